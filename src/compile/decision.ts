@@ -1,0 +1,63 @@
+/**
+ * What the split knows of a policy without running it: for each call, and each condition on its arguments, the weakest
+ * verdict that any state could give, and whether the stateful part must see the call.
+ *
+ * A decision is a node of a directed acyclic graph whose equal nodes are one object, so `===` compares whole decisions.
+ */
+import type { Interval } from "../ir/program.ts";
+
+export type TestedWord =
+  | "instructionPointer"
+  | "argument0"
+  | "argument1"
+  | "argument2"
+  | "argument3"
+  | "argument4"
+  | "argument5";
+
+/**
+ * The one form of test that a classic filter makes: is `word & mask` in these intervals? Truncation, sign extension,
+ * signed comparison, shifts by constants, flags and added constants all come down to it:
+ * `int fd < 5` is `argument0 & 0xffffffff` in [0, 4] ∪ [0x80000000, 0xffffffff].
+ */
+export interface ArgumentTest {
+  readonly word: TestedWord;
+  /** 1 … 2^64 − 1. */
+  readonly mask: bigint;
+  /** Unsigned, sorted, disjoint, non-adjacent, not empty, and not everything that the mask leaves possible. */
+  readonly intervals: readonly Interval[];
+}
+
+export type Decision = DecisionTest | DecisionLeaf;
+
+export interface DecisionTest {
+  readonly kind: "test";
+  readonly test: ArgumentTest;
+  readonly then: Decision;
+  readonly otherwise: Decision;
+}
+
+export interface DecisionLeaf {
+  readonly kind: "leaf";
+  /** The weakest verdict that any state could give here: an index into `Program.verdicts`. */
+  readonly weakest: number;
+  /** All verdicts that some state could give here, sorted by strictness and then index. */
+  readonly possible: readonly number[];
+  /** Why the stateful part must see the call; empty where the weakest verdict is the verdict. */
+  readonly stateful: readonly StatefulReason[];
+}
+
+export type StatefulReason =
+  | { readonly because: "reads-state" | "changes-state"; readonly cell: number }
+  | { readonly because: "reads-table" | "changes-table"; readonly table: number }
+  | { readonly because: "reads-input"; readonly input: "now" | "pid" | "tid" | "uid" | "gid" | "alive" }
+  | { readonly because: "reports"; readonly report: number }
+  /** A condition on arguments that no classic filter can test (arithmetic between arguments, say). */
+  | { readonly because: "not-expressible" }
+  /** The engine must see every new process (`SplitOptions.superviseProcessCreation`). */
+  | { readonly because: "process-creation" }
+  /** The split gave up on this call: exploring all its conditions would take too long. */
+  | { readonly because: "too-complex" };
+
+/** For each number that the policy judges (`Program.admission.judged`), its decision. */
+export type SplitPolicy = ReadonlyMap<number, Decision>;

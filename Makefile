@@ -1,0 +1,52 @@
+# portcullis. `make demo` and `make test` each do all of their own set-up on a Debian machine with Node.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+# Debian packages. nginx-light and wrk are what the demo and the benchmarks run and load; the policies' live tests run
+# nginx too. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
+# with; containers-common carries a real OCI profile.
+BUILD_PACKAGES := gcc libc6-dev make
+DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
+TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux
+
+.PHONY: help setup setup-demo setup-test build native demo test check format fuzz bench tables clean
+
+help: ## This list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
+
+setup:
+	@tools/setup.sh $(BUILD_PACKAGES)
+setup-demo:
+	@tools/setup.sh $(DEMO_PACKAGES)
+setup-test:
+	@tools/setup.sh $(TEST_PACKAGES)
+
+build: setup native ## Build bin/portcullis (dist/ and build/native/)
+	@npm run --silent build
+
+native: setup
+	@$(MAKE) --no-print-directory -s -C native
+
+demo: setup-demo build ## See a policy with state guard a real nginx, and an attack end
+	@node dist/demo.js
+
+test: setup-test build ## All tests
+	@npm test --silent
+
+check: setup ## Types and style
+	@npm run --silent check
+
+format: setup ## Format the sources
+	@npm run --silent format
+
+fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better)
+	@PORTCULLIS_FUZZ_SECONDS=$(or $(SECONDS),60) npx vitest run fuzz differential
+
+bench: setup-test build ## All benchmarks; one: npm run bench -- NAME --json
+	@npm run --silent bench
+
+tables: setup-test ## Generate the system call tables anew from Debian's linux-source
+	@npm run --silent generate
+
+clean: ## Remove what was built
+	rm -rf dist build

@@ -1,0 +1,40 @@
+import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason } from "vitest/node";
+
+/**
+ * Closes a run with what could not run here, by name and reason, and with a line that counts what ran.
+ *
+ * A test that this machine cannot run calls `context.skip("why")`. In CI that counts as failed: a skip that nobody sees
+ * is a test that nobody has.
+ */
+export default class ClosingReporter implements Reporter {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[], _reason: TestRunEndReason): void {
+    let passed = 0;
+    let failed = unhandled.length;
+    const unable: string[] = [];
+    for (const module of modules) {
+      if (module.state() === "failed" && module.errors().length > 0) failed += 1;
+      for (const test of module.children.allTests()) {
+        const result = test.result();
+        if (result.state === "passed") passed += 1;
+        else if (result.state === "failed") failed += 1;
+        else unable.push(`${module.relativeModuleId}: ${test.fullName}: ${reason(test)}`);
+      }
+    }
+    if (unable.length > 0) {
+      console.log(`\nNot run on this machine (${unable.length}):`);
+      for (const line of unable) console.log(`  ${line}`);
+      if (process.env["CI"]) {
+        console.log("In CI these count as failed.");
+        failed += unable.length;
+        process.exitCode = 1;
+      }
+    }
+    console.log(`\n${passed} passed, ${failed} failed`);
+    if (failed > 0) process.exitCode = 1;
+  }
+}
+
+function reason(test: TestCase): string {
+  const result = test.result();
+  return (result.state === "skipped" && result.note) || "no reason given";
+}

@@ -1,0 +1,64 @@
+// npm run bench -- [NAME...] [--json]: runs bench/NAME.ts, or all of them, one after the other.
+// Each prints JSON objects, one a line; without --json they are shown as a table.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync } from "node:fs";
+import { basename } from "node:path";
+import { build } from "esbuild";
+
+const words = process.argv.slice(2);
+const asJson = words.includes("--json");
+const known = readdirSync("bench")
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => basename(file, ".ts"));
+const wanted = words.filter((word) => !word.startsWith("-"));
+const unknown = [
+  ...wanted.filter((name) => !known.includes(name)),
+  ...words.filter((w) => w[0] === "-" && w !== "--json"),
+];
+if (unknown.length > 0) {
+  console.error(`no such benchmark: ${unknown.join(", ")}; there are: ${known.join(", ")}`);
+  process.exit(125);
+}
+
+const names = wanted.length > 0 ? wanted : known;
+mkdirSync("build/bench", { recursive: true });
+await build({
+  entryPoints: names.map((name) => `bench/${name}.ts`),
+  outdir: "build/bench",
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  packages: "external",
+  outExtension: { ".js": ".mjs" },
+  logLevel: "warning",
+});
+
+let failed = false;
+for (const name of names) {
+  const run = spawnSync(process.execPath, [`build/bench/${name}.mjs`], {
+    stdio: ["ignore", asJson ? "inherit" : "pipe", "inherit"],
+    encoding: "utf8",
+  });
+  failed ||= run.status !== 0;
+  if (!asJson) show(run.stdout ?? "");
+}
+process.exitCode = failed ? 1 : 0;
+
+function show(lines) {
+  for (const line of lines.split("\n").filter(Boolean)) {
+    const row = JSON.parse(line);
+    const number = (value) => (value === undefined ? "" : Number(value).toPrecision(4));
+    console.log(
+      [
+        row.bench.padEnd(12),
+        row.case.padEnd(44),
+        number(row.ours).padStart(10),
+        number(row.reference).padStart(10),
+        (row.unit ?? "").padEnd(12),
+        row.ratio === undefined ? "" : `× ${number(row.ratio)}`,
+        row.informative ? "(for context)" : row.limit === undefined ? "" : `wanted ${row.limit}`,
+      ].join(" "),
+    );
+  }
+}

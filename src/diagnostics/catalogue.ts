@@ -1,0 +1,147 @@
+/**
+ * Every diagnostic that portcullis can give: one entry a code.
+ *
+ * A published code keeps its meaning for ever, so that a person can look it up and a script can rely on it; wording may be
+ * bettered at any time. Append, never renumber. P01xx names, P02xx types and numbers, P03xx shape of the language, P04xx
+ * state, P05xx warnings about meaning, P06xx engines, P07xx OCI profiles, P08xx traces and case files, P09xx command
+ * line and files.
+ */
+import type { Diagnostic, Severity, Span } from "./diagnostic.ts";
+
+export interface CatalogueEntry {
+  readonly severity: Severity;
+  /** What the code stands for, in a few words: a heading in a list, not the message. */
+  readonly title: string;
+}
+
+const error = (title: string): CatalogueEntry => ({ severity: "error", title });
+const warning = (title: string): CatalogueEntry => ({ severity: "warning", title });
+
+export const catalogue = {
+  P0101: error("unknown system call"),
+  P0102: error("unknown argument of a system call"),
+  P0103: error("unknown errno"),
+  P0104: error("unknown name of a flag or value"),
+  P0105: error("unknown name"),
+  P0106: error("unknown member"),
+  P0107: error("a module that is not found"),
+  P0108: error("a name that the module does not export"),
+  P0109: error("a name that is declared twice"),
+  P0110: error("a parameter without a value"),
+  P0111: error("a parameter's value does not fit"),
+  P0112: error("a parameter that the policy lacks"),
+  P0113: error("unknown type"),
+
+  P0201: error("a floating-point number"),
+  P0202: error("an integer as a condition"),
+  P0203: error("an integer that can leave 64 bits"),
+  P0204: error("a comparison that is always or never true"),
+  P0205: error("a string as a condition"),
+  P0206: error("a CIDR block with host bits set"),
+  P0207: error("a value of another type"),
+  P0208: error("a comparison of unlike things"),
+  P0209: error("a division by what may be zero"),
+  P0210: error("a shift by an amount outside 0 to 63"),
+  P0211: error("arguments of a call that is not known"),
+  P0212: error("a wrong number of arguments"),
+  P0213: error("a value that lies outside what is allowed"),
+  P0214: error("a malformed text"),
+
+  P0300: error("not TypeScript"),
+  P0301: error("a module's variable as state"),
+  P0302: error("recursion"),
+  P0303: error("a loop without a constant bound"),
+  P0304: error("a name of JavaScript's library"),
+  P0305: error("a path without a verdict"),
+  P0306: error("state declared inside the step"),
+  P0307: error("a cast"),
+  P0308: error("a module that is not a policy's"),
+  P0309: error("a construct that the language lacks"),
+  P0310: error("a value that is not known when the policy is compiled"),
+  P0311: error("a case that falls through"),
+  P0312: error("a module without a policy"),
+  P0313: error("modules that import each other"),
+  P0314: error("a policy that is too large"),
+  P0315: error("a statement that does nothing"),
+  P0316: error("an assignment to a constant"),
+  P0317: error("code that is never reached"),
+  P0318: error("code that is nested too deeply"),
+  P0319: error("something of the step at the top of a module"),
+  P0320: error("a variable that is used before it has a value"),
+
+  P0401: error("an earlier phase is entered"),
+  P0402: error("a broken promise"),
+  P0403: error("a full table that allows"),
+  P0404: warning("a limit that forking resets"),
+  P0405: warning("a phase that no rule enters"),
+  P0406: error("a table's capacity"),
+  P0407: error("more state than a scope holds"),
+  P0408: error("a rate that does not fit 64 bits"),
+  P0409: error("unknown phase"),
+  P0410: error("a flow that is no flow"),
+
+  P0501: warning("a forgotten twin of a refused call"),
+  P0502: warning("a refusal by the text of a path"),
+  P0503: warning("an errno that breaks a fallback"),
+  P0504: warning("a verdict that is never reached"),
+  P0505: warning("a call that this architecture lacks"),
+  P0506: warning("a rule for a call that is always allowed"),
+  P0507: warning("a raw register of which the kernel uses a part"),
+
+  P0601: error("an argument that the engine cannot pin"),
+  P0602: warning("a hot call made stateful"),
+  P0603: warning("a rule on a call that is denied already"),
+
+  P0701: warning("an OCI profile that says more than can be kept"),
+
+  P0901: error("a file that cannot be read"),
+  P0902: error("a file that is no regular file"),
+  P0903: error("a file that is not UTF-8"),
+  P0904: error("a file that is too large"),
+} as const satisfies Readonly<Record<string, CatalogueEntry>>;
+
+export type DiagnosticCode = keyof typeof catalogue;
+
+export interface DiagnosticDetails {
+  /** Absent only where no file is at fault. */
+  readonly span?: Span | undefined;
+  /** A second place that explains the first. */
+  readonly related?: { readonly span: Span; readonly message: string } | undefined;
+  /** The way out. */
+  readonly help?: string | undefined;
+}
+
+/**
+ * Makes a diagnostic; its severity is the catalogue's.
+ *
+ * @param message one sentence without a full stop; what was meant by the person is quoted as they wrote it.
+ */
+export function diagnostic(code: DiagnosticCode, message: string, details: DiagnosticDetails = {}): Diagnostic {
+  const { span, related, help } = details;
+  return {
+    code,
+    severity: catalogue[code].severity,
+    message,
+    ...(span === undefined ? {} : { span }),
+    ...(related === undefined ? {} : { related }),
+    ...(help === undefined ? {} : { help }),
+  };
+}
+
+/** By place (file, line, column), those without a place first; what is equal keeps its order. */
+export function sortDiagnostics(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+  return [...diagnostics].sort(
+    (a, b) =>
+      compareText(a.span?.file ?? "", b.span?.file ?? "") ||
+      (a.span?.line ?? 0) - (b.span?.line ?? 0) ||
+      (a.span?.column ?? 0) - (b.span?.column ?? 0),
+  );
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+export function hasErrors(diagnostics: readonly Diagnostic[]): boolean {
+  return diagnostics.some((one) => one.severity === "error");
+}

@@ -1,0 +1,76 @@
+/**
+ * What the supervisor's thread hands over for each judgement that somebody should hear of: numbers and indexes only, so
+ * that making one costs the judgement as little as possible. `describe.ts` turns it into a `PolicyEvent`, in another
+ * thread and at leisure.
+ */
+import type { Program } from "../ir/program.ts";
+
+/** The part of a program that is needed to speak of its judgements. Small: it travels with the compiled policy. */
+export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" | "verdicts" | "reports"> & {
+  /** The cells that hold phases, by their index in `Program.cells`. */
+  readonly phases: readonly { readonly cell: number; readonly name: string; readonly names: readonly string[] }[];
+};
+
+/**
+ * Why portcullis itself refused a call, where no rule of the policy did.
+ *
+ * | refusal | when | the call gets |
+ * | --- | --- | --- |
+ * | foreign-abi | i386 or x32 on x86-64, 32-bit arm on arm64 | ENOSYS |
+ * | unknown-call | a number that the table lacks, or io_uring unnamed | ENOSYS |
+ * | unseen-child | the new process could not be followed (ptrace refused) | EAGAIN, EPERM: `errno` says |
+ * | invisible-task | the caller is in a pid namespace that the start cannot see | EPERM |
+ * | supervisor-failed | the policy's evaluation failed; everything is denied from here on | ENOSYS |
+ */
+export type Refusal = "foreign-abi" | "unknown-call" | "unseen-child" | "invisible-task" | "supervisor-failed";
+
+export interface JudgementRecord {
+  readonly kind: "judgement";
+  /** Milliseconds since the epoch, as `Date.now()` gives them; a fraction is welcome. */
+  readonly time: number;
+  /** The thread group. */
+  readonly pid: number;
+  readonly tid: number;
+  /** /proc/PID/comm at the time, where it could be read. */
+  readonly command: string | undefined;
+  /** `seccomp_data.arch`. */
+  readonly architecture: number;
+  readonly number: number;
+  /** Six registers, 0 … 2^64 − 1 each. */
+  readonly arguments: readonly bigint[];
+  /** An index into `PolicyDescription.verdicts`, or why there is none. */
+  readonly verdict: number | Refusal;
+  /** With a refusal that is a denial: its errno. */
+  readonly errno?: number | undefined;
+  /** The values of the cells in `PolicyDescription.phases`, in that order, before the evaluation. */
+  readonly phases: readonly number[];
+  /** What the evaluation reported. */
+  readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
+  /** The verdict was noted and the call let through (`run --audit`). */
+  readonly audit: boolean;
+}
+
+/** Something about the run itself. */
+export interface NoticeRecord {
+  readonly kind: "notice";
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  /** One sentence, no full stop. */
+  readonly text: string;
+  readonly dropped?: number | undefined;
+}
+
+export type EventRecord = JudgementRecord | NoticeRecord;
+
+export function describePolicy(program: Program): PolicyDescription {
+  return {
+    architecture: program.architecture,
+    name: program.name,
+    files: program.files,
+    verdicts: program.verdicts,
+    reports: program.reports,
+    phases: program.cells.flatMap((cell, index) =>
+      cell.kind.is === "phases" ? [{ cell: index, name: cell.name, names: cell.kind.names }] : [],
+    ),
+  };
+}

@@ -27,7 +27,11 @@ build: setup native ## Build bin/portcullis (dist/ and build/native/)
 native: setup
 	@$(MAKE) --no-print-directory -s -C native
 
-demo: setup-demo build ## See a policy with state guard a real nginx, and an attack end
+build/demo/hijacked: demo/hijacked.c
+	@mkdir -p build/demo
+	@$(CC) -O2 -Wall -Wextra -Werror -o $@ $<
+
+demo: setup-demo build build/demo/hijacked ## See a policy with state guard a real nginx, and an attack end
 	@node dist/demo.js
 
 test: setup-test build ## All tests

@@ -9,7 +9,7 @@ const entries = {
   supervisor: "src/engines/notify/worker.ts",
   testing: "src/testing.ts",
   inert: "src/inert.ts",
-  demo: "test/demo/demo.ts",
+  demo: "demo/demo.ts",
 };
 
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));

@@ -1,0 +1,79 @@
+import { allow, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
+
+const network = parameter.flag("network", { default: false });
+const processes = parameter.integer("processes", { default: 256n, from: 1n, to: 100_000n });
+
+const never = calls(
+  "listen",
+  "@debug",
+  "@mount",
+  "@module",
+  "@raw-io",
+  "@reboot",
+  "@swap",
+  "@clock",
+  "@keyring",
+  "accept",
+  "accept4",
+  "bpf",
+  "setns",
+  "unshare",
+  "pidfd_getfd",
+  "userfaultfd",
+  "perf_event_open",
+  "kcmp",
+  "fanotify_init",
+  "open_by_handle_at",
+  "name_to_handle_at",
+  "process_madvise",
+  "personality",
+);
+const forgery = calls("mknod", "mknodat"); // a device node; pipes and plain files are welcome
+
+function birth(): Verdict {
+  return tree.alive() < processes ? allow : deny("EAGAIN", "more processes than a build step needs");
+}
+
+/**
+ * What a package's build script may do: run compilers and other programs, write files, and (`--set network=true`) make
+ * connections. It never listens, traces, mounts, loads modules or touches the terminal it was started from.
+ */
+export default policy((call) => {
+  if (never.has(call)) return deny("EPERM", "no build step listens, traces, mounts or loads modules");
+  if (forgery.has(call))
+    return (call.args.mode & 0o170000n) === 0o020000n || (call.args.mode & 0o170000n) === 0o060000n
+      ? deny("EPERM", "no build step makes a device")
+      : allow;
+  switch (call.name) {
+    case "socket":
+      if (call.args.family.is("AF_UNIX")) return allow;
+      if (!network) return deny("EACCES", "this build has no network: portcullis run --set network=true");
+      return call.args.family.is("AF_INET", "AF_INET6", "AF_NETLINK") && !call.args.type.has("SOCK_RAW")
+        ? allow
+        : deny("EACCES", "a build speaks TCP and UDP");
+    case "fork":
+    case "vfork":
+      return birth();
+    case "clone":
+      if (
+        call.args.flags.hasAny(
+          "CLONE_NEWUSER",
+          "CLONE_NEWNS",
+          "CLONE_NEWNET",
+          "CLONE_NEWPID",
+          "CLONE_NEWIPC",
+          "CLONE_NEWUTS",
+          "CLONE_NEWCGROUP",
+        )
+      )
+        return deny("EPERM", "no build step makes a namespace");
+      return call.args.flags.has("CLONE_THREAD") ? allow : birth();
+    case "clone3":
+      return deny("ENOSYS", "its flags lie behind a pointer; glibc falls back to clone");
+    case "ioctl":
+      return call.args.cmd.is("TIOCSTI", "TIOCLINUX", "TIOCSETD", "TIOCCONS")
+        ? deny("EPERM", "types into the terminal")
+        : allow;
+  }
+  return allow;
+});

@@ -1,0 +1,13 @@
+import { allow, calls, deny, perProcess, perTree, policy, report } from "portcullis";
+
+const births = calls("fork", "vfork", "clone", "clone3");
+const own = perProcess.rate({ limit: 20n, per: "1s" });
+const all = perTree.rate({ limit: 200n, per: "1s" }); // its own rate alone is no bound: every child may fork 20 times as well
+const refused = perTree.counter();
+
+/** 20 new processes or threads a second for each process, 200 for the tree. */
+export default policy((call) => {
+  if (!births.has(call) || (own.take() && all.take())) return allow;
+  if (refused.add() === 1n) report("the fork rate was reached", { pid: call.caller.pid });
+  return deny("EAGAIN", "too many forks a second");
+});

@@ -46,7 +46,13 @@ format: setup ## Format the sources
 fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better)
 	@PORTCULLIS_FUZZ_SECONDS=$(or $(SECONDS),60) npx vitest run fuzz differential
 
-bench: setup-test build ## All benchmarks; one: npm run bench -- NAME --json
+build/bench/%: bench/reference/%.c
+	@mkdir -p build/bench
+	@$(CC) -O2 -Wall -Wextra -Werror -pthread -o $@ $<
+
+BENCH_REFERENCES = $(patsubst bench/reference/%.c,build/bench/%,$(wildcard bench/reference/*.c))
+
+bench: setup-test build $(BENCH_REFERENCES) ## All benchmarks; one: npm run bench -- NAME --json
 	@npm run --silent bench
 
 tables: setup-test ## Generate the system call tables anew from Debian's linux-source

@@ -1,0 +1,76 @@
+/**
+ * Requests per second of a real nginx (one worker, pinned to one core) under policies/nginx.ts and under no policy.
+ * The load generator (wrk) has the other core. Both servers run all the time and are loaded by turns.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { pairs, print } from "./support/pairs.ts";
+
+if (availableParallelism() < 2) throw new Error("the server and its load need a core each");
+
+interface Server {
+  readonly page: string;
+  readonly folder: string;
+  readonly process: ChildProcess;
+}
+
+async function start(port: number, prefix: readonly string[]): Promise<Server> {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
+  chmodSync(folder, 0o755);
+  mkdirSync(join(folder, "www"));
+  writeFileSync(join(folder, "www", "index.html"), "x".repeat(1024));
+  const user = process.getuid?.() === 0 ? "user www-data;" : "";
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((n) => `${n}_temp_path ${folder}/${n};`);
+  writeFileSync(
+    join(folder, "nginx.conf"),
+    `${user} worker_processes 1; worker_cpu_affinity 01; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
+     events { worker_connections 512; }
+     http { access_log off; keepalive_requests 1000000; ${temporary.join(" ")}
+       server { listen 127.0.0.1:${port}; root ${folder}/www; } }`,
+  );
+  const words = [...prefix, "nginx", "-c", join(folder, "nginx.conf"), "-g", "daemon off;"];
+  const child = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "inherit", "inherit"] });
+  const page = `http://127.0.0.1:${port}/index.html`;
+  for (let attempt = 0; ; attempt += 1) {
+    const up = await fetch(page).then(
+      (answer) => answer.ok,
+      () => false,
+    );
+    if (up) return { page, folder, process: child };
+    if (attempt > 100) throw new Error(`nginx does not answer at ${page}`);
+    await sleep(50);
+  }
+}
+
+function requestsPerSecond(server: Server): number {
+  const words = ["-c", "1", "wrk", "-t1", "-c16", "-d1s", server.page];
+  const text = execFileSync("taskset", words, { encoding: "utf8" });
+  if (/Non-2xx|Socket errors/.test(text)) throw new Error(`requests failed:\n${text}`);
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)![1]);
+}
+
+function stop(server: Server): void {
+  process.kill(Number(readFileSync(join(server.folder, "nginx.pid"), "utf8")), "SIGTERM");
+  server.process.once("exit", () => rmSync(server.folder, { recursive: true, force: true }));
+}
+
+const guarded = await start(18_480, ["bin/portcullis", "run", "-q", "-p", "policies/nginx.ts", "--"]);
+const plain = await start(18_481, []);
+const twin = await start(18_482, []);
+const unit = "requests/s";
+const result = await pairs(
+  15,
+  () => requestsPerSecond(guarded),
+  () => requestsPerSecond(plain),
+);
+print({ bench: "nginx", case: "under policies/nginx.ts, against none", unit, limit: "≥ 0.97", ...result });
+const noise = await pairs(
+  15,
+  () => requestsPerSecond(twin),
+  () => requestsPerSecond(plain),
+);
+print({ bench: "nginx", case: "none, against another with none", unit, informative: true, ...noise });
+for (const server of [guarded, plain, twin]) stop(server);

@@ -1,0 +1,22 @@
+/**
+ * A call that the policy's state never touches, against the same call under a classic filter that allows everything:
+ * both are answered by the kernel's constant-action bitmap, so there is nothing to pay for the policy.
+ */
+import { execFileSync } from "node:child_process";
+import { compare } from "./support/pairs.ts";
+
+const loop = ["build/bench/loop", "2000000"];
+
+const nanoseconds = (command: string, ...words: string[]): number =>
+  Number(execFileSync(command, words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }));
+
+for (const policy of ["children", "nginx"]) {
+  await compare({
+    bench: "static",
+    case: `getppid under policies/${policy}.ts, against an allow-all filter`,
+    unit: "ns/call",
+    limit: "≤ 1.02",
+    ours: () => nanoseconds("bin/portcullis", "run", "-q", "-p", `policies/${policy}.ts`, "--", ...loop),
+    reference: () => nanoseconds("build/bench/allow_all", ...loop),
+  });
+}

@@ -1,0 +1,362 @@
+/**
+ * Refuses a program that is not well formed: an error here is a bug of the front end or of a pass, never a person's
+ * mistake. What comes through can be interpreted, printed, split and compiled without further tests.
+ */
+import { maximumPattern } from "./arithmetic.ts";
+import { isNormal } from "./intervals.ts";
+import {
+  maximumDeclarations,
+  maximumDepth,
+  maximumNodes,
+  maximumScopeBytes,
+  maximumTreeCapacity,
+  scopeBytes,
+} from "./limits.ts";
+import {
+  type Cell,
+  type Expression,
+  type Interval,
+  inputs,
+  type Location,
+  type Program,
+  type Statement,
+  type ValueType,
+  type Verdict,
+} from "./program.ts";
+import { programSize } from "./size.ts";
+import { operands } from "./traverse.ts";
+
+/** What is wrong, one sentence each; empty for a well-formed program. */
+export function checkProgram(program: Program): string[] {
+  const check = new Check(program);
+  check.declarations();
+  const { nodes, depth } = programSize(program);
+  // Deeper or larger than this, walking the body itself would be unsafe.
+  if (nodes > maximumNodes) return [...check.errors, `the program has ${nodes} nodes; ${maximumNodes} are allowed`];
+  if (depth > maximumDepth)
+    return [...check.errors, `the program is nested ${depth} deep; ${maximumDepth} are allowed`];
+  check.body();
+  return check.errors;
+}
+
+const integerKinds = new Set<Expression["kind"]>([
+  "constant",
+  "input",
+  "local",
+  "cell",
+  "binary",
+  "extend",
+  "select",
+  "table-get",
+  "from-boolean",
+]);
+const verdictKinds = new Set<Expression["kind"]>(["verdict", "verdict-local", "strictest", "verdict-select"]);
+
+/** How control can come out of statements. */
+interface Exits {
+  readonly goesOn: boolean;
+  readonly leaves: ReadonlySet<number>;
+}
+
+class Check {
+  readonly errors: string[] = [];
+  private readonly program: Program;
+  private readonly labels = new Set<number>();
+  private readonly checked = new Set<object>();
+
+  constructor(program: Program) {
+    this.program = program;
+  }
+
+  declarations(): void {
+    const { program } = this;
+    this.admission();
+    program.verdicts.forEach((verdict, index) => {
+      this.verdict(verdict, index);
+    });
+    if (program.verdicts[0]?.action !== "allow") this.error("verdict 0 is not an allow");
+    program.cells.forEach((cell, index) => {
+      this.cell(cell, `cell ${index} (${cell.name})`);
+    });
+    this.tables();
+    for (const report of program.reports) this.location(report.at);
+    if (program.observations.length > 0) this.error("no engine pins what lies behind a pointer yet");
+    for (const [name, list] of Object.entries({ verdicts: program.verdicts, reports: program.reports })) {
+      if (list.length > maximumDeclarations) this.error(`${list.length} ${name}; ${maximumDeclarations} are allowed`);
+    }
+    if (program.locals.length > maximumDeclarations) this.error(`${program.locals.length} locals`);
+    for (const scope of ["thread", "process", "tree"] as const) {
+      const bytes = scopeBytes(program, scope);
+      if (bytes > maximumScopeBytes[scope]) {
+        this.error(`${scope} state takes ${bytes} bytes; ${maximumScopeBytes[scope]} are allowed`);
+      }
+    }
+  }
+
+  body(): void {
+    const exits = this.statements(this.program.body, new Set());
+    if (exits.goesOn) this.error("a path through the body has no return");
+  }
+
+  private error(text: string): void {
+    this.errors.push(text);
+  }
+
+  private admission(): void {
+    const { always, judged } = this.program.admission;
+    for (const list of [always, judged]) this.intervals(list, "admission", 0xffff_ffffn);
+    this.intervals(
+      [...always, ...judged].sort((a, b) => (a.from < b.from ? -1 : 1)),
+      "always and judged together",
+      0xffff_ffffn,
+    );
+  }
+
+  private verdict(verdict: Verdict, index: number): void {
+    this.location(verdict.at);
+    const valid =
+      verdict.action === "deny"
+        ? Number.isInteger(verdict.errno) && verdict.errno >= 1 && verdict.errno <= 4095
+        : verdict.errno === 0;
+    if (!valid) this.error(`verdict ${index}: errno ${verdict.errno} with ${verdict.action}`);
+  }
+
+  private cell(cell: Cell, name: string): void {
+    this.location(cell.at);
+    const { kind, initial, onFork } = cell;
+    if (initial < 0n || initial > cellMaximum(cell)) this.error(`${name} cannot start as ${initial}`);
+    if (cell.scope === "tree" && onFork !== "fresh") this.error(`${name} is the tree's: nothing forks it`);
+    if (kind.is === "phases" && kind.names.length === 0) this.error(`${name} has no phases`);
+    if (typeof onFork === "string") return;
+    if (kind.is !== "phases") this.error(`${name} maps at fork, but has no phases`);
+    else if (onFork.map.length !== kind.names.length) this.error(`${name} does not map each phase`);
+    else if (!onFork.map.every((phase) => Number.isInteger(phase) && phase >= 0 && phase < kind.names.length)) {
+      this.error(`${name} maps to a phase that is none`);
+    }
+  }
+
+  private tables(): void {
+    this.program.tables.forEach((table, index) => {
+      const name = `table ${index} (${table.name})`;
+      this.location(table.at);
+      const { capacity } = table;
+      if (!Number.isInteger(capacity) || capacity < 1 || capacity > maximumTreeCapacity) {
+        this.error(`${name} has capacity ${capacity}`);
+      }
+      const full = this.program.verdicts[table.full];
+      if (full === undefined || full.action === "allow") this.error(`${name}: when full, verdict ${table.full}`);
+      if (table.scope === "tree" && table.onFork !== "fresh") this.error(`${name} is the tree's: nothing forks it`);
+    });
+  }
+
+  private location(at: Location | undefined): void {
+    if (at === undefined) return;
+    const inFile = Number.isInteger(at.file) && at.file >= 0 && at.file < this.program.files.length;
+    if (!inFile || !(at.line >= 1 && at.column >= 1 && at.length >= 1)) {
+      this.error(`no such place: file ${at.file}, ${at.line}:${at.column}, length ${at.length}`);
+    }
+  }
+
+  /** Sorted and disjoint. */
+  private intervals(intervals: readonly Interval[], of: string, top = maximumPattern): void {
+    intervals.forEach((interval, index) => {
+      const previous = intervals[index - 1];
+      if (interval.from < 0n || interval.from > interval.to || interval.to > top) {
+        this.error(`${of}: ${interval.from} to ${interval.to} is no interval`);
+      }
+      if (previous !== undefined && interval.from <= previous.to) {
+        this.error(`${of}: ${previous.from} to ${previous.to} and ${interval.from} to ${interval.to} are not in order`);
+      }
+    });
+  }
+
+  // ── Statements ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private statements(statements: readonly Statement[], open: ReadonlySet<number>): Exits {
+    const leaves = new Set<number>();
+    let goesOn = true;
+    for (const statement of statements) {
+      const exits = this.statement(statement, open);
+      // What stands after a return is checked too, but nothing leaves from there.
+      if (goesOn) for (const label of exits.leaves) leaves.add(label);
+      goesOn &&= exits.goesOn;
+    }
+    return { goesOn, leaves };
+  }
+
+  private statement(statement: Statement, open: ReadonlySet<number>): Exits {
+    this.location(statement.at);
+    switch (statement.kind) {
+      case "set-integer":
+        this.local(statement.local, "integer");
+        this.expression(statement.value, "integer");
+        return next;
+      case "set-boolean":
+        this.local(statement.local, "boolean");
+        this.expression(statement.value, "boolean");
+        return next;
+      case "set-verdict":
+        this.local(statement.local, "verdict");
+        this.expression(statement.value, "verdict");
+        return next;
+      case "store":
+        this.store(statement);
+        return next;
+      case "table-set":
+        this.index(statement.table, this.program.tables, "table");
+        this.expression(statement.key, "integer");
+        this.expression(statement.value, "integer");
+        return next;
+      case "table-delete":
+        this.index(statement.table, this.program.tables, "table");
+        this.expression(statement.key, "integer");
+        return next;
+      case "report": {
+        const report = this.index(statement.report, this.program.reports, "report");
+        if (report !== undefined && report.values.length !== statement.values.length) {
+          this.error(`report ${statement.report} has ${report.values.length} values, not ${statement.values.length}`);
+        }
+        for (const value of statement.values) this.expression(value, "integer");
+        return next;
+      }
+      case "if":
+        this.expression(statement.condition, "boolean");
+        return either([this.statements(statement.then, open), this.statements(statement.otherwise, open)]);
+      case "switch":
+        this.expression(statement.value, "integer");
+        for (const arm of statement.arms) this.intervals(arm.intervals, "switch");
+        return either([
+          ...statement.arms.map((arm) => this.statements(arm.body, open)),
+          this.statements(statement.otherwise, open),
+        ]);
+      case "block":
+        return this.block(statement, open);
+      case "leave":
+        if (!open.has(statement.label)) this.error(`leave ${statement.label} is in no such block`);
+        return { goesOn: false, leaves: new Set([statement.label]) };
+      case "return":
+        this.expression(statement.verdict, "verdict");
+        return { goesOn: false, leaves: new Set() };
+    }
+  }
+
+  private block(statement: Extract<Statement, { kind: "block" }>, open: ReadonlySet<number>): Exits {
+    const { label } = statement;
+    if (!Number.isInteger(label) || label < 0) this.error(`label ${label}`);
+    if (this.labels.has(label)) this.error(`two blocks have label ${label}`);
+    this.labels.add(label);
+    const inside = this.statements(statement.body, new Set([...open, label]));
+    const leaves = new Set(inside.leaves);
+    const left = leaves.delete(label);
+    return { goesOn: inside.goesOn || left, leaves };
+  }
+
+  private store(statement: Extract<Statement, { kind: "store" }>): void {
+    const cell = this.index(statement.cell, this.program.cells, "cell");
+    this.expression(statement.value, "integer");
+    if (cell !== undefined && statement.value.kind === "constant" && statement.value.value > cellMaximum(cell)) {
+      this.error(`cell ${statement.cell} (${cell.name}) cannot hold ${statement.value.value}`);
+    }
+  }
+
+  // ── Expressions ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private expression(expression: Expression, type: ValueType): void {
+    if (typeOf(expression) !== type) this.error(`${expression.kind} where a value of type ${type} is wanted`);
+    // Shared expressions need one look only: their type is tested above, at each use.
+    if (this.checked.has(expression)) return;
+    this.checked.add(expression);
+    switch (expression.kind) {
+      case "constant":
+        if (expression.value < 0n || expression.value > maximumPattern) {
+          this.error(`constant ${expression.value} is no 64-bit pattern`);
+        }
+        return;
+      case "input":
+        if (!inputs.includes(expression.input)) this.error(`no input ${expression.input}`);
+        return;
+      case "local":
+        this.local(expression.local, "integer");
+        return;
+      case "boolean-local":
+        this.local(expression.local, "boolean");
+        return;
+      case "verdict-local":
+        this.local(expression.local, "verdict");
+        return;
+      case "cell":
+        this.index(expression.cell, this.program.cells, "cell");
+        return;
+      case "verdict":
+        this.index(expression.verdict, this.program.verdicts, "verdict");
+        return;
+      case "observe":
+        this.index(expression.observation, this.program.observations, "observation");
+        return;
+      case "within":
+        if (!isNormal(expression.intervals)) this.error("within: intervals out of order, adjacent or out of range");
+        break;
+      case "strictest":
+        if (expression.of.length === 0) this.error("the strictest of nothing");
+        break;
+      case "table-has":
+        this.index(expression.table, this.program.tables, "table");
+        break;
+      case "table-get": {
+        const table = this.index(expression.table, this.program.tables, "table");
+        if (table?.holdsValues === false) this.error(`table ${expression.table} (${table.name}) is a set: no values`);
+        break;
+      }
+      default:
+    }
+    this.operandsOf(expression);
+  }
+
+  private operandsOf(expression: Expression): void {
+    const booleans = ["not", "all", "any", "from-boolean"].includes(expression.kind);
+    operands(expression).forEach((operand, index) => {
+      const isCondition = index === 0 && (expression.kind === "select" || expression.kind === "verdict-select");
+      const wanted = booleans || isCondition ? "boolean" : verdictKinds.has(expression.kind) ? "verdict" : "integer";
+      this.expression(operand, wanted);
+    });
+  }
+
+  private local(index: number, type: ValueType): void {
+    const actual = this.index(index, this.program.locals, "local");
+    if (actual !== undefined && actual !== type) this.error(`local ${index} is of type ${actual}, not ${type}`);
+  }
+
+  private index<T>(index: number, list: readonly T[], name: string): T | undefined {
+    const element = list[index];
+    if (element === undefined) this.error(`no ${name} ${index}`);
+    return element;
+  }
+}
+
+const next: Exits = { goesOn: true, leaves: new Set() };
+
+function either(branches: readonly Exits[]): Exits {
+  return {
+    goesOn: branches.some((branch) => branch.goesOn),
+    leaves: new Set(branches.flatMap((branch) => [...branch.leaves])),
+  };
+}
+
+function typeOf(expression: Expression): ValueType {
+  if (integerKinds.has(expression.kind)) return "integer";
+  return verdictKinds.has(expression.kind) ? "verdict" : "boolean";
+}
+
+/** The largest word that a cell can hold by its kind. */
+export function cellMaximum(cell: Pick<Cell, "kind">): bigint {
+  switch (cell.kind.is) {
+    case "flag":
+      return 1n;
+    case "counter":
+      return 0x7fff_ffff_ffff_ffffn;
+    case "value":
+      return maximumPattern;
+    case "phases":
+      return BigInt(Math.max(0, cell.kind.names.length - 1));
+  }
+}

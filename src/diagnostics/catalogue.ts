@@ -94,10 +94,37 @@ export const catalogue = {
 
   P0701: warning("an OCI profile that says more than can be kept"),
 
+  P0801: error("a line that is no trace's"),
+  P0802: error("a member of a trace's line that does not fit"),
+  P0803: error("a task that nothing in the trace made"),
+  P0804: error("a trace without times for a policy that asks for the time"),
+  P0805: warning("a child of which the trace does not say whether it is a thread"),
+  P0806: error("a trace of another version"),
+  P0807: warning("a call that the trace leaves unfinished"),
+  P0808: error("more faults than are shown"),
+  P0809: error("a trace of another architecture"),
+  P0810: error("a trace without calls"),
+  P0811: error("a line that is no case"),
+  P0812: error("a verdict that is none"),
+  P0813: error("a process that no line made"),
+  P0814: error("an argument that cannot be read"),
+  P0815: error("a name that stands for a process already"),
+  P0816: error("a length of time"),
+  P0817: error("a case file without cases"),
+  P0818: error("a process that has ended"),
+  P0819: error("a parameter that is set too late or twice"),
+  P0820: error("a case that failed"),
+
   P0901: error("a file that cannot be read"),
   P0902: error("a file that is no regular file"),
   P0903: error("a file that is not UTF-8"),
   P0904: error("a file that is too large"),
+  P0905: error("unknown option"),
+  P0906: error("unknown verb"),
+  P0907: error("an option's value"),
+  P0908: error("something is missing on the command line"),
+  P0909: error("something is too much on the command line"),
+  P0910: error("a place for events that cannot be opened"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

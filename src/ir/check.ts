@@ -5,6 +5,7 @@
 import { maximumPattern } from "./arithmetic.ts";
 import { isNormal } from "./intervals.ts";
 import {
+  cellMaximum,
   maximumDeclarations,
   maximumDepth,
   maximumNodes,
@@ -345,18 +346,4 @@ function either(branches: readonly Exits[]): Exits {
 function typeOf(expression: Expression): ValueType {
   if (integerKinds.has(expression.kind)) return "integer";
   return verdictKinds.has(expression.kind) ? "verdict" : "boolean";
-}
-
-/** The largest word that a cell can hold by its kind. */
-export function cellMaximum(cell: Pick<Cell, "kind">): bigint {
-  switch (cell.kind.is) {
-    case "flag":
-      return 1n;
-    case "counter":
-      return 0x7fff_ffff_ffff_ffffn;
-    case "value":
-      return maximumPattern;
-    case "phases":
-      return BigInt(Math.max(0, cell.kind.names.length - 1));
-  }
 }

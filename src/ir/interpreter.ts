@@ -392,14 +392,15 @@ class Preparation {
   }
 
   private tableSet(index: number, key: Compute<bigint>, value: Compute<bigint>): Compute<Completion> {
-    const { capacity, full } = this.program.tables[index]!;
+    const { capacity, full, holdsValues } = this.program.tables[index]!;
     const table = this.table(index);
     return (frame) => {
       const entries = table(frame);
       const wanted = key(frame);
       const written = value(frame);
       if (entries.size < capacity || entries.has(wanted)) {
-        entries.set(wanted, written);
+        // A set's values have no meaning; 0 for all, so that equal sets are equal maps.
+        entries.set(wanted, holdsValues ? written : 0n);
         frame.changedState = true;
       } else {
         frame.raised = frame.raised === undefined ? full : this.stricter(frame.raised, full);

@@ -4,7 +4,8 @@
  * The byte counts are those of the plainest layout that an engine can use: a word for each cell; for a table a word with
  * the number of entries and then keys, and values where it holds any.
  */
-import type { Program, Scope, Table } from "./program.ts";
+import { maximumPattern } from "./arithmetic.ts";
+import type { Cell, Program, Scope, Table } from "./program.ts";
 
 /** State of a thread or a process: what the kernel engine allocates with each task. */
 export const maximumScopeBytes: { readonly [S in Scope]: number } = {
@@ -38,4 +39,18 @@ export function scopeBytes(program: Pick<Program, "cells" | "tables">, scope: Sc
 export function maximumCapacity(scope: Scope, holdsValues: boolean): number {
   if (scope === "tree") return maximumTreeCapacity;
   return Math.floor((maximumScopeBytes[scope] - 8) / (holdsValues ? 16 : 8));
+}
+
+/** The largest word that a cell can hold by its kind. */
+export function cellMaximum(cell: Pick<Cell, "kind">): bigint {
+  switch (cell.kind.is) {
+    case "flag":
+      return 1n;
+    case "counter":
+      return 0x7fff_ffff_ffff_ffffn;
+    case "value":
+      return maximumPattern;
+    case "phases":
+      return BigInt(Math.max(0, cell.kind.names.length - 1));
+  }
 }

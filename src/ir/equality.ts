@@ -1,0 +1,56 @@
+/** Structural equality of expressions. Expressions change nothing, so equal ones at one place have equal values. */
+
+import { equalSets } from "./intervals.ts";
+import type { Expression } from "./program.ts";
+import { operands } from "./traverse.ts";
+
+export function equalExpressions(left: Expression, right: Expression): boolean {
+  if (left === right) return true;
+  if (left.kind !== right.kind || !equalHeads(left, right)) return false;
+  const leftOperands = operands(left);
+  const rightOperands = operands(right);
+  return (
+    leftOperands.length === rightOperands.length &&
+    leftOperands.every((operand, index) => equalExpressions(operand, rightOperands[index]!))
+  );
+}
+
+/** Are all but the operands alike? */
+function equalHeads(left: Expression, right: Expression): boolean {
+  switch (left.kind) {
+    case "constant":
+      return right.kind === "constant" && left.value === right.value;
+    case "boolean":
+      return right.kind === "boolean" && left.value === right.value;
+    case "input":
+      return right.kind === "input" && left.input === right.input;
+    case "local":
+    case "boolean-local":
+    case "verdict-local":
+      return right.kind === left.kind && left.local === right.local;
+    case "cell":
+      return right.kind === "cell" && left.cell === right.cell;
+    case "verdict":
+      return right.kind === "verdict" && left.verdict === right.verdict;
+    case "observe":
+      return right.kind === "observe" && left.observation === right.observation;
+    case "binary":
+    case "compare":
+      return right.kind === left.kind && left.operator === right.operator;
+    case "extend":
+      return right.kind === "extend" && left.width === right.width && left.signed === right.signed;
+    case "table-get":
+    case "table-has":
+      return right.kind === left.kind && left.table === right.table;
+    case "within":
+      return right.kind === "within" && equalSets(left.intervals, right.intervals);
+    case "select":
+    case "from-boolean":
+    case "not":
+    case "all":
+    case "any":
+    case "strictest":
+    case "verdict-select":
+      return true;
+  }
+}

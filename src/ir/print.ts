@@ -1,0 +1,270 @@
+/**
+ * A program as text for people: `explain --ir`, goldens, failing property tests. Stable, so that goldens can be compared;
+ * not meant to be read back.
+ *
+ * `$name` is a cell, `#name` a table, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)` extensions; an operator
+ * that depends on the sign says which: `<u`, `<s`.
+ */
+import type {
+  BinaryOperator,
+  CompareOperator,
+  Expression,
+  Interval,
+  Location,
+  Program,
+  Statement,
+  Verdict,
+} from "./program.ts";
+
+/** How numbers are called. Without a name, the number is printed. */
+export interface PrintNames {
+  readonly call: (number: number) => string | undefined;
+  readonly errno: (number: number) => string | undefined;
+}
+
+const numbersOnly: PrintNames = { call: () => undefined, errno: () => undefined };
+
+export function printProgram(program: Program, names: PrintNames = numbersOnly): string {
+  const printer = new Printer(program, names);
+  return `${[...printer.declarations(), "", ...printer.statements(program.body, "")].join("\n")}\n`;
+}
+
+export function printExpression(expression: Expression, program: Program, names: PrintNames = numbersOnly): string {
+  return new Printer(program, names).expression(expression);
+}
+
+/** "deny EPERM "reason" (nginx.ts:9:3)". */
+export function printVerdict(verdict: Verdict, program: Program, names: PrintNames = numbersOnly): string {
+  return new Printer(program, names).verdictText(verdict);
+}
+
+const binarySymbols: { readonly [O in BinaryOperator]: string } = {
+  add: "+",
+  subtract: "-",
+  multiply: "*",
+  "divide-unsigned": "/u",
+  "divide-signed": "/s",
+  "remainder-unsigned": "%u",
+  "remainder-signed": "%s",
+  and: "&",
+  or: "|",
+  xor: "^",
+  "shift-left": "<<",
+  "shift-right-unsigned": ">>u",
+  "shift-right-signed": ">>s",
+};
+
+const compareSymbols: { readonly [O in CompareOperator]: string } = {
+  equal: "==",
+  "not-equal": "!=",
+  "less-unsigned": "<u",
+  "less-or-equal-unsigned": "<=u",
+  "less-signed": "<s",
+  "less-or-equal-signed": "<=s",
+};
+
+class Printer {
+  private readonly program: Program;
+  private readonly names: PrintNames;
+
+  constructor(program: Program, names: PrintNames) {
+    this.program = program;
+    this.names = names;
+  }
+
+  declarations(): string[] {
+    const { program } = this;
+    const { always, judged } = program.admission;
+    return [
+      `policy ${program.name} for ${program.architecture}`,
+      `always ${this.calls(always)}`,
+      `judged ${this.calls(judged)}`,
+      ...program.verdicts.map((verdict, index) => `verdict ${index} ${this.verdictText(verdict)}`),
+      ...program.cells.map((cell, index) => {
+        const phases = cell.kind.is === "phases" ? ` {${cell.kind.names.join(", ")}}` : "";
+        const fork =
+          cell.onFork === "copy" || cell.onFork === "fresh" ? cell.onFork : `map [${cell.onFork.map.join(", ")}]`;
+        const life = cell.scope === "tree" ? "" : `, on fork ${fork}`;
+        const start = `starts as ${number(cell.initial)}`;
+        return `${cell.scope} ${cell.kind.is}${phases} ${this.cell(index)} ${start}${life}${this.place(cell.at)}`;
+      }),
+      ...program.tables.map((table, index) => {
+        const holds = table.holdsValues ? "table" : "set";
+        const life = table.scope === "tree" ? "" : `, on fork ${table.onFork}`;
+        const full = `when full verdict ${table.full}`;
+        return `${table.scope} ${holds} ${this.table(index)} of ${table.capacity}, ${full}${life}${this.place(table.at)}`;
+      }),
+      ...program.reports.map((report, index) => {
+        const values = report.values.map((value) => `${value.name}: ${value.print}`).join(", ");
+        return `report ${index} ${JSON.stringify(report.text)} (${values})${this.place(report.at)}`;
+      }),
+    ];
+  }
+
+  statements(statements: readonly Statement[], indent: string): string[] {
+    return statements.flatMap((statement) => this.statement(statement, indent));
+  }
+
+  verdictText({ action, errno, reason, at }: Verdict): string {
+    const what =
+      action === "deny"
+        ? `deny ${this.names.errno(errno) ?? errno}`
+        : action === "kill-process" || action === "kill-thread"
+          ? action.replace("-", " ")
+          : action;
+    return `${what}${reason === undefined ? "" : ` ${JSON.stringify(reason)}`}${this.place(at)}`;
+  }
+
+  expression(expression: Expression): string {
+    const print = (operand: Expression) => this.expression(operand);
+    switch (expression.kind) {
+      case "constant":
+        return number(expression.value);
+      case "boolean":
+        return String(expression.value);
+      case "input":
+        return expression.input;
+      case "local":
+        return `i${expression.local}`;
+      case "boolean-local":
+        return `b${expression.local}`;
+      case "verdict-local":
+        return `v${expression.local}`;
+      case "cell":
+        return this.cell(expression.cell);
+      case "binary":
+        return `(${print(expression.left)} ${binarySymbols[expression.operator]} ${print(expression.right)})`;
+      case "compare":
+        return this.compare(expression);
+      case "extend":
+        return `${expression.signed ? "s" : "u"}${expression.width}(${print(expression.value)})`;
+      case "select":
+      case "verdict-select":
+        return `(${print(expression.condition)} ? ${print(expression.then)} : ${print(expression.otherwise)})`;
+      case "table-get":
+        return `${this.table(expression.table)}[${print(expression.key)} else ${print(expression.otherwise)}]`;
+      case "table-has":
+        return `${this.table(expression.table)}.has(${print(expression.key)})`;
+      case "from-boolean":
+        return `integer(${print(expression.value)})`;
+      case "within":
+        return `${print(expression.value)} in ${this.set(expression.value, expression.intervals)}`;
+      case "not":
+        if (expression.value.kind === "within") {
+          const { value, intervals } = expression.value;
+          return `${print(value)} not in ${this.set(value, intervals)}`;
+        }
+        return `not ${print(expression.value)}`;
+      case "all":
+        return expression.of.length === 0 ? "true" : `(${expression.of.map(print).join(" and ")})`;
+      case "any":
+        return expression.of.length === 0 ? "false" : `(${expression.of.map(print).join(" or ")})`;
+      case "strictest":
+        return `strictest(${expression.of.map(print).join(", ")})`;
+      case "verdict": {
+        const verdict = this.program.verdicts[expression.verdict];
+        return `${expression.verdict}${verdict === undefined ? "" : ` ${this.verdictText(verdict)}`}`;
+      }
+      case "observe":
+        return `observation ${expression.observation}`;
+    }
+  }
+
+  private statement(statement: Statement, indent: string): string[] {
+    const line = (text: string) => `${indent}${text}`;
+    const inner = (body: readonly Statement[]) => this.statements(body, `${indent}  `);
+    switch (statement.kind) {
+      case "set-integer":
+        return [line(`i${statement.local} = ${this.expression(statement.value)}`)];
+      case "set-boolean":
+        return [line(`b${statement.local} = ${this.expression(statement.value)}`)];
+      case "set-verdict":
+        return [line(`v${statement.local} = ${this.expression(statement.value)}`)];
+      case "store":
+        return [line(`${this.cell(statement.cell)} = ${this.expression(statement.value)}`)];
+      case "table-set": {
+        const key = this.expression(statement.key);
+        const holdsValues = this.program.tables[statement.table]?.holdsValues ?? true;
+        if (!holdsValues) return [line(`${this.table(statement.table)} add ${key}`)];
+        return [line(`${this.table(statement.table)}[${key}] = ${this.expression(statement.value)}`)];
+      }
+      case "table-delete":
+        return [line(`${this.table(statement.table)} delete ${this.expression(statement.key)}`)];
+      case "report": {
+        const values = statement.values.map((value) => this.expression(value)).join(", ");
+        return [line(`report ${statement.report} (${values})`)];
+      }
+      case "if": {
+        const otherwise = statement.otherwise.length === 0 ? [] : [line("else"), ...inner(statement.otherwise)];
+        return [line(`if ${this.expression(statement.condition)}`), ...inner(statement.then), ...otherwise];
+      }
+      case "switch": {
+        const arms = statement.arms.flatMap((arm) => [
+          `${indent}  ${this.set(statement.value, arm.intervals)}:`,
+          ...this.statements(arm.body, `${indent}    `),
+        ]);
+        const otherwise =
+          statement.otherwise.length === 0
+            ? []
+            : [`${indent}  else:`, ...this.statements(statement.otherwise, `${indent}    `)];
+        return [line(`switch ${this.expression(statement.value)}`), ...arms, ...otherwise];
+      }
+      case "block":
+        return [line(`block ${statement.label}`), ...inner(statement.body)];
+      case "leave":
+        return [line(`leave ${statement.label}`)];
+      case "return":
+        return [line(`return ${this.expression(statement.verdict)}`)];
+    }
+  }
+
+  private compare({ operator, left, right }: Extract<Expression, { kind: "compare" }>): string {
+    const isNumber = left.kind === "input" && left.input === "number" && right.kind === "constant";
+    const name = isNumber ? this.names.call(Number(right.value)) : undefined;
+    return `${this.expression(left)} ${compareSymbols[operator]} ${name ?? this.expression(right)}`;
+  }
+
+  /** A set of what the value can be: call numbers by their names. */
+  private set(value: Expression, intervals: readonly Interval[]): string {
+    if (value.kind === "input" && value.input === "number") return `{${this.calls(intervals)}}`;
+    return `{${intervals.map(({ from, to }) => (from === to ? number(from) : `${number(from)} to ${number(to)}`)).join(", ")}}`;
+  }
+
+  /** Names what has one and is alone; long runs of numbers stay runs. */
+  private calls(intervals: readonly Interval[]): string {
+    const text = (value: bigint) => {
+      const name = value <= 0xffff_ffffn ? this.names.call(Number(value)) : undefined;
+      return name ?? number(value);
+    };
+    const texts = intervals.flatMap(({ from, to }) => {
+      if (to - from > 3n) return [`${text(from)} to ${text(to)}`];
+      return Array.from({ length: Number(to - from) + 1 }, (_, index) => text(from + BigInt(index)));
+    });
+    return texts.length === 0 ? "none" : texts.join(", ");
+  }
+
+  /** Names need not be unique: two uses of one policy function each declare theirs. */
+  private cell(index: number): string {
+    return `$${unique(this.program.cells, index)}`;
+  }
+
+  private table(index: number): string {
+    return `#${unique(this.program.tables, index)}`;
+  }
+
+  private place(at: Location | undefined): string {
+    return at === undefined ? "" : ` (${this.program.files[at.file]}:${at.line}:${at.column})`;
+  }
+}
+
+function unique(list: readonly { readonly name: string }[], index: number): string {
+  const name = list[index]?.name ?? "?";
+  return list.some((other, place) => other.name === name && place !== index) ? `${name}.${index}` : name;
+}
+
+/** Small numbers in decimal, patterns near 2^64 as negative numbers, the rest in hexadecimal. */
+function number(value: bigint): string {
+  if (value < 0x10000n) return String(value);
+  if (value >= 0xffff_ffff_ffff_0000n) return String(BigInt.asIntN(64, value));
+  return `0x${value.toString(16)}`;
+}

@@ -1,0 +1,170 @@
+/**
+ * Simpler expressions of the same meaning: for every state, every call and every value of the locals, the result is the
+ * same (expressions change nothing, so what is dropped is not missed).
+ */
+import { equalExpressions } from "./equality.ts";
+import { normalise } from "./intervals.ts";
+import type { BooleanExpression, Cell, IntegerExpression, Verdict, VerdictExpression } from "./program.ts";
+import * as booleans from "./simplify/booleans.ts";
+import * as integers from "./simplify/integers.ts";
+import { Ranges } from "./simplify/ranges.ts";
+import * as verdicts from "./simplify/verdicts.ts";
+
+/** What is known of the program around: more of it gives simpler results, none of it is needed. */
+export interface Surroundings {
+  /** What cells can hold. */
+  readonly cells?: readonly Cell[];
+  /** How strict verdicts are. */
+  readonly verdicts?: readonly Verdict[];
+}
+
+/** One expression. To simplify many, make one `Simplifier`: it remembers what it has seen. */
+export function simplifyExpression(expression: IntegerExpression, surroundings?: Surroundings): IntegerExpression;
+export function simplifyExpression(expression: BooleanExpression, surroundings?: Surroundings): BooleanExpression;
+export function simplifyExpression(expression: VerdictExpression, surroundings?: Surroundings): VerdictExpression;
+export function simplifyExpression(
+  expression: IntegerExpression | BooleanExpression | VerdictExpression,
+  surroundings: Surroundings = {},
+): IntegerExpression | BooleanExpression | VerdictExpression {
+  const simplifier = new Simplifier(surroundings);
+  switch (expression.kind) {
+    case "verdict":
+    case "verdict-local":
+    case "strictest":
+    case "verdict-select":
+      return simplifier.verdict(expression);
+    case "boolean":
+    case "boolean-local":
+    case "compare":
+    case "within":
+    case "not":
+    case "all":
+    case "any":
+    case "table-has":
+    case "observe":
+      return simplifier.boolean(expression);
+    default:
+      return simplifier.integer(expression);
+  }
+}
+
+/** Simplifies bottom up. Each shared expression is simplified once. Gives the same object where nothing changed. */
+export class Simplifier {
+  readonly ranges: Ranges;
+  private readonly verdicts: readonly Verdict[] | undefined;
+  private readonly integersSeen = new WeakMap<IntegerExpression, IntegerExpression>();
+  private readonly booleansSeen = new WeakMap<BooleanExpression, BooleanExpression>();
+  private readonly verdictsSeen = new WeakMap<VerdictExpression, VerdictExpression>();
+
+  constructor(surroundings: Surroundings = {}) {
+    this.ranges = new Ranges(surroundings.cells);
+    this.verdicts = surroundings.verdicts;
+  }
+
+  integer(expression: IntegerExpression): IntegerExpression {
+    return remember(this.integersSeen, expression, () => this.simplerInteger(expression));
+  }
+
+  boolean(expression: BooleanExpression): BooleanExpression {
+    return remember(this.booleansSeen, expression, () => this.simplerBoolean(expression));
+  }
+
+  verdict(expression: VerdictExpression): VerdictExpression {
+    return remember(this.verdictsSeen, expression, () => this.simplerVerdict(expression));
+  }
+
+  private simplerInteger(expression: IntegerExpression): IntegerExpression {
+    switch (expression.kind) {
+      case "constant":
+      case "input":
+      case "local":
+      case "cell":
+        return expression;
+      case "binary":
+        return integers.binary(
+          expression.operator,
+          this.integer(expression.left),
+          this.integer(expression.right),
+          this.ranges,
+        );
+      case "extend":
+        return integers.extension(expression.width, expression.signed, this.integer(expression.value), this.ranges);
+      case "select":
+        return integers.select(
+          this.boolean(expression.condition),
+          this.integer(expression.then),
+          this.integer(expression.otherwise),
+        );
+      case "table-get":
+        return { ...expression, key: this.integer(expression.key), otherwise: this.integer(expression.otherwise) };
+      case "from-boolean":
+        return integers.fromBoolean(this.boolean(expression.value));
+    }
+  }
+
+  private simplerBoolean(expression: BooleanExpression): BooleanExpression {
+    switch (expression.kind) {
+      case "boolean":
+      case "boolean-local":
+      case "observe":
+        return expression;
+      case "compare":
+        return booleans.compare(
+          expression.operator,
+          this.integer(expression.left),
+          this.integer(expression.right),
+          this.ranges,
+        );
+      case "within":
+        return booleans.within(this.integer(expression.value), normalise(expression.intervals), this.ranges);
+      case "not":
+        return booleans.not(this.boolean(expression.value), this.ranges);
+      case "all":
+      case "any":
+        return booleans.junction(
+          expression.kind,
+          expression.of.map((part) => this.boolean(part)),
+          this.ranges,
+        );
+      case "table-has":
+        return { ...expression, key: this.integer(expression.key) };
+    }
+  }
+
+  private simplerVerdict(expression: VerdictExpression): VerdictExpression {
+    switch (expression.kind) {
+      case "verdict":
+      case "verdict-local":
+        return expression;
+      case "strictest":
+        return verdicts.strictest(
+          expression.of.map((part) => this.verdict(part)),
+          this.verdicts,
+        );
+      case "verdict-select":
+        return verdicts.verdictSelect(
+          this.boolean(expression.condition),
+          this.verdict(expression.then),
+          this.verdict(expression.otherwise),
+        );
+    }
+  }
+}
+
+/**
+ * What is simple is its own simplification: equal results are the input itself, so that callers can compare with `===`.
+ */
+function remember<T extends IntegerExpression | BooleanExpression | VerdictExpression>(
+  seen: WeakMap<T, T>,
+  expression: T,
+  simplify: () => T,
+): T {
+  let simpler = seen.get(expression);
+  if (simpler === undefined) {
+    const result = simplify();
+    simpler = equalExpressions(result, expression) ? expression : result;
+    seen.set(expression, simpler);
+    seen.set(simpler, simpler);
+  }
+  return simpler;
+}

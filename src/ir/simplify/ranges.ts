@@ -1,0 +1,128 @@
+/**
+ * Bounds of an expression's pattern, read as unsigned, that hold in every state and for every call. Coarse on purpose:
+ * one interval, no conditions. (The front end's own ranges are finer; they prove, these only simplify.)
+ */
+import { larger, maximumPattern, smaller } from "../arithmetic.ts";
+import { cellMaximum } from "../limits.ts";
+import type { Cell, Input, IntegerExpression, Interval } from "../program.ts";
+
+const everything: Interval = { from: 0n, to: maximumPattern };
+const bits32: Interval = { from: 0n, to: 0xffff_ffffn };
+const bits63: Interval = { from: 0n, to: 0x7fff_ffff_ffff_ffffn };
+
+const inputRanges: { readonly [I in Input]: Interval } = {
+  number: bits32,
+  instructionPointer: everything,
+  argument0: everything,
+  argument1: everything,
+  argument2: everything,
+  argument3: everything,
+  argument4: everything,
+  argument5: everything,
+  now: bits63,
+  pid: bits32,
+  tid: bits32,
+  uid: bits32,
+  gid: bits32,
+  alive: everything,
+};
+
+export class Ranges {
+  private readonly cells: readonly Cell[];
+  private readonly known = new WeakMap<IntegerExpression, Interval>();
+
+  /** Without the program's cells, nothing is known of a cell. */
+  constructor(cells: readonly Cell[] = []) {
+    this.cells = cells;
+  }
+
+  of(expression: IntegerExpression): Interval {
+    let range = this.known.get(expression);
+    if (range === undefined) {
+      range = this.compute(expression);
+      this.known.set(expression, range);
+    }
+    return range;
+  }
+
+  private compute(expression: IntegerExpression): Interval {
+    switch (expression.kind) {
+      case "constant":
+        return { from: expression.value, to: expression.value };
+      case "input":
+        return inputRanges[expression.input];
+      case "local":
+        return everything;
+      case "cell": {
+        const cell = this.cells[expression.cell];
+        return cell === undefined ? everything : { from: 0n, to: cellMaximum(cell) };
+      }
+      case "from-boolean":
+        return { from: 0n, to: 1n };
+      case "select":
+        return hull(this.of(expression.then), this.of(expression.otherwise));
+      case "table-get":
+        return everything;
+      case "extend":
+        return extended(expression.width, expression.signed, this.of(expression.value));
+      case "binary":
+        return this.binary(expression);
+    }
+  }
+
+  private binary({ operator, left, right }: Extract<IntegerExpression, { kind: "binary" }>): Interval {
+    const a = this.of(left);
+    const b = this.of(right);
+    const constant = b.from === b.to ? b.from : undefined;
+    switch (operator) {
+      case "add":
+        return unlessWrapped(a.from + b.from, a.to + b.to);
+      case "subtract":
+        return unlessWrapped(a.from - b.to, a.to - b.from);
+      case "multiply":
+        return unlessWrapped(a.from * b.from, a.to * b.to);
+      case "divide-unsigned":
+        // Dividing by 0 gives 0, and never makes larger.
+        return b.from === 0n ? { from: 0n, to: a.to } : { from: a.from / b.to, to: a.to / b.from };
+      case "remainder-unsigned":
+        return { from: 0n, to: b.from === 0n ? a.to : smaller(a.to, b.to - 1n) };
+      case "and":
+        return { from: 0n, to: smaller(a.to, b.to) };
+      case "or":
+        return { from: larger(a.from, b.from), to: ones(a.to | b.to) };
+      case "xor":
+        return { from: 0n, to: ones(a.to | b.to) };
+      case "shift-right-unsigned":
+        return constant === undefined
+          ? { from: 0n, to: a.to }
+          : { from: a.from >> (constant & 63n), to: a.to >> (constant & 63n) };
+      case "shift-left":
+        return constant === undefined
+          ? everything
+          : unlessWrapped(a.from << (constant & 63n), a.to << (constant & 63n));
+      case "divide-signed":
+      case "remainder-signed":
+      case "shift-right-signed":
+        return everything;
+    }
+  }
+}
+
+function extended(width: 8 | 16 | 32, isSigned: boolean, value: Interval): Interval {
+  const top = (1n << BigInt(width)) - 1n;
+  if (!isSigned) return value.to <= top ? value : { from: 0n, to: top };
+  return value.to <= top >> 1n ? value : everything;
+}
+
+function hull(left: Interval, right: Interval): Interval {
+  return { from: smaller(left.from, right.from), to: larger(left.to, right.to) };
+}
+
+function unlessWrapped(from: bigint, to: bigint): Interval {
+  return from >= 0n && to <= maximumPattern ? { from, to } : everything;
+}
+
+/** The smallest 2^n − 1 that is at least the value. */
+function ones(value: bigint): bigint {
+  return (1n << BigInt(value.toString(2).length)) - 1n;
+}

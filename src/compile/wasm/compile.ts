@@ -1,0 +1,119 @@
+/**
+ * A policy as a WebAssembly module: one function, `step`, which judges the call that lies in memory and updates the
+ * state that lies there as well. No JavaScript is called from inside.
+ *
+ * The module imports its memory as `env.memory` and exports `step(thread: i32, process: i32): i32`: the addresses of
+ * the caller's thread and process state; the result is an index into `Program.verdicts`. `layout.ts` says what lies
+ * where, `state.ts` makes and reads state, `instance.ts` puts the two together.
+ */
+import type { Program, Scope, ValueType } from "../../ir/program.ts";
+import { encodeModule } from "./encoding.ts";
+import { verdictIndexBits } from "./expressions.ts";
+import { FunctionBuilder } from "./function-builder.ts";
+import { addresses, layOut, type MemoryLayout, withConstants } from "./layout.ts";
+import { compileBody, type StatementContext } from "./statements.ts";
+import { type TableFunctions, tableFunctions } from "./tables.ts";
+
+/** All that an engine needs to run a policy; can be kept on disk (`module` as bytes, `layout` as JSON). */
+export interface CompiledStep {
+  readonly module: Uint8Array;
+  readonly layout: MemoryLayout;
+}
+
+/** The policy is larger than what V8 takes. Only one near the bounds of `limits.ts` is. */
+export class WasmLimitError extends Error {
+  override readonly name = "WasmLimitError";
+}
+
+/** What V8 takes (src/wasm/wasm-limits.h): locals of a function, and bytes of its body. */
+const mostLocals = 50_000;
+const mostBytes = 7_654_321;
+
+/** `step` is function 0; the tables' functions follow, those of sets first. */
+const stepIndex = 0;
+
+/** Compiles a program that `checkProgram` finds nothing wrong with. The same program gives the same bytes. */
+export function compileWasm(program: Program): CompiledStep {
+  if (program.verdicts.length >= 1 << verdictIndexBits) {
+    throw new WasmLimitError(`${program.verdicts.length} verdicts are more than WebAssembly code can tell apart`);
+  }
+  const layout = layOut(program);
+  const constants = new Constants(layout.heap);
+  const helpers = new TableHelpers(layout.secret, program);
+  const code = new FunctionBuilder(["i32", "i32"], ["i32"]);
+  const context: StatementContext = {
+    program,
+    layout,
+    code,
+    locals: program.locals.map((type) => code.local(localTypes[type])),
+    constant: (bytes) => constants.add(bytes),
+    tables: (holdsValues) => helpers.of(holdsValues),
+    labels: new Map(),
+    raised: program.tables.length > 0 ? code.local("i32") : undefined,
+    reportCursor: program.reports.length > 0 ? code.local("i32") : undefined,
+  };
+  if (context.reportCursor !== undefined) {
+    code.i32(0);
+    code.i32(0);
+    code.memory("i32.store", addresses.reportCount);
+  }
+  compileBody(context, program.body);
+  code.emit("unreachable"); // every path has returned
+  const step = code.finish();
+  if (step.locals.length > mostLocals || step.code.length > mostBytes) {
+    throw new WasmLimitError(
+      `the compiled step has ${step.locals.length} variables and ${step.code.length} bytes; ` +
+        `WebAssembly takes ${mostLocals} and ${mostBytes}`,
+    );
+  }
+  const complete = withConstants(layout, constants.length);
+  const module = encodeModule({
+    minimumPages: complete.pages,
+    functions: [step, ...helpers.functions],
+    exports: [{ name: "step", functionIndex: stepIndex }],
+    data: constants.chunks,
+  });
+  return { module, layout: complete };
+}
+
+const localTypes: { readonly [T in ValueType]: "i32" | "i64" } = { integer: "i64", boolean: "i32", verdict: "i32" };
+
+class Constants {
+  readonly chunks: { address: number; bytes: Uint8Array }[] = [];
+  length = 0;
+  private readonly base: number;
+
+  constructor(base: number) {
+    this.base = base;
+  }
+
+  add(bytes: Uint8Array): number {
+    const address = this.base + this.length;
+    this.chunks.push({ address, bytes });
+    this.length += bytes.length;
+    return address;
+  }
+}
+
+/** The functions for the kinds of table that the program declares. */
+class TableHelpers {
+  private readonly sets: TableFunctions | undefined;
+  private readonly maps: TableFunctions | undefined;
+
+  constructor(secret: number, program: Program) {
+    const scopes: readonly Scope[] = ["thread", "process", "tree"];
+    const kinds = program.tables.filter((table) => scopes.includes(table.scope)).map((table) => table.holdsValues);
+    const first = stepIndex + 1;
+    this.sets = kinds.includes(false) ? tableFunctions(secret, false, first) : undefined;
+    const next = first + (this.sets?.functions.length ?? 0);
+    this.maps = kinds.includes(true) ? tableFunctions(secret, true, next) : undefined;
+  }
+
+  get functions() {
+    return [...(this.sets?.functions ?? []), ...(this.maps?.functions ?? [])];
+  }
+
+  of(holdsValues: boolean): TableFunctions {
+    return (holdsValues ? this.maps : this.sets)!;
+  }
+}

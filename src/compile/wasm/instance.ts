@@ -1,0 +1,64 @@
+import { randomBytes } from "node:crypto";
+import type { Circumstances, Evaluation, SystemCallEvent } from "../../ir/evaluation.ts";
+import type { CompiledStep } from "./compile.ts";
+import { addresses, type MemoryLayout } from "./layout.ts";
+import { initialise, type Memory, seedTables } from "./state.ts";
+
+/** A compiled policy with its memory: the tree's state is made, threads and processes get theirs from the host. */
+export interface PolicyInstance {
+  readonly memory: Memory;
+  readonly layout: MemoryLayout;
+  /** Judges the call that lies in memory; the addresses are of the caller's thread and process state. */
+  readonly step: (thread: number, process: number) => number;
+}
+
+/** The part of the WebAssembly interface that Node has and @types/node 20 does not describe. */
+declare const WebAssembly: {
+  readonly Memory: new (descriptor: { readonly initial: number }) => Memory;
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> };
+};
+
+/** `secret` are the tables' 24 random bytes; only tests have a reason to choose them. */
+export function instantiate(compiled: CompiledStep, secret: Uint8Array = randomBytes(24)): PolicyInstance {
+  const { module, layout } = compiled;
+  const memory = new WebAssembly.Memory({ initial: layout.pages });
+  const { exports } = new WebAssembly.Instance(new WebAssembly.Module(module), { env: { memory } });
+  seedTables(memory, layout, secret);
+  initialise(memory, layout, "tree", layout.tree);
+  return { memory, layout, step: exports["step"] as PolicyInstance["step"] };
+}
+
+/** Writes a call and its circumstances where `step` reads them. (The notify engine's kernel does the call's part.) */
+export function writeInputs(memory: Memory, event: SystemCallEvent, circumstances: Circumstances): void {
+  const view = new DataView(memory.buffer);
+  view.setUint32(addresses.number, event.number >>> 0, true);
+  view.setUint32(addresses.architecture, event.architecture >>> 0, true);
+  view.setBigUint64(addresses.instructionPointer, event.instructionPointer, true);
+  for (const [index, value] of event.arguments.entries()) {
+    view.setBigUint64(addresses.arguments + 8 * index, value, true);
+  }
+  view.setBigUint64(addresses.now, circumstances.now, true);
+  view.setBigUint64(addresses.alive, circumstances.alive, true);
+  view.setUint32(addresses.pid, circumstances.pid, true);
+  view.setUint32(addresses.tid, circumstances.tid, true);
+  view.setUint32(addresses.uid, circumstances.uid, true);
+  view.setUint32(addresses.gid, circumstances.gid, true);
+}
+
+/** What the last step reported; takes it away. */
+export function takeReports(memory: Memory): Evaluation["reports"] {
+  const view = new DataView(memory.buffer);
+  const reports: { report: number; values: bigint[] }[] = [];
+  let at: number = addresses.reports;
+  for (let rest = view.getUint32(addresses.reportCount, true); rest > 0; rest--) {
+    const report = view.getUint32(at, true);
+    const count = view.getUint32(at + 4, true);
+    at += 8;
+    const values: bigint[] = [];
+    for (let index = 0; index < count; index++, at += 8) values.push(view.getBigUint64(at, true));
+    reports.push({ report, values });
+  }
+  view.setUint32(addresses.reportCount, 0, true);
+  return reports;
+}

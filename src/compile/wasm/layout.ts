@@ -1,0 +1,149 @@
+/**
+ * Where everything lies in the memory that a compiled policy and its host share.
+ *
+ * ```
+ *   0   struct seccomp_notif, as the kernel writes it (include/uapi/linux/seccomp.h)
+ *  80   struct seccomp_notif_resp, for the host's use
+ * 104   now (u64), alive (u64), pid, tid, uid, gid (u32 each)
+ * 136   number of reports (u32), then from 144 the reports: u32 index, u32 number of values, u64 each value
+ *       the tables' secret: three u64
+ *       the tree's state
+ *       constants of the program
+ *       the host's: a slot for each thread and process
+ * ```
+ *
+ * A scope's state is its cells, a word each, and then its tables. `tables.ts` says how a table lies.
+ * A layout is plain JSON, so that it can be kept in a cache beside the module.
+ */
+import type { OnFork, Program, Scope, Statement } from "../../ir/program.ts";
+
+/** Addresses that do not depend on the program. */
+export const addresses = {
+  notification: 0,
+  id: 0,
+  notifiedPid: 8,
+  flags: 12,
+  number: 16,
+  architecture: 20,
+  instructionPointer: 24,
+  arguments: 32,
+  response: 80,
+  now: 104,
+  alive: 112,
+  pid: 120,
+  tid: 124,
+  uid: 128,
+  gid: 132,
+  reportCount: 136,
+  reports: 144,
+} as const;
+
+export const pageSize = 65_536;
+
+export interface MemoryLayout {
+  /** Where the tables' three secret words are; see `seedTables`. */
+  readonly secret: number;
+  /** The address of the tree's state. */
+  readonly tree: number;
+  readonly scopes: { readonly [S in Scope]: ScopeLayout };
+  /** From here on memory is the host's. A multiple of 8. */
+  readonly heap: number;
+  /** Pages of 64 KiB that the memory must have at first; `heap` is inside. */
+  readonly pages: number;
+}
+
+export interface ScopeLayout {
+  /** Bytes, a multiple of 8; 0 where the policy has no state of this scope. */
+  readonly size: number;
+  readonly cells: readonly CellLayout[];
+  readonly tables: readonly TableLayout[];
+}
+
+export interface CellLayout {
+  /** An index into `Program.cells`. */
+  readonly cell: number;
+  readonly offset: number;
+  /** In decimal: JSON has no 64-bit integers. */
+  readonly initial: string;
+  readonly onFork: OnFork;
+}
+
+export interface TableLayout {
+  /** An index into `Program.tables`. */
+  readonly table: number;
+  readonly offset: number;
+  readonly size: number;
+  readonly capacity: number;
+  readonly buckets: number;
+  readonly holdsValues: boolean;
+  readonly onFork: "copy" | "fresh";
+}
+
+/** Bytes before a table's first bucket: number of keys (u32), key 0 is present (u32), key 0's value where there are any. */
+export function tableHeaderSize(holdsValues: boolean): number {
+  return holdsValues ? 16 : 8;
+}
+
+export function bucketSize(holdsValues: boolean): number {
+  return holdsValues ? 16 : 8;
+}
+
+/** The layout but for the constants, whose size is known after compilation: `heap` is where they begin. */
+export function layOut(program: Program): MemoryLayout {
+  const secret = addresses.reports + reportSpace(program);
+  const tree = secret + 24;
+  const scopes = {
+    thread: layOutScope(program, "thread"),
+    process: layOutScope(program, "process"),
+    tree: layOutScope(program, "tree"),
+  };
+  return withConstants({ secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
+}
+
+/** The layout with room for so many bytes of constants. */
+export function withConstants(layout: MemoryLayout, bytes: number): MemoryLayout {
+  const heap = layout.heap + Math.ceil(bytes / 8) * 8;
+  return { ...layout, heap, pages: Math.ceil((heap + 1) / pageSize) };
+}
+
+function layOutScope(program: Program, scope: Scope): ScopeLayout {
+  let size = 0;
+  const place = (bytes: number): number => {
+    const offset = size;
+    size += bytes;
+    return offset;
+  };
+  const cells: CellLayout[] = [];
+  for (const [cell, { scope: of, initial, onFork }] of program.cells.entries()) {
+    if (of === scope) cells.push({ cell, offset: place(8), initial: initial.toString(), onFork });
+  }
+  const tables: TableLayout[] = [];
+  for (const [table, { scope: of, capacity, holdsValues, onFork }] of program.tables.entries()) {
+    if (of !== scope) continue;
+    // At most two thirds full, so that probing is short; and one bucket is always empty, so that it ends.
+    const buckets = capacity + (capacity >> 1) + 1;
+    const bytes = tableHeaderSize(holdsValues) + buckets * bucketSize(holdsValues);
+    tables.push({ table, offset: place(bytes), size: bytes, capacity, buckets, holdsValues, onFork });
+  }
+  return { size, cells, tables };
+}
+
+/** A report statement runs at most once an evaluation. */
+function reportSpace(program: Program): number {
+  const ofBody = (body: readonly Statement[]): number => body.reduce((sum, statement) => sum + ofOne(statement), 0);
+  const ofOne = (statement: Statement): number => {
+    switch (statement.kind) {
+      case "report":
+        return 8 + 8 * statement.values.length;
+      case "if":
+        return ofBody(statement.then) + ofBody(statement.otherwise);
+      case "switch":
+        return statement.arms.reduce((sum, arm) => sum + ofBody(arm.body), ofBody(statement.otherwise));
+      case "block":
+        return ofBody(statement.body);
+      default:
+        return 0;
+    }
+  };
+  return ofBody(program.body);
+}

@@ -1,0 +1,126 @@
+/** Is a word in a set of intervals? In the form that fits the set: compares, a word of bits, bits in memory, a search. */
+import type { Interval } from "../../ir/program.ts";
+import type { FunctionBuilder } from "./function-builder.ts";
+
+/** More intervals than this are worth bits in memory, where they lie close together. */
+const mostCompared = 4;
+/** 1 KiB of constants a set, at most. */
+const mostBits = 8192n;
+
+const maximum = 0xffff_ffff_ffff_ffffn;
+
+/**
+ * [word: i64] → i32 0 or 1. `intervals` are sorted and disjoint; `constant` puts bytes into memory and gives their
+ * address.
+ */
+export function compileWithin(
+  code: FunctionBuilder,
+  intervals: readonly Interval[],
+  constant: (bytes: Uint8Array) => number,
+): void {
+  const first = intervals[0];
+  const last = intervals.at(-1);
+  if (first === undefined || last === undefined) {
+    code.emit("drop");
+    code.i32(0);
+    return;
+  }
+  if (intervals.length === 1) {
+    compileInterval(code, first);
+    return;
+  }
+  const span = last.to - first.from;
+  const word = code.borrow("i64");
+  if (span < 64n) {
+    if (first.from !== 0n) {
+      code.i64(first.from);
+      code.emit("i64.sub");
+    }
+    code.tee(word);
+    code.i64(span);
+    code.emit("i64.le_u");
+    code.i64(bitsOf(intervals));
+    code.get(word);
+    code.emit("i64.shr_u", "i32.wrap_i64", "i32.and");
+  } else if (span < mostBits && intervals.length > mostCompared) {
+    if (first.from !== 0n) {
+      code.i64(first.from);
+      code.emit("i64.sub");
+    }
+    code.tee(word);
+    code.i64(span);
+    code.emit("i64.le_u");
+    code.if("i32");
+    code.get(word);
+    code.emit("i32.wrap_i64");
+    code.i32(3);
+    code.emit("i32.shr_u");
+    code.memory("i32.load8_u", constant(littleEndian(bitsOf(intervals), Number(span / 8n) + 1)));
+    code.get(word);
+    code.emit("i32.wrap_i64");
+    code.i32(7);
+    code.emit("i32.and", "i32.shr_u");
+    code.i32(1);
+    code.emit("i32.and");
+    code.else();
+    code.i32(0);
+    code.end();
+  } else {
+    code.set(word);
+    search(code, word, intervals);
+  }
+  code.giveBack("i64", word);
+}
+
+/** [word] → is it in this interval? */
+function compileInterval(code: FunctionBuilder, { from, to }: Interval): void {
+  if (from === to) {
+    code.i64(from);
+    code.emit("i64.eq");
+  } else if (to === maximum) {
+    code.i64(from);
+    code.emit("i64.ge_u");
+  } else {
+    if (from !== 0n) {
+      code.i64(from);
+      code.emit("i64.sub");
+    }
+    code.i64(to - from);
+    code.emit("i64.le_u");
+  }
+}
+
+function search(code: FunctionBuilder, word: number, intervals: readonly Interval[]): void {
+  if (intervals.length === 1) {
+    code.get(word);
+    compileInterval(code, intervals[0]!);
+    return;
+  }
+  const middle = intervals.length >> 1;
+  code.get(word);
+  code.i64(intervals[middle]!.from);
+  code.emit("i64.lt_u");
+  code.if("i32");
+  search(code, word, intervals.slice(0, middle));
+  code.else();
+  search(code, word, intervals.slice(middle));
+  code.end();
+}
+
+/** Bit 0 stands for the first interval's `from`. */
+function bitsOf(intervals: readonly Interval[]): bigint {
+  const base = intervals[0]!.from;
+  let bits = 0n;
+  for (const { from, to } of intervals) bits |= ((1n << (to - from + 1n)) - 1n) << (from - base);
+  return bits;
+}
+
+function littleEndian(value: bigint, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  let rest = value;
+  for (let index = 0; index < length; index++) {
+    bytes[index] = Number(rest & 0xffn);
+    rest >>= 8n;
+  }
+  return bytes;
+}

@@ -1,0 +1,112 @@
+/** One program on the interpreter and as WebAssembly, step by step, compared after each. */
+import { expect } from "vitest";
+import { compileWasm } from "../../src/compile/wasm/compile.ts";
+import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../src/compile/wasm/instance.ts";
+import { inherit, initialise, readState, SlotAllocator } from "../../src/compile/wasm/state.ts";
+import type { Circumstances, ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
+import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";
+import type { Program, Scope } from "../../src/ir/program.ts";
+
+/** A thread or a process: its state in both forms. */
+export interface Holder {
+  readonly scope: "thread" | "process";
+  readonly state: ScopeState;
+  readonly address: number;
+}
+
+/** Fixed, so that a failure is the same each time. */
+const secret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 + 17) & 0xff);
+
+export class Lockstep {
+  readonly program: Program;
+  readonly tree: ScopeState;
+  readonly holders = new Set<Holder>();
+  readonly instance: PolicyInstance;
+  private readonly slots: SlotAllocator;
+
+  constructor(program: Program, tableSecret: Uint8Array = secret) {
+    this.program = program;
+    this.tree = initialState(program, "tree");
+    const compiled = compileWasm(program);
+    // What engines read from a cache must do as well.
+    const layout = JSON.parse(JSON.stringify(compiled.layout));
+    this.instance = instantiate({ module: compiled.module, layout }, tableSecret);
+    this.slots = new SlotAllocator(this.instance.memory, layout);
+  }
+
+  create(scope: "thread" | "process"): Holder {
+    const { memory, layout } = this.instance;
+    const address = this.slots.take(scope);
+    initialise(memory, layout, scope, address);
+    return this.hold({ scope, state: initialState(this.program, scope), address });
+  }
+
+  inherit(maker: Holder): Holder {
+    const { memory, layout } = this.instance;
+    const { scope } = maker;
+    const address = this.slots.take(scope);
+    inherit(memory, layout, scope, maker.address, address);
+    return this.hold({ scope, state: inheritState(this.program, scope, maker.state), address });
+  }
+
+  remove(holder: Holder): void {
+    this.holders.delete(holder);
+    this.slots.giveBack(holder.scope, holder.address);
+  }
+
+  /** Judges in both forms, compares verdict, reports and the state of all, and returns the verdict. */
+  step(thread: Holder, process: Holder, event: SystemCallEvent, circumstances: Circumstances): number {
+    const { memory, step } = this.instance;
+    const wanted = evaluate(this.program, event, circumstances, {
+      thread: thread.state,
+      process: process.state,
+      tree: this.tree,
+    });
+    writeInputs(memory, event, circumstances);
+    const verdict = step(thread.address, process.address);
+    expect({ verdict, reports: takeReports(memory) }).toEqual({ verdict: wanted.verdict, reports: wanted.reports });
+    this.compareStates();
+    return verdict;
+  }
+
+  compareStates(): void {
+    const { memory, layout } = this.instance;
+    const compare = (scope: Scope, address: number, state: ScopeState) => {
+      const found = readState(this.program, memory, layout, scope, address);
+      if (!sameState(this.program, found, state)) {
+        expect(plainState(this.program, found)).toEqual(plainState(this.program, state));
+      }
+    };
+    compare("tree", layout.tree, this.tree);
+    for (const { scope, state, address } of this.holders) compare(scope, address, state);
+  }
+
+  private hold(holder: Holder): Holder {
+    this.holders.add(holder);
+    return holder;
+  }
+}
+
+function sameState(program: Program, left: ScopeState, right: ScopeState): boolean {
+  if (!left.cells.every((value, index) => value === right.cells[index])) return false;
+  return program.tables.every(({ holdsValues }, index) => {
+    const entries = left.tables[index]!;
+    const others = right.tables[index]!;
+    if (entries.size !== others.size) return false;
+    for (const [key, value] of entries) {
+      if (!others.has(key) || (holdsValues && others.get(key) !== value)) return false;
+    }
+    return true;
+  });
+}
+
+/** For a readable difference: a table's order and a set's values mean nothing. */
+function plainState(program: Program, { cells, tables }: ScopeState) {
+  return {
+    cells: [...cells],
+    tables: program.tables.map(({ name, holdsValues }, index) => ({
+      name,
+      entries: [...tables[index]!].map(([key, value]) => (holdsValues ? `${key}: ${value}` : `${key}`)).sort(),
+    })),
+  };
+}

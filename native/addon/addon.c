@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The addon: raw system calls for TypeScript, and one fused call for the supervisor's loop.
+ *
+ * Everything that can be said in TypeScript is said there (attributes of bpf(2), seccomp(2), message headers). C is left
+ * with what JavaScript cannot do: put a buffer's address into a register, run in a signal handler, and make three system
+ * calls between two evaluations without crossing between the languages more than once.
+ *
+ * Node-API version 8, so one build serves Node 20 and all that follow. Built by the C compiler alone; see ../Makefile.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+
+#define MAXIMUM_DEATHS 64
+
+/* Offsets in the policy's memory; src/compile/wasm lays it out (struct seccomp_notif comes first). */
+enum {
+  NOTIFICATION = 0,
+  RESPONSE = 80,
+  NOW = 104,
+  CALLER_TID = 124,
+  JUDGEMENT_END = 144,
+};
+
+_Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "struct seccomp_notif has grown");
+_Static_assert(sizeof(struct seccomp_notif_resp) == NOW - RESPONSE, "struct seccomp_notif_resp has grown");
+
+/* One for each thread that loads the addon: the supervisor's loop and the command line's thread share nothing. */
+struct supervision {
+  unsigned char *memory;
+  uint32_t *deaths;
+  int listener;
+  int epoll;
+  bool ends_without_users;
+  napi_ref memory_reference;
+  napi_ref deaths_reference;
+};
+
+static napi_value number_of(napi_env env, int64_t value) {
+  napi_value result;
+  return napi_create_int64(env, value, &result) == napi_ok ? result : NULL;
+}
+
+static napi_value fail(napi_env env, const char *message) {
+  napi_throw_type_error(env, NULL, message);
+  return NULL;
+}
+
+/* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */
+static bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length) {
+  bool is = false;
+  void *start = NULL;
+  *length = 0;
+  if (napi_is_typedarray(env, value, &is) == napi_ok && is) {
+    napi_typedarray_type type;
+    size_t elements;
+    if (napi_get_typedarray_info(env, value, &type, &elements, &start, NULL, NULL) != napi_ok) return false;
+    static const unsigned char width[] = {1, 1, 1, 2, 2, 4, 4, 4, 8, 8, 8};
+    *length = elements * ((size_t)type < sizeof width ? width[type] : 1);
+  } else if (napi_is_dataview(env, value, &is) == napi_ok && is) {
+    if (napi_get_dataview_info(env, value, length, &start, NULL, NULL) != napi_ok) return false;
+  } else if (napi_is_arraybuffer(env, value, &is) == napi_ok && is) {
+    if (napi_get_arraybuffer_info(env, value, &start, length) != napi_ok) return false;
+  } else {
+    return false;
+  }
+  *data = start;
+  return true;
+}
+
+/* A register: a number (a whole one, or it is refused), a bigint modulo 2^64, null for 0, or a buffer's address. */
+static bool register_of(napi_env env, napi_value value, long *result) {
+  napi_valuetype type;
+  if (napi_typeof(env, value, &type) != napi_ok) return false;
+  switch (type) {
+    case napi_undefined:
+    case napi_null:
+      *result = 0;
+      return true;
+    case napi_number: {
+      double number;
+      if (napi_get_value_double(env, value, &number) != napi_ok) return false;
+      if (!(number >= -9007199254740991.0 && number <= 9007199254740991.0)) return false;
+      *result = (long)number;
+      return (double)*result == number;
+    }
+    case napi_bigint: {
+      int64_t pattern;
+      bool lossless;
+      if (napi_get_value_bigint_int64(env, value, &pattern, &lossless) != napi_ok) return false;
+      *result = (long)pattern;
+      return true;
+    }
+    default: {
+      unsigned char *data;
+      size_t length;
+      if (!bytes_of(env, value, &data, &length)) return false;
+      *result = (long)data;
+      return true;
+    }
+  }
+}
+
+/* syscall(number, ...at most six): the kernel's result, a negative errno included. */
+static napi_value raw_syscall(napi_env env, napi_callback_info info) {
+  napi_value arguments[7];
+  size_t count = 7;
+  long registers[7] = {0};
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count < 1 || count > 7)
+    return fail(env, "syscall takes a number and at most six arguments");
+  for (size_t i = 0; i < count; i++)
+    if (!register_of(env, arguments[i], &registers[i]))
+      return fail(env, "an argument of a system call is a whole number, a bigint, null or a buffer");
+  /* Safe: what the call does is the caller's business; the buffers live at least until this function returns. */
+  long result = syscall(registers[0], registers[1], registers[2], registers[3], registers[4], registers[5], registers[6]);
+  return number_of(env, result == -1 ? -errno : result);
+}
+
+/* addressOf(buffer): bigint. For structures that hold pointers; whoever builds one keeps the buffer alive. */
+static napi_value address_of(napi_env env, napi_callback_info info) {
+  napi_value argument, result;
+  size_t count = 1, length;
+  unsigned char *data;
+  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      !bytes_of(env, argument, &data, &length))
+    return fail(env, "addressOf takes a buffer");
+  return napi_create_bigint_uint64(env, (uint64_t)(uintptr_t)data, &result) == napi_ok ? result : NULL;
+}
+
+/* ── The supervisor's loop ───────────────────────────────────────────────────────────────────────────────────────── */
+
+static struct supervision *supervision_of(napi_env env) {
+  void *data = NULL;
+  return napi_get_instance_data(env, &data) == napi_ok ? data : NULL;
+}
+
+static bool keep(napi_env env, napi_value value, napi_ref *reference) {
+  if (*reference != NULL) napi_delete_reference(env, *reference);
+  *reference = NULL;
+  return napi_create_reference(env, value, 1, reference) == napi_ok;
+}
+
+/*
+ * supervise(memory, deaths, listener, epoll, endsWithoutUsers): what `next` works on from now on. To be called again
+ * when the memory has grown, because its buffer is then another object.
+ */
+static napi_value supervise(napi_env env, napi_callback_info info) {
+  struct supervision *own = supervision_of(env);
+  napi_value arguments[5];
+  size_t count = 5, memory_length, deaths_length;
+  unsigned char *memory, *deaths;
+  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
+      !bytes_of(env, arguments[0], &memory, &memory_length) || memory_length < JUDGEMENT_END ||
+      !bytes_of(env, arguments[1], &deaths, &deaths_length) || deaths_length < MAXIMUM_DEATHS * sizeof(uint32_t) ||
+      napi_get_value_int32(env, arguments[2], &own->listener) != napi_ok ||
+      napi_get_value_int32(env, arguments[3], &own->epoll) != napi_ok ||
+      napi_get_value_bool(env, arguments[4], &own->ends_without_users) != napi_ok ||
+      !keep(env, arguments[0], &own->memory_reference) || !keep(env, arguments[1], &own->deaths_reference))
+    return fail(env, "supervise takes (memory, deaths, listener, epoll, endsWithoutUsers)");
+  own->memory = memory;
+  own->deaths = (uint32_t *)(void *)deaths;
+  return NULL;
+}
+
+static int collect_deaths(struct supervision *own) {
+  struct epoll_event events[MAXIMUM_DEATHS];
+  int count = own->epoll < 0 ? 0 : epoll_wait(own->epoll, events, MAXIMUM_DEATHS, 0);
+  for (int i = 0; i < count; i++) own->deaths[i] = events[i].data.u32;
+  return count < 0 ? 0 : count;
+}
+
+/* deaths(): how many of the watched have ended, at most 64; which, is in the array given to `supervise`. */
+static napi_value deaths_now(napi_env env, napi_callback_info info) {
+  (void)info;
+  struct supervision *own = supervision_of(env);
+  if (own == NULL || own->memory == NULL) return fail(env, "nothing is supervised yet");
+  return number_of(env, collect_deaths(own));
+}
+
+/*
+ * next(answer): sends the response that lies in the memory (where `answer` is true), waits for the next notification,
+ * and then looks which of the watched tasks have ended. In this order: a task that called is alive until it is answered,
+ * so whoever had its id before it is known to be dead by then.
+ *
+ * | result | means |
+ * | --- | --- |
+ * | n >= 0 | a notification lies in the memory, the time of its judgement too; n watched tasks have ended |
+ * | -ENOENT | none: the caller was interrupted meanwhile, or no task is left under the filter (ask with poll) |
+ * | other | the kernel's refusal |
+ *
+ * That the answer cannot be delivered (ENOENT: the caller died or was interrupted) is nobody's loss.
+ */
+static napi_value next(napi_env env, napi_callback_info info) {
+  struct supervision *own = supervision_of(env);
+  napi_value argument;
+  size_t count = 1;
+  bool answer;
+  if (own == NULL || own->memory == NULL) return fail(env, "nothing is supervised yet");
+  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      napi_get_value_bool(env, argument, &answer) != napi_ok)
+    return fail(env, "next takes a boolean");
+  if (answer) ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, own->memory + RESPONSE);
+  /* Before Linux 6.11 RECV does not return when the last task under the filter is gone; poll does. */
+  if (!own->ends_without_users) {
+    struct pollfd ready = {.fd = own->listener, .events = POLLIN};
+    while (poll(&ready, 1, -1) < 0 && errno == EINTR) {
+    }
+    if ((ready.revents & POLLIN) == 0) return number_of(env, -ENOENT);
+  }
+  int result;
+  do {
+    memset(own->memory + NOTIFICATION, 0, sizeof(struct seccomp_notif)); /* the kernel insists on zeroes */
+    result = ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->memory + NOTIFICATION);
+  } while (result < 0 && errno == EINTR);
+  if (result < 0) return number_of(env, -errno);
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  memcpy(own->memory + NOW, &nanoseconds, sizeof nanoseconds);
+  memcpy(own->memory + CALLER_TID, own->memory + 8, sizeof(uint32_t));
+  return number_of(env, collect_deaths(own));
+}
+
+/* ── Signals of the one who waits ────────────────────────────────────────────────────────────────────────────────── */
+
+/* The command's pidfd, or -1. A plain int read in a handler: lock-free. */
+static atomic_int forward_to = -1;
+
+static void forward(int signal, siginfo_t *info, void *context) {
+  (void)context;
+  int saved = errno;
+  int target = atomic_load(&forward_to);
+  /* What the terminal sends (SI_KERNEL), the command gets itself: it is in the same process group. */
+  if (target >= 0 && info->si_code != SI_KERNEL) syscall(SYS_pidfd_send_signal, target, signal, NULL, 0);
+  errno = saved;
+}
+
+/*
+ * forwardSignals(pidfd, signals): from now on these signals do nothing to this process but go on to the command. With
+ * pidfd -1 they do nothing at all. SIGUSR1 belongs among them always: Node would open its debugger's port for anyone.
+ */
+static napi_value forward_signals(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2;
+  int pidfd;
+  uint32_t length;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+      napi_get_value_int32(env, arguments[0], &pidfd) != napi_ok ||
+      napi_get_array_length(env, arguments[1], &length) != napi_ok)
+    return fail(env, "forwardSignals takes a pidfd and an array of signal numbers");
+  atomic_store(&forward_to, pidfd);
+  for (uint32_t i = 0; i < length; i++) {
+    napi_value element;
+    int signal;
+    if (napi_get_element(env, arguments[1], i, &element) != napi_ok ||
+        napi_get_value_int32(env, element, &signal) != napi_ok)
+      return fail(env, "a signal is a number");
+    struct sigaction action = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
+    sigfillset(&action.sa_mask);
+    sigaction(signal, &action, NULL);
+  }
+  return NULL;
+}
+
+/* ── Starting the launcher ───────────────────────────────────────────────────────────────────────────────────────── */
+
+extern char **environ;
+
+static char **strings_of(napi_env env, napi_value array) {
+  uint32_t length;
+  if (napi_get_array_length(env, array, &length) != napi_ok) return NULL;
+  char **strings = calloc((size_t)length + 1, sizeof *strings);
+  for (uint32_t i = 0; strings != NULL && i < length; i++) {
+    napi_value element;
+    size_t size;
+    if (napi_get_element(env, array, i, &element) != napi_ok) break;
+    unsigned char *data;
+    /* A buffer carries bytes that are no UTF-8 (a file name); it ends with its own NUL. */
+    if (bytes_of(env, element, &data, &size)) {
+      if (size > 0 && data[size - 1] == 0) strings[i] = strdup((char *)data);
+    } else if (napi_get_value_string_utf8(env, element, NULL, 0, &size) == napi_ok) {
+      strings[i] = malloc(size + 1);
+      if (strings[i] != NULL) napi_get_value_string_utf8(env, element, strings[i], size + 1, &size);
+    }
+    if (strings[i] == NULL) {
+      for (uint32_t k = 0; k < i; k++) free(strings[k]);
+      free(strings);
+      return NULL;
+    }
+  }
+  return strings;
+}
+
+static void free_strings(char **strings) {
+  for (char **s = strings; s != NULL && *s != NULL; s++) free(*s);
+  free(strings);
+}
+
+/*
+ * spawn(file, argv, descriptors): starts a program with this process's environment. `descriptors[i]` becomes 3 + i.
+ * Signals are as at login: Node ignores SIGPIPE, and its child must not. The result is the pid or a negative errno.
+ */
+static napi_value spawn_program(napi_env env, napi_callback_info info) {
+  napi_value arguments[3];
+  size_t count = 3, size;
+  uint32_t descriptors = 0;
+  char file[4096];
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
+      napi_get_value_string_utf8(env, arguments[0], file, sizeof file, &size) != napi_ok || size + 1 >= sizeof file ||
+      napi_get_array_length(env, arguments[2], &descriptors) != napi_ok)
+    return fail(env, "spawn takes (file, argv, descriptors)");
+  char **argv = strings_of(env, arguments[1]);
+  if (argv == NULL) return fail(env, "argv is an array of strings or of buffers that end with a NUL");
+
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  for (uint32_t i = 0; i < descriptors; i++) {
+    napi_value element;
+    int descriptor = -1;
+    if (napi_get_element(env, arguments[2], i, &element) == napi_ok)
+      napi_get_value_int32(env, element, &descriptor);
+    posix_spawn_file_actions_adddup2(&actions, descriptor, 3 + (int)i);
+  }
+  pid_t pid;
+  int error = posix_spawn(&pid, file, &actions, &attributes, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  free_strings(argv);
+  return number_of(env, error == 0 ? pid : -error);
+}
+
+static void release(napi_env env, void *data, void *hint) {
+  (void)env;
+  (void)hint;
+  free(data);
+}
+
+NAPI_MODULE_INIT() {
+  struct supervision *own = calloc(1, sizeof *own);
+  if (own == NULL || napi_set_instance_data(env, own, release, NULL) != napi_ok) return NULL;
+  own->listener = own->epoll = -1;
+  const napi_property_descriptor functions[] = {
+      {.utf8name = "syscall", .method = raw_syscall, .attributes = napi_enumerable},
+      {.utf8name = "addressOf", .method = address_of, .attributes = napi_enumerable},
+      {.utf8name = "supervise", .method = supervise, .attributes = napi_enumerable},
+      {.utf8name = "deaths", .method = deaths_now, .attributes = napi_enumerable},
+      {.utf8name = "next", .method = next, .attributes = napi_enumerable},
+      {.utf8name = "forwardSignals", .method = forward_signals, .attributes = napi_enumerable},
+      {.utf8name = "spawn", .method = spawn_program, .attributes = napi_enumerable},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  return exports;
+}

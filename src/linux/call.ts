@@ -23,6 +23,11 @@ export interface CallParameter {
   /** How many low bits of the register the kernel uses, and how it reads them. */
   readonly width: 16 | 32 | 64;
   readonly signed: boolean;
+  /**
+   * The argument register, 0 … 5, on architectures where it is not this parameter's position in `parameters`. Only
+   * clone's last two differ (CONFIG_CLONE_BACKWARDS of arm64, kernel/fork.c). `registerOf` in calls.ts reads it.
+   */
+  readonly register?: { readonly [A in ArchitectureName]?: number };
   /** What a policy may ask of it; `flags` and `choice` name a set of `generated/flags.ts`. */
   readonly kind:
     | { readonly is: "integer" }

@@ -1,0 +1,104 @@
+/**
+ * `npm run generate` writes the tables of calls, errnos and flags and the types that follow from them; with `--verify`
+ * it compares instead, for the tests. Whatever point release of Linux 6.12 is installed will do, as long as it says the
+ * same.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { buildTables } from "./build.ts";
+import {
+  emitCalls,
+  emitCallTypes,
+  emitErrnos,
+  emitFlags,
+  emitNameTypes,
+  headerVersion,
+  withoutHeader,
+} from "./emit.ts";
+import { allInputs } from "./inputs.ts";
+import { archivePath, openSource, SourceError } from "./source.ts";
+
+const usage = `usage: npm run generate -- [--verify] [--source FILE]
+Writes src/linux/generated/ and the generated part of src/language/types/ from ${archivePath}.
+  --verify        compare with what is there; exit status 1 and the first difference where they differ
+  --source FILE   another archive of the same layout
+`;
+
+/** The exit status: 0, 1 where --verify finds a difference, 2 where the source or the command line is not usable. */
+export function main(args: readonly string[], root: string): number {
+  const rest = [...args];
+  const verify = take(rest, "--verify");
+  const at = rest.indexOf("--source");
+  const archive = at < 0 ? archivePath : (rest.splice(at, 2)[1] ?? "");
+  if (rest.length > 0) {
+    process.stderr.write(usage);
+    return 2;
+  }
+  try {
+    const { version, files } = generate(archive);
+    return verify ? compareAll(root, version, files) : writeAll(root, version, files);
+  } catch (error) {
+    if (!(error instanceof SourceError)) throw error;
+    process.stderr.write(`generate: ${error.message}\n`);
+    return 2;
+  }
+}
+
+/** All generated files: path from the root of the checkout → text. */
+export function generate(archive = archivePath): { version: string; files: ReadonlyMap<string, string> } {
+  const source = openSource(allInputs, archive);
+  const tables = buildTables(source);
+  const files = new Map([
+    ["src/linux/generated/calls.ts", emitCalls(source, tables)],
+    ["src/linux/generated/errno.ts", emitErrnos(source, tables)],
+    ["src/linux/generated/flags.ts", emitFlags(source, tables)],
+    ["src/language/types/calls.d.ts", emitCallTypes(source, tables)],
+    ["src/language/types/names.d.ts", emitNameTypes(source, tables)],
+  ]);
+  return { version: source.version, files };
+}
+
+function writeAll(root: string, version: string, files: ReadonlyMap<string, string>): number {
+  for (const [path, text] of files) writeFileSync(resolve(root, path), text);
+  process.stdout.write(`wrote ${files.size} files from Linux ${version}\n`);
+  return 0;
+}
+
+function compareAll(root: string, version: string, files: ReadonlyMap<string, string>): number {
+  let status = 0;
+  let written: string | undefined;
+  for (const [path, text] of files) {
+    const present = read(resolve(root, path));
+    written ??= headerVersion(present);
+    const difference = firstDifference(withoutHeader(present), withoutHeader(text));
+    if (difference === undefined) continue;
+    process.stderr.write(`generate: ${path} is not what Linux ${version} gives: ${difference}\n`);
+    status = 1;
+  }
+  if (status === 0) process.stdout.write(`the tables (Linux ${written}) are what Linux ${version} gives\n`);
+  else process.stderr.write("generate: run npm run generate, read the changes, and commit them\n");
+  return status;
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function firstDifference(present: string, wanted: string): string | undefined {
+  if (present === wanted) return undefined;
+  const [a, b] = [present.split("\n"), wanted.split("\n")];
+  const at = a.findIndex((line, i) => line !== b[i]);
+  const line = at < 0 ? a.length : at;
+  // The header's two lines were cut off.
+  return `line ${line + 3}: ${JSON.stringify(a[line]?.slice(0, 160))} is to be ${JSON.stringify(b[line]?.slice(0, 160))}`;
+}
+
+function take(args: string[], flag: string): boolean {
+  const at = args.indexOf(flag);
+  if (at >= 0) args.splice(at, 1);
+  return at >= 0;
+}

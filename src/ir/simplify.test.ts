@@ -1,0 +1,301 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { pattern } from "./arithmetic.ts";
+import { checkProgram } from "./check.ts";
+import { evaluate, initialState } from "./interpreter.ts";
+import { printExpression } from "./print.ts";
+import type { BooleanExpression, IntegerExpression, Program, Statement, VerdictExpression } from "./program.ts";
+import { Simplifier, simplifyExpression } from "./simplify.ts";
+import { expressionSize } from "./size.ts";
+import {
+  arbitraryChoices,
+  boundaryValues,
+  generateCircumstances,
+  generateEvent,
+  generateProgram,
+} from "./testing/arbitrary.ts";
+import { mapStatement } from "./traverse.ts";
+
+const x: IntegerExpression = { kind: "input", input: "argument0" };
+const y: IntegerExpression = { kind: "input", input: "argument1" };
+const constant = (value: bigint): IntegerExpression => ({ kind: "constant", value: pattern(value) });
+const binary = (
+  operator: Extract<IntegerExpression, { kind: "binary" }>["operator"],
+  left: IntegerExpression,
+  right: IntegerExpression,
+): IntegerExpression => ({ kind: "binary", operator, left, right });
+const compare = (
+  operator: Extract<BooleanExpression, { kind: "compare" }>["operator"],
+  left: IntegerExpression,
+  right: IntegerExpression,
+): BooleanExpression => ({ kind: "compare", operator, left, right });
+const local = (index: number): BooleanExpression => ({ kind: "boolean-local", local: index });
+const all = (...of: BooleanExpression[]): BooleanExpression => ({ kind: "all", of });
+const any = (...of: BooleanExpression[]): BooleanExpression => ({ kind: "any", of });
+const not = (value: BooleanExpression): BooleanExpression => ({ kind: "not", value });
+
+/** For printing. */
+const verdicts: Program["verdicts"] = [
+  { action: "allow", errno: 0, reason: undefined, at: undefined },
+  { action: "deny", errno: 1, reason: undefined, at: undefined },
+  { action: "deny", errno: 2, reason: undefined, at: undefined },
+  { action: "kill-process", errno: 0, reason: undefined, at: undefined },
+];
+const program: Program = {
+  architecture: "x86_64",
+  name: "test",
+  files: [],
+  admission: { always: [], judged: [] },
+  verdicts,
+  cells: [
+    { name: "flag", scope: "tree", kind: { is: "flag" }, initial: 0n, onFork: "fresh", at: undefined },
+    { name: "value", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined },
+  ],
+  tables: [],
+  reports: [],
+  observations: [],
+  locals: ["boolean", "boolean", "boolean"],
+  body: [],
+};
+
+type Any = IntegerExpression | BooleanExpression | VerdictExpression;
+const simplified = (expression: Any) =>
+  printExpression(simplifyExpression(expression as IntegerExpression, program), program);
+
+describe("simplifyExpression", () => {
+  it.each<[string, Any, string]>([
+    ["folds", binary("add", constant(-1n), constant(2n)), "1"],
+    [
+      "folds the signed minimum by −1",
+      binary("divide-signed", constant(1n << 63n), constant(-1n)),
+      "0x8000000000000000",
+    ],
+    ["moves constants to the right", binary("add", constant(1n), x), "(argument0 + 1)"],
+    ["adds up constants", binary("subtract", binary("add", x, constant(5n)), constant(5n)), "argument0"],
+    ["merges masks", binary("and", binary("and", x, constant(0xff0n)), constant(0xf0fn)), "(argument0 & 3840)"],
+    ["writes full masks as extensions", binary("and", x, constant(0xffff_ffffn)), "u32(argument0)"],
+    [
+      "looks through a sign extension that no bit of is used",
+      binary("and", { kind: "extend", width: 32, signed: true, value: x }, constant(0xfn)),
+      "(argument0 & 15)",
+    ],
+    ["multiplies by shifting", binary("multiply", x, constant(8n)), "(argument0 << 3)"],
+    ["divides by shifting", binary("divide-unsigned", x, constant(8n)), "(argument0 >>u 3)"],
+    ["divides by 0", binary("divide-unsigned", x, constant(0n)), "0"],
+    ["leaves the dividend when dividing by 0", binary("remainder-signed", x, constant(0n)), "argument0"],
+    [
+      "knows shifts that shift all out",
+      binary("shift-left", binary("shift-left", x, constant(40n)), constant(30n)),
+      "0",
+    ],
+    [
+      "drops an extension of what fits",
+      { kind: "extend", width: 32, signed: false, value: { kind: "input", input: "pid" } },
+      "pid",
+    ],
+    ["makes comparisons sets", compare("less-signed", x, constant(0n)), "argument0 in {0x8000000000000000 to -1}"],
+    ["prefers the shorter set", compare("not-equal", x, constant(5n)), "argument0 not in {5}"],
+    [
+      "moves an addition over to the set",
+      compare("less-unsigned", binary("add", x, constant(1n)), constant(3n)),
+      "argument0 not in {2 to -2}",
+    ],
+    [
+      "intersects",
+      all(
+        compare("less-or-equal-unsigned", constant(1n), x),
+        compare("less-or-equal-unsigned", x, constant(9n)),
+        compare("not-equal", x, constant(5n)),
+      ),
+      "argument0 in {1 to 4, 6 to 9}",
+    ],
+    [
+      "unites",
+      any(compare("equal", x, constant(1n)), local(0), compare("equal", x, constant(2n))),
+      "(argument0 in {1 to 2} or b0)",
+    ],
+    ["finds contradictions", all(local(0), compare("equal", x, constant(1n)), not(local(0))), "false"],
+    ["finds tautologies", any(compare("equal", x, constant(1n)), compare("not-equal", x, constant(1n))), "true"],
+    ["flattens", all(local(0), all(local(1), all(local(2), { kind: "boolean", value: true }))), "(b0 and b1 and b2)"],
+    [
+      "pushes negation inwards",
+      not(all(local(0), not(local(1)), compare("less-signed", x, y))),
+      "(not b0 or b1 or argument1 <=s argument0)",
+    ],
+    ["knows that a flag is 0 or 1", compare("less-unsigned", { kind: "cell", cell: 0 }, constant(2n)), "true"],
+    ["asks the condition itself", compare("equal", { kind: "from-boolean", value: local(0) }, constant(0n)), "not b0"],
+    [
+      "asks a select's condition",
+      compare(
+        "equal",
+        { kind: "select", condition: local(0), then: constant(7n), otherwise: constant(8n) },
+        constant(8n),
+      ),
+      "not b0",
+    ],
+    [
+      "decides by ranges",
+      compare("less-unsigned", { kind: "input", input: "pid" }, { kind: "input", input: "now" }),
+      "pid <u now",
+    ],
+    [
+      "strictest: a later equally strict one never wins",
+      { kind: "strictest", of: [1, 0, 2].map((verdict) => ({ kind: "verdict", verdict })) },
+      "1 deny 1",
+    ],
+    [
+      "strictest: a stricter one wins anywhere",
+      {
+        kind: "strictest",
+        of: [
+          { kind: "verdict-local", local: 0 },
+          { kind: "verdict", verdict: 3 },
+        ],
+      },
+      "strictest(v0, 3 kill process)",
+    ],
+    [
+      "strictest: an allow after anything is nothing",
+      {
+        kind: "strictest",
+        of: [
+          { kind: "verdict-local", local: 0 },
+          { kind: "verdict", verdict: 0 },
+        ],
+      },
+      "v0",
+    ],
+    [
+      "strictest: an allow before something can be first",
+      {
+        kind: "strictest",
+        of: [
+          { kind: "verdict", verdict: 0 },
+          { kind: "verdict-local", local: 0 },
+        ],
+      },
+      "strictest(0 allow, v0)",
+    ],
+  ])("%s", (_, expression, text) => {
+    expect(simplified(expression)).toBe(text);
+  });
+
+  it("gives the same object where nothing changed", () => {
+    const simple = binary("add", x, y);
+    expect(simplifyExpression(simple)).toBe(simple);
+  });
+
+  it("is exact for every operator, constants on either side, at the boundaries", () => {
+    for (const operator of ["add", "subtract", "multiply", "and", "or", "xor"] as const) checkOperator(operator);
+    for (const operator of ["divide-unsigned", "divide-signed", "remainder-unsigned", "remainder-signed"] as const) {
+      checkOperator(operator);
+    }
+    for (const operator of ["shift-left", "shift-right-unsigned", "shift-right-signed"] as const)
+      checkOperator(operator);
+  });
+
+  it("keeps the meaning of whole programs", () => {
+    fc.assert(
+      fc.property(arbitraryChoices(), arbitraryChoices(), (first, second) => {
+        const original = generateProgram(first());
+        const simpler = simplifyAll(original);
+        expect(checkProgram(simpler)).toEqual([]);
+        const choices = second();
+        for (let round = 0; round < 10; round++) {
+          const event = generateEvent(choices, original);
+          const circumstances = generateCircumstances(choices, original);
+          const outcomes = [original, simpler].map((candidate) => {
+            const state = states(candidate);
+            return { evaluation: evaluate(candidate, event, circumstances, state), state };
+          });
+          expect(outcomes[1]).toEqual(outcomes[0]);
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("never makes an expression larger by more than negation does", () => {
+    fc.assert(
+      fc.property(arbitraryChoices(), (choices) => {
+        const simplifier = new Simplifier();
+        const visit = <T extends Any>(before: T, after: T): T => {
+          expect(expressionSize(after).nodes).toBeLessThanOrEqual(2 * expressionSize(before).nodes);
+          return after;
+        };
+        mapAll(generateProgram(choices()).body, {
+          integer: (expression) => visit(expression, simplifier.integer(expression)),
+          boolean: (expression) => visit(expression, simplifier.boolean(expression)),
+          verdict: (expression) => visit(expression, simplifier.verdict(expression)),
+        });
+      }),
+    );
+  });
+});
+
+function states(candidate: Program) {
+  return {
+    thread: initialState(candidate, "thread"),
+    process: initialState(candidate, "process"),
+    tree: initialState(candidate, "tree"),
+  };
+}
+
+function simplifyAll(original: Program): Program {
+  const simplifier = new Simplifier(original);
+  const body = mapAll(original.body, {
+    integer: (expression) => simplifier.integer(expression),
+    boolean: (expression) => simplifier.boolean(expression),
+    verdict: (expression) => simplifier.verdict(expression),
+  });
+  return { ...original, body };
+}
+
+function mapAll(body: readonly Statement[], map: Parameters<typeof mapStatement>[1]): readonly Statement[] {
+  return body.map((statement) => mapStatement(statement, map, (inner) => mapAll(inner, map)));
+}
+
+/** `x ∘ c` and `c ∘ x`, then compared with a constant, and under each extension, against the unsimplified form. */
+function checkOperator(operator: Extract<IntegerExpression, { kind: "binary" }>["operator"]): void {
+  const values = boundaryValues.filter((_, index) => index % 3 === 0);
+  for (const value of values) {
+    const forms: IntegerExpression[] = [
+      binary(operator, x, constant(value)),
+      binary(operator, constant(value), x),
+      binary(operator, { kind: "extend", width: 32, signed: true, value: x }, constant(value)),
+      binary(operator, { kind: "extend", width: 16, signed: false, value: x }, constant(value)),
+    ];
+    const originals = forms.flatMap((form) => [
+      form,
+      { kind: "extend", width: 32, signed: true, value: form } as const,
+      { kind: "extend", width: 8, signed: false, value: form } as const,
+      { kind: "from-boolean", value: compare("less-signed", form, constant(value)) } as const,
+      { kind: "from-boolean", value: compare("less-or-equal-unsigned", constant(value), form) } as const,
+    ]);
+    const report = { text: "", values: originals.map(() => ({ name: "", print: "unsigned" as const })), at: undefined };
+    const judge = (reported: readonly IntegerExpression[]): Program => ({
+      ...program,
+      reports: [report],
+      body: [
+        { kind: "report", report: 0, values: reported },
+        { kind: "return", verdict: { kind: "verdict", verdict: 0 } },
+      ],
+    });
+    const before = judge(originals);
+    const after = judge(originals.map((expression) => simplifyExpression(expression, program)));
+    for (const argument of boundaryValues) {
+      const event = {
+        number: 0,
+        architecture: 0xc000_003e,
+        instructionPointer: 0n,
+        arguments: [argument, 0n, 0n, 0n, 0n, 0n] as const,
+      };
+      const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+      const wanted = evaluate(before, event, nobody, states(before)).reports[0]!.values;
+      const got = evaluate(after, event, nobody, states(after)).reports[0]!.values;
+      if (got.some((result, index) => result !== wanted[index])) {
+        expect(got, `${operator} with ${value} on ${argument}`).toEqual(wanted);
+      }
+    }
+  }
+}

@@ -1,0 +1,331 @@
+/**
+ * Random well-formed programs that use every construct of program.ts. They keep the promises that a front end keeps:
+ * flags stay 0 or 1, counters below 2^63, phases only grow.
+ */
+import { normalise } from "../intervals.ts";
+import type {
+  Action,
+  Cell,
+  CellKind,
+  IntegerExpression,
+  Interval,
+  OnFork,
+  Program,
+  Report,
+  Scope,
+  Statement,
+  Table,
+  ValueType,
+  Verdict,
+} from "../program.ts";
+import { type Choices, chance, listOf, pick, weighted } from "./choices.ts";
+import { ExpressionGenerator, indexes, type Vocabulary } from "./expressions.ts";
+import { arbitraryValue } from "./values.ts";
+
+export interface ProgramOptions {
+  /** How many statements at most, about. Default 40. */
+  readonly statements?: number;
+  /** How deep expressions and statements nest at most. Default 3. */
+  readonly depth?: number;
+  /** Only what depends on the call's number and registers: no state, reports, time or identity. */
+  readonly stateless?: boolean;
+}
+
+/** read, write, mmap, close, socket, clone, fork, vfork, execve, and numbers at both ends of the table. */
+const judgedNumbers = [0, 1, 3, 9, 41, 56, 57, 58, 59, 257, 334, 424, 435, 462];
+/** restart_syscall, rt_sigreturn, exit and exit_group of x86-64; enough for any architecture here. */
+const alwaysNumbers = [15, 60, 219, 231];
+
+const actions: readonly Action[] = ["allow", "deny", "log", "trap", "kill-thread", "kill-process"];
+
+export function generateProgram(choices: Choices, options: ProgramOptions = {}): Program {
+  return new ProgramGenerator(choices, options).program();
+}
+
+class ProgramGenerator {
+  private readonly choices: Choices;
+  private readonly stateless: boolean;
+  private readonly maximumDepth: number;
+  private readonly values: readonly bigint[];
+  private readonly verdicts: readonly Verdict[];
+  private readonly cells: readonly Cell[];
+  private readonly tables: readonly Table[];
+  private readonly reports: readonly Report[];
+  private readonly locals: readonly ValueType[];
+  private readonly expressions: ExpressionGenerator;
+  private statementsLeft: number;
+  private nextLabel: number;
+
+  constructor(choices: Choices, options: ProgramOptions) {
+    this.choices = choices;
+    this.stateless = options.stateless ?? false;
+    this.maximumDepth = options.depth ?? 3;
+    this.statementsLeft = 1 + choices.below(options.statements ?? 40);
+    this.nextLabel = choices.below(3);
+    this.values = listOf(choices, 1, 4, () => arbitraryValue(choices));
+    this.verdicts = [
+      { action: "allow", errno: 0, reason: undefined, at: undefined },
+      // One at least that a full table can raise.
+      { action: "deny", errno: 12, reason: "full", at: undefined },
+      ...listOf(choices, 0, 6, (index) => this.verdict(index)),
+    ];
+    this.cells = this.stateless ? [] : listOf(choices, 0, 5, (index) => this.cell(index));
+    this.tables = this.stateless ? [] : listOf(choices, 0, 3, (index) => this.table(index));
+    this.reports = this.stateless ? [] : listOf(choices, 0, 2, (index) => this.report(index));
+    this.locals = listOf(choices, 0, 5, () => pick(choices, ["integer", "boolean", "verdict"] as const));
+    const words: Vocabulary = {
+      declarations: { cells: this.cells, tables: this.tables, locals: this.locals, verdicts: this.verdicts },
+      numbers: judgedNumbers,
+      values: this.values,
+      stateless: this.stateless,
+    };
+    this.expressions = new ExpressionGenerator(choices, words);
+  }
+
+  program(): Program {
+    const { choices, verdicts, cells, tables, reports, locals } = this;
+    const body = [...this.statements(this.maximumDepth, []), this.return()];
+    return {
+      architecture: chance(choices, 5) ? "aarch64" : "x86_64",
+      name: "random",
+      files: ["random.ts"],
+      admission: {
+        always: alwaysNumbers.map((number) => ({ from: BigInt(number), to: BigInt(number) })),
+        // One of the numbers is unknown now and then.
+        judged: normalise(
+          judgedNumbers
+            .filter(() => !chance(choices, 8))
+            .map((number) => ({ from: BigInt(number), to: BigInt(number) })),
+        ),
+      },
+      verdicts,
+      cells,
+      tables,
+      reports,
+      observations: [],
+      locals,
+      body,
+    };
+  }
+
+  // ── Declarations ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private verdict(index: number): Verdict {
+    const action = pick(this.choices, actions);
+    return {
+      action,
+      errno: action === "deny" ? pick(this.choices, [1, 38, 13, 4095]) : 0,
+      reason: chance(this.choices, 2) ? `reason ${index}` : undefined,
+      at: chance(this.choices, 2) ? { file: 0, line: index + 1, column: 1, length: 1 } : undefined,
+    };
+  }
+
+  private scope(): Scope {
+    return pick(this.choices, ["process", "thread", "tree"] as const);
+  }
+
+  private cell(index: number): Cell {
+    const { choices } = this;
+    const scope = this.scope();
+    const kind = weighted<CellKind>(choices, [
+      [2, () => ({ is: "value" })],
+      [1, () => ({ is: "flag" })],
+      [1, () => ({ is: "counter" })],
+      [2, () => ({ is: "phases", names: ["starting", "serving", "ending", "ended"].slice(0, 1 + choices.below(4)) })],
+    ]);
+    const onFork = weighted<OnFork>(choices, [
+      [1, () => "copy"],
+      [1, () => "fresh"],
+      [kind.is === "phases" ? 1 : 0, () => ({ map: this.phaseMap(kind) })],
+    ]);
+    return {
+      name: `${kind.is}${index}`,
+      scope,
+      kind,
+      initial: this.initial(kind),
+      onFork: scope === "tree" ? "fresh" : onFork,
+      at: undefined,
+    };
+  }
+
+  private phaseMap(kind: CellKind): number[] {
+    if (kind.is !== "phases") return [];
+    return kind.names.map(() => this.choices.below(kind.names.length));
+  }
+
+  private initial(kind: CellKind): bigint {
+    const { choices } = this;
+    switch (kind.is) {
+      case "value":
+        return arbitraryValue(choices, this.values);
+      case "flag":
+        return BigInt(choices.below(2));
+      case "counter":
+        return pick(choices, [0n, 1n, 0x7fff_ffff_ffff_fffen, 0x7fff_ffff_ffff_ffffn]);
+      case "phases":
+        return BigInt(choices.below(kind.names.length));
+    }
+  }
+
+  private table(index: number): Table {
+    const { choices } = this;
+    const scope = this.scope();
+    const strict = indexes(this.verdicts, ({ action }) => action !== "allow");
+    return {
+      name: `table${index}`,
+      scope,
+      capacity: 1 + choices.below(4),
+      full: pick(choices, strict),
+      onFork: scope !== "tree" && chance(choices, 2) ? "copy" : "fresh",
+      holdsValues: !chance(choices, 3),
+      at: undefined,
+    };
+  }
+
+  private report(index: number): Report {
+    const { choices } = this;
+    return {
+      text: `report ${index}`,
+      values: listOf(choices, 0, 3, (value) => ({
+        name: `value${value}`,
+        print: pick(choices, ["unsigned", "signed", "boolean"] as const),
+      })),
+      at: undefined,
+    };
+  }
+
+  // ── Statements ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private statements(depth: number, labels: readonly number[]): Statement[] {
+    const statements: Statement[] = [];
+    const wanted = this.choices.below(7);
+    while (statements.length < wanted && this.statementsLeft > 0) {
+      this.statementsLeft--;
+      statements.push(this.statement(depth, labels));
+    }
+    return statements;
+  }
+
+  private statement(depth: number, labels: readonly number[]): Statement {
+    const { choices, expressions } = this;
+    const made = weighted<Statement>(choices, [
+      [1, () => this.return()],
+      [4, () => this.effect()],
+      [3, () => this.assignment()],
+      [labels.length === 0 ? 0 : 1, () => ({ kind: "leave", label: pick(choices, labels) })],
+      [
+        depth <= 0 ? 0 : 5,
+        () => ({
+          kind: "if",
+          condition: expressions.boolean(2),
+          then: this.statements(depth - 1, labels),
+          otherwise: chance(choices, 2) ? this.statements(depth - 1, labels) : [],
+        }),
+      ],
+      [depth <= 0 ? 0 : 3, () => this.switch(depth - 1, labels)],
+      [depth <= 0 ? 0 : 2, () => this.block(depth - 1, labels)],
+    ]);
+    return chance(choices, 4) ? { ...made, at: { file: 0, line: 1 + choices.below(99), column: 3, length: 2 } } : made;
+  }
+
+  private return(): Statement {
+    return { kind: "return", verdict: this.expressions.verdict(2) };
+  }
+
+  private block(depth: number, labels: readonly number[]): Statement {
+    const label = this.nextLabel++;
+    return { kind: "block", label, body: this.statements(depth, [...labels, label]) };
+  }
+
+  private switch(depth: number, labels: readonly number[]): Statement {
+    const { choices, expressions } = this;
+    const overCalls = !chance(choices, 3);
+    const overlapping = chance(choices, 10);
+    let taken: Interval[] = [];
+    const arms = listOf(choices, 0, 3, () => {
+      const intervals = (overCalls ? expressions.callNumbers() : expressions.intervals()).filter(
+        (interval) => overlapping || !taken.some((other) => other.from <= interval.to && interval.from <= other.to),
+      );
+      taken = [...taken, ...intervals];
+      return { intervals, body: this.statements(depth, labels) };
+    });
+    return {
+      kind: "switch",
+      value: overCalls ? { kind: "input", input: "number" } : expressions.integer(2),
+      arms,
+      otherwise: chance(choices, 2) ? this.statements(depth, labels) : [],
+    };
+  }
+
+  private assignment(): Statement {
+    const { choices, expressions, locals } = this;
+    if (locals.length === 0) return this.effect();
+    const local = choices.below(locals.length);
+    switch (locals[local]!) {
+      case "integer":
+        return { kind: "set-integer", local, value: expressions.integer(3) };
+      case "boolean":
+        return { kind: "set-boolean", local, value: expressions.boolean(2) };
+      case "verdict":
+        return { kind: "set-verdict", local, value: expressions.verdict(2) };
+    }
+  }
+
+  /** A change of state, or a report; where there is nothing to change, an empty block. */
+  private effect(): Statement {
+    const { choices, expressions, cells, tables, reports } = this;
+    const table = () => choices.below(tables.length);
+    return weighted<Statement>(choices, [
+      [cells.length + tables.length + reports.length === 0 ? 1 : 0, () => this.block(0, [])],
+      [cells.length === 0 ? 0 : 4, () => this.store()],
+      [
+        tables.length === 0 ? 0 : 4,
+        () => ({ kind: "table-set", table: table(), key: expressions.key(1), value: expressions.integer(2) }),
+      ],
+      [tables.length === 0 ? 0 : 1, () => ({ kind: "table-delete", table: table(), key: expressions.key(1) })],
+      [reports.length === 0 ? 0 : 2, () => this.reportStatement()],
+    ]);
+  }
+
+  private reportStatement(): Statement {
+    const report = this.choices.below(this.reports.length);
+    const values = this.reports[report]!.values.map(() => this.expressions.integer(2));
+    return { kind: "report", report, values };
+  }
+
+  /** Only values that the cell can hold. */
+  private store(): Statement {
+    const { choices, expressions } = this;
+    const index = choices.below(this.cells.length);
+    const { kind } = this.cells[index]!;
+    const cell: IntegerExpression = { kind: "cell", cell: index };
+    const store = (value: IntegerExpression): Statement => ({ kind: "store", cell: index, value });
+    switch (kind.is) {
+      case "value":
+        return store(expressions.integer(3));
+      case "flag":
+        return store({ kind: "from-boolean", value: expressions.boolean(2) });
+      case "counter":
+        return store(chance(choices, 3) ? halved(expressions.integer(2)) : saturatingIncrement(cell));
+      case "phases": {
+        const phase = { kind: "constant", value: BigInt(choices.below(kind.names.length)) } as const;
+        const before = { kind: "compare", operator: "less-unsigned", left: cell, right: phase } as const;
+        return store({ kind: "select", condition: before, then: phase, otherwise: cell });
+      }
+    }
+  }
+}
+
+function halved(value: IntegerExpression): IntegerExpression {
+  return { kind: "binary", operator: "shift-right-unsigned", left: value, right: { kind: "constant", value: 1n } };
+}
+
+function saturatingIncrement(cell: IntegerExpression): IntegerExpression {
+  const last = { kind: "constant", value: 0x7fff_ffff_ffff_ffffn } as const;
+  return {
+    kind: "select",
+    condition: { kind: "compare", operator: "less-unsigned", left: cell, right: last },
+    then: { kind: "binary", operator: "add", left: cell, right: { kind: "constant", value: 1n } },
+    otherwise: cell,
+  };
+}

@@ -1,0 +1,189 @@
+/** Random lives of a tree of tasks under a policy, and the reference run of one. */
+import { auditArchitecture, x32Bit } from "../../linux/architecture.ts";
+import { admit } from "../admission.ts";
+import type { Circumstances, Evaluation, EvaluationState, ScopeState, SystemCallEvent } from "../evaluation.ts";
+import { evaluate, inheritState, initialState } from "../interpreter.ts";
+import type { Program } from "../program.ts";
+import { type Choices, chance, pick, weighted } from "./choices.ts";
+import { arbitraryValue, programValues } from "./values.ts";
+
+/** Tasks are numbered from 0 (the command's first thread) in order of birth; a number is never used again. */
+export type TraceStep =
+  | {
+      readonly kind: "call";
+      readonly task: number;
+      readonly event: SystemCallEvent;
+      readonly now: bigint;
+      readonly uid: number;
+      readonly gid: number;
+    }
+  /** The maker's state as it is now goes to the child, which is the first thread of a new process. */
+  | { readonly kind: "fork"; readonly maker: number; readonly child: number }
+  /** The child is a new thread of the maker's process. */
+  | { readonly kind: "thread"; readonly maker: number; readonly child: number }
+  | { readonly kind: "exit"; readonly task: number };
+
+export function generateEvent(choices: Choices, program: Program, pool = programValues(program)): SystemCallEvent {
+  const value = () => arbitraryValue(choices, pool);
+  const native = auditArchitecture[program.architecture];
+  return {
+    number: callNumber(choices, program),
+    architecture: chance(choices, 40) ? pick(choices, [0x4000_0003, 0]) : native,
+    instructionPointer: value(),
+    arguments: [value(), value(), value(), value(), value(), value()],
+  };
+}
+
+/** Mostly judged numbers, the ends of each interval most of all. */
+function callNumber(choices: Choices, program: Program): number {
+  const { judged, always } = program.admission;
+  return weighted(choices, [
+    [
+      judged.length === 0 ? 0 : 20,
+      () => {
+        const { from, to } = pick(choices, judged);
+        return Number(
+          weighted(choices, [
+            [2, () => from],
+            [1, () => to],
+            [1, () => (from + to) / 2n],
+          ]),
+        );
+      },
+    ],
+    [always.length === 0 ? 0 : 1, () => Number(pick(choices, always).from)],
+    [1, () => pick(choices, [0, -1, 1000, x32Bit, x32Bit + 59, 0x7fff_ffff])],
+  ]);
+}
+
+export function generateCircumstances(choices: Choices, program: Program): Circumstances {
+  const pool = programValues(program);
+  const word = () => Number(BigInt.asUintN(32, arbitraryValue(choices, pool)));
+  return {
+    now: BigInt.asUintN(63, arbitraryValue(choices, pool)),
+    pid: word(),
+    tid: word(),
+    uid: word(),
+    gid: word(),
+    alive: 1n + BigInt(choices.below(5)),
+  };
+}
+
+export function generateTrace(choices: Choices, program: Program, steps: number): TraceStep[] {
+  const pool = programValues(program);
+  const living = [0];
+  let born = 1;
+  let now = BigInt(choices.below(1000));
+  const trace: TraceStep[] = [];
+  const birth = (kind: "fork" | "thread") => {
+    const step = { kind, maker: pick(choices, living), child: born++ } as const;
+    living.push(step.child);
+    return step;
+  };
+  const ids = [0, 1, 1000, 0xffff_ffff];
+  while (trace.length < steps && living.length > 0) {
+    trace.push(
+      weighted<TraceStep>(choices, [
+        [
+          24,
+          () => {
+            now += weighted(choices, [
+              [2, () => 0n],
+              [2, () => BigInt(choices.below(1000))],
+              [1, () => BigInt(choices.below(1_000_000_000))],
+              [1, () => 60_000_000_000n],
+            ]);
+            const event = generateEvent(choices, program, pool);
+            return {
+              kind: "call",
+              task: pick(choices, living),
+              event,
+              now,
+              uid: pick(choices, ids),
+              gid: pick(choices, ids),
+            };
+          },
+        ],
+        [2, () => birth("fork")],
+        [2, () => birth("thread")],
+        [
+          1,
+          () => {
+            // The last task rarely ends: nothing comes after it.
+            const place = choices.below(living.length);
+            if (living.length === 1 && !chance(choices, 8)) return birth("fork");
+            return { kind: "exit", task: living.splice(place, 1)[0]! };
+          },
+        ],
+      ]),
+    );
+  }
+  return trace;
+}
+
+/** What becomes of one call of a trace. */
+export type CallOutcome =
+  | { readonly admission: "foreign" | "unknown" | "always" }
+  | { readonly admission: "judged"; readonly evaluation: Evaluation };
+
+export interface TraceOutcome {
+  /** One for each call, in order. */
+  readonly calls: readonly CallOutcome[];
+  /** State at the end, of each task that still lives. */
+  readonly final: ReadonlyMap<number, EvaluationState>;
+}
+
+/** The process and thread ids that a trace's tasks have. */
+export function identifier(task: number): number {
+  return 100 + task;
+}
+
+/**
+ * Runs a trace over the interpreter, or over another evaluator that keeps the same state objects. Verdicts change
+ * nothing about who lives: a trace says itself what the tree does.
+ */
+export function runTrace(
+  program: Program,
+  trace: readonly TraceStep[],
+  judge: typeof evaluate = evaluate,
+): TraceOutcome {
+  const tree = initialState(program, "tree");
+  const first = { leader: 0, thread: initialState(program, "thread"), process: initialState(program, "process") };
+  const tasks = new Map<number, { leader: number; thread: ScopeState; process: ScopeState }>([[0, first]]);
+  const calls: CallOutcome[] = [];
+  for (const step of trace) {
+    switch (step.kind) {
+      case "call": {
+        const admission = admit(program, step.event);
+        if (admission !== "judged") {
+          calls.push({ admission });
+          break;
+        }
+        const { leader, thread, process } = tasks.get(step.task)!;
+        const alive = BigInt(new Set([...tasks.values()].map((task) => task.leader)).size);
+        const { now, uid, gid } = step;
+        const who = { now, uid, gid, pid: identifier(leader), tid: identifier(step.task), alive };
+        calls.push({ admission, evaluation: judge(program, step.event, who, { thread, process, tree }) });
+        break;
+      }
+      case "fork": {
+        const maker = tasks.get(step.maker)!;
+        tasks.set(step.child, {
+          leader: step.child,
+          thread: inheritState(program, "thread", maker.thread),
+          process: inheritState(program, "process", maker.process),
+        });
+        break;
+      }
+      case "thread": {
+        const { leader, process } = tasks.get(step.maker)!;
+        tasks.set(step.child, { leader, process, thread: initialState(program, "thread") });
+        break;
+      }
+      case "exit":
+        tasks.delete(step.task);
+    }
+  }
+  const final = [...tasks].map(([task, { thread, process }]) => [task, { thread, process, tree }] as const);
+  return { calls, final: new Map(final) };
+}

@@ -18,8 +18,18 @@ class TableCall implements CallDescription {
 
   /** Does not decode the parameters: a map by number needs those of no call. */
   get number(): CallDescription["number"] {
-    const [, x86, arm] = this.#line.split("|", 3);
-    return { ...(x86 && { x86_64: Number(x86) }), ...(arm && { aarch64: Number(arm) }) };
+    const x86_64 = this.numberOn("x86_64");
+    const aarch64 = this.numberOn("aarch64");
+    return { ...(x86_64 === undefined ? {} : { x86_64 }), ...(aarch64 === undefined ? {} : { aarch64 }) };
+  }
+
+  numberOn(architecture: ArchitectureName): number | undefined {
+    const line = this.#line;
+    let start = this.name.length + 1;
+    if (architecture === "aarch64") start = line.indexOf("|", start) + 1;
+    const end = line.indexOf("|", start);
+    const digits = line.slice(start, end < 0 ? line.length : end);
+    return digits === "" ? undefined : Number(digits);
   }
 
   get prototype(): string {
@@ -36,14 +46,21 @@ class TableCall implements CallDescription {
   }
 }
 
-/** All calls of any of the architectures, sorted by name. */
-export const allCalls: readonly CallDescription[] = callTable
+const table: readonly TableCall[] = callTable
   .trim()
   .split("\n")
   .map((line) => new TableCall(line));
 
-const byName = new Map(allCalls.map((call) => [call.name, call]));
+/** All calls of any of the architectures, sorted by name. */
+export const allCalls: readonly CallDescription[] = table;
+
+const byName = new Map(table.map((call) => [call.name, call]));
 const byNumber = new Map<ArchitectureName, ReadonlyMap<number, CallDescription>>();
+
+/** Names of all calls, sorted. */
+export function allCallNames(): string[] {
+  return table.map((call) => call.name);
+}
 
 /** The call of this name ("openat"), or undefined where no architecture has one. */
 export function callByName(name: string): CallDescription | undefined {
@@ -68,11 +85,12 @@ export function registerOf(call: CallDescription, parameter: number, architectur
 function callsByNumber(architecture: ArchitectureName): ReadonlyMap<number, CallDescription> {
   let calls = byNumber.get(architecture);
   if (!calls) {
-    const pairs = allCalls.flatMap((call): [number, CallDescription][] => {
-      const number = call.number[architecture];
-      return number === undefined ? [] : [[number, call]];
-    });
-    calls = new Map(pairs);
+    const known = new Map<number, CallDescription>();
+    for (const call of table) {
+      const number = call.numberOn(architecture);
+      if (number !== undefined) known.set(number, call);
+    }
+    calls = known;
     byNumber.set(architecture, calls);
   }
   return calls;

@@ -11,6 +11,7 @@ import {
   emitCallTypes,
   emitErrnos,
   emitFlags,
+  emitGroupTypes,
   emitNameTypes,
   headerVersion,
   withoutHeader,
@@ -54,6 +55,7 @@ export function generate(archive = archivePath): { version: string; files: Reado
     ["src/linux/generated/flags.ts", emitFlags(source, tables)],
     ["src/language/types/calls.d.ts", emitCallTypes(source, tables)],
     ["src/language/types/names.d.ts", emitNameTypes(source, tables)],
+    ["src/language/types/groups.d.ts", emitGroupTypes()],
   ]);
   return { version: source.version, files };
 }

@@ -15,8 +15,8 @@ import type { Program } from "./program.ts";
 export type AdmissionOutcome = "foreign" | "always" | "unknown" | "judged";
 
 /**
- * Number −1 is what a tracer writes to skip a call (ptrace(2), PTRACE_SYSCALL). It has the x32 bit, but is no x32 call:
- * the kernel's own check, `syscall_x32 = nr & __X32_SYSCALL_BIT`, never sees it (arch/x86/entry/common.c).
+ * What a tracer writes to skip a call (ptrace(2), PTRACE_SYSEMU; seccomp(2), SECCOMP_RET_TRACE). It has the x32 bit, but
+ * is no call at all: `do_syscall_64` leaves it alone (`nr != -1`, arch/x86/entry/common.c in 6.12).
  */
 const skipped = -1;
 

@@ -5,6 +5,8 @@
  * `$name` is a cell, `#name` a table, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)` extensions; an operator
  * that depends on the sign says which: `<u`, `<s`.
  */
+import { callByNumber } from "../linux/calls.ts";
+import { errnoName } from "../linux/errno.ts";
 import type {
   BinaryOperator,
   CompareOperator,
@@ -16,26 +18,18 @@ import type {
   Verdict,
 } from "./program.ts";
 
-/** How numbers are called. Without a name, the number is printed. */
-export interface PrintNames {
-  readonly call: (number: number) => string | undefined;
-  readonly errno: (number: number) => string | undefined;
-}
-
-const numbersOnly: PrintNames = { call: () => undefined, errno: () => undefined };
-
-export function printProgram(program: Program, names: PrintNames = numbersOnly): string {
-  const printer = new Printer(program, names);
+export function printProgram(program: Program): string {
+  const printer = new Printer(program);
   return `${[...printer.declarations(), "", ...printer.statements(program.body, "")].join("\n")}\n`;
 }
 
-export function printExpression(expression: Expression, program: Program, names: PrintNames = numbersOnly): string {
-  return new Printer(program, names).expression(expression);
+export function printExpression(expression: Expression, program: Program): string {
+  return new Printer(program).expression(expression);
 }
 
 /** "deny EPERM "reason" (nginx.ts:9:3)". */
-export function printVerdict(verdict: Verdict, program: Program, names: PrintNames = numbersOnly): string {
-  return new Printer(program, names).verdictText(verdict);
+export function printVerdict(verdict: Verdict, program: Program): string {
+  return new Printer(program).verdictText(verdict);
 }
 
 const binarySymbols: { readonly [O in BinaryOperator]: string } = {
@@ -65,11 +59,9 @@ const compareSymbols: { readonly [O in CompareOperator]: string } = {
 
 class Printer {
   private readonly program: Program;
-  private readonly names: PrintNames;
 
-  constructor(program: Program, names: PrintNames) {
+  constructor(program: Program) {
     this.program = program;
-    this.names = names;
   }
 
   declarations(): string[] {
@@ -108,7 +100,7 @@ class Printer {
   verdictText({ action, errno, reason, at }: Verdict): string {
     const what =
       action === "deny"
-        ? `deny ${this.names.errno(errno) ?? errno}`
+        ? `deny ${errnoName(errno) ?? errno}`
         : action === "kill-process" || action === "kill-thread"
           ? action.replace("-", " ")
           : action;
@@ -220,7 +212,7 @@ class Printer {
 
   private compare({ operator, left, right }: Extract<Expression, { kind: "compare" }>): string {
     const isNumber = left.kind === "input" && left.input === "number" && right.kind === "constant";
-    const name = isNumber ? this.names.call(Number(right.value)) : undefined;
+    const name = isNumber ? this.callName(right.value) : undefined;
     return `${this.expression(left)} ${compareSymbols[operator]} ${name ?? this.expression(right)}`;
   }
 
@@ -232,15 +224,16 @@ class Printer {
 
   /** Names what has one and is alone; long runs of numbers stay runs. */
   private calls(intervals: readonly Interval[]): string {
-    const text = (value: bigint) => {
-      const name = value <= 0xffff_ffffn ? this.names.call(Number(value)) : undefined;
-      return name ?? number(value);
-    };
+    const text = (value: bigint) => this.callName(value) ?? number(value);
     const texts = intervals.flatMap(({ from, to }) => {
       if (to - from > 3n) return [`${text(from)} to ${text(to)}`];
       return Array.from({ length: Number(to - from) + 1 }, (_, index) => text(from + BigInt(index)));
     });
     return texts.length === 0 ? "none" : texts.join(", ");
+  }
+
+  private callName(value: bigint): string | undefined {
+    return value <= 0xffff_ffffn ? callByNumber(this.program.architecture, Number(value))?.name : undefined;
   }
 
   /** Names need not be unique: two uses of one policy function each declare theirs. */

@@ -37,6 +37,9 @@ export interface Evaluation {
   /** An index into `Program.verdicts`. */
   readonly verdict: number;
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
-  /** The evaluation wrote state (even if the written word was the same). */
+  /**
+   * The evaluation wrote state: a cell (even the same word), an entry that was present or found room, or deleted one
+   * that was present.
+   */
   readonly changedState: boolean;
 }

@@ -1,0 +1,126 @@
+/**
+ * The classic back end: the static part of a policy as a seccomp filter, small and shallow.
+ *
+ * The filter reads the architecture and refuses a foreign one, reads the call's number, searches the interval that holds
+ * it, and there either returns or asks for argument registers. Numbers with one decision are one interval; the numbers
+ * that the table lacks are intervals of their own, those of x32 programs (bit 30) and −1 (a tracer's skip) among them.
+ */
+import type { Location, Program } from "../../ir/program.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
+import { ConditionLowering, searchNode } from "./conditions.ts";
+import { Graph, type GraphNode } from "./graph.ts";
+import { argumentOffset, type ClassicInstruction, encodeInstructions, execveNumber, offset } from "./instruction.ts";
+import { layOut } from "./layout.ts";
+import { searchNumbers } from "./numbers.ts";
+import { locateReturns } from "./provenance.ts";
+import { returnWord } from "./return-word.ts";
+
+/** What the filter is to return. All words are `SECCOMP_RET_… | data`. */
+export interface ClassicTarget {
+  leaf(leaf: DecisionLeaf): number;
+  /** For numbers that are neither judged nor always allowed. */
+  readonly unknown: number;
+  /** For callers of another ABI. */
+  readonly foreign: number;
+  /** For restart_syscall, rt_sigreturn, exit and exit_group. */
+  readonly always: number;
+  /**
+   * Arms the filter for the launcher's own execve: with these four words in argument registers 4 and 5 (low half of 4,
+   * high half of 4, low half of 5, high half of 5) execve is allowed before the policy is asked.
+   */
+  readonly launcherToken: readonly [number, number, number, number] | undefined;
+}
+
+export interface ClassicProgram {
+  readonly instructions: readonly ClassicInstruction[];
+  /** For each instruction: for a return, the place in the policy of a verdict that it gives. */
+  readonly locations: readonly (Location | undefined)[];
+  /**
+   * Indexes of the four instructions whose `k` is a word of the launcher's token, in the token's order; empty in a
+   * filter that is not armed. `rearmClassic` replaces the words.
+   */
+  readonly tokenPositions: readonly number[];
+}
+
+/**
+ * Compiles the static part. The result is the same for the same input, whatever machine it is made on.
+ * Throws a FilterTooLargeError where it would have more than 4096 instructions.
+ */
+export function compileClassic(program: Program, split: SplitPolicy, target: ClassicTarget): ClassicProgram {
+  const graph = new Graph();
+  const foreign = graph.return(target.foreign);
+  const search = searchNode(
+    graph,
+    searchNumbers(program.architecture, decidedNumbers(program, split, target, graph), graph.return(target.unknown)),
+  );
+  const native = graph.test(
+    "equal",
+    auditArchitecture[program.architecture],
+    graph.load(offset.number, search),
+    foreign,
+  );
+  const { instructions, tokenPositions } = layOut(graph.load(offset.architecture, native));
+  return { instructions, locations: locateReturns(program, split, target, instructions), tokenPositions };
+}
+
+/** `struct sock_filter[]`, as seccomp(2) takes it. */
+export function encodeClassic(program: ClassicProgram): Uint8Array {
+  return encodeInstructions(program.instructions);
+}
+
+/** The same filter with another token. Throws a RangeError where the filter is not armed. */
+export function rearmClassic(
+  program: ClassicProgram,
+  token: readonly [number, number, number, number],
+): ClassicProgram {
+  if (program.tokenPositions.length !== token.length) throw new RangeError("this filter takes no launcher's token");
+  const instructions = [...program.instructions];
+  program.tokenPositions.forEach((position, index) => {
+    instructions[position] = { ...instructions[position]!, k: token[index]! >>> 0 };
+  });
+  return { ...program, instructions };
+}
+
+/** The numbers that are allowed always or judged, in ascending order, and what decides them. */
+function decidedNumbers(
+  program: Program,
+  split: SplitPolicy,
+  target: ClassicTarget,
+  graph: Graph,
+): (readonly [number, GraphNode])[] {
+  const conditions = new ConditionLowering(graph, target.leaf);
+  const decided = new Map<number, GraphNode>();
+  for (const interval of program.admission.always) {
+    for (let number = interval.from; number <= interval.to; number++) {
+      decided.set(Number(number), graph.return(target.always));
+    }
+  }
+  for (const interval of program.admission.judged) {
+    for (let number = interval.from; number <= interval.to; number++) {
+      const decision = split.get(Number(number));
+      if (decision === undefined) throw new Error(`the split has no decision for call number ${number}`);
+      decided.set(Number(number), conditions.lower(decision));
+    }
+  }
+  if (target.launcherToken !== undefined) {
+    const execve = execveNumber[program.architecture];
+    const decision = decided.get(execve) ?? graph.return(target.unknown);
+    decided.set(execve, launcherCheck(graph, target.launcherToken, decision));
+  }
+  return [...decided].sort(([a], [b]) => a - b);
+}
+
+/** Registers 4 and 5, which execve does not use, hold the token: allow. Any other word in them: the policy's decision. */
+function launcherCheck(graph: Graph, token: readonly [number, number, number, number], decision: GraphNode): GraphNode {
+  const words = [
+    argumentOffset(4, "low"),
+    argumentOffset(4, "high"),
+    argumentOffset(5, "low"),
+    argumentOffset(5, "high"),
+  ];
+  return words.reduceRight<GraphNode>(
+    (then, wordOffset, index) => graph.load(wordOffset, graph.tokenTest(token[index]! >>> 0, then, decision)),
+    graph.return(returnWord("ALLOW")),
+  );
+}

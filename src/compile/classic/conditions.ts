@@ -1,0 +1,242 @@
+/**
+ * Conditions on argument registers. The machine has 32-bit words, so a 64-bit test becomes tests of its halves.
+ *
+ * All tests in a row that ask the same bits of the same register are first put together to one question: in which of
+ * these intervals does the masked value lie, and where does each lead? (Five tests for equality become one search.) That
+ * question is then asked of the high half, and only where the high half leaves it open of the low half. A half that the
+ * mask leaves out is never looked at. `x < 2^32 + 5` on 64 bits is
+ *
+ *     ld high; jeq #1 → ask the low half; jge #1 → no : yes
+ *     ask the low half: ld low; jge #5 → no : yes
+ *
+ * While one word is in A, further tests of it need no load.
+ */
+import type { Interval } from "../../ir/program.ts";
+import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
+import type { Graph, GraphNode } from "./graph.ts";
+import { argumentOffset, offset } from "./instruction.ts";
+import { choosePieces, normalisePieces, type Piece } from "./intervals.ts";
+import { buildSearch, type Search, type Segment } from "./search.ts";
+
+/** What is in A: a word of `struct seccomp_data`, masked. Undefined: nothing of use. */
+type Accumulator = { readonly offset: number; readonly mask: number } | undefined;
+
+/** A decision in which only return words are leaves; equal ones are one object. */
+type Choice = Outcome | Question;
+
+interface Outcome {
+  readonly kind: "outcome";
+  readonly id: number;
+  readonly word: number;
+}
+
+/** The masked register lies in exactly one of the pieces, which are sorted and cover all that can occur. */
+interface Question {
+  readonly kind: "question";
+  readonly id: number;
+  readonly word: TestedWord;
+  readonly mask: bigint;
+  readonly pieces: readonly Piece<Choice>[];
+}
+
+/** What an instruction is worth in mean steps: conditions are mostly small, so speed counts. */
+const priceOfInstruction = 0.1;
+
+const lowHalf = 0xffff_ffffn;
+
+export class ConditionLowering {
+  readonly #graph: Graph;
+  readonly #wordOf: (leaf: DecisionLeaf) => number;
+  readonly #choices = new Map<Decision, Choice>();
+  readonly #unique = new Map<string, Choice>();
+  readonly #lowered = new Map<string, GraphNode>();
+
+  /** `wordOf` says what the filter returns for a leaf. */
+  constructor(graph: Graph, wordOf: (leaf: DecisionLeaf) => number) {
+    this.#graph = graph;
+    this.#wordOf = wordOf;
+  }
+
+  /** The node that decides, whatever is in A. Decisions that come to the same get the same node. */
+  lower(decision: Decision): GraphNode {
+    return this.#enter(this.#choice(decision), undefined);
+  }
+
+  // ── From decisions to questions ───────────────────────────────────────────────────────────────────────────────────
+
+  #choice(decision: Decision): Choice {
+    const known = this.#choices.get(decision);
+    if (known !== undefined) return known;
+    const choice =
+      decision.kind === "leaf"
+        ? this.#outcome(this.#wordOf(decision))
+        : this.#question(
+            decision.test.word,
+            decision.test.mask,
+            decision.test.intervals,
+            this.#choice(decision.then),
+            this.#choice(decision.otherwise),
+          );
+    this.#choices.set(decision, choice);
+    return choice;
+  }
+
+  #outcome(word: number): Choice {
+    return this.#once(`${word}`, (id) => ({ kind: "outcome", id, word }));
+  }
+
+  #question(word: TestedWord, mask: bigint, intervals: readonly Interval[], then: Choice, otherwise: Choice): Choice {
+    const piecesOf = (choice: Choice): readonly Piece<Choice>[] =>
+      choice.kind === "question" && choice.word === word && choice.mask === mask
+        ? choice.pieces
+        : [{ from: 0n, to: mask, target: choice }];
+    const pieces = normalisePieces(choosePieces(intervals, piecesOf(then), piecesOf(otherwise), mask), mask);
+    if (pieces.length === 1) return pieces[0]!.target;
+    const key = `${word} ${mask} ${pieces.map((piece) => `${piece.from} ${piece.target.id}`).join()}`;
+    return this.#once(key, (id) => ({ kind: "question", id, word, mask, pieces }));
+  }
+
+  #once(key: string, make: (id: number) => Choice): Choice {
+    const known = this.#unique.get(key);
+    if (known !== undefined) return known;
+    const choice = make(this.#unique.size);
+    this.#unique.set(key, choice);
+    return choice;
+  }
+
+  // ── From questions to nodes ───────────────────────────────────────────────────────────────────────────────────────
+
+  #enter(choice: Choice, loaded: Accumulator): GraphNode {
+    if (choice.kind === "outcome") return this.#graph.return(choice.word);
+    const key = `${choice.id} ${loaded?.offset} ${loaded?.mask}`;
+    const known = this.#lowered.get(key);
+    if (known !== undefined) return known;
+    const node = this.#ask(choice, loaded);
+    this.#lowered.set(key, node);
+    return node;
+  }
+
+  #ask(question: Question, loaded: Accumulator): GraphNode {
+    const low = lowOffset(question.word);
+    const lowMask = question.mask & lowHalf;
+    const highMask = question.mask >> 32n;
+    if (highMask === 0n) return this.#askHalf(low, lowMask, loaded, question.pieces, this.#enterChoice);
+    const high = normalisePieces(highPieces(question.pieces, lowMask), highMask);
+    return this.#askHalf(low + 4, highMask, loaded, high, (open, afterHigh) =>
+      open.length === 1
+        ? this.#enter(open[0]!.target, afterHigh)
+        : this.#askHalf(low, lowMask, afterHigh, open, this.#enterChoice),
+    );
+  }
+
+  readonly #enterChoice = (choice: Choice, loaded: Accumulator): GraphNode => this.#enter(choice, loaded);
+
+  /** Where does this half of a register, masked, lie? */
+  #askHalf<Target>(
+    wordOffset: number,
+    wideMask: bigint,
+    loaded: Accumulator,
+    pieces: readonly Piece<Target>[],
+    enter: (target: Target, loaded: Accumulator) => GraphNode,
+  ): GraphNode {
+    const mask = Number(wideMask);
+    const available = loaded !== undefined && loaded.offset === wordOffset && isSubset(mask, loaded.mask);
+    const before = available ? loaded.mask : 0xffff_ffff;
+    const prepare = (node: GraphNode): GraphNode => (available ? node : this.#graph.load(wordOffset, node));
+    const unmasked: Accumulator = { offset: wordOffset, mask: before };
+    const first = pieces[0]!;
+    const second = pieces[1];
+
+    // Zero or not: one test that leaves A as it is.
+    if (pieces.length === 2 && second !== undefined && first.to === 0n) {
+      const [zero, other] = [enter(first.target, unmasked), enter(second.target, unmasked)];
+      if (zero === other) return zero;
+      return prepare(
+        before === mask ? this.#graph.test("equal", 0, zero, other) : this.#graph.test("any-bit", mask, other, zero),
+      );
+    }
+    // The mask leaves out low bits only, and one comparison decides: the low bits do not change its outcome.
+    if (pieces.length === 2 && second !== undefined && before !== mask && isPrefix(mask)) {
+      return prepare(
+        this.#graph.test(
+          "at-least",
+          Number(second.from),
+          enter(second.target, unmasked),
+          enter(first.target, unmasked),
+        ),
+      );
+    }
+    const masked: Accumulator = { offset: wordOffset, mask };
+    const found = this.#search(pieces.map((piece) => ({ ...piece, target: enter(piece.target, masked) })));
+    return prepare(before === mask ? found : this.#graph.and(mask, found));
+  }
+
+  #search(pieces: readonly Piece<GraphNode>[]): GraphNode {
+    const joined: Piece<GraphNode>[] = [];
+    for (const piece of pieces) {
+      const last = joined.at(-1);
+      if (last !== undefined && last.target === piece.target) {
+        joined[joined.length - 1] = { from: last.from, to: piece.to, target: last.target };
+      } else joined.push(piece);
+    }
+    const segments = joined.map(
+      (piece): Segment<GraphNode> => ({
+        from: Number(piece.from),
+        to: Number(piece.to),
+        target: piece.target,
+        weight: 1,
+        limit: Number.POSITIVE_INFINITY,
+      }),
+    );
+    return searchNode(this.#graph, buildSearch(segments, priceOfInstruction));
+  }
+}
+
+/** The tests of a search over what is in A. */
+export function searchNode(graph: Graph, search: Search<GraphNode>): GraphNode {
+  if (search.kind === "found") return search.target;
+  return graph.test(search.operator, search.value, searchNode(graph, search.then), searchNode(graph, search.otherwise));
+}
+
+/**
+ * Pieces of a 64-bit line as pieces of its high half, each leading to what is still open then: the pieces of the low
+ * half, a single one where the high half has decided.
+ */
+function highPieces<Target>(pieces: readonly Piece<Target>[], lowMask: bigint): Piece<readonly Piece<Target>[]>[] {
+  const result: { from: bigint; to: bigint; target: Piece<Target>[] }[] = [];
+  const add = (from: bigint, to: bigint, low: Piece<Target>) => {
+    const last = result.at(-1);
+    if (last !== undefined && last.from === from && last.to === from) last.target.push(low);
+    else result.push({ from, to, target: [low] });
+  };
+  for (const { from, to, target } of pieces) {
+    const [fromHigh, fromLow, toHigh, toLow] = [from >> 32n, from & lowHalf, to >> 32n, to & lowHalf];
+    const whole = { from: 0n, to: lowMask, target };
+    const startsWhole = fromLow === 0n;
+    const endsWhole = toLow === lowMask;
+    if (fromHigh === toHigh) {
+      add(fromHigh, toHigh, { from: fromLow, to: toLow, target });
+      continue;
+    }
+    if (!startsWhole) add(fromHigh, fromHigh, { from: fromLow, to: lowMask, target });
+    const middleFrom = startsWhole ? fromHigh : fromHigh + 1n;
+    const middleTo = endsWhole ? toHigh : toHigh - 1n;
+    if (middleFrom <= middleTo) add(middleFrom, middleTo, whole);
+    if (!endsWhole) add(toHigh, toHigh, { from: 0n, to: toLow, target });
+  }
+  return result;
+}
+
+function lowOffset(word: TestedWord): number {
+  return word === "instructionPointer" ? offset.instructionPointer : argumentOffset(Number(word.at(-1)), "low");
+}
+
+function isSubset(mask: number, of: number): boolean {
+  return (mask & ~of) === 0;
+}
+
+/** All ones, then all zeros. */
+function isPrefix(mask: number): boolean {
+  const inverse = ~mask >>> 0;
+  return (inverse & (inverse + 1)) === 0;
+}

@@ -1,0 +1,77 @@
+/**
+ * The filter as a directed acyclic graph, before its nodes have places. Equal nodes are one object: whatever two calls
+ * have in common is there once. A test whose two ways lead to the same node is never made.
+ */
+
+export type GraphNode = ReturnNode | LoadNode | AndNode | TestNode;
+
+export interface ReturnNode {
+  readonly kind: "return";
+  readonly id: number;
+  readonly word: number;
+}
+
+export interface LoadNode {
+  readonly kind: "load";
+  readonly id: number;
+  readonly offset: number;
+  readonly next: GraphNode;
+}
+
+export interface AndNode {
+  readonly kind: "and";
+  readonly id: number;
+  readonly mask: number;
+  readonly next: GraphNode;
+}
+
+export type TestOperator = "equal" | "at-least" | "any-bit";
+
+export interface TestNode {
+  readonly kind: "test";
+  readonly id: number;
+  readonly operator: TestOperator;
+  readonly value: number;
+  /** The value is this word of the launcher's token and changes from launch to launch: never merged with another test. */
+  readonly token: boolean;
+  readonly then: GraphNode;
+  readonly otherwise: GraphNode;
+}
+
+export class Graph {
+  readonly #nodes = new Map<string, GraphNode>();
+  #count = 0;
+
+  return(word: number): GraphNode {
+    return this.#node(`return ${word}`, (id) => ({ kind: "return", id, word }));
+  }
+
+  load(offset: number, next: GraphNode): GraphNode {
+    // What every way behind the load ignores need not be loaded.
+    if (next.kind === "return" || next.kind === "load") return next;
+    return this.#node(`load ${offset} ${next.id}`, (id) => ({ kind: "load", id, offset, next }));
+  }
+
+  and(mask: number, next: GraphNode): GraphNode {
+    if (next.kind === "return" || next.kind === "load") return next;
+    return this.#node(`and ${mask} ${next.id}`, (id) => ({ kind: "and", id, mask, next }));
+  }
+
+  test(operator: TestOperator, value: number, then: GraphNode, otherwise: GraphNode): GraphNode {
+    if (then === otherwise) return then;
+    const key = `${operator} ${value} ${then.id} ${otherwise.id}`;
+    return this.#node(key, (id) => ({ kind: "test", id, operator, value, token: false, then, otherwise }));
+  }
+
+  tokenTest(value: number, then: GraphNode, otherwise: GraphNode): GraphNode {
+    return { kind: "test", id: this.#count++, operator: "equal", value, token: true, then, otherwise };
+  }
+
+  #node(key: string, make: (id: number) => GraphNode): GraphNode {
+    const known = this.#nodes.get(key);
+    if (known !== undefined) return known;
+    const node = make(this.#count++);
+    this.#nodes.set(key, node);
+    return node;
+  }
+}

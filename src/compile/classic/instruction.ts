@@ -1,0 +1,89 @@
+/**
+ * Classic BPF as seccomp(2) takes it: `struct sock_filter` (include/uapi/linux/filter.h) over `struct seccomp_data`
+ * (include/uapi/linux/seccomp.h). Only what `seccomp_check_filter()` (kernel/seccomp.c) accepts and we make use of has a
+ * name here; the assembler passes the rest through as numbers.
+ */
+import type { ArchitectureName } from "../../linux/architecture.ts";
+
+export interface ClassicInstruction {
+  /** 16 bits. */
+  readonly code: number;
+  /** 8 bits each: how many instructions to skip where the test holds, and where it does not. */
+  readonly jt: number;
+  readonly jf: number;
+  /** 32 bits, unsigned. */
+  readonly k: number;
+}
+
+/** `BPF_MAXINSNS` (include/uapi/linux/bpf_common.h): longer filters get EINVAL. */
+export const maximumInstructions = 4096;
+
+/** A conditional jump skips at most so many instructions: `jt` and `jf` are bytes. */
+export const maximumJump = 255;
+
+export const opcode = {
+  /** A = the 32-bit word at offset k of `struct seccomp_data`; k must be a multiple of 4. */
+  load: 0x20,
+  /** A = A & k. */
+  and: 0x54,
+  jumpAlways: 0x05,
+  jumpEqual: 0x15,
+  /** Unsigned, as all comparisons here. */
+  jumpGreater: 0x25,
+  jumpAtLeast: 0x35,
+  /** A & k is not 0. */
+  jumpAnyBit: 0x45,
+  /** The verdict is k. */
+  return: 0x06,
+} as const;
+
+/** Offsets in `struct seccomp_data`. The architectures that portcullis knows are little-endian: low halves come first. */
+export const offset = {
+  number: 0,
+  architecture: 4,
+  instructionPointer: 8,
+  arguments: 16,
+} as const;
+
+export const seccompDataSize = 64;
+
+/** Numbers of execve(2): asm/unistd_64.h for x86, asm-generic/unistd.h for arm64. */
+export const execveNumber: { readonly [A in ArchitectureName]: number } = { x86_64: 59, aarch64: 221 };
+
+/** The offset of a 32-bit half of an argument register, 0 … 5. */
+export function argumentOffset(argument: number, half: "low" | "high"): number {
+  return offset.arguments + 8 * argument + (half === "high" ? 4 : 0);
+}
+
+const instructionSize = 8;
+
+/** `struct sock_filter[]` in little-endian order. */
+export function encodeInstructions(instructions: readonly ClassicInstruction[]): Uint8Array {
+  const bytes = new Uint8Array(instructions.length * instructionSize);
+  const view = new DataView(bytes.buffer);
+  instructions.forEach((instruction, index) => {
+    const at = index * instructionSize;
+    view.setUint16(at, instruction.code, true);
+    view.setUint8(at + 2, instruction.jt);
+    view.setUint8(at + 3, instruction.jf);
+    view.setUint32(at + 4, instruction.k, true);
+  });
+  return bytes;
+}
+
+/** The reverse of `encodeInstructions`. Throws a RangeError where the length is no multiple of 8. */
+export function decodeInstructions(bytes: Uint8Array): ClassicInstruction[] {
+  if (bytes.length % instructionSize !== 0) {
+    throw new RangeError(`a classic filter is a sequence of 8-byte instructions, this is ${bytes.length} bytes long`);
+  }
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: bytes.length / instructionSize }, (_, index) => {
+    const at = index * instructionSize;
+    return {
+      code: view.getUint16(at, true),
+      jt: view.getUint8(at + 2),
+      jf: view.getUint8(at + 3),
+      k: view.getUint32(at + 4, true),
+    };
+  });
+}

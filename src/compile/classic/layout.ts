@@ -1,0 +1,141 @@
+/**
+ * Gives the nodes of the graph their places. Jumps only lead forward and, where they are conditional, by at most 255
+ * instructions, so the filter is written from its end: whatever a node leads to has a place before the node gets one.
+ *
+ * A node that is out of a jump's reach is reached through a second copy near by: a return is simply repeated, which
+ * costs no step; anything else is reached by an unconditional jump. The smaller side of a test is placed next to it, the
+ * larger one behind that, so that this is seldom needed.
+ */
+import type { GraphNode, TestNode } from "./graph.ts";
+import { type ClassicInstruction, maximumInstructions, maximumJump, opcode } from "./instruction.ts";
+
+export interface Layout {
+  readonly instructions: readonly ClassicInstruction[];
+  /** The indexes of the tests against the launcher's token, in the order in which they are made. */
+  readonly tokenPositions: readonly number[];
+}
+
+/** The policy is too large for a seccomp filter. */
+export class FilterTooLargeError extends Error {
+  /** How many instructions the filter would have. */
+  readonly instructions: number;
+
+  constructor(instructions: number) {
+    super(
+      `the classic filter needs ${instructions} instructions and the kernel takes at most ${maximumInstructions}: ` +
+        "fewer intervals of argument values, or fewer calls with conditions of their own, make it smaller",
+    );
+    this.name = "FilterTooLargeError";
+    this.instructions = instructions;
+  }
+}
+
+/** Throws a FilterTooLargeError where the result has more than 4096 instructions. */
+export function layOut(root: GraphNode): Layout {
+  const writer = new Writer();
+  writer.place(root);
+  return writer.finish();
+}
+
+const testOpcode = {
+  equal: opcode.jumpEqual,
+  "at-least": opcode.jumpAtLeast,
+  "any-bit": opcode.jumpAnyBit,
+} as const;
+
+class Writer {
+  /** From the last instruction to the first. */
+  readonly #reversed: ClassicInstruction[] = [];
+  /** By node id: the index in `#reversed` of its copy that was written last, thus the nearest to what comes. */
+  readonly #places = new Map<number, number>();
+  readonly #sizes = new Map<number, number>();
+  readonly #tokens: number[] = [];
+
+  finish(): Layout {
+    const count = this.#reversed.length;
+    if (count > maximumInstructions) throw new FilterTooLargeError(count);
+    return {
+      instructions: this.#reversed.toReversed(),
+      tokenPositions: this.#tokens.map((place) => count - 1 - place).sort((a, b) => a - b),
+    };
+  }
+
+  place(node: GraphNode): void {
+    if (this.#places.has(node.id)) return;
+    switch (node.kind) {
+      case "return":
+        this.#write(node, { code: opcode.return, jt: 0, jf: 0, k: node.word });
+        return;
+      case "load":
+      case "and":
+        this.place(node.next);
+        this.#bringNext(node.next);
+        this.#write(
+          node,
+          node.kind === "load"
+            ? { code: opcode.load, jt: 0, jf: 0, k: node.offset }
+            : { code: opcode.and, jt: 0, jf: 0, k: node.mask },
+        );
+        return;
+      case "test": {
+        const thenIsLarger = this.#size(node.then) > this.#size(node.otherwise);
+        this.place(thenIsLarger ? node.then : node.otherwise);
+        this.place(thenIsLarger ? node.otherwise : node.then);
+        // Bringing one of them near pushes the other one away by an instruction.
+        while (!this.#reaches(node)) {
+          if (this.#distance(node.then) > maximumJump) this.#bringNear(node.then);
+          if (this.#distance(node.otherwise) > maximumJump) this.#bringNear(node.otherwise);
+        }
+        this.#writeTest(node);
+        return;
+      }
+    }
+  }
+
+  #write(node: GraphNode, instruction: ClassicInstruction): void {
+    this.#places.set(node.id, this.#reversed.length);
+    this.#reversed.push(instruction);
+  }
+
+  #writeTest(node: TestNode): void {
+    if (node.token) this.#tokens.push(this.#reversed.length);
+    const jt = this.#distance(node.then);
+    const jf = this.#distance(node.otherwise);
+    this.#write(node, { code: testOpcode[node.operator], jt, jf, k: node.value });
+  }
+
+  /** How many instructions stand between the next one to be written and this node. */
+  #distance(node: GraphNode): number {
+    return this.#reversed.length - 1 - this.#places.get(node.id)!;
+  }
+
+  #reaches(node: TestNode): boolean {
+    return this.#distance(node.then) <= maximumJump && this.#distance(node.otherwise) <= maximumJump;
+  }
+
+  #bringNear(node: GraphNode): void {
+    if (node.kind === "return") this.#write(node, { code: opcode.return, jt: 0, jf: 0, k: node.word });
+    else this.#write(node, { code: opcode.jumpAlways, jt: 0, jf: 0, k: this.#distance(node) });
+  }
+
+  /** Loads have no jump: what follows them must stand next. A copy of a test is as short as a jump to it, and faster. */
+  #bringNext(node: GraphNode): void {
+    if (this.#distance(node) === 0) return;
+    if (node.kind === "test" && !node.token && this.#reaches(node)) this.#writeTest(node);
+    else this.#bringNear(node);
+  }
+
+  /** How many nodes are reached from here, those that are reached in several ways counted each time; capped. */
+  #size(node: GraphNode): number {
+    const known = this.#sizes.get(node.id);
+    if (known !== undefined) return known;
+    const size =
+      node.kind === "return"
+        ? 1
+        : node.kind === "test"
+          ? Math.min(1 + this.#size(node.then) + this.#size(node.otherwise), 1e9)
+          : 1 + this.#size(node.next);
+    this.#sizes.set(node.id, size);
+    return size;
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * How many tests libseccomp 2.6 makes to find a call's number with its binary tree optimisation (src/gen_bpf.c there):
+ * the measure that our own search keeps to, number by number.
+ *
+ * It knows only the calls for which a rule was added, that is, those whose verdict is not the default one. It sorts them
+ * by number, cuts the list into buckets of four from the highest down, searches the bucket by a tree of comparisons, and
+ * in the bucket compares with one number after the other, the highest first. The tree has as many places for buckets as
+ * the next power of two; where its right half stays empty, a level is left out.
+ */
+
+const bucketSize = 4;
+
+interface Bucket {
+  /** From the highest to the lowest. */
+  readonly numbers: readonly number[];
+  readonly levels: number;
+}
+
+/** The number of tests, as a function of the call's number. `ruled` are the calls with a rule, ascending, at least one. */
+export function libseccompDepth(ruled: readonly number[]): (number: number) => number {
+  const descending = ruled.toReversed();
+  const count = Math.ceil(descending.length / bucketSize);
+  const buckets: Bucket[] = [];
+  const place = (first: number, used: number, places: number, levels: number): void => {
+    if (used <= 0) return;
+    const half = places / 2;
+    if (used === 1) {
+      buckets.push({ numbers: descending.slice(first * bucketSize, (first + 1) * bucketSize), levels });
+    } else if (used <= half) place(first, used, half, levels);
+    else {
+      place(first, half, half, levels + 1);
+      place(first + half, used - half, half, levels + 1);
+    }
+  };
+  place(0, count, 2 ** Math.ceil(Math.log2(count)), 0);
+  return (number) => {
+    // The comparisons are "greater than the highest number of the next bucket".
+    const bucket = buckets.find(
+      (_, index) => index + 1 === buckets.length || number > buckets[index + 1]!.numbers[0]!,
+    )!;
+    const position = bucket.numbers.indexOf(number);
+    return bucket.levels + (position < 0 ? bucket.numbers.length : position + 1);
+  };
+}
+
+/** How many tests its search consists of. */
+export function libseccompSize(ruled: readonly number[]): number {
+  return ruled.length + Math.max(0, Math.ceil(ruled.length / bucketSize) - 1);
+}

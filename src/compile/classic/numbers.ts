@@ -1,0 +1,116 @@
+/**
+ * Call numbers as intervals for the search: what each costs, and how deep it may lie.
+ *
+ * The measure is libseccomp's filter for the same verdicts: no number should need more steps than there. Which verdict
+ * was its default, the one that needs no rule, cannot be known here, so the two likely ones are both taken: a plain
+ * allow, and the most frequent of the others.
+ */
+import { type ArchitectureName, x32Bit } from "../../linux/architecture.ts";
+import type { GraphNode } from "./graph.ts";
+import { libseccompDepth, libseccompSize } from "./libseccomp-depth.ts";
+import { returnWord } from "./return-word.ts";
+import { buildSearch, countTests, type Search, type Segment } from "./search.ts";
+
+export type DecidedNumber = readonly [number: number, node: GraphNode];
+
+const lastNumber = 0xffff_ffff;
+
+/** A step on the way to a call that is simply allowed costs little: from Linux 5.11 a bitmap answers before the filter. */
+const weightOfAllowed = 1;
+const weightOfOthers = 4;
+const weightOfUnknown = 0.25;
+
+/** Where libseccomp's filter makes steps of its own before the search: two x32 tests less one, and a second load. */
+const headStart: { readonly [A in ArchitectureName]: number } = { x86_64: 2, aarch64: 0 };
+
+/** Tests before libseccomp refuses an x32 number, which it does ahead of its search. */
+const limitForX32 = 2;
+
+/** From the fastest tree to the smallest: the first that has no more tests than libseccomp's is taken. */
+const prices = [0.1, 0.3, 1];
+
+/** The search for the number in A. `decided` in ascending order; everything between leads to `unknown`. */
+export function searchNumbers(
+  architecture: ArchitectureName,
+  decided: readonly DecidedNumber[],
+  unknown: GraphNode,
+): Search<GraphNode> {
+  const segments = numberSegments(architecture, decided, unknown);
+  const budgets = likelyDefaults(decided).map((presumed) => libseccompSize(ruledWithout(decided, presumed)));
+  const budget = Math.min(...budgets) + headStart[architecture];
+  let search = buildSearch(segments, prices[0]!);
+  for (const price of prices.slice(1)) {
+    if (countTests(search) <= budget) return search;
+    search = buildSearch(segments, price);
+  }
+  return search;
+}
+
+/** The whole line of numbers; `decided` in ascending order, everything between leads to `unknown`. */
+function numberSegments(
+  architecture: ArchitectureName,
+  decided: readonly DecidedNumber[],
+  unknown: GraphNode,
+): readonly Segment<GraphNode>[] {
+  const segments: { from: number; to: number; target: GraphNode; weight: number; limit: number }[] = [];
+  const add = (from: number, to: number, target: GraphNode, weight: number) => {
+    if (from > to) return;
+    const last = segments.at(-1);
+    if (last !== undefined && last.target === target) {
+      last.to = to;
+      last.weight += weight;
+    } else segments.push({ from, to, target, weight, limit: Number.POSITIVE_INFINITY });
+  };
+  let next = 0;
+  for (const [number, node] of decided) {
+    add(next, number - 1, unknown, weightOfUnknown);
+    add(number, number, node, isAllowed(node) ? weightOfAllowed : weightOfOthers);
+    next = number + 1;
+  }
+  add(next, lastNumber, unknown, weightOfUnknown);
+  for (const presumed of likelyDefaults(decided)) {
+    const ruled = ruledWithout(decided, presumed);
+    if (ruled.length > 0) limitDepths(segments, ruled, headStart[architecture]);
+  }
+  if (architecture === "x86_64" && next <= x32Bit) {
+    const last = segments.at(-1)!;
+    last.limit = Math.min(last.limit, limitForX32);
+  }
+  return segments;
+}
+
+function isAllowed(node: GraphNode): boolean {
+  return node.kind === "return" && node.word === returnWord("ALLOW");
+}
+
+function ruledWithout(decided: readonly DecidedNumber[], presumed: GraphNode): number[] {
+  return decided.filter(([, node]) => node !== presumed).map(([number]) => number);
+}
+
+function likelyDefaults(decided: readonly DecidedNumber[]): GraphNode[] {
+  const counts = new Map<GraphNode, number>();
+  for (const [, node] of decided) if (node.kind === "return") counts.set(node, (counts.get(node) ?? 0) + 1);
+  const byCount = [...counts].sort(([, a], [, b]) => b - a).map(([node]) => node);
+  const allowed = byCount.find(isAllowed);
+  const other = byCount.find((node) => !isAllowed(node));
+  return [allowed, other].filter((node) => node !== undefined);
+}
+
+/** Each number that has a rule, and the ones beside it that have none, stand for all. */
+function limitDepths(
+  segments: readonly { readonly to: number; limit: number }[],
+  ruled: readonly number[],
+  allowance: number,
+): void {
+  const depth = libseccompDepth(ruled);
+  let index = 0;
+  for (const number of ruled) {
+    for (const probe of [number - 1, number, number + 1]) {
+      if (probe < 0) continue;
+      while (index > 0 && segments[index - 1]!.to >= probe) index--;
+      while (segments[index]!.to < probe) index++;
+      const segment = segments[index]!;
+      segment.limit = Math.min(segment.limit, allowance + depth(probe));
+    }
+  }
+}

@@ -1,0 +1,31 @@
+/** libseccomp's own filter for a flat profile, through libseccomp_export.c. */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { type ClassicInstruction, decodeInstructions } from "../../src/compile/classic/instruction.ts";
+import { exportLines, type FlatProfile } from "./profile.ts";
+
+const buildDirectory = fileURLToPath(new URL("../../build", import.meta.url));
+
+/** Compiles a C file that lies beside this one into build/, unless the result is newer than the source. */
+export function buildHelper(name: string, libraries: readonly string[]): string {
+  const source = fileURLToPath(new URL(`${name}.c`, import.meta.url));
+  const program = `${buildDirectory}/${name}`;
+  if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program;
+  mkdirSync(buildDirectory, { recursive: true });
+  // Test files run at the same time: none may run a program that another one is still writing.
+  const fresh = `${program}.${process.pid}`;
+  const flags = ["-O1", "-Wall", "-Wextra", "-Werror"];
+  const result = spawnSync("cc", [...flags, "-o", fresh, source, ...libraries], { encoding: "utf8" });
+  if (result.status !== 0) throw new Error(`cc ${name}.c: ${result.stderr || result.error?.message}`);
+  renameSync(fresh, program);
+  return program;
+}
+
+/** `optimize` 2 is libseccomp's binary tree, 1 its linear list. */
+export function libseccompFilter(profile: FlatProfile, optimize: 1 | 2 = 2): ClassicInstruction[] {
+  const program = buildHelper("libseccomp_export", ["-lseccomp"]);
+  const result = spawnSync(program, { input: exportLines(profile, optimize), maxBuffer: 1 << 20 });
+  if (result.status !== 0) throw new Error(result.stderr.toString());
+  return decodeInstructions(result.stdout);
+}

@@ -1,0 +1,122 @@
+/**
+ * OCI seccomp profiles read as libseccomp's callers read them (runc, crun): a flat list of rules. It shares no code with
+ * the policy front end's reader, so that the two can be held against each other.
+ */
+import { readFileSync } from "node:fs";
+import type { ArchitectureName } from "../../src/linux/architecture.ts";
+
+export type Operator = "ne" | "lt" | "le" | "eq" | "ge" | "gt" | "masked_eq";
+
+export interface Comparison {
+  readonly index: number;
+  readonly operator: Operator;
+  /** As libseccomp has them: with masked_eq, `a` is the mask and `b` the value. */
+  readonly a: bigint;
+  readonly b: bigint;
+}
+
+export interface Rule {
+  /** `SECCOMP_RET_… | data`. */
+  readonly action: number;
+  readonly number: number;
+  /** All must hold. */
+  readonly comparisons: readonly Comparison[];
+}
+
+export interface FlatProfile {
+  readonly architecture: ArchitectureName;
+  readonly defaultAction: number;
+  readonly rules: readonly Rule[];
+}
+
+interface JsonRule {
+  readonly names: readonly string[];
+  readonly action: string;
+  readonly errnoRet?: number;
+  readonly args?: readonly { index: number; value: string; valueTwo?: string; op: string }[] | null;
+  readonly includes?: { readonly arches?: readonly string[]; readonly caps?: readonly string[] };
+  readonly excludes?: { readonly arches?: readonly string[]; readonly caps?: readonly string[] };
+}
+
+const eperm = 1;
+const words: { readonly [action: string]: number } = {
+  SCMP_ACT_KILL: 0,
+  SCMP_ACT_KILL_THREAD: 0,
+  SCMP_ACT_KILL_PROCESS: 0x8000_0000,
+  SCMP_ACT_TRAP: 0x0003_0000,
+  SCMP_ACT_ERRNO: 0x0005_0000,
+  SCMP_ACT_LOG: 0x7ffc_0000,
+  SCMP_ACT_ALLOW: 0x7fff_0000,
+};
+const dockerNames: { readonly [A in ArchitectureName]: string } = { x86_64: "amd64", aarch64: "arm64" };
+
+/** Reads a profile for a caller without capabilities. `numberOf` gives a call's number, undefined where there is none. */
+export function readProfile(
+  text: string,
+  architecture: ArchitectureName,
+  numberOf: (name: string) => number | undefined,
+): FlatProfile {
+  // 64-bit values must not pass through a double.
+  const json = JSON.parse(text.replaceAll(/("value(?:Two)?"\s*:\s*)(\d+)/g, '$1"$2"')) as {
+    readonly defaultAction: string;
+    readonly defaultErrnoRet?: number;
+    readonly syscalls: readonly JsonRule[];
+  };
+  const rules: Rule[] = [];
+  for (const rule of json.syscalls) {
+    const here = dockerNames[architecture];
+    const included = rule.includes?.arches === undefined || rule.includes.arches.includes(here);
+    const excluded = rule.excludes?.arches?.includes(here) === true;
+    if (!included || excluded || (rule.includes?.caps?.length ?? 0) > 0) continue;
+    for (const name of rule.names) {
+      const number = numberOf(name);
+      if (number === undefined) continue;
+      const action = actionWord(rule.action, rule.errnoRet);
+      for (const comparisons of alternatives(rule.args ?? [])) rules.push({ action, number, comparisons });
+    }
+  }
+  return { architecture, defaultAction: actionWord(json.defaultAction, json.defaultErrnoRet), rules };
+}
+
+export function readProfileFile(
+  path: string,
+  architecture: ArchitectureName,
+  numberOf: (name: string) => number | undefined,
+): FlatProfile {
+  return readProfile(readFileSync(path, "utf8"), architecture, numberOf);
+}
+
+/** A rule that compares one argument twice is taken as several rules, one a comparison (runc, libcontainer/seccomp). */
+function alternatives(args: NonNullable<JsonRule["args"]>): (readonly Comparison[])[] {
+  const comparisons = args.map((argument): Comparison => {
+    const [value, valueTwo] = [BigInt(argument.value), BigInt(argument.valueTwo ?? "0")];
+    return {
+      index: argument.index,
+      operator: argument.op.replace("SCMP_CMP_", "").toLowerCase() as Operator,
+      a: value,
+      b: valueTwo,
+    };
+  });
+  const indexes = new Set(comparisons.map((comparison) => comparison.index));
+  return indexes.size < comparisons.length ? comparisons.map((comparison) => [comparison]) : [comparisons];
+}
+
+function actionWord(action: string, errno: number | undefined): number {
+  const word = words[action];
+  if (word === undefined) throw new Error(`no word for ${action}`);
+  return action === "SCMP_ACT_ERRNO" ? word | (errno ?? eperm) : word;
+}
+
+/** The line protocol of libseccomp_export.c. */
+export function exportLines(profile: FlatProfile, optimize: 1 | 2 = 2): string {
+  const rules = profile.rules.map(({ action, number, comparisons }) => {
+    const tests = comparisons.map(({ index, operator, a, b }) => ` ${index} ${operator} ${a} ${b}`).join("");
+    return `rule ${action} ${number}${tests}\n`;
+  });
+  return [
+    `architecture ${profile.architecture}\n`,
+    `default ${profile.defaultAction}\n`,
+    `optimize ${optimize}\n`,
+    ...rules,
+  ].join("");
+}

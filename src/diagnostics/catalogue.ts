@@ -91,6 +91,7 @@ export const catalogue = {
   P0601: error("an argument that the engine cannot pin"),
   P0602: warning("a hot call made stateful"),
   P0603: warning("a rule on a call that is denied already"),
+  P0604: error("a verdict that the engine cannot give"),
 
   P0701: warning("an OCI profile that says more than can be kept"),
 
@@ -114,6 +115,7 @@ export const catalogue = {
   P0818: error("a process that has ended"),
   P0819: error("a parameter that is set too late or twice"),
   P0820: error("a case that failed"),
+  P0821: warning("a trace whose registers are not known"),
 
   P0901: error("a file that cannot be read"),
   P0902: error("a file that is no regular file"),

@@ -1,0 +1,124 @@
+/** From a supervisor's record to the events that people and programs read. */
+
+import type { Location, Report } from "../ir/program.ts";
+import { errnoName } from "../linux/errno.ts";
+import { decodeArguments, nameCall } from "./decode.ts";
+import type { DecisionEvent, NoticeEvent, PolicyEvent, ReportEvent } from "./event.ts";
+import type { EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
+
+const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
+  "foreign-abi": { errno: "ENOSYS", reason: "a call by a foreign ABI" },
+  "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table does not have" },
+  "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
+  "invisible-task": { errno: "EPERM", reason: "the caller is invisible from where the command was started" },
+  "supervisor-failed": { errno: "ENOSYS", reason: "the supervisor failed" },
+};
+
+/** The judgement, where it was not a plain allow, and what the policy reported in it, in that order. */
+export function describe(policy: PolicyDescription, record: EventRecord): PolicyEvent[] {
+  if (record.kind === "notice") {
+    const notice: NoticeEvent = {
+      v: 1,
+      kind: "notice",
+      time: seconds(record.time),
+      text: record.text,
+      ...(record.dropped === undefined ? {} : { dropped: record.dropped }),
+    };
+    return [notice];
+  }
+  const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
+  const events: PolicyEvent[] = [];
+  const verdict = typeof record.verdict === "number" ? policy.verdicts[record.verdict] : undefined;
+  if (typeof record.verdict !== "number" || (verdict !== undefined && verdict.action !== "allow")) {
+    events.push(decision(policy, record, name, decodeArguments(policy.architecture, call, record.arguments)));
+  }
+  for (const { report, values } of record.reports) {
+    const declared = policy.reports[report];
+    if (declared === undefined) continue;
+    const event: ReportEvent = {
+      v: 1,
+      kind: "report",
+      time: seconds(record.time),
+      pid: record.pid,
+      tid: record.tid,
+      call: name,
+      text: declared.text,
+      values: Object.fromEntries(
+        declared.values.map((one, index) => [one.name, printValue(one.print, values[index] ?? 0n)]),
+      ),
+      ...ruleOf(policy, declared.at),
+      policy: policy.name,
+    };
+    events.push(event);
+  }
+  return events;
+}
+
+function decision(
+  policy: PolicyDescription,
+  record: JudgementRecord,
+  call: string,
+  decoded: DecisionEvent["arguments"],
+): DecisionEvent {
+  const common = {
+    v: 1,
+    kind: "decision",
+    time: seconds(record.time),
+    pid: record.pid,
+    tid: record.tid,
+    command: record.command ?? "",
+    call,
+    number: record.number,
+    arguments: decoded,
+  } as const;
+  const phases =
+    policy.phases.length === 0
+      ? {}
+      : {
+          phases: Object.fromEntries(
+            policy.phases.map((phase, index) => [phase.name, phaseName(phase, record.phases[index])]),
+          ),
+        };
+  const rest = { ...phases, policy: policy.name, ...(record.audit ? { audit: true as const } : {}) };
+  if (typeof record.verdict !== "number") {
+    const refusal = refusals[record.verdict];
+    const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
+    return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
+  }
+  const verdict = policy.verdicts[record.verdict]!;
+  return {
+    ...common,
+    verdict: verdict.action,
+    ...(verdict.action === "deny" ? { errno: printErrno(record.errno ?? verdict.errno) } : {}),
+    ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
+    ...ruleOf(policy, verdict.at),
+    ...rest,
+  };
+}
+
+export function printErrno(errno: number): string {
+  return errnoName(errno) ?? String(errno);
+}
+
+export function printValue(print: Report["values"][number]["print"], value: bigint): string | boolean {
+  if (print === "boolean") return value !== 0n;
+  return String(print === "signed" ? BigInt.asIntN(64, value) : value);
+}
+
+/** "policies/nginx.ts:29:7". */
+export function printLocation(files: readonly string[], at: Location): string {
+  return `${files[at.file] ?? "?"}:${at.line}:${at.column}`;
+}
+
+function ruleOf(policy: PolicyDescription, at: Location | undefined): { readonly rule?: string } {
+  return at === undefined ? {} : { rule: printLocation(policy.files, at) };
+}
+
+function phaseName(phase: PolicyDescription["phases"][number], value: number | undefined): string {
+  return value === undefined ? "?" : (phase.names[value] ?? String(value));
+}
+
+/** To the microsecond: more is noise. */
+function seconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1000) / 1e6;
+}

@@ -1,0 +1,86 @@
+/** An event as one line for people, with what to do about it. */
+import { safeText } from "../diagnostics/width.ts";
+import { printCall } from "./decode.ts";
+import type { DecisionEvent, PolicyEvent } from "./event.ts";
+
+/**
+ * `16:23:13.123 nginx[4242]: listen(9, 511): killed the process (a worker began to listen), in phase serving, by
+ * policies/nginx.ts:31:44; …`. Without a line end. What comes from the confined process (its name, say) is made safe for
+ * a terminal.
+ */
+export function printLine(event: PolicyEvent): string {
+  return safeText(`${clock(event.time)} ${body(event)}`);
+}
+
+function body(event: PolicyEvent): string {
+  switch (event.kind) {
+    case "notice":
+      return event.text;
+    case "report": {
+      const values = Object.entries(event.values).map(([name, value]) => `${name}=${value}`);
+      const by = event.rule === undefined ? "" : ` (${event.rule})`;
+      return `[${event.pid}]: ${event.call}: reports: ${[event.text, ...values].join(" ")}${by}`;
+    }
+    case "decision": {
+      const thread = event.tid === event.pid ? "" : `/${event.tid}`;
+      const reason = event.reason === undefined ? "" : ` (${event.reason})`;
+      const phases = Object.entries(event.phases ?? {});
+      const one = phases.length === 1;
+      const within =
+        phases.length === 0
+          ? ""
+          : `, in ${phases.map(([name, value]) => (one ? `phase ${value}` : `${name} ${value}`)).join(", ")}`;
+      const by = event.rule === undefined ? "" : `, by ${event.rule}`;
+      const advice = adviceOn(event);
+      const who = `${event.command === "" ? "?" : event.command}[${event.pid}${thread}]`;
+      return `${who}: ${printCall(event.call, event.arguments)}: ${outcome(event)}${reason}${within}${by}${advice === undefined ? "" : `; ${advice}`}`;
+    }
+  }
+}
+
+const done: Readonly<Record<string, string>> = {
+  log: "allowed and logged",
+  deny: "denied",
+  trap: "trapped (SIGSYS)",
+  "kill-thread": "killed the thread",
+  "kill-process": "killed the process",
+};
+
+const wouldBe: Readonly<Record<string, string>> = {
+  log: "would be logged",
+  deny: "would be denied",
+  trap: "would be trapped (SIGSYS)",
+  "kill-thread": "would kill the thread",
+  "kill-process": "would kill the process",
+};
+
+function outcome(event: DecisionEvent): string {
+  const text = (event.audit === true ? wouldBe : done)[event.verdict] ?? event.verdict;
+  return event.errno === undefined ? text : `${text} with ${event.errno}`;
+}
+
+/** What a person can do about it; undefined where the rule's own line says enough. */
+export function adviceOn(event: DecisionEvent): string | undefined {
+  if (event.verdict === "log") return undefined;
+  if (event.rule === undefined) {
+    if (event.call.includes("@")) return "policies judge native calls only: run a 64-bit build of the program";
+    if (event.call.startsWith("io_uring_")) {
+      return `libraries fall back to other calls; to have it judged, name "${event.call}" itself in the policy`;
+    }
+    if (/^call_/.test(event.call)) return "programs fall back on ENOSYS; a newer portcullis may know the call";
+    if (event.call === "clone" || event.call === "fork" || event.call === "vfork") {
+      return "is the process traced, or kernel.yama.ptrace_scope 2 or more? `portcullis doctor` tells";
+    }
+    return undefined;
+  }
+  if (event.call === "clone3" && event.errno === "ENOSYS") return "nothing to do: glibc falls back to clone";
+  return event.audit === true ? "to permit it, change that line before you enforce" : "to permit it, change that line";
+}
+
+function clock(time: number): string {
+  const date = new Date(time * 1000);
+  if (Number.isNaN(date.getTime())) return "--:--:--.---";
+  const two = (value: number) => String(value).padStart(2, "0");
+  const milliseconds = String(date.getMilliseconds()).padStart(3, "0");
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${milliseconds}`;
+}

@@ -1,0 +1,119 @@
+/**
+ * One argument as a person or strace writes it: `4`, `-1`, `0x80000`, `0644`, `O_RDONLY|O_CLOEXEC`, `AT_FDCWD`, `SIGTERM`,
+ * `NULL`. What lies behind a pointer cannot be seen by a filter, so `"/bin/sh"`, `{sa_family=AF_INET, …}`, `[…]`,
+ * `127.0.0.1:80` and `…` all are just some address.
+ */
+import { nearestName } from "../diagnostics/suggest.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import type { CallParameter, NameSet } from "../linux/call.ts";
+import { nameSet } from "../linux/flags.ts";
+
+/** Where a pointer points whose target the text shows. In no mapping of anybody's; all that counts is that it is not NULL. */
+export const someAddress = 0x5555_5555_0000n;
+
+export type ArgumentReading =
+  /** The register, 0 … 2^64 − 1: the low bits of the parameter's width, the others 0 unless the text says more. */
+  | { readonly register: bigint }
+  | { readonly fault: string; readonly help?: string | undefined; readonly offset: number; readonly length: number };
+
+/** @param parameter undefined for a register that the call does not use. */
+export function readArgument(
+  text: string,
+  parameter: CallParameter | undefined,
+  architecture: ArchitectureName,
+): ArgumentReading {
+  const shown = text.replace(/\s*\/\*.*?\*\/\s*/g, ""); // strace's comments: "/* 24 vars */"
+  if (parameter?.kind.is === "pointer" || /^(?:["{[]|…|\.\.\.)/.test(shown)) {
+    const address = readAddress(shown);
+    if (address !== undefined) return { register: address };
+  }
+  let register = 0n;
+  let offset = 0;
+  for (const part of text.split("|")) {
+    const written = part.replace(/\s*\/\*.*?\*\//g, "").trim();
+    const at = { offset: offset + (part.length - part.trimStart().length), length: Math.max(1, written.length) };
+    offset += part.length + 1;
+    const value = readNumber(written) ?? valueOfName(written, parameter, architecture);
+    if (value === undefined) return { ...faultOf(written, parameter, architecture), ...at };
+    const fitted = inRegister(value, parameter);
+    if (fitted === undefined) {
+      return { fault: `${written} does not fit a register of 64 bits`, ...at };
+    }
+    register |= fitted;
+  }
+  return { register };
+}
+
+/** `4`, `-1`, `0x1_0000_0002`, and octal as C and strace write it: `0644`. */
+export function readNumber(text: string): bigint | undefined {
+  if (text.length > 40) return undefined;
+  const match = /^(-?)(0x[0-9a-f]+(?:_[0-9a-f]+)*|0o?[0-7]+|\d+(?:_\d+)*)n?$/i.exec(text);
+  if (match === null) return undefined;
+  const digits = match[2]!.replaceAll("_", "");
+  const value = /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits}`) : BigInt(digits);
+  return match[1] === "-" ? -value : value;
+}
+
+/** A negative number has the kernel's width (−1 as an int is 0xffffffff), as C passes it; a large one says its register. */
+function inRegister(value: bigint, parameter: CallParameter | undefined): bigint | undefined {
+  const width = parameter?.width ?? 64;
+  if (value >= 0n) return value < 1n << 64n ? value : undefined;
+  if (value >= -(1n << BigInt(width - 1))) return BigInt.asUintN(width, value);
+  return value >= -(1n << 63n) ? BigInt.asUintN(64, value) : undefined;
+}
+
+/** Undefined where the text shows no address and nothing behind one. */
+function readAddress(text: string): bigint | undefined {
+  if (text === "NULL") return 0n;
+  const number = readNumber(text);
+  if (number !== undefined) return BigInt.asUintN(64, number);
+  if (/^["{[]/.test(text) || text === "…" || text === "..." || text === "_") return someAddress;
+  // An address of a socket or a path: anything that is no name of a constant.
+  return /^[\w.:/@%+-]*[.:/@][\w.:/@%+-]*$/.test(text) ? someAddress : undefined;
+}
+
+/** The names that are used where the kernel's type is a plain integer. */
+const everywhere: ReadonlyMap<string, bigint> = new Map([
+  ["AT_FDCWD", -100n],
+  ["NULL", 0n],
+  ["true", 1n],
+  ["false", 0n],
+]);
+
+function valueOfName(
+  name: string,
+  parameter: CallParameter | undefined,
+  architecture: ArchitectureName,
+): bigint | undefined {
+  for (const set of setsFor(parameter)) {
+    const member = set.members.find((one) => one.name === name);
+    const value = member?.value[architecture];
+    if (value !== undefined) return value;
+  }
+  return everywhere.get(name);
+}
+
+/** The parameter's own set first; signals go into integers and into clone's flags. */
+function setsFor(parameter: CallParameter | undefined): NameSet[] {
+  const own = parameter !== undefined && "set" in parameter.kind ? nameSet(parameter.kind.set) : undefined;
+  const signals = nameSet("Signal");
+  return [own, signals].filter((set) => set !== undefined);
+}
+
+function faultOf(
+  written: string,
+  parameter: CallParameter | undefined,
+  architecture: ArchitectureName,
+): { readonly fault: string; readonly help: string | undefined } {
+  const known = [...setsFor(parameter).flatMap((set) => set.members.map((one) => one.name)), ...everywhere.keys()];
+  const near = nearestName(written, known);
+  if (known.includes(written)) return { fault: `${architecture} has no ${written}`, help: undefined };
+  const wanted = parameter === undefined ? "an integer" : `\`${parameter.name}\` (${parameter.type})`;
+  return {
+    fault:
+      written === ""
+        ? `nothing is written for ${wanted}`
+        : `${JSON.stringify(written)} is nothing that ${wanted} can be`,
+    help: near === undefined ? "write a number, a name of the manual's, or … for some address" : `write ${near}`,
+  };
+}

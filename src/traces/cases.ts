@@ -1,0 +1,421 @@
+/**
+ * Case files: what a policy is to say, one line a call, arguments as strace prints them (docs/cases.md).
+ *
+ *     set most = 2
+ *     master    bind(4, 127.0.0.1:80)     allow
+ *     worker  = master.fork()
+ *     worker    execve("/bin/sh")         kill process   @ "hijacked"   # what an attacker would do
+ *     worker    getppid() × 20            allow
+ *     + 49ms
+ *     worker.exit()
+ */
+
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { nearestName } from "../diagnostics/suggest.ts";
+import type { Action } from "../ir/program.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import type { CallDescription } from "../linux/call.ts";
+import { allCalls, callByName, registerOf } from "../linux/calls.ts";
+import { errnoByName, errnoNames } from "../linux/errno.ts";
+import { readArgument, readNumber } from "./argument.ts";
+import { Faults, numberedLines, quote } from "./faults.ts";
+import { splitArguments } from "./strace-line.ts";
+import type { Place } from "./trace.ts";
+
+export interface ExpectedVerdict {
+  readonly action: Action;
+  /** With `deny`. */
+  readonly errno: number | undefined;
+  /** A part of the reason. */
+  readonly reason: string | undefined;
+}
+
+export type CaseStep =
+  | {
+      readonly kind: "call";
+      readonly who: string;
+      readonly call: CallDescription;
+      readonly number: number;
+      readonly registers: readonly bigint[];
+      /** At least 1: so many times in a row, each with this verdict. */
+      readonly times: number;
+      readonly expected: ExpectedVerdict;
+      /** The call as it is written. */
+      readonly text: string;
+      readonly place: Place;
+      readonly verdictPlace: Place;
+    }
+  | { readonly kind: "fork" | "thread"; readonly who: string; readonly child: string; readonly place: Place }
+  | { readonly kind: "exit"; readonly who: string; readonly place: Place }
+  | {
+      readonly kind: "identity";
+      readonly who: string;
+      readonly id: "uid" | "gid";
+      readonly value: number;
+      readonly place: Place;
+    }
+  | { readonly kind: "advance"; readonly nanoseconds: bigint; readonly place: Place };
+
+export interface CaseFile {
+  readonly file: string;
+  /** The name of the command's first process: the first that a line names. */
+  readonly command: string;
+  readonly parameters: ReadonlyMap<string, string>;
+  readonly steps: readonly CaseStep[];
+}
+
+export interface CaseReading {
+  /** Undefined iff there is an error. */
+  readonly cases: CaseFile | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+const mostTimes = 1_000_000;
+
+export function readCases(text: string, file: string, architecture: ArchitectureName): CaseReading {
+  const reader = new Reader(file, architecture);
+  for (const { line, number } of numberedLines(text)) reader.line(line, number);
+  return reader.finish();
+}
+
+class Reader {
+  readonly #file: string;
+  readonly #architecture: ArchitectureName;
+  readonly #faults: Faults;
+  readonly #parameters = new Map<string, string>();
+  readonly #steps: CaseStep[] = [];
+  /** Everybody that was made, and where they ended, if they did. */
+  readonly #known = new Map<string, Place | undefined>();
+  #number = 0;
+  #cases = 0;
+
+  constructor(file: string, architecture: ArchitectureName) {
+    this.#file = file;
+    this.#architecture = architecture;
+    this.#faults = new Faults(file);
+  }
+
+  finish(): CaseReading {
+    if (this.#cases === 0 && !this.#faults.failed) {
+      this.#faults.add(
+        "P0817",
+        undefined,
+        `${this.#file} has no cases`,
+        "a case reads: master listen(4, 511) deny EPERM",
+      );
+    }
+    const [command] = this.#known.keys();
+    const cases =
+      this.#faults.failed || command === undefined
+        ? undefined
+        : { file: this.#file, command, parameters: this.#parameters, steps: this.#steps };
+    return { cases, diagnostics: this.#faults.list() };
+  }
+
+  line(whole: string, number: number): void {
+    this.#number = number;
+    const line = whole.slice(0, commentAt(whole)).trimEnd();
+    const indent = line.search(/\S/);
+    if (indent === -1) return;
+    const text = line.slice(indent);
+    const made = /^(\w[\w-]*)\s*=\s*(\w[\w-]*)\.(\w+)\(\s*\)$/.exec(text);
+    const act = /^(\w[\w-]*)\.(\w+)(?:\(\s*\)|\s*=\s*(\S+))$/.exec(text);
+    if (/^set\s/.test(text)) this.#set(text, indent);
+    else if (text.startsWith("+")) this.#advance(text, indent);
+    else if (made !== null) this.#make(made[1]!, made[2]!, made[3]!, text, indent);
+    else if (act !== null) this.#act(act[1]!, act[2]!, act[3], text, indent);
+    else this.#case(line, indent);
+  }
+
+  #place(offset: number, length: number): Place {
+    return { line: this.#number, column: offset + 1, length: Math.max(1, length) };
+  }
+
+  #set(text: string, at: number): void {
+    const place = this.#place(at, text.length);
+    const match = /^set\s+([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|(\S.*))$/.exec(text);
+    if (match === null) {
+      this.#faults.add("P0811", place, "this line sets nothing", "set most = 16");
+      return;
+    }
+    const name = match[1]!;
+    if (this.#steps.length > 0) {
+      this.#faults.add(
+        "P0819",
+        place,
+        `\`${name}\` is set after the first case`,
+        "parameters are constant: set them first, or in a file of their own",
+      );
+    } else if (this.#parameters.has(name)) {
+      this.#faults.add("P0819", place, `\`${name}\` is set twice`);
+    } else {
+      this.#parameters.set(name, match[2] ?? match[3]!);
+    }
+  }
+
+  #advance(text: string, at: number): void {
+    const place = this.#place(at, text.length);
+    const match = /^\+\s*(\d{1,18})\s*(ns|us|µs|ms|s|min|h)$/.exec(text);
+    const nanoseconds = match === null ? undefined : BigInt(match[1]!) * units[match[2]!]!;
+    if (nanoseconds === undefined || nanoseconds >= 1n << 62n) {
+      this.#faults.add("P0816", place, `${quote(text)} is no length of time`, "+ 49ms (ns, us, ms, s, min, h)");
+      return;
+    }
+    this.#steps.push({ kind: "advance", nanoseconds, place });
+  }
+
+  #make(child: string, who: string, how: string, text: string, at: number): void {
+    const place = this.#place(at, text.length);
+    if (how !== "fork" && how !== "thread") {
+      this.#faults.add("P0811", place, `nothing is made by ${quote(how)}`, `${child} = ${who}.fork(), or .thread()`);
+      return;
+    }
+    if (!this.#isAlive(who, this.#place(at + text.indexOf(who, text.indexOf("=")), who.length))) return;
+    if (this.#known.has(child) && this.#known.get(child) === undefined) {
+      this.#faults.add(
+        "P0815",
+        this.#place(at, child.length),
+        `${quote(child)} is somebody already`,
+        `${child}.exit() ends it, or take another name`,
+      );
+      return;
+    }
+    this.#known.set(child, undefined);
+    this.#steps.push({ kind: how, who, child, place });
+  }
+
+  #act(who: string, what: string, value: string | undefined, text: string, at: number): void {
+    const place = this.#place(at, text.length);
+    if (!this.#isAlive(who, this.#place(at, who.length))) return;
+    if (what === "exit" && value === undefined) {
+      this.#known.set(who, place);
+      this.#steps.push({ kind: "exit", who, place });
+      return;
+    }
+    const id = value === undefined ? undefined : readNumber(value);
+    if ((what === "uid" || what === "gid") && id !== undefined && id >= 0n && id <= 0xffff_ffffn) {
+      this.#steps.push({ kind: "identity", who, id: what, value: Number(id), place });
+      return;
+    }
+    this.#faults.add(
+      "P0811",
+      place,
+      `${quote(text)} is nothing that happens`,
+      `${who}.exit(), ${who}.uid = 33, child = ${who}.fork()`,
+    );
+  }
+
+  #case(line: string, indent: number): void {
+    const head = /^(\s*)(\w[\w-]*)(\s+)(\w+)\(/.exec(line);
+    if (head === null) {
+      this.#faults.add(
+        "P0811",
+        this.#place(indent, line.length - indent),
+        `${quote(line.slice(indent))} is no case`,
+        "who, call and verdict: master listen(4, 511) deny EPERM",
+      );
+      return;
+    }
+    const [opening, , who, gap, name] = head as unknown as [string, string, string, string, string];
+    const nameAt = indent + who.length + gap.length;
+    const list = splitArguments(line, opening.length);
+    if (list === undefined || !list.closed) {
+      this.#faults.add("P0811", this.#place(nameAt, line.length - nameAt), "the call's parenthesis is not closed");
+      return;
+    }
+    const alive = this.#isAlive(who, this.#place(indent, who.length));
+    const tail = this.#tail(line, list.end);
+    const call = this.#call(name, nameAt);
+    if (call === undefined) return;
+    const registers = this.#registers(call, list.arguments, line, opening.length);
+    if (!alive || tail === undefined || registers === undefined) return;
+    this.#cases++;
+    this.#steps.push({
+      kind: "call",
+      who,
+      call,
+      number: call.number[this.#architecture]!,
+      registers,
+      text: line.slice(nameAt, list.end),
+      place: this.#place(nameAt, list.end - nameAt),
+      ...tail,
+    });
+  }
+
+  #call(name: string, at: number): CallDescription | undefined {
+    const call = callByName(name);
+    const place = this.#place(at, name.length);
+    if (call === undefined) {
+      const near = nearestName(
+        name,
+        allCalls.map((one) => one.name),
+      );
+      this.#faults.add(
+        "P0101",
+        place,
+        `no system call is named ${quote(name)}`,
+        near === undefined ? undefined : `write ${near}`,
+      );
+      return undefined;
+    }
+    if (call.number[this.#architecture] === undefined) {
+      this.#faults.add(
+        "P0101",
+        place,
+        `${this.#architecture} has no ${name}`,
+        "keep cases of one architecture in a file of their own",
+      );
+      return undefined;
+    }
+    return call;
+  }
+
+  /** Arguments that are not written are 0. `flags=…` names its parameter, as strace does for clone. */
+  #registers(call: CallDescription, written: readonly string[], line: string, from: number): bigint[] | undefined {
+    const registers = [0n, 0n, 0n, 0n, 0n, 0n];
+    let fine = true;
+    let searchFrom = from;
+    written.forEach((text, index) => {
+      const at = line.indexOf(text, searchFrom);
+      searchFrom = at + text.length;
+      const named = /^([a-z_]+)=(?!=)/.exec(text);
+      const position =
+        named === null
+          ? index
+          : call.parameters.findIndex((one) => one.name === named[1] || one.aliases.includes(named[1]!));
+      const parameter = call.parameters[position];
+      if (parameter === undefined) {
+        fine = false;
+        const names = call.parameters.map((one) => one.name).join(", ") || "none";
+        const what =
+          named === null
+            ? `${call.name} has ${call.parameters.length} arguments`
+            : `${call.name} has no argument \`${named[1]}\``;
+        this.#faults.add("P0814", this.#place(at, text.length), what, `they are: ${names}`);
+        return;
+      }
+      const skip = named?.[0].length ?? 0;
+      const reading = readArgument(text.slice(skip), parameter, this.#architecture);
+      if ("fault" in reading) {
+        fine = false;
+        this.#faults.add("P0814", this.#place(at + skip + reading.offset, reading.length), reading.fault, reading.help);
+        return;
+      }
+      registers[registerOf(call, position, this.#architecture)] = reading.register;
+    });
+    return fine ? registers : undefined;
+  }
+
+  /** Behind the call: `× 20`, the verdict, `@ "reason"`. */
+  #tail(line: string, from: number): { times: number; expected: ExpectedVerdict; verdictPlace: Place } | undefined {
+    const match = /^(\s*(?:[×x*]\s*(\d+))?\s*)([^@]*?)(\s*@\s*(.*))?$/.exec(line.slice(from));
+    const [, before = "", count, verdict = "", , reason] = match ?? [];
+    const place = this.#place(from + before.length, verdict.length);
+    const times = count === undefined ? 1 : count.length > 7 ? mostTimes + 1 : Number(count);
+    if (times < 1 || times > mostTimes) {
+      this.#faults.add("P0811", this.#place(from, before.length), `a case is repeated 1 to ${mostTimes} times`);
+      return undefined;
+    }
+    let text: string | undefined;
+    if (reason !== undefined) {
+      text = /^"([^"]+)"$/.exec(reason)?.[1];
+      if (text === undefined) {
+        this.#faults.add(
+          "P0811",
+          place,
+          `${quote(reason)} is no reason`,
+          'a part of the reason in quotes: @ "hijacked"',
+        );
+        return undefined;
+      }
+    }
+    const expected = this.#verdict(verdict, place);
+    return expected === undefined ? undefined : { times, expected: { ...expected, reason: text }, verdictPlace: place };
+  }
+
+  #verdict(text: string, place: Place): { action: Action; errno: number | undefined } | undefined {
+    const [first = "", second, ...more] = text.split(/\s+/);
+    const action =
+      more.length > 0
+        ? undefined
+        : plainVerdicts.get(second === undefined || first === "deny" ? first : `${first} ${second}`);
+    if (action === undefined) {
+      this.#faults.add(
+        "P0812",
+        place,
+        text === "" ? "the verdict is missing" : `${quote(text)} is no verdict`,
+        "allow, log, deny ERRNO, trap, kill thread or kill process",
+      );
+      return undefined;
+    }
+    if (action !== "deny") return { action, errno: undefined };
+    if (second === undefined) {
+      this.#faults.add("P0812", place, "the errno is missing", "deny EPERM");
+      return undefined;
+    }
+    const errno = errnoByName(second);
+    if (errno === undefined) {
+      const near = nearestName(second, errnoNames());
+      this.#faults.add(
+        "P0103",
+        place,
+        `no errno is named ${quote(second)}`,
+        near === undefined ? undefined : `write ${near}`,
+      );
+      return undefined;
+    }
+    return { action, errno };
+  }
+
+  /** The first name stands for the command's first process. */
+  #isAlive(who: string, place: Place): boolean {
+    if (this.#known.size === 0) this.#known.set(who, undefined);
+    if (!this.#known.has(who)) {
+      const near = nearestName(who, this.#known.keys());
+      this.#faults.add(
+        "P0813",
+        place,
+        `nobody is called ${quote(who)} here`,
+        near === undefined ? `${who} = ${[...this.#known.keys()][0]}.fork() makes it` : `write ${near}`,
+      );
+      return false;
+    }
+    const ended = this.#known.get(who);
+    if (ended !== undefined) {
+      this.#faults.add("P0818", place, `${quote(who)} has ended`, undefined, { place: ended, message: "ended here" });
+      return false;
+    }
+    return true;
+  }
+}
+
+const units: Readonly<Record<string, bigint>> = {
+  ns: 1n,
+  us: 1_000n,
+  µs: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  min: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+};
+
+const plainVerdicts: ReadonlyMap<string, Action> = new Map([
+  ["allow", "allow"],
+  ["log", "log"],
+  ["deny", "deny"],
+  ["trap", "trap"],
+  ["kill thread", "kill-thread"],
+  ["kill process", "kill-process"],
+]);
+
+/** Where the comment begins: a # that stands in no string. The line's length where there is none. */
+function commentAt(line: string): number {
+  let inString = false;
+  for (let index = 0; index < line.length; index++) {
+    const character = line[index];
+    if (inString && character === "\\") index++;
+    else if (character === '"') inString = !inString;
+    else if (character === "#" && !inString) return index;
+  }
+  return line.length;
+}

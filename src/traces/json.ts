@@ -1,0 +1,340 @@
+/**
+ * Traces as JSON lines (docs/traces.md): one object a line, `"v":1` in each, unknown members ignored. Register values are
+ * texts ("0xffffff9c", "-100"), because a number of JSON holds 53 bits; `?` stands for four unknown bits
+ * ("0x????????00000005"), null for a register that is not known at all.
+ */
+import { nearestName } from "../diagnostics/suggest.ts";
+import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
+import { allCalls, callByName, callByNumber } from "../linux/calls.ts";
+import { Faults, numberedLines, quote } from "./faults.ts";
+import {
+  isKnown,
+  isTaskNumber,
+  knownWord,
+  type Place,
+  type Trace,
+  type TraceEvent,
+  type TraceReading,
+  unknownWord,
+  type Word,
+} from "./trace.ts";
+
+const kinds = ["start", "call", "fork", "thread", "exit", "exec", "clock"] as const;
+type Kind = (typeof kinds)[number];
+type Members = Readonly<Record<string, unknown>>;
+
+/** @param architecture the policy's; a trace that names another one is an error. */
+export function readJsonTrace(text: string, file: string, architecture: ArchitectureName): TraceReading {
+  const reader = new Reader(file, architecture);
+  for (const { line, number } of numberedLines(text)) reader.line(line, number);
+  return reader.finish();
+}
+
+class Reader {
+  readonly #faults: Faults;
+  readonly #architecture: ArchitectureName;
+  readonly #events: TraceEvent[] = [];
+  #place: Place = { line: 1, column: 1, length: 1 };
+  #command: number | undefined;
+  #uid: number | undefined;
+  #gid: number | undefined;
+  #timed = true;
+  #calls = 0;
+  #latest = 0n;
+
+  constructor(file: string, architecture: ArchitectureName) {
+    this.#faults = new Faults(file);
+    this.#architecture = architecture;
+  }
+
+  finish(): TraceReading {
+    if (this.#calls === 0 && !this.#faults.failed) {
+      this.#faults.add("P0810", undefined, "the trace has no calls", "docs/traces.md describes the lines");
+    }
+    const trace: Trace | undefined = this.#faults.failed
+      ? undefined
+      : {
+          architecture: this.#architecture,
+          command: this.#command ?? 1,
+          uid: this.#uid,
+          gid: this.#gid,
+          events: this.#events,
+          timed: this.#timed,
+        };
+    return { trace, diagnostics: this.#faults.list() };
+  }
+
+  line(line: string, number: number): void {
+    if (line.trim() === "") return;
+    this.#place = { line: number, column: 1 + line.search(/\S/), length: line.trim().length };
+    let value: unknown;
+    try {
+      value = JSON.parse(line);
+    } catch {
+      this.#faults.add("P0801", this.#place, `${quote(line.trim())} is no JSON`, "a trace has one JSON object a line");
+      return;
+    }
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      this.#faults.add("P0801", this.#place, "a trace's line is a JSON object");
+      return;
+    }
+    const members = value as Members;
+    if (members["v"] !== 1) {
+      const found = members["v"] === undefined ? "lacks its version" : `has version ${quote(String(members["v"]))}`;
+      this.#faults.add("P0806", this.#place, `this line ${found}`, 'this portcullis reads `"v":1`');
+      return;
+    }
+    const kind = members["kind"];
+    if (!isKind(kind)) {
+      const near = typeof kind === "string" ? nearestName(kind, kinds) : undefined;
+      this.#faults.add(
+        "P0802",
+        this.#place,
+        kind === undefined ? "this line lacks its `kind`" : `no line is of kind ${quote(String(kind))}`,
+        near === undefined ? `the kinds are ${kinds.join(", ")}` : `write "${near}"`,
+      );
+      return;
+    }
+    this.#read(kind, members);
+  }
+
+  #read(kind: Kind, members: Members): void {
+    if (kind === "start") {
+      this.#start(members);
+      return;
+    }
+    const time = this.#time(members);
+    if (time === null) return;
+    if (kind === "clock") {
+      if (time === undefined) this.#fault("time", members["time"], "the nanoseconds of a clock");
+      else this.#events.push({ kind, time, place: this.#place });
+      return;
+    }
+    const tid = this.#task("tid", members["tid"] ?? members["pid"]);
+    if (tid === undefined) return;
+    this.#command ??= tid;
+    const common = { tid, time, place: this.#place };
+    switch (kind) {
+      case "call":
+        this.#call(members, common);
+        return;
+      case "fork":
+      case "thread": {
+        const child = this.#task("child", members["child"]);
+        if (child !== undefined) this.#events.push({ kind, child, ...common });
+        return;
+      }
+      case "exit":
+        this.#events.push({ kind, ...common });
+        return;
+      case "exec": {
+        const former = members["former"] === undefined ? undefined : this.#task("former", members["former"]);
+        this.#events.push({ kind, former, ...common });
+        return;
+      }
+    }
+  }
+
+  #start(members: Members): void {
+    if (this.#command !== undefined) {
+      this.#faults.add("P0802", this.#place, "a trace starts once, with its first line");
+      return;
+    }
+    this.#command = this.#task("tid", members["tid"] ?? members["pid"]);
+    const { architecture, uid, gid } = members as { architecture?: unknown; uid?: unknown; gid?: unknown };
+    if (architecture !== undefined && architecture !== this.#architecture) {
+      this.#faults.add(
+        "P0809",
+        this.#place,
+        `this trace was recorded on ${quote(String(architecture))}, and the policy is compiled for ${this.#architecture}`,
+        "give --architecture",
+      );
+    }
+    if (uid !== undefined) this.#uid = this.#id("uid", uid);
+    if (gid !== undefined) this.#gid = this.#id("gid", gid);
+  }
+
+  #call(members: Members, common: { tid: number; time: bigint | undefined; place: Place }): void {
+    const number = this.#number(members);
+    if (number === undefined) return;
+    const given = members["arguments"] ?? [];
+    if (!Array.isArray(given) || given.length > 6) {
+      this.#fault("arguments", given, "a list of at most six registers");
+      return;
+    }
+    const words: Word[] = [];
+    for (let index = 0; index < 6; index++) {
+      const word = readWord(given[index]);
+      if (word === undefined) {
+        this.#fault(
+          `arguments[${index}]`,
+          given[index],
+          'a text such as "0x2a", "-100" or "0x????????00000005", or null',
+        );
+        return;
+      }
+      words.push(word);
+    }
+    const instructionPointer = readWord(members["instructionPointer"]);
+    if (instructionPointer === undefined) {
+      this.#fault("instructionPointer", members["instructionPointer"], 'a text such as "0x7f0012345678"');
+      return;
+    }
+    const architecture = this.#abi(members["abi"]);
+    if (architecture === undefined) return;
+    this.#calls++;
+    if (common.time === undefined) this.#timed = false;
+    this.#events.push({ kind: "call", architecture, number, arguments: words, instructionPointer, ...common });
+  }
+
+  /** The call's number: by name, by number, or by both if they agree. */
+  #number(members: Members): number | undefined {
+    const { call, number } = members as { call?: unknown; number?: unknown };
+    if (number !== undefined && (typeof number !== "number" || (number | 0) !== number)) {
+      this.#fault("number", number, "the number of a call");
+      return undefined;
+    }
+    if (call === undefined || members["abi"] !== undefined) {
+      if (number === undefined) this.#faults.add("P0802", this.#place, "this call has neither a name nor a number");
+      return number;
+    }
+    const found = typeof call === "string" ? callByName(call)?.number[this.#architecture] : undefined;
+    if (number !== undefined) {
+      if (found === number || (found === undefined && callByNumber(this.#architecture, number) === undefined))
+        return number;
+      this.#faults.add(
+        "P0802",
+        this.#place,
+        `call ${number} is ${callByNumber(this.#architecture, number)?.name ?? "none"} on ${this.#architecture}, not ${quote(String(call))}`,
+      );
+      return undefined;
+    }
+    if (found === undefined) {
+      const near =
+        typeof call === "string"
+          ? nearestName(
+              call,
+              allCalls.map((one) => one.name),
+            )
+          : undefined;
+      this.#faults.add(
+        "P0101",
+        this.#place,
+        `no system call of ${this.#architecture} is named ${quote(String(call))}`,
+        near === undefined ? undefined : `write "${near}"`,
+      );
+    }
+    return found;
+  }
+
+  #abi(abi: unknown): number | undefined {
+    if (abi === undefined) return auditArchitecture[this.#architecture];
+    if (typeof abi === "number" && abi >= 0 && abi <= 0xffff_ffff && Number.isInteger(abi)) return abi;
+    this.#fault("abi", abi, "an AUDIT_ARCH_… number");
+    return undefined;
+  }
+
+  /** Undefined: the line has none. Null: it has one that is wrong. */
+  #time(members: Members): bigint | undefined | null {
+    const given = members["time"];
+    if (given === undefined) return undefined;
+    const time =
+      typeof given === "number" && Number.isSafeInteger(given)
+        ? BigInt(given)
+        : typeof given === "string" && /^\d{1,19}$/.test(given)
+          ? BigInt(given)
+          : -1n;
+    if (time < 0n || time >= 1n << 63n) {
+      this.#fault("time", given, 'nanoseconds, such as "1500000000", below 2^63');
+      return null;
+    }
+    if (time < this.#latest) {
+      this.#faults.add(
+        "P0802",
+        this.#place,
+        `the clock goes back: ${time} after ${this.#latest}`,
+        "`time` is monotonic",
+      );
+      return null;
+    }
+    this.#latest = time;
+    return time;
+  }
+
+  #task(member: string, given: unknown): number | undefined {
+    if (isTaskNumber(given)) return given;
+    this.#fault(member, given, "the number of a thread, 1 … 2^31 − 1");
+    return undefined;
+  }
+
+  #id(member: string, given: unknown): number | undefined {
+    if (typeof given === "number" && Number.isInteger(given) && given >= 0 && given <= 0xffff_ffff) return given;
+    this.#fault(member, given, "0 … 2^32 − 1");
+    return undefined;
+  }
+
+  #fault(member: string, given: unknown, wanted: string): void {
+    const found = given === undefined ? "is missing" : `is ${quote(JSON.stringify(given) ?? String(given))}`;
+    this.#faults.add("P0802", this.#place, `\`${member}\` ${found}`, `it is ${wanted}`);
+  }
+}
+
+function isKind(kind: unknown): kind is Kind {
+  return (kinds as readonly unknown[]).includes(kind);
+}
+
+/** Undefined where it is no word. Absent and null are unknown words. */
+export function readWord(given: unknown): Word | undefined {
+  if (given === undefined || given === null) return unknownWord;
+  if (typeof given === "number") return Number.isSafeInteger(given) ? knownWord(BigInt(given)) : undefined;
+  if (typeof given !== "string" || given.length > 24) return undefined;
+  if (/^-?\d{1,20}$/.test(given)) {
+    const value = BigInt(given);
+    return value >= -(1n << 63n) && value < 1n << 64n ? knownWord(value) : undefined;
+  }
+  if (!/^0x[0-9a-f?]{1,16}$/i.test(given)) return undefined;
+  const digits = given.slice(2);
+  const known = BigInt(`0x${digits.replace(/./g, (digit) => (digit === "?" ? "0" : "f")).padStart(16, "f")}`);
+  return { value: BigInt(`0x${digits.replaceAll("?", "0")}`), known };
+}
+
+/** The other way: what `readWord` reads as the same word, as long as its unknown bits come in fours. */
+export function printWord(word: Word): string | null {
+  if (isKnown(word)) return `0x${word.value.toString(16)}`;
+  if (word.known === 0n) return null;
+  const value = word.value.toString(16).padStart(16, "0");
+  const known = word.known.toString(16).padStart(16, "0");
+  return `0x${Array.from(value, (digit, index) => (known[index] === "f" ? digit : "?")).join("")}`;
+}
+
+/** A trace as its lines, each with its line end. */
+export function* writeJsonTrace(trace: Trace): Generator<string> {
+  const { architecture, command, uid, gid } = trace;
+  yield `${JSON.stringify({ v: 1, kind: "start", tid: command, uid, gid, architecture })}\n`;
+  for (const event of trace.events) yield `${JSON.stringify(jsonOf(event, architecture))}\n`;
+}
+
+function jsonOf(event: TraceEvent, architecture: ArchitectureName): object {
+  const time = event.time === undefined ? undefined : String(event.time);
+  if (event.kind === "clock") return { v: 1, kind: event.kind, time };
+  const common = { v: 1, kind: event.kind, tid: event.tid, time };
+  switch (event.kind) {
+    case "call": {
+      const native = event.architecture === auditArchitecture[architecture];
+      return {
+        ...common,
+        ...(native ? { call: callByNumber(architecture, event.number)?.name } : { abi: event.architecture }),
+        number: event.number,
+        arguments: event.arguments.map(printWord),
+        instructionPointer: printWord(event.instructionPointer) ?? undefined,
+      };
+    }
+    case "fork":
+    case "thread":
+      return { ...common, child: event.child };
+    case "exec":
+      return { ...common, former: event.former };
+    case "exit":
+      return common;
+  }
+}

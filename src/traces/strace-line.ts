@@ -1,0 +1,165 @@
+/**
+ * One line of `strace -f -n -ttt -e raw=all`, taken apart. Also read are lines without -n (the name says the call), with
+ * -i (the instruction pointer), with -T, with the time as -t and -tt print it (which says nothing of the day and is left
+ * out), and with "[pid N]" in place of the number that -o prints.
+ */
+export interface StraceLine {
+  /** Undefined where strace names none: there is one task only. */
+  readonly tid: number | undefined;
+  /** Nanoseconds since the epoch. */
+  readonly time: bigint | undefined;
+  readonly instructionPointer: bigint | undefined;
+  readonly what: StraceEntry;
+  /** Where `what` begins and how long it is: column from 1. */
+  readonly column: number;
+  readonly length: number;
+}
+
+export type StraceEntry =
+  | {
+      readonly kind: "call";
+      readonly name: string;
+      /** As -n printed it; undefined without -n, "none" for one that strace could not tell ("[???]"). */
+      readonly number: number | "none" | undefined;
+      readonly arguments: readonly string[];
+      /** The text after "= "; undefined where the call is unfinished. */
+      readonly result: string | undefined;
+    }
+  | { readonly kind: "resumed"; readonly name: string; readonly result: string | undefined }
+  | { readonly kind: "signal"; readonly name: string; readonly sender: number | undefined }
+  | { readonly kind: "ended" }
+  /** This task, the leader, is now the one that was `former`. */
+  | { readonly kind: "superseded"; readonly former: number }
+  | { readonly kind: "mode"; readonly tid: number; readonly bits: string }
+  /** strace speaks of itself; `attached` is a task that it follows from here on. */
+  | { readonly kind: "remark"; readonly attached: number | undefined }
+  /** A call whose line an attach message cut off: the rest follows on a line of its own. */
+  | { readonly kind: "cut"; readonly start: string; readonly attached: number }
+  | { readonly kind: "rest"; readonly rest: string };
+
+const prefix =
+  /^(?:\[pid +(\d{1,10})\] +|(\d{1,10}) +(?=[\d[a-z+-]))?(?:(\d{1,12})\.(\d{1,9}) +|\d\d:\d\d:\d\d(?:\.\d{1,9})? +)?(?:\[ *(\d{1,10}|\?\?\?)\] )?(?:\[([0-9a-f]{8,16}|\?{8,16})\] )?/;
+
+const attached = /strace: Process (\d{1,10}) attached$/;
+
+/** Undefined where it is no line of strace's. */
+export function parseStraceLine(line: string): StraceLine | undefined {
+  if (line.startsWith("strace: ")) {
+    const task = attached.exec(line);
+    return alone(line, { kind: "remark", attached: task === null ? undefined : Number(task[1]) });
+  }
+  if (/^(?: ?[,)]| <unfinished)/.test(line)) return alone(line, { kind: "rest", rest: line });
+  const match = prefix.exec(line);
+  if (match === null) return undefined;
+  const [whole, pid, plainPid, second, fraction, number, pointer] = match;
+  const rest = line.slice(whole.length);
+  const cut = attached.exec(rest);
+  const what: StraceEntry | undefined =
+    cut !== null && cut.index > 0
+      ? { kind: "cut", start: line.slice(0, line.length - cut[0].length), attached: Number(cut[1]) }
+      : parseEntry(rest, number === undefined ? undefined : number === "???" ? "none" : Number(number));
+  if (what === undefined) return undefined;
+  const tid = pid ?? plainPid;
+  return {
+    tid: tid === undefined ? undefined : Number(tid),
+    time: second === undefined ? undefined : BigInt(second) * 1_000_000_000n + BigInt(fraction!.padEnd(9, "0")),
+    instructionPointer: pointer === undefined || pointer.startsWith("?") ? undefined : BigInt(`0x${pointer}`),
+    what,
+    column: whole.length + 1,
+    length: Math.max(1, rest.length),
+  };
+}
+
+function alone(line: string, what: StraceEntry): StraceLine {
+  return { tid: undefined, time: undefined, instructionPointer: undefined, what, column: 1, length: line.length };
+}
+
+function parseEntry(text: string, number: number | "none" | undefined): StraceEntry | undefined {
+  if (text.startsWith("--- ")) {
+    const signal = /^--- (?:stopped by )?(SIG[A-Z0-9+_-]+)(?: \{.*\})? ---$/.exec(text);
+    if (signal === null) return undefined;
+    const sender = /\bsi_pid=(\d{1,10})\b/.exec(text);
+    return { kind: "signal", name: signal[1]!, sender: sender === null ? undefined : Number(sender[1]) };
+  }
+  if (text.startsWith("+++ ")) {
+    const superseded = /^\+\+\+ superseded by execve in pid (\d{1,10}) \+\+\+$/.exec(text);
+    if (superseded !== null) return { kind: "superseded", former: Number(superseded[1]) };
+    return /^\+\+\+ (?:exited with \d+|killed by SIG\S+(?: \(core dumped\))?) \+\+\+$/.test(text)
+      ? { kind: "ended" }
+      : undefined;
+  }
+  if (text.startsWith("[ Process PID=")) {
+    const mode = /^\[ Process PID=(\d{1,10}) runs in (32 bit|64 bit|x32) mode\. \]$/.exec(text);
+    return mode === null ? undefined : { kind: "mode", tid: Number(mode[1]), bits: mode[2]! };
+  }
+  if (text.startsWith("<... ")) {
+    const resumed = /^<\.\.\. (\w+) resumed>/.exec(text);
+    if (resumed === null) return undefined;
+    return { kind: "resumed", name: resumed[1]!, result: resultOf(text, resumed[0].length) };
+  }
+  const head = /^(\w+)\(/.exec(text);
+  if (head === null) return undefined;
+  const name = head[1]!;
+  const list = splitArguments(text, head[0].length);
+  if (list === undefined) return undefined;
+  return { kind: "call", name, number, arguments: list.arguments, result: resultOf(text, list.end) };
+}
+
+/** What stands after the last ") = "; undefined where the line has none (unfinished, detached). */
+function resultOf(text: string, from: number): string | undefined {
+  const match = /\)\s+= (.*)$/.exec(text.slice(Math.max(0, from - 1)));
+  return match === null ? undefined : match[1];
+}
+
+/**
+ * The arguments from just behind the opening parenthesis on, cut at the commas that stand in no string and no bracket.
+ * `end` is behind the closing parenthesis, or where the line ends without one.
+ */
+export function splitArguments(
+  text: string,
+  from: number,
+): { readonly arguments: readonly string[]; readonly end: number; readonly closed: boolean } | undefined {
+  const found: string[] = [];
+  let depth = 0;
+  let start = from;
+  let index = from;
+  const cut = (end: number) => {
+    const part = text.slice(start, end).trim();
+    if (part !== "" || found.length > 0) found.push(part);
+  };
+  for (; index < text.length; index++) {
+    const character = text[index]!;
+    if (character === '"') {
+      const end = endOfString(text, index);
+      if (end === undefined) return undefined;
+      index = end;
+    } else if (character === "<" && text.startsWith("<unfinished ...>", index)) {
+      cut(index);
+      return { arguments: found, end: text.length, closed: false };
+    } else if (character === "<" && text.startsWith("<detached ...>", index)) {
+      cut(index);
+      return { arguments: found, end: text.length, closed: false };
+    } else if (character === "(" || character === "[" || character === "{") {
+      depth++;
+    } else if (character === ")" && depth === 0) {
+      cut(index);
+      return { arguments: found, end: index + 1, closed: true };
+    } else if (character === ")" || character === "]" || character === "}") {
+      depth--;
+      if (depth < 0) return undefined;
+    } else if (character === "," && depth === 0) {
+      found.push(text.slice(start, index).trim());
+      start = index + 1;
+    }
+  }
+  return undefined;
+}
+
+/** The index of the closing quote. */
+function endOfString(text: string, from: number): number | undefined {
+  for (let index = from + 1; index < text.length; index++) {
+    if (text[index] === "\\") index++;
+    else if (text[index] === '"') return index;
+  }
+  return undefined;
+}

@@ -1,0 +1,424 @@
+/**
+ * Traces as `strace -f -n -ttt -e raw=all` writes them.
+ *
+ * What such a recording knows, tried with strace 6.13 on x86-64 (docs/traces.md): the call's number (-n), and of each
+ * register that the call has a parameter for all 64 bits, because raw=all prints `u_arg` as it is. It does not know the
+ * registers beyond the call's parameters, the instruction pointer (unless -i), and the caller's uid and gid. Without
+ * raw=all the arguments are printed as the kernel reads them, so the upper halves of 32-bit ones are unknown too, and
+ * whatever is printed by name is unknown as a whole.
+ *
+ * A child's first lines may stand before the line on which its maker's call returns: the whole is read first, then linked.
+ */
+import { type ArchitectureName, auditArchitecture, x32Bit } from "../linux/architecture.ts";
+import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
+import { Faults, numberedLines, quote } from "./faults.ts";
+import { parseStraceLine, type StraceLine } from "./strace-line.ts";
+import {
+  isTaskNumber,
+  knownWord,
+  lowWord,
+  type Place,
+  type Trace,
+  type TraceEvent,
+  type TraceReading,
+  unknownWord,
+  type Word,
+} from "./trace.ts";
+
+const creations = new Set(["fork", "vfork", "clone", "clone3"]);
+const executions = new Set(["execve", "execveat"]);
+const cloneThread = 0x10000n; // CLONE_THREAD, include/uapi/linux/sched.h
+
+/** What stands in the file, in its order; calls get their results when they are resumed. */
+type Item =
+  | CallItem
+  | { readonly kind: "ended"; readonly tid: number; readonly time: bigint | undefined; readonly place: Place }
+  | {
+      readonly kind: "remade";
+      readonly tid: number;
+      readonly former: number;
+      readonly time: bigint | undefined;
+      readonly place: Place;
+    };
+
+interface CallItem {
+  readonly kind: "call";
+  tid: number;
+  readonly time: bigint | undefined;
+  readonly place: Place;
+  readonly name: string;
+  readonly number: number;
+  readonly foreign: boolean;
+  readonly arguments: readonly string[];
+  readonly instructionPointer: bigint | undefined;
+  result: string | undefined;
+  finished: boolean;
+}
+
+export function readStrace(text: string, file: string, architecture: ArchitectureName): TraceReading {
+  const reader = new Reader(file, architecture);
+  for (const { line, number } of numberedLines(text)) reader.line(line, number);
+  return reader.finish();
+}
+
+class Reader {
+  readonly #faults: Faults;
+  readonly #architecture: ArchitectureName;
+  readonly #items: Item[] = [];
+  /** The call that each task is in. */
+  readonly #inside = new Map<number, CallItem>();
+  /** Tasks that a SIGCHLD named as the one that sent it: processes, not threads. */
+  readonly #processes = new Set<number>();
+  /** Tasks that run as 32-bit or x32 at the moment. */
+  readonly #foreign = new Map<number, string>();
+  #cut: { readonly start: string; readonly number: number } | undefined;
+  #raw = true;
+  readonly #lines: { readonly line: StraceLine; readonly place: Place }[] = [];
+  /** Tasks that strace follows at this point of the file. */
+  readonly #followed = new Set<number>();
+  #command = 1;
+
+  constructor(file: string, architecture: ArchitectureName) {
+    this.#faults = new Faults(file);
+    this.#architecture = architecture;
+  }
+
+  line(line: string, number: number): void {
+    if (line.trim() === "") return;
+    const parsed = parseStraceLine(line);
+    if (parsed === undefined) {
+      this.#malformed(line, number);
+      return;
+    }
+    const place = { line: number, column: parsed.column, length: parsed.length };
+    const { what } = parsed;
+    if (what.kind === "cut") {
+      this.#cut = { start: what.start, number };
+      this.#lines.push({ line: { ...parsed, what: { kind: "remark", attached: what.attached } }, place });
+    } else if (what.kind === "rest") {
+      const start = this.#cut;
+      this.#cut = undefined;
+      const whole = start === undefined ? undefined : parseStraceLine(`${start.start}${what.rest}`);
+      if (whole === undefined || whole.what.kind === "cut") this.#malformed(line, number);
+      else
+        this.#lines.push({ line: whole, place: { line: start!.number, column: whole.column, length: whole.length } });
+    } else {
+      this.#lines.push({ line: parsed, place });
+    }
+  }
+
+  #malformed(line: string, number: number): void {
+    this.#faults.add(
+      "P0801",
+      { line: number, column: 1, length: Math.min(line.length, 200) },
+      `${quote(line.trim())} is no line of strace's`,
+      "record with `strace -f -n -ttt -e raw=all -o FILE -- COMMAND`",
+    );
+  }
+
+  #take(line: StraceLine, place: Place): void {
+    const { what } = line;
+    if (what.kind === "remark") {
+      if (what.attached !== undefined) this.#followed.add(what.attached);
+      return;
+    }
+    const tid = line.tid ?? this.#onlyTask();
+    if (what.kind === "ended") this.#followed.delete(tid);
+    else this.#followed.add(tid);
+    if (!isTaskNumber(tid)) {
+      this.#faults.add("P0802", place, `${tid} is no number of a thread`);
+      return;
+    }
+    switch (what.kind) {
+      case "call":
+        this.#call(tid, what, line, place);
+        return;
+      case "resumed": {
+        const call = this.#inside.get(tid);
+        if (call === undefined || call.name !== what.name) {
+          this.#faults.add("P0801", place, `task ${tid} resumes ${what.name}, and was in ${call?.name ?? "no call"}`);
+          return;
+        }
+        call.result = what.result;
+        call.finished = true;
+        this.#inside.delete(tid);
+        return;
+      }
+      case "signal":
+        if (what.name === "SIGCHLD" && what.sender !== undefined) this.#processes.add(what.sender);
+        return;
+      case "ended":
+        this.#inside.delete(tid);
+        this.#items.push({ kind: "ended", tid, time: line.time, place });
+        return;
+      case "superseded": {
+        // The thread that executes becomes the leader; its call goes on under the leader's number.
+        const call = this.#inside.get(what.former);
+        this.#inside.delete(what.former);
+        if (call !== undefined) this.#inside.set(tid, call);
+        this.#items.push({ kind: "remade", tid, former: what.former, time: line.time, place });
+        return;
+      }
+      case "mode":
+        if (what.bits === "64 bit") this.#foreign.delete(what.tid);
+        else this.#foreign.set(what.tid, what.bits);
+        return;
+    }
+  }
+
+  #call(tid: number, what: Extract<StraceLine["what"], { kind: "call" }>, line: StraceLine, place: Place): void {
+    const pending = this.#inside.get(tid);
+    if (pending !== undefined) {
+      this.#faults.add("P0801", place, `task ${tid} begins ${what.name} and is still in ${pending.name}`, undefined, {
+        place: pending.place,
+        message: "begun here",
+      });
+      return;
+    }
+    const found = this.#number(tid, what.name, what.number, place);
+    if (found === undefined) return;
+    if (what.name !== "restart_syscall" && what.arguments.some((one) => !/^(?:0|0x[0-9a-f]{1,16})$/.test(one))) {
+      this.#raw = false;
+    }
+    const unfinished = what.result === undefined;
+    const call: CallItem = {
+      kind: "call",
+      tid,
+      time: line.time,
+      place,
+      name: what.name,
+      ...found,
+      arguments: what.arguments,
+      instructionPointer: line.instructionPointer,
+      result: what.result,
+      finished: !unfinished,
+    };
+    if (unfinished) this.#inside.set(tid, call);
+    this.#items.push(call);
+  }
+
+  /**
+   * strace names a call by the caller's ABI, so a name that is not the table's for this number is a foreign call (with -o
+   * strace does not say otherwise when a task changes its mode).
+   */
+  #number(
+    tid: number,
+    name: string,
+    printed: number | "none" | undefined,
+    place: Place,
+  ): { number: number; foreign: boolean } | undefined {
+    if (printed === "none") return { number: -1, foreign: false };
+    if (printed === undefined) {
+      const number = callByName(name)?.number[this.#architecture];
+      if (number === undefined) {
+        this.#faults.add(
+          "P0101",
+          place,
+          `no system call of ${this.#architecture} is named ${quote(name)}`,
+          "record with -n, which prints numbers",
+        );
+        return undefined;
+      }
+      return { number, foreign: this.#foreign.has(tid) };
+    }
+    if (printed > 0xffff_ffff) {
+      this.#faults.add("P0802", place, `${printed} is no number of a call`);
+      return undefined;
+    }
+    if (this.#architecture === "x86_64" && (printed & x32Bit) !== 0) return { number: printed | 0, foreign: false };
+    const ours = callByNumber(this.#architecture, printed)?.name;
+    const foreign = this.#foreign.has(tid) || (ours !== undefined && ours !== name && !/^syscall_0x/.test(name));
+    return { number: printed | 0, foreign };
+  }
+
+  /** Without -o, strace names the task only while it follows more than one. */
+  #onlyTask(): number {
+    for (const tid of this.#followed) if (this.#followed.size === 1) return tid;
+    return this.#command;
+  }
+
+  /** The number of the command's first task, which strace does not say until there is a second: it is no call's result. */
+  #findCommand(): number {
+    const first = this.#lines.find(({ line }) => line.what.kind !== "remark");
+    if (first?.line.tid !== undefined) return first.line.tid;
+    const made = new Set<number>();
+    const named = new Set<number>();
+    for (const { line } of this.#lines) {
+      const { what } = line;
+      if (line.tid !== undefined) named.add(line.tid);
+      if ((what.kind === "call" || what.kind === "resumed") && creations.has(what.name)) {
+        const child = childOf(what.result);
+        if (child !== undefined) made.add(child);
+      }
+    }
+    for (const tid of named) if (!made.has(tid)) return tid;
+    return 1;
+  }
+
+  // ── The second pass ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  finish(): TraceReading {
+    if (this.#cut !== undefined) this.#malformed(this.#cut.start, this.#cut.number);
+    this.#command = this.#findCommand();
+    for (const { line, place } of this.#lines) this.#take(line, place);
+    const calls = this.#items.filter((item): item is CallItem => item.kind === "call");
+    const first = calls[0];
+    if (first === undefined && !this.#faults.failed) {
+      this.#faults.add(
+        "P0810",
+        undefined,
+        "the trace has no calls",
+        "record with `strace -f -n -ttt -e raw=all -o FILE -- COMMAND`",
+      );
+    }
+    const events = first === undefined ? [] : this.#link(first);
+    if (!this.#raw) {
+      this.#faults.add(
+        "P0821",
+        undefined,
+        "this recording prints arguments by name, so that their registers are not known",
+        "record with -e raw=all",
+      );
+    }
+    const trace: Trace | undefined =
+      this.#faults.failed || first === undefined
+        ? undefined
+        : {
+            architecture: this.#architecture,
+            command: first.tid,
+            uid: undefined,
+            gid: undefined,
+            events,
+            timed: calls.every((call) => call.time !== undefined),
+          };
+    return { trace, diagnostics: this.#faults.list() };
+  }
+
+  #link(first: CallItem): TraceEvent[] {
+    const events: TraceEvent[] = [];
+    const living = new Set([first.tid]);
+    const epoch = first.time;
+    const monotonic = this.#monotonic(epoch);
+    // The launcher's own execve is no event of a policy: strace's recording begins with it.
+    const items = executions.has(first.name) && succeeded(first.result) ? this.#items.slice(1) : this.#items;
+    for (const item of items) {
+      const { tid, place } = item;
+      const time = item.time === undefined ? undefined : monotonic(item.time);
+      if (!living.has(tid)) {
+        this.#faults.add(
+          "P0803",
+          place,
+          `no call in this trace made task ${tid}`,
+          "record with -f, from the command's start, and from outside of its pid namespace with --decode-pids=pidns off",
+        );
+        living.add(tid); // say it once
+        continue;
+      }
+      if (item.kind === "call") {
+        events.push(this.#event(item, time));
+        if (creations.has(item.name) && !item.foreign) this.#birth(item, time, living, events);
+      } else if (item.kind === "ended") {
+        living.delete(tid);
+        events.push({ kind: "exit", tid, time, place });
+      } else {
+        living.delete(item.former);
+        events.push({ kind: "exec", tid, former: item.former, time, place });
+      }
+    }
+    return events;
+  }
+
+  #event(call: CallItem, time: bigint | undefined): TraceEvent {
+    return {
+      kind: "call",
+      tid: call.tid,
+      time,
+      place: call.place,
+      architecture: call.foreign ? foreignOf(this.#architecture) : auditArchitecture[this.#architecture],
+      number: call.number,
+      arguments: this.#registers(call),
+      instructionPointer: call.instructionPointer === undefined ? unknownWord : knownWord(call.instructionPointer),
+    };
+  }
+
+  #registers(call: CallItem): Word[] {
+    const description = call.foreign ? undefined : callByNumber(this.#architecture, call.number);
+    const words: Word[] = Array.from({ length: 6 }, () => unknownWord);
+    call.arguments.slice(0, 6).forEach((text, index) => {
+      // raw=all prints registers in their order; what is printed by name stands in the kernel's order of parameters.
+      const parameter = description?.parameters[index];
+      const register =
+        this.#raw || description === undefined ? index : registerOf(description, index, this.#architecture);
+      words[register] = readRegister(text, this.#raw ? 64 : (parameter?.width ?? 0));
+    });
+    return words;
+  }
+
+  #birth(call: CallItem, time: bigint | undefined, living: Set<number>, events: TraceEvent[]): void {
+    const child = childOf(call.result);
+    if (child === undefined) {
+      if (!call.finished) {
+        this.#faults.add(
+          "P0807",
+          call.place,
+          `the trace ends inside this ${call.name}: whether it made a child is not known`,
+        );
+      }
+      return;
+    }
+    if (living.has(child)) {
+      this.#faults.add("P0803", call.place, `this ${call.name} made task ${child}, which is alive already`);
+      return;
+    }
+    living.add(child);
+    const thread = this.#makesThread(call, child);
+    events.push({ kind: thread ? "thread" : "fork", tid: call.tid, child, time, place: call.place });
+  }
+
+  #makesThread(call: CallItem, child: number): boolean {
+    if (call.name === "fork" || call.name === "vfork") return false;
+    if (call.name === "clone") {
+      const flags = this.#registers(call)[0]!;
+      if ((flags.known & cloneThread) !== 0n) return (flags.value & cloneThread) !== 0n;
+    }
+    // clone3 has its flags behind a pointer. A process tells its parent of its end; a thread never does.
+    if (this.#processes.has(child)) return false;
+    this.#faults.add(
+      "P0805",
+      call.place,
+      `${call.name} does not show its flags: task ${child} is taken for a thread, because no SIGCHLD tells of its end`,
+    );
+    return true;
+  }
+
+  /** Wall-clock times, which may be set back, as nanoseconds since the first line that never go back. */
+  #monotonic(epoch: bigint | undefined): (time: bigint) => bigint {
+    let latest = 0n;
+    return (time) => {
+      const since = time - (epoch ?? time);
+      if (since > latest) latest = since;
+      return latest;
+    };
+  }
+}
+
+function succeeded(result: string | undefined): boolean {
+  return result === undefined || /^0(?:x0)?\b/.test(result);
+}
+
+function childOf(result: string | undefined): number | undefined {
+  const match = result === undefined ? null : /^(0x[0-9a-f]{1,8}|\d{1,10})(?: |$)/.exec(result);
+  const child = match === null ? 0 : Number(match[1]);
+  return isTaskNumber(child) ? child : undefined;
+}
+
+function readRegister(text: string, width: number): Word {
+  if (width === 0 || !/^(?:-?\d{1,20}|0x[0-9a-f]{1,16})$/.test(text)) return unknownWord;
+  if (text.length > 1 && /^0\d/.test(text)) return unknownWord; // octal, as strace prints modes: not raw anyway
+  return width === 64 ? knownWord(BigInt(text)) : lowWord(BigInt(text), width);
+}
+
+/** Whatever the ABI is, it is not the policy's. */
+function foreignOf(architecture: ArchitectureName): number {
+  return architecture === "x86_64" ? 0x4000_0003 : 0x4000_0028;
+}

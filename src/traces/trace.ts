@@ -1,0 +1,107 @@
+/** A recording: what the tasks of a command did, in the order in which the kernel saw it. */
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+
+/**
+ * A register of which a recording may not say everything: the bits of `value` under `known` are right, the others are
+ * nobody's knowledge (and 0 here).
+ */
+export interface Word {
+  readonly value: bigint;
+  readonly known: bigint;
+}
+
+const all = (1n << 64n) - 1n;
+
+export const unknownWord: Word = { value: 0n, known: 0n };
+
+export function knownWord(value: bigint): Word {
+  return { value: BigInt.asUintN(64, value), known: all };
+}
+
+/** The low `width` bits are known. */
+export function lowWord(value: bigint, width: number): Word {
+  return { value: BigInt.asUintN(width, value), known: BigInt.asUintN(width, all) };
+}
+
+export function isKnown(word: Word): boolean {
+  return word.known === all;
+}
+
+/** Where in its file something stands: line and column from 1, the length in UTF-16 units. */
+export interface Place {
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
+}
+
+interface Common {
+  /** Which thread. Unique among those that live; may come back after it ended. */
+  readonly tid: number;
+  /** Nanoseconds of one monotonic clock, where the recording has times. */
+  readonly time: bigint | undefined;
+  readonly place: Place;
+}
+
+export interface CallEvent extends Common {
+  readonly kind: "call";
+  /** The caller's `AUDIT_ARCH_…`. */
+  readonly architecture: number;
+  readonly number: number;
+  /** Six. */
+  readonly arguments: readonly Word[];
+  readonly instructionPointer: Word;
+}
+
+/** A task came to be, made by the call of `tid` that stands before it. */
+export interface BirthEvent extends Common {
+  /** "thread" shares its maker's process; "fork" is a process of its own. */
+  readonly kind: "fork" | "thread";
+  readonly child: number;
+}
+
+/** A thread ended; a process ends with its last thread. */
+export interface ExitEvent extends Common {
+  readonly kind: "exit";
+}
+
+/**
+ * `tid` executes another program. Where the caller was not the leader of its process, it becomes it: `former` is the
+ * number it had before.
+ */
+export interface ExecEvent extends Common {
+  readonly kind: "exec";
+  readonly former: number | undefined;
+}
+
+/** Time went by with no call. */
+export interface ClockEvent {
+  readonly kind: "clock";
+  readonly time: bigint;
+  readonly place: Place;
+}
+
+export type TraceEvent = CallEvent | BirthEvent | ExitEvent | ExecEvent | ClockEvent;
+
+export interface Trace {
+  readonly architecture: ArchitectureName;
+  /** The command's first thread. */
+  readonly command: number;
+  /** Effective ids at the start, where the recording has them. */
+  readonly uid: number | undefined;
+  readonly gid: number | undefined;
+  readonly events: readonly TraceEvent[];
+  /** Every call has a time. */
+  readonly timed: boolean;
+}
+
+export interface TraceReading {
+  /** Undefined iff there is an error. */
+  readonly trace: Trace | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Numbers of tasks are 32 bits with the sign bit clear, and 0 is nobody (include/linux/threads.h allows 2^22). */
+export function isTaskNumber(value: unknown): value is number {
+  return typeof value === "number" && Number.isInteger(value) && value > 0 && value < 0x8000_0000;
+}

@@ -141,7 +141,7 @@ describe("simplifyExpression", () => {
     [
       "strictest: a later equally strict one never wins",
       { kind: "strictest", of: [1, 0, 2].map((verdict) => ({ kind: "verdict", verdict })) },
-      "1 deny 1",
+      "1 deny EPERM",
     ],
     [
       "strictest: a stricter one wins anywhere",

@@ -4,7 +4,7 @@
  */
 import { equalExpressions } from "./equality.ts";
 import { normalise } from "./intervals.ts";
-import type { BooleanExpression, Cell, IntegerExpression, Verdict, VerdictExpression } from "./program.ts";
+import type { BooleanExpression, Cell, Input, IntegerExpression, Verdict, VerdictExpression } from "./program.ts";
 import * as booleans from "./simplify/booleans.ts";
 import * as integers from "./simplify/integers.ts";
 import { Ranges } from "./simplify/ranges.ts";
@@ -16,6 +16,8 @@ export interface Surroundings {
   readonly cells?: readonly Cell[];
   /** How strict verdicts are. */
   readonly verdicts?: readonly Verdict[];
+  /** Inputs whose value is known. */
+  readonly inputs?: { readonly [I in Input]?: bigint };
 }
 
 /** One expression. To simplify many, make one `Simplifier`: it remembers what it has seen. */
@@ -52,6 +54,7 @@ export function simplifyExpression(
 export class Simplifier {
   readonly ranges: Ranges;
   private readonly verdicts: readonly Verdict[] | undefined;
+  private readonly inputs: { readonly [I in Input]?: bigint };
   private readonly integersSeen = new WeakMap<IntegerExpression, IntegerExpression>();
   private readonly booleansSeen = new WeakMap<BooleanExpression, BooleanExpression>();
   private readonly verdictsSeen = new WeakMap<VerdictExpression, VerdictExpression>();
@@ -59,6 +62,7 @@ export class Simplifier {
   constructor(surroundings: Surroundings = {}) {
     this.ranges = new Ranges(surroundings.cells);
     this.verdicts = surroundings.verdicts;
+    this.inputs = surroundings.inputs ?? {};
   }
 
   integer(expression: IntegerExpression): IntegerExpression {
@@ -76,10 +80,13 @@ export class Simplifier {
   private simplerInteger(expression: IntegerExpression): IntegerExpression {
     switch (expression.kind) {
       case "constant":
-      case "input":
       case "local":
       case "cell":
         return expression;
+      case "input": {
+        const value = this.inputs[expression.input];
+        return value === undefined ? expression : integers.constant(value);
+      }
       case "binary":
         return integers.binary(
           expression.operator,

@@ -96,6 +96,95 @@ export interface ExpressionMap {
   readonly verdict: (expression: VerdictExpression) => VerdictExpression;
 }
 
+/** The expression with its operands replaced; itself where nothing changed. */
+export function mapInteger(expression: IntegerExpression, map: ExpressionMap): IntegerExpression {
+  switch (expression.kind) {
+    case "constant":
+    case "input":
+    case "local":
+    case "cell":
+      return expression;
+    case "binary": {
+      const left = map.integer(expression.left);
+      const right = map.integer(expression.right);
+      return left === expression.left && right === expression.right ? expression : { ...expression, left, right };
+    }
+    case "extend": {
+      const value = map.integer(expression.value);
+      return value === expression.value ? expression : { ...expression, value };
+    }
+    case "select": {
+      const condition = map.boolean(expression.condition);
+      const then = map.integer(expression.then);
+      const otherwise = map.integer(expression.otherwise);
+      const same = condition === expression.condition && then === expression.then;
+      return same && otherwise === expression.otherwise ? expression : { ...expression, condition, then, otherwise };
+    }
+    case "table-get": {
+      const key = map.integer(expression.key);
+      const otherwise = map.integer(expression.otherwise);
+      const same = key === expression.key && otherwise === expression.otherwise;
+      return same ? expression : { ...expression, key, otherwise };
+    }
+    case "from-boolean": {
+      const value = map.boolean(expression.value);
+      return value === expression.value ? expression : { ...expression, value };
+    }
+  }
+}
+
+/** As `mapInteger`. */
+export function mapBoolean(expression: BooleanExpression, map: ExpressionMap): BooleanExpression {
+  switch (expression.kind) {
+    case "boolean":
+    case "boolean-local":
+    case "observe":
+      return expression;
+    case "compare": {
+      const left = map.integer(expression.left);
+      const right = map.integer(expression.right);
+      return left === expression.left && right === expression.right ? expression : { ...expression, left, right };
+    }
+    case "within": {
+      const value = map.integer(expression.value);
+      return value === expression.value ? expression : { ...expression, value };
+    }
+    case "not": {
+      const value = map.boolean(expression.value);
+      return value === expression.value ? expression : { ...expression, value };
+    }
+    case "all":
+    case "any": {
+      const of = mapList(expression.of, map.boolean);
+      return of === expression.of ? expression : { ...expression, of };
+    }
+    case "table-has": {
+      const key = map.integer(expression.key);
+      return key === expression.key ? expression : { ...expression, key };
+    }
+  }
+}
+
+/** As `mapInteger`. */
+export function mapVerdict(expression: VerdictExpression, map: ExpressionMap): VerdictExpression {
+  switch (expression.kind) {
+    case "verdict":
+    case "verdict-local":
+      return expression;
+    case "strictest": {
+      const of = mapList(expression.of, map.verdict);
+      return of === expression.of ? expression : { ...expression, of };
+    }
+    case "verdict-select": {
+      const condition = map.boolean(expression.condition);
+      const then = map.verdict(expression.then);
+      const otherwise = map.verdict(expression.otherwise);
+      const same = condition === expression.condition && then === expression.then;
+      return same && otherwise === expression.otherwise ? expression : { ...expression, condition, then, otherwise };
+    }
+  }
+}
+
 /** The statement with its own expressions replaced and its bodies rewritten; itself where nothing changed. */
 export function mapStatement(
   statement: Statement,
@@ -171,3 +260,10 @@ export function mapList<T>(list: readonly T[], change: (element: T) => T): reado
   });
   return changed ? result : list;
 }
+
+/** For passes that change statements only. */
+export const sameExpressions: ExpressionMap = {
+  integer: (expression) => expression,
+  boolean: (expression) => expression,
+  verdict: (expression) => expression,
+};

@@ -198,7 +198,8 @@ class ProgramGenerator {
 
   private statements(depth: number, labels: readonly number[]): Statement[] {
     const statements: Statement[] = [];
-    const wanted = this.choices.below(7);
+    // More at the top, so that few programs are over before they have begun.
+    const wanted = this.choices.below(depth === this.maximumDepth ? 14 : 6);
     while (statements.length < wanted && this.statementsLeft > 0) {
       this.statementsLeft--;
       statements.push(this.statement(depth, labels));

@@ -1,0 +1,21 @@
+import type { Program, Statement } from "../program.ts";
+import { Simplifier } from "../simplify.ts";
+import { type ExpressionMap, mapList, mapStatement } from "../traverse.ts";
+import type { Pass } from "./pass.ts";
+
+/** Each expression by itself (`simplify.ts`), with what the program says of its cells and verdicts. */
+export const simplifyExpressions: Pass = {
+  name: "simplify-expressions",
+  run(program: Program): Program {
+    const simplifier = new Simplifier(program);
+    const map: ExpressionMap = {
+      integer: (expression) => simplifier.integer(expression),
+      boolean: (expression) => simplifier.boolean(expression),
+      verdict: (expression) => simplifier.verdict(expression),
+    };
+    const rewrite = (statements: readonly Statement[]): readonly Statement[] =>
+      mapList(statements, (statement) => mapStatement(statement, map, rewrite));
+    const body = rewrite(program.body);
+    return body === program.body ? program : { ...program, body };
+  },
+};

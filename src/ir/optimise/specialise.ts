@@ -1,0 +1,51 @@
+/** A program for one call: what is left of a policy when the number is known. */
+import { holds } from "../intervals.ts";
+import type { Program, Statement } from "../program.ts";
+import { Simplifier } from "../simplify.ts";
+import { type ExpressionMap, mapStatement } from "../traverse.ts";
+import { optimise } from "./optimise.ts";
+
+/**
+ * Means the same as the program for calls with this number, and judges no other. Verdicts, cells, tables, reports and
+ * locals keep their indexes. Other calls' arms are passed over unread, so that specialising to each number in turn
+ * costs little more than reading the program once for each.
+ */
+export function specialise(program: Program, number: number): Program {
+  const simplifier = new Simplifier({ ...program, inputs: { number: BigInt(number) } });
+  const body = new Walk(simplifier).statements(program.body);
+  const judged = holds(program.admission.judged, BigInt(number));
+  const only = { from: BigInt(number), to: BigInt(number) };
+  const admission = { ...program.admission, judged: judged ? [only] : [] };
+  return optimise({ ...program, admission, body }).program;
+}
+
+class Walk {
+  private readonly map: ExpressionMap;
+
+  constructor(simplifier: Simplifier) {
+    this.map = {
+      integer: (expression) => simplifier.integer(expression),
+      boolean: (expression) => simplifier.boolean(expression),
+      verdict: (expression) => simplifier.verdict(expression),
+    };
+  }
+
+  statements(statements: readonly Statement[]): readonly Statement[] {
+    return statements.flatMap((statement) => this.statement(statement));
+  }
+
+  private statement(statement: Statement): readonly Statement[] {
+    if (statement.kind === "if") {
+      const condition = this.map.boolean(statement.condition);
+      if (condition.kind === "boolean") return this.statements(condition.value ? statement.then : statement.otherwise);
+    }
+    if (statement.kind === "switch") {
+      const value = this.map.integer(statement.value);
+      if (value.kind === "constant") {
+        const taken = statement.arms.find((arm) => holds(arm.intervals, value.value));
+        return this.statements(taken?.body ?? statement.otherwise);
+      }
+    }
+    return [mapStatement(statement, this.map, (body) => this.statements(body))];
+  }
+}

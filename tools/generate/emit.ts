@@ -105,7 +105,7 @@ export function emitCallTypes(source: KernelSource, { calls }: Tables): string {
   readonly ${call.name}: ${types.length === 0 ? "Record<never, never>" : `{ ${types.join(" ")} }`};`;
   });
   const names = [...used].sort();
-  const isValue = (name: string) => /^(Flags|Choice|Pointer|Int|Uint)/.test(name) && !name.endsWith("Flag");
+  const isValue = (name: string) => /^(Flags|Choice|Pointer|Int\d+|Uint\d+)$/.test(name);
   const values = names.filter(isValue);
   const sets = names.filter((name) => !isValue(name));
   return `${header(source)}import type {

@@ -6,7 +6,6 @@ import { build } from "esbuild";
 
 const entries = {
   cli: "src/cli/main.ts",
-  supervisor: "src/engines/notify/worker.ts",
   testing: "src/testing.ts",
   inert: "src/inert.ts",
   demo: "demo/demo.ts",
@@ -28,8 +27,22 @@ const { metafile } = await build({
   metafile: true,
 });
 
+// The supervisor's thread is one file, so that all of it can be read before the command starts (which could be of the same
+// user and change what is read later).
+await build({
+  entryPoints: { supervisor: "src/engines/notify/worker.ts" },
+  outdir: "dist",
+  outExtension: { ".js": ".cjs" },
+  bundle: true,
+  format: "cjs",
+  platform: "node",
+  target: "node20",
+  define: { "import.meta.url": '"file:///"' },
+  logLevel: "warning",
+});
+
 // Old chunks go last, so that a command that starts during a build finds the files it asks for.
-const written = new Set(Object.keys(metafile.outputs));
+const written = new Set([...Object.keys(metafile.outputs), "dist/supervisor.cjs"]);
 for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {
   const file = relative(".", join(entry.parentPath, entry.name));
   if (entry.isFile() && !written.has(file)) rmSync(file);

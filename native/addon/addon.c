@@ -314,7 +314,8 @@ static void free_strings(char **strings) {
 }
 
 /*
- * spawn(file, argv, descriptors): starts a program with this process's environment. `descriptors[i]` becomes 3 + i.
+ * spawn(file, argv, descriptors): starts a program with this process's environment and standard streams.
+ * `descriptors[i]` becomes 3 + i.
  * Signals are as at login: Node ignores SIGPIPE, and its child must not. The result is the pid or a negative errno.
  */
 static napi_value spawn_program(napi_env env, napi_callback_info info) {
@@ -339,6 +340,8 @@ static napi_value spawn_program(napi_env env, napi_callback_info info) {
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  /* Node has made its standard streams close-on-exec; duplicating one onto itself undoes that. */
+  for (int i = 0; i < 3; i++) posix_spawn_file_actions_adddup2(&actions, i, i);
   for (uint32_t i = 0; i < descriptors; i++) {
     napi_value element;
     int descriptor = -1;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+/*
+ * callers CALLS [PROCESSES]. Each process makes so many getppid calls; prints the nanoseconds from the
+ * moment when all were let go until the last had done. The processes wait for each other before they start.
+ */
+#define _GNU_SOURCE
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static void calls(long count) {
+  for (long i = 0; i < count; i++) syscall(SYS_getppid);
+}
+
+int main(int argc, char **argv) {
+  long count = argc > 1 ? atol(argv[1]) : 10000;
+  int processes = argc > 2 ? atoi(argv[2]) : 1;
+  calls(count / 10 + 1);
+  if (processes == 1) {
+    double start = now();
+    calls(count);
+    printf("%.0f\n", now() - start);
+    return 0;
+  }
+  atomic_int *gate = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  for (int i = 0; i < processes; i++) {
+    if (fork() != 0) continue;
+    atomic_fetch_add(&gate[0], 1);
+    while (atomic_load(&gate[1]) == 0) usleep(1000);
+    calls(count);
+    _exit(0);
+  }
+  while (atomic_load(&gate[0]) < processes) usleep(1000);
+  double start = now();
+  atomic_store(&gate[1], 1);
+  while (wait(NULL) > 0) {
+  }
+  printf("%.0f\n", now() - start);
+  return 0;
+}

@@ -1,0 +1,112 @@
+/** The memory that the kernel, the policy and the supervisor share, as words; see src/compile/wasm/layout.ts. */
+import type { PolicyInstance } from "../../compile/wasm/instance.ts";
+import { addresses } from "../../compile/wasm/layout.ts";
+import { continueFlag } from "../../linux/seccomp.ts";
+
+const word = (address: number) => address / 4;
+const at = {
+  id: word(addresses.id),
+  notifiedTid: word(addresses.notifiedPid),
+  number: word(addresses.number),
+  architecture: word(addresses.architecture),
+  response: word(addresses.response),
+  value: word(addresses.response) + 2,
+  error: word(addresses.response) + 4,
+  flags: word(addresses.response) + 5,
+  alive: word(addresses.alive),
+  pid: word(addresses.pid),
+  uid: word(addresses.uid),
+  gid: word(addresses.gid),
+  reportCount: word(addresses.reportCount),
+} as const;
+
+export class JudgementMemory {
+  readonly instance: PolicyInstance;
+  #words!: Uint32Array;
+  #longs!: BigUint64Array;
+  #buffer!: ArrayBuffer;
+
+  constructor(instance: PolicyInstance) {
+    this.instance = instance;
+    this.renew();
+  }
+
+  /** To be called where the memory may have grown. True where it has: every view of the old buffer has ended. */
+  renew(): boolean {
+    const { buffer } = this.instance.memory;
+    if (buffer === this.#buffer) return false;
+    this.#buffer = buffer;
+    this.#words = new Uint32Array(buffer);
+    this.#longs = new BigUint64Array(buffer);
+    return true;
+  }
+
+  bytes(): Uint8Array {
+    return new Uint8Array(this.#buffer);
+  }
+
+  get number(): number {
+    return this.#words[at.number]!;
+  }
+  get architecture(): number {
+    return this.#words[at.architecture]!;
+  }
+  /** 0 where the caller cannot be seen from our pid namespace. */
+  get tid(): number {
+    return this.#words[at.notifiedTid]!;
+  }
+  get reportCount(): number {
+    return this.#words[at.reportCount]!;
+  }
+
+  /** The notification's id, for asking whether it still stands. */
+  id(): BigUint64Array {
+    return this.#longs.slice(0, 1);
+  }
+
+  argument(index: number): bigint {
+    return this.#longs[addresses.arguments / 8 + index]!;
+  }
+
+  arguments(): bigint[] {
+    const first = addresses.arguments / 8;
+    return Array.from(this.#longs.subarray(first, first + 6));
+  }
+
+  /** The low word of a cell: enough for a phase. */
+  lowWord(address: number): number {
+    return this.#words[word(address)]!;
+  }
+
+  setAlive(count: number): void {
+    this.#words[at.alive] = count;
+    this.#words[at.alive + 1] = 0;
+  }
+  setProcess(pid: number): void {
+    this.#words[at.pid] = pid;
+  }
+  setCredentials(uid: number, gid: number): void {
+    this.#words[at.uid] = uid;
+    this.#words[at.gid] = gid;
+  }
+
+  /** Writes the answer "go on". */
+  pass(): void {
+    this.#answer(0, continueFlag);
+  }
+
+  /** Writes the answer "fail with this errno", 1 … 4095. */
+  refuse(errno: number): void {
+    this.#answer(-errno >>> 0, 0);
+  }
+
+  #answer(error: number, flags: number): void {
+    const words = this.#words;
+    words[at.response] = words[at.id]!;
+    words[at.response + 1] = words[at.id + 1]!;
+    words[at.value] = 0;
+    words[at.value + 1] = 0;
+    words[at.error] = error;
+    words[at.flags] = flags;
+  }
+}

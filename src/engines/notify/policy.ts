@@ -1,0 +1,61 @@
+/** What compiling a policy for the `notify` engine gives; travels to the supervisor's thread and into the cache. */
+import { deserialize, serialize } from "node:v8";
+import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import type { PolicyDescription } from "../../events/record.ts";
+
+/**
+ * | mode | a static denial | every other verdict |
+ * | --- | --- | --- |
+ * | reported | goes to the supervisor, so that it becomes an event | is given |
+ * | quiet | is the filter's own, without an event | is given |
+ * | audit | goes to the supervisor, becomes an event and passes | likewise |
+ */
+export type NotifyMode = "reported" | "quiet" | "audit";
+
+export interface NotifyPolicy {
+  readonly mode: NotifyMode;
+  readonly filter: ArmedFilter;
+  /** The same static part without a question to the supervisor, for where no listener can be had. Absent with state. */
+  readonly fallback: ArmedFilter | undefined;
+  /** Some call needs the supervisor to know its verdict. */
+  readonly stateful: boolean;
+  readonly step: CompiledStep;
+  readonly needs: Needs;
+  /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
+  readonly calls: Uint8Array;
+  readonly description: PolicyDescription;
+}
+
+export interface ArmedFilter {
+  /** `struct sock_filter[]`. */
+  readonly instructions: Uint8Array;
+  /** Which instructions' `k` is a word of the launcher's token. */
+  readonly tokenPositions: readonly number[];
+  /** It asks the supervisor in some case. */
+  readonly asks: boolean;
+}
+
+/** What the supervisor must follow. What no policy asks for costs nothing. */
+export interface Needs {
+  readonly threads: boolean;
+  readonly processes: boolean;
+  /** Every new process must be seen at its birth: state is copied, or the living are counted. */
+  readonly births: boolean;
+  readonly alive: boolean;
+  /** The id of the caller's process. */
+  readonly processId: boolean;
+  /** Effective user and group. */
+  readonly credentials: boolean;
+}
+
+export const callTrait = { judged: 1, creates: 2, executes: 4 } as const;
+
+/** Not compatible between versions of Node or of portcullis: whoever keeps it names both in the key. */
+export function encodePolicy(policy: NotifyPolicy): Uint8Array {
+  return serialize(policy);
+}
+
+/** Throws where the bytes are no policy. */
+export function decodePolicy(bytes: Uint8Array): NotifyPolicy {
+  return deserialize(bytes) as NotifyPolicy;
+}

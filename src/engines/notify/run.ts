@@ -1,0 +1,251 @@
+/**
+ * Runs a command under a policy and waits for it.
+ *
+ * Nothing is read from disk as code once the command runs: it may be of the same user, and could change what is read.
+ * The supervisor's thread costs some 30 ms to start, so where no call needs the policy's state it is started only when the
+ * filter asks for the first time (a denial: its event may come late, a verdict never). Until then this thread waits in
+ * the kernel itself.
+ */
+import { read, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { Worker } from "node:worker_threads";
+import type { EventRecord } from "../../events/record.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
+import { native, nativeFile, packageFolder } from "../../linux/native.ts";
+import { signalProcess } from "../../linux/pidfd.ts";
+import { resolveCommand, StartError } from "./command.ts";
+import { endTree, type Launched, type LauncherMessage, launch, parseMessage, readMessage } from "./launch.ts";
+import type { NotifyPolicy } from "./policy.ts";
+import type { WorkerData, WorkerMessage, WorkerOrder } from "./worker.ts";
+
+export interface RunOptions {
+  /** Called in the thread of the caller, later than the judgement. Must not throw. */
+  readonly onEvent: (record: EventRecord) => void;
+  /** Milliseconds; then SIGTERM to the command, and two seconds later SIGKILL to all of its tree. */
+  readonly timeout?: number | undefined;
+  /** End what is left of the tree when the command has ended, instead of waiting for it. */
+  readonly killTree?: boolean | undefined;
+  /** End the tree when portcullis is gone. */
+  readonly dieWithParent?: boolean | undefined;
+  /** The bundled source of the supervisor's thread (dist/supervisor.cjs); the package's own by default. */
+  readonly supervisor?: string | undefined;
+}
+
+export interface RunResult {
+  /** The command's own, or 128 + n where signal n ended it; 125 where the launcher was killed and nobody knows. */
+  readonly status: number;
+  readonly timedOut: boolean;
+}
+
+const signal = { hangup: 1, interrupt: 2, quit: 3, user1: 10, user2: 12, alarm: 14, terminate: 15 } as const;
+const sigkill = 9;
+const setDumpable = 4; // PR_SET_DUMPABLE
+const grace = 2000;
+
+/**
+ * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
+ * where nothing was started.
+ */
+export async function runUnderNotify(
+  policy: NotifyPolicy,
+  command: readonly string[],
+  options: RunOptions,
+): Promise<RunResult> {
+  const [name] = command;
+  if (name === undefined) throw new StartError(125, "there is no command to run");
+  const file = resolveCommand(name);
+  return new Run(policy, options).run(file, command);
+}
+
+class Run {
+  readonly #policy: NotifyPolicy;
+  readonly #options: RunOptions;
+  /** Read before the command starts; run when it is needed. */
+  readonly #source: string | undefined;
+  readonly #addon = nativeFile("portcullis.node");
+  #worker: Worker | undefined;
+  #launched: Launched | undefined;
+  #status: number | undefined;
+  #timedOut = false;
+  #supervised = false;
+
+  constructor(policy: NotifyPolicy, options: RunOptions) {
+    this.#policy = policy;
+    this.#options = options;
+    this.#source = policy.filter.asks ? readFileSync(options.supervisor ?? supervisorFile(), "utf8") : undefined;
+  }
+
+  async run(file: string, command: readonly string[]): Promise<RunResult> {
+    this.#hide();
+    if (this.#policy.stateful) this.#worker = this.#startWorker();
+    const { killTree = false, dieWithParent = false, timeout } = this.#options;
+    let launched: Launched;
+    try {
+      launched = launch(file, command, {
+        filter: this.#policy.filter,
+        fallback: this.#policy.fallback,
+        killTree,
+        dieWithParent,
+        endable: timeout !== undefined,
+      });
+    } catch (error) {
+      await this.#worker?.terminate();
+      throw error;
+    }
+    this.#launched = launched;
+    native().forwardSignals(launched.pidfd, Object.values(signal));
+    if (launched.fellBack) {
+      this.#notice("another supervisor already listens here: denials are enforced, but not reported");
+    }
+    const deadline = timeout === undefined ? undefined : performance.now() + timeout;
+    const wanted = this.#worker !== undefined || this.#waitUnasked(launched, deadline) === "asked";
+    if (wanted) await this.#superviseUntilEnd(launched, deadline);
+    return { status: statusOf(this.#status), timedOut: this.#timedOut };
+  }
+
+  /** Nobody of the same user may look into this process, or make Node open its debugger's port. */
+  #hide(): void {
+    native().forwardSignals(-1, Object.values(signal));
+    if (native().syscall(callNumber("prctl"), setDumpable, 0, 0, 0, 0) !== 0) {
+      throw new StartError(125, "this process cannot be hidden from the command (PR_SET_DUMPABLE)");
+    }
+  }
+
+  #notice(text: string): void {
+    this.#options.onEvent({ kind: "notice", time: Date.now(), text });
+  }
+
+  // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Waits in the kernel for the end ("ended"), for a question of the filter's or for the time limit ("asked"). */
+  #waitUnasked({ socket, listener }: Launched, deadline: number | undefined): "ended" | "asked" {
+    let conversing = true;
+    let listening = listener !== undefined;
+    while (conversing || listening) {
+      const left = deadline === undefined ? undefined : Math.max(0, deadline - performance.now());
+      const [said = 0, asked = 0] = pollFor([conversing ? socket : -1, listening ? listener! : -1], left);
+      if (said !== 0) conversing = this.#heed(readMessage(socket));
+      if ((asked & pollBits.in) !== 0) return "asked";
+      if ((asked & pollBits.hangUp) !== 0) listening = false;
+      if (said === 0 && asked === 0 && deadline !== undefined && performance.now() >= deadline) return "asked";
+    }
+    return "ended";
+  }
+
+  /** False where the launcher has no more to say. */
+  #heed(message: LauncherMessage): boolean {
+    switch (message.kind) {
+      case "ended":
+        this.#status = message.status;
+        // It may go on to wait for the rest of the tree; else it is gone.
+        return this.#owns;
+      case "stopped":
+        return true;
+      case "tree-ended":
+        return false;
+      case "closed":
+        if (this.#status === undefined) this.#lostLauncher();
+        return false;
+    }
+  }
+
+  get #owns(): boolean {
+    const { killTree, dieWithParent, timeout } = this.#options;
+    return killTree === true || dieWithParent === true || timeout !== undefined;
+  }
+
+  /** Somebody killed it. What is left is denied all that would be asked, and the command is ended. */
+  #lostLauncher(): void {
+    this.#notice("the launcher was killed: its command is ended");
+    signalProcess(this.#launched!.pidfd, sigkill);
+    const { listener } = this.#launched!;
+    if (listener !== undefined && !this.#supervised) close(listener);
+  }
+
+  // ── With the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
+
+  readonly #counters = new Int32Array(new SharedArrayBuffer(8));
+
+  #startWorker(): Worker {
+    const data: WorkerData = { addon: this.#addon, counters: this.#counters };
+    return new Worker(this.#source!, { eval: true, workerData: data, execArgv: [], stdin: false });
+  }
+
+  async #superviseUntilEnd(launched: Launched, deadline: number | undefined): Promise<void> {
+    const { listener, socket } = launched;
+    const finished = listener === undefined ? Promise.resolve() : this.#supervise(launched, listener);
+    const timer =
+      deadline === undefined ? undefined : setTimeout(() => this.#outOfTime(launched), deadline - performance.now());
+    const ended = this.#status !== undefined && !this.#owns ? Promise.resolve() : this.#converse(socket);
+    await Promise.all([finished, ended]);
+    clearTimeout(timer);
+  }
+
+  /** Resolves when no task is left under the filter. */
+  #supervise({ pid }: Launched, listener: number): Promise<void> {
+    this.#supervised = true;
+    const worker = this.#worker ?? this.#startWorker();
+    const { mode, needs, calls, description, step } = this.#policy;
+    const order: WorkerOrder = { policy: { mode, needs, calls, description, step }, listener, command: pid };
+    worker.postMessage(order);
+    return new Promise((resolve) => {
+      let isOver = false;
+      const over = (): void => {
+        if (isOver) return;
+        isOver = true;
+        resolve();
+      };
+      worker.on("message", (message: WorkerMessage) => {
+        if (message.kind === "finished") {
+          over();
+          return;
+        }
+        Atomics.sub(this.#counters, 0, 1);
+        this.#options.onEvent(message.record);
+      });
+      // Its thread has ended before its time: with the listener closed, the kernel denies what it is asked (ENOSYS).
+      const failed = (why: string): void => {
+        if (isOver) return;
+        close(listener);
+        this.#notice(`the supervisor failed and everything is denied from now on: ${why}`);
+        over();
+      };
+      worker.on("error", (error) => failed(error.message));
+      worker.on("exit", () => failed("its thread has ended"));
+    });
+  }
+
+  /** Resolves when the launcher has no more to say. */
+  #converse(socket: number): Promise<void> {
+    return new Promise((resolve) => {
+      const buffer = new Uint8Array(16);
+      const next = (): void => {
+        read(socket, buffer, 0, buffer.length, null, (error, count) => {
+          const complete = error === null && count === buffer.length;
+          const message: LauncherMessage = complete ? parseMessage(new DataView(buffer.buffer)) : { kind: "closed" };
+          if (this.#heed(message)) next();
+          else resolve();
+        });
+      };
+      next();
+    });
+  }
+
+  #outOfTime({ pidfd, socket }: Launched): void {
+    this.#timedOut = true;
+    this.#notice("the time limit was reached: the command is ended");
+    signalProcess(pidfd, signal.terminate);
+    setTimeout(() => endTree(socket), grace).unref();
+  }
+}
+
+function statusOf(status: number | undefined): number {
+  if (status === undefined) return 125;
+  const bySignal = status & 0x7f;
+  return bySignal === 0 ? (status >> 8) & 0xff : 128 + bySignal;
+}
+
+function supervisorFile(): string {
+  return join(packageFolder(), "dist/supervisor.cjs");
+}

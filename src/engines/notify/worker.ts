@@ -1,0 +1,82 @@
+/**
+ * The supervisor's thread. It blocks in the kernel and never returns to its event loop until the last task under the
+ * filter is gone; records of events leave it as messages, of which a bounded number is under way.
+ */
+import { release } from "node:os";
+import { parentPort, workerData } from "node:worker_threads";
+import { EventLimit } from "../../events/limit.ts";
+import type { EventRecord } from "../../events/record.ts";
+import { native } from "../../linux/native.ts";
+import { type RecordSink, Supervisor, type SupervisorOptions } from "./supervisor.ts";
+
+/** What the thread is started with. */
+export interface WorkerData {
+  /** The addon's path: this file may come from memory, and then has no place of its own. */
+  readonly addon: string;
+  /** Word 0: how many records are under way to the other thread. */
+  readonly counters: Int32Array;
+}
+
+/** What it is told once: what to supervise. */
+export type WorkerOrder = Omit<SupervisorOptions, "sink">;
+
+/** What it tells. */
+export type WorkerMessage =
+  | { readonly kind: "record"; readonly record: EventRecord }
+  /** No task is left under the filter. */
+  | { readonly kind: "finished" };
+
+/** More records than this are never under way: beyond it they are dropped and counted. */
+const mostUnderWay = 4096;
+
+/** Of one kind: so many at once, and then so many a second. */
+const limits = { burst: 200, perSecond: 50, keys: 1024 } as const;
+
+class MessageSink implements RecordSink {
+  readonly #counters: Int32Array;
+  readonly #limit = new EventLimit(limits);
+  #dropped = 0;
+
+  constructor(counters: Int32Array) {
+    this.#counters = counters;
+  }
+
+  wants(key: string, now: number): boolean {
+    const { passes, dropped } = this.#limit.admit(key, now);
+    for (const { count } of dropped) this.#dropped += count;
+    if (!passes) return false;
+    if (Atomics.load(this.#counters, 0) >= mostUnderWay) {
+      this.#dropped++;
+      return false;
+    }
+    this.#tell();
+    return true;
+  }
+
+  put(record: EventRecord): void {
+    Atomics.add(this.#counters, 0, 1);
+    parentPort!.postMessage({ kind: "record", record } satisfies WorkerMessage);
+  }
+
+  finish(): void {
+    for (const { count } of this.#limit.drain()) this.#dropped += count;
+    this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#dropped === 0) return;
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    this.put({ kind: "notice", time: Date.now(), text: "events were dropped, because too many came at once", dropped });
+  }
+}
+
+const { addon, counters } = workerData as WorkerData;
+native(addon);
+parentPort!.once("message", (order: WorkerOrder) => {
+  const sink = new MessageSink(counters);
+  new Supervisor({ ...order, sink }, release()).run();
+  sink.finish();
+  parentPort!.postMessage({ kind: "finished" } satisfies WorkerMessage);
+  parentPort!.close();
+});

@@ -1,0 +1,81 @@
+/**
+ * Numbers of the few calls that portcullis itself makes (asm/unistd.h). Kept apart from the generated table, which a
+ * start should not have to load.
+ */
+import { type ArchitectureName, hostArchitecture } from "./architecture.ts";
+
+const numbers = {
+  x86_64: {
+    read: 0,
+    write: 1,
+    close: 3,
+    poll: 7,
+    ioctl: 16,
+    sched_yield: 24,
+    socketpair: 53,
+    recvmsg: 47,
+    clone: 56,
+    fork: 57,
+    vfork: 58,
+    execve: 59,
+    wait4: 61,
+    kill: 62,
+    ptrace: 101,
+    prctl: 157,
+    exit_group: 231,
+    epoll_ctl: 233,
+    tgkill: 234,
+    ppoll: 271,
+    epoll_create1: 291,
+    openat: 257,
+    faccessat: 269,
+    execveat: 322,
+    getrandom: 318,
+    pidfd_send_signal: 424,
+    pidfd_open: 434,
+    clone3: 435,
+  },
+  aarch64: {
+    read: 63,
+    write: 64,
+    close: 57,
+    poll: -1,
+    ioctl: 29,
+    sched_yield: 124,
+    socketpair: 199,
+    recvmsg: 212,
+    clone: 220,
+    fork: -1,
+    vfork: -1,
+    execve: 221,
+    wait4: 260,
+    kill: 129,
+    ptrace: 117,
+    prctl: 167,
+    exit_group: 94,
+    epoll_ctl: 21,
+    tgkill: 131,
+    ppoll: 73,
+    epoll_create1: 20,
+    openat: 56,
+    faccessat: 48,
+    execveat: 281,
+    getrandom: 278,
+    pidfd_send_signal: 424,
+    pidfd_open: 434,
+    clone3: 435,
+  },
+} as const satisfies { readonly [A in ArchitectureName]: Readonly<Record<string, number>> };
+
+export type OwnCall = keyof (typeof numbers)["x86_64"];
+
+/** The number on an architecture, -1 where it lacks the call. */
+export function callNumber(name: OwnCall, architecture: ArchitectureName = host()): number {
+  return numbers[architecture][name];
+}
+
+function host(): ArchitectureName {
+  const architecture = hostArchitecture();
+  if (architecture === undefined) throw new Error(`portcullis has no call numbers for ${process.arch}`);
+  return architecture;
+}

@@ -1,0 +1,82 @@
+/**
+ * ptrace(2), as far as following one fork needs it. The thread that seizes a task is its tracer: all of these must be
+ * called from the same thread.
+ */
+import { callNumber } from "./call-numbers.ts";
+import { native } from "./native.ts";
+
+const request = {
+  cont: 7,
+  detach: 17,
+  eventMessage: 0x4201,
+  seize: 0x4206,
+  interrupt: 0x4207,
+  listen: 0x4208,
+} as const;
+
+/** PTRACE_O_TRACEFORK | TRACEVFORK | TRACECLONE; PTRACE_O_TRACEEXEC. */
+export const traceOptions = { creation: 0x2 | 0x4 | 0x8, exec: 0x10 } as const;
+
+/** PTRACE_EVENT_… (include/uapi/linux/ptrace.h). */
+export const traceEvent = { fork: 1, vfork: 2, clone: 3, exec: 4, stop: 128 } as const;
+
+/** 0 or a negative errno: EPERM where another traces it, Yama or its credentials forbid it; ESRCH where it is gone. */
+export function seize(tid: number, options: number): number {
+  return native().syscall(callNumber("ptrace"), request.seize, tid, 0, options);
+}
+
+/** Brings a seized task to a stop as soon as it can. */
+export function interrupt(tid: number): number {
+  return native().syscall(callNumber("ptrace"), request.interrupt, tid, 0, 0);
+}
+
+/** Lets a stopped task go for good, with a signal that it had stopped for (0: none). */
+export function detach(tid: number, signal: number): number {
+  return native().syscall(callNumber("ptrace"), request.detach, tid, 0, signal);
+}
+
+const message = new BigUint64Array(1);
+
+/** What an event stop is about: the new task's id, or with an exec the caller's former one. Negative errno on failure. */
+export function eventMessage(tid: number): number {
+  const result = native().syscall(callNumber("ptrace"), request.eventMessage, tid, 0, message);
+  return result < 0 ? result : Number(message[0]);
+}
+
+const status = new Int32Array(1);
+
+export interface TraceStop {
+  readonly tid: number;
+  /** As wait(2) gives it. */
+  readonly status: number;
+}
+
+const waitAll = 0x4000_0000; // __WALL
+const onlyOwn = 0x2000_0000; // __WNOTHREAD: the tracees of this thread, not another's children
+const withoutWaiting = 1; // WNOHANG
+const echild = 10;
+
+/** A tracee of this thread that has stopped or ended; "none yet"; or "no tracees", where there is none to wait for. */
+export function nextStop(): TraceStop | "none yet" | "no tracees" {
+  const tid = native().syscall(callNumber("wait4"), -1, status, waitAll | onlyOwn | withoutWaiting, null);
+  if (tid > 0) return { tid, status: status[0]! };
+  return tid === -echild ? "no tracees" : "none yet";
+}
+
+/** Lets others run. */
+export function yieldProcessor(): void {
+  native().syscall(callNumber("sched_yield"));
+}
+
+/** The signal or event that a stop is about. */
+export function stopOf(waitStatus: number): {
+  readonly stopped: boolean;
+  readonly signal: number;
+  readonly event: number;
+} {
+  return {
+    stopped: (waitStatus & 0xff) === 0x7f,
+    signal: (waitStatus >> 8) & 0xff,
+    event: waitStatus >> 16,
+  };
+}

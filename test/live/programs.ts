@@ -1,0 +1,267 @@
+/**
+ * Policies for the live tests, as programs: each asks one thing of the engine. The calls that they judge are ones that no C
+ * library makes by itself: getppid and its like.
+ */
+import type { Cell, IntegerExpression, OnFork, Program, Scope, Statement, Verdict } from "../../src/ir/program.ts";
+
+/** Numbers on x86-64 (asm/unistd_64.h). */
+export const number = {
+  getppid: 110,
+  getpgrp: 111,
+  getuid: 102,
+  getgid: 104,
+  clone: 56,
+  fork: 57,
+  vfork: 58,
+  execve: 59,
+  exit: 60,
+  exitGroup: 231,
+  sigreturn: 15,
+  restart: 219,
+  clone3: 435,
+} as const;
+
+const highest = 461n;
+const always = [number.sigreturn, number.exit, number.restart, number.exitGroup].map(BigInt);
+const ioUring = { from: 425n, to: 427n };
+
+const verdict = (action: Verdict["action"], errno = 0, line = 1): Verdict => ({
+  action,
+  errno,
+  reason: `for the test, line ${line}`,
+  at: { file: 0, line, column: 1, length: 1 },
+});
+
+/** Errnos that the calls in question never give. */
+export const errno = { EDOM: 33, ERANGE: 34, ENOSYS: 38, EPERM: 1, EAGAIN: 11, EXFULL: 54 } as const;
+
+export const verdicts = {
+  allow: 0,
+  log: 1,
+  deny: 2,
+  denyOther: 3,
+  kill: 4,
+  killThread: 5,
+  again: 6,
+  trap: 7,
+} as const;
+
+const verdictList: readonly Verdict[] = [
+  { action: "allow", errno: 0, reason: undefined, at: undefined },
+  verdict("log", 0, 2),
+  verdict("deny", errno.EDOM, 3),
+  verdict("deny", errno.ERANGE, 4),
+  verdict("kill-process", 0, 5),
+  verdict("kill-thread", 0, 6),
+  verdict("deny", errno.EAGAIN, 7),
+  verdict("trap", 0, 8),
+];
+
+export function programOf(name: string, parts: Partial<Program>): Program {
+  return {
+    architecture: "x86_64",
+    name,
+    files: [`${name}.ts`],
+    admission: { always: always.map((at) => ({ from: at, to: at })), judged: judgedNumbers() },
+    verdicts: verdictList,
+    cells: [],
+    tables: [],
+    reports: [],
+    observations: [],
+    locals: [],
+    body: [give(verdicts.allow)],
+    ...parts,
+  };
+}
+
+function judgedNumbers() {
+  const intervals: { from: bigint; to: bigint }[] = [];
+  let from = 0n;
+  for (const hole of [...always.map((at) => ({ from: at, to: at })), { from: 335n, to: 423n }, ioUring]) {
+    if (from < hole.from) intervals.push({ from, to: hole.from - 1n });
+    from = hole.to + 1n;
+  }
+  intervals.push({ from, to: highest });
+  return intervals;
+}
+
+export const give = (index: number): Statement => ({ kind: "return", verdict: { kind: "verdict", verdict: index } });
+export const constant = (value: number | bigint): IntegerExpression => ({ kind: "constant", value: BigInt(value) });
+export const cellOf = (cell: number): IntegerExpression => ({ kind: "cell", cell });
+export const input = (name: "alive" | "uid" | "pid" | "tid" | "now" | "argument0"): IntegerExpression => ({
+  kind: "input",
+  input: name,
+});
+const plus = (left: IntegerExpression, right: IntegerExpression): IntegerExpression => ({
+  kind: "binary",
+  operator: "add",
+  left,
+  right,
+});
+
+export function cell(name: string, scope: Scope, onFork: OnFork = "copy"): Cell {
+  return {
+    name,
+    scope,
+    kind: { is: "counter" },
+    initial: 0n,
+    onFork: scope === "tree" ? "fresh" : onFork,
+    at: undefined,
+  };
+}
+
+export const onCall = (which: number, body: readonly Statement[]): Statement => ({
+  kind: "if",
+  condition: {
+    kind: "within",
+    value: { kind: "input", input: "number" },
+    intervals: [{ from: BigInt(which), to: BigInt(which) }],
+  },
+  then: body,
+  otherwise: [],
+});
+
+export const add = (index: number, amount: IntegerExpression = constant(1)): Statement => ({
+  kind: "store",
+  cell: index,
+  value: plus(cellOf(index), amount),
+});
+
+export const when = (
+  left: IntegerExpression,
+  operator: "equal" | "less-unsigned" | "less-or-equal-unsigned",
+  right: IntegerExpression,
+  then: readonly Statement[],
+  otherwise: readonly Statement[] = [],
+): Statement => ({ kind: "if", condition: { kind: "compare", operator, left, right }, then, otherwise });
+
+/**
+ * A value that a program can read back by asking: getpgrp is denied with errno 100 plus the cell. (There are so many
+ * verdicts for it.)
+ */
+const readable = 32;
+const readers = Array.from({ length: readable }, (_, value) => verdict("deny", 100 + value, 100 + value));
+const firstReader = verdictList.length;
+
+function readCell(index: number): readonly Statement[] {
+  const arms = readers.map((_, value) => ({
+    intervals: [{ from: BigInt(value), to: BigInt(value) }],
+    body: [give(firstReader + value)],
+  }));
+  return [{ kind: "switch", value: cellOf(index), arms, otherwise: [give(verdicts.denyOther)] }];
+}
+
+/** getppid adds one to the cell, getpgrp tells it (errno 100 + value). */
+function tally(name: string, scope: Scope, onFork: OnFork = "copy"): Program {
+  return programOf(name, {
+    verdicts: [...verdictList, ...readers],
+    cells: [cell("tally", scope, onFork)],
+    body: [
+      onCall(number.getppid, [add(0), give(verdicts.allow)]),
+      onCall(number.getpgrp, readCell(0)),
+      give(verdicts.allow),
+    ],
+  });
+}
+
+function most(limit: number): Program {
+  const birth = when(input("alive"), "less-unsigned", constant(limit), [give(verdicts.allow)], [give(verdicts.again)]);
+  return programOf("alive", {
+    body: [
+      onCall(number.fork, [birth]),
+      onCall(number.vfork, [birth]),
+      onCall(number.clone, [
+        when(
+          { kind: "binary", operator: "and", left: input("argument0"), right: constant(0x10000) },
+          "equal",
+          constant(0x10000),
+          [give(verdicts.allow)],
+        ),
+        birth,
+      ]),
+      onCall(number.clone3, [give(verdicts.denyOther)]),
+      give(verdicts.allow),
+    ],
+  });
+}
+
+const statically = (which: number, index: number): Program =>
+  programOf("static", { body: [onCall(which, [give(index)]), give(verdicts.allow)] });
+
+/** By the name that the harness is given. */
+export const programs: Readonly<Record<string, () => Program>> = {
+  "allow-all": () => programOf("allow-all", {}),
+  /** The first 1,000 getppid of the tree pass. */
+  "first-thousand": () =>
+    programOf("first-thousand", {
+      cells: [cell("count", "tree")],
+      body: [
+        onCall(number.getppid, [
+          when(cellOf(0), "less-unsigned", constant(1000), [add(0), give(verdicts.allow)], [give(verdicts.deny)]),
+        ]),
+        give(verdicts.allow),
+      ],
+    }),
+  /** Counts without end: for the benchmarks. */
+  counting: () =>
+    programOf("counting", {
+      cells: [cell("count", "tree")],
+      body: [
+        onCall(number.getppid, [
+          when(cellOf(0), "less-unsigned", constant(1n << 62n), [add(0), give(verdicts.allow)], [give(verdicts.deny)]),
+        ]),
+        give(verdicts.allow),
+      ],
+    }),
+  "process-copied": () => tally("process-copied", "process"),
+  "process-fresh": () => tally("process-fresh", "process", "fresh"),
+  "thread-copied": () => tally("thread-copied", "thread"),
+  "thread-fresh": () => tally("thread-fresh", "thread", "fresh"),
+  tree: () => tally("tree", "tree"),
+  "most-20": () => most(20),
+  "exec-once": () => statically(number.execve, verdicts.deny),
+  "static-deny": () => statically(number.getppid, verdicts.deny),
+  "static-log": () => statically(number.getppid, verdicts.log),
+  "static-kill": () => statically(number.getppid, verdicts.kill),
+  "static-kill-thread": () => statically(number.getppid, verdicts.killThread),
+  "static-trap": () => statically(number.getppid, verdicts.trap),
+  /** The third getppid of the tree is the last. */
+  "stateful-kill": () =>
+    programOf("stateful-kill", {
+      cells: [cell("count", "tree")],
+      body: [
+        onCall(number.getppid, [
+          when(cellOf(0), "less-unsigned", constant(2), [add(0), give(verdicts.allow)], [give(verdicts.killThread)]),
+        ]),
+        give(verdicts.allow),
+      ],
+    }),
+  /** getppid passes for a caller whose effective user is 65534. */
+  credentials: () =>
+    programOf("credentials", {
+      body: [
+        onCall(number.getppid, [
+          when(input("uid"), "equal", constant(65534), [give(verdicts.allow)], [give(verdicts.deny)]),
+        ]),
+        give(verdicts.allow),
+      ],
+    }),
+  /** getppid passes where the caller is its process's leader. */
+  leaders: () =>
+    programOf("leaders", {
+      body: [
+        onCall(number.getppid, [
+          when(input("pid"), "equal", input("tid"), [give(verdicts.allow)], [give(verdicts.deny)]),
+        ]),
+        give(verdicts.allow),
+      ],
+    }),
+  reports: () =>
+    programOf("reports", {
+      reports: [{ text: "called", values: [{ name: "first", print: "unsigned" }], at: undefined }],
+      body: [
+        onCall(number.getppid, [{ kind: "report", report: 0, values: [input("argument0")] }, give(verdicts.allow)]),
+        give(verdicts.allow),
+      ],
+    }),
+};

@@ -67,6 +67,13 @@ export function readState(
   return state;
 }
 
+/** One cell, by its index in `Program.cells`, of a holder of its scope. */
+export function readCell(memory: Memory, layout: MemoryLayout, scope: Scope, cell: number, address: number): bigint {
+  const found = layout.scopes[scope].cells.find((candidate) => candidate.cell === cell);
+  if (found === undefined) throw new RangeError(`scope ${scope} has no cell ${cell}`);
+  return new DataView(memory.buffer).getBigUint64(address + found.offset, true);
+}
+
 function readTable(view: DataView, layout: TableLayout, into: Map<bigint, bigint>): void {
   const { offset, buckets, holdsValues } = layout;
   const value = (at: number) => (holdsValues ? view.getBigUint64(at, true) : 0n);

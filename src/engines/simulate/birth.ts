@@ -1,0 +1,42 @@
+/** Calls that make a process or a thread: how to tell, and how to make one. */
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import type { Birth, SimulatedCall } from "./model.ts";
+
+/** include/uapi/linux/sched.h */
+const CLONE_THREAD = 0x0001_0000n;
+/** CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID: glibc's pthread_create. */
+const threadFlags = 0x003d_0f00n;
+const SIGCHLD = 17n;
+
+/** What a native call would make; undefined where it makes no task. `unknown` masks the bits of its flags not known. */
+export function birthKind(
+  architecture: ArchitectureName,
+  number: number,
+  flags: bigint,
+  unknown: bigint,
+): Birth["kind"] | undefined {
+  if (number < 0) return undefined;
+  switch (number) {
+    case callNumber("fork", architecture):
+    case callNumber("vfork", architecture):
+      return "process";
+    case callNumber("clone", architecture):
+      if ((unknown & CLONE_THREAD) !== 0n) return "either";
+      return (flags & CLONE_THREAD) !== 0n ? "thread" : "process";
+    case callNumber("clone3", architecture):
+      return "either";
+    default:
+      return undefined;
+  }
+}
+
+export type BirthCall = "clone" | "fork" | "vfork" | "thread";
+
+/** The plainest call that makes a process (or a thread) so. Where there is no fork or vfork, clone with no flags. */
+export function birthCall(architecture: ArchitectureName, by: BirthCall): SimulatedCall {
+  const clone = callNumber("clone", architecture);
+  if (by === "thread") return { number: clone, arguments: [threadFlags] };
+  const number = callNumber(by, architecture);
+  return number < 0 || by === "clone" ? { number: clone, arguments: [SIGCHLD] } : { number };
+}

@@ -1,0 +1,53 @@
+/** Verdicts in words. */
+import { printErrno, printLocation } from "../../events/describe.ts";
+import type { AdmissionOutcome } from "../../ir/admission.ts";
+import type { Program, Verdict } from "../../ir/program.ts";
+import { errnoByName } from "../../linux/errno.ts";
+import type { SimulatedDecision } from "./model.ts";
+
+type Ruling = Pick<
+  SimulatedDecision,
+  "verdict" | "action" | "errno" | "passes" | "reason" | "rule" | "at" | "possible"
+>;
+
+/** "deny EACCES", "kill process", … */
+export function printVerdict({ action, errno }: Pick<Verdict, "action" | "errno">): string {
+  return action === "deny" ? `deny ${printErrno(errno)}` : action.replace("-", " ");
+}
+
+/** The policy's ruling, from the verdicts that are possible (at least one). */
+export function rulingOf(program: Program, possible: readonly number[]): Ruling {
+  const verdicts = possible.map((index) => program.verdicts[index]!);
+  const agreed = <T>(of: (verdict: Verdict) => T): T | undefined => {
+    const values = new Set(verdicts.map(of));
+    return values.size === 1 ? of(verdicts[0]!) : undefined;
+  };
+  const verdict = agreed(printVerdict);
+  const at = agreed((one) => one.at);
+  return {
+    verdict: verdict ?? "unknown",
+    action: verdict === undefined ? "unknown" : verdicts[0]!.action,
+    errno: verdict === undefined ? 0 : verdicts[0]!.errno,
+    passes: agreed((one) => one.action === "allow" || one.action === "log"),
+    reason: agreed((one) => one.reason),
+    rule: at === undefined ? undefined : printLocation(program.files, at),
+    at,
+    possible,
+  };
+}
+
+const refusedReasons = {
+  foreign: "a call by a foreign ABI",
+  unknown: "a call that the policy's table does not have",
+} as const;
+
+/** The ruling on a call that does not reach the policy. */
+export function rulingOfGate(admission: Exclude<AdmissionOutcome, "judged">): Ruling {
+  const common = { rule: undefined, at: undefined, possible: [] };
+  if (admission === "always") {
+    return { ...common, verdict: "allow", action: "allow", errno: 0, passes: true, reason: undefined };
+  }
+  const errno = errnoByName("ENOSYS")!;
+  const denial = { action: "deny", errno } as const;
+  return { ...common, ...denial, verdict: printVerdict(denial), passes: false, reason: refusedReasons[admission] };
+}

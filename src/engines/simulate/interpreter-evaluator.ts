@@ -1,0 +1,42 @@
+import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import { evaluate, inheritState, initialState } from "../../ir/interpreter.ts";
+import type { Program } from "../../ir/program.ts";
+import type { Evaluator, HolderScope, Judgement } from "./evaluator.ts";
+
+/** The reference meaning: the IR's own interpreter. */
+export class InterpreterEvaluator implements Evaluator<ScopeState> {
+  readonly name = "interpreter";
+  readonly program: Program;
+  private readonly tree: ScopeState;
+
+  constructor(program: Program) {
+    this.program = program;
+    this.tree = initialState(program, "tree");
+  }
+
+  create(scope: HolderScope): ScopeState {
+    return initialState(this.program, scope);
+  }
+
+  inherit(scope: HolderScope, maker: ScopeState): ScopeState {
+    return inheritState(this.program, scope, maker);
+  }
+
+  release(): void {}
+
+  evaluate(event: SystemCallEvent, circumstances: Circumstances, thread: ScopeState, process: ScopeState): Judgement {
+    return evaluate(this.program, event, circumstances, { thread, process, tree: this.tree });
+  }
+
+  read(_scope: HolderScope, holder: ScopeState): ScopeState {
+    return holder;
+  }
+
+  readTree(): ScopeState {
+    return this.tree;
+  }
+
+  readCell(cell: number, holder: ScopeState = this.tree): bigint {
+    return holder.cells[cell]!;
+  }
+}

@@ -1,0 +1,112 @@
+/** The words of a simulation: calls, tasks, and what became of each call. */
+import type { AdmissionOutcome } from "../../ir/admission.ts";
+import type { Action, Location } from "../../ir/program.ts";
+
+export interface SimulatedCall {
+  readonly number: number;
+  /** Registers, 0 … 2^64 − 1; those that are left out are 0. */
+  readonly arguments?: readonly bigint[];
+  /** `AUDIT_ARCH_…`; the policy's own if left out. */
+  readonly architecture?: number;
+  readonly instructionPointer?: bigint;
+}
+
+export interface CallOptions {
+  /** For each register a mask of its bits that are not known. Their value does not count. */
+  readonly unknown?: readonly bigint[];
+  readonly unknownInstructionPointer?: bigint;
+}
+
+/** One thread of a simulated tree. Its methods throw once it has ended. */
+export interface SimulatedTask {
+  readonly tid: number;
+  readonly pid: number;
+  readonly process: SimulatedProcess;
+  readonly alive: boolean;
+  /** Effective, as seen from where the command was started. Children begin with their maker's. */
+  uid: number;
+  gid: number;
+  /** Judges a call. Its effect on the policy's state stands; that the call then happens, `decision.birth` and others say. */
+  call(call: SimulatedCall, options?: CallOptions): SimulatedDecision;
+  /** A new process, by this call with no flags, which is judged first. Throws a `RefusedError` if it may not. */
+  fork(by?: "clone" | "fork" | "vfork", tid?: number): SimulatedTask;
+  /** A new thread, by clone with the flags of pthread_create, which is judged first. Throws a `RefusedError` likewise. */
+  thread(tid?: number): SimulatedTask;
+  /** A new process or thread without a judgement: a recording says that it happened. */
+  make(kind: "process" | "thread", tid?: number): SimulatedTask;
+  /**
+   * Another program is executed: the process's other threads end, and this one takes the leader's number. The state
+   * stays. (The call itself is judged by `call`.)
+   */
+  execute(): void;
+  /** The thread ends, and with the last one its process. Forks in flight fail. */
+  exit(): void;
+  /** All threads of the process end. */
+  exitGroup(): void;
+}
+
+/** A thread group. */
+export interface SimulatedProcess {
+  readonly pid: number;
+  /** Those that live, in order of birth. */
+  readonly tasks: readonly SimulatedTask[];
+}
+
+export interface SimulatedDecision {
+  readonly admission: AdmissionOutcome;
+  /**
+   * "allow", "log", "deny EACCES", "trap", "kill thread" or "kill process"; "unknown" where the bits of the call that
+   * are not known decide between several of these.
+   */
+  readonly verdict: string;
+  readonly action: Action | "unknown";
+  /** With a denial, else 0. */
+  readonly errno: number;
+  /** The call is made (allow, log); undefined where that is unknown. */
+  readonly passes: boolean | undefined;
+  readonly reason: string | undefined;
+  /** The policy's line, "policies/nginx.ts:29:7"; undefined where no line decided, or it is unknown which. */
+  readonly rule: string | undefined;
+  readonly at: Location | undefined;
+  /** All that it can be, indexes into `Program.verdicts`: one, or more where bits are unknown; none without judgement. */
+  readonly possible: readonly number[];
+  readonly reports: readonly SimulatedReport[];
+  /** False where unknown bits decide about state or reports: the state is uncertain from here on. */
+  readonly effectsKnown: boolean;
+  readonly phases: { readonly before: PhaseNames; readonly after: PhaseNames };
+  /** The call makes a process or a thread and passes (or may): what the maker does next. */
+  readonly birth: Birth | undefined;
+}
+
+/** Of each declared `phases`, the phase that the caller is in; "unknown" where that is uncertain. */
+export type PhaseNames = Readonly<Record<string, string>>;
+
+export interface SimulatedReport {
+  readonly text: string;
+  /** Undefined where the value depends on bits that are not known. */
+  readonly values: Readonly<Record<string, bigint | boolean | undefined>>;
+  readonly rule: string | undefined;
+}
+
+/**
+ * A call to make a task that was let through and has not happened yet. The child's state is the maker's as it was at
+ * the judgement; until one of these is called, a new process counts as alive. One of them may be called, once.
+ */
+export interface Birth {
+  /** What the call's flags say; clone3's lie behind a pointer. */
+  readonly kind: "process" | "thread" | "either";
+  /** A new process; `tid` is its number, the next free one if none is given. */
+  process(tid?: number): SimulatedTask;
+  /** A new thread of the maker's process. */
+  thread(tid?: number): SimulatedTask;
+  /** The kernel refused: no memory, a limit, an interrupt. */
+  fail(): void;
+}
+
+/** A phase that nobody was in: rules that depend on it never applied. */
+export interface NeverEntered {
+  /** The name of the declaration, and of the phase. */
+  readonly phases: string;
+  readonly phase: string;
+  readonly at: Location | undefined;
+}

@@ -1,0 +1,158 @@
+/**
+ * Keeps the state of a tree through judgements. As long as all state is known the evaluator keeps it. When unknown bits
+ * of a call decide what state becomes, that is no longer so, and from there on the possible states are kept instead.
+ */
+import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import { type Input, inputs, type Program, type Scope } from "../../ir/program.ts";
+import type { Evaluator, HolderScope } from "./evaluator.ts";
+import { type Bits, bits, known } from "./unknown/known-bits.ts";
+import { evaluatePossible, type PossibleInputs } from "./unknown/possible-evaluation.ts";
+import { type PossibleReport, PossibleScope } from "./unknown/possible-state.ts";
+
+/** The state of one thread or process; of use to its keeper only. */
+export class Holder<H> {
+  readonly scope: HolderScope;
+  content: H | PossibleScope;
+
+  constructor(scope: HolderScope, content: H | PossibleScope) {
+    this.scope = scope;
+    this.content = content;
+  }
+}
+
+/** What is not known of a call: masks, 1 where a bit is unknown. Unknown bits of the call itself are 0. */
+export type UnknownBits = { readonly [I in Input]?: bigint };
+
+export interface KeptJudgement {
+  /** All that are possible, sorted; at least one. */
+  readonly verdicts: readonly number[];
+  readonly reports: readonly PossibleReport[];
+  /** Neither state nor reports depended on what is unknown. */
+  readonly effectsKnown: boolean;
+}
+
+export class StateKeeper<H> {
+  readonly program: Program;
+  private readonly evaluator: Evaluator<H>;
+  private readonly holders = new Set<Holder<H>>();
+  /** Undefined as long as all state is known. */
+  private possibleTree: PossibleScope | undefined;
+
+  constructor(evaluator: Evaluator<H>) {
+    this.program = evaluator.program;
+    this.evaluator = evaluator;
+  }
+
+  create(scope: HolderScope): Holder<H> {
+    const content = this.evaluator.create(scope);
+    return this.keep(scope, this.possibleTree === undefined ? content : this.possible(scope, content));
+  }
+
+  inherit(maker: Holder<H>): Holder<H> {
+    const { scope, content } = maker;
+    return this.keep(
+      scope,
+      content instanceof PossibleScope ? content.inherit(this.program, scope) : this.evaluator.inherit(scope, content),
+    );
+  }
+
+  release(holder: Holder<H>): void {
+    this.holders.delete(holder);
+    if (!(holder.content instanceof PossibleScope)) this.evaluator.release(holder.scope, holder.content);
+  }
+
+  judge(
+    event: SystemCallEvent,
+    circumstances: Circumstances,
+    unknown: UnknownBits | undefined,
+    thread: Holder<H>,
+    process: Holder<H>,
+  ): KeptJudgement {
+    const { program, evaluator, possibleTree } = this;
+    if (possibleTree === undefined && unknown === undefined) {
+      const { verdict, reports } = this.evaluateKnown(event, circumstances, thread, process);
+      return { verdicts: [verdict], reports, effectsKnown: true };
+    }
+    const result = evaluatePossible(program, possibleInputs(event, circumstances, unknown ?? {}), {
+      thread: this.look(thread),
+      process: this.look(process),
+      tree: possibleTree ?? PossibleScope.from(evaluator.readTree()),
+    });
+    const { verdicts, states, reports, reportsKnown } = result;
+    const statesKnown = states.thread.isKnown() && states.process.isKnown() && states.tree.isKnown();
+    if (possibleTree === undefined && statesKnown && reportsKnown) {
+      // Every completion of the call does the same to state; the one with zeros will do.
+      const { reports: made } = this.evaluateKnown(event, circumstances, thread, process);
+      return { verdicts, reports: made, effectsKnown: true };
+    }
+    if (possibleTree === undefined) {
+      for (const holder of this.holders) holder.content = this.look(holder);
+    }
+    thread.content = states.thread;
+    process.content = states.process;
+    this.possibleTree = states.tree;
+    return { verdicts, reports, effectsKnown: statesKnown && reportsKnown };
+  }
+
+  /** A cell as its holder, or the tree, has it now. */
+  cell(index: number, thread: Holder<H>, process: Holder<H>): Bits {
+    const { scope } = this.program.cells[index]!;
+    if (scope === "tree") {
+      return this.possibleTree?.cells[index] ?? known(this.evaluator.readCell(index, undefined));
+    }
+    const { content } = scope === "thread" ? thread : process;
+    return content instanceof PossibleScope ? content.cells[index]! : known(this.evaluator.readCell(index, content));
+  }
+
+  /** The state where it is known, as it is now: not to be changed, nor kept over the next judgement. */
+  state(scope: Scope, thread: Holder<H>, process: Holder<H>): ScopeState | undefined {
+    if (this.possibleTree !== undefined) return undefined;
+    if (scope === "tree") return this.evaluator.readTree();
+    const { content } = scope === "thread" ? thread : process;
+    return content instanceof PossibleScope ? undefined : this.evaluator.read(scope, content);
+  }
+
+  private evaluateKnown(
+    event: SystemCallEvent,
+    circumstances: Circumstances,
+    thread: Holder<H>,
+    process: Holder<H>,
+  ): { verdict: number; reports: PossibleReport[] } {
+    const { verdict, reports } = this.evaluator.evaluate(
+      event,
+      circumstances,
+      thread.content as H,
+      process.content as H,
+    );
+    return { verdict, reports: reports.map(({ report, values }) => ({ report, values: values.map(known) })) };
+  }
+
+  private keep(scope: HolderScope, content: H | PossibleScope): Holder<H> {
+    const holder = new Holder<H>(scope, content);
+    this.holders.add(holder);
+    return holder;
+  }
+
+  private look({ scope, content }: Holder<H>): PossibleScope {
+    return content instanceof PossibleScope ? content : this.possible(scope, content);
+  }
+
+  private possible(scope: HolderScope, content: H): PossibleScope {
+    return PossibleScope.from(this.evaluator.read(scope, content));
+  }
+}
+
+function possibleInputs(event: SystemCallEvent, circumstances: Circumstances, unknown: UnknownBits): PossibleInputs {
+  const [argument0, argument1, argument2, argument3, argument4, argument5] = event.arguments;
+  const { now, alive, pid, tid, uid, gid } = circumstances;
+  const values: { readonly [I in Input]: bigint } = {
+    number: BigInt(event.number >>> 0),
+    instructionPointer: event.instructionPointer,
+    ...{ argument0, argument1, argument2, argument3, argument4, argument5 },
+    ...{ now, alive },
+    ...{ pid: BigInt(pid >>> 0), tid: BigInt(tid >>> 0), uid: BigInt(uid >>> 0), gid: BigInt(gid >>> 0) },
+  };
+  return Object.fromEntries(inputs.map((input) => [input, bits(values[input], unknown[input] ?? 0n)])) as {
+    [I in Input]: Bits;
+  };
+}

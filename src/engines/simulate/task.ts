@@ -1,0 +1,100 @@
+import type { BirthCall } from "./birth.ts";
+import type { Birth, CallOptions, SimulatedCall, SimulatedDecision, SimulatedProcess, SimulatedTask } from "./model.ts";
+import type { Holder } from "./state-keeper.ts";
+
+/** What a task asks of its tree. */
+export interface TaskOperations {
+  judge(task: Task, call: SimulatedCall, options: CallOptions): SimulatedDecision;
+  make(maker: Task, kind: "process" | "thread", tid: number | undefined): Task;
+  birthCall(call: BirthCall): SimulatedCall;
+  execute(task: Task): void;
+  end(tasks: readonly Task[]): void;
+}
+
+/** Of a process, what only the tree touches. */
+export interface ProcessRecord extends SimulatedProcess {
+  readonly tasks: Task[];
+  readonly state: Holder<unknown>;
+}
+
+/** The policy refused a call that has to pass for a test to go on. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  readonly decision: SimulatedDecision;
+
+  constructor(what: string, decision: SimulatedDecision) {
+    const because = [decision.reason, decision.rule].filter((part) => part !== undefined).join(", ");
+    super(`${what} is not allowed: ${decision.verdict}${because === "" ? "" : ` (${because})`}`);
+    this.decision = decision;
+  }
+}
+
+export class Task implements SimulatedTask {
+  /** @internal Changed by the tree only. */
+  record: { tid: number; process: ProcessRecord; state: Holder<unknown>; alive: boolean; readonly births: Set<Birth> };
+  uid: number;
+  gid: number;
+  private readonly operations: TaskOperations;
+
+  constructor(operations: TaskOperations, record: Task["record"], ids: { uid: number; gid: number }) {
+    this.operations = operations;
+    this.record = record;
+    this.uid = ids.uid;
+    this.gid = ids.gid;
+  }
+
+  get tid(): number {
+    return this.record.tid;
+  }
+
+  get process(): SimulatedProcess {
+    return this.record.process;
+  }
+
+  get pid(): number {
+    return this.record.process.pid;
+  }
+
+  get alive(): boolean {
+    return this.record.alive;
+  }
+
+  call(call: SimulatedCall, options: CallOptions = {}): SimulatedDecision {
+    return this.operations.judge(this.living(), call, options);
+  }
+
+  fork(by: "clone" | "fork" | "vfork" = "clone", tid?: number): SimulatedTask {
+    return this.judgedBirth(by, by).process(tid);
+  }
+
+  thread(tid?: number): SimulatedTask {
+    return this.judgedBirth("clone, for a thread,", "thread").thread(tid);
+  }
+
+  make(kind: "process" | "thread", tid?: number): SimulatedTask {
+    return this.operations.make(this.living(), kind, tid);
+  }
+
+  execute(): void {
+    this.operations.execute(this.living());
+  }
+
+  exit(): void {
+    this.operations.end([this.living()]);
+  }
+
+  exitGroup(): void {
+    this.operations.end([...this.living().record.process.tasks]);
+  }
+
+  private judgedBirth(what: string, call: BirthCall): Birth {
+    const decision = this.call(this.operations.birthCall(call));
+    if (decision.passes !== true || decision.birth === undefined) throw new RefusedError(what, decision);
+    return decision.birth;
+  }
+
+  private living(): this {
+    if (!this.record.alive) throw new Error(`thread ${this.tid} of process ${this.pid} has ended`);
+    return this;
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * The tree of tasks that a command starts, on any system: calls are judged, tasks fork, start threads, execute and end,
+ * and the clock moves when it is told to. What the words mean is in docs/language.md; this is the reference for engines.
+ *
+ * Verdicts end nobody: after "kill process" the task may go on calling, so that a test or a recording can ask what
+ * would be said next. Whoever wants the death says `exitGroup()`.
+ */
+import { admit } from "../../ir/admission.ts";
+import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import type { Program, Scope } from "../../ir/program.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import { birthCall, birthKind } from "./birth.ts";
+import { rulingOf, rulingOfGate } from "./decision.ts";
+import type { Evaluator } from "./evaluator.ts";
+import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision, SimulatedTask } from "./model.ts";
+import { PhaseWatch } from "./phases.ts";
+import { ProcessNumbers } from "./process-numbers.ts";
+import { describeReports } from "./reports.ts";
+import { type Holder, StateKeeper, type UnknownBits } from "./state-keeper.ts";
+import { type ProcessRecord, Task, type TaskOperations } from "./task.ts";
+import { bitsOfSpan } from "./unknown/known-bits.ts";
+
+export interface TreeOptions {
+  /** The command's first process and thread. Default 1000. */
+  readonly pid?: number;
+  /** New numbers come in order, and after this one again from `pid`. Default 4,194,304 (the kernel's PID_MAX_LIMIT). */
+  readonly highestPid?: number;
+  /** Effective ids of the command. Default 1000. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Nanoseconds of the monotonic clock at the start, 0 … 2^63 − 1. Default 0. */
+  readonly now?: bigint;
+}
+
+const latest = (1n << 63n) - 1n;
+
+export class SimulatedTree {
+  readonly program: Program;
+  /** The command's first thread, after the launcher's own execve. */
+  readonly command: SimulatedTask;
+  private readonly keeper: StateKeeper<unknown>;
+  private readonly phases: PhaseWatch;
+  private readonly numbers: ProcessNumbers;
+  private readonly processes = new Set<ProcessRecord>();
+  private readonly tasks = new Map<number, Task>();
+  /** New processes that were let through, or perhaps were, and have not come to be. */
+  private readonly reservations = new Set<{ readonly certain: boolean }>();
+  private readonly operations: TaskOperations;
+  private time: bigint;
+
+  /** The evaluator's state must be new: it belongs to this tree from now on. */
+  constructor(evaluator: Evaluator, options: TreeOptions = {}) {
+    const { pid = 1000, highestPid = 4_194_304, uid = 1000, gid = 1000, now = 0n } = options;
+    this.program = evaluator.program;
+    this.keeper = new StateKeeper(evaluator);
+    this.phases = new PhaseWatch(this.program);
+    this.numbers = new ProcessNumbers(pid, highestPid);
+    this.time = checkTime(now);
+    this.operations = {
+      judge: (task, call, callOptions) => this.judge(task, call, callOptions),
+      make: (maker, kind, tid) => this.make(maker, kind, tid),
+      birthCall: (call) => birthCall(this.program.architecture, call),
+      execute: (task) => this.execute(task),
+      end: (tasks) => this.end(tasks),
+    };
+    this.command = this.begin(this.keeper.create("process"), this.keeper.create("thread"), undefined, { uid, gid });
+  }
+
+  /** The clock, in nanoseconds. */
+  get now(): bigint {
+    return this.time;
+  }
+
+  /** Moves the clock forward by so many nanoseconds. */
+  advance(nanoseconds: bigint): void {
+    if (nanoseconds < 0n) throw new RangeError(`the clock is monotonic: it cannot go back by ${-nanoseconds} ns`);
+    this.time = checkTime(this.time + nanoseconds);
+  }
+
+  /** Moves the clock to this time, which is not before the present one. */
+  advanceTo(now: bigint): void {
+    this.advance(now - this.time);
+  }
+
+  /** Thread groups with a living thread, and forks that were let through and have not happened yet. */
+  get alive(): bigint {
+    return BigInt(this.processes.size + this.countReservations(true));
+  }
+
+  /** The living task with this number. */
+  task(tid: number): SimulatedTask | undefined {
+    return this.tasks.get(tid);
+  }
+
+  /** All that live, in order of birth. */
+  get livingTasks(): readonly SimulatedTask[] {
+    return [...this.tasks.values()];
+  }
+
+  /** Phases that nobody was ever in. */
+  get neverEntered(): readonly NeverEntered[] {
+    return this.phases.neverEntered;
+  }
+
+  /**
+   * A task's state as it is now, or its process's, or the tree's; undefined once unknown bits have made it uncertain.
+   * Not to be changed, nor kept over the next call.
+   */
+  state(scope: Scope, task: SimulatedTask = this.command): ScopeState | undefined {
+    const { record } = task as Task;
+    if (scope !== "tree" && !record.alive) throw new Error(`thread ${record.tid} has ended, and its state with it`);
+    return this.keeper.state(scope, record.state, record.process.state);
+  }
+
+  // ── Judgement ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private judge(task: Task, call: SimulatedCall, options: CallOptions): SimulatedDecision {
+    const { program, keeper } = this;
+    const { state: thread, process } = task.record;
+    const { event, unknown } = this.eventOf(call, options);
+    const admission = admit(program, event);
+    const before = this.phases.look(keeper, thread, process.state);
+    if (admission !== "judged") {
+      return {
+        admission,
+        ...rulingOfGate(admission),
+        reports: [],
+        effectsKnown: true,
+        phases: { before, after: before },
+        birth: undefined,
+      };
+    }
+    const circumstances = {
+      now: this.time,
+      pid: process.pid,
+      tid: task.tid,
+      uid: task.uid,
+      gid: task.gid,
+      alive: this.alive,
+    };
+    const judgement = keeper.judge(event, circumstances, unknown, thread, process.state);
+    const ruling = rulingOf(program, judgement.verdicts);
+    return {
+      admission,
+      ...ruling,
+      reports: describeReports(program, judgement.reports),
+      effectsKnown: judgement.effectsKnown,
+      phases: { before, after: this.phases.look(keeper, thread, process.state) },
+      birth: ruling.passes === false ? undefined : this.birthBy(task, event, unknown, ruling.passes === true),
+    };
+  }
+
+  private eventOf(call: SimulatedCall, options: CallOptions): { event: SystemCallEvent; unknown?: UnknownBits } {
+    const mask = (index: number) => BigInt.asUintN(64, options.unknown?.[index] ?? 0n);
+    const word = (index: number) => BigInt.asUintN(64, call.arguments?.[index] ?? 0n) & ~mask(index);
+    const pointerMask = BigInt.asUintN(64, options.unknownInstructionPointer ?? 0n);
+    const event: SystemCallEvent = {
+      number: call.number,
+      architecture: call.architecture ?? auditArchitecture[this.program.architecture],
+      instructionPointer: BigInt.asUintN(64, call.instructionPointer ?? 0n) & ~pointerMask,
+      arguments: [word(0), word(1), word(2), word(3), word(4), word(5)],
+    };
+    // How many forks in flight there are may be uncertain, too.
+    const alive = this.alive;
+    const aliveMask = bitsOfSpan(alive, alive + BigInt(this.countReservations(false))).unknown;
+    const unknown: UnknownBits = {
+      argument0: mask(0),
+      argument1: mask(1),
+      argument2: mask(2),
+      argument3: mask(3),
+      argument4: mask(4),
+      argument5: mask(5),
+      instructionPointer: pointerMask,
+      alive: aliveMask,
+    };
+    return Object.values(unknown).some((bits) => bits !== 0n) ? { event, unknown } : { event };
+  }
+
+  // ── Births ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private birthBy(
+    maker: Task,
+    event: SystemCallEvent,
+    unknown: UnknownBits | undefined,
+    certain: boolean,
+  ): Birth | undefined {
+    const flags = event.arguments[0];
+    const kind = birthKind(this.program.architecture, event.number, flags, unknown?.argument0 ?? 0n);
+    if (kind === undefined) return undefined;
+    if (kind === "thread") return this.threadBirth(maker);
+    const reservation = { certain: certain && kind === "process" };
+    this.reservations.add(reservation);
+    const { births } = maker.record;
+    const process = this.keeper.inherit(maker.record.process.state);
+    const thread = this.keeper.inherit(maker.record.state);
+    const settle = () => {
+      if (!births.delete(birth)) throw new Error("what became of this call was already said");
+      this.reservations.delete(reservation);
+    };
+    const drop = () => {
+      this.keeper.release(process);
+      this.keeper.release(thread);
+    };
+    const birth: Birth = {
+      kind,
+      process: (tid) => {
+        settle();
+        return this.begin(process, thread, tid, maker);
+      },
+      thread: (tid) => {
+        if (kind === "process") throw new Error("this call makes a process: it has no CLONE_THREAD");
+        settle();
+        drop();
+        return this.make(maker, "thread", tid);
+      },
+      fail: () => {
+        settle();
+        drop();
+      },
+    };
+    births.add(birth);
+    return birth;
+  }
+
+  private threadBirth(maker: Task): Birth {
+    const { births } = maker.record;
+    const settle = () => {
+      if (!births.delete(birth)) throw new Error("what became of this call was already said");
+    };
+    const birth: Birth = {
+      kind: "thread",
+      process: () => {
+        throw new Error("this call makes a thread: it has CLONE_THREAD");
+      },
+      thread: (tid) => {
+        settle();
+        return this.make(maker, "thread", tid);
+      },
+      fail: settle,
+    };
+    births.add(birth);
+    return birth;
+  }
+
+  private make(maker: Task, kind: "process" | "thread", tid: number | undefined): Task {
+    const { process, state } = maker.record;
+    if (kind === "process")
+      return this.begin(this.keeper.inherit(process.state), this.keeper.inherit(state), tid, maker);
+    return this.beginThread(process, this.keeper.create("thread"), this.number(tid), maker);
+  }
+
+  /** A new process with its first thread. */
+  private begin(
+    process: Holder<unknown>,
+    thread: Holder<unknown>,
+    tid: number | undefined,
+    ids: { uid: number; gid: number },
+  ): Task {
+    const number = this.number(tid);
+    const record: ProcessRecord = { pid: number, tasks: [], state: process };
+    this.processes.add(record);
+    return this.beginThread(record, thread, number, ids);
+  }
+
+  private beginThread(
+    process: ProcessRecord,
+    state: Holder<unknown>,
+    tid: number,
+    { uid, gid }: { uid: number; gid: number },
+  ): Task {
+    const record = { tid, process, state, alive: true, births: new Set<Birth>() };
+    const task = new Task(this.operations, record, { uid, gid });
+    process.tasks.push(task);
+    this.tasks.set(tid, task);
+    this.phases.look(this.keeper, state, process.state);
+    return task;
+  }
+
+  private number(tid: number | undefined): number {
+    return tid === undefined ? this.numbers.next() : this.numbers.take(tid);
+  }
+
+  private countReservations(certain: boolean): number {
+    let count = 0;
+    for (const reservation of this.reservations) if (reservation.certain === certain) count++;
+    return count;
+  }
+
+  // ── Ends ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private end(ending: readonly Task[]): void {
+    for (const task of ending) {
+      const { tid, process, state, births } = task.record;
+      for (const birth of [...births]) birth.fail();
+      task.record.alive = false;
+      process.tasks.splice(process.tasks.indexOf(task), 1);
+      this.tasks.delete(tid);
+      this.keeper.release(state);
+      // The leader's number stays the process's until that ends.
+      if (tid !== process.pid) this.numbers.giveBack(tid);
+      if (process.tasks.length > 0) continue;
+      this.processes.delete(process);
+      this.keeper.release(process.state);
+      this.numbers.giveBack(process.pid);
+    }
+  }
+
+  /** fs/exec.c, de_thread: the others end, and the caller becomes the leader with the leader's number. */
+  private execute(task: Task): void {
+    const { process, tid } = task.record;
+    this.end(process.tasks.filter((other) => other !== task));
+    if (tid === process.pid) return;
+    this.tasks.delete(tid);
+    this.numbers.giveBack(tid);
+    task.record.tid = process.pid;
+    this.tasks.set(process.pid, task);
+  }
+}
+
+function checkTime(now: bigint): bigint {
+  if (now < 0n || now > latest) throw new RangeError(`the clock counts 0 … ${latest} ns; ${now} is outside`);
+  return now;
+}

@@ -1,0 +1,91 @@
+import type { Program } from "../../../ir/program.ts";
+import { type Bits, join, known } from "./known-bits.ts";
+import type { PossibleReport, PossibleStates } from "./possible-state.ts";
+
+/** In place of a verdict that full tables have raised: none has. */
+export const nothingRaised = -1;
+
+interface PathFacts {
+  readonly states: PossibleStates;
+  readonly integers: Bits[];
+  /** Undefined: may be either. */
+  readonly booleans: (boolean | undefined)[];
+  /** The verdicts that each may be. */
+  readonly verdicts: ReadonlySet<number>[];
+  /** The strictest that full tables may have raised, or `nothingRaised`. */
+  raised: ReadonlySet<number>;
+  /** Made on every way here. */
+  reports: readonly PossibleReport[];
+  /** No other report was made on any way here. */
+  reportsCertain: boolean;
+}
+
+/** Everything that a walk through a program knows at one place, whichever way it came there. */
+export class Path implements PathFacts {
+  readonly states: PossibleStates;
+  readonly integers: Bits[];
+  readonly booleans: (boolean | undefined)[];
+  readonly verdicts: ReadonlySet<number>[];
+  raised: ReadonlySet<number>;
+  reports: readonly PossibleReport[];
+  reportsCertain: boolean;
+
+  /** Copies. */
+  private constructor(facts: PathFacts) {
+    const { thread, process, tree } = facts.states;
+    this.states = { thread: thread.copy(), process: process.copy(), tree: tree.copy() };
+    this.integers = [...facts.integers];
+    this.booleans = [...facts.booleans];
+    this.verdicts = [...facts.verdicts];
+    this.raised = facts.raised;
+    this.reports = facts.reports;
+    this.reportsCertain = facts.reportsCertain;
+  }
+
+  /** Locals start as 0, false and verdict 0. */
+  static start(program: Program, states: PossibleStates): Path {
+    return new Path({
+      states,
+      integers: program.locals.map(() => known(0n)),
+      booleans: program.locals.map(() => false),
+      verdicts: program.locals.map(() => new Set([0])),
+      raised: new Set([nothingRaised]),
+      reports: [],
+      reportsCertain: true,
+    });
+  }
+
+  copy(): Path {
+    return new Path(this);
+  }
+
+  /** Takes in what is known where another way comes to the same place. */
+  join(other: Path): void {
+    this.states.thread.join(other.states.thread);
+    this.states.process.join(other.states.process);
+    this.states.tree.join(other.states.tree);
+    for (const [index, bits] of other.integers.entries()) this.integers[index] = join(this.integers[index]!, bits);
+    for (const [index, value] of other.booleans.entries()) {
+      if (this.booleans[index] !== value) this.booleans[index] = undefined;
+    }
+    for (const [index, verdicts] of other.verdicts.entries()) {
+      this.verdicts[index] = new Set([...this.verdicts[index]!, ...verdicts]);
+    }
+    this.raised = new Set([...this.raised, ...other.raised]);
+    const common = commonReports(this.reports, other.reports);
+    this.reportsCertain &&= other.reportsCertain;
+    this.reportsCertain &&= common.length === this.reports.length && common.length === other.reports.length;
+    this.reports = common;
+  }
+}
+
+/** The reports that both begin with. */
+function commonReports(left: readonly PossibleReport[], right: readonly PossibleReport[]): PossibleReport[] {
+  const common: PossibleReport[] = [];
+  for (const [index, { report, values }] of left.entries()) {
+    const twin = right[index];
+    if (twin === undefined || twin.report !== report) break;
+    common.push({ report, values: values.map((value, place) => join(value, twin.values[place] ?? value)) });
+  }
+  return common;
+}

@@ -1,0 +1,281 @@
+/**
+ * Judges a call of which some bits are not known: all verdicts that it can have, and all that state can become.
+ *
+ * It walks the program once. Where a condition depends on unknown bits it takes both ways and joins what they leave.
+ * So it is sound (what an evaluation with any completion of the bits does is among what this says) and ends, but not
+ * exact: two ways that agree through different values may look as if they did not.
+ */
+import { complement, difference, emptySet, union } from "../../../ir/intervals.ts";
+import {
+  type BooleanExpression,
+  type Input,
+  type IntegerExpression,
+  type Program,
+  type Statement,
+  strictness,
+  type VerdictExpression,
+} from "../../../ir/program.ts";
+import {
+  anything,
+  type Bits,
+  binaryBits,
+  compareBits,
+  extendBits,
+  isKnown,
+  join,
+  known,
+  meets,
+  withinBits,
+} from "./known-bits.ts";
+import { nothingRaised, Path } from "./path.ts";
+import type { PossibleReport, PossibleStates, PossibleTable } from "./possible-state.ts";
+
+export type PossibleInputs = { readonly [I in Input]: Bits };
+
+export interface PossibleEvaluation {
+  /** Indexes into `Program.verdicts`, sorted, at least one. */
+  readonly verdicts: readonly number[];
+  readonly states: PossibleStates;
+  /** Those that are made whatever the unknown bits are. */
+  readonly reports: readonly PossibleReport[];
+  /** Those are all, and their values are known. */
+  readonly reportsKnown: boolean;
+}
+
+/** Does not change `states`. */
+export function evaluatePossible(program: Program, inputs: PossibleInputs, states: PossibleStates): PossibleEvaluation {
+  const walk = new Walk(program, inputs);
+  const left = walk.statements(program.body, Path.start(program, states));
+  const { returned } = walk;
+  if (left !== undefined || returned === undefined) throw new Error(`policy ${program.name}: a path has no return`);
+  return {
+    verdicts: [...walk.verdicts].sort((a, b) => a - b),
+    states: returned.states,
+    reports: returned.reports,
+    reportsKnown: returned.reportsCertain && returned.reports.every(({ values }) => values.every(isKnown)),
+  };
+}
+
+class Walk {
+  /** What all returns so far leave, joined, and the verdicts that they give. */
+  returned: Path | undefined;
+  readonly verdicts = new Set<number>();
+  private readonly program: Program;
+  private readonly inputs: PossibleInputs;
+  /** By label: what the `leave`s of a block so far carry out of it. */
+  private readonly leaving = new Map<number, Path>();
+
+  constructor(program: Program, inputs: PossibleInputs) {
+    this.program = program;
+    this.inputs = inputs;
+  }
+
+  /** The path goes on after the statements as the result; undefined where no way leads there. Uses `path` up. */
+  statements(statements: readonly Statement[], path: Path): Path | undefined {
+    let current: Path | undefined = path;
+    for (const statement of statements) {
+      if (current === undefined) return undefined;
+      current = this.statement(statement, current);
+    }
+    return current;
+  }
+
+  private statement(statement: Statement, path: Path): Path | undefined {
+    switch (statement.kind) {
+      case "set-integer":
+        path.integers[statement.local] = this.integer(statement.value, path);
+        return path;
+      case "set-boolean":
+        path.booleans[statement.local] = this.boolean(statement.value, path);
+        return path;
+      case "set-verdict":
+        path.verdicts[statement.local] = this.verdict(statement.value, path);
+        return path;
+      case "store": {
+        const { scope } = this.program.cells[statement.cell]!;
+        path.states[scope].cells[statement.cell] = this.integer(statement.value, path);
+        return path;
+      }
+      case "table-set": {
+        const { capacity, full } = this.program.tables[statement.table]!;
+        const table = this.table(statement.table, path);
+        const key = this.integer(statement.key, path);
+        const wasFull = table.set(key, this.integer(statement.value, path), capacity);
+        if (wasFull !== false) {
+          const raised = [...path.raised].map((before) => this.raise(before, full));
+          path.raised = new Set(wasFull ? raised : [...path.raised, ...raised]);
+        }
+        return path;
+      }
+      case "table-delete":
+        this.table(statement.table, path).delete(this.integer(statement.key, path));
+        return path;
+      case "report": {
+        const values = statement.values.map((value) => this.integer(value, path));
+        path.reports = [...path.reports, { report: statement.report, values }];
+        return path;
+      }
+      case "if": {
+        const condition = this.boolean(statement.condition, path);
+        if (condition !== undefined) return this.statements(condition ? statement.then : statement.otherwise, path);
+        const other = path.copy();
+        return join2(this.statements(statement.then, path), this.statements(statement.otherwise, other));
+      }
+      case "switch":
+        return this.switch(statement, path);
+      case "block": {
+        const after = this.statements(statement.body, path);
+        const left = this.leaving.get(statement.label);
+        this.leaving.delete(statement.label);
+        return join2(after, left);
+      }
+      case "leave":
+        this.leaving.set(statement.label, join2(this.leaving.get(statement.label), path)!);
+        return undefined;
+      case "return": {
+        for (const verdict of this.verdict(statement.verdict, path)) {
+          for (const raised of path.raised) this.verdicts.add(this.raise(verdict, raised));
+        }
+        this.returned = join2(this.returned, path);
+        return undefined;
+      }
+    }
+  }
+
+  private switch(statement: Statement & { kind: "switch" }, path: Path): Path | undefined {
+    const value = this.integer(statement.value, path);
+    const ways: (readonly Statement[])[] = [];
+    let taken = emptySet;
+    for (const { intervals, body } of statement.arms) {
+      const answer = withinBits(value, intervals);
+      if (answer === false) continue;
+      if (answer === true && ways.length === 0) return this.statements(body, path);
+      // Where arms overlap, the first wins.
+      if (meets(value, difference(intervals, taken))) ways.push(body);
+      taken = union(taken, intervals);
+    }
+    if (meets(value, complement(taken))) ways.push(statement.otherwise);
+    const copies = ways.map((_, index) => (index === 0 ? path : path.copy()));
+    return ways.map((way, index) => this.statements(way, copies[index]!)).reduce(join2);
+  }
+
+  private integer(expression: IntegerExpression, path: Path): Bits {
+    switch (expression.kind) {
+      case "constant":
+        return known(expression.value);
+      case "input":
+        return this.inputs[expression.input];
+      case "local":
+        return path.integers[expression.local]!;
+      case "cell":
+        return path.states[this.program.cells[expression.cell]!.scope].cells[expression.cell]!;
+      case "binary":
+        return binaryBits(
+          expression.operator,
+          this.integer(expression.left, path),
+          this.integer(expression.right, path),
+        );
+      case "extend":
+        return extendBits(expression.width, expression.signed, this.integer(expression.value, path));
+      case "select": {
+        const condition = this.boolean(expression.condition, path);
+        if (condition !== undefined) return this.integer(condition ? expression.then : expression.otherwise, path);
+        return join(this.integer(expression.then, path), this.integer(expression.otherwise, path));
+      }
+      case "table-get": {
+        const value = this.table(expression.table, path).get(this.integer(expression.key, path));
+        return value === undefined ? anything : value === false ? this.integer(expression.otherwise, path) : value;
+      }
+      case "from-boolean": {
+        const value = this.boolean(expression.value, path);
+        return value === undefined ? { value: 0n, unknown: 1n } : known(value ? 1n : 0n);
+      }
+    }
+  }
+
+  /** Undefined where it depends on unknown bits. */
+  private boolean(expression: BooleanExpression, path: Path): boolean | undefined {
+    switch (expression.kind) {
+      case "boolean":
+        return expression.value;
+      case "boolean-local":
+        return path.booleans[expression.local];
+      case "compare":
+        return compareBits(
+          expression.operator,
+          this.integer(expression.left, path),
+          this.integer(expression.right, path),
+        );
+      case "within":
+        return withinBits(this.integer(expression.value, path), expression.intervals);
+      case "not": {
+        const value = this.boolean(expression.value, path);
+        return value === undefined ? undefined : !value;
+      }
+      case "all":
+        return this.sequence(expression.of, path, false);
+      case "any":
+        return this.sequence(expression.of, path, true);
+      case "table-has": {
+        const value = this.table(expression.table, path).get(this.integer(expression.key, path));
+        return value === undefined ? undefined : value !== false;
+      }
+      case "observe":
+        throw new Error("no engine pins what lies behind a pointer yet (checkProgram refuses such a program)");
+    }
+  }
+
+  /** `decides` by one operand is enough; else undefined if any is. */
+  private sequence(operands: readonly BooleanExpression[], path: Path, decides: boolean): boolean | undefined {
+    let result: boolean | undefined = !decides;
+    for (const operand of operands) {
+      const value = this.boolean(operand, path);
+      if (value === decides) return decides;
+      if (value === undefined) result = undefined;
+    }
+    return result;
+  }
+
+  private verdict(expression: VerdictExpression, path: Path): ReadonlySet<number> {
+    switch (expression.kind) {
+      case "verdict":
+        return new Set([expression.verdict]);
+      case "verdict-local":
+        return path.verdicts[expression.local]!;
+      case "verdict-select": {
+        const condition = this.boolean(expression.condition, path);
+        if (condition !== undefined) return this.verdict(condition ? expression.then : expression.otherwise, path);
+        return new Set([...this.verdict(expression.then, path), ...this.verdict(expression.otherwise, path)]);
+      }
+      case "strictest":
+        return expression.of
+          .map((part) => this.verdict(part, path))
+          .reduce((first, next) => this.raiseAll(first, next));
+    }
+  }
+
+  /** The strictest of two verdicts; the first of equals. */
+  private raise(first: number, next: number): number {
+    return this.rank(next) > this.rank(first) ? next : first;
+  }
+
+  private raiseAll(first: ReadonlySet<number>, next: ReadonlySet<number>): ReadonlySet<number> {
+    const results = new Set<number>();
+    for (const one of first) for (const other of next) results.add(this.raise(one, other));
+    return results;
+  }
+
+  private rank(verdict: number): number {
+    return verdict === nothingRaised ? -1 : strictness[this.program.verdicts[verdict]!.action];
+  }
+
+  private table(index: number, path: Path): PossibleTable {
+    return path.states[this.program.tables[index]!.scope].tables[index]!;
+  }
+}
+
+function join2(left: Path | undefined, right: Path | undefined): Path | undefined {
+  if (left === undefined) return right;
+  if (right !== undefined) left.join(right);
+  return left;
+}

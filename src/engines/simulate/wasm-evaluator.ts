@@ -1,0 +1,58 @@
+import { type CompiledStep, compileWasm } from "../../compile/wasm/compile.ts";
+import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../compile/wasm/instance.ts";
+import { inherit, initialise, readCell, readState, SlotAllocator } from "../../compile/wasm/state.ts";
+import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import type { Program } from "../../ir/program.ts";
+import type { Evaluator, HolderScope, Judgement } from "./evaluator.ts";
+
+/** The form that the notify engine runs. A holder is the address of its state. */
+export class WasmEvaluator implements Evaluator<number> {
+  readonly name = "wasm";
+  readonly program: Program;
+  private readonly instance: PolicyInstance;
+  private readonly slots: SlotAllocator;
+
+  /** `secret` are the tables' 24 random bytes; only tests have a reason to choose them. */
+  constructor(program: Program, compiled: CompiledStep = compileWasm(program), secret?: Uint8Array) {
+    this.program = program;
+    this.instance = instantiate(compiled, secret);
+    this.slots = new SlotAllocator(this.instance.memory, compiled.layout);
+  }
+
+  create(scope: HolderScope): number {
+    const address = this.slots.take(scope);
+    initialise(this.instance.memory, this.instance.layout, scope, address);
+    return address;
+  }
+
+  inherit(scope: HolderScope, maker: number): number {
+    const address = this.slots.take(scope);
+    inherit(this.instance.memory, this.instance.layout, scope, maker, address);
+    return address;
+  }
+
+  release(scope: HolderScope, holder: number): void {
+    this.slots.giveBack(scope, holder);
+  }
+
+  evaluate(event: SystemCallEvent, circumstances: Circumstances, thread: number, process: number): Judgement {
+    const { memory, step } = this.instance;
+    writeInputs(memory, event, circumstances);
+    const verdict = step(thread, process);
+    return { verdict, reports: takeReports(memory) };
+  }
+
+  read(scope: HolderScope, holder: number): ScopeState {
+    return readState(this.program, this.instance.memory, this.instance.layout, scope, holder);
+  }
+
+  readTree(): ScopeState {
+    const { memory, layout } = this.instance;
+    return readState(this.program, memory, layout, "tree", layout.tree);
+  }
+
+  readCell(cell: number, holder: number = this.instance.layout.tree): bigint {
+    const { memory, layout } = this.instance;
+    return readCell(memory, layout, this.program.cells[cell]!.scope, cell, holder);
+  }
+}

@@ -9,40 +9,40 @@
  */
 export const callTable = `
 _sysctl|156|
-accept|43|202|int;fd;;i|struct sockaddr *;upeer_sockaddr;;p|int *;upeer_addrlen;;p
-accept4|288|242|int;fd;;i|struct sockaddr *;upeer_sockaddr;;p|int *;upeer_addrlen;;p|int;flags;;iFSocketFlag
-access|21||const char *;filename;path;p|int;mode;;iFAccessMode
-acct|163|89|const char *;name;;p
-add_key|248|217|const char *;_type;type;p|const char *;_description;description;p|const void *;_payload;payload;p|size_t;plen;;q|key_serial_t;ringid;;i
-adjtimex|159|171|struct __kernel_timex *;txc_p;;p
+accept|43|202|int;fd;;i;sockfd|struct sockaddr *;upeer_sockaddr;;p;addr|int *;upeer_addrlen;;p;addrlen
+accept4|288|242|int;fd;;i;sockfd|struct sockaddr *;upeer_sockaddr;;p;addr|int *;upeer_addrlen;;p;addrlen|int;flags;;iFSocketFlag
+access|21||const char *;filename;path;p;pathname|int;mode;;iFAccessMode
+acct|163|89|const char *;name;;p;filename
+add_key|248|217|const char *;_type;type;p|const char *;_description;description;p|const void *;_payload;payload;p|size_t;plen;;q|key_serial_t;ringid;;i;keyring
+adjtimex|159|171|struct __kernel_timex *;txc_p;;p;buf
 afs_syscall|183|
 alarm|37||unsigned int;seconds;;u
-arch_prctl|158||int;option;;iCArchitectureOption|unsigned long;arg2;;q
-bind|49|200|int;fd;;i|struct sockaddr *;umyaddr;addr;p|int;addrlen;;i
-bpf|321|280|int;cmd;;iCBpfCommand|union bpf_attr *;uattr;;p|unsigned int;size;;u
-brk|12|214|unsigned long;brk;;q
+arch_prctl|158||int;option;;iCArchitectureOption;op|unsigned long;arg2;;q;addr
+bind|49|200|int;fd;;i;sockfd|struct sockaddr *;umyaddr;addr;p|int;addrlen;;i
+bpf|321|280|int;cmd;;iCBpfCommand|union bpf_attr *;uattr;;p;attr|unsigned int;size;;u
+brk|12|214|unsigned long;brk;;q;addr
 cachestat|451|451|unsigned int;fd;;u|struct cachestat_range *;cstat_range;;p|struct cachestat *;cstat;;p|unsigned int;flags;;u
-capget|125|90|cap_user_header_t;header;;p|cap_user_data_t;dataptr;;p
-capset|126|91|cap_user_header_t;header;;p|const cap_user_data_t;data;;p
+capget|125|90|cap_user_header_t;header;;p;hdrp|cap_user_data_t;dataptr;;p;datap
+capset|126|91|cap_user_header_t;header;;p;hdrp|const cap_user_data_t;data;;p;datap
 chdir|80|49|const char *;filename;path;p
-chmod|90||const char *;filename;path;p|umode_t;mode;;h
-chown|92||const char *;filename;path;p|uid_t;user;;u|gid_t;group;;u
+chmod|90||const char *;filename;path;p;pathname|umode_t;mode;;h
+chown|92||const char *;filename;path;p;pathname|uid_t;user;;u;owner|gid_t;group;;u
 chroot|161|51|const char *;filename;path;p
-clock_adjtime|305|266|const clockid_t;which_clock;;iCClock|struct __kernel_timex *;utx;;p
-clock_getres|229|114|const clockid_t;which_clock;;iCClock|struct __kernel_timespec *;tp;;p
-clock_gettime|228|113|const clockid_t;which_clock;;iCClock|struct __kernel_timespec *;tp;;p
-clock_nanosleep|230|115|const clockid_t;which_clock;;iCClock|int;flags;;iFTimerFlag|const struct __kernel_timespec *;rqtp;;p|struct __kernel_timespec *;rmtp;;p
-clock_settime|227|112|const clockid_t;which_clock;;iCClock|const struct __kernel_timespec *;tp;;p
-clone|56|220|unsigned long;clone_flags;flags;uFCloneFlag|unsigned long;newsp;;q|int *;parent_tidptr;;p|int *;child_tidptr;;p;;4|unsigned long;tls;;q;;3
-clone3|435|435|struct clone_args *;uargs;;p|size_t;size;;q
+clock_adjtime|305|266|const clockid_t;which_clock;;iCClock;clk_id|struct __kernel_timex *;utx;;p;buf
+clock_getres|229|114|const clockid_t;which_clock;;iCClock;clockid|struct __kernel_timespec *;tp;;p;res
+clock_gettime|228|113|const clockid_t;which_clock;;iCClock;clockid|struct __kernel_timespec *;tp;;p
+clock_nanosleep|230|115|const clockid_t;which_clock;;iCClock;clockid|int;flags;;iFTimerFlag|const struct __kernel_timespec *;rqtp;;p;t|struct __kernel_timespec *;rmtp;;p;remain
+clock_settime|227|112|const clockid_t;which_clock;;iCClock;clockid|const struct __kernel_timespec *;tp;;p
+clone|56|220|unsigned long;clone_flags;flags;uFCloneFlag|unsigned long;newsp;;q;stack|int *;parent_tidptr;;p;parent_tid|int *;child_tidptr;;p;child_tid;4|unsigned long;tls;;q;;3
+clone3|435|435|struct clone_args *;uargs;;p;cl_args|size_t;size;;q
 close|3|57|unsigned int;fd;;u
 close_range|436|436|unsigned int;fd;;u|unsigned int;max_fd;;u|unsigned int;flags;;uFCloseRangeFlag
-connect|42|203|int;fd;;i|struct sockaddr *;uservaddr;addr;p|int;addrlen;;i
+connect|42|203|int;fd;;i;sockfd|struct sockaddr *;uservaddr;addr;p|int;addrlen;;i
 copy_file_range|326|285|int;fd_in;;i|loff_t *;off_in;;p|int;fd_out;;i|loff_t *;off_out;;p|size_t;len;;q|unsigned int;flags;;u
 creat|85||const char *;pathname;path;p|umode_t;mode;;h
 create_module|174|
-delete_module|176|106|const char *;name_user;;p|unsigned int;flags;;u
-dup|32|23|unsigned int;fildes;;u
+delete_module|176|106|const char *;name_user;;p;name|unsigned int;flags;;u
+dup|32|23|unsigned int;fildes;;u;oldfd
 dup2|33||unsigned int;oldfd;;u|unsigned int;newfd;;u
 dup3|292|24|unsigned int;oldfd;;u|unsigned int;newfd;;u|int;flags;;iFDescriptorFlag
 epoll_create|213||int;size;;i
@@ -54,9 +54,9 @@ epoll_pwait2|441|441|int;epfd;;i|struct epoll_event *;events;;p|int;maxevents;;i
 epoll_wait|232||int;epfd;;i|struct epoll_event *;events;;p|int;maxevents;;i|int;timeout;;i
 epoll_wait_old|215|
 eventfd|284||unsigned int;count;;u
-eventfd2|290|19|unsigned int;count;;u|int;flags;;iFEventFlag
-execve|59|221|const char *;filename;path;p|const char *const *;argv;;p|const char *const *;envp;;p
-execveat|322|281|int;fd;dirfd;i|const char *;filename;path;p|const char *const *;argv;;p|const char *const *;envp;;p|int;flags;;iFAtFlag
+eventfd2|290|19|unsigned int;count;;u;initval|int;flags;;iFEventFlag
+execve|59|221|const char *;filename;path;p;pathname|const char *const *;argv;;p|const char *const *;envp;;p
+execveat|322|281|int;fd;dirfd;i|const char *;filename;path;p;pathname|const char *const *;argv;;p|const char *const *;envp;;p|int;flags;;iFAtFlag
 exit|60|93|int;error_code;;i
 exit_group|231|94|int;error_code;;i
 faccessat|269|48|int;dfd;dirfd;i|const char *;filename;path;p|int;mode;;iFAccessMode
@@ -69,14 +69,14 @@ fchdir|81|50|unsigned int;fd;;u
 fchmod|91|52|unsigned int;fd;;u|umode_t;mode;;h
 fchmodat|268|53|int;dfd;dirfd;i|const char *;filename;path;p|umode_t;mode;;h
 fchmodat2|452|452|int;dfd;dirfd;i|const char *;filename;path;p|umode_t;mode;;h|unsigned int;flags;;uFAtFlag
-fchown|93|55|unsigned int;fd;;u|uid_t;user;;u|gid_t;group;;u
-fchownat|260|54|int;dfd;dirfd;i|const char *;filename;path;p|uid_t;user;;u|gid_t;group;;u|int;flag;;iFAtFlag
-fcntl|72|25|unsigned int;fd;;u|unsigned int;cmd;;uCFcntlCommand|unsigned long;arg;;q
+fchown|93|55|unsigned int;fd;;u|uid_t;user;;u;owner|gid_t;group;;u
+fchownat|260|54|int;dfd;dirfd;i|const char *;filename;path;p;pathname|uid_t;user;;u;owner|gid_t;group;;u|int;flag;;iFAtFlag;flags
+fcntl|72|25|unsigned int;fd;;u|unsigned int;cmd;;uCFcntlCommand;op|unsigned long;arg;;q
 fdatasync|75|83|unsigned int;fd;;u
 fgetxattr|193|10|int;fd;;i|const char *;name;;p|void *;value;;p|size_t;size;;q
-finit_module|313|273|int;fd;;i|const char *;uargs;;p|int;flags;;i
+finit_module|313|273|int;fd;;i|const char *;uargs;;p;param_values|int;flags;;i
 flistxattr|196|13|int;fd;;i|char *;list;;p|size_t;size;;q
-flock|73|32|unsigned int;fd;;u|unsigned int;cmd;;uFLockOperation
+flock|73|32|unsigned int;fd;;u|unsigned int;cmd;;uFLockOperation;op
 fork|57|
 fremovexattr|199|16|int;fd;;i|const char *;name;;p
 fsconfig|431|431|int;fd;;i|unsigned int;cmd;;uCFsconfigCommand|const char *;_key;key;p|const void *;_value;value;p|int;aux;;i
@@ -88,26 +88,26 @@ fstat|5|80|unsigned int;fd;;u|struct stat *;statbuf;;p
 fstatfs|138|44|unsigned int;fd;;u|struct statfs *;buf;;p
 fsync|74|82|unsigned int;fd;;u
 ftruncate|77|46|unsigned int;fd;;u|off_t;length;;l
-futex|202|98|u32 *;uaddr;;p|int;op;;iFFutexOperation|u32;val;;u|const struct __kernel_timespec *;utime;;p|u32 *;uaddr2;;p|u32;val3;;u
+futex|202|98|u32 *;uaddr;;p|int;op;;iFFutexOperation;futex_op|u32;val;;u|const struct __kernel_timespec *;utime;;p;timeout|u32 *;uaddr2;;p|u32;val3;;u
 futex_requeue|456|456|struct futex_waitv *;waiters;;p|unsigned int;flags;;u|int;nr_wake;;i|int;nr_requeue;;i
 futex_wait|455|455|void *;uaddr;;p|unsigned long;val;;q|unsigned long;mask;;q|unsigned int;flags;;uFFutex2Flag|struct __kernel_timespec *;timeout;;p|clockid_t;clockid;;iCClock
 futex_waitv|449|449|struct futex_waitv *;waiters;;p|unsigned int;nr_futexes;;u|unsigned int;flags;;u|struct __kernel_timespec *;timeout;;p|clockid_t;clockid;;iCClock
 futex_wake|454|454|void *;uaddr;;p|unsigned long;mask;;q|int;nr;;i|unsigned int;flags;;uFFutex2Flag
-futimesat|261||int;dfd;dirfd;i|const char *;filename;path;p|struct __kernel_old_timeval *;utimes;;p
+futimesat|261||int;dfd;dirfd;i|const char *;filename;path;p;pathname|struct __kernel_old_timeval *;utimes;;p;times
 get_kernel_syms|177|
-get_mempolicy|239|236|int *;policy;;p|unsigned long *;nmask;;p|unsigned long;maxnode;;q|unsigned long;addr;;q|unsigned long;flags;;q
+get_mempolicy|239|236|int *;policy;;p;mode|unsigned long *;nmask;;p;nodemask|unsigned long;maxnode;;q|unsigned long;addr;;q|unsigned long;flags;;q
 get_robust_list|274|100|int;pid;;i|struct robust_list_head **;head_ptr;;p|size_t *;len_ptr;;p
 get_thread_area|211|
 getcpu|309|168|unsigned *;cpup;;p|unsigned *;nodep;;p|struct getcpu_cache *;unused;;p
 getcwd|79|17|char *;buf;;p|unsigned long;size;;q
-getdents|78||unsigned int;fd;;u|struct linux_dirent *;dirent;;p|unsigned int;count;;u
-getdents64|217|61|unsigned int;fd;;u|struct linux_dirent64 *;dirent;;p|unsigned int;count;;u
+getdents|78||unsigned int;fd;;u|struct linux_dirent *;dirent;;p;dirp|unsigned int;count;;u
+getdents64|217|61|unsigned int;fd;;u|struct linux_dirent64 *;dirent;;p;dirp|unsigned int;count;;u
 getegid|108|177
 geteuid|107|175
 getgid|104|176
-getgroups|115|158|int;gidsetsize;;i|gid_t *;grouplist;;p
-getitimer|36|102|int;which;;iCIntervalTimer|struct __kernel_old_itimerval *;value;;p
-getpeername|52|205|int;fd;;i|struct sockaddr *;usockaddr;;p|int *;usockaddr_len;;p
+getgroups|115|158|int;gidsetsize;;i;size|gid_t *;grouplist;;p;list
+getitimer|36|102|int;which;;iCIntervalTimer|struct __kernel_old_itimerval *;value;;p;curr_value
+getpeername|52|205|int;fd;;i;sockfd|struct sockaddr *;usockaddr;;p;addr|int *;usockaddr_len;;p;addrlen
 getpgid|121|155|pid_t;pid;;i
 getpgrp|111|
 getpid|39|172
@@ -115,13 +115,13 @@ getpmsg|181|
 getppid|110|173
 getpriority|140|141|int;which;;iCPriorityTarget|int;who;;i
 getrandom|318|278|char *;ubuf;;p|size_t;len;;q|unsigned int;flags;;uFRandomFlag
-getresgid|120|150|gid_t *;rgidp;;p|gid_t *;egidp;;p|gid_t *;sgidp;;p
-getresuid|118|148|uid_t *;ruidp;;p|uid_t *;euidp;;p|uid_t *;suidp;;p
+getresgid|120|150|gid_t *;rgidp;;p;rgid|gid_t *;egidp;;p;egid|gid_t *;sgidp;;p;sgid
+getresuid|118|148|uid_t *;ruidp;;p;ruid|uid_t *;euidp;;p;euid|uid_t *;suidp;;p;suid
 getrlimit|97|163|unsigned int;resource;;uCResourceLimit|struct rlimit *;rlim;;p
-getrusage|98|165|int;who;;i|struct rusage *;ru;;p
+getrusage|98|165|int;who;;i|struct rusage *;ru;;p;usage
 getsid|124|156|pid_t;pid;;i
-getsockname|51|204|int;fd;;i|struct sockaddr *;usockaddr;;p|int *;usockaddr_len;;p
-getsockopt|55|209|int;fd;;i|int;level;;iCSocketLevel|int;optname;;i|char *;optval;;p|int *;optlen;;p
+getsockname|51|204|int;fd;;i;sockfd|struct sockaddr *;usockaddr;;p;addr|int *;usockaddr_len;;p;addrlen
+getsockopt|55|209|int;fd;;i;sockfd|int;level;;iCSocketLevel|int;optname;;i|char *;optval;;p|int *;optlen;;p
 gettid|186|178
 gettimeofday|96|169|struct __kernel_old_timeval *;tv;;p|struct timezone *;tz;;p
 getuid|102|174
@@ -132,32 +132,32 @@ inotify_init|253|
 inotify_init1|294|26|int;flags;;iFInotifyFlag
 inotify_rm_watch|255|28|int;fd;;i|__s32;wd;;i
 io_cancel|210|3|aio_context_t;ctx_id;;q|struct iocb *;iocb;;p|struct io_event *;result;;p
-io_destroy|207|1|aio_context_t;ctx;;q
+io_destroy|207|1|aio_context_t;ctx;;q;ctx_id
 io_getevents|208|4|aio_context_t;ctx_id;;q|long;min_nr;;l|long;nr;;l|struct io_event *;events;;p|struct __kernel_timespec *;timeout;;p
 io_pgetevents|333|292|aio_context_t;ctx_id;;q|long;min_nr;;l|long;nr;;l|struct io_event *;events;;p|struct __kernel_timespec *;timeout;;p|const struct __aio_sigset *;usig;;p
-io_setup|206|0|unsigned;nr_events;;u|aio_context_t *;ctxp;;p
+io_setup|206|0|unsigned;nr_events;;u|aio_context_t *;ctxp;;p;ctx_idp
 io_submit|209|2|aio_context_t;ctx_id;;q|long;nr;;l|struct iocb **;iocbpp;;p
 io_uring_enter|426|426|unsigned int;fd;;u|u32;to_submit;;u|u32;min_complete;;u|u32;flags;;u|const void *;argp;;p|size_t;argsz;;q
 io_uring_register|427|427|unsigned int;fd;;u|unsigned int;opcode;;u|void *;arg;;p|unsigned int;nr_args;;u
 io_uring_setup|425|425|u32;entries;;u|struct io_uring_params *;params;;p
-ioctl|16|29|unsigned int;fd;;u|unsigned int;cmd;;uCIoctlRequest|unsigned long;arg;;q
+ioctl|16|29|unsigned int;fd;;u|unsigned int;cmd;;uCIoctlRequest;request|unsigned long;arg;;q;argp
 ioperm|173||unsigned long;from;;q|unsigned long;num;;q|int;turn_on;;i
 iopl|172||unsigned int;level;;u
 ioprio_get|252|31|int;which;;i|int;who;;i
 ioprio_set|251|30|int;which;;i|int;who;;i|int;ioprio;;i
 kcmp|312|272|pid_t;pid1;;i|pid_t;pid2;;i|int;type;;iCKcmpType|unsigned long;idx1;;q|unsigned long;idx2;;q
-kexec_file_load|320|294|int;kernel_fd;;i|int;initrd_fd;;i|unsigned long;cmdline_len;;q|const char *;cmdline_ptr;;p|unsigned long;flags;;qFKexecFileFlag
+kexec_file_load|320|294|int;kernel_fd;;i|int;initrd_fd;;i|unsigned long;cmdline_len;;q|const char *;cmdline_ptr;;p;cmdline|unsigned long;flags;;qFKexecFileFlag
 kexec_load|246|104|unsigned long;entry;;q|unsigned long;nr_segments;;q|struct kexec_segment *;segments;;p|unsigned long;flags;;q
-keyctl|250|219|int;option;;iCKeyctlOperation|unsigned long;arg2;;q|unsigned long;arg3;;q|unsigned long;arg4;;q|unsigned long;arg5;;q
+keyctl|250|219|int;option;;iCKeyctlOperation;operation|unsigned long;arg2;;q|unsigned long;arg3;;q|unsigned long;arg4;;q|unsigned long;arg5;;q
 kill|62|129|pid_t;pid;;i|int;sig;;iCSignal
 landlock_add_rule|445|445|const int;ruleset_fd;;i|const enum landlock_rule_type;rule_type;;uCLandlockRule|const void *const;rule_attr;;p|const __u32;flags;;u
 landlock_create_ruleset|444|444|const struct landlock_ruleset_attr *const;attr;;p|const size_t;size;;q|const __u32;flags;;uFLandlockFlag
 landlock_restrict_self|446|446|const int;ruleset_fd;;i|const __u32;flags;;u
-lchown|94||const char *;filename;path;p|uid_t;user;;u|gid_t;group;;u
+lchown|94||const char *;filename;path;p;pathname|uid_t;user;;u;owner|gid_t;group;;u
 lgetxattr|192|9|const char *;pathname;path;p|const char *;name;;p|void *;value;;p|size_t;size;;q
 link|86||const char *;oldname;oldpath;p|const char *;newname;newpath;p
 linkat|265|37|int;olddfd;olddirfd;i|const char *;oldname;oldpath;p|int;newdfd;newdirfd;i|const char *;newname;newpath;p|int;flags;;iFAtFlag
-listen|50|201|int;fd;;i|int;backlog;;i
+listen|50|201|int;fd;;i;sockfd|int;backlog;;i
 listmount|458|458|const struct mnt_id_req *;req;;p|u64 *;mnt_ids;;p|size_t;nr_mnt_ids;;q|unsigned int;flags;;u
 listxattr|194|11|const char *;pathname;path;p|char *;list;;p|size_t;size;;q
 llistxattr|195|12|const char *;pathname;path;p|char *;list;;p|size_t;size;;q
@@ -168,218 +168,218 @@ lsetxattr|189|6|const char *;pathname;path;p|const char *;name;;p|const void *;v
 lsm_get_self_attr|459|459|unsigned int;attr;;u|struct lsm_ctx *;ctx;;p|u32 *;size;;p|u32;flags;;u
 lsm_list_modules|461|461|u64 *;ids;;p|u32 *;size;;p|u32;flags;;u
 lsm_set_self_attr|460|460|unsigned int;attr;;u|struct lsm_ctx *;ctx;;p|u32;size;;u|u32;flags;;u
-lstat|6||const char *;filename;path;p|struct stat *;statbuf;;p
-madvise|28|233|unsigned long;start;;q|size_t;len_in;;q|int;behavior;;iCMadviseAdvice
+lstat|6||const char *;filename;path;p;pathname|struct stat *;statbuf;;p
+madvise|28|233|unsigned long;start;;q;addr|size_t;len_in;;q;length|int;behavior;;iCMadviseAdvice;advice
 map_shadow_stack|453|453|unsigned long;addr;;q|unsigned long;size;;q|unsigned int;flags;;u
-mbind|237|235|unsigned long;start;;q|unsigned long;len;;q|unsigned long;mode;;i|const unsigned long *;nmask;;p|unsigned long;maxnode;;q|unsigned int;flags;;u
+mbind|237|235|unsigned long;start;;q;addr|unsigned long;len;;q|unsigned long;mode;;i|const unsigned long *;nmask;;p;nodemask|unsigned long;maxnode;;q|unsigned int;flags;;u
 membarrier|324|283|int;cmd;;iCMembarrierCommand|unsigned int;flags;;u|int;cpu_id;;i
-memfd_create|319|279|const char *;uname;;p|unsigned int;flags;;uFMemfdFlag
+memfd_create|319|279|const char *;uname;;p;name|unsigned int;flags;;uFMemfdFlag
 memfd_secret|447|447|unsigned int;flags;;u
 migrate_pages|256|238|pid_t;pid;;i|unsigned long;maxnode;;q|const unsigned long *;old_nodes;;p|const unsigned long *;new_nodes;;p
-mincore|27|232|unsigned long;start;;q|size_t;len;;q|unsigned char *;vec;;p
+mincore|27|232|unsigned long;start;;q;addr|size_t;len;;q;length|unsigned char *;vec;;p
 mkdir|83||const char *;pathname;path;p|umode_t;mode;;h
 mkdirat|258|34|int;dfd;dirfd;i|const char *;pathname;path;p|umode_t;mode;;h
-mknod|133||const char *;filename;path;p|umode_t;mode;;h|unsigned;dev;;u
+mknod|133||const char *;filename;path;p;pathname|umode_t;mode;;h|unsigned;dev;;u
 mknodat|259|33|int;dfd;dirfd;i|const char *;filename;path;p|umode_t;mode;;h|unsigned int;dev;;u
-mlock|149|228|unsigned long;start;;q|size_t;len;;q
+mlock|149|228|unsigned long;start;;q;addr|size_t;len;;q
 mlock2|325|284|unsigned long;start;;q|size_t;len;;q|int;flags;;i
 mlockall|151|230|int;flags;;iFMemoryLockFlag
-mmap|9|222|unsigned long;addr;;q|unsigned long;len;;q|unsigned long;prot;;qFProtection|unsigned long;flags;;qFMapFlag|unsigned long;fd;;u|unsigned long;off;;q
+mmap|9|222|unsigned long;addr;;q|unsigned long;len;;q;length|unsigned long;prot;;qFProtection|unsigned long;flags;;qFMapFlag|unsigned long;fd;;u|unsigned long;off;;q;offset
 modify_ldt|154||int;func;;i|void *;ptr;;p|unsigned long;bytecount;;q
-mount|165|40|char *;dev_name;source;p|char *;dir_name;target;p|char *;type;;p|unsigned long;flags;;qFMountFlag|void *;data;;p
+mount|165|40|char *;dev_name;source;p|char *;dir_name;target;p|char *;type;;p;filesystemtype|unsigned long;flags;;qFMountFlag;mountflags|void *;data;;p
 mount_setattr|442|442|int;dfd;dirfd;i|const char *;path;;p|unsigned int;flags;;uFAtFlag|struct mount_attr *;uattr;;p|size_t;usize;;q
 move_mount|429|429|int;from_dfd;;i|const char *;from_pathname;;p|int;to_dfd;;i|const char *;to_pathname;;p|unsigned int;flags;;uFMoveMountFlag
 move_pages|279|239|pid_t;pid;;i|unsigned long;nr_pages;;q|const void **;pages;;p|const int *;nodes;;p|int *;status;;p|int;flags;;i
-mprotect|10|226|unsigned long;start;;q|size_t;len;;q|unsigned long;prot;;qFProtection
-mq_getsetattr|245|185|mqd_t;mqdes;;i|const struct mq_attr *;u_mqstat;;p|struct mq_attr *;u_omqstat;;p
-mq_notify|244|184|mqd_t;mqdes;;i|const struct sigevent *;u_notification;;p
-mq_open|240|180|const char *;u_name;;p|int;oflag;;iFOpenFlag|umode_t;mode;;h|struct mq_attr *;u_attr;;p
+mprotect|10|226|unsigned long;start;;q;addr|size_t;len;;q|unsigned long;prot;;qFProtection
+mq_getsetattr|245|185|mqd_t;mqdes;;i|const struct mq_attr *;u_mqstat;;p;newattr|struct mq_attr *;u_omqstat;;p;oldattr
+mq_notify|244|184|mqd_t;mqdes;;i|const struct sigevent *;u_notification;;p;sevp
+mq_open|240|180|const char *;u_name;;p;name|int;oflag;;iFOpenFlag|umode_t;mode;;h|struct mq_attr *;u_attr;;p;attr
 mq_timedreceive|243|183|mqd_t;mqdes;;i|char *;u_msg_ptr;;p|size_t;msg_len;;q|unsigned int *;u_msg_prio;;p|const struct __kernel_timespec *;u_abs_timeout;;p
-mq_timedsend|242|182|mqd_t;mqdes;;i|const char *;u_msg_ptr;;p|size_t;msg_len;;q|unsigned int;msg_prio;;u|const struct __kernel_timespec *;u_abs_timeout;;p
-mq_unlink|241|181|const char *;u_name;;p
-mremap|25|216|unsigned long;addr;;q|unsigned long;old_len;;q|unsigned long;new_len;;q|unsigned long;flags;;qFMremapFlag|unsigned long;new_addr;;q
+mq_timedsend|242|182|mqd_t;mqdes;;i|const char *;u_msg_ptr;;p;msg_ptr|size_t;msg_len;;q|unsigned int;msg_prio;;u|const struct __kernel_timespec *;u_abs_timeout;;p;abs_timeout
+mq_unlink|241|181|const char *;u_name;;p;name
+mremap|25|216|unsigned long;addr;;q;old_address|unsigned long;old_len;;q;old_size|unsigned long;new_len;;q;new_size|unsigned long;flags;;qFMremapFlag|unsigned long;new_addr;;q;new_address
 mseal|462|462|unsigned long;start;;q|size_t;len;;q|unsigned long;flags;;q
-msgctl|71|187|int;msqid;;i|int;cmd;;iCMessageQueueCommand|struct msqid_ds *;buf;;p
+msgctl|71|187|int;msqid;;i|int;cmd;;iCMessageQueueCommand;op|struct msqid_ds *;buf;;p
 msgget|68|186|key_t;key;;i|int;msgflg;;i
 msgrcv|70|188|int;msqid;;i|struct msgbuf *;msgp;;p|size_t;msgsz;;q|long;msgtyp;;l|int;msgflg;;i
 msgsnd|69|189|int;msqid;;i|struct msgbuf *;msgp;;p|size_t;msgsz;;q|int;msgflg;;i
-msync|26|227|unsigned long;start;;q|size_t;len;;q|int;flags;;iFMsyncFlag
-munlock|150|229|unsigned long;start;;q|size_t;len;;q
+msync|26|227|unsigned long;start;;q;addr|size_t;len;;q;length|int;flags;;iFMsyncFlag
+munlock|150|229|unsigned long;start;;q;addr|size_t;len;;q
 munlockall|152|231
-munmap|11|215|unsigned long;addr;;q|size_t;len;;q
-name_to_handle_at|303|264|int;dfd;dirfd;i|const char *;name;;p|struct file_handle *;handle;;p|void *;mnt_id;;p|int;flag;;iFAtFlag
-nanosleep|35|101|struct __kernel_timespec *;rqtp;;p|struct __kernel_timespec *;rmtp;;p
-newfstatat|262|79|int;dfd;dirfd;i|const char *;filename;path;p|struct stat *;statbuf;;p|int;flag;;iFAtFlag
+munmap|11|215|unsigned long;addr;;q|size_t;len;;q;length
+name_to_handle_at|303|264|int;dfd;dirfd;i|const char *;name;;p;pathname|struct file_handle *;handle;;p|void *;mnt_id;;p;mount_id|int;flag;;iFAtFlag;flags
+nanosleep|35|101|struct __kernel_timespec *;rqtp;;p;duration|struct __kernel_timespec *;rmtp;;p;rem
+newfstatat|262|79|int;dfd;dirfd;i|const char *;filename;path;p;pathname|struct stat *;statbuf;;p|int;flag;;iFAtFlag;flags
 nfsservctl|180|42
-open|2||const char *;filename;path;p|int;flags;;iFOpenFlag|umode_t;mode;;h
-open_by_handle_at|304|265|int;mountdirfd;;i|struct file_handle *;handle;;p|int;flags;;iFOpenFlag
+open|2||const char *;filename;path;p;pathname|int;flags;;iFOpenFlag|umode_t;mode;;h
+open_by_handle_at|304|265|int;mountdirfd;;i;mount_fd|struct file_handle *;handle;;p|int;flags;;iFOpenFlag
 open_tree|428|428|int;dfd;dirfd;i|const char *;filename;path;p|unsigned;flags;;uFOpenTreeFlag
-openat|257|56|int;dfd;dirfd;i|const char *;filename;path;p|int;flags;;iFOpenFlag|umode_t;mode;;h
-openat2|437|437|int;dfd;dirfd;i|const char *;filename;path;p|struct open_how *;how;;p|size_t;usize;;q
+openat|257|56|int;dfd;dirfd;i|const char *;filename;path;p;pathname|int;flags;;iFOpenFlag|umode_t;mode;;h
+openat2|437|437|int;dfd;dirfd;i|const char *;filename;path;p;pathname|struct open_how *;how;;p|size_t;usize;;q;size
 pause|34|
 perf_event_open|298|241|struct perf_event_attr *;attr_uptr;;p|pid_t;pid;;i|int;cpu;;i|int;group_fd;;i|unsigned long;flags;;qFPerfFlag
-personality|135|92|unsigned int;personality;;u
-pidfd_getfd|438|438|int;pidfd;;i|int;fd;;i|unsigned int;flags;;u
+personality|135|92|unsigned int;personality;;u;persona
+pidfd_getfd|438|438|int;pidfd;;i|int;fd;;i;targetfd|unsigned int;flags;;u
 pidfd_open|434|434|pid_t;pid;;i|unsigned int;flags;;uFPidfdFlag
 pidfd_send_signal|424|424|int;pidfd;;i|int;sig;;iCSignal|siginfo_t *;info;;p|unsigned int;flags;;uFPidfdSignalFlag
-pipe|22||int *;fildes;;p
-pipe2|293|59|int *;fildes;;p|int;flags;;iFDescriptorFlag
+pipe|22||int *;fildes;;p;pipefd
+pipe2|293|59|int *;fildes;;p;pipefd|int;flags;;iFDescriptorFlag
 pivot_root|155|41|const char *;new_root;;p|const char *;put_old;;p
-pkey_alloc|330|289|unsigned long;flags;;q|unsigned long;init_val;;q
+pkey_alloc|330|289|unsigned long;flags;;q|unsigned long;init_val;;q;access_rights
 pkey_free|331|290|int;pkey;;i
-pkey_mprotect|329|288|unsigned long;start;;q|size_t;len;;q|unsigned long;prot;;qFProtection|int;pkey;;i
-poll|7||struct pollfd *;ufds;;p|unsigned int;nfds;;u|int;timeout_msecs;;i
+pkey_mprotect|329|288|unsigned long;start;;q;addr|size_t;len;;q|unsigned long;prot;;qFProtection|int;pkey;;i
+poll|7||struct pollfd *;ufds;;p;fds|unsigned int;nfds;;u|int;timeout_msecs;;i;timeout
 ppoll|271|73|struct pollfd *;ufds;;p|unsigned int;nfds;;u|struct __kernel_timespec *;tsp;;p|const sigset_t *;sigmask;;p|size_t;sigsetsize;;q
-prctl|157|167|int;option;;iCPrctlOption|unsigned long;arg2;;q|unsigned long;arg3;;q|unsigned long;arg4;;q|unsigned long;arg5;;q
-pread64|17|67|unsigned int;fd;;u|char *;buf;;p|size_t;count;;q|loff_t;pos;;l
-preadv|295|69|unsigned long;fd;;u|const struct iovec *;vec;;p|unsigned long;vlen;;u|unsigned long;pos_l;;q|unsigned long;pos_h;;q
-preadv2|327|286|unsigned long;fd;;u|const struct iovec *;vec;;p|unsigned long;vlen;;u|unsigned long;pos_l;;q|unsigned long;pos_h;;q|rwf_t;flags;;iFReadWriteFlag
-prlimit64|302|261|pid_t;pid;;i|unsigned int;resource;;uCResourceLimit|const struct rlimit64 *;new_rlim;;p|struct rlimit64 *;old_rlim;;p
+prctl|157|167|int;option;;iCPrctlOption;op|unsigned long;arg2;;q|unsigned long;arg3;;q|unsigned long;arg4;;q|unsigned long;arg5;;q
+pread64|17|67|unsigned int;fd;;u|char *;buf;;p|size_t;count;;q|loff_t;pos;;l;offset
+preadv|295|69|unsigned long;fd;;u|const struct iovec *;vec;;p;iov|unsigned long;vlen;;u;iovcnt|unsigned long;pos_l;;q|unsigned long;pos_h;;q
+preadv2|327|286|unsigned long;fd;;u|const struct iovec *;vec;;p;iov|unsigned long;vlen;;u;iovcnt|unsigned long;pos_l;;q|unsigned long;pos_h;;q|rwf_t;flags;;iFReadWriteFlag
+prlimit64|302|261|pid_t;pid;;i|unsigned int;resource;;uCResourceLimit|const struct rlimit64 *;new_rlim;;p;new_limit|struct rlimit64 *;old_rlim;;p;old_limit
 process_madvise|440|440|int;pidfd;;i|const struct iovec *;vec;;p|size_t;vlen;;u|int;behavior;;iCMadviseAdvice|unsigned int;flags;;u
 process_mrelease|448|448|int;pidfd;;i|unsigned int;flags;;u
-process_vm_readv|310|270|pid_t;pid;;i|const struct iovec *;lvec;;p|unsigned long;liovcnt;;u|const struct iovec *;rvec;;p|unsigned long;riovcnt;;q|unsigned long;flags;;q
-process_vm_writev|311|271|pid_t;pid;;i|const struct iovec *;lvec;;p|unsigned long;liovcnt;;u|const struct iovec *;rvec;;p|unsigned long;riovcnt;;q|unsigned long;flags;;q
-pselect6|270|72|int;n;;i|fd_set *;inp;;p|fd_set *;outp;;p|fd_set *;exp;;p|struct __kernel_timespec *;tsp;;p|void *;sig;;p
-ptrace|101|117|long;request;;lCPtraceRequest|long;pid;;i|unsigned long;addr;;q|unsigned long;data;;q
+process_vm_readv|310|270|pid_t;pid;;i|const struct iovec *;lvec;;p;local_iov|unsigned long;liovcnt;;u|const struct iovec *;rvec;;p;remote_iov|unsigned long;riovcnt;;q|unsigned long;flags;;q
+process_vm_writev|311|271|pid_t;pid;;i|const struct iovec *;lvec;;p;local_iov|unsigned long;liovcnt;;u|const struct iovec *;rvec;;p;remote_iov|unsigned long;riovcnt;;q|unsigned long;flags;;q
+pselect6|270|72|int;n;;i;nfds|fd_set *;inp;;p;readfds|fd_set *;outp;;p;writefds|fd_set *;exp;;p;exceptfds|struct __kernel_timespec *;tsp;;p;timeout|void *;sig;;p;sigmask
+ptrace|101|117|long;request;;lCPtraceRequest;op|long;pid;;i|unsigned long;addr;;q|unsigned long;data;;q
 putpmsg|182|
-pwrite64|18|68|unsigned int;fd;;u|const char *;buf;;p|size_t;count;;q|loff_t;pos;;l
-pwritev|296|70|unsigned long;fd;;u|const struct iovec *;vec;;p|unsigned long;vlen;;u|unsigned long;pos_l;;q|unsigned long;pos_h;;q
-pwritev2|328|287|unsigned long;fd;;u|const struct iovec *;vec;;p|unsigned long;vlen;;u|unsigned long;pos_l;;q|unsigned long;pos_h;;q|rwf_t;flags;;iFReadWriteFlag
+pwrite64|18|68|unsigned int;fd;;u|const char *;buf;;p|size_t;count;;q|loff_t;pos;;l;offset
+pwritev|296|70|unsigned long;fd;;u|const struct iovec *;vec;;p;iov|unsigned long;vlen;;u;iovcnt|unsigned long;pos_l;;q|unsigned long;pos_h;;q
+pwritev2|328|287|unsigned long;fd;;u|const struct iovec *;vec;;p;iov|unsigned long;vlen;;u;iovcnt|unsigned long;pos_l;;q|unsigned long;pos_h;;q|rwf_t;flags;;iFReadWriteFlag
 query_module|178|
-quotactl|179|60|unsigned int;cmd;;u|const char *;special;;p|qid_t;id;;u|void *;addr;;p
+quotactl|179|60|unsigned int;cmd;;u;op|const char *;special;;p|qid_t;id;;u|void *;addr;;p
 quotactl_fd|443|443|unsigned int;fd;;u|unsigned int;cmd;;u|qid_t;id;;u|void *;addr;;p
 read|0|63|unsigned int;fd;;u|char *;buf;;p|size_t;count;;q
 readahead|187|213|int;fd;;i|loff_t;offset;;l|size_t;count;;q
-readlink|89||const char *;path;;p|char *;buf;;p|int;bufsiz;;i
+readlink|89||const char *;path;;p;pathname|char *;buf;;p|int;bufsiz;;i
 readlinkat|267|78|int;dfd;dirfd;i|const char *;pathname;path;p|char *;buf;;p|int;bufsiz;;i
-readv|19|65|unsigned long;fd;;u|const struct iovec *;vec;;p|unsigned long;vlen;;u
-reboot|169|142|int;magic1;;i|int;magic2;;i|unsigned int;cmd;;uCRebootCommand|void *;arg;;p
-recvfrom|45|207|int;fd;;i|void *;ubuf;;p|size_t;size;;q|unsigned int;flags;;uFMessageFlag|struct sockaddr *;addr;;p|int *;addr_len;;p
-recvmmsg|299|243|int;fd;;i|struct mmsghdr *;mmsg;;p|unsigned int;vlen;;u|unsigned int;flags;;uFMessageFlag|struct __kernel_timespec *;timeout;;p
-recvmsg|47|212|int;fd;;i|struct user_msghdr *;msg;;p|unsigned int;flags;;uFMessageFlag
+readv|19|65|unsigned long;fd;;u|const struct iovec *;vec;;p;iov|unsigned long;vlen;;u;iovcnt
+reboot|169|142|int;magic1;;i;magic|int;magic2;;i|unsigned int;cmd;;uCRebootCommand;op|void *;arg;;p
+recvfrom|45|207|int;fd;;i;sockfd|void *;ubuf;;p;buf|size_t;size;;q;len|unsigned int;flags;;uFMessageFlag|struct sockaddr *;addr;;p;src_addr|int *;addr_len;;p;addrlen
+recvmmsg|299|243|int;fd;;i;sockfd|struct mmsghdr *;mmsg;;p;msgvec|unsigned int;vlen;;u|unsigned int;flags;;uFMessageFlag|struct __kernel_timespec *;timeout;;p
+recvmsg|47|212|int;fd;;i;sockfd|struct user_msghdr *;msg;;p|unsigned int;flags;;uFMessageFlag
 remap_file_pages|216|234|unsigned long;start;;q|unsigned long;size;;q|unsigned long;prot;;q|unsigned long;pgoff;;q|unsigned long;flags;;q
 removexattr|197|14|const char *;pathname;path;p|const char *;name;;p
 rename|82||const char *;oldname;oldpath;p|const char *;newname;newpath;p
 renameat|264|38|int;olddfd;olddirfd;i|const char *;oldname;oldpath;p|int;newdfd;newdirfd;i|const char *;newname;newpath;p
 renameat2|316|276|int;olddfd;olddirfd;i|const char *;oldname;oldpath;p|int;newdfd;newdirfd;i|const char *;newname;newpath;p|unsigned int;flags;;uFRenameFlag
-request_key|249|218|const char *;_type;type;p|const char *;_description;description;p|const char *;_callout_info;callout_info;p|key_serial_t;destringid;;i
+request_key|249|218|const char *;_type;type;p|const char *;_description;description;p|const char *;_callout_info;callout_info;p|key_serial_t;destringid;;i;dest_keyring
 restart_syscall|219|128
 rmdir|84||const char *;pathname;path;p
 rseq|334|293|struct rseq *;rseq;;p|u32;rseq_len;;u|int;flags;;i|u32;sig;;u
-rt_sigaction|13|134|int;sig;;iCSignal|const struct sigaction *;act;;p|struct sigaction *;oact;;p|size_t;sigsetsize;;q
-rt_sigpending|127|136|sigset_t *;uset;;p|size_t;sigsetsize;;q
-rt_sigprocmask|14|135|int;how;;iCSignalMaskChange|sigset_t *;nset;;p|sigset_t *;oset;;p|size_t;sigsetsize;;q
-rt_sigqueueinfo|129|138|pid_t;pid;;i|int;sig;;iCSignal|siginfo_t *;uinfo;;p
+rt_sigaction|13|134|int;sig;;iCSignal;signum|const struct sigaction *;act;;p|struct sigaction *;oact;;p;oldact|size_t;sigsetsize;;q
+rt_sigpending|127|136|sigset_t *;uset;;p;set|size_t;sigsetsize;;q
+rt_sigprocmask|14|135|int;how;;iCSignalMaskChange|sigset_t *;nset;;p;set|sigset_t *;oset;;p;oldset|size_t;sigsetsize;;q
+rt_sigqueueinfo|129|138|pid_t;pid;;i;tgid|int;sig;;iCSignal|siginfo_t *;uinfo;;p;info
 rt_sigreturn|15|139
-rt_sigsuspend|130|133|sigset_t *;unewset;;p|size_t;sigsetsize;;q
-rt_sigtimedwait|128|137|const sigset_t *;uthese;;p|siginfo_t *;uinfo;;p|const struct __kernel_timespec *;uts;;p|size_t;sigsetsize;;q
-rt_tgsigqueueinfo|297|240|pid_t;tgid;;i|pid_t;pid;;i|int;sig;;iCSignal|siginfo_t *;uinfo;;p
+rt_sigsuspend|130|133|sigset_t *;unewset;;p;mask|size_t;sigsetsize;;q
+rt_sigtimedwait|128|137|const sigset_t *;uthese;;p;set|siginfo_t *;uinfo;;p;info|const struct __kernel_timespec *;uts;;p;timeout|size_t;sigsetsize;;q
+rt_tgsigqueueinfo|297|240|pid_t;tgid;;i|pid_t;pid;;i;tid|int;sig;;iCSignal|siginfo_t *;uinfo;;p;info
 sched_get_priority_max|146|125|int;policy;;i
 sched_get_priority_min|147|126|int;policy;;i
-sched_getaffinity|204|123|pid_t;pid;;i|unsigned int;len;;u|unsigned long *;user_mask_ptr;;p
-sched_getattr|315|275|pid_t;pid;;i|struct sched_attr *;uattr;;p|unsigned int;usize;;u|unsigned int;flags;;u
+sched_getaffinity|204|123|pid_t;pid;;i|unsigned int;len;;u;cpusetsize|unsigned long *;user_mask_ptr;;p;mask
+sched_getattr|315|275|pid_t;pid;;i|struct sched_attr *;uattr;;p;attr|unsigned int;usize;;u;size|unsigned int;flags;;u
 sched_getparam|143|121|pid_t;pid;;i|struct sched_param *;param;;p
 sched_getscheduler|145|120|pid_t;pid;;i
-sched_rr_get_interval|148|127|pid_t;pid;;i|struct __kernel_timespec *;interval;;p
-sched_setaffinity|203|122|pid_t;pid;;i|unsigned int;len;;u|unsigned long *;user_mask_ptr;;p
-sched_setattr|314|274|pid_t;pid;;i|struct sched_attr *;uattr;;p|unsigned int;flags;;u
+sched_rr_get_interval|148|127|pid_t;pid;;i|struct __kernel_timespec *;interval;;p;tp
+sched_setaffinity|203|122|pid_t;pid;;i|unsigned int;len;;u;cpusetsize|unsigned long *;user_mask_ptr;;p;mask
+sched_setattr|314|274|pid_t;pid;;i|struct sched_attr *;uattr;;p;attr|unsigned int;flags;;u
 sched_setparam|142|118|pid_t;pid;;i|struct sched_param *;param;;p
 sched_setscheduler|144|119|pid_t;pid;;i|int;policy;;iFSchedulingPolicy|struct sched_param *;param;;p
 sched_yield|24|124
-seccomp|317|277|unsigned int;op;;uCSeccompOperation|unsigned int;flags;;uFSeccompFlag|void *;uargs;;p
+seccomp|317|277|unsigned int;op;;uCSeccompOperation;operation|unsigned int;flags;;uFSeccompFlag|void *;uargs;;p;args
 security|185|
-select|23||int;n;;i|fd_set *;inp;;p|fd_set *;outp;;p|fd_set *;exp;;p|struct __kernel_old_timeval *;tvp;;p
+select|23||int;n;;i;nfds|fd_set *;inp;;p;readfds|fd_set *;outp;;p;writefds|fd_set *;exp;;p;exceptfds|struct __kernel_old_timeval *;tvp;;p;timeout
 semctl|66|191|int;semid;;i|int;semnum;;i|int;cmd;;iCSemaphoreCommand|unsigned long;arg;;q
 semget|64|190|key_t;key;;i|int;nsems;;i|int;semflg;;i
-semop|65|193|int;semid;;i|struct sembuf *;tsops;;p|unsigned;nsops;;u
-semtimedop|220|192|int;semid;;i|struct sembuf *;tsops;;p|unsigned int;nsops;;u|const struct __kernel_timespec *;timeout;;p
+semop|65|193|int;semid;;i|struct sembuf *;tsops;;p;sops|unsigned;nsops;;u
+semtimedop|220|192|int;semid;;i|struct sembuf *;tsops;;p;sops|unsigned int;nsops;;u|const struct __kernel_timespec *;timeout;;p
 sendfile|40|71|int;out_fd;;i|int;in_fd;;i|loff_t *;offset;;p|size_t;count;;q
-sendmmsg|307|269|int;fd;;i|struct mmsghdr *;mmsg;;p|unsigned int;vlen;;u|unsigned int;flags;;uFMessageFlag
-sendmsg|46|211|int;fd;;i|struct user_msghdr *;msg;;p|unsigned int;flags;;uFMessageFlag
-sendto|44|206|int;fd;;i|void *;buff;buf;p|size_t;len;;q|unsigned int;flags;;uFMessageFlag|struct sockaddr *;addr;;p|int;addr_len;;i
-set_mempolicy|238|237|int;mode;;i|const unsigned long *;nmask;;p|unsigned long;maxnode;;q
+sendmmsg|307|269|int;fd;;i;sockfd|struct mmsghdr *;mmsg;;p;msgvec|unsigned int;vlen;;u|unsigned int;flags;;uFMessageFlag
+sendmsg|46|211|int;fd;;i;sockfd|struct user_msghdr *;msg;;p|unsigned int;flags;;uFMessageFlag
+sendto|44|206|int;fd;;i;sockfd|void *;buff;buf;p|size_t;len;;q|unsigned int;flags;;uFMessageFlag|struct sockaddr *;addr;;p;dest_addr|int;addr_len;;i;addrlen
+set_mempolicy|238|237|int;mode;;i|const unsigned long *;nmask;;p;nodemask|unsigned long;maxnode;;q
 set_mempolicy_home_node|450|450|unsigned long;start;;q|unsigned long;len;;q|unsigned long;home_node;;q|unsigned long;flags;;q
 set_robust_list|273|99|struct robust_list_head *;head;;p|size_t;len;;q
 set_thread_area|205|
 set_tid_address|218|96|int *;tidptr;;p
 setdomainname|171|162|char *;name;;p|int;len;;i
-setfsgid|123|152|gid_t;gid;;u
-setfsuid|122|151|uid_t;uid;;u
+setfsgid|123|152|gid_t;gid;;u;fsgid
+setfsuid|122|151|uid_t;uid;;u;fsuid
 setgid|106|144|gid_t;gid;;u
-setgroups|116|159|int;gidsetsize;;i|gid_t *;grouplist;;p
+setgroups|116|159|int;gidsetsize;;i;size|gid_t *;grouplist;;p;list
 sethostname|170|161|char *;name;;p|int;len;;i
-setitimer|38|103|int;which;;iCIntervalTimer|struct __kernel_old_itimerval *;value;;p|struct __kernel_old_itimerval *;ovalue;;p
-setns|308|268|int;fd;;i|int;flags;;iFNamespaceFlag
+setitimer|38|103|int;which;;iCIntervalTimer|struct __kernel_old_itimerval *;value;;p;new_value|struct __kernel_old_itimerval *;ovalue;;p;old_value
+setns|308|268|int;fd;;i|int;flags;;iFNamespaceFlag;nstype
 setpgid|109|154|pid_t;pid;;i|pid_t;pgid;;i
-setpriority|141|140|int;which;;iCPriorityTarget|int;who;;i|int;niceval;;i
+setpriority|141|140|int;which;;iCPriorityTarget|int;who;;i|int;niceval;;i;prio
 setregid|114|143|gid_t;rgid;;u|gid_t;egid;;u
 setresgid|119|149|gid_t;rgid;;u|gid_t;egid;;u|gid_t;sgid;;u
 setresuid|117|147|uid_t;ruid;;u|uid_t;euid;;u|uid_t;suid;;u
 setreuid|113|145|uid_t;ruid;;u|uid_t;euid;;u
 setrlimit|160|164|unsigned int;resource;;uCResourceLimit|struct rlimit *;rlim;;p
 setsid|112|157
-setsockopt|54|208|int;fd;;i|int;level;;iCSocketLevel|int;optname;;i|char *;optval;;p|int;optlen;;i
+setsockopt|54|208|int;fd;;i;sockfd|int;level;;iCSocketLevel|int;optname;;i|char *;optval;;p|int;optlen;;i
 settimeofday|164|170|struct __kernel_old_timeval *;tv;;p|struct timezone *;tz;;p
 setuid|105|146|uid_t;uid;;u
 setxattr|188|5|const char *;pathname;path;p|const char *;name;;p|const void *;value;;p|size_t;size;;q|int;flags;;iFXattrFlag
 shmat|30|196|int;shmid;;i|char *;shmaddr;;p|int;shmflg;;i
-shmctl|31|195|int;shmid;;i|int;cmd;;iCSharedMemoryCommand|struct shmid_ds *;buf;;p
+shmctl|31|195|int;shmid;;i|int;cmd;;iCSharedMemoryCommand;op|struct shmid_ds *;buf;;p
 shmdt|67|197|char *;shmaddr;;p
 shmget|29|194|key_t;key;;i|size_t;size;;q|int;shmflg;;i
-shutdown|48|210|int;fd;;i|int;how;;iCShutdownHow
-sigaltstack|131|132|const stack_t *;uss;;p|stack_t *;uoss;;p
+shutdown|48|210|int;fd;;i;sockfd|int;how;;iCShutdownHow
+sigaltstack|131|132|const stack_t *;uss;;p;ss|stack_t *;uoss;;p;old_ss
 signalfd|282||int;ufd;;i|sigset_t *;user_mask;;p|size_t;sizemask;;q
-signalfd4|289|74|int;ufd;;i|sigset_t *;user_mask;;p|size_t;sizemask;;q|int;flags;;iFSignalFdFlag
-socket|41|198|int;family;;iCAddressFamily|int;type;;iFSocketType|int;protocol;;i
-socketpair|53|199|int;family;;iCAddressFamily|int;type;;iFSocketType|int;protocol;;i|int *;usockvec;;p
+signalfd4|289|74|int;ufd;;i;fd|sigset_t *;user_mask;;p;mask|size_t;sizemask;;q|int;flags;;iFSignalFdFlag
+socket|41|198|int;family;;iCAddressFamily;domain|int;type;;iFSocketType|int;protocol;;i
+socketpair|53|199|int;family;;iCAddressFamily;domain|int;type;;iFSocketType|int;protocol;;i|int *;usockvec;;p;sv
 splice|275|76|int;fd_in;;i|loff_t *;off_in;;p|int;fd_out;;i|loff_t *;off_out;;p|size_t;len;;q|unsigned int;flags;;uFSpliceFlag
-stat|4||const char *;filename;path;p|struct stat *;statbuf;;p
+stat|4||const char *;filename;path;p;pathname|struct stat *;statbuf;;p
 statfs|137|43|const char *;pathname;path;p|struct statfs *;buf;;p
 statmount|457|457|const struct mnt_id_req *;req;;p|struct statmount *;buf;;p|size_t;bufsize;;q|unsigned int;flags;;u
-statx|332|291|int;dfd;dirfd;i|const char *;filename;path;p|unsigned;flags;;uFAtFlag|unsigned int;mask;;uFStatxMask|struct statx *;buffer;;p
-swapoff|168|225|const char *;specialfile;;p
-swapon|167|224|const char *;specialfile;;p|int;swap_flags;;i
-symlink|88||const char *;oldname;oldpath;p|const char *;newname;newpath;p
+statx|332|291|int;dfd;dirfd;i|const char *;filename;path;p;pathname|unsigned;flags;;uFAtFlag|unsigned int;mask;;uFStatxMask|struct statx *;buffer;;p;statxbuf
+swapoff|168|225|const char *;specialfile;;p;path
+swapon|167|224|const char *;specialfile;;p;path|int;swap_flags;;i;swapflags
+symlink|88||const char *;oldname;oldpath;p;target|const char *;newname;newpath;p;linkpath
 symlinkat|266|36|const char *;oldname;oldpath;p|int;newdfd;newdirfd;i|const char *;newname;newpath;p
 sync|162|81
 sync_file_range|277|84|int;fd;;i|loff_t;offset;;l|loff_t;nbytes;;l|unsigned int;flags;;uFSyncRangeFlag
 syncfs|306|267|int;fd;;i
 sysfs|139||int;option;;i|unsigned long;arg1;;q|unsigned long;arg2;;q
 sysinfo|99|179|struct sysinfo *;info;;p
-syslog|103|116|int;type;;i|char *;buf;;p|int;len;;i
+syslog|103|116|int;type;;i|char *;buf;;p;bufp|int;len;;i
 tee|276|77|int;fdin;;i|int;fdout;;i|size_t;len;;q|unsigned int;flags;;uFSpliceFlag
-tgkill|234|131|pid_t;tgid;;i|pid_t;pid;;i|int;sig;;iCSignal
+tgkill|234|131|pid_t;tgid;;i|pid_t;pid;;i;tid|int;sig;;iCSignal
 time|201||__kernel_old_time_t *;tloc;;p
-timer_create|222|107|const clockid_t;which_clock;;iCClock|struct sigevent *;timer_event_spec;;p|timer_t *;created_timer_id;;p
-timer_delete|226|111|timer_t;timer_id;;i
-timer_getoverrun|225|109|timer_t;timer_id;;i
-timer_gettime|224|108|timer_t;timer_id;;i|struct __kernel_itimerspec *;setting;;p
-timer_settime|223|110|timer_t;timer_id;;i|int;flags;;iFTimerFlag|const struct __kernel_itimerspec *;new_setting;;p|struct __kernel_itimerspec *;old_setting;;p
+timer_create|222|107|const clockid_t;which_clock;;iCClock;clockid|struct sigevent *;timer_event_spec;;p;sevp|timer_t *;created_timer_id;;p;timerid
+timer_delete|226|111|timer_t;timer_id;;i;timerid
+timer_getoverrun|225|109|timer_t;timer_id;;i;timerid
+timer_gettime|224|108|timer_t;timer_id;;i;timerid|struct __kernel_itimerspec *;setting;;p;curr_value
+timer_settime|223|110|timer_t;timer_id;;i;timerid|int;flags;;iFTimerFlag|const struct __kernel_itimerspec *;new_setting;;p;new_value|struct __kernel_itimerspec *;old_setting;;p;old_value
 timerfd_create|283|85|int;clockid;;iCClock|int;flags;;iFTimerFdFlag
-timerfd_gettime|287|87|int;ufd;;i|struct __kernel_itimerspec *;otmr;;p
-timerfd_settime|286|86|int;ufd;;i|int;flags;;iFTimerFdSetFlag|const struct __kernel_itimerspec *;utmr;;p|struct __kernel_itimerspec *;otmr;;p
-times|100|153|struct tms *;tbuf;;p
-tkill|200|130|pid_t;pid;;i|int;sig;;iCSignal
+timerfd_gettime|287|87|int;ufd;;i;fd|struct __kernel_itimerspec *;otmr;;p;curr_value
+timerfd_settime|286|86|int;ufd;;i;fd|int;flags;;iFTimerFdSetFlag|const struct __kernel_itimerspec *;utmr;;p;new_value|struct __kernel_itimerspec *;otmr;;p;old_value
+times|100|153|struct tms *;tbuf;;p;buf
+tkill|200|130|pid_t;pid;;i;tid|int;sig;;iCSignal
 truncate|76|45|const char *;path;;p|long;length;;l
 tuxcall|184|
 umask|95|166|int;mask;;i
-umount2|166|39|char *;name;;p|int;flags;;iFUmountFlag
-uname|63|160|struct new_utsname *;name;;p
+umount2|166|39|char *;name;;p;target|int;flags;;iFUmountFlag
+uname|63|160|struct new_utsname *;name;;p;buf
 unlink|87||const char *;pathname;path;p
-unlinkat|263|35|int;dfd;dirfd;i|const char *;pathname;path;p|int;flag;;iFAtFlag
+unlinkat|263|35|int;dfd;dirfd;i|const char *;pathname;path;p|int;flag;;iFAtFlag;flags
 unshare|272|97|unsigned long;unshare_flags;flags;qFUnshareFlag
 uretprobe|335|
 uselib|134|
 userfaultfd|323|282|int;flags;;iFUserfaultFlag
 ustat|136||unsigned;dev;;u|struct ustat *;ubuf;;p
 utime|132||char *;filename;path;p|struct utimbuf *;times;;p
-utimensat|280|88|int;dfd;dirfd;i|const char *;filename;path;p|struct __kernel_timespec *;utimes;;p|int;flags;;iFAtFlag
-utimes|235||char *;filename;path;p|struct __kernel_old_timeval *;utimes;;p
+utimensat|280|88|int;dfd;dirfd;i|const char *;filename;path;p;pathname|struct __kernel_timespec *;utimes;;p;times|int;flags;;iFAtFlag
+utimes|235||char *;filename;path;p|struct __kernel_old_timeval *;utimes;;p;times
 vfork|58|
 vhangup|153|58
-vmsplice|278|75|int;fd;;i|const struct iovec *;uiov;;p|unsigned long;nr_segs;;u|unsigned int;flags;;uFSpliceFlag
+vmsplice|278|75|int;fd;;i|const struct iovec *;uiov;;p;iov|unsigned long;nr_segs;;u|unsigned int;flags;;uFSpliceFlag
 vserver|236|
-wait4|61|260|pid_t;upid;;i|int *;stat_addr;;p|int;options;;iFWaitOption|struct rusage *;ru;;p
-waitid|247|95|int;which;;iCIdType|pid_t;upid;;i|struct siginfo *;infop;;p|int;options;;iFWaitOption|struct rusage *;ru;;p
+wait4|61|260|pid_t;upid;;i;pid|int *;stat_addr;;p;wstatus|int;options;;iFWaitOption|struct rusage *;ru;;p;rusage
+waitid|247|95|int;which;;iCIdType;idtype|pid_t;upid;;i;id|struct siginfo *;infop;;p|int;options;;iFWaitOption|struct rusage *;ru;;p;rusage
 write|1|64|unsigned int;fd;;u|const char *;buf;;p|size_t;count;;q
-writev|20|66|unsigned long;fd;;u|const struct iovec *;vec;;p|unsigned long;vlen;;u`;
+writev|20|66|unsigned long;fd;;u|const struct iovec *;vec;;p;iov|unsigned long;vlen;;u;iovcnt`;

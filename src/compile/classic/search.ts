@@ -34,8 +34,10 @@ export type Search<Target> =
     };
 
 const longestChain = 5;
-/** Longer lines are halved first. */
+/** Longer lines are halved first; very long ones into smaller parts, since no person waits for a better tree there. */
 const longestLine = 200;
+const veryLongLine = 512;
+const longestPartOfVeryLong = 24;
 /** Wider parts are cut in their middle half, or behind their last interval but one. */
 const widestFreeCut = 20;
 /** How much deeper than a balanced tree the best one may be. */
@@ -50,7 +52,7 @@ const limitPrice = 1e6;
  */
 export function buildSearch<Target>(segments: readonly Segment<Target>[], price: number): Search<Target> {
   if (segments.length === 0) throw new RangeError("there is no value to search for");
-  return searchPart(segments, price, 0);
+  return searchPart(segments, price, 0, segments.length > veryLongLine ? longestPartOfVeryLong : longestLine);
 }
 
 /** How many tests the tree has. */
@@ -58,8 +60,13 @@ export function countTests(search: Search<unknown>): number {
   return search.kind === "found" ? 0 : 1 + countTests(search.then) + countTests(search.otherwise);
 }
 
-function searchPart<Target>(segments: readonly Segment<Target>[], price: number, depth: number): Search<Target> {
-  if (segments.length <= longestLine) return new Optimizer(segments, price, depth).build();
+function searchPart<Target>(
+  segments: readonly Segment<Target>[],
+  price: number,
+  depth: number,
+  longest: number,
+): Search<Target> {
+  if (segments.length <= longest) return new Optimizer(segments, price, depth).build();
   // What may not lie deep comes before the halves: it is the end of the line, in practice.
   const last = segments.at(-1)!;
   const middle = last.limit < depth + Math.log2(segments.length) ? segments.length - 1 : segments.length >> 1;
@@ -67,8 +74,8 @@ function searchPart<Target>(segments: readonly Segment<Target>[], price: number,
     kind: "test",
     operator: "at-least",
     value: segments[middle]!.from,
-    then: searchPart(segments.slice(middle), price, depth + 1),
-    otherwise: searchPart(segments.slice(0, middle), price, depth + 1),
+    then: searchPart(segments.slice(middle), price, depth + 1, longest),
+    otherwise: searchPart(segments.slice(0, middle), price, depth + 1, longest),
   };
 }
 

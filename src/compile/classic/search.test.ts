@@ -1,0 +1,125 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { buildSearch, countTests, type Search, type Segment } from "./search.ts";
+
+function find(search: Search<number>, value: number): { target: number; tests: number } {
+  let node = search;
+  for (let tests = 0; ; tests++) {
+    if (node.kind === "found") return { target: node.target, tests };
+    const holds = node.operator === "equal" ? value === node.value : value >= node.value;
+    node = holds ? node.then : node.otherwise;
+  }
+}
+
+function segmentsOf(
+  ends: readonly number[],
+  targets: readonly number[],
+  limits: readonly number[] = [],
+): Segment<number>[] {
+  return ends.map((to, index) => ({
+    from: index === 0 ? 0 : ends[index - 1]! + 1,
+    to,
+    target: targets[index]!,
+    weight: 1,
+    limit: limits[index] ?? Number.POSITIVE_INFINITY,
+  }));
+}
+
+/** Neighbours differ in their targets. */
+const line = fc
+  .array(fc.tuple(fc.oneof({ weight: 2, arbitrary: fc.constant(1) }, fc.integer({ min: 1, max: 50 })), fc.nat(3)), {
+    minLength: 1,
+    maxLength: 260,
+  })
+  .map((parts) => {
+    let end = -1;
+    let previous = -1;
+    const ends: number[] = [];
+    const targets: number[] = [];
+    for (const [width, shift] of parts) {
+      end += width;
+      ends.push(end);
+      previous = previous < 0 ? shift : (previous + 1 + (shift % 3)) % 4;
+      targets.push(previous);
+    }
+    return segmentsOf(ends, targets);
+  });
+
+describe("buildSearch", () => {
+  it("finds the segment of each value", () => {
+    fc.assert(
+      fc.property(line, fc.constantFrom(0.1, 0.3, 1), (segments, price) => {
+        const search = buildSearch(segments, price);
+        for (const { from, to, target } of segments) {
+          expect(find(search, from).target).toBe(target);
+          expect(find(search, to).target).toBe(target);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("needs fewer tests than there are segments", () => {
+    fc.assert(
+      fc.property(line, (segments) => {
+        expect(countTests(buildSearch(segments, 0.1))).toBeLessThan(segments.length);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it("cuts a single value out by one test", () => {
+    expect(buildSearch(segmentsOf([9, 10, 0xffff_ffff], [0, 1, 0]), 0.1)).toEqual({
+      kind: "test",
+      operator: "equal",
+      value: 10,
+      then: { kind: "found", target: 1 },
+      otherwise: { kind: "found", target: 0 },
+    });
+  });
+
+  it("asks nothing where there is one segment", () => {
+    expect(buildSearch(segmentsOf([7], [3]), 0.1)).toEqual({ kind: "found", target: 3 });
+  });
+
+  it("asks for all single values but one where there is nothing else", () => {
+    expect(countTests(buildSearch(segmentsOf([0, 1, 2, 3], [0, 1, 2, 3]), 1))).toBe(3);
+    expect(countTests(buildSearch(segmentsOf([0, 1, 2], [0, 1, 0]), 1))).toBe(1);
+  });
+
+  it("keeps to limits, whatever they cost elsewhere", () => {
+    const ends = Array.from({ length: 64 }, (_, index) => index * 10 + 9);
+    const targets = ends.map((_, index) => index % 3);
+    const limits = ends.map((_, index) => (index === 63 ? 1 : index === 5 ? 5 : Number.POSITIVE_INFINITY));
+    const search = buildSearch(segmentsOf(ends, targets, limits), 0.1);
+    expect(find(search, ends[63]!).tests).toBe(1);
+    expect(find(search, ends[5]!).tests).toBeLessThanOrEqual(5);
+  });
+
+  it("keeps a limit at the end of a line that is too long for the optimiser", () => {
+    const ends = Array.from({ length: 1000 }, (_, index) => index * 10 + 9);
+    const limits = ends.map((_, index) => (index === 999 ? 2 : Number.POSITIVE_INFINITY));
+    const search = buildSearch(
+      segmentsOf(
+        ends,
+        ends.map((_, index) => index % 3),
+        limits,
+      ),
+      0.1,
+    );
+    expect(find(search, ends[999]!).tests).toBeLessThanOrEqual(2);
+    for (const [index, end] of ends.entries()) {
+      expect(find(search, end).target).toBe(index % 3);
+      expect(find(search, end).tests).toBeLessThanOrEqual(13);
+    }
+  });
+
+  it("makes a smaller tree for a higher price", () => {
+    const ends = Array.from({ length: 60 }, (_, index) => (index >> 1) * 20 + (index % 2 === 0 ? 9 : 10));
+    const segments = segmentsOf(
+      ends,
+      ends.map((_, index) => index % 2),
+    );
+    expect(countTests(buildSearch(segments, 1))).toBeLessThan(countTests(buildSearch(segments, 0.01)));
+  });
+});

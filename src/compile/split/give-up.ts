@@ -1,0 +1,43 @@
+/** What is still known of a call when exploring it would take too long. */
+import type { Program, VerdictExpression } from "../../ir/program.ts";
+import type { Graph, GraphNode } from "./graph.ts";
+
+/**
+ * Every verdict that the call could possibly get: all that stand in statements which can be reached, by any path, when
+ * only the switches on the call's number are followed.
+ */
+export function reachableVerdicts(program: Program, graph: Graph, number: bigint): number[] {
+  const verdicts = new Set<number>();
+  const seen = new Set<GraphNode>([graph.start]);
+  const note = (expression: VerdictExpression): void => {
+    switch (expression.kind) {
+      case "verdict":
+        verdicts.add(expression.verdict);
+        break;
+      case "verdict-local":
+        // What was stored there is noted where it was stored; a local that never was is verdict 0.
+        verdicts.add(0);
+        break;
+      case "strictest":
+        for (const part of expression.of) note(part);
+        break;
+      case "verdict-select":
+        note(expression.then);
+        note(expression.otherwise);
+        break;
+    }
+  };
+  for (const node of seen) {
+    const { statement } = node;
+    if (statement.kind === "set-verdict") note(statement.value);
+    else if (statement.kind === "return") note(statement.verdict);
+    else if (statement.kind === "table-set") verdicts.add(program.tables[statement.table]!.full);
+    if (statement.kind === "switch" && statement.value.kind === "input" && statement.value.input === "number") {
+      const arm = statement.arms.findIndex(({ intervals }) =>
+        intervals.some(({ from, to }) => from <= number && number <= to),
+      );
+      seen.add(node.next[arm === -1 ? statement.arms.length : arm]!);
+    } else for (const next of node.next) if (next !== undefined) seen.add(next);
+  }
+  return [...verdicts];
+}

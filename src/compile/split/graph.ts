@@ -1,0 +1,92 @@
+/**
+ * The program as a graph of statements, each of which knows what comes after it. Control only goes forward, so the graph
+ * has no cycle; positions grow along every path, and what is last read before a position is dead there.
+ */
+
+import type { Expression, Input, Program, Statement } from "../../ir/program.ts";
+import { bodiesOf, expressionsOf, operands } from "../../ir/traverse.ts";
+
+export interface GraphNode {
+  readonly statement: Statement;
+  readonly position: number;
+  /** After a statement that does not branch; for `if`: [then, otherwise]; for `switch`: the arms, then otherwise. */
+  readonly next: readonly GraphNode[];
+}
+
+export interface Graph {
+  readonly start: GraphNode;
+  readonly count: number;
+  /** The position of the last read, −1 where there is none. */
+  readonly lastRead: {
+    readonly locals: readonly number[];
+    readonly cells: readonly number[];
+    readonly tables: readonly number[];
+    readonly inputs: ReadonlyMap<Input, number>;
+  };
+}
+
+export function buildGraph(program: Program): Graph {
+  const locals = new Array<number>(program.locals.length).fill(-1);
+  const cells = new Array<number>(program.cells.length).fill(-1);
+  const tables = new Array<number>(program.tables.length).fill(-1);
+  const inputs = new Map<Input, number>();
+  const afterLabel = new Map<number, GraphNode | undefined>();
+  // Built from the end, so positions count down from here and the first read that is met is the last.
+  let position = Number.MAX_SAFE_INTEGER;
+  let count = 0;
+
+  function noteReads(expression: Expression, at: number): void {
+    switch (expression.kind) {
+      case "local":
+      case "boolean-local":
+      case "verdict-local":
+        if (locals[expression.local] === -1) locals[expression.local] = at;
+        break;
+      case "cell":
+        if (cells[expression.cell] === -1) cells[expression.cell] = at;
+        break;
+      case "table-get":
+      case "table-has":
+        if (tables[expression.table] === -1) tables[expression.table] = at;
+        break;
+      case "input":
+        if (!inputs.has(expression.input)) inputs.set(expression.input, at);
+        break;
+    }
+    for (const operand of operands(expression)) noteReads(operand, at);
+  }
+
+  function build(statements: readonly Statement[], after: GraphNode | undefined): GraphNode | undefined {
+    let next = after;
+    for (let i = statements.length - 1; i >= 0; i--) {
+      const statement = statements[i]!;
+      if (statement.kind === "block") {
+        afterLabel.set(statement.label, next);
+        next = build(statement.body, next);
+        continue;
+      }
+      if (statement.kind === "leave") {
+        next = afterLabel.get(statement.label);
+        continue;
+      }
+      const branches: (GraphNode | undefined)[] = [];
+      const bodies = bodiesOf(statement);
+      for (let b = bodies.length - 1; b >= 0; b--) branches[b] = build(bodies[b]!, next);
+      const at = position--;
+      count++;
+      for (const expression of expressionsOf(statement)) noteReads(expression, at);
+      // Reads that a change makes of the thing itself: whether a key is present decides what happens.
+      if (statement.kind === "table-set" || statement.kind === "table-delete") {
+        if (tables[statement.table] === -1) tables[statement.table] = at;
+      }
+      const following = bodies.length > 0 ? branches : statement.kind === "return" ? [] : [next];
+      // Every path returns (the checker's claim), so what is missing here is never reached.
+      next = { statement, position: at, next: following as readonly GraphNode[] };
+    }
+    return next;
+  }
+
+  const start = build(program.body, undefined);
+  if (start === undefined) throw new Error("a program without a statement has no verdict");
+  return { start, count, lastRead: { locals, cells, tables, inputs } };
+}

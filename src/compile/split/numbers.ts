@@ -1,0 +1,106 @@
+/** Sets of call numbers that are explored together, because nothing has told them apart yet. */
+import { binaryOperations, compareOperations, extend } from "../../ir/arithmetic.ts";
+import type { Interval } from "../../ir/program.ts";
+import { contains } from "./intervals.ts";
+import type { Formula, Term, Test } from "./terms.ts";
+
+export interface NumberSet {
+  readonly id: number;
+  /** Ascending. */
+  readonly members: readonly number[];
+  readonly outcomes: Map<Test, boolean | readonly [NumberSet, NumberSet]>;
+}
+
+export class NumberSets {
+  readonly #sets = new Map<string, NumberSet>();
+
+  set(members: readonly number[]): NumberSet {
+    const key = members.join();
+    let set = this.#sets.get(key);
+    if (set === undefined) {
+      set = { id: this.#sets.size, members, outcomes: new Map() };
+      this.#sets.set(key, set);
+    }
+    return set;
+  }
+
+  /** The test's outcome where all members have the same; else those that pass it and those that do not. */
+  decide(set: NumberSet, test: Test): boolean | readonly [NumberSet, NumberSet] {
+    let outcome = set.outcomes.get(test);
+    if (outcome === undefined) {
+      const yes: number[] = [];
+      const no: number[] = [];
+      for (const number of set.members) (holdsFor(test, BigInt(number)) ? yes : no).push(number);
+      outcome = no.length === 0 ? true : yes.length === 0 ? false : [this.set(yes), this.set(no)];
+      set.outcomes.set(test, outcome);
+    }
+    return outcome;
+  }
+
+  /** The members by the first list that holds them; the last group is of those that none holds. */
+  partition(set: NumberSet, lists: readonly (readonly Interval[])[]): readonly (NumberSet | undefined)[] {
+    const bounds: { readonly interval: Interval; readonly list: number }[] = [];
+    lists.forEach((intervals, list) => {
+      for (const interval of intervals) bounds.push({ interval, list });
+    });
+    bounds.sort((a, b) => (a.interval.from < b.interval.from ? -1 : 1));
+    const overlap = bounds.some((bound, i) => i > 0 && bound.interval.from <= bounds[i - 1]!.interval.to);
+    if (overlap) return this.#partitionOverlapping(set, lists);
+    const groups: number[][] = lists.map(() => []);
+    const rest: number[] = [];
+    let at = 0;
+    for (const number of set.members) {
+      const value = BigInt(number);
+      while (at < bounds.length && bounds[at]!.interval.to < value) at++;
+      const bound = bounds[at];
+      (bound !== undefined && bound.interval.from <= value ? groups[bound.list]! : rest).push(number);
+    }
+    return [...groups, rest].map((members) => (members.length === 0 ? undefined : this.set(members)));
+  }
+
+  #partitionOverlapping(set: NumberSet, lists: readonly (readonly Interval[])[]): readonly (NumberSet | undefined)[] {
+    const groups: number[][] = [...lists.map(() => []), []];
+    for (const number of set.members) {
+      const first = lists.findIndex((intervals) => contains(intervals, BigInt(number)));
+      groups[first === -1 ? lists.length : first]!.push(number);
+    }
+    return groups.map((members) => (members.length === 0 ? undefined : this.set(members)));
+  }
+}
+
+/** Of a test that the number alone decides. */
+function holdsFor(test: Test, number: bigint): boolean {
+  return contains(test.intervals, valueFor(test.term, number) & test.mask);
+}
+
+function valueFor({ shape }: Term, number: bigint): bigint {
+  switch (shape.kind) {
+    case "constant":
+      return shape.value;
+    case "input":
+      return number;
+    case "binary":
+      return binaryOperations[shape.operator](valueFor(shape.left, number), valueFor(shape.right, number));
+    case "extend":
+      return extend(shape.width, shape.signed, valueFor(shape.value, number));
+    case "compare":
+      return compareOperations[shape.operator](valueFor(shape.left, number), valueFor(shape.right, number)) ? 1n : 0n;
+    case "select":
+      return valueFor(truthFor(shape.condition, number) ? shape.then : shape.otherwise, number);
+    default:
+      throw new Error(`a ${shape.kind} does not follow from the call's number`);
+  }
+}
+
+function truthFor({ shape }: Formula, number: bigint): boolean {
+  switch (shape.kind) {
+    case "boolean":
+      return shape.value;
+    case "test":
+      return holdsFor(shape.test, number) !== shape.negated;
+    case "all":
+      return shape.of.every((part) => truthFor(part, number));
+    case "any":
+      return shape.of.some((part) => truthFor(part, number));
+  }
+}

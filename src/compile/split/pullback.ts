@@ -1,0 +1,363 @@
+/**
+ * Turns a condition on a computed value into a condition on the words that it was computed from.
+ *
+ * `pullback(t, mask, S)` is the formula for `t & mask in S`. Each operation with a constant has an inverse image that is
+ * again a set of intervals, of the operand under another mask:
+ *
+ *   extend signed 32 of argument0, in [0, 4] or above 2^63 (`int fd < 5`)
+ *     becomes argument0 & 0xffffffff in [0, 4] or [0x80000000, 0xffffffff]
+ *
+ * An operation that has none (arithmetic between arguments, a product that may wrap) is tested as it stands, as a value
+ * of its own, which only the stateful part can do.
+ */
+import { binaryOperations, compareOperations, smaller } from "../../ir/arithmetic.ts";
+import type { BinaryOperator, CompareOperator } from "../../ir/program.ts";
+import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
+import {
+  bitLength,
+  ceilingUnder,
+  exclusiveOr,
+  floorUnder,
+  type Intervals,
+  lowMask,
+  normalise,
+  rotate,
+  widen,
+  wordMask,
+} from "./intervals.ts";
+import type { Formula, Term, Universe } from "./terms.ts";
+
+/** Selects on both sides of a comparison are taken apart this deep. */
+const deepestComparison = 6;
+
+/** More intervals than this are not worth a classic filter's while. */
+const mostIntervals = 4096;
+
+export function pullback(universe: Universe, term: Term, mask: bigint, intervals: Intervals): Formula {
+  const tested = mask & term.bits;
+  const set = normalise(intervals, tested);
+  const plain = universe.test(term, tested, set);
+  if (plain.shape.kind === "boolean" || set.length > mostIntervals) return plain;
+  const { shape } = term;
+  switch (shape.kind) {
+    case "extend":
+      if (!shape.signed) return pullback(universe, shape.value, tested & lowMask(shape.width), set);
+      return signExtended(universe, shape.value, shape.width, tested, set);
+    case "select":
+      if (term.size > 2000) return plain;
+      return universe.either(
+        shape.condition,
+        pullback(universe, shape.then, tested, set),
+        pullback(universe, shape.otherwise, tested, set),
+      );
+    case "binary": {
+      const { operator, left, right } = shape;
+      if (right.shape.kind === "constant")
+        return withConstant(universe, operator, left, right.shape.value, tested, set, term.bits) ?? plain;
+      if (left.shape.kind === "constant" && operator === "subtract") {
+        const wide = widen(set, tested, lowMask(bitLength(tested)));
+        if (wide === undefined) return plain;
+        // c − x in [a, b] is x in [c − b, c − a].
+        const { value } = left.shape;
+        const low = lowMask(bitLength(tested));
+        const mirrored = exclusiveOr(wide, low, low);
+        return pullback(universe, right, low, rotate(mirrored, low, value + 1n));
+      }
+      return plain;
+    }
+    default:
+      return plain;
+  }
+}
+
+function signExtended(universe: Universe, value: Term, width: number, mask: bigint, set: Intervals): Formula {
+  const low = lowMask(width - 1);
+  const sign = 1n << BigInt(width - 1);
+  if ((mask & ~low) === 0n) return pullback(universe, value, mask, set);
+  const high = mask & ~low;
+  const result = [...set.filter((interval) => interval.from <= low)].map(({ from, to }) => ({
+    from,
+    to: smaller(to, low),
+  }));
+  for (const image of withBitsSet(set, mask, high)) result.push({ from: image.from | sign, to: image.to | sign });
+  return pullback(universe, value, (mask & low) | sign, result);
+}
+
+/** The values v without the bits `ones` (within the mask) for which v | ones is in the set. */
+function withBitsSet(set: Intervals, mask: bigint, ones: bigint): Intervals {
+  const rest = mask & ~ones;
+  const result = [];
+  for (const { from, to } of set) {
+    // v → v | ones keeps the order, so the image of an interval is one.
+    const first = leastAbove(from, rest, ones);
+    const last = greatestBelow(to, rest, ones);
+    if (first !== undefined && last !== undefined && first <= last) result.push({ from: first, to: last });
+  }
+  return result;
+}
+
+/** The least value v under `rest` with (v | ones) >= bound. */
+function leastAbove(bound: bigint, rest: bigint, ones: bigint): bigint | undefined {
+  let value = 0n;
+  if ((rest | ones) < bound) return undefined;
+  // From the top bit down: leave a bit out where the remaining bits can still reach the bound.
+  for (let bits = rest; bits !== 0n; ) {
+    const bit = 1n << BigInt(bitLength(bits) - 1);
+    bits &= ~bit;
+    if ((value | bits | ones) < bound) value |= bit;
+  }
+  return value;
+}
+
+/** The greatest value v under `rest` with (v | ones) <= bound. */
+function greatestBelow(bound: bigint, rest: bigint, ones: bigint): bigint | undefined {
+  if (ones > bound) return undefined;
+  let value = 0n;
+  for (let bits = rest; bits !== 0n; ) {
+    const bit = 1n << BigInt(bitLength(bits) - 1);
+    bits &= ~bit;
+    if ((value | bit | ones) <= bound) value |= bit;
+  }
+  return value;
+}
+
+function withConstant(
+  universe: Universe,
+  operator: BinaryOperator,
+  value: Term,
+  constant: bigint,
+  mask: bigint,
+  set: Intervals,
+  bits: bigint,
+): Formula | undefined {
+  switch (operator) {
+    case "and":
+      return pullback(universe, value, mask & constant, set);
+    case "or":
+      return pullback(universe, value, mask & ~constant, withBitsSet(set, mask, mask & constant));
+    case "xor":
+      return pullback(universe, value, mask, exclusiveOr(set, mask, constant & mask));
+    case "add":
+    case "subtract": {
+      const low = lowMask(bitLength(mask));
+      const wide = widen(set, mask, low);
+      if (wide === undefined) return undefined;
+      return pullback(universe, value, low, rotate(wide, low, operator === "add" ? -constant & low : constant));
+    }
+    case "shift-left": {
+      const shift = constant & 63n;
+      const unit = 1n << shift;
+      return pullback(
+        universe,
+        value,
+        mask >> shift,
+        set.map(({ from, to }) => ({ from: (from + unit - 1n) >> shift, to: to >> shift })),
+      );
+    }
+    case "shift-right-unsigned":
+      return shiftedRight(universe, value, constant & 63n, mask, set);
+    case "shift-right-signed": {
+      const shift = constant & 63n;
+      if (shift === 0n) return pullback(universe, value, mask, set);
+      const width = 64 - Number(shift);
+      const low = lowMask(width - 1);
+      const sign = 1n << BigInt(width - 1);
+      const high = mask & ~low;
+      if (high === 0n) return shiftedRight(universe, value, shift, mask, set);
+      const result = set.filter(({ from }) => from <= low).map(({ from, to }) => ({ from, to: smaller(to, low) }));
+      for (const image of withBitsSet(set, mask, high)) result.push({ from: image.from | sign, to: image.to | sign });
+      return shiftedRight(universe, value, shift, (mask & low) | sign, result);
+    }
+    case "multiply": {
+      // Without wrapping, x · c in [a, b] is x in [⌈a / c⌉, ⌊b / c⌋].
+      if (constant === 0n || value.range.to * constant > wordMask) return undefined;
+      const wide = widen(set, mask, lowMask(bitLength(bits)));
+      if (wide === undefined) return undefined;
+      return pullback(
+        universe,
+        value,
+        wordMask,
+        wide.map(({ from, to }) => ({ from: (from + constant - 1n) / constant, to: to / constant })),
+      );
+    }
+    case "divide-unsigned":
+      return divided(universe, value, constant, mask, set, bits);
+    case "divide-signed":
+      // Alike where neither can be negative.
+      if (value.range.to >> 63n !== 0n || constant >> 63n !== 0n) return undefined;
+      return divided(universe, value, constant, mask, set, bits);
+    case "remainder-unsigned":
+    case "remainder-signed":
+      if (operator === "remainder-signed" && (value.range.to >> 63n !== 0n || constant >> 63n !== 0n)) return undefined;
+      if (constant === 0n || value.range.to < constant) return pullback(universe, value, mask, set);
+      if ((constant & (constant - 1n)) !== 0n) return undefined;
+      return pullback(universe, value, mask & (constant - 1n), set);
+  }
+}
+
+function shiftedRight(universe: Universe, value: Term, shift: bigint, mask: bigint, set: Intervals): Formula {
+  const under = (mask << shift) & wordMask;
+  const rest = under >> shift;
+  const result = [];
+  for (const { from, to } of set) {
+    const first = ceilingUnder(from, rest);
+    if (first !== undefined && first <= to) result.push({ from: first << shift, to: floorUnder(to, rest) << shift });
+  }
+  return pullback(universe, value, under, result);
+}
+
+function divided(
+  universe: Universe,
+  value: Term,
+  constant: bigint,
+  mask: bigint,
+  set: Intervals,
+  bits: bigint,
+): Formula | undefined {
+  if (constant === 0n) return undefined;
+  const wide = widen(set, mask, lowMask(bitLength(bits)));
+  if (wide === undefined) return undefined;
+  const result = [];
+  for (const { from, to } of wide) {
+    const first = from * constant;
+    const last = to * constant + constant - 1n;
+    if (first <= wordMask) result.push({ from: first, to: smaller(last, wordMask) });
+  }
+  return pullback(universe, value, wordMask, result);
+}
+
+/** Folds what it can and keeps constants on the right where the order does not matter. */
+export function combine(universe: Universe, operator: BinaryOperator, left: Term, right: Term): Term {
+  const a = left.shape;
+  const b = right.shape;
+  if (a.kind === "constant" && b.kind === "constant")
+    return universe.constant(binaryOperations[operator](a.value, b.value));
+  const commutes =
+    operator === "add" || operator === "multiply" || operator === "and" || operator === "or" || operator === "xor";
+  if (commutes && (a.kind === "constant" || (b.kind !== "constant" && left.id > right.id)))
+    return combine(universe, operator, right, left);
+  if (b.kind === "constant") {
+    const { value } = b;
+    switch (operator) {
+      case "add":
+      case "subtract":
+      case "or":
+      case "xor":
+      case "shift-left":
+      case "shift-right-unsigned":
+      case "shift-right-signed":
+        if (value === 0n) return left;
+        break;
+      case "and":
+        if ((left.bits & ~value) === 0n) return left;
+        if ((left.bits & value) === 0n) return universe.constant(0n);
+        break;
+      case "multiply":
+        if (value === 0n) return right;
+        if (value === 1n) return left;
+        if ((value & (value - 1n)) === 0n)
+          return combine(universe, "shift-left", left, universe.constant(BigInt(bitLength(value) - 1)));
+        break;
+      case "divide-unsigned":
+      case "divide-signed":
+        if (value === 0n) return right;
+        if (value === 1n) return left;
+        break;
+      case "remainder-unsigned":
+      case "remainder-signed":
+        if (value === 0n) return left;
+        if (value === 1n) return universe.constant(0n);
+        break;
+    }
+    return universe.binary(operator, left, right, possibleBits(operator, left, value), false);
+  }
+  if (left === right) {
+    if (operator === "and" || operator === "or") return left;
+    if (operator === "xor" || operator === "subtract") return universe.constant(0n);
+  }
+  const bits =
+    operator === "and"
+      ? left.bits & right.bits
+      : operator === "or" || operator === "xor"
+        ? left.bits | right.bits
+        : operator === "add"
+          ? lowMask(Math.min(64, Math.max(bitLength(left.bits), bitLength(right.bits)) + 1))
+          : wordMask;
+  return universe.binary(operator, left, right, bits, !(a.kind === "constant" && operator === "subtract"));
+}
+
+function possibleBits(operator: BinaryOperator, value: Term, constant: bigint): bigint {
+  switch (operator) {
+    case "and":
+      return value.bits & constant;
+    case "or":
+    case "xor":
+      return value.bits | constant;
+    case "shift-left":
+      return (value.bits << (constant & 63n)) & wordMask;
+    case "shift-right-unsigned":
+      return value.bits >> (constant & 63n);
+    case "shift-right-signed":
+      return value.bits >> 63n === 0n ? value.bits >> (constant & 63n) : wordMask;
+    case "add": {
+      const most = value.range.to + constant;
+      return most > wordMask ? wordMask : lowMask(bitLength(most));
+    }
+    case "multiply": {
+      const most = value.range.to * constant;
+      return most > wordMask ? wordMask : lowMask(bitLength(most));
+    }
+    case "divide-unsigned":
+      return lowMask(bitLength(value.range.to / constant));
+    case "remainder-unsigned":
+      return lowMask(bitLength(constant - 1n));
+    default:
+      return wordMask;
+  }
+}
+
+/** The formula for a comparison of two terms. */
+export function comparison(universe: Universe, operator: CompareOperator, left: Term, right: Term, depth = 0): Formula {
+  const a = left.shape;
+  const b = right.shape;
+  if (b.kind === "constant") {
+    if (a.kind === "constant") return compareOperations[operator](a.value, b.value) ? universe.yes : universe.no;
+    return pullback(universe, left, wordMask, satisfying(operator, b.value));
+  }
+  if (a.kind === "constant") return pullback(universe, right, wordMask, satisfyingFromLeft(operator, a.value));
+  if (left === right) return compareOperations[operator](0n, 0n) ? universe.yes : universe.no;
+  if (depth < deepestComparison) {
+    if (a.kind === "select")
+      return universe.either(
+        a.condition,
+        comparison(universe, operator, a.then, right, depth + 1),
+        comparison(universe, operator, a.otherwise, right, depth + 1),
+      );
+    if (b.kind === "select")
+      return universe.either(
+        b.condition,
+        comparison(universe, operator, left, b.then, depth + 1),
+        comparison(universe, operator, left, b.otherwise, depth + 1),
+      );
+  }
+  // One question has one name: `a != b` is not `a = b`, `a <= b` is not `b < a`.
+  switch (operator) {
+    case "not-equal":
+      return universe.not(comparison(universe, "equal", left, right, depth));
+    case "less-or-equal-unsigned":
+      return universe.not(comparison(universe, "less-unsigned", right, left, depth));
+    case "less-or-equal-signed":
+      return universe.not(comparison(universe, "less-signed", right, left, depth));
+    case "less-unsigned":
+      if (left.range.to < right.range.from) return universe.yes;
+      if (left.range.from >= right.range.to) return universe.no;
+      break;
+    case "equal":
+      if (left.range.to < right.range.from || right.range.to < left.range.from) return universe.no;
+      if (left.id > right.id) return comparison(universe, operator, right, left, depth);
+      break;
+    case "less-signed":
+      break;
+  }
+  return universe.test(universe.compare(operator, left, right), 1n, [{ from: 1n, to: 1n }]);
+}

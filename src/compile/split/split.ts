@@ -1,0 +1,120 @@
+/**
+ * The split of a policy into what a classic filter can enforce and what needs state.
+ *
+ * For each call number and each condition on its arguments it finds the weakest verdict that any state could give, and
+ * whether the stateful part must see the call at all (decision.ts). How: `explore.ts`.
+ */
+
+import type { Program } from "../../ir/program.ts";
+import { strictness } from "../../ir/program.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { SplitPolicy } from "../decision.ts";
+import { type DecisionNode, Decisions } from "./decisions.ts";
+import { type Environment, Environments } from "./environment.ts";
+import { Explorer } from "./explore.ts";
+import { reachableVerdicts } from "./give-up.ts";
+import { buildGraph } from "./graph.ts";
+import { KnowledgeBase } from "./knowledge.ts";
+import { Universe } from "./terms.ts";
+
+export interface SplitOptions {
+  /** The engine must see every new process: calls that make one, and may be allowed, become stateful. */
+  readonly superviseProcessCreation: boolean;
+  /**
+   * What is known of cells before the call, for asking about one phase: their words. Not for enforcement, where every
+   * state counts.
+   */
+  readonly cells?: ReadonlyMap<number, bigint>;
+}
+
+/** Steps of exploration for one call, and for all; reached only by policies that no person has written. */
+const mostStepsOfCall = 30_000;
+const mostSteps = 600_000;
+
+/** CLONE_THREAD (include/uapi/linux/sched.h). */
+const cloneThread = 0x10000n;
+
+/** Calls that make processes. Their numbers are part of the kernel's ABI and never change. */
+const makers: { readonly [A in ArchitectureName]: { readonly always: readonly number[]; readonly clone: number } } = {
+  // fork, vfork, clone3; clone
+  x86_64: { always: [57, 58, 435], clone: 56 },
+  aarch64: { always: [435], clone: 220 },
+};
+
+export function splitPolicy(program: Program, options: SplitOptions): SplitPolicy {
+  const universe = new Universe(program);
+  const graph = buildGraph(program);
+  const environments = new Environments(universe, new KnowledgeBase(), graph);
+  const decisions = new Decisions(environments, mostSteps);
+  const initial = initialEnvironment(environments, options.cells ?? new Map());
+
+  const first = new Explorer(environments, graph, decisions, true);
+  const judged = judgedNumbers(program);
+  const found = first.explore(first.numbers.set(judged), initial, mostStepsOfCall);
+  if (found.size < judged.length) {
+    // Without learning from arguments fewer places differ. What is impossible is then taken out at the end.
+    const second = new Explorer(environments, graph, decisions, false);
+    for (const number of judged) {
+      if (found.has(number) || first.steps + second.steps > mostSteps) continue;
+      for (const [each, decision] of second.explore(second.numbers.set([number]), initial, mostStepsOfCall))
+        found.set(each, decision);
+    }
+  }
+
+  const split = new Map<number, ReturnType<typeof decisions.export>>();
+  const finished = new Map<DecisionNode, DecisionNode>();
+  for (const number of judged) {
+    const explored =
+      found.get(number) ??
+      decisions.leaf(
+        reachableVerdicts(program, graph, BigInt(number)),
+        decisions.reasons([{ because: "too-complex" }]),
+      );
+    let decision = finished.get(explored);
+    if (decision === undefined) {
+      decision = decisions.finish(explored);
+      finished.set(explored, decision);
+    }
+    if (options.superviseProcessCreation) decision = supervised(program, number, decision, decisions, universe);
+    split.set(number, decisions.export(decision));
+  }
+  return split;
+}
+
+function judgedNumbers(program: Program): number[] {
+  const numbers: number[] = [];
+  for (const { from, to } of program.admission.judged)
+    for (let number = Number(from); number <= Number(to); number++) numbers.push(number);
+  return numbers;
+}
+
+function initialEnvironment(environments: Environments, cells: ReadonlyMap<number, bigint>): Environment {
+  let environment = Environments.empty;
+  for (const [cell, value] of cells) {
+    const { universe } = environments;
+    const { shape } = universe.test(universe.cell(cell), universe.cell(cell).bits, [{ from: value, to: value }]);
+    if (shape.kind !== "test") continue;
+    environment = environments.learn(environment, shape.test, !shape.negated) ?? environment;
+  }
+  return environment;
+}
+
+function supervised(
+  program: Program,
+  number: number,
+  decision: DecisionNode,
+  decisions: Decisions,
+  universe: Universe,
+): DecisionNode {
+  const { always, clone } = makers[program.architecture];
+  if (number !== clone && !always.includes(number)) return decision;
+  const reasons = decisions.reasons([{ because: "process-creation" }]);
+  const seen = decisions.mapLeaves(decision, (leaf) => {
+    // What no state allows makes no process.
+    const mayPass = leaf.possible.some((verdict) => strictness[program.verdicts[verdict]!.action] < strictness.deny);
+    return mayPass ? (decisions.addReasons(leaf, reasons) as typeof leaf) : leaf;
+  });
+  if (number !== clone) return seen;
+  const threads = universe.test(universe.input("argument0"), cloneThread, [{ from: cloneThread, to: cloneThread }]);
+  return decisions.finish(decisions.test(threads.first!, decision, seen));
+}

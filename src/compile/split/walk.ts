@@ -1,0 +1,268 @@
+/**
+ * The part of symbolic execution that makes no choice: a path is followed, its assignments remembered and its effects
+ * collected, until it ends or comes to a condition that neither the path nor the numbers decide.
+ */
+import type { StatefulReason } from "../decision.ts";
+import { type Continuation, choice } from "./continuations.ts";
+import type { Environment, Environments } from "./environment.ts";
+import { Evaluator } from "./evaluate.ts";
+import type { FormulaResolver } from "./formulas.ts";
+import { wordMask } from "./intervals.ts";
+import type { NumberSet, NumberSets } from "./numbers.ts";
+import { pullback } from "./pullback.ts";
+import type { Formula, Term, Test, Universe } from "./terms.ts";
+import { VerdictResolver } from "./verdicts.ts";
+
+/** What happened on the way, to be added to every leaf behind it. */
+export interface Effects {
+  readonly reasons: StatefulReason[];
+  readonly raised: number[];
+}
+
+export interface Walk {
+  readonly effects: Effects;
+  readonly environment: Environment;
+  readonly stop:
+    | { readonly kind: "end"; readonly verdict: number }
+    | {
+        readonly kind: "branch";
+        readonly formula: Formula;
+        readonly then: Continuation;
+        readonly otherwise: Continuation;
+      }
+    | {
+        readonly kind: "numbers";
+        readonly groups: readonly { readonly numbers: NumberSet; readonly to: Continuation }[];
+      };
+}
+
+export class Walker {
+  readonly #universe: Universe;
+  readonly #environments: Environments;
+  readonly #numbers: NumberSets;
+  readonly #formulas: FormulaResolver;
+  readonly #evaluator: Evaluator;
+  readonly #verdicts: VerdictResolver;
+  /** Statements and choices passed so far. */
+  steps = 0;
+
+  constructor(environments: Environments, numbers: NumberSets, formulas: FormulaResolver) {
+    this.#universe = environments.universe;
+    this.#environments = environments;
+    this.#numbers = numbers;
+    this.#formulas = formulas;
+    this.#evaluator = new Evaluator(environments);
+    this.#verdicts = new VerdictResolver(this.#universe, formulas);
+  }
+
+  walk(start: Continuation, initial: Environment, numbers: NumberSet): Walk {
+    const effects: Effects = { reasons: [], raised: [] };
+    const environments = this.#environments;
+    let at = start;
+    let environment = initial;
+    for (;;) {
+      this.steps++;
+      if (at.kind === "verdict") {
+        const resolved = this.#verdicts.resolve(at.verdict, environment, numbers);
+        if (resolved.shape.kind === "verdict") {
+          return { effects, environment, stop: { kind: "end", verdict: resolved.shape.verdict } };
+        }
+        const formula = this.#verdicts.firstCondition(resolved);
+        const to: Continuation = { kind: "verdict", verdict: resolved };
+        return { effects, environment, stop: { kind: "branch", formula, then: to, otherwise: to } };
+      }
+      if (at.kind === "choice") {
+        const formula = this.#formulas.resolve(at.formula, environment, numbers);
+        if (formula === this.#universe.yes) at = at.then;
+        else if (formula === this.#universe.no) at = at.otherwise;
+        else return this.#split(effects, environment, formula, at.then, at.otherwise, numbers);
+        continue;
+      }
+      if (at.kind === "arms") {
+        const { node, value, arm } = at;
+        if (node.statement.kind !== "switch") throw new Error("only a switch has arms");
+        if (arm === node.statement.arms.length) {
+          at = { kind: "node", node: node.next[arm]! };
+          continue;
+        }
+        const formula = this.#formulas.resolve(
+          pullback(this.#universe, value, wordMask, node.statement.arms[arm]!.intervals),
+          environment,
+          numbers,
+        );
+        const then: Continuation = { kind: "node", node: node.next[arm]! };
+        const otherwise: Continuation = { kind: "arms", node, value, arm: arm + 1 };
+        if (formula === this.#universe.yes) at = then;
+        else if (formula === this.#universe.no) at = otherwise;
+        else return this.#split(effects, environment, formula, then, otherwise, numbers);
+        continue;
+      }
+      const { node } = at;
+      const { statement } = node;
+      switch (statement.kind) {
+        case "set-integer": {
+          const value = this.#evaluator.integer(statement.value, environment);
+          environment = environments.withLocal(
+            environment,
+            statement.local,
+            this.#settled(value, environment, numbers),
+            node.position,
+          );
+          break;
+        }
+        case "set-boolean": {
+          const value = this.#formulas.resolve(
+            this.#evaluator.boolean(statement.value, environment),
+            environment,
+            numbers,
+          );
+          environment = environments.withLocal(environment, statement.local, value, node.position);
+          break;
+        }
+        case "set-verdict": {
+          const value = this.#evaluator.verdict(statement.value, environment);
+          environment = environments.withLocal(
+            environment,
+            statement.local,
+            this.#verdicts.resolve(value, environment, numbers),
+            node.position,
+          );
+          break;
+        }
+        case "store": {
+          const value = this.#settled(this.#evaluator.integer(statement.value, environment), environment, numbers);
+          const before = environments.cell(environment, statement.cell);
+          const known = environments.onlyValue(environment, before);
+          if (value === before || (known !== undefined && known === environments.onlyValue(environment, value))) break;
+          effects.reasons.push({ because: "changes-state", cell: statement.cell });
+          environment = environments.withCell(environment, statement.cell, value);
+          break;
+        }
+        case "table-set":
+          environment = this.#tableSet(
+            statement.table,
+            this.#evaluator.integer(statement.key, environment),
+            this.#evaluator.integer(statement.value, environment),
+            environment,
+            effects,
+          );
+          break;
+        case "table-delete":
+          environment = this.#tableDelete(
+            statement.table,
+            this.#evaluator.integer(statement.key, environment),
+            environment,
+            effects,
+          );
+          break;
+        case "report":
+          effects.reasons.push({ because: "reports", report: statement.report });
+          break;
+        case "return":
+          at = { kind: "verdict", verdict: this.#evaluator.verdict(statement.verdict, environment) };
+          continue;
+        case "if": {
+          const formula = this.#formulas.resolve(
+            this.#evaluator.boolean(statement.condition, environment),
+            environment,
+            numbers,
+          );
+          const [then, otherwise] = [node.next[0]!, node.next[1]!];
+          if (formula === this.#universe.yes) at = { kind: "node", node: then };
+          else if (formula === this.#universe.no) at = { kind: "node", node: otherwise };
+          else
+            return this.#split(
+              effects,
+              environment,
+              formula,
+              { kind: "node", node: then },
+              { kind: "node", node: otherwise },
+              numbers,
+            );
+          continue;
+        }
+        case "switch": {
+          const value = this.#settled(this.#evaluator.integer(statement.value, environment), environment, numbers);
+          if (value === this.#universe.input("number")) {
+            const groups = this.#numbers
+              .partition(
+                numbers,
+                statement.arms.map((arm) => arm.intervals),
+              )
+              .map((part, arm) => ({ numbers: part!, to: { kind: "node", node: node.next[arm]! } as const }))
+              .filter((group) => group.numbers !== undefined);
+            if (groups.length > 1) return { effects, environment, stop: { kind: "numbers", groups } };
+            at = groups[0]!.to;
+          } else at = { kind: "arms", node, value, arm: 0 };
+          continue;
+        }
+        default:
+          throw new Error(`the graph holds no ${statement.kind}`);
+      }
+      at = { kind: "node", node: node.next[0]! };
+    }
+  }
+
+  /** A branch, told apart by number first where the numbers disagree. */
+  #split(
+    effects: Effects,
+    environment: Environment,
+    formula: Formula,
+    then: Continuation,
+    otherwise: Continuation,
+    numbers: NumberSet,
+  ): Walk {
+    const test = formula.first!;
+    if (test.rank === 0) {
+      const parts = this.#numbers.decide(numbers, test);
+      if (typeof parts !== "boolean") {
+        const groups = parts.map((part, index) => ({
+          numbers: part,
+          to: choice(this.#formulas.assume(formula, test, index === 0), then, otherwise),
+        }));
+        return { effects, environment, stop: { kind: "numbers", groups } };
+      }
+    }
+    return { effects, environment, stop: { kind: "branch", formula, then, otherwise } };
+  }
+
+  #tableSet(table: number, key: Term, value: Term, environment: Environment, effects: Effects): Environment {
+    const environments = this.#environments;
+    const version = environments.table(environment, table);
+    effects.reasons.push({ because: "changes-table", table });
+    const present = environments.decide(environment, this.#presence(table, version, key));
+    if (present !== true) effects.raised.push(this.#universe.program.tables[table]!.full);
+    const next = this.#universe.tableVersion(`set ${table},${version},${key.id},${value.id}`);
+    const after = environments.withTable(environment, table, next);
+    // After an insert the key is there unless the table was full.
+    return present === true ? environments.learn(after, this.#presence(table, next, key), true)! : after;
+  }
+
+  #tableDelete(table: number, key: Term, environment: Environment, effects: Effects): Environment {
+    const environments = this.#environments;
+    const version = environments.table(environment, table);
+    if (environments.decide(environment, this.#presence(table, version, key)) === false) return environment;
+    effects.reasons.push({ because: "changes-table", table });
+    const next = this.#universe.tableVersion(`delete ${table},${version},${key.id}`);
+    const after = environments.withTable(environment, table, next);
+    return environments.learn(after, this.#presence(table, next, key), false)!;
+  }
+
+  #presence(table: number, version: number, key: Term): Test {
+    return this.#universe.test(this.#universe.tableHas(table, version, key), 1n, [{ from: 1n, to: 1n }]).first!;
+  }
+
+  /** The value without the selects that the path decides. */
+  #settled(value: Term, environment: Environment, numbers: NumberSet): Term {
+    const { shape } = value;
+    if (shape.kind !== "select") return value;
+    const condition = this.#formulas.resolve(shape.condition, environment, numbers);
+    if (condition === this.#universe.yes) return this.#settled(shape.then, environment, numbers);
+    if (condition === this.#universe.no) return this.#settled(shape.otherwise, environment, numbers);
+    return value;
+  }
+}
+
+export function isNothing(effects: Effects): boolean {
+  return effects.reasons.length === 0 && effects.raised.length === 0;
+}

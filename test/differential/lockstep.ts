@@ -6,6 +6,7 @@ import { inherit, initialise, readState, SlotAllocator } from "../../src/compile
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";
 import type { Program, Scope } from "../../src/ir/program.ts";
+import { plainState } from "./state.ts";
 
 /** A thread or a process: its state in both forms. */
 export interface Holder {
@@ -73,9 +74,7 @@ export class Lockstep {
     const { memory, layout } = this.instance;
     const compare = (scope: Scope, address: number, state: ScopeState) => {
       const found = readState(this.program, memory, layout, scope, address);
-      if (!sameState(this.program, found, state)) {
-        expect(plainState(this.program, found)).toEqual(plainState(this.program, state));
-      }
+      expect(plainState(this.program, scope, found)).toEqual(plainState(this.program, scope, state));
     };
     compare("tree", layout.tree, this.tree);
     for (const { scope, state, address } of this.holders) compare(scope, address, state);
@@ -85,28 +84,4 @@ export class Lockstep {
     this.holders.add(holder);
     return holder;
   }
-}
-
-function sameState(program: Program, left: ScopeState, right: ScopeState): boolean {
-  if (!left.cells.every((value, index) => value === right.cells[index])) return false;
-  return program.tables.every(({ holdsValues }, index) => {
-    const entries = left.tables[index]!;
-    const others = right.tables[index]!;
-    if (entries.size !== others.size) return false;
-    for (const [key, value] of entries) {
-      if (!others.has(key) || (holdsValues && others.get(key) !== value)) return false;
-    }
-    return true;
-  });
-}
-
-/** For a readable difference: a table's order and a set's values mean nothing. */
-function plainState(program: Program, { cells, tables }: ScopeState) {
-  return {
-    cells: [...cells],
-    tables: program.tables.map(({ name, holdsValues }, index) => ({
-      name,
-      entries: [...tables[index]!].map(([key, value]) => (holdsValues ? `${key}: ${value}` : `${key}`)).sort(),
-    })),
-  };
 }

@@ -22,13 +22,18 @@ export function birthKind(
     case callNumber("vfork", architecture):
       return "process";
     case callNumber("clone", architecture):
-      if ((unknown & CLONE_THREAD) !== 0n) return "either";
+      if (isThreadUnknown(unknown)) return "either";
       return (flags & CLONE_THREAD) !== 0n ? "thread" : "process";
     case callNumber("clone3", architecture):
       return "either";
     default:
       return undefined;
   }
+}
+
+/** Of clone's flags, by the mask of their unknown bits: nobody knows whether it makes a thread. */
+export function isThreadUnknown(unknown = 0n): boolean {
+  return (unknown & CLONE_THREAD) !== 0n;
 }
 
 export type BirthCall = "clone" | "fork" | "vfork" | "thread";

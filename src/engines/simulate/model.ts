@@ -70,6 +70,7 @@ export interface SimulatedDecision {
   readonly at: Location | undefined;
   /** All that it can be, indexes into `Program.verdicts`: one, or more where bits are unknown; none without judgement. */
   readonly possible: readonly number[];
+  /** In order; where effects are not known, those that are made in any case. */
   readonly reports: readonly SimulatedReport[];
   /** False where unknown bits decide about state or reports: the state is uncertain from here on. */
   readonly effectsKnown: boolean;

@@ -9,7 +9,7 @@ import { admit } from "../../ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import { birthCall, birthKind } from "./birth.ts";
+import { birthCall, birthKind, isThreadUnknown } from "./birth.ts";
 import { rulingOf, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";
 import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision, SimulatedTask } from "./model.ts";
@@ -188,7 +188,8 @@ export class SimulatedTree {
     const kind = birthKind(this.program.architecture, event.number, flags, unknown?.argument0 ?? 0n);
     if (kind === undefined) return undefined;
     if (kind === "thread") return this.threadBirth(maker);
-    const reservation = { certain: certain && kind === "process" };
+    // clone3 counts as a fork until it turns out to be a thread: engines cannot know better.
+    const reservation = { certain: certain && !isThreadUnknown(unknown?.argument0) };
     this.reservations.add(reservation);
     const { births } = maker.record;
     const process = this.keeper.inherit(maker.record.process.state);

@@ -22,10 +22,17 @@ export function buildHelper(name: string, libraries: readonly string[]): string 
   return program;
 }
 
+export interface LibseccompFilter {
+  readonly instructions: readonly ClassicInstruction[];
+  /** Calls that this libseccomp does not know; their rules are missing. */
+  readonly unknown: readonly string[];
+}
+
 /** `optimize` 2 is libseccomp's binary tree, 1 its linear list. */
-export function libseccompFilter(profile: FlatProfile, optimize: 1 | 2 = 2): ClassicInstruction[] {
+export function libseccompFilter(profile: FlatProfile, optimize: 1 | 2 = 2): LibseccompFilter {
   const program = buildHelper("libseccomp_export", ["-lseccomp"]);
   const result = spawnSync(program, { input: exportLines(profile, optimize), maxBuffer: 1 << 20 });
   if (result.status !== 0) throw new Error(result.stderr.toString());
-  return decodeInstructions(result.stdout);
+  const unknown = result.stderr.toString().split("\n").filter(Boolean);
+  return { instructions: decodeInstructions(result.stdout), unknown: [...new Set(unknown)] };
 }

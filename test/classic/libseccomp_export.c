@@ -5,9 +5,10 @@
  *   architecture x86_64|aarch64
  *   default ACTION
  *   optimize 1|2                                    (1: by priority, linear; 2: binary tree, the default here)
- *   rule ACTION NUMBER [INDEX OPERATOR A B]...      (operators: ne lt le eq ge gt masked_eq)
+ *   rule ACTION NAME [INDEX OPERATOR A B]...        (operators: ne lt le eq ge gt masked_eq)
  *
- * A rule whose action is the default is skipped, as runc does (libseccomp refuses it).
+ * A rule whose action is the default is skipped, as runc does (libseccomp refuses it). The name of a call that this
+ * libseccomp does not know is printed on stderr, a line each, and its rule is skipped.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -69,10 +70,15 @@ static void rule(void)
 	struct scmp_arg_cmp comparisons[6];
 	unsigned count = 0;
 	uint32_t action = strtoul(strtok(NULL, " \n"), NULL, 0);
-	int number = strtol(strtok(NULL, " \n"), NULL, 0), error;
+	const char *name = strtok(NULL, " \n");
+	int number = seccomp_syscall_resolve_name(name), error;
 	char *index;
 
 	start();
+	if (number == __NR_SCMP_ERROR) {
+		fprintf(stderr, "%s\n", name);
+		return;
+	}
 	while ((index = strtok(NULL, " \n")) && count < 6) {
 		char *operator = strtok(NULL, " \n"), *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n");
 

@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import { callByName } from "../../src/linux/calls.ts";
 
 export type Operator = "ne" | "lt" | "le" | "eq" | "ge" | "gt" | "masked_eq";
 
@@ -18,6 +19,7 @@ export interface Comparison {
 export interface Rule {
   /** `SECCOMP_RET_… | data`. */
   readonly action: number;
+  readonly name: string;
   readonly number: number;
   /** All must hold. */
   readonly comparisons: readonly Comparison[];
@@ -50,12 +52,8 @@ const words: { readonly [action: string]: number } = {
 };
 const dockerNames: { readonly [A in ArchitectureName]: string } = { x86_64: "amd64", aarch64: "arm64" };
 
-/** Reads a profile for a caller without capabilities. `numberOf` gives a call's number, undefined where there is none. */
-export function readProfile(
-  text: string,
-  architecture: ArchitectureName,
-  numberOf: (name: string) => number | undefined,
-): FlatProfile {
+/** Reads a profile for a caller without capabilities. */
+export function readProfile(text: string, architecture: ArchitectureName): FlatProfile {
   // 64-bit values must not pass through a double.
   const json = JSON.parse(text.replaceAll(/("value(?:Two)?"\s*:\s*)(\d+)/g, '$1"$2"')) as {
     readonly defaultAction: string;
@@ -69,21 +67,17 @@ export function readProfile(
     const excluded = rule.excludes?.arches?.includes(here) === true;
     if (!included || excluded || (rule.includes?.caps?.length ?? 0) > 0) continue;
     for (const name of rule.names) {
-      const number = numberOf(name);
+      const number = callByName(name)?.number[architecture];
       if (number === undefined) continue;
       const action = actionWord(rule.action, rule.errnoRet);
-      for (const comparisons of alternatives(rule.args ?? [])) rules.push({ action, number, comparisons });
+      for (const comparisons of alternatives(rule.args ?? [])) rules.push({ action, name, number, comparisons });
     }
   }
   return { architecture, defaultAction: actionWord(json.defaultAction, json.defaultErrnoRet), rules };
 }
 
-export function readProfileFile(
-  path: string,
-  architecture: ArchitectureName,
-  numberOf: (name: string) => number | undefined,
-): FlatProfile {
-  return readProfile(readFileSync(path, "utf8"), architecture, numberOf);
+export function readProfileFile(path: string, architecture: ArchitectureName): FlatProfile {
+  return readProfile(readFileSync(path, "utf8"), architecture);
 }
 
 /** A rule that compares one argument twice is taken as several rules, one a comparison (runc, libcontainer/seccomp). */
@@ -109,9 +103,9 @@ function actionWord(action: string, errno: number | undefined): number {
 
 /** The line protocol of libseccomp_export.c. */
 export function exportLines(profile: FlatProfile, optimize: 1 | 2 = 2): string {
-  const rules = profile.rules.map(({ action, number, comparisons }) => {
+  const rules = profile.rules.map(({ action, name, comparisons }) => {
     const tests = comparisons.map(({ index, operator, a, b }) => ` ${index} ${operator} ${a} ${b}`).join("");
-    return `rule ${action} ${number}${tests}\n`;
+    return `rule ${action} ${name}${tests}\n`;
   });
   return [
     `architecture ${profile.architecture}\n`,

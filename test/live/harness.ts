@@ -1,6 +1,6 @@
 /**
  * Runs a command under one of `programs.ts`, as the command line would, in a process of its own. Bundled by
- * `harness-bundle.ts`, because Node 20 runs no TypeScript.
+ * `run.ts`, because Node 20 runs no TypeScript.
  *
  *     node harness.mjs OPTIONS-AS-JSON COMMAND [ARGUMENT...]
  *
@@ -21,6 +21,8 @@ export interface HarnessOptions {
   readonly timeout?: number;
   readonly killTree?: boolean;
   readonly dieWithParent?: boolean;
+  /** The bundle of the supervisor's thread. */
+  readonly supervisor?: string;
 }
 
 const [given = "{}", ...command] = process.argv.slice(2);
@@ -41,6 +43,7 @@ const run: RunOptions = {
   timeout: options.timeout,
   killTree: options.killTree,
   dieWithParent: options.dieWithParent,
+  supervisor: options.supervisor,
 };
 try {
   const { status } = await runUnderNotify(decodePolicy(encodePolicy(policy)), command, run);

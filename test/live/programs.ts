@@ -14,6 +14,7 @@ export const number = {
   fork: 57,
   vfork: 58,
   execve: 59,
+  execveat: 322,
   exit: 60,
   exitGroup: 231,
   sigreturn: 15,
@@ -44,6 +45,7 @@ export const verdicts = {
   killThread: 5,
   again: 6,
   trap: 7,
+  missing: 8,
 } as const;
 
 const verdictList: readonly Verdict[] = [
@@ -55,6 +57,7 @@ const verdictList: readonly Verdict[] = [
   verdict("kill-thread", 0, 6),
   verdict("deny", errno.EAGAIN, 7),
   verdict("trap", 0, 8),
+  verdict("deny", errno.ENOSYS, 9),
 ];
 
 export function programOf(name: string, parts: Partial<Program>): Program {
@@ -179,7 +182,7 @@ function most(limit: number): Program {
         ),
         birth,
       ]),
-      onCall(number.clone3, [give(verdicts.denyOther)]),
+      onCall(number.clone3, [give(verdicts.missing)]),
       give(verdicts.allow),
     ],
   });
@@ -219,7 +222,14 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "thread-fresh": () => tally("thread-fresh", "thread", "fresh"),
   tree: () => tally("tree", "tree"),
   "most-20": () => most(20),
-  "exec-once": () => statically(number.execve, verdicts.deny),
+  "exec-once": () =>
+    programOf("exec-once", {
+      body: [
+        onCall(number.execve, [give(verdicts.deny)]),
+        onCall(number.execveat, [give(verdicts.deny)]),
+        give(verdicts.allow),
+      ],
+    }),
   "static-deny": () => statically(number.getppid, verdicts.deny),
   "static-log": () => statically(number.getppid, verdicts.log),
   "static-kill": () => statically(number.getppid, verdicts.kill),

@@ -1,0 +1,170 @@
+/** What the filter, the launcher and the supervisor together let pass, refuse, end and report. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { prepare, run, users, victim } from "./run.ts";
+
+beforeAll(prepare);
+
+const ask = victim("ask");
+const verdicts = (events: readonly Record<string, unknown>[]) => events.map(({ verdict }) => verdict);
+
+for (const { name, uid } of users) {
+  describe(`exit status, as ${name}`, () => {
+    test.each([
+      ["its own", ["sh", "-c", "exit 7"], 7],
+      ["0", ["true"], 0],
+      ["128 and the signal's number", ["sh", "-c", "kill -TERM $$"], 143],
+      ["127 for what is not found", ["no-such-command"], 127],
+      ["127 for a path that is not there", ["/no/such/file"], 127],
+      ["126 for a folder", ["/usr"], 126],
+      ["126 for a file that is not executable", ["/etc/passwd"], 126],
+    ])("is %s", (_, command, status) => {
+      expect(run({ program: "allow-all", uid }, ...command).status).toBe(status);
+    });
+
+    test("is 126 for what the kernel cannot execute, 127 where the interpreter is missing", () => {
+      const folder = mkdtempSync(join(tmpdir(), "portcullis-live-"));
+      try {
+        writeFileSync(join(folder, "nonsense"), "no program\n", { mode: 0o755 });
+        writeFileSync(join(folder, "script"), "#!/no/such/interpreter\n", { mode: 0o755 });
+        expect(run({ program: "allow-all" }, join(folder, "nonsense")).status).toBe(126);
+        expect(run({ program: "allow-all" }, join(folder, "script")).status).toBe(127);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+  });
+
+  describe(`a static verdict, as ${name}`, () => {
+    test("deny: its errno, and an event", () => {
+      const { out, events } = run({ program: "static-deny", uid }, ask, "thrice");
+      expect(out).toBe("call errno 33\ncall errno 33\ncall errno 33\n");
+      expect(verdicts(events)).toEqual([2, 2, 2]);
+      expect(events[0]).toMatchObject({ kind: "judgement", command: "ask", number: 110, audit: false });
+      expect(events[0]!["pid"]).toBe(events[0]!["tid"]);
+    });
+
+    test("deny, quietly: its errno and no event", () => {
+      const { out, events } = run({ program: "static-deny", mode: "quiet", uid }, ask, "thrice");
+      expect(out).toBe("call errno 33\ncall errno 33\ncall errno 33\n");
+      expect(events).toEqual([]);
+    });
+
+    test("log: passes, with an event", () => {
+      const { out, events } = run({ program: "static-log", uid }, ask, "thrice");
+      expect(out).toBe("call allowed\ncall allowed\ncall allowed\n");
+      expect(verdicts(events)).toEqual([1, 1, 1]);
+    });
+
+    test.each(["static-kill", "static-kill-thread", "static-trap"])("%s: SIGSYS, from the kernel", (program) => {
+      expect(run({ program, uid }, ask, "thrice")).toMatchObject({ status: 159, out: "" });
+    });
+
+    test.each(["static-deny", "static-kill", "static-trap"])("%s, audited: passes, with an event", (program) => {
+      const { out, status, events } = run({ program, mode: "audit", uid }, ask, "thrice");
+      expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\ncall allowed\n", status: 0 });
+      expect(events.map(({ audit }) => audit)).toEqual([true, true, true]);
+    });
+  });
+
+  describe(`a verdict that depends on state, as ${name}`, () => {
+    test("kill(thread) ends the process with SIGKILL, and the event names the rule", () => {
+      const { out, status, events } = run({ program: "stateful-kill", uid }, ask, "thrice");
+      expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\n", status: 137 });
+      expect(verdicts(events)).toEqual([5]);
+    });
+
+    test("audited, it is only told", () => {
+      const { out, status, events } = run({ program: "stateful-kill", mode: "audit", uid }, ask, "thrice");
+      expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\ncall allowed\n", status: 0 });
+      expect(verdicts(events)).toEqual([5]);
+    });
+
+    test("a report of an allowed call is an event", () => {
+      const { events } = run({ program: "reports", uid }, ask, "number", "110");
+      expect(events).toMatchObject([{ verdict: 0, reports: [{ report: 0, values: ["18446744073709551615"] }] }]);
+    });
+
+    test("a call that a signal interrupts is allowed, denied or EINTR, and never more pass than may", () => {
+      const asked = "storm: no more allowed than may be, some denied, 0 other, as asked\n".replace(
+        "some denied",
+        "denied",
+      );
+      expect(run({ program: "first-thousand", uid }, ask, "storm").out).toBe(asked);
+      expect(run({ program: "first-thousand", uid }, ask, "storm-restarted").out).toBe(asked);
+    });
+  });
+
+  describe(`the launcher's execve, as ${name}`, () => {
+    test("is the only one that passes: neither a plain one nor a guessed token does", () => {
+      const { out, events } = run({ program: "exec-once", uid }, ask, "guess");
+      expect(out).toBe(["guess", "guess", "guess", "plain", "at"].map((what) => `${what} errno 33\n`).join(""));
+      expect(verdicts(events)).toEqual([2, 2, 2, 2, 2]);
+    });
+  });
+
+  describe(`refused before any policy, as ${name}`, () => {
+    const refused = (...numbers: readonly string[]) => run({ program: "allow-all", uid }, ask, "number", ...numbers);
+
+    test("io_uring, and numbers that no call has", () => {
+      const { out, events } = refused("425", "426", "427", "400", "5000");
+      expect(out).toBe(["425", "426", "427", "400", "5000"].map((one) => `${one} errno 38\n`).join(""));
+      expect(new Set(verdicts(events))).toEqual(new Set(["unknown-call"]));
+    });
+
+    test.skipIf(process.arch !== "x64")("x32 calls", () => {
+      const { out, events } = refused("0x40000027");
+      expect(out).toBe("0x40000027 errno 38\n");
+      expect(verdicts(events)).toEqual(["foreign-abi"]);
+    });
+
+    test.skipIf(process.arch !== "x64")("i386 calls", (context) => {
+      const bare = run({ program: "allow-all", mode: "quiet", uid }, ask, "int80");
+      if (bare.status === 139) context.skip("this kernel has no i386 support");
+      expect(bare.out).toBe("int80 errno 38\n");
+      const { out, events } = run({ program: "allow-all", uid }, ask, "int80");
+      expect(out).toBe("int80 errno 38\n");
+      expect(verdicts(events)).toEqual(["foreign-abi"]);
+      expect(events[0]).toMatchObject({ architecture: 0x4000_0003, number: 20 });
+    });
+
+    test("also under audit", () => {
+      const { out } = run({ program: "allow-all", mode: "audit", uid }, ask, "number", "425", "0x40000027");
+      expect(out).toBe("425 errno 38\n0x40000027 errno 38\n");
+    });
+  });
+
+  describe(`a second supervisor, as ${name}`, () => {
+    const nested = (program: string, command: readonly string[]) => {
+      const options = JSON.stringify({ program, supervisor: resolve("build/live/supervisor.cjs") });
+      const inner = [process.execPath, resolve("build/live/harness.mjs"), options, ...command];
+      return run({ program: "allow-all", uid }, ...inner);
+    };
+
+    test("is done without where no call needs state: enforced, not reported", () => {
+      const { out, status, events } = nested("static-deny", [ask, "thrice"]);
+      expect({ out, status }).toEqual({ out: "call errno 33\ncall errno 33\ncall errno 33\n", status: 0 });
+      expect(events).toEqual([]);
+    });
+
+    test("is a reason not to start where state decides", () => {
+      const { out, status, error } = nested("first-thousand", [ask, "thrice"]);
+      expect({ out, status }).toEqual({ out: "", status: 125 });
+      expect(error).toContain("another supervisor");
+    });
+  });
+
+  describe(`who calls, as ${name}`, () => {
+    test("the leader is told from other threads", () => {
+      expect(run({ program: "leaders", uid }, ask, "thrice").out).toBe("call allowed\ncall allowed\ncall allowed\n");
+    });
+  });
+}
+
+describe("credentials", () => {
+  test.skipIf(process.getuid?.() !== 0)("are those at the judgement: a change of user counts at once", () => {
+    expect(run({ program: "credentials" }, ask, "setuid").out).toBe("before errno 33\nafter allowed\n");
+  });
+});

@@ -1,0 +1,93 @@
+/** Who starts with which state, on the real kernel: forks before and after a change, threads, reused ids. */
+import { beforeAll, describe, expect, test } from "vitest";
+import { prepare, run, users, victim } from "./run.ts";
+
+beforeAll(prepare);
+
+for (const { name, uid } of users) {
+  const tally = (program: string, ...words: readonly string[]) => {
+    const { out, error, status } = run({ program, uid }, victim("tally"), ...words);
+    return { out: out.trim(), error, status };
+  };
+  const says = (out: string) => ({ out, error: "", status: 0 });
+
+  describe(`state of a process, as ${name}`, () => {
+    // The first child starts with 2, the second, after one more, with 3; the parent's own is 4 at the end.
+    test.each(["fork", "clone", "clone-silent", "vfork", "clone-vm", "clone-parent"])("%s copies it", (how) => {
+      expect(tally("process-copied", how)).toEqual(says(`${how}: 2 3 3 4 4`));
+    });
+
+    test.each(["fork", "vfork", "clone-parent"])("%s leaves it fresh where it is declared so", (how) => {
+      expect(tally("process-fresh", how)).toEqual(says(`${how}: 0 1 0 1 4`));
+    });
+
+    test.each(["fork", "vfork", "clone-parent"])("%s shares the tree's", (how) => {
+      expect(tally("tree", how)).toEqual(says(`${how}: 2 3 4 5 6`));
+    });
+
+    test("children that die at once, with SIGCHLD ignored, disturb nothing", () => {
+      expect(tally("process-copied", "dies-at-once")).toEqual(says("dies-at-once: 1 2 1 0"));
+    });
+
+    test("a thread that forks passes on its process's", () => {
+      expect(tally("process-copied", "from-thread")).toEqual(says("from-thread: 4 4 5 4"));
+    });
+
+    test("a fork that fails leaves nothing behind", () => {
+      expect(tally("process-copied", "clone-wrong")).toEqual(says("clone-wrong: -22 0"));
+    });
+
+    test("a child that no tracer could see is refused", () => {
+      expect(tally("process-copied", "clone-untraced")).toEqual(says("clone-untraced: -1"));
+    });
+
+    test("a fork of a task that somebody else traces is refused, and an event says why", () => {
+      const { out, events } = run({ program: "process-copied", uid }, victim("tally"), "traced");
+      expect(out).toBe("traced: -1 0\n");
+      expect(events.map(({ verdict }) => verdict)).toContain("unseen-child");
+    });
+
+    test("forks under a storm of signals are followed exactly", () => {
+      expect(tally("process-copied", "signal-storm")).toEqual(says("signal-storm: 0 wrong, some made"));
+    });
+
+    test("three hundred processes in turn each start with nothing", () => {
+      expect(tally("process-fresh", "many-in-turn", "300")).toEqual(says("many-in-turn: 0"));
+    });
+  });
+
+  describe(`state of a thread, as ${name}`, () => {
+    test.each(["fork", "clone", "vfork", "clone-parent"])("%s copies the forking thread's", (how) => {
+      expect(tally("thread-copied", how)).toEqual(says(`${how}: 2 3 3 4 4`));
+    });
+
+    test("a new thread's is fresh, and its child has its", () => {
+      expect(tally("thread-copied", "from-thread")).toEqual(says("from-thread: 1 1 2 3"));
+    });
+
+    test("a thread that executes a program keeps its own, not the leader's", () => {
+      expect(tally("thread-copied", "exec-from-thread")).toEqual(says("tell: 1"));
+      expect(tally("thread-fresh", "exec-from-thread")).toEqual(says("tell: 1"));
+    });
+
+    test("an execution that fails changes nothing", () => {
+      expect(tally("thread-copied", "exec-fails-in-thread")).toEqual(says("exec-failed: 1 3"));
+    });
+  });
+
+  test(`a hundred threads get exactly what there is, as ${name}`, () => {
+    expect(tally("first-thousand", "hundred-threads")).toEqual(says("hundred-threads: 1000"));
+  });
+}
+
+describe("a reused id never gets old state", () => {
+  test.each([
+    ["process-fresh", "reused-process"],
+    ["process-copied", "reused-process"],
+    ["thread-fresh", "reused-thread"],
+    ["thread-copied", "reused-thread"],
+  ])("%s, %s", (program, which) => {
+    const { out } = run({ program }, victim("tally"), which);
+    expect(out).toBe("reused-id: 0 2, 0 2\n");
+  });
+});

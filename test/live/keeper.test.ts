@@ -1,0 +1,154 @@
+/** The confined tree and its keeper: what one can do to the other, and what follows when the keeper is gone. */
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { Conversation, prepare, type RunSettings, run, users, victim } from "./run.ts";
+
+beforeAll(prepare);
+
+const open: Conversation[] = [];
+afterEach(() => {
+  for (const one of open.splice(0)) one.close();
+});
+
+function converse(settings: RunSettings, ...command: readonly string[]): Conversation {
+  const one = new Conversation(settings, ...command);
+  open.push(one);
+  return one;
+}
+
+for (const { name, uid } of users) {
+  describe(`the keeper, as ${name}`, () => {
+    // A tree of root's, with CAP_SYS_PTRACE, can win on this engine: that is written down, not tested.
+    if (uid !== undefined || process.getuid?.() !== 0) {
+      test("cannot be reached by a tree of the same user", async () => {
+        const one = converse({ program: "first-thousand", uid }, victim("attack"));
+        const lines: (string | undefined)[] = [];
+        for (let line = await one.line(); line !== undefined; line = await one.line(2000)) lines.push(line);
+        // Killed, it leaves nothing allowed: ENOSYS.
+        expect(lines).toEqual(["call allowed", "call allowed", "call errno 38"]);
+      });
+    }
+
+    test("hands no descriptor of its own down", () => {
+      const bare = spawnSync(victim("attack"), ["descriptors"], { encoding: "utf8" }).stdout;
+      const { out } = run({ program: "first-thousand", uid }, victim("attack"), "descriptors");
+      const ours = new Set(bare.split("\n"));
+      expect(out.split("\n").filter((one) => !ours.has(one))).toEqual([]);
+    });
+
+    test("stopped, makes calls wait; going on, answers them", async () => {
+      const one = converse({ program: "first-thousand", uid }, victim("ask"));
+      expect(await one.line()).toBe("ready");
+      one.write("");
+      expect(await one.line()).toBe("call allowed");
+      one.signal("SIGSTOP");
+      await stopped(one.pid);
+      one.write("");
+      expect(await one.line(500)).toBeUndefined();
+      one.signal("SIGCONT");
+      expect(await one.line()).toBe("call allowed");
+    });
+
+    test("killed, leaves every call that it would judge denied", async () => {
+      const one = converse({ program: "first-thousand", uid }, victim("ask"));
+      expect(await one.line()).toBe("ready");
+      one.write("");
+      expect(await one.line()).toBe("call allowed");
+      one.write("later");
+      one.signal("SIGKILL");
+      await one.ended;
+      expect(await one.line()).toBe("call errno 38");
+    });
+
+    test("killed, takes the tree along where that is asked for", async () => {
+      const one = converse(
+        { program: "first-thousand", dieWithParent: true, uid },
+        "sh",
+        "-c",
+        "sleep 60 & echo $!; wait",
+      );
+      const child = Number(await one.line());
+      expect(child).toBeGreaterThan(0);
+      expect(isAlive(child)).toBe(true);
+      one.signal("SIGKILL");
+      await one.ended;
+      await vanished(child);
+    });
+
+    test("passes SIGTERM on to the command", async () => {
+      const script = "trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
+      const one = converse({ program: "first-thousand", uid }, "sh", "-c", script);
+      expect(await one.line()).toBe("ready");
+      one.signal("SIGTERM");
+      expect(await one.line()).toBe("got it");
+      expect((await one.ended).status).toBe(9);
+    });
+
+    test("waits for a tree that outlives its command, and gives the command's status", () => {
+      const marker = `/tmp/portcullis-daemon-${process.pid}-${uid ?? "root"}`;
+      const { status, out } = run(
+        { program: "first-thousand", uid },
+        "sh",
+        "-c",
+        `${victim("ask")} daemon ${marker}; s=$?; rm -f ${marker}; exit $s`,
+      );
+      expect({ status, out }).toEqual({ status: 5, out: "daemon allowed\n" });
+    });
+
+    test("ends what outlives the command where that is asked for", () => {
+      const started = Date.now();
+      const { status } = run(
+        { program: "first-thousand", killTree: true, uid },
+        "sh",
+        "-c",
+        "setsid sleep 40 & exit 4",
+      );
+      expect(status).toBe(4);
+      expect(Date.now() - started).toBeLessThan(30_000);
+    });
+
+    test("ends a command that takes too long, and its tree", () => {
+      const { status, events } = run(
+        { program: "first-thousand", timeout: 300, uid },
+        "sh",
+        "-c",
+        "trap '' TERM; sleep 40",
+      );
+      expect(status).toBe(137);
+      expect(events.map(({ text }) => text)).toContain("the time limit was reached: the command is ended");
+    });
+
+    test("ends such a command also where no supervisor runs", () => {
+      expect(run({ program: "allow-all", timeout: 300, uid }, "sleep", "40").status).toBe(143);
+    });
+  });
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A signal that stops a process has not stopped it when kill(2) returns. */
+async function stopped(pid: number): Promise<void> {
+  const states = () =>
+    readdirSync(`/proc/${pid}/task`).map(
+      (tid) => readFileSync(`/proc/${pid}/task/${tid}/stat`, "latin1").split(") ")[1]![0],
+    );
+  for (let tries = 0; !states().every((state) => state === "T"); tries++) {
+    if (tries > 400) throw new Error(`process ${pid} does not stop`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+async function vanished(pid: number): Promise<void> {
+  for (let tries = 0; isAlive(pid); tries++) {
+    if (tries > 400) throw new Error(`process ${pid} lives on`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

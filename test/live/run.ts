@@ -1,0 +1,173 @@
+/** Starts the harness (a process of its own, as the command line is) and tells what came of it. */
+import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { build } from "esbuild";
+import type { HarnessOptions } from "./harness.ts";
+
+const victimFolder = resolve("build/native/victims");
+const harness = resolve("build/live/harness.mjs");
+
+export const victim = (name: string): string => join(victimFolder, name);
+
+/** Builds the native parts and bundles what Node cannot run from source. Quick where nothing has changed. */
+export async function prepare(): Promise<void> {
+  execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
+  mkdirSync("build/live", { recursive: true });
+  const common = {
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    packages: "external",
+    logLevel: "warning",
+  } as const;
+  await build({ ...common, entryPoints: ["test/live/harness.ts"], outfile: harness, format: "esm" });
+  await build({
+    ...common,
+    entryPoints: ["src/engines/notify/worker.ts"],
+    outfile: "build/live/supervisor.cjs",
+    format: "cjs",
+    define: { "import.meta.url": '"file:///"' },
+  });
+}
+
+/** Root, and an ordinary user where the tests run as root. */
+export const users: readonly { readonly name: string; readonly uid: number | undefined }[] =
+  process.getuid?.() === 0
+    ? [
+        { name: "root", uid: undefined },
+        { name: "an ordinary user", uid: 65534 },
+      ]
+    : [{ name: "an ordinary user", uid: undefined }];
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly out: string;
+  readonly error: string;
+  readonly events: readonly Record<string, unknown>[];
+}
+
+export interface RunSettings extends Omit<HarnessOptions, "events" | "supervisor"> {
+  readonly uid?: number | undefined;
+  readonly input?: string;
+}
+
+function prepareCall(settings: RunSettings, command: readonly string[], folder: string) {
+  const { uid, input, ...rest } = settings;
+  const events = join(folder, "events");
+  const options: HarnessOptions = { ...rest, events, supervisor: resolve("build/live/supervisor.cjs") };
+  const words = [harness, JSON.stringify(options), ...command];
+  const asOther =
+    uid === undefined ? [] : ["--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups", process.execPath];
+  const [file, ...first] = uid === undefined ? [process.execPath] : ["setpriv", ...asOther];
+  return { file: file!, words: [...first, ...words], events, input };
+}
+
+function temporaryFolder(uid: number | undefined): string {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-live-"));
+  if (uid !== undefined) execFileSync("chown", [`${uid}:${uid}`, folder]);
+  return folder;
+}
+
+export function run(settings: RunSettings, ...command: readonly string[]): Outcome {
+  const folder = temporaryFolder(settings.uid);
+  try {
+    const { file, words, events, input } = prepareCall(settings, command, folder);
+    const done = spawnSync(file, words, {
+      encoding: "utf8",
+      input: input ?? "",
+      timeout: 50_000,
+      killSignal: "SIGKILL",
+    });
+    return {
+      status: done.status,
+      signal: done.signal,
+      out: done.stdout,
+      error: done.stderr,
+      events: readEvents(events),
+    };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function readEvents(file: string): Record<string, unknown>[] {
+  if (!existsSync(file)) return [];
+  return readFileSync(file, "utf8")
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+}
+
+/** A run that goes on: with lines to write to it and to read from it. */
+export class Conversation {
+  readonly #child: ReturnType<typeof spawn>;
+  readonly #folder: string;
+  readonly #events: string;
+  #text = "";
+  #waiting: (() => void) | undefined;
+  readonly ended: Promise<{ readonly status: number | null; readonly signal: NodeJS.Signals | null }>;
+
+  constructor(settings: RunSettings, ...command: readonly string[]) {
+    this.#folder = temporaryFolder(settings.uid);
+    const { file, words, events } = prepareCall(settings, command, this.#folder);
+    this.#events = events;
+    const options: SpawnOptions = { stdio: ["pipe", "pipe", "inherit"] };
+    this.#child = spawn(file, words, options);
+    this.#child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+      this.#text += text;
+      this.#waiting?.();
+    });
+    this.ended = new Promise((done) => {
+      this.#child.on("exit", (status, signal) => {
+        this.#waiting?.();
+        done({ status, signal });
+      });
+    });
+  }
+
+  /** setpriv executes Node in its own place, so this is the supervisor's. */
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get events(): readonly Record<string, unknown>[] {
+    return readEvents(this.#events);
+  }
+
+  write(line: string): void {
+    this.#child.stdin!.write(`${line}\n`);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** The next line; undefined where none comes in so many milliseconds. */
+  async line(within = 20_000): Promise<string | undefined> {
+    const until = Date.now() + within;
+    while (!this.#text.includes("\n")) {
+      const left = until - Date.now();
+      if (left <= 0) return undefined;
+      await new Promise<void>((wake) => {
+        const timer = setTimeout(wake, left);
+        this.#waiting = () => {
+          clearTimeout(timer);
+          wake();
+        };
+      });
+    }
+    const end = this.#text.indexOf("\n");
+    const line = this.#text.slice(0, end);
+    this.#text = this.#text.slice(end + 1);
+    return line;
+  }
+
+  close(): void {
+    this.#child.stdin!.end();
+    this.#child.kill("SIGKILL");
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,74 @@
+/** Under a shell with job control: Ctrl-C, Ctrl-Z and fg reach the command as if portcullis were not there. */
+import { spawnSync } from "node:child_process";
+import { resolve } from "node:path";
+import { beforeAll, expect, test } from "vitest";
+import type { HarnessOptions } from "./harness.ts";
+import { prepare, victim } from "./run.ts";
+
+beforeAll(prepare);
+
+function terminal(program: string, steps: readonly string[], ...command: readonly string[]) {
+  const options: HarnessOptions = { program, supervisor: resolve("build/live/supervisor.cjs") };
+  const confined = [process.execPath, resolve("build/live/harness.mjs"), JSON.stringify(options), ...command];
+  const { stdout } = spawnSync(victim("terminal"), [...steps, "--", ...confined], {
+    encoding: "utf8",
+    timeout: 50_000,
+  });
+  return stdout;
+}
+
+const countInterrupts = `n=0; trap 'n=$((n+1)); echo "interrupt $n"' INT; echo ready; while read line; do echo "line $line, $n"; [ "$line" = end ] && exit 6; done; exit 7`;
+
+// Without a supervisor's thread, and with one.
+for (const program of ["allow-all", "first-thousand"]) {
+  test(`Ctrl-C reaches the command, once, and not portcullis (${program})`, () => {
+    const steps = [
+      "expect",
+      "ready",
+      "send",
+      "\\x03",
+      "expect",
+      "interrupt 1",
+      "send",
+      "end\\n",
+      "expect",
+      "line end, 1",
+      "exit",
+    ];
+    expect(terminal(program, steps, "bash", "-c", countInterrupts)).toBe("exit 6\n");
+  });
+
+  test(`Ctrl-C ends a command that does not mind it (${program})`, () => {
+    expect(
+      terminal(program, ["expect", "ready", "send", "\\x03", "exit"], "sh", "-c", "echo ready; exec sleep 30"),
+    ).toBe("exit 130\n");
+  });
+
+  test(`Ctrl-Z stops the job, and it goes on in the foreground (${program})`, () => {
+    const steps = [
+      "expect",
+      "ready",
+      "send",
+      "\\x1a",
+      "stopped",
+      "continue",
+      "send",
+      "end\\n",
+      "expect",
+      "line end, 0",
+      "exit",
+    ];
+    expect(terminal(program, steps, "bash", "-c", countInterrupts)).toBe("stopped\nexit 6\n");
+  });
+
+  test(`a command that stops itself stops the job (${program})`, () => {
+    const steps = ["expect", "ready", "stopped", "continue", "expect", "awake", "exit"];
+    expect(terminal(program, steps, "sh", "-c", "echo ready; kill -TSTP $$; echo awake")).toBe("stopped\nexit 0\n");
+  });
+
+  test(`the terminal is the command's to read (${program})`, () => {
+    expect(
+      terminal(program, ["send", "hello\\n", "expect", "got hello", "exit"], "sh", "-c", 'read word; echo "got $word"'),
+    ).toBe("exit 0\n");
+  });
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/* ask: one supervised call for each line of standard input; prints "allowed" or the errno. Other cases by argument. */
+#include "victim.h"
+#include <fcntl.h>
+#include <sys/time.h>
+
+static void tell(const char *what, long result) {
+  if (result >= 0) printf("%s allowed\n", what);
+  else printf("%s errno %ld\n", what, -result);
+}
+
+static void on_signal(int signal) { (void)signal; }
+
+/* No answer may be another's: every call is allowed, denied or interrupted. */
+static void storm(int flags) {
+  struct sigaction action = {.sa_handler = on_signal, .sa_flags = flags};
+  sigaction(SIGALRM, &action, NULL);
+  ualarm(100, 100);
+  long allowed = 0, denied = 0, interrupted = 0, other = 0;
+  for (int i = 0; i < 5000; i++) {
+    long result = add_one();
+    if (result >= 0) allowed++;
+    else if (result == -EDOM) denied++;
+    else if (result == -EINTR) interrupted++;
+    else other++;
+  }
+  ualarm(0, 0);
+  printf("storm: %s, %s, %ld other, %s\n", allowed <= 1000 ? "no more allowed than may be" : "too many allowed",
+         denied > 0 ? "denied" : "none denied", other, flags && interrupted ? "interrupted although restarted" : "as asked");
+}
+
+/* execve as the launcher makes it, with a guess in the registers that carry the token. */
+static void guess(char **argv) {
+  const unsigned long guesses[][2] = {{0, 0}, {~0ul, ~0ul}, {0x0123456789abcdef, 0xfedcba9876543210}};
+  for (unsigned i = 0; i < sizeof guesses / sizeof *guesses; i++)
+    tell("guess", result_of(syscall(SYS_execve, argv[0], argv, environ, 0, guesses[i][0], guesses[i][1])));
+  tell("plain", result_of(syscall(SYS_execve, argv[0], argv, environ)));
+  tell("at", result_of(syscall(SYS_execveat, AT_FDCWD, argv[0], argv, environ, 0)));
+}
+
+int main(int argc, char **argv) {
+  setvbuf(stdout, NULL, _IONBF, 0);
+  const char *which = argc > 1 ? argv[1] : "";
+  if (!strcmp(which, "guess")) {
+    guess(argv);
+  } else if (!strcmp(which, "storm")) {
+    storm(0);
+  } else if (!strcmp(which, "storm-restarted")) {
+    storm(SA_RESTART);
+  } else if (!strcmp(which, "number")) {
+    for (int i = 2; i < argc; i++) tell(argv[i], result_of(syscall(strtol(argv[i], NULL, 0), -1L, 0L, 0L, 0L, 0L, 0L)));
+  } else if (!strcmp(which, "int80")) {
+    /* i386's number 20 is getpid. Without support for i386 in the kernel this is a SIGSEGV. */
+    long result = 20;
+#if defined(__x86_64__)
+    __asm__ volatile("int $0x80" : "+a"(result) : : "memory", "r8", "r9", "r10", "r11");
+#endif
+    tell("int80", (int)result);
+  } else if (!strcmp(which, "setuid")) {
+    tell("before", add_one());
+    if (setresuid(65534, 65534, 65534) != 0) return 2;
+    tell("after", add_one());
+  } else if (!strcmp(which, "thrice")) {
+    for (int i = 0; i < 3; i++) tell("call", add_one());
+  } else if (!strcmp(which, "daemon")) {
+    /* argv[2] is made by the daemon, after the command has ended with status 5. */
+    if (fork() != 0) return 5;
+    setsid();
+    usleep(300000);
+    int file = open(argv[2], O_CREAT | O_WRONLY, 0600);
+    tell("daemon", add_one());
+    return file < 0;
+  } else {
+    char line[64];
+    printf("ready\n");
+    while (fgets(line, sizeof line, stdin) != NULL) {
+      if (!strcmp(line, "later\n")) usleep(700000);
+      tell("call", add_one());
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+/*
+ * terminal STEP... -- COMMAND...: a terminal with a shell that does job control, reduced to what the tests need. Steps:
+ *   expect TEXT     reads the terminal until TEXT was seen
+ *   send BYTES      types (\n and \xNN are understood)
+ *   stopped         waits until the job has stopped
+ *   continue        takes the job to the foreground again, as fg does
+ *   exit            waits for the job's end and prints its status
+ * Any step that takes more than 20 seconds fails.
+ */
+#include "victim.h"
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+
+static int master;
+static pid_t shell;
+
+static void fail(const char *step) {
+  printf("failed: %s\n", step);
+  kill(-shell, SIGKILL);
+  exit(1);
+}
+
+static void on_alarm(int signal) {
+  (void)signal;
+  static const char text[] = "failed: out of time\n";
+  if (write(1, text, sizeof text - 1) < 0) _exit(2);
+  kill(shell, SIGKILL);
+  _exit(1);
+}
+
+static void expect(const char *text) {
+  static char seen[65536];
+  static size_t size;
+  for (;;) {
+    char *at = memmem(seen, size, text, strlen(text));
+    if (at != NULL) {
+      size_t used = (size_t)(at - seen) + strlen(text);
+      memmove(seen, seen + used, size - used);
+      size -= used;
+      return;
+    }
+    if (size == sizeof seen) fail(text);
+    ssize_t count = read(master, seen + size, sizeof seen - size);
+    if (count <= 0) fail(text);
+    size += (size_t)count;
+  }
+}
+
+static void type(const char *text) {
+  for (const char *at = text; *at; at++) {
+    char byte = *at;
+    if (at[0] == '\\' && at[1] == 'n') byte = '\n', at++;
+    else if (at[0] == '\\' && at[1] == 'x') byte = (char)strtol((char[]){at[2], at[3], 0}, NULL, 16), at += 3;
+    if (write(master, &byte, 1) != 1) fail(text);
+  }
+}
+
+/* The shell: reports what becomes of its job on a pipe, and takes it to the foreground when it is told so. */
+static void be_shell(char **command, int orders, int reports) {
+  signal(SIGTTOU, SIG_IGN);
+  signal(SIGTSTP, SIG_IGN);
+  signal(SIGINT, SIG_IGN);
+  pid_t job = fork();
+  if (job == 0) {
+    setpgid(0, 0);
+    tcsetpgrp(0, getpid());
+    signal(SIGTTOU, SIG_DFL);
+    signal(SIGTSTP, SIG_DFL);
+    signal(SIGINT, SIG_DFL);
+    close(orders);
+    close(reports);
+    execvp(command[0], command);
+    _exit(127);
+  }
+  setpgid(job, job);
+  for (;;) {
+    int status;
+    if (waitpid(job, &status, WUNTRACED) != job) _exit(3);
+    if (write(reports, &status, sizeof status) != sizeof status) _exit(3);
+    if (!WIFSTOPPED(status)) _exit(0);
+    tcsetpgrp(0, getpgrp());
+    char order;
+    if (read(orders, &order, 1) != 1) _exit(3);
+    tcsetpgrp(0, job);
+    kill(-job, SIGCONT);
+  }
+}
+
+int main(int argc, char **argv) {
+  int end = 1;
+  while (end < argc && strcmp(argv[end], "--")) end++;
+  int orders[2], reports[2];
+  if (end + 1 >= argc || pipe2(orders, O_CLOEXEC) || pipe2(reports, O_CLOEXEC)) return 2;
+  shell = forkpty(&master, NULL, NULL, NULL);
+  if (shell == 0) be_shell(argv + end + 1, orders[0], reports[1]);
+  close(orders[0]);
+  close(reports[1]);
+  signal(SIGALRM, on_alarm);
+  setvbuf(stdout, NULL, _IONBF, 0);
+  for (int i = 1; i < end; i++) {
+    alarm(20);
+    int status;
+    if (!strcmp(argv[i], "expect")) {
+      expect(argv[++i]);
+    } else if (!strcmp(argv[i], "send")) {
+      type(argv[++i]);
+    } else if (!strcmp(argv[i], "stopped")) {
+      if (read(reports[0], &status, sizeof status) != sizeof status || !WIFSTOPPED(status)) fail("stopped");
+      printf("stopped\n");
+    } else if (!strcmp(argv[i], "continue")) {
+      if (write(orders[1], "c", 1) != 1) fail("continue");
+    } else if (!strcmp(argv[i], "exit")) {
+      if (read(reports[0], &status, sizeof status) != sizeof status || WIFSTOPPED(status)) fail("exit");
+      printf("exit %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status));
+    } else {
+      return 2;
+    }
+  }
+  return 0;
+}

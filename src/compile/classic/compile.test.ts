@@ -50,17 +50,24 @@ describe("compileClassic", () => {
     }
   });
 
-  it("takes numbers without a decision, x32 numbers and -1 for unknown ones", () => {
+  it("takes numbers without a decision and -1 for unknown ones, and x32 numbers for foreign ones", () => {
     const { instructions } = compile(new Map([5, 6, 9].map((number) => [number, leafOf(2)])));
     for (const number of probedNumbers) {
-      const expected = [5, 6, 9].includes(number) ? firstVerdictErrno + 2 : number === 219 ? alwaysErrno : unknownErrno;
+      const expected = [5, 6, 9].includes(number)
+        ? firstVerdictErrno + 2
+        : number === 219
+          ? alwaysErrno
+          : (number & 0x4000_0000) !== 0 && number !== 0xffff_ffff
+            ? foreignErrno
+            : unknownErrno;
       expect(runClassic(instructions, call(number)).word).toBe(denies(expected));
     }
   });
 
   it("answers x32 numbers within six steps, however large the policy is", () => {
     const numbers = Array.from({ length: 400 }, (_, index) => index * 2);
-    const { instructions } = compile(new Map(numbers.map((number) => [number, leafOf(number % 7)])));
+    const split = new Map(numbers.map((number) => [number, leafOf(number % 7)]));
+    const { instructions } = compile(split, { foreign: distinctTarget.unknown });
     for (const number of [0x4000_0000, 0x4000_0208, 0xffff_ffff]) {
       expect(runClassic(instructions, call(number)).steps).toBeLessThanOrEqual(6);
     }

@@ -3,7 +3,7 @@
  *
  * The filter reads the architecture and refuses a foreign one, reads the call's number, searches the interval that holds
  * it, and there either returns or asks for argument registers. Numbers with one decision are one interval; the numbers
- * that the table lacks are intervals of their own, those of x32 programs (bit 30) and −1 (a tracer's skip) among them.
+ * that the table lacks are intervals of their own, and so are those of x32 programs.
  */
 import type { Location, Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
@@ -19,9 +19,9 @@ import { returnWord } from "./return-word.ts";
 /** What the filter is to return. All words are `SECCOMP_RET_… | data`. */
 export interface ClassicTarget {
   leaf(leaf: DecisionLeaf): number;
-  /** For numbers that are neither judged nor always allowed. */
+  /** For numbers that are neither judged nor always allowed; −1 (a tracer's skip) is one of them. */
   readonly unknown: number;
-  /** For callers of another ABI. */
+  /** For callers of another ABI, x32 among them. Where it is the same word as `unknown`, x32 costs no test. */
   readonly foreign: number;
   /** For restart_syscall, rt_sigreturn, exit and exit_group. */
   readonly always: number;
@@ -52,7 +52,12 @@ export function compileClassic(program: Program, split: SplitPolicy, target: Cla
   const foreign = graph.return(target.foreign);
   const search = searchNode(
     graph,
-    searchNumbers(program.architecture, decidedNumbers(program, split, target, graph), graph.return(target.unknown)),
+    searchNumbers(
+      program.architecture,
+      decidedNumbers(program, split, target, graph),
+      graph.return(target.unknown),
+      foreign,
+    ),
   );
   const native = graph.test(
     "equal",

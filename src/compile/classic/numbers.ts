@@ -15,6 +15,12 @@ export type DecidedNumber = readonly [number: number, node: GraphNode];
 
 const lastNumber = 0xffff_ffff;
 
+/** What has bit 30, but for −1: a tracer writes that to skip a call, and the kernel does not take it for an x32 call. */
+const x32Numbers = [
+  [x32Bit, 0x7fff_ffff],
+  [0xc000_0000, 0xffff_fffe],
+] as const;
+
 /** A step on the way to a call that is simply allowed costs little: from Linux 5.11 a bitmap answers before the filter. */
 const weightOfAllowed = 1;
 const weightOfOthers = 4;
@@ -29,13 +35,16 @@ const limitForX32 = 2;
 /** From the fastest tree to the smallest: the first that has no more tests than libseccomp's is taken. */
 const prices = [0.1, 0.3, 1];
 
-/** The search for the number in A. `decided` in ascending order; everything between leads to `unknown`. */
+/**
+ * The search for the number in A. `decided` in ascending order; x32 numbers lead to `foreign`, all others to `unknown`.
+ */
 export function searchNumbers(
   architecture: ArchitectureName,
   decided: readonly DecidedNumber[],
   unknown: GraphNode,
+  foreign: GraphNode,
 ): Search<GraphNode> {
-  const segments = numberSegments(architecture, decided, unknown);
+  const segments = numberSegments(architecture, decided, unknown, foreign);
   const budgets = likelyDefaults(decided).map((presumed) => libseccompSize(ruledWithout(decided, presumed)));
   const budget = Math.min(...budgets) + headStart[architecture];
   let search = buildSearch(segments, prices[0]!);
@@ -46,11 +55,11 @@ export function searchNumbers(
   return search;
 }
 
-/** The whole line of numbers; `decided` in ascending order, everything between leads to `unknown`. */
 function numberSegments(
   architecture: ArchitectureName,
   decided: readonly DecidedNumber[],
   unknown: GraphNode,
+  foreign: GraphNode,
 ): readonly Segment<GraphNode>[] {
   const segments: { from: number; to: number; target: GraphNode; weight: number; limit: number }[] = [];
   const add = (from: number, to: number, target: GraphNode, weight: number) => {
@@ -67,15 +76,20 @@ function numberSegments(
     add(number, number, node, isAllowed(node) ? weightOfAllowed : weightOfOthers);
     next = number + 1;
   }
+  if (architecture === "x86_64") {
+    for (const [from, to] of x32Numbers) {
+      add(next, from - 1, unknown, weightOfUnknown);
+      add(from, to, foreign, weightOfUnknown);
+      next = to + 1;
+    }
+  }
   add(next, lastNumber, unknown, weightOfUnknown);
   for (const presumed of likelyDefaults(decided)) {
     const ruled = ruledWithout(decided, presumed);
     if (ruled.length > 0) limitDepths(segments, ruled, headStart[architecture]);
   }
-  if (architecture === "x86_64" && next <= x32Bit) {
-    const last = segments.at(-1)!;
-    last.limit = Math.min(last.limit, limitForX32);
-  }
+  const last = segments.at(-1)!;
+  if (architecture === "x86_64" && last.from <= x32Bit) last.limit = Math.min(last.limit, limitForX32);
   return segments;
 }
 

@@ -70,6 +70,9 @@ export const probedNumbers: readonly number[] = [
   0x7fff_ffff,
   0x8000_0000,
   0x8000_003b,
+  0xbfff_ffff,
+  0xc000_0000,
+  0xc000_003b,
   0xffff_fffe,
   0xffff_ffff,
 ];

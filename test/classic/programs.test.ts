@@ -1,0 +1,127 @@
+/**
+ * Random policies from the IR to the filter: the interpreter, the split and the classic program must agree. Every return
+ * word says which verdict it came from, so an agreement cannot be an accident.
+ */
+import { describe, expect, it } from "vitest";
+import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
+import { returnWord } from "../../src/compile/classic/return-word.ts";
+import { boundaryInputs, decideInput } from "../../src/compile/classic/testing/decisions.ts";
+import { checkClassic, runClassic } from "../../src/compile/classic/testing/interpreter.ts";
+import {
+  architectureWords,
+  distinctTarget,
+  firstVerdictErrno,
+  probedNumbers,
+} from "../../src/compile/classic/testing/program.ts";
+import { splitPolicy } from "../../src/compile/split/split.ts";
+import { admit } from "../../src/ir/admission.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { type Program, strictness } from "../../src/ir/program.ts";
+import {
+  generateProgram,
+  generateTrace,
+  type ProgramOptions,
+  runTrace,
+  SeededChoices,
+} from "../../src/ir/testing/arbitrary.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { randomNumbers } from "./random.ts";
+
+const askSupervisor = returnWord("USER_NOTIF");
+
+const target: ClassicTarget = {
+  ...distinctTarget,
+  leaf: (leaf) => (leaf.stateful.length > 0 ? askSupervisor : returnWord("ERRNO", firstVerdictErrno + leaf.weakest)),
+};
+
+function build(seed: number, options: ProgramOptions) {
+  const program = generateProgram(new SeededChoices(seed), options);
+  const split = splitPolicy(program, { superviseProcessCreation: false });
+  const { instructions } = compileClassic(program, split, target);
+  checkClassic(instructions);
+  return { program, split, instructions };
+}
+
+/** What the gate before the policy gives; undefined where the policy decides. */
+function gateWord(program: Program, number: number, architecture: number): number | undefined {
+  const admission = admit(program, { number, architecture });
+  return admission === "judged" ? undefined : target[admission];
+}
+
+const seeds = (first: number, count: number) => Array.from({ length: count }, (_, index) => first + index);
+const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+
+describe.each(seeds(1, 6).map((block) => block * 1000))("programs from seed %i on", (firstSeed) => {
+  it("give for every number, foreign and x32 ones too, what the split says, at all boundaries", () => {
+    for (const seed of seeds(firstSeed, 8)) {
+      const { program, split, instructions } = build(seed, {});
+      const random = randomNumbers(seed);
+      const native = auditArchitecture[program.architecture];
+      const plain = { instructionPointer: 0n, arguments: [0n, 0n, 0n, 0n, 0n, 0n] };
+      for (const number of probedNumbers) {
+        for (const architecture of architectureWords) {
+          const gate = gateWord(program, number, architecture);
+          const input = { ...plain, number, architecture };
+          if (gate !== undefined) expect(runClassic(instructions, input).word, `seed ${seed}`).toBe(gate);
+        }
+      }
+      for (const [number, decision] of split) {
+        if (gateWord(program, number, native) !== undefined) continue;
+        for (const input of boundaryInputs(decision, { number, architecture: native }, 150, random)) {
+          const expected = target.leaf(decideInput(decision, input));
+          expect(runClassic(instructions, input).word, `seed ${seed}, call ${number}`).toBe(expected);
+        }
+      }
+    }
+  });
+
+  it("without state give what the interpreter says, at all boundaries", () => {
+    for (const seed of seeds(firstSeed + 200, 10)) {
+      const { program, split, instructions } = build(seed, { stateless: true });
+      const random = randomNumbers(seed);
+      const state = {
+        thread: initialState(program, "thread"),
+        process: initialState(program, "process"),
+        tree: initialState(program, "tree"),
+      };
+      for (const [number, decision] of split) {
+        const base = { number, architecture: auditArchitecture[program.architecture] };
+        for (const input of boundaryInputs(decision, base, 100, random)) {
+          const [a, b, c, d, e, f] = input.arguments as [bigint, bigint, bigint, bigint, bigint, bigint];
+          const event = { ...input, arguments: [a, b, c, d, e, f] as const };
+          const { verdict } = evaluate(program, event, circumstances, state);
+          const { word } = runClassic(instructions, input);
+          if (word === askSupervisor) continue;
+          expect(word, `seed ${seed}, call ${number}`).toBe(returnWord("ERRNO", firstVerdictErrno + verdict));
+        }
+      }
+    }
+  });
+
+  it("over traces: what the filter decides is the interpreter's verdict; the rest is never weaker", () => {
+    let decided = 0;
+    for (const seed of seeds(firstSeed + 400, 25)) {
+      const { program, split, instructions } = build(seed, {});
+      const trace = generateTrace(new SeededChoices(seed), program, 40);
+      const events = trace.flatMap((step) => (step.kind === "call" ? [step.event] : []));
+      for (const [index, outcome] of runTrace(program, trace).calls.entries()) {
+        const event = events[index]!;
+        const { word } = runClassic(instructions, event);
+        const place = `seed ${seed}, event ${index}`;
+        if (outcome.admission !== "judged") {
+          expect(word, place).toBe(target[outcome.admission]);
+          continue;
+        }
+        const { verdict, reports } = outcome.evaluation;
+        const leaf = decideInput(split.get(event.number >>> 0)!, event);
+        const weakest = program.verdicts[leaf.weakest]!.action;
+        expect(strictness[weakest], place).toBeLessThanOrEqual(strictness[program.verdicts[verdict]!.action]);
+        if (word === askSupervisor) continue;
+        decided++;
+        expect(word, place).toBe(returnWord("ERRNO", firstVerdictErrno + verdict));
+        expect(reports, place).toEqual([]);
+      }
+    }
+    expect(decided).toBeGreaterThan(30);
+  });
+});

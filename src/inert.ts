@@ -1,0 +1,131 @@
+/**
+ * What `import "portcullis"` gives in plain Node: nothing happens. A policy module can be imported (a bundler, a test
+ * runner, an editor's tool may do so), its default export says what it is, and whoever asks its state or the call for
+ * an answer is told where answers come from.
+ *
+ * The types are those of language/types/index.d.ts; test/types checks that the names agree.
+ */
+
+/** The default export of a policy module. */
+export interface InertPolicy {
+  readonly kind: "portcullis policy";
+}
+
+function refuse(what: string): never {
+  throw new Error(
+    `${what} has no answer here: a policy is compiled, and nothing of it runs as JavaScript. To try it, use simulate() of "portcullis/testing", or the command portcullis.`,
+  );
+}
+
+function refusing(what: string): () => never {
+  return () => refuse(what);
+}
+
+const inertPolicy: InertPolicy = Object.freeze({ kind: "portcullis policy" });
+
+export function policy(): InertPolicy {
+  return inertPolicy;
+}
+
+export function oci(): InertPolicy {
+  return inertPolicy;
+}
+
+// ── Verdicts: may be made at the top of a module, so they are values ────────────────────────────────────────────────
+
+interface InertVerdict {
+  readonly kind: "portcullis verdict";
+}
+
+const inertVerdict: InertVerdict = Object.freeze({ kind: "portcullis verdict" });
+
+export const allow = inertVerdict;
+export const log = inertVerdict;
+export const deny = (): InertVerdict => inertVerdict;
+export const trap = (): InertVerdict => inertVerdict;
+export const kill = (): InertVerdict => inertVerdict;
+export const strictest = (): InertVerdict => inertVerdict;
+
+// ── Sets of calls ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface InertCallSet {
+  has(): never;
+  without(): InertCallSet;
+}
+
+const inertCallSet: InertCallSet = Object.freeze({
+  has: refusing("a set of calls"),
+  without: () => inertCallSet,
+});
+
+/** Any property is a set: `calls.open`. (Which there are, the compiler knows; loading the families for this is not worth it.) */
+export const calls: (() => InertCallSet) & { readonly [family: string]: InertCallSet } = new Proxy(
+  Object.assign(() => inertCallSet),
+  {
+    get: (target, property) =>
+      typeof property === "string" && !Object.hasOwn(Function.prototype, property) && !Object.hasOwn(target, property)
+        ? inertCallSet
+        : Reflect.get(target, property),
+  },
+);
+
+// ── State ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function scope(name: string) {
+  const members = <const N extends string>(kind: string, ...names: readonly N[]) => {
+    const what = `${name}.${kind}`;
+    const cell = Object.freeze(
+      Object.fromEntries(names.map((member) => [member, refusing(what)])) as { readonly [M in N]: () => never },
+    );
+    return () => cell;
+  };
+  return Object.freeze({
+    flag: members("flag", "get", "set"),
+    counter: members("counter", "get", "add", "subtract"),
+    value: members("value", "get", "set"),
+    phases: members("phases", "get", "is", "enter"),
+    table: members("table", "has", "get", "set", "delete"),
+    set: members("set", "has", "add", "delete"),
+    rate: members("rate", "take"),
+    flow: members("flow", "follow"),
+  });
+}
+
+export const perThread = scope("perThread");
+export const perProcess = scope("perProcess");
+export const perTree = scope("perTree");
+export const tree = Object.freeze({ alive: refusing("tree.alive()") });
+export const now = refusing("now()");
+export const report = refusing("report()");
+
+// ── Constants ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const nanoseconds: { readonly [unit: string]: bigint | undefined } = {
+  ns: 1n,
+  us: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  min: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+};
+
+/** Needed as it is: a module may compute with it at its top. @throws {TypeError} when the text is no duration. */
+export function duration(text: string): bigint {
+  const [, digits, unit = ""] = text.match(/^(\d+)(ns|us|ms|s|min|h)$/) ?? [];
+  const factor = nanoseconds[unit];
+  if (digits === undefined || factor === undefined) throw new TypeError(`"${text}" is no duration, such as "50ms"`);
+  return BigInt(digits) * factor;
+}
+
+interface Settings<T> {
+  readonly default?: T;
+}
+
+/** Their defaults, or what is nothing of its kind: importing a module must not need a command line. */
+export const parameter = Object.freeze({
+  path: (_name: string, settings?: Settings<string>): string => settings?.default ?? "/",
+  text: (_name: string, settings?: Settings<string>): string => settings?.default ?? "",
+  integer: (_name: string, settings?: Settings<bigint> & { readonly from?: bigint }): bigint =>
+    settings?.default ?? settings?.from ?? 0n,
+  flag: (_name: string, settings?: Settings<boolean>): boolean => settings?.default ?? false,
+});

@@ -1,0 +1,102 @@
+// What the types say of calls and their arguments. tsc must agree with every line; an expected error that is none fails.
+import {
+  allow,
+  type Call,
+  type CallName,
+  type CallOf,
+  calls,
+  deny,
+  type Errno,
+  type GroupName,
+  kill,
+  log,
+  policy,
+  strictest,
+  trap,
+  type Verdict,
+} from "portcullis";
+
+const files = calls("@file-system", "ioctl").without("@chown", "openat2");
+
+export const name: CallName = "openat";
+export const group: GroupName = "@system-service";
+export const errno: Errno = "EHWPOISON";
+// @ts-expect-error no such call
+export const unknown: CallName = "openatt";
+// @ts-expect-error no such errno
+export const nothing: Errno = "EFOO";
+// @ts-expect-error no such group
+calls("@networkio");
+// @ts-expect-error a set has at least one name
+calls();
+// @ts-expect-error no such family
+calls.opens.has;
+
+export function judge(call: Call): Verdict {
+  // @ts-expect-error which call it is must be known first
+  if (call.args.flags.has("O_CREAT")) return allow;
+  // @ts-expect-error no call has this name
+  if (call.name === "openatt") return allow;
+  // @ts-expect-error integers are bigint
+  if (call.caller.uid === 0) return allow;
+  if (call.name === "openat" && call.args.dirfd === -100n && call.args.path.isNull) return deny("EFAULT");
+  // @ts-expect-error openat has no such argument
+  if (call.name === "openat" && call.args.pathname.isNull) return deny("EFAULT");
+  if (calls.open.has(call)) {
+    if (call.name === "openat" || call.name === "open") {
+      const { flags } = call.args;
+      if (flags.has("O_CREAT", "O_EXCL") || flags.hasAny("O_WRONLY", "O_RDWR")) return log;
+      if (flags.hasOnly("O_RDONLY", "O_CLOEXEC") || (flags.bits & 0o100n) !== 0n) return allow;
+      // @ts-expect-error no such flag
+      if (flags.has("O_CREATE")) return allow;
+      // @ts-expect-error one name at least
+      if (flags.has()) return allow;
+      // @ts-expect-error flags are no choice
+      if (flags.is("O_RDONLY")) return allow;
+    }
+    if (call.args.path.address > 0x1000n) return allow;
+    // @ts-expect-error a pinned path is another piece of work: what lies behind a pointer cannot be read
+    if (call.args.path.text.is("/etc/shadow")) return allow;
+  }
+  switch (call.name) {
+    case "socket":
+      return call.args.family.is("AF_UNIX", "AF_INET") && call.args.type.has("SOCK_STREAM")
+        ? allow
+        : strictest(deny("EACCES", "no other sockets"), log);
+    case "clone":
+      return call.args.flags.has("CLONE_THREAD") || call.args.flags.has("SIGCHLD") ? allow : trap();
+    case "kill":
+      // @ts-expect-error the name of a signal is a string
+      if (call.args.sig.is(9n)) return allow;
+      return call.args.sig.value === 9n ? kill("process", "no") : allow;
+    case "getpid":
+      // @ts-expect-error it has no arguments
+      if (call.args.pid === 0n) return allow;
+      return call.raw.arg0 === 0n && call.instructionPointer > 0n && call.number >= 0n ? allow : log;
+  }
+  // @ts-expect-error the case above has returned
+  if (call.name === "socket") return allow;
+  if (files.has(call)) {
+    // @ts-expect-error the set leaves it out
+    if (call.name === "openat2") return allow;
+    if (call.name === "ioctl" && call.args.cmd.is("TIOCSTI")) return deny("EPERM");
+  }
+  return call.architecture === "x86_64" ? allow : deny("ENOSYS");
+}
+
+export function forOne(call: CallOf<"read" | "write">): Verdict {
+  return call.args.fd <= 2n ? allow : deny("EBADF");
+}
+
+// @ts-expect-error a verdict is not made of a string
+export const verdict: Verdict = "allow";
+// @ts-expect-error what can be killed is a thread or a process
+kill("group");
+// @ts-expect-error every path needs a verdict
+policy((call) => {
+  if (call.name === "open") return allow;
+});
+// @ts-expect-error a policy returns verdicts
+policy(() => true);
+
+export default policy(judge);

@@ -53,13 +53,15 @@ export class Decisions {
   readonly none: ReasonSet;
   #count = 0;
   #steps = 0;
-  readonly #mostSteps: number;
+  readonly #mostJoins: number;
+  readonly #mostSimplifications: number;
 
-  constructor(environments: Environments, mostSteps: number) {
+  constructor(environments: Environments, mostJoins: number, mostSimplifications: number) {
     this.#universe = environments.universe;
     this.#environments = environments;
     this.#program = environments.universe.program;
-    this.#mostSteps = mostSteps;
+    this.#mostJoins = mostJoins;
+    this.#mostSimplifications = mostSimplifications;
     this.none = this.#reasonSet([]);
   }
 
@@ -136,7 +138,7 @@ export class Decisions {
     if (a.kind === "leaf" && b.kind === "leaf") {
       return this.leaf([...a.possible, ...b.possible], this.#unite(this.#unite(a.reasons, b.reasons), reasons));
     }
-    if (depth > deepestJoin || this.#steps++ > this.#mostSteps) return this.#collapse(a, b);
+    if (depth > deepestJoin || this.#steps++ > this.#mostJoins) return this.#collapse(a, b);
     // Facts only matter where both sides ask about the same word: each alone knows its own.
     const shared = a.words & b.words;
     const known = this.#restrict(facts, shared);
@@ -255,7 +257,7 @@ export class Decisions {
         current = finished;
         break;
       }
-      if (budget.steps++ > this.#mostSteps) break;
+      if (budget.steps++ > this.#mostSimplifications) break;
       const yes = this.#environments.learn(known, current.test, true);
       const no = this.#environments.learn(known, current.test, false);
       if (yes === undefined || no === undefined) {

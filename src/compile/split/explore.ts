@@ -59,8 +59,17 @@ export class Explorer {
     this.#learnsArguments = learnsArguments;
   }
 
-  /** The decision of each number of the set. Numbers whose class needs more than `budget` steps are left out. */
-  explore(numbers: NumberSet, initial: Environment, budget: number): Map<number, DecisionNode> {
+  /**
+   * The decision of each number of the set, and the classes of numbers that would need more than `budget` steps each,
+   * or come when `total` steps have been made.
+   */
+  explore(
+    numbers: NumberSet,
+    initial: Environment,
+    budget: number,
+    total: number,
+  ): { readonly found: Map<number, DecisionNode>; readonly left: readonly (readonly number[])[] } {
+    const left: (readonly number[])[] = [];
     const found = new Map<number, DecisionNode>();
     interface Item {
       readonly at: Continuation;
@@ -85,21 +94,20 @@ export class Explorer {
         let result: Result =
           stop.kind === "end"
             ? this.#leaf(stop.verdict)
-            : this.#run({ do: "branch", ...stop, environment: walk.environment, numbers: item.numbers }, budget);
+            : this.#run(
+                { do: "branch", ...stop, environment: walk.environment, numbers: item.numbers },
+                Math.min(budget, total - this.steps),
+              );
         for (let i = effects.length - 1; i >= 0; i--) result = this.#withEffects(result, effects[i]!);
         item.numbers.members.forEach((number, index) => {
           found.set(number, resultAt(result, index));
         });
       } catch (error) {
         if (!(error instanceof OutOfBudget)) throw error;
-        // One costly call must not spoil the others of its class.
-        const { members } = item.numbers;
-        if (members.length > 1) {
-          for (const number of members) items.push({ ...item, numbers: this.numbers.set([number]) });
-        }
+        left.push(item.numbers.members);
       }
     }
-    return found;
+    return { found, left };
   }
 
   get steps(): number {

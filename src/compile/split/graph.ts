@@ -3,7 +3,7 @@
  * has no cycle; positions grow along every path, and what is last read before a position is dead there.
  */
 
-import type { Expression, Input, Program, Statement } from "../../ir/program.ts";
+import type { BooleanExpression, Expression, Input, Interval, Program, Statement } from "../../ir/program.ts";
 import { bodiesOf, expressionsOf, operands } from "../../ir/traverse.ts";
 
 export interface GraphNode {
@@ -11,6 +11,8 @@ export interface GraphNode {
   readonly position: number;
   /** After a statement that does not branch; for `if`: [then, otherwise]; for `switch`: the arms, then otherwise. */
   readonly next: readonly GraphNode[];
+  /** Of an `if`: the call numbers without which its condition is false, where that can be seen. */
+  readonly guard: readonly Interval[] | undefined;
 }
 
 export interface Graph {
@@ -81,7 +83,8 @@ export function buildGraph(program: Program): Graph {
       }
       const following = bodies.length > 0 ? branches : statement.kind === "return" ? [] : [next];
       // Every path returns (the checker's claim), so what is missing here is never reached.
-      next = { statement, position: at, next: following as readonly GraphNode[] };
+      const guard = statement.kind === "if" ? guardOf(statement.condition) : undefined;
+      next = { statement, position: at, next: following as readonly GraphNode[], guard };
     }
     return next;
   }
@@ -89,4 +92,83 @@ export function buildGraph(program: Program): Graph {
   const start = build(program.body, undefined);
   if (start === undefined) throw new Error("a program without a statement has no verdict");
   return { start, count, lastRead: { locals, cells, tables, inputs } };
+}
+
+function guardOf(condition: BooleanExpression): readonly Interval[] | undefined {
+  switch (condition.kind) {
+    case "compare": {
+      if (condition.operator !== "equal") return undefined;
+      const { left, right } = condition;
+      const other = isNumber(left) ? right : isNumber(right) ? left : undefined;
+      return other?.kind === "constant" ? [{ from: other.value, to: other.value }] : undefined;
+    }
+    case "within":
+      return isNumber(condition.value) ? condition.intervals : undefined;
+    case "all":
+      for (const part of condition.of) {
+        const guard = guardOf(part);
+        if (guard !== undefined) return guard;
+      }
+      return undefined;
+    default:
+      return undefined;
+  }
+}
+
+function isNumber(expression: Expression): boolean {
+  return expression.kind === "input" && expression.input === "number";
+}
+
+/**
+ * A run of `if`s, each guarded by call numbers and followed by the next when it fails: policies are lists of rules, and
+ * most rules are not about a given call. Says where in the run a call has to be looked at at all.
+ */
+export class GuardChains {
+  readonly #places = new Map<GraphNode, { readonly chain: Chain; readonly index: number }>();
+
+  /** The first node from this one on that may concern the call: in the run, or where it ends. */
+  skip(node: GraphNode, number: number): GraphNode {
+    const { chain, index } = this.#places.get(node) ?? this.#lay(node);
+    const concerned = chain.byNumber.get(number);
+    if (concerned === undefined) return chain.end;
+    let low = 0;
+    let high = concerned.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (concerned[middle]! < index) low = middle + 1;
+      else high = middle;
+    }
+    const found = concerned[low];
+    return found === undefined ? chain.end : chain.nodes[found]!;
+  }
+
+  #lay(first: GraphNode): { readonly chain: Chain; readonly index: number } {
+    const nodes: GraphNode[] = [];
+    const byNumber = new Map<number, number[]>();
+    let node = first;
+    while (node.guard !== undefined && !this.#places.has(node)) {
+      for (const { from, to } of node.guard) {
+        // No architecture has more calls; what lies above is no call's number.
+        for (let number = Number(from); number <= Math.min(Number(to), 4095); number++) {
+          const concerned = byNumber.get(number);
+          if (concerned === undefined) byNumber.set(number, [nodes.length]);
+          else concerned.push(nodes.length);
+        }
+      }
+      nodes.push(node);
+      node = node.next[1]!;
+    }
+    const chain: Chain = { nodes, byNumber, end: node };
+    nodes.forEach((each, index) => {
+      this.#places.set(each, { chain, index });
+    });
+    return { chain, index: 0 };
+  }
+}
+
+interface Chain {
+  readonly nodes: readonly GraphNode[];
+  /** For each call number the indexes of the nodes whose guard it passes, ascending. */
+  readonly byNumber: ReadonlyMap<number, readonly number[]>;
+  readonly end: GraphNode;
 }

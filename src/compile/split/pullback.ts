@@ -19,6 +19,7 @@ import {
   exclusiveOr,
   floorUnder,
   type Intervals,
+  isEverything,
   lowMask,
   normalise,
   rotate,
@@ -34,17 +35,24 @@ const deepestComparison = 6;
 const mostIntervals = 4096;
 
 export function pullback(universe: Universe, term: Term, mask: bigint, intervals: Intervals): Formula {
+  const { shape } = term;
+  if (shape.kind !== "extend" && shape.kind !== "select" && shape.kind !== "binary")
+    return universe.test(term, mask, intervals);
   const tested = mask & term.bits;
   const set = normalise(intervals, tested);
-  const plain = universe.test(term, tested, set);
-  if (plain.shape.kind === "boolean" || set.length > mostIntervals) return plain;
-  const { shape } = term;
+  if (set.length === 0) return universe.no;
+  if (isEverything(set, tested)) return universe.yes;
+  // Where the term's range decides already, or its inverse image would be too long, it is tested as it stands.
+  const full = tested === term.bits;
+  if (full && (set.at(-1)!.to < term.range.from || set[0]!.from > term.range.to)) return universe.no;
+  const plain = (): Formula => universe.test(term, tested, set);
+  if (set.length > mostIntervals) return plain();
   switch (shape.kind) {
     case "extend":
       if (!shape.signed) return pullback(universe, shape.value, tested & lowMask(shape.width), set);
       return signExtended(universe, shape.value, shape.width, tested, set);
     case "select":
-      if (term.size > 2000) return plain;
+      if (term.size > 2000) return plain();
       return universe.either(
         shape.condition,
         pullback(universe, shape.then, tested, set),
@@ -53,20 +61,18 @@ export function pullback(universe: Universe, term: Term, mask: bigint, intervals
     case "binary": {
       const { operator, left, right } = shape;
       if (right.shape.kind === "constant")
-        return withConstant(universe, operator, left, right.shape.value, tested, set, term.bits) ?? plain;
+        return withConstant(universe, operator, left, right.shape.value, tested, set, term.bits) ?? plain();
       if (left.shape.kind === "constant" && operator === "subtract") {
         const wide = widen(set, tested, lowMask(bitLength(tested)));
-        if (wide === undefined) return plain;
+        if (wide === undefined) return plain();
         // c − x in [a, b] is x in [c − b, c − a].
         const { value } = left.shape;
         const low = lowMask(bitLength(tested));
         const mirrored = exclusiveOr(wide, low, low);
         return pullback(universe, right, low, rotate(mirrored, low, value + 1n));
       }
-      return plain;
+      return plain();
     }
-    default:
-      return plain;
   }
 }
 

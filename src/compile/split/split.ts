@@ -27,9 +27,12 @@ export interface SplitOptions {
   readonly cells?: ReadonlyMap<number, bigint>;
 }
 
-/** Steps of exploration for one call, and for all; reached only by policies that no person has written. */
-const mostStepsOfCall = 30_000;
-const mostSteps = 600_000;
+/** Steps of exploration for one class of calls, and for all; reached only by policies that no person has written. */
+const mostStepsOfClass = 20_000;
+const mostSteps = 200_000;
+/** Steps of joining decisions and of simplifying each. */
+const mostJoins = 100_000;
+const mostSimplifications = 20_000;
 
 /** CLONE_THREAD (include/uapi/linux/sched.h). */
 const cloneThread = 0x10000n;
@@ -45,20 +48,27 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
   const universe = new Universe(program);
   const graph = buildGraph(program);
   const environments = new Environments(universe, new KnowledgeBase(), graph);
-  const decisions = new Decisions(environments, mostSteps);
+  const decisions = new Decisions(environments, mostJoins, mostSimplifications);
   const initial = initialEnvironment(environments, options.cells ?? new Map());
 
-  const first = new Explorer(environments, graph, decisions, true);
   const judged = judgedNumbers(program);
-  const found = first.explore(first.numbers.set(judged), initial, mostStepsOfCall);
-  if (found.size < judged.length) {
+  const found = new Map<number, DecisionNode>();
+  const explore = (explorer: Explorer, classes: readonly (readonly number[])[]) =>
+    classes.flatMap((numbers) => {
+      const result = explorer.explore(explorer.numbers.set(numbers), initial, mostStepsOfClass, mostSteps);
+      for (const [number, decision] of result.found) found.set(number, decision);
+      return result.left;
+    });
+  const costly = explore(new Explorer(environments, graph, decisions, true), [judged]);
+  if (costly.length > 0) {
     // Without learning from arguments fewer places differ. What is impossible is then taken out at the end.
-    const second = new Explorer(environments, graph, decisions, false);
-    for (const number of judged) {
-      if (found.has(number) || first.steps + second.steps > mostSteps) continue;
-      for (const [each, decision] of second.explore(second.numbers.set([number]), initial, mostStepsOfCall))
-        found.set(each, decision);
-    }
+    const other = new Explorer(environments, graph, decisions, false);
+    // A call that is too costly even so must not spoil the others of its class.
+    const still = explore(other, costly).filter((numbers) => numbers.length > 1);
+    explore(
+      other,
+      still.flatMap((numbers) => numbers.map((number) => [number])),
+    );
   }
 
   const split = new Map<number, ReturnType<typeof decisions.export>>();

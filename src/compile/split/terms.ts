@@ -275,6 +275,13 @@ export class Universe {
   /** The test in its normal form, simplified by what is known of the term anywhere. */
   test(term: Term, mask: bigint, intervals: Intervals): Formula {
     const tested = mask & term.bits;
+    const single = onlyValue(intervals);
+    if (single !== undefined && single !== 0n && (single & ~tested) === 0n) {
+      // Most tests ask for one value, and nothing is to be normalised there.
+      const possible = tested !== term.bits || (single >= term.range.from && single <= term.range.to);
+      const certain = term.range.from === term.range.to;
+      if (possible && !certain) return this.literal(this.#test(term, tested, intervals), false);
+    }
     let list = normalise(intervals, tested);
     const { from, to } = term.range;
     if (tested === term.bits) {
@@ -289,14 +296,18 @@ export class Universe {
     const opposite = complement(list, tested);
     const negated = prefersComplement(list, opposite);
     const canonical = negated ? opposite : list;
-    const key = testKey(term, tested, canonical);
+    return this.literal(this.#test(term, tested, canonical), negated);
+  }
+
+  #test(term: Term, mask: bigint, intervals: Intervals): Test {
+    const key = testKey(term, mask, intervals);
     let test = this.#tests.get(key);
     if (test === undefined) {
       const rank = isOfNumber(term) ? 0 : isTested(term) ? 1 : 2;
-      test = { id: this.#count++, term, mask: tested, intervals: canonical, rank };
+      test = { id: this.#count++, term, mask, intervals, rank };
       this.#tests.set(key, test);
     }
-    return this.literal(test, negated);
+    return test;
   }
 
   literal(test: Test, negated: boolean): Formula {

@@ -7,6 +7,7 @@ import { type Continuation, choice } from "./continuations.ts";
 import type { Environment, Environments } from "./environment.ts";
 import { Evaluator } from "./evaluate.ts";
 import type { FormulaResolver } from "./formulas.ts";
+import { type GraphNode, GuardChains } from "./graph.ts";
 import { wordMask } from "./intervals.ts";
 import type { NumberSet, NumberSets } from "./numbers.ts";
 import { pullback } from "./pullback.ts";
@@ -43,6 +44,7 @@ export class Walker {
   readonly #formulas: FormulaResolver;
   readonly #evaluator: Evaluator;
   readonly #verdicts: VerdictResolver;
+  readonly #chains = new GuardChains();
   /** Statements and choices passed so far. */
   steps = 0;
 
@@ -97,7 +99,10 @@ export class Walker {
         else return this.#split(effects, environment, formula, then, otherwise, numbers);
         continue;
       }
-      const { node } = at;
+      let { node }: { node: GraphNode } = at;
+      if (node.guard !== undefined && numbers.members.length === 1 && numbers.members[0]! < 4096) {
+        node = this.#chains.skip(node, numbers.members[0]!);
+      }
       const { statement } = node;
       switch (statement.kind) {
         case "set-integer": {

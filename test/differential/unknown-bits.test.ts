@@ -2,7 +2,7 @@
  * Recordings that do not tell all bits of a call: what the tree says of them covers what it says of the calls as they
  * were, whatever the bits were.
  */
-import { expect } from "vitest";
+import { expect, test } from "vitest";
 import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
 import type {
   CallOptions,
@@ -96,14 +96,10 @@ campaign("what is said of calls with unknown bits holds for every call that it c
   explain: (seed) => printProgram(generateProgram(new SeededChoices(seed))),
 });
 
-campaign("and most of what is said is known", {
-  runs: 1,
-  check() {
-    expect(tally.known).toBeGreaterThan(tally.unknown);
-    expect(tally.unknown).toBeGreaterThan(0);
-    expect(tally.uncertainTrees).toBeGreaterThan(0);
-  },
-  explain: () => JSON.stringify(tally),
+test("and most of what is said is known", () => {
+  expect(tally.known).toBeGreaterThan(tally.unknown);
+  expect(tally.unknown).toBeGreaterThan(0);
+  expect(tally.uncertainTrees).toBeGreaterThan(0);
 });
 
 function judge(

@@ -30,6 +30,8 @@ export interface TreeOptions {
   readonly gid?: number;
   /** Nanoseconds of the monotonic clock at the start, 0 … 2^63 − 1. Default 0. */
   readonly now?: bigint;
+  /** Is told of every decision, those of `fork` and `thread` too. */
+  readonly onDecision?: (decision: SimulatedDecision, task: SimulatedTask) => void;
 }
 
 const latest = (1n << 63n) - 1n;
@@ -57,7 +59,11 @@ export class SimulatedTree {
     this.numbers = new ProcessNumbers(pid, highestPid);
     this.time = checkTime(now);
     this.operations = {
-      judge: (task, call, callOptions) => this.judge(task, call, callOptions),
+      judge: (task, call, callOptions) => {
+        const decision = this.judge(task, call, callOptions);
+        options.onDecision?.(decision, task);
+        return decision;
+      },
       make: (maker, kind, tid) => this.make(maker, kind, tid),
       birthCall: (call) => birthCall(this.program.architecture, call),
       execute: (task) => this.execute(task),

@@ -1,0 +1,123 @@
+/** Builds a graph block by block. Knows nothing of the IR; `lower.ts` does. */
+import type { Location } from "../../ir/program.ts";
+import { type Base, Block, type CallArgument, type GraphInstruction, type GraphOperand, type Value } from "./graph.ts";
+import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "./instruction.ts";
+import type { StateBases } from "./target.ts";
+
+const smallest = -0x8000_0000n;
+const largest = 0x7fff_ffffn;
+
+export class BodyBuilder {
+  readonly entry = new Block();
+  readonly state: StateBases = new Map();
+  current: Block = this.entry;
+  at: Location | undefined = undefined;
+  /** How many report statements have been lowered; for targets that give each a place. */
+  reportStatements = 0;
+  #values = 0;
+  #stack = 0;
+
+  fresh(): Value {
+    this.#values += 1;
+    return this.#values - 1;
+  }
+
+  get values(): number {
+    return this.#values;
+  }
+
+  /** Room on the stack, as the negative offset from the frame pointer; `size` is rounded up to 8 bytes. */
+  stackRoom(size: number): number {
+    this.#stack += (size + 7) & ~7;
+    return -this.#stack;
+  }
+
+  get stackSize(): number {
+    return this.#stack;
+  }
+
+  emit(instruction: GraphInstruction): void {
+    this.current.instructions.push(this.at === undefined ? instruction : { ...instruction, at: this.at });
+  }
+
+  /** A pattern as an operand: an immediate where its sign-extended low 32 bits are it. */
+  constant(value: bigint): GraphOperand {
+    const integer = BigInt.asIntN(64, value);
+    if (integer >= smallest && integer <= largest) return { immediate: Number(integer) };
+    return { value: this.wide({ is: "value", value: BigInt.asUintN(64, value) }) };
+  }
+
+  wide(value: Wide): Value {
+    const destination = this.fresh();
+    this.emit({ kind: "constant", destination, value });
+    return destination;
+  }
+
+  /** The operand in a register of its own or where it already is. */
+  value(operand: GraphOperand): Value {
+    if ("value" in operand) return operand.value;
+    return this.wide({ is: "value", value: BigInt.asUintN(64, BigInt(operand.immediate)) });
+  }
+
+  arithmetic(
+    operator: Exclude<ArithmeticOperator, "move">,
+    left: Value,
+    right: GraphOperand,
+    width: 32 | 64 = 64,
+  ): Value {
+    const destination = this.fresh();
+    this.emit({ kind: "arithmetic", operator, width, destination, left, right });
+    return destination;
+  }
+
+  copy(source: Value, destination: Value = this.fresh()): Value {
+    this.emit({ kind: "copy", destination, source });
+    return destination;
+  }
+
+  set(destination: Value, operand: GraphOperand): void {
+    if ("value" in operand) this.copy(operand.value, destination);
+    else
+      this.emit({
+        kind: "constant",
+        destination,
+        value: { is: "value", value: BigInt.asUintN(64, BigInt(operand.immediate)) },
+      });
+  }
+
+  load(size: MemorySize, base: Base, offset: number): Value {
+    const destination = this.fresh();
+    this.emit({ kind: "load", size, destination, base, offset });
+    return destination;
+  }
+
+  store(size: MemorySize, base: Base, offset: number, source: GraphOperand): void {
+    this.emit({ kind: "store", size, base, offset, source });
+  }
+
+  callHelper(helper: number, ...words: CallArgument[]): Value {
+    const result = this.fresh();
+    this.emit({ kind: "call", callee: { helper }, arguments: words, result });
+    return result;
+  }
+
+  /** Ends the current block with a branch; goes on in neither arm (set `current`). */
+  branch(
+    condition: JumpCondition,
+    left: Value,
+    right: GraphOperand,
+    then: Block,
+    otherwise: Block,
+    width: 32 | 64 = 64,
+  ): void {
+    this.current.ending = { kind: "branch", condition, width, left, right, then, otherwise, at: this.at };
+  }
+
+  goto(to: Block): void {
+    if (this.current.ending === undefined) this.current.ending = { kind: "goto", to };
+  }
+
+  exit(result: GraphOperand): void {
+    this.current.ending = { kind: "exit", result, at: this.at };
+  }
+}

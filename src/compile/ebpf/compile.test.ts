@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest";
+import { admit } from "../../ir/admission.ts";
+import type { EvaluationState } from "../../ir/evaluation.ts";
+import { evaluate, initialState } from "../../ir/interpreter.ts";
+import { printProgram } from "../../ir/print.ts";
+import type { Program } from "../../ir/program.ts";
+import { generateCircumstances, generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import type { Decision, SplitPolicy } from "../decision.ts";
+import { splitPolicy } from "../split/split.ts";
+import { compileEbpf, type EbpfProgram } from "./compile.ts";
+import { disassemble } from "./disassemble.ts";
+import { stateOffsets } from "./state.ts";
+import { TargetError } from "./target.ts";
+import { refusals, trialTarget } from "./targets/trial.ts";
+import { InterpretedTrial, KernelTrial, type Trial } from "./testing/trial.ts";
+
+/** A split that leaves everything to the stateful part, so that the bodies are what is tested. */
+function nothingStatic(program: Program): SplitPolicy {
+  const leaf: Decision = { kind: "leaf", weakest: 0, possible: [0], stateful: [{ because: "too-complex" }] };
+  const split = new Map<number, Decision>();
+  for (const { from, to } of program.admission.judged) for (let n = from; n <= to; n += 1n) split.set(Number(n), leaf);
+  return split;
+}
+
+function compiled(program: Program, split: SplitPolicy): EbpfProgram | undefined {
+  try {
+    return compileEbpf(program, split, trialTarget, (whole) => whole.body);
+  } catch (error) {
+    if (error instanceof TargetError) return undefined;
+    throw error;
+  }
+}
+
+/** Runs so many random calls through both; what they were compared in is counted. */
+function compare(
+  seed: number,
+  steps: number,
+  program: Program,
+  trials: readonly Trial[],
+  choices: SeededChoices,
+): number {
+  const state: EvaluationState = {
+    thread: initialState(program, "thread"),
+    process: initialState(program, "process"),
+    tree: initialState(program, "tree"),
+  };
+  let compared = 0;
+  for (let step = 0; step < steps; step += 1) {
+    const event = generateEvent(choices, program);
+    const circumstances = generateCircumstances(choices, program);
+    const admission = admit(program, event);
+    const wanted = admission === "judged" ? evaluate(program, event, circumstances, state) : undefined;
+    for (const trial of trials) {
+      const outcome = trial.evaluate(event, circumstances);
+      const where = () => `seed ${seed}, step ${step}, ${trial.constructor.name}\n${printProgram(program)}`;
+      const refusal = admission === "always" ? refusals.always : refusals.refused;
+      const result = wanted?.verdict ?? refusal;
+      if (outcome.result !== result) expect(outcome.result, where()).toBe(result);
+      if (wanted === undefined) continue;
+      expect(outcome.reports, where()).toEqual(wanted.reports);
+      program.cells.forEach((cell, index) => {
+        const word = trial.state(cell.scope)[stateOffsets(program).cells[index]! / 8];
+        if (word !== state[cell.scope].cells[index])
+          expect(word, `${where()}\ncell ${cell.name}`).toBe(state[cell.scope].cells[index]);
+      });
+      compared += 1;
+    }
+  }
+  return compared;
+}
+
+describe("compileEbpf", () => {
+  for (const [name, split] of [
+    ["with nothing decided statically", nothingStatic],
+    [
+      "with the static part decided first",
+      (program: Program) => splitPolicy(program, { superviseProcessCreation: false }),
+    ],
+  ] as const) {
+    it(`means what the interpreter means, ${name}: verdicts, state and reports`, () => {
+      let comparedInAll = 0;
+      for (let seed = 1; seed <= 600; seed += 1) {
+        const choices = new SeededChoices(seed);
+        const program = generateProgram(choices, { statements: seed < 200 ? 4 : 40 });
+        const object = compiled(program, split(program));
+        if (object === undefined) continue;
+        comparedInAll += compare(seed, 30, program, [new InterpretedTrial(program, object.instructions)], choices);
+      }
+      expect(comparedInAll).toBeGreaterThan(1000);
+    });
+  }
+
+  it("passes the running kernel's verifier and means the same there", (context) => {
+    if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
+    let comparedInAll = 0;
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const choices = new SeededChoices(seed);
+      const program = generateProgram(choices, { statements: seed < 100 ? 4 : 40 });
+      const object = compiled(program, splitPolicy(program, { superviseProcessCreation: false }));
+      if (object === undefined) continue;
+      let kernel: KernelTrial;
+      try {
+        kernel = new KernelTrial(program, object.instructions);
+      } catch (error) {
+        throw new Error(`seed ${seed}: ${(error as Error).message}\n${disassemble(object.instructions).join("\n")}`);
+      }
+      try {
+        comparedInAll += compare(
+          seed,
+          40,
+          program,
+          [kernel, new InterpretedTrial(program, object.instructions)],
+          choices,
+        );
+      } finally {
+        kernel.close();
+      }
+    }
+    expect(comparedInAll).toBeGreaterThan(1000);
+  });
+});

@@ -1,0 +1,150 @@
+/**
+ * From the IR and its split to one eBPF program:
+ *
+ * 1. the gate: foreign ABIs, numbers that are never judged, numbers that nobody knows;
+ * 2. by plain comparisons, whatever needs no state, so that the kernel can prove those calls constant;
+ * 3. a body for each kind of call that needs state, entered with the context pointer in R1 and nothing else.
+ *
+ * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
+ */
+import type { Interval, Location, Program, Statement } from "../../ir/program.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
+import { allocate } from "./allocate.ts";
+import { type Emitted, emitBody } from "./emit.ts";
+import { Block, inOrder } from "./graph.ts";
+import type { EbpfInstruction } from "./instruction.ts";
+import { Lowering, lowerBody } from "./lower.ts";
+import { optimise } from "./optimise.ts";
+import type { EbpfTarget } from "./target.ts";
+
+export interface EbpfProgram {
+  readonly instructions: readonly EbpfInstruction[];
+  readonly locations: readonly (Location | undefined)[];
+}
+
+/** The statements that judge a call of this number, and nothing else of the policy. */
+export type Specialise = (program: Program, number: number) => readonly Statement[];
+
+export function compileEbpf(
+  program: Program,
+  split: SplitPolicy,
+  target: EbpfTarget,
+  specialise: Specialise,
+): EbpfProgram {
+  const into: Emitted = { instructions: [], locations: [] };
+  const dispatch = new Dispatch(program, split, target);
+  optimise(dispatch.lowering.builder.entry);
+  const exits = emitBody(allocate(inOrder(dispatch.lowering.builder.entry)), 0, into);
+  const starts = new Map<string, number>();
+  for (const { index, number } of exits) {
+    const statements = specialise(program, number);
+    const key = print(statements);
+    let start = starts.get(key);
+    if (start === undefined) {
+      start = into.instructions.length;
+      starts.set(key, start);
+      const builder = lowerBody(program, target, statements);
+      optimise(builder.entry);
+      emitBody(allocate(inOrder(builder.entry)), builder.stackSize, into);
+    }
+    const jump = into.instructions[index]!;
+    if (jump.kind !== "jump" && jump.kind !== "jump-always") throw new TypeError("no jump");
+    into.instructions[index] = { ...jump, target: start };
+  }
+  return into;
+}
+
+/** Equal statements have equal texts; where in the policy they stand is part of it. */
+function print(statements: readonly Statement[]): string {
+  return JSON.stringify(statements, (_key, value) => (typeof value === "bigint" ? `${value}n` : value));
+}
+
+class Dispatch {
+  readonly lowering: Lowering;
+  readonly #target: EbpfTarget;
+  readonly #program: Program;
+  readonly #blocks = new Map<Decision, Block>();
+
+  constructor(program: Program, split: SplitPolicy, target: EbpfTarget) {
+    this.lowering = new Lowering(program, target);
+    this.#program = program;
+    this.#target = target;
+    const { builder } = this.lowering;
+    const [native, foreign] = [new Block(), new Block()];
+    const architecture = builder.load(4, "context", target.architectureOffset);
+    const expected = { immediate: auditArchitecture[program.architecture] | 0 };
+    builder.branch("equal", architecture, expected, native, foreign, 32);
+    builder.current = foreign;
+    this.lowering.exit(target.refused);
+    builder.current = native;
+    const number = builder.load(4, "context", target.context.number!.offset);
+    const unknown = new Block();
+    this.lowering.dispatch(number, this.#ranges(split), unknown, true, 0n, 0xffff_ffffn);
+    builder.current = unknown;
+    this.lowering.exit(target.refused);
+  }
+
+  #ranges(split: SplitPolicy): { from: bigint; to: bigint; block: Block }[] {
+    const always = this.lowering.block(() => this.lowering.exit(this.#target.always));
+    const ranges: { from: bigint; to: bigint; block: Block }[] = this.#program.admission.always.map(
+      (range: Interval) => ({
+        ...range,
+        block: always,
+      }),
+    );
+    for (const [number, decision] of split) {
+      const block = this.#decision(decision, number);
+      ranges.push({ from: BigInt(number), to: BigInt(number), block });
+    }
+    ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
+    // Neighbours with the same treatment are one range.
+    return ranges.reduce<typeof ranges>((merged, range) => {
+      const last = merged.at(-1);
+      if (last !== undefined && last.block === range.block && last.to + 1n === range.from) last.to = range.to;
+      else merged.push({ ...range });
+      return merged;
+    }, []);
+  }
+
+  #decision(decision: Decision, number: number): Block {
+    const stateful = needsState(decision);
+    const known = stateful ? undefined : this.#blocks.get(decision);
+    if (known !== undefined) return known;
+    const { builder } = this.lowering;
+    const block = this.lowering.block(() => {
+      if (decision.kind === "leaf") {
+        if (decision.stateful.length === 0) this.lowering.exit(this.#target.result(this.#program, decision.weakest));
+        else builder.current.ending = { kind: "body", number };
+      } else {
+        const then = this.#decision(decision.then, number);
+        const otherwise = this.#decision(decision.otherwise, number);
+        this.#test(decision.test, then, otherwise);
+      }
+    });
+    if (!stateful) this.#blocks.set(decision, block);
+    return block;
+  }
+
+  #test(test: ArgumentTest, then: Block, otherwise: Block): void {
+    const word = { kind: "input", input: test.word } as const;
+    const { mask, intervals } = test;
+    const all = 0xffff_ffff_ffff_ffffn;
+    const value =
+      mask === all
+        ? word
+        : mask === 0xffff_ffffn
+          ? ({ kind: "extend", width: 32, signed: false, value: word } as const)
+          : ({ kind: "binary", operator: "and", left: word, right: { kind: "constant", value: mask } } as const);
+    const single = intervals.length === 1 && intervals[0]!.from === intervals[0]!.to ? intervals[0]!.from : undefined;
+    if (single === 0n && mask !== all) {
+      const zero = { kind: "constant", value: 0n } as const;
+      this.lowering.condition({ kind: "compare", operator: "equal", left: value, right: zero }, then, otherwise);
+    } else this.lowering.condition({ kind: "within", value, intervals }, then, otherwise);
+  }
+}
+
+function needsState(decision: Decision): boolean {
+  if (decision.kind === "leaf") return decision.stateful.length > 0;
+  return needsState(decision.then) || needsState(decision.otherwise);
+}

@@ -1,0 +1,299 @@
+/** From a graph whose values have places to instructions. */
+import type { Location } from "../../ir/program.ts";
+import type { Allocation, Place } from "./allocate.ts";
+import type { Base, Block, CallArgument, GraphInstruction, GraphOperand, Value } from "./graph.ts";
+import type { EbpfInstruction, JumpCondition, Operand, Register } from "./instruction.ts";
+
+export interface Emitted {
+  readonly instructions: EbpfInstruction[];
+  readonly locations: (Location | undefined)[];
+}
+
+const opposite: { readonly [C in JumpCondition]: JumpCondition | undefined } = {
+  equal: "not-equal",
+  "not-equal": "equal",
+  greater: "at-most",
+  "at-most": "greater",
+  less: "at-least",
+  "at-least": "less",
+  "greater-signed": "at-most-signed",
+  "at-most-signed": "greater-signed",
+  "less-signed": "at-least-signed",
+  "at-least-signed": "less-signed",
+  "any-bit": undefined,
+};
+
+const commutative = new Set(["add", "multiply", "and", "or", "xor"]);
+
+/**
+ * Emits a body at the end of `into`. `stackBase` is the offset below the frame pointer at which the body's own stack
+ * room ends and the slots of values begin.
+ */
+export function emitBody(allocation: Allocation, stackBase: number, into: Emitted): readonly BodyJump[] {
+  return new Emitter(allocation, stackBase, into).run();
+}
+
+/** A jump whose target is the start of a body that is emitted later. */
+export interface BodyJump {
+  readonly index: number;
+  readonly number: number;
+}
+
+class Emitter {
+  readonly #allocation: Allocation;
+  readonly #stackBase: number;
+  readonly #out: Emitted;
+  readonly #starts = new Map<Block, number>();
+  readonly #jumps: { readonly index: number; readonly to: Block }[] = [];
+  readonly #bodies: BodyJump[] = [];
+  #at: Location | undefined;
+
+  constructor(allocation: Allocation, stackBase: number, into: Emitted) {
+    this.#allocation = allocation;
+    this.#stackBase = stackBase;
+    this.#out = into;
+  }
+
+  run(): readonly BodyJump[] {
+    const { order, context } = this.#allocation;
+    if (context !== 1)
+      this.#put({ kind: "arithmetic", operator: "move", width: 64, destination: context, source: { register: 1 } });
+    // A block that only enters a body is nothing but the target of jumps.
+    const emitted = order.filter((block) => block.ending?.kind !== "body");
+    emitted.forEach((block, index) => {
+      this.#starts.set(block, this.#out.instructions.length);
+      for (const instruction of block.instructions) {
+        this.#at = instruction.at;
+        this.#instruction(instruction);
+      }
+      this.#ending(block, emitted[index + 1]);
+    });
+    for (const { index, to } of this.#jumps) {
+      const instruction = this.#out.instructions[index]!;
+      if (instruction.kind !== "jump" && instruction.kind !== "jump-always") throw new TypeError("no jump");
+      const { ending } = to;
+      if (ending?.kind === "body") this.#bodies.push({ index, number: ending.number });
+      else this.#out.instructions[index] = { ...instruction, target: this.#starts.get(to)! };
+    }
+    return this.#bodies;
+  }
+
+  #put(instruction: EbpfInstruction): void {
+    this.#out.instructions.push(instruction);
+    this.#out.locations.push(this.#at);
+  }
+
+  #ending(block: Block, next: Block | undefined): void {
+    const { ending } = block;
+    if (ending === undefined) throw new TypeError("a block without an ending");
+    if (ending.kind === "body") throw new TypeError("a body is entered by jumps only");
+    this.#at = ending.kind === "goto" ? undefined : ending.at;
+    if (ending.kind === "exit") return this.#exit(ending.result);
+    if (ending.kind === "goto") {
+      if (ending.to === next) return;
+      // Two instructions beside one jump: what only returns is cheaper copied than jumped to.
+      if (ending.to.instructions.length === 0 && ending.to.ending?.kind === "exit")
+        return this.#exit(ending.to.ending.result);
+      return this.#jump(ending.to);
+    }
+    let { condition, then, otherwise } = ending;
+    const inverse = opposite[condition];
+    if (then === next && inverse !== undefined) [condition, then, otherwise] = [inverse, otherwise, then];
+    const left = this.#fetch(ending.left, 0);
+    const right = this.#operand(ending.right, 1);
+    this.#jumps.push({ index: this.#out.instructions.length, to: then });
+    this.#put({ kind: "jump", condition, width: ending.width, left, right, target: 0 });
+    if (otherwise !== next) this.#jump(otherwise);
+  }
+
+  #jump(to: Block): void {
+    this.#jumps.push({ index: this.#out.instructions.length, to });
+    this.#put({ kind: "jump-always", target: 0 });
+  }
+
+  #exit(result: GraphOperand): void {
+    // A 32-bit move: the result is the low half.
+    const source = this.#operand(result, 0);
+    this.#put({ kind: "arithmetic", operator: "move", width: 32, destination: 0, source });
+    this.#put({ kind: "exit" });
+  }
+
+  // ── Places ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #place(value: Value): Place {
+    return this.#allocation.placeOf(value);
+  }
+
+  #slotOffset(slot: number): number {
+    return -(this.#stackBase + 8 * (slot + 1));
+  }
+
+  /** The register that a value is in; one from the stack is loaded into a scratch register. */
+  #fetch(value: Value, scratch: 0 | 1): Register {
+    const place = this.#place(value);
+    if ("register" in place) return place.register;
+    const register = this.#allocation.scratch[scratch]!;
+    this.#put({ kind: "load", size: 8, destination: register, base: 10, offset: this.#slotOffset(place.slot) });
+    return register;
+  }
+
+  #operand(operand: GraphOperand, scratch: 0 | 1): Operand {
+    return "immediate" in operand ? operand : { register: this.#fetch(operand.value, scratch) };
+  }
+
+  /** Computes into the value's register, or into a scratch register that is then stored. */
+  #into(value: Value, compute: (register: Register) => void): void {
+    const place = this.#place(value);
+    if ("register" in place) return compute(place.register);
+    const register = this.#allocation.scratch[0]!;
+    compute(register);
+    this.#put({ kind: "store", size: 8, base: 10, offset: this.#slotOffset(place.slot), source: { register } });
+  }
+
+  #base(base: Base, scratch: 0 | 1): Register {
+    return base === "context" ? this.#allocation.context : base === "stack" ? 10 : this.#fetch(base, scratch);
+  }
+
+  #move(destination: Register, source: Register): void {
+    if (destination !== source)
+      this.#put({ kind: "arithmetic", operator: "move", width: 64, destination, source: { register: source } });
+  }
+
+  // ── Instructions ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #instruction(instruction: GraphInstruction): void {
+    switch (instruction.kind) {
+      case "arithmetic":
+        return this.#arithmetic(instruction);
+      case "constant":
+        return this.#into(instruction.destination, (destination) => {
+          const { value } = instruction;
+          const integer = value.is === "value" ? BigInt.asIntN(64, value.value) : undefined;
+          if (integer !== undefined && integer === BigInt.asIntN(32, integer))
+            this.#put({
+              kind: "arithmetic",
+              operator: "move",
+              width: 64,
+              destination,
+              source: { immediate: Number(integer) },
+            });
+          else if (integer !== undefined && integer >= 0n && integer <= 0xffff_ffffn)
+            this.#put({
+              kind: "arithmetic",
+              operator: "move",
+              width: 32,
+              destination,
+              source: { immediate: Number(BigInt.asIntN(32, integer)) },
+            });
+          else this.#put({ kind: "wide", destination, value });
+        });
+      case "copy":
+        return this.#into(instruction.destination, (register) =>
+          this.#move(register, this.#fetch(instruction.source, 0)),
+        );
+      case "sign-extend":
+        return this.#into(instruction.destination, (destination) => {
+          const source = this.#fetch(instruction.source, 0);
+          this.#put({ kind: "sign-extend", from: instruction.from, destination, source });
+        });
+      case "load":
+        return this.#into(instruction.destination, (destination) => {
+          const base = this.#base(instruction.base, 0);
+          this.#put({ kind: "load", size: instruction.size, destination, base, offset: instruction.offset });
+        });
+      case "store": {
+        const base = this.#base(instruction.base, 0);
+        const source = this.#operand(instruction.source, 1);
+        return this.#put({ kind: "store", size: instruction.size, base, offset: instruction.offset, source });
+      }
+      case "call":
+        return this.#call(instruction);
+    }
+  }
+
+  #arithmetic(instruction: GraphInstruction & { kind: "arithmetic" }): void {
+    const { operator, width } = instruction;
+    this.#into(instruction.destination, (destination) => {
+      let left = this.#fetch(instruction.left, 0);
+      let right = this.#operand(instruction.right, 1);
+      if ("register" in right && right.register === destination && left !== destination && commutative.has(operator))
+        [left, right] = [right.register, { register: left }];
+      if (width === 32 && left !== destination)
+        this.#put({ kind: "arithmetic", operator: "move", width: 32, destination, source: { register: left } });
+      else this.#move(destination, left);
+      // `w |= 0` only clears the upper half, which the 32-bit move has done already.
+      if (width === 32 && operator === "or" && left !== destination && "immediate" in right && right.immediate === 0)
+        return;
+      this.#put({ kind: "arithmetic", operator, width, destination, source: right });
+    });
+  }
+
+  #call(instruction: GraphInstruction & { kind: "call" }): void {
+    const registers: readonly Register[] = [1, 2, 3, 4, 5];
+    // Values that already lie in argument registers are moved first, in an order in which none is overwritten.
+    const moves = instruction.arguments.flatMap((argument, index) =>
+      "value" in argument || "addressOf" in argument
+        ? [{ to: registers[index]!, from: this.#place("value" in argument ? argument.value : argument.addressOf) }]
+        : [],
+    );
+    this.#parallelMove(moves);
+    instruction.arguments.forEach((argument, index) => {
+      this.#argument(registers[index]!, argument);
+    });
+    const { callee, result } = instruction;
+    if ("helper" in callee) this.#put({ kind: "call-helper", helper: callee.helper });
+    else this.#put({ kind: "call-kernel", function: callee.kernelFunction });
+    if (result !== undefined && this.#isUsed(result)) this.#into(result, (register) => this.#move(register, 0));
+  }
+
+  #isUsed(value: Value): boolean {
+    try {
+      this.#place(value);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  #argument(register: Register, argument: CallArgument): void {
+    if ("immediate" in argument)
+      this.#put({ kind: "arithmetic", operator: "move", width: 64, destination: register, source: argument });
+    else if ("wide" in argument) this.#put({ kind: "wide", destination: register, value: argument.wide });
+    else if ("stackAddress" in argument) {
+      this.#move(register, 10);
+      this.#add(register, argument.stackAddress);
+    } else if ("addressOf" in argument) this.#add(register, argument.offset);
+  }
+
+  #add(register: Register, offset: number): void {
+    if (offset !== 0)
+      this.#put({
+        kind: "arithmetic",
+        operator: "add",
+        width: 64,
+        destination: register,
+        source: { immediate: offset },
+      });
+  }
+
+  /** R0 holds nothing at a call, so it breaks cycles. */
+  #parallelMove(moves: readonly { readonly to: Register; readonly from: Place }[]): void {
+    const pending = moves.filter(({ to, from }) => !("register" in from && from.register === to));
+    while (pending.length > 0) {
+      const ready = pending.findIndex(
+        ({ to }) => !pending.some(({ from }) => "register" in from && from.register === to),
+      );
+      if (ready >= 0) {
+        const [{ to, from }] = pending.splice(ready, 1) as [{ to: Register; from: Place }];
+        if ("register" in from) this.#move(to, from.register);
+        else this.#put({ kind: "load", size: 8, destination: to, base: 10, offset: this.#slotOffset(from.slot) });
+        continue;
+      }
+      const first = pending[0]!;
+      this.#move(0, first.to);
+      for (const move of pending)
+        if ("register" in move.from && move.from.register === first.to)
+          pending[pending.indexOf(move)] = { to: move.to, from: { register: 0 } };
+    }
+  }
+}

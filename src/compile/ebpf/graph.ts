@@ -1,0 +1,158 @@
+/**
+ * The form between the IR and eBPF: a graph of basic blocks over as many registers ("values") as one likes. Control only
+ * goes forward, as in the IR, so blocks can be listed such that each stands before those it jumps to.
+ *
+ * A value may be written more than once (IR locals are). Addresses are the context, the stack, or a value.
+ */
+import type { Location } from "../../ir/program.ts";
+import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "./instruction.ts";
+
+export type Value = number;
+
+export type GraphOperand = { readonly value: Value } | { readonly immediate: number };
+
+export type Base = "context" | "stack" | Value;
+
+export type GraphInstruction = (
+  | {
+      readonly kind: "arithmetic";
+      readonly operator: Exclude<ArithmeticOperator, "move">;
+      readonly width: 32 | 64;
+      readonly destination: Value;
+      readonly left: Value;
+      readonly right: GraphOperand;
+    }
+  | { readonly kind: "constant"; readonly destination: Value; readonly value: Wide }
+  | { readonly kind: "copy"; readonly destination: Value; readonly source: Value }
+  | { readonly kind: "sign-extend"; readonly from: 8 | 16 | 32; readonly destination: Value; readonly source: Value }
+  | {
+      readonly kind: "load";
+      readonly size: MemorySize;
+      readonly destination: Value;
+      readonly base: Base;
+      readonly offset: number;
+    }
+  | {
+      readonly kind: "store";
+      readonly size: MemorySize;
+      readonly base: Base;
+      readonly offset: number;
+      readonly source: GraphOperand;
+    }
+  | {
+      readonly kind: "call";
+      readonly callee: { readonly helper: number } | { readonly kernelFunction: string };
+      readonly arguments: readonly CallArgument[];
+      readonly result: Value | undefined;
+    }
+) & { readonly at?: Location | undefined };
+
+export type CallArgument =
+  | GraphOperand
+  | { readonly wide: Wide }
+  | { readonly stackAddress: number }
+  | { readonly addressOf: Value; readonly offset: number };
+
+export type Ending =
+  | { readonly kind: "goto"; readonly to: Block }
+  | {
+      readonly kind: "branch";
+      readonly condition: JumpCondition;
+      readonly width: 32 | 64;
+      readonly left: Value;
+      readonly right: GraphOperand;
+      readonly then: Block;
+      readonly otherwise: Block;
+      readonly at?: Location | undefined;
+    }
+  /** Goes on in the body that judges calls of this number; nothing but the context pointer (in R1) goes with it. */
+  | { readonly kind: "body"; readonly number: number }
+  /** R0 = the result, 32 bits; exit. */
+  | { readonly kind: "exit"; readonly result: GraphOperand; readonly at?: Location | undefined };
+
+export class Block {
+  readonly instructions: GraphInstruction[] = [];
+  ending: Ending | undefined = undefined;
+}
+
+export function successors(block: Block): readonly Block[] {
+  switch (block.ending?.kind) {
+    case "goto":
+      return [block.ending.to];
+    case "branch":
+      return [block.ending.then, block.ending.otherwise];
+    default:
+      return [];
+  }
+}
+
+/** The blocks that can be reached, each before its successors; where there is a choice, the likely successor follows. */
+export function inOrder(entry: Block): Block[] {
+  const seen = new Set<Block>();
+  const reversed: Block[] = [];
+  // Post-order by an explicit stack: policies of thousands of rules make deep graphs.
+  const stack: { block: Block; next: number }[] = [{ block: entry, next: 0 }];
+  seen.add(entry);
+  while (stack.length > 0) {
+    const top = stack.at(-1)!;
+    // The last successor visited comes first in the reversed post-order: `otherwise` falls through.
+    const following = successors(top.block);
+    const successor = following[top.next];
+    top.next += 1;
+    if (successor === undefined) {
+      reversed.push(top.block);
+      stack.pop();
+    } else if (!seen.has(successor)) {
+      seen.add(successor);
+      stack.push({ block: successor, next: 0 });
+    }
+  }
+  return reversed.reverse();
+}
+
+/** The values that an instruction reads. */
+export function reads(instruction: GraphInstruction): Value[] {
+  switch (instruction.kind) {
+    case "arithmetic":
+      return [instruction.left, ...operandReads(instruction.right)];
+    case "constant":
+      return [];
+    case "copy":
+    case "sign-extend":
+      return [instruction.source];
+    case "load":
+      return typeof instruction.base === "number" ? [instruction.base] : [];
+    case "store":
+      return [...(typeof instruction.base === "number" ? [instruction.base] : []), ...operandReads(instruction.source)];
+    case "call":
+      return instruction.arguments.flatMap((argument) =>
+        "value" in argument ? [argument.value] : "addressOf" in argument ? [argument.addressOf] : [],
+      );
+  }
+}
+
+export function operandReads(operand: GraphOperand): Value[] {
+  return "value" in operand ? [operand.value] : [];
+}
+
+export function endingReads(ending: Ending | undefined): Value[] {
+  if (ending?.kind === "branch") return [ending.left, ...operandReads(ending.right)];
+  if (ending?.kind === "exit") return operandReads(ending.result);
+  return [];
+}
+
+/** The value that an instruction writes. */
+export function written(instruction: GraphInstruction): Value | undefined {
+  if (instruction.kind === "store") return undefined;
+  return instruction.kind === "call" ? instruction.result : instruction.destination;
+}
+
+/** Whether an instruction may be dropped where nobody reads what it writes. */
+export function isPure(instruction: GraphInstruction): boolean {
+  return instruction.kind !== "store" && instruction.kind !== "call";
+}
+
+/** Whether the instruction reads the context register. */
+export function readsContext(instruction: GraphInstruction): boolean {
+  return (instruction.kind === "load" || instruction.kind === "store") && instruction.base === "context";
+}

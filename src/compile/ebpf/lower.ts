@@ -1,0 +1,614 @@
+/**
+ * Lowers a body of IR statements to the graph.
+ *
+ * Conditions become branches (never a truth value that is tested afterwards), so `a && b` costs what it costs in C.
+ * Loads of the context and of cells are remembered as long as they hold, in scopes that follow the structure of the
+ * program: what an arm has loaded is forgotten after it, and a store forgets the cell everywhere.
+ *
+ * A verdict in a variable is `strictness << 32 | result`, so the stricter of two is found by one shift and compare, and
+ * the result is its low half.
+ */
+import { difference, emptySet, union } from "../../ir/intervals.ts";
+import {
+  type BooleanExpression,
+  type CompareOperator,
+  type Input,
+  type IntegerExpression,
+  type Interval,
+  type Program,
+  type Statement,
+  strictness,
+  type VerdictExpression,
+} from "../../ir/program.ts";
+import { BodyBuilder } from "./builder.ts";
+import { Block, type GraphOperand, type Value } from "./graph.ts";
+import type { ArithmeticOperator, JumpCondition } from "./instruction.ts";
+import { type EbpfTarget, TargetError } from "./target.ts";
+import { scopesOf } from "./uses.ts";
+
+const maximum = 0xffff_ffff_ffff_ffffn;
+const low32 = 0xffff_ffffn;
+
+const operators: { readonly [operator: string]: Exclude<ArithmeticOperator, "move"> } = {
+  add: "add",
+  subtract: "subtract",
+  multiply: "multiply",
+  "divide-unsigned": "divide",
+  "divide-signed": "divide-signed",
+  "remainder-unsigned": "remainder",
+  "remainder-signed": "remainder-signed",
+  and: "and",
+  or: "or",
+  xor: "xor",
+  "shift-left": "shift-left",
+  "shift-right-unsigned": "shift-right",
+  "shift-right-signed": "shift-right-signed",
+};
+
+const conditions: { readonly [O in CompareOperator]: JumpCondition } = {
+  equal: "equal",
+  "not-equal": "not-equal",
+  "less-unsigned": "less",
+  "less-or-equal-unsigned": "at-most",
+  "less-signed": "less-signed",
+  "less-or-equal-signed": "at-most-signed",
+};
+
+/** The condition with its sides exchanged. */
+const mirrored: { readonly [C in JumpCondition]?: JumpCondition } = {
+  equal: "equal",
+  "not-equal": "not-equal",
+  less: "greater",
+  "at-most": "at-least",
+  "less-signed": "greater-signed",
+  "at-most-signed": "at-least-signed",
+};
+
+export function lowerBody(program: Program, target: EbpfTarget, body: readonly Statement[]): BodyBuilder {
+  const lowering = new Lowering(program, target);
+  const scopes = scopesOf(program, body);
+  if (scopes.size > 0) {
+    target.openState(lowering.builder, scopes);
+    lowering.closing = target.closeState !== undefined;
+  }
+  lowering.statements(body);
+  return lowering.builder;
+}
+
+export class Lowering {
+  readonly builder = new BodyBuilder();
+  closing = false;
+  readonly #program: Program;
+  readonly #target: EbpfTarget;
+  readonly #locals: Value[];
+  readonly #labels = new Map<number, Block>();
+  /** What is known to be in a value, innermost scope last. */
+  readonly #known: Map<string, Value>[] = [new Map()];
+  /** Exits by their result, so that equal ones are one block. */
+  readonly #exits = new Map<number, Block>();
+
+  constructor(program: Program, target: EbpfTarget) {
+    this.#program = program;
+    this.#target = target;
+    // Locals start as 0, false, or verdict 0; what is set before it is read costs nothing (`dropDead`).
+    const none = this.builder.constant(this.#verdictWord(0));
+    this.#locals = program.locals.map((type) => {
+      const local = this.builder.fresh();
+      this.builder.set(local, type === "verdict" ? none : { immediate: 0 });
+      return local;
+    });
+  }
+
+  /** Fills a block of its own, which may be entered from anywhere: nothing is known in it. */
+  block(fill: () => void): Block {
+    const { builder } = this;
+    const back = builder.current;
+    const block = new Block();
+    builder.current = block;
+    const known = this.#known.splice(0, this.#known.length, new Map());
+    fill();
+    this.#known.splice(0, this.#known.length, ...known);
+    builder.current = back;
+    return block;
+  }
+
+  // ── Statements ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Lowers a list; what follows a `return` or a `leave` cannot be reached and is dropped. */
+  statements(list: readonly Statement[]): void {
+    for (const statement of list) {
+      if (this.builder.current.ending !== undefined) return;
+      this.builder.at = statement.at;
+      this.#statement(statement);
+    }
+  }
+
+  #statement(statement: Statement): void {
+    const { builder } = this;
+    switch (statement.kind) {
+      case "set-integer":
+        builder.set(this.#locals[statement.local]!, this.#integer(statement.value));
+        return;
+      case "set-boolean":
+        this.#choose(this.#locals[statement.local]!, statement.value, { immediate: 1 }, { immediate: 0 });
+        return;
+      case "set-verdict":
+        this.#verdictInto(this.#locals[statement.local]!, statement.value);
+        return;
+      case "store":
+        this.#store(statement.cell, this.#integer(statement.value));
+        return;
+      case "report": {
+        const values = statement.values.map((value) => this.#integer(value));
+        this.#target.report(builder, statement.report, values, statement.at, this.#program);
+        return;
+      }
+      case "if": {
+        const [then, otherwise, after] = [new Block(), new Block(), new Block()];
+        this.condition(statement.condition, then, otherwise);
+        this.#arm(then, statement.then, after);
+        this.#arm(otherwise, statement.otherwise, after);
+        this.#continueAt(after);
+        return;
+      }
+      case "switch":
+        this.#switch(statement.value, statement.arms, statement.otherwise);
+        return;
+      case "block": {
+        const after = new Block();
+        this.#labels.set(statement.label, after);
+        this.#known.push(new Map());
+        this.statements(statement.body);
+        this.#known.pop();
+        builder.goto(after);
+        this.#continueAt(after);
+        return;
+      }
+      case "leave":
+        builder.goto(this.#labels.get(statement.label)!);
+        return;
+      case "return":
+        this.#return(statement.verdict);
+        return;
+      case "table-set":
+      case "table-delete":
+        throw new TargetError(this.#target, "tables", "not generated yet", statement.at);
+    }
+  }
+
+  #arm(start: Block, body: readonly Statement[], after: Block): void {
+    this.#scoped(start, () => this.statements(body), after);
+  }
+
+  /** Fills a block that only some paths come through: what it learns is forgotten behind it. */
+  #scoped(start: Block, fill: () => void, after?: Block): void {
+    this.builder.current = start;
+    this.#known.push(new Map());
+    fill();
+    this.#known.pop();
+    if (after !== undefined) this.builder.goto(after);
+  }
+
+  /** Goes on at a block; one that nobody jumps to leads nowhere, and what follows it is dropped with it. */
+  #continueAt(block: Block): void {
+    this.builder.current = block;
+  }
+
+  #switch(
+    value: IntegerExpression,
+    arms: readonly { readonly intervals: readonly Interval[]; readonly body: readonly Statement[] }[],
+    otherwise: readonly Statement[],
+  ): void {
+    const after = new Block();
+    const elsewhere = new Block();
+    const starts = arms.map(() => new Block());
+    // Arms may overlap: the first that holds the value is taken.
+    let taken = emptySet;
+    const ranges = arms.flatMap((arm, index) => {
+      const own = difference(arm.intervals, taken);
+      taken = union(taken, own);
+      return own.map((interval) => ({ ...interval, block: starts[index]! }));
+    });
+    ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
+    this.dispatch(this.builder.value(this.#integer(value)), ranges, elsewhere, this.#isShort(value), 0n, maximum);
+    arms.forEach((arm, index) => {
+      this.#arm(starts[index]!, arm.body, after);
+    });
+    this.#arm(elsewhere, otherwise, after);
+    this.#continueAt(after);
+  }
+
+  /** Binary search: to the block of the range that holds the value, known to lie in least … most, else to `elsewhere`. */
+  dispatch(
+    value: Value,
+    ranges: readonly { readonly from: bigint; readonly to: bigint; readonly block: Block }[],
+    elsewhere: Block,
+    short: boolean,
+    least: bigint,
+    most: bigint,
+  ): void {
+    // What a short value can never be is not asked for: a 32-bit comparison would not see the difference.
+    if (short && most > low32) {
+      const possible = ranges.filter(({ from }) => from <= low32);
+      this.dispatch(value, possible, elsewhere, short, least, low32);
+      return;
+    }
+    const { builder } = this;
+    if (ranges.length === 0) return builder.goto(elsewhere);
+    const width = short ? 32 : 64;
+    if (ranges.length === 1) {
+      const { from, to, block } = ranges[0]!;
+      if (from <= least && to >= most) return builder.goto(block);
+      if (from === to) return builder.branch("equal", value, this.#comparable(from, short), block, elsewhere, width);
+      if (from <= least) return builder.branch("at-most", value, this.#comparable(to, short), block, elsewhere, width);
+      if (to >= most) return builder.branch("at-least", value, this.#comparable(from, short), block, elsewhere, width);
+      const upper = new Block();
+      builder.branch("less", value, this.#comparable(from, short), elsewhere, upper, width);
+      builder.current = upper;
+      return builder.branch("at-most", value, this.#comparable(to, short), block, elsewhere, width);
+    }
+    const middle = ranges.length >> 1;
+    const pivot = ranges[middle]!.from;
+    const [left, right] = [new Block(), new Block()];
+    builder.branch("less", value, this.#comparable(pivot, short), left, right, width);
+    builder.current = left;
+    this.dispatch(value, ranges.slice(0, middle), elsewhere, short, least, pivot - 1n);
+    builder.current = right;
+    this.dispatch(value, ranges.slice(middle), elsewhere, short, pivot, most);
+  }
+
+  /** A constant to compare with: 32-bit comparisons read only the low half of the immediate. */
+  #comparable(value: bigint, short: boolean): GraphOperand {
+    return short ? { immediate: Number(BigInt.asIntN(32, value)) } : this.builder.constant(value);
+  }
+
+  // ── Verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #return(verdict: VerdictExpression): void {
+    const { builder } = this;
+    switch (verdict.kind) {
+      case "verdict":
+        return this.exit(this.#target.result(this.#program, verdict.verdict));
+      case "verdict-select": {
+        const [then, otherwise] = [new Block(), new Block()];
+        this.condition(verdict.condition, then, otherwise);
+        this.#scoped(then, () => this.#return(verdict.then));
+        return this.#scoped(otherwise, () => this.#return(verdict.otherwise));
+      }
+      default: {
+        const word = builder.fresh();
+        this.#verdictInto(word, verdict);
+        if (this.closing) this.#target.closeState?.(builder);
+        return builder.exit({ value: word });
+      }
+    }
+  }
+
+  exit(result: number): void {
+    const { builder } = this;
+    let block = this.#exits.get(result);
+    if (block === undefined) {
+      block = new Block();
+      this.#exits.set(result, block);
+      const back = builder.current;
+      builder.current = block;
+      if (this.closing) this.#target.closeState?.(builder);
+      builder.exit({ immediate: result | 0 });
+      builder.current = back;
+    }
+    builder.goto(block);
+  }
+
+  #verdictWord(verdict: number): bigint {
+    const rank = BigInt(strictness[this.#program.verdicts[verdict]!.action]);
+    return (rank << 32n) | BigInt(this.#target.result(this.#program, verdict) >>> 0);
+  }
+
+  #verdictInto(into: Value, verdict: VerdictExpression): void {
+    const { builder } = this;
+    switch (verdict.kind) {
+      case "verdict":
+        return builder.set(into, builder.constant(this.#verdictWord(verdict.verdict)));
+      case "verdict-local":
+        builder.copy(this.#locals[verdict.local]!, into);
+        return;
+      case "verdict-select": {
+        const [then, otherwise, after] = [new Block(), new Block(), new Block()];
+        this.condition(verdict.condition, then, otherwise);
+        this.#scoped(then, () => this.#verdictInto(into, verdict.then), after);
+        this.#scoped(otherwise, () => this.#verdictInto(into, verdict.otherwise), after);
+        builder.current = after;
+        return;
+      }
+      case "strictest": {
+        const [first, ...others] = verdict.of;
+        const word = builder.fresh();
+        this.#verdictInto(word, first!);
+        for (const other of others) {
+          const challenger = builder.fresh();
+          this.#verdictInto(challenger, other);
+          this.#raise(word, challenger);
+        }
+        builder.copy(word, into);
+        return;
+      }
+    }
+  }
+
+  /** word = challenger, where that is stricter. */
+  #raise(word: Value, challenger: Value): void {
+    const { builder } = this;
+    const rank = builder.arithmetic("shift-right", word, { immediate: 32 });
+    const rival = builder.arithmetic("shift-right", challenger, { immediate: 32 });
+    const [stricter, after] = [new Block(), new Block()];
+    builder.branch("greater", rival, { value: rank }, stricter, after);
+    builder.current = stricter;
+    builder.copy(challenger, word);
+    builder.goto(after);
+    builder.current = after;
+  }
+
+  // ── Integers ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #integer(expression: IntegerExpression): GraphOperand {
+    const { builder } = this;
+    switch (expression.kind) {
+      case "constant":
+        return builder.constant(expression.value);
+      case "input":
+        return this.#input(expression.input);
+      case "local":
+        // A copy: the local may be written before this is used.
+        return { value: builder.copy(this.#locals[expression.local]!) };
+      case "cell":
+        return { value: this.#cell(expression.cell) };
+      case "binary":
+        return { value: this.#binary(expression) };
+      case "extend":
+        return { value: this.#extend(expression) };
+      case "select": {
+        const into = builder.fresh();
+        const [then, otherwise, after] = [new Block(), new Block(), new Block()];
+        this.condition(expression.condition, then, otherwise);
+        for (const [block, value] of [
+          [then, expression.then],
+          [otherwise, expression.otherwise],
+        ] as const) {
+          this.#scoped(block, () => builder.set(into, this.#integer(value)), after);
+        }
+        builder.current = after;
+        return { value: into };
+      }
+      case "from-boolean": {
+        const into = builder.fresh();
+        this.#choose(into, expression.value, { immediate: 1 }, { immediate: 0 });
+        return { value: into };
+      }
+      case "table-get":
+        throw new TargetError(this.#target, "tables", "not generated yet", builder.at);
+    }
+  }
+
+  /** Whether the upper half of the value is zero, so that 32-bit comparisons are enough. */
+  #isShort(expression: IntegerExpression): boolean {
+    switch (expression.kind) {
+      case "constant":
+        return expression.value <= low32;
+      case "input":
+        return this.#target.context[expression.input]?.size === 4;
+      case "extend":
+        return !expression.signed;
+      case "binary":
+        return expression.operator === "and" && (this.#isShort(expression.left) || this.#isShort(expression.right));
+      case "from-boolean":
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  #remember(key: string, make: () => Value): Value {
+    for (const scope of this.#known) {
+      const value = scope.get(key);
+      if (value !== undefined) return value;
+    }
+    const value = make();
+    this.#known.at(-1)!.set(key, value);
+    return value;
+  }
+
+  #input(input: Input): GraphOperand {
+    const place = this.#target.context[input];
+    if (place !== undefined)
+      return { value: this.#remember(input, () => this.builder.load(place.size, "context", place.offset)) };
+    const operand = this.#target.input?.(this.builder, input);
+    if (operand === undefined)
+      throw new TargetError(this.#target, `\`${input}\``, "it is not to be had here", this.builder.at);
+    return operand;
+  }
+
+  #cell(cell: number): Value {
+    const { scope, offset } = this.#target.cell(this.#program, cell);
+    const at = this.builder.state.get(scope)!;
+    return this.#remember(`cell ${cell}`, () => this.builder.load(8, at.base, at.offset + offset));
+  }
+
+  #store(cell: number, value: GraphOperand): void {
+    const { scope, offset } = this.#target.cell(this.#program, cell);
+    const at = this.builder.state.get(scope)!;
+    this.builder.store(8, at.base, at.offset + offset, value);
+    for (const scopeOfKnown of this.#known) scopeOfKnown.delete(`cell ${cell}`);
+  }
+
+  #binary(expression: IntegerExpression & { kind: "binary" }): Value {
+    const { builder } = this;
+    const operator = operators[expression.operator]!;
+    const left = builder.value(this.#integer(expression.left));
+    let right = this.#integer(expression.right);
+    const signedDivision = operator === "divide-signed" || operator === "remainder-signed";
+    if (signedDivision && this.#target.processor < 4)
+      throw new TargetError(
+        this.#target,
+        "signed division",
+        "this instruction set has none before version 4",
+        builder.at,
+      );
+    // The immediate of a shift must lie in 0 … 63; a register's is masked by the machine, as in the IR.
+    if (operator.startsWith("shift") && "immediate" in right) right = { immediate: right.immediate & 63 };
+    // An immediate divisor of 0 is refused by the verifier; in a register it means what the IR means.
+    const divides = operator.startsWith("divide") || operator.startsWith("remainder");
+    if (divides && "immediate" in right && right.immediate === 0) right = { value: builder.value(right) };
+    return builder.arithmetic(operator, left, right);
+  }
+
+  #extend(expression: IntegerExpression & { kind: "extend" }): Value {
+    const { builder } = this;
+    const { width, signed, value } = expression;
+    const part = this.#contextPart(value, width);
+    if (!signed) {
+      if (part !== undefined) return part;
+      const whole = builder.value(this.#integer(value));
+      if (width === 32) return this.#lowHalf(whole);
+      return builder.arithmetic("and", whole, { immediate: width === 8 ? 0xff : 0xffff });
+    }
+    const source = part ?? builder.value(this.#integer(value));
+    if (this.#target.processor >= 4) {
+      const destination = builder.fresh();
+      builder.emit({ kind: "sign-extend", from: width, destination, source });
+      return destination;
+    }
+    const shifted = builder.arithmetic("shift-left", source, { immediate: 64 - width });
+    return builder.arithmetic("shift-right-signed", shifted, { immediate: 64 - width });
+  }
+
+  /** 32-bit operations clear the upper half: `w = w & -1` is the move of a low half. */
+  #lowHalf(value: Value): Value {
+    return this.builder.arithmetic("or", value, { immediate: 0 }, 32);
+  }
+
+  /** The low part of a context word, loaded by itself (little-endian: at the word's own offset). */
+  #contextPart(value: IntegerExpression, width: 8 | 16 | 32): Value | undefined {
+    if (value.kind !== "input" || !this.#target.narrowContextLoads) return undefined;
+    const place = this.#target.context[value.input];
+    if (place === undefined) return undefined;
+    const size = (width / 8) as 1 | 2 | 4;
+    return this.#remember(`${value.input} ${width}`, () => this.builder.load(size, "context", place.offset));
+  }
+
+  // ── Conditions ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #choose(into: Value, condition: BooleanExpression, yes: GraphOperand, no: GraphOperand): void {
+    const { builder } = this;
+    if (condition.kind === "boolean") return builder.set(into, condition.value ? yes : no);
+    const [then, otherwise, after] = [new Block(), new Block(), new Block()];
+    this.condition(condition, then, otherwise);
+    builder.current = then;
+    builder.set(into, yes);
+    builder.goto(after);
+    builder.current = otherwise;
+    builder.set(into, no);
+    builder.goto(after);
+    builder.current = after;
+  }
+
+  /** Ends the current block: to `then` where the condition holds, else to `otherwise`. */
+  condition(condition: BooleanExpression, then: Block, otherwise: Block): void {
+    const { builder } = this;
+    switch (condition.kind) {
+      case "boolean":
+        return builder.goto(condition.value ? then : otherwise);
+      case "boolean-local":
+        return builder.branch("not-equal", this.#locals[condition.local]!, { immediate: 0 }, then, otherwise);
+      case "not":
+        return this.condition(condition.value, otherwise, then);
+      case "all":
+      case "any":
+        return this.#sequence(condition.of, condition.kind === "all", then, otherwise);
+      case "compare":
+        return this.#compare(condition, then, otherwise);
+      case "within": {
+        const value = builder.value(this.#integer(condition.value));
+        const ranges = condition.intervals.map((interval) => ({ ...interval, block: then }));
+        return this.dispatch(value, ranges, otherwise, this.#isShort(condition.value), 0n, maximum);
+      }
+      case "table-has":
+        throw new TargetError(this.#target, "tables", "not generated yet", builder.at);
+      case "observe":
+        throw new TargetError(this.#target, "what lies behind a pointer", "it is not pinned here", builder.at);
+    }
+  }
+
+  #sequence(conditionsInTurn: readonly BooleanExpression[], all: boolean, then: Block, otherwise: Block): void {
+    const { builder } = this;
+    if (conditionsInTurn.length === 0) return builder.goto(all ? then : otherwise);
+    let scopes = 0;
+    conditionsInTurn.forEach((part, index) => {
+      const last = index === conditionsInTurn.length - 1;
+      const next = last ? (all ? then : otherwise) : new Block();
+      if (all) this.condition(part, next, otherwise);
+      else this.condition(part, then, next);
+      if (last) return;
+      builder.current = next;
+      // What the later parts load is not known where an earlier part has decided.
+      this.#known.push(new Map());
+      scopes += 1;
+    });
+    for (; scopes > 0; scopes -= 1) this.#known.pop();
+  }
+
+  #compare(condition: BooleanExpression & { kind: "compare" }, then: Block, otherwise: Block): void {
+    const { builder } = this;
+    const { operator } = condition;
+    let { left, right } = condition;
+    let jump = conditions[operator];
+    if (left.kind === "constant" && right.kind !== "constant") {
+      [left, right] = [right, left];
+      jump = mirrored[jump]!;
+    }
+    const equality = jump === "equal" || jump === "not-equal";
+    if (
+      equality &&
+      left.kind === "binary" &&
+      left.operator === "and" &&
+      right.kind === "constant" &&
+      right.value === 0n
+    ) {
+      if (this.#anyBit(left, jump === "not-equal" ? then : otherwise, jump === "not-equal" ? otherwise : then)) return;
+    }
+    if (right.kind === "constant") {
+      const signedHalf = this.#signedHalf(left, right.value, jump);
+      if (signedHalf !== undefined)
+        return builder.branch(
+          jump,
+          signedHalf,
+          { immediate: Number(BigInt.asIntN(32, right.value)) },
+          then,
+          otherwise,
+          32,
+        );
+    }
+    const short = this.#isShort(left) && this.#isShort(right) && !jump.endsWith("-signed");
+    const value = builder.value(this.#integer(left));
+    const other = short && right.kind === "constant" ? this.#comparable(right.value, true) : this.#integer(right);
+    builder.branch(jump, value, other, then, otherwise, short ? 32 : 64);
+  }
+
+  /** A sign-extended half against a constant of 32 bits: a signed 32-bit comparison of the half itself. */
+  #signedHalf(left: IntegerExpression, constant: bigint, jump: JumpCondition): Value | undefined {
+    if (left.kind !== "extend" || left.width !== 32 || !left.signed) return undefined;
+    if (jump === "less" || jump === "at-most" || jump === "greater" || jump === "at-least") return undefined;
+    const integer = BigInt.asIntN(64, constant);
+    if (integer !== BigInt.asIntN(32, constant)) return undefined;
+    return this.#contextPart(left.value, 32) ?? this.builder.value(this.#integer(left.value));
+  }
+
+  /** `x & mask != 0` as one jump. */
+  #anyBit(masked: IntegerExpression & { kind: "binary" }, some: Block, none: Block): boolean {
+    const { builder } = this;
+    const [value, mask] = masked.left.kind === "constant" ? [masked.right, masked.left] : [masked.left, masked.right];
+    if (mask.kind !== "constant" || mask.value > low32) return false;
+    const half = this.#contextPart(value, 32) ?? builder.value(this.#integer(value));
+    builder.branch("any-bit", half, { immediate: Number(BigInt.asIntN(32, mask.value)) }, some, none, 32);
+    return true;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Small passes over the graph, in this order:
+ *
+ * 1. `threadExits`: a block that only returns a value, reached from where the value has just been set to a constant,
+ *    becomes an exit there: `v = 3; goto B` … `B: exit v` is `exit 3`. Verdicts in variables mostly vanish by it.
+ * 2. `skipEmpty`: jumps to a block that only jumps go where it goes.
+ * 3. `dropDead`: what is written and never read is not written.
+ */
+import {
+  type Block,
+  type Ending,
+  endingReads,
+  type GraphInstruction,
+  inOrder,
+  isPure,
+  reads,
+  successors,
+  type Value,
+  written,
+} from "./graph.ts";
+
+export function optimise(entry: Block): void {
+  threadExits(entry);
+  skipEmpty(entry);
+  dropDead(entry);
+}
+
+function threadExits(entry: Block): void {
+  // Later blocks first, so that what becomes an exit can be threaded into what comes before it.
+  for (const block of inOrder(entry).reverse()) {
+    const { ending } = block;
+    if (ending?.kind !== "goto" || ending.to.instructions.length > 0) continue;
+    const next = ending.to.ending;
+    if (next?.kind !== "exit") continue;
+    if ("immediate" in next.result) {
+      block.ending = next;
+      continue;
+    }
+    const constant = lastConstant(block.instructions, next.result.value);
+    if (constant !== undefined) block.ending = { ...next, result: { immediate: constant } };
+  }
+}
+
+/** The 32 bits that the value holds at the end of the instructions, where they are a constant. */
+function lastConstant(instructions: readonly GraphInstruction[], value: Value): number | undefined {
+  let wanted = value;
+  for (let index = instructions.length - 1; index >= 0; index -= 1) {
+    const instruction = instructions[index]!;
+    if (written(instruction) !== wanted) continue;
+    if (instruction.kind === "constant" && instruction.value.is === "value")
+      return Number(BigInt.asIntN(32, instruction.value.value));
+    if (instruction.kind !== "copy") return undefined;
+    wanted = instruction.source;
+  }
+  return undefined;
+}
+
+function skipEmpty(entry: Block): void {
+  const destination = (block: Block): Block => {
+    let at = block;
+    while (at.instructions.length === 0 && at.ending?.kind === "goto") at = at.ending.to;
+    return at;
+  };
+  for (const block of inOrder(entry)) {
+    const { ending } = block;
+    if (ending?.kind === "goto") block.ending = { kind: "goto", to: destination(ending.to) };
+    if (ending?.kind === "branch") {
+      const [then, otherwise] = [destination(ending.then), destination(ending.otherwise)];
+      block.ending = then === otherwise ? { kind: "goto", to: then } : { ...ending, then, otherwise };
+    }
+  }
+}
+
+function dropDead(entry: Block): void {
+  const liveAtStart = new Map<Block, ReadonlySet<Value>>();
+  for (const block of inOrder(entry).reverse()) {
+    const live = new Set<Value>();
+    for (const next of successors(block)) for (const value of liveAtStart.get(next)!) live.add(value);
+    for (const value of endingReads(block.ending as Ending)) live.add(value);
+    for (let index = block.instructions.length - 1; index >= 0; index -= 1) {
+      const instruction = block.instructions[index]!;
+      const value = written(instruction);
+      if (isPure(instruction) && value !== undefined && !live.has(value)) {
+        block.instructions.splice(index, 1);
+        continue;
+      }
+      if (value !== undefined) live.delete(value);
+      for (const read of reads(instruction)) live.add(read);
+    }
+    liveAtStart.set(block, live);
+  }
+}

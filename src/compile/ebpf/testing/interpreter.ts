@@ -1,0 +1,227 @@
+/**
+ * An interpreter of eBPF for tests: executes what the back end makes, counts the instructions, and refuses what the
+ * verifier would refuse (reads of registers that nobody set, memory out of bounds, jumps backwards).
+ */
+import type {
+  ArithmeticOperator,
+  EbpfInstruction,
+  JumpCondition,
+  MemorySize,
+  Operand,
+  Register,
+} from "../instruction.ts";
+
+export interface EbpfMachine {
+  readonly context: Uint8Array;
+  /** The bytes of each map's values: of an array map, one value behind the other. */
+  readonly maps: readonly { readonly bytes: Uint8Array; readonly valueSize: number }[];
+}
+
+export interface EbpfRun {
+  /** R0's low 32 bits, unsigned. */
+  readonly result: number;
+  readonly executed: number;
+}
+
+const all = (1n << 64n) - 1n;
+const low = (1n << 32n) - 1n;
+const stackSize = 512;
+/** Addresses are made up: each region has the upper bits for itself, so that no arithmetic leads from one to another. */
+const regionShift = 40n;
+const contextRegion = 1n;
+const stackRegion = 2n;
+const firstMapRegion = 16n;
+
+export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfMachine): EbpfRun {
+  const stack = new Uint8Array(stackSize);
+  const registers: (bigint | undefined)[] = new Array(11).fill(undefined);
+  registers[1] = contextRegion << regionShift;
+  registers[10] = (stackRegion << regionShift) + BigInt(stackSize);
+
+  const read = (register: Register): bigint => {
+    const value = registers[register];
+    if (value === undefined) throw new Error(`R${register} is read before it is set`);
+    return value;
+  };
+  const operand = (source: Operand): bigint =>
+    "register" in source ? read(source.register) : BigInt.asUintN(64, BigInt(source.immediate));
+  const memory = (address: bigint, size: MemorySize): { view: DataView; at: number } => {
+    const region = address >> regionShift;
+    const offset = Number(address & ((1n << regionShift) - 1n));
+    const bytes =
+      region === contextRegion
+        ? machine.context
+        : region === stackRegion
+          ? stack
+          : machine.maps[Number(region - firstMapRegion)]?.bytes;
+    if (bytes === undefined || offset + size > bytes.length)
+      throw new Error(`no ${size} bytes at ${address.toString(16)}`);
+    return { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), at: offset };
+  };
+  const load = (address: bigint, size: MemorySize): bigint => {
+    const { view, at } = memory(address, size);
+    if (size === 8) return view.getBigUint64(at, true);
+    return BigInt(size === 4 ? view.getUint32(at, true) : size === 2 ? view.getUint16(at, true) : view.getUint8(at));
+  };
+  const store = (address: bigint, size: MemorySize, value: bigint): void => {
+    const { view, at } = memory(address, size);
+    if (size === 8) view.setBigUint64(at, value, true);
+    else if (size === 4) view.setUint32(at, Number(value & low), true);
+    else if (size === 2) view.setUint16(at, Number(value & 0xffffn), true);
+    else view.setUint8(at, Number(value & 0xffn));
+  };
+  const mapAddress = (map: number, offset: number): bigint =>
+    ((firstMapRegion + BigInt(map)) << regionShift) + BigInt(offset);
+  /** Helper 1, bpf_map_lookup_elem, of an array map. */
+  const lookup = (): bigint => {
+    const map = Number((read(1) >> regionShift) - firstMapRegion);
+    const index = Number(load(read(2), 4));
+    const { bytes, valueSize } = machine.maps[map]!;
+    return (index + 1) * valueSize > bytes.length ? 0n : mapAddress(map, index * valueSize);
+  };
+
+  let executed = 0;
+  for (let next = 0; ; ) {
+    const instruction = instructions[next];
+    if (instruction === undefined) throw new Error(`control leaves the program at ${next}`);
+    executed += 1;
+    const jump = (target: number): void => {
+      if (target <= next) throw new Error(`${next} jumps back to ${target}`);
+      next = target;
+    };
+    switch (instruction.kind) {
+      case "arithmetic": {
+        const { destination, operator, width } = instruction;
+        if (destination === 10) throw new Error("R10 is written");
+        const left = operator === "move" ? 0n : read(destination);
+        registers[destination] = arithmetic(operator, width, left, operand(instruction.source));
+        next += 1;
+        break;
+      }
+      case "negate":
+        registers[instruction.destination] = BigInt.asUintN(instruction.width, -read(instruction.destination));
+        next += 1;
+        break;
+      case "sign-extend":
+        registers[instruction.destination] = BigInt.asUintN(
+          64,
+          BigInt.asIntN(instruction.from, read(instruction.source)),
+        );
+        next += 1;
+        break;
+      case "wide": {
+        const { value } = instruction;
+        registers[instruction.destination] =
+          value.is === "value" ? value.value : mapAddress(value.map, value.is === "map" ? 0 : value.offset);
+        next += 1;
+        break;
+      }
+      case "load":
+        registers[instruction.destination] = load(
+          read(instruction.base) + BigInt(instruction.offset),
+          instruction.size,
+        );
+        next += 1;
+        break;
+      case "store":
+        store(read(instruction.base) + BigInt(instruction.offset), instruction.size, operand(instruction.source));
+        next += 1;
+        break;
+      case "atomic-add": {
+        const address = read(instruction.base) + BigInt(instruction.offset);
+        const old = load(address, instruction.size);
+        store(address, instruction.size, BigInt.asUintN(64, old + read(instruction.source)));
+        if (instruction.fetch) registers[instruction.source] = old;
+        next += 1;
+        break;
+      }
+      case "jump": {
+        const { condition, width } = instruction;
+        if (holds(condition, width, read(instruction.left), operand(instruction.right))) jump(instruction.target);
+        else next += 1;
+        break;
+      }
+      case "jump-always":
+        jump(instruction.target);
+        break;
+      case "call-helper": {
+        if (instruction.helper !== 1) throw new Error(`helper ${instruction.helper} is not known here`);
+        const result = lookup();
+        for (const register of [1, 2, 3, 4, 5]) registers[register] = undefined;
+        registers[0] = result;
+        next += 1;
+        break;
+      }
+      case "call-kernel":
+        throw new Error(`kernel function ${instruction.function} is not known here`);
+      case "exit":
+        return { result: Number(read(0) & low), executed };
+    }
+  }
+}
+
+function arithmetic(operator: ArithmeticOperator, width: 32 | 64, left: bigint, right: bigint): bigint {
+  const cut = (value: bigint): bigint => BigInt.asUintN(width, value);
+  const signed = (value: bigint): bigint => BigInt.asIntN(width, value);
+  const [a, b] = [cut(left), cut(right)];
+  const shift = b & BigInt(width - 1);
+  switch (operator) {
+    case "move":
+      return b;
+    case "add":
+      return cut(a + b);
+    case "subtract":
+      return cut(a - b);
+    case "multiply":
+      return cut(a * b);
+    case "divide":
+      return b === 0n ? 0n : a / b;
+    case "divide-signed":
+      return b === 0n ? 0n : cut(signed(a) / signed(b));
+    case "remainder":
+      return b === 0n ? a : a % b;
+    case "remainder-signed":
+      return b === 0n ? a : cut(signed(a) % signed(b));
+    case "or":
+      return a | b;
+    case "and":
+      return a & b;
+    case "xor":
+      return a ^ b;
+    case "shift-left":
+      return cut(a << shift);
+    case "shift-right":
+      return a >> shift;
+    case "shift-right-signed":
+      return cut(signed(a) >> shift);
+  }
+}
+
+function holds(condition: JumpCondition, width: 32 | 64, left: bigint, right: bigint): boolean {
+  const [a, b] = [BigInt.asUintN(width, left & all), BigInt.asUintN(width, right & all)];
+  const [c, d] = [BigInt.asIntN(width, a), BigInt.asIntN(width, b)];
+  switch (condition) {
+    case "equal":
+      return a === b;
+    case "not-equal":
+      return a !== b;
+    case "greater":
+      return a > b;
+    case "at-least":
+      return a >= b;
+    case "less":
+      return a < b;
+    case "at-most":
+      return a <= b;
+    case "any-bit":
+      return (a & b) !== 0n;
+    case "greater-signed":
+      return c > d;
+    case "at-least-signed":
+      return c >= d;
+    case "less-signed":
+      return c < d;
+    case "at-most-signed":
+      return c <= d;
+  }
+}

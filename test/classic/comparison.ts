@@ -19,6 +19,8 @@ export interface Comparison {
   readonly verdicts: readonly Difference[];
   /** Inputs for which we need more steps, on all numbers. */
   readonly moreSteps: readonly Difference[];
+  /** The greatest ratio of our steps to theirs that any input gives. */
+  readonly worstRatio: number;
   readonly inputs: number;
 }
 
@@ -63,6 +65,7 @@ export function compareFilters(
   const moreSteps: Difference[] = [];
   const sums = { ours: 0, theirs: 0 };
   let inputs = 0;
+  let worstRatio = 0;
   for (const number of numbers) {
     const calls = profileInputs(profile, number);
     inputs += calls.length;
@@ -73,6 +76,7 @@ export function compareFilters(
         sums.theirs += b.steps / calls.length;
         if (a.word !== b.word) verdicts.push({ input, ours: a.word, theirs: b.word });
       }
+      worstRatio = Math.max(worstRatio, a.steps / b.steps);
       if (a.steps > b.steps) moreSteps.push({ input, ours: a.steps, theirs: b.steps });
     }
   }
@@ -82,6 +86,7 @@ export function compareFilters(
     meanSteps: { ours: sums.ours / known.size, theirs: sums.theirs / known.size },
     verdicts,
     moreSteps,
+    worstRatio,
     inputs,
   };
 }

@@ -1,15 +1,18 @@
 /** libseccomp's own filter for a flat profile, through libseccomp_export.c. */
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { resolve } from "node:path";
 import { type ClassicInstruction, decodeInstructions } from "../../src/compile/classic/instruction.ts";
 import { exportLines, type FlatProfile } from "./profile.ts";
 
-const buildDirectory = fileURLToPath(new URL("../../build", import.meta.url));
+const buildDirectory = resolve("build");
 
-/** Compiles a C file that lies beside this one into build/, unless the result is newer than the source. */
+/**
+ * Compiles test/classic/NAME.c into build/, unless the result is newer than the source. Tests and benchmarks run in the
+ * project's directory.
+ */
 export function buildHelper(name: string, libraries: readonly string[]): string {
-  const source = fileURLToPath(new URL(`${name}.c`, import.meta.url));
+  const source = resolve("test/classic", `${name}.c`);
   const program = `${buildDirectory}/${name}`;
   if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program;
   mkdirSync(buildDirectory, { recursive: true });

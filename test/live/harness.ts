@@ -12,6 +12,7 @@ import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { decodePolicy, encodePolicy, type NotifyMode } from "../../src/engines/notify/policy.ts";
 import { type RunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
 import type { EventRecord } from "../../src/events/record.ts";
+import { exitAtOnce } from "../../src/linux/process.ts";
 import { programs } from "./programs.ts";
 
 export interface HarnessOptions {
@@ -47,7 +48,7 @@ const run: RunOptions = {
 };
 try {
   const { status } = await runUnderNotify(decodePolicy(encodePolicy(policy)), command, run);
-  process.exit(status);
+  exitAtOnce(status);
 } catch (error) {
   if (!(error instanceof StartError)) throw error;
   console.error(error.message);

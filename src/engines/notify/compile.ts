@@ -1,6 +1,7 @@
 /** A program for the `notify` engine: what the kernel decides by itself, and what it asks the supervisor. */
-import { type ClassicTarget, compileClassic, encodeClassic } from "../../compile/classic/compile.ts";
-import { returnWord } from "../../compile/classic/return-word.ts";
+import { type ClassicProgram, compileClassic } from "../../compile/classic/compile.ts";
+import { encodeInstructions } from "../../compile/classic/instruction.ts";
+import { returnWord, splitReturnWord } from "../../compile/classic/return-word.ts";
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../compile/decision.ts";
 import { splitPolicy } from "../../compile/split/split.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
@@ -30,10 +31,11 @@ export function compileForNotify(program: Program, mode: NotifyMode = "reported"
   const diagnostics = mode === "audit" ? [] : refuseStatefulTraps(program, split);
   if (diagnostics.length > 0) return { policy: undefined, diagnostics };
   const stateful = [...leavesOf(split)].some((leaf) => isStateful(program, leaf));
+  const quiet = compileQuietly(program, split);
   const policy: NotifyPolicy = {
     mode,
-    filter: compileFilter(program, split, mode),
-    fallback: stateful || mode === "audit" ? undefined : compileFilter(program, split, "quiet"),
+    filter: askInstead(quiet, mode),
+    fallback: stateful || mode === "audit" ? undefined : askInstead(quiet, "quiet"),
     stateful,
     step: compileWasm(program),
     needs,
@@ -138,38 +140,58 @@ function isStateful(program: Program, leaf: DecisionLeaf): boolean {
   return leaf.stateful.some(({ because }) => passes || because !== "process-creation");
 }
 
-function compileFilter(program: Program, split: SplitPolicy, mode: NotifyMode): ArmedFilter {
-  const ask = returnWord("USER_NOTIF");
-  const refuse = mode === "quiet" ? returnWord("ERRNO", enosys) : ask;
-  const target: ClassicTarget = {
-    leaf: (leaf) => (isStateful(program, leaf) ? ask : staticWord(program.verdicts[leaf.weakest]!, mode)),
-    unknown: refuse,
-    foreign: refuse,
+const returnOpcode = 0x06;
+const ask = returnWord("USER_NOTIF");
+
+/** The filter without a question about what is static: of a policy without state, one without any question. */
+function compileQuietly(program: Program, split: SplitPolicy): ClassicProgram {
+  return compileClassic(program, split, {
+    leaf: (leaf) => (isStateful(program, leaf) ? ask : staticWord(program.verdicts[leaf.weakest]!)),
+    unknown: returnWord("ERRNO", enosys),
+    foreign: returnWord("ERRNO", enosys),
     always: returnWord("ALLOW"),
     launcherToken: [0, 0, 0, 0],
-  };
-  const compiled = compileClassic(program, split, target);
-  return {
-    instructions: encodeClassic(compiled),
-    tokenPositions: compiled.tokenPositions,
-    asks: compiled.instructions.some(({ code, k }) => code === 0x06 && k === ask),
-  };
+  });
 }
 
-function staticWord(verdict: Verdict, mode: NotifyMode): number {
-  if (verdict.action === "allow") return returnWord("ALLOW");
-  if (mode === "audit") return returnWord("USER_NOTIF");
+function staticWord(verdict: Verdict): number {
   switch (verdict.action) {
+    case "allow":
+      return returnWord("ALLOW");
     case "log":
-      return returnWord(mode === "quiet" ? "LOG" : "USER_NOTIF");
+      return returnWord("LOG");
     case "deny":
-      return mode === "quiet" ? returnWord("ERRNO", verdict.errno) : returnWord("USER_NOTIF");
+      return returnWord("ERRNO", verdict.errno);
     case "trap":
       return returnWord("TRAP");
     case "kill-thread":
       return returnWord("KILL_THREAD");
     case "kill-process":
       return returnWord("KILL_PROCESS");
+  }
+}
+
+/** The same filter, but what the mode wants to hear of goes to the supervisor. Cheaper than to compile a second time. */
+function askInstead({ instructions, tokenPositions }: ClassicProgram, mode: NotifyMode): ArmedFilter {
+  const changed = instructions.map((instruction) =>
+    instruction.code === returnOpcode && isHeardOf(instruction.k, mode) ? { ...instruction, k: ask } : instruction,
+  );
+  return {
+    instructions: encodeInstructions(changed),
+    tokenPositions,
+    asks: changed.some(({ code, k }) => code === returnOpcode && k === ask),
+  };
+}
+
+function isHeardOf(word: number, mode: NotifyMode): boolean {
+  const { action } = splitReturnWord(word);
+  switch (mode) {
+    case "quiet":
+      return false;
+    case "reported":
+      return action === "ERRNO" || action === "LOG";
+    case "audit":
+      return action !== "ALLOW";
   }
 }
 

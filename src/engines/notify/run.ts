@@ -2,9 +2,10 @@
  * Runs a command under a policy and waits for it.
  *
  * Nothing is read from disk as code once the command runs: it may be of the same user, and could change what is read.
- * The supervisor's thread costs some 30 ms to start, so where no call needs the policy's state it is started only when the
- * filter asks for the first time (a denial: its event may come late, a verdict never). Until then this thread waits in
- * the kernel itself.
+ *
+ * The supervisor's thread costs some 30 ms to start. Until the filter asks for the first time this thread waits in the
+ * kernel itself; where calls need the policy's state the other is started meanwhile, else only then (what is asked is a
+ * denial: its event may come late, a verdict never).
  */
 import { read, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -99,8 +100,8 @@ class Run {
       this.#notice("another supervisor already listens here: denials are enforced, but not reported");
     }
     const deadline = timeout === undefined ? undefined : performance.now() + timeout;
-    const wanted = this.#worker !== undefined || this.#waitUnasked(launched, deadline) === "asked";
-    if (wanted) await this.#superviseUntilEnd(launched, deadline);
+    if (this.#waitUnasked(launched, deadline) === "asked") await this.#superviseUntilEnd(launched, deadline);
+    else void this.#worker?.terminate();
     return { status: statusOf(this.#status), timedOut: this.#timedOut };
   }
 

@@ -1,94 +1,22 @@
 /** Random programs and random lives of a tree: the interpreter and the compiled form agree, after every step. */
 import { expect } from "vitest";
-import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
-import type { Birth, SimulatedDecision, SimulatedTask } from "../../src/engines/simulate/model.ts";
-import { SimulatedTree, type TreeOptions } from "../../src/engines/simulate/tree.ts";
-import { WasmEvaluator } from "../../src/engines/simulate/wasm-evaluator.ts";
+import type { Birth, SimulatedTask } from "../../src/engines/simulate/model.ts";
 import { printProgram } from "../../src/ir/print.ts";
-import type { Program } from "../../src/ir/program.ts";
-import {
-  type CallOutcome,
-  generateEvent,
-  generateProgram,
-  generateTrace,
-  identifier,
-  runTrace,
-  SeededChoices,
-  type TraceStep,
-} from "../../src/ir/testing/arbitrary.ts";
+import { generateEvent, generateProgram, generateTrace, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { bothTrees, expectAgreement, explainRun, withoutBirth } from "./agreement.ts";
 import { campaign } from "./campaign.ts";
 import { treeState } from "./state.ts";
 
-const secret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 + 17) & 0xff);
-
-function bothTrees(program: Program, options: TreeOptions): readonly [SimulatedTree, SimulatedTree] {
-  return [
-    new SimulatedTree(new InterpreterEvaluator(program), options),
-    new SimulatedTree(new WasmEvaluator(program, undefined, secret), options),
-  ];
-}
-
-function traceOf(seed: number): { program: Program; trace: TraceStep[] } {
+function runOf(seed: number) {
   const choices = new SeededChoices(seed);
   const program = generateProgram(choices);
-  return { program, trace: generateTrace(choices, program, 40) };
+  return [program, generateTrace(choices, program, 40)] as const;
 }
 
-/** Applies a step to a tree; forks that a call asks for fail, since the trace has its own. */
-function apply(tree: SimulatedTree, step: TraceStep): Plain | undefined {
-  const task = (number: number) => tree.task(identifier(number))!;
-  switch (step.kind) {
-    case "call": {
-      const caller = task(step.task);
-      caller.uid = step.uid;
-      caller.gid = step.gid;
-      tree.advanceTo(step.now);
-      const decision = caller.call(step.event);
-      decision.birth?.fail();
-      return withoutBirth(decision);
-    }
-    case "fork":
-      task(step.maker).make("process", identifier(step.child));
-      return undefined;
-    case "thread":
-      task(step.maker).make("thread", identifier(step.child));
-      return undefined;
-    case "exit":
-      task(step.task).exit();
-      return undefined;
-  }
-}
-
-function expectOutcome(program: Program, decision: Plain, wanted: CallOutcome): void {
-  expect(decision.admission).toBe(wanted.admission);
-  if (wanted.admission !== "judged") return;
-  const { verdict, reports } = wanted.evaluation;
-  expect(decision.possible).toEqual([verdict]);
-  expect(decision.reports.map(({ text }) => text)).toEqual(reports.map(({ report }) => program.reports[report]!.text));
-}
-
-function printTrace(trace: readonly TraceStep[]): string {
-  const print = (_: string, value: unknown) => (typeof value === "bigint" ? `0x${value.toString(16)}` : value);
-  return trace.map((step) => JSON.stringify(step, print)).join("\n");
-}
-
-campaign("the compiled form over the simulated tree, the interpreter over it, and the interpreter alone", {
+campaign("random programs, random traces", {
   runs: 600,
-  check(seed) {
-    const { program, trace } = traceOf(seed);
-    const outcomes = [...runTrace(program, trace).calls];
-    const [reference, compiled] = bothTrees(program, { pid: identifier(0), highestPid: 0x7fff_0000 });
-    for (const step of trace) {
-      const wanted = apply(reference, step);
-      expect(apply(compiled, step)).toEqual(wanted);
-      if (wanted !== undefined) expectOutcome(program, wanted, outcomes.shift()!);
-      expect(treeState(compiled)).toEqual(treeState(reference));
-    }
-  },
-  explain(seed) {
-    const { program, trace } = traceOf(seed);
-    return `${printProgram(program)}\n\n${printTrace(trace)}`;
-  },
+  check: (seed) => expectAgreement(...runOf(seed)),
+  explain: (seed) => explainRun(...runOf(seed)),
 });
 
 /** Births that happen, late or never, by the calls that ask for them; execs; numbers that are used again. */
@@ -117,7 +45,7 @@ campaign("lives in which the judged calls make the tasks", {
         act((task) => task.execute());
       } else if (what === 17 && trees[0].livingTasks.length > 1) {
         act((task) => task.exit());
-      } else if (what === 18 && trees[0].alive > 1n && trees[0].livingTasks[place]!.process.tasks.length > 1) {
+      } else if (what === 18 && trees[0].livingTasks[place]!.process.tasks.length > 1 && trees[0].alive > 1n) {
         act((task) => task.exitGroup());
         if (trees[0].livingTasks.length === 0) return;
       } else {
@@ -129,12 +57,6 @@ campaign("lives in which the judged calls make the tasks", {
   },
   explain: (seed) => printProgram(generateProgram(new SeededChoices(seed))),
 });
-
-type Plain = Omit<SimulatedDecision, "birth"> & { readonly birth: Birth["kind"] | undefined };
-
-function withoutBirth({ birth, ...rest }: SimulatedDecision): Plain {
-  return { ...rest, birth: birth?.kind };
-}
 
 function settle(birth: Birth, outcome: number): number | undefined {
   if (outcome === 0) return birth.process().tid;

@@ -1,0 +1,76 @@
+/** The compiled form over the simulated tree, the interpreter over it, and the interpreter alone, through one trace. */
+import { expect } from "vitest";
+import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
+import type { Birth, SimulatedDecision } from "../../src/engines/simulate/model.ts";
+import { SimulatedTree, type TreeOptions } from "../../src/engines/simulate/tree.ts";
+import { WasmEvaluator } from "../../src/engines/simulate/wasm-evaluator.ts";
+import { printProgram } from "../../src/ir/print.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { type CallOutcome, identifier, runTrace, type TraceStep } from "../../src/ir/testing/arbitrary.ts";
+import { treeState } from "./state.ts";
+
+/** Fixed, so that a fault is the same each time. */
+const secret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 + 17) & 0xff);
+
+export function bothTrees(program: Program, options: TreeOptions): readonly [SimulatedTree, SimulatedTree] {
+  return [
+    new SimulatedTree(new InterpreterEvaluator(program), options),
+    new SimulatedTree(new WasmEvaluator(program, undefined, secret), options),
+  ];
+}
+
+/** Decisions and all state, after every step. */
+export function expectAgreement(program: Program, trace: readonly TraceStep[]): void {
+  const outcomes = [...runTrace(program, trace).calls];
+  const [reference, compiled] = bothTrees(program, { pid: identifier(0), highestPid: 0x7fff_0000 });
+  for (const step of trace) {
+    const wanted = apply(reference, step);
+    expect(apply(compiled, step)).toEqual(wanted);
+    if (wanted !== undefined) expectOutcome(program, wanted, outcomes.shift()!);
+    expect(treeState(compiled)).toEqual(treeState(reference));
+  }
+}
+
+export function explainRun(program: Program, trace: readonly TraceStep[]): string {
+  const print = (_: string, value: unknown) => (typeof value === "bigint" ? `0x${value.toString(16)}` : value);
+  return `${printProgram(program)}\n\n${trace.map((step) => JSON.stringify(step, print)).join("\n")}`;
+}
+
+export type PlainDecision = Omit<SimulatedDecision, "birth"> & { readonly birth: Birth["kind"] | undefined };
+
+export function withoutBirth({ birth, ...rest }: SimulatedDecision): PlainDecision {
+  return { ...rest, birth: birth?.kind };
+}
+
+/** Applies a step to a tree; forks that a call asks for fail, since the trace has its own. */
+function apply(tree: SimulatedTree, step: TraceStep): PlainDecision | undefined {
+  const task = (number: number) => tree.task(identifier(number))!;
+  switch (step.kind) {
+    case "call": {
+      const caller = task(step.task);
+      caller.uid = step.uid;
+      caller.gid = step.gid;
+      tree.advanceTo(step.now);
+      const decision = caller.call(step.event);
+      decision.birth?.fail();
+      return withoutBirth(decision);
+    }
+    case "fork":
+      task(step.maker).make("process", identifier(step.child));
+      return undefined;
+    case "thread":
+      task(step.maker).make("thread", identifier(step.child));
+      return undefined;
+    case "exit":
+      task(step.task).exit();
+      return undefined;
+  }
+}
+
+function expectOutcome(program: Program, decision: PlainDecision, wanted: CallOutcome): void {
+  expect(decision.admission).toBe(wanted.admission);
+  if (wanted.admission !== "judged") return;
+  const { verdict, reports } = wanted.evaluation;
+  expect(decision.possible).toEqual([verdict]);
+  expect(decision.reports.map(({ text }) => text)).toEqual(reports.map(({ report }) => program.reports[report]!.text));
+}

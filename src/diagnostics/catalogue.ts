@@ -68,6 +68,7 @@ export const catalogue = {
   P0318: error("code that is nested too deeply"),
   P0319: error("something of the step at the top of a module"),
   P0320: error("a variable that is used before it has a value"),
+  P0399: error("a mistake of the compiler's own"),
 
   P0401: error("an earlier phase is entered"),
   P0402: error("a broken promise"),
@@ -92,6 +93,7 @@ export const catalogue = {
   P0602: warning("a hot call made stateful"),
   P0603: warning("a rule on a call that is denied already"),
   P0604: error("a verdict that the engine cannot give"),
+  P0605: error("an engine whose native part is missing"),
 
   P0701: warning("an OCI profile that says more than can be kept"),
 
@@ -116,6 +118,7 @@ export const catalogue = {
   P0819: error("a parameter that is set too late or twice"),
   P0820: error("a case that failed"),
   P0821: warning("a trace whose registers are not known"),
+  P0822: error("a trace that does not say who calls"),
 
   P0901: error("a file that cannot be read"),
   P0902: error("a file that is no regular file"),
@@ -127,6 +130,7 @@ export const catalogue = {
   P0908: error("something is missing on the command line"),
   P0909: error("something is too much on the command line"),
   P0910: error("a place for events that cannot be opened"),
+  P0911: error("a command that cannot be started"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

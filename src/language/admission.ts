@@ -1,0 +1,80 @@
+/** What comes before the policy, and the rule for clone3 that the front end adds after it. */
+import { normalise } from "../ir/intervals.ts";
+import { type Admission, type Program, type Statement, strictness, type VerdictExpression } from "../ir/program.ts";
+import { errnoByName } from "../linux/errno.ts";
+import type { ProgramBuilder } from "./builder.ts";
+import { alwaysAllowed, type CallNames, processCreation, uringCalls } from "./call-names.ts";
+import * as ir from "./ir.ts";
+
+/** io_uring is judged only where the policy names its calls: what it does passes no filter. */
+export function admissionOf(names: CallNames, literalNames: ReadonlySet<string>): Admission {
+  const unnamed = uringCalls.filter((name) => !literalNames.has(name));
+  return {
+    always: normalise(names.intervals(names.maskOf(alwaysAllowed))),
+    judged: normalise(names.intervals(names.judgeable & ~names.maskOf(unnamed))),
+  };
+}
+
+/**
+ * clone3 hides its flags behind a pointer, so nobody can tell a thread from a process. Where that matters (the policy
+ * names process creation, a child gets its maker's state, the living are counted) it is refused with ENOSYS, on which
+ * glibc falls back to clone.
+ */
+export function refusesClone3(
+  builder: ProgramBuilder,
+  literalNames: ReadonlySet<string>,
+  readsAlive: boolean,
+): boolean {
+  return (
+    readsAlive ||
+    processCreation.some((name) => literalNames.has(name)) ||
+    [...builder.cells, ...builder.tables].some((one) => one.scope !== "tree" && one.onFork !== "fresh")
+  );
+}
+
+/** Each `return` to which clone3 can come gives strictest(the policy's verdict, deny ENOSYS) for it. */
+export function withoutClone3(
+  body: readonly Statement[],
+  reached: ReadonlySet<Statement>,
+  names: CallNames,
+  verdicts: Program["verdicts"],
+  refusal: VerdictExpression,
+): readonly Statement[] {
+  const test = names.test(names.bit("clone3")!);
+  const rewrite = (list: readonly Statement[]): readonly Statement[] => list.map(one);
+  const one = (statement: Statement): Statement => {
+    switch (statement.kind) {
+      case "if":
+        return { ...statement, then: rewrite(statement.then), otherwise: rewrite(statement.otherwise) };
+      case "switch":
+        return {
+          ...statement,
+          arms: statement.arms.map((arm) => ({ ...arm, body: rewrite(arm.body) })),
+          otherwise: rewrite(statement.otherwise),
+        };
+      case "block":
+        return { ...statement, body: rewrite(statement.body) };
+      case "return":
+        return reached.has(statement) ? { ...statement, verdict: refuse(statement.verdict) } : statement;
+      default:
+        return statement;
+    }
+  };
+  const refuse = (verdict: VerdictExpression): VerdictExpression => {
+    if (verdict.kind !== "verdict") {
+      return ir.selectVerdict(test, { kind: "strictest", of: [verdict, refusal] }, verdict);
+    }
+    const strict = strictness[verdicts[verdict.verdict]!.action] >= strictness.deny;
+    return strict ? verdict : ir.selectVerdict(test, refusal, verdict);
+  };
+  return rewrite(body);
+}
+
+export function clone3Refusal(builder: ProgramBuilder): VerdictExpression {
+  return builder.verdict(
+    "deny",
+    errnoByName("ENOSYS")!,
+    "its flags lie behind a pointer; glibc falls back to clone",
+    undefined,
+  );
+}

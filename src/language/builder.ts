@@ -1,0 +1,128 @@
+/** The parts of a program as they come to be: verdicts, state, reports, locals. */
+import { maximumDeclarations, maximumNodes, maximumScopeBytes, tableBytes } from "../ir/limits.ts";
+import type {
+  Action,
+  Cell,
+  Location,
+  Report,
+  Scope,
+  Statement,
+  Table,
+  ValueType,
+  Verdict,
+  VerdictExpression,
+} from "../ir/program.ts";
+import * as ir from "./ir.ts";
+
+/** Room for the statements that are added around the policy's own (admission of clone3, combination). */
+const mostNodes = Math.min(200_000, maximumNodes - 10_000);
+const mostDeclarations = maximumDeclarations - 16;
+
+export class ProgramBuilder {
+  readonly verdicts: Verdict[] = [{ action: "allow", errno: 0, reason: undefined, at: undefined }];
+  readonly cells: Cell[] = [];
+  readonly tables: Table[] = [];
+  readonly reports: Report[] = [];
+  readonly locals: ValueType[] = [];
+  private readonly verdictIndexes = new Map<string, number>();
+  private readonly reportIndexes = new Map<string, number>();
+  private readonly names = new Map<string, number>();
+  private nodes = 0;
+  private labels = 0;
+
+  get tooLarge(): boolean {
+    return (
+      this.nodes > mostNodes ||
+      Math.max(this.verdicts.length, this.reports.length, this.locals.length) > mostDeclarations
+    );
+  }
+
+  /** One entry a place: the same `deny(…)` inlined twice is one. */
+  verdict(action: Action, errno: number, reason: string | undefined, at: Location | undefined): VerdictExpression {
+    const key = `${action}:${errno}:${at?.file}:${at?.line}:${at?.column}:${reason ?? ""}`;
+    let index = this.verdictIndexes.get(key);
+    if (index === undefined) {
+      index = this.verdicts.length;
+      this.verdicts.push({ action, errno, reason, at });
+      this.verdictIndexes.set(key, index);
+    }
+    return { kind: "verdict", verdict: index };
+  }
+
+  report(text: string, values: Report["values"], at: Location): number {
+    const key = `${at.file}:${at.line}:${at.column}:${JSON.stringify([text, values])}`;
+    let index = this.reportIndexes.get(key);
+    if (index === undefined) {
+      index = this.reports.length;
+      this.reports.push({ text, values, at });
+      this.reportIndexes.set(key, index);
+    }
+    return index;
+  }
+
+  cell(cell: Cell): number {
+    this.cells.push({ ...cell, name: this.uniqueName(cell.name) });
+    return this.cells.length - 1;
+  }
+
+  table(table: Table): number {
+    this.tables.push({ ...table, name: this.uniqueName(table.name) });
+    return this.tables.length - 1;
+  }
+
+  /** Bytes of state in a scope, as `limits.ts` counts them. */
+  bytes(scope: Scope): number {
+    const cells = this.cells.filter((cell) => cell.scope === scope).length * 8;
+    return this.tables.reduce((sum, table) => sum + (table.scope === scope ? tableBytes(table) : 0), cells);
+  }
+
+  exceeds(scope: Scope): boolean {
+    return this.bytes(scope) > maximumScopeBytes[scope];
+  }
+
+  local(type: ValueType): number {
+    this.locals.push(type);
+    return this.locals.length - 1;
+  }
+
+  label(): number {
+    return this.labels++;
+  }
+
+  count(statement: Statement): void {
+    this.nodes += 1;
+    switch (statement.kind) {
+      case "set-integer":
+      case "set-boolean":
+      case "set-verdict":
+      case "store":
+        this.nodes += ir.measure(statement.value).size;
+        break;
+      case "return":
+        this.nodes += ir.measure(statement.verdict).size;
+        break;
+      case "if":
+        this.nodes += ir.measure(statement.condition).size;
+        break;
+      case "switch":
+        this.nodes += ir.measure(statement.value).size + statement.arms.length;
+        break;
+      case "table-set":
+        this.nodes += ir.measure(statement.key).size + ir.measure(statement.value).size;
+        break;
+      case "table-delete":
+        this.nodes += ir.measure(statement.key).size;
+        break;
+      case "report":
+        for (const value of statement.values) this.nodes += ir.measure(value).size;
+        break;
+    }
+  }
+
+  /** Two uses of one policy function each have a state "births": the second is "births#2". */
+  private uniqueName(name: string): string {
+    const count = (this.names.get(name) ?? 0) + 1;
+    this.names.set(name, count);
+    return count === 1 ? name : `${name}#${count}`;
+  }
+}

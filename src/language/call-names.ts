@@ -1,0 +1,111 @@
+/**
+ * The calls of the table as bits of a bigint: what a variable's type, a set of calls and the tests on the way say about
+ * which call it is, is one `&`.
+ */
+import { normalise } from "../ir/intervals.ts";
+import type { BooleanExpression, Interval } from "../ir/program.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import type { CallDescription } from "../linux/call.ts";
+import { allCallNames, callByName } from "../linux/calls.ts";
+import * as ir from "./ir.ts";
+
+/** Never judged and always allowed: they are no events (see docs/language.md, "What comes before the policy"). */
+export const alwaysAllowed: readonly string[] = ["restart_syscall", "rt_sigreturn", "exit", "exit_group"];
+
+/** Judged only by a policy that names one of them itself. */
+export const uringCalls: readonly string[] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
+
+export const processCreation: readonly string[] = ["fork", "vfork", "clone", "clone3"];
+
+export class CallNames {
+  readonly architecture: ArchitectureName;
+  readonly names: readonly string[];
+  readonly all: bigint;
+  /** Those that this architecture has. */
+  readonly present: bigint;
+  /** Those that a policy can be asked about here. */
+  readonly judgeable: bigint;
+  private readonly bits = new Map<string, bigint>();
+  private readonly numbers: readonly (bigint | undefined)[];
+  private readonly tests = new Map<bigint, BooleanExpression>();
+
+  constructor(architecture: ArchitectureName) {
+    this.architecture = architecture;
+    this.names = allCallNames();
+    let all = 0n;
+    let present = 0n;
+    const numbers: (bigint | undefined)[] = [];
+    for (const [index, name] of this.names.entries()) {
+      const bit = 1n << BigInt(index);
+      this.bits.set(name, bit);
+      all |= bit;
+      const number = callByName(name)?.number[architecture];
+      numbers.push(number === undefined ? undefined : BigInt(number));
+      if (number !== undefined) present |= bit;
+    }
+    this.all = all;
+    this.present = present;
+    this.numbers = numbers;
+    this.judgeable = present & ~this.maskOf(alwaysAllowed);
+  }
+
+  bit(name: string): bigint | undefined {
+    return this.bits.get(name);
+  }
+
+  maskOf(names: Iterable<string>): bigint {
+    let mask = 0n;
+    for (const name of names) mask |= this.bits.get(name) ?? 0n;
+    return mask;
+  }
+
+  /** The call numbers, by the names' order; undefined for a call that this architecture lacks. */
+  get codes(): readonly (bigint | undefined)[] {
+    return this.numbers;
+  }
+
+  code(name: string): bigint | undefined {
+    return this.numbers[this.names.indexOf(name)];
+  }
+
+  /** At most `limit` names of a mask. */
+  list(mask: bigint, limit = Number.POSITIVE_INFINITY): string[] {
+    const found: string[] = [];
+    let rest = mask;
+    for (let index = 0; rest !== 0n && found.length < limit; index++, rest >>= 1n) {
+      if ((rest & 1n) === 1n) found.push(this.names[index]!);
+    }
+    return found;
+  }
+
+  count(mask: bigint): number {
+    let count = 0;
+    for (let rest = mask; rest !== 0n; rest &= rest - 1n) count++;
+    return count;
+  }
+
+  descriptions(mask: bigint): CallDescription[] {
+    return this.list(mask).map((name) => callByName(name)!);
+  }
+
+  intervals(mask: bigint): Interval[] {
+    const intervals: Interval[] = [];
+    let rest = mask & this.present;
+    for (let index = 0; rest !== 0n; index++, rest >>= 1n) {
+      const number = this.numbers[index];
+      if ((rest & 1n) === 1n && number !== undefined) intervals.push({ from: number, to: number });
+    }
+    return intervals;
+  }
+
+  normalised(intervals: readonly Interval[]): readonly Interval[] {
+    return normalise(intervals);
+  }
+
+  /** Is the call one of these? */
+  test(mask: bigint): BooleanExpression {
+    let test = this.tests.get(mask);
+    if (test === undefined) this.tests.set(mask, (test = ir.within(ir.input("number"), this.intervals(mask))));
+    return test;
+  }
+}

@@ -1,0 +1,132 @@
+/** The steps of a policy and of all that it extends, each once, as one program body. */
+import type { Statement, VerdictExpression } from "../ir/program.ts";
+import type { Compilation, ReturnTarget } from "./compilation.ts";
+import { noFacts } from "./facts.ts";
+import { GiveUp } from "./reporter.ts";
+import { type CallValue, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
+
+/** Bases before what extends them, in their order; one that is reached by two ways is there once. */
+export function partsOf(policy: PolicyValue): PolicyValue[] {
+  const parts = new Set<PolicyValue>();
+  const visit = (one: PolicyValue): void => {
+    if (parts.has(one)) return;
+    for (const base of one.extended) visit(base);
+    parts.add(one);
+  };
+  visit(policy);
+  return [...parts];
+}
+
+export function lowerPolicy(c: Compilation, policy: PolicyValue): readonly Statement[] {
+  const parts = partsOf(policy);
+  const out: Statement[] = [];
+  c.time = "step";
+  if (parts.length === 1) {
+    walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });
+    return out;
+  }
+  // The extending policy's verdict comes first: between two that are equally strict it is the one that holds.
+  const verdicts: VerdictExpression[] = [];
+  for (const part of parts) {
+    const verdict = lowerPart(c, part, out);
+    if (verdict !== undefined) verdicts.unshift(verdict);
+  }
+  c.flow = { live: "live", variables: new Map(), facts: noFacts };
+  c.out = out;
+  c.file = policy.file;
+  c.emitReturn({ kind: "strictest", of: verdicts }, policy.at);
+  return out;
+}
+
+function lowerPart(c: Compilation, part: PolicyValue, out: Statement[]): VerdictExpression | undefined {
+  const target: ReturnTarget = {
+    kind: "block",
+    splits: true,
+    label: c.builder.label(),
+    ends: [],
+    check: stepCheck(c),
+  };
+  let verdict: VerdictExpression | undefined;
+  c.out = out;
+  c.flow = { live: "live", variables: new Map(), facts: noFacts };
+  c.block(
+    target.label,
+    () => {
+      walkStep(c, part, target);
+      const living = target.ends.filter((end) => end.flow.live === "live");
+      if (living.length === 0) return;
+      const value = c.mergeValues(
+        living,
+        living.map((end) => end.value),
+        { file: part.file, node: part.at },
+      );
+      if (value.is === "verdict") verdict = value.expression;
+    },
+    () => target.ends,
+  );
+  // Another part may change what this verdict was read from.
+  if (verdict !== undefined && verdict.kind !== "verdict" && verdict.kind !== "verdict-local") {
+    const kept = c.stable({ is: "verdict", expression: verdict });
+    if (kept.is === "verdict") verdict = kept.expression;
+  }
+  return verdict;
+}
+
+function walkPart(c: Compilation, part: PolicyValue, out: Statement[], target: ReturnTarget): void {
+  c.out = out;
+  c.flow = { live: "live", variables: new Map(), facts: noFacts };
+  walkStep(c, part, target);
+}
+
+function walkStep(c: Compilation, part: PolicyValue, target: ReturnTarget): void {
+  if (part.lower !== undefined) {
+    part.lower(c, target);
+    return;
+  }
+  const call: CallValue = { is: "call", names: c.names.all, reference: ++c.references };
+  c.file = part.file;
+  c.walker.apply(c, part.step!, [{ value: call, node: part.at }], part.at, { contextual: true, tail: target });
+}
+
+function stepCheck(c: Compilation): ReturnTarget["check"] {
+  return (value, node): Value => {
+    if (value.is === "verdict" || value.is === "unknown") return value;
+    return c.error(
+      "P0207",
+      node,
+      `a step returns a verdict, and this is ${describe(value)}`,
+      value.is === "builtin" ? `call it: \`${value.name}("EPERM")\`` : 'allow, deny("EPERM") …',
+    );
+  };
+}
+
+/**
+ * Functions that nothing calls are walked once with arguments of their declared types, as if no call came: what is wrong
+ * with names and types is said, and nothing is emitted.
+ */
+export function checkUncalled(c: Compilation, argumentOf: (fn: FunctionValue, index: number) => Value): void {
+  for (const [node, fn] of c.functions) {
+    if (c.applied.has(node)) continue;
+    c.time = fn.time === "step" || !makesPolicy(fn) ? "step" : "constant";
+    c.flow = { live: "folded", variables: new Map(), facts: noFacts };
+    c.out = [];
+    c.file = fn.file;
+    try {
+      c.walker.apply(
+        c,
+        fn,
+        fn.node.params.map((parameter, index) => ({ value: argumentOf(fn, index), node: parameter })),
+        fn.node,
+      );
+    } catch (error) {
+      if (!(error instanceof GiveUp)) throw error;
+      return;
+    }
+  }
+}
+
+/** It says that it returns a policy: it belongs to the time of constants. */
+function makesPolicy(fn: FunctionValue): boolean {
+  const type = fn.node.returnType?.typeAnnotation;
+  return type?.type === "TSTypeReference" && type.typeName.type === "Identifier" && type.typeName.name === "Policy";
+}

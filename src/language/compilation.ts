@@ -1,0 +1,621 @@
+/**
+ * The state of a compilation, and what every part of the lowering does with it: report, emit, branch, merge.
+ *
+ * The compiler is an abstract interpreter of the syntax tree. It walks the policy as JavaScript would run it; what is
+ * constant it works out, for the rest it emits IR. Functions are inlined by walking their body at each call, loops are
+ * unrolled by walking theirs once a round. Where two paths meet, variables that differ become an IR local that each path
+ * sets (`merge`), so between meetings a variable is simply its value, with all that is known about it.
+ */
+import type { CallExpression, Expression as Node } from "@oxc-project/types";
+import type { DiagnosticCode } from "../diagnostics/catalogue.ts";
+import { maximumDepth } from "../ir/limits.ts";
+import type { IntegerExpression, Location, Scope, Statement, VerdictExpression } from "../ir/program.ts";
+import type { ProgramBuilder } from "./builder.ts";
+import type { CallNames } from "./call-names.ts";
+import {
+  both,
+  cellKey,
+  either,
+  event,
+  expressionKey,
+  type Facts,
+  forget,
+  lasting,
+  noFacts,
+  rangeFact,
+  tableKey,
+} from "./facts.ts";
+import * as ir from "./ir.ts";
+import type { Parameters } from "./parameters.ts";
+import { intersect, isSigned, join, type Range } from "./ranges.ts";
+import { GiveUp, type Place, type Reporter } from "./reporter.ts";
+import type { LexicalScope, Variable } from "./scope.ts";
+import type { SourceFile, Range as SourceRange } from "./source/file.ts";
+import {
+  boolean,
+  constantBoolean,
+  constantInteger,
+  constantText,
+  type FunctionValue,
+  type IntegerValue,
+  integer,
+  type JsonValue,
+  type TextValue,
+  unknown,
+  type Value,
+  verdict,
+} from "./values.ts";
+
+/**
+ * | | |
+ * | --- | --- |
+ * | live | some call can come here |
+ * | folded | none can, because a constant (a parameter, say) decided a test: other constants would |
+ * | ended | none can: the path has returned, or left a loop |
+ */
+export type Liveness = "live" | "folded" | "ended";
+
+/** What is known where the walk is. Variables are those of the step; constants need no flow. */
+export interface Flow {
+  live: Liveness;
+  variables: Map<Variable, Value>;
+  facts: Facts;
+}
+
+/** A path's end: what was known there, and where a statement goes that is to run last on it. */
+export interface PathEnd {
+  readonly flow: Flow;
+  readonly out: Statement[];
+}
+
+export interface Branch extends PathEnd {
+  /** Some call could come to its start. */
+  readonly entered: boolean;
+}
+
+/** Where `return` goes. */
+export interface ReturnTarget {
+  /** A verdict ends the program; a value ends an inlined function's block. */
+  readonly kind: "program" | "block";
+  /** `return a ? b : c` goes there by two ways, which keeps each verdict on a path of its own. */
+  readonly splits: boolean;
+  readonly label: number;
+  readonly ends: (PathEnd & { readonly value: Value; readonly node: SourceRange })[];
+  /** Checks a returned value against the declared type of every function that it returns from. */
+  readonly check: (value: Value, node: SourceRange) => Value;
+}
+
+/** Where `break` and `continue` go. */
+export interface JumpTarget {
+  readonly name: string | undefined;
+  readonly breakLabel: number;
+  readonly breaks: PathEnd[];
+  /** Undefined in a switch. */
+  continues: { readonly label: number; readonly ends: PathEnd[] } | undefined;
+}
+
+/** What the walk is made of; the parts know each other only through this. */
+export interface Walker {
+  evaluate(c: Compilation, node: Node): Value;
+  apply(
+    c: Compilation,
+    callee: FunctionValue,
+    values: readonly PlacedValue[],
+    node: SourceRange,
+    options?: ApplyOptions,
+  ): Value;
+  callInTail(c: Compilation, node: CallExpression, target: ReturnTarget): Value;
+  functionValue(c: Compilation, node: FunctionValue["node"], name: string): Value;
+}
+
+export interface ApplyOptions {
+  /** The function is an argument of one of the library's, which types its parameters. */
+  readonly contextual?: boolean;
+  /** `return f(x)`: what it returns, its caller does. */
+  readonly tail?: ReturnTarget | undefined;
+}
+
+export interface PlacedValue {
+  readonly value: Value;
+  readonly node: SourceRange;
+}
+
+/** A promise of the policy that a lint proves on its program. */
+export interface TighteningPromise {
+  /** The cell of the phases. */
+  readonly cell: number;
+  readonly scope: Scope;
+  /** Where it is promised. */
+  readonly at: Location;
+}
+
+/** A text made to exhaust the compiler ends here, in about a second. */
+const mostSteps = 2_000_000;
+const deepestWalk = 400;
+/** A bound constant that is larger than this becomes a local, so that using it often does not multiply it. */
+const largestKept = 16;
+
+export class Compilation {
+  readonly reporter: Reporter;
+  readonly names: CallNames;
+  readonly builder: ProgramBuilder;
+  readonly parameters: Parameters;
+  readonly walker: Walker;
+  /** What "portcullis" exports, for better answers about a missing import. */
+  libraryNames: ReadonlySet<string> = new Set();
+  /** Every function that was met, to check those that nothing calls. */
+  readonly functions = new Map<FunctionValue["node"], FunctionValue>();
+  readonly applied = new Set<FunctionValue["node"]>();
+
+  file: SourceFile;
+  scope: LexicalScope;
+  flow: Flow = { live: "live", variables: new Map(), facts: noFacts };
+  out: Statement[] = [];
+  /** Constants are being worked out, or a step is being lowered. */
+  time: "constant" | "step" = "constant";
+  returns: ReturnTarget | undefined;
+  jumps: JumpTarget[] = [];
+  readonly callStack: FunctionValue["node"][] = [];
+  /** The variable whose initialiser is being evaluated, for the names of state. */
+  declares: { readonly name: string; readonly node: SourceRange; readonly initialiser: Node } | undefined;
+  /** Counts changes of state: a value that was read from state before a change is kept in a local. */
+  epoch = 0;
+
+  // What the walk finds out about the whole policy.
+  readonly promises: TighteningPromise[] = [];
+  readonly literalNames = new Set<string>();
+  readsAlive = false;
+  readonly returnsOfClone3 = new Set<Statement>();
+  references = 0;
+  private readonly comparisons = new Map<string, ComparisonRecord>();
+
+  /** Makes a policy of an OCI profile. */
+  profiles: ((profile: JsonValue, host: Value | undefined, node: SourceRange) => Value) | undefined;
+
+  private steps = 0;
+  private depth = 0;
+  private nesting = 0;
+
+  constructor(parts: {
+    reporter: Reporter;
+    names: CallNames;
+    builder: ProgramBuilder;
+    parameters: Parameters;
+    walker: Walker;
+    scope: LexicalScope;
+  }) {
+    this.reporter = parts.reporter;
+    this.names = parts.names;
+    this.builder = parts.builder;
+    this.parameters = parts.parameters;
+    this.walker = parts.walker;
+    this.scope = parts.scope;
+    this.file = parts.scope.file;
+  }
+
+  callInTail(node: CallExpression, target: ReturnTarget): Value {
+    return this.walker.callInTail(this, node, target);
+  }
+
+  functionValue(node: FunctionValue["node"], name: string): Value {
+    return this.walker.functionValue(this, node, name);
+  }
+
+  importProfile(profile: JsonValue, host: Value | undefined, node: SourceRange): Value {
+    if (this.profiles !== undefined) return this.profiles(profile, host, node);
+    return this.error("P0309", node, "OCI profiles cannot be combined with a policy yet");
+  }
+
+  // ── Diagnostics ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Reports, and gives the value that makes nothing else report. */
+  error(code: DiagnosticCode, node: SourceRange, message: string, help?: string, related?: Related): Value {
+    this.reporter.report(code, message, { file: this.file, node }, help, related);
+    return unknown;
+  }
+
+  /** About values, not about types: says nothing where no call comes, for there the values contradict each other. */
+  valueError(code: DiagnosticCode, node: SourceRange, message: string, help?: string): Value {
+    if (this.flow.live === "live") return this.error(code, node, message, help);
+    // Dead by a constant: the value is not used, and the same place may be fine where it is live.
+    return unknown;
+  }
+
+  warn(code: DiagnosticCode, node: SourceRange, message: string, help?: string, related?: Related): void {
+    this.error(code, node, message, help, related);
+  }
+
+  giveUp(code: DiagnosticCode, node: SourceRange, message: string, help?: string): never {
+    this.error(code, node, message, help);
+    throw new GiveUp(message);
+  }
+
+  /** A comparison was decided by ranges. Reported at the end if every walk over it decides it alike. */
+  noteComparison(node: SourceRange, outcome: "always" | "never" | "open", words: { message: string; help?: string }) {
+    if (this.flow.live !== "live") return;
+    const key = `${this.file.index}:${node.start}:${node.end}`;
+    const known = this.comparisons.get(key);
+    if (known === undefined) this.comparisons.set(key, { outcome, file: this.file, node, ...words });
+    else if (known.outcome !== outcome) known.outcome = "open";
+  }
+
+  reportComparisons(): void {
+    for (const { outcome, file, node, message, help } of this.comparisons.values()) {
+      if (outcome !== "open") this.reporter.report("P0204", `${outcome} true: ${message}`, { file, node }, help);
+    }
+  }
+
+  // ── Bounds ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Runs one step of the walk; every expression and statement is one. */
+  walk<T>(node: SourceRange, body: () => T): T {
+    if (++this.steps > mostSteps) this.tooLarge(node);
+    if (++this.depth > deepestWalk) {
+      this.giveUp(
+        "P0318",
+        node,
+        `nested more than ${deepestWalk} deep`,
+        "name parts of it with const, or write a function",
+      );
+    }
+    try {
+      return body();
+    } finally {
+      this.depth--;
+    }
+  }
+
+  private tooLarge(node: SourceRange): never {
+    this.giveUp(
+      "P0314",
+      node,
+      "too large: with its loops unrolled and its functions inlined, the policy has more than 200,000 parts",
+      "fewer rounds of the loop, or a set of calls or a table in place of it",
+    );
+  }
+
+  // ── Emitting ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  emit(statement: Statement, node?: SourceRange): void {
+    if (this.flow.live !== "live") return;
+    const placed = node === undefined ? statement : { ...statement, at: this.file.location(node) };
+    this.builder.count(placed);
+    if (this.builder.tooLarge) this.tooLarge(node ?? { start: 0, end: 0 });
+    this.out.push(placed);
+  }
+
+  /** Ends the evaluation. Remembers whether the call can be clone3 here, for the rule about it (admission.ts). */
+  emitReturn(verdict: VerdictExpression, node: SourceRange): void {
+    const { out } = this;
+    this.emit({ kind: "return", verdict }, node);
+    const statement = out.at(-1);
+    if (statement !== undefined && (this.eventNames & this.names.bit("clone3")!) !== 0n) {
+      this.returnsOfClone3.add(statement);
+    }
+  }
+
+  store(cell: number, value: IntegerExpression, node: SourceRange): void {
+    this.emit({ kind: "store", cell, value }, node);
+    this.changed(cellKey(cell));
+  }
+
+  /** State has changed: what was known of it is forgotten. */
+  changed(key: string): void {
+    this.epoch++;
+    this.flow.facts = forget(this.flow.facts, key);
+  }
+
+  stateChanged(cell: number): void {
+    this.changed(cellKey(cell));
+  }
+
+  changeTable(statement: Statement & { readonly table: number }, node: SourceRange): void {
+    this.emit(statement, node);
+    this.changed(tableKey(statement.table));
+  }
+
+  // ── Facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** All that is known of an integer here. */
+  rangeOf(value: IntegerValue): Range {
+    if (value.expression.kind === "constant") return value.range;
+    const known = this.flow.facts.ranges.get(expressionKey(value.expression));
+    return known === undefined ? value.range : (intersect(known, value.range) ?? value.range);
+  }
+
+  /** The calls that can come here. */
+  get eventNames(): bigint {
+    return this.flow.facts.names.get(event) ?? this.names.judgeable;
+  }
+
+  /** The calls that a variable's type allows here: its declared type, narrowed by tests as tsc does. */
+  typedNames(value: { readonly names: bigint; readonly reference: number }): bigint {
+    const known = this.flow.facts.names.get(value.reference);
+    return known === undefined ? value.names : known & value.names;
+  }
+
+  assume(facts: Facts): void {
+    this.flow.facts = both(this.flow.facts, facts);
+    if (this.flow.facts.impossible && this.flow.live === "live") this.flow.live = "folded";
+  }
+
+  /** The range of either of two integers, each with what is known of it on its path; undefined where no 64 bits hold it. */
+  joinIntegers(a: IntegerValue, flowOfA: Flow, b: IntegerValue, flowOfB: Flow): Range | undefined {
+    const range = join(rangeIn(flowOfA, a), rangeIn(flowOfB, b));
+    return isSigned(range) || range.from >= 0n ? range : undefined;
+  }
+
+  /** What a test says that found this value in this range. */
+  rangeFact(value: IntegerValue, range: Range): Facts {
+    const key = value.expression.kind === "constant" ? "" : expressionKey(value.expression);
+    return key === "" ? noFacts : rangeFact(key, range);
+  }
+
+  /** What was known before a test that turned out to decide nothing: less, if state has changed since. */
+  epochFacts(outer: Facts): Facts {
+    return either(outer, this.flow.facts);
+  }
+
+  // ── Values that must keep ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The same value, computed now: it stays what it is when state changes later, and is small. */
+  stable(value: Value): Value {
+    return this.needsLocal(value, largestKept)
+      ? this.toLocal(value, this.out, this.out.length)
+      : withLastingFacts(value);
+  }
+
+  /** Evaluates in order, as JavaScript does: what was read before a later one changed state is kept. */
+  inOrder<T extends SourceRange>(nodes: readonly T[], evaluate: (node: T) => Value): Value[] {
+    const values: Value[] = [];
+    const ends: number[] = [];
+    const { out } = this;
+    for (const node of nodes) {
+      const before = this.epoch;
+      values.push(evaluate(node));
+      if (this.epoch !== before) {
+        for (let index = values.length - 2; index >= 0; index--) {
+          const value = values[index]!;
+          if (this.needsLocal(value, Number.POSITIVE_INFINITY)) {
+            const length = out.length;
+            values[index] = this.toLocal(value, out, ends[index]!);
+            for (let later = index + 1; later < ends.length; later++) ends[later]! += out.length - length;
+          } else values[index] = withLastingFacts(value);
+        }
+      }
+      ends.push(out.length);
+    }
+    return values;
+  }
+
+  private needsLocal(value: Value, largest: number): boolean {
+    const expression =
+      value.is === "integer" || value.is === "boolean" || value.is === "verdict"
+        ? value.expression
+        : value.is === "text"
+          ? value.subject
+          : undefined;
+    if (expression === undefined) return false;
+    const { readsState, size } = ir.measure(expression);
+    return readsState || size > largest;
+  }
+
+  private toLocal(value: Value, out: Statement[], at: number): Value {
+    const insert = (statement: Statement) => {
+      if (this.flow.live !== "live") return;
+      this.builder.count(statement);
+      out.splice(at, 0, statement);
+    };
+    switch (value.is) {
+      case "integer": {
+        const local = this.builder.local("integer");
+        insert({ kind: "set-integer", local, value: value.expression });
+        return { ...value, expression: { kind: "local", local }, range: this.rangeOf(value) };
+      }
+      case "boolean": {
+        const local = this.builder.local("boolean");
+        insert({ kind: "set-boolean", local, value: value.expression });
+        return {
+          ...value,
+          expression: { kind: "boolean-local", local },
+          whenTrue: lasting(value.whenTrue),
+          whenFalse: lasting(value.whenFalse),
+        };
+      }
+      case "verdict": {
+        const local = this.builder.local("verdict");
+        insert({ kind: "set-verdict", local, value: value.expression });
+        return verdict({ kind: "verdict-local", local });
+      }
+      case "text": {
+        const local = this.builder.local("integer");
+        insert({ kind: "set-integer", local, value: value.subject });
+        return { ...value, subject: { kind: "local", local } };
+      }
+      default:
+        return value;
+    }
+  }
+
+  // ── Branching and merging ─────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Walks one of several paths: from here, with these facts, into a list of statements of its own. */
+  branch<T>(facts: Facts, body: () => T): Branch & { readonly value: T } {
+    const { flow, out } = this;
+    this.flow = { live: flow.live, variables: new Map(flow.variables), facts: flow.facts };
+    this.out = [];
+    if (++this.nesting > maximumDepth - 60) {
+      this.giveUp("P0318", { start: 0, end: 0 }, "the inlined step nests too deeply", "return early in place of else");
+    }
+    try {
+      this.assume(facts);
+      const entered = this.flow.live === "live";
+      const value = body();
+      return { flow: this.flow, out: this.out, value, entered };
+    } finally {
+      this.nesting--;
+      this.flow = flow;
+      this.out = out;
+    }
+  }
+
+  /** Where paths meet again. Emits, at the end of each path, what makes their variables one. */
+  merge(ends: readonly PathEnd[]): Flow {
+    const living = ends.filter((end) => end.flow.live === "live");
+    if (living.length === 0) {
+      const folded = ends.find((end) => end.flow.live === "folded");
+      const flow = folded?.flow ?? ends[0]?.flow ?? this.flow;
+      return { live: folded === undefined ? "ended" : "folded", variables: flow.variables, facts: flow.facts };
+    }
+    const [first, ...others] = living;
+    if (others.length === 0) return { ...first!.flow };
+    const variables = new Map<Variable, Value>();
+    for (const [variable, value] of first!.flow.variables) {
+      const values = [value, ...others.map((end) => end.flow.variables.get(variable))];
+      if (values.includes(undefined)) continue; // declared on one path only
+      variables.set(variable, this.mergeValues(living, values as Value[], { file: variable.file, node: variable.at }));
+    }
+    const facts = others.reduce((known, end) => either(known, end.flow.facts), first!.flow.facts);
+    return { live: "live", variables, facts };
+  }
+
+  /** One value of what each path gives: a local that each path sets, unless they agree. */
+  mergeValues(ends: readonly PathEnd[], values: readonly Value[], place: Place): Value {
+    const first = values[0]!;
+    if (values.every((value) => value === first || sameConstant(value, first))) return first;
+    if (values.some((value) => value.is === "unknown")) return unknown;
+    const set = (make: (value: Value) => Statement) => {
+      for (const [index, end] of ends.entries()) {
+        const statement = make(values[index]!);
+        this.builder.count(statement);
+        const leaves = end.out.at(-1)?.kind === "leave";
+        end.out.splice(leaves ? end.out.length - 1 : end.out.length, 0, statement);
+      }
+    };
+    if (values.every((value) => value.is === "integer")) {
+      const range = values
+        .map((value, index) => rangeIn(ends[index]!.flow, value))
+        .reduce((known, other) => join(known, other));
+      if (isSigned(range) || range.from >= 0n) {
+        const local = this.builder.local("integer");
+        set((value) => ({ kind: "set-integer", local, value: (value as IntegerValue).expression }));
+        const variable = values.some((value) => value.variable);
+        return { ...integer({ kind: "local", local }, range), ...(variable ? { variable } : {}) };
+      }
+      this.reporter.report(
+        "P0203",
+        `on one path this is negative, on another above 2^63 − 1: no 64 bits hold both`,
+        place,
+        "BigInt.asUintN(64, …) or BigInt.asIntN(64, …) where a pattern of bits is meant",
+      );
+      return unknown;
+    }
+    if (values.every((value) => value.is === "boolean")) {
+      const local = this.builder.local("boolean");
+      set((value) => ({ kind: "set-boolean", local, value: value.is === "boolean" ? value.expression : ir.never }));
+      return boolean({ kind: "boolean-local", local });
+    }
+    if (values.every((value) => value.is === "verdict")) {
+      const local = this.builder.local("verdict");
+      set((value) => ({
+        kind: "set-verdict",
+        local,
+        value: value.is === "verdict" ? value.expression : { kind: "verdict", verdict: 0 },
+      }));
+      return verdict({ kind: "verdict-local", local });
+    }
+    if (values.every((value) => value.is === "text")) {
+      const options = [...new Set(values.flatMap((value) => (value as TextValue).options))];
+      if (options.length <= mostOptions) {
+        const local = this.builder.local("integer");
+        set((value) => ({ kind: "set-integer", local, value: optionIndex(value as TextValue, options) }));
+        return {
+          is: "text",
+          options,
+          codes: options.map((_, index) => BigInt(index)),
+          subject: { kind: "local", local },
+        };
+      }
+    }
+    this.reporter.report(
+      "P0310",
+      "what this is depends on the path, so it is not known when the policy is compiled",
+      place,
+      "only integers, booleans, strings and verdicts may differ by the path",
+    );
+    return unknown;
+  }
+
+  /**
+   * Walks a body that can be left early (`leave` of `label`), into the current statements: a block only where something
+   * leaves it from inside.
+   */
+  block(label: number, body: () => void, leaving: () => readonly PathEnd[]): void {
+    const { out } = this;
+    const inner: Statement[] = [];
+    this.out = inner;
+    try {
+      body();
+    } finally {
+      this.out = out;
+    }
+    const ends = [...leaving()];
+    if (this.flow.live !== "ended") ends.push({ flow: this.flow, out: inner });
+    const end: PathEnd = { flow: this.flow, out: inner };
+    const ended = end.flow.live === "ended";
+    this.flow = this.merge(ends.length === 0 && ended ? [end] : ends);
+    const last = inner.at(-1);
+    const living = leaving().filter((one) => one.flow.live === "live");
+    if (living.length === 1 && living[0]!.out === inner && last?.kind === "leave" && last.label === label) {
+      inner.pop(); // the only leave is the last statement
+      out.push(...inner);
+    } else if (living.length === 0) out.push(...inner);
+    else out.push({ kind: "block", label, body: inner });
+  }
+}
+
+/** More alternatives than a person writes by hand; more would make long chains of selections. */
+const mostOptions = 64;
+
+type Related = Place & { readonly message: string };
+
+interface ComparisonRecord {
+  outcome: "always" | "never" | "open";
+  readonly file: SourceFile;
+  readonly node: SourceRange;
+  readonly message: string;
+  readonly help?: string;
+}
+
+function rangeIn(flow: Flow, value: Value): Range {
+  const { expression, range } = value as IntegerValue;
+  if (expression.kind === "constant") return range;
+  const known = flow.facts.ranges.get(expressionKey(expression));
+  return known === undefined ? range : (intersect(known, range) ?? range);
+}
+
+function sameConstant(a: Value, b: Value): boolean {
+  const integerOfA = constantInteger(a);
+  if (integerOfA !== undefined) return integerOfA === constantInteger(b);
+  const booleanOfA = constantBoolean(a);
+  if (booleanOfA !== undefined) return booleanOfA === constantBoolean(b);
+  const textOfA = constantText(a);
+  return textOfA !== undefined && textOfA === constantText(b);
+}
+
+/** Which of the options a text is. */
+export function optionIndex(value: TextValue, options: readonly string[]): IntegerExpression {
+  const index = (option: string) => ir.constant(BigInt(options.indexOf(option)));
+  let chain = index(value.options.at(-1)!);
+  for (let at = value.options.length - 2; at >= 0; at--) {
+    const code = value.codes[at];
+    if (code === undefined) continue;
+    chain = ir.select(ir.compare("equal", value.subject, ir.constant(code)), index(value.options[at]!), chain);
+  }
+  return chain;
+}
+
+function withLastingFacts(value: Value): Value {
+  if (value.is !== "boolean" || (value.whenTrue === noFacts && value.whenFalse === noFacts)) return value;
+  return { ...value, whenTrue: lasting(value.whenTrue), whenFalse: lasting(value.whenFalse) };
+}

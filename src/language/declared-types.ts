@@ -1,0 +1,526 @@
+/**
+ * Types as policies write them. The compiler knows more of a value than its type says; a type is checked where it is
+ * written (a parameter, a result, a variable, `satisfies`), so that what tsc refuses there is refused here as well.
+ */
+import type { Node, TSType, TSTypeReference } from "@oxc-project/types";
+import { nearestName } from "../diagnostics/suggest.ts";
+import { errnoNames } from "../linux/errno.ts";
+import { nameSet, nameSetNames } from "../linux/flags.ts";
+import { groups } from "../linux/groups.ts";
+import type { Compilation } from "./compilation.ts";
+import { printRange, type Range, widthRange } from "./ranges.ts";
+import type { LexicalScope, TypeSource } from "./scope.ts";
+import type { Range as SourceRange } from "./source/file.ts";
+import { boolean, describe, integer, object, unknown, type Value, verdict } from "./values.ts";
+
+export type Type =
+  /** Nothing is checked: the type was wrong already, or the value is checked where it is used. */
+  | { readonly is: "anything" }
+  | { readonly is: "integer"; readonly name: string; readonly range: Range | undefined }
+  | { readonly is: "integer-literal"; readonly value: bigint }
+  | { readonly is: "boolean"; readonly value: boolean | undefined }
+  | { readonly is: "text"; readonly name: string; readonly holds: ((text: string) => boolean) | undefined }
+  | { readonly is: "call"; readonly name: string; readonly names: bigint }
+  | { readonly is: "plain"; readonly name: string; readonly value: Value["is"] }
+  /** One of the library's objects. */
+  | { readonly is: "object"; readonly name: string }
+  | { readonly is: "record"; readonly name: string; readonly members: ReadonlyMap<string, Member> }
+  | { readonly is: "map"; readonly of: Type }
+  | { readonly is: "list"; readonly of: Type }
+  | { readonly is: "tuple"; readonly of: readonly Type[] }
+  | { readonly is: "function" }
+  | { readonly is: "union"; readonly of: readonly Type[] };
+
+interface Member {
+  readonly type: Type;
+  readonly optional: boolean;
+}
+
+const anything: Type = { is: "anything" };
+const deepestType = 50;
+
+/** Resolves a type where it is written. Reports what it does not know. */
+export function resolveType(c: Compilation, source: TypeSource): Type {
+  return new Resolver(c).resolve(source.node, source);
+}
+
+class Resolver {
+  private readonly c: Compilation;
+  private depth = 0;
+
+  constructor(c: Compilation) {
+    this.c = c;
+  }
+
+  resolve(node: Node, where: { readonly scope: LexicalScope; readonly file: TypeSource["file"] }): Type {
+    if (++this.depth > deepestType) return anything; // a type that refers to itself: a value cannot
+    const { c } = this;
+    const { file, scope } = c;
+    c.file = where.file;
+    c.scope = where.scope;
+    try {
+      return this.kind(node as TSType);
+    } finally {
+      c.file = file;
+      c.scope = scope;
+      this.depth--;
+    }
+  }
+
+  private nested(node: Node): Type {
+    return this.resolve(node, { scope: this.c.scope, file: this.c.file });
+  }
+
+  private kind(node: TSType): Type {
+    const { c } = this;
+    switch (node.type) {
+      case "TSBigIntKeyword":
+        return { is: "integer", name: "bigint", range: undefined };
+      case "TSBooleanKeyword":
+        return { is: "boolean", value: undefined };
+      case "TSStringKeyword":
+        return { is: "text", name: "string", holds: undefined };
+      case "TSVoidKeyword":
+        return { is: "plain", name: "void", value: "void" };
+      case "TSNumberKeyword":
+        c.error("P0201", node, "`number` is floating-point; the integers of a policy are bigint", "write bigint");
+        return anything;
+      case "TSParenthesizedType":
+        return this.nested(node.typeAnnotation);
+      case "TSTypeOperator":
+        return node.operator === "readonly" ? this.nested(node.typeAnnotation) : anything;
+      case "TSArrayType":
+        return { is: "list", of: this.nested(node.elementType) };
+      case "TSTupleType":
+        return this.tuple(node.elementTypes);
+      case "TSUnionType":
+        return union(node.types.map((one) => this.nested(one)));
+      case "TSTypeLiteral":
+        return this.record(node.members, "");
+      case "TSFunctionType":
+        return { is: "function" };
+      case "TSLiteralType":
+        return this.literal(node.literal);
+      case "TSTypeReference":
+        return this.reference(node);
+      // What these give, the compiler works out of the values themselves.
+      case "TSTypeQuery":
+      case "TSIndexedAccessType":
+      case "TSTemplateLiteralType":
+        return anything;
+      case "TSAnyKeyword":
+      case "TSUnknownKeyword":
+        c.error(
+          "P0309",
+          node,
+          "this type says nothing, so nothing can be done with the value",
+          "write the type it has",
+        );
+        return anything;
+      case "TSNullKeyword":
+      case "TSUndefinedKeyword":
+        c.error("P0309", node, "the language has no null and no undefined", "every value is there: give a default");
+        return anything;
+      default:
+        c.error(
+          "P0309",
+          node,
+          "the language has no types of this kind",
+          "an interface, a union of literals, bigint, boolean, string, Verdict, Call …",
+        );
+        return anything;
+    }
+  }
+
+  private tuple(elements: readonly Node[]): Type {
+    if (elements.some((one) => one.type === "TSRestType" || one.type === "TSOptionalType")) return anything;
+    return {
+      is: "tuple",
+      of: elements.map((one) => this.nested(one.type === "TSNamedTupleMember" ? one.elementType : one)),
+    };
+  }
+
+  private literal(literal: Node): Type {
+    if (literal.type === "Literal") {
+      if (typeof literal.value === "string") {
+        const { value } = literal;
+        return { is: "text", name: JSON.stringify(value), holds: (text) => text === value };
+      }
+      if (typeof literal.value === "boolean") return { is: "boolean", value: literal.value };
+      if (typeof literal.value === "bigint") return { is: "integer-literal", value: literal.value };
+    }
+    if (
+      literal.type === "UnaryExpression" &&
+      literal.operator === "-" &&
+      literal.argument.type === "Literal" &&
+      typeof literal.argument.value === "bigint"
+    ) {
+      return { is: "integer-literal", value: -literal.argument.value };
+    }
+    if (literal.type === "TemplateLiteral") return anything;
+    this.c.error("P0201", literal, "a floating-point number is no value of a policy", "write an integer, such as 1n");
+    return anything;
+  }
+
+  private record(members: readonly Node[], name: string): Type {
+    const found = new Map<string, Member>();
+    for (const member of members) {
+      if (member.type !== "TSPropertySignature" || member.computed || member.key.type !== "Identifier") {
+        if (member.type === "TSIndexSignature") return anything;
+        this.c.error("P0309", member, "an object of a policy has named members only", "name: type");
+        continue;
+      }
+      found.set(member.key.name, {
+        type: member.typeAnnotation == null ? anything : this.nested(member.typeAnnotation.typeAnnotation),
+        optional: member.optional,
+      });
+    }
+    return { is: "record", name, members: found };
+  }
+
+  private reference(node: TSTypeReference): Type {
+    const { c } = this;
+    if (node.typeName.type !== "Identifier") {
+      c.error("P0113", node, "types have no namespaces here", "import the type by its name");
+      return anything;
+    }
+    const { name } = node.typeName;
+    const parameters = node.typeArguments?.params ?? [];
+    const declared = c.scope.findType(name);
+    if (declared !== undefined && !("builtin" in declared)) return this.own(name, declared);
+    const known = declared === undefined ? this.standard(name, parameters) : this.library(declared.builtin, parameters);
+    if (known !== undefined) return known;
+    const near = nearestName(name, [...c.scope.visibleTypes(), ...libraryTypeNames()]);
+    c.error(
+      "P0113",
+      node.typeName,
+      `no type is named \`${name}\``,
+      libraryTypeNames().includes(name)
+        ? `import type { ${name} } from "portcullis"`
+        : near === undefined
+          ? undefined
+          : `did you mean \`${near}\`?`,
+    );
+    return anything;
+  }
+
+  private own(name: string, source: TypeSource): Type {
+    const { node } = source;
+    if (node.type === "TSTypeAliasDeclaration") {
+      if (node.typeParameters != null) return this.generic(source);
+      return this.resolve(node.typeAnnotation, source);
+    }
+    if (node.type === "TSInterfaceDeclaration") {
+      if (node.typeParameters != null) return this.generic(source);
+      const { c } = this;
+      const { file, scope } = c;
+      c.file = source.file;
+      c.scope = source.scope;
+      try {
+        if (++this.depth > deepestType) return anything;
+        const own = this.record(node.body.body, name);
+        const members = new Map(own.is === "record" ? own.members : []);
+        for (const base of node.extends) {
+          const type = base.expression.type === "Identifier" ? c.scope.findType(base.expression.name) : undefined;
+          const resolved =
+            type === undefined || "builtin" in type || base.expression.type !== "Identifier"
+              ? anything
+              : this.own(base.expression.name, type);
+          if (resolved.is !== "record") return anything;
+          for (const [key, member] of resolved.members) if (!members.has(key)) members.set(key, member);
+        }
+        return { is: "record", name, members };
+      } finally {
+        this.depth--;
+        c.file = file;
+        c.scope = scope;
+      }
+    }
+    return anything;
+  }
+
+  private generic(source: TypeSource): Type {
+    this.c.reporter.report(
+      "P0309",
+      "types have no parameters here",
+      { file: source.file, node: source.node },
+      "write the type out for what it is used with",
+    );
+    return anything;
+  }
+
+  /** Types of lib.d.ts, which need no import. */
+  private standard(name: string, parameters: readonly TSType[]): Type | undefined {
+    const first = () => (parameters[0] === undefined ? anything : this.nested(parameters[0]));
+    switch (name) {
+      case "Readonly":
+        return first();
+      case "ReadonlyArray":
+      case "Array":
+        return { is: "list", of: first() };
+      case "Record":
+        return { is: "map", of: parameters[1] === undefined ? anything : this.nested(parameters[1]) };
+      case "Exclude":
+      case "Extract":
+        return anything;
+      case "const":
+        return anything;
+      default:
+        return undefined;
+    }
+  }
+
+  /** Types of the package "portcullis". */
+  private library(name: string, parameters: readonly TSType[]): Type | undefined {
+    const { c } = this;
+    const width = integerTypes.get(name);
+    if (width !== undefined) return { is: "integer", name, range: widthRange(...width) };
+    const plain = plainTypes.get(name);
+    if (plain !== undefined) return { is: "plain", name, value: plain };
+    if (objectTypes.has(name)) return { is: "object", name: pointerTypes.has(name) ? "Pointer" : name };
+    switch (name) {
+      case "Call":
+        return { is: "call", name, names: c.names.all };
+      case "CallOf":
+      case "SystemCall":
+        return { is: "call", name, names: this.callNames(parameters[0]) };
+      case "CallName":
+        return { is: "text", name, holds: (text) => c.names.bit(text) !== undefined };
+      case "GroupName":
+        return { is: "text", name, holds: (text) => groups.has(text) };
+      case "Errno":
+        return { is: "text", name, holds: (text) => errnoNames().includes(text) };
+      case "AbsolutePath":
+        return { is: "text", name, holds: (text) => text.startsWith("/") };
+      case "Duration":
+        return { is: "text", name, holds: (text) => /^\d+(ns|us|ms|s|min|h)$/.test(text) };
+      case "Flags":
+      case "Choice": {
+        const set = parameters[0]?.type === "TSTypeReference" ? parameters[0].typeName : undefined;
+        return { is: "object", name: set?.type === "Identifier" ? `${name}<${set.name}>` : name };
+      }
+    }
+    const set = nameSet(name);
+    if (set !== undefined) {
+      return { is: "text", name, holds: (text) => set.members.some((member) => member.name === text) };
+    }
+    return looseTypes.has(name) ? anything : undefined;
+  }
+
+  private callNames(parameter: TSType | undefined): bigint {
+    if (parameter === undefined) return this.c.names.all;
+    const names = parameter.type === "TSUnionType" ? parameter.types : [parameter];
+    let mask = 0n;
+    for (const one of names) {
+      const literal = one.type === "TSLiteralType" && one.literal.type === "Literal" ? one.literal.value : undefined;
+      if (typeof literal !== "string") return this.c.names.all;
+      const bit = this.c.names.bit(literal);
+      if (bit === undefined) reportUnknownCall(this.c, one, literal);
+      else mask |= bit;
+    }
+    return mask;
+  }
+}
+
+export function reportUnknownCall(c: Compilation, node: SourceRange, name: string): void {
+  const near = nearestName(name, c.names.names);
+  c.error(
+    "P0101",
+    node,
+    `no system call is named ${JSON.stringify(name)}`,
+    near === undefined ? "portcullis completion and the editor list them" : `write ${JSON.stringify(near)}`,
+  );
+}
+
+const integerTypes = new Map<string, [number, boolean]>([
+  ["Int32", [32, true]],
+  ["Uint32", [32, false]],
+  ["Uint16", [16, false]],
+  ["Int64", [64, true]],
+  ["Uint64", [64, false]],
+]);
+const plainTypes = new Map<string, Value["is"]>([
+  ["Verdict", "verdict"],
+  ["Policy", "policy"],
+  ["CallSet", "call-set"],
+]);
+const objectTypes = new Set(
+  "Flag Counter Value Phases Table KeySet Rate Flow Caller Pointer Path SocketAddress MessageHeader OpenHow CloneArgs AddressSet".split(
+    " ",
+  ),
+);
+/** What cannot be read yet is a pointer. */
+const pointerTypes = new Set(["Path", "SocketAddress", "MessageHeader", "OpenHow", "CloneArgs"]);
+/** Checked where such a value is used. */
+const looseTypes = new Set(
+  "FlowGraph PolicyOptions RateOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope TreeScope Scope IpAddress AbstractName".split(
+    " ",
+  ),
+);
+
+let typeNames: readonly string[] | undefined;
+
+/** All that `import type { … } from "portcullis"` can name. */
+export function libraryTypeNames(): readonly string[] {
+  typeNames ??= [
+    ...integerTypes.keys(),
+    ...plainTypes.keys(),
+    ...objectTypes,
+    ...looseTypes,
+    ..."Call CallOf SystemCall CallName GroupName Errno AbsolutePath Duration Flags Choice".split(" "),
+    ...nameSetNames(),
+  ];
+  return typeNames;
+}
+
+function union(types: readonly Type[]): Type {
+  return types.some((one) => one.is === "anything") ? anything : { is: "union", of: types };
+}
+
+/** The value as the type lets one see it; reports where it is not of the type. */
+export function conform(c: Compilation, value: Value, type: Type, node: SourceRange, what: string): Value {
+  if (value.is === "unknown" || type.is === "anything") return value;
+  if (type.is === "call" && value.is === "call") {
+    const names = c.typedNames(value);
+    if ((names & ~type.names) === 0n) {
+      // Seen through a declared type: what the caller had found out about the call is not part of it.
+      return names === type.names && value.names === type.names
+        ? value
+        : { is: "call", names: type.names, reference: ++c.references };
+    }
+    const others = c.names.list(names & ~type.names, 3).join(", ");
+    return c.error("P0207", node, `the call can be another one here (${others} …)`, "test its name first");
+  }
+  const problem = mismatch(c, value, type);
+  if (problem === undefined) return value;
+  return c.error("P0207", node, `${what} is ${printType(type)}, and this is ${problem}`);
+}
+
+/** What the value is, where it is not of the type. */
+function mismatch(c: Compilation, value: Value, type: Type): string | undefined {
+  if (value.is === "unknown") return undefined;
+  switch (type.is) {
+    case "anything":
+      return undefined;
+    case "integer": {
+      if (value.is !== "integer") return describe(value);
+      const range = c.rangeOf(value);
+      const outside = type.range !== undefined && (range.from < type.range.from || range.to > type.range.to);
+      return outside ? `${printRange(range)}` : undefined;
+    }
+    case "integer-literal":
+      return value.is === "integer" && value.range.from === type.value && value.range.to === type.value
+        ? undefined
+        : describe(value);
+    case "boolean":
+      if (value.is !== "boolean") return describe(value);
+      if (type.value === undefined) return undefined;
+      return value.expression.kind === "boolean" && value.expression.value === type.value ? undefined : "a boolean";
+    case "text": {
+      if (value.is !== "text") return describe(value);
+      const { holds } = type;
+      const other = holds === undefined ? undefined : value.options.find((option) => !holds(option));
+      return other === undefined ? undefined : JSON.stringify(other);
+    }
+    case "call":
+      return describe(value);
+    case "plain":
+      return value.is === type.value ? undefined : describe(value);
+    case "object": {
+      if (value.is !== "object") return describe(value);
+      const general = value.type.replace(/<.*/, "");
+      return value.type === type.name || general === type.name ? undefined : describe(value);
+    }
+    case "function":
+      return value.is === "function" || value.is === "builtin" ? undefined : describe(value);
+    case "list":
+      if (value.is !== "list") return describe(value);
+      return value.elements.map((element) => mismatch(c, element, type.of)).find((one) => one !== undefined);
+    case "tuple":
+      if (value.is !== "list") return describe(value);
+      if (value.elements.length !== type.of.length) return `a list of ${value.elements.length}`;
+      return value.elements.map((one, index) => mismatch(c, one, type.of[index]!)).find((one) => one !== undefined);
+    case "map":
+      if (value.is !== "object") return describe(value);
+      return [...value.members.values()]
+        .map((member) => mismatch(c, typeof member === "function" ? member() : member, type.of))
+        .find((one) => one !== undefined);
+    case "record": {
+      if (value.is !== "object" || value.type !== "") return describe(value);
+      for (const [name, { type: wanted, optional }] of type.members) {
+        const member = value.members.get(name);
+        if (member === undefined) {
+          if (optional) continue;
+          return `an object without \`${name}\``;
+        }
+        const problem = mismatch(c, typeof member === "function" ? member() : member, wanted);
+        if (problem !== undefined) return `an object whose \`${name}\` is ${problem}`;
+      }
+      const extra = [...value.members.keys()].find((name) => !type.members.has(name));
+      return extra === undefined ? undefined : `an object with \`${extra}\`, which that type lacks`;
+    }
+    case "union":
+      return type.of.some((one) => memberFits(c, value, one)) || textInUnion(value, type.of)
+        ? undefined
+        : describe(value);
+  }
+}
+
+function memberFits(c: Compilation, value: Value, type: Type): boolean {
+  if (type.is === "call") return value.is === "call" && (c.typedNames(value) & ~type.names) === 0n;
+  return mismatch(c, value, type) === undefined;
+}
+
+/** A text of several options may have some in one member of a union and some in another. */
+function textInUnion(value: Value, types: readonly Type[]): boolean {
+  if (value.is !== "text") return false;
+  return value.options.every((option) => types.some((type) => type.is === "text" && (type.holds?.(option) ?? true)));
+}
+
+/** Some value of a type, to look at a function that nothing calls; unknown where there is no telling. */
+export function typicalValue(c: Compilation, type: Type): Value {
+  const nowhere = -1;
+  switch (type.is) {
+    case "integer":
+      return integer({ kind: "local", local: nowhere }, type.range ?? widthRange(64, true));
+    case "boolean":
+      return boolean({ kind: "boolean-local", local: nowhere });
+    case "call":
+      return { is: "call", names: type.names, reference: ++c.references };
+    case "plain":
+      return type.value === "verdict" ? verdict({ kind: "verdict", verdict: 0 }) : unknown;
+    case "record":
+      return object("", new Map([...type.members].map(([name, member]) => [name, typicalValue(c, member.type)])));
+    default:
+      return unknown;
+  }
+}
+
+export function printType(type: Type): string {
+  switch (type.is) {
+    case "anything":
+      return "anything";
+    case "integer":
+    case "text":
+    case "call":
+    case "plain":
+    case "object":
+      return type.name;
+    case "integer-literal":
+      return `${type.value}n`;
+    case "boolean":
+      return type.value === undefined ? "boolean" : `${type.value}`;
+    case "record":
+      return type.name === "" ? `{ ${[...type.members.keys()].join(", ")} }` : type.name;
+    case "map":
+      return `a record of ${printType(type.of)}`;
+    case "list":
+      return `a list of ${printType(type.of)}`;
+    case "tuple":
+      return `[${type.of.map(printType).join(", ")}]`;
+    case "function":
+      return "a function";
+    case "union":
+      return type.of.map(printType).join(" | ");
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * What is known at a point of the step because of the tests on the way to it: ranges of integers, which calls it can
+ * still be, and which of two integers is not above the other. Facts are immutable and name their subjects by keys
+ * (`expressionKey`), so that two readings of one argument are one subject.
+ */
+import type { IntegerExpression } from "../ir/program.ts";
+import { intersect, join, type Range } from "./ranges.ts";
+
+export interface Facts {
+  readonly ranges: ReadonlyMap<string, Range>;
+  /** Which calls, as bits: by reference (a variable that holds the call), and for the event itself under `event`. */
+  readonly names: ReadonlyMap<number, bigint>;
+  /** `orderKey(a, b)`: a ≤ b. */
+  readonly orders: ReadonlySet<string>;
+  /** The tests contradict each other: no call comes here. */
+  readonly impossible?: true;
+}
+
+/** The key of `Facts.names` for the call itself, whatever variable holds it. */
+export const event = -1;
+
+export const noFacts: Facts = { ranges: new Map(), names: new Map(), orders: new Set() };
+
+export function rangeFact(key: string, range: Range): Facts {
+  return { ...noFacts, ranges: new Map([[key, range]]) };
+}
+
+export function orderKey(lower: string, upper: string): string {
+  return `${lower}<=${upper}`;
+}
+
+/** Enough for any policy; a text made to exhaust the compiler gains nothing by more. */
+const mostFacts = 500;
+
+/** Both hold. */
+export function both(a: Facts, b: Facts): Facts {
+  if (b === noFacts) return a;
+  if (a === noFacts) return b;
+  let impossible = a.impossible === true || b.impossible === true;
+  let ranges = a.ranges;
+  if (b.ranges.size > 0) {
+    const merged = new Map(a.ranges);
+    for (const [key, range] of b.ranges) {
+      const known = merged.get(key);
+      const narrowed = known === undefined ? range : intersect(known, range);
+      if (narrowed === undefined) impossible = true;
+      else if (known !== undefined || merged.size < mostFacts) merged.set(key, narrowed);
+    }
+    ranges = merged;
+  }
+  let names = a.names;
+  if (b.names.size > 0) {
+    const merged = new Map(a.names);
+    for (const [reference, mask] of b.names) {
+      const known = merged.get(reference);
+      merged.set(reference, known === undefined ? mask : known & mask);
+      if (reference === event && merged.get(reference) === 0n) impossible = true;
+    }
+    names = merged;
+  }
+  const orders = b.orders.size === 0 ? a.orders : new Set([...a.orders, ...b.orders].slice(0, mostFacts));
+  return { ranges, names, orders, ...(impossible ? { impossible: true as const } : {}) };
+}
+
+/** One of the two holds, and it is not known which. */
+export function either(a: Facts, b: Facts): Facts {
+  if (a === b || b.impossible) return a;
+  if (a.impossible) return b;
+  if (a === noFacts || b === noFacts) return noFacts;
+  const ranges = new Map<string, Range>();
+  for (const [key, range] of a.ranges) {
+    const other = b.ranges.get(key);
+    if (other !== undefined) ranges.set(key, other === range ? range : join(range, other));
+  }
+  const names = new Map<number, bigint>();
+  for (const [reference, mask] of a.names) {
+    const other = b.names.get(reference);
+    if (other !== undefined) names.set(reference, mask | other);
+  }
+  const orders = new Set<string>();
+  for (const order of a.orders) if (b.orders.has(order)) orders.add(order);
+  return { ranges, names, orders };
+}
+
+/** Without what is said of this piece of state (`cellKey`, `tableKey`): it has changed. */
+export function forget(facts: Facts, key: string): Facts {
+  const ranges = new Map([...facts.ranges].filter(([subject]) => !subject.includes(key)));
+  const orders = new Set([...facts.orders].filter((order) => !order.includes(key)));
+  if (ranges.size === facts.ranges.size && orders.size === facts.orders.size) return facts;
+  return { ...facts, ranges, orders };
+}
+
+/** Without anything said of state: what is left holds as long as the evaluation lasts. */
+export function lasting(facts: Facts): Facts {
+  return forget(facts, ";");
+}
+
+export function cellKey(cell: number): string {
+  return `c${cell};`;
+}
+
+export function tableKey(table: number): string {
+  return `t${table};`;
+}
+
+const keys = new WeakMap<IntegerExpression, string>();
+const longestKey = 240;
+
+/** A name for an integer's value: equal keys, equal values (as long as no state that it names changes). "" for none. */
+export function expressionKey(expression: IntegerExpression): string {
+  const known = keys.get(expression);
+  if (known !== undefined) return known;
+  const made = makeKey(expression);
+  const key = made.length > longestKey ? "" : made;
+  keys.set(expression, key);
+  return key;
+}
+
+function makeKey(expression: IntegerExpression): string {
+  switch (expression.kind) {
+    case "constant":
+      return `${expression.value}`;
+    case "input":
+      return expression.input;
+    case "local":
+      return `l${expression.local}`;
+    case "cell":
+      return cellKey(expression.cell);
+    case "binary":
+      return combine(expression.operator, expressionKey(expression.left), expressionKey(expression.right));
+    case "extend":
+      return combine(`${expression.signed ? "s" : "u"}${expression.width}`, expressionKey(expression.value));
+    case "table-get":
+      return combine(
+        `get ${tableKey(expression.table)}`,
+        expressionKey(expression.key),
+        expressionKey(expression.otherwise),
+      );
+    case "select":
+    case "from-boolean":
+      return "";
+  }
+}
+
+function combine(head: string, ...parts: readonly string[]): string {
+  return parts.some((part) => part === "") ? "" : `(${head} ${parts.join(" ")})`;
+}

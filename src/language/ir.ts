@@ -1,0 +1,214 @@
+/** Makes expressions of the IR, folding what is constant on the way. */
+import { binaryOperations, compareOperations } from "../ir/arithmetic.ts";
+import { normalise } from "../ir/intervals.ts";
+import type {
+  BinaryOperator,
+  BooleanExpression,
+  CompareOperator,
+  Expression,
+  Input,
+  IntegerExpression,
+  Interval,
+  VerdictExpression,
+} from "../ir/program.ts";
+
+const mask64 = 0xffff_ffff_ffff_ffffn;
+
+/** Of any integer that fits 64 bits, signed or unsigned. */
+export function constant(value: bigint): IntegerExpression {
+  return { kind: "constant", value: value & mask64 };
+}
+
+const inputExpressions = new Map<Input, IntegerExpression>();
+
+export function input(name: Input): IntegerExpression {
+  let made = inputExpressions.get(name);
+  if (made === undefined) inputExpressions.set(name, (made = { kind: "input", input: name }));
+  return made;
+}
+
+export function argument(index: number): IntegerExpression {
+  return input(`argument${index}` as Input);
+}
+
+export function binary(operator: BinaryOperator, left: IntegerExpression, right: IntegerExpression): IntegerExpression {
+  if (left.kind === "constant" && right.kind === "constant") {
+    return constant(binaryOperations[operator](left.value, right.value));
+  }
+  return { kind: "binary", operator, left, right };
+}
+
+export function extend(width: number, signed: boolean, value: IntegerExpression): IntegerExpression {
+  if (width >= 64) return value;
+  return { kind: "extend", width: width as 8 | 16 | 32, signed, value };
+}
+
+/** The low bits under a mask. */
+export function masked(value: IntegerExpression, mask: bigint): IntegerExpression {
+  return mask === mask64 ? value : binary("and", value, constant(mask));
+}
+
+export const always: BooleanExpression = { kind: "boolean", value: true };
+export const never: BooleanExpression = { kind: "boolean", value: false };
+
+export function compare(
+  operator: CompareOperator,
+  left: IntegerExpression,
+  right: IntegerExpression,
+): BooleanExpression {
+  if (left.kind === "constant" && right.kind === "constant") {
+    return compareOperations[operator](left.value, right.value) ? always : never;
+  }
+  return { kind: "compare", operator, left, right };
+}
+
+export function within(value: IntegerExpression, intervals: readonly Interval[]): BooleanExpression {
+  const normal = normalise(intervals);
+  if (normal.length === 0) return never;
+  if (normal.length === 1 && normal[0]!.from === 0n && normal[0]!.to === mask64) return always;
+  if (value.kind === "constant") {
+    return normal.some((one) => one.from <= value.value && value.value <= one.to) ? always : never;
+  }
+  if (normal.length === 1 && normal[0]!.from === normal[0]!.to)
+    return compare("equal", value, constant(normal[0]!.from));
+  return { kind: "within", value, intervals: normal };
+}
+
+export function oneOf(value: IntegerExpression, values: readonly bigint[]): BooleanExpression {
+  return within(
+    value,
+    values.map((one) => ({ from: one & mask64, to: one & mask64 })),
+  );
+}
+
+export function not(value: BooleanExpression): BooleanExpression {
+  if (value.kind === "boolean") return value.value ? never : always;
+  if (value.kind === "not") return value.value;
+  if (value.kind === "compare" && value.operator === "equal") return { ...value, operator: "not-equal" };
+  if (value.kind === "compare" && value.operator === "not-equal") return { ...value, operator: "equal" };
+  return { kind: "not", value };
+}
+
+export function all(parts: readonly BooleanExpression[]): BooleanExpression {
+  const of: BooleanExpression[] = [];
+  for (const part of parts) {
+    if (part.kind === "boolean") {
+      if (!part.value) return never;
+    } else if (part.kind === "all") of.push(...part.of);
+    else of.push(part);
+  }
+  return of.length === 0 ? always : of.length === 1 ? of[0]! : { kind: "all", of };
+}
+
+export function any(parts: readonly BooleanExpression[]): BooleanExpression {
+  const of: BooleanExpression[] = [];
+  for (const part of parts) {
+    if (part.kind === "boolean") {
+      if (part.value) return always;
+    } else if (part.kind === "any") of.push(...part.of);
+    else of.push(part);
+  }
+  return of.length === 0 ? never : of.length === 1 ? of[0]! : { kind: "any", of };
+}
+
+export function select(
+  condition: BooleanExpression,
+  then: IntegerExpression,
+  otherwise: IntegerExpression,
+): IntegerExpression {
+  if (condition.kind === "boolean") return condition.value ? then : otherwise;
+  if (then === otherwise) return then;
+  return { kind: "select", condition, then, otherwise };
+}
+
+export function selectBoolean(
+  condition: BooleanExpression,
+  then: BooleanExpression,
+  otherwise: BooleanExpression,
+): BooleanExpression {
+  if (condition.kind === "boolean") return condition.value ? then : otherwise;
+  return any([all([condition, then]), all([not(condition), otherwise])]);
+}
+
+export function selectVerdict(
+  condition: BooleanExpression,
+  then: VerdictExpression,
+  otherwise: VerdictExpression,
+): VerdictExpression {
+  if (condition.kind === "boolean") return condition.value ? then : otherwise;
+  return { kind: "verdict-select", condition, then, otherwise };
+}
+
+export function fromBoolean(value: BooleanExpression): IntegerExpression {
+  return value.kind === "boolean" ? constant(value.value ? 1n : 0n) : { kind: "from-boolean", value };
+}
+
+export interface Measure {
+  /** Nodes, a shared one counted as often as it is used. */
+  readonly size: number;
+  readonly depth: number;
+  /** Reads cells or tables, so its value can change while the evaluation goes on. */
+  readonly readsState: boolean;
+}
+
+const measures = new WeakMap<Expression, Measure>();
+const leafMeasure: Measure = { size: 1, depth: 1, readsState: false };
+const stateLeafMeasure: Measure = { size: 1, depth: 1, readsState: true };
+
+export function measure(expression: Expression): Measure {
+  switch (expression.kind) {
+    case "constant":
+    case "input":
+    case "local":
+    case "boolean":
+    case "boolean-local":
+    case "verdict":
+    case "verdict-local":
+    case "observe":
+      return leafMeasure;
+    case "cell":
+      return stateLeafMeasure;
+  }
+  let known = measures.get(expression);
+  if (known === undefined) measures.set(expression, (known = sum(expression)));
+  return known;
+}
+
+function sum(expression: Expression): Measure {
+  let size = 1;
+  let depth = 0;
+  let readsState = expression.kind === "table-get" || expression.kind === "table-has";
+  for (const part of partsOf(expression)) {
+    const inner = measure(part);
+    size += inner.size;
+    depth = Math.max(depth, inner.depth);
+    readsState ||= inner.readsState;
+  }
+  return { size, depth: depth + 1, readsState };
+}
+
+function partsOf(expression: Expression): readonly Expression[] {
+  switch (expression.kind) {
+    case "binary":
+    case "compare":
+      return [expression.left, expression.right];
+    case "extend":
+    case "from-boolean":
+    case "within":
+    case "not":
+      return [expression.value];
+    case "select":
+    case "verdict-select":
+      return [expression.condition, expression.then, expression.otherwise];
+    case "table-get":
+      return [expression.key, expression.otherwise];
+    case "table-has":
+      return [expression.key];
+    case "all":
+    case "any":
+    case "strictest":
+      return expression.of;
+    default:
+      return [];
+  }
+}

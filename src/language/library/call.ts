@@ -1,0 +1,232 @@
+/** What a policy can ask of the call: its name, its arguments by name, who calls, the raw registers. */
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Input, IntegerExpression } from "../../ir/program.ts";
+import type { CallDescription, CallParameter } from "../../linux/call.ts";
+import { registerOf } from "../../linux/calls.ts";
+import type { Compilation } from "../compilation.ts";
+import * as ir from "../ir.ts";
+import { join, type Range, unsigned64, widthRange } from "../ranges.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { type ArgumentsValue, boolean, type CallValue, integer, object, text, type Value } from "../values.ts";
+import { choice, flags, type NamedArgument } from "./named.ts";
+
+export function callMember(c: Compilation, call: CallValue, name: string, node: SourceRange): Value | undefined {
+  switch (name) {
+    case "name":
+      return {
+        is: "text",
+        options: call.names === c.names.all ? c.names.names : c.names.list(call.names),
+        codes: call.names === c.names.all ? c.names.codes : c.names.list(call.names).map((one) => c.names.code(one)),
+        subject: ir.input("number"),
+        reference: call.reference,
+        of: "call",
+      };
+    case "args":
+      return { is: "arguments", names: c.typedNames(call) };
+    case "architecture":
+      return { ...text(c.names.architecture), options: [c.names.architecture], variable: true };
+    case "number":
+      return integer(ir.input("number"), widthRange(32, false), "`number` is the call's number");
+    case "instructionPointer":
+      return integer(ir.input("instructionPointer"), unsigned64, "`instructionPointer` is 64 bits");
+    case "caller":
+      return caller;
+    case "raw":
+      return object(
+        "register set",
+        new Map(
+          [0, 1, 2, 3, 4, 5].map((index) => [
+            `arg${index}`,
+            () => {
+              warnAboutRaw(c, call, index, node);
+              return integer(ir.argument(index), unsigned64, `\`arg${index}\` is a register`);
+            },
+          ]),
+        ),
+      );
+    default:
+      return undefined;
+  }
+}
+
+const caller = object(
+  "caller",
+  new Map(
+    (["pid", "tid", "uid", "gid"] as const satisfies readonly Input[]).map((name) => [
+      name,
+      integer(ir.input(name), widthRange(32, false), `\`${name}\` is 32 bits`),
+    ]),
+  ),
+);
+
+/** A register holds 64 bits whatever the kernel uses of it: a test on all of them is walked round by the others. */
+function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: SourceRange): void {
+  const names = c.typedNames(call) & c.eventNames;
+  if (c.names.count(names) > 8) return;
+  for (const description of c.names.descriptions(names)) {
+    const at = description.parameters.findIndex(
+      (_, parameter) => registerOf(description, parameter, c.names.architecture) === index,
+    );
+    const parameter = description.parameters[at];
+    if (parameter === undefined || parameter.width === 64) continue;
+    c.warn(
+      "P0507",
+      node,
+      `the kernel uses ${parameter.width} bits of this register for ${description.name}'s \`${parameter.name}\`; a test on all 64 can be walked round`,
+      `call.args.${parameter.name}`,
+    );
+    return;
+  }
+}
+
+/** One way in which some of the calls pass an argument. */
+interface Passing {
+  readonly parameter: CallParameter;
+  readonly register: number;
+  names: bigint;
+}
+
+export function argumentOf(c: Compilation, value: ArgumentsValue, name: string, node: SourceRange): Value {
+  const calls = c.names.descriptions(value.names);
+  const lacking = calls.find((one) => !one.parameters.some((parameter) => parameter.name === name));
+  if (lacking !== undefined) return unknownArgument(c, calls, lacking, name, node);
+  const first = calls[0]?.parameters.find((parameter) => parameter.name === name);
+  if (first === undefined) return c.error("P0211", node, "no call is left here that could have arguments");
+  const passings = passingsOf(c, calls, name);
+  const other = calls.find((one) => !sameKind(parameterOf(one, name), first));
+  if (other !== undefined) {
+    return c.error(
+      "P0211",
+      node,
+      `\`${name}\` is not the same kind of argument in ${calls[0]!.name} and in ${other.name}`,
+      "ask which call it is first: `case`, or call.name === …",
+    );
+  }
+  return makeArgument(c, name, first, passings);
+}
+
+function parameterOf(call: CallDescription, name: string): CallParameter {
+  return call.parameters.find((parameter) => parameter.name === name)!;
+}
+
+function sameKind(a: CallParameter, b: CallParameter): boolean {
+  const set = (one: CallParameter) => ("set" in one.kind ? one.kind.set : "");
+  return a.kind.is === b.kind.is && set(a) === set(b);
+}
+
+/** The calls by how they pass the argument; only those that can come here, unless none can. */
+function passingsOf(c: Compilation, calls: readonly CallDescription[], name: string): Passing[] {
+  const possible = calls.filter((call) => (c.names.bit(call.name)! & c.eventNames) !== 0n);
+  const passings: Passing[] = [];
+  for (const call of possible.length > 0 ? possible : calls.slice(0, 1)) {
+    const index = call.parameters.findIndex((parameter) => parameter.name === name);
+    const parameter = call.parameters[index]!;
+    const register = registerOf(call, index, c.names.architecture);
+    const bit = c.names.bit(call.name)!;
+    const known = passings.find(
+      (one) =>
+        one.register === register &&
+        one.parameter.width === parameter.width &&
+        one.parameter.signed === parameter.signed,
+    );
+    if (known === undefined) passings.push({ parameter, register, names: bit });
+    else known.names |= bit;
+  }
+  return passings;
+}
+
+function makeArgument(c: Compilation, name: string, first: CallParameter, passings: readonly Passing[]): Value {
+  const { kind } = first;
+  switch (kind.is) {
+    case "integer":
+      return integer(
+        choose(c, passings, (one) => ir.extend(one.parameter.width, one.parameter.signed, ir.argument(one.register))),
+        passings.map(rangeOf).reduce(joinIfEqual),
+        `\`${name}\` is ${article(first.type)} ${first.type}`,
+      );
+    case "pointer": {
+      const address = choose(c, passings, (one) => ir.argument(one.register));
+      return object(
+        "Pointer",
+        new Map<string, Value>([
+          ["isNull", boolean(ir.compare("equal", address, ir.constant(0n)))],
+          ["address", integer(address, unsigned64, `\`${name}\` is an address`)],
+        ]),
+      );
+    }
+    case "flags":
+    case "choice": {
+      const argument: NamedArgument = {
+        name,
+        set: kind.set,
+        width: Math.max(...passings.map((one) => one.parameter.width)),
+        bits: choose(c, passings, (one) => ir.extend(one.parameter.width, false, ir.argument(one.register))),
+        value: integer(
+          choose(c, passings, (one) => ir.extend(one.parameter.width, one.parameter.signed, ir.argument(one.register))),
+          passings.map(rangeOf).reduce(joinIfEqual),
+          `\`${name}\` is ${article(first.type)} ${first.type}`,
+        ),
+      };
+      return kind.is === "flags" ? flags(c, argument) : choice(c, argument);
+    }
+  }
+}
+
+function rangeOf({ parameter }: Passing): Range {
+  return widthRange(parameter.width, parameter.signed);
+}
+
+function joinIfEqual(a: Range, b: Range): Range {
+  return join(a, b);
+}
+
+function choose(
+  c: Compilation,
+  passings: readonly Passing[],
+  make: (passing: Passing) => IntegerExpression,
+): IntegerExpression {
+  const last = passings.at(-1)!;
+  return passings
+    .slice(0, -1)
+    .reduceRight((chain, one) => ir.select(c.names.test(one.names), make(one), chain), make(last));
+}
+
+function article(type: string): string {
+  return /^[aeio]/.test(type) ? "an" : "a";
+}
+
+function unknownArgument(
+  c: Compilation,
+  calls: readonly CallDescription[],
+  lacking: CallDescription,
+  name: string,
+  node: SourceRange,
+): Value {
+  if (calls.length > 1) {
+    const some = calls.some((one) => one.parameters.some((parameter) => parameter.name === name));
+    return c.error(
+      "P0211",
+      node,
+      some
+        ? `not every call that can be meant here has an argument \`${name}\`: ${lacking.name} has none`
+        : calls.length > 20
+          ? "which call's arguments? The call is not known here"
+          : `${lacking.name} has no argument \`${name}\``,
+      "ask which call it is first: `case`, call.name === …, or set.has(call)",
+    );
+  }
+  const names = lacking.parameters.map((parameter) => parameter.name);
+  const alias = lacking.parameters.find((parameter) => parameter.aliases.includes(name));
+  const near = nearestName(name, names);
+  const list = names.length === 0 ? `${lacking.name} has no arguments` : `${lacking.name} has ${names.join(", ")}`;
+  return c.error(
+    "P0102",
+    node,
+    `${lacking.name} has no argument \`${name}\``,
+    alias !== undefined
+      ? `it is called \`${alias.name}\` here; ${list}`
+      : near !== undefined
+        ? `did you mean \`${near}\`? ${list}`
+        : list,
+  );
+}

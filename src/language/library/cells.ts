@@ -1,0 +1,176 @@
+/** Flags, counters and values: one word of state each. */
+import type { Compilation } from "../compilation.ts";
+import * as ir from "../ir.ts";
+import { counterRange, maximumSigned, printRange, type Range, unsigned64 } from "../ranges.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import {
+  type BuiltinCall,
+  boolean,
+  describe,
+  type IntegerValue,
+  integer,
+  integerConstant,
+  nothing,
+  object,
+  unknown,
+  type Value,
+} from "../values.ts";
+import { inStep } from "./step.ts";
+
+/** The arguments of a method of state: `most` at most, at each call only. */
+export function methodArguments(
+  c: Compilation,
+  call: BuiltinCall,
+  method: string,
+  least: number,
+  most = least,
+): readonly { readonly value: Value; readonly node: SourceRange }[] | undefined {
+  if (!inStep(c, call.node, "state")) return undefined;
+  const given = call.values();
+  if (given === undefined) return undefined;
+  if (given.length < least || given.length > most) {
+    const wanted = least === most ? `${least}` : `${least} to ${most}`;
+    c.error(
+      "P0212",
+      call.node,
+      `\`.${method}\` takes ${wanted === "0" ? "no" : wanted} arguments, and gets ${given.length}`,
+    );
+    return undefined;
+  }
+  return given;
+}
+
+/** A key or a value of 64 bits: an integer that is not negative. */
+export function wordOf(
+  c: Compilation,
+  given: { readonly value: Value; readonly node: SourceRange },
+  what: string,
+): IntegerValue | undefined {
+  const { value, node } = given;
+  if (value.is !== "integer") {
+    c.error("P0207", node, `${what} is an integer, and this is ${describe(value)}`);
+    return undefined;
+  }
+  const range = c.rangeOf(value);
+  if (range.from < 0n || range.to > unsigned64.to) {
+    c.valueError(
+      "P0213",
+      node,
+      `${what} is 0 … 2^64 − 1, and this can be ${printRange(range)}`,
+      "BigInt.asUintN(64, …) keeps its 64 bits",
+    );
+    return undefined;
+  }
+  return value;
+}
+
+function method(name: string, apply: (call: BuiltinCall) => Value): [string, Value] {
+  return [name, { is: "builtin", name, apply }];
+}
+
+export function flag(c: Compilation, cell: number): Value {
+  const read = ir.compare("not-equal", { kind: "cell", cell }, ir.constant(0n));
+  return object(
+    "Flag",
+    new Map([
+      method("get", (call) => (methodArguments(c, call, "get", 0) === undefined ? unknown : boolean(read))),
+      method("set", (call) => {
+        const given = methodArguments(c, call, "set", 1)?.[0];
+        if (given === undefined) return unknown;
+        if (given.value.is !== "boolean") {
+          return c.error("P0207", given.node, `a flag is true or false, and this is ${describe(given.value)}`);
+        }
+        c.store(cell, ir.fromBoolean(given.value.expression), call.node);
+        return nothing;
+      }),
+    ]),
+  );
+}
+
+export function cellValue(c: Compilation, cell: number): Value {
+  return object(
+    "Value",
+    new Map([
+      method("get", (call) =>
+        methodArguments(c, call, "get", 0) === undefined ? unknown : integer({ kind: "cell", cell }, unsigned64),
+      ),
+      method("set", (call) => {
+        const given = methodArguments(c, call, "set", 1)?.[0];
+        const word = given === undefined ? undefined : wordOf(c, given, "what a value holds");
+        if (word === undefined) return unknown;
+        c.store(cell, word.expression, call.node);
+        return nothing;
+      }),
+    ]),
+  );
+}
+
+/** 0 … 2^63 − 1; it stays at either end. */
+export function counter(c: Compilation, cell: number): Value {
+  const change = (name: "add" | "subtract") =>
+    method(name, (call) => {
+      const given = methodArguments(c, call, name, 0, 1);
+      if (given === undefined) return unknown;
+      const amount = given[0] === undefined ? integerConstant(1n) : given[0].value;
+      if (amount.is !== "integer") {
+        return c.error("P0207", given[0]!.node, `a counter counts by an integer, and this is ${describe(amount)}`);
+      }
+      const range = c.rangeOf(amount);
+      if (range.from < 0n) {
+        return c.valueError(
+          "P0213",
+          given[0]!.node,
+          `this amount can be negative (${printRange(range)})`,
+          name === "add" ? "`.subtract(…)` takes away" : "`.add(…)` adds",
+        );
+      }
+      return name === "add" ? add(c, cell, amount, range, call.node) : subtract(c, cell, amount, range, call.node);
+    });
+  return object(
+    "Counter",
+    new Map([
+      method("get", (call) =>
+        methodArguments(c, call, "get", 0) === undefined ? unknown : integer({ kind: "cell", cell }, counterRange),
+      ),
+      change("add"),
+      change("subtract"),
+    ]),
+  );
+}
+
+function add(c: Compilation, cell: number, amount: IntegerValue, range: Range, node: SourceRange): Value {
+  const before = { kind: "cell", cell } as const;
+  const end = ir.constant(maximumSigned);
+  const after = ir.select(
+    ir.compare("less-unsigned", ir.binary("subtract", end, before), amount.expression),
+    end,
+    ir.binary("add", before, amount.expression),
+  );
+  const known = range.from > maximumSigned ? maximumSigned : range.from;
+  return storeAndGive(c, cell, after, { from: known, to: maximumSigned }, node);
+}
+
+function subtract(c: Compilation, cell: number, amount: IntegerValue, range: Range, node: SourceRange): Value {
+  const before = { kind: "cell", cell } as const;
+  const after = ir.select(
+    ir.compare("less-unsigned", before, amount.expression),
+    ir.constant(0n),
+    ir.binary("subtract", before, amount.expression),
+  );
+  const most = range.from > maximumSigned ? 0n : maximumSigned - range.from;
+  return storeAndGive(c, cell, after, { from: 0n, to: most }, node);
+}
+
+/** The new count in a local: it stays what it was when the cell changes again. */
+function storeAndGive(
+  c: Compilation,
+  cell: number,
+  after: ReturnType<typeof ir.select>,
+  range: Range,
+  node: SourceRange,
+): Value {
+  const local = c.builder.local("integer");
+  c.emit({ kind: "set-integer", local, value: after }, node);
+  c.store(cell, { kind: "local", local }, node);
+  return integer({ kind: "local", local }, range);
+}

@@ -1,0 +1,193 @@
+/** What `import { … } from "portcullis"` gives. */
+import type { Report } from "../../ir/program.ts";
+import type { Compilation } from "../compilation.ts";
+import * as ir from "../ir.ts";
+import { wrappingInteger } from "../lower/expressions.ts";
+import { reinterpret } from "../lower/integers.ts";
+import { counterRange, printInteger } from "../ranges.ts";
+import {
+  type BuiltinCall,
+  constantText,
+  describe,
+  integer,
+  integerConstant,
+  nothing,
+  object,
+  unknown,
+  type Value,
+  verdict,
+} from "../values.ts";
+import { methodArguments } from "./cells.ts";
+import { parameterObject } from "./parameters.ts";
+import { ociFunction, policyFunction } from "./policy.ts";
+import { callsFunction } from "./sets.ts";
+import { scopeObject } from "./state.ts";
+import { inStep } from "./step.ts";
+import { durationForm, parseDuration } from "./time.ts";
+import { denyFunction, killFunction, strictestFunction, trapFunction } from "./verdicts.ts";
+
+/** The exports by name. A verdict's place is where its name is used, so `allow` has none of its own. */
+export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
+  const builtin = (name: string, apply: (call: BuiltinCall) => Value): [string, Value] => [
+    name,
+    { is: "builtin", name, apply },
+  ];
+  return new Map<string, Value>([
+    ["allow", verdict({ kind: "verdict", verdict: 0 })],
+    ["log", verdict(c.builder.verdict("log", 0, undefined, undefined))],
+    ["deny", denyFunction(c)],
+    ["trap", trapFunction(c)],
+    ["kill", killFunction(c)],
+    ["strictest", strictestFunction(c)],
+    ["calls", callsFunction(c)],
+    ["perThread", scopeObject(c, "thread", "perThread")],
+    ["perProcess", scopeObject(c, "process", "perProcess")],
+    ["perTree", scopeObject(c, "tree", "perTree")],
+    ["tree", object("tree", new Map([builtin("alive", (call) => alive(c, call))]))],
+    builtin("now", (call) =>
+      methodArguments(c, call, "now", 0) === undefined ? unknown : integer(ir.input("now"), counterRange),
+    ),
+    builtin("duration", (call) => duration(c, call)),
+    builtin("report", (call) => report(c, call)),
+    builtin("cidr", (call) => cidr(c, call)),
+    ["parameter", parameterObject(c)],
+    ["policy", policyFunction(c)],
+    ["oci", ociFunction(c)],
+  ]);
+}
+
+/** What is there without an import (lib.d.ts). */
+export function makeGlobals(c: Compilation): ReadonlyMap<string, Value> {
+  const method = (name: string, signed: boolean): [string, Value] => [
+    name,
+    { is: "builtin", name, apply: (call) => wrap(c, call, name, signed) },
+  ];
+  return new Map<string, Value>([
+    ["BigInt", object("BigInt", new Map([method("asUintN", false), method("asIntN", true)]))],
+  ]);
+}
+
+function wrap(c: Compilation, call: BuiltinCall, name: string, signed: boolean): Value {
+  const [bitsNode, valueNode, ...rest] = call.nodes;
+  if (bitsNode === undefined || valueNode === undefined || rest.length > 0) {
+    return c.error("P0212", call.node, `BigInt.${name} takes a number of bits and an integer`, `BigInt.${name}(64, x)`);
+  }
+  // The one place where JavaScript wants a number: it is read here, and is no value of the policy.
+  const bits = bitsNode.type === "Literal" && typeof bitsNode.value === "number" ? bitsNode.value : undefined;
+  if (bits === undefined || ![8, 16, 32, 64].includes(bits)) {
+    return c.error("P0213", bitsNode, "the number of bits is 8, 16, 32 or 64, written out", `BigInt.${name}(64, x)`);
+  }
+  const value = wrappingInteger(c, valueNode);
+  if (value.is === "unknown") return unknown;
+  if (value.is !== "integer") {
+    return c.error("P0207", valueNode, `BigInt.${name} takes an integer, and this is ${describe(value)}`);
+  }
+  return reinterpret(c, bits, signed, value);
+}
+
+function alive(c: Compilation, call: BuiltinCall): Value {
+  if (methodArguments(c, call, "alive", 0) === undefined) return unknown;
+  if (c.flow.live === "live") c.readsAlive = true;
+  return integer(ir.input("alive"), counterRange);
+}
+
+function duration(c: Compilation, call: BuiltinCall): Value {
+  const given = call.values();
+  if (given === undefined) return unknown;
+  const [one, ...rest] = given;
+  const written = one === undefined ? undefined : constantText(one.value);
+  if (written === undefined || rest.length > 0) {
+    return c.error("P0207", one?.node ?? call.node, "`duration` takes a constant text", durationForm);
+  }
+  const nanoseconds = parseDuration(written);
+  if (nanoseconds === undefined) {
+    return c.error("P0214", one!.node, `${JSON.stringify(written)} is no duration`, durationForm);
+  }
+  return integerConstant(nanoseconds);
+}
+
+const mostValues = 16;
+
+function report(c: Compilation, call: BuiltinCall): Value {
+  if (!inStep(c, call.node, "a report")) return unknown;
+  const given = call.values();
+  if (given === undefined) return unknown;
+  const [textValue, values, ...rest] = given;
+  const written = textValue === undefined ? undefined : constantText(textValue.value);
+  if (written === undefined || rest.length > 0) {
+    return c.error(
+      "P0207",
+      textValue?.node ?? call.node,
+      "a report has a constant text, and perhaps values",
+      'report("a fork", { pid: call.caller.pid })',
+    );
+  }
+  const shown: Report["values"][number][] = [];
+  const expressions = [];
+  if (values !== undefined) {
+    if (values.value.is !== "object" || values.value.type !== "") {
+      return c.error(
+        "P0207",
+        values.node,
+        `the values of a report are an object, and this is ${describe(values.value)}`,
+      );
+    }
+    if (values.value.members.size > mostValues) {
+      return c.error("P0213", values.node, `a report of ${values.value.members.size} values`, `at most ${mostValues}`);
+    }
+    for (const [name, member] of values.value.members) {
+      const value = typeof member === "function" ? member() : member;
+      if (value.is === "integer") {
+        shown.push({ name, print: c.rangeOf(value).from < 0n ? "signed" : "unsigned" });
+        expressions.push(value.expression);
+      } else if (value.is === "boolean") {
+        shown.push({ name, print: "boolean" });
+        expressions.push(ir.fromBoolean(value.expression));
+      } else if (value.is !== "unknown") {
+        return c.error(
+          "P0207",
+          values.node,
+          `\`${name}\` of a report is an integer or a boolean, and this is ${describe(value)}`,
+        );
+      }
+    }
+  }
+  if (c.flow.live !== "live") return nothing;
+  const index = c.builder.report(written, shown, c.file.location(call.node));
+  c.emit({ kind: "report", report: index, values: expressions }, call.node);
+  return nothing;
+}
+
+/** Checked, though nothing can be asked of it yet: addresses lie behind pointers. */
+function cidr(c: Compilation, call: BuiltinCall): Value {
+  const given = call.values();
+  if (given === undefined) return unknown;
+  for (const { value, node } of given) {
+    const block = constantText(value);
+    if (block === undefined) return c.error("P0207", node, `\`cidr\` takes texts, and this is ${describe(value)}`);
+    const found = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(block);
+    if (found === null) {
+      if (!/^[\da-f:.]+\/\d{1,3}$/i.test(block)) {
+        return c.error("P0214", node, `${JSON.stringify(block)} is no block of addresses`, 'cidr("10.0.0.0/8")');
+      }
+      continue;
+    }
+    const [a, b, d, e, length] = found.slice(1).map(Number) as [number, number, number, number, number];
+    if (Math.max(a, b, d, e) > 255 || length > 32) {
+      return c.error("P0214", node, `${JSON.stringify(block)} is no block of addresses`, 'cidr("10.0.0.0/8")');
+    }
+    const address = BigInt(((a * 256 + b) * 256 + d) * 256 + e);
+    const host = address & ((1n << BigInt(32 - length)) - 1n);
+    if (host !== 0n) {
+      const network = address - host;
+      const words = [24n, 16n, 8n, 0n].map((shift) => printInteger((network >> shift) & 255n)).join(".");
+      return c.error(
+        "P0206",
+        node,
+        `${block} has host bits set: which block is meant?`,
+        `"${words}/${length}", or "/32" for one address`,
+      );
+    }
+  }
+  return object("AddressSet", new Map());
+}

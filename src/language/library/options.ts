@@ -1,0 +1,103 @@
+/** The settings that a function of the library takes as an object: each is asked for by name, and none is left over. */
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Compilation } from "../compilation.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { constantInteger, constantText, describe, type Value } from "../values.ts";
+
+export class Options {
+  private readonly c: Compilation;
+  private readonly members: ReadonlyMap<string, Value | (() => Value)>;
+  readonly node: SourceRange;
+  private readonly what: string;
+  failed = false;
+
+  constructor(c: Compilation, value: Value | undefined, node: SourceRange, what: string, known: readonly string[]) {
+    this.c = c;
+    this.node = node;
+    this.what = what;
+    this.members = new Map();
+    if (value === undefined) return;
+    if (value.is !== "object" || value.type !== "") {
+      if (value.is !== "unknown") c.error("P0207", node, `${what} are an object, and this is ${describe(value)}`);
+      this.failed = true;
+      return;
+    }
+    this.members = value.members;
+    for (const name of value.members.keys()) {
+      if (known.includes(name)) continue;
+      const near = nearestName(name, known);
+      c.error(
+        "P0106",
+        this.placeOf(name),
+        `${what} have no \`${name}\``,
+        near === undefined ? `they have ${known.join(", ")}` : `did you mean \`${near}\`?`,
+      );
+      this.failed = true;
+    }
+  }
+
+  get(name: string): Value | undefined {
+    const member = this.members.get(name);
+    return typeof member === "function" ? member() : member;
+  }
+
+  has(name: string): boolean {
+    return this.members.has(name);
+  }
+
+  text(name: string): string | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    const text = constantText(value);
+    if (text === undefined) this.fail(value, name, "a text");
+    return text;
+  }
+
+  integer(name: string): bigint | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    const integer = constantInteger(value);
+    if (integer === undefined) this.fail(value, name, "an integer");
+    return integer;
+  }
+
+  fail(value: Value, name: string, wanted: string): void {
+    this.failed = true;
+    if (value.is === "unknown") return;
+    this.c.error(
+      "P0310",
+      this.placeOf(name),
+      `\`${name}\` of ${this.what} is ${wanted} that is known when the policy is compiled, and this is ${describe(value)}`,
+    );
+  }
+
+  refuse(name: string, code: Parameters<Compilation["error"]>[0], message: string, help?: string): void {
+    this.failed = true;
+    this.c.error(code, this.placeOf(name), message, help);
+  }
+
+  /** Where the member is written in an object literal; the whole of it where it comes from elsewhere. */
+  placeOf(name: string): SourceRange {
+    const text = this.c.file.text.slice(this.node.start, this.node.end);
+    const found = new RegExp(`(?<![\\w$])${name.replace(/[^\w]/g, "\\$&")}\\s*(?::\\s*)?`).exec(text);
+    if (found === null) return this.node;
+    const start = this.node.start + found.index;
+    const rest = this.c.file.text.slice(start, this.node.end);
+    const end = endOfMember(rest);
+    return { start, end: start + end };
+  }
+}
+
+/** How far a member goes: to the comma or brace that ends it. */
+function endOfMember(text: string): number {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!;
+    if ("([{".includes(character)) depth++;
+    else if (")]}".includes(character)) {
+      if (depth === 0) return text.slice(0, at).trimEnd().length;
+      depth--;
+    } else if (character === "," && depth === 0) return at;
+  }
+  return text.length;
+}

@@ -1,0 +1,153 @@
+/** `parameter.integer("most", { default: 16n })`: constants that the command line gives. */
+import type { Compilation } from "../compilation.ts";
+import { maximumUnsigned, minimumSigned, printInteger } from "../ranges.ts";
+import {
+  type BuiltinCall,
+  booleanConstant,
+  constantBoolean,
+  constantText,
+  describe,
+  integerConstant,
+  object,
+  text,
+  unknown,
+  type Value,
+} from "../values.ts";
+import { Options } from "./options.ts";
+
+type Kind = "path" | "text" | "integer" | "flag";
+
+export function parameterObject(c: Compilation): Value {
+  const kinds: readonly Kind[] = ["path", "text", "integer", "flag"];
+  return object(
+    "parameter",
+    new Map(
+      kinds.map((kind): [string, Value] => [
+        kind,
+        { is: "builtin", name: `parameter.${kind}`, apply: (call) => parameter(c, kind, call) },
+      ]),
+    ),
+  );
+}
+
+function parameter(c: Compilation, kind: Kind, call: BuiltinCall): Value {
+  if (c.time === "step") {
+    return c.error("P0306", call.node, "a parameter is declared inside the step", "at the top of the module");
+  }
+  const given = call.values();
+  if (given === undefined) return unknown;
+  const [nameValue, settings, ...rest] = given;
+  const name = nameValue === undefined ? undefined : constantText(nameValue.value);
+  if (name === undefined || rest.length > 0) {
+    return c.error("P0212", call.node, "a parameter takes its name, and perhaps settings", `parameter.${kind}("name")`);
+  }
+  if (!/^[A-Za-z][\w-]*$/.test(name)) {
+    return c.error(
+      "P0214",
+      nameValue!.node,
+      `${JSON.stringify(name)} cannot be written after --set`,
+      "letters, digits, - and _",
+    );
+  }
+  const known = kind === "integer" ? ["default", "from", "to"] : ["default"];
+  const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of a parameter", known);
+  if (options.failed) return unknown;
+  const value = valueOf(c, kind, name, options, call);
+  return options.failed ? unknown : value;
+}
+
+function valueOf(c: Compilation, kind: Kind, name: string, options: Options, call: BuiltinCall): Value {
+  switch (kind) {
+    case "integer":
+      return integerParameter(c, name, options, call);
+    case "flag":
+      return flagParameter(c, name, options, call);
+    default:
+      return textParameter(c, kind, name, options, call);
+  }
+}
+
+function take(
+  c: Compilation,
+  kind: Kind,
+  name: string,
+  fallback: string | undefined,
+  call: BuiltinCall,
+): string | undefined {
+  const given = c.parameters.take(name, kind, fallback);
+  if (given === undefined && fallback === undefined) {
+    c.error("P0110", call.node, `the parameter "${name}" has no default, and is not given`, `--set ${name}=…`);
+  }
+  return given;
+}
+
+function bad(c: Compilation, name: string, given: string, wanted: string, call: BuiltinCall): Value {
+  return c.error(
+    "P0111",
+    call.node,
+    `the parameter "${name}" is ${wanted}, and not ${JSON.stringify(given.slice(0, 80))}`,
+    `--set ${name}=…`,
+  );
+}
+
+function integerParameter(c: Compilation, name: string, options: Options, call: BuiltinCall): Value {
+  const from = options.integer("from") ?? minimumSigned;
+  const to = options.integer("to") ?? maximumUnsigned;
+  const fallback = options.integer("default");
+  if (options.failed) return unknown;
+  const outside = (value: bigint) => value < from || value > to;
+  if (fallback !== undefined && outside(fallback)) {
+    options.refuse(
+      "default",
+      "P0213",
+      `the default ${printInteger(fallback)} lies outside ${printInteger(from)} … ${printInteger(to)}`,
+    );
+    return unknown;
+  }
+  const given = take(c, "integer", name, fallback?.toString(), call);
+  if (given === undefined) return fallback === undefined ? unknown : { ...integerConstant(fallback), variable: true };
+  const value = parseInteger(given);
+  const range =
+    from === minimumSigned && to === maximumUnsigned ? "" : ` from ${printInteger(from)} to ${printInteger(to)}`;
+  if (value === undefined || outside(value)) return bad(c, name, given, `an integer${range}`, call);
+  return { ...integerConstant(value), variable: true };
+}
+
+/** Decimal, 0x, 0o or 0b; underscores between digits and a final n as in a policy. */
+function parseInteger(given: string): bigint | undefined {
+  const plain = given.trim().replace(/n$/, "").replaceAll("_", "");
+  if (plain.length > 40 || !/^-?(\d+|0x[\da-f]+|0o[0-7]+|0b[01]+)$/i.test(plain)) return undefined;
+  return plain.startsWith("-") ? -BigInt(plain.slice(1)) : BigInt(plain);
+}
+
+function flagParameter(c: Compilation, name: string, options: Options, call: BuiltinCall): Value {
+  const setting = options.get("default");
+  const fallback = setting === undefined ? undefined : constantBoolean(setting);
+  if (setting !== undefined && fallback === undefined) {
+    options.fail(setting, "default", "true or false");
+    return unknown;
+  }
+  const given = take(c, "flag", name, fallback?.toString(), call);
+  if (given === undefined) return fallback === undefined ? unknown : { ...booleanConstant(fallback), variable: true };
+  if (given !== "true" && given !== "false") return bad(c, name, given, "true or false", call);
+  return { ...booleanConstant(given === "true"), variable: true };
+}
+
+function textParameter(
+  c: Compilation,
+  kind: "path" | "text",
+  name: string,
+  options: Options,
+  call: BuiltinCall,
+): Value {
+  const setting = options.get("default");
+  const fallback = setting === undefined ? undefined : constantText(setting);
+  if (setting !== undefined && fallback === undefined) {
+    options.fail(setting, "default", `a text, and this is ${describe(setting)}: text`);
+    return unknown;
+  }
+  const given = take(c, kind, name, fallback, call) ?? fallback;
+  if (given === undefined) return unknown;
+  if (kind === "path" && !given.startsWith("/")) return bad(c, name, given, "an absolute path", call);
+  return { ...text(given), variable: true };
+}

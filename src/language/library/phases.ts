@@ -1,0 +1,189 @@
+/** Phases: named, in order, forward only. */
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { OnFork } from "../../ir/program.ts";
+import type { Compilation } from "../compilation.ts";
+import * as ir from "../ir.ts";
+import {
+  type BuiltinCall,
+  boolean,
+  constantBoolean,
+  constantText,
+  describe,
+  nothing,
+  object,
+  unknown,
+  type Value,
+} from "../values.ts";
+import { methodArguments } from "./cells.ts";
+import { Options } from "./options.ts";
+import { type Declaration, makeCell } from "./state.ts";
+
+export function phases(declaration: Declaration): Value {
+  const { c, given, call, scope } = declaration;
+  const [list, settings, ...rest] = given;
+  if (list === undefined || rest.length > 0) {
+    return c.error("P0212", call.node, "phases take a list of names", 'phases(["starting", "serving"])');
+  }
+  const names = namesOf(c, list.value, list.node);
+  const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of phases", [
+    "onFork",
+    "tightening",
+  ]);
+  if (names === undefined || options.failed) return unknown;
+  const onFork = phaseOnFork(declaration, options, names);
+  const tightening = options.get("tightening");
+  if (tightening !== undefined && constantBoolean(tightening) !== true) {
+    options.refuse("tightening", "P0207", "a promise is given or not: `tightening: true`", "or leave it out");
+  }
+  if (options.failed) return unknown;
+  const cell = makeCell(declaration, "", { is: "phases", names }, 0n, onFork);
+  if (tightening !== undefined && c.flow.live === "live") {
+    c.promises.push({ cell, at: c.file.location(options.placeOf("tightening")), scope });
+  }
+  return phasesObject(c, cell, names);
+}
+
+function namesOf(c: Compilation, value: Value, node: Declaration["node"]): readonly string[] | undefined {
+  if (value.is !== "list") {
+    c.error("P0207", node, `phases are a list of names, and this is ${describe(value)}`, '["starting", "serving"]');
+    return undefined;
+  }
+  const names: string[] = [];
+  for (const element of value.elements) {
+    const name = constantText(element);
+    if (name === undefined) {
+      c.error("P0207", node, `a phase is a name, and this is ${describe(element)}`);
+      return undefined;
+    }
+    if (names.includes(name)) {
+      c.error("P0409", node, `the phase ${JSON.stringify(name)} is there twice`, "each phase has a name of its own");
+      return undefined;
+    }
+    names.push(name);
+  }
+  if (names.length < 2 || names.length > mostPhases) {
+    c.error("P0409", node, `${names.length} phases: there are 2 … ${mostPhases}`, "a flag has two states as well");
+    return undefined;
+  }
+  return names;
+}
+
+const mostPhases = 256;
+
+function phaseOnFork({ c, scope }: Declaration, options: Options, names: readonly string[]): OnFork {
+  const value = options.get("onFork");
+  if (value === undefined) return "copy";
+  if (scope === "tree") {
+    options.refuse("onFork", "P0213", "the tree has one state for all: nothing is inherited", "leave out onFork");
+    return "fresh";
+  }
+  const text = constantText(value);
+  if (text === "copy" || text === "fresh") return text;
+  if (value.is !== "object" || value.type !== "") {
+    options.refuse(
+      "onFork",
+      "P0213",
+      "a child gets a copy, starts fresh, or begins in the phase that its maker's phase leads to",
+      '"copy", "fresh" or { listening: "worker" }',
+    );
+    return "copy";
+  }
+  const map = names.map((_, index) => index);
+  for (const [from, member] of value.members) {
+    const to = constantText(typeof member === "function" ? member() : member);
+    const at = names.indexOf(from);
+    const target = to === undefined ? -1 : names.indexOf(to);
+    if (at >= 0 && target >= 0) map[at] = target;
+    else unknownPhase(c, names, at < 0 ? from : (to ?? ""), options.placeOf(from), options);
+  }
+  return { map };
+}
+
+function unknownPhase(
+  c: Compilation,
+  names: readonly string[],
+  name: string,
+  node: Declaration["node"],
+  options?: Options,
+): Value {
+  if (options !== undefined) options.failed = true;
+  const near = nearestName(name, names);
+  return c.error(
+    "P0409",
+    node,
+    `no phase is named ${JSON.stringify(name)}`,
+    `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${names.join(", ")}`,
+  );
+}
+
+function phasesObject(c: Compilation, cell: number, names: readonly string[]): Value {
+  const subject = { kind: "cell", cell } as const;
+  const method = (name: string, apply: (call: BuiltinCall) => Value): [string, Value] => [
+    name,
+    { is: "builtin", name, apply },
+  ];
+  return object(
+    "Phases",
+    new Map([
+      method("get", (call) =>
+        methodArguments(c, call, "get", 0) === undefined
+          ? unknown
+          : { is: "text", options: names, codes: names.map((_, index) => BigInt(index)), subject, of: "phase" },
+      ),
+      method("is", (call) => {
+        const given = methodArguments(c, call, "is", 1, Number.POSITIVE_INFINITY);
+        if (given === undefined) return unknown;
+        const codes: bigint[] = [];
+        for (const { value, node } of given) {
+          const name = constantText(value);
+          if (name === undefined)
+            return c.error("P0207", node, `\`.is\` takes names of phases, and this is ${describe(value)}`);
+          const index = names.indexOf(name);
+          if (index < 0) return unknownPhase(c, names, name, node);
+          codes.push(BigInt(index));
+        }
+        return boolean(ir.oneOf(subject, codes));
+      }),
+      method("enter", (call) => {
+        const given = methodArguments(c, call, "enter", 1)?.[0];
+        if (given === undefined) return unknown;
+        const name = constantText(given.value);
+        if (name === undefined) {
+          return c.error(
+            "P0207",
+            given.node,
+            `\`.enter\` takes the name of a phase, and this is ${describe(given.value)}`,
+          );
+        }
+        const index = names.indexOf(name);
+        if (index < 0) return unknownPhase(c, names, name, given.node);
+        if (index === 0) {
+          return c.error(
+            "P0401",
+            call.node,
+            `${JSON.stringify(name)} comes before ${JSON.stringify(names[1])}: phases only move forward`,
+            "a flag can go back: perProcess.flag()",
+          );
+        }
+        enter(c, cell, index, call);
+        return nothing;
+      }),
+    ]),
+  );
+}
+
+/** Forward to a phase; in that one or a later one already, nothing is written. */
+function enter(c: Compilation, cell: number, index: number, call: BuiltinCall): void {
+  const target = ir.constant(BigInt(index));
+  const moving = c.branch(c.flow.facts, () => c.store(cell, target, call.node));
+  c.emit(
+    {
+      kind: "if",
+      condition: ir.compare("less-unsigned", { kind: "cell", cell }, target),
+      then: moving.out,
+      otherwise: [],
+    },
+    call.node,
+  );
+  c.stateChanged(cell);
+}

@@ -1,0 +1,101 @@
+/** `policy(step)`, `policy({ extends: […] }, step)` and `oci(profile)`. */
+import type { Compilation } from "../compilation.ts";
+import { type BuiltinCall, describe, type PolicyValue, unknown, type Value } from "../values.ts";
+import { Options } from "./options.ts";
+
+export function policyFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "policy",
+    apply: (call) => {
+      if (c.time === "step") {
+        return c.error(
+          "P0306",
+          call.node,
+          "a policy is made inside the step",
+          "at the top of the module, in `extends`",
+        );
+      }
+      const given = call.values();
+      if (given === undefined) return unknown;
+      const settings = given.length === 2 ? given[0] : undefined;
+      const step = given.at(-1);
+      if (step === undefined || given.length > 2) {
+        return c.error(
+          "P0212",
+          call.node,
+          "a policy takes its step, perhaps after settings",
+          "policy((call) => allow)",
+        );
+      }
+      const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of a policy", [
+        "extends",
+      ]);
+      const extended = extendedPolicies(options);
+      if (step.value.is !== "function") {
+        return c.error(
+          "P0207",
+          step.node,
+          `the step is a function, and this is ${describe(step.value)}`,
+          "policy((call) => { … })",
+        );
+      }
+      if (options.failed) return unknown;
+      return { is: "policy", step: step.value, extended, at: call.node, file: c.file };
+    },
+  };
+}
+
+function extendedPolicies(options: Options): readonly PolicyValue[] {
+  const list = options.get("extends");
+  if (list === undefined) return [];
+  if (list.is !== "list") {
+    if (list.is !== "unknown") {
+      options.refuse(
+        "extends",
+        "P0207",
+        `\`extends\` is a list of policies, and this is ${describe(list)}`,
+        "extends: [base]",
+      );
+    }
+    options.failed = true;
+    return [];
+  }
+  const policies: PolicyValue[] = [];
+  for (const element of list.elements) {
+    if (element.is === "policy") policies.push(element);
+    else {
+      if (element.is !== "unknown") {
+        options.refuse(
+          "extends",
+          "P0207",
+          `\`extends\` is a list of policies, and one is ${describe(element)}`,
+          element.is === "function" ? "call it: it returns a policy" : 'import base from "./base.ts"',
+        );
+      }
+      options.failed = true;
+    }
+  }
+  return policies;
+}
+
+export function ociFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "oci",
+    apply: (call: BuiltinCall) => {
+      const given = call.values();
+      if (given === undefined) return unknown;
+      const [profile] = given;
+      if (profile?.value.is !== "json") {
+        return c.error(
+          "P0207",
+          profile?.node ?? call.node,
+          "`oci` takes a profile that was imported as JSON",
+          'import profile from "./seccomp.json" with { type: "json" }',
+        );
+      }
+      return c.importProfile(profile.value, given[1]?.value, call.node);
+    },
+  };
+}

@@ -1,0 +1,106 @@
+/** Sets of calls: `calls("@network-io", "futex")`, `calls.open`, `.without`, `.has(call)`. */
+import { nearestName } from "../../diagnostics/suggest.ts";
+import { callFamilies } from "../../linux/families.ts";
+import { groups } from "../../linux/groups.ts";
+import { processCreation, uringCalls } from "../call-names.ts";
+import type { Compilation } from "../compilation.ts";
+import { nameTest } from "../lower/comparisons.ts";
+import { type BuiltinCall, type CallSetValue, constantText, describe, unknown, type Value } from "../values.ts";
+
+export function callsFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "calls",
+    apply: (call) => {
+      const named = collect(c, call, "calls");
+      return named ?? unknown;
+    },
+    members: new Map(
+      callFamilies.map((family) => [
+        family.name,
+        (): Value => ({ is: "call-set", names: c.names.maskOf(family.members), literal: new Set(family.members) }),
+      ]),
+    ),
+  };
+}
+
+function collect(c: Compilation, call: BuiltinCall, method: string): CallSetValue | undefined {
+  const given = call.values();
+  if (given === undefined) return undefined;
+  if (given.length === 0) {
+    c.error("P0212", call.node, `\`${method}()\` names no call`, 'name at least one: calls("openat")');
+    return undefined;
+  }
+  let names = 0n;
+  let failed = false;
+  const literal = new Set<string>();
+  for (const { value, node } of given) {
+    const name = constantText(value);
+    if (name === undefined) {
+      c.error("P0207", node, `\`${method}\` takes names of calls, and this is ${describe(value)}`);
+      failed = true;
+      continue;
+    }
+    const group = groups.get(name);
+    const bit = c.names.bit(name);
+    if (group !== undefined) names |= c.names.maskOf(group);
+    else if (bit !== undefined) {
+      names |= bit;
+      literal.add(name);
+    } else {
+      failed = true;
+      const near = nearestName(name, name.startsWith("@") ? groups.keys() : c.names.names);
+      const what = name.startsWith("@") ? "group of calls" : "system call";
+      c.error(
+        "P0101",
+        node,
+        `no ${what} is named ${JSON.stringify(name)}`,
+        near === undefined ? undefined : `write ${JSON.stringify(near)}`,
+      );
+    }
+  }
+  return failed ? undefined : { is: "call-set", names, literal };
+}
+
+export function callSetMember(c: Compilation, set: CallSetValue, name: string): Value | undefined {
+  switch (name) {
+    case "has":
+      return { is: "builtin", name, apply: (call) => has(c, set, call) };
+    case "without":
+      return {
+        is: "builtin",
+        name,
+        apply: (call) => {
+          const without = collect(c, call, "without");
+          if (without === undefined) return unknown;
+          const names = set.names & ~without.names;
+          const literal = new Set([...set.literal].filter((one) => (c.names.bit(one)! & names) !== 0n));
+          return { is: "call-set", names, literal };
+        },
+      };
+    default:
+      return undefined;
+  }
+}
+
+function has(c: Compilation, set: CallSetValue, call: BuiltinCall): Value {
+  const given = call.values();
+  if (given === undefined) return unknown;
+  const [one, ...rest] = given;
+  if (one === undefined || rest.length > 0) return c.error("P0212", call.node, "`.has` takes the call");
+  if (one.value.is !== "call") {
+    return c.error(
+      "P0207",
+      one.node,
+      `\`.has\` takes the call, and this is ${describe(one.value)}`,
+      one.value.is === "text" ? "set.has(call), not its name" : undefined,
+    );
+  }
+  for (const name of set.literal) {
+    if (uringCalls.includes(name) || processCreation.includes(name)) c.literalNames.add(name);
+  }
+  if (set.names !== 0n && (set.names & c.names.present) === 0n) {
+    c.warn("P0505", call.node, `${c.names.architecture} has none of these calls: this never applies here`);
+  }
+  return nameTest(c, set.names, one.value.reference);
+}

@@ -1,0 +1,268 @@
+/** State: `perThread`, `perProcess` and `perTree`, and what each can keep. */
+import { maximumCapacity } from "../../ir/limits.ts";
+import type { Cell, OnFork, Scope } from "../../ir/program.ts";
+import type { Compilation } from "../compilation.ts";
+import { printInteger } from "../ranges.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import {
+  type BuiltinCall,
+  constantBoolean,
+  constantInteger,
+  describe,
+  object,
+  unknown,
+  type Value,
+} from "../values.ts";
+import { cellValue, counter, flag } from "./cells.ts";
+import { flow } from "./flow.ts";
+import { Options } from "./options.ts";
+import { phases } from "./phases.ts";
+import { rate } from "./rate.ts";
+import { keySet, table } from "./tables.ts";
+
+/** What a function that declares state works with. */
+export interface Declaration {
+  readonly c: Compilation;
+  readonly scope: Scope;
+  readonly call: BuiltinCall;
+  readonly given: readonly { readonly value: Value; readonly node: SourceRange }[];
+  /** The variable's name, or what kind of state it is. */
+  readonly name: string;
+  readonly node: SourceRange;
+}
+
+export function scopeObject(c: Compilation, scope: Scope, name: string): Value {
+  const kinds: Readonly<Record<string, (declaration: Declaration) => Value>> = {
+    flag: declareFlag,
+    counter: declareCounter,
+    value: declareValue,
+    phases,
+    table: (declaration) => declareTable(declaration, true),
+    set: (declaration) => declareTable(declaration, false),
+    rate,
+    flow,
+  };
+  return object(
+    name,
+    new Map(
+      Object.entries(kinds).map(([kind, declare]): [string, Value] => [
+        kind,
+        { is: "builtin", name: `${name}.${kind}`, apply: (call) => declaration(c, scope, name, kind, call, declare) },
+      ]),
+    ),
+  );
+}
+
+function declaration(
+  c: Compilation,
+  scope: Scope,
+  scopeName: string,
+  kind: string,
+  call: BuiltinCall,
+  declare: (declaration: Declaration) => Value,
+): Value {
+  if (c.time === "step") {
+    return c.error(
+      "P0306",
+      call.node,
+      "state is declared inside the step: it would be new at each call",
+      `at the top of the module: const name = ${scopeName}.${kind}(…)`,
+    );
+  }
+  const given = call.values();
+  if (given === undefined) return unknown;
+  const made = declare({
+    c,
+    scope,
+    call,
+    given,
+    name: call.declares?.name ?? kind,
+    node: call.declares?.node ?? call.node,
+  });
+  if (c.builder.exceeds(scope)) {
+    c.error(
+      "P0407",
+      call.node,
+      `more state than a ${scope} holds: ${c.builder.bytes(scope)} bytes`,
+      scope === "tree" ? "smaller tables" : "4096 bytes for each thread and each process; perTree has room for tables",
+    );
+    return unknown;
+  }
+  return made;
+}
+
+/** A cell of this declaration; nothing is made where nothing comes (`live`). */
+export function makeCell(
+  { c, scope, name, node }: Declaration,
+  part: string,
+  kind: Cell["kind"],
+  initial: bigint,
+  onFork: OnFork,
+): number {
+  if (c.flow.live !== "live") return 0;
+  return c.builder.cell({
+    name: part === "" ? name : `${name}.${part}`,
+    scope,
+    kind,
+    initial,
+    onFork: scope === "tree" ? "fresh" : onFork,
+    at: c.file.location(node),
+  });
+}
+
+/** "copy" unless the settings say "fresh". */
+export function onForkOf({ scope }: Declaration, options: Options): "copy" | "fresh" {
+  if (!options.has("onFork")) return scope === "tree" ? "fresh" : "copy";
+  const chosen = options.text("onFork");
+  if (scope === "tree") {
+    options.refuse("onFork", "P0213", "the tree has one state for all: nothing is inherited", "leave out onFork");
+  } else if (chosen !== undefined && chosen !== "copy" && chosen !== "fresh") {
+    options.refuse(
+      "onFork",
+      "P0213",
+      `a child gets a copy or starts fresh, not ${JSON.stringify(chosen)}`,
+      '"copy" or "fresh"',
+    );
+  }
+
+  return chosen === "fresh" ? "fresh" : "copy";
+}
+
+function tooMany({ c, given }: Declaration, most: number, what: string): boolean {
+  const extra = given[most];
+  if (extra === undefined) return false;
+  c.error("P0212", extra.node, `${what} takes at most ${most} arguments`);
+  return true;
+}
+
+function declareFlag(declaration: Declaration): Value {
+  const { c, given } = declaration;
+  const [start, settings] = given;
+  const options = new Options(c, settings?.value, settings?.node ?? declaration.node, "the settings of a flag", [
+    "onFork",
+  ]);
+  const initial = start === undefined ? false : constantBoolean(start.value);
+  if (tooMany(declaration, 2, "a flag")) return unknown;
+  if (initial === undefined) {
+    return c.error("P0207", start!.node, `a flag starts as true or false, and this is ${describe(start!.value)}`);
+  }
+  const cell = makeCell(declaration, "", { is: "flag" }, initial ? 1n : 0n, onForkOf(declaration, options));
+  return options.failed ? unknown : flag(c, cell);
+}
+
+function declareCounter(declaration: Declaration): Value {
+  const { c, given } = declaration;
+  const [start, settings] = given;
+  const options = new Options(c, settings?.value, settings?.node ?? declaration.node, "the settings of a counter", [
+    "onFork",
+  ]);
+  if (tooMany(declaration, 2, "a counter")) return unknown;
+  const initial = startOf(declaration, start, 0n, 0x7fff_ffff_ffff_ffffn);
+  if (initial === undefined) return unknown;
+  const onFork = onForkOf(declaration, options);
+  if (onFork === "fresh" && declaration.scope !== "tree") {
+    c.warn(
+      "P0404",
+      options.placeOf("onFork"),
+      `\`${declaration.name}\` counts, and starts fresh in every child: forking resets what it limits`,
+      "leave out onFork (a copy), or count in perTree",
+    );
+  }
+  const cell = makeCell(declaration, "", { is: "counter" }, initial, onFork);
+  return options.failed ? unknown : counter(c, cell);
+}
+
+function declareValue(declaration: Declaration): Value {
+  const { c, given } = declaration;
+  const [start, settings] = given;
+  const options = new Options(c, settings?.value, settings?.node ?? declaration.node, "the settings of a value", [
+    "onFork",
+  ]);
+  if (tooMany(declaration, 2, "a value")) return unknown;
+  if (start === undefined)
+    return c.error("P0212", declaration.call.node, "a value takes what it starts with", "value(0n)");
+  const initial = startOf(declaration, start, 0n, 0xffff_ffff_ffff_ffffn);
+  if (initial === undefined) return unknown;
+  const cell = makeCell(declaration, "", { is: "value" }, initial, onForkOf(declaration, options));
+  return options.failed ? unknown : cellValue(c, cell);
+}
+
+function startOf(
+  { c }: Declaration,
+  start: { readonly value: Value; readonly node: SourceRange } | undefined,
+  least: bigint,
+  most: bigint,
+): bigint | undefined {
+  if (start === undefined) return 0n;
+  const initial = constantInteger(start.value);
+  if (initial === undefined) {
+    c.error("P0207", start.node, `this starts as an integer, and this is ${describe(start.value)}`);
+    return undefined;
+  }
+  if (initial < least || initial > most) {
+    c.error(
+      "P0213",
+      start.node,
+      `this holds ${printInteger(least)} … ${printInteger(most)}, and not ${printInteger(initial)}`,
+    );
+    return undefined;
+  }
+  return initial;
+}
+
+function declareTable(declaration: Declaration, holdsValues: boolean): Value {
+  const { c, scope, given, call } = declaration;
+  const what = holdsValues ? "table" : "set";
+  const [settings, ...rest] = given;
+  if (settings === undefined || rest.length > 0) {
+    return c.error("P0212", call.node, `a ${what} takes its settings`, '{ capacity: 1024n, full: deny("ENOMEM") }');
+  }
+  const options = new Options(c, settings.value, settings.node, `the settings of a ${what}`, [
+    "capacity",
+    "full",
+    "onFork",
+  ]);
+  if (options.failed) return unknown;
+  const capacity = options.integer("capacity");
+  const most = BigInt(maximumCapacity(scope, holdsValues));
+  if (!options.has("capacity")) {
+    options.refuse("capacity", "P0406", `a ${what} says how many entries it has room for`, "capacity: 1024n");
+  } else if (capacity !== undefined && (capacity < 1n || capacity > most)) {
+    options.refuse(
+      "capacity",
+      "P0406",
+      `a capacity of ${printInteger(capacity)}: a ${what} of a ${scope} has room for 1 … ${most} entries`,
+      scope === "tree" ? "a larger one would cost every launch its memory" : `perTree.${what} has room for 65536`,
+    );
+  }
+  const full = options.get("full");
+  const onFork = onForkOf(declaration, options);
+  if (full === undefined) {
+    options.refuse("full", "P0406", `a ${what} says what becomes of a call that finds it full`, 'full: deny("ENOMEM")');
+  } else if (full.is !== "verdict" || full.expression.kind !== "verdict") {
+    options.fail(full, "full", "a verdict");
+  } else {
+    const { action } = c.builder.verdicts[full.expression.verdict]!;
+    if (c.flow.live === "live" && (action === "allow" || action === "log")) {
+      options.refuse(
+        "full",
+        "P0403",
+        "a full table must not allow: filling it would switch the rule off",
+        'full: deny("ENOMEM")',
+      );
+    }
+  }
+  if (options.failed || capacity === undefined || full?.is !== "verdict" || full.expression.kind !== "verdict")
+    return unknown;
+  if (c.flow.live !== "live") return holdsValues ? table(c, 0) : keySet(c, 0);
+  const index = c.builder.table({
+    name: declaration.name,
+    scope,
+    capacity: Number(capacity),
+    full: full.expression.verdict,
+    onFork,
+    holdsValues,
+    at: c.file.location(declaration.node),
+  });
+  return holdsValues ? table(c, index) : keySet(c, index);
+}

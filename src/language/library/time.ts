@@ -1,0 +1,19 @@
+/** Durations, as constants: nanoseconds. */
+const units: Readonly<Record<string, bigint>> = {
+  ns: 1n,
+  us: 1_000n,
+  ms: 1_000_000n,
+  s: 1_000_000_000n,
+  min: 60_000_000_000n,
+  h: 3_600_000_000_000n,
+};
+
+export const durationForm = 'a number and a unit: "50ms", "1s", "10min" (ns, us, ms, s, min, h)';
+
+/** "30s" in nanoseconds; undefined for what is no duration, or one of more than 2^63 − 1 ns (292 years). */
+export function parseDuration(text: string): bigint | undefined {
+  const found = /^(\d{1,19})(ns|us|ms|s|min|h)$/.exec(text);
+  if (found === null) return undefined;
+  const nanoseconds = BigInt(found[1]!) * units[found[2]!]!;
+  return nanoseconds <= 0x7fff_ffff_ffff_ffffn ? nanoseconds : undefined;
+}

@@ -1,0 +1,166 @@
+/** Verdicts: `allow`, `log`, `deny`, `trap`, `kill`, `strictest`. */
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Action, VerdictExpression } from "../../ir/program.ts";
+import { errnoByName, errnoNames } from "../../linux/errno.ts";
+import type { Compilation } from "../compilation.ts";
+import * as ir from "../ir.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { type BuiltinCall, constantText, describe, type TextValue, unknown, type Value, verdict } from "../values.ts";
+
+export function make(
+  c: Compilation,
+  action: Action,
+  errno: number,
+  reason: string | undefined,
+  node: SourceRange,
+): VerdictExpression {
+  // Where no call comes, no verdict stands: `explain` would list it as never reached.
+  if (c.flow.live !== "live") return { kind: "verdict", verdict: 0 };
+  return c.builder.verdict(action, errno, reason, c.file.location(node));
+}
+
+export function denyFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "deny",
+    apply: (call) => {
+      const given = call.values();
+      if (given === undefined) return unknown;
+      const [errno, reason, ...rest] = given;
+      if (errno === undefined || rest.length > 0) {
+        return c.error("P0212", call.node, "`deny` takes an errno and perhaps a reason", 'deny("EPERM", "why")');
+      }
+      if (errno.value.is !== "text") {
+        return c.error(
+          "P0207",
+          errno.node,
+          `the errno is a name, and this is ${describe(errno.value)}`,
+          'deny("EPERM")',
+        );
+      }
+      const because = reason === undefined ? undefined : reasonOf(c, reason.value, reason.node);
+      if (because === null) return unknown;
+      return denial(c, errno.value, because, call.node, errno.node);
+    },
+  };
+}
+
+/** The errno may depend on the call: one verdict for each name it can be. */
+function denial(
+  c: Compilation,
+  errno: TextValue,
+  reason: string | undefined,
+  node: SourceRange,
+  errnoNode: SourceRange,
+): Value {
+  let chain: VerdictExpression | undefined;
+  for (let index = errno.options.length - 1; index >= 0; index--) {
+    const name = errno.options[index]!;
+    const number = errnoByName(name);
+    if (number === undefined) {
+      const near = nearestName(name, errnoNames());
+      return c.error(
+        "P0103",
+        errnoNode,
+        `no errno is named ${JSON.stringify(name)}`,
+        near === undefined ? 'deny("EPERM"), deny("EACCES") …' : `write ${JSON.stringify(near)}`,
+      );
+    }
+    const one = make(c, "deny", number, reason, node);
+    const code = errno.codes[index];
+    chain =
+      chain === undefined || code === undefined
+        ? (chain ?? one)
+        : ir.selectVerdict(ir.compare("equal", errno.subject, ir.constant(code)), one, chain);
+  }
+  return chain === undefined ? unknown : verdict(chain);
+}
+
+const longestReason = 1000;
+
+/** A constant text; null where it is something else, which has been said. */
+function reasonOf(c: Compilation, value: Value, node: SourceRange): string | null {
+  const reason = constantText(value);
+  if (reason === undefined) {
+    c.error(
+      "P0310",
+      node,
+      `a reason is a constant text, and this is ${describe(value)}`,
+      "report(text, values) tells values",
+    );
+    return null;
+  }
+  if (reason.length > longestReason) {
+    c.error("P0213", node, `a reason of ${reason.length} characters`, `at most ${longestReason}`);
+    return null;
+  }
+  return reason;
+}
+
+export function trapFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "trap",
+    apply: (call) => withReason(c, call, 0, (reason) => verdict(make(c, "trap", 0, reason, call.node))),
+  };
+}
+
+export function killFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "kill",
+    apply: (call) =>
+      withReason(c, call, 1, (reason, first) => {
+        const what = first === undefined ? undefined : constantText(first.value);
+        if (what !== "thread" && what !== "process") {
+          return c.error(
+            "P0207",
+            first?.node ?? call.node,
+            "`kill` takes what is killed",
+            'kill("process") or kill("thread")',
+          );
+        }
+        return verdict(make(c, what === "thread" ? "kill-thread" : "kill-process", 0, reason, call.node));
+      }),
+  };
+}
+
+function withReason(
+  c: Compilation,
+  call: BuiltinCall,
+  at: number,
+  then: (reason: string | undefined, first: { value: Value; node: SourceRange } | undefined) => Value,
+): Value {
+  const given = call.values();
+  if (given === undefined) return unknown;
+  if (given.length < at || given.length > at + 1) {
+    return c.error(
+      "P0212",
+      call.node,
+      at === 0 ? "`trap` takes a reason, or nothing" : "`kill` takes what is killed, and perhaps a reason",
+    );
+  }
+  const reason = given[at];
+  const because = reason === undefined ? undefined : reasonOf(c, reason.value, reason.node);
+  return because === null ? unknown : then(because, given[0]);
+}
+
+export function strictestFunction(c: Compilation): Value {
+  return {
+    is: "builtin",
+    name: "strictest",
+    apply: (call) => {
+      const given = call.values();
+      if (given === undefined) return unknown;
+      if (given.length === 0) return c.error("P0212", call.node, "`strictest` takes at least one verdict");
+      const of: VerdictExpression[] = [];
+      for (const { value, node } of given) {
+        if (value.is !== "verdict") {
+          return c.error("P0207", node, `\`strictest\` takes verdicts, and this is ${describe(value)}`);
+        }
+        of.push(value.expression);
+      }
+      return verdict(of.length === 1 ? of[0]! : { kind: "strictest", of });
+    },
+  };
+}

@@ -1,0 +1,159 @@
+/**
+ * From a policy's file to its program. Synchronous; nothing of the policy runs. All that is wrong is collected: there is
+ * a program exactly where no diagnostic is an error.
+ */
+import { basename, resolve } from "node:path";
+import { sortDiagnostics } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Sources } from "../diagnostics/render.ts";
+import { checkProgram } from "../ir/check.ts";
+import type { Program } from "../ir/program.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { admissionOf, clone3Refusal, refusesClone3, withoutClone3 } from "./admission.ts";
+import { ProgramBuilder } from "./builder.ts";
+import { CallNames } from "./call-names.ts";
+import { checkUncalled, lowerPolicy } from "./combine.ts";
+import { Compilation, type TighteningPromise, type Walker } from "./compilation.ts";
+import { resolveType, typicalValue } from "./declared-types.ts";
+import { makeGlobals, makeLibrary } from "./library/library.ts";
+import { evaluate } from "./lower/expressions.ts";
+import { apply, callExpression, functionValue } from "./lower/functions.ts";
+import { defaultName, type Module, Modules } from "./modules.ts";
+import { type DeclaredParameter, Parameters } from "./parameters.ts";
+import { GiveUp, Reporter } from "./reporter.ts";
+import { LexicalScope } from "./scope.ts";
+import { SourceFile } from "./source/file.ts";
+import { FileStore, type ReadFile } from "./source/store.ts";
+import { type FunctionValue, type PolicyValue, unknown, type Value } from "./values.ts";
+
+export interface LoadOptions {
+  readonly architecture: ArchitectureName;
+  /** Values of parameters, as `--set name=value` gives them. */
+  readonly set?: ReadonlyMap<string, string> | undefined;
+  /** Gives the content of an absolute path, or throws; for tests. The file system otherwise. */
+  readonly readFile?: ((path: string) => Uint8Array | string) | undefined;
+}
+
+export interface LoadedPolicy {
+  /** Undefined exactly where a diagnostic is an error. */
+  readonly program: Program | undefined;
+  /** Sorted by place. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** For `renderDiagnostics`. */
+  readonly sources: Sources;
+  /** All that was read, the policy's own file first: a compiled policy is good as long as these are what they were. */
+  readonly files: readonly ReadFile[];
+  /** Promises to be proved on the program (`tightening: true`). */
+  readonly promises: readonly TighteningPromise[];
+  readonly parameters: readonly DeclaredParameter[];
+}
+
+const walker: Walker = {
+  evaluate,
+  apply,
+  callInTail: callExpression,
+  functionValue,
+};
+
+export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
+  const absolute = resolve(path);
+  const reporter = new Reporter();
+  const store = new FileStore(reporter, options.readFile);
+  const parameters = new Parameters(options.set ?? new Map());
+  // Where nothing of the policy is meant: what is there before a module is.
+  const nowhere = new SourceFile(absolute, path, "", -1);
+  const globals = new LexicalScope(undefined, nowhere);
+  const names = new CallNames(options.architecture);
+  const c = new Compilation({ reporter, names, builder: new ProgramBuilder(), parameters, walker, scope: globals });
+  const library = makeLibrary(c);
+  c.libraryNames = new Set(library.keys());
+  for (const [name, value] of makeGlobals(c)) {
+    globals.declare({
+      name,
+      kind: "const",
+      file: nowhere,
+      at: { start: 0, end: 0 },
+      time: "constant",
+      ofModule: true,
+      value,
+    });
+  }
+
+  let program: Program | undefined;
+  try {
+    const module = new Modules(c, store, library, globals).load(absolute);
+    if (module !== undefined) program = compileModule(c, module, store);
+  } catch (error) {
+    if (error instanceof RangeError && /call stack/i.test(error.message)) {
+      reporter.report("P0318", "the policy nests too deeply to be compiled");
+    } else if (!(error instanceof GiveUp)) throw error;
+  }
+  const diagnostics = sortDiagnostics(reporter.diagnostics);
+  return {
+    program: reporter.failed ? undefined : program,
+    diagnostics,
+    sources: new Map(store.files.map((file) => [file.shown, file.text])),
+    files: store.hashes,
+    promises: c.promises,
+    parameters: parameters.declared,
+  };
+}
+
+function compileModule(c: Compilation, module: Module, store: FileStore): Program | undefined {
+  const policy = policyOf(c, module);
+  const body = policy === undefined ? [] : lowerPolicy(c, policy);
+  checkUncalled(c, typicalArgument(c));
+  c.reportComparisons();
+  if (policy !== undefined) c.parameters.reportUnused(c.reporter, { file: module.file, node: policy.at });
+  if (policy === undefined || c.reporter.failed) return undefined;
+  const program = finish(c, module, store, body);
+  const problems = checkProgram(program);
+  for (const problem of problems) c.reporter.report("P0399", `the compiler made a program that is wrong: ${problem}`);
+  return program;
+}
+
+function policyOf(c: Compilation, module: Module): PolicyValue | undefined {
+  const value = module.scope.own(defaultName)?.value;
+  if (value?.is === "policy") return value;
+  if (value === undefined || value.is !== "unknown") {
+    c.reporter.report(
+      "P0312",
+      value === undefined ? "this module exports no policy" : "what this module exports by default is no policy",
+      { file: module.file, node: module.scope.own(defaultName)?.at ?? { start: 0, end: 1 } },
+      "export default policy((call) => …)",
+    );
+  }
+  return undefined;
+}
+
+/** What a parameter of a function that nothing calls could be. */
+function typicalArgument(c: Compilation): (fn: FunctionValue, index: number) => Value {
+  return (fn, index) => {
+    const parameter = fn.node.params[index];
+    const annotation = parameter !== undefined && "typeAnnotation" in parameter ? parameter.typeAnnotation : undefined;
+    if (annotation == null) return unknown;
+    return typicalValue(c, resolveType(c, { node: annotation.typeAnnotation, scope: fn.scope, file: fn.file }));
+  };
+}
+
+function finish(c: Compilation, module: Module, store: FileStore, body: Program["body"]): Program {
+  const { builder, names } = c;
+  const admission = admissionOf(names, c.literalNames);
+  const refuses = refusesClone3(builder, c.literalNames, c.readsAlive);
+  const whole = refuses
+    ? withoutClone3(body, c.returnsOfClone3, names, builder.verdicts, clone3Refusal(builder))
+    : body;
+  return {
+    architecture: names.architecture,
+    name: basename(module.file.path).replace(/\.ts$/, ""),
+    files: store.files.map((file) => file.shown),
+    admission,
+    verdicts: builder.verdicts,
+    cells: builder.cells,
+    tables: builder.tables,
+    reports: builder.reports,
+    observations: [],
+    locals: builder.locals,
+    body: whole,
+  };
+}

@@ -1,0 +1,110 @@
+/** Giving names to values: declarations, parameters and destructuring. */
+import type { BindingPattern, Node, TSTypeAnnotation } from "@oxc-project/types";
+import type { Compilation } from "../compilation.ts";
+import { conform, resolveType, type Type } from "../declared-types.ts";
+import type { TypeSource, Variable } from "../scope.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { describe, unknown, type Value } from "../values.ts";
+import { memberOf } from "./members.ts";
+
+export type BindingKind = "const" | "let" | "parameter";
+
+/** Binds the names of a pattern to a value (undefined: declared without one). */
+export function bind(
+  c: Compilation,
+  pattern: BindingPattern,
+  value: Value | undefined,
+  kind: BindingKind,
+  node: SourceRange,
+): void {
+  switch (pattern.type) {
+    case "Identifier": {
+      const type = typeOf(c, pattern.typeAnnotation);
+      const checked =
+        value === undefined || type === undefined
+          ? value
+          : conform(c, value, resolveType(c, type), node, `\`${pattern.name}\``);
+      declare(c, pattern.name, pattern, kind, checked, type);
+      return;
+    }
+    case "ObjectPattern":
+      for (const property of pattern.properties) {
+        if (property.type === "RestElement" || property.computed || property.key.type !== "Identifier") {
+          c.error(
+            "P0309",
+            property,
+            "an object is taken apart by its members' names only",
+            "const { name, args } = call",
+          );
+          continue;
+        }
+        const member = value === undefined ? unknown : memberOf(c, value, property.key.name, property.key);
+        bind(c, property.value, member, kind, property.key);
+      }
+      return;
+    case "ArrayPattern":
+      for (const [index, element] of pattern.elements.entries()) {
+        if (element === null) continue;
+        if (element.type === "RestElement") {
+          c.error("P0309", element, "a list is taken apart element by element", "for (const one of list)");
+          continue;
+        }
+        bind(c, element, elementOf(c, value, index, element), kind, element);
+      }
+      return;
+    case "AssignmentPattern":
+      // The default of a parameter; in a pattern every member is there, so a default would never apply.
+      bind(c, pattern.left, value ?? c.walker.evaluate(c, pattern.right), kind, pattern.right);
+  }
+}
+
+function elementOf(c: Compilation, value: Value | undefined, index: number, node: SourceRange): Value {
+  if (value === undefined || value.is === "unknown") return unknown;
+  if (value.is !== "list") return c.error("P0207", node, `${describe(value)} is no list`);
+  const element = value.elements[index];
+  return element ?? c.error("P0106", node, `the list has ${value.elements.length} elements`, "leave this name out");
+}
+
+export function typeOf(c: Compilation, annotation: TSTypeAnnotation | null | undefined): TypeSource | undefined {
+  return annotation == null ? undefined : { node: annotation.typeAnnotation as Node, scope: c.scope, file: c.file };
+}
+
+export function declare(
+  c: Compilation,
+  name: string,
+  at: SourceRange,
+  kind: BindingKind | "function",
+  value: Value | undefined,
+  type?: TypeSource,
+): Variable {
+  const time = c.time;
+  const ofModule = c.scope.parent?.parent === undefined;
+  const kept = value === undefined ? undefined : c.stable(value);
+  const inFlow = time === "step" && kind === "let";
+  const variable: Variable = {
+    name,
+    kind,
+    file: c.file,
+    at,
+    time,
+    ofModule,
+    value: inFlow ? undefined : kept,
+    ...(type === undefined ? {} : { type }),
+  };
+  if (inFlow && kept !== undefined) c.flow.variables.set(variable, kept);
+  const earlier = c.scope.declare(variable);
+  if (earlier !== undefined) {
+    c.error("P0109", at, `\`${name}\` is declared twice`, "give it another name", {
+      file: earlier.file,
+      node: earlier.at,
+      message: "here it was before",
+    });
+  }
+  return variable;
+}
+
+/** The declared type of a function's result, if it has one. */
+export function resultType(c: Compilation, annotation: TSTypeAnnotation | null | undefined): Type | undefined {
+  const source = typeOf(c, annotation);
+  return source === undefined ? undefined : resolveType(c, source);
+}

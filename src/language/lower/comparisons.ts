@@ -1,0 +1,372 @@
+/** Comparisons: like with like, by value and never by pattern; what is known after them narrows what comes next. */
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { BooleanExpression } from "../../ir/program.ts";
+import { alwaysAllowed, processCreation, uringCalls } from "../call-names.ts";
+import type { Compilation } from "../compilation.ts";
+import { reportUnknownCall } from "../declared-types.ts";
+import { both, event, expressionKey, type Facts, noFacts, orderKey, rangeFact } from "../facts.ts";
+import * as ir from "../ir.ts";
+import * as ranges from "../ranges.ts";
+import { printRange, type Range } from "../ranges.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import {
+  type BooleanValue,
+  boolean,
+  booleanConstant,
+  constantInteger,
+  constantText,
+  describe,
+  type IntegerValue,
+  type TextValue,
+  unknown,
+  type Value,
+} from "../values.ts";
+import { printValue } from "./integers.ts";
+
+export const comparisonOperators = new Set(["===", "!==", "<", "<=", ">", ">="]);
+
+export function comparison(
+  c: Compilation,
+  operator: string,
+  left: Value,
+  right: Value,
+  node: SourceRange,
+  nodes: readonly [SourceRange, SourceRange],
+): Value {
+  if (left.is === "unknown" || right.is === "unknown") return unknown;
+  if (left.is === "integer" && right.is === "integer") return compareIntegers(c, operator, left, right, node, nodes);
+  if (operator === "===" || operator === "!==") {
+    let equal: Value | undefined;
+    if (left.is === "text" && right.is === "text") equal = compareTexts(c, left, right, node, nodes);
+    else if (left.is === "boolean" && right.is === "boolean") equal = compareBooleans(left, right);
+    if (equal !== undefined) return operator === "!==" && equal.is === "boolean" ? negation(equal) : equal;
+  }
+  const objects = [left, right].find((one) => one.is === "object" && one.type !== "");
+  return c.error(
+    "P0208",
+    node,
+    left.is === right.is
+      ? `${describe(left)} and ${describe(right)} cannot be compared with ${operator}`
+      : `${describe(left)} is compared with ${describe(right)}`,
+    objects?.is === "object" && objects.type.startsWith("Flags")
+      ? "`.has(…)` asks for a flag by name, `.bits` is the integer"
+      : objects?.is === "object" && objects.type.startsWith("Choice")
+        ? "`.is(…)` asks for a value by name, `.value` is the integer"
+        : objects?.is === "object" && objects.type === "Pointer"
+          ? "`.isNull` asks whether it is null, `.address` is the integer"
+          : undefined,
+  );
+}
+
+export function negation(value: BooleanValue): BooleanValue {
+  return {
+    ...boolean(ir.not(value.expression), value.whenFalse, value.whenTrue),
+    ...(value.variable ? { variable: true as const } : {}),
+  };
+}
+
+// ── Integers ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function compareIntegers(
+  c: Compilation,
+  operator: string,
+  left: IntegerValue,
+  right: IntegerValue,
+  node: SourceRange,
+  nodes: readonly [SourceRange, SourceRange],
+): Value {
+  switch (operator) {
+    case ">":
+      return compareIntegers(c, "<", right, left, node, [nodes[1], nodes[0]]);
+    case ">=":
+      return compareIntegers(c, "<=", right, left, node, [nodes[1], nodes[0]]);
+    case "!==": {
+      const equal = compareIntegers(c, "===", left, right, node, nodes);
+      return equal.is === "boolean" ? negation(equal) : equal;
+    }
+  }
+  const a = c.rangeOf(left);
+  const b = c.rangeOf(right);
+  const variable = left.variable || right.variable ? { variable: true as const } : {};
+  const decided = decide(operator, a, b);
+  const constants = constantInteger(left) !== undefined && constantInteger(right) !== undefined;
+  if (!constants && !left.variable && !right.variable) noteDecision(c, decided, left, right, a, b, node, nodes);
+  if (decided !== undefined) return { ...booleanConstant(decided), ...variable };
+  return {
+    ...boolean(
+      lowerComparison(operator, left, right, a, b),
+      factsOf(c, operator, left, right, a, b),
+      factsOfNegation(c, operator, left, right, a, b),
+    ),
+    ...variable,
+  };
+}
+
+function decide(operator: string, a: Range, b: Range): boolean | undefined {
+  switch (operator) {
+    case "===":
+      if (a.from === a.to && b.from === b.to && a.from === b.from) return true;
+      return a.to < b.from || b.to < a.from ? false : undefined;
+    case "<":
+      return a.to < b.from ? true : a.from >= b.to ? false : undefined;
+    default:
+      return a.to <= b.from ? true : a.from > b.to ? false : undefined;
+  }
+}
+
+function noteDecision(
+  c: Compilation,
+  decided: boolean | undefined,
+  left: IntegerValue,
+  right: IntegerValue,
+  a: Range,
+  b: Range,
+  node: SourceRange,
+  nodes: readonly [SourceRange, SourceRange],
+): void {
+  const leftConstant = constantInteger(left) !== undefined;
+  const [value, other] = leftConstant ? [right, left] : [left, right];
+  const [range, otherRange] = leftConstant ? [b, a] : [a, b];
+  const [valueNode, otherNode] = leftConstant ? [nodes[1], nodes[0]] : nodes;
+  const name = value.described ?? `\`${c.file.text.slice(valueNode.start, valueNode.end).slice(0, 40)}\` is`;
+  const narrowed = range.from > value.range.from || range.to < value.range.to;
+  const against =
+    constantInteger(other) === undefined
+      ? `\`${c.file.text.slice(otherNode.start, otherNode.end).slice(0, 40)}\` is ${printRange(otherRange)}`
+      : `${printValue(other)} ${range.from <= otherRange.from && otherRange.to <= range.to ? "decides it" : "lies outside"}`;
+  const outside = otherRange.to < range.from || otherRange.from > range.to;
+  const wrapped = BigInt.asIntN(32, otherRange.from);
+  const reinterpreted =
+    otherRange.from === otherRange.to && outside && wrapped < 0n && wrapped >= range.from ? wrapped : undefined;
+  c.noteComparison(node, decided === undefined ? "open" : decided ? "always" : "never", {
+    message: `${name}${value.described === undefined ? "" : ","} ${printRange(range)}${narrowed ? " here" : ""}, and ${against}`,
+    ...(reinterpreted === undefined
+      ? {}
+      : { help: `${reinterpreted === -100n ? "AT_FDCWD is -100n" : `as an int it is ${reinterpreted}n`}` }),
+  });
+}
+
+/** By value: where one side can be negative and the other above 2^63 − 1, no single 64-bit comparison is right. */
+function lowerComparison(
+  operator: string,
+  left: IntegerValue,
+  right: IntegerValue,
+  a: Range,
+  b: Range,
+): BooleanExpression {
+  const l = left.expression;
+  const r = right.expression;
+  const zero = ir.constant(0n);
+  const bothSigned = ranges.isSigned(a) && ranges.isSigned(b);
+  const bothUnsigned = ranges.isUnsigned(a) && ranges.isUnsigned(b);
+  if (operator === "===") {
+    const equal = ir.compare("equal", l, r);
+    if (bothSigned || bothUnsigned) return equal;
+    // The signed side must not be negative: −1 and 2^64 − 1 are one pattern.
+    const signedSide = ranges.isUnsigned(a) ? r : l;
+    return ir.all([ir.compare("less-or-equal-signed", zero, signedSide), equal]);
+  }
+  const less = operator === "<" ? "less" : "less-or-equal";
+  if (bothUnsigned) return ir.compare(`${less}-unsigned`, l, r);
+  if (bothSigned) return ir.compare(`${less}-signed`, l, r);
+  if (ranges.isUnsigned(b)) {
+    // A negative left side is below anything unsigned.
+    return ir.any([ir.compare("less-signed", l, zero), ir.compare(`${less}-unsigned`, l, r)]);
+  }
+  return ir.all([ir.compare("less-or-equal-signed", zero, r), ir.compare(`${less}-unsigned`, l, r)]);
+}
+
+function narrow(value: IntegerValue, range: Range): Facts {
+  if (value.expression.kind === "constant") return noFacts;
+  const key = expressionKey(value.expression);
+  if (key === "") return noFacts;
+  if (range.from > range.to) return { ...noFacts, impossible: true };
+  return rangeFact(key, range);
+}
+
+function order(lower: IntegerValue, upper: IntegerValue): Facts {
+  if (lower.expression.kind === "constant" || upper.expression.kind === "constant") return noFacts;
+  const keys = [expressionKey(lower.expression), expressionKey(upper.expression)] as const;
+  if (keys[0] === "" || keys[1] === "") return noFacts;
+  return { ...noFacts, orders: new Set([orderKey(...keys)]) };
+}
+
+function factsOf(
+  _c: Compilation,
+  operator: string,
+  left: IntegerValue,
+  right: IntegerValue,
+  a: Range,
+  b: Range,
+): Facts {
+  if (operator === "===") {
+    const common = ranges.intersect(a, b);
+    if (common === undefined) return { ...noFacts, impossible: true };
+    return both(both(narrow(left, common), narrow(right, common)), both(order(left, right), order(right, left)));
+  }
+  return below(left, right, a, b, operator === "<" ? 1n : 0n);
+}
+
+function factsOfNegation(
+  _c: Compilation,
+  operator: string,
+  left: IntegerValue,
+  right: IntegerValue,
+  a: Range,
+  b: Range,
+): Facts {
+  if (operator === "===") return both(exclude(left, a, right), exclude(right, b, left));
+  return below(right, left, b, a, operator === "<" ? 0n : 1n);
+}
+
+/** lower + gap ≤ upper. */
+function below(lower: IntegerValue, upper: IntegerValue, a: Range, b: Range, gap: bigint): Facts {
+  return both(
+    both(
+      narrow(lower, { from: a.from, to: a.to < b.to - gap ? a.to : b.to - gap }),
+      narrow(upper, { from: b.from > a.from + gap ? b.from : a.from + gap, to: b.to }),
+    ),
+    order(lower, upper),
+  );
+}
+
+/** A value that is not one of its range's ends. */
+function exclude(value: IntegerValue, range: Range, other: IntegerValue): Facts {
+  const constant = constantInteger(other);
+  if (constant === range.from && range.from < range.to) return narrow(value, { from: range.from + 1n, to: range.to });
+  if (constant === range.to && range.from < range.to) return narrow(value, { from: range.from, to: range.to - 1n });
+  return noFacts;
+}
+
+// ── Texts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function compareTexts(
+  c: Compilation,
+  left: TextValue,
+  right: TextValue,
+  node: SourceRange,
+  nodes: readonly [SourceRange, SourceRange],
+): Value {
+  const leftConstant = constantText(left);
+  const rightConstant = constantText(right);
+  const variable = left.variable || right.variable ? { variable: true as const } : {};
+  if (leftConstant !== undefined && rightConstant !== undefined) {
+    return { ...booleanConstant(leftConstant === rightConstant), ...variable };
+  }
+  if (rightConstant !== undefined) return compareWithText(c, left, rightConstant, node, nodes[1]);
+  if (leftConstant !== undefined) return compareWithText(c, right, leftConstant, node, nodes[0]);
+  if (left.reference !== undefined || right.reference !== undefined) {
+    if (left.reference !== undefined && right.reference !== undefined) return booleanConstant(true);
+  }
+  const common = left.options.filter((option) => right.options.includes(option));
+  const same = common.map((option) => ir.all([testOption(left, option), testOption(right, option)]));
+  return boolean(ir.any(same));
+}
+
+function testOption(text: TextValue, option: string): BooleanExpression {
+  const code = text.codes[text.options.indexOf(option)];
+  return code === undefined ? ir.never : ir.oneOf(text.subject, [code]);
+}
+
+/** Is the text this one? The name of a call narrows the variable it was read from. */
+export function compareWithText(
+  c: Compilation,
+  text: TextValue,
+  wanted: string,
+  node: SourceRange,
+  wantedNode: SourceRange,
+): Value {
+  if (text.of === "call") return compareName(c, text, wanted, node, wantedNode);
+  const at = text.options.indexOf(wanted);
+  if (at < 0) {
+    if (text.of === "phase") {
+      const near = nearestName(wanted, text.options);
+      return c.error(
+        "P0409",
+        wantedNode,
+        `no phase is named ${JSON.stringify(wanted)}`,
+        `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${text.options.join(", ")}`,
+      );
+    }
+    return c.error(
+      "P0204",
+      wantedNode,
+      `never true: this is ${text.options.slice(0, 6).map(quote).join(" or ")}, and never ${quote(wanted)}`,
+      undefined,
+    );
+  }
+  const test = testOption(text, wanted);
+  return text.variable ? { ...boolean(test), variable: true } : boolean(test);
+}
+
+function compareName(
+  c: Compilation,
+  text: TextValue,
+  wanted: string,
+  node: SourceRange,
+  wantedNode: SourceRange,
+): Value {
+  const bit = c.names.bit(wanted);
+  if (bit === undefined) {
+    reportUnknownCall(c, wantedNode, wanted);
+    return unknown;
+  }
+  nameLiterally(c, wanted, wantedNode);
+  const reference = text.reference!;
+  const typed = c.typedNames({ names: c.names.maskOf(text.options), reference });
+  if ((typed & bit) === 0n) {
+    const left = c.names.list(typed, 4);
+    c.valueError(
+      "P0204",
+      node,
+      `never true: the call is not ${quote(wanted)} here any more`,
+      left.length > 0 && left.length < 4 ? `it can be ${left.join(", ")}` : "an earlier test has taken it out",
+    );
+    return unknown;
+  }
+  return nameTest(c, bit, reference);
+}
+
+/** A test of the call's name; narrows the event, and the variable that holds the call. */
+export function nameTest(c: Compilation, mask: bigint, reference: number): BooleanValue {
+  const possible = c.eventNames;
+  const facts = (names: bigint): Facts => ({
+    ...noFacts,
+    names: new Map([
+      [event, possible & names],
+      [reference, names],
+    ]),
+    ...((possible & names) === 0n ? { impossible: true as const } : {}),
+  });
+  const inside = possible & mask;
+  const test = inside === 0n ? ir.never : inside === possible ? ir.always : c.names.test(mask);
+  return boolean(test, facts(mask), facts(~mask & c.names.all));
+}
+
+/** A call was named by a policy itself, not by a group. */
+export function nameLiterally(c: Compilation, name: string, node: SourceRange): void {
+  if (uringCalls.includes(name) || processCreation.includes(name)) c.literalNames.add(name);
+  if (alwaysAllowed.includes(name)) {
+    c.warn(
+      "P0506",
+      node,
+      `${name} is always allowed: it never reaches a policy`,
+      "leave it out; a process must be able to end, and to return from its signal handlers",
+    );
+  } else if ((c.names.present & c.names.bit(name)!) === 0n) {
+    c.warn("P0505", node, `${c.names.architecture} has no ${name}: this never applies here`);
+  }
+}
+
+function compareBooleans(left: BooleanValue, right: BooleanValue): Value {
+  const variable = left.variable || right.variable ? { variable: true as const } : {};
+  const l = left.expression;
+  const r = right.expression;
+  if (r.kind === "boolean") return r.value ? left : negation(left);
+  if (l.kind === "boolean") return l.value ? right : negation(right);
+  return { ...boolean(ir.any([ir.all([l, r]), ir.all([ir.not(l), ir.not(r)])])), ...variable };
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

@@ -1,0 +1,310 @@
+/** Conditions: booleans only, `&&`, `||`, `!` and `?:` as JavaScript runs them, with what each outcome says. */
+import type { ConditionalExpression, LogicalExpression, Expression as Node } from "@oxc-project/types";
+import type { Branch, Compilation, PathEnd } from "../compilation.ts";
+import { both, either, type Facts, lasting, noFacts } from "../facts.ts";
+import * as ir from "../ir.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import {
+  type BooleanValue,
+  boolean,
+  booleanConstant,
+  constantBoolean,
+  constantText,
+  describe,
+  integer,
+  type UnknownValue,
+  type Value,
+  verdict,
+} from "../values.ts";
+
+/** The value of an expression that must be a boolean. */
+export function condition(c: Compilation, node: Node): BooleanValue | UnknownValue {
+  return asCondition(c, c.walker.evaluate(c, node), node);
+}
+
+export function asCondition(c: Compilation, value: Value, node: SourceRange): BooleanValue | UnknownValue {
+  if (value.is === "boolean" || value.is === "unknown") return value;
+  const source = c.file.text.slice(node.start, node.end);
+  const written = source.length <= 40 ? source : "x";
+  if (value.is === "integer") {
+    c.error("P0202", node, "an integer is no condition", `say which: \`${written} !== 0n\``);
+  } else if (value.is === "text") {
+    const constant = constantText(value);
+    const always = constant === undefined ? "" : `: this is always ${constant === "" ? "false" : "true"}`;
+    c.error(
+      "P0205",
+      node,
+      `a string is no condition${always}`,
+      constant !== undefined && c.names.bit(constant) !== undefined
+        ? `call.name === ${JSON.stringify(constant)}, or calls(…, ${JSON.stringify(constant)}).has(call)`
+        : 'compare it: `=== "…"`',
+    );
+  } else if (value.is === "object" && /^(Flags|Choice|Pointer)/.test(value.type)) {
+    const kind = value.type.replace(/<.*/, "");
+    c.error(
+      "P0202",
+      node,
+      kind === "Pointer" ? "a pointer is no condition" : "an argument of named values is no condition",
+      kind === "Flags"
+        ? `say which flag: \`${written}.has(…)\``
+        : kind === "Choice"
+          ? `say which value: \`${written}.is(…)\``
+          : `\`${written}.isNull\``,
+    );
+  } else {
+    c.error("P0207", node, `${describe(value)} is no condition`, value.is === "call-set" ? "`.has(call)`" : undefined);
+  }
+  return { is: "unknown" };
+}
+
+/** Operands of a chain of one operator, so that a long chain is no deep recursion. */
+function operands(node: LogicalExpression): Node[] {
+  const found: Node[] = [];
+  let current: Node = node;
+  while (current.type === "LogicalExpression" && current.operator === node.operator) {
+    found.push(current.right);
+    current = current.left;
+  }
+  found.push(current);
+  return found.reverse();
+}
+
+export function logical(c: Compilation, node: LogicalExpression): Value {
+  if (node.operator === "??") {
+    return c.error("P0309", node, "every value is there: the language has no null and no undefined", "leave out `??`");
+  }
+  const [first, ...rest] = operands(node);
+  return chain(
+    c,
+    node.operator,
+    [first!, ...rest].map((operand) => ({ node: operand, evaluate: () => condition(c, operand) })),
+  );
+}
+
+export interface Operand {
+  readonly node: SourceRange;
+  readonly evaluate: () => BooleanValue | UnknownValue;
+}
+
+/** `a && b && …` or `a || b || …`, stopping early, effects included. */
+export function chain(c: Compilation, operator: "&&" | "||", parts: readonly Operand[]): BooleanValue | UnknownValue {
+  const [first, ...others] = parts;
+  if (first === undefined) return booleanConstant(operator === "&&");
+  let known = first.evaluate();
+  let failed = known.is === "unknown";
+  for (const part of others) {
+    const left: BooleanValue = known.is === "unknown" ? boolean(ir.always) : known;
+    const next = step(c, operator, left, part);
+    if (next.is === "unknown") failed = true;
+    else known = next;
+  }
+  return failed ? { is: "unknown" } : known;
+}
+
+function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: Operand): BooleanValue | UnknownValue {
+  const and = operator === "&&";
+  const constant = constantBoolean(left);
+  const goesOn = and ? left.whenTrue : left.whenFalse;
+  const stops = and ? left.whenFalse : left.whenTrue;
+  if (constant === and) {
+    // The left side decides nothing; what it knows still holds.
+    const outer = c.flow.facts;
+    c.assume(goesOn);
+    const right = part.evaluate();
+    if (c.flow.live === "live") c.flow.facts = c.epochFacts(outer);
+    if (right.is === "unknown") return right;
+    return withVariable(right, left, right);
+  }
+  const epoch = c.epoch;
+  const going = c.branch(constant === undefined ? goesOn : { ...goesOn, impossible: true }, () => part.evaluate());
+  const right = going.value;
+  const stopping = c.branch(stops, () => undefined);
+  if (going.flow.live !== "live" && stopping.flow.live === "live") {
+    // What was known before decides the left side, so the right one never runs.
+    c.flow = c.merge([stopping]);
+    return constant === undefined ? booleanConstant(!and) : left;
+  }
+  if (right.is === "unknown") {
+    c.flow = c.merge([going, stopping]);
+    return right;
+  }
+  const changed = c.epoch !== epoch;
+  const leftOnly = changed ? lasting(goesOn) : goesOn;
+  const holds = both(leftOnly, and ? right.whenTrue : right.whenFalse);
+  const fails = either(changed ? lasting(stops) : stops, both(leftOnly, and ? right.whenFalse : right.whenTrue));
+  const before = c.flow;
+  const merged = c.merge([going, stopping]);
+  const plain = going.out.length === 0 && stopping.out.length === 0;
+  let expression = and ? ir.all([left.expression, right.expression]) : ir.any([left.expression, right.expression]);
+  if (!plain && before.live === "live") {
+    const local = c.builder.local("boolean");
+    const set = (end: PathEnd, value: BooleanValue["expression"]) =>
+      end.out.push({ kind: "set-boolean", local, value });
+    if (going.flow.live === "live") set(going, right.expression);
+    if (stopping.flow.live === "live") set(stopping, and ? ir.never : ir.always);
+    const [then, otherwise] = and ? [going.out, stopping.out] : [stopping.out, going.out];
+    c.emit({ kind: "if", condition: left.expression, then, otherwise }, part.node);
+    expression = { kind: "boolean-local", local };
+  }
+  c.flow = { ...merged, facts: changed ? merged.facts : before.facts };
+  return withVariable(and ? boolean(expression, holds, fails) : boolean(expression, fails, holds), left, right);
+}
+
+function withVariable(value: BooleanValue, ...from: readonly BooleanValue[]): BooleanValue {
+  return from.some((one) => one.variable) && !value.variable ? { ...value, variable: true } : value;
+}
+
+/** `a ? b : c`, of whatever the two have in common. */
+export function conditional(c: Compilation, node: ConditionalExpression): Value {
+  const test = condition(c, node.test);
+  return choose(
+    c,
+    test,
+    node,
+    () => c.walker.evaluate(c, node.consequent),
+    () => c.walker.evaluate(c, node.alternate),
+  );
+}
+
+function choose(
+  c: Compilation,
+  test: BooleanValue | UnknownValue,
+  node: ConditionalExpression,
+  consequent: () => Value,
+  alternate: () => Value,
+): Value {
+  const [then, otherwise] = bothWays(c, test, consequent, alternate);
+  if (test.is === "unknown") {
+    c.flow = c.merge([then, otherwise]);
+    return test;
+  }
+  const decided = decidedWay(test, then, otherwise);
+  if (decided !== undefined) {
+    const [taken, other] = decided ? [then, otherwise] : [otherwise, then];
+    c.flow = c.merge([taken]);
+    if (!sameKind(c, taken.value, other.value, node)) return { is: "unknown" };
+    c.out.push(...taken.out);
+    return test.variable ? markVariable(taken.value) : taken.value;
+  }
+  const a = then.value;
+  const b = otherwise.value;
+  if (a.is === "unknown" || b.is === "unknown" || !sameKind(c, a, b, node)) {
+    c.flow = c.merge([then, otherwise]);
+    return { is: "unknown" };
+  }
+  const before = c.flow;
+  if (then.out.length === 0 && otherwise.out.length === 0 && !assigns(before, then, otherwise)) {
+    const pure = select(c, test, a, b, then, otherwise);
+    if (pure !== undefined) {
+      c.flow = c.merge([then, otherwise]);
+      return pure;
+    }
+  }
+  const value = c.mergeValues(
+    livingOf(then, otherwise),
+    livingOf(then, otherwise).map((end) => end.value),
+    {
+      file: c.file,
+      node,
+    },
+  );
+  const merged = c.merge([then, otherwise]);
+  c.emit({ kind: "if", condition: test.expression, then: then.out, otherwise: otherwise.out }, node);
+  c.flow = merged;
+  return value;
+}
+
+/** Which of two ways is taken, where a constant or what was known before decides it. */
+export function decidedWay(test: BooleanValue, then: Branch, otherwise: Branch): boolean | undefined {
+  const constant = constantBoolean(test);
+  if (constant !== undefined) return constant;
+  return then.entered === otherwise.entered ? undefined : then.entered;
+}
+
+function livingOf<T extends PathEnd>(...ends: readonly T[]): readonly T[] {
+  const living = ends.filter((end) => end.flow.live === "live");
+  return living.length > 0 ? living : ends.slice(0, 1);
+}
+
+/** Walks what follows when the test holds, and what follows when not. */
+export function bothWays<T>(
+  c: Compilation,
+  test: BooleanValue | UnknownValue,
+  consequent: () => T,
+  alternate: () => T,
+): [Branch & { readonly value: T }, Branch & { readonly value: T }] {
+  const facts = (holds: boolean): Facts => {
+    if (test.is === "unknown") return noFacts;
+    const known = holds ? test.whenTrue : test.whenFalse;
+    return constantBoolean(test) === !holds ? { ...known, impossible: true } : known;
+  };
+  return [c.branch(facts(true), consequent), c.branch(facts(false), alternate)];
+}
+
+function assigns(before: Compilation["flow"], ...ends: readonly PathEnd[]): boolean {
+  return ends.some((end) =>
+    [...before.variables].some(([variable, value]) => end.flow.variables.get(variable) !== value),
+  );
+}
+
+function select(
+  c: Compilation,
+  test: BooleanValue,
+  a: Value,
+  b: Value,
+  then: PathEnd,
+  otherwise: PathEnd,
+): Value | undefined {
+  if (then.flow.live !== "live") return b;
+  if (otherwise.flow.live !== "live") return a;
+  if (a === b) return a;
+  const condition = test.expression;
+  const variable = "variable" in a || "variable" in b || test.variable ? { variable: true as const } : {};
+  if (a.is === "integer" && b.is === "integer") {
+    const value = c.joinIntegers(a, then.flow, b, otherwise.flow);
+    if (value === undefined) return undefined;
+    return { ...integer(ir.select(condition, a.expression, b.expression), value), ...variable };
+  }
+  if (a.is === "boolean" && b.is === "boolean") {
+    const whenTrue = either(both(test.whenTrue, a.whenTrue), both(test.whenFalse, b.whenTrue));
+    const whenFalse = either(both(test.whenTrue, a.whenFalse), both(test.whenFalse, b.whenFalse));
+    return {
+      ...boolean(
+        ir.selectBoolean(condition, a.expression, b.expression),
+        decidedFacts(a, b, true, test) ?? whenTrue,
+        decidedFacts(a, b, false, test) ?? whenFalse,
+      ),
+      ...variable,
+    };
+  }
+  if (a.is === "verdict" && b.is === "verdict") {
+    return verdict(ir.selectVerdict(condition, a.expression, b.expression));
+  }
+  return undefined;
+}
+
+/** `t ? b : false` is true only where t was. */
+function decidedFacts(a: BooleanValue, b: BooleanValue, outcome: boolean, test: BooleanValue): Facts | undefined {
+  const otherOf = (value: BooleanValue) => (outcome ? value.whenTrue : value.whenFalse);
+  if (constantBoolean(b) === !outcome) return both(test.whenTrue, otherOf(a));
+  if (constantBoolean(a) === !outcome) return both(test.whenFalse, otherOf(b));
+  return undefined;
+}
+
+function sameKind(c: Compilation, a: Value, b: Value, node: SourceRange): boolean {
+  if (a.is === b.is || a.is === "unknown" || b.is === "unknown") return true;
+  c.error("P0207", node, `the two outcomes are unlike: ${describe(a)} and ${describe(b)}`);
+  return false;
+}
+
+/** What a parameter decided is not "always" so. */
+export function markVariable(value: Value): Value {
+  switch (value.is) {
+    case "integer":
+    case "boolean":
+    case "text":
+      return { ...value, variable: true };
+    default:
+      return value;
+  }
+}

@@ -1,0 +1,505 @@
+/** Expressions, by the kind of their syntax node. */
+import type {
+  ArrayExpression,
+  AssignmentExpression,
+  BinaryExpression,
+  Expression as Node,
+  ObjectExpression,
+  TemplateLiteral,
+  UnaryExpression,
+  UpdateExpression,
+} from "@oxc-project/types";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Compilation } from "../compilation.ts";
+import { conform, resolveType } from "../declared-types.ts";
+import { fits } from "../ranges.ts";
+import type { Variable } from "../scope.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import {
+  booleanConstant,
+  constantInteger,
+  constantText,
+  describe,
+  type IntegerValue,
+  integerConstant,
+  object,
+  text,
+  unknown,
+  type Value,
+  verdict,
+} from "../values.ts";
+import { comparison, comparisonOperators, negation } from "./comparisons.ts";
+import { asCondition, conditional, logical } from "./conditions.ts";
+import { callExpression, functionValue } from "./functions.ts";
+import { arithmetic, arithmeticOperators, invert, negate } from "./integers.ts";
+import { member } from "./members.ts";
+
+export function evaluate(c: Compilation, node: Node): Value {
+  return c.walk(node, () => dispatch(c, node));
+}
+
+function dispatch(c: Compilation, node: Node): Value {
+  switch (node.type) {
+    case "Literal":
+      return literal(c, node);
+    case "Identifier":
+      return identifier(c, node);
+    case "ParenthesizedExpression":
+      return evaluate(c, node.expression);
+    case "TemplateLiteral":
+      return template(c, node);
+    case "ArrayExpression":
+      return list(c, node);
+    case "ObjectExpression":
+      return objectLiteral(c, node);
+    case "ArrowFunctionExpression":
+    case "FunctionExpression":
+      return functionValue(c, node, c.declares?.initialiser === node ? c.declares.name : "");
+    case "BinaryExpression":
+      return binary(c, node as BinaryExpression);
+    case "LogicalExpression":
+      return logical(c, node);
+    case "ConditionalExpression":
+      return conditional(c, node);
+    case "UnaryExpression":
+      return unary(c, node);
+    case "AssignmentExpression":
+      return assignment(c, node);
+    case "UpdateExpression":
+      return update(c, node);
+    case "CallExpression":
+      return callExpression(c, node);
+    case "MemberExpression":
+      return member(c, node);
+    case "TSAsExpression":
+      return cast(c, node);
+    case "TSSatisfiesExpression": {
+      const value = evaluate(c, node.expression);
+      const type = resolveType(c, { node: node.typeAnnotation, scope: c.scope, file: c.file });
+      conform(c, value, type, node.expression, "the type that this satisfies");
+      return value;
+    }
+    case "TSTypeAssertion":
+    case "TSNonNullExpression":
+      return c.error(
+        "P0307",
+        node,
+        "a cast: the compiler would have to believe it",
+        node.type === "TSNonNullExpression"
+          ? "every value is there: leave out `!`"
+          : "test the value, which narrows it",
+      );
+    case "ChainExpression":
+      return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`: `a.b`");
+    default:
+      return notInLanguage(c, node);
+  }
+}
+
+const missing: Readonly<Record<string, readonly [string, string]>> = {
+  AwaitExpression: ["nothing waits in a policy", "leave out `await`"],
+  Class: ["the language has no classes", "const, function and perProcess state"],
+  ClassExpression: ["the language has no classes", "const, function and perProcess state"],
+  NewExpression: [
+    "the language makes no objects with `new`",
+    "perTree.set({ … }) keeps a set, perTree.table({ … }) a table",
+  ],
+  ThisExpression: ["the language has no `this`", "name the value"],
+  SequenceExpression: ["the language has no comma operator", "write two statements"],
+  TaggedTemplateExpression: ["the language has no tagged templates", 'write a plain text, "…"'],
+  YieldExpression: ["the language has no generators", "return a value"],
+  ImportExpression: ["modules are imported at the top, not while a policy runs", 'import { name } from "./module.ts"'],
+  MetaProperty: ["a policy does not know where it stands", "a parameter: parameter.path(…)"],
+  RegExpLiteral: ["the language has no regular expressions", "compare texts with `===`"],
+};
+
+function notInLanguage(c: Compilation, node: Node): Value {
+  const [message, help] = missing[node.type] ?? ["the language has no such expression", undefined];
+  return c.error("P0309", node, message, help);
+}
+
+// ── Literals and names ──────────────────────────────────────────────────────────────────────────────────────────────
+
+function literal(c: Compilation, node: Node & { readonly type: "Literal" }): Value {
+  const { value } = node;
+  switch (typeof value) {
+    case "bigint": {
+      if (!fits({ from: value, to: value })) {
+        return c.error("P0203", node, "this integer needs more than 64 bits", "the largest is 0xffff_ffff_ffff_ffffn");
+      }
+      return integerConstant(value);
+    }
+    case "boolean":
+      return booleanConstant(value);
+    case "string":
+      return text(value);
+    case "number":
+      return c.error(
+        "P0201",
+        node,
+        `${node.raw ?? value} is a floating-point number; the integers of a policy are bigint`,
+        Number.isInteger(value) && /^(0[xob])?[\da-f_]+$/i.test(node.raw ?? "")
+          ? `write ${node.raw}n`
+          : "write an integer, such as 1n",
+      );
+  }
+  if (value === null && "raw" in node && node.raw === "null") {
+    return c.error("P0309", node, "the language has no null", "every value is there: give a default");
+  }
+  return c.error("P0309", node, "the language has no regular expressions", "compare texts with `===`");
+}
+
+/** JavaScript's library, for a better answer than "unknown name". */
+const javascript = new Set(
+  (
+    "Date Math console process JSON Object Array Number String Boolean Symbol Map Set WeakMap WeakSet Promise Proxy Reflect RegExp Error " +
+    "Function parseInt parseFloat isNaN isFinite setTimeout setInterval setImmediate queueMicrotask fetch require module exports " +
+    "globalThis window global Buffer URL TextEncoder TextDecoder structuredClone eval performance crypto navigator Intl Atomics " +
+    "ArrayBuffer Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array BigInt64Array BigUint64Array DataView arguments"
+  ).split(" "),
+);
+
+function identifier(c: Compilation, node: Node & { readonly type: "Identifier" }): Value {
+  const { name } = node;
+  const variable = c.scope.find(name);
+  if (variable !== undefined) return read(c, variable, node);
+  if (name === "undefined" || name === "NaN" || name === "Infinity") {
+    return c.error("P0309", node, `the language has no ${name}`, "every value is there: give a default");
+  }
+  if (javascript.has(name)) {
+    return c.error(
+      "P0304",
+      node,
+      `\`${name}\` is not in the language: a policy is compiled, nothing of it runs in JavaScript`,
+      name === "Date" || name === "performance"
+        ? "now() is the monotonic clock, in nanoseconds"
+        : name === "console"
+          ? "report(text, values) makes an event"
+          : name === "Map" || name === "Set"
+            ? "perTree.table({ … }) and perTree.set({ … }) keep state"
+            : name === "process"
+              ? "call.caller has pid, tid, uid and gid; a parameter brings a text in"
+              : undefined,
+    );
+  }
+  const near = nearestName(name, c.scope.visibleNames());
+  const library = c.libraryNames.has(name);
+  return c.error(
+    "P0105",
+    node,
+    `nothing is named \`${name}\``,
+    library
+      ? `import { ${name} } from "portcullis"`
+      : near === undefined
+        ? "declare it with const, or import it"
+        : `did you mean \`${near}\`?`,
+  );
+}
+
+function read(c: Compilation, variable: Variable, node: SourceRange): Value {
+  const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
+  if (value === undefined) {
+    if (c.flow.live !== "live") return unknown;
+    return c.error("P0320", node, `\`${variable.name}\` has no value here yet`, undefined, {
+      file: variable.file,
+      node: variable.at,
+      message: "it gets its value here",
+    });
+  }
+  // A verdict that was given a name is placed where the name stands: that is the line that decides.
+  if (value.is === "verdict" && value.expression.kind === "verdict" && variable.kind !== "let") {
+    return relocate(c, value.expression.verdict, node);
+  }
+  return value;
+}
+
+function relocate(c: Compilation, index: number, node: SourceRange): Value {
+  const { action, errno, reason } = c.builder.verdicts[index]!;
+  if (c.flow.live !== "live") return verdict({ kind: "verdict", verdict: index });
+  return verdict(c.builder.verdict(action, errno, reason, c.file.location(node)));
+}
+
+function template(c: Compilation, node: TemplateLiteral): Value {
+  const parts = node.expressions.map((one) => evaluate(c, one));
+  let whole = node.quasis[0]?.value.cooked ?? "";
+  for (const [index, part] of parts.entries()) {
+    if (part.is === "unknown") return unknown;
+    const constant = constantText(part) ?? constantInteger(part)?.toString();
+    if (constant === undefined) {
+      return c.error(
+        "P0310",
+        node.expressions[index]!,
+        `a text is put together of constants, and this is ${describe(part)} that is known at each call only`,
+        "report(text, { name: value }) gives values beside the text",
+      );
+    }
+    whole += constant + (node.quasis[index + 1]?.value.cooked ?? "");
+    if (whole.length > longestText) return c.error("P0314", node, "this text is too long");
+  }
+  return text(whole);
+}
+
+const longestText = 65_536;
+
+// ── Lists and objects ───────────────────────────────────────────────────────────────────────────────────────────────
+
+function list(c: Compilation, node: ArrayExpression): Value {
+  const elements: Value[] = [];
+  for (const element of node.elements) {
+    if (element === null) {
+      c.error("P0309", node, "a list without an element between two commas", "write the element");
+    } else if (element.type === "SpreadElement") {
+      const spread = evaluate(c, element.argument);
+      if (spread.is === "list") for (const one of spread.elements) elements.push(one);
+      else if (spread.is !== "unknown") c.error("P0207", element.argument, `${describe(spread)} cannot be spread`);
+      else return unknown;
+    } else {
+      const value = c.stable(evaluate(c, element));
+      if (value.is === "unknown") return unknown;
+      elements.push(value);
+    }
+    if (elements.length > longestList) {
+      return c.error("P0314", node, `a list of more than ${longestList} elements`, "a table: perTree.set({ … })");
+    }
+  }
+  return { is: "list", elements };
+}
+
+const longestList = 65_536;
+
+function objectLiteral(c: Compilation, node: ObjectExpression): Value {
+  const members = new Map<string, Value>();
+  for (const property of node.properties) {
+    if (property.type === "SpreadElement") {
+      const spread = evaluate(c, property.argument);
+      if (spread.is === "object" && spread.type === "") {
+        for (const [name, value] of spread.members) members.set(name, typeof value === "function" ? value() : value);
+      } else if (spread.is !== "unknown")
+        c.error("P0207", property.argument, `${describe(spread)} cannot be spread here`);
+      continue;
+    }
+    const name =
+      property.key.type === "Identifier" && !property.computed
+        ? property.key.name
+        : property.key.type === "Literal" && typeof property.key.value === "string"
+          ? property.key.value
+          : undefined;
+    if (name === undefined || property.kind !== "init" || property.method || name === "__proto__") {
+      c.error("P0309", property, "a member of an object is written `name: value`", undefined);
+      continue;
+    }
+    if (members.has(name)) c.error("P0109", property.key, `\`${name}\` is in this object twice`, "leave one out");
+    members.set(name, c.stable(evaluate(c, property.value)));
+  }
+  return object("", members);
+}
+
+// ── Operators ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function binary(c: Compilation, node: BinaryExpression): Value {
+  const { operator } = node;
+  if (arithmeticOperators.has(operator)) {
+    const [left, right] = integers(c, [node.left, node.right], operator);
+    if (left === undefined || right === undefined) return unknown;
+    return arithmetic(c, operator, left, right, node, node.right);
+  }
+  if (comparisonOperators.has(operator)) {
+    const [left, right] = c.inOrder([node.left, node.right], (one) => evaluate(c, one));
+    return comparison(c, operator, left!, right!, node, [node.left, node.right]);
+  }
+  const help =
+    operator === "=="
+      ? "write `===`"
+      : operator === "!="
+        ? "write `!==`"
+        : operator === ">>>"
+          ? "write `>>`: an integer has its sign"
+          : operator === "in"
+            ? "`.includes(…)` asks a list, `.has(…)` a set"
+            : undefined;
+  return c.error("P0309", node, `the language has no \`${operator}\``, help);
+}
+
+/** Operands that must be integers; undefined for one that is not, which has been said. */
+export function integers(c: Compilation, nodes: readonly Node[], operator: string): (IntegerValue | undefined)[] {
+  const values = c.inOrder(nodes, (one) => evaluate(c, one));
+  return values.map((value, index) => asInteger(c, value, nodes[index]!, operator));
+}
+
+function asInteger(c: Compilation, value: Value, node: SourceRange, operator: string): IntegerValue | undefined {
+  if (value.is === "integer") return value;
+  if (value.is === "unknown") return undefined;
+  const source = c.file.text.slice(node.start, node.end);
+  c.error(
+    "P0207",
+    node,
+    `\`${operator}\` takes integers, and this is ${describe(value)}`,
+    value.is === "object" && value.type.startsWith("Flags")
+      ? `\`${source}.bits\` is the integer`
+      : value.is === "object" && value.type.startsWith("Choice")
+        ? `\`${source}.value\` is the integer`
+        : value.is === "boolean"
+          ? "`x ? 1n : 0n`"
+          : value.is === "text"
+            ? "texts are put together in a template: `${a}${b}`"
+            : undefined,
+  );
+  return undefined;
+}
+
+/**
+ * Inside `BigInt.asUintN(…)` and `asIntN(…)` wrapping is meant: sums, differences, products and patterns of bits may leave
+ * 64 bits there, for their low bits are right all the same.
+ */
+export function wrappingInteger(c: Compilation, node: Node): Value {
+  if (node.type === "ParenthesizedExpression") return wrappingInteger(c, node.expression);
+  if (node.type === "BinaryExpression" && ["+", "-", "*", "&", "|", "^"].includes(node.operator)) {
+    return c.walk(node, () => {
+      const operator = node.operator;
+      const parts = [node.left as Node, node.right];
+      const values = c.inOrder(parts, (one) => wrappingInteger(c, one));
+      const [left, right] = values.map((value, index) => asInteger(c, value, parts[index]!, operator));
+      if (left === undefined || right === undefined) return unknown;
+      return arithmetic(c, operator, left, right, node, node.right, true);
+    });
+  }
+  if (node.type === "UnaryExpression" && (node.operator === "-" || node.operator === "~")) {
+    return c.walk(node, () => {
+      const value = asInteger(c, wrappingInteger(c, node.argument), node.argument, node.operator);
+      if (value === undefined) return unknown;
+      return node.operator === "-" ? negate(c, value, node, true) : invert(c, value, node, true);
+    });
+  }
+  return evaluate(c, node);
+}
+
+function unary(c: Compilation, node: UnaryExpression): Value {
+  switch (node.operator) {
+    case "!": {
+      const value = asCondition(c, evaluate(c, node.argument), node.argument);
+      return value.is === "boolean" ? negation(value) : unknown;
+    }
+    case "-": {
+      // −2^63 is written as the negation of 2^63, which is no int64 itself but is a uint64.
+      const value = asInteger(c, evaluate(c, node.argument), node.argument, "-");
+      return value === undefined ? unknown : negate(c, value, node);
+    }
+    case "~": {
+      const value = asInteger(c, evaluate(c, node.argument), node.argument, "~");
+      return value === undefined ? unknown : invert(c, value, node);
+    }
+    case "+":
+      return c.error("P0309", node, "a bigint has no `+` before it", "leave it out");
+    default:
+      return c.error("P0309", node, `the language has no \`${node.operator}\``);
+  }
+}
+
+// ── Assignments ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function assignment(c: Compilation, node: AssignmentExpression): Value {
+  const target = node.left;
+  if (target.type !== "Identifier") {
+    evaluate(c, node.right);
+    return c.error(
+      "P0309",
+      target,
+      "only a variable can be assigned to",
+      target.type === "MemberExpression"
+        ? "objects and lists are constant; state is perProcess.value(…).set(…)"
+        : undefined,
+    );
+  }
+  const variable = assignable(c, target);
+  if (node.operator === "=") {
+    const value = evaluate(c, node.right);
+    return variable === undefined ? unknown : assign(c, variable, value, node.right);
+  }
+  const operator = node.operator.slice(0, -1);
+  if (!arithmeticOperators.has(operator)) {
+    return c.error("P0309", node, `the language has no \`${node.operator}\``, "write it out: `x = x && y`");
+  }
+  const [left, right] = integers(c, [target, node.right], operator);
+  if (variable === undefined || left === undefined || right === undefined) return unknown;
+  return assign(c, variable, arithmetic(c, operator, left, right, node, node.right), node);
+}
+
+function update(c: Compilation, node: UpdateExpression): Value {
+  if (node.argument.type !== "Identifier") {
+    return c.error("P0309", node, "only a variable can be counted up or down", "perProcess.counter() and `.add()`");
+  }
+  const variable = assignable(c, node.argument);
+  const operator = node.operator === "++" ? "+" : "-";
+  const before = asInteger(c, evaluate(c, node.argument), node.argument, node.operator);
+  if (variable === undefined || before === undefined) return unknown;
+  const after = assign(c, variable, arithmetic(c, operator, before, integerConstant(1n), node, node), node);
+  return node.prefix ? after : before;
+}
+
+function assignable(c: Compilation, node: Node & { readonly type: "Identifier" }): Variable | undefined {
+  const variable = c.scope.find(node.name);
+  if (variable === undefined) {
+    identifier(c, node);
+    return undefined;
+  }
+  if (variable.kind !== "let") {
+    c.error(
+      "P0316",
+      node,
+      variable.kind === "parameter"
+        ? `\`${node.name}\` is a parameter: what a function is given stays`
+        : `\`${node.name}\` is a constant`,
+      variable.kind === "const" ? "declare it with let" : "let copy = …, and assign to that",
+    );
+    return undefined;
+  }
+  if (variable.time === "constant" && c.time === "step") {
+    reportModuleVariable(c, variable);
+    return undefined;
+  }
+  return variable;
+}
+
+export function reportModuleVariable(c: Compilation, variable: Variable): void {
+  c.reporter.report(
+    "P0301",
+    `${variable.ofModule ? "a module's variable" : "a variable from outside the step"} is not state: no process, no thread, no fork is said`,
+    { file: variable.file, node: variable.at },
+    `const ${variable.name} = perProcess.counter(), and ${variable.name}.add(); or const, where it never changes`,
+  );
+}
+
+export function assign(c: Compilation, variable: Variable, value: Value, node: SourceRange): Value {
+  let assigned = c.stable(value);
+  if (variable.type !== undefined) {
+    assigned = conform(c, assigned, resolveType(c, variable.type), node, `\`${variable.name}\``);
+  } else {
+    const before = variable.time === "step" ? c.flow.variables.get(variable) : variable.value;
+    if (before !== undefined && before.is !== assigned.is && before.is !== "unknown" && assigned.is !== "unknown") {
+      assigned = c.error(
+        "P0207",
+        node,
+        `\`${variable.name}\` is ${describe(before)}, and this is ${describe(assigned)}`,
+      );
+    }
+  }
+  if (variable.time === "step") c.flow.variables.set(variable, assigned);
+  else if (c.flow.live === "live") variable.value = assigned;
+  return assigned;
+}
+
+// ── Types ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function cast(c: Compilation, node: Node & { readonly type: "TSAsExpression" }): Value {
+  const type = node.typeAnnotation;
+  if (type.type === "TSTypeReference" && type.typeName.type === "Identifier" && type.typeName.name === "const") {
+    return evaluate(c, node.expression);
+  }
+  evaluate(c, node.expression);
+  return c.error(
+    "P0307",
+    { start: node.expression.end, end: node.end },
+    "a cast: the compiler would have to believe it",
+    "`satisfies` checks a type; a test narrows one; `as const` is allowed",
+  );
+}

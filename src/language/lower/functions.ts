@@ -1,0 +1,198 @@
+/** Functions: values when they are written, inlined where they are called. */
+import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "@oxc-project/types";
+import type { ApplyOptions, Compilation, PlacedValue, ReturnTarget } from "../compilation.ts";
+import { conform, printType } from "../declared-types.ts";
+import { LexicalScope } from "../scope.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { type BuiltinCall, describe, type FunctionValue, nothing, unknown, type Value } from "../values.ts";
+import { bind, resultType } from "./bindings.ts";
+import { body, giveBack } from "./statements.ts";
+
+export function functionValue(c: Compilation, node: ArrowFunctionExpression | FunctionNode, name: string): Value {
+  if (node.async || node.generator) {
+    return c.error("P0309", node, "nothing waits in a policy: a step is one evaluation", "leave out async and `*`");
+  }
+  if (node.typeParameters != null) {
+    return c.error("P0309", node.typeParameters, "functions have no type parameters here", "write the types out");
+  }
+  if (node.body === null) return c.error("P0309", node, "a function without a body", "write its body: { return … }");
+  const made: FunctionValue = {
+    is: "function",
+    node,
+    scope: c.scope,
+    file: c.file,
+    name: node.id?.name ?? name,
+    time: c.time,
+  };
+  if (!c.functions.has(node)) c.functions.set(node, made);
+  return made;
+}
+
+/** `f(x)`. In `return f(x)` what `f` returns goes where the caller's `return` goes. */
+export function callExpression(c: Compilation, node: CallExpression, tail?: ReturnTarget): Value {
+  if (node.optional) return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`");
+  const declares = c.declares?.initialiser === node ? c.declares : undefined;
+  const callee = c.walker.evaluate(c, node.callee);
+  if (node.typeArguments != null) {
+    c.error("P0309", node.typeArguments, "functions have no type parameters here", "leave them out");
+  }
+  switch (callee.is) {
+    case "builtin": {
+      const call: BuiltinCall = {
+        node,
+        callee: node.callee,
+        nodes: node.arguments as Expression[],
+        values: () => evaluateArguments(c, node),
+        declares,
+      };
+      return callee.apply(call);
+    }
+    case "function": {
+      const values = evaluateArguments(c, node, true);
+      return values === undefined ? unknown : apply(c, callee, values, node, { tail });
+    }
+    case "unknown":
+      for (const argument of node.arguments) {
+        if (argument.type !== "SpreadElement" && !isFunction(argument)) c.walker.evaluate(c, argument);
+      }
+      return unknown;
+    default:
+      return c.error("P0207", node.callee, `${describe(callee)} cannot be called`);
+  }
+}
+
+function isFunction(node: Expression): boolean {
+  return node.type === "ArrowFunctionExpression" || node.type === "FunctionExpression";
+}
+
+/** Arguments in order; undefined where one is unknown, unless those may stay. */
+function evaluateArguments(
+  c: Compilation,
+  node: CallExpression,
+  keepUnknown = false,
+): { value: Value; node: Expression }[] | undefined {
+  const nodes = node.arguments.map((argument) => (argument.type === "SpreadElement" ? argument.argument : argument));
+  const values = c.inOrder(nodes, (one) => c.walker.evaluate(c, one));
+  const opened: { value: Value; node: Expression }[] = [];
+  for (const [index, value] of values.entries()) {
+    const place = nodes[index]!;
+    if (node.arguments[index]!.type !== "SpreadElement") opened.push({ value, node: place });
+    else if (value.is === "list") for (const element of value.elements) opened.push({ value: element, node: place });
+    else if (value.is !== "unknown") c.error("P0207", place, `${describe(value)} cannot be spread`);
+    else return undefined;
+  }
+  return !keepUnknown && opened.some((one) => one.value.is === "unknown") ? undefined : opened;
+}
+
+/** Walks the function's body with these arguments. */
+export function apply(
+  c: Compilation,
+  fn: FunctionValue,
+  values: readonly PlacedValue[],
+  node: SourceRange,
+  { contextual = false, tail }: ApplyOptions = {},
+): Value {
+  const name = fn.name === "" ? "this function" : `\`${fn.name}\``;
+  c.applied.add(fn.node);
+  if (c.callStack.includes(fn.node)) {
+    return c.error(
+      "P0302",
+      node,
+      `${name} calls itself: nothing bounds the number of steps`,
+      "loop over a constant list, `for (const bit of bits)`, or over a constant range",
+    );
+  }
+  const required = fn.node.params.filter((one) => one.type !== "AssignmentPattern").length;
+  if (values.length > fn.node.params.length ? !contextual : values.length < required) {
+    const wanted = required === fn.node.params.length ? `${required}` : `${required} to ${fn.node.params.length}`;
+    return c.error("P0212", node, `${name} takes ${wanted} arguments, and gets ${values.length}`);
+  }
+
+  const { file, scope, returns, jumps, declares } = c;
+  // Until the parameters are bound, what is wrong with an argument stands where the argument does.
+  const inner = new LexicalScope(fn.scope, fn.file);
+  c.callStack.push(fn.node);
+  try {
+    bindParameters(c, fn, values, node, inner, contextual);
+    c.file = fn.file;
+    c.scope = inner;
+    c.jumps = [];
+    c.declares = undefined;
+    const declared = resultType(c, fn.node.returnType);
+    const check = (value: Value, at: SourceRange): Value =>
+      declared === undefined ? value : conform(c, value, declared, at, `the result of ${name}`);
+    const expects = declared === undefined ? undefined : printType(declared);
+    if (fn.node.body?.type !== "BlockStatement") {
+      if (tail !== undefined) {
+        c.returns = { ...tail, check: (value, at) => tail.check(check(value, at), at) };
+        giveBack(c, c.returns, fn.node.body as Expression, fn.node.body as SourceRange);
+        return nothing;
+      }
+      return check(c.walker.evaluate(c, fn.node.body as Expression), fn.node.body as SourceRange);
+    }
+    return body(c, fn.node.body, { check, tail, expects, name });
+  } finally {
+    c.callStack.pop();
+    c.file = file;
+    c.scope = scope;
+    c.returns = returns;
+    c.jumps = jumps;
+    c.declares = declares;
+  }
+}
+
+function bindParameters(
+  c: Compilation,
+  fn: FunctionValue,
+  values: readonly PlacedValue[],
+  node: SourceRange,
+  inner: LexicalScope,
+  contextual: boolean,
+): void {
+  const { file, scope } = c;
+  for (const [index, parameter] of fn.node.params.entries()) {
+    if (parameter.type === "RestElement" || parameter.type === "TSParameterProperty") {
+      c.reporter.report(
+        "P0309",
+        "a function takes a fixed number of arguments",
+        { file: fn.file, node: parameter },
+        "one argument that is a list: `names: readonly string[]`",
+      );
+      continue;
+    }
+    const target = parameter.type === "AssignmentPattern" ? parameter.left : parameter;
+    const annotation = target.type === "AssignmentPattern" ? undefined : target.typeAnnotation;
+    if (target.type === "Identifier" && (target as { readonly optional?: boolean }).optional === true) {
+      c.reporter.report(
+        "P0309",
+        "a parameter is always given: the language has no undefined",
+        { file: fn.file, node: target },
+        "give it a default: `n = 0n`",
+      );
+      continue;
+    }
+    if (!contextual && annotation == null && parameter.type !== "AssignmentPattern") {
+      c.reporter.report(
+        "P0309",
+        "a parameter without a type",
+        { file: fn.file, node: target },
+        "write its type: bigint, boolean, string, Call, Verdict …",
+      );
+    }
+    const given = values[index];
+    // The type and the default belong to the function, the argument to the caller: report it there.
+    const value = given?.value;
+    c.scope = inner;
+    c.file = fn.file;
+    if (value === undefined) bind(c, parameter, undefined, "parameter", node);
+    else if (target.type === "Identifier" && annotation != null) {
+      const type = resultType(c, annotation)!;
+      c.file = file;
+      const checked = conform(c, value, type, given!.node, `parameter \`${target.name}\``);
+      c.file = fn.file;
+      bind(c, { ...target, typeAnnotation: null }, checked, "parameter", target);
+    } else bind(c, target, value, "parameter", target);
+    c.scope = scope;
+    c.file = file;
+  }
+}

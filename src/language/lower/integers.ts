@@ -1,0 +1,218 @@
+/**
+ * Integers: what JavaScript's bigint operators give, with the range of each result. A result that no 64-bit type holds is
+ * a diagnostic, so the 64-bit operation of the IR never differs from the mathematical one.
+ */
+import type { BinaryOperator } from "../../ir/program.ts";
+import type { Compilation } from "../compilation.ts";
+import { expressionKey, orderKey } from "../facts.ts";
+import * as ir from "../ir.ts";
+import * as ranges from "../ranges.ts";
+import { printInteger, printRange, type Range } from "../ranges.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { constantInteger, type IntegerValue, integer, unknown, type Value } from "../values.ts";
+
+/** The operators of two bigints that the language has, but comparisons. */
+export const arithmeticOperators = new Set(["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>", "**"]);
+
+const resultNames: Readonly<Record<string, string>> = {
+  "+": "sum",
+  "-": "difference",
+  "*": "product",
+  "/": "quotient",
+  "%": "remainder",
+  "<<": "shifted integer",
+  "**": "power",
+};
+
+export function arithmetic(
+  c: Compilation,
+  operator: string,
+  left: IntegerValue,
+  right: IntegerValue,
+  node: SourceRange,
+  rightNode: SourceRange,
+  wraps = false,
+): Value {
+  const constants = [constantInteger(left), constantInteger(right)] as const;
+  const variable = left.variable || right.variable ? { variable: true as const } : {};
+  const a = c.rangeOf(left);
+  const b = c.rangeOf(right);
+  const shape = shapeOf(c, operator, left, right, a, b, node, rightNode);
+  if (shape === undefined) return unknown;
+  const { operation, range } = shape;
+  if (!ranges.fits(range) && !wraps)
+    return outOfRange(c, resultNames[operator] ?? "result", range, node, operator, left, right);
+  if (constants[0] !== undefined && constants[1] !== undefined) {
+    return { ...integer(ir.constant(range.from), range), ...variable };
+  }
+  return { ...integer(ir.binary(operation, left.expression, right.expression), range), ...variable };
+}
+
+function shapeOf(
+  c: Compilation,
+  operator: string,
+  left: IntegerValue,
+  right: IntegerValue,
+  a: Range,
+  b: Range,
+  node: SourceRange,
+  rightNode: SourceRange,
+): { operation: BinaryOperator; range: Range } | undefined {
+  const bothUnsigned = ranges.isUnsigned(a) && ranges.isUnsigned(b);
+  const bothSigned = ranges.isSigned(a) && ranges.isSigned(b);
+  switch (operator) {
+    case "+":
+      return { operation: "add", range: ranges.add(a, b) };
+    case "-":
+      return { operation: "subtract", range: difference(c, left, right, a, b) };
+    case "*":
+      return { operation: "multiply", range: ranges.multiply(a, b) };
+    case "/":
+    case "%": {
+      if (b.from <= 0n && b.to >= 0n) {
+        const always = b.from === 0n && b.to === 0n;
+        c.valueError(
+          "P0209",
+          rightNode,
+          always ? "a division by zero" : `this divisor can be 0 (${printRange(b)})`,
+          always ? undefined : "test it first, which narrows: `n === 0n ? … : x / n`",
+        );
+        return undefined;
+      }
+      if (!bothSigned && !bothUnsigned) {
+        mixedSigns(c, node);
+        return undefined;
+      }
+      const sign = bothUnsigned ? "unsigned" : "signed";
+      return operator === "/"
+        ? { operation: `divide-${sign}`, range: ranges.divide(a, b) }
+        : { operation: `remainder-${sign}`, range: ranges.remainder(a, b) };
+    }
+    // Patterns of bits: a negative bigint has ones without end to the left, and so has its 64-bit pattern up to its end.
+    case "&":
+      return { operation: "and", range: ranges.and(a, b) };
+    case "|":
+      return { operation: "or", range: ranges.or(a, b) };
+    case "^":
+      return { operation: "xor", range: ranges.xor(a, b) };
+    case "<<":
+    case ">>": {
+      if (b.from < 0n || b.to > 63n) {
+        c.valueError(
+          "P0210",
+          rightNode,
+          `this shifts by ${printRange(b)}; 64 bits are shifted by 0 … 63`,
+          "test it first, or mask it: `x << (n & 63n)`",
+        );
+        return undefined;
+      }
+      if (operator === "<<") return { operation: "shift-left", range: ranges.shiftLeft(a, b) };
+      return {
+        operation: ranges.isSigned(a) ? "shift-right-signed" : "shift-right-unsigned",
+        range: ranges.shiftRight(a, b),
+      };
+    }
+    case "**": {
+      const base = constantInteger(left);
+      const exponent = constantInteger(right);
+      if (base === undefined || exponent === undefined || exponent < 0n || exponent > 64n) {
+        c.valueError(
+          "P0310",
+          node,
+          "a power is worked out of constants, with an exponent of 0 … 64",
+          "multiply, or shift",
+        );
+        return undefined;
+      }
+      return { operation: "multiply", range: ranges.exactly(base ** exponent) };
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** `a - b` after `a >= b` was seen to hold is not negative, whatever else is known of the two. */
+function difference(c: Compilation, left: IntegerValue, right: IntegerValue, a: Range, b: Range): Range {
+  const range = ranges.subtract(a, b);
+  if (range.from >= 0n || range.to < 0n) return range;
+  const keys = [expressionKey(right.expression), expressionKey(left.expression)] as const;
+  if (keys[0] === "" || keys[1] === "") return range;
+  return c.flow.facts.orders.has(orderKey(...keys)) ? { from: 0n, to: range.to } : range;
+}
+
+function outOfRange(
+  c: Compilation,
+  what: string,
+  range: Range,
+  node: SourceRange,
+  operator: string,
+  left: IntegerValue,
+  right: IntegerValue,
+): Value {
+  const words = [left, right].map((one) => one.described?.match(/^`(\w+)`/)?.[1]).filter((one) => one !== undefined);
+  const culprit = operator === "+" && words.length > 0 ? `: a huge \`${words.at(-1)}\` would slip below a limit` : "";
+  return c.valueError(
+    "P0203",
+    node,
+    `this ${what} can leave 64 bits (${printRange(range)})${culprit}`,
+    operator === "+"
+      ? "test first, which narrows: `a > limit || b > limit - a`; or BigInt.asUintN(64, …) where wrapping is meant"
+      : operator === "-"
+        ? "test first, which narrows: `a >= b ? a - b : 0n`; or BigInt.asUintN(64, …) where wrapping is meant"
+        : "test its parts first, which narrows; or BigInt.asUintN(64, …) where wrapping is meant",
+  );
+}
+
+function mixedSigns(c: Compilation, node: SourceRange): void {
+  c.valueError(
+    "P0203",
+    node,
+    "one side can be negative and the other above 2^63 − 1: no 64 bits hold both",
+    "test one of them first, which narrows; or BigInt.asIntN(64, …)",
+  );
+}
+
+export function negate(c: Compilation, value: IntegerValue, node: SourceRange, wraps = false): Value {
+  const range = ranges.negate(c.rangeOf(value));
+  if (!ranges.fits(range) && !wraps) {
+    return c.valueError("P0203", node, `this can leave 64 bits (${printRange(range)})`, "test it first, which narrows");
+  }
+  const variable = value.variable ? { variable: true as const } : {};
+  if (constantInteger(value) !== undefined) return { ...integer(ir.constant(range.from), range), ...variable };
+  return { ...integer(ir.binary("subtract", ir.constant(0n), value.expression), range), ...variable };
+}
+
+export function invert(c: Compilation, value: IntegerValue, node: SourceRange, wraps = false): Value {
+  const range = ranges.complement(c.rangeOf(value));
+  if (!ranges.fits(range) && !wraps) {
+    return c.valueError(
+      "P0203",
+      node,
+      `this can leave 64 bits (${printRange(range)})`,
+      "BigInt.asUintN(64, ~BigInt.asIntN(64, …)) inverts 64 bits",
+    );
+  }
+  const variable = value.variable ? { variable: true as const } : {};
+  if (constantInteger(value) !== undefined) return { ...integer(ir.constant(range.from), range), ...variable };
+  return { ...integer(ir.binary("xor", value.expression, ir.constant(-1n)), range), ...variable };
+}
+
+/** `BigInt.asUintN` and `asIntN`. What is inside wraps on purpose, so sums of two 64-bit values are let through there. */
+export function reinterpret(c: Compilation, bits: number, signed: boolean, value: IntegerValue): Value {
+  const target = ranges.widthRange(bits, signed);
+  const known = c.rangeOf(value);
+  const variable = value.variable ? { variable: true as const } : {};
+  const constant = constantInteger(value);
+  if (constant !== undefined) {
+    const wrapped = signed ? BigInt.asIntN(bits, constant) : BigInt.asUintN(bits, constant);
+    return { ...integer(ir.constant(wrapped), ranges.exactly(wrapped)), ...variable };
+  }
+  if (ranges.contains(target, known)) return value;
+  return { ...integer(ir.extend(bits, signed, value.expression), target), ...variable };
+}
+
+/** "4294967196" or "5n" of a name, for messages. */
+export function printValue(value: IntegerValue): string {
+  const constant = constantInteger(value);
+  return constant === undefined ? printRange(value.range) : printInteger(constant);
+}

@@ -1,0 +1,101 @@
+/** Constant lists: `.includes`, `.some`, `.every`. */
+import type { Compilation } from "../compilation.ts";
+import * as ir from "../ir.ts";
+import * as ranges from "../ranges.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import {
+  type BuiltinCall,
+  boolean,
+  constantInteger,
+  constantText,
+  describe,
+  type ListValue,
+  unknown,
+  type Value,
+} from "../values.ts";
+import { comparison } from "./comparisons.ts";
+import { asCondition, chain } from "./conditions.ts";
+
+export function listMember(c: Compilation, list: ListValue, name: string): Value | undefined {
+  switch (name) {
+    case "includes":
+      return { is: "builtin", name, apply: (call) => includes(c, list, call) };
+    case "some":
+    case "every":
+      return { is: "builtin", name, apply: (call) => quantify(c, list, name, call) };
+    default:
+      return undefined;
+  }
+}
+
+function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
+  const [given, ...rest] = call.values() ?? [];
+  if (given === undefined) return unknown;
+  if (rest.length > 0) return c.error("P0212", rest[0]!.node, "`.includes` takes one value");
+  const { value, node } = given;
+  const integers = list.elements.map(constantInteger);
+  if (value.is === "integer" && integers.every((one) => one !== undefined)) {
+    const range = c.rangeOf(value);
+    const possible = (integers as bigint[]).filter((one) => range.from <= one && one <= range.to);
+    const constant = constantInteger(value);
+    if (constant !== undefined) return boolean(possible.includes(constant) ? ir.always : ir.never);
+    if (possible.length === 0 && list.elements.length > 0) {
+      c.noteComparison(call.node, "never", {
+        message: `${value.described ?? "this is"} ${ranges.printRange(range)}, and nothing in the list is`,
+      });
+    }
+    // Elements that the value can be are in its own 64-bit type, so patterns are compared.
+    const test = ir.oneOf(value.expression, possible);
+    if (possible.length === 0) return boolean(test);
+    const all: ranges.Range = { from: least(possible), to: most(possible) };
+    return boolean(test, c.rangeFact(value, all));
+  }
+  const whole: Value = chain(
+    c,
+    "||",
+    list.elements.map((element) => ({
+      node: call.node,
+      evaluate: () => equality(c, value, element, call.node, node),
+    })),
+  );
+  return whole;
+}
+
+function equality(c: Compilation, value: Value, element: Value, node: SourceRange, valueNode: SourceRange) {
+  if (value.is === "text" && element.is === "text" && value.of === undefined) {
+    const wanted = constantText(element);
+    if (wanted !== undefined && !value.options.includes(wanted)) return boolean(ir.never);
+  }
+  if (value.is !== element.is && value.is !== "unknown" && element.is !== "unknown") {
+    c.error("P0208", valueNode, `${describe(value)} is sought among ${describe(element)} and its like`);
+    return { is: "unknown" as const };
+  }
+  const equal = comparison(c, "===", value, element, node, [valueNode, valueNode]);
+  return equal.is === "boolean" ? equal : { is: "unknown" as const };
+}
+
+function quantify(c: Compilation, list: ListValue, name: "some" | "every", call: BuiltinCall): Value {
+  const [given] = call.values() ?? [];
+  if (given === undefined) return unknown;
+  const { value, node } = given;
+  if (value.is !== "function") {
+    return c.error("P0207", node, `\`.${name}\` takes a function, and this is ${describe(value)}`, "(one) => …");
+  }
+  const parts = list.elements.map((element) => ({
+    node: call.node,
+    evaluate: () => {
+      const holds = c.walker.apply(c, value, [{ value: element, node }], call.node, { contextual: true });
+      const checked = asCondition(c, holds, node);
+      return checked;
+    },
+  }));
+  return chain(c, name === "some" ? "||" : "&&", parts);
+}
+
+function least(values: readonly bigint[]): bigint {
+  return values.reduce((a, b) => (a < b ? a : b));
+}
+
+function most(values: readonly bigint[]): bigint {
+  return values.reduce((a, b) => (a > b ? a : b));
+}

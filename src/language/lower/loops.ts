@@ -1,0 +1,230 @@
+/** Loops, unrolled: over constant lists and constant ranges. `break` and `continue` become `leave`. */
+import type {
+  BreakStatement,
+  ContinueStatement,
+  DoWhileStatement,
+  ForInStatement,
+  ForOfStatement,
+  ForStatement,
+  LabeledStatement,
+  Statement,
+  WhileStatement,
+} from "@oxc-project/types";
+import type { Compilation, JumpTarget } from "../compilation.ts";
+import { noFacts } from "../facts.ts";
+import { LexicalScope, type Variable } from "../scope.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { constantBoolean, describe, type Value } from "../values.ts";
+import { bind, declare } from "./bindings.ts";
+import { condition } from "./conditions.ts";
+import { switchStatement } from "./switches.ts";
+
+type Loop = ForStatement | ForOfStatement | WhileStatement | DoWhileStatement | ForInStatement;
+type Walk = (c: Compilation, node: Statement) => void;
+
+/** More rounds than this no unrolled step could hold. */
+const mostRounds = 65_536;
+
+export function loop(c: Compilation, node: Loop, name: string | undefined, walk: Walk): void {
+  switch (node.type) {
+    case "ForOfStatement":
+      return forOf(c, node, name, walk);
+    case "ForStatement":
+      return forLoop(c, node, name, walk);
+    case "ForInStatement":
+      c.error("P0309", node, "the language has no `for … in`", 'for (const name of ["a", "b"])');
+      return;
+    default:
+      c.error(
+        "P0303",
+        node.test,
+        "nothing bounds this loop",
+        "loops run over constants: `for (let i = 0n; i < 8n; i++)` with a test inside",
+      );
+  }
+}
+
+function forOf(c: Compilation, node: ForOfStatement, name: string | undefined, walk: Walk): void {
+  const { scope } = c;
+  const list = c.walker.evaluate(c, node.right);
+  if (node.await || node.left.type !== "VariableDeclaration" || node.left.declarations.length !== 1) {
+    c.error("P0309", node, "a loop over a list is written `for (const one of list)`");
+    return;
+  }
+  if (list.is === "unknown") return;
+  if (list.is !== "list") {
+    c.error(
+      "P0303",
+      node.right,
+      `a loop runs over a constant list, and this is ${describe(list)}`,
+      "for (const one of [1n, 2n])",
+    );
+    return;
+  }
+  const pattern = node.left.declarations[0]!.id;
+  const kind = node.left.kind === "let" ? "let" : "const";
+  const rounds = list.elements[Symbol.iterator]();
+  try {
+    unroll(c, node, name, () => {
+      const next = rounds.next();
+      if (next.done === true) return undefined;
+      c.scope = new LexicalScope(scope, c.file);
+      bind(c, pattern, next.value, kind, pattern);
+      return () => walk(c, node.body);
+    });
+  } finally {
+    c.scope = scope;
+  }
+}
+
+function forLoop(c: Compilation, node: ForStatement, name: string | undefined, walk: Walk): void {
+  const { scope } = c;
+  const head = new LexicalScope(scope, c.file);
+  c.scope = head;
+  try {
+    if (node.init?.type === "VariableDeclaration") walk(c, node.init);
+    else if (node.init !== null) c.walker.evaluate(c, node.init);
+    if (node.test === null) {
+      c.error("P0303", node, "nothing bounds this loop", "`for (let i = 0n; i < 8n; i++)`");
+      return;
+    }
+    const { test, update, body } = node;
+    let first = true;
+    unroll(c, node, name, () => {
+      // Each round has variables of its own, as in JavaScript: a function that was made in a round keeps that round's.
+      if (!first) {
+        nextRound(c, scope);
+        if (update !== null) c.walker.evaluate(c, update);
+      }
+      first = false;
+      const goesOn = condition(c, test);
+      if (goesOn.is === "unknown") return undefined;
+      const constant = constantBoolean(goesOn);
+      if (constant === undefined) {
+        unbounded(c, node);
+        return undefined;
+      }
+      return constant ? () => walk(c, body) : undefined;
+    });
+  } finally {
+    c.scope = scope;
+  }
+}
+
+function nextRound(c: Compilation, outer: LexicalScope): void {
+  const previous = c.scope;
+  c.scope = new LexicalScope(outer, c.file);
+  for (const variable of previous.ownVariables()) {
+    const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
+    if (variable.kind === "let" || variable.kind === "const") {
+      declareAgain(c, variable, value);
+    }
+  }
+}
+
+function declareAgain(c: Compilation, variable: Variable, value: Value | undefined): void {
+  c.flow.variables.delete(variable);
+  declare(c, variable.name, variable.at, variable.kind === "let" ? "let" : "const", value, variable.type);
+}
+
+/** Says which part of the test is not constant. */
+function unbounded(c: Compilation, node: ForStatement): void {
+  const test = node.test!;
+  let place: SourceRange = test;
+  let what = "not known when the policy is compiled";
+  if (test.type === "BinaryExpression" && test.left.type !== "PrivateIdentifier") {
+    const sides = [test.right, test.left];
+    const values = sides.map(
+      (side) => c.branch({ ...noFacts, impossible: true }, () => c.walker.evaluate(c, side)).value,
+    );
+    const at = values.findIndex((value) => value.is === "integer" && value.expression.kind !== "constant");
+    const value = values[at];
+    if (value !== undefined) {
+      place = sides[at]!;
+      if (value.is === "integer" && value.described?.startsWith("`")) what = "an argument";
+    }
+  }
+  c.error(
+    "P0303",
+    place,
+    `the bound of this loop is ${what}`,
+    "loops run over constants: `for (let i = 0n; i < 8n; i++)` with a test inside",
+  );
+}
+
+/** Walks rounds until `next` gives none, or the path has ended. */
+function unroll(
+  c: Compilation,
+  node: SourceRange,
+  name: string | undefined,
+  next: () => (() => void) | undefined,
+): void {
+  const target: JumpTarget = { name, breakLabel: c.builder.label(), breaks: [], continues: undefined };
+  c.block(
+    target.breakLabel,
+    () => {
+      for (let count = 0; c.flow.live !== "ended"; count++) {
+        if (count >= mostRounds) {
+          c.giveUp(
+            "P0314",
+            node,
+            `too large: this loop runs more than ${mostRounds} rounds, and each is a part of the step`,
+            "fewer rounds, or a table in place of the loop",
+          );
+        }
+        const round = next();
+        if (round === undefined) break;
+        const continues = { label: c.builder.label(), ends: [] };
+        target.continues = continues;
+        c.jumps.push(target);
+        try {
+          c.block(continues.label, round, () => continues.ends);
+        } finally {
+          c.jumps.pop();
+        }
+        if (c.flow.live === "folded") break; // dead by a constant: one round says all there is to say
+      }
+    },
+    () => target.breaks,
+  );
+}
+
+export function labelled(
+  c: Compilation,
+  node: LabeledStatement,
+  walk: Walk,
+  walkAll: (c: Compilation, list: readonly Statement[]) => void,
+): void {
+  switch (node.body.type) {
+    case "ForStatement":
+    case "ForOfStatement":
+    case "WhileStatement":
+    case "DoWhileStatement":
+    case "ForInStatement":
+      return loop(c, node.body, node.label.name, walk);
+    case "SwitchStatement":
+      return switchStatement(c, node.body, node.label.name, walkAll);
+    default:
+      c.error("P0309", node, "only a loop or a switch has a label");
+  }
+}
+
+export function jump(c: Compilation, node: BreakStatement | ContinueStatement): void {
+  const wanted = node.label?.name;
+  const breaks = node.type === "BreakStatement";
+  const target = c.jumps.findLast((one) =>
+    wanted === undefined ? breaks || one.continues !== undefined : one.name === wanted,
+  );
+  if (target === undefined) {
+    c.error("P0309", node, `there is nothing here to ${breaks ? "break out of" : "continue"}`);
+    return;
+  }
+  if (!breaks && target.continues === undefined) {
+    c.error("P0309", node, "a switch is not continued", "break");
+    return;
+  }
+  const [label, ends] = breaks ? [target.breakLabel, target.breaks] : [target.continues!.label, target.continues!.ends];
+  ends.push({ flow: c.flow, out: c.out });
+  c.emit({ kind: "leave", label });
+  c.flow = { ...c.flow, live: "ended" };
+}

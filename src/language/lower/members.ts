@@ -1,0 +1,97 @@
+/** `a.b`: members of the call, of objects, lists and sets. */
+import type { MemberExpression } from "@oxc-project/types";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Compilation } from "../compilation.ts";
+import { argumentOf, callMember } from "../library/call.ts";
+import { callSetMember } from "../library/sets.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { constantText, describe, unknown, type Value } from "../values.ts";
+import { listMember } from "./lists.ts";
+
+export function member(c: Compilation, node: MemberExpression): Value {
+  const value = c.walker.evaluate(c, node.object);
+  if (node.optional) {
+    return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`");
+  }
+  if (node.property.type === "PrivateIdentifier") return c.error("P0309", node.property, "the language has no classes");
+  if (!node.computed) return memberOf(c, value, node.property.name, node.property);
+  const key = c.walker.evaluate(c, node.property);
+  const name = constantText(key);
+  if (name !== undefined && value.is === "object") return memberOf(c, value, name, node.property);
+  if (value.is === "unknown" || key.is === "unknown") return unknown;
+  return c.error(
+    "P0309",
+    node,
+    `${describe(value)} is not indexed`,
+    value.is === "list" ? "for (const one of list), or const [first, second] = list" : undefined,
+  );
+}
+
+export function memberOf(c: Compilation, value: Value, name: string, node: SourceRange): Value {
+  switch (value.is) {
+    case "unknown":
+      return unknown;
+    case "call":
+      return callMember(c, value, name, node) ?? noMember(c, value, name, node, callMembers);
+    case "arguments":
+      return argumentOf(c, value, name, node);
+    case "object": {
+      const found = value.members.get(name);
+      if (found !== undefined) return typeof found === "function" ? found() : found;
+      if (value.type === "Pointer" && unreadable.has(name)) {
+        return c.error(
+          "P0601",
+          node,
+          `what lies behind this pointer cannot be read: no engine pins it yet, so \`${name}\` would be a race`,
+          "decide by state, or by the arguments that are no pointers",
+        );
+      }
+      return noMember(c, value, name, node, [...value.members.keys()]);
+    }
+    case "list":
+      return listMember(c, value, name) ?? noMember(c, value, name, node, ["includes", "some", "every"]);
+    case "call-set":
+      return callSetMember(c, value, name) ?? noMember(c, value, name, node, ["has", "without"]);
+    case "builtin": {
+      const found = value.members?.get(name);
+      if (found !== undefined) return typeof found === "function" ? found() : found;
+      return noMember(c, value, name, node, [...(value.members?.keys() ?? [])]);
+    }
+    default:
+      return noMember(c, value, name, node, []);
+  }
+}
+
+const callMembers = ["name", "args", "caller", "architecture", "number", "instructionPointer", "raw"];
+
+/** What paths and socket addresses will have (language.md); until an engine pins them they are pointers. */
+const unreadable = new Set([
+  "resolved",
+  "text",
+  "kind",
+  "address",
+  "port",
+  "path",
+  "name",
+  "version",
+  "family",
+  "flags",
+  "mode",
+  "resolve",
+]);
+
+function noMember(c: Compilation, value: Value, name: string, node: SourceRange, known: readonly string[]): Value {
+  const near = nearestName(name, known);
+  return c.error(
+    "P0106",
+    node,
+    `${describe(value)} has no \`${name}\``,
+    near !== undefined
+      ? `did you mean \`${near}\`?`
+      : known.length > 0 && known.length <= 12
+        ? `it has ${known.join(", ")}`
+        : value.is === "integer" || value.is === "text"
+          ? "integers and texts have operators only"
+          : undefined,
+  );
+}

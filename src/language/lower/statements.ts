@@ -1,0 +1,326 @@
+/** Statements: declarations, `if`, `return`, blocks; loops and `switch` have files of their own. */
+import type {
+  BlockStatement,
+  Directive,
+  Expression,
+  IfStatement,
+  ReturnStatement,
+  Statement,
+  VariableDeclaration,
+} from "@oxc-project/types";
+import type { Compilation, ReturnTarget } from "../compilation.ts";
+import { LexicalScope } from "../scope.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { nothing, unknown, type Value } from "../values.ts";
+import { bind, declare } from "./bindings.ts";
+import { bothWays, condition, decidedWay } from "./conditions.ts";
+import { jump, labelled, loop } from "./loops.ts";
+import { switchStatement } from "./switches.ts";
+
+export interface BodyOptions {
+  readonly check: (value: Value, node: SourceRange) => Value;
+  readonly tail: ReturnTarget | undefined;
+  /** The declared result, as a person wrote it. */
+  readonly expects: string | undefined;
+  readonly name: string;
+}
+
+/** A function's body: what it returns; nothing where `tail` takes it. */
+export function body(c: Compilation, block: BlockStatement, options: BodyOptions): Value {
+  const { tail } = options;
+  if (tail !== undefined) {
+    const check = (value: Value, node: SourceRange) => tail.check(options.check(value, node), node);
+    c.returns = { ...tail, check };
+    statements(c, block.body);
+    if (c.flow.live !== "ended") fellThrough(c, block, options);
+    c.flow = { ...c.flow, live: "ended" };
+    return nothing;
+  }
+  const target: ReturnTarget = {
+    kind: "block",
+    splits: false,
+    label: c.builder.label(),
+    ends: [],
+    check: options.check,
+  };
+  c.returns = target;
+  let result: Value = nothing;
+  c.block(
+    target.label,
+    () => {
+      statements(c, block.body);
+      const falls = c.flow.live !== "ended";
+      const givesNothing = target.ends.every((end) => end.value.is === "void");
+      if (falls && (!givesNothing || (options.expects !== undefined && options.expects !== "void"))) {
+        fellThrough(c, block, options);
+      }
+      result = resultOf(c, target, givesNothing && falls);
+    },
+    () => target.ends,
+  );
+  return result;
+}
+
+function resultOf(c: Compilation, target: ReturnTarget, givesNothing: boolean): Value {
+  if (givesNothing || target.ends.length === 0) return nothing;
+  const living = target.ends.filter((end) => end.flow.live === "live");
+  if (living.length === 0) return target.ends[0]!.value;
+  const unlike = living.find((end) => end.value.is !== living[0]!.value.is && end.value.is !== "unknown");
+  if (unlike !== undefined && living[0]!.value.is !== "unknown") {
+    return c.error("P0207", unlike.node, "this function returns values of different kinds", "one kind on every path");
+  }
+  return c.mergeValues(
+    living,
+    living.map((end) => end.value),
+    { file: c.file, node: living[0]!.node },
+  );
+}
+
+function fellThrough(c: Compilation, block: BlockStatement, { expects, name }: BodyOptions): void {
+  const end = { start: block.end - 1, end: block.end };
+  if (expects !== undefined && expects !== "Verdict") {
+    c.error("P0305", end, `this path returns nothing, and ${name} returns ${expects}`, "return a value on every path");
+    return;
+  }
+  const others = c.names.judgeable & ~c.eventNames;
+  const few = c.names.list(others, 4);
+  const which =
+    few.length === 0 || few.length > 3
+      ? "some calls end here"
+      : `any call but ${few.length === 1 ? few[0] : `${few.slice(0, -1).join(", ")} and ${few.at(-1)}`} ends here`;
+  c.error(
+    "P0305",
+    end,
+    `this path has no verdict: ${which}`,
+    'say what becomes of every other call: `return allow;` or `return deny("EPERM");`',
+  );
+}
+
+/** A list of statements in the scope that is current. */
+export function statements(c: Compilation, list: readonly (Statement | Directive)[]): void {
+  announce(c, list);
+  for (const node of list) {
+    if (c.flow.live === "ended" && !isDeclarationOnly(node)) {
+      c.error("P0317", node, "this is never reached", "the path ended before it: take it out");
+      return;
+    }
+    statement(c, node);
+  }
+}
+
+/** Functions are there from the start of their block, other names from their declaration on. */
+export function announce(c: Compilation, list: readonly (Statement | Directive)[]): void {
+  for (const outer of list) {
+    const node =
+      outer.type === "ExportNamedDeclaration" && outer.declaration !== null ? outer.declaration : (outer as Statement);
+    if (node.type === "FunctionDeclaration" && node.id !== null) {
+      declare(c, node.id.name, node.id, "function", c.functionValue(node, node.id.name));
+    } else if (node.type === "VariableDeclaration") {
+      for (const { id } of node.declarations) {
+        if (id.type !== "Identifier") continue;
+        c.scope.announce({
+          name: id.name,
+          kind: "const",
+          file: c.file,
+          at: id,
+          time: c.time,
+          ofModule: false,
+          value: undefined,
+        });
+      }
+    } else if (node.type === "TSInterfaceDeclaration" || node.type === "TSTypeAliasDeclaration") {
+      if (!c.scope.declareType(node.id.name, { node, scope: c.scope, file: c.file })) {
+        c.error("P0109", node.id, `the type \`${node.id.name}\` is declared twice`, "give it another name");
+      }
+    }
+  }
+}
+
+function isDeclarationOnly(node: Statement | Directive): boolean {
+  return (
+    node.type === "FunctionDeclaration" ||
+    node.type === "TSInterfaceDeclaration" ||
+    node.type === "TSTypeAliasDeclaration" ||
+    node.type === "EmptyStatement"
+  );
+}
+
+export function statement(c: Compilation, node: Statement | Directive): void {
+  c.walk(node, () => dispatch(c, node));
+}
+
+function dispatch(c: Compilation, node: Statement | Directive): void {
+  switch (node.type) {
+    case "BlockStatement":
+      inner(c, () => statements(c, node.body));
+      return;
+    case "VariableDeclaration":
+      variables(c, node);
+      return;
+    case "ExpressionStatement":
+      expressionStatement(c, node.expression);
+      return;
+    case "IfStatement":
+      ifStatement(c, node);
+      return;
+    case "ReturnStatement":
+      returnStatement(c, node);
+      return;
+    case "SwitchStatement":
+      switchStatement(c, node, undefined, statements);
+      return;
+    case "ForStatement":
+    case "ForOfStatement":
+    case "WhileStatement":
+    case "DoWhileStatement":
+    case "ForInStatement":
+      loop(c, node, undefined, statement);
+      return;
+    case "LabeledStatement":
+      labelled(c, node, statement, statements);
+      return;
+    case "BreakStatement":
+    case "ContinueStatement":
+      jump(c, node);
+      return;
+    case "FunctionDeclaration":
+    case "TSInterfaceDeclaration":
+    case "TSTypeAliasDeclaration":
+    case "EmptyStatement":
+      return;
+    case "ThrowStatement":
+      c.error("P0309", node, "nothing is thrown in a policy: every path returns a verdict", 'return deny("EPERM")');
+      c.flow = { ...c.flow, live: "ended" };
+      return;
+    case "TryStatement":
+      c.error("P0309", node, "nothing is thrown in a policy, so nothing is caught", "leave out try");
+      return;
+    case "ClassDeclaration":
+      c.error("P0309", node, "the language has no classes", "const, function and perProcess state");
+      return;
+    case "TSEnumDeclaration":
+      c.error("P0309", node, "the language has no enums", 'a union of texts, `"a" | "b"`, or constants');
+      return;
+    case "ImportDeclaration":
+    case "ExportNamedDeclaration":
+    case "ExportDefaultDeclaration":
+    case "ExportAllDeclaration":
+      c.error("P0309", node, "imports and exports stand at the top of a module");
+      return;
+    default:
+      c.error("P0309", node, "the language has no such statement", "const, let, if, switch, for, return, function");
+  }
+}
+
+/** Runs in a scope of its own. */
+export function inner(c: Compilation, run: () => void): void {
+  const { scope } = c;
+  c.scope = new LexicalScope(scope, c.file);
+  try {
+    run();
+  } finally {
+    c.scope = scope;
+  }
+}
+
+export function variables(c: Compilation, node: VariableDeclaration): void {
+  if (node.kind !== "const" && node.kind !== "let") {
+    c.error("P0309", node, `the language has no \`${node.kind}\``, "const, or let where it changes");
+  }
+  if (node.declare === true) {
+    c.error("P0309", node, "`declare` promises a value that nobody gives", "const name = value");
+    return;
+  }
+  const kind = node.kind === "let" ? "let" : "const";
+  for (const { id, init } of node.declarations) {
+    if (init === null) {
+      bind(c, id, kind === "const" ? unknown : undefined, kind, id);
+      continue;
+    }
+    const { declares } = c;
+    c.declares = id.type === "Identifier" ? { name: id.name, node: id, initialiser: init } : undefined;
+    const value = c.walker.evaluate(c, init);
+    c.declares = declares;
+    if (value.is === "void") {
+      c.error("P0207", init, "this gives nothing that could have a name");
+      bind(c, id, unknown, kind, init);
+    } else bind(c, id, value, kind, init);
+  }
+}
+
+const effects = new Set(["CallExpression", "AssignmentExpression", "UpdateExpression"]);
+
+function expressionStatement(c: Compilation, node: Expression): void {
+  const { epoch } = c;
+  const value = c.walker.evaluate(c, node);
+  if (value.is === "verdict" && node.type !== "AssignmentExpression") {
+    c.error("P0315", node, "this verdict is not returned, so it does nothing", "write `return` before it");
+  } else if (!effects.has(node.type) && value.is !== "unknown" && c.epoch === epoch) {
+    c.error("P0315", node, "this does nothing", "take it out, or use its value");
+  }
+}
+
+function ifStatement(c: Compilation, node: IfStatement): void {
+  const test = condition(c, node.test);
+  const [then, otherwise] = bothWays(
+    c,
+    test,
+    () => inner(c, () => statement(c, node.consequent)),
+    () => {
+      if (node.alternate !== null) inner(c, () => statement(c, node.alternate!));
+    },
+  );
+  const decided = test.is === "boolean" ? decidedWay(test, then, otherwise) : undefined;
+  const merged = c.merge([then, otherwise]);
+  if (decided !== undefined) c.out.push(...(decided ? then : otherwise).out);
+  else if (test.is === "boolean" && (then.out.length > 0 || otherwise.out.length > 0)) {
+    c.emit({ kind: "if", condition: test.expression, then: then.out, otherwise: otherwise.out }, node.test);
+  }
+  c.flow = merged;
+}
+
+function returnStatement(c: Compilation, node: ReturnStatement): void {
+  if (c.returns === undefined) {
+    c.error("P0309", node, "`return` stands outside of a function");
+    return;
+  }
+  if (node.argument === null) give(c, c.returns, nothing, node);
+  else giveBack(c, c.returns, node.argument, node);
+}
+
+/** `return expression`. */
+export function giveBack(c: Compilation, target: ReturnTarget, expression: Expression, node: SourceRange): void {
+  if (expression.type === "ParenthesizedExpression") return giveBack(c, target, expression.expression, node);
+  if (target.splits && expression.type === "ConditionalExpression") {
+    const test = condition(c, expression.test);
+    const [then, otherwise] = bothWays(
+      c,
+      test,
+      () => giveBack(c, target, expression.consequent, expression.consequent),
+      () => giveBack(c, target, expression.alternate, expression.alternate),
+    );
+    const decided = test.is === "boolean" ? decidedWay(test, then, otherwise) : undefined;
+    if (decided !== undefined) c.out.push(...(decided ? then : otherwise).out);
+    else if (test.is === "boolean") {
+      c.emit({ kind: "if", condition: test.expression, then: then.out, otherwise: otherwise.out }, expression.test);
+    }
+    c.flow = { ...c.flow, live: "ended" };
+    return;
+  }
+  const value =
+    target.splits && expression.type === "CallExpression"
+      ? c.callInTail(expression, target)
+      : c.walker.evaluate(c, expression);
+  if (c.flow.live !== "ended") give(c, target, value, expression);
+}
+
+function give(c: Compilation, target: ReturnTarget, given: Value, node: SourceRange): void {
+  const value = target.check(given, node);
+  if (target.kind === "program") {
+    if (value.is === "verdict") c.emitReturn(value.expression, node);
+  } else {
+    target.ends.push({ flow: c.flow, out: c.out, value, node });
+    c.emit({ kind: "leave", label: target.label });
+  }
+  c.flow = { ...c.flow, live: "ended" };
+}

@@ -1,0 +1,253 @@
+/** `switch` over the name of a call, a phase, a text or an integer. */
+import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "@oxc-project/types";
+import { normalise } from "../../ir/intervals.ts";
+import type { Interval } from "../../ir/program.ts";
+import type { Branch, Compilation, JumpTarget } from "../compilation.ts";
+import { both, either, type Facts, noFacts } from "../facts.ts";
+import { LexicalScope } from "../scope.ts";
+import {
+  type BooleanValue,
+  constantBoolean,
+  constantInteger,
+  constantText,
+  describe,
+  type IntegerValue,
+  type TextValue,
+  type Value,
+} from "../values.ts";
+import { comparison } from "./comparisons.ts";
+
+interface Arm {
+  readonly node: SwitchCase;
+  readonly tests: readonly BooleanValue[];
+  /** The patterns of the subject that the tests accept. */
+  readonly codes: readonly bigint[];
+  readonly isDefault: boolean;
+  readonly body: readonly Statement[];
+}
+
+export function switchStatement(
+  c: Compilation,
+  node: SwitchStatement,
+  name: string | undefined,
+  walkAll: (c: Compilation, list: readonly Statement[]) => void,
+): void {
+  const subject = c.stable(c.walker.evaluate(c, node.discriminant));
+  if (subject.is !== "text" && subject.is !== "integer") {
+    if (subject.is !== "unknown") {
+      c.error(
+        "P0309",
+        node.discriminant,
+        `a switch is over a text or an integer, and this is ${describe(subject)}`,
+        subject.is === "call" ? "switch (call.name)" : "if and else",
+      );
+    }
+    return;
+  }
+  const target: JumpTarget = { name, breakLabel: c.builder.label(), breaks: [], continues: undefined };
+  const arms = collect(c, node, subject);
+  c.block(
+    target.breakLabel,
+    () => {
+      c.jumps.push(target);
+      try {
+        walkArms(c, node, subject, arms, target, walkAll);
+      } finally {
+        c.jumps.pop();
+      }
+    },
+    () => target.breaks,
+  );
+}
+
+function collect(c: Compilation, node: SwitchStatement, subject: TextValue | IntegerValue): Arm[] {
+  const arms: Arm[] = [];
+  const seen = new Map<string, Expression>();
+  let tests: BooleanValue[] = [];
+  let codes: bigint[] = [];
+  let isDefault = false;
+  for (const [index, one] of node.cases.entries()) {
+    if (one.test === null) isDefault = true;
+    else {
+      const label = c.walker.evaluate(c, one.test);
+      const test = caseTest(c, subject, label, one.test, node, seen);
+      if (test !== undefined) {
+        tests.push(test);
+        const code = codeOf(subject, label);
+        if (code !== undefined && constantBoolean(test) !== false) codes.push(code);
+      }
+    }
+    if (one.consequent.length === 0 && index < node.cases.length - 1) continue;
+    arms.push({ node: one, tests, codes, isDefault, body: one.consequent });
+    tests = [];
+    codes = [];
+    isDefault = false;
+  }
+  return arms;
+}
+
+function caseTest(
+  c: Compilation,
+  subject: TextValue | IntegerValue,
+  label: Value,
+  labelNode: Expression,
+  node: SwitchStatement,
+  seen: Map<string, Expression>,
+): BooleanValue | undefined {
+  if (label.is === "unknown") return undefined;
+  const constant = constantText(label) ?? constantInteger(label)?.toString();
+  if (constant === undefined) {
+    c.error(
+      "P0310",
+      labelNode,
+      `a case is a constant, and this is ${describe(label)} known at each call only`,
+      "if and else",
+    );
+    return undefined;
+  }
+  const earlier = seen.get(constant);
+  if (earlier !== undefined) {
+    c.error(
+      "P0204",
+      labelNode,
+      `never true: an earlier case has ${constantText(label) === undefined ? constant : JSON.stringify(constant)} already`,
+      "leave one out",
+      {
+        file: c.file,
+        node: earlier,
+        message: "the earlier case",
+      },
+    );
+    return undefined;
+  }
+  seen.set(constant, labelNode);
+  const test = comparison(c, "===", subject, label, labelNode, [node.discriminant, labelNode]);
+  return test.is === "boolean" ? test : undefined;
+}
+
+function codeOf(subject: TextValue | IntegerValue, label: Value): bigint | undefined {
+  if (subject.is === "integer") {
+    const constant = constantInteger(label);
+    return constant === undefined ? undefined : BigInt.asUintN(64, constant);
+  }
+  const text = constantText(label);
+  return text === undefined ? undefined : subject.codes[subject.options.indexOf(text)];
+}
+
+function walkArms(
+  c: Compilation,
+  node: SwitchStatement,
+  subject: TextValue | IntegerValue,
+  arms: readonly Arm[],
+  target: JumpTarget,
+  walkAll: (c: Compilation, list: readonly Statement[]) => void,
+): void {
+  const tests = arms.flatMap((arm) => arm.tests);
+  const none = tests.reduce<Facts>((known, test) => both(known, falseFacts(test)), noFacts);
+  const ends: (Branch & { readonly arm: Arm | undefined })[] = [];
+  for (const [index, arm] of arms.entries()) {
+    const end = c.branch(arm.isDefault ? defaultFacts(arm, none) : armFacts(arm), () => {
+      const { scope } = c;
+      c.scope = new LexicalScope(scope, c.file);
+      try {
+        walkAll(c, withoutLastBreak(arm.body, target.name));
+      } finally {
+        c.scope = scope;
+      }
+      const breaks = endsInBreak(arm.body, target.name);
+      if (c.flow.live !== "ended" && !breaks && index < arms.length - 1) {
+        const after = arms[index + 1]!.node;
+        c.error(
+          "P0311",
+          { start: after.start, end: after.test?.end ?? after.start + "default".length },
+          "the case before this one falls through into it",
+          "end it with return or break",
+          {
+            file: c.file,
+            node: { start: arm.node.start, end: arm.node.test?.end ?? arm.node.start + 7 },
+            message: "it begins here",
+          },
+        );
+      }
+    });
+    ends.push({ ...end, arm });
+  }
+  if (!arms.some((arm) => arm.isDefault)) {
+    const end = c.branch(none, () => {
+      if (exhausted(c, subject, node, tests.length)) c.flow.live = "ended";
+    });
+    ends.push({ ...end, arm: undefined });
+  }
+  const merged = c.merge(ends);
+  const decided = ends.find(({ arm }) => arm?.tests.some((test) => constantBoolean(test) === true));
+  const otherwise = ends.find(({ arm }) => arm === undefined || arm.isDefault)!;
+  const open = ends.filter((end) => end !== otherwise && end.entered && end.arm!.codes.length > 0);
+  if (decided !== undefined) c.out.push(...decided.out);
+  else if (open.length === 0) c.out.push(...otherwise.out);
+  else if (open.some((end) => end.out.length > 0) || otherwise.out.length > 0) {
+    const value = subject.is === "text" ? subject.subject : subject.expression;
+    c.emit(
+      {
+        kind: "switch",
+        value,
+        arms: open.map((end) => ({ intervals: intervalsOf(end.arm!), body: end.out })),
+        otherwise: otherwise.out,
+      },
+      node.discriminant,
+    );
+  }
+  c.flow = merged;
+}
+
+function intervalsOf(arm: Arm): readonly Interval[] {
+  return normalise(arm.codes.map((code) => ({ from: code, to: code })));
+}
+
+function falseFacts(test: BooleanValue): Facts {
+  return constantBoolean(test) === true ? { ...test.whenFalse, impossible: true } : test.whenFalse;
+}
+
+function trueFacts(test: BooleanValue): Facts {
+  return constantBoolean(test) === false ? { ...test.whenTrue, impossible: true } : test.whenTrue;
+}
+
+function armFacts(arm: Arm): Facts {
+  const [first, ...others] = arm.tests.map(trueFacts);
+  // All its labels were wrong, which has been said.
+  if (first === undefined) return { ...noFacts, impossible: true };
+  return others.reduce(either, first);
+}
+
+/** `case "a": default:` takes what no other case does, "a" included. */
+function defaultFacts(arm: Arm, none: Facts): Facts {
+  return arm.tests.length === 0 ? none : either(none, armFacts(arm));
+}
+
+/** No value is left that no case has: what follows the switch is reached by none of them. */
+function exhausted(c: Compilation, subject: TextValue | IntegerValue, _node: SwitchStatement, labels: number): boolean {
+  if (subject.is !== "text") return false;
+  if (subject.reference !== undefined) {
+    return c.typedNames({ names: c.names.maskOf(subject.options), reference: subject.reference }) === 0n;
+  }
+  return labels === subject.options.length;
+}
+
+function endsInBreak(list: readonly Statement[], name: string | undefined): boolean {
+  const last = list.at(-1);
+  if (last?.type === "BlockStatement") return endsInBreak(last.body as Statement[], name);
+  return last?.type === "BreakStatement" && leavesSwitch(last, name);
+}
+
+function leavesSwitch(node: BreakStatement, name: string | undefined): boolean {
+  return node.label === null || node.label.name === name;
+}
+
+/** A `break` at the very end of a case only says that the case is over. */
+function withoutLastBreak(list: readonly Statement[], name: string | undefined): readonly Statement[] {
+  const last = list.at(-1);
+  if (last?.type === "BreakStatement" && leavesSwitch(last, name)) return list.slice(0, -1);
+  if (last?.type === "BlockStatement" && endsInBreak(list, name)) {
+    return [...list.slice(0, -1), { ...last, body: [...withoutLastBreak(last.body as Statement[], name)] }];
+  }
+  return list;
+}

@@ -1,0 +1,486 @@
+/** Modules: found, read, parsed, and worked out in the order in which JavaScript would run them. Nothing runs. */
+import { dirname, resolve } from "node:path";
+import type {
+  ExportNamedDeclaration,
+  ImportDeclaration,
+  ImportDeclarationSpecifier,
+  ModuleExportName,
+  Statement,
+  Program as SyntaxTree,
+} from "@oxc-project/types";
+import { parseSync } from "oxc-parser";
+import { nearestName } from "../diagnostics/suggest.ts";
+import type { Compilation } from "./compilation.ts";
+import { libraryTypeNames } from "./declared-types.ts";
+import { reportModuleVariable } from "./lower/expressions.ts";
+import { announce, statement } from "./lower/statements.ts";
+import type { Place } from "./reporter.ts";
+import { LexicalScope, type Variable } from "./scope.ts";
+import type { SourceFile, Range as SourceRange } from "./source/file.ts";
+import { findDeepNesting } from "./source/nesting.ts";
+import { packageFile } from "./source/package.ts";
+import type { FileStore } from "./source/store.ts";
+import { unknown, type Value } from "./values.ts";
+
+export interface Module {
+  readonly file: SourceFile;
+  readonly scope: LexicalScope;
+  readonly tree: SyntaxTree;
+  /** What it exports, by the exported name: the variable's name in it. */
+  readonly exports: Map<string, ExportedName>;
+  state: "begun" | "done";
+}
+
+interface ExportedName {
+  /** The name in the module's scope; or, of a re-export, the variable itself. */
+  readonly local: string;
+  readonly from?: Module;
+}
+
+/** The name in a module's scope of what it exports by default. */
+export const defaultName = "*default*";
+
+const mostModules = 256;
+const deepestImports = 64;
+
+export class Modules {
+  private readonly c: Compilation;
+  private readonly store: FileStore;
+  private readonly library: ReadonlyMap<string, Value>;
+  private readonly globals: LexicalScope;
+  private readonly modules = new Map<string, Module | undefined>();
+  private readonly libraryVariables = new Map<string, Variable>();
+  private depth = 0;
+
+  constructor(c: Compilation, store: FileStore, library: ReadonlyMap<string, Value>, globals: LexicalScope) {
+    this.c = c;
+    this.store = store;
+    this.library = library;
+    this.globals = globals;
+  }
+
+  /** The module at this path, worked out; undefined where it could not be read or parsed, which has been said. */
+  load(path: string, place?: Place, typesOnly = false): Module | undefined {
+    const known = this.modules.get(path);
+    if (known !== undefined || this.modules.has(path)) {
+      if (known?.state === "begun" && !typesOnly && place !== undefined) {
+        this.c.reporter.report(
+          "P0313",
+          "modules import each other in a circle: none can be worked out first",
+          place,
+          "move what both need into a third module; `import type` may go both ways",
+        );
+        return undefined;
+      }
+      return known;
+    }
+    if (this.modules.size >= mostModules || this.depth >= deepestImports) {
+      this.c.reporter.report("P0314", `more than ${mostModules} modules, or imports ${deepestImports} deep`, place);
+      return undefined;
+    }
+    this.modules.set(path, undefined);
+    const file = this.store.read(path, place);
+    if (file === undefined) return undefined;
+    const tree = this.parse(file);
+    if (tree === undefined) return undefined;
+    const module: Module = {
+      file,
+      tree,
+      scope: new LexicalScope(this.globals, file),
+      exports: new Map(),
+      state: "begun",
+    };
+    this.modules.set(path, module);
+    this.depth++;
+    try {
+      this.work(module);
+    } finally {
+      this.depth--;
+    }
+    module.state = "done";
+    return module;
+  }
+
+  private parse(file: SourceFile): SyntaxTree | undefined {
+    const { reporter } = this.c;
+    const deep = findDeepNesting(file.text);
+    if (deep !== undefined) {
+      reporter.report(
+        "P0318",
+        "nested more deeply than a person reads",
+        { file, node: { start: deep, end: deep + 1 } },
+        "name parts of it with const, or write a function",
+      );
+      return undefined;
+    }
+    try {
+      const { program, errors } = parseSync(file.path, file.text, { lang: "ts", sourceType: "module" });
+      const error = errors.find((one) => one.severity === "Error") ?? errors[0];
+      if (error === undefined) return program;
+      const label = error.labels[0];
+      const start = Math.min(label?.start ?? 0, file.text.length);
+      reporter.report(
+        "P0300",
+        `this is not TypeScript: ${error.message.split("\n")[0]!.slice(0, 200)}`,
+        { file, node: { start, end: Math.max(start + 1, label?.end ?? 0) } },
+        error.helpMessage ?? undefined,
+      );
+    } catch {
+      // The tree of a chain of many thousand operators is too deep to be handed over from native code.
+      reporter.report("P0318", "nested too deeply to be read", { file, node: { start: 0, end: 1 } });
+    }
+    return undefined;
+  }
+
+  private work(module: Module): void {
+    const { c } = this;
+    const { body } = module.tree;
+    const saved = { file: c.file, scope: c.scope, time: c.time };
+    c.file = module.file;
+    c.scope = module.scope;
+    try {
+      this.collectExports(module);
+      for (const node of body) if (node.type === "ImportDeclaration") this.import(module, node);
+      c.file = module.file;
+      c.scope = module.scope;
+      c.time = "constant";
+      announce(c, body);
+      for (const node of body) this.topLevel(module, node as Statement);
+    } finally {
+      c.file = saved.file;
+      c.scope = saved.scope;
+      c.time = saved.time;
+    }
+  }
+
+  private topLevel(module: Module, node: Statement): void {
+    const { c } = this;
+    switch (node.type) {
+      case "ImportDeclaration":
+      case "ExportAllDeclaration":
+        return;
+      case "ExportNamedDeclaration":
+        if (node.declaration !== null) this.declaration(node.declaration as Statement);
+        return;
+      case "ExportDefaultDeclaration": {
+        const { declaration } = node;
+        const value: Value =
+          declaration.type === "FunctionDeclaration" || declaration.type === "FunctionExpression"
+            ? c.functionValue(declaration, declaration.id?.name ?? "")
+            : declaration.type === "ClassDeclaration" ||
+                declaration.type === "ClassExpression" ||
+                declaration.type === "TSInterfaceDeclaration"
+              ? c.error("P0312", declaration, "a module exports its policy by default")
+              : c.walker.evaluate(c, declaration);
+        this.variable(module, defaultName, declaration, value);
+        return;
+      }
+      default:
+        this.declaration(node);
+    }
+  }
+
+  private declaration(node: Statement): void {
+    const { c } = this;
+    switch (node.type) {
+      case "VariableDeclaration":
+        statement(c, node);
+        if (node.kind === "const") return;
+        for (const { id } of node.declarations) {
+          const variable = id.type === "Identifier" ? c.scope.own(id.name) : undefined;
+          if (variable !== undefined) reportModuleVariable(c, variable);
+        }
+        return;
+      case "FunctionDeclaration":
+      case "TSInterfaceDeclaration":
+      case "TSTypeAliasDeclaration":
+      case "EmptyStatement":
+      case "ClassDeclaration":
+      case "TSEnumDeclaration":
+        statement(c, node);
+        return;
+      case "ExpressionStatement":
+        // Worked out for what it says about itself: a call of the library has its own answer here.
+        if (c.walker.evaluate(c, node.expression).is !== "unknown") {
+          c.error(
+            "P0315",
+            node,
+            "at the top of a module this does nothing",
+            "const, function, and export default policy(…)",
+          );
+        }
+        return;
+      default:
+        c.error(
+          "P0309",
+          node,
+          "the top of a module declares: there is no statement of this kind",
+          "const, function, type, interface, import and export",
+        );
+    }
+  }
+
+  private variable(module: Module, name: string, at: SourceRange, value: Value): Variable {
+    const variable: Variable = {
+      name,
+      kind: "const",
+      file: module.file,
+      at,
+      time: "constant",
+      ofModule: true,
+      value,
+    };
+    module.scope.declare(variable);
+    return variable;
+  }
+
+  // ── Exports ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private collectExports(module: Module): void {
+    for (const node of module.tree.body) {
+      if (node.type === "ExportDefaultDeclaration") module.exports.set("default", { local: defaultName });
+      else if (node.type === "ExportAllDeclaration") this.exportAll(module, node);
+      else if (node.type === "ExportNamedDeclaration") this.exportNamed(module, node);
+      else if (node.type === "TSExportAssignment") {
+        this.c.error("P0309", node, "a module exports by name", "export default policy(…)");
+      }
+    }
+  }
+
+  private exportAll(module: Module, node: Statement & { readonly type: "ExportAllDeclaration" }): void {
+    if (node.exported !== null) {
+      this.c.error("P0309", node, "modules are no values here", "export { name } from …");
+      return;
+    }
+    const target = this.target(module, node.source.value, node.source, node.exportKind === "type", undefined);
+    if (target === undefined || target === "library" || target === "json") return;
+    for (const name of target.exports.keys()) {
+      if (name !== "default" && !module.exports.has(name)) module.exports.set(name, { local: name, from: target });
+    }
+  }
+
+  private exportNamed(module: Module, node: ExportNamedDeclaration): void {
+    const { declaration } = node;
+    if (declaration !== null) {
+      if (declaration.type === "VariableDeclaration") {
+        for (const { id } of declaration.declarations) {
+          if (id.type === "Identifier") module.exports.set(id.name, { local: id.name });
+          else this.c.error("P0309", id, "what is exported is declared by its name", "export const name = …");
+        }
+      } else if ("id" in declaration && declaration.id?.type === "Identifier") {
+        module.exports.set(declaration.id.name, { local: declaration.id.name });
+      }
+      return;
+    }
+    const target =
+      node.source === null
+        ? undefined
+        : this.target(module, node.source.value, node.source, node.exportKind === "type", undefined);
+    for (const { local, exported } of node.specifiers) {
+      if (node.source === null) module.exports.set(nameOf(exported), { local: nameOf(local) });
+      else if (typeof target === "object") {
+        if (target.exports.has(nameOf(local)))
+          module.exports.set(nameOf(exported), { local: nameOf(local), from: target });
+        else this.notExported(target, local, nameOf(local));
+      } else if (target !== undefined) {
+        this.c.error("P0309", node, "this cannot be exported on", "import it where it is needed");
+      }
+    }
+  }
+
+  // ── Imports ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private import(module: Module, node: ImportDeclaration): void {
+    const { c } = this;
+    c.file = module.file;
+    c.scope = module.scope;
+    const typesOnly =
+      node.importKind === "type" ||
+      (node.specifiers.length > 0 &&
+        node.specifiers.every((one) => one.type === "ImportSpecifier" && one.importKind === "type"));
+    const json = node.attributes.some(
+      (one) => (one.key.type === "Identifier" ? one.key.name : one.key.value) === "type" && one.value.value === "json",
+    );
+    const target = this.target(module, node.source.value, node.source, typesOnly, json);
+    c.file = module.file;
+    c.scope = module.scope;
+    for (const specifier of node.specifiers) this.bindImport(module, specifier, target, node);
+  }
+
+  private bindImport(
+    module: Module,
+    specifier: ImportDeclarationSpecifier,
+    target: Target,
+    node: ImportDeclaration,
+  ): void {
+    const { c } = this;
+    const { local } = specifier;
+    const place: SourceRange = specifier;
+    if (target === undefined) return this.bindUnknown(module, local.name, specifier);
+    if (specifier.type === "ImportNamespaceSpecifier") {
+      c.error("P0309", specifier, "modules are no values here", "import { name } from …");
+      return this.bindUnknown(module, local.name, specifier);
+    }
+    const name = specifier.type === "ImportDefaultSpecifier" ? "default" : nameOf(specifier.imported);
+    if (target === "json") {
+      const file = this.jsonFiles.get(node.source);
+      if (name !== "default" || file === undefined) {
+        if (name !== "default")
+          c.error("P0108", specifier, "a JSON module exports one thing, its content", "import profile from …");
+        return this.bindUnknown(module, local.name, specifier);
+      }
+      this.alias(module, local.name, place, { ...this.plain(module, local.name, place), value: { is: "json", file } });
+      return;
+    }
+    if (target === "library") return this.bindLibrary(module, specifier, name, node);
+    const found = this.resolveExport(target, name);
+    if (found === undefined) {
+      this.notExported(target, specifier, name);
+      return this.bindUnknown(module, local.name, specifier);
+    }
+    const type = found.module.scope.findType(found.local);
+    const own = type !== undefined && !("builtin" in type) && type.file === found.module.file;
+    if (own || type !== undefined) module.scope.declareType(local.name, type!);
+    const variable = found.module.scope.own(found.local);
+    if (variable !== undefined) this.alias(module, local.name, place, variable);
+    else if (type === undefined) this.bindUnknown(module, local.name, specifier);
+  }
+
+  private bindLibrary(
+    module: Module,
+    specifier: ImportDeclarationSpecifier,
+    name: string,
+    node: ImportDeclaration,
+  ): void {
+    const { c } = this;
+    const value = this.library.get(name);
+    const isType = libraryTypeNames().includes(name);
+    if (value === undefined && !isType) {
+      const near = nearestName(name, [...this.library.keys(), ...libraryTypeNames()]);
+      c.error(
+        "P0108",
+        specifier,
+        name === "default" ? '"portcullis" exports nothing by default' : `"portcullis" does not export \`${name}\``,
+        near === undefined ? 'import { allow, deny, policy } from "portcullis"' : `did you mean \`${near}\`?`,
+      );
+      return this.bindUnknown(module, specifier.local.name, specifier);
+    }
+    if (isType) module.scope.declareType(specifier.local.name, { builtin: name });
+    const typeOnly =
+      node.importKind === "type" || (specifier.type === "ImportSpecifier" && specifier.importKind === "type");
+    if (value === undefined || typeOnly) return;
+    let variable = this.libraryVariables.get(name);
+    if (variable === undefined) {
+      variable = { ...this.plain(module, name, specifier), value };
+      this.libraryVariables.set(name, variable);
+    }
+    this.alias(module, specifier.local.name, specifier, variable);
+  }
+
+  private plain(module: Module, name: string, at: SourceRange): Variable {
+    return { name, kind: "import", file: module.file, at, time: "constant", ofModule: true, value: undefined };
+  }
+
+  private alias(module: Module, name: string, at: SourceRange, variable: Variable): void {
+    if (!module.scope.alias(name, variable)) {
+      this.c.error("P0109", at, `\`${name}\` is imported twice`, "leave one out");
+    }
+  }
+
+  /** What is wrong has been said; the name itself says nothing more. */
+  private bindUnknown(module: Module, name: string, at: SourceRange): void {
+    module.scope.alias(name, { ...this.plain(module, name, at), value: unknown });
+    module.scope.declareType(name, { builtin: "CallTable" });
+  }
+
+  private resolveExport(module: Module, name: string): { module: Module; local: string } | undefined {
+    const found = module.exports.get(name);
+    if (found === undefined) return undefined;
+    if (found.from === undefined) return { module, local: found.local };
+    return this.resolveExport(found.from, found.local);
+  }
+
+  private notExported(target: Module, node: SourceRange, name: string): void {
+    const known = [...target.exports.keys()].filter((one) => one !== "default");
+    const near = nearestName(name, known);
+    this.c.error(
+      "P0108",
+      node,
+      name === "default"
+        ? `${target.file.shown} exports nothing by default`
+        : `${target.file.shown} does not export \`${name}\``,
+      near !== undefined
+        ? `did you mean \`${near}\`?`
+        : known.length > 0
+          ? `it exports ${known.slice(0, 8).join(", ")}`
+          : "write `export` before what is meant",
+    );
+  }
+
+  // ── Specifiers ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  private readonly jsonFiles = new Map<object, SourceFile>();
+
+  /** `json`: undefined for an export, which has no attributes to ask. */
+  private target(
+    module: Module,
+    specifier: string,
+    node: SourceRange,
+    typesOnly: boolean,
+    json: boolean | undefined,
+  ): Target {
+    const { c } = this;
+    if (specifier === "portcullis") return "library";
+    const place = { file: module.file, node };
+    const path = this.resolvePath(module, specifier, node);
+    if (path === undefined) return undefined;
+    if (specifier.endsWith(".json")) {
+      if (json !== true) {
+        c.error(
+          "P0308",
+          node,
+          "a JSON module says so where it is imported",
+          'import profile from "./x.json" with { type: "json" }',
+        );
+        return undefined;
+      }
+      const file = this.store.read(path, place);
+      if (file === undefined) return undefined;
+      this.jsonFiles.set(node, file);
+      return "json";
+    }
+    return this.load(path, place, typesOnly);
+  }
+
+  private resolvePath(module: Module, specifier: string, node: SourceRange): string | undefined {
+    const { c } = this;
+    if (specifier.startsWith("portcullis/policies/")) return packageFile(specifier.slice("portcullis/".length));
+    if (!specifier.startsWith("./") && !specifier.startsWith("../")) {
+      c.error(
+        "P0308",
+        node,
+        `\`${specifier.slice(0, 80)}\` cannot be imported: a policy is compiled, nothing of it runs in JavaScript`,
+        'a relative file ("./shared.ts"), "portcullis", or "portcullis/policies/NAME.ts"',
+      );
+      return undefined;
+    }
+    if (!/\.(ts|json)$/.test(specifier) || specifier.includes("\0")) {
+      c.error(
+        "P0107",
+        node,
+        `"${specifier.slice(0, 80)}" names no file of a policy`,
+        /\.(js|mjs|mts)$/.test(specifier)
+          ? `"${specifier.replace(/\.\w+$/, ".ts")}"`
+          : 'the whole file name: "./shared.ts"',
+      );
+      return undefined;
+    }
+    return resolve(dirname(module.file.path), specifier);
+  }
+}
+
+type Target = Module | "library" | "json" | undefined;
+
+function nameOf(name: ModuleExportName): string {
+  return name.type === "Literal" ? name.value : name.name;
+}

@@ -1,0 +1,49 @@
+/** The policy's parameters: constants that the command line gives (`--set name=value`). */
+import { nearestName } from "../diagnostics/suggest.ts";
+import type { Place, Reporter } from "./reporter.ts";
+
+export interface DeclaredParameter {
+  readonly name: string;
+  readonly kind: "path" | "text" | "integer" | "flag";
+  /** As `--set` takes it; undefined where it must be given. */
+  readonly default: string | undefined;
+  /** What it is in this compilation, as `--set` takes it. */
+  readonly value: string | undefined;
+}
+
+export class Parameters {
+  readonly declared: DeclaredParameter[] = [];
+  private readonly given: ReadonlyMap<string, string>;
+
+  constructor(given: ReadonlyMap<string, string>) {
+    this.given = given;
+  }
+
+  /** The text that was given for a parameter, or undefined: then its default holds. */
+  take(name: string, kind: DeclaredParameter["kind"], fallback: string | undefined): string | undefined {
+    const given = this.given.get(name);
+    if (!this.declared.some((one) => one.name === name)) {
+      this.declared.push({ name, kind, default: fallback, value: given ?? fallback });
+    }
+    return given;
+  }
+
+  /** What was given for a parameter that no line of the policy asks for is a mistake, not a wish. */
+  reportUnused(reporter: Reporter, place: Place | undefined): void {
+    const known = this.declared.map((one) => one.name);
+    for (const name of this.given.keys()) {
+      if (known.includes(name)) continue;
+      const near = nearestName(name, known);
+      reporter.report(
+        "P0112",
+        `the policy has no parameter "${name}"`,
+        place === undefined ? undefined : { file: place.file, node: { start: 0, end: 0 } },
+        near !== undefined
+          ? `--set ${near}=…`
+          : known.length > 0
+            ? `it has ${known.join(", ")}`
+            : "it has none: leave out --set",
+      );
+    }
+  }
+}

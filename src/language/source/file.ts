@@ -1,0 +1,57 @@
+/** One file that was read: its text, the path that people see, and where its lines begin. */
+import type { Span } from "../../diagnostics/diagnostic.ts";
+import type { Location } from "../../ir/program.ts";
+
+/** Where a syntax node stands, in UTF-16 units from the start of the text. */
+export interface Range {
+  readonly start: number;
+  readonly end: number;
+}
+
+export class SourceFile {
+  /** Absolute. */
+  readonly path: string;
+  /** As it is shown: relative to the working directory where that is shorter. */
+  readonly shown: string;
+  readonly text: string;
+  /** Its index in `Program.files`. */
+  readonly index: number;
+  private lineStarts: readonly number[] | undefined;
+
+  constructor(path: string, shown: string, text: string, index: number) {
+    this.path = path;
+    this.shown = shown;
+    this.text = text;
+    this.index = index;
+  }
+
+  span(range: Range): Span {
+    const { line, column, length } = this.place(range);
+    return { file: this.shown, line, column, length };
+  }
+
+  location(range: Range): Location {
+    return { file: this.index, ...this.place(range) };
+  }
+
+  private place({ start, end }: Range): { line: number; column: number; length: number } {
+    this.lineStarts ??= findLineStarts(this.text);
+    let low = 0;
+    let high = this.lineStarts.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (this.lineStarts[middle]! <= start) low = middle;
+      else high = middle - 1;
+    }
+    const lineStart = this.lineStarts[low]!;
+    let lineEnd = this.lineStarts[low + 1] === undefined ? this.text.length : this.lineStarts[low + 1]! - 1;
+    if (lineEnd > start && this.text[lineEnd - 1] === "\r") lineEnd--;
+    return { line: low + 1, column: start - lineStart + 1, length: Math.max(1, Math.min(end, lineEnd) - start) };
+  }
+}
+
+function findLineStarts(text: string): number[] {
+  const starts = [0];
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) starts.push(at + 1);
+  return starts;
+}

@@ -1,0 +1,78 @@
+/**
+ * Reading a file that somebody else names: bounded, and never waiting. A fifo without a writer would hang a plain read,
+ * so a file is opened without blocking and must be a regular one.
+ */
+import { createHash } from "node:crypto";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
+import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
+
+/** Larger than any policy that a person writes, small enough to parse in a second. */
+export const maximumFileBytes = 4 * 1024 * 1024;
+
+export type ReadOutcome =
+  | { readonly text: string; readonly sha256: string }
+  | { readonly code: DiagnosticCode; readonly problem: string; readonly missing?: true };
+
+/** The text of a regular UTF-8 file of at most `maximumFileBytes`, or what is wrong with it in words for a sentence. */
+export function readPolicyFile(path: string): ReadOutcome {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    return failure(error);
+  }
+  try {
+    const status = fstatSync(descriptor);
+    if (!status.isFile()) {
+      const what = status.isDirectory()
+        ? "a directory"
+        : status.isFIFO()
+          ? "a fifo"
+          : status.isCharacterDevice() || status.isBlockDevice()
+            ? "a device"
+            : "no regular file";
+      return { code: "P0902", problem: `is ${what}` };
+    }
+    if (status.size > maximumFileBytes) return tooLarge(status.size);
+    // One byte more than allowed: a file may grow between the two calls, and those of /proc say 0.
+    const buffer = Buffer.allocUnsafe(Math.max(status.size, 64 * 1024) + 1);
+    const parts: Buffer[] = [];
+    let total = 0;
+    for (;;) {
+      const count = readSync(descriptor, buffer, 0, buffer.length, null);
+      if (count === 0) break;
+      total += count;
+      if (total > maximumFileBytes) return tooLarge(total);
+      parts.push(Buffer.from(buffer.subarray(0, count)));
+    }
+    return decodePolicyText(Buffer.concat(parts));
+  } catch (error) {
+    return failure(error);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Strict UTF-8; a byte order mark stays in the hash and out of the text. */
+export function decodePolicyText(bytes: Uint8Array): ReadOutcome {
+  if (bytes.length > maximumFileBytes) return tooLarge(bytes.length);
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return { text, sha256: createHash("sha256").update(bytes).digest("hex") };
+  } catch {
+    return { code: "P0903", problem: "is not UTF-8 text" };
+  }
+}
+
+function tooLarge(bytes: number): ReadOutcome {
+  return { code: "P0904", problem: `is too large: ${bytes} bytes, of at most ${maximumFileBytes}` };
+}
+
+function failure(error: unknown): ReadOutcome {
+  const code = (error as NodeJS.ErrnoException).code ?? "EIO";
+  if (code === "ENOENT" || code === "ENOTDIR") return { code: "P0901", problem: "does not exist", missing: true };
+  if (code === "EACCES" || code === "EPERM") return { code: "P0901", problem: "may not be read (permission denied)" };
+  if (code === "ENXIO" || code === "ENODEV") return { code: "P0902", problem: "is no regular file" };
+  if (code === "ELOOP") return { code: "P0901", problem: "is a loop of symbolic links" };
+  return { code: "P0901", problem: `cannot be read (${code})` };
+}

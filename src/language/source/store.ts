@@ -1,0 +1,59 @@
+/** The files of one compilation: each is read once. */
+import { relative } from "node:path";
+import type { Place, Reporter } from "../reporter.ts";
+import { SourceFile } from "./file.ts";
+import { decodePolicyText, type ReadOutcome, readPolicyFile } from "./read.ts";
+
+export interface ReadFile {
+  /** Absolute. */
+  readonly path: string;
+  /** SHA-256 of its bytes, in hexadecimal. */
+  readonly hash: string;
+}
+
+export class FileStore {
+  readonly files: SourceFile[] = [];
+  readonly hashes: ReadFile[] = [];
+  private readonly known = new Map<string, SourceFile | undefined>();
+  private readonly reporter: Reporter;
+  private readonly readBytes: ((path: string) => Uint8Array | string) | undefined;
+
+  constructor(reporter: Reporter, readBytes: ((path: string) => Uint8Array | string) | undefined) {
+    this.reporter = reporter;
+    this.readBytes = readBytes;
+  }
+
+  /** Undefined where it cannot be read: reported at the place that names it, or without one. */
+  read(path: string, place: Place | undefined): SourceFile | undefined {
+    if (this.known.has(path)) return this.known.get(path);
+    const outcome = this.outcome(path);
+    if ("code" in outcome) {
+      this.known.set(path, undefined);
+      const shown = shownPath(path);
+      const missing = outcome.missing === true && place !== undefined;
+      this.reporter.report(missing ? "P0107" : outcome.code, `${shown} ${outcome.problem}`, place);
+      return undefined;
+    }
+    const file = new SourceFile(path, shownPath(path), outcome.text, this.files.length);
+    this.files.push(file);
+    this.hashes.push({ path, hash: outcome.sha256 });
+    this.known.set(path, file);
+    return file;
+  }
+
+  private outcome(path: string): ReadOutcome {
+    if (this.readBytes === undefined) return readPolicyFile(path);
+    try {
+      const content = this.readBytes(path);
+      return decodePolicyText(typeof content === "string" ? new TextEncoder().encode(content) : content);
+    } catch {
+      return { code: "P0901", problem: "does not exist", missing: true };
+    }
+  }
+}
+
+/** Relative to the working directory where that is shorter. */
+export function shownPath(path: string): string {
+  const near = relative(process.cwd(), path);
+  return near !== "" && near.length < path.length ? near : path;
+}

@@ -96,6 +96,14 @@ export const catalogue = {
   P0605: error("an engine whose native part is missing"),
 
   P0701: warning("an OCI profile that says more than can be kept"),
+  P0702: error("not JSON"),
+  P0703: error("an OCI profile of another shape"),
+  P0704: warning("a name in an OCI profile that is no call"),
+  P0705: warning("rules of an OCI profile that contradict each other"),
+  P0706: warning("a comparison in an OCI profile that is walked round by unused bits"),
+  P0707: warning("a rule of an OCI profile that is walked round by another call"),
+  P0708: error("an OCI profile that is too large"),
+  P0709: warning("a part of an OCI profile that has no effect"),
 
   P0801: error("a line that is no trace's"),
   P0802: error("a member of a trace's line that does not fit"),

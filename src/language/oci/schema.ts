@@ -1,0 +1,267 @@
+/**
+ * The shape of a profile: the OCI runtime specification's (config-linux.md, "Seccomp") and what Docker and Podman have
+ * added to it (`archMap`, `includes`, `excludes`, `comment`, errnos by name; github.com/moby/profiles,
+ * containers/common pkg/seccomp).
+ */
+
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Action } from "../../ir/program.ts";
+import { errnoByName, errnoName } from "../../linux/errno.ts";
+import type { Range } from "../source/file.ts";
+import type { JsonNode } from "./json.ts";
+import { noteLosses } from "./losses.ts";
+import {
+  type ActionName,
+  actionNames,
+  type KernelVersion,
+  type OciAction,
+  type OciComparison,
+  type OciFilter,
+  type OciHost,
+  type OciName,
+  type OciRule,
+  operatorNames,
+} from "./profile.ts";
+import { firstCharacter, type JsonObject, type OciReader } from "./reader.ts";
+
+const allOnes = 0xffff_ffff_ffff_ffffn;
+
+/** The kernel answers a larger errno as this one (kernel/seccomp.c, MAX_ERRNO). */
+const maximumErrno = 4095n;
+
+const eperm = 1;
+const enosys = 38;
+
+export interface WrittenProfile {
+  readonly defaultAction: OciAction;
+  /** All of them, whatever machine they are for. */
+  readonly rules: readonly OciRule[];
+}
+
+const profileMembers = [
+  "defaultAction",
+  "defaultErrnoRet",
+  "defaultErrno",
+  "architectures",
+  "archMap",
+  "flags",
+  "listenerPath",
+  "listenerMetadata",
+  "syscalls",
+  "comment",
+];
+const ruleMembers = ["names", "name", "action", "errnoRet", "errno", "args", "comment", "includes", "excludes"];
+const argumentMembers = ["index", "value", "valueTwo", "op"];
+const filterMembers = ["arches", "caps", "minKernel"];
+
+/** Undefined where the reader has told of an error that leaves nothing to read. */
+export function readShape(root: JsonNode, reader: OciReader, host: OciHost): WrittenProfile | undefined {
+  const profile = reader.object(root, "a profile");
+  if (profile === undefined) return undefined;
+  profile.onlyHas(profileMembers, "P0709");
+  const defaultAction = actionOf(reader, profile, "defaultAction", "defaultErrnoRet", "defaultErrno");
+  if (defaultAction?.name === "SCMP_ACT_NOTIFY") {
+    reader.refuse(defaultAction.at, "SCMP_ACT_NOTIFY cannot be the default action", "container runtimes refuse it too");
+  }
+  const syscalls = profile.get("syscalls");
+  const elements = syscalls === undefined ? [] : (reader.list(syscalls, "`syscalls`") ?? []);
+  const rules = elements.flatMap((element) => {
+    const rule = ruleOf(reader, element);
+    return rule === undefined ? [] : [rule];
+  });
+  noteLosses(reader, profile, host);
+  return defaultAction === undefined ? undefined : { defaultAction, rules };
+}
+
+// ── Rules ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function ruleOf(reader: OciReader, node: JsonNode): OciRule | undefined {
+  const rule = reader.object(node, "a rule");
+  if (rule === undefined) return undefined;
+  rule.onlyHas(ruleMembers);
+  const names = namesOf(reader, rule);
+  const action = actionOf(reader, rule, "action", "errnoRet", "errno");
+  const args = rule.get("args");
+  const written = args === undefined ? [] : (reader.list(args, "`args`") ?? []);
+  const comparisons = written.map((argument) => comparisonOf(reader, argument));
+  const comment = rule.get("comment");
+  const reason = comment === undefined ? undefined : reader.text(comment, "`comment`");
+  const includes = filterOf(reader, rule, "includes");
+  const excludes = filterOf(reader, rule, "excludes");
+  if (action === undefined) return undefined;
+  return {
+    names,
+    action,
+    reason: reason === "" ? undefined : reason,
+    // A comparison that cannot be read has been told as an error, so that no program comes of the rest.
+    comparisons: comparisons.filter((comparison) => comparison !== undefined),
+    includes,
+    excludes,
+    at: firstCharacter(node),
+  };
+}
+
+function namesOf(reader: OciReader, rule: JsonObject): OciName[] {
+  const names = rule.get("names");
+  const name = rule.get("name");
+  if (names !== undefined && name !== undefined) {
+    reader.refuse(name, "a rule has `name` or `names`, not both");
+    return [];
+  }
+  // Docker's profiles of before 2016 have one rule a name.
+  if (name !== undefined) {
+    const value = reader.text(name, "`name`");
+    return value === undefined ? [] : [{ name: value, at: name }];
+  }
+  const list = rule.need("names");
+  if (list === undefined) return [];
+  const found = reader.texts(list, "`names`").map(({ value, at }) => ({ name: value, at }));
+  if (list.kind === "array" && list.elements.length === 0) {
+    reader.refuse(list, "this rule names no call", "leave the rule out; an empty list is not every call");
+  }
+  return found;
+}
+
+function comparisonOf(reader: OciReader, node: JsonNode): OciComparison | undefined {
+  const argument = reader.object(node, "a comparison");
+  if (argument === undefined) return undefined;
+  argument.onlyHas(argumentMembers);
+  const indexNode = argument.need("index");
+  const index = indexNode === undefined ? undefined : reader.integer(indexNode, "`index`", 5n);
+  const operatorNode = argument.need("op");
+  const operator = operatorNode === undefined ? undefined : reader.choice(operatorNode, "operator", operatorNames);
+  const valueNode = argument.need("value");
+  const value = valueNode === undefined ? undefined : reader.integer(valueNode, "`value`", allOnes);
+  const secondNode = argument.get("valueTwo");
+  const second = secondNode === undefined ? 0n : reader.integer(secondNode, "`valueTwo`", allOnes);
+  if (index === undefined || operator === undefined || value === undefined || second === undefined) return undefined;
+  const at = valueNode ?? node;
+  const place = Number(index) as OciComparison["argument"];
+  if (operator !== "SCMP_CMP_MASKED_EQ") return { argument: place, operator, mask: allOnes, value, at };
+  // `value` is the mask here. Bits of `valueTwo` outside of it are dropped, as libseccomp does (src/db.c).
+  return { argument: place, operator, mask: value, value: second & value, at };
+}
+
+// ── Actions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const actions: { readonly [N in ActionName]: Action } = {
+  SCMP_ACT_KILL: "kill-thread",
+  SCMP_ACT_KILL_THREAD: "kill-thread",
+  SCMP_ACT_KILL_PROCESS: "kill-process",
+  SCMP_ACT_TRAP: "trap",
+  SCMP_ACT_ERRNO: "deny",
+  SCMP_ACT_ALLOW: "allow",
+  SCMP_ACT_LOG: "log",
+  // What the kernel answers where no tracer and no listener is there (seccomp(2)).
+  SCMP_ACT_TRACE: "deny",
+  SCMP_ACT_NOTIFY: "deny",
+};
+
+function actionOf(
+  reader: OciReader,
+  object: JsonObject,
+  member: string,
+  numberMember: string,
+  nameMember: string,
+): OciAction | undefined {
+  const node = object.need(member);
+  if (node === undefined) return undefined;
+  const name = reader.choice(node, "action", actionNames);
+  const given = errnoOf(reader, object, numberMember, nameMember);
+  if (name === undefined) return undefined;
+  const takesErrno = name === "SCMP_ACT_ERRNO" || name === "SCMP_ACT_TRACE";
+  if (given !== undefined && !takesErrno) {
+    reader.report("P0709", given.at, `${name} has no errno: this one is passed over`, "crun refuses such a profile");
+  }
+  if (name === "SCMP_ACT_ERRNO" && given?.errno === 0) {
+    reader.refuse(
+      given.at,
+      "errno 0 would make the refused call look as if it had succeeded",
+      "name an error: EPERM is 1",
+    );
+  }
+  return {
+    name: name === "SCMP_ACT_KILL" ? "SCMP_ACT_KILL_THREAD" : name,
+    action: actions[name],
+    errno: name === "SCMP_ACT_ERRNO" ? given?.errno || eperm : actions[name] === "deny" ? enosys : 0,
+    at: node,
+  };
+}
+
+/** Podman writes the number, the name, or both; the name is its later form and wins (pkg/seccomp/filter.go). */
+function errnoOf(
+  reader: OciReader,
+  object: JsonObject,
+  numberMember: string,
+  nameMember: string,
+): { readonly errno: number; readonly at: Range } | undefined {
+  const numberNode = object.get(numberMember);
+  const nameNode = object.get(nameMember);
+  const byNumber =
+    numberNode === undefined ? undefined : reader.integer(numberNode, `\`${numberMember}\``, maximumErrno);
+  if (nameNode !== undefined) {
+    const name = reader.text(nameNode, `\`${nameMember}\``);
+    if (name === undefined) return undefined;
+    // An empty name is none, as Go has it.
+    if (name !== "") {
+      const errno = /^[0-9]{1,4}$/.test(name) && Number(name) <= maximumErrno ? Number(name) : errnoByName(name);
+      if (errno === undefined) {
+        const near = nearestName(name, errnoNames());
+        return reader.refuse(
+          nameNode,
+          `there is no error named ${JSON.stringify(name.slice(0, 80))}`,
+          near === undefined ? "see errno(3)" : `write "${near}"`,
+        );
+      }
+      if (byNumber !== undefined && errno !== Number(byNumber)) {
+        reader.refuse(
+          nameNode,
+          `\`${nameMember}\` is ${errno}, and \`${numberMember}\` is ${byNumber}`,
+          "leave one out",
+        );
+      }
+      return { errno, at: nameNode };
+    }
+  }
+  return byNumber === undefined || numberNode === undefined ? undefined : { errno: Number(byNumber), at: numberNode };
+}
+
+function errnoNames(): string[] {
+  return Array.from({ length: 134 }, (_, number) => errnoName(number)).filter((name) => name !== undefined);
+}
+
+// ── What a rule is for ──────────────────────────────────────────────────────────────────────────────────────────────
+
+const nowhere: OciFilter = { arches: [], caps: [], minKernel: undefined };
+
+function filterOf(reader: OciReader, rule: JsonObject, name: "includes" | "excludes"): OciFilter {
+  const node = rule.get(name);
+  const filter = node === undefined ? undefined : reader.object(node, `\`${name}\``);
+  if (filter === undefined) return nowhere;
+  filter.onlyHas(filterMembers);
+  const list = (member: string) => {
+    const value = filter.get(member);
+    return value === undefined ? [] : reader.texts(value, `\`${member}\``);
+  };
+  const caps = list("caps");
+  for (const { value, at } of caps) {
+    if (!/^CAP_[A-Z_]+$/.test(value)) reader.refuse(at, "this is no name of a capability", 'like "CAP_SYS_ADMIN"');
+  }
+  const kernelNode = filter.get("minKernel");
+  const text = kernelNode === undefined ? undefined : reader.text(kernelNode, "`minKernel`");
+  const version = text === undefined ? undefined : parseKernelVersion(text);
+  if (kernelNode !== undefined && text !== undefined && version === undefined) {
+    reader.refuse(kernelNode, "this is no version of a kernel", 'like "4.8"');
+  }
+  return {
+    arches: list("arches").map(({ value }) => value),
+    caps: caps.map(({ value }) => value),
+    minKernel: version === undefined || kernelNode === undefined ? undefined : { version, at: kernelNode },
+  };
+}
+
+/** "6.12.3-amd64" is 6.12. */
+export function parseKernelVersion(text: string): KernelVersion | undefined {
+  const match = /^([0-9]{1,4})\.([0-9]{1,6})(?:[.+~-].*)?$/.exec(text);
+  return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };
+}

@@ -7,6 +7,7 @@
  *
  * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
  */
+import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Interval, Location, Program, Statement } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
@@ -23,22 +24,14 @@ export interface EbpfProgram {
   readonly locations: readonly (Location | undefined)[];
 }
 
-/** The statements that judge a call of this number, and nothing else of the policy. */
-export type Specialise = (program: Program, number: number) => readonly Statement[];
-
-export function compileEbpf(
-  program: Program,
-  split: SplitPolicy,
-  target: EbpfTarget,
-  specialise: Specialise,
-): EbpfProgram {
+export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
   const into: Emitted = { instructions: [], locations: [] };
   const dispatch = new Dispatch(program, split, target);
   optimise(dispatch.lowering.builder.entry);
   const exits = emitBody(allocate(inOrder(dispatch.lowering.builder.entry)), 0, into);
   const starts = new Map<string, number>();
   for (const { index, number } of exits) {
-    const statements = specialise(program, number);
+    const statements = specialise(program, number).body;
     const key = print(statements);
     let start = starts.get(key);
     if (start === undefined) {

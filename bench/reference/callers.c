@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * callers CALLS [PROCESSES]. Each process makes so many getppid calls; prints the nanoseconds from the
+ * What is measured. callers CALLS [PROCESSES]: each process makes so many getppid calls; prints the nanoseconds from the
  * moment when all were let go until the last had done. The processes wait for each other before they start.
+ * callers CALLS -PROCESSES: they make their calls, and then wait until standard input ends; prints a line meanwhile.
  */
 #define _GNU_SOURCE
 #include <stdatomic.h>
@@ -33,15 +34,25 @@ int main(int argc, char **argv) {
     printf("%.0f\n", now() - start);
     return 0;
   }
+  int idle = processes < 0;
+  if (idle) processes = -processes;
   atomic_int *gate = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   for (int i = 0; i < processes; i++) {
     if (fork() != 0) continue;
+    if (idle) calls(count);
     atomic_fetch_add(&gate[0], 1);
-    while (atomic_load(&gate[1]) == 0) usleep(1000);
-    calls(count);
+    while (atomic_load(&gate[1]) == 0) usleep(idle ? 100000 : 1000);
+    if (!idle) calls(count);
     _exit(0);
   }
   while (atomic_load(&gate[0]) < processes) usleep(1000);
+  if (idle) {
+    char byte;
+    puts("ready");
+    fflush(stdout);
+    while (read(0, &byte, 1) > 0) {
+    }
+  }
   double start = now();
   atomic_store(&gate[1], 1);
   while (wait(NULL) > 0) {

@@ -1,0 +1,9 @@
+import { allow, deny, perTree, policy } from "portcullis";
+
+const count = perTree.counter();
+
+/** What the simplest supervisor does: it counts, and everything passes. */
+export default policy((call) => {
+  if (call.name === "getppid") return count.add() > 1_000_000_000_000n ? deny("EPERM") : allow;
+  return allow;
+});

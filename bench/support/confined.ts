@@ -1,0 +1,42 @@
+/** Commands under portcullis and under the C supervisor, and what the measured program printed. */
+import { execFileSync } from "node:child_process";
+
+const reference = "build/native/reference";
+
+/** The program that is measured (bench/reference/callers.c). */
+export const callers = (calls: number, processes = 1): readonly string[] => [
+  `${reference}/callers`,
+  `${calls}`,
+  `${processes}`,
+];
+
+export const confined = (policy: string, command: readonly string[]): readonly string[] => [
+  "bin/portcullis",
+  "run",
+  "-q",
+  "-p",
+  policy,
+  "--",
+  ...command,
+];
+
+export const underC = (command: readonly string[], ...options: readonly string[]): readonly string[] => [
+  `${reference}/supervisor`,
+  ...options,
+  ...command,
+];
+
+/** What the command printed: a number. */
+export function measured([file, ...words]: readonly string[]): number {
+  const text = execFileSync(file!, words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const value = Number(text);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`${file} printed no number: ${text}`);
+  return value;
+}
+
+/** Milliseconds until the command has ended, which it must with status 0. */
+export function duration([file, ...words]: readonly string[]): number {
+  const start = performance.now();
+  execFileSync(file!, words, { stdio: ["ignore", "ignore", "inherit"] });
+  return performance.now() - start;
+}

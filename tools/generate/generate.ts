@@ -6,6 +6,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { buildTables } from "./build.ts";
+import { renewLists } from "./document.ts";
 import {
   emitCalls,
   emitCallTypes,
@@ -37,6 +38,8 @@ export function main(args: readonly string[], root: string): number {
   }
   try {
     const { version, files } = generate(archive);
+    const document = "docs/language.md";
+    files.set(document, renewLists(read(resolve(root, document))));
     return verify ? compareAll(root, version, files) : writeAll(root, version, files);
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
@@ -45,8 +48,8 @@ export function main(args: readonly string[], root: string): number {
   }
 }
 
-/** All generated files: path from the root of the checkout → text. */
-export function generate(archive = archivePath): { version: string; files: ReadonlyMap<string, string> } {
+/** All that is generated whole: path from the root of the checkout → text. */
+export function generate(archive = archivePath): { version: string; files: Map<string, string> } {
   const source = openSource(allInputs, archive);
   const tables = buildTables(source);
   const files = new Map([

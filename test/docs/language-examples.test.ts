@@ -1,0 +1,97 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import * as portcullis from "../../src/inert.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { renewLists } from "../../tools/generate/document.ts";
+import { type Example, examplesOf, write } from "./examples.ts";
+
+/**
+ * docs/language.md is a promise: what it shows compiles, and what it shows the compiler say is said. With UPDATE=1 the
+ * messages that it shows are written anew.
+ */
+const document = "docs/language.md";
+const text = readFileSync(document, "utf8");
+const examples = examplesOf(text, Object.keys(portcullis));
+
+// Inside of the package, where "portcullis" is a name for it; with a dot, so that no other tsconfig takes it in.
+const folder = mkdtempSync("test/docs/.examples-");
+const paths = new Map<Example, string>();
+
+beforeAll(() => {
+  for (const example of examples) paths.set(example, write(folder, example));
+  const settings = { extends: "../../../policy.json", include: ["example-*.ts"] };
+  writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function compile(example: Example) {
+  const path = paths.get(example)!;
+  const { program, diagnostics, sources } = loadPolicy(path, { architecture: "x86_64" });
+  const shown = renderDiagnostics(diagnostics, sources, { colour: false });
+  return { program, diagnostics, shown: shown.replaceAll(path, "policy.ts") };
+}
+
+describe("the examples of docs/language.md", () => {
+  const good = examples.filter((example) => example.is === "module" || example.is === "step");
+  const bad = examples.filter((example) => example.is === "error");
+
+  it("are there", () => {
+    expect(good.length).toBeGreaterThan(30);
+    expect(bad.length).toBeGreaterThan(8);
+  });
+
+  it.each(good.map((example) => [example.line, example] as const))("compile (line %i)", (_, example) => {
+    const { program, diagnostics, shown } = compile(example);
+    // An example teaches, so it may do what is only warned about: but for that, nothing is to be said.
+    expect(diagnostics.filter((one) => one.severity === "error").length, `${shown}\n${example.text}`).toBe(0);
+    expect(program).toBeDefined();
+  });
+
+  it.each(bad.map((example) => [example.line, example] as const))(
+    "are refused in these words (line %i)",
+    (_, example) => {
+      if (process.env["UPDATE"]) return;
+      const { shown, diagnostics } = compile(example);
+      expect(diagnostics.length).toBeGreaterThan(0);
+      expect(shown).toBe(example.says);
+    },
+  );
+
+  it.runIf(process.env["UPDATE"])("are written anew", () => {
+    const lines = text.split("\n");
+    for (const example of bad.toReversed()) {
+      const end = lines.indexOf("```", example.line);
+      const shown = ["", "```text", ...compile(example).shown.trimEnd().split("\n"), "```"];
+      const old = example.says === undefined ? 0 : 3 + example.says.trimEnd().split("\n").length;
+      lines.splice(end + 1, old, ...shown);
+    }
+    writeFileSync(document, lines.join("\n"));
+  });
+
+  it("are accepted by tsc under policy.json", () => {
+    const { stdout, stderr } = spawnSync("node_modules/.bin/tsc", ["-p", folder], { encoding: "utf8" });
+    expect(stdout + stderr).toBe("");
+  });
+});
+
+describe("the lists of docs/language.md", () => {
+  it("are those that the compiler uses (npm run generate writes them)", () => {
+    expect(text).toBe(renewLists(text));
+  });
+});
+
+describe("the contents of docs/language.md", () => {
+  it("link to headings that are there", () => {
+    const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\s-]/g, "")
+        .replaceAll(" ", "-"),
+    );
+    const links = [...text.matchAll(/\]\(#([^)]*)\)/g)].map(([, link = ""]) => link);
+    expect(links.filter((link) => !headings.includes(link))).toEqual([]);
+  });
+});

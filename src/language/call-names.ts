@@ -105,7 +105,10 @@ export class CallNames {
   /** Is the call one of these? */
   test(mask: bigint): BooleanExpression {
     let test = this.tests.get(mask);
-    if (test === undefined) this.tests.set(mask, (test = ir.within(ir.input("number"), this.intervals(mask))));
+    if (test === undefined) {
+      test = ir.within(ir.input("number"), this.intervals(mask));
+      this.tests.set(mask, test);
+    }
     return test;
   }
 }

@@ -2,7 +2,6 @@
 import type { Statement, VerdictExpression } from "../ir/program.ts";
 import type { Compilation, ReturnTarget } from "./compilation.ts";
 import { noFacts } from "./facts.ts";
-import { GiveUp } from "./reporter.ts";
 import { type CallValue, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
 
 /** Bases before what extends them, in their order; one that is reached by two ways is there once. */
@@ -105,24 +104,41 @@ function stepCheck(c: Compilation): ReturnTarget["check"] {
  * with names and types is said, and nothing is emitted.
  */
 export function checkUncalled(c: Compilation, argumentOf: (fn: FunctionValue, index: number) => Value): void {
-  for (const [node, fn] of c.functions) {
-    if (c.applied.has(node)) continue;
-    c.time = fn.time === "step" || !makesPolicy(fn) ? "step" : "constant";
-    c.flow = { live: "folded", variables: new Map(), facts: noFacts };
-    c.out = [];
-    c.file = fn.file;
-    try {
-      c.walker.apply(
-        c,
-        fn,
-        fn.node.params.map((parameter, index) => ({ value: argumentOf(fn, index), node: parameter })),
-        fn.node,
-      );
-    } catch (error) {
-      if (!(error instanceof GiveUp)) throw error;
-      return;
-    }
+  const call = (): Value => ({ is: "call", names: c.names.all, reference: ++c.references });
+  for (const step of c.policySteps) {
+    if (!c.applied.has(step.node)) walkUncalled(c, step, "step", [call()], true);
   }
+  for (const [node, fn] of c.functions) {
+    if (c.applied.has(node) || c.contextual.has(node)) continue;
+    const time = fn.time === "step" || !makesPolicy(fn) ? "step" : "constant";
+    walkUncalled(
+      c,
+      fn,
+      time,
+      fn.node.params.map((_, index) => argumentOf(fn, index)),
+      false,
+    );
+  }
+}
+
+function walkUncalled(
+  c: Compilation,
+  fn: FunctionValue,
+  time: "constant" | "step",
+  values: readonly Value[],
+  contextual: boolean,
+): void {
+  c.time = time;
+  c.flow = { live: "folded", variables: new Map(), facts: noFacts };
+  c.out = [];
+  c.file = fn.file;
+  c.walker.apply(
+    c,
+    fn,
+    values.map((value, index) => ({ value, node: fn.node.params[index] ?? fn.node })),
+    fn.node,
+    { contextual },
+  );
 }
 
 /** It says that it returns a policy: it belongs to the time of constants. */

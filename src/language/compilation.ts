@@ -60,6 +60,8 @@ export interface Flow {
   live: Liveness;
   variables: Map<Variable, Value>;
   facts: Facts;
+  /** A statement before could not be understood, which has been said: whether this is reached is not known. */
+  uncertain?: true;
 }
 
 /** A path's end: what was known there, and where a statement goes that is to run last on it. */
@@ -146,6 +148,9 @@ export class Compilation {
   /** Every function that was met, to check those that nothing calls. */
   readonly functions = new Map<FunctionValue["node"], FunctionValue>();
   readonly applied = new Set<FunctionValue["node"]>();
+  /** Functions that were given to one of the library's, which types their parameters; steps among them. */
+  readonly contextual = new Set<FunctionValue["node"]>();
+  readonly policySteps = new Set<FunctionValue>();
 
   file: SourceFile;
   scope: LexicalScope;
@@ -462,13 +467,19 @@ export class Compilation {
   /** Where paths meet again. Emits, at the end of each path, what makes their variables one. */
   merge(ends: readonly PathEnd[]): Flow {
     const living = ends.filter((end) => end.flow.live === "live");
+    const uncertain = ends.some((end) => end.flow.uncertain) ? { uncertain: true as const } : {};
     if (living.length === 0) {
       const folded = ends.find((end) => end.flow.live === "folded");
       const flow = folded?.flow ?? ends[0]?.flow ?? this.flow;
-      return { live: folded === undefined ? "ended" : "folded", variables: flow.variables, facts: flow.facts };
+      return {
+        live: folded === undefined ? "ended" : "folded",
+        variables: flow.variables,
+        facts: flow.facts,
+        ...uncertain,
+      };
     }
     const [first, ...others] = living;
-    if (others.length === 0) return { ...first!.flow };
+    if (others.length === 0) return { ...first!.flow, ...uncertain };
     const variables = new Map<Variable, Value>();
     for (const [variable, value] of first!.flow.variables) {
       const values = [value, ...others.map((end) => end.flow.variables.get(variable))];
@@ -476,7 +487,7 @@ export class Compilation {
       variables.set(variable, this.mergeValues(living, values as Value[], { file: variable.file, node: variable.at }));
     }
     const facts = others.reduce((known, end) => either(known, end.flow.facts), first!.flow.facts);
-    return { live: "live", variables, facts };
+    return { live: "live", variables, facts, ...uncertain };
   }
 
   /** One value of what each path gives: a local that each path sets, unless they agree. */

@@ -4,6 +4,7 @@
  */
 import type { Node, TSType, TSTypeReference } from "@oxc-project/types";
 import { nearestName } from "../diagnostics/suggest.ts";
+import { callByName } from "../linux/calls.ts";
 import { errnoNames } from "../linux/errno.ts";
 import { nameSet, nameSetNames } from "../linux/flags.ts";
 import { groups } from "../linux/groups.ts";
@@ -328,8 +329,17 @@ export function reportUnknownCall(c: Compilation, node: SourceRange, name: strin
     "P0101",
     node,
     `no system call is named ${JSON.stringify(name)}`,
-    near === undefined ? "portcullis completion and the editor list them" : `write ${JSON.stringify(near)}`,
+    near === undefined
+      ? "portcullis completion and the editor list them"
+      : `write ${JSON.stringify(near)} (${numbersOf(near)})`,
   );
+}
+
+/** "x86_64 257, aarch64 56". */
+function numbersOf(name: string): string {
+  return Object.entries(callByName(name)?.number ?? {})
+    .map(([architecture, number]) => `${architecture} ${number}`)
+    .join(", ");
 }
 
 const integerTypes = new Map<string, [number, boolean]>([

@@ -23,7 +23,10 @@ const inputExpressions = new Map<Input, IntegerExpression>();
 
 export function input(name: Input): IntegerExpression {
   let made = inputExpressions.get(name);
-  if (made === undefined) inputExpressions.set(name, (made = { kind: "input", input: name }));
+  if (made === undefined) {
+    made = { kind: "input", input: name };
+    inputExpressions.set(name, made);
+  }
   return made;
 }
 
@@ -170,7 +173,10 @@ export function measure(expression: Expression): Measure {
       return stateLeafMeasure;
   }
   let known = measures.get(expression);
-  if (known === undefined) measures.set(expression, (known = sum(expression)));
+  if (known === undefined) {
+    known = sum(expression);
+    measures.set(expression, known);
+  }
   return known;
 }
 

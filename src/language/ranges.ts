@@ -3,6 +3,8 @@
  * to ranges is what JavaScript's bigint operators do to values, so a range that fits 64 bits proves that the 64-bit
  * operation of the IR gives the same number.
  */
+import { larger, smaller } from "../ir/arithmetic.ts";
+
 export interface Range {
   readonly from: bigint;
   readonly to: bigint;
@@ -45,13 +47,13 @@ export function contains(outer: Range, inner: Range): boolean {
 
 /** Undefined where they have nothing in common. */
 export function intersect(a: Range, b: Range): Range | undefined {
-  const from = a.from > b.from ? a.from : b.from;
-  const to = a.to < b.to ? a.to : b.to;
+  const from = larger(a.from, b.from);
+  const to = smaller(a.to, b.to);
   return from <= to ? { from, to } : undefined;
 }
 
 export function join(a: Range, b: Range): Range {
-  return { from: least(a.from, b.from), to: most(a.to, b.to) };
+  return { from: smaller(a.from, b.from), to: larger(a.to, b.to) };
 }
 
 export function add(a: Range, b: Range): Range {
@@ -81,31 +83,31 @@ export function divide(a: Range, b: Range): Range {
 
 /** The divisor must not hold 0. The result has the dividend's sign and is smaller than the divisor. */
 export function remainder(a: Range, b: Range): Range {
-  const largest = most(magnitude(b.from), magnitude(b.to)) - 1n;
-  const smallestDivisor = least(magnitude(b.from), magnitude(b.to));
+  const largest = larger(magnitude(b.from), magnitude(b.to)) - 1n;
+  const smallestDivisor = smaller(magnitude(b.from), magnitude(b.to));
   if (a.from >= 0n && a.to < smallestDivisor) return a;
   return {
-    from: a.from < 0n ? most(a.from, -largest) : 0n,
-    to: a.to > 0n ? least(a.to, largest) : 0n,
+    from: a.from < 0n ? larger(a.from, -largest) : 0n,
+    to: a.to > 0n ? smaller(a.to, largest) : 0n,
   };
 }
 
 export function and(a: Range, b: Range): Range {
-  if (a.from >= 0n && b.from >= 0n) return { from: 0n, to: least(a.to, b.to) };
+  if (a.from >= 0n && b.from >= 0n) return { from: 0n, to: smaller(a.to, b.to) };
   if (a.from >= 0n) return { from: 0n, to: a.to };
   if (b.from >= 0n) return { from: 0n, to: b.to };
-  return { from: -powerAbove(-1n - least(a.from, b.from)), to: most(a.to, b.to) };
+  return { from: -powerAbove(-1n - smaller(a.from, b.from)), to: larger(a.to, b.to) };
 }
 
 export function or(a: Range, b: Range): Range {
-  if (a.from >= 0n && b.from >= 0n) return { from: most(a.from, b.from), to: powerAbove(most(a.to, b.to)) - 1n };
-  const to = a.to < 0n || b.to < 0n ? -1n : powerAbove(most(a.to, b.to)) - 1n;
-  return { from: least(a.from, b.from), to };
+  if (a.from >= 0n && b.from >= 0n) return { from: larger(a.from, b.from), to: powerAbove(larger(a.to, b.to)) - 1n };
+  const to = a.to < 0n || b.to < 0n ? -1n : powerAbove(larger(a.to, b.to)) - 1n;
+  return { from: smaller(a.from, b.from), to };
 }
 
 export function xor(a: Range, b: Range): Range {
   const bound = powerAbove(
-    [a.from, a.to, b.from, b.to].map((one) => (one < 0n ? -1n - one : one)).reduce((x, y) => most(x, y)),
+    [a.from, a.to, b.from, b.to].map((one) => (one < 0n ? -1n - one : one)).reduce((x, y) => larger(x, y)),
   );
   if (a.from >= 0n && b.from >= 0n) return { from: 0n, to: bound - 1n };
   return { from: -bound, to: bound - 1n };
@@ -127,15 +129,7 @@ function powerAbove(value: bigint): bigint {
 }
 
 function hull(corners: readonly bigint[]): Range {
-  return { from: corners.reduce(least), to: corners.reduce(most) };
-}
-
-function least(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
-}
-
-function most(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
+  return { from: corners.reduce(smaller), to: corners.reduce(larger) };
 }
 
 function magnitude(value: bigint): bigint {

@@ -99,6 +99,8 @@ export interface ObjectValue {
   /** "" for an object literal. */
   readonly type: string;
   readonly members: ReadonlyMap<string, Value | (() => Value)>;
+  /** Which argument it is, for messages: "`path`". */
+  readonly described?: string;
 }
 
 export interface FunctionValue {
@@ -116,8 +118,8 @@ export interface BuiltinCall {
   readonly node: SourceRange;
   readonly callee: SourceRange;
   readonly nodes: readonly Node[];
-  /** Evaluates all arguments in order; spreads are opened. Undefined where one of them is unknown. */
-  values(): readonly { readonly value: Value; readonly node: Node }[] | undefined;
+  /** Evaluates all arguments in order; spreads are opened. Undefined where one of them is unknown, unless those are kept. */
+  values(keepUnknown?: boolean): readonly { readonly value: Value; readonly node: Node }[] | undefined;
   /** The name of the variable that is being declared, if this call is all of its initialiser. */
   readonly declares: { readonly name: string; readonly node: SourceRange } | undefined;
 }

@@ -146,13 +146,15 @@ function makeArgument(c: Compilation, name: string, first: CallParameter, passin
       );
     case "pointer": {
       const address = choose(c, passings, (one) => ir.argument(one.register));
-      return object(
-        "Pointer",
-        new Map<string, Value>([
+      return {
+        is: "object",
+        type: "Pointer",
+        described: `\`${name}\``,
+        members: new Map<string, Value>([
           ["isNull", boolean(ir.compare("equal", address, ir.constant(0n)))],
           ["address", integer(address, unsigned64, `\`${name}\` is an address`)],
         ]),
-      );
+      };
     }
     case "flags":
     case "choice": {

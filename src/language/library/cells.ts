@@ -1,4 +1,5 @@
 /** Flags, counters and values: one word of state each. */
+import { smaller } from "../../ir/arithmetic.ts";
 import type { Compilation } from "../compilation.ts";
 import * as ir from "../ir.ts";
 import { counterRange, maximumSigned, printRange, type Range, unsigned64 } from "../ranges.ts";
@@ -146,7 +147,7 @@ function add(c: Compilation, cell: number, amount: IntegerValue, range: Range, n
     end,
     ir.binary("add", before, amount.expression),
   );
-  const known = range.from > maximumSigned ? maximumSigned : range.from;
+  const known = smaller(range.from, maximumSigned);
   return storeAndGive(c, cell, after, { from: known, to: maximumSigned }, node);
 }
 

@@ -189,5 +189,11 @@ function cidr(c: Compilation, call: BuiltinCall): Value {
       );
     }
   }
-  return object("AddressSet", new Map());
+  const has = (asked: BuiltinCall): Value => {
+    const [address] = asked.values() ?? [];
+    return address === undefined
+      ? unknown
+      : c.error("P0207", address.node, `\`.has\` takes an address, and this is ${describe(address.value)}`);
+  };
+  return object("AddressSet", new Map([["has", { is: "builtin", name: "has", apply: has }]]));
 }

@@ -73,7 +73,16 @@ export class Options {
 
   refuse(name: string, code: Parameters<Compilation["error"]>[0], message: string, help?: string): void {
     this.failed = true;
-    this.c.error(code, this.placeOf(name), message, help);
+    this.c.error(code, this.placeOfValue(name), message, help);
+  }
+
+  /** The same, without its name where it has one. */
+  placeOfValue(name: string): SourceRange {
+    const { start, end } = this.placeOf(name);
+    const written = this.c.file.text.slice(start, end);
+    if (!written.startsWith(name)) return { start, end };
+    const colon = /^\s*:\s*/.exec(written.slice(name.length));
+    return { start: start + (colon === null ? 0 : name.length + colon[0].length), end };
   }
 
   /** Where the member is written in an object literal; the whole of it where it comes from elsewhere. */

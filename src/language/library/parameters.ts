@@ -52,11 +52,11 @@ function parameter(c: Compilation, kind: Kind, call: BuiltinCall): Value {
   const known = kind === "integer" ? ["default", "from", "to"] : ["default"];
   const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of a parameter", known);
   if (options.failed) return unknown;
-  const value = valueOf(c, kind, name, options, call);
+  const value = parameterValue(c, kind, name, options, call);
   return options.failed ? unknown : value;
 }
 
-function valueOf(c: Compilation, kind: Kind, name: string, options: Options, call: BuiltinCall): Value {
+function parameterValue(c: Compilation, kind: Kind, name: string, options: Options, call: BuiltinCall): Value {
   switch (kind) {
     case "integer":
       return integerParameter(c, name, options, call);

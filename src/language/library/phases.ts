@@ -160,7 +160,7 @@ function phasesObject(c: Compilation, cell: number, names: readonly string[]): V
         if (index === 0) {
           return c.error(
             "P0401",
-            call.node,
+            given.node,
             `${JSON.stringify(name)} comes before ${JSON.stringify(names[1])}: phases only move forward`,
             "a flag can go back: perProcess.flag()",
           );

@@ -16,7 +16,7 @@ export function policyFunction(c: Compilation): Value {
           "at the top of the module, in `extends`",
         );
       }
-      const given = call.values();
+      const given = call.values(true);
       if (given === undefined) return unknown;
       const settings = given.length === 2 ? given[0] : undefined;
       const step = given.at(-1);
@@ -32,6 +32,7 @@ export function policyFunction(c: Compilation): Value {
         "extends",
       ]);
       const extended = extendedPolicies(options);
+      if (step.value.is === "unknown") return unknown;
       if (step.value.is !== "function") {
         return c.error(
           "P0207",
@@ -40,6 +41,7 @@ export function policyFunction(c: Compilation): Value {
           "policy((call) => { … })",
         );
       }
+      c.policySteps.add(step.value);
       if (options.failed) return unknown;
       return { is: "policy", step: step.value, extended, at: call.node, file: c.file };
     },

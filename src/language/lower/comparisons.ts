@@ -1,5 +1,7 @@
 /** Comparisons: like with like, by value and never by pattern; what is known after them narrows what comes next. */
+
 import { nearestName } from "../../diagnostics/suggest.ts";
+import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
 import { alwaysAllowed, processCreation, uringCalls } from "../call-names.ts";
 import type { Compilation } from "../compilation.ts";
@@ -223,8 +225,8 @@ function factsOfNegation(
 function below(lower: IntegerValue, upper: IntegerValue, a: Range, b: Range, gap: bigint): Facts {
   return both(
     both(
-      narrow(lower, { from: a.from, to: a.to < b.to - gap ? a.to : b.to - gap }),
-      narrow(upper, { from: b.from > a.from + gap ? b.from : a.from + gap, to: b.to }),
+      narrow(lower, { from: a.from, to: smaller(a.to, b.to - gap) }),
+      narrow(upper, { from: larger(b.from, a.from + gap), to: b.to }),
     ),
     order(lower, upper),
   );

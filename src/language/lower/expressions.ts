@@ -341,7 +341,7 @@ function asInteger(c: Compilation, value: Value, node: SourceRange, operator: st
         : value.is === "boolean"
           ? "`x ? 1n : 0n`"
           : value.is === "text"
-            ? "texts are put together in a template: `${a}${b}`"
+            ? "a template puts texts together"
             : undefined,
   );
   return undefined;

@@ -42,7 +42,7 @@ export function callExpression(c: Compilation, node: CallExpression, tail?: Retu
         node,
         callee: node.callee,
         nodes: node.arguments as Expression[],
-        values: () => evaluateArguments(c, node),
+        values: (keepUnknown) => evaluateArguments(c, node, keepUnknown),
         declares,
       };
       return callee.apply(call);
@@ -73,6 +73,7 @@ function evaluateArguments(
 ): { value: Value; node: Expression }[] | undefined {
   const nodes = node.arguments.map((argument) => (argument.type === "SpreadElement" ? argument.argument : argument));
   const values = c.inOrder(nodes, (one) => c.walker.evaluate(c, one));
+  for (const one of nodes) if (isFunction(one)) c.contextual.add(one as FunctionValue["node"]);
   const opened: { value: Value; node: Expression }[] = [];
   for (const [index, value] of values.entries()) {
     const place = nodes[index]!;

@@ -1,4 +1,5 @@
 /** Constant lists: `.includes`, `.some`, `.every`. */
+import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Compilation } from "../compilation.ts";
 import * as ir from "../ir.ts";
 import * as ranges from "../ranges.ts";
@@ -47,7 +48,7 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
     // Elements that the value can be are in its own 64-bit type, so patterns are compared.
     const test = ir.oneOf(value.expression, possible);
     if (possible.length === 0) return boolean(test);
-    const all: ranges.Range = { from: least(possible), to: most(possible) };
+    const all: ranges.Range = { from: possible.reduce(smaller), to: possible.reduce(larger) };
     return boolean(test, c.rangeFact(value, all));
   }
   const whole: Value = chain(
@@ -90,12 +91,4 @@ function quantify(c: Compilation, list: ListValue, name: "some" | "every", call:
     },
   }));
   return chain(c, name === "some" ? "||" : "&&", parts);
-}
-
-function least(values: readonly bigint[]): bigint {
-  return values.reduce((a, b) => (a < b ? a : b));
-}
-
-function most(values: readonly bigint[]): bigint {
-  return values.reduce((a, b) => (a > b ? a : b));
 }

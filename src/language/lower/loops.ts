@@ -51,6 +51,7 @@ function forOf(c: Compilation, node: ForOfStatement, name: string | undefined, w
     c.error("P0309", node, "a loop over a list is written `for (const one of list)`");
     return;
   }
+  if (list.is !== "list") once(c, node.body, walk);
   if (list.is === "unknown") return;
   if (list.is !== "list") {
     c.error(
@@ -102,6 +103,7 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
       const constant = constantBoolean(goesOn);
       if (constant === undefined) {
         unbounded(c, node);
+        once(c, node.body, walk);
         return undefined;
       }
       return constant ? () => walk(c, body) : undefined;
@@ -125,6 +127,15 @@ function nextRound(c: Compilation, outer: LexicalScope): void {
 function declareAgain(c: Compilation, variable: Variable, value: Value | undefined): void {
   c.flow.variables.delete(variable);
   declare(c, variable.name, variable.at, variable.kind === "let" ? "let" : "const", value, variable.type);
+}
+
+/** The body of a loop that cannot be unrolled: what else is wrong in it is said as well. */
+function once(c: Compilation, body: Statement, walk: Walk): void {
+  const target: JumpTarget = { name: undefined, breakLabel: 0, breaks: [], continues: { label: 0, ends: [] } };
+  c.jumps.push(target);
+  c.branch({ ...noFacts, impossible: true }, () => walk(c, body));
+  c.jumps.pop();
+  c.flow.uncertain = true;
 }
 
 /** Says which part of the test is not constant. */

@@ -42,7 +42,7 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
         return c.error(
           "P0601",
           node,
-          `what lies behind this pointer cannot be read: no engine pins it yet, so \`${name}\` would be a race`,
+          `what lies behind ${value.described ?? "a pointer"} cannot be read: no engine pins it yet, so \`.${name}\` would be a race`,
           "decide by state, or by the arguments that are no pointers",
         );
       }

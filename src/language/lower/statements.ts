@@ -77,6 +77,7 @@ function resultOf(c: Compilation, target: ReturnTarget, givesNothing: boolean): 
 }
 
 function fellThrough(c: Compilation, block: BlockStatement, { expects, name }: BodyOptions): void {
+  if (c.flow.uncertain) return;
   const end = { start: block.end - 1, end: block.end };
   if (expects !== undefined && expects !== "Verdict") {
     c.error("P0305", end, `this path returns nothing, and ${name} returns ${expects}`, "return a value on every path");

@@ -34,6 +34,10 @@ export function switchStatement(
 ): void {
   const subject = c.stable(c.walker.evaluate(c, node.discriminant));
   if (subject.is !== "text" && subject.is !== "integer") {
+    for (const one of node.cases) {
+      c.branch({ ...noFacts, impossible: true }, () => walkAll(c, withoutLastBreak(one.consequent, name)));
+    }
+    c.flow.uncertain = true;
     if (subject.is !== "unknown") {
       c.error(
         "P0309",

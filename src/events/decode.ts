@@ -58,8 +58,10 @@ function meaning(architecture: ArchitectureName, parameter: CallParameter, bits:
 }
 
 function integer(parameter: CallParameter, bits: bigint): string {
-  const value = parameter.signed ? BigInt.asIntN(parameter.width, bits) : bits;
-  if (value === -100n && /fd$/.test(parameter.name)) return "AT_FDCWD";
+  const descriptor = /fd$/.test(parameter.name);
+  // Many calls declare a descriptor unsigned; everybody writes -1.
+  const value = parameter.signed || descriptor ? BigInt.asIntN(parameter.width, bits) : bits;
+  if (value === -100n && descriptor) return "AT_FDCWD";
   if (parameter.type === "umode_t" || parameter.type === "mode_t") return bits === 0n ? "0" : `0${bits.toString(8)}`;
   return value >= 1n << 40n || value <= -(1n << 40n) ? hexadecimal(bits) : String(value);
 }

@@ -52,9 +52,9 @@ export class LineSink {
       return;
     }
     const bytes = Buffer.from(`${line}\n`);
+    if (this.#queued > 0) this.#attempt();
     if (this.#queued + bytes.length > this.#options.keep) {
       this.#dropped++;
-      this.#attempt();
       return;
     }
     this.#tell();

@@ -78,6 +78,27 @@ export function readCases(text: string, file: string, architecture: Architecture
   return reader.finish();
 }
 
+/** A call alone, as a case has it. */
+export interface WrittenCall {
+  readonly call: CallDescription;
+  readonly number: number;
+  readonly registers: readonly bigint[];
+  readonly text: string;
+}
+
+/** Reads `listen(4, 511)`. A bare name is a call with zeroes. The diagnostics speak of the text as `file`. */
+export function readCall(
+  text: string,
+  architecture: ArchitectureName,
+): { readonly call: WrittenCall | undefined; readonly diagnostics: readonly Diagnostic[]; readonly file: string } {
+  const file = "the call";
+  const [line = "", ...more] = text.trim().split("\n");
+  const whole = more.length > 0 ? "" : /^\w+$/.test(line) ? `${line}()` : line;
+  const reader = new Reader(file, architecture);
+  const call = reader.callAlone(whole);
+  return { call, diagnostics: reader.diagnostics(), file };
+}
+
 class Reader {
   readonly #file: string;
   readonly #architecture: ArchitectureName;
@@ -112,16 +133,39 @@ class Reader {
     return { cases, diagnostics: this.#faults.list() };
   }
 
+  diagnostics(): readonly Diagnostic[] {
+    return this.#faults.list();
+  }
+
+  callAlone(line: string): WrittenCall | undefined {
+    this.#number = 1;
+    const name = /^\w+(?=\()/.exec(line)?.[0];
+    const list = name === undefined ? undefined : splitArguments(line, name.length + 1);
+    if (name === undefined || list === undefined || !list.closed || list.end < line.length) {
+      this.#faults.add(
+        "P0811",
+        this.#place(0, line.length),
+        `${quote(line)} is no call`,
+        "write it as strace does: listen(4, 511)",
+      );
+      return undefined;
+    }
+    const call = this.#call(name, 0);
+    const registers = call === undefined ? undefined : this.#registers(call, list.arguments, line, name.length + 1);
+    if (call === undefined || registers === undefined) return undefined;
+    return { call, number: call.number[this.#architecture]!, registers, text: line };
+  }
+
   line(whole: string, number: number): void {
     this.#number = number;
     const line = whole.slice(0, commentAt(whole)).trimEnd();
     const indent = line.search(/\S/);
     if (indent === -1) return;
     const text = line.slice(indent);
-    const made = /^(\w[\w-]*)\s*=\s*(\w[\w-]*)\.(\w+)\(\s*\)$/.exec(text);
-    const act = /^(\w[\w-]*)\.(\w+)(?:\(\s*\)|\s*=\s*(\S+))$/.exec(text);
+    const made = /^(\w[\w-]*)\s*=\s*(\w[\w-]*)\s*\.(\w+)\(\s*\)$/.exec(text);
+    const act = /^(\w[\w-]*)\s*\.(\w+)(?:\(\s*\)|\s*=\s*(\S+))$/.exec(text);
     if (/^set\s/.test(text)) this.#set(text, indent);
-    else if (text.startsWith("+")) this.#advance(text, indent);
+    else if (/^(?:\w[\w-]*\s+)?\+/.test(text)) this.#advance(text, indent);
     else if (made !== null) this.#make(made[1]!, made[2]!, made[3]!, text, indent);
     else if (act !== null) this.#act(act[1]!, act[2]!, act[3], text, indent);
     else this.#case(line, indent);
@@ -155,7 +199,8 @@ class Reader {
 
   #advance(text: string, at: number): void {
     const place = this.#place(at, text.length);
-    const match = /^\+\s*(\d{1,18})\s*(ns|us|µs|ms|s|min|h)$/.exec(text);
+    // A name may stand before it, to keep the columns; time goes by for everybody.
+    const match = /^(?:\w[\w-]*\s+)?\+\s*(\d{1,18})\s*(ns|us|µs|ms|s|min|h)$/.exec(text);
     const nanoseconds = match === null ? undefined : BigInt(match[1]!) * units[match[2]!]!;
     if (nanoseconds === undefined || nanoseconds >= 1n << 62n) {
       this.#faults.add("P0816", place, `${quote(text)} is no length of time`, "+ 49ms (ns, us, ms, s, min, h)");

@@ -1,0 +1,97 @@
+/** The answer of `why` for people, and what the first process would get. */
+import type { Case, Outcome } from "../compile/explain/explanation.ts";
+import { why } from "../compile/explain/why.ts";
+import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
+import { SimulatedTree } from "../engines/simulate/tree.ts";
+import type { Program } from "../ir/program.ts";
+import type { WrittenCall } from "../traces/cases.ts";
+
+export interface PlacedAnswer {
+  readonly verdict: string;
+  readonly at?: string | undefined;
+  readonly reason?: string | undefined;
+}
+
+export interface Answer {
+  readonly call: string;
+  /** Undefined: that depends on state. */
+  readonly passes: boolean | undefined;
+  /** The one verdict, or "by state". */
+  readonly verdict: string;
+  readonly admission: "always" | "unknown" | "judged";
+  readonly cases: readonly Case[];
+  /** What the command's first process would get, had it done nothing before. */
+  readonly atFirst: PlacedAnswer;
+}
+
+export function answer(program: Program, { number, registers, text }: WrittenCall): Answer {
+  const first = new SimulatedTree(new InterpreterEvaluator(program)).command.call({ number, arguments: registers });
+  const { admission, cases } = why(program, { number, arguments: registers });
+  const verdicts = new Set(
+    cases.flatMap(({ outcomes }) => outcomes).flatMap((one) => one.verdicts.map(({ verdict }) => verdict)),
+  );
+  const passing = new Set([...verdicts].map((verdict) => verdict === "allow" || verdict === "log"));
+  const judged = admission === "judged";
+  return {
+    call: text,
+    passes: judged ? (passing.size === 1 ? passing.has(true) : undefined) : first.passes,
+    verdict: !judged ? first.verdict : verdicts.size === 1 ? [...verdicts][0]! : "by state",
+    admission,
+    cases,
+    atFirst: { verdict: first.verdict, at: first.rule, reason: first.reason },
+  };
+}
+
+const gates = {
+  always: "before the policy: this call is always allowed, and no event of a policy",
+  unknown: "before the policy: this call is none that the policy judges",
+} as const;
+
+const places: { readonly [D in Case["decided"]]: string } = {
+  bitmap: "in the kernel, without looking at arguments",
+  filter: "in the kernel, by the filter",
+  supervisor: "by the engine, which knows the state",
+};
+
+export function printAnswer(found: Answer): string {
+  if (found.admission !== "judged") return `${found.call}: ${found.verdict}\n  decided ${gates[found.admission]}\n`;
+  const [only] = found.cases;
+  const outcomes = found.cases.flatMap((one) =>
+    one.outcomes.map((outcome) => ({ conditions: one.conditions, outcome })),
+  );
+  const sole =
+    outcomes.length === 1 && outcomes[0]!.outcome.verdicts.length === 1 ? outcomes[0]!.outcome.verdicts[0]! : undefined;
+  const lines =
+    sole === undefined
+      ? [
+          `${found.call}: ${found.verdict}`,
+          ...outcomes.flatMap(({ conditions, outcome }) => outcomeLines(conditions, outcome)),
+          `  at first: ${placed(found.atFirst)}`,
+        ]
+      : [`${found.call}: ${placed(sole)}`];
+  if (only !== undefined) {
+    lines.push(`  decided ${places[only.decided]}`);
+    const list = (word: string, names: readonly string[]) => {
+      if (names.length > 0) lines.push(`  ${word} ${names.join(", ")}`);
+    };
+    list("reads", unique(found.cases.flatMap((one) => one.reads)));
+    list("changes", unique(found.cases.flatMap((one) => one.changes)));
+    list("reports", unique(found.cases.flatMap((one) => one.reports)));
+    list("because:", unique(found.cases.flatMap((one) => one.because)));
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+function outcomeLines(conditions: readonly string[] | undefined, { phases, verdicts }: Outcome): string[] {
+  const when = [...(conditions ?? []), ...(phases === undefined ? [] : [`in ${phases.join(", ")}`])].join("; ");
+  return verdicts.map((verdict) => `  ${placed(verdict)}${when === "" ? "" : `  (${when})`}`);
+}
+
+function placed({ verdict, at, reason }: PlacedAnswer): string {
+  const parts = [verdict, at, reason === undefined ? undefined : JSON.stringify(reason)];
+  return parts.filter((part) => part !== undefined).join("  ");
+}
+
+function unique(list: readonly string[]): string[] {
+  return [...new Set(list)];
+}

@@ -1,0 +1,28 @@
+/** What is left of a policy where nobody can be asked: its static part. */
+import { type ClassicTarget, compileClassic, encodeClassic } from "../compile/classic/compile.ts";
+import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
+import { splitPolicy } from "../compile/split/split.ts";
+import type { NotifyPolicy } from "../engines/notify/policy.ts";
+import { compileOrFail } from "./compile.ts";
+import type { Context } from "./context.ts";
+import { loadForVerb, policyFile } from "./policy.ts";
+import type { Invocation } from "./verb.ts";
+
+const enosys = 38;
+
+/** The weakest verdict that any state could give, for each call: never stricter than the policy, and never asking. */
+export async function staticPart(invocation: Invocation, context: Context): Promise<NotifyPolicy> {
+  const named = policyFile(invocation.text("policy")!, context.workingDirectory);
+  const { program } = await loadForVerb(named, invocation, context, { quiet: true });
+  const split = splitPolicy(program, { superviseProcessCreation: false });
+  const target: ClassicTarget = {
+    leaf: (leaf) => verdictWord(program.verdicts[leaf.weakest]!),
+    unknown: returnWord("ERRNO", enosys),
+    foreign: returnWord("ERRNO", enosys),
+    always: returnWord("ALLOW"),
+    launcherToken: [0, 0, 0, 0],
+  };
+  const classic = compileClassic(program, split, target);
+  const filter = { instructions: encodeClassic(classic), tokenPositions: classic.tokenPositions, asks: false };
+  return { ...compileOrFail(program, "quiet").policy!, filter, fallback: undefined, stateful: false };
+}

@@ -1,0 +1,194 @@
+/**
+ * Compiled policies, kept between runs below the XDG cache directory.
+ *
+ * An entry is found by what was asked for (the policy's path, parameters, architecture, mode) and by who compiled (this
+ * build of portcullis, this Node), and holds only as long as every file that was read has the same content. It begins
+ * with a digest of all that follows: an entry that was cut or damaged is none, and is written anew. The folder is ours
+ * alone (0700), else nothing is read from it and nothing written.
+ *
+ * Whoever can write there as the same user could weaken the next run, as whoever can write the policy or ~/.profile can:
+ * a policy that confines a program of the same user and lets it write there should deny that (docs/cli.md).
+ */
+import { createHash, randomBytes } from "node:crypto";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { isAbsolute, join } from "node:path";
+import { packageRoot, version } from "./package.ts";
+
+/** A file that the compilation read. */
+export interface ReadFile {
+  /** Absolute. */
+  readonly path: string;
+  /** SHA-256 of its content, in hexadecimal. */
+  readonly hash: string;
+}
+
+/** What was asked for. Texts only, so that equal questions are equal keys. */
+export type CacheQuestion = Readonly<Record<string, string | readonly (readonly [string, string])[]>>;
+
+const digestLength = 32;
+const mostBytes = 64 << 20;
+const mostFileBytes = 16 << 20;
+
+export class CompiledCache {
+  readonly #folder: string;
+  readonly #build: string;
+
+  private constructor(folder: string, build: string) {
+    this.#folder = folder;
+    this.#build = build;
+  }
+
+  /** Undefined where nothing can be kept: no home, somebody else's folder, or sources that were not bundled. */
+  static open(environment: Readonly<Record<string, string | undefined>>): CompiledCache | undefined {
+    const base = cacheBase(environment);
+    const build = buildIdentity();
+    if (base === undefined || build === undefined) return undefined;
+    const folder = join(base, "portcullis");
+    return isOurs(folder) || (make(folder) && isOurs(folder)) ? new CompiledCache(folder, build) : undefined;
+  }
+
+  /** The compiled form, if there is one that still holds. */
+  find(question: CacheQuestion): Uint8Array | undefined {
+    const entry = readEntry(this.#path(question));
+    if (entry === undefined) return undefined;
+    const digest = createHash("sha256").update(entry.subarray(digestLength)).digest();
+    if (!digest.equals(entry.subarray(0, digestLength))) return undefined;
+    const headerEnd = digestLength + 4 + entry.readUInt32LE(digestLength);
+    const header = parseHeader(entry.subarray(digestLength + 4, headerEnd));
+    if (header === undefined || !header.every(isUnchanged)) return undefined;
+    return entry.subarray(headerEnd);
+  }
+
+  /** Keeps it, or does not: a full disk is no reason to fail. The entry appears whole or not at all. */
+  keep(question: CacheQuestion, files: readonly ReadFile[], compiled: Uint8Array): void {
+    const header = Buffer.from(JSON.stringify(files));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(header.length);
+    const content = Buffer.concat([length, header, compiled]);
+    const digest = createHash("sha256").update(content).digest();
+    const path = this.#path(question);
+    const draft = `${path}.${randomBytes(6).toString("hex")}`;
+    try {
+      const fd = openSync(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+      try {
+        writeAll(fd, Buffer.concat([digest, content]));
+      } finally {
+        closeSync(fd);
+      }
+      renameSync(draft, path);
+    } catch {
+      try {
+        unlinkSync(draft);
+      } catch {
+        // It was never made.
+      }
+    }
+  }
+
+  #path(question: CacheQuestion): string {
+    const key = createHash("sha256")
+      .update(JSON.stringify([this.#build, process.version, question]))
+      .digest("hex");
+    return join(this.#folder, key);
+  }
+}
+
+export function hashOf(content: string | Uint8Array): string {
+  return createHash("sha256").update(content).digest("hex");
+}
+
+/** $XDG_CACHE_HOME if it is absolute, as the specification wants, else ~/.cache. */
+function cacheBase({ XDG_CACHE_HOME, HOME }: Readonly<Record<string, string | undefined>>): string | undefined {
+  if (XDG_CACHE_HOME !== undefined && isAbsolute(XDG_CACHE_HOME)) return XDG_CACHE_HOME;
+  return HOME !== undefined && isAbsolute(HOME) ? join(HOME, ".cache") : undefined;
+}
+
+/** The bundle's first file names its chunks by their content, so it changes with any of them. */
+function buildIdentity(): string | undefined {
+  try {
+    const root = packageRoot();
+    return `${version()} ${hashOf(readFileSync(join(root, "dist/cli.js")))}`;
+  } catch {
+    return undefined;
+  }
+}
+
+function make(folder: string): boolean {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** A folder, no link to one, that belongs to us and that nobody else may look into. */
+function isOurs(folder: string): boolean {
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0;
+}
+
+function readEntry(path: string): Buffer | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    const stat = fstatSync(fd);
+    if (!stat.isFile() || stat.uid !== process.geteuid?.() || stat.size > mostBytes) return undefined;
+    const bytes = Buffer.alloc(stat.size);
+    let done = 0;
+    while (done < bytes.length) {
+      const count = readSync(fd, bytes, done, bytes.length - done, null);
+      if (count === 0) return undefined;
+      done += count;
+    }
+    return bytes.length > digestLength + 4 ? bytes : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) done += writeSync(fd, bytes, done);
+}
+
+function parseHeader(bytes: Uint8Array): readonly ReadFile[] | undefined {
+  try {
+    const files: unknown = JSON.parse(Buffer.from(bytes).toString("utf8"));
+    return Array.isArray(files) && files.length > 0 && files.every(isReadFile) ? files : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isReadFile(value: unknown): value is ReadFile {
+  if (typeof value !== "object" || value === null || !("path" in value) || !("hash" in value)) return false;
+  return typeof value.path === "string" && typeof value.hash === "string";
+}
+
+function isUnchanged({ path, hash }: ReadFile): boolean {
+  try {
+    const stat = statSync(path);
+    return stat.isFile() && stat.size <= mostFileBytes && hashOf(readFileSync(path)) === hash;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,76 @@
+/** The command line as a whole: which verb, and what becomes of whatever goes wrong in it. */
+import { type Context, internalError } from "./context.ts";
+import { Failure, failed, type Verb } from "./verb.ts";
+import { isVerb, verbs } from "./verbs.ts";
+
+/** @returns the exit status */
+export async function runCommand(argv: readonly string[], context: Context): Promise<number> {
+  try {
+    return await dispatch(argv, context);
+  } catch (error) {
+    if (error instanceof Failure) return tell(error, context);
+    context.err(internalError(error, context.environment["PORTCULLIS_DEBUG"] !== undefined));
+    return failed;
+  }
+}
+
+async function dispatch(argv: readonly string[], context: Context): Promise<number> {
+  const [word, ...rest] = argv;
+  if (word === undefined) {
+    context.err((await import("./manual.ts")).printOverview({ colour: context.colour.err }));
+    return failed;
+  }
+  if (word === "--help" || word === "-h") {
+    context.out((await import("./manual.ts")).printOverview({ colour: context.colour.out }));
+    return 0;
+  }
+  if (word === "--version" || word === "-V") {
+    context.out(`portcullis ${(await import("./package.ts")).version()}\n`);
+    return 0;
+  }
+  if (!isVerb(word)) throw await unknownVerb(word);
+  const verb: Verb = await verbs[word].load();
+  const { parseInvocation } = await import("./parse.ts");
+  if (asksForHelp(verb, rest)) {
+    context.out((await import("./manual.ts")).printPage(verb, { colour: context.colour.out }));
+    return 0;
+  }
+  return await verb.execute(parseInvocation(verb, rest), context);
+}
+
+/** `--help` helps whatever else is wrong with the line, unless it belongs to the command that follows. */
+function asksForHelp(verb: Verb, argv: readonly string[]): boolean {
+  const at = argv.findIndex((word) => word === "--help" || word === "-h");
+  if (at === -1 || argv.slice(0, at).includes("--")) return false;
+  if (verb.takesCommand !== true) return true;
+  const values = new Set(
+    Object.entries(verb.options).flatMap(([name, { short, value }]) =>
+      value === undefined ? [] : [`--${name}`, ...(short === undefined ? [] : [`-${short}`])],
+    ),
+  );
+  return argv.slice(0, at).every((word, index) => word.startsWith("-") || values.has(argv[index - 1] ?? ""));
+}
+
+async function unknownVerb(word: string): Promise<Failure> {
+  const [{ diagnostic }, { nearestName }] = await Promise.all([
+    import("../diagnostics/catalogue.ts"),
+    import("../diagnostics/suggest.ts"),
+  ]);
+  if (word.startsWith("-")) {
+    return new Failure([
+      diagnostic("P0905", `${word} does not stand before a verb`, { help: `portcullis run ${word} …` }),
+    ]);
+  }
+  const near = nearestName(word, Object.keys(verbs));
+  return new Failure([
+    diagnostic("P0906", `portcullis has no verb ${JSON.stringify(word)}`, {
+      help: near === undefined ? "portcullis help lists them" : `write portcullis ${near}`,
+    }),
+  ]);
+}
+
+async function tell(failure: Failure, context: Context): Promise<number> {
+  const { renderDiagnostics } = await import("../diagnostics/render.ts");
+  context.err(renderDiagnostics(failure.diagnostics, failure.sources ?? new Map(), { colour: context.colour.err }));
+  return failure.status;
+}

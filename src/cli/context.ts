@@ -1,0 +1,56 @@
+/** The world as a verb sees it, so that tests can bring their own. */
+export interface Context {
+  /** Data, on stdout. */
+  out(text: string): void;
+  /** For people, on stderr. */
+  err(text: string): void;
+  /** Escape sequences are welcome there: a terminal, and no NO_COLOR (no-color.org). */
+  readonly colour: { readonly out: boolean; readonly err: boolean };
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly workingDirectory: string;
+}
+
+export function processContext(): Context {
+  const { env } = process;
+  const allowed = env["NO_COLOR"] === undefined || env["NO_COLOR"] === "";
+  const dumb = env["TERM"] === "dumb";
+  const shows = (stream: NodeJS.WriteStream) => allowed && !dumb && stream.isTTY === true;
+  quietWhenClosed();
+  return {
+    out: (text) => {
+      process.stdout.write(text);
+    },
+    err: (text) => {
+      process.stderr.write(text);
+    },
+    colour: {
+      // Asked for late: opening the streams takes longer than starting most verbs.
+      get out() {
+        return shows(process.stdout);
+      },
+      get err() {
+        return shows(process.stderr);
+      },
+    },
+    environment: env,
+    workingDirectory: process.cwd(),
+  };
+}
+
+/** A reader that has seen enough (`portcullis explain … | head`) is no error of ours. */
+function quietWhenClosed(): void {
+  process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" && error.syscall === "write") process.exit(0);
+    // Not a stack trace: whoever sees this is to report it, and the sentence says how.
+    process.stderr.write(internalError(error, env["PORTCULLIS_DEBUG"] !== undefined));
+    process.exit(125);
+  });
+  const { env } = process;
+}
+
+/** The sentence for a fault of our own. */
+export function internalError(error: unknown, withStack: boolean): string {
+  const detail = error instanceof Error ? (withStack ? (error.stack ?? error.message) : error.message) : String(error);
+  const how = withStack ? "" : "\n  help: this is a fault of portcullis; PORTCULLIS_DEBUG=1 shows more for a report";
+  return `portcullis: internal error: ${detail}${how}\n`;
+}

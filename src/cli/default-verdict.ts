@@ -1,0 +1,23 @@
+/** What becomes of the calls that a policy does not speak of: its last return (docs/language.md, rule 7). */
+import { leavesOf } from "../compile/explain/paths.ts";
+import { splitPolicy } from "../compile/split/split.ts";
+import { printVerdict } from "../engines/simulate/decision.ts";
+import { printLocation } from "../events/describe.ts";
+import type { Program } from "../ir/program.ts";
+
+/** No architecture has this call, so no rule can name it. */
+const unnamed = 1_000_003n;
+
+/** "deny EPERM, nginx.ts:40:3". */
+export function describeDefault(program: Program): string {
+  const judged = { ...program, admission: { always: [], judged: [{ from: unnamed, to: unnamed }] } };
+  const decision = splitPolicy(judged, { superviseProcessCreation: false }).get(Number(unnamed));
+  const possible = decision === undefined ? [] : leavesOf(decision).flatMap((leaf) => leaf.possible);
+  const answers = [...new Set(possible)].map((index) => {
+    const verdict = program.verdicts[index]!;
+    return verdict.at === undefined
+      ? printVerdict(verdict)
+      : `${printVerdict(verdict)}, ${printLocation(program.files, verdict.at)}`;
+  });
+  return answers.length === 0 ? "deny ENOSYS" : answers.join(", or ");
+}

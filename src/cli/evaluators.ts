@@ -1,0 +1,12 @@
+import type { Evaluator, EvaluatorName } from "../engines/simulate/evaluator.ts";
+import type { Program } from "../ir/program.ts";
+
+/** A policy in one of its forms, with no state yet. */
+export async function makeEvaluator(form: EvaluatorName, program: Program): Promise<Evaluator> {
+  if (form === "interpreter") {
+    const { InterpreterEvaluator } = await import("../engines/simulate/interpreter-evaluator.ts");
+    return new InterpreterEvaluator(program) as Evaluator;
+  }
+  const { WasmEvaluator } = await import("../engines/simulate/wasm-evaluator.ts");
+  return new WasmEvaluator(program) as Evaluator;
+}

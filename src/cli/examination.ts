@@ -1,0 +1,155 @@
+/** What `doctor` finds: each engine is tried as a person would use it, in a child. */
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { release } from "node:os";
+import { join } from "node:path";
+import { hostArchitecture } from "../linux/architecture.ts";
+import type { Context } from "./context.ts";
+import { packageRoot } from "./package.ts";
+
+export interface Finding {
+  /** "note": it works, and could be better. "broken": no engine works without it. */
+  readonly state: "fine" | "note" | "missing" | "broken";
+  readonly what: string;
+  readonly help?: string | undefined;
+}
+
+export function* examine(context: Context): Generator<Finding> {
+  const architecture = hostArchitecture();
+  if (process.platform !== "linux" || architecture === undefined) {
+    yield {
+      state: "broken",
+      what: `policies cannot be enforced on ${process.platform} ${process.arch}`,
+      help: "simulate, test, check and explain work here",
+    };
+    return;
+  }
+  yield { state: "fine", what: `Linux ${release()}, ${architecture}` };
+  yield* kernelFindings(release());
+  yield* statusFindings(readOr("/proc/self/status", ""));
+  yield* yamaFinding(readOr("/proc/sys/kernel/yama/ptrace_scope", "0").trim());
+  yield* notifyFindings(context);
+}
+
+/** What a newer kernel would do better. The engine looks for the features themselves; this only says why it is slower. */
+function* kernelFindings(text: string): Generator<Finding> {
+  const [major = 0, minor = 0] = text.split(".").map((part) => Number.parseInt(part, 10));
+  const since = (wantedMajor: number, wantedMinor: number) =>
+    major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+  if (!since(5, 9)) {
+    yield {
+      state: "broken",
+      what: "engine notify needs Linux 5.9",
+      help: "it answers calls with SECCOMP_USER_NOTIF_FLAG_CONTINUE and waits for the end with POLLHUP",
+    };
+  }
+  if (!since(6, 6)) {
+    yield {
+      state: "note",
+      what: "a supervised call takes some 40 µs here instead of 6",
+      help: "SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP came with Linux 6.6",
+    };
+  }
+  if (!since(6, 9)) {
+    yield {
+      state: "note",
+      what: "threads are identified anew at each supervised call",
+      help: "PIDFD_THREAD came with Linux 6.9",
+    };
+  }
+}
+
+function* statusFindings(status: string): Generator<Finding> {
+  const filters = Number(/^Seccomp_filters:\s*(\d+)/m.exec(status)?.[1] ?? 0);
+  if (filters > 0) {
+    yield {
+      state: "note",
+      what: `${filters} seccomp filter${filters === 1 ? " is" : "s are"} in force around us already`,
+      help: "a call that such a filter denies reaches no policy of ours on the engine notify, and is no event",
+    };
+  }
+  if (/^TracerPid:\s*[1-9]/m.test(status)) {
+    yield {
+      state: "missing",
+      what: "this process is traced",
+      help: "a traced command cannot be followed into its forks: run without strace or a debugger",
+    };
+  }
+}
+
+function* yamaFinding(scope: string): Generator<Finding> {
+  if (Number(scope) < 2) return;
+  yield {
+    state: "missing",
+    what: `kernel.yama.ptrace_scope is ${scope}: new processes cannot be followed`,
+    help: "policies that copy state to children, or count processes, refuse to fork here: sysctl kernel.yama.ptrace_scope=1",
+  };
+}
+
+// ── The engines ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function* notifyFindings(context: Context): Generator<Finding> {
+  const bundle = join(packageRoot(), "dist/cli.js");
+  if (!existsSync(bundle)) {
+    yield { state: "broken", what: "portcullis is not built", help: "make build" };
+    return;
+  }
+  const trial = (policy: string, script: string) => {
+    const argv = [bundle, "run", "--events", "fd:3", "--timeout", "10s", "-p", policy, "--", "/bin/sh", "-c", script];
+    const environment = { ...process.env, ...context.environment };
+    return spawnSync(process.execPath, argv, {
+      stdio: ["ignore", "pipe", "pipe", "pipe"],
+      encoding: "utf8",
+      env: environment,
+      timeout: 30_000,
+    });
+  };
+
+  const plain = trial("exec-once", "exit 7");
+  if (plain.status !== 7) {
+    yield { state: "broken", what: "engine notify cannot start a command", help: firstLines(plain.stderr) };
+    return;
+  }
+  yield { state: "fine", what: "engine notify: a command runs under a classic filter" };
+
+  const denied = trial("exec-once", "exec /bin/true");
+  const events = denied.output[3] ?? "";
+  if (denied.status === 126 && events.includes('"verdict":"deny"')) {
+    yield { state: "fine", what: "engine notify: a supervisor is asked, and tells of denials" };
+  } else if (denied.status === 126) {
+    yield {
+      state: "missing",
+      what: "engine notify: another supervisor listens around us already (EBUSY)",
+      help: "policies without state work, without events; those with state refuse to start. Leave the other sandbox (a container's, systemd's, portcullis's own)",
+    };
+  } else {
+    yield { state: "missing", what: "engine notify: a denial did not arrive", help: firstLines(denied.stderr) };
+  }
+
+  const forked = trial("children", "/bin/true; /bin/true");
+  if (forked.status === 0) {
+    yield { state: "fine", what: "engine notify: new processes are followed, and their state with them" };
+  } else {
+    yield {
+      state: "missing",
+      what: "engine notify: new processes cannot be followed",
+      help:
+        firstLines(forked.output[3] || forked.stderr) ??
+        "ptrace is refused: another tracer, or kernel.yama.ptrace_scope",
+    };
+  }
+  yield { state: "fine", what: "engine simulate: works everywhere (simulate, test)" };
+}
+
+function firstLines(text: string | null): string | undefined {
+  const lines = (text ?? "").trim().split("\n").slice(0, 2).join(" ");
+  return lines === "" ? undefined : lines.slice(0, 300);
+}
+
+function readOr(file: string, otherwise: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return otherwise;
+  }
+}

@@ -1,0 +1,119 @@
+/** Manual pages: one from each verb's own description, and the page of them all. */
+import { commonOptions, type OptionTable, type Verb } from "./verb.ts";
+import { type VerbName, verbs } from "./verbs.ts";
+
+const width = 80;
+
+export interface PageOptions {
+  readonly colour: boolean;
+}
+
+export function printPage(verb: Verb, { colour }: PageOptions): string {
+  const head = heading(colour);
+  const sections = [
+    `${head("NAME")}\n${indented(`portcullis ${verb.name}: ${lowerFirst(verb.summary)}`)}`,
+    `${head("SYNOPSIS")}\n${verb.synopsis.map((line) => indented(`portcullis ${line}`)).join("\n")}`,
+    `${head("DESCRIPTION")}\n${verb.about.map((paragraph) => indented(paragraph)).join("\n\n")}`,
+    `${head("OPTIONS")}\n${printOptions({ ...verb.options, ...commonOptions })}`,
+    `${head("EXIT STATUS")}\n${verb.exit.map(([status, meaning]) => item(status, meaning, 7)).join("\n")}`,
+  ];
+  if (verb.examples.length > 0) {
+    const examples = verb.examples.map(([command, about]) => `${indented(about)}\n      $ ${command}`);
+    sections.push(`${head("EXAMPLES")}\n${examples.join("\n\n")}`);
+  }
+  return `${sections.join("\n\n")}\n`;
+}
+
+/** The page that `portcullis help` shows. */
+export function printOverview({ colour }: PageOptions): string {
+  const head = heading(colour);
+  const names = Object.keys(verbs) as VerbName[];
+  const longest = Math.max(...names.map((name) => name.length));
+  const list = names.map((name) => `  ${name.padEnd(longest)}  ${verbs[name].summary}`).join("\n");
+  return `${head("portcullis")}: system call filters for Linux, written in TypeScript, with state
+
+${head("USAGE")}
+  portcullis VERB [OPTIONS] …
+  portcullis run -p POLICY -- COMMAND [ARGUMENT…]
+
+${head("VERBS")}
+${list}
+
+${head("FIRST STEPS")}
+  A policy is a TypeScript module: a function from a call to a verdict.
+
+      import { allow, calls, deny, policy } from "portcullis";
+      const exec = calls("execve", "execveat");
+      export default policy((call) => (exec.has(call) ? deny("EACCES") : allow));
+
+  See what it says before it runs, then run a command under it:
+
+      $ portcullis check exec-once.ts
+      $ portcullis why exec-once.ts 'execve("/bin/sh")'
+      $ portcullis run -p exec-once.ts -- sh -c ls
+
+  Ready policies go by their names alone: -p exec-once, -p nginx, -p build-step.
+
+${head("EXIT STATUS")}
+  The command's own; 128 + n when signal n ended it (159: a policy's kill by
+  SIGSYS, 137: by SIGKILL); 127: no such command; 126: it cannot be run; 125:
+  portcullis itself failed, and nothing was run.
+
+${head("MORE")}
+  portcullis help VERB     the manual page of a verb, with examples
+  portcullis --version     the version
+  docs/language.md         the language of policies
+`;
+}
+
+function printOptions(table: OptionTable): string {
+  return Object.entries(table)
+    .map(([name, { short, value, about, multiple }]) => {
+      const written = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
+      return item(written, multiple === true ? `${about} May be given again.` : about, 26);
+    })
+    .join("\n");
+}
+
+/** A term and what it means, the meaning in a column of its own. */
+function item(term: string, meaning: string, column: number): string {
+  const lines = wrap(meaning, width - column - 4);
+  const first = term.length > column - 2 ? `  ${term}\n${" ".repeat(column + 2)}` : `  ${term.padEnd(column)}`;
+  return `${first}${lines.join(`\n${" ".repeat(column + 2)}`)}`;
+}
+
+function indented(text: string): string {
+  return wrap(text, width - 2)
+    .map((line) => `  ${line}`)
+    .join("\n");
+}
+
+/** At spaces; a line that begins with one (code) stays as it is. */
+export function wrap(text: string, columns: number): string[] {
+  const lines: string[] = [];
+  for (const part of text.split("\n")) {
+    if (part.startsWith(" ")) {
+      lines.push(part);
+      continue;
+    }
+    let line = "";
+    for (const word of part.split(" ")) {
+      if (line !== "" && line.length + 1 + word.length > columns) {
+        lines.push(line);
+        line = word;
+      } else {
+        line = line === "" ? word : `${line} ${word}`;
+      }
+    }
+    lines.push(line);
+  }
+  return lines;
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}
+
+function heading(colour: boolean): (text: string) => string {
+  return (text) => (colour ? `\x1b[1m${text}\x1b[0m` : text);
+}

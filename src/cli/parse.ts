@@ -1,0 +1,92 @@
+/** A verb's command line: options anywhere, or before the first other word where a command follows. */
+import { parseArgs } from "node:util";
+import { diagnostic } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { nearestName } from "../diagnostics/suggest.ts";
+import { commonOptions, Failure, type Invocation, type OptionTable, type Verb } from "./verb.ts";
+
+/** @throws Failure naming every unknown option and every missing value */
+export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation {
+  const table: OptionTable = { ...verb.options, ...commonOptions };
+  const options = Object.fromEntries(
+    Object.entries(table).map(([name, { short, value }]) => [
+      name,
+      {
+        type: value === undefined ? ("boolean" as const) : ("string" as const),
+        multiple: true,
+        ...(short === undefined ? {} : { short }),
+      },
+    ]),
+  );
+  const ours = verb.takesCommand === true ? argv.slice(0, commandAt(argv, options)) : argv;
+  const { tokens } = parseArgs({ args: [...ours], options, strict: false, allowPositionals: true, tokens: true });
+  const values = new Map<string, string[]>();
+  const words: string[] = [];
+  const wrong: Diagnostic[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") words.push(token.value);
+    if (token.kind !== "option") continue;
+    const specification = Object.hasOwn(table, token.name) ? table[token.name] : undefined;
+    if (specification === undefined) {
+      wrong.push(unknownOption(verb, token.rawName, table));
+    } else if (specification.value === undefined && token.value !== undefined) {
+      wrong.push(diagnostic("P0907", `${token.rawName} takes no value`, { help: `write ${token.rawName}` }));
+    } else if (specification.value !== undefined && (token.value === undefined || token.value === "")) {
+      wrong.push(
+        diagnostic("P0907", `${token.rawName} lacks its value`, { help: `${token.rawName} ${specification.value}` }),
+      );
+    } else if (
+      specification.value !== undefined &&
+      token.inlineValue === false &&
+      looksLikeOption(token.value!, table)
+    ) {
+      wrong.push(
+        diagnostic("P0907", `${token.rawName} lacks its value: ${token.value} is an option`, {
+          help: `${token.rawName} ${specification.value}; a value that begins so is written ${token.rawName}=${token.value}`,
+        }),
+      );
+    } else {
+      const list = values.get(token.name) ?? [];
+      list.push(token.value ?? "");
+      values.set(token.name, list);
+    }
+  }
+  for (const [name, list] of values) {
+    if (list.length > 1 && table[name]!.multiple !== true && table[name]!.value !== undefined) {
+      wrong.push(diagnostic("P0909", `--${name} is given ${list.length} times`, { help: "give it once" }));
+    }
+  }
+  if (wrong.length > 0) throw new Failure(wrong);
+  if (verb.takesCommand === true) words.push(...command(argv.slice(ours.length)));
+  return {
+    text: (option) => values.get(option)?.at(-1),
+    texts: (option) => values.get(option) ?? [],
+    has: (option) => values.has(option),
+    words,
+  };
+}
+
+type ParserOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>["options"]>;
+
+/** The index at which the command, or the `--` before it, stands. */
+function commandAt(argv: readonly string[], options: ParserOptions): number {
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
+  const end = tokens.find((token) => token.kind !== "option");
+  return end === undefined ? argv.length : end.index;
+}
+
+function command(rest: readonly string[]): readonly string[] {
+  return rest[0] === "--" ? rest.slice(1) : rest;
+}
+
+function looksLikeOption(value: string, table: OptionTable): boolean {
+  if (/^--[a-z]/.test(value)) return Object.hasOwn(table, value.slice(2).replace(/=.*/, ""));
+  return value.length === 2 && value.startsWith("-") && Object.values(table).some(({ short }) => short === value[1]);
+}
+
+function unknownOption(verb: Verb, written: string, table: OptionTable): Diagnostic {
+  const near = nearestName(written.replace(/^-+/, ""), Object.keys(table));
+  return diagnostic("P0905", `${verb.name} has no option ${written}`, {
+    help: near === undefined ? `portcullis help ${verb.name} lists them` : `write --${near}`,
+  });
+}

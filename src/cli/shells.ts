@@ -1,0 +1,155 @@
+/** Completions: the verbs' own tables as scripts for three shells. */
+import { commonOptions, type OptionSpecification, type Verb } from "./verb.ts";
+
+export const shells = ["bash", "zsh", "fish"] as const;
+export type Shell = (typeof shells)[number];
+
+export function completionScript(shell: Shell, verbs: readonly Verb[]): string {
+  switch (shell) {
+    case "bash":
+      return bash(verbs);
+    case "zsh":
+      return zsh(verbs);
+    case "fish":
+      return fish(verbs);
+  }
+}
+
+function optionsOf(verb: Verb): [string, OptionSpecification][] {
+  return Object.entries({ ...verb.options, ...commonOptions });
+}
+
+function bash(verbs: readonly Verb[]): string {
+  const cases = verbs.map((verb) => {
+    const options = optionsOf(verb);
+    const words = options.flatMap(([name, { short }]) => [`--${name}`, ...(short === undefined ? [] : [`-${short}`])]);
+    const values = options
+      .filter(([, { value }]) => value !== undefined)
+      .map(([name, { short, complete }]) => {
+        const pattern = short === undefined ? `--${name}` : `--${name}|-${short}`;
+        return `        ${pattern}) ${bashReply(complete)}; return;;`;
+      });
+    const command = verb.takesCommand === true ? "_command_offset" : undefined;
+    return `    ${verb.name})
+${command === undefined ? "" : bashCommand(options)}      case $before in
+${values.join("\n")}${values.length > 0 ? "\n" : ""}      esac
+      if [[ $word == -* ]]; then COMPREPLY=($(compgen -W '${words.join(" ")}' -- "$word")); else ${bashReply(verb.complete)}; fi;;`;
+  });
+  return `# bash completion for portcullis
+_portcullis() {
+  local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} index skip
+  COMPREPLY=()
+  if [[ $COMP_CWORD -eq 1 ]]; then
+    COMPREPLY=($(compgen -W '${verbs.map((verb) => verb.name).join(" ")} --help --version' -- "$word"))
+    return
+  fi
+  case \${COMP_WORDS[1]} in
+${cases.join("\n")}
+  esac
+}
+complete -o filenames -F _portcullis portcullis
+`;
+}
+
+function bashReply(complete: OptionSpecification["complete"]): string {
+  if (complete === undefined) return "COMPREPLY=()";
+  if (complete === "file") return 'COMPREPLY=($(compgen -f -- "$word"))';
+  if (complete === "directory") return 'COMPREPLY=($(compgen -d -- "$word"))';
+  return `COMPREPLY=($(compgen -W '${complete.join(" ")}' -- "$word"))`;
+}
+
+/** Behind the first word that is no option, or behind --, the command's own completion takes over. */
+function bashCommand(options: readonly [string, OptionSpecification][]): string {
+  const valued = options.flatMap(([name, { short, value }]) =>
+    value === undefined ? [] : [`--${name}`, ...(short === undefined ? [] : [`-${short}`])],
+  );
+  return `      skip=0
+      for ((index = 2; index < COMP_CWORD; index++)); do
+        if ((skip)); then skip=0; continue; fi
+        case \${COMP_WORDS[index]} in
+          --) index=$((index + 1)); break;;
+          ${valued.join("|")}) skip=1;;
+          -*) ;;
+          *) break;;
+        esac
+      done
+      if ((index <= COMP_CWORD && !skip)) && [[ $index -lt $COMP_CWORD || \${COMP_WORDS[index-1]} == -- ]]; then
+        if declare -F _comp_command_offset > /dev/null; then _comp_command_offset $index
+        elif declare -F _command_offset > /dev/null; then _command_offset $index
+        else COMPREPLY=($(compgen -c -f -- "$word")); fi
+        return
+      fi
+`;
+}
+
+function zsh(verbs: readonly Verb[]): string {
+  const quoted = (text: string) =>
+    text.replaceAll("'", "'\\''").replaceAll("[", "\\[").replaceAll("]", "\\]").replaceAll(":", "\\:");
+  const listed = verbs.map((verb) => `    '${verb.name}:${quoted(verb.summary)}'`).join("\n");
+  const cases = verbs.map((verb) => {
+    const specs = optionsOf(verb).flatMap(([name, { short, value, about, multiple, complete }]) => {
+      const action = value === undefined ? "" : `:${value}:${zshAction(complete)}`;
+      const star = multiple === true ? "*" : "";
+      const sign = value === undefined ? "" : "=";
+      const long = `'${star}--${name}${sign}[${quoted(about)}]${action}'`;
+      return short === undefined
+        ? [long]
+        : [`'${star}-${short}${value === undefined ? "" : "+"}[${quoted(about)}]${action}'`, long];
+    });
+    const rest = verb.takesCommand === true ? "'*::command:_normal'" : `'*:word:${zshAction(verb.complete)}'`;
+    return `    ${verb.name}) _arguments -s ${[...specs, rest].join(" \\\n        ")};;`;
+  });
+  return `#compdef portcullis
+# zsh completion for portcullis
+_portcullis() {
+  local -a verbs
+  verbs=(
+${listed}
+  )
+  if ((CURRENT == 2)); then
+    _describe verb verbs
+    return
+  fi
+  local verb=$words[2]
+  shift words
+  ((CURRENT--))
+  case $verb in
+${cases.join("\n")}
+  esac
+}
+if [[ $funcstack[1] == _portcullis ]]; then _portcullis "$@"; else compdef _portcullis portcullis; fi
+`;
+}
+
+function zshAction(complete: OptionSpecification["complete"]): string {
+  if (complete === undefined) return " ";
+  if (complete === "file") return "_files";
+  if (complete === "directory") return "_files -/";
+  return `(${complete.join(" ")})`;
+}
+
+function fish(verbs: readonly Verb[]): string {
+  const quoted = (text: string) => `'${text.replaceAll("\\", "\\\\").replaceAll("'", "\\'")}'`;
+  const lines = ["# fish completion for portcullis", "complete -c portcullis -f"];
+  const none = `"not __fish_seen_subcommand_from ${verbs.map((verb) => verb.name).join(" ")}"`;
+  for (const verb of verbs) lines.push(`complete -c portcullis -n ${none} -a ${verb.name} -d ${quoted(verb.summary)}`);
+  for (const verb of verbs) {
+    const within = `"__fish_seen_subcommand_from ${verb.name}"`;
+    for (const [name, { short, value, about, complete }] of optionsOf(verb)) {
+      const parts = ["complete", "-c", "portcullis", "-n", within, "-l", name];
+      if (short !== undefined) parts.push("-s", short);
+      if (value !== undefined) parts.push("-r");
+      if (complete === "file" || complete === "directory") parts.push("-F");
+      else if (complete !== undefined) parts.push("-a", `'${complete.join(" ")}'`);
+      lines.push([...parts, "-d", quoted(about)].join(" "));
+    }
+    if (verb.takesCommand === true) {
+      lines.push(`complete -c portcullis -n ${within} -a '(__fish_complete_subcommand --fcs-skip=2)'`);
+    } else if (verb.complete === "file" || verb.complete === "directory") {
+      lines.push(`complete -c portcullis -n ${within} -F`);
+    } else if (verb.complete !== undefined) {
+      lines.push(`complete -c portcullis -n ${within} -a '${verb.complete.join(" ")}'`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}

@@ -1,0 +1,61 @@
+/** The verbs, in the order in which help shows them. Each is loaded when it is asked for: start-up time is a promise. */
+import type { Verb } from "./verb.ts";
+
+export interface VerbEntry {
+  /** The same as the verb's own (a test compares). */
+  readonly summary: string;
+  load(): Promise<Verb>;
+}
+
+export const verbs = {
+  run: {
+    summary: "Run a command under a policy",
+    load: async () => (await import("./verbs/run.ts")).run,
+  },
+  check: {
+    summary: "Say what is wrong with a policy",
+    load: async () => (await import("./verbs/check.ts")).check,
+  },
+  explain: {
+    summary: "Show what a policy does with each call, and where that is decided",
+    load: async () => (await import("./verbs/explain.ts")).explain,
+  },
+  why: {
+    summary: "Say whether a call would pass, and by which line",
+    load: async () => (await import("./verbs/why.ts")).why,
+  },
+  simulate: {
+    summary: "Judge a recorded trace by a policy",
+    load: async () => (await import("./verbs/simulate.ts")).simulate,
+  },
+  test: {
+    summary: "Run a policy's cases",
+    load: async () => (await import("./verbs/test.ts")).test,
+  },
+  disasm: {
+    summary: "List a policy's classic filter, with the lines it comes from",
+    load: async () => (await import("./verbs/disasm.ts")).disasm,
+  },
+  flow: {
+    summary: "Draw a call-flow graph from a trace",
+    load: async () => (await import("./verbs/flow.ts")).flow,
+  },
+  doctor: {
+    summary: "Try each engine on this machine and say what is missing",
+    load: async () => (await import("./verbs/doctor.ts")).doctor,
+  },
+  completion: {
+    summary: "Print the completions for a shell",
+    load: async () => (await import("./verbs/completion.ts")).completion,
+  },
+  help: {
+    summary: "Show the manual page of a verb",
+    load: async () => (await import("./verbs/help.ts")).help,
+  },
+} as const satisfies Readonly<Record<string, VerbEntry>>;
+
+export type VerbName = keyof typeof verbs;
+
+export function isVerb(word: string): word is VerbName {
+  return Object.hasOwn(verbs, word);
+}

@@ -1,0 +1,75 @@
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Context } from "../context.ts";
+import {
+  architectureOption,
+  chosenArchitecture,
+  loadForVerb,
+  missing,
+  policyOptions,
+  tellDiagnostics,
+} from "../policy.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+export const check: Verb = {
+  name: "check",
+  summary: "Say what is wrong with a policy",
+  synopsis: ["check [OPTIONS] POLICY…"],
+  about: [
+    "Compiles each policy and prints what is wrong with it: the place, the line, and the way out. Nothing of a policy is executed, by this verb or any other.",
+    "Warnings are about meaning: a refused call whose twin is allowed, a verdict that is never reached, a limit that forking resets.",
+    "A policy that is fine is answered with one line on standard output that says what becomes of every call that the policy does not speak of.",
+  ],
+  options: {
+    ...policyOptions,
+    ...architectureOption,
+    json: { about: "Print the diagnostics on standard output, one JSON object a line." },
+    strict: { about: "Take warnings for errors." },
+    quiet: { short: "q", about: "Print nothing for policies that are fine." },
+  },
+  complete: "file",
+  exit: [
+    ["0", "The policies compile; there may be warnings."],
+    ["1", "There are warnings, with --strict."],
+    [String(failed), "A policy does not compile."],
+  ],
+  examples: [
+    ["portcullis check nginx.ts", "Check a policy"],
+    ["portcullis check --strict policies/*.ts", "In a pipeline: warnings fail, too"],
+    ["portcullis check --set most=16 children", "A ready policy, with a parameter"],
+  ],
+  async execute(invocation, context) {
+    const given = invocation.text("policy");
+    const policies = given === undefined ? invocation.words : [given, ...invocation.words];
+    if (policies.length === 0) throw missing("a policy", "portcullis check POLICY");
+    chosenArchitecture(invocation);
+    let status = 0;
+    for (const policy of policies) status = Math.max(status, await checkOne(policy, invocation, context));
+    return status;
+  },
+};
+
+async function checkOne(policy: string, invocation: Invocation, context: Context): Promise<number> {
+  const json = invocation.has("json");
+  const print = (found: readonly Diagnostic[]) => {
+    for (const one of found) context.out(`${JSON.stringify({ v: 1, ...one })}\n`);
+  };
+  try {
+    const { program, sources, diagnostics: loaded } = await loadForVerb(policy, invocation, context, { quiet: true });
+    const { lintPolicy } = await import("../../compile/lint/lint.ts");
+    const diagnostics = [...loaded, ...lintPolicy(program)];
+    if (json) print(diagnostics);
+    else await tellDiagnostics(diagnostics, sources, context);
+    if (!json && !invocation.has("quiet")) {
+      const { describeDefault } = await import("../default-verdict.ts");
+      const count =
+        diagnostics.length === 0 ? "" : `, ${diagnostics.length} warning${diagnostics.length === 1 ? "" : "s"}`;
+      context.out(`${policy}: compiles${count}; any other call: ${describeDefault(program)}\n`);
+    }
+    return diagnostics.length > 0 && invocation.has("strict") ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    if (json) print(error.diagnostics);
+    else await tellDiagnostics(error.diagnostics, error.sources ?? new Map(), context);
+    return error.status;
+  }
+}

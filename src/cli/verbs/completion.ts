@@ -1,0 +1,39 @@
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { missing, noMoreWords } from "../policy.ts";
+import { completionScript, shells } from "../shells.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+import { verbs } from "../verbs.ts";
+
+export const completion: Verb = {
+  name: "completion",
+  summary: "Print the completions for a shell",
+  synopsis: ["completion bash|zsh|fish"],
+  about: [
+    "Prints a script that makes the shell complete verbs, options and files. Load it from the shell's start-up file, or put it where the shell looks for such scripts.",
+  ],
+  options: {},
+  complete: shells,
+  exit: [
+    ["0", "The script was printed."],
+    [String(failed), "There are no completions for this shell."],
+  ],
+  examples: [
+    ["source <(portcullis completion bash)", "In ~/.bashrc"],
+    ["portcullis completion zsh > ~/.zfunc/_portcullis", "For zsh, with ~/.zfunc in fpath"],
+    ["portcullis completion fish > ~/.config/fish/completions/portcullis.fish", "For fish"],
+  ],
+  async execute({ words: [shell, ...more] }, context) {
+    noMoreWords(more);
+    if (shell === undefined) throw missing("the shell", "portcullis completion bash, zsh or fish");
+    const known = shells.find((one) => one === shell);
+    if (known === undefined) {
+      throw new Failure([
+        diagnostic("P0907", `there are no completions for ${JSON.stringify(shell)}`, { help: "bash, zsh or fish" }),
+      ]);
+    }
+    const loaded: Verb[] = [];
+    for (const entry of Object.values(verbs)) loaded.push(await entry.load());
+    context.out(completionScript(known, loaded));
+    return 0;
+  },
+};

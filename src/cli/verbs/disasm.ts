@@ -1,0 +1,84 @@
+import type { ClassicTarget } from "../../compile/classic/compile.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Program } from "../../ir/program.ts";
+import { writeOutput } from "../output.ts";
+import { architectureOption, loadForVerb, noMoreWords, policyAndWords, policyOptions } from "../policy.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+
+export const disasm: Verb = {
+  name: "disasm",
+  summary: "List a policy's classic filter, with the lines it comes from",
+  synopsis: ["disasm [OPTIONS] POLICY"],
+  about: [
+    "Prints the classic BPF program that is the policy's static part: what the kernel decides by itself, before the command's first instruction and until its end. Before each return stand the calls that get there, the verdict and the policy's line.",
+    "USER_NOTIF stands where the filter asks: for verdicts that depend on state, and, on the engine notify, for static denials that are to become events. --pure shows the filter that needs nobody: static denials are its own.",
+  ],
+  options: {
+    ...policyOptions,
+    ...architectureOption,
+    pure: { about: "Static verdicts are the filter's own, as with `run --no-denial-events`." },
+    raw: {
+      value: "FILE",
+      about: "Write the program as struct sock_filter[] there (bubblewrap's --seccomp takes it).",
+      complete: "file",
+    },
+  },
+  complete: "file",
+  exit: [
+    ["0", "The filter was printed."],
+    [
+      String(failed),
+      "The policy does not compile, or its filter does not fit the kernel's limit of 4096 instructions.",
+    ],
+  ],
+  examples: [["portcullis disasm exec-once", "The filter of a ready policy"]],
+  async execute(invocation, context) {
+    const { policy, words } = policyAndWords(invocation);
+    noMoreWords(words);
+    const { program } = await loadForVerb(policy, invocation, context);
+    const [{ splitPolicy }, { compileClassic, encodeClassic }, { listClassic }, { returnWord, verdictWord }] =
+      await Promise.all([
+        import("../../compile/split/split.ts"),
+        import("../../compile/classic/compile.ts"),
+        import("../../compile/classic/listing.ts"),
+        import("../../compile/classic/return-word.ts"),
+      ]);
+    const { needsOf } = await import("../../engines/notify/compile.ts");
+    const split = splitPolicy(program, { superviseProcessCreation: needsOf(program).births });
+    const ask = returnWord("USER_NOTIF");
+    const refuse = invocation.has("pure") ? returnWord("ERRNO", enosys) : ask;
+    const isQuiet = (action: Program["verdicts"][number]["action"]) => action === "deny" || action === "log";
+    const target: ClassicTarget = {
+      leaf(leaf) {
+        const verdict = program.verdicts[leaf.weakest]!;
+        if (leaf.stateful.length > 0 || (isQuiet(verdict.action) && !invocation.has("pure"))) return ask;
+        return verdictWord(verdict);
+      },
+      unknown: refuse,
+      foreign: refuse,
+      always: returnWord("ALLOW"),
+      launcherToken: undefined,
+    };
+    const classic = compile(() => compileClassic(program, split, target));
+    context.out(listClassic(program, split, target, classic));
+    const raw = invocation.text("raw");
+    if (raw !== undefined) writeOutput(raw, encodeClassic(classic));
+    return 0;
+  },
+};
+
+const enosys = 38;
+
+/** What is too large for the kernel is a fault of the policy, not of ours. */
+function compile<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof Error && error.name === "FilterTooLargeError") {
+      throw new Failure([
+        diagnostic("P0314", error.message, { help: "fewer conditions on arguments, or fewer intervals of them" }),
+      ]);
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,47 @@
+import type { Context } from "../context.ts";
+import { noMoreWords } from "../policy.ts";
+import { failed, type Verb } from "../verb.ts";
+
+export const doctor: Verb = {
+  name: "doctor",
+  summary: "Try each engine on this machine and say what is missing",
+  synopsis: ["doctor [--json]"],
+  about: [
+    "Runs small commands under small policies, each in a child, and tells from what they did which engines work here and what slows them down or is in their way: the kernel's age, another filter or supervisor around us, ptrace that is forbidden, a native part that is not built.",
+    "Nothing else on the machine is touched.",
+  ],
+  options: { json: { about: "Print one JSON object a line, for each finding." } },
+  exit: [
+    ["0", "Everything works here."],
+    ["1", "Something is missing."],
+    [String(failed), "No engine works here."],
+  ],
+  examples: [["portcullis doctor", "What works here?"]],
+  async execute(invocation, context: Context) {
+    noMoreWords(invocation.words);
+    const { examine } = await import("../examination.ts");
+    let status = 0;
+    for (const finding of examine(context)) {
+      status = Math.max(status, { fine: 0, note: 0, missing: 1, broken: failed }[finding.state]);
+      if (invocation.has("json")) context.out(`${JSON.stringify({ v: 1, kind: "finding", ...finding })}\n`);
+      else context.out(printFinding(finding, context.colour.out));
+    }
+    return status;
+  },
+};
+
+const marks = {
+  fine: ["ok", "32"],
+  note: ["note", "36"],
+  missing: ["missing", "33"],
+  broken: ["broken", "31"],
+} as const;
+
+function printFinding(
+  { state, what, help }: { state: keyof typeof marks; what: string; help?: string | undefined },
+  colour: boolean,
+): string {
+  const [word, code] = marks[state];
+  const mark = word.padEnd(7);
+  return `${colour ? `\x1b[${code}m${mark}\x1b[0m` : mark}  ${what}\n${help === undefined ? "" : `         ${help}\n`}`;
+}

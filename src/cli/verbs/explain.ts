@@ -1,0 +1,54 @@
+import { architectureOption, loadForVerb, noMoreWords, policyAndWords, policyOptions } from "../policy.ts";
+import { failed, type Verb } from "../verb.ts";
+
+export const explain: Verb = {
+  name: "explain",
+  summary: "Show what a policy does with each call, and where that is decided",
+  synopsis: ["explain [OPTIONS] POLICY"],
+  about: [
+    "Prints what becomes of any call that the policy does not speak of, and then a table: calls that are treated alike, the verdict in each phase and under each condition on arguments, where that is decided, and the policy's line.",
+    "Where a verdict is decided is what it costs. The kernel answers from a bitmap (nothing to speak of) or by running the filter; what depends on state goes to the engine, which costs a few microseconds with notify. Warnings name calls that are often made and made stateful for nothing, and what an engine cannot do exactly.",
+  ],
+  options: {
+    ...policyOptions,
+    ...architectureOption,
+    json: { about: "Print one JSON object with all of it; members are only ever added." },
+    ir: {
+      about: "Print the intermediate representation instead: what the policy means, for people who debug compilers.",
+    },
+  },
+  complete: "file",
+  exit: [
+    ["0", "The policy was explained."],
+    [String(failed), "The policy does not compile."],
+  ],
+  examples: [
+    ["portcullis explain nginx.ts", "A table"],
+    [
+      "portcullis explain --json nginx.ts | jq '.rows[] | select(.cases[].decided == \"supervisor\") | .calls'",
+      "What costs something",
+    ],
+  ],
+  async execute(invocation, context) {
+    const { policy, words } = policyAndWords(invocation);
+    noMoreWords(words);
+    const { program } = await loadForVerb(policy, invocation, context);
+    if (invocation.has("ir")) {
+      const { printProgram } = await import("../../ir/print.ts");
+      const text = printProgram(program);
+      context.out(text.endsWith("\n") ? text : `${text}\n`);
+      return 0;
+    }
+    const { explainPolicy } = await import("../../compile/explain/explain.ts");
+    const { needsOf } = await import("../../engines/notify/compile.ts");
+    const explanation = explainPolicy(program, { superviseProcessCreation: needsOf(program).births });
+    if (invocation.has("json")) {
+      context.out(`${JSON.stringify(explanation)}\n`);
+    } else {
+      const { renderExplanation } = await import("../../compile/explain/render.ts");
+      const columns = Number(context.environment["COLUMNS"] ?? Number.NaN);
+      context.out(renderExplanation(explanation, Number.isInteger(columns) && columns >= 60 ? { width: columns } : {}));
+    }
+    return 0;
+  },
+};

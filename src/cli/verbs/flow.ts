@@ -1,0 +1,78 @@
+import { basename } from "node:path";
+import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
+import type { Context } from "../context.ts";
+import { readInput } from "../input.ts";
+import { writeOutput } from "../output.ts";
+import { architectureOption, chosenArchitecture, missing, tellDiagnostics } from "../policy.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+export const flow: Verb = {
+  name: "flow",
+  summary: "Draw a call-flow graph from a trace",
+  synopsis: ["flow [OPTIONS] TRACE…"],
+  about: [
+    "Reads recordings (as `portcullis simulate` does) and prints a module with a graph: which call may follow which in a thread. A policy imports it and permits no other succession:",
+    '    import { trueFlow } from "./true.flow.ts";\n    const flow = perThread.flow(trueFlow);\n    export default policy((call) => (flow.follow(call) ? allow : kill("process")));',
+    "A new process goes on where its maker was, a new thread begins anew, as the state of a policy does. The graph permits what was seen and nothing else, so record everything that the program is to do: several traces make one graph. A signal's handler may run anywhere: calls that handlers make belong into `anytime`, by hand.",
+    "restart_syscall, rt_sigreturn, exit and exit_group are always allowed and stand in no graph.",
+  ],
+  options: {
+    output: { short: "o", value: "FILE", about: "Write there instead of to standard output.", complete: "file" },
+    name: { value: "NAME", about: "The constant's name. By default from the file's: true.flow.ts has trueFlow." },
+    ...architectureOption,
+  },
+  complete: "file",
+  exit: [
+    ["0", "The graph was written."],
+    [String(failed), "A trace cannot be read, or has a call that no graph can name."],
+  ],
+  examples: [
+    ["strace -f -n -ttt -e raw=all -o true.strace -- /bin/true", "Record"],
+    ["portcullis flow -o true.flow.ts true.strace", "Draw"],
+  ],
+  async execute(invocation, context) {
+    const files = invocation.words;
+    if (files.length === 0) throw missing("a trace", "portcullis flow TRACE");
+    const architecture = chosenArchitecture(invocation);
+    const name = constantName(invocation, files[0]!);
+    const [{ readTrace }, { FlowGraphBuilder }] = await Promise.all([
+      import("../../traces/read.ts"),
+      import("../../traces/flow.ts"),
+    ]);
+    const graph = new FlowGraphBuilder();
+    for (const file of files) {
+      const text = readInput(file);
+      const { trace, diagnostics } = readTrace(text, file, architecture);
+      const sources = new Map([[file, text]]);
+      if (trace === undefined) throw new Failure(diagnostics, sources);
+      const found = [...diagnostics, ...graph.add(trace, file)];
+      if (hasErrors(found)) throw new Failure(found, sources);
+      await tellDiagnostics(found, sources, context);
+    }
+    const of = files.map((file) => (file === "-" ? "standard input" : basename(file))).join(", ");
+    const about = `Drawn by \`portcullis flow\` from ${graph.calls} calls: ${of}, ${architecture}.`.replaceAll(
+      "*/",
+      "* /",
+    );
+    write(graph.print(name, about), invocation, context);
+    return 0;
+  },
+};
+
+function write(text: string, invocation: Invocation, context: Context): void {
+  const output = invocation.text("output");
+  if (output === undefined) context.out(text);
+  else writeOutput(output, text);
+}
+
+function constantName(invocation: Invocation, trace: string): string {
+  const given = invocation.text("name");
+  if (given !== undefined) {
+    if (/^[A-Za-z_$][\w$]*$/.test(given)) return given;
+    throw new Failure([diagnostic("P0907", `--name ${given} is no name of a constant`)]);
+  }
+  const stem = basename(invocation.text("output") ?? trace).replace(/\..*$/, "");
+  const words = stem.split(/[^A-Za-z0-9]+/).filter((word) => word !== "");
+  const camel = words.map((word, index) => (index === 0 ? word : word[0]!.toUpperCase() + word.slice(1))).join("");
+  return /^[A-Za-z]/.test(camel) ? `${camel}Flow` : "flow";
+}

@@ -1,0 +1,32 @@
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import { printOverview, printPage } from "../manual.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+import { isVerb, verbs } from "../verbs.ts";
+
+export const help: Verb = {
+  name: "help",
+  summary: "Show the manual page of a verb",
+  synopsis: ["help [VERB]"],
+  about: ["Shows the page of a verb, which `portcullis VERB --help` shows as well; without a verb, what there is."],
+  options: {},
+  complete: Object.keys(verbs),
+  exit: [
+    ["0", "The page was shown."],
+    [String(failed), "There is no such verb."],
+  ],
+  examples: [["portcullis help run", "All of `run`"]],
+  async execute({ words: [name] }, context) {
+    const page = { colour: context.colour.out };
+    if (name === undefined) {
+      context.out(printOverview(page));
+    } else if (isVerb(name)) {
+      context.out(printPage(await verbs[name].load(), page));
+    } else {
+      const near = nearestName(name, Object.keys(verbs));
+      const way = near === undefined ? "portcullis help lists them" : `write portcullis help ${near}`;
+      throw new Failure([diagnostic("P0906", `portcullis has no verb ${JSON.stringify(name)}`, { help: way })]);
+    }
+    return 0;
+  },
+};

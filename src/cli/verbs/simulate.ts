@@ -1,0 +1,171 @@
+import { hasErrors } from "../../diagnostics/catalogue.ts";
+import { printVerdict } from "../../engines/simulate/decision.ts";
+import type { SimulatedDecision } from "../../engines/simulate/model.ts";
+import { nameCall } from "../../events/decode.ts";
+import type { Program } from "../../ir/program.ts";
+import type { ReplayedCall } from "../../traces/replay.ts";
+import { decodeWords, printTraceCall } from "../../traces/words.ts";
+import type { Context } from "../context.ts";
+import { readInput } from "../input.ts";
+import { wholeNumber } from "../numbers.ts";
+import {
+  architectureOption,
+  loadForVerb,
+  missing,
+  noMoreWords,
+  policyAndWords,
+  policyOptions,
+  tellDiagnostics,
+} from "../policy.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+
+export const simulate: Verb = {
+  name: "simulate",
+  summary: "Judge a recorded trace by a policy",
+  synopsis: ["simulate [OPTIONS] -p POLICY TRACE", "simulate [OPTIONS] POLICY TRACE"],
+  about: [
+    "Puts every call of a recording through the policy, with the processes, the threads and the clock of the recording, and says what would have become of it. Nothing is run. What the recording did happens whatever the policy says, so one run shows every refusal.",
+    "A trace is JSON lines (docs/traces.md), or what strace writes:",
+    "    strace -f -n -ttt -e raw=all -o trace.strace -- COMMAND",
+    "strace does not record everything: registers beyond a call's parameters, the caller's uid and gid, and the instruction pointer (without -i) are unknown; without -e raw=all so are the upper halves of 32-bit arguments, and all that is printed by name. A verdict that depends on something unknown is printed as unknown, and so are later ones where it decides about state.",
+    "Standard output has one line for each call that would not simply pass; with --all, for every call. A trace named - is read from standard input.",
+  ],
+  options: {
+    ...policyOptions,
+    ...architectureOption,
+    all: { short: "a", about: "Print allowed calls, too." },
+    json: { about: "Print one JSON object a line, for every call that is printed." },
+    compiled: {
+      value: "FORM",
+      about: "Judge by the interpreter (the reference, and the default) or by wasm (what `run` uses).",
+      complete: ["interpreter", "wasm"],
+    },
+    uid: { value: "N", about: "The command's effective user, where the trace does not say." },
+    gid: { value: "N", about: "The command's effective group, likewise." },
+    quiet: { short: "q", about: "Print neither the summary nor warnings." },
+  },
+  complete: "file",
+  exit: [
+    ["0", "Every call would pass."],
+    ["1", "A call would not pass, or it is unknown whether it would."],
+    [String(failed), "The policy does not compile, or the trace cannot be read."],
+  ],
+  examples: [
+    ["portcullis simulate nginx.ts nginx.strace", "What would nginx have been refused?"],
+    ["portcullis simulate -p order.ts --all --json trace.jsonl | jq .verdict", "Every verdict, for a program"],
+    ["strace -f -n -ttt -e raw=all -o /dev/stdout true | portcullis simulate exec-once -", "Without a file"],
+  ],
+  async execute(invocation, context) {
+    const { policy, words } = policyAndWords(invocation);
+    const [file, ...more] = words;
+    if (file === undefined) throw missing("a trace", "portcullis simulate POLICY TRACE");
+    noMoreWords(more);
+    const form = oneOf(invocation.text("compiled") ?? "interpreter");
+    const quiet = invocation.has("quiet");
+    const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
+    const { program } = await loadForVerb(policy, invocation, context, { quiet });
+    const text = readInput(file);
+    const shown = file === "-" ? "standard input" : file;
+    const { readTrace } = await import("../../traces/read.ts");
+    const { missingForReplay, replay } = await import("../../traces/replay.ts");
+    const sources = new Map([[shown, text]]);
+    const { trace, diagnostics } = readTrace(text, shown, program.architecture);
+    if (trace === undefined) throw new Failure(diagnostics, sources);
+    if (!quiet) await tellDiagnostics(diagnostics, sources, context);
+    const lacking = missingForReplay(program, trace, { file: shown, ...ids });
+    if (lacking.length > 0) throw new Failure(lacking, sources);
+    const { makeEvaluator } = await import("../evaluators.ts");
+    const run = replay(await makeEvaluator(form, program), trace, { file: shown, ...ids });
+    const summary = new Summary();
+    const print = invocation.has("json") ? printJson : printLine;
+    for (const call of run.calls()) {
+      summary.count(call.decision);
+      if (invocation.has("all") || !isPlain(call.decision)) context.out(print(call, program, shown));
+    }
+    const contradictions = run.diagnostics();
+    if (hasErrors(contradictions)) throw new Failure(contradictions, sources);
+    if (!quiet) tellSummary(summary, run.tree.neverEntered, program, context);
+    return summary.passes ? 0 : 1;
+  },
+};
+
+type Form = "interpreter" | "wasm";
+
+function oneOf(form: string): Form {
+  if (form === "interpreter" || form === "wasm") return form;
+  throw missing(`a form that exists, instead of ${JSON.stringify(form)},`, "--compiled interpreter or wasm");
+}
+
+function isPlain(decision: SimulatedDecision): boolean {
+  return decision.verdict === "allow" && decision.reports.length === 0;
+}
+
+class Summary {
+  readonly verdicts = new Map<string, number>();
+  calls = 0;
+  passes = true;
+
+  count({ verdict, passes }: SimulatedDecision): void {
+    this.calls++;
+    this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
+    if (passes !== true) this.passes = false;
+  }
+}
+
+function tellSummary(
+  { calls, verdicts }: Summary,
+  neverEntered: readonly {
+    phases: string;
+    phase: string;
+    at: { file: number; line: number; column: number } | undefined;
+  }[],
+  program: Program,
+  context: Context,
+): void {
+  const counts = [...verdicts].sort(([, a], [, b]) => b - a).map(([verdict, count]) => `${count} ${verdict}`);
+  context.err(`${calls} calls: ${counts.join(", ")}\n`);
+  for (const { phases, phase, at } of neverEntered) {
+    const place = at === undefined ? "" : ` (${program.files[at.file]}:${at.line}:${at.column})`;
+    context.err(`no process ever entered phase ${phase} of ${phases}${place}; rules that depend on it never applied\n`);
+  }
+}
+
+function printLine({ event, pid, decision }: ReplayedCall, program: Program, file: string): string {
+  const who = pid === event.tid ? String(pid) : `${pid}/${event.tid}`;
+  const rule = decision.rule === undefined ? "" : `  ${decision.rule}`;
+  const reason = decision.reason === undefined ? "" : `  ${JSON.stringify(decision.reason)}`;
+  const between = decision.verdict === "unknown" ? `  one of: ${possible(decision, program).join(", ")}` : "";
+  const reports = decision.reports.map(
+    ({ text, values }) =>
+      `    reports: ${[text, ...Object.entries(values).map(([name, value]) => `${name}=${value ?? "unknown"}`)].join(" ")}\n`,
+  );
+  const call = printTraceCall(event, program);
+  return `${file}:${event.place.line}  ${who}  ${call}  ${decision.verdict}${rule}${reason}${between}\n${reports.join("")}`;
+}
+
+function possible(decision: SimulatedDecision, program: Program): string[] {
+  return [...new Set(decision.possible.map((index) => printVerdict(program.verdicts[index]!)))];
+}
+
+function printJson({ event, pid, decision }: ReplayedCall, program: Program): string {
+  const { name, call } = nameCall(program.architecture, event.architecture, event.number);
+  const line = {
+    v: 1,
+    kind: "decision",
+    line: event.place.line,
+    time: event.time === undefined ? undefined : String(event.time),
+    pid,
+    tid: event.tid,
+    call: name,
+    number: event.number,
+    arguments: decodeWords(program.architecture, call, event.arguments),
+    verdict: decision.verdict,
+    possible: decision.verdict === "unknown" ? possible(decision, program) : undefined,
+    reason: decision.reason,
+    rule: decision.rule,
+    phases: Object.keys(decision.phases.before).length === 0 ? undefined : decision.phases.before,
+    stateUncertain: decision.effectsKnown ? undefined : true,
+    reports: decision.reports.length === 0 ? undefined : decision.reports,
+  };
+  return `${JSON.stringify(line, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}\n`;
+}

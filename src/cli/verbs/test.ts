@@ -1,0 +1,204 @@
+import { readdirSync, statSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { renderDiagnostic } from "../../diagnostics/render.ts";
+import type { CaseFailure } from "../../traces/case-run.ts";
+import type { Context } from "../context.ts";
+import { readInput } from "../input.ts";
+import {
+  architectureOption,
+  chosenArchitecture,
+  loadForVerb,
+  missing,
+  policyFile,
+  policyOptions,
+  tellDiagnostics,
+} from "../policy.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+export const test: Verb = {
+  name: "test",
+  summary: "Run a policy's cases",
+  synopsis: ["test [OPTIONS] POLICY|FOLDER|CASES…", "test [OPTIONS] -p POLICY CASES…"],
+  about: [
+    "A case says what the policy is to answer to a call: who, the call with its arguments as strace prints them, and the verdict. Cases stand in files beside the policy: nginx.cases, and nginx.reload.cases, belong to nginx.ts. docs/cases.md has all that a line can say.",
+    '    master    bind(4, 127.0.0.1:80)  allow\n    worker  = master.fork()\n    worker    execve("/bin/sh")      kill process  @ "hijacked"',
+    "Each case runs on every form of the policy: the interpreter, which is the reference, WebAssembly, which is what `run` uses, and the classic filter, where it answers by itself. A case fails if any of them gives another verdict.",
+    "A policy is tested with the case files beside it, a folder with all of its policies that have some.",
+  ],
+  options: {
+    ...policyOptions,
+    ...architectureOption,
+    json: { about: "Print one JSON object a line on standard output: each failure, then each file." },
+    quiet: { short: "q", about: "Print failures only." },
+  },
+  complete: "file",
+  exit: [
+    ["0", "All cases hold."],
+    ["1", "A case fails."],
+    [String(failed), "A policy does not compile, a case file cannot be read, or there is nothing to run."],
+  ],
+  examples: [
+    ["portcullis test nginx.ts", "The cases beside a policy"],
+    ["portcullis test policies/", "All policies of a folder"],
+    ["portcullis test -p nginx.ts attack.cases", "Cases from elsewhere"],
+  ],
+  async execute(invocation, context) {
+    chosenArchitecture(invocation);
+    const pairs = findCases(invocation, context.workingDirectory);
+    let status = 0;
+    for (const pair of pairs) status = Math.max(status, await testOne(pair, invocation, context));
+    return status;
+  },
+};
+
+interface Pair {
+  readonly policy: string;
+  readonly cases: string;
+}
+
+async function testOne({ policy, cases: file }: Pair, invocation: Invocation, context: Context): Promise<number> {
+  const { readCases } = await import("../../traces/cases.ts");
+  const { runCases } = await import("../../traces/case-run.ts");
+  const text = readInput(file);
+  const { cases, diagnostics } = readCases(text, file, chosenArchitecture(invocation));
+  const sources = new Map([[file, text]]);
+  if (cases === undefined) {
+    await tellDiagnostics(diagnostics, sources, context);
+    return failed;
+  }
+  try {
+    const loaded = await loadForVerb(policy, invocation, context, { set: cases.parameters, quiet: true });
+    const results = runCases(loaded.program, cases);
+    const json = invocation.has("json");
+    for (const failure of results.failures) {
+      if (json) context.out(`${JSON.stringify({ v: 1, kind: "failure", file, ...jsonOf(failure) })}\n`);
+      else
+        context.err(
+          printFailure(failure, file, { get: (name) => sources.get(name) ?? loaded.sources.get(name) }, context),
+        );
+    }
+    const wrong = new Set(results.failures.map(({ place }) => `${place.line}`)).size;
+    if (json) {
+      context.out(`${JSON.stringify({ v: 1, kind: "file", file, policy, cases: results.cases, failed: wrong })}\n`);
+    } else if (wrong > 0) {
+      context.out(`${file}: ${wrong} of ${results.cases} cases failed\n`);
+    } else if (!invocation.has("quiet")) {
+      context.out(`${file}: ${results.cases} cases hold\n`);
+    }
+    return wrong > 0 ? 1 : 0;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    await tellDiagnostics(error.diagnostics, error.sources ?? sources, context);
+    return error.status;
+  }
+}
+
+// ── Which cases belong to which policy ──────────────────────────────────────────────────────────────────────────────
+
+function findCases(invocation: Invocation, workingDirectory: string): readonly Pair[] {
+  const policy = invocation.text("policy");
+  const { words } = invocation;
+  if (policy !== undefined) {
+    const file = policyFile(policy, workingDirectory);
+    return words.length > 0 ? words.map((cases) => ({ policy: file, cases })) : besides(file);
+  }
+  if (words.length === 0) throw missing("a policy, a folder or a case file", "portcullis test POLICY");
+  return words.flatMap((word) => {
+    if (word.endsWith(".cases")) return [{ policy: policyOf(word), cases: word }];
+    if (statSync(resolve(workingDirectory, word), { throwIfNoEntry: false })?.isDirectory() === true)
+      return inFolder(word);
+    return besides(policyFile(word, workingDirectory));
+  });
+}
+
+/** nginx.cases and nginx.reload.cases are nginx.ts's (or nginx.json's). */
+function besides(policy: string): readonly Pair[] {
+  const stem = basename(policy).replace(/\.(?:ts|json)$/, "");
+  const found = list(dirname(policy))
+    .filter((name) => name.endsWith(".cases") && name.startsWith(`${stem}.`))
+    .map((name) => ({ policy, cases: join(dirname(policy), name) }));
+  if (found.length > 0) return found;
+  throw new Failure([
+    diagnostic("P0908", `${policy} has no cases beside it`, {
+      help: `write ${join(dirname(policy), `${stem}.cases`)}`,
+    }),
+  ]);
+}
+
+function inFolder(folder: string): readonly Pair[] {
+  const pairs = list(folder)
+    .filter((name) => name.endsWith(".cases"))
+    .map((name) => ({ policy: policyOf(join(folder, name)), cases: join(folder, name) }));
+  if (pairs.length > 0) return pairs;
+  throw new Failure([diagnostic("P0908", `the folder ${folder} has no case files`)]);
+}
+
+function policyOf(cases: string): string {
+  const parts = basename(cases)
+    .replace(/\.cases$/, "")
+    .split(".");
+  for (let count = parts.length; count > 0; count--) {
+    for (const extension of ["ts", "json"]) {
+      const candidate = join(dirname(cases), `${parts.slice(0, count).join(".")}.${extension}`);
+      if (statSync(candidate, { throwIfNoEntry: false })?.isFile() === true) return candidate;
+    }
+  }
+  throw new Failure([diagnostic("P0908", `no policy stands beside ${cases}`, { help: "name it: -p POLICY" })]);
+}
+
+function list(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch (error) {
+    throw new Failure([
+      diagnostic("P0901", `${folder} cannot be read: ${error instanceof Error ? error.message : error}`),
+    ]);
+  }
+}
+
+// ── What is printed ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+function printFailure(
+  failure: CaseFailure,
+  file: string,
+  sources: { get(name: string): string | undefined },
+  context: Context,
+): string {
+  const { colour } = { colour: context.colour.err };
+  const paint = (code: string, text: string) => (colour ? `\x1b[${code}m${text}\x1b[0m` : text);
+  const what = failure.step.kind === "call" ? `${failure.step.who} ${failure.step.text}` : describeStep(failure);
+  const nth = failure.repetition === undefined ? "" : `, repetition ${failure.repetition}`;
+  const { line, column, length } = failure.place;
+  const shown: Diagnostic = diagnostic("P0820", `${what} on ${failure.forms.join(" and ")}${nth}`, {
+    span: { file, line, column, length },
+  });
+  const reason = failure.reason === undefined ? "" : ` @ ${JSON.stringify(failure.reason)}`;
+  const rule = failure.rule === undefined ? "" : `   by ${failure.rule}`;
+  return `${renderDiagnostic(shown, sources, { colour })}  ${paint("32", `- ${failure.expected}`)}\n  ${paint("31", `+ ${failure.given}${reason}`)}${rule}\n\n`;
+}
+
+function describeStep({ step }: CaseFailure): string {
+  switch (step.kind) {
+    case "fork":
+    case "thread":
+      return `${step.child} = ${step.who}.${step.kind}()`;
+    case "exit":
+      return `${step.who}.exit()`;
+    case "identity":
+      return `${step.who}.${step.id}`;
+    default:
+      return step.kind;
+  }
+}
+
+function jsonOf(failure: CaseFailure): object {
+  const { place, expected, given, forms, rule, reason, repetition, step } = failure;
+  return {
+    line: place.line,
+    column: place.column,
+    case: step.kind === "call" ? `${step.who} ${step.text}` : describeStep(failure),
+    ...{ expected, given, forms, rule, reason, repetition },
+  };
+}

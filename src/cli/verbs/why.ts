@@ -1,0 +1,45 @@
+import { architectureOption, loadForVerb, missing, noMoreWords, policyAndWords, policyOptions } from "../policy.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+
+export const why: Verb = {
+  name: "why",
+  summary: "Say whether a call would pass, and by which line",
+  synopsis: ["why [OPTIONS] POLICY CALL", "why [OPTIONS] -p POLICY CALL"],
+  about: [
+    "Answers one question: what does the policy say to this call? The call is written as strace prints it; what is left out is 0, and what a pointer points to does not matter.",
+    "Where the answer depends on state, all answers are given, each with its line, and what they depend on; and the one that the command's first process would get, had it done nothing before.",
+  ],
+  options: {
+    ...policyOptions,
+    ...architectureOption,
+    json: { about: "Print one JSON object." },
+  },
+  complete: "file",
+  exit: [
+    ["0", "The call passes, in every state."],
+    ["1", "The call does not pass, or not in every state."],
+    [String(failed), "The policy does not compile, or the call cannot be read."],
+  ],
+  examples: [
+    ["portcullis why nginx.ts 'listen(4, 511)'", "By state"],
+    ["portcullis why -p exec-once 'execve(\"/bin/sh\")'", "By a line"],
+    ["portcullis why build-step.ts 'openat(AT_FDCWD, \"x\", O_WRONLY|O_CREAT)'", "Flags by name"],
+  ],
+  async execute(invocation, context) {
+    const { policy, words } = policyAndWords(invocation);
+    const [call, ...more] = words;
+    if (call === undefined) throw missing("the call", "portcullis why POLICY 'listen(4, 511)'");
+    noMoreWords(more);
+    const { program, sources } = await loadForVerb(policy, invocation, context, { quiet: true });
+    const [{ readCall }, { answer, printAnswer }] = await Promise.all([
+      import("../../traces/cases.ts"),
+      import("../answer.ts"),
+    ]);
+    const reading = readCall(call, program.architecture);
+    if (reading.call === undefined)
+      throw new Failure(reading.diagnostics, { get: (file) => (file === reading.file ? call : sources.get(file)) });
+    const found = answer(program, reading.call);
+    context.out(invocation.has("json") ? `${JSON.stringify({ v: 1, ...found })}\n` : printAnswer(found));
+    return found.passes === true ? 0 : 1;
+  },
+};

@@ -1,0 +1,129 @@
+import { expect, test } from "vitest";
+import { eventOutput } from "./output.ts";
+import type { JudgementRecord, PolicyDescription } from "./record.ts";
+import type { Channel } from "./sink.ts";
+
+const policy: PolicyDescription = {
+  architecture: "x86_64",
+  name: "nginx",
+  files: ["policies/nginx.ts"],
+  verdicts: [
+    { action: "allow", errno: 0, reason: undefined, at: undefined },
+    { action: "deny", errno: 13, reason: "nginx starts no program", at: { file: 0, line: 37, column: 36, length: 6 } },
+    { action: "kill-process", errno: 0, reason: undefined, at: { file: 0, line: 31, column: 44, length: 6 } },
+  ],
+  reports: [
+    {
+      text: "many",
+      values: [
+        { name: "count", print: "unsigned" },
+        { name: "odd", print: "boolean" },
+      ],
+      at: { file: 0, line: 3, column: 1, length: 1 },
+    },
+  ],
+  phases: [{ cell: 0, name: "phase", names: ["starting", "serving"] }],
+};
+
+const record: JudgementRecord = {
+  kind: "judgement",
+  time: 1_700_000_000_123.456,
+  pid: 42,
+  tid: 43,
+  command: "nginx\x1b[31m",
+  architecture: 0xc000_003e,
+  number: 50,
+  arguments: [9n, 511n, 0n, 0n, 0n, 0n],
+  verdict: 2,
+  phases: [1],
+  reports: [{ report: 0, values: [7n, 1n] }],
+  audit: false,
+};
+
+function collect(
+  form: "lines" | "json",
+  records: readonly JudgementRecord[],
+  limit?: { burst: number; perSecond: number; keys: number },
+) {
+  let text = "";
+  const channel: Channel = {
+    write(bytes) {
+      text += Buffer.from(bytes).toString();
+      return bytes.length;
+    },
+    close() {},
+  };
+  const output = eventOutput(channel, { policy, form, ...(limit === undefined ? {} : { limit }) });
+  for (const one of records) output.record(one);
+  return output.finish().then(() => text.trimEnd().split("\n"));
+}
+
+test("an event for programs", async () => {
+  const [first, second] = (await collect("json", [record])).map((line) => JSON.parse(line));
+  expect(first).toEqual({
+    v: 1,
+    kind: "decision",
+    time: 1_700_000_000.123456,
+    pid: 42,
+    tid: 43,
+    command: "nginx\x1b[31m",
+    call: "listen",
+    number: 50,
+    arguments: [
+      { name: "fd", text: "9" },
+      { name: "backlog", text: "511" },
+    ],
+    verdict: "kill-process",
+    phases: { phase: "serving" },
+    rule: "policies/nginx.ts:31:44",
+    policy: "nginx",
+  });
+  expect(second).toMatchObject({
+    kind: "report",
+    text: "many",
+    values: { count: "7", odd: true },
+    rule: "policies/nginx.ts:3:1",
+  });
+});
+
+test("a line for people: who, what, the verdict, the phase, the line, the way out; safe for a terminal", async () => {
+  const [line] = await collect("lines", [{ ...record, verdict: 1, reports: [] }]);
+  expect(line).toMatch(
+    /^portcullis: \d\d:\d\d:\d\d\.123 nginx\ufffd\[31m\[42\/43\]: listen\(9, 511\): denied with EACCES/,
+  );
+  expect(line).toContain(
+    "(nginx starts no program), in phase serving, by policies/nginx.ts:37:36; to permit it, change that line",
+  );
+  expect(line).not.toContain("\x1b");
+});
+
+test("what portcullis itself refuses names no rule", async () => {
+  const [foreign, unknown] = await collect("lines", [
+    { ...record, architecture: 0x4000_0003, number: 11, verdict: "foreign-abi", reports: [] },
+    { ...record, number: 425, verdict: "unknown-call", reports: [] },
+  ]);
+  expect(foreign).toContain("call_11@i386(9, ".replace("9, ", "0x9, "));
+  expect(foreign).toContain("denied with ENOSYS (a call by a foreign ABI)");
+  expect(foreign).toContain("run a 64-bit build");
+  expect(unknown).toContain("io_uring_setup(9, ");
+  expect(unknown).toContain('name "io_uring_setup" itself in the policy');
+});
+
+test("an audited verdict did not happen", async () => {
+  const [line] = await collect("lines", [{ ...record, audit: true, reports: [] }]);
+  expect(line).toContain("would kill the process");
+  const [json] = await collect("json", [{ ...record, audit: true, reports: [] }]);
+  expect(JSON.parse(json!).audit).toBe(true);
+});
+
+test("repetitions are counted, and the count arrives", async () => {
+  const records = Array.from({ length: 100 }, (_, index) => ({ ...record, reports: [], time: record.time + index }));
+  const lines = (await collect("json", records, { burst: 5, perSecond: 1, keys: 8 })).map((line) => JSON.parse(line));
+  expect(lines).toHaveLength(6);
+  expect(lines.at(-1)).toMatchObject({ kind: "notice", dropped: 95 });
+});
+
+test("a plain allow that reports is a report only", async () => {
+  const lines = (await collect("json", [{ ...record, verdict: 0 }])).map((line) => JSON.parse(line));
+  expect(lines.map((line) => line.kind)).toEqual(["report"]);
+});

@@ -1,0 +1,144 @@
+import { execFileSync } from "node:child_process";
+import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fc } from "@fast-check/vitest";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Destination, DestinationError, openChannel } from "./channel.ts";
+import { type Channel, LineSink, type SinkOptions, type WriteOutcome } from "./sink.ts";
+
+const options: SinkOptions = { keep: 64, retryAfter: 1, dropped: (count) => `(${count} dropped)` };
+
+/** Takes so many bytes in all, and then is full until it is given more. */
+class Slow implements Channel {
+  room: number;
+  text = "";
+  closed = false;
+  constructor(room: number) {
+    this.room = room;
+  }
+  write(bytes: Uint8Array): WriteOutcome {
+    if (this.room === 0) return "full";
+    const taken = bytes.subarray(0, this.room);
+    this.room -= taken.length;
+    this.text += Buffer.from(taken).toString();
+    return taken.length;
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+test("whole lines are dropped, and their count stands where they are missing", async () => {
+  const channel = new Slow(10);
+  const sink = new LineSink(channel, options);
+  for (let index = 0; index < 20; index++) sink.write(`line ${index} ${"x".repeat(10)}`);
+  channel.room = 1e6;
+  sink.write("after");
+  await sink.finish(100);
+  const lines = channel.text.trimEnd().split("\n");
+  expect(lines[0]).toMatch(/^line 0 x{10}$/);
+  const gap = lines.findIndex((line) => line.includes("dropped"));
+  expect(lines[gap]).toBe(`(${20 - gap} dropped)`);
+  expect(lines[gap + 1]).toBe("after");
+  expect(channel.closed).toBe(true);
+});
+
+test("a reader that never reads does not keep the end waiting for long", async () => {
+  const sink = new LineSink(new Slow(0), options);
+  sink.write("never");
+  const before = Date.now();
+  await sink.finish(30);
+  expect(Date.now() - before).toBeLessThan(5000);
+});
+
+test("every line arrives whole, or is counted", async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(fc.integer({ min: -1, max: 40 }), { maxLength: 60 }), async (script) => {
+      const channel = new Slow(0);
+      const sink = new LineSink(channel, options);
+      let written = 0;
+      for (const step of script) {
+        if (step < 0) sink.write(`line ${written++}`);
+        else channel.room += step;
+      }
+      channel.room = 1e9;
+      await sink.finish(1000);
+      let seen = 0;
+      let next = 0;
+      for (const line of channel.text.split("\n").slice(0, -1)) {
+        const dropped = /^\((\d+) dropped\)$/.exec(line);
+        if (dropped !== null) next += Number(dropped[1]);
+        else {
+          expect(line).toBe(`line ${next}`);
+          next++;
+          seen++;
+        }
+      }
+      expect(next).toBe(written);
+      expect(seen).toBeLessThanOrEqual(written);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+// ── Real files ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "portcullis-events-"));
+});
+afterEach(() => {
+  rmSync(folder, { recursive: true });
+});
+
+test("a file is appended to, and is nobody else's", async () => {
+  const file = join(folder, "events.jsonl");
+  for (const text of ["one", "two"]) {
+    const sink = new LineSink(openChannel({ file }), options);
+    sink.write(text);
+    await sink.finish(0);
+  }
+  expect(readFileSync(file, "utf8")).toBe("one\ntwo\n");
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+});
+
+test("a pipe that is full never makes a write wait, and its other holders keep it as it was", async () => {
+  const fifo = join(folder, "fifo");
+  execFileSync("mkfifo", [fifo]);
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = openSync(fifo, constants.O_WRONLY);
+  const channel = openChannel({ fd: writer });
+  const bytes = Buffer.alloc(1 << 16, "x");
+  let outcome: WriteOutcome;
+  do outcome = channel.write(bytes);
+  while (typeof outcome === "number");
+  expect(outcome).toBe("full");
+  const flags = /^flags:\s+(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${writer}`, "utf8"))![1]!;
+  expect(Number.parseInt(flags, 8) & constants.O_NONBLOCK).toBe(0);
+  expect(readSync(reader, Buffer.alloc(8192))).toBe(8192);
+  expect(channel.write(bytes)).toBeGreaterThan(0);
+  closeSync(reader);
+  expect(channel.write(bytes)).toBe("closed");
+  closeSync(writer);
+});
+
+test("what cannot be written to is refused with a sentence", () => {
+  execFileSync("mkfifo", [join(folder, "fifo")]);
+  const directory = openSync(folder, "r");
+  const refused = (destination: Destination) => {
+    try {
+      openChannel(destination).close();
+    } catch (error) {
+      expect(error).toBeInstanceOf(DestinationError);
+      return (error as DestinationError).message;
+    }
+    return "not refused";
+  };
+  expect(refused({ file: folder })).toContain("is a directory");
+  expect(refused({ file: join(folder, "fifo") })).toContain("nobody reads the fifo");
+  expect(refused({ file: join(folder, "no/events") })).toContain("ENOENT");
+  expect(refused({ fd: 987 })).toContain("is not open");
+  expect(refused({ fd: directory })).toContain("is a directory");
+  closeSync(directory);
+});

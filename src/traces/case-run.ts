@@ -1,0 +1,227 @@
+/**
+ * Runs a case file on every form of a policy: the interpreter (the reference), WebAssembly (what the notify engine runs),
+ * and the classic filter, where it answers by itself.
+ */
+import { type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
+import { returnWord, splitReturnWord } from "../compile/classic/return-word.ts";
+import { runClassic } from "../compile/classic/testing/interpreter.ts";
+import { splitPolicy } from "../compile/split/split.ts";
+import { printVerdict } from "../engines/simulate/decision.ts";
+import type { Evaluator } from "../engines/simulate/evaluator.ts";
+import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
+import type { SimulatedTask } from "../engines/simulate/model.ts";
+import { RefusedError } from "../engines/simulate/task.ts";
+import { SimulatedTree } from "../engines/simulate/tree.ts";
+import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
+import type { Program } from "../ir/program.ts";
+import { auditArchitecture } from "../linux/architecture.ts";
+import type { CaseFile, CaseStep } from "./cases.ts";
+import type { Place } from "./trace.ts";
+
+export type CaseForm = "interpreter" | "wasm" | "classic";
+
+export interface CaseFailure {
+  readonly step: CaseStep;
+  readonly place: Place;
+  readonly expected: string;
+  readonly given: string;
+  /** The forms that gave it. */
+  readonly forms: readonly CaseForm[];
+  /** The policy's line that decided, and its reason. */
+  readonly rule: string | undefined;
+  readonly reason: string | undefined;
+  /** Which of the repetitions it was, from 1, where there are several. */
+  readonly repetition: number | undefined;
+}
+
+export interface CaseResults {
+  /** Lines with a call; each counts once. */
+  readonly cases: number;
+  readonly failures: readonly CaseFailure[];
+  /** "phase serving (nginx.ts:3:15)": phases that nobody entered. */
+  readonly neverEntered: readonly { readonly phases: string; readonly phase: string }[];
+}
+
+type CallStep = Extract<CaseStep, { kind: "call" }>;
+interface Given {
+  readonly verdict: string;
+  readonly rule: string | undefined;
+  readonly reason: string | undefined;
+}
+
+export function runCases(program: Program, file: CaseFile): CaseResults {
+  const forms = [
+    new Form("interpreter", new InterpreterEvaluator(program), file),
+    new Form("wasm", new WasmEvaluator(program), file),
+  ];
+  const classic = classicAnswers(program);
+  const failures: CaseFailure[] = [];
+  let cases = 0;
+  for (const step of file.steps) {
+    if (step.kind === "call") cases++;
+    const given = forms.map((form) => [form.name, form.take(step)] as const);
+    failures.push(...gather(step, given));
+    if (step.kind === "call") failures.push(...classicFailure(step, classic(step)));
+  }
+  return { cases, failures, neverEntered: forms[0]!.tree.neverEntered };
+}
+
+interface Mismatch extends Given {
+  readonly expected: string;
+  readonly repetition: number | undefined;
+}
+
+/** What failed alike on both forms is one failure. */
+function gather(step: CaseStep, given: readonly (readonly [CaseForm, Mismatch | undefined])[]): CaseFailure[] {
+  const groups = new Map<string, CaseFailure>();
+  for (const [form, mismatch] of given) {
+    if (mismatch === undefined) continue;
+    const key = `${mismatch.verdict} ${mismatch.rule} ${mismatch.repetition}`;
+    const before = groups.get(key);
+    const place = step.kind === "call" ? step.verdictPlace : step.place;
+    groups.set(key, {
+      step,
+      place,
+      expected: mismatch.expected,
+      given: mismatch.verdict,
+      forms: [...(before?.forms ?? []), form],
+      rule: mismatch.rule,
+      reason: mismatch.reason,
+      repetition: mismatch.repetition,
+    });
+  }
+  return [...groups.values()];
+}
+
+/** One form of the policy with the tasks of the case file. */
+class Form {
+  readonly name: CaseForm;
+  readonly tree: SimulatedTree;
+  readonly #tasks = new Map<string, SimulatedTask>();
+
+  constructor(name: CaseForm, evaluator: Evaluator, file: CaseFile) {
+    this.name = name;
+    this.tree = new SimulatedTree(evaluator);
+    this.#tasks.set(file.command, this.tree.command);
+  }
+
+  /** Undefined where all is as expected. */
+  take(step: CaseStep): Mismatch | undefined {
+    if (step.kind === "advance") {
+      this.tree.advance(step.nanoseconds);
+      return undefined;
+    }
+    const task = this.#tasks.get(step.who);
+    if (task === undefined || !task.alive) {
+      return {
+        expected: `${step.who} is there`,
+        verdict: "its making was refused",
+        rule: undefined,
+        reason: undefined,
+        repetition: undefined,
+      };
+    }
+    switch (step.kind) {
+      case "call":
+        return this.#call(task, step);
+      case "fork":
+      case "thread":
+        return this.#make(task, step.kind, step.child);
+      case "exit":
+        task.exit();
+        return undefined;
+      case "identity":
+        task[step.id] = step.value;
+        return undefined;
+    }
+  }
+
+  #call(task: SimulatedTask, step: CallStep): Mismatch | undefined {
+    const expected = expectation(step);
+    for (let repetition = 1; repetition <= step.times; repetition++) {
+      const decision = task.call({ number: step.number, arguments: step.registers });
+      decision.birth?.fail(); // the line asks what would be said; a child is made by `child = who.fork()`
+      if (!fulfils(step, decision)) {
+        const { verdict, rule, reason } = decision;
+        return { expected, verdict, rule, reason, repetition: step.times === 1 ? undefined : repetition };
+      }
+    }
+    return undefined;
+  }
+
+  #make(task: SimulatedTask, kind: "fork" | "thread", child: string): Mismatch | undefined {
+    try {
+      this.#tasks.set(child, task[kind]());
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      this.#tasks.delete(child);
+      const { verdict, rule, reason } = error.decision;
+      return { expected: "allow", verdict, rule, reason, repetition: undefined };
+    }
+  }
+}
+
+function expectation(step: CallStep): string {
+  const { action, errno, reason } = step.expected;
+  const verdict = printVerdict({ action, errno: errno ?? 0 });
+  return reason === undefined ? verdict : `${verdict} @ ${JSON.stringify(reason)}`;
+}
+
+function fulfils(step: CallStep, given: Given): boolean {
+  const { action, errno, reason } = step.expected;
+  return (
+    given.verdict === printVerdict({ action, errno: errno ?? 0 }) &&
+    (reason === undefined || (given.reason ?? "").includes(reason))
+  );
+}
+
+// ── The classic filter ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/** What the filter gives by itself; undefined where it asks. Every verdict has a word of its own, to know it again. */
+function classicAnswers(program: Program): (step: CallStep) => Given | undefined {
+  const ask = returnWord("USER_NOTIF");
+  const verdictWord = (index: number) => (index <= 0xffff ? returnWord("TRACE", index) : ask);
+  const target: ClassicTarget = {
+    leaf: (leaf) => (leaf.stateful.length > 0 ? ask : verdictWord(leaf.weakest)),
+    unknown: returnWord("ERRNO", 38), // ENOSYS
+    foreign: returnWord("ERRNO", 38),
+    always: returnWord("ALLOW"),
+    launcherToken: undefined,
+  };
+  const { instructions } = compileClassic(program, splitPolicy(program, { superviseProcessCreation: false }), target);
+  return (step) => {
+    const { word } = runClassic(instructions, {
+      number: step.number,
+      architecture: auditArchitecture[program.architecture],
+      instructionPointer: 0n,
+      arguments: step.registers as [bigint, bigint, bigint, bigint, bigint, bigint],
+    });
+    const { action, data } = splitReturnWord(word);
+    const verdict = action === "TRACE" ? program.verdicts[data] : undefined;
+    if (verdict !== undefined) {
+      const { at, reason } = verdict;
+      const rule = at === undefined ? undefined : `${program.files[at.file]}:${at.line}:${at.column}`;
+      return { verdict: printVerdict(verdict), rule, reason };
+    }
+    const plain = { rule: undefined, reason: undefined };
+    if (action === "ALLOW") return { verdict: "allow", ...plain };
+    return action === "ERRNO" ? { verdict: "deny ENOSYS", ...plain } : undefined;
+  };
+}
+
+function classicFailure(step: CallStep, given: Given | undefined): CaseFailure[] {
+  if (given === undefined || fulfils(step, given)) return [];
+  return [
+    {
+      step,
+      place: step.verdictPlace,
+      expected: expectation(step),
+      given: given.verdict,
+      forms: ["classic"],
+      rule: given.rule,
+      reason: given.reason,
+      repetition: undefined,
+    },
+  ];
+}

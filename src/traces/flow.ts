@@ -1,0 +1,94 @@
+/**
+ * From recordings to a call-flow graph: which call followed which, thread by thread. It is what `perThread.flow` checks,
+ * so it follows state as that does: a new process goes on from its maker's last call, a new thread begins anew.
+ */
+
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { auditArchitecture } from "../linux/architecture.ts";
+import { callByNumber } from "../linux/calls.ts";
+import { Faults } from "./faults.ts";
+import type { CallEvent, Trace } from "./trace.ts";
+
+/** Calls that are no events of a policy: always allowed, never named (docs/language.md). */
+const noEvents = new Set(["restart_syscall", "rt_sigreturn", "exit", "exit_group"]);
+
+/** Successors in the order in which they were first seen, which is the same for the same recordings. */
+export class FlowGraphBuilder {
+  readonly #start = new Set<string>();
+  readonly #successors = new Map<string, Set<string>>();
+  #calls = 0;
+
+  /** How many calls of how many recordings went into it. */
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** Calls by a foreign ABI and numbers without a name cannot be in a graph: an error each. */
+  add(trace: Trace, file: string): readonly Diagnostic[] {
+    const faults = new Faults(file);
+    const last = new Map<number, string | undefined>([[trace.command, undefined]]);
+    for (const event of trace.events) {
+      switch (event.kind) {
+        case "call": {
+          const name = nameOf(trace.architecture, event);
+          if (name === undefined) {
+            faults.add(
+              "P0802",
+              event.place,
+              `call ${event.number} has no name on ${trace.architecture}: no policy lets it pass`,
+            );
+            continue;
+          }
+          if (noEvents.has(name)) continue;
+          this.#calls++;
+          this.#step(last.get(event.tid), name);
+          last.set(event.tid, name);
+          break;
+        }
+        case "fork":
+          last.set(event.child, last.get(event.tid));
+          break;
+        case "thread":
+          last.set(event.child, undefined);
+          break;
+        case "exec":
+          if (event.former !== undefined) {
+            last.set(event.tid, last.get(event.former));
+            last.delete(event.former);
+          }
+          break;
+        case "exit":
+          last.delete(event.tid);
+          break;
+        case "clock":
+          break;
+      }
+    }
+    return faults.list();
+  }
+
+  #step(from: string | undefined, to: string): void {
+    if (!this.#successors.has(to)) this.#successors.set(to, new Set());
+    if (from === undefined) this.#start.add(to);
+    else this.#successors.get(from)!.add(to);
+  }
+
+  /** As a module that a policy imports. `name` is the constant's. */
+  print(name: string, about: string): string {
+    const list = (names: ReadonlySet<string>) => `[${[...names].map((one) => JSON.stringify(one)).join(", ")}]`;
+    const entries = [...this.#successors].map(([call, next]) => `  ${call}: ${list(next)},\n`);
+    return `import type { FlowGraph } from "portcullis";
+
+/** ${about} */
+export const ${name} = {
+  start: ${list(this.#start)},
+${entries.join("")}} as const satisfies FlowGraph;
+`;
+  }
+}
+
+function nameOf(architecture: ArchitectureName, event: CallEvent): string | undefined {
+  if (event.architecture >>> 0 !== auditArchitecture[architecture]) return undefined;
+  return callByNumber(architecture, event.number)?.name;
+}

@@ -1,0 +1,180 @@
+/** Puts a recording through a simulated tree: what would the policy have said to each call? */
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Evaluator } from "../engines/simulate/evaluator.ts";
+import type { Birth, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
+import { SimulatedTree } from "../engines/simulate/tree.ts";
+import type { Input, Program } from "../ir/program.ts";
+import { expressionsOf, forEachExpression, forEachStatement } from "../ir/traverse.ts";
+import { Faults } from "./faults.ts";
+import type { BirthEvent, CallEvent, ExecEvent, Trace, Word } from "./trace.ts";
+
+export interface ReplayedCall {
+  readonly event: CallEvent;
+  readonly pid: number;
+  readonly decision: SimulatedDecision;
+}
+
+export interface Replay {
+  readonly tree: SimulatedTree;
+  /** Judges one call after the other. What the recording did happens, whatever the policy says of it. */
+  calls(): Generator<ReplayedCall>;
+  /** Places where the recording contradicts itself; complete when `calls` has ended. */
+  diagnostics(): readonly Diagnostic[];
+}
+
+export interface ReplayOptions {
+  /** As it is shown to people. */
+  readonly file: string;
+  /** Effective ids of the command, where the recording does not have them. */
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
+/** What the policy asks for and the recording does not have; empty where the replay can begin. */
+export function missingForReplay(program: Program, trace: Trace, options: ReplayOptions): readonly Diagnostic[] {
+  const faults = new Faults(options.file);
+  const asked = inputsOf(program);
+  if (asked.has("now") && !trace.timed) {
+    faults.add(
+      "P0804",
+      undefined,
+      "the policy asks for the time, and the trace has none",
+      "record with strace -ttt, or write `time` in each line",
+    );
+  }
+  for (const id of ["uid", "gid"] as const) {
+    if (asked.has(id) && (trace[id] ?? options[id]) === undefined) {
+      faults.add(
+        "P0822",
+        undefined,
+        `the policy asks for the caller's ${id}, and the trace does not say it`,
+        `--${id} N`,
+      );
+    }
+  }
+  return faults.list();
+}
+
+export function replay(evaluator: Evaluator, trace: Trace, options: ReplayOptions): Replay {
+  const tree = new SimulatedTree(evaluator, {
+    pid: trace.command,
+    uid: trace.uid ?? options.uid ?? 0,
+    gid: trace.gid ?? options.gid ?? 0,
+  });
+  const faults = new Faults(options.file);
+  return { tree, calls: () => new Replayer(tree, faults).run(trace), diagnostics: () => faults.list() };
+}
+
+class Replayer {
+  readonly #tree: SimulatedTree;
+  readonly #faults: Faults;
+  /** Calls that may make a task, of which the recording has not said yet whether they did. */
+  readonly #births = new Map<number, Birth>();
+
+  constructor(tree: SimulatedTree, faults: Faults) {
+    this.#tree = tree;
+    this.#faults = faults;
+  }
+
+  *run(trace: Trace): Generator<ReplayedCall> {
+    for (const event of trace.events) {
+      if (event.time !== undefined && event.time > this.#tree.now) this.#tree.advanceTo(event.time);
+      if (event.kind === "clock") continue;
+      if (event.kind === "exec") {
+        this.#execute(event);
+        continue;
+      }
+      const task = this.#tree.task(event.tid);
+      if (task === undefined) {
+        this.#faults.add("P0803", event.place, `no line has made task ${event.tid}, or it has ended`);
+        continue;
+      }
+      if (event.kind === "fork" || event.kind === "thread") {
+        this.#birth(task, event);
+        continue;
+      }
+      this.#settle(event.tid);
+      if (event.kind === "call") yield this.#call(task, event);
+      else task.exit();
+    }
+  }
+
+  #call(task: SimulatedTask, event: CallEvent): ReplayedCall {
+    const { pid } = task;
+    const decision = judge(task, event);
+    if (decision.birth !== undefined) this.#births.set(event.tid, decision.birth);
+    return { event, pid, decision };
+  }
+
+  /** What a task does next shows that its call made nothing. */
+  #settle(tid: number): void {
+    this.#births.get(tid)?.fail();
+    this.#births.delete(tid);
+  }
+
+  #birth(maker: SimulatedTask, event: BirthEvent): void {
+    if (this.#tree.task(event.child) !== undefined) {
+      this.#faults.add("P0803", event.place, `task ${event.child} is alive already`);
+      return;
+    }
+    const kind = event.kind === "fork" ? "process" : "thread";
+    const birth = this.#births.get(event.tid);
+    this.#births.delete(event.tid);
+    try {
+      if (birth !== undefined && (birth.kind === "either" || birth.kind === kind)) birth[kind](event.child);
+      else {
+        birth?.fail();
+        maker.make(kind, event.child);
+      }
+    } catch (error) {
+      // A number that a process of several threads still holds, though its leader has ended.
+      this.#faults.add(
+        "P0803",
+        event.place,
+        `task ${event.child} cannot be made: ${error instanceof Error ? error.message : error}`,
+      );
+    }
+  }
+
+  #execute(event: ExecEvent): void {
+    const task = this.#tree.task(event.former ?? event.tid);
+    if (task === undefined) {
+      this.#faults.add("P0803", event.place, `no line has made task ${event.former ?? event.tid}, or it has ended`);
+      return;
+    }
+    this.#settle(task.tid);
+    task.execute();
+  }
+}
+
+function judge(task: SimulatedTask, event: CallEvent): SimulatedDecision {
+  const value = (word: Word) => word.value;
+  return task.call(
+    {
+      number: event.number,
+      architecture: event.architecture,
+      arguments: event.arguments.map(value),
+      instructionPointer: event.instructionPointer.value,
+    },
+    {
+      unknown: event.arguments.map(unknownBits),
+      unknownInstructionPointer: unknownBits(event.instructionPointer),
+    },
+  );
+}
+
+function unknownBits(word: Word): bigint {
+  return BigInt.asUintN(64, ~word.known);
+}
+
+function inputsOf(program: Program): ReadonlySet<Input> {
+  const asked = new Set<Input>();
+  forEachStatement(program.body, (statement) => {
+    for (const expression of expressionsOf(statement)) {
+      forEachExpression(expression, (one) => {
+        if (one.kind === "input") asked.add(one.input);
+      });
+    }
+  });
+  return asked;
+}

@@ -1,0 +1,33 @@
+/** A recorded call as people read it, with a `?` for what is not known. */
+import { type DecodedArgument, decodeArgument, hexadecimal, nameCall, printCall } from "../events/decode.ts";
+import type { Program } from "../ir/program.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import type { CallDescription } from "../linux/call.ts";
+import { registerOf } from "../linux/calls.ts";
+import { printWord } from "./json.ts";
+import { type CallEvent, isKnown, unknownWord, type Word } from "./trace.ts";
+
+export function decodeWords(
+  architecture: ArchitectureName,
+  call: CallDescription | undefined,
+  words: readonly Word[],
+): DecodedArgument[] {
+  if (call === undefined) {
+    return words.map((word, index) => ({
+      name: `arg${index}`,
+      text: isKnown(word) ? hexadecimal(word.value) : (printWord(word) ?? "?"),
+    }));
+  }
+  return call.parameters.map((parameter, index) => {
+    const word = words[registerOf(call, index, architecture)] ?? unknownWord;
+    const used = BigInt.asUintN(parameter.width, -1n);
+    const text =
+      (word.known & used) === used ? decodeArgument(architecture, parameter, word.value) : (printWord(word) ?? "?");
+    return { name: parameter.name, text };
+  });
+}
+
+export function printTraceCall(event: CallEvent, { architecture }: Pick<Program, "architecture">): string {
+  const { name, call } = nameCall(architecture, event.architecture, event.number);
+  return printCall(name, decodeWords(architecture, call, event.arguments));
+}

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Decision, SplitPolicy } from "../decision.ts";
+import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic, encodeClassic, rearmClassic } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";
@@ -198,6 +198,24 @@ describe("compileClassic", () => {
     expect(() => compile(new Map([[1, decision]]))).toThrow(
       /needs 1\d{4} instructions and the kernel takes at most 4096/,
     );
+  });
+
+  it("survives decisions that are very deep", () => {
+    const deep = (next: (index: number) => ArgumentTest) => {
+      let decision: Decision = leafOf(0);
+      for (let index = 0; index < 20_000; index++) {
+        decision = { kind: "test", test: next(index), then: leafOf(1 + (index % 3)), otherwise: decision };
+      }
+      return decision;
+    };
+    const value = (index: number) => [{ from: BigInt(index), to: BigInt(index) }];
+    const words = ["argument0", "argument1", "argument2"] as const;
+    const different = deep((index) => ({ word: words[index % 3]!, mask: 0xffff_ffffn, intervals: value(index) }));
+    expect(() => compile(new Map([[1, different]]))).toThrow(FilterTooLargeError);
+    const flags = deep((index) => ({ word: "argument0", mask: 3n << BigInt(index % 40), intervals: value(0) }));
+    expect(() => compile(new Map([[1, flags]]))).toThrow(FilterTooLargeError);
+    const oneWord = deep((index) => ({ word: "argument0", mask: 0xffff_ffffn, intervals: value(index % 300) }));
+    expect(longestPath(compile(new Map([[1, oneWord]])).instructions)).toBeLessThan(20);
   });
 
   it("throws where the split lacks a call", () => {

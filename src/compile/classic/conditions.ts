@@ -50,6 +50,8 @@ export class ConditionLowering {
   readonly #choices = new Map<Decision, Choice>();
   readonly #unique = new Map<string, Choice>();
   readonly #lowered = new Map<string, GraphNode>();
+  /** Made since the last decision was lowered; what one leads to comes before it. */
+  readonly #unlowered: Choice[] = [];
 
   /** `wordOf` says what the filter returns for a leaf. */
   constructor(graph: Graph, wordOf: (leaf: DecisionLeaf) => number) {
@@ -59,26 +61,33 @@ export class ConditionLowering {
 
   /** The node that decides, whatever is in A. Decisions that come to the same get the same node. */
   lower(decision: Decision): GraphNode {
-    return this.#enter(this.#choice(decision), undefined);
+    const choice = this.#choice(decision);
+    // From the leaves up, so that decisions that are thousands of tests deep are no deep recursion.
+    for (const behind of this.#unlowered) this.#enter(behind, undefined);
+    this.#unlowered.length = 0;
+    return this.#enter(choice, undefined);
   }
 
   // ── From decisions to questions ───────────────────────────────────────────────────────────────────────────────────
 
-  #choice(decision: Decision): Choice {
-    const known = this.#choices.get(decision);
-    if (known !== undefined) return known;
-    const choice =
-      decision.kind === "leaf"
-        ? this.#outcome(this.#wordOf(decision))
-        : this.#question(
-            decision.test.word,
-            decision.test.mask,
-            decision.test.intervals,
-            this.#choice(decision.then),
-            this.#choice(decision.otherwise),
-          );
-    this.#choices.set(decision, choice);
-    return choice;
+  #choice(root: Decision): Choice {
+    const path: Decision[] = [root];
+    while (path.length > 0) {
+      const decision = path.at(-1)!;
+      if (decision.kind === "leaf") this.#choices.set(decision, this.#outcome(this.#wordOf(decision)));
+      else {
+        const then = this.#choices.get(decision.then);
+        const otherwise = this.#choices.get(decision.otherwise);
+        if (then === undefined || otherwise === undefined) {
+          path.push(then === undefined ? decision.then : decision.otherwise);
+          continue;
+        }
+        const { word, mask, intervals } = decision.test;
+        this.#choices.set(decision, this.#question(word, mask, intervals, then, otherwise));
+      }
+      path.pop();
+    }
+    return this.#choices.get(root)!;
   }
 
   #outcome(word: number): Choice {
@@ -101,6 +110,7 @@ export class ConditionLowering {
     if (known !== undefined) return known;
     const choice = make(this.#unique.size);
     this.#unique.set(key, choice);
+    this.#unlowered.push(choice);
     return choice;
   }
 

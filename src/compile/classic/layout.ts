@@ -32,7 +32,7 @@ export class FilterTooLargeError extends Error {
 
 /** Throws a FilterTooLargeError where the result has more than 4096 instructions. */
 export function layOut(root: GraphNode): Layout {
-  const writer = new Writer();
+  const writer = new Writer(measure(root));
   writer.place(root);
   return writer.finish();
 }
@@ -48,8 +48,12 @@ class Writer {
   readonly #reversed: ClassicInstruction[] = [];
   /** By node id: the index in `#reversed` of its copy that was written last, thus the nearest to what comes. */
   readonly #places = new Map<number, number>();
-  readonly #sizes = new Map<number, number>();
+  readonly #sizes: ReadonlyMap<number, number>;
   readonly #tokens: number[] = [];
+
+  constructor(sizes: ReadonlyMap<number, number>) {
+    this.#sizes = sizes;
+  }
 
   finish(): Layout {
     const count = this.#reversed.length;
@@ -60,35 +64,49 @@ class Writer {
     };
   }
 
-  place(node: GraphNode): void {
-    if (this.#places.has(node.id)) return;
+  /** Writes this node and all behind it that have no place yet. Without recursion: graphs may be thousands deep. */
+  place(root: GraphNode): void {
+    const path: GraphNode[] = [root];
+    while (path.length > 0) {
+      const node = path.at(-1)!;
+      const missing = this.#successors(node).find((successor) => !this.#places.has(successor.id));
+      if (missing !== undefined) path.push(missing);
+      else {
+        path.pop();
+        this.#placeAlone(node);
+      }
+    }
+  }
+
+  /** In the order in which they are to be written: the nearest last. */
+  #successors(node: GraphNode): readonly GraphNode[] {
+    if (node.kind === "return") return [];
+    if (node.kind !== "test") return [node.next];
+    const thenIsLarger = this.#sizes.get(node.then.id)! > this.#sizes.get(node.otherwise.id)!;
+    return thenIsLarger ? [node.then, node.otherwise] : [node.otherwise, node.then];
+  }
+
+  /** All that the node leads to has a place. */
+  #placeAlone(node: GraphNode): void {
     switch (node.kind) {
       case "return":
         this.#write(node, { code: opcode.return, jt: 0, jf: 0, k: node.word });
         return;
       case "load":
-      case "and":
-        this.place(node.next);
         this.#bringNext(node.next);
-        this.#write(
-          node,
-          node.kind === "load"
-            ? { code: opcode.load, jt: 0, jf: 0, k: node.offset }
-            : { code: opcode.and, jt: 0, jf: 0, k: node.mask },
-        );
+        this.#write(node, { code: opcode.load, jt: 0, jf: 0, k: node.offset });
         return;
-      case "test": {
-        const thenIsLarger = this.#size(node.then) > this.#size(node.otherwise);
-        this.place(thenIsLarger ? node.then : node.otherwise);
-        this.place(thenIsLarger ? node.otherwise : node.then);
+      case "and":
+        this.#bringNext(node.next);
+        this.#write(node, { code: opcode.and, jt: 0, jf: 0, k: node.mask });
+        return;
+      case "test":
         // Bringing one of them near pushes the other one away by an instruction.
         while (!this.#reaches(node)) {
           if (this.#distance(node.then) > maximumJump) this.#bringNear(node.then);
           if (this.#distance(node.otherwise) > maximumJump) this.#bringNear(node.otherwise);
         }
         this.#writeTest(node);
-        return;
-      }
     }
   }
 
@@ -124,18 +142,29 @@ class Writer {
     if (node.kind === "test" && !node.token && this.#reaches(node)) this.#writeTest(node);
     else this.#bringNear(node);
   }
+}
 
-  /** How many nodes are reached from here, those that are reached in several ways counted each time; capped. */
-  #size(node: GraphNode): number {
-    const known = this.#sizes.get(node.id);
-    if (known !== undefined) return known;
-    const size =
-      node.kind === "return"
-        ? 1
-        : node.kind === "test"
-          ? Math.min(1 + this.#size(node.then) + this.#size(node.otherwise), 1e9)
-          : 1 + this.#size(node.next);
-    this.#sizes.set(node.id, size);
-    return size;
+/** By node id: how many nodes are reached from there, those that are reached in several ways counted each time; capped. */
+function measure(root: GraphNode): ReadonlyMap<number, number> {
+  const reached = new Map<number, GraphNode>([[root.id, root]]);
+  const pending: GraphNode[] = [root];
+  while (pending.length > 0) {
+    const node = pending.pop()!;
+    for (const successor of successorsOf(node)) {
+      if (reached.has(successor.id)) continue;
+      reached.set(successor.id, successor);
+      pending.push(successor);
+    }
   }
+  // What a node leads to is made before it and has the smaller id.
+  const sizes = new Map<number, number>();
+  for (const node of [...reached.values()].sort((a, b) => a.id - b.id)) {
+    const behind = successorsOf(node).reduce((sum, successor) => sum + sizes.get(successor.id)!, 0);
+    sizes.set(node.id, Math.min(1 + behind, 1e9));
+  }
+  return sizes;
+}
+
+function successorsOf(node: GraphNode): readonly GraphNode[] {
+  return node.kind === "return" ? [] : node.kind === "test" ? [node.then, node.otherwise] : [node.next];
 }

@@ -1,0 +1,95 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import * as inert from "../../src/inert.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { allCallNames, callByName } from "../../src/linux/calls.ts";
+import { errnoNames } from "../../src/linux/errno.ts";
+import { nameSet } from "../../src/linux/flags.ts";
+
+/** What the editor offers, the compiler takes: every name of the published types, once. */
+const folder = mkdtempSync(join(tmpdir(), "portcullis-types-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+let count = 0;
+function messages(text: string, severity = "error"): string[] {
+  const path = join(folder, `policy-${count++}.ts`);
+  writeFileSync(path, text);
+  return loadPolicy(path, { architecture: "x86_64" })
+    .diagnostics.filter((one) => one.severity === severity)
+    .map((one) => `${one.code} ${one.message}`);
+}
+
+const types = ["index", "state", "values", "names", "calls"].flatMap((file) =>
+  [...readFileSync(`src/language/types/${file}.d.ts`, "utf8").matchAll(/^export (?:interface|type) (\w+)/gm)].map(
+    ([, name = ""]) => name,
+  ),
+);
+
+describe("the compiler takes what the editor offers", () => {
+  it("every type", () => {
+    expect(types.length).toBeGreaterThan(100);
+    const refused = types.filter((name) => {
+      const text = `import { allow, policy, type ${name} } from "portcullis";\nexport default policy(() => allow);\n`;
+      return messages(text).length > 0;
+    });
+    expect(refused).toEqual([]);
+  });
+
+  it("every value", () => {
+    const names = Object.keys(inert).filter((name) => name !== "allow" && name !== "policy");
+    expect(
+      messages(
+        `import { allow, policy, ${names.join(", ")} } from "portcullis";\nexport default policy(() => allow);\n`,
+      ),
+    ).toEqual([]);
+  });
+
+  it("every call, every argument, every flag and value", () => {
+    const cases = allCallNames()
+      .filter((name) => name !== "getpid")
+      .map((name) => {
+        const tests = (callByName(name)?.parameters ?? []).flatMap(({ name: argument, kind, width, signed }) => {
+          const it = `call.args.${argument}`;
+          if (kind.is === "pointer") return [`${it}.isNull && ${it}.address > 1n`];
+          if (kind.is === "integer") return [`${it} > ${signed ? `-${2n ** BigInt(width - 1)}n` : "0n"}`];
+          const members = (nameSet(kind.set)?.members ?? []).filter((one) => one.value.x86_64 !== undefined);
+          const list = members.map((one) => `"${one.name}"`).join(", ");
+          return kind.is === "flags"
+            ? [`${it}.has(${list})`, `${it}.hasAny(${list})`, `${it}.hasOnly(${list})`, `${it}.bits === 1n`]
+            : [`${it}.is(${list})`, `${it}.value === 1n`];
+        });
+        return `    case "${name}":\n${tests.map((test) => `      if (${test}) return log;\n`).join("")}      return allow;\n`;
+      });
+    const text = `import { allow, log, policy } from "portcullis";
+export default policy((call) => {
+  switch (call.name) {
+${cases.join("")}  }
+  return call.name === "getpid" ? allow : log;
+});
+`;
+    expect(messages(text)).toEqual([]);
+  });
+
+  it("every errno", () => {
+    const lines = errnoNames().map((name, i) => `  if (call.number === ${i}n) return deny("${name}");\n`);
+    const text = `import { allow, deny, policy } from "portcullis";\nexport default policy((call) => {\n${lines.join("")}  return allow;\n});\n`;
+    expect(messages(text)).toEqual([]);
+  });
+
+  it("every group and family", () => {
+    const table = readFileSync("src/language/types/groups.d.ts", "utf8");
+    const groups = [...table.matchAll(/readonly ("@[\w-]+"):/g)].map(
+      ([, name]) => `  if (calls(${name}).has(call)) return log;\n`,
+    );
+    const families = [...table.matchAll(/readonly ([a-z]\w*):/gi)].map(
+      ([, name]) => `  if (calls.${name}.has(call)) return log;\n`,
+    );
+    expect(groups.length + families.length).toBeGreaterThan(70);
+    for (const line of [...groups, ...families]) {
+      const text = `import { allow, calls, log, policy } from "portcullis";\nexport default policy((call) => {\n${line}  return allow;\n});\n`;
+      expect(messages(text), line).toEqual([]);
+    }
+  });
+});

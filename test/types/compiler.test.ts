@@ -47,26 +47,48 @@ describe("the compiler takes what the editor offers", () => {
   });
 
   it("every call, every argument, every flag and value", () => {
-    const cases = allCallNames()
-      .filter((name) => name !== "getpid")
-      .map((name) => {
-        const tests = (callByName(name)?.parameters ?? []).flatMap(({ name: argument, kind, width, signed }) => {
-          const it = `call.args.${argument}`;
-          if (kind.is === "pointer") return [`${it}.isNull && ${it}.address > 1n`];
-          if (kind.is === "integer") return [`${it} > ${signed ? `-${2n ** BigInt(width - 1)}n` : "0n"}`];
-          const members = (nameSet(kind.set)?.members ?? []).filter((one) => one.value.x86_64 !== undefined);
-          const list = members.map((one) => `"${one.name}"`).join(", ");
-          return kind.is === "flags"
-            ? [`${it}.has(${list})`, `${it}.hasAny(${list})`, `${it}.hasOnly(${list})`, `${it}.bits === 1n`]
-            : [`${it}.is(${list})`, `${it}.value === 1n`];
-        });
-        return `    case "${name}":\n${tests.map((test) => `      if (${test}) return log;\n`).join("")}      return allow;\n`;
+    const cases = allCallNames().map((name) => {
+      const tests = (callByName(name)?.parameters ?? []).flatMap(({ name: argument, kind, width, signed }) => {
+        const it = `call.args.${argument}`;
+        if (kind.is === "pointer") return [`${it}.isNull && ${it}.address > 1n`];
+        if (kind.is === "integer") return [`${it} > ${signed ? `-${2n ** BigInt(width - 1)}n` : "0n"}`];
+        const members = (nameSet(kind.set)?.members ?? []).filter((one) => one.value.x86_64 !== undefined);
+        const list = members.map((one) => `"${one.name}"`).join(", ");
+        return kind.is === "flags"
+          ? [`${it}.has(${list})`, `${it}.hasAny(${list})`, `${it}.hasOnly(${list})`, `${it}.bits === 1n`]
+          : [`${it}.is(${list})`, `${it}.value === 1n`];
       });
+      return `    case "${name}":\n${tests.map((test) => `      if (${test}) return log;\n`).join("")}      return allow;\n`;
+    });
     const text = `import { allow, log, policy } from "portcullis";
 export default policy((call) => {
   switch (call.name) {
 ${cases.join("")}  }
-  return call.name === "getpid" ? allow : log;
+});
+`;
+    expect(messages(text)).toEqual([]);
+  });
+
+  it("a switch that has a case for everything, and nothing after it", () => {
+    const text = `import { allow, type CallOf, log, perProcess, policy, type Verdict } from "portcullis";
+const phase = perProcess.phases(["a", "b"]);
+function judge(call: CallOf<"open" | "openat">): Verdict {
+  switch (call.name) {
+    case "open":
+      return allow;
+    case "openat":
+      return log;
+  }
+}
+export default policy((call) => {
+  if (call.name === "listen") phase.enter("b");
+  if (call.name === "open" || call.name === "openat") return judge(call);
+  switch (phase.get()) {
+    case "a":
+      return allow;
+    case "b":
+      return log;
+  }
 });
 `;
     expect(messages(text)).toEqual([]);

@@ -190,12 +190,15 @@ function walkArms(
   else if (open.length === 0) c.out.push(...otherwise.out);
   else if (open.some((end) => end.out.length > 0) || otherwise.out.length > 0) {
     const value = subject.is === "text" ? subject.subject : subject.expression;
+    // All values have a case: the last one takes what is left, so that every path of the program ends where cases do.
+    const exhaustive = otherwise.arm === undefined && otherwise.flow.live !== "live";
+    const arms = exhaustive ? open.slice(0, -1) : open;
     c.emit(
       {
         kind: "switch",
         value,
-        arms: open.map((end) => ({ intervals: intervalsOf(end.arm!), body: end.out })),
-        otherwise: otherwise.out,
+        arms: arms.map((end) => ({ intervals: intervalsOf(end.arm!), body: end.out })),
+        otherwise: exhaustive ? open.at(-1)!.out : otherwise.out,
       },
       node.discriminant,
     );

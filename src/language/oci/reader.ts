@@ -2,8 +2,8 @@
  * From JSON nodes to plain values, with a diagnostic for each that is of another shape. Reading goes on behind a fault, so
  * that all faults of a profile are told at once.
  */
-import { type DiagnosticCode, diagnostic } from "../../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { catalogue, type DiagnosticCode, diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic, Severity } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Range, SourceFile } from "../source/file.ts";
 import type { JsonMember, JsonNode } from "./json.ts";
@@ -14,7 +14,7 @@ const mostDiagnostics = 200;
 export class OciReader {
   readonly file: SourceFile;
   readonly diagnostics: Diagnostic[] = [];
-  private untold = false;
+  private readonly untold = new Set<Severity>();
 
   constructor(file: SourceFile) {
     this.file = file;
@@ -27,16 +27,26 @@ export class OciReader {
     help?: string,
     related?: { at: Range; message: string },
   ): void {
-    if (this.diagnostics.length >= mostDiagnostics) {
-      if (this.untold) return;
-      this.untold = true;
-      this.diagnostics.push(
-        diagnostic("P0703", "there is more that is wrong with this profile", { span: this.file.span(at) }),
-      );
+    if (this.isFull) {
+      this.reportMore(code, at);
       return;
     }
     const second = related === undefined ? undefined : { span: this.file.span(related.at), message: related.message };
     this.diagnostics.push(diagnostic(code, message, { span: this.file.span(at), help, related: second }));
+  }
+
+  /** What is reported now is only counted: looking for help with it is lost time. */
+  get isFull(): boolean {
+    return this.diagnostics.length >= mostDiagnostics;
+  }
+
+  /** Once for errors, so that a profile with one too many never passes, and once for warnings. */
+  private reportMore(code: DiagnosticCode, at: Range): void {
+    const { severity } = catalogue[code];
+    if (this.untold.has(severity)) return;
+    this.untold.add(severity);
+    const rest = severity === "error" ? "P0703" : "P0709";
+    this.diagnostics.push(diagnostic(rest, `there are more ${severity}s than are shown`, { span: this.file.span(at) }));
   }
 
   /** "of another shape". Gives undefined, so that a reader can end with it. */
@@ -74,7 +84,7 @@ export class OciReader {
     if (value === undefined) return undefined;
     const found = names.find((name) => name === value);
     if (found !== undefined) return found;
-    const near = nearestName(value, names);
+    const near = this.isFull ? undefined : nearestName(value, names);
     return this.refuse(
       node,
       `there is no ${what} ${JSON.stringify(value.slice(0, 80))}`,
@@ -129,7 +139,7 @@ export class JsonObject {
   onlyHas(names: readonly string[], code: "P0703" | "P0709" = "P0703"): void {
     for (const member of this.node.members) {
       if (names.includes(member.name)) continue;
-      const near = nearestName(member.name, names);
+      const near = this.reader.isFull ? undefined : nearestName(member.name, names);
       const help = near === undefined ? `it has ${names.join(", ")}` : `write \`${near}\``;
       this.reader.report(code, member.at, `${this.what} has no member \`${member.name.slice(0, 80)}\``, help);
     }

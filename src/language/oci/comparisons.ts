@@ -1,0 +1,120 @@
+/** The seven operators of libseccomp: as conditions of the IR, and as sets, for what can be told about them beforehand. */
+import { maximumPattern } from "../../ir/arithmetic.ts";
+import {
+  complement,
+  emptySet,
+  fullSet,
+  type IntervalSet,
+  intersection,
+  preimageOfMask,
+  single,
+  span,
+  union,
+} from "../../ir/intervals.ts";
+import type { BooleanExpression, CompareOperator, IntegerExpression } from "../../ir/program.ts";
+import type { OciComparison, OperatorName } from "./profile.ts";
+
+/** libseccomp drops it when it builds the filter: a rule without another comparison is for every call of its names. */
+export function isAlwaysTrue({ operator, mask }: OciComparison): boolean {
+  return operator === "SCMP_CMP_MASKED_EQ" && mask === 0n;
+}
+
+const operators: {
+  readonly [O in Exclude<OperatorName, "SCMP_CMP_MASKED_EQ">]: { operator: CompareOperator; swapped: boolean };
+} = {
+  SCMP_CMP_EQ: { operator: "equal", swapped: false },
+  SCMP_CMP_NE: { operator: "not-equal", swapped: false },
+  SCMP_CMP_LT: { operator: "less-unsigned", swapped: false },
+  SCMP_CMP_LE: { operator: "less-or-equal-unsigned", swapped: false },
+  SCMP_CMP_GT: { operator: "less-unsigned", swapped: true },
+  SCMP_CMP_GE: { operator: "less-or-equal-unsigned", swapped: true },
+};
+
+/** On the whole register, unsigned. */
+export function conditionOf({ argument, operator, mask, value }: OciComparison): BooleanExpression {
+  const input: IntegerExpression = { kind: "input", input: `argument${argument}` };
+  const wanted: IntegerExpression = { kind: "constant", value };
+  if (operator === "SCMP_CMP_MASKED_EQ") {
+    const bits: IntegerExpression = { kind: "constant", value: mask };
+    const masked: IntegerExpression = { kind: "binary", operator: "and", left: input, right: bits };
+    return { kind: "compare", operator: "equal", left: masked, right: wanted };
+  }
+  const { operator: compare, swapped } = operators[operator];
+  return swapped
+    ? { kind: "compare", operator: compare, left: wanted, right: input }
+    : { kind: "compare", operator: compare, left: input, right: wanted };
+}
+
+/** More intervals than this, and a set says more about the mask than about the rule. */
+const mostIntervals = 64;
+
+/** The registers for which it holds, or undefined where that set has too many intervals to reason with. */
+export function setOf({ operator, mask, value }: OciComparison): IntervalSet | undefined {
+  switch (operator) {
+    case "SCMP_CMP_EQ":
+      return single(value);
+    case "SCMP_CMP_NE":
+      return complement(single(value));
+    case "SCMP_CMP_LT":
+      return span(0n, value - 1n);
+    case "SCMP_CMP_LE":
+      return span(0n, value);
+    case "SCMP_CMP_GT":
+      return span(value + 1n, maximumPattern);
+    case "SCMP_CMP_GE":
+      return span(value, maximumPattern);
+    case "SCMP_CMP_MASKED_EQ":
+      return preimageOfMask(single(value), mask, mostIntervals);
+  }
+}
+
+/** Can both hold for one register? True where that cannot be told. */
+export function canBothHold(left: OciComparison, right: OciComparison): boolean {
+  // Bits that both look at and want otherwise.
+  if (exact(left) && exact(right) && (left.mask & right.mask & (left.value ^ right.value)) !== 0n) return false;
+  const [leftSet, rightSet] = [setOf(left), setOf(right)];
+  return leftSet === undefined || rightSet === undefined || intersection(leftSet, rightSet).length > 0;
+}
+
+/** Wants certain bits to be certain values. */
+function exact({ operator }: OciComparison): boolean {
+  return operator === "SCMP_CMP_EQ" || operator === "SCMP_CMP_MASKED_EQ";
+}
+
+/**
+ * The kernel uses only the low `width` bits of some arguments; a caller may set the others as it likes. Can it thereby
+ * make the comparison come out otherwise than for the value that the kernel sees, in the caller's favour?
+ *
+ * | the rule | is walked round where |
+ * | --- | --- |
+ * | permits more than the default | some register satisfies it, whose low bits alone do not |
+ * | permits less | some register does not satisfy it, whose low bits alone do |
+ *
+ * Low bits alone: zero- or sign-extended, either will do. `socket` with `args[0] NE 16` permitted is walked round by
+ * `16 | 1 << 32`.
+ */
+export function isWalkedRound(comparison: OciComparison, width: number, permitsMore: boolean): boolean {
+  const low = (1n << BigInt(width)) - 1n;
+  if (comparison.operator === "SCMP_CMP_MASKED_EQ" && (comparison.mask & ~low) === 0n) return false;
+  const set = setOf(comparison);
+  // Not to be told: a mask with many holes that looks at unused bits.
+  if (set === undefined) return !permitsMore;
+  const lows = lowBitsOf(set, low);
+  const plain = intersection(set, span(0n, low));
+  const negative = intersection(set, span(maximumPattern - (low >> 1n), maximumPattern));
+  const alone = union(plain, lowBitsOf(negative, low));
+  if (permitsMore) return intersection(lows, complement(alone)).length > 0;
+  // Low bits that satisfy it alone, and with other high bits do not.
+  return intersection(alone, lowBitsOf(complement(set), low)).length > 0;
+}
+
+/** The low bits of all the set's members. `low` is 2^n − 1. */
+function lowBitsOf(set: IntervalSet, low: bigint): IntervalSet {
+  let result: IntervalSet = emptySet;
+  for (const { from, to } of set) {
+    if (to - from >= low) return intersection(fullSet, span(0n, low));
+    const [first, last] = [from & low, to & low];
+    result = union(result, first <= last ? span(first, last) : union(span(first, low), span(0n, last)));
+  }
+  return result;
+}

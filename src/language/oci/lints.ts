@@ -1,0 +1,90 @@
+/** What a profile lets through although it looks as if it did not. */
+import { strictness } from "../../ir/program.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { callByName, registerOf } from "../../linux/calls.ts";
+import { alwaysAllowed, uringCalls } from "../call-names.ts";
+import { isWalkedRound } from "./comparisons.ts";
+import type { CallDecision } from "./decisions.ts";
+import type { OciAction } from "./profile.ts";
+import { firstCharacter, type OciReader } from "./reader.ts";
+
+export interface LintInput {
+  readonly calls: readonly CallDecision[];
+  readonly defaultAction: OciAction;
+  readonly architecture: ArchitectureName;
+  readonly reader: OciReader;
+}
+
+export function lintProfile(input: LintInput): void {
+  noteUnusedBits(input);
+  noteClone3(input);
+  noteAdmission(input);
+}
+
+/** libseccomp compares whole registers; of many arguments the kernel uses the low half. */
+function noteUnusedBits({ calls, defaultAction, architecture, reader }: LintInput): void {
+  const noted = new Set<number>();
+  for (const { name, alternatives } of calls) {
+    const call = callByName(name);
+    for (const { rule, comparisons } of alternatives) {
+      for (const comparison of comparisons) {
+        const parameter = call?.parameters.find(
+          (_, place) => registerOf(call, place, architecture) === comparison.argument,
+        );
+        if (parameter === undefined || parameter.width === 64 || noted.has(comparison.at.start)) continue;
+        const permitsMore = strictness[rule.action.action] < strictness[defaultAction.action];
+        if (!isWalkedRound(comparison, parameter.width, permitsMore)) continue;
+        noted.add(comparison.at.start);
+        const mask = parameter.width === 32 ? "4294967295" : "65535";
+        reader.report(
+          "P0706",
+          comparison.at,
+          `the kernel uses the low ${parameter.width} bits of ${name}'s ${parameter.name}, and this compares all 64: bits above walk round it`,
+          `compare with SCMP_CMP_MASKED_EQ, ${mask} as \`value\` and what is meant as \`valueTwo\``,
+        );
+      }
+    }
+  }
+}
+
+/** clone3's flags lie behind a pointer, where no filter sees them. */
+function noteClone3({ calls, defaultAction, reader }: LintInput): void {
+  const clone = calls.find(({ name }) => name === "clone");
+  const clone3 = calls.find(({ name }) => name === "clone3");
+  if (clone === undefined || clone.alternatives.every(({ comparisons }) => comparisons.length === 0)) return;
+  const action = clone3 === undefined ? defaultAction : (clone3.alternatives[0]?.rule.action ?? defaultAction);
+  if (strictness[action.action] >= strictness.deny) return;
+  reader.report(
+    "P0707",
+    clone.at,
+    "clone is decided by its flags here, and clone3, which does the same, passes whatever its flags are",
+    "refuse clone3 with ENOSYS (errnoRet 38): glibc falls back to clone",
+    { at: action.at, message: "clone3 passes here" },
+  );
+}
+
+/** What comes before any policy, where a profile says otherwise. */
+function noteAdmission({ calls, defaultAction, reader }: LintInput): void {
+  const refuses = (call: CallDecision | undefined) =>
+    call === undefined || call.alternatives.length === 0
+      ? strictness[defaultAction.action] >= strictness.deny
+      : call.alternatives.some(({ rule }) => strictness[rule.action.action] >= strictness.deny);
+  const refused = alwaysAllowed.filter((name) => refuses(calls.find((call) => call.name === name)));
+  if (refused.length > 0) {
+    const place = calls.find(({ name }) => refused.includes(name))?.at ?? defaultAction.at;
+    const subject = refused.join(", ");
+    reader.report(
+      "P0701",
+      place,
+      `the profile refuses ${subject}: always allowed here, no program can end or go on without`,
+    );
+  }
+  const unnamed = uringCalls.filter((name) => !calls.some((call) => call.name === name));
+  if (unnamed.length > 0 && strictness[defaultAction.action] < strictness.deny) {
+    reader.report(
+      "P0701",
+      firstCharacter(defaultAction.at),
+      `${unnamed.join(", ")} fail with ENOSYS here unless a rule names them: what io_uring does passes no filter`,
+    );
+  }
+}

@@ -1,0 +1,192 @@
+/** Tests on registers as a person would write them: `flags has CLONE_THREAD`, `cmd = TIOCSTI`, `fd < 5`. */
+import { decodeArgument, hexadecimal } from "../../events/decode.ts";
+import type { Interval } from "../../ir/program.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { CallDescription, CallParameter } from "../../linux/call.ts";
+import { callByNumber, registerOf } from "../../linux/calls.ts";
+import { nameSet } from "../../linux/flags.ts";
+import type { ArgumentTest } from "../decision.ts";
+
+/** More values than this are summed up. */
+const mostValues = 6;
+
+/** The condition under which the test comes out true. */
+export function describeTest(test: ArgumentTest, architecture: ArchitectureName, number: number): string {
+  if (test.word === "instructionPointer") return `the instruction pointer${describeBits(test)}`;
+  const register = Number(test.word.slice(-1));
+  const parameter = parameterIn(callByNumber(architecture, number), register, architecture);
+  if (parameter === undefined) return `raw.arg${register}${describeBits(test)}`;
+  const used = (1n << BigInt(parameter.width)) - 1n;
+  // More bits than the kernel uses: what is compared is the register, not the argument.
+  if ((test.mask & ~used) !== 0n) return `raw.arg${register} (${parameter.name})${describeBits(test)}`;
+  if (parameter.kind.is === "flags") {
+    const text = describeFlags(test, parameter, used, architecture);
+    if (text !== undefined) return text;
+  }
+  if (test.mask !== used) return `${parameter.name}${describeBits(test)}`;
+  const value = (word: bigint) => decodeArgument(architecture, parameter, word);
+  if (parameter.kind.is === "pointer") {
+    const single = onlyValue(test.intervals);
+    if (single === 0n) return `${parameter.name} is NULL`;
+  }
+  const intervals = parameter.signed ? signedIntervals(test.intervals, parameter.width) : test.intervals;
+  const least = parameter.signed ? -(1n << BigInt(parameter.width - 1)) : 0n;
+  const most = least + (1n << BigInt(parameter.width)) - 1n;
+  const named = parameter.kind.is === "choice" ? enumerated(intervals) : undefined;
+  return `${parameter.name} ${describeRanges(named ?? intervals, least, most, (each) => value(BigInt.asUintN(64, each)))}`;
+}
+
+function parameterIn(
+  call: CallDescription | undefined,
+  register: number,
+  architecture: ArchitectureName,
+): CallParameter | undefined {
+  return call?.parameters.find((_, index) => registerOf(call, index, architecture) === register);
+}
+
+function describeFlags(
+  test: ArgumentTest,
+  parameter: CallParameter,
+  used: bigint,
+  architecture: ArchitectureName,
+): string | undefined {
+  const { mask, intervals } = test;
+  const { name } = parameter;
+  const text = (bits: bigint) => flagNames(parameter, bits, architecture);
+  const single = onlyValue(intervals);
+  if (single === 0n) {
+    const others = used & ~mask;
+    // An allow-list tests that nothing else is set: the allowed names are the short way to say it.
+    if (countBits(mask) > countBits(others)) return `${name} has only ${text(others)}`;
+    return isOneName(parameter, mask, architecture)
+      ? `${name} lacks ${text(mask)}`
+      : `${name} has none of ${text(mask)}`;
+  }
+  if (single === mask) return `${name} has ${text(mask)}`;
+  if (intervals.length === 1 && intervals[0]!.from === (mask & -mask) && intervals[0]!.to === mask) {
+    const others = used & ~mask;
+    if (countBits(mask) > countBits(others)) return `${name} has other than ${text(others)}`;
+    return `${name} has any of ${text(mask)}`;
+  }
+  const values = enumerated(intervals);
+  if (values === undefined || mask === used) return undefined;
+  const field = values.map(({ from }) => fieldName(parameter, mask, from, architecture) ?? hexadecimal(from));
+  return `${name} has ${field.join(" or ")}`;
+}
+
+/** Names of all single bits and multi-bit names in `bits`, one after the other. */
+function flagNames(parameter: CallParameter, bits: bigint, architecture: ArchitectureName): string {
+  if (parameter.kind.is !== "flags") return hexadecimal(bits);
+  const names: string[] = [];
+  let left = bits;
+  for (const member of nameSet(parameter.kind.set)?.members ?? []) {
+    const value = member.value[architecture];
+    if (value === undefined || value === 0n || (value & left) !== value || member.mask[architecture] !== value)
+      continue;
+    names.push(member.name);
+    left &= ~value;
+  }
+  if (left !== 0n) names.push(hexadecimal(left));
+  return names.length === 0
+    ? "0"
+    : names.length > 8
+      ? `${names.slice(0, 7).join(", ")} and ${names.length - 7} more`
+      : names.join(", ");
+}
+
+function isOneName(parameter: CallParameter, bits: bigint, architecture: ArchitectureName): boolean {
+  return !flagNames(parameter, bits, architecture).includes(",");
+}
+
+/** SOCK_RAW of `type & SOCK_TYPE_MASK`. */
+function fieldName(
+  parameter: CallParameter,
+  mask: bigint,
+  value: bigint,
+  architecture: ArchitectureName,
+): string | undefined {
+  if (parameter.kind.is !== "flags") return undefined;
+  return nameSet(parameter.kind.set)?.members.find(
+    (member) => member.mask[architecture] === mask && member.value[architecture] === value,
+  )?.name;
+}
+
+function describeBits({ mask, intervals }: ArgumentTest): string {
+  const masked = mask === (1n << 64n) - 1n ? "" : ` & ${hexadecimal(mask)}`;
+  return `${masked} ${describeRanges(intervals, 0n, mask, hexadecimal)}`;
+}
+
+/** "= 3", "in 1, 2, 5", "< 5", "> 7", "not in …", "in 3 … 9". */
+function describeRanges(
+  intervals: readonly Interval[],
+  least: bigint,
+  most: bigint,
+  text: (value: bigint) => string,
+): string {
+  const [first] = intervals;
+  if (first === undefined) return "is impossible";
+  if (intervals.length === 1) {
+    if (first.from === first.to) return `= ${text(first.from)}`;
+    if (first.from === least) return `<= ${text(first.to)}`;
+    if (first.to === most) return `>= ${text(first.from)}`;
+  }
+  const gaps = gapsOf(intervals, least, most);
+  const excluded = gaps.every(({ from, to }) => from === to) && gaps.length <= intervals.length;
+  const shown = excluded ? gaps : intervals;
+  const parts = shown
+    .slice(0, mostValues)
+    .map(({ from, to }) => (from === to ? text(from) : `${text(from)} … ${text(to)}`));
+  const more = shown.length > mostValues ? ` and ${shown.length - mostValues} more` : "";
+  if (excluded && shown.length === 1) return `!= ${parts[0]}`;
+  return `${excluded ? "not in" : "in"} ${parts.join(", ")}${more}`;
+}
+
+function gapsOf(intervals: readonly Interval[], least: bigint, most: bigint): Interval[] {
+  const gaps: Interval[] = [];
+  let next = least;
+  for (const { from, to } of intervals) {
+    if (from > next) gaps.push({ from: next, to: from - 1n });
+    next = to + 1n;
+  }
+  if (next <= most) gaps.push({ from: next, to: most });
+  return gaps;
+}
+
+/** Every value on its own, where there are few. */
+function enumerated(intervals: readonly Interval[]): Interval[] | undefined {
+  const values: Interval[] = [];
+  for (const { from, to } of intervals) {
+    if (to - from > 16n) return undefined;
+    for (let value = from; value <= to; value++) values.push({ from: value, to: value });
+  }
+  return values.length > 64 ? undefined : values;
+}
+
+function signedIntervals(intervals: readonly Interval[], width: number): Interval[] {
+  const half = 1n << BigInt(width - 1);
+  const whole = 1n << BigInt(width);
+  const result: Interval[] = [];
+  for (const { from, to } of intervals) {
+    if (from < half) result.push({ from, to: to < half ? to : half - 1n });
+    if (to >= half) result.push({ from: (from >= half ? from : half) - whole, to: to - whole });
+  }
+  result.sort((a, b) => (a.from < b.from ? -1 : 1));
+  // −1 and 0 are neighbours again.
+  return result.reduce<Interval[]>((merged, next) => {
+    const last = merged.at(-1);
+    if (last !== undefined && next.from === last.to + 1n) merged[merged.length - 1] = { from: last.from, to: next.to };
+    else merged.push(next);
+    return merged;
+  }, []);
+}
+
+function onlyValue(intervals: readonly Interval[]): bigint | undefined {
+  const [first] = intervals;
+  return intervals.length === 1 && first !== undefined && first.from === first.to ? first.from : undefined;
+}
+
+function countBits(value: bigint): number {
+  let count = 0;
+  for (let rest = value; rest !== 0n; rest &= rest - 1n) count++;
+  return count;
+}

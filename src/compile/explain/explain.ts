@@ -1,0 +1,208 @@
+/**
+ * Explains a policy: which calls are treated alike, what becomes of them on which condition and in which phase, and
+ * where that is decided. Data first (explanation.ts); `render.ts` makes it text.
+ */
+import type { Program } from "../../ir/program.ts";
+import type { Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
+import { splitPolicy } from "../split/split.ts";
+import { describeTest } from "./conditions.ts";
+import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict, WhereDecided } from "./explanation.ts";
+import { callName, compactCalls } from "./names.ts";
+import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
+import { describeState } from "./state.ts";
+import { becauseText, changeName, placedVerdict, readName } from "./texts.ts";
+import { findWarnings } from "./warnings.ts";
+
+export interface ExplainOptions {
+  readonly superviseProcessCreation: boolean;
+}
+
+/** No architecture has this call, so no rule can name it: what becomes of it is what becomes of any other call. */
+export const unnamedNumber = 1_000_003;
+
+/** Calls with more conditions than this are summed up in one case. */
+const mostCases = 24;
+
+export function explainPolicy(program: Program, options: ExplainOptions): Explanation {
+  const explainer = new Explainer(program, options);
+  return explainer.explain();
+}
+
+export class Explainer {
+  readonly program: Program;
+  readonly #options: ExplainOptions;
+  readonly #extended: Program;
+  readonly split: SplitPolicy;
+  /** By cell of phases: the split in each phase. */
+  readonly #byPhase = new Map<number, readonly SplitPolicy[]>();
+
+  readonly #narrow: (decision: Decision) => Decision;
+
+  /** `narrow` takes out of a phase's decision what is known of the call already. */
+  constructor(program: Program, options: ExplainOptions, narrow: (decision: Decision) => Decision = (each) => each) {
+    this.program = program;
+    this.#narrow = narrow;
+    this.#options = options;
+    const unnamed = BigInt(unnamedNumber);
+    this.#extended = {
+      ...program,
+      admission: { ...program.admission, judged: [...program.admission.judged, { from: unnamed, to: unnamed }] },
+    };
+    this.split = splitPolicy(this.#extended, options);
+  }
+
+  explain(): Explanation {
+    const { program, split } = this;
+    const rows = this.#rows();
+    const own = new Map([...split].filter(([number]) => number !== unnamedNumber));
+    const otherwise = this.#outcomes(unnamedNumber, { steps: [], leaf: joined(leavesOf(split.get(unnamedNumber)!)) });
+    return {
+      v: 1,
+      policy: program.name,
+      architecture: program.architecture,
+      otherwise,
+      rows,
+      state: describeState(program, own),
+      warnings: findWarnings(program, own),
+    };
+  }
+
+  #rows(): ExplanationRow[] {
+    const { program, split } = this;
+    const { architecture } = program;
+    const unnamed = split.get(unnamedNumber)!;
+    const groups = new Map<string, { numbers: number[]; decision: Decision; cases: readonly Case[] }>();
+    const ids = new Map<Decision, number>();
+    for (const [number, decision] of split) {
+      if (number === unnamedNumber) continue;
+      let id = ids.get(decision);
+      if (id === undefined) {
+        id = ids.size;
+        ids.set(decision, id);
+      }
+      // Decisions that are equal may still speak of arguments by other names, or differ in a phase.
+      const plain = decision.kind === "leaf" && decision.stateful.length === 0;
+      const cases = plain ? undefined : this.cases(number, decision);
+      const key = cases === undefined ? `${id}` : `${id} ${JSON.stringify(cases)}`;
+      const group = groups.get(key);
+      if (group !== undefined) group.numbers.push(number);
+      else groups.set(key, { numbers: [number], decision, cases: cases ?? this.cases(number, decision) });
+    }
+    const judged = new Set([...split.keys()].map((number) => callName(architecture, number)));
+    return [...groups.values()]
+      .map(({ numbers, decision, cases }) => {
+        const calls = numbers.map((number) => callName(architecture, number)).sort();
+        return {
+          calls,
+          compact: compactCalls(calls, architecture, judged),
+          isOtherwise: decision === unnamed,
+          cases,
+        };
+      })
+      .sort((a, b) => Number(a.isOtherwise) - Number(b.isOtherwise) || rowRank(a) - rowRank(b) || compare(a, b));
+  }
+
+  /** A call's decision as a list of cases; `byPhase` shows each phase's verdicts where phases decide. */
+  cases(number: number, decision: Decision, byPhase = true): readonly Case[] {
+    const paths = pathsOf(decision, mostCases);
+    if (paths === undefined) {
+      const leaf = joined(leavesOf(decision));
+      return [{ ...this.#case(number, { steps: [], leaf }, false, byPhase), conditions: undefined }];
+    }
+    return paths.map((path) => this.#case(number, path, paths.length > 1, byPhase));
+  }
+
+  #case(number: number, path: Path, tested: boolean, byPhase: boolean): Case {
+    const { program } = this;
+    const { leaf } = path;
+    const { architecture } = program;
+    const positive = path.steps.filter((step) => step.outcome);
+    return {
+      conditions: positive.map((step) => describeTest(step.test, architecture, number)),
+      outcomes: this.#outcomes(number, path, byPhase),
+      decided: whereDecided(program, leaf, tested),
+      reads: unique(leaf.stateful.map((reason) => readName(program, reason))),
+      changes: unique(leaf.stateful.map((reason) => changeName(program, reason))),
+      reports: unique(
+        leaf.stateful.map((reason) =>
+          reason.because === "reports" ? program.reports[reason.report]!.text : undefined,
+        ),
+      ),
+      because: unique(leaf.stateful.map(becauseText)),
+    };
+  }
+
+  /** By phase where exactly one set of phases is read and splits the verdicts; else all together. */
+  #outcomes(number: number, path: Path, byPhase = true): readonly Outcome[] {
+    const { program } = this;
+    const together = [{ verdicts: path.leaf.possible.map((verdict) => placedVerdict(program, verdict)) }];
+    if (path.leaf.possible.length < 2 || !byPhase) return together;
+    const cells = path.leaf.stateful.flatMap((reason) =>
+      reason.because === "reads-state" && program.cells[reason.cell]!.kind.is === "phases" ? [reason.cell] : [],
+    );
+    const [cell] = cells;
+    if (cell === undefined || cells.length !== 1) return together;
+    const { kind } = program.cells[cell]!;
+    if (kind.is !== "phases") return together;
+    const outcomes: { phases: string[]; verdicts: PlacedVerdict[]; key: string }[] = [];
+    this.#splitsByPhase(cell, kind.names.length).forEach((split, phase) => {
+      const possible = joined(leavesUnder(this.#narrow(split.get(number)!), path)).possible;
+      const sorted = possible.toSorted((a, b) => path.leaf.possible.indexOf(a) - path.leaf.possible.indexOf(b));
+      const key = sorted.join();
+      const same = outcomes.find((outcome) => outcome.key === key);
+      if (same !== undefined) same.phases.push(kind.names[phase]!);
+      else {
+        const verdicts = sorted.map((verdict) => placedVerdict(program, verdict));
+        outcomes.push({ phases: [kind.names[phase]!], verdicts, key });
+      }
+    });
+    if (outcomes.length < 2) return together;
+    return outcomes.map(({ phases, verdicts }) => ({ phases, verdicts }));
+  }
+
+  #splitsByPhase(cell: number, count: number): readonly SplitPolicy[] {
+    let splits = this.#byPhase.get(cell);
+    if (splits === undefined) {
+      splits = Array.from({ length: count }, (_, phase) =>
+        splitPolicy(this.#extended, { ...this.#options, cells: new Map([[cell, BigInt(phase)]]) }),
+      );
+      this.#byPhase.set(cell, splits);
+    }
+    return splits;
+  }
+}
+
+function whereDecided(program: Program, leaf: DecisionLeaf, tested: boolean): WhereDecided {
+  if (leaf.stateful.length > 0) return "supervisor";
+  // The kernel's bitmap holds calls that are allowed whatever their arguments are.
+  return !tested && program.verdicts[leaf.weakest]!.action === "allow" ? "bitmap" : "filter";
+}
+
+/** One leaf for all that may happen. */
+export function joined(leaves: readonly DecisionLeaf[]): DecisionLeaf {
+  if (leaves.length === 1) return leaves[0]!;
+  const stateful = new Map(leaves.flatMap((leaf) => leaf.stateful).map((reason) => [JSON.stringify(reason), reason]));
+  return {
+    kind: "leaf",
+    weakest: leaves[0]!.weakest,
+    possible: [...new Set(leaves.flatMap((leaf) => leaf.possible))],
+    stateful: [...stateful.values()],
+  };
+}
+
+function unique(list: readonly (string | undefined)[]): string[] {
+  return [...new Set(list.filter((each) => each !== undefined))];
+}
+
+/** What the state decides comes first: that is what a person has to think about. */
+function rowRank(row: ExplanationRow): number {
+  if (row.cases.some((each) => each.decided === "supervisor")) return 0;
+  if (row.cases.length > 1) return 1;
+  const verdict = row.cases[0]!.outcomes[0]!.verdicts[0]!.verdict;
+  return verdict === "allow" ? 3 : 2;
+}
+
+function compare(a: ExplanationRow, b: ExplanationRow): number {
+  const [left, right] = [a.calls[0]!, b.calls[0]!];
+  return left < right ? -1 : left > right ? 1 : 0;
+}

@@ -1,0 +1,36 @@
+/** Calls by name, and long lists of calls by the names of groups. */
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { callByName, callByNumber } from "../../linux/calls.ts";
+import { groups } from "../../linux/groups.ts";
+
+export function callName(architecture: ArchitectureName, number: number): string {
+  return callByNumber(architecture, number)?.name ?? `call ${number}`;
+}
+
+/**
+ * The calls in few words: whole groups by their names, the largest first, then what is left, in the order given. A group
+ * counts as whole when it holds all of its calls that the architecture has and the policy judges.
+ */
+export function compactCalls(
+  names: readonly string[],
+  architecture: ArchitectureName,
+  judged: ReadonlySet<string>,
+): string[] {
+  if (names.length < 4) return [...names];
+  const left = new Set(names);
+  const found: string[] = [];
+  const bySize = [...groups]
+    .map(([name, members]) => ({
+      name: name.startsWith("@") ? name : `@${name}`,
+      members: members.filter((member) => judged.has(member) && callByName(member)?.number[architecture] !== undefined),
+    }))
+    .sort((a, b) => b.members.length - a.members.length);
+  for (const { name, members } of bySize) {
+    if (members.length < 3 || !members.every((member) => names.includes(member))) continue;
+    // A group that says little that is new would only make the line longer.
+    if (members.filter((member) => left.has(member)).length < 3) continue;
+    found.push(name);
+    for (const member of members) left.delete(member);
+  }
+  return [...found, ...left];
+}

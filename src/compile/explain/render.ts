@@ -1,0 +1,182 @@
+/** An explanation as text for a terminal: one readable screen for a policy of a few dozen lines. */
+import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict } from "./explanation.ts";
+
+export interface RenderOptions {
+  /** Columns. Default 100. */
+  readonly width?: number;
+}
+
+interface Line {
+  readonly calls: string;
+  readonly when: string;
+  readonly verdict: string;
+  readonly decided: string;
+  readonly at: string;
+}
+
+const places: { readonly [D in Case["decided"]]: string } = {
+  bitmap: "kernel, bitmap",
+  filter: "kernel, filter",
+  supervisor: "by state",
+};
+
+export function renderExplanation(explanation: Explanation, options: RenderOptions = {}): string {
+  const width = options.width ?? 100;
+  const blocks = [
+    `any other call: ${outcomesText(explanation.otherwise, true)}`,
+    table(explanation, width),
+    listsText(explanation, width),
+    stateText(explanation, width),
+    warningsText(explanation, width),
+  ];
+  return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
+}
+
+function table(explanation: Explanation, width: number): string {
+  const head: Line = { calls: "CALLS", when: "WHEN", verdict: "VERDICT", decided: "DECIDED", at: "LINE" };
+  const rows = explanation.rows.filter((row) => (!row.isOtherwise || row.cases.length > 1) && !isList(row));
+  const lines = rows.map((row) => rowLines(row));
+  const all = [head, ...lines.flat()];
+  const columnOf = (pick: (line: Line) => string, most: number) =>
+    Math.min(most, Math.max(...all.map((line) => pick(line).length)));
+  const when = columnOf((line) => line.when, 44);
+  const verdict = columnOf((line) => line.verdict, 34);
+  const decided = columnOf((line) => line.decided, 16);
+  const at = columnOf((line) => line.at, 40);
+  const calls = Math.max(
+    16,
+    Math.min(
+      columnOf((line) => line.calls, 60),
+      width - when - verdict - decided - at - 8,
+    ),
+  );
+  const print = (line: Line) => {
+    const columns = [
+      fold(line.calls, calls),
+      fold(line.when, when),
+      fold(line.verdict, verdict),
+      fold(line.decided, decided),
+      fold(line.at, at),
+    ];
+    const widths = [calls, when, verdict, decided, at];
+    const height = Math.max(...columns.map((column) => column.length));
+    return Array.from({ length: height }, (_, row) =>
+      columns
+        .map((column, index) => (column[row] ?? "").padEnd(widths[index]!))
+        .filter((_, index) => widths[index]! > 0)
+        .join("  ")
+        .trimEnd(),
+    ).join("\n");
+  };
+  const rest = explanation.rows.filter((row) => row.isOtherwise && row.cases.length === 1);
+  const others = rest.reduce((sum, row) => sum + row.calls.length, 0);
+  const footer = others === 0 ? [] : [`(${others} other calls: as any other call)`];
+  return [...[[head], ...lines].map((group) => group.map(print).join("\n")), ...footer].join("\n");
+}
+
+/** Many calls with one verdict read better as a paragraph than in a column. */
+function isList(row: ExplanationRow): boolean {
+  const [only] = row.cases;
+  return row.cases.length === 1 && only?.outcomes.length === 1 && row.compact.join(" ").length > 60;
+}
+
+function listsText(explanation: Explanation, width: number): string {
+  return explanation.rows
+    .filter((row) => !row.isOtherwise && isList(row))
+    .map((row) => {
+      const [line] = rowLines(row);
+      const { verdict, decided, at } = line!;
+      return [`${verdict}; ${decided}; ${at}`, ...fold(`  ${row.compact.join(" ")}`, width, "  ")].join("\n");
+    })
+    .join("\n\n");
+}
+
+function rowLines(row: ExplanationRow): Line[] {
+  const lines: Line[] = [];
+  for (const each of row.cases) {
+    const last = each === row.cases.at(-1);
+    const condition =
+      each.conditions === undefined
+        ? "depends on many conditions (see --json)"
+        : each.conditions.length > 0
+          ? each.conditions.join(" and ")
+          : last && row.cases.length > 1
+            ? "otherwise"
+            : "";
+    each.outcomes.forEach((outcome, index) => {
+      const phases = outcome.phases === undefined ? "" : `in ${outcome.phases.join(", ")}`;
+      const first = index === 0;
+      const when = first ? [condition, phases].filter((part) => part !== "").join("; ") : phases;
+      lines.push({
+        calls: lines.length === 0 ? row.compact.join(" ") : "",
+        when,
+        verdict: unique(outcome.verdicts.map((verdict) => verdict.verdict)).join(" or "),
+        decided: first ? decidedText(each) : "",
+        at: unique(outcome.verdicts.map((verdict) => verdict.at ?? "")).join(" "),
+      });
+    });
+  }
+  return lines;
+}
+
+function decidedText(each: Case): string {
+  if (each.decided !== "supervisor") return places[each.decided];
+  const parts: string[] = [];
+  if (each.reads.length > 0) parts.push(`by ${each.reads.join(", ")}`);
+  if (each.changes.length > 0) parts.push(`changes ${each.changes.join(", ")}`);
+  if (each.reports.length > 0) parts.push("reports");
+  if (parts.length === 0) parts.push(each.because.join(", "));
+  return parts.join("; ");
+}
+
+function outcomesText(outcomes: readonly Outcome[], placed: boolean): string {
+  return outcomes
+    .map(({ phases, verdicts }) => {
+      const text = verdicts.map((verdict) => verdictText(verdict, placed)).join(" or ");
+      return phases === undefined ? text : `${text} (in ${phases.join(", ")})`;
+    })
+    .join("; ");
+}
+
+function verdictText({ verdict, at, reason }: PlacedVerdict, placed: boolean): string {
+  const said = reason === undefined ? verdict : `${verdict} "${reason}"`;
+  return placed && at !== undefined ? `${said}, ${at}` : said;
+}
+
+function stateText({ state }: Explanation, width: number): string {
+  if (state.length === 0) return "";
+  const lines = state.map((each) => {
+    const changed = each.changedBy.length === 0 ? "nothing changes it" : `changed by ${summary(each.changedBy)}`;
+    const at = each.at === undefined ? "" : ` (${each.at})`;
+    const fork = each.scope === "tree" ? "shared by all" : `at a fork ${each.onFork}`;
+    const kind = each.kind === "phases" ? "phases" : each.kind;
+    return `  ${each.name}: ${kind} per ${each.scope}, starts ${each.starts}, ${fork}, ${changed}${at}`;
+  });
+  return ["state", ...lines.flatMap((line) => fold(line, width, "    "))].join("\n");
+}
+
+function warningsText({ warnings }: Explanation, width: number): string {
+  return warnings.flatMap(({ text, calls }) => fold(`note: ${summary(calls)}: ${text}`, width, "  ")).join("\n");
+}
+
+function summary(calls: readonly string[]): string {
+  return calls.length <= 8 ? calls.join(", ") : `${calls.slice(0, 7).join(", ")} and ${calls.length - 7} more`;
+}
+
+/** Breaks at spaces; a word that is too long stays whole. */
+function fold(text: string, width: number, indent = ""): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/(?<=\S) /)) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = indent + word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  lines.push(line);
+  return lines;
+}
+
+function unique(list: readonly string[]): string[] {
+  return [...new Set(list.filter((each) => each !== ""))];
+}

@@ -1,0 +1,60 @@
+/** Verdicts, places and reasons in the words that people read. */
+import type { Location, Program } from "../../ir/program.ts";
+import { errnoName } from "../../linux/errno.ts";
+import type { StatefulReason } from "../decision.ts";
+import type { PlacedVerdict } from "./explanation.ts";
+
+export function verdictText(program: Program, index: number): string {
+  const { action, errno } = program.verdicts[index]!;
+  if (action === "deny") return `deny ${errnoName(errno) ?? errno}`;
+  return action === "kill-process" ? "kill process" : action === "kill-thread" ? "kill thread" : action;
+}
+
+export function placedVerdict(program: Program, index: number): PlacedVerdict {
+  const { reason, at } = program.verdicts[index]!;
+  return {
+    verdict: verdictText(program, index),
+    ...(reason === undefined ? {} : { reason }),
+    ...(at === undefined ? {} : { at: placeText(program, at) }),
+  };
+}
+
+/** The place of a definition or verdict; a file by its last part, where no other file of the policy has the same. */
+export function placeText(program: Program, at: Location): string {
+  const file = program.files[at.file] ?? "?";
+  const base = file.slice(file.lastIndexOf("/") + 1);
+  const alone = program.files.every((other, index) => index === at.file || !`/${other}`.endsWith(`/${base}`));
+  return `${alone ? base : file}:${at.line}:${at.column}`;
+}
+
+export function readName(program: Program, reason: StatefulReason): string | undefined {
+  switch (reason.because) {
+    case "reads-state":
+      return program.cells[reason.cell]!.name;
+    case "reads-table":
+      return program.tables[reason.table]!.name;
+    case "reads-input":
+      return reason.input === "alive" ? "tree.alive()" : reason.input === "now" ? "now()" : `caller.${reason.input}`;
+    default:
+      return undefined;
+  }
+}
+
+export function changeName(program: Program, reason: StatefulReason): string | undefined {
+  if (reason.because === "changes-state") return program.cells[reason.cell]!.name;
+  if (reason.because === "changes-table") return program.tables[reason.table]!.name;
+  return undefined;
+}
+
+export function becauseText(reason: StatefulReason): string | undefined {
+  switch (reason.because) {
+    case "process-creation":
+      return "new processes are followed";
+    case "not-expressible":
+      return "no classic filter can test it";
+    case "too-complex":
+      return "too many conditions";
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,75 @@
+/** What a person should know about a policy as it will run, although nothing is wrong with it. */
+import { type Program, strictness } from "../../ir/program.ts";
+import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
+import type { Warning } from "./explanation.ts";
+import { hotCalls } from "./hot-calls.ts";
+import { callName } from "./names.ts";
+import { leavesOf } from "./paths.ts";
+
+export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
+  const leaves = new Map([...split].map(([number, decision]) => [number, leavesOf(decision)] as const));
+  const callsWith = (wanted: (leaf: DecisionLeaf) => boolean): string[] =>
+    [...leaves]
+      .filter(([, each]) => each.some(wanted))
+      .map(([number]) => callName(program.architecture, number))
+      .sort();
+  const warnings: Warning[] = [];
+  const warn = (kind: Warning["kind"], calls: readonly string[], text: string) => {
+    if (calls.length > 0) warnings.push({ kind, text, calls });
+  };
+  const has = (leaf: DecisionLeaf, because: string) => leaf.stateful.some((reason) => reason.because === because);
+  const may = (leaf: DecisionLeaf, action: "trap" | "kill-thread") =>
+    leaf.stateful.length > 0 && leaf.possible.some((verdict) => program.verdicts[verdict]!.action === action);
+  const stateful = callsWith((leaf) => leaf.stateful.length > 0);
+
+  warn(
+    "hot-call",
+    stateful.filter((name) => hotCalls.has(name)),
+    "called often, and decided by state: on notify each costs a few microseconds",
+  );
+  for (const [index, cell] of program.cells.entries()) {
+    if (cell.kind.is !== "counter" || cell.scope === "tree" || cell.onFork !== "copy") continue;
+    // A counter limits where a refusal depends on it.
+    const limited = callsWith(
+      (leaf) =>
+        leaf.stateful.some((reason) => reason.because === "reads-state" && reason.cell === index) &&
+        leaf.possible.some((verdict) => strictness[program.verdicts[verdict]!.action] >= strictness.deny),
+    );
+    warn(
+      "copied-limit",
+      limited,
+      `${cell.name} limits per ${cell.scope} and is copied at a fork: every child has as much left as its maker; count in perTree for a bound on all`,
+    );
+  }
+  warn(
+    "process-creation",
+    callsWith((leaf) => leaf.stateful.length > 0 && leaf.stateful.every((r) => r.because === "process-creation")),
+    "supervised on notify though their verdict needs no state: the engine must see every new process",
+  );
+  warn(
+    "kill-thread",
+    callsWith((leaf) => may(leaf, "kill-thread")),
+    "kill thread by state becomes kill process on notify",
+  );
+  warn(
+    "stateful-trap",
+    callsWith((leaf) => may(leaf, "trap")),
+    "trap by state: notify refuses to start with this policy",
+  );
+  warn(
+    "not-expressible",
+    callsWith((leaf) => has(leaf, "not-expressible")),
+    "a condition on arguments that no classic filter can test is left to the stateful part",
+  );
+  warn(
+    "too-complex",
+    callsWith((leaf) => has(leaf, "too-complex")),
+    "too many conditions to tell apart beforehand: the stateful part decides, and the kernel only holds the weakest verdict",
+  );
+  warn(
+    "interrupted",
+    stateful,
+    "supervised on notify: a signal whose handler lacks SA_RESTART can make them fail with EINTR before they are judged",
+  );
+  return warnings;
+}

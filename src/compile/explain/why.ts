@@ -1,0 +1,80 @@
+/** Answers one question: would this call pass, and by which line? */
+import type { Program } from "../../ir/program.ts";
+import type { ArgumentTest, Decision, TestedWord } from "../decision.ts";
+import { splitPolicy } from "../split/split.ts";
+import { Explainer } from "./explain.ts";
+import type { Case } from "./explanation.ts";
+import { callName } from "./names.ts";
+
+type Registers = readonly (bigint | undefined)[];
+
+export interface Question {
+  readonly number: number;
+  /** Registers that are known; the others, and those left out, stay open. */
+  readonly arguments?: Registers;
+  /** Cells that are known: a phase by its index, say. */
+  readonly cells?: ReadonlyMap<number, bigint>;
+  readonly superviseProcessCreation?: boolean;
+}
+
+export interface Answer {
+  readonly v: 1;
+  readonly call: string;
+  /**
+   * | admission | meaning |
+   * | --- | --- |
+   * | always    | allowed before the policy is asked |
+   * | unknown   | refused with ENOSYS before the policy is asked |
+   * | judged    | the policy decides: `cases` |
+   */
+  readonly admission: "always" | "unknown" | "judged";
+  /** The first whose condition holds counts. One, where the arguments that matter are known. */
+  readonly cases: readonly Case[];
+}
+
+export function why(program: Program, question: Question): Answer {
+  const { number } = question;
+  const call = callName(program.architecture, number);
+  const value = BigInt(number);
+  const within = (list: readonly { readonly from: bigint; readonly to: bigint }[]) =>
+    list.some(({ from, to }) => from <= value && value <= to);
+  if (within(program.admission.always)) return { v: 1, call, admission: "always", cases: [] };
+  if (!within(program.admission.judged)) return { v: 1, call, admission: "unknown", cases: [] };
+  const options = { superviseProcessCreation: question.superviseProcessCreation ?? false };
+  // Only this call is judged, so that the answer comes at once.
+  const asked: Program = { ...program, admission: { ...program.admission, judged: [{ from: value, to: value }] } };
+  const split = splitPolicy(asked, { ...options, cells: question.cells ?? new Map() });
+  const decision = answered(split.get(number)!, question.arguments ?? []);
+  const explainer = new Explainer(asked, options, (each) => answered(each, question.arguments ?? []));
+  const isOpen = question.cells === undefined || question.cells.size === 0;
+  return { v: 1, call, admission: "judged", cases: explainer.cases(number, decision, isOpen) };
+}
+
+/** The decision without the tests that the known registers answer. */
+function answered(decision: Decision, registers: Registers): Decision {
+  const done = new Map<Decision, Decision>();
+  const answer = (node: Decision): Decision => {
+    if (node.kind === "leaf") return node;
+    let result = done.get(node);
+    if (result !== undefined) return result;
+    const known = registerOf(node.test.word, registers);
+    if (known !== undefined) result = answer(passes(node.test, known) ? node.then : node.otherwise);
+    else {
+      const then = answer(node.then);
+      const otherwise = answer(node.otherwise);
+      result = then === otherwise ? then : { ...node, then, otherwise };
+    }
+    done.set(node, result);
+    return result;
+  };
+  return answer(decision);
+}
+
+function registerOf(word: TestedWord, registers: Registers): bigint | undefined {
+  return word === "instructionPointer" ? undefined : registers[Number(word.slice(-1))];
+}
+
+function passes({ mask, intervals }: ArgumentTest, register: bigint): boolean {
+  const value = register & mask;
+  return intervals.some(({ from, to }) => from <= value && value <= to);
+}

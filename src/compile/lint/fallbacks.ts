@@ -1,0 +1,50 @@
+/**
+ * P0503: a call that the C library tries first, refused with an errno on which it does not fall back to the older call
+ * that the policy allows. (glibc 2.34 and later test for ENOSYS only; so do musl and Go where they fall back at all.)
+ */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { errnoName } from "../../linux/errno.ts";
+import type { View } from "./view.ts";
+
+interface Fallback {
+  readonly call: string;
+  readonly to: string;
+  readonly so: string;
+  /** Refusing everything that is not named refuses this one too, and that is worth a word. */
+  readonly evenUnnamed: boolean;
+}
+
+const fallbacks: readonly Fallback[] = [
+  { call: "clone3", to: "clone", so: "threads will not start", evenUnnamed: true },
+  { call: "faccessat2", to: "faccessat", so: "access() fails", evenUnnamed: false },
+  { call: "fchmodat2", to: "fchmodat", so: "fchmodat() with flags fails", evenUnnamed: false },
+  { call: "statx", to: "newfstatat", so: "stat() fails", evenUnnamed: false },
+];
+
+const enosys = 38;
+
+export function findFallbacks(view: View): Diagnostic[] {
+  const found: Diagnostic[] = [];
+  for (const { call, to, so, evenUnnamed } of fallbacks) {
+    const decision = view.decisionOf(call);
+    if (decision === undefined || (!evenUnnamed && decision === view.unnamed)) continue;
+    if (!view.possible(to).some((verdict) => !view.isDenial(verdict))) continue;
+    const possible = view.possible(call);
+    const answers = (verdict: number) => !view.isDenial(verdict) || view.program.verdicts[verdict]!.errno === enosys;
+    if (possible.some(answers)) continue;
+    const wrong = possible.find((verdict) => {
+      return view.program.verdicts[verdict]!.action === "deny";
+    });
+    if (wrong === undefined) continue;
+    const { errno } = view.program.verdicts[wrong]!;
+    found.push(
+      diagnostic(
+        "P0503",
+        `${call} fails with ${errnoName(errno) ?? errno} here: glibc falls back to ${to} on ENOSYS only, so ${so}`,
+        { span: view.span(wrong), help: `case "${call}": return deny("ENOSYS");` },
+      ),
+    );
+  }
+  return found;
+}

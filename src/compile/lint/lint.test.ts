@@ -1,0 +1,149 @@
+import { readdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { loadPolicy } from "../../language/load.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { lintPolicy } from "./lint.ts";
+
+const root = new URL("../../../", import.meta.url).pathname;
+
+/** What the lints say, or those of one code. */
+function lint(text: string, code = "P", architecture: ArchitectureName = "x86_64"): string[] {
+  const loaded = loadPolicy("/policy.ts", { architecture, readFile: () => text });
+  expect(loaded.diagnostics.filter((one) => one.severity === "error")).toEqual([]);
+  return lintPolicy(loaded.program!, loaded.promises)
+    .filter((one) => one.code.startsWith(code))
+    .map((one) => `${one.span?.line}:${one.span?.column} ${one.code}: ${one.message}`);
+}
+
+/** The step of a policy with everything imported; `before` stands above it, from line 2 on. */
+function step(body: string, before = ""): string {
+  return `import { allow, calls, deny, kill, log, perProcess, perThread, perTree, policy, strictest, tree } from "portcullis";\n${before}\nexport default policy((call) => {\n${body}\n});\n`;
+}
+
+describe("no false alarms", () => {
+  const policies = readdirSync(`${root}policies`).filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"));
+  it.each(policies)("%s", (name) => {
+    for (const architecture of ["x86_64", "aarch64"] as const) {
+      const { program, promises } = loadPolicy(`${root}policies/${name}`, { architecture });
+      expect(lintPolicy(program!, promises)).toEqual([]);
+    }
+  });
+
+  it("says nothing of an allow-list with ENOSYS for clone3", () => {
+    expect(
+      lint(
+        step(
+          `  if (call.name === "clone3") return deny("ENOSYS");\n  return calls("read", "clone", "openat").has(call) ? allow : deny("EPERM");`,
+        ),
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe("tightening (P0402)", () => {
+  const phase = `const phase = perProcess.phases(["init", "ready", "serving"], { tightening: true });`;
+
+  it("names the call and the phases that break it, at the lenient verdict", () => {
+    const body = `  if (call.name === "accept4") phase.enter("ready");\n  if (call.name === "listen") phase.enter("serving");\n  return call.name !== "socket" || phase.is("serving") ? allow : deny("EACCES");`;
+    expect(lint(step(body, phase))).toEqual([
+      '6:58 P0402: the promise `tightening` is broken: socket is denied in "ready" and allowed in "serving"',
+    ]);
+  });
+
+  it("is proved where other state decides as well, alike in both phases", () => {
+    const body = `  if (call.name === "accept4") phase.enter("ready");\n  if (call.name === "listen") phase.enter("serving");\n  if (call.name === "ptrace" && (trusted.get() || phase.is("serving"))) return trusted.get() && !phase.is("serving") ? allow : deny("EPERM");\n  return call.name === "socket" && !trusted.get() ? deny("EACCES") : allow;`;
+    // ptrace without trust is allowed in ready, denied in serving; with trust allowed, then denied.
+    expect(lint(step(body, `${phase} const trusted = perProcess.flag();`), "P0402")).toEqual([]);
+  });
+
+  it("looks at arguments, counters and tables", () => {
+    const before = `${phase} const opened = perProcess.counter(); const seen = perProcess.set({ capacity: 8n, full: deny("ENOMEM") });`;
+    const body = `  if (call.name === "accept4") phase.enter("ready");\n  if (call.name === "listen") phase.enter("serving");\n  if (call.name === "openat") {\n    seen.add(call.args.mode);\n    if (opened.add() > (phase.is("serving") ? 5n : 10n)) return deny("EMFILE");\n  }\n  return allow;`;
+    expect(lint(step(body, before)).filter((line) => line.includes("P0402"))).toEqual([]);
+    expect(
+      lint(step(body.replace("5n : 10n", "10n : 5n"), before)).filter((line) => line.includes("P0402")),
+    ).toHaveLength(1);
+  });
+});
+
+describe("phases that no rule enters (P0405)", () => {
+  it("is found at the declaration", () => {
+    const phases = `const phase = perProcess.phases(["init", "ready", "serving"], { onFork: { init: "ready" } });`;
+    expect(
+      lint(step(`  return phase.is("serving") && call.name === "ptrace" ? deny("EPERM") : allow;`, phases)),
+    ).toContainEqual(expect.stringMatching(/^2:\d+ P0405: no rule enters the phase "serving" of `phase`$/));
+  });
+});
+
+describe("twins (P0501)", () => {
+  it("is found where one of a family is refused by name, on a condition or by state", () => {
+    const found = `P0501: openat is refused here, and creat, open and openat2 do the same and are allowed`;
+    expect(
+      lint(
+        step(
+          `  if (call.name === "openat" && !call.args.flags.hasOnly("O_RDONLY")) return deny("EACCES");\n  return allow;`,
+        ),
+      )[0],
+    ).toContain(found);
+    expect(
+      lint(step(`  if (call.name === "openat" && tree.alive() > 3n) return deny("EACCES");\n  return allow;`))[0],
+    ).toContain(found);
+  });
+
+  it("is not found where the twins are refused too, or fall back", () => {
+    expect(
+      lint(
+        step(
+          `  if (call.name === "openat2") return deny("ENOSYS");\n  if (calls("open", "openat", "creat").has(call)) return deny("EACCES");\n  return allow;`,
+        ),
+      ),
+    ).toEqual([]);
+  });
+});
+
+describe("errnos that break a fallback (P0503)", () => {
+  it("is found for clone3 even where it is not named", () => {
+    expect(lint(step(`  return calls("clone", "read").has(call) ? allow : deny("EPERM");`))).toEqual([
+      "4:53 P0503: clone3 fails with EPERM here: glibc falls back to clone on ENOSYS only, so threads will not start",
+    ]);
+  });
+
+  it("is not found where clone is refused as well", () => {
+    expect(lint(step(`  return call.name === "read" ? allow : deny("EPERM");`))).toEqual([]);
+  });
+});
+
+describe("unreachable verdicts (P0504)", () => {
+  it("is found behind rules that decide all", () => {
+    const body = `  if (phase.is("a")) return allow;\n  if (phase.is("b", "c")) return deny("EPERM");\n  return kill("process");`;
+    const phases = `const phase = perProcess.phases(["a", "b", "c"], { onFork: { a: "b", b: "c" } });`;
+    expect(lint(step(body, phases), "P0504")).toEqual([
+      "6:10 P0504: this refusal is never reached: no call, no argument and no state leads here",
+    ]);
+  });
+
+  it("is found where an argument's conditions exclude each other", () => {
+    const body = `  if (call.name === "ioctl" && call.args.cmd.is("TIOCSTI")) return call.args.cmd.is("TIOCLINUX") ? kill("process") : deny("EPERM");\n  return allow;`;
+    expect(lint(step(body))).toContainEqual(expect.stringContaining("P0504"));
+  });
+
+  it("is reported for a function only where none of its copies is reachable", () => {
+    const helper = `function refuse(soft: boolean) { return soft ? deny("EPERM") : kill("process"); }`;
+    const body = `  if (call.name === "ptrace") return refuse(true);\n  if (call.name === "bpf") return refuse(false);\n  return allow;`;
+    expect(lint(step(body, helper), "P0504")).toEqual([]);
+  });
+});
+
+describe("hot calls (P0602)", () => {
+  it("is found where they only change state", () => {
+    expect(
+      lint(
+        step(
+          `  if (call.name === "read") count.add();\n  return call.name === "ptrace" && count.get() > 3n ? deny("EPERM") : allow;`,
+          `const count = perTree.counter();`,
+        ),
+        "P06",
+      ),
+    ).toEqual([expect.stringMatching(/^2:\d+ P0602: read changes `count` at every call, and is called very often$/)]);
+  });
+});

@@ -1,0 +1,65 @@
+/** P0501: a call is refused, and calls that do the same by another way are allowed whatever their arguments are. */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { callFamilies } from "../../linux/families.ts";
+import type { Decision } from "../decision.ts";
+import { enumerate, type View } from "./view.ts";
+
+export function findTwins(view: View): Diagnostic[] {
+  const { program } = view;
+  const usual = new Set(view.unnamed.kind === "leaf" ? view.unnamed.possible : []);
+  const found = new Map<number, Diagnostic>();
+  for (const family of callFamilies) {
+    const members = family.members.filter((name) => view.decisionOf(name) !== undefined);
+    const open = members.filter((name) => view.possible(name).every((verdict) => !view.isDenial(verdict)));
+    if (open.length === 0) continue;
+    for (const name of members) {
+      if (family.name === "namespace" && !asksForNamespaces(view, name)) continue;
+      // What becomes of any call is no refusal of this one.
+      const refusal = view
+        .possible(name)
+        .find((verdict) => view.isDenial(verdict) && !usual.has(verdict) && !isFallback(view, verdict));
+      if (refusal === undefined || found.has(refusal)) continue;
+      const allowed = program.verdicts[view.possible(open[0]!)[0]!]!.at;
+      const place = allowed === undefined ? "" : ` (${allowed.line}:${allowed.column})`;
+      const verb = open.length === 1 ? "does the same and is" : "do the same and are";
+      const unreadable = open.filter((each) => unreadableFlags.has(each));
+      const readable = [...open.filter((each) => !unreadableFlags.has(each)), name].sort();
+      const set = `calls(${readable.map((each) => `"${each}"`).join(", ")}).has(call)`;
+      const rest = unreadable.map((each) => `; for ${each} return deny("ENOSYS")`).join("");
+      found.set(
+        refusal,
+        diagnostic("P0501", `${name} is refused here, and ${enumerate(open)} ${verb} allowed${place}`, {
+          span: view.span(refusal),
+          help: `${family.does}: ${set}${rest}`,
+        }),
+      );
+    }
+  }
+  return [...found.values()];
+}
+
+/** Their flags lie behind a pointer, so that the one answer is to have the caller fall back. */
+const unreadableFlags: ReadonlySet<string> = new Set(["openat2", "clone3"]);
+
+/** CLONE_NEWTIME and CLONE_NEWNS … CLONE_NEWNET (include/uapi/linux/sched.h). */
+const namespaceFlags = 0x7e02_0080n;
+
+/** clone makes namespaces, but who refuses it means processes, unless the refusal asks for those flags. */
+function asksForNamespaces(view: View, name: string): boolean {
+  const decision = view.decisionOf(name);
+  if (!name.startsWith("clone") || decision === undefined) return true;
+  const seen = new Set<Decision>([decision]);
+  for (const node of seen) {
+    if (node.kind === "leaf") continue;
+    if (node.test.word === "argument0" && (node.test.mask & namespaceFlags) !== 0n) return true;
+    seen.add(node.then);
+    seen.add(node.otherwise);
+  }
+  return false;
+}
+
+/** ENOSYS sends the caller to the older call: that is no refusal of what it does. */
+function isFallback(view: View, verdict: number): boolean {
+  return view.program.verdicts[verdict]!.errno === 38;
+}

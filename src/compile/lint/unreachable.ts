@@ -1,0 +1,45 @@
+/** P0504: a verdict that no call, no argument and no state gives. */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { type Expression, type Location, strictness } from "../../ir/program.ts";
+import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import type { View } from "./view.ts";
+
+export function findUnreachableVerdicts(view: View): Diagnostic[] {
+  const { program } = view;
+  const written = new Set<number>();
+  const note = (expression: Expression) => {
+    if (expression.kind === "verdict") written.add(expression.verdict);
+  };
+  forEachStatement(program.body, (statement) => {
+    for (const expression of expressionsOf(statement)) forEachExpression(expression, note);
+  });
+  const reached = new Set<string>();
+  for (const number of view.decisions.keys())
+    for (const verdict of view.possible(view.name(number))) reached.add(placeKey(program.verdicts[verdict]!.at));
+  for (const verdict of view.unnamed.kind === "leaf" ? view.unnamed.possible : []) {
+    reached.add(placeKey(program.verdicts[verdict]!.at));
+  }
+  // Declared for the case that a table fills up, which a test may never see.
+  for (const { full } of program.tables) reached.add(placeKey(program.verdicts[full]!.at));
+  const found = new Map<string, Diagnostic>();
+  for (const verdict of written) {
+    const { at, action } = program.verdicts[verdict]!;
+    const key = placeKey(at);
+    // One place may be several verdicts, where a function was inlined or a loop unrolled.
+    if (at === undefined || reached.has(key) || found.has(key)) continue;
+    const name = strictness[action] >= strictness.deny ? "refusal" : "verdict";
+    found.set(
+      key,
+      diagnostic("P0504", `this ${name} is never reached: no call, no argument and no state leads here`, {
+        span: view.span(verdict),
+        help: "an earlier rule decides all that would come here, or the conditions exclude each other",
+      }),
+    );
+  }
+  return [...found.values()];
+}
+
+function placeKey(at: Location | undefined): string {
+  return at === undefined ? "" : `${at.file}:${at.line}:${at.column}`;
+}

@@ -1,0 +1,66 @@
+/** What the lints look at: the split by call name, and what becomes of a call that no rule names. */
+import type { Span } from "../../diagnostics/diagnostic.ts";
+import { type Location, type Program, strictness } from "../../ir/program.ts";
+import { callByName, callByNumber } from "../../linux/calls.ts";
+import type { Decision, DecisionLeaf } from "../decision.ts";
+import { unnamedNumber } from "../explain/explain.ts";
+import { leavesOf } from "../explain/paths.ts";
+import { splitPolicy } from "../split/split.ts";
+
+export class View {
+  readonly program: Program;
+  readonly decisions: ReadonlyMap<number, Decision>;
+  /** Of a call that no rule names. */
+  readonly unnamed: Decision;
+
+  constructor(program: Program) {
+    const unnamed = BigInt(unnamedNumber);
+    const judged = [...program.admission.judged, { from: unnamed, to: unnamed }];
+    const split = splitPolicy(
+      { ...program, admission: { ...program.admission, judged } },
+      { superviseProcessCreation: false },
+    );
+    this.program = program;
+    this.unnamed = split.get(unnamedNumber)!;
+    this.decisions = new Map([...split].filter(([number]) => number !== unnamedNumber));
+  }
+
+  decisionOf(name: string): Decision | undefined {
+    const number = callByName(name)?.number[this.program.architecture];
+    return number === undefined ? undefined : this.decisions.get(number);
+  }
+
+  leavesOf(name: string): readonly DecisionLeaf[] {
+    const decision = this.decisionOf(name);
+    return decision === undefined ? [] : leavesOf(decision);
+  }
+
+  name(number: number): string {
+    return callByNumber(this.program.architecture, number)?.name ?? `call ${number}`;
+  }
+
+  isDenial(verdict: number): boolean {
+    return strictness[this.program.verdicts[verdict]!.action] >= strictness.deny;
+  }
+
+  /** Verdicts that some argument and some state give. */
+  possible(name: string): readonly number[] {
+    return [...new Set(this.leavesOf(name).flatMap((leaf) => leaf.possible))];
+  }
+
+  span(verdict: number): Span | undefined {
+    return spanOf(this.program, this.program.verdicts[verdict]!.at);
+  }
+}
+
+export function spanOf(program: Program, at: Location | undefined): Span | undefined {
+  const file = at === undefined ? undefined : program.files[at.file];
+  return at === undefined || file === undefined
+    ? undefined
+    : { file, line: at.line, column: at.column, length: at.length };
+}
+
+/** "a", "a and b", "a, b and c". */
+export function enumerate(names: readonly string[]): string {
+  return names.length < 2 ? names.join() : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}

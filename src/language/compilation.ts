@@ -442,6 +442,18 @@ export class Compilation {
     }
   }
 
+  /**
+   * The variables of a scope that is left are forgotten, unless a function that was made in it may still ask for them.
+   * Else a long unrolled loop would drag those of every round along.
+   */
+  leaveScope(scope: LexicalScope, node: SourceRange): void {
+    const variables = scope.ownVariables().filter((one) => one.kind === "let");
+    if (variables.length === 0) return;
+    const source = scope.file.text.slice(node.start, node.end);
+    if (source.includes("=>") || source.includes("function")) return;
+    for (const variable of variables) this.flow.variables.delete(variable);
+  }
+
   // ── Branching and merging ─────────────────────────────────────────────────────────────────────────────────────────
 
   /** Walks one of several paths: from here, with these facts, into a list of statements of its own. */

@@ -131,7 +131,9 @@ export function apply(
       }
       return check(c.walker.evaluate(c, fn.node.body as Expression), fn.node.body as SourceRange);
     }
-    return body(c, fn.node.body, { check, tail, expects, name });
+    const result = body(c, fn.node.body, { check, tail, expects, name });
+    c.leaveScope(inner, fn.node.body);
+    return result;
   } finally {
     c.callStack.pop();
     c.file = file;

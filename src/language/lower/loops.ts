@@ -12,9 +12,9 @@ import type {
 } from "@oxc-project/types";
 import type { Compilation, JumpTarget } from "../compilation.ts";
 import { noFacts } from "../facts.ts";
-import { LexicalScope, type Variable } from "../scope.ts";
+import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantBoolean, describe, type Value } from "../values.ts";
+import { constantBoolean, describe } from "../values.ts";
 import { bind, declare } from "./bindings.ts";
 import { condition } from "./conditions.ts";
 import { switchStatement } from "./switches.ts";
@@ -71,7 +71,11 @@ function forOf(c: Compilation, node: ForOfStatement, name: string | undefined, w
       if (next.done === true) return undefined;
       c.scope = new LexicalScope(scope, c.file);
       bind(c, pattern, next.value, kind, pattern);
-      return () => walk(c, node.body);
+      return () => {
+        const own = c.scope;
+        walk(c, node.body);
+        c.leaveScope(own, node);
+      };
     });
   } finally {
     c.scope = scope;
@@ -94,7 +98,7 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
     unroll(c, node, name, () => {
       // Each round has variables of its own, as in JavaScript: a function that was made in a round keeps that round's.
       if (!first) {
-        nextRound(c, scope);
+        nextRound(c, scope, node);
         if (update !== null) c.walker.evaluate(c, update);
       }
       first = false;
@@ -113,20 +117,16 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
   }
 }
 
-function nextRound(c: Compilation, outer: LexicalScope): void {
+function nextRound(c: Compilation, outer: LexicalScope, node: SourceRange): void {
   const previous = c.scope;
   c.scope = new LexicalScope(outer, c.file);
   for (const variable of previous.ownVariables()) {
     const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
     if (variable.kind === "let" || variable.kind === "const") {
-      declareAgain(c, variable, value);
+      declare(c, variable.name, variable.at, variable.kind, value, variable.type);
     }
   }
-}
-
-function declareAgain(c: Compilation, variable: Variable, value: Value | undefined): void {
-  c.flow.variables.delete(variable);
-  declare(c, variable.name, variable.at, variable.kind === "let" ? "let" : "const", value, variable.type);
+  c.leaveScope(previous, node);
 }
 
 /** The body of a loop that cannot be unrolled: what else is wrong in it is said as well. */

@@ -153,7 +153,7 @@ export function statement(c: Compilation, node: Statement | Directive): void {
 function dispatch(c: Compilation, node: Statement | Directive): void {
   switch (node.type) {
     case "BlockStatement":
-      inner(c, () => statements(c, node.body));
+      inner(c, node, () => statements(c, node.body));
       return;
     case "VariableDeclaration":
       variables(c, node);
@@ -214,11 +214,12 @@ function dispatch(c: Compilation, node: Statement | Directive): void {
 }
 
 /** Runs in a scope of its own. */
-export function inner(c: Compilation, run: () => void): void {
+export function inner(c: Compilation, node: SourceRange, run: () => void): void {
   const { scope } = c;
   c.scope = new LexicalScope(scope, c.file);
   try {
     run();
+    c.leaveScope(c.scope, node);
   } finally {
     c.scope = scope;
   }
@@ -266,9 +267,9 @@ function ifStatement(c: Compilation, node: IfStatement): void {
   const [then, otherwise] = bothWays(
     c,
     test,
-    () => inner(c, () => statement(c, node.consequent)),
+    () => inner(c, node.consequent, () => statement(c, node.consequent)),
     () => {
-      if (node.alternate !== null) inner(c, () => statement(c, node.alternate!));
+      if (node.alternate !== null) inner(c, node.alternate, () => statement(c, node.alternate!));
     },
   );
   const decided = test.is === "boolean" ? decidedWay(test, then, otherwise) : undefined;

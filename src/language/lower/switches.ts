@@ -155,6 +155,7 @@ function walkArms(
       c.scope = new LexicalScope(scope, c.file);
       try {
         walkAll(c, withoutLastBreak(arm.body, target.name));
+        c.leaveScope(c.scope, arm.node);
       } finally {
         c.scope = scope;
       }

@@ -114,3 +114,20 @@ export function exportLines(profile: FlatProfile, optimize: 1 | 2 = 2): string {
     ...rules,
   ].join("");
 }
+
+/** The profile as a text that container runtimes read. */
+export function ociText(profile: FlatProfile): string {
+  const action = (word: number) => {
+    const name = Object.keys(words).findLast((each) => words[each] === (word & 0xffff_0000) >>> 0)!;
+    return `"${name}"${name === "SCMP_ACT_ERRNO" ? `, "errnoRet": ${word & 0xffff}` : ""}`;
+  };
+  const rules = profile.rules.map(({ name, action: word, comparisons }) => {
+    const args = comparisons.map(({ index, operator, a, b }) => {
+      const values = `"value": ${a}, "valueTwo": ${b}`;
+      return `{ "index": ${index}, ${values}, "op": "SCMP_CMP_${operator.toUpperCase()}" }`;
+    });
+    return `{ "names": ["${name}"], "action": ${action(word)}, "args": [${args.join(", ")}] }`;
+  });
+  const defaults = action(profile.defaultAction).replace("errnoRet", "defaultErrnoRet");
+  return `{ "defaultAction": ${defaults}, "syscalls": [\n${rules.join(",\n")}\n] }\n`;
+}

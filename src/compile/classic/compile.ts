@@ -5,14 +5,16 @@
  * it, and there either returns or asks for argument registers. Numbers with one decision are one interval; the numbers
  * that the table lacks are intervals of their own, and so are those of x32 programs.
  */
+import { holds } from "../../ir/intervals.ts";
 import type { Location, Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
 import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
 import { ConditionLowering, searchNode } from "./conditions.ts";
 import { Graph, type GraphNode } from "./graph.ts";
-import { argumentOffset, type ClassicInstruction, encodeInstructions, execveNumber, offset } from "./instruction.ts";
+import { argumentOffset, type ClassicInstruction, encodeInstructions, offset } from "./instruction.ts";
 import { layOut } from "./layout.ts";
-import { searchNumbers } from "./numbers.ts";
+import { type DecidedNumber, searchNumbers } from "./numbers.ts";
 import { locateReturns } from "./provenance.ts";
 import { returnWord } from "./return-word.ts";
 
@@ -88,12 +90,7 @@ export function rearmClassic(
 }
 
 /** The numbers that are allowed always or judged, in ascending order, and what decides them. */
-function decidedNumbers(
-  program: Program,
-  split: SplitPolicy,
-  target: ClassicTarget,
-  graph: Graph,
-): (readonly [number, GraphNode])[] {
+function decidedNumbers(program: Program, split: SplitPolicy, target: ClassicTarget, graph: Graph): DecidedNumber[] {
   const conditions = new ConditionLowering(graph, target.leaf);
   const decided = new Map<number, GraphNode>();
   for (const interval of program.admission.always) {
@@ -109,11 +106,14 @@ function decidedNumbers(
     }
   }
   if (target.launcherToken !== undefined) {
-    const execve = execveNumber[program.architecture];
+    const execve = callNumber("execve", program.architecture);
     const decision = decided.get(execve) ?? graph.return(target.unknown);
     decided.set(execve, launcherCheck(graph, target.launcherToken, decision));
   }
-  return [...decided].sort(([a], [b]) => a - b);
+  const { always } = program.admission;
+  return [...decided]
+    .map(([number, node]) => ({ number, node, always: holds(always, BigInt(number)) }))
+    .sort((a, b) => a.number - b.number);
 }
 
 /** Registers 4 and 5, which execve does not use, hold the token: allow. Any other word in them: the policy's decision. */

@@ -3,8 +3,6 @@
  * (include/uapi/linux/seccomp.h). Only what `seccomp_check_filter()` (kernel/seccomp.c) accepts and we make use of has a
  * name here; the assembler passes the rest through as numbers.
  */
-import type { ArchitectureName } from "../../linux/architecture.ts";
-
 export interface ClassicInstruction {
   /** 16 bits. */
   readonly code: number;
@@ -46,9 +44,6 @@ export const offset = {
 } as const;
 
 export const seccompDataSize = 64;
-
-/** Numbers of execve(2): asm/unistd_64.h for x86, asm-generic/unistd.h for arm64. */
-export const execveNumber: { readonly [A in ArchitectureName]: number } = { x86_64: 59, aarch64: 221 };
 
 /** The offset of a 32-bit half of an argument register, 0 … 5. */
 export function argumentOffset(argument: number, half: "low" | "high"): number {

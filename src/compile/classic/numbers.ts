@@ -11,7 +11,12 @@ import { libseccompDepth, libseccompSize } from "./libseccomp-depth.ts";
 import { returnWord } from "./return-word.ts";
 import { buildSearch, countTests, type Search, type Segment } from "./search.ts";
 
-export type DecidedNumber = readonly [number: number, node: GraphNode];
+export interface DecidedNumber {
+  readonly number: number;
+  readonly node: GraphNode;
+  /** Allowed before the policy is asked. */
+  readonly always: boolean;
+}
 
 const lastNumber = 0xffff_ffff;
 
@@ -29,6 +34,9 @@ const weightOfUnknown = 0.25;
 /** Where libseccomp's filter makes steps of its own before the search: two x32 tests less one, and a second load. */
 const headStart: { readonly [A in ArchitectureName]: number } = { x86_64: 2, aarch64: 0 };
 
+/** Its numbers: asm/unistd_64.h for x86, asm-generic/unistd.h for arm64. */
+const restartSyscall = [219, 128];
+
 /** Tests before libseccomp refuses an x32 number, which it does ahead of its search. */
 const limitForX32 = 2;
 
@@ -45,8 +53,7 @@ export function searchNumbers(
   foreign: GraphNode,
 ): Search<GraphNode> {
   const segments = numberSegments(architecture, decided, unknown, foreign);
-  const budgets = likelyDefaults(decided).map((presumed) => libseccompSize(ruledWithout(decided, presumed)));
-  const budget = Math.min(...budgets) + headStart[architecture];
+  const budget = Math.min(...likelyRules(decided).map(libseccompSize)) + headStart[architecture];
   let search = buildSearch(segments, prices[0]!);
   for (const price of prices.slice(1)) {
     if (countTests(search) <= budget) return search;
@@ -71,7 +78,7 @@ function numberSegments(
     } else segments.push({ from, to, target, weight, limit: Number.POSITIVE_INFINITY });
   };
   let next = 0;
-  for (const [number, node] of decided) {
+  for (const { number, node } of decided) {
     add(next, number - 1, unknown, weightOfUnknown);
     add(number, number, node, isAllowed(node) ? weightOfAllowed : weightOfOthers);
     next = number + 1;
@@ -84,10 +91,7 @@ function numberSegments(
     }
   }
   add(next, lastNumber, unknown, weightOfUnknown);
-  for (const presumed of likelyDefaults(decided)) {
-    const ruled = ruledWithout(decided, presumed);
-    if (ruled.length > 0) limitDepths(segments, ruled, headStart[architecture]);
-  }
+  for (const ruled of likelyRules(decided)) limitDepths(segments, ruled, headStart[architecture]);
   const last = segments.at(-1)!;
   if (architecture === "x86_64" && last.from <= x32Bit) last.limit = Math.min(last.limit, limitForX32);
   return segments;
@@ -97,17 +101,26 @@ function isAllowed(node: GraphNode): boolean {
   return node.kind === "return" && node.word === returnWord("ALLOW");
 }
 
-function ruledWithout(decided: readonly DecidedNumber[], presumed: GraphNode): number[] {
-  return decided.filter(([, node]) => node !== presumed).map(([number]) => number);
-}
-
-function likelyDefaults(decided: readonly DecidedNumber[]): GraphNode[] {
+/**
+ * For which calls libseccomp's filter would have rules: all but those with the default verdict. Which one that is, a
+ * plain allow or the most frequent of the others, is not known here; nor is what the profile says of the calls that are
+ * always allowed, restart_syscall above all, which profiles forget.
+ */
+function likelyRules(decided: readonly DecidedNumber[]): number[][] {
   const counts = new Map<GraphNode, number>();
-  for (const [, node] of decided) if (node.kind === "return") counts.set(node, (counts.get(node) ?? 0) + 1);
+  for (const { node } of decided) if (node.kind === "return") counts.set(node, (counts.get(node) ?? 0) + 1);
   const byCount = [...counts].sort(([, a], [, b]) => b - a).map(([node]) => node);
-  const allowed = byCount.find(isAllowed);
-  const other = byCount.find((node) => !isAllowed(node));
-  return [allowed, other].filter((node) => node !== undefined);
+  const defaults = [byCount.find(isAllowed), byCount.find((node) => !isAllowed(node))];
+  const always = decided.filter((each) => each.always).map(({ number }) => number);
+  return defaults
+    .filter((node) => node !== undefined)
+    .flatMap((presumed) => {
+      const ruled = decided.filter((each) => !each.always && each.node !== presumed).map(({ number }) => number);
+      const listed = always.filter((number) => !restartSyscall.includes(number));
+      return [ruled, [...ruled, ...listed], [...ruled, ...always]];
+    })
+    .filter((ruled) => ruled.length > 0)
+    .map((ruled) => ruled.sort((a, b) => a - b));
 }
 
 /** Each number that has a rule, and the ones beside it that have none, stand for all. */

@@ -1,0 +1,74 @@
+/** The whole way of a profile: text → IR → split → filter, against libseccomp's filter for the same text. */
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
+import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
+import { checkClassic } from "../../src/compile/classic/testing/interpreter.ts";
+import { probedNumbers } from "../../src/compile/classic/testing/program.ts";
+import { splitPolicy } from "../../src/compile/split/split.ts";
+import { admit } from "../../src/ir/admission.ts";
+import { compileOciProfile } from "../../src/language/oci/compile.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { allCalls } from "../../src/linux/calls.ts";
+import { compareFilters } from "./comparison.ts";
+import { libseccompFilter } from "./libseccomp.ts";
+import { ociText } from "./profile.ts";
+import { debianProfilePath, realProfiles } from "./profiles.ts";
+
+const cases = (["x86_64", "aarch64"] as const).flatMap((architecture) =>
+  realProfiles(architecture).map(({ name, profile }) => ({ name, architecture, profile })),
+);
+
+describe.each(cases)("$name on $architecture", ({ name, architecture, profile }) => {
+  const text = name === "debian-containers" ? readFileSync(debianProfilePath, "utf8") : ociText(profile);
+  const { program, diagnostics } = compileOciProfile(text, "seccomp.json", { architecture });
+  if (program === undefined) throw new Error(JSON.stringify(diagnostics));
+  const split = splitPolicy(program, { superviseProcessCreation: false });
+  const target: ClassicTarget = {
+    leaf: (leaf) => verdictWord(program.verdicts[leaf.weakest]!),
+    unknown: returnWord("ERRNO", 38),
+    foreign: returnWord("ERRNO", 38),
+    always: returnWord("ALLOW"),
+    launcherToken: undefined,
+  };
+  const ours = compileClassic(program, split, target).instructions;
+  checkClassic(ours);
+  const theirs = libseccompFilter(profile).instructions;
+  // What we judge: not what is always allowed, nor io_uring where the profile does not name it.
+  const judged = allCalls
+    .flatMap(({ number }) => number[architecture] ?? [])
+    .filter((number) => admit(program, { number, architecture: auditArchitecture[architecture] }) === "judged");
+  const comparison = compareFilters(profile, ours, theirs, new Set(judged), probedNumbers);
+
+  it("leaves nothing to state", () => {
+    for (const [number, decision] of split) {
+      const pending = [decision];
+      while (pending.length > 0) {
+        const node = pending.pop()!;
+        if (node.kind === "test") pending.push(node.then, node.otherwise);
+        else expect(node.stateful, `call ${number}`).toEqual([]);
+      }
+    }
+  });
+
+  it("gives libseccomp's verdict for each judged call and each boundary argument", () => {
+    expect(judged.length).toBeGreaterThan(300);
+    expect(comparison.verdicts).toEqual([]);
+  });
+
+  it("has no longer path, and is not larger", () => {
+    const { instructions, longestPath } = comparison;
+    if (name !== "exec-once") {
+      expect(longestPath.ours).toBeLessThanOrEqual(longestPath.theirs);
+      expect(instructions.ours).toBeLessThanOrEqual(instructions.theirs);
+    }
+    if (name === "debian-containers") expect(instructions.ours / instructions.theirs).toBeLessThanOrEqual(0.35);
+  });
+
+  // For arm64: see libseccomp.test.ts.
+  if (architecture === "x86_64") {
+    it("takes no more steps for any number and any boundary argument", () => {
+      expect(comparison.moreSteps).toEqual([]);
+    });
+  }
+});

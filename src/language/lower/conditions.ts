@@ -120,9 +120,14 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
   const right = going.value;
   const stopping = c.branch(stops, () => undefined);
   if (going.flow.live !== "live" && stopping.flow.live === "live") {
-    // What was known before decides the left side, so the right one never runs.
+    // What was known before decides the left side, so the right one never runs. What it would say is kept all the same:
+    // in `flag && call.name === "socket" && …` the rest has its types, as with tsc, whatever the flag is.
     c.flow = c.merge([stopping]);
-    return constant === undefined ? booleanConstant(!and) : left;
+    const decided = constant === undefined ? booleanConstant(!and) : left;
+    if (right.is === "unknown") return decided;
+    return and
+      ? { ...decided, whenTrue: both(goesOn, right.whenTrue) }
+      : { ...decided, whenFalse: both(goesOn, right.whenFalse) };
   }
   if (right.is === "unknown") {
     c.flow = c.merge([going, stopping]);

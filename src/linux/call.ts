@@ -40,7 +40,8 @@ export interface CallParameter {
  * A set of names for an argument's bits or values (`generated/flags.ts`), such as `OpenFlag`.
  *
  * A name asks what it means: its bits under its mask. O_CREAT is one bit under its own mask; O_RDONLY is 0 under
- * O_ACCMODE; SOCK_STREAM is 1 under SOCK_TYPE_MASK; O_TMPFILE is two bits, both under its own mask.
+ * O_ACCMODE; SOCK_STREAM is 1 under SOCK_TYPE_MASK; O_TMPFILE is two bits, both under its own mask. The members of a
+ * choice have the mask 2^64 − 1: the whole argument. Where an architecture lacks a name, both are absent.
  */
 export interface NameSet {
   readonly name: string;

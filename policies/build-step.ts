@@ -47,8 +47,9 @@ export default policy((call) => {
   switch (call.name) {
     case "socket":
       if (call.args.family.is("AF_UNIX")) return allow;
+      if (call.args.family.is("AF_NETLINK") && call.args.protocol === 0n) return allow; // lists this machine's interfaces
       if (!network) return deny("EACCES", "this build has no network: portcullis run --set network=true");
-      return call.args.family.is("AF_INET", "AF_INET6", "AF_NETLINK") && !call.args.type.has("SOCK_RAW")
+      return call.args.family.is("AF_INET", "AF_INET6") && !call.args.type.has("SOCK_RAW")
         ? allow
         : deny("EACCES", "a build speaks TCP and UDP");
     case "fork":

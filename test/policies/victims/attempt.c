@@ -1,0 +1,196 @@
+/*
+ * attempt WHAT [N]: does one thing that a policy may forbid, and prints what came of it, a line each: "name ok" or
+ * "name ERRNO-NUMBER". Built dynamic and static, for a static binary must not escape.
+ */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static void tell(const char *what, long result)
+{
+	if (result < 0)
+		printf("%s %d\n", what, errno);
+	else
+		printf("%s ok\n", what);
+	fflush(stdout);
+}
+
+static long run_true(void)
+{
+	int status;
+	pid_t child = vfork();
+
+	if (child == 0) {
+		execl("/bin/true", "true", (char *)NULL);
+		_exit(errno);
+	}
+	if (child < 0 || waitpid(child, &status, 0) != child)
+		return -1;
+	errno = WEXITSTATUS(status);
+	return errno ? -1 : 0;
+}
+
+/* Forks `wanted` children that stay until the pipe closes; how many forks succeeded? One that ends makes room for one. */
+static void crowd(int wanted)
+{
+	int ends[2], made = 0, refused = 0, status;
+	pid_t last = 0;
+	char byte;
+
+	if (pipe(ends))
+		exit(125);
+	for (int i = 0; i < wanted; i++) {
+		pid_t child = fork();
+
+		if (child == 0) {
+			close(ends[1]);
+			_exit(read(ends[0], &byte, 1) == 0 ? 0 : 1);
+		}
+		if (child < 0)
+			refused++;
+		else
+			last = child, made++;
+	}
+	printf("made %d refused %d\n", made, refused);
+	kill(last, SIGKILL);
+	waitpid(last, &status, 0);
+	last = fork();
+	if (last == 0)
+		_exit(0);
+	tell("after one ended", last);
+	close(ends[1]);
+	while (wait(&status) > 0)
+		;
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* Every process forks as fast as it can, for a second and a half: without a limit the machine would be full by then. */
+static void bomb(void)
+{
+	double end = seconds() + 1.5;
+
+	while (seconds() < end)
+		if (fork() < 0)
+			usleep(500);
+	_exit(0);
+}
+
+static int listening(void)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 4))
+		return -1;
+	return fd;
+}
+
+/* One connection over loopback, accepted; made before anything is forked. */
+static long serve_one(int server)
+{
+	struct sockaddr_in address;
+	socklen_t length = sizeof(address);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	if (getsockname(server, (struct sockaddr *)&address, &length) || connect(client, (struct sockaddr *)&address, length))
+		return -1;
+	return accept4(server, NULL, NULL, 0);
+}
+
+static void order(void)
+{
+	int server = listening();
+	pid_t child;
+
+	tell("setgid before", setgid(getgid()));
+	tell("accept", serve_one(server));
+	tell("setgid after", setgid(getgid()));
+	child = fork();
+	if (child == 0) {
+		tell("child socket", socket(AF_INET, SOCK_STREAM, 0));
+		tell("child socket, high bits", syscall(SYS_socket, AF_INET | 1L << 40, SOCK_STREAM, 0));
+		tell("child unix socket", socket(AF_UNIX, SOCK_STREAM, 0));
+		_exit(0);
+	}
+	waitpid(child, NULL, 0);
+	tell("parent socket", socket(AF_INET6, SOCK_STREAM, 0));
+}
+
+static void rate(int wanted)
+{
+	int made = 0, refused = 0;
+
+	for (int i = 0; i < wanted; i++) {
+		pid_t child = fork();
+
+		if (child == 0)
+			_exit(0);
+		child < 0 ? refused++ : made++;
+	}
+	while (wait(NULL) > 0)
+		;
+	printf("made %d refused %d\n", made, refused);
+}
+
+static void build(void)
+{
+	char name[] = "/tmp/portcullis-fifo-XXXXXX";
+
+	tell("exec", run_true());
+	tell("listen", listen(0, 1));
+	tell("socket", socket(AF_INET, SOCK_STREAM, 0));
+	tell("unix socket", socket(AF_UNIX, SOCK_STREAM, 0));
+	tell("ptrace", ptrace(PTRACE_TRACEME, 0, 0, 0));
+	tell("mount", mount("none", "/nonexistent", "tmpfs", 0, NULL));
+	tell("unshare", unshare(CLONE_NEWUSER));
+	tell("module", syscall(SYS_finit_module, -1, "", 0));
+	if (mkstemp(name) < 0 || unlink(name))
+		exit(125);
+	tell("fifo", mkfifo(name, 0600));
+	unlink(name);
+	tell("device", mknod(name, S_IFCHR | 0600, makedev(1, 3)));
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 1 ? argv[1] : "";
+	int n = argc > 2 ? atoi(argv[2]) : 0;
+
+	if (!strcmp(what, "exec"))
+		tell("exec", run_true());
+	else if (!strcmp(what, "crowd"))
+		crowd(n);
+	else if (!strcmp(what, "bomb"))
+		bomb();
+	else if (!strcmp(what, "order"))
+		order();
+	else if (!strcmp(what, "rate"))
+		rate(n);
+	else if (!strcmp(what, "build"))
+		build();
+	else
+		return 125;
+	return 0;
+}

@@ -1,0 +1,19 @@
+/*
+ * flow [twisted]: a small program with one succession of calls (getpid, getppid, getuid, write), or, twisted, another:
+ * what code that was never meant to run would do.
+ */
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+int main(int argc, char **argv)
+{
+	static const char text[] = "done\n";
+
+	syscall(SYS_getpid);
+	if (argc > 1 && strcmp(argv[1], "twisted") == 0)
+		syscall(SYS_getuid);
+	syscall(SYS_getppid);
+	syscall(SYS_getuid);
+	return write(1, text, sizeof(text) - 1) == sizeof(text) - 1 ? 0 : 1;
+}

@@ -1,0 +1,71 @@
+/** What tests that run the built command share. `make test` builds before it tests; so does `make build`. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import type { DecisionEvent, PolicyEvent, ReportEvent } from "../../src/events/event.ts";
+
+export interface Ran {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs bin/portcullis to its end. A run that takes longer than `timeout` ms is killed, and its status is null. */
+export function portcullis(
+  words: readonly string[],
+  options: { input?: string; timeout?: number; cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Ran {
+  const { input = "", timeout = 30_000, cwd = process.cwd(), env = process.env } = options;
+  if (!existsSync("dist/cli.js")) throw new Error("dist/ is missing: run make build first");
+  const program = join(process.cwd(), "bin/portcullis");
+  const ran = spawnSync(program, words, { encoding: "utf8", input, timeout, cwd, env, killSignal: "SIGKILL" });
+  if (ran.error !== undefined && !("code" in ran.error && ran.error.code === "ETIMEDOUT")) throw ran.error;
+  return { status: ran.status, signal: ran.signal, stdout: ran.stdout, stderr: ran.stderr };
+}
+
+export interface Guarded extends Ran {
+  readonly events: readonly PolicyEvent[];
+  readonly decisions: readonly DecisionEvent[];
+  readonly reports: readonly ReportEvent[];
+}
+
+/** `portcullis run -p POLICY OPTIONS -- COMMAND`, with its events. */
+export function guarded(
+  policy: string,
+  command: readonly string[],
+  options: readonly string[] = [],
+  settings: Parameters<typeof portcullis>[1] = {},
+): Guarded {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-test-"));
+  const file = join(folder, "events");
+  try {
+    const ran = portcullis(["run", "-p", policy, "--events", file, ...options, "--", ...command], settings);
+    const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+    const events = text
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as PolicyEvent);
+    return {
+      ...ran,
+      events,
+      decisions: events.flatMap((event) => (event.kind === "decision" ? [event] : [])),
+      reports: events.flatMap((event) => (event.kind === "report" ? [event] : [])),
+    };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Compiles one C file for a test, unless it is newer than its source already, and gives the program's path. */
+export function compiled(source: string, flags: readonly string[] = []): string {
+  const folder = "build/test";
+  const program = join(process.cwd(), folder, basename(source, ".c") + flags.join("").replaceAll("-", "_"));
+  mkdirSync(folder, { recursive: true });
+  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs)
+    execFileSync("cc", ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", ...flags, "-o", program, source], {
+      stdio: "inherit",
+    });
+  return program;
+}

@@ -9,8 +9,9 @@
 import { appendFileSync } from "node:fs";
 import { StartError } from "../../src/engines/notify/command.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
-import { decodePolicy, encodePolicy, type NotifyMode } from "../../src/engines/notify/policy.ts";
+import { decodePolicy, encodePolicy, type NotifyMode, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
 import { type RunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
+import type { KernelFeatures } from "../../src/engines/notify/supervisor.ts";
 import type { EventRecord } from "../../src/events/record.ts";
 import { exitAtOnce } from "../../src/linux/process.ts";
 import { programs } from "./programs.ts";
@@ -22,6 +23,9 @@ export interface HarnessOptions {
   readonly timeout?: number;
   readonly killTree?: boolean;
   readonly dieWithParent?: boolean;
+  readonly kernel?: KernelFeatures;
+  /** Breaks the policy: its step traps, or the supervisor cannot even begin. */
+  readonly sabotage?: "step" | "start" | undefined;
   /** The bundle of the supervisor's thread. */
   readonly supervisor?: string;
 }
@@ -45,9 +49,36 @@ const run: RunOptions = {
   killTree: options.killTree,
   dieWithParent: options.dieWithParent,
   supervisor: options.supervisor,
+  kernel: options.kernel,
 };
+
+/** (module (import "env" "memory" (memory 1)) (func (export "step") (param i32 i32) (result i32) unreachable)) */
+const trappingModule = Uint8Array.from(
+  Buffer.from(
+    "0061736d01000000" +
+      "01070160027f7f017f" +
+      "020f0103656e76066d656d6f72790200" +
+      "01" +
+      "03020100" +
+      "070801047374657000" +
+      "00" +
+      "0a05010300000b",
+    "hex",
+  ),
+);
+
+function sabotaged(whole: NotifyPolicy, how: HarnessOptions["sabotage"]): NotifyPolicy {
+  if (how === undefined) return whole;
+  const module = how === "step" ? trappingModule : trappingModule.subarray(0, 20);
+  return { ...whole, step: { ...whole.step, module } };
+}
+
 try {
-  const { status } = await runUnderNotify(decodePolicy(encodePolicy(policy)), command, run);
+  const { status } = await runUnderNotify(
+    sabotaged(decodePolicy(encodePolicy(policy)), options.sabotage),
+    command,
+    run,
+  );
   exitAtOnce(status);
 } catch (error) {
   if (!(error instanceof StartError)) throw error;

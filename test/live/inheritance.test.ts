@@ -80,6 +80,20 @@ for (const { name, uid } of users) {
   });
 }
 
+describe("without what came after Linux 5.9", () => {
+  test.each([
+    ["process-copied", ["fork"], "fork: 2 3 3 4 4"],
+    ["process-copied", ["from-thread"], "from-thread: 4 4 5 4"],
+    ["thread-copied", ["from-thread"], "from-thread: 1 1 2 3"],
+    ["thread-copied", ["exec-from-thread"], "tell: 1"],
+    ["process-fresh", ["many-in-turn", "50"], "many-in-turn: 0"],
+    ["thread-fresh", ["reused-thread"], "reused-id: 0 2, 0 2"],
+    ["first-thousand", ["hundred-threads"], "hundred-threads: 1000"],
+  ])("%s, %s", (program, words, expected) => {
+    expect(run({ program, kernel: "oldest" }, victim("tally"), ...words).out).toBe(`${expected}\n`);
+  });
+});
+
 describe("a reused id never gets old state", () => {
   test.each([
     ["process-fresh", "reused-process"],

@@ -76,6 +76,24 @@ for (const { name, uid } of users) {
       await vanished(child);
     });
 
+    test("denies everything from the first internal error on, and says so", () => {
+      for (const sabotage of ["step", "start"] as const) {
+        const { out, status, events } = run({ program: "first-thousand", sabotage, uid }, victim("ask"), "thrice");
+        expect({ out, status }).toEqual({ out: "call errno 38\ncall errno 38\ncall errno 38\n", status: 0 });
+        expect(events.map(({ text }) => text)).toContainEqual(expect.stringContaining("the supervisor failed"));
+      }
+    });
+
+    test("ends the command where the launcher was killed, and gives status 125", () => {
+      const { status, out } = run(
+        { program: "first-thousand", uid },
+        "sh",
+        "-c",
+        "kill -KILL $PPID; sleep 40; echo awake",
+      );
+      expect({ status, out }).toEqual({ status: 125, out: "" });
+    });
+
     test("passes SIGTERM on to the command", async () => {
       const script = "trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
       const one = converse({ program: "first-thousand", uid }, "sh", "-c", script);

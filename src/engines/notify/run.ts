@@ -18,6 +18,7 @@ import { signalProcess } from "../../linux/pidfd.ts";
 import { resolveCommand, StartError } from "./command.ts";
 import { endTree, type Launched, type LauncherMessage, launch, parseMessage, readMessage } from "./launch.ts";
 import type { NotifyPolicy } from "./policy.ts";
+import type { KernelFeatures } from "./supervisor.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder } from "./worker.ts";
 
 export interface RunOptions {
@@ -31,6 +32,8 @@ export interface RunOptions {
   readonly dieWithParent?: boolean | undefined;
   /** The bundled source of the supervisor's thread (dist/supervisor.cjs); the package's own by default. */
   readonly supervisor?: string | undefined;
+  /** "oldest": without what came after Linux 5.9, for tests. */
+  readonly kernel?: KernelFeatures | undefined;
 }
 
 export interface RunResult {
@@ -42,6 +45,7 @@ export interface RunResult {
 const signal = { hangup: 1, interrupt: 2, quit: 3, user1: 10, user2: 12, alarm: 14, terminate: 15 } as const;
 const sigkill = 9;
 const setDumpable = 4; // PR_SET_DUMPABLE
+const withoutWaiting = 1; // WNOHANG
 const grace = 2000;
 
 /**
@@ -69,7 +73,6 @@ class Run {
   #launched: Launched | undefined;
   #status: number | undefined;
   #timedOut = false;
-  #supervised = false;
 
   constructor(policy: NotifyPolicy, options: RunOptions) {
     this.#policy = policy;
@@ -102,6 +105,7 @@ class Run {
     const deadline = timeout === undefined ? undefined : performance.now() + timeout;
     if (this.#waitUnasked(launched, deadline) === "asked") await this.#superviseUntilEnd(launched, deadline);
     else void this.#worker?.terminate();
+    native().syscall(callNumber("wait4"), launched.launcher, null, withoutWaiting, null);
     return { status: statusOf(this.#status), timedOut: this.#timedOut };
   }
 
@@ -156,12 +160,10 @@ class Run {
     return killTree === true || dieWithParent === true || timeout !== undefined;
   }
 
-  /** Somebody killed it. What is left is denied all that would be asked, and the command is ended. */
+  /** Somebody killed it, so nobody will tell how the command ends. What it has made goes on, as confined as before. */
   #lostLauncher(): void {
     this.#notice("the launcher was killed: its command is ended");
     signalProcess(this.#launched!.pidfd, sigkill);
-    const { listener } = this.#launched!;
-    if (listener !== undefined && !this.#supervised) close(listener);
   }
 
   // ── With the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
@@ -185,10 +187,10 @@ class Run {
 
   /** Resolves when no task is left under the filter. */
   #supervise({ pid }: Launched, listener: number): Promise<void> {
-    this.#supervised = true;
     const worker = this.#worker ?? this.#startWorker();
     const { mode, needs, calls, description, step } = this.#policy;
-    const order: WorkerOrder = { policy: { mode, needs, calls, description, step }, listener, command: pid };
+    const policy = { mode, needs, calls, description, step };
+    const order: WorkerOrder = { policy, listener, command: pid, kernel: this.#options.kernel ?? "present" };
     worker.postMessage(order);
     return new Promise((resolve) => {
       let isOver = false;

@@ -39,7 +39,11 @@ export interface SupervisorOptions {
   /** The command's first process. */
   readonly command: number;
   readonly sink: RecordSink;
+  readonly kernel: KernelFeatures;
 }
+
+/** Use what this kernel has, or only what Linux 5.9 had. */
+export type KernelFeatures = "present" | "oldest";
 
 /** Whether a kernel's release ("6.18.44-amd64") is at least this. */
 export function kernelAtLeast(release: string, major: number, minor: number): boolean {
@@ -70,15 +74,18 @@ export class Supervisor {
   #failed = false;
 
   constructor(options: SupervisorOptions, release: string) {
-    const { policy, listener } = options;
+    const { policy, listener, kernel } = options;
     this.#options = options;
     this.#instance = instantiate(policy.step);
     this.#memory = new JudgementMemory(this.#instance);
-    this.#endsWithoutUsers = kernelAtLeast(release, 6, 11);
+    this.#endsWithoutUsers = kernel === "present" && kernelAtLeast(release, 6, 11);
     const { needs, description } = policy;
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
     this.#epoll = this.#identifies || needs.births ? createEpoll() : -1;
-    this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, hasThreadDescriptors());
+    this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
+      threadDescriptors: kernel === "present" && hasThreadDescriptors(),
+      descriptorsTellWho: kernel === "present",
+    });
     this.#births = new BirthWatch(
       this.#registry,
       (pid) => this.#kill(pid),
@@ -93,7 +100,7 @@ export class Supervisor {
     this.#clone3 = callNumber("clone3", architecture);
     this.#phases = phaseCells(policy.step, description.phases);
     this.#bind();
-    useSynchronousWakeUp(listener);
+    if (kernel === "present") useSynchronousWakeUp(listener);
     if (needs.births && !this.#registry.adopt(options.command)) this.#fail("the command cannot be followed");
   }
 

@@ -42,6 +42,13 @@ export interface Birth {
 /** Why nobody is found: the caller is gone, its process was not seen at its birth, or descriptors have run out. */
 export type Unidentified = "gone" | "unseen" | "exhausted";
 
+export interface TaskFeatures {
+  /** A pidfd can be of one thread (Linux 6.9). */
+  readonly threadDescriptors: boolean;
+  /** Try to ask pidfds who is behind them (Linux 6.13) before /proc. */
+  readonly descriptorsTellWho: boolean;
+}
+
 const noWord = -1;
 
 export class TaskRegistry {
@@ -58,11 +65,15 @@ export class TaskRegistry {
   readonly #threadsMustBeAsked: boolean;
   #birthsInFlight = 0;
 
-  constructor(memory: JudgementMemory, needs: Needs, epoll: number, threadDescriptors: boolean) {
+  /** From Linux 6.13 on a pidfd says who is behind it. */
+  readonly #descriptorsTellWho: boolean;
+
+  constructor(memory: JudgementMemory, needs: Needs, epoll: number, features: TaskFeatures) {
     this.#memory = memory;
     this.#needs = needs;
     this.#epoll = epoll;
-    this.#threadsMustBeAsked = !threadDescriptors;
+    this.#threadsMustBeAsked = !features.threadDescriptors;
+    this.#descriptorsTellWho = features.descriptorsTellWho;
     this.#slots = new SlotAllocator(memory.instance.memory, memory.instance.layout);
   }
 
@@ -227,13 +238,14 @@ export class TaskRegistry {
   /** Effective ids of a thread's user and group at this moment, as we see them; undefined where it is gone. */
   credentials(thread: Thread): Identity | undefined {
     const descriptor = thread.descriptor >= 0 && !this.#threadsMustBeAsked ? thread.descriptor : thread.process.pidfd;
-    const isExact = thread.descriptor < 0 || !this.#threadsMustBeAsked;
+    const isExact = this.#descriptorsTellWho && (thread.descriptor < 0 || !this.#threadsMustBeAsked);
     if (isExact && readIdentity(descriptor, this.#identity)) return this.#identity;
     return readStatus(thread.tid, this.#identity) ? this.#identity : undefined;
   }
 
   #identify(tid: number, descriptor: number, identity: Identity): boolean {
-    if (descriptor >= 0 && !this.#threadsMustBeAsked && readIdentity(descriptor, identity)) return true;
+    const asks = this.#descriptorsTellWho && !this.#threadsMustBeAsked && descriptor >= 0;
+    if (asks && readIdentity(descriptor, identity)) return true;
     return readStatus(tid, identity);
   }
 

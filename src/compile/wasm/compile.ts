@@ -6,13 +6,15 @@
  * the caller's thread and process state; the result is an index into `Program.verdicts`. `layout.ts` says what lies
  * where, `state.ts` makes and reads state, `instance.ts` puts the two together.
  */
-import type { Program, Scope, ValueType } from "../../ir/program.ts";
+import type { Program, Scope } from "../../ir/program.ts";
 import { encodeModule } from "./encoding.ts";
 import { verdictIndexBits } from "./expressions.ts";
 import { FunctionBuilder } from "./function-builder.ts";
-import { addresses, layOut, type MemoryLayout, withConstants } from "./layout.ts";
+import { addresses, layOut, type MemoryLayout, withRoom } from "./layout.ts";
 import { compileBody, type StatementContext } from "./statements.ts";
 import { type TableFunctions, tableFunctions } from "./tables.ts";
+import { VariableAccess } from "./variable-access.ts";
+import { placeVariables } from "./variables.ts";
 
 /** All that an engine needs to run a policy; can be kept on disk (`module` as bytes, `layout` as JSON). */
 export interface CompiledStep {
@@ -25,8 +27,7 @@ export class WasmLimitError extends Error {
   override readonly name = "WasmLimitError";
 }
 
-/** What V8 takes (src/wasm/wasm-limits.h): locals of a function, and bytes of its body. */
-const mostLocals = 50_000;
+/** What V8 takes of a function's body (src/wasm/wasm-limits.h). */
 const mostBytes = 7_654_321;
 
 /** `step` is function 0; the tables' functions follow, those of sets first. */
@@ -37,17 +38,20 @@ export function compileWasm(program: Program): CompiledStep {
   if (program.verdicts.length >= 1 << verdictIndexBits) {
     throw new WasmLimitError(`${program.verdicts.length} verdicts are more than WebAssembly code can tell apart`);
   }
+  const variables = placeVariables(program);
   const layout = layOut(program);
-  const constants = new Constants(layout.heap);
+  const spilled = layout.heap;
+  const constants = new Constants(spilled + VariableAccess.spilledBytes(variables));
   const helpers = new TableHelpers(layout.secret, program);
   const code = new FunctionBuilder(["i32", "i32"], ["i32"]);
   const context: StatementContext = {
     program,
     layout,
     code,
-    locals: program.locals.map((type) => code.local(localTypes[type])),
+    variables: new VariableAccess(variables, code, spilled),
     constant: (bytes) => constants.add(bytes),
     tables: (holdsValues) => helpers.of(holdsValues),
+    order: 0,
     labels: new Map(),
     raised: program.tables.length > 0 ? code.local("i32") : undefined,
     reportCursor: program.reports.length > 0 ? code.local("i32") : undefined,
@@ -60,13 +64,10 @@ export function compileWasm(program: Program): CompiledStep {
   compileBody(context, program.body);
   code.emit("unreachable"); // every path has returned
   const step = code.finish();
-  if (step.locals.length > mostLocals || step.code.length > mostBytes) {
-    throw new WasmLimitError(
-      `the compiled step has ${step.locals.length} variables and ${step.code.length} bytes; ` +
-        `WebAssembly takes ${mostLocals} and ${mostBytes}`,
-    );
+  if (step.code.length > mostBytes) {
+    throw new WasmLimitError(`the compiled step has ${step.code.length} bytes; WebAssembly takes ${mostBytes}`);
   }
-  const complete = withConstants(layout, constants.length);
+  const complete = withRoom(layout, constants.end - layout.heap);
   const module = encodeModule({
     minimumPages: complete.pages,
     functions: [step, ...helpers.functions],
@@ -76,21 +77,19 @@ export function compileWasm(program: Program): CompiledStep {
   return { module, layout: complete };
 }
 
-const localTypes: { readonly [T in ValueType]: "i32" | "i64" } = { integer: "i64", boolean: "i32", verdict: "i32" };
-
 class Constants {
   readonly chunks: { address: number; bytes: Uint8Array }[] = [];
-  length = 0;
-  private readonly base: number;
+  /** The address after the last. */
+  end: number;
 
   constructor(base: number) {
-    this.base = base;
+    this.end = base;
   }
 
   add(bytes: Uint8Array): number {
-    const address = this.base + this.length;
+    const address = this.end;
     this.chunks.push({ address, bytes });
-    this.length += bytes.length;
+    this.end += bytes.length;
     return address;
   }
 }

@@ -12,6 +12,7 @@ import {
 import type { FunctionBuilder, Instruction, MemoryInstruction } from "./function-builder.ts";
 import { addresses, type MemoryLayout, type TableLayout } from "./layout.ts";
 import type { TableFunctions, TableOperation } from "./tables.ts";
+import type { VariableAccess } from "./variable-access.ts";
 import { compileWithin } from "./within.ts";
 
 /** What compiling one program's body needs to know. */
@@ -19,8 +20,7 @@ export interface Context {
   readonly program: Program;
   readonly layout: MemoryLayout;
   readonly code: FunctionBuilder;
-  /** The WebAssembly local of each of the program's. */
-  readonly locals: readonly number[];
+  readonly variables: VariableAccess;
   /** Puts constant bytes into the module's data and gives their address. */
   readonly constant: (bytes: Uint8Array) => number;
   /** The helpers for tables with or without values. */
@@ -90,7 +90,7 @@ export function compileInteger(context: Context, expression: IntegerExpression):
       return;
     }
     case "local":
-      code.get(context.locals[expression.local]!);
+      context.variables.get(expression.local);
       return;
     case "cell": {
       const offset = cellAddress(context, expression.cell);
@@ -215,7 +215,7 @@ export function compileBoolean(context: Context, expression: BooleanExpression):
       code.i32(expression.value ? 1 : 0);
       return;
     case "boolean-local":
-      code.get(context.locals[expression.local]!);
+      context.variables.get(expression.local);
       return;
     case "compare":
       compileInteger(context, expression.left);
@@ -280,7 +280,7 @@ export function compileVerdict(context: Context, expression: VerdictExpression):
       code.i32(ranked(context.program, expression.verdict));
       return;
     case "verdict-local":
-      code.get(context.locals[expression.local]!);
+      context.variables.get(expression.local);
       return;
     case "verdict-select":
       compileChoice(context, expression, "i32", compileVerdict);

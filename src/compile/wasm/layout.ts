@@ -8,6 +8,7 @@
  * 136   number of reports (u32), then from 144 the reports: u32 index, u32 number of values, u64 each value
  *       the tables' secret: three u64
  *       the tree's state
+ *       locals of `step` that do not fit WebAssembly's
  *       constants of the program
  *       the host's: a slot for each thread and process
  * ```
@@ -88,7 +89,9 @@ export function bucketSize(holdsValues: boolean): number {
   return holdsValues ? 16 : 8;
 }
 
-/** The layout but for the constants, whose size is known after compilation: `heap` is where they begin. */
+/**
+ * The layout but for what is behind the tree's state, whose size is known after compilation: `heap` is where that begins.
+ */
 export function layOut(program: Program): MemoryLayout {
   const secret = addresses.reports + reportSpace(program);
   const tree = secret + 24;
@@ -97,11 +100,11 @@ export function layOut(program: Program): MemoryLayout {
     process: layOutScope(program, "process"),
     tree: layOutScope(program, "tree"),
   };
-  return withConstants({ secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
+  return withRoom({ secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
 }
 
-/** The layout with room for so many bytes of constants. */
-export function withConstants(layout: MemoryLayout, bytes: number): MemoryLayout {
+/** The layout with room for so many bytes before the heap. */
+export function withRoom(layout: MemoryLayout, bytes: number): MemoryLayout {
   const heap = layout.heap + Math.ceil(bytes / 8) * 8;
   return { ...layout, heap, pages: Math.ceil((heap + 1) / pageSize) };
 }

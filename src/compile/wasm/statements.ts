@@ -17,6 +17,8 @@ import type { Label } from "./function-builder.ts";
 import { addresses } from "./layout.ts";
 
 export interface StatementContext extends Context {
+  /** Statements so far, in the order of the text: what `Variables.cleared` counts by. */
+  order: number;
   /** The open block of each label. */
   readonly labels: Map<number, Label>;
   /** The strictest verdict that a full table has raised; undefined where no table can be full. */
@@ -31,18 +33,16 @@ export function compileBody(context: StatementContext, body: readonly Statement[
 
 function compileStatement(context: StatementContext, statement: Statement): void {
   const { code } = context;
+  context.variables.clearBefore(context.order++);
   switch (statement.kind) {
     case "set-integer":
-      compileInteger(context, statement.value);
-      code.set(context.locals[statement.local]!);
+      context.variables.set(statement.local, () => compileInteger(context, statement.value));
       return;
     case "set-boolean":
-      compileBoolean(context, statement.value);
-      code.set(context.locals[statement.local]!);
+      context.variables.set(statement.local, () => compileBoolean(context, statement.value));
       return;
     case "set-verdict":
-      compileVerdict(context, statement.value);
-      code.set(context.locals[statement.local]!);
+      context.variables.set(statement.local, () => compileVerdict(context, statement.value));
       return;
     case "store": {
       const offset = cellAddress(context, statement.cell);

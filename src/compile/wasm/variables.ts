@@ -1,0 +1,135 @@
+/**
+ * Where the program's locals live while it runs. V8's compilers keep a value for every WebAssembly local at every branch,
+ * so that their time and memory grow with locals times branches: 50,000 of each took all the memory of a machine. Few
+ * locals are needed at once, however. Control only goes forward, so two whose uses do not overlap in the order of the
+ * text can share a place:
+ *
+ * ```
+ * block { a = …; use a }      a: place 0, from its first use to its last
+ * block { b = …; use b }      b: place 0 again, set to 0 first
+ * ```
+ *
+ * What does not fit the first places lies in memory.
+ */
+import type { Program, Statement, ValueType } from "../../ir/program.ts";
+import { bodiesOf, expressionsOf, forEachExpression } from "../../ir/traverse.ts";
+
+/** Places of each type that are WebAssembly locals; the others are in memory. */
+export const mostWasmLocals = 128;
+
+export type PlaceType = "i32" | "i64";
+
+export interface Place {
+  readonly type: PlaceType;
+  /** Counts for each type from 0. */
+  readonly index: number;
+}
+
+export interface Variables {
+  /** Of each of the program's locals; undefined for one that is never used. */
+  readonly places: readonly (Place | undefined)[];
+  /** How many places of each type there are. */
+  readonly count: { readonly [T in PlaceType]: number };
+  /**
+   * Locals to be set to 0 (false, verdict 0) before a statement, since their place may hold what another has left.
+   * Statements are counted in the order of the text, each before those inside it.
+   */
+  readonly cleared: ReadonlyMap<number, readonly number[]>;
+}
+
+const placeTypes: { readonly [T in ValueType]: PlaceType } = { integer: "i64", boolean: "i32", verdict: "i32" };
+
+/** The order numbers between which a local is in use, both included. */
+interface Range {
+  /** Runs before any use. */
+  first: number;
+  last: number;
+  /** The first statement sets it. */
+  setFirst: boolean;
+}
+
+export function placeVariables(program: Program): Variables {
+  const ranges = new RangeFinder(program).ranges;
+  const places = new Array<Place | undefined>(program.locals.length).fill(undefined);
+  const cleared = new Map<number, number[]>();
+  const count = { i32: 0, i64: 0 };
+  const free: { readonly [T in PlaceType]: number[] } = { i32: [], i64: [] };
+  const inOrder = [...ranges].sort(([, a], [, b]) => a.first - b.first);
+  const byEnd = [...ranges].sort(([, a], [, b]) => a.last - b.last);
+  let ended = 0;
+  for (const [local, { first, setFirst }] of inOrder) {
+    for (; ended < byEnd.length && byEnd[ended]![1].last < first; ended++) {
+      const { type, index } = places[byEnd[ended]![0]]!;
+      free[type].push(index);
+    }
+    const type = placeTypes[program.locals[local]!];
+    places[local] = { type, index: free[type].pop() ?? count[type]++ };
+    if (setFirst) continue;
+    const before = cleared.get(first);
+    if (before === undefined) cleared.set(first, [local]);
+    else before.push(local);
+  }
+  return { places, count, cleared };
+}
+
+/** A list of statements, as it occurs: shared lists occur more than once. */
+interface List {
+  /** The list around it, and the order number of the statement there that it is inside of. */
+  readonly outer: { readonly list: List; readonly statement: number } | undefined;
+  readonly depth: number;
+}
+
+class RangeFinder {
+  readonly ranges = new Map<number, Range>();
+  /** For each local the innermost list that has all its uses so far. */
+  private readonly lists = new Map<number, List>();
+  private count = 0;
+
+  constructor(program: Program) {
+    this.visit(program.body, { outer: undefined, depth: 0 });
+  }
+
+  private visit(statements: readonly Statement[], list: List): void {
+    for (const statement of statements) {
+      const order = this.count++;
+      for (const expression of expressionsOf(statement)) {
+        forEachExpression(expression, (one) => {
+          if (one.kind === "local" || one.kind === "boolean-local" || one.kind === "verdict-local") {
+            this.use(one.local, order, list, false);
+          }
+        });
+      }
+      if (statement.kind === "set-integer" || statement.kind === "set-boolean" || statement.kind === "set-verdict") {
+        this.use(statement.local, order, list, true);
+      }
+      for (const body of bodiesOf(statement)) {
+        this.visit(body, { outer: { list, statement: order }, depth: list.depth + 1 });
+      }
+    }
+  }
+
+  private use(local: number, order: number, list: List, sets: boolean): void {
+    const range = this.ranges.get(local);
+    if (range === undefined) {
+      this.ranges.set(local, { first: order, last: order, setFirst: sets });
+      this.lists.set(local, list);
+      return;
+    }
+    range.last = order;
+    // The first use is the earlier one; it moves out to the statement that both are inside of, or come after.
+    let common = this.lists.get(local)!;
+    let other = list;
+    const out = () => {
+      range.first = common.outer!.statement;
+      range.setFirst = false;
+      common = common.outer!.list;
+    };
+    while (common.depth > other.depth) out();
+    while (other.depth > common.depth) other = other.outer!.list;
+    while (common !== other) {
+      out();
+      other = other.outer!.list;
+    }
+    this.lists.set(local, common);
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * `portcullis/testing`: policies in the tests of whoever writes them. Its types for users are
+ * src/language/types/testing.d.ts, which say more about each member.
+ */
+import { readFileSync } from "node:fs";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { hasErrors } from "./diagnostics/catalogue.ts";
+import type { Diagnostic } from "./diagnostics/diagnostic.ts";
+import { renderDiagnostics, type Sources } from "./diagnostics/render.ts";
+import { nearestName } from "./diagnostics/suggest.ts";
+import type { Evaluator } from "./engines/simulate/evaluator.ts";
+import { InterpreterEvaluator } from "./engines/simulate/interpreter-evaluator.ts";
+import type { SimulatedDecision, SimulatedReport, SimulatedTask } from "./engines/simulate/model.ts";
+import { SimulatedTree } from "./engines/simulate/tree.ts";
+import { WasmEvaluator } from "./engines/simulate/wasm-evaluator.ts";
+import { duration } from "./inert.ts";
+import type { Program } from "./ir/program.ts";
+import { loadPolicy } from "./language/load.ts";
+import { type ArchitectureName, hostArchitecture } from "./linux/architecture.ts";
+import { allCalls, callByName, callByNumber } from "./linux/calls.ts";
+import { type NamedArgument, registersOf } from "./linux/registers.ts";
+import { readTrace } from "./traces/read.ts";
+import { missingForReplay, replay } from "./traces/replay.ts";
+import type { Trace } from "./traces/trace.ts";
+
+export { RefusedError } from "./engines/simulate/task.ts";
+
+/** What is wrong with a policy or a trace, all of it. */
+export class PolicyError extends Error {
+  override readonly name = "PolicyError";
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(diagnostics: readonly Diagnostic[], sources: Sources) {
+    super(`\n${renderDiagnostics(diagnostics, sources)}`);
+    this.diagnostics = diagnostics;
+  }
+}
+
+interface Options {
+  readonly set?: Readonly<Record<string, string>>;
+  readonly compiled?: "interpreter" | "wasm";
+  readonly architecture?: ArchitectureName;
+  readonly uid?: bigint;
+  readonly gid?: bigint;
+}
+
+type Decision = Pick<SimulatedDecision, "verdict" | "reason" | "rule">;
+type TracedDecision = Decision & { readonly pid: bigint; readonly call: string };
+
+export async function simulate(
+  policy: string | URL,
+  traceOrOptions: string | URL | Options = {},
+  optionsWithTrace: Options = {},
+): Promise<Simulation> {
+  const traceFile = typeof traceOrOptions === "string" || traceOrOptions instanceof URL ? traceOrOptions : undefined;
+  const options = traceFile === undefined ? (traceOrOptions as Options) : optionsWithTrace;
+  const architecture = options.architecture ?? hostArchitecture() ?? "x86_64";
+  const program = load(pathOf(policy), architecture, options);
+  const evaluator = (
+    options.compiled === "wasm" ? new WasmEvaluator(program) : new InterpreterEvaluator(program)
+  ) as Evaluator;
+  if (traceFile !== undefined) return replayed(evaluator, pathOf(traceFile), options);
+  const ids = { uid: Number(options.uid ?? 1000n), gid: Number(options.gid ?? 1000n) };
+  const reports: SimulatedReport[] = [];
+  const tree = new SimulatedTree(evaluator, { ...ids, onDecision: (decision) => reports.push(...decision.reports) });
+  return new Simulation(tree, reports, []);
+}
+
+function load(path: string, architecture: ArchitectureName, { set = {} }: Options): Program {
+  const { program, diagnostics, sources } = loadPolicy(path, { architecture, set: new Map(Object.entries(set)) });
+  if (program === undefined) throw new PolicyError(diagnostics, sources);
+  return program;
+}
+
+function pathOf(file: string | URL): string {
+  return typeof file === "string" ? file : fileURLToPath(file);
+}
+
+// ── Recordings ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function replayed(evaluator: Evaluator, path: string, options: Options): Simulation {
+  const { program } = evaluator;
+  const text = readFileSync(path, "utf8");
+  const file = relative(process.cwd(), path);
+  const refuse = (diagnostics: readonly Diagnostic[]) => {
+    if (hasErrors(diagnostics)) throw new PolicyError(diagnostics, new Map([[file, text]]));
+  };
+  const { trace, diagnostics } = readTrace(text, file, program.architecture);
+  refuse(diagnostics);
+  const settings = { file, uid: numberOf(options.uid), gid: numberOf(options.gid) };
+  refuse(missingForReplay(program, trace as Trace, settings));
+  const run = replay(evaluator, trace as Trace, settings);
+  const reports: SimulatedReport[] = [];
+  const decisions: TracedDecision[] = [];
+  for (const { event, pid, decision } of run.calls()) {
+    const call = callByNumber(program.architecture, event.number)?.name ?? `call ${event.number}`;
+    reports.push(...decision.reports);
+    decisions.push({ ...decisionOf(decision), pid: BigInt(pid), call });
+  }
+  refuse(run.diagnostics());
+  return new Simulation(run.tree, reports, decisions);
+}
+
+function numberOf(id: bigint | undefined): number | undefined {
+  return id === undefined ? undefined : Number(id);
+}
+
+function decisionOf({ verdict, reason, rule }: SimulatedDecision): Decision {
+  return { verdict, reason, rule };
+}
+
+// ── A run to play with ──────────────────────────────────────────────────────────────────────────────────────────────
+
+class Simulation {
+  readonly command: Task;
+  /** Of the calls of the trace. */
+  readonly decisions: readonly TracedDecision[];
+  readonly reports: readonly SimulatedReport[];
+  readonly #tree: SimulatedTree;
+
+  constructor(tree: SimulatedTree, reports: readonly SimulatedReport[], decisions: readonly TracedDecision[]) {
+    this.#tree = tree;
+    this.reports = reports;
+    this.decisions = decisions;
+    this.command = new Task(tree.program, tree.command);
+  }
+
+  advance(time: string): void {
+    this.#tree.advance(duration(time));
+  }
+
+  get alive(): bigint {
+    return this.#tree.alive;
+  }
+
+  get neverEntered(): readonly string[] {
+    return this.#tree.neverEntered.map(({ phases, phase }) => `${phases} ${phase}`);
+  }
+}
+
+class Task {
+  readonly #program: Program;
+  readonly #task: SimulatedTask;
+
+  constructor(program: Program, task: SimulatedTask) {
+    this.#program = program;
+    this.#task = task;
+  }
+
+  get pid(): bigint {
+    return BigInt(this.#task.pid);
+  }
+
+  get tid(): bigint {
+    return BigInt(this.#task.tid);
+  }
+
+  get uid(): bigint {
+    return BigInt(this.#task.uid);
+  }
+
+  set uid(uid: bigint) {
+    this.#task.uid = Number(BigInt.asUintN(32, uid));
+  }
+
+  get gid(): bigint {
+    return BigInt(this.#task.gid);
+  }
+
+  set gid(gid: bigint) {
+    this.#task.gid = Number(BigInt.asUintN(32, gid));
+  }
+
+  call(name: string, given: Readonly<Record<string, NamedArgument | undefined>> = {}): Decision {
+    const { architecture } = this.#program;
+    const call = callByName(name);
+    if (call === undefined) throw new TypeError(unknownCall(name));
+    const number = call.number[architecture];
+    if (number === undefined) throw new TypeError(`${architecture} has no ${name}`);
+    const decision = this.#task.call({ number, arguments: registersOf(call, architecture, given) });
+    // This asks what would be said. A child is made by `fork` and `thread`.
+    decision.birth?.fail();
+    return decisionOf(decision);
+  }
+
+  fork(): Task {
+    return new Task(this.#program, this.#task.fork());
+  }
+
+  thread(): Task {
+    return new Task(this.#program, this.#task.thread());
+  }
+
+  execute(): void {
+    this.#task.execute();
+  }
+
+  exit(): void {
+    this.#task.exit();
+  }
+}
+
+function unknownCall(name: string): string {
+  const near = nearestName(
+    name,
+    allCalls.map((call) => call.name),
+  );
+  const proposal = near === undefined ? "" : `; did you mean ${near}?`;
+  return `no system call is named ${JSON.stringify(name)}${proposal}`;
+}

@@ -24,7 +24,7 @@ import {
   unlinkSync,
   writeSync,
 } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import { packageRoot, version } from "./package.ts";
 
 /** A file that the compilation read. */
@@ -56,7 +56,8 @@ export class CompiledCache {
     const base = cacheBase(environment);
     const build = buildIdentity();
     if (base === undefined || build === undefined) return undefined;
-    const folder = join(base, "portcullis");
+    // Of its own, because the folder above may hold what others may read.
+    const folder = join(base, "portcullis/compiled");
     return isOurs(folder) || (make(folder) && isOurs(folder)) ? new CompiledCache(folder, build) : undefined;
   }
 
@@ -126,13 +127,19 @@ function buildIdentity(): string | undefined {
   }
 }
 
+/**
+ * Three levels at most, each by itself: Node's recursive mkdir never returns where the file system refuses in its own way
+ * (below /proc, Node 20).
+ */
 function make(folder: string): boolean {
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    return true;
-  } catch {
-    return false;
+  for (const each of [dirname(dirname(folder)), dirname(folder), folder]) {
+    try {
+      mkdirSync(each, { mode: 0o700 });
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) return false;
+    }
   }
+  return true;
 }
 
 /** A folder, no link to one, that belongs to us and that nobody else may look into. */

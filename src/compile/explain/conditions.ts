@@ -6,12 +6,19 @@ import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { callByNumber, registerOf } from "../../linux/calls.ts";
 import { nameSet } from "../../linux/flags.ts";
 import type { ArgumentTest } from "../decision.ts";
+import { complement } from "../split/intervals.ts";
 
 /** More values than this are summed up. */
 const mostValues = 6;
 
-/** The condition under which the test comes out true. */
-export function describeTest(test: ArgumentTest, architecture: ArchitectureName, number: number): string {
+/** The condition under which the test comes out so. */
+export function describeTest(
+  asked: ArgumentTest,
+  outcome: boolean,
+  architecture: ArchitectureName,
+  number: number,
+): string {
+  const test = outcome ? asked : { ...asked, intervals: complement(asked.intervals, asked.mask) };
   if (test.word === "instructionPointer") return `the instruction pointer${describeBits(test)}`;
   const register = Number(test.word.slice(-1));
   const parameter = parameterIn(callByNumber(architecture, number), register, architecture);

@@ -3,7 +3,7 @@
  * where that is decided. Data first (explanation.ts); `render.ts` makes it text.
  */
 import type { Program } from "../../ir/program.ts";
-import type { Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
+import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { describeTest } from "./conditions.ts";
 import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict, WhereDecided } from "./explanation.ts";
@@ -104,21 +104,26 @@ export class Explainer {
 
   /** A call's decision as a list of cases; `byPhase` shows each phase's verdicts where phases decide. */
   cases(number: number, decision: Decision, byPhase = true): readonly Case[] {
-    const paths = pathsOf(decision, mostCases);
+    const { architecture } = this.program;
+    const length = (test: ArgumentTest, outcome: boolean) => describeTest(test, outcome, architecture, number).length;
+    const paths = pathsOf(decision, mostCases, (test) => length(test, true) <= length(test, false));
     if (paths === undefined) {
       const leaf = joined(leavesOf(decision));
       return [{ ...this.#case(number, { steps: [], leaf }, false, byPhase), conditions: undefined }];
     }
-    return paths.map((path) => this.#case(number, path, paths.length > 1, byPhase));
+    const cases = paths.map((path) => this.#case(number, path, paths.length > 1, byPhase));
+    // Of two at the end that differ in nothing but why the supervisor sees them, one is enough.
+    while (cases.length > 1 && sameTreatment(cases.at(-1)!, cases.at(-2)!)) cases.splice(-2, 1);
+    return cases;
   }
 
   #case(number: number, path: Path, tested: boolean, byPhase: boolean): Case {
     const { program } = this;
     const { leaf } = path;
     const { architecture } = program;
-    const positive = path.steps.filter((step) => step.outcome);
+    const said = path.steps.filter((step) => step.first);
     return {
-      conditions: positive.map((step) => describeTest(step.test, architecture, number)),
+      conditions: said.map((step) => describeTest(step.test, step.outcome, architecture, number)),
       outcomes: this.#outcomes(number, path, byPhase),
       decided: whereDecided(program, leaf, tested),
       reads: unique(leaf.stateful.map((reason) => readName(program, reason))),
@@ -170,6 +175,11 @@ export class Explainer {
     }
     return splits;
   }
+}
+
+function sameTreatment(left: Case, right: Case): boolean {
+  const treatment = ({ conditions: _, because: __, ...rest }: Case) => JSON.stringify(rest);
+  return treatment(left) === treatment(right);
 }
 
 function whereDecided(program: Program, leaf: DecisionLeaf, tested: boolean): WhereDecided {

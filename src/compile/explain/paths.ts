@@ -1,28 +1,43 @@
 /** Decisions as lists of rules, and what is left of a decision once something of the arguments is known. */
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
-import type { ArgumentTest, Decision, DecisionLeaf } from "../decision.ts";
+import type { ArgumentTest, Decision, DecisionLeaf, DecisionTest } from "../decision.ts";
+
+export interface Step {
+  readonly test: ArgumentTest;
+  readonly outcome: boolean;
+  /** The paths of the other outcome come later in the list. */
+  readonly first: boolean;
+}
 
 /** The tests that lead to a leaf. */
 export interface Path {
-  readonly steps: readonly { readonly test: ArgumentTest; readonly outcome: boolean }[];
+  readonly steps: readonly Step[];
   readonly leaf: DecisionLeaf;
 }
 
 /**
- * All paths, those through a passed test first: read as a list of which the first match counts, the tests that a path
- * has failed need not be said again. Undefined where there are more than `most`.
+ * All paths, at each test those of one outcome before those of the other. Read as a list of which the first match
+ * counts, only steps that are `first` need be said. Undefined where there are more than `most` paths.
+ *
+ * @param isSimpler whether a test is easier to say than its opposite; decides where nothing else does.
  */
-export function pathsOf(decision: Decision, most: number): Path[] | undefined {
+export function pathsOf(
+  decision: Decision,
+  most: number,
+  isSimpler: (test: ArgumentTest) => boolean,
+): Path[] | undefined {
   const paths: Path[] = [];
-  const steps: { test: ArgumentTest; outcome: boolean }[] = [];
+  const steps: Step[] = [];
   const walk = (node: Decision): boolean => {
     if (node.kind === "leaf") {
       paths.push({ steps: [...steps], leaf: node });
       return paths.length <= most;
     }
-    for (const outcome of [true, false]) {
-      steps.push({ test: node.test, outcome });
+    // What is settled at once is said first: "has CLONE_NEWUSER: deny", then the rest.
+    const order = saysOtherwiseFirst(node, isSimpler) ? [false, true] : [true, false];
+    for (const outcome of order) {
+      steps.push({ test: node.test, outcome, first: outcome === order[0] });
       const goesOn = walk(outcome ? node.then : node.otherwise);
       steps.pop();
       if (!goesOn) return false;
@@ -30,6 +45,11 @@ export function pathsOf(decision: Decision, most: number): Path[] | undefined {
     return true;
   };
   return walk(decision) ? paths : undefined;
+}
+
+function saysOtherwiseFirst({ test, then, otherwise }: DecisionTest, isSimpler: (test: ArgumentTest) => boolean) {
+  if (otherwise.kind !== "leaf") return false;
+  return then.kind !== "leaf" || !isSimpler(test);
 }
 
 export function leavesOf(decision: Decision): DecisionLeaf[] {

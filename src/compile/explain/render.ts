@@ -39,17 +39,20 @@ function table(explanation: Explanation, width: number): string {
   const all = [head, ...lines.flat()];
   const columnOf = (pick: (line: Line) => string, most: number) =>
     Math.min(most, Math.max(...all.map((line) => pick(line).length)));
-  const when = columnOf((line) => line.when, 44);
   const verdict = columnOf((line) => line.verdict, 34);
-  const decided = columnOf((line) => line.decided, 16);
-  const at = columnOf((line) => line.at, 40);
+  const decided = columnOf((line) => line.decided, 20);
+  const at = columnOf((line) => line.at, 24);
+  // The two columns with the long texts share what is left.
+  const rest = width - verdict - decided - at - 8;
+  const wanted = columnOf((line) => line.when, 44);
   const calls = Math.max(
     16,
     Math.min(
       columnOf((line) => line.calls, 60),
-      width - when - verdict - decided - at - 8,
+      rest - wanted,
     ),
   );
+  const when = Math.max(Math.min(20, wanted), Math.min(wanted, rest - calls));
   const print = (line: Line) => {
     const columns = [
       fold(line.calls, calls),
@@ -68,9 +71,10 @@ function table(explanation: Explanation, width: number): string {
         .trimEnd(),
     ).join("\n");
   };
-  const rest = explanation.rows.filter((row) => row.isOtherwise && row.cases.length === 1);
-  const others = rest.reduce((sum, row) => sum + row.calls.length, 0);
+  const unnamed = explanation.rows.filter((row) => row.isOtherwise && row.cases.length === 1);
+  const others = unnamed.reduce((sum, row) => sum + row.calls.length, 0);
   const footer = others === 0 ? [] : [`(${others} other calls: as any other call)`];
+  if (lines.length === 0) return footer.join("\n");
   return [...[[head], ...lines].map((group) => group.map(print).join("\n")), ...footer].join("\n");
 }
 
@@ -122,8 +126,12 @@ function rowLines(row: ExplanationRow): Line[] {
 function decidedText(each: Case): string {
   if (each.decided !== "supervisor") return places[each.decided];
   const parts: string[] = [];
-  if (each.reads.length > 0) parts.push(`by ${each.reads.join(", ")}`);
-  if (each.changes.length > 0) parts.push(`changes ${each.changes.join(", ")}`);
+  const both = each.reads.filter((name) => each.changes.includes(name));
+  const reads = each.reads.filter((name) => !both.includes(name));
+  const changes = each.changes.filter((name) => !both.includes(name));
+  if (reads.length > 0) parts.push(`by ${reads.join(", ")}`);
+  if (both.length > 0) parts.push(`by and changes ${both.join(", ")}`);
+  if (changes.length > 0) parts.push(`changes ${changes.join(", ")}`);
   if (each.reports.length > 0) parts.push("reports");
   if (parts.length === 0) parts.push(each.because.join(", "));
   return parts.join("; ");

@@ -4,7 +4,7 @@ import type { SplitPolicy, StatefulReason } from "../decision.ts";
 import type { StateDescription } from "./explanation.ts";
 import { callName } from "./names.ts";
 import { leavesOf } from "./paths.ts";
-import { placeText } from "./texts.ts";
+import { cellLabel, placeText, rateOf } from "./texts.ts";
 
 export function describeState(program: Program, split: SplitPolicy): StateDescription[] {
   const touching = (wanted: (reason: StatefulReason) => boolean): string[] => {
@@ -17,12 +17,16 @@ export function describeState(program: Program, split: SplitPolicy): StateDescri
     return [...names].sort();
   };
   const place = (at: Cell["at"]) => (at === undefined ? {} : { at: placeText(program, at) });
-  const cells = program.cells.map(
-    (cell, index): StateDescription => ({
-      name: cell.name,
+  // A rate's second cell says nothing that the first does not.
+  const shown = [...program.cells.entries()].filter(
+    ([index, cell]) => rateOf(program, index) === undefined || cell.name.endsWith(".level"),
+  );
+  const cells = shown.map(
+    ([index, cell]): StateDescription => ({
+      name: cellLabel(program, index),
       scope: cell.scope,
-      kind: cell.kind.is,
-      starts: startText(cell),
+      kind: rateOf(program, index) === undefined ? cell.kind.is : "rate",
+      starts: rateOf(program, index) === undefined ? startText(cell) : "full",
       onFork: forkText(cell),
       changedBy: touching((reason) => reason.because === "changes-state" && reason.cell === index),
       readBy: touching((reason) => reason.because === "reads-state" && reason.cell === index),

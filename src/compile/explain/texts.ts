@@ -30,7 +30,7 @@ export function placeText(program: Program, at: Location): string {
 export function readName(program: Program, reason: StatefulReason): string | undefined {
   switch (reason.because) {
     case "reads-state":
-      return program.cells[reason.cell]!.name;
+      return cellLabel(program, reason.cell);
     case "reads-table":
       return program.tables[reason.table]!.name;
     case "reads-input":
@@ -41,7 +41,7 @@ export function readName(program: Program, reason: StatefulReason): string | und
 }
 
 export function changeName(program: Program, reason: StatefulReason): string | undefined {
-  if (reason.because === "changes-state") return program.cells[reason.cell]!.name;
+  if (reason.because === "changes-state") return cellLabel(program, reason.cell);
   if (reason.because === "changes-table") return program.tables[reason.table]!.name;
   return undefined;
 }
@@ -57,4 +57,16 @@ export function becauseText(reason: StatefulReason): string | undefined {
     default:
       return undefined;
   }
+}
+
+/** A rate is two cells, `own.level` and `own.last`; a person knows it as `own`. */
+export function cellLabel(program: Program, cell: number): string {
+  return rateOf(program, cell) ?? program.cells[cell]!.name;
+}
+
+/** The name of the rate that the cell is a part of. */
+export function rateOf(program: Program, cell: number): string | undefined {
+  const rate = /^(.+)\.(?:level|last)$/.exec(program.cells[cell]!.name)?.[1];
+  const isWhole = ["level", "last"].every((part) => program.cells.some(({ name }) => name === `${rate}.${part}`));
+  return isWhole ? rate : undefined;
 }

@@ -5,6 +5,7 @@ import type { Warning } from "./explanation.ts";
 import { hotCalls } from "./hot-calls.ts";
 import { callName } from "./names.ts";
 import { leavesOf } from "./paths.ts";
+import { cellLabel, rateOf } from "./texts.ts";
 
 export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
   const leaves = new Map([...split].map(([number, decision]) => [number, leavesOf(decision)] as const));
@@ -25,10 +26,12 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
   warn(
     "hot-call",
     stateful.filter((name) => hotCalls.has(name)),
-    "called often, and decided by state: on notify each costs a few microseconds",
+    "called often and stateful; on notify each such call costs a few microseconds",
   );
   for (const [index, cell] of program.cells.entries()) {
-    if (cell.kind.is !== "counter" || cell.scope === "tree" || cell.onFork !== "copy") continue;
+    const isLimit =
+      cell.kind.is === "counter" || (rateOf(program, index) !== undefined && cell.name.endsWith(".level"));
+    if (!isLimit || cell.scope === "tree" || cell.onFork !== "copy") continue;
     // A counter limits where a refusal depends on it.
     const limited = callsWith(
       (leaf) =>
@@ -38,13 +41,13 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     warn(
       "copied-limit",
       limited,
-      `${cell.name} limits per ${cell.scope} and is copied at a fork: every child has as much left as its maker; count in perTree for a bound on all`,
+      `${cellLabel(program, index)} limits per ${cell.scope} and is copied at a fork: every child has as much left as its maker; count in perTree for a bound on all`,
     );
   }
   warn(
     "process-creation",
     callsWith((leaf) => leaf.stateful.length > 0 && leaf.stateful.every((r) => r.because === "process-creation")),
-    "supervised on notify though their verdict needs no state: the engine must see every new process",
+    "needs no state for its verdict, but the supervisor must see every new process",
   );
   warn(
     "kill-thread",
@@ -69,7 +72,7 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
   warn(
     "interrupted",
     stateful,
-    "supervised on notify: a signal whose handler lacks SA_RESTART can make them fail with EINTR before they are judged",
+    "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
   );
   return warnings;
 }

@@ -197,8 +197,8 @@ export class Decisions {
     return possible;
   }
 
-  /** The same decision with other leaves. */
-  mapLeaves(root: DecisionNode, change: (leaf: LeafNode) => LeafNode): DecisionNode {
+  /** The same tests over other leaves, or over further tests in their place. */
+  replaceLeaves(root: DecisionNode, change: (leaf: LeafNode) => DecisionNode): DecisionNode {
     if (root.kind === "leaf") return change(root);
     const images = new Map<DecisionNode, DecisionNode>();
     for (const node of reachable(root)) {
@@ -212,14 +212,14 @@ export class Decisions {
 
   addReasons(root: DecisionNode, reasons: ReasonSet): DecisionNode {
     if (reasons.keys.length === 0) return root;
-    return this.mapLeaves(root, (leaf) => this.leaf(leaf.possible, this.#unite(leaf.reasons, reasons)));
+    return this.replaceLeaves(root, (leaf) => this.leaf(leaf.possible, this.#unite(leaf.reasons, reasons)));
   }
 
   /** A full table may raise the verdict to this one. */
   mayRaise(root: DecisionNode, raised: number): DecisionNode {
     const { verdicts, tables } = this.#program;
     const rank = (verdict: number) => strictness[verdicts[verdict]!.action];
-    return this.mapLeaves(root, (leaf) => {
+    return this.replaceLeaves(root, (leaf) => {
       // Between equals the returned verdict stands, but the earlier of two raised ones.
       const wins = leaf.possible.some(
         (verdict) =>

@@ -37,6 +37,11 @@ export function reachableVerdicts(program: Program, graph: Graph, number: bigint
         intervals.some(({ from, to }) => from <= number && number <= to),
       );
       seen.add(node.next[arm === -1 ? statement.arms.length : arm]!);
+    } else if (node.guard !== undefined && !node.guard.some(({ from, to }) => from <= number && number <= to)) {
+      seen.add(node.next[1]!);
+    } else if (statement.kind === "if" && node.guard !== undefined && statement.condition.kind !== "all") {
+      // The condition asks for the number and nothing else.
+      seen.add(node.next[0]!);
     } else for (const next of node.next) if (next !== undefined) seen.add(next);
   }
   return [...verdicts];

@@ -119,12 +119,13 @@ function supervised(
   const { always, clone } = makers[program.architecture];
   if (number !== clone && !always.includes(number)) return decision;
   const reasons = decisions.reasons([{ because: "process-creation" }]);
-  const seen = decisions.mapLeaves(decision, (leaf) => {
+  const threads = universe.test(universe.input("argument0"), cloneThread, [{ from: cloneThread, to: cloneThread }]);
+  const seen = decisions.replaceLeaves(decision, (leaf) => {
     // What no state allows makes no process.
     const mayPass = leaf.possible.some((verdict) => strictness[program.verdicts[verdict]!.action] < strictness.deny);
-    return mayPass ? (decisions.addReasons(leaf, reasons) as typeof leaf) : leaf;
+    if (!mayPass) return leaf;
+    const maker = decisions.addReasons(leaf, reasons);
+    return number === clone ? decisions.test(threads.first!, leaf, maker) : maker;
   });
-  if (number !== clone) return seen;
-  const threads = universe.test(universe.input("argument0"), cloneThread, [{ from: cloneThread, to: cloneThread }]);
-  return decisions.finish(decisions.test(threads.first!, decision, seen));
+  return decisions.finish(seen);
 }

@@ -1,0 +1,159 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { Program } from "../../ir/program.ts";
+import { loadPolicy } from "../../language/load.ts";
+import { callByName } from "../../linux/calls.ts";
+import { explainPolicy } from "./explain.ts";
+import { renderExplanation } from "./render.ts";
+import { why } from "./why.ts";
+
+const root = new URL("../../../", import.meta.url).pathname;
+const goldens = new URL("./goldens/", import.meta.url).pathname;
+
+function load(name: string): Program {
+  const { program } = loadPolicy(`${root}policies/${name}.ts`, { architecture: "x86_64" });
+  return program!;
+}
+
+function compile(text: string): Program {
+  const loaded = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => text });
+  expect(loaded.diagnostics.filter((one) => one.severity === "error")).toEqual([]);
+  return loaded.program!;
+}
+
+/** `PORTCULLIS_UPDATE=1` writes the goldens anew; look at the difference before it is committed. */
+function expectGolden(name: string, text: string): void {
+  const file = `${goldens}${name}`;
+  if (process.env["PORTCULLIS_UPDATE"] !== undefined || !existsSync(file)) {
+    expect(process.env["CI"], `${name} is missing`).toBeUndefined();
+    mkdirSync(goldens, { recursive: true });
+    writeFileSync(file, text);
+  }
+  expect(text).toBe(readFileSync(file, "utf8"));
+}
+
+describe("the ready policies, explained", () => {
+  const names = readdirSync(`${root}policies`)
+    .filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"))
+    .map((name) => name.slice(0, -3));
+
+  it.each(names)("%s", (name) => {
+    const program = load(name);
+    const explanation = explainPolicy(program, { superviseProcessCreation: name === "nginx" });
+    expectGolden(`${name}.txt`, renderExplanation(explanation));
+    // The data is plain: nothing is lost on the way through JSON.
+    expect(JSON.parse(JSON.stringify(explanation))).toEqual(explanation);
+    const shown = explanation.rows.flatMap((row) => row.calls).sort();
+    const judged = program.admission.judged.reduce((sum, { from, to }) => sum + Number(to - from) + 1, 0);
+    expect(shown).toHaveLength(judged);
+    expect(new Set(shown).size).toBe(judged);
+  });
+
+  it("fits a screen for nginx", () => {
+    const text = renderExplanation(explainPolicy(load("nginx"), { superviseProcessCreation: true }));
+    const lines = text.split("\n");
+    expect(lines[0]).toMatch(/^any other call: deny EPERM "not among the calls of nginx", nginx\.ts:\d+:\d+$/);
+    expect(lines.length).toBeLessThan(48);
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(100);
+  });
+});
+
+const imports = `import { allow, calls, deny, kill, log, perProcess, perThread, perTree, policy, trap } from "portcullis";`;
+
+describe("cases", () => {
+  const caseTexts = (call: string, body: string, before = "") => {
+    const explanation = explainPolicy(
+      compile(`${imports}\n${before}\nexport default policy((call) => {\n${body}\n});\n`),
+      {
+        superviseProcessCreation: false,
+      },
+    );
+    return explanation.rows
+      .find((row) => row.calls.includes(call))!
+      .cases.map(({ conditions, outcomes, decided }) => {
+        const verdicts = outcomes.map(
+          (one) =>
+            `${one.phases === undefined ? "" : `${one.phases.join()}: `}${one.verdicts.map((v) => v.verdict).join("|")}`,
+        );
+        return `${conditions?.join(" and ")} -> ${verdicts.join("; ")} (${decided})`;
+      });
+  };
+
+  it.each([
+    ["ioctl", `call.args.cmd.is("TIOCSTI")`, "cmd = TIOCSTI"],
+    ["openat", `call.args.flags.has("O_CREAT")`, "flags has O_CREAT"],
+    ["openat", `call.args.flags.hasAny("O_CREAT", "O_TRUNC")`, "flags has any of O_CREAT, O_TRUNC"],
+    ["socket", `call.args.type.has("SOCK_RAW")`, "type has SOCK_RAW"],
+    ["kill", `call.args.pid < 5n && call.args.pid >= 0n`, "pid in 0 … 4"],
+    ["kill", `call.args.pid === -1n`, "pid = -1"],
+    ["kill", `call.args.pid < 0n`, "pid <= -1"],
+    ["kill", `call.raw.arg1 === 9n`, "raw.arg1 (sig) = 0x9"],
+  ])("%s: %s", (name, condition, expected) => {
+    const [first] = caseTexts(
+      name,
+      `  if (call.name === "${name}" && ${condition}) return deny("EPERM");\n  return allow;`,
+    );
+    expect(first).toBe(`${expected} -> deny EPERM (filter)`);
+  });
+
+  it("say what each phase does, and that the bitmap decides what is always allowed", () => {
+    const before = `const phase = perProcess.phases(["init", "ready", "done"]);`;
+    const body = `  if (call.name === "listen") phase.enter("ready");\n  if (call.name === "close") phase.enter("done");\n  return call.name === "bind" && phase.is("ready") ? kill("process") : allow;`;
+    expect(caseTexts("bind", body, before)).toEqual([" -> init,done: allow; ready: kill process (supervisor)"]);
+    expect(caseTexts("read", body, before)).toEqual([" -> allow (bitmap)"]);
+  });
+});
+
+describe("warnings", () => {
+  const kinds = (body: string, before = "") =>
+    explainPolicy(compile(`${imports}\n${before}\nexport default policy((call) => {\n${body}\n});\n`), {
+      superviseProcessCreation: true,
+    }).warnings.map(({ kind, calls }) => `${kind}: ${calls.join()}`);
+
+  it("name hot calls, copied limits, followed forks and verdicts that notify changes", () => {
+    const before = `const count = perProcess.counter(); const done = perProcess.flag();`;
+    const body = `  if (call.name === "read") return count.add() > 5n ? kill("thread") : allow;\n  if (call.name === "close") done.set(true);\n  return call.name === "bind" && done.get() ? trap() : allow;`;
+    expect(kinds(body, before)).toEqual([
+      "hot-call: close,read",
+      "copied-limit: read",
+      "process-creation: clone,fork,vfork",
+      "kill-thread: read",
+      "stateful-trap: bind",
+      "interrupted: bind,clone,close,fork,read,vfork",
+    ]);
+  });
+});
+
+describe("why", () => {
+  const number = (name: string) => callByName(name)!.number.x86_64!;
+  const program = load("nginx");
+  const phase = program.cells.findIndex((cell) => cell.kind.is === "phases");
+
+  it("names the line for a known phase", () => {
+    const answer = why(program, { number: number("execve"), cells: new Map([[phase, 2n]]) });
+    expect(answer.cases.map((each) => each.outcomes)).toEqual([
+      [
+        {
+          verdicts: [{ verdict: "kill process", reason: expect.any(String), at: expect.stringMatching(/^nginx\.ts:/) }],
+        },
+      ],
+    ]);
+  });
+
+  it("shows phases and conditions that stay open", () => {
+    expect(why(program, { number: number("bind") }).cases[0]!.outcomes.map((one) => one.phases)).toEqual([
+      ["starting", "listening"],
+      ["worker", "serving"],
+    ]);
+    const open = why(load("build-step"), { number: number("ioctl") });
+    expect(open.cases).toHaveLength(2);
+    const known = why(load("build-step"), { number: number("ioctl"), arguments: [undefined, 0x5412n] });
+    expect(known.cases.map((each) => each.outcomes[0]!.verdicts[0]!.verdict)).toEqual(["deny EPERM"]);
+  });
+
+  it("knows what comes before the policy", () => {
+    expect(why(program, { number: number("exit_group") }).admission).toBe("always");
+    expect(why(program, { number: 4000 }).admission).toBe("unknown");
+    expect(why(program, { number: number("io_uring_setup") }).admission).toBe("unknown");
+  });
+});

@@ -37,13 +37,15 @@ export function resolveCommand(name: string, path: string | undefined = process.
 }
 
 function checked(file: string): string {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) throw new StartError(127, `${file}: no such file`);
-  if (stat.isDirectory()) throw new StartError(126, `${file}: is a directory`);
+  let isFolder: boolean;
   try {
+    isFolder = statSync(file).isDirectory();
     accessSync(file, constants.X_OK);
-  } catch {
-    throw new StartError(126, `${file}: permission denied`);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code === "EACCES") throw new StartError(126, `${file}: permission denied`);
+    throw new StartError(127, `${file}: no such file${code === "ENOENT" ? "" : ` (${code})`}`);
   }
+  if (isFolder) throw new StartError(126, `${file}: is a directory`);
   return file;
 }

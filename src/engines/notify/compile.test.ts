@@ -1,0 +1,88 @@
+import { describe, expect, test } from "vitest";
+import {
+  cell,
+  cellOf,
+  constant,
+  give,
+  input,
+  number,
+  onCall,
+  programOf,
+  programs,
+  verdicts,
+  when,
+} from "../../../test/live/programs.ts";
+import { decodeInstructions } from "../../compile/classic/instruction.ts";
+import { compileForNotify, needsOf } from "./compile.ts";
+import { type ArmedFilter, callTrait, decodePolicy, encodePolicy } from "./policy.ts";
+
+const words = (filter: ArmedFilter) =>
+  new Set(decodeInstructions(filter.instructions).flatMap(({ code, k }) => (code === 0x06 ? [k >>> 0] : [])));
+const ask = 0x7fc0_0000;
+const allow = 0x7fff_0000;
+const errno = (value: number) => (0x0005_0000 | value) >>> 0;
+
+describe("a policy without state", () => {
+  test("asks only of what it does not allow, and can do without", () => {
+    const { policy } = compileForNotify(programs["static-deny"]!());
+    expect(policy).toMatchObject({ stateful: false });
+    expect(words(policy!.filter)).toEqual(new Set([ask, allow]));
+    expect(words(policy!.fallback!)).toEqual(new Set([errno(33), errno(38), allow]));
+    expect(policy!.fallback!.asks).toBe(false);
+    expect(policy!.fallback!.tokenPositions).toEqual(policy!.filter.tokenPositions);
+  });
+
+  test("asks nothing in the quiet mode", () => {
+    const { policy } = compileForNotify(programs["static-log"]!(), "quiet");
+    expect(policy!.filter.asks).toBe(false);
+    expect(words(policy!.filter)).toEqual(new Set([0x7ffc_0000, errno(38), allow]));
+  });
+
+  test("asks of kills only where they are to be noted", () => {
+    const program = programs["static-kill"]!();
+    expect(words(compileForNotify(program).policy!.filter)).toEqual(new Set([0x8000_0000, ask, allow]));
+    expect(words(compileForNotify(program, "audit").policy!.filter)).toEqual(new Set([ask, allow]));
+  });
+});
+
+describe("a policy with state", () => {
+  test("cannot do without a supervisor", () => {
+    const { policy } = compileForNotify(programs["first-thousand"]!());
+    expect(policy).toMatchObject({ stateful: true, fallback: undefined });
+  });
+
+  test("has births followed where state is copied or the living are counted, and not else", () => {
+    const births = Object.entries(programs).flatMap(([name, make]) => (needsOf(make()).births ? [name] : []));
+    expect(births.sort()).toEqual(["most-20", "process-copied", "thread-copied"]);
+    const { calls } = compileForNotify(programs["process-copied"]!()).policy!;
+    const creating = [...calls.keys()].filter((one) => (calls[one]! & callTrait.creates) !== 0);
+    expect(creating).toEqual([number.clone, number.fork, number.vfork, number.clone3]);
+  });
+
+  test("has executions followed where threads have state", () => {
+    const { calls } = compileForNotify(programs["thread-fresh"]!()).policy!;
+    const executing = [...calls.keys()].filter((one) => (calls[one]! & callTrait.executes) !== 0);
+    expect(executing).toEqual([number.execve, number.execveat]);
+    expect(words(compileForNotify(programs["thread-fresh"]!()).policy!.filter)).toContain(ask);
+  });
+
+  test("must not trap by it, and says where it would", () => {
+    const program = programOf("trapping", {
+      cells: [cell("count", "tree")],
+      body: [
+        onCall(number.getppid, [when(cellOf(0), "equal", constant(3), [give(verdicts.trap)])]),
+        onCall(number.getuid, [when(input("uid"), "equal", constant(3), [give(verdicts.trap)])]),
+        give(verdicts.allow),
+      ],
+    });
+    const { policy, diagnostics } = compileForNotify(program);
+    expect(policy).toBeUndefined();
+    expect(diagnostics).toMatchObject([{ code: "P0604", span: { file: "trapping.ts", line: 8 } }]);
+    expect(compileForNotify(program, "audit").diagnostics).toEqual([]);
+  });
+});
+
+test("a policy survives being kept", () => {
+  const { policy } = compileForNotify(programs["thread-copied"]!());
+  expect(decodePolicy(encodePolicy(policy!))).toEqual(policy);
+});

@@ -1,0 +1,90 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { programs } from "../../../test/live/programs.ts";
+import { compileWasm } from "../../compile/wasm/compile.ts";
+import { instantiate } from "../../compile/wasm/instance.ts";
+import { close, createEpoll, pollFor } from "../../linux/descriptors.ts";
+import { nativeFile } from "../../linux/native.ts";
+import { needsOf } from "./compile.ts";
+import { JudgementMemory } from "./memory.ts";
+import { TaskRegistry } from "./tasks.ts";
+
+function registry(name: string) {
+  const program = programs[name]!();
+  const memory = new JudgementMemory(instantiate(compileWasm(program)));
+  const epoll = createEpoll();
+  const features = { threadDescriptors: true, descriptorsTellWho: true };
+  return { tasks: new TaskRegistry(memory, needsOf(program), epoll, features), memory, epoll };
+}
+
+function isBuilt(): boolean {
+  try {
+    return existsSync(nativeFile("portcullis.node"));
+  } catch {
+    return false;
+  }
+}
+
+describe.skipIf(!isBuilt())("who is alive", () => {
+  test("counts processes, and forks in flight until they fail", () => {
+    const { tasks, epoll } = registry("most-20");
+    expect(tasks.alive).toBe(0);
+    expect(tasks.adopt(process.pid)).toBe(true);
+    expect(tasks.alive).toBe(1);
+    const births = [tasks.conceive(undefined), tasks.conceive(undefined)];
+    expect(tasks.alive).toBe(3);
+    for (const birth of births) tasks.miscarry(birth);
+    expect(tasks.alive).toBe(1);
+    close(epoll);
+  });
+
+  test("a child takes its reservation's place, and is gone when its descriptor says so", async () => {
+    const { tasks, epoll } = registry("process-copied");
+    const child = spawn("sleep", ["30"], { stdio: "ignore" });
+    await once(child, "spawn");
+    expect(tasks.adopt(process.pid)).toBe(true);
+    const maker = tasks.find(process.pid);
+    expect(tasks.bear(tasks.conceive(maker), child.pid!)).toBe("process");
+    expect(tasks.alive).toBe(2);
+    expect(tasks.find(child.pid!)?.process.pid).toBe(child.pid);
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    expect(pollFor([epoll], 1000)[0]).not.toBe(0);
+    tasks.ended(1); // the second that was watched
+    expect(tasks.alive).toBe(1);
+    expect(tasks.find(child.pid!)).toBeUndefined();
+    close(epoll);
+  });
+
+  test("memory of what has ended is used again", () => {
+    const { tasks, memory, epoll } = registry("process-copied");
+    expect(tasks.adopt(process.pid)).toBe(true);
+    const maker = tasks.find(process.pid);
+    const first = tasks.conceive(maker);
+    tasks.miscarry(first);
+    const size = memory.instance.memory.buffer.byteLength;
+    for (let count = 0; count < 10_000; count++) {
+      const birth = tasks.conceive(maker);
+      expect(birth.processSlot).toBe(first.processSlot);
+      tasks.miscarry(birth);
+    }
+    expect(memory.instance.memory.buffer.byteLength).toBe(size);
+    close(epoll);
+  });
+
+  test("a process that was not seen at its birth is nobody, where births matter", () => {
+    const { tasks, epoll } = registry("process-copied");
+    expect(tasks.discover(process.pid, () => true)).toBe("unseen");
+    close(epoll);
+  });
+
+  test("an identity that was read after the caller had gone is not believed", () => {
+    const { tasks, epoll } = registry("process-fresh");
+    expect(tasks.discover(process.pid, () => false)).toBe("gone");
+    expect(tasks.discover(0x3f_ffff, () => true)).toBe("gone");
+    expect(tasks.knownThreads).toBe(0);
+    close(epoll);
+  });
+});

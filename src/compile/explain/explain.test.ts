@@ -40,7 +40,9 @@ describe("the ready policies, explained", () => {
   it.each(names)("%s", (name) => {
     const program = load(name);
     const explanation = explainPolicy(program, { superviseProcessCreation: name === "nginx" });
-    expectGolden(`${name}.txt`, renderExplanation(explanation));
+    // Where a line stands is another test's concern: a comment added to a policy must not change this.
+    const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+ */g, "$1");
+    expectGolden(`${name}.txt`, text);
     // The data is plain: nothing is lost on the way through JSON.
     expect(JSON.parse(JSON.stringify(explanation))).toEqual(explanation);
     const shown = explanation.rows.flatMap((row) => row.calls).sort();
@@ -86,7 +88,7 @@ describe("cases", () => {
     ["socket", `call.args.type.has("SOCK_RAW")`, "type has SOCK_RAW"],
     ["kill", `call.args.pid < 5n && call.args.pid >= 0n`, "pid in 0 … 4"],
     ["kill", `call.args.pid === -1n`, "pid = -1"],
-    ["kill", `call.args.pid < 0n`, "pid <= -1"],
+    ["kill", `call.args.pid > 9n`, "pid >= 10"],
     ["kill", `call.raw.arg1 === 9n`, "raw.arg1 (sig) = 0x9"],
   ])("%s: %s", (name, condition, expected) => {
     const [first] = caseTexts(

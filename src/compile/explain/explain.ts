@@ -2,7 +2,7 @@
  * Explains a policy: which calls are treated alike, what becomes of them on which condition and in which phase, and
  * where that is decided. Data first (explanation.ts); `render.ts` makes it text.
  */
-import type { Program } from "../../ir/program.ts";
+import { type Program, strictness } from "../../ir/program.ts";
 import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { describeTest } from "./conditions.ts";
@@ -105,8 +105,12 @@ export class Explainer {
   /** A call's decision as a list of cases; `byPhase` shows each phase's verdicts where phases decide. */
   cases(number: number, decision: Decision, byPhase = true): readonly Case[] {
     const { architecture } = this.program;
-    const length = (test: ArgumentTest, outcome: boolean) => describeTest(test, outcome, architecture, number).length;
-    const paths = pathsOf(decision, mostCases, (test) => length(test, true) <= length(test, false));
+    const effort = (test: ArgumentTest, outcome: boolean) =>
+      effortOf(describeTest(test, outcome, architecture, number));
+    const paths = pathsOf(decision, mostCases, ({ test, then, otherwise }) => {
+      const difference = effort(test, true) - effort(test, false);
+      return difference < 0 || (difference === 0 && this.#weakest(then) >= this.#weakest(otherwise));
+    });
     if (paths === undefined) {
       const leaf = joined(leavesOf(decision));
       return [{ ...this.#case(number, { steps: [], leaf }, false, byPhase), conditions: undefined }];
@@ -165,6 +169,11 @@ export class Explainer {
     return outcomes.map(({ phases, verdicts }) => ({ phases, verdicts }));
   }
 
+  #weakest(decision: Decision): number {
+    const [first] = leavesOf(decision);
+    return strictness[this.program.verdicts[first!.weakest]!.action];
+  }
+
   #splitsByPhase(cell: number, count: number): readonly SplitPolicy[] {
     let splits = this.#byPhase.get(cell);
     if (splits === undefined) {
@@ -175,6 +184,11 @@ export class Explainer {
     }
     return splits;
   }
+}
+
+/** How much there is to read: words, and a negation counts as one more. */
+function effortOf(condition: string): number {
+  return condition.split(/[ ,]+/).length + (/!=|not in|none of|lacks|other than/.test(condition) ? 1 : 0);
 }
 
 function sameTreatment(left: Case, right: Case): boolean {

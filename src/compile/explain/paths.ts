@@ -20,12 +20,12 @@ export interface Path {
  * All paths, at each test those of one outcome before those of the other. Read as a list of which the first match
  * counts, only steps that are `first` need be said. Undefined where there are more than `most` paths.
  *
- * @param isSimpler whether a test is easier to say than its opposite; decides where nothing else does.
+ * @param isSimpler whether a test is better said than its opposite; decides where nothing else does.
  */
 export function pathsOf(
   decision: Decision,
   most: number,
-  isSimpler: (test: ArgumentTest) => boolean,
+  isSimpler: (node: DecisionTest) => boolean,
 ): Path[] | undefined {
   const paths: Path[] = [];
   const steps: Step[] = [];
@@ -47,9 +47,10 @@ export function pathsOf(
   return walk(decision) ? paths : undefined;
 }
 
-function saysOtherwiseFirst({ test, then, otherwise }: DecisionTest, isSimpler: (test: ArgumentTest) => boolean) {
+function saysOtherwiseFirst(node: DecisionTest, isSimpler: (node: DecisionTest) => boolean): boolean {
+  const { then, otherwise } = node;
   if (otherwise.kind !== "leaf") return false;
-  return then.kind !== "leaf" || !isSimpler(test);
+  return then.kind !== "leaf" || !isSimpler(node);
 }
 
 export function leavesOf(decision: Decision): DecisionLeaf[] {

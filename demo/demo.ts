@@ -154,7 +154,7 @@ function attack(how: "shell" | "listen", title: string, call: string): void {
   const decision = decisionsOf(events).find((event) => event.call === call && event.verdict === "kill-process");
   check(
     `and the event names call, phase and line`,
-    decision?.rule !== undefined && decision.rule.startsWith(policyFile),
+    decision?.rule?.startsWith(policyFile) === true,
   );
   if (decision !== undefined) {
     console.log(`        ${decision.call}: ${decision.verdict}: ${decision.reason}`);

@@ -27,6 +27,8 @@ export class CallNames {
   readonly judgeable: bigint;
   private readonly bits = new Map<string, bigint>();
   private readonly numbers: readonly (bigint | undefined)[];
+  /** Few masks occur in a policy, and often. */
+  private readonly lists = new Map<bigint, readonly string[]>();
   private readonly tests = new Map<bigint, BooleanExpression>();
 
   constructor(architecture: ArchitectureName) {
@@ -65,23 +67,35 @@ export class CallNames {
   }
 
   code(name: string): bigint | undefined {
-    return this.numbers[this.names.indexOf(name)];
+    const number = callByName(name)?.number[this.architecture];
+    return number === undefined ? undefined : BigInt(number);
   }
 
   /** At most `limit` names of a mask. */
-  list(mask: bigint, limit = Number.POSITIVE_INFINITY): string[] {
+  list(mask: bigint, limit = Number.POSITIVE_INFINITY): readonly string[] {
+    let names = this.lists.get(mask);
+    if (names === undefined) {
+      names = this.decode(mask);
+      this.lists.set(mask, names);
+    }
+    return limit >= names.length ? names : names.slice(0, limit);
+  }
+
+  private decode(mask: bigint): string[] {
     const found: string[] = [];
-    let rest = mask;
-    for (let index = 0; rest !== 0n && found.length < limit; index++, rest >>= 1n) {
-      if ((rest & 1n) === 1n) found.push(this.names[index]!);
+    // Hexadecimal digits from the last: shifting a wide bigint bit by bit copies it each time.
+    const digits = mask.toString(16);
+    for (let place = 0; place < digits.length; place++) {
+      const digit = Number.parseInt(digits[digits.length - 1 - place]!, 16);
+      for (let bit = 0; bit < 4; bit++) {
+        if ((digit & (1 << bit)) !== 0) found.push(this.names[place * 4 + bit]!);
+      }
     }
     return found;
   }
 
   count(mask: bigint): number {
-    let count = 0;
-    for (let rest = mask; rest !== 0n; rest &= rest - 1n) count++;
-    return count;
+    return this.list(mask).length;
   }
 
   descriptions(mask: bigint): CallDescription[] {
@@ -89,13 +103,10 @@ export class CallNames {
   }
 
   intervals(mask: bigint): Interval[] {
-    const intervals: Interval[] = [];
-    let rest = mask & this.present;
-    for (let index = 0; rest !== 0n; index++, rest >>= 1n) {
-      const number = this.numbers[index];
-      if ((rest & 1n) === 1n && number !== undefined) intervals.push({ from: number, to: number });
-    }
-    return intervals;
+    return this.list(mask & this.present).map((name) => {
+      const number = this.code(name)!;
+      return { from: number, to: number };
+    });
   }
 
   normalised(intervals: readonly Interval[]): readonly Interval[] {

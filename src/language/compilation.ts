@@ -170,9 +170,11 @@ export class Compilation {
   readonly promises: TighteningPromise[] = [];
   readonly literalNames = new Set<string>();
   readsAlive = false;
+  readonly rawReads = new Set<SourceRange>();
   readonly returnsOfClone3 = new Set<Statement>();
   references = 0;
-  private readonly comparisons = new Map<string, ComparisonRecord>();
+  /** By their syntax node, which is one object however often it is walked over. */
+  private readonly comparisons = new Map<SourceRange, ComparisonRecord>();
 
   /** Makes a policy of an OCI profile. */
   profiles: ((profile: JsonValue, host: Value | undefined, node: SourceRange) => Value) | undefined;
@@ -236,24 +238,28 @@ export class Compilation {
   }
 
   /** A comparison was decided by ranges. Reported at the end if every walk over it decides it alike. */
-  noteComparison(node: SourceRange, outcome: "always" | "never" | "open", words: { message: string; help?: string }) {
+  noteComparison(
+    node: SourceRange,
+    outcome: "always" | "never" | "open",
+    words: () => { readonly message: string; readonly help?: string },
+  ): void {
     if (this.flow.live !== "live") return;
-    const key = `${this.file.index}:${node.start}:${node.end}`;
-    const known = this.comparisons.get(key);
-    if (known === undefined) this.comparisons.set(key, { outcome, file: this.file, node, ...words });
-    else if (known.outcome !== outcome) known.outcome = "open";
+    const known = this.comparisons.get(node);
+    if (known === undefined) {
+      this.comparisons.set(node, { outcome, file: this.file, ...(outcome === "open" ? { message: "" } : words()) });
+    } else if (known.outcome !== outcome) known.outcome = "open";
   }
 
   reportComparisons(): void {
-    for (const { outcome, file, node, message, help } of this.comparisons.values()) {
+    for (const [node, { outcome, file, message, help }] of this.comparisons) {
       if (outcome !== "open") this.reporter.report("P0204", `${outcome} true: ${message}`, { file, node }, help);
     }
   }
 
   // ── Bounds ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Runs one step of the walk; every expression and statement is one. */
-  walk<T>(node: SourceRange, body: () => T): T {
+  /** Begins one step of the walk; every expression and statement is one. What begins ends with `leave`. */
+  enter(node: SourceRange): void {
     if (++this.steps > mostSteps) this.tooLarge(node);
     if (++this.depth > deepestWalk) {
       this.giveUp(
@@ -263,11 +269,10 @@ export class Compilation {
         "name parts of it with const, or write a function",
       );
     }
-    try {
-      return body();
-    } finally {
-      this.depth--;
-    }
+  }
+
+  leave(): void {
+    this.depth--;
   }
 
   private tooLarge(node: SourceRange): never {
@@ -605,7 +610,6 @@ type Related = Place & { readonly message: string };
 interface ComparisonRecord {
   outcome: "always" | "never" | "open";
   readonly file: SourceFile;
-  readonly node: SourceRange;
   readonly message: string;
   readonly help?: string;
 }

@@ -30,8 +30,10 @@ export function input(name: Input): IntegerExpression {
   return made;
 }
 
+const argumentInputs: readonly Input[] = ["argument0", "argument1", "argument2", "argument3", "argument4", "argument5"];
+
 export function argument(index: number): IntegerExpression {
-  return input(`argument${index}` as Input);
+  return input(argumentInputs[index]!);
 }
 
 export function binary(operator: BinaryOperator, left: IntegerExpression, right: IntegerExpression): IntegerExpression {
@@ -41,9 +43,21 @@ export function binary(operator: BinaryOperator, left: IntegerExpression, right:
   return { kind: "binary", operator, left, right };
 }
 
+const extensions = new Map<IntegerExpression, IntegerExpression[]>();
+
+/** Of an input, one object for each way of reading it: what is known of it is found by its key, made once. */
 export function extend(width: number, signed: boolean, value: IntegerExpression): IntegerExpression {
   if (width >= 64) return value;
-  return { kind: "extend", width: width as 8 | 16 | 32, signed, value };
+  const made: IntegerExpression = { kind: "extend", width: width as 8 | 16 | 32, signed, value };
+  if (value.kind !== "input") return made;
+  let known = extensions.get(value);
+  if (known === undefined) {
+    known = [];
+    extensions.set(value, known);
+  }
+  const at = width + (signed ? 1 : 0);
+  known[at] ??= made;
+  return known[at];
 }
 
 /** The low bits under a mask. */

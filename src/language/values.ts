@@ -59,6 +59,8 @@ export interface TextValue {
   readonly subject: IntegerExpression;
   /** The name of a call: the reference that a comparison narrows. */
   readonly reference?: number;
+  /** The options as bits, of the name of a call. */
+  readonly names?: bigint;
   readonly of?: "call" | "phase" | "architecture";
   readonly variable?: true;
 }

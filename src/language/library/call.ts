@@ -19,6 +19,7 @@ export function callMember(c: Compilation, call: CallValue, name: string, node: 
         codes: call.names === c.names.all ? c.names.codes : c.names.list(call.names).map((one) => c.names.code(one)),
         subject: ir.input("number"),
         reference: call.reference,
+        names: call.names,
         of: "call",
       };
     case "args":
@@ -62,7 +63,8 @@ const caller = object(
 /** A register holds 64 bits whatever the kernel uses of it: a test on all of them is walked round by the others. */
 function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: SourceRange): void {
   const names = c.typedNames(call) & c.eventNames;
-  if (c.names.count(names) > 8) return;
+  if (c.rawReads.has(node) || c.names.count(names) > 8) return;
+  c.rawReads.add(node);
   for (const description of c.names.descriptions(names)) {
     const at = description.parameters.findIndex(
       (_, parameter) => registerOf(description, parameter, c.names.architecture) === index,

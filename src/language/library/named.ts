@@ -36,38 +36,34 @@ interface Meaning {
   readonly mask: bigint;
 }
 
+type Make = (argument: NamedArgument, meanings: readonly Meaning[]) => BooleanExpression;
+
+const flagMethods: readonly (readonly [string, Make])[] = [
+  ["has", (argument, meanings) => ir.all(meanings.map((one) => holds(argument, one)))],
+  ["hasAny", (argument, meanings) => ir.any(meanings.map((one) => holds(argument, one)))],
+  ["hasOnly", only],
+];
+
 export function flags(c: Compilation, argument: NamedArgument): Value {
-  const method = (name: string, test: (meanings: readonly Meaning[]) => BooleanExpression): Value => ({
-    is: "builtin",
-    name,
-    apply: (call) => named(c, argument, call, name, test),
-  });
-  return object(
-    `Flags<${argument.set}>`,
-    new Map([
-      ["has", method("has", (meanings) => ir.all(meanings.map((one) => holds(argument, one))))],
-      ["hasAny", method("hasAny", (meanings) => ir.any(meanings.map((one) => holds(argument, one))))],
-      ["hasOnly", method("hasOnly", (meanings) => only(argument, meanings))],
-      ["bits", argument.value],
-    ]),
-  );
+  return named(c, argument, "Flags", flagMethods, "bits");
 }
 
 export function choice(c: Compilation, argument: NamedArgument): Value {
-  return object(
-    `Choice<${argument.set}>`,
-    new Map<string, Value>([
-      [
-        "is",
-        {
-          is: "builtin",
-          name: "is",
-          apply: (call) => named(c, argument, call, "is", (meanings) => oneOf(argument, meanings)),
-        },
-      ],
-      ["value", argument.value],
-    ]),
-  );
+  return named(c, argument, "Choice", [["is", oneOf]], "value");
+}
+
+function named(
+  c: Compilation,
+  argument: NamedArgument,
+  type: string,
+  methods: readonly (readonly [string, Make])[],
+  integer: string,
+): Value {
+  const members = new Map<string, Value | (() => Value)>([[integer, argument.value]]);
+  for (const [name, make] of methods) {
+    members.set(name, () => ({ is: "builtin", name, apply: (call) => ask(c, argument, call, name, make) }));
+  }
+  return object(`${type}<${argument.set}>`, members);
 }
 
 function holds({ bits }: NamedArgument, { value, mask }: Meaning): BooleanExpression {
@@ -115,13 +111,7 @@ function only(argument: NamedArgument, meanings: readonly Meaning[]): BooleanExp
   return ir.all(tests);
 }
 
-function named(
-  c: Compilation,
-  argument: NamedArgument,
-  call: BuiltinCall,
-  method: string,
-  make: (meanings: readonly Meaning[]) => BooleanExpression,
-): Value {
+function ask(c: Compilation, argument: NamedArgument, call: BuiltinCall, method: string, make: Make): Value {
   const given = call.values();
   if (given === undefined) return unknown;
   if (given.length === 0) {
@@ -144,7 +134,7 @@ function named(
   }
   if (failed) return unknown;
   if (absent !== undefined && method === "has") return boolean(ir.never);
-  return boolean(make(meanings));
+  return boolean(make(argument, meanings));
 }
 
 function lookUp(

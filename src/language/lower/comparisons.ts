@@ -126,6 +126,19 @@ function noteDecision(
   node: SourceRange,
   nodes: readonly [SourceRange, SourceRange],
 ): void {
+  c.noteComparison(node, decided === undefined ? "open" : decided ? "always" : "never", () =>
+    decisionInWords(c, left, right, a, b, nodes),
+  );
+}
+
+function decisionInWords(
+  c: Compilation,
+  left: IntegerValue,
+  right: IntegerValue,
+  a: Range,
+  b: Range,
+  nodes: readonly [SourceRange, SourceRange],
+): { readonly message: string; readonly help?: string } {
   const leftConstant = constantInteger(left) !== undefined;
   const [value, other] = leftConstant ? [right, left] : [left, right];
   const [range, otherRange] = leftConstant ? [b, a] : [a, b];
@@ -140,12 +153,12 @@ function noteDecision(
   const wrapped = BigInt.asIntN(32, otherRange.from);
   const reinterpreted =
     otherRange.from === otherRange.to && outside && wrapped < 0n && wrapped >= range.from ? wrapped : undefined;
-  c.noteComparison(node, decided === undefined ? "open" : decided ? "always" : "never", {
+  return {
     message: `${name}${value.described === undefined ? "" : ","} ${printRange(range)}${narrowed ? " here" : ""}, and ${against}`,
     ...(reinterpreted === undefined
       ? {}
       : { help: `${reinterpreted === -100n ? "AT_FDCWD is -100n" : `as an int it is ${reinterpreted}n`}` }),
-  });
+  };
 }
 
 /** By value: where one side can be negative and the other above 2^63 − 1, no single 64-bit comparison is right. */
@@ -315,7 +328,7 @@ function compareName(
   }
   nameLiterally(c, wanted, wantedNode);
   const reference = text.reference!;
-  const typed = c.typedNames({ names: c.names.maskOf(text.options), reference });
+  const typed = c.typedNames({ names: text.names!, reference });
   if ((typed & bit) === 0n) {
     const left = c.names.list(typed, 4);
     c.valueError(

@@ -35,7 +35,10 @@ import { arithmetic, arithmeticOperators, invert, negate } from "./integers.ts";
 import { member } from "./members.ts";
 
 export function evaluate(c: Compilation, node: Node): Value {
-  return c.walk(node, () => dispatch(c, node));
+  c.enter(node);
+  const value = dispatch(c, node);
+  c.leave();
+  return value;
 }
 
 function dispatch(c: Compilation, node: Node): Value {
@@ -354,21 +357,21 @@ function asInteger(c: Compilation, value: Value, node: SourceRange, operator: st
 export function wrappingInteger(c: Compilation, node: Node): Value {
   if (node.type === "ParenthesizedExpression") return wrappingInteger(c, node.expression);
   if (node.type === "BinaryExpression" && ["+", "-", "*", "&", "|", "^"].includes(node.operator)) {
-    return c.walk(node, () => {
-      const operator = node.operator;
-      const parts = [node.left as Node, node.right];
-      const values = c.inOrder(parts, (one) => wrappingInteger(c, one));
-      const [left, right] = values.map((value, index) => asInteger(c, value, parts[index]!, operator));
-      if (left === undefined || right === undefined) return unknown;
-      return arithmetic(c, operator, left, right, node, node.right, true);
-    });
+    c.enter(node);
+    const { operator } = node;
+    const parts = [node.left as Node, node.right];
+    const values = c.inOrder(parts, (one) => wrappingInteger(c, one));
+    const [left, right] = values.map((value, index) => asInteger(c, value, parts[index]!, operator));
+    c.leave();
+    if (left === undefined || right === undefined) return unknown;
+    return arithmetic(c, operator, left, right, node, node.right, true);
   }
   if (node.type === "UnaryExpression" && (node.operator === "-" || node.operator === "~")) {
-    return c.walk(node, () => {
-      const value = asInteger(c, wrappingInteger(c, node.argument), node.argument, node.operator);
-      if (value === undefined) return unknown;
-      return node.operator === "-" ? negate(c, value, node, true) : invert(c, value, node, true);
-    });
+    c.enter(node);
+    const value = asInteger(c, wrappingInteger(c, node.argument), node.argument, node.operator);
+    c.leave();
+    if (value === undefined) return unknown;
+    return node.operator === "-" ? negate(c, value, node, true) : invert(c, value, node, true);
   }
   return evaluate(c, node);
 }

@@ -41,9 +41,9 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
     const constant = constantInteger(value);
     if (constant !== undefined) return boolean(possible.includes(constant) ? ir.always : ir.never);
     if (possible.length === 0 && list.elements.length > 0) {
-      c.noteComparison(call.node, "never", {
+      c.noteComparison(call.node, "never", () => ({
         message: `${value.described ?? "this is"} ${ranges.printRange(range)}, and nothing in the list is`,
-      });
+      }));
     }
     // Elements that the value can be are in its own 64-bit type, so patterns are compared.
     const test = ir.oneOf(value.expression, possible);

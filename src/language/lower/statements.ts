@@ -147,7 +147,9 @@ function isDeclarationOnly(node: Statement | Directive): boolean {
 }
 
 export function statement(c: Compilation, node: Statement | Directive): void {
-  c.walk(node, () => dispatch(c, node));
+  c.enter(node);
+  dispatch(c, node);
+  c.leave();
 }
 
 function dispatch(c: Compilation, node: Statement | Directive): void {

@@ -235,7 +235,7 @@ function defaultFacts(arm: Arm, none: Facts): Facts {
 function exhausted(c: Compilation, subject: TextValue | IntegerValue, _node: SwitchStatement, labels: number): boolean {
   if (subject.is !== "text") return false;
   if (subject.reference !== undefined) {
-    return c.typedNames({ names: c.names.maskOf(subject.options), reference: subject.reference }) === 0n;
+    return c.typedNames({ names: subject.names!, reference: subject.reference }) === 0n;
   }
   return labels === subject.options.length;
 }

@@ -5,7 +5,8 @@ import { splitPolicy } from "../compile/split/split.ts";
 import type { NotifyPolicy } from "../engines/notify/policy.ts";
 import { compileOrFail } from "./compile.ts";
 import type { Context } from "./context.ts";
-import { loadForVerb, policyFile } from "./policy.ts";
+import { loadForVerb } from "./policy.ts";
+import { policyFile } from "./policy-arguments.ts";
 import type { Invocation } from "./verb.ts";
 
 const enosys = 38;

@@ -121,7 +121,7 @@ function cacheBase({ XDG_CACHE_HOME, HOME }: Readonly<Record<string, string | un
 function buildIdentity(): string | undefined {
   try {
     const root = packageRoot();
-    return `${version()} ${hashOf(readFileSync(join(root, "dist/cli.js")))}`;
+    return `${version()} ${hashOf(readFileSync(join(root, "dist/cli.cjs")))}`;
   } catch {
     return undefined;
   }

@@ -6,16 +6,17 @@ import type { Program } from "../ir/program.ts";
 import { loadPolicy } from "../language/load.ts";
 import type { ReadFile } from "./cache.ts";
 import type { Context } from "./context.ts";
-import { chosenArchitecture, provePromises, readParameters, tellDiagnostics } from "./policy.ts";
+import type { RunPlan } from "./enforce.ts";
+import { provePromises, tellDiagnostics } from "./policy.ts";
+import { chosenArchitecture, readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /** @throws Failure with everything that is wrong */
 export async function compileAnew(
   file: string,
-  mode: NotifyMode,
+  { mode, bestEffort }: Pick<RunPlan, "mode" | "bestEffort">,
   invocation: Invocation,
   context: Context,
-  bestEffort: boolean,
 ): Promise<{ readonly policy: NotifyPolicy; readonly files: readonly ReadFile[] }> {
   const loaded = loadPolicy(file, { architecture: chosenArchitecture(invocation), set: readParameters(invocation) });
   const { program, diagnostics, sources, files } = loaded;

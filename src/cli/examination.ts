@@ -89,13 +89,14 @@ function* yamaFinding(scope: string): Generator<Finding> {
 // ── The engines ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function* notifyFindings(context: Context): Generator<Finding> {
-  const bundle = join(packageRoot(), "dist/cli.js");
+  const bundle = join(packageRoot(), "dist/cli.cjs");
+  const program = join(packageRoot(), "bin/portcullis");
   if (!existsSync(bundle)) {
     yield { state: "broken", what: "portcullis is not built", help: "make build" };
     return;
   }
   const trial = (policy: string, script: string) => {
-    const argv = [bundle, "run", "--events", "fd:3", "--timeout", "10s", "-p", policy, "--", "/bin/sh", "-c", script];
+    const argv = [program, "run", "--events", "fd:3", "--timeout", "10s", "-p", policy, "--", "/bin/sh", "-c", script];
     const environment = { ...process.env, ...context.environment };
     return spawnSync(process.execPath, argv, {
       stdio: ["ignore", "pipe", "pipe", "pipe"],

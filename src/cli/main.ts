@@ -1,5 +1,13 @@
-/** The entry of dist/cli.js, which bin/portcullis starts. */
+/** The entry of dist/cli.cjs: all verbs. */
 import { runCommand } from "./command.ts";
 import { processContext } from "./context.ts";
 
-process.exitCode = await runCommand(process.argv.slice(2), processContext());
+export { processContext, runCommand };
+
+export async function main(argv: readonly string[]): Promise<void> {
+  const status = await runCommand(argv, processContext());
+  // A command was confined: nothing that it may have changed is to be loaded, and nothing keeps us. Other verbs end by
+  // themselves, when what they print was read.
+  if (argv[0] === "run") process.exit(status);
+  process.exitCode = status;
+}

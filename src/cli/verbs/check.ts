@@ -1,13 +1,7 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Context } from "../context.ts";
-import {
-  architectureOption,
-  chosenArchitecture,
-  loadForVerb,
-  missing,
-  policyOptions,
-  tellDiagnostics,
-} from "../policy.ts";
+import { loadForVerb, tellDiagnostics } from "../policy.ts";
+import { architectureOption, chosenArchitecture, missing, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const check: Verb = {

@@ -1,5 +1,5 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import { missing, noMoreWords } from "../policy.ts";
+import { missing, noMoreWords } from "../policy-arguments.ts";
 import { completionScript, shells } from "../shells.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 import { verbs } from "../verbs.ts";

@@ -2,7 +2,8 @@ import type { ClassicTarget } from "../../compile/classic/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Program } from "../../ir/program.ts";
 import { writeOutput } from "../output.ts";
-import { architectureOption, loadForVerb, noMoreWords, policyAndWords, policyOptions } from "../policy.ts";
+import { loadForVerb } from "../policy.ts";
+import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const disasm: Verb = {

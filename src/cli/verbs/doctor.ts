@@ -1,5 +1,5 @@
 import type { Context } from "../context.ts";
-import { noMoreWords } from "../policy.ts";
+import { noMoreWords } from "../policy-arguments.ts";
 import { failed, type Verb } from "../verb.ts";
 
 export const doctor: Verb = {

@@ -1,4 +1,5 @@
-import { architectureOption, loadForVerb, noMoreWords, policyAndWords, policyOptions } from "../policy.ts";
+import { loadForVerb } from "../policy.ts";
+import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
 import { failed, type Verb } from "../verb.ts";
 
 export const explain: Verb = {

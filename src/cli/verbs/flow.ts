@@ -3,7 +3,8 @@ import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { writeOutput } from "../output.ts";
-import { architectureOption, chosenArchitecture, missing, tellDiagnostics } from "../policy.ts";
+import { tellDiagnostics } from "../policy.ts";
+import { architectureOption, chosenArchitecture, missing } from "../policy-arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const flow: Verb = {

@@ -8,15 +8,8 @@ import { decodeWords, printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { wholeNumber } from "../numbers.ts";
-import {
-  architectureOption,
-  loadForVerb,
-  missing,
-  noMoreWords,
-  policyAndWords,
-  policyOptions,
-  tellDiagnostics,
-} from "../policy.ts";
+import { loadForVerb, tellDiagnostics } from "../policy.ts";
+import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const simulate: Verb = {

@@ -6,15 +6,8 @@ import { renderDiagnostic } from "../../diagnostics/render.ts";
 import type { CaseFailure } from "../../traces/case-run.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
-import {
-  architectureOption,
-  chosenArchitecture,
-  loadForVerb,
-  missing,
-  policyFile,
-  policyOptions,
-  tellDiagnostics,
-} from "../policy.ts";
+import { loadForVerb, tellDiagnostics } from "../policy.ts";
+import { architectureOption, chosenArchitecture, missing, policyFile, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const test: Verb = {

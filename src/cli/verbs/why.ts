@@ -1,4 +1,5 @@
-import { architectureOption, loadForVerb, missing, noMoreWords, policyAndWords, policyOptions } from "../policy.ts";
+import { loadForVerb } from "../policy.ts";
+import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const why: Verb = {

@@ -1,0 +1,109 @@
+/** Runs a command under a compiled policy, with its events going where they should. Loads no compiler. */
+import { diagnostic } from "../diagnostics/catalogue.ts";
+import { StartError } from "../engines/notify/command.ts";
+import type { NotifyMode, NotifyPolicy } from "../engines/notify/policy.ts";
+import { runUnderNotify } from "../engines/notify/run.ts";
+import { type Destination, DestinationError } from "../events/channel.ts";
+import { type EventOutput, openEventOutput } from "../events/output.ts";
+import { NativeUnavailableError } from "../linux/native.ts";
+import type { Context } from "./context.ts";
+import { duration } from "./numbers.ts";
+import { missing } from "./policy-arguments.ts";
+import { Failure, type Invocation } from "./verb.ts";
+
+/** What the command line asks for. */
+export interface RunPlan {
+  /** As it is named. */
+  readonly policy: string;
+  readonly mode: NotifyMode;
+  readonly command: readonly string[];
+  /** Undefined: nobody is told. */
+  readonly destination: Destination | undefined;
+  readonly form: "lines" | "json";
+  readonly timeout: number | undefined;
+  readonly killTree: boolean;
+  readonly dieWithParent: boolean;
+  readonly bestEffort: boolean;
+  readonly quiet: boolean;
+}
+
+/** @throws Failure */
+export function planOf(invocation: Invocation): RunPlan {
+  const { words: command } = invocation;
+  if (command.length === 0) throw missing("the command", "portcullis run -p POLICY -- COMMAND");
+  const policy = invocation.text("policy");
+  if (policy === undefined) throw missing("the policy", "portcullis run -p POLICY -- COMMAND");
+  const engine = invocation.text("engine");
+  if (engine !== undefined && engine !== "notify") {
+    throw new Failure([
+      diagnostic("P0907", `there is no engine ${JSON.stringify(engine)}`, {
+        help: "--engine notify; `portcullis doctor` tries it here",
+      }),
+    ]);
+  }
+  return {
+    policy,
+    mode: invocation.has("audit") ? "audit" : invocation.has("no-denial-events") ? "quiet" : "reported",
+    command,
+    destination: destinationOf(invocation),
+    form: invocation.has("events") ? "json" : "lines",
+    timeout: duration(invocation, "timeout"),
+    killTree: invocation.has("kill-tree"),
+    dieWithParent: invocation.has("die-with-parent"),
+    bestEffort: invocation.has("best-effort"),
+    quiet: invocation.has("quiet"),
+  };
+}
+
+function destinationOf(invocation: Invocation): Destination | undefined {
+  const given = invocation.text("events");
+  if (given === undefined) return invocation.has("quiet") ? undefined : { fd: 2 };
+  if (!given.startsWith("fd:")) return { file: given };
+  const fd = /^fd:\d{1,6}$/.test(given) ? Number(given.slice(3)) : undefined;
+  if (fd !== undefined) return { fd };
+  throw new Failure([
+    diagnostic("P0907", `--events ${given} names no file descriptor`, {
+      help: "--events fd:3, with 3>events.jsonl in the shell",
+    }),
+  ]);
+}
+
+/**
+ * @returns the exit status
+ * @throws StartError or NativeUnavailableError where nothing was started, Failure where events cannot go where they should
+ */
+export async function enforce(plan: RunPlan, policy: NotifyPolicy, context: Context): Promise<number> {
+  const audit = plan.mode === "audit" && !plan.quiet;
+  const output = openOutput(plan, policy);
+  if (audit) {
+    context.err("portcullis: AUDIT: the policy is not enforced; verdicts are noted, and every call passes\n");
+  }
+  const { status } = await runUnderNotify(policy, plan.command, {
+    onEvent: (record) => output?.record(record),
+    timeout: plan.timeout,
+    killTree: plan.killTree,
+    dieWithParent: plan.dieWithParent,
+  });
+  await output?.finish();
+  if (audit) context.err("portcullis: AUDIT: the policy was not enforced\n");
+  return status;
+}
+
+function openOutput({ destination, form }: RunPlan, policy: NotifyPolicy): EventOutput | undefined {
+  if (destination === undefined) return undefined;
+  try {
+    return openEventOutput(destination, { policy: policy.description, form });
+  } catch (error) {
+    if (!(error instanceof DestinationError)) throw error;
+    throw new Failure([diagnostic("P0910", error.message, { help: error.help })]);
+  }
+}
+
+/** What kept a command from being started, as it is told to people. */
+export function failureOf(error: unknown): unknown {
+  if (error instanceof StartError) {
+    return new Failure([diagnostic("P0911", error.message, { help: error.help })], undefined, error.status);
+  }
+  if (error instanceof NativeUnavailableError) return new Failure([diagnostic("P0605", error.message)]);
+  return error;
+}

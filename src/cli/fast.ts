@@ -1,0 +1,38 @@
+/**
+ * The entry of dist/portcullis.cjs, which bin/portcullis starts: `run` with a policy that the cache has, in one file that
+ * Node loads without its loader of ES modules (some 15 ms). All else, and all that goes wrong before a command was
+ * started, is the whole command line's.
+ */
+import { StartError } from "../engines/notify/command.ts";
+import { NativeUnavailableError } from "../linux/native.ts";
+import { internalError, processContext } from "./context.ts";
+import { enforce, planOf } from "./enforce.ts";
+import { askCache } from "./kept.ts";
+import { parseInvocation } from "./parse.ts";
+import { runPage } from "./run-page.ts";
+import { Failure, failed, type Verb } from "./verb.ts";
+
+/** The exit status; undefined where nothing was started and the whole command line is to try, or to say what is wrong. */
+async function runKept(argv: readonly string[]): Promise<number | undefined> {
+  if (argv[0] !== "run") return undefined;
+  try {
+    const context = processContext();
+    const invocation = parseInvocation(runPage as Verb, argv.slice(1));
+    const plan = planOf(invocation);
+    if (invocation.has("help") || plan.bestEffort) return undefined;
+    const { policy } = askCache(plan, invocation, context);
+    return policy === undefined ? undefined : await enforce(plan, policy, context);
+  } catch (error) {
+    if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
+      return undefined;
+    process.stderr.write(internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
+    return failed;
+  }
+}
+
+const argv = process.argv.slice(2);
+void runKept(argv).then(async (status) => {
+  // What was confined may have changed what is read from now on: nothing is.
+  if (status !== undefined) process.exit(status);
+  await (await import("./main.ts")).main(argv);
+});

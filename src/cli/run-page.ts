@@ -1,0 +1,67 @@
+/** The manual page and the options of `run`. */
+import { policyOptions } from "./policy-arguments.ts";
+import { failed, type Verb } from "./verb.ts";
+
+export const runPage: Omit<Verb, "execute"> = {
+  name: "run",
+  summary: "Run a command under a policy",
+  synopsis: ["run [OPTIONS] -p POLICY [--] COMMAND [ARGUMENT…]"],
+  about: [
+    "Starts the command with the policy in force before its first instruction, for it and for all that it starts, until all of that has ended. Nothing can take the policy off again. The terminal, signals, standard input and output are the command's own.",
+    "portcullis's options end at -- or at the first word that is no option.",
+    "Each judgement that is not a plain allow becomes an event: a line for people on standard error, or with --events a JSON object a line (docs/events.md). Repeated events are counted instead of printed, and nothing ever waits for whoever reads them.",
+    "What cannot be enforced here refuses to start, and says what would make it possible; --best-effort starts all the same with as much as can be enforced. If portcullis is killed, calls that need its answer fail with ENOSYS; if it is stopped, they wait. They never pass.",
+    "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status.",
+    "A compiled policy is kept in $XDG_CACHE_HOME/portcullis (~/.cache/portcullis), under the content of every file it came from.",
+  ],
+  options: {
+    ...policyOptions,
+    engine: {
+      value: "NAME",
+      about: "How to enforce: notify (any Linux since 5.9, no privilege) is the only engine so far, and the default.",
+      complete: ["notify"],
+    },
+    events: {
+      value: "FILE|fd:N",
+      about: "Append events there as JSON lines, instead of lines for people on standard error.",
+      complete: "file",
+    },
+    audit: {
+      about:
+        "Enforce nothing: each verdict becomes an event and the call passes. Only foreign ABIs and io_uring are still refused.",
+    },
+    "no-denial-events": {
+      about: "Denials and logs that need no state are left to the kernel alone: faster, and without events.",
+    },
+    timeout: {
+      value: "TIME",
+      about: "End the command after this time (30s, 5min): SIGTERM, and SIGKILL for all of its tree two seconds later.",
+    },
+    "kill-tree": { about: "When the command has ended, end what it has left running instead of waiting for it." },
+    "die-with-parent": { about: "End all of the tree if portcullis is gone, instead of denying its calls." },
+    "best-effort": {
+      about: "Where a part of the policy cannot be enforced here, start all the same without that part, and say so.",
+    },
+    quiet: { short: "q", about: "No lines for people: neither events nor notices." },
+  },
+  takesCommand: true,
+  exit: [
+    ["N", "The command's own status."],
+    [
+      "128+N",
+      "The command died of signal N: 159 (SIGSYS) when the kernel killed it by the policy's static part, 137 (SIGKILL) when the supervisor did.",
+    ],
+    ["127", "The command was not found."],
+    ["126", "The command was found and cannot be run."],
+    [
+      String(failed),
+      "portcullis failed, and nothing was run: the policy does not compile, or cannot be enforced here.",
+    ],
+  ],
+  examples: [
+    ["portcullis run -p exec-once -- make", "What `make` would start: nothing, and each attempt is told"],
+    ["portcullis run -p nginx.ts --events events.jsonl nginx -g 'daemon off;'", "Events for a program to read"],
+    ["portcullis run -p children --set most=20 --timeout 5min -- ./test.sh", "A parameter, and a limit of time"],
+    ["portcullis run -p build-step --audit -- npm ci", "What would a policy refuse? Nothing is enforced"],
+  ],
+};

@@ -18,7 +18,7 @@ export function portcullis(
   options: { input?: string; timeout?: number; cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Ran {
   const { input = "", timeout = 30_000, cwd = process.cwd(), env = process.env } = options;
-  if (!existsSync("dist/cli.js")) throw new Error("dist/ is missing: run make build first");
+  if (!existsSync("dist/cli.cjs")) throw new Error("dist/ is missing: run make build first");
   const program = join(process.cwd(), "bin/portcullis");
   const ran = spawnSync(program, words, { encoding: "utf8", input, timeout, cwd, env, killSignal: "SIGKILL" });
   if (ran.error !== undefined && !("code" in ran.error && ran.error.code === "ETIMEDOUT")) throw ran.error;

@@ -16,7 +16,7 @@ import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
 import { splitPolicy } from "./split.ts";
 
-const programs = 300;
+const programs = 150;
 const eventsOfNumber = 8;
 const statesOfEvent = 6;
 /** Another run, other programs: set PORTCULLIS_SEED to repeat one. */

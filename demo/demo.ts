@@ -152,10 +152,7 @@ function attack(how: "shell" | "listen", title: string, call: string): void {
   const guarded = spawnSync(portcullis, words, { stdio: ["ignore", "inherit", "inherit"] });
   check("under the policy, the worker is killed before it happens", guarded.status === 1, `status ${guarded.status}`);
   const decision = decisionsOf(events).find((event) => event.call === call && event.verdict === "kill-process");
-  check(
-    `and the event names call, phase and line`,
-    decision?.rule?.startsWith(policyFile) === true,
-  );
+  check(`and the event names call, phase and line`, decision?.rule?.startsWith(policyFile) === true);
   if (decision !== undefined) {
     console.log(`        ${decision.call}: ${decision.verdict}: ${decision.reason}`);
     console.log(`        phase ${Object.values(decision.phases ?? {}).join(", ")}, rule ${decision.rule}`);

@@ -12,7 +12,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ir: ["linux"],
   language: ["ir", "linux", "diagnostics"],
   compile: ["ir", "linux", "diagnostics"],
-  events: ["ir", "linux"],
+  events: ["ir", "linux", "diagnostics"],
   engines: ["compile", "ir", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "ir", "linux", "events", "diagnostics"],
   cli: ["traces", "engines", "language", "compile", "ir", "linux", "events", "diagnostics"],

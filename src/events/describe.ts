@@ -1,8 +1,8 @@
 /** From a supervisor's record to the events that people and programs read. */
 
 import type { Location, Report } from "../ir/program.ts";
+import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
-import { decodeArguments, nameCall } from "./decode.ts";
 import type { DecisionEvent, NoticeEvent, PolicyEvent, ReportEvent } from "./event.ts";
 import type { EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 

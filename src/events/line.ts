@@ -1,6 +1,6 @@
 /** An event as one line for people, with what to do about it. */
 import { safeText } from "../diagnostics/width.ts";
-import { printCall } from "./decode.ts";
+import { printCall } from "../linux/decode.ts";
 import type { DecisionEvent, PolicyEvent } from "./event.ts";
 
 /**

@@ -1,6 +1,7 @@
 /** Where a run's events go: records come in, lines go out, never waiting, and what is left out is counted. */
+
+import { nameCall } from "../linux/decode.ts";
 import { type Destination, openChannel } from "./channel.ts";
-import { nameCall } from "./decode.ts";
 import { describe } from "./describe.ts";
 import type { PolicyEvent } from "./event.ts";
 import { EventLimit, type LimitOptions } from "./limit.ts";

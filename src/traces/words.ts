@@ -1,9 +1,10 @@
 /** A recorded call as people read it, with a `?` for what is not known. */
-import { type DecodedArgument, decodeArgument, hexadecimal, nameCall, printCall } from "../events/decode.ts";
+
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { registerOf } from "../linux/calls.ts";
+import { type DecodedArgument, decodeArgument, hexadecimal, nameCall, printCall } from "../linux/decode.ts";
 import { printWord } from "./json.ts";
 import { type CallEvent, isKnown, unknownWord, type Word } from "./trace.ts";
 

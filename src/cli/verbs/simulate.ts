@@ -1,8 +1,8 @@
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import { printVerdict } from "../../engines/simulate/decision.ts";
 import type { SimulatedDecision } from "../../engines/simulate/model.ts";
-import { nameCall } from "../../events/decode.ts";
 import type { Program } from "../../ir/program.ts";
+import { nameCall } from "../../linux/decode.ts";
 import type { ReplayedCall } from "../../traces/replay.ts";
 import { decodeWords, printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";

@@ -1,9 +1,10 @@
 /** Tests on registers as a person would write them: `flags has CLONE_THREAD`, `cmd = TIOCSTI`, `fd < 5`. */
-import { decodeArgument, hexadecimal } from "../../events/decode.ts";
+
 import type { Interval } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { callByNumber, registerOf } from "../../linux/calls.ts";
+import { decodeArgument, hexadecimal } from "../../linux/decode.ts";
 import { nameSet } from "../../linux/flags.ts";
 import type { ArgumentTest } from "../decision.ts";
 import { complement } from "../split/intervals.ts";

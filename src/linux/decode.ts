@@ -2,11 +2,11 @@
  * A call's registers as people read them, as strace prints them: flags by name, AT_FDCWD, hexadecimal addresses. Nothing
  * is read from the caller's memory, so what lies behind a pointer is not shown.
  */
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { auditArchitecture, x32Bit } from "../linux/architecture.ts";
-import type { CallDescription, CallParameter, NameSet } from "../linux/call.ts";
-import { callByNumber, registerOf } from "../linux/calls.ts";
-import { nameSet } from "../linux/flags.ts";
+import type { ArchitectureName } from "./architecture.ts";
+import { auditArchitecture, x32Bit } from "./architecture.ts";
+import type { CallDescription, CallParameter, NameSet } from "./call.ts";
+import { callByNumber, registerOf } from "./calls.ts";
+import { nameSet } from "./flags.ts";
 
 export interface DecodedArgument {
   readonly name: string;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { callByName } from "../linux/calls.ts";
+import { callByName } from "./calls.ts";
 import { decodeArguments, nameCall, printCall } from "./decode.ts";
 
 function shown(name: string, ...registers: bigint[]): string {

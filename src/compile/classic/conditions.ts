@@ -11,11 +11,11 @@
  *
  * While one word is in A, further tests of it need no load.
  */
-import type { Interval } from "../../ir/program.ts";
-import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
+import type { Decision, DecisionLeaf, DecisionTest, TestedWord } from "../decision.ts";
+import { complement } from "../split/intervals.ts";
 import type { Graph, GraphNode } from "./graph.ts";
 import { argumentOffset, offset } from "./instruction.ts";
-import { choosePieces, normalisePieces, type Piece } from "./intervals.ts";
+import { normalisePieces, overlayPieces, type Piece } from "./intervals.ts";
 import { buildSearch, type Search, type Segment } from "./search.ts";
 
 /** What is in A: a word of `struct seccomp_data`, masked. Undefined: nothing of use. */
@@ -50,8 +50,6 @@ export class ConditionLowering {
   readonly #choices = new Map<Decision, Choice>();
   readonly #unique = new Map<string, Choice>();
   readonly #lowered = new Map<string, GraphNode>();
-  /** Made since the last decision was lowered; what one leads to comes before it. */
-  readonly #unlowered: Choice[] = [];
 
   /** `wordOf` says what the filter returns for a leaf. */
   constructor(graph: Graph, wordOf: (leaf: DecisionLeaf) => number) {
@@ -63,43 +61,64 @@ export class ConditionLowering {
   lower(decision: Decision): GraphNode {
     const choice = this.#choice(decision);
     // From the leaves up, so that decisions that are thousands of tests deep are no deep recursion.
-    for (const behind of this.#unlowered) this.#enter(behind, undefined);
-    this.#unlowered.length = 0;
+    for (const behind of questionsBehind(choice)) this.#enter(behind, undefined);
     return this.#enter(choice, undefined);
   }
 
   // ── From decisions to questions ───────────────────────────────────────────────────────────────────────────────────
 
   #choice(root: Decision): Choice {
+    // Without recursion: decisions may be thousands of tests deep.
+    const inner = partsOfLargerQuestions(root);
+    const drafts = new Map<Decision, Piece<Choice>[]>();
     const path: Decision[] = [root];
     while (path.length > 0) {
       const decision = path.at(-1)!;
-      if (decision.kind === "leaf") this.#choices.set(decision, this.#outcome(this.#wordOf(decision)));
-      else {
-        const then = this.#choices.get(decision.then);
-        const otherwise = this.#choices.get(decision.otherwise);
-        if (then === undefined || otherwise === undefined) {
-          path.push(then === undefined ? decision.then : decision.otherwise);
-          continue;
-        }
-        const { word, mask, intervals } = decision.test;
-        this.#choices.set(decision, this.#question(word, mask, intervals, then, otherwise));
+      const missing =
+        decision.kind === "leaf"
+          ? undefined
+          : [decision.then, decision.otherwise].find((next) => !this.#choices.has(next) && !drafts.has(next));
+      if (missing !== undefined) {
+        path.push(missing);
+        continue;
       }
       path.pop();
+      if (this.#choices.has(decision) || drafts.has(decision)) continue;
+      if (decision.kind === "leaf") this.#choices.set(decision, this.#outcome(this.#wordOf(decision)));
+      else {
+        const pieces = this.#draft(decision, drafts);
+        if (inner.has(decision)) drafts.set(decision, pieces);
+        else this.#choices.set(decision, this.#question(decision.test.word, decision.test.mask, pieces));
+      }
     }
     return this.#choices.get(root)!;
+  }
+
+  /** Where the masked register leads. Uses up the drafts of what lies behind, which nothing else needs. */
+  #draft({ test, then, otherwise }: DecisionTest, drafts: ReadonlyMap<Decision, Piece<Choice>[]>): Piece<Choice>[] {
+    const { word, mask, intervals } = test;
+    const finished = (decision: Decision): readonly Piece<Choice>[] => {
+      const choice = this.#choices.get(decision)!;
+      return choice.kind === "question" && choice.word === word && choice.mask === mask
+        ? choice.pieces
+        : [{ from: 0n, to: mask, target: choice }];
+    };
+    const [inside, outside] = [drafts.get(then), drafts.get(otherwise)];
+    if (inside !== undefined && inside.length > (outside?.length ?? 0)) {
+      overlayPieces(inside, complement(intervals, mask), outside ?? finished(otherwise));
+      return inside;
+    }
+    const base = outside ?? [...finished(otherwise)];
+    overlayPieces(base, intervals, inside ?? finished(then));
+    return base;
   }
 
   #outcome(word: number): Choice {
     return this.#once(`${word}`, (id) => ({ kind: "outcome", id, word }));
   }
 
-  #question(word: TestedWord, mask: bigint, intervals: readonly Interval[], then: Choice, otherwise: Choice): Choice {
-    const piecesOf = (choice: Choice): readonly Piece<Choice>[] =>
-      choice.kind === "question" && choice.word === word && choice.mask === mask
-        ? choice.pieces
-        : [{ from: 0n, to: mask, target: choice }];
-    const pieces = normalisePieces(choosePieces(intervals, piecesOf(then), piecesOf(otherwise), mask), mask);
+  #question(word: TestedWord, mask: bigint, draft: readonly Piece<Choice>[]): Choice {
+    const pieces = normalisePieces(draft, mask);
     if (pieces.length === 1) return pieces[0]!.target;
     const key = `${word} ${mask} ${pieces.map((piece) => `${piece.from} ${piece.target.id}`).join()}`;
     return this.#once(key, (id) => ({ kind: "question", id, word, mask, pieces }));
@@ -110,7 +129,6 @@ export class ConditionLowering {
     if (known !== undefined) return known;
     const choice = make(this.#unique.size);
     this.#unique.set(key, choice);
-    this.#unlowered.push(choice);
     return choice;
   }
 
@@ -200,6 +218,45 @@ export class ConditionLowering {
     );
     return searchNode(this.#graph, buildSearch(segments, priceOfInstruction));
   }
+}
+
+/**
+ * The decisions that are reached from one place only, by a test that asks the same bits of the same register: they become
+ * a part of its question and none of their own.
+ */
+function partsOfLargerQuestions(root: Decision): ReadonlySet<Decision> {
+  const parts = new Set<Decision>();
+  const seen = new Set<Decision>([root]);
+  const pending: Decision[] = [root];
+  while (pending.length > 0) {
+    const decision = pending.pop()!;
+    if (decision.kind === "leaf") continue;
+    for (const next of [decision.then, decision.otherwise]) {
+      if (seen.has(next)) parts.delete(next);
+      else {
+        seen.add(next);
+        pending.push(next);
+        const isPart =
+          next.kind === "test" && next.test.word === decision.test.word && next.test.mask === decision.test.mask;
+        if (isPart) parts.add(next);
+      }
+    }
+  }
+  return parts;
+}
+
+/** All questions that can be asked from here on, those that lead to none of the others first. */
+function questionsBehind(root: Choice): readonly Question[] {
+  const found = new Set<Question>();
+  const pending: Choice[] = [root];
+  while (pending.length > 0) {
+    const choice = pending.pop()!;
+    if (choice.kind === "outcome" || found.has(choice)) continue;
+    found.add(choice);
+    for (const { target } of choice.pieces) pending.push(target);
+  }
+  // What a question leads to was made before it.
+  return [...found].sort((a, b) => a.id - b.id);
 }
 
 /** The tests of a search over what is in A. */

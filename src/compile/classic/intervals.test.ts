@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { choosePieces, normalisePieces } from "./intervals.ts";
+import { normalisePieces, overlayPieces } from "./intervals.ts";
 
 describe("normalisePieces", () => {
   it("narrows pieces to values that occur, and drops those without any", () => {
@@ -25,22 +25,24 @@ describe("normalisePieces", () => {
   });
 });
 
-describe("choosePieces", () => {
+describe("overlayPieces", () => {
   const inside = [
     { from: 0n, to: 9n, target: "i" },
     { from: 10n, to: 99n, target: "j" },
   ];
-  const outside = [
+  const outside = () => [
     { from: 0n, to: 49n, target: "o" },
     { from: 50n, to: 99n, target: "p" },
   ];
 
   it("takes each part of the line from where it belongs", () => {
+    const base = outside();
     const intervals = [
       { from: 5n, to: 20n },
       { from: 60n, to: 99n },
     ];
-    expect(choosePieces(intervals, inside, outside, 99n)).toEqual([
+    overlayPieces(base, intervals, inside);
+    expect(base).toEqual([
       { from: 0n, to: 4n, target: "o" },
       { from: 5n, to: 9n, target: "i" },
       { from: 10n, to: 20n, target: "j" },
@@ -50,8 +52,15 @@ describe("choosePieces", () => {
     ]);
   });
 
-  it("joins neighbours with one target", () => {
-    const same = [{ from: 0n, to: 99n, target: "o" }];
-    expect(choosePieces([{ from: 3n, to: 4n }], same, same, 99n)).toEqual(same);
+  it("replaces across boundaries, and all of the line", () => {
+    const base = outside();
+    overlayPieces(base, [{ from: 40n, to: 60n }], inside);
+    expect(base).toEqual([
+      { from: 0n, to: 39n, target: "o" },
+      { from: 40n, to: 60n, target: "j" },
+      { from: 61n, to: 99n, target: "p" },
+    ]);
+    overlayPieces(base, [{ from: 0n, to: 99n }], inside);
+    expect(base).toEqual(inside);
   });
 });

@@ -2,6 +2,7 @@
  * Intervals of masked values. Under a mask not every number can occur: under 0x6 only 0, 2, 4 and 6 do. An interval can
  * therefore be widened or narrowed to the values that occur, and one that holds none of them is nothing.
  */
+import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
 import { ceilingUnder, floorUnder } from "../split/intervals.ts";
 
@@ -27,35 +28,29 @@ export function normalisePieces<Target>(pieces: readonly Piece<Target>[], mask: 
   return result;
 }
 
-/** `inside` where one of the intervals holds the value, `outside` elsewhere. Both cover everything; so does the result. */
-export function choosePieces<Target>(
+/**
+ * In each of the intervals (sorted, disjoint, within the line) replaces what `base` says by what `pieces` says. Both
+ * cover the whole line. Changes `base`, so that thousands of small changes to one line cost little each. Neighbours with
+ * one target may come out of it; `normalisePieces` joins them.
+ */
+export function overlayPieces<Target>(
+  base: Piece<Target>[],
   intervals: readonly Interval[],
-  inside: readonly Piece<Target>[],
-  outside: readonly Piece<Target>[],
-  end: bigint,
-): Piece<Target>[] {
-  const result: Piece<Target>[] = [];
-  let at = 0n;
-  for (const interval of intervals) {
-    if (interval.from > at) copyRange(outside, at, interval.from - 1n, result);
-    copyRange(inside, interval.from, interval.to < end ? interval.to : end, result);
-    at = interval.to + 1n;
-    if (at > end) return result;
-  }
-  copyRange(outside, at, end, result);
-  return result;
-}
-
-function copyRange<Target>(pieces: readonly Piece<Target>[], from: bigint, to: bigint, result: Piece<Target>[]): void {
-  for (let index = firstThatEndsFrom(pieces, from); index < pieces.length; index++) {
-    const piece = pieces[index]!;
-    if (piece.from > to) return;
-    const start = piece.from > from ? piece.from : from;
-    const end = piece.to < to ? piece.to : to;
-    const last = result.at(-1);
-    if (last !== undefined && last.target === piece.target) {
-      result[result.length - 1] = { from: last.from, to: end, target: last.target };
-    } else result.push({ from: start, to: end, target: piece.target });
+  pieces: readonly Piece<Target>[],
+): void {
+  for (const { from, to } of intervals) {
+    const first = firstThatEndsFrom(base, from);
+    const last = firstThatEndsFrom(base, to);
+    const [before, after] = [base[first]!, base[last]!];
+    const replacement: Piece<Target>[] = [];
+    if (before.from < from) replacement.push({ from: before.from, to: from - 1n, target: before.target });
+    for (let index = firstThatEndsFrom(pieces, from); index < pieces.length; index++) {
+      const piece = pieces[index]!;
+      if (piece.from > to) break;
+      replacement.push({ from: larger(piece.from, from), to: smaller(piece.to, to), target: piece.target });
+    }
+    if (after.to > to) replacement.push({ from: to + 1n, to: after.to, target: after.target });
+    base.splice(first, last - first + 1, ...replacement);
   }
 }
 

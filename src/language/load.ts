@@ -3,7 +3,7 @@
  * a program exactly where no diagnostic is an error.
  */
 import { basename, resolve } from "node:path";
-import { sortDiagnostics } from "../diagnostics/catalogue.ts";
+import { hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Program } from "../ir/program.ts";
@@ -18,6 +18,8 @@ import { makeGlobals, makeLibrary } from "./library/library.ts";
 import { evaluate } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
 import { defaultName, type Module, Modules } from "./modules.ts";
+import { compileOciFile } from "./oci/compile.ts";
+import { profileImporter } from "./oci/import.ts";
 import { type DeclaredParameter, Parameters } from "./parameters.ts";
 import { GiveUp, Reporter } from "./reporter.ts";
 import { LexicalScope } from "./scope.ts";
@@ -58,6 +60,7 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const absolute = resolve(path);
   const reporter = new Reporter();
   const store = new FileStore(reporter, options.readFile);
+  if (absolute.endsWith(".json")) return loadProfile(absolute, store, reporter, options);
   const parameters = new Parameters(options.set ?? new Map());
   // Where nothing of the policy is meant: what is there before a module is.
   const nowhere = new SourceFile(absolute, path, "", -1);
@@ -78,6 +81,8 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
     });
   }
 
+  c.profiles = profileImporter(c);
+
   let program: Program | undefined;
   try {
     const module = new Modules(c, store, library, globals).load(absolute);
@@ -95,6 +100,22 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
     files: store.hashes,
     promises: c.promises,
     parameters: parameters.declared,
+  };
+}
+
+/** A profile without any TypeScript around it. It has no parameters. */
+function loadProfile(path: string, store: FileStore, reporter: Reporter, options: LoadOptions): LoadedPolicy {
+  new Parameters(options.set ?? new Map()).reportUnused(reporter, undefined);
+  const file = store.read(path, undefined);
+  const compiled = file === undefined ? undefined : compileOciFile(file, { architecture: options.architecture });
+  const diagnostics = sortDiagnostics([...reporter.diagnostics, ...(compiled?.diagnostics ?? [])]);
+  return {
+    program: hasErrors(diagnostics) ? undefined : compiled?.program,
+    diagnostics,
+    sources: new Map(store.files.map((one) => [one.shown, one.text])),
+    files: store.hashes,
+    promises: [],
+    parameters: [],
   };
 }
 

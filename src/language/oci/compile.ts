@@ -34,7 +34,11 @@ export interface CompiledOciProfile {
 
 /** A profile as a policy of its own. `path` is as people are to see it. */
 export function compileOciProfile(text: string, path: string, host: OciHost): CompiledOciProfile {
-  const file = new SourceFile(path, path, text, 0);
+  return compileOciFile(new SourceFile(path, path, text, 0), host);
+}
+
+/** The same, of a file that has been read. */
+export function compileOciFile(file: SourceFile, host: OciHost): CompiledOciProfile {
   const { part, diagnostics } = readOciProfile(file, host);
   if (part === undefined) return { program: undefined, diagnostics };
   const program = programOf(part, host);

@@ -1,0 +1,90 @@
+/** `oci(profile)` in a policy: the profile as a part of it, with the import as the second place of what is wrong. */
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Statement } from "../../ir/program.ts";
+import { forEachStatement } from "../../ir/traverse.ts";
+import { processCreation, uringCalls } from "../call-names.ts";
+import type { Compilation, ReturnTarget } from "../compilation.ts";
+import { Options } from "../library/options.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { constantText, describe, type JsonValue, unknown, type Value } from "../values.ts";
+import { lowerOciProfile, type OciPart, readOciProfile } from "./compile.ts";
+
+/** For `Compilation.profiles`. */
+export function profileImporter(c: Compilation): NonNullable<Compilation["profiles"]> {
+  return (profile: JsonValue, host: Value | undefined, node: SourceRange): Value => {
+    const capabilities = capabilitiesOf(c, host, node);
+    if (capabilities === undefined) return unknown;
+    const { part, diagnostics } = readOciProfile(profile.file, { architecture: c.names.architecture, capabilities });
+    addDiagnostics(c, diagnostics, node);
+    if (part === undefined) return unknown;
+    return {
+      is: "policy",
+      step: undefined,
+      lower: (compilation, target) => lowerPart(compilation, part, target, node),
+      extended: [],
+      at: node,
+      file: c.file,
+    };
+  };
+}
+
+function capabilitiesOf(c: Compilation, host: Value | undefined, node: SourceRange): ReadonlySet<string> | undefined {
+  const options = new Options(c, host, node, "the settings of a profile", ["capabilities"]);
+  const list = options.get("capabilities");
+  if (options.failed) return undefined;
+  if (list === undefined) return new Set();
+  const names = list.is === "list" ? list.elements.map(constantText) : [undefined];
+  const wrong = names.findIndex((name) => name === undefined || !/^CAP_[A-Z_]+$/.test(name));
+  if (wrong === -1) return new Set(names.filter((name) => name !== undefined));
+  const given = names[wrong] ?? describe(list);
+  options.refuse(
+    "capabilities",
+    "P0214",
+    `\`capabilities\` is a list of names like "CAP_NET_ADMIN", and this is ${given}`,
+    'capabilities: ["CAP_NET_ADMIN"]',
+  );
+  return undefined;
+}
+
+/** A profile that is used twice is as wrong as one that is used once. */
+function addDiagnostics(c: Compilation, diagnostics: readonly Diagnostic[], node: SourceRange): void {
+  const related = { span: c.file.span(node), message: "imported here" };
+  for (const one of diagnostics) {
+    const known = c.reporter.diagnostics.some(
+      ({ code, span }) =>
+        code === one.code &&
+        span?.file === one.span?.file &&
+        span?.line === one.span?.line &&
+        span?.column === one.span?.column,
+    );
+    if (!known) c.reporter.diagnostics.push({ related, ...one });
+  }
+}
+
+/** A block that leaves the profile's verdict in a local, on which the combination goes on. */
+function lowerPart(c: Compilation, part: OciPart, target: ReturnTarget, node: SourceRange): void {
+  for (const { name, alternatives } of part.calls) {
+    // A profile that lists clone among hundreds of calls says nothing of its flags; one that compares them does.
+    const byArguments = alternatives.some(({ comparisons }) => comparisons.length > 0);
+    if (uringCalls.includes(name) || (processCreation.includes(name) && byArguments)) c.literalNames.add(name);
+  }
+  const local = c.builder.local("verdict");
+  const label = c.builder.label();
+  const body = lowerOciProfile(part, {
+    verdict: (action, errno, reason, at) => c.builder.verdict(action, errno, reason, at),
+    give: (verdict, at): readonly Statement[] => [
+      { kind: "set-verdict", local, value: verdict, at },
+      { kind: "leave", label, at },
+    ],
+  });
+  forEachStatement(body, (statement) => c.builder.count(statement));
+  c.emit({ kind: "block", label, body });
+  const value = target.check({ is: "verdict", expression: { kind: "verdict-local", local } }, node);
+  if (target.kind === "block") {
+    target.ends.push({ flow: c.flow, out: c.out, value, node });
+    c.emit({ kind: "leave", label: target.label });
+  } else if (value.is === "verdict") {
+    c.emitReturn(value.expression, node);
+  }
+  c.flow = { ...c.flow, live: "ended" };
+}

@@ -1,0 +1,140 @@
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "vitest";
+import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { checkProgram } from "../../src/ir/check.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { callByName } from "../../src/linux/calls.ts";
+
+const dockerLike = readFileSync(fileURLToPath(new URL("../fixtures/oci/docker-like.json", import.meta.url)), "utf8");
+
+function load(files: Readonly<Record<string, string>>, main: string, set?: ReadonlyMap<string, string>) {
+  const readFile = (path: string) => {
+    const text = files[path.replace(/^\/policies\//, "")];
+    if (text === undefined) throw new Error("no such file");
+    return text;
+  };
+  return loadPolicy(`/policies/${main}`, { architecture: "x86_64", readFile, ...(set === undefined ? {} : { set }) });
+}
+
+function errorsOf(loaded: ReturnType<typeof load>): string {
+  const errors = loaded.diagnostics.filter(({ severity }) => severity === "error");
+  return renderDiagnostics(errors, loaded.sources);
+}
+
+function verdictOf(program: Program, name: string, ...registers: bigint[]): string {
+  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = registers;
+  const event = {
+    number: callByName(name)!.number[program.architecture]!,
+    architecture: auditArchitecture[program.architecture],
+    instructionPointer: 0n,
+    arguments: [a, b, c, d, e, f] as const,
+  };
+  const state = {
+    thread: initialState(program, "thread"),
+    process: initialState(program, "process"),
+    tree: initialState(program, "tree"),
+  };
+  const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+  const { action, errno, at } = program.verdicts[evaluate(program, event, nobody, state).verdict]!;
+  return `${action}${action === "deny" ? ` ${errno}` : ""} ${at === undefined ? "" : program.files[at.file]?.split("/").at(-1)}`;
+}
+
+const importing = (oci: string) => `
+import { allow, deny, oci, policy } from "portcullis";
+import profile from "./docker-like.json" with { type: "json" };
+
+export default policy({ extends: [${oci}] }, (call) => {
+  if (call.name === "read") return deny("EACCES");
+  return allow;
+});
+`;
+
+describe("a profile as the policy", () => {
+  it("needs no TypeScript", () => {
+    const loaded = load({ "docker-like.json": dockerLike }, "docker-like.json");
+    expect(errorsOf(loaded)).toBe("");
+    expect(loaded.program!.name).toBe("docker-like");
+    expect(verdictOf(loaded.program!, "mount")).toBe("deny 1 docker-like.json");
+    expect(loaded.files.map(({ path }) => path)).toEqual(["/policies/docker-like.json"]);
+  });
+
+  it("that is none is refused at its place", () => {
+    const loaded = load({ "bad.json": '{\n  "defaultAction": "SCMP_ACT_NONE"\n}\n' }, "bad.json");
+    expect(loaded.program).toBeUndefined();
+    expect(errorsOf(loaded)).toMatch(/bad\.json:2:20: error P0703/);
+  });
+
+  it("that does not exist is refused", () => {
+    expect(load({}, "missing.json").program).toBeUndefined();
+  });
+
+  it("has no parameters", () => {
+    const loaded = load({ "docker-like.json": dockerLike }, "docker-like.json", new Map([["n", "1"]]));
+    expect(errorsOf(loaded)).toMatch(/P0112/);
+    expect(loaded.program).toBeUndefined();
+  });
+});
+
+describe("a profile as a part of a policy", () => {
+  it("judges every call beside the others, and the strictest holds", () => {
+    const loaded = load({ "p.ts": importing("oci(profile)"), "docker-like.json": dockerLike }, "p.ts");
+    expect(errorsOf(loaded)).toBe("");
+    const program = loaded.program!;
+    expect(checkProgram(program)).toEqual([]);
+    expect(verdictOf(program, "read")).toBe("deny 13 p.ts");
+    expect(verdictOf(program, "write")).toMatch(/^allow/);
+    expect(verdictOf(program, "mount")).toBe("deny 1 docker-like.json");
+    expect(verdictOf(program, "socket", 40n)).toBe("deny 1 docker-like.json");
+    expect(verdictOf(program, "socket", 2n)).toMatch(/^allow/);
+    expect(verdictOf(program, "clone", 0x1000_0000n)).toBe("deny 1 docker-like.json");
+  });
+
+  it("may be all of it", () => {
+    const text = `
+import { oci } from "portcullis";
+import profile from "./docker-like.json" with { type: "json" };
+
+export default oci(profile);
+`;
+    const loaded = load({ "p.ts": text, "docker-like.json": dockerLike }, "p.ts");
+    expect(errorsOf(loaded)).toBe("");
+    expect(verdictOf(loaded.program!, "mount")).toBe("deny 1 docker-like.json");
+    expect(verdictOf(loaded.program!, "read")).toMatch(/^allow/);
+  });
+
+  it("takes the capabilities that the command will have", () => {
+    const text = importing('oci(profile, { capabilities: ["CAP_SYS_ADMIN"] })');
+    const loaded = load({ "p.ts": text, "docker-like.json": dockerLike }, "p.ts");
+    expect(errorsOf(loaded)).toBe("");
+    expect(verdictOf(loaded.program!, "mount")).toMatch(/^allow/);
+    for (const wrong of ['"CAP_SYS_ADMIN"', '["sys_admin"]', "[1n]"]) {
+      const bad = importing(`oci(profile, { capabilities: ${wrong} })`);
+      expect(load({ "p.ts": bad, "docker-like.json": dockerLike }, "p.ts").program, wrong).toBeUndefined();
+    }
+  });
+
+  it("says where it was imported, as a second place", () => {
+    const files = {
+      "p.ts": importing("oci(profile)"),
+      "docker-like.json": dockerLike.replace("SCMP_CMP_NE", "SCMP_CMP_NO"),
+    };
+    const loaded = load(files, "p.ts");
+    expect(loaded.program).toBeUndefined();
+    const [error] = loaded.diagnostics.filter(({ severity }) => severity === "error");
+    expect(error).toMatchObject({
+      code: "P0703",
+      related: { message: "imported here", span: { line: 5, column: 35 } },
+    });
+  });
+
+  it("that is used twice is told of once", () => {
+    const loaded = load({ "p.ts": importing("oci(profile), oci(profile)"), "docker-like.json": dockerLike }, "p.ts");
+    expect(errorsOf(loaded)).toBe("");
+    const places = loaded.diagnostics.map(({ code, span }) => `${code} ${span?.line}:${span?.column}`);
+    expect(new Set(places).size).toBe(places.length);
+  });
+});

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { pattern } from "./arithmetic.ts";
@@ -208,7 +209,7 @@ describe("simplifyExpression", () => {
             const state = states(candidate);
             return { evaluation: evaluate(candidate, event, circumstances, state), state };
           });
-          expect(outcomes[1]).toEqual(outcomes[0]);
+          if (!isDeepStrictEqual(outcomes[1], outcomes[0])) expect(outcomes[1]).toEqual(outcomes[0]);
         }
       }),
       { numRuns: 500 },

@@ -24,6 +24,18 @@ for (const { name, uid } of users) {
       expect(run({ program: "allow-all", uid }, ...command).status).toBe(status);
     });
 
+    test("is 127 although a folder of PATH may not be searched", () => {
+      const folder = mkdtempSync(join(tmpdir(), "portcullis-live-"));
+      const path = process.env["PATH"];
+      process.env["PATH"] = `${folder}:${path}`;
+      try {
+        expect(run({ program: "allow-all", uid }, "no-such-command").status).toBe(127);
+      } finally {
+        process.env["PATH"] = path;
+        rmSync(folder, { recursive: true });
+      }
+    });
+
     test("is 126 for what the kernel cannot execute, 127 where the interpreter is missing", () => {
       const folder = mkdtempSync(join(tmpdir(), "portcullis-live-"));
       try {

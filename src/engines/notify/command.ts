@@ -1,5 +1,5 @@
 /** Finding the program that a command names, as a shell does, before anything is confined. */
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 
 /** Nothing was started. `status` is what to exit with: 125, 126 or 127 (docs/language.md, "Exit status"). */
@@ -20,7 +20,8 @@ const defaultPath = "/bin:/usr/bin";
 
 /**
  * The file to execute for a command's first word. A word with a slash is a path; else the folders of PATH are searched,
- * an empty one meaning the working directory. Throws a StartError: 127 not found, 126 found and not executable.
+ * an empty one meaning the working directory and one that may not be searched holding nothing. Throws a StartError: 127
+ * not found, 126 found and not executable.
  */
 export function resolveCommand(name: string, path: string | undefined = process.env["PATH"]): string {
   if (name === "") throw new StartError(127, "the command's name is empty");
@@ -30,7 +31,7 @@ export function resolveCommand(name: string, path: string | undefined = process.
     try {
       return checked(folder === "" ? `./${name}` : join(folder, name));
     } catch (error) {
-      if (error instanceof StartError && error.status === 126) denied ??= error;
+      if (error instanceof StartError && error.status === 126 && existsSync(join(folder, name))) denied ??= error;
     }
   }
   throw denied ?? new StartError(127, `${name}: command not found`);

@@ -1,7 +1,7 @@
 // Bundles the sources into dist/: a command starts in a few milliseconds only if it loads few files, so the verbs are
 // split into chunks that are loaded when they are needed. Native parts are built by `make -C native`.
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build } from "esbuild";
 
@@ -51,16 +51,26 @@ await build({
   format: "cjs",
   platform: "node",
   target: "node20",
-  packages: "external",
+  // oxc-parser's JavaScript goes in; its native part is found from where the package lies.
+  banner: {
+    js: [
+      'const bundleUrl = require("node:url").pathToFileURL(__filename).href;',
+      'const besideUs = require("node:path").join(__dirname, "../node_modules/oxc-parser/src-js/index.js");',
+      'const parserUrl = () => require("node:url").pathToFileURL(require("node:fs").existsSync(besideUs) ? besideUs : require.resolve("oxc-parser")).href;',
+    ].join("\n"),
+  },
   minifyWhitespace: true,
   minifySyntax: true,
   supported: { "dynamic-import": false }, // as `require`, which does not load that loader
-  banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
   define: { "import.meta.url": "bundleUrl" },
   plugins: [
     {
       name: "the rest is dist/cli.cjs",
-      setup({ onResolve }) {
+      setup({ onLoad, onResolve }) {
+        onLoad({ filter: /oxc-parser[/]src-js[/].*\.js$/ }, ({ path }) => ({
+          contents: readFileSync(path, "utf8").replaceAll("import.meta.url", "parserUrl()"),
+          loader: "js",
+        }));
         onResolve({ filter: /^\.\/main\.ts$/ }, ({ kind }) =>
           kind === "entry-point" ? undefined : { path: "./cli.cjs", external: true },
         );

@@ -31,7 +31,10 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
       wrong.push(unknownOption(verb, token.rawName, table));
     } else if (specification.value === undefined && token.value !== undefined) {
       wrong.push(diagnostic("P0907", `${token.rawName} takes no value`, { help: `write ${token.rawName}` }));
-    } else if (specification.value !== undefined && (token.value === undefined || token.value === "")) {
+    } else if (
+      specification.value !== undefined &&
+      (token.value === undefined || token.value === "" || (token.value === "--" && !token.inlineValue))
+    ) {
       wrong.push(
         diagnostic("P0907", `${token.rawName} lacks its value`, { help: `${token.rawName} ${specification.value}` }),
       );

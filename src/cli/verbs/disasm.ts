@@ -17,6 +17,7 @@ export const disasm: Verb = {
   options: {
     ...policyOptions,
     ...architectureOption,
+    all: { short: "a", about: "Name all calls, also where they are many." },
     pure: { about: "Static verdicts are the filter's own, as with `run --no-denial-events`." },
     raw: {
       value: "FILE",
@@ -61,7 +62,7 @@ export const disasm: Verb = {
       launcherToken: undefined,
     };
     const classic = compile(() => compileClassic(program, split, target));
-    context.out(listClassic(program, split, target, classic));
+    context.out(listClassic(program, split, target, classic, invocation.has("all") ? {} : { names: 12 }));
     const raw = invocation.text("raw");
     if (raw !== undefined) writeOutput(raw, encodeClassic(classic));
     return 0;

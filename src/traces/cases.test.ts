@@ -1,0 +1,106 @@
+import { expect, test } from "vitest";
+import { readCall, readCases } from "./cases.ts";
+
+const read = (text: string) => readCases(text, "p.cases", "x86_64");
+const faults = (text: string) =>
+  read(text).diagnostics.map(({ code, span }) => `${code} ${span?.line}:${span?.column}+${span?.length}`);
+const registers = (call: string) => {
+  const { call: found, diagnostics } = readCall(call, "x86_64");
+  return found?.registers ?? diagnostics.map((one) => one.code);
+};
+
+test("everything that a line can say", () => {
+  const { cases, diagnostics } = read(`# a comment
+set most = 3
+set name = "two words"
+master    bind(4, 127.0.0.1:80)    allow     # with a comment
+worker  = master.fork()
+worker    execve("/bin/sh # no", ["sh"], …)  kill process  @ "hijacked"
+worker    getppid() × 20           deny EAGAIN
+worker    getppid() x 2            log
+helper  = worker.thread()
+helper    kill(0, SIGTERM)         kill thread
+worker.uid = 33
+        + 49ms
+master  + 1s
+worker  .exit()
+worker  = master.fork()
+worker    socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0)   trap
+`);
+  expect(diagnostics).toEqual([]);
+  expect(cases!.command).toBe("master");
+  expect(Object.fromEntries(cases!.parameters)).toEqual({ most: "3", name: "two words" });
+  expect(cases!.steps.map((step) => step.kind)).toEqual([
+    "call",
+    "fork",
+    "call",
+    "call",
+    "call",
+    "thread",
+    "call",
+    "identity",
+    "advance",
+    "advance",
+    "exit",
+    "fork",
+    "call",
+  ]);
+  const execve = cases!.steps[2]!;
+  if (execve.kind !== "call") throw new Error("a call");
+  expect(execve.expected).toEqual({ action: "kill-process", errno: undefined, reason: "hijacked" });
+  expect(execve.place).toEqual({ line: 6, column: 11, length: 33 });
+  const repeated = cases!.steps[3]!;
+  if (repeated.kind !== "call") throw new Error("a call");
+  expect(repeated.times).toBe(20);
+  expect(repeated.expected).toEqual({ action: "deny", errno: 11, reason: undefined });
+});
+
+test.each([
+  ["listen(4, 511)", [4n, 511n, 0n, 0n, 0n, 0n]],
+  ['openat(AT_FDCWD, "/x", O_WRONLY|O_CREAT|O_TRUNC, 0644)', [0xffff_ff9cn, 0x5555_5555_0000n, 0x241n, 0o644n, 0n, 0n]],
+  ["openat(-100, NULL)", [0xffff_ff9cn, 0n, 0n, 0n, 0n, 0n]],
+  ["socket(0x1_0000_0002, 1)", [0x1_0000_0002n, 1n, 0n, 0n, 0n, 0n]],
+  ["clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD)", ["P0814"]],
+  ["clone(flags=CLONE_CHILD_CLEARTID|SIGCHLD, newsp=NULL)", [0x20_0011n, 0n, 0n, 0n, 0n, 0n]],
+  ["connect(3, {sa_family=AF_INET, sin_port=htons(80)}, 16)", [3n, 0x5555_5555_0000n, 16n, 0n, 0n, 0n]],
+  ["lseek(1, -1, SEEK_END)", [1n, (1n << 64n) - 1n, 2n, 0n, 0n, 0n]],
+  ["getppid", [0n, 0n, 0n, 0n, 0n, 0n]],
+  ["getppid(1)", ["P0814"]],
+  ["listen(four)", ["P0814"]],
+  ["listen(4", ["P0811"]],
+  ["listen(4) and more", ["P0811"]],
+  ["lissten(4)", ["P0101"]],
+  ["socket(0x1_0000_0000_0000_0000_0)", ["P0814"]],
+  ["", ["P0811"]],
+])("%s", (text, expected) => {
+  expect(registers(text)).toEqual(expected);
+});
+
+test.each([
+  ["", ["P0817 undefined:undefined+undefined"]],
+  ["master lissten(4, 511) allow", ["P0101 1:8+7"]],
+  ["master listen(4, 511)", ["P0812 1:22+1"]],
+  ["master listen(4, 511) alow", ["P0812 1:23+4"]],
+  ["master listen(4, 511) deny", ["P0812 1:23+4"]],
+  ["master listen(4, 511) deny EPREM", ["P0103 1:23+10"]],
+  ["master listen(4, 511) allow @ hijacked", ["P0811 1:23+5"]],
+  ["master listen(4, 511) × 0 allow", ["P0811 1:22+5"]],
+  ["master listen(4, O_CRAET) allow", ["P0814 1:18+7"]],
+  ["master listen(4, 511 allow", ["P0811 1:8+19"]],
+  ["master listen(1) allow\nwroker listen(1) allow", ["P0813 2:1+6"]],
+  ["master getppid() allow\nw = master.frok()", ["P0811 2:1+17"]],
+  ["master getppid() allow\nmaster = master.fork()", ["P0815 2:1+6"]],
+  ["master getppid() allow\nmaster.exit()\nmaster getppid() allow", ["P0818 3:1+6"]],
+  ["master getppid() allow\n+ 5 weeks", ["P0816 2:1+9"]],
+  ["master getppid() allow\nset most = 3", ["P0819 2:1+12"]],
+  ["set most = 3\nset most = 4\nmaster getppid() allow", ["P0819 2:1+12"]],
+  ["set most 3\nmaster getppid() allow", ["P0811 1:1+10"]],
+  ["just words", ["P0811 1:1+10"]],
+])("what is no case is placed: %j", (text, expected) => {
+  expect(faults(text)).toEqual(expected);
+});
+
+test("the way out is named", () => {
+  const helps = read("master lissten(4) deny EPREM").diagnostics.map((one) => one.help);
+  expect(helps).toEqual(["write EPERM", "write listen"]);
+});

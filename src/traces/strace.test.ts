@@ -1,0 +1,167 @@
+import { expect, test } from "vitest";
+import { readJsonTrace, writeJsonTrace } from "./json.ts";
+import { readStrace } from "./strace.ts";
+import { isKnown, type Trace, type TraceEvent } from "./trace.ts";
+
+/** "fork 1 2", "getppid 1", …: a trace in one line each. */
+function outline(text: string): string[] {
+  const { trace, diagnostics } = readStrace(text, "t.strace", "x86_64");
+  if (trace === undefined)
+    return diagnostics.map((one) => `${one.code} ${one.span?.line ?? "-"}:${one.span?.column ?? "-"}`);
+  return trace.events.map(outlineEvent);
+}
+
+function outlineEvent(event: TraceEvent): string {
+  switch (event.kind) {
+    case "call":
+      return `${event.architecture === 0xc000_003e ? "" : "foreign "}${event.number} ${event.tid}`;
+    case "fork":
+    case "thread":
+      return `${event.kind} ${event.tid} ${event.child}`;
+    case "exec":
+      return `exec ${event.tid} ${event.former}`;
+    default:
+      return event.kind === "clock" ? "clock" : `exit ${event.tid}`;
+  }
+}
+
+const line = (tid: number, time: string, number: number, what: string) =>
+  `${tid}  17955.${time} [${String(number).padStart(4)}] ${what}\n`;
+
+test("the launcher's own execve is no event", () => {
+  expect(outline(line(10, "100", 59, "execve(0x1, 0x2, 0x3) = 0") + line(10, "200", 110, "getppid() = 0x1"))).toEqual([
+    "110 10",
+  ]);
+});
+
+test("a child's lines may stand before its maker's call returns", () => {
+  const text =
+    line(10, "1", 58, "vfork( <unfinished ...>") +
+    line(11, "2", 59, "execve(0x1, 0x2, 0x3 <unfinished ...>") +
+    line(10, "3", 58, "<... vfork resumed>) = 0xb") +
+    line(11, "4", 59, "<... execve resumed>) = 0") +
+    line(11, "5", 231, "+++ exited with 0 +++") +
+    line(10, "6", 110, "getppid() = 0x1");
+  expect(outline(text)).toEqual(["58 10", "fork 10 11", "59 11", "exit 11", "110 10"]);
+});
+
+test("clone says whether it makes a thread; clone3 does not, and SIGCHLD tells", () => {
+  const text =
+    line(10, "1", 56, "clone(0x3d0f00, 0, 0, 0, 0) = 0xb") +
+    line(10, "2", 56, "clone(0x1200011, 0, 0, 0, 0) = 0xc") +
+    line(10, "3", 435, "clone3(0x7fff0, 0x58) = 0xd") +
+    line(13, "4", 231, "+++ exited with 0 +++") +
+    line(10, "5", 435, "--- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=13, si_uid=0, si_status=0} ---") +
+    line(10, "6", 435, "clone3(0x7fff0, 0x58) = 0xe");
+  expect(outline(text)).toEqual([
+    "56 10",
+    "thread 10 11",
+    "56 10",
+    "fork 10 12",
+    "435 10",
+    "fork 10 13",
+    "exit 13",
+    "435 10",
+    "thread 10 14",
+  ]);
+  const { diagnostics } = readStrace(text, "t", "x86_64");
+  expect(diagnostics.map(({ code, span }) => `${code} ${span?.line}`)).toEqual(["P0805 6"]);
+});
+
+test("a failed fork makes nobody", () => {
+  expect(outline(line(10, "1", 57, "fork() = -1 EAGAIN (Resource temporarily unavailable)"))).toEqual(["57 10"]);
+  expect(outline(line(10, "1", 57, "fork() = ? ERESTARTNOINTR (To be restarted)"))).toEqual(["57 10"]);
+});
+
+test("a thread that executes becomes the leader", () => {
+  const text =
+    line(10, "1", 56, "clone(0x3d0f00, 0, 0, 0, 0) = 0xb") +
+    line(11, "2", 59, "execve(0x1, 0x2, 0x3 <unfinished ...>") +
+    line(10, "3", 59, "+++ superseded by execve in pid 11 +++") +
+    line(10, "4", 59, "<... execve resumed>) = 0") +
+    line(10, "5", 110, "getppid() = 0x1");
+  expect(outline(text)).toEqual(["56 10", "thread 10 11", "59 11", "exec 10 11", "110 10"]);
+});
+
+test("a name that is not the table's for its number is a call by another ABI", () => {
+  // int 0x80 with 20: getpid of i386, writev of x86-64.
+  expect(outline(line(10, "1", 20, "getpid() = 0xa"))).toEqual(["foreign 20 10"]);
+  expect(outline(line(10, "1", 39, "getpid() = 0xa"))).toEqual(["39 10"]);
+  expect(outline(line(10, "1", 1073741863, "getpid() = -1 ENOSYS (Function not implemented)"))).toEqual([
+    "1073741863 10",
+  ]);
+  expect(outline("10  1.5 [???] syscall_0xffffffffffffffff(0x1) = -1 ENOSYS (Function not implemented)\n")).toEqual([
+    "-1 10",
+  ]);
+});
+
+test("without -o, strace names the task only while there are several", () => {
+  const text = `1.1 [  59] execve(0x1, 0x2, 0x3) = 0
+1.2 [  57] fork(strace: Process 11 attached
+) = 0xb
+[pid    10] 1.3 [ 110] getppid( <unfinished ...>
+[pid    11] 1.4 [  39] getpid() = 0xb
+[pid    10] 1.5 [ 110] <... getppid resumed>) = 0x1
+[pid    10] 1.6 [ 231] +++ exited with 0 +++
+1.7 [ 102] getuid() = 0
+1.8 [ 231] +++ exited with 0 +++
+`;
+  expect(outline(text)).toEqual(["57 10", "fork 10 11", "110 10", "39 11", "exit 10", "102 11", "exit 11"]);
+});
+
+test("raw=all shows whole registers; decoded arguments show what the kernel uses", () => {
+  const read = (what: string): Trace => readStrace(line(10, "1", 257, what), "t", "x86_64").trace!;
+  const raw = read("openat(0xffffff9c, 0x7f00, 0x80000, 0) = 0x3").events[0]!;
+  if (raw.kind !== "call") throw new Error("a call");
+  expect(raw.arguments.map(isKnown)).toEqual([true, true, true, true, false, false]);
+  expect(isKnown(raw.instructionPointer)).toBe(false);
+  const decoded = read('openat(5, "/etc/passwd", O_RDONLY|O_CLOEXEC, 0) = 3').events[0]!;
+  if (decoded.kind !== "call") throw new Error("a call");
+  expect(decoded.arguments.map((word) => word.known)).toEqual([0xffff_ffffn, 0n, 0n, 0xffffn, 0n, 0n]);
+});
+
+test("times are monotonic from the first line on", () => {
+  const { trace } = readStrace(
+    "10  5.5 [ 110] getppid() = 1\n10  5.75 [ 110] getppid() = 1\n10  5.6 [ 110] getppid() = 1\n",
+    "t",
+    "x86_64",
+  );
+  expect(trace!.timed).toBe(true);
+  expect(trace!.events.map((event) => event.time)).toEqual([0n, 250_000_000n, 250_000_000n]);
+});
+
+test.each([
+  ["nonsense\n", ["P0801 1:1"]],
+  ["10  1.1 [ 110] getppid(\n", ["P0801 1:1"]],
+  ["10  1.1 [ 110] getppid() = 1\n10  1.2 [   0] <... read resumed>) = 0\n", ["P0801 2:16"]],
+  ["10  1.1 [ 110] getppid() = 1\n12  1.2 [ 110] getppid() = 1\n", ["P0803 2:16"]],
+  ["10  1.1 [ 110] getppid( <unfinished ...>\n10  1.2 [ 110] getppid() = 1\n", ["P0801 2:16"]],
+  ["", ["P0810 -:-"]],
+  ["10  1.1 opemat(0x1) = 1\n", ["P0101 1:9"]],
+  ["10  1.1 [  57] fork( <unfinished ...>\n10  1.2 [  57] <... fork resumed>) = 0xa\n", ["P0803 1:16"]],
+])("what is no trace is placed: %j", (text, expected) => {
+  expect(outline(text)).toEqual(expected);
+});
+
+test("a million faults are told as a few", () => {
+  const { trace, diagnostics } = readStrace("nonsense\n".repeat(100_000), "t", "x86_64");
+  expect(trace).toBeUndefined();
+  expect(diagnostics).toHaveLength(21);
+  expect(diagnostics.at(-1)!.code).toBe("P0808");
+});
+
+test("what was read is the same when it is written as JSON lines and read again", () => {
+  const text =
+    line(10, "1", 56, "clone(0x3d0f00, 0, 0, 0, 0) = 0xb") +
+    line(11, "2", 41, "socket(0x100000002, 0x1, 0) = 3") +
+    line(11, "3", 60, "exit(0) = ?") +
+    line(11, "4", 60, "+++ exited with 0 +++") +
+    line(10, "5", 20, "getpid() = 0xa");
+  const { trace } = readStrace(text, "t", "x86_64");
+  const written = [...writeJsonTrace(trace!)].join("");
+  const again = readJsonTrace(written, "t.jsonl", "x86_64");
+  expect(again.diagnostics).toEqual([]);
+  expect(again.trace!.events.map((event) => ({ ...event, place: undefined }))).toEqual(
+    trace!.events.map((event) => ({ ...event, place: undefined })),
+  );
+});

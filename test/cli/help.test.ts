@@ -1,0 +1,127 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { expect, test } from "vitest";
+import { type VerbName, verbs } from "../../src/cli/verbs.ts";
+import { folderOf, portcullis } from "./harness.ts";
+
+const names = Object.keys(verbs) as VerbName[];
+
+test.each(names)("%s has a page that teaches", async (name) => {
+  const verb = await verbs[name].load();
+  expect(verb.name).toBe(name);
+  expect(verb.summary).toBe(verbs[name].summary);
+  const { status, out, err } = await portcullis(name, "--help");
+  expect({ status, err }).toEqual({ status: 0, err: "" });
+  for (const section of ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "EXIT STATUS", "EXAMPLES"]) {
+    expect(out).toContain(`${section}\n`);
+  }
+  for (const option of Object.keys(verb.options)) expect(out).toContain(`--${option}`);
+  expect(verb.exit.length).toBeGreaterThan(1);
+  // What is indented further is code, and stays as it is.
+  for (const line of out.split("\n")) if (!/^ {6}/.test(line)) expect(line.length).toBeLessThanOrEqual(80);
+});
+
+test("help without a verb lists them all", async () => {
+  for (const argv of [["help"], ["--help"], ["-h"]]) {
+    const { status, out } = await portcullis(...argv);
+    expect(status).toBe(0);
+    for (const name of names) expect(out).toContain(`  ${name}`);
+  }
+  expect((await portcullis()).status).toBe(125);
+});
+
+test("docs/cli.md says what help says", async () => {
+  const file = "docs/cli.md";
+  const mark = "<!-- What follows is written by PORTCULLIS_UPDATE=1 npx vitest run test/cli/help -->\n";
+  const [before, after] = readFileSync(file, "utf8").split(mark);
+  const pages = ["", ...names].map(async (name) => {
+    const { out } = await portcullis("help", ...(name === "" ? [] : [name]));
+    return `\n## ${name === "" ? "portcullis" : `portcullis ${name}`}\n\n\`\`\`text\n${out}\`\`\`\n`;
+  });
+  const wanted = (await Promise.all(pages)).join("");
+  if (process.env["PORTCULLIS_UPDATE"] !== undefined) writeFileSync(file, `${before}${mark}${wanted}`);
+  else expect(after).toBe(wanted);
+});
+
+test("the version is the package's", async () => {
+  const { version } = JSON.parse(readFileSync("package.json", "utf8")) as { version: string };
+  expect((await portcullis("--version")).out).toBe(`portcullis ${version}\n`);
+});
+
+test.each([
+  [["chekc", "x.ts"], "write portcullis check"],
+  [["help", "simulat"], "write portcullis help simulate"],
+  [["run", "--polcy", "x", "--", "true"], "write --policy"],
+  [["run", "--timeout", "--", "true"], "--timeout"],
+  [["run", "-p", "exec-once"], "portcullis run -p POLICY -- COMMAND"],
+  [["run", "true"], "portcullis run -p POLICY -- COMMAND"],
+  [["run", "-p", "exec-onec", "true"], "write exec-once"],
+  [["run", "-p", "exec-once", "--engine", "ptrace", "true"], "--engine notify"],
+  [["run", "-p", "exec-once", "--events", "fd:x", "true"], "fd:3"],
+  [["run", "-p", "exec-once", "--events", "fd:977", "true"], "not open"],
+  [["run", "-p", "exec-once", "--timeout", "soon", "true"], "30s"],
+  [["run", "-p", "exec-once", "--set", "x", "true"], "--set NAME=VALUE"],
+  [["check"], "portcullis check POLICY"],
+  [["check", "--json=yes", "x"], "takes no value"],
+  [["check", "-p", "a", "-p", "b"], "given 2 times"],
+  [["check", "--architecture", "mips", "exec-once"], "x86_64 or aarch64"],
+  [["explain", "exec-once", "more"], '"more"'],
+  [["why", "exec-once"], "portcullis why"],
+  [["why", "exec-once", "lissten(4)"], "write listen"],
+  [["why", "exec-once", "listen(4"], "write it as strace does"],
+  [["simulate", "exec-once"], "portcullis simulate POLICY TRACE"],
+  [["test"], "portcullis test POLICY"],
+  [["test", "nowhere.cases"], "no policy stands beside"],
+  [["completion", "tcsh"], "bash, zsh or fish"],
+  [["flow"], "portcullis flow TRACE"],
+  [["-p", "x"], "portcullis run"],
+])("%j ends with 125 and the way out", async (argv, expected) => {
+  const { status, out, err } = await portcullis(...argv);
+  expect(status).toBe(125);
+  expect(out).toBe("");
+  expect(err).toMatch(/^(?:.+:\d+:\d+: )?error P\d{4}: /);
+  expect(err).toContain(expected);
+});
+
+test("options end at the first word that is none", async () => {
+  // `--help` is the command's, so the policy is looked for.
+  const { status, err } = await portcullis("run", "-p", "nowhere.ts", "ls", "--help");
+  expect(status).toBe(125);
+  expect(err).toContain("nowhere.ts");
+});
+
+test.each([
+  ["bash", ["-n"]],
+  ["zsh", ["-n"]],
+  ["fish", ["-n"]],
+] as const)("completions for %s are a script of that shell", async (shell, check) => {
+  const { status, out } = await portcullis("completion", shell);
+  expect(status).toBe(0);
+  for (const name of names) expect(out).toContain(name);
+  const folder = folderOf({ script: out });
+  const run = spawnSync(shell, [...check, `${folder}/script`], { encoding: "utf8" });
+  if (run.error === undefined) expect(run.stderr).toBe(""); // zsh and fish are checked where they are installed
+});
+
+test("bash completes verbs, options, values, and then the command's words", async () => {
+  const folder = folderOf({ script: (await portcullis("completion", "bash")).out });
+  const complete = (...words: string[]) =>
+    spawnSync(
+      "bash",
+      [
+        "--norc",
+        "-c",
+        `. ${folder}/script; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _portcullis; printf '%s\\n' "\${COMPREPLY[@]}"`,
+        "bash",
+        ...words,
+      ],
+      { encoding: "utf8" },
+    )
+      .stdout.trim()
+      .split("\n");
+  expect(complete("portcullis", "ex")).toEqual(["explain"]);
+  expect(complete("portcullis", "run", "--eng")).toEqual(["--engine"]);
+  expect(complete("portcullis", "run", "--engine", "")).toEqual(["notify"]);
+  expect(complete("portcullis", "run", "-p", "x", "--", "mkfif")).toContain("mkfifo");
+  expect(complete("portcullis", "run", "-p", "x", "ls", `${folder}/scr`)).toEqual([`${folder}/script`]);
+});

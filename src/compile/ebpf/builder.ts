@@ -1,8 +1,10 @@
 /** Builds a graph block by block. Knows nothing of the IR; `lower.ts` does. */
-import type { Location } from "../../ir/program.ts";
+import type { Location, Scope } from "../../ir/program.ts";
 import { type Base, Block, type CallArgument, type GraphInstruction, type GraphOperand, type Value } from "./graph.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "./instruction.ts";
-import type { StateBases } from "./target.ts";
+
+/** Where a scope's state begins, once the target has opened it. */
+export type StateBases = Map<Scope, { readonly base: Base; readonly offset: number }>;
 
 const smallest = -0x8000_0000n;
 const largest = 0x7fff_ffffn;

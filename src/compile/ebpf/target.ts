@@ -4,7 +4,7 @@
  */
 import type { Input, Location, Program, Scope } from "../../ir/program.ts";
 import type { BodyBuilder } from "./builder.ts";
-import type { Base, GraphOperand } from "./graph.ts";
+import type { GraphOperand } from "./graph.ts";
 
 export interface EbpfTarget {
   readonly name: string;
@@ -46,6 +46,3 @@ export class TargetError extends Error {
     this.at = at;
   }
 }
-
-/** Where a scope's state begins, once `openState` has run. */
-export type StateBases = Map<Scope, { readonly base: Base; readonly offset: number }>;

@@ -8,7 +8,6 @@ import type {
   Statement,
   Program as SyntaxTree,
 } from "@oxc-project/types";
-import { parseSync } from "oxc-parser";
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { Compilation } from "./compilation.ts";
 import { libraryTypeNames } from "./declared-types.ts";
@@ -17,8 +16,8 @@ import { announce, statement } from "./lower/statements.ts";
 import type { Place } from "./reporter.ts";
 import { LexicalScope, type Variable } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
-import { findDeepNesting } from "./source/nesting.ts";
 import { packageFile } from "./source/package.ts";
+import { parsePolicyText } from "./source/parse.ts";
 import type { FileStore } from "./source/store.ts";
 import { unknown, type Value } from "./values.ts";
 
@@ -102,33 +101,9 @@ export class Modules {
   }
 
   private parse(file: SourceFile): SyntaxTree | undefined {
-    const { reporter } = this.c;
-    const deep = findDeepNesting(file.text);
-    if (deep !== undefined) {
-      reporter.report(
-        "P0318",
-        "nested more deeply than a person reads",
-        { file, node: { start: deep, end: deep + 1 } },
-        "name parts of it with const, or write a function",
-      );
-      return undefined;
-    }
-    try {
-      const { program, errors } = parseSync(file.path, file.text, { lang: "ts", sourceType: "module" });
-      const error = errors.find((one) => one.severity === "Error") ?? errors[0];
-      if (error === undefined) return program;
-      const label = error.labels[0];
-      const start = Math.min(label?.start ?? 0, file.text.length);
-      reporter.report(
-        "P0300",
-        `this is not TypeScript: ${error.message.split("\n")[0]!.slice(0, 200)}`,
-        { file, node: { start, end: Math.max(start + 1, label?.end ?? 0) } },
-        error.helpMessage ?? undefined,
-      );
-    } catch {
-      // The tree of a chain of many thousand operators is too deep to be handed over from native code.
-      reporter.report("P0318", "nested too deeply to be read", { file, node: { start: 0, end: 1 } });
-    }
+    const outcome = parsePolicyText(file);
+    if ("tree" in outcome) return outcome.tree;
+    this.c.reporter.report(outcome.code, outcome.message, { file, node: outcome.node }, outcome.help);
     return undefined;
   }
 

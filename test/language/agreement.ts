@@ -21,7 +21,7 @@ export function firstDifference(program: Program, host: Host, seed: number, step
     const shown = `${actual.action} ${actual.action === "deny" ? errnoName(actual.errno) : ""} ${actual.reason ?? ""}`;
     const wanted = `${expected.verdict.action} ${expected.verdict.errno} ${expected.verdict.reason ?? ""}`;
     const isClone3 = step.kind === "call" && step.event.number === 435;
-    const refused = isClone3 && errnoName(actual.errno) === "ENOSYS" && weaker(expected);
+    const refused = isClone3 && errnoName(actual.errno) === "ENOSYS" && isWeaker(expected);
     const where = `seed ${seed}, call ${index}: ${JSON.stringify(step, (_, value) => (typeof value === "bigint" ? `${value}n` : value))}`;
     if (shown !== wanted && !refused) return `${where}\ncompiled: ${shown}\nexecuted: ${wanted}`;
     const reports = outcome.evaluation.reports.map(({ report, values }) => {
@@ -40,8 +40,8 @@ export function firstDifference(program: Program, host: Host, seed: number, step
   return undefined;
 }
 
-function weaker({ verdict }: HostEvaluation): boolean {
-  return strictness[verdict.action as keyof typeof strictness] < strictness.deny;
+function isWeaker({ verdict }: HostEvaluation): boolean {
+  return strictness[verdict.action as keyof typeof strictness] <= strictness.deny;
 }
 
 /** Random lives; most calls are those that the policy asks about. */

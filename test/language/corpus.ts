@@ -1,10 +1,11 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the policies stand here as texts
 /**
  * Small policies, dense with the language: each operator, each statement form, each kind of state. Every one is compiled
  * and run over random traces by the interpreter, and run as JavaScript by the host; both must say the same.
  */
 
 const library =
-  "allow log deny trap kill strictest calls perThread perProcess perTree tree now duration report policy parameter".split(
+  "allow log deny trap kill strictest calls perThread perProcess perTree tree now duration report policy parameter cidr".split(
     " ",
   );
 

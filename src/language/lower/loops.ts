@@ -41,6 +41,7 @@ export function loop(c: Compilation, node: Loop, name: string | undefined, walk:
         "nothing bounds this loop",
         "loops run over constants: `for (let i = 0n; i < 8n; i++)` with a test inside",
       );
+      once(c, node.body, walk);
   }
 }
 

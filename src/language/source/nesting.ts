@@ -10,6 +10,8 @@
 
 /** Beyond what any person writes by hand; far below what overflows the parser in a worker's smaller stack. */
 export const maximumNesting = 400;
+/** Operators in one expression: a chain of 20,000 overflows a worker's stack where its tree is handed over. */
+const maximumChain = 4000;
 
 /** The offset at which the text nests deeper than `maximumNesting`, or undefined. */
 export function findDeepNesting(text: string): number | undefined {
@@ -17,14 +19,14 @@ export function findDeepNesting(text: string): number | undefined {
   return scan.run();
 }
 
-/** These begin a statement and cannot stand inside an expression: what was before them is over. */
+/** These begin a statement and cannot stand inside an expression or a type: what was before them is over. */
 const statementStarts = new Set(
-  "const let var return export import type interface switch case default break continue enum declare throw try".split(
-    " ",
-  ),
+  "const let var return export switch case default break continue enum throw try".split(" "),
 );
+/** These may, but never right behind an operand. */
+const softStarts = new Set("import type interface declare".split(" "));
 /** These continue what a closing brace ended. */
-const continuations = new Set("else while catch finally as satisfies in of instanceof from extends".split(" "));
+const continuations = new Set("else while catch finally as satisfies in of instanceof from extends is".split(" "));
 /** Each of these opens one more level in a recursive parser. */
 const prefixWords = new Set(
   "if else for while do typeof void delete await new yield keyof unique infer readonly asserts async function with".split(
@@ -39,11 +41,15 @@ class NestingScan {
   private at = 0;
   /** For each open bracket: how many prefix operators, arrows and the like are pending inside of it. */
   private readonly pending: number[] = [0];
+  /** The same, of operators that only make a chain. */
+  private readonly links: number[] = [0];
   private readonly brackets: string[] = [];
   private depth = 0;
   private doubtful = 0;
   private previous = "";
   private afterBrace = false;
+  /** A semicolon: the statement is over, unless `else` follows. */
+  private ended = false;
 
   constructor(text: string) {
     this.text = text;
@@ -74,14 +80,25 @@ class NestingScan {
     const start = this.at;
     while (this.at < this.text.length && isWordPart(this.text[this.at]!)) this.at++;
     const word = this.at - start > 12 ? "" : this.text.slice(start, this.at);
-    const ended = this.afterBrace && !continuations.has(word);
-    if (ended || (statementStarts.has(word) && this.previous !== "." && this.previous !== "as")) this.reset();
+    if (this.ended && word !== "else" && word !== "while") this.reset();
+    const over = this.afterBrace && !continuations.has(word);
+    const starts = statementStarts.has(word) && this.previous !== "." && this.previous !== "as";
+    if (over || starts || (softStarts.has(word) && this.afterOperand())) this.reset();
     if (prefixWords.has(word)) this.push();
+    else if (continuations.has(word)) this.link();
     this.token(word === "" ? "identifier" : word);
+  }
+
+  /** The token before could end an expression or a type, so that a word after it begins something new. */
+  private afterOperand(): boolean {
+    const { previous } = this;
+    if (previous === "literal" || previous === ")" || previous === "]" || previous === "}") return true;
+    return /^\w/.test(previous) && !prefixWords.has(previous) && !continuations.has(previous);
   }
 
   private punctuator(character: string): void {
     this.at++;
+    if (this.ended) this.reset();
     switch (character) {
       case "(":
       case "[":
@@ -103,26 +120,36 @@ class NestingScan {
         this.afterBrace = character === "}";
         return;
       case ";":
+        this.token(";");
+        this.ended = true;
+        return;
       case ",":
         this.reset();
         break;
       case "/":
         this.slash();
         return;
-      case ".":
       case "|":
       case "&":
       case "%":
       case "^":
-      case "#":
-      case "@":
+      case ">":
+        this.link();
         break;
       case "=":
         if (this.text[this.at] === "=") while (this.text[this.at] === "=") this.at++;
         else if (this.previous !== "=" && this.previous !== "!") this.push();
         break;
-      default:
-        this.push(); // ! ~ + - ? : < > * and anything unknown
+      case "!":
+      case "~":
+      case "+":
+      case "-":
+      case "?":
+      case ":":
+      case "<":
+      case "*":
+        this.push();
+        break;
     }
     this.token(character);
   }
@@ -143,6 +170,7 @@ class NestingScan {
   private open(bracket: string): void {
     this.brackets.push(bracket);
     this.pending.push(0);
+    this.links.push(0);
     this.depth++;
     this.token(bracket);
   }
@@ -151,6 +179,7 @@ class NestingScan {
     const opening = bracket === ")" ? "(" : bracket === "]" ? "[" : "{";
     if (this.brackets.at(-1) !== opening) return; // the parser will say so; the depth stays an upper bound
     this.brackets.pop();
+    this.links.pop();
     this.depth -= 1 + this.pending.pop()!;
   }
 
@@ -159,14 +188,22 @@ class NestingScan {
     this.depth++;
   }
 
+  private link(): void {
+    this.links[this.links.length - 1]!++;
+    if (this.links.at(-1)! > maximumChain) this.doubtful = maximumNesting + 1;
+  }
+
   private reset(): void {
+    this.links[this.links.length - 1] = 0;
     this.depth -= this.pending.at(-1)!;
     this.pending[this.pending.length - 1] = 0;
+    this.ended = false;
   }
 
   private token(text: string): void {
     this.previous = text;
     this.afterBrace = false;
+    this.ended = false;
   }
 
   private skipString(quote: string): void {

@@ -133,7 +133,7 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
   [
     "mixed-signs",
     "",
-    'if (call.name !== "lseek") return allow; const s = call.args.offset; const u = call.raw.arg3; return s === u ? deny("EIO") : s < u ? log : s > u ? trap() : allow;',
+    'if (call.name !== "lseek") return allow; const s = call.args.offset; const u = BigInt.asUintN(64, call.raw.arg3); return s === u ? deny("EIO") : s < u ? log : s > u ? trap() : allow;',
   ],
   [
     "mixed-order",
@@ -167,7 +167,7 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
   ],
   [
     "includes",
-    "const ports = [80n, 443n, 8080n] as const;",
+    "const ports = [80n, 443n, 8080n];",
     'if (ports.includes(call.raw.arg0)) return deny("EIO"); return call.name === "openat" && [-100n, 3n].includes(call.args.dirfd) ? log : allow;',
   ],
   [

@@ -10,8 +10,8 @@
 
 /** Beyond what any person writes by hand; far below what overflows the parser in a worker's smaller stack. */
 export const maximumNesting = 400;
-/** Operators in one expression: a chain of 20,000 overflows a worker's stack where its tree is handed over. */
-const maximumChain = 4000;
+/** Characters of operators in one expression: 20,000 `&&` overflow a worker's stack where their tree is handed over. */
+const maximumChain = 8000;
 
 /** The offset at which the text nests deeper than `maximumNesting`, or undefined. */
 export function findDeepNesting(text: string): number | undefined {

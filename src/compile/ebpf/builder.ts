@@ -2,6 +2,7 @@
 import type { Location, Scope } from "../../ir/program.ts";
 import { type Base, Block, type CallArgument, type GraphInstruction, type GraphOperand, type Value } from "./graph.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "./instruction.ts";
+import type { TableOperation } from "./table-operations.ts";
 
 /** Where a scope's state begins, once the target has opened it. */
 export type StateBases = Map<Scope, { readonly base: Base; readonly offset: number }>;
@@ -97,9 +98,21 @@ export class BodyBuilder {
     this.emit({ kind: "store", size, base, offset, source });
   }
 
+  /** A base as a value, for what wants its address. */
+  baseValue(base: Base): Value {
+    if (typeof base !== "number") throw new TypeError(`the ${base} is no value`);
+    return base;
+  }
+
   callHelper(helper: number, ...words: CallArgument[]): Value {
     const result = this.fresh();
     this.emit({ kind: "call", callee: { helper }, arguments: words, result });
+    return result;
+  }
+
+  callOperation(operation: TableOperation, ...words: CallArgument[]): Value {
+    const result = this.fresh();
+    this.emit({ kind: "call", callee: { operation }, arguments: words, result });
     return result;
   }
 

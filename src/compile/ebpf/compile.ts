@@ -3,7 +3,8 @@
  *
  * 1. the gate: foreign ABIs, numbers that are never judged, numbers that nobody knows;
  * 2. by plain comparisons, whatever needs no state, so that the kernel can prove those calls constant;
- * 3. a body for each kind of call that needs state, entered with the context pointer in R1 and nothing else.
+ * 3. a body for each kind of call that needs state, entered with the context pointer in R1 and nothing else;
+ * 4. the operations on tables, as functions.
  *
  * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
  */
@@ -12,11 +13,13 @@ import type { Interval, Location, Program, Statement } from "../../ir/program.ts
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
 import { allocate } from "./allocate.ts";
+import { dispatch } from "./dispatch.ts";
 import { type Emitted, emitBody } from "./emit.ts";
 import { Block, inOrder } from "./graph.ts";
 import type { EbpfInstruction } from "./instruction.ts";
 import { Lowering, lowerBody } from "./lower.ts";
 import { optimise } from "./optimise.ts";
+import { operationInstructions, operationKey } from "./table-operations.ts";
 import type { EbpfTarget } from "./target.ts";
 
 export interface EbpfProgram {
@@ -25,7 +28,7 @@ export interface EbpfProgram {
 }
 
 export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
-  const into: Emitted = { instructions: [], locations: [] };
+  const into: Emitted = { instructions: [], locations: [], operationCalls: [] };
   const dispatch = new Dispatch(program, split, target);
   optimise(dispatch.lowering.builder.entry);
   const exits = emitBody(allocate(inOrder(dispatch.lowering.builder.entry)), 0, into);
@@ -45,7 +48,25 @@ export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTa
     if (jump.kind !== "jump" && jump.kind !== "jump-always") throw new TypeError("no jump");
     into.instructions[index] = { ...jump, target: start };
   }
+  appendOperations(into);
   return into;
+}
+
+/** The operations on tables that the bodies call, each once. */
+function appendOperations({ instructions, locations, operationCalls }: Emitted): void {
+  const starts = new Map<string, number>();
+  for (const { index, operation } of operationCalls) {
+    const key = operationKey(operation);
+    let start = starts.get(key);
+    if (start === undefined) {
+      start = instructions.length;
+      starts.set(key, start);
+      const code = operationInstructions(operation, start);
+      instructions.push(...code);
+      locations.push(...code.map(() => undefined));
+    }
+    instructions[index] = { kind: "call-local", target: start };
+  }
 }
 
 /** Equal statements have equal texts; where in the policy they stand is part of it. */
@@ -73,7 +94,7 @@ class Dispatch {
     builder.current = native;
     const number = builder.load(4, "context", target.context.number!.offset);
     const unknown = new Block();
-    this.lowering.dispatch(number, this.#ranges(split), unknown, true, 0n, 0xffff_ffffn);
+    dispatch(builder, number, this.#ranges(split), unknown, true, 0n, 0xffff_ffffn);
     builder.current = unknown;
     this.lowering.exit(target.refused);
   }

@@ -73,6 +73,10 @@ function text(instruction: EbpfInstruction): string {
     }
     case "jump-always":
       return `goto ${instruction.target}`;
+    case "may-goto":
+      return `may_goto ${instruction.target}`;
+    case "call-local":
+      return `call ${instruction.target}`;
     case "call-helper":
       return `call helper ${instruction.helper}`;
     case "call-kernel":

@@ -3,10 +3,13 @@ import type { Location } from "../../ir/program.ts";
 import type { Allocation, Place } from "./allocate.ts";
 import type { Base, Block, CallArgument, GraphInstruction, GraphOperand, Value } from "./graph.ts";
 import type { EbpfInstruction, JumpCondition, Operand, Register } from "./instruction.ts";
+import type { TableOperation } from "./table-operations.ts";
 
 export interface Emitted {
   readonly instructions: EbpfInstruction[];
   readonly locations: (Location | undefined)[];
+  /** Calls whose targets are emitted later. */
+  readonly operationCalls: { readonly index: number; readonly operation: TableOperation }[];
 }
 
 const opposite: { readonly [C in JumpCondition]: JumpCondition | undefined } = {
@@ -242,7 +245,11 @@ class Emitter {
     });
     const { callee, result } = instruction;
     if ("helper" in callee) this.#put({ kind: "call-helper", helper: callee.helper });
-    else this.#put({ kind: "call-kernel", function: callee.kernelFunction });
+    else if ("kernelFunction" in callee) this.#put({ kind: "call-kernel", function: callee.kernelFunction });
+    else {
+      this.#out.operationCalls.push({ index: this.#out.instructions.length, operation: callee.operation });
+      this.#put({ kind: "call-local", target: 0 });
+    }
     if (result !== undefined && this.#isUsed(result)) this.#into(result, (register) => this.#move(register, 0));
   }
 

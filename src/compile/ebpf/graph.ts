@@ -6,6 +6,7 @@
  */
 import type { Location } from "../../ir/program.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "./instruction.ts";
+import type { TableOperation } from "./table-operations.ts";
 
 export type Value = number;
 
@@ -41,11 +42,17 @@ export type GraphInstruction = (
     }
   | {
       readonly kind: "call";
-      readonly callee: { readonly helper: number } | { readonly kernelFunction: string };
+      readonly callee: Callee;
       readonly arguments: readonly CallArgument[];
       readonly result: Value | undefined;
     }
 ) & { readonly at?: Location | undefined };
+
+export type Callee =
+  | { readonly helper: number }
+  | { readonly kernelFunction: string }
+  /** One of the operations on tables (`table-operations.ts`). */
+  | { readonly operation: TableOperation };
 
 export type CallArgument =
   | GraphOperand

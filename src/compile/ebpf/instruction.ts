@@ -104,7 +104,14 @@ export type EbpfInstruction =
       readonly target: number;
     }
   | { readonly kind: "jump-always"; readonly target: number }
+  /**
+   * Goes on, or, where the kernel has had enough of the loop that this stands in (8 Mi rounds or 250 ms), jumps: what
+   * lets the verifier accept a loop whose end it cannot see (BPF_JCOND, kernel 6.9).
+   */
+  | { readonly kind: "may-goto"; readonly target: number }
   | { readonly kind: "call-helper"; readonly helper: number }
+  /** A function of this program (BPF_PSEUDO_CALL), at the index of its first instruction; R6 … R9 are kept for the caller. */
+  | { readonly kind: "call-local"; readonly target: number }
   /** A kernel function by its BTF id, which the loader puts in (BPF_PSEUDO_KFUNC_CALL); `function` is its name. */
   | { readonly kind: "call-kernel"; readonly function: string }
   | { readonly kind: "exit" };
@@ -154,7 +161,8 @@ const fromRegister = 0x08;
 const callCode = 0x80;
 const exitCode = 0x90;
 /** `BPF_PSEUDO_…` in the source register's place. */
-const pseudo = { map: 1, mapValue: 2, kernelCall: 2 } as const;
+const pseudo = { map: 1, localCall: 1, mapValue: 2, kernelCall: 2 } as const;
+const mayGotoCode = 0xe0;
 
 export const instructionSize = 8;
 
@@ -270,8 +278,14 @@ export function encode(instructions: readonly EbpfInstruction[], values: LoadTim
       case "jump-always":
         put(classes.jmp, 0, 0, jumpTo(instruction.target), 0);
         break;
+      case "may-goto":
+        put(classes.jmp | mayGotoCode, 0, 0, jumpTo(instruction.target), 0);
+        break;
       case "call-helper":
         put(classes.jmp | callCode, 0, 0, 0, instruction.helper);
+        break;
+      case "call-local":
+        put(classes.jmp | callCode, 0, pseudo.localCall, 0, jumpTo(instruction.target));
         break;
       case "call-kernel":
         put(classes.jmp | callCode, 0, pseudo.kernelCall, 0, values.kernelFunction(instruction.function));

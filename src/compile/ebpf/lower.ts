@@ -11,7 +11,6 @@
 import { difference, emptySet, union } from "../../ir/intervals.ts";
 import {
   type BooleanExpression,
-  type CompareOperator,
   type Input,
   type IntegerExpression,
   type Interval,
@@ -21,48 +20,17 @@ import {
   type VerdictExpression,
 } from "../../ir/program.ts";
 import { BodyBuilder } from "./builder.ts";
+import { comparable, dispatch } from "./dispatch.ts";
 import { Block, type GraphOperand, type Value } from "./graph.ts";
-import type { ArithmeticOperator, JumpCondition } from "./instruction.ts";
+import type { JumpCondition } from "./instruction.ts";
+import { conditions, mirrored, operators } from "./operators.ts";
+import { type TableOperation, valueOffset } from "./table-operations.ts";
+import type { TableShape } from "./table-shape.ts";
 import { type EbpfTarget, TargetError } from "./target.ts";
-import { scopesOf } from "./uses.ts";
+import { insertsInto, scopesOf } from "./uses.ts";
+import { isShort } from "./widths.ts";
 
 const maximum = 0xffff_ffff_ffff_ffffn;
-const low32 = 0xffff_ffffn;
-
-const operators: { readonly [operator: string]: Exclude<ArithmeticOperator, "move"> } = {
-  add: "add",
-  subtract: "subtract",
-  multiply: "multiply",
-  "divide-unsigned": "divide",
-  "divide-signed": "divide-signed",
-  "remainder-unsigned": "remainder",
-  "remainder-signed": "remainder-signed",
-  and: "and",
-  or: "or",
-  xor: "xor",
-  "shift-left": "shift-left",
-  "shift-right-unsigned": "shift-right",
-  "shift-right-signed": "shift-right-signed",
-};
-
-const conditions: { readonly [O in CompareOperator]: JumpCondition } = {
-  equal: "equal",
-  "not-equal": "not-equal",
-  "less-unsigned": "less",
-  "less-or-equal-unsigned": "at-most",
-  "less-signed": "less-signed",
-  "less-or-equal-signed": "at-most-signed",
-};
-
-/** The condition with its sides exchanged. */
-const mirrored: { readonly [C in JumpCondition]?: JumpCondition } = {
-  equal: "equal",
-  "not-equal": "not-equal",
-  less: "greater",
-  "at-most": "at-least",
-  "less-signed": "greater-signed",
-  "at-most-signed": "at-least-signed",
-};
 
 export function lowerBody(program: Program, target: EbpfTarget, body: readonly Statement[]): BodyBuilder {
   const lowering = new Lowering(program, target);
@@ -71,6 +39,7 @@ export function lowerBody(program: Program, target: EbpfTarget, body: readonly S
     target.openState(lowering.builder, scopes);
     lowering.closing = target.closeState !== undefined;
   }
+  if (insertsInto(body)) lowering.expectFullTables();
   lowering.statements(body);
   return lowering.builder;
 }
@@ -86,6 +55,8 @@ export class Lowering {
   readonly #known: Map<string, Value>[] = [new Map()];
   /** Exits by their result, so that equal ones are one block. */
   readonly #exits = new Map<number, Block>();
+  /** The verdict that full tables have raised so far, as a verdict in a variable; an allow where none has. */
+  #raised: Value | undefined;
 
   constructor(program: Program, target: EbpfTarget) {
     this.#program = program;
@@ -97,6 +68,11 @@ export class Lowering {
       this.builder.set(local, type === "verdict" ? none : { immediate: 0 });
       return local;
     });
+  }
+
+  expectFullTables(): void {
+    this.#raised = this.builder.fresh();
+    this.builder.set(this.#raised, this.builder.constant(this.#verdictWord(0)));
   }
 
   /** Fills a block of its own, which may be entered from anywhere: nothing is known in it. */
@@ -171,8 +147,11 @@ export class Lowering {
         this.#return(statement.verdict);
         return;
       case "table-set":
+        this.#tableSet(statement.table, this.#integer(statement.key), this.#integer(statement.value));
+        return;
       case "table-delete":
-        throw new TargetError(this.#target, "tables", "not generated yet", statement.at);
+        this.#tableOperation("delete", statement.table, [this.#integer(statement.key)]);
+        return;
     }
   }
 
@@ -210,7 +189,15 @@ export class Lowering {
       return own.map((interval) => ({ ...interval, block: starts[index]! }));
     });
     ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
-    this.dispatch(this.builder.value(this.#integer(value)), ranges, elsewhere, this.#isShort(value), 0n, maximum);
+    dispatch(
+      this.builder,
+      this.builder.value(this.#integer(value)),
+      ranges,
+      elsewhere,
+      isShort(this.#target, value),
+      0n,
+      maximum,
+    );
     arms.forEach((arm, index) => {
       this.#arm(starts[index]!, arm.body, after);
     });
@@ -218,54 +205,17 @@ export class Lowering {
     this.#continueAt(after);
   }
 
-  /** Binary search: to the block of the range that holds the value, known to lie in least … most, else to `elsewhere`. */
-  dispatch(
-    value: Value,
-    ranges: readonly { readonly from: bigint; readonly to: bigint; readonly block: Block }[],
-    elsewhere: Block,
-    short: boolean,
-    least: bigint,
-    most: bigint,
-  ): void {
-    // What a short value can never be is not asked for: a 32-bit comparison would not see the difference.
-    if (short && most > low32) {
-      const possible = ranges.filter(({ from }) => from <= low32);
-      this.dispatch(value, possible, elsewhere, short, least, low32);
-      return;
-    }
-    const { builder } = this;
-    if (ranges.length === 0) return builder.goto(elsewhere);
-    const width = short ? 32 : 64;
-    if (ranges.length === 1) {
-      const { from, to, block } = ranges[0]!;
-      if (from <= least && to >= most) return builder.goto(block);
-      if (from === to) return builder.branch("equal", value, this.#comparable(from, short), block, elsewhere, width);
-      if (from <= least) return builder.branch("at-most", value, this.#comparable(to, short), block, elsewhere, width);
-      if (to >= most) return builder.branch("at-least", value, this.#comparable(from, short), block, elsewhere, width);
-      const upper = new Block();
-      builder.branch("less", value, this.#comparable(from, short), elsewhere, upper, width);
-      builder.current = upper;
-      return builder.branch("at-most", value, this.#comparable(to, short), block, elsewhere, width);
-    }
-    const middle = ranges.length >> 1;
-    const pivot = ranges[middle]!.from;
-    const [left, right] = [new Block(), new Block()];
-    builder.branch("less", value, this.#comparable(pivot, short), left, right, width);
-    builder.current = left;
-    this.dispatch(value, ranges.slice(0, middle), elsewhere, short, least, pivot - 1n);
-    builder.current = right;
-    this.dispatch(value, ranges.slice(middle), elsewhere, short, pivot, most);
-  }
-
-  /** A constant to compare with: 32-bit comparisons read only the low half of the immediate. */
-  #comparable(value: bigint, short: boolean): GraphOperand {
-    return short ? { immediate: Number(BigInt.asIntN(32, value)) } : this.builder.constant(value);
-  }
-
   // ── Verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #return(verdict: VerdictExpression): void {
     const { builder } = this;
+    if (this.#raised !== undefined) {
+      // The returned one stands first, so it wins between equals.
+      const word = builder.fresh();
+      this.#verdictInto(word, verdict);
+      this.#raise(word, this.#raised);
+      return this.#exitWith(word);
+    }
     switch (verdict.kind) {
       case "verdict":
         return this.exit(this.#target.result(this.#program, verdict.verdict));
@@ -278,10 +228,14 @@ export class Lowering {
       default: {
         const word = builder.fresh();
         this.#verdictInto(word, verdict);
-        if (this.closing) this.#target.closeState?.(builder);
-        return builder.exit({ value: word });
+        return this.#exitWith(word);
       }
     }
+  }
+
+  #exitWith(word: Value): void {
+    if (this.closing) this.#target.closeState?.(this.builder);
+    this.builder.exit({ value: word });
   }
 
   exit(result: number): void {
@@ -348,6 +302,55 @@ export class Lowering {
     builder.current = after;
   }
 
+  // ── Tables ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #tableOperation(
+    does: TableOperation["does"],
+    table: number,
+    words: readonly GraphOperand[],
+  ): { result: Value; shape: TableShape } {
+    const { builder } = this;
+    const place = this.#target.table(this.#program, table);
+    if ("impossible" in place)
+      throw new TargetError(
+        this.#target,
+        `the table \`${this.#program.tables[table]!.name}\``,
+        place.impossible,
+        builder.at,
+      );
+    const { scope, offset, shape } = place;
+    const state = builder.state.get(scope)!;
+    const address = { addressOf: builder.baseValue(state.base), offset: state.offset + offset };
+    return { result: builder.callOperation({ does, shape }, address, ...words), shape };
+  }
+
+  #tableGet(expression: IntegerExpression & { kind: "table-get" }): Value {
+    const { builder } = this;
+    const { result, shape } = this.#tableOperation("find", expression.table, [this.#integer(expression.key)]);
+    const into = builder.fresh();
+    const [present, absent, after] = [new Block(), new Block(), new Block()];
+    builder.branch("not-equal", result, { immediate: 0 }, present, absent);
+    builder.current = present;
+    if (shape.holdsValues) builder.copy(builder.load(8, result, valueOffset(shape)), into);
+    else builder.set(into, { immediate: 0 });
+    builder.goto(after);
+    this.#scoped(absent, () => builder.set(into, this.#integer(expression.otherwise)), after);
+    builder.current = after;
+    return into;
+  }
+
+  #tableSet(table: number, key: GraphOperand, value: GraphOperand): void {
+    const { builder } = this;
+    const { result } = this.#tableOperation("set", table, [key, value]);
+    const [full, after] = [new Block(), new Block()];
+    builder.branch("equal", result, { immediate: 0 }, full, after);
+    builder.current = full;
+    const word = builder.value(builder.constant(this.#verdictWord(this.#program.tables[table]!.full)));
+    this.#raise(this.#raised!, word);
+    builder.goto(after);
+    builder.current = after;
+  }
+
   // ── Integers ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #integer(expression: IntegerExpression): GraphOperand {
@@ -385,25 +388,7 @@ export class Lowering {
         return { value: into };
       }
       case "table-get":
-        throw new TargetError(this.#target, "tables", "not generated yet", builder.at);
-    }
-  }
-
-  /** Whether the upper half of the value is zero, so that 32-bit comparisons are enough. */
-  #isShort(expression: IntegerExpression): boolean {
-    switch (expression.kind) {
-      case "constant":
-        return expression.value <= low32;
-      case "input":
-        return this.#target.context[expression.input]?.size === 4;
-      case "extend":
-        return !expression.signed;
-      case "binary":
-        return expression.operator === "and" && (this.#isShort(expression.left) || this.#isShort(expression.right));
-      case "from-boolean":
-        return true;
-      default:
-        return false;
+        return { value: this.#tableGet(expression) };
     }
   }
 
@@ -529,10 +514,12 @@ export class Lowering {
       case "within": {
         const value = builder.value(this.#integer(condition.value));
         const ranges = condition.intervals.map((interval) => ({ ...interval, block: then }));
-        return this.dispatch(value, ranges, otherwise, this.#isShort(condition.value), 0n, maximum);
+        return dispatch(builder, value, ranges, otherwise, isShort(this.#target, condition.value), 0n, maximum);
       }
-      case "table-has":
-        throw new TargetError(this.#target, "tables", "not generated yet", builder.at);
+      case "table-has": {
+        const { result } = this.#tableOperation("find", condition.table, [this.#integer(condition.key)]);
+        return builder.branch("not-equal", result, { immediate: 0 }, then, otherwise);
+      }
       case "observe":
         throw new TargetError(this.#target, "what lies behind a pointer", "it is not pinned here", builder.at);
     }
@@ -587,9 +574,9 @@ export class Lowering {
           32,
         );
     }
-    const short = this.#isShort(left) && this.#isShort(right) && !jump.endsWith("-signed");
+    const short = isShort(this.#target, left) && isShort(this.#target, right) && !jump.endsWith("-signed");
     const value = builder.value(this.#integer(left));
-    const other = short && right.kind === "constant" ? this.#comparable(right.value, true) : this.#integer(right);
+    const other = short && right.kind === "constant" ? comparable(builder, right.value, true) : this.#integer(right);
     builder.branch(jump, value, other, then, otherwise, short ? 32 : 64);
   }
 
@@ -606,7 +593,7 @@ export class Lowering {
   #anyBit(masked: IntegerExpression & { kind: "binary" }, some: Block, none: Block): boolean {
     const { builder } = this;
     const [value, mask] = masked.left.kind === "constant" ? [masked.right, masked.left] : [masked.left, masked.right];
-    if (mask.kind !== "constant" || mask.value > low32) return false;
+    if (mask.kind !== "constant" || mask.value > 0xffff_ffffn) return false;
     const half = this.#contextPart(value, 32) ?? builder.value(this.#integer(value));
     builder.branch("any-bit", half, { immediate: Number(BigInt.asIntN(32, mask.value)) }, some, none, 32);
     return true;

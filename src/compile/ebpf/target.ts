@@ -5,6 +5,7 @@
 import type { Input, Location, Program, Scope } from "../../ir/program.ts";
 import type { BodyBuilder } from "./builder.ts";
 import type { GraphOperand } from "./graph.ts";
+import type { TableShape } from "./table-shape.ts";
 
 export interface EbpfTarget {
   readonly name: string;
@@ -26,6 +27,8 @@ export interface EbpfTarget {
   /** Undoes what `openState` did (a lock), in front of each exit of such a body. */
   closeState?(builder: BodyBuilder): void;
   cell(program: Program, cell: number): { readonly scope: Scope; readonly offset: number };
+  /** Where a table is, or why this target has none. */
+  table(program: Program, table: number): TablePlace | { readonly impossible: string };
   /** For inputs that the context lacks. */
   input?(builder: BodyBuilder, input: Input): GraphOperand | undefined;
   report(
@@ -35,6 +38,12 @@ export interface EbpfTarget {
     at: Location | undefined,
     program: Program,
   ): void;
+}
+
+export interface TablePlace {
+  readonly scope: Scope;
+  readonly offset: number;
+  readonly shape: TableShape;
 }
 
 /** A construct that a target cannot express. */

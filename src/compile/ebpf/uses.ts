@@ -19,3 +19,12 @@ export function scopesOf(program: Program, body: readonly Statement[]): Readonly
   });
   return scopes;
 }
+
+/** Whether a body inserts into any table, and so may find one full. */
+export function insertsInto(body: readonly Statement[]): boolean {
+  let inserts = false;
+  forEachStatement(body, (statement) => {
+    inserts ||= statement.kind === "table-set";
+  });
+  return inserts;
+}

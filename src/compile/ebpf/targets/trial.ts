@@ -87,6 +87,10 @@ export const trialTarget: EbpfTarget = {
     }
   },
   cell: (program, cell) => ({ scope: program.cells[cell]!.scope, offset: stateOffsets(program).cells[cell]! }),
+  table(program, table) {
+    const { tables, shapes } = stateOffsets(program);
+    return { scope: program.tables[table]!.scope, offset: tables[table]!, shape: shapes[table]! };
+  },
   report(builder, report, values, _at, program) {
     const place = trialContext.reports + builder.reportStatements * reportStride(program);
     builder.reportStatements += 1;

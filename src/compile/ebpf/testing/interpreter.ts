@@ -1,6 +1,7 @@
 /**
  * An interpreter of eBPF for tests: executes what the back end makes, counts the instructions, and refuses what the
- * verifier would refuse (reads of registers that nobody set, memory out of bounds, jumps backwards).
+ * verifier would refuse (reads of registers that nobody set, memory out of bounds, jumps backwards other than to a
+ * `may_goto`).
  */
 import type {
   ArithmeticOperator,
@@ -31,10 +32,13 @@ const regionShift = 40n;
 const contextRegion = 1n;
 const stackRegion = 2n;
 const firstMapRegion = 16n;
+/** MAX_CALL_FRAMES (include/linux/bpf_verifier.h). */
+const maximumFrames = 8;
 
 export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfMachine): EbpfRun {
   const stack = new Uint8Array(stackSize);
-  const registers: (bigint | undefined)[] = new Array(11).fill(undefined);
+  let registers: (bigint | undefined)[] = new Array(11).fill(undefined);
+  const frames: { readonly registers: (bigint | undefined)[]; readonly back: number }[] = [];
   registers[1] = contextRegion << regionShift;
   registers[10] = (stackRegion << regionShift) + BigInt(stackSize);
 
@@ -86,7 +90,8 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     if (instruction === undefined) throw new Error(`control leaves the program at ${next}`);
     executed += 1;
     const jump = (target: number): void => {
-      if (target <= next) throw new Error(`${next} jumps back to ${target}`);
+      if (target <= next && instructions[target]?.kind !== "may-goto")
+        throw new Error(`${next} jumps back to ${target}`);
       next = target;
     };
     switch (instruction.kind) {
@@ -144,20 +149,41 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
       case "jump-always":
         jump(instruction.target);
         break;
+      case "may-goto":
+        next += 1;
+        break;
+      case "call-local": {
+        if (frames.length + 1 >= maximumFrames) throw new Error("too many calls in each other");
+        frames.push({ registers, back: next + 1 });
+        // A function sees its arguments; none of ours has a stack.
+        registers = registers.map((register, index) => (index >= 1 && index <= 5 ? register : undefined));
+        next = instruction.target;
+        break;
+      }
       case "call-helper": {
         if (instruction.helper !== 1) throw new Error(`helper ${instruction.helper} is not known here`);
         const result = lookup();
-        for (const register of [1, 2, 3, 4, 5]) registers[register] = undefined;
-        registers[0] = result;
+        forgetArguments(registers, result);
         next += 1;
         break;
       }
       case "call-kernel":
         throw new Error(`kernel function ${instruction.function} is not known here`);
-      case "exit":
-        return { result: Number(read(0) & low), executed };
+      case "exit": {
+        const result = read(0);
+        const frame = frames.pop();
+        if (frame === undefined) return { result: Number(result & low), executed };
+        ({ registers, back: next } = frame);
+        forgetArguments(registers, result);
+      }
     }
   }
+}
+
+/** What a call leaves: its result in R0, and nothing in R1 … R5. */
+function forgetArguments(registers: (bigint | undefined)[], result: bigint): void {
+  for (const register of [1, 2, 3, 4, 5]) registers[register] = undefined;
+  registers[0] = result;
 }
 
 function arithmetic(operator: ArithmeticOperator, width: 32 | 64, left: bigint, right: bigint): bigint {

@@ -5,6 +5,7 @@ import { BpfMap, loadProgram, mapTypes, programFlags, programTypes, TestRun } fr
 import { close } from "../../../linux/descriptors.ts";
 import { type EbpfInstruction, encode } from "../instruction.ts";
 import { stateOffsets } from "../state.ts";
+import { tableEntries, tableSize } from "../table-shape.ts";
 import { reportStride, trialContext, trialContextSize, trialMaps } from "../targets/trial.ts";
 import { runEbpf } from "./interpreter.ts";
 
@@ -43,7 +44,15 @@ export abstract class Trial {
     return { result, reports: this.#reports() };
   }
 
-  /** A scope's state, cell by cell as it lies in memory. */
+  /** A table's entries. */
+  table(table: number): Map<bigint, bigint> {
+    const { tables, shapes } = stateOffsets(this.program);
+    const start = tables[table]! / 8;
+    const words = this.state(this.program.tables[table]!.scope);
+    return tableEntries(shapes[table]!, words.subarray(start, start + tableSize(shapes[table]!) / 8));
+  }
+
+  /** A scope's state, word by word as it lies in memory. */
   abstract state(scope: Scope): BigUint64Array;
   protected abstract run(): number;
 

@@ -1,8 +1,9 @@
 /** The parts of a program as they come to be: verdicts, state, reports, locals. */
-import { maximumDeclarations, maximumNodes, maximumScopeBytes, tableBytes } from "../ir/limits.ts";
+import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../ir/limits.ts";
 import type {
   Action,
   Cell,
+  Expression,
   Location,
   Report,
   Scope,
@@ -17,6 +18,7 @@ import * as ir from "./ir.ts";
 /** Room for the statements that are added around the policy's own (admission of clone3, combination). */
 const mostNodes = Math.min(200_000, maximumNodes - 10_000);
 const mostDeclarations = maximumDeclarations - 16;
+const deepestProgram = maximumDepth - 40;
 
 export class ProgramBuilder {
   readonly verdicts: Verdict[] = [{ action: "allow", errno: 0, reason: undefined, at: undefined }];
@@ -27,7 +29,9 @@ export class ProgramBuilder {
   private readonly verdictIndexes = new Map<string, number>();
   private readonly reportIndexes = new Map<string, number>();
   private readonly names = new Map<string, number>();
+  private readonly used: { [S in Scope]: number } = { thread: 0, process: 0, tree: 0 };
   private nodes = 0;
+  private deepest = 0;
   private labels = 0;
 
   get tooLarge(): boolean {
@@ -35,6 +39,10 @@ export class ProgramBuilder {
       this.nodes > mostNodes ||
       Math.max(this.verdicts.length, this.reports.length, this.locals.length) > mostDeclarations
     );
+  }
+
+  get tooDeep(): boolean {
+    return this.deepest > deepestProgram;
   }
 
   /** One entry a place: the same `deny(…)` inlined twice is one. */
@@ -61,19 +69,20 @@ export class ProgramBuilder {
   }
 
   cell(cell: Cell): number {
+    this.used[cell.scope] += 8;
     this.cells.push({ ...cell, name: this.uniqueName(cell.name) });
     return this.cells.length - 1;
   }
 
   table(table: Table): number {
+    this.used[table.scope] += tableBytes(table);
     this.tables.push({ ...table, name: this.uniqueName(table.name) });
     return this.tables.length - 1;
   }
 
   /** Bytes of state in a scope, as `limits.ts` counts them. */
   bytes(scope: Scope): number {
-    const cells = this.cells.filter((cell) => cell.scope === scope).length * 8;
-    return this.tables.reduce((sum, table) => sum + (table.scope === scope ? tableBytes(table) : 0), cells);
+    return this.used[scope];
   }
 
   exceeds(scope: Scope): boolean {
@@ -89,34 +98,17 @@ export class ProgramBuilder {
     return this.labels++;
   }
 
-  count(statement: Statement): void {
-    this.nodes += 1;
-    switch (statement.kind) {
-      case "set-integer":
-      case "set-boolean":
-      case "set-verdict":
-      case "store":
-        this.nodes += ir.measure(statement.value).size;
-        break;
-      case "return":
-        this.nodes += ir.measure(statement.verdict).size;
-        break;
-      case "if":
-        this.nodes += ir.measure(statement.condition).size;
-        break;
-      case "switch":
-        this.nodes += ir.measure(statement.value).size + statement.arms.length;
-        break;
-      case "table-set":
-        this.nodes += ir.measure(statement.key).size + ir.measure(statement.value).size;
-        break;
-      case "table-delete":
-        this.nodes += ir.measure(statement.key).size;
-        break;
-      case "report":
-        for (const value of statement.values) this.nodes += ir.measure(value).size;
-        break;
+  /** Counts a statement that stands inside `nesting` others; what is inside of it counts itself. */
+  count(statement: Statement, nesting = 0): void {
+    let size = 1;
+    let depth = 1;
+    for (const expression of expressionsOf(statement)) {
+      const measured = ir.measure(expression);
+      size += measured.size;
+      depth = Math.max(depth, measured.depth + 1);
     }
+    this.nodes += size + (statement.kind === "switch" ? statement.arms.length : 0);
+    this.deepest = Math.max(this.deepest, nesting + depth);
   }
 
   /** Two uses of one policy function each have a state "births": the second is "births#2". */
@@ -124,5 +116,28 @@ export class ProgramBuilder {
     const count = (this.names.get(name) ?? 0) + 1;
     this.names.set(name, count);
     return count === 1 ? name : `${name}#${count}`;
+  }
+}
+
+function expressionsOf(statement: Statement): readonly Expression[] {
+  switch (statement.kind) {
+    case "set-integer":
+    case "set-boolean":
+    case "set-verdict":
+    case "store":
+    case "switch":
+      return [statement.value];
+    case "return":
+      return [statement.verdict];
+    case "if":
+      return [statement.condition];
+    case "table-set":
+      return [statement.key, statement.value];
+    case "table-delete":
+      return [statement.key];
+    case "report":
+      return statement.values;
+    default:
+      return [];
   }
 }

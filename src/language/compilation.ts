@@ -8,7 +8,6 @@
  */
 import type { CallExpression, Expression as Node } from "@oxc-project/types";
 import type { DiagnosticCode } from "../diagnostics/catalogue.ts";
-import { maximumDepth } from "../ir/limits.ts";
 import type { IntegerExpression, Location, Scope, Statement, VerdictExpression } from "../ir/program.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import type { CallNames } from "./call-names.ts";
@@ -286,11 +285,24 @@ export class Compilation {
 
   // ── Emitting ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Bounds the program: a statement more, where the walk is. */
+  count(statement: Statement, node: SourceRange): void {
+    this.builder.count(statement, this.nesting);
+    if (this.builder.tooLarge) this.tooLarge(node);
+    if (this.builder.tooDeep) {
+      this.giveUp(
+        "P0318",
+        node,
+        "the step nests too deeply once its functions are inlined",
+        "return early in place of else",
+      );
+    }
+  }
+
   emit(statement: Statement, node?: SourceRange): void {
     if (this.flow.live !== "live") return;
     const placed = node === undefined ? statement : { ...statement, at: this.file.location(node) };
-    this.builder.count(placed);
-    if (this.builder.tooLarge) this.tooLarge(node ?? { start: 0, end: 0 });
+    this.count(placed, node ?? { start: 0, end: 0 });
     this.out.push(placed);
   }
 
@@ -413,7 +425,7 @@ export class Compilation {
   private toLocal(value: Value, out: Statement[], at: number): Value {
     const insert = (statement: Statement) => {
       if (this.flow.live !== "live") return;
-      this.builder.count(statement);
+      this.count(statement, { start: 0, end: 0 });
       out.splice(at, 0, statement);
     };
     switch (value.is) {
@@ -466,9 +478,7 @@ export class Compilation {
     const { flow, out } = this;
     this.flow = { live: flow.live, variables: new Map(flow.variables), facts: flow.facts };
     this.out = [];
-    if (++this.nesting > maximumDepth - 60) {
-      this.giveUp("P0318", { start: 0, end: 0 }, "the inlined step nests too deeply", "return early in place of else");
-    }
+    this.nesting++;
     try {
       this.assume(facts);
       const entered = this.flow.live === "live";
@@ -515,7 +525,7 @@ export class Compilation {
     const set = (make: (value: Value) => Statement) => {
       for (const [index, end] of ends.entries()) {
         const statement = make(values[index]!);
-        this.builder.count(statement);
+        this.count(statement, place.node);
         const leaves = end.out.at(-1)?.kind === "leave";
         end.out.splice(leaves ? end.out.length - 1 : end.out.length, 0, statement);
       }
@@ -582,10 +592,12 @@ export class Compilation {
     const { out } = this;
     const inner: Statement[] = [];
     this.out = inner;
+    this.nesting++;
     try {
       body();
     } finally {
       this.out = out;
+      this.nesting--;
     }
     const ends = [...leaving()];
     if (this.flow.live !== "ended") ends.push({ flow: this.flow, out: inner });

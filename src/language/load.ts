@@ -21,6 +21,7 @@ import { defaultName, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
 import { profileImporter } from "./oci/import.ts";
 import { type DeclaredParameter, Parameters } from "./parameters.ts";
+import { withoutUnusedVerdicts } from "./prune.ts";
 import { GiveUp, Reporter } from "./reporter.ts";
 import { LexicalScope } from "./scope.ts";
 import { SourceFile } from "./source/file.ts";
@@ -161,7 +162,7 @@ function finish(c: Compilation, module: Module, store: FileStore, body: Program[
   const whole = refuses
     ? withoutClone3(body, c.returnsOfClone3, names, builder.verdicts, clone3Refusal(builder))
     : body;
-  return {
+  return withoutUnusedVerdicts({
     architecture: names.architecture,
     name: basename(module.file.path).replace(/\.ts$/, ""),
     files: store.files.map((file) => file.shown),
@@ -173,5 +174,5 @@ function finish(c: Compilation, module: Module, store: FileStore, body: Program[
     observations: [],
     locals: builder.locals,
     body: whole,
-  };
+  });
 }

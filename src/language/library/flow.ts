@@ -63,7 +63,7 @@ function lowerFollow(c: Compilation, graph: Graph, cell: number, node: SourceRan
       otherwise: [],
       at: c.file.location(node),
     };
-    c.builder.count(test);
+    c.count(test, node);
     arms.push({ intervals: own, body: [test] });
   }
   const anytime = intervals(graph.anytime);

@@ -9,6 +9,7 @@ import type {
   VariableDeclaration,
 } from "@oxc-project/types";
 import type { Compilation, ReturnTarget } from "../compilation.ts";
+import * as ir from "../ir.ts";
 import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { nothing, unknown, type Value } from "../values.ts";
@@ -323,7 +324,9 @@ function give(c: Compilation, target: ReturnTarget, given: Value, node: SourceRa
   if (target.kind === "program") {
     if (value.is === "verdict") c.emitReturn(value.expression, node);
   } else {
-    target.ends.push({ flow: c.flow, out: c.out, value, node });
+    // What is returned from deep inside must not itself go deeper than a program may.
+    const kept = "expression" in value && ir.measure(value.expression).depth > 16 ? c.stable(value) : value;
+    target.ends.push({ flow: c.flow, out: c.out, value: kept, node });
     c.emit({ kind: "leave", label: target.label });
   }
   c.flow = { ...c.flow, live: "ended" };

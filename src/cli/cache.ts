@@ -144,8 +144,12 @@ function make(folder: string): boolean {
 
 /** A folder, no link to one, that belongs to us and that nobody else may look into. */
 function isOurs(folder: string): boolean {
-  const stat = lstatSync(folder, { throwIfNoEntry: false });
-  return stat?.isDirectory() === true && stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0;
+  try {
+    const stat = lstatSync(folder);
+    return stat.isDirectory() && stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0;
+  } catch {
+    return false;
+  }
 }
 
 function readEntry(path: string): Buffer | undefined {

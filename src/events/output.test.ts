@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { eventOutput } from "./output.ts";
-import type { JudgementRecord, PolicyDescription } from "./record.ts";
+import type { EventRecord, JudgementRecord, PolicyDescription } from "./record.ts";
 import type { Channel } from "./sink.ts";
 
 const policy: PolicyDescription = {
@@ -42,7 +42,7 @@ const record: JudgementRecord = {
 
 function collect(
   form: "lines" | "json",
-  records: readonly JudgementRecord[],
+  records: readonly EventRecord[],
   limit?: { burst: number; perSecond: number; keys: number },
 ) {
   let text = "";
@@ -121,6 +121,18 @@ test("repetitions are counted, and the count arrives", async () => {
   const lines = (await collect("json", records, { burst: 5, perSecond: 1, keys: 8 })).map((line) => JSON.parse(line));
   expect(lines).toHaveLength(6);
   expect(lines.at(-1)).toMatchObject({ kind: "notice", dropped: 95 });
+});
+
+test("what was dropped elsewhere is summed up", async () => {
+  const text = "events were dropped";
+  const lines = await collect(
+    "json",
+    Array.from({ length: 10 }, () => ({ kind: "notice", time: record.time, text, dropped: 7 })),
+    { burst: 1, perSecond: 1, keys: 8 },
+  );
+  const notices = lines.map((line) => JSON.parse(line) as { text: string; dropped: number });
+  expect(notices.map((one) => one.text)).toEqual(["7 events were dropped", "63 events were dropped"]);
+  expect(notices.map((one) => one.dropped)).toEqual([7, 63]);
 });
 
 test("a plain allow that reports is a report only", async () => {

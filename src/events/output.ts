@@ -48,6 +48,8 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
     dropped: (count) => notice(Date.now(), `${count} lines were dropped: the reader of the events is too slow`, count),
   });
   const limit = new EventLimit(options.limit ?? limits[form]);
+  /** What was dropped before it came here, and not told yet: by the notice's text. */
+  const losses = new Map<string, number>();
   const tellDropped = (time: number, key: string, count: number) =>
     sink.write(notice(time, `${count} more like this: ${key}`, count));
   return {
@@ -56,11 +58,20 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
         const { passes, dropped } = limit.admit(keyOf(policy, record), record.time);
         for (const { key, count } of dropped) tellDropped(record.time, key, count);
         if (!passes) return;
+      } else if (record.dropped !== undefined) {
+        // A flood drops more than once: one line for all that was dropped since the last.
+        const sum = (losses.get(record.text) ?? 0) + record.dropped;
+        losses.set(record.text, sum);
+        if (!limit.admit(record.text, record.time).passes) return;
+        losses.delete(record.text);
+        sink.write(notice(record.time, `${sum} ${record.text}`, sum));
+        return;
       }
       for (const event of describe(policy, record)) sink.write(print(event));
     },
     async finish() {
-      for (const { key, count } of limit.drain()) tellDropped(Date.now(), key, count);
+      for (const { key, count } of limit.drain()) if (!losses.has(key)) tellDropped(Date.now(), key, count);
+      for (const [text, sum] of losses) sink.write(notice(Date.now(), `${sum} ${text}`, sum));
       await sink.finish(options.patience ?? 500);
     },
   };

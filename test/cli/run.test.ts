@@ -1,0 +1,266 @@
+/** The built command line, as people use it. */
+import { execFileSync, spawnSync } from "node:child_process";
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { join, resolve } from "node:path";
+import { expect, test } from "vitest";
+import { folderOf } from "./harness.ts";
+
+const program = resolve("bin/portcullis");
+
+function built(): string {
+  if (!existsSync("dist/cli.cjs")) throw new Error("dist/ is missing: run make build first");
+  return program;
+}
+
+interface Options {
+  readonly cache?: string;
+  readonly cwd?: string;
+  readonly stdio?: ("pipe" | "ignore" | number)[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+function run(argv: readonly string[], { cache = "/nonexistent/cache", cwd, stdio, env }: Options = {}) {
+  const result = spawnSync(built(), argv, {
+    encoding: "utf8",
+    cwd,
+    timeout: 60_000,
+    stdio: stdio ?? ["ignore", "pipe", "pipe"],
+    env: { ...process.env, XDG_CACHE_HOME: cache, ...env },
+  });
+  return { status: result.status, out: result.stdout, err: result.stderr, output: result.output };
+}
+
+const noExec = `import { allow, deny, policy } from "portcullis";
+export default policy((call) => (call.name === "execve" ? deny("EACCES", "no program") : allow));
+`;
+
+test.each([
+  [["sh", "-c", "exit 7"], 7],
+  [["sh", "-c", "kill -9 $$"], 137],
+  [["sh", "-c", "kill -SYS $$"], 159],
+  [["no-such-command"], 127],
+  [["/etc/passwd"], 126],
+  [["/"], 126],
+])("run %j exits with %i", (command, status) => {
+  expect(run(["run", "-q", "-p", "exec-once", "--", ...command]).status).toBe(status);
+});
+
+test("standard streams are the command's own", () => {
+  const result = spawnSync(program, ["run", "-p", "exec-once", "cat"], { input: "through", encoding: "utf8" });
+  expect({ status: result.status, out: result.stdout, err: result.stderr }).toEqual({
+    status: 0,
+    out: "through",
+    err: "",
+  });
+});
+
+const denied = ["sh", "-c", "exec /bin/true"];
+
+test("a denial is a line for people, with the policy's line and the way out", () => {
+  const { err, status } = run(["run", "-p", "policies/exec-once.ts", "--", ...denied]);
+  expect(status).toBe(126);
+  expect(err).toMatch(
+    /^portcullis: \d\d:\d\d:\d\d\.\d{3} sh\[\d+\]: execve\(0x[0-9a-f]+, .*\): denied with EACCES \(this command may start no program\), by policies\/exec-once\.ts:\d+:\d+; to permit it, change that line$/m,
+  );
+});
+
+test("events go to a file or to a descriptor, as JSON lines", () => {
+  const folder = folderOf({});
+  const file = join(folder, "events.jsonl");
+  const toFile = run(["run", "-p", "exec-once", "--events", file, "--", ...denied]);
+  expect(toFile.err).not.toContain("portcullis:");
+  const [event] = readFileSync(file, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as object);
+  expect(event).toMatchObject({
+    v: 1,
+    kind: "decision",
+    call: "execve",
+    verdict: "deny",
+    errno: "EACCES",
+    policy: "exec-once",
+    command: "sh",
+  });
+  const toFd = run(
+    ["run", "-p", "exec-once", "--events", "fd:3", "--", "sh", "-c", "ls /proc/self/fd/3 2>/dev/null; true"],
+    { stdio: ["ignore", "pipe", "pipe", "pipe"] },
+  );
+  expect(JSON.parse(toFd.output[3]!.trim().split("\n")[0]!)).toMatchObject({ kind: "decision", call: "execve" });
+});
+
+test("the command does not get the descriptor that events go to", () => {
+  const { output, status } = run(
+    ["run", "-p", "fork-rate", "--events", "fd:3", "--", "sh", "-c", "ls -l /proc/self/fd >&2; echo forged >&3"],
+    { stdio: ["ignore", "pipe", "pipe", "pipe"] },
+  );
+  expect(status).not.toBe(0);
+  expect(output[3]).not.toContain("forged");
+});
+
+test("a reader of events that does not read does not hold up the command", () => {
+  const fifo = join(folderOf({}), "fifo");
+  execFileSync("mkfifo", [fifo]);
+  const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  const writer = openSync(fifo, constants.O_WRONLY);
+  // 64 KiB fill it, some 160 events.
+  const script = "i=0; while [ $i -lt 500 ]; do (exec /bin/true) 2>/dev/null; i=$((i+1)); done; exit 9";
+  const { status } = run(["run", "-p", "exec-once", "--events", "fd:3", "--", "sh", "-c", script], {
+    stdio: ["ignore", "pipe", "pipe", writer],
+  });
+  expect(status).toBe(9);
+  closeSync(reader);
+  closeSync(writer);
+});
+
+test("audit: loud, and every call passes", () => {
+  const { status, err } = run(["run", "-p", "exec-once", "--audit", "--", "sh", "-c", "/bin/true && exit 4"]);
+  expect(status).toBe(4);
+  expect(err).toMatch(/^portcullis: AUDIT: the policy is not enforced/);
+  expect(err).toContain("would be denied with EACCES");
+  expect(err).toMatch(/portcullis: AUDIT: the policy was not enforced\n$/);
+});
+
+test("no denial events: denied by the kernel alone", () => {
+  const { status, err } = run(["run", "-p", "exec-once", "--no-denial-events", "--", ...denied]);
+  expect(status).toBe(126);
+  expect(err).not.toContain("portcullis:");
+});
+
+test("a limit of time", () => {
+  const { status, err } = run(["run", "-p", "exec-once", "--timeout", "200ms", "--", "sleep", "20"]);
+  expect(status).toBe(143);
+  expect(err).toContain("the time limit was reached");
+});
+
+test("parameters", () => {
+  const fork = ["--", "sh", "-c", "(true) & wait; exit 3"];
+  expect(run(["run", "-q", "-p", "children", "--set", "most=1", ...fork]).status).toBe(2);
+  expect(run(["run", "-q", "-p", "children", "--set", "most=2", ...fork]).status).toBe(3);
+  const wrong = run(["run", "-p", "children", "--set", "mots=2", ...fork]);
+  expect(wrong.status).toBe(125);
+  expect(wrong.err).toContain("P0112");
+});
+
+test("what does not compile is not run", () => {
+  const folder = folderOf({ "p.ts": noExec.replace('"execve"', '"exceve"') });
+  const { status, err } = run(["run", "-p", "p.ts", "--", "touch", join(folder, "ran")], { cwd: folder });
+  expect(status).toBe(125);
+  expect(err).toContain('p.ts:2:48: error P0101: no system call is named "exceve"');
+  expect(readdirSync(folder)).toEqual(["p.ts"]);
+});
+
+test("a stateful trap is refused, and with --best-effort it kills", () => {
+  const folder = folderOf({
+    "p.ts": `import { allow, perProcess, policy, trap } from "portcullis";
+const seen = perProcess.flag();
+export default policy((call) => {
+  if (call.name === "getppid" && seen.get()) return trap("again");
+  if (call.name === "chdir") seen.set(true);
+  return allow;
+});
+`,
+  });
+  const command = ["--", "sh", "-c", "cd /; exit 5"];
+  const refused = run(["run", "-p", "p.ts", ...command], { cwd: folder });
+  expect(refused.status).toBe(125);
+  expect(refused.err).toContain("P0604");
+  const tried = run(["run", "-p", "p.ts", "--best-effort", ...command], { cwd: folder });
+  expect(tried.err).toContain("BEST EFFORT");
+  expect(tried.status).toBe(5);
+});
+
+// ── The cache ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+test("a compiled policy is kept, ours alone, and used until a file changes", () => {
+  const folder = folderOf({
+    "p.ts": `import { refuse } from "./q.ts";\n${noExec.replace('deny("EACCES", "no program")', "refuse")}`,
+    "q.ts": `import { deny } from "portcullis";\nexport const refuse = deny("EACCES", "no program");\n`,
+  });
+  const cache = join(folder, "cache");
+  const compiled = join(cache, "portcullis/compiled");
+  const reason = () =>
+    /EACCES \((.*?)\), by/.exec(run(["run", "-p", "p.ts", "--", ...denied], { cwd: folder, cache }).err)?.[1];
+  expect(reason()).toBe("no program");
+  expect(statSync(compiled).mode & 0o777).toBe(0o700);
+  const [entry, ...more] = readdirSync(compiled);
+  expect(more).toEqual([]);
+  const file = join(compiled, entry!);
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  const written = readFileSync(file);
+  const before = statSync(file).mtimeMs;
+  expect(reason()).toBe("no program");
+  expect(statSync(file).mtimeMs).toBe(before);
+
+  // Another text of what is imported: compiled anew.
+  writeFileSync(
+    join(folder, "q.ts"),
+    `import { deny } from "portcullis";\nexport const refuse = deny("EACCES", "another reason");\n`,
+  );
+  expect(reason()).toBe("another reason");
+
+  // Damage of any kind is noticed, and mended.
+  const good = readFileSync(file);
+  for (const damaged of [
+    good.subarray(0, good.length - 1),
+    Buffer.alloc(0),
+    Buffer.from("nonsense"),
+    Buffer.from(good).fill(0, good.length - 9),
+    written.subarray(0, 40),
+  ]) {
+    writeFileSync(file, damaged);
+    expect(reason()).toBe("another reason");
+    expect(readFileSync(file).equals(good)).toBe(true);
+  }
+});
+
+test("a cache that others can read, or that is a link, is left alone", () => {
+  const folder = folderOf({ "p.ts": noExec });
+  const cache = join(folder, "cache");
+  mkdirSync(join(cache, "portcullis/compiled"), { recursive: true });
+  chmodSync(join(cache, "portcullis/compiled"), 0o755);
+  expect(run(["run", "-q", "-p", "p.ts", "--", "true"], { cwd: folder, cache }).status).toBe(0);
+  expect(readdirSync(join(cache, "portcullis/compiled"))).toEqual([]);
+});
+
+test.each(["/proc/nope", "relative", "/dev/null", ""])("a cache at %j is no cache, and no fault", (cache) => {
+  expect(run(["run", "-q", "-p", "exec-once", "--", "true"], { cache, env: { HOME: "/nonexistent" } }).status).toBe(0);
+});
+
+// ── The launcher of the launcher ────────────────────────────────────────────────────────────────────────────────────
+
+test("without dist/ it says what to do", () => {
+  const folder = folderOf({});
+  cpSync("bin", join(folder, "bin"), { recursive: true });
+  const result = spawnSync(join(folder, "bin/portcullis"), ["--version"], { encoding: "utf8" });
+  expect(result.status).toBe(125);
+  expect(result.stderr).toContain("make build");
+});
+
+test("a closed standard output is no fault", () => {
+  const result = spawnSync("sh", ["-c", `"$1" explain nginx | head -1`, "sh", program], { encoding: "utf8" });
+  expect(result.stderr).toBe("");
+  expect(result.stdout.split("\n")).toHaveLength(2);
+});
+
+test("doctor tries the engine", () => {
+  const { status, out } = run(["doctor", "--json"]);
+  const findings = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { state: string; what: string });
+  expect(findings.map((one) => one.what)).toContain("engine notify: a supervisor is asked, and tells of denials");
+  expect(status).toBe(0);
+});

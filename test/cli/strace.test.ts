@@ -1,0 +1,119 @@
+/** What strace itself writes here: every line of it is understood, and it knows what docs/traces.md says that it knows. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { callByName } from "../../src/linux/calls.ts";
+import { readStrace } from "../../src/traces/strace.ts";
+import { isKnown, type TraceEvent } from "../../src/traces/trace.ts";
+import { folderOf, portcullis } from "./harness.ts";
+
+// `make test` installs it; elsewhere these tests say nothing.
+const hasStrace = spawnSync("strace", ["--version"]).error === undefined;
+const options = ["-f", "-n", "-ttt", "-e", "raw=all"];
+const onX86 = process.arch === "x64";
+
+function record(command: readonly string[], more: readonly string[] = []): string {
+  const file = join(folderOf({}), "trace");
+  spawnSync("strace", [...options, ...more, "-o", file, ...command], { timeout: 60_000 });
+  return readFileSync(file, "utf8");
+}
+
+function read(text: string): readonly TraceEvent[] {
+  const { trace, diagnostics } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
+  expect(diagnostics.filter((one) => one.severity === "error")).toEqual([]);
+  return trace!.events;
+}
+
+const script = "ls / >/dev/null & (exit 3); sleep 0.01; kill -TERM $! 2>/dev/null; wait; true";
+
+test.runIf(hasStrace)("a shell with children, signals and calls that overlap", () => {
+  const events = read(record(["sh", "-c", script]));
+  const kinds = events.map((event) => event.kind);
+  expect(kinds.filter((kind) => kind === "fork").length).toBeGreaterThanOrEqual(3);
+  expect(kinds.filter((kind) => kind === "exit").length).toBe(kinds.filter((kind) => kind === "fork").length + 1);
+});
+
+test.runIf(hasStrace)("the same on standard error, where lines are labelled only at times and cut by remarks", () => {
+  const { stderr } = spawnSync("strace", [...options, "sh", "-c", script], { encoding: "utf8", timeout: 60_000 });
+  expect(stderr).toContain("strace: Process ");
+  const kinds = read(stderr).map((event) => event.kind);
+  expect(kinds.filter((kind) => kind === "fork").length).toBeGreaterThanOrEqual(3);
+});
+
+const victim = `#define _GNU_SOURCE
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void *thread(void *unused) { syscall(SYS_getppid); return unused; }
+int main(void) {
+  syscall(SYS_socket, 0x100000002L, 0xffffffff00000001L, 0x123400000000L);
+  syscall(SYS_getpgid, 0xabcd00000000L);
+  pthread_t one;
+  pthread_create(&one, 0, thread, 0);
+  pthread_join(one, 0);
+#ifdef __x86_64__
+  int result;
+  __asm__ volatile("int $0x80" : "=a"(result) : "a"(20) : "memory", "r8", "r9", "r10", "r11");
+#endif
+  syscall(1000, 1, 2, 3, 4, 5, 6);
+  return 0;
+}
+`;
+
+test.runIf(hasStrace)(
+  "whole registers, threads, foreign calls, numbers without a name; not what a call has no parameter for",
+  () => {
+    const folder = folderOf({ "victim.c": victim });
+    execFileSync("gcc", ["-O1", "-pthread", "-o", join(folder, "victim"), join(folder, "victim.c")]);
+    const events = read(record([join(folder, "victim")]));
+    const architecture = onX86 ? "x86_64" : "aarch64";
+    const calls = events.filter((event) => event.kind === "call");
+    const number = (name: string) => callByName(name)!.number[architecture]!;
+    const socket = calls.find((one) => one.number === number("socket"))!;
+    expect(socket.arguments.slice(0, 3).map((word) => word.value)).toEqual([
+      0x1_0000_0002n,
+      0xffff_ffff_0000_0001n,
+      0x1234_0000_0000n,
+    ]);
+    expect(socket.arguments.map(isKnown)).toEqual([true, true, true, false, false, false]);
+    expect(calls.find((one) => one.number === number("getpgid"))!.arguments[0]!.value).toBe(0xabcd_0000_0000n);
+    expect(events.some((event) => event.kind === "thread")).toBe(true);
+    expect(calls.some((one) => one.number === 1000)).toBe(true);
+    if (onX86) {
+      const foreign = calls.filter((one) => one.architecture !== 0xc000_003e);
+      expect(foreign.map((one) => one.number)).toEqual([20]);
+    }
+  },
+);
+
+test.runIf(hasStrace)("-i gives the instruction pointer; without raw=all, what is printed by name is unknown", () => {
+  const withPointer = read(record(["true"], ["-i"])).filter((event) => event.kind === "call");
+  expect(withPointer.every((one) => isKnown(one.instructionPointer))).toBe(true);
+  const file = join(folderOf({}), "trace");
+  spawnSync("strace", ["-f", "-n", "-ttt", "-o", file, "true"]);
+  const text = readFileSync(file, "utf8");
+  const { trace, diagnostics } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
+  expect(diagnostics.map((one) => one.code)).toEqual(["P0821"]);
+  const closed = trace!.events.find(
+    (event) => event.kind === "call" && event.number === callByName("close")!.number[onX86 ? "x86_64" : "aarch64"],
+  );
+  if (closed?.kind !== "call") throw new Error("true closes what it has read");
+  expect(closed.arguments[0]!.known).toBe(0xffff_ffffn);
+});
+
+test.runIf(hasStrace)("what was recorded runs under the graph that is drawn from it", async () => {
+  const folder = folderOf({ "t.strace": record(["sh", "-c", "true; (exit 1); ls / > /dev/null"]) });
+  const drawn = await portcullis("flow", "-o", join(folder, "the.flow.ts"), join(folder, "t.strace"));
+  expect(drawn.status).toBe(0);
+  const policy = folderOf({
+    "p.ts": `import { allow, kill, perThread, policy } from "portcullis";
+import { theFlow } from "${folder}/the.flow.ts";
+const flow = perThread.flow(theFlow);
+export default policy((call) => (flow.follow(call) ? allow : kill("process")));
+`.replace(`${folder}/`, "./"),
+    "the.flow.ts": readFileSync(join(folder, "the.flow.ts"), "utf8"),
+  });
+  const { status, err } = await portcullis("simulate", join(policy, "p.ts"), join(folder, "t.strace"));
+  expect({ status, err: err.replace(/\d+/g, "N") }).toEqual({ status: 0, err: "N calls: N allow\n" });
+});

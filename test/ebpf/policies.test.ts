@@ -1,0 +1,85 @@
+/** Ready policies and OCI profiles: over every call number and boundary arguments, eBPF on the kernel = the interpreter. */
+import { readdirSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
+import { stateOffsets } from "../../src/compile/ebpf/state.ts";
+import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
+import { splitPolicy } from "../../src/compile/split/split.ts";
+import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { admit } from "../../src/ir/admission.ts";
+import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { generateCircumstances, generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { highestNumber } from "../../src/linux/calls.ts";
+
+const policies = [
+  ...readdirSync("policies")
+    .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
+    .map((file) => `policies/${file}`),
+  ...readdirSync("test/fixtures/oci")
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => `test/fixtures/oci/${file}`),
+];
+
+const corners = [0n, 1n, 1n << 31n, 1n << 32n, 1n << 63n].flatMap((corner) =>
+  [corner - 1n, corner, corner + 1n].map((value) => BigInt.asUintN(64, value)),
+);
+
+/** For each number: each corner in all arguments, then calls made of the policy's own conditions. */
+function* events(program: Program, choices: SeededChoices): Generator<SystemCallEvent> {
+  for (let number = -1; number <= highestNumber("x86_64") + 2; number += 1) {
+    const call = { number, architecture: auditArchitecture.x86_64, instructionPointer: 0n };
+    for (const corner of corners) yield { ...call, arguments: [corner, corner, corner, corner, corner, corner] };
+    for (let index = 0; index < 8; index += 1) yield { ...generateEvent(choices, program), ...call };
+  }
+  for (let index = 0; index < 500; index += 1) yield generateEvent(choices, program);
+}
+
+describe("policies as eBPF", () => {
+  for (const path of policies) {
+    it(`${path} means on the kernel what it means in the interpreter`, (context) => {
+      if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
+      const { program, diagnostics, sources } = loadPolicy(path, { architecture: "x86_64" });
+      if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
+      const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
+      const trial = new KernelTrial(program, object.instructions);
+      const choices = new SeededChoices(1);
+      const state: EvaluationState = {
+        thread: initialState(program, "thread"),
+        process: initialState(program, "process"),
+        tree: initialState(program, "tree"),
+      };
+      const { cells } = stateOffsets(program);
+      try {
+        for (const event of events(program, choices)) {
+          const circumstances = generateCircumstances(choices, program);
+          const admission = admit(program, event);
+          const wanted = admission === "judged" ? evaluate(program, event, circumstances, state) : undefined;
+          const refusal = admission === "always" ? refusals.always : refusals.refused;
+          const outcome = trial.evaluate(event, circumstances);
+          const where = () => `call ${event.number}(${event.arguments.join(", ")})`;
+          if (outcome.result !== (wanted?.verdict ?? refusal))
+            expect(outcome.result, where()).toBe(wanted?.verdict ?? refusal);
+          if (wanted === undefined) continue;
+          if (outcome.reports.length > 0 || wanted.reports.length > 0)
+            expect(outcome.reports, where()).toEqual(wanted.reports);
+          if (!wanted.changedState) continue;
+          program.cells.forEach((cell, index) => {
+            const word = trial.state(cell.scope)[cells[index]! / 8];
+            if (word !== state[cell.scope].cells[index])
+              expect(word, `${where()}: ${cell.name}`).toBe(state[cell.scope].cells[index]);
+          });
+          program.tables.forEach((table, index) => {
+            expect(trial.table(index), `${where()}: ${table.name}`).toEqual(state[table.scope].tables[index]);
+          });
+        }
+      } finally {
+        trial.close();
+      }
+    });
+  }
+});

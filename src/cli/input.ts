@@ -3,8 +3,8 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { Failure } from "./verb.ts";
 
-/** A trace of a million calls has some 100 MiB; a string of V8's holds 512. */
-const mostBytes = 256 << 20;
+/** A trace of 800,000 calls has as much, and takes some 1.2 GiB of memory and 20 s to judge. */
+const mostBytes = 64 << 20;
 
 /**
  * @param file "-" reads standard input, which may be a pipe; a file may not.

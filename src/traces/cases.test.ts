@@ -96,6 +96,8 @@ test.each([
   ["set most = 3\nset most = 4\nmaster getppid() allow", ["P0819 2:1+12"]],
   ["set most 3\nmaster getppid() allow", ["P0811 1:1+10"]],
   ["just words", ["P0811 1:1+10"]],
+  [`m getppid() ${"x".repeat(5000)}`, ["P0811 1:1+80"]],
+  ["m getppid() × 1000000 allow\n".repeat(5), ["P0811 3:3+9"]],
 ])("what is no case is placed: %j", (text, expected) => {
   expect(faults(text)).toEqual(expected);
 });

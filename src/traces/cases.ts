@@ -71,6 +71,10 @@ export interface CaseReading {
 }
 
 const mostTimes = 1_000_000;
+/** Of a whole file, repetitions counted: some seconds. */
+const mostCalls = 2_000_000;
+/** Longer lines are nobody's. */
+const longestLine = 4096;
 
 export function readCases(text: string, file: string, architecture: ArchitectureName): CaseReading {
   const reader = new Reader(file, architecture);
@@ -109,6 +113,7 @@ class Reader {
   readonly #known = new Map<string, Place | undefined>();
   #number = 0;
   #cases = 0;
+  #calls = 0;
 
   constructor(file: string, architecture: ArchitectureName) {
     this.#file = file;
@@ -158,6 +163,14 @@ class Reader {
 
   line(whole: string, number: number): void {
     this.#number = number;
+    if (whole.length > longestLine) {
+      this.#faults.add(
+        "P0811",
+        this.#place(0, 80),
+        `this line has ${whole.length} characters; the longest has ${longestLine}`,
+      );
+      return;
+    }
     const line = whole.slice(0, commentAt(whole)).trimEnd();
     const indent = line.search(/\S/);
     if (indent === -1) return;
@@ -275,6 +288,17 @@ class Reader {
     const registers = this.#registers(call, list.arguments, line, opening.length);
     if (!alive || tail === undefined || registers === undefined) return;
     this.#cases++;
+    const before = this.#calls;
+    this.#calls += tail.times;
+    if (before <= mostCalls && this.#calls > mostCalls) {
+      this.#faults.add(
+        "P0811",
+        this.#place(nameAt, list.end - nameAt),
+        `up to here these are more than ${mostCalls} calls`,
+        "split the file",
+      );
+      return;
+    }
     this.#steps.push({
       kind: "call",
       who,

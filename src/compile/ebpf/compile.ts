@@ -19,41 +19,54 @@ import { Block, inOrder } from "./graph.ts";
 import type { EbpfInstruction } from "./instruction.ts";
 import { Lowering, lowerBody } from "./lower.ts";
 import { optimise } from "./optimise.ts";
-import { operationInstructions, operationKey } from "./table-operations.ts";
+import { operationInstructions, operationKey, type TableOperation } from "./table-operations.ts";
 import type { EbpfTarget } from "./target.ts";
 
 export interface EbpfProgram {
   readonly instructions: readonly EbpfInstruction[];
+  /** Where in the policy each instruction comes from; undefined for what is not the policy's (see `parts`). */
   readonly locations: readonly (Location | undefined)[];
+  /** What the program consists of, in order. */
+  readonly parts: readonly Part[];
 }
+
+export type Part = { readonly start: number } & (
+  | { readonly is: "dispatch" }
+  | { readonly is: "body"; readonly numbers: readonly number[] }
+  | { readonly is: "operation"; readonly operation: TableOperation }
+);
 
 export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
   const into: Emitted = { instructions: [], locations: [], operationCalls: [] };
   const dispatch = new Dispatch(program, split, target);
   optimise(dispatch.lowering.builder.entry);
   const exits = emitBody(allocate(inOrder(dispatch.lowering.builder.entry)), 0, into);
-  const starts = new Map<string, number>();
+  const bodies = new Map<string, { readonly start: number; readonly numbers: Set<number> }>();
   for (const { index, number } of exits) {
     const statements = specialise(program, number).body;
     const key = print(statements);
-    let start = starts.get(key);
-    if (start === undefined) {
-      start = into.instructions.length;
-      starts.set(key, start);
+    let body = bodies.get(key);
+    if (body === undefined) {
+      body = { start: into.instructions.length, numbers: new Set() };
+      bodies.set(key, body);
       const builder = lowerBody(program, target, statements);
       optimise(builder.entry);
       emitBody(allocate(inOrder(builder.entry)), builder.stackSize, into);
     }
+    body.numbers.add(number);
     const jump = into.instructions[index]!;
     if (jump.kind !== "jump" && jump.kind !== "jump-always") throw new TypeError("no jump");
-    into.instructions[index] = { ...jump, target: start };
+    into.instructions[index] = { ...jump, target: body.start };
   }
-  appendOperations(into);
-  return into;
+  const parts: Part[] = [{ start: 0, is: "dispatch" }];
+  for (const { start, numbers } of bodies.values()) parts.push({ start, is: "body", numbers: [...numbers] });
+  parts.push(...appendOperations(into));
+  return { instructions: into.instructions, locations: into.locations, parts };
 }
 
 /** The operations on tables that the bodies call, each once. */
-function appendOperations({ instructions, locations, operationCalls }: Emitted): void {
+function appendOperations({ instructions, locations, operationCalls }: Emitted): Part[] {
+  const parts: Part[] = [];
   const starts = new Map<string, number>();
   for (const { index, operation } of operationCalls) {
     const key = operationKey(operation);
@@ -61,12 +74,14 @@ function appendOperations({ instructions, locations, operationCalls }: Emitted):
     if (start === undefined) {
       start = instructions.length;
       starts.set(key, start);
+      parts.push({ start, is: "operation", operation });
       const code = operationInstructions(operation, start);
       instructions.push(...code);
       locations.push(...code.map(() => undefined));
     }
     instructions[index] = { kind: "call-local", target: start };
   }
+  return parts;
 }
 
 /** Equal statements have equal texts; where in the policy they stand is part of it. */
@@ -128,7 +143,7 @@ class Dispatch {
     const { builder } = this.lowering;
     const block = this.lowering.block(() => {
       if (decision.kind === "leaf") {
-        if (decision.stateful.length === 0) this.lowering.exit(this.#target.result(this.#program, decision.weakest));
+        if (decision.stateful.length === 0) this.lowering.exitWithVerdict(decision.weakest);
         else builder.current.ending = { kind: "body", number };
       } else {
         const then = this.#decision(decision.then, number);

@@ -59,6 +59,7 @@ class Emitter {
 
   run(): readonly BodyJump[] {
     const { order, context } = this.#allocation;
+    this.#at = order[0]?.instructions[0]?.at;
     if (context !== 1)
       this.#put({ kind: "arithmetic", operator: "move", width: 64, destination: context, source: { register: 1 } });
     // A block that only enters a body is nothing but the target of jumps.
@@ -90,13 +91,14 @@ class Emitter {
     const { ending } = block;
     if (ending === undefined) throw new TypeError("a block without an ending");
     if (ending.kind === "body") throw new TypeError("a body is entered by jumps only");
-    this.#at = ending.kind === "goto" ? undefined : ending.at;
-    if (ending.kind === "exit") return this.#exit(ending.result);
+    // A jump belongs to what stands in front of it.
+    if (ending.kind !== "goto") this.#at = ending.at;
+    if (ending.kind === "exit") return this.#exit(ending.result, ending.at);
     if (ending.kind === "goto") {
       if (ending.to === next) return;
       // Two instructions beside one jump: what only returns is cheaper copied than jumped to.
       if (ending.to.instructions.length === 0 && ending.to.ending?.kind === "exit")
-        return this.#exit(ending.to.ending.result);
+        return this.#exit(ending.to.ending.result, ending.to.ending.at);
       return this.#jump(ending.to);
     }
     let { condition, then, otherwise } = ending;
@@ -114,7 +116,8 @@ class Emitter {
     this.#put({ kind: "jump-always", target: 0 });
   }
 
-  #exit(result: GraphOperand): void {
+  #exit(result: GraphOperand, at: Location | undefined): void {
+    this.#at = at;
     // A 32-bit move: the result is the low half.
     const source = this.#operand(result, 0);
     this.#put({ kind: "arithmetic", operator: "move", width: 32, destination: 0, source });

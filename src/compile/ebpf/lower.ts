@@ -14,6 +14,7 @@ import {
   type Input,
   type IntegerExpression,
   type Interval,
+  type Location,
   type Program,
   type Statement,
   strictness,
@@ -23,6 +24,7 @@ import { BodyBuilder } from "./builder.ts";
 import { comparable, dispatch } from "./dispatch.ts";
 import { Block, type GraphOperand, type Value } from "./graph.ts";
 import type { JumpCondition } from "./instruction.ts";
+import { Knowledge } from "./knowledge.ts";
 import { conditions, mirrored, operators } from "./operators.ts";
 import { type TableOperation, valueOffset } from "./table-operations.ts";
 import type { TableShape } from "./table-shape.ts";
@@ -33,7 +35,7 @@ import { isShort } from "./widths.ts";
 const maximum = 0xffff_ffff_ffff_ffffn;
 
 export function lowerBody(program: Program, target: EbpfTarget, body: readonly Statement[]): BodyBuilder {
-  const lowering = new Lowering(program, target);
+  const lowering = new Lowering(program, target, body[0]?.at);
   const scopes = scopesOf(program, body);
   if (scopes.size > 0) {
     target.openState(lowering.builder, scopes);
@@ -51,14 +53,15 @@ export class Lowering {
   readonly #target: EbpfTarget;
   readonly #locals: Value[];
   readonly #labels = new Map<number, Block>();
-  /** What is known to be in a value, innermost scope last. */
-  readonly #known: Map<string, Value>[] = [new Map()];
+  readonly #known = new Knowledge();
   /** Exits by their result, so that equal ones are one block. */
   readonly #exits = new Map<number, Block>();
   /** The verdict that full tables have raised so far, as a verdict in a variable; an allow where none has. */
   #raised: Value | undefined;
 
-  constructor(program: Program, target: EbpfTarget) {
+  /** `at`: what the instructions in front of the first statement belong to. */
+  constructor(program: Program, target: EbpfTarget, at?: Location) {
+    this.builder.at = at;
     this.#program = program;
     this.#target = target;
     // Locals start as 0, false, or verdict 0; what is set before it is read costs nothing (`dropDead`).
@@ -81,9 +84,7 @@ export class Lowering {
     const back = builder.current;
     const block = new Block();
     builder.current = block;
-    const known = this.#known.splice(0, this.#known.length, new Map());
-    fill();
-    this.#known.splice(0, this.#known.length, ...known);
+    this.#known.apart(fill);
     builder.current = back;
     return block;
   }
@@ -92,11 +93,14 @@ export class Lowering {
 
   /** Lowers a list; what follows a `return` or a `leave` cannot be reached and is dropped. */
   statements(list: readonly Statement[]): void {
+    // What the front end has added stands where the statement around it stands.
+    const around = this.builder.at;
     for (const statement of list) {
-      if (this.builder.current.ending !== undefined) return;
-      this.builder.at = statement.at;
+      if (this.builder.current.ending !== undefined) break;
+      this.builder.at = statement.at ?? around;
       this.#statement(statement);
     }
+    this.builder.at = around;
   }
 
   #statement(statement: Statement): void {
@@ -133,9 +137,7 @@ export class Lowering {
       case "block": {
         const after = new Block();
         this.#labels.set(statement.label, after);
-        this.#known.push(new Map());
-        this.statements(statement.body);
-        this.#known.pop();
+        this.#known.within(() => this.statements(statement.body));
         builder.goto(after);
         this.#continueAt(after);
         return;
@@ -162,9 +164,7 @@ export class Lowering {
   /** Fills a block that only some paths come through: what it learns is forgotten behind it. */
   #scoped(start: Block, fill: () => void, after?: Block): void {
     this.builder.current = start;
-    this.#known.push(new Map());
-    fill();
-    this.#known.pop();
+    this.#known.within(fill);
     if (after !== undefined) this.builder.goto(after);
   }
 
@@ -218,7 +218,7 @@ export class Lowering {
     }
     switch (verdict.kind) {
       case "verdict":
-        return this.exit(this.#target.result(this.#program, verdict.verdict));
+        return this.exitWithVerdict(verdict.verdict);
       case "verdict-select": {
         const [then, otherwise] = [new Block(), new Block()];
         this.condition(verdict.condition, then, otherwise);
@@ -236,6 +236,14 @@ export class Lowering {
   #exitWith(word: Value): void {
     if (this.closing) this.#target.closeState?.(this.builder);
     this.builder.exit({ value: word });
+  }
+
+  exitWithVerdict(verdict: number): void {
+    const { builder } = this;
+    const back = builder.at;
+    builder.at = this.#program.verdicts[verdict]!.at ?? back;
+    this.exit(this.#target.result(this.#program, verdict));
+    builder.at = back;
   }
 
   exit(result: number): void {
@@ -392,20 +400,10 @@ export class Lowering {
     }
   }
 
-  #remember(key: string, make: () => Value): Value {
-    for (const scope of this.#known) {
-      const value = scope.get(key);
-      if (value !== undefined) return value;
-    }
-    const value = make();
-    this.#known.at(-1)!.set(key, value);
-    return value;
-  }
-
   #input(input: Input): GraphOperand {
     const place = this.#target.context[input];
     if (place !== undefined)
-      return { value: this.#remember(input, () => this.builder.load(place.size, "context", place.offset)) };
+      return { value: this.#known.remember(input, () => this.builder.load(place.size, "context", place.offset)) };
     const operand = this.#target.input?.(this.builder, input);
     if (operand === undefined)
       throw new TargetError(this.#target, `\`${input}\``, "it is not to be had here", this.builder.at);
@@ -415,14 +413,14 @@ export class Lowering {
   #cell(cell: number): Value {
     const { scope, offset } = this.#target.cell(this.#program, cell);
     const at = this.builder.state.get(scope)!;
-    return this.#remember(`cell ${cell}`, () => this.builder.load(8, at.base, at.offset + offset));
+    return this.#known.remember(`cell ${cell}`, () => this.builder.load(8, at.base, at.offset + offset));
   }
 
   #store(cell: number, value: GraphOperand): void {
     const { scope, offset } = this.#target.cell(this.#program, cell);
     const at = this.builder.state.get(scope)!;
     this.builder.store(8, at.base, at.offset + offset, value);
-    for (const scopeOfKnown of this.#known) scopeOfKnown.delete(`cell ${cell}`);
+    this.#known.forget(`cell ${cell}`);
   }
 
   #binary(expression: IntegerExpression & { kind: "binary" }): Value {
@@ -477,7 +475,7 @@ export class Lowering {
     const place = this.#target.context[value.input];
     if (place === undefined) return undefined;
     const size = (width / 8) as 1 | 2 | 4;
-    return this.#remember(`${value.input} ${width}`, () => this.builder.load(size, "context", place.offset));
+    return this.#known.remember(`${value.input} ${width}`, () => this.builder.load(size, "context", place.offset));
   }
 
   // ── Conditions ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -537,10 +535,10 @@ export class Lowering {
       if (last) return;
       builder.current = next;
       // What the later parts load is not known where an earlier part has decided.
-      this.#known.push(new Map());
+      this.#known.enter();
       scopes += 1;
     });
-    for (; scopes > 0; scopes -= 1) this.#known.pop();
+    for (; scopes > 0; scopes -= 1) this.#known.leave();
   }
 
   #compare(condition: BooleanExpression & { kind: "compare" }, then: Block, otherwise: Block): void {

@@ -142,10 +142,11 @@ describe("tables", () => {
     const compile = () => compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
 
     // The tests' interpreter takes microseconds for an instruction, and a list of 511 has many to execute.
-    it.skipIf(capacity > 200)(`hold exactly ${capacity} for each ${scope}`, () => {
-      const trial = new InterpretedTrial(program, compile().instructions);
-      expect(exercise(program, trial, capacity, steps, 50)).toBeGreaterThan(0);
-    });
+    if (capacity < 200)
+      it(`hold exactly ${capacity} for each ${scope}`, () => {
+        const trial = new InterpretedTrial(program, compile().instructions);
+        expect(exercise(program, trial, capacity, steps, 50)).toBeGreaterThan(0);
+      });
 
     it(`hold exactly ${capacity} for each ${scope} on the running kernel`, (context) => {
       if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");

@@ -1,0 +1,99 @@
+/**
+ * What policies become as eBPF, instruction by instruction, with the lines from which each comes. (That it means what
+ * the policy means is tested where it is run: `policies.test.ts`.) To rewrite: PORTCULLIS_UPDATE=1 npx vitest run
+ * test/ebpf/goldens.test.ts, and read the difference.
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
+import { listing } from "../../src/compile/ebpf/listing.ts";
+import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { InterpretedTrial } from "../../src/compile/ebpf/testing/trial.ts";
+import { splitPolicy } from "../../src/compile/split/split.ts";
+import type { SystemCallEvent } from "../../src/ir/evaluation.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { callByName } from "../../src/linux/calls.ts";
+
+const update = process.env["PORTCULLIS_UPDATE"] === "1";
+const folder = join(import.meta.dirname, "goldens");
+
+function compiled(name: string) {
+  const text = readFileSync(join(folder, `${name}.ts`), "utf8");
+  const { program } = loadPolicy(`/${name}.ts`, { architecture: "x86_64", readFile: () => text });
+  const object = compileEbpf(program!, splitPolicy(program!, { superviseProcessCreation: false }), trialTarget);
+  return { program: program!, object };
+}
+
+/** Policy; calls in turn, and what each gets. */
+const goldens: readonly [string, readonly [string, number[], string][]][] = [
+  [
+    "sockets",
+    [
+      ["socket", [1], "allow"],
+      ["socket", [2], "deny"],
+      ["getpid", [], "allow"],
+    ],
+  ],
+  [
+    "limit",
+    [
+      ["execve", [], "allow"],
+      ["execve", [], "allow"],
+      ["execve", [], "deny"],
+    ],
+  ],
+  [
+    "remembered",
+    [
+      ["close", [3], "deny"],
+      ["dup", [3], "allow"],
+      ["dup", [3], "allow"],
+      ["close", [3], "allow"],
+      ["dup", [4], "allow"],
+      ["dup", [5], "allow"],
+      ["dup", [6], "deny"],
+    ],
+  ],
+];
+
+describe("the eBPF of", () => {
+  it.each(goldens)("the policy %s", (name, calls) => {
+    const { program, object } = compiled(name);
+    const text = listing(object, program);
+    const golden = join(folder, `${name}.txt`);
+    if (update) writeFileSync(golden, text);
+    expect(text).toBe(readFileSync(golden, "utf8"));
+
+    const trial = new InterpretedTrial(program, object.instructions);
+    for (const [call, values, action] of calls) {
+      const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = values.map(BigInt);
+      const event: SystemCallEvent = {
+        number: callByName(call)!.number.x86_64!,
+        architecture: auditArchitecture.x86_64,
+        instructionPointer: 0n,
+        arguments: [a, b, c, d, e, f],
+      };
+      const { result } = trial.evaluate(event, { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n });
+      expect(program.verdicts[result]?.action, `${call}(${values.join(", ")})`).toBe(action);
+    }
+    const foreign = {
+      number: 0,
+      architecture: 1,
+      instructionPointer: 0n,
+      arguments: [0n, 0n, 0n, 0n, 0n, 0n],
+    } as const;
+    const { result } = trial.evaluate(foreign, { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n });
+    expect(result).toBe(refusals.refused);
+  });
+
+  it.each(goldens)("the policy %s names a line for each instruction of a body", (name) => {
+    const { object } = compiled(name);
+    object.parts.forEach((part, index) => {
+      if (part.is !== "body") return;
+      const locations = object.locations.slice(part.start, object.parts[index + 1]?.start);
+      expect(locations.filter((at) => at === undefined)).toEqual([]);
+    });
+  });
+});

@@ -119,6 +119,13 @@ describe("operators", () => {
 
   it("a mask of 0 asks nothing, as libseccomp has it", () => {
     expect(verdictOf(programOf(fixture("operators")), "flock", 0n, 123n)).toBe("kill-process");
+    // So the rule is for every call, and the other one falls away although it is stricter.
+    const always = rule(["read"], "ERRNO", { args: [test(0, "MASKED_EQ", 0, 9), test(1, "MASKED_EQ", 0)] });
+    const profile = {
+      defaultAction: "SCMP_ACT_ALLOW",
+      syscalls: [rule(["read"], "TRAP", { args: [test(0, "EQ", 1)] }), always],
+    };
+    expect(verdictOf(programOf(profile), "read", 1n)).toBe("deny 1");
   });
 
   it("values keep their 64 bits", () => {
@@ -198,6 +205,7 @@ describe("what a rule is for", () => {
       [["reboot", "allow"]],
     ],
     ["arm64", { ...host, architecture: "aarch64" }, [["read", "allow"]]],
+    ["the very kernel", { ...host, kernelVersion: "4.8" }, [["ptrace", "allow"]]],
     ["an old kernel", { ...host, kernelVersion: "4.7.9-generic" }, [["ptrace", "deny 1"]]],
     ["a kernel to come", { ...host, kernelVersion: "7.0" }, [["io_uring_setup", "allow"]]],
   ])("%s", (_, where, wanted) => {

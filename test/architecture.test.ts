@@ -24,11 +24,14 @@ function sources(folder: string): string[] {
     .filter((file) => file.endsWith(".ts") && statSync(file).isFile());
 }
 
-function importsOf(file: string): string[] {
+/** What a file imports from its own tree; `loaded` leaves out types, which are gone at run time, and `await import`. */
+function importsOf(file: string, which: "all" | "loaded"): string[] {
   const text = readFileSync(file, "utf8");
-  return [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.[^"]+)"/g)].map((match) =>
-    normalize(join(dirname(file), match[1]!)),
-  );
+  const pattern =
+    which === "all"
+      ? /(?:from|import)\s*\(?\s*"(\.[^"]+)"/g
+      : /^(?:import|export)(?! type\b)(?:(?!^(?:import|export)\b)[^;])*?from "(\.[^"]+)"/gm;
+  return [...text.matchAll(pattern)].map((match) => normalize(join(dirname(file), match[1]!)));
 }
 
 const files = sources("src").filter((file) => !file.includes("/types/"));
@@ -42,7 +45,7 @@ describe("the layout", () => {
       if (folder.endsWith(".ts")) continue;
       const allowed = mayImport[folder];
       if (allowed === undefined) wrong.push(`${file}: src/${folder} is no stage of the pipeline`);
-      for (const target of importsOf(file)) {
+      for (const target of importsOf(file, "all")) {
         const other = target.split("/")[1]!;
         if (other !== folder && !allowed?.includes(other)) wrong.push(`${file} imports ${target}`);
       }
@@ -50,8 +53,10 @@ describe("the layout", () => {
     expect(wrong).toEqual([]);
   });
 
+  // Types may name each other in a circle (a value knows its scope, a scope its values), and the table of verbs loads a
+  // verb that prints the table when it is asked for. Neither makes one file wait for another.
   it("has no import cycle between files", () => {
-    const graph = new Map(ours.map((file) => [file, importsOf(file).filter((target) => target.endsWith(".ts"))]));
+    const graph = new Map(ours.map((file) => [file, importsOf(file, "loaded")]));
     const done = new Set<string>();
     const cycles: string[] = [];
     const visit = (file: string, path: readonly string[]): void => {

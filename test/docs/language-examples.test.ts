@@ -60,16 +60,17 @@ describe("the examples of docs/language.md", () => {
     },
   );
 
-  it.runIf(process.env["UPDATE"])("are written anew", () => {
-    const lines = text.split("\n");
-    for (const example of bad.toReversed()) {
-      const end = lines.indexOf("```", example.line);
-      const shown = ["", "```text", ...compile(example).shown.trimEnd().split("\n"), "```"];
-      const old = example.says === undefined ? 0 : 3 + example.says.trimEnd().split("\n").length;
-      lines.splice(end + 1, old, ...shown);
-    }
-    writeFileSync(document, lines.join("\n"));
-  });
+  if (process.env["UPDATE"])
+    it("are written anew", () => {
+      const lines = text.split("\n");
+      for (const example of bad.toReversed()) {
+        const end = lines.indexOf("```", example.line);
+        const shown = ["", "```text", ...compile(example).shown.trimEnd().split("\n"), "```"];
+        const old = example.says === undefined ? 0 : 3 + example.says.trimEnd().split("\n").length;
+        lines.splice(end + 1, old, ...shown);
+      }
+      writeFileSync(document, lines.join("\n"));
+    });
 
   it("are accepted by tsc under policy.json", () => {
     const { stdout, stderr } = spawnSync("node_modules/.bin/tsc", ["-p", folder], { encoding: "utf8" });

@@ -9,8 +9,8 @@ import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { type BuiltinCall, boolean, constantText, describe, object, unknown, type Value } from "../values.ts";
 import { methodArguments } from "./cells.ts";
+import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { Options } from "./options.ts";
-import { type Declaration, makeCell, onForkOf } from "./state.ts";
 
 interface Graph {
   /** Calls that have an entry, in order; a call's code is its index + 1. */

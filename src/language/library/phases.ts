@@ -15,8 +15,8 @@ import {
   type Value,
 } from "../values.ts";
 import { methodArguments } from "./cells.ts";
+import { type Declaration, makeCell } from "./declaration.ts";
 import { Options } from "./options.ts";
-import { type Declaration, makeCell } from "./state.ts";
 
 export function phases(declaration: Declaration): Value {
   const { c, given, call, scope } = declaration;

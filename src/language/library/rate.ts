@@ -10,8 +10,8 @@ import * as ir from "../ir.ts";
 import { maximumSigned } from "../ranges.ts";
 import { type BuiltinCall, boolean, object, unknown, type Value } from "../values.ts";
 import { methodArguments } from "./cells.ts";
+import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { Options } from "./options.ts";
-import { type Declaration, makeCell, onForkOf } from "./state.ts";
 import { durationForm, parseDuration } from "./time.ts";
 
 export function rate(declaration: Declaration): Value {

@@ -1,6 +1,6 @@
 /** State: `perThread`, `perProcess` and `perTree`, and what each can keep. */
 import { maximumCapacity } from "../../ir/limits.ts";
-import type { Cell, OnFork, Scope } from "../../ir/program.ts";
+import type { Scope } from "../../ir/program.ts";
 import type { Compilation } from "../compilation.ts";
 import { printInteger } from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -14,22 +14,12 @@ import {
   type Value,
 } from "../values.ts";
 import { cellValue, counter, flag } from "./cells.ts";
+import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { flow } from "./flow.ts";
 import { Options } from "./options.ts";
 import { phases } from "./phases.ts";
 import { rate } from "./rate.ts";
 import { keySet, table } from "./tables.ts";
-
-/** What a function that declares state works with. */
-export interface Declaration {
-  readonly c: Compilation;
-  readonly scope: Scope;
-  readonly call: BuiltinCall;
-  readonly given: readonly { readonly value: Value; readonly node: SourceRange }[];
-  /** The variable's name, or what kind of state it is. */
-  readonly name: string;
-  readonly node: SourceRange;
-}
 
 export function scopeObject(c: Compilation, scope: Scope, name: string): Value {
   const kinds: Readonly<Record<string, (declaration: Declaration) => Value>> = {
@@ -89,43 +79,6 @@ function declaration(
     return unknown;
   }
   return made;
-}
-
-/** A cell of this declaration; nothing is made where nothing comes (`live`). */
-export function makeCell(
-  { c, scope, name, node }: Declaration,
-  part: string,
-  kind: Cell["kind"],
-  initial: bigint,
-  onFork: OnFork,
-): number {
-  if (c.flow.live !== "live") return 0;
-  return c.builder.cell({
-    name: part === "" ? name : `${name}.${part}`,
-    scope,
-    kind,
-    initial,
-    onFork: scope === "tree" ? "fresh" : onFork,
-    at: c.file.location(node),
-  });
-}
-
-/** "copy" unless the settings say "fresh". */
-export function onForkOf({ scope }: Declaration, options: Options): "copy" | "fresh" {
-  if (!options.has("onFork")) return scope === "tree" ? "fresh" : "copy";
-  const chosen = options.text("onFork");
-  if (scope === "tree") {
-    options.refuse("onFork", "P0213", "the tree has one state for all: nothing is inherited", "leave out onFork");
-  } else if (chosen !== undefined && chosen !== "copy" && chosen !== "fresh") {
-    options.refuse(
-      "onFork",
-      "P0213",
-      `a child gets a copy or starts fresh, not ${JSON.stringify(chosen)}`,
-      '"copy" or "fresh"',
-    );
-  }
-
-  return chosen === "fresh" ? "fresh" : "copy";
 }
 
 function tooMany({ c, given }: Declaration, most: number, what: string): boolean {

@@ -108,7 +108,8 @@ function assign(
   /** The end of the interval that each register holds. */
   const busyUntil = new Map<Register, number>();
   if (plan.contextUse >= 0) busyUntil.set(context, plan.contextUse);
-  let slots = 0;
+  /** The end of the interval that each slot of the stack holds. */
+  const slotBusyUntil: number[] = [];
   for (const interval of plan.intervals) {
     const free = (register: Register): boolean =>
       !scratch.includes(register) && (busyUntil.get(register) ?? -1) <= interval.from - 1;
@@ -118,15 +119,17 @@ function assign(
       wish !== undefined && "register" in wish && candidates.includes(wish.register) ? wish.register : undefined;
     const register = wished !== undefined && free(wished) ? wished : candidates.find(free);
     if (register === undefined) {
-      places.set(interval.value, { slot: slots });
-      slots += 1;
+      const slot = slotBusyUntil.findIndex((until) => until <= interval.from - 1);
+      const taken = slot < 0 ? slotBusyUntil.length : slot;
+      places.set(interval.value, { slot: taken });
+      slotBusyUntil[taken] = interval.to;
       continue;
     }
     places.set(interval.value, { register });
     busyUntil.set(register, Math.max(busyUntil.get(register) ?? -1, interval.to));
   }
   return {
-    slots,
+    slots: slotBusyUntil.length,
     placeOf(value) {
       const place = places.get(value);
       if (place === undefined) throw new RangeError(`value ${value} is never set`);

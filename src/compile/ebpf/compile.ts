@@ -13,14 +13,16 @@ import type { Interval, Location, Program, Statement } from "../../ir/program.ts
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
 import { allocate } from "./allocate.ts";
+import { emitStatements } from "./bodies.ts";
 import { dispatch } from "./dispatch.ts";
 import { type Emitted, emitBody } from "./emit.ts";
 import { Block, inOrder } from "./graph.ts";
-import type { EbpfInstruction } from "./instruction.ts";
-import { Lowering, lowerBody } from "./lower.ts";
+import { type EbpfInstruction, slotPositions } from "./instruction.ts";
+import { Knowledge } from "./knowledge.ts";
+import { Lowering } from "./lower.ts";
 import { optimise } from "./optimise.ts";
 import { operationInstructions, operationKey, type TableOperation } from "./table-operations.ts";
-import type { EbpfTarget } from "./target.ts";
+import { type EbpfTarget, TargetError } from "./target.ts";
 
 export interface EbpfProgram {
   readonly instructions: readonly EbpfInstruction[];
@@ -36,31 +38,40 @@ export type Part = { readonly start: number } & (
   | { readonly is: "operation"; readonly operation: TableOperation }
 );
 
+/** Jumps have signed 16-bit offsets. */
+const longestJump = 32_767;
+
+/** Throws a TargetError where the target cannot express the policy. */
 export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
   const into: Emitted = { instructions: [], locations: [], operationCalls: [] };
   const dispatch = new Dispatch(program, split, target);
   optimise(dispatch.lowering.builder.entry);
   const exits = emitBody(allocate(inOrder(dispatch.lowering.builder.entry)), 0, into);
-  const bodies = new Map<string, { readonly start: number; readonly numbers: Set<number> }>();
-  for (const { index, number } of exits) {
+  const bodies = new Map<string, { readonly start: number; readonly numbers: number[] }>();
+  const starts = new Map<number, number>();
+  for (const number of new Set(exits.map((exit) => exit.number))) {
     const statements = specialise(program, number).body;
     const key = print(statements);
     let body = bodies.get(key);
     if (body === undefined) {
-      body = { start: into.instructions.length, numbers: new Set() };
+      body = { start: into.instructions.length, numbers: [] };
       bodies.set(key, body);
-      const builder = lowerBody(program, target, statements);
-      optimise(builder.entry);
-      emitBody(allocate(inOrder(builder.entry)), builder.stackSize, into);
+      emitStatements(program, target, statements, into);
     }
-    body.numbers.add(number);
+    body.numbers.push(number);
+    starts.set(number, body.start);
+  }
+  for (const { index, number } of exits) {
     const jump = into.instructions[index]!;
     if (jump.kind !== "jump" && jump.kind !== "jump-always") throw new TypeError("no jump");
-    into.instructions[index] = { ...jump, target: body.start };
+    into.instructions[index] = { ...jump, target: starts.get(number)! };
   }
   const parts: Part[] = [{ start: 0, is: "dispatch" }];
-  for (const { start, numbers } of bodies.values()) parts.push({ start, is: "body", numbers: [...numbers] });
+  for (const { start, numbers } of bodies.values()) parts.push({ start, is: "body", numbers });
   parts.push(...appendOperations(into));
+  const size = slotPositions(into.instructions).at(-1)!;
+  if (size > longestJump)
+    throw new TargetError(target, "the policy", `it takes ${size} instructions, and a jump reaches ${longestJump}`);
   return { instructions: into.instructions, locations: into.locations, parts };
 }
 
@@ -96,7 +107,7 @@ class Dispatch {
   readonly #blocks = new Map<Decision, Block>();
 
   constructor(program: Program, split: SplitPolicy, target: EbpfTarget) {
-    this.lowering = new Lowering(program, target);
+    this.lowering = new Lowering(program, target, new Knowledge(true));
     this.#program = program;
     this.#target = target;
     const { builder } = this.lowering;
@@ -136,23 +147,21 @@ class Dispatch {
     }, []);
   }
 
-  #decision(decision: Decision, number: number): Block {
-    const stateful = needsState(decision);
-    const known = stateful ? undefined : this.#blocks.get(decision);
-    if (known !== undefined) return known;
-    const { builder } = this.lowering;
-    const block = this.lowering.block(() => {
-      if (decision.kind === "leaf") {
-        if (decision.stateful.length === 0) this.lowering.exitWithVerdict(decision.weakest);
-        else builder.current.ending = { kind: "body", number };
-      } else {
-        const then = this.#decision(decision.then, number);
-        const otherwise = this.#decision(decision.otherwise, number);
-        this.#test(decision.test, then, otherwise);
-      }
-    });
-    if (!stateful) this.#blocks.set(decision, block);
-    return block;
+  /** Decisions share their parts; each is lowered once, the stateful ones once for each number. */
+  #decision(root: Decision, number: number): Block {
+    const own = new Map<Decision, Block>();
+    const blockOf = (decision: Decision): Block | undefined => own.get(decision) ?? this.#blocks.get(decision);
+    for (const decision of partsFirst(root, (part) => blockOf(part) !== undefined)) {
+      const stateful =
+        decision.kind === "leaf" ? decision.stateful.length > 0 : own.has(decision.then) || own.has(decision.otherwise);
+      const block = this.lowering.block(() => {
+        if (decision.kind === "test") this.#test(decision.test, blockOf(decision.then)!, blockOf(decision.otherwise)!);
+        else if (stateful) this.lowering.builder.current.ending = { kind: "body", number };
+        else this.lowering.exitWithVerdict(decision.weakest);
+      });
+      (stateful ? own : this.#blocks).set(decision, block);
+    }
+    return blockOf(root)!;
   }
 
   #test(test: ArgumentTest, then: Block, otherwise: Block): void {
@@ -173,7 +182,19 @@ class Dispatch {
   }
 }
 
-function needsState(decision: Decision): boolean {
-  if (decision.kind === "leaf") return decision.stateful.length > 0;
-  return needsState(decision.then) || needsState(decision.otherwise);
+/**
+ * A decision and its parts that are not done yet, each once and behind its own parts. Without recursion: a policy of
+ * thousands of rules makes decisions as deep.
+ */
+function* partsFirst(root: Decision, isDone: (decision: Decision) => boolean): Generator<Decision> {
+  const pending = [root];
+  for (let decision = pending.at(-1); decision !== undefined; decision = pending.at(-1)) {
+    const missing = decision.kind === "leaf" ? [] : [decision.otherwise, decision.then].filter((part) => !isDone(part));
+    if (missing.length > 0 && !isDone(decision)) {
+      pending.push(...missing);
+      continue;
+    }
+    pending.pop();
+    if (!isDone(decision)) yield decision;
+  }
 }

@@ -4,6 +4,12 @@ import type { Value } from "./graph.ts";
 export class Knowledge {
   /** Innermost last. */
   #scopes: Map<string, Value>[] = [new Map()];
+  readonly #remembers: boolean;
+
+  /** One that does not remember knows nothing, ever. */
+  constructor(remembers: boolean) {
+    this.#remembers = remembers;
+  }
 
   /** The value that holds this, made now where none does. */
   remember(key: string, make: () => Value): Value {
@@ -12,6 +18,7 @@ export class Knowledge {
       if (value !== undefined) return value;
     }
     const value = make();
+    if (!this.#remembers) return value;
     this.#scopes.at(-1)!.set(key, value);
     return value;
   }

@@ -24,27 +24,14 @@ import { BodyBuilder } from "./builder.ts";
 import { comparable, dispatch } from "./dispatch.ts";
 import { Block, type GraphOperand, type Value } from "./graph.ts";
 import type { JumpCondition } from "./instruction.ts";
-import { Knowledge } from "./knowledge.ts";
+import type { Knowledge } from "./knowledge.ts";
 import { conditions, mirrored, operators } from "./operators.ts";
 import { type TableOperation, valueOffset } from "./table-operations.ts";
 import type { TableShape } from "./table-shape.ts";
 import { type EbpfTarget, TargetError } from "./target.ts";
-import { insertsInto, scopesOf } from "./uses.ts";
 import { isShort } from "./widths.ts";
 
 const maximum = 0xffff_ffff_ffff_ffffn;
-
-export function lowerBody(program: Program, target: EbpfTarget, body: readonly Statement[]): BodyBuilder {
-  const lowering = new Lowering(program, target, body[0]?.at);
-  const scopes = scopesOf(program, body);
-  if (scopes.size > 0) {
-    target.openState(lowering.builder, scopes);
-    lowering.closing = target.closeState !== undefined;
-  }
-  if (insertsInto(body)) lowering.expectFullTables();
-  lowering.statements(body);
-  return lowering.builder;
-}
 
 export class Lowering {
   readonly builder = new BodyBuilder();
@@ -53,14 +40,15 @@ export class Lowering {
   readonly #target: EbpfTarget;
   readonly #locals: Value[];
   readonly #labels = new Map<number, Block>();
-  readonly #known = new Knowledge();
+  readonly #known: Knowledge;
   /** Exits by their result, so that equal ones are one block. */
   readonly #exits = new Map<number, Block>();
   /** The verdict that full tables have raised so far, as a verdict in a variable; an allow where none has. */
   #raised: Value | undefined;
 
   /** `at`: what the instructions in front of the first statement belong to. */
-  constructor(program: Program, target: EbpfTarget, at?: Location) {
+  constructor(program: Program, target: EbpfTarget, known: Knowledge, at?: Location) {
+    this.#known = known;
     this.builder.at = at;
     this.#program = program;
     this.#target = target;

@@ -1,0 +1,68 @@
+/** One body: lowered, optimised, given registers, and emitted. */
+import type { Program, Statement } from "../../ir/program.ts";
+import { allocate } from "./allocate.ts";
+import type { BodyBuilder } from "./builder.ts";
+import { type Emitted, emitBody } from "./emit.ts";
+import { inOrder } from "./graph.ts";
+import { Knowledge } from "./knowledge.ts";
+import { Lowering } from "./lower.ts";
+import { optimise } from "./optimise.ts";
+import { type EbpfTarget, TargetError } from "./target.ts";
+import { insertsInto, scopesOf } from "./uses.ts";
+
+/**
+ * A long body that keeps its loads in registers is too much for the verifier: it learns something about them at each
+ * comparison, so that no two paths are alike to it, and follows each of n rules through the n that come after. It gives up
+ * on 2,000 rules over one counter after the million instructions that it follows at most (BPF_COMPLEXITY_LIMIT_INSNS, Linux
+ * 6.18). Of what is loaded anew it knows nothing, so paths meet again, for one more load at each comparison.
+ */
+const longestRemembering = 512;
+
+/** MAX_BPF_STACK (include/linux/filter.h). */
+const stackLimit = 512;
+/** What a function with `may_goto` takes of it, rounded up to 32 as the verifier does. */
+const operationStack = 32;
+
+/** Emits a body at the end of `into`. */
+export function emitStatements(
+  program: Program,
+  target: EbpfTarget,
+  statements: readonly Statement[],
+  into: Emitted,
+): void {
+  const lowered = (remembers: boolean): BodyBuilder => {
+    const builder = lowerBody(program, target, statements, remembers);
+    optimise(builder.entry);
+    return builder;
+  };
+  let builder = lowered(true);
+  let order = inOrder(builder.entry);
+  if (order.reduce((sum, { instructions }) => sum + instructions.length + 1, 0) > longestRemembering) {
+    builder = lowered(false);
+    order = inOrder(builder.entry);
+  }
+  const allocation = allocate(order);
+  const calls = into.operationCalls.length;
+  emitBody(allocation, builder.stackSize, into);
+  const stack = builder.stackSize + 8 * allocation.slots;
+  if (stack > stackLimit - (into.operationCalls.length > calls ? operationStack : 0))
+    throw new TargetError(
+      target,
+      "a body",
+      `it keeps ${stack} bytes on the stack, which has ${stackLimit}`,
+      statements[0]?.at,
+    );
+}
+
+/** `remembers`: whether what has been loaded is kept in registers. */
+function lowerBody(program: Program, target: EbpfTarget, body: readonly Statement[], remembers: boolean): BodyBuilder {
+  const lowering = new Lowering(program, target, new Knowledge(remembers), body[0]?.at);
+  const scopes = scopesOf(program, body);
+  if (scopes.size > 0) {
+    target.openState(lowering.builder, scopes);
+    lowering.closing = target.closeState !== undefined;
+  }
+  if (insertsInto(body)) lowering.expectFullTables();
+  lowering.statements(body);
+  return lowering.builder;
+}

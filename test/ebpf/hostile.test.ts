@@ -1,0 +1,129 @@
+/** Sizes that nobody writes by hand: the verifier accepts them and they mean what they say, or a TargetError says why not. */
+import { describe, expect, it } from "vitest";
+import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
+import { stateOffsets } from "../../src/compile/ebpf/state.ts";
+import { TargetError } from "../../src/compile/ebpf/target.ts";
+import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
+import { splitPolicy } from "../../src/compile/split/split.ts";
+import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { callByName } from "../../src/linux/calls.ts";
+
+const many = (count: number, text: (index: number) => string, between = "\n") =>
+  Array.from({ length: count }, (_, index) => text(index)).join(between);
+
+/** A policy over `fcntl`, whose third argument is a whole word. */
+const over = (
+  declarations: string,
+  statements: string,
+) => `import { allow, deny, perProcess, perTree, policy } from "portcullis";
+${declarations}
+export default policy((call) => {
+  if (call.name !== "fcntl") return allow;
+  const x = call.args.arg;
+${statements}
+  return allow;
+});
+`;
+
+const accepted: readonly [string, string][] = [
+  [
+    "2,000 rules",
+    over(
+      "",
+      many(2000, (n) => `if (call.args.arg === ${7 * n + 3}n) return deny("EPERM");`),
+    ),
+  ],
+  [
+    "2,000 rules over a counter",
+    over(
+      "const c = perProcess.counter();",
+      `${many(2000, (n) => `if (call.args.arg === ${7 * n + 3}n && c.get() > ${n}n) return deny("EPERM");`)}\nc.add();`,
+    ),
+  ],
+  [
+    "a 300-way switch",
+    over(
+      "const c = perTree.counter();",
+      `switch (x) {\n${many(300, (n) => `case ${11 * n}n: if (c.get() > ${n}n) return deny("EPERM"); c.add(); break;`)}\n}`,
+    ),
+  ],
+  [
+    "64 nested conditions",
+    over(
+      "const c = perProcess.counter();",
+      `${many(64, (n) => `if (c.get() !== ${n + 5}n && x !== ${3 * n}n) {`)}\nc.add();\n${many(64, () => "}", "")}`,
+    ),
+  ],
+  [
+    "30 state variables",
+    over(
+      many(30, (n) => `const c${n} = perTree.counter();`),
+      `${many(30, (n) => `if (x > ${n}n) c${n}.add();`)}\n` +
+        `if (${many(30, (n) => `c${n}.get() > ${n + 40}n`, " || ")}) return deny("EPERM");`,
+    ),
+  ],
+];
+
+function load(name: string, text: string): Program {
+  const { program, diagnostics, sources } = loadPolicy(`/${name}.ts`, {
+    architecture: "x86_64",
+    readFile: () => text,
+  });
+  if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
+  return program;
+}
+
+const compile = (program: Program) =>
+  compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
+
+describe("a policy with", () => {
+  it.for(accepted)("%s is accepted by the verifier, and means what it says", ([name, text], context) => {
+    const program = load(name, text);
+    const object = compile(program);
+    if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
+    const trial = new KernelTrial(program, object.instructions);
+    const state: EvaluationState = {
+      thread: initialState(program, "thread"),
+      process: initialState(program, "process"),
+      tree: initialState(program, "tree"),
+    };
+    try {
+      for (let step = 0n; step < 400n; step += 1n) {
+        const event: SystemCallEvent = {
+          number: callByName("fcntl")!.number.x86_64!,
+          architecture: auditArchitecture.x86_64,
+          instructionPointer: 0n,
+          arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
+        };
+        const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+        const wanted = evaluate(program, event, circumstances, state);
+        expect(trial.evaluate(event, circumstances).result, `step ${step}`).toBe(wanted.verdict);
+        program.cells.forEach(({ scope, name: cell }, index) => {
+          const word = trial.state(scope)[stateOffsets(program).cells[index]! / 8];
+          expect(word, `step ${step}: ${cell}`).toBe(state[scope].cells[index]);
+        });
+      }
+    } finally {
+      trial.close();
+    }
+  });
+
+  it("6,000 rules over a counter is refused with the reason", () => {
+    const rules = many(6000, (n) => `if (x === ${7 * n + 3}n && c.get() > ${n}n) return deny("EPERM");`);
+    const program = load("rules", over("const c = perProcess.counter();", rules));
+    let refusal: unknown;
+    try {
+      compile(program);
+    } catch (error) {
+      refusal = error;
+    }
+    expect(refusal).toBeInstanceOf(TargetError);
+    expect(String(refusal)).toMatch(/target trial: the policy: it takes \d+ instructions, and a jump reaches/);
+  });
+});

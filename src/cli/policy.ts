@@ -3,7 +3,7 @@ import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Program } from "../ir/program.ts";
-import type { TighteningPromise } from "../language/compilation.ts";
+import type { TighteningPromise } from "../language/walker.ts";
 import type { Context } from "./context.ts";
 import { chosenArchitecture, policyFile, readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";

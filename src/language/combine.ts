@@ -1,8 +1,9 @@
 /** The steps of a policy and of all that it extends, each once, as one program body. */
 import type { Statement, VerdictExpression } from "../ir/program.ts";
-import type { Compilation, ReturnTarget } from "./compilation.ts";
+import type { Compilation } from "./compilation.ts";
 import { noFacts } from "./facts.ts";
 import { type CallValue, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
+import type { ReturnTarget } from "./walker.ts";
 
 /** Bases before what extends them, in their order; one that is reached by two ways is there once. */
 export function partsOf(policy: PolicyValue): PolicyValue[] {

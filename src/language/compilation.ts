@@ -8,7 +8,7 @@
  */
 import type { CallExpression, Expression as Node } from "@oxc-project/types";
 import type { DiagnosticCode } from "../diagnostics/catalogue.ts";
-import type { IntegerExpression, Location, Scope, Statement, VerdictExpression } from "../ir/program.ts";
+import type { IntegerExpression, Statement, VerdictExpression } from "../ir/program.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import type { CallNames } from "./call-names.ts";
 import {
@@ -25,110 +25,14 @@ import {
   tableKey,
 } from "./facts.ts";
 import * as ir from "./ir.ts";
+import { mergeValues, rangeIn } from "./merging.ts";
 import type { Parameters } from "./parameters.ts";
 import { intersect, isSigned, join, type Range } from "./ranges.ts";
 import { GiveUp, type Place, type Reporter } from "./reporter.ts";
 import type { LexicalScope, Variable } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
-import {
-  boolean,
-  constantBoolean,
-  constantInteger,
-  constantText,
-  type FunctionValue,
-  type IntegerValue,
-  integer,
-  type JsonValue,
-  type TextValue,
-  unknown,
-  type Value,
-  verdict,
-} from "./values.ts";
-
-/**
- * | | |
- * | --- | --- |
- * | live | some call can come here |
- * | folded | none can, because a constant (a parameter, say) decided a test: other constants would |
- * | ended | none can: the path has returned, or left a loop |
- */
-export type Liveness = "live" | "folded" | "ended";
-
-/** What is known where the walk is. Variables are those of the step; constants need no flow. */
-export interface Flow {
-  live: Liveness;
-  variables: Map<Variable, Value>;
-  facts: Facts;
-  /** A statement before could not be understood, which has been said: whether this is reached is not known. */
-  uncertain?: true;
-}
-
-/** A path's end: what was known there, and where a statement goes that is to run last on it. */
-export interface PathEnd {
-  readonly flow: Flow;
-  readonly out: Statement[];
-}
-
-export interface Branch extends PathEnd {
-  /** Some call could come to its start. */
-  readonly entered: boolean;
-}
-
-/** Where `return` goes. */
-export interface ReturnTarget {
-  /** A verdict ends the program; a value ends an inlined function's block. */
-  readonly kind: "program" | "block";
-  /** `return a ? b : c` goes there by two ways, which keeps each verdict on a path of its own. */
-  readonly splits: boolean;
-  readonly label: number;
-  readonly ends: (PathEnd & { readonly value: Value; readonly node: SourceRange })[];
-  /** Checks a returned value against the declared type of every function that it returns from. */
-  readonly check: (value: Value, node: SourceRange) => Value;
-}
-
-/** Where `break` and `continue` go. */
-export interface JumpTarget {
-  readonly name: string | undefined;
-  readonly breakLabel: number;
-  readonly breaks: PathEnd[];
-  /** Undefined in a switch. */
-  continues: { readonly label: number; readonly ends: PathEnd[] } | undefined;
-}
-
-/** What the walk is made of; the parts know each other only through this. */
-export interface Walker {
-  evaluate(c: Compilation, node: Node): Value;
-  apply(
-    c: Compilation,
-    callee: FunctionValue,
-    values: readonly PlacedValue[],
-    node: SourceRange,
-    options?: ApplyOptions,
-  ): Value;
-  callInTail(c: Compilation, node: CallExpression, target: ReturnTarget): Value;
-  functionValue(c: Compilation, node: FunctionValue["node"], name: string): Value;
-}
-
-export interface ApplyOptions {
-  /** The function is an argument of one of the library's, which types its parameters. */
-  readonly contextual?: boolean;
-  /** `return f(x)`: what it returns, its caller does. */
-  readonly tail?: ReturnTarget | undefined;
-}
-
-export interface PlacedValue {
-  readonly value: Value;
-  readonly node: SourceRange;
-}
-
-/** A promise of the policy that a lint proves on its program. */
-export interface TighteningPromise {
-  /** The cell of the phases. */
-  readonly cell: number;
-  readonly scope: Scope;
-  /** Where it is promised. */
-  readonly at: Location;
-}
+import { type FunctionValue, type IntegerValue, type JsonValue, unknown, type Value, verdict } from "./values.ts";
+import type { Branch, Flow, JumpTarget, PathEnd, ReturnTarget, TighteningPromise, Walker } from "./walker.ts";
 
 /** A text made to exhaust the compiler ends here, in about a second. */
 const mostSteps = 2_000_000;
@@ -479,6 +383,8 @@ export class Compilation {
     this.flow = { live: flow.live, variables: new Map(flow.variables), facts: flow.facts };
     this.out = [];
     this.nesting++;
+    // What a path must copy counts as work: rounds of a loop that each leave variables behind would go with their square.
+    this.steps += (flow.variables.size + flow.facts.ranges.size) >> 2;
     try {
       this.assume(facts);
       const entered = this.flow.live === "live";
@@ -517,71 +423,8 @@ export class Compilation {
     return { live: "live", variables, facts, ...uncertain };
   }
 
-  /** One value of what each path gives: a local that each path sets, unless they agree. */
   mergeValues(ends: readonly PathEnd[], values: readonly Value[], place: Place): Value {
-    const first = values[0]!;
-    if (values.every((value) => value === first || sameConstant(value, first))) return first;
-    if (values.some((value) => value.is === "unknown")) return unknown;
-    const set = (make: (value: Value) => Statement) => {
-      for (const [index, end] of ends.entries()) {
-        const statement = make(values[index]!);
-        this.count(statement, place.node);
-        const leaves = end.out.at(-1)?.kind === "leave";
-        end.out.splice(leaves ? end.out.length - 1 : end.out.length, 0, statement);
-      }
-    };
-    if (values.every((value) => value.is === "integer")) {
-      const range = values
-        .map((value, index) => rangeIn(ends[index]!.flow, value))
-        .reduce((known, other) => join(known, other));
-      if (isSigned(range) || range.from >= 0n) {
-        const local = this.builder.local("integer");
-        set((value) => ({ kind: "set-integer", local, value: (value as IntegerValue).expression }));
-        const variable = values.some((value) => value.variable);
-        return { ...integer({ kind: "local", local }, range), ...(variable ? { variable } : {}) };
-      }
-      this.reporter.report(
-        "P0203",
-        `on one path this is negative, on another above 2^63 − 1: no 64 bits hold both`,
-        place,
-        "BigInt.asUintN(64, …) or BigInt.asIntN(64, …) where a pattern of bits is meant",
-      );
-      return unknown;
-    }
-    if (values.every((value) => value.is === "boolean")) {
-      const local = this.builder.local("boolean");
-      set((value) => ({ kind: "set-boolean", local, value: value.is === "boolean" ? value.expression : ir.never }));
-      return boolean({ kind: "boolean-local", local });
-    }
-    if (values.every((value) => value.is === "verdict")) {
-      const local = this.builder.local("verdict");
-      set((value) => ({
-        kind: "set-verdict",
-        local,
-        value: value.is === "verdict" ? value.expression : { kind: "verdict", verdict: 0 },
-      }));
-      return verdict({ kind: "verdict-local", local });
-    }
-    if (values.every((value) => value.is === "text")) {
-      const options = [...new Set(values.flatMap((value) => (value as TextValue).options))];
-      if (options.length <= mostOptions) {
-        const local = this.builder.local("integer");
-        set((value) => ({ kind: "set-integer", local, value: optionIndex(value as TextValue, options) }));
-        return {
-          is: "text",
-          options,
-          codes: options.map((_, index) => BigInt(index)),
-          subject: { kind: "local", local },
-        };
-      }
-    }
-    this.reporter.report(
-      "P0310",
-      "what this is depends on the path, so it is not known when the policy is compiled",
-      place,
-      "only integers, booleans, strings and verdicts may differ by the path",
-    );
-    return unknown;
+    return mergeValues(this, ends, values, place);
   }
 
   /**
@@ -614,9 +457,6 @@ export class Compilation {
   }
 }
 
-/** More alternatives than a person writes by hand; more would make long chains of selections. */
-const mostOptions = 64;
-
 type Related = Place & { readonly message: string };
 
 interface ComparisonRecord {
@@ -624,34 +464,6 @@ interface ComparisonRecord {
   readonly file: SourceFile;
   readonly message: string;
   readonly help?: string;
-}
-
-function rangeIn(flow: Flow, value: Value): Range {
-  const { expression, range } = value as IntegerValue;
-  if (expression.kind === "constant") return range;
-  const known = flow.facts.ranges.get(expressionKey(expression));
-  return known === undefined ? range : (intersect(known, range) ?? range);
-}
-
-function sameConstant(a: Value, b: Value): boolean {
-  const integerOfA = constantInteger(a);
-  if (integerOfA !== undefined) return integerOfA === constantInteger(b);
-  const booleanOfA = constantBoolean(a);
-  if (booleanOfA !== undefined) return booleanOfA === constantBoolean(b);
-  const textOfA = constantText(a);
-  return textOfA !== undefined && textOfA === constantText(b);
-}
-
-/** Which of the options a text is. */
-export function optionIndex(value: TextValue, options: readonly string[]): IntegerExpression {
-  const index = (option: string) => ir.constant(BigInt(options.indexOf(option)));
-  let chain = index(value.options.at(-1)!);
-  for (let at = value.options.length - 2; at >= 0; at--) {
-    const code = value.codes[at];
-    if (code === undefined) continue;
-    chain = ir.select(ir.compare("equal", value.subject, ir.constant(code)), index(value.options[at]!), chain);
-  }
-  return chain;
 }
 
 function withLastingFacts(value: Value): Value {

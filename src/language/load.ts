@@ -12,8 +12,9 @@ import { admissionOf, clone3Refusal, refusesClone3, withoutClone3 } from "./admi
 import { ProgramBuilder } from "./builder.ts";
 import { CallNames } from "./call-names.ts";
 import { checkUncalled, lowerPolicy } from "./combine.ts";
-import { Compilation, type TighteningPromise, type Walker } from "./compilation.ts";
-import { resolveType, typicalValue } from "./declared-types.ts";
+import { Compilation } from "./compilation.ts";
+import { typicalValue } from "./conform.ts";
+import { resolveType } from "./declared-types.ts";
 import { makeGlobals, makeLibrary } from "./library/library.ts";
 import { evaluate } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
@@ -27,6 +28,7 @@ import { LexicalScope } from "./scope.ts";
 import { SourceFile } from "./source/file.ts";
 import { FileStore, type ReadFile } from "./source/store.ts";
 import { type FunctionValue, type PolicyValue, unknown, type Value } from "./values.ts";
+import type { TighteningPromise, Walker } from "./walker.ts";
 
 export interface LoadOptions {
   readonly architecture: ArchitectureName;

@@ -11,7 +11,7 @@ import type {
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { Compilation } from "./compilation.ts";
 import { libraryTypeNames } from "./declared-types.ts";
-import { reportModuleVariable } from "./lower/expressions.ts";
+import { reportModuleVariable } from "./lower/assignments.ts";
 import { announce, statement } from "./lower/statements.ts";
 import type { Place } from "./reporter.ts";
 import { LexicalScope, type Variable } from "./scope.ts";

@@ -5,12 +5,13 @@
  */
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "@oxc-project/types";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../ir/program.ts";
-import type { Compilation, ReturnTarget } from "./compilation.ts";
+import type { Compilation } from "./compilation.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import * as ir from "./ir.ts";
 import { exactly, type Range } from "./ranges.ts";
 import type { LexicalScope } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
+import type { ReturnTarget } from "./walker.ts";
 
 export type Value =
   | IntegerValue

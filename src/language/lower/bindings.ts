@@ -1,7 +1,8 @@
 /** Giving names to values: declarations, parameters and destructuring. */
 import type { BindingPattern, Node, TSTypeAnnotation } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
-import { conform, resolveType, type Type } from "../declared-types.ts";
+import { conform } from "../conform.ts";
+import { resolveType, type Type } from "../declared-types.ts";
 import type { TypeSource, Variable } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { describe, unknown, type Value } from "../values.ts";

@@ -1,6 +1,6 @@
 /** Conditions: booleans only, `&&`, `||`, `!` and `?:` as JavaScript runs them, with what each outcome says. */
 import type { ConditionalExpression, LogicalExpression, Expression as Node } from "@oxc-project/types";
-import type { Branch, Compilation, PathEnd } from "../compilation.ts";
+import type { Compilation } from "../compilation.ts";
 import { both, either, type Facts, lasting, noFacts } from "../facts.ts";
 import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -16,6 +16,7 @@ import {
   type Value,
   verdict,
 } from "../values.ts";
+import type { Branch, PathEnd } from "../walker.ts";
 
 /** The value of an expression that must be a boolean. */
 export function condition(c: Compilation, node: Node): BooleanValue | UnknownValue {

@@ -1,38 +1,35 @@
 /** Expressions, by the kind of their syntax node. */
 import type {
   ArrayExpression,
-  AssignmentExpression,
   BinaryExpression,
   Expression as Node,
   ObjectExpression,
   TemplateLiteral,
   UnaryExpression,
-  UpdateExpression,
 } from "@oxc-project/types";
-import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Compilation } from "../compilation.ts";
-import { conform, resolveType } from "../declared-types.ts";
+import { conform } from "../conform.ts";
+import { resolveType } from "../declared-types.ts";
 import { fits } from "../ranges.ts";
-import type { Variable } from "../scope.ts";
-import type { Range as SourceRange } from "../source/file.ts";
 import {
   booleanConstant,
   constantInteger,
   constantText,
   describe,
-  type IntegerValue,
   integerConstant,
   object,
   text,
   unknown,
   type Value,
-  verdict,
 } from "../values.ts";
+import { assignment, update } from "./assignments.ts";
 import { comparison, comparisonOperators, negation } from "./comparisons.ts";
 import { asCondition, conditional, logical } from "./conditions.ts";
 import { callExpression, functionValue } from "./functions.ts";
 import { arithmetic, arithmeticOperators, invert, negate } from "./integers.ts";
 import { member } from "./members.ts";
+import { identifier } from "./names.ts";
+import { asInteger, integers } from "./operands.ts";
 
 export function evaluate(c: Compilation, node: Node): Value {
   c.enter(node);
@@ -152,76 +149,6 @@ function literal(c: Compilation, node: Node & { readonly type: "Literal" }): Val
   return c.error("P0309", node, "the language has no regular expressions", "compare texts with `===`");
 }
 
-/** JavaScript's library, for a better answer than "unknown name". */
-const javascript = new Set(
-  (
-    "Date Math console process JSON Object Array Number String Boolean Symbol Map Set WeakMap WeakSet Promise Proxy Reflect RegExp Error " +
-    "Function parseInt parseFloat isNaN isFinite setTimeout setInterval setImmediate queueMicrotask fetch require module exports " +
-    "globalThis window global Buffer URL TextEncoder TextDecoder structuredClone eval performance crypto navigator Intl Atomics " +
-    "ArrayBuffer Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array BigInt64Array BigUint64Array DataView arguments"
-  ).split(" "),
-);
-
-function identifier(c: Compilation, node: Node & { readonly type: "Identifier" }): Value {
-  const { name } = node;
-  const variable = c.scope.find(name);
-  if (variable !== undefined) return read(c, variable, node);
-  if (name === "undefined" || name === "NaN" || name === "Infinity") {
-    return c.error("P0309", node, `the language has no ${name}`, "every value is there: give a default");
-  }
-  if (javascript.has(name)) {
-    return c.error(
-      "P0304",
-      node,
-      `\`${name}\` is not in the language: a policy is compiled, nothing of it runs in JavaScript`,
-      name === "Date" || name === "performance"
-        ? "now() is the monotonic clock, in nanoseconds"
-        : name === "console"
-          ? "report(text, values) makes an event"
-          : name === "Map" || name === "Set"
-            ? "perTree.table({ … }) and perTree.set({ … }) keep state"
-            : name === "process"
-              ? "call.caller has pid, tid, uid and gid; a parameter brings a text in"
-              : undefined,
-    );
-  }
-  const near = nearestName(name, c.scope.visibleNames());
-  const library = c.libraryNames.has(name);
-  return c.error(
-    "P0105",
-    node,
-    `nothing is named \`${name}\``,
-    library
-      ? `import { ${name} } from "portcullis"`
-      : near === undefined
-        ? "declare it with const, or import it"
-        : `did you mean \`${near}\`?`,
-  );
-}
-
-function read(c: Compilation, variable: Variable, node: SourceRange): Value {
-  const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
-  if (value === undefined) {
-    if (c.flow.live !== "live") return unknown;
-    return c.error("P0320", node, `\`${variable.name}\` has no value here yet`, undefined, {
-      file: variable.file,
-      node: variable.at,
-      message: "it gets its value here",
-    });
-  }
-  // A verdict that was given a name is placed where the name stands: that is the line that decides.
-  if (value.is === "verdict" && value.expression.kind === "verdict" && variable.kind !== "let") {
-    return relocate(c, value.expression.verdict, node);
-  }
-  return value;
-}
-
-function relocate(c: Compilation, index: number, node: SourceRange): Value {
-  const { action, errno, reason } = c.builder.verdicts[index]!;
-  if (c.flow.live !== "live") return verdict({ kind: "verdict", verdict: index });
-  return verdict(c.builder.verdict(action, errno, reason, c.file.location(node)));
-}
-
 function template(c: Compilation, node: TemplateLiteral): Value {
   const parts = node.expressions.map((one) => evaluate(c, one));
   let whole = node.quasis[0]?.value.cooked ?? "";
@@ -323,33 +250,6 @@ function binary(c: Compilation, node: BinaryExpression): Value {
   return c.error("P0309", node, `the language has no \`${operator}\``, help);
 }
 
-/** Operands that must be integers; undefined for one that is not, which has been said. */
-export function integers(c: Compilation, nodes: readonly Node[], operator: string): (IntegerValue | undefined)[] {
-  const values = c.inOrder(nodes, (one) => evaluate(c, one));
-  return values.map((value, index) => asInteger(c, value, nodes[index]!, operator));
-}
-
-function asInteger(c: Compilation, value: Value, node: SourceRange, operator: string): IntegerValue | undefined {
-  if (value.is === "integer") return value;
-  if (value.is === "unknown") return undefined;
-  const source = c.file.text.slice(node.start, node.end);
-  c.error(
-    "P0207",
-    node,
-    `\`${operator}\` takes integers, and this is ${describe(value)}`,
-    value.is === "object" && value.type.startsWith("Flags")
-      ? `\`${source}.bits\` is the integer`
-      : value.is === "object" && value.type.startsWith("Choice")
-        ? `\`${source}.value\` is the integer`
-        : value.is === "boolean"
-          ? "`x ? 1n : 0n`"
-          : value.is === "text"
-            ? "a template puts texts together"
-            : undefined,
-  );
-  return undefined;
-}
-
 /**
  * Inside `BigInt.asUintN(…)` and `asIntN(…)` wrapping is meant: sums, differences, products and patterns of bits may leave
  * 64 bits there, for their low bits are right all the same.
@@ -396,99 +296,6 @@ function unary(c: Compilation, node: UnaryExpression): Value {
     default:
       return c.error("P0309", node, `the language has no \`${node.operator}\``);
   }
-}
-
-// ── Assignments ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-function assignment(c: Compilation, node: AssignmentExpression): Value {
-  const target = node.left;
-  if (target.type !== "Identifier") {
-    evaluate(c, node.right);
-    return c.error(
-      "P0309",
-      target,
-      "only a variable can be assigned to",
-      target.type === "MemberExpression"
-        ? "objects and lists are constant; state is perProcess.value(…).set(…)"
-        : undefined,
-    );
-  }
-  const variable = assignable(c, target);
-  if (node.operator === "=") {
-    const value = evaluate(c, node.right);
-    return variable === undefined ? unknown : assign(c, variable, value, node.right);
-  }
-  const operator = node.operator.slice(0, -1);
-  if (!arithmeticOperators.has(operator)) {
-    return c.error("P0309", node, `the language has no \`${node.operator}\``, "write it out: `x = x && y`");
-  }
-  const [left, right] = integers(c, [target, node.right], operator);
-  if (variable === undefined || left === undefined || right === undefined) return unknown;
-  return assign(c, variable, arithmetic(c, operator, left, right, node, node.right), node);
-}
-
-function update(c: Compilation, node: UpdateExpression): Value {
-  if (node.argument.type !== "Identifier") {
-    return c.error("P0309", node, "only a variable can be counted up or down", "perProcess.counter() and `.add()`");
-  }
-  const variable = assignable(c, node.argument);
-  const operator = node.operator === "++" ? "+" : "-";
-  const before = asInteger(c, evaluate(c, node.argument), node.argument, node.operator);
-  if (variable === undefined || before === undefined) return unknown;
-  const after = assign(c, variable, arithmetic(c, operator, before, integerConstant(1n), node, node), node);
-  return node.prefix ? after : before;
-}
-
-function assignable(c: Compilation, node: Node & { readonly type: "Identifier" }): Variable | undefined {
-  const variable = c.scope.find(node.name);
-  if (variable === undefined) {
-    identifier(c, node);
-    return undefined;
-  }
-  if (variable.kind !== "let") {
-    c.error(
-      "P0316",
-      node,
-      variable.kind === "parameter"
-        ? `\`${node.name}\` is a parameter: what a function is given stays`
-        : `\`${node.name}\` is a constant`,
-      variable.kind === "const" ? "declare it with let" : "let copy = …, and assign to that",
-    );
-    return undefined;
-  }
-  if (variable.time === "constant" && c.time === "step") {
-    reportModuleVariable(c, variable);
-    return undefined;
-  }
-  return variable;
-}
-
-export function reportModuleVariable(c: Compilation, variable: Variable): void {
-  c.reporter.report(
-    "P0301",
-    `${variable.ofModule ? "a module's variable" : "a variable from outside the step"} is not state: no process, no thread, no fork is said`,
-    { file: variable.file, node: variable.at },
-    `const ${variable.name} = perProcess.counter(), and ${variable.name}.add(); or const, where it never changes`,
-  );
-}
-
-export function assign(c: Compilation, variable: Variable, value: Value, node: SourceRange): Value {
-  let assigned = c.stable(value);
-  if (variable.type !== undefined) {
-    assigned = conform(c, assigned, resolveType(c, variable.type), node, `\`${variable.name}\``);
-  } else {
-    const before = variable.time === "step" ? c.flow.variables.get(variable) : variable.value;
-    if (before !== undefined && before.is !== assigned.is && before.is !== "unknown" && assigned.is !== "unknown") {
-      assigned = c.error(
-        "P0207",
-        node,
-        `\`${variable.name}\` is ${describe(before)}, and this is ${describe(assigned)}`,
-      );
-    }
-  }
-  if (variable.time === "step") c.flow.variables.set(variable, assigned);
-  else if (c.flow.live === "live") variable.value = assigned;
-  return assigned;
 }
 
 // ── Types ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,10 +1,11 @@
 /** Functions: values when they are written, inlined where they are called. */
 import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "@oxc-project/types";
-import type { ApplyOptions, Compilation, PlacedValue, ReturnTarget } from "../compilation.ts";
-import { conform, printType } from "../declared-types.ts";
+import type { Compilation } from "../compilation.ts";
+import { conform, printType } from "../conform.ts";
 import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { type BuiltinCall, describe, type FunctionValue, nothing, unknown, type Value } from "../values.ts";
+import type { ApplyOptions, PlacedValue, ReturnTarget } from "../walker.ts";
 import { bind, resultType } from "./bindings.ts";
 import { body, giveBack } from "./statements.ts";
 

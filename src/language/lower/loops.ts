@@ -10,11 +10,12 @@ import type {
   Statement,
   WhileStatement,
 } from "@oxc-project/types";
-import type { Compilation, JumpTarget } from "../compilation.ts";
+import type { Compilation } from "../compilation.ts";
 import { noFacts } from "../facts.ts";
 import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { constantBoolean, describe } from "../values.ts";
+import type { JumpTarget } from "../walker.ts";
 import { bind, declare } from "./bindings.ts";
 import { condition } from "./conditions.ts";
 import { switchStatement } from "./switches.ts";
@@ -100,7 +101,10 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
       // Each round has variables of its own, as in JavaScript: a function that was made in a round keeps that round's.
       if (!first) {
         nextRound(c, scope, node);
-        if (update !== null) c.walker.evaluate(c, update);
+        if (update !== null && c.walker.evaluate(c, update).is === "unknown" && c.flow.live === "live") {
+          c.flow.uncertain = true;
+          return undefined;
+        }
       }
       first = false;
       const goesOn = condition(c, test);

@@ -8,11 +8,12 @@ import type {
   Statement,
   VariableDeclaration,
 } from "@oxc-project/types";
-import type { Compilation, ReturnTarget } from "../compilation.ts";
+import type { Compilation } from "../compilation.ts";
 import * as ir from "../ir.ts";
 import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { nothing, unknown, type Value } from "../values.ts";
+import type { ReturnTarget } from "../walker.ts";
 import { bind, declare } from "./bindings.ts";
 import { bothWays, condition, decidedWay } from "./conditions.ts";
 import { jump, labelled, loop } from "./loops.ts";

@@ -2,7 +2,7 @@
 import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "@oxc-project/types";
 import { normalise } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
-import type { Branch, Compilation, JumpTarget } from "../compilation.ts";
+import type { Compilation } from "../compilation.ts";
 import { both, either, type Facts, noFacts } from "../facts.ts";
 import { LexicalScope } from "../scope.ts";
 import {
@@ -15,6 +15,7 @@ import {
   type TextValue,
   type Value,
 } from "../values.ts";
+import type { Branch, JumpTarget } from "../walker.ts";
 import { comparison } from "./comparisons.ts";
 
 interface Arm {

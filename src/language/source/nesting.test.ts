@@ -6,7 +6,13 @@ import { findDeepNesting, maximumNesting } from "./nesting.ts";
 describe("the depth of a text", () => {
   it("of what people write is nothing to speak of", () => {
     const root = join(import.meta.dirname, "../../..");
-    const files = ["policies", "src/language/types", "src/language/source", "test/language/rejected", "bench/policies"].flatMap((folder) =>
+    const files = [
+      "policies",
+      "src/language/types",
+      "src/language/source",
+      "test/language/rejected",
+      "bench/policies",
+    ].flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
         .filter((name) => name.endsWith(".ts"))
         .map((name) => join(root, folder, name)),

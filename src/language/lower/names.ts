@@ -1,0 +1,77 @@
+/** Names: what they stand for, and a good answer where they stand for nothing. */
+import type { Expression as Node } from "@oxc-project/types";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import type { Compilation } from "../compilation.ts";
+import type { Variable } from "../scope.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { unknown, type Value, verdict } from "../values.ts";
+
+/** JavaScript's library, for a better answer than "unknown name". */
+const javascript = new Set(
+  (
+    "Date Math console process JSON Object Array Number String Boolean Symbol Map Set WeakMap WeakSet Promise Proxy Reflect RegExp Error " +
+    "Function parseInt parseFloat isNaN isFinite setTimeout setInterval setImmediate queueMicrotask fetch require module exports " +
+    "globalThis window global Buffer URL TextEncoder TextDecoder structuredClone eval performance crypto navigator Intl Atomics " +
+    "ArrayBuffer Uint8Array Int8Array Uint16Array Int16Array Uint32Array Int32Array BigInt64Array BigUint64Array DataView arguments"
+  ).split(" "),
+);
+
+export function identifier(c: Compilation, node: Node & { readonly type: "Identifier" }): Value {
+  const { name } = node;
+  const variable = c.scope.find(name);
+  if (variable !== undefined) return read(c, variable, node);
+  if (name === "undefined" || name === "NaN" || name === "Infinity") {
+    return c.error("P0309", node, `the language has no ${name}`, "every value is there: give a default");
+  }
+  if (javascript.has(name)) {
+    return c.error(
+      "P0304",
+      node,
+      `\`${name}\` is not in the language: a policy is compiled, nothing of it runs in JavaScript`,
+      name === "Date" || name === "performance"
+        ? "now() is the monotonic clock, in nanoseconds"
+        : name === "console"
+          ? "report(text, values) makes an event"
+          : name === "Map" || name === "Set"
+            ? "perTree.table({ … }) and perTree.set({ … }) keep state"
+            : name === "process"
+              ? "call.caller has pid, tid, uid and gid; a parameter brings a text in"
+              : undefined,
+    );
+  }
+  const near = nearestName(name, c.scope.visibleNames());
+  const library = c.libraryNames.has(name);
+  return c.error(
+    "P0105",
+    node,
+    `nothing is named \`${name}\``,
+    library
+      ? `import { ${name} } from "portcullis"`
+      : near === undefined
+        ? "declare it with const, or import it"
+        : `did you mean \`${near}\`?`,
+  );
+}
+
+function read(c: Compilation, variable: Variable, node: SourceRange): Value {
+  const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
+  if (value === undefined) {
+    if (c.flow.live !== "live") return unknown;
+    return c.error("P0320", node, `\`${variable.name}\` has no value here yet`, undefined, {
+      file: variable.file,
+      node: variable.at,
+      message: "it gets its value here",
+    });
+  }
+  // A verdict that was given a name is placed where the name stands: that is the line that decides.
+  if (value.is === "verdict" && value.expression.kind === "verdict" && variable.kind !== "let") {
+    return relocate(c, value.expression.verdict, node);
+  }
+  return value;
+}
+
+function relocate(c: Compilation, index: number, node: SourceRange): Value {
+  const { action, errno, reason } = c.builder.verdicts[index]!;
+  if (c.flow.live !== "live") return verdict({ kind: "verdict", verdict: index });
+  return verdict(c.builder.verdict(action, errno, reason, c.file.location(node)));
+}

@@ -1,0 +1,32 @@
+/** Operands that must be integers. */
+import type { Expression as Node } from "@oxc-project/types";
+import type { Compilation } from "../compilation.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { describe, type IntegerValue, type Value } from "../values.ts";
+
+/** Operands that must be integers; undefined for one that is not, which has been said. */
+export function integers(c: Compilation, nodes: readonly Node[], operator: string): (IntegerValue | undefined)[] {
+  const values = c.inOrder(nodes, (one) => c.walker.evaluate(c, one));
+  return values.map((value, index) => asInteger(c, value, nodes[index]!, operator));
+}
+
+export function asInteger(c: Compilation, value: Value, node: SourceRange, operator: string): IntegerValue | undefined {
+  if (value.is === "integer") return value;
+  if (value.is === "unknown") return undefined;
+  const source = c.file.text.slice(node.start, node.end);
+  c.error(
+    "P0207",
+    node,
+    `\`${operator}\` takes integers, and this is ${describe(value)}`,
+    value.is === "object" && value.type.startsWith("Flags")
+      ? `\`${source}.bits\` is the integer`
+      : value.is === "object" && value.type.startsWith("Choice")
+        ? `\`${source}.value\` is the integer`
+        : value.is === "boolean"
+          ? "`x ? 1n : 0n`"
+          : value.is === "text"
+            ? "a template puts texts together"
+            : undefined,
+  );
+  return undefined;
+}

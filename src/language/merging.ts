@@ -1,0 +1,118 @@
+/** Where paths meet: a value that differs by the path becomes a local that each path sets at its end. */
+import type { IntegerExpression, Statement } from "../ir/program.ts";
+import type { Compilation } from "./compilation.ts";
+import { expressionKey } from "./facts.ts";
+import * as ir from "./ir.ts";
+import { intersect, isSigned, join, type Range } from "./ranges.ts";
+import type { Place } from "./reporter.ts";
+import {
+  boolean,
+  constantBoolean,
+  constantInteger,
+  constantText,
+  type IntegerValue,
+  integer,
+  type TextValue,
+  unknown,
+  type Value,
+  verdict,
+} from "./values.ts";
+import type { Flow, PathEnd } from "./walker.ts";
+
+/** More alternatives than a person writes by hand; more would make long chains of selections. */
+const mostOptions = 64;
+
+/** One value of what each path gives: a local that each path sets, unless they agree. */
+export function mergeValues(c: Compilation, ends: readonly PathEnd[], values: readonly Value[], place: Place): Value {
+  const first = values[0]!;
+  if (values.every((value) => value === first || sameConstant(value, first))) return first;
+  if (values.some((value) => value.is === "unknown")) return unknown;
+  const set = (make: (value: Value) => Statement) => {
+    for (const [index, end] of ends.entries()) {
+      const statement = make(values[index]!);
+      c.count(statement, place.node);
+      const leaves = end.out.at(-1)?.kind === "leave";
+      end.out.splice(leaves ? end.out.length - 1 : end.out.length, 0, statement);
+    }
+  };
+  if (values.every((value) => value.is === "integer")) {
+    const range = values
+      .map((value, index) => rangeIn(ends[index]!.flow, value))
+      .reduce((known, other) => join(known, other));
+    if (isSigned(range) || range.from >= 0n) {
+      const local = c.builder.local("integer");
+      set((value) => ({ kind: "set-integer", local, value: (value as IntegerValue).expression }));
+      const variable = values.some((value) => value.variable);
+      return { ...integer({ kind: "local", local }, range), ...(variable ? { variable } : {}) };
+    }
+    c.reporter.report(
+      "P0203",
+      `on one path this is negative, on another above 2^63 − 1: no 64 bits hold both`,
+      place,
+      "BigInt.asUintN(64, …) or BigInt.asIntN(64, …) where a pattern of bits is meant",
+    );
+    return unknown;
+  }
+  if (values.every((value) => value.is === "boolean")) {
+    const local = c.builder.local("boolean");
+    set((value) => ({ kind: "set-boolean", local, value: value.is === "boolean" ? value.expression : ir.never }));
+    return boolean({ kind: "boolean-local", local });
+  }
+  if (values.every((value) => value.is === "verdict")) {
+    const local = c.builder.local("verdict");
+    set((value) => ({
+      kind: "set-verdict",
+      local,
+      value: value.is === "verdict" ? value.expression : { kind: "verdict", verdict: 0 },
+    }));
+    return verdict({ kind: "verdict-local", local });
+  }
+  if (values.every((value) => value.is === "text")) {
+    const options = [...new Set(values.flatMap((value) => (value as TextValue).options))];
+    if (options.length <= mostOptions) {
+      const local = c.builder.local("integer");
+      set((value) => ({ kind: "set-integer", local, value: optionIndex(value as TextValue, options) }));
+      return {
+        is: "text",
+        options,
+        codes: options.map((_, index) => BigInt(index)),
+        subject: { kind: "local", local },
+      };
+    }
+  }
+  c.reporter.report(
+    "P0310",
+    "what this is depends on the path, so it is not known when the policy is compiled",
+    place,
+    "only integers, booleans, strings and verdicts may differ by the path",
+  );
+  return unknown;
+}
+
+export function rangeIn(flow: Flow, value: Value): Range {
+  const { expression, range } = value as IntegerValue;
+  if (expression.kind === "constant") return range;
+  const known = flow.facts.ranges.get(expressionKey(expression));
+  return known === undefined ? range : (intersect(known, range) ?? range);
+}
+
+function sameConstant(a: Value, b: Value): boolean {
+  const integerOfA = constantInteger(a);
+  if (integerOfA !== undefined) return integerOfA === constantInteger(b);
+  const booleanOfA = constantBoolean(a);
+  if (booleanOfA !== undefined) return booleanOfA === constantBoolean(b);
+  const textOfA = constantText(a);
+  return textOfA !== undefined && textOfA === constantText(b);
+}
+
+/** Which of the options a text is. */
+export function optionIndex(value: TextValue, options: readonly string[]): IntegerExpression {
+  const index = (option: string) => ir.constant(BigInt(options.indexOf(option)));
+  let chain = index(value.options.at(-1)!);
+  for (let at = value.options.length - 2; at >= 0; at--) {
+    const code = value.codes[at];
+    if (code === undefined) continue;
+    chain = ir.select(ir.compare("equal", value.subject, ir.constant(code)), index(value.options[at]!), chain);
+  }
+  return chain;
+}

@@ -4,10 +4,10 @@ import type { Statement } from "../../ir/program.ts";
 import { forEachStatement } from "../../ir/traverse.ts";
 import { processCreation, uringCalls } from "../call-names.ts";
 import type { Compilation } from "../compilation.ts";
-import type { ReturnTarget } from "../walker.ts";
 import { Options } from "../library/options.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { constantText, describe, type JsonValue, unknown, type Value } from "../values.ts";
+import type { ReturnTarget } from "../walker.ts";
 import { lowerOciProfile, type OciPart, readOciProfile } from "./compile.ts";
 
 /** For `Compilation.profiles`. */

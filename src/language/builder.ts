@@ -3,7 +3,6 @@ import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tab
 import type {
   Action,
   Cell,
-  Expression,
   Location,
   Report,
   Scope,
@@ -13,6 +12,7 @@ import type {
   Verdict,
   VerdictExpression,
 } from "../ir/program.ts";
+import { expressionsOf } from "../ir/traverse.ts";
 import * as ir from "./ir.ts";
 
 /** Room for the statements that are added around the policy's own (admission of clone3, combination). */
@@ -116,28 +116,5 @@ export class ProgramBuilder {
     const count = (this.names.get(name) ?? 0) + 1;
     this.names.set(name, count);
     return count === 1 ? name : `${name}#${count}`;
-  }
-}
-
-function expressionsOf(statement: Statement): readonly Expression[] {
-  switch (statement.kind) {
-    case "set-integer":
-    case "set-boolean":
-    case "set-verdict":
-    case "store":
-    case "switch":
-      return [statement.value];
-    case "return":
-      return [statement.verdict];
-    case "if":
-      return [statement.condition];
-    case "table-set":
-      return [statement.key, statement.value];
-    case "table-delete":
-      return [statement.key];
-    case "report":
-      return statement.values;
-    default:
-      return [];
   }
 }

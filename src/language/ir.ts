@@ -11,6 +11,7 @@ import type {
   Interval,
   VerdictExpression,
 } from "../ir/program.ts";
+import { operands } from "../ir/traverse.ts";
 
 const mask64 = 0xffff_ffff_ffff_ffffn;
 
@@ -198,37 +199,11 @@ function sum(expression: Expression): Measure {
   let size = 1;
   let depth = 0;
   let readsState = expression.kind === "table-get" || expression.kind === "table-has";
-  for (const part of partsOf(expression)) {
+  for (const part of operands(expression)) {
     const inner = measure(part);
     size += inner.size;
     depth = Math.max(depth, inner.depth);
     readsState ||= inner.readsState;
   }
   return { size, depth: depth + 1, readsState };
-}
-
-function partsOf(expression: Expression): readonly Expression[] {
-  switch (expression.kind) {
-    case "binary":
-    case "compare":
-      return [expression.left, expression.right];
-    case "extend":
-    case "from-boolean":
-    case "within":
-    case "not":
-      return [expression.value];
-    case "select":
-    case "verdict-select":
-      return [expression.condition, expression.then, expression.otherwise];
-    case "table-get":
-      return [expression.key, expression.otherwise];
-    case "table-has":
-      return [expression.key];
-    case "all":
-    case "any":
-    case "strictest":
-      return expression.of;
-    default:
-      return [];
-  }
 }

@@ -1,14 +1,14 @@
 /** A program for the `notify` engine: what the kernel decides by itself, and what it asks the supervisor. */
 import { type ClassicProgram, compileClassic } from "../../compile/classic/compile.ts";
 import { encodeInstructions } from "../../compile/classic/instruction.ts";
-import { returnWord, splitReturnWord } from "../../compile/classic/return-word.ts";
+import { returnWord, splitReturnWord, verdictWord } from "../../compile/classic/return-word.ts";
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../compile/decision.ts";
 import { splitPolicy } from "../../compile/split/split.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { describePolicy } from "../../events/record.ts";
-import type { Input, Location, Program, Verdict } from "../../ir/program.ts";
+import type { Input, Location, Program } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { type ArmedFilter, callTrait, type Needs, type NotifyMode, type NotifyPolicy } from "./policy.ts";
@@ -146,29 +146,12 @@ const ask = returnWord("USER_NOTIF");
 /** The filter without a question about what is static: of a policy without state, one without any question. */
 function compileQuietly(program: Program, split: SplitPolicy): ClassicProgram {
   return compileClassic(program, split, {
-    leaf: (leaf) => (isStateful(program, leaf) ? ask : staticWord(program.verdicts[leaf.weakest]!)),
+    leaf: (leaf) => (isStateful(program, leaf) ? ask : verdictWord(program.verdicts[leaf.weakest]!)),
     unknown: returnWord("ERRNO", enosys),
     foreign: returnWord("ERRNO", enosys),
     always: returnWord("ALLOW"),
     launcherToken: [0, 0, 0, 0],
   });
-}
-
-function staticWord(verdict: Verdict): number {
-  switch (verdict.action) {
-    case "allow":
-      return returnWord("ALLOW");
-    case "log":
-      return returnWord("LOG");
-    case "deny":
-      return returnWord("ERRNO", verdict.errno);
-    case "trap":
-      return returnWord("TRAP");
-    case "kill-thread":
-      return returnWord("KILL_THREAD");
-    case "kill-process":
-      return returnWord("KILL_PROCESS");
-  }
 }
 
 /** The same filter, but what the mode wants to hear of goes to the supervisor. Cheaper than to compile a second time. */

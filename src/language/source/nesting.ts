@@ -19,20 +19,26 @@ export function findDeepNesting(text: string): number | undefined {
   return scan.run();
 }
 
-/** These begin a statement and cannot stand inside an expression or a type: what was before them is over. */
-const statementStarts = new Set(
-  "const let var return export switch case default break continue enum throw try".split(" "),
+type Role = "start" | "soft start" | "continuation" | "prefix";
+
+const roles: ReadonlyMap<string, Role> = new Map(
+  (
+    [
+      // These begin a statement and cannot stand inside an expression or a type: what was before them is over.
+      ["start", "const let var return export switch case default break continue enum throw try"],
+      // These may, but never right behind an operand.
+      ["soft start", "import type interface declare"],
+      // These continue what a closing brace ended.
+      ["continuation", "else catch finally as satisfies in of instanceof from extends is"],
+      // Each of these opens one more level in a recursive parser.
+      [
+        "prefix",
+        "if for while do typeof void delete await new yield keyof unique infer readonly asserts async function with",
+      ],
+    ] as const
+  ).flatMap(([role, words]) => words.split(" ").map((word) => [word, role] as const)),
 );
-/** These may, but never right behind an operand. */
-const softStarts = new Set("import type interface declare".split(" "));
-/** These continue what a closing brace ended. */
-const continuations = new Set("else while catch finally as satisfies in of instanceof from extends is".split(" "));
-/** Each of these opens one more level in a recursive parser. */
-const prefixWords = new Set(
-  "if else for while do typeof void delete await new yield keyof unique infer readonly asserts async function with".split(
-    " ",
-  ),
-);
+const longestWord = Math.max(...[...roles.keys()].map((word) => word.length));
 /** A slash after one of these begins a regular expression. */
 const beforeExpression = new Set("return typeof void delete await new case in of yield instanceof else do".split(" "));
 
@@ -57,43 +63,61 @@ class NestingScan {
 
   run(): number | undefined {
     const { text } = this;
-    while (this.at < text.length) {
+    const { length } = text;
+    while (this.at < length) {
       const start = this.at;
-      const character = text[start]!;
-      if (character === " " || character === "\n" || character === "\t" || character === "\r") this.at++;
-      else if (character === "/" && text[start + 1] === "/") this.at = lineEnd(text, start);
-      else if (character === "/" && text[start + 1] === "*") {
-        const end = text.indexOf("*/", start + 2);
-        this.at = end === -1 ? text.length : end + 2;
-      } else if (character === '"' || character === "'") this.skipString(character);
-      else if (character === "`") {
-        this.at++;
-        this.skipTemplate();
-      } else if (isWordPart(character)) this.word();
-      else this.punctuator(character);
+      const code = text.charCodeAt(start);
+      switch (code < 128 ? kinds[code] : Kind.word) {
+        case Kind.space:
+          this.at++;
+          continue;
+        case Kind.word:
+          this.word();
+          break;
+        case Kind.quote:
+          this.skipString(text[start]!);
+          break;
+        case Kind.backtick:
+          this.at++;
+          this.skipTemplate();
+          break;
+        default:
+          if (code === slash && text.charCodeAt(start + 1) === slash) this.at = lineEnd(text, start);
+          else if (code === slash && text.charCodeAt(start + 1) === asterisk) {
+            const end = text.indexOf("*/", start + 2);
+            this.at = end === -1 ? length : end + 2;
+          } else this.punctuator(text[start]!);
+      }
       if (this.depth + this.doubtful > maximumNesting) return start;
     }
     return undefined;
   }
 
   private word(): void {
+    const { text } = this;
     const start = this.at;
-    while (this.at < this.text.length && isWordPart(this.text[this.at]!)) this.at++;
-    const word = this.at - start > 12 ? "" : this.text.slice(start, this.at);
+    let at = start + 1;
+    for (; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code < 128 && kinds[code] !== Kind.word) break;
+    }
+    this.at = at;
+    const word = at - start > longestWord ? "identifier" : text.slice(start, at);
     if (this.ended && word !== "else" && word !== "while") this.reset();
-    const over = this.afterBrace && !continuations.has(word);
-    const starts = statementStarts.has(word) && this.previous !== "." && this.previous !== "as";
-    if (over || starts || (softStarts.has(word) && this.afterOperand())) this.reset();
-    if (prefixWords.has(word)) this.push();
-    else if (continuations.has(word)) this.link();
-    this.token(word === "" ? "identifier" : word);
+    const role = roles.get(word);
+    const over = this.afterBrace && role !== "continuation";
+    const starts = role === "start" && this.previous !== "." && this.previous !== "as";
+    if (over || starts || (role === "soft start" && this.afterOperand())) this.reset();
+    if (role === "prefix") this.push();
+    else if (role === "continuation") this.link();
+    this.token(word);
   }
 
   /** The token before could end an expression or a type, so that a word after it begins something new. */
   private afterOperand(): boolean {
     const { previous } = this;
     if (previous === "literal" || previous === ")" || previous === "]" || previous === "}") return true;
-    return /^\w/.test(previous) && !prefixWords.has(previous) && !continuations.has(previous);
+    return /^\w/.test(previous) && roles.get(previous) !== "prefix" && roles.get(previous) !== "continuation";
   }
 
   private punctuator(character: string): void {
@@ -241,13 +265,16 @@ function lineEnd(text: string, from: number): number {
   return end === -1 ? text.length : end;
 }
 
-function isWordPart(character: string): boolean {
-  return (
-    (character >= "a" && character <= "z") ||
-    (character >= "A" && character <= "Z") ||
-    (character >= "0" && character <= "9") ||
-    character === "_" ||
-    character === "$" ||
-    character > "\x7f"
-  );
-}
+const slash = 0x2f;
+const asterisk = 0x2a;
+
+const Kind = { punctuator: 0, space: 1, word: 2, quote: 3, backtick: 4 } as const;
+
+/** Of ASCII; everything else is a part of a word. */
+const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
+  const character = String.fromCharCode(code);
+  if (" \n\t\r".includes(character)) return Kind.space;
+  if (/[\w$]/.test(character)) return Kind.word;
+  if (character === '"' || character === "'") return Kind.quote;
+  return character === "`" ? Kind.backtick : Kind.punctuator;
+});

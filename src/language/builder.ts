@@ -20,6 +20,10 @@ const mostNodes = Math.min(200_000, maximumNodes - 10_000);
 const mostDeclarations = maximumDeclarations - 16;
 const deepestProgram = maximumDepth - 40;
 
+/** The index of `log` before it is used anywhere: a verdict gets its entry where its name stands. */
+export const unplacedLog = -1;
+const plainLog: Verdict = { action: "log", errno: 0, reason: undefined, at: undefined };
+
 export class ProgramBuilder {
   readonly verdicts: Verdict[] = [{ action: "allow", errno: 0, reason: undefined, at: undefined }];
   readonly cells: Cell[] = [];
@@ -43,6 +47,11 @@ export class ProgramBuilder {
 
   get tooDeep(): boolean {
     return this.deepest > deepestProgram;
+  }
+
+  /** What a verdict says; that of the library's `log` has an entry only where it is used. */
+  meaning(index: number): Verdict {
+    return index === unplacedLog ? plainLog : this.verdicts[index]!;
   }
 
   /** One entry a place: the same `deny(…)` inlined twice is one. */

@@ -1,5 +1,6 @@
 /** What `import { … } from "portcullis"` gives. */
 import type { Report } from "../../ir/program.ts";
+import { unplacedLog } from "../builder.ts";
 import type { Compilation } from "../compilation.ts";
 import * as ir from "../ir.ts";
 import { wrappingInteger } from "../lower/expressions.ts";
@@ -34,7 +35,7 @@ export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
   ];
   return new Map<string, Value>([
     ["allow", verdict({ kind: "verdict", verdict: 0 })],
-    ["log", verdict(c.builder.verdict("log", 0, undefined, undefined))],
+    ["log", verdict({ kind: "verdict", verdict: unplacedLog })],
     ["deny", denyFunction(c)],
     ["trap", trapFunction(c)],
     ["kill", killFunction(c)],

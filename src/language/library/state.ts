@@ -195,7 +195,7 @@ function declareTable(declaration: Declaration, holdsValues: boolean): Value {
   } else if (full.is !== "verdict" || full.expression.kind !== "verdict") {
     options.fail(full, "full", "a verdict");
   } else {
-    const { action } = c.builder.verdicts[full.expression.verdict]!;
+    const { action } = c.builder.meaning(full.expression.verdict);
     if (c.flow.live === "live" && (action === "allow" || action === "log")) {
       options.refuse(
         "full",

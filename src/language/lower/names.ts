@@ -71,7 +71,7 @@ function read(c: Compilation, variable: Variable, node: SourceRange): Value {
 }
 
 function relocate(c: Compilation, index: number, node: SourceRange): Value {
-  const { action, errno, reason } = c.builder.verdicts[index]!;
+  const { action, errno, reason } = c.builder.meaning(index);
   if (c.flow.live !== "live") return verdict({ kind: "verdict", verdict: index });
   return verdict(c.builder.verdict(action, errno, reason, c.file.location(node)));
 }

@@ -3,11 +3,11 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 # Debian packages. nginx-light and wrk are what the demo and the benchmarks run and load; the policies' live tests run
-# nginx too. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
+# nginx too; zsh and fish read their completions. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
 # with; containers-common carries a real OCI profile.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
-TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux
+TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish
 
 .PHONY: help setup setup-demo setup-test build native demo test check format fuzz bench tables clean
 

@@ -3,7 +3,7 @@ import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Program } from "../ir/program.ts";
-import type { TighteningPromise } from "../language/walker.ts";
+import type { Extension, TighteningPromise } from "../language/walker.ts";
 import type { Context } from "./context.ts";
 import { chosenArchitecture, policyFile, readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
@@ -14,6 +14,7 @@ export interface LoadedPolicy {
   readonly diagnostics: readonly Diagnostic[];
   /** `tightening: true`, proved. */
   readonly promises: readonly TighteningPromise[];
+  readonly extension: Extension | undefined;
 }
 
 /**
@@ -30,14 +31,17 @@ export async function loadForVerb(
   const { loadPolicy } = await import("../language/load.ts");
   const architecture = chosenArchitecture(invocation);
   const set = new Map([...(options.set ?? []), ...readParameters(invocation)]);
-  const { program, diagnostics, sources, promises } = loadPolicy(policyFile(named, context.workingDirectory), {
-    architecture,
-    set,
-  });
+  const { program, diagnostics, sources, promises, extension } = loadPolicy(
+    policyFile(named, context.workingDirectory),
+    {
+      architecture,
+      set,
+    },
+  );
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
   if (options.quiet !== true) await tellDiagnostics(diagnostics, sources, context);
-  return { program, sources, diagnostics, promises };
+  return { program, sources, diagnostics, promises, extension };
 }
 
 /** @throws Failure where a later phase is more lenient than an earlier one, and the policy promised that none is */

@@ -3,7 +3,7 @@ import type { Statement, VerdictExpression } from "../ir/program.ts";
 import type { Compilation } from "./compilation.ts";
 import { noFacts } from "./facts.ts";
 import { type CallValue, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
-import type { ReturnTarget } from "./walker.ts";
+import type { NamedCall, ReturnTarget } from "./walker.ts";
 
 /** Bases before what extends them, in their order; one that is reached by two ways is there once. */
 export function partsOf(policy: PolicyValue): PolicyValue[] {
@@ -17,25 +17,45 @@ export function partsOf(policy: PolicyValue): PolicyValue[] {
   return [...parts];
 }
 
-export function lowerPolicy(c: Compilation, policy: PolicyValue): readonly Statement[] {
+/** A policy's body; where it extends others, also its own step and theirs, each as a body that stands alone. */
+export interface LoweredPolicy {
+  readonly body: readonly Statement[];
+  readonly extension?: {
+    readonly own: readonly Statement[];
+    readonly base: readonly Statement[];
+    readonly named: readonly NamedCall[];
+  };
+}
+
+export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy {
   const parts = partsOf(policy);
   const out: Statement[] = [];
   c.time = "step";
   if (parts.length === 1) {
     walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });
-    return out;
+    return { body: out };
   }
   // The extending policy's verdict comes first: between two that are equally strict it is the one that holds.
   const verdicts: VerdictExpression[] = [];
-  for (const part of parts) {
+  for (const part of parts.slice(0, -1)) {
     const verdict = lowerPart(c, part, out);
     if (verdict !== undefined) verdicts.unshift(verdict);
+  }
+  const base: Statement[] = [...out, { kind: "return", verdict: { kind: "strictest", of: [...verdicts] } }];
+  const statementsOfBase = out.length;
+  const namedByBase = c.namedCalls.length;
+  const verdict = lowerPart(c, policy, out);
+  const own = out.slice(statementsOfBase);
+  if (verdict !== undefined) {
+    verdicts.unshift(verdict);
+    own.push({ kind: "return", verdict });
   }
   c.flow = { live: "live", variables: new Map(), facts: noFacts };
   c.out = out;
   c.file = policy.file;
   c.emitReturn({ kind: "strictest", of: verdicts }, policy.at);
-  return out;
+  const named = c.namedCalls.slice(namedByBase);
+  return verdict === undefined ? { body: out } : { body: out, extension: { own, base, named } };
 }
 
 function lowerPart(c: Compilation, part: PolicyValue, out: Statement[]): VerdictExpression | undefined {

@@ -32,7 +32,16 @@ import { GiveUp, type Place, type Reporter } from "./reporter.ts";
 import type { LexicalScope, Variable } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
 import { type FunctionValue, type IntegerValue, type JsonValue, unknown, type Value, verdict } from "./values.ts";
-import type { Branch, Flow, JumpTarget, PathEnd, ReturnTarget, TighteningPromise, Walker } from "./walker.ts";
+import type {
+  Branch,
+  Flow,
+  JumpTarget,
+  NamedCall,
+  PathEnd,
+  ReturnTarget,
+  TighteningPromise,
+  Walker,
+} from "./walker.ts";
 
 /** A text made to exhaust the compiler ends here, in about a second. */
 const mostSteps = 2_000_000;
@@ -72,6 +81,8 @@ export class Compilation {
   // What the walk finds out about the whole policy.
   readonly promises: TighteningPromise[] = [];
   readonly literalNames = new Set<string>();
+  /** In the order of the walk, so that a part of it is the part of one step. */
+  readonly namedCalls: NamedCall[] = [];
   readsAlive = false;
   readonly rawReads = new Set<SourceRange>();
   readonly returnsOfClone3 = new Set<Statement>();

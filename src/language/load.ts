@@ -28,7 +28,7 @@ import { LexicalScope } from "./scope.ts";
 import { SourceFile } from "./source/file.ts";
 import { FileStore, type ReadFile } from "./source/store.ts";
 import { type FunctionValue, type PolicyValue, unknown, type Value } from "./values.ts";
-import type { TighteningPromise, Walker } from "./walker.ts";
+import type { Extension, TighteningPromise, Walker } from "./walker.ts";
 
 export interface LoadOptions {
   readonly architecture: ArchitectureName;
@@ -50,6 +50,8 @@ export interface LoadedPolicy {
   /** Promises to be proved on the program (`tightening: true`). */
   readonly promises: readonly TighteningPromise[];
   readonly parameters: readonly DeclaredParameter[];
+  /** Where the policy extends others. */
+  readonly extension: Extension | undefined;
 }
 
 const walker: Walker = {
@@ -86,10 +88,10 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
 
   c.profiles = profileImporter(c);
 
-  let program: Program | undefined;
+  let compiled: CompiledModule | undefined;
   try {
     const module = new Modules(c, store, library, globals).load(absolute);
-    if (module !== undefined) program = compileModule(c, module, store);
+    if (module !== undefined) compiled = compileModule(c, module, store);
   } catch (error) {
     if (error instanceof RangeError && /call stack/i.test(error.message)) {
       reporter.report("P0318", "the policy nests too deeply to be compiled");
@@ -97,12 +99,13 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   }
   const diagnostics = sortDiagnostics(reporter.diagnostics);
   return {
-    program: reporter.failed ? undefined : program,
+    program: reporter.failed ? undefined : compiled?.program,
     diagnostics,
     sources: new Map(store.files.map((file) => [file.shown, file.text])),
     files: store.hashes,
     promises: c.promises,
     parameters: parameters.declared,
+    extension: compiled?.extension,
   };
 }
 
@@ -119,18 +122,27 @@ function loadProfile(path: string, store: FileStore, reporter: Reporter, options
     files: store.hashes,
     promises: [],
     parameters: [],
+    extension: undefined,
   };
 }
 
-function compileModule(c: Compilation, module: Module, store: FileStore): Program | undefined {
+interface CompiledModule {
+  readonly program: Program;
+  readonly extension?: Extension;
+}
+
+function compileModule(c: Compilation, module: Module, store: FileStore): CompiledModule | undefined {
   const policy = policyOf(c, module);
-  const body = policy === undefined ? [] : lowerPolicy(c, policy);
+  const lowered = policy === undefined ? undefined : lowerPolicy(c, policy);
   checkUncalled(c, typicalArgument(c));
   c.reportComparisons();
   if (policy !== undefined) c.parameters.reportUnused(c.reporter, { file: module.file, node: policy.at });
-  if (policy === undefined || c.reporter.failed) return undefined;
-  const program = finish(c, module, store, body);
-  return program;
+  if (lowered === undefined || c.reporter.failed) return undefined;
+  const whole = programOf(c, module, store, lowered.body);
+  const program = finish(c, whole);
+  if (lowered.extension === undefined) return { program };
+  const { own, base, named } = lowered.extension;
+  return { program, extension: { own: { ...whole, body: own }, base: { ...whole, body: base }, named } };
 }
 
 function policyOf(c: Compilation, module: Module): PolicyValue | undefined {
@@ -157,24 +169,27 @@ function typicalArgument(c: Compilation): (fn: FunctionValue, index: number) => 
   };
 }
 
-function finish(c: Compilation, module: Module, store: FileStore, body: Program["body"]): Program {
+function programOf(c: Compilation, module: Module, store: FileStore, body: Program["body"]): Program {
   const { builder, names } = c;
-  const admission = admissionOf(names, c.literalNames);
-  const refuses = refusesClone3(builder, c.literalNames, c.readsAlive);
-  const whole = refuses
-    ? withoutClone3(body, c.returnsOfClone3, names, builder.verdicts, clone3Refusal(builder))
-    : body;
-  return withoutUnusedVerdicts({
+  return {
     architecture: names.architecture,
     name: basename(module.file.path).replace(/\.ts$/, ""),
     files: store.files.map((file) => file.shown),
-    admission,
+    admission: admissionOf(names, c.literalNames),
     verdicts: builder.verdicts,
     cells: builder.cells,
     tables: builder.tables,
     reports: builder.reports,
     observations: [],
     locals: builder.locals,
-    body: whole,
-  });
+    body,
+  };
+}
+
+function finish(c: Compilation, program: Program): Program {
+  const { builder, names } = c;
+  if (!refusesClone3(builder, c.literalNames, c.readsAlive)) return withoutUnusedVerdicts(program);
+  const refusal = clone3Refusal(builder);
+  const body = withoutClone3(program.body, c.returnsOfClone3, names, builder.verdicts, refusal);
+  return withoutUnusedVerdicts({ ...program, body });
 }

@@ -1,6 +1,6 @@
 /** The shapes that the parts of the walk share: what is known on a path, where control goes, how the parts call each other. */
 import type { CallExpression, Expression as Node } from "@oxc-project/types";
-import type { Location, Scope, Statement } from "../ir/program.ts";
+import type { Location, Program, Scope, Statement } from "../ir/program.ts";
 import type { Compilation } from "./compilation.ts";
 import type { Facts } from "./facts.ts";
 import type { Variable } from "./scope.ts";
@@ -84,6 +84,20 @@ export interface PlacedValue {
 }
 
 /** A promise of the policy that a lint proves on its program. */
+/** A policy that extends others, taken apart: what its lints compare. */
+export interface Extension {
+  /** The step of the extending policy alone, and the strictest of the policies that it extends. */
+  readonly own: Program;
+  readonly base: Program;
+  /** The calls that the extending step compares with by name, and where. */
+  readonly named: readonly NamedCall[];
+}
+
+export interface NamedCall {
+  readonly name: string;
+  readonly at: Location;
+}
+
 export interface TighteningPromise {
   /** The cell of the phases. */
   readonly cell: number;

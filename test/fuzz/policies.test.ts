@@ -108,7 +108,7 @@ function endsWell({ path, text }: { path: string; text: string }): void {
   if (program === undefined) return;
   const faults = checkProgram(program);
   if (faults.length > 0) throw new Error(faults.join("\n"));
-  renderDiagnostics(lintPolicy(program, loaded.promises), loaded.sources, { colour: false });
+  renderDiagnostics(lintPolicy(program, loaded), loaded.sources, { colour: false });
   try {
     compileForNotify(program);
   } catch (error) {

@@ -48,9 +48,14 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
     for (const one of found) context.out(`${JSON.stringify({ v: 1, ...one })}\n`);
   };
   try {
-    const { program, sources, diagnostics: loaded } = await loadForVerb(policy, invocation, context, { quiet: true });
+    const {
+      program,
+      sources,
+      diagnostics: loaded,
+      extension,
+    } = await loadForVerb(policy, invocation, context, { quiet: true });
     const { lintPolicy } = await import("../../compile/lint/lint.ts");
-    const diagnostics = [...loaded, ...lintPolicy(program)];
+    const diagnostics = [...loaded, ...lintPolicy(program, { extension })];
     if (json) print(diagnostics);
     else await tellDiagnostics(diagnostics, sources, context);
     if (!json && !invocation.has("quiet")) {

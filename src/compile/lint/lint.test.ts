@@ -10,7 +10,7 @@ const root = new URL("../../../", import.meta.url).pathname;
 function lint(text: string, code = "P", architecture: ArchitectureName = "x86_64"): string[] {
   const loaded = loadPolicy("/policy.ts", { architecture, readFile: () => text });
   expect(loaded.diagnostics.filter((one) => one.severity === "error")).toEqual([]);
-  return lintPolicy(loaded.program!, loaded.promises)
+  return lintPolicy(loaded.program!, loaded)
     .filter((one) => one.code.startsWith(code))
     .map((one) => `${one.span?.line}:${one.span?.column} ${one.code}: ${one.message}`);
 }
@@ -24,8 +24,8 @@ describe("no false alarms", () => {
   const policies = readdirSync(`${root}policies`).filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"));
   it.each(policies)("%s", (name) => {
     for (const architecture of ["x86_64", "aarch64"] as const) {
-      const { program, promises } = loadPolicy(`${root}policies/${name}`, { architecture });
-      expect(lintPolicy(program!, promises)).toEqual([]);
+      const loaded = loadPolicy(`${root}policies/${name}`, { architecture });
+      expect(lintPolicy(loaded.program!, loaded)).toEqual([]);
     }
   });
 
@@ -145,5 +145,56 @@ describe("hot calls (P0602)", () => {
         "P06",
       ),
     ).toEqual([expect.stringMatching(/^2:\d+ P0602: read changes `count` at every call, and is called very often$/)]);
+  });
+});
+
+describe("rules on what is denied already (P0603)", () => {
+  const base = `const base = policy((call) => (calls("mount", "ptrace", "umount2").has(call) ? deny("EPERM") : allow));`;
+  const extending = (body: string, more = "") =>
+    `import { allow, calls, deny, kill, log, perProcess, policy } from "portcullis";\n${base}${more}\nexport default policy({ extends: [base] }, (call) => {\n${body}\n});\n`;
+
+  it("names the call where the milder rule stands, and where it is denied", () => {
+    const loaded = loadPolicy("/policy.ts", {
+      architecture: "x86_64",
+      readFile: () => extending(`  if (call.name === "mount") return log;\n  return allow;`),
+    });
+    const [found] = lintPolicy(loaded.program!, loaded).filter((one) => one.code === "P0603");
+    expect(found).toMatchObject({
+      message: "mount is denied already by what this policy extends: a rule here decides nothing",
+      span: { line: 4, column: 21 },
+      related: { message: "denied here", span: { line: 2, column: 80 } },
+    });
+  });
+
+  it("knows cases of a switch, and says each call once", () => {
+    const body = `  switch (call.name) {\n    case "mount":\n    case "ptrace":\n      return call.name === "ptrace" ? log : allow;\n    default:\n      return allow;\n  }`;
+    expect(lint(extending(body), "P0603")).toEqual([
+      expect.stringMatching(/^5:\d+ P0603: mount is denied already/),
+      expect.stringMatching(/^6:\d+ P0603: ptrace is denied already/),
+    ]);
+  });
+
+  it.each([
+    ["stricter", `  if (call.name === "mount") return kill("process");\n  return allow;`],
+    ["as strict, with an errno of its own", `  if (call.name === "mount") return deny("ENOSYS");\n  return allow;`],
+    ["about another call", `  if (call.name === "listen") return log;\n  return allow;`],
+    ["a trigger", `  if (call.name === "mount") mounted.set(true);\n  return mounted.get() ? log : allow;`],
+  ])("is silent where the rule is %s", (_, body) => {
+    expect(lint(extending(body, " const mounted = perProcess.flag();"), "P0603")).toEqual([]);
+  });
+
+  it("is silent where the base denies only some arguments", () => {
+    const text = `import { allow, deny, log, policy } from "portcullis";\nconst base = policy((call) => (call.name === "socket" && call.args.family.is("AF_NETLINK") ? deny("EPERM") : allow));\nexport default policy({ extends: [base] }, (call) => (call.name === "socket" ? log : allow));`;
+    expect(lint(text, "P0603")).toEqual([]);
+  });
+
+  it("looks into a profile that is extended", () => {
+    const profile = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mount"], action: "SCMP_ACT_ERRNO" }] };
+    const text = `import { allow, log, oci, policy } from "portcullis";\nimport profile from "./profile.json" with { type: "json" };\nexport default policy({ extends: [oci(profile)] }, (call) => (call.name === "mount" ? log : allow));`;
+    const loaded = loadPolicy("/policy.ts", {
+      architecture: "x86_64",
+      readFile: (path) => (path.endsWith(".json") ? JSON.stringify(profile) : text),
+    });
+    expect(lintPolicy(loaded.program!, loaded).map((one) => one.code)).toContain("P0603");
   });
 });

@@ -4,6 +4,7 @@
  */
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
+import { type Extension, findDeniedAlready } from "./denied-already.ts";
 import { findFallbacks } from "./fallbacks.ts";
 import { findHotCalls } from "./hot-calls.ts";
 import { findUnenteredPhases } from "./phases.ts";
@@ -12,8 +13,14 @@ import { findTwins } from "./twins.ts";
 import { findUnreachableVerdicts } from "./unreachable.ts";
 import { View } from "./view.ts";
 
+/** What is known of a policy besides its program. */
+export interface LintFacts {
+  readonly promises?: readonly TighteningPromise[];
+  readonly extension?: Extension | undefined;
+}
+
 /** In no particular order; `sortDiagnostics` sorts them by place. */
-export function lintPolicy(program: Program, promises: readonly TighteningPromise[] = []): Diagnostic[] {
+export function lintPolicy(program: Program, { promises = [], extension }: LintFacts = {}): Diagnostic[] {
   const view = new View(program);
   return [
     ...promises.flatMap((promise) => proveTightening(program, promise)),
@@ -22,5 +29,6 @@ export function lintPolicy(program: Program, promises: readonly TighteningPromis
     ...findFallbacks(view),
     ...findUnreachableVerdicts(view),
     ...findHotCalls(view),
+    ...(extension === undefined ? [] : findDeniedAlready(extension)),
   ];
 }

@@ -1,0 +1,79 @@
+/**
+ * P0603: a rule of a policy's own on a call that what it extends denies already. The strictest verdict wins, so that a
+ * milder rule of its own never decides anything; who wrote it may believe that it does.
+ */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { type Location, type Program, strictness } from "../../ir/program.ts";
+import { callByName } from "../../linux/calls.ts";
+import type { DecisionLeaf, StatefulReason } from "../decision.ts";
+import { leavesOf } from "../explain/paths.ts";
+import { splitPolicy } from "../split/split.ts";
+import { spanOf } from "./view.ts";
+
+/** As `loadPolicy` gives it. */
+export interface Extension {
+  /** The step of the extending policy alone, and the strictest of the policies that it extends. */
+  readonly own: Program;
+  readonly base: Program;
+  /** The calls that the extending step compares with by name, and where. */
+  readonly named: readonly { readonly name: string; readonly at: Location }[];
+}
+
+export function findDeniedAlready({ own, base, named }: Extension): Diagnostic[] {
+  const numbers = new Map<string, number>();
+  for (const { name } of named) {
+    const number = callByName(name)?.number[own.architecture];
+    if (number !== undefined) numbers.set(name, number);
+  }
+  const ofBase = leavesByNumber(base, numbers);
+  const ofOwn = leavesByNumber(own, numbers);
+  const found = new Map<string, Diagnostic>();
+  for (const { name, at } of named) {
+    const number = numbers.get(name);
+    if (number === undefined || found.has(name)) continue;
+    const denials = strictnessOf(base, ofBase.get(number));
+    const verdicts = strictnessOf(own, ofOwn.get(number));
+    // Where the rule changes state or reports, it is heard although its verdict is not.
+    const heard = ofOwn.get(number)?.some((leaf) => leaf.stateful.some(isEffect)) ?? true;
+    if (heard || denials.length === 0 || verdicts.length === 0) continue;
+    const mildest = denials[0]!;
+    if (mildest < strictness.deny || verdicts.at(-1)! >= mildest) continue;
+    const verdict = ofBase.get(number)!.flatMap((leaf) => leaf.possible)[0]!;
+    const denied = spanOf(base, base.verdicts[verdict]!.at);
+    found.set(
+      name,
+      diagnostic("P0603", `${name} is denied already by what this policy extends: a rule here decides nothing`, {
+        span: spanOf(own, at),
+        ...(denied === undefined ? {} : { related: { span: denied, message: "denied here" } }),
+        help: "the strictest verdict wins: take the rule away, or extend something milder",
+      }),
+    );
+  }
+  return [...found.values()];
+}
+
+function leavesByNumber(program: Program, numbers: ReadonlyMap<string, number>): Map<number, readonly DecisionLeaf[]> {
+  const judged = [...new Set(numbers.values())]
+    .sort((a, b) => a - b)
+    .map((number) => ({ from: BigInt(number), to: BigInt(number) }));
+  const asked = { ...program, admission: { always: [], judged } };
+  const split = splitPolicy(asked, { superviseProcessCreation: false });
+  return new Map([...split].map(([number, decision]) => [number, leavesOf(decision)]));
+}
+
+/** Of all verdicts that some argument and some state give, ascending. */
+function strictnessOf(program: Program, leaves: readonly DecisionLeaf[] | undefined): number[] {
+  return (leaves ?? [])
+    .flatMap((leaf) => leaf.possible.map((verdict) => strictness[program.verdicts[verdict]!.action]))
+    .sort((a, b) => a - b);
+}
+
+function isEffect(reason: StatefulReason): boolean {
+  return (
+    reason.because === "changes-state" ||
+    reason.because === "changes-table" ||
+    reason.because === "reports" ||
+    reason.because === "too-complex"
+  );
+}

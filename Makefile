@@ -4,10 +4,11 @@ SHELL := /bin/sh
 
 # Debian packages. nginx-light and wrk are what the demo and the benchmarks run and load; the policies' live tests run
 # nginx too; zsh and fish read their completions. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
-# with; containers-common carries a real OCI profile.
+# with; containers-common carries a real OCI profile; the cross compiler builds native/ for arm64, and qemu-user starts it.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
-TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish
+TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish \
+  gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 .PHONY: help setup setup-demo setup-test build native demo test check format fuzz bench tables clean
 

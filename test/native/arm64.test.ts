@@ -1,0 +1,33 @@
+/**
+ * The C parts are built for arm64 too, with every warning an error, and the launcher starts there. It cannot confine
+ * anything in user-mode emulation, which has no seccomp; that needs an arm64 kernel.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+
+const compiler = "aarch64-linux-gnu-gcc";
+const emulator = "qemu-aarch64";
+const out = mkdtempSync(join(tmpdir(), "portcullis-arm64-"));
+afterAll(() => rmSync(out, { recursive: true, force: true }));
+
+/** EM_AARCH64 of include/uapi/linux/elf-em.h, at e_machine of the ELF header. */
+const machineOf = (file: string) => readFileSync(file).readUInt16LE(18);
+const aarch64 = 183;
+
+describe("arm64", () => {
+  it("compiles the launcher and the addon", (context) => {
+    if (spawnSync(compiler, ["--version"]).error !== undefined) context.skip(`${compiler} is not installed`);
+    const targets = [`${out}/launcher`, `${out}/portcullis.node`];
+    execFileSync("make", ["-s", "-C", "native", `CC=${compiler}`, `OUT=${out}`, ...targets], { stdio: "pipe" });
+    expect(targets.map(machineOf)).toEqual([aarch64, aarch64]);
+  });
+
+  it("starts the launcher, which refuses to do anything without its orders", (context) => {
+    if (spawnSync(emulator, ["--version"]).error !== undefined) context.skip(`${emulator} is not installed`);
+    const ran = spawnSync(emulator, [`${out}/launcher`], { encoding: "utf8" });
+    expect(ran.status).toBe(125);
+  });
+});

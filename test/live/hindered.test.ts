@@ -1,0 +1,95 @@
+/** Where the engine is hindered: inside another supervisor, and under a tracer. What starts, and what doctor says. */
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Finding } from "../../src/cli/examination.ts";
+import { portcullis } from "../support/run.ts";
+
+let folder = "";
+/** Has a supervisor, which is asked for nothing that the tests do. */
+let outer = "";
+/** Needs a supervisor for getppid; what becomes of mkdir it says without. */
+let inner = "";
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "portcullis-hindered-"));
+  outer = join(folder, "outer.ts");
+  inner = join(folder, "inner.ts");
+  writeFileSync(
+    outer,
+    `import { allow, perTree, policy } from "portcullis";
+const asked = perTree.counter();
+export default policy((call) => {
+  if (call.name === "acct") asked.add(1n);
+  return allow;
+});
+`,
+  );
+  writeFileSync(
+    inner,
+    `import { allow, deny, perProcess, policy } from "portcullis";
+const used = perProcess.flag();
+export default policy((call) => {
+  if (call.name === "mkdir") return deny("EROFS");
+  if (call.name === "getppid") {
+    if (used.get()) return deny("EPERM");
+    used.set(true);
+  }
+  return allow;
+});
+`,
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const program = join(process.cwd(), "bin/portcullis");
+const insideAnother = (...words: readonly string[]) =>
+  portcullis(["run", "-q", "-p", outer, "--", program, ...words], { timeout: 60_000 });
+const findingsOf = (stdout: string) =>
+  stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Finding);
+
+describe("inside another supervisor", () => {
+  it("refuses to start a policy that needs one of its own", () => {
+    const ran = insideAnother("run", "-p", inner, "--", "/bin/true");
+    expect(ran.status).toBe(125);
+    expect(ran.stderr).toContain("error P0911: another supervisor already listens here");
+  });
+
+  it("enforces the static part with --best-effort, and says so", () => {
+    const made = join(folder, "made");
+    const command = ["/bin/sh", "-c", `mkdir ${made}; echo $?`];
+    const ran = insideAnother("run", "--best-effort", "-p", inner, "--", ...command);
+    expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status: 0, stdout: "1\n" });
+    expect(ran.stderr).toContain("Read-only file system");
+    expect(ran.stderr).toContain("BEST EFFORT: only the policy's static part is enforced");
+  });
+
+  it("is found by doctor", () => {
+    const ran = insideAnother("doctor", "--json");
+    expect(ran.status).toBe(1);
+    const missing = findingsOf(ran.stdout).filter((finding) => finding.state === "missing");
+    expect(missing.map((finding) => finding.what)).toContain(
+      "engine notify: another supervisor listens around us already (EBUSY)",
+    );
+    for (const finding of missing) expect(finding.help).toBeTruthy();
+  });
+});
+
+describe("under a tracer", () => {
+  it("says in doctor that processes cannot be followed", () => {
+    const ran = spawnSync("strace", ["-f", "-o", "/dev/null", program, "doctor", "--json"], {
+      encoding: "utf8",
+      timeout: 120_000,
+    });
+    expect(ran.status).toBe(1);
+    const missing = findingsOf(ran.stdout).filter((finding) => finding.state === "missing");
+    expect(missing.map((finding) => finding.what)).toEqual(
+      expect.arrayContaining(["this process is traced", "engine notify: new processes cannot be followed"]),
+    );
+  });
+});

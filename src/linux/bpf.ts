@@ -8,7 +8,7 @@ import { callByName } from "./calls.ts";
 import { errnoName } from "./errno.ts";
 import { native } from "./native.ts";
 
-const commands = { mapCreate: 0, mapLookup: 1, mapUpdate: 2, programLoad: 5, programTestRun: 10 } as const;
+const commands = { mapCreate: 0, mapLookup: 1, mapUpdate: 2, programLoad: 5, programTestRun: 10, btfLoad: 18 } as const;
 
 /** `enum bpf_map_type`, as far as it is used. */
 export const mapTypes = { hash: 1, array: 2, ringBuffer: 27 } as const;
@@ -66,6 +66,23 @@ export interface MapDescription {
   readonly keySize: number;
   readonly valueSize: number;
   readonly capacity: number;
+  /** What lies in keys and values: a BTF object (`loadBtf`) and the numbers of two of its types. */
+  readonly btf?: { readonly descriptor: number; readonly key: number; readonly value: number };
+}
+
+/** Loads type information and gives its descriptor. Throws a VerifierError with the whole log where it is refused. */
+export function loadBtf(bytes: Uint8Array): number {
+  const log = new Uint8Array(logSize);
+  const attributes = new DataView(new ArrayBuffer(32));
+  attributes.setBigUint64(0, native().addressOf(bytes), true);
+  attributes.setBigUint64(8, native().addressOf(log), true);
+  attributes.setUint32(16, bytes.length, true);
+  attributes.setUint32(20, log.length, true);
+  attributes.setUint32(24, logLevel, true);
+  const result = bpf(commands.btfLoad, attributes, [bytes, log]);
+  if (result >= 0) return result;
+  const end = log.indexOf(0);
+  throw new VerifierError(-result, new TextDecoder().decode(log.subarray(0, end < 0 ? log.length : end)));
 }
 
 /** A map, held by a descriptor that is closed on exec. Throws a BpfError. */
@@ -79,6 +96,12 @@ export class BpfMap {
     attributes.setUint32(4, description.keySize, true);
     attributes.setUint32(8, description.valueSize, true);
     attributes.setUint32(12, description.capacity, true);
+    const { btf } = description;
+    if (btf !== undefined) {
+      attributes.setUint32(48, btf.descriptor, true);
+      attributes.setUint32(52, btf.key, true);
+      attributes.setUint32(56, btf.value, true);
+    }
     const result = bpf(commands.mapCreate, attributes);
     if (result < 0) throw new BpfError("creating a map", -result);
     this.descriptor = result;

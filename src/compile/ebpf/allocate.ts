@@ -75,6 +75,8 @@ function measure(order: readonly Block[]): Plan {
       instruction.right.value !== instruction.left
     )
       touch(instruction.right.value, position + 1);
+    // The sum goes through the result's register, which must not be the address's.
+    if (instruction.kind === "atomic-add") touch(instruction.base, position + 1);
     if (readsContext(instruction)) contextUse = position;
     if (instruction.kind === "call") calls.push(position);
     const value = written(instruction);
@@ -91,6 +93,7 @@ function measure(order: readonly Block[]): Plan {
       position += 2;
     }
     for (const value of endingReads(block.ending)) touch(value, position);
+    if (block.ending?.kind === "body" || block.ending?.kind === "finish") contextUse = position;
     position += 2;
   }
   const sorted = [...intervals.values()].sort((a, b) => a.from - b.from || a.value - b.value);

@@ -8,7 +8,7 @@ import { Knowledge } from "./knowledge.ts";
 import { Lowering } from "./lower.ts";
 import { optimise } from "./optimise.ts";
 import { type EbpfTarget, TargetError } from "./target.ts";
-import { insertsInto, scopesOf } from "./uses.ts";
+import { type BodyUse, bodyUse, insertsInto } from "./uses.ts";
 
 /**
  * A long body that keeps its loads in registers is too much for the verifier: it learns something about them at each
@@ -23,46 +23,54 @@ const stackLimit = 512;
 /** What a function with `may_goto` takes of it, rounded up to 32 as the verifier does. */
 const operationStack = 32;
 
-/** Emits a body at the end of `into`. */
-export function emitStatements(
+export interface LoweredBody {
+  readonly statements: readonly Statement[];
+  readonly use: BodyUse;
+  readonly builder: BodyBuilder;
+}
+
+/** Lowers a body and optimises it. */
+export function lowerBody(
   program: Program,
   target: EbpfTarget,
   statements: readonly Statement[],
-  into: Emitted,
-): void {
-  const lowered = (remembers: boolean): BodyBuilder => {
-    const builder = lowerBody(program, target, statements, remembers);
-    optimise(builder.entry);
-    return builder;
-  };
-  let builder = lowered(true);
-  let order = inOrder(builder.entry);
-  if (order.reduce((sum, { instructions }) => sum + instructions.length + 1, 0) > longestRemembering) {
-    builder = lowered(false);
-    order = inOrder(builder.entry);
-  }
-  const allocation = allocate(order);
+  how: Pick<BodyUse, "makesProcesses" | "locked">,
+): LoweredBody {
+  const use = bodyUse(program, statements, how);
+  const remembering = lower(program, target, statements, use, true);
+  const length = inOrder(remembering.entry).reduce((sum, { instructions }) => sum + instructions.length + 1, 0);
+  const builder = length > longestRemembering ? lower(program, target, statements, use, false) : remembering;
+  return { statements, use, builder };
+}
+
+/** Emits a body at the end of `into`. */
+export function emitLowered(target: EbpfTarget, { statements, builder }: LoweredBody, into: Emitted): void {
+  const allocation = allocate(inOrder(builder.entry));
   const calls = into.operationCalls.length;
   emitBody(allocation, builder.stackSize, into);
   const stack = builder.stackSize + 8 * allocation.slots;
   if (stack > stackLimit - (into.operationCalls.length > calls ? operationStack : 0))
     throw new TargetError(
       target,
-      "a body",
-      `it keeps ${stack} bytes on the stack, which has ${stackLimit}`,
+      "a rule's conditions",
+      `they keep ${stack} bytes on the stack, which has ${stackLimit}`,
       statements[0]?.at,
     );
 }
 
 /** `remembers`: whether what has been loaded is kept in registers. */
-function lowerBody(program: Program, target: EbpfTarget, body: readonly Statement[], remembers: boolean): BodyBuilder {
-  const lowering = new Lowering(program, target, new Knowledge(remembers), body[0]?.at);
-  const scopes = scopesOf(program, body);
-  if (scopes.size > 0) {
-    target.openState(lowering.builder, scopes);
-    lowering.closing = target.closeState !== undefined;
-  }
+function lower(
+  program: Program,
+  target: EbpfTarget,
+  body: readonly Statement[],
+  use: BodyUse,
+  remembers: boolean,
+): BodyBuilder {
+  const lowering = new Lowering(program, target, new Knowledge(remembers), !use.locked, body[0]?.at);
+  target.open(lowering.builder, use);
+  if (use.locked) lowering.closing = use;
   if (insertsInto(body)) lowering.expectFullTables();
   lowering.statements(body);
+  optimise(lowering.builder.entry);
   return lowering.builder;
 }

@@ -1,11 +1,11 @@
 /** Builds a graph block by block. Knows nothing of the IR; `lower.ts` does. */
-import type { Location, Scope } from "../../ir/program.ts";
+import type { Input, Location } from "../../ir/program.ts";
 import { type Base, Block, type CallArgument, type GraphInstruction, type GraphOperand, type Value } from "./graph.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "./instruction.ts";
 import type { TableOperation } from "./table-operations.ts";
 
-/** Where a scope's state begins, once the target has opened it. */
-export type StateBases = Map<Scope, { readonly base: Base; readonly offset: number }>;
+/** Where each piece of state memory begins, by the target's name for it, once the target has opened it. */
+export type StateBases = Map<string, { readonly base: Base; readonly offset: number }>;
 
 const smallest = -0x8000_0000n;
 const largest = 0x7fff_ffffn;
@@ -13,6 +13,8 @@ const largest = 0x7fff_ffffn;
 export class BodyBuilder {
   readonly entry = new Block();
   readonly state: StateBases = new Map();
+  /** What the target has read at the start because the context lacks it. */
+  readonly inputs = new Map<Input, Value>();
   current: Block = this.entry;
   at: Location | undefined = undefined;
   /** How many report statements have been lowered; for targets that give each a place. */
@@ -110,6 +112,31 @@ export class BodyBuilder {
     return result;
   }
 
+  /** A helper that returns nothing. */
+  callVoidHelper(helper: number, ...words: CallArgument[]): void {
+    this.emit({ kind: "call", callee: { helper }, arguments: words, result: undefined });
+  }
+
+  callKernel(kernelFunction: string, ...words: CallArgument[]): Value {
+    const result = this.fresh();
+    this.emit({ kind: "call", callee: { kernelFunction }, arguments: words, result });
+    return result;
+  }
+
+  /** What was there before. */
+  atomicAdd(base: Value, offset: number, amount: GraphOperand): Value {
+    const result = this.fresh();
+    this.emit({ kind: "atomic-add", base, offset, amount, result });
+    return result;
+  }
+
+  /** What R2 holds at the part's beginning. */
+  parameter(): Value {
+    const destination = this.fresh();
+    this.emit({ kind: "parameter", destination });
+    return destination;
+  }
+
   callOperation(operation: TableOperation, ...words: CallArgument[]): Value {
     const result = this.fresh();
     this.emit({ kind: "call", callee: { operation }, arguments: words, result });
@@ -130,6 +157,10 @@ export class BodyBuilder {
 
   goto(to: Block): void {
     if (this.current.ending === undefined) this.current.ending = { kind: "goto", to };
+  }
+
+  finish(word: Value): void {
+    this.current.ending = { kind: "finish", word, at: this.at };
   }
 
   exit(result: GraphOperand): void {

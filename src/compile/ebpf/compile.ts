@@ -4,16 +4,19 @@
  * 1. the gate: foreign ABIs, numbers that are never judged, numbers that nobody knows;
  * 2. by plain comparisons, whatever needs no state, so that the kernel can prove those calls constant;
  * 3. a body for each kind of call that needs state, entered with the context pointer in R1 and nothing else;
- * 4. the operations on tables, as functions.
+ * 4. the target's epilogue, for verdicts that somebody should hear of;
+ * 5. the operations on tables, as functions.
  *
  * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
  */
 import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Interval, Location, Program, Statement } from "../../ir/program.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
+import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
 import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
 import { allocate } from "./allocate.ts";
-import { emitStatements } from "./bodies.ts";
+import { lockedBodies } from "./atomicity.ts";
+import { emitLowered, type LoweredBody, lowerBody } from "./bodies.ts";
+import { BodyBuilder } from "./builder.ts";
 import { dispatch } from "./dispatch.ts";
 import { type Emitted, emitBody } from "./emit.ts";
 import { Block, inOrder } from "./graph.ts";
@@ -30,49 +33,109 @@ export interface EbpfProgram {
   readonly locations: readonly (Location | undefined)[];
   /** What the program consists of, in order. */
   readonly parts: readonly Part[];
+  /** Whether some evaluation must have its state for itself, by the lock that the target has for that. */
+  readonly locked: boolean;
 }
 
 export type Part = { readonly start: number } & (
   | { readonly is: "dispatch" }
   | { readonly is: "body"; readonly numbers: readonly number[] }
+  | { readonly is: "epilogue" }
   | { readonly is: "operation"; readonly operation: TableOperation }
 );
 
 /** Jumps have signed 16-bit offsets. */
 const longestJump = 32_767;
 
+/** Calls that make processes: fork, vfork, clone, clone3. Their numbers are part of the kernel's ABI and never change. */
+const makers: { readonly [A in ArchitectureName]: readonly number[] } = {
+  x86_64: [56, 57, 58, 435],
+  aarch64: [220, 435],
+};
+
 /** Throws a TargetError where the target cannot express the policy. */
 export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
-  const into: Emitted = { instructions: [], locations: [], operationCalls: [] };
+  const into: Emitted = { instructions: [], locations: [], operationCalls: [], finishes: [] };
   const dispatch = new Dispatch(program, split, target);
   optimise(dispatch.lowering.builder.entry);
   const exits = emitBody(allocate(inOrder(dispatch.lowering.builder.entry)), 0, into);
-  const bodies = new Map<string, { readonly start: number; readonly numbers: number[] }>();
+  const { bodies, locked } = lowerBodies(program, target, new Set(exits.map((exit) => exit.number)));
   const starts = new Map<number, number>();
-  for (const number of new Set(exits.map((exit) => exit.number))) {
-    const statements = specialise(program, number).body;
-    const key = print(statements);
-    let body = bodies.get(key);
-    if (body === undefined) {
-      body = { start: into.instructions.length, numbers: [] };
-      bodies.set(key, body);
-      emitStatements(program, target, statements, into);
-    }
-    body.numbers.push(number);
-    starts.set(number, body.start);
-  }
-  for (const { index, number } of exits) {
-    const jump = into.instructions[index]!;
-    if (jump.kind !== "jump" && jump.kind !== "jump-always") throw new TypeError("no jump");
-    into.instructions[index] = { ...jump, target: starts.get(number)! };
-  }
   const parts: Part[] = [{ start: 0, is: "dispatch" }];
-  for (const { start, numbers } of bodies.values()) parts.push({ start, is: "body", numbers });
-  parts.push(...appendOperations(into));
-  const size = slotPositions(into.instructions).at(-1)!;
+  for (const { body, numbers } of bodies) {
+    const start = into.instructions.length;
+    parts.push({ start, is: "body", numbers });
+    for (const number of numbers) starts.set(number, start);
+    emitLowered(target, body, into);
+  }
+  for (const { index, number } of exits) goTo(into, index, starts.get(number)!);
+  parts.push(...appendEpilogue(target, into), ...appendOperations(into));
+  checkSize(target, into);
+  return { instructions: into.instructions, locations: into.locations, parts, locked };
+}
+
+interface CompiledBody {
+  readonly body: LoweredBody;
+  readonly numbers: number[];
+}
+
+/** The bodies for calls of these numbers; equal ones are one. */
+function lowerBodies(
+  program: Program,
+  target: EbpfTarget,
+  numbers: Iterable<number>,
+): { readonly bodies: readonly CompiledBody[]; readonly locked: boolean } {
+  const found = new Map<string, CompiledBody>();
+  for (const number of numbers) {
+    const { body: statements } = specialise(program, number);
+    const makesProcesses = makers[program.architecture].includes(number);
+    const key = `${makesProcesses} ${print(statements)}`;
+    let compiled = found.get(key);
+    if (compiled === undefined) {
+      compiled = { body: lowerBody(program, target, statements, { makesProcesses, locked: false }), numbers: [] };
+      found.set(key, compiled);
+    }
+    compiled.numbers.push(number);
+  }
+  const bodies = [...found.values()];
+  const free = bodies.map(({ body }) => body);
+  const mustLock = lockedBodies(free, target);
+  const wholeRuns = target.lockedAsAWhole && mustLock.size > 0;
+  return {
+    locked: mustLock.size > 0,
+    bodies: bodies.map((compiled) => {
+      const { body } = compiled;
+      if (!wholeRuns && !mustLock.has(body)) return compiled;
+      const how = { makesProcesses: body.use.makesProcesses, locked: true };
+      return { ...compiled, body: lowerBody(program, target, body.statements, how) };
+    }),
+  };
+}
+
+function goTo({ instructions }: Emitted, index: number, target: number): void {
+  const jump = instructions[index]!;
+  if (jump.kind !== "jump" && jump.kind !== "jump-always") throw new TypeError("no jump");
+  instructions[index] = { ...jump, target };
+}
+
+function checkSize(target: EbpfTarget, { instructions }: Emitted): void {
+  const size = slotPositions(instructions).at(-1)!;
+  const most = target.mostInstructions;
+  if (most !== undefined && size > most)
+    throw new TargetError(target, "the policy", `it takes ${size} instructions, and this target has room for ${most}`);
   if (size > longestJump)
     throw new TargetError(target, "the policy", `it takes ${size} instructions, and a jump reaches ${longestJump}`);
-  return { instructions: into.instructions, locations: into.locations, parts };
+}
+
+function appendEpilogue({ epilogue }: EbpfTarget, into: Emitted): Part[] {
+  if (epilogue === undefined || into.finishes.length === 0) return [];
+  const start = into.instructions.length;
+  for (const index of into.finishes) goTo(into, index, start);
+  const builder = new BodyBuilder();
+  epilogue.lower(builder, builder.parameter());
+  optimise(builder.entry);
+  emitBody(allocate(inOrder(builder.entry)), builder.stackSize, into);
+  return [{ start, is: "epilogue" }];
 }
 
 /** The operations on tables that the bodies call, each once. */
@@ -107,7 +170,7 @@ class Dispatch {
   readonly #blocks = new Map<Decision, Block>();
 
   constructor(program: Program, split: SplitPolicy, target: EbpfTarget) {
-    this.lowering = new Lowering(program, target, new Knowledge(true));
+    this.lowering = new Lowering(program, target, new Knowledge(true), false);
     this.#program = program;
     this.#target = target;
     const { builder } = this.lowering;
@@ -126,7 +189,7 @@ class Dispatch {
   }
 
   #ranges(split: SplitPolicy): { from: bigint; to: bigint; block: Block }[] {
-    const always = this.lowering.block(() => this.lowering.exit(this.#target.always));
+    const always = this.lowering.block(() => this.lowering.builder.exit({ immediate: this.#target.always | 0 }));
     const ranges: { from: bigint; to: bigint; block: Block }[] = this.#program.admission.always.map(
       (range: Interval) => ({
         ...range,
@@ -134,7 +197,7 @@ class Dispatch {
       }),
     );
     for (const [number, decision] of split) {
-      const block = this.#decision(decision, number);
+      const block = this.#before(number, this.#decision(decision, number));
       ranges.push({ from: BigInt(number), to: BigInt(number), block });
     }
     ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
@@ -145,6 +208,17 @@ class Dispatch {
       else merged.push({ ...range });
       return merged;
     }, []);
+  }
+
+  /** What the target wants to see first of calls with this number. */
+  #before(number: number, decided: Block): Block {
+    if (this.#target.before === undefined) return decided;
+    const { builder } = this.lowering;
+    const block = this.lowering.block(() => {
+      this.#target.before?.(builder, this.#program, number);
+      builder.goto(decided);
+    });
+    return block.instructions.length === 0 ? decided : block;
   }
 
   /** Decisions share their parts; each is lowered once, the stateful ones once for each number. */

@@ -10,6 +10,8 @@ export interface Emitted {
   readonly locations: (Location | undefined)[];
   /** Calls whose targets are emitted later. */
   readonly operationCalls: { readonly index: number; readonly operation: TableOperation }[];
+  /** Jumps to the epilogue, which is emitted later. */
+  readonly finishes: number[];
 }
 
 const opposite: { readonly [C in JumpCondition]: JumpCondition | undefined } = {
@@ -94,6 +96,13 @@ class Emitter {
     // A jump belongs to what stands in front of it.
     if (ending.kind !== "goto") this.#at = ending.at;
     if (ending.kind === "exit") return this.#exit(ending.result, ending.at);
+    if (ending.kind === "finish") {
+      // In this order: the word may lie in R1 only where the context pointer does not.
+      this.#move(2, this.#fetch(ending.word, 0));
+      this.#move(1, this.#allocation.context);
+      this.#out.finishes.push(this.#out.instructions.length);
+      return this.#put({ kind: "jump-always", target: 0 });
+    }
     if (ending.kind === "goto") {
       if (ending.to === next) return;
       // Two instructions beside one jump: what only returns is cheaper copied than jumped to.
@@ -193,6 +202,18 @@ class Emitter {
             });
           else this.#put({ kind: "wide", destination, value });
         });
+      case "parameter":
+        return this.#into(instruction.destination, (register) => this.#move(register, 2));
+      case "atomic-add": {
+        const base = this.#fetch(instruction.base, 1);
+        return this.#into(instruction.result, (register) => {
+          const source = this.#operand(instruction.amount, 0);
+          if ("register" in source) this.#move(register, source.register);
+          else this.#put({ kind: "arithmetic", operator: "move", width: 64, destination: register, source });
+          const { offset } = instruction;
+          this.#put({ kind: "atomic-add", size: 8, base, offset, source: register, fetch: true });
+        });
+      }
       case "copy":
         return this.#into(instruction.destination, (register) =>
           this.#move(register, this.#fetch(instruction.source, 0)),

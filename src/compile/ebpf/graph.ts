@@ -40,6 +40,16 @@ export type GraphInstruction = (
       readonly offset: number;
       readonly source: GraphOperand;
     }
+  /** `*(u64 *)(base + offset) += amount`, atomically; the result is what was there before. */
+  | {
+      readonly kind: "atomic-add";
+      readonly base: Value;
+      readonly offset: number;
+      readonly amount: GraphOperand;
+      readonly result: Value;
+    }
+  /** What R2 holds where the part begins; stands first, if anywhere. */
+  | { readonly kind: "parameter"; readonly destination: Value }
   | {
       readonly kind: "call";
       readonly callee: Callee;
@@ -74,6 +84,8 @@ export type Ending =
     }
   /** Goes on in the body that judges calls of this number; nothing but the context pointer (in R1) goes with it. */
   | { readonly kind: "body"; readonly number: number }
+  /** Goes on in the program's epilogue with the context pointer in R1 and this in R2. */
+  | { readonly kind: "finish"; readonly word: Value; readonly at?: Location | undefined }
   /** R0 = the result, 32 bits; exit. */
   | { readonly kind: "exit"; readonly result: GraphOperand; readonly at?: Location | undefined };
 
@@ -123,7 +135,10 @@ export function reads(instruction: GraphInstruction): Value[] {
     case "arithmetic":
       return [instruction.left, ...operandReads(instruction.right)];
     case "constant":
+    case "parameter":
       return [];
+    case "atomic-add":
+      return [instruction.base, ...operandReads(instruction.amount)];
     case "copy":
     case "sign-extend":
       return [instruction.source];
@@ -145,18 +160,21 @@ export function operandReads(operand: GraphOperand): Value[] {
 export function endingReads(ending: Ending | undefined): Value[] {
   if (ending?.kind === "branch") return [ending.left, ...operandReads(ending.right)];
   if (ending?.kind === "exit") return operandReads(ending.result);
+  if (ending?.kind === "finish") return [ending.word];
   return [];
 }
 
 /** The value that an instruction writes. */
 export function written(instruction: GraphInstruction): Value | undefined {
   if (instruction.kind === "store") return undefined;
-  return instruction.kind === "call" ? instruction.result : instruction.destination;
+  return instruction.kind === "call" || instruction.kind === "atomic-add"
+    ? instruction.result
+    : instruction.destination;
 }
 
 /** Whether an instruction may be dropped where nobody reads what it writes. */
 export function isPure(instruction: GraphInstruction): boolean {
-  return instruction.kind !== "store" && instruction.kind !== "call";
+  return instruction.kind !== "store" && instruction.kind !== "call" && instruction.kind !== "atomic-add";
 }
 
 /** Whether the instruction reads the context register. */

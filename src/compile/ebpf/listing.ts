@@ -32,6 +32,8 @@ function heading(part: Part, architecture: ArchitectureName): string {
       return "what needs no state";
     case "body":
       return part.numbers.map((number) => callByNumber(architecture, number)?.name ?? String(number)).join(", ");
+    case "epilogue":
+      return "what others hear of";
     case "operation": {
       const { does, shape } = part.operation;
       return `${does} in a table for ${shape.capacity} (${shape.form})`;

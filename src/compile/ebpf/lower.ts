@@ -5,8 +5,8 @@
  * Loads of the context and of cells are remembered as long as they hold, in scopes that follow the structure of the
  * program: what an arm has loaded is forgotten after it, and a store forgets the cell everywhere.
  *
- * A verdict in a variable is `strictness << 32 | result`, so the stricter of two is found by one shift and compare, and
- * the result is its low half.
+ * A verdict in a variable is `strictness << 56 | the target's word`, so the stricter of two is found by one shift and
+ * compare, and what the program returns is its low half.
  */
 import { difference, emptySet, union } from "../../ir/intervals.ts";
 import {
@@ -21,6 +21,7 @@ import {
   type VerdictExpression,
 } from "../../ir/program.ts";
 import { BodyBuilder } from "./builder.ts";
+import { type Addition, additionAt, lastPhase } from "./counters.ts";
 import { comparable, dispatch } from "./dispatch.ts";
 import { Block, type GraphOperand, type Value } from "./graph.ts";
 import type { JumpCondition } from "./instruction.ts";
@@ -29,26 +30,35 @@ import { conditions, mirrored, operators } from "./operators.ts";
 import { type TableOperation, valueOffset } from "./table-operations.ts";
 import type { TableShape } from "./table-shape.ts";
 import { type EbpfTarget, TargetError } from "./target.ts";
+import type { BodyUse } from "./uses.ts";
 import { isShort } from "./widths.ts";
 
 const maximum = 0xffff_ffff_ffff_ffffn;
+/** Where the strictness stands in the word of a verdict. */
+const rankShift = 56;
 
 export class Lowering {
   readonly builder = new BodyBuilder();
-  closing = false;
+  /** Under what use of state each exit must close what was opened. */
+  closing: BodyUse | undefined;
   readonly #program: Program;
   readonly #target: EbpfTarget;
   readonly #locals: Value[];
   readonly #labels = new Map<number, Block>();
   readonly #known: Knowledge;
-  /** Exits by their result, so that equal ones are one block. */
-  readonly #exits = new Map<number, Block>();
+  readonly #atomic: boolean;
+  /** Exits by their word, so that equal ones are one block. */
+  readonly #exits = new Map<bigint, Block>();
   /** The verdict that full tables have raised so far, as a verdict in a variable; an allow where none has. */
   #raised: Value | undefined;
 
-  /** `at`: what the instructions in front of the first statement belong to. */
-  constructor(program: Program, target: EbpfTarget, known: Knowledge, at?: Location) {
+  /**
+   * `atomic`: whether others may work on shared state meanwhile, so that counters are added to atomically.
+   * `at`: what the instructions in front of the first statement belong to.
+   */
+  constructor(program: Program, target: EbpfTarget, known: Knowledge, atomic: boolean, at?: Location) {
     this.#known = known;
+    this.#atomic = atomic;
     this.builder.at = at;
     this.#program = program;
     this.#target = target;
@@ -83,10 +93,17 @@ export class Lowering {
   statements(list: readonly Statement[]): void {
     // What the front end has added stands where the statement around it stands.
     const around = this.builder.at;
-    for (const statement of list) {
+    for (let index = 0; index < list.length; index += 1) {
       if (this.builder.current.ending !== undefined) break;
+      const statement = list[index]!;
       this.builder.at = statement.at ?? around;
-      this.#statement(statement);
+      const addition = this.#atomic ? additionAt(this.#program, list, index) : undefined;
+      const entered = lastPhase(this.#program, statement);
+      if (addition !== undefined && this.#isShared(addition.cell)) {
+        this.#add(addition);
+        index += addition.length - 1;
+      } else if (entered !== undefined) this.#store(entered.cell, this.builder.constant(entered.value));
+      else this.#statement(statement);
     }
     this.builder.at = around;
   }
@@ -222,28 +239,34 @@ export class Lowering {
   }
 
   #exitWith(word: Value): void {
-    if (this.closing) this.#target.closeState?.(this.builder);
-    this.builder.exit({ value: word });
+    this.#close();
+    if (this.#target.epilogue === undefined) this.builder.exit({ value: word });
+    else this.builder.finish(word);
+  }
+
+  #close(): void {
+    if (this.closing !== undefined) this.#target.close?.(this.builder, this.closing);
   }
 
   exitWithVerdict(verdict: number): void {
     const { builder } = this;
     const back = builder.at;
     builder.at = this.#program.verdicts[verdict]!.at ?? back;
-    this.exit(this.#target.result(this.#program, verdict));
+    this.exit(this.#target.word(this.#program, verdict));
     builder.at = back;
   }
 
-  exit(result: number): void {
+  exit(word: bigint): void {
     const { builder } = this;
-    let block = this.#exits.get(result);
+    let block = this.#exits.get(word);
     if (block === undefined) {
       block = new Block();
-      this.#exits.set(result, block);
+      this.#exits.set(word, block);
       const back = builder.current;
       builder.current = block;
-      if (this.closing) this.#target.closeState?.(builder);
-      builder.exit({ immediate: result | 0 });
+      this.#close();
+      if (this.#target.epilogue?.wants(word)) builder.finish(builder.value(builder.constant(word)));
+      else builder.exit({ immediate: Number(BigInt.asIntN(32, word)) });
       builder.current = back;
     }
     builder.goto(block);
@@ -251,7 +274,7 @@ export class Lowering {
 
   #verdictWord(verdict: number): bigint {
     const rank = BigInt(strictness[this.#program.verdicts[verdict]!.action]);
-    return (rank << 32n) | BigInt(this.#target.result(this.#program, verdict) >>> 0);
+    return (rank << BigInt(rankShift)) | this.#target.word(this.#program, verdict);
   }
 
   #verdictInto(into: Value, verdict: VerdictExpression): void {
@@ -288,8 +311,8 @@ export class Lowering {
   /** word = challenger, where that is stricter. */
   #raise(word: Value, challenger: Value): void {
     const { builder } = this;
-    const rank = builder.arithmetic("shift-right", word, { immediate: 32 });
-    const rival = builder.arithmetic("shift-right", challenger, { immediate: 32 });
+    const rank = builder.arithmetic("shift-right", word, { immediate: rankShift });
+    const rival = builder.arithmetic("shift-right", challenger, { immediate: rankShift });
     const [stricter, after] = [new Block(), new Block()];
     builder.branch("greater", rival, { value: rank }, stricter, after);
     builder.current = stricter;
@@ -314,10 +337,11 @@ export class Lowering {
         place.impossible,
         builder.at,
       );
-    const { scope, offset, shape } = place;
-    const state = builder.state.get(scope)!;
+    const { region, offset, shape } = place;
+    const state = builder.state.get(region)!;
     const address = { addressOf: builder.baseValue(state.base), offset: state.offset + offset };
-    return { result: builder.callOperation({ does, shape }, address, ...words), shape };
+    const { tableSecret } = this.#target;
+    return { result: builder.callOperation({ does, shape, secret: tableSecret }, address, ...words), shape };
   }
 
   #tableGet(expression: IntegerExpression & { kind: "table-get" }): Value {
@@ -392,23 +416,55 @@ export class Lowering {
     const place = this.#target.context[input];
     if (place !== undefined)
       return { value: this.#known.remember(input, () => this.builder.load(place.size, "context", place.offset)) };
-    const operand = this.#target.input?.(this.builder, input);
-    if (operand === undefined)
+    const value = this.builder.inputs.get(input);
+    if (value === undefined)
       throw new TargetError(this.#target, `\`${input}\``, "it is not to be had here", this.builder.at);
-    return operand;
+    return { value };
   }
 
   #cell(cell: number): Value {
-    const { scope, offset } = this.#target.cell(this.#program, cell);
-    const at = this.builder.state.get(scope)!;
-    return this.#known.remember(`cell ${cell}`, () => this.builder.load(8, at.base, at.offset + offset));
+    const { builder } = this;
+    const { region, offset, bias } = this.#target.cell(this.#program, cell);
+    const at = builder.state.get(region)!;
+    return this.#known.remember(`cell ${cell}`, () => {
+      const word = builder.load(8, at.base, at.offset + offset);
+      return bias === 0n ? word : builder.arithmetic("add", word, builder.constant(bias));
+    });
   }
 
   #store(cell: number, value: GraphOperand): void {
-    const { scope, offset } = this.#target.cell(this.#program, cell);
-    const at = this.builder.state.get(scope)!;
-    this.builder.store(8, at.base, at.offset + offset, value);
+    const { builder } = this;
+    const { region, offset, bias } = this.#target.cell(this.#program, cell);
+    const at = builder.state.get(region)!;
+    builder.store(8, at.base, at.offset + offset, this.#lessBias(value, bias));
+    this.#nowHolds(cell, value);
+  }
+
+  /** What has been stored is what a load would find: nobody else stores meanwhile, or it is this evaluation's moment. */
+  #nowHolds(cell: number, value: GraphOperand): void {
     this.#known.forget(`cell ${cell}`);
+    this.#known.remember(`cell ${cell}`, () => this.builder.value(value));
+  }
+
+  #isShared(cell: number): boolean {
+    return this.#target.isShared(this.#target.cell(this.#program, cell).region);
+  }
+
+  #add({ cell, amount, local }: Addition): void {
+    const { builder } = this;
+    const { region, offset, bias } = this.#target.cell(this.#program, cell);
+    const at = builder.state.get(region)!;
+    const before = builder.atomicAdd(builder.baseValue(at.base), at.offset + offset, builder.constant(amount));
+    const now = builder.arithmetic("add", before, builder.constant(BigInt.asUintN(64, amount + bias)));
+    this.#nowHolds(cell, { value: now });
+    if (local !== undefined) builder.copy(now, this.#locals[local]!);
+  }
+
+  #lessBias(value: GraphOperand, bias: bigint): GraphOperand {
+    const { builder } = this;
+    if (bias === 0n) return value;
+    if ("immediate" in value) return builder.constant(BigInt.asUintN(64, BigInt(value.immediate) - bias));
+    return { value: builder.arithmetic("subtract", value.value, builder.constant(bias)) };
   }
 
   #binary(expression: IntegerExpression & { kind: "binary" }): Value {
@@ -459,10 +515,10 @@ export class Lowering {
 
   /** The low part of a context word, loaded by itself (little-endian: at the word's own offset). */
   #contextPart(value: IntegerExpression, width: 8 | 16 | 32): Value | undefined {
-    if (value.kind !== "input" || !this.#target.narrowContextLoads) return undefined;
+    if (value.kind !== "input") return undefined;
     const place = this.#target.context[value.input];
-    if (place === undefined) return undefined;
     const size = (width / 8) as 1 | 2 | 4;
+    if (place === undefined || size < this.#target.smallestContextLoad) return undefined;
     return this.#known.remember(`${value.input} ${width}`, () => this.builder.load(size, "context", place.offset));
   }
 

@@ -8,7 +8,7 @@
  * `may_goto` itself never ends a search, as 8 Mi rounds are more than any table has; if it did, a search has found
  * nothing and an insertion is refused.
  */
-import type { EbpfInstruction, Operand, Register } from "./instruction.ts";
+import type { EbpfInstruction, Operand, Register, Wide } from "./instruction.ts";
 import { headerSize, slotBits, slotSize, type TableShape } from "./table-shape.ts";
 
 /**
@@ -21,6 +21,8 @@ import { headerSize, slotBits, slotSize, type TableShape } from "./table-shape.t
 export interface TableOperation {
   readonly does: "find" | "set" | "delete";
   readonly shape: TableShape;
+  /** Where three secret words lie: a byte of an array map's first value. */
+  readonly secret: { readonly map: number; readonly offset: number };
 }
 
 /** Operations with the same key are the same function. */
@@ -101,13 +103,28 @@ function list(code: Code, { does, shape }: TableOperation): void {
 
 // ── Open addressing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** 2^64 divided by the golden ratio: the upper bits of the product are spread well (Knuth, TAOCP 3, 6.4). */
-const multiplier = 0x9e37_79b9_7f4a_7c15n;
-
 /** Where the parts of a slot are, from the table's start plus the slot's offset. */
 const [taken, key, value] = [headerSize, headerSize + 8, headerSize + 16];
 
-function hashed(code: Code, { does, shape }: TableOperation): void {
+/**
+ * `slot` = where the key in `from` belongs, by three secret words at R8: ((key ^ a) × b), folded, × c, of which the high
+ * bits count. Why that: compile/wasm/tables.ts.
+ */
+function home(code: Code, shape: TableShape, slot: Register, from: Register, spare: Register): void {
+  code.move(slot, from);
+  code.load(spare, 8, 0);
+  code.arithmetic("xor", slot, { register: spare });
+  code.load(spare, 8, 8);
+  code.arithmetic("multiply", slot, { register: spare });
+  code.move(spare, slot);
+  code.arithmetic("shift-right", spare, { immediate: 32 });
+  code.arithmetic("xor", slot, { register: spare });
+  code.load(spare, 8, 16);
+  code.arithmetic("multiply", slot, { register: spare });
+  code.arithmetic("shift-right", slot, { immediate: 64 - slotBits(shape) });
+}
+
+function hashed(code: Code, { does, shape, secret }: TableOperation): void {
   const bits = slotBits(shape);
   const mask = 2 ** bits - 1;
   const stride = slotSize(shape);
@@ -118,10 +135,8 @@ function hashed(code: Code, { does, shape }: TableOperation): void {
     code.arithmetic("add", pointer, { register: 1 });
   };
   // R4 = the slot in which the key belongs; R0 = the address of the slot that is looked at.
-  code.wide(8, multiplier);
-  code.move(4, 8);
-  code.arithmetic("multiply", 4, { register: 2 });
-  code.arithmetic("shift-right", 4, { immediate: 64 - bits });
+  code.wide(8, { is: "map-value", ...secret });
+  home(code, shape, 4, 2, 5);
   code.label("next");
   code.mayGoto(does === "set" ? "refuse" : absent);
   address(0, 4);
@@ -177,9 +192,7 @@ function closeGap(code: Code, shape: TableShape, address: (pointer: Register, sl
   code.jump("equal", 5, { immediate: 0 }, "closed");
   // How far the entry is from where it belongs, and how far from the hole.
   code.load(2, 0, key);
-  code.move(6, 2);
-  code.arithmetic("multiply", 6, { register: 8 });
-  code.arithmetic("shift-right", 6, { immediate: 64 - bits });
+  home(code, shape, 6, 2, 5);
   code.move(5, 4);
   code.arithmetic("subtract", 5, { register: 6 });
   code.arithmetic("and", 5, mask);
@@ -231,8 +244,8 @@ class Code {
     this.#instructions.push({ kind: "arithmetic", operator, width: 64, destination, source });
   }
 
-  wide(destination: Register, pattern: bigint): void {
-    this.#instructions.push({ kind: "wide", destination, value: { is: "value", value: pattern } });
+  wide(destination: Register, value: Wide): void {
+    this.#instructions.push({ kind: "wide", destination, value });
   }
 
   load(destination: Register, base: Register, offset: number): void {

@@ -13,7 +13,7 @@
  *         "deleted" and a table does not age.
  * ```
  *
- * The hash is not keyed: a program that chooses its keys can make its own calls slow, up to one look at each entry.
+ * The hash is keyed by words that are secret and new at each launch, as that of the wasm form is.
  */
 import type { Table } from "../../ir/program.ts";
 

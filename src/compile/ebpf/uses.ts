@@ -1,23 +1,39 @@
 /** What a body of statements touches. */
-import type { Program, Scope, Statement } from "../../ir/program.ts";
+import type { Input, Program, Statement } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 
-/** The scopes whose state a body reads or writes. */
-export function scopesOf(program: Program, body: readonly Statement[]): ReadonlySet<Scope> {
-  const scopes = new Set<Scope>();
+export interface BodyUse {
+  readonly program: Program;
+  /** Indexes of the cells and tables that it reads or writes. */
+  readonly cells: ReadonlySet<number>;
+  readonly tables: ReadonlySet<number>;
+  readonly inputs: ReadonlySet<Input>;
+  /** Whether it judges calls that may make a process. */
+  readonly makesProcesses: boolean;
+  /** Whether nobody else may touch its state meanwhile. */
+  readonly locked: boolean;
+}
+
+export function bodyUse(
+  program: Program,
+  body: readonly Statement[],
+  { makesProcesses, locked }: Pick<BodyUse, "makesProcesses" | "locked">,
+): BodyUse {
+  const cells = new Set<number>();
+  const tables = new Set<number>();
+  const inputs = new Set<Input>();
   forEachStatement(body, (statement) => {
-    if (statement.kind === "store") scopes.add(program.cells[statement.cell]!.scope);
-    if (statement.kind === "table-set" || statement.kind === "table-delete")
-      scopes.add(program.tables[statement.table]!.scope);
+    if (statement.kind === "store") cells.add(statement.cell);
+    if (statement.kind === "table-set" || statement.kind === "table-delete") tables.add(statement.table);
     for (const root of expressionsOf(statement)) {
       forEachExpression(root, (expression) => {
-        if (expression.kind === "cell") scopes.add(program.cells[expression.cell]!.scope);
-        if (expression.kind === "table-get" || expression.kind === "table-has")
-          scopes.add(program.tables[expression.table]!.scope);
+        if (expression.kind === "cell") cells.add(expression.cell);
+        if (expression.kind === "table-get" || expression.kind === "table-has") tables.add(expression.table);
+        if (expression.kind === "input") inputs.add(expression.input);
       });
     }
   });
-  return scopes;
+  return { program, cells, tables, inputs, makesProcesses, locked };
 }
 
 /** Whether a body inserts into any table, and so may find one full. */

@@ -11,12 +11,21 @@
  * ```
  *
  * It returns the index of the verdict, or one of `refusals`.
+ *
+ * State lies in array maps, one for each scope; the values of threads and processes by slot. Behind the state of the tree,
+ * or of each process where the tree has none, stands a `struct bpf_spin_lock`. An evaluation that needs its state for
+ * itself holds it; no helper may be called meanwhile (tried on 6.18: "function calls are not allowed while holding a
+ * lock"), so what helpers tell is asked before.
  */
-import type { Program } from "../../../ir/program.ts";
+import type { Program, Scope } from "../../../ir/program.ts";
 import { forEachStatement } from "../../../ir/traverse.ts";
+import type { BodyBuilder } from "../builder.ts";
 import { Block, type Value } from "../graph.ts";
 import { stateOffsets } from "../state.ts";
+import type { MapDescription, MapField, TargetStorage } from "../storage.ts";
+import { tableShape, tableSize } from "../table-shape.ts";
 import type { EbpfTarget } from "../target.ts";
+import type { BodyUse } from "../uses.ts";
 
 /** Results for what never reaches the policy. No policy has so many verdicts. */
 export const refusals = { always: 0x7000_0000, refused: 0x7000_0001, noState: 0x7000_0002 } as const;
@@ -37,10 +46,74 @@ export function trialContextSize(program: Program): number {
   return trialContext.reports + statements * reportStride(program);
 }
 
-/** The maps of a program for this target, in the order in which instructions name them. */
-export const trialMaps = ["thread", "process", "tree"] as const;
+/** The maps of a program for this target, in the order in which instructions name them. `secret` has three words. */
+export const trialMaps = ["thread", "process", "tree", "secret"] as const;
 
-const lookupElement = 1;
+/**
+ * Those maps. With room for the state of so many threads and processes; all of it starts as it does in the first.
+ */
+export function trialStorage(program: Program, slots = 1): TargetStorage {
+  const { cells, tables, sizes } = stateOffsets(program);
+  const map = (scope: Scope): MapDescription => {
+    const initial = new BigUint64Array(sizes[scope] / 8 + 1);
+    program.cells.forEach((cell, index) => {
+      if (cell.scope === scope) initial[cells[index]! / 8] = cell.initial;
+    });
+    const fields: MapField[] = [
+      ...program.cells.map(({ name }, index) => ({ name, offset: cells[index]!, size: 8 as const })),
+      ...program.tables.map(({ name }, index) => {
+        const count = tableSize(tableShape(program.tables[index]!)) / 8;
+        return { name, offset: tables[index]!, size: 8 as const, count };
+      }),
+    ].filter((_, index) => [...program.cells, ...program.tables][index]!.scope === scope);
+    const capacity = scope === "tree" ? 1 : slots;
+    return {
+      name: scope,
+      type: "array",
+      keySize: 4,
+      valueSize: initial.byteLength,
+      capacity,
+      holds: "state",
+      fields,
+      ...(lockedScope(program) === scope ? { lock: sizes[scope] } : {}),
+      initial: Array.from({ length: capacity }, () => new Uint8Array(initial.buffer)),
+    };
+  };
+  const secret: MapDescription = {
+    name: "secret",
+    type: "array",
+    keySize: 4,
+    valueSize: 24,
+    capacity: 1,
+    holds: "launch",
+    fields: [{ name: "secret", offset: 0, size: 8, count: 3 }],
+    launch: [{ is: "secret", offset: 0, size: 24 }],
+  };
+  return { maps: trialMaps.map((name) => (name === "secret" ? secret : map(name))), states: [] };
+}
+
+/** In which scope's value the lock stands, behind the state. */
+export function lockedScope(program: Program): Scope {
+  return stateOffsets(program).sizes.tree > 0 ? "tree" : "process";
+}
+
+/** `bpf_map_lookup_elem`, `bpf_spin_lock`, `bpf_spin_unlock` (include/uapi/linux/bpf.h). */
+const helpers = { lookupElement: 1, lock: 93, unlock: 94 } as const;
+
+function scopesOf({ program, cells, tables, locked }: BodyUse): ReadonlySet<Scope> {
+  const scopes = new Set<Scope>();
+  for (const cell of cells) scopes.add(program.cells[cell]!.scope);
+  for (const table of tables) scopes.add(program.tables[table]!.scope);
+  if (locked) scopes.add(lockedScope(program));
+  return scopes;
+}
+
+function onLock(builder: BodyBuilder, program: Program, helper: number): void {
+  const scope = lockedScope(program);
+  const { base, offset } = builder.state.get(scope)!;
+  const lock = offset + stateOffsets(program).sizes[scope];
+  builder.callVoidHelper(helper, { addressOf: builder.baseValue(base), offset: lock });
+}
 
 export const trialTarget: EbpfTarget = {
   name: "trial",
@@ -62,18 +135,20 @@ export const trialTarget: EbpfTarget = {
     uid: { offset: 88, size: 4 },
     gid: { offset: 92, size: 4 },
   },
-  narrowContextLoads: true,
-  result: (_program, verdict) => verdict,
+  smallestContextLoad: 1,
+  functions: true,
+  word: (_program, verdict) => BigInt(verdict),
   always: refusals.always,
-  refused: refusals.refused,
-  openState(builder, scopes) {
+  refused: BigInt(refusals.refused),
+  open(builder, use) {
+    const scopes = scopesOf(use);
     for (const scope of ["thread", "process"] as const) {
       if (!scopes.has(scope)) continue;
       const slot = builder.load(4, "context", trialContext[`${scope}Slot`]);
       const key = builder.stackRoom(8);
       builder.store(4, "stack", key, { value: slot });
       const map = { wide: { is: "map", map: trialMaps.indexOf(scope) } } as const;
-      const base: Value = builder.callHelper(lookupElement, map, { stackAddress: key });
+      const base: Value = builder.callHelper(helpers.lookupElement, map, { stackAddress: key });
       const [there, missing] = [new Block(), new Block()];
       builder.branch("not-equal", base, { immediate: 0 }, there, missing);
       builder.current = missing;
@@ -85,12 +160,21 @@ export const trialTarget: EbpfTarget = {
       const base = builder.wide({ is: "map-value", map: trialMaps.indexOf("tree"), offset: 0 });
       builder.state.set("tree", { base, offset: 0 });
     }
+    if (use.locked) onLock(builder, use.program, helpers.lock);
   },
-  cell: (program, cell) => ({ scope: program.cells[cell]!.scope, offset: stateOffsets(program).cells[cell]! }),
+  lockedAsAWhole: false,
+  close: (builder, { program }) => onLock(builder, program, helpers.unlock),
+  isShared: (region) => region !== "thread",
+  cell: (program, cell) => ({
+    region: program.cells[cell]!.scope,
+    offset: stateOffsets(program).cells[cell]!,
+    bias: 0n,
+  }),
   table(program, table) {
     const { tables, shapes } = stateOffsets(program);
-    return { scope: program.tables[table]!.scope, offset: tables[table]!, shape: shapes[table]! };
+    return { region: program.tables[table]!.scope, offset: tables[table]!, shape: shapes[table]! };
   },
+  tableSecret: { map: trialMaps.indexOf("secret"), offset: 0 },
   report(builder, report, values, _at, program) {
     const place = trialContext.reports + builder.reportStatements * reportStride(program);
     builder.reportStatements += 1;

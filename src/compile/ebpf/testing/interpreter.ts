@@ -84,6 +84,13 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     return (index + 1) * valueSize > bytes.length ? 0n : mapAddress(map, index * valueSize);
   };
 
+  let held: bigint | undefined;
+  /** Helpers 93 and 94, bpf_spin_lock and bpf_spin_unlock: they return nothing. */
+  const lockOrUnlock = (lock: boolean): undefined => {
+    if ((lock ? undefined : read(1)) !== held) throw new Error(lock ? "a lock inside a lock" : "not this lock is held");
+    held = lock ? read(1) : undefined;
+  };
+
   let executed = 0;
   for (let next = 0; ; ) {
     const instruction = instructions[next];
@@ -161,9 +168,10 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         break;
       }
       case "call-helper": {
-        if (instruction.helper !== 1) throw new Error(`helper ${instruction.helper} is not known here`);
-        const result = lookup();
-        forgetArguments(registers, result);
+        const { helper } = instruction;
+        if (helper === 1) forgetArguments(registers, lookup());
+        else if (helper === 93 || helper === 94) forgetArguments(registers, lockOrUnlock(helper === 93));
+        else throw new Error(`helper ${instruction.helper} is not known here`);
         next += 1;
         break;
       }
@@ -172,7 +180,10 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
       case "exit": {
         const result = read(0);
         const frame = frames.pop();
-        if (frame === undefined) return { result: Number(result & low), executed };
+        if (frame === undefined) {
+          if (held !== undefined) throw new Error("the lock is still held");
+          return { result: Number(result & low), executed };
+        }
         ({ registers, back: next } = frame);
         forgetArguments(registers, result);
       }
@@ -181,7 +192,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
 }
 
 /** What a call leaves: its result in R0, and nothing in R1 … R5. */
-function forgetArguments(registers: (bigint | undefined)[], result: bigint): void {
+function forgetArguments(registers: (bigint | undefined)[], result: bigint | undefined): void {
   for (const register of [1, 2, 3, 4, 5]) registers[register] = undefined;
   registers[0] = result;
 }

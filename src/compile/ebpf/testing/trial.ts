@@ -1,13 +1,15 @@
 /** Runs programs of the trial target, on the tests' interpreter or on the running kernel, with state of their own. */
 import type { Circumstances, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
-import { BpfMap, loadProgram, mapTypes, programFlags, programTypes, TestRun } from "../../../linux/bpf.ts";
+import { BpfMap, loadBtf, loadProgram, mapTypes, programFlags, programTypes, TestRun } from "../../../linux/bpf.ts";
 import { close } from "../../../linux/descriptors.ts";
+import { Btf } from "../../btf/types.ts";
 import { type EbpfInstruction, encode } from "../instruction.ts";
 import { stateOffsets } from "../state.ts";
+import type { MapDescription } from "../storage.ts";
 import { tableEntries, tableSize } from "../table-shape.ts";
-import { reportStride, trialContext, trialContextSize, trialMaps } from "../targets/trial.ts";
-import { runEbpf } from "./interpreter.ts";
+import { reportStride, trialContext, trialContextSize, trialMaps, trialStorage } from "../targets/trial.ts";
+import { type EbpfMachine, runEbpf } from "./interpreter.ts";
 
 export interface Outcome {
   /** What the program returned. */
@@ -26,9 +28,12 @@ export abstract class Trial {
     this.#view = new DataView(this.context.buffer);
   }
 
-  evaluate(event: SystemCallEvent, circumstances: Circumstances): Outcome {
+  /** Judges a call of the thread and the process whose state lies in these slots. */
+  evaluate(event: SystemCallEvent, circumstances: Circumstances, thread = 0, process = 0): Outcome {
     const view = this.#view;
     this.context.fill(0);
+    view.setUint32(trialContext.threadSlot, thread, true);
+    view.setUint32(trialContext.processSlot, process, true);
     view.setInt32(0, event.number, true);
     view.setUint32(4, event.architecture, true);
     view.setBigUint64(8, event.instructionPointer, true);
@@ -45,15 +50,25 @@ export abstract class Trial {
   }
 
   /** A table's entries. */
-  table(table: number): Map<bigint, bigint> {
+  table(table: number, slot = 0): Map<bigint, bigint> {
     const { tables, shapes } = stateOffsets(this.program);
     const start = tables[table]! / 8;
-    const words = this.state(this.program.tables[table]!.scope);
+    const words = this.state(this.program.tables[table]!.scope, slot);
     return tableEntries(shapes[table]!, words.subarray(start, start + tableSize(shapes[table]!) / 8));
   }
 
-  /** A scope's state, word by word as it lies in memory. */
-  abstract state(scope: Scope): BigUint64Array;
+  /** A scope's state, word by word as it lies in memory: of the tree, or of the thread or process in this slot. */
+  state(scope: Scope, slot = 0): BigUint64Array {
+    const bytes = this.valueBytes(scope, slot).slice();
+    return new BigUint64Array(bytes.buffer);
+  }
+
+  setState(scope: Scope, slot: number, words: BigUint64Array): void {
+    this.setValueBytes(scope, slot, new Uint8Array(words.buffer));
+  }
+
+  protected abstract valueBytes(map: MapName, slot: number): Uint8Array;
+  protected abstract setValueBytes(map: MapName, slot: number, value: Uint8Array): void;
   protected abstract run(): number;
 
   #reports(): Outcome["reports"] {
@@ -71,84 +86,127 @@ export abstract class Trial {
   }
 }
 
-function initialWords(program: Program, scope: Scope): BigUint64Array {
-  const { cells, sizes } = stateOffsets(program);
-  const words = new BigUint64Array(Math.max(1, sizes[scope] / 8));
-  program.cells.forEach((cell, index) => {
-    if (cell.scope === scope) words[cells[index]! / 8] = cell.initial;
+/** Fixed, so that a failure is the same each time; the third word is odd. */
+const tableSecret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 + 17) & 0xff);
+
+type MapName = (typeof trialMaps)[number];
+
+/** The bytes that each map starts with, one value behind the other. */
+function initialBytes(map: MapDescription): Uint8Array {
+  if (map.holds === "launch") return tableSecret.slice();
+  const bytes = new Uint8Array(map.valueSize * map.capacity);
+  map.initial?.forEach((value, index) => {
+    bytes.set(value, index * map.valueSize);
   });
-  return words;
+  return bytes;
 }
 
 export class InterpretedTrial extends Trial {
   readonly #instructions: readonly EbpfInstruction[];
-  readonly #memories: Readonly<Record<Scope, BigUint64Array>>;
+  readonly #maps: EbpfMachine["maps"];
   executed = 0;
 
-  constructor(program: Program, instructions: readonly EbpfInstruction[]) {
+  constructor(program: Program, instructions: readonly EbpfInstruction[], slots = 1) {
     super(program);
     this.#instructions = instructions;
-    this.#memories = {
-      thread: initialWords(program, "thread"),
-      process: initialWords(program, "process"),
-      tree: initialWords(program, "tree"),
-    };
+    this.#maps = trialStorage(program, slots).maps.map((map) => ({
+      bytes: initialBytes(map),
+      valueSize: map.valueSize,
+    }));
   }
 
-  state(scope: Scope): BigUint64Array {
-    return this.#memories[scope];
+  protected valueBytes(map: MapName, slot: number): Uint8Array {
+    const { bytes, valueSize } = this.#maps[trialMaps.indexOf(map)]!;
+    return bytes.subarray(slot * valueSize, (slot + 1) * valueSize);
+  }
+
+  protected setValueBytes(map: MapName, slot: number, value: Uint8Array): void {
+    this.valueBytes(map, slot).set(value);
   }
 
   protected run(): number {
-    const maps = trialMaps.map((scope) => {
-      const bytes = new Uint8Array(this.#memories[scope].buffer);
-      return { bytes, valueSize: bytes.length };
-    });
-    const run = runEbpf(this.#instructions, { context: this.context, maps });
+    const run = runEbpf(this.#instructions, { context: this.context, maps: this.#maps });
     this.executed = run.executed;
     return run.result;
   }
 }
 
 export class KernelTrial extends Trial {
-  readonly #maps: Readonly<Record<Scope, BpfMap>>;
+  readonly #maps: readonly BpfMap[];
   readonly #run: TestRun;
   readonly #program: number;
-  static readonly #key = new Uint8Array(4);
 
   /** Throws a VerifierError where the kernel refuses the program. */
-  constructor(program: Program, instructions: readonly EbpfInstruction[]) {
+  constructor(program: Program, instructions: readonly EbpfInstruction[], slots = 1) {
     super(program);
-    const map = (scope: Scope): BpfMap => {
-      const words = initialWords(program, scope);
-      const made = new BpfMap({ type: mapTypes.array, keySize: 4, valueSize: words.byteLength, capacity: 1 });
-      made.set(KernelTrial.#key, new Uint8Array(words.buffer));
-      return made;
-    };
-    this.#maps = { thread: map("thread"), process: map("process"), tree: map("tree") };
-    const mapDescriptors = trialMaps.map((scope) => this.#maps[scope].descriptor);
+    this.#maps = trialStorage(program, slots).maps.map(makeMap);
+    const mapDescriptors = this.#maps.map(({ descriptor }) => descriptor);
     const kernelFunction = (name: string): number => {
       throw new Error(`no kernel function ${name}`);
     };
-    this.#program = loadProgram({
-      type: programTypes.systemCall,
-      flags: programFlags.sleepable,
-      licence: "GPL",
-      instructions: encode(instructions, { mapDescriptors, kernelFunction }),
-    });
+    try {
+      this.#program = loadProgram({
+        type: programTypes.systemCall,
+        flags: programFlags.sleepable,
+        licence: "GPL",
+        instructions: encode(instructions, { mapDescriptors, kernelFunction }),
+      });
+    } catch (error) {
+      for (const { descriptor } of this.#maps) close(descriptor);
+      throw error;
+    }
     this.#run = new TestRun(this.#program, this.context);
   }
 
-  state(scope: Scope): BigUint64Array {
-    return new BigUint64Array(this.#maps[scope].get(KernelTrial.#key)!.buffer);
+  /** For other threads that run the same program on the same state. */
+  get descriptor(): number {
+    return this.#program;
+  }
+
+  protected valueBytes(map: MapName, slot: number): Uint8Array {
+    return this.#maps[trialMaps.indexOf(map)]!.get(keyOf(slot))!;
+  }
+
+  protected setValueBytes(map: MapName, slot: number, value: Uint8Array): void {
+    this.#maps[trialMaps.indexOf(map)]!.set(keyOf(slot), value);
   }
 
   close(): void {
     close(this.#program);
-    for (const map of Object.values(this.#maps)) close(map.descriptor);
+    for (const { descriptor } of this.#maps) close(descriptor);
   }
 
   protected run(): number {
     return this.#run.run();
   }
+}
+
+function keyOf(slot: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(slot).buffer);
+}
+
+/** A map with its first values. One with a lock needs type information, by which the verifier finds the lock. */
+function makeMap(description: MapDescription): BpfMap {
+  const { keySize, valueSize, capacity, lock } = description;
+  const btf = lock === undefined ? undefined : lockedValue(valueSize, lock);
+  try {
+    const map = new BpfMap({ type: mapTypes.array, keySize, valueSize, capacity, ...(btf && { btf }) });
+    const bytes = initialBytes(description);
+    for (let slot = 0; slot < capacity; slot += 1)
+      map.set(keyOf(slot), bytes.subarray(slot * valueSize, (slot + 1) * valueSize));
+    return map;
+  } finally {
+    if (btf !== undefined) close(btf.descriptor);
+  }
+}
+
+function lockedValue(size: number, lock: number): { descriptor: number; key: number; value: number } {
+  const btf = new Btf();
+  const key = btf.integer(4);
+  const state = btf.array(btf.integer(8), lock / 8);
+  const value = btf.struct("value", size, [
+    ...(lock > 0 ? [{ name: "state", type: state, offset: 0 }] : []),
+    { name: "lock", type: btf.spinLock(), offset: lock },
+  ]);
+  return { descriptor: loadBtf(btf.encode()), key, value };
 }

@@ -1,0 +1,50 @@
+/**
+ * Which evaluations must have their state for themselves.
+ *
+ * An evaluation that touches shared state at most once, whatever path it takes, is atomic by that one access: a load, a
+ * store of 64 bits, or an atomic addition. Any other must hold the lock, and so must whoever else touches what it
+ * touches: an evaluation that only reads `x` could otherwise see it between two stores of another, and the next one `y`
+ * from before both.
+ */
+
+import type { LoweredBody } from "./bodies.ts";
+import { type Block, inOrder, successors, type Value } from "./graph.ts";
+import type { EbpfTarget } from "./target.ts";
+import type { BodyUse } from "./uses.ts";
+
+/** Of bodies that are lowered as if nobody held a lock: those that must. */
+export function lockedBodies(bodies: readonly LoweredBody[], target: EbpfTarget): ReadonlySet<LoweredBody> {
+  const items = new Map(bodies.map((body) => [body, sharedItems(body.use, target)]));
+  const guarded = new Set<string>();
+  for (const body of bodies) if (mostAccesses(body, target) > 1) for (const item of items.get(body)!) guarded.add(item);
+  return new Set(bodies.filter((body) => [...items.get(body)!].some((item) => guarded.has(item))));
+}
+
+function sharedItems({ program, cells, tables }: BodyUse, target: EbpfTarget): ReadonlySet<string> {
+  const items = new Set<string>();
+  for (const cell of cells) if (target.isShared(target.cell(program, cell).region)) items.add(`cell ${cell}`);
+  for (const table of tables) {
+    const place = target.table(program, table);
+    if ("impossible" in place || target.isShared(place.region)) items.add(`table ${table}`);
+  }
+  return items;
+}
+
+/** How often a path touches shared memory, at most. An operation on a table is many accesses. */
+function mostAccesses({ use, builder }: LoweredBody, target: EbpfTarget): number {
+  if ([...sharedItems(use, target)].some((item) => item.startsWith("table"))) return 2;
+  const bases = new Set<Value>();
+  for (const [region, { base }] of builder.state)
+    if (target.isShared(region) && typeof base === "number") bases.add(base);
+  const behind = new Map<Block, number>();
+  for (const block of inOrder(builder.entry).reverse()) {
+    const accesses = block.instructions.filter(
+      (instruction) =>
+        (instruction.kind === "load" || instruction.kind === "store" || instruction.kind === "atomic-add") &&
+        typeof instruction.base === "number" &&
+        bases.has(instruction.base),
+    ).length;
+    behind.set(block, accesses + Math.max(0, ...successors(block).map((next) => behind.get(next)!)));
+  }
+  return behind.get(builder.entry)!;
+}

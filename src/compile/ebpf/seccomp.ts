@@ -1,0 +1,59 @@
+/**
+ * A policy as a program of type BPF_PROG_TYPE_SECCOMP, and what must be made around it.
+ *
+ * To load and attach it: make `storage.maps` in order; write the launch map's fields (the token that the launcher's
+ * execve will carry in argument registers 4 and 5, neither word 0; a secret of random bytes whose third word is odd) and
+ * freeze it, before the program is loaded; load the program with the maps' descriptors and a GPL-compatible licence; attach
+ * it with `storage.states`, the flag SECCOMP_EBPF_LOCK where `locked`, and the ring buffer as open map. The ring buffer's
+ * records are described in targets/records.ts.
+ */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Program } from "../../ir/program.ts";
+import { splitPolicy } from "../split/split.ts";
+import { compileEbpf, type EbpfProgram } from "./compile.ts";
+import type { TargetStorage } from "./storage.ts";
+import { type EbpfTarget, TargetError } from "./target.ts";
+import { type SeccompTargetOptions, seccompTarget } from "./targets/seccomp.ts";
+
+export interface SeccompProgram {
+  readonly object: EbpfProgram;
+  readonly storage: TargetStorage;
+  /** Whether the kernel must hold the state's locks while the program runs (SECCOMP_EBPF_LOCK). */
+  readonly locked: boolean;
+}
+
+export interface SeccompCompilation {
+  /** Undefined exactly where there is an error among the diagnostics. */
+  readonly compiled: SeccompProgram | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export function compileForSeccomp(program: Program, options: SeccompTargetOptions): SeccompCompilation {
+  try {
+    const target = seccompTarget(program, options);
+    const split = splitPolicy(program, { superviseProcessCreation: target.followsForks });
+    const object = compileEbpf(program, split, target);
+    return { compiled: { object, storage: target.storage, locked: object.locked }, diagnostics: [] };
+  } catch (error) {
+    if (!(error instanceof TargetError)) throw error;
+    return { compiled: undefined, diagnostics: [cannotExpress(program, error)] };
+  }
+}
+
+/** What a target cannot express, as a diagnostic. */
+export function cannotExpress(program: Program, { target, what, reason, at }: TargetError): Diagnostic {
+  const span =
+    at === undefined
+      ? undefined
+      : { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
+  return diagnostic("P0606", `the target ${target} cannot express ${what}: ${reason}`, {
+    span,
+    help: waysOut[target],
+  });
+}
+
+const waysOut: { readonly [target: EbpfTarget["name"]]: string } = {
+  unprivileged: "with CAP_BPF the target seccomp has room for it; or run the policy under --engine notify",
+  seccomp: "make the policy smaller, or run it under --engine notify",
+};

@@ -1,0 +1,373 @@
+/**
+ * The targets of the kernel's own program type, BPF_PROG_TYPE_SECCOMP: `seccomp`, for whoever has CAP_BPF, and
+ * `unprivileged`, the same without functions and loops and with 4,096 instructions at most (BPF_MAXINSNS).
+ *
+ * The context is `struct seccomp_data`; the program returns a SECCOMP_RET_… word. Time, identity, the count of the living
+ * and state come by helpers and kernel functions, all asked at the start of a body. There is no lock in the program:
+ * where an evaluation must have its state for itself, the filter is attached with SECCOMP_EBPF_LOCK.
+ *
+ * What the loader makes is in `seccompStorage`; what the program tells, in `records.ts`.
+ */
+import type { Input, Location, Program } from "../../../ir/program.ts";
+import { callNumber } from "../../../linux/call-numbers.ts";
+import { returnAction, returnWord, verdictWord } from "../../classic/return-word.ts";
+import type { BodyBuilder } from "../builder.ts";
+import { Block, type GraphOperand, type Value } from "../graph.ts";
+import type { TargetStorage } from "../storage.ts";
+import { type CellPlace, type EbpfTarget, TargetError } from "../target.ts";
+import { type BodyUse, bodyUse } from "../uses.ts";
+import { callSize, recordKind, recordLayout, refusals } from "./records.ts";
+import {
+  type MappedPhases,
+  ObjectTooLargeError,
+  objectIndex,
+  placeState,
+  type StatePlaces,
+  treeMapRegion,
+} from "./state-objects.ts";
+
+export interface SeccompTargetOptions {
+  readonly unprivileged: boolean;
+  /** Whether verdicts that are not a plain allow are told. Reports always are. */
+  readonly tellsVerdicts: boolean;
+}
+
+export interface SeccompTarget extends EbpfTarget {
+  readonly storage: TargetStorage;
+  /** Some phase is mapped at a fork, so calls that make processes must be seen. */
+  readonly followsForks: boolean;
+}
+
+/** BPF_MAXINSNS (include/uapi/linux/bpf_common.h): what a program without CAP_BPF may have. */
+const mostUnprivileged = 4096;
+
+/** The maps, in the order in which instructions name them; the last only where the tree's state needs it. */
+const maps = { launch: 0, events: 1, dropped: 2, tree: 3 } as const;
+/** The launcher's token, then the secret of the tables' hash. */
+const launch = { token: 0, secret: 16, size: 40 } as const;
+const eventsSize = 1 << 18;
+
+/** `enum bpf_func_id` (include/uapi/linux/bpf.h). */
+const helpers = { now: 5, reserve: 131, submit: 132 } as const;
+const kernelFunctions = {
+  state: "bpf_seccomp_state",
+  who: "bpf_seccomp_pid_tgid",
+  owner: "bpf_seccomp_uid_gid",
+  alive: "bpf_seccomp_alive",
+} as const;
+
+const enosys = 38;
+const eperm = 1;
+
+/** Throws a TargetError where the state does not fit. */
+export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
+  const name = options.unprivileged ? "unprivileged" : "seccomp";
+  const places = statePlaces(program, name);
+  const parts = new SeccompParts(program, places, options);
+  const allow = BigInt(returnAction.ALLOW);
+  return {
+    name,
+    processor: 4,
+    architectureOffset: 4,
+    context: {
+      number: { offset: 0, size: 4 },
+      instructionPointer: { offset: 8, size: 8 },
+      argument0: { offset: 16, size: 8 },
+      argument1: { offset: 24, size: 8 },
+      argument2: { offset: 32, size: 8 },
+      argument3: { offset: 40, size: 8 },
+      argument4: { offset: 48, size: 8 },
+      argument5: { offset: 56, size: 8 },
+    },
+    smallestContextLoad: 4,
+    functions: !options.unprivileged,
+    ...(options.unprivileged ? { mostInstructions: mostUnprivileged } : {}),
+    word: (_program, verdict) => word(verdict, verdictWord(program.verdicts[verdict]!)),
+    always: returnAction.ALLOW,
+    refused: word(refusals.refused, returnWord("ERRNO", enosys)),
+    ...(options.tellsVerdicts
+      ? {
+          epilogue: {
+            wants: (verdict) => BigInt.asUintN(32, verdict) !== allow,
+            lower: (builder, verdict) => parts.epilogue(builder, verdict),
+          },
+        }
+      : {}),
+    before: (builder, _program, number) => parts.passLauncher(builder, number),
+    open: (builder, use) => parts.open(builder, use),
+    lockedAsAWhole: true,
+    isShared: (region) => !region.startsWith("thread"),
+    cell: (_program, cell) => places.cell(cell),
+    table: (_program, table) => places.table(table),
+    tableSecret: { map: maps.launch, offset: launch.secret },
+    report: (builder, report, values, at) => parts.report(builder, report, values, at),
+    storage: storage(places),
+    followsForks: places.mapped.length > 0,
+  };
+}
+
+/** What stands for a verdict: which one it is above what the kernel is told. */
+function word(which: number, returned: number): bigint {
+  return (BigInt(which) << 32n) | BigInt(returned >>> 0);
+}
+
+function statePlaces(program: Program, name: string): StatePlaces {
+  try {
+    const asksForLiving = bodyUse(program, program.body, { makesProcesses: false, locked: false }).inputs.has("alive");
+    return placeState(program, asksForLiving);
+  } catch (error) {
+    if (!(error instanceof ObjectTooLargeError)) throw error;
+    throw new TargetError(
+      { name },
+      "the policy's state",
+      `with the marks by which a child knows that its phases are to be mapped, it takes ${error.size} bytes, and the kernel keeps 4096`,
+    );
+  }
+}
+
+function storage({ objects, treeMap }: StatePlaces): TargetStorage {
+  const word = { keySize: 4, capacity: 1, type: "array" } as const;
+  return {
+    states: objects,
+    maps: [
+      {
+        ...word,
+        name: "launch",
+        valueSize: launch.size,
+        holds: "launch",
+        fields: [
+          { name: "token", offset: launch.token, size: 8, count: 2 },
+          { name: "secret", offset: launch.secret, size: 8, count: 3 },
+        ],
+        launch: [
+          { is: "token", offset: launch.token, size: 16 },
+          { is: "secret", offset: launch.secret, size: 24 },
+        ],
+      },
+      {
+        name: "events",
+        type: "ring-buffer",
+        keySize: 0,
+        valueSize: 0,
+        capacity: eventsSize,
+        holds: "events",
+        fields: [],
+      },
+      { ...word, name: "dropped", valueSize: 8, holds: "state", fields: [{ name: "records", offset: 0, size: 8 }] },
+      ...(treeMap.size === 0
+        ? []
+        : [{ ...word, name: "tree", valueSize: treeMap.size, holds: "state" as const, fields: treeMap.fields }]),
+    ],
+  };
+}
+
+class SeccompParts {
+  readonly #program: Program;
+  readonly #places: StatePlaces;
+  readonly #options: SeccompTargetOptions;
+
+  constructor(program: Program, places: StatePlaces, options: SeccompTargetOptions) {
+    this.#program = program;
+    this.#places = places;
+    this.#options = options;
+  }
+
+  /**
+   * The launcher's own execve, which carries the token in registers that execve does not use, is no event. A token of
+   * zeros lets nothing pass.
+   */
+  passLauncher(builder: BodyBuilder, number: number): void {
+    if (number !== callNumber("execve", this.#program.architecture)) return;
+    const elsewhere = new Block();
+    const follow = (condition: "equal" | "not-equal", left: Value, right: GraphOperand): void => {
+      const next = new Block();
+      builder.branch(condition, left, right, next, elsewhere);
+      builder.current = next;
+    };
+    const first = builder.load(8, "context", 48);
+    follow("not-equal", first, { immediate: 0 });
+    const token = builder.wide({ is: "map-value", map: maps.launch, offset: launch.token });
+    follow("equal", first, { value: builder.load(8, token, 0) });
+    const second = builder.load(8, "context", 56);
+    follow("equal", second, { value: builder.load(8, token, 8) });
+    builder.exit({ immediate: returnAction.ALLOW });
+    builder.current = elsewhere;
+  }
+
+  // ── What a body needs ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  open(builder: BodyBuilder, use: BodyUse): void {
+    const places = this.#places;
+    const mapped = places.mapped.filter(({ cells }) => use.makesProcesses || cells.some((cell) => use.cells.has(cell)));
+    const regions = new Set<string>();
+    for (const cell of use.cells) regions.add(places.cell(cell).region);
+    for (const table of use.tables) regions.add(places.table(table).region);
+    for (const { copied, fresh } of mapped) regions.add(copied.region).add(fresh.region);
+    const refuse = this.#refusals(builder);
+    for (const region of regions) {
+      if (region === treeMapRegion) {
+        const base = builder.wide({ is: "map-value", map: maps.tree, offset: 0 });
+        builder.state.set(region, { base, offset: 0 });
+        continue;
+      }
+      const index = objectIndex(places, region);
+      const size = { immediate: places.objects[index]!.size };
+      const base = builder.callKernel(kernelFunctions.state, { immediate: index }, size);
+      refuse("equal", base, { immediate: 0 }, word(refusals.noState, returnWord("ERRNO", enosys)));
+      builder.state.set(region, { base, offset: 0 });
+    }
+    for (const phases of mapped) this.#mapPhases(builder, phases);
+    this.#readInputs(builder, use.inputs, refuse);
+  }
+
+  /** Refuses where a condition holds, and goes on where it does not. */
+  #refusals(builder: BodyBuilder) {
+    const ends = new Map<bigint, Block>();
+    return (condition: "equal" | "not-equal", left: Value, right: GraphOperand, verdict: bigint): void => {
+      const next = new Block();
+      const end = ends.get(verdict) ?? new Block();
+      builder.branch(condition, left, right, end, next);
+      if (!ends.has(verdict)) {
+        ends.set(verdict, end);
+        builder.current = end;
+        if (this.#options.tellsVerdicts) builder.finish(builder.value(builder.constant(verdict)));
+        else builder.exit({ immediate: Number(BigInt.asIntN(32, verdict)) });
+      }
+      builder.current = next;
+    };
+  }
+
+  #readInputs(
+    builder: BodyBuilder,
+    inputs: ReadonlySet<Input>,
+    refuse: (condition: "equal", left: Value, right: GraphOperand, verdict: bigint) => void,
+  ): void {
+    if (inputs.has("now")) builder.inputs.set("now", builder.callHelper(helpers.now));
+    if (inputs.has("pid") || inputs.has("tid")) {
+      const both = builder.callKernel(kernelFunctions.who);
+      refuse("equal", both, { immediate: 0 }, word(refusals.invisible, returnWord("ERRNO", eperm)));
+      this.#halves(builder, both, { low: "tid", high: "pid" }, inputs);
+    }
+    if (inputs.has("uid") || inputs.has("gid")) {
+      const both = builder.callKernel(kernelFunctions.owner);
+      this.#halves(builder, both, { low: "uid", high: "gid" }, inputs);
+    }
+    if (inputs.has("alive")) {
+      const index = { immediate: objectIndex(this.#places, "tree") };
+      const alive = builder.callKernel(kernelFunctions.alive, index);
+      builder.inputs.set("alive", builder.arithmetic("or", alive, { immediate: 0 }, 32));
+    }
+  }
+
+  #halves(
+    builder: BodyBuilder,
+    both: Value,
+    { low, high }: { readonly low: Input; readonly high: Input },
+    inputs: ReadonlySet<Input>,
+  ): void {
+    if (inputs.has(low)) builder.inputs.set(low, builder.arithmetic("or", both, { immediate: 0 }, 32));
+    if (inputs.has(high)) builder.inputs.set(high, builder.arithmetic("shift-right", both, { immediate: 32 }));
+  }
+
+  /** In the first evaluation of a child: each phase becomes what the map makes of it. */
+  #mapPhases(builder: BodyBuilder, { cells, copied, fresh }: MappedPhases): void {
+    const [first, child, mark, after] = [new Block(), new Block(), new Block(), new Block()];
+    const copiedBase = builder.state.get(copied.region)!.base;
+    const freshBase = builder.state.get(fresh.region)!.base;
+    builder.branch("not-equal", builder.load(8, freshBase, fresh.offset), { immediate: 0 }, after, first);
+    builder.current = first;
+    builder.branch("equal", builder.load(8, copiedBase, copied.offset), { immediate: 0 }, mark, child);
+    builder.current = child;
+    for (const cell of cells) this.#mapPhase(builder, this.#places.cell(cell), cell);
+    builder.goto(mark);
+    builder.current = mark;
+    builder.store(8, copiedBase, copied.offset, { immediate: 1 });
+    builder.store(8, freshBase, fresh.offset, { immediate: 1 });
+    builder.goto(after);
+    builder.current = after;
+  }
+
+  #mapPhase(builder: BodyBuilder, { region, offset, bias }: CellPlace, cell: number): void {
+    const { onFork } = this.#program.cells[cell]!;
+    if (typeof onFork !== "object") throw new TypeError("no map");
+    const { base } = builder.state.get(region)!;
+    const stored = builder.load(8, base, offset);
+    const after = new Block();
+    onFork.map.forEach((phase, maker) => {
+      const [this_, next] = [new Block(), new Block()];
+      builder.branch("equal", stored, builder.constant(BigInt.asUintN(64, BigInt(maker) - bias)), this_, next);
+      builder.current = this_;
+      builder.store(8, base, offset, builder.constant(BigInt.asUintN(64, BigInt(phase) - bias)));
+      builder.goto(after);
+      builder.current = next;
+    });
+    builder.goto(after);
+    builder.current = after;
+  }
+
+  // ── What is told ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Tells a verdict that is not a plain allow, and gives it. */
+  epilogue(builder: BodyBuilder, verdict: Value): void {
+    const [told, exit] = [new Block(), new Block()];
+    const returned = builder.arithmetic("or", verdict, { immediate: 0 }, 32);
+    builder.branch("equal", returned, { immediate: returnAction.ALLOW }, exit, told, 32);
+    builder.current = told;
+    const which = builder.arithmetic("shift-right", verdict, { immediate: 32 });
+    // Above it may stand how strict it is.
+    const index = builder.arithmetic("and", which, { immediate: 0xff_ffff });
+    this.#tell(builder, recordKind.verdict, { value: index }, { value: returned }, []);
+    builder.goto(exit);
+    builder.current = exit;
+    builder.exit({ value: returned });
+  }
+
+  report(builder: BodyBuilder, report: number, values: readonly GraphOperand[], at: Location | undefined): void {
+    const back = builder.at;
+    builder.at = at ?? back;
+    this.#tell(builder, recordKind.report, { immediate: report }, { immediate: 0 }, values);
+    builder.at = back;
+  }
+
+  #tell(
+    builder: BodyBuilder,
+    kind: number,
+    which: GraphOperand,
+    returned: GraphOperand,
+    values: readonly GraphOperand[],
+  ): void {
+    const now = builder.inputs.get("now") ?? builder.callHelper(helpers.now);
+    const who = builder.callKernel(kernelFunctions.who);
+    const size = { immediate: recordLayout.size + 8 * values.length };
+    const ring = { wide: { is: "map", map: maps.events } } as const;
+    const record = builder.callHelper(helpers.reserve, ring, size, { immediate: 0 });
+    const [there, full, after] = [new Block(), new Block(), new Block()];
+    builder.branch("equal", record, { immediate: 0 }, full, there);
+    builder.current = full;
+    const dropped = builder.wide({ is: "map-value", map: maps.dropped, offset: 0 });
+    builder.atomicAdd(dropped, 0, { immediate: 1 });
+    builder.goto(after);
+    builder.current = there;
+    builder.store(4, record, recordLayout.kind, { immediate: kind });
+    builder.store(4, record, recordLayout.which, which);
+    builder.store(8, record, recordLayout.now, { value: now });
+    builder.store(8, record, recordLayout.tid, { value: who });
+    builder.store(4, record, recordLayout.returned, returned);
+    builder.store(4, record, recordLayout.values, { immediate: values.length });
+    for (const [offset, size] of callFields)
+      builder.store(size, record, recordLayout.call + offset, { value: builder.load(size, "context", offset) });
+    values.forEach((value, index) => {
+      builder.store(8, record, recordLayout.size + 8 * index, value);
+    });
+    builder.callVoidHelper(helpers.submit, { value: record }, { immediate: 0 });
+    builder.goto(after);
+    builder.current = after;
+  }
+}
+
+/** `struct seccomp_data`, field by field: the context may be loaded no other way. */
+const callFields: readonly (readonly [offset: number, size: 4 | 8])[] = [
+  [0, 4],
+  [4, 4],
+  ...Array.from({ length: (callSize - 8) / 8 }, (_, index) => [8 + 8 * index, 8] as const),
+];

@@ -16,6 +16,22 @@ export interface EbpfMachine {
   readonly context: Uint8Array;
   /** The bytes of each map's values: of an array map, one value behind the other. */
   readonly maps: readonly { readonly bytes: Uint8Array; readonly valueSize: number }[];
+  /** What the kernel's seccomp programs call. Without it the program is of another type. */
+  readonly kernel?: SeccompKernel;
+}
+
+export interface SeccompKernel {
+  /** The state objects of whoever calls, by index; undefined: the program was not attached. */
+  readonly states: readonly Uint8Array[] | undefined;
+  readonly now: bigint;
+  /** tgid << 32 | pid. */
+  readonly who: bigint;
+  /** gid << 32 | uid. */
+  readonly owner: bigint;
+  readonly alive: number;
+  /** What has been submitted to the ring buffer; more than `mostRecords` do not fit. */
+  readonly records: Uint8Array[];
+  readonly mostRecords: number;
 }
 
 export interface EbpfRun {
@@ -32,6 +48,9 @@ const regionShift = 40n;
 const contextRegion = 1n;
 const stackRegion = 2n;
 const firstMapRegion = 16n;
+/** State objects, then records that are reserved and not submitted yet. */
+const firstStateRegion = 1n << 16n;
+const firstRecordRegion = 1n << 17n;
 /** MAX_CALL_FRAMES (include/linux/bpf_verifier.h). */
 const maximumFrames = 8;
 
@@ -57,7 +76,12 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         ? machine.context
         : region === stackRegion
           ? stack
-          : machine.maps[Number(region - firstMapRegion)]?.bytes;
+          : region >= firstRecordRegion
+            ? reserved.get(region)
+            : region >= firstStateRegion
+              ? machine.kernel?.states?.[Number(region - firstStateRegion)]
+              : machine.maps[Number(region - firstMapRegion)]?.bytes;
+    if (region === contextRegion && machine.kernel !== undefined) checkCallAccess(offset, size);
     if (bytes === undefined || offset + size > bytes.length)
       throw new Error(`no ${size} bytes at ${address.toString(16)}`);
     return { view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), at: offset };
@@ -68,6 +92,8 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     return BigInt(size === 4 ? view.getUint32(at, true) : size === 2 ? view.getUint16(at, true) : view.getUint8(at));
   };
   const store = (address: bigint, size: MemorySize, value: bigint): void => {
+    if (address >> regionShift === contextRegion && machine.kernel !== undefined)
+      throw new Error("seccomp_data is read only");
     const { view, at } = memory(address, size);
     if (size === 8) view.setBigUint64(at, value, true);
     else if (size === 4) view.setUint32(at, Number(value & low), true);
@@ -82,6 +108,52 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     const index = Number(load(read(2), 4));
     const { bytes, valueSize } = machine.maps[map]!;
     return (index + 1) * valueSize > bytes.length ? 0n : mapAddress(map, index * valueSize);
+  };
+
+  const reserved = new Map<bigint, Uint8Array>();
+  let nextRecord = firstRecordRegion;
+  /** Helpers 131 and 132, bpf_ringbuf_reserve and bpf_ringbuf_submit. */
+  const reserve = (kernel: SeccompKernel): bigint => {
+    if (kernel.records.length + reserved.size >= kernel.mostRecords) return 0n;
+    // The kernel does not clear a record, so nothing may be left out of it.
+    reserved.set(nextRecord, new Uint8Array(Number(read(2))).fill(0xee));
+    nextRecord += 1n;
+    return (nextRecord - 1n) << regionShift;
+  };
+  const submit = (kernel: SeccompKernel): undefined => {
+    const record = reserved.get(read(1) >> regionShift);
+    if (record === undefined || (read(1) & ((1n << regionShift) - 1n)) !== 0n)
+      throw new Error("no record is submitted");
+    kernel.records.push(record);
+    reserved.delete(read(1) >> regionShift);
+  };
+  const callHelper = (helper: number): bigint | undefined => {
+    const { kernel } = machine;
+    if (held !== undefined && helper !== 94) throw new Error(`helper ${helper} is called under the lock`);
+    if (helper === 1) return lookup();
+    if (kernel === undefined && (helper === 93 || helper === 94)) return lockOrUnlock(helper === 93);
+    if (kernel !== undefined && helper === 5) return kernel.now;
+    if (kernel !== undefined && helper === 131) return reserve(kernel);
+    if (kernel !== undefined && helper === 132) return submit(kernel);
+    throw new Error(`helper ${helper} is not known here`);
+  };
+  const callKernel = (name: string): bigint => {
+    const { kernel } = machine;
+    switch (kernel === undefined ? "" : name) {
+      case "bpf_seccomp_state": {
+        const [index, size] = [Number(read(1)), Number(read(2))];
+        const state = kernel!.states?.[index];
+        return state === undefined || size > state.length ? 0n : (firstStateRegion + BigInt(index)) << regionShift;
+      }
+      case "bpf_seccomp_pid_tgid":
+        return kernel!.who;
+      case "bpf_seccomp_uid_gid":
+        return kernel!.owner;
+      case "bpf_seccomp_alive":
+        return kernel!.states?.[Number(read(1))] === undefined ? 0n : BigInt(kernel!.alive);
+      default:
+        throw new Error(`kernel function ${name} is not known here`);
+    }
   };
 
   let held: bigint | undefined;
@@ -168,20 +240,20 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         break;
       }
       case "call-helper": {
-        const { helper } = instruction;
-        if (helper === 1) forgetArguments(registers, lookup());
-        else if (helper === 93 || helper === 94) forgetArguments(registers, lockOrUnlock(helper === 93));
-        else throw new Error(`helper ${instruction.helper} is not known here`);
+        forgetArguments(registers, callHelper(instruction.helper));
         next += 1;
         break;
       }
       case "call-kernel":
-        throw new Error(`kernel function ${instruction.function} is not known here`);
+        forgetArguments(registers, callKernel(instruction.function));
+        next += 1;
+        break;
       case "exit": {
         const result = read(0);
         const frame = frames.pop();
         if (frame === undefined) {
           if (held !== undefined) throw new Error("the lock is still held");
+          if (reserved.size > 0) throw new Error("a record is neither submitted nor discarded");
           return { result: Number(result & low), executed };
         }
         ({ registers, back: next } = frame);
@@ -189,6 +261,12 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
       }
     }
   }
+}
+
+/** Fields of `struct seccomp_data` are loaded whole, those of 64 bits by halves too. */
+function checkCallAccess(offset: number, size: MemorySize): void {
+  if (!(size === 4 && offset % 4 === 0) && !(size === 8 && offset % 8 === 0 && offset >= 8))
+    throw new Error(`seccomp_data has no field of ${size} bytes at ${offset}`);
 }
 
 /** What a call leaves: its result in R0, and nothing in R1 … R5. */

@@ -1,0 +1,239 @@
+/** Programs of the kernel's own type, on a model of the kernel: they mean what the interpreter means, forks included. */
+import { describe, expect, it } from "vitest";
+import { admit } from "../../ir/admission.ts";
+import type { EvaluationState, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import { evaluate, inheritState, initialState } from "../../ir/interpreter.ts";
+import { printProgram } from "../../ir/print.ts";
+import type { Program } from "../../ir/program.ts";
+import { generateProgram, generateTrace, identifier, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import { loadPolicy } from "../../language/load.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import { callByName } from "../../linux/calls.ts";
+import { returnWord, verdictWord } from "../classic/return-word.ts";
+import { compileForSeccomp, type SeccompProgram } from "./seccomp.ts";
+import { refusals } from "./targets/records.ts";
+import type { SeccompTargetOptions } from "./targets/seccomp.ts";
+import { ModelledTree, modelledToken } from "./testing/seccomp.ts";
+
+const enosys = returnWord("ERRNO", 38);
+const allow = returnWord("ALLOW");
+
+function compile(program: Program, options: Partial<SeccompTargetOptions> = {}): SeccompProgram {
+  const { compiled, diagnostics } = compileForSeccomp(program, {
+    unprivileged: false,
+    tellsVerdicts: true,
+    ...options,
+  });
+  if (compiled === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
+  return compiled;
+}
+
+/** One life of a tree, compared after each step; how many calls were judged. */
+function compareRun(program: Program, compiled: SeccompProgram, choices: SeededChoices, tells: boolean): number {
+  const tree = initialState(program, "tree");
+  const reference = new Map<number, EvaluationState>();
+  reference.set(0, { thread: initialState(program, "thread"), process: initialState(program, "process"), tree });
+  const modelled = new ModelledTree(program, compiled);
+  let judged = 0;
+  for (const step of generateTrace(choices, program, 40)) {
+    switch (step.kind) {
+      case "call": {
+        const { leader } = modelled.tasks.get(step.task)!;
+        const [pid, tid] = [identifier(leader), identifier(step.task)];
+        const { now, uid, gid, event } = step;
+        const alive = BigInt(modelled.alive);
+        const who = (BigInt(pid) << 32n) | BigInt(tid);
+        const owner = (BigInt(gid >>> 0) << 32n) | BigInt(uid >>> 0);
+        const found = modelled.evaluate(step.task, event, { now, who, owner });
+        const admission = admit(program, event);
+        if (admission !== "judged") {
+          expect(found.returned).toBe(admission === "always" ? allow : enosys);
+          if (tells && admission !== "always")
+            expect(found.records.map(({ which }) => which)).toEqual([refusals.refused]);
+          break;
+        }
+        const circumstances = { now, pid, tid, uid, gid, alive };
+        const wanted = evaluate(program, event, circumstances, reference.get(step.task)!);
+        const word = verdictWord(program.verdicts[wanted.verdict]!);
+        expect(found.returned).toBe(word);
+        const reports = wanted.reports.map(({ report, values }) => ({ kind: "report", which: report, values }));
+        const verdicts = tells && word !== allow ? [{ kind: "verdict", which: wanted.verdict, values: [] }] : [];
+        expect(found.records.map(({ kind, which, values }) => ({ kind, which, values }))).toEqual([
+          ...reports,
+          ...verdicts,
+        ]);
+        for (const record of found.records) {
+          expect([record.now, record.pid, record.tid, record.number]).toEqual([now, pid, tid, event.number]);
+          expect([record.instructionPointer, ...record.arguments]).toEqual([
+            event.instructionPointer,
+            ...event.arguments,
+          ]);
+          if (record.kind === "verdict") expect(record.returned).toBe(word);
+        }
+        judged += 1;
+        break;
+      }
+      case "fork": {
+        const maker = reference.get(step.maker)!;
+        // The call that forks has been judged by a body that does this.
+        modelled.mapPhases(step.maker);
+        modelled.fork(step.maker, step.child);
+        modelled.mapPhases(step.child);
+        reference.set(step.child, {
+          thread: inheritState(program, "thread", maker.thread),
+          process: inheritState(program, "process", maker.process),
+          tree,
+        });
+        break;
+      }
+      case "thread":
+        modelled.thread(step.maker, step.child);
+        reference.set(step.child, { ...reference.get(step.maker)!, thread: initialState(program, "thread") });
+        break;
+      case "exit":
+        modelled.tasks.delete(step.task);
+        reference.delete(step.task);
+    }
+    compareStates(program, modelled, reference);
+  }
+  return judged;
+}
+
+function compareStates(program: Program, modelled: ModelledTree, reference: ReadonlyMap<number, EvaluationState>) {
+  for (const [task, state] of reference) {
+    const of = (scope: keyof EvaluationState): ScopeState => state[scope];
+    program.cells.forEach(({ name, scope }, index) => {
+      const word = modelled.cell(task, index);
+      if (word !== of(scope).cells[index]) expect(word, `task ${task}: ${name}`).toBe(of(scope).cells[index]);
+    });
+    program.tables.forEach(({ name, scope, holdsValues }, index) => {
+      const wanted = [...of(scope).tables[index]!].map(([key, value]) => [key, holdsValues ? value : 0n]);
+      const found = [...modelled.table(task, index)];
+      const sorted = (entries: unknown[][]) => entries.map(String).sort();
+      expect(sorted(found), `task ${task}: ${name}`).toEqual(sorted(wanted));
+    });
+  }
+}
+
+describe("programs of type BPF_PROG_TYPE_SECCOMP", () => {
+  for (const tellsVerdicts of [true, false]) {
+    it(`mean what the interpreter means, ${tellsVerdicts ? "telling" : "not telling"} verdicts`, () => {
+      let judged = 0;
+      for (let seed = 1; seed <= 150; seed += 1) {
+        const choices = new SeededChoices(seed);
+        const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40 });
+        try {
+          judged += compareRun(program, compile(program, { tellsVerdicts }), choices, tellsVerdicts);
+        } catch (error) {
+          throw new Error(`seed ${seed}\n${printProgram(program)}`, { cause: error });
+        }
+      }
+      expect(judged).toBeGreaterThan(2000);
+    });
+  }
+});
+
+function load(text: string): Program {
+  const { program, diagnostics } = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => text });
+  if (program === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
+  return program;
+}
+
+const event = (name: string, ...values: bigint[]): SystemCallEvent => {
+  const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = values;
+  return {
+    number: callByName(name)!.number.x86_64!,
+    architecture: auditArchitecture.x86_64,
+    instructionPointer: 0n,
+    arguments: [a, b, c, d, e, f],
+  };
+};
+const given = { now: 0n, who: (7n << 32n) | 7n, owner: 0n };
+
+describe("phases that a fork maps", () => {
+  const program = load(`import { allow, deny, perProcess, policy } from "portcullis";
+const phase = perProcess.phases(["first", "second", "third"], { onFork: { first: "second", second: "third" } });
+export default policy((call) => {
+  if (call.name === "getpid") return phase.is("third") ? deny("EIO") : phase.is("second") ? deny("EPERM") : allow;
+  return allow;
+});
+`);
+
+  it("are mapped once for each fork, also where nobody evaluates in between", () => {
+    const tree = new ModelledTree(program, compile(program));
+    const ask = (task: number) => tree.evaluate(task, event("getpid"), given).returned;
+    const fork = (maker: number, child: number) => {
+      expect(tree.evaluate(maker, event("fork"), given).returned).toBe(allow);
+      tree.fork(maker, child);
+    };
+    fork(0, 1);
+    fork(1, 2);
+    fork(2, 3);
+    expect([0, 1, 2, 3].map(ask)).toEqual([
+      allow,
+      returnWord("ERRNO", 1),
+      returnWord("ERRNO", 5),
+      returnWord("ERRNO", 5),
+    ]);
+    expect([0, 1, 2, 3].map(ask)).toEqual([
+      allow,
+      returnWord("ERRNO", 1),
+      returnWord("ERRNO", 5),
+      returnWord("ERRNO", 5),
+    ]);
+  });
+});
+
+describe("around the policy", () => {
+  const program = load(
+    `import { allow, deny, perProcess, policy } from "portcullis";
+const started = perProcess.counter();
+export default policy((call) => {
+  if (call.name === "execve") return started.add() > 1n ? deny("EPERM") : allow;
+  if (call.name === "getppid" && call.caller.pid > 1n) return deny("EIO");
+  return allow;
+});
+`,
+  );
+  const denied = returnWord("ERRNO", 1);
+
+  it("the launcher's own execve is no event, and no other is taken for it", () => {
+    const tree = new ModelledTree(program, compile(program));
+    const [first, second] = modelledToken;
+    const execve = (a: bigint, b: bigint) => tree.evaluate(0, event("execve", 0n, 0n, 0n, 0n, a, b), given).returned;
+    expect(execve(first, second)).toBe(allow);
+    expect(tree.cell(0, 0)).toBe(0n);
+    expect(execve(first, second ^ 1n)).toBe(allow);
+    expect(tree.cell(0, 0)).toBe(1n);
+    expect(execve(first ^ (1n << 63n), second)).toBe(denied);
+    expect(tree.cell(0, 0)).toBe(2n);
+  });
+
+  it("a token of zeros lets nothing pass", () => {
+    const tree = new ModelledTree(program, compile(program));
+    tree.maps[0]!.bytes.fill(0);
+    for (const wanted of [allow, denied]) expect(tree.evaluate(0, event("execve"), given).returned).toBe(wanted);
+  });
+
+  it("a program that was never attached denies what needs state, and says so", () => {
+    const tree = new ModelledTree(program, compile(program));
+    const { returned, records } = tree.evaluate(0, event("execve"), { ...given, attached: false });
+    expect(returned).toBe(enosys);
+    expect(records.map(({ which }) => which)).toEqual([refusals.noState]);
+  });
+
+  it("a caller that is not visible is denied where the policy asks who calls", () => {
+    const tree = new ModelledTree(program, compile(program));
+    const { returned, records } = tree.evaluate(0, event("getppid"), { ...given, who: 0n });
+    expect(returned).toBe(denied);
+    expect(records.map(({ which, pid }) => [which, pid])).toEqual([[refusals.invisible, 0]]);
+  });
+
+  it("records that do not fit are counted, and change no verdict", () => {
+    const tree = new ModelledTree(program, compile(program));
+    tree.mostRecords = 0;
+    const results = [1, 2, 3].map(() => tree.evaluate(0, event("execve"), given).returned);
+    expect(results).toEqual([allow, denied, denied]);
+    expect(tree.dropped).toBe(2n);
+  });
+});

@@ -1,0 +1,133 @@
+/**
+ * A tree of tasks under a program of type BPF_PROG_TYPE_SECCOMP, as the kernel keeps it: state objects for each thread,
+ * each process and the tree, copied, fresh or shared at a fork. The program runs on the tests' interpreter.
+ */
+import type { SystemCallEvent } from "../../../ir/evaluation.ts";
+import type { Program } from "../../../ir/program.ts";
+import type { SeccompProgram } from "../seccomp.ts";
+import { tableEntries, tableSize } from "../table-shape.ts";
+import { decodeRecord, type ProgramRecord } from "../targets/records.ts";
+import { placeState, type StatePlaces, treeMapRegion } from "../targets/state-objects.ts";
+import { runEbpf } from "./interpreter.ts";
+
+export interface ModelledTask {
+  /** The number of the thread group's first task. */
+  readonly leader: number;
+  /** By the index of the state object. */
+  readonly states: readonly Uint8Array[];
+}
+
+export interface ModelledOutcome {
+  readonly returned: number;
+  readonly records: readonly ProgramRecord[];
+  readonly executed: number;
+}
+
+/** Fixed, so that a failure is the same each time. */
+export const modelledToken: readonly [bigint, bigint] = [0x0123_4567_89ab_cdefn, 0xfedc_ba98_7654_3210n];
+const secret = [0x9e37_79b9_7f4a_7c15n, 0xbf58_476d_1ce4_e5b9n, 0x94d0_49bb_1331_11ebn];
+
+export class ModelledTree {
+  readonly tasks = new Map<number, ModelledTask>();
+  readonly maps: readonly { readonly bytes: Uint8Array; readonly valueSize: number }[];
+  readonly #program: Program;
+  readonly #compiled: SeccompProgram;
+  readonly #places: StatePlaces;
+  mostRecords = 1000;
+
+  constructor(program: Program, compiled: SeccompProgram) {
+    this.#program = program;
+    this.#compiled = compiled;
+    this.#places = placeState(
+      program,
+      compiled.storage.states.some(({ name }) => name === "tree"),
+    );
+    this.maps = compiled.storage.maps.map(({ holds, valueSize, capacity, type }) => {
+      const bytes = new Uint8Array(type === "ring-buffer" ? 0 : valueSize * capacity);
+      if (holds === "launch") new BigUint64Array(bytes.buffer).set([...modelledToken, ...secret]);
+      return { bytes, valueSize };
+    });
+    this.tasks.set(0, { leader: 0, states: compiled.storage.states.map(({ size }) => new Uint8Array(size)) });
+  }
+
+  /** How many living thread groups there are. */
+  get alive(): number {
+    return new Set([...this.tasks.values()].map(({ leader }) => leader)).size;
+  }
+
+  fork(maker: number, child: number): void {
+    const { states } = this.tasks.get(maker)!;
+    const own = this.#compiled.storage.states.map(({ fork, size }, index) =>
+      fork === "share" ? states[index]! : fork === "copy" ? states[index]!.slice() : new Uint8Array(size),
+    );
+    this.tasks.set(child, { leader: child, states: own });
+  }
+
+  thread(maker: number, child: number): void {
+    const { leader, states } = this.tasks.get(maker)!;
+    const own = this.#compiled.storage.states.map(({ scope, size }, index) =>
+      scope === "thread" ? new Uint8Array(size) : states[index]!,
+    );
+    this.tasks.set(child, { leader, states: own });
+  }
+
+  evaluate(
+    task: number,
+    event: SystemCallEvent,
+    given: { readonly now: bigint; readonly who: bigint; readonly owner: bigint; readonly attached?: boolean },
+  ): ModelledOutcome {
+    const context = new Uint8Array(64);
+    const view = new DataView(context.buffer);
+    view.setInt32(0, event.number, true);
+    view.setUint32(4, event.architecture, true);
+    view.setBigUint64(8, event.instructionPointer, true);
+    event.arguments.forEach((value, index) => {
+      view.setBigUint64(16 + 8 * index, value, true);
+    });
+    const records: Uint8Array[] = [];
+    const { now, who, owner, attached = true } = given;
+    const states = attached ? this.tasks.get(task)!.states : undefined;
+    const { alive, maps, mostRecords } = this;
+    const kernel = { states, now, who, owner, alive, records, mostRecords };
+    const { result, executed } = runEbpf(this.#compiled.object.instructions, { context, maps, kernel });
+    return { returned: result, records: records.map(decodeRecord), executed };
+  }
+
+  /** As a child's first evaluation does. */
+  mapPhases(task: number): void {
+    for (const { cells, copied, fresh } of this.#places.mapped) {
+      const word = ({ region, offset }: { region: string; offset: number }) => this.#words(task, region, offset, 1);
+      if (word(fresh)[0] !== 0n) continue;
+      for (const cell of word(copied)[0] === 0n ? [] : cells) {
+        const { onFork } = this.#program.cells[cell]!;
+        const { bias, ...place } = this.#places.cell(cell);
+        if (typeof onFork !== "object") throw new TypeError("no map");
+        const phase = onFork.map[Number(BigInt.asUintN(64, word(place)[0]! + bias))]!;
+        word(place)[0] = BigInt(phase) - bias;
+      }
+      word(copied)[0] = 1n;
+      word(fresh)[0] = 1n;
+    }
+  }
+
+  cell(task: number, cell: number): bigint {
+    const { region, offset, bias } = this.#places.cell(cell);
+    return BigInt.asUintN(64, this.#words(task, region, offset, 1)[0]! + bias);
+  }
+
+  table(task: number, table: number): Map<bigint, bigint> {
+    const { region, offset, shape } = this.#places.table(table);
+    return tableEntries(shape, this.#words(task, region, offset, tableSize(shape) / 8));
+  }
+
+  get dropped(): bigint {
+    return new BigUint64Array(this.maps[2]!.bytes.buffer)[0]!;
+  }
+
+  #words(task: number, region: string, offset: number, count: number): BigUint64Array {
+    const { objects } = this.#places;
+    const index = objects.findIndex(({ name }) => name === region.replace(" ", "_"));
+    const bytes = region === treeMapRegion ? this.maps[3]!.bytes : this.tasks.get(task)!.states[index]!;
+    return new BigUint64Array(bytes.buffer, bytes.byteOffset + offset, count);
+  }
+}

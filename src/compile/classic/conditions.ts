@@ -12,11 +12,11 @@
  * While one word is in A, further tests of it need no load.
  */
 import type { Decision, DecisionLeaf, DecisionTest, TestedWord } from "../decision.ts";
+import { buildSearch, type Search, type Segment } from "../search.ts";
 import { complement } from "../split/intervals.ts";
 import type { Graph, GraphNode } from "./graph.ts";
 import { argumentOffset, offset } from "./instruction.ts";
 import { normalisePieces, overlayPieces, type Piece } from "./intervals.ts";
-import { buildSearch, type Search, type Segment } from "./search.ts";
 
 /** What is in A: a word of `struct seccomp_data`, masked. Undefined: nothing of use. */
 type Accumulator = { readonly offset: number; readonly mask: number } | undefined;

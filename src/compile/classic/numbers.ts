@@ -6,10 +6,10 @@
  * allow, and the most frequent of the others.
  */
 import { type ArchitectureName, x32Bit } from "../../linux/architecture.ts";
+import { buildSearch, countTests, type Search, type Segment } from "../search.ts";
 import type { GraphNode } from "./graph.ts";
 import { libseccompDepth, libseccompSize } from "./libseccomp-depth.ts";
 import { returnWord } from "./return-word.ts";
-import { buildSearch, countTests, type Search, type Segment } from "./search.ts";
 
 export interface DecidedNumber {
   readonly number: number;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { buildSearch, countTests, type Search, type Segment } from "./search.ts";
+import { BitChoice, buildBitSearch, buildSearch, countTests, type Search, type Segment } from "./search.ts";
 
 function find(search: Search<number>, value: number): { target: number; tests: number } {
   let node = search;
@@ -121,5 +121,80 @@ describe("buildSearch", () => {
       ends.map((_, index) => index % 2),
     );
     expect(countTests(buildSearch(segments, 1))).toBeLessThan(countTests(buildSearch(segments, 0.01)));
+  });
+});
+
+describe("buildBitSearch", () => {
+  const bits = { steps: 3, size: 4 };
+
+  /** Dense, and of two targets in long runs: so that there is something for tests of bits. */
+  const denseLine = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 150 }).map((widths) => {
+    let end = -1;
+    const ends = widths.map((width) => {
+      end += width;
+      return end;
+    });
+    return segmentsOf(
+      ends,
+      ends.map((_, index) => (index % 20 === 13 ? 2 : index % 2)),
+    );
+  });
+
+  it("finds the segment of each value", () => {
+    let choices = 0;
+    fc.assert(
+      fc.property(fc.oneof(line, denseLine), fc.constantFrom(0.05, 0.3), (segments, price) => {
+        const search = buildBitSearch(segments, price, bits);
+        const targetOf = (value: number): number => {
+          let node = search;
+          while (node.kind === "test") {
+            const holds = node.operator === "equal" ? value === node.value : value >= node.value;
+            node = holds ? node.then : node.otherwise;
+          }
+          if (!(node.target instanceof BitChoice)) return node.target;
+          choices += 1;
+          const { mask, width, set, clear } = node.target;
+          return ((mask >> BigInt(value % width)) & 1n) === 1n ? set : clear;
+        };
+        for (const { from, to, target } of segments) {
+          expect(targetOf(from)).toBe(target);
+          expect(targetOf(to)).toBe(target);
+        }
+      }),
+      { numRuns: 60 },
+    );
+    expect(choices).toBeGreaterThan(100);
+  });
+
+  it("answers by one test of bits where two targets take turns within 64 values", () => {
+    const ends = [3, 4, 7, 9, 10, 12, 14, 17, 20, 21, 25, 30, 33, 40, 44, 63];
+    const [one, other] = [0, 1];
+    const search = buildBitSearch(
+      segmentsOf(
+        ends,
+        ends.map((_, index) => (index % 2 === 0 ? one : other)),
+      ),
+      0.1,
+      bits,
+    );
+    expect(search).toEqual({ kind: "found", target: new BitChoice(0x1e03_83dc_64efn, 64, 0, 1) });
+  });
+
+  it("does with 32 bits where the values are as near to each other, wherever that is", () => {
+    const ends = [29, 30, 32, 34, 35, 36, 40, 41, 44, 46, 50, 52, 55];
+    const segments = segmentsOf(
+      ends,
+      ends.map((_, index) => index % 2),
+    ).map((segment, index) => (index === 0 ? { ...segment, from: 26 } : segment));
+    // 26 … 29, 31 … 32, 35, 37 … 40, 42 … 44, 47 … 50, 53 … 55, modulo 32.
+    const mask = 0x3c00_0000n | 0x8000_0001n | 0x8n | 0x1e0n | 0x1c00n | 0x7_8000n | 0xe0_0000n;
+    expect(buildBitSearch(segments, 0.3, bits)).toEqual({ kind: "found", target: new BitChoice(mask, 32, 0, 1) });
+  });
+
+  it("compares where that is cheaper, and where 64 bits do not reach", () => {
+    expect(buildBitSearch(segmentsOf([9, 10, 63], [0, 1, 0]), 0.1, bits).kind).toBe("test");
+    const ends = [3, 4, 7, 9, 10, 12, 14, 17, 20, 21, 25, 30, 33, 40, 44, 64];
+    const targets = ends.map((_, index) => index % 2);
+    expect(buildBitSearch(segmentsOf(ends, targets), 0.1, bits).kind).toBe("test");
   });
 });

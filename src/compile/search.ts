@@ -1,21 +1,24 @@
 /**
- * Which interval holds a 32-bit value? Builds the decision tree that answers it with few comparisons, few steps, or
- * both.
+ * Which interval holds a value? Builds the decision tree that answers it with few comparisons, few steps, or both. Values
+ * are numbers (classic BPF's words of 32 bits) or bigints (eBPF's words of 64).
  *
- * Two tests are at hand, equal and at-least. Pure at-least trees need one test less than there are intervals. An equal
+ * Two tests are at hand everywhere, equal and at-least. Pure at-least trees need one test less than there are intervals. An equal
  * test cuts one value out of an interval, where at-least needs two: `[0…9] allow, 10 deny, [11…20] allow` is one test.
  * So a part of the line that is one target with up to `longestChain` single values in it may become a chain of equal
  * tests.
+ *
+ * A machine of 64 bits has a third: the bit of a constant that a value below 64 more than another one selects. A part of
+ * the line that is as short as that, and has two targets, may become one such test, however often they take turns in it.
  *
  * The best tree under that rule is found by dynamic programming over (first interval, last interval, depth). The depth
  * is a part of the key because an interval may have a limit on its depth. The time would grow with the third power of
  * the number of intervals; so wide parts are only cut near their middle, and very long lines are halved beforehand.
  */
 
-export interface Segment<Target> {
-  /** Unsigned 32-bit. The first segment's `from` and the last one's `to` need no test: the value is known to be inside. */
-  readonly from: number;
-  readonly to: number;
+export interface Segment<Target, Value extends number | bigint = number> {
+  /** Unsigned. The first segment's `from` and the last one's `to` need no test: the value is known to be inside. */
+  readonly from: Value;
+  readonly to: Value;
   readonly target: Target;
   /** How much a step on the way to this segment costs in comparison with others. More than 0. */
   readonly weight: number;
@@ -23,15 +26,37 @@ export interface Segment<Target> {
   readonly limit: number;
 }
 
-export type Search<Target> =
+export type Search<Target, Value extends number | bigint = number> =
   | { readonly kind: "found"; readonly target: Target }
   | {
       readonly kind: "test";
       readonly operator: "equal" | "at-least";
-      readonly value: number;
-      readonly then: Search<Target>;
-      readonly otherwise: Search<Target>;
+      readonly value: Value;
+      readonly then: Search<Target, Value>;
+      readonly otherwise: Search<Target, Value>;
     };
+
+/** What is found by a test of bits: `set` where bit `value mod width` of the mask is 1. */
+export class BitChoice<Target> {
+  readonly mask: bigint;
+  readonly width: 32 | 64;
+  readonly set: Target;
+  readonly clear: Target;
+
+  constructor(mask: bigint, width: 32 | 64, set: Target, clear: Target) {
+    this.mask = mask;
+    this.width = width;
+    this.set = set;
+    this.clear = clear;
+  }
+}
+
+/** What a test of bits costs, in comparisons. */
+export interface BitTest {
+  readonly steps: number;
+  /** Of 64 bits; one of 32 takes one less. */
+  readonly size: number;
+}
 
 const longestChain = 5;
 /** Longer lines are halved first; very long ones into smaller parts, since no person waits for a better tree there. */
@@ -50,23 +75,45 @@ const limitPrice = 1e6;
  * `price` is what one more instruction is worth in mean steps, more than 0: at 0.1, ten instructions that save a step on
  * the way to the average value pay for themselves.
  */
-export function buildSearch<Target>(segments: readonly Segment<Target>[], price: number): Search<Target> {
+export function buildSearch<Target, Value extends number | bigint>(
+  segments: readonly Segment<Target, Value>[],
+  price: number,
+): Search<Target, Value> {
+  // Without a price for tests of bits there are none.
+  return build(segments, price, undefined) as Search<Target, Value>;
+}
+
+/** As `buildSearch`, on a machine that can test bits. */
+export function buildBitSearch<Target, Value extends number | bigint>(
+  segments: readonly Segment<Target, Value>[],
+  price: number,
+  bits: BitTest,
+): Search<Target | BitChoice<Target>, Value> {
+  return build(segments, price, bits);
+}
+
+function build<Target, Value extends number | bigint>(
+  segments: readonly Segment<Target, Value>[],
+  price: number,
+  bits: BitTest | undefined,
+): Search<Target | BitChoice<Target>, Value> {
   if (segments.length === 0) throw new RangeError("there is no value to search for");
-  return searchPart(segments, price, 0, segments.length > veryLongLine ? longestPartOfVeryLong : longestLine);
+  return searchPart(segments, price, bits, 0, segments.length > veryLongLine ? longestPartOfVeryLong : longestLine);
 }
 
 /** How many tests the tree has. */
-export function countTests(search: Search<unknown>): number {
+export function countTests<Value extends number | bigint>(search: Search<unknown, Value>): number {
   return search.kind === "found" ? 0 : 1 + countTests(search.then) + countTests(search.otherwise);
 }
 
-function searchPart<Target>(
-  segments: readonly Segment<Target>[],
+function searchPart<Target, Value extends number | bigint>(
+  segments: readonly Segment<Target, Value>[],
   price: number,
+  bits: BitTest | undefined,
   depth: number,
   longest: number,
-): Search<Target> {
-  if (segments.length <= longest) return new Optimizer(segments, price, depth).build();
+): Search<Target | BitChoice<Target>, Value> {
+  if (segments.length <= longest) return new Optimizer(segments, price, bits, depth).build();
   // What may not lie deep comes before the halves: it is the end of the line, in practice.
   const last = segments.at(-1)!;
   const middle = last.limit < depth + Math.log2(segments.length) ? segments.length - 1 : segments.length >> 1;
@@ -74,33 +121,37 @@ function searchPart<Target>(
     kind: "test",
     operator: "at-least",
     value: segments[middle]!.from,
-    then: searchPart(segments.slice(middle), price, depth + 1, longest),
-    otherwise: searchPart(segments.slice(0, middle), price, depth + 1, longest),
+    then: searchPart(segments.slice(middle), price, bits, depth + 1, longest),
+    otherwise: searchPart(segments.slice(0, middle), price, bits, depth + 1, longest),
   };
 }
 
-interface Chain<Target> {
+interface Chain<Target, Value extends number | bigint> {
   /** The single values, in the order in which they are tested. */
-  readonly singles: readonly Segment<Target>[];
+  readonly singles: readonly Segment<Target, Value>[];
   /** What is left when none of them matched. */
-  readonly rest: readonly Segment<Target>[];
+  readonly rest: readonly Segment<Target, Value>[];
 }
 
-class Optimizer<Target> {
-  readonly #segments: readonly Segment<Target>[];
+const [byChain, byBits] = [-1, -2];
+
+class Optimizer<Target, Value extends number | bigint> {
+  readonly #segments: readonly Segment<Target, Value>[];
   readonly #price: number;
+  readonly #bits: BitTest | undefined;
   readonly #length: number;
   readonly #depth: number;
   readonly #deepest: number;
   readonly #totalWeight: number;
-  /** By (first, last, depth): the least cost, and how it is reached: −1 a chain, else the last segment of the left part. */
+  /** By (first, last, depth): the least cost, and how it is reached: by a chain, by bits, or the last segment of the left part. */
   readonly #cost: Float64Array;
   readonly #choice: Int16Array;
-  readonly #chains: (Chain<Target> | undefined)[];
+  readonly #chains: (Chain<Target, Value> | undefined)[];
 
-  constructor(segments: readonly Segment<Target>[], price: number, depth: number) {
+  constructor(segments: readonly Segment<Target, Value>[], price: number, bits: BitTest | undefined, depth: number) {
     this.#segments = segments;
     this.#price = price;
+    this.#bits = bits;
     this.#length = segments.length;
     this.#depth = depth;
     this.#totalWeight = segments.reduce((sum, segment) => sum + segment.weight, 0);
@@ -112,15 +163,15 @@ class Optimizer<Target> {
     for (let first = 0; first < this.#length; first++) this.#findChains(first);
   }
 
-  build(): Search<Target> {
+  build(): Search<Target | BitChoice<Target>, Value> {
     this.#solve(0, this.#length - 1, 0);
     return this.#tree(0, this.#length - 1, 0);
   }
 
   /** All chains that begin with this segment. */
   #findChains(first: number): void {
-    const singles: Segment<Target>[] = [];
-    const rest: Segment<Target>[] = [];
+    const singles: Segment<Target, Value>[] = [];
+    const rest: Segment<Target, Value>[] = [];
     for (let last = first; last < this.#length; last++) {
       const segment = this.#segments[last]!;
       const single = segment.from === segment.to;
@@ -133,18 +184,45 @@ class Optimizer<Target> {
     }
   }
 
-  #leafCost(segment: Segment<Target>, depth: number): number {
+  #leafCost(segment: Segment<Target, Value>, depth: number): number {
     const excess = Math.max(0, this.#depth + depth - segment.limit);
     return (segment.weight / this.#totalWeight) * depth + excess * limitPrice;
   }
 
-  #chainCost(chain: Chain<Target>, depth: number): number {
+  #chainCost(chain: Chain<Target, Value>, depth: number): number {
     let cost = this.#price * chain.singles.length;
     chain.singles.forEach((segment, index) => {
       cost += this.#leafCost(segment, depth + index + 1);
     });
     for (const segment of chain.rest) cost += this.#leafCost(segment, depth + chain.singles.length);
     return cost;
+  }
+
+  /** What a test of bits costs for this part of the line; infinity where none is possible. */
+  #bitsCost(first: number, last: number, depth: number): number {
+    const impossible = Number.POSITIVE_INFINITY;
+    // Two segments are one comparison.
+    if (this.#bits === undefined || last - first < 2) return impossible;
+    const part = this.#segments.slice(first, last + 1);
+    const width = bitWidth(part);
+    if (width === undefined) return impossible;
+    // Neighbours differ, so where there are two targets they take turns.
+    if (part.some(({ target }, index) => target !== part[index % 2]!.target)) return impossible;
+    const steps = depth + this.#bits.steps;
+    const size = this.#bits.size - (width === 32 ? 1 : 0);
+    return part.reduce((sum, segment) => sum + this.#leafCost(segment, steps), this.#price * size);
+  }
+
+  #bitChoice(first: number, last: number): BitChoice<Target> {
+    const part = this.#segments.slice(first, last + 1);
+    const width = bitWidth(part)!;
+    const [set, clear] = [part[0]!.target, part[1]!.target];
+    let mask = 0n;
+    for (const { from, to, target } of part) {
+      if (target !== set) continue;
+      for (let value = BigInt(from); value <= BigInt(to); value += 1n) mask |= 1n << (value % BigInt(width));
+    }
+    return new BitChoice(mask, width, set, clear);
   }
 
   #index(first: number, last: number, depth: number): number {
@@ -157,7 +235,9 @@ class Optimizer<Target> {
     if (!Number.isNaN(known)) return known;
     const chain = this.#chains[first * this.#length + last];
     let best = chain === undefined ? Number.POSITIVE_INFINITY : this.#chainCost(chain, depth);
-    let choice = -1;
+    let choice = byChain;
+    const bits = this.#bitsCost(first, last, depth);
+    if (bits < best) [best, choice] = [bits, byBits];
     if (first < last && depth + 1 < this.#deepest) {
       const width = last - first;
       const margin = width > widestFreeCut ? width >> 2 : 0;
@@ -177,8 +257,9 @@ class Optimizer<Target> {
     return best;
   }
 
-  #tree(first: number, last: number, depth: number): Search<Target> {
+  #tree(first: number, last: number, depth: number): Search<Target | BitChoice<Target>, Value> {
     const choice = this.#choice[this.#index(first, last, depth)]!;
+    if (choice === byBits) return { kind: "found", target: this.#bitChoice(first, last) };
     if (choice >= 0) {
       return {
         kind: "test",
@@ -189,7 +270,7 @@ class Optimizer<Target> {
       };
     }
     const chain = this.#chains[first * this.#length + last]!;
-    return chain.singles.reduceRight<Search<Target>>(
+    return chain.singles.reduceRight<Search<Target, Value>>(
       (otherwise, segment) => ({
         kind: "test",
         operator: "equal",
@@ -202,12 +283,21 @@ class Optimizer<Target> {
   }
 }
 
+/** How many bits tell the values of these neighbouring segments apart; undefined where 64 do not. */
+function bitWidth<Value extends number | bigint>(part: readonly Segment<unknown, Value>[]): 32 | 64 | undefined {
+  const values = BigInt(part.at(-1)!.to) - BigInt(part[0]!.from) + 1n;
+  return values <= 32n ? 32 : values <= 64n ? 64 : undefined;
+}
+
 /** The order is: what may not be deep, what is heavy, what is high (as libseccomp does it). */
-function chainOf<Target>(singles: readonly Segment<Target>[], rest: readonly Segment<Target>[]): Chain<Target> {
+function chainOf<Target, Value extends number | bigint>(
+  singles: readonly Segment<Target, Value>[],
+  rest: readonly Segment<Target, Value>[],
+): Chain<Target, Value> {
   const target = rest[0]?.target;
   const tested = singles.filter((segment) => rest.length === 0 || segment.target !== target);
   const untested = singles.filter((segment) => rest.length > 0 && segment.target === target);
-  const ordered = tested.sort((a, b) => a.limit - b.limit || b.weight - a.weight || b.from - a.from);
+  const ordered = tested.sort((a, b) => a.limit - b.limit || b.weight - a.weight || (a.from < b.from ? 1 : -1));
   if (rest.length > 0) return { singles: ordered, rest: [...rest, ...untested] };
   // Nothing but single values: the last one needs no test, nor do those with its target.
   const last = ordered.at(-1)!;

@@ -317,6 +317,23 @@ describe("the launcher's token", () => {
     }
   });
 
+  it("lets the launcher install a second filter, and nobody else", () => {
+    const installing = compile(split, { launcherToken: token, launcherInstalls: true });
+    const words = installing.tokenPositions.map((position) => installing.instructions[position]!.k);
+    expect(words).toEqual([...token, ...token]);
+    for (const [number, refused] of [
+      [59, denies(3100)],
+      [317, denies(unknownErrno)],
+    ] as const) {
+      expect(runClassic(installing.instructions, call(number, ...registers(token))).word).toBe(returnWord("ALLOW"));
+      expect(runClassic(installing.instructions, call(number)).word).toBe(refused);
+      const fresh = rearmClassic(installing, [5, 6, 7, 8]).instructions;
+      expect(runClassic(fresh, call(number, ...registers([5, 6, 7, 8]))).word).toBe(returnWord("ALLOW"));
+      expect(runClassic(fresh, call(number, ...registers(token))).word).toBe(refused);
+    }
+    expect(runClassic(armed.instructions, call(317, ...registers(token))).word).toBe(denies(unknownErrno));
+  });
+
   it("works where the policy does not judge execve", () => {
     const other = compile(new Map([[1, leafOf(0)]]), { launcherToken: token });
     expect(runClassic(other.instructions, call(59, ...registers(token))).word).toBe(returnWord("ALLOW"));

@@ -31,16 +31,20 @@ export interface ClassicTarget {
    * Arms the filter for the launcher's own execve: with these four words in argument registers 4 and 5 (low half of 4,
    * high half of 4, low half of 5, high half of 5) execve is allowed before the policy is asked.
    */
-  readonly launcherToken: readonly [number, number, number, number] | undefined;
+  readonly launcherToken: LauncherToken | undefined;
+  /** Likewise for the launcher's seccomp(2), where it installs a second filter behind this one. */
+  readonly launcherInstalls?: boolean;
 }
+
+export type LauncherToken = readonly [number, number, number, number];
 
 export interface ClassicProgram {
   readonly instructions: readonly ClassicInstruction[];
   /** For each instruction: for a return, the place in the policy of a verdict that it gives. */
   readonly locations: readonly (Location | undefined)[];
   /**
-   * Indexes of the four instructions whose `k` is a word of the launcher's token, in the token's order; empty in a
-   * filter that is not armed. `rearmClassic` replaces the words.
+   * Indexes of the instructions whose `k` is a word of the launcher's token: the four of a call in the token's order,
+   * then the next call's; empty in a filter that is not armed. `rearmClassic` replaces the words.
    */
   readonly tokenPositions: readonly number[];
 }
@@ -77,14 +81,11 @@ export function encodeClassic(program: ClassicProgram): Uint8Array {
 }
 
 /** The same filter with another token. Throws a RangeError where the filter is not armed. */
-export function rearmClassic(
-  program: ClassicProgram,
-  token: readonly [number, number, number, number],
-): ClassicProgram {
-  if (program.tokenPositions.length !== token.length) throw new RangeError("this filter takes no launcher's token");
+export function rearmClassic(program: ClassicProgram, token: LauncherToken): ClassicProgram {
+  if (program.tokenPositions.length === 0) throw new RangeError("this filter takes no launcher's token");
   const instructions = [...program.instructions];
   program.tokenPositions.forEach((position, index) => {
-    instructions[position] = { ...instructions[position]!, k: token[index]! >>> 0 };
+    instructions[position] = { ...instructions[position]!, k: token[index % token.length]! >>> 0 };
   });
   return { ...program, instructions };
 }
@@ -106,9 +107,11 @@ function decidedNumbers(program: Program, split: SplitPolicy, target: ClassicTar
     }
   }
   if (target.launcherToken !== undefined) {
-    const execve = callNumber("execve", program.architecture);
-    const decision = decided.get(execve) ?? graph.return(target.unknown);
-    decided.set(execve, launcherCheck(graph, target.launcherToken, decision));
+    for (const name of target.launcherInstalls === true ? (["execve", "seccomp"] as const) : (["execve"] as const)) {
+      const number = callNumber(name, program.architecture);
+      const decision = decided.get(number) ?? graph.return(target.unknown);
+      decided.set(number, launcherCheck(graph, target.launcherToken, decision));
+    }
   }
   const { always } = program.admission;
   return [...decided]
@@ -116,8 +119,11 @@ function decidedNumbers(program: Program, split: SplitPolicy, target: ClassicTar
     .sort((a, b) => a.number - b.number);
 }
 
-/** Registers 4 and 5, which execve does not use, hold the token: allow. Any other word in them: the policy's decision. */
-function launcherCheck(graph: Graph, token: readonly [number, number, number, number], decision: GraphNode): GraphNode {
+/**
+ * Registers 4 and 5, which neither execve nor seccomp uses, hold the token: allow. Any other word in them: the policy's
+ * decision.
+ */
+function launcherCheck(graph: Graph, token: LauncherToken, decision: GraphNode): GraphNode {
   const words = [
     argumentOffset(4, "low"),
     argumentOffset(4, "high"),

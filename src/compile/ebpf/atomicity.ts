@@ -25,7 +25,7 @@ function sharedItems({ program, cells, tables }: BodyUse, target: EbpfTarget): R
   for (const cell of cells) if (target.isShared(target.cell(program, cell).region)) items.add(`cell ${cell}`);
   for (const table of tables) {
     const place = target.table(program, table);
-    if ("impossible" in place || target.isShared(place.region)) items.add(`table ${table}`);
+    if (!("in" in place) || place.in === "map" || target.isShared(place.region)) items.add(`table ${table}`);
   }
   return items;
 }

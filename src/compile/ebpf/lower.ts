@@ -27,8 +27,7 @@ import { Block, type GraphOperand, type Value } from "./graph.ts";
 import type { JumpCondition } from "./instruction.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { conditions, mirrored, operators } from "./operators.ts";
-import { type TableOperation, valueOffset } from "./table-operations.ts";
-import type { TableShape } from "./table-shape.ts";
+import { TableAccess } from "./table-access.ts";
 import { type EbpfTarget, TargetError } from "./target.ts";
 import type { BodyUse } from "./uses.ts";
 import { isShort } from "./widths.ts";
@@ -46,6 +45,7 @@ export class Lowering {
   readonly #locals: Value[];
   readonly #labels = new Map<number, Block>();
   readonly #known: Knowledge;
+  readonly #tables: TableAccess;
   readonly #atomic: boolean;
   /** Exits by their word, so that equal ones are one block. */
   readonly #exits = new Map<bigint, Block>();
@@ -62,6 +62,7 @@ export class Lowering {
     this.builder.at = at;
     this.#program = program;
     this.#target = target;
+    this.#tables = new TableAccess(program, target, this.builder);
     // Locals start as 0, false, or verdict 0; what is set before it is read costs nothing (`dropDead`).
     const none = this.builder.constant(this.#verdictWord(0));
     this.#locals = program.locals.map((type) => {
@@ -157,7 +158,7 @@ export class Lowering {
         this.#tableSet(statement.table, this.#integer(statement.key), this.#integer(statement.value));
         return;
       case "table-delete":
-        this.#tableOperation("delete", statement.table, [this.#integer(statement.key)]);
+        this.#tables.delete(statement.table, this.#integer(statement.key));
         return;
     }
   }
@@ -323,47 +324,20 @@ export class Lowering {
 
   // ── Tables ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #tableOperation(
-    does: TableOperation["does"],
-    table: number,
-    words: readonly GraphOperand[],
-  ): { result: Value; shape: TableShape } {
+  #tableGet({ table, key, otherwise }: IntegerExpression & { kind: "table-get" }): Value {
     const { builder } = this;
-    const place = this.#target.table(this.#program, table);
-    if ("impossible" in place)
-      throw new TargetError(
-        this.#target,
-        `the table \`${this.#program.tables[table]!.name}\``,
-        place.impossible,
-        builder.at,
-      );
-    const { region, offset, shape } = place;
-    const state = builder.state.get(region)!;
-    const address = { addressOf: builder.baseValue(state.base), offset: state.offset + offset };
-    const { tableSecret } = this.#target;
-    return { result: builder.callOperation({ does, shape, secret: tableSecret }, address, ...words), shape };
-  }
-
-  #tableGet(expression: IntegerExpression & { kind: "table-get" }): Value {
-    const { builder } = this;
-    const { result, shape } = this.#tableOperation("find", expression.table, [this.#integer(expression.key)]);
     const into = builder.fresh();
-    const [present, absent, after] = [new Block(), new Block(), new Block()];
-    builder.branch("not-equal", result, { immediate: 0 }, present, absent);
-    builder.current = present;
-    if (shape.holdsValues) builder.copy(builder.load(8, result, valueOffset(shape)), into);
-    else builder.set(into, { immediate: 0 });
-    builder.goto(after);
-    this.#scoped(absent, () => builder.set(into, this.#integer(expression.otherwise)), after);
+    const [absent, after] = [new Block(), new Block()];
+    this.#tables.get(table, this.#integer(key), into, absent, after);
+    this.#scoped(absent, () => builder.set(into, this.#integer(otherwise)), after);
     builder.current = after;
     return into;
   }
 
   #tableSet(table: number, key: GraphOperand, value: GraphOperand): void {
     const { builder } = this;
-    const { result } = this.#tableOperation("set", table, [key, value]);
     const [full, after] = [new Block(), new Block()];
-    builder.branch("equal", result, { immediate: 0 }, full, after);
+    this.#tables.set(table, key, value, full, after);
     builder.current = full;
     const word = builder.value(builder.constant(this.#verdictWord(this.#program.tables[table]!.full)));
     this.#raise(this.#raised!, word);
@@ -558,10 +532,8 @@ export class Lowering {
         const ranges = condition.intervals.map((interval) => ({ ...interval, block: then }));
         return dispatch(builder, value, ranges, otherwise, isShort(this.#target, condition.value), 0n, maximum);
       }
-      case "table-has": {
-        const { result } = this.#tableOperation("find", condition.table, [this.#integer(condition.key)]);
-        return builder.branch("not-equal", result, { immediate: 0 }, then, otherwise);
-      }
+      case "table-has":
+        return this.#tables.has(condition.table, this.#integer(condition.key), then, otherwise);
       case "observe":
         throw new TargetError(this.#target, "what lies behind a pointer", "it is not pinned here", builder.at);
     }

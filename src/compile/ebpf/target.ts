@@ -51,7 +51,7 @@ export interface EbpfTarget {
   isShared(region: string): boolean;
   cell(program: Program, cell: number): CellPlace;
   /** Where a table is, or why this target has none. */
-  table(program: Program, table: number): TablePlace | { readonly impossible: string };
+  table(program: Program, table: number): MemoryTable | MapTable | { readonly impossible: string };
   /** The address of the three secret words that hashed tables use (`table-operations.ts`). */
   readonly tableSecret: { readonly map: number; readonly offset: number };
   report(
@@ -71,10 +71,19 @@ export interface CellPlace {
   readonly bias: bigint;
 }
 
-export interface TablePlace {
+/** In state memory, behind what `cell` gives. */
+export interface MemoryTable {
+  readonly in: "memory";
   readonly region: string;
   readonly offset: number;
   readonly shape: TableShape;
+}
+
+/** A hash map of the kernel's, with keys and values of 8 bytes. Everybody works on it. */
+export interface MapTable {
+  readonly in: "map";
+  /** An index into the program's maps. */
+  readonly map: number;
 }
 
 /** A construct that a target cannot express. */

@@ -41,8 +41,11 @@ export interface SeccompTarget extends EbpfTarget {
 /** BPF_MAXINSNS (include/uapi/linux/bpf_common.h): what a program without CAP_BPF may have. */
 const mostUnprivileged = 4096;
 
-/** The maps, in the order in which instructions name them; the last only where the tree's state needs it. */
-const maps = { launch: 0, events: 1, dropped: 2, tree: 3 } as const;
+/**
+ * The maps, in the order in which instructions name them. From `tables` on come those of the tables that are maps, then,
+ * where the tree's other state needs it, an array for that.
+ */
+const maps = { launch: 0, events: 1, dropped: 2, tables: 3 } as const;
 /** The launcher's token, then the secret of the tables' hash. */
 const launch = { token: 0, secret: 16, size: 40 } as const;
 const eventsSize = 1 << 18;
@@ -62,7 +65,7 @@ const eperm = 1;
 /** Throws a TargetError where the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
   const name = options.unprivileged ? "unprivileged" : "seccomp";
-  const places = statePlaces(program, name);
+  const places = statePlaces(program, options, name);
   const parts = new SeccompParts(program, places, options);
   const allow = BigInt(returnAction.ALLOW);
   return {
@@ -98,10 +101,11 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     lockedAsAWhole: true,
     isShared: (region) => !region.startsWith("thread"),
     cell: (_program, cell) => places.cell(cell),
-    table: (_program, table) => places.table(table),
+    table: (_program, table) =>
+      places.table(table) ?? { in: "map", map: maps.tables + places.mapTables.indexOf(table) },
     tableSecret: { map: maps.launch, offset: launch.secret },
     report: (builder, report, values, at) => parts.report(builder, report, values, at),
-    storage: storage(places),
+    storage: storage(program, places),
     followsForks: places.mapped.length > 0,
   };
 }
@@ -111,10 +115,10 @@ function word(which: number, returned: number): bigint {
   return (BigInt(which) << 32n) | BigInt(returned >>> 0);
 }
 
-function statePlaces(program: Program, name: string): StatePlaces {
+function statePlaces(program: Program, { unprivileged }: SeccompTargetOptions, name: string): StatePlaces {
   try {
-    const asksForLiving = bodyUse(program, program.body, { makesProcesses: false, locked: false }).inputs.has("alive");
-    return placeState(program, asksForLiving);
+    const { inputs } = bodyUse(program, program.body, { makesProcesses: false, locked: false });
+    return placeState(program, { needsTree: inputs.has("alive"), mapsTables: unprivileged });
   } catch (error) {
     if (!(error instanceof ObjectTooLargeError)) throw error;
     throw new TargetError(
@@ -125,7 +129,7 @@ function statePlaces(program: Program, name: string): StatePlaces {
   }
 }
 
-function storage({ objects, treeMap }: StatePlaces): TargetStorage {
+function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces): TargetStorage {
   const word = { keySize: 4, capacity: 1, type: "array" } as const;
   return {
     states: objects,
@@ -154,6 +158,15 @@ function storage({ objects, treeMap }: StatePlaces): TargetStorage {
         fields: [],
       },
       { ...word, name: "dropped", valueSize: 8, holds: "state", fields: [{ name: "records", offset: 0, size: 8 }] },
+      ...mapTables.map((table, index) => ({
+        name: `table_${index}`,
+        type: "hash" as const,
+        keySize: 8,
+        valueSize: 8,
+        capacity: program.tables[table]!.capacity,
+        holds: "state" as const,
+        fields: [],
+      })),
       ...(treeMap.size === 0
         ? []
         : [{ ...word, name: "tree", valueSize: treeMap.size, holds: "state" as const, fields: treeMap.fields }]),
@@ -201,12 +214,12 @@ class SeccompParts {
     const mapped = places.mapped.filter(({ cells }) => use.makesProcesses || cells.some((cell) => use.cells.has(cell)));
     const regions = new Set<string>();
     for (const cell of use.cells) regions.add(places.cell(cell).region);
-    for (const table of use.tables) regions.add(places.table(table).region);
+    for (const table of use.tables) regions.add(places.table(table)?.region ?? "tree");
     for (const { copied, fresh } of mapped) regions.add(copied.region).add(fresh.region);
     const refuse = this.#refusals(builder);
     for (const region of regions) {
       if (region === treeMapRegion) {
-        const base = builder.wide({ is: "map-value", map: maps.tree, offset: 0 });
+        const base = builder.wide({ is: "map-value", map: maps.tables + places.mapTables.length, offset: 0 });
         builder.state.set(region, { base, offset: 0 });
         continue;
       }

@@ -1,7 +1,7 @@
 /**
  * Where a policy's state lies on the kernel's seccomp programs: in objects that the kernel keeps for each thread, each
  * process and the whole tree (`struct seccomp_ebpf_state`), which start as zeros and are copied, started afresh or shared
- * at a fork; and, where the tree's state is too much for an object, in one array map.
+ * at a fork; and, where the tree's state is too much for an object, in an array map, or in hash maps of the kernel's.
  *
  * Three things do not come for free:
  *
@@ -9,13 +9,13 @@
  * - *Phases with a map* (`onFork: { listening: "worker" }`). The kernel copies and cannot map, so the child maps, in its
  *   first evaluation: a mark that the fork leaves fresh is 0 there, one that it copies is not. The fork itself is judged
  *   by a body that does the same first, so a child never passes on what it has not mapped.
- * - *Consistency of the array map.* The kernel's lock is held for the objects, so a program with such a map has a tree's
+ * - *Consistency of the maps.* The kernel's lock is held for the objects, so a program with such maps has a tree's
  *   object, and with it the tree's lock.
  */
 import type { Program, Scope } from "../../../ir/program.ts";
 import type { MapField, StateObject } from "../storage.ts";
 import { tableShape, tableSize } from "../table-shape.ts";
-import type { CellPlace, TablePlace } from "../target.ts";
+import type { CellPlace, MemoryTable } from "../target.ts";
 
 /** SECCOMP_EBPF_STATE_MAX: the bytes of an object at most. */
 export const largestObject = 4096;
@@ -23,12 +23,25 @@ export const largestObject = 4096;
 /** The region of what lies in the array map. */
 export const treeMapRegion = "tree map";
 
+export interface PlaceOptions {
+  /** Whether there must be a tree's object, for its count of the living. */
+  readonly needsTree: boolean;
+  /** Whether the tree's tables may be hash maps of the kernel's, all but the smallest. */
+  readonly mapsTables: boolean;
+}
+
+/** A tree's table that is no larger is a list also where there are maps. */
+const largestList = 8;
+
 export interface StatePlaces {
   readonly objects: readonly StateObject[];
   /** The array map's one value; size 0 where there is no such map. */
   readonly treeMap: { readonly size: number; readonly fields: readonly MapField[] };
+  /** Indexes of the tables that are maps of their own. */
+  readonly mapTables: readonly number[];
   cell(index: number): CellPlace;
-  table(index: number): TablePlace;
+  /** Undefined for those in maps. */
+  table(index: number): MemoryTable | undefined;
   /** The cells of a thread's or a process's state that a fork maps, and the marks by which a child knows itself. */
   readonly mapped: readonly MappedPhases[];
 }
@@ -59,8 +72,8 @@ interface GrowingObject {
   readonly fields: MapField[];
 }
 
-/** `needsTree`: whether there must be a tree's object, for its count of the living. Throws an ObjectTooLargeError. */
-export function placeState(program: Program, needsTree: boolean): StatePlaces {
+/** Throws an ObjectTooLargeError. */
+export function placeState(program: Program, { needsTree, mapsTables }: PlaceOptions): StatePlaces {
   const growing = new Map<string, GrowingObject>();
   const objectOf = (scope: Scope, fork: "copy" | "fresh"): string => {
     const region = scope === "tree" ? "tree" : `${scope} ${fork === "copy" ? "copied" : "fresh"}`;
@@ -95,12 +108,17 @@ export function placeState(program: Program, needsTree: boolean): StatePlaces {
     const region = objectOf(scope, onFork === "fresh" ? "fresh" : "copy");
     return { region, offset: put(region, name, 1), bias: initial };
   });
-  const tables = program.tables.map((table): TablePlace => {
+  const mapTables: number[] = [];
+  const tables = program.tables.map((table, index): MemoryTable | undefined => {
     const shape = tableShape(table);
     const size = tableSize(shape);
-    if (table.scope === "tree") return { ...placeInTree(table.name, size, shape.form === "list"), shape };
+    if (table.scope === "tree" && mapsTables && shape.capacity > largestList) {
+      mapTables.push(index);
+      return undefined;
+    }
+    if (table.scope === "tree") return { in: "memory", ...placeInTree(table.name, size, shape.form === "list"), shape };
     const region = objectOf(table.scope, table.onFork);
-    return { region, offset: put(region, table.name, size / 8), shape };
+    return { in: "memory", region, offset: put(region, table.name, size / 8), shape };
   });
   const mapped = (["thread", "process"] as const).flatMap((scope): MappedPhases[] => {
     const ofScope = program.cells.flatMap((cell, index) =>
@@ -113,13 +131,13 @@ export function placeState(program: Program, needsTree: boolean): StatePlaces {
     };
     return [{ scope, cells: ofScope, copied: mark("copy"), fresh: mark("fresh") }];
   });
-  if (needsTree || treeMap.size > 0) {
+  if (needsTree || treeMap.size > 0 || mapTables.length > 0) {
     const region = objectOf("tree", "copy");
     if (growing.get(region)!.size === 0) put(region, "reserved", 1);
   }
   for (const [region, { size }] of growing) if (size > largestObject) throw new ObjectTooLargeError(region, size);
   const objects = [...growing.values()].map(({ object, size, fields }) => ({ ...object, size, fields }));
-  return { objects, treeMap, cell: (index) => cells[index]!, table: (index) => tables[index]!, mapped };
+  return { objects, treeMap, mapTables, cell: (index) => cells[index]!, table: (index) => tables[index], mapped };
 }
 
 /** The index by which the kernel knows an object. */

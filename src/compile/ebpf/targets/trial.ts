@@ -172,7 +172,7 @@ export const trialTarget: EbpfTarget = {
   }),
   table(program, table) {
     const { tables, shapes } = stateOffsets(program);
-    return { region: program.tables[table]!.scope, offset: tables[table]!, shape: shapes[table]! };
+    return { in: "memory", region: program.tables[table]!.scope, offset: tables[table]!, shape: shapes[table]! };
   },
   tableSecret: { map: trialMaps.indexOf("secret"), offset: 0 },
   report(builder, report, values, _at, program) {

@@ -14,8 +14,13 @@ import type {
 
 export interface EbpfMachine {
   readonly context: Uint8Array;
-  /** The bytes of each map's values: of an array map, one value behind the other. */
-  readonly maps: readonly { readonly bytes: Uint8Array; readonly valueSize: number }[];
+  readonly maps: readonly {
+    /** The values, one behind the other; of a hash map, where `keys` says. */
+    readonly bytes: Uint8Array;
+    readonly valueSize: number;
+    /** Of a hash map: the value's index by the key, which has 8 bytes. */
+    readonly keys?: Map<bigint, number>;
+  }[];
   /** What the kernel's seccomp programs call. Without it the program is of another type. */
   readonly kernel?: SeccompKernel;
 }
@@ -102,11 +107,12 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
   };
   const mapAddress = (map: number, offset: number): bigint =>
     ((firstMapRegion + BigInt(map)) << regionShift) + BigInt(offset);
-  /** Helper 1, bpf_map_lookup_elem, of an array map. */
+  /** Helper 1, bpf_map_lookup_elem. */
   const lookup = (): bigint => {
     const map = Number((read(1) >> regionShift) - firstMapRegion);
-    const index = Number(load(read(2), 4));
-    const { bytes, valueSize } = machine.maps[map]!;
+    const { bytes, valueSize, keys } = machine.maps[map]!;
+    const index = keys === undefined ? Number(load(read(2), 4)) : keys.get(load(read(2), 8));
+    if (index === undefined) return 0n;
     return (index + 1) * valueSize > bytes.length ? 0n : mapAddress(map, index * valueSize);
   };
 
@@ -127,10 +133,29 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     kernel.records.push(record);
     reserved.delete(read(1) >> regionShift);
   };
+  /** Helper 2, bpf_map_update_elem, of a hash map with values of 8 bytes. */
+  const update = (): bigint => {
+    const { bytes, keys } = machine.maps[Number((read(1) >> regionShift) - firstMapRegion)]!;
+    const key = load(read(2), 8);
+    const taken = new Set(keys!.values());
+    let index = keys!.get(key) ?? 0;
+    while (!keys!.has(key) && taken.has(index)) index += 1;
+    if (8 * index >= bytes.length) return BigInt.asUintN(64, -7n);
+    keys!.set(key, index);
+    new BigUint64Array(bytes.buffer)[index] = load(read(3), 8);
+    return 0n;
+  };
+  /** Helper 3, bpf_map_delete_elem, of a hash map. */
+  const remove = (): bigint => {
+    const { keys } = machine.maps[Number((read(1) >> regionShift) - firstMapRegion)]!;
+    return keys!.delete(load(read(2), 8)) ? 0n : BigInt.asUintN(64, -2n);
+  };
   const callHelper = (helper: number): bigint | undefined => {
     const { kernel } = machine;
     if (held !== undefined && helper !== 94) throw new Error(`helper ${helper} is called under the lock`);
     if (helper === 1) return lookup();
+    if (helper === 2) return update();
+    if (helper === 3) return remove();
     if (kernel === undefined && (helper === 93 || helper === 94)) return lockOrUnlock(helper === 93);
     if (kernel !== undefined && helper === 5) return kernel.now;
     if (kernel !== undefined && helper === 131) return reserve(kernel);

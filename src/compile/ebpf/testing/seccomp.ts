@@ -8,7 +8,7 @@ import type { SeccompProgram } from "../seccomp.ts";
 import { tableEntries, tableSize } from "../table-shape.ts";
 import { decodeRecord, type ProgramRecord } from "../targets/records.ts";
 import { placeState, type StatePlaces, treeMapRegion } from "../targets/state-objects.ts";
-import { runEbpf } from "./interpreter.ts";
+import { type EbpfMachine, runEbpf } from "./interpreter.ts";
 
 export interface ModelledTask {
   /** The number of the thread group's first task. */
@@ -29,7 +29,7 @@ const secret = [0x9e37_79b9_7f4a_7c15n, 0xbf58_476d_1ce4_e5b9n, 0x94d0_49bb_1331
 
 export class ModelledTree {
   readonly tasks = new Map<number, ModelledTask>();
-  readonly maps: readonly { readonly bytes: Uint8Array; readonly valueSize: number }[];
+  readonly maps: EbpfMachine["maps"];
   readonly #program: Program;
   readonly #compiled: SeccompProgram;
   readonly #places: StatePlaces;
@@ -38,14 +38,15 @@ export class ModelledTree {
   constructor(program: Program, compiled: SeccompProgram) {
     this.#program = program;
     this.#compiled = compiled;
-    this.#places = placeState(
-      program,
-      compiled.storage.states.some(({ name }) => name === "tree"),
-    );
-    this.maps = compiled.storage.maps.map(({ holds, valueSize, capacity, type }) => {
+    const { maps, states } = compiled.storage;
+    this.#places = placeState(program, {
+      needsTree: states.some(({ name }) => name === "tree"),
+      mapsTables: maps.some(({ type }) => type === "hash"),
+    });
+    this.maps = maps.map(({ holds, valueSize, capacity, type }) => {
       const bytes = new Uint8Array(type === "ring-buffer" ? 0 : valueSize * capacity);
       if (holds === "launch") new BigUint64Array(bytes.buffer).set([...modelledToken, ...secret]);
-      return { bytes, valueSize };
+      return { bytes, valueSize, ...(type === "hash" ? { keys: new Map<bigint, number>() } : {}) };
     });
     this.tasks.set(0, { leader: 0, states: compiled.storage.states.map(({ size }) => new Uint8Array(size)) });
   }
@@ -116,7 +117,13 @@ export class ModelledTree {
   }
 
   table(task: number, table: number): Map<bigint, bigint> {
-    const { region, offset, shape } = this.#places.table(table);
+    const place = this.#places.table(table);
+    if (place === undefined) {
+      const { bytes, keys } = this.maps[3 + this.#places.mapTables.indexOf(table)]!;
+      const words = new BigUint64Array(bytes.buffer);
+      return new Map([...keys!].map(([key, slot]) => [key, words[slot]!]));
+    }
+    const { region, offset, shape } = place;
     return tableEntries(shape, this.#words(task, region, offset, tableSize(shape) / 8));
   }
 
@@ -127,7 +134,7 @@ export class ModelledTree {
   #words(task: number, region: string, offset: number, count: number): BigUint64Array {
     const { objects } = this.#places;
     const index = objects.findIndex(({ name }) => name === region.replace(" ", "_"));
-    const bytes = region === treeMapRegion ? this.maps[3]!.bytes : this.tasks.get(task)!.states[index]!;
+    const bytes = region === treeMapRegion ? this.maps.at(-1)!.bytes : this.tasks.get(task)!.states[index]!;
     return new BigUint64Array(bytes.buffer, bytes.byteOffset + offset, count);
   }
 }

@@ -17,43 +17,83 @@ export interface Outcome {
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
 }
 
+/** Whose state an evaluation works on: indexes into the maps of threads and processes. */
+export interface Slots {
+  readonly thread: number;
+  readonly process: number;
+}
+
+const firstSlots: Slots = { thread: 0, process: 0 };
+
+function slotOf(scope: Scope, slots: Slots): number {
+  return scope === "tree" ? 0 : slots[scope];
+}
+
+/** Fills a context of `trialContextSize(program)` bytes. */
+export function writeContext(
+  context: Uint8Array,
+  event: SystemCallEvent,
+  circumstances: Circumstances,
+  slots: Slots,
+): void {
+  const view = new DataView(context.buffer, context.byteOffset, context.byteLength);
+  context.fill(0);
+  view.setInt32(0, event.number, true);
+  view.setUint32(4, event.architecture, true);
+  view.setBigUint64(8, event.instructionPointer, true);
+  for (let index = 0; index < 6; index += 1) view.setBigUint64(16 + 8 * index, event.arguments[index]!, true);
+  view.setBigUint64(64, circumstances.now, true);
+  view.setBigUint64(72, circumstances.alive, true);
+  view.setUint32(80, circumstances.pid, true);
+  view.setUint32(84, circumstances.tid, true);
+  view.setUint32(88, circumstances.uid, true);
+  view.setUint32(92, circumstances.gid, true);
+  view.setUint32(trialContext.threadSlot, slots.thread, true);
+  view.setUint32(trialContext.processSlot, slots.process, true);
+}
+
+/** What an evaluation has reported, in order, from the context that it has left. */
+export function readReports(program: Program, context: Uint8Array): Outcome["reports"] {
+  const view = new DataView(context.buffer, context.byteOffset, context.byteLength);
+  if (view.getUint32(trialContext.reportCount, true) === 0) return [];
+  const stride = reportStride(program);
+  const found: { turn: number; report: number; values: bigint[] }[] = [];
+  for (let place: number = trialContext.reports; place < context.length; place += stride) {
+    const [turn, report] = [view.getUint32(place, true), view.getUint32(place + 4, true)];
+    if (turn === 0) continue;
+    const values = program.reports[report]!.values.map((_, index) => view.getBigUint64(place + 8 * (index + 1), true));
+    found.push({ turn, report, values });
+  }
+  return found.sort((a, b) => a.turn - b.turn).map(({ report, values }) => ({ report, values }));
+}
+
 export abstract class Trial {
   protected readonly program: Program;
   protected readonly context: Uint8Array;
-  readonly #view: DataView;
 
   constructor(program: Program) {
     this.program = program;
     this.context = new Uint8Array(trialContextSize(program));
-    this.#view = new DataView(this.context.buffer);
   }
 
-  /** Judges a call of the thread and the process whose state lies in these slots. */
-  evaluate(event: SystemCallEvent, circumstances: Circumstances, thread = 0, process = 0): Outcome {
-    const view = this.#view;
-    this.context.fill(0);
-    view.setUint32(trialContext.threadSlot, thread, true);
-    view.setUint32(trialContext.processSlot, process, true);
-    view.setInt32(0, event.number, true);
-    view.setUint32(4, event.architecture, true);
-    view.setBigUint64(8, event.instructionPointer, true);
-    event.arguments.forEach((value, index) => {
-      view.setBigUint64(16 + 8 * index, value, true);
-    });
-    view.setBigUint64(64, circumstances.now, true);
-    view.setBigUint64(72, circumstances.alive, true);
-    [circumstances.pid, circumstances.tid, circumstances.uid, circumstances.gid].forEach((value, index) => {
-      view.setUint32(80 + 4 * index, value, true);
-    });
+  evaluate(event: SystemCallEvent, circumstances: Circumstances, slots: Slots = firstSlots): Outcome {
+    writeContext(this.context, event, circumstances, slots);
     const result = this.run();
-    return { result, reports: this.#reports() };
+    return { result, reports: readReports(this.program, this.context) };
+  }
+
+  /** A cell's word. */
+  cell(cell: number, slots: Slots = firstSlots): bigint {
+    const { scope } = this.program.cells[cell]!;
+    return this.state(scope, slotOf(scope, slots))[stateOffsets(this.program).cells[cell]! / 8]!;
   }
 
   /** A table's entries. */
-  table(table: number, slot = 0): Map<bigint, bigint> {
+  table(table: number, slots: Slots = firstSlots): Map<bigint, bigint> {
     const { tables, shapes } = stateOffsets(this.program);
     const start = tables[table]! / 8;
-    const words = this.state(this.program.tables[table]!.scope, slot);
+    const { scope } = this.program.tables[table]!;
+    const words = this.state(scope, slotOf(scope, slots));
     return tableEntries(shapes[table]!, words.subarray(start, start + tableSize(shapes[table]!) / 8));
   }
 
@@ -70,20 +110,6 @@ export abstract class Trial {
   protected abstract valueBytes(map: MapName, slot: number): Uint8Array;
   protected abstract setValueBytes(map: MapName, slot: number, value: Uint8Array): void;
   protected abstract run(): number;
-
-  #reports(): Outcome["reports"] {
-    const stride = reportStride(this.program);
-    const found: { turn: number; report: number; values: bigint[] }[] = [];
-    for (let place: number = trialContext.reports; place < this.context.length; place += stride) {
-      const [turn, report] = [this.#view.getUint32(place, true), this.#view.getUint32(place + 4, true)];
-      if (turn === 0) continue;
-      const values = this.program.reports[report]!.values.map((_, index) =>
-        this.#view.getBigUint64(place + 8 * (index + 1), true),
-      );
-      found.push({ turn, report, values });
-    }
-    return found.sort((a, b) => a.turn - b.turn).map(({ report, values }) => ({ report, values }));
-  }
 }
 
 /** Fixed, so that a failure is the same each time; the third word is odd. */

@@ -6,6 +6,7 @@
  * 2. `skipEmpty`: jumps to a block that only jumps go where it goes.
  * 3. `dropDead`: what is written and never read is not written.
  */
+import { Destinations } from "./destinations.ts";
 import {
   type Block,
   type Ending,
@@ -56,16 +57,12 @@ function lastConstant(instructions: readonly GraphInstruction[], value: Value): 
 }
 
 function skipEmpty(entry: Block): void {
-  const destination = (block: Block): Block => {
-    let at = block;
-    while (at.instructions.length === 0 && at.ending?.kind === "goto") at = at.ending.to;
-    return at;
-  };
+  const destinations = new Destinations();
   for (const block of inOrder(entry)) {
     const { ending } = block;
-    if (ending?.kind === "goto") block.ending = { kind: "goto", to: destination(ending.to) };
+    if (ending?.kind === "goto") block.ending = { kind: "goto", to: destinations.of(ending.to) };
     if (ending?.kind === "branch") {
-      const [then, otherwise] = [destination(ending.then), destination(ending.otherwise)];
+      const [then, otherwise] = [destinations.of(ending.then), destinations.of(ending.otherwise)];
       block.ending = then === otherwise ? { kind: "goto", to: then } : { ...ending, then, otherwise };
     }
   }

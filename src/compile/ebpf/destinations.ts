@@ -1,0 +1,27 @@
+/** Where a jump to a block really leads. */
+import type { Block } from "./graph.ts";
+
+/**
+ * Jumps to a block that only jumps go where it goes, and of the blocks that only return the same constant one stands for
+ * all, as long as no block is changed in between. It belongs to the first place in the policy that it returns for, or to
+ * none where it also stands for a return that is not the policy's.
+ */
+export class Destinations {
+  readonly #exits = new Map<number, Block>();
+
+  of(block: Block): Block {
+    let at = block;
+    while (at.instructions.length === 0 && at.ending?.kind === "goto") at = at.ending.to;
+    const { ending } = at;
+    if (at.instructions.length > 0 || ending?.kind !== "exit" || !("immediate" in ending.result)) return at;
+    const { immediate } = ending.result;
+    const known = this.#exits.get(immediate);
+    if (known === undefined) {
+      this.#exits.set(immediate, at);
+      return at;
+    }
+    if (known.ending?.kind === "exit")
+      known.ending = { ...known.ending, at: known.ending.at && ending.at && known.ending.at };
+    return known;
+  }
+}

@@ -1,9 +1,8 @@
 /**
  * A policy as a program of type BPF_PROG_TYPE_SECCOMP, and what must be made around it.
  *
- * To load and attach it: make `storage.maps` in order; write the launch map's fields (the token that the launcher's
- * execve will carry in argument registers 4 and 5, neither word 0; a secret of random bytes whose third word is odd) and
- * freeze it, before the program is loaded; load the program with the maps' descriptors and a GPL-compatible licence; attach
+ * To load and attach it: make `storage.maps` in order; write the launch map's token (which the launcher's execve will
+ * carry in argument registers 4 and 5; neither word is 0) and freeze it, before the program is loaded; load the program with the maps' descriptors and a GPL-compatible licence; attach
  * it with `storage.states`, the flag SECCOMP_EBPF_LOCK where `locked`, and the ring buffer as open map. The ring buffer's
  * records are described in targets/records.ts.
  */

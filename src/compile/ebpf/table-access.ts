@@ -94,7 +94,9 @@ export class TableAccess {
     const builder = this.#builder;
     const state = builder.state.get(region)!;
     const address = { addressOf: builder.baseValue(state.base), offset: state.offset + offset };
-    return builder.callOperation({ does, shape, secret: this.#target.tableSecret }, address, ...words);
+    const secret = this.#target.tableSecret;
+    if (secret === undefined) throw new TypeError("a target with functions has a secret for them");
+    return builder.callOperation({ does, shape, secret }, address, ...words);
   }
 
   // ── The kernel's maps ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -52,8 +52,8 @@ export interface EbpfTarget {
   cell(program: Program, cell: number): CellPlace;
   /** Where a table is, or why this target has none. */
   table(program: Program, table: number): MemoryTable | MapTable | { readonly impossible: string };
-  /** The address of the three secret words that hashed tables use (`table-operations.ts`). */
-  readonly tableSecret: { readonly map: number; readonly offset: number };
+  /** With `functions`: the address of the three secret words that hashed tables use (`table-operations.ts`). */
+  readonly tableSecret?: { readonly map: number; readonly offset: number };
   report(
     builder: BodyBuilder,
     report: number,

@@ -1,6 +1,8 @@
 /**
  * The targets of the kernel's own program type, BPF_PROG_TYPE_SECCOMP: `seccomp`, for whoever has CAP_BPF, and
- * `unprivileged`, the same without functions and loops and with 4,096 instructions at most (BPF_MAXINSNS).
+ * `unprivileged`, the same with 4,096 instructions at most (BPF_MAXINSNS). Neither has functions or loops: the type refuses
+ * loops whose end the verifier does not see, and lets nobody reach into a state object at an offset that it does not know,
+ * so tables in state objects are looked through entry by entry, and large ones are the kernel's hash maps.
  *
  * The context is `struct seccomp_data`; the program returns a SECCOMP_RET_… word. Time, identity, the count of the living
  * and state come by helpers and kernel functions, all asked at the start of a body. There is no lock in the program:
@@ -46,8 +48,8 @@ const mostUnprivileged = 4096;
  * where the tree's other state needs it, an array for that.
  */
 const maps = { launch: 0, events: 1, dropped: 2, tables: 3 } as const;
-/** The launcher's token, then the secret of the tables' hash. */
-const launch = { token: 0, secret: 16, size: 40 } as const;
+/** The launcher's token. */
+const launch = { token: 0, size: 16 } as const;
 const eventsSize = 1 << 18;
 
 /** `enum bpf_func_id` (include/uapi/linux/bpf.h). */
@@ -65,7 +67,7 @@ const eperm = 1;
 /** Throws a TargetError where the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
   const name = options.unprivileged ? "unprivileged" : "seccomp";
-  const places = statePlaces(program, options, name);
+  const places = statePlaces(program, name);
   const parts = new SeccompParts(program, places, options);
   const allow = BigInt(returnAction.ALLOW);
   return {
@@ -83,7 +85,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
       argument5: { offset: 56, size: 8 },
     },
     smallestContextLoad: 4,
-    functions: !options.unprivileged,
+    functions: false,
     ...(options.unprivileged ? { mostInstructions: mostUnprivileged } : {}),
     word: (_program, verdict) => word(verdict, verdictWord(program.verdicts[verdict]!)),
     always: returnAction.ALLOW,
@@ -103,7 +105,6 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     cell: (_program, cell) => places.cell(cell),
     table: (_program, table) =>
       places.table(table) ?? { in: "map", map: maps.tables + places.mapTables.indexOf(table) },
-    tableSecret: { map: maps.launch, offset: launch.secret },
     report: (builder, report, values, at) => parts.report(builder, report, values, at),
     storage: storage(program, places),
     followsForks: places.mapped.length > 0,
@@ -115,10 +116,10 @@ function word(which: number, returned: number): bigint {
   return (BigInt(which) << 32n) | BigInt(returned >>> 0);
 }
 
-function statePlaces(program: Program, { unprivileged }: SeccompTargetOptions, name: string): StatePlaces {
+function statePlaces(program: Program, name: string): StatePlaces {
   try {
     const { inputs } = bodyUse(program, program.body, { makesProcesses: false, locked: false });
-    return placeState(program, { needsTree: inputs.has("alive"), mapsTables: unprivileged });
+    return placeState(program, inputs.has("alive"));
   } catch (error) {
     if (!(error instanceof ObjectTooLargeError)) throw error;
     throw new TargetError(
@@ -139,14 +140,8 @@ function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces)
         name: "launch",
         valueSize: launch.size,
         holds: "launch",
-        fields: [
-          { name: "token", offset: launch.token, size: 8, count: 2 },
-          { name: "secret", offset: launch.secret, size: 8, count: 3 },
-        ],
-        launch: [
-          { is: "token", offset: launch.token, size: 16 },
-          { is: "secret", offset: launch.secret, size: 24 },
-        ],
+        fields: [{ name: "token", offset: launch.token, size: 8, count: 2 }],
+        launch: [{ is: "token", offset: launch.token, size: 16 }],
       },
       {
         name: "events",

@@ -1,7 +1,8 @@
 /**
  * Where a policy's state lies on the kernel's seccomp programs: in objects that the kernel keeps for each thread, each
  * process and the whole tree (`struct seccomp_ebpf_state`), which start as zeros and are copied, started afresh or shared
- * at a fork; and, where the tree's state is too much for an object, in an array map, or in hash maps of the kernel's.
+ * at a fork. What is too much of the tree's for an object lies in an array map; its tables, all but the smallest, are the
+ * kernel's hash maps, which have a seed of their own that nobody knows.
  *
  * Three things do not come for free:
  *
@@ -14,7 +15,7 @@
  */
 import type { Program, Scope } from "../../../ir/program.ts";
 import type { MapField, StateObject } from "../storage.ts";
-import { tableShape, tableSize } from "../table-shape.ts";
+import { type TableShape, tableSize } from "../table-shape.ts";
 import type { CellPlace, MemoryTable } from "../target.ts";
 
 /** SECCOMP_EBPF_STATE_MAX: the bytes of an object at most. */
@@ -23,15 +24,8 @@ export const largestObject = 4096;
 /** The region of what lies in the array map. */
 export const treeMapRegion = "tree map";
 
-export interface PlaceOptions {
-  /** Whether there must be a tree's object, for its count of the living. */
-  readonly needsTree: boolean;
-  /** Whether the tree's tables may be hash maps of the kernel's, all but the smallest. */
-  readonly mapsTables: boolean;
-}
-
-/** A tree's table that is no larger is a list also where there are maps. */
-const largestList = 8;
+/** A tree's table that is no larger is a list, written out where it is used; others are hash maps. */
+const largestTreeList = 8;
 
 export interface StatePlaces {
   readonly objects: readonly StateObject[];
@@ -72,8 +66,8 @@ interface GrowingObject {
   readonly fields: MapField[];
 }
 
-/** Throws an ObjectTooLargeError. */
-export function placeState(program: Program, { needsTree, mapsTables }: PlaceOptions): StatePlaces {
+/** `needsTree`: whether there must be a tree's object, for its count of the living. Throws an ObjectTooLargeError. */
+export function placeState(program: Program, needsTree: boolean): StatePlaces {
   const growing = new Map<string, GrowingObject>();
   const objectOf = (scope: Scope, fork: "copy" | "fresh"): string => {
     const region = scope === "tree" ? "tree" : `${scope} ${fork === "copy" ? "copied" : "fresh"}`;
@@ -93,10 +87,9 @@ export function placeState(program: Program, { needsTree, mapsTables }: PlaceOpt
 
   const treeMap = { size: 0, fields: [] as MapField[] };
   /** In the object where there is room, else in the map. */
-  const placeInTree = (name: string, bytes: number, fits: boolean): { region: string; offset: number } => {
+  const placeInTree = (name: string, bytes: number): { region: string; offset: number } => {
     const region = objectOf("tree", "copy");
-    if (fits && growing.get(region)!.size + bytes <= largestObject)
-      return { region, offset: put(region, name, bytes / 8) };
+    if (growing.get(region)!.size + bytes <= largestObject) return { region, offset: put(region, name, bytes / 8) };
     const offset = treeMap.size;
     treeMap.size += bytes;
     treeMap.fields.push({ name, offset, size: 8, ...(bytes > 8 ? { count: bytes / 8 } : {}) });
@@ -104,19 +97,19 @@ export function placeState(program: Program, { needsTree, mapsTables }: PlaceOpt
   };
 
   const cells = program.cells.map(({ name, scope, onFork, initial }): CellPlace => {
-    if (scope === "tree") return { ...placeInTree(name, 8, true), bias: initial };
+    if (scope === "tree") return { ...placeInTree(name, 8), bias: initial };
     const region = objectOf(scope, onFork === "fresh" ? "fresh" : "copy");
     return { region, offset: put(region, name, 1), bias: initial };
   });
   const mapTables: number[] = [];
   const tables = program.tables.map((table, index): MemoryTable | undefined => {
-    const shape = tableShape(table);
+    const shape: TableShape = { form: "list", capacity: table.capacity, holdsValues: table.holdsValues };
     const size = tableSize(shape);
-    if (table.scope === "tree" && mapsTables && shape.capacity > largestList) {
+    if (table.scope === "tree" && table.capacity > largestTreeList) {
       mapTables.push(index);
       return undefined;
     }
-    if (table.scope === "tree") return { in: "memory", ...placeInTree(table.name, size, shape.form === "list"), shape };
+    if (table.scope === "tree") return { in: "memory", ...placeInTree(table.name, size), shape };
     const region = objectOf(table.scope, table.onFork);
     return { in: "memory", region, offset: put(region, table.name, size / 8), shape };
   });

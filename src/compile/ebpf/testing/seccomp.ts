@@ -25,7 +25,6 @@ export interface ModelledOutcome {
 
 /** Fixed, so that a failure is the same each time. */
 export const modelledToken: readonly [bigint, bigint] = [0x0123_4567_89ab_cdefn, 0xfedc_ba98_7654_3210n];
-const secret = [0x9e37_79b9_7f4a_7c15n, 0xbf58_476d_1ce4_e5b9n, 0x94d0_49bb_1331_11ebn];
 
 export class ModelledTree {
   readonly tasks = new Map<number, ModelledTask>();
@@ -39,13 +38,13 @@ export class ModelledTree {
     this.#program = program;
     this.#compiled = compiled;
     const { maps, states } = compiled.storage;
-    this.#places = placeState(program, {
-      needsTree: states.some(({ name }) => name === "tree"),
-      mapsTables: maps.some(({ type }) => type === "hash"),
-    });
+    this.#places = placeState(
+      program,
+      states.some(({ name }) => name === "tree"),
+    );
     this.maps = maps.map(({ holds, valueSize, capacity, type }) => {
       const bytes = new Uint8Array(type === "ring-buffer" ? 0 : valueSize * capacity);
-      if (holds === "launch") new BigUint64Array(bytes.buffer).set([...modelledToken, ...secret]);
+      if (holds === "launch") new BigUint64Array(bytes.buffer).set(modelledToken);
       return { bytes, valueSize, ...(type === "hash" ? { keys: new Map<bigint, number>() } : {}) };
     });
     this.tasks.set(0, { leader: 0, states: compiled.storage.states.map(({ size }) => new Uint8Array(size)) });

@@ -21,6 +21,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -142,6 +143,36 @@ static napi_value address_of(napi_env env, napi_callback_info info) {
       !bytes_of(env, argument, &data, &length))
     return fail(env, "addressOf takes a buffer");
   return napi_create_bigint_uint64(env, (uint64_t)(uintptr_t)data, &result) == napi_ok ? result : NULL;
+}
+
+static void unmap(napi_env env, void *data, void *hint) {
+  (void)env;
+  munmap(data, (size_t)(uintptr_t)hint);
+}
+
+/*
+ * mapMemory(descriptor, offset, length, writable): an ArrayBuffer that is a shared mapping of a descriptor's memory, or
+ * a negative errno. Gone with the object. A store into one that is not writable is a SIGSEGV: nothing checks that.
+ */
+static napi_value map_memory(napi_env env, napi_callback_info info) {
+  napi_value arguments[4], result;
+  size_t count = 4;
+  int32_t descriptor;
+  int64_t offset, length;
+  bool writable;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
+      napi_get_value_int32(env, arguments[0], &descriptor) != napi_ok ||
+      napi_get_value_int64(env, arguments[1], &offset) != napi_ok ||
+      napi_get_value_int64(env, arguments[2], &length) != napi_ok ||
+      napi_get_value_bool(env, arguments[3], &writable) != napi_ok || length <= 0)
+    return fail(env, "mapMemory takes (descriptor, offset, length, writable)");
+  void *data = mmap(NULL, (size_t)length, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, descriptor, offset);
+  if (data == MAP_FAILED) return number_of(env, -errno);
+  if (napi_create_external_arraybuffer(env, data, (size_t)length, unmap, (void *)(uintptr_t)length, &result) != napi_ok) {
+    munmap(data, (size_t)length);
+    return fail(env, "this build of Node has no external buffers");
+  }
+  return result;
 }
 
 /* ── The supervisor's loop ───────────────────────────────────────────────────────────────────────────────────────── */
@@ -370,6 +401,7 @@ NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {.utf8name = "syscall", .method = raw_syscall, .attributes = napi_enumerable},
       {.utf8name = "addressOf", .method = address_of, .attributes = napi_enumerable},
+      {.utf8name = "mapMemory", .method = map_memory, .attributes = napi_enumerable},
       {.utf8name = "supervise", .method = supervise, .attributes = napi_enumerable},
       {.utf8name = "deaths", .method = deaths_now, .attributes = napi_enumerable},
       {.utf8name = "next", .method = next, .attributes = napi_enumerable},

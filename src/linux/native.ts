@@ -20,6 +20,11 @@ export interface Native {
   /** For structures that hold pointers. The buffer must be kept alive for as long as the kernel may use the address. */
   addressOf(buffer: ArrayBufferView | ArrayBuffer): bigint;
   /**
+   * A shared mapping of a descriptor's memory, for as long as the buffer is reachable, or a negative errno. Nothing keeps
+   * a store into one that is not writable from ending the process.
+   */
+  mapMemory(descriptor: number, offset: number, length: number, writable: boolean): ArrayBuffer | number;
+  /**
    * What `next` and `deaths` of this thread work on: the policy's memory (src/compile/wasm/layout.ts), room for 64 words
    * of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and whether RECV returns
    * when no task is left under the filter (Linux 6.11). Call again when the memory has grown.

@@ -1,0 +1,164 @@
+/**
+ * What the running kernel has of BPF, and lets us have, found by trying: small programs are loaded and maps made, and let
+ * go at once. Nothing is attached.
+ */
+import { callNumber } from "../call-numbers.ts";
+import { close } from "../descriptors.ts";
+import { native } from "../native.ts";
+import { BpfError } from "./command.ts";
+import { BpfMap, type MapDescription, mapTypes } from "./maps.ts";
+import { loadProgram, type ProgramType, programFlags, programTypes } from "./programs.ts";
+import { kernelFunctions, loadBtf } from "./type-information.ts";
+
+/** "forbidden": the kernel may have it, but not for us (CAP_BPF, or kernel.unprivileged_bpf_disabled). */
+export type FeatureState = "present" | "absent" | "forbidden";
+
+export interface Features {
+  /** Programs of type BPF_PROG_TYPE_SYSCALL, which tests run (Linux 5.14). */
+  readonly trialPrograms: FeatureState;
+  /** Programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches bring. */
+  readonly seccompPrograms: FeatureState;
+  /** SECCOMP_FILTER_FLAG_EXTENDED: that such a program can be attached. */
+  readonly seccompAttach: FeatureState;
+  /** Linux 5.8. */
+  readonly ringBuffer: FeatureState;
+  /** Additions that give the old value (Linux 5.12). */
+  readonly atomics: FeatureState;
+  /** Sign-extending moves and signed division (Linux 6.6). */
+  readonly signedOperations: FeatureState;
+  /** Linux 6.9. */
+  readonly mayGoto: FeatureState;
+  readonly typeInformation: FeatureState;
+  /** Maps with a lock in their values (Linux 5.1). */
+  readonly spinLock: FeatureState;
+  /** The functions of the kernel that seccomp programs call. */
+  readonly kernelFunctions: FeatureState;
+}
+
+const [eperm, eacces, efault] = [1, 13, 14];
+
+/** `SECCOMP_SET_MODE_FILTER`, `SECCOMP_FILTER_FLAG_EXTENDED`. */
+const seccomp = { setModeFilter: 1, extended: 1 << 6 } as const;
+
+/** Instructions as they lie in memory: opcode, registers, offset, immediate. */
+function assemble(...instructions: readonly (readonly [number, number, number, number])[]): Uint8Array {
+  const bytes = new Uint8Array(8 * instructions.length);
+  const view = new DataView(bytes.buffer);
+  instructions.forEach(([opcode, registers, offset, immediate], index) => {
+    view.setUint8(8 * index, opcode);
+    view.setUint8(8 * index + 1, registers);
+    view.setInt16(8 * index + 2, offset, true);
+    view.setInt32(8 * index + 4, immediate, true);
+  });
+  return bytes;
+}
+
+const exit = [0x95, 0, 0, 0] as const;
+const zero = [0xb7, 0, 0, 0] as const;
+const allow = [0xb7, 0, 0, 0x7fff_0000] as const;
+/** r1 = 1; *(u64 *)(r10 - 8) = 0; r1 = atomic_fetch_add(r10 - 8, r1) */
+const fetchAdd = [
+  [0xb7, 1, 0, 1],
+  [0x7a, 10, -8, 0],
+  [0xdb, 0x1a, -8, 1],
+] as const;
+/** r0 = 7; r0 = (s8)r0; r0 s/= 2 */
+const signed = [
+  [0xb7, 0, 0, 7],
+  [0xbf, 0, 8, 0],
+  [0x37, 0, 1, 2],
+] as const;
+/** may_goto +0 would be removed as a no-op; +1 jumps over a move. */
+const mayGoto = [
+  [0xe5, 0, 1, 0],
+  [0xb7, 0, 0, 1],
+] as const;
+
+/** Type information with `unsigned int`, a `struct bpf_spin_lock` of one, and a value of a lock and a word. */
+function lockTypes(): Uint8Array {
+  const strings = new TextEncoder().encode("\0int\0bpf_spin_lock\0val\0value\0lock\0word\0");
+  const offset = (name: string): number => {
+    const at = new TextDecoder().decode(strings).indexOf(`\0${name}\0`);
+    return at + 1;
+  };
+  const [integer, struct] = [1 << 24, 4 << 24];
+  const words = [
+    ...[offset("int"), integer, 4, 32],
+    ...[offset("bpf_spin_lock"), struct | 1, 4, offset("val"), 1, 0],
+    ...[offset("value"), struct | 2, 8, offset("lock"), 2, 0, offset("word"), 1, 32],
+  ];
+  const bytes = new Uint8Array(24 + 4 * words.length + strings.length);
+  const header = [0x0001_eb9f, 24, 0, 4 * words.length, 4 * words.length, strings.length];
+  new Uint32Array(bytes.buffer, 0, 6 + words.length).set([...header, ...words]);
+  bytes.set(strings, 24 + 4 * words.length);
+  return bytes;
+}
+
+function attempt(make: () => number): FeatureState {
+  try {
+    close(make());
+    return "present";
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error;
+    return error.errno === eperm || error.errno === eacces ? "forbidden" : "absent";
+  }
+}
+
+const program = (type: ProgramType, instructions: Uint8Array): FeatureState => {
+  const flags = type === programTypes.systemCall ? programFlags.sleepable : 0;
+  return attempt(() => loadProgram({ type, instructions, flags, licence: "GPL" }));
+};
+
+const map = (description: MapDescription): FeatureState => attempt(() => new BpfMap(description).descriptor);
+
+/** Throws a NativeUnavailableError where the native part is not there. */
+export function probeFeatures(): Features {
+  const trialPrograms = program(programTypes.systemCall, assemble(zero, exit));
+  // What a program's instructions can do is the same for all types; a type that may be loaded shows it.
+  const able = (...instructions: readonly (readonly [number, number, number, number])[]): FeatureState =>
+    trialPrograms === "present"
+      ? program(programTypes.systemCall, assemble(zero, ...instructions, zero, exit))
+      : program(programTypes.socketFilter, assemble(zero, ...instructions, zero, exit));
+  return {
+    trialPrograms,
+    seccompPrograms: program(programTypes.seccomp, assemble(allow, exit)),
+    seccompAttach: attachState(),
+    ringBuffer: map({ type: mapTypes.ringBuffer, keySize: 0, valueSize: 0, capacity: 4096 }),
+    atomics: able(...fetchAdd),
+    signedOperations: able(...signed),
+    mayGoto: able(...mayGoto),
+    typeInformation: attempt(() => loadBtf(lockTypes())),
+    spinLock: spinLockState(),
+    kernelFunctions: kernelFunctionState(),
+  };
+}
+
+/** A kernel that knows the flag looks for the argument, and does not find any. */
+function attachState(): FeatureState {
+  const result = native().syscall(callNumber("seccomp"), seccomp.setModeFilter, seccomp.extended, null);
+  if (result === -efault) return "present";
+  return result === -eperm || result === -eacces ? "forbidden" : "absent";
+}
+
+function spinLockState(): FeatureState {
+  let descriptor: number;
+  try {
+    descriptor = loadBtf(lockTypes());
+  } catch (error) {
+    if (!(error instanceof BpfError)) throw error;
+    return error.errno === eperm ? "forbidden" : "absent";
+  }
+  const btf = { descriptor, key: 1, value: 3 };
+  const state = map({ type: mapTypes.array, keySize: 4, valueSize: 8, capacity: 1, btf });
+  close(descriptor);
+  return state;
+}
+
+function kernelFunctionState(): FeatureState {
+  const names = ["bpf_seccomp_state", "bpf_seccomp_pid_tgid", "bpf_seccomp_uid_gid", "bpf_seccomp_alive"];
+  try {
+    return kernelFunctions(names).size === names.length ? "present" : "absent";
+  } catch {
+    return "absent";
+  }
+}

@@ -11,14 +11,12 @@ import { callName, compactCalls } from "./names.ts";
 import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
 import { describeState } from "./state.ts";
 import { becauseText, changeName, placedVerdict, readName } from "./texts.ts";
+import { unnamedNumber } from "./unnamed.ts";
 import { findWarnings } from "./warnings.ts";
 
 export interface ExplainOptions {
   readonly superviseProcessCreation: boolean;
 }
-
-/** No architecture has this call, so no rule can name it: what becomes of it is what becomes of any other call. */
-export const unnamedNumber = 1_000_003;
 
 /** Calls with more conditions than this are summed up in one case. */
 const mostCases = 24;

@@ -5,6 +5,7 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { errnoName } from "../../linux/errno.ts";
+import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 
 interface Fallback {
@@ -23,6 +24,19 @@ const fallbacks: readonly Fallback[] = [
 ];
 
 const enosys = 38;
+
+/** False only where `findFallbacks` finds nothing. */
+export function mayHaveFallbacks(survey: SurveyView): boolean {
+  const { program } = survey;
+  return fallbacks.some(({ call, to }) => {
+    const [tried, older] = [survey.call(call), survey.call(to)];
+    if (tried === undefined || older === undefined) return false;
+    if (![...older.perhaps].some((verdict) => !survey.isDenial(verdict))) return false;
+    const answers = (verdict: number) => !survey.isDenial(verdict) || program.verdicts[verdict]!.errno === enosys;
+    if ([...tried.certain].some(answers)) return false;
+    return [...tried.perhaps].some((verdict) => program.verdicts[verdict]!.action === "deny");
+  });
+}
 
 export function findFallbacks(view: View): Diagnostic[] {
   const found: Diagnostic[] = [];

@@ -5,12 +5,13 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
 import { type Extension, findDeniedAlready } from "./denied-already.ts";
-import { findFallbacks } from "./fallbacks.ts";
-import { findHotCalls } from "./hot-calls.ts";
+import { findFallbacks, mayHaveFallbacks } from "./fallbacks.ts";
+import { findHotCalls, mayHaveHotCalls } from "./hot-calls.ts";
 import { findUnenteredPhases } from "./phases.ts";
+import { SurveyView } from "./surveyed.ts";
 import { proveTightening, type TighteningPromise } from "./tightening.ts";
-import { findTwins } from "./twins.ts";
-import { findUnreachableVerdicts } from "./unreachable.ts";
+import { findTwins, mayHaveTwins } from "./twins.ts";
+import { findUnreachableVerdicts, mayHaveUnreachableVerdicts } from "./unreachable.ts";
 import { View } from "./view.ts";
 
 /** What is known of a policy besides its program. */
@@ -19,16 +20,30 @@ export interface LintFacts {
   readonly extension?: Extension | undefined;
 }
 
+/** Each with what says cheaply, of most policies, that it finds nothing. */
+export const surveyedLints: readonly {
+  readonly may: (survey: SurveyView) => boolean;
+  readonly find: (view: View) => Diagnostic[];
+}[] = [
+  { may: mayHaveTwins, find: findTwins },
+  { may: mayHaveFallbacks, find: findFallbacks },
+  { may: mayHaveUnreachableVerdicts, find: findUnreachableVerdicts },
+  { may: mayHaveHotCalls, find: findHotCalls },
+];
+
 /** In no particular order; `sortDiagnostics` sorts them by place. */
 export function lintPolicy(program: Program, { promises = [], extension }: LintFacts = {}): Diagnostic[] {
-  const view = new View(program);
+  const survey = SurveyView.of(program);
+  let view: View | undefined;
+  const found = surveyedLints.flatMap(({ may, find }) => {
+    if (survey !== undefined && !may(survey)) return [];
+    view ??= new View(program);
+    return find(view);
+  });
   return [
     ...promises.flatMap((promise) => proveTightening(program, promise)),
     ...findUnenteredPhases(program),
-    ...findTwins(view),
-    ...findFallbacks(view),
-    ...findUnreachableVerdicts(view),
-    ...findHotCalls(view),
+    ...found,
     ...(extension === undefined ? [] : findDeniedAlready(extension)),
   ];
 }

@@ -3,7 +3,21 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { callFamilies } from "../../linux/families.ts";
 import type { Decision } from "../decision.ts";
+import type { SurveyView } from "./surveyed.ts";
 import { enumerate, type View } from "./view.ts";
+
+/** False only where `findTwins` finds nothing: no family has a member that is open and one that is refused. */
+export function mayHaveTwins(survey: SurveyView): boolean {
+  const { program, unnamed } = survey;
+  const usual = unnamed.onArguments ? new Set<number>() : unnamed.certain;
+  return callFamilies.some(({ members }) => {
+    const judged = members.flatMap((name) => survey.call(name) ?? []);
+    const isOpen = judged.some(({ certain }) => ![...certain].some((verdict) => survey.isDenial(verdict)));
+    const refuses = (verdict: number) =>
+      survey.isDenial(verdict) && !usual.has(verdict) && program.verdicts[verdict]!.errno !== enosys;
+    return isOpen && judged.some(({ perhaps }) => [...perhaps].some(refuses));
+  });
+}
 
 export function findTwins(view: View): Diagnostic[] {
   const { program } = view;
@@ -61,5 +75,7 @@ function asksForNamespaces(view: View, name: string): boolean {
 
 /** ENOSYS sends the caller to the older call: that is no refusal of what it does. */
 function isFallback(view: View, verdict: number): boolean {
-  return view.program.verdicts[verdict]!.errno === 38;
+  return view.program.verdicts[verdict]!.errno === enosys;
 }
+
+const enosys = 38;

@@ -3,7 +3,16 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { type Expression, type Location, strictness } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
+
+/** False only where `findUnreachableVerdicts` finds nothing. */
+export function mayHaveUnreachableVerdicts({ program, ends }: SurveyView): boolean {
+  const reached = new Set<string>(program.tables.map(({ full }) => placeKey(program.verdicts[full]!.at)));
+  for (const { verdict, certain } of ends) if (certain) reached.add(placeKey(program.verdicts[verdict]!.at));
+  // Those that nothing could get were left out of the program (prune.ts), but for the first.
+  return program.verdicts.some(({ at }) => at !== undefined && !reached.has(placeKey(at)));
+}
 
 export function findUnreachableVerdicts(view: View): Diagnostic[] {
   const { program } = view;

@@ -3,8 +3,8 @@ import type { Span } from "../../diagnostics/diagnostic.ts";
 import { type Location, type Program, strictness } from "../../ir/program.ts";
 import { callByName, callByNumber } from "../../linux/calls.ts";
 import type { Decision, DecisionLeaf } from "../decision.ts";
-import { unnamedNumber } from "../explain/explain.ts";
 import { leavesOf } from "../explain/paths.ts";
+import { unnamedNumber } from "../explain/unnamed.ts";
 import { splitPolicy } from "../split/split.ts";
 
 export class View {

@@ -1,0 +1,78 @@
+/** What the survey says of calls by name; and of each lint that needs the split, whether it can have anything to say. */
+import type { Program } from "../../ir/program.ts";
+import { strictness } from "../../ir/program.ts";
+import { callByName } from "../../linux/calls.ts";
+import { unnamedNumber } from "../explain/unnamed.ts";
+import { type End, surveyPolicy } from "./survey.ts";
+
+/** Everything that is known of one call: what it certainly and what it perhaps gets. */
+export interface Surveyed {
+  readonly certain: ReadonlySet<number>;
+  readonly perhaps: ReadonlySet<number>;
+  /** State is perhaps changed. */
+  readonly changes: boolean;
+  /** Perhaps decided by arguments. */
+  readonly onArguments: boolean;
+}
+
+export class SurveyView {
+  readonly program: Program;
+  readonly ends: readonly End[];
+  readonly unnamed: Surveyed;
+  readonly #byNumber = new Map<number, Surveyed>();
+  readonly #endsOf = new Map<number, End[]>();
+
+  /** Undefined where the survey would take too long. */
+  static of(program: Program): SurveyView | undefined {
+    const numbers: number[] = [];
+    for (const { from, to } of program.admission.judged) {
+      for (let number = Number(from); number <= Number(to); number++) numbers.push(number);
+    }
+    numbers.push(unnamedNumber);
+    const ends = surveyPolicy(program, numbers);
+    return ends === undefined ? undefined : new SurveyView(program, ends);
+  }
+
+  private constructor(program: Program, ends: readonly End[]) {
+    this.program = program;
+    this.ends = ends;
+    for (const end of ends) {
+      for (const number of end.numbers) {
+        const list = this.#endsOf.get(number);
+        if (list === undefined) this.#endsOf.set(number, [end]);
+        else list.push(end);
+      }
+    }
+    this.unnamed = this.#number(unnamedNumber)!;
+  }
+
+  /** Undefined where the policy does not judge it. */
+  call(name: string): Surveyed | undefined {
+    const number = callByName(name)?.number[this.program.architecture];
+    return number === undefined ? undefined : this.#number(number);
+  }
+
+  isDenial(verdict: number): boolean {
+    return strictness[this.program.verdicts[verdict]!.action] >= strictness.deny;
+  }
+
+  #number(number: number): Surveyed | undefined {
+    const known = this.#byNumber.get(number);
+    if (known !== undefined) return known;
+    const ends = this.#endsOf.get(number);
+    if (ends === undefined) return undefined;
+    const certain = new Set<number>();
+    const perhaps = new Set<number>();
+    let [changes, onArguments] = [false, false];
+    for (const end of ends) {
+      perhaps.add(end.verdict);
+      for (const verdict of end.raised) perhaps.add(verdict);
+      if (end.certain) certain.add(end.verdict);
+      changes ||= end.changes;
+      onArguments ||= end.onArguments;
+    }
+    const surveyed = { certain, perhaps, changes, onArguments };
+    this.#byNumber.set(number, surveyed);
+    return surveyed;
+  }
+}

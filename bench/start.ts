@@ -5,12 +5,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { allCalls } from "../src/linux/calls.ts";
 import { confined, duration } from "./support/confined.ts";
+import { densePolicy } from "./support/dense-policy.ts";
 import { compare } from "./support/pairs.ts";
-
-/** Always allowed, and the one that the phase hangs on. */
-const apart = new Set(["exit", "exit_group", "restart_syscall", "rt_sigreturn", "eventfd2"]);
 
 const cache = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
 process.env["XDG_CACHE_HOME"] = cache;
@@ -58,35 +55,4 @@ try {
   });
 } finally {
   rmSync(cache, { recursive: true });
-}
-
-/** Rules for one call after the other, by arguments and state, as a thorough person would write them down. */
-function densePolicy(lines: number): string {
-  const text = [
-    'import { allow, deny, perProcess, perTree, policy } from "portcullis";',
-    "",
-    'const phase = perProcess.phases(["starting", "ready"]);',
-    "const refused = perTree.counter();",
-    "",
-    "export default policy((call) => {",
-    "  switch (call.name) {",
-  ];
-  for (const { name, number, parameters } of allCalls) {
-    const integer = parameters.find(({ kind }) => kind.is === "integer");
-    if (number.x86_64 === undefined || integer === undefined || apart.has(name)) continue;
-    const argument = `call.args.${integer.name}`;
-    text.push(
-      `    case "${name}":`,
-      `      if (${argument} > 100n && ${argument} < ${1000 + text.length}n || ${argument} === 77n) return deny("EINVAL", "${name}");`,
-      `      if (phase.is("ready") && ${argument} === ${text.length % 70}n) {`,
-      "        refused.add();",
-      '        return deny("EACCES", "too late for this");',
-      "      }",
-      "      return allow;",
-    );
-    if (text.length > lines - 8) break;
-  }
-  const rest = ["  }", '  if (call.name === "eventfd2") phase.enter("ready");', "  return allow;", "});", ""];
-  while (text.length + rest.length <= lines) text.splice(4, 0, "");
-  return [...text, ...rest].join("\n");
 }

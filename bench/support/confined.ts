@@ -34,9 +34,9 @@ export function measured([file, ...words]: readonly string[]): number {
   return value;
 }
 
-/** Milliseconds until the command has ended, which it must with status 0. */
+/** Milliseconds until the command has ended, which it must with status 0. What it says is shown only where it fails. */
 export function duration([file, ...words]: readonly string[]): number {
   const start = performance.now();
-  execFileSync(file!, words, { stdio: ["ignore", "ignore", "inherit"] });
+  execFileSync(file!, words, { stdio: ["ignore", "ignore", "pipe"] });
   return performance.now() - start;
 }

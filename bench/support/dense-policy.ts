@@ -1,0 +1,116 @@
+/**
+ * A policy of many lines without a comment or a blank: for one call after the other a rule on its arguments and a rule
+ * on state, as a thorough person would write them down. Members of families (linux/families.ts) come first, all of them,
+ * so that no call is refused whose twin is forgotten, and `check` has nothing to say of it.
+ */
+import type { CallDescription, CallParameter } from "../../src/linux/call.ts";
+import { allCalls, callByName } from "../../src/linux/calls.ts";
+import { callFamilies } from "../../src/linux/families.ts";
+import { nameSet } from "../../src/linux/flags.ts";
+
+/** Always allowed; what the phase hangs on; and what lies behind a pointer, where the answer is to fall back. */
+const apart = new Set(["exit", "exit_group", "restart_syscall", "rt_sigreturn", "listen", "clone3", "openat2"]);
+
+/** Of exactly so many lines. */
+export function densePolicy(lines: number): string {
+  const head = [
+    'import { allow, deny, perProcess, perTree, policy, type Verdict } from "portcullis";',
+    'const phase = perProcess.phases(["starting", "ready", "closing"]);',
+    "const refused = perTree.counter();",
+    "const quiet = perProcess.flag();",
+    'const strangers = perTree.set({ capacity: 64n, full: deny("EAGAIN", "too many strangers") });',
+    "function outside(value: bigint, least: bigint, most: bigint): boolean {",
+    "  return value < least || value > most;",
+    "}",
+    "function late(): boolean {",
+    '  return phase.is("ready", "closing") && !quiet.get();',
+    "}",
+    "function refuse(who: bigint): Verdict {",
+    "  strangers.add(who);",
+    '  return refused.add() > 1000n ? deny("EPERM", "refused too often") : deny("EACCES", "too late for this");',
+    "}",
+    "export default policy((call) => {",
+    "  switch (call.name) {",
+  ];
+  const rest = [
+    '    case "clone3":',
+    '    case "openat2":',
+    '      return deny("ENOSYS", "its flags lie behind a pointer");',
+    '    case "listen":',
+    '      if (refused.get() > 100n) phase.enter("closing");',
+    "      else if (call.caller.uid === 0n) quiet.set(true);",
+    '      else phase.enter("ready");',
+    "      return allow;",
+    "  }",
+    "  return allow;",
+    "});",
+  ];
+  const rules: string[] = [];
+  for (const call of inOrder()) {
+    const rule = ruleFor(call, rules.length);
+    if (head.length + rules.length + rule.length + rest.length > lines) break;
+    rules.push(...rule);
+  }
+  // What is left is less than a rule: one more condition a line, for calls that no rule names.
+  const padding = lines - head.length - rules.length - rest.length;
+  const more = Array.from(
+    { length: padding },
+    (_, at) => `  if (call.number === ${1000 + at}n) return deny("ENOSYS");`,
+  );
+  return [...head, ...rules, ...rest.slice(0, -2), ...more, ...rest.slice(-2), ""].join("\n");
+}
+
+function inOrder(): CallDescription[] {
+  const members = new Set(callFamilies.flatMap((family) => family.members));
+  const names = new Set(members);
+  for (const { name } of allCalls) names.add(name);
+  return [...names]
+    .filter((name) => !apart.has(name))
+    .map((name) => callByName(name)!)
+    .filter(
+      ({ name, number, parameters }) => number.x86_64 !== undefined && (parameters.length > 0 || members.has(name)),
+    );
+}
+
+function ruleFor({ name, parameters }: CallDescription, salt: number): string[] {
+  const integers = parameters.filter(({ kind }) => kind.is === "integer");
+  const [first, second] = integers.toReversed();
+  const named = parameters.find(({ kind }) => kind.is === "flags" || kind.is === "choice");
+  const rule = [`    case "${name}":`];
+  if (named !== undefined) rule.push(`      if (${asks(named, salt)}) return deny("EINVAL", "${name}");`);
+  if (first !== undefined) {
+    const argument = `call.args.${first.name}`;
+    const [least, most] = [BigInt(salt % 7), BigInt(1000 + salt)];
+    rule.push(
+      salt % 3 === 0
+        ? `      if (outside(${argument}, ${least}n, ${most}n) && ${argument} !== 7777n) return deny("EINVAL", "${name}");`
+        : `      if (${argument} > ${most}n && ${argument} < ${most * 3n}n || ${argument} === ${least + 77n}n) return deny("ERANGE", "${name}");`,
+    );
+  }
+  if (salt % 2 === 0 || first === undefined) {
+    const also = second === undefined ? "" : ` && call.args.${second.name} !== ${salt % 70}n`;
+    return [
+      ...rule,
+      `      if (late()${also}) return refuse(call.caller.${["pid", "tid", "uid"][salt % 3]});`,
+      "      return allow;",
+    ];
+  }
+  return [
+    ...rule,
+    `      if (phase.is("ready") && call.args.${first.name} === ${salt % 70}n) {`,
+    "        refused.add();",
+    '        return deny("EACCES", "too late for this");',
+    "      }",
+    "      return allow;",
+  ];
+}
+
+/** The last name of the argument's set that x86-64 has. */
+function asks({ name, kind }: CallParameter, salt: number): string {
+  if (kind.is !== "flags" && kind.is !== "choice") throw new Error(`${name} has no names`);
+  const { members } = nameSet(kind.set)!;
+  const here = members.filter(({ value }) => value.x86_64 !== undefined && value.x86_64 !== 0n);
+  const [one, other] = [here[salt % here.length]!, here[(salt + 1) % here.length]!];
+  const names = one === other ? `"${one.name}"` : `"${one.name}", "${other.name}"`;
+  return kind.is === "flags" ? `call.args.${name}.hasAny(${names})` : `call.args.${name}.is(${names})`;
+}

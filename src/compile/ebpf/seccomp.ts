@@ -9,8 +9,10 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
 import { splitPolicy } from "../split/split.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
+import { isConstantAllow } from "./constant-allow.ts";
 import type { TargetStorage } from "./storage.ts";
 import { type EbpfTarget, TargetError } from "./target.ts";
 import { type SeccompTargetOptions, seccompTarget } from "./targets/seccomp.ts";
@@ -20,6 +22,8 @@ export interface SeccompProgram {
   readonly storage: TargetStorage;
   /** Whether the kernel must hold the state's locks while the program runs (SECCOMP_EBPF_LOCK). */
   readonly locked: boolean;
+  /** The calls of the policy's architecture that the kernel can prove to be always allowed, ascending. */
+  readonly constantAllow: readonly number[];
 }
 
 export interface SeccompCompilation {
@@ -33,11 +37,21 @@ export function compileForSeccomp(program: Program, options: SeccompTargetOption
     const target = seccompTarget(program, options);
     const split = splitPolicy(program, { superviseProcessCreation: target.followsForks });
     const object = compileEbpf(program, split, target);
-    return { compiled: { object, storage: target.storage, locked: object.locked }, diagnostics: [] };
+    const constantAllow = provable(program, object);
+    const compiled = { object, storage: target.storage, locked: object.locked, constantAllow };
+    return { compiled, diagnostics: [] };
   } catch (error) {
     if (!(error instanceof TargetError)) throw error;
     return { compiled: undefined, diagnostics: [cannotExpress(program, error)] };
   }
+}
+
+function provable({ admission, architecture }: Program, { instructions }: EbpfProgram): number[] {
+  const numbers = [...admission.always, ...admission.judged].flatMap(({ from, to }) =>
+    Array.from({ length: Number(to - from) + 1 }, (_, index) => Number(from) + index),
+  );
+  const code = auditArchitecture[architecture];
+  return numbers.filter((number) => isConstantAllow(instructions, number, code)).sort((a, b) => a - b);
 }
 
 /** What a target cannot express, as a diagnostic. */

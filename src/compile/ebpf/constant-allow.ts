@@ -1,0 +1,150 @@
+/**
+ * Which calls the kernel can prove to be allowed whatever happens, so that it need not run the program for them: the
+ * kernel's own proof (`seccomp_ebpf_const_allow`), done here on the program that it will get.
+ *
+ * The program is walked with nothing known but the call's number and the architecture. Only an exit with
+ * SECCOMP_RET_ALLOW proves anything; the walk gives up at a branch on what is not known, at any call, at an atomic
+ * operation, at a store to anything but the stack, and after 4,096 steps.
+ */
+import { returnAction } from "../classic/return-word.ts";
+import type { ArithmeticOperator, EbpfInstruction, JumpCondition, Operand, Register } from "./instruction.ts";
+
+const mostSteps = 4096;
+
+/** `nr` and `arch` of `struct seccomp_data`. */
+const known = { number: 0, architecture: 4 } as const;
+
+/** Whether the program does nothing for this call but return SECCOMP_RET_ALLOW. `number` as an unsigned word. */
+export function isConstantAllow(
+  instructions: readonly EbpfInstruction[],
+  number: number,
+  architecture: number,
+): boolean {
+  const registers = new Map<Register, bigint>();
+  let context: ReadonlySet<Register> = new Set<Register>([1]);
+  const value = (operand: Operand): bigint | undefined =>
+    "register" in operand ? registers.get(operand.register) : BigInt.asUintN(64, BigInt(operand.immediate));
+  const set = (register: Register, to: bigint | undefined): void => {
+    if (to === undefined) registers.delete(register);
+    else registers.set(register, to);
+  };
+
+  let next = 0;
+  for (let step = 0; step < mostSteps; step += 1) {
+    const instruction = instructions[next];
+    next += 1;
+    switch (instruction?.kind) {
+      case "arithmetic": {
+        const { destination, operator, source, width } = instruction;
+        const fromContext = operator === "move" && width === 64 && "register" in source && context.has(source.register);
+        const left = operator === "move" ? 0n : registers.get(destination);
+        const right = value(source);
+        set(destination, left === undefined || right === undefined ? undefined : compute(operator, width, left, right));
+        context = withOrWithout(context, destination, fromContext);
+        break;
+      }
+      case "negate":
+      case "sign-extend":
+        set(instruction.destination, undefined);
+        context = withOrWithout(context, instruction.destination, false);
+        break;
+      case "wide":
+        set(instruction.destination, instruction.value.is === "value" ? instruction.value.value : undefined);
+        context = withOrWithout(context, instruction.destination, false);
+        break;
+      case "load": {
+        const { base, destination, offset, size } = instruction;
+        const word = context.has(base) && size === 4 ? offset : -1;
+        set(
+          destination,
+          word === known.number
+            ? BigInt(number >>> 0)
+            : word === known.architecture
+              ? BigInt(architecture >>> 0)
+              : undefined,
+        );
+        context = withOrWithout(context, destination, false);
+        break;
+      }
+      case "store":
+        if (instruction.base !== 10) return false;
+        break;
+      case "jump": {
+        const [left, right] = [registers.get(instruction.left), value(instruction.right)];
+        if (left === undefined || right === undefined) return false;
+        if (holds(instruction.condition, instruction.width, left, right)) next = instruction.target;
+        break;
+      }
+      case "jump-always":
+        next = instruction.target;
+        break;
+      case "exit":
+        return BigInt.asUintN(32, registers.get(0) ?? 0n) === BigInt(returnAction.ALLOW);
+      default:
+        return false;
+    }
+  }
+  return false;
+}
+
+function withOrWithout(set: ReadonlySet<Register>, register: Register, with_: boolean): ReadonlySet<Register> {
+  if (set.has(register) === with_) return set;
+  return new Set(with_ ? [...set, register] : [...set].filter((other) => other !== register));
+}
+
+/** Undefined for what the kernel's proof does not compute. */
+function compute(operator: ArithmeticOperator, width: 32 | 64, left: bigint, right: bigint): bigint | undefined {
+  const [a, b] = [BigInt.asUintN(width, left), BigInt.asUintN(width, right)];
+  const shift = b & BigInt(width - 1);
+  switch (operator) {
+    case "move":
+      return b;
+    case "add":
+      return BigInt.asUintN(width, a + b);
+    case "subtract":
+      return BigInt.asUintN(width, a - b);
+    case "multiply":
+      return BigInt.asUintN(width, a * b);
+    case "and":
+      return a & b;
+    case "or":
+      return a | b;
+    case "xor":
+      return a ^ b;
+    case "shift-left":
+      return BigInt.asUintN(width, a << shift);
+    case "shift-right":
+      return a >> shift;
+    default:
+      return undefined;
+  }
+}
+
+function holds(condition: JumpCondition, width: 32 | 64, left: bigint, right: bigint): boolean {
+  const [a, b] = [BigInt.asUintN(width, left), BigInt.asUintN(width, right)];
+  const [c, d] = [BigInt.asIntN(width, a), BigInt.asIntN(width, b)];
+  switch (condition) {
+    case "equal":
+      return a === b;
+    case "not-equal":
+      return a !== b;
+    case "greater":
+      return a > b;
+    case "at-least":
+      return a >= b;
+    case "less":
+      return a < b;
+    case "at-most":
+      return a <= b;
+    case "any-bit":
+      return (a & b) !== 0n;
+    case "greater-signed":
+      return c > d;
+    case "at-least-signed":
+      return c >= d;
+    case "less-signed":
+      return c < d;
+    case "at-most-signed":
+      return c <= d;
+  }
+}

@@ -6,6 +6,7 @@
 #define PORTCULLIS_KERNEL_H
 
 #include <asm/unistd.h>
+#include <linux/errno.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -45,68 +46,17 @@ static inline long call6(long number, long a, long b, long c, long d, long e, lo
  */
 long clone_child(unsigned long flags, void *stack_top, int *pidfd, void (*function)(void *), void *argument);
 
-#if defined(__x86_64__)
-__asm__(
-    ".text\n"
-    ".globl clone_child\n"
-    ".type clone_child, @function\n"
-    "clone_child:\n"
-    /* rdi flags, rsi stack, rdx pidfd, rcx function, r8 argument; the child finds the last two on its stack. */
-    "  sub $16, %rsi\n"
-    "  mov %rcx, 0(%rsi)\n"
-    "  mov %r8, 8(%rsi)\n"
-    "  xor %r10d, %r10d\n" /* child_tid */
-    "  xor %r8d, %r8d\n"   /* tls */
-    "  mov $56, %eax\n"    /* clone(flags, stack, parent_tid, child_tid, tls): CLONE_PIDFD uses parent_tid */
-    "  syscall\n"
-    "  test %rax, %rax\n"
-    "  jnz 1f\n"
-    "  xor %ebp, %ebp\n"
-    "  pop %rax\n"
-    "  pop %rdi\n"
-    "  call *%rax\n"
-    "  hlt\n"
-    "1: ret\n"
-    ".size clone_child, . - clone_child\n");
-#elif defined(__aarch64__)
-__asm__(
-    ".text\n"
-    ".globl clone_child\n"
-    ".type clone_child, %function\n"
-    "clone_child:\n"
-    "  stp x3, x4, [x1, #-16]!\n"
-    "  mov x3, #0\n" /* clone(flags, stack, parent_tid, tls, child_tid): CLONE_PIDFD uses parent_tid */
-    "  mov x4, #0\n"
-    "  mov x8, #220\n"
-    "  svc #0\n"
-    "  cbnz x0, 1f\n"
-    "  mov x29, #0\n"
-    "  ldp x1, x0, [sp], #16\n"
-    "  blr x1\n"
-    "  brk #0\n"
-    "1: ret\n"
-    ".size clone_child, . - clone_child\n");
-#endif
+/* The compiler may call the first two for assignments of structures. */
+void *memset(void *to, int byte, size_t size);
+void *memcpy(void *to, const void *from, size_t size);
+int memcmp(const void *one, const void *other, size_t size);
+size_t text_length(const char *text);
 
-/* The kernel starts a program with argc, argv, NULL, envp, NULL on its stack. */
-void start(long *stack) __attribute__((noreturn, used));
-#if defined(__x86_64__)
-__asm__(".text\n.globl _start\n_start:\n  xor %ebp, %ebp\n  mov %rsp, %rdi\n  and $-16, %rsp\n  call start\n  hlt\n");
-#elif defined(__aarch64__)
-__asm__(".text\n.globl _start\n_start:\n  mov x29, #0\n  mov x0, sp\n  bl start\n  brk #0\n");
-#endif
-
-/* The compiler may call these for assignments of structures. */
-void *memset(void *to, int byte, size_t size) {
-  unsigned char *p = to;
-  while (size-- > 0) *p++ = (unsigned char)byte;
-  return to;
-}
-void *memcpy(void *to, const void *from, size_t size) {
-  unsigned char *p = to;
-  const unsigned char *q = from;
-  while (size-- > 0) *p++ = *q++;
-  return to;
-}
+/* Writes all of it, or as much as can be written. */
+void write_all(int descriptor, const void *bytes, size_t size);
+/* Reads so many bytes, waiting for them: 0, or a negative errno (EPROTO: there are no more). */
+long read_all(int descriptor, void *into, size_t size);
+/* So many bytes of zeros from the kernel, or NULL. */
+void *allocate(size_t size);
 
 #endif

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: MIT
 /*
- * The launcher: puts a filter on a command and waits for it.
+ * The launcher: puts a filter on a command and waits for it, or becomes it.
  *
- *     launcher FILE ARGV0 [ARGUMENT...]       with a socket to the supervisor as descriptor 3
+ *     launcher FILE ARGV0 [ARGUMENT...]              with a socket to the supervisor as descriptor 3
+ *     launcher become N FILE ARGV0 [ARGUMENT...]     in_place.c
+ *     launcher run [OPTIONS] BUNDLE [--] COMMAND [ARGUMENT...]
+ *
+ * (FILE has a slash in it.) This file is the first form. What the supervisor's side writes is a classic filter, or a
+ * bundle, which is loaded here (extended.c) before the child is made.
  *
  * The child that becomes the command shares the launcher's memory and descriptors until its execve (CLONE_VM,
  * CLONE_VFORK, CLONE_FILES). So the listener that its seccomp(2) makes is the launcher's at once, its number is handed
@@ -15,9 +20,8 @@
  *
  * Freestanding on purpose: no code runs here that is not in this folder.
  */
-#include "kernel.h"
+#include "launcher.h"
 
-#include <linux/errno.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/poll.h>
@@ -30,28 +34,15 @@
 
 #include <asm/ioctls.h>
 
+#include "confine.h"
+#include "in_place.h"
+#include "kernel.h"
+
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
 
-enum { SOCKET = 3, MAXIMUM_INSTRUCTIONS = 4096, STACK_SIZE = 16384 };
-
-/* What the supervisor's side writes before it starts us. Little-endian, as both architectures are. */
-struct configuration {
-  uint32_t magic;
-  uint32_t flags;
-  uint32_t filter_length;   /* instructions */
-  uint32_t fallback_length; /* instructions; 0: there is none */
-  uint64_t token[2];
-  struct sock_filter filters[2 * MAXIMUM_INSTRUCTIONS];
-};
-enum { CONFIGURATION_MAGIC = 0x70637631, HEADER_SIZE = 32 };
-enum {
-  WANT_LISTENER = 1,   /* else the filter needs no supervisor */
-  OWN_THE_TREE = 2,    /* be the tree's reaper, so that all of it can be ended */
-  END_TREE = 4,        /* when the command has ended, end the rest of its tree */
-  DIE_WITH_PARENT = 8, /* when the supervisor's side is gone, end the tree */
-};
+enum { SOCKET = 3, STACK_SIZE = 16384 };
 
 /* What we write: one of these each time. */
 struct message {
@@ -60,8 +51,7 @@ struct message {
   int32_t pid;
   uint32_t detail;
 };
-enum { STARTED = 1, FAILED = 2, STOPPED = 3, ENDED = 4, TREE_ENDED = 5 };
-enum stage { CONFIGURE = 1, CLONE = 2, NO_NEW_PRIVILEGES = 3, SECCOMP = 4, EXECVE = 5 };
+enum { STARTED = 1, FAILED = 2, STOPPED = 3, ENDED = 4, TREE_ENDED = 5 }; /* behind FAILED a text may follow */
 enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2 }; /* `detail` of STARTED */
 
 /* Shared with the child by CLONE_VM; the parent reads after the child's execve or exit (CLONE_VFORK). */
@@ -77,10 +67,11 @@ static struct {
 } shared;
 
 static struct configuration configuration;
+static struct extended extended;
+static struct confinement confinement;
 static unsigned char child_stack[STACK_SIZE] __attribute__((aligned(16)));
 
-static void leave(int status) __attribute__((noreturn));
-static void leave(int status) {
+void leave(int status) {
   for (;;) CALL(__NR_exit_group, status);
 }
 
@@ -110,68 +101,114 @@ static long install(unsigned long flags, uint32_t length, struct sock_filter *fi
   return CALL(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
+/* The listener, or a negative errno. */
+static long install_with_listener(void) {
+  struct sock_filter *filter = configuration.filters;
+  unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  long result = install(flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, configuration.filter_length, filter);
+  if (result >= 0) shared.detail = WAITS_KILLABLE;
+  /* Unknown before Linux 5.19. */
+  if (result == -EINVAL) result = install(flags, configuration.filter_length, filter);
+  if (result >= 0) shared.listener = (int)result;
+  /* One listener a task, whoever made it. What needs no judgement can be enforced all the same. */
+  if (result == -EBUSY && configuration.fallback_length > 0) {
+    result = install(0, configuration.fallback_length, filter + configuration.filter_length);
+    shared.detail = WITHOUT_LISTENER;
+  }
+  return result;
+}
+
 static void become_command(void *unused) {
   (void)unused;
   if (configuration.flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &shared.mask, 0, sizeof shared.mask);
-  long result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  if (result < 0) stop_child(NO_NEW_PRIVILEGES, result);
-
-  struct sock_filter *filter = configuration.filters;
   shared.listener = -1;
   shared.detail = 0;
+  enum stage stage;
+  long result;
   if (configuration.flags & WANT_LISTENER) {
-    unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
-    result = install(flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, configuration.filter_length, filter);
-    if (result >= 0) shared.detail = WAITS_KILLABLE;
-    /* Unknown before Linux 5.19. */
-    if (result == -EINVAL) result = install(flags, configuration.filter_length, filter);
-    if (result >= 0) shared.listener = (int)result;
-    /* One listener a task, whoever made it. What needs no judgement can be enforced all the same. */
-    if (result == -EBUSY && configuration.fallback_length > 0) {
-      result = install(0, configuration.fallback_length, filter + configuration.filter_length);
-      shared.detail = WITHOUT_LISTENER;
+    stage = NO_NEW_PRIVILEGES;
+    result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (result >= 0) {
+      stage = INSTALL;
+      result = install_with_listener();
     }
   } else {
-    result = install(0, configuration.filter_length, filter);
+    result = confine(&confinement, &stage);
   }
-  if (result < 0) stop_child(SECCOMP, result);
+  if (result < 0) stop_child(stage, result);
 
   /* From here on every call is the policy's to judge, but this one. */
-  result = call6(__NR_execve, (long)shared.file, (long)shared.argv, (long)shared.environment, 0,
-                 (long)configuration.token[0], (long)configuration.token[1]);
-  stop_child(EXECVE, result);
+  stop_child(EXECVE, execute(shared.file, shared.argv, shared.environment, confinement.token));
 }
 
 /* ── The parent ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void read_configuration(void) {
-  unsigned char *to = (unsigned char *)&configuration;
-  size_t have = 0, want = HEADER_SIZE;
-  while (have < want) {
-    long count = CALL(__NR_read, SOCKET, to + have, want - have);
-    if (count == -EINTR) continue;
-    if (count <= 0) fail(CONFIGURE, count < 0 ? count : -EPROTO);
-    have += (size_t)count;
-    if (have == HEADER_SIZE) {
-      if (configuration.magic != CONFIGURATION_MAGIC || configuration.filter_length == 0 ||
-          configuration.filter_length > MAXIMUM_INSTRUCTIONS || configuration.fallback_length > MAXIMUM_INSTRUCTIONS)
-        fail(CONFIGURE, -EPROTO);
-      want += (configuration.filter_length + configuration.fallback_length) * sizeof(struct sock_filter);
-    }
+/* A fault of the extended part's, in full: what the kernel said, behind the message. */
+static void fail_with(const struct fault *fault) __attribute__((noreturn));
+static void fail_with(const struct fault *fault) {
+  send_message(FAILED, (int)-fault->error, 0, fault->stage);
+  if (fault->what != NULL) write_all(SOCKET, fault->what, text_length(fault->what));
+  if (fault->log != NULL) {
+    write_all(SOCKET, "\n", 1);
+    write_all(SOCKET, fault->log, text_length(fault->log));
   }
+  leave(125);
 }
 
-/* Hands over the command's pidfd and the listener, where there is one. */
+static void read_bundle_and_load(uint32_t size) {
+  struct fault fault = {.stage = READ_BUNDLE};
+  struct bundle bundle;
+  unsigned char *bytes = allocate(size + 1);
+  fault.error = bytes == NULL ? -ENOMEM : read_all(SOCKET, bytes, size);
+  if (fault.error < 0) fail_with(&fault);
+  fault.what = read_bundle(&bundle, bytes, size);
+  if (fault.what != NULL) fail_with(&fault);
+  if (load_extended(&extended, &bundle, &fault) < 0) fail_with(&fault);
+  confinement = (struct confinement){section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
+  memcpy(confinement.token, extended.token, sizeof extended.token);
+}
+
+static void read_configuration(void) {
+  long result = read_all(SOCKET, &configuration, HEADER_SIZE);
+  if (result < 0) fail(CONFIGURE, result);
+  uint32_t length = configuration.filter_length, fallback = configuration.fallback_length;
+  int is_extended = (configuration.flags & EXTENDED) != 0;
+  if (configuration.magic != CONFIGURATION_MAGIC || length == 0 ||
+      length > (is_extended ? (uint32_t)LARGEST_BUNDLE : MAXIMUM_INSTRUCTIONS) || fallback > MAXIMUM_INSTRUCTIONS ||
+      (is_extended && (fallback != 0 || (configuration.flags & WANT_LISTENER) != 0)))
+    fail(CONFIGURE, -EPROTO);
+  extended.events = extended.dropped = -1;
+  if (is_extended) {
+    read_bundle_and_load(length);
+    return;
+  }
+  result = read_all(SOCKET, configuration.filters, (length + fallback) * sizeof(struct sock_filter));
+  if (result < 0) fail(CONFIGURE, result);
+  confinement.classic = configuration.filters;
+  confinement.classic_length = length;
+  memcpy(confinement.token, configuration.token, sizeof configuration.token);
+}
+
+/*
+ * Hands over the command's pidfd and, where there is one, the listener; of an extended filter the events and the count of
+ * those that were dropped. Then closes them.
+ */
 static void report_start(int pid, int pidfd) {
-  struct message message = {STARTED, shared.listener >= 0, pid, shared.detail};
+  int descriptors[3] = {pidfd, -1, -1}, count = 1;
+  if (shared.listener >= 0) descriptors[count++] = shared.listener;
+  if (extended.events >= 0 && extended.dropped >= 0) {
+    descriptors[count++] = extended.events;
+    descriptors[count++] = extended.dropped;
+  }
+  struct message message = {STARTED, count - 1, pid, shared.detail};
   struct {
     size_t length;
     int level;
     int type;
-    int descriptors[2];
-  } control = {sizeof(size_t) + (shared.listener >= 0 ? 4 : 3) * sizeof(int), 1 /* SOL_SOCKET */, 1 /* SCM_RIGHTS */,
-               {pidfd, shared.listener}};
+    int descriptors[4];
+  } control = {16 + (size_t)count * sizeof(int), 1 /* SOL_SOCKET */, 1 /* SCM_RIGHTS */, {0}};
+  for (int i = 0; i < count; i++) control.descriptors[i] = descriptors[i];
   struct {
     void *base;
     size_t length;
@@ -184,12 +221,10 @@ static void report_start(int pid, int pidfd) {
     void *control;
     size_t control_length;
     long flags;
-  } header = {0, 0, &vector, 1, &control, sizeof control - (shared.listener >= 0 ? 0 : sizeof(int)), 0};
-  long result = CALL(__NR_sendmsg, SOCKET, &header, 0x4000 /* MSG_NOSIGNAL */);
+  } header = {0, 0, &vector, 1, &control, 16 + (((size_t)count * sizeof(int) + 7) & ~7ul), 0};
   /* Nobody there to answer: the listener is closed, so the filter denies what it would have asked (ENOSYS). */
-  (void)result;
-  CALL(__NR_close, pidfd);
-  if (shared.listener >= 0) CALL(__NR_close, shared.listener);
+  CALL(__NR_sendmsg, SOCKET, &header, 0x4000 /* MSG_NOSIGNAL */);
+  for (int i = 0; i < count; i++) CALL(__NR_close, descriptors[i]);
 }
 
 /* Kills our children, and so in time their children, who become ours (PR_SET_CHILD_SUBREAPER). */
@@ -284,13 +319,16 @@ void start(long *stack) {
   long count = stack[0];
   char **argv = (char **)(stack + 1);
   char **environment = argv + count + 1;
-  if (count < 3) leave(125);
+  if (count < 2) leave(125);
 
   CALL(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
-  CALL(__NR_fcntl, SOCKET, F_SETFD, FD_CLOEXEC);
-  int supervisor = (int)CALL(__NR_getppid, 0);
   uint64_t all = ~0ull;
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &all, &shared.mask, sizeof all);
+  if (memcmp(argv[1], "run", sizeof "run") == 0) run_bundle(argv + 2, environment, shared.mask);
+  if (memcmp(argv[1], "become", sizeof "become") == 0) become(argv + 2, environment, shared.mask);
+  if (count < 3) leave(125);
+  CALL(__NR_fcntl, SOCKET, F_SETFD, FD_CLOEXEC);
+  int supervisor = (int)CALL(__NR_getppid, 0);
   read_configuration();
   if (configuration.flags & OWN_THE_TREE) CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 

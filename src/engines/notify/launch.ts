@@ -38,7 +38,7 @@ export type LauncherMessage =
   /** The launcher is gone. */
   | { readonly kind: "closed" };
 
-const magic = 0x7063_7631;
+const magic = 0x7063_7632;
 const headerSize = 32;
 const messageSize = 16;
 const flag = { wantListener: 1, ownTheTree: 2, endTree: 4, dieWithParent: 8 } as const;

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+#include "bundle.h"
+
+#include <linux/audit.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+
+#include "kernel.h"
+#include "sha256.h"
+
+enum { VERSION = 1, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MOST_MAP_BYTES = 64 << 20 };
+
+#if defined(__x86_64__)
+enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_X86_64 };
+#else
+enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_AARCH64 };
+#endif
+
+/* The size of an entry, and how many there may be. */
+static const struct {
+  uint32_t entry, least, most;
+} shape[SECTIONS + 1] = {
+    [STRINGS] = {1, 1, 1 << 22},      [POLICY] = {40, 1, 1},           [CLASSIC] = {8, 0, 4096},
+    [CLASSIC_TOKEN] = {4, 0, 8},      [PROGRAM] = {8, 1, 65536},       [RELOCATIONS] = {12, 0, 65536},
+    [KERNEL_FUNCTIONS] = {4, 0, 64},  [MAPS] = {48, 0, MOST_MAPS},     [INITIAL_VALUES] = {1, 0, 1 << 23},
+    [STATES] = {20, 0, 8},            [LAUNCH_FIELDS] = {16, 0, 64},   [CONSTANT_ALLOWS] = {8, 0, 4096},
+    [TYPES] = {1, 0, 1 << 22},        [FUNCTION_INFO] = {8, 0, 65536}, [LINE_INFO] = {16, 0, 65536},
+    [VERDICTS] = {28, 1, 65536},      [REPORTS] = {28, 0, 65536},      [REPORT_VALUES] = {8, 0, 65536},
+    [SOURCE_MAP] = {20, 0, 65536},    [LAUNCH] = {1, 0, 4096},
+};
+
+static uint32_t word_at(const unsigned char *bytes, size_t offset) {
+  uint32_t word;
+  memcpy(&word, bytes + offset, sizeof word);
+  return word;
+}
+
+static int is_zero(const unsigned char *bytes, size_t from, size_t to) {
+  for (; from < to; from++)
+    if (bytes[from] != 0) return 0;
+  return 1;
+}
+
+/* ── The file as a whole ─────────────────────────────────────────────────────────────────────────────────────────── */
+
+static const char *check_sections(struct bundle *bundle, size_t size) {
+  uint64_t end = HEADER + (uint64_t)TABLE_ENTRY * SECTIONS;
+  for (int kind = 1; kind <= SECTIONS; kind++) {
+    const unsigned char *entry = bundle->bytes + HEADER + TABLE_ENTRY * (kind - 1);
+    uint32_t offset = word_at(entry, 4), count = word_at(entry, 8);
+    uint64_t start = (end + 7) & ~7ull;
+    if (word_at(entry, 0) != (uint32_t)kind || word_at(entry, 12) != shape[kind].entry || offset != start)
+      return "its table of sections is another than this version has";
+    if (count < shape[kind].least || count > shape[kind].most) return "a section has too many entries, or too few";
+    uint64_t next = start + (uint64_t)count * shape[kind].entry;
+    if (next > size) return "a section reaches beyond the end of the file";
+    if (!is_zero(bundle->bytes, end, start)) return "there is something between two sections";
+    bundle->sections[kind].offset = offset;
+    bundle->sections[kind].count = count;
+    end = next;
+  }
+  return end == size ? NULL : "there is something behind the last section";
+}
+
+static const char *check_file(struct bundle *bundle, size_t size) {
+  static const unsigned char magic[8] = {0x7f, 'P', 'C', 'L', 0x0d, 0x0a, 0x1a, 0x0a};
+  const unsigned char *bytes = bundle->bytes;
+  if (size < HEADER + TABLE_ENTRY * SECTIONS || memcmp(bytes, magic, sizeof magic) != 0) return "it is no bundle";
+  if (word_at(bytes, 8) != VERSION) return "it is of another version of the format";
+  if (size > LARGEST_BUNDLE || word_at(bytes, 12) != size) return "it was cut, or has grown";
+  if (word_at(bytes, 16) != (uint32_t)OWN_ARCHITECTURE) return "it is for another architecture";
+  if (word_at(bytes, 20) != SECTIONS || !is_zero(bytes, 24, DIGEST)) return "its head has something unknown";
+  const char *wrong = check_sections(bundle, size);
+  if (wrong != NULL) return wrong;
+
+  struct sha256 hash;
+  unsigned char digest[DIGEST_SIZE];
+  size_t launch = bundle->sections[LAUNCH].offset;
+  sha256_start(&hash);
+  sha256_add(&hash, bytes, DIGEST);
+  sha256_add(&hash, bytes + HEADER, launch - HEADER);
+  sha256_finish(&hash, digest);
+  if (memcmp(digest, bytes + DIGEST, DIGEST_SIZE) != 0) return "its digest is wrong: it was damaged";
+  if (!is_zero(bytes, launch, size)) return "what a start brings stands in it already";
+  return NULL;
+}
+
+/* ── What is going to be followed ────────────────────────────────────────────────────────────────────────────────── */
+
+static int is_string(const struct bundle *bundle, uint32_t offset) { return offset < count_of(bundle, STRINGS); }
+
+static const char *check_policy(const struct bundle *bundle) {
+  const unsigned char *strings = section_of(bundle, STRINGS);
+  const struct policy_entry *policy = policy_of(bundle);
+  if (strings[0] != 0 || strings[count_of(bundle, STRINGS) - 1] != 0) return "its strings do not end";
+  if (!is_string(bundle, policy->name) || !is_string(bundle, policy->compiler) || !is_string(bundle, policy->licence) ||
+      !is_string(bundle, policy->target) || !is_string(bundle, policy->parameters) || policy->reserved != 0)
+    return "the policy has something unknown";
+  if (policy->program_type != 33) return "its program is for another place than seccomp";
+  if (policy->program_flags != 0 || (policy->attach_flags & ~4u) != 0 ||
+      (policy->traits & ~(uint32_t)(ENTIRELY_CLASSIC | UNPRIVILEGED)) != 0)
+    return "the policy has an unknown flag";
+  return NULL;
+}
+
+static const char *check_classic(const struct bundle *bundle) {
+  const struct sock_filter *filter = section_of(bundle, CLASSIC);
+  const uint32_t *token = section_of(bundle, CLASSIC_TOKEN);
+  uint32_t length = count_of(bundle, CLASSIC), words = count_of(bundle, CLASSIC_TOKEN);
+  if (words % 4 != 0) return "a token has four words";
+  if (length == 0 && (policy_of(bundle)->traits & ENTIRELY_CLASSIC) != 0) return "there is no classic program";
+  for (uint32_t i = 0; i < words; i++)
+    if (token[i] >= length || (i > 0 && token[i] <= token[i - 1]) ||
+        filter[token[i]].code != (BPF_JMP | BPF_JEQ | BPF_K))
+      return "a word of the token has no place";
+  return NULL;
+}
+
+static int is_name(const struct bundle *bundle, uint32_t offset) {
+  if (!is_string(bundle, offset)) return 0;
+  const char *name = string_at(bundle, offset);
+  int length = 0;
+  for (; name[length] != 0; length++) {
+    char c = name[length];
+    if (length == 15 || !((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (c >= '0' && c <= '9')))
+      return 0;
+  }
+  return length > 0;
+}
+
+static const char *check_map(const struct bundle *bundle, const struct map_entry *map) {
+  int is_ring = map->type == BPF_MAP_TYPE_RINGBUF, is_array = map->type == BPF_MAP_TYPE_ARRAY;
+  if (!is_name(bundle, map->name)) return "a map's name is none";
+  if (!is_ring && !is_array && map->type != BPF_MAP_TYPE_HASH) return "a map is of an unknown type";
+  if (map->holds < HOLDS_STATE || map->holds > HOLDS_EVENTS || is_ring != (map->holds == HOLDS_EVENTS))
+    return "a map holds something unknown";
+  if (map->flags != (map->holds == HOLDS_LAUNCH ? (uint32_t)BPF_F_RDONLY_PROG : 0)) return "a map has an unknown flag";
+  if (map->key_type != 0 || map->value_type != 0)
+    if (count_of(bundle, TYPES) == 0) return "a map names a type, and there are none";
+  if (is_ring) {
+    if (map->key_size != 0 || map->value_size != 0 || map->lock != NONE || map->value_bytes != 0)
+      return "a ring buffer has no values";
+    if (map->entries < 4096 || map->entries > MOST_MAP_BYTES || (map->entries & (map->entries - 1)) != 0)
+      return "a ring buffer's size is no power of two";
+    return NULL;
+  }
+  if (map->key_size == 0 || map->key_size > 512 || map->value_size == 0 || map->entries == 0 ||
+      (is_array && map->key_size != sizeof(uint32_t)))
+    return "a map's size is none";
+  /* No sum of these overflows: three numbers of 32 bits, the first two bounded before they are multiplied. */
+  if (map->value_size > MOST_MAP_BYTES || map->entries > MOST_MAP_BYTES ||
+      ((uint64_t)map->key_size + map->value_size) * map->entries > MOST_MAP_BYTES)
+    return "a map is too large";
+  if (map->lock != NONE && (map->lock % 4 != 0 || (uint64_t)map->lock + 4 > map->value_size || map->value_type == 0))
+    return "a map's lock has no place";
+  if (map->value_bytes != 0) {
+    uint32_t values = map->value_bytes / map->value_size;
+    if (!is_array || map->value_bytes % map->value_size != 0 || values > map->entries ||
+        (uint64_t)map->values + map->value_bytes > count_of(bundle, INITIAL_VALUES))
+      return "a map's values have no place";
+  }
+  if (map->holds == HOLDS_LAUNCH) {
+    if (!is_array || map->entries != 1 || map->value_size != count_of(bundle, LAUNCH) || map->value_bytes != 0)
+      return "what a start brings has no place";
+  }
+  return NULL;
+}
+
+static const char *check_maps(const struct bundle *bundle) {
+  const struct map_entry *maps = section_of(bundle, MAPS);
+  uint64_t bytes = 0;
+  int launches = 0, events = 0;
+  for (uint32_t i = 0; i < count_of(bundle, MAPS); i++) {
+    const char *wrong = check_map(bundle, maps + i);
+    if (wrong != NULL) return wrong;
+    bytes += maps[i].type == BPF_MAP_TYPE_RINGBUF ? maps[i].entries
+                                                  : ((uint64_t)maps[i].key_size + maps[i].value_size) * maps[i].entries;
+    launches += maps[i].holds == HOLDS_LAUNCH;
+    events += maps[i].holds == HOLDS_EVENTS;
+  }
+  if (bytes > MOST_MAP_BYTES) return "its maps are too large together";
+  if (launches > 1 || events > 1) return "two maps hold what one must";
+  if (launches == 0 && count_of(bundle, LAUNCH) > 0) return "what a start brings has no map";
+
+  const struct launch_field_entry *fields = section_of(bundle, LAUNCH_FIELDS);
+  for (uint32_t i = 0; i < count_of(bundle, LAUNCH_FIELDS); i++) {
+    const struct launch_field_entry *field = fields + i;
+    if (field->what != LAUNCH_TOKEN && field->what != LAUNCH_SECRET) return "a start is to bring something unknown";
+    if (field->map >= count_of(bundle, MAPS) || maps[field->map].holds != HOLDS_LAUNCH ||
+        field->size != (field->what == LAUNCH_TOKEN ? 16 : 24) || field->offset % 8 != 0 ||
+        (uint64_t)field->offset + field->size > count_of(bundle, LAUNCH))
+      return "what a start brings has no place";
+  }
+  return NULL;
+}
+
+static const char *check_states(const struct bundle *bundle) {
+  const struct state_entry *states = section_of(bundle, STATES);
+  for (uint32_t i = 0; i < count_of(bundle, STATES); i++) {
+    const struct state_entry *state = states + i;
+    int is_process = state->scope == 1;
+    if (!is_string(bundle, state->name) || state->scope > 1 || state->fork > (is_process ? 2 : 1) || state->size < 8 ||
+        state->size > 4096 || state->size % 8 != 0 || state->flags != 0)
+      return "a state object is none";
+  }
+  return NULL;
+}
+
+enum { LOAD_WIDE = BPF_LD | BPF_IMM | BPF_DW, CALL_FUNCTION = BPF_JMP | BPF_CALL };
+
+static const char *check_relocation(const struct bundle *bundle, const struct relocation_entry *relocation) {
+  const struct instruction_entry *instruction =
+      (const struct instruction_entry *)section_of(bundle, PROGRAM) + relocation->instruction;
+  int source = instruction->registers >> 4;
+  switch (relocation->kind) {
+    case RELOCATE_MAP:
+      if (instruction->code != LOAD_WIDE || (source != BPF_PSEUDO_MAP_FD && source != BPF_PSEUDO_MAP_VALUE) ||
+          relocation->index >= count_of(bundle, MAPS))
+        return "a map is named where none can be";
+      break;
+    case RELOCATE_FUNCTION:
+      if (instruction->code != CALL_FUNCTION || source != BPF_PSEUDO_KFUNC_CALL || instruction->offset != 0 ||
+          relocation->index >= count_of(bundle, KERNEL_FUNCTIONS))
+        return "a kernel function is named where none can be";
+      break;
+    default:
+      return "a relocation is of an unknown kind";
+  }
+  return instruction->immediate == 0 ? NULL : "a relocated instruction names something already";
+}
+
+/* Every instruction that names a map or a kernel function is listed, and nothing else is. */
+static const char *check_program(const struct bundle *bundle) {
+  const struct instruction_entry *program = section_of(bundle, PROGRAM);
+  const struct relocation_entry *relocations = section_of(bundle, RELOCATIONS);
+  uint32_t length = count_of(bundle, PROGRAM), count = count_of(bundle, RELOCATIONS), next = 0;
+  for (uint32_t i = 0; i < length; i++) {
+    int source = program[i].registers >> 4;
+    int names = (program[i].code == LOAD_WIDE && source != 0) ||
+                (program[i].code == CALL_FUNCTION && source != 0 && source != BPF_PSEUDO_CALL);
+    if (names) {
+      if (next == count || relocations[next].instruction != i) return "an instruction names what no relocation lists";
+      const char *wrong = check_relocation(bundle, relocations + next);
+      if (wrong != NULL) return wrong;
+      next++;
+    }
+    if (program[i].code == LOAD_WIDE) {
+      if (++i == length || program[i].code != 0) return "a wide instruction has no second half";
+    }
+  }
+  if (next != count) return "a relocation is of an instruction that names nothing";
+  const uint32_t *functions = section_of(bundle, KERNEL_FUNCTIONS);
+  for (uint32_t i = 0; i < count_of(bundle, KERNEL_FUNCTIONS); i++)
+    if (!is_string(bundle, functions[i]) || string_at(bundle, functions[i])[0] == 0)
+      return "a kernel function has no name";
+  return NULL;
+}
+
+const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size) {
+  static const char *(*const checks[])(const struct bundle *) = {check_policy, check_classic, check_maps, check_states,
+                                                                check_program};
+  bundle->bytes = bytes;
+  const char *wrong = check_file(bundle, size);
+  for (unsigned i = 0; wrong == NULL && i < sizeof checks / sizeof *checks; i++) wrong = checks[i](bundle);
+  return wrong;
+}

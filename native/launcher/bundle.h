@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+/* Reading a bundle (docs/bundle.md): a policy with all that is needed to enforce it by eBPF. */
+#ifndef PORTCULLIS_BUNDLE_H
+#define PORTCULLIS_BUNDLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum section_kind {
+  STRINGS = 1,
+  POLICY,
+  CLASSIC,
+  CLASSIC_TOKEN,
+  PROGRAM,
+  RELOCATIONS,
+  KERNEL_FUNCTIONS,
+  MAPS,
+  INITIAL_VALUES,
+  STATES,
+  LAUNCH_FIELDS,
+  CONSTANT_ALLOWS,
+  TYPES,
+  FUNCTION_INFO,
+  LINE_INFO,
+  VERDICTS,
+  REPORTS,
+  REPORT_VALUES,
+  SOURCE_MAP,
+  LAUNCH,
+  SECTIONS = LAUNCH,
+};
+
+enum { LARGEST_BUNDLE = 16 << 20 };
+
+struct policy_entry {
+  uint32_t name, compiler, program_type, program_flags, attach_flags, licence, traits, target, parameters, reserved;
+};
+enum { ENTIRELY_CLASSIC = 1, UNPRIVILEGED = 2 }; /* traits */
+
+struct relocation_entry {
+  uint32_t instruction, kind, index;
+};
+enum { RELOCATE_MAP = 1, RELOCATE_FUNCTION = 2 };
+
+struct map_entry {
+  uint32_t name, type, key_size, value_size, entries, flags, holds, lock, key_type, value_type, values, value_bytes;
+};
+enum { HOLDS_STATE = 1, HOLDS_LAUNCH = 2, HOLDS_EVENTS = 3 };
+enum { MOST_MAPS = 63, NONE = 0xffffffff };
+
+struct state_entry {
+  uint32_t name, scope, fork, size, flags;
+};
+
+struct launch_field_entry {
+  uint32_t what, map, offset, size;
+};
+enum { LAUNCH_TOKEN = 1, LAUNCH_SECRET = 2 };
+
+struct instruction_entry { /* struct bpf_insn */
+  uint8_t code, registers;
+  int16_t offset;
+  int32_t immediate;
+};
+
+struct bundle {
+  unsigned char *bytes; /* stays the caller's, and must stay as it is, but for what a loader writes into `PROGRAM` */
+  struct {
+    uint32_t offset, count;
+  } sections[SECTIONS + 1]; /* by kind; 0 is none */
+};
+
+/*
+ * Checks all that is going to be used, as that page says: a bundle is good as a whole or not at all. NULL where it is
+ * good, else what is wrong with it.
+ */
+const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size);
+
+static inline uint32_t count_of(const struct bundle *bundle, enum section_kind kind) {
+  return bundle->sections[kind].count;
+}
+static inline void *section_of(const struct bundle *bundle, enum section_kind kind) {
+  return bundle->bytes + bundle->sections[kind].offset;
+}
+static inline const char *string_at(const struct bundle *bundle, uint32_t offset) {
+  return (const char *)section_of(bundle, STRINGS) + offset;
+}
+static inline const struct policy_entry *policy_of(const struct bundle *bundle) { return section_of(bundle, POLICY); }
+
+#endif

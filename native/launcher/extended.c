@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include "extended.h"
+
+#include <linux/bpf.h>
+#include <linux/capability.h>
+
+#include "functions.h"
+#include "kernel.h"
+
+static int fail_at(struct fault *fault, enum stage stage, long error, const char *what) {
+  fault->stage = stage;
+  fault->error = error;
+  fault->what = what;
+  return -1;
+}
+
+static long bpf(int command, union bpf_attr *attributes) {
+  return CALL(__NR_bpf, command, attributes, sizeof *attributes);
+}
+
+/* ── The token and the secret ────────────────────────────────────────────────────────────────────────────────────── */
+
+static int draw(void *into, size_t size) { return CALL(__NR_getrandom, into, size, 0) == (long)size ? 0 : -1; }
+
+int arm_classic(struct bundle *bundle, uint64_t token[2], struct fault *fault) {
+  do {
+    if (draw(token, 2 * sizeof *token) < 0)
+      return fail_at(fault, LOAD_PROGRAM, -EIO, "the kernel gives no random bytes");
+  } while (token[0] == 0 || token[1] == 0);
+  struct sock_filter *filter = section_of(bundle, CLASSIC);
+  const uint32_t *places = section_of(bundle, CLASSIC_TOKEN);
+  for (uint32_t i = 0; i < count_of(bundle, CLASSIC_TOKEN); i++)
+    filter[places[i]].k = (uint32_t)(token[i % 4 / 2] >> (i % 2 * 32));
+  return 0;
+}
+
+/* ── Privileges ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/*
+ * An array that somebody with CAP_PERFMON made is laid out without regard to speculation (kernel/bpf/arraymap.c, 6.12),
+ * and the program type takes none such. CAP_SYS_ADMIN implies it (include/linux/capability.h), so both are set aside
+ * while maps are made and the program is loaded. The command gets back what it would have had.
+ */
+enum { EITHER = 1 << (CAP_PERFMON - 32) };
+
+struct capabilities {
+  struct __user_cap_header_struct header;
+  struct __user_cap_data_struct sets[2];
+};
+
+static long set_aside(struct capabilities *kept) {
+  kept->header.version = _LINUX_CAPABILITY_VERSION_3;
+  kept->header.pid = 0;
+  long result = CALL(__NR_capget, &kept->header, kept->sets);
+  if (result < 0) return result;
+  struct capabilities without = *kept;
+  without.sets[0].effective &= ~(1u << CAP_SYS_ADMIN);
+  without.sets[1].effective &= ~(uint32_t)EITHER;
+  return CALL(__NR_capset, &without.header, without.sets);
+}
+
+static long take_back(struct capabilities *kept) { return CALL(__NR_capset, &kept->header, kept->sets); }
+
+/* ── Maps ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static long make_map(const struct bundle *bundle, const struct map_entry *map, int types) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.map_type = map->type;
+  attributes.key_size = map->key_size;
+  attributes.value_size = map->value_size;
+  attributes.max_entries = map->entries;
+  attributes.map_flags = map->flags;
+  memcpy(attributes.map_name, string_at(bundle, map->name), text_length(string_at(bundle, map->name)));
+  if (types >= 0 && map->value_type != 0) {
+    attributes.btf_fd = (uint32_t)types;
+    attributes.btf_key_type_id = map->key_type;
+    attributes.btf_value_type_id = map->value_type;
+  }
+  return bpf(BPF_MAP_CREATE, &attributes);
+}
+
+static long write_value(int map, uint32_t key, const void *value) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.map_fd = (uint32_t)map;
+  attributes.key = (uintptr_t)&key;
+  attributes.value = (uintptr_t)value;
+  return bpf(BPF_MAP_UPDATE_ELEM, &attributes);
+}
+
+/* What this start brings, then frozen: the verifier takes it for constants, and nobody changes it any more. */
+static long bring(const struct bundle *bundle, const struct extended *extended, uint32_t map) {
+  static unsigned char value[4096];
+  const struct launch_field_entry *fields = section_of(bundle, LAUNCH_FIELDS);
+  memset(value, 0, sizeof value);
+  for (uint32_t i = 0; i < count_of(bundle, LAUNCH_FIELDS); i++) {
+    uint64_t secret[3];
+    if (fields[i].what == LAUNCH_TOKEN) {
+      memcpy(value + fields[i].offset, extended->token, sizeof extended->token);
+      continue;
+    }
+    if (draw(secret, sizeof secret) < 0) return -EIO;
+    secret[2] |= 1;
+    memcpy(value + fields[i].offset, secret, sizeof secret);
+  }
+  long result = write_value(extended->maps[map], 0, value);
+  if (result < 0) return result;
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.map_fd = (uint32_t)extended->maps[map];
+  return bpf(BPF_MAP_FREEZE, &attributes);
+}
+
+static int make_maps(struct extended *extended, const struct bundle *bundle, int types, struct fault *fault) {
+  const struct map_entry *maps = section_of(bundle, MAPS);
+  const unsigned char *values = section_of(bundle, INITIAL_VALUES);
+  for (uint32_t i = 0; i < count_of(bundle, MAPS); i++) {
+    const struct map_entry *map = maps + i;
+    const char *name = string_at(bundle, map->name);
+    long result = make_map(bundle, map, types);
+    if (result < 0) return fail_at(fault, MAKE_MAPS, result, name);
+    extended->maps[i] = (int)result;
+    if (map->holds == HOLDS_EVENTS) extended->events = (int)result;
+    if (map->holds == HOLDS_STATE && memcmp(name, "dropped", sizeof "dropped") == 0) extended->dropped = (int)result;
+    result = map->holds == HOLDS_LAUNCH ? bring(bundle, extended, i) : 0;
+    for (uint32_t k = 0; result == 0 && k < map->value_bytes / (map->value_size | !map->value_size); k++)
+      result = write_value(extended->maps[i], k, values + map->values + (size_t)k * map->value_size);
+    if (result < 0) return fail_at(fault, MAKE_MAPS, result, name);
+  }
+  return 0;
+}
+
+/* ── The program ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int relocate(const struct extended *extended, struct bundle *bundle, struct fault *fault) {
+  const char *names[64];
+  uint32_t ids[64], count = count_of(bundle, KERNEL_FUNCTIONS);
+  const uint32_t *functions = section_of(bundle, KERNEL_FUNCTIONS);
+  for (uint32_t i = 0; i < count; i++) names[i] = string_at(bundle, functions[i]);
+  long result = find_kernel_functions(names, ids, count);
+  if (result == -ESRCH) {
+    for (uint32_t i = 0; i < count; i++)
+      if (ids[i] == 0) return fail_at(fault, FIND_FUNCTIONS, result, names[i]);
+  }
+  if (result < 0) return fail_at(fault, FIND_FUNCTIONS, result, NULL);
+  struct instruction_entry *program = section_of(bundle, PROGRAM);
+  const struct relocation_entry *relocations = section_of(bundle, RELOCATIONS);
+  for (uint32_t i = 0; i < count_of(bundle, RELOCATIONS); i++) {
+    const struct relocation_entry *one = relocations + i;
+    program[one->instruction].immediate =
+        one->kind == RELOCATE_MAP ? extended->maps[one->index] : (int32_t)ids[one->index];
+  }
+  return 0;
+}
+
+/* Type information names the policy's lines to whoever asks the kernel. Where it may not be loaded it is left out. */
+static long load_types(const struct bundle *bundle) {
+  if (count_of(bundle, TYPES) == 0) return -1;
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.btf = (uintptr_t)section_of(bundle, TYPES);
+  attributes.btf_size = count_of(bundle, TYPES);
+  return bpf(BPF_BTF_LOAD, &attributes);
+}
+
+enum { LOG_SIZE = 1 << 20 };
+
+static int load_program(struct extended *extended, const struct bundle *bundle, int types, struct fault *fault) {
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.prog_type = PROGRAM_TYPE_SECCOMP;
+  attributes.insn_cnt = count_of(bundle, PROGRAM);
+  attributes.insns = (uintptr_t)section_of(bundle, PROGRAM);
+  attributes.license = (uintptr_t)string_at(bundle, policy_of(bundle)->licence);
+  memcpy(attributes.prog_name, "portcullis", sizeof "portcullis");
+  if (types >= 0) {
+    attributes.prog_btf_fd = (uint32_t)types;
+    attributes.func_info_rec_size = sizeof(struct bpf_func_info);
+    attributes.func_info = (uintptr_t)section_of(bundle, FUNCTION_INFO);
+    attributes.func_info_cnt = count_of(bundle, FUNCTION_INFO);
+    attributes.line_info_rec_size = sizeof(struct bpf_line_info);
+    attributes.line_info = (uintptr_t)section_of(bundle, LINE_INFO);
+    attributes.line_info_cnt = count_of(bundle, LINE_INFO);
+  }
+  long result = bpf(BPF_PROG_LOAD, &attributes);
+  if (result >= 0) {
+    extended->program = (int)result;
+    return 0;
+  }
+  /* Once more with a log, which costs more than verifying. Its end tells; the verifier keeps the end where it is long. */
+  char *log = allocate(LOG_SIZE);
+  if (log != NULL) {
+    attributes.log_level = 1;
+    attributes.log_size = LOG_SIZE;
+    attributes.log_buf = (uintptr_t)log;
+    long again = bpf(BPF_PROG_LOAD, &attributes);
+    if (again >= 0) CALL(__NR_close, again);
+    log[LOG_SIZE - 1] = 0;
+    fault->log = log[0] == 0 ? NULL : log;
+  }
+  return fail_at(fault, LOAD_PROGRAM, result, NULL);
+}
+
+static void describe_attachment(struct extended *extended, const struct bundle *bundle) {
+  const struct state_entry *states = section_of(bundle, STATES);
+  struct seccomp_ebpf_attach *attach = &extended->attach;
+  for (uint32_t i = 0; i < count_of(bundle, STATES); i++)
+    extended->states[i] =
+        (struct seccomp_ebpf_state){states[i].scope, states[i].fork, states[i].size, states[i].flags};
+  attach->size = sizeof *attach;
+  attach->prog_fd = extended->program;
+  attach->flags = SECCOMP_EBPF_SEAL | policy_of(bundle)->attach_flags;
+  attach->state_cnt = count_of(bundle, STATES);
+  attach->states = (uintptr_t)extended->states;
+  if (extended->events >= 0) {
+    attach->open_maps = (uintptr_t)&extended->events;
+    attach->open_map_cnt = 1;
+  }
+}
+
+int load_extended(struct extended *extended, struct bundle *bundle, struct fault *fault) {
+  memset(extended, 0, sizeof *extended);
+  extended->program = extended->events = extended->dropped = -1;
+  if (arm_classic(bundle, extended->token, fault) < 0) return -1;
+  struct capabilities kept;
+  long result = set_aside(&kept);
+  if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);
+  int types = (int)load_types(bundle);
+  int done = make_maps(extended, bundle, types, fault) == 0 && relocate(extended, bundle, fault) == 0 &&
+             load_program(extended, bundle, types, fault) == 0;
+  result = take_back(&kept);
+  if (!done) return -1;
+  if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);
+  describe_attachment(extended, bundle);
+  return 0;
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From a bundle to what seccomp(2) takes: maps made, written and frozen, the program verified and in the kernel. Nothing
+ * is attached here.
+ */
+#ifndef PORTCULLIS_EXTENDED_H
+#define PORTCULLIS_EXTENDED_H
+
+#include <linux/filter.h>
+
+#include "bundle.h"
+
+/* The kernel's own program type (include/uapi/linux/{bpf,seccomp}.h with kernel/patches; no distribution has it). */
+enum { PROGRAM_TYPE_SECCOMP = 33 };
+enum { SECCOMP_FILTER_FLAG_EXTENDED = 1 << 6 };
+enum { SECCOMP_EBPF_SEAL = 1 << 0, SECCOMP_EBPF_STRICT_CACHE = 1 << 1, SECCOMP_EBPF_LOCK = 1 << 2 };
+enum { MOST_STATES = 8 };
+
+struct seccomp_ebpf_state {
+  uint32_t scope, fork, size, flags;
+};
+
+struct seccomp_ebpf_attach {
+  uint32_t size;
+  int32_t prog_fd;
+  uint32_t flags, state_cnt;
+  uint64_t states, open_maps;
+  uint32_t open_map_cnt, assert_allow_cnt;
+  uint64_t assert_allow;
+  uint32_t failed_arch, failed_nr;
+};
+
+struct extended {
+  struct seccomp_ebpf_attach attach;
+  struct seccomp_ebpf_state states[MOST_STATES];
+  /* Descriptors; -1: there is none. */
+  int program, events, dropped;
+  int maps[MOST_MAPS];
+  uint64_t token[2];
+};
+
+/* Where something went wrong. The numbers are told to whoever started us (src/engines/launcher.ts). */
+enum stage {
+  CONFIGURE = 1,
+  CLONE = 2,
+  NO_NEW_PRIVILEGES = 3,
+  INSTALL = 4,
+  EXECVE = 5,
+  READ_BUNDLE = 6,
+  CAPABILITIES = 7,
+  MAKE_MAPS = 8,
+  FIND_FUNCTIONS = 9,
+  LOAD_PROGRAM = 10,
+  ATTACH = 11,
+};
+
+struct fault {
+  enum stage stage;
+  long error;        /* a negative errno */
+  const char *what;  /* a sentence without a full stop, or NULL */
+  const char *log;   /* what the verifier said, or NULL */
+};
+
+/*
+ * Loads the program of a checked bundle, whose instructions are changed. The token that it draws is put into the classic
+ * program's places and is `extended->token`. 0, or -1 with `fault`.
+ */
+int load_extended(struct extended *extended, struct bundle *bundle, struct fault *fault);
+
+/* Draws a token, and puts it into the classic program of a checked bundle. 0, or -1 with `fault`. */
+int arm_classic(struct bundle *bundle, uint64_t token[2], struct fault *fault);
+
+#endif

@@ -3,7 +3,7 @@ import { Attributes, BpfError, bpf, nameAt, objectInfo } from "./command.ts";
 import { LogBuffer, logLevels, VerifierError } from "./verifier-log.ts";
 
 /** `enum bpf_prog_type`, as far as it is used. Number 33 is the kernel's own only with portcullis's patches. */
-export const programTypes = { socketFilter: 1, systemCall: 31, seccomp: 33 } as const;
+export const programTypes = { socketFilter: 1, schedulerClassifier: 3, systemCall: 31, seccomp: 33 } as const;
 export type ProgramType = (typeof programTypes)[keyof typeof programTypes];
 /** `BPF_F_…` of program loading. */
 export const programFlags = { sleepable: 1 << 4 } as const;

@@ -21,6 +21,8 @@ export interface EbpfMachine {
     /** Of a hash map: the value's index by the key, which has 8 bytes. */
     readonly keys?: Map<bigint, number>;
   }[];
+  /** Whether jumps may go back, as they may in what another compiler has made. */
+  readonly loops?: boolean;
   /** What the kernel's seccomp programs call. Without it the program is of another type. */
   readonly kernel?: SeccompKernel;
 }
@@ -194,7 +196,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     if (instruction === undefined) throw new Error(`control leaves the program at ${next}`);
     executed += 1;
     const jump = (target: number): void => {
-      if (target <= next && instructions[target]?.kind !== "may-goto")
+      if (target <= next && machine.loops !== true && instructions[target]?.kind !== "may-goto")
         throw new Error(`${next} jumps back to ${target}`);
       next = target;
     };

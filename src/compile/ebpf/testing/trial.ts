@@ -1,5 +1,5 @@
 /** Runs programs of the trial target, on the tests' interpreter or on the running kernel, with state of their own. */
-import type { Circumstances, SystemCallEvent } from "../../../ir/evaluation.ts";
+import type { Circumstances, ScopeState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
 import { BpfMap, loadBtf, loadProgram, mapTypes, programFlags, programTypes, TestRun } from "../../../linux/bpf.ts";
 import { close } from "../../../linux/descriptors.ts";
@@ -103,8 +103,45 @@ export abstract class Trial {
     return new BigUint64Array(bytes.buffer);
   }
 
-  setState(scope: Scope, slot: number, words: BigUint64Array): void {
-    this.setValueBytes(scope, slot, new Uint8Array(words.buffer));
+  /** The same as bytes. */
+  bytes(scope: Scope, slot: number): Uint8Array {
+    return this.valueBytes(scope, slot);
+  }
+
+  /** Those bytes as the interpreter has a scope's state. */
+  scopeState(scope: Scope, bytes: Uint8Array): ScopeState {
+    const { cells, tables, shapes } = stateOffsets(this.program);
+    const words = new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
+    const state: ScopeState = {
+      cells: new BigUint64Array(cells.length),
+      tables: tables.map((offset, index) =>
+        this.program.tables[index]!.scope === scope
+          ? tableEntries(shapes[index]!, words.subarray(offset / 8, (offset + tableSize(shapes[index]!)) / 8))
+          : new Map(),
+      ),
+    };
+    this.program.cells.forEach((cell, index) => {
+      if (cell.scope === scope) state.cells[index] = words[cells[index]! / 8]!;
+    });
+    return state;
+  }
+
+  /** Makes the state of a new process, or of its first thread, from its maker's. */
+  inherit(scope: "thread" | "process", maker: number, child: number): void {
+    const { cells, tables, shapes } = stateOffsets(this.program);
+    const words = this.state(scope, maker);
+    this.program.cells.forEach((cell, index) => {
+      if (cell.scope !== scope || cell.onFork === "copy") return;
+      const at = cells[index]! / 8;
+      const mapped = cell.onFork === "fresh" ? undefined : cell.onFork.map[Number(words[at])];
+      words[at] = mapped === undefined ? cell.initial : BigInt(mapped);
+    });
+    this.program.tables.forEach((table, index) => {
+      const start = tables[index]! / 8;
+      if (table.scope === scope && table.onFork === "fresh")
+        words.fill(0n, start, start + tableSize(shapes[index]!) / 8);
+    });
+    this.setValueBytes(scope, child, new Uint8Array(words.buffer));
   }
 
   protected abstract valueBytes(map: MapName, slot: number): Uint8Array;
@@ -130,11 +167,14 @@ function initialBytes(map: MapDescription): Uint8Array {
 export class InterpretedTrial extends Trial {
   readonly #instructions: readonly EbpfInstruction[];
   readonly #maps: EbpfMachine["maps"];
+  readonly #loops: boolean;
   executed = 0;
 
-  constructor(program: Program, instructions: readonly EbpfInstruction[], slots = 1) {
+  /** `loops`: for what another compiler has made. */
+  constructor(program: Program, instructions: readonly EbpfInstruction[], slots = 1, loops = false) {
     super(program);
     this.#instructions = instructions;
+    this.#loops = loops;
     this.#maps = trialStorage(program, slots).maps.map((map) => ({
       bytes: initialBytes(map),
       valueSize: map.valueSize,
@@ -151,7 +191,8 @@ export class InterpretedTrial extends Trial {
   }
 
   protected run(): number {
-    const run = runEbpf(this.#instructions, { context: this.context, maps: this.#maps });
+    const machine = { context: this.context, maps: this.#maps, loops: this.#loops };
+    const run = runEbpf(this.#instructions, machine);
     this.executed = run.executed;
     return run.result;
   }
@@ -212,7 +253,7 @@ function keyOf(slot: number): Uint8Array {
 }
 
 /** A map with its first values. One with a lock needs type information, by which the verifier finds the lock. */
-function makeMap(description: MapDescription): BpfMap {
+export function makeMap(description: MapDescription): BpfMap {
   const { keySize, valueSize, capacity, lock } = description;
   const btf = lock === undefined ? undefined : lockedValue(valueSize, lock);
   try {

@@ -1,0 +1,103 @@
+/**
+ * What the kernel makes of a classic filter before it compiles it: a model of `bpf_convert_filter()` (net/core/filter.c,
+ * Linux 6.12), for what `seccomp_check_filter()` accepts and libseccomp emits.
+ */
+import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
+import type { EbpfInstruction, JumpCondition, Operand } from "../../src/compile/ebpf/instruction.ts";
+
+/** The registers of the conversion: A is R0, X R7, the context R6, and R2 is for constants (include/linux/filter.h). */
+const [a, x, context, temporary] = [0, 7, 6, 2] as const;
+
+const conditions: { readonly [operation: number]: { readonly holds: JumpCondition; readonly fails?: JumpCondition } } =
+  {
+    1: { holds: "equal", fails: "not-equal" },
+    2: { holds: "greater", fails: "at-most" },
+    3: { holds: "at-least", fails: "less" },
+    4: { holds: "any-bit" },
+  };
+
+/** Throws a RangeError for an instruction that libseccomp does not emit. */
+export function convertClassic(filter: readonly ClassicInstruction[]): readonly EbpfInstruction[] {
+  const out: EbpfInstruction[] = [];
+  const starts: number[] = [];
+  /** Indexes of jumps whose targets are still indexes of the filter. */
+  const jumps: number[] = [];
+  const putJump = (instruction: EbpfInstruction): void => {
+    jumps.push(out.length);
+    out.push(instruction);
+  };
+  for (const register of [a, x] as const)
+    out.push({ kind: "arithmetic", operator: "xor", width: 32, destination: register, source: { register } });
+  out.push({ kind: "arithmetic", operator: "move", width: 64, destination: context, source: { register: 1 } });
+
+  filter.forEach(({ code, jt, jf, k }, index) => {
+    starts.push(out.length);
+    const immediate = k | 0;
+    const [then, otherwise] = [index + 1 + jt, index + 1 + jf];
+    switch (code) {
+      case 0x20:
+        out.push({ kind: "load", size: 4, destination: a, base: context, offset: k });
+        break;
+      case 0x54:
+        out.push({ kind: "arithmetic", operator: "and", width: 32, destination: a, source: { immediate } });
+        break;
+      case 0x06:
+        out.push({ kind: "arithmetic", operator: "move", width: 32, destination: a, source: { immediate } });
+        out.push({ kind: "exit" });
+        break;
+      case 0x05:
+        putJump({ kind: "jump-always", target: index + 1 + k });
+        break;
+      case 0x15:
+      case 0x25:
+      case 0x35:
+      case 0x45: {
+        let right: Operand = { immediate };
+        // Immediates are sign-extended, and the comparison is of 64 bits.
+        if (immediate < 0) {
+          const source = { immediate };
+          out.push({ kind: "arithmetic", operator: "move", width: 32, destination: temporary, source });
+          right = { register: temporary };
+        }
+        const { holds, fails } = conditions[code >> 4]!;
+        const branch = (condition: JumpCondition, target: number): void =>
+          putJump({ kind: "jump", condition, width: 64, left: a, right, target });
+        if (jf === 0) branch(holds, then);
+        else if (jt === 0 && fails !== undefined) branch(fails, otherwise);
+        else {
+          branch(holds, then);
+          putJump({ kind: "jump-always", target: otherwise });
+        }
+        break;
+      }
+      default:
+        throw new RangeError(`instruction ${index}: code 0x${code.toString(16)} is not converted here`);
+    }
+  });
+  for (const index of jumps) {
+    const instruction = out[index]!;
+    if (instruction.kind === "jump" || instruction.kind === "jump-always")
+      out[index] = { ...instruction, target: starts[instruction.target]! };
+  }
+  return out;
+}
+
+/** The most instructions that any input could make a program without loops and calls execute. */
+export function longestPath(instructions: readonly EbpfInstruction[]): number {
+  const longest = new Array<number>(instructions.length + 1).fill(0);
+  const order = [...instructions.keys()].reverse();
+  for (const index of order) {
+    const instruction = instructions[index]!;
+    const next =
+      instruction.kind === "exit"
+        ? []
+        : instruction.kind === "jump-always"
+          ? [instruction.target]
+          : instruction.kind === "jump"
+            ? [index + 1, instruction.target]
+            : [index + 1];
+    if (next.some((target) => target <= index)) throw new RangeError(`instruction ${index} jumps back`);
+    longest[index] = 1 + Math.max(0, ...next.map((target) => longest[target]!));
+  }
+  return longest[0]!;
+}

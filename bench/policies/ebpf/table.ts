@@ -1,0 +1,18 @@
+import { allow, deny, perProcess, policy } from "portcullis";
+
+const own = perProcess.set({ capacity: 16n, full: deny("EMFILE", "too many sockets") });
+
+/** Only descriptors that were copied may be shut down. */
+export default policy((call) => {
+  switch (call.name) {
+    case "dup":
+      own.add(call.args.fildes);
+      return allow;
+    case "close":
+      own.delete(call.args.fd);
+      return allow;
+    case "fsync":
+      return own.has(call.args.fd) ? allow : deny("EBADF", "only what was copied");
+  }
+  return allow;
+});

@@ -1,0 +1,51 @@
+/*
+ * What the hand-written references share: the context of the trial target (src/compile/ebpf/targets/trial.ts), the maps
+ * of its state, and seccomp's words for verdicts.
+ */
+#ifndef TRIAL_H
+#define TRIAL_H
+
+#include <asm/unistd_64.h>
+#include <linux/audit.h>
+#include <linux/bpf.h>
+#include <linux/errno.h>
+#include <linux/seccomp.h>
+
+struct trial {
+	__u32 nr, arch;
+	__u64 instruction_pointer, args[6];
+	__u64 now, alive;
+	__u32 pid, tid, uid, gid;
+	__u32 thread_slot, process_slot;
+	__u32 reports;
+};
+
+#define ALLOW SECCOMP_RET_ALLOW
+#define DENY(errno) (SECCOMP_RET_ERRNO | (errno))
+
+#define SEC(name) __attribute__((section(name), used))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)BPF_FUNC_map_lookup_elem;
+static long (*const bpf_spin_lock)(struct bpf_spin_lock *lock) = (void *)BPF_FUNC_spin_lock;
+static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)BPF_FUNC_spin_unlock;
+
+#ifndef __NR_uretprobe
+#define __NR_uretprobe 335
+#endif
+#ifndef __NR_mseal
+#define __NR_mseal 462
+#endif
+
+/* What a kernel of today has; what it lacks gets ENOSYS (docs/language.md, "What comes before the policy"). */
+static inline __attribute__((always_inline)) int is_known(__u32 nr)
+{
+	if (nr <= __NR_uretprobe)
+		return 1;
+	if (nr >= __NR_open_tree)
+		return nr <= __NR_mseal;
+	return nr == __NR_pidfd_send_signal;
+}
+
+#endif

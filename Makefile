@@ -7,13 +7,14 @@ SHELL := /bin/sh
 # with; containers-common carries a real OCI profile; the cross compiler builds native/ for arm64, and qemu-user starts it.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
-TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish \
+TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
-.PHONY: help setup setup-demo setup-test build native demo test check format fuzz bench tables clean
+.PHONY: help setup setup-demo setup-test setup-bench setup-kernel setup-deb build native demo test kernel vm-test series-check test-kernel-debug deb \
+	check format fuzz bench tables clean
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
 
 setup:
 	@tools/setup.sh $(BUILD_PACKAGES)
@@ -21,6 +22,13 @@ setup-demo:
 	@tools/setup.sh $(DEMO_PACKAGES)
 setup-test:
 	@tools/setup.sh $(TEST_PACKAGES)
+# clang-19 compiles the hand-written eBPF that ours is compared with.
+setup-bench:
+	@tools/setup.sh $(TEST_PACKAGES) clang-19
+setup-kernel:
+	@tools/setup.sh $(KERNEL_PACKAGES)
+setup-deb:
+	@tools/setup.sh $(DEB_PACKAGES)
 
 build: setup native ## Build bin/portcullis (dist/ and build/native/)
 	@npm run --silent build
@@ -35,8 +43,28 @@ build/demo/hijacked: demo/hijacked.c
 demo: setup-demo build build/demo/hijacked ## See a policy with state guard a real nginx, and an attack end
 	@node dist/demo.js
 
-test: setup-test build ## All tests
+# The kernels are for x86-64; elsewhere the tests that need them say so.
+test: setup-test build $(if $(filter x86_64,$(shell uname -m)),kernel) ## All tests
 	@npm test --silent
+
+kernel: setup-kernel ## Build the kernels of the tests, stock and patched (kernel/README.md)
+	@kernel/build stock patched
+	@$(MAKE) --no-print-directory -s -C kernel
+
+vm-test: setup-test build kernel ## The tests that run in a machine with these kernels
+	@npm test --silent -- test/kernel
+
+# Every prefix of the series, each of which must build and pass alone.
+series-check: setup-test build ## Build and test the series patch by patch
+	@kernel/series-check
+
+test-kernel-debug: setup-test build ## The machine's tests, with all counts, on a kernel that checks itself
+	@kernel/build stock debug
+	@$(MAKE) --no-print-directory -s -C kernel
+	@PORTCULLIS_KERNEL=debug PORTCULLIS_FULL=1 npm test --silent -- test/kernel
+
+deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's own configuration)
+	@kernel/deb $(DEB_CONFIG)
 
 check: setup ## Types and style
 	@npm run --silent check
@@ -49,11 +77,12 @@ fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (lo
 
 build/bench/%: bench/reference/%.c
 	@mkdir -p build/bench
-	@$(CC) -O2 -Wall -Wextra -Werror -pthread -o $@ $<
+	@$(CC) -O2 -Wall -Wextra -Werror -pthread -o $@ $< $(LDLIBS)
+build/bench/deny_list: LDLIBS := -lseccomp
 
 BENCH_REFERENCES = $(patsubst bench/reference/%.c,build/bench/%,$(wildcard bench/reference/*.c))
 
-bench: setup-test build $(BENCH_REFERENCES) ## All benchmarks; one: npm run bench -- NAME --json
+bench: setup-bench build $(BENCH_REFERENCES) ## All benchmarks; one: npm run bench -- NAME --json
 	@npm run --silent bench
 
 tables: setup-test ## Generate the system call tables anew from Debian's linux-source

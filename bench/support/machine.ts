@@ -1,0 +1,31 @@
+/** What commands print under a kernel of kernel/, in a machine whose clock counts instructions. */
+import { execFileSync } from "node:child_process";
+
+/**
+ * Runs commands one after the other in one machine with --icount; each prints a number. Throws when one does not, with
+ * what it said.
+ */
+export function instructions<Case extends string>(
+  kernel: "stock" | "patched",
+  cases: Readonly<Record<Case, readonly string[]>>,
+): Record<Case, number> {
+  const names = Object.keys(cases) as Case[];
+  const quoted = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
+  const script = [
+    // What is opened lies in memory, so that no other file system's work is counted.
+    `: >${opened}`,
+    ...names.map((name, index) => `value=$(${quoted(cases[name])}) || exit 1; echo ${index} $value`),
+  ].join("\n");
+  const words = ["run", "--kernel", kernel, "--icount", "--timeout", "3600", "--", "sh", "-c", script];
+  const text = execFileSync("kernel/vm", words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const values = new Map(text.split("\n").map((line) => line.split(" ") as [string, string]));
+  const entries = names.map((name, index) => {
+    const value = Number(values.get(`${index}`) ?? Number.NaN);
+    if (!Number.isFinite(value)) throw new Error(`${quoted(cases[name])} printed no number: ${text}`);
+    return [name, value] as const;
+  });
+  return Object.fromEntries(entries) as Record<Case, number>;
+}
+
+/** The file that openat is measured with. */
+export const opened = "/dev/shm/opened";

@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import { eachInMachine, inMachine, type MachineOptions, unable } from "./vm.ts";
+
+const reason = unable("stock");
+const stock: MachineOptions = { kernel: "stock", timeout: 120 };
+const shell = (script: string, options: Partial<MachineOptions> = {}, input?: string) =>
+  inMachine({ ...stock, ...options }, ["sh", "-c", script], input);
+
+// Each starts a machine: seconds on a quiet computer, more on a busy one.
+describe("the test machine", { timeout: 180_000 }, () => {
+  it("hands back output, errors and status, and reads what it is given", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const text = `${"x".repeat(300_000)}\n`;
+    const ran = await shell("cat; echo wrong >&2; exit 42", {}, text);
+    expect({ ...ran, stdout: ran.stdout === text }).toEqual({ status: 42, stdout: true, stderr: "wrong\n" });
+  });
+
+  it("passes bytes as they are", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const hash = createHash("sha256")
+      .update(Buffer.alloc(1 << 20, 0xff))
+      .digest("hex");
+    const ran = await shell(`head -c 1048576 /dev/zero | tr '\\0' '\\377' | sha256sum`);
+    expect(ran.stdout.slice(0, 64)).toBe(hash);
+  });
+
+  it("runs many commands in one machine: users, signals, namespaces, files, the unprivileged mode", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const sh = (script: string, more = {}) => ({ words: ["sh", "-c", script], ...more });
+    const [killed, missing, user, namespace, files, sysctl, waits, children, loopback] = await eachInMachine(stock, [
+      sh("kill -SEGV $$"),
+      { words: ["/nonexistent"] },
+      sh("id -u; id -g; echo in >/dev/stdout", { uid: 65534 }),
+      sh("unshare -Ur id -u", { uid: 65534 }),
+      sh("echo text >made-in-the-machine; cat made-in-the-machine; ls package.json"),
+      sh("cat /proc/sys/kernel/unprivileged_bpf_disabled"),
+      sh("sleep 60", { timeout: 1 }),
+      sh("sleep 60 & echo done"),
+      sh("ip addr show lo 2>/dev/null || cat /proc/net/fib_trie"),
+    ]);
+    expect(killed).toMatchObject({ status: null, signal: "SIGSEGV" });
+    expect(missing?.stderr).toContain("ENOENT");
+    expect(user).toMatchObject({ status: 0, stdout: "65534\n65534\nin\n" });
+    expect(namespace).toMatchObject({ status: 0, stdout: "0\n" });
+    expect(files).toMatchObject({ status: 0, stdout: "text\npackage.json\n" });
+    expect(sysctl?.stdout).toBe("0\n");
+    expect(waits?.signal).toBe("SIGKILL");
+    expect(children?.stdout).toBe("done\n");
+    expect(loopback?.stdout).toContain("127.0.0.1");
+  });
+
+  it("takes user, sysctl, environment and the kernel's own words", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const ran = await shell(
+      "id -u; cat /proc/sys/kernel/unprivileged_bpf_disabled /proc/cmdline; echo $COLOUR; nproc",
+      {
+        user: "1000",
+        sysctls: { "kernel.unprivileged_bpf_disabled": 2 },
+        env: { COLOUR: "blue" },
+        append: ["portcullis.word"],
+        icount: true,
+      },
+    );
+    expect(ran).toMatchObject({ status: 0, stderr: "" });
+    expect(ran.stdout).toMatch(/^1000\n2\n.* mitigations=off portcullis\.word\nblue\n1\n$/);
+  });
+
+  it("refuses a sysctl that the kernel does not have", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const ran = await shell("true", { sysctls: { "kernel.nonsense": 1 } });
+    expect(ran.status).toBe(125);
+    expect(ran.stderr).toContain("the command was not started: sysctl kernel.nonsense: No such file or directory");
+  });
+
+  it("fails when the kernel complained, whatever the command says, and shows the console", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const ran = await shell("echo '<4>WARNING: suspicious RCU usage' >/dev/kmsg; echo out; exit 0");
+    expect(ran).toMatchObject({ status: 125, stdout: "out\n" });
+    expect(ran.stderr).toMatch(
+      /^\[.*\] WARNING: suspicious RCU usage\nvm: the kernel complained: WARNING: suspicious RCU usage\n$/m,
+    );
+  });
+
+  it("says that the kernel crashed", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const ran = await shell("echo c >/proc/sysrq-trigger");
+    expect(ran.status).toBe(125);
+    expect(ran.stderr).toMatch(/vm: the kernel complained: (Kernel panic|Oops|BUG)/i);
+  });
+
+  it("ends a machine that hangs", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const ran = await shell("echo begun; sleep 600", { timeout: 20 });
+    expect(ran).toMatchObject({ status: 124, stdout: "begun\n" });
+    expect(ran.stderr).toContain("vm: not done after 20 s (--timeout)");
+  });
+});

@@ -1,0 +1,160 @@
+/**
+ * Commands under the kernels of kernel/, each machine started once for many test cases: from a program that reports in
+ * TAP (`casesInMachine`), or from a list of commands whose outcomes are looked at here (`eachInMachine`).
+ */
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { describe, expect, it } from "vitest";
+import { parseTap } from "./tap.ts";
+
+/** Loop checks run at a twentieth of their counts; at all of them with PORTCULLIS_FULL=1 (`make test-kernel-debug`). */
+export const full = process.env["PORTCULLIS_FULL"] === "1";
+
+export type Kernel = "stock" | "patched";
+
+export interface MachineOptions {
+  /** PORTCULLIS_KERNEL=NAME puts another kernel in the place of the patched one: debug, upto-N. */
+  readonly kernel: Kernel;
+  /** UID or UID:GID; root when absent. */
+  readonly user?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** By default the unprivileged mode, see kernel/vm --help. */
+  readonly sysctls?: Readonly<Record<string, string | number>>;
+  /** Words for the kernel's command line. */
+  readonly append?: readonly string[];
+  readonly smp?: number;
+  /** MiB. */
+  readonly memory?: number;
+  readonly icount?: boolean;
+  /** Seconds; when absent 600, or 3,600 for all loops. */
+  readonly timeout?: number;
+  readonly cwd?: string;
+}
+
+export interface Ran {
+  readonly status: number;
+  readonly stdout: string;
+  /** What the command wrote, and what kernel/vm says itself: "vm: ..." lines, the console when the kernel complained. */
+  readonly stderr: string;
+}
+
+const replaced = process.env["PORTCULLIS_KERNEL"];
+
+const nameOf = (kernel: Kernel): string => (kernel === "patched" ? (replaced ?? "patched") : kernel);
+
+/** The directory of a built kernel: bzImage, config, selftests/. Throws when it is not built as its sources stand now. */
+export function built(kernel: Kernel): string {
+  return execFileSync("kernel/build", ["--path", nameOf(kernel)], { encoding: "utf8", stdio: "pipe" }).trim();
+}
+
+/** Why no machine with this kernel can be started here; undefined where it can. */
+export function unable(kernel: Kernel): string | undefined {
+  if (process.arch !== "x64") return `the kernels are built for x86-64; this is ${process.arch}`;
+  const path = (process.env["PATH"] ?? "").split(":");
+  if (!path.some((folder) => existsSync(`${folder}/qemu-system-x86_64`))) return "QEMU is not installed: make kernel";
+  try {
+    built(kernel);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error && "stderr" in error ? `${error.stderr}`.trim() : `${error}`;
+  }
+}
+
+/** Runs one command to its end. Its status is 125 where the kernel complained. */
+export function inMachine(options: MachineOptions, command: readonly string[], input = ""): Promise<Ran> {
+  const { kernel, user, env = {}, sysctls = {}, append = [], smp, memory, icount = false, cwd } = options;
+  const timeout = options.timeout ?? (full ? 3_600 : 600);
+  const words = [
+    "run",
+    ...["--kernel", nameOf(kernel)],
+    ...(user === undefined ? [] : ["--user", user]),
+    ...(cwd === undefined ? [] : ["--cwd", cwd]),
+    ...Object.entries(env).flatMap(([name, value]) => ["--env", `${name}=${value}`]),
+    ...Object.entries(sysctls).flatMap(([name, value]) => ["--sysctl", `${name}=${value}`]),
+    ...append.flatMap((each) => ["--append", each]),
+    ...(smp === undefined ? [] : ["--smp", `${smp}`]),
+    ...(memory === undefined ? [] : ["--memory", `${memory}`]),
+    ...(icount ? ["--icount"] : []),
+    ...["--timeout", `${timeout}`],
+    ...["--", ...command],
+  ];
+  return new Promise((done, failed) => {
+    const machine = spawn("kernel/vm", words, { stdio: "pipe" });
+    const text = { stdout: "", stderr: "" };
+    machine.stdout.setEncoding("utf8").on("data", (part) => {
+      text.stdout += part;
+    });
+    machine.stderr.setEncoding("utf8").on("data", (part) => {
+      text.stderr += part;
+    });
+    machine.stdin.on("error", () => {}); // A command that does not read what it is given.
+    machine.stdin.end(input);
+    machine.on("error", failed);
+    machine.on("close", (status, signal) =>
+      status === null ? failed(new Error(`kernel/vm was ended by ${signal}`)) : done({ ...text, status }),
+    );
+  });
+}
+
+/**
+ * Makes one test case of each that a command reports in TAP. The machine runs while the tests are collected, so this is
+ * awaited at the top of a test file. `count` is how many cases there must be: a number, or at least so many.
+ */
+export async function casesInMachine(
+  title: string,
+  options: MachineOptions,
+  command: readonly string[],
+  count: number | { readonly atLeast: number },
+): Promise<void> {
+  const reason = unable(options.kernel);
+  if (reason !== undefined) {
+    it(title, (context) => context.skip(reason));
+    return;
+  }
+  const ran = await inMachine(options, command);
+  const cases = parseTap(ran.stdout);
+  describe(title, () => {
+    for (const each of cases) {
+      it(each.name, (context) => {
+        if (each.skipped !== undefined) context.skip(each.skipped);
+        if (!each.passed) throw new Error(each.detail === "" ? "no detail" : each.detail);
+      });
+    }
+    it("runs to its end, every case of it, and the kernel has nothing to complain about", () => {
+      const ends = cases.every((each) => each.passed) ? 0 : 1;
+      expect(ran.status === ends ? "" : `status ${ran.status}\n${ran.stderr}\n${ran.stdout.slice(-2000)}`).toBe("");
+      if (typeof count === "number") expect(cases.length).toBe(count);
+      else expect(cases.length).toBeGreaterThanOrEqual(count.atLeast);
+    });
+  });
+}
+
+/** One command of a list; see `eachInMachine`. */
+export interface Command {
+  readonly words: readonly string[];
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly input?: string;
+  /** Seconds; 60 when absent. The command is then killed, and its signal says so. */
+  readonly timeout?: number;
+}
+
+export interface Outcome {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs commands one after the other in one machine, as root where they do not say otherwise; their outcomes in order. */
+export async function eachInMachine(options: MachineOptions, commands: readonly Command[]): Promise<Outcome[]> {
+  const ran = await inMachine(options, ["node", resolve("test/kernel/guest/batch.mjs")], JSON.stringify(commands));
+  if (ran.status !== 0) throw new Error(`the machine ended with status ${ran.status}\n${ran.stderr}`);
+  const outcomes = ran.stdout.split("\n").filter(Boolean);
+  if (outcomes.length !== commands.length)
+    throw new Error(`${outcomes.length} outcomes of ${commands.length} commands`);
+  return outcomes.map((line) => JSON.parse(line) as Outcome);
+}

@@ -1,6 +1,6 @@
 /** Runs a command under a compiled policy, with its events going where they should. Loads no compiler. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { StartError } from "../engines/notify/command.ts";
+import { StartError } from "../engines/command.ts";
 import type { NotifyMode, NotifyPolicy } from "../engines/notify/policy.ts";
 import { runUnderNotify } from "../engines/notify/run.ts";
 import { type Destination, DestinationError } from "../events/channel.ts";

@@ -3,7 +3,7 @@
  * Node loads without its loader of ES modules (some 15 ms). All else, and all that goes wrong before a command was
  * started, is the whole command line's.
  */
-import { StartError } from "../engines/notify/command.ts";
+import { StartError } from "../engines/command.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
 import { internalError, processContext } from "./context.ts";
 import { enforce, planOf } from "./enforce.ts";

@@ -12,6 +12,7 @@ const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly re
   "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
   "invisible-task": { errno: "EPERM", reason: "the caller is invisible from where the command was started" },
   "supervisor-failed": { errno: "ENOSYS", reason: "the supervisor failed" },
+  "no-state": { errno: "ENOSYS", reason: "the kernel has no state for the policy" },
 };
 
 /** The judgement, where it was not a plain allow, and what the policy reported in it, in that order. */
@@ -28,9 +29,9 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   }
   const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
   const events: PolicyEvent[] = [];
-  const verdict = typeof record.verdict === "number" ? policy.verdicts[record.verdict] : undefined;
-  if (typeof record.verdict !== "number" || (verdict !== undefined && verdict.action !== "allow")) {
-    events.push(decision(policy, record, name, decodeArguments(policy.architecture, call, record.arguments)));
+  if (isTold(policy, record.verdict)) {
+    const decoded = decodeArguments(policy.architecture, call, record.arguments);
+    events.push(decision(policy, record, record.verdict, name, decoded));
   }
   for (const { report, values } of record.reports) {
     const declared = policy.reports[report];
@@ -54,9 +55,16 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   return events;
 }
 
+/** Whether a verdict is more than a plain allow. */
+function isTold(policy: PolicyDescription, verdict: JudgementRecord["verdict"]): verdict is number | Refusal {
+  if (typeof verdict !== "number") return verdict !== undefined;
+  return (policy.verdicts[verdict]?.action ?? "allow") !== "allow";
+}
+
 function decision(
   policy: PolicyDescription,
   record: JudgementRecord,
+  given: number | Refusal,
   call: string,
   decoded: DecisionEvent["arguments"],
 ): DecisionEvent {
@@ -80,12 +88,12 @@ function decision(
           ),
         };
   const rest = { ...phases, policy: policy.name, ...(record.audit ? { audit: true as const } : {}) };
-  if (typeof record.verdict !== "number") {
-    const refusal = refusals[record.verdict];
+  if (typeof given !== "number") {
+    const refusal = refusals[given];
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
     return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
   }
-  const verdict = policy.verdicts[record.verdict]!;
+  const verdict = policy.verdicts[given]!;
   return {
     ...common,
     verdict: verdict.action,

@@ -80,10 +80,11 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
 /** One key a call and verdict: a flood of one refusal leaves room for the first of another. */
 function keyOf(policy: PolicyDescription, record: Extract<EventRecord, { kind: "judgement" }>): string {
   const { name } = nameCall(policy.architecture, record.architecture, record.number);
+  const reports = record.reports.map(({ report }) => ` "${policy.reports[report]?.text ?? "?"}"`).join("");
+  if (record.verdict === undefined) return `${name}${reports}`;
   if (typeof record.verdict !== "number") return `${name} (${record.verdict})`;
   const verdict = policy.verdicts[record.verdict];
   const at = verdict?.at;
   const place = at === undefined ? "" : ` by ${policy.files[at.file] ?? "?"}:${at.line}:${at.column}`;
-  const reports = record.reports.map(({ report }) => ` "${policy.reports[report]?.text ?? "?"}"`).join("");
   return `${name} ${verdict?.action ?? "?"}${place}${reports}`;
 }

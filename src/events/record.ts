@@ -21,8 +21,15 @@ export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" 
  * | unseen-child | the new process could not be followed (ptrace refused) | EAGAIN, EPERM: `errno` says |
  * | invisible-task | the caller is in a pid namespace that the start cannot see | EPERM |
  * | supervisor-failed | the policy's evaluation failed; everything is denied from here on | ENOSYS |
+ * | no-state | the kernel has no state for the policy's program | ENOSYS |
  */
-export type Refusal = "foreign-abi" | "unknown-call" | "unseen-child" | "invisible-task" | "supervisor-failed";
+export type Refusal =
+  | "foreign-abi"
+  | "unknown-call"
+  | "unseen-child"
+  | "invisible-task"
+  | "supervisor-failed"
+  | "no-state";
 
 export interface JudgementRecord {
   readonly kind: "judgement";
@@ -38,8 +45,11 @@ export interface JudgementRecord {
   readonly number: number;
   /** Six registers, 0 … 2^64 − 1 each. */
   readonly arguments: readonly bigint[];
-  /** An index into `PolicyDescription.verdicts`, or why there is none. */
-  readonly verdict: number | Refusal;
+  /**
+   * An index into `PolicyDescription.verdicts`, or why there is none. Undefined: the record is of reports alone, because
+   * the call passed or because its verdict is told by a record of its own.
+   */
+  readonly verdict: number | Refusal | undefined;
   /** With a refusal that is a denial: its errno. */
   readonly errno?: number | undefined;
   /** The values of the cells in `PolicyDescription.phases`, in that order, before the evaluation. */

@@ -7,10 +7,10 @@
  * Records go as JSON lines to the file that the options name.
  */
 import { appendFileSync } from "node:fs";
-import { StartError } from "../../src/engines/notify/command.ts";
+import { StartError } from "../../src/engines/command.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { decodePolicy, encodePolicy, type NotifyMode, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
-import { type RunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
+import { type NotifyRunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
 import type { KernelFeatures } from "../../src/engines/notify/supervisor.ts";
 import type { EventRecord } from "../../src/events/record.ts";
 import { exitAtOnce } from "../../src/linux/process.ts";
@@ -39,7 +39,7 @@ if (policy === undefined) {
   console.error(diagnostics.map(({ code, message }) => `${code}: ${message}`).join("\n"));
   process.exit(125);
 }
-const run: RunOptions = {
+const run: NotifyRunOptions = {
   onEvent: (record: EventRecord) => {
     if (options.events === undefined) return;
     const line = JSON.stringify(record, (_, value) => (typeof value === "bigint" ? value.toString() : value));

@@ -10,43 +10,26 @@
 import { read, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
-import type { EventRecord } from "../../events/record.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { native, nativeFile, packageFolder } from "../../linux/native.ts";
 import { signalProcess } from "../../linux/pidfd.ts";
-import { resolveCommand, StartError } from "./command.ts";
-import { endTree, type Launched, type LauncherMessage, launch, parseMessage, readMessage } from "./launch.ts";
+import { resolveCommand, StartError } from "../command.ts";
+import { endTree, exitStatus, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
+import { forwardSignals, grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { type Launched, launch } from "./launch.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import type { KernelFeatures } from "./supervisor.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder } from "./worker.ts";
 
-export interface RunOptions {
-  /** Called in the thread of the caller, later than the judgement. Must not throw. */
-  readonly onEvent: (record: EventRecord) => void;
-  /** Milliseconds; then SIGTERM to the command, and two seconds later SIGKILL to all of its tree. */
-  readonly timeout?: number | undefined;
-  /** End what is left of the tree when the command has ended, instead of waiting for it. */
-  readonly killTree?: boolean | undefined;
-  /** End the tree when portcullis is gone. */
-  readonly dieWithParent?: boolean | undefined;
+export interface NotifyRunOptions extends RunOptions {
   /** The bundled source of the supervisor's thread (dist/supervisor.cjs); the package's own by default. */
   readonly supervisor?: string | undefined;
   /** "oldest": without what came after Linux 5.9, for tests. */
   readonly kernel?: KernelFeatures | undefined;
 }
 
-export interface RunResult {
-  /** The command's own, or 128 + n where signal n ended it; 125 where the launcher was killed and nobody knows. */
-  readonly status: number;
-  readonly timedOut: boolean;
-}
-
-const signal = { hangup: 1, interrupt: 2, quit: 3, user1: 10, user2: 12, alarm: 14, terminate: 15 } as const;
-const sigkill = 9;
-const setDumpable = 4; // PR_SET_DUMPABLE
 const withoutWaiting = 1; // WNOHANG
-const grace = 2000;
 
 /**
  * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
@@ -55,7 +38,7 @@ const grace = 2000;
 export async function runUnderNotify(
   policy: NotifyPolicy,
   command: readonly string[],
-  options: RunOptions,
+  options: NotifyRunOptions,
 ): Promise<RunResult> {
   const [name] = command;
   if (name === undefined) throw new StartError(125, "there is no command to run");
@@ -65,7 +48,7 @@ export async function runUnderNotify(
 
 class Run {
   readonly #policy: NotifyPolicy;
-  readonly #options: RunOptions;
+  readonly #options: NotifyRunOptions;
   /** Read before the command starts; run when it is needed. */
   readonly #source: string | undefined;
   readonly #addon = nativeFile("portcullis.node");
@@ -74,14 +57,14 @@ class Run {
   #status: number | undefined;
   #timedOut = false;
 
-  constructor(policy: NotifyPolicy, options: RunOptions) {
+  constructor(policy: NotifyPolicy, options: NotifyRunOptions) {
     this.#policy = policy;
     this.#options = options;
     this.#source = policy.filter.asks ? readFileSync(options.supervisor ?? supervisorFile(), "utf8") : undefined;
   }
 
   async run(file: string, command: readonly string[]): Promise<RunResult> {
-    this.#hide();
+    hideFromCommand();
     if (this.#policy.stateful) this.#worker = this.#startWorker();
     const { killTree = false, dieWithParent = false, timeout } = this.#options;
     let launched: Launched;
@@ -98,7 +81,7 @@ class Run {
       throw error;
     }
     this.#launched = launched;
-    native().forwardSignals(launched.pidfd, Object.values(signal));
+    forwardSignals(launched.pidfd);
     if (launched.fellBack) {
       this.#notice("another supervisor already listens here: denials are enforced, but not reported");
     }
@@ -106,15 +89,7 @@ class Run {
     if (this.#waitUnasked(launched, deadline) === "asked") await this.#superviseUntilEnd(launched, deadline);
     else void this.#worker?.terminate();
     native().syscall(callNumber("wait4"), launched.launcher, null, withoutWaiting, null);
-    return { status: statusOf(this.#status), timedOut: this.#timedOut };
-  }
-
-  /** Nobody of the same user may look into this process, or make Node open its debugger's port. */
-  #hide(): void {
-    native().forwardSignals(-1, Object.values(signal));
-    if (native().syscall(callNumber("prctl"), setDumpable, 0, 0, 0, 0) !== 0) {
-      throw new StartError(125, "this process cannot be hidden from the command (PR_SET_DUMPABLE)");
-    }
+    return { status: exitStatus(this.#status), timedOut: this.#timedOut };
   }
 
   #notice(text: string): void {
@@ -163,7 +138,7 @@ class Run {
   /** Somebody killed it, so nobody will tell how the command ends. What it has made goes on, as confined as before. */
   #lostLauncher(): void {
     this.#notice("the launcher was killed: its command is ended");
-    signalProcess(this.#launched!.pidfd, sigkill);
+    signalProcess(this.#launched!.pidfd, signals.kill);
   }
 
   // ── With the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
@@ -238,15 +213,9 @@ class Run {
   #outOfTime({ pidfd, socket }: Launched): void {
     this.#timedOut = true;
     this.#notice("the time limit was reached: the command is ended");
-    signalProcess(pidfd, signal.terminate);
+    signalProcess(pidfd, signals.terminate);
     setTimeout(() => endTree(socket), grace).unref();
   }
-}
-
-function statusOf(status: number | undefined): number {
-  if (status === undefined) return 125;
-  const bySignal = status & 0x7f;
-  return bySignal === 0 ? (status >> 8) & 0xff : 128 + bySignal;
 }
 
 function supervisorFile(): string {

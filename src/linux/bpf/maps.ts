@@ -29,7 +29,13 @@ export class BpfMap {
   readonly descriptor: number;
   readonly description: MapDescription;
 
-  constructor(description: MapDescription) {
+  /** Makes a map; with a descriptor it is one that another has made so. */
+  constructor(description: MapDescription, descriptor?: number) {
+    this.description = description;
+    if (descriptor !== undefined) {
+      this.descriptor = descriptor;
+      return;
+    }
     const { name, flags = 0, btf } = description;
     const attributes = new Attributes(72)
       .word(0, description.type)
@@ -40,7 +46,6 @@ export class BpfMap {
     if (name !== undefined) attributes.name(28, name);
     if (btf !== undefined) attributes.word(48, btf.descriptor).word(52, btf.key).word(56, btf.value);
     this.descriptor = succeed(`creating the map ${name ?? ""}`.trimEnd(), bpf("createMap", attributes));
-    this.description = description;
   }
 
   /** The value behind a key, or undefined where there is none. */

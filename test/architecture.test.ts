@@ -12,10 +12,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   ir: ["linux"],
   language: ["ir", "linux", "diagnostics"],
   compile: ["ir", "linux", "diagnostics"],
+  bundle: ["compile", "ir", "linux", "diagnostics"],
   events: ["ir", "linux", "diagnostics"],
-  engines: ["compile", "ir", "linux", "events", "diagnostics"],
+  engines: ["bundle", "compile", "ir", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "ir", "linux", "events", "diagnostics"],
-  cli: ["traces", "engines", "language", "compile", "ir", "linux", "events", "diagnostics"],
+  cli: ["bundle", "traces", "engines", "language", "compile", "ir", "linux", "events", "diagnostics"],
 };
 
 function sources(folder: string): string[] {

@@ -26,7 +26,8 @@ export function listing(
   return lines.map((line) => `${line}\n`).join("");
 }
 
-function heading(part: Part, architecture: ArchitectureName): string {
+/** What a part is, in a few words: the calls that a body is for. */
+export function heading(part: Part, architecture: ArchitectureName): string {
   switch (part.is) {
     case "dispatch":
       return "what needs no state";

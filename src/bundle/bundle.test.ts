@@ -1,0 +1,136 @@
+import { createHash } from "node:crypto";
+import { readdirSync } from "node:fs";
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect, it } from "vitest";
+import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
+import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
+import { loadPolicy } from "../language/load.ts";
+import { type Bundle, BundleError } from "./bundle.ts";
+import { digestOffset, headerSize, sections, tableEntrySize } from "./format.ts";
+import { makeBundle } from "./make.ts";
+import { decodeBundle } from "./read.ts";
+import { encodeBundle } from "./write.ts";
+
+const policies = readdirSync("policies").filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"));
+
+function bundleOf(path: string, target: (typeof ebpfTargets)[number]): Bundle | undefined {
+  const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
+  const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+  if (artifact === undefined) return undefined;
+  return makeBundle(artifact, { compiler: "portcullis test", parameters: [["most", "16"]], sources });
+}
+
+/** Made of a random policy. */
+function randomBundle(seed: number): Bundle {
+  const program = generateProgram(new SeededChoices(seed), { statements: 12 });
+  const target = ebpfTargets[seed % 3]!;
+  const artifact =
+    compileArtifact(program, target, { tellsVerdicts: seed % 2 === 0 }).artifact ??
+    compileArtifact(program, "trial", { tellsVerdicts: false }).artifact!;
+  return makeBundle(artifact, { compiler: "portcullis test", parameters: [], sources: new Map() });
+}
+
+/** With a digest that fits: what a malicious writer would give. */
+function sealed(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const launch = view.getUint32(headerSize + tableEntrySize * (sections.length - 1) + 4, true);
+  const digest = createHash("sha256").update(bytes.subarray(0, 32)).update(bytes.subarray(64, launch)).digest();
+  bytes.set(digest, digestOffset);
+  return bytes;
+}
+
+/** Decodes, or refuses; nothing else may happen. */
+function decodesOrRefuses(bytes: Uint8Array): boolean {
+  try {
+    decodeBundle(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof BundleError) return false;
+    throw error;
+  }
+}
+
+describe("a bundle", () => {
+  it.each(policies.flatMap((policy) => ebpfTargets.map((target) => [policy, target] as const)))(
+    "of %s for %s comes back as it was written, and is the same each time",
+    (policy, target) => {
+      const bundle = bundleOf(`policies/${policy}`, target);
+      if (bundle === undefined) return expect(target).toBe("unprivileged");
+      const bytes = encodeBundle(bundle);
+      expect(decodeBundle(bytes)).toEqual(bundle);
+      expect(encodeBundle(decodeBundle(bytes))).toEqual(bytes);
+      expect(encodeBundle(bundleOf(`policies/${policy}`, target)!)).toEqual(bytes);
+    },
+  );
+
+  test.prop([fc.nat(10_000)])("of any policy comes back as it was written", (seed) => {
+    const bundle = randomBundle(seed);
+    expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
+  });
+
+  const whole = encodeBundle(bundleOf("policies/exec-once.ts", "seccomp")!);
+
+  test.prop([fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 })], { numRuns: 2000 })(
+    "that is changed in any byte is refused",
+    (at, change) => {
+      const changed = whole.slice();
+      changed[at]! ^= change;
+      expect(() => decodeBundle(changed)).toThrow(BundleError);
+    },
+  );
+
+  it("that is changed in any bit of its head or its table of sections is refused", () => {
+    for (let bit = 0; bit < 8 * (headerSize + tableEntrySize * sections.length); bit += 1) {
+      const changed = whole.slice();
+      changed[bit >> 3]! ^= 1 << (bit & 7);
+      expect(() => decodeBundle(changed), `bit ${bit}`).toThrow(BundleError);
+      const inTable = bit - 8 * headerSize;
+      const isCount = inTable >= 0 && (inTable >> 5) % 4 === 2;
+      // A section may be shorter by what the next one's alignment hides. All else has one valid value.
+      const isGuarded = bit >= 8 * digestOffset && bit < 8 * headerSize;
+      if (!isCount && !isGuarded) expect(decodesOrRefuses(sealedOrNot(changed)), `bit ${bit}, sealed`).toBe(false);
+    }
+  });
+
+  test.prop([fc.nat(whole.length), fc.uint8Array({ maxLength: 16 })])(
+    "that is cut, or has grown, is refused",
+    (length, more) => {
+      fc.pre(length < whole.length || more.length > 0);
+      expect(() => decodeBundle(Buffer.concat([whole.subarray(0, length), more]))).toThrow(BundleError);
+    },
+  );
+
+  test.prop([fc.uint8Array({ maxLength: 4096 })])("is not what random bytes are", (bytes) => {
+    expect(() => decodeBundle(bytes)).toThrow(BundleError);
+  });
+
+  test.prop([fc.array(fc.tuple(fc.nat(whole.length - 65), fc.integer()), { maxLength: 4 })], { numRuns: 3000 })(
+    "whose writer meant no good is refused or is one, and never anything else",
+    (changes) => {
+      const changed = whole.slice();
+      for (const [at, byte] of changes) changed[64 + at] = byte;
+      decodesOrRefuses(sealedOrNot(changed));
+    },
+  );
+
+  it("of another version is refused by that name", () => {
+    const other = whole.slice();
+    other[8] = 2;
+    expect(() => decodeBundle(sealed(other))).toThrow("its format has version 2, and this is 1");
+  });
+
+  it("has a digest that the same policy has everywhere", () => {
+    expect(decodeBundle(whole).launch).toContainEqual({ is: "token", map: 0, offset: 0 });
+    const { program, sources } = loadPolicy("policies/exec-once.ts", { architecture: "x86_64" });
+    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const again = makeBundle(artifact!, { compiler: "portcullis test", parameters: [["most", "16"]], sources });
+    expect(encodeBundle(again).subarray(digestOffset, headerSize)).toEqual(whole.subarray(digestOffset, headerSize));
+  });
+});
+
+/** Seals where the place of the last section can be found at all. */
+function sealedOrNot(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer);
+  const launch = view.getUint32(headerSize + tableEntrySize * (sections.length - 1) + 4, true);
+  return launch <= bytes.length ? sealed(bytes) : bytes;
+}

@@ -1,0 +1,102 @@
+/** What a bundle holds, as values. `write.ts` makes a file of it, `read.ts` takes one apart. */
+import type { Action, Report } from "../ir/program.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+
+export interface Bundle {
+  readonly architecture: ArchitectureName;
+  readonly name: string;
+  /** Who compiled: "portcullis 0.1.0". */
+  readonly compiler: string;
+  /** `seccomp`, `unprivileged` or `trial`. */
+  readonly target: string;
+  /** The values of parameters under which the policy was compiled. */
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+  readonly licence: string;
+  readonly programType: number;
+  readonly programFlags: number;
+  /** Whether the kernel must hold the state's locks while the program runs. */
+  readonly locked: boolean;
+  /** The classic program is all of the policy. */
+  readonly classicIsAll: boolean;
+  readonly unprivileged: boolean;
+  /** `struct sock_filter[]`; empty where the static part does not fit. */
+  readonly classic: Uint8Array;
+  /** Instructions of `classic` whose `k` is a word of the token: four for execve, then perhaps four for seccomp(2). */
+  readonly classicToken: readonly number[];
+  /** `struct bpf_insn[]` with zeros where a relocation goes. */
+  readonly program: Uint8Array;
+  readonly relocations: readonly Relocation[];
+  readonly kernelFunctions: readonly string[];
+  readonly maps: readonly BundleMap[];
+  readonly states: readonly BundleState[];
+  readonly launch: readonly LaunchWord[];
+  /** The calls that are allowed whatever their arguments and the state are. */
+  readonly constantAllows: readonly { readonly architecture: number; readonly number: number }[];
+  readonly types: Uint8Array;
+  readonly functionInfo: Uint8Array;
+  readonly lineInfo: Uint8Array;
+  readonly verdicts: readonly BundleVerdict[];
+  readonly reports: readonly BundleReport[];
+  /** In ascending order of `instruction`; holds up to the next. */
+  readonly sourceMap: readonly { readonly instruction: number; readonly at: Place | undefined }[];
+}
+
+export interface Relocation {
+  readonly instruction: number;
+  readonly kind: "map" | "kernel-function";
+  readonly index: number;
+}
+
+export interface BundleMap {
+  readonly name: string;
+  readonly type: "hash" | "array" | "ring-buffer";
+  readonly keySize: number;
+  readonly valueSize: number;
+  readonly capacity: number;
+  readonly holds: "state" | "launch" | "events";
+  readonly lock: number | undefined;
+  /** Numbers of types in `types`; 0: none. */
+  readonly keyType: number;
+  readonly valueType: number;
+  /** The values behind keys 0, 1, …; empty: zeros. */
+  readonly initial: Uint8Array;
+}
+
+export interface BundleState {
+  readonly name: string;
+  readonly scope: "thread" | "process";
+  readonly fork: "copy" | "fresh" | "share";
+  readonly size: number;
+}
+
+export interface LaunchWord {
+  readonly is: "token" | "secret";
+  readonly map: number;
+  readonly offset: number;
+}
+
+/** A place in a policy, its file as shown to people. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly length: number;
+}
+
+export interface BundleVerdict {
+  readonly action: Action;
+  readonly errno: number;
+  readonly reason: string | undefined;
+  readonly at: Place | undefined;
+}
+
+export interface BundleReport {
+  readonly text: string;
+  readonly values: Report["values"];
+  readonly at: Place | undefined;
+}
+
+/** A file that is no bundle, or none that this version knows. */
+export class BundleError extends Error {
+  override readonly name = "BundleError";
+}

@@ -1,0 +1,73 @@
+/**
+ * The numbers of a bundle, version 1: what docs/bundle.md says in words. `native/launcher/bundle.c` reads the same.
+ */
+import type { Action } from "../ir/program.ts";
+import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
+
+/** "\x7fPCL\r\n\x1a\n": what a text transfer would damage is in it. */
+export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
+export const version = 1;
+export const headerSize = 64;
+export const digestOffset = 32;
+export const digestSize = 32;
+export const tableEntrySize = 16;
+export const largestBundle = 16 << 20;
+/** What all maps of a bundle take together, in bytes. */
+export const largestMaps = 64 << 20;
+
+/** Bytes of an entry, and how many there may be. The place in this list is the kind, from 1. */
+export const sections = [
+  { name: "strings", entry: 1, least: 1, most: 1 << 22 },
+  { name: "policy", entry: 40, least: 1, most: 1 },
+  { name: "classic", entry: 8, least: 0, most: 4096 },
+  { name: "classicToken", entry: 4, least: 0, most: 8 },
+  { name: "program", entry: 8, least: 1, most: 65536 },
+  { name: "relocations", entry: 12, least: 0, most: 65536 },
+  { name: "kernelFunctions", entry: 4, least: 0, most: 64 },
+  { name: "maps", entry: 48, least: 0, most: 63 },
+  { name: "initialValues", entry: 1, least: 0, most: 1 << 23 },
+  { name: "states", entry: 20, least: 0, most: 8 },
+  { name: "launchFields", entry: 16, least: 0, most: 64 },
+  { name: "constantAllows", entry: 8, least: 0, most: 4096 },
+  { name: "types", entry: 1, least: 0, most: 1 << 22 },
+  { name: "functionInfo", entry: 8, least: 0, most: 65536 },
+  { name: "lineInfo", entry: 16, least: 0, most: 65536 },
+  { name: "verdicts", entry: 28, least: 1, most: 65536 },
+  { name: "reports", entry: 28, least: 0, most: 65536 },
+  { name: "reportValues", entry: 8, least: 0, most: 65536 },
+  { name: "sourceMap", entry: 20, least: 0, most: 65536 },
+  { name: "launch", entry: 1, least: 0, most: 4096 },
+] as const;
+export type SectionName = (typeof sections)[number]["name"];
+
+export const none = 0xffff_ffff;
+
+export const traits = { classicIsAll: 1, unprivileged: 2 } as const;
+/** `SECCOMP_EBPF_LOCK`: the kernel holds the state objects' locks while the program runs. */
+export const attachFlags = { lock: 4 } as const;
+export const relocationKinds = ["map", "kernel-function"] as const;
+export const mapTypeNumbers = { hash: 1, array: 2, "ring-buffer": 27 } as const;
+/** `BPF_F_RDONLY_PROG`: of what is frozen. */
+export const frozenFlag = 128;
+export const mapContents = ["state", "launch", "events"] as const;
+export const launchContents = { token: { number: 1, size: 16 }, secret: { number: 2, size: 24 } } as const;
+/** `SECCOMP_EBPF_STATE_…`, `SECCOMP_EBPF_FORK_…`. */
+export const stateScopes = ["thread", "process"] as const;
+export const forkKinds = ["copy", "fresh", "share"] as const;
+export const actions = ["allow", "log", "deny", "trap", "kill-thread", "kill-process"] as const satisfies Action[];
+export const prints = ["unsigned", "signed", "boolean"] as const;
+export const programTypeNumbers = { seccomp: 33, trial: 31 } as const;
+
+/** `BPF_LD | BPF_IMM | BPF_DW`, `BPF_JMP | BPF_CALL`, `BPF_JMP | BPF_JEQ | BPF_K` (classic). */
+export const opcodes = { wide: 0x18, call: 0x85, classicEqual: 0x15 } as const;
+/** `BPF_PSEUDO_…` in the place of the source register. */
+export const pseudo = { map: 1, mapValue: 2, localCall: 1, kernelCall: 2 } as const;
+
+export function architectureOf(audit: number): ArchitectureName | undefined {
+  return (Object.keys(auditArchitecture) as ArchitectureName[]).find((name) => auditArchitecture[name] === audit);
+}
+
+/** The start of what lies behind `end`. */
+export function aligned(end: number): number {
+  return (end + 7) & ~7;
+}

@@ -1,0 +1,142 @@
+/**
+ * A bundle's program on the running kernel, as native/launcher does it without Node: maps are made, what a start brings is
+ * drawn and frozen, the program is relocated and loaded. It is not attached.
+ */
+import { randomBytes } from "node:crypto";
+import {
+  BpfMap,
+  kernelFunctions,
+  loadBtf,
+  loadProgram,
+  loadWithLog,
+  mapFlags,
+  mapTypes,
+  type ProgramDescription,
+  type ProgramType,
+} from "../linux/bpf.ts";
+import { close } from "../linux/descriptors.ts";
+import type { Bundle, BundleMap } from "./bundle.ts";
+
+export interface LoadedBundle {
+  readonly program: number;
+  /** In the bundle's order. */
+  readonly maps: readonly BpfMap[];
+  /** The two words that the launcher's execve carries; zeros where the program asks for none. */
+  readonly token: readonly [bigint, bigint];
+  /** What the verifier said, where it was asked. */
+  readonly log: string | undefined;
+  close(): void;
+}
+
+/** A kernel function that the program calls is not there. */
+export class MissingFunctionError extends Error {
+  override readonly name = "MissingFunctionError";
+  readonly missing: string;
+  constructor(missing: string) {
+    super(`this kernel has no function ${missing}`);
+    this.missing = missing;
+  }
+}
+
+/**
+ * Throws a BpfError where a map cannot be made, a VerifierError where the program is refused, a MissingFunctionError.
+ *
+ * @param logLevel asks for the verifier's log (`logLevels`)
+ */
+export function loadBundle(bundle: Bundle, logLevel = 0): LoadedBundle {
+  const open: number[] = [];
+  const closeAll = (): void => {
+    for (const descriptor of open.splice(0)) close(descriptor);
+  };
+  try {
+    const btf = bundle.types.length === 0 ? undefined : loadBtf(bundle.types);
+    if (btf !== undefined) open.push(btf);
+    const launch = drawLaunch(bundle);
+    const maps = bundle.maps.map((map) => {
+      const made = makeMap(map, btf, launch.value);
+      open.push(made.descriptor);
+      return made;
+    });
+    const description: ProgramDescription = {
+      type: bundle.programType as ProgramType,
+      flags: bundle.programFlags,
+      licence: bundle.licence,
+      name: bundle.name,
+      instructions: relocate(
+        bundle,
+        maps.map(({ descriptor }) => descriptor),
+      ),
+      debugging: btf === undefined ? undefined : { btf, functions: bundle.functionInfo, lines: bundle.lineInfo },
+    };
+    const loaded =
+      logLevel === 0
+        ? { descriptor: loadProgram(description), log: undefined }
+        : loadWithLog(description, logLevel, largestLog);
+    open.push(loaded.descriptor);
+    return { program: loaded.descriptor, maps, token: launch.token, log: loaded.log, close: closeAll };
+  } catch (error) {
+    closeAll();
+    throw error;
+  }
+}
+
+/** The kernel takes no larger one (`bpf_verifier_log_attr_valid`: UINT_MAX >> 2), and a log of 16 MiB tells all. */
+const largestLog = 16 << 20;
+
+/** The launch map's value. A token's words are not 0, and a secret's third is odd (docs/bundle.md). */
+function drawLaunch({ maps, launch }: Bundle): {
+  readonly value: Uint8Array;
+  readonly token: readonly [bigint, bigint];
+} {
+  const value = new Uint8Array(maps.find(({ holds }) => holds === "launch")?.valueSize ?? 0);
+  const view = new DataView(value.buffer);
+  let token: readonly [bigint, bigint] = [0n, 0n];
+  for (const { is, offset } of launch) {
+    const count = is === "token" ? 2 : 3;
+    const words = Array.from({ length: count }, () => randomBytes(8).readBigUInt64LE() || 1n);
+    if (is === "token") token = [words[0]!, words[1]!];
+    else words[2]! |= 1n;
+    words.forEach((word, index) => {
+      view.setBigUint64(offset + 8 * index, word, true);
+    });
+  }
+  return { value, token };
+}
+
+const typeNumbers = { hash: mapTypes.hash, array: mapTypes.array, "ring-buffer": mapTypes.ringBuffer } as const;
+
+function makeMap(map: BundleMap, btf: number | undefined, launch: Uint8Array): BpfMap {
+  const { name, keySize, valueSize, capacity, keyType, valueType } = map;
+  const made = new BpfMap({
+    ...{ name, keySize, valueSize, capacity },
+    type: typeNumbers[map.type],
+    flags: map.holds === "launch" ? mapFlags.readOnlyForPrograms : 0,
+    btf: btf === undefined || valueType === 0 ? undefined : { descriptor: btf, key: keyType, value: valueType },
+  });
+  try {
+    const initial = map.holds === "launch" ? launch : map.initial;
+    for (let key = 0; key * valueSize < initial.length; key += 1)
+      made.set(new Uint8Array(Uint32Array.of(key).buffer), initial.slice(key * valueSize, (key + 1) * valueSize));
+    if (map.holds === "launch") made.freeze();
+  } catch (error) {
+    close(made.descriptor);
+    throw error;
+  }
+  return made;
+}
+
+function relocate(
+  { program, relocations, kernelFunctions: names }: Bundle,
+  descriptors: readonly number[],
+): Uint8Array {
+  const instructions = program.slice();
+  const view = new DataView(instructions.buffer);
+  const numbers = names.length === 0 ? new Map<string, number>() : kernelFunctions(names);
+  for (const { instruction, kind, index } of relocations) {
+    const name = names[index]!;
+    const value = kind === "map" ? descriptors[index]! : numbers.get(name);
+    if (value === undefined) throw new MissingFunctionError(name);
+    view.setInt32(8 * instruction + 4, value, true);
+  }
+  return instructions;
+}

@@ -1,0 +1,183 @@
+/** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
+
+import {
+  describeProgram,
+  encodeFunctions,
+  encodeLines,
+  type MapTypes,
+  type SourceTexts,
+} from "../compile/btf/describe.ts";
+import { compileClassic, encodeClassic } from "../compile/classic/compile.ts";
+import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
+import type { Decision, SplitPolicy } from "../compile/decision.ts";
+import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
+import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instruction.ts";
+import type { MapDescription } from "../compile/ebpf/storage.ts";
+import { splitPolicy } from "../compile/split/split.ts";
+import type { Location, Program } from "../ir/program.ts";
+import { auditArchitecture } from "../linux/architecture.ts";
+import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "./bundle.ts";
+
+export interface BundleOptions {
+  /** Who compiles: "portcullis 0.1.0". */
+  readonly compiler: string;
+  /** The values of parameters under which the policy was compiled. */
+  readonly parameters: Bundle["parameters"];
+  /** For the lines in the verifier's log. */
+  readonly sources: SourceTexts;
+}
+
+/** What helpers and kernel functions ask for. */
+export const licence = "GPL";
+
+export function makeBundle(artifact: EbpfArtifact, { compiler, parameters, sources }: BundleOptions): Bundle {
+  const { program, object, kind, storage, target } = artifact;
+  // Whoever has no CAP_BPF may not load type information.
+  const unprivileged = target === "unprivileged";
+  const description = unprivileged ? undefined : describeProgram(artifact, sources);
+  const split = splitPolicy(program, { superviseProcessCreation: false });
+  const classic = classicProgram(program, split);
+  return {
+    architecture: program.architecture,
+    name: program.name,
+    compiler,
+    target,
+    parameters,
+    licence,
+    programType: kind.type,
+    programFlags: kind.flags,
+    locked: object.locked && target !== "trial",
+    classicIsAll: classic !== undefined && isStatic(split),
+    unprivileged,
+    classic: classic?.instructions ?? new Uint8Array(),
+    classicToken: classic?.token ?? [],
+    ...relocatable(object.instructions),
+    maps: storage.maps.map((map, index) => bundleMap(map, description?.maps[index])),
+    states: storage.states.map(({ name, scope, fork, size }): BundleState => {
+      // The tree's state is a process's that everybody shares.
+      return scope === "tree" ? { name, scope: "process", fork: "share", size } : { name, scope, fork, size };
+    }),
+    launch: storage.maps.flatMap(({ launch = [] }, map) =>
+      launch.map(({ is, offset }): LaunchWord => ({ is, map, offset })),
+    ),
+    constantAllows: constantAllows(artifact, split),
+    types: description?.btf.encode() ?? new Uint8Array(),
+    functionInfo: encodeFunctions(description?.functions ?? []),
+    lineInfo: encodeLines(description?.functions ?? []),
+    verdicts: program.verdicts.map(({ action, errno, reason, at }) => ({
+      action,
+      errno,
+      reason: reason === "" ? undefined : reason,
+      at: placeOf(program, at),
+    })),
+    reports: program.reports.map(({ text, values, at }) => ({ text, values, at: placeOf(program, at) })),
+    sourceMap: sourceMap(artifact),
+  };
+}
+
+function placeOf({ files }: Program, at: Location | undefined): Place | undefined {
+  if (at === undefined) return undefined;
+  const { file, line, column, length } = at;
+  return { file: files[file] ?? "?", line, column, length };
+}
+
+function sourceMap({ object, program }: EbpfArtifact): Bundle["sourceMap"] {
+  const positions = slotPositions(object.instructions);
+  let last: Location | undefined | null = null;
+  return object.locations.flatMap((at, index) => {
+    const same =
+      last !== null &&
+      (last === at || (last?.file === at?.file && last?.line === at?.line && last?.column === at?.column));
+    last = at;
+    return same ? [] : [{ instruction: positions[index]!, at: placeOf(program, at) }];
+  });
+}
+
+function bundleMap(map: MapDescription, types: MapTypes | undefined): BundleMap {
+  const { name, type, keySize, valueSize, capacity, holds, lock, initial = [] } = map;
+  const values = Buffer.concat(initial);
+  return {
+    ...{ name, type, keySize, valueSize, capacity, holds, lock },
+    keyType: types?.key ?? 0,
+    valueType: types?.value ?? 0,
+    initial: values.some((byte) => byte !== 0) ? new Uint8Array(values) : new Uint8Array(),
+  };
+}
+
+/** The program with zeros where a loader puts descriptors and numbers of kernel functions, and where that is. */
+function relocatable(
+  instructions: readonly EbpfInstruction[],
+): Pick<Bundle, "program" | "relocations" | "kernelFunctions"> {
+  const positions = slotPositions(instructions);
+  const kernelFunctions: string[] = [];
+  const relocations = instructions.flatMap((instruction, index): Relocation[] => {
+    const at = positions[index]!;
+    if (instruction.kind === "wide" && instruction.value.is !== "value")
+      return [{ instruction: at, kind: "map", index: instruction.value.map }];
+    if (instruction.kind !== "call-kernel") return [];
+    if (!kernelFunctions.includes(instruction.function)) kernelFunctions.push(instruction.function);
+    return [{ instruction: at, kind: "kernel-function", index: kernelFunctions.indexOf(instruction.function) }];
+  });
+  const maps = relocations.flatMap(({ kind, index }) => (kind === "map" ? [index + 1] : []));
+  const mapDescriptors = Array.from({ length: Math.max(0, ...maps) }, () => 0);
+  const program = encode(instructions, { mapDescriptors, kernelFunction: () => 0 });
+  return { program, relocations, kernelFunctions };
+}
+
+// ── The static part ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+const enosys = 38;
+
+/** With the weakest verdict that any state could give. Undefined where it does not fit a filter. */
+function classicProgram(
+  program: Program,
+  split: SplitPolicy,
+): { readonly instructions: Uint8Array; readonly token: readonly number[] } | undefined {
+  try {
+    const classic = compileClassic(program, split, {
+      leaf: ({ weakest }) => verdictWord(program.verdicts[weakest]!),
+      unknown: returnWord("ERRNO", enosys),
+      foreign: returnWord("ERRNO", enosys),
+      always: returnWord("ALLOW"),
+      launcherToken: [0, 0, 0, 0],
+      launcherInstalls: true,
+    });
+    return { instructions: encodeClassic(classic), token: inOrder(classic.tokenPositions) };
+  } catch (error) {
+    if (error instanceof Error && error.name === "FilterTooLargeError") return undefined;
+    throw error;
+  }
+}
+
+/** The calls' fours, in the order in which they stand in the filter: what is put in is the same for each. */
+function inOrder(positions: readonly number[]): readonly number[] {
+  const calls: (readonly number[])[] = [];
+  for (let at = 0; at < positions.length; at += 4) calls.push(positions.slice(at, at + 4));
+  return calls.sort((a, b) => a[0]! - b[0]!).flat();
+}
+
+function isStatic(split: SplitPolicy): boolean {
+  const visited = new Set<Decision>();
+  const waiting = [...split.values()];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (visited.has(next)) continue;
+    visited.add(next);
+    if (next.kind === "test") waiting.push(next.then, next.otherwise);
+    else if (next.stateful.length > 0) return false;
+  }
+  return true;
+}
+
+/** Calls that never reach a body, and that nothing refuses. */
+function constantAllows({ program, object }: EbpfArtifact, split: SplitPolicy): Bundle["constantAllows"] {
+  const inBodies = new Set(object.parts.flatMap((part) => (part.is === "body" ? part.numbers : [])));
+  const numbers = program.admission.always.flatMap(({ from, to }) =>
+    Array.from({ length: Number(to - from) + 1 }, (_, index) => Number(from) + index),
+  );
+  for (const [number, decision] of split) {
+    if (decision.kind !== "leaf" || decision.stateful.length > 0 || inBodies.has(number)) continue;
+    if (program.verdicts[decision.weakest]!.action === "allow") numbers.push(number);
+  }
+  const architecture = auditArchitecture[program.architecture];
+  return numbers.sort((a, b) => a - b).map((number) => ({ architecture, number }));
+}

@@ -1,0 +1,113 @@
+/** A policy compiled for a target by its name, with all that whoever writes it to a file or loads it must know. */
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Program } from "../../ir/program.ts";
+import { splitPolicy } from "../split/split.ts";
+import { compileEbpf, type EbpfProgram } from "./compile.ts";
+import { cannotExpress, compileForSeccomp } from "./seccomp.ts";
+import type { MapField, TargetStorage } from "./storage.ts";
+import { TargetError } from "./target.ts";
+import { trialContextSize, trialStorage, trialTarget } from "./targets/trial.ts";
+
+/**
+ * | target | what runs it |
+ * | --- | --- |
+ * | seccomp | a patched kernel, for whoever may load it with CAP_BPF |
+ * | unprivileged | the same kernel, for anybody where its administrator lets them: no functions, no loops, 4,096 instructions |
+ * | trial | any kernel since 5.14, by BPF_PROG_TEST_RUN: for tests |
+ */
+export const ebpfTargets = ["seccomp", "unprivileged", "trial"] as const;
+export type EbpfTargetName = (typeof ebpfTargets)[number];
+
+/** What the kernel and libbpf know a target's programs by. */
+export interface ProgramKind {
+  /** `enum bpf_prog_type`. */
+  readonly type: number;
+  /** `BPF_F_…` of BPF_PROG_LOAD. */
+  readonly flags: number;
+  /** Of an object file: what libbpf tells the type by. Its own knows "syscall"; "seccomp" comes with the kernel's patches. */
+  readonly section: "seccomp" | "syscall";
+  /** The C type behind the program's only argument. */
+  readonly context: { readonly name: string; readonly size: number; readonly fields: readonly MapField[] };
+}
+
+export interface EbpfArtifact {
+  readonly target: EbpfTargetName;
+  readonly kind: ProgramKind;
+  readonly program: Program;
+  readonly object: EbpfProgram;
+  readonly storage: TargetStorage;
+}
+
+export interface ArtifactCompilation {
+  /** Undefined exactly where there is an error among the diagnostics. */
+  readonly artifact: EbpfArtifact | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** `struct seccomp_data` (include/uapi/linux/seccomp.h). */
+const callFields: readonly MapField[] = [
+  { name: "nr", offset: 0, size: 4 },
+  { name: "arch", offset: 4, size: 4 },
+  { name: "instruction_pointer", offset: 8, size: 8 },
+  { name: "args", offset: 16, size: 8, count: 6 },
+];
+const callSize = 64;
+
+/** What stands behind the call in the context of the target `trial` (targets/trial.ts). */
+const trialFields: readonly MapField[] = [
+  { name: "now", offset: 64, size: 8 },
+  { name: "alive", offset: 72, size: 8 },
+  { name: "pid", offset: 80, size: 4 },
+  { name: "tid", offset: 84, size: 4 },
+  { name: "uid", offset: 88, size: 4 },
+  { name: "gid", offset: 92, size: 4 },
+  { name: "thread", offset: 96, size: 4 },
+  { name: "process", offset: 100, size: 4 },
+  { name: "reports", offset: 104, size: 4 },
+];
+
+const seccompKind: ProgramKind = {
+  type: 33,
+  flags: 0,
+  section: "seccomp",
+  context: { name: "seccomp_data", size: callSize, fields: callFields },
+};
+
+/** BPF_F_SLEEPABLE: the kernel runs programs of this type in no other way. */
+const sleepable = 1 << 4;
+
+function trialKind(program: Program): ProgramKind {
+  const context = { name: "trial_context", size: trialContextSize(program), fields: [...callFields, ...trialFields] };
+  return { type: 31, flags: sleepable, section: "syscall", context };
+}
+
+export interface ArtifactOptions {
+  /** Whether verdicts that are not a plain allow become records in the ring buffer (not with `trial`, which has none). */
+  readonly tellsVerdicts: boolean;
+}
+
+export function compileArtifact(
+  program: Program,
+  target: EbpfTargetName,
+  { tellsVerdicts }: ArtifactOptions,
+): ArtifactCompilation {
+  if (target === "trial") return compileTrial(program);
+  const { compiled, diagnostics } = compileForSeccomp(program, {
+    unprivileged: target === "unprivileged",
+    tellsVerdicts,
+  });
+  if (compiled === undefined) return { artifact: undefined, diagnostics };
+  const { object, storage } = compiled;
+  return { artifact: { target, kind: seccompKind, program, object, storage }, diagnostics };
+}
+
+function compileTrial(program: Program): ArtifactCompilation {
+  try {
+    const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
+    const storage = trialStorage(program);
+    return { artifact: { target: "trial", kind: trialKind(program), program, object, storage }, diagnostics: [] };
+  } catch (error) {
+    if (!(error instanceof TargetError)) throw error;
+    return { artifact: undefined, diagnostics: [cannotExpress(program, error)] };
+  }
+}

@@ -79,7 +79,8 @@ function readOptions(words) {
 
 /** A whole number of at least `least`. */
 function count(name, text, least) {
-  if (!/^\d{1,9}$/.test(text) || Number(text) < least) fail(`--${name} ${text}: expected a number of at least ${least}`);
+  if (!/^\d{1,9}$/.test(text) || Number(text) < least)
+    fail(`--${name} ${text}: expected a number of at least ${least}`);
   return Number(text);
 }
 
@@ -106,7 +107,8 @@ function imageOf(kernel) {
 const options = readOptions(process.argv.slice(2));
 const smp = count("smp", options.smp ?? (options.icount ? "1" : "2"), 1);
 if (options.icount && smp > 1) fail("--icount counts on one processor: it does not go with --smp");
-const [uid, gid] = /^(\d+)(?::(\d+))?$/.exec(options.user)?.slice(1) ?? fail(`--user ${options.user}: expected UID or UID:GID`);
+const [uid, gid] =
+  /^(\d+)(?::(\d+))?$/.exec(options.user)?.slice(1) ?? fail(`--user ${options.user}: expected UID or UID:GID`);
 const sysctls = options.sysctl.map((text) => assignment("sysctl", text));
 const unprivileged = ["kernel.unprivileged_bpf_disabled=0", "kernel.seccomp.ebpf=3"];
 
@@ -156,10 +158,13 @@ process.stdin.on("data", (bytes) => {
 process.stdin.on("end", () => machine.endOfInput());
 process.stdin.on("error", () => machine.endOfInput());
 
-const result = await machine.ended((stream, bytes) => (stream === "out" ? process.stdout : process.stderr).write(bytes));
+const result = await machine.ended((stream, bytes) =>
+  (stream === "out" ? process.stdout : process.stderr).write(bytes),
+);
 clearTimeout(clock);
 
-const complaint = complaintIn(result.console) ?? (result.tainted ? "the kernel is tainted by a warning or worse" : undefined);
+const complaint =
+  complaintIn(result.console) ?? (result.tainted ? "the kernel is tainted by a warning or worse" : undefined);
 const problem =
   complaint !== undefined
     ? `the kernel complained: ${complaint}`

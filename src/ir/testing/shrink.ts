@@ -1,0 +1,187 @@
+/**
+ * Makes what shows a fault smaller: a program and a life of a tree under it, as long as the fault stays. Greedy: the first
+ * smaller one that still fails is taken, and it starts again; it ends, since everything that is tried is smaller.
+ */
+import { checkProgram } from "../check.ts";
+import type {
+  BooleanExpression,
+  Expression,
+  IntegerExpression,
+  Program,
+  Statement,
+  VerdictExpression,
+} from "../program.ts";
+import { bodiesOf, mapStatement, operands, sameExpressions } from "../traverse.ts";
+import type { TraceStep } from "./traces.ts";
+
+export interface Run {
+  readonly program: Program;
+  readonly trace: readonly TraceStep[];
+}
+
+/** `fails` is asked at most so many times. */
+export function shrinkRun(run: Run, fails: (run: Run) => boolean, mostTries = 5000): Run {
+  let tries = 0;
+  const isSmaller = (candidate: Run): boolean => {
+    if (tries >= mostTries) return false;
+    tries += 1;
+    return fails(candidate);
+  };
+  let smallest = run;
+  for (;;) {
+    const found = firstThat(smallerRuns(smallest), isSmaller);
+    if (found === undefined) return smallest;
+    smallest = found;
+  }
+}
+
+function firstThat<T>(candidates: Iterable<T>, holds: (candidate: T) => boolean): T | undefined {
+  for (const candidate of candidates) if (holds(candidate)) return candidate;
+  return undefined;
+}
+
+function* smallerRuns({ program, trace }: Run): Generator<Run> {
+  for (let length = trace.length >> 1; length >= 1; length >>= 1)
+    for (let start = trace.length - length; start >= 0; start -= length)
+      yield { program, trace: withoutSteps(trace, start, length) };
+  for (const body of smallerLists(program.body)) {
+    const candidate = { ...program, body };
+    if (checkProgram(candidate).length === 0) yield { program: candidate, trace };
+  }
+}
+
+/** Nothing can happen to tasks that are not born any more. */
+function withoutSteps(trace: readonly TraceStep[], start: number, length: number): TraceStep[] {
+  const living = new Set([0]);
+  return trace.filter((step, index) => {
+    if (index >= start && index < start + length) return false;
+    const actor = step.kind === "call" || step.kind === "exit" ? step.task : step.maker;
+    if (!living.has(actor)) return false;
+    if (step.kind === "fork" || step.kind === "thread") living.add(step.child);
+    if (step.kind === "exit") living.delete(step.task);
+    return true;
+  });
+}
+
+// ── Statements ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function* smallerLists(list: readonly Statement[]): Generator<readonly Statement[]> {
+  for (let length = list.length; length >= 1; length >>= 1)
+    for (let start = list.length - length; start >= 0; start -= length)
+      yield [...list.slice(0, start), ...list.slice(start + length)];
+  for (const [index, statement] of list.entries()) {
+    const around = (inside: readonly Statement[]) => [...list.slice(0, index), ...inside, ...list.slice(index + 1)];
+    for (const body of bodiesOf(statement)) yield around(body);
+    for (const smaller of smallerStatements(statement)) yield around([smaller]);
+  }
+}
+
+function* smallerStatements(statement: Statement): Generator<Statement> {
+  if (statement.kind === "switch")
+    for (const index of statement.arms.keys())
+      yield { ...statement, arms: statement.arms.filter((_, other) => other !== index) };
+  for (const [index, body] of bodiesOf(statement).entries()) {
+    for (const smaller of smallerLists(body)) {
+      let place = -1;
+      yield mapStatement(statement, sameExpressions, (other) => {
+        place += 1;
+        return place === index ? smaller : other;
+      });
+    }
+  }
+  yield* withOneSmaller(statement);
+}
+
+/** One of the expressions directly inside is smaller. */
+function* withOneSmaller(statement: Statement): Generator<Statement> {
+  for (let place = 0; ; place += 1) {
+    let seen = -1;
+    let found: Expression | undefined;
+    const look = <E extends Expression>(expression: E): E => {
+      seen += 1;
+      if (seen === place) found = expression;
+      return expression;
+    };
+    mapStatement(statement, { integer: look, boolean: look, verdict: look }, (body) => body);
+    if (found === undefined) return;
+    for (const smaller of smallerExpressions(found)) {
+      let at = -1;
+      const replace = <E extends Expression>(expression: E): E => {
+        at += 1;
+        return at === place ? (smaller as E) : expression;
+      };
+      yield mapStatement(statement, { integer: replace, boolean: replace, verdict: replace }, (body) => body);
+    }
+  }
+}
+
+// ── Expressions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type ExpressionType = "integer" | "boolean" | "verdict";
+
+function typeOf(expression: Expression): ExpressionType {
+  switch (expression.kind) {
+    case "constant":
+    case "input":
+    case "local":
+    case "cell":
+    case "binary":
+    case "extend":
+    case "select":
+    case "table-get":
+    case "from-boolean":
+      return "integer";
+    case "verdict":
+    case "verdict-local":
+    case "strictest":
+    case "verdict-select":
+      return "verdict";
+    default:
+      return "boolean";
+  }
+}
+
+/** Constants, then parts of the same type, then the same with one smaller part. */
+function* smallerExpressions(expression: Expression): Generator<Expression> {
+  const type = typeOf(expression);
+  const parts = operands(expression);
+  if (expression.kind !== "constant" && expression.kind !== "verdict" && expression.kind !== "boolean") {
+    if (type === "integer") yield { kind: "constant", value: 0n } satisfies IntegerExpression;
+    if (type === "boolean")
+      for (const value of [false, true]) yield { kind: "boolean", value } satisfies BooleanExpression;
+    if (type === "verdict") yield { kind: "verdict", verdict: 0 } satisfies VerdictExpression;
+  }
+  for (const part of parts) if (typeOf(part) === type) yield part;
+  for (const [index, part] of parts.entries())
+    for (const smaller of smallerExpressions(part)) yield withPart(expression, index, smaller);
+}
+
+/** The expression with another operand in this place. */
+function withPart(expression: Expression, place: number, part: Expression): Expression {
+  const own = operands(expression);
+  const replaced = own.map((operand, index) => (index === place ? part : operand));
+  const is = (index: number) => replaced[index] as never;
+  switch (expression.kind) {
+    case "binary":
+    case "compare":
+      return { ...expression, left: is(0), right: is(1) };
+    case "extend":
+    case "from-boolean":
+    case "within":
+    case "not":
+      return { ...expression, value: is(0) };
+    case "select":
+    case "verdict-select":
+      return { ...expression, condition: is(0), then: is(1), otherwise: is(2) };
+    case "table-get":
+      return { ...expression, key: is(0), otherwise: is(1) };
+    case "table-has":
+      return { ...expression, key: is(0) };
+    case "all":
+    case "any":
+    case "strictest":
+      return { ...expression, of: replaced as never };
+    default:
+      return expression;
+  }
+}

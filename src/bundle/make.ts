@@ -1,12 +1,6 @@
 /** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
 
-import {
-  describeProgram,
-  encodeFunctions,
-  encodeLines,
-  type MapTypes,
-  type SourceTexts,
-} from "../compile/btf/describe.ts";
+import { describeProgram, encodeFunctions, encodeLines, type MapTypes, type Sources } from "../compile/btf/describe.ts";
 import { compileClassic, encodeClassic } from "../compile/classic/compile.ts";
 import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
 import type { Decision, SplitPolicy } from "../compile/decision.ts";
@@ -14,6 +8,7 @@ import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
 import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instruction.ts";
 import type { MapDescription } from "../compile/ebpf/storage.ts";
 import { splitPolicy } from "../compile/split/split.ts";
+import type { Sources } from "../diagnostics/render.ts";
 import type { Location, Program } from "../ir/program.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "./bundle.ts";
@@ -24,7 +19,7 @@ export interface BundleOptions {
   /** The values of parameters under which the policy was compiled. */
   readonly parameters: Bundle["parameters"];
   /** For the lines in the verifier's log. */
-  readonly sources: SourceTexts;
+  readonly sources: Sources;
 }
 
 /** What helpers and kernel functions ask for. */

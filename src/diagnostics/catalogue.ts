@@ -95,6 +95,7 @@ export const catalogue = {
   P0604: error("a verdict that the engine cannot give"),
   P0605: error("an engine whose native part is missing"),
   P0606: error("a construct that a target cannot express"),
+  P0607: error("a program that the kernel refuses"),
 
   P0701: warning("an OCI profile that says more than can be kept"),
   P0702: error("not JSON"),

@@ -3,15 +3,13 @@
  * for each instruction the policy's line, with the text of that line. The verifier's log and bpftool print these lines
  * between the instructions.
  */
+import type { Sources } from "../../diagnostics/render.ts";
 import type { EbpfArtifact } from "../ebpf/artifact.ts";
 import type { EbpfProgram, Part } from "../ebpf/compile.ts";
 import { slotPositions } from "../ebpf/instruction.ts";
 import { heading } from "../ebpf/listing.ts";
 import type { MapDescription, MapField } from "../ebpf/storage.ts";
 import { Btf, identifier, type Member } from "./types.ts";
-
-/** The texts of a policy's files, by their names as shown. */
-export type SourceTexts = ReadonlyMap<string, string>;
 
 /** Numbers of types; both 0 where a map has none (ring buffers). */
 export interface MapTypes {
@@ -46,7 +44,7 @@ export interface ProgramDescription {
   readonly functions: readonly FunctionDescription[];
 }
 
-export function describeProgram(artifact: EbpfArtifact, sources: SourceTexts): ProgramDescription {
+export function describeProgram(artifact: EbpfArtifact, sources: Sources): ProgramDescription {
   const btf = new Btf();
   return {
     btf,
@@ -74,11 +72,7 @@ function memberOf(btf: Btf, { name, offset, size, count }: MapField): Member {
 
 // ── Functions and lines ─────────────────────────────────────────────────────────────────────────────────────────────
 
-function describeFunctions(
-  btf: Btf,
-  { kind, object, program }: EbpfArtifact,
-  sources: SourceTexts,
-): FunctionDescription[] {
+function describeFunctions(btf: Btf, { kind, object, program }: EbpfArtifact, sources: Sources): FunctionDescription[] {
   const positions = slotPositions(object.instructions);
   const end = positions.at(-1)!;
   const lines = describeLines(btf, object, program, sources, positions);
@@ -134,7 +128,7 @@ function describeLines(
   btf: Btf,
   object: EbpfProgram,
   { files, architecture }: EbpfArtifact["program"],
-  sources: SourceTexts,
+  sources: Sources,
   positions: readonly number[],
 ): LineDescription[] {
   const texts = files.map((file) => (sources.get(file) ?? "").split(/\r?\n/));

@@ -115,6 +115,8 @@ export interface ProgramInfo {
   readonly btf: number;
   /** Records of lines that survived. */
   readonly lines: number;
+  /** Likewise, of places in the native code; 0 for whoever may not see kernel addresses. */
+  readonly nativeLines: number;
   /** Instructions that the verifier walked (Linux 5.16). */
   readonly verifiedInstructions: number;
 }
@@ -132,6 +134,7 @@ export function programInfo(descriptor: number): ProgramInfo {
     maps: word(52),
     btf: word(128),
     lines: word(148),
+    nativeLines: word(168),
     verifiedInstructions: word(216),
   };
 }

@@ -1,0 +1,42 @@
+/** Why the kernel did not take a bundle's program, as a diagnostic at the policy's line. */
+import { diagnostic } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { BpfError, VerifierError } from "../linux/bpf.ts";
+import { errnoName } from "../linux/errno.ts";
+import type { Bundle, Place } from "./bundle.ts";
+import { MissingFunctionError } from "./load.ts";
+
+const [eperm, einval] = [1, 22];
+
+/** Undefined where the error is none of the kernel's refusals. */
+export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | undefined {
+  if (error instanceof MissingFunctionError)
+    return diagnostic("P0607", error.message, { help: "the target seccomp needs a kernel with portcullis's patches" });
+  if (!(error instanceof BpfError)) return undefined;
+  if (error.errno === eperm) {
+    return diagnostic("P0607", `${error.operation} is not permitted (EPERM)`, {
+      help: "it takes CAP_BPF; kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf say who else may",
+    });
+  }
+  if (!(error instanceof VerifierError) || error.telling === "") {
+    const isType = error instanceof VerifierError && error.errno === einval;
+    return diagnostic("P0607", `the kernel refuses ${error.operation} (${errnoName(error.errno) ?? error.errno})`, {
+      help: isType
+        ? `it has no programs of type ${bundle.programType} (portcullis doctor tells what it has)`
+        : "portcullis doctor tells what this kernel has",
+    });
+  }
+  const at = error.instruction === undefined ? undefined : placeAt(bundle, error.instruction);
+  return diagnostic("P0607", `the kernel's verifier refuses the program: ${error.telling}`, {
+    span: at === undefined ? undefined : { ...at, length: Math.max(1, at.length) },
+    help:
+      error.instruction === undefined
+        ? "this is a fault of portcullis: please report it, with the verifier's whole log (--verifier-log FILE)"
+        : `instruction ${error.instruction}; this is a fault of portcullis: please report it, with the verifier's whole log (--verifier-log FILE)`,
+  });
+}
+
+/** The policy's place of an instruction, by its slot. */
+export function placeAt({ sourceMap }: Bundle, slot: number): Place | undefined {
+  return sourceMap.findLast(({ instruction }) => instruction <= slot)?.at;
+}

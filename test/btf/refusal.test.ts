@@ -1,0 +1,73 @@
+/** What the running kernel's verifier refuses is told with its reason, at the policy's line. */
+import { describe, expect, it, type TestContext } from "vitest";
+import type { Bundle } from "../../src/bundle/bundle.ts";
+import { loadBundle } from "../../src/bundle/load.ts";
+import { makeBundle } from "../../src/bundle/make.ts";
+import { explainRefusal } from "../../src/bundle/refusal.ts";
+import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { VerifierError } from "../../src/linux/bpf.ts";
+
+const path = "policies/fork-rate.ts";
+const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
+const { artifact } = compileArtifact(program!, "trial", { tellsVerdicts: false });
+const bundle = makeBundle(artifact!, { compiler: "portcullis test", parameters: [], sources });
+
+function needsRoot(context: TestContext): void {
+  if (process.getuid?.() !== 0) context.skip("bpf(2) needs root here");
+}
+
+function refusalOf(changed: Bundle): unknown {
+  try {
+    loadBundle(changed).close();
+  } catch (error) {
+    return error;
+  }
+  throw new Error("it was loaded");
+}
+
+describe("a refusal", () => {
+  it("by the verifier has the telling line, the policy's place, and the whole log", (context) => {
+    needsRoot(context);
+    // The first instruction of a line of the policy that is not a wide one becomes r0 = *(u64 *)(r9 + 0), and R9 is nothing.
+    const at = bundle.sourceMap.find(
+      ({ instruction, at }) => at !== undefined && bundle.program[8 * instruction] !== 0x18,
+    )!;
+    const broken = bundle.program.slice();
+    broken.set([0x79, 0x90, 0, 0, 0, 0, 0, 0], 8 * at.instruction);
+    const relocations = bundle.relocations.filter(({ instruction }) => instruction !== at.instruction);
+    const error = refusalOf({ ...bundle, program: broken, relocations });
+    expect(error).toBeInstanceOf(VerifierError);
+    if (!(error instanceof VerifierError)) return;
+    expect(error.telling).toBe("R9 !read_ok");
+    expect(error.instruction).toBe(at.instruction);
+    expect(error.log).toContain("R9 !read_ok\nprocessed");
+    expect(error.log).toContain(`@ fork-rate.ts:${at.at!.line}`);
+    const told = explainRefusal(bundle, error)!;
+    expect(told).toMatchObject({ code: "P0607", span: { file: path, line: at.at!.line, column: at.at!.column } });
+    expect(renderDiagnostics([told], sources)).toContain(sources.get(path)!.split("\n")[at.at!.line - 1]);
+  });
+
+  it("of a program type that the kernel lacks says so", (context) => {
+    needsRoot(context);
+    const error = refusalOf({ ...bundle, programType: 77, programFlags: 0 });
+    expect(explainRefusal({ ...bundle, programType: 77 }, error)).toMatchObject({
+      message: "the kernel refuses loading the program (EINVAL)",
+      help: "it has no programs of type 77 (portcullis doctor tells what it has)",
+    });
+  });
+
+  it("for want of a kernel function names it", (context) => {
+    needsRoot(context);
+    const kernelFunctions = ["bpf_no_such_function"];
+    const call = new Uint8Array([0x85, 0x20, 0, 0, 0, 0, 0, 0]);
+    const relocations = [{ instruction: 0, kind: "kernel-function", index: 0 } as const];
+    const error = refusalOf({ ...bundle, program: call, relocations, kernelFunctions });
+    expect(explainRefusal(bundle, error)?.message).toBe("this kernel has no function bpf_no_such_function");
+  });
+
+  it("of something else is not explained away", () => {
+    expect(explainRefusal(bundle, new TypeError("x"))).toBeUndefined();
+  });
+});

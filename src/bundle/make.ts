@@ -1,6 +1,6 @@
 /** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
 
-import { describeProgram, encodeFunctions, encodeLines, type MapTypes, type Sources } from "../compile/btf/describe.ts";
+import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
 import { compileClassic, encodeClassic } from "../compile/classic/compile.ts";
 import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
 import type { Decision, SplitPolicy } from "../compile/decision.ts";

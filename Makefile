@@ -7,7 +7,7 @@ SHELL := /bin/sh
 # with; containers-common carries a real OCI profile; the cross compiler builds native/ for arm64, and qemu-user starts it.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
-TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool \
+TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 .PHONY: help setup setup-demo setup-test setup-bench setup-kernel setup-deb build native demo test kernel vm-test series-check test-kernel-debug deb \

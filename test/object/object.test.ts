@@ -1,0 +1,184 @@
+/** Object files, as Debian's bpftool and libbpf see them. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { loadBundle } from "../../src/bundle/load.ts";
+import { makeBundle } from "../../src/bundle/make.ts";
+import { functionName } from "../../src/compile/btf/describe.ts";
+import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { refusals } from "../../src/compile/ebpf/targets/trial.ts";
+import { encodeObject, ObjectError } from "../../src/compile/object/object.ts";
+import type { Sources } from "../../src/diagnostics/render.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { programInfo } from "../../src/linux/bpf.ts";
+import { callByName } from "../../src/linux/calls.ts";
+
+let folder = "";
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "portcullis-object-"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const tool = ["/usr/sbin/bpftool", "/usr/bin/bpftool"].find(existsSync);
+
+function needs(context: TestContext): string {
+  if (process.getuid?.() !== 0) context.skip("bpf(2) needs root here");
+  if (tool === undefined) context.skip("bpftool is not installed");
+  return tool!;
+}
+
+interface Compiled {
+  readonly program: Program;
+  readonly artifact: EbpfArtifact;
+  readonly sources: Sources;
+}
+
+function compiled(path: string, target: "trial" | "seccomp"): Compiled {
+  const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
+  const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+  return { program: program!, artifact: artifact!, sources };
+}
+
+function written(name: string, { artifact, sources }: Pick<Compiled, "artifact" | "sources">): string {
+  const file = join(folder, `${name}.o`);
+  writeFileSync(file, encodeObject(artifact, sources));
+  return file;
+}
+
+/** Loads and pins it in a file system of our own, asks for what is there, and all is gone again. */
+function loadByTool(file: string): { readonly status: number; readonly shown: unknown; readonly said: string } {
+  const pins = join(folder, "pins");
+  mkdirSync(pins, { recursive: true });
+  const script = `mount -t bpf none "$1" && "$0" prog load "$2" "$1/step" && "$0" --json prog show pinned "$1/step"`;
+  const argv = ["-m", "sh", "-c", script, tool!, pins, file];
+  const { status, stdout, stderr } = spawnSync("unshare", argv, { encoding: "utf8" });
+  return { status: status ?? -1, shown: status === 0 ? JSON.parse(stdout) : undefined, said: stderr };
+}
+
+/** The same instructions have the same tag, whoever loads them. */
+function ownTag({ artifact, sources }: Pick<Compiled, "artifact" | "sources">): string {
+  const loaded = loadBundle(makeBundle(artifact, { compiler: "test", parameters: [], sources }));
+  try {
+    return programInfo(loaded.program).tag;
+  } finally {
+    loaded.close();
+  }
+}
+
+const ready = readdirSync("policies")
+  .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
+  .map((file) => `policies/${file}`);
+const golden = ["limit", "remembered", "sockets"].map((name) => `test/ebpf/goldens/${name}.ts`);
+
+/** Its map is looked up in and starts as something else than zeros. */
+const withoutObject = ["policies/fork-rate.ts"];
+
+describe("bpftool prog load takes", () => {
+  it.for([...ready, ...golden])("%s, and it is the program that we load", (path, context) => {
+    needs(context);
+    const policy = compiled(path, "trial");
+    if (withoutObject.includes(path)) {
+      expect(() => encodeObject(policy.artifact, policy.sources)).toThrow(ObjectError);
+      return;
+    }
+    const { status, shown, said } = loadByTool(written("policy", policy));
+    expect(said).toBe("");
+    expect(status).toBe(0);
+    expect(shown).toMatchObject({ type: "syscall", gpl_compatible: true, tag: ownTag(policy) });
+    expect(shown).toHaveProperty("name", functionName(policy.program.name).slice(0, 63));
+    expect(shown).toHaveProperty("btf_id");
+  });
+
+  it("random policies", (context) => {
+    needs(context);
+    let taken = 0;
+    for (let seed = 1; seed <= 40; seed += 1) {
+      const program = generateProgram(new SeededChoices(seed), { statements: 12 });
+      const { artifact } = compileArtifact(program, "trial", { tellsVerdicts: false });
+      const policy = { artifact: artifact!, sources: new Map<string, string>() };
+      let file: string;
+      try {
+        file = written("random", policy);
+      } catch (error) {
+        if (error instanceof ObjectError) continue;
+        throw error;
+      }
+      const { shown, said } = loadByTool(file);
+      expect(said, `seed ${seed}`).toBe("");
+      expect(shown, `seed ${seed}`).toMatchObject({ tag: ownTag(policy) });
+      taken += 1;
+    }
+    expect(taken).toBeGreaterThan(8);
+  });
+});
+
+describe("an object for the kernel's own program type", () => {
+  it("is opened by bpftool, which makes a skeleton, and names the maps", (context) => {
+    const path = needs(context);
+    const file = written("nginx", compiled("policies/nginx.ts", "seccomp"));
+    const skeleton = execFileSync(path, ["gen", "skeleton", file], { encoding: "utf8" });
+    expect(skeleton).toContain("struct bpf_map *events;");
+    expect(skeleton).toContain("unsigned long long token[2];");
+    expect(skeleton).toContain("struct bpf_program *nginx;");
+    // State is never mapped into the memory of whoever loads it.
+    expect(skeleton).not.toMatch(/struct nginx__data/);
+  });
+
+  it("waits for a libbpf that knows the section's name", (context) => {
+    needs(context);
+    const { status, said } = loadByTool(written("nginx", compiled("policies/nginx.ts", "seccomp")));
+    if (status === 0) return;
+    expect(said).toContain("failed to guess program type from ELF section 'seccomp'");
+  });
+});
+
+describe("a program in C, by a skeleton of the object,", () => {
+  it.for(["policies/order.ts", "test/ebpf/goldens/remembered.ts"])(
+    "judges by %s as the interpreter does",
+    (path, context) => {
+      const bpftool = needs(context);
+      if (!existsSync("/usr/include/bpf/libbpf.h")) context.skip("libbpf-dev is not installed");
+      const policy = compiled(path, "trial");
+      const { program, artifact } = policy;
+      const skeleton = execFileSync(bpftool, ["gen", "skeleton", written("judged", policy)], { encoding: "utf8" });
+      const header = join(folder, "judged.skel.h");
+      writeFileSync(header, skeleton);
+      const judge = join(folder, "judge");
+      const defines = {
+        SKELETON: JSON.stringify(header),
+        NAME: "judged",
+        STEP: functionName(program.name),
+        CONTEXT_SIZE: artifact.kind.context.size,
+        ...(skeleton.includes("secret[3]") ? { HAS_SECRET: 1 } : {}),
+      };
+      const flags = Object.entries(defines).map(([name, value]) => `-D${name}=${value}`);
+      execFileSync("gcc", ["-Wall", "-O1", ...flags, "-o", judge, "test/object/judge.c", "-lbpf"]);
+
+      const calls = ["getpid", "socket", "openat", "connect", "dup", "close", "dup", "dup", "close", "execve", "read"];
+      const numbers = calls.map((name) => callByName(name)!.number.x86_64!);
+      const judged = execFileSync(judge, numbers.map(String), { encoding: "utf8" }).trimEnd().split("\n").map(Number);
+      const state = {
+        thread: initialState(program, "thread"),
+        process: initialState(program, "process"),
+        tree: initialState(program, "tree"),
+      };
+      const wanted = numbers.map((number) => {
+        const event = {
+          number,
+          architecture: auditArchitecture.x86_64,
+          instructionPointer: 0n,
+          arguments: [0n, 0n, 0n, 0n, 0n, 0n],
+        } as const;
+        return evaluate(program, event, { now: 0n, pid: 0, tid: 0, uid: 0, gid: 0, alive: 0n }, state).verdict;
+      });
+      expect(judged).toEqual(wanted);
+      expect(judged).not.toContain(refusals.noState);
+    },
+  );
+});

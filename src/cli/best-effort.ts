@@ -2,7 +2,7 @@
 import { type ClassicTarget, compileClassic, encodeClassic } from "../compile/classic/compile.ts";
 import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
 import { splitPolicy } from "../compile/split/split.ts";
-import type { NotifyPolicy } from "../engines/notify/policy.ts";
+import type { CompiledPolicy } from "../engines/compiled.ts";
 import { compileOrFail } from "./compile.ts";
 import type { Context } from "./context.ts";
 import { loadForVerb } from "./policy.ts";
@@ -12,7 +12,7 @@ import type { Invocation } from "./verb.ts";
 const enosys = 38;
 
 /** The weakest verdict that any state could give, for each call: never stricter than the policy, and never asking. */
-export async function staticPart(invocation: Invocation, context: Context): Promise<NotifyPolicy> {
+export async function staticPart(invocation: Invocation, context: Context): Promise<CompiledPolicy> {
   const named = policyFile(invocation.text("policy")!, context.workingDirectory);
   const { program } = await loadForVerb(named, invocation, context, { quiet: true });
   const split = splitPolicy(program, { superviseProcessCreation: false });
@@ -25,5 +25,6 @@ export async function staticPart(invocation: Invocation, context: Context): Prom
   };
   const classic = compileClassic(program, split, target);
   const filter = { instructions: encodeClassic(classic), tokenPositions: classic.tokenPositions, asks: false };
-  return { ...compileOrFail(program, "quiet").policy!, filter, fallback: undefined, stateful: false };
+  const policy = { ...compileOrFail(program, "quiet").policy!, filter, fallback: undefined, stateful: false };
+  return { engine: "notify", policy };
 }

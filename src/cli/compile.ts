@@ -1,35 +1,69 @@
-/** From a policy's file to what the engine notify runs; loaded only where the cache has nothing. */
+/** From a policy's file to what an engine runs; loaded only where the cache has nothing. */
 import { diagnostic, hasErrors } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { CompiledPolicy } from "../engines/compiled.ts";
 import { compileForNotify } from "../engines/notify/compile.ts";
-import type { NotifyMode, NotifyPolicy } from "../engines/notify/policy.ts";
+import type { NotifyMode } from "../engines/notify/policy.ts";
+import { compileForSeccompEbpf } from "../engines/seccomp-ebpf/compile.ts";
 import type { Program } from "../ir/program.ts";
-import { loadPolicy } from "../language/load.ts";
+import { type LoadedPolicy, loadPolicy } from "../language/load.ts";
 import type { ReadFile } from "./cache.ts";
 import type { Context } from "./context.ts";
 import type { RunPlan } from "./enforce.ts";
+import type { Engine } from "./engine.ts";
+import { version } from "./package.ts";
 import { provePromises, tellDiagnostics } from "./policy.ts";
 import { chosenArchitecture, readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
+interface Compilation {
+  readonly compiled: CompiledPolicy;
+  readonly files: readonly ReadFile[];
+}
+
 /** @throws Failure with everything that is wrong */
 export async function compileAnew(
   file: string,
-  { mode, bestEffort }: Pick<RunPlan, "mode" | "bestEffort">,
+  engine: Engine,
+  plan: Pick<RunPlan, "mode" | "bestEffort" | "destination">,
   invocation: Invocation,
   context: Context,
-): Promise<{ readonly policy: NotifyPolicy; readonly files: readonly ReadFile[] }> {
+): Promise<Compilation> {
   const loaded = loadPolicy(file, { architecture: chosenArchitecture(invocation), set: readParameters(invocation) });
   const { program, diagnostics, sources, files } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, loaded.promises, sources);
-  const strict = compileOrFail(program, mode);
-  if (strict.policy !== undefined) return { policy: strict.policy, files };
-  if (!bestEffort) throw new Failure(strict.diagnostics, sources);
-  const approximated = compileOrFail(withoutTraps(program), mode);
+  if (engine.name === "seccomp-ebpf") {
+    const { compiled, diagnostics: impossible } = forKernel(program, loaded, engine.unprivileged, plan, invocation);
+    if (compiled !== undefined) return { compiled, files };
+    if (!engine.isChoice) throw new Failure(impossible, sources);
+  }
+  const strict = compileOrFail(program, plan.mode);
+  if (strict.policy !== undefined) return { compiled: { engine: "notify", policy: strict.policy }, files };
+  if (!plan.bestEffort) throw new Failure(strict.diagnostics, sources);
+  const approximated = compileOrFail(withoutTraps(program), plan.mode);
   if (approximated.policy === undefined) throw new Failure(approximated.diagnostics, sources);
   await tellDiagnostics(strict.diagnostics, sources, context);
   context.err("portcullis: BEST EFFORT: traps that depend on state kill the process instead\n");
-  return { policy: approximated.policy, files };
+  return { compiled: { engine: "notify", policy: approximated.policy }, files };
+}
+
+function forKernel(
+  program: Program,
+  { sources }: Pick<LoadedPolicy, "sources">,
+  unprivileged: boolean,
+  { mode, destination }: Pick<RunPlan, "mode" | "destination">,
+  invocation: Invocation,
+): { readonly compiled: CompiledPolicy | undefined; readonly diagnostics: readonly Diagnostic[] } {
+  const { policy, diagnostics } = compileForSeccompEbpf(program, {
+    // What nobody hears of is not told.
+    mode: mode === "reported" && destination !== undefined ? "reported" : "quiet",
+    unprivileged,
+    compiler: `portcullis ${version()}`,
+    parameters: [...readParameters(invocation)],
+    sources,
+  });
+  return { compiled: policy === undefined ? undefined : { engine: "seccomp-ebpf", policy }, diagnostics };
 }
 
 /** What a back end cannot hold is a fault of the policy, not of ours. */

@@ -1,12 +1,16 @@
 /** Runs a command under a compiled policy, with its events going where they should. Loads no compiler. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { StartError } from "../engines/command.ts";
-import type { NotifyMode, NotifyPolicy } from "../engines/notify/policy.ts";
+import { type CompiledPolicy, descriptionOf } from "../engines/compiled.ts";
+import type { NotifyMode } from "../engines/notify/policy.ts";
 import { runUnderNotify } from "../engines/notify/run.ts";
+import type { RunOptions } from "../engines/run.ts";
+import { runUnderSeccompEbpf } from "../engines/seccomp-ebpf/run.ts";
 import { type Destination, DestinationError } from "../events/channel.ts";
 import { type EventOutput, openEventOutput } from "../events/output.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
 import type { Context } from "./context.ts";
+import { type EngineName, namedEngine } from "./engine.ts";
 import { duration } from "./numbers.ts";
 import { missing } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
@@ -15,6 +19,7 @@ import { Failure, type Invocation } from "./verb.ts";
 export interface RunPlan {
   /** As it is named. */
   readonly policy: string;
+  readonly engine: EngineName;
   readonly mode: NotifyMode;
   readonly command: readonly string[];
   /** Undefined: nobody is told. */
@@ -33,16 +38,9 @@ export function planOf(invocation: Invocation): RunPlan {
   if (command.length === 0) throw missing("the command", "portcullis run -p POLICY -- COMMAND");
   const policy = invocation.text("policy");
   if (policy === undefined) throw missing("the policy", "portcullis run -p POLICY -- COMMAND");
-  const engine = invocation.text("engine");
-  if (engine !== undefined && engine !== "notify") {
-    throw new Failure([
-      diagnostic("P0907", `there is no engine ${JSON.stringify(engine)}`, {
-        help: "--engine notify; `portcullis doctor` tries it here",
-      }),
-    ]);
-  }
   return {
     policy,
+    engine: namedEngine(invocation),
     mode: invocation.has("audit") ? "audit" : invocation.has("no-denial-events") ? "quiet" : "reported",
     command,
     destination: destinationOf(invocation),
@@ -72,27 +70,31 @@ function destinationOf(invocation: Invocation): Destination | undefined {
  * @returns the exit status
  * @throws StartError or NativeUnavailableError where nothing was started, Failure where events cannot go where they should
  */
-export async function enforce(plan: RunPlan, policy: NotifyPolicy, context: Context): Promise<number> {
+export async function enforce(plan: RunPlan, compiled: CompiledPolicy, context: Context): Promise<number> {
   const audit = plan.mode === "audit" && !plan.quiet;
-  const output = openOutput(plan, policy);
+  const output = openOutput(plan, compiled);
   if (audit) {
     context.err("portcullis: AUDIT: the policy is not enforced; verdicts are noted, and every call passes\n");
   }
-  const { status } = await runUnderNotify(policy, plan.command, {
+  const options: RunOptions = {
     onEvent: (record) => output?.record(record),
     timeout: plan.timeout,
     killTree: plan.killTree,
     dieWithParent: plan.dieWithParent,
-  });
+  };
+  const { status } =
+    compiled.engine === "notify"
+      ? await runUnderNotify(compiled.policy, plan.command, options)
+      : await runUnderSeccompEbpf(compiled.policy, plan.command, { ...options, events: output !== undefined });
   await output?.finish();
   if (audit) context.err("portcullis: AUDIT: the policy was not enforced\n");
   return status;
 }
 
-function openOutput({ destination, form }: RunPlan, policy: NotifyPolicy): EventOutput | undefined {
+function openOutput({ destination, form }: RunPlan, compiled: CompiledPolicy): EventOutput | undefined {
   if (destination === undefined) return undefined;
   try {
-    return openEventOutput(destination, { policy: policy.description, form });
+    return openEventOutput(destination, { policy: descriptionOf(compiled), form });
   } catch (error) {
     if (!(error instanceof DestinationError)) throw error;
     throw new Failure([diagnostic("P0910", error.message, { help: error.help })]);

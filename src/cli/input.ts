@@ -19,6 +19,15 @@ export function readInput(file: string): string {
   }
 }
 
+/**
+ * As `readInput`, for what is no text.
+ *
+ * @throws Failure
+ */
+export function readBytes(file: string): Uint8Array {
+  return readFile(file);
+}
+
 function name(file: string): string {
   return file === "-" ? "standard input" : file;
 }

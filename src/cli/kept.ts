@@ -1,9 +1,10 @@
 /** Asks the cache for what `run` needs. */
 import { resolve } from "node:path";
-import { decodePolicy, type NotifyPolicy } from "../engines/notify/policy.ts";
+import { type CompiledPolicy, decodeCompiled } from "../engines/compiled.ts";
 import { type CacheQuestion, CompiledCache } from "./cache.ts";
 import type { Context } from "./context.ts";
 import type { RunPlan } from "./enforce.ts";
+import { chooseEngine, type Engine } from "./engine.ts";
 import { chosenArchitecture, policyFile, readParameters } from "./policy-arguments.ts";
 import type { Invocation } from "./verb.ts";
 
@@ -11,29 +12,33 @@ export interface CacheAnswer {
   readonly cache: CompiledCache | undefined;
   readonly question: CacheQuestion;
   readonly file: string;
-  readonly policy: NotifyPolicy | undefined;
+  readonly engine: Engine;
+  readonly policy: CompiledPolicy | undefined;
 }
 
-/** @throws Failure where there is no such policy, or a parameter cannot be read */
+/** @throws Failure where there is no such policy, or a parameter cannot be read; what `chooseEngine` throws */
 export function askCache(plan: RunPlan, invocation: Invocation, context: Context): CacheAnswer {
   const file = policyFile(plan.policy, context.workingDirectory);
+  const engine = chooseEngine(plan.engine, plan.mode === "audit");
   const question: CacheQuestion = {
     path: resolve(context.workingDirectory, file),
     // Events show paths as seen from the working directory.
     from: context.workingDirectory,
     architecture: chosenArchitecture(invocation),
+    engine: JSON.stringify(engine),
+    events: String(plan.destination !== undefined),
     mode: plan.bestEffort ? `${plan.mode} best-effort` : plan.mode,
     parameters: [...readParameters(invocation)].sort(([a], [b]) => (a < b ? -1 : 1)),
   };
   const cache = CompiledCache.open(context.environment);
   const bytes = cache?.find(question);
-  return { cache, question, file, policy: bytes === undefined ? undefined : decoded(bytes) };
+  return { cache, question, file, engine, policy: bytes === undefined ? undefined : decoded(bytes) };
 }
 
 /** What another build wrote, against all odds, is no policy of ours. */
-function decoded(bytes: Uint8Array): NotifyPolicy | undefined {
+function decoded(bytes: Uint8Array): CompiledPolicy | undefined {
   try {
-    return decodePolicy(bytes);
+    return decodeCompiled(bytes);
   } catch {
     return undefined;
   }

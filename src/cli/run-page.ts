@@ -10,7 +10,7 @@ export const runPage: Omit<Verb, "execute"> = {
     "Starts the command with the policy in force before its first instruction, for it and for all that it starts, until all of that has ended. Nothing can take the policy off again. The terminal, signals, standard input and output are the command's own.",
     "portcullis's options end at -- or at the first word that is no option.",
     "Each judgement that is not a plain allow becomes an event: a line for people on standard error, or with --events a JSON object a line (docs/events.md). Repeated events are counted instead of printed, and nothing ever waits for whoever reads them.",
-    "What cannot be enforced here refuses to start, and says what would make it possible; --best-effort starts all the same with as much as can be enforced. If portcullis is killed, calls that need its answer fail with ENOSYS; if it is stopped, they wait. They never pass.",
+    "What cannot be enforced here refuses to start, and says what would make it possible; --best-effort starts all the same with as much as can be enforced. If portcullis is killed under the engine notify, calls that need its answer fail with ENOSYS; if it is stopped, they wait. They never pass. Under seccomp-ebpf nothing needs it: with -q, and neither a time limit nor a tie to the tree, the command takes its place.",
     "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status.",
     "A compiled policy is kept in $XDG_CACHE_HOME/portcullis (~/.cache/portcullis), under the content of every file it came from.",
   ],
@@ -18,8 +18,9 @@ export const runPage: Omit<Verb, "execute"> = {
     ...policyOptions,
     engine: {
       value: "NAME",
-      about: "How to enforce: notify (any Linux since 5.9, no privilege) is the only engine so far, and the default.",
-      complete: ["notify"],
+      about:
+        "How to enforce: seccomp-ebpf (the kernel itself; needs one with portcullis's patches), notify (a supervisor; any Linux since 5.9, no privilege), or auto, the default: seccomp-ebpf where it works and can express the policy, else notify.",
+      complete: ["auto", "seccomp-ebpf", "notify"],
     },
     events: {
       value: "FILE|fd:N",
@@ -28,10 +29,11 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     audit: {
       about:
-        "Enforce nothing: each verdict becomes an event and the call passes. Only foreign ABIs and io_uring are still refused.",
+        "Enforce nothing: each verdict becomes an event and the call passes. Only foreign ABIs and io_uring are still refused. Always by notify.",
     },
     "no-denial-events": {
-      about: "Denials and logs that need no state are left to the kernel alone: faster, and without events.",
+      about:
+        "Denials and logs that need no state are left to the kernel alone: faster, and without events. Under seccomp-ebpf no verdict becomes an event then; reports do.",
     },
     timeout: {
       value: "TIME",
@@ -49,7 +51,7 @@ export const runPage: Omit<Verb, "execute"> = {
     ["N", "The command's own status."],
     [
       "128+N",
-      "The command died of signal N: 159 (SIGSYS) when the kernel killed it by the policy's static part, 137 (SIGKILL) when the supervisor did.",
+      "The command died of signal N: 159 (SIGSYS) when the kernel killed it (under seccomp-ebpf always, under notify by the policy's static part), 137 (SIGKILL) when the supervisor did.",
     ],
     ["127", "The command was not found."],
     ["126", "The command was found and cannot be run."],
@@ -62,6 +64,7 @@ export const runPage: Omit<Verb, "execute"> = {
     ["portcullis run -p exec-once -- make", "What `make` would start: nothing, and each attempt is told"],
     ["portcullis run -p nginx.ts --events events.jsonl nginx -g 'daemon off;'", "Events for a program to read"],
     ["portcullis run -p children --set most=20 --timeout 5min -- ./test.sh", "A parameter, and a limit of time"],
+    ["portcullis run -q -p policy.pcl -- ./server", "A compiled policy, and the command in portcullis's own place"],
     ["portcullis run -p build-step --audit -- npm ci", "What would a policy refuse? Nothing is enforced"],
   ],
 };

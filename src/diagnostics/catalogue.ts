@@ -141,6 +141,7 @@ export const catalogue = {
   P0909: error("something is too much on the command line"),
   P0910: error("a place for events that cannot be opened"),
   P0911: error("a command that cannot be started"),
+  P0912: error("a bundle that cannot be used"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

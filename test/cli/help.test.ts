@@ -122,7 +122,7 @@ test("bash completes verbs, options, values, and then the command's words", asyn
       .split("\n");
   expect(complete("portcullis", "ex")).toEqual(["explain"]);
   expect(complete("portcullis", "run", "--eng")).toEqual(["--engine"]);
-  expect(complete("portcullis", "run", "--engine", "")).toEqual(["notify"]);
+  expect(complete("portcullis", "run", "--engine", "")).toEqual(["auto", "seccomp-ebpf", "notify"]);
   expect(complete("portcullis", "run", "-p", "x", "--", "mkfif")).toContain("mkfifo");
   expect(complete("portcullis", "run", "-p", "x", "ls", `${folder}/scr`)).toEqual([`${folder}/script`]);
 });

@@ -8,9 +8,8 @@ export const run: Verb = {
   ...runPage,
   async execute(invocation, context) {
     const plan = planOf(invocation);
-    const policy = await compiledPolicy(plan, invocation, context);
     try {
-      return await enforce(plan, policy, context);
+      return await enforce(plan, await compiledPolicy(plan, invocation, context), context);
     } catch (error) {
       // A StartError of 125 says that nothing was started and that it was not the command's fault.
       if (!plan.bestEffort || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);

@@ -1,0 +1,37 @@
+/** A policy from a bundle's file: nothing is compiled. */
+import type { Place } from "../../bundle/bundle.ts";
+import { decodeBundle } from "../../bundle/read.ts";
+import type { Location } from "../../ir/program.ts";
+import { programTypes } from "../../linux/bpf.ts";
+import { StartError } from "../command.ts";
+import type { SeccompEbpfPolicy } from "./policy.ts";
+
+/** Throws a BundleError where the bytes are no bundle, a StartError where it is for something else than this engine. */
+export function bundledPolicy(bytes: Uint8Array): SeccompEbpfPolicy {
+  const bundle = decodeBundle(bytes);
+  if (bundle.programType !== programTypes.seccomp) {
+    throw new StartError(
+      125,
+      `this bundle is for the target ${bundle.target}, which enforces nothing`,
+      "portcullis compile --target seccomp",
+    );
+  }
+  const files: string[] = [];
+  const located = (place: Place | undefined): Location | undefined => {
+    if (place === undefined) return undefined;
+    const { file, ...rest } = place;
+    if (!files.includes(file)) files.push(file);
+    return { file: files.indexOf(file), ...rest };
+  };
+  const { architecture, name } = bundle;
+  const verdicts = bundle.verdicts.map(({ at, ...verdict }) => ({ ...verdict, at: located(at) }));
+  const reports = bundle.reports.map(({ at, ...report }) => ({ ...report, at: located(at) }));
+  const events = bundle.maps.find(({ holds }) => holds === "events");
+  return {
+    mode: "reported",
+    bundle: bytes,
+    eventsSize: events?.capacity ?? 0,
+    // Which phase a process was in is not in a bundle.
+    description: { architecture, name, files, verdicts, reports, phases: [] },
+  };
+}

@@ -1,0 +1,38 @@
+/** A policy for the `seccomp-ebpf` engine: one bundle with both of its programs. */
+import { makeBundle } from "../../bundle/make.ts";
+import { encodeBundle } from "../../bundle/write.ts";
+import { compileArtifact } from "../../compile/ebpf/artifact.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import { describePolicy } from "../../events/record.ts";
+import type { Program } from "../../ir/program.ts";
+import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
+
+export interface SeccompEbpfCompilation {
+  /** Undefined exactly where there is an error among the diagnostics. */
+  readonly policy: SeccompEbpfPolicy | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export interface SeccompEbpfCompileOptions {
+  readonly mode: SeccompEbpfMode;
+  /** For a loader without CAP_BPF. */
+  readonly unprivileged: boolean;
+  /** Who compiles: "portcullis 0.1.0". */
+  readonly compiler: string;
+  readonly parameters: readonly (readonly [name: string, value: string])[];
+  /** For the lines in the verifier's log. */
+  readonly sources: Sources;
+}
+
+export function compileForSeccompEbpf(program: Program, options: SeccompEbpfCompileOptions): SeccompEbpfCompilation {
+  const { mode, unprivileged, compiler, parameters, sources } = options;
+  const { artifact, diagnostics } = compileArtifact(program, unprivileged ? "unprivileged" : "seccomp", {
+    tellsVerdicts: mode === "reported",
+  });
+  if (artifact === undefined) return { policy: undefined, diagnostics };
+  const bundle = encodeBundle(makeBundle(artifact, { compiler, parameters, sources }));
+  const events = artifact.storage.maps.find(({ holds }) => holds === "events");
+  const policy = { mode, bundle, eventsSize: events?.capacity ?? 0, description: describePolicy(program) };
+  return { policy, diagnostics };
+}

@@ -1,0 +1,19 @@
+/** What compiling a policy for the `seccomp-ebpf` engine gives. */
+import type { PolicyDescription } from "../../events/record.ts";
+
+/**
+ * | mode | a static denial | every other verdict |
+ * | --- | --- | --- |
+ * | reported | is enforced and becomes an event | likewise |
+ * | quiet | is enforced, without an event | is enforced; reports are told |
+ */
+export type SeccompEbpfMode = "reported" | "quiet";
+
+export interface SeccompEbpfPolicy {
+  readonly mode: SeccompEbpfMode;
+  /** The file that `compile` writes (docs/bundle.md): the launcher loads it. */
+  readonly bundle: Uint8Array;
+  /** Bytes of the program's ring buffer. */
+  readonly eventsSize: number;
+  readonly description: PolicyDescription;
+}

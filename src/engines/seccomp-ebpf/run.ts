@@ -1,0 +1,133 @@
+/**
+ * Runs a command under a policy that the kernel enforces, and waits for it where somebody wants to hear of it.
+ *
+ * Nothing in here is needed for enforcing: the filters hold whether this process lives or not. It reads the ring buffer,
+ * forwards signals, and keeps the time.
+ */
+
+import { BpfMap, mapTypes, RingBufferReader } from "../../linux/bpf.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { pollFor } from "../../linux/descriptors.ts";
+import { native } from "../../linux/native.ts";
+import { signalProcess } from "../../linux/pidfd.ts";
+import { resolveCommand, StartError } from "../command.ts";
+import { endTree, exitStatus, readMessage } from "../launcher.ts";
+import { forwardSignals, grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { becomeCommand, type Launched, launch } from "./launch.ts";
+import type { SeccompEbpfPolicy } from "./policy.ts";
+import { clockPair, judgementOf } from "./records.ts";
+
+export interface SeccompEbpfRunOptions extends RunOptions {
+  /** Whether anybody wants to hear of events. Else, and where nothing else needs us, the command takes our place. */
+  readonly events: boolean;
+}
+
+/**
+ * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
+ * where nothing was started. Without events, time limit and ties to the tree it does not return: this process becomes the
+ * command.
+ */
+export async function runUnderSeccompEbpf(
+  policy: SeccompEbpfPolicy,
+  command: readonly string[],
+  options: SeccompEbpfRunOptions,
+): Promise<RunResult> {
+  const [name] = command;
+  if (name === undefined) throw new StartError(125, "there is no command to run");
+  const file = resolveCommand(name);
+  const { events, timeout, killTree = false, dieWithParent = false } = options;
+  if (!events && timeout === undefined && !killTree && !dieWithParent) becomeCommand(file, command, policy.bundle);
+  hideFromCommand();
+  const launched = launch(file, command, policy.bundle, { ownsTree: true, killTree, dieWithParent });
+  forwardSignals(launched.pidfd);
+  return await new Watch(policy, launched, options).untilEnd();
+}
+
+/** Milliseconds: how long the kernel is waited in, at first after something happened and at most. */
+const patience = { least: 20, most: 1000 } as const;
+const withoutWaiting = 1; // WNOHANG
+
+class Watch {
+  readonly #policy: SeccompEbpfPolicy;
+  readonly #launched: Launched;
+  readonly #options: SeccompEbpfRunOptions;
+  readonly #ring: RingBufferReader | undefined;
+  readonly #dropped: BpfMap;
+  #told = 0n;
+  #status: number | undefined;
+  #timedOut = false;
+
+  constructor(policy: SeccompEbpfPolicy, launched: Launched, options: SeccompEbpfRunOptions) {
+    this.#policy = policy;
+    this.#launched = launched;
+    this.#options = options;
+    const ring = { type: mapTypes.ringBuffer, keySize: 0, valueSize: 0, capacity: policy.eventsSize };
+    this.#ring = options.events ? new RingBufferReader(new BpfMap(ring, launched.events)) : undefined;
+    this.#dropped = new BpfMap({ type: mapTypes.array, keySize: 4, valueSize: 8, capacity: 1 }, launched.dropped);
+  }
+
+  async untilEnd(): Promise<RunResult> {
+    const { socket, launcher } = this.#launched;
+    const { timeout } = this.#options;
+    const deadline = timeout === undefined ? undefined : performance.now() + timeout;
+    let wait: number = patience.least;
+    for (let conversing = true; conversing; ) {
+      const left = deadline === undefined || this.#timedOut ? wait : Math.min(wait, deadline - performance.now());
+      const [said = 0, told = 0] = pollFor([socket, this.#ring?.descriptor ?? -1], Math.max(0, left));
+      if (told !== 0) this.#tellEvents();
+      if (said !== 0) conversing = this.#heed();
+      if (deadline !== undefined && !this.#timedOut && performance.now() >= deadline) this.#outOfTime();
+      wait = said !== 0 || told !== 0 ? patience.least : Math.min(patience.most, 2 * wait);
+      // Timers and whoever writes events get their turn.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#tellEvents();
+    native().syscall(callNumber("wait4"), launcher, null, withoutWaiting, null);
+    return { status: exitStatus(this.#status), timedOut: this.#timedOut };
+  }
+
+  /** False where the launcher has no more to say. */
+  #heed(): boolean {
+    const message = readMessage(this.#launched.socket);
+    switch (message.kind) {
+      case "ended":
+        this.#status = message.status;
+        return true;
+      case "stopped":
+        return true;
+      case "tree-ended":
+        return false;
+      case "closed":
+        if (this.#status === undefined) {
+          this.#notice("the launcher was killed: its command is ended");
+          signalProcess(this.#launched.pidfd, signals.kill);
+        }
+        return false;
+    }
+  }
+
+  #tellEvents(): void {
+    if (this.#ring === undefined) return;
+    const clocks = clockPair();
+    for (const bytes of this.#ring.read()) {
+      this.#options.onEvent(judgementOf(this.#policy.description, bytes, clocks));
+    }
+    const value = this.#dropped.get(new Uint8Array(4));
+    const dropped = value === undefined ? 0n : new DataView(value.buffer).getBigUint64(0, true);
+    if (dropped === this.#told) return;
+    this.#notice("events were dropped, because too many came at once", Number(dropped - this.#told));
+    this.#told = dropped;
+  }
+
+  #notice(text: string, dropped?: number): void {
+    this.#options.onEvent({ kind: "notice", time: Date.now(), text, dropped });
+  }
+
+  #outOfTime(): void {
+    const { pidfd, socket } = this.#launched;
+    this.#timedOut = true;
+    this.#notice("the time limit was reached: the command is ended");
+    signalProcess(pidfd, signals.terminate);
+    setTimeout(() => endTree(socket), grace).unref();
+  }
+}

@@ -10,7 +10,8 @@
  */
 
 import { compareOperations } from "../../ir/arithmetic.ts";
-import { complement, holds } from "../../ir/intervals.ts";
+import { equalExpressions } from "../../ir/equality.ts";
+import { complement, holds, intersection, union } from "../../ir/intervals.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import {
   type BooleanExpression,
@@ -27,6 +28,7 @@ import {
   difference,
   extended,
   type Facts,
+  inverse,
   learn,
   masked,
   type Source,
@@ -44,6 +46,7 @@ interface Way {
   readonly values: ReadonlyMap<number, Value | boolean | number>;
   readonly certain: boolean;
   readonly changes: boolean;
+  readonly onArguments: boolean;
   /** Verdicts of tables that may have been full. */
   readonly raised: readonly number[];
   /** Tables that were asked or changed: what else is asked of them is not independent. */
@@ -66,6 +69,19 @@ export interface End {
 const mostWays = 2_000;
 const mostSteps = 50_000;
 
+/** A condition that asks whether one value lies in a set. */
+interface Question {
+  readonly subject: IntegerExpression;
+  readonly set: readonly Interval[];
+}
+
+/** What a question about this value asks of its symbol, and what its opposite does. */
+interface Images {
+  readonly value: Value;
+  readonly inside: readonly Interval[];
+  readonly outside: readonly Interval[];
+}
+
 class TooLong extends Error {}
 
 /** All ends; undefined where there are too many ways. */
@@ -84,8 +100,11 @@ class Survey {
   readonly ends: End[] = [];
   readonly #program: Program;
   readonly #symbols = new Map<string | number, Source>();
-  readonly #sets = new Map<BooleanExpression, readonly Interval[]>();
   readonly #left = new Map<number, Way[]>();
+  readonly #ended = new Map<readonly number[], Map<number, End>>();
+  readonly #questions = new Map<BooleanExpression, Question | undefined>();
+  readonly #images = new Map<readonly Interval[], Images>();
+  readonly #fixed = new Map<IntegerExpression, Value | undefined>();
   #steps = 0;
 
   constructor(program: Program) {
@@ -94,7 +113,16 @@ class Survey {
 
   run(numbers: readonly number[]): void {
     this.#block(this.#program.body, [
-      { numbers, facts: undefined, values: new Map(), certain: true, changes: false, raised: [], tables: [] },
+      {
+        numbers,
+        facts: undefined,
+        values: new Map(),
+        certain: true,
+        changes: false,
+        onArguments: false,
+        raised: [],
+        tables: [],
+      },
     ]);
   }
 
@@ -219,13 +247,34 @@ class Survey {
   }
 
   readonly #end = (verdict: number, way: Way): void => {
-    let onArguments = false;
-    for (let { facts } = way; facts !== undefined; facts = facts.before) onArguments ||= facts.symbol.isArgument;
-    const { numbers, certain, changes, raised } = way;
-    this.ends.push({ numbers, verdict, certain, changes, raised, onArguments });
+    const { numbers, certain, changes, raised, onArguments } = way;
+    let known = this.#ended.get(numbers);
+    if (known === undefined) {
+      known = new Map();
+      this.#ended.set(numbers, known);
+    }
+    const end = known.get(verdict);
+    // Most ends say nothing that an earlier one does not say.
+    if (
+      end !== undefined &&
+      (end.certain || !certain) &&
+      (end.changes || !changes) &&
+      (end.onArguments || !onArguments) &&
+      raised.every((each) => end.raised.includes(each))
+    ) {
+      return;
+    }
+    const next = { numbers, verdict, certain, changes, raised, onArguments };
+    known.set(verdict, next);
+    this.ends.push(next);
   };
 
   #decide(condition: BooleanExpression, way: Way, then: Way[], otherwise: Way[]): void {
+    const question = this.#question(condition);
+    if (question !== undefined) {
+      this.#integer(question.subject, way, (value, each) => this.#ask(value, question.set, each, then, otherwise));
+      return;
+    }
     switch (condition.kind) {
       case "boolean":
         (condition.value ? then : otherwise).push(way);
@@ -257,10 +306,7 @@ class Survey {
         return;
       }
       case "within":
-        this.#integer(condition.value, way, (value, each) =>
-          this.#ask(value, condition.intervals, each, then, otherwise),
-        );
-        return;
+        throw new Error("a question about one value");
       case "compare":
         this.#compare(condition, way, then, otherwise);
         return;
@@ -277,21 +323,6 @@ class Survey {
 
   #compare(condition: BooleanExpression & { readonly kind: "compare" }, way: Way, then: Way[], otherwise: Way[]): void {
     const { operator, left, right } = condition;
-    if (right.kind === "constant" || left.kind === "constant") {
-      let set = this.#sets.get(condition);
-      if (set === undefined) {
-        set =
-          right.kind === "constant"
-            ? satisfying(operator, right.value)
-            : satisfyingFromLeft(operator, (left as IntegerExpression & { readonly kind: "constant" }).value);
-        this.#sets.set(condition, set);
-      }
-      const intervals = set;
-      this.#integer(right.kind === "constant" ? left : right, way, (value, each) =>
-        this.#ask(value, intervals, each, then, otherwise),
-      );
-      return;
-    }
     this.#integer(left, way, (a, afterLeft) =>
       this.#integer(right, afterLeft, (b, each) => {
         if (b.symbol === undefined) this.#ask(a, satisfying(operator, b.add), each, then, otherwise);
@@ -323,10 +354,73 @@ class Survey {
       otherwise.push(uncertain(way));
       return;
     }
-    const inside = learn(way.facts, value, intervals);
+    const images = this.#imagesOf(value, intervals);
+    const inside = learn(way.facts, symbol, value.mask, images.inside);
     if (inside !== "impossible") then.push(knowing(way, inside));
-    const outside = learn(way.facts, value, complement(intervals));
+    const outside = learn(way.facts, symbol, value.mask, images.outside);
     if (outside !== "impossible") otherwise.push(knowing(way, outside));
+  }
+
+  /** Kept for the value that is asked next, which mostly is of the same form. */
+  #imagesOf(value: Value, intervals: readonly Interval[]): Images {
+    let images = this.#images.get(intervals);
+    if (images === undefined || !sameValue(images.value, value)) {
+      images = { value, inside: inverse(value, intervals), outside: inverse(value, complement(intervals)) };
+      this.#images.set(intervals, images);
+    }
+    return images;
+  }
+
+  /** The condition as one question about one value, where it is that. */
+  #question(condition: BooleanExpression): Question | undefined {
+    switch (condition.kind) {
+      case "within":
+      case "compare":
+      case "not":
+      case "all":
+      case "any":
+        break;
+      default:
+        return undefined;
+    }
+    if (this.#questions.has(condition)) return this.#questions.get(condition);
+    const question = this.#makeQuestion(condition);
+    this.#questions.set(condition, question);
+    return question;
+  }
+
+  #makeQuestion(condition: BooleanExpression): Question | undefined {
+    switch (condition.kind) {
+      case "within":
+        return { subject: condition.value, set: condition.intervals };
+      case "compare": {
+        const { operator, left, right } = condition;
+        if (right.kind === "constant") return { subject: left, set: satisfying(operator, right.value) };
+        if (left.kind === "constant") return { subject: right, set: satisfyingFromLeft(operator, left.value) };
+        return undefined;
+      }
+      case "not": {
+        const question = this.#question(condition.value);
+        return question === undefined ? undefined : { ...question, set: complement(question.set) };
+      }
+      case "all":
+      case "any": {
+        let whole: Question | undefined;
+        for (const part of condition.of) {
+          const question = this.#question(part);
+          if (question === undefined) return undefined;
+          if (whole === undefined) whole = question;
+          else {
+            if (!equalExpressions(whole.subject, question.subject)) return undefined;
+            const join = condition.kind === "all" ? intersection : union;
+            whole = { subject: whole.subject, set: join(whole.set, question.set) };
+          }
+        }
+        return whole;
+      }
+      default:
+        return undefined;
+    }
   }
 
   /** The value on each way that evaluating it makes. */
@@ -346,14 +440,25 @@ class Survey {
         use(known ?? symbolValue(this.#cell(expression.cell)), way);
         return;
       }
-      case "extend":
+      case "extend": {
+        const fixed = this.#fixedValue(expression);
+        if (fixed !== undefined) {
+          use(fixed, way);
+          return;
+        }
         this.#integer(expression.value, way, (value, each) => {
           const result = extended(value, expression.width, expression.signed);
           if (result === undefined) use(unclear, uncertain(each));
           else use(result, each);
         });
         return;
-      case "binary":
+      }
+      case "binary": {
+        const fixed = this.#fixedValue(expression);
+        if (fixed !== undefined) {
+          use(fixed, way);
+          return;
+        }
         this.#integer(expression.left, way, (left, afterLeft) =>
           this.#integer(expression.right, afterLeft, (right, each) => {
             const result = binary(expression, left, right);
@@ -362,6 +467,7 @@ class Survey {
           }),
         );
         return;
+      }
       case "select": {
         const then: Way[] = [];
         const otherwise: Way[] = [];
@@ -385,6 +491,33 @@ class Survey {
         else use(unclear, asked);
         return;
       }
+    }
+  }
+
+  /** The value of what is made of inputs only, where it has one. */
+  #fixedValue(expression: IntegerExpression): Value | undefined {
+    switch (expression.kind) {
+      case "constant":
+        return constantValue(expression.value);
+      case "input":
+        return symbolValue(this.#input(expression.input));
+      case "extend":
+      case "binary": {
+        if (this.#fixed.has(expression)) return this.#fixed.get(expression);
+        let value: Value | undefined;
+        if (expression.kind === "extend") {
+          const inner = this.#fixedValue(expression.value);
+          value = inner === undefined ? undefined : extended(inner, expression.width, expression.signed);
+        } else {
+          const left = this.#fixedValue(expression.left);
+          const right = left === undefined ? undefined : this.#fixedValue(expression.right);
+          value = left === undefined || right === undefined ? undefined : binary(expression, left, right);
+        }
+        this.#fixed.set(expression, value);
+        return value;
+      }
+      default:
+        return undefined;
     }
   }
 
@@ -486,9 +619,18 @@ function uncertain(way: Way): Way {
   return way.certain ? { ...way, certain: false } : way;
 }
 
-function knowing(way: Way, facts: Facts | undefined): Way {
-  if (facts === way.facts) return way;
-  return { ...way, facts, certain: way.certain && facts?.witness !== undefined };
+function knowing(way: Way, facts: Facts): Way {
+  const { numbers, values, certain, changes, onArguments, raised, tables } = way;
+  return {
+    numbers,
+    facts,
+    values,
+    certain: certain && facts.witness !== undefined,
+    changes,
+    onArguments: onArguments || facts.symbol.isArgument,
+    raised,
+    tables,
+  };
 }
 
 function withValue(way: Way, slot: number, value: Value | boolean | number): Way {
@@ -516,8 +658,7 @@ function numbersIn(
     return [inside, outside];
   }
   for (const number of numbers) {
-    const isInside = learn(undefined, { ...value, symbol: undefined, add: wordOf(value, BigInt(number)) }, intervals);
-    (isInside === "impossible" ? outside : inside).push(number);
+    (holds(intervals, wordOf(value, BigInt(number))) ? inside : outside).push(number);
   }
   return [inside, outside];
 }

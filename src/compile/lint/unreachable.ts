@@ -8,10 +8,13 @@ import type { View } from "./view.ts";
 
 /** False only where `findUnreachableVerdicts` finds nothing. */
 export function mayHaveUnreachableVerdicts({ program, ends }: SurveyView): boolean {
-  const reached = new Set<string>(program.tables.map(({ full }) => placeKey(program.verdicts[full]!.at)));
-  for (const { verdict, certain } of ends) if (certain) reached.add(placeKey(program.verdicts[verdict]!.at));
+  const reached = new Set(program.tables.map(({ full }) => full));
+  for (const { verdict, certain } of ends) if (certain) reached.add(verdict);
   // Those that nothing could get were left out of the program (prune.ts), but for the first.
-  return program.verdicts.some(({ at }) => at !== undefined && !reached.has(placeKey(at)));
+  const missed = program.verdicts.filter(({ at }, verdict) => at !== undefined && !reached.has(verdict));
+  if (missed.length === 0) return false;
+  const places = new Set([...reached].map((verdict) => placeKey(program.verdicts[verdict]!.at)));
+  return missed.some(({ at }) => !places.has(placeKey(at)));
 }
 
 export function findUnreachableVerdicts(view: View): Diagnostic[] {

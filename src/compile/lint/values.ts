@@ -74,7 +74,13 @@ export function sameValue(a: Value, b: Value): boolean {
 }
 
 /** The intervals of `symbol & mask` for which the value lies in the set. */
-function inverse(value: Value, set: IntervalSet): IntervalSet {
+export function inverse(value: Value, set: IntervalSet): IntervalSet {
+  const image = inverseOfWord(value, set);
+  const { symbol, mask } = value;
+  return symbol !== undefined && mask === symbol.bits ? within(image, symbol.most) : image;
+}
+
+function inverseOfWord(value: Value, set: IntervalSet): IntervalSet {
   let image = value.add === 0n ? set : translate(set, -value.add);
   if (value.negated) image = normalise(image.flatMap(mirrored));
   if (value.signed === 0) return within(image, value.mask);
@@ -113,12 +119,9 @@ export interface Facts {
   readonly before: Facts | undefined;
 }
 
-/** With one more: the value lies in the set. Undefined where that cannot be. */
-export function learn(facts: Facts | undefined, value: Value, set: IntervalSet): Facts | undefined | "impossible" {
-  const { symbol, mask } = value;
-  if (symbol === undefined) return holds(set, value.add) ? facts : "impossible";
-  let image = inverse(value, set);
-  if (mask === symbol.bits) image = within(image, symbol.most);
+/** With one more: what is under the mask lies in the set. */
+export function learn(facts: Facts | undefined, symbol: Source, mask: bigint, set: IntervalSet): Facts | "impossible" {
+  let image = set;
   if (image.length === 0) return "impossible";
   let latest: Facts | undefined;
   for (let fact = facts; fact !== undefined; fact = fact.before) {

@@ -84,9 +84,9 @@ export function convertClassic(filter: readonly ClassicInstruction[]): readonly 
 
 /** The most instructions that any input could make a program without loops and calls execute. */
 export function longestPath(instructions: readonly EbpfInstruction[]): number {
-  const longest = new Array<number>(instructions.length + 1).fill(0);
-  const order = [...instructions.keys()].reverse();
-  for (const index of order) {
+  const longest = new Map<number, number>();
+  const pending = [0];
+  for (let index = pending.at(-1); index !== undefined; index = pending.at(-1)) {
     const instruction = instructions[index]!;
     const next =
       instruction.kind === "exit"
@@ -96,8 +96,12 @@ export function longestPath(instructions: readonly EbpfInstruction[]): number {
           : instruction.kind === "jump"
             ? [index + 1, instruction.target]
             : [index + 1];
-    if (next.some((target) => target <= index)) throw new RangeError(`instruction ${index} jumps back`);
-    longest[index] = 1 + Math.max(0, ...next.map((target) => longest[target]!));
+    const missing = next.filter((target) => !longest.has(target));
+    pending.push(...missing);
+    if (pending.length > instructions.length * 4) throw new RangeError("the program has a loop");
+    if (missing.length > 0) continue;
+    longest.set(index, 1 + Math.max(0, ...next.map((target) => longest.get(target)!)));
+    pending.pop();
   }
-  return longest[0]!;
+  return longest.get(0)!;
 }

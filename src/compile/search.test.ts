@@ -125,7 +125,7 @@ describe("buildSearch", () => {
 });
 
 describe("buildBitSearch", () => {
-  const bits = { steps: 3, size: 4 };
+  const bits = { steps: 3, size: 4, end: 0 };
 
   /** Dense, and of two targets in long runs: so that there is something for tests of bits. */
   const denseLine = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 150 }).map((widths) => {

@@ -56,6 +56,8 @@ export interface BitTest {
   readonly steps: number;
   /** Of 64 bits; one of 32 takes one less. */
   readonly size: number;
+  /** What it costs that a run of tests comes to its end: there, neither arm can be what follows anyway. */
+  readonly end: number;
 }
 
 const longestChain = 5;
@@ -190,7 +192,7 @@ class Optimizer<Target, Value extends number | bigint> {
   }
 
   #chainCost(chain: Chain<Target, Value>, depth: number): number {
-    let cost = this.#price * chain.singles.length;
+    let cost = this.#price * (chain.singles.length + (this.#bits?.end ?? 0));
     chain.singles.forEach((segment, index) => {
       cost += this.#leafCost(segment, depth + index + 1);
     });
@@ -209,7 +211,7 @@ class Optimizer<Target, Value extends number | bigint> {
     // Neighbours differ, so where there are two targets they take turns.
     if (part.some(({ target }, index) => target !== part[index % 2]!.target)) return impossible;
     const steps = depth + this.#bits.steps;
-    const size = this.#bits.size - (width === 32 ? 1 : 0);
+    const size = this.#bits.size - (width === 32 ? 1 : 0) + this.#bits.end;
     return part.reduce((sum, segment) => sum + this.#leafCost(segment, steps), this.#price * size);
   }
 

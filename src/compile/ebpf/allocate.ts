@@ -1,12 +1,12 @@
 /**
- * Gives each value of a body a register or a place on the stack: linear scan over the blocks in order. The graph has no
- * loops, so a value is alive from its first definition to its last use in that order, and one pass finds that.
- *
- * The context pointer arrives in R1. Where a call stands between it and its last use, it moves to a register that calls
- * keep; else it stays.
+ * Gives each value of a body a register or a place on the stack. Values that are copies of each other share one where they
+ * can; then the values are taken in the order in which they are met, and each gets a register that no value has that is
+ * needed at the same time. The context pointer, which arrives in R1, is one of them: where a call stands between it and its
+ * last use, it moves to a register that calls keep.
  */
-import { type Block, endingReads, type GraphInstruction, reads, readsContext, type Value, written } from "./graph.ts";
+import type { Block, GraphInstruction, Value } from "./graph.ts";
 import type { Register } from "./instruction.ts";
+import { contextPointer, type Interference, interference } from "./interference.ts";
 
 export type Place = { readonly register: Register } | { readonly slot: number };
 
@@ -21,122 +21,161 @@ export interface Allocation {
   readonly slots: number;
 }
 
-interface Interval {
-  readonly value: Value;
-  from: number;
-  to: number;
-  /** A value whose register this one would like to have: they are copies of each other. */
-  hint: Value | undefined;
-  crossesCall: boolean;
-}
-
 const kept: readonly Register[] = [6, 7, 8, 9];
 const forgotten: readonly Register[] = [0, 2, 3, 4, 5, 1];
 
 export function allocate(order: readonly Block[]): Allocation {
-  const plan = measure(order);
-  const needsKept = plan.calls.some((call) => call < plan.contextUse);
-  const context: Register = needsKept ? 6 : 1;
-  const tight = assign(plan, context, []);
-  if (tight.slots === 0) return { order, context, scratch: [], ...tight };
+  const graph = interference(order);
+  const wishes = registerWishes(order);
+  for (const attempt of [
+    { scratch: [], coalesce: true },
+    { scratch: [], coalesce: false },
+  ] as const) {
+    const assigned = new Assignment(graph, wishes, attempt.coalesce, attempt.scratch);
+    if (assigned.slots === 0) return { order, scratch: attempt.scratch, ...result(assigned) };
+  }
   const scratch: readonly Register[] = [0, 5];
-  return { order, context, scratch, ...assign(plan, context, scratch) };
+  return { order, scratch, ...result(new Assignment(graph, wishes, false, scratch)) };
 }
 
-interface Plan {
-  readonly intervals: readonly Interval[];
-  /** Positions of calls. */
-  readonly calls: readonly number[];
-  /** The position of the context's last use, −1 without one. */
-  readonly contextUse: number;
+function result(assigned: Assignment): Pick<Allocation, "placeOf" | "context" | "slots"> {
+  return { placeOf: (value) => assigned.placeOf(value), context: assigned.context, slots: assigned.slots };
 }
 
-/** Positions count by 2: an instruction reads at its position and writes one behind it. */
-function measure(order: readonly Block[]): Plan {
-  const intervals = new Map<Value, Interval>();
-  const calls: number[] = [];
-  let contextUse = -1;
-  let position = 0;
-  const touch = (value: Value, at: number): Interval => {
-    let interval = intervals.get(value);
-    if (interval === undefined) {
-      interval = { value, from: at, to: at, hint: undefined, crossesCall: false };
-      intervals.set(value, interval);
-    }
-    interval.to = Math.max(interval.to, at);
-    return interval;
+/** In which register a value would be of use as it is: what a call returns, what it is given, what the part gets. */
+function registerWishes(order: readonly Block[]): ReadonlyMap<Value, Register> {
+  const wishes = new Map<Value, Register>();
+  const wish = (value: Value | undefined, register: Register): void => {
+    if (value !== undefined && !wishes.has(value)) wishes.set(value, register);
   };
   const visit = (instruction: GraphInstruction): void => {
-    for (const value of reads(instruction)) touch(value, position);
-    // `a = b − a'` must not put a in the register of a', which is read after a has been set to b.
-    if (
-      instruction.kind === "arithmetic" &&
-      "value" in instruction.right &&
-      instruction.right.value !== instruction.left
-    )
-      touch(instruction.right.value, position + 1);
-    // The sum goes through the result's register, which must not be the address's.
-    if (instruction.kind === "atomic-add") touch(instruction.base, position + 1);
-    if (readsContext(instruction)) contextUse = position;
-    if (instruction.kind === "call") calls.push(position);
-    const value = written(instruction);
-    if (value === undefined) return;
-    const interval = touch(value, position + 1);
-    if (instruction.kind === "copy") {
-      interval.hint ??= instruction.source;
-      intervals.get(instruction.source)!.hint ??= value;
-    } else if (instruction.kind === "arithmetic") interval.hint ??= instruction.left;
+    if (instruction.kind === "parameter") wish(instruction.destination, 2);
+    if (instruction.kind !== "call") return;
+    wish(instruction.result, 0);
+    instruction.arguments.forEach((argument, index) => {
+      const value = "value" in argument ? argument.value : "addressOf" in argument ? argument.addressOf : undefined;
+      wish(value, (index + 1) as Register);
+    });
   };
   for (const block of order) {
-    for (const instruction of block.instructions) {
-      visit(instruction);
-      position += 2;
-    }
-    for (const value of endingReads(block.ending)) touch(value, position);
-    if (block.ending?.kind === "body" || block.ending?.kind === "finish") contextUse = position;
-    position += 2;
+    for (const instruction of block.instructions) visit(instruction);
+    const { ending } = block;
+    if (ending?.kind === "exit" && "value" in ending.result) wish(ending.result.value, 0);
+    if (ending?.kind === "finish") wish(ending.word, 2);
   }
-  const sorted = [...intervals.values()].sort((a, b) => a.from - b.from || a.value - b.value);
-  for (const interval of sorted)
-    interval.crossesCall = calls.some((call) => interval.from <= call && interval.to > call);
-  return { intervals: sorted, calls, contextUse };
+  return wishes;
 }
 
-function assign(
-  plan: Plan,
-  context: Register,
-  scratch: readonly Register[],
-): { placeOf(value: Value): Place; slots: number } {
-  const places = new Map<Value, Place>();
-  /** The end of the interval that each register holds. */
-  const busyUntil = new Map<Register, number>();
-  if (plan.contextUse >= 0) busyUntil.set(context, plan.contextUse);
-  /** The end of the interval that each slot of the stack holds. */
-  const slotBusyUntil: number[] = [];
-  for (const interval of plan.intervals) {
-    const free = (register: Register): boolean =>
-      !scratch.includes(register) && (busyUntil.get(register) ?? -1) <= interval.from - 1;
-    const candidates = interval.crossesCall ? kept : [...forgotten, ...kept];
-    const wish = interval.hint === undefined ? undefined : places.get(interval.hint);
-    const wished =
-      wish !== undefined && "register" in wish && candidates.includes(wish.register) ? wish.register : undefined;
-    const register = wished !== undefined && free(wished) ? wished : candidates.find(free);
-    if (register === undefined) {
-      const slot = slotBusyUntil.findIndex((until) => until <= interval.from - 1);
-      const taken = slot < 0 ? slotBusyUntil.length : slot;
-      places.set(interval.value, { slot: taken });
-      slotBusyUntil[taken] = interval.to;
-      continue;
+class Assignment {
+  readonly context: Register;
+  slots = 0;
+  readonly #graph: Interference;
+  /** The value that stands for each class of values that share a place. */
+  readonly #leader = new Map<Value, Value>();
+  readonly #neighbours = new Map<Value, Set<Value>>();
+  readonly #crossing: Set<Value>;
+  readonly #places = new Map<Value, Place>();
+
+  constructor(
+    graph: Interference,
+    wishes: ReadonlyMap<Value, Register>,
+    coalesce: boolean,
+    scratch: readonly Register[],
+  ) {
+    this.#graph = graph;
+    this.#crossing = new Set(graph.crossing);
+    for (const [value, others] of graph.neighbours) this.#neighbours.set(value, coalesce ? new Set(others) : others);
+    if (coalesce) for (const { destination, source } of graph.copies) this.#join(destination, source);
+    const hints = this.#hints();
+    const wished = new Map<Value, Register>();
+    for (const [value, register] of wishes) {
+      const leader = this.#leaderOf(value);
+      if (!wished.has(leader)) wished.set(leader, register);
     }
-    places.set(interval.value, { register });
-    busyUntil.set(register, Math.max(busyUntil.get(register) ?? -1, interval.to));
+    for (const value of graph.values) {
+      const leader = this.#leaderOf(value);
+      if (!this.#places.has(leader)) this.#places.set(leader, this.#choose(leader, wished, hints, scratch));
+    }
+    const context = this.#places.get(contextPointer);
+    this.context = context !== undefined && "register" in context ? context.register : 1;
   }
-  return {
-    slots: slotBusyUntil.length,
-    placeOf(value) {
-      const place = places.get(value);
-      if (place === undefined) throw new RangeError(`value ${value} is never set`);
-      return place;
-    },
-  };
+
+  placeOf(value: Value): Place {
+    const place = this.#places.get(this.#leaderOf(value));
+    if (place === undefined) throw new RangeError(`value ${value} is never set`);
+    return place;
+  }
+
+  #leaderOf(value: Value): Value {
+    let leader = value;
+    for (let next = this.#leader.get(leader); next !== undefined; next = this.#leader.get(leader)) leader = next;
+    return leader;
+  }
+
+  #join(a: Value, b: Value): void {
+    const [one, other] = [this.#leaderOf(a), this.#leaderOf(b)];
+    if (one === other || this.#neighbours.get(one)!.has(other)) return;
+    this.#leader.set(other, one);
+    const mine = this.#neighbours.get(one)!;
+    for (const neighbour of this.#neighbours.get(other)!) {
+      mine.add(neighbour);
+      const theirs = this.#neighbours.get(neighbour)!;
+      theirs.delete(other);
+      theirs.add(one);
+    }
+    if (this.#crossing.has(other)) this.#crossing.add(one);
+  }
+
+  /** Values in whose place this one would like to be: it is computed from them, or they from it. */
+  #hints(): ReadonlyMap<Value, readonly Value[]> {
+    const hints = new Map<Value, Value[]>();
+    const add = (value: Value, hint: Value): void => {
+      const list = hints.get(value);
+      if (list === undefined) hints.set(value, [hint]);
+      else list.push(hint);
+    };
+    for (const { destination, source } of [...this.#graph.copies, ...this.#graph.computed]) {
+      const [a, b] = [this.#leaderOf(destination), this.#leaderOf(source)];
+      if (a === b) continue;
+      add(a, b);
+      add(b, a);
+    }
+    return hints;
+  }
+
+  #choose(
+    value: Value,
+    wished: ReadonlyMap<Value, Register>,
+    hints: ReadonlyMap<Value, readonly Value[]>,
+    scratch: readonly Register[],
+  ): Place {
+    const registers = new Set<Register>(scratch);
+    const slots = new Set<number>();
+    for (const neighbour of this.#neighbours.get(value)!) {
+      const place = this.#places.get(neighbour);
+      if (place === undefined) continue;
+      if ("register" in place) registers.add(place.register);
+      else slots.add(place.slot);
+    }
+    const candidates = this.#crossing.has(value)
+      ? kept
+      : value === contextPointer
+        ? [1 as const]
+        : [...forgotten, ...kept];
+    const free = candidates.filter((register) => !registers.has(register));
+    const likes = [
+      wished.get(value),
+      ...(hints.get(value) ?? []).map((hint) => {
+        const place = this.#places.get(hint);
+        return place !== undefined && "register" in place ? place.register : wished.get(hint);
+      }),
+    ];
+    const liked = likes.find((register) => register !== undefined && free.includes(register));
+    const register = liked ?? free[0];
+    if (register !== undefined) return { register };
+    let slot = 0;
+    while (slots.has(slot)) slot += 1;
+    this.slots = Math.max(this.slots, slot + 1);
+    return { slot };
+  }
 }

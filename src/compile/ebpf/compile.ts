@@ -5,7 +5,8 @@
  * 2. by plain comparisons, whatever needs no state, so that the kernel can prove those calls constant;
  * 3. a body for each kind of call that needs state, entered with the context pointer in R1 and nothing else;
  * 4. the target's epilogue, for verdicts that somebody should hear of;
- * 5. the operations on tables, as functions.
+ * 5. returns that several parts share;
+ * 6. the operations on tables, as functions.
  *
  * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
  */
@@ -18,7 +19,7 @@ import { lockedBodies } from "./atomicity.ts";
 import { emitLowered, type LoweredBody, lowerBody } from "./bodies.ts";
 import { BodyBuilder } from "./builder.ts";
 import { dispatch } from "./dispatch.ts";
-import { type Emitted, emitBody } from "./emit.ts";
+import { type Emitted, emitBody, emptyProgram, placeReturns } from "./emit.ts";
 import { Block, inOrder } from "./graph.ts";
 import { type EbpfInstruction, slotPositions } from "./instruction.ts";
 import { Knowledge } from "./knowledge.ts";
@@ -41,6 +42,8 @@ export type Part = { readonly start: number } & (
   | { readonly is: "dispatch" }
   | { readonly is: "body"; readonly numbers: readonly number[] }
   | { readonly is: "epilogue" }
+  /** Returns of constants that other parts jump to. */
+  | { readonly is: "returns" }
   | { readonly is: "operation"; readonly operation: TableOperation }
 );
 
@@ -55,7 +58,7 @@ const makers: { readonly [A in ArchitectureName]: readonly number[] } = {
 
 /** Throws a TargetError where the target cannot express the policy. */
 export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
-  const into: Emitted = { instructions: [], locations: [], operationCalls: [], finishes: [] };
+  const into = emptyProgram();
   const dispatch = new Dispatch(program, split, target);
   optimise(dispatch.lowering.builder.entry);
   const exits = emitBody(allocate(inOrder(dispatch.lowering.builder.entry)), 0, into);
@@ -69,7 +72,10 @@ export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTa
     emitLowered(target, body, into);
   }
   for (const { index, number } of exits) goTo(into, index, starts.get(number)!);
-  parts.push(...appendEpilogue(target, into), ...appendOperations(into));
+  parts.push(...appendEpilogue(target, into));
+  const returns = into.instructions.length;
+  if (placeReturns(into)) parts.push({ start: returns, is: "returns" });
+  parts.push(...appendOperations(into));
   checkSize(target, into);
   return { instructions: into.instructions, locations: into.locations, parts, locked };
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { allocate } from "./allocate.ts";
 import { BodyBuilder } from "./builder.ts";
 import { type DispatchRange, dispatch } from "./dispatch.ts";
-import { type Emitted, emitBody } from "./emit.ts";
+import { emitBody, emptyProgram, placeReturns } from "./emit.ts";
 import { Block, inOrder } from "./graph.ts";
 import type { EbpfInstruction } from "./instruction.ts";
 import { optimise } from "./optimise.ts";
@@ -26,8 +26,9 @@ function compiled(
   const blocks: DispatchRange[] = ranges.map(({ from, to, is }) => ({ from, to, block: exitWith(is) }));
   dispatch(builder, value, blocks, exitWith(elsewhere), short, 0n, 0xffff_ffff_ffff_ffffn);
   optimise(builder.entry);
-  const into: Emitted = { instructions: [], locations: [], operationCalls: [], finishes: [] };
+  const into = emptyProgram();
   emitBody(allocate(inOrder(builder.entry)), 0, into);
+  placeReturns(into);
   return into.instructions;
 }
 

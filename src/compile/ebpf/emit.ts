@@ -1,8 +1,17 @@
 /** From a graph whose values have places to instructions. */
 import type { Location } from "../../ir/program.ts";
 import type { Allocation, Place } from "./allocate.ts";
-import type { Base, Block, CallArgument, GraphInstruction, GraphOperand, Value } from "./graph.ts";
-import type { EbpfInstruction, JumpCondition, Operand, Register } from "./instruction.ts";
+import {
+  type Base,
+  type Block,
+  type CallArgument,
+  type GraphInstruction,
+  type GraphOperand,
+  plainResult,
+  type Value,
+} from "./graph.ts";
+import type { EbpfInstruction, Operand, Register } from "./instruction.ts";
+import { commutative, opposite } from "./operators.ts";
 import type { TableOperation } from "./table-operations.ts";
 
 export interface Emitted {
@@ -12,23 +21,38 @@ export interface Emitted {
   readonly operationCalls: { readonly index: number; readonly operation: TableOperation }[];
   /** Jumps to the epilogue, which is emitted later. */
   readonly finishes: number[];
+  /** Jumps to returns of constants, which `placeReturns` places; and where such returns already are. */
+  readonly returnJumps: { readonly index: number; readonly result: number; readonly at: Location | undefined }[];
+  readonly returns: { readonly index: number; readonly result: number }[];
 }
 
-const opposite: { readonly [C in JumpCondition]: JumpCondition | undefined } = {
-  equal: "not-equal",
-  "not-equal": "equal",
-  greater: "at-most",
-  "at-most": "greater",
-  less: "at-least",
-  "at-least": "less",
-  "greater-signed": "at-most-signed",
-  "at-most-signed": "greater-signed",
-  "less-signed": "at-least-signed",
-  "at-least-signed": "less-signed",
-  "any-bit": undefined,
-};
+export function emptyProgram(): Emitted {
+  return { instructions: [], locations: [], operationCalls: [], finishes: [], returnJumps: [], returns: [] };
+}
 
-const commutative = new Set(["add", "multiply", "and", "or", "xor"]);
+/**
+ * Leads the jumps to returns of constants to such returns, whichever part they are in, behind them or in front of them (no
+ * loop comes of it), and adds those that are missing at the end. Whether any were.
+ */
+export function placeReturns(into: Emitted): boolean {
+  const end = into.instructions.length;
+  const { instructions, locations, returnJumps, returns } = into;
+  const known = new Map(returns.map(({ index, result }) => [result, index]));
+  for (const { index, result, at } of returnJumps) {
+    let target = known.get(result);
+    if (target === undefined) {
+      target = instructions.length;
+      known.set(result, target);
+      const source = { immediate: result };
+      instructions.push({ kind: "arithmetic", operator: "move", width: 32, destination: 0, source }, { kind: "exit" });
+      locations.push(at, at);
+    }
+    const jump = instructions[index]!;
+    if (jump.kind !== "jump" && jump.kind !== "jump-always") throw new TypeError("no jump");
+    instructions[index] = { ...jump, target };
+  }
+  return instructions.length > end;
+}
 
 /**
  * Emits a body at the end of `into`. `stackBase` is the offset below the frame pointer at which the body's own stack
@@ -64,8 +88,13 @@ class Emitter {
     this.#at = order[0]?.instructions[0]?.at;
     if (context !== 1)
       this.#put({ kind: "arithmetic", operator: "move", width: 64, destination: context, source: { register: 1 } });
-    // A block that only enters a body is nothing but the target of jumps.
-    const emitted = order.filter((block) => block.ending?.kind !== "body");
+    // Blocks that only enter a body or return a constant are nothing but the targets of jumps.
+    const [entry] = order;
+    const emitted = order.filter(
+      (block) =>
+        block === entry ||
+        (block.ending?.kind !== "body" && plainResult(block) === undefined && this.#settled(block) === block),
+    );
     emitted.forEach((block, index) => {
       this.#starts.set(block, this.#out.instructions.length);
       for (const instruction of block.instructions) {
@@ -104,31 +133,56 @@ class Emitter {
       return this.#put({ kind: "jump-always", target: 0 });
     }
     if (ending.kind === "goto") {
-      if (ending.to === next) return;
-      // Two instructions beside one jump: what only returns is cheaper copied than jumped to.
-      if (ending.to.instructions.length === 0 && ending.to.ending?.kind === "exit")
-        return this.#exit(ending.to.ending.result, ending.to.ending.at);
-      return this.#jump(ending.to);
+      const to = this.#settled(ending.to);
+      if (to !== next) this.#goOn(to);
+      return;
     }
-    let { condition, then, otherwise } = ending;
+    let { condition } = ending;
+    let [then, otherwise] = [this.#settled(ending.then), this.#settled(ending.otherwise)];
     const inverse = opposite[condition];
     if (then === next && inverse !== undefined) [condition, then, otherwise] = [inverse, otherwise, then];
     const left = this.#fetch(ending.left, 0);
     const right = this.#operand(ending.right, 1);
-    this.#jumps.push({ index: this.#out.instructions.length, to: then });
+    this.#aim(then);
     this.#put({ kind: "jump", condition, width: ending.width, left, right, target: 0 });
-    if (otherwise !== next) this.#jump(otherwise);
+    if (otherwise !== next) this.#goOn(otherwise);
   }
 
-  #jump(to: Block): void {
-    this.#jumps.push({ index: this.#out.instructions.length, to });
+  /** Where a jump to the block leads, past what does nothing now that values have places: copies to where they are. */
+  #settled(block: Block): Block {
+    let at = block;
+    while (at.ending?.kind === "goto" && at.instructions.every((instruction) => this.#isIdle(instruction)))
+      at = at.ending.to;
+    return at;
+  }
+
+  #isIdle(instruction: GraphInstruction): boolean {
+    if (instruction.kind !== "copy") return false;
+    const [to, from] = [this.#place(instruction.destination), this.#place(instruction.source)];
+    return "register" in to && "register" in from && to.register === from.register;
+  }
+
+  #goOn(to: Block): void {
+    // Two instructions beside one jump: a return is cheaper copied than jumped to.
+    if (to.instructions.length === 0 && to.ending?.kind === "exit") return this.#exit(to.ending.result, to.ending.at);
+    this.#aim(to);
     this.#put({ kind: "jump-always", target: 0 });
+  }
+
+  /** The next instruction jumps there. */
+  #aim(to: Block): void {
+    const index = this.#out.instructions.length;
+    const result = plainResult(to);
+    if (result === undefined) this.#jumps.push({ index, to });
+    else this.#out.returnJumps.push({ index, result, at: to.ending?.kind === "exit" ? to.ending.at : undefined });
   }
 
   #exit(result: GraphOperand, at: Location | undefined): void {
     this.#at = at;
     // A 32-bit move: the result is the low half.
     const source = this.#operand(result, 0);
+    if ("immediate" in source)
+      this.#out.returns.push({ index: this.#out.instructions.length, result: source.immediate });
     this.#put({ kind: "arithmetic", operator: "move", width: 32, destination: 0, source });
     this.#put({ kind: "exit" });
   }

@@ -6,6 +6,7 @@
  */
 import type { Location } from "../../ir/program.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "./instruction.ts";
+import { opposite } from "./operators.ts";
 import type { TableOperation } from "./table-operations.ts";
 
 export type Value = number;
@@ -105,28 +106,61 @@ export function successors(block: Block): readonly Block[] {
   }
 }
 
-/** The blocks that can be reached, each before its successors; where there is a choice, the likely successor follows. */
+/** What a block returns that does nothing but return a constant. */
+export function plainResult({ instructions, ending }: Block): number | undefined {
+  if (instructions.length > 0 || ending?.kind !== "exit" || !("immediate" in ending.result)) return undefined;
+  return ending.result.immediate;
+}
+
+/**
+ * The blocks that can be reached, each before its successors; where there is a choice, one follows to which nothing else
+ * leads, so that it needs no jump.
+ */
 export function inOrder(entry: Block): Block[] {
+  const ways = countWays(entry);
   const seen = new Set<Block>();
   const reversed: Block[] = [];
   // Post-order by an explicit stack: policies of thousands of rules make deep graphs.
-  const stack: { block: Block; next: number }[] = [{ block: entry, next: 0 }];
-  seen.add(entry);
+  const stack: { block: Block; following: readonly Block[]; next: number }[] = [];
+  const visit = (block: Block): void => {
+    seen.add(block);
+    stack.push({ block, following: followed(block, ways), next: 0 });
+  };
+  visit(entry);
   while (stack.length > 0) {
     const top = stack.at(-1)!;
-    // The last successor visited comes first in the reversed post-order: `otherwise` falls through.
-    const following = successors(top.block);
-    const successor = following[top.next];
+    const successor = top.following[top.next];
     top.next += 1;
     if (successor === undefined) {
       reversed.push(top.block);
       stack.pop();
-    } else if (!seen.has(successor)) {
-      seen.add(successor);
-      stack.push({ block: successor, next: 0 });
-    }
+    } else if (!seen.has(successor)) visit(successor);
   }
   return reversed.reverse();
+}
+
+/** How many ways lead to each block. */
+function countWays(entry: Block): ReadonlyMap<Block, number> {
+  const ways = new Map<Block, number>([[entry, 1]]);
+  const pending = [entry];
+  for (let block = pending.pop(); block !== undefined; block = pending.pop()) {
+    for (const next of successors(block)) {
+      const known = ways.get(next);
+      ways.set(next, (known ?? 0) + 1);
+      if (known === undefined) pending.push(next);
+    }
+  }
+  return ways;
+}
+
+/** The successors, last the one that had best follow: the last one visited comes first in the reversed post-order. */
+function followed(block: Block, ways: ReadonlyMap<Block, number>): readonly Block[] {
+  const next = successors(block);
+  if (block.ending?.kind !== "branch" || opposite[block.ending.condition] === undefined) return next;
+  const [then, otherwise] = next as [Block, Block];
+  const isTarget = (one: Block): boolean =>
+    one.ending?.kind === "body" || plainResult(one) !== undefined || ways.get(one)! > 1;
+  return isTarget(otherwise) && !isTarget(then) ? [otherwise, then] : next;
 }
 
 /** The values that an instruction reads. */

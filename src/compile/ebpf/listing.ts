@@ -35,6 +35,8 @@ export function heading(part: Part, architecture: ArchitectureName): string {
       return part.numbers.map((number) => callByNumber(architecture, number)?.name ?? String(number)).join(", ");
     case "epilogue":
       return "what others hear of";
+    case "returns":
+      return "verdicts of several parts";
     case "operation": {
       const { does, shape } = part.operation;
       return `${does} in a table for ${shape.capacity} (${shape.form})`;

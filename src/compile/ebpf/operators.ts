@@ -36,3 +36,21 @@ export const mirrored: { readonly [C in JumpCondition]?: JumpCondition } = {
   "less-signed": "greater-signed",
   "at-most-signed": "at-least-signed",
 };
+
+/** Those whose sides may be exchanged. */
+export const commutative: ReadonlySet<ArithmeticOperator> = new Set(["add", "multiply", "and", "or", "xor"]);
+
+/** The condition that holds where this one does not; undefined where the machine has none. */
+export const opposite: { readonly [C in JumpCondition]: JumpCondition | undefined } = {
+  equal: "not-equal",
+  "not-equal": "equal",
+  greater: "at-most",
+  "at-most": "greater",
+  less: "at-least",
+  "at-least": "less",
+  "greater-signed": "at-most-signed",
+  "at-most-signed": "greater-signed",
+  "less-signed": "at-least-signed",
+  "at-least-signed": "less-signed",
+  "any-bit": undefined,
+};

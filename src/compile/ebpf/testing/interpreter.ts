@@ -1,7 +1,7 @@
 /**
  * An interpreter of eBPF for tests: executes what the back end makes, counts the instructions, and refuses what the
  * verifier would refuse (reads of registers that nobody set, memory out of bounds, jumps backwards other than to a
- * `may_goto`).
+ * `may_goto`, or to a return, of which no loop comes).
  */
 import type {
   ArithmeticOperator,
@@ -196,7 +196,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     if (instruction === undefined) throw new Error(`control leaves the program at ${next}`);
     executed += 1;
     const jump = (target: number): void => {
-      if (target <= next && machine.loops !== true && instructions[target]?.kind !== "may-goto")
+      if (target <= next && machine.loops !== true && !mayBeBehind(instructions, target))
         throw new Error(`${next} jumps back to ${target}`);
       next = target;
     };
@@ -294,6 +294,14 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
 function checkCallAccess(offset: number, size: MemorySize): void {
   if (!(size === 4 && offset % 4 === 0) && !(size === 8 && offset % 8 === 0 && offset >= 8))
     throw new Error(`seccomp_data has no field of ${size} bytes at ${offset}`);
+}
+
+function mayBeBehind(instructions: readonly EbpfInstruction[], target: number): boolean {
+  const instruction = instructions[target];
+  return (
+    instruction?.kind === "may-goto" ||
+    (instruction?.kind === "arithmetic" && instructions[target + 1]?.kind === "exit")
+  );
 }
 
 /** What a call leaves: its result in R0, and nothing in R1 … R5. */

@@ -1,5 +1,6 @@
-// Leaves V8's code cache beside the command line's bundles (bin/portcullis reads it): what a run and a check need is
-// compiled once, here. Each bundle is loaded exactly as bin/portcullis does it, used, and asked for its code.
+// Leaves V8's code cache beside the command line's bundles (bin/portcullis reads it): what is needed is compiled once,
+// here. Each bundle is loaded exactly as bin/portcullis does it, used, and asked for its code. What is in a cache is read
+// whether it is needed or not, so there is one for each use.
 "use strict";
 const { execFileSync } = require("node:child_process");
 const { readFileSync, renameSync, writeFileSync } = require("node:fs");
@@ -7,11 +8,11 @@ const { createRequire } = require("node:module");
 const { dirname, resolve } = require("node:path");
 const { Script } = require("node:vm");
 
-const warmUp = ["run", "-q", "-p", "policies/exec-once.ts", "--", "/bin/true"];
+const runTrue = ["run", "-q", "-p", "policies/exec-once.ts", "--", "/bin/true"];
 
-function load(name) {
+function load(name, use) {
   const file = resolve("dist", name);
-  const source = readFileSync(file, "utf8");
+  const source = readFileSync(file, "latin1");
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
   const script = new Script(wrapped, { filename: file });
   const module = { exports: {} };
@@ -20,33 +21,38 @@ function load(name) {
     return module.exports;
   };
   const keep = () => {
-    writeFileSync(`${file}.cache.new`, script.createCachedData());
-    renameSync(`${file}.cache.new`, `${file}.cache`);
+    const cache = `${file}.${use}.cache`;
+    writeFileSync(`${cache}.new`, script.createCachedData());
+    renameSync(`${cache}.new`, cache);
   };
   return { run, keep };
 }
 
-async function cli() {
-  const { run, keep } = load("cli.cjs");
+/** All verbs' bundle, after these command lines. */
+async function cli(use, ...lines) {
+  const { run, keep } = load("cli.cjs", use);
   const { runCommand, processContext } = run();
   const silent = { ...processContext(), out() {}, err() {}, environment: {}, colour: { out: false, err: false } };
-  await runCommand(["check", "policies/nginx.ts"], silent);
-  await runCommand(warmUp, silent);
+  for (const line of lines) await runCommand(line, silent);
   keep();
   process.exit(0);
 }
 
-function portcullis() {
-  const { run, keep } = load("portcullis.cjs");
-  process.argv.splice(2, process.argv.length, ...warmUp);
-  process.once("exit", keep);
-  run();
-}
+const jobs = {
+  check: () => cli("check", ["check", "tools/warm-up/policy.ts", "policies/nginx.ts"]),
+  run: () => cli("run", runTrue),
+  portcullis() {
+    const { run, keep } = load("portcullis.cjs", "run");
+    process.argv.splice(2, process.argv.length, ...runTrue);
+    process.once("exit", keep);
+    run();
+  },
+};
 
-if (process.argv[2] === "cli") cli();
-else if (process.argv[2] === "portcullis") portcullis();
+const job = process.argv[2];
+if (job !== undefined) jobs[job]();
 else {
-  for (const which of ["cli", "portcullis"]) {
-    execFileSync(process.execPath, [__filename, which], { stdio: ["ignore", "ignore", "inherit"] });
+  for (const each of Object.keys(jobs)) {
+    execFileSync(process.execPath, [__filename, each], { stdio: ["ignore", "ignore", "inherit"] });
   }
 }

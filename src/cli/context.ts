@@ -10,6 +10,23 @@ export interface Context {
   readonly workingDirectory: string;
 }
 
+const unwritten = new Set<Promise<void>>();
+
+/** Resolves when what was printed by a context of the process was read, or cannot be. */
+export async function allWritten(): Promise<void> {
+  while (unwritten.size > 0) await Promise.all(unwritten);
+}
+
+function write(stream: NodeJS.WriteStream, text: string): void {
+  const written = new Promise<void>((resolve) => {
+    stream.write(text, () => {
+      unwritten.delete(written);
+      resolve();
+    });
+  });
+  unwritten.add(written);
+}
+
 export function processContext(): Context {
   const { env } = process;
   const allowed = env["NO_COLOR"] === undefined || env["NO_COLOR"] === "";
@@ -18,10 +35,10 @@ export function processContext(): Context {
   quietWhenClosed();
   return {
     out: (text) => {
-      process.stdout.write(text);
+      write(process.stdout, text);
     },
     err: (text) => {
-      process.stderr.write(text);
+      write(process.stderr, text);
     },
     colour: {
       // Asked for late: opening the streams takes longer than starting most verbs.

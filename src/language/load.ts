@@ -102,7 +102,9 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
     program: reporter.failed ? undefined : compiled?.program,
     diagnostics,
     sources: new Map(store.files.map((file) => [file.shown, file.text])),
-    files: store.hashes,
+    get files() {
+      return store.hashes;
+    },
     promises: c.promises,
     parameters: parameters.declared,
     extension: compiled?.extension,
@@ -119,7 +121,9 @@ function loadProfile(path: string, store: FileStore, reporter: Reporter, options
     program: hasErrors(diagnostics) ? undefined : compiled?.program,
     diagnostics,
     sources: new Map(store.files.map((one) => [one.shown, one.text])),
-    files: store.hashes,
+    get files() {
+      return store.hashes;
+    },
     promises: [],
     parameters: [],
     extension: undefined,

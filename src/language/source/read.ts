@@ -2,7 +2,6 @@
  * Reading a file that somebody else names: bounded, and never waiting. A fifo without a writer would hang a plain read,
  * so a file is opened without blocking and must be a regular one.
  */
-import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 
@@ -10,7 +9,7 @@ import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 export const maximumFileBytes = 4 * 1024 * 1024;
 
 export type ReadOutcome =
-  | { readonly text: string; readonly sha256: string }
+  | { readonly text: string; readonly bytes: Uint8Array }
   | { readonly code: DiagnosticCode; readonly problem: string; readonly missing?: true };
 
 /** The text of a regular UTF-8 file of at most `maximumFileBytes`, or what is wrong with it in words for a sentence. */
@@ -53,12 +52,12 @@ export function readPolicyFile(path: string): ReadOutcome {
   }
 }
 
-/** Strict UTF-8; a byte order mark stays in the hash and out of the text. */
+/** Strict UTF-8; a byte order mark stays in the bytes and out of the text. */
 export function decodePolicyText(bytes: Uint8Array): ReadOutcome {
   if (bytes.length > maximumFileBytes) return tooLarge(bytes.length);
   try {
     const text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-    return { text, sha256: createHash("sha256").update(bytes).digest("hex") };
+    return { text, bytes };
   } catch {
     return { code: "P0903", problem: "is not UTF-8 text" };
   }

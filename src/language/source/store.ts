@@ -13,7 +13,7 @@ export interface ReadFile {
 
 export class FileStore {
   readonly files: SourceFile[] = [];
-  readonly hashes: ReadFile[] = [];
+  private readonly bytes: { readonly path: string; readonly content: Uint8Array }[] = [];
   private readonly known = new Map<string, SourceFile | undefined>();
   private readonly reporter: Reporter;
   private readonly readBytes: ((path: string) => Uint8Array | string) | undefined;
@@ -36,9 +36,18 @@ export class FileStore {
     }
     const file = new SourceFile(path, shownPath(path), outcome.text, this.files.length);
     this.files.push(file);
-    this.hashes.push({ path, hash: outcome.sha256 });
+    this.bytes.push({ path, content: outcome.bytes });
     this.known.set(path, file);
     return file;
+  }
+
+  /** Worked out when it is asked for: only who keeps what was compiled needs it, and loading node:crypto takes 3 ms. */
+  get hashes(): readonly ReadFile[] {
+    const { createHash } = process.getBuiltinModule("node:crypto");
+    return this.bytes.map(({ path, content }) => ({
+      path,
+      hash: createHash("sha256").update(content).digest("hex"),
+    }));
   }
 
   private outcome(path: string): ReadOutcome {

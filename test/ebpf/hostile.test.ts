@@ -1,9 +1,12 @@
 /** Sizes that nobody writes by hand: the verifier accepts them and they mean what they say, or a TargetError says why not. */
 import { describe, expect, it } from "vitest";
+import { verdictWord } from "../../src/compile/classic/return-word.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
+import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
 import { stateOffsets } from "../../src/compile/ebpf/state.ts";
 import { TargetError } from "../../src/compile/ebpf/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
 import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
 import { splitPolicy } from "../../src/compile/split/split.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
@@ -126,4 +129,73 @@ describe("a policy with", () => {
     expect(refusal).toBeInstanceOf(TargetError);
     expect(String(refusal)).toMatch(/target trial: the policy: it takes \d+ instructions, and a jump reaches/);
   });
+});
+
+/** Beyond those: tables that are written out, and one that is a map. */
+const tables: readonly [string, string][] = [
+  [
+    "a table of 240 entries for each process, used five times",
+    over(
+      'const t = perProcess.table({ capacity: 240n, full: deny("ENOMEM") });',
+      "t.set(x, 1n); t.set(7n, x); t.set(8n, x); if (t.get(3n, 0n) === 1n) t.delete(4n);",
+    ),
+  ],
+  [
+    "a table of 65,536 entries for the tree",
+    over(
+      'const t = perTree.table({ capacity: 65_536n, full: deny("ENOMEM") });',
+      "t.set(x, 1n); if (t.get(3n, 0n) === 1n) t.delete(4n);",
+    ),
+  ],
+];
+
+/** More than an unprivileged program may have. */
+const tooLarge: { readonly [name: string]: true } = {
+  "2,000 rules": true,
+  "2,000 rules over a counter": true,
+  "a 300-way switch": true,
+  "a table of 240 entries for each process, used five times": true,
+};
+
+describe.each(["seccomp", "unprivileged"] as const)("for the target %s, a policy with", (target) => {
+  it.each([...accepted, ...tables])(
+    "%s is compiled and means what it says, or is refused with the reason",
+    (name, text) => {
+      const program = load(name, text);
+      const unprivileged = target === "unprivileged";
+      const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+      if (unprivileged && tooLarge[name] === true) {
+        expect(compiled).toBeUndefined();
+        expect(renderDiagnostics(diagnostics, new Map())).toMatch(
+          /error P0606: the target unprivileged cannot express the policy: it takes \d+ instructions, and this target has room for 4096\n {2}help: /,
+        );
+        return;
+      }
+      expect(diagnostics).toEqual([]);
+      const tree = new ModelledTree(program, compiled!);
+      const state: EvaluationState = {
+        thread: initialState(program, "thread"),
+        process: initialState(program, "process"),
+        tree: initialState(program, "tree"),
+      };
+      for (let step = 0n; step < 300n; step += 1n) {
+        const event: SystemCallEvent = {
+          number: callByName("fcntl")!.number.x86_64!,
+          architecture: auditArchitecture.x86_64,
+          instructionPointer: 0n,
+          arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
+        };
+        const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+        const wanted = evaluate(program, event, circumstances, state);
+        const found = tree.evaluate(0, event, { now: 0n, who: (1n << 32n) | 1n, owner: 0n });
+        expect(found.returned, `step ${step}`).toBe(verdictWord(program.verdicts[wanted.verdict]!));
+        program.cells.forEach(({ scope, name: cell }, index) => {
+          expect(tree.cell(0, index), `step ${step}: ${cell}`).toBe(state[scope].cells[index]);
+        });
+      }
+      program.tables.forEach(({ scope }, index) => {
+        expect(tree.table(0, index)).toEqual(state[scope].tables[index]);
+      });
+    },
+  );
 });

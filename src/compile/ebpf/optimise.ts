@@ -1,10 +1,11 @@
 /**
  * Small passes over the graph, in this order:
  *
- * 1. `threadExits`: a block that only returns a value, reached from where the value has just been set to a constant,
+ * 1. `propagate`: constants and copies go forward; branches whose outcome is known on some way are passed by it.
+ * 2. `threadExits`: a block that only returns a value, reached from where the value has just been set to a constant,
  *    becomes an exit there: `v = 3; goto B` … `B: exit v` is `exit 3`. Verdicts in variables mostly vanish by it.
- * 2. `skipEmpty`: jumps to a block that only jumps go where it goes.
- * 3. `dropDead`: what is written and never read is not written.
+ * 3. `skipEmpty`: jumps to a block that only jumps go where it goes.
+ * 4. `dropDead`: what is written and never read is not written.
  */
 import { Destinations } from "./destinations.ts";
 import {
@@ -19,8 +20,11 @@ import {
   type Value,
   written,
 } from "./graph.ts";
+import { propagate } from "./propagate.ts";
 
 export function optimise(entry: Block): void {
+  propagate(entry);
+  dropDead(entry);
   threadExits(entry);
   skipEmpty(entry);
   dropDead(entry);

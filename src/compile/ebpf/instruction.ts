@@ -119,9 +119,18 @@ export type EbpfInstruction =
 // ── The byte form ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** Instruction classes: the low three bits of the opcode. */
-const classes = { ld: 0x00, ldx: 0x01, st: 0x02, stx: 0x03, alu: 0x04, jmp: 0x05, jmp32: 0x06, alu64: 0x07 } as const;
+export const classes = {
+  ld: 0x00,
+  ldx: 0x01,
+  st: 0x02,
+  stx: 0x03,
+  alu: 0x04,
+  jmp: 0x05,
+  jmp32: 0x06,
+  alu64: 0x07,
+} as const;
 
-const arithmeticCodes: { readonly [O in ArithmeticOperator]: number } = {
+export const arithmeticCodes: { readonly [O in ArithmeticOperator]: number } = {
   add: 0x00,
   subtract: 0x10,
   multiply: 0x20,
@@ -137,9 +146,9 @@ const arithmeticCodes: { readonly [O in ArithmeticOperator]: number } = {
   move: 0xb0,
   "shift-right-signed": 0xc0,
 };
-const negateCode = 0x80;
+export const negateCode = 0x80;
 
-const jumpCodes: { readonly [C in JumpCondition]: number } = {
+export const jumpCodes: { readonly [C in JumpCondition]: number } = {
   equal: 0x10,
   greater: 0x20,
   "at-least": 0x30,
@@ -153,16 +162,16 @@ const jumpCodes: { readonly [C in JumpCondition]: number } = {
   "at-most-signed": 0xd0,
 };
 
-const sizeCodes: { readonly [S in MemorySize]: number } = { 1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18 };
-const memoryMode = 0x60;
-const atomicMode = 0xc0;
-const fetchFlag = 0x01;
-const fromRegister = 0x08;
-const callCode = 0x80;
-const exitCode = 0x90;
+export const sizeCodes: { readonly [S in MemorySize]: number } = { 1: 0x10, 2: 0x08, 4: 0x00, 8: 0x18 };
+export const memoryMode = 0x60;
+export const atomicMode = 0xc0;
+export const fetchFlag = 0x01;
+export const fromRegister = 0x08;
+export const callCode = 0x80;
+export const exitCode = 0x90;
 /** `BPF_PSEUDO_…` in the source register's place. */
-const pseudo = { map: 1, localCall: 1, mapValue: 2, kernelCall: 2 } as const;
-const mayGotoCode = 0xe0;
+export const pseudo = { map: 1, localCall: 1, mapValue: 2, kernelCall: 2 } as const;
+export const mayGotoCode = 0xe0;
 
 export const instructionSize = 8;
 

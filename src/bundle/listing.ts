@@ -1,0 +1,53 @@
+/**
+ * A bundle as people read it: what it is, what it needs, and its program with the policy's places.
+ */
+import { decode } from "../compile/ebpf/decode.ts";
+import { disassemble } from "../compile/ebpf/disassemble.ts";
+import { slotPositions } from "../compile/ebpf/instruction.ts";
+import type { Bundle, BundleMap, Place } from "./bundle.ts";
+
+const column = 48;
+
+/** Throws a RangeError where the program has an instruction that no compiler of ours makes. */
+export function listBundle(bundle: Bundle, digest: Uint8Array): string {
+  const named = new Map(bundle.relocations.map(({ instruction, index }) => [instruction, index]));
+  const instructions = decode(bundle.program, {
+    map: (slot) => named.get(slot)!,
+    kernelFunction: (slot) => bundle.kernelFunctions[named.get(slot)!]!,
+  });
+  const positions = slotPositions(instructions);
+  const places = new Map(bundle.sourceMap.map(({ instruction, at }) => [instruction, at]));
+  let at: Place | undefined;
+  const lines = disassemble(instructions).map((text, index) => {
+    const slot = positions[index]!;
+    if (places.has(slot)) at = places.get(slot);
+    return at === undefined ? text : `${text.padEnd(column)} ; ${at.file}:${at.line}:${at.column}`;
+  });
+  return [...heading(bundle, digest), ...lines].map((line) => `${line}\n`).join("");
+}
+
+function heading(bundle: Bundle, digest: Uint8Array): string[] {
+  const { name, target, compiler, architecture, parameters, classic, classicIsAll, locked } = bundle;
+  const whole = classicIsAll ? ", which is all of the policy" : ", the weakest verdict where state decides";
+  return [
+    `; ${name} for ${target} on ${architecture}, by ${compiler}`,
+    `; sha256 ${Buffer.from(digest).toString("hex")}`,
+    ...parameters.map(([parameter, value]) => `; --set ${parameter}=${value}`),
+    classic.length === 0
+      ? "; no classic program: the static part does not fit one"
+      : `; classic program: ${classic.length / 8} instructions${whole}`,
+    ...bundle.maps.map((map, index) => `; map[${index}] ${describeMap(map)}`),
+    ...bundle.states.map(({ name: state, scope, fork, size }, index) => {
+      return `; state[${index}] ${state}: ${size} bytes for each ${scope}; a child's is ${forkWords[fork]}`;
+    }),
+    ...(locked ? ["; the kernel holds the locks of its states while it runs"] : []),
+  ];
+}
+
+const forkWords = { copy: "a copy", fresh: "fresh", share: "the same" } as const;
+
+function describeMap({ name, type, keySize, valueSize, capacity, holds }: BundleMap): string {
+  const purpose = holds === "launch" ? ", frozen: what a start brings" : "";
+  if (type === "ring-buffer") return `${name}: ring buffer of ${capacity} bytes`;
+  return `${name}: ${type} of ${capacity} × ${valueSize} bytes${type === "hash" ? ` by keys of ${keySize}` : ""}${purpose}`;
+}

@@ -71,3 +71,8 @@ export function architectureOf(audit: number): ArchitectureName | undefined {
 export function aligned(end: number): number {
   return (end + 7) & ~7;
 }
+
+/** The digest that stands in a bundle's file, in hexadecimal. */
+export function digestIn(file: Uint8Array): string {
+  return Buffer.from(file.subarray(digestOffset, digestOffset + digestSize)).toString("hex");
+}

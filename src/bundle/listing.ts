@@ -5,11 +5,14 @@ import { decode } from "../compile/ebpf/decode.ts";
 import { disassemble } from "../compile/ebpf/disassemble.ts";
 import { slotPositions } from "../compile/ebpf/instruction.ts";
 import type { Bundle, BundleMap, Place } from "./bundle.ts";
+import { digestIn } from "./format.ts";
+import { decodeBundle } from "./read.ts";
 
 const column = 48;
 
-/** Throws a RangeError where the program has an instruction that no compiler of ours makes. */
-export function listBundle(bundle: Bundle, digest: Uint8Array): string {
+/** Throws a BundleError where the file is none, a RangeError where it has an instruction that no compiler of ours makes. */
+export function listBundle(file: Uint8Array): string {
+  const bundle = decodeBundle(file);
   const named = new Map(bundle.relocations.map(({ instruction, index }) => [instruction, index]));
   const instructions = decode(bundle.program, {
     map: (slot) => named.get(slot)!,
@@ -23,15 +26,15 @@ export function listBundle(bundle: Bundle, digest: Uint8Array): string {
     if (places.has(slot)) at = places.get(slot);
     return at === undefined ? text : `${text.padEnd(column)} ; ${at.file}:${at.line}:${at.column}`;
   });
-  return [...heading(bundle, digest), ...lines].map((line) => `${line}\n`).join("");
+  return [...heading(bundle, digestIn(file)), ...lines].map((line) => `${line}\n`).join("");
 }
 
-function heading(bundle: Bundle, digest: Uint8Array): string[] {
+function heading(bundle: Bundle, digest: string): string[] {
   const { name, target, compiler, architecture, parameters, classic, classicIsAll, locked } = bundle;
   const whole = classicIsAll ? ", which is all of the policy" : ", the weakest verdict where state decides";
   return [
     `; ${name} for ${target} on ${architecture}, by ${compiler}`,
-    `; sha256 ${Buffer.from(digest).toString("hex")}`,
+    `; sha256 ${digest}`,
     ...parameters.map(([parameter, value]) => `; --set ${parameter}=${value}`),
     classic.length === 0
       ? "; no classic program: the static part does not fit one"

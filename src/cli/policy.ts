@@ -3,6 +3,7 @@ import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Program } from "../ir/program.ts";
+import type { DeclaredParameter } from "../language/parameters.ts";
 import type { Extension, TighteningPromise } from "../language/walker.ts";
 import type { Context } from "./context.ts";
 import { chosenArchitecture, policyFile, readParameters } from "./policy-arguments.ts";
@@ -15,6 +16,7 @@ export interface LoadedPolicy {
   /** `tightening: true`, proved. */
   readonly promises: readonly TighteningPromise[];
   readonly extension: Extension | undefined;
+  readonly parameters: readonly DeclaredParameter[];
 }
 
 /**
@@ -31,7 +33,7 @@ export async function loadForVerb(
   const { loadPolicy } = await import("../language/load.ts");
   const architecture = chosenArchitecture(invocation);
   const set = new Map([...(options.set ?? []), ...readParameters(invocation)]);
-  const { program, diagnostics, sources, promises, extension } = loadPolicy(
+  const { program, diagnostics, sources, promises, extension, parameters } = loadPolicy(
     policyFile(named, context.workingDirectory),
     {
       architecture,
@@ -41,7 +43,7 @@ export async function loadForVerb(
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
   if (options.quiet !== true) await tellDiagnostics(diagnostics, sources, context);
-  return { program, sources, diagnostics, promises, extension };
+  return { program, sources, diagnostics, promises, extension, parameters };
 }
 
 /** @throws Failure where a later phase is more lenient than an earlier one, and the policy promised that none is */

@@ -32,8 +32,12 @@ export const verbs = {
     summary: "Run a policy's cases",
     load: async () => (await import("./verbs/test.ts")).test,
   },
+  compile: {
+    summary: "Write a policy as a bundle, or as an object file for libbpf",
+    load: async () => (await import("./verbs/compile.ts")).compile,
+  },
   disasm: {
-    summary: "List a policy's classic filter, with the lines it comes from",
+    summary: "List the filter that a policy becomes, with the lines it comes from",
     load: async () => (await import("./verbs/disasm.ts")).disasm,
   },
   flow: {

@@ -1,22 +1,30 @@
 import type { ClassicTarget } from "../../compile/classic/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Program } from "../../ir/program.ts";
+import type { Context } from "../context.ts";
 import { writeOutput } from "../output.ts";
 import { loadForVerb } from "../policy.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
-import { Failure, failed, type Verb } from "../verb.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const disasm: Verb = {
   name: "disasm",
-  summary: "List a policy's classic filter, with the lines it comes from",
-  synopsis: ["disasm [OPTIONS] POLICY"],
+  summary: "List the filter that a policy becomes, with the lines it comes from",
+  synopsis: ["disasm [OPTIONS] POLICY", "disasm [OPTIONS] --target NAME POLICY", "disasm BUNDLE.pcl"],
   about: [
     "Prints the classic BPF program that is the policy's static part: what the kernel decides by itself, before the command's first instruction and until its end. Before each return stand the calls that get there, the verdict and the policy's line.",
     "USER_NOTIF stands where the filter asks: for verdicts that depend on state, and, on the engine notify, for static denials that are to become events. --pure shows the filter that needs nobody: static denials are its own.",
+    "With --target, prints the eBPF program for that target instead, part by part: what needs no state, a body for each kind of call that needs some, the operations on tables. A bundle is listed as it is, with what it asks of whoever loads it.",
   ],
   options: {
     ...policyOptions,
     ...architectureOption,
+    target: {
+      value: "NAME",
+      about:
+        "List the eBPF program for seccomp, unprivileged or trial (portcullis compile) instead of the classic filter.",
+      complete: ["seccomp", "unprivileged", "trial"],
+    },
     all: { short: "a", about: "Name all calls, also where they are many." },
     pure: { about: "Static verdicts are the filter's own, as with `run --no-denial-events`." },
     raw: {
@@ -27,16 +35,22 @@ export const disasm: Verb = {
   },
   complete: "file",
   exit: [
-    ["0", "The filter was printed."],
+    ["0", "The filter or the program was printed."],
     [
       String(failed),
-      "The policy does not compile, or its filter does not fit the kernel's limit of 4096 instructions.",
+      "The policy does not compile, or its filter does not fit the kernel's limit of 4096 instructions, or the target cannot express it.",
     ],
   ],
-  examples: [["portcullis disasm exec-once", "The filter of a ready policy"]],
+  examples: [
+    ["portcullis disasm exec-once", "The filter of a ready policy"],
+    ["portcullis disasm --target seccomp order", "The eBPF program of another"],
+    ["portcullis disasm order.pcl", "What is in a bundle"],
+  ],
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);
     noMoreWords(words);
+    if (policy.endsWith(".pcl")) return await listBundleFile(policy, invocation, context);
+    if (invocation.text("target") !== undefined) return await listProgram(policy, invocation, context);
     const { program } = await loadForVerb(policy, invocation, context);
     const [{ splitPolicy }, { compileClassic, encodeClassic }, { listClassic }, { returnWord, verdictWord }] =
       await Promise.all([
@@ -70,6 +84,42 @@ export const disasm: Verb = {
 };
 
 const enosys = 38;
+
+/** @throws Failure where an option was given that says something of classic filters only */
+function refuse(invocation: Invocation, options: readonly string[], why: string): void {
+  const given = options.filter((option) => invocation.has(option));
+  if (given.length === 0) return;
+  throw new Failure([diagnostic("P0909", `nothing is to be done with --${given.join(", --")}: ${why}`)]);
+}
+
+async function listProgram(policy: string, invocation: Invocation, context: Context): Promise<number> {
+  refuse(invocation, ["all", "pure", "raw"], "it is for the classic filter");
+  const { compileFor, namedTarget } = await import("../ebpf-target.ts");
+  const target = namedTarget(invocation)!;
+  const loaded = await loadForVerb(policy, invocation, context);
+  const { object } = await compileFor(target, loaded, { tellsVerdicts: true }, context);
+  const { listing } = await import("../../compile/ebpf/listing.ts");
+  context.out(listing(object, loaded.program));
+  return 0;
+}
+
+async function listBundleFile(file: string, invocation: Invocation, context: Context): Promise<number> {
+  refuse(invocation, ["all", "pure", "raw", "set", "architecture", "target"], "a bundle is listed as it is");
+  const [{ readBytes }, { listBundle }, { BundleError }] = await Promise.all([
+    import("../input.ts"),
+    import("../../bundle/listing.ts"),
+    import("../../bundle/bundle.ts"),
+  ]);
+  const bytes = readBytes(file);
+  try {
+    context.out(listBundle(bytes));
+  } catch (error) {
+    if (error instanceof BundleError || error instanceof RangeError)
+      throw new Failure([diagnostic("P0912", `${file}: ${error.message}`)]);
+    throw error;
+  }
+  return 0;
+}
 
 /** What is too large for the kernel is a fault of the policy, not of ours. */
 function compile<T>(work: () => T): T {

@@ -1,0 +1,39 @@
+/** The target that a verb is to compile eBPF for. */
+import {
+  type ArtifactOptions,
+  compileArtifact,
+  type EbpfArtifact,
+  type EbpfTargetName,
+  ebpfTargets,
+} from "../compile/ebpf/artifact.ts";
+import { diagnostic } from "../diagnostics/catalogue.ts";
+import { nearestName } from "../diagnostics/suggest.ts";
+import type { Context } from "./context.ts";
+import { type LoadedPolicy, tellDiagnostics } from "./policy.ts";
+import { Failure, type Invocation } from "./verb.ts";
+
+/** @throws Failure */
+export function namedTarget(invocation: Invocation): EbpfTargetName | undefined {
+  const given = invocation.text("target");
+  const found = ebpfTargets.find((name) => name === given);
+  if (given === undefined || found !== undefined) return found;
+  const near = nearestName(given, ebpfTargets);
+  throw new Failure([
+    diagnostic("P0907", `there is no target ${JSON.stringify(given)}`, {
+      help: near === undefined ? `--target ${ebpfTargets.join(", ")}` : `write --target ${near}`,
+    }),
+  ]);
+}
+
+/** @throws Failure where the target cannot express the policy */
+export async function compileFor(
+  target: EbpfTargetName,
+  { program, sources }: Pick<LoadedPolicy, "program" | "sources">,
+  options: ArtifactOptions,
+  context: Context,
+): Promise<EbpfArtifact> {
+  const { artifact, diagnostics } = compileArtifact(program, target, options);
+  if (artifact === undefined) throw new Failure(diagnostics, sources);
+  await tellDiagnostics(diagnostics, sources, context);
+  return artifact;
+}

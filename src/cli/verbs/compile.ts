@@ -1,0 +1,191 @@
+import type { Bundle } from "../../bundle/bundle.ts";
+import { digestIn } from "../../bundle/format.ts";
+import type { EbpfArtifact, EbpfTargetName } from "../../compile/ebpf/artifact.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import type { Context } from "../context.ts";
+import { writeOutput } from "../output.ts";
+import { loadForVerb } from "../policy.ts";
+import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+const formats = ["pcl", "object"] as const;
+type Format = (typeof formats)[number];
+
+export const compile: Verb = {
+  name: "compile",
+  summary: "Write a policy as a bundle, or as an object file for libbpf",
+  synopsis: ["compile [OPTIONS] -p POLICY -o FILE"],
+  about: [
+    "Compiles the policy to eBPF and writes all that is needed to enforce it. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, under a digest (docs/bundle.md); portcullis run takes it like a policy, and needs no compiler for that. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",
+    "The target says what runs the program: seccomp, a kernel with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches bring; unprivileged, the same for users without CAP_BPF, where the administrator lets them; trial, any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests.",
+    "Parameters get their values here (--set), not when the policy is run.",
+  ],
+  options: {
+    ...policyOptions,
+    output: { short: "o", value: "FILE", about: "Where to write. Its end says the format.", complete: "file" },
+    target: {
+      value: "NAME",
+      about: "seccomp (the default), unprivileged or trial.",
+      complete: ["seccomp", "unprivileged", "trial"],
+    },
+    format: {
+      value: "NAME",
+      about: "pcl or object, where the file's name does not end in .pcl or .o.",
+      complete: formats,
+    },
+    ...architectureOption,
+    "no-denial-events": {
+      about: "Denials and logs leave no record in the ring buffer, so that the program is smaller. Reports do.",
+    },
+    verify: { about: "Have this kernel's verifier judge the program, and write nothing that it refuses." },
+    "verifier-log": {
+      value: "FILE",
+      about:
+        "Write all that the verifier says there, each instruction of each path with the policy's lines. With --verify.",
+      complete: "file",
+    },
+    json: { about: "Print what was written as one JSON object." },
+  },
+  complete: "file",
+  exit: [
+    ["0", "The file was written."],
+    [
+      String(failed),
+      "The policy does not compile, the target cannot express it, the verifier refuses it, or the file cannot be written.",
+    ],
+  ],
+  examples: [
+    ["portcullis compile -p nginx -o nginx.pcl", "A bundle for the launcher"],
+    ["portcullis compile -p nginx -o nginx.bpf.o", "An object file, for bpftool gen skeleton"],
+    [
+      "portcullis compile -p order -o order.bpf.o --target trial --verify",
+      "One that every kernel loads, shown to this one's verifier",
+    ],
+  ],
+  async execute(invocation, context) {
+    const { policy, words } = policyAndWords(invocation);
+    noMoreWords(words);
+    const output = invocation.text("output");
+    if (output === undefined) throw missing("where to write", "-o FILE.pcl or -o FILE.o");
+    const format = formatOf(output, invocation);
+    const { compileFor, namedTarget } = await import("../ebpf-target.ts");
+    const target = namedTarget(invocation) ?? "seccomp";
+    const loaded = await loadForVerb(policy, invocation, context);
+    const options = { tellsVerdicts: !invocation.has("no-denial-events") };
+    const artifact = await compileFor(target, loaded, options, context);
+    const [{ makeBundle }, { version }] = await Promise.all([import("../../bundle/make.ts"), import("../package.ts")]);
+    const { sources } = loaded;
+    const parameters = loaded.parameters.flatMap(({ name, value }): [string, string][] =>
+      value === undefined ? [] : [[name, value]],
+    );
+    const bundle = makeBundle(artifact, { compiler: `portcullis ${version()}`, parameters, sources });
+    const bytes = format === "pcl" ? await encodeAsBundle(bundle, sources) : await encodeAsObject(artifact, sources);
+    await verify(bundle, sources, invocation);
+    writeOutput(output, bytes);
+    report(context, invocation.has("json"), { file: output, format, target, bundle, bytes });
+    return 0;
+  },
+};
+
+function formatOf(output: string, invocation: Invocation): Format {
+  const given = invocation.text("format");
+  const byName = output.endsWith(".pcl") ? "pcl" : output.endsWith(".o") ? "object" : undefined;
+  const found = given === undefined ? byName : formats.find((one) => one === given);
+  if (found !== undefined) return found;
+  throw new Failure([
+    given === undefined
+      ? diagnostic("P0908", `the format of ${output} is missing`, {
+          help: "FILE.pcl or FILE.o, or say --format pcl or --format object",
+        })
+      : diagnostic("P0907", `there is no format ${JSON.stringify(given)}`, { help: "--format pcl or --format object" }),
+  ]);
+}
+
+/** A policy that the format has no room for is too large. */
+async function encodeAsBundle(bundle: Bundle, sources: Sources): Promise<Uint8Array> {
+  const [{ encodeBundle }, { BundleError }] = await Promise.all([
+    import("../../bundle/write.ts"),
+    import("../../bundle/bundle.ts"),
+  ]);
+  try {
+    return encodeBundle(bundle);
+  } catch (error) {
+    if (error instanceof BundleError) throw new Failure([diagnostic("P0314", error.message)], sources);
+    throw error;
+  }
+}
+
+async function encodeAsObject(artifact: EbpfArtifact, sources: Sources): Promise<Uint8Array> {
+  const { encodeObject, ObjectError } = await import("../../compile/object/object.ts");
+  try {
+    return encodeObject(artifact, sources);
+  } catch (error) {
+    if (!(error instanceof ObjectError)) throw error;
+    const help = artifact.target === "trial" ? "--target seccomp; or a bundle, FILE.pcl" : "a bundle, FILE.pcl";
+    throw new Failure([diagnostic("P0606", `an object file cannot hold this policy: ${error.message}`, { help })]);
+  }
+}
+
+// ── Asking the kernel ───────────────────────────────────────────────────────────────────────────────────────────────
+
+async function verify(bundle: Bundle, sources: Sources, invocation: Invocation): Promise<void> {
+  const logFile = invocation.text("verifier-log");
+  if (!invocation.has("verify")) {
+    if (logFile === undefined) return;
+    throw new Failure([diagnostic("P0908", "--verifier-log asks for --verify", { help: "add --verify" })]);
+  }
+  const [{ loadBundle }, { explainRefusal }, { logLevels, VerifierError }, { NativeUnavailableError }] =
+    await Promise.all([
+      import("../../bundle/load.ts"),
+      import("../../bundle/refusal.ts"),
+      import("../../linux/bpf.ts"),
+      import("../../linux/native.ts"),
+    ]);
+  try {
+    const loaded = loadBundle(bundle, logFile === undefined ? 0 : logLevels.all | logLevels.statistics);
+    loaded.close();
+    if (logFile !== undefined) writeOutput(logFile, loaded.log ?? "");
+  } catch (error) {
+    if (error instanceof VerifierError && logFile !== undefined) writeOutput(logFile, error.log);
+    if (error instanceof NativeUnavailableError) throw new Failure([diagnostic("P0605", error.message)]);
+    const told = explainRefusal(bundle, error);
+    if (told === undefined) throw error;
+    throw new Failure([told], sources);
+  }
+}
+
+// ── Telling ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+interface Written {
+  readonly file: string;
+  readonly format: Format;
+  readonly target: EbpfTargetName;
+  readonly bundle: Bundle;
+  readonly bytes: Uint8Array;
+}
+
+function report(context: Context, json: boolean, { file, format, target, bundle, bytes }: Written): void {
+  const instructions = bundle.program.length / 8;
+  const digest = format === "pcl" ? digestIn(bytes) : undefined;
+  const { classic, classicIsAll, maps, states } = bundle;
+  if (json) {
+    const told = {
+      ...{ v: 1, kind: "compiled", file, format, target, bytes: bytes.length, digest, instructions },
+      ...{ classicInstructions: classic.length / 8, classicIsAll, maps: maps.length, states: states.length },
+    };
+    context.out(`${JSON.stringify(told)}\n`);
+    return;
+  }
+  const needs = [
+    `${instructions} instructions for ${target}`,
+    count(maps.length, "map"),
+    ...(states.length > 0 ? [count(states.length, "state object")] : []),
+    ...(format === "pcl" && classicIsAll ? ["the classic program is all of the policy"] : []),
+  ];
+  context.out(`${file}: ${needs.join(", ")}${digest === undefined ? "" : `; sha256 ${digest}`}\n`);
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}

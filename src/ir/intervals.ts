@@ -13,6 +13,7 @@ const signBit = 0x8000_0000_0000_0000n;
 
 /** The normal form of any intervals: sorts, merges what overlaps or touches, drops what is empty (from > to). */
 export function normalise(intervals: readonly Interval[]): IntervalSet {
+  if (intervals.length < 2) return intervals.length === 0 || intervals[0]!.from <= intervals[0]!.to ? intervals : [];
   const sorted = intervals.filter((interval) => interval.from <= interval.to);
   sorted.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0));
   const merged: Interval[] = [];

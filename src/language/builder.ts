@@ -111,8 +111,9 @@ export class ProgramBuilder {
   count(statement: Statement, nesting = 0): void {
     let size = 1;
     let depth = 1;
-    for (const expression of expressionsOf(statement)) {
-      const measured = ir.measure(expression);
+    const expressions = expressionsOf(statement);
+    for (let at = 0; at < expressions.length; at++) {
+      const measured = ir.measure(expressions[at]!);
       size += measured.size;
       depth = Math.max(depth, measured.depth + 1);
     }

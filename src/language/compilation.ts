@@ -93,6 +93,7 @@ export class Compilation {
   /** Makes a policy of an OCI profile. */
   profiles: ((profile: JsonValue, host: Value | undefined, node: SourceRange) => Value) | undefined;
 
+  private argumentsOf = { names: 0n, eventNames: 0n, known: new Map<string, Value>() };
   private steps = 0;
   private depth = 0;
   private nesting = 0;
@@ -265,6 +266,15 @@ export class Compilation {
     return this.flow.facts.names.get(event) ?? this.names.judgeable;
   }
 
+  /** Arguments that were asked for since these were the calls in question: most are asked for more than once. */
+  knownArguments(names: bigint): Map<string, Value> {
+    const { eventNames } = this;
+    if (this.argumentsOf.names !== names || this.argumentsOf.eventNames !== eventNames) {
+      this.argumentsOf = { names, eventNames, known: new Map() };
+    }
+    return this.argumentsOf.known;
+  }
+
   /** The calls that a variable's type allows here: its declared type, narrowed by tests as tsc does. */
   typedNames(value: { readonly names: bigint; readonly reference: number }): bigint {
     const known = this.flow.facts.names.get(value.reference);
@@ -304,12 +314,13 @@ export class Compilation {
 
   /** Evaluates in order, as JavaScript does: what was read before a later one changed state is kept. */
   inOrder<T extends SourceRange>(nodes: readonly T[], evaluate: (node: T) => Value): Value[] {
+    if (nodes.length === 1) return [evaluate(nodes[0]!)];
     const values: Value[] = [];
     const ends: number[] = [];
     const { out } = this;
-    for (const node of nodes) {
+    for (let at = 0; at < nodes.length; at++) {
       const before = this.epoch;
-      values.push(evaluate(node));
+      values.push(evaluate(nodes[at]!));
       if (this.epoch !== before) {
         for (let index = values.length - 2; index >= 0; index--) {
           const value = values[index]!;
@@ -379,6 +390,7 @@ export class Compilation {
    * Else a long unrolled loop would drag those of every round along.
    */
   leaveScope(scope: LexicalScope, node: SourceRange): void {
+    if (scope.isEmpty) return;
     const variables = scope.ownVariables().filter((one) => one.kind === "let");
     if (variables.length === 0) return;
     const source = scope.file.text.slice(node.start, node.end);
@@ -391,7 +403,7 @@ export class Compilation {
   /** Walks one of several paths: from here, with these facts, into a list of statements of its own. */
   branch<T>(facts: Facts, body: () => T): Branch & { readonly value: T } {
     const { flow, out } = this;
-    this.flow = { live: flow.live, variables: new Map(flow.variables), facts: flow.facts };
+    this.flow = { live: flow.live, variables: copyOf(flow.variables), facts: flow.facts };
     this.out = [];
     this.nesting++;
     // What a path must copy counts as work: rounds of a loop that each leave variables behind would go with their square.
@@ -410,8 +422,14 @@ export class Compilation {
 
   /** Where paths meet again. Emits, at the end of each path, what makes their variables one. */
   merge(ends: readonly PathEnd[]): Flow {
-    const living = ends.filter((end) => end.flow.live === "live");
-    const uncertain = ends.some((end) => end.flow.uncertain) ? { uncertain: true as const } : {};
+    const living: PathEnd[] = [];
+    let isUncertain = false;
+    for (let at = 0; at < ends.length; at++) {
+      const { flow } = ends[at]!;
+      if (flow.live === "live") living.push(ends[at]!);
+      if (flow.uncertain === true) isUncertain = true;
+    }
+    const uncertain = isUncertain ? { uncertain: true as const } : {};
     if (living.length === 0) {
       const folded = ends.find((end) => end.flow.live === "folded");
       const flow = folded?.flow ?? ends[0]?.flow ?? this.flow;
@@ -425,7 +443,8 @@ export class Compilation {
     const [first, ...others] = living;
     if (others.length === 0) return { ...first!.flow, ...uncertain };
     const variables = new Map<Variable, Value>();
-    for (const [variable, value] of first!.flow.variables) {
+    const known = first!.flow.variables;
+    for (const [variable, value] of known.size === 0 ? [] : known) {
       const values = [value, ...others.map((end) => end.flow.variables.get(variable))];
       if (values.includes(undefined)) continue; // declared on one path only
       variables.set(variable, this.mergeValues(living, values as Value[], { file: variable.file, node: variable.at }));
@@ -466,6 +485,10 @@ export class Compilation {
     } else if (living.length === 0) out.push(...inner);
     else out.push({ kind: "block", label, body: inner });
   }
+}
+
+function copyOf(variables: ReadonlyMap<Variable, Value>): Map<Variable, Value> {
+  return variables.size === 0 ? new Map() : new Map(variables);
 }
 
 type Related = Place & { readonly message: string };

@@ -22,7 +22,9 @@ export const event = -1;
 export const noFacts: Facts = { ranges: new Map(), names: new Map(), orders: new Set() };
 
 export function rangeFact(key: string, range: Range): Facts {
-  return { ...noFacts, ranges: new Map([[key, range]]) };
+  const ranges = new Map<string, Range>();
+  ranges.set(key, range);
+  return { ranges, names: noFacts.names, orders: noFacts.orders };
 }
 
 export function orderKey(lower: string, upper: string): string {
@@ -37,29 +39,32 @@ export function both(a: Facts, b: Facts): Facts {
   if (b === noFacts) return a;
   if (a === noFacts) return b;
   let impossible = a.impossible === true || b.impossible === true;
-  let ranges = a.ranges;
-  if (b.ranges.size > 0) {
-    const merged = new Map(a.ranges);
-    for (const [key, range] of b.ranges) {
+  // This is done for every comparison: what is immutable is shared, and nothing is walked by iterators.
+  let { ranges, names, orders } = a;
+  if (ranges.size === 0) ranges = b.ranges;
+  else if (b.ranges.size > 0) {
+    const merged = new Map(ranges);
+    b.ranges.forEach((range, key) => {
       const known = merged.get(key);
       const narrowed = known === undefined ? range : intersect(known, range);
       if (narrowed === undefined) impossible = true;
       else if (known !== undefined || merged.size < mostFacts) merged.set(key, narrowed);
-    }
+    });
     ranges = merged;
   }
-  let names = a.names;
-  if (b.names.size > 0) {
-    const merged = new Map(a.names);
-    for (const [reference, mask] of b.names) {
+  if (names.size === 0) names = b.names;
+  else if (b.names.size > 0) {
+    const merged = new Map(names);
+    b.names.forEach((mask, reference) => {
       const known = merged.get(reference);
       merged.set(reference, known === undefined ? mask : known & mask);
-      if (reference === event && merged.get(reference) === 0n) impossible = true;
-    }
+    });
     names = merged;
   }
-  const orders = b.orders.size === 0 ? a.orders : new Set([...a.orders, ...b.orders].slice(0, mostFacts));
-  return { ranges, names, orders, ...(impossible ? { impossible: true as const } : {}) };
+  if (b.names.size > 0 && names.get(event) === 0n) impossible = true;
+  if (orders.size === 0) orders = b.orders;
+  else if (b.orders.size > 0) orders = new Set([...orders, ...b.orders].slice(0, mostFacts));
+  return impossible ? { ranges, names, orders, impossible } : { ranges, names, orders };
 }
 
 /** One of the two holds, and it is not known which. */
@@ -67,23 +72,39 @@ export function either(a: Facts, b: Facts): Facts {
   if (a === b || b.impossible) return a;
   if (a.impossible) return b;
   if (a === noFacts || b === noFacts) return noFacts;
-  const ranges = new Map<string, Range>();
-  for (const [key, range] of a.ranges) {
-    const other = b.ranges.get(key);
-    if (other !== undefined) ranges.set(key, other === range ? range : join(range, other));
+  let { ranges, names, orders } = noFacts;
+  if (a.ranges === b.ranges) ranges = a.ranges;
+  else if (a.ranges.size > 0 && b.ranges.size > 0) {
+    const joined = new Map<string, Range>();
+    a.ranges.forEach((range, key) => {
+      const other = b.ranges.get(key);
+      if (other !== undefined) joined.set(key, other === range ? range : join(range, other));
+    });
+    ranges = joined;
   }
-  const names = new Map<number, bigint>();
-  for (const [reference, mask] of a.names) {
-    const other = b.names.get(reference);
-    if (other !== undefined) names.set(reference, mask | other);
+  if (a.names === b.names) names = a.names;
+  else if (a.names.size > 0 && b.names.size > 0) {
+    const joined = new Map<number, bigint>();
+    a.names.forEach((mask, reference) => {
+      const other = b.names.get(reference);
+      if (other !== undefined) joined.set(reference, mask | other);
+    });
+    names = joined;
   }
-  const orders = new Set<string>();
-  for (const order of a.orders) if (b.orders.has(order)) orders.add(order);
+  if (a.orders === b.orders) orders = a.orders;
+  else if (a.orders.size > 0 && b.orders.size > 0) {
+    const joined = new Set<string>();
+    a.orders.forEach((order) => {
+      if (b.orders.has(order)) joined.add(order);
+    });
+    orders = joined;
+  }
   return { ranges, names, orders };
 }
 
 /** Without what is said of this piece of state (`cellKey`, `tableKey`): it has changed. */
 export function forget(facts: Facts, key: string): Facts {
+  if (facts.ranges.size === 0 && facts.orders.size === 0) return facts;
   const ranges = new Map([...facts.ranges].filter(([subject]) => !subject.includes(key)));
   const orders = new Set([...facts.orders].filter((order) => !order.includes(key)));
   if (ranges.size === facts.ranges.size && orders.size === facts.orders.size) return facts;

@@ -199,10 +199,11 @@ function sum(expression: Expression): Measure {
   let size = 1;
   let depth = 0;
   let readsState = expression.kind === "table-get" || expression.kind === "table-has";
-  for (const part of operands(expression)) {
-    const inner = measure(part);
+  const parts = operands(expression);
+  for (let at = 0; at < parts.length; at++) {
+    const inner = measure(parts[at]!);
     size += inner.size;
-    depth = Math.max(depth, inner.depth);
+    if (inner.depth > depth) depth = inner.depth;
     readsState ||= inner.readsState;
   }
   return { size, depth: depth + 1, readsState };

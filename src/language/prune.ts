@@ -20,7 +20,8 @@ export function withoutUnusedVerdicts(program: Program): Program {
 }
 
 function collect(list: readonly Statement[], used: Set<number>): void {
-  for (const statement of list) {
+  for (let at = 0; at < list.length; at++) {
+    const statement = list[at]!;
     switch (statement.kind) {
       case "set-verdict":
         collectVerdict(statement.value, used);

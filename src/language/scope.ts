@@ -28,10 +28,11 @@ export interface TypeSource {
 export class LexicalScope {
   readonly parent: LexicalScope | undefined;
   readonly file: SourceFile;
-  private readonly variables = new Map<string, Variable>();
+  // Most blocks declare nothing, so that each of these is made when there is something to put into it.
+  private variables: Map<string, Variable> | undefined;
   /** Declared further down in this block: seen from the start of it, without a value. */
-  private readonly pending = new Map<string, Variable>();
-  private readonly types = new Map<string, TypeSource | { readonly builtin: string }>();
+  private pending: Map<string, Variable> | undefined;
+  private types: Map<string, TypeSource | { readonly builtin: string }> | undefined;
 
   constructor(parent: LexicalScope | undefined, file: SourceFile) {
     this.parent = parent;
@@ -40,7 +41,8 @@ export class LexicalScope {
 
   /** The earlier variable of this name in this very scope, if there is one: a name is declared once. */
   declare(variable: Variable): Variable | undefined {
-    this.pending.delete(variable.name);
+    this.pending?.delete(variable.name);
+    this.variables ??= new Map();
     const earlier = this.variables.get(variable.name);
     if (earlier === undefined) this.variables.set(variable.name, variable);
     return earlier;
@@ -48,35 +50,42 @@ export class LexicalScope {
 
   /** A name that a statement of this block will declare. */
   announce(variable: Variable): void {
-    if (!this.variables.has(variable.name) && !this.pending.has(variable.name)) {
-      this.pending.set(variable.name, variable);
-    }
+    if (this.variables?.has(variable.name) || this.pending?.has(variable.name)) return;
+    this.pending ??= new Map();
+    this.pending.set(variable.name, variable);
   }
 
   /** What an import gives: the exporting module's own variable, perhaps under another name. */
   alias(name: string, variable: Variable): boolean {
+    this.variables ??= new Map();
     if (this.variables.has(name)) return false;
     this.variables.set(name, variable);
     return true;
   }
 
+  /** Nothing was declared in it. */
+  get isEmpty(): boolean {
+    return this.variables === undefined;
+  }
+
   ownVariables(): readonly Variable[] {
-    return [...this.variables.values()];
+    return [...(this.variables?.values() ?? [])];
   }
 
   own(name: string): Variable | undefined {
-    return this.variables.get(name);
+    return this.variables?.get(name);
   }
 
   find(name: string): Variable | undefined {
     for (let scope: LexicalScope | undefined = this; scope !== undefined; scope = scope.parent) {
-      const found = scope.variables.get(name) ?? scope.pending.get(name);
+      const found = scope.variables?.get(name) ?? scope.pending?.get(name);
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
   declareType(name: string, type: TypeSource | { readonly builtin: string }): boolean {
+    this.types ??= new Map();
     if (this.types.has(name)) return false;
     this.types.set(name, type);
     return true;
@@ -84,7 +93,7 @@ export class LexicalScope {
 
   findType(name: string): TypeSource | { readonly builtin: string } | undefined {
     for (let scope: LexicalScope | undefined = this; scope !== undefined; scope = scope.parent) {
-      const found = scope.types.get(name);
+      const found = scope.types?.get(name);
       if (found !== undefined) return found;
     }
     return undefined;
@@ -93,13 +102,13 @@ export class LexicalScope {
   /** All names that can be seen from here, for proposals. */
   *visibleNames(): Generator<string> {
     for (let scope: LexicalScope | undefined = this; scope !== undefined; scope = scope.parent) {
-      yield* scope.variables.keys();
+      yield* scope.variables?.keys() ?? [];
     }
   }
 
   *visibleTypes(): Generator<string> {
     for (let scope: LexicalScope | undefined = this; scope !== undefined; scope = scope.parent) {
-      yield* scope.types.keys();
+      yield* scope.types?.keys() ?? [];
     }
   }
 }

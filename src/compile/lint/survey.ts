@@ -15,6 +15,7 @@ import { complement, holds, intersection, union } from "../../ir/intervals.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import {
   type BooleanExpression,
+  type CompareOperator,
   type IntegerExpression,
   type Interval,
   type Program,
@@ -102,6 +103,7 @@ class Survey {
   readonly #symbols = new Map<string | number, Source>();
   readonly #left = new Map<number, Way[]>();
   readonly #ended = new Map<readonly number[], Map<number, End>>();
+  readonly #sets = new Map<string, readonly Interval[]>();
   readonly #questions = new Map<BooleanExpression, Question | undefined>();
   readonly #images = new Map<readonly Interval[], Images>();
   readonly #fixed = new Map<IntegerExpression, Value | undefined>();
@@ -129,7 +131,8 @@ class Survey {
   /** The ways behind the statements. */
   #block(statements: readonly Statement[], ways: readonly Way[]): readonly Way[] {
     let now = ways;
-    for (const statement of statements) {
+    for (let at = 0; at < statements.length; at++) {
+      const statement = statements[at]!;
       if (now.length === 0) return now;
       if (now.length > mostWays) throw new TooLong();
       this.#steps += now.length;
@@ -144,13 +147,13 @@ class Survey {
       case "if": {
         const then: Way[] = [];
         const otherwise: Way[] = [];
-        for (const way of ways) this.#decide(statement.condition, way, then, otherwise);
+        for (let at = 0; at < ways.length; at++) this.#decide(statement.condition, ways[at]!, then, otherwise);
         return joined(this.#block(statement.then, then), this.#block(statement.otherwise, otherwise));
       }
       case "switch":
         return this.#switch(statement, ways);
       case "return":
-        for (const way of ways) this.#verdict(statement.verdict, way, this.#end);
+        for (let at = 0; at < ways.length; at++) this.#verdict(statement.verdict, ways[at]!, this.#end);
         return [];
       case "block": {
         const after = this.#block(statement.body, ways);
@@ -389,14 +392,25 @@ class Survey {
     return question;
   }
 
+  /** One object for each question, which keeps its images: a policy asks the same of its state again and again. */
+  #setOf(operator: CompareOperator, value: bigint, fromLeft: boolean): readonly Interval[] {
+    const key = `${fromLeft ? "<" : ">"}${operator}${value}`;
+    let set = this.#sets.get(key);
+    if (set === undefined) {
+      set = fromLeft ? satisfyingFromLeft(operator, value) : satisfying(operator, value);
+      this.#sets.set(key, set);
+    }
+    return set;
+  }
+
   #makeQuestion(condition: BooleanExpression): Question | undefined {
     switch (condition.kind) {
       case "within":
         return { subject: condition.value, set: condition.intervals };
       case "compare": {
         const { operator, left, right } = condition;
-        if (right.kind === "constant") return { subject: left, set: satisfying(operator, right.value) };
-        if (left.kind === "constant") return { subject: right, set: satisfyingFromLeft(operator, left.value) };
+        if (right.kind === "constant") return { subject: left, set: this.#setOf(operator, right.value, false) };
+        if (left.kind === "constant") return { subject: right, set: this.#setOf(operator, left.value, true) };
         return undefined;
       }
       case "not": {

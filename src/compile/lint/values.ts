@@ -155,6 +155,9 @@ function findWitness(
     }
     return true;
   };
+  // What was not asked before is met by any word of the set.
+  if (set.length > 0 && meets((before & ~mask) | (set[0]!.from & mask)))
+    return (before & ~mask) | (set[0]!.from & mask);
   for (const { from, to } of set.slice(0, mostTried)) {
     for (const bound of from === to ? [from] : [from, to]) {
       const word = (before & ~mask) | (bound & mask);

@@ -89,6 +89,16 @@ interface Passing {
 }
 
 export function argumentOf(c: Compilation, value: ArgumentsValue, name: string, node: SourceRange): Value {
+  const known = c.knownArguments(value.names);
+  let argument = known.get(name);
+  if (argument === undefined) {
+    argument = newArgument(c, value, name, node);
+    if (argument.is !== "unknown") known.set(name, argument);
+  }
+  return argument;
+}
+
+function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: SourceRange): Value {
   const calls = c.names.descriptions(value.names);
   const lacking = calls.find((one) => !one.parameters.some((parameter) => parameter.name === name));
   if (lacking !== undefined) return unknownArgument(c, calls, lacking, name, node);

@@ -74,11 +74,10 @@ export function logical(c: Compilation, node: LogicalExpression): Value {
   if (node.operator === "??") {
     return c.error("P0309", node, "every value is there: the language has no null and no undefined", "leave out `??`");
   }
-  const [first, ...rest] = operands(node);
   return chain(
     c,
     node.operator,
-    [first!, ...rest].map((operand) => ({ node: operand, evaluate: () => condition(c, operand) })),
+    operands(node).map((operand) => ({ node: operand, evaluate: () => condition(c, operand) })),
   );
 }
 
@@ -89,13 +88,12 @@ export interface Operand {
 
 /** `a && b && …` or `a || b || …`, stopping early, effects included. */
 export function chain(c: Compilation, operator: "&&" | "||", parts: readonly Operand[]): BooleanValue | UnknownValue {
-  const [first, ...others] = parts;
-  if (first === undefined) return booleanConstant(operator === "&&");
-  let known = first.evaluate();
+  if (parts.length === 0) return booleanConstant(operator === "&&");
+  let known = parts[0]!.evaluate();
   let failed = known.is === "unknown";
-  for (const part of others) {
+  for (let at = 1; at < parts.length; at++) {
     const left: BooleanValue = known.is === "unknown" ? boolean(ir.always) : known;
-    const next = step(c, operator, left, part);
+    const next = step(c, operator, left, parts[at]!);
     if (next.is === "unknown") failed = true;
     else known = next;
   }

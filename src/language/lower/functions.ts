@@ -72,13 +72,18 @@ function evaluateArguments(
   node: CallExpression,
   keepUnknown = false,
 ): { value: Value; node: Expression }[] | undefined {
-  const nodes = node.arguments.map((argument) => (argument.type === "SpreadElement" ? argument.argument : argument));
-  const values = c.inOrder(nodes, (one) => c.walker.evaluate(c, one));
-  for (const one of nodes) if (isFunction(one)) c.contextual.add(one as FunctionValue["node"]);
+  const { arguments: given } = node;
   const opened: { value: Value; node: Expression }[] = [];
-  for (const [index, value] of values.entries()) {
+  if (given.length === 0) return opened;
+  const nodes = given.map((argument) => (argument.type === "SpreadElement" ? argument.argument : argument));
+  const values = c.inOrder(nodes, (one) => c.walker.evaluate(c, one));
+  for (let index = 0; index < nodes.length; index++) {
+    if (isFunction(nodes[index]!)) c.contextual.add(nodes[index] as FunctionValue["node"]);
+  }
+  for (let index = 0; index < nodes.length; index++) {
     const place = nodes[index]!;
-    if (node.arguments[index]!.type !== "SpreadElement") opened.push({ value, node: place });
+    const value = values[index]!;
+    if (given[index]!.type !== "SpreadElement") opened.push({ value, node: place });
     else if (value.is === "list") for (const element of value.elements) opened.push({ value: element, node: place });
     else if (value.is !== "unknown") c.error("P0207", place, `${describe(value)} cannot be spread`);
     else return undefined;

@@ -102,7 +102,8 @@ function fellThrough(c: Compilation, block: BlockStatement, { expects, name }: B
 /** A list of statements in the scope that is current. */
 export function statements(c: Compilation, list: readonly (Statement | Directive)[]): void {
   announce(c, list);
-  for (const node of list) {
+  for (let at = 0; at < list.length; at++) {
+    const node = list[at]!;
     if (c.flow.live === "ended" && !isDeclarationOnly(node)) {
       c.error("P0317", node, "this is never reached", "the path ended before it: take it out");
       return;
@@ -113,7 +114,8 @@ export function statements(c: Compilation, list: readonly (Statement | Directive
 
 /** Functions are there from the start of their block, other names from their declaration on. */
 export function announce(c: Compilation, list: readonly (Statement | Directive)[]): void {
-  for (const outer of list) {
+  for (let at = 0; at < list.length; at++) {
+    const outer = list[at]!;
     const node =
       outer.type === "ExportNamedDeclaration" && outer.declaration !== null ? outer.declaration : (outer as Statement);
     if (node.type === "FunctionDeclaration" && node.id !== null) {

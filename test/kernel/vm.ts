@@ -4,7 +4,7 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseTap } from "./tap.ts";
 
@@ -14,7 +14,7 @@ export const full = process.env["PORTCULLIS_FULL"] === "1";
 export type Kernel = "stock" | "patched";
 
 export interface MachineOptions {
-  /** PORTCULLIS_KERNEL=NAME puts another kernel in the place of the patched one: debug, upto-N. */
+  /** PORTCULLIS_KERNEL=NAME puts another kernel in the place of the patched one: debug, upto-N, or a bzImage. */
   readonly kernel: Kernel;
   /** UID or UID:GID; root when absent. */
   readonly user?: string;
@@ -45,6 +45,7 @@ const nameOf = (kernel: Kernel): string => (kernel === "patched" ? (replaced ?? 
 
 /** The directory of a built kernel: bzImage, config, selftests/. Throws when it is not built as its sources stand now. */
 export function built(kernel: Kernel): string {
+  if (nameOf(kernel).includes("/")) return dirname(nameOf(kernel));
   return execFileSync("kernel/build", ["--path", nameOf(kernel)], { encoding: "utf8", stdio: "pipe" }).trim();
 }
 

@@ -75,6 +75,13 @@ export class BodyBuilder {
     return destination;
   }
 
+  /** A sum that is known to stay below 2^64. */
+  exactSum(left: Value, right: GraphOperand): Value {
+    const destination = this.fresh();
+    this.emit({ kind: "arithmetic", operator: "add", width: 64, destination, left, right, exact: true });
+    return destination;
+  }
+
   copy(source: Value, destination: Value = this.fresh()): Value {
     this.emit({ kind: "copy", destination, source });
     return destination;

@@ -96,8 +96,17 @@ function emitSearch(
       return block;
     };
     const [then, otherwise] = [arm(search.then), arm(search.otherwise)];
-    builder.branch(search.operator, value, comparable(builder, search.value, short), then, otherwise, short ? 32 : 64);
+    const [operator, bound] = short
+      ? ([search.operator, search.value] as const)
+      : rounder(search.operator, search.value);
+    builder.branch(operator, value, comparable(builder, bound, short), then, otherwise, short ? 32 : 64);
   }
+}
+
+/** `x ≥ n` or `x > n − 1`: the rounder one is likelier to be an immediate, or a constant that is in use anyway. */
+function rounder(operator: "equal" | "at-least", value: bigint): readonly ["equal" | "at-least" | "greater", bigint] {
+  if (operator === "equal" || value === 0n) return [operator, value];
+  return (value - 1n) % 4n === 0n && value % 4n !== 0n ? ["greater", value - 1n] : [operator, value];
 }
 
 /**

@@ -21,13 +21,13 @@ export interface Emitted {
   readonly operationCalls: { readonly index: number; readonly operation: TableOperation }[];
   /** Jumps to the epilogue, which is emitted later. */
   readonly finishes: number[];
-  /** Jumps to returns of constants, which `placeReturns` places; and where such returns already are. */
+  /** Jumps to returns of constants, which `placeReturns` places; and where such returns already are, by what they return. */
   readonly returnJumps: { readonly index: number; readonly result: number; readonly at: Location | undefined }[];
-  readonly returns: { readonly index: number; readonly result: number }[];
+  readonly returns: Map<number, number>;
 }
 
 export function emptyProgram(): Emitted {
-  return { instructions: [], locations: [], operationCalls: [], finishes: [], returnJumps: [], returns: [] };
+  return { instructions: [], locations: [], operationCalls: [], finishes: [], returnJumps: [], returns: new Map() };
 }
 
 /**
@@ -37,12 +37,11 @@ export function emptyProgram(): Emitted {
 export function placeReturns(into: Emitted): boolean {
   const end = into.instructions.length;
   const { instructions, locations, returnJumps, returns } = into;
-  const known = new Map(returns.map(({ index, result }) => [result, index]));
   for (const { index, result, at } of returnJumps) {
-    let target = known.get(result);
+    let target = returns.get(result);
     if (target === undefined) {
       target = instructions.length;
-      known.set(result, target);
+      returns.set(result, target);
       const source = { immediate: result };
       instructions.push({ kind: "arithmetic", operator: "move", width: 32, destination: 0, source }, { kind: "exit" });
       locations.push(at, at);
@@ -163,8 +162,13 @@ class Emitter {
   }
 
   #goOn(to: Block): void {
-    // Two instructions beside one jump: a return is cheaper copied than jumped to.
-    if (to.instructions.length === 0 && to.ending?.kind === "exit") return this.#exit(to.ending.result, to.ending.at);
+    const { ending } = to;
+    if (to.instructions.length === 0 && ending?.kind === "exit") {
+      // The first return of a constant stands where it is met; further ones are jumps to it, which take half the room.
+      const { result } = ending;
+      const isKnown = "immediate" in result && this.#out.returns.has(result.immediate);
+      if (!isKnown) return this.#exit(result, ending.at);
+    }
     this.#aim(to);
     this.#put({ kind: "jump-always", target: 0 });
   }
@@ -181,8 +185,7 @@ class Emitter {
     this.#at = at;
     // A 32-bit move: the result is the low half.
     const source = this.#operand(result, 0);
-    if ("immediate" in source)
-      this.#out.returns.push({ index: this.#out.instructions.length, result: source.immediate });
+    if ("immediate" in source) this.#out.returns.set(source.immediate, this.#out.instructions.length);
     this.#put({ kind: "arithmetic", operator: "move", width: 32, destination: 0, source });
     this.#put({ kind: "exit" });
   }

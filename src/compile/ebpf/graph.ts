@@ -23,6 +23,8 @@ export type GraphInstruction = (
       readonly destination: Value;
       readonly left: Value;
       readonly right: GraphOperand;
+      /** A sum that is known to fit its width. */
+      readonly exact?: true;
     }
   | { readonly kind: "constant"; readonly destination: Value; readonly value: Wide }
   | { readonly kind: "copy"; readonly destination: Value; readonly source: Value }

@@ -429,7 +429,7 @@ export class Lowering {
     const { region, offset, bias } = this.#target.cell(this.#program, cell);
     const at = builder.state.get(region)!;
     const before = builder.atomicAdd(builder.baseValue(at.base), at.offset + offset, builder.constant(amount));
-    const now = builder.arithmetic("add", before, builder.constant(BigInt.asUintN(64, amount + bias)));
+    const now = builder.exactSum(before, builder.constant(amount + bias));
     this.#nowHolds(cell, { value: now });
     if (local !== undefined) builder.copy(now, this.#locals[local]!);
   }

@@ -2,10 +2,12 @@
  * Small passes over the graph, in this order:
  *
  * 1. `propagate`: constants and copies go forward; branches whose outcome is known on some way are passed by it.
- * 2. `threadExits`: a block that only returns a value, reached from where the value has just been set to a constant,
+ * 2. `compareBeforeSums`: comparisons of a sum that is known to fit are of what it is the sum of.
+ * 3. `hoistContextLoads`: what is read of the context behind calls is read before them, where that is little.
+ * 4. `threadExits`: a block that only returns a value, reached from where the value has just been set to a constant,
  *    becomes an exit there: `v = 3; goto B` … `B: exit v` is `exit 3`. Verdicts in variables mostly vanish by it.
- * 3. `skipEmpty`: jumps to a block that only jumps go where it goes.
- * 4. `dropDead`: what is written and never read is not written.
+ * 5. `skipEmpty`: jumps to a block that only jumps go where it goes.
+ * 6. `dropDead`: what is written and never read is not written.
  */
 import { Destinations } from "./destinations.ts";
 import {
@@ -20,10 +22,14 @@ import {
   type Value,
   written,
 } from "./graph.ts";
+import { hoistContextLoads } from "./hoist.ts";
 import { propagate } from "./propagate.ts";
+import { compareBeforeSums } from "./sums.ts";
 
 export function optimise(entry: Block): void {
   propagate(entry);
+  compareBeforeSums(entry);
+  hoistContextLoads(entry);
   dropDead(entry);
   threadExits(entry);
   skipEmpty(entry);

@@ -5,7 +5,7 @@
  * Where several ways meet in front of a branch and its outcome is known for one of them (`flag = 1; goto B` … `B: if flag`),
  * that way gets a copy of the block and goes straight on: conditions in variables mostly vanish by it.
  */
-import { Facts } from "./facts.ts";
+import { Facts, isImmediate } from "./facts.ts";
 import { foldArithmetic, foldCondition } from "./fold.ts";
 import { Block, type Ending, type GraphInstruction, type GraphOperand, inOrder, successors, written } from "./graph.ts";
 import { liveness } from "./liveness.ts";
@@ -113,17 +113,24 @@ function learn(facts: Facts, instruction: GraphInstruction): void {
 function rewriteBlock(block: Block, facts: Facts): void {
   block.instructions.forEach((instruction, index) => {
     const { at } = instruction;
+    if (instruction.kind === "call") facts.forgetHolders();
     let rewritten = withReads(
       instruction,
       (value) => facts.source(value),
       (operand) => operandOf(operand, facts),
     );
+    if (rewritten.kind === "constant" && rewritten.value.is === "value") {
+      // A register that holds the same is shorter than a constant of 64 bits.
+      const holder = facts.holder(rewritten.value.value);
+      if (holder !== undefined && holder !== rewritten.destination)
+        rewritten = { kind: "copy", destination: rewritten.destination, source: holder, at };
+    }
     learn(facts, rewritten);
     const value = written(rewritten);
     const constant = value === undefined ? undefined : facts.constant(value);
     // A copy of a register is shorter than a constant of 64 bits.
     if (value !== undefined && constant !== undefined && rewritten.kind !== "constant")
-      if (rewritten.kind !== "copy" || fits(constant))
+      if (rewritten.kind !== "copy" || isImmediate(constant))
         rewritten = { kind: "constant", destination: value, value: { is: "value", value: constant }, at };
     block.instructions[index] = rewritten;
   });
@@ -143,14 +150,9 @@ function rewriteBlock(block: Block, facts: Facts): void {
   if (ending?.kind === "finish") block.ending = { ...ending, word: facts.source(ending.word) };
 }
 
-/** Whether the pattern is its own low 32 bits, sign-extended: an immediate. */
-function fits(constant: bigint): boolean {
-  return BigInt.asIntN(64, constant) === BigInt.asIntN(32, constant);
-}
-
 function operandOf(operand: GraphOperand, facts: Facts): GraphOperand {
   if ("immediate" in operand) return operand;
   const constant = facts.constant(operand.value);
-  if (constant !== undefined && fits(constant)) return { immediate: Number(BigInt.asIntN(32, constant)) };
+  if (constant !== undefined && isImmediate(constant)) return { immediate: Number(BigInt.asIntN(32, constant)) };
   return { value: facts.source(operand.value) };
 }

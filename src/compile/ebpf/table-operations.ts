@@ -6,7 +6,7 @@
  * and nothing else (it starts from memory, or from a hash), and every round passes `may_goto`, at which the verifier
  * looks whether it has seen the like. A bounded loop instead is followed round by round: 65,536 entries cannot be.
  * `may_goto` itself never ends a search, as 8 Mi rounds are more than any table has; if it did, a search has found
- * nothing and an insertion is refused.
+ * nothing and an insertion is refused. Short lists do without: half as many rounds as entries can be followed.
  */
 import type { EbpfInstruction, Operand, Register, Wide } from "./instruction.ts";
 import { headerSize, slotBits, slotSize, type TableShape } from "./table-shape.ts";
@@ -43,36 +43,54 @@ export function operationInstructions(operation: TableOperation, start: number):
   return code.at(start);
 }
 
-const absent = "absent";
+const [absent, done] = ["absent", "done"];
+
+/** The verifier may follow the rounds of a search through so many entries one by one. */
+const longestFollowed = 64;
 
 // ── Lists ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function list(code: Code, { does, shape }: TableOperation): void {
   const bytes = 8 * shape.capacity;
-  // R6 = the size of the keys in bytes; R4 counts down to 0 from there, so the key that it reaches is at 8 + R4 − 8.
-  code.load(6, 1, 0);
-  code.jump("greater", 6, { immediate: shape.capacity }, absent);
-  code.arithmetic("shift-left", 6, { immediate: 3 });
-  code.move(4, 6);
+  // R6 = the size of the keys in bytes; R4 counts down from there, so the key that it reaches is at R4.
+  const size = does === "find" ? 4 : 6;
+  code.load(size, 1, 0);
+  code.jump("greater", size, { immediate: shape.capacity }, absent);
+  code.arithmetic("shift-left", size, { immediate: 3 });
+  if (size !== 4) code.move(4, size);
+  code.jump("less-signed", 4, { immediate: 8 }, absent);
   code.label("next");
-  code.mayGoto(does === "set" ? "refuse" : absent);
-  code.jump("less", 4, { immediate: 8 }, absent);
+  if (shape.capacity > longestFollowed) code.mayGoto(does === "set" ? "refuse" : absent);
   code.move(0, 1);
   code.arithmetic("add", 0, { register: 4 });
+  const needsAddress = shape.holdsValues || does === "delete";
+  const found = does === "set" && !needsAddress ? done : "found";
   code.load(5, 0, 0);
-  code.arithmetic("subtract", 4, { immediate: 8 });
-  code.jump("not-equal", 5, { register: 2 }, "next");
+  code.jump("equal", 5, { register: 2 }, found);
+  // Two at a time. Below the first key is the count, which is no key: R4 is 8 then.
+  code.load(5, 0, -8);
+  code.jump("equal", 5, { register: 2 }, "below");
+  code.arithmetic("subtract", 4, { immediate: 16 });
+  code.jump("at-least-signed", 4, { immediate: 8 }, "next");
+  // At the end of the search R4 is less as well.
+  code.label("below");
+  if (found === done) code.jump("at-least-signed", 4, { immediate: 16 }, done);
+  else {
+    code.jump("less-signed", 4, { immediate: 16 }, absent);
+    if (needsAddress) code.arithmetic("add", 0, { immediate: -8 });
+    code.label("found");
+  }
   switch (does) {
     case "find":
       code.exit();
       break;
     case "set":
-      if (shape.holdsValues) code.store(0, bytes, { register: 3 });
-      code.result(1);
+      if (!needsAddress) break;
+      code.store(0, bytes, { register: 3 });
+      code.goto(done);
       break;
     case "delete":
-      // What is last takes the place of what is deleted. The verifier does not know that R6 is not 0.
-      code.jump("less", 6, { immediate: 8 }, absent);
+      // What is last takes the place of what is deleted. R6 is not 0; the verifier does not know, and need not.
       code.move(7, 1);
       code.arithmetic("add", 7, { register: 6 });
       code.load(5, 7, 0);
@@ -96,6 +114,7 @@ function list(code: Code, { does, shape }: TableOperation): void {
   code.arithmetic("shift-right", 6, { immediate: 3 });
   code.arithmetic("add", 6, { immediate: 1 });
   code.store(1, 0, { register: 6 });
+  code.label(done);
   code.result(1);
   code.label("refuse");
   code.result(0);

@@ -1,7 +1,7 @@
 /**
  * An interpreter of eBPF for tests: executes what the back end makes, counts the instructions, and refuses what the
  * verifier would refuse (reads of registers that nobody set, memory out of bounds, jumps backwards other than to a
- * `may_goto`, or to a return, of which no loop comes).
+ * `may_goto`, or to a return, of which no loop comes, or in a function on a condition, as the search in a table does).
  */
 import type {
   ArithmeticOperator,
@@ -196,7 +196,8 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     if (instruction === undefined) throw new Error(`control leaves the program at ${next}`);
     executed += 1;
     const jump = (target: number): void => {
-      if (target <= next && machine.loops !== true && !mayBeBehind(instructions, target))
+      const isBounded = frames.length > 0 && instruction.kind === "jump";
+      if (target <= next && machine.loops !== true && !isBounded && !mayBeBehind(instructions, target))
         throw new Error(`${next} jumps back to ${target}`);
       next = target;
     };

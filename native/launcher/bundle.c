@@ -138,7 +138,7 @@ static const char *check_map(const struct bundle *bundle, const struct map_entry
   if (map->key_type != 0 || map->value_type != 0)
     if (count_of(bundle, TYPES) == 0) return "a map names a type, and there are none";
   if (is_ring) {
-    if (map->key_size != 0 || map->value_size != 0 || map->lock != NONE || map->value_bytes != 0)
+    if (map->key_size != 0 || map->value_size != 0 || map->lock != NONE || map->values != 0 || map->value_bytes != 0)
       return "a ring buffer has no values";
     if (map->entries < 4096 || map->entries > MOST_MAP_BYTES || (map->entries & (map->entries - 1)) != 0)
       return "a ring buffer's size is no power of two";
@@ -158,6 +158,8 @@ static const char *check_map(const struct bundle *bundle, const struct map_entry
     if (!is_array || map->value_bytes % map->value_size != 0 || values > map->entries ||
         (uint64_t)map->values + map->value_bytes > count_of(bundle, INITIAL_VALUES))
       return "a map's values have no place";
+  } else if (map->values != 0) {
+    return "a map's values have no place";
   }
   if (map->holds == HOLDS_LAUNCH) {
     if (!is_array || map->entries != 1 || map->value_size != count_of(bundle, LAUNCH) || map->value_bytes != 0)

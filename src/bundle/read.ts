@@ -313,6 +313,7 @@ function readMap(entry: readonly number[], contents: Record<SectionName, Uint8Ar
   demand(holds !== undefined && (type === "ring-buffer") === (holds === "events"), "a map holds something unknown");
   demand(flags === (holds === "launch" ? frozenFlag : 0), "a map has an unknown flag");
   demand((keyType === 0 && valueType === 0) || contents.types.length > 0, "a map names a type, and there are none");
+  demand(size > 0 || at === 0, "a map without values says where they are");
   demand(at + size <= contents.initialValues.length, "a map's values are not there");
   const initial = contents.initialValues.slice(at, at + size);
   const map: BundleMap = {

@@ -1,9 +1,12 @@
 /** Ready policies and OCI profiles: over every call number and boundary arguments, eBPF on the kernel = the interpreter. */
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
+import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
 import { stateOffsets } from "../../src/compile/ebpf/state.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
 import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
 import { splitPolicy } from "../../src/compile/split/split.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
@@ -79,6 +82,61 @@ describe("policies as eBPF", () => {
         }
       } finally {
         trial.close();
+      }
+    });
+  }
+});
+
+describe("policies as programs of the kernel's own type", () => {
+  for (const path of policies) {
+    it(`${path} means on the model of the kernel what it means in the interpreter, with and without privilege`, () => {
+      const { program, diagnostics, sources } = loadPolicy(path, { architecture: "x86_64" });
+      if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
+      const trees = [false, true].map((unprivileged) => {
+        const { compiled } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+        return new ModelledTree(program, compiled!);
+      });
+      const choices = new SeededChoices(2);
+      const state: EvaluationState = {
+        thread: initialState(program, "thread"),
+        process: initialState(program, "process"),
+        tree: initialState(program, "tree"),
+      };
+      let now = 0n;
+      for (const event of events(program, choices)) {
+        now += BigInt(choices.below(200_000_000));
+        const [pid, uid, gid] = [1 + choices.below(3), choices.below(2) * 1000, choices.below(2) * 1000];
+        const circumstances = { now, pid, tid: pid, uid, gid, alive: 1n };
+        const admission = admit(program, event);
+        const wanted = admission === "judged" ? evaluate(program, event, circumstances, state) : undefined;
+        const refusal = returnWord(admission === "always" ? "ALLOW" : "ERRNO", admission === "always" ? 0 : 38);
+        const word = wanted === undefined ? refusal : verdictWord(program.verdicts[wanted.verdict]!);
+        const who = (BigInt(pid) << 32n) | BigInt(pid);
+        const owner = (BigInt(gid) << 32n) | BigInt(uid);
+        for (const tree of trees) {
+          const { returned, records } = tree.evaluate(0, event, { now, who, owner });
+          const where = () => `call ${event.number}(${event.arguments.join(", ")})`;
+          if (returned !== word) expect(returned, where()).toBe(word);
+          const reports = records.filter(({ kind }) => kind === "report");
+          if (reports.length > 0 || (wanted?.reports.length ?? 0) > 0)
+            expect(
+              reports.map(({ which, values }) => ({ report: which, values })),
+              where(),
+            ).toEqual(wanted!.reports);
+          const verdict = records.find(({ kind }) => kind === "verdict");
+          if ((verdict !== undefined) !== (word !== returnWord("ALLOW"))) expect(verdict, where()).toBeDefined();
+          if (verdict !== undefined && wanted !== undefined && verdict.which !== wanted.verdict)
+            expect(verdict.which, where()).toBe(wanted.verdict);
+          if (wanted?.changedState !== true) continue;
+          program.cells.forEach((cell, index) => {
+            const found = tree.cell(0, index);
+            if (found !== state[cell.scope].cells[index])
+              expect(found, `${where()}: ${cell.name}`).toBe(state[cell.scope].cells[index]);
+          });
+          program.tables.forEach((table, index) => {
+            expect(tree.table(0, index), `${where()}: ${table.name}`).toEqual(state[table.scope].tables[index]);
+          });
+        }
       }
     });
   }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 import { hostArchitecture } from "../linux/architecture.ts";
+import { bpfFindings } from "./bpf-findings.ts";
 import type { Context } from "./context.ts";
 import { packageRoot } from "./package.ts";
 
@@ -26,6 +27,7 @@ export function* examine(context: Context): Generator<Finding> {
   }
   yield { state: "fine", what: `Linux ${release()}, ${architecture}` };
   yield* kernelFindings(release());
+  yield* bpfFindings();
   yield* statusFindings(readOr("/proc/self/status", ""));
   yield* yamaFinding(readOr("/proc/sys/kernel/yama/ptrace_scope", "0").trim());
   yield* notifyFindings(context);

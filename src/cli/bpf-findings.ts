@@ -1,0 +1,49 @@
+/** What `doctor` tells of BPF in this kernel: what programs and objects of `portcullis compile` can count on. */
+import { type Features, probeFeatures } from "../linux/bpf.ts";
+import { NativeUnavailableError } from "../linux/native.ts";
+import type { Finding } from "./examination.ts";
+
+const names: { readonly [F in keyof Features]: string } = {
+  trialPrograms: "programs for trials",
+  seccompPrograms: "programs for seccomp",
+  seccompAttach: "attaching these",
+  ringBuffer: "ring buffers",
+  atomics: "atomic additions",
+  signedOperations: "signed operations",
+  mayGoto: "may_goto",
+  typeInformation: "type information",
+  spinLock: "spin locks",
+  kernelFunctions: "seccomp's kernel functions",
+};
+
+export function* bpfFindings(): Generator<Finding> {
+  let features: Features;
+  try {
+    features = probeFeatures();
+  } catch (error) {
+    // That the native part is not there is told with the engines.
+    if (error instanceof NativeUnavailableError) return;
+    throw error;
+  }
+  const those = (state: Features[keyof Features]): string =>
+    (Object.keys(names) as (keyof Features)[])
+      .filter((feature) => features[feature] === state)
+      .map((feature) => names[feature])
+      .join(", ");
+  const [present, absent, forbidden] = [those("present"), those("absent"), those("forbidden")];
+  if (present !== "") yield { state: "fine", what: `eBPF here has ${present}` };
+  if (absent !== "") {
+    yield {
+      state: "note",
+      what: `eBPF here lacks ${absent}`,
+      help: "seccomp's come with portcullis's patches (kernel/README.md); the rest with newer kernels, may_goto last, in 6.9",
+    };
+  }
+  if (forbidden !== "") {
+    yield {
+      state: "note",
+      what: `eBPF is not for us: ${forbidden}`,
+      help: "CAP_BPF, or what kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf let others do",
+    };
+  }
+}

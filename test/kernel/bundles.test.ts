@@ -1,0 +1,58 @@
+/**
+ * Ready policies and profiles as bundles, loaded by the patched kernel: it takes each, for both targets, its verifier shows the
+ * policy's lines, and the feature probe finds all that the series brings.
+ */
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { basename, join, resolve } from "node:path";
+import { build } from "esbuild";
+import { makeBundle } from "../../src/bundle/make.ts";
+import { encodeBundle } from "../../src/bundle/write.ts";
+import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { casesInMachine, unable } from "./vm.ts";
+
+const folder = resolve("build/test/bundles");
+
+const policies = [
+  ...readdirSync("policies")
+    .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
+    .map((file) => `policies/${file}`),
+  ...readdirSync("test/fixtures/oci")
+    .filter((file) => file.endsWith(".json"))
+    .map((file) => `test/fixtures/oci/${file}`),
+  ...["limit", "remembered", "sockets"].map((name) => `test/ebpf/goldens/${name}.ts`),
+];
+
+async function prepare(): Promise<string[]> {
+  mkdirSync(folder, { recursive: true });
+  await build({
+    entryPoints: ["test/kernel/guest/load-bundles.ts"],
+    outfile: join(folder, "load-bundles.cjs"),
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "cjs",
+    logLevel: "warning",
+    // The addon is looked for from here.
+    define: { "import.meta.url": JSON.stringify(`file://${resolve("src/linux/native.ts")}`) },
+  });
+  return policies.flatMap((path) =>
+    (["seccomp", "unprivileged"] as const).flatMap((target) => {
+      const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
+      const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+      if (artifact === undefined) return [];
+      const file = join(folder, `${basename(path).replace(/\.\w+$/, "")}-${target}.pcl`);
+      const bundle = makeBundle(artifact, { compiler: "portcullis test", parameters: [], sources });
+      writeFileSync(file, encodeBundle(bundle));
+      return [file];
+    }),
+  );
+}
+
+const bundles = unable("patched") === undefined ? await prepare() : [];
+await casesInMachine(
+  "bundles",
+  { kernel: "patched" },
+  ["node", join(folder, "load-bundles.cjs"), ...bundles],
+  bundles.length + 10,
+);

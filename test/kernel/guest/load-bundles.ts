@@ -1,0 +1,46 @@
+/**
+ * In the machine: loads each bundle that its arguments name, with the verifier's log of all paths, and reports in TAP: that
+ * the kernel takes it, and that the log shows the policy's own lines.
+ */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import type { Bundle } from "../../../src/bundle/bundle.ts";
+import { loadBundle } from "../../../src/bundle/load.ts";
+import { decodeBundle } from "../../../src/bundle/read.ts";
+import { logLevels, probeFeatures, programInfo, VerifierError } from "../../../src/linux/bpf.ts";
+
+/** What is wrong, in lines; none where nothing is. */
+function attempt(bundle: Bundle): readonly string[] {
+  const loaded = loadBundle(bundle, logLevels.all);
+  try {
+    if (bundle.unprivileged || bundle.relocations.length === 0) return [];
+    const places = bundle.sourceMap.flatMap(({ at }) => (at === undefined ? [] : [`${basename(at.file)}:${at.line}`]));
+    const shown = [...loaded.log!.matchAll(/^; .* @ (\S+:\d+)$/gm)].map(([, place]) => place!);
+    const ours = shown.filter((place) => places.includes(place));
+    if (places.length > 0 && ours.length === 0) return ["the log shows no line of the policy"];
+    return programInfo(loaded.program).lines === 0 ? ["the kernel keeps no lines"] : [];
+  } finally {
+    loaded.close();
+  }
+}
+
+const bundles = process.argv.slice(2);
+const features = Object.entries(probeFeatures());
+console.log(`1..${bundles.length + features.length}`);
+let number = 0;
+const tell = (name: string, wrong: readonly string[]): void => {
+  number += 1;
+  if (wrong.length > 0) process.exitCode = 1;
+  for (const line of wrong) console.log(`# ${line}`);
+  console.log(`${wrong.length === 0 ? "ok" : "not ok"} ${number} ${name}`);
+};
+for (const [feature, state] of features)
+  tell(`the probe finds ${feature}`, state === "present" ? [] : [`it is ${state}`]);
+for (const file of bundles) {
+  try {
+    tell(basename(file), attempt(decodeBundle(readFileSync(file))));
+  } catch (error) {
+    const log = error instanceof VerifierError ? error.log.trimEnd().split("\n").slice(-30) : [];
+    tell(basename(file), [...log, String(error)]);
+  }
+}

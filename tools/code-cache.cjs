@@ -28,9 +28,9 @@ function load(name, use) {
   return { run, keep };
 }
 
-/** All verbs' bundle, after these command lines. */
-async function cli(use, ...lines) {
-  const { run, keep } = load("cli.cjs", use);
+/** A bundle of verbs, after these command lines. */
+async function verbs(name, use, ...lines) {
+  const { run, keep } = load(name, use);
   const { runCommand, processContext } = run();
   const silent = { ...processContext(), out() {}, err() {}, environment: {}, colour: { out: false, err: false } };
   for (const line of lines) await runCommand(line, silent);
@@ -38,9 +38,12 @@ async function cli(use, ...lines) {
   process.exit(0);
 }
 
+const checks = ["check", "tools/warm-up/policy.ts"];
+
 const jobs = {
-  check: () => cli("check", ["check", "tools/warm-up/policy.ts", "policies/nginx.ts"]),
-  run: () => cli("run", runTrue),
+  check: () => verbs("check.cjs", "check", checks),
+  other: () => verbs("cli.cjs", "check", checks),
+  run: () => verbs("cli.cjs", "run", runTrue),
   portcullis() {
     const { run, keep } = load("portcullis.cjs", "run");
     process.argv.splice(2, process.argv.length, ...runTrue);

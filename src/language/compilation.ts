@@ -14,6 +14,7 @@ import type { CallNames } from "./call-names.ts";
 import {
   both,
   cellKey,
+  contradict,
   either,
   event,
   expressionKey,
@@ -284,6 +285,11 @@ export class Compilation {
   assume(facts: Facts): void {
     this.flow.facts = both(this.flow.facts, facts);
     if (this.flow.facts.impossible && this.flow.live === "live") this.flow.live = "folded";
+  }
+
+  /** Can a call come here for which these hold as well? */
+  allows(facts: Facts): boolean {
+    return this.flow.live === "live" && !contradict(this.flow.facts, facts);
   }
 
   /** The range of either of two integers, each with what is known of it on its path; undefined where no 64 bits hold it. */

@@ -67,6 +67,18 @@ export function both(a: Facts, b: Facts): Facts {
   return impossible ? { ranges, names, orders, impossible } : { ranges, names, orders };
 }
 
+/** Would `both` of them be impossible? */
+export function contradict(a: Facts, b: Facts): boolean {
+  if (a.impossible === true || b.impossible === true) return true;
+  let found = false;
+  b.ranges.forEach((range, key) => {
+    const known = a.ranges.get(key);
+    if (known !== undefined && (known.to < range.from || range.to < known.from)) found = true;
+  });
+  const mask = b.names.get(event);
+  return found || (mask !== undefined && ((a.names.get(event) ?? mask) & mask) === 0n);
+}
+
 /** One of the two holds, and it is not known which. */
 export function either(a: Facts, b: Facts): Facts {
   if (a === b || b.impossible) return a;

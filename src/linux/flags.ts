@@ -22,7 +22,13 @@ export function nameSet(name: string): NameSet | undefined {
   if (set) return set;
   const line = linesByName().get(name);
   if (line === undefined) return undefined;
-  set = { name, members: line.split("|").slice(1).map(decodeMember) };
+  set = {
+    name,
+    members: line
+      .split("|")
+      .slice(1)
+      .map((text) => new TableMember(text)),
+  };
   decoded.set(name, set);
   return set;
 }
@@ -32,16 +38,40 @@ export function nameSetNames(): string[] {
   return [...linesByName().keys()];
 }
 
-function decodeMember(text: string): NameSet["members"][number] {
-  const space = text.indexOf(" ");
-  const [x86 = "", arm = x86] = text.slice(space + 1).split("/");
-  const x86_64 = decodeSide(x86);
-  const aarch64 = decodeSide(arm);
-  return {
-    name: text.slice(0, space),
-    value: { ...(x86_64 && { x86_64: x86_64.value }), ...(aarch64 && { aarch64: aarch64.value }) },
-    mask: { ...(x86_64 && { x86_64: x86_64.mask }), ...(aarch64 && { aarch64: aarch64.mask }) },
-  };
+type Member = NameSet["members"][number];
+
+/** Decoded when something but its name is asked for: a policy names a few of a set. */
+class TableMember implements Member {
+  readonly name: string;
+  readonly #text: string;
+  #decoded: Pick<Member, "value" | "mask"> | undefined;
+
+  constructor(text: string) {
+    const space = text.indexOf(" ");
+    this.name = text.slice(0, space);
+    this.#text = text.slice(space + 1);
+  }
+
+  get value(): Member["value"] {
+    return this.#decode().value;
+  }
+
+  get mask(): Member["mask"] {
+    return this.#decode().mask;
+  }
+
+  #decode(): Pick<Member, "value" | "mask"> {
+    if (this.#decoded === undefined) {
+      const [x86 = "", arm = x86] = this.#text.split("/");
+      const x86_64 = decodeSide(x86);
+      const aarch64 = decodeSide(arm);
+      this.#decoded = {
+        value: { ...(x86_64 && { x86_64: x86_64.value }), ...(aarch64 && { aarch64: aarch64.value }) },
+        mask: { ...(x86_64 && { x86_64: x86_64.mask }), ...(aarch64 && { aarch64: aarch64.mask }) },
+      };
+    }
+    return this.#decoded;
+  }
 }
 
 function decodeSide(text: string): { value: bigint; mask: bigint } | undefined {

@@ -117,6 +117,13 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
   const epoch = c.epoch;
   const going = c.branch(constant === undefined ? goesOn : { ...goesOn, impossible: true }, () => part.evaluate());
   const right = going.value;
+  if (right.is !== "unknown" && c.epoch === epoch && isPlain(c, going) && c.allows(stops)) {
+    // Most conditions only ask: nothing is to be merged, and what holds after them is known from both sides.
+    const holds = both(goesOn, and ? right.whenTrue : right.whenFalse);
+    const fails = either(stops, both(goesOn, and ? right.whenFalse : right.whenTrue));
+    const expression = and ? ir.all([left.expression, right.expression]) : ir.any([left.expression, right.expression]);
+    return withVariable(and ? boolean(expression, holds, fails) : boolean(expression, fails, holds), left, right);
+  }
   const stopping = c.branch(stops, () => undefined);
   if (going.flow.live !== "live" && stopping.flow.live === "live") {
     // What was known before decides the left side, so the right one never runs. What it would say is kept all the same:
@@ -152,6 +159,17 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
   }
   c.flow = { ...merged, facts: changed ? merged.facts : before.facts };
   return withVariable(and ? boolean(expression, holds, fails) : boolean(expression, fails, holds), left, right);
+}
+
+/** Walking this way did nothing but evaluate. */
+function isPlain(c: Compilation, { flow, out }: PathEnd): boolean {
+  return (
+    flow.live === "live" &&
+    out.length === 0 &&
+    flow.uncertain === c.flow.uncertain &&
+    flow.variables.size === 0 &&
+    c.flow.variables.size === 0
+  );
 }
 
 function withVariable(value: BooleanValue, ...from: readonly BooleanValue[]): BooleanValue {

@@ -3,9 +3,11 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
+import { seccompEbpfSupport } from "../engines/seccomp-ebpf/support.ts";
 import { hostArchitecture } from "../linux/architecture.ts";
 import { bpfFindings } from "./bpf-findings.ts";
 import type { Context } from "./context.ts";
+import type { EngineName } from "./engine.ts";
 import { packageRoot } from "./package.ts";
 
 export interface Finding {
@@ -30,7 +32,7 @@ export function* examine(context: Context): Generator<Finding> {
   yield* bpfFindings();
   yield* statusFindings(readOr("/proc/self/status", ""));
   yield* yamaFinding(readOr("/proc/sys/kernel/yama/ptrace_scope", "0").trim());
-  yield* notifyFindings(context);
+  yield* engineFindings(context);
 }
 
 /** What a newer kernel would do better. The engine looks for the features themselves; this only says why it is slower. */
@@ -90,34 +92,39 @@ function* yamaFinding(scope: string): Generator<Finding> {
 
 // ── The engines ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function* notifyFindings(context: Context): Generator<Finding> {
-  const bundle = join(packageRoot(), "dist/cli.cjs");
-  const program = join(packageRoot(), "bin/portcullis");
-  if (!existsSync(bundle)) {
+function* engineFindings(context: Context): Generator<Finding> {
+  if (!existsSync(join(packageRoot(), "dist/cli.cjs"))) {
     yield { state: "broken", what: "portcullis is not built", help: "make build" };
     return;
   }
-  const trial = (policy: string, script: string) => {
-    const argv = [program, "run", "--events", "fd:3", "--timeout", "10s", "-p", policy, "--", "/bin/sh", "-c", script];
-    const environment = { ...process.env, ...context.environment };
-    return spawnSync(process.execPath, argv, {
-      stdio: ["ignore", "pipe", "pipe", "pipe"],
-      encoding: "utf8",
-      env: environment,
-      timeout: 30_000,
-    });
-  };
+  yield* notifyFindings(context);
+  yield* seccompEbpfFindings(context);
+  yield { state: "fine", what: "engine simulate: works everywhere (simulate, test)" };
+}
 
-  const plain = trial("exec-once", "exit 7");
+/** A ready policy on a shell's script, as a person would run it. */
+function trial(context: Context, engine: EngineName, policy: string, script: string) {
+  const program = join(packageRoot(), "bin/portcullis");
+  const options = ["--engine", engine, "--events", "fd:3", "--timeout", "10s", "-p", policy];
+  const ran = spawnSync(process.execPath, [program, "run", ...options, "--", "/bin/sh", "-c", script], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    encoding: "utf8",
+    env: { ...process.env, ...context.environment },
+    timeout: 30_000,
+  });
+  return { status: ran.status, stderr: ran.stderr, events: ran.output[3] ?? "" };
+}
+
+function* notifyFindings(context: Context): Generator<Finding> {
+  const plain = trial(context, "notify", "exec-once", "exit 7");
   if (plain.status !== 7) {
     yield { state: "broken", what: "engine notify cannot start a command", help: firstLines(plain.stderr) };
     return;
   }
   yield { state: "fine", what: "engine notify: a command runs under a classic filter" };
 
-  const denied = trial("exec-once", "exec /bin/true");
-  const events = denied.output[3] ?? "";
-  if (denied.status === 126 && events.includes('"verdict":"deny"')) {
+  const denied = trial(context, "notify", "exec-once", "exec /bin/true");
+  if (denied.status === 126 && denied.events.includes('"verdict":"deny"')) {
     yield { state: "fine", what: "engine notify: a supervisor is asked, and tells of denials" };
   } else if (denied.status === 126) {
     yield {
@@ -129,7 +136,7 @@ function* notifyFindings(context: Context): Generator<Finding> {
     yield { state: "missing", what: "engine notify: a denial did not arrive", help: firstLines(denied.stderr) };
   }
 
-  const forked = trial("children", "/bin/true; /bin/true");
+  const forked = trial(context, "notify", "children", "/bin/true; /bin/true");
   if (forked.status === 0) {
     yield { state: "fine", what: "engine notify: new processes are followed, and their state with them" };
   } else {
@@ -137,11 +144,40 @@ function* notifyFindings(context: Context): Generator<Finding> {
       state: "missing",
       what: "engine notify: new processes cannot be followed",
       help:
-        firstLines(forked.output[3] || forked.stderr) ??
-        "ptrace is refused: another tracer, or kernel.yama.ptrace_scope",
+        firstLines(forked.events || forked.stderr) ?? "ptrace is refused: another tracer, or kernel.yama.ptrace_scope",
     };
   }
-  yield { state: "fine", what: "engine simulate: works everywhere (simulate, test)" };
+}
+
+function* seccompEbpfFindings(context: Context): Generator<Finding> {
+  const { is, missing } = seccompEbpfSupport();
+  if (missing !== undefined) {
+    // No distribution has it: that is no fault of the machine's.
+    yield {
+      state: is === "absent" ? "note" : "missing",
+      what: `engine seccomp-ebpf: ${missing.what}`,
+      help: missing.help,
+    };
+    return;
+  }
+  const denied = trial(context, "seccomp-ebpf", "exec-once", "exec /bin/true");
+  if (denied.status !== 126) {
+    yield { state: "missing", what: "engine seccomp-ebpf cannot start a command", help: firstLines(denied.stderr) };
+    return;
+  }
+  const how = is === "privileged" ? "with CAP_BPF" : "without any privilege (programs of 4,096 instructions at most)";
+  yield { state: "fine", what: `engine seccomp-ebpf: the kernel enforces, ${how}` };
+  if (!denied.events.includes('"verdict":"deny"')) {
+    yield { state: "missing", what: "engine seccomp-ebpf: a denial was not told", help: firstLines(denied.stderr) };
+  }
+  const forked = trial(context, "seccomp-ebpf", "children", "/bin/true; /bin/true");
+  yield forked.status === 0
+    ? { state: "fine", what: "engine seccomp-ebpf: processes have state of their own, and are counted" }
+    : {
+        state: "missing",
+        what: "engine seccomp-ebpf: a policy with state does not work",
+        help: firstLines(forked.events || forked.stderr),
+      };
 }
 
 function firstLines(text: string | null): string | undefined {

@@ -55,7 +55,10 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, parameters, sourc
     launch: storage.maps.flatMap(({ launch = [] }, map) =>
       launch.map(({ is, offset }): LaunchWord => ({ is, map, offset })),
     ),
-    constantAllows: constantAllows(artifact, split),
+    constantAllows: artifact.constantAllow.map((number) => ({
+      architecture: auditArchitecture[program.architecture],
+      number,
+    })),
     types: description?.btf.encode() ?? new Uint8Array(),
     functionInfo: encodeFunctions(description?.functions ?? []),
     lineInfo: encodeLines(description?.functions ?? []),
@@ -161,18 +164,4 @@ function isStatic(split: SplitPolicy): boolean {
     else if (next.stateful.length > 0) return false;
   }
   return true;
-}
-
-/** Calls that never reach a body, and that nothing refuses. */
-function constantAllows({ program, object }: EbpfArtifact, split: SplitPolicy): Bundle["constantAllows"] {
-  const inBodies = new Set(object.parts.flatMap((part) => (part.is === "body" ? part.numbers : [])));
-  const numbers = program.admission.always.flatMap(({ from, to }) =>
-    Array.from({ length: Number(to - from) + 1 }, (_, index) => Number(from) + index),
-  );
-  for (const [number, decision] of split) {
-    if (decision.kind !== "leaf" || decision.stateful.length > 0 || inBodies.has(number)) continue;
-    if (program.verdicts[decision.weakest]!.action === "allow") numbers.push(number);
-  }
-  const architecture = auditArchitecture[program.architecture];
-  return numbers.sort((a, b) => a - b).map((number) => ({ architecture, number }));
 }

@@ -36,6 +36,8 @@ export interface EbpfArtifact {
   readonly program: Program;
   readonly object: EbpfProgram;
   readonly storage: TargetStorage;
+  /** The calls that the kernel can prove to be always allowed (`SeccompProgram`); none of a trial. */
+  readonly constantAllow: readonly number[];
 }
 
 export interface ArtifactCompilation {
@@ -97,15 +99,16 @@ export function compileArtifact(
     tellsVerdicts,
   });
   if (compiled === undefined) return { artifact: undefined, diagnostics };
-  const { object, storage } = compiled;
-  return { artifact: { target, kind: seccompKind, program, object, storage }, diagnostics };
+  const { object, storage, constantAllow } = compiled;
+  return { artifact: { target, kind: seccompKind, program, object, storage, constantAllow }, diagnostics };
 }
 
 function compileTrial(program: Program): ArtifactCompilation {
   try {
     const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
     const storage = trialStorage(program);
-    return { artifact: { target: "trial", kind: trialKind(program), program, object, storage }, diagnostics: [] };
+    const own = { target: "trial", kind: trialKind(program), constantAllow: [] } as const;
+    return { artifact: { ...own, program, object, storage }, diagnostics: [] };
   } catch (error) {
     if (!(error instanceof TargetError)) throw error;
     return { artifact: undefined, diagnostics: [cannotExpress(program, error)] };

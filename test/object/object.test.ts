@@ -91,7 +91,7 @@ describe("bpftool prog load takes", () => {
     expect(said).toBe("");
     expect(status).toBe(0);
     expect(shown).toMatchObject({ type: "syscall", gpl_compatible: true, tag: ownTag(policy) });
-    expect(shown).toHaveProperty("name", functionName(policy.program.name).slice(0, 63));
+    expect(shown).toHaveProperty("name", functionName(policy.program.name));
     expect(shown).toHaveProperty("btf_id");
   });
 
@@ -115,6 +115,40 @@ describe("bpftool prog load takes", () => {
       taken += 1;
     }
     expect(taken).toBeGreaterThan(8);
+  });
+});
+
+describe("names", () => {
+  const text = `import { allow, deny, perTree, policy } from "portcullis";
+    const größe = perTree.counter(), gr__e = perTree.flag(), secret = perTree.counter();
+    export default policy((call) => {
+      if (call.name === "socket") { gr__e.set(true); return größe.add(1n) + secret.add(1n) > 3n ? deny("EMFILE") : allow; }
+      return allow; // "\\" \t ü
+    });`;
+
+  it.for([
+    ["thread", "thread_2"],
+    ["secret", "secret_2"],
+    ["switch", "switch_2"],
+    ["größe", "gr__e_2"],
+    ["3-more", "_3_more"],
+    ["", "_"],
+    [`a${"-long".repeat(60)}`, `a${"_long".repeat(60)}`.slice(0, 120)],
+    ["'; x\n", "___x_"],
+  ] as const)("of the policy %j are fit for the kernel, libbpf and C", ([name, wanted], context) => {
+    const bpftool = needs(context);
+    const { program, sources, diagnostics } = loadPolicy(`/${name}.ts`, {
+      architecture: "x86_64",
+      readFile: () => text,
+    });
+    expect(diagnostics).toEqual([]);
+    const { artifact } = compileArtifact(program!, "trial", { tellsVerdicts: false });
+    const policy = { artifact: artifact!, sources };
+    const file = written("named", policy);
+    const { shown, said } = loadByTool(file);
+    expect(said).toBe("");
+    expect(shown).toMatchObject({ tag: ownTag(policy), name: wanted });
+    expect(execFileSync(bpftool, ["gen", "skeleton", file], { encoding: "utf8" })).toContain(`*${wanted};`);
   });
 });
 

@@ -8,7 +8,7 @@ import type { EbpfArtifact } from "../ebpf/artifact.ts";
 import type { EbpfProgram, Part } from "../ebpf/compile.ts";
 import { slotPositions } from "../ebpf/instruction.ts";
 import { heading } from "../ebpf/listing.ts";
-import type { MapDescription, MapField } from "../ebpf/storage.ts";
+import type { MapDescription, MapField, TargetStorage } from "../ebpf/storage.ts";
 import { Btf, identifier, type Member } from "./types.ts";
 
 /** Numbers of types; both 0 where a map has none (ring buffers). */
@@ -72,7 +72,11 @@ function memberOf(btf: Btf, { name, offset, size, count }: MapField): Member {
 
 // ── Functions and lines ─────────────────────────────────────────────────────────────────────────────────────────────
 
-function describeFunctions(btf: Btf, { kind, object, program }: EbpfArtifact, sources: Sources): FunctionDescription[] {
+function describeFunctions(
+  btf: Btf,
+  { kind, object, program, storage }: EbpfArtifact,
+  sources: Sources,
+): FunctionDescription[] {
   const positions = slotPositions(object.instructions);
   const end = positions.at(-1)!;
   const lines = describeLines(btf, object, program, sources, positions);
@@ -90,8 +94,8 @@ function describeFunctions(btf: Btf, { kind, object, program }: EbpfArtifact, so
     end: starts[index + 1]!,
     lines: lines.filter(({ slot }) => slot >= starts[index]! && slot < starts[index + 1]!),
   });
-  const name = functionName(program.name);
-  const taken = new Set([name]);
+  const taken = new Set([...keywords, ...namesOf(storage)]);
+  const name = distinct(functionName(program.name), taken);
   return [
     { name, type: btf.function(name, step, "global"), ...within(0) },
     ...operations.map(({ operation }, index) => {
@@ -112,6 +116,17 @@ function describeFunctions(btf: Btf, { kind, object, program }: EbpfArtifact, so
 export function functionName(policy: string): string {
   return identifier(policy.replaceAll("-", "_"));
 }
+
+/** What is a symbol of an object file already. */
+function namesOf({ maps }: TargetStorage): string[] {
+  return maps.flatMap(({ name, fields }) => [name, ...fields.map((field) => identifier(field.name))]);
+}
+
+/** Of C: a skeleton has members with these names. */
+const keywords =
+  "auto break case char const continue default do double else enum extern float for goto if inline int long register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while".split(
+    " ",
+  );
 
 function distinct(name: string, taken: Set<string>): string {
   let one = name;

@@ -14,6 +14,7 @@ import {
   type ProgramDescription,
   type ProgramType,
 } from "../linux/bpf.ts";
+import { capabilities, withoutCapabilities } from "../linux/capabilities.ts";
 import { close } from "../linux/descriptors.ts";
 import type { Bundle, BundleMap } from "./bundle.ts";
 
@@ -52,11 +53,15 @@ export function loadBundle(bundle: Bundle, logLevel = 0): LoadedBundle {
     const btf = bundle.types.length === 0 ? undefined : loadBtf(bundle.types);
     if (btf !== undefined) open.push(btf);
     const launch = drawLaunch(bundle);
-    const maps = bundle.maps.map((map) => {
-      const made = makeMap(map, btf, launch.value);
-      open.push(made.descriptor);
-      return made;
-    });
+    // The seccomp type refuses arrays that are laid out without regard to speculation, as those of whoever has CAP_PERFMON
+    // are (kernel/bpf/arraymap.c); CAP_SYS_ADMIN implies it.
+    const maps = withoutCapabilities([capabilities.perfmon, capabilities.systemAdministration], () =>
+      bundle.maps.map((map) => {
+        const made = makeMap(map, btf, launch.value);
+        open.push(made.descriptor);
+        return made;
+      }),
+    );
     const description: ProgramDescription = {
       type: bundle.programType as ProgramType,
       flags: bundle.programFlags,

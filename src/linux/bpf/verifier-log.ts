@@ -40,10 +40,14 @@ export class VerifierError extends BpfError {
 
 const statistics = /^(?:processed \d|verification time|stack depth|mark_precise|insns per|total states)/;
 
-/** The last line that is no statistics. */
+/** The last line that is no statistics, with the one before where that ends within its sentence. */
 function tellingLine(log: string): string {
-  const lines = log.trimEnd().split("\n");
-  return lines.filter((line) => !statistics.test(line)).at(-1) ?? "";
+  const lines = log
+    .trimEnd()
+    .split("\n")
+    .filter((line) => !statistics.test(line));
+  const [before = "", last = ""] = [lines.at(-2), lines.at(-1)];
+  return before.endsWith(",") ? `${before} ${last}` : last;
 }
 
 /** The last instruction that is printed as such: `12: (85) call …`; behind a jump it stands after "from 3 to 12: …". */

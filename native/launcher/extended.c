@@ -212,7 +212,7 @@ static void describe_attachment(struct extended *extended, const struct bundle *
   attach->prog_fd = extended->program;
   attach->flags = SECCOMP_EBPF_SEAL | policy_of(bundle)->attach_flags;
   attach->state_cnt = count_of(bundle, STATES);
-  attach->states = (uintptr_t)extended->states;
+  attach->states = attach->state_cnt > 0 ? (uintptr_t)extended->states : 0;
   if (extended->events >= 0) {
     attach->open_maps = (uintptr_t)&extended->events;
     attach->open_map_cnt = 1;

@@ -27,7 +27,7 @@ static void say_error(long error) {
   static const struct {
     int number;
     const char *name;
-  } known[] = {{EPERM, "EPERM"},   {ENOENT, "ENOENT"}, {E2BIG, "E2BIG"}, {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"},
+  } known[] = {{EPERM, "EPERM"},   {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"}, {E2BIG, "E2BIG"}, {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"},
                {EACCES, "EACCES"}, {EBUSY, "EBUSY"},   {EINVAL, "EINVAL"}, {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"}};
   for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
     if (known[i].number != -error) continue;

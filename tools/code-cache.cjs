@@ -53,6 +53,9 @@ const jobs = {
 };
 
 const job = process.argv[2];
+// As bin/portcullis has them.
+if (job === "check" && /^v2[0-4]\./.test(process.version))
+  require("node:v8").setFlagsFromString("--interrupt-budget=400000 --no-parallel-scavenge");
 if (job !== undefined) jobs[job]();
 else {
   for (const each of Object.keys(jobs)) {

@@ -55,7 +55,7 @@ export function densePolicy(lines: number): string {
   const padding = lines - head.length - rules.length - rest.length;
   const more = Array.from(
     { length: padding },
-    (_, at) => `  if (call.number === ${1000 + at}n) return deny("ENOSYS");`,
+    (_, at) => `  if (call.caller.uid === ${1000 + at}n) return deny("EPERM", "a guest");`,
   );
   return [...head, ...rules, ...rest.slice(0, -2), ...more, ...rest.slice(-2), ""].join("\n");
 }
@@ -77,14 +77,20 @@ function ruleFor({ name, parameters }: CallDescription, salt: number): string[] 
   const [first, second] = integers.toReversed();
   const named = parameters.find(({ kind }) => kind.is === "flags" || kind.is === "choice");
   const rule = [`    case "${name}":`];
-  if (named !== undefined) rule.push(`      if (${asks(named, salt)}) return deny("EINVAL", "${name}");`);
+  if (named !== undefined) rule.push(...when(asks(named, salt), `return deny("EINVAL", "${name}");`));
   if (first !== undefined) {
     const argument = `call.args.${first.name}`;
     const [least, most] = [BigInt(salt % 7), BigInt(1000 + salt)];
     rule.push(
-      salt % 3 === 0
-        ? `      if (outside(${argument}, ${least}n, ${most}n) && ${argument} !== 7777n) return deny("EINVAL", "${name}");`
-        : `      if (${argument} > ${most}n && ${argument} < ${most * 3n}n || ${argument} === ${least + 77n}n) return deny("ERANGE", "${name}");`,
+      ...(salt % 3 === 0
+        ? when(
+            `outside(${argument}, ${least}n, ${most}n) && ${argument} !== 7777n`,
+            `return deny("EINVAL", "${name}");`,
+          )
+        : when(
+            `(${argument} > ${most}n && ${argument} < ${most * 3n}n) || ${argument} === ${least + 77n}n`,
+            `return deny("ERANGE", "${name}");`,
+          )),
     );
   }
   if (salt % 2 === 0 || first === undefined) {
@@ -105,7 +111,13 @@ function ruleFor({ name, parameters }: CallDescription, salt: number): string[] 
   ];
 }
 
-/** The last name of the argument's set that x86-64 has. */
+/** As a formatter writes it at 100 columns. */
+function when(condition: string, then: string): string[] {
+  const line = `      if (${condition}) ${then}`;
+  return line.length <= 100 ? [line] : [`      if (${condition}) {`, `        ${then}`, "      }"];
+}
+
+/** Two names of the set of the argument that x86-64 has. */
 function asks({ name, kind }: CallParameter, salt: number): string {
   if (kind.is !== "flags" && kind.is !== "choice") throw new Error(`${name} has no names`);
   const { members } = nameSet(kind.set)!;

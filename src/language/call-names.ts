@@ -86,7 +86,9 @@ export class CallNames {
     // Hexadecimal digits from the last: shifting a wide bigint bit by bit copies it each time.
     const digits = mask.toString(16);
     for (let place = 0; place < digits.length; place++) {
-      const digit = Number.parseInt(digits[digits.length - 1 - place]!, 16);
+      const character = digits[digits.length - 1 - place]!;
+      if (character === "0") continue;
+      const digit = Number.parseInt(character, 16);
       for (let bit = 0; bit < 4; bit++) {
         if ((digit & (1 << bit)) !== 0) found.push(this.names[place * 4 + bit]!);
       }

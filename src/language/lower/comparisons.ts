@@ -345,17 +345,16 @@ function compareName(
 /** A test of the call's name; narrows the event, and the variable that holds the call. */
 export function nameTest(c: Compilation, mask: bigint, reference: number): BooleanValue {
   const possible = c.eventNames;
-  const facts = (names: bigint): Facts => ({
-    ...noFacts,
-    names: new Map([
-      [event, possible & names],
-      [reference, names],
-    ]),
-    ...((possible & names) === 0n ? { impossible: true as const } : {}),
-  });
+  const facts = (names: bigint, left: bigint): Facts => {
+    const known = new Map<number, bigint>();
+    known.set(event, left);
+    known.set(reference, names);
+    const { ranges, orders } = noFacts;
+    return left === 0n ? { ranges, names: known, orders, impossible: true } : { ranges, names: known, orders };
+  };
   const inside = possible & mask;
   const test = inside === 0n ? ir.never : inside === possible ? ir.always : c.names.test(mask);
-  return boolean(test, facts(mask), facts(~mask & c.names.all));
+  return boolean(test, facts(mask, inside), facts(~mask & c.names.all, possible & ~mask));
 }
 
 /** A call was named by a policy itself, not by a group. */

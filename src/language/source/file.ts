@@ -17,6 +17,8 @@ export class SourceFile {
   /** Its index in `Program.files`. */
   readonly index: number;
   private lineStarts: readonly number[] | undefined;
+  /** The line that was asked for last: a walk asks for one place after the other. */
+  private lastLine = 0;
 
   constructor(path: string, shown: string, text: string, index: number) {
     this.path = path;
@@ -36,16 +38,21 @@ export class SourceFile {
 
   private place({ start, end }: Range): { line: number; column: number; length: number } {
     this.lineStarts ??= findLineStarts(this.text);
-    let low = 0;
-    let high = this.lineStarts.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.lineStarts[middle]! <= start) low = middle;
-      else high = middle - 1;
+    const starts = this.lineStarts;
+    let low = this.lastLine;
+    if (starts[low]! > start || (starts[low + 1] ?? Number.POSITIVE_INFINITY) <= start) {
+      low = 0;
+      let high = starts.length - 1;
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if (starts[middle]! <= start) low = middle;
+        else high = middle - 1;
+      }
+      this.lastLine = low;
     }
-    const lineStart = this.lineStarts[low]!;
-    let lineEnd = this.lineStarts[low + 1] === undefined ? this.text.length : this.lineStarts[low + 1]! - 1;
-    if (lineEnd > start && this.text[lineEnd - 1] === "\r") lineEnd--;
+    const lineStart = starts[low]!;
+    let lineEnd = starts[low + 1] === undefined ? this.text.length : starts[low + 1]! - 1;
+    if (lineEnd > start && this.text.charCodeAt(lineEnd - 1) === 0x0d) lineEnd--;
     return { line: low + 1, column: start - lineStart + 1, length: Math.max(1, Math.min(end, lineEnd) - start) };
   }
 }

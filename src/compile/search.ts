@@ -85,7 +85,7 @@ export function buildSearch<Target, Value extends number | bigint>(
   return build(segments, price, undefined) as Search<Target, Value>;
 }
 
-/** As `buildSearch`, on a machine that can test bits. */
+/** As `buildSearch`, on a machine that can test bits, and without limits. */
 export function buildBitSearch<Target, Value extends number | bigint>(
   segments: readonly Segment<Target, Value>[],
   price: number,
@@ -145,10 +145,16 @@ class Optimizer<Target, Value extends number | bigint> {
   readonly #depth: number;
   readonly #deepest: number;
   readonly #totalWeight: number;
+  /** How many depths the tables tell apart: all, or, where there are no limits, one, since each step then costs the same. */
+  readonly #layers: number;
+  /** The weight of the segments in front of each. */
+  readonly #weightUpTo: number[];
   /** By (first, last, depth): the least cost, and how it is reached: by a chain, by bits, or the last segment of the left part. */
   readonly #cost: Float64Array;
   readonly #choice: Int16Array;
   readonly #chains: (Chain<Target, Value> | undefined)[];
+  /** By (first, last), where one test of bits answers all of the part. */
+  readonly #bitWidths: (32 | 64 | undefined)[] = [];
 
   constructor(segments: readonly Segment<Target, Value>[], price: number, bits: BitTest | undefined, depth: number) {
     this.#segments = segments;
@@ -159,10 +165,16 @@ class Optimizer<Target, Value extends number | bigint> {
     this.#totalWeight = segments.reduce((sum, segment) => sum + segment.weight, 0);
     // A deep and lopsided tree is never the best one; without a bound the table would be as deep as the line is long.
     this.#deepest = Math.ceil(Math.log2(this.#length + 1)) + extraDepth;
-    this.#cost = new Float64Array(this.#deepest * this.#length * this.#length).fill(Number.NaN);
+    this.#layers = bits === undefined ? this.#deepest : 1;
+    this.#cost = new Float64Array(this.#layers * this.#length * this.#length).fill(Number.NaN);
+    this.#weightUpTo = [0];
+    for (const { weight } of segments) this.#weightUpTo.push(this.#weightUpTo.at(-1)! + weight);
     this.#choice = new Int16Array(this.#cost.length);
     this.#chains = new Array(this.#length * this.#length);
     for (let first = 0; first < this.#length; first++) this.#findChains(first);
+    if (bits !== undefined && segments.some(({ limit }) => limit !== Number.POSITIVE_INFINITY))
+      throw new RangeError("no limits together with tests of bits");
+    if (bits !== undefined) for (let first = 0; first < this.#length; first++) this.#findBits(first);
   }
 
   build(): Search<Target | BitChoice<Target>, Value> {
@@ -200,24 +212,34 @@ class Optimizer<Target, Value extends number | bigint> {
     return cost;
   }
 
+  /** All parts that begin with this segment and one test of bits can answer: two targets that take turns. */
+  #findBits(first: number): void {
+    const { from, target } = this.#segments[first]!;
+    const other = this.#segments[first + 1]?.target;
+    for (let last = first + 1; last < this.#length; last++) {
+      const segment = this.#segments[last]!;
+      // Neighbours differ, so where there are two targets they take turns.
+      if (segment.target !== ((last - first) % 2 === 0 ? target : other)) return;
+      const width = bitWidth(from, segment.to);
+      if (width === undefined) return;
+      // Two segments are one comparison.
+      if (last - first >= 2) this.#bitWidths[first * this.#length + last] = width;
+    }
+  }
+
   /** What a test of bits costs for this part of the line; infinity where none is possible. */
   #bitsCost(first: number, last: number, depth: number): number {
-    const impossible = Number.POSITIVE_INFINITY;
-    // Two segments are one comparison.
-    if (this.#bits === undefined || last - first < 2) return impossible;
-    const part = this.#segments.slice(first, last + 1);
-    const width = bitWidth(part);
-    if (width === undefined) return impossible;
-    // Neighbours differ, so where there are two targets they take turns.
-    if (part.some(({ target }, index) => target !== part[index % 2]!.target)) return impossible;
+    const width = this.#bitWidths[first * this.#length + last];
+    if (width === undefined || this.#bits === undefined) return Number.POSITIVE_INFINITY;
     const steps = depth + this.#bits.steps;
-    const size = this.#bits.size - (width === 32 ? 1 : 0) + this.#bits.end;
-    return part.reduce((sum, segment) => sum + this.#leafCost(segment, steps), this.#price * size);
+    let cost = this.#price * (this.#bits.size - (width === 32 ? 1 : 0) + this.#bits.end);
+    for (let index = first; index <= last; index++) cost += this.#leafCost(this.#segments[index]!, steps);
+    return cost;
   }
 
   #bitChoice(first: number, last: number): BitChoice<Target> {
     const part = this.#segments.slice(first, last + 1);
-    const width = bitWidth(part)!;
+    const width = this.#bitWidths[first * this.#length + last]!;
     const [set, clear] = [part[0]!.target, part[1]!.target];
     let mask = 0n;
     for (const { from, to, target } of part) {
@@ -228,7 +250,7 @@ class Optimizer<Target, Value extends number | bigint> {
   }
 
   #index(first: number, last: number, depth: number): number {
-    return (depth * this.#length + first) * this.#length + last;
+    return (Math.min(depth, this.#layers - 1) * this.#length + first) * this.#length + last;
   }
 
   #solve(first: number, last: number, depth: number): number {
@@ -240,14 +262,18 @@ class Optimizer<Target, Value extends number | bigint> {
     let choice = byChain;
     const bits = this.#bitsCost(first, last, depth);
     if (bits < best) [best, choice] = [bits, byBits];
-    if (first < last && depth + 1 < this.#deepest) {
+    const flat = this.#layers === 1 && this.#bits !== undefined;
+    if (first < last && (flat || depth + 1 < this.#deepest)) {
+      const below = flat ? 0 : depth + 1;
+      const weight = this.#weightUpTo[last + 1]! - this.#weightUpTo[first]!;
+      const step = this.#price + (flat ? weight / this.#totalWeight : 0);
       const width = last - first;
       const margin = width > widestFreeCut ? width >> 2 : 0;
       for (let split = first + margin; split < last; split++) {
         if (split === last - margin && margin > 0) split = last - 1;
-        const left = this.#solve(first, split, depth + 1);
+        const left = this.#solve(first, split, below);
         if (left >= best) continue;
-        const cost = this.#price + left + this.#solve(split + 1, last, depth + 1);
+        const cost = step + left + this.#solve(split + 1, last, below);
         if (cost < best) {
           best = cost;
           choice = split;
@@ -285,10 +311,10 @@ class Optimizer<Target, Value extends number | bigint> {
   }
 }
 
-/** How many bits tell the values of these neighbouring segments apart; undefined where 64 do not. */
-function bitWidth<Value extends number | bigint>(part: readonly Segment<unknown, Value>[]): 32 | 64 | undefined {
-  const values = BigInt(part.at(-1)!.to) - BigInt(part[0]!.from) + 1n;
-  return values <= 32n ? 32 : values <= 64n ? 64 : undefined;
+/** How many bits tell the values of this interval apart; undefined where 64 do not. */
+function bitWidth(from: number | bigint, to: number | bigint): 32 | 64 | undefined {
+  const values = typeof from === "bigint" && typeof to === "bigint" ? Number(to - from) : Number(to) - Number(from);
+  return values < 32 ? 32 : values < 64 ? 64 : undefined;
 }
 
 /** The order is: what may not be deep, what is heavy, what is high (as libseccomp does it). */

@@ -1,8 +1,7 @@
 /**
  * Conditions on argument registers. The machine has 32-bit words, so a 64-bit test becomes tests of its halves.
  *
- * All tests in a row that ask the same bits of the same register are first put together to one question: in which of
- * these intervals does the masked value lie, and where does each lead? (Five tests for equality become one search.) That
+ * All tests in a row that ask the same bits of the same register are first put together to one question (questions.ts). That
  * question is then asked of the high half, and only where the high half leaves it open of the low half. A half that the
  * mask leaves out is never looked at. `x < 2^32 + 5` on 64 bits is
  *
@@ -11,33 +10,18 @@
  *
  * While one word is in A, further tests of it need no load.
  */
-import type { Decision, DecisionLeaf, DecisionTest, TestedWord } from "../decision.ts";
+import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
+import { normalisePieces, type Piece } from "../pieces.ts";
+import { type Choice as AnyChoice, type Question as AnyQuestion, Questions, questionsBehind } from "../questions.ts";
 import { buildSearch, type Search, type Segment } from "../search.ts";
-import { complement } from "../split/intervals.ts";
 import type { Graph, GraphNode } from "./graph.ts";
 import { argumentOffset, offset } from "./instruction.ts";
-import { normalisePieces, overlayPieces, type Piece } from "./intervals.ts";
 
 /** What is in A: a word of `struct seccomp_data`, masked. Undefined: nothing of use. */
 type Accumulator = { readonly offset: number; readonly mask: number } | undefined;
 
-/** A decision in which only return words are leaves; equal ones are one object. */
-type Choice = Outcome | Question;
-
-interface Outcome {
-  readonly kind: "outcome";
-  readonly id: number;
-  readonly word: number;
-}
-
-/** The masked register lies in exactly one of the pieces, which are sorted and cover all that can occur. */
-interface Question {
-  readonly kind: "question";
-  readonly id: number;
-  readonly word: TestedWord;
-  readonly mask: bigint;
-  readonly pieces: readonly Piece<Choice>[];
-}
+type Choice = AnyChoice<number>;
+type Question = AnyQuestion<number>;
 
 /** What an instruction is worth in mean steps: conditions are mostly small, so speed counts. */
 const priceOfInstruction = 0.1;
@@ -46,96 +30,27 @@ const lowHalf = 0xffff_ffffn;
 
 export class ConditionLowering {
   readonly #graph: Graph;
-  readonly #wordOf: (leaf: DecisionLeaf) => number;
-  readonly #choices = new Map<Decision, Choice>();
-  readonly #unique = new Map<string, Choice>();
+  readonly #questions: Questions<number>;
   readonly #lowered = new Map<string, GraphNode>();
 
   /** `wordOf` says what the filter returns for a leaf. */
   constructor(graph: Graph, wordOf: (leaf: DecisionLeaf) => number) {
     this.#graph = graph;
-    this.#wordOf = wordOf;
+    this.#questions = new Questions((word) => word, wordOf);
   }
 
   /** The node that decides, whatever is in A. Decisions that come to the same get the same node. */
   lower(decision: Decision): GraphNode {
-    const choice = this.#choice(decision);
+    const choice = this.#questions.choice(decision);
     // From the leaves up, so that decisions that are thousands of tests deep are no deep recursion.
     for (const behind of questionsBehind(choice)) this.#enter(behind, undefined);
     return this.#enter(choice, undefined);
   }
 
-  // ── From decisions to questions ───────────────────────────────────────────────────────────────────────────────────
-
-  #choice(root: Decision): Choice {
-    // Without recursion: decisions may be thousands of tests deep.
-    const inner = partsOfLargerQuestions(root);
-    const drafts = new Map<Decision, Piece<Choice>[]>();
-    const path: Decision[] = [root];
-    while (path.length > 0) {
-      const decision = path.at(-1)!;
-      const missing =
-        decision.kind === "leaf"
-          ? undefined
-          : [decision.then, decision.otherwise].find((next) => !this.#choices.has(next) && !drafts.has(next));
-      if (missing !== undefined) {
-        path.push(missing);
-        continue;
-      }
-      path.pop();
-      if (this.#choices.has(decision) || drafts.has(decision)) continue;
-      if (decision.kind === "leaf") this.#choices.set(decision, this.#outcome(this.#wordOf(decision)));
-      else {
-        const pieces = this.#draft(decision, drafts);
-        if (inner.has(decision)) drafts.set(decision, pieces);
-        else this.#choices.set(decision, this.#question(decision.test.word, decision.test.mask, pieces));
-      }
-    }
-    return this.#choices.get(root)!;
-  }
-
-  /** Where the masked register leads. Uses up the drafts of what lies behind, which nothing else needs. */
-  #draft({ test, then, otherwise }: DecisionTest, drafts: ReadonlyMap<Decision, Piece<Choice>[]>): Piece<Choice>[] {
-    const { word, mask, intervals } = test;
-    const finished = (decision: Decision): readonly Piece<Choice>[] => {
-      const choice = this.#choices.get(decision)!;
-      return choice.kind === "question" && choice.word === word && choice.mask === mask
-        ? choice.pieces
-        : [{ from: 0n, to: mask, target: choice }];
-    };
-    const [inside, outside] = [drafts.get(then), drafts.get(otherwise)];
-    if (inside !== undefined && inside.length > (outside?.length ?? 0)) {
-      overlayPieces(inside, complement(intervals, mask), outside ?? finished(otherwise));
-      return inside;
-    }
-    const base = outside ?? [...finished(otherwise)];
-    overlayPieces(base, intervals, inside ?? finished(then));
-    return base;
-  }
-
-  #outcome(word: number): Choice {
-    return this.#once(`${word}`, (id) => ({ kind: "outcome", id, word }));
-  }
-
-  #question(word: TestedWord, mask: bigint, draft: readonly Piece<Choice>[]): Choice {
-    const pieces = normalisePieces(draft, mask);
-    if (pieces.length === 1) return pieces[0]!.target;
-    const key = `${word} ${mask} ${pieces.map((piece) => `${piece.from} ${piece.target.id}`).join()}`;
-    return this.#once(key, (id) => ({ kind: "question", id, word, mask, pieces }));
-  }
-
-  #once(key: string, make: (id: number) => Choice): Choice {
-    const known = this.#unique.get(key);
-    if (known !== undefined) return known;
-    const choice = make(this.#unique.size);
-    this.#unique.set(key, choice);
-    return choice;
-  }
-
   // ── From questions to nodes ───────────────────────────────────────────────────────────────────────────────────────
 
   #enter(choice: Choice, loaded: Accumulator): GraphNode {
-    if (choice.kind === "outcome") return this.#graph.return(choice.word);
+    if (choice.kind === "outcome") return this.#graph.return(choice.outcome);
     const key = `${choice.id} ${loaded?.offset} ${loaded?.mask}`;
     const known = this.#lowered.get(key);
     if (known !== undefined) return known;
@@ -218,45 +133,6 @@ export class ConditionLowering {
     );
     return searchNode(this.#graph, buildSearch(segments, priceOfInstruction));
   }
-}
-
-/**
- * The decisions that are reached from one place only, by a test that asks the same bits of the same register: they become
- * a part of its question and none of their own.
- */
-function partsOfLargerQuestions(root: Decision): ReadonlySet<Decision> {
-  const parts = new Set<Decision>();
-  const seen = new Set<Decision>([root]);
-  const pending: Decision[] = [root];
-  while (pending.length > 0) {
-    const decision = pending.pop()!;
-    if (decision.kind === "leaf") continue;
-    for (const next of [decision.then, decision.otherwise]) {
-      if (seen.has(next)) parts.delete(next);
-      else {
-        seen.add(next);
-        pending.push(next);
-        const isPart =
-          next.kind === "test" && next.test.word === decision.test.word && next.test.mask === decision.test.mask;
-        if (isPart) parts.add(next);
-      }
-    }
-  }
-  return parts;
-}
-
-/** All questions that can be asked from here on, those that lead to none of the others first. */
-function questionsBehind(root: Choice): readonly Question[] {
-  const found = new Set<Question>();
-  const pending: Choice[] = [root];
-  while (pending.length > 0) {
-    const choice = pending.pop()!;
-    if (choice.kind === "outcome" || found.has(choice)) continue;
-    found.add(choice);
-    for (const { target } of choice.pieces) pending.push(target);
-  }
-  // What a question leads to was made before it.
-  return [...found].sort((a, b) => a.id - b.id);
 }
 
 /** The tests of a search over what is in A. */

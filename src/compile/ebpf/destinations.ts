@@ -2,17 +2,23 @@
 import type { Block } from "./graph.ts";
 
 /**
- * Jumps to a block that only jumps go where it goes, and of the blocks that only return the same constant one stands for
- * all, as long as no block is changed in between. It belongs to the first place in the policy that it returns for, or to
+ * Jumps to a block that only jumps go where it goes, and of the blocks that only return the same constant, or only enter the
+ * same body, one stands for all, as long as no block is changed in between. It belongs to the first place in the policy that it returns for, or to
  * none where it also stands for a return that is not the policy's.
  */
 export class Destinations {
   readonly #exits = new Map<number, Block>();
+  readonly #bodies = new Map<number, Block>();
 
   of(block: Block): Block {
     let at = block;
     while (at.instructions.length === 0 && at.ending?.kind === "goto") at = at.ending.to;
     const { ending } = at;
+    if (at.instructions.length === 0 && ending?.kind === "body") {
+      const known = this.#bodies.get(ending.number);
+      if (known === undefined) this.#bodies.set(ending.number, at);
+      return known ?? at;
+    }
     if (at.instructions.length > 0 || ending?.kind !== "exit" || !("immediate" in ending.result)) return at;
     const { immediate } = ending.result;
     const known = this.#exits.get(immediate);

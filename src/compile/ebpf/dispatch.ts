@@ -18,7 +18,7 @@ export interface DispatchRange {
 const low32 = 0xffff_ffffn;
 
 /** What an instruction is worth in mean steps. */
-const priceOfInstruction = 0.2;
+const priceOfInstruction = 0.3;
 /** A constant, a shift and a jump (`testBits`); a constant of 64 bits counts twice. */
 const bitTest = { steps: 3, size: 4, end: 2 } as const;
 /** Values that nobody names are met less often than those that somebody does. */

@@ -139,7 +139,8 @@ class Emitter {
     let { condition } = ending;
     let [then, otherwise] = [this.#settled(ending.then), this.#settled(ending.otherwise)];
     const inverse = opposite[condition];
-    if (then === next && inverse !== undefined) [condition, then, otherwise] = [inverse, otherwise, then];
+    const turned = then === next || (otherwise !== next && this.#isReturned(otherwise) && !this.#isReturned(then));
+    if (turned && inverse !== undefined) [condition, then, otherwise] = [inverse, otherwise, then];
     const left = this.#fetch(ending.left, 0);
     const right = this.#operand(ending.right, 1);
     this.#aim(then);
@@ -163,14 +164,17 @@ class Emitter {
 
   #goOn(to: Block): void {
     const { ending } = to;
-    if (to.instructions.length === 0 && ending?.kind === "exit") {
-      // The first return of a constant stands where it is met; further ones are jumps to it, which take half the room.
-      const { result } = ending;
-      const isKnown = "immediate" in result && this.#out.returns.has(result.immediate);
-      if (!isKnown) return this.#exit(result, ending.at);
-    }
+    // The first return of a constant stands where it is met; further ones are jumps to it, which take half the room.
+    if (to.instructions.length === 0 && ending?.kind === "exit" && !this.#isReturned(to))
+      return this.#exit(ending.result, ending.at);
     this.#aim(to);
     this.#put({ kind: "jump-always", target: 0 });
+  }
+
+  /** Whether the block only returns a constant that some part returns already. */
+  #isReturned(block: Block): boolean {
+    const result = plainResult(block);
+    return result !== undefined && this.#out.returns.has(result);
   }
 
   /** The next instruction jumps there. */

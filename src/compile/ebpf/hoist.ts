@@ -6,6 +6,11 @@ import { type Block, type GraphInstruction, inOrder, readsContext } from "./grap
 
 /** More would take the registers that calls keep from state. */
 const mostHoisted = 2;
+/**
+ * Where a word is read more often than this, it is read anew on purpose (`longestRemembering` in bodies.ts), or by rules of
+ * which each evaluation meets few.
+ */
+const mostReads = 8;
 
 type ContextLoad = GraphInstruction & { kind: "load" };
 
@@ -26,7 +31,7 @@ export function hoistContextLoads(entry: Block): void {
       if (!found.has(key)) found.set(key, instruction);
     }
   }
-  if (found.size === 0 || found.size > mostHoisted) return;
+  if (found.size === 0 || found.size > mostHoisted || later.length > mostReads) return;
   for (const { block, index, key } of later) {
     const load = block.instructions[index] as ContextLoad;
     const source = found.get(key)!.destination;

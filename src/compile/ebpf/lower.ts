@@ -22,7 +22,7 @@ import {
 } from "../../ir/program.ts";
 import { BodyBuilder } from "./builder.ts";
 import { type Addition, additionAt, lastPhase } from "./counters.ts";
-import { comparable, dispatch } from "./dispatch.ts";
+import { comparable, type DispatchRange, dispatch } from "./dispatch.ts";
 import { Block, type GraphOperand, type Value } from "./graph.ts";
 import type { JumpCondition } from "./instruction.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -537,6 +537,13 @@ export class Lowering {
       case "observe":
         throw new TargetError(this.#target, "what lies behind a pointer", "it is not pinned here", builder.at);
     }
+  }
+
+  /** Ends the current block: to the block of the range in which the value lies; the ranges cover 0 … `most`. */
+  search(value: IntegerExpression, ranges: readonly DispatchRange[], most: bigint): void {
+    const { builder } = this;
+    const held = builder.value(this.#integer(value));
+    dispatch(builder, held, ranges, ranges.at(-1)!.block, isShort(this.#target, value), 0n, most);
   }
 
   #sequence(conditionsInTurn: readonly BooleanExpression[], all: boolean, then: Block, otherwise: Block): void {

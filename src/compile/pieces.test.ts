@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { normalisePieces, overlayPieces } from "./intervals.ts";
+import { normalisePieces, overlayPieces } from "./pieces.ts";
 
 describe("normalisePieces", () => {
   it("narrows pieces to values that occur, and drops those without any", () => {

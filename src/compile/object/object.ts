@@ -28,7 +28,10 @@ const licence = "GPL";
 
 /** The prototypes of the kernel functions that programs call: libbpf compares them with the kernel's. */
 const kernelPrototypes: {
-  readonly [name: string]: { readonly returns: "pointer" | 4 | 8; readonly takes: readonly string[] };
+  readonly [name: string]: {
+    /** A pointer to bytes, or an integer of so many. */ readonly returns: "pointer" | 4 | 8;
+    readonly takes: readonly string[];
+  };
 } = {
   bpf_seccomp_state: { returns: "pointer", takes: ["index", "rdwr_buf_size"] },
   bpf_seccomp_pid_tgid: { returns: 8, takes: [] },
@@ -167,7 +170,7 @@ function describeExterns(btf: Btf, externs: readonly string[]): void {
     const prototype = kernelPrototypes[name];
     if (prototype === undefined) throw new ObjectError(`the kernel function ${name} has no known prototype`);
     const { returns, takes } = prototype;
-    const result = returns === "pointer" ? btf.pointer(0) : btf.integer(returns);
+    const result = returns === "pointer" ? btf.pointer(btf.integer(1)) : btf.integer(returns);
     const parameters = takes.map((one) => ({ name: one, type: btf.integer(4) }));
     return { type: btf.function(name, btf.prototype(result, parameters), "extern"), offset: 0, size: 0 };
   });

@@ -10,12 +10,10 @@
  */
 
 import { compareOperations } from "../../ir/arithmetic.ts";
-import { equalExpressions } from "../../ir/equality.ts";
-import { complement, holds, intersection, union } from "../../ir/intervals.ts";
+import { holds } from "../../ir/intervals.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import {
   type BooleanExpression,
-  type CompareOperator,
   type IntegerExpression,
   type Interval,
   type Program,
@@ -24,12 +22,11 @@ import {
   type VerdictExpression,
 } from "../../ir/program.ts";
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
+import { Questions } from "./questions.ts";
 import {
   constantValue,
   difference,
   extended,
-  type Facts,
-  inverse,
   learn,
   masked,
   type Source,
@@ -38,21 +35,7 @@ import {
   symbolValue,
   type Value,
 } from "./values.ts";
-
-/** What is known on one path, of the calls that take it. Never changed once it is shared. */
-interface Way {
-  readonly numbers: readonly number[];
-  readonly facts: Facts | undefined;
-  /** By local, then by cell. */
-  readonly values: ReadonlyMap<number, Value | boolean | number>;
-  readonly certain: boolean;
-  readonly changes: boolean;
-  readonly onArguments: boolean;
-  /** Verdicts of tables that may have been full. */
-  readonly raised: readonly number[];
-  /** Tables that were asked or changed: what else is asked of them is not independent. */
-  readonly tables: readonly number[];
-}
+import { joined, knowing, numbersIn, partition, uncertain, type Way, withValue } from "./ways.ts";
 
 /** How an evaluation of these calls may end. */
 export interface End {
@@ -69,19 +52,6 @@ export interface End {
 /** Ways that go through one statement, and steps in all. What needs more is left to the split. */
 const mostWays = 2_000;
 const mostSteps = 50_000;
-
-/** A condition that asks whether one value lies in a set. */
-interface Question {
-  readonly subject: IntegerExpression;
-  readonly set: readonly Interval[];
-}
-
-/** What a question about this value asks of its symbol, and what its opposite does. */
-interface Images {
-  readonly value: Value;
-  readonly inside: readonly Interval[];
-  readonly outside: readonly Interval[];
-}
 
 class TooLong extends Error {}
 
@@ -103,9 +73,7 @@ class Survey {
   readonly #symbols = new Map<string | number, Source>();
   readonly #left = new Map<number, Way[]>();
   readonly #ended = new Map<readonly number[], Map<number, End>>();
-  readonly #sets = new Map<string, readonly Interval[]>();
-  readonly #questions = new Map<BooleanExpression, Question | undefined>();
-  readonly #images = new Map<readonly Interval[], Images>();
+  readonly #questions = new Questions();
   readonly #fixed = new Map<IntegerExpression, Value | undefined>();
   #steps = 0;
 
@@ -273,7 +241,7 @@ class Survey {
   };
 
   #decide(condition: BooleanExpression, way: Way, then: Way[], otherwise: Way[]): void {
-    const question = this.#question(condition);
+    const question = this.#questions.of(condition);
     if (question !== undefined) {
       this.#integer(question.subject, way, (value, each) => this.#ask(value, question.set, each, then, otherwise));
       return;
@@ -357,84 +325,11 @@ class Survey {
       otherwise.push(uncertain(way));
       return;
     }
-    const images = this.#imagesOf(value, intervals);
+    const images = this.#questions.imagesOf(value, intervals);
     const inside = learn(way.facts, symbol, value.mask, images.inside);
     if (inside !== "impossible") then.push(knowing(way, inside));
     const outside = learn(way.facts, symbol, value.mask, images.outside);
     if (outside !== "impossible") otherwise.push(knowing(way, outside));
-  }
-
-  /** Kept for the value that is asked next, which mostly is of the same form. */
-  #imagesOf(value: Value, intervals: readonly Interval[]): Images {
-    let images = this.#images.get(intervals);
-    if (images === undefined || !sameValue(images.value, value)) {
-      images = { value, inside: inverse(value, intervals), outside: inverse(value, complement(intervals)) };
-      this.#images.set(intervals, images);
-    }
-    return images;
-  }
-
-  /** The condition as one question about one value, where it is that. */
-  #question(condition: BooleanExpression): Question | undefined {
-    switch (condition.kind) {
-      case "within":
-      case "compare":
-      case "not":
-      case "all":
-      case "any":
-        break;
-      default:
-        return undefined;
-    }
-    if (this.#questions.has(condition)) return this.#questions.get(condition);
-    const question = this.#makeQuestion(condition);
-    this.#questions.set(condition, question);
-    return question;
-  }
-
-  /** One object for each question, which keeps its images: a policy asks the same of its state again and again. */
-  #setOf(operator: CompareOperator, value: bigint, fromLeft: boolean): readonly Interval[] {
-    const key = `${fromLeft ? "<" : ">"}${operator}${value}`;
-    let set = this.#sets.get(key);
-    if (set === undefined) {
-      set = fromLeft ? satisfyingFromLeft(operator, value) : satisfying(operator, value);
-      this.#sets.set(key, set);
-    }
-    return set;
-  }
-
-  #makeQuestion(condition: BooleanExpression): Question | undefined {
-    switch (condition.kind) {
-      case "within":
-        return { subject: condition.value, set: condition.intervals };
-      case "compare": {
-        const { operator, left, right } = condition;
-        if (right.kind === "constant") return { subject: left, set: this.#setOf(operator, right.value, false) };
-        if (left.kind === "constant") return { subject: right, set: this.#setOf(operator, left.value, true) };
-        return undefined;
-      }
-      case "not": {
-        const question = this.#question(condition.value);
-        return question === undefined ? undefined : { ...question, set: complement(question.set) };
-      }
-      case "all":
-      case "any": {
-        let whole: Question | undefined;
-        for (const part of condition.of) {
-          const question = this.#question(part);
-          if (question === undefined) return undefined;
-          if (whole === undefined) whole = question;
-          else {
-            if (!equalExpressions(whole.subject, question.subject)) return undefined;
-            const join = condition.kind === "all" ? intersection : union;
-            whole = { subject: whole.subject, set: join(whole.set, question.set) };
-          }
-        }
-        return whole;
-      }
-      default:
-        return undefined;
-    }
   }
 
   /** The value on each way that evaluating it makes. */
@@ -627,83 +522,4 @@ function binary(
     default:
       return undefined;
   }
-}
-
-function uncertain(way: Way): Way {
-  return way.certain ? { ...way, certain: false } : way;
-}
-
-function knowing(way: Way, facts: Facts): Way {
-  const { numbers, values, certain, changes, onArguments, raised, tables } = way;
-  return {
-    numbers,
-    facts,
-    values,
-    certain: certain && facts.witness !== undefined,
-    changes,
-    onArguments: onArguments || facts.symbol.isArgument,
-    raised,
-    tables,
-  };
-}
-
-function withValue(way: Way, slot: number, value: Value | boolean | number): Way {
-  return { ...way, values: new Map(way.values).set(slot, value) };
-}
-
-function joined(left: readonly Way[], right: readonly Way[]): readonly Way[] {
-  return left.length === 0 ? right : right.length === 0 ? left : [...left, ...right];
-}
-
-/** Numbers for which the value lies in the intervals, and the others. */
-function numbersIn(
-  value: Value,
-  intervals: readonly Interval[],
-  numbers: readonly number[],
-): readonly [readonly number[], readonly number[]] {
-  const inside: number[] = [];
-  const outside: number[] = [];
-  const plain = value.signed === 0 && !value.negated && value.add === 0n && value.mask >= 0xffff_ffffn;
-  if (plain) {
-    const bounds = intervals.map(({ from, to }) => [Number(from), Number(to)] as const);
-    for (const number of numbers) {
-      (bounds.some(([from, to]) => from <= number && number <= to) ? inside : outside).push(number);
-    }
-    return [inside, outside];
-  }
-  for (const number of numbers) {
-    (holds(intervals, wordOf(value, BigInt(number))) ? inside : outside).push(number);
-  }
-  return [inside, outside];
-}
-
-function wordOf({ mask, signed, negated, add }: Value, word: bigint): bigint {
-  const low = signed === 0 ? word & mask : BigInt.asIntN(signed, word & mask);
-  return BigInt.asUintN(64, (negated ? -low : low) + add);
-}
-
-/** By the first list that holds them; those that none holds last. */
-function partition(
-  numbers: readonly number[],
-  lists: readonly (readonly Interval[])[],
-): readonly (readonly number[] | undefined)[] {
-  const groups: (number[] | undefined)[] = new Array(lists.length + 1).fill(undefined);
-  const armOf = new Map<number, number>();
-  const wide: { readonly from: number; readonly to: number; readonly list: number }[] = [];
-  lists.forEach((intervals, list) => {
-    for (const interval of intervals) {
-      const from = Number(interval.from);
-      const to = Number(interval.to);
-      if (to - from > 64) wide.push({ from, to, list });
-      else for (let number = from; number <= to; number++) if (!armOf.has(number)) armOf.set(number, list);
-    }
-  });
-  for (const number of numbers) {
-    let list = armOf.get(number) ?? lists.length;
-    for (const each of wide) if (each.list < list && each.from <= number && number <= each.to) list = each.list;
-    const group = groups[list];
-    if (group === undefined) groups[list] = [number];
-    else group.push(number);
-  }
-  return groups;
 }

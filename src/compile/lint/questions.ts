@@ -1,0 +1,101 @@
+/**
+ * Questions about one value: most conditions of a policy are, however many comparisons they are made of, and the same are
+ * asked again and again.
+ */
+import { equalExpressions } from "../../ir/equality.ts";
+import { complement, intersection, union } from "../../ir/intervals.ts";
+import type { BooleanExpression, CompareOperator, IntegerExpression, Interval } from "../../ir/program.ts";
+import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
+import { inverse, sameValue, type Value } from "./values.ts";
+
+/** A condition that asks whether one value lies in a set. */
+export interface Question {
+  readonly subject: IntegerExpression;
+  readonly set: readonly Interval[];
+}
+
+/** What a question about this value asks of its symbol, and what its opposite does. */
+export interface Images {
+  readonly value: Value;
+  readonly inside: readonly Interval[];
+  readonly outside: readonly Interval[];
+}
+
+export class Questions {
+  readonly #sets = new Map<string, readonly Interval[]>();
+  readonly #questions = new Map<BooleanExpression, Question | undefined>();
+  readonly #images = new Map<readonly Interval[], Images>();
+
+  /** Kept for the value that is asked next, which mostly is of the same form. */
+  imagesOf(value: Value, intervals: readonly Interval[]): Images {
+    let images = this.#images.get(intervals);
+    if (images === undefined || !sameValue(images.value, value)) {
+      images = { value, inside: inverse(value, intervals), outside: inverse(value, complement(intervals)) };
+      this.#images.set(intervals, images);
+    }
+    return images;
+  }
+
+  /** The condition as one question about one value, where it is that. */
+  of(condition: BooleanExpression): Question | undefined {
+    switch (condition.kind) {
+      case "within":
+      case "compare":
+      case "not":
+      case "all":
+      case "any":
+        break;
+      default:
+        return undefined;
+    }
+    if (this.#questions.has(condition)) return this.#questions.get(condition);
+    const question = this.#make(condition);
+    this.#questions.set(condition, question);
+    return question;
+  }
+
+  /** One object for each question, which keeps its images: a policy asks the same of its state again and again. */
+  #setOf(operator: CompareOperator, value: bigint, fromLeft: boolean): readonly Interval[] {
+    const key = `${fromLeft ? "<" : ">"}${operator}${value}`;
+    let set = this.#sets.get(key);
+    if (set === undefined) {
+      set = fromLeft ? satisfyingFromLeft(operator, value) : satisfying(operator, value);
+      this.#sets.set(key, set);
+    }
+    return set;
+  }
+
+  #make(condition: BooleanExpression): Question | undefined {
+    switch (condition.kind) {
+      case "within":
+        return { subject: condition.value, set: condition.intervals };
+      case "compare": {
+        const { operator, left, right } = condition;
+        if (right.kind === "constant") return { subject: left, set: this.#setOf(operator, right.value, false) };
+        if (left.kind === "constant") return { subject: right, set: this.#setOf(operator, left.value, true) };
+        return undefined;
+      }
+      case "not": {
+        const question = this.of(condition.value);
+        return question === undefined ? undefined : { ...question, set: complement(question.set) };
+      }
+      case "all":
+      case "any": {
+        let whole: Question | undefined;
+        for (const part of condition.of) {
+          const question = this.of(part);
+          if (question === undefined) return undefined;
+          if (whole === undefined) whole = question;
+          else {
+            if (!equalExpressions(whole.subject, question.subject)) return undefined;
+            const join = condition.kind === "all" ? intersection : union;
+            whole = { subject: whole.subject, set: join(whole.set, question.set) };
+          }
+        }
+        return whole;
+      }
+      default:
+        return undefined;
+    }
+  }
+}

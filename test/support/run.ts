@@ -31,6 +31,9 @@ export interface Guarded extends Ran {
   readonly reports: readonly ReportEvent[];
 }
 
+/** Which engine the tests of real programs run on; test/engines sets it in the machine. */
+export const engine = process.env["PORTCULLIS_TEST_ENGINE"] ?? "notify";
+
 /** `portcullis run -p POLICY OPTIONS -- COMMAND`, with its events. */
 export function guarded(
   policy: string,
@@ -41,7 +44,10 @@ export function guarded(
   const folder = mkdtempSync(join(tmpdir(), "portcullis-test-"));
   const file = join(folder, "events");
   try {
-    const ran = portcullis(["run", "-p", policy, "--events", file, ...options, "--", ...command], settings);
+    const ran = portcullis(
+      ["run", "--engine", engine, "-p", policy, "--events", file, ...options, "--", ...command],
+      settings,
+    );
     const text = existsSync(file) ? readFileSync(file, "utf8") : "";
     const events = text
       .split("\n")

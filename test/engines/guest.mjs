@@ -1,0 +1,156 @@
+// What the engine seccomp-ebpf does in the machine, as TAP. Started as root: node guest.mjs FOLDER, which holds bundles.
+import { spawnSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+
+const [folder] = process.argv.slice(2);
+const portcullis = "bin/portcullis";
+const launcher = "build/native/launcher";
+let count = 0;
+
+function check(name, body) {
+  count += 1;
+  try {
+    const wrong = body();
+    if (wrong !== undefined) throw new Error(wrong);
+    console.log(`ok ${count} - ${name}`);
+  } catch (error) {
+    for (const line of String(error.message).split("\n")) console.log(`# ${line}`);
+    console.log(`not ok ${count} - ${name}`);
+  }
+}
+
+function run(program, ...words) {
+  const { pid, status, signal, stdout, stderr } = spawnSync(program, words, { encoding: "utf8", timeout: 120_000 });
+  return { pid, status, signal, stdout, stderr };
+}
+
+/** Undefined where the outcome is as wanted, else what it was. */
+function differs(outcome, wanted) {
+  const is = Object.entries(wanted).every(([key, value]) =>
+    value instanceof RegExp ? value.test(outcome[key]) : outcome[key] === value,
+  );
+  return is ? undefined : JSON.stringify(outcome);
+}
+
+const engine = ["run", "--engine", "seccomp-ebpf"];
+const anybody = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "env", "HOME=/nonexistent"];
+const isolated = ["unshare", "--user", "--map-root-user"];
+const execOnce = ["-p", "exec-once", "--", "/bin/sh", "-c", "echo started; /bin/true || echo refused"];
+
+for (const [who, prefix] of [
+  ["root", ["env"]],
+  ["anybody", anybody],
+  ["root of a user namespace", [...anybody, ...isolated]],
+]) {
+  const [first, ...rest] = prefix;
+  check(`${who}: a policy without state is enforced, and told`, () =>
+    differs(run(first, ...rest, portcullis, ...engine, ...execOnce), {
+      status: 0,
+      stdout: "started\nrefused\n",
+      stderr: /execve\(.*denied with EACCES.*exec-once\.ts:\d+:\d+/,
+    }),
+  );
+  check(`${who}: state is kept, processes are counted exactly`, () =>
+    differs(
+      run(
+        ...[first, ...rest, portcullis, ...engine],
+        ...["-q", "-p", "children", "--set", "most=16", "--", "build/test/attempt", "crowd", "40"],
+      ),
+      { status: 0, stdout: "made 15 refused 25\nafter one ended ok\n" },
+    ),
+  );
+}
+
+check("with -q the command is the process that was started: nobody else is left", () => {
+  const outcome = run(portcullis, ...engine, "-q", "-p", "children", "--", "/bin/sh", "-c", "echo $$");
+  return differs(outcome, { status: 0, stdout: `${outcome.pid}\n` });
+});
+check(
+  "the command's own status, and its signals, are portcullis's",
+  () =>
+    differs(run(portcullis, ...engine, "-p", "children", "--", "/bin/sh", "-c", "exit 7"), { status: 7, stderr: "" }) ??
+    differs(run(portcullis, ...engine, "-p", "children", "--", "/bin/sh", "-c", "kill -TERM $$"), { status: 143 }),
+);
+check("events are JSON lines, in order, with the ids that the command sees", () => {
+  const file = `${folder}/events-guest`;
+  const script = "echo $$; /bin/true; /bin/true; exit 0";
+  const outcome = run(portcullis, ...engine, "--events", file, "-p", "exec-once", "--", "/bin/sh", "-c", script);
+  const events = run("cat", file).stdout.trim().split("\n").map(JSON.parse);
+  const [pid] = outcome.stdout.split("\n");
+  const parents = events.map(({ verdict, errno, call, policy }) => [verdict, errno, call, policy].join());
+  if (parents.join(" ") !== "deny,EACCES,execve,exec-once deny,EACCES,execve,exec-once") return JSON.stringify(events);
+  return events.every((event) => event.pid > Number(pid)) ? undefined : JSON.stringify({ pid, events });
+});
+check("a state's kill is the kernel's, and told", () => {
+  const outcome = run(portcullis, ...engine, "-p", "nginx", "--", "build/test/hijacked", "shell");
+  return differs(outcome, { status: 1, stderr: /killed the process/ });
+});
+check("a time limit ends the tree", () => {
+  const outcome = run(portcullis, ...engine, "--timeout", "3s", "-p", "children", "--", "/bin/sh", "-c", "sleep 600");
+  return differs(outcome, { status: 143, stderr: /time limit/ });
+});
+
+check("a bundle is enforced by the launcher alone", () =>
+  differs(run(launcher, "run", `${folder}/children.pcl`, "build/test/attempt", "crowd", "40"), {
+    status: 0,
+    stdout: "made 15 refused 25\nafter one ended ok\n",
+  }),
+);
+check("a bundle is enforced by run -p", () =>
+  differs(run(portcullis, "run", "-p", `${folder}/exec-once.pcl`, "--", "/bin/sh", "-c", "/bin/true || echo refused"), {
+    status: 0,
+    stdout: "refused\n",
+    stderr: /denied with EACCES/,
+  }),
+);
+check("doctor finds the engine working", () =>
+  differs(run(portcullis, "doctor"), { status: 0, stdout: /ok +engine seccomp-ebpf: processes have state/ }),
+);
+
+// ── Fail closed ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const [asAnybody, ...anybodyRest] = anybody;
+const setting = (name, value) => writeFileSync(`/proc/sys/kernel/${name}`, `${value}\n`);
+const refusedToAnybody = () =>
+  differs(run(asAnybody, ...anybodyRest, portcullis, ...engine, ...execOnce), {
+    status: 125,
+    stdout: "",
+    stderr: /not for us/,
+  });
+
+setting("seccomp/ebpf", 1);
+check("kernel.seccomp.ebpf=1: nobody without CAP_BPF starts anything", refusedToAnybody);
+check("kernel.seccomp.ebpf=1: auto takes notify for them", () =>
+  differs(run(asAnybody, ...anybodyRest, portcullis, "run", ...execOnce), { status: 0, stdout: "started\nrefused\n" }),
+);
+check("kernel.seccomp.ebpf=1: root goes on", () =>
+  differs(run(portcullis, ...engine, ...execOnce), { status: 0, stdout: "started\nrefused\n" }),
+);
+setting("seccomp/ebpf", 0);
+check(
+  "kernel.seccomp.ebpf=0: nobody starts anything, and it is said why",
+  () =>
+    differs(run(portcullis, ...engine, ...execOnce), {
+      status: 125,
+      stdout: "",
+      stderr: /kernel\.seccomp\.ebpf is 0/,
+    }) ??
+    differs(run(launcher, "run", `${folder}/children.pcl`, "/bin/true"), {
+      status: 125,
+      stderr: /kernel\.seccomp\.ebpf/,
+    }),
+);
+check(
+  "kernel.seccomp.ebpf=0: --best-effort enforces the static part, and says so",
+  () =>
+    differs(run(portcullis, ...engine, "--best-effort", ...execOnce), {
+      status: 0,
+      stdout: "started\nrefused\n",
+      stderr: /BEST EFFORT: only the policy's static part/,
+    }) ??
+    differs(run(launcher, "run", "--best-effort", `${folder}/children.pcl`, "/bin/true"), {
+      status: 0,
+      stderr: /BEST EFFORT/,
+    }),
+);
+console.log(`1..${count}`);

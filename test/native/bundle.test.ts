@@ -1,0 +1,162 @@
+/**
+ * The launcher's reader of bundles (native/launcher/bundle.c), on what nobody should have written: mutated bundles, most
+ * with a digest that is right again. It touches nothing that is not the bundle's, it takes none that the reader in
+ * TypeScript refuses, and the launcher that loads what it took ends with a sentence.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { BundleError } from "../../src/bundle/bundle.ts";
+import { digestOffset, sections, tableEntrySize } from "../../src/bundle/format.ts";
+import { makeBundle } from "../../src/bundle/make.ts";
+import { decodeBundle } from "../../src/bundle/read.ts";
+import { digestOf, encodeBundle } from "../../src/bundle/write.ts";
+import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { type Choices, pick, SeededChoices, weighted } from "../../src/ir/testing/choices.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "portcullis-bundle-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const tableOffset = 64;
+
+function bundles(): Uint8Array[] {
+  const files = readdirSync("policies").filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"));
+  return files.flatMap((file) =>
+    (["seccomp", "unprivileged"] as const).flatMap((target) => {
+      const { program, sources } = loadPolicy(join("policies", file), { architecture: "x86_64" });
+      const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+      if (artifact === undefined) return [];
+      return [encodeBundle(makeBundle(artifact, { compiler: "portcullis test", parameters: [], sources }))];
+    }),
+  );
+}
+
+/** One to three changes; the digest is mostly put right again, so that what lies behind it is met. */
+function mutated(choices: Choices, original: Uint8Array): Uint8Array {
+  let bytes = original.slice();
+  for (let changes = 1 + choices.below(3); changes > 0; changes--) {
+    // What was cut stays as it is.
+    if (bytes.length < tableOffset + tableEntrySize * sections.length + 8) break;
+    const view = new DataView(bytes.buffer);
+    const anywhere = () => choices.below(Math.max(1, bytes.length - 8));
+    const interesting = [
+      0, 1, 2, 3, 7, 8, 63, 64, 4095, 4096, 4097, 0x7fff_ffff, 0x8000_0000, 0xffff_fff8, 0xffff_ffff,
+    ];
+    weighted(choices, [
+      [2, () => view.setUint8(anywhere(), choices.below(256))],
+      [6, () => view.setUint32(anywhere() & ~3, pick(choices, interesting), true)],
+      [
+        4,
+        () => {
+          // A word of a table that is followed, not of the policy's strings.
+          const entry = tableOffset + tableEntrySize * pick(choices, [1, 3, 4, 5, 6, 7, 9, 10, 11, 12]);
+          const [offset, count, size] = [4, 8, 12].map((at) => view.getUint32(entry + at, true)) as [
+            number,
+            number,
+            number,
+          ];
+          const words = Math.floor((count * size) / 4);
+          if (words > 0 && offset + 4 * words <= bytes.length)
+            view.setUint32(offset + 4 * choices.below(words), pick(choices, interesting), true);
+        },
+      ],
+      [2, () => view.setUint32(tableOffset + 4 * choices.below(4 * sections.length), pick(choices, interesting), true)],
+      [1, () => (bytes = bytes.slice(0, choices.below(bytes.length)))],
+      [1, () => (bytes = Uint8Array.from([...bytes, ...new Array(choices.below(64)).fill(0)]))],
+    ]);
+  }
+  if (bytes.length > tableOffset + tableEntrySize * sections.length && choices.below(8) > 0) {
+    const view = new DataView(bytes.buffer);
+    if (choices.below(4) > 0) view.setUint32(12, bytes.length, true);
+    const launch = view.getUint32(tableOffset + tableEntrySize * (sections.length - 1) + 4, true);
+    if (launch <= bytes.length && launch >= tableOffset) bytes.set(digestOf(bytes, launch), digestOffset);
+  }
+  return bytes;
+}
+
+const isCampaign = Number(process.env["PORTCULLIS_FUZZ_SECONDS"] ?? 0) > 0;
+const runs = isCampaign ? 200_000 : 4000;
+
+const originals = bundles();
+
+function mutations(count: number): Uint8Array[] {
+  return Array.from({ length: count }, (_, seed) => {
+    const choices = new SeededChoices(seed);
+    return mutated(choices, pick(choices, originals));
+  });
+}
+
+/** Why the reader in TypeScript refuses it; undefined where it takes it. */
+function refusal(bytes: Uint8Array): string | undefined {
+  try {
+    decodeBundle(bytes);
+    return undefined;
+  } catch (error) {
+    if (error instanceof BundleError) return error.message;
+    throw error;
+  }
+}
+
+/** What the launcher does not read: texts, what records mean, the policy's lines. */
+const unread =
+  /UTF-8|string is not there|parameter|source map|place|verdict|report|functions|lines|one name|where they are/;
+/** What only the launcher asks. */
+const onlyHere = /another architecture|another place than seccomp|too large|no places/;
+
+describe("the launcher's reader", () => {
+  it("takes what the compiler writes", (context) => {
+    if (process.arch !== "x64") context.skip("the bundles are for x86-64");
+    expect(read(originals)).toEqual(originals.map(() => "good"));
+  });
+
+  it("refuses what the other reader refuses, and reads nothing that is not there", (context) => {
+    if (process.arch !== "x64") context.skip("the bundles are for x86-64");
+    const inputs = mutations(runs);
+    const verdicts = read(inputs);
+    expect(verdicts.length).toBe(inputs.length);
+    const good = inputs.filter((_, index) => verdicts[index] === "good");
+    // Those that a mutation made no worse, as bundles go: other reasons, line numbers, constants.
+    expect(good.length).toBeGreaterThan(runs / 100);
+    const tooGood = good.flatMap((bytes) => refusal(bytes) ?? []).filter((why) => !unread.test(why));
+    expect([...new Set(tooGood)]).toEqual([]);
+    const tooBad = verdicts.filter(
+      (why, index) => why !== "good" && !onlyHere.test(why) && refusal(inputs[index]!) === undefined,
+    );
+    expect([...new Set(tooBad)]).toEqual([]);
+    // Every check has refused something.
+    expect(new Set(verdicts).size).toBeGreaterThan(25);
+  });
+
+  it("is followed by a loader that ends with the command or a sentence", (context) => {
+    if (process.arch !== "x64") context.skip("the bundles are for x86-64");
+    const inputs = mutations(2000);
+    const verdicts = read(inputs);
+    const good = inputs.filter((_, index) => verdicts[index] === "good").slice(0, isCampaign ? 10_000 : 100);
+    const file = join(folder, "mutated.pcl");
+    for (const bytes of good) {
+      writeFileSync(file, bytes);
+      const ran = spawnSync("build/native/launcher", ["run", file, "/bin/true"], { encoding: "utf8", timeout: 10_000 });
+      // The policy may refuse what /bin/true does, or end it; the launcher itself never falls over (SIGSEGV, SIGBUS).
+      if (ran.signal !== null) expect(ran.signal).toBe("SIGSYS");
+      if (ran.status === 125) expect(ran.stderr).toMatch(/^portcullis: .+/);
+    }
+  }, 120_000);
+});
+
+function read(inputs: readonly Uint8Array[]): string[] {
+  const reader = join(folder, "bundle-reader");
+  const sources = ["test/native/bundle-reader.c", "native/launcher/bundle.c", "native/launcher/sha256.c"];
+  const sanitizers = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+  const flags = ["-std=gnu11", "-O1", "-g", "-Wall", "-Wextra", "-Werror", ...sanitizers];
+  execFileSync("cc", [...flags, "-o", reader, ...sources], { stdio: "inherit" });
+  const input = Buffer.concat(
+    inputs.flatMap((bytes) => [Buffer.from(Uint32Array.of(bytes.length).buffer), Buffer.from(bytes)]),
+  );
+  const ran = spawnSync(reader, [], { input, encoding: "utf8", maxBuffer: 1 << 28 });
+  expect(ran.stderr).toBe("");
+  expect(ran.status).toBe(0);
+  return ran.stdout.trim().split("\n");
+}

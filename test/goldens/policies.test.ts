@@ -1,0 +1,111 @@
+/**
+ * What each ready policy becomes, as the command line prints it: IR, classic filter, eBPF program. The texts are compared, and
+ * what is in the policy's bundle is run: its classic program and its eBPF program against the interpreter. To rewrite:
+ * PORTCULLIS_UPDATE=1 npx vitest run test/goldens, and read the difference.
+ */
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import type { Bundle } from "../../src/bundle/bundle.ts";
+import { makeBundle } from "../../src/bundle/make.ts";
+import { decodeBundle } from "../../src/bundle/read.ts";
+import { encodeBundle } from "../../src/bundle/write.ts";
+import { decodeInstructions } from "../../src/compile/classic/instruction.ts";
+import { returnAction, returnWord, splitReturnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
+import { runClassic } from "../../src/compile/classic/testing/interpreter.ts";
+import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { decode } from "../../src/compile/ebpf/decode.ts";
+import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
+import { admit } from "../../src/ir/admission.ts";
+import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { highestNumber } from "../../src/linux/calls.ts";
+import { portcullis } from "../cli/harness.ts";
+
+const update = process.env["PORTCULLIS_UPDATE"] === "1";
+const folder = import.meta.dirname;
+const policies = readdirSync("policies")
+  .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
+  .map((file) => file.replace(/\.ts$/, ""));
+
+const forms = {
+  ir: ["explain", "--ir"],
+  classic: ["disasm", "--pure"],
+  ebpf: ["disasm", "--target", "seccomp"],
+} as const;
+
+describe.each(policies)("the policy %s", (name) => {
+  it.each(Object.keys(forms) as (keyof typeof forms)[])("as %s", async (form) => {
+    const { status, out } = await portcullis(...forms[form], "--architecture", "x86_64", `policies/${name}.ts`);
+    expect(status).toBe(0);
+    const golden = join(folder, `${name}.${form}.txt`);
+    if (update) writeFileSync(golden, out);
+    expect(out).toBe(readFileSync(golden, "utf8"));
+  });
+
+  it("runs from its bundle as the interpreter says, and its classic program is never stricter", () => {
+    const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture: "x86_64" });
+    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const made = makeBundle(artifact!, { compiler: "portcullis test", parameters: [], sources });
+    runBundle(program!, decodeBundle(encodeBundle(made)), artifact!);
+  });
+});
+
+function runBundle(program: Program, bundle: Bundle, { object, storage, constantAllow }: EbpfArtifact): void {
+  const named = new Map(bundle.relocations.map(({ instruction, index }) => [instruction, index]));
+  const instructions = decode(bundle.program, {
+    map: (slot) => named.get(slot)!,
+    kernelFunction: (slot) => bundle.kernelFunctions[named.get(slot)!]!,
+  });
+  const { locked } = object;
+  const tree = new ModelledTree(program, { object: { ...object, instructions }, storage, locked, constantAllow });
+  // Armed, as the launcher does.
+  const classic = decodeInstructions(bundle.classic).map((instruction, index) =>
+    bundle.classicToken.includes(index) ? { ...instruction, k: 0x7c5a_93e1 } : instruction,
+  );
+  const state: EvaluationState = {
+    thread: initialState(program, "thread"),
+    process: initialState(program, "process"),
+    tree: initialState(program, "tree"),
+  };
+  const constant = new Set(bundle.constantAllows.map(({ number }) => number));
+  const choices = new SeededChoices(7);
+  let now = 0n;
+  for (const event of events(program, choices)) {
+    now += BigInt(choices.below(100_000_000));
+    const circumstances = { now, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+    const admission = admit(program, event);
+    const word =
+      admission === "judged"
+        ? verdictWord(program.verdicts[evaluate(program, event, circumstances, state).verdict]!)
+        : returnWord(admission === "always" ? "ALLOW" : "ERRNO", admission === "always" ? 0 : 38);
+    const where = `call ${event.number}(${event.arguments.join(", ")})`;
+    const { returned } = tree.evaluate(0, event, { now, who: (1n << 32n) | 1n, owner: 0n });
+    if (returned !== word) expect(returned, where).toBe(word);
+    const byClassic = runClassic(classic, event).word;
+    if (bundle.classicIsAll || admission !== "judged") {
+      if (byClassic !== word) expect(byClassic, where).toBe(word);
+    } else if (strictness(byClassic) > strictness(word)) expect(byClassic, where).toBe(word);
+    if (constant.has(event.number) && event.architecture === auditArchitecture.x86_64)
+      if (word !== returnAction.ALLOW) expect(word, where).toBe(returnAction.ALLOW);
+  }
+}
+
+function strictness(word: number): number {
+  const order = ["ALLOW", "LOG", "ERRNO", "TRAP", "KILL_THREAD", "KILL_PROCESS"];
+  return order.indexOf(splitReturnWord(word).action ?? "KILL_PROCESS");
+}
+
+function* events(program: Program, choices: SeededChoices): Generator<SystemCallEvent> {
+  for (let number = -1; number <= highestNumber("x86_64") + 2; number += 1) {
+    const call = { number, architecture: auditArchitecture.x86_64, instructionPointer: 0n };
+    for (const value of [0n, 1n, (1n << 64n) - 1n])
+      yield { ...call, arguments: [value, value, value, value, value, value] };
+    for (let index = 0; index < 4; index += 1) yield { ...generateEvent(choices, program), ...call };
+  }
+  for (let index = 0; index < 500; index += 1) yield generateEvent(choices, program);
+}

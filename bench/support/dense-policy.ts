@@ -11,14 +11,17 @@ import { nameSet } from "../../src/linux/flags.ts";
 /** Always allowed; what the phase hangs on; and what lies behind a pointer, where the answer is to fall back. */
 const apart = new Set(["exit", "exit_group", "restart_syscall", "rt_sigreturn", "listen", "clone3", "openat2"]);
 
-/** Of exactly so many lines. */
-export function densePolicy(lines: number): string {
+/** Of exactly so many lines, of at most so many columns, as a formatter writes it. */
+export function densePolicy(lines: number, columns: number): string {
   const head = [
     'import { allow, deny, perProcess, perTree, policy, type Verdict } from "portcullis";',
     'const phase = perProcess.phases(["starting", "ready", "closing"]);',
     "const refused = perTree.counter();",
     "const quiet = perProcess.flag();",
-    'const strangers = perTree.set({ capacity: 64n, full: deny("EAGAIN", "too many strangers") });',
+    "const strangers = perTree.set({",
+    "  capacity: 64n,",
+    '  full: deny("EAGAIN", "too many strangers"),',
+    "});",
     "function outside(value: bigint, least: bigint, most: bigint): boolean {",
     "  return value < least || value > most;",
     "}",
@@ -27,7 +30,9 @@ export function densePolicy(lines: number): string {
     "}",
     "function refuse(who: bigint): Verdict {",
     "  strangers.add(who);",
-    '  return refused.add() > 1000n ? deny("EPERM", "refused too often") : deny("EACCES", "too late for this");',
+    "  return refused.add() > 1000n",
+    '    ? deny("EPERM", "refused too often")',
+    '    : deny("EACCES", "too late for this");',
     "}",
     "export default policy((call) => {",
     "  switch (call.name) {",
@@ -47,7 +52,7 @@ export function densePolicy(lines: number): string {
   ];
   const rules: string[] = [];
   for (const call of inOrder()) {
-    const rule = ruleFor(call, rules.length);
+    const rule = ruleFor(call, rules.length, columns);
     if (head.length + rules.length + rule.length + rest.length > lines) break;
     rules.push(...rule);
   }
@@ -72,7 +77,8 @@ function inOrder(): CallDescription[] {
     );
 }
 
-function ruleFor({ name, parameters }: CallDescription, salt: number): string[] {
+function ruleFor({ name, parameters }: CallDescription, salt: number, columns: number): string[] {
+  const when = (condition: string, then: string) => formatted(condition, then, columns);
   const integers = parameters.filter(({ kind }) => kind.is === "integer");
   const [first, second] = integers.toReversed();
   const named = parameters.find(({ kind }) => kind.is === "flags" || kind.is === "choice");
@@ -97,7 +103,7 @@ function ruleFor({ name, parameters }: CallDescription, salt: number): string[] 
     const also = second === undefined ? "" : ` && call.args.${second.name} !== ${salt % 70}n`;
     return [
       ...rule,
-      `      if (late()${also}) return refuse(call.caller.${["pid", "tid", "uid"][salt % 3]});`,
+      ...when(`late()${also}`, `return refuse(call.caller.${["pid", "tid", "uid"][salt % 3]});`),
       "      return allow;",
     ];
   }
@@ -111,10 +117,15 @@ function ruleFor({ name, parameters }: CallDescription, salt: number): string[] 
   ];
 }
 
-/** As a formatter writes it at 100 columns. */
-function when(condition: string, then: string): string[] {
+/** `if` on one line, else its statement as a block, else its operands a line each as well. */
+function formatted(condition: string, then: string, columns: number): string[] {
   const line = `      if (${condition}) ${then}`;
-  return line.length <= 100 ? [line] : [`      if (${condition}) {`, `        ${then}`, "      }"];
+  if (line.length <= columns) return [line];
+  const body = [`        ${then}`, "      }"];
+  const head = `      if (${condition}) {`;
+  if (head.length <= columns) return [head, ...body];
+  const operands = condition.split(condition.includes(" || ") ? /(?<= \|\|) / : /(?<= &&) /);
+  return ["      if (", ...operands.map((one) => `        ${one}`), "      ) {", ...body];
 }
 
 /** Two names of the set of the argument that x86-64 has. */

@@ -1,0 +1,80 @@
+/**
+ * The series' own selftests of eBPF filters, as root and as a user without privileges, and on the stock kernel what is
+ * asked of it: that it says no. kernel/README.md has the table of what each of them checks.
+ */
+import { built, casesInMachine, full, type Kernel, unable } from "./vm.ts";
+
+const program = (kernel: Kernel, name: string): string =>
+  unable(kernel) === undefined ? `${built(kernel)}/selftests/${name}` : name;
+
+const env = { SECCOMP_EBPF_DIVISOR: full ? "1" : "20" };
+
+interface Run {
+  readonly program: string;
+  /** Of the harness: -t and -T name tests, -f and -F fixtures, -v and -V variants; capitals leave out. */
+  readonly select?: readonly string[];
+  readonly count: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const leaveOut = (letter: "T" | "F" | "V", ...names: readonly string[]) =>
+  names.flatMap((each) => [`-${letter}`, each]);
+
+// unprivileged_bpf_disabled=1 cannot be undone: those variants have a machine of their own.
+const forGood = ["ebpf_3_unpriv_1", "ebpf_2_unpriv_1", "ebpf_1_unpriv_1", "unpriv_1"];
+
+const asRoot: readonly Run[] = [
+  { program: "seccomp_ebpf", select: leaveOut("T", "absent"), count: 55 },
+  { program: "seccomp_ebpf_cache", count: 24 },
+  { program: "seccomp_ebpf_state", count: 33 },
+  { program: "seccomp_ebpf_seal", count: 47 },
+  { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
+  {
+    program: "seccomp_ebpf_priv",
+    select: forGood.flatMap((each) => ["-v", each]),
+    count: 16,
+    env: { SECCOMP_EBPF_WRITE_ONCE: "1" },
+  },
+];
+
+// Without the tests that need root for what they look at, or to make what is then refused.
+const asNobody: readonly Run[] = [
+  {
+    program: "seccomp_ebpf",
+    select: leaveOut("T", "absent", "sys_admin", "unmasked_array", "speculation", "speculative_store", "sleepable"),
+    count: 49,
+  },
+  {
+    program: "seccomp_ebpf_cache",
+    select: ["-f", "strict", ...["counter", "differential", "system_calls"].flatMap((each) => ["-t", each])],
+    count: 8,
+  },
+  { program: "seccomp_ebpf_state", select: leaveOut("T", "fork_without_memory"), count: 32 },
+  {
+    program: "seccomp_ebpf_seal",
+    select: [...leaveOut("F", "tracer"), ...leaveOut("T", "pin", "no_load", "map_in_map")],
+    count: 35,
+  },
+  { program: "seccomp_ebpf_priv", select: ["-f", "userns"], count: 5 },
+];
+
+for (const [who, user, runs] of [
+  ["root", "0", asRoot],
+  ["a user without privileges", "65534", asNobody],
+] as const)
+  for (const each of runs)
+    await casesInMachine(
+      `${each.program}${each.env === undefined ? "" : ", for good"}, as ${who}`,
+      { kernel: "patched", user, env: { ...env, ...each.env } },
+      [program("patched", each.program), ...(each.select ?? [])],
+      each.count,
+    );
+
+// The stock kernel has no such selftest: the patched one's is run there.
+for (const user of ["0", "65534"])
+  await casesInMachine(
+    `seccomp_ebpf on the stock kernel, as ${user}`,
+    { kernel: "stock", user },
+    [program("patched", "seccomp_ebpf"), "-t", "absent"],
+    1,
+  );

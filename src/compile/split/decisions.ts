@@ -38,6 +38,8 @@ export interface ReasonSet {
 
 /** Beyond this the join of two decisions becomes one leaf. */
 const deepestJoin = 1500;
+/** A decision of more parts that is to get further reasons becomes one leaf. */
+const mostNodes = 4096;
 
 export class Decisions {
   readonly #universe: Universe;
@@ -199,9 +201,13 @@ export class Decisions {
 
   /** The same tests over other leaves, or over further tests in their place. */
   replaceLeaves(root: DecisionNode, change: (leaf: LeafNode) => DecisionNode): DecisionNode {
+    return this.#replace(root, reachable(root), change);
+  }
+
+  #replace(root: DecisionNode, nodes: readonly DecisionNode[], change: (leaf: LeafNode) => DecisionNode): DecisionNode {
     if (root.kind === "leaf") return change(root);
     const images = new Map<DecisionNode, DecisionNode>();
-    for (const node of reachable(root)) {
+    for (const node of nodes) {
       images.set(
         node,
         node.kind === "leaf" ? change(node) : this.test(node.test, images.get(node.then)!, images.get(node.otherwise)!),
@@ -212,7 +218,10 @@ export class Decisions {
 
   addReasons(root: DecisionNode, reasons: ReasonSet): DecisionNode {
     if (reasons.keys.length === 0) return root;
-    return this.replaceLeaves(root, (leaf) => this.leaf(leaf.possible, this.#unite(leaf.reasons, reasons)));
+    // Rules that each add a reason of their own make a leaf for each set of them: n rules, 2^n leaves.
+    const nodes = reachable(root);
+    if (nodes.length > mostNodes) return this.#collapse(root, root);
+    return this.#replace(root, nodes, (leaf) => this.leaf(leaf.possible, this.#unite(leaf.reasons, reasons)));
   }
 
   /** A full table may raise the verdict to this one. */

@@ -1,7 +1,8 @@
 // Bundles the sources into dist/: a command starts in a few milliseconds only if it loads few files, so the verbs are
 // split into chunks that are loaded when they are needed. Native parts are built by `make -C native`.
 import { execFileSync } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { build } from "esbuild";
 
@@ -10,6 +11,9 @@ const entries = {
   inert: "src/inert.ts",
   demo: "demo/demo.ts",
 };
+
+// Written last: what a build that failed left must not find what another one compiled.
+rmSync("dist/build-id", { force: true });
 
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
 const { metafile } = await build({
@@ -118,6 +122,12 @@ for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true }
   const file = relative(".", join(entry.parentPath, entry.name));
   if (entry.isFile() && !written.has(file)) rmSync(file);
 }
+
+// Which build compiled what the cache of policies keeps (src/cli/cache.ts).
+const identity = createHash("sha256");
+for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "supervisor.cjs"])
+  identity.update(readFileSync(`dist/${file}`));
+writeFileSync("dist/build-id", identity.digest("hex"));
 
 // A code cache belongs to one text: the old ones are gone by now.
 execFileSync(process.execPath, ["tools/code-cache.cjs"], { stdio: "inherit" });

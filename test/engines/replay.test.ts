@@ -2,6 +2,7 @@
  * One meaning on every engine: what a tree of tasks does under random policies gets, call by call, the verdicts, reports
  * and events that the interpreter gives; state copied, fresh or shared; threads and processes that end and are killed.
  */
+import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import { full, inMachine, unable } from "../kernel/vm.ts";
 import type { JobOutcome } from "./harness.ts";
@@ -15,6 +16,42 @@ const circumstances: readonly (Circumstances & { readonly name: string; readonly
 
 beforeAll(prepare, 120_000);
 
+/** What came of the scripts of these seeds, as far as it is not what the interpreter said. */
+function judge(
+  outputs: string,
+  { scripts }: ReturnType<typeof prepareJobs>,
+  engine: Circumstances["engine"],
+): string[] {
+  const outcomes = outputs
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as JobOutcome);
+  expect(outcomes.map(({ seed }) => seed)).toEqual([...scripts.keys()]);
+  return outcomes.flatMap((outcome) =>
+    differences(scripts.get(outcome.seed)!, outcome, engine).map((text) => `seed ${outcome.seed}: ${text}`),
+  );
+}
+
+const seedsOf = (runs: number): number[] => {
+  const first = Number(process.env["PORTCULLIS_FUZZ_SEED"] ?? 0);
+  return Array.from({ length: full ? 20 * runs : runs }, (_, index) => first + index);
+};
+
+describe("the interpreter's meaning, on this kernel, under", () => {
+  it("notify", (context) => {
+    if (process.arch !== "x64") context.skip("the replay is for x86-64");
+    const jobs = prepareJobs("notify-here", seedsOf(40), {
+      engine: "notify",
+      unprivileged: false,
+      uid: process.getuid!(),
+    });
+    expect(jobs.scripts.size).toBeGreaterThan(10);
+    const words = [`${folder}/harness.cjs`, jobs.file, replayProgram];
+    const ran = spawnSync(process.execPath, words, { encoding: "utf8", maxBuffer: 1 << 28 });
+    expect(judge(ran.stdout, jobs, "notify")).toEqual([]);
+  }, 600_000);
+});
+
 describe("the interpreter's meaning, in the machine, under", () => {
   for (const { name, runs, ...where } of circumstances) {
     it(
@@ -22,23 +59,13 @@ describe("the interpreter's meaning, in the machine, under", () => {
       async (context) => {
         const reason = unable("patched");
         if (reason !== undefined) context.skip(reason);
-        const first = Number(process.env["PORTCULLIS_FUZZ_SEED"] ?? 0);
-        const seeds = Array.from({ length: full ? 20 * runs : runs }, (_, index) => first + index);
-        const { file, scripts } = prepareJobs(name.replaceAll(/\W+/g, "-"), seeds, where);
+        const jobs = prepareJobs(name.replaceAll(/\W+/g, "-"), seedsOf(runs), where);
+        expect(jobs.scripts.size).toBeGreaterThan(runs / 4);
         const user = where.uid === 0 ? {} : { user: `${where.uid}` };
-        const words = ["node", `${folder}/harness.cjs`, file, replayProgram];
+        const words = ["node", `${folder}/harness.cjs`, jobs.file, replayProgram];
         const ran = await inMachine({ kernel: "patched", ...user }, words);
         expect(ran.status, ran.stderr).toBe(0);
-        const outcomes = ran.stdout
-          .split("\n")
-          .filter(Boolean)
-          .map((line) => JSON.parse(line) as JobOutcome);
-        expect(outcomes.map(({ seed }) => seed)).toEqual([...scripts.keys()]);
-        expect(outcomes.length).toBeGreaterThan(seeds.length / 4);
-        const wrong = outcomes.flatMap((outcome) =>
-          differences(scripts.get(outcome.seed)!, outcome, where.engine).map((text) => `seed ${outcome.seed}: ${text}`),
-        );
-        expect(wrong).toEqual([]);
+        expect(judge(ran.stdout, jobs, where.engine)).toEqual([]);
       },
       full ? 3_600_000 : 600_000,
     );

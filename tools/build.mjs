@@ -53,8 +53,8 @@ const withoutDetours = (text) =>
     .replace(/try \{\s*return require\('\.\/parser\.[\w.-]*'\)\s*\} catch \(e\) \{\s*loadErrors\.push\(e\)\s*\}/g, "")
     .replace(/require\('@oxc-parser\/[\w-]*\/package\.json'\)\.version/g, JSON.stringify(parserVersion));
 
-// The command line is CommonJS, in three files: Node's loader of ES modules alone takes 15 ms. `portcullis.cjs` is `run`
-// with a policy that the cache has, `check.cjs` is `check`, `cli.cjs` all verbs, whose modules run when they are asked for.
+// The command line is CommonJS, in four files: Node's loader of ES modules alone takes 15 ms. `portcullis.cjs` is `run`
+// with a policy that the cache has, `run.cjs` with any, `check.cjs` is `check`, `cli.cjs` all verbs, whose modules run when they are asked for.
 const commandLine = {
   outdir: "dist",
   outExtension: { ".js": ".cjs" },
@@ -99,12 +99,14 @@ await Promise.all([
     ...bundled((path) => path === "./main.ts"),
     entryPoints: { portcullis: "src/cli/fast.ts", cli: "src/cli/main.ts" },
   }),
-  // bin/portcullis takes it for this verb only.
-  build({
-    ...commandLine,
-    ...bundled((path) => path.startsWith("./verbs/") && path !== "./verbs/check.ts"),
-    entryPoints: { check: "src/cli/main.ts" },
-  }),
+  // bin/portcullis takes these for their verbs only.
+  ...["check", "run"].map((verb) =>
+    build({
+      ...commandLine,
+      ...bundled((path) => path.startsWith("./verbs/") && path !== `./verbs/${verb}.ts`),
+      entryPoints: { [verb]: "src/cli/main.ts" },
+    }),
+  ),
 ]);
 
 // Old chunks go last, so that a command that starts during a build finds the files it asks for.
@@ -116,6 +118,8 @@ const commonjs = [
   "cli.cjs.map",
   "check.cjs",
   "check.cjs.map",
+  "run.cjs",
+  "run.cjs.map",
 ];
 const written = new Set([...Object.keys(metafile.outputs), ...commonjs.map((file) => `dist/${file}`)]);
 for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {
@@ -125,7 +129,7 @@ for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true }
 
 // Which build compiled what the cache of policies keeps (src/cli/cache.ts).
 const identity = createHash("sha256");
-for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "supervisor.cjs"])
+for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs", "supervisor.cjs"])
   identity.update(readFileSync(`dist/${file}`));
 writeFileSync("dist/build-id", identity.digest("hex"));
 

@@ -3,9 +3,10 @@
 // whether it is needed or not, so there is one for each use.
 "use strict";
 const { execFileSync } = require("node:child_process");
-const { readFileSync, renameSync, writeFileSync } = require("node:fs");
+const { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
-const { dirname, resolve } = require("node:path");
+const { tmpdir } = require("node:os");
+const { dirname, join, resolve } = require("node:path");
 const { Script } = require("node:vm");
 
 const runTrue = ["run", "-q", "-p", "policies/exec-once.ts", "--", "/bin/true"];
@@ -43,7 +44,7 @@ const checks = ["check", "tools/warm-up/policy.ts"];
 const jobs = {
   check: () => verbs("check.cjs", "check", checks),
   other: () => verbs("cli.cjs", "check", checks),
-  run: () => verbs("cli.cjs", "run", runTrue),
+  run: () => verbs("run.cjs", "run", runTrue),
   portcullis() {
     const { run, keep } = load("portcullis.cjs", "run");
     process.argv.splice(2, process.argv.length, ...runTrue);
@@ -58,7 +59,15 @@ if (job === "check" && /^v2[0-4]\./.test(process.version))
   require("node:v8").setFlagsFromString("--interrupt-budget=400000 --no-parallel-scavenge");
 if (job !== undefined) jobs[job]();
 else {
-  for (const each of Object.keys(jobs)) {
-    execFileSync(process.execPath, [__filename, each], { stdio: ["ignore", "ignore", "inherit"] });
+  // The policy is compiled once before, so that the last job finds it in the cache, as most runs do.
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-build-"));
+  const options = { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, XDG_CACHE_HOME: folder } };
+  try {
+    for (const each of Object.keys(jobs)) {
+      if (each === "portcullis") execFileSync(resolve("bin/portcullis"), runTrue, options);
+      execFileSync(process.execPath, [__filename, each], options);
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The code of the eBPF back end, in instructions and in time (docs/ebpf.md, "How good"):
+ * The code of the eBPF back end, in instructions and in time:
  *
  * - against the same policies hand-written in C and compiled by clang: program size, and executed instructions for the
  *   calls that the policy is about, for what programs do all the time, and for every call once. They are counted by the

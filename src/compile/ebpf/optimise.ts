@@ -7,7 +7,8 @@
  * 4. `threadExits`: a block that only returns a value, reached from where the value has just been set to a constant,
  *    becomes an exit there: `v = 3; goto B` … `B: exit v` is `exit 3`. Verdicts in variables mostly vanish by it.
  * 5. `skipEmpty`: jumps to a block that only jumps go where it goes.
- * 6. `dropDead`: what is written and never read is not written.
+ * 6. `joinReturns`, `narrowReturned`, `setBeforeBranch`: what is done before different returns is there once.
+ * 7. `dropDead`: what is written and never read is not written.
  */
 import { Destinations } from "./destinations.ts";
 import {
@@ -24,6 +25,7 @@ import {
 } from "./graph.ts";
 import { hoistContextLoads } from "./hoist.ts";
 import { propagate } from "./propagate.ts";
+import { joinReturns, narrowReturned, setBeforeBranch } from "./returns.ts";
 import { compareBeforeSums } from "./sums.ts";
 
 export function optimise(entry: Block): void {
@@ -33,6 +35,9 @@ export function optimise(entry: Block): void {
   dropDead(entry);
   threadExits(entry);
   skipEmpty(entry);
+  joinReturns(entry);
+  narrowReturned(entry);
+  setBeforeBranch(entry);
   dropDead(entry);
 }
 

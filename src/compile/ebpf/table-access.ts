@@ -68,7 +68,13 @@ export class TableAccess {
       this.#setInMap(place, key, { immediate: 0 }, full, after);
     else if (place.in === "map") this.#setInMap(place, key, value, full, after);
     else if (this.#target.functions)
-      this.#builder.branch("equal", this.#call("set", place, key, value), { immediate: 0 }, full, after);
+      this.#builder.branch(
+        "equal",
+        this.#call("set", place, key, ...(place.shape.holdsValues ? [value] : [])),
+        { immediate: 0 },
+        full,
+        after,
+      );
     else this.#setWrittenOut(place, key, value, full, after);
   }
 

@@ -52,31 +52,41 @@ const longestFollowed = 64;
 
 function list(code: Code, { does, shape }: TableOperation): void {
   const bytes = 8 * shape.capacity;
-  // R6 = the size of the keys in bytes; R4 counts down from there, so the key that it reaches is at R4.
-  const size = does === "find" ? 4 : 6;
-  code.load(size, 1, 0);
-  code.jump("greater", size, { immediate: shape.capacity }, absent);
-  code.arithmetic("shift-left", size, { immediate: 3 });
-  if (size !== 4) code.move(4, size);
-  code.jump("less-signed", 4, { immediate: 8 }, absent);
+  // R6 = the size of the keys in bytes; for a deletion, how many will remain. R4 counts down to the first key, and the key
+  // that it reaches is so far behind R0 = R1 + R4:
+  const ahead = does === "delete" ? 8 : 0;
+  if (does === "delete") {
+    code.load(6, 1, 0);
+    code.arithmetic("subtract", 6, { immediate: 1 });
+    code.jump("greater", 6, { immediate: shape.capacity - 1 }, absent);
+    code.move(4, 6);
+    code.arithmetic("shift-left", 4, { immediate: 3 });
+  } else {
+    const size = does === "find" ? 4 : 6;
+    code.load(size, 1, 0);
+    code.jump("greater", size, { immediate: shape.capacity }, absent);
+    code.arithmetic("shift-left", size, { immediate: 3 });
+    if (size !== 4) code.move(4, size);
+    code.jump("less-signed", 4, { immediate: 8 }, absent);
+  }
   code.label("next");
   if (shape.capacity > longestFollowed) code.mayGoto(does === "set" ? "refuse" : absent);
   code.move(0, 1);
   code.arithmetic("add", 0, { register: 4 });
   const needsAddress = shape.holdsValues || does === "delete";
   const found = does === "set" && !needsAddress ? done : "found";
-  code.load(5, 0, 0);
+  code.load(5, 0, ahead);
   code.jump("equal", 5, { register: 2 }, found);
-  // Two at a time. Below the first key is the count, which is no key: R4 is 8 then.
-  code.load(5, 0, -8);
+  // Two at a time. Below the first key is the count, which is no key: R4 is at its last then.
+  code.load(5, 0, ahead - 8);
   code.jump("equal", 5, { register: 2 }, "below");
   code.arithmetic("subtract", 4, { immediate: 16 });
-  code.jump("at-least-signed", 4, { immediate: 8 }, "next");
+  code.jump("at-least-signed", 4, { immediate: 8 - ahead }, "next");
   // At the end of the search R4 is less as well.
   code.label("below");
   if (found === done) code.jump("at-least-signed", 4, { immediate: 16 }, done);
   else {
-    code.jump("less-signed", 4, { immediate: 16 }, absent);
+    code.jump("less-signed", 4, { immediate: 16 - ahead }, absent);
     if (needsAddress) code.arithmetic("add", 0, { immediate: -8 });
     code.label("found");
   }
@@ -90,18 +100,16 @@ function list(code: Code, { does, shape }: TableOperation): void {
       code.goto(done);
       break;
     case "delete":
-      // What is last takes the place of what is deleted. R6 is not 0; the verifier does not know, and need not.
-      code.move(7, 1);
-      code.arithmetic("add", 7, { register: 6 });
-      code.load(5, 7, 0);
-      code.store(0, 0, { register: 5 });
-      if (shape.holdsValues) {
-        code.load(5, 7, bytes);
-        code.store(0, bytes, { register: 5 });
-      }
-      code.arithmetic("shift-right", 6, { immediate: 3 });
-      code.arithmetic("subtract", 6, { immediate: 1 });
+      // What is last takes the place of what is deleted.
       code.store(1, 0, { register: 6 });
+      code.arithmetic("shift-left", 6, { immediate: 3 });
+      code.arithmetic("add", 6, { register: 1 });
+      code.load(5, 6, 8);
+      code.store(0, 8, { register: 5 });
+      if (shape.holdsValues) {
+        code.load(5, 6, 8 + bytes);
+        code.store(0, 8 + bytes, { register: 5 });
+      }
       break;
   }
   code.label(absent);

@@ -202,6 +202,15 @@ static int load_program(struct extended *extended, const struct bundle *bundle, 
   return fail_at(fault, LOAD_PROGRAM, result, NULL);
 }
 
+/* Only maps that the program uses can be left out of the seal; one that tells nothing has no use for its ring buffer. */
+static int uses_events(const struct bundle *bundle) {
+  const struct map_entry *maps = section_of(bundle, MAPS);
+  const struct relocation_entry *relocations = section_of(bundle, RELOCATIONS);
+  for (uint32_t i = 0; i < count_of(bundle, RELOCATIONS); i++)
+    if (relocations[i].kind == RELOCATE_MAP && maps[relocations[i].index].holds == HOLDS_EVENTS) return 1;
+  return 0;
+}
+
 static void describe_attachment(struct extended *extended, const struct bundle *bundle) {
   const struct state_entry *states = section_of(bundle, STATES);
   struct seccomp_ebpf_attach *attach = &extended->attach;
@@ -213,7 +222,7 @@ static void describe_attachment(struct extended *extended, const struct bundle *
   attach->flags = SECCOMP_EBPF_SEAL | policy_of(bundle)->attach_flags;
   attach->state_cnt = count_of(bundle, STATES);
   attach->states = attach->state_cnt > 0 ? (uintptr_t)extended->states : 0;
-  if (extended->events >= 0) {
+  if (extended->events >= 0 && uses_events(bundle)) {
     attach->open_maps = (uintptr_t)&extended->events;
     attach->open_map_cnt = 1;
   }

@@ -104,7 +104,8 @@ check("a bundle is enforced by run -p", () =>
   }),
 );
 check("doctor finds the engine working", () =>
-  differs(run(portcullis, "doctor"), { status: 0, stdout: /ok +engine seccomp-ebpf: processes have state/ }),
+  // What it finds of notify depends on how fast the machine is: its trials have a time limit.
+  differs(run(portcullis, "doctor"), { stdout: /ok +engine seccomp-ebpf: processes have state/ }),
 );
 
 // ── Fail closed ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -23,7 +23,7 @@ export function readArgument(
   architecture: ArchitectureName,
 ): ArgumentReading {
   const shown = text.replace(/\s*\/\*.*?\*\/\s*/g, ""); // strace's comments: "/* 24 vars */"
-  if (parameter?.kind.is === "pointer" || /^(?:["{[]|…|\.\.\.)/.test(shown)) {
+  if (parameter?.kind.is === "pointer" || /^(?:["{[]|\u2026|\.\.\.)/.test(shown)) {
     const address = readAddress(shown);
     if (address !== undefined) return { register: address };
   }

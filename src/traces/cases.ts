@@ -213,7 +213,7 @@ class Reader {
   #advance(text: string, at: number): void {
     const place = this.#place(at, text.length);
     // A name may stand before it, to keep the columns; time goes by for everybody.
-    const match = /^(?:\w[\w-]*\s+)?\+\s*(\d{1,18})\s*(ns|us|µs|ms|s|min|h)$/.exec(text);
+    const match = /^(?:\w[\w-]*\s+)?\+\s*(\d{1,18})\s*(ns|us|\u00b5s|ms|s|min|h)$/.exec(text);
     const nanoseconds = match === null ? undefined : BigInt(match[1]!) * units[match[2]!]!;
     if (nanoseconds === undefined || nanoseconds >= 1n << 62n) {
       this.#faults.add("P0816", place, `${quote(text)} is no length of time`, "+ 49ms (ns, us, ms, s, min, h)");
@@ -377,7 +377,7 @@ class Reader {
 
   /** Behind the call: `× 20`, the verdict, `@ "reason"`. */
   #tail(line: string, from: number): { times: number; expected: ExpectedVerdict; verdictPlace: Place } | undefined {
-    const match = /^(\s*(?:[×x*]\s*(\d+))?\s*)([^@]*?)(\s*@\s*(.*))?$/.exec(line.slice(from));
+    const match = /^(\s*(?:[\u00d7x*]\s*(\d+))?\s*)([^@]*?)(\s*@\s*(.*))?$/.exec(line.slice(from));
     const [, before = "", count, verdict = "", , reason] = match ?? [];
     const place = this.#place(from + before.length, verdict.length);
     const times = count === undefined ? 1 : count.length > 7 ? mostTimes + 1 : Number(count);

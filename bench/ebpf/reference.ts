@@ -4,9 +4,9 @@
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
-import type { EbpfInstruction, Wide } from "../../src/compile/ebpf/instruction.ts";
+import { decode } from "../../src/compile/ebpf/decode.ts";
+import { type EbpfInstruction, pseudo } from "../../src/compile/ebpf/instruction.ts";
 import { trialMaps } from "../../src/compile/ebpf/targets/trial.ts";
-import { decode } from "./decode.ts";
 
 /** Debian's clang-19: `make bench` installs it. */
 const compiler = "clang-19";
@@ -34,7 +34,7 @@ interface Section {
 /** SHT_SYMTAB, SHT_REL; R_BPF_64_64 (Documentation/bpf/llvm_reloc.rst). */
 const [symbolTable, relocations, wideRelocation] = [2, 9, 1];
 
-/** The section "policy", with each map and variable that it names in the place where the trial target has it. */
+/** The section "policy", linked as a loader does it: each map and variable is where the trial target has it. */
 function readProgram(file: Buffer): readonly EbpfInstruction[] {
   const sections = readSections(file);
   const index = sections.findIndex(({ name }) => name === "policy");
@@ -42,7 +42,13 @@ function readProgram(file: Buffer): readonly EbpfInstruction[] {
   const symbols = sections.find(({ type }) => type === symbolTable);
   if (code === undefined || symbols === undefined) throw new Error("the object has no section `policy`");
   const names = sections[symbols.link]!.bytes;
-  const wides = new Map<number, Wide>();
+  const maps = new Map<number, number>();
+  /** Makes the wide instruction at this byte one that names a map, or the place of a variable in its value. */
+  const link = (at: number, map: number, kind: number, place: number) => {
+    maps.set(at / 8, map);
+    code.bytes.writeUInt8((code.bytes.readUInt8(at + 1) & 15) | (kind << 4), at + 1);
+    code.bytes.writeInt32LE(place, at + 12);
+  };
   for (const table of sections.filter(({ type, info }) => type === relocations && info === index)) {
     for (let at = 0; at < table.bytes.length; at += 16) {
       const offset = Number(table.bytes.readBigUInt64LE(at));
@@ -51,14 +57,21 @@ function readProgram(file: Buffer): readonly EbpfInstruction[] {
       const entry = symbols.bytes.subarray(24 * symbol, 24 * symbol + 24);
       const section = sections[entry.readUInt16LE(6)]!.name;
       const value = Number(entry.readBigUInt64LE(8));
-      if (section === ".maps") wides.set(offset / 8, { is: "map", map: mapNamed(text(names, entry.readUInt32LE(0))) });
+      if (section === ".maps") link(offset, mapNamed(text(names, entry.readUInt32LE(0))), pseudo.map, 0);
       else if (section === ".bss") {
         const addend = code.bytes.readInt32LE(offset + 4);
-        wides.set(offset / 8, { is: "map-value", map: mapNamed("tree"), offset: value + addend });
+        link(offset, mapNamed("tree"), pseudo.mapValue, value + addend);
       } else throw new Error(`a relocation to section ${section}`);
     }
   }
-  return decode(code.bytes, (slot) => wides.get(slot));
+  return decode(code.bytes, {
+    map: (slot) => maps.get(slot) ?? fail(`slot ${slot} names a map without a relocation`),
+    kernelFunction: (slot) => fail(`slot ${slot} calls a function of the kernel's`),
+  });
+}
+
+function fail(why: string): never {
+  throw new Error(why);
 }
 
 function mapNamed(name: string): number {

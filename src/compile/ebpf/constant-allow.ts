@@ -7,12 +7,14 @@
  * operation, at a store to anything but the stack, and after 4,096 steps.
  */
 import { returnAction } from "../classic/return-word.ts";
-import type { ArithmeticOperator, EbpfInstruction, JumpCondition, Operand, Register } from "./instruction.ts";
+import { foldArithmetic, foldCondition } from "./fold.ts";
+import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instruction.ts";
+import { architectureOffset, seccompData } from "./targets/seccomp-data.ts";
 
 const mostSteps = 4096;
 
 /** `nr` and `arch` of `struct seccomp_data`. */
-const known = { number: 0, architecture: 4 } as const;
+const known = { number: seccompData.number.offset, architecture: architectureOffset } as const;
 
 /** Whether the program does nothing for this call but return SECCOMP_RET_ALLOW. `number` as an unsigned word. */
 export function isConstantAllow(
@@ -72,7 +74,7 @@ export function isConstantAllow(
       case "jump": {
         const [left, right] = [registers.get(instruction.left), value(instruction.right)];
         if (left === undefined || right === undefined) return false;
-        if (holds(instruction.condition, instruction.width, left, right)) next = instruction.target;
+        if (foldCondition(instruction.condition, instruction.width, left, right)) next = instruction.target;
         break;
       }
       case "jump-always":
@@ -94,57 +96,6 @@ function withOrWithout(set: ReadonlySet<Register>, register: Register, with_: bo
 
 /** Undefined for what the kernel's proof does not compute. */
 function compute(operator: ArithmeticOperator, width: 32 | 64, left: bigint, right: bigint): bigint | undefined {
-  const [a, b] = [BigInt.asUintN(width, left), BigInt.asUintN(width, right)];
-  const shift = b & BigInt(width - 1);
-  switch (operator) {
-    case "move":
-      return b;
-    case "add":
-      return BigInt.asUintN(width, a + b);
-    case "subtract":
-      return BigInt.asUintN(width, a - b);
-    case "multiply":
-      return BigInt.asUintN(width, a * b);
-    case "and":
-      return a & b;
-    case "or":
-      return a | b;
-    case "xor":
-      return a ^ b;
-    case "shift-left":
-      return BigInt.asUintN(width, a << shift);
-    case "shift-right":
-      return a >> shift;
-    default:
-      return undefined;
-  }
-}
-
-function holds(condition: JumpCondition, width: 32 | 64, left: bigint, right: bigint): boolean {
-  const [a, b] = [BigInt.asUintN(width, left), BigInt.asUintN(width, right)];
-  const [c, d] = [BigInt.asIntN(width, a), BigInt.asIntN(width, b)];
-  switch (condition) {
-    case "equal":
-      return a === b;
-    case "not-equal":
-      return a !== b;
-    case "greater":
-      return a > b;
-    case "at-least":
-      return a >= b;
-    case "less":
-      return a < b;
-    case "at-most":
-      return a <= b;
-    case "any-bit":
-      return (a & b) !== 0n;
-    case "greater-signed":
-      return c > d;
-    case "at-least-signed":
-      return c >= d;
-    case "less-signed":
-      return c < d;
-    case "at-most-signed":
-      return c <= d;
-  }
+  if (operator === "move") return BigInt.asUintN(width, right);
+  return operator === "shift-right-signed" ? undefined : foldArithmetic(operator, width, left, right);
 }

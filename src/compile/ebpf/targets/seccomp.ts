@@ -10,6 +10,7 @@
  *
  * What the loader makes is in `seccompStorage`; what the program tells, in `records.ts`.
  */
+
 import type { Input, Location, Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { returnAction, returnWord, verdictWord } from "../../classic/return-word.ts";
@@ -19,6 +20,7 @@ import type { TargetStorage } from "../storage.ts";
 import { type CellPlace, type EbpfTarget, TargetError } from "../target.ts";
 import { type BodyUse, bodyUse } from "../uses.ts";
 import { callSize, recordKind, recordLayout, refusals } from "./records.ts";
+import { architectureOffset, seccompData } from "./seccomp-data.ts";
 import {
   type MappedPhases,
   ObjectTooLargeError,
@@ -73,17 +75,8 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
   return {
     name,
     processor: 4,
-    architectureOffset: 4,
-    context: {
-      number: { offset: 0, size: 4 },
-      instructionPointer: { offset: 8, size: 8 },
-      argument0: { offset: 16, size: 8 },
-      argument1: { offset: 24, size: 8 },
-      argument2: { offset: 32, size: 8 },
-      argument3: { offset: 40, size: 8 },
-      argument4: { offset: 48, size: 8 },
-      argument5: { offset: 56, size: 8 },
-    },
+    architectureOffset,
+    context: seccompData,
     smallestContextLoad: 4,
     functions: false,
     ...(options.unprivileged ? { mostInstructions: mostUnprivileged } : {}),

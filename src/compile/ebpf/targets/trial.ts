@@ -17,6 +17,7 @@
  * itself holds it; no helper may be called meanwhile (tried on 6.18: "function calls are not allowed while holding a
  * lock"), so what helpers tell is asked before.
  */
+
 import type { Program, Scope } from "../../../ir/program.ts";
 import { forEachStatement } from "../../../ir/traverse.ts";
 import type { BodyBuilder } from "../builder.ts";
@@ -26,6 +27,7 @@ import type { MapDescription, MapField, TargetStorage } from "../storage.ts";
 import { tableShape, tableSize } from "../table-shape.ts";
 import type { EbpfTarget } from "../target.ts";
 import type { BodyUse } from "../uses.ts";
+import { architectureOffset, seccompData } from "./seccomp-data.ts";
 
 /** Results for what never reaches the policy. No policy has so many verdicts. */
 export const refusals = { always: 0x7000_0000, refused: 0x7000_0001, noState: 0x7000_0002 } as const;
@@ -118,16 +120,9 @@ function onLock(builder: BodyBuilder, program: Program, helper: number): void {
 export const trialTarget: EbpfTarget = {
   name: "trial",
   processor: 4,
-  architectureOffset: 4,
+  architectureOffset,
   context: {
-    number: { offset: 0, size: 4 },
-    instructionPointer: { offset: 8, size: 8 },
-    argument0: { offset: 16, size: 8 },
-    argument1: { offset: 24, size: 8 },
-    argument2: { offset: 32, size: 8 },
-    argument3: { offset: 40, size: 8 },
-    argument4: { offset: 48, size: 8 },
-    argument5: { offset: 56, size: 8 },
+    ...seccompData,
     now: { offset: 64, size: 8 },
     alive: { offset: 72, size: 8 },
     pid: { offset: 80, size: 4 },

@@ -9,6 +9,17 @@ BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev \
   gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+# What kernel/build compiles with, and the machine; clang-19 and the libraries of libbpf and of the selftests compile the
+# series' sample and tests. rsync, kmod and debhelper are what the kernel's own packaging asks for.
+KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \
+  dwarves lz4 qemu-system-x86 util-linux clang-19
+DEB_PACKAGES := $(KERNEL_PACKAGES) linux-config-6.12 rsync kmod debhelper python3
+
+# The kernels are for x86-64; elsewhere what needs them says so.
+KERNEL_TARGET := $(if $(filter x86_64,$(shell uname -m)),kernel)
+# What a person may give: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
+SECONDS ?= 60
+DEB_CONFIG ?=
 
 .PHONY: help setup setup-demo setup-test setup-bench setup-kernel setup-deb build native demo test kernel vm-test series-check test-kernel-debug deb \
 	check format fuzz bench tables clean
@@ -43,8 +54,7 @@ build/demo/hijacked: demo/hijacked.c
 demo: setup-demo build build/demo/hijacked ## See a policy with state guard a real nginx, and an attack end
 	@node dist/demo.js
 
-# The kernels are for x86-64; elsewhere the tests that need them say so.
-test: setup-test build $(if $(filter x86_64,$(shell uname -m)),kernel) ## All tests
+test: setup-test build $(KERNEL_TARGET) ## All tests
 	@npm test --silent
 
 kernel: setup-kernel ## Build the kernels of the tests, stock and patched (kernel/README.md)
@@ -55,10 +65,10 @@ vm-test: setup-test build kernel ## The tests that run in a machine with these k
 	@npm test --silent -- test/kernel
 
 # Every prefix of the series, each of which must build and pass alone.
-series-check: setup-test build ## Build and test the series patch by patch
+series-check: setup-test setup-kernel build ## Build and test the series patch by patch
 	@kernel/series-check
 
-test-kernel-debug: setup-test build ## The machine's tests, with all counts, on a kernel that checks itself
+test-kernel-debug: setup-test setup-kernel build ## The machine's tests, with all counts, on a kernel that checks itself
 	@kernel/build stock debug
 	@$(MAKE) --no-print-directory -s -C kernel
 	@PORTCULLIS_KERNEL=debug PORTCULLIS_FULL=1 npm test --silent -- test/kernel
@@ -73,16 +83,17 @@ format: setup ## Format the sources
 	@npm run --silent format
 
 fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better)
-	@PORTCULLIS_FUZZ_SECONDS=$(or $(SECONDS),60) npx vitest run fuzz differential
+	@PORTCULLIS_FUZZ_SECONDS=$(SECONDS) npx vitest run fuzz differential
 
 build/bench/%: bench/reference/%.c
 	@mkdir -p build/bench
 	@$(CC) -O2 -Wall -Wextra -Werror -pthread -o $@ $< $(LDLIBS)
+LDLIBS :=
 build/bench/deny_list: LDLIBS := -lseccomp
 
 BENCH_REFERENCES = $(patsubst bench/reference/%.c,build/bench/%,$(wildcard bench/reference/*.c))
 
-bench: setup-bench build $(BENCH_REFERENCES) ## All benchmarks; one: npm run bench -- NAME --json
+bench: setup-bench build $(KERNEL_TARGET) $(BENCH_REFERENCES) ## All benchmarks; one: npm run bench -- NAME --json
 	@npm run --silent bench
 
 tables: setup-test ## Generate the system call tables anew from Debian's linux-source

@@ -1,10 +1,12 @@
 import { defineConfig } from "vitest/config";
+import { patience } from "./test/support/patience.ts";
 
 export default defineConfig({
   test: {
     include: ["src/**/*.test.ts", "test/**/*.test.ts"],
-    testTimeout: 60_000,
-    hookTimeout: 120_000,
+    testTimeout: patience.test,
+    hookTimeout: patience.test,
+    teardownTimeout: patience.command,
     pool: "forks",
     maxWorkers: 2,
     reporters: ["default", "./test/setup/reporter.ts"],

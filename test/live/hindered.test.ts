@@ -45,8 +45,7 @@ export default policy((call) => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const program = join(process.cwd(), "bin/portcullis");
-const insideAnother = (...words: readonly string[]) =>
-  portcullis(["run", "-q", "-p", outer, "--", program, ...words], { timeout: 60_000 });
+const insideAnother = (...words: readonly string[]) => portcullis(["run", "-q", "-p", outer, "--", program, ...words]);
 const findingsOf = (stdout: string) =>
   stdout
     .trim()

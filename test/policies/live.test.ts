@@ -1,18 +1,24 @@
 /** Every ready policy, enforced on real programs by the running kernel. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import {
+  closeSync,
   copyFileSync,
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { until } from "../support/patience.ts";
 import { compiled, engine, guarded, portcullis } from "../support/run.ts";
 
 let attempt: string;
@@ -73,7 +79,8 @@ describe("children", () => {
   });
 
   it("ends a fork bomb", () => {
-    const ran = guarded(policy, [attempt, "bomb"], ["--set", "most=12", "-q"], { timeout: 60_000 });
+    const ran = guarded(policy, [attempt, "bomb"], ["--set", "most=12", "-q"]);
+    expect(ran.stdout).toBe("refused until it gave up\n");
     expect(ran.status).toBe(0);
     expect(ran.decisions.length).toBeGreaterThan(0);
   });
@@ -87,11 +94,9 @@ describe("children", () => {
 
 describe("fork-rate", () => {
   it("stops the twenty-first fork of a moment", () => {
-    const ran = guarded("policies/fork-rate.ts", [attempt, "rate", "60"]);
-    const [, made, refused] = /made (\d+) refused (\d+)/.exec(ran.stdout)!.map(Number);
-    expect(made! + refused!).toBe(60);
-    expect(made).toBeGreaterThanOrEqual(20);
-    expect(refused).toBeGreaterThan(0);
+    const ran = guarded("policies/fork-rate.ts", [attempt, "rate", "20"]);
+    expect(lines(ran.stdout)).toEqual(["made 20 refused 0", "once more than may be, refused"]);
+    expect(ran.status).toBe(0);
     expect(ran.reports[0]?.text).toBe("the fork rate was reached");
   });
 });
@@ -148,13 +153,12 @@ describe("build-step", () => {
     );
     const ran = guarded(join(process.cwd(), policy), ["npm", "run", "--silent", "build"], [], {
       cwd: project,
-      timeout: 60_000,
     });
     expect(ran.stdout).toBe("built\n");
     expect(ran.status).toBe(0);
     // Threads are tried by clone3 first; whatever else is refused, a build has missed.
     expect(ran.decisions.filter((decision) => decision.call !== "clone3")).toEqual([]);
-  }, 90_000);
+  });
 });
 
 describe("call-flow", () => {
@@ -179,21 +183,35 @@ describe("call-flow", () => {
   });
 });
 
+/** A loopback address of this process's own, with a port of it that was free: nobody else takes it before nginx does. */
+async function freeAddress(): Promise<string> {
+  const { pid } = process;
+  const host = `127.${1 + ((pid >> 16) & 127)}.${(pid >> 8) & 255}.${pid & 255}`;
+  const server = createServer().listen(0, host);
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return `${host}:${port}`;
+}
+
 describe("nginx", () => {
   it("serves as a daemon, too, and run waits for it", async () => {
     const place = join(folder, "nginx");
     mkdirSync(join(place, "www"), { recursive: true });
     cpSync("README.md", join(place, "www", "README.md"));
     execFileSync("chmod", ["755", folder, place]);
-    const port = 18_390 + Math.floor(Math.random() * 100);
+    const where = await freeAddress();
     const user = process.getuid?.() === 0 ? "user www-data;" : "";
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((n) => `${n}_temp_path ${place}/${n};`)
       .join("");
+    // At this level it is told which workers come and go.
     writeFileSync(
       join(place, "nginx.conf"),
-      `${user} worker_processes 2; pid ${place}/pid; error_log ${place}/error.log; events {}
-       http { access_log ${place}/access.log; ${temporary} server { listen 127.0.0.1:${port}; root ${place}/www; } }`,
+      `${user} worker_processes 2; pid ${place}/pid; error_log ${place}/error.log notice; events {}
+       http { access_log ${place}/access.log; keepalive_timeout 0; ${temporary}
+              server { listen ${where}; root ${place}/www; } }`,
     );
     const events = join(place, "events");
     const words = [
@@ -209,24 +227,39 @@ describe("nginx", () => {
       "-c",
       `${place}/nginx.conf`,
     ];
-    const child = spawn("bin/portcullis", words, { stdio: "ignore" });
-    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-    let page = "";
-    for (let i = 0; i < 100 && page === ""; i += 1) {
-      page = await fetch(`http://127.0.0.1:${port}/README.md`).then(
+    const said = openSync(join(place, "said"), "w");
+    const child = spawn("bin/portcullis", words, { stdio: ["ignore", said, said] });
+    closeSync(said);
+    let isOver = false;
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve)).finally(() => {
+      isOver = true;
+    });
+    const read = (name: string) => (existsSync(join(place, name)) ? readFileSync(join(place, name), "utf8") : "");
+    /** Waits for something that only happens while nginx lives. */
+    const comes = <T>(what: string, condition: () => T | Promise<T>) =>
+      until(what, () => {
+        if (isOver) throw new Error(`nginx has ended\n${read("said")}\n${read("error.log")}`);
+        return condition();
+      });
+    const ask = () =>
+      fetch(`http://${where}/README.md`).then(
         (answer) => answer.text(),
-        () => "",
+        () => undefined,
       );
-      if (page === "") await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    expect(page).toContain("portcullis");
-    const master = Number(readFileSync(join(place, "pid"), "utf8"));
+    onTestFinished(() => {
+      const master = Number(read("pid"));
+      if (!isOver && master > 0) process.kill(master, "SIGTERM");
+    });
+
+    expect(await comes("a first page", ask)).toContain("portcullis");
+    const master = Number(read("pid"));
     process.kill(master, "SIGHUP");
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(await fetch(`http://127.0.0.1:${port}/README.md`).then((answer) => answer.status)).toBe(200);
+    const gone = () => read("error.log").match(/worker process \d+ exited with code 0/g)?.length === 2;
+    await comes("the workers of before the reload are gone", gone);
+    expect(await comes("a page by the workers of after the reload", ask)).toContain("portcullis");
     process.kill(master, "SIGQUIT");
     expect(await ended).toBe(0);
-    expect(spawnSync("cat", [events], { encoding: "utf8" }).stdout).not.toContain('"kind":"decision"');
+    expect(read("events")).not.toContain('"kind":"decision"');
   });
 
   it("ends a hijacked worker that starts a shell or opens a port", () => {

@@ -1,9 +1,10 @@
 /** What tests that run the built command share. `make test` builds before it tests; so does `make build`. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import type { DecisionEvent, PolicyEvent, ReportEvent } from "../../src/events/event.ts";
+import { patience } from "./patience.ts";
 
 export interface Ran {
   readonly status: number | null;
@@ -12,16 +13,18 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs bin/portcullis to its end. A run that takes longer than `timeout` ms is killed, and its status is null. */
+/** Runs bin/portcullis to its end. One that hangs is killed, and that is an error. */
 export function portcullis(
   words: readonly string[],
-  options: { input?: string; timeout?: number; cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv } = {},
 ): Ran {
-  const { input = "", timeout = 30_000, cwd = process.cwd(), env = process.env } = options;
+  const { input = "", cwd = process.cwd(), env = process.env } = options;
+  const timeout = patience.command;
   if (!existsSync("dist/cli.cjs")) throw new Error("dist/ is missing: run make build first");
   const program = join(process.cwd(), "bin/portcullis");
   const ran = spawnSync(program, words, { encoding: "utf8", input, timeout, cwd, env, killSignal: "SIGKILL" });
-  if (ran.error !== undefined && !("code" in ran.error && ran.error.code === "ETIMEDOUT")) throw ran.error;
+  if (ran.error !== undefined)
+    throw new Error(`${words.join(" ")}: ${ran.error.message}\n${ran.stdout}\n${ran.stderr}`, { cause: ran.error });
   return { status: ran.status, signal: ran.signal, stdout: ran.stdout, stderr: ran.stderr };
 }
 
@@ -34,7 +37,7 @@ export interface Guarded extends Ran {
 /** Which engine the tests of real programs run on; test/engines sets it in the machine. */
 export const engine = process.env["PORTCULLIS_TEST_ENGINE"] ?? "notify";
 
-/** `portcullis run -p POLICY OPTIONS -- COMMAND`, with its events. */
+/** `portcullis run -p POLICY OPTIONS -- COMMAND`, with its events. A command that is not started is an error. */
 export function guarded(
   policy: string,
   command: readonly string[],
@@ -48,6 +51,7 @@ export function guarded(
       ["run", "--engine", engine, "-p", policy, "--events", file, ...options, "--", ...command],
       settings,
     );
+    if (ran.status === 125) throw new Error(`the command was not started: ${ran.stderr}`);
     const text = existsSync(file) ? readFileSync(file, "utf8") : "";
     const events = text
       .split("\n")
@@ -69,9 +73,13 @@ export function compiled(source: string, flags: readonly string[] = []): string 
   const folder = "build/test";
   const program = join(process.cwd(), folder, basename(source, ".c") + flags.join("").replaceAll("-", "_"));
   mkdirSync(folder, { recursive: true });
-  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs)
-    execFileSync("cc", ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", ...flags, "-o", program, source], {
+  if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
+    // Other test files may be about to start it.
+    const fresh = `${program}.${process.pid}`;
+    execFileSync("cc", ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", ...flags, "-o", fresh, source], {
       stdio: "inherit",
     });
+    renameSync(fresh, program);
+  }
   return program;
 }

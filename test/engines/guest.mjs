@@ -20,7 +20,7 @@ function check(name, body) {
 }
 
 function run(program, ...words) {
-  const { pid, status, signal, stdout, stderr } = spawnSync(program, words, { encoding: "utf8", timeout: 120_000 });
+  const { pid, status, signal, stdout, stderr } = spawnSync(program, words, { encoding: "utf8", timeout: 600_000 });
   return { pid, status, signal, stdout, stderr };
 }
 

@@ -6,6 +6,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { patience } from "../support/patience.ts";
 import { parseTap } from "./tap.ts";
 
 /** Loop checks run at a twentieth of their counts; at all of them with PORTCULLIS_FULL=1 (`make test-kernel-debug`). */
@@ -27,7 +28,7 @@ export interface MachineOptions {
   /** MiB. */
   readonly memory?: number;
   readonly icount?: boolean;
-  /** Seconds; when absent 600, or 3,600 for all loops. */
+  /** Seconds; when absent the patience with a machine, thrice that for all loops. */
   readonly timeout?: number;
   readonly cwd?: string;
 }
@@ -65,7 +66,7 @@ export function unable(kernel: Kernel): string | undefined {
 /** Runs one command to its end. Its status is 125 where the kernel complained. */
 export function inMachine(options: MachineOptions, command: readonly string[], input = ""): Promise<Ran> {
   const { kernel, user, env = {}, sysctls = {}, append = [], smp, memory, icount = false, cwd } = options;
-  const timeout = options.timeout ?? (full ? 3_600 : 600);
+  const timeout = options.timeout ?? ((full ? 3 : 1) * patience.machine) / 1000;
   const words = [
     "run",
     ...["--kernel", nameOf(kernel)],
@@ -124,7 +125,9 @@ export async function casesInMachine(
     }
     it("runs to its end, every case of it, and the kernel has nothing to complain about", () => {
       const ends = cases.every((each) => each.passed) ? 0 : 1;
-      expect(ran.status === ends ? "" : `status ${ran.status}\n${ran.stderr}\n${ran.stdout.slice(-2000)}`).toBe("");
+      const last = cases.at(-1)?.name ?? "none";
+      const said = `status ${ran.status}; the last case was: ${last}\n${ran.stderr}\n${ran.stdout.slice(-2000)}`;
+      expect(ran.status === ends ? "" : said).toBe("");
       if (typeof count === "number") expect(cases.length).toBe(count);
       else expect(cases.length).toBeGreaterThanOrEqual(count.atLeast);
     });

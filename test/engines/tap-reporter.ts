@@ -1,0 +1,34 @@
+/** What vitest finds inside the machine, as TAP, a line as soon as each test ends: test/kernel/vm.ts makes a test case of it. */
+import { stripVTControlCharacters } from "node:util";
+import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
+
+interface Fault {
+  readonly message: string;
+  readonly diff?: string | undefined;
+  readonly stack?: string | undefined;
+}
+
+export default class TapReporter implements Reporter {
+  #count = 0;
+
+  onTestCaseResult(test: TestCase): void {
+    const result = test.result();
+    if (result.state === "skipped") this.#tell("ok", `${test.fullName} # SKIP ${result.note ?? ""}`, []);
+    else this.#tell(result.state === "passed" ? "ok" : "not ok", test.fullName, result.errors ?? []);
+  }
+
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
+    const faults = [...modules.flatMap((module) => module.errors()), ...unhandled];
+    if (faults.length > 0) this.#tell("not ok", "errors outside of tests", faults);
+    console.log(`1..${this.#count}`);
+  }
+
+  #tell(is: string, name: string, faults: readonly Fault[]): void {
+    for (const { message, diff, stack = message } of faults) {
+      const lines = stripVTControlCharacters([stack, diff].filter(Boolean).join("\n")).split("\n");
+      for (const line of lines.filter((each) => !/^ +at (?!.*\btest\/)/.test(each))) console.log(`# ${line}`);
+    }
+    this.#count += 1;
+    console.log(`${is} ${this.#count} - ${name}`);
+  }
+}

@@ -33,8 +33,8 @@ const forGood = ["ebpf_3_unpriv_1", "ebpf_2_unpriv_1", "ebpf_1_unpriv_1", "unpri
 
 const asRoot: readonly Run[] = [
   { program: "seccomp_ebpf", select: leaveOut("T", "absent"), count: 55 },
-  { program: "seccomp_ebpf_cache", count: 24 },
-  { program: "seccomp_ebpf_state", count: 33 },
+  { program: "seccomp_ebpf_cache", count: 25 },
+  { program: "seccomp_ebpf_state", count: 35 },
   { program: "seccomp_ebpf_seal", count: 47 },
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
@@ -57,7 +57,7 @@ const asNobody: readonly Run[] = [
     select: ["-f", "strict", ...["counter", "differential", "system_calls"].flatMap((each) => ["-t", each])],
     count: 8,
   },
-  { program: "seccomp_ebpf_state", select: leaveOut("T", "fork_without_memory"), count: 32 },
+  { program: "seccomp_ebpf_state", select: leaveOut("T", "fork_without_memory"), count: 34 },
   {
     program: "seccomp_ebpf_seal",
     select: [...leaveOut("F", "tracer"), ...leaveOut("T", "pin", "no_load", "map_in_map")],

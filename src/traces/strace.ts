@@ -11,6 +11,7 @@
  */
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../linux/architecture.ts";
 import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
+import { cloneThread } from "../linux/clone.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { parseStraceLine, type StraceLine } from "./strace-line.ts";
 import {
@@ -27,7 +28,6 @@ import {
 
 const creations = new Set(["fork", "vfork", "clone", "clone3"]);
 const executions = new Set(["execve", "execveat"]);
-const cloneThread = 0x10000n; // CLONE_THREAD, include/uapi/linux/sched.h
 
 /** What stands in the file, in its order; calls get their results when they are resumed. */
 type Item =

@@ -78,6 +78,12 @@ describe("children", () => {
     expect(lines(ran.stdout)).toEqual(["made 15 refused 25", "after one ended ok"]);
   });
 
+  it("holds for many that fork at once", () => {
+    const ran = guarded(policy, [attempt, "rush", "14"], ["--set", "most=14", "-q"]);
+    expect(ran.stdout).toBe("some refused, and never one too many\n");
+    expect(ran.status).toBe(0);
+  });
+
   it("ends a fork bomb", () => {
     const ran = guarded(policy, [attempt, "bomb"], ["--set", "most=12", "-q"]);
     expect(ran.stdout).toBe("refused until it gave up\n");

@@ -2,19 +2,24 @@
 import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Program, Statement } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import type { ProcessMaking } from "./uses.ts";
 
 export interface BodyKind {
   readonly statements: readonly Statement[];
-  readonly makesProcesses: boolean;
+  readonly makesProcesses: ProcessMaking;
   /** The first stands for all of them. */
   readonly numbers: readonly number[];
 }
 
-/** Calls that make processes: fork, vfork, clone, clone3. Their numbers are part of the kernel's ABI and never change. */
-const makers: { readonly [A in ArchitectureName]: readonly number[] } = {
-  x86_64: [56, 57, 58, 435],
-  aarch64: [220, 435],
-};
+/** clone3's flags lie behind a pointer, so it counts as making a process. */
+function processMaking(number: number, architecture: ArchitectureName): ProcessMaking {
+  if (number < 0) return "never";
+  if (number === callNumber("clone", architecture)) return "unless-thread";
+  return (["fork", "vfork", "clone3"] as const).some((name) => number === callNumber(name, architecture))
+    ? "always"
+    : "never";
+}
 
 export class BodyKinds {
   readonly #program: Program;
@@ -39,7 +44,7 @@ export class BodyKinds {
     const known = this.#byNumber.get(number);
     if (known !== undefined) return known;
     const { body: statements } = specialise(this.#program, number);
-    const makesProcesses = makers[this.#program.architecture].includes(number);
+    const makesProcesses = processMaking(number, this.#program.architecture);
     const key = `${makesProcesses} ${print(statements)}`;
     let kind = this.#kinds.get(key);
     if (kind === undefined) {

@@ -88,7 +88,10 @@ function lowerBodies(
     numbers,
   }));
   const free = bodies.map(({ body }) => body);
-  const mustLock = lockedBodies(free, target);
+  const mustLock = new Set([
+    ...lockedBodies(free, target),
+    ...free.filter(({ use }) => target.keepsPlaceForChild?.(use) ?? false),
+  ]);
   const wholeRuns = target.lockedAsAWhole && mustLock.size > 0;
   return {
     locked: mustLock.size > 0,

@@ -207,6 +207,48 @@ export default policy((call) => {
   });
 });
 
+describe("a policy that counts the living", () => {
+  const program = load(
+    `import { allow, calls, deny, perTree, policy, tree } from "portcullis";
+const most = 3n;
+const refused = perTree.counter();
+export default policy((call) => {
+  if (call.name === "fork" || call.name === "vfork" || call.name === "clone") {
+    if (tree.alive() < most) return allow;
+    refused.add();
+    return deny("EAGAIN");
+  }
+  if (call.name === "getppid" && tree.alive() > 1n) return deny("EPERM");
+  return allow;
+});
+`,
+  );
+  const compiled = compile(program);
+  const ask = (name: string, ...words: bigint[]) => {
+    const tree = new ModelledTree(program, compiled);
+    const { returned, expectsChild } = tree.evaluate(0, event(name, ...words), given);
+    return { allowed: returned === allow, expectsChild };
+  };
+
+  it("keeps a place for the process that a call makes, and for none else", () => {
+    expect(ask("fork")).toEqual({ allowed: true, expectsChild: true });
+    expect(ask("vfork")).toEqual({ allowed: true, expectsChild: true });
+    expect(ask("clone", 17n)).toEqual({ allowed: true, expectsChild: true });
+    expect(ask("clone", 0x3d_0f00n)).toEqual({ allowed: true, expectsChild: false });
+    // The kernel takes the low half for the flags.
+    expect(ask("clone", (0x1_0000n << 32n) | 17n)).toEqual({ allowed: true, expectsChild: true });
+    expect(ask("getppid")).toEqual({ allowed: true, expectsChild: false });
+  });
+
+  it("counts and keeps the place in one step, under the lock", () => {
+    expect(compiled.locked).toBe(true);
+    const bare = load(`import { allow, calls, deny, policy, tree } from "portcullis";
+export default policy((call) => (calls.fork.has(call) && tree.alive() > 2n ? deny("EAGAIN") : allow));
+`);
+    expect(compile(bare).locked).toBe(true);
+  });
+});
+
 describe("around the policy", () => {
   const program = load(
     `import { allow, deny, perProcess, policy } from "portcullis";

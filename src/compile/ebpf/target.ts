@@ -43,6 +43,8 @@ export interface EbpfTarget {
    * must have its state for itself.
    */
   open(builder: BodyBuilder, use: BodyUse): void;
+  /** Whether a body asks how many are alive and keeps a place for a child: one step, for which it must hold the lock. */
+  keepsPlaceForChild?(use: BodyUse): boolean;
   /** Whether the lock, where any evaluation needs one, is held by all of them from the outside. */
   readonly lockedAsAWhole: boolean;
   /** Undoes what `open` did under `use.locked`, in front of each exit of such a body. */

@@ -2,14 +2,17 @@
 import type { Input, Program, Statement } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 
+/** Whether a call makes a process: `unless-thread` where the flags in its first argument do not say CLONE_THREAD. */
+export type ProcessMaking = "never" | "always" | "unless-thread";
+
 export interface BodyUse {
   readonly program: Program;
   /** Indexes of the cells and tables that it reads or writes. */
   readonly cells: ReadonlySet<number>;
   readonly tables: ReadonlySet<number>;
   readonly inputs: ReadonlySet<Input>;
-  /** Whether it judges calls that may make a process. */
-  readonly makesProcesses: boolean;
+  /** Whether the calls that it judges make processes. */
+  readonly makesProcesses: ProcessMaking;
   /** Whether nobody else may touch its state meanwhile. */
   readonly locked: boolean;
 }

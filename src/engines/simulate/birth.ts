@@ -1,10 +1,9 @@
 /** Calls that make a process or a thread: how to tell, and how to make one. */
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
+import { cloneThread } from "../../linux/clone.ts";
 import type { Birth, SimulatedCall } from "./model.ts";
 
-/** include/uapi/linux/sched.h */
-const CLONE_THREAD = 0x0001_0000n;
 /** CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID: glibc's pthread_create. */
 const threadFlags = 0x003d_0f00n;
 const SIGCHLD = 17n;
@@ -23,7 +22,7 @@ export function birthKind(
       return "process";
     case callNumber("clone", architecture):
       if (isThreadUnknown(unknown)) return "either";
-      return (flags & CLONE_THREAD) !== 0n ? "thread" : "process";
+      return (flags & cloneThread) !== 0n ? "thread" : "process";
     case callNumber("clone3", architecture):
       return "either";
     default:
@@ -33,7 +32,7 @@ export function birthKind(
 
 /** Of clone's flags, by the mask of their unknown bits: nobody knows whether it makes a thread. */
 export function isThreadUnknown(unknown = 0n): boolean {
-  return (unknown & CLONE_THREAD) !== 0n;
+  return (unknown & cloneThread) !== 0n;
 }
 
 export type BirthCall = "clone" | "fork" | "vfork" | "thread";

@@ -103,6 +103,62 @@ static void bomb(void)
 	printf("%s\n", *refused >= enough ? "refused until it gave up" : "never refused");
 }
 
+/*
+ * Eight processes fork at the same time, again and again, where with them and the first one no more than `most` may be
+ * alive: does a judgement that came between another one and its child ever let one too many be? All eight live from before
+ * the first of these children until after the last.
+ */
+static void rush(int most)
+{
+	enum { forkers = 8, rounds = 300 };
+	struct {
+		atomic_int ready, done, now, peak, refused;
+	} *children = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	for (int i = 0; i < forkers; i++) {
+		pid_t forker = fork();
+
+		if (forker < 0)
+			exit(125);
+		if (forker > 0)
+			continue;
+		children->ready++;
+		while (children->ready < forkers)
+			sched_yield();
+		for (int round = 0; round < rounds; round++) {
+			pid_t child = fork();
+
+			if (child == 0) {
+				int now = ++children->now, peak = children->peak;
+
+				while (now > peak && !atomic_compare_exchange_weak(&children->peak, &peak, now))
+					;
+				sched_yield();
+				children->now--;
+				_exit(0);
+			}
+			if (child > 0)
+				continue;
+			children->refused++;
+			sched_yield();
+			while (waitpid(-1, NULL, WNOHANG) > 0)
+				;
+		}
+		while (wait(NULL) > 0)
+			;
+		children->done++;
+		while (children->done < forkers)
+			sched_yield();
+		_exit(0);
+	}
+	while (wait(NULL) > 0)
+		;
+	if (children->peak > most - forkers - 1)
+		printf("%d children at once, of %d\n", children->peak, most - forkers - 1);
+	else
+		printf("%s, and never one too many\n", children->refused > 0 ? "some refused" : "none refused");
+}
+
 static int listening(void)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
@@ -205,6 +261,8 @@ int main(int argc, char **argv)
 		tell("exec", run_true());
 	else if (!strcmp(what, "crowd"))
 		crowd(n);
+	else if (!strcmp(what, "rush"))
+		rush(n);
 	else if (!strcmp(what, "bomb"))
 		bomb();
 	else if (!strcmp(what, "order"))

@@ -13,6 +13,7 @@
 
 import type { Input, Location, Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
+import { cloneThread } from "../../../linux/clone.ts";
 import { returnAction, returnWord, verdictWord } from "../../classic/return-word.ts";
 import type { BodyBuilder } from "../builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph.ts";
@@ -61,7 +62,11 @@ const kernelFunctions = {
   who: "bpf_seccomp_pid_tgid",
   owner: "bpf_seccomp_uid_gid",
   alive: "bpf_seccomp_alive",
+  expectChild: "bpf_seccomp_expect_child",
 } as const;
+
+/** `args[0]` of `struct seccomp_data`: clone's flags, on all architectures here. */
+const firstArgument = 16;
 
 const enosys = 38;
 const eperm = 1;
@@ -69,8 +74,9 @@ const eperm = 1;
 /** Throws a TargetError where the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
   const name = options.unprivileged ? "unprivileged" : "seccomp";
-  const places = statePlaces(program, name);
-  const parts = new SeccompParts(program, places, options);
+  const countsAlive = usesAlive(program);
+  const places = statePlaces(program, countsAlive, name);
+  const parts = new SeccompParts(program, places, countsAlive, options);
   const allow = BigInt(returnAction.ALLOW);
   return {
     name,
@@ -93,6 +99,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
       : {}),
     before: (builder, _program, number) => parts.passLauncher(builder, number),
     open: (builder, use) => parts.open(builder, use),
+    keepsPlaceForChild: (use) => countsAlive && use.makesProcesses !== "never",
     lockedAsAWhole: true,
     isShared: (region) => !region.startsWith("thread"),
     cell: (_program, cell) => places.cell(cell),
@@ -109,10 +116,13 @@ function word(which: number, returned: number): bigint {
   return (BigInt(which) << 32n) | BigInt(returned >>> 0);
 }
 
-function statePlaces(program: Program, name: string): StatePlaces {
+function usesAlive(program: Program): boolean {
+  return bodyUse(program, program.body, { makesProcesses: "never", locked: false }).inputs.has("alive");
+}
+
+function statePlaces(program: Program, countsAlive: boolean, name: string): StatePlaces {
   try {
-    const { inputs } = bodyUse(program, program.body, { makesProcesses: false, locked: false });
-    return placeState(program, inputs.has("alive"));
+    return placeState(program, countsAlive);
   } catch (error) {
     if (!(error instanceof ObjectTooLargeError)) throw error;
     throw new TargetError(
@@ -165,11 +175,13 @@ function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces)
 class SeccompParts {
   readonly #program: Program;
   readonly #places: StatePlaces;
+  readonly #countsAlive: boolean;
   readonly #options: SeccompTargetOptions;
 
-  constructor(program: Program, places: StatePlaces, options: SeccompTargetOptions) {
+  constructor(program: Program, places: StatePlaces, countsAlive: boolean, options: SeccompTargetOptions) {
     this.#program = program;
     this.#places = places;
+    this.#countsAlive = countsAlive;
     this.#options = options;
   }
 
@@ -199,7 +211,9 @@ class SeccompParts {
 
   open(builder: BodyBuilder, use: BodyUse): void {
     const places = this.#places;
-    const mapped = places.mapped.filter(({ cells }) => use.makesProcesses || cells.some((cell) => use.cells.has(cell)));
+    const mapped = places.mapped.filter(
+      ({ cells }) => use.makesProcesses !== "never" || cells.some((cell) => use.cells.has(cell)),
+    );
     const regions = new Set<string>();
     for (const cell of use.cells) regions.add(places.cell(cell).region);
     for (const table of use.tables) regions.add(places.table(table)?.region ?? "tree");
@@ -219,6 +233,7 @@ class SeccompParts {
     }
     for (const phases of mapped) this.#mapPhases(builder, phases);
     this.#readInputs(builder, use.inputs, refuse);
+    this.#countAlive(builder, use);
   }
 
   /** Refuses where a condition holds, and goes on where it does not. */
@@ -253,11 +268,34 @@ class SeccompParts {
       const both = builder.callKernel(kernelFunctions.owner);
       this.#halves(builder, both, { low: "uid", high: "gid" }, inputs);
     }
-    if (inputs.has("alive")) {
-      const index = { immediate: objectIndex(this.#places, "tree") };
-      const alive = builder.callKernel(kernelFunctions.alive, index);
-      builder.inputs.set("alive", builder.arithmetic("or", alive, { immediate: 0 }, 32));
+  }
+
+  /**
+   * How many are alive. A call that makes a process keeps a place for it in the same step: until the child counts itself,
+   * others would find one too few.
+   */
+  #countAlive(builder: BodyBuilder, { inputs, makesProcesses }: BodyUse): void {
+    const isAsked = inputs.has("alive");
+    if (!isAsked && !(this.#countsAlive && makesProcesses !== "never")) return;
+    const index = { immediate: objectIndex(this.#places, "tree") };
+    const ask = (kernelFunction: string): Value => builder.callKernel(kernelFunction, index);
+    let alive: Value;
+    if (makesProcesses === "unless-thread") {
+      alive = builder.fresh();
+      const [thread, process, after] = [new Block(), new Block(), new Block()];
+      const flags = builder.load(4, "context", firstArgument);
+      builder.branch("any-bit", flags, { immediate: Number(cloneThread) }, thread, process, 32);
+      builder.current = thread;
+      if (isAsked) builder.copy(ask(kernelFunctions.alive), alive);
+      builder.goto(after);
+      builder.current = process;
+      builder.copy(ask(kernelFunctions.expectChild), alive);
+      builder.goto(after);
+      builder.current = after;
+    } else {
+      alive = ask(makesProcesses === "always" ? kernelFunctions.expectChild : kernelFunctions.alive);
     }
+    if (isAsked) builder.inputs.set("alive", builder.arithmetic("or", alive, { immediate: 0 }, 32));
   }
 
   #halves(

@@ -36,6 +36,8 @@ export interface SeccompKernel {
   /** gid << 32 | uid. */
   readonly owner: bigint;
   readonly alive: number;
+  /** Set where the program has kept a place for a child. */
+  expectsChild?: boolean;
   /** What has been submitted to the ring buffer; more than `mostRecords` do not fit. */
   readonly records: Uint8Array[];
   readonly mostRecords: number;
@@ -178,6 +180,10 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         return kernel!.owner;
       case "bpf_seccomp_alive":
         return kernel!.states?.[Number(read(1))] === undefined ? 0n : BigInt(kernel!.alive);
+      case "bpf_seccomp_expect_child":
+        if (kernel!.states?.[Number(read(1))] === undefined) return 0n;
+        kernel!.expectsChild = true;
+        return BigInt(kernel!.alive);
       default:
         throw new Error(`kernel function ${name} is not known here`);
     }

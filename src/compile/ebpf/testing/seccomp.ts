@@ -21,6 +21,8 @@ export interface ModelledOutcome {
   readonly returned: number;
   readonly records: readonly ProgramRecord[];
   readonly executed: number;
+  /** Whether a place was kept for a child. */
+  readonly expectsChild: boolean;
 }
 
 /** Fixed, so that a failure is the same each time. */
@@ -88,9 +90,9 @@ export class ModelledTree {
     const { now, who, owner, attached = true } = given;
     const states = attached ? this.tasks.get(task)!.states : undefined;
     const { alive, maps, mostRecords } = this;
-    const kernel = { states, now, who, owner, alive, records, mostRecords };
+    const kernel = { states, now, who, owner, alive, records, mostRecords, expectsChild: false };
     const { result, executed } = runEbpf(this.#compiled.object.instructions, { context, maps, kernel });
-    return { returned: result, records: records.map(decodeRecord), executed };
+    return { returned: result, records: records.map(decodeRecord), executed, expectsChild: kernel.expectsChild };
   }
 
   /** As a child's first evaluation does. */

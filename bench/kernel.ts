@@ -29,17 +29,12 @@ series("tree", "libseccomp's tree, which has to run", "+ 4");
 series("linear", "libseccomp's list, which has to run", "+ 4");
 series("opens", "openat and close without a filter", "+ 4");
 
-const under = (engine: string, policy: string, command: readonly string[]): string[] => [
-  "bin/portcullis",
-  "run",
-  "-q",
-  "--engine",
-  engine,
-  "-p",
-  policy,
-  "--",
-  ...command,
-];
+const under = (
+  engine: string,
+  policy: string,
+  command: readonly string[],
+  events: readonly string[] = ["-q"],
+): string[] => ["bin/portcullis", "run", ...events, "--engine", engine, "-p", policy, "--", ...command];
 
 // Under call-flow every call is a step of the state.
 const ready = readdirSync("policies").filter((file) => file.endsWith(".ts") && !file.includes("flow"));
@@ -84,6 +79,20 @@ for (const name of policies) {
     limit: limits[name],
   });
 }
+
+// Where somebody listens, the program runs as well, for what it tells of calls that are refused.
+const heard = instructions("patched", {
+  denials: under("seccomp-ebpf", policyFile("deny-list"), getppid, ["--events", "/dev/shm/events"]),
+});
+print({
+  bench: "kernel",
+  case: "policy deny-list, on the measured call, with events",
+  ours: added(heard.denials),
+  reference: added(patched.tree),
+  ratio: added(heard.denials) / added(patched.tree),
+  unit,
+  informative: true,
+});
 
 // A supervised call is tens of thousands of instructions, and as it wakes two processes, no two are quite alike.
 const supervised = policies.filter((name) => name !== "deny-list");

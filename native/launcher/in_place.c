@@ -192,15 +192,18 @@ struct order {
   int best_effort;
 };
 
-/* Without the kernel's part: where the classic program is all of the policy, or where that much is wanted. */
+/* The classic program by itself. */
+static void take_classic(const struct order *order, struct bundle *bundle, struct confinement *confinement) {
+  confinement->extended = NULL;
+  struct fault fault = {0};
+  if (arm_classic(bundle, confinement->token, &fault) < 0) refuse_fault(order->about, &fault);
+}
+
+/* The kernel's part cannot be had: only where less is wanted, too. */
 static void do_without(const struct order *order, struct bundle *bundle, struct confinement *confinement,
                        struct fault *fault) {
-  int is_whole = (policy_of(bundle)->traits & ENTIRELY_CLASSIC) != 0;
-  if (!is_whole && (!order->best_effort || count_of(bundle, CLASSIC) == 0)) refuse_fault(order->about, fault);
-  confinement->extended = NULL;
-  struct fault arming = {0};
-  if (arm_classic(bundle, confinement->token, &arming) < 0) refuse_fault(order->about, &arming);
-  if (is_whole) return;
+  if (!order->best_effort || count_of(bundle, CLASSIC) == 0) refuse_fault(order->about, fault);
+  take_classic(order, bundle, confinement);
   say("portcullis: BEST EFFORT: only the policy's static part is enforced, the weakest verdict that any state could "
       "give: ");
   say_fault(order->about, fault);
@@ -218,8 +221,10 @@ static void become_from(const struct order *order, unsigned char *bytes, size_t 
     refuse_fault(order->about, &fault);
   }
   struct confinement confinement = {section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
-  if (load_extended(&extended, &bundle, &fault) == 0) memcpy(confinement.token, extended.token, sizeof extended.token);
-  else do_without(order, &bundle, &confinement, &fault);
+  /* Nobody is left who would hear what an extended filter tells, so one that adds nothing else is not installed. */
+  if ((policy_of(&bundle)->traits & ENTIRELY_CLASSIC) != 0) take_classic(order, &bundle, &confinement);
+  else if (load_extended(&extended, &bundle, &fault) < 0) do_without(order, &bundle, &confinement, &fault);
+  else memcpy(confinement.token, extended.token, sizeof extended.token);
 
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &order->mask, 0, sizeof order->mask);
   struct fault last = {0};

@@ -31,13 +31,15 @@ await casesInMachine("seccomp-ebpf", { kernel: "patched" }, ["node", "test/engin
 // writes beside the modules, which only their owner may.
 const live = ["node", "node_modules/vitest/vitest.mjs", "run", "--configLoader", "runner"];
 live.push("--reporter", "./test/engines/tap-reporter.ts", "test/policies/live.test.ts");
-for (const [who, more] of [
-  ["root", {}],
-  ["anybody", { user: "65534" }],
+const anybody = { user: "65534" };
+for (const [who, more, inside] of [
+  ["root", {}, []],
+  ["anybody", anybody, []],
+  ["anybody in a user namespace", anybody, ["unshare", "--user", "--map-current-user"]],
 ] as const)
   await casesInMachine(
     `every ready policy passes its live tests under seccomp-ebpf, as ${who}`,
     { kernel: "patched", env: { PORTCULLIS_TEST_ENGINE: "seccomp-ebpf", HOME: "/tmp" }, ...more },
-    live,
-    { atLeast: 26 },
+    [...inside, ...live],
+    { atLeast: 27 },
   );

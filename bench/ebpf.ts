@@ -77,7 +77,7 @@ async function timeRow(
   const timed = (instructions: readonly EbpfInstruction[]) =>
     timedProgram(
       instructions,
-      trialStorage(program).maps.map(makeMap),
+      trialStorage(program).maps.map((map) => makeMap(map)),
       steps.map((step) => contextOf(program, step)),
     );
   const [a, b] = [timed(ours), timed(theirs)];

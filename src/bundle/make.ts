@@ -53,7 +53,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, parameters, sourc
       return scope === "tree" ? { name, scope: "process", fork: "share", size } : { name, scope, fork, size };
     }),
     launch: storage.maps.flatMap(({ launch = [] }, map) =>
-      launch.map(({ is, offset }): LaunchWord => ({ is, map, offset })),
+      launch.flatMap(({ is, offset }): LaunchWord[] => (is === "parameter" ? [] : [{ is, map, offset }])),
     ),
     constantAllows: artifact.constantAllow.map((number) => ({
       architecture: auditArchitecture[program.architecture],
@@ -93,7 +93,8 @@ function sourceMap({ object, program }: EbpfArtifact): Bundle["sourceMap"] {
 
 function bundleMap(map: MapDescription, types: MapTypes | undefined): BundleMap {
   const { name, type, keySize, valueSize, capacity, holds, lock, initial = [] } = map;
-  const values = Buffer.concat(initial);
+  // What a start brings is written by whoever starts it.
+  const values = holds === "launch" ? new Uint8Array() : Buffer.concat(initial);
   return {
     ...{ name, type, keySize, valueSize, capacity, holds, lock },
     keyType: types?.key ?? 0,

@@ -2,6 +2,9 @@
  * What the split knows of a policy without running it: for each call, and each condition on its arguments, the weakest
  * verdict that any state could give, and whether the stateful part must see the call.
  *
+ * A parameter that stays open until a start (`Program.parameters`) counts as state here: whatever holds, holds for all
+ * values that it can be given.
+ *
  * A decision is a node of a directed acyclic graph whose equal nodes are one object, so `===` compares whole decisions.
  */
 import type { Interval } from "../ir/program.ts";
@@ -51,6 +54,7 @@ export type StatefulReason =
   | { readonly because: "reads-state" | "changes-state"; readonly cell: number }
   | { readonly because: "reads-table" | "changes-table"; readonly table: number }
   | { readonly because: "reads-input"; readonly input: "now" | "pid" | "tid" | "uid" | "gid" | "alive" }
+  | { readonly because: "reads-parameter"; readonly parameter: number }
   | { readonly because: "reports"; readonly report: number }
   /** A condition on arguments that no classic filter can test (arithmetic between arguments, say). */
   | { readonly because: "not-expressible" }

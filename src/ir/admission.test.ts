@@ -13,6 +13,7 @@ const program: Program = {
   tables: [],
   reports: [],
   observations: [],
+  parameters: [],
   locals: [],
   body: [{ kind: "return", verdict: { kind: "verdict", verdict: 0 } }],
 };

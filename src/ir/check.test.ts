@@ -30,6 +30,7 @@ const good: Program = {
   tables: [table],
   reports: [{ text: "", values: [{ name: "v", print: "signed" }], at: undefined }],
   observations: [],
+  parameters: [],
   locals: ["integer", "boolean", "verdict"],
   body: [allow],
 };

@@ -9,10 +9,12 @@ import {
   maximumDeclarations,
   maximumDepth,
   maximumNodes,
+  maximumParameters,
   maximumScopeBytes,
   maximumTreeCapacity,
   scopeBytes,
 } from "./limits.ts";
+import { parameterFault } from "./parameters.ts";
 import {
   type Cell,
   type Expression,
@@ -45,6 +47,7 @@ const integerKinds = new Set<Expression["kind"]>([
   "input",
   "local",
   "cell",
+  "parameter",
   "binary",
   "extend",
   "select",
@@ -80,6 +83,7 @@ class Check {
       this.cell(cell, `cell ${index} (${cell.name})`);
     });
     this.tables();
+    this.parameters();
     for (const report of program.reports) this.location(report.at);
     if (program.observations.length > 0) this.error("no engine pins what lies behind a pointer yet");
     for (const [name, list] of Object.entries({ verdicts: program.verdicts, reports: program.reports })) {
@@ -120,6 +124,19 @@ class Check {
         ? Number.isInteger(verdict.errno) && verdict.errno >= 1 && verdict.errno <= 4095
         : verdict.errno === 0;
     if (!valid) this.error(`verdict ${index}: errno ${verdict.errno} with ${verdict.action}`);
+  }
+
+  private parameters(): void {
+    const { parameters } = this.program;
+    if (parameters.length > maximumParameters) this.error(`${parameters.length} parameters`);
+    parameters.forEach((parameter, index) => {
+      this.location(parameter.at);
+      const name = `parameter ${index} (${parameter.name})`;
+      if (parameters.some((other, place) => place < index && other.name === parameter.name))
+        this.error(`${name} is there twice`);
+      const fault = parameterFault(parameter);
+      if (fault !== undefined) this.error(`${name} ${fault}`);
+    });
   }
 
   private cell(cell: Cell, name: string): void {
@@ -287,6 +304,9 @@ class Check {
         return;
       case "cell":
         this.index(expression.cell, this.program.cells, "cell");
+        return;
+      case "parameter":
+        this.index(expression.parameter, this.program.parameters, "parameter");
         return;
       case "verdict":
         this.index(expression.verdict, this.program.verdicts, "verdict");

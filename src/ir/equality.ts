@@ -30,6 +30,8 @@ function equalHeads(left: Expression, right: Expression): boolean {
       return right.kind === left.kind && left.local === right.local;
     case "cell":
       return right.kind === "cell" && left.cell === right.cell;
+    case "parameter":
+      return right.kind === "parameter" && left.parameter === right.parameter;
     case "verdict":
       return right.kind === "verdict" && left.verdict === right.verdict;
     case "observe":

@@ -78,6 +78,7 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     tables: [],
     reports: [{ text: "", values: expressions.map(() => ({ name: "", print: "unsigned" })), at: undefined }],
     observations: [],
+    parameters: [],
     locals: [],
     body: [
       { kind: "report", report: 0, values: expressions },

@@ -29,6 +29,7 @@ function programOf(body: readonly Statement[], declarations: Partial<Program> = 
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body,
     ...declarations,

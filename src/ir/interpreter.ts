@@ -28,6 +28,7 @@ interface Frame {
   readonly event: SystemCallEvent;
   readonly circumstances: Circumstances;
   readonly state: EvaluationState;
+  readonly parameters: readonly bigint[];
   readonly integers: bigint[];
   readonly booleans: boolean[];
   readonly verdicts: number[];
@@ -47,19 +48,23 @@ const returned: Completion = -2;
 
 /**
  * Judges one call. Only for numbers that `admit` says are judged. Changes `state` in place; that is the policy's
- * effect, and it stands whatever the verdict is.
+ * effect, and it stands whatever the verdict is. `parameters` are the words of the program's parameters, if it has any.
  */
 export function evaluate(
   program: Program,
   event: SystemCallEvent,
   circumstances: Circumstances,
   state: EvaluationState,
+  parameters: readonly bigint[] = [],
 ): Evaluation {
+  if (parameters.length !== program.parameters.length)
+    throw new Error(`policy ${program.name}: ${program.parameters.length} parameters, ${parameters.length} values`);
   const step = prepared(program);
   const frame: Frame = {
     event,
     circumstances,
     state,
+    parameters,
     integers: step.integers.slice(),
     booleans: step.booleans.slice(),
     verdicts: step.verdicts.slice(),
@@ -170,6 +175,10 @@ class Preparation {
         const { cell } = expression;
         const { scope } = this.program.cells[cell]!;
         return (frame) => frame.state[scope].cells[cell]!;
+      }
+      case "parameter": {
+        const { parameter } = expression;
+        return (frame) => frame.parameters[parameter]!;
       }
       case "binary": {
         const operation = binaryOperations[expression.operator];

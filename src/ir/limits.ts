@@ -26,6 +26,9 @@ export const maximumDepth = 500;
 /** Each kind of declaration: verdicts, reports, locals. */
 export const maximumDeclarations = 65_535;
 
+/** What stays open until a start: few, each with a place in what a start brings. */
+export const maximumParameters = 64;
+
 export function tableBytes(table: Pick<Table, "capacity" | "holdsValues">): number {
   return 8 + table.capacity * (table.holdsValues ? 16 : 8);
 }

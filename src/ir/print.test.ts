@@ -43,6 +43,7 @@ it("prints a program with the names of calls, errnos, cells and places", () => {
     ],
     reports: [{ text: "hello", values: [{ name: "fd", print: "signed" }], at: at(20, 5) }],
     observations: [],
+    parameters: [],
     locals: ["integer", "boolean", "verdict"],
     body: [
       {

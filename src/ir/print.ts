@@ -2,7 +2,7 @@
  * A program as text for people: `explain --ir`, goldens, failing property tests. Stable, so that goldens can be compared;
  * not meant to be read back.
  *
- * `$name` is a cell, `#name` a table, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)` extensions; an operator
+ * `$name` is a cell, `#name` a table, `@name` a parameter, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)` extensions; an operator
  * that depends on the sign says which: `<u`, `<s`.
  */
 import { callByNumber } from "../linux/calls.ts";
@@ -71,6 +71,10 @@ class Printer {
       `policy ${program.name} for ${program.architecture}`,
       `always ${this.calls(always)}`,
       `judged ${this.calls(judged)}`,
+      ...program.parameters.map(({ name, kind, from, to, default: fallback, at }) => {
+        const range = kind === "flag" ? "" : ` ${from} to ${to}`;
+        return `parameter ${kind} @${name}${range}${fallback === undefined ? "" : `, or ${fallback}`}${this.place(at)}`;
+      }),
       ...program.verdicts.map((verdict, index) => `verdict ${index} ${this.verdictText(verdict)}`),
       ...program.cells.map((cell, index) => {
         const phases = cell.kind.is === "phases" ? ` {${cell.kind.names.join(", ")}}` : "";
@@ -124,6 +128,8 @@ class Printer {
         return `v${expression.local}`;
       case "cell":
         return this.cell(expression.cell);
+      case "parameter":
+        return `@${this.program.parameters[expression.parameter]?.name ?? "?"}`;
       case "binary":
         return `(${print(expression.left)} ${binarySymbols[expression.operator]} ${print(expression.right)})`;
       case "compare":

@@ -24,6 +24,8 @@ export interface Program {
   readonly tables: readonly Table[];
   readonly reports: readonly Report[];
   readonly observations: readonly Observation[];
+  /** Values that whoever starts the policy gives, and nothing changes afterwards. */
+  readonly parameters: readonly Parameter[];
   /** The type of each local variable. Locals start as 0, false, or verdict 0. */
   readonly locals: readonly ValueType[];
   /** Every path through it ends in a `return`. */
@@ -145,6 +147,22 @@ export interface Observation {
   readonly of: "path-text" | "path-object" | "socket-address";
 }
 
+/**
+ * A value that is the same for the life of the tree and is known only where the policy is started (`parameters.ts`).
+ * What is known when it is compiled is a constant, and no parameter of the program any more.
+ */
+export interface Parameter {
+  readonly name: string;
+  /** A flag is 0 or 1. */
+  readonly kind: "integer" | "flag";
+  /** Integers that one 64-bit type holds: where `from` is negative, the word is read as signed. */
+  readonly from: bigint;
+  readonly to: bigint;
+  /** Undefined where a value must be given. */
+  readonly default: bigint | undefined;
+  readonly at: Location | undefined;
+}
+
 // ── Expressions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type ValueType = "integer" | "boolean" | "verdict";
@@ -206,6 +224,7 @@ export type IntegerExpression =
   | { readonly kind: "input"; readonly input: Input }
   | { readonly kind: "local"; readonly local: number }
   | { readonly kind: "cell"; readonly cell: number }
+  | { readonly kind: "parameter"; readonly parameter: number }
   | {
       readonly kind: "binary";
       readonly operator: BinaryOperator;

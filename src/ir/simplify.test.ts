@@ -55,6 +55,7 @@ const program: Program = {
   tables: [],
   reports: [],
   observations: [],
+  parameters: [],
   locals: ["boolean", "boolean", "boolean"],
   body: [],
 };

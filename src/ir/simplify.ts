@@ -4,7 +4,15 @@
  */
 import { equalExpressions } from "./equality.ts";
 import { normalise } from "./intervals.ts";
-import type { BooleanExpression, Cell, Input, IntegerExpression, Verdict, VerdictExpression } from "./program.ts";
+import type {
+  BooleanExpression,
+  Cell,
+  Input,
+  IntegerExpression,
+  Parameter,
+  Verdict,
+  VerdictExpression,
+} from "./program.ts";
 import * as booleans from "./simplify/booleans.ts";
 import * as integers from "./simplify/integers.ts";
 import { Ranges } from "./simplify/ranges.ts";
@@ -14,6 +22,8 @@ import * as verdicts from "./simplify/verdicts.ts";
 export interface Surroundings {
   /** What cells can hold. */
   readonly cells?: readonly Cell[];
+  /** What parameters can be. */
+  readonly parameters?: readonly Parameter[];
   /** How strict verdicts are. */
   readonly verdicts?: readonly Verdict[];
   /** Inputs whose value is known. */
@@ -60,7 +70,7 @@ export class Simplifier {
   private readonly verdictsSeen = new WeakMap<VerdictExpression, VerdictExpression>();
 
   constructor(surroundings: Surroundings = {}) {
-    this.ranges = new Ranges(surroundings.cells);
+    this.ranges = new Ranges(surroundings);
     this.verdicts = surroundings.verdicts;
     this.inputs = surroundings.inputs ?? {};
   }
@@ -82,6 +92,7 @@ export class Simplifier {
       case "constant":
       case "local":
       case "cell":
+      case "parameter":
         return expression;
       case "input": {
         const value = this.inputs[expression.input];

@@ -8,6 +8,7 @@ export function operands(expression: Expression): readonly Expression[] {
     case "input":
     case "local":
     case "cell":
+    case "parameter":
     case "boolean":
     case "boolean-local":
     case "observe":
@@ -103,6 +104,7 @@ export function mapInteger(expression: IntegerExpression, map: ExpressionMap): I
     case "input":
     case "local":
     case "cell":
+    case "parameter":
       return expression;
     case "binary": {
       const left = map.integer(expression.left);

@@ -159,6 +159,8 @@ function makeKey(expression: IntegerExpression): string {
       return `l${expression.local}`;
     case "cell":
       return cellKey(expression.cell);
+    case "parameter":
+      return `p${expression.parameter}`;
     case "binary":
       return combine(expression.operator, expressionKey(expression.left), expressionKey(expression.right));
     case "extend":

@@ -183,6 +183,7 @@ export function measure(expression: Expression): Measure {
     case "verdict":
     case "verdict-local":
     case "observe":
+    case "parameter":
       return leafMeasure;
     case "cell":
       return stateLeafMeasure;

@@ -185,6 +185,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     tables: builder.tables,
     reports: builder.reports,
     observations: [],
+    parameters: [],
     locals: builder.locals,
     body,
   };

@@ -61,6 +61,7 @@ export function decide(profile: FlatProfile, judged: readonly number[], always: 
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body: [],
   };

@@ -13,6 +13,7 @@ export function programOf(parts: Partial<Program>): Program {
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body: [returnVerdict(0)],
     ...parts,

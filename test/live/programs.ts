@@ -71,6 +71,7 @@ export function programOf(name: string, parts: Partial<Program>): Program {
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body: [give(verdicts.allow)],
     ...parts,

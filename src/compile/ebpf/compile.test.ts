@@ -2,9 +2,17 @@ import { describe, expect, it } from "vitest";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState } from "../../ir/evaluation.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
+import { optimise } from "../../ir/optimise/optimise.ts";
+import { bindParameters } from "../../ir/parameters.ts";
 import { printProgram } from "../../ir/print.ts";
 import type { Program } from "../../ir/program.ts";
-import { generateCircumstances, generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import {
+  arbitraryWords,
+  generateCircumstances,
+  generateEvent,
+  generateProgram,
+  SeededChoices,
+} from "../../ir/testing/arbitrary.ts";
 import type { Decision, SplitPolicy } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { compileEbpf } from "./compile.ts";
@@ -21,6 +29,8 @@ function nothingStatic(program: Program): SplitPolicy {
   return split;
 }
 
+const staticPart = { superviseProcessCreation: false } as const;
+
 function sameEntries(a: ReadonlyMap<bigint, bigint>, b: ReadonlyMap<bigint, bigint>): boolean {
   return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 }
@@ -32,6 +42,7 @@ function compare(
   program: Program,
   trials: readonly Trial[],
   choices: SeededChoices,
+  words: readonly bigint[] = [],
 ): number {
   const state: EvaluationState = {
     thread: initialState(program, "thread"),
@@ -43,10 +54,11 @@ function compare(
     const event = generateEvent(choices, program);
     const circumstances = generateCircumstances(choices, program);
     const admission = admit(program, event);
-    const wanted = admission === "judged" ? evaluate(program, event, circumstances, state) : undefined;
+    const wanted = admission === "judged" ? evaluate(program, event, circumstances, state, words) : undefined;
     for (const trial of trials) {
       const outcome = trial.evaluate(event, circumstances);
-      const where = () => `seed ${seed}, step ${step}, ${trial.constructor.name}\n${printProgram(program)}`;
+      const where = () =>
+        `parameters ${words}, seed ${seed}, step ${step}, ${trial.constructor.name}\n${printProgram(program)}`;
       const refusal = admission === "always" ? refusals.always : refusals.refused;
       const result = wanted?.verdict ?? refusal;
       if (outcome.result !== result) expect(outcome.result, where()).toBe(result);
@@ -113,6 +125,46 @@ describe("compileEbpf", () => {
         );
       } finally {
         kernel.close();
+      }
+    }
+    expect(comparedInAll).toBeGreaterThan(1000);
+  });
+
+  it("means the same for every value of a parameter that stays open, and as if it were a constant", () => {
+    let comparedInAll = 0;
+    for (let seed = 1; seed <= 150; seed += 1) {
+      const choices = new SeededChoices(seed);
+      const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40, parameters: true });
+      const { instructions } = compileEbpf(program, splitPolicy(program, staticPart), trialTarget);
+      for (let round = 0; round < 4; round += 1) {
+        const words = arbitraryWords(choices, program);
+        const bound = optimise(bindParameters(program, words)).program;
+        const constant = compileEbpf(bound, splitPolicy(bound, staticPart), trialTarget);
+        const trials = [
+          new InterpretedTrial(program, instructions, 1, false, words),
+          new InterpretedTrial(bound, constant.instructions),
+        ];
+        comparedInAll += compare(seed, 12, program, trials, choices, words);
+      }
+    }
+    expect(comparedInAll).toBeGreaterThan(1000);
+  });
+
+  it("passes the running kernel's verifier with each value of a parameter, and means the same there", (context) => {
+    if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
+    let comparedInAll = 0;
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const choices = new SeededChoices(seed);
+      const program = generateProgram(choices, { statements: seed < 20 ? 4 : 40, parameters: true });
+      const { instructions } = compileEbpf(program, splitPolicy(program, staticPart), trialTarget);
+      for (let round = 0; round < 3; round += 1) {
+        const words = arbitraryWords(choices, program);
+        const kernel = new KernelTrial(program, instructions, 1, words);
+        try {
+          comparedInAll += compare(seed, 12, program, [kernel], choices, words);
+        } finally {
+          kernel.close();
+        }
       }
     }
     expect(comparedInAll).toBeGreaterThan(1000);

@@ -359,6 +359,8 @@ export class Lowering {
         return { value: builder.copy(this.#locals[expression.local]!) };
       case "cell":
         return { value: this.#cell(expression.cell) };
+      case "parameter":
+        return { value: this.#parameter(expression.parameter) };
       case "binary":
         return { value: this.#binary(expression) };
       case "extend":
@@ -394,6 +396,13 @@ export class Lowering {
     if (value === undefined)
       throw new TargetError(this.#target, `\`${input}\``, "it is not to be had here", this.builder.at);
     return { value };
+  }
+
+  #parameter(parameter: number): Value {
+    const { map, offset } = this.#target.parameter(parameter);
+    return this.#known.remember(`parameter ${parameter}`, () => {
+      return this.builder.load(8, this.builder.wide({ is: "map-value", map, offset }), 0);
+    });
   }
 
   #cell(cell: number): Value {

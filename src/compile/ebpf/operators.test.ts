@@ -75,6 +75,7 @@ function programOf(expressions: readonly IntegerExpression[]): Program {
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body: [
       {

@@ -32,7 +32,10 @@ export interface MapDescription {
   readonly fields: readonly MapField[];
   /** Where a value holds its `struct bpf_spin_lock` of 4 bytes. */
   readonly lock?: number;
-  /** Of an array: the value behind each key, from 0 on; what lacks is zeros. */
+  /**
+   * Of an array: the value behind each key, from 0 on; what lacks is zeros. With `launch` it is what an object file has
+   * there, the parameters' defaults.
+   */
   readonly initial?: readonly Uint8Array[];
   /** With `launch`: what belongs where in the value of key 0. */
   readonly launch?: readonly LaunchField[];
@@ -52,13 +55,13 @@ export interface MapField {
  * | --- | --- |
  * | token | 16 random bytes, the same that the launcher's own execve carries in argument registers 4 and 5 |
  * | secret | random bytes, the key of the tables' hash |
+ * | parameter | the word of that parameter of the program, which lies in the parameter's range |
  */
-export interface LaunchField {
-  readonly is: "token" | "secret";
+export type LaunchField = {
   readonly offset: number;
   /** Bytes. */
   readonly size: number;
-}
+} & ({ readonly is: "token" | "secret" } | { readonly is: "parameter"; readonly parameter: number });
 
 /** `struct seccomp_ebpf_state`. Starts as zeros. */
 export interface StateObject {

@@ -37,6 +37,7 @@ function tableProgram(scope: Scope, capacity: number, holdsValues: boolean): Pro
     tables: [table],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body: [
       {

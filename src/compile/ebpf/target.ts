@@ -52,6 +52,8 @@ export interface EbpfTarget {
   /** Whether other threads may work on this piece of state memory meanwhile. */
   isShared(region: string): boolean;
   cell(program: Program, cell: number): CellPlace;
+  /** Where the word of a parameter stands: in a frozen map's value, so that the verifier knows it. */
+  parameter(parameter: number): { readonly map: number; readonly offset: number };
   /** Where a table is, or why this target has none. */
   table(program: Program, table: number): MemoryTable | MapTable | { readonly impossible: string };
   /** With `functions`: the address of the three secret words that hashed tables use (`table-operations.ts`). */

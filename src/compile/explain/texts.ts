@@ -35,6 +35,8 @@ export function readName(program: Program, reason: StatefulReason): string | und
       return program.tables[reason.table]!.name;
     case "reads-input":
       return reason.input === "alive" ? "tree.alive()" : reason.input === "now" ? "now()" : `caller.${reason.input}`;
+    case "reads-parameter":
+      return program.parameters[reason.parameter]!.name;
     default:
       return undefined;
   }

@@ -349,6 +349,9 @@ class Survey {
         use(known ?? symbolValue(this.#cell(expression.cell)), way);
         return;
       }
+      case "parameter":
+        use(unclear, uncertain(way));
+        return;
       case "extend": {
         const fixed = this.#fixedValue(expression);
         if (fixed !== undefined) {

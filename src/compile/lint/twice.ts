@@ -259,6 +259,7 @@ class Run {
       case "constant":
       case "input":
       case "cell":
+      case "parameter":
         return expression;
       case "local":
         return { kind: "local", local: this.#locals[expression.local]! };

@@ -419,6 +419,8 @@ function reasonKey(reason: StatefulReason): string {
       return `${reason.because} ${reason.table}`;
     case "reads-input":
       return `${reason.because} ${reason.input}`;
+    case "reads-parameter":
+      return `${reason.because} ${reason.parameter}`;
     case "reports":
       return `${reason.because} ${reason.report}`;
     default:

@@ -19,7 +19,7 @@ export class Evaluator {
     this.#environments = environments;
   }
 
-  /** Does the expression depend on inputs only? */
+  /** Does the expression depend on inputs and parameters only? */
   #isFixed(expression: Expression): boolean {
     let fixed = this.#fixed.get(expression);
     if (fixed === undefined) {
@@ -59,6 +59,8 @@ export class Evaluator {
         return this.#environments.local(environment, expression.local) as Term;
       case "cell":
         return this.#environments.cell(environment, expression.cell);
+      case "parameter":
+        return universe.parameter(expression.parameter);
       case "binary":
         return combine(
           universe,

@@ -23,6 +23,7 @@ export interface Graph {
     readonly locals: readonly number[];
     readonly cells: readonly number[];
     readonly tables: readonly number[];
+    readonly parameters: readonly number[];
     readonly inputs: ReadonlyMap<Input, number>;
   };
 }
@@ -31,6 +32,7 @@ export function buildGraph(program: Program): Graph {
   const locals = new Array<number>(program.locals.length).fill(-1);
   const cells = new Array<number>(program.cells.length).fill(-1);
   const tables = new Array<number>(program.tables.length).fill(-1);
+  const parameters = new Array<number>(program.parameters.length).fill(-1);
   const inputs = new Map<Input, number>();
   const afterLabel = new Map<number, GraphNode | undefined>();
   // Built from the end, so positions count down from here and the first read that is met is the last.
@@ -46,6 +48,9 @@ export function buildGraph(program: Program): Graph {
         break;
       case "cell":
         if (cells[expression.cell] === -1) cells[expression.cell] = at;
+        break;
+      case "parameter":
+        if (parameters[expression.parameter] === -1) parameters[expression.parameter] = at;
         break;
       case "table-get":
       case "table-has":
@@ -91,7 +96,7 @@ export function buildGraph(program: Program): Graph {
 
   const start = build(program.body, undefined);
   if (start === undefined) throw new Error("a program without a statement has no verdict");
-  return { start, count, lastRead: { locals, cells, tables, inputs } };
+  return { start, count, lastRead: { locals, cells, tables, parameters, inputs } };
 }
 
 function guardOf(condition: BooleanExpression): readonly Interval[] | undefined {

@@ -70,6 +70,7 @@ function programOf(condition: BooleanExpression): Program {
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body: [
       { kind: "if", condition, then: [{ kind: "return", verdict: { kind: "verdict", verdict: 1 } }], otherwise: [] },

@@ -5,6 +5,7 @@ import { cellMaximum } from "../../ir/limits.ts";
 import { printProgram } from "../../ir/print.ts";
 import { type Program, type Scope, strictness } from "../../ir/program.ts";
 import {
+  arbitraryWords,
   boundaryValues,
   type Choices,
   generateCircumstances,
@@ -102,9 +103,10 @@ function check(program: Program, choices: Choices, describeProgram: () => string
         };
         const before = snapshot(state);
         const who = generateCircumstances(choices, program);
-        const { verdict, reports } = evaluate(program, event, who, state);
+        const words = arbitraryWords(choices, program);
+        const { verdict, reports } = evaluate(program, event, who, state, words);
         const context = () =>
-          `number ${number}, ${JSON.stringify(leaf)}, ${event.arguments.map((argument) => argument.toString(16)).join()} ip ${event.instructionPointer.toString(16)}\n${before}\n${describeProgram()}`;
+          `number ${number}, ${JSON.stringify(leaf)}, ${event.arguments.map((argument) => argument.toString(16)).join()} ip ${event.instructionPointer.toString(16)} parameters ${words}\n${before}\n${describeProgram()}`;
         if (!leaf.possible.includes(verdict)) expect.fail(`impossible verdict ${verdict}: ${context()}`);
         if (rank(verdict) < rank(leaf.weakest)) expect.fail(`weaker than the weakest: ${verdict}: ${context()}`);
         if (leaf.stateful.length > 0) continue;
@@ -122,6 +124,14 @@ describe("the split against the interpreter", () => {
     for (let i = 0; i < programs; i++) {
       const choices = new SeededChoices(seed + i);
       const program = generateProgram(choices);
+      check(program, choices, () => `seed ${seed + i}\n${printProgram(program)}`);
+    }
+  });
+
+  it(`holds for every value of parameters that stay open, seed ${seed}`, () => {
+    for (let i = 0; i < programs; i++) {
+      const choices = new SeededChoices(seed + i);
+      const program = generateProgram(choices, { parameters: true, stateless: i % 2 === 0 });
       check(program, choices, () => `seed ${seed + i}\n${printProgram(program)}`);
     }
   });

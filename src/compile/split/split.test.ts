@@ -68,6 +68,7 @@ function program(body: readonly Statement[], more: Partial<Program> = {}): Progr
     tables: [table],
     reports: [{ text: "seen", values: [], at: undefined }],
     observations: [],
+    parameters: [],
     locals: ["integer", "boolean", "verdict"],
     body,
     ...more,

@@ -8,6 +8,7 @@
  */
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import { cellMaximum } from "../../ir/limits.ts";
+import { parameterWords } from "../../ir/parameters.ts";
 import type { BinaryOperator, CompareOperator, Input, Program } from "../../ir/program.ts";
 import type { StatefulReason } from "../decision.ts";
 import {
@@ -28,6 +29,7 @@ export type TermShape =
   | { readonly kind: "input"; readonly input: Input }
   /** The cell's word as it was when the evaluation began. */
   | { readonly kind: "cell"; readonly cell: number }
+  | { readonly kind: "parameter"; readonly parameter: number }
   | { readonly kind: "binary"; readonly operator: BinaryOperator; readonly left: Term; readonly right: Term }
   | { readonly kind: "extend"; readonly width: 8 | 16 | 32; readonly signed: boolean; readonly value: Term }
   | { readonly kind: "select"; readonly condition: Formula; readonly then: Term; readonly otherwise: Term }
@@ -52,7 +54,7 @@ export interface Term {
   readonly bits: bigint;
   /** The values that it can have, as far as is known without a path. */
   readonly range: { readonly from: bigint; readonly to: bigint };
-  /** The inputs, cells and tables that it is made of, and itself where it stands for itself in tests: sorted ids. */
+  /** The inputs, cells, parameters and tables that it is made of, and itself where it stands for itself in tests: sorted ids. */
   readonly leaves: readonly Term[];
   /** Of tests inside its selects. */
   readonly size: number;
@@ -167,6 +169,14 @@ export class Universe {
     if (known !== undefined) return known;
     const most = cellMaximum(this.program.cells[cell]!);
     return this.#term(key, { kind: "cell", cell }, lowMask(bitLength(most)), 0n, most, true, [], 0);
+  }
+
+  parameter(parameter: number): Term {
+    const key = `parameter${parameter}`;
+    const known = this.#terms.get(key);
+    if (known !== undefined) return known;
+    const { from, to } = parameterWords(this.program.parameters[parameter]!);
+    return this.#term(key, { kind: "parameter", parameter }, lowMask(bitLength(to)), from, to, true, [], 0);
   }
 
   tableGet(table: number, version: number, key: Term, otherwise: Term): Term {
@@ -473,6 +483,7 @@ export class Universe {
       if (shape.kind === "cell") reasons.push({ because: "reads-state", cell: shape.cell });
       else if (shape.kind === "table-get" || shape.kind === "table-has")
         reasons.push({ because: "reads-table", table: shape.table });
+      else if (shape.kind === "parameter") reasons.push({ because: "reads-parameter", parameter: shape.parameter });
       else if (shape.kind === "input" && isState(shape.input))
         reasons.push({ because: "reads-input", input: shape.input });
     }

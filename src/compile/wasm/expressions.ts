@@ -97,6 +97,8 @@ export function compileInteger(context: Context, expression: IntegerExpression):
       code.memory("i64.load", offset);
       return;
     }
+    case "parameter":
+      throw new Error("parameters are bound before a program becomes a module (ir/parameters.ts)");
     case "binary":
       compileBinary(context, expression);
       return;

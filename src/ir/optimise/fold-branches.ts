@@ -18,7 +18,7 @@ import type { Pass } from "./pass.ts";
 export const foldBranches: Pass = {
   name: "fold-branches",
   run(program: Program): Program {
-    const body = foldStatements(program.body, new Ranges(program.cells));
+    const body = foldStatements(program.body, new Ranges(program));
     return body === program.body ? program : { ...program, body };
   },
 };

@@ -151,6 +151,7 @@ describe("examples", () => {
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: ["verdict", "integer", "boolean"],
     body,
   });

@@ -173,7 +173,7 @@ function isHeld(value: Held | undefined): value is Exclude<Held, "unknown"> {
 
 function keepable(value: Expression): boolean {
   if (value.kind === "extend") return value.value.kind === "input";
-  return ["constant", "input", "boolean", "verdict"].includes(value.kind);
+  return ["constant", "input", "parameter", "boolean", "verdict"].includes(value.kind);
 }
 
 function sameBody(body: readonly Statement[]): readonly Statement[] {

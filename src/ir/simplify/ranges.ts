@@ -4,7 +4,8 @@
  */
 import { larger, maximumPattern, smaller } from "../arithmetic.ts";
 import { cellMaximum } from "../limits.ts";
-import type { Cell, Input, IntegerExpression, Interval } from "../program.ts";
+import { parameterWords } from "../parameters.ts";
+import type { Cell, Input, IntegerExpression, Interval, Parameter } from "../program.ts";
 
 const everything: Interval = { from: 0n, to: maximumPattern };
 const bits32: Interval = { from: 0n, to: 0xffff_ffffn };
@@ -29,11 +30,13 @@ const inputRanges: { readonly [I in Input]: Interval } = {
 
 export class Ranges {
   private readonly cells: readonly Cell[];
+  private readonly parameters: readonly Parameter[];
   private readonly known = new WeakMap<IntegerExpression, Interval>();
 
-  /** Without the program's cells, nothing is known of a cell. */
-  constructor(cells: readonly Cell[] = []) {
+  /** Without the program's cells and parameters, nothing is known of them. */
+  constructor({ cells = [], parameters = [] }: { cells?: readonly Cell[]; parameters?: readonly Parameter[] } = {}) {
     this.cells = cells;
+    this.parameters = parameters;
   }
 
   of(expression: IntegerExpression): Interval {
@@ -56,6 +59,10 @@ export class Ranges {
       case "cell": {
         const cell = this.cells[expression.cell];
         return cell === undefined ? everything : { from: 0n, to: cellMaximum(cell) };
+      }
+      case "parameter": {
+        const parameter = this.parameters[expression.parameter];
+        return parameter === undefined ? everything : parameterWords(parameter);
       }
       case "from-boolean":
         return { from: 0n, to: 1n };

@@ -29,7 +29,7 @@ export {
   type TraceOutcome,
   type TraceStep,
 } from "./traces.ts";
-export { boundaryValues, programValues } from "./values.ts";
+export { arbitraryWords, boundaryValues, programValues } from "./values.ts";
 
 /** Decisions that shrink: fewer and smaller ones make simpler things. Each call of the result starts afresh. */
 export function arbitraryChoices(maximum = 2000): fc.Arbitrary<() => Choices> {

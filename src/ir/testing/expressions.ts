@@ -44,7 +44,7 @@ const staticInputs: readonly Input[] = ["number", "instructionPointer", ...argum
 
 /** What an expression can refer to. */
 export interface Vocabulary {
-  readonly declarations: Pick<Program, "cells" | "tables" | "locals" | "verdicts">;
+  readonly declarations: Pick<Program, "cells" | "tables" | "parameters" | "locals" | "verdicts">;
   /** Numbers of calls that the policy judges. */
   readonly numbers: readonly number[];
   /** A few values that are used again and again, so that comparisons, stores and keys meet. */
@@ -167,6 +167,7 @@ export class ExpressionGenerator {
 
   private integerLeaf(): IntegerExpression {
     const { choices, words } = this;
+    const { parameters } = words.declarations;
     const locals = indexes(words.declarations.locals, (type) => type === "integer");
     const cells = words.stateless ? [] : indexes(words.declarations.cells, () => true);
     return weighted<IntegerExpression>(choices, [
@@ -175,6 +176,7 @@ export class ExpressionGenerator {
       [2, () => ({ kind: "input", input: pick(choices, words.stateless ? staticInputs : inputs) })],
       [locals.length === 0 ? 0 : 3, () => ({ kind: "local", local: pick(choices, locals) })],
       [cells.length === 0 ? 0 : 4, () => ({ kind: "cell", cell: pick(choices, cells) })],
+      [parameters.length === 0 ? 0 : 5, () => ({ kind: "parameter", parameter: choices.below(parameters.length) })],
     ]);
   }
 

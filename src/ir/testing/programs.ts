@@ -10,6 +10,7 @@ import type {
   IntegerExpression,
   Interval,
   OnFork,
+  Parameter,
   Program,
   Report,
   Scope,
@@ -29,6 +30,8 @@ export interface ProgramOptions {
   readonly depth?: number;
   /** Only what depends on the call's number and registers: no state, reports, time or identity. */
   readonly stateless?: boolean;
+  /** With up to three parameters that stay open. */
+  readonly parameters?: boolean;
 }
 
 /** read, write, mmap, close, socket, clone, fork, vfork, execve, and numbers at both ends of the table. */
@@ -51,6 +54,7 @@ class ProgramGenerator {
   private readonly cells: readonly Cell[];
   private readonly tables: readonly Table[];
   private readonly reports: readonly Report[];
+  private readonly parameters: readonly Parameter[];
   private readonly locals: readonly ValueType[];
   private readonly expressions: ExpressionGenerator;
   private statementsLeft: number;
@@ -72,9 +76,16 @@ class ProgramGenerator {
     this.cells = this.stateless ? [] : listOf(choices, 0, 5, (index) => this.cell(index));
     this.tables = this.stateless ? [] : listOf(choices, 0, 3, (index) => this.table(index));
     this.reports = this.stateless ? [] : listOf(choices, 0, 2, (index) => this.report(index));
+    this.parameters = options.parameters === true ? listOf(choices, 1, 3, (index) => this.parameter(index)) : [];
     this.locals = listOf(choices, 0, 5, () => pick(choices, ["integer", "boolean", "verdict"] as const));
     const words: Vocabulary = {
-      declarations: { cells: this.cells, tables: this.tables, locals: this.locals, verdicts: this.verdicts },
+      declarations: {
+        cells: this.cells,
+        tables: this.tables,
+        parameters: this.parameters,
+        locals: this.locals,
+        verdicts: this.verdicts,
+      },
       numbers: judgedNumbers,
       values: this.values,
       stateless: this.stateless,
@@ -83,7 +94,7 @@ class ProgramGenerator {
   }
 
   program(): Program {
-    const { choices, verdicts, cells, tables, reports, locals } = this;
+    const { choices, verdicts, cells, tables, reports, parameters, locals } = this;
     const body = [...this.statements(this.maximumDepth, []), this.return()];
     return {
       architecture: chance(choices, 5) ? "aarch64" : "x86_64",
@@ -103,6 +114,7 @@ class ProgramGenerator {
       tables,
       reports,
       observations: [],
+      parameters,
       locals,
       body,
     };
@@ -180,6 +192,20 @@ class ProgramGenerator {
       holdsValues: !chance(choices, 3),
       at: undefined,
     };
+  }
+
+  private parameter(index: number): Parameter {
+    const { choices } = this;
+    const name = `parameter${index}`;
+    if (chance(choices, 4)) return { name, kind: "flag", from: 0n, to: 1n, default: undefined, at: undefined };
+    const word = () => arbitraryValue(choices, this.values);
+    const isSigned = chance(choices, 3);
+    const read = (value: bigint) => (isSigned ? BigInt.asIntN(64, value) : value);
+    const ends = [read(word()), chance(choices, 2) ? read(word()) : undefined];
+    const small = ends[0]! + BigInt(choices.below(8));
+    const other = ends[1] ?? (read(BigInt.asUintN(64, small)) === small ? small : ends[0]!);
+    const [from, to] = other < ends[0]! ? [other, ends[0]!] : [ends[0]!, other];
+    return { name, kind: "integer", from, to, default: chance(choices, 2) ? to : undefined, at: undefined };
   }
 
   private report(index: number): Report {

@@ -25,12 +25,21 @@ export function programValues(program: Program): readonly bigint[] {
     if (expression.kind === "constant") add(expression.value);
     if (expression.kind === "within") for (const { from, to } of expression.intervals) [from, to].forEach(add);
   };
+  for (const { from, to } of program.parameters) [from, to].forEach(add);
   forEachStatement(program.body, (statement) => {
     for (const expression of expressionsOf(statement)) forEachExpression(expression, visit);
     if (statement.kind !== "switch") return;
     for (const { from, to } of statement.arms.flatMap((arm) => arm.intervals)) [from, to].forEach(add);
   });
   return [...values];
+}
+
+/** A word for each parameter of the program, mostly one at the ends of its range. */
+export function arbitraryWords(choices: Choices, { parameters }: Pick<Program, "parameters">): bigint[] {
+  return parameters.map(({ from, to }) => {
+    const inside = [from, to, from + 1n, to - 1n, (from + to) / 2n].filter((value) => from <= value && value <= to);
+    return pattern(pick(choices, inside));
+  });
 }
 
 /** A boundary value, one from the pool, or any pattern. */

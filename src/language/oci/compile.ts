@@ -105,6 +105,7 @@ function programOf(part: OciPart, { architecture }: OciHost): Program {
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body,
   };

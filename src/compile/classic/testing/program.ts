@@ -35,6 +35,7 @@ export function programOf(
     tables: [],
     reports: [],
     observations: [],
+    parameters: [],
     locals: [],
     body: [],
   };

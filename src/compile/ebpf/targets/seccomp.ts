@@ -20,6 +20,7 @@ import { Block, type GraphOperand, type Value } from "../graph.ts";
 import type { TargetStorage } from "../storage.ts";
 import { type CellPlace, type EbpfTarget, TargetError } from "../target.ts";
 import { type BodyUse, bodyUse } from "../uses.ts";
+import { parameterOffset, withParameters } from "./parameters.ts";
 import { callSize, recordKind, recordLayout, refusals } from "./records.ts";
 import { architectureOffset, seccompData } from "./seccomp-data.ts";
 import {
@@ -51,8 +52,8 @@ const mostUnprivileged = 4096;
  * where the tree's other state needs it, an array for that.
  */
 const maps = { launch: 0, events: 1, dropped: 2, tables: 3 } as const;
-/** The launcher's token. */
-const launch = { token: 0, size: 16 } as const;
+/** The launcher's token, then a word for each parameter. */
+const launch = { token: 0, parameters: 16 } as const;
 const eventsSize = 1 << 18;
 
 /** `enum bpf_func_id` (include/uapi/linux/bpf.h). */
@@ -103,6 +104,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     lockedAsAWhole: true,
     isShared: (region) => !region.startsWith("thread"),
     cell: (_program, cell) => places.cell(cell),
+    parameter: (parameter) => ({ map: maps.launch, offset: parameterOffset(launch.parameters, parameter) }),
     table: (_program, table) =>
       places.table(table) ?? { in: "map", map: maps.tables + places.mapTables.indexOf(table) },
     report: (builder, report, values, at) => parts.report(builder, report, values, at),
@@ -141,10 +143,11 @@ function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces)
       {
         ...word,
         name: "launch",
-        valueSize: launch.size,
         holds: "launch",
-        fields: [{ name: "token", offset: launch.token, size: 8, count: 2 }],
-        launch: [{ is: "token", offset: launch.token, size: 16 }],
+        ...withParameters(program.parameters, launch.parameters, {
+          fields: [{ name: "token", offset: launch.token, size: 8, count: 2 }],
+          launch: [{ is: "token", offset: launch.token, size: 16 }],
+        }),
       },
       {
         name: "events",

@@ -27,6 +27,7 @@ import type { MapDescription, MapField, TargetStorage } from "../storage.ts";
 import { tableShape, tableSize } from "../table-shape.ts";
 import type { EbpfTarget } from "../target.ts";
 import type { BodyUse } from "../uses.ts";
+import { parameterOffset, withParameters } from "./parameters.ts";
 import { architectureOffset, seccompData } from "./seccomp-data.ts";
 
 /** Results for what never reaches the policy. No policy has so many verdicts. */
@@ -48,8 +49,12 @@ export function trialContextSize(program: Program): number {
   return trialContext.reports + statements * reportStride(program);
 }
 
-/** The maps of a program for this target, in the order in which instructions name them. `secret` has three words. */
+/**
+ * The maps of a program for this target, in the order in which instructions name them. `secret` has three words, and
+ * behind them one for each parameter.
+ */
 export const trialMaps = ["thread", "process", "tree", "secret"] as const;
+const secretSize = 24;
 
 /**
  * Those maps. With room for the state of so many threads and processes; all of it starts as it does in the first.
@@ -85,11 +90,12 @@ export function trialStorage(program: Program, slots = 1): TargetStorage {
     name: "secret",
     type: "array",
     keySize: 4,
-    valueSize: 24,
     capacity: 1,
     holds: "launch",
-    fields: [{ name: "secret", offset: 0, size: 8, count: 3 }],
-    launch: [{ is: "secret", offset: 0, size: 24 }],
+    ...withParameters(program.parameters, secretSize, {
+      fields: [{ name: "secret", offset: 0, size: 8, count: 3 }],
+      launch: [{ is: "secret", offset: 0, size: secretSize }],
+    }),
   };
   return { maps: trialMaps.map((name) => (name === "secret" ? secret : map(name))), states: [] };
 }
@@ -165,6 +171,7 @@ export const trialTarget: EbpfTarget = {
     offset: stateOffsets(program).cells[cell]!,
     bias: 0n,
   }),
+  parameter: (parameter) => ({ map: trialMaps.indexOf("secret"), offset: parameterOffset(secretSize, parameter) }),
   table(program, table) {
     const { tables, shapes } = stateOffsets(program);
     return { in: "memory", region: program.tables[table]!.scope, offset: tables[table]!, shape: shapes[table]! };

@@ -1,7 +1,16 @@
 /** Runs programs of the trial target, on the tests' interpreter or on the running kernel, with state of their own. */
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
-import { BpfMap, loadBtf, loadProgram, mapTypes, programFlags, programTypes, TestRun } from "../../../linux/bpf.ts";
+import {
+  BpfMap,
+  loadBtf,
+  loadProgram,
+  mapFlags,
+  mapTypes,
+  programFlags,
+  programTypes,
+  TestRun,
+} from "../../../linux/bpf.ts";
 import { close } from "../../../linux/descriptors.ts";
 import { Btf } from "../../btf/types.ts";
 import { type EbpfInstruction, encode } from "../instruction.ts";
@@ -155,9 +164,13 @@ const tableSecret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 +
 type MapName = (typeof trialMaps)[number];
 
 /** The bytes that each map starts with, one value behind the other. */
-function initialBytes(map: MapDescription): Uint8Array {
-  if (map.holds === "launch") return tableSecret.slice();
+function initialBytes(map: MapDescription, parameters: readonly bigint[] = []): Uint8Array {
   const bytes = new Uint8Array(map.valueSize * map.capacity);
+  if (map.holds === "launch") {
+    bytes.set(tableSecret);
+    bytes.set(new Uint8Array(BigUint64Array.from(parameters).buffer), tableSecret.length);
+    return bytes;
+  }
   map.initial?.forEach((value, index) => {
     bytes.set(value, index * map.valueSize);
   });
@@ -171,12 +184,18 @@ export class InterpretedTrial extends Trial {
   executed = 0;
 
   /** `loops`: for what another compiler has made. */
-  constructor(program: Program, instructions: readonly EbpfInstruction[], slots = 1, loops = false) {
+  constructor(
+    program: Program,
+    instructions: readonly EbpfInstruction[],
+    slots = 1,
+    loops = false,
+    parameters: readonly bigint[] = [],
+  ) {
     super(program);
     this.#instructions = instructions;
     this.#loops = loops;
     this.#maps = trialStorage(program, slots).maps.map((map) => ({
-      bytes: initialBytes(map),
+      bytes: initialBytes(map, parameters),
       valueSize: map.valueSize,
     }));
   }
@@ -204,9 +223,14 @@ export class KernelTrial extends Trial {
   readonly #program: number;
 
   /** Throws a VerifierError where the kernel refuses the program. */
-  constructor(program: Program, instructions: readonly EbpfInstruction[], slots = 1) {
+  constructor(
+    program: Program,
+    instructions: readonly EbpfInstruction[],
+    slots = 1,
+    parameters: readonly bigint[] = [],
+  ) {
     super(program);
-    this.#maps = trialStorage(program, slots).maps.map(makeMap);
+    this.#maps = trialStorage(program, slots).maps.map((map) => makeMap(map, parameters));
     const mapDescriptors = this.#maps.map(({ descriptor }) => descriptor);
     const kernelFunction = (name: string): number => {
       throw new Error(`no kernel function ${name}`);
@@ -253,14 +277,17 @@ function keyOf(slot: number): Uint8Array {
 }
 
 /** A map with its first values. One with a lock needs type information, by which the verifier finds the lock. */
-export function makeMap(description: MapDescription): BpfMap {
-  const { keySize, valueSize, capacity, lock } = description;
+export function makeMap(description: MapDescription, parameters: readonly bigint[] = []): BpfMap {
+  const { keySize, valueSize, capacity, lock, holds } = description;
   const btf = lock === undefined ? undefined : lockedValue(valueSize, lock);
   try {
-    const map = new BpfMap({ type: mapTypes.array, keySize, valueSize, capacity, ...(btf && { btf }) });
-    const bytes = initialBytes(description);
+    const isFrozen = holds === "launch";
+    const flags = isFrozen ? mapFlags.readOnlyForPrograms : 0;
+    const map = new BpfMap({ type: mapTypes.array, keySize, valueSize, capacity, flags, ...(btf && { btf }) });
+    const bytes = initialBytes(description, parameters);
     for (let slot = 0; slot < capacity; slot += 1)
       map.set(keyOf(slot), bytes.subarray(slot * valueSize, (slot + 1) * valueSize));
+    if (isFrozen) map.freeze();
     return map;
   } finally {
     if (btf !== undefined) close(btf.descriptor);

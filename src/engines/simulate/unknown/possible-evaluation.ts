@@ -169,6 +169,8 @@ class Walk {
         return path.integers[expression.local]!;
       case "cell":
         return path.states[this.program.cells[expression.cell]!.scope].cells[expression.cell]!;
+      case "parameter":
+        return anything;
       case "binary":
         return binaryBits(
           expression.operator,

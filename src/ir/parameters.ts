@@ -1,0 +1,79 @@
+/**
+ * Parameters of a program: values that stay open until it is started (`Program.parameters`).
+ *
+ * Only the eBPF back end and the interpreter take a program that has any: they are told the values. For all else `bind`
+ * puts the values in, which makes constants of them.
+ */
+import { maximumPattern, pattern } from "./arithmetic.ts";
+import type {
+  BooleanExpression,
+  IntegerExpression,
+  Interval,
+  Parameter,
+  Program,
+  Statement,
+  VerdictExpression,
+} from "./program.ts";
+import { type ExpressionMap, mapBoolean, mapInteger, mapList, mapStatement, mapVerdict } from "./traverse.ts";
+
+const mostSigned = maximumPattern >> 1n;
+
+/** The patterns that its values have lie here; all patterns where it can be negative and positive. */
+export function parameterWords({ from, to }: Pick<Parameter, "from" | "to">): Interval {
+  return from < 0n && to >= 0n ? { from: 0n, to: maximumPattern } : { from: pattern(from), to: pattern(to) };
+}
+
+/** What is wrong with a declaration. */
+export function parameterFault({ kind, from, to, default: fallback }: Parameter): string | undefined {
+  if (from > to) return "has no value";
+  const fits = from < 0n ? from >= -mostSigned - 1n && to <= mostSigned : to <= maximumPattern;
+  if (!fits) return "has a range that no 64 bits hold";
+  if (kind === "flag" && (from !== 0n || to !== 1n)) return "is a flag with another range than 0 to 1";
+  if (fallback !== undefined && (fallback < from || fallback > to)) return "has a default outside of its range";
+  return undefined;
+}
+
+/** The words that parameters have by default; the smallest value where there is no default. */
+export function defaultWords(parameters: readonly Parameter[]): bigint[] {
+  return parameters.map(({ from, default: fallback }) => pattern(fallback ?? from));
+}
+
+/** The same program with these words in the place of its parameters, of which it has none any more. */
+export function bindParameters(program: Program, words: readonly bigint[]): Program {
+  if (words.length !== program.parameters.length)
+    throw new Error(`policy ${program.name}: ${program.parameters.length} parameters, ${words.length} values`);
+  if (program.parameters.length === 0) return program;
+  const map = new Binding(words);
+  const list = (statements: readonly Statement[]): readonly Statement[] =>
+    mapList(statements, (statement) => mapStatement(statement, map, list));
+  return { ...program, parameters: [], body: list(program.body) };
+}
+
+/** Shared expressions stay shared. */
+class Binding implements ExpressionMap {
+  readonly #constants: readonly IntegerExpression[];
+  readonly #done = new WeakMap<object, unknown>();
+
+  constructor(words: readonly bigint[]) {
+    this.#constants = words.map((word) => ({ kind: "constant", value: pattern(word) }));
+  }
+
+  readonly integer = (expression: IntegerExpression): IntegerExpression =>
+    this.#once(expression, () =>
+      expression.kind === "parameter" ? this.#constants[expression.parameter]! : mapInteger(expression, this),
+    );
+
+  readonly boolean = (expression: BooleanExpression): BooleanExpression =>
+    this.#once(expression, () => mapBoolean(expression, this));
+
+  readonly verdict = (expression: VerdictExpression): VerdictExpression =>
+    this.#once(expression, () => mapVerdict(expression, this));
+
+  #once<T extends object>(expression: T, make: () => T): T {
+    const known = this.#done.get(expression) as T | undefined;
+    if (known !== undefined) return known;
+    const made = make();
+    this.#done.set(expression, made);
+    return made;
+  }
+}

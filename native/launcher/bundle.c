@@ -8,7 +8,7 @@
 #include "kernel.h"
 #include "sha256.h"
 
-enum { VERSION = 1, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MOST_MAP_BYTES = 64 << 20 };
+enum { VERSION = 2, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MOST_MAP_BYTES = 64 << 20 };
 
 #if defined(__x86_64__)
 enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_X86_64 };
@@ -23,10 +23,11 @@ static const struct {
     [STRINGS] = {1, 1, 1 << 22},      [POLICY] = {40, 1, 1},           [CLASSIC] = {8, 0, 4096},
     [CLASSIC_TOKEN] = {4, 0, 8},      [PROGRAM] = {8, 1, 65536},       [RELOCATIONS] = {12, 0, 65536},
     [KERNEL_FUNCTIONS] = {4, 0, 64},  [MAPS] = {48, 0, MOST_MAPS},     [INITIAL_VALUES] = {1, 0, 1 << 23},
-    [STATES] = {20, 0, 8},            [LAUNCH_FIELDS] = {16, 0, 64},   [CONSTANT_ALLOWS] = {8, 0, 4096},
+    [STATES] = {20, 0, 8},            [LAUNCH_FIELDS] = {16, 0, 128},  [CONSTANT_ALLOWS] = {8, 0, 4096},
     [TYPES] = {1, 0, 1 << 22},        [FUNCTION_INFO] = {8, 0, 65536}, [LINE_INFO] = {16, 0, 65536},
     [VERDICTS] = {28, 1, 65536},      [REPORTS] = {28, 0, 65536},      [REPORT_VALUES] = {8, 0, 65536},
-    [SOURCE_MAP] = {20, 0, 65536},    [LAUNCH] = {1, 0, 4096},
+    [SOURCE_MAP] = {20, 0, 65536},    [PARAMETERS] = {52, 0, MOST_PARAMETERS},
+    [LAUNCH] = {1, 0, 4096},
 };
 
 static uint32_t word_at(const unsigned char *bytes, size_t offset) {
@@ -94,7 +95,7 @@ static const char *check_policy(const struct bundle *bundle) {
   const struct policy_entry *policy = policy_of(bundle);
   if (strings[0] != 0 || strings[count_of(bundle, STRINGS) - 1] != 0) return "its strings do not end";
   if (!is_string(bundle, policy->name) || !is_string(bundle, policy->compiler) || !is_string(bundle, policy->licence) ||
-      !is_string(bundle, policy->target) || !is_string(bundle, policy->parameters) || policy->reserved != 0)
+      !is_string(bundle, policy->target) || !is_string(bundle, policy->fixed) || policy->reserved != 0)
     return "the policy has something unknown";
   if (policy->program_type != 33) return "its program is for another place than seccomp";
   if (policy->program_flags != 0 || (policy->attach_flags & ~4u) != 0 ||
@@ -184,14 +185,61 @@ static const char *check_maps(const struct bundle *bundle) {
   if (launches > 1 || events > 1) return "two maps hold what one must";
   if (launches == 0 && count_of(bundle, LAUNCH) > 0) return "what a start brings has no map";
 
+  static const uint32_t sizes[] = {[LAUNCH_TOKEN] = 16, [LAUNCH_SECRET] = 24, [LAUNCH_PARAMETER] = 8};
   const struct launch_field_entry *fields = section_of(bundle, LAUNCH_FIELDS);
+  uint32_t parameters = 0;
   for (uint32_t i = 0; i < count_of(bundle, LAUNCH_FIELDS); i++) {
     const struct launch_field_entry *field = fields + i;
-    if (field->what != LAUNCH_TOKEN && field->what != LAUNCH_SECRET) return "a start is to bring something unknown";
+    if (field->what < LAUNCH_TOKEN || field->what > LAUNCH_PARAMETER) return "a start is to bring something unknown";
     if (field->map >= count_of(bundle, MAPS) || maps[field->map].holds != HOLDS_LAUNCH ||
-        field->size != (field->what == LAUNCH_TOKEN ? 16 : 24) || field->offset % 8 != 0 ||
+        field->size != sizes[field->what] || field->offset % 8 != 0 ||
         (uint64_t)field->offset + field->size > count_of(bundle, LAUNCH))
       return "what a start brings has no place";
+    parameters += field->what == LAUNCH_PARAMETER;
+  }
+  return parameters == count_of(bundle, PARAMETERS) ? NULL : "an open parameter has no place, or two";
+}
+
+/* A letter, then letters, digits, underscores and hyphens: what can stand behind --set. */
+static int is_parameter_name(const char *name) {
+  for (const char *c = name; *c != 0; c++) {
+    int is_letter = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z');
+    if (!is_letter && (c == name || !(*c == '_' || *c == '-' || (*c >= '0' && *c <= '9')))) return 0;
+  }
+  return *name != 0;
+}
+
+static const char *check_parameter(const struct bundle *bundle, const struct parameter_entry *parameter) {
+  uint64_t from = word_of(parameter->from), to = word_of(parameter->to), fallback = word_of(parameter->fallback);
+  if (!is_string(bundle, parameter->name) || !is_parameter_name(string_at(bundle, parameter->name)))
+    return "an open parameter's name is none";
+  if (parameter->kind < UNSIGNED_PARAMETER || parameter->kind > FLAG_PARAMETER)
+    return "an open parameter is of an unknown kind";
+  if ((parameter->traits & ~(uint32_t)HAS_DEFAULT) != 0) return "an open parameter has an unknown trait";
+  int is_signed = parameter->kind == SIGNED_PARAMETER, has_default = (parameter->traits & HAS_DEFAULT) != 0;
+  /* Signed is what can be negative, so each range has one form. */
+  if (is_signed ? (int64_t)from >= 0 || (int64_t)from > (int64_t)to : from > to)
+    return "an open parameter's values are none";
+  if (parameter->kind == FLAG_PARAMETER && (from != 0 || to != 1)) return "an open parameter's values are none";
+  if (!has_default) return fallback == 0 ? NULL : "an open parameter's values are none";
+  if (is_signed ? (int64_t)fallback < (int64_t)from || (int64_t)fallback > (int64_t)to
+                : fallback < from || fallback > to)
+    return "an open parameter's values are none";
+  return NULL;
+}
+
+static const char *check_parameters(const struct bundle *bundle) {
+  const struct parameter_entry *parameters = section_of(bundle, PARAMETERS);
+  for (uint32_t i = 0; i < count_of(bundle, PARAMETERS); i++) {
+    const char *wrong = check_parameter(bundle, parameters + i);
+    if (wrong != NULL) return wrong;
+    const char *name = string_at(bundle, parameters[i].name);
+    for (uint32_t k = 0; k < i; k++) {
+      const char *other = string_at(bundle, parameters[k].name);
+      size_t same = 0;
+      while (name[same] != 0 && name[same] == other[same]) same++;
+      if (name[same] == other[same]) return "two open parameters have one name";
+    }
   }
   return NULL;
 }
@@ -259,8 +307,8 @@ static const char *check_program(const struct bundle *bundle) {
 }
 
 const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size) {
-  static const char *(*const checks[])(const struct bundle *) = {check_policy, check_classic, check_maps, check_states,
-                                                                check_program};
+  static const char *(*const checks[])(const struct bundle *) = {check_policy, check_classic, check_maps, check_parameters,
+                                                                check_states, check_program};
   bundle->bytes = bytes;
   const char *wrong = check_file(bundle, size);
   for (unsigned i = 0; wrong == NULL && i < sizeof checks / sizeof *checks; i++) wrong = checks[i](bundle);

@@ -26,6 +26,7 @@ enum section_kind {
   REPORTS,
   REPORT_VALUES,
   SOURCE_MAP,
+  PARAMETERS,
   LAUNCH,
   SECTIONS = LAUNCH,
 };
@@ -33,7 +34,7 @@ enum section_kind {
 enum { LARGEST_BUNDLE = 16 << 20 };
 
 struct policy_entry {
-  uint32_t name, compiler, program_type, program_flags, attach_flags, licence, traits, target, parameters, reserved;
+  uint32_t name, compiler, program_type, program_flags, attach_flags, licence, traits, target, fixed, reserved;
 };
 enum { ENTIRELY_CLASSIC = 1, UNPRIVILEGED = 2 }; /* traits */
 
@@ -55,7 +56,17 @@ struct state_entry {
 struct launch_field_entry {
   uint32_t what, map, offset, size;
 };
-enum { LAUNCH_TOKEN = 1, LAUNCH_SECRET = 2 };
+enum { LAUNCH_TOKEN = 1, LAUNCH_SECRET = 2, LAUNCH_PARAMETER = 3 };
+
+/* Words of 64 bits lie at multiples of 4: low half, high half. */
+struct parameter_entry {
+  uint32_t name, kind, from[2], to[2], traits, fallback[2], file, line, column, length;
+};
+enum { UNSIGNED_PARAMETER = 1, SIGNED_PARAMETER = 2, FLAG_PARAMETER = 3 };
+enum { HAS_DEFAULT = 1 }; /* traits */
+enum { MOST_PARAMETERS = 64 };
+
+static inline uint64_t word_of(const uint32_t halves[2]) { return halves[0] | (uint64_t)halves[1] << 32; }
 
 struct instruction_entry { /* struct bpf_insn */
   uint8_t code, registers;

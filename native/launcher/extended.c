@@ -90,12 +90,18 @@ static long write_value(int map, uint32_t key, const void *value) {
 }
 
 /* What this start brings, then frozen: the verifier takes it for constants, and nobody changes it any more. */
-static long bring(const struct bundle *bundle, const struct extended *extended, uint32_t map) {
+static long bring(const struct bundle *bundle, const struct extended *extended, const uint64_t *parameters,
+                  uint32_t map) {
   static unsigned char value[4096];
   const struct launch_field_entry *fields = section_of(bundle, LAUNCH_FIELDS);
   memset(value, 0, sizeof value);
   for (uint32_t i = 0; i < count_of(bundle, LAUNCH_FIELDS); i++) {
     uint64_t secret[3];
+    if (fields[i].what == LAUNCH_PARAMETER) {
+      /* As many fields as parameters, and in their order: both were checked with the bundle. */
+      memcpy(value + fields[i].offset, parameters++, sizeof *parameters);
+      continue;
+    }
     if (fields[i].what == LAUNCH_TOKEN) {
       memcpy(value + fields[i].offset, extended->token, sizeof extended->token);
       continue;
@@ -112,7 +118,8 @@ static long bring(const struct bundle *bundle, const struct extended *extended, 
   return bpf(BPF_MAP_FREEZE, &attributes);
 }
 
-static int make_maps(struct extended *extended, const struct bundle *bundle, int types, struct fault *fault) {
+static int make_maps(struct extended *extended, const struct bundle *bundle, const uint64_t *parameters, int types,
+                     struct fault *fault) {
   const struct map_entry *maps = section_of(bundle, MAPS);
   const unsigned char *values = section_of(bundle, INITIAL_VALUES);
   for (uint32_t i = 0; i < count_of(bundle, MAPS); i++) {
@@ -123,7 +130,7 @@ static int make_maps(struct extended *extended, const struct bundle *bundle, int
     extended->maps[i] = (int)result;
     if (map->holds == HOLDS_EVENTS) extended->events = (int)result;
     if (map->holds == HOLDS_STATE && memcmp(name, "dropped", sizeof "dropped") == 0) extended->dropped = (int)result;
-    result = map->holds == HOLDS_LAUNCH ? bring(bundle, extended, i) : 0;
+    result = map->holds == HOLDS_LAUNCH ? bring(bundle, extended, parameters, i) : 0;
     for (uint32_t k = 0; result == 0 && k < map->value_bytes / (map->value_size | !map->value_size); k++)
       result = write_value(extended->maps[i], k, values + map->values + (size_t)k * map->value_size);
     if (result < 0) return fail_at(fault, MAKE_MAPS, result, name);
@@ -228,7 +235,7 @@ static void describe_attachment(struct extended *extended, const struct bundle *
   }
 }
 
-int load_extended(struct extended *extended, struct bundle *bundle, struct fault *fault) {
+int load_extended(struct extended *extended, struct bundle *bundle, const uint64_t *parameters, struct fault *fault) {
   memset(extended, 0, sizeof *extended);
   extended->program = extended->events = extended->dropped = -1;
   if (arm_classic(bundle, extended->token, fault) < 0) return -1;
@@ -236,8 +243,8 @@ int load_extended(struct extended *extended, struct bundle *bundle, struct fault
   long result = set_aside(&kept);
   if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);
   int types = (int)load_types(bundle);
-  int done = make_maps(extended, bundle, types, fault) == 0 && relocate(extended, bundle, fault) == 0 &&
-             load_program(extended, bundle, types, fault) == 0;
+  int done = make_maps(extended, bundle, parameters, types, fault) == 0 &&
+             relocate(extended, bundle, fault) == 0 && load_program(extended, bundle, types, fault) == 0;
   result = take_back(&kept);
   if (!done) return -1;
   if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);

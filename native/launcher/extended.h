@@ -62,10 +62,11 @@ struct fault {
 };
 
 /*
- * Loads the program of a checked bundle, whose instructions are changed. The token that it draws is put into the classic
+ * Loads the program of a checked bundle, whose instructions are changed. `parameters` are the words of those that it
+ * leaves open, none of them impossible (parameters.h). The token that it draws is put into the classic
  * program's places and is `extended->token`. 0, or -1 with `fault`.
  */
-int load_extended(struct extended *extended, struct bundle *bundle, struct fault *fault);
+int load_extended(struct extended *extended, struct bundle *bundle, const uint64_t *parameters, struct fault *fault);
 
 /* Draws a token, and puts it into the classic program of a checked bundle. 0, or -1 with `fault`. */
 int arm_classic(struct bundle *bundle, uint64_t token[2], struct fault *fault);

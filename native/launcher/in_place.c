@@ -8,6 +8,7 @@
 
 #include "confine.h"
 #include "kernel.h"
+#include "parameters.h"
 
 enum { FAILED = 125, CANNOT_RUN = 126, NOT_FOUND = 127, LONGEST_PATH = 4096 };
 
@@ -134,6 +135,103 @@ static void refuse_fault(const char *about, const struct fault *fault) {
   leave(FAILED);
 }
 
+/* ── What is set ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void say_integer(const struct parameter_entry *parameter, uint64_t word) {
+  char digits[24], *at = digits + sizeof digits - 1;
+  int is_negative = parameter->kind == SIGNED_PARAMETER && (int64_t)word < 0;
+  *at = 0;
+  if (is_negative) word = -word;
+  do *--at = (char)('0' + word % 10);
+  while ((word /= 10) > 0);
+  if (is_negative) *--at = '-';
+  say(at);
+}
+
+static void say_values(const struct parameter_entry *parameter) {
+  if (parameter->kind == FLAG_PARAMETER) {
+    say("true or false");
+    return;
+  }
+  say("an integer from ");
+  say_integer(parameter, word_of(parameter->from));
+  say(" to ");
+  say_integer(parameter, word_of(parameter->to));
+}
+
+static void say_open(const struct bundle *bundle) {
+  const struct parameter_entry *parameters = section_of(bundle, PARAMETERS);
+  uint32_t count = count_of(bundle, PARAMETERS);
+  say(count == 0 ? "none of its parameters is open: leave out --set" : "those that are open are ");
+  for (uint32_t i = 0; i < count; i++) {
+    if (i > 0) say(", ");
+    say(string_at(bundle, parameters[i].name));
+  }
+}
+
+static void refuse_setting(const char *about, const struct bundle *bundle, const struct settings *settings,
+                           enum setting_fault fault) __attribute__((noreturn));
+static void refuse_setting(const char *about, const struct bundle *bundle, const struct settings *settings,
+                           enum setting_fault fault) {
+  const struct parameter_entry *parameter =
+      (const struct parameter_entry *)section_of(bundle, PARAMETERS) + settings->parameter;
+  const char *given = settings->wrong < settings->count ? settings->given[settings->wrong] : "";
+  size_t length = name_length(given);
+  say("portcullis: ");
+  say(about);
+  say(": ");
+  switch (fault) {
+    case SETTING_MALFORMED:
+      say("--set ");
+      say(given);
+      say(" sets nothing\n  help: --set NAME=VALUE");
+      break;
+    case SETTING_TWICE:
+      say("the parameter ");
+      write_all(2, given, length);
+      say(" is set twice");
+      break;
+    case SETTING_UNKNOWN:
+      say("the bundle has no parameter ");
+      write_all(2, given, length);
+      say("\n  help: ");
+      say_open(bundle);
+      break;
+    case SETTING_FIXED: {
+      const char *value = fixed_value(bundle, given, length);
+      size_t end = 0;
+      while (value[end] != 0 && value[end] != '\n') end++;
+      say("the parameter ");
+      write_all(2, given, length);
+      say(" is fixed in this bundle: it is ");
+      write_all(2, value, end);
+      say("\n  help: compile the policy again: portcullis compile -p ");
+      say(string_at(bundle, policy_of(bundle)->name));
+      say(".ts --set ");
+      write_all(2, given, length);
+      say("=... -o FILE.pcl");
+      break;
+    }
+    case SETTING_IMPOSSIBLE:
+      say("the parameter ");
+      write_all(2, given, length);
+      say(" is ");
+      say_values(parameter);
+      say(", and not ");
+      say(given + length + 1);
+      break;
+    default:
+      say("the parameter ");
+      say(string_at(bundle, parameter->name));
+      say(" has no default, and is not given\n  help: --set ");
+      say(string_at(bundle, parameter->name));
+      say("=..., ");
+      say_values(parameter);
+  }
+  say("\n");
+  leave(FAILED);
+}
+
 /* ── Where the command is ────────────────────────────────────────────────────────────────────────────────────────── */
 
 static const char *in_environment(char **environment, const char *name) {
@@ -190,6 +288,10 @@ struct order {
   char **environment;
   uint64_t mask;
   int best_effort;
+  struct settings settings;
+  /* The words are there already, so many of them, and not to be made of settings. */
+  int has_words;
+  uint32_t words;
 };
 
 /* The classic program by itself. */
@@ -210,8 +312,19 @@ static void do_without(const struct order *order, struct bundle *bundle, struct 
   say("\n");
 }
 
-static void become_from(const struct order *order, unsigned char *bytes, size_t size) __attribute__((noreturn));
-static void become_from(const struct order *order, unsigned char *bytes, size_t size) {
+/* What stays open gets its values, or nothing is run. */
+static void settle(struct order *order, const struct bundle *bundle) {
+  if (!order->has_words) {
+    enum setting_fault wrong = read_settings(bundle, &order->settings);
+    if (wrong != SETTINGS_GOOD) refuse_setting(order->about, bundle, &order->settings, wrong);
+    return;
+  }
+  if (!are_possible(bundle, order->settings.words, order->words))
+    refuse(FAILED, order->about, "an open parameter cannot have this value", NULL);
+}
+
+static void become_from(struct order *order, unsigned char *bytes, size_t size) __attribute__((noreturn));
+static void become_from(struct order *order, unsigned char *bytes, size_t size) {
   static struct extended extended;
   struct bundle bundle;
   struct fault fault = {0};
@@ -220,11 +333,15 @@ static void become_from(const struct order *order, unsigned char *bytes, size_t 
     fault.stage = READ_BUNDLE;
     refuse_fault(order->about, &fault);
   }
+  settle(order, &bundle);
   struct confinement confinement = {section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
   /* Nobody is left who would hear what an extended filter tells, so one that adds nothing else is not installed. */
-  if ((policy_of(&bundle)->traits & ENTIRELY_CLASSIC) != 0) take_classic(order, &bundle, &confinement);
-  else if (load_extended(&extended, &bundle, &fault) < 0) do_without(order, &bundle, &confinement, &fault);
-  else memcpy(confinement.token, extended.token, sizeof extended.token);
+  if ((policy_of(&bundle)->traits & ENTIRELY_CLASSIC) != 0)
+    take_classic(order, &bundle, &confinement);
+  else if (load_extended(&extended, &bundle, order->settings.words, &fault) < 0)
+    do_without(order, &bundle, &confinement, &fault);
+  else
+    memcpy(confinement.token, extended.token, sizeof extended.token);
 
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &order->mask, 0, sizeof order->mask);
   struct fault last = {0};
@@ -237,11 +354,12 @@ static void become_from(const struct order *order, unsigned char *bytes, size_t 
 }
 
 static const char usage[] =
-    "usage: portcullis-launcher run [--best-effort] BUNDLE [--] COMMAND [ARGUMENT...]\n"
+    "usage: portcullis-launcher run [--best-effort] [--set NAME=VALUE]... BUNDLE [--] COMMAND [ARGUMENT...]\n"
     "\n"
     "Puts the policy of a bundle (portcullis compile -o policy.pcl) on a command and becomes it: no other process is\n"
     "left. Where the kernel cannot enforce all of the policy nothing is run; with --best-effort the command runs with\n"
-    "the policy's static part, which is said.\n"
+    "the policy's static part, which is said. --set gives a parameter that the bundle leaves open its value, for this\n"
+    "start; the others have their defaults (portcullis disasm policy.pcl lists them).\n"
     "\n"
     "exit status: the command's own; 125: nothing was run, for the reason told; 126: the command cannot be run;\n"
     "127: it was not found\n";
@@ -250,12 +368,33 @@ static int is_word(const char *word, const char *expected) {
   return text_length(word) == text_length(expected) && memcmp(word, expected, text_length(expected)) == 0;
 }
 
+/* What stands behind --set, as a word of its own, to which `words` is moved, or in the same. NULL: it is no --set. */
+static char *setting_in(char ***words) {
+  static const char option[] = "--set";
+  enum { LENGTH = sizeof option - 1 };
+  char *word = **words;
+  if (text_length(word) < LENGTH || memcmp(word, option, LENGTH) != 0) return NULL;
+  if (word[LENGTH] == '=') return word + LENGTH + 1;
+  if (word[LENGTH] != 0) return NULL;
+  if ((*words)[1] == NULL) refuse(FAILED, NULL, "--set has no value", "--set NAME=VALUE");
+  return *++*words;
+}
+
 void run_bundle(char **words, char **environment, uint64_t mask) {
-  struct order order = {.environment = environment, .mask = mask};
+  static char *given[MOST_PARAMETERS];
+  struct order order = {.environment = environment, .mask = mask, .settings = {.given = given}};
   for (; *words != NULL && (*words)[0] == '-'; words++) {
     if (is_word(*words, "--help") || is_word(*words, "-h")) {
       write_all(1, usage, sizeof usage - 1);
       leave(0);
+    }
+    char *setting = setting_in(&words);
+    if (setting != NULL) {
+      /* A bundle has no more parameters, so one too many is wrong whatever it says. */
+      if (order.settings.count == MOST_PARAMETERS)
+        refuse(FAILED, setting, "no bundle has so many parameters", "portcullis-launcher run --help");
+      given[order.settings.count++] = setting;
+      continue;
     }
     if (!is_word(*words, "--best-effort")) refuse(FAILED, *words, "unknown option", "portcullis-launcher run --help");
     order.best_effort = 1;
@@ -302,10 +441,13 @@ void become(char **words, char **environment, uint64_t mask) {
   struct fault fault = {.stage = CONFIGURE};
   fault.error = read_all(descriptor, &header, HEADER_SIZE);
   if (fault.error == 0 && (header.magic != CONFIGURATION_MAGIC || header.flags != EXTENDED ||
-                           header.filter_length > LARGEST_BUNDLE || header.fallback_length != 0))
+                           header.filter_length > LARGEST_BUNDLE || header.fallback_length > MOST_PARAMETERS))
     fault.error = -EPROTO;
   unsigned char *bytes = fault.error == 0 ? allocate(header.filter_length + 1) : NULL;
   if (fault.error == 0) fault.error = bytes == NULL ? -ENOMEM : read_all(descriptor, bytes, header.filter_length);
+  order.has_words = 1;
+  order.words = header.fallback_length;
+  if (fault.error == 0) fault.error = read_all(descriptor, order.settings.words, order.words * sizeof(uint64_t));
   if (fault.error < 0) refuse_fault(order.about, &fault);
   CALL(__NR_close, descriptor);
   become_from(&order, bytes, header.filter_length);

@@ -37,6 +37,7 @@
 #include "confine.h"
 #include "in_place.h"
 #include "kernel.h"
+#include "parameters.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -156,7 +157,7 @@ static void fail_with(const struct fault *fault) {
   leave(125);
 }
 
-static void read_bundle_and_load(uint32_t size) {
+static void read_bundle_and_load(uint32_t size, uint32_t parameters) {
   struct fault fault = {.stage = READ_BUNDLE};
   struct bundle bundle;
   unsigned char *bytes = allocate(size + 1);
@@ -164,7 +165,14 @@ static void read_bundle_and_load(uint32_t size) {
   if (fault.error < 0) fail_with(&fault);
   fault.what = read_bundle(&bundle, bytes, size);
   if (fault.what != NULL) fail_with(&fault);
-  if (load_extended(&extended, &bundle, &fault) < 0) fail_with(&fault);
+  uint64_t words[MOST_PARAMETERS];
+  fault.error = read_all(SOCKET, words, parameters * sizeof *words);
+  if (fault.error < 0) fail_with(&fault);
+  if (!are_possible(&bundle, words, parameters)) {
+    fault.what = "an open parameter cannot have this value";
+    fail_with(&fault);
+  }
+  if (load_extended(&extended, &bundle, words, &fault) < 0) fail_with(&fault);
   confinement = (struct confinement){section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
   memcpy(confinement.token, extended.token, sizeof extended.token);
 }
@@ -176,11 +184,11 @@ static void read_configuration(void) {
   int is_extended = (configuration.flags & EXTENDED) != 0;
   if (configuration.magic != CONFIGURATION_MAGIC || length == 0 ||
       length > (is_extended ? (uint32_t)LARGEST_BUNDLE : MAXIMUM_INSTRUCTIONS) || fallback > MAXIMUM_INSTRUCTIONS ||
-      (is_extended && (fallback != 0 || (configuration.flags & WANT_LISTENER) != 0)))
+      (is_extended && (fallback > MOST_PARAMETERS || (configuration.flags & WANT_LISTENER) != 0)))
     fail(CONFIGURE, -EPROTO);
   extended.events = extended.dropped = -1;
   if (is_extended) {
-    read_bundle_and_load(length);
+    read_bundle_and_load(length, fallback);
     return;
   }
   result = read_all(SOCKET, configuration.filters, (length + fallback) * sizeof(struct sock_filter));

@@ -12,7 +12,7 @@ struct configuration {
   uint32_t magic;
   uint32_t flags;
   uint32_t filter_length;   /* instructions; with EXTENDED: the bytes of the bundle that follows */
-  uint32_t fallback_length; /* instructions; 0: there is none */
+  uint32_t fallback_length; /* instructions, 0: there is none; with EXTENDED: the words of open parameters behind the bundle */
   uint64_t token[2];        /* with EXTENDED: 0, the launcher draws its own */
   struct sock_filter filters[2 * MAXIMUM_INSTRUCTIONS];
 };

@@ -9,8 +9,10 @@ export interface Bundle {
   readonly compiler: string;
   /** `seccomp`, `unprivileged` or `trial`. */
   readonly target: string;
-  /** The values of parameters under which the policy was compiled. */
-  readonly parameters: readonly (readonly [name: string, value: string])[];
+  /** The values of the parameters that are constants of this bundle. */
+  readonly fixed: readonly (readonly [name: string, value: string])[];
+  /** The others: whoever starts the bundle gives their values. At most 64, no two of one name. */
+  readonly parameters: readonly BundleParameter[];
   readonly licence: string;
   readonly programType: number;
   readonly programFlags: number;
@@ -69,8 +71,19 @@ export interface BundleState {
   readonly size: number;
 }
 
+export interface BundleParameter {
+  readonly name: string;
+  readonly kind: "integer" | "flag";
+  readonly from: bigint;
+  readonly to: bigint;
+  /** Undefined where a value must be given. */
+  readonly default: bigint | undefined;
+  readonly at: Place | undefined;
+}
+
+/** The words of parameters stand in the parameters' order. */
 export interface LaunchWord {
-  readonly is: "token" | "secret";
+  readonly is: "token" | "secret" | "parameter";
   readonly map: number;
   readonly offset: number;
 }

@@ -1,12 +1,13 @@
 /**
- * The numbers of a bundle, version 1: what docs/bundle.md says in words. `native/launcher/bundle.c` reads the same.
+ * The numbers of a bundle, version 2: what docs/bundle.md says in words. `native/launcher/bundle.c` reads the same.
  */
+import { maximumParameters } from "../ir/limits.ts";
 import type { Action } from "../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
 
 /** "\x7fPCL\r\n\x1a\n": what a text transfer would damage is in it. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
-export const version = 1;
+export const version = 2;
 export const headerSize = 64;
 export const digestOffset = 32;
 export const digestSize = 32;
@@ -27,7 +28,7 @@ export const sections = [
   { name: "maps", entry: 48, least: 0, most: 63 },
   { name: "initialValues", entry: 1, least: 0, most: 1 << 23 },
   { name: "states", entry: 20, least: 0, most: 8 },
-  { name: "launchFields", entry: 16, least: 0, most: 64 },
+  { name: "launchFields", entry: 16, least: 0, most: 128 },
   { name: "constantAllows", entry: 8, least: 0, most: 4096 },
   { name: "types", entry: 1, least: 0, most: 1 << 22 },
   { name: "functionInfo", entry: 8, least: 0, most: 65536 },
@@ -36,6 +37,7 @@ export const sections = [
   { name: "reports", entry: 28, least: 0, most: 65536 },
   { name: "reportValues", entry: 8, least: 0, most: 65536 },
   { name: "sourceMap", entry: 20, least: 0, most: 65536 },
+  { name: "parameters", entry: 52, least: 0, most: maximumParameters },
   { name: "launch", entry: 1, least: 0, most: 4096 },
 ] as const;
 export type SectionName = (typeof sections)[number]["name"];
@@ -50,7 +52,13 @@ export const mapTypeNumbers = { hash: 1, array: 2, "ring-buffer": 27 } as const;
 /** `BPF_F_RDONLY_PROG`: of what is frozen. */
 export const frozenFlag = 128;
 export const mapContents = ["state", "launch", "events"] as const;
-export const launchContents = { token: { number: 1, size: 16 }, secret: { number: 2, size: 24 } } as const;
+export const launchContents = {
+  token: { number: 1, size: 16 },
+  secret: { number: 2, size: 24 },
+  parameter: { number: 3, size: 8 },
+} as const;
+export const parameterKinds = { unsigned: 1, signed: 2, flag: 3 } as const;
+export const parameterTraits = { hasDefault: 1 } as const;
 /** `SECCOMP_EBPF_STATE_…`, `SECCOMP_EBPF_FORK_…`. */
 export const stateScopes = ["thread", "process"] as const;
 export const forkKinds = ["copy", "fresh", "share"] as const;

@@ -4,7 +4,8 @@
 import { decode } from "../compile/ebpf/decode.ts";
 import { disassemble } from "../compile/ebpf/disassemble.ts";
 import { slotPositions } from "../compile/ebpf/instruction.ts";
-import type { Bundle, BundleMap, Place } from "./bundle.ts";
+import { printParameter, printValue } from "../ir/parameters.ts";
+import type { Bundle, BundleMap, BundleParameter, Place } from "./bundle.ts";
 import { digestIn } from "./format.ts";
 import { decodeBundle } from "./read.ts";
 
@@ -30,12 +31,13 @@ export function listBundle(file: Uint8Array): string {
 }
 
 function heading(bundle: Bundle, digest: string): string[] {
-  const { name, target, compiler, architecture, parameters, classic, classicIsAll, locked } = bundle;
+  const { name, target, compiler, architecture, parameters, fixed, classic, classicIsAll, locked } = bundle;
   const whole = classicIsAll ? ", which is all of the policy" : ", the weakest verdict where state decides";
   return [
     `; ${name} for ${target} on ${architecture}, by ${compiler}`,
     `; sha256 ${digest}`,
-    ...parameters.map(([parameter, value]) => `; --set ${parameter}=${value}`),
+    ...fixed.map(([parameter, value]) => `; fixed: --set ${parameter}=${value}`),
+    ...parameters.map((parameter) => `; open: ${describeParameter(parameter)}`),
     classic.length === 0
       ? "; no classic program: the static part does not fit one"
       : `; classic program: ${classic.length / 8} instructions${whole}`,
@@ -45,6 +47,13 @@ function heading(bundle: Bundle, digest: string): string[] {
     }),
     ...(locked ? ["; the kernel holds the locks of its states while it runs"] : []),
   ];
+}
+
+function describeParameter({ name, at, ...parameter }: BundleParameter): string {
+  const fallback =
+    parameter.default === undefined ? "must be given" : `${printValue(parameter, parameter.default)} by default`;
+  const place = at === undefined ? "" : `  ${at.file}:${at.line}:${at.column}`;
+  return `--set ${name}=…, ${printParameter(parameter)}; ${fallback}${place}`;
 }
 
 const forkWords = { copy: "a copy", fresh: "fresh", share: "the same" } as const;

@@ -3,6 +3,7 @@
  * drawn and frozen, the program is relocated and loaded. It is not attached.
  */
 import { randomBytes } from "node:crypto";
+import { defaultWords } from "../ir/parameters.ts";
 import {
   BpfMap,
   kernelFunctions,
@@ -43,8 +44,13 @@ export class MissingFunctionError extends Error {
  * Throws a BpfError where a map cannot be made, a VerifierError where the program is refused, a MissingFunctionError.
  *
  * @param logLevel asks for the verifier's log (`logLevels`)
+ * @param parameters their words; where they are left out, those that hold by default
  */
-export function loadBundle(bundle: Bundle, logLevel = 0): LoadedBundle {
+export function loadBundle(
+  bundle: Bundle,
+  logLevel = 0,
+  parameters: readonly bigint[] = defaultWords(bundle.parameters),
+): LoadedBundle {
   const open: number[] = [];
   const closeAll = (): void => {
     for (const descriptor of open.splice(0)) close(descriptor);
@@ -52,7 +58,7 @@ export function loadBundle(bundle: Bundle, logLevel = 0): LoadedBundle {
   try {
     const btf = bundle.types.length === 0 ? undefined : loadBtf(bundle.types);
     if (btf !== undefined) open.push(btf);
-    const launch = drawLaunch(bundle);
+    const launch = drawLaunch(bundle, parameters);
     // The seccomp type refuses arrays that are laid out without regard to speculation, as those of whoever has CAP_PERFMON
     // are (kernel/bpf/arraymap.c); CAP_SYS_ADMIN implies it.
     const maps = withoutCapabilities([capabilities.perfmon, capabilities.systemAdministration], () =>
@@ -89,19 +95,27 @@ export function loadBundle(bundle: Bundle, logLevel = 0): LoadedBundle {
 const largestLog = 16 << 20;
 
 /** The launch map's value. A token's words are not 0, and a secret's third is odd (docs/bundle.md). */
-function drawLaunch({ maps, launch }: Bundle): {
+function drawLaunch(
+  { maps, launch }: Bundle,
+  parameters: readonly bigint[],
+): {
   readonly value: Uint8Array;
   readonly token: readonly [bigint, bigint];
 } {
   const value = new Uint8Array(maps.find(({ holds }) => holds === "launch")?.valueSize ?? 0);
   const view = new DataView(value.buffer);
   let token: readonly [bigint, bigint] = [0n, 0n];
+  const words = parameters.values();
   for (const { is, offset } of launch) {
+    if (is === "parameter") {
+      view.setBigUint64(offset, words.next().value!, true);
+      continue;
+    }
     const count = is === "token" ? 2 : 3;
-    const words = Array.from({ length: count }, () => randomBytes(8).readBigUInt64LE() || 1n);
-    if (is === "token") token = [words[0]!, words[1]!];
-    else words[2]! |= 1n;
-    words.forEach((word, index) => {
+    const drawn = Array.from({ length: count }, () => randomBytes(8).readBigUInt64LE() || 1n);
+    if (is === "token") token = [drawn[0]!, drawn[1]!];
+    else drawn[2]! |= 1n;
+    drawn.forEach((word, index) => {
       view.setBigUint64(offset + 8 * index, word, true);
     });
   }

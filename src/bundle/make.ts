@@ -16,8 +16,8 @@ import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } fr
 export interface BundleOptions {
   /** Who compiles: "portcullis 0.1.0". */
   readonly compiler: string;
-  /** The values of parameters under which the policy was compiled. */
-  readonly parameters: Bundle["parameters"];
+  /** The values of the parameters that are constants. */
+  readonly fixed: Bundle["fixed"];
   /** For the lines in the verifier's log. */
   readonly sources: Sources;
 }
@@ -25,7 +25,7 @@ export interface BundleOptions {
 /** What helpers and kernel functions ask for. */
 export const licence = "GPL";
 
-export function makeBundle(artifact: EbpfArtifact, { compiler, parameters, sources }: BundleOptions): Bundle {
+export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }: BundleOptions): Bundle {
   const { program, object, kind, storage, target } = artifact;
   // Whoever has no CAP_BPF may not load type information.
   const unprivileged = target === "unprivileged";
@@ -37,7 +37,8 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, parameters, sourc
     name: program.name,
     compiler,
     target,
-    parameters,
+    fixed,
+    parameters: program.parameters.map(({ at, ...parameter }) => ({ ...parameter, at: placeOf(program, at) })),
     licence,
     programType: kind.type,
     programFlags: kind.flags,
@@ -53,7 +54,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, parameters, sourc
       return scope === "tree" ? { name, scope: "process", fork: "share", size } : { name, scope, fork, size };
     }),
     launch: storage.maps.flatMap(({ launch = [] }, map) =>
-      launch.flatMap(({ is, offset }): LaunchWord[] => (is === "parameter" ? [] : [{ is, map, offset }])),
+      launch.map(({ is, offset }): LaunchWord => ({ is, map, offset })),
     ),
     constantAllows: artifact.constantAllow.map((number) => ({
       architecture: auditArchitecture[program.architecture],

@@ -3,10 +3,12 @@
  * that a file means the same to whoever reads it (`native/launcher/bundle.c` makes the same checks).
  */
 import { timingSafeEqual } from "node:crypto";
+import { parameterFault } from "../ir/parameters.ts";
 import {
   type Bundle,
   BundleError,
   type BundleMap,
+  type BundleParameter,
   type BundleReport,
   type BundleState,
   type BundleVerdict,
@@ -32,6 +34,8 @@ import {
   mapTypeNumbers,
   none,
   opcodes,
+  parameterKinds,
+  parameterTraits,
   prints,
   programTypeNumbers,
   pseudo,
@@ -52,13 +56,17 @@ export function decodeBundle(file: Uint8Array): Bundle {
   const contents = takeApart(bytes);
   const texts = new Texts(contents.strings);
   const policy = new Entries(contents.policy, 40).at(0);
-  const [name, compiler, programType, programFlags, attach, licence, traitBits, target, parameters, reserved] = policy;
+  const [name, compiler, programType, programFlags, attach, licence, traitBits, target, fixedAt, reserved] = policy;
   demand(reserved === 0 && (attach! & ~attachFlags.lock) === 0, "the policy has an unknown flag");
   demand((traitBits! & ~(traits.classicIsAll | traits.unprivileged)) === 0, "the policy has an unknown trait");
   checkProgramType(programType!, programFlags!);
   const kernelFunctions = [...new Entries(contents.kernelFunctions, 4)].map(([text]) => texts.at(text!));
   demand(!kernelFunctions.includes(""), "a kernel function has no name");
   const maps = readMaps(contents, texts);
+  const fixed = readFixed(texts.at(fixedAt!));
+  const parameters = readParameters(contents.parameters, texts);
+  for (const { name: open } of parameters)
+    demand(!fixed.some(([other]) => other === open), `a parameter is fixed and open, ${open}`);
   const relocations = readRelocations(contents.relocations);
   checkRelocations(contents.program, relocations, { map: maps.length, "kernel-function": kernelFunctions.length });
   const length = contents.program.length / 8;
@@ -67,7 +75,8 @@ export function decodeBundle(file: Uint8Array): Bundle {
     name: texts.at(name!),
     compiler: texts.at(compiler!),
     target: texts.at(target!),
-    parameters: readParameters(texts.at(parameters!)),
+    fixed,
+    parameters,
     licence: texts.at(licence!),
     programType: programType!,
     programFlags: programFlags!,
@@ -81,7 +90,7 @@ export function decodeBundle(file: Uint8Array): Bundle {
     kernelFunctions,
     maps,
     states: readStates(contents.states, texts),
-    launch: readLaunch(contents, maps),
+    launch: readLaunch(contents, maps, parameters.length),
     constantAllows: [...new Entries(contents.constantAllows, 8)].map(([architecture, number]) => ({
       architecture: architecture!,
       number: number!,
@@ -203,7 +212,7 @@ function checkProgramType(type: number, flags: number): void {
   demand(flags === (isTrial ? sleepable : 0), "its program has an unknown flag");
 }
 
-function readParameters(text: string): Bundle["parameters"] {
+function readFixed(text: string): Bundle["fixed"] {
   if (text === "") return [];
   return text.split("\n").map((line) => {
     const at = line.indexOf("=");
@@ -361,12 +370,48 @@ function checkValues({ type, keySize, valueSize, capacity, lock, initial, valueT
   );
 }
 
-function readLaunch(contents: Record<SectionName, Uint8Array>, maps: readonly BundleMap[]): LaunchWord[] {
+function readParameters(bytes: Uint8Array, texts: Texts): BundleParameter[] {
+  const parameters = [...new Entries(bytes, 52)].map((entry): BundleParameter => {
+    const [nameAt, kindNumber, fromLow, fromHigh, toLow, toHigh, traitBits, defaultLow, defaultHigh, ...place] =
+      entry as [number, number, number, number, number, number, number, number, number, ...number[]];
+    const name = texts.at(nameAt);
+    demand(/^[A-Za-z][\w-]*$/.test(name), "an open parameter's name is none");
+    const { unsigned, signed, flag } = parameterKinds;
+    demand(
+      kindNumber === unsigned || kindNumber === signed || kindNumber === flag,
+      "an open parameter is of an unknown kind",
+    );
+    demand((traitBits & ~parameterTraits.hasDefault) === 0, "an open parameter has an unknown trait");
+    const word = (low: number, high: number) => {
+      const pattern = (BigInt(high) << 32n) | BigInt(low);
+      return kindNumber === signed ? BigInt.asIntN(64, pattern) : pattern;
+    };
+    const [from, to, fallback] = [word(fromLow, fromHigh), word(toLow, toHigh), word(defaultLow, defaultHigh)];
+    const hasDefault = traitBits !== 0;
+    const kind = kindNumber === flag ? "flag" : "integer";
+    const parameter = { name, kind, from, to, default: hasDefault ? fallback : undefined } as const;
+    demand(
+      parameterFault(parameter) === undefined &&
+        from < 0n === (kindNumber === signed) &&
+        (hasDefault || fallback === 0n),
+      "an open parameter's values are none",
+    );
+    return { ...parameter, at: readPlace(place, texts) };
+  });
+  demand(new Set(parameters.map(({ name }) => name)).size === parameters.length, "two open parameters have one name");
+  return parameters;
+}
+
+function readLaunch(
+  contents: Record<SectionName, Uint8Array>,
+  maps: readonly BundleMap[],
+  parameters: number,
+): LaunchWord[] {
   demand(
     contents.launch.length === 0 || maps.some(({ holds }) => holds === "launch"),
     "what a start brings has no map",
   );
-  return [...new Entries(contents.launchFields, 16)].map(([number, map, offset, size]) => {
+  const launch = [...new Entries(contents.launchFields, 16)].map(([number, map, offset, size]) => {
     const kinds = Object.keys(launchContents) as LaunchWord["is"][];
     const is = kinds.find((one) => launchContents[one].number === number);
     demand(is !== undefined && size === launchContents[is].size, "a start is to bring something unknown");
@@ -376,6 +421,8 @@ function readLaunch(contents: Record<SectionName, Uint8Array>, maps: readonly Bu
     );
     return { is, map: map!, offset: offset! };
   });
+  demand(launch.filter(({ is }) => is === "parameter").length === parameters, "an open parameter has no place, or two");
+  return launch;
 }
 
 function readStates(bytes: Uint8Array, texts: Texts): BundleState[] {

@@ -1,7 +1,7 @@
 /** A bundle as a file: docs/bundle.md. The same bundle gives the same bytes. */
 import { createHash } from "node:crypto";
 import { auditArchitecture } from "../linux/architecture.ts";
-import { type Bundle, BundleError, type BundleMap, type Place } from "./bundle.ts";
+import { type Bundle, BundleError, type BundleMap, type BundleParameter, type Place } from "./bundle.ts";
 import {
   actions,
   aligned,
@@ -16,6 +16,8 @@ import {
   mapContents,
   mapTypeNumbers,
   none,
+  parameterKinds,
+  parameterTraits,
   prints,
   relocationKinds,
   type SectionName,
@@ -70,7 +72,7 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
   const initial = new Chunks();
   const place = (at: Place | undefined): number[] =>
     at === undefined ? [0, 0, 0, 0] : [strings.offset(at.file), at.line, at.column, at.length];
-  const parameters = bundle.parameters.map(([name, value]) => `${name}=${value}`).join("\n");
+  const fixed = bundle.fixed.map(([name, value]) => `${name}=${value}`).join("\n");
   const policy = words([
     strings.offset(bundle.name),
     strings.offset(bundle.compiler),
@@ -80,7 +82,7 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
     strings.offset(bundle.licence),
     (bundle.classicIsAll ? traits.classicIsAll : 0) | (bundle.unprivileged ? traits.unprivileged : 0),
     strings.offset(bundle.target),
-    strings.offset(parameters),
+    strings.offset(fixed),
     0,
   ]);
   const relocations = bundle.relocations.flatMap(({ instruction, kind, index }) => [
@@ -114,6 +116,7 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
     launchFields: words(
       bundle.launch.flatMap(({ is, map, offset }) => [launchContents[is].number, map, offset, launchContents[is].size]),
     ),
+    parameters: words(bundle.parameters.flatMap((one) => parameterEntry(one, strings, place))),
     constantAllows: words(bundle.constantAllows.flatMap(({ architecture, number }) => [architecture, number])),
     types: bundle.types,
     functionInfo: bundle.functionInfo,
@@ -154,6 +157,28 @@ function mapWords(map: BundleMap, strings: StringTable, initial: Chunks): number
     map.initial.length === 0 ? 0 : initial.add(map.initial),
     map.initial.length,
   ];
+}
+
+function parameterEntry(
+  { name, kind, from, to, default: fallback, at }: BundleParameter,
+  strings: StringTable,
+  place: (at: Place | undefined) => number[],
+): number[] {
+  const { unsigned, signed, flag } = parameterKinds;
+  return [
+    strings.offset(name),
+    kind === "flag" ? flag : from < 0n ? signed : unsigned,
+    ...halves(from),
+    ...halves(to),
+    fallback === undefined ? 0 : parameterTraits.hasDefault,
+    ...halves(fallback ?? 0n),
+    ...place(at),
+  ];
+}
+
+/** A 64-bit word as two, the low one first. */
+function halves(value: bigint): number[] {
+  return [Number(BigInt.asUintN(32, value)), Number(BigInt.asUintN(32, value >> 32n))];
 }
 
 function words(values: readonly number[]): Uint8Array {

@@ -1,11 +1,13 @@
 /** A bundle as the policy of `run`. */
 import { BundleError } from "../bundle/bundle.ts";
+import { SettingError } from "../bundle/settings.ts";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { CompiledPolicy } from "../engines/compiled.ts";
 import { bundledPolicy } from "../engines/seccomp-ebpf/bundled.ts";
 import type { Context } from "./context.ts";
 import { chooseEngine, type Engine } from "./engine.ts";
 import { readBytes } from "./input.ts";
+import { readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /** @throws Failure, and StartError where this kernel enforces no bundle */
@@ -15,13 +17,7 @@ export async function bundledPolicyOf(
   invocation: Invocation,
   _context: Context,
 ): Promise<CompiledPolicy> {
-  if (invocation.texts("set").length > 0) {
-    throw new Failure([
-      diagnostic("P0909", "a bundle has the values of its parameters", {
-        help: "--set is given to portcullis compile",
-      }),
-    ]);
-  }
+  const settings = readParameters(invocation);
   if (engine.name !== "seccomp-ebpf") {
     // Says why not, where the kernel's own engine is not to be had.
     chooseEngine("seccomp-ebpf", invocation.has("audit"));
@@ -30,9 +26,11 @@ export async function bundledPolicyOf(
     ]);
   }
   try {
-    return { engine: "seccomp-ebpf", policy: bundledPolicy(readBytes(file)) };
+    return { engine: "seccomp-ebpf", policy: bundledPolicy(readBytes(file), settings) };
   } catch (error) {
     if (error instanceof BundleError) throw new Failure([diagnostic("P0912", `${file}: ${error.message}`)]);
+    if (error instanceof SettingError)
+      throw new Failure([diagnostic("P0909", `${file}: ${error.message}`, { help: error.help })]);
     throw error;
   }
 }

@@ -60,7 +60,7 @@ function forKernel(
     mode: mode === "reported" && destination !== undefined ? "reported" : "quiet",
     unprivileged,
     compiler: `portcullis ${version()}`,
-    parameters: [...readParameters(invocation)],
+    fixed: [...readParameters(invocation)],
     sources,
   });
   return { compiled: policy === undefined ? undefined : { engine: "seccomp-ebpf", policy }, diagnostics };

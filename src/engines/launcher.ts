@@ -18,6 +18,7 @@ export interface LauncherOrders {
   readonly flags: number;
   /** Classic instructions; with `extended` the bytes of the bundle. */
   readonly filterLength: number;
+  /** Classic instructions; with `extended` the words of open parameters behind the bundle. */
   readonly fallbackLength: number;
   /** 16 bytes; zeros with `extended`. */
   readonly token: Uint8Array;

@@ -24,7 +24,12 @@ export function parameterWords({ from, to }: Pick<Parameter, "from" | "to">): In
 }
 
 /** What is wrong with a declaration. */
-export function parameterFault({ kind, from, to, default: fallback }: Parameter): string | undefined {
+export function parameterFault({
+  kind,
+  from,
+  to,
+  default: fallback,
+}: Values & Pick<Parameter, "default">): string | undefined {
   if (from > to) return "has no value";
   const fits = from < 0n ? from >= -mostSigned - 1n && to <= mostSigned : to <= maximumPattern;
   if (!fits) return "has a range that no 64 bits hold";
@@ -33,8 +38,34 @@ export function parameterFault({ kind, from, to, default: fallback }: Parameter)
   return undefined;
 }
 
+type Values = Pick<Parameter, "kind" | "from" | "to">;
+
+/** The word of a value as `--set` gives it; undefined where it is none of the parameter's. */
+export function parseParameter({ kind, from, to }: Values, given: string): bigint | undefined {
+  if (kind === "flag") return given === "true" ? 1n : given === "false" ? 0n : undefined;
+  const value = parseInteger(given);
+  return value === undefined || value < from || value > to ? undefined : pattern(value);
+}
+
+/** Decimal, 0x, 0o or 0b; underscores between digits and a final n as in a policy. */
+export function parseInteger(given: string): bigint | undefined {
+  const plain = given.replace(/n$/, "").replaceAll("_", "");
+  if (plain.length > 40 || !/^-?(\d+|0x[\da-f]+|0o[0-7]+|0b[01]+)$/i.test(plain)) return undefined;
+  return plain.startsWith("-") ? -BigInt(plain.slice(1)) : BigInt(plain);
+}
+
+/** What a parameter can be, for a sentence: "an integer from 1 to 100000". */
+export function printParameter({ kind, from, to }: Values): string {
+  return kind === "flag" ? "true or false" : `an integer from ${from} to ${to}`;
+}
+
+/** A value as `--set` takes it. */
+export function printValue({ kind }: Pick<Parameter, "kind">, value: bigint): string {
+  return kind === "flag" ? String(value !== 0n) : String(value);
+}
+
 /** The words that parameters have by default; the smallest value where there is no default. */
-export function defaultWords(parameters: readonly Parameter[]): bigint[] {
+export function defaultWords(parameters: readonly Pick<Parameter, "from" | "default">[]): bigint[] {
   return parameters.map(({ from, default: fallback }) => pattern(fallback ?? from));
 }
 

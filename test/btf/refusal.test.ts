@@ -12,7 +12,7 @@ import { VerifierError } from "../../src/linux/bpf.ts";
 const path = "policies/fork-rate.ts";
 const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
 const { artifact } = compileArtifact(program!, "trial", { tellsVerdicts: false });
-const bundle = makeBundle(artifact!, { compiler: "portcullis test", parameters: [], sources });
+const bundle = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
 
 function needsRoot(context: TestContext): void {
   if (process.getuid?.() !== 0) context.skip("bpf(2) needs root here");

@@ -15,7 +15,7 @@ import { makeBundle } from "../../src/bundle/make.ts";
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { hostArchitecture } from "../../src/linux/architecture.ts";
 
@@ -50,14 +50,25 @@ function readHere(bytes: Uint8Array): string {
 
 /** What the launcher has no use for, it does not look at. */
 const forPeople =
-  /a verdict |its first verdict|a report|a value is no|not UTF-8|string is not there|a parameter|source map|the functions|the lines|lines have|one name|unknown architecture/;
+  /a verdict |its first verdict|a report|a value is no|not UTF-8|string is not there|a parameter has no name|a parameter is fixed and open|source map|the functions|the lines|lines have|one name|unknown architecture/;
 
 const policies = ["exec-once", "order", "fork-rate", "nginx"];
 const whole = policies.map((name) => {
   const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture: hostArchitecture()! });
   const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
-  return encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", parameters: [], sources }));
+  return encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources }));
 });
+
+/** With what stays open, of every kind. */
+for (const seed of [1, 2, 3, 4]) {
+  const random = generateProgram(new SeededChoices(seed), { parameters: true, statements: 10 });
+  const { artifact } = compileArtifact({ ...random, architecture: hostArchitecture()! }, "seccomp", {
+    tellsVerdicts: true,
+  });
+  if (artifact === undefined) continue;
+  const fixed = [["mode", "strict"]] as const;
+  whole.push(encodeBundle(makeBundle(artifact, { compiler: "portcullis test", fixed, sources: new Map() })));
+}
 
 /** Puts in the digest that fits, where there is one. */
 function seal(bytes: Uint8Array): Uint8Array {

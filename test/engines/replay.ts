@@ -95,7 +95,7 @@ function compile(program: Program, engine: Circumstances["engine"], unprivileged
     mode: "reported",
     unprivileged,
     compiler: "portcullis test",
-    parameters: [],
+    fixed: [],
     sources: new Map(),
   });
   return policy === undefined ? undefined : { engine, policy };

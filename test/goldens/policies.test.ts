@@ -50,7 +50,7 @@ describe.each(policies)("the policy %s", (name) => {
   it("runs from its bundle as the interpreter says, and its classic program is never stricter", () => {
     const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture: "x86_64" });
     const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
-    const made = makeBundle(artifact!, { compiler: "portcullis test", parameters: [], sources });
+    const made = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
     runBundle(program!, decodeBundle(encodeBundle(made)), artifact!);
   });
 });

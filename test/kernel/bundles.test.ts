@@ -42,7 +42,7 @@ async function prepare(): Promise<string[]> {
       const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
       if (artifact === undefined) return [];
       const file = join(folder, `${basename(path).replace(/\.\w+$/, "")}-${target}.pcl`);
-      const bundle = makeBundle(artifact, { compiler: "portcullis test", parameters: [], sources });
+      const bundle = makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources });
       writeFileSync(file, encodeBundle(bundle));
       return [file];
     }),

@@ -15,12 +15,23 @@ import { decodeBundle } from "../../src/bundle/read.ts";
 import { digestOf, encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { type Choices, pick, SeededChoices, weighted } from "../../src/ir/testing/choices.ts";
+import { generateProgram } from "../../src/ir/testing/programs.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bundle-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const tableOffset = 64;
+
+/** With what stays open. */
+function openBundles(): Uint8Array[] {
+  return [1, 2, 3, 4, 5, 6].flatMap((seed) => {
+    const program = generateProgram(new SeededChoices(seed), { parameters: true, statements: 10 });
+    const { artifact } = compileArtifact({ ...program, architecture: "x86_64" }, "seccomp", { tellsVerdicts: true });
+    if (artifact === undefined) return [];
+    return [encodeBundle(makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources: new Map() }))];
+  });
+}
 
 function bundles(): Uint8Array[] {
   const files = readdirSync("policies").filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"));
@@ -29,7 +40,7 @@ function bundles(): Uint8Array[] {
       const { program, sources } = loadPolicy(join("policies", file), { architecture: "x86_64" });
       const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
       if (artifact === undefined) return [];
-      return [encodeBundle(makeBundle(artifact, { compiler: "portcullis test", parameters: [], sources }))];
+      return [encodeBundle(makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources }))];
     }),
   );
 }
@@ -52,7 +63,7 @@ function mutated(choices: Choices, original: Uint8Array): Uint8Array {
         4,
         () => {
           // A word of a table that is followed, not of the policy's strings.
-          const entry = tableOffset + tableEntrySize * pick(choices, [1, 3, 4, 5, 6, 7, 9, 10, 11, 12]);
+          const entry = tableOffset + tableEntrySize * pick(choices, [1, 3, 4, 5, 6, 7, 9, 10, 11, 12, 19]);
           const [offset, count, size] = [4, 8, 12].map((at) => view.getUint32(entry + at, true)) as [
             number,
             number,
@@ -80,7 +91,7 @@ function mutated(choices: Choices, original: Uint8Array): Uint8Array {
 const isCampaign = Number(process.env["PORTCULLIS_FUZZ_SECONDS"] ?? 0) > 0;
 const runs = isCampaign ? 200_000 : 4000;
 
-const originals = bundles();
+const originals = [...bundles(), ...openBundles()];
 
 function mutations(count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, seed) => {
@@ -102,7 +113,7 @@ function refusal(bytes: Uint8Array): string | undefined {
 
 /** What the launcher does not read: texts, what records mean, the policy's lines. */
 const unread =
-  /UTF-8|string is not there|parameter|source map|place|verdict|report|functions|lines|one name|where they are/;
+  /UTF-8|string is not there|a parameter has no name|a parameter is fixed and open|source map|place|verdict|report|functions|lines|one name|where they are/;
 /** What only the launcher asks. */
 const onlyHere = /another architecture|another place than seccomp|too large|no places/;
 

@@ -63,7 +63,7 @@ function loadByTool(file: string): { readonly status: number; readonly shown: un
 
 /** The same instructions have the same tag, whoever loads them. */
 function ownTag({ artifact, sources }: Pick<Compiled, "artifact" | "sources">): string {
-  const loaded = loadBundle(makeBundle(artifact, { compiler: "test", parameters: [], sources }));
+  const loaded = loadBundle(makeBundle(artifact, { compiler: "test", fixed: [], sources }));
   try {
     return programInfo(loaded.program).tag;
   } finally {

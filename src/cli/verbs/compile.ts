@@ -76,10 +76,10 @@ export const compile: Verb = {
     const artifact = await compileFor(target, loaded, options, context);
     const [{ makeBundle }, { version }] = await Promise.all([import("../../bundle/make.ts"), import("../package.ts")]);
     const { sources } = loaded;
-    const parameters = loaded.parameters.flatMap(({ name, value }): [string, string][] =>
+    const fixed = loaded.parameters.flatMap(({ name, value }): [string, string][] =>
       value === undefined ? [] : [[name, value]],
     );
-    const bundle = makeBundle(artifact, { compiler: `portcullis ${version()}`, parameters, sources });
+    const bundle = makeBundle(artifact, { compiler: `portcullis ${version()}`, fixed, sources });
     const bytes = format === "pcl" ? await encodeAsBundle(bundle, sources) : await encodeAsObject(artifact, sources);
     await verify(bundle, sources, invocation);
     writeOutput(output, bytes);

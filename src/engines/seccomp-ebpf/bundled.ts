@@ -1,13 +1,17 @@
 /** A policy from a bundle's file: nothing is compiled. */
 import type { Place } from "../../bundle/bundle.ts";
 import { decodeBundle } from "../../bundle/read.ts";
+import { parameterWordsFor } from "../../bundle/settings.ts";
 import type { Location } from "../../ir/program.ts";
 import { programTypes } from "../../linux/bpf.ts";
 import { StartError } from "../command.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
-/** Throws a BundleError where the bytes are no bundle, a StartError where it is for something else than this engine. */
-export function bundledPolicy(bytes: Uint8Array): SeccompEbpfPolicy {
+/**
+ * Throws a BundleError where the bytes are no bundle, a StartError where it is for something else than this engine, a
+ * SettingError where the bundle's open parameters cannot be set so.
+ */
+export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, string>): SeccompEbpfPolicy {
   const bundle = decodeBundle(bytes);
   if (bundle.programType !== programTypes.seccomp) {
     throw new StartError(
@@ -30,6 +34,7 @@ export function bundledPolicy(bytes: Uint8Array): SeccompEbpfPolicy {
   return {
     mode: "reported",
     bundle: bytes,
+    parameters: parameterWordsFor(bundle, settings),
     eventsSize: events?.capacity ?? 0,
     // Which phase a process was in is not in a bundle.
     description: { architecture, name, files, verdicts, reports, phases: [] },

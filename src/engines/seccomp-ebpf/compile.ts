@@ -20,19 +20,21 @@ export interface SeccompEbpfCompileOptions {
   readonly unprivileged: boolean;
   /** Who compiles: "portcullis 0.1.0". */
   readonly compiler: string;
-  readonly parameters: readonly (readonly [name: string, value: string])[];
+  /** The values that the policy's parameters were given. */
+  readonly fixed: readonly (readonly [name: string, value: string])[];
   /** For the lines in the verifier's log. */
   readonly sources: Sources;
 }
 
 export function compileForSeccompEbpf(program: Program, options: SeccompEbpfCompileOptions): SeccompEbpfCompilation {
-  const { mode, unprivileged, compiler, parameters, sources } = options;
+  const { mode, unprivileged, compiler, fixed, sources } = options;
   const { artifact, diagnostics } = compileArtifact(program, unprivileged ? "unprivileged" : "seccomp", {
     tellsVerdicts: mode === "reported",
   });
   if (artifact === undefined) return { policy: undefined, diagnostics };
-  const bundle = encodeBundle(makeBundle(artifact, { compiler, parameters, sources }));
+  const bundle = encodeBundle(makeBundle(artifact, { compiler, fixed, sources }));
   const events = artifact.storage.maps.find(({ holds }) => holds === "events");
-  const policy = { mode, bundle, eventsSize: events?.capacity ?? 0, description: describePolicy(program) };
+  const eventsSize = events?.capacity ?? 0;
+  const policy = { mode, bundle, parameters: [], eventsSize, description: describePolicy(program) };
   return { policy, diagnostics };
 }

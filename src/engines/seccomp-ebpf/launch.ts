@@ -15,6 +15,8 @@ import {
   startLauncher,
 } from "../launcher.ts";
 
+import type { SeccompEbpfPolicy } from "./policy.ts";
+
 export interface LaunchOptions {
   /** Whether to hear of the end of the whole tree. */
   readonly ownsTree: boolean;
@@ -29,16 +31,17 @@ export interface Launched extends Started {
 }
 
 type Word = string | Uint8Array;
+type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
 
 /** Throws a StartError where nothing was started. */
-export function launch(file: string, argv: readonly Word[], bundle: Uint8Array, options: LaunchOptions): Launched {
+export function launch(file: string, argv: readonly Word[], policy: LaunchedPolicy, options: LaunchOptions): Launched {
   const { ownsTree, killTree, dieWithParent } = options;
   const flags =
     (ownsTree || killTree || dieWithParent ? launcherFlag.ownTheTree : 0) |
     (killTree ? launcherFlag.endTree : 0) |
     (dieWithParent ? launcherFlag.dieWithParent : 0);
   try {
-    const started = startLauncher(file, argv, ordersFor(bundle, flags));
+    const started = startLauncher(file, argv, ordersFor(policy, flags));
     const [events, dropped] = started.descriptors;
     if (events === undefined || dropped === undefined) {
       throw new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
@@ -54,9 +57,9 @@ export function launch(file: string, argv: readonly Word[], bundle: Uint8Array, 
  * This process becomes the launcher, which becomes the command: nobody of ours is left. Throws a StartError where not
  * even that can be done; what goes wrong later the launcher says on standard error, with status 125.
  */
-export function becomeCommand(file: string, argv: readonly Word[], bundle: Uint8Array): never {
+export function becomeCommand(file: string, argv: readonly Word[], policy: LaunchedPolicy): never {
   const { syscall } = native();
-  const orders = encodeOrders(ordersFor(bundle, 0));
+  const orders = encodeOrders(ordersFor(policy, 0));
   const memory = syscall(callNumber("memfd_create"), Buffer.from("portcullis\0"), 0);
   if (memory < 0) throw new StartError(125, `no memory for the policy (${errnoText(-memory)})`);
   for (let at = 0; at < orders.length; ) {
@@ -90,13 +93,13 @@ function stringArray(words: readonly Word[]): { readonly pointers: BigUint64Arra
   return { pointers, strings };
 }
 
-function ordersFor(bundle: Uint8Array, flags: number): LauncherOrders {
+function ordersFor({ bundle, parameters }: LaunchedPolicy, flags: number): LauncherOrders {
   return {
     flags: flags | launcherFlag.extended,
     filterLength: bundle.length,
-    fallbackLength: 0,
+    fallbackLength: parameters.length,
     token: new Uint8Array(16),
-    payload: [bundle],
+    payload: [bundle, new Uint8Array(BigUint64Array.from(parameters).buffer)],
   };
 }
 

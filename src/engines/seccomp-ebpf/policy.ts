@@ -13,6 +13,8 @@ export interface SeccompEbpfPolicy {
   readonly mode: SeccompEbpfMode;
   /** The file that `compile` writes (docs/bundle.md): the launcher loads it. */
   readonly bundle: Uint8Array;
+  /** The words of the bundle's open parameters, in its order. */
+  readonly parameters: readonly bigint[];
   /** Bytes of the program's ring buffer. */
   readonly eventsSize: number;
   readonly description: PolicyDescription;

@@ -36,9 +36,9 @@ export async function runUnderSeccompEbpf(
   if (name === undefined) throw new StartError(125, "there is no command to run");
   const file = resolveCommand(name);
   const { events, timeout, killTree = false, dieWithParent = false } = options;
-  if (!events && timeout === undefined && !killTree && !dieWithParent) becomeCommand(file, command, policy.bundle);
+  if (!events && timeout === undefined && !killTree && !dieWithParent) becomeCommand(file, command, policy);
   hideFromCommand();
-  const launched = launch(file, command, policy.bundle, { ownsTree: true, killTree, dieWithParent });
+  const launched = launch(file, command, policy, { ownsTree: true, killTree, dieWithParent });
   forwardSignals(launched.pidfd);
   return await new Watch(policy, launched, options).untilEnd();
 }

@@ -1,4 +1,5 @@
 /** `parameter.integer("most", { default: 16n })`: constants that the command line gives. */
+import { parseInteger } from "../../ir/parameters.ts";
 import type { Compilation } from "../compilation.ts";
 import { maximumUnsigned, minimumSigned, printInteger } from "../ranges.ts";
 import {
@@ -106,18 +107,11 @@ function integerParameter(c: Compilation, name: string, options: Options, call: 
   }
   const given = take(c, "integer", name, fallback?.toString(), call);
   if (given === undefined) return fallback === undefined ? unknown : { ...integerConstant(fallback), variable: true };
-  const value = parseInteger(given);
+  const value = parseInteger(given.trim());
   const range =
     from === minimumSigned && to === maximumUnsigned ? "" : ` from ${printInteger(from)} to ${printInteger(to)}`;
   if (value === undefined || outside(value)) return bad(c, name, given, `an integer${range}`, call);
   return { ...integerConstant(value), variable: true };
-}
-
-/** Decimal, 0x, 0o or 0b; underscores between digits and a final n as in a policy. */
-function parseInteger(given: string): bigint | undefined {
-  const plain = given.trim().replace(/n$/, "").replaceAll("_", "");
-  if (plain.length > 40 || !/^-?(\d+|0x[\da-f]+|0o[0-7]+|0b[01]+)$/i.test(plain)) return undefined;
-  return plain.startsWith("-") ? -BigInt(plain.slice(1)) : BigInt(plain);
 }
 
 function flagParameter(c: Compilation, name: string, options: Options, call: BuiltinCall): Value {

@@ -216,7 +216,7 @@ function run(seed: number): string | undefined {
   // Written out, tables may take more than the target has room for.
   if (artifact === undefined)
     return /it takes \d+ instructions/.test(diagnostics[0]!.message) ? "skip" : diagnostics[0]!.message;
-  const bundle = makeBundle(artifact, { compiler: "test", parameters: [], sources: new Map() });
+  const bundle = makeBundle(artifact, { compiler: "test", fixed: [], sources: new Map() });
   const loaded = loadBundle(bundle);
   try {
     const input = encodePlan(bundle.locked, bundle.states, trace);

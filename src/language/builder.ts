@@ -4,6 +4,7 @@ import type {
   Action,
   Cell,
   Location,
+  Parameter,
   Report,
   Scope,
   Statement,
@@ -29,6 +30,7 @@ export class ProgramBuilder {
   readonly cells: Cell[] = [];
   readonly tables: Table[] = [];
   readonly reports: Report[] = [];
+  readonly parameters: Parameter[] = [];
   readonly locals: ValueType[] = [];
   private readonly verdictIndexes = new Map<string, number>();
   private readonly reportIndexes = new Map<string, number>();
@@ -75,6 +77,16 @@ export class ProgramBuilder {
       this.reportIndexes.set(key, index);
     }
     return index;
+  }
+
+  /** One entry a name; undefined where the name stands for something else already. */
+  parameter(parameter: Parameter): number | undefined {
+    const index = this.parameters.findIndex(({ name }) => name === parameter.name);
+    if (index < 0) return this.parameters.push(parameter) - 1;
+    const { kind, from, to, default: fallback } = this.parameters[index]!;
+    const isSame =
+      kind === parameter.kind && from === parameter.from && to === parameter.to && fallback === parameter.default;
+    return isSame ? index : undefined;
   }
 
   cell(cell: Cell): number {

@@ -8,7 +8,7 @@
  */
 import type { CallExpression, Expression as Node } from "@oxc-project/types";
 import type { DiagnosticCode } from "../diagnostics/catalogue.ts";
-import type { IntegerExpression, Statement, VerdictExpression } from "../ir/program.ts";
+import type { Expression, IntegerExpression, Statement, VerdictExpression } from "../ir/program.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import type { CallNames } from "./call-names.ts";
 import {
@@ -32,7 +32,15 @@ import { intersect, isSigned, join, type Range } from "./ranges.ts";
 import { GiveUp, type Place, type Reporter } from "./reporter.ts";
 import type { LexicalScope, Variable } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
-import { type FunctionValue, type IntegerValue, type JsonValue, unknown, type Value, verdict } from "./values.ts";
+import {
+  type FunctionValue,
+  type IntegerValue,
+  type JsonValue,
+  type UnknownValue,
+  unknown,
+  type Value,
+  verdict,
+} from "./values.ts";
 import type {
   Branch,
   Flow,
@@ -343,15 +351,29 @@ export class Compilation {
   }
 
   private needsLocal(value: Value, largest: number): boolean {
-    const expression =
-      value.is === "integer" || value.is === "boolean" || value.is === "verdict"
-        ? value.expression
-        : value.is === "text"
-          ? value.subject
-          : undefined;
+    const expression = expressionOf(value);
     if (expression === undefined) return false;
-    const { readsState, size } = ir.measure(expression);
+    const { readsState, readsParameter, size } = ir.measure(expression);
+    // What is worked out before any call comes has no statements; it is the same wherever it is used.
+    if (this.time === "constant" && readsParameter) return false;
     return readsState || size > largest;
+  }
+
+  /** Constants are being worked out, and this is known only when the policy is started: a parameter stays open. */
+  isLeftOpen(value: Value): boolean {
+    const expression = this.time === "constant" ? expressionOf(value) : undefined;
+    return expression !== undefined && ir.measure(expression).readsParameter;
+  }
+
+  /** Something is decided while constants are worked out that hangs on a parameter. */
+  refuseOpen(node: SourceRange): UnknownValue {
+    this.error(
+      "P0310",
+      node,
+      "this is decided when the policy is compiled, and hangs on a parameter that stays open",
+      "decide it inside the step, or give the parameter its value at `compile`",
+    );
+    return unknown;
   }
 
   private toLocal(value: Value, out: Statement[], at: number): Value {
@@ -491,6 +513,11 @@ export class Compilation {
     } else if (living.length === 0) out.push(...inner);
     else out.push({ kind: "block", label, body: inner });
   }
+}
+
+function expressionOf(value: Value): Expression | undefined {
+  if (value.is === "integer" || value.is === "boolean" || value.is === "verdict") return value.expression;
+  return value.is === "text" ? value.subject : undefined;
 }
 
 function copyOf(variables: ReadonlyMap<Variable, Value>): Map<Variable, Value> {

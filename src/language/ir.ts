@@ -167,11 +167,14 @@ export interface Measure {
   readonly depth: number;
   /** Reads cells or tables, so its value can change while the evaluation goes on. */
   readonly readsState: boolean;
+  /** Reads a parameter that stays open, so it is known only when the policy is started. */
+  readonly readsParameter: boolean;
 }
 
 const measures = new WeakMap<Expression, Measure>();
-const leafMeasure: Measure = { size: 1, depth: 1, readsState: false };
-const stateLeafMeasure: Measure = { size: 1, depth: 1, readsState: true };
+const leafMeasure: Measure = { size: 1, depth: 1, readsState: false, readsParameter: false };
+const stateLeafMeasure: Measure = { ...leafMeasure, readsState: true };
+const parameterLeafMeasure: Measure = { ...leafMeasure, readsParameter: true };
 
 export function measure(expression: Expression): Measure {
   switch (expression.kind) {
@@ -183,8 +186,9 @@ export function measure(expression: Expression): Measure {
     case "verdict":
     case "verdict-local":
     case "observe":
-    case "parameter":
       return leafMeasure;
+    case "parameter":
+      return parameterLeafMeasure;
     case "cell":
       return stateLeafMeasure;
   }
@@ -199,6 +203,7 @@ export function measure(expression: Expression): Measure {
 function sum(expression: Expression): Measure {
   let size = 1;
   let depth = 0;
+  let readsParameter = false;
   let readsState = expression.kind === "table-get" || expression.kind === "table-has";
   const parts = operands(expression);
   for (let at = 0; at < parts.length; at++) {
@@ -206,6 +211,7 @@ function sum(expression: Expression): Measure {
     size += inner.size;
     if (inner.depth > depth) depth = inner.depth;
     readsState ||= inner.readsState;
+    readsParameter ||= inner.readsParameter;
   }
-  return { size, depth: depth + 1, readsState };
+  return { size, depth: depth + 1, readsState, readsParameter };
 }

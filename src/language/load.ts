@@ -21,7 +21,7 @@ import { apply, callExpression, functionValue } from "./lower/functions.ts";
 import { defaultName, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
 import { profileImporter } from "./oci/import.ts";
-import { type DeclaredParameter, Parameters } from "./parameters.ts";
+import { type DeclaredParameter, type OpenParameters, Parameters } from "./parameters.ts";
 import { withoutUnusedVerdicts } from "./prune.ts";
 import { GiveUp, Reporter } from "./reporter.ts";
 import { LexicalScope } from "./scope.ts";
@@ -34,6 +34,8 @@ export interface LoadOptions {
   readonly architecture: ArchitectureName;
   /** Values of parameters, as `--set name=value` gives them. */
   readonly set?: ReadonlyMap<string, string> | undefined;
+  /** Which integers and flags stay open until the policy is started (open.ts). None where it is left out. */
+  readonly open?: OpenParameters | undefined;
   /** Gives the content of an absolute path, or throws; for tests. The file system otherwise. */
   readonly readFile?: ((path: string) => Uint8Array | string) | undefined;
 }
@@ -66,7 +68,7 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const reporter = new Reporter();
   const store = new FileStore(reporter, options.readFile);
   if (absolute.endsWith(".json")) return loadProfile(absolute, store, reporter, options);
-  const parameters = new Parameters(options.set ?? new Map());
+  const parameters = new Parameters(options.set ?? new Map(), options.open);
   // Where nothing of the policy is meant: what is there before a module is.
   const nowhere = new SourceFile(absolute, path, "", -1);
   const globals = new LexicalScope(undefined, nowhere);
@@ -185,7 +187,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     tables: builder.tables,
     reports: builder.reports,
     observations: [],
-    parameters: [],
+    parameters: builder.parameters,
     locals: builder.locals,
     body,
   };

@@ -9,21 +9,51 @@ export interface DeclaredParameter {
   readonly default: string | undefined;
   /** What it is in this compilation, as `--set` takes it. */
   readonly value: string | undefined;
+  /** It stays open until the policy is started, and has no value before. */
+  readonly open: boolean;
+}
+
+/** Which parameters stay open. */
+export interface OpenParameters {
+  includes(name: string): boolean;
+  /** What is neither given nor open has some value: to find out what else there is to say. */
+  readonly assumed: boolean;
 }
 
 export class Parameters {
   readonly declared: DeclaredParameter[] = [];
   private readonly given: ReadonlyMap<string, string>;
+  private readonly open: OpenParameters | undefined;
 
-  constructor(given: ReadonlyMap<string, string>) {
+  constructor(given: ReadonlyMap<string, string>, open?: OpenParameters) {
     this.given = given;
+    this.open = open;
   }
 
-  /** The text that was given for a parameter, or undefined: then its default holds. */
-  take(name: string, kind: DeclaredParameter["kind"], fallback: string | undefined): string | undefined {
-    const given = this.given.get(name);
+  /** Whether it has no value before the policy is started. Of integers and flags. */
+  staysOpen(name: string): boolean {
+    return this.open !== undefined && !this.given.has(name) && this.open.includes(name);
+  }
+
+  /** Declares one that stays open. */
+  leaveOpen(name: string, kind: DeclaredParameter["kind"], fallback: string | undefined): void {
+    if (this.declared.some((one) => one.name === name)) return;
+    this.declared.push({ name, kind, default: fallback, value: undefined, open: true });
+  }
+
+  /**
+   * The text that was given for a parameter, or undefined: then its default holds. `some` is a value that it can have.
+   */
+  take(
+    name: string,
+    kind: DeclaredParameter["kind"],
+    fallback: string | undefined,
+    some: string | undefined,
+  ): string | undefined {
+    const assumed = this.open?.assumed === true && fallback === undefined ? some : undefined;
+    const given = this.given.get(name) ?? assumed;
     if (!this.declared.some((one) => one.name === name)) {
-      this.declared.push({ name, kind, default: fallback, value: given ?? fallback });
+      this.declared.push({ name, kind, default: fallback, value: given ?? fallback, open: false });
     }
     return given;
   }

@@ -1,13 +1,17 @@
 /** `parameter.integer("most", { default: 16n })`: constants that the command line gives. */
 import { parseInteger } from "../../ir/parameters.ts";
+import type { IntegerExpression, Parameter } from "../../ir/program.ts";
 import type { Compilation } from "../compilation.ts";
-import { maximumUnsigned, minimumSigned, printInteger } from "../ranges.ts";
+import * as ir from "../ir.ts";
+import { fits, maximumUnsigned, minimumSigned, printInteger, printRange } from "../ranges.ts";
 import {
   type BuiltinCall,
+  boolean,
   booleanConstant,
   constantBoolean,
   constantText,
   describe,
+  integer,
   integerConstant,
   object,
   text,
@@ -73,9 +77,10 @@ function take(
   kind: Kind,
   name: string,
   fallback: string | undefined,
+  some: string | undefined,
   call: BuiltinCall,
 ): string | undefined {
-  const given = c.parameters.take(name, kind, fallback);
+  const given = c.parameters.take(name, kind, fallback, some);
   if (given === undefined && fallback === undefined) {
     c.error("P0110", call.node, `the parameter "${name}" has no default, and is not given`, `--set ${name}=…`);
   }
@@ -89,6 +94,28 @@ function bad(c: Compilation, name: string, given: string, wanted: string, call: 
     `the parameter "${name}" is ${wanted}, and not ${JSON.stringify(given.slice(0, 80))}`,
     `--set ${name}=…`,
   );
+}
+
+/** What reads a parameter that stays open; undefined where it cannot. */
+function openParameter(
+  c: Compilation,
+  declared: Omit<Parameter, "at">,
+  call: BuiltinCall,
+): IntegerExpression | undefined {
+  const { name, from, to } = declared;
+  if (!fits({ from, to })) {
+    c.error(
+      "P0203",
+      call.node,
+      `no 64 bits hold all that "${name}" can be (${printRange({ from, to })})`,
+      "{ from: 0n }, or both `from` and `to`",
+    );
+    return undefined;
+  }
+  const parameter = c.builder.parameter({ ...declared, at: c.file.location(call.node) });
+  if (parameter !== undefined) return { kind: "parameter", parameter };
+  c.error("P0111", call.node, `the parameter "${name}" is asked for in two ways`, "the same kind, range and default");
+  return undefined;
 }
 
 function integerParameter(c: Compilation, name: string, options: Options, call: BuiltinCall): Value {
@@ -105,7 +132,12 @@ function integerParameter(c: Compilation, name: string, options: Options, call: 
     );
     return unknown;
   }
-  const given = take(c, "integer", name, fallback?.toString(), call);
+  if (c.parameters.staysOpen(name)) {
+    c.parameters.leaveOpen(name, "integer", fallback?.toString());
+    const parameter = openParameter(c, { name, kind: "integer", from, to, default: fallback }, call);
+    return parameter === undefined ? unknown : { ...integer(parameter, { from, to }), variable: true };
+  }
+  const given = take(c, "integer", name, fallback?.toString(), from.toString(), call);
   if (given === undefined) return fallback === undefined ? unknown : { ...integerConstant(fallback), variable: true };
   const value = parseInteger(given.trim());
   const range =
@@ -121,7 +153,16 @@ function flagParameter(c: Compilation, name: string, options: Options, call: Bui
     options.fail(setting, "default", "true or false");
     return unknown;
   }
-  const given = take(c, "flag", name, fallback?.toString(), call);
+  if (c.parameters.staysOpen(name)) {
+    c.parameters.leaveOpen(name, "flag", fallback?.toString());
+    const number = fallback === undefined ? undefined : BigInt(fallback);
+    const word = openParameter(c, { name, kind: "flag", from: 0n, to: 1n, default: number }, call);
+    if (word === undefined) return unknown;
+    const value = integer(word, { from: 0n, to: 1n });
+    const is = (bit: bigint) => c.rangeFact(value, { from: bit, to: bit });
+    return { ...boolean(ir.compare("not-equal", word, ir.constant(0n)), is(1n), is(0n)), variable: true };
+  }
+  const given = take(c, "flag", name, fallback?.toString(), "false", call);
   if (given === undefined) return fallback === undefined ? unknown : { ...booleanConstant(fallback), variable: true };
   if (given !== "true" && given !== "false") return bad(c, name, given, "true or false", call);
   return { ...booleanConstant(given === "true"), variable: true };
@@ -140,7 +181,7 @@ function textParameter(
     options.fail(setting, "default", `a text, and this is ${describe(setting)}: text`);
     return unknown;
   }
-  const given = take(c, kind, name, fallback, call) ?? fallback;
+  const given = take(c, kind, name, fallback, undefined, call) ?? fallback;
   if (given === undefined) return unknown;
   if (kind === "path" && !given.startsWith("/")) return bad(c, name, given, "an absolute path", call);
   return { ...text(given), variable: true };

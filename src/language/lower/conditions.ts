@@ -18,6 +18,35 @@ import {
 } from "../values.ts";
 import type { Branch, PathEnd } from "../walker.ts";
 
+/** Evaluating it does nothing else: no function is called, nothing is assigned, declared or made. */
+function isPlainNode(node: SourceRange): boolean {
+  const { type } = node as Node;
+  switch (type) {
+    case "Identifier":
+    case "Literal":
+      return true;
+    case "ParenthesizedExpression":
+      return isPlainNode((node as Node & { type: typeof type }).expression);
+    case "UnaryExpression":
+      return isPlainNode((node as Node & { type: typeof type }).argument);
+    case "MemberExpression": {
+      const { object: of, computed } = node as Node & { type: typeof type };
+      return !computed && isPlainNode(of);
+    }
+    case "BinaryExpression":
+    case "LogicalExpression": {
+      const { left, right } = node as Node & { type: typeof type };
+      return isPlainNode(left) && isPlainNode(right);
+    }
+    case "ConditionalExpression": {
+      const { test, consequent, alternate } = node as Node & { type: typeof type };
+      return isPlainNode(test) && isPlainNode(consequent) && isPlainNode(alternate);
+    }
+    default:
+      return false;
+  }
+}
+
 /** The value of an expression that must be a boolean. */
 export function condition(c: Compilation, node: Node): BooleanValue | UnknownValue {
   return asCondition(c, c.walker.evaluate(c, node), node);
@@ -93,6 +122,7 @@ export function chain(c: Compilation, operator: "&&" | "||", parts: readonly Ope
   let failed = known.is === "unknown";
   for (let at = 1; at < parts.length; at++) {
     const left: BooleanValue = known.is === "unknown" ? boolean(ir.always) : known;
+    if (c.isLeftOpen(left) && !isPlainNode(parts[at]!.node)) return c.refuseOpen(parts[at]!.node);
     const next = step(c, operator, left, parts[at]!);
     if (next.is === "unknown") failed = true;
     else known = next;
@@ -179,6 +209,8 @@ function withVariable(value: BooleanValue, ...from: readonly BooleanValue[]): Bo
 /** `a ? b : c`, of whatever the two have in common. */
 export function conditional(c: Compilation, node: ConditionalExpression): Value {
   const test = condition(c, node.test);
+  if (c.isLeftOpen(test) && !(isPlainNode(node.consequent) && isPlainNode(node.alternate)))
+    return c.refuseOpen(node.test);
   return choose(
     c,
     test,
@@ -222,6 +254,7 @@ function choose(
       return pure;
     }
   }
+  if (c.isLeftOpen(test)) return c.refuseOpen(node.test);
   const value = c.mergeValues(
     livingOf(then, otherwise),
     livingOf(then, otherwise).map((end) => end.value),

@@ -269,7 +269,7 @@ function expressionStatement(c: Compilation, node: Expression): void {
 }
 
 function ifStatement(c: Compilation, node: IfStatement): void {
-  const test = condition(c, node.test);
+  const test = decidedCondition(c, node.test);
   const [then, otherwise] = bothWays(
     c,
     test,
@@ -287,6 +287,12 @@ function ifStatement(c: Compilation, node: IfStatement): void {
   c.flow = merged;
 }
 
+/** The value of a condition by which what is walked is chosen. */
+function decidedCondition(c: Compilation, node: Expression): ReturnType<typeof condition> {
+  const test = condition(c, node);
+  return c.isLeftOpen(test) ? c.refuseOpen(node) : test;
+}
+
 function returnStatement(c: Compilation, node: ReturnStatement): void {
   if (c.returns === undefined) {
     c.error("P0309", node, "`return` stands outside of a function");
@@ -300,7 +306,7 @@ function returnStatement(c: Compilation, node: ReturnStatement): void {
 export function giveBack(c: Compilation, target: ReturnTarget, expression: Expression, node: SourceRange): void {
   if (expression.type === "ParenthesizedExpression") return giveBack(c, target, expression.expression, node);
   if (target.splits && expression.type === "ConditionalExpression") {
-    const test = condition(c, expression.test);
+    const test = decidedCondition(c, expression.test);
     const [then, otherwise] = bothWays(
       c,
       test,

@@ -33,7 +33,8 @@ export function switchStatement(
   name: string | undefined,
   walkAll: (c: Compilation, list: readonly Statement[]) => void,
 ): void {
-  const subject = c.stable(c.walker.evaluate(c, node.discriminant));
+  const given = c.stable(c.walker.evaluate(c, node.discriminant));
+  const subject = c.isLeftOpen(given) ? c.refuseOpen(node.discriminant) : given;
   if (subject.is !== "text" && subject.is !== "integer") {
     for (const one of node.cases) {
       c.branch({ ...noFacts, impossible: true }, () => walkAll(c, withoutLastBreak(one.consequent, name)));

@@ -1,0 +1,259 @@
+import { describe, expect, it } from "vitest";
+import { evaluate, initialState } from "../ir/interpreter.ts";
+import { printProgram } from "../ir/print.ts";
+import type { Program } from "../ir/program.ts";
+import { auditArchitecture } from "../linux/architecture.ts";
+import { callByName } from "../linux/calls.ts";
+import { loadPolicy } from "./load.ts";
+import { loadOpenPolicy } from "./open.ts";
+
+const head = `import { allow, calls, deny, type Policy, parameter, perProcess, perTree, policy, report } from "portcullis";\n`;
+
+function open(source: string, set: Readonly<Record<string, string>> = {}) {
+  const { loaded, fixed } = loadOpenPolicy("/policy.ts", {
+    architecture: "x86_64",
+    set: new Map(Object.entries(set)),
+    readFile: () => head + source,
+  });
+  return {
+    program: loaded.program,
+    errors: loaded.diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message),
+    open: loaded.program?.parameters.map(({ name }) => name),
+    fixed: Object.fromEntries([...fixed].map(([name, why]) => [name, why?.message])),
+    declared: loaded.parameters,
+  };
+}
+
+const most = `const most = parameter.integer("most", { default: 16n, from: 1n, to: 100n });\n`;
+const flag = `const network = parameter.flag("network", { default: true });\n`;
+const step = (body: string) => `export default policy((call) => {\n${body}\nreturn allow;\n});\n`;
+const dup = (condition: string) => step(`if (call.name === "dup2" && ${condition}) return deny("EBADF");`);
+
+describe("a parameter stays open", () => {
+  it.each([
+    ["in a comparison", most + dup("call.args.newfd > most")],
+    ["in a sum that fits", most + dup("call.args.newfd > most * 2n + 1n")],
+    ["under a name of its own", `${most}const twice = most * 2n;\n${dup("call.args.newfd > twice")}`],
+    [
+      "through many names",
+      `${most}const a = most + most + most + most;\nconst b = a + a + a + a + a + a;\n${dup("call.args.newfd > b + b")}`,
+    ],
+    ["in a function", `${most}function over(fd: bigint) { return fd > most; }\n${dup("over(call.args.newfd)")}`],
+    [
+      "as what a function that makes a policy is given",
+      `${most}function of(limit: bigint): Policy { const opened = perTree.counter(); return policy((call) => call.name === "openat" && opened.add() > limit ? deny("EMFILE") : allow); }\nexport default of(most);`,
+    ],
+    ["as a value of a report", most + step(`if (call.name === "dup2") report("dup", { most });`)],
+    ["as a condition", flag + dup("!network")],
+    [
+      "in an if of the step",
+      flag + step(`if (network) return allow;\nif (call.name === "socket") return deny("EACCES");`),
+    ],
+    ["in a ?: at the top", `${most}${flag}const limit = network ? most : 7n;\n${dup("call.args.newfd > limit")}`],
+    ["in && at the top", `${most}${flag}const wide = network && most > 8n;\n${dup("wide")}`],
+    [
+      "as a key of a table",
+      `${most}const seen = perTree.set({ capacity: 8n, full: deny("EMFILE") });\n${dup("seen.has(most)")}`,
+    ],
+    ["among the elements of a list", `${most}const some = [3n, most];\n${dup("some.includes(call.args.newfd)")}`],
+    [
+      "with a range that can be negative",
+      `const low = parameter.integer("low", { default: -1n, from: -5n, to: 5n });\n${dup("call.args.newfd < low")}`,
+    ],
+    [
+      "without a default",
+      `const needed = parameter.integer("needed", { from: 1n, to: 9n });\n${dup("call.args.newfd > needed")}`,
+    ],
+    ["where nothing reads it", `${most}export default policy(() => allow);`],
+  ])("%s", (_, source) => {
+    const { errors, open: names, fixed } = open(source);
+    expect(errors).toEqual([]);
+    expect(fixed).toEqual({});
+    expect(names?.length).toBeGreaterThan(0);
+  });
+});
+
+describe("a parameter is fixed, with what needs it", () => {
+  it.each([
+    [
+      "as a capacity",
+      `${most}const seen = perTree.set({ capacity: most, full: deny("EMFILE") });\n${dup("seen.has(1n)")}`,
+      /capacity/,
+    ],
+    [
+      "as the bound of a loop",
+      most +
+        step(
+          `for (let i = 0n; i < most; i++) if (call.name === "dup2" && call.args.newfd === i) return deny("EBADF");`,
+        ),
+      /not known when the policy is compiled|bounds/,
+    ],
+    ["as the first value of a cell", `${most}const level = perProcess.value(most);\n${dup("level.get() > 3n")}`, /./],
+    ["as an exponent", most + dup("call.args.newfd > 2n ** most"), /power/],
+    [
+      "where a sum could leave 64 bits",
+      `const most = parameter.integer("most", { default: 16n, from: 1n, to: 1n << 62n });\n${dup("call.args.newfd > most * 4n")}`,
+      /can leave 64 bits/,
+    ],
+    [
+      "where it can be 0 and divides",
+      `const most = parameter.integer("most", { default: 6n, from: 0n, to: 9n });\n${dup("call.args.newfd / most > 1n")}`,
+      /divisor can be 0/,
+    ],
+    [
+      "without a range that 64 bits hold",
+      `const most = parameter.integer("most", { default: 16n });\n${dup("call.args.newfd > most")}`,
+      /no 64 bits hold/,
+    ],
+    [
+      "as the choice of a policy",
+      `${flag}const base = policy((call) => calls.exec.has(call) ? deny("EPERM") : allow);\nexport default network ? base : policy(() => allow);`,
+      /hangs on a parameter/,
+    ],
+    [
+      "as the choice of state",
+      `${flag}function of(): Policy { if (network) { const opened = perTree.counter(); return policy((call) => call.name === "openat" && opened.add() > 3n ? deny("EMFILE") : allow); }\nreturn policy(() => allow); }\nexport default of();`,
+      /hangs on a parameter/,
+    ],
+    [
+      "in a call that is made or not",
+      `${flag}function next() { let count = 0n; count += 1n; return count > 0n; }\nconst started = network && next();\n${dup("started")}`,
+      /hangs on a parameter/,
+    ],
+    [
+      "in a switch at the top",
+      `${most}function of(): bigint { switch (most) { case 3n: return 1n; default: return 2n; } }\nconst limit = of();\n${dup("call.args.newfd > limit")}`,
+      /hangs on a parameter/,
+    ],
+    [
+      "as another's default",
+      `${most}const other = parameter.integer("other", { default: most, from: 1n, to: 100n });\n${dup("call.args.newfd > other")}`,
+      /default/,
+    ],
+    [
+      "as the setting of a rate",
+      `${most}const forks = perTree.rate({ limit: most, per: "1s" });\n${step(`if (calls.fork.has(call) && !forks.take()) return deny("EAGAIN");`)}`,
+      /./,
+    ],
+  ])("%s", (_, source, why) => {
+    const closed = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => head + source });
+    // Else the test is wrong, not the policy.
+    const broken = closed.diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message);
+    const { errors, open: names, fixed, program } = open(source);
+    expect(errors).toEqual(broken);
+    expect(broken).toEqual([]);
+    const [name] = Object.keys(fixed);
+    expect(names).not.toContain(name);
+    expect(fixed[name!]).toMatch(why);
+    expect(names!.length + Object.keys(fixed).length).toBe(closed.parameters.length);
+    if (names!.length === 0) expect(printProgram(program!)).toBe(printProgram(closed.program!));
+  });
+
+  it("asked for in two ways", () => {
+    const second = `const again = parameter.integer("most", { default: 16n, from: 1n, to: 99n });\n`;
+    expect(open(most + second + dup("call.args.newfd > most + again")).fixed).toEqual({
+      most: 'the parameter "most" is asked for in two ways',
+    });
+    expect(open(most + most.replace("const most", "const again") + dup("call.args.newfd > most + again")).open).toEqual(
+      ["most"],
+    );
+  });
+
+  it("by --set, and the others stay open", () => {
+    const {
+      open: names,
+      fixed,
+      declared,
+    } = open(most + flag + dup("network && call.args.newfd > most"), { most: "20" });
+    expect(names).toEqual(["network"]);
+    expect(fixed).toEqual({});
+    expect(declared.map(({ name, value, open: isOpen }) => [name, value, isOpen])).toEqual([
+      ["most", "20", false],
+      ["network", undefined, true],
+    ]);
+  });
+
+  it("as the one of two that do not go together", () => {
+    const big = (name: string) =>
+      `const ${name} = parameter.integer("${name}", { default: 2n, from: 1n, to: 1n << 40n });\n`;
+    const { open: names, fixed } = open(big("first") + big("second") + dup("call.args.newfd > first * second"));
+    expect(names).toEqual(["first"]);
+    expect(fixed["second"]).toMatch(/can leave 64 bits/);
+  });
+});
+
+it("a parameter without default that cannot stay open must be given", () => {
+  const source = `const most = parameter.integer("most", { from: 1n, to: 8n });\nconst seen = perTree.set({ capacity: most, full: deny("EMFILE") });\n${dup("seen.has(1n)")}`;
+  expect(open(source).errors).toEqual(['the parameter "most" has no default, and is not given']);
+  expect(open(source, { most: "3" }).errors).toEqual([]);
+});
+
+it("an unknown name and a value out of range are told as ever", () => {
+  expect(open(most + dup("call.args.newfd > most"), { moss: "3" }).errors).toEqual([
+    'the policy has no parameter "moss"',
+  ]);
+  expect(open(most + dup("call.args.newfd > most"), { most: "0" }).errors[0]).toContain("from 1 to 100");
+});
+
+/** What a policy says of calls, with its parameters as constants and left open. */
+describe("open parameters mean what constants mean", () => {
+  const source = `${most}${flag}const low = parameter.integer("low", { default: -1n, from: -5n, to: 5n });
+const limit = network ? most : low;
+const wide = !network || most > 50n;
+const opened = perTree.counter();
+export default policy((call) => {
+  if (call.name === "dup2") {
+    if (call.args.newfd < low) return deny("EBADF");
+    if (wide && call.args.oldfd > most) return deny("EMFILE");
+    let sum = most + call.args.newfd;
+    if (network && sum > 120n) sum = limit * 2n;
+    return sum > 90n ? deny("EINVAL") : allow;
+  }
+  if (call.name === "openat" && opened.add() > most - low) return deny("ENFILE");
+  return call.name === "socket" && !network ? deny("EACCES") : allow;
+});
+`;
+  const { program } = open(source);
+  const numbers = ["dup2", "openat", "socket"].map((name) => callByName(name)!.number.x86_64!);
+
+  function verdicts(of: Program, words: readonly bigint[]): string[] {
+    const state = {
+      thread: initialState(of, "thread"),
+      process: initialState(of, "process"),
+      tree: initialState(of, "tree"),
+    };
+    const who = { now: 1n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+    const said: string[] = [];
+    for (const number of numbers)
+      for (const first of [0n, 7n, 60n, 0xffff_fff0n])
+        for (const second of [0n, 4n, 49n, 51n, 90n, 0xffff_fffdn]) {
+          const event = {
+            number,
+            architecture: auditArchitecture.x86_64,
+            instructionPointer: 0n,
+            arguments: [first, second, 0n, 0n, 0n, 0n] as const,
+          };
+          const { verdict } = evaluate(of, event, who, state, words);
+          said.push(`${of.verdicts[verdict]!.action} ${of.verdicts[verdict]!.errno}`);
+        }
+    return said;
+  }
+
+  it.each(
+    [1n, 2n, 49n, 50n, 51n, 100n].flatMap((value) =>
+      [-5n, 0n, 5n].flatMap((low) => [true, false].map((on) => ({ value, low, on }))),
+    ),
+  )("most=$value low=$low network=$on", ({ value, low, on }) => {
+    const set = new Map([
+      ["most", String(value)],
+      ["low", String(low)],
+      ["network", String(on)],
+    ]);
+    const closed = loadPolicy("/policy.ts", { architecture: "x86_64", set, readFile: () => head + source });
+    expect(closed.program!.parameters).toEqual([]);
+    const words = program!.parameters.map(({ name }) =>
+      BigInt.asUintN(64, name === "most" ? value : name === "low" ? low : BigInt(on)),
+    );
+    expect(verdicts(program!, words)).toEqual(verdicts(closed.program!, []));
+  });
+});

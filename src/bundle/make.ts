@@ -156,6 +156,12 @@ function inOrder(positions: readonly number[]): readonly number[] {
   return calls.sort((a, b) => a[0]! - b[0]!).flat();
 }
 
+/** Whether the classic program says all of it: then the policy can be enforced on any kernel. */
+export function isWhollyClassic(program: Program): boolean {
+  const split = splitPolicy(program, { superviseProcessCreation: false });
+  return isStatic(split) && classicProgram(program, split) !== undefined;
+}
+
 function isStatic(split: SplitPolicy): boolean {
   const visited = new Set<Decision>();
   const waiting = [...split.values()];

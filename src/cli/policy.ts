@@ -46,6 +46,35 @@ export async function loadForVerb(
   return { program, sources, diagnostics, promises, extension, parameters };
 }
 
+export interface OpenPolicy extends LoadedPolicy {
+  /** The integers and flags that were not given and are constants all the same, and what is wrong where they are not. */
+  readonly fixed: ReadonlyMap<string, Diagnostic | undefined>;
+}
+
+/**
+ * Loads as `loadForVerb` does, with the parameters that need no value yet left open.
+ *
+ * @throws Failure with everything that is wrong
+ */
+export async function loadOpenForVerb(named: string, invocation: Invocation, context: Context): Promise<OpenPolicy> {
+  const [{ loadOpenPolicy }, { proveTightening }] = await Promise.all([
+    import("../language/open.ts"),
+    import("../compile/lint/tightening.ts"),
+  ]);
+  const { loaded, fixed } = loadOpenPolicy(
+    policyFile(named, context.workingDirectory),
+    { architecture: chosenArchitecture(invocation), set: readParameters(invocation) },
+    // A promise is kept for every value or not at all.
+    ({ program, promises }) =>
+      program === undefined ? [] : promises.flatMap((promise) => proveTightening(program, promise)),
+  );
+  const { program, diagnostics, sources, promises, extension, parameters } = loaded;
+  if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
+  await provePromises(program, promises, sources);
+  await tellDiagnostics(diagnostics, sources, context);
+  return { program, sources, diagnostics, promises, extension, parameters, fixed };
+}
+
 /** @throws Failure where a later phase is more lenient than an earlier one, and the policy promised that none is */
 export async function provePromises(
   program: Program,

@@ -65,6 +65,7 @@ export const runPage: Omit<Verb, "execute"> = {
     ["portcullis run -p nginx.ts --events events.jsonl nginx -g 'daemon off;'", "Events for a program to read"],
     ["portcullis run -p children --set most=20 --timeout 5min -- ./test.sh", "A parameter, and a limit of time"],
     ["portcullis run -q -p policy.pcl -- ./server", "A compiled policy, and the command in portcullis's own place"],
+    ["portcullis run -p children.pcl --set most=64 -- make", "One whose parameter was left open by compile"],
     ["portcullis run -p build-step --audit -- npm ci", "What would a policy refuse? Nothing is enforced"],
   ],
 };

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -5,7 +6,7 @@ import { decodeBundle } from "../../src/bundle/read.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
 const policy = `import { allow, deny, parameter, perTree, policy } from "portcullis";
-const most = parameter.integer("most", { default: 16n });
+const most = parameter.integer("most", { default: 16n, from: 0n });
 const opened = perTree.counter();
 export default policy((call) => {
   if (call.name === "socket") return opened.add(1n) > most ? deny("EMFILE", "enough") : allow;
@@ -21,7 +22,13 @@ test("compile: a bundle, with parameters, the same each time", async () => {
   expect(out).toMatch(/p\.pcl: \d+ instructions for seccomp, \d maps, 1 state object; sha256 [0-9a-f]{64}\n$/);
   const bytes = readFileSync(output);
   const bundle = decodeBundle(bytes);
-  expect(bundle).toMatchObject({ name: "p", target: "seccomp", parameters: [["most", "3"]], classicIsAll: false });
+  expect(bundle).toMatchObject({
+    name: "p",
+    target: "seccomp",
+    fixed: [["most", "3"]],
+    parameters: [],
+    classicIsAll: false,
+  });
   expect(bundle.compiler).toMatch(/^portcullis \d+\.\d+\.\d+$/);
   expect(bundle.verdicts).toContainEqual(
     expect.objectContaining({ action: "deny", errno: 24, reason: "enough", at: expect.objectContaining({ line: 5 }) }),
@@ -38,9 +45,15 @@ test("compile: a bundle, with parameters, the same each time", async () => {
 test("compile: a policy without state is all in the classic program", async () => {
   const output = join(folderOf({}), "p.pcl");
   const stateless = folderOf({ "q.ts": policy.replace("opened.add(1n) > most", "call.raw.arg0 > most") });
-  const { out } = await portcullis("compile", join(stateless, "q.ts"), "-o", output);
+  const { out, err } = await portcullis("compile", join(stateless, "q.ts"), "-o", output, "--set", "most=16");
+  expect(err).not.toContain("classic");
   expect(out).toContain(", the classic program is all of the policy; sha256");
   expect(decodeBundle(readFileSync(output)).classicIsAll).toBe(true);
+  const open = await portcullis("compile", join(stateless, "q.ts"), "-o", output);
+  expect(open.err).toContain(
+    "portcullis: with its parameters fixed (--set most=…), the classic program would be all of the policy, for any kernel\n",
+  );
+  expect(decodeBundle(readFileSync(output)).classicIsAll).toBe(false);
 });
 
 test("compile: an object file, for each target, and for the other architecture", async () => {
@@ -73,6 +86,93 @@ test("compile: this kernel's verifier is asked, and its log kept", async (contex
   expect(existsSync(join(folder, "q.pcl"))).toBe(false);
 });
 
+const parameterised = `import { allow, deny, parameter, perTree, policy } from "portcullis";
+const most = parameter.integer("most", { default: 16n, from: 1n, to: 100n });
+const strict = parameter.flag("strict");
+const users = parameter.integer("users", { default: 8n, from: 1n, to: 64n });
+const mode = parameter.text("mode", { default: "usual" });
+const opened = perTree.counter();
+const seen = perTree.set({ capacity: users, full: deny("EMFILE") });
+export default policy((call) => {
+  if (call.name === "socket") return opened.add(1n) > most ? deny("EMFILE", "enough") : allow;
+  if (call.name === "setuid" && strict && seen.has(call.args.uid)) return deny("EPERM");
+  return call.name === "ptrace" && mode === "usual" ? deny("EPERM") : allow;
+});
+`;
+
+test("compile: what only calls need stays open, what else there is is fixed, and told", async () => {
+  const folder = folderOf({ "p.ts": parameterised });
+  const [source, output] = [join(folder, "p.ts"), join(folder, "p.pcl")];
+  const { status, out, err } = await portcullis("compile", "-p", source, "-o", output);
+  expect({ status, err }).toEqual({
+    status: 0,
+    err: expect.stringMatching(/^portcullis: the parameter users is fixed at 8: `capacity` of .+ \(.*p\.ts:7:\d+\)\n$/),
+  });
+  expect(out).toMatch(/, open: most, strict; sha256 /);
+  const bundle = decodeBundle(readFileSync(output));
+  expect(bundle.parameters).toMatchObject([
+    { name: "most", kind: "integer", from: 1n, to: 100n, default: 16n, at: { line: 2 } },
+    { name: "strict", kind: "flag", from: 0n, to: 1n, default: undefined, at: { line: 3 } },
+  ]);
+  expect(bundle.fixed).toEqual([
+    ["users", "8"],
+    ["mode", "usual"],
+  ]);
+
+  const listed = await portcullis("disasm", output);
+  expect(listed.out).toMatch(/^; open: --set most=…, an integer from 1 to 100; 16 by default {2}.*p\.ts:2:14$/m);
+  expect(listed.out).toMatch(/^; open: --set strict=…, true or false; must be given {2}/m);
+  expect(listed.out).toContain("; fixed: --set mode=usual\n");
+
+  const json = await portcullis("compile", "-p", source, "-o", output, "--json", "--set", "most=3");
+  expect(json.err).toBe("");
+  expect(JSON.parse(json.out)).toMatchObject({
+    parameters: [{ name: "strict", kind: "flag", from: "0", to: "1" }],
+    fixed: { most: "3", users: "8", mode: "usual" },
+  });
+});
+
+test("compile: an object file has what is open among its constants", async () => {
+  const folder = folderOf({ "p.ts": parameterised });
+  const output = join(folder, "p.bpf.o");
+  const { status, out } = await portcullis("compile", "-p", join(folder, "p.ts"), "-o", output);
+  expect(status).toBe(0);
+  expect(out).toContain("open: most, strict");
+  expect(readFileSync(output, "latin1")).toContain("parameter_most\0");
+});
+
+/** Nothing is loaded here: what cannot be set is refused before the kernel is asked. */
+test("the launcher and run refuse what a bundle's parameters cannot be", async (context) => {
+  const launcher = "build/native/launcher";
+  if (!existsSync(launcher)) context.skip("make build");
+  const folder = folderOf({ "p.ts": parameterised });
+  const [source, output] = [join(folder, "p.ts"), join(folder, "p.pcl")];
+  await portcullis("compile", "-p", source, "-o", output);
+  const refusals: readonly (readonly [readonly string[], string])[] = [
+    [[], "the parameter strict has no default, and is not given\n  help: --set strict=..., true or false"],
+    [["--set", "strict=yes"], "the parameter strict is true or false, and not yes"],
+    [["--set", "strict=true", "--set", "most=101"], "the parameter most is an integer from 1 to 100, and not 101"],
+    [["--set", "strict=true", "--set=most=0x"], "the parameter most is an integer from 1 to 100, and not 0x"],
+    [["--set", "strict=true", "--set", "strict=true"], "the parameter strict is set twice"],
+    [["--set", "stric=true"], "the bundle has no parameter stric\n  help: those that are open are most, strict"],
+    [["--set", "most"], "--set most sets nothing\n  help: --set NAME=VALUE"],
+    [
+      ["--set", "users=9"],
+      "the parameter users is fixed in this bundle: it is 8\n  help: compile the policy again: portcullis compile -p p.ts --set users=... -o FILE.pcl",
+    ],
+  ];
+  for (const [words, said] of refusals) {
+    const ran = spawnSync(launcher, ["run", ...words, output, "--", "/bin/echo", "it ran"], { encoding: "utf8" });
+    expect(ran).toMatchObject({ status: 125, stdout: "", stderr: `portcullis: ${output}: ${said}\n` });
+    const { status, out } = await portcullis("run", ...words, "-p", output, "--", "/bin/echo", "it ran");
+    expect({ status, out }).toEqual({ status: 125, out: "" });
+  }
+  expect(spawnSync(launcher, ["run", "--set"], { encoding: "utf8" })).toMatchObject({
+    status: 125,
+    stderr: "portcullis: --set has no value\n  help: --set NAME=VALUE\n",
+  });
+});
+
 test("compile: what a target cannot express names the target", async () => {
   const rules = Array.from(
     { length: 1500 },
@@ -100,7 +200,7 @@ test("disasm: for a target, and a bundle", async () => {
   expect(listed.out).toContain("call bpf_seccomp_state");
 
   const output = join(folder, "p.pcl");
-  await portcullis("compile", source, "-o", output);
+  await portcullis("compile", source, "-o", output, "--set", "most=16");
   const bundle = await portcullis("disasm", output);
   expect({ status: bundle.status, err: bundle.err }).toEqual({ status: 0, err: "" });
   expect(bundle.out).toMatch(/^; p for seccomp on x86_64, by portcullis /);

@@ -1,11 +1,14 @@
 import type { Bundle } from "../../bundle/bundle.ts";
 import { digestIn } from "../../bundle/format.ts";
-import type { EbpfArtifact, EbpfTargetName } from "../../compile/ebpf/artifact.ts";
+import type { ArtifactOptions, EbpfArtifact, EbpfTargetName } from "../../compile/ebpf/artifact.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import type { Sources } from "../../diagnostics/render.ts";
+import { printSpan, type Sources } from "../../diagnostics/render.ts";
+import { safeText } from "../../diagnostics/width.ts";
+import { pattern } from "../../ir/arithmetic.ts";
+import { defaultWords, printValue } from "../../ir/parameters.ts";
 import type { Context } from "../context.ts";
 import { writeOutput } from "../output.ts";
-import { loadForVerb } from "../policy.ts";
+import { loadForVerb, loadOpenForVerb, type OpenPolicy } from "../policy.ts";
 import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
@@ -19,7 +22,7 @@ export const compile: Verb = {
   about: [
     "Compiles the policy to eBPF and writes all that is needed to enforce it. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, under a digest (docs/bundle.md); portcullis run takes it like a policy, and needs no compiler for that. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",
     "The target says what runs the program: seccomp, a kernel with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches bring; unprivileged, the same for users without CAP_BPF, where the administrator lets them; trial, any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests.",
-    "Parameters get their values here (--set), not when the policy is run.",
+    "A parameter that is set here (--set) is fixed: a constant, and the best code. The integers and flags that the policy needs only at calls are left open otherwise: whoever launches gives their values (portcullis run -p FILE.pcl --set, or the launcher's --set), and the default holds where nobody does; FILE.pcl and its digest stay the same. In an object file they are constants of .rodata, parameter_NAME, which a skeleton sets before it loads. All other parameters are fixed at their defaults, and what needs them is told.",
   ],
   options: {
     ...policyOptions,
@@ -57,6 +60,10 @@ export const compile: Verb = {
   ],
   examples: [
     ["portcullis compile -p nginx -o nginx.pcl", "A bundle for the launcher"],
+    [
+      "portcullis compile -p children -o children.pcl",
+      "One whose parameter is set by whoever starts it: portcullis run -p children.pcl --set most=64 -- make",
+    ],
     ["portcullis compile -p nginx -o nginx.bpf.o", "An object file, for bpftool gen skeleton"],
     [
       "portcullis compile -p order -o order.bpf.o --target trial --verify",
@@ -69,11 +76,10 @@ export const compile: Verb = {
     const output = invocation.text("output");
     if (output === undefined) throw missing("where to write", "-o FILE.pcl or -o FILE.o");
     const format = formatOf(output, invocation);
-    const { compileFor, namedTarget } = await import("../ebpf-target.ts");
+    const { namedTarget } = await import("../ebpf-target.ts");
     const target = namedTarget(invocation) ?? "seccomp";
-    const loaded = await loadForVerb(policy, invocation, context);
     const options = { tellsVerdicts: !invocation.has("no-denial-events") };
-    const artifact = await compileFor(target, loaded, options, context);
+    const { loaded, artifact } = await compileOpen(policy, target, options, invocation, context);
     const [{ makeBundle }, { version }] = await Promise.all([import("../../bundle/make.ts"), import("../package.ts")]);
     const { sources } = loaded;
     const fixed = loaded.parameters.flatMap(({ name, value }): [string, string][] =>
@@ -83,10 +89,38 @@ export const compile: Verb = {
     const bytes = format === "pcl" ? await encodeAsBundle(bundle, sources) : await encodeAsObject(artifact, sources);
     await verify(bundle, sources, invocation);
     writeOutput(output, bytes);
-    report(context, invocation.has("json"), { file: output, format, target, bundle, bytes });
+    const json = invocation.has("json");
+    if (!json) {
+      tellFixed(loaded, context);
+      if (format === "pcl") await tellCost(loaded, bundle, context);
+    }
+    report(context, json, { file: output, format, target, bundle, bytes });
     return 0;
   },
 };
+
+/** With parameters left open where that can be: a target that has no room for them gets constants. */
+async function compileOpen(
+  policy: string,
+  target: EbpfTargetName,
+  options: ArtifactOptions,
+  invocation: Invocation,
+  context: Context,
+): Promise<{ readonly loaded: OpenPolicy; readonly artifact: EbpfArtifact }> {
+  const { compileFor } = await import("../ebpf-target.ts");
+  const loaded = await loadOpenForVerb(policy, invocation, context);
+  try {
+    return { loaded, artifact: await compileFor(target, loaded, options, context) };
+  } catch (error) {
+    const { parameters } = loaded.program;
+    const isBound = parameters.every((parameter) => parameter.default !== undefined);
+    if (!(error instanceof Failure) || parameters.length === 0 || !isBound) throw error;
+    const closed = await loadForVerb(policy, invocation, context, { quiet: true });
+    const [reason] = error.diagnostics;
+    const fixed = new Map([...loaded.fixed, ...parameters.map(({ name }) => [name, reason] as const)]);
+    return { loaded: { ...closed, fixed }, artifact: await compileFor(target, closed, options, context) };
+  }
+}
 
 function formatOf(output: string, invocation: Invocation): Format {
   const given = invocation.text("format");
@@ -143,9 +177,11 @@ async function verify(bundle: Bundle, sources: Sources, invocation: Invocation):
       import("../../linux/native.ts"),
     ]);
   try {
-    const loaded = loadBundle(bundle, logFile === undefined ? 0 : logLevels.all | logLevels.statistics);
+    const [words, ...others] = verifiedWords(bundle);
+    const loaded = loadBundle(bundle, logFile === undefined ? 0 : logLevels.all | logLevels.statistics, words);
     loaded.close();
     if (logFile !== undefined) writeOutput(logFile, loaded.log ?? "");
+    for (const one of others) loadBundle(bundle, 0, one).close();
   } catch (error) {
     if (error instanceof VerifierError && logFile !== undefined) writeOutput(logFile, error.log);
     if (error instanceof NativeUnavailableError) throw new Failure([diagnostic("P0605", error.message)]);
@@ -153,6 +189,13 @@ async function verify(bundle: Bundle, sources: Sources, invocation: Invocation):
     if (told === undefined) throw error;
     throw new Failure([told], sources);
   }
+}
+
+/** To the verifier open parameters are constants: it is asked with their defaults, and with the ends of their ranges. */
+function verifiedWords({ parameters }: Bundle): readonly (readonly bigint[])[] {
+  if (parameters.length === 0) return [[]];
+  const ends = (["from", "to"] as const).map((end) => parameters.map((one) => pattern(one[end])));
+  return [defaultWords(parameters), ...ends];
 }
 
 // ── Telling ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,14 +208,50 @@ interface Written {
   readonly bytes: Uint8Array;
 }
 
+/** Who did not set a parameter may expect to do so at the start. */
+function tellFixed({ fixed, parameters }: OpenPolicy, context: Context): void {
+  for (const [name, why] of fixed) {
+    const value = parameters.find((one) => one.name === name)?.value;
+    const reason = why === undefined ? "" : `: ${safeText(why.message)}`;
+    const place = why?.span === undefined ? "" : ` (${printSpan(why.span)})`;
+    context.err(`portcullis: the parameter ${name} is fixed at ${value}${reason}${place}\n`);
+  }
+}
+
+/** What is left open the classic program cannot know. Where nothing else keeps it from being all, somebody may want to know. */
+async function tellCost(
+  { program }: OpenPolicy,
+  { parameters, classicIsAll }: Bundle,
+  context: Context,
+): Promise<void> {
+  if (parameters.length === 0 || classicIsAll) return;
+  const [{ isWhollyClassic }, { bindParameters }, { bodyUse }] = await Promise.all([
+    import("../../bundle/make.ts"),
+    import("../../ir/parameters.ts"),
+    import("../../compile/ebpf/uses.ts"),
+  ]);
+  const { cells, tables } = bodyUse(program, program.body, { makesProcesses: false, locked: false });
+  if (cells.size + tables.size > 0) return;
+  if (!isWhollyClassic(bindParameters(program, defaultWords(program.parameters)))) return;
+  const settings = parameters.map(({ name }) => `--set ${name}=…`).join(" ");
+  context.err(
+    `portcullis: with its parameters fixed (${settings}), the classic program would be all of the policy, for any kernel\n`,
+  );
+}
+
 function report(context: Context, json: boolean, { file, format, target, bundle, bytes }: Written): void {
   const instructions = bundle.program.length / 8;
   const digest = format === "pcl" ? digestIn(bytes) : undefined;
-  const { classic, classicIsAll, maps, states } = bundle;
+  const { classic, classicIsAll, maps, states, parameters, fixed } = bundle;
   if (json) {
     const told = {
       ...{ v: 1, kind: "compiled", file, format, target, bytes: bytes.length, digest, instructions },
       ...{ classicInstructions: classic.length / 8, classicIsAll, maps: maps.length, states: states.length },
+      parameters: parameters.map(({ name, kind, from, to, default: fallback }) => ({
+        ...{ name, kind, from: String(from), to: String(to) },
+        default: fallback === undefined ? undefined : printValue({ kind }, fallback),
+      })),
+      fixed: Object.fromEntries(fixed),
     };
     context.out(`${JSON.stringify(told)}\n`);
     return;
@@ -181,6 +260,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
     `${instructions} instructions for ${target}`,
     count(maps.length, "map"),
     ...(states.length > 0 ? [count(states.length, "state object")] : []),
+    ...(parameters.length > 0 ? [`open: ${parameters.map(({ name }) => name).join(", ")}`] : []),
     ...(format === "pcl" && classicIsAll ? ["the classic program is all of the policy"] : []),
   ];
   context.out(`${file}: ${needs.join(", ")}${digest === undefined ? "" : `; sha256 ${digest}`}\n`);

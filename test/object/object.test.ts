@@ -1,6 +1,6 @@
 /** Object files, as Debian's bpftool and libbpf see them. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
@@ -15,6 +15,7 @@ import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { loadPolicy } from "../../src/language/load.ts";
+import { loadOpenPolicy } from "../../src/language/open.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { programInfo } from "../../src/linux/bpf.ts";
 import { callByName } from "../../src/linux/calls.ts";
@@ -99,7 +100,7 @@ describe("bpftool prog load takes", () => {
     needs(context);
     let taken = 0;
     for (let seed = 1; seed <= 40; seed += 1) {
-      const program = generateProgram(new SeededChoices(seed), { statements: 12 });
+      const program = generateProgram(new SeededChoices(seed), { statements: 12, parameters: seed % 2 === 0 });
       const { artifact } = compileArtifact(program, "trial", { tellsVerdicts: false });
       const policy = { artifact: artifact!, sources: new Map<string, string>() };
       let file: string;
@@ -117,6 +118,39 @@ describe("bpftool prog load takes", () => {
     expect(taken).toBeGreaterThan(8);
   });
 });
+
+it("what stays open is among the constants that a skeleton sets, with its default", (context) => {
+  needs(context);
+  const { program, sources } = loadOpenPolicy("policies/build-step.ts", { architecture: "x86_64" }).loaded;
+  const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+  const file = written("open", { artifact: artifact!, sources });
+  const skeleton = execFileSync(tool!, ["gen", "skeleton", file], { encoding: "utf8" });
+  const constants = /struct \w+__rodata \{([^}]*)\}/.exec(skeleton)![1]!;
+  expect(constants.match(/unsigned long long \S+;/g)).toEqual([
+    "unsigned long long token[2];",
+    "unsigned long long parameter_network;",
+    "unsigned long long parameter_processes;",
+  ]);
+  const words = new BigUint64Array(new Uint8Array(sectionOf(readFileSync(file), ".rodata")).buffer);
+  expect([...words]).toEqual([0n, 0n, 0n, 256n]);
+});
+
+/** The contents of a section of a 64-bit, little-endian ELF file. */
+function sectionOf(file: Buffer, wanted: string): Buffer {
+  const table = Number(file.readBigUInt64LE(40));
+  const header = (index: number) => file.subarray(table + 64 * index, table + 64 * (index + 1));
+  const contents = (index: number) => {
+    const start = Number(header(index).readBigUInt64LE(24));
+    return file.subarray(start, start + Number(header(index).readBigUInt64LE(32)));
+  };
+  const names = contents(file.readUInt16LE(62));
+  const sections = Array.from({ length: file.readUInt16LE(60) }, (_, index) => index);
+  const nameOf = (index: number) => {
+    const at = header(index).readUInt32LE(0);
+    return names.toString("latin1", at, names.indexOf(0, at));
+  };
+  return contents(sections.find((index) => nameOf(index) === wanted)!);
+}
 
 describe("names", () => {
   const text = `import { allow, deny, perTree, policy } from "portcullis";

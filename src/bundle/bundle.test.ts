@@ -5,10 +5,12 @@ import { describe, expect, it } from "vitest";
 import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
 import { loadPolicy } from "../language/load.ts";
+import { loadOpenPolicy } from "../language/open.ts";
 import { type Bundle, BundleError } from "./bundle.ts";
 import { digestOffset, headerSize, sections, tableEntrySize } from "./format.ts";
 import { makeBundle } from "./make.ts";
 import { decodeBundle } from "./read.ts";
+import { parameterWordsFor } from "./settings.ts";
 import { encodeBundle } from "./write.ts";
 
 const policies = readdirSync("policies").filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"));
@@ -117,6 +119,24 @@ describe("a bundle", () => {
     const other = whole.slice();
     other[8] = 1;
     expect(() => decodeBundle(sealed(other))).toThrow("its format has version 1, and this is 2");
+  });
+
+  it("holds a fixed text of several lines", () => {
+    const bundle = randomBundle(0);
+    const fixed = [["text", "a\nb=c"]] as const;
+    expect(decodeBundle(encodeBundle({ ...bundle, fixed })).fixed).toEqual([["text", "a\\nb=c"]]);
+  });
+
+  it("with open parameters has one digest, whatever they are given", () => {
+    const { program, sources } = loadOpenPolicy("policies/children.ts", { architecture: "x86_64" }).loaded;
+    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const bytes = encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources }));
+    const bundle = decodeBundle(bytes);
+    expect(bundle.parameters).toMatchObject([{ name: "most", from: 1n, to: 100_000n, default: 16n }]);
+    expect(bundle.launch).toContainEqual({ is: "parameter", map: 0, offset: 16 });
+    expect(bytes.subarray(-24)).toEqual(new Uint8Array(24));
+    expect(parameterWordsFor(bundle, new Map([["most", "64"]]))).toEqual([64n]);
+    expect(parameterWordsFor(bundle, new Map())).toEqual([16n]);
   });
 
   it("has a digest that the same policy has everywhere", () => {

@@ -72,7 +72,7 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
   const initial = new Chunks();
   const place = (at: Place | undefined): number[] =>
     at === undefined ? [0, 0, 0, 0] : [strings.offset(at.file), at.line, at.column, at.length];
-  const fixed = bundle.fixed.map(([name, value]) => `${name}=${value}`).join("\n");
+  const fixed = bundle.fixed.map(([name, value]) => `${name}=${value.replaceAll("\n", "\\n")}`).join("\n");
   const policy = words([
     strings.offset(bundle.name),
     strings.offset(bundle.compiler),

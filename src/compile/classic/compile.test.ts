@@ -1,6 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { admit } from "../../ir/admission.ts";
+import { pattern } from "../../ir/arithmetic.ts";
+import { evaluate, initialState } from "../../ir/interpreter.ts";
+import { type Parameter, type Program, strictness } from "../../ir/program.ts";
+import { generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
+import { splitPolicy } from "../split/split.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic, encodeClassic, rearmClassic } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";
@@ -340,3 +346,53 @@ describe("the launcher's token", () => {
     expect(runClassic(other.instructions, call(59)).word).toBe(denies(unknownErrno));
   });
 });
+
+/** Small ranges, so that every value of each parameter can be tried. */
+describe("the filter of a policy with open parameters", () => {
+  it("is stricter than the policy at no value of them, and as strict where nothing else decides", () => {
+    let [compared, exact] = [0, 0];
+    for (let seed = 1; seed <= 60; seed += 1) {
+      const choices = new SeededChoices(seed);
+      const random = generateProgram(choices, { parameters: true, stateless: true, statements: 20 });
+      const program: Program = {
+        ...random,
+        architecture: "x86_64",
+        parameters: random.parameters.map(({ name, from, to, ...rest }) => {
+          return { ...rest, name, kind: "integer", from, to: to < from + 4n ? to : from + 4n, default: undefined };
+        }),
+      };
+      const split = splitPolicy(program, { superviseProcessCreation: false });
+      const { instructions } = compileClassic(program, split, {
+        ...distinctTarget,
+        leaf: ({ weakest }) => returnWord("ERRNO", weakest + 1),
+      });
+      const rank = (verdict: number) => strictness[program.verdicts[verdict]!.action];
+      const state = { thread: initialState(program, "thread"), process: initialState(program, "process") };
+      const tree = initialState(program, "tree");
+      for (let round = 0; round < 10; round += 1) {
+        const event = generateEvent(choices, program);
+        if (admit(program, event) !== "judged") continue;
+        const weakest = (runClassic(instructions, event).word & 0xffff) - 1;
+        const ranks = everyValue(program.parameters).map((words) => {
+          const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+          return rank(evaluate(program, event, who, { ...state, tree }, words).verdict);
+        });
+        expect(Math.min(...ranks), `seed ${seed}`).toBeGreaterThanOrEqual(rank(weakest));
+        compared += ranks.length;
+        if (Math.min(...ranks) === rank(weakest)) exact += 1;
+      }
+    }
+    expect(compared).toBeGreaterThan(1000);
+    expect(exact).toBeGreaterThan(100);
+  });
+});
+
+function everyValue(parameters: readonly Parameter[]): bigint[][] {
+  return parameters.reduce<bigint[][]>(
+    (before, { from, to }) =>
+      Array.from({ length: Number(to - from) + 1 }, (_, index) => pattern(from + BigInt(index))).flatMap((word) =>
+        before.map((words) => [...words, word]),
+      ),
+    [[]],
+  );
+}

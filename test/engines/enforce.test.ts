@@ -14,9 +14,9 @@ function prepare(): void {
   compiled("test/policies/victims/attempt.c", ["-static"]);
   compiled("test/policies/victims/flow.c", ["-static"]);
   compiled("demo/hijacked.c");
-  for (const words of [["children", "--set", "most=16"], ["exec-once"]] as const) {
-    const [policy, ...parameters] = words;
-    const ran = portcullis(["compile", "-p", policy, ...parameters, "-o", `${folder}/${policy}.pcl`]);
+  // The parameter of the one stays open.
+  for (const policy of ["children", "exec-once"]) {
+    const ran = portcullis(["compile", "-p", policy, "-o", `${folder}/${policy}.pcl`]);
     if (ran.status !== 0) throw new Error(ran.stderr);
   }
 }
@@ -24,7 +24,7 @@ function prepare(): void {
 const reason = unable("patched");
 if (reason === undefined) prepare();
 await casesInMachine("seccomp-ebpf", { kernel: "patched" }, ["node", "test/engines/guest.mjs", folder], {
-  atLeast: 18,
+  atLeast: 23,
 });
 
 // Node itself starts vitest, for npx takes as long again in the machine. The runner loads the configuration: the other loader

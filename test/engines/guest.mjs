@@ -96,6 +96,26 @@ check("a bundle is enforced by the launcher alone", () =>
     stdout: "made 15 refused 25\nafter one ended ok\n",
   }),
 );
+for (const most of [5, 10]) {
+  const crowd = [`${folder}/children.pcl`, "build/test/attempt", "crowd", "40"];
+  const wanted = { status: 0, stdout: `made ${most - 1} refused ${41 - most}\nafter one ended ok\n` };
+  check(`a bundle's open parameter is what the launcher is given: ${most}`, () =>
+    differs(run(launcher, "run", "--set", `most=${most}`, ...crowd), wanted),
+  );
+  check(
+    `a bundle's open parameter is what run is given: ${most}, supervised and in place`,
+    () =>
+      differs(run(portcullis, "run", "--set", `most=${most}`, "-p", ...crowd), wanted) ??
+      differs(run(portcullis, "run", "-q", "--set", `most=${most}`, "-p", ...crowd), wanted),
+  );
+}
+check("a bundle whose parameter is set to what it cannot be starts nothing", () =>
+  differs(run(launcher, "run", "--set", "most=0", `${folder}/children.pcl`, "/bin/echo", "it ran"), {
+    status: 125,
+    stdout: "",
+    stderr: /most is an integer from 1 to 100000, and not 0/,
+  }),
+);
 check("a bundle is enforced by run -p", () =>
   differs(run(portcullis, "run", "-p", `${folder}/exec-once.pcl`, "--", "/bin/sh", "-c", "/bin/true || echo refused"), {
     status: 0,

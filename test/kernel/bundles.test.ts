@@ -9,6 +9,7 @@ import { makeBundle } from "../../src/bundle/make.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { loadPolicy } from "../../src/language/load.ts";
+import { loadOpenPolicy } from "../../src/language/open.ts";
 import { casesInMachine, unable } from "./vm.ts";
 
 const folder = resolve("build/test/bundles");
@@ -44,9 +45,20 @@ async function prepare(): Promise<string[]> {
       const file = join(folder, `${basename(path).replace(/\.\w+$/, "")}-${target}.pcl`);
       const bundle = makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources });
       writeFileSync(file, encodeBundle(bundle));
-      return [file];
+      return [file, ...withOpenParameters(path, target)];
     }),
   );
+}
+
+/** The same with its parameters left open, where it has any. */
+function withOpenParameters(path: string, target: "seccomp" | "unprivileged"): string[] {
+  const { program, sources } = loadOpenPolicy(path, { architecture: "x86_64" }).loaded;
+  if (program!.parameters.length === 0) return [];
+  const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+  if (artifact === undefined) return [];
+  const file = join(folder, `${basename(path).replace(/\.\w+$/, "")}-open-${target}.pcl`);
+  writeFileSync(file, encodeBundle(makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources })));
+  return [file];
 }
 
 const bundles = unable("patched") === undefined ? await prepare() : [];

@@ -20,7 +20,13 @@ import type { EvaluationState } from "../../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../../src/ir/interpreter.ts";
 import { printProgram } from "../../../src/ir/print.ts";
 import type { IntegerExpression, Program, Statement } from "../../../src/ir/program.ts";
-import { generateProgram, generateTrace, SeededChoices, type TraceStep } from "../../../src/ir/testing/arbitrary.ts";
+import {
+  arbitraryWords,
+  generateProgram,
+  generateTrace,
+  SeededChoices,
+  type TraceStep,
+} from "../../../src/ir/testing/arbitrary.ts";
 import { type ExpressionMap, mapBoolean, mapInteger, mapStatement, mapVerdict } from "../../../src/ir/traverse.ts";
 import { auditArchitecture } from "../../../src/linux/architecture.ts";
 import { RingBufferReader } from "../../../src/linux/bpf.ts";
@@ -146,6 +152,7 @@ interface Task {
 /** The first difference; undefined where there is none. */
 function difference(
   program: Program,
+  words: readonly bigint[],
   trace: readonly TraceStep[],
   outcomes: DataView,
   records: readonly ProgramRecord[],
@@ -188,6 +195,7 @@ function difference(
       event,
       { now: 0n, pid, tid, uid: getuid!(), gid: getgid!(), alive },
       tasks.get(step.task)!.state,
+      words,
     );
     const verdict = program.verdicts[wanted.verdict]!;
     const gives = verdict.action === "deny" ? -verdict.errno : pid;
@@ -210,14 +218,16 @@ function difference(
 
 function run(seed: number): string | undefined {
   const choices = new SeededChoices(seed);
-  const program = livable(generateProgram(choices));
+  // Of every other policy some parameters stay open.
+  const program = livable(generateProgram(choices, { parameters: seed % 2 === 1 }));
+  const words = arbitraryWords(choices, program);
   const trace = generateTrace(choices, program, Number(stepCount));
   const { artifact, diagnostics } = compileArtifact(program, target as "seccomp", { tellsVerdicts: true });
   // Written out, tables may take more than the target has room for.
   if (artifact === undefined)
     return /it takes \d+ instructions/.test(diagnostics[0]!.message) ? "skip" : diagnostics[0]!.message;
   const bundle = makeBundle(artifact, { compiler: "test", fixed: [], sources: new Map() });
-  const loaded = loadBundle(bundle);
+  const loaded = loadBundle(bundle, 0, words);
   try {
     const input = encodePlan(bundle.locked, bundle.states, trace);
     const ran = spawnSync(lives, { input, stdio: ["pipe", "pipe", "pipe", loaded.program], timeout: 120_000 });
@@ -225,7 +235,7 @@ function run(seed: number): string | undefined {
     const reader = new RingBufferReader(loaded.maps[1]!);
     const records = [...reader.read()].map((bytes) => decodeRecord(bytes));
     const outcomes = new DataView(ran.stdout.buffer, ran.stdout.byteOffset, ran.stdout.length);
-    const found = difference(program, trace, outcomes, records);
+    const found = difference(program, words, trace, outcomes, records);
     return found === undefined ? undefined : `${found}\n${printProgram(program)}`;
   } finally {
     loaded.close();

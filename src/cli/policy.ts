@@ -56,7 +56,16 @@ export interface OpenPolicy extends LoadedPolicy {
  *
  * @throws Failure with everything that is wrong
  */
-export async function loadOpenForVerb(named: string, invocation: Invocation, context: Context): Promise<OpenPolicy> {
+export async function loadOpenForVerb(
+  named: string,
+  invocation: Invocation,
+  context: Context,
+  options: {
+    readonly quiet?: boolean;
+    /** What is wrong with a program in which these parameters are open. */
+    readonly objections?: (program: Program) => readonly Diagnostic[];
+  } = {},
+): Promise<OpenPolicy> {
   const [{ loadOpenPolicy }, { proveTightening }] = await Promise.all([
     import("../language/open.ts"),
     import("../compile/lint/tightening.ts"),
@@ -66,12 +75,17 @@ export async function loadOpenForVerb(named: string, invocation: Invocation, con
     { architecture: chosenArchitecture(invocation), set: readParameters(invocation) },
     // A promise is kept for every value or not at all.
     ({ program, promises }) =>
-      program === undefined ? [] : promises.flatMap((promise) => proveTightening(program, promise)),
+      program === undefined
+        ? []
+        : [
+            ...promises.flatMap((promise) => proveTightening(program, promise)),
+            ...(options.objections?.(program) ?? []),
+          ],
   );
   const { program, diagnostics, sources, promises, extension, parameters } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
-  await tellDiagnostics(diagnostics, sources, context);
+  if (options.quiet !== true) await tellDiagnostics(diagnostics, sources, context);
   return { program, sources, diagnostics, promises, extension, parameters, fixed };
 }
 

@@ -3,7 +3,7 @@
  * same texts: they make the same words of them, and refuse the same. The C side runs under the compiler's sanitizers.
  */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -12,6 +12,7 @@ import { decodeBundle } from "../../src/bundle/read.ts";
 import { parameterWordsFor, SettingError } from "../../src/bundle/settings.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { launch } from "../../src/engines/seccomp-ebpf/launch.ts";
 import type { Parameter } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { pick } from "../../src/ir/testing/choices.ts";
@@ -147,6 +148,22 @@ describe("both readings of --set for a bundle", () => {
     expect(inC(questions).map((line) => line.trim())).toEqual(wanted);
     expect(new Set(wanted.filter((line) => line.startsWith("fault"))).size).toBe(6);
     expect(wanted.filter((line) => !line.startsWith("fault")).length).toBeGreaterThan(500);
+  });
+
+  it("are the only ways to words that the launcher takes, whoever hands them over", (context) => {
+    if (!existsSync("build/native/launcher")) context.skip("make build");
+    const words = parameterWordsFor(bundle, new Map([["needed", "true"]]));
+    const outside = words.with(0, 100_001n);
+    for (const given of [[], words.slice(1), [...words, 0n], outside, words.with(2, 6n), words.with(5, 2n)]) {
+      const start = () =>
+        launch(
+          "/bin/true",
+          ["true"],
+          { bundle: file, parameters: given },
+          { ownsTree: true, killTree: false, dieWithParent: false },
+        );
+      expect(start).toThrow("the launcher refuses the bundle: an open parameter cannot have this value");
+    }
   });
 
   it("say what is wrong, with the way out", () => {

@@ -189,6 +189,31 @@ test("compile: what a target cannot express names the target", async () => {
   expect(existsSync(output)).toBe(false);
 });
 
+test("compile: a parameter is fixed where its target has no room for both of its values", async () => {
+  const rules = Array.from(
+    { length: 1500 },
+    (_, index) => `    if (call.raw.arg0 === ${7 * index}n && opened.get() > ${index}n) return deny("EPERM");`,
+  );
+  const folder = folderOf({
+    "p.ts": policy
+      .replace("const opened", `const deep = parameter.flag("deep", { default: false });\nconst opened`)
+      .replace(
+        '  if (call.name === "socket")',
+        `  if (deep && call.name === "socket") {\n${rules.join("\n")}\n  }\n$&`,
+      ),
+  });
+  const argv = ["compile", "-p", join(folder, "p.ts"), "-o", join(folder, "p.pcl"), "--target", "unprivileged"];
+  const { status, out, err } = await portcullis(...argv);
+  expect(status).toBe(0);
+  expect(out).toContain(", open: most; sha256");
+  const told = err.split("\n").filter((line) => line.startsWith("portcullis: "));
+  expect(told).toEqual([
+    expect.stringMatching(
+      /the parameter deep is fixed at false: the target unprivileged cannot express the policy: it/,
+    ),
+  ]);
+});
+
 test("disasm: for a target, and a bundle", async () => {
   const folder = folderOf({ "p.ts": policy });
   const source = join(folder, "p.ts");

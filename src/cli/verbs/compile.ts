@@ -8,7 +8,7 @@ import { pattern } from "../../ir/arithmetic.ts";
 import { defaultWords, printValue } from "../../ir/parameters.ts";
 import type { Context } from "../context.ts";
 import { writeOutput } from "../output.ts";
-import { loadForVerb, loadOpenForVerb, type OpenPolicy } from "../policy.ts";
+import { loadOpenForVerb, type OpenPolicy } from "../policy.ts";
 import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
@@ -99,7 +99,7 @@ export const compile: Verb = {
   },
 };
 
-/** With parameters left open where that can be: a target that has no room for them gets constants. */
+/** With as many parameters left open as the target has room for. */
 async function compileOpen(
   policy: string,
   target: EbpfTargetName,
@@ -107,18 +107,17 @@ async function compileOpen(
   invocation: Invocation,
   context: Context,
 ): Promise<{ readonly loaded: OpenPolicy; readonly artifact: EbpfArtifact }> {
-  const { compileFor } = await import("../ebpf-target.ts");
+  const { compileArtifact, compileFor } = await import("../ebpf-target.ts");
   const loaded = await loadOpenForVerb(policy, invocation, context);
   try {
     return { loaded, artifact: await compileFor(target, loaded, options, context) };
   } catch (error) {
-    const { parameters } = loaded.program;
-    const isBound = parameters.every((parameter) => parameter.default !== undefined);
-    if (!(error instanceof Failure) || parameters.length === 0 || !isBound) throw error;
-    const closed = await loadForVerb(policy, invocation, context, { quiet: true });
-    const [reason] = error.diagnostics;
-    const fixed = new Map([...loaded.fixed, ...parameters.map(({ name }) => [name, reason] as const)]);
-    return { loaded: { ...closed, fixed }, artifact: await compileFor(target, closed, options, context) };
+    if (!(error instanceof Failure) || loaded.program.parameters.length === 0) throw error;
+    const fitting = await loadOpenForVerb(policy, invocation, context, {
+      quiet: true,
+      objections: (program) => compileArtifact(program, target, options).diagnostics,
+    });
+    return { loaded: fitting, artifact: await compileFor(target, fitting, options, context) };
   }
 }
 

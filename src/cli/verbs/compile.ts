@@ -229,7 +229,7 @@ async function tellCost(
     import("../../ir/parameters.ts"),
     import("../../compile/ebpf/uses.ts"),
   ]);
-  const { cells, tables } = bodyUse(program, program.body, { makesProcesses: false, locked: false });
+  const { cells, tables } = bodyUse(program, program.body, { makesProcesses: "never", locked: false });
   if (cells.size + tables.size > 0) return;
   if (!isWhollyClassic(bindParameters(program, defaultWords(program.parameters)))) return;
   const settings = parameters.map(({ name }) => `--set ${name}=…`).join(" ");

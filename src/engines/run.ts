@@ -25,8 +25,12 @@ export interface RunResult {
 export const grace = 2000;
 
 export const signals = { kill: 9, terminate: 15 } as const;
-/** SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM. */
-const forwarded = [1, 2, 3, 10, 12, 14, signals.terminate] as const;
+/**
+ * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM; and SIGTSTP, SIGTTIN, SIGTTOU: this process stops when the
+ * launcher stops it, after the command. Did it stop by itself, the shell could continue the job before the launcher has
+ * come to that, and would see it stop once more.
+ */
+const forwarded = [1, 2, 3, 10, 12, 14, signals.terminate, 20, 21, 22] as const;
 const setDumpable = 4; // PR_SET_DUMPABLE
 
 /** From now on what is sent to this process goes to the command. */

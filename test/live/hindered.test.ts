@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Finding } from "../../src/cli/examination.ts";
+import { patience } from "../support/patience.ts";
 import { portcullis } from "../support/run.ts";
 
 let folder = "";
@@ -83,7 +84,7 @@ describe("under a tracer", () => {
   it("says in doctor that processes cannot be followed", () => {
     const ran = spawnSync("strace", ["-f", "-o", "/dev/null", program, "doctor", "--json"], {
       encoding: "utf8",
-      timeout: 120_000,
+      timeout: patience.command,
     });
     expect(ran.status).toBe(1);
     const missing = findingsOf(ran.stdout).filter((finding) => finding.state === "missing");

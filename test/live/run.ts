@@ -1,9 +1,10 @@
 /** Starts the harness (a process of its own, as the command line is) and tells what came of it. */
 import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { build } from "esbuild";
+import { type BuildOptions, build } from "esbuild";
+import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
 
 const victimFolder = resolve("build/native/victims");
@@ -22,14 +23,21 @@ export async function prepare(): Promise<void> {
     packages: "external",
     logLevel: "warning",
   } as const;
-  await build({ ...common, entryPoints: ["test/live/harness.ts"], outfile: harness, format: "esm" });
-  await build({
+  await bundle({ ...common, entryPoints: ["test/live/harness.ts"], outfile: harness, format: "esm" });
+  await bundle({
     ...common,
     entryPoints: ["src/engines/notify/worker.ts"],
     outfile: "build/live/supervisor.cjs",
     format: "cjs",
     define: { "import.meta.url": '"file:///"' },
   });
+}
+
+/** Every test file makes the bundles, and another may be starting one: they are put in place whole. */
+async function bundle(options: BuildOptions & { readonly outfile: string }): Promise<void> {
+  const outfile = `${options.outfile}.${process.pid}`;
+  await build({ ...options, outfile });
+  renameSync(outfile, options.outfile);
 }
 
 /** Root, and an ordinary user where the tests run as root. */
@@ -78,7 +86,7 @@ export function run(settings: RunSettings, ...command: readonly string[]): Outco
     const done = spawnSync(file, words, {
       encoding: "utf8",
       input: input ?? "",
-      timeout: 50_000,
+      timeout: patience.command,
       killSignal: "SIGKILL",
     });
     return {
@@ -107,6 +115,7 @@ export class Conversation {
   readonly #folder: string;
   readonly #events: string;
   #text = "";
+  #isOver = false;
   #waiting: (() => void) | undefined;
   readonly ended: Promise<{ readonly status: number | null; readonly signal: NodeJS.Signals | null }>;
 
@@ -120,11 +129,12 @@ export class Conversation {
       this.#text += text;
       this.#waiting?.();
     });
+    this.#child.stdout!.on("close", () => {
+      this.#isOver = true;
+      this.#waiting?.();
+    });
     this.ended = new Promise((done) => {
-      this.#child.on("exit", (status, signal) => {
-        this.#waiting?.();
-        done({ status, signal });
-      });
+      this.#child.on("exit", (status, signal) => done({ status, signal }));
     });
   }
 
@@ -145,14 +155,17 @@ export class Conversation {
     this.#child.kill(signal);
   }
 
-  /** The next line; undefined where none comes in so many milliseconds. */
-  async line(within = 20_000): Promise<string | undefined> {
-    const until = Date.now() + within;
-    while (!this.#text.includes("\n")) {
-      const left = until - Date.now();
-      if (left <= 0) return undefined;
-      await new Promise<void>((wake) => {
-        const timer = setTimeout(wake, left);
+  /** Whether a line has come that nobody has read. */
+  get hasLine(): boolean {
+    return this.#text.includes("\n");
+  }
+
+  /** The next line; undefined where all who could write one have ended. */
+  async line(): Promise<string | undefined> {
+    while (!this.hasLine) {
+      if (this.#isOver) return undefined;
+      await new Promise<void>((wake, fail) => {
+        const timer = setTimeout(() => fail(new Error("no line comes")), patience.command);
         this.#waiting = () => {
           clearTimeout(timer);
           wake();

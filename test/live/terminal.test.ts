@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { beforeAll, expect, test } from "vitest";
+import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
 import { prepare, victim } from "./run.ts";
 
@@ -12,7 +13,7 @@ function terminal(program: string, steps: readonly string[], ...command: readonl
   const confined = [process.execPath, resolve("build/live/harness.mjs"), JSON.stringify(options), ...command];
   const { stdout } = spawnSync(victim("terminal"), [...steps, "--", ...confined], {
     encoding: "utf8",
-    timeout: 50_000,
+    timeout: patience.command,
   });
   return stdout;
 }
@@ -40,7 +41,7 @@ for (const program of ["allow-all", "first-thousand"]) {
 
   test(`Ctrl-C ends a command that does not mind it (${program})`, () => {
     expect(
-      terminal(program, ["expect", "ready", "send", "\\x03", "exit"], "sh", "-c", "echo ready; exec sleep 30"),
+      terminal(program, ["expect", "ready", "send", "\\x03", "exit"], "sh", "-c", "echo ready; exec sleep 3600"),
     ).toBe("exit 130\n");
   });
 

@@ -66,15 +66,19 @@ int main(int argc, char **argv) {
   try_on("the launcher", launcher);
   try_on("the supervisor", supervisor);
   /* Node answers SIGUSR1 by listening for a debugger. What portcullis does with it is to pass it on to us. */
-  signal(SIGUSR1, SIG_IGN);
+  sigset_t passed_on;
+  sigemptyset(&passed_on);
+  sigaddset(&passed_on, SIGUSR1);
+  sigprocmask(SIG_BLOCK, &passed_on, NULL);
   kill(supervisor, SIGUSR1);
-  usleep(200000);
+  struct timespec patience = {300, 0};
+  if (sigtimedwait(&passed_on, NULL, &patience) != SIGUSR1) printf("REACHED the supervisor's signals\n");
   int debugger = socket(AF_INET, SOCK_STREAM, 0);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(9229), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   if (connect(debugger, (struct sockaddr *)&address, sizeof address) == 0) printf("REACHED the debugger's port\n");
   printf("call %s\n", add_one() > 0 ? "allowed" : "denied");
   if (kill(supervisor, SIGKILL) != 0) printf("SIGKILL not possible\n");
-  usleep(50000);
+  for (int tries = 0; tries < 300000 && (kill(supervisor, 0) == 0 || errno != ESRCH); tries++) usleep(1000);
   printf("call errno %ld\n", -add_one());
   return 0;
 }

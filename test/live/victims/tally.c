@@ -79,7 +79,7 @@ static void clone_parent(void) {
       seen[10 + i] = 1;
       _exit(0);
     }
-    for (int tries = 0; tries < 5000 && ((volatile long *)seen)[10 + i] == 0; tries++) usleep(1000);
+    for (int tries = 0; tries < 300000 && ((volatile long *)seen)[10 + i] == 0; tries++) usleep(1000);
     add_one();
   }
   seen[4] = tally();
@@ -194,7 +194,7 @@ static void *noting_thread(void *argument) {
 /* Two processes, or two threads, with the same id one after the other: each starts with nothing. */
 static void reused_id(int threads) {
   long notes[2][3] = {{0}};
-  for (int attempt = 0; attempt < 1000; attempt++) {
+  for (int attempt = 0; attempt < 100000; attempt++) {
     for (int i = 0; i < 2; i++) {
       if (i == 1 && !want_next_id((pid_t)notes[0][0])) {
         printf("reused-id: not possible\n");
@@ -259,14 +259,10 @@ static void traced(void) {
   print_all("traced", seen, 2);
 }
 
-static void on_signal(int signal) { (void)signal; }
-
 /* Forks under a storm of signals: each fork makes exactly one child, or fails. */
 static void signal_storm(void) {
-  struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
-  sigaction(SIGALRM, &action, NULL);
+  begin_storm(300, SA_RESTART);
   add_one();
-  ualarm(300, 300);
   long wrong = 0, made = 0;
   for (int i = 0; i < 200; i++) {
     long pid = make_fork();
@@ -274,13 +270,14 @@ static void signal_storm(void) {
       child_life(0);
       _exit(0);
     }
+    storm_let_through();
     if (pid < 0) continue;
     made++;
     while (waitpid((pid_t)pid, NULL, 0) < 0 && errno == EINTR) {
     }
     wrong += seen[0] != 1 || seen[1] != 2;
   }
-  ualarm(0, 0);
+  end_storm();
   printf("signal-storm: %ld wrong, %s\n", wrong, made > 0 ? "some made" : "none made");
 }
 

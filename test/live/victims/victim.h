@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,5 +28,31 @@ static inline long tally(void) { return -result_of(syscall(SYS_getpgrp)) - 100; 
 /* For all processes at once. */
 static inline void *shared_page(void) {
   return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/*
+ * A storm of SIGALRM, as dense as lets anything through: what takes longer than the time between two signals would be begun
+ * anew for ever, so that time is doubled whenever one comes before anything was let through.
+ */
+static useconds_t storm_densest, storm_pause;
+
+static inline void on_storm(int signal) {
+  (void)signal;
+  if (storm_pause < 500000) storm_pause *= 2;
+  ualarm(storm_pause, 0);
+}
+
+static inline void storm_let_through(void) { storm_pause = storm_densest; }
+
+static inline void begin_storm(useconds_t densest, int flags) {
+  struct sigaction action = {.sa_handler = on_storm, .sa_flags = flags};
+  storm_densest = storm_pause = densest;
+  sigaction(SIGALRM, &action, NULL);
+  ualarm(densest, 0);
+}
+
+static inline void end_storm(void) {
+  signal(SIGALRM, SIG_IGN);
+  ualarm(0, 0);
 }
 #endif

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { endianness } from "node:os";
 import { type ClassicInstruction, encodeInstructions } from "../../src/compile/classic/instruction.ts";
+import { patience } from "../support/patience.ts";
 import { buildHelper } from "./libseccomp.ts";
 
 export interface VictimCall {
@@ -39,7 +40,11 @@ export function runVictim(filter: readonly ClassicInstruction[], calls: readonly
       input.writeBigUInt64LE(BigInt.asUintN(64, value), at + 8 + 8 * register);
     });
   });
-  const { status, signal, stdout, stderr } = spawnSync(program, { input, maxBuffer: 1 << 26, timeout: 60_000 });
+  const { status, signal, stdout, stderr } = spawnSync(program, {
+    input,
+    maxBuffer: 1 << 26,
+    timeout: patience.command,
+  });
   if (status !== 0) throw new Error(`victim: ${stderr.toString().trim() || `status ${status}, signal ${signal}`}`);
   const [first = "", ...lines] = stdout.toString().trim().split("\n");
   return {

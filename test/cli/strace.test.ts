@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { callByName } from "../../src/linux/calls.ts";
 import { readStrace } from "../../src/traces/strace.ts";
 import { isKnown, type TraceEvent } from "../../src/traces/trace.ts";
+import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
 // `make test` installs it; elsewhere these tests say nothing.
@@ -15,7 +16,7 @@ const onX86 = process.arch === "x64";
 
 function record(command: readonly string[], more: readonly string[] = []): string {
   const file = join(folderOf({}), "trace");
-  spawnSync("strace", [...options, ...more, "-o", file, ...command], { timeout: 60_000 });
+  spawnSync("strace", [...options, ...more, "-o", file, ...command], { timeout: patience.command });
   return readFileSync(file, "utf8");
 }
 
@@ -35,7 +36,10 @@ test.runIf(hasStrace)("a shell with children, signals and calls that overlap", (
 });
 
 test.runIf(hasStrace)("the same on standard error, where lines are labelled only at times and cut by remarks", () => {
-  const { stderr } = spawnSync("strace", [...options, "sh", "-c", script], { encoding: "utf8", timeout: 60_000 });
+  const { stderr } = spawnSync("strace", [...options, "sh", "-c", script], {
+    encoding: "utf8",
+    timeout: patience.command,
+  });
   expect(stderr).toContain("strace: Process ");
   const kinds = read(stderr).map((event) => event.kind);
   expect(kinds.filter((kind) => kind === "fork").length).toBeGreaterThanOrEqual(3);

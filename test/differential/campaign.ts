@@ -5,6 +5,7 @@
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { test } from "vitest";
+import { patience } from "../support/patience.ts";
 
 export interface Campaign {
   /** Seeds 0 … runs − 1 in the tests. */
@@ -37,7 +38,7 @@ export function campaign(name: string, { runs, check, explain }: Campaign): void
       } while (seconds > 0 ? Date.now() < end : seed < first + runs);
       if (seconds > 0) console.log(`${name}: ${seed - first} seeds`);
     },
-    seconds * 1000 + 120_000,
+    seconds * 1000 + patience.test,
   );
 }
 

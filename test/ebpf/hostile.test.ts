@@ -85,7 +85,7 @@ function load(name: string, text: string): Program {
 const compile = (program: Program) =>
   compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
 
-describe("a policy with", { timeout: 300_000 }, () => {
+describe("a policy with", () => {
   it.for(accepted)("%s is accepted by the verifier, and means what it says", ([name, text], context) => {
     const program = load(name, text);
     const object = compile(program);
@@ -157,49 +157,45 @@ const tooLarge: { readonly [name: string]: true } = {
   "a table of 240 entries for each process, used five times": true,
 };
 
-describe.each(["seccomp", "unprivileged"] as const)(
-  "for the target %s, a policy with",
-  { timeout: 300_000 },
-  (target) => {
-    it.each([...accepted, ...tables])(
-      "%s is compiled and means what it says, or is refused with the reason",
-      (name, text) => {
-        const program = load(name, text);
-        const unprivileged = target === "unprivileged";
-        const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
-        if (unprivileged && tooLarge[name] === true) {
-          expect(compiled).toBeUndefined();
-          expect(renderDiagnostics(diagnostics, new Map())).toMatch(
-            /error P0606: the target unprivileged cannot express the policy: it takes \d+ instructions, and this target has room for 4096\n {2}help: /,
-          );
-          return;
-        }
-        expect(diagnostics).toEqual([]);
-        const tree = new ModelledTree(program, compiled!);
-        const state: EvaluationState = {
-          thread: initialState(program, "thread"),
-          process: initialState(program, "process"),
-          tree: initialState(program, "tree"),
+describe.each(["seccomp", "unprivileged"] as const)("for the target %s, a policy with", (target) => {
+  it.each([...accepted, ...tables])(
+    "%s is compiled and means what it says, or is refused with the reason",
+    (name, text) => {
+      const program = load(name, text);
+      const unprivileged = target === "unprivileged";
+      const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+      if (unprivileged && tooLarge[name] === true) {
+        expect(compiled).toBeUndefined();
+        expect(renderDiagnostics(diagnostics, new Map())).toMatch(
+          /error P0606: the target unprivileged cannot express the policy: it takes \d+ instructions, and this target has room for 4096\n {2}help: /,
+        );
+        return;
+      }
+      expect(diagnostics).toEqual([]);
+      const tree = new ModelledTree(program, compiled!);
+      const state: EvaluationState = {
+        thread: initialState(program, "thread"),
+        process: initialState(program, "process"),
+        tree: initialState(program, "tree"),
+      };
+      for (let step = 0n; step < 300n; step += 1n) {
+        const event: SystemCallEvent = {
+          number: callByName("fcntl")!.number.x86_64!,
+          architecture: auditArchitecture.x86_64,
+          instructionPointer: 0n,
+          arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
         };
-        for (let step = 0n; step < 300n; step += 1n) {
-          const event: SystemCallEvent = {
-            number: callByName("fcntl")!.number.x86_64!,
-            architecture: auditArchitecture.x86_64,
-            instructionPointer: 0n,
-            arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
-          };
-          const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-          const wanted = evaluate(program, event, circumstances, state);
-          const found = tree.evaluate(0, event, { now: 0n, who: (1n << 32n) | 1n, owner: 0n });
-          expect(found.returned, `step ${step}`).toBe(verdictWord(program.verdicts[wanted.verdict]!));
-          program.cells.forEach(({ scope, name: cell }, index) => {
-            expect(tree.cell(0, index), `step ${step}: ${cell}`).toBe(state[scope].cells[index]);
-          });
-        }
-        program.tables.forEach(({ scope }, index) => {
-          expect(tree.table(0, index)).toEqual(state[scope].tables[index]);
+        const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+        const wanted = evaluate(program, event, circumstances, state);
+        const found = tree.evaluate(0, event, { now: 0n, who: (1n << 32n) | 1n, owner: 0n });
+        expect(found.returned, `step ${step}`).toBe(verdictWord(program.verdicts[wanted.verdict]!));
+        program.cells.forEach(({ scope, name: cell }, index) => {
+          expect(tree.cell(0, index), `step ${step}: ${cell}`).toBe(state[scope].cells[index]);
         });
-      },
-    );
-  },
-);
+      }
+      program.tables.forEach(({ scope }, index) => {
+        expect(tree.table(0, index)).toEqual(state[scope].tables[index]);
+      });
+    },
+  );
+});

@@ -22,6 +22,7 @@ import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { callByName } from "../../src/linux/calls.ts";
+import { patience } from "../support/patience.ts";
 import { compiled } from "../support/run.ts";
 
 const threads = 4;
@@ -78,7 +79,7 @@ function runAtOnce(program: Program, trial: KernelTrial, planned: readonly Run[]
     input,
     stdio: ["pipe", "pipe", "pipe", trial.descriptor],
     maxBuffer: 1 << 28,
-    timeout: 60_000,
+    timeout: patience.command,
   });
   if (status !== 0) throw new Error(`threads: ${stderr.toString()}`);
   const view = new DataView(stdout.buffer, stdout.byteOffset, stdout.length);
@@ -224,8 +225,9 @@ describe("evaluations by many threads at once", () => {
     if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
     const careless: EbpfTarget = { ...trialTarget, isShared: () => false };
     let fault: string | undefined;
-    // How often threads meet is chance; that they never do in so many rounds is not to be expected.
-    for (let round = 0; round < 40 && fault === undefined; round += 1) {
+    // How often threads meet is chance, and seldom where they share processors with others; never is not to be expected.
+    const end = Date.now() + patience.command;
+    for (let round = 0; fault === undefined && Date.now() < end; round += 1) {
       const { trial, locked } = trialOf(everything, careless);
       try {
         expect(locked).toBe(false);

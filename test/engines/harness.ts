@@ -10,6 +10,7 @@ import type { CompiledPolicy } from "../../src/engines/compiled.ts";
 import { runUnderNotify } from "../../src/engines/notify/run.ts";
 import { runUnderSeccompEbpf } from "../../src/engines/seccomp-ebpf/run.ts";
 import type { EventRecord } from "../../src/events/record.ts";
+import { patience } from "../support/patience.ts";
 
 export interface Job {
   readonly seed: number;
@@ -29,7 +30,7 @@ export interface JobOutcome {
 async function run(job: Job, replay: string): Promise<JobOutcome> {
   const file = `/tmp/replay-${process.pid}`;
   const records: EventRecord[] = [];
-  const options = { onEvent: (record: EventRecord) => void records.push(record), timeout: 30_000 };
+  const options = { onEvent: (record: EventRecord) => void records.push(record), timeout: patience.command };
   const command = [replay, job.text, file];
   const { seed, compiled } = job;
   try {

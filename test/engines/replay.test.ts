@@ -5,6 +5,7 @@
 import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
 import { full, inMachine, unable } from "../kernel/vm.ts";
+import { patience } from "../support/patience.ts";
 import type { JobOutcome } from "./harness.ts";
 import { type Circumstances, differences, folder, prepare, prepareJobs, replayProgram } from "./replay.ts";
 
@@ -14,7 +15,7 @@ const circumstances: readonly (Circumstances & { readonly name: string; readonly
   { name: "notify", engine: "notify", unprivileged: false, uid: 0, runs: 20 },
 ];
 
-beforeAll(prepare, 120_000);
+beforeAll(prepare);
 
 /** What came of the scripts of these seeds, as far as it is not what the interpreter said. */
 function judge(
@@ -38,18 +39,22 @@ const seedsOf = (runs: number): number[] => {
 };
 
 describe("the interpreter's meaning, on this kernel, under", () => {
-  it("notify", (context) => {
-    if (process.arch !== "x64") context.skip("the replay is for x86-64");
-    const jobs = prepareJobs("notify-here", seedsOf(40), {
-      engine: "notify",
-      unprivileged: false,
-      uid: process.getuid!(),
-    });
-    expect(jobs.scripts.size).toBeGreaterThan(10);
-    const words = [`${folder}/harness.cjs`, jobs.file, replayProgram];
-    const ran = spawnSync(process.execPath, words, { encoding: "utf8", maxBuffer: 1 << 28 });
-    expect(judge(ran.stdout, jobs, "notify")).toEqual([]);
-  }, 600_000);
+  it(
+    "notify",
+    (context) => {
+      if (process.arch !== "x64") context.skip("the replay is for x86-64");
+      const jobs = prepareJobs("notify-here", seedsOf(40), {
+        engine: "notify",
+        unprivileged: false,
+        uid: process.getuid!(),
+      });
+      expect(jobs.scripts.size).toBeGreaterThan(10);
+      const words = [`${folder}/harness.cjs`, jobs.file, replayProgram];
+      const ran = spawnSync(process.execPath, words, { encoding: "utf8", maxBuffer: 1 << 28 });
+      expect(judge(ran.stdout, jobs, "notify")).toEqual([]);
+    },
+    patience.machineTest,
+  );
 });
 
 describe("the interpreter's meaning, in the machine, under", () => {
@@ -67,7 +72,7 @@ describe("the interpreter's meaning, in the machine, under", () => {
         expect(ran.status, ran.stderr).toBe(0);
         expect(judge(ran.stdout, jobs, where.engine)).toEqual([]);
       },
-      full ? 3_600_000 : 600_000,
+      full ? 4 * patience.machineTest : patience.machineTest,
     );
   }
 });

@@ -9,6 +9,7 @@ import { mkdirSync } from "node:fs";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
+import { patience } from "../support/patience.ts";
 import type { CampaignOptions, CampaignResult } from "./three-forms-campaign.ts";
 
 const policies = Number(process.env["PORTCULLIS_EBPF_POLICIES"] ?? 3000);
@@ -62,5 +63,5 @@ test(
         throw new Error(`seed ${fault.seed}: ${fault.message} (${fault.file}; PORTCULLIS_FUZZ_REPLAY=${fault.file})`);
     expect(judged).toBeGreaterThan(steps * 10 * processes);
   },
-  seconds * 1000 + 600_000,
+  seconds * 1000 + patience.test,
 );

@@ -31,7 +31,7 @@ const patch = (context: string): string =>
 const first = "// SPDX-License-Identifier: GPL-2.0";
 
 // Unpacking Debian's archive, where that has not been done, takes half a minute.
-describe("kernel/build", { timeout: 600_000 }, () => {
+describe("kernel/build", () => {
   it("keys a kernel by its patches, their order and their number, and the stock kernel by none", (context) => {
     if (unable !== undefined) context.skip(unable);
     series({ "one.patch": patch(first), "two.patch": patch("other") });

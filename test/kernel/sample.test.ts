@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { patience } from "../support/patience.ts";
 import { eachInMachine, unable } from "./vm.ts";
 
 /** The one of Debian's that KERNEL_PACKAGES in the Makefile names: `clang` may be an older release. */
@@ -18,7 +19,7 @@ function reason(): string | undefined {
   return path.some((each) => existsSync(`${each}/${clang}`)) ? undefined : `${clang} is not installed`;
 }
 
-describe("samples/seccomp/ebpf", { timeout: 600_000 }, () => {
+describe("samples/seccomp/ebpf", { timeout: patience.machineTest }, () => {
   it.for([
     ["root", 0],
     ["a user without privileges", 65534],

@@ -142,7 +142,7 @@ export interface Command {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
-  /** Seconds; 60 when absent. The command is then killed, and its signal says so. */
+  /** Seconds; when absent the patience with a command. The command is then killed, and its signal says so. */
   readonly timeout?: number;
 }
 
@@ -155,7 +155,8 @@ export interface Outcome {
 
 /** Runs commands one after the other in one machine, as root where they do not say otherwise; their outcomes in order. */
 export async function eachInMachine(options: MachineOptions, commands: readonly Command[]): Promise<Outcome[]> {
-  const ran = await inMachine(options, ["node", resolve("test/kernel/guest/batch.mjs")], JSON.stringify(commands));
+  const patient = commands.map((command) => ({ timeout: patience.command / 1000, ...command }));
+  const ran = await inMachine(options, ["node", resolve("test/kernel/guest/batch.mjs")], JSON.stringify(patient));
   if (ran.status !== 0) throw new Error(`the machine ended with status ${ran.status}\n${ran.stderr}`);
   const outcomes = ran.stdout.split("\n").filter(Boolean);
   if (outcomes.length !== commands.length)

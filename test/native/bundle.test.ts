@@ -17,6 +17,7 @@ import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { type Choices, pick, SeededChoices, weighted } from "../../src/ir/testing/choices.ts";
 import { generateProgram } from "../../src/ir/testing/programs.ts";
 import { loadPolicy } from "../../src/language/load.ts";
+import { patience } from "../support/patience.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bundle-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -149,12 +150,15 @@ describe("the launcher's reader", () => {
     const file = join(folder, "mutated.pcl");
     for (const bytes of good) {
       writeFileSync(file, bytes);
-      const ran = spawnSync("build/native/launcher", ["run", file, "/bin/true"], { encoding: "utf8", timeout: 10_000 });
+      const ran = spawnSync("build/native/launcher", ["run", file, "/bin/true"], {
+        encoding: "utf8",
+        timeout: patience.command,
+      });
       // The policy may refuse what /bin/true does, or end it; the launcher itself never falls over (SIGSEGV, SIGBUS).
       if (ran.signal !== null) expect(ran.signal).toBe("SIGSYS");
       if (ran.status === 125) expect(ran.stderr).toMatch(/^portcullis: .+/);
     }
-  }, 120_000);
+  });
 });
 
 function read(inputs: readonly Uint8Array[]): string[] {

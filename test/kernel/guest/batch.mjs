@@ -10,7 +10,7 @@ for (const command of JSON.parse(readFileSync(0, "utf8"))) {
     cwd: command.cwd,
     env: { ...process.env, ...command.env },
     input: command.input ?? "",
-    timeout: (command.timeout ?? 60) * 1000,
+    timeout: command.timeout * 1000,
     killSignal: "SIGKILL",
     encoding: "utf8",
     maxBuffer: 1 << 28,

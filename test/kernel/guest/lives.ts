@@ -31,6 +31,7 @@ import { type ExpressionMap, mapBoolean, mapInteger, mapStatement, mapVerdict } 
 import { auditArchitecture } from "../../../src/linux/architecture.ts";
 import { RingBufferReader } from "../../../src/linux/bpf.ts";
 import { callByName } from "../../../src/linux/calls.ts";
+import { patience } from "../../support/patience.ts";
 
 const [lives = "", first = "0", policies = "1", stepCount = "100", target = "seccomp"] = process.argv.slice(2);
 
@@ -230,7 +231,7 @@ function run(seed: number): string | undefined {
   const loaded = loadBundle(bundle, 0, words);
   try {
     const input = encodePlan(bundle.locked, bundle.states, trace);
-    const ran = spawnSync(lives, { input, stdio: ["pipe", "pipe", "pipe", loaded.program], timeout: 120_000 });
+    const ran = spawnSync(lives, { input, stdio: ["pipe", "pipe", "pipe", loaded.program], timeout: patience.command });
     if (ran.status !== 0) return `lives: status ${ran.status} ${ran.signal} ${ran.stderr}`;
     const reader = new RingBufferReader(loaded.maps[1]!);
     const records = [...reader.read()].map((bytes) => decodeRecord(bytes));

@@ -56,7 +56,7 @@ const jobs = {
 const job = process.argv[2];
 // As bin/portcullis has them.
 if (job === "check" && /^v2[0-4]\./.test(process.version))
-  require("node:v8").setFlagsFromString("--interrupt-budget=400000 --no-parallel-scavenge");
+  require("node:v8").setFlagsFromString("--interrupt-budget=1000000 --no-parallel-scavenge");
 if (job !== undefined) jobs[job]();
 else {
   // The policy is compiled once before, so that the last job finds it in the cache, as most runs do.

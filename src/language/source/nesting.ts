@@ -13,11 +13,30 @@ export const maximumNesting = 400;
 /** Characters of operators in one expression: 20,000 `&&` overflow a worker's stack where their tree is handed over. */
 const maximumChain = 8000;
 
-/** The offset at which the text nests deeper than `maximumNesting`, or undefined. */
-export function findDeepNesting(text: string): number | undefined {
-  const scan = new NestingScan(text);
-  return scan.run();
-}
+// These stand first, where esbuild puts them in place of their names.
+const newline = 0x0a;
+const space = 0x20;
+const asterisk = 0x2a;
+const slash = 0x2f;
+const equals = 0x3d;
+const backslash = 0x5c;
+const openingBrace = 0x7b;
+const closingBrace = 0x7d;
+
+// What a character is to the scan.
+const other = 0;
+const blank = 1;
+const letter = 2;
+const opening = 3;
+const closing = 4;
+const semicolon = 5;
+const comma = 6;
+const linking = 7;
+const prefixing = 8;
+const equalsSign = 9;
+const slashSign = 10;
+const quote = 11;
+const backtick = 12;
 
 type Role = "start" | "soft start" | "continuation" | "prefix";
 
@@ -45,6 +64,234 @@ for (const word of roles.keys()) lengthsByFirst[word.charCodeAt(0)]! |= 1 << wor
 /** A slash after one of these begins a regular expression. */
 const beforeExpression = new Set("return typeof void delete await new case in of yield instanceof else do".split(" "));
 
+/** ASCII, a text each. */
+const singles = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
+
+/** By code; all that is not ASCII is a part of a word. */
+const kinds = new Uint8Array(0x10000).fill(letter);
+singles.forEach((character, code) => {
+  kinds[code] = kindOf(character);
+});
+
+function kindOf(character: string): number {
+  if (/[\w$]/.test(character)) return letter;
+  if (" \n\t\r".includes(character)) return blank;
+  if ("([{".includes(character)) return opening;
+  if (")]}".includes(character)) return closing;
+  if ("|&%^>".includes(character)) return linking;
+  if ("!~+-?:<*".includes(character)) return prefixing;
+  if ("'\"".includes(character)) return quote;
+  const single = new Map([
+    [";", semicolon],
+    [",", comma],
+    ["=", equalsSign],
+    ["/", slashSign],
+    ["`", backtick],
+  ]);
+  return single.get(character) ?? other;
+}
+
+/**
+ * The offset at which the text nests deeper than `maximumNesting`, or undefined. It runs once, in code that nothing has
+ * optimised yet: there, variables of a function and numbers in an array cost a fraction of an object's members and of a
+ * text's characters.
+ */
+export function findDeepNesting(text: string): number | undefined {
+  const units = unitsOf(text);
+  const { length } = units;
+  /** The bracket that is open, or a template's backtick; and how many prefix operators, arrows and the like are pending in it. */
+  let bracket = "";
+  let pending = 0;
+  /** The same, of operators that only make a chain. */
+  let links = 0;
+  /** The three, of what is around it; a backtick has but itself. */
+  const brackets: string[] = [];
+  const pendings: number[] = [];
+  const chains: number[] = [];
+  let depth = 0;
+  let doubtful = 0;
+  /** The token before: "literal" for texts, "identifier" for words without a role. */
+  let previous = "";
+  let afterBrace = false;
+  /** A semicolon: the statement is over, unless `else` follows. */
+  let ended = false;
+
+  function token(text: string): void {
+    previous = text;
+    afterBrace = false;
+    ended = false;
+  }
+
+  function reset(): void {
+    links = 0;
+    depth -= pending;
+    pending = 0;
+    ended = false;
+  }
+
+  function push(): void {
+    pending++;
+    depth++;
+  }
+
+  function link(): void {
+    if (++links > maximumChain) doubtful = maximumNesting + 1;
+  }
+
+  function open(character: string): void {
+    brackets.push(bracket);
+    pendings.push(pending);
+    chains.push(links);
+    bracket = character;
+    pending = 0;
+    links = 0;
+    depth++;
+    token(character);
+  }
+
+  /** What does not fit is ignored: the parser will say so, and the depth stays an upper bound. */
+  function close(character: string): void {
+    if (bracket !== (character === ")" ? "(" : character === "]" ? "[" : "{")) return;
+    depth -= 1 + pending;
+    bracket = brackets.pop()!;
+    pending = pendings.pop()!;
+    links = chains.pop()!;
+  }
+
+  function keyword(word: string, role: Role): void {
+    if (ended && word !== "else" && word !== "while") reset();
+    const over = afterBrace && role !== "continuation";
+    const starts = role === "start" && previous !== "." && previous !== "as";
+    if (over || starts || (role === "soft start" && isOperand(previous))) reset();
+    if (role === "prefix") push();
+    else if (role === "continuation") link();
+    token(word);
+  }
+
+  /** From behind a template's backtick, or behind the brace that ended an expression in it; to where the text goes on. */
+  function template(from: number): number {
+    for (let at = from; at < length; at++) {
+      const character = text[at];
+      if (character === "\\") at++;
+      else if (character === "`") {
+        token("literal");
+        return at + 1;
+      } else if (character === "$" && text[at + 1] === "{") {
+        brackets.push(bracket);
+        bracket = "`";
+        depth++;
+        open("{");
+        return at + 2;
+      }
+    }
+    return length;
+  }
+
+  function divisionOrExpression(at: number): void {
+    const divides = previous === "identifier" || previous === "]" || previous === "literal";
+    const word = /^\w/.test(previous) && !divides;
+    if (!divides && (!word || beforeExpression.has(previous))) {
+      // A regular expression, or perhaps a division: nothing on the rest of this line is trusted to close or to quote, and
+      // what could hide the lines after it ends the scan.
+      const rest = text.slice(at, lineEnd(text, at));
+      if (rest.includes("`") || rest.includes("/*")) doubtful = maximumNesting + 1;
+      for (const character of rest) if ("([{<)]}>!~?:=".includes(character)) doubtful++;
+    }
+    token("/");
+  }
+
+  /** One token, or one stretch of blanks, that begins here; where the next one does. */
+  function scan(start: number): number {
+    let at = start + 1;
+    const code = units[start]!;
+    switch (kinds[code]) {
+      case blank:
+        while (units[at] === space) at++;
+        break;
+      case letter: {
+        while (at < length && kinds[units[at]!] === letter) at++;
+        const role = roleOf(text, start, at, code);
+        if (role !== undefined) keyword(text.slice(start, at), role);
+        else {
+          if (ended || afterBrace) reset();
+          token("identifier");
+        }
+        break;
+      }
+      case quote:
+        for (; at < length && units[at] !== code && units[at] !== newline; at++) if (units[at] === backslash) at++;
+        at++;
+        token("literal");
+        break;
+      case backtick:
+        at = template(at);
+        break;
+      case slashSign:
+        if (units[at] === slash) at = lineEnd(text, at);
+        else if (units[at] === asterisk) {
+          const end = text.indexOf("*/", at + 1);
+          at = end === -1 ? length : end + 2;
+        } else {
+          if (ended) reset();
+          divisionOrExpression(at);
+        }
+        break;
+      case opening:
+        if (ended || (afterBrace && code === openingBrace)) reset();
+        open(singles[code]!);
+        break;
+      case closing:
+        if (ended) reset();
+        close(singles[code]!);
+        if (code === closingBrace && bracket === "`") {
+          bracket = brackets.pop()!;
+          depth--;
+          at = template(at);
+        } else {
+          token(singles[code]!);
+          afterBrace = code === closingBrace;
+        }
+        break;
+      case semicolon:
+        if (ended) reset();
+        token(";");
+        ended = true;
+        break;
+      case comma:
+        reset();
+        token(",");
+        break;
+      case linking:
+        if (ended) reset();
+        link();
+        token(singles[code]!);
+        break;
+      case prefixing:
+        if (ended) reset();
+        push();
+        token(singles[code]!);
+        break;
+      case equalsSign:
+        if (ended) reset();
+        if (units[at] === equals) while (units[at] === equals) at++;
+        else if (previous !== "=" && previous !== "!") push();
+        token("=");
+        break;
+      default:
+        if (ended) reset();
+        token(singles[code]!);
+    }
+    return at;
+  }
+
+  for (let at = 0; at < length; ) {
+    const start = at;
+    at = scan(start);
+    if (depth + doubtful > maximumNesting) return start;
+  }
+  return undefined;
+}
+
 /** The text's UTF-16 units: before a loop is hot, reading an array is several times faster than asking a text. */
 function unitsOf(text: string): Uint16Array {
   const bytes = Buffer.from(text, "utf16le");
@@ -52,254 +299,20 @@ function unitsOf(text: string): Uint16Array {
   return new Uint16Array(bytes.buffer, bytes.byteOffset, text.length);
 }
 
-class NestingScan {
-  private readonly text: string;
-  private readonly units: Uint16Array;
-  private at = 0;
-  /** For each open bracket: how many prefix operators, arrows and the like are pending inside of it. */
-  private readonly pending: number[] = [0];
-  /** The same, of operators that only make a chain. */
-  private readonly links: number[] = [0];
-  private readonly brackets: string[] = [];
-  private depth = 0;
-  private doubtful = 0;
-  private previous = "";
-  private afterBrace = false;
-  /** A semicolon: the statement is over, unless `else` follows. */
-  private ended = false;
+/** Of the word that begins with `first`. What no word of the tables looks like is not looked up. */
+function roleOf(text: string, start: number, end: number, first: number): Role | undefined {
+  const lengths = lengthsByFirst[first] ?? 0;
+  const length = end - start;
+  return length <= longestWord && ((lengths >> length) & 1) === 1 ? roles.get(text.slice(start, end)) : undefined;
+}
 
-  constructor(text: string) {
-    this.text = text;
-    this.units = unitsOf(text);
-  }
-
-  run(): number | undefined {
-    const { text, units } = this;
-    const { length } = units;
-    while (this.at < length) {
-      const start = this.at;
-      const code = units[start]!;
-      switch (code < 128 ? kinds[code] : Kind.word) {
-        case Kind.space: {
-          let at = start + 1;
-          while (units[at] === 0x20) at++;
-          this.at = at;
-          continue;
-        }
-        case Kind.word:
-          this.word();
-          break;
-        case Kind.quote:
-          this.skipString(code);
-          break;
-        case Kind.backtick:
-          this.at++;
-          this.skipTemplate();
-          break;
-        default:
-          if (code === slash && units[start + 1] === slash) this.at = lineEnd(text, start);
-          else if (code === slash && units[start + 1] === asterisk) {
-            const end = text.indexOf("*/", start + 2);
-            this.at = end === -1 ? length : end + 2;
-          } else this.punctuator(code);
-      }
-      if (this.depth + this.doubtful > maximumNesting) return start;
-    }
-    return undefined;
-  }
-
-  private word(): void {
-    const { text, units } = this;
-    const start = this.at;
-    let at = start + 1;
-    for (; at < units.length; at++) {
-      const code = units[at]!;
-      if (code < 128 && kinds[code] !== Kind.word) break;
-    }
-    this.at = at;
-    // What no word of the tables looks like need not be looked up, and is to the scan what any name is.
-    const lengths = lengthsByFirst[units[start]!] ?? 0;
-    const word =
-      at - start > longestWord || ((lengths >> (at - start)) & 1) === 0 ? "identifier" : text.slice(start, at);
-    if (this.ended && word !== "else" && word !== "while") this.reset();
-    const role = roles.get(word);
-    const over = this.afterBrace && role !== "continuation";
-    const starts = role === "start" && this.previous !== "." && this.previous !== "as";
-    if (over || starts || (role === "soft start" && this.afterOperand())) this.reset();
-    if (role === "prefix") this.push();
-    else if (role === "continuation") this.link();
-    this.token(word);
-  }
-
-  /** The token before could end an expression or a type, so that a word after it begins something new. */
-  private afterOperand(): boolean {
-    const { previous } = this;
-    if (previous === "literal" || previous === ")" || previous === "]" || previous === "}") return true;
-    return /^\w/.test(previous) && roles.get(previous) !== "prefix" && roles.get(previous) !== "continuation";
-  }
-
-  private punctuator(code: number): void {
-    this.at++;
-    if (this.ended) this.reset();
-    const character = singles[code]!;
-    switch (marks[code]) {
-      case Mark.open:
-        if (this.afterBrace && character === "{") this.reset();
-        this.open(character);
-        break;
-      case Mark.close:
-        this.close(character);
-        if (character === "}" && this.brackets.at(-1) === "`") {
-          this.brackets.pop();
-          this.depth--;
-          this.skipTemplate();
-          return;
-        }
-        this.token(character);
-        this.afterBrace = character === "}";
-        return;
-      case Mark.semicolon:
-        this.token(";");
-        this.ended = true;
-        return;
-      case Mark.comma:
-        this.reset();
-        break;
-      case Mark.slash:
-        this.slash();
-        return;
-      case Mark.link:
-        this.link();
-        break;
-      case Mark.equals:
-        if (this.units[this.at] === equals) while (this.units[this.at] === equals) this.at++;
-        else if (this.previous !== "=" && this.previous !== "!") this.push();
-        break;
-      case Mark.push:
-        this.push();
-        break;
-    }
-    this.token(character);
-  }
-
-  private slash(): void {
-    const { previous } = this;
-    const divides = previous === "identifier" || previous === "]" || previous === "literal";
-    const word = /^\w/.test(previous) && !divides;
-    if (divides || (word && !beforeExpression.has(previous))) return this.token("/");
-    // A regular expression, or perhaps a division: nothing on the rest of this line is trusted to close or to quote, and
-    // what could hide the lines after it ends the scan.
-    const rest = this.text.slice(this.at, lineEnd(this.text, this.at));
-    if (rest.includes("`") || rest.includes("/*")) this.doubtful = maximumNesting + 1;
-    for (const character of rest) if ("([{<)]}>!~?:=".includes(character)) this.doubtful++;
-    return this.token("/");
-  }
-
-  private open(bracket: string): void {
-    this.brackets.push(bracket);
-    this.pending.push(0);
-    this.links.push(0);
-    this.depth++;
-    this.token(bracket);
-  }
-
-  private close(bracket: string): void {
-    const opening = bracket === ")" ? "(" : bracket === "]" ? "[" : "{";
-    if (this.brackets.at(-1) !== opening) return; // the parser will say so; the depth stays an upper bound
-    this.brackets.pop();
-    this.links.pop();
-    this.depth -= 1 + this.pending.pop()!;
-  }
-
-  private push(): void {
-    this.pending[this.pending.length - 1]!++;
-    this.depth++;
-  }
-
-  private link(): void {
-    this.links[this.links.length - 1]!++;
-    if (this.links.at(-1)! > maximumChain) this.doubtful = maximumNesting + 1;
-  }
-
-  private reset(): void {
-    this.links[this.links.length - 1] = 0;
-    this.depth -= this.pending.at(-1)!;
-    this.pending[this.pending.length - 1] = 0;
-    this.ended = false;
-  }
-
-  private token(text: string): void {
-    this.previous = text;
-    this.afterBrace = false;
-    this.ended = false;
-  }
-
-  private skipString(quote: number): void {
-    const { units } = this;
-    let at = this.at + 1;
-    for (; at < units.length; at++) {
-      const code = units[at];
-      if (code === backslash) at++;
-      else if (code === quote || code === newline) break;
-    }
-    this.at = at + 1;
-    this.token("literal");
-  }
-
-  /** From behind a template's backtick or the brace that ended an expression in it. */
-  private skipTemplate(): void {
-    const { text } = this;
-    for (; this.at < text.length; this.at++) {
-      const character = text[this.at];
-      if (character === "\\") this.at++;
-      else if (character === "`") {
-        this.at++;
-        return this.token("literal");
-      } else if (character === "$" && text[this.at + 1] === "{") {
-        this.at += 2;
-        this.brackets.push("`");
-        this.depth++;
-        return this.open("{");
-      }
-    }
-  }
+/** The token could end an expression or a type, so that a word after it begins something new. */
+function isOperand(token: string): boolean {
+  if (token === "literal" || token === ")" || token === "]" || token === "}") return true;
+  return /^\w/.test(token) && roles.get(token) !== "prefix" && roles.get(token) !== "continuation";
 }
 
 function lineEnd(text: string, from: number): number {
   const end = text.indexOf("\n", from);
   return end === -1 ? text.length : end;
 }
-
-const slash = 0x2f;
-const asterisk = 0x2a;
-const equals = 0x3d;
-const backslash = 0x5c;
-const newline = 0x0a;
-
-/** ASCII, a text each. */
-const singles = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
-
-/** What a punctuation character does; numbers, for a switch over texts compares with one after the other. */
-const Mark = { other: 0, open: 1, close: 2, semicolon: 3, comma: 4, slash: 5, link: 6, equals: 7, push: 8 } as const;
-
-const marks = Uint8Array.from(singles, (character) => {
-  if ("([{".includes(character)) return Mark.open;
-  if (")]}".includes(character)) return Mark.close;
-  if (character === ";") return Mark.semicolon;
-  if (character === ",") return Mark.comma;
-  if (character === "/") return Mark.slash;
-  if ("|&%^>".includes(character)) return Mark.link;
-  if (character === "=") return Mark.equals;
-  return "!~+-?:<*".includes(character) ? Mark.push : Mark.other;
-});
-
-const Kind = { punctuator: 0, space: 1, word: 2, quote: 3, backtick: 4 } as const;
-
-/** Of ASCII; everything else is a part of a word. */
-const kinds = Uint8Array.from({ length: 128 }, (_, code) => {
-  const character = String.fromCharCode(code);
-  if (" \n\t\r".includes(character)) return Kind.space;
-  if (/[\w$]/.test(character)) return Kind.word;
-  if (character === '"' || character === "'") return Kind.quote;
-  return character === "`" ? Kind.backtick : Kind.punctuator;
-});

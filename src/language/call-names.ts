@@ -6,7 +6,7 @@ import { normalise } from "../ir/intervals.ts";
 import type { BooleanExpression, Interval } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
-import { allCallNames, callByName } from "../linux/calls.ts";
+import { allCallNames, callByName, numberOf } from "../linux/calls.ts";
 import * as ir from "./ir.ts";
 
 /** Never judged and always allowed: they are no events (see docs/language.md, "What comes before the policy"). */
@@ -41,7 +41,7 @@ export class CallNames {
       const bit = 1n << BigInt(index);
       this.bits.set(name, bit);
       all |= bit;
-      const number = callByName(name)?.number[architecture];
+      const number = numberOf(name, architecture);
       numbers.push(number === undefined ? undefined : BigInt(number));
       if (number !== undefined) present |= bit;
     }
@@ -67,7 +67,7 @@ export class CallNames {
   }
 
   code(name: string): bigint | undefined {
-    const number = callByName(name)?.number[this.architecture];
+    const number = numberOf(name, this.architecture);
     return number === undefined ? undefined : BigInt(number);
   }
 

@@ -9,7 +9,7 @@ import { callTable } from "./generated/calls.ts";
 class TableCall implements CallDescription {
   readonly name: string;
   readonly #line: string;
-  #decoded: Pick<CallDescription, "prototype" | "parameters"> | undefined;
+  #parameters: readonly CallParameter[] | undefined;
 
   constructor(line: string) {
     this.#line = line;
@@ -33,16 +33,16 @@ class TableCall implements CallDescription {
   }
 
   get prototype(): string {
-    return this.#decode().prototype;
+    const prototypes = parametersIn(this.#line).map((text) => {
+      const [type = "", kernelName = ""] = text.split(";");
+      return type.endsWith("*") ? type + kernelName : `${type} ${kernelName}`;
+    });
+    return `${this.name}(${prototypes.join(", ") || "void"})`;
   }
 
   get parameters(): readonly CallParameter[] {
-    return this.#decode().parameters;
-  }
-
-  #decode(): Pick<CallDescription, "prototype" | "parameters"> {
-    this.#decoded ??= decode(this.#line);
-    return this.#decoded;
+    this.#parameters ??= parametersIn(this.#line).map(decode);
+    return this.#parameters;
   }
 }
 
@@ -65,6 +65,11 @@ export function allCallNames(): string[] {
 /** The call of this name ("openat"), or undefined where no architecture has one. */
 export function callByName(name: string): CallDescription | undefined {
   return byName.get(name);
+}
+
+/** The number of the call of this name, where the architecture has it. */
+export function numberOf(name: string, architecture: ArchitectureName): number | undefined {
+  return byName.get(name)?.numberOn(architecture);
 }
 
 /** The call that this number means to a native program, or undefined where the table has none (x32's included). */
@@ -96,26 +101,22 @@ function callsByNumber(architecture: ArchitectureName): ReadonlyMap<number, Call
   return calls;
 }
 
-function decode(line: string): Pick<CallDescription, "prototype" | "parameters"> {
-  const [name = "", , , ...rest] = line.split("|");
-  const prototypes: string[] = [];
-  const parameters = rest.map((text): CallParameter => {
-    const [type = "", kernelName = "", ownName = "", reading = "", aliases = "", register = ""] = text.split(";");
-    prototypes.push(type.endsWith("*") ? type + kernelName : `${type} ${kernelName}`);
-    const parameterName = ownName || kernelName;
-    return {
-      name: parameterName,
-      aliases: [...(parameterName === kernelName ? [] : [kernelName]), ...(aliases ? aliases.split(",") : [])],
-      type,
-      width: reading.startsWith("h") ? 16 : /^[iu]/.test(reading) ? 32 : 64,
-      signed: /^[il]/.test(reading),
-      kind: kindOf(reading),
-      ...(register === "" ? {} : { register: { aarch64: Number(register) } }),
-    };
-  });
+/** Behind the name and the two numbers. */
+function parametersIn(line: string): string[] {
+  return line.split("|").slice(3);
+}
+
+function decode(text: string): CallParameter {
+  const [type = "", kernelName = "", ownName = "", reading = "", aliases = "", register = ""] = text.split(";");
+  const name = ownName || kernelName;
   return {
-    prototype: `${name}(${prototypes.join(", ") || "void"})`,
-    parameters,
+    name,
+    aliases: [...(name === kernelName ? [] : [kernelName]), ...(aliases ? aliases.split(",") : [])],
+    type,
+    width: reading.startsWith("h") ? 16 : /^[iu]/.test(reading) ? 32 : 64,
+    signed: /^[il]/.test(reading),
+    kind: kindOf(reading),
+    ...(register === "" ? {} : { register: { aarch64: Number(register) } }),
   };
 }
 

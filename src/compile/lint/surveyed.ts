@@ -1,7 +1,7 @@
 /** What the survey says of calls by name; and of each lint that needs the split, whether it can have anything to say. */
 import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/program.ts";
-import { callByName } from "../../linux/calls.ts";
+import { numberOf } from "../../linux/calls.ts";
 import { unnamedNumber } from "../explain/unnamed.ts";
 import { type End, surveyPolicy } from "./survey.ts";
 
@@ -48,7 +48,7 @@ export class SurveyView {
 
   /** Undefined where the policy does not judge it. */
   call(name: string): Surveyed | undefined {
-    const number = callByName(name)?.number[this.program.architecture];
+    const number = numberOf(name, this.program.architecture);
     return number === undefined ? undefined : this.#number(number);
   }
 

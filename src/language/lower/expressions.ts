@@ -39,11 +39,20 @@ export function evaluate(c: Compilation, node: Node): Value {
 }
 
 function dispatch(c: Compilation, node: Node): Value {
+  // What policies are full of comes first: it is asked for one after the other.
   switch (node.type) {
     case "Literal":
       return literal(c, node);
     case "Identifier":
       return identifier(c, node);
+    case "MemberExpression":
+      return member(c, node);
+    case "CallExpression":
+      return callExpression(c, node);
+    case "BinaryExpression":
+      return binary(c, node as BinaryExpression);
+    case "LogicalExpression":
+      return logical(c, node);
     case "ParenthesizedExpression":
       return evaluate(c, node.expression);
     case "TemplateLiteral":
@@ -55,10 +64,6 @@ function dispatch(c: Compilation, node: Node): Value {
     case "ArrowFunctionExpression":
     case "FunctionExpression":
       return functionValue(c, node, c.declares?.initialiser === node ? c.declares.name : "");
-    case "BinaryExpression":
-      return binary(c, node as BinaryExpression);
-    case "LogicalExpression":
-      return logical(c, node);
     case "ConditionalExpression":
       return conditional(c, node);
     case "UnaryExpression":
@@ -67,10 +72,6 @@ function dispatch(c: Compilation, node: Node): Value {
       return assignment(c, node);
     case "UpdateExpression":
       return update(c, node);
-    case "CallExpression":
-      return callExpression(c, node);
-    case "MemberExpression":
-      return member(c, node);
     case "TSAsExpression":
       return cast(c, node);
     case "TSSatisfiesExpression": {

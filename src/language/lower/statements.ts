@@ -158,6 +158,12 @@ export function statement(c: Compilation, node: Statement | Directive): void {
 
 function dispatch(c: Compilation, node: Statement | Directive): void {
   switch (node.type) {
+    case "ReturnStatement":
+      returnStatement(c, node);
+      return;
+    case "IfStatement":
+      ifStatement(c, node);
+      return;
     case "BlockStatement":
       inner(c, node, () => statements(c, node.body));
       return;
@@ -166,12 +172,6 @@ function dispatch(c: Compilation, node: Statement | Directive): void {
       return;
     case "ExpressionStatement":
       expressionStatement(c, node.expression);
-      return;
-    case "IfStatement":
-      ifStatement(c, node);
-      return;
-    case "ReturnStatement":
-      returnStatement(c, node);
       return;
     case "SwitchStatement":
       switchStatement(c, node, undefined, statements);

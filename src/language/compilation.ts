@@ -170,7 +170,8 @@ export class Compilation {
     if (this.flow.live !== "live") return;
     const known = this.comparisons.get(node);
     if (known === undefined) {
-      this.comparisons.set(node, { outcome, file: this.file, ...(outcome === "open" ? { message: "" } : words()) });
+      const { message, help } = outcome === "open" ? undecided : words();
+      this.comparisons.set(node, { outcome, file: this.file, message, help });
     } else if (known.outcome !== outcome) known.outcome = "open";
   }
 
@@ -524,13 +525,16 @@ function copyOf(variables: ReadonlyMap<Variable, Value>): Map<Variable, Value> {
   return variables.size === 0 ? new Map() : new Map(variables);
 }
 
+/** Nothing is to be said of a comparison that is open. */
+const undecided: { readonly message: string; readonly help?: string } = { message: "" };
+
 type Related = Place & { readonly message: string };
 
 interface ComparisonRecord {
   outcome: "always" | "never" | "open";
   readonly file: SourceFile;
   readonly message: string;
-  readonly help?: string;
+  readonly help: string | undefined;
 }
 
 function withLastingFacts(value: Value): Value {

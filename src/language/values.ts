@@ -164,7 +164,9 @@ export const unknown: UnknownValue = { is: "unknown" };
 export const nothing: VoidValue = { is: "void" };
 
 export function integer(expression: IntegerExpression, range: Range, described?: string): IntegerValue {
-  return { is: "integer", expression, range, ...(described === undefined ? {} : { described }) };
+  return described === undefined
+    ? { is: "integer", expression, range }
+    : { is: "integer", expression, range, described };
 }
 
 export function integerConstant(value: bigint): IntegerValue {

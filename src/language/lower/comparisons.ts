@@ -61,10 +61,8 @@ export function comparison(
 }
 
 export function negation(value: BooleanValue): BooleanValue {
-  return {
-    ...boolean(ir.not(value.expression), value.whenFalse, value.whenTrue),
-    ...(value.variable ? { variable: true as const } : {}),
-  };
+  const negated = boolean(ir.not(value.expression), value.whenFalse, value.whenTrue);
+  return value.variable ? { ...negated, variable: true } : negated;
 }
 
 // ── Integers ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,19 +87,19 @@ function compareIntegers(
   }
   const a = c.rangeOf(left);
   const b = c.rangeOf(right);
-  const variable = left.variable || right.variable ? { variable: true as const } : {};
   const decided = decide(operator, a, b);
   const constants = constantInteger(left) !== undefined && constantInteger(right) !== undefined;
-  if (!constants && !left.variable && !right.variable) noteDecision(c, decided, left, right, a, b, node, nodes);
-  if (decided !== undefined) return { ...booleanConstant(decided), ...variable };
-  return {
-    ...boolean(
-      lowerComparison(operator, left, right, a, b),
-      factsOf(c, operator, left, right, a, b),
-      factsOfNegation(c, operator, left, right, a, b),
-    ),
-    ...variable,
-  };
+  const variable = left.variable || right.variable;
+  if (!constants && !variable) noteDecision(c, decided, left, right, a, b, node, nodes);
+  const outcome =
+    decided === undefined
+      ? boolean(
+          lowerComparison(operator, left, right, a, b),
+          factsOf(operator, left, right, a, b),
+          factsOfNegation(operator, left, right, a, b),
+        )
+      : booleanConstant(decided);
+  return variable ? { ...outcome, variable } : outcome;
 }
 
 function decide(operator: string, a: Range, b: Range): boolean | undefined {
@@ -206,14 +204,7 @@ function order(lower: IntegerValue, upper: IntegerValue): Facts {
   return { ...noFacts, orders: new Set([orderKey(...keys)]) };
 }
 
-function factsOf(
-  _c: Compilation,
-  operator: string,
-  left: IntegerValue,
-  right: IntegerValue,
-  a: Range,
-  b: Range,
-): Facts {
+function factsOf(operator: string, left: IntegerValue, right: IntegerValue, a: Range, b: Range): Facts {
   if (operator === "===") {
     const common = ranges.intersect(a, b);
     if (common === undefined) return { ...noFacts, impossible: true };
@@ -222,14 +213,7 @@ function factsOf(
   return below(left, right, a, b, operator === "<" ? 1n : 0n);
 }
 
-function factsOfNegation(
-  _c: Compilation,
-  operator: string,
-  left: IntegerValue,
-  right: IntegerValue,
-  a: Range,
-  b: Range,
-): Facts {
+function factsOfNegation(operator: string, left: IntegerValue, right: IntegerValue, a: Range, b: Range): Facts {
   if (operator === "===") return both(exclude(left, a, right), exclude(right, b, left));
   return below(right, left, b, a, operator === "<" ? 0n : 1n);
 }

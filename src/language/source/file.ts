@@ -28,15 +28,11 @@ export class SourceFile {
   }
 
   span(range: Range): Span {
-    const { line, column, length } = this.place(range);
+    const { line, column, length } = this.location(range);
     return { file: this.shown, line, column, length };
   }
 
-  location(range: Range): Location {
-    return { file: this.index, ...this.place(range) };
-  }
-
-  private place({ start, end }: Range): { line: number; column: number; length: number } {
+  location({ start, end }: Range): Location {
     this.lineStarts ??= findLineStarts(this.text);
     const starts = this.lineStarts;
     let low = this.lastLine;
@@ -53,7 +49,8 @@ export class SourceFile {
     const lineStart = starts[low]!;
     let lineEnd = starts[low + 1] === undefined ? this.text.length : starts[low + 1]! - 1;
     if (lineEnd > start && this.text.charCodeAt(lineEnd - 1) === 0x0d) lineEnd--;
-    return { line: low + 1, column: start - lineStart + 1, length: Math.max(1, Math.min(end, lineEnd) - start) };
+    const length = Math.max(1, Math.min(end, lineEnd) - start);
+    return { file: this.index, line: low + 1, column: start - lineStart + 1, length };
   }
 }
 

@@ -17,9 +17,9 @@ import {
   contradict,
   either,
   event,
-  expressionKey,
   type Facts,
   forget,
+  integerKey,
   lasting,
   noFacts,
   rangeFact,
@@ -267,7 +267,7 @@ export class Compilation {
   /** All that is known of an integer here. */
   rangeOf(value: IntegerValue): Range {
     if (value.expression.kind === "constant") return value.range;
-    const known = this.flow.facts.ranges.get(expressionKey(value.expression));
+    const known = this.flow.facts.ranges.get(integerKey(value));
     return known === undefined ? value.range : (intersect(known, value.range) ?? value.range);
   }
 
@@ -309,7 +309,7 @@ export class Compilation {
 
   /** What a test says that found this value in this range. */
   rangeFact(value: IntegerValue, range: Range): Facts {
-    const key = value.expression.kind === "constant" ? "" : expressionKey(value.expression);
+    const key = value.expression.kind === "constant" ? "" : integerKey(value);
     return key === "" ? noFacts : rangeFact(key, range);
   }
 

@@ -4,7 +4,7 @@
  * (`expressionKey`), so that two readings of one argument are one subject.
  */
 import type { IntegerExpression } from "../ir/program.ts";
-import { intersect, join, type Range } from "./ranges.ts";
+import { fits, intersect, join, type Range } from "./ranges.ts";
 
 export interface Facts {
   readonly ranges: ReadonlyMap<string, Range>;
@@ -147,6 +147,15 @@ export function expressionKey(expression: IntegerExpression): string {
   const key = made.length > longestKey ? "" : made;
   keys.set(expression, key);
   return key;
+}
+
+/**
+ * The key of an integer as it is read: `x` and `BigInt.asIntN(64, x)` are one pattern, of one expression, and two
+ * integers, so what is known of one says nothing of the other. "" for none, and for what no 64 bits hold.
+ */
+export function integerKey({ expression, range }: { expression: IntegerExpression; range: Range }): string {
+  const key = expressionKey(expression);
+  return key === "" || !fits(range) ? "" : range.from < 0n ? `signed ${key}` : key;
 }
 
 function makeKey(expression: IntegerExpression): string {

@@ -1,7 +1,7 @@
 /** Where paths meet: a value that differs by the path becomes a local that each path sets at its end. */
 import type { IntegerExpression, Statement } from "../ir/program.ts";
 import type { Compilation } from "./compilation.ts";
-import { expressionKey } from "./facts.ts";
+import { integerKey } from "./facts.ts";
 import * as ir from "./ir.ts";
 import { intersect, isSigned, join, type Range } from "./ranges.ts";
 import type { Place } from "./reporter.ts";
@@ -90,9 +90,10 @@ export function mergeValues(c: Compilation, ends: readonly PathEnd[], values: re
 }
 
 export function rangeIn(flow: Flow, value: Value): Range {
-  const { expression, range } = value as IntegerValue;
+  const integer = value as IntegerValue;
+  const { expression, range } = integer;
   if (expression.kind === "constant") return range;
-  const known = flow.facts.ranges.get(expressionKey(expression));
+  const known = flow.facts.ranges.get(integerKey(integer));
   return known === undefined ? range : (intersect(known, range) ?? range);
 }
 

@@ -131,6 +131,17 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
     'const s = BigInt.asUintN(64, -call.raw.arg0); const t = BigInt.asUintN(16, ~call.raw.arg1); const u = BigInt.asIntN(64, call.raw.arg0); return s === call.raw.arg1 ? deny("EIO") : t > 0xf000n ? log : u < -5n ? trap() : allow;',
   ],
   [
+    // One pattern read in two ways: what is known of one says nothing of the other.
+    "two-readings",
+    "",
+    'const u = call.raw.arg1; const s = BigInt.asIntN(64, u); if (u >= 5n && s < 0n) return deny("EIO"); if (s >= -5n && u > 0xffff_ffff_ffff_fff0n) return log; if (s <= 100n && u > 100n) return trap(); if (s < 50n) return u < 50n ? deny("EACCES") : kill("thread"); return allow;',
+  ],
+  [
+    "two-readings-order",
+    "",
+    'const [u, w] = [call.raw.arg1, call.raw.arg2]; if (BigInt.asIntN(64, u) >= BigInt.asIntN(64, w)) return BigInt.asUintN(64, u - w) > u ? deny("EIO") : log; return u >= w && u - w > 9n ? trap() : allow;',
+  ],
+  [
     "mixed-signs",
     "",
     'if (call.name !== "lseek") return allow; const s = call.args.offset; const u = BigInt.asUintN(64, call.raw.arg3); return s === u ? deny("EIO") : s < u ? log : s > u ? trap() : allow;',

@@ -6,7 +6,7 @@ import type { BooleanExpression } from "../../ir/program.ts";
 import { alwaysAllowed, processCreation, uringCalls } from "../call-names.ts";
 import type { Compilation } from "../compilation.ts";
 import { reportUnknownCall } from "../declared-types.ts";
-import { both, event, expressionKey, type Facts, noFacts, orderKey, rangeFact } from "../facts.ts";
+import { both, event, type Facts, integerKey, noFacts, orderKey, rangeFact } from "../facts.ts";
 import * as ir from "../ir.ts";
 import * as ranges from "../ranges.ts";
 import { printRange, type Range } from "../ranges.ts";
@@ -191,7 +191,7 @@ function lowerComparison(
 
 function narrow(value: IntegerValue, range: Range): Facts {
   if (value.expression.kind === "constant") return noFacts;
-  const key = expressionKey(value.expression);
+  const key = integerKey(value);
   if (key === "") return noFacts;
   if (range.from > range.to) return { ...noFacts, impossible: true };
   return rangeFact(key, range);
@@ -199,7 +199,7 @@ function narrow(value: IntegerValue, range: Range): Facts {
 
 function order(lower: IntegerValue, upper: IntegerValue): Facts {
   if (lower.expression.kind === "constant" || upper.expression.kind === "constant") return noFacts;
-  const keys = [expressionKey(lower.expression), expressionKey(upper.expression)] as const;
+  const keys = [integerKey(lower), integerKey(upper)] as const;
   if (keys[0] === "" || keys[1] === "") return noFacts;
   return { ...noFacts, orders: new Set([orderKey(...keys)]) };
 }

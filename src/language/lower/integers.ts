@@ -4,7 +4,7 @@
  */
 import type { BinaryOperator } from "../../ir/program.ts";
 import type { Compilation } from "../compilation.ts";
-import { expressionKey, orderKey } from "../facts.ts";
+import { integerKey, orderKey } from "../facts.ts";
 import * as ir from "../ir.ts";
 import * as ranges from "../ranges.ts";
 import { printInteger, printRange, type Range } from "../ranges.ts";
@@ -135,7 +135,7 @@ function shapeOf(
 function difference(c: Compilation, left: IntegerValue, right: IntegerValue, a: Range, b: Range): Range {
   const range = ranges.subtract(a, b);
   if (range.from >= 0n || range.to < 0n) return range;
-  const keys = [expressionKey(right.expression), expressionKey(left.expression)] as const;
+  const keys = [integerKey(right), integerKey(left)] as const;
   if (keys[0] === "" || keys[1] === "") return range;
   return c.flow.facts.orders.has(orderKey(...keys)) ? { from: 0n, to: range.to } : range;
 }

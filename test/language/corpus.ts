@@ -116,6 +116,11 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
     'const n = call.number & 31n; const a = 1n << n; const b = call.raw.arg2 >> n; return (a & call.raw.arg1) !== 0n ? deny("EIO") : b >> 3n === 1n ? log : allow;',
   ],
   [
+    "constants",
+    "const [a, b] = [0b1100_0000_1010n, 0b1010_0000_0110n]; const bits = [a & b, a | b, a ^ b, a % b, a / 7n, -a % b, -a & b, -a | b, a ^ -b, a << 3n, -a >> 3n, a ** 3n];",
+    'for (const one of bits) report("bits", { one }); report("wrapped", { and: BigInt.asUintN(8, a & b), or: BigInt.asIntN(8, a | b), exclusive: BigInt.asUintN(64, a ^ -b) }); return (call.raw.arg0 & (1n | 4n)) === (4n | 1n) ? deny("EIO") : (call.raw.arg1 & (7n ^ 2n)) === 5n % 8n ? log : allow;',
+  ],
+  [
     "shift-signed",
     "",
     'if (call.name !== "lseek") return allow; const a = call.args.offset >> 5n; return a < -1n ? deny("EIO") : a === -1n ? log : a << 2n > 400n ? trap() : allow;',
@@ -124,6 +129,11 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
     "wrap",
     "",
     'const s = BigInt.asUintN(64, call.raw.arg0 + call.raw.arg1 * 3n); const t = BigInt.asIntN(32, call.raw.arg2 - call.raw.arg3); return s < call.raw.arg0 ? deny("EIO") : t < 0n ? log : BigInt.asIntN(8, s) === t ? trap() : allow;',
+  ],
+  [
+    "wrap-shift",
+    "",
+    'const n = call.raw.arg1 & 63n; const s = BigInt.asUintN(64, call.raw.arg0 << n); const t = BigInt.asIntN(16, (call.raw.arg0 + call.raw.arg2) << 3n); return s < call.raw.arg0 ? deny("EIO") : t < 0n ? log : BigInt.asUintN(64, t << 60n) === s ? trap() : allow;',
   ],
   [
     "wrap-negate",

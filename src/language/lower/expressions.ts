@@ -252,16 +252,18 @@ function binary(c: Compilation, node: BinaryExpression): Value {
 }
 
 /**
- * Inside `BigInt.asUintN(…)` and `asIntN(…)` wrapping is meant: sums, differences, products and patterns of bits may leave
- * 64 bits there, for their low bits are right all the same.
+ * Inside `BigInt.asUintN(…)` and `asIntN(…)` wrapping is meant: sums, differences, products, shifts to the left and
+ * patterns of bits may leave 64 bits there, for their low bits are right all the same.
  */
 export function wrappingInteger(c: Compilation, node: Node): Value {
   if (node.type === "ParenthesizedExpression") return wrappingInteger(c, node.expression);
-  if (node.type === "BinaryExpression" && ["+", "-", "*", "&", "|", "^"].includes(node.operator)) {
+  if (node.type === "BinaryExpression" && ["+", "-", "*", "<<", "&", "|", "^"].includes(node.operator)) {
     c.enter(node);
     const { operator } = node;
     const parts = [node.left as Node, node.right];
-    const values = c.inOrder(parts, (one) => wrappingInteger(c, one));
+    // How far it is shifted is no pattern: that must be 0 … 63.
+    const isAmount = (one: Node) => operator === "<<" && one === node.right;
+    const values = c.inOrder(parts, (one) => (isAmount(one) ? evaluate(c, one) : wrappingInteger(c, one)));
     const [left, right] = values.map((value, index) => asInteger(c, value, parts[index]!, operator));
     c.leave();
     if (left === undefined || right === undefined) return unknown;

@@ -39,13 +39,46 @@ export function arithmetic(
   const b = c.rangeOf(right);
   const shape = shapeOf(c, operator, left, right, a, b, node, rightNode);
   if (shape === undefined) return unknown;
-  const { operation, range } = shape;
+  const { operation } = shape;
+  const [one, other] = constants;
+  // A range of several values may be all that is known of the bits of two constants, so those are worked out.
+  const range = one === undefined || other === undefined ? shape.range : ranges.exactly(exact(operator, one, other));
   if (!ranges.fits(range) && !wraps)
     return outOfRange(c, resultNames[operator] ?? "result", range, node, operator, left, right);
-  if (constants[0] !== undefined && constants[1] !== undefined) {
+  if (one !== undefined && other !== undefined) {
     return { ...integer(ir.constant(range.from), range), ...variable };
   }
   return { ...integer(ir.binary(operation, left.expression, right.expression), range), ...variable };
+}
+
+/** What JavaScript gives for two constants, the operator and its right side having been found to be allowed. */
+function exact(operator: string, a: bigint, b: bigint): bigint {
+  switch (operator) {
+    case "+":
+      return a + b;
+    case "-":
+      return a - b;
+    case "*":
+      return a * b;
+    case "/":
+      return a / b;
+    case "%":
+      return a % b;
+    case "&":
+      return a & b;
+    case "|":
+      return a | b;
+    case "^":
+      return a ^ b;
+    case "<<":
+      return a << b;
+    case ">>":
+      return a >> b;
+    case "**":
+      return a ** b;
+    default:
+      throw new Error(`no operator ${operator}`);
+  }
 }
 
 function shapeOf(

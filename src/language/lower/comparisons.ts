@@ -74,6 +74,8 @@ function compareIntegers(
   right: IntegerValue,
   node: SourceRange,
   nodes: readonly [SourceRange, SourceRange],
+  /** The text asks for the opposite, so "always" and "never" are said of that. */
+  opposite = false,
 ): Value {
   switch (operator) {
     case ">":
@@ -81,7 +83,7 @@ function compareIntegers(
     case ">=":
       return compareIntegers(c, "<=", right, left, node, [nodes[1], nodes[0]]);
     case "!==": {
-      const equal = compareIntegers(c, "===", left, right, node, nodes);
+      const equal = compareIntegers(c, "===", left, right, node, nodes, true);
       return equal.is === "boolean" ? negation(equal) : equal;
     }
   }
@@ -90,13 +92,15 @@ function compareIntegers(
   const decided = decide(operator, a, b);
   const constants = constantInteger(left) !== undefined && constantInteger(right) !== undefined;
   const variable = left.variable || right.variable;
-  if (!constants && !variable) noteDecision(c, decided, left, right, a, b, node, nodes);
+  if (!constants && !variable) {
+    noteDecision(c, decided === undefined ? undefined : decided !== opposite, left, right, a, b, node, nodes);
+  }
   const outcome =
     decided === undefined
       ? boolean(
           lowerComparison(operator, left, right, a, b),
-          factsOf(operator, left, right, a, b),
-          factsOfNegation(operator, left, right, a, b),
+          factsOf(c, operator, left, right, a, b),
+          factsOfNegation(c, operator, left, right, a, b),
         )
       : booleanConstant(decided);
   return variable ? { ...outcome, variable } : outcome;

@@ -82,7 +82,7 @@ check: setup ## Types and style
 format: setup ## Format the sources
 	@npm run --silent format
 
-fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better)
+fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better); findings in build/fuzz
 	@PORTCULLIS_FUZZ_SECONDS=$(SECONDS) npx vitest run fuzz differential
 
 build/bench/%: bench/reference/%.c

@@ -3,20 +3,20 @@ import { expect } from "vitest";
 import type { Birth, SimulatedTask } from "../../src/engines/simulate/model.ts";
 import { printProgram } from "../../src/ir/print.ts";
 import { generateEvent, generateProgram, generateTrace, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
-import { bothTrees, expectAgreement, explainRun, withoutBirth } from "./agreement.ts";
-import { campaign } from "./campaign.ts";
+import { bothTrees, expectAgreement, withoutBirth } from "./agreement.ts";
+import { campaign, runCampaign } from "./campaign.ts";
 import { treeState } from "./state.ts";
 
 function runOf(seed: number) {
   const choices = new SeededChoices(seed);
   const program = generateProgram(choices);
-  return [program, generateTrace(choices, program, 40)] as const;
+  return { program, trace: generateTrace(choices, program, 40) };
 }
 
-campaign("random programs, random traces", {
+runCampaign("random programs, random traces", {
   runs: 600,
-  check: (seed) => expectAgreement(...runOf(seed)),
-  explain: (seed) => explainRun(...runOf(seed)),
+  runOf,
+  check: ({ program, trace }) => expectAgreement(program, trace),
 });
 
 /** Births that happen, late or never, by the calls that ask for them; execs; numbers that are used again. */

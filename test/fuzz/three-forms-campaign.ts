@@ -3,15 +3,14 @@
  * vitest makes of the modules takes twice as long.
  *
  *     node three-forms-campaign.mjs '{"first":0,"policies":1500,"steps":500}'
- *     node three-forms-campaign.mjs '{"replay":"build/fuzz/three-forms-7.json"}'
+ *     node three-forms-campaign.mjs '{"replay":"build/fuzz/finding-7.ts"}'
  *
- * Prints one line of JSON. A fault is made as small as it gets and written to build/fuzz: the policy and the trace as
- * JSON, to be run again, and beside it as text, to be read.
+ * Prints one line of JSON. A fault is made as small as it gets and written to build/fuzz, as a policy with its trace
+ * (test/differential/finding.ts).
  */
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { printProgram } from "../../src/ir/print.ts";
 import { generateProgram, generateTrace, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
-import { type Run, shrinkRun } from "../../src/ir/testing/shrink.ts";
+import type { Run } from "../../src/ir/testing/shrink.ts";
+import { describeFinding, readFinding, writeFinding } from "../differential/finding.ts";
 import { ThreeForms } from "./three-forms.ts";
 
 export interface CampaignOptions {
@@ -62,26 +61,6 @@ function faultOf(run: Run): Error | undefined {
   }
 }
 
-const number = /^-?\d+n$/;
-const encode = (_: string, value: unknown) => (typeof value === "bigint" ? `${value}n` : value);
-const decode = (_: string, value: unknown) =>
-  typeof value === "string" && number.test(value) ? BigInt(value.slice(0, -1)) : value;
-
-function writeFault(seed: number, original: Run): { message: string; file: string } {
-  const kind = faultOf(original)!.constructor;
-  const smallest = shrinkRun(original, (run) => faultOf(run)?.constructor === kind);
-  const message = faultOf(smallest)!.message;
-  mkdirSync("build/fuzz", { recursive: true });
-  const file = `build/fuzz/three-forms-${seed}.json`;
-  writeFileSync(file, JSON.stringify(smallest, encode));
-  const steps = smallest.trace.map((step) => JSON.stringify(step, encode)).join("\n");
-  writeFileSync(
-    file.replace(/json$/, "txt"),
-    `seed ${seed}: ${message}\n\n${printProgram(smallest.program)}\n${steps}\n`,
-  );
-  return { message, file };
-}
-
 function campaign({ first, policies, steps, seconds }: CampaignOptions): CampaignResult {
   const end = seconds === undefined ? Number.POSITIVE_INFINITY : Date.now() + seconds * 1000;
   const most = seconds === undefined ? policies : Number.POSITIVE_INFINITY;
@@ -92,7 +71,13 @@ function campaign({ first, policies, steps, seconds }: CampaignOptions): Campaig
     try {
       judged += check(run);
     } catch {
-      return { policies: done, steps: allSteps, judged, fault: { seed, ...writeFault(seed, run) } };
+      const finding = writeFinding(run, { by: "three forms", seed, faultOf });
+      return {
+        policies: done,
+        steps: allSteps,
+        judged,
+        fault: { seed, message: describeFinding(seed, finding), file: finding.file },
+      };
     }
     allSteps += run.trace.length;
   }
@@ -100,7 +85,7 @@ function campaign({ first, policies, steps, seconds }: CampaignOptions): Campaig
 }
 
 function replay(file: string): CampaignResult {
-  const run = JSON.parse(readFileSync(file, "utf8"), decode) as Run;
+  const run = readFinding(file);
   const message = faultOf(run)?.message;
   const result = { policies: 1, steps: run.trace.length, judged: 0 };
   return message === undefined ? result : { ...result, fault: { seed: -1, message, file } };

@@ -59,8 +59,7 @@ test(
       `seeds from ${first}: ${results.map((result) => result.policies).join(" + ")} policies, ${judged} calls judged`,
     );
     for (const { fault } of results)
-      if (fault !== undefined)
-        throw new Error(`seed ${fault.seed}: ${fault.message} (${fault.file}; PORTCULLIS_FUZZ_REPLAY=${fault.file})`);
+      if (fault !== undefined) throw new Error(`${fault.message}\nagain: PORTCULLIS_FUZZ_REPLAY=${fault.file}`);
     expect(judged).toBeGreaterThan(steps * 10 * processes);
   },
   seconds * 1000 + patience.test,

@@ -12,6 +12,7 @@ import type {
   VerdictExpression,
 } from "../program.ts";
 import { bodiesOf, mapStatement, operands, sameExpressions } from "../traverse.ts";
+import { keepsPromises } from "./stores.ts";
 import type { TraceStep } from "./traces.ts";
 
 export interface Run {
@@ -19,11 +20,15 @@ export interface Run {
   readonly trace: readonly TraceStep[];
 }
 
-/** `fails` is asked at most so many times. */
+/**
+ * `fails` is asked at most so many times. A program that keeps its promises (stores.ts) stays one that does: what breaks
+ * them may fail for that alone.
+ */
 export function shrinkRun(run: Run, fails: (run: Run) => boolean, mostTries = 5000): Run {
   let tries = 0;
+  const promises = keepsPromises(run.program);
   const isSmaller = (candidate: Run): boolean => {
-    if (tries >= mostTries) return false;
+    if (tries >= mostTries || (promises && !keepsPromises(candidate.program))) return false;
     tries += 1;
     return fails(candidate);
   };
@@ -48,6 +53,10 @@ function* smallerRuns({ program, trace }: Run): Generator<Run> {
     const candidate = { ...program, body };
     if (checkProgram(candidate).length === 0) yield { program: candidate, trace };
   }
+  for (const candidate of plainerDeclarations(program)) {
+    if (checkProgram(candidate).length === 0) yield { program: candidate, trace };
+  }
+  yield* withPlainerCalls({ program, trace });
 }
 
 /** Nothing can happen to tasks that are not born any more. */
@@ -61,6 +70,56 @@ function withoutSteps(trace: readonly TraceStep[], start: number, length: number
     if (step.kind === "exit") living.delete(step.task);
     return true;
   });
+}
+
+/** Registers and ids that are 0, one by one. Time is left: it may not run backwards. */
+function* withPlainerCalls({ program, trace }: Run): Generator<Run> {
+  for (const [index, step] of trace.entries()) {
+    if (step.kind !== "call") continue;
+    const { event } = step;
+    const instead = (other: TraceStep): Run => ({
+      program,
+      trace: trace.map((one, at) => (at === index ? other : one)),
+    });
+    for (const [register, value] of event.arguments.entries()) {
+      if (value === 0n) continue;
+      const registers = event.arguments.map((one, at) => (at === register ? 0n : one)) as never;
+      yield instead({ ...step, event: { ...event, arguments: registers } });
+    }
+    if (event.instructionPointer !== 0n) yield instead({ ...step, event: { ...event, instructionPointer: 0n } });
+    if (step.uid !== 0 || step.gid !== 0) yield instead({ ...step, uid: 0, gid: 0 });
+    if (step.task !== 0) yield instead({ ...step, task: 0 });
+  }
+}
+
+// ── Declarations ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** One declaration as it is most often: state that starts as 0, children that start fresh, a verdict without words. */
+function* plainerDeclarations(program: Program): Generator<Program> {
+  const { verdicts, cells, tables, reports } = program;
+  const replaced = <T>(list: readonly T[], index: number, one: T) =>
+    list.map((other, at) => (at === index ? one : other));
+  for (const [index, verdict] of verdicts.entries()) {
+    if (verdict.reason !== undefined || verdict.at !== undefined)
+      yield { ...program, verdicts: replaced(verdicts, index, { ...verdict, reason: undefined, at: undefined }) };
+    if (verdict.errno > 1) yield { ...program, verdicts: replaced(verdicts, index, { ...verdict, errno: 1 }) };
+  }
+  for (const [index, cell] of cells.entries()) {
+    if (cell.initial !== 0n) yield { ...program, cells: replaced(cells, index, { ...cell, initial: 0n }) };
+    if (cell.onFork !== "fresh") yield { ...program, cells: replaced(cells, index, { ...cell, onFork: "fresh" }) };
+  }
+  for (const [index, table] of tables.entries()) {
+    if (table.capacity > 1) yield { ...program, tables: replaced(tables, index, { ...table, capacity: 1 }) };
+    if (table.onFork !== "fresh") yield { ...program, tables: replaced(tables, index, { ...table, onFork: "fresh" }) };
+    const denial = verdicts.findIndex(({ action }) => action === "deny");
+    if (verdicts[table.full]!.action !== "deny" && denial >= 0)
+      yield { ...program, tables: replaced(tables, index, { ...table, full: denial }) };
+  }
+  for (const [index, report] of reports.entries()) {
+    const values = report.values.map((value) => ({ ...value, print: "unsigned" as const }));
+    if (report.values.some(({ print }) => print !== "unsigned"))
+      yield { ...program, reports: replaced(reports, index, { ...report, values }) };
+  }
 }
 
 // ── Statements ──────────────────────────────────────────────────────────────────────────────────────────────────────

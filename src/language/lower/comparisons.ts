@@ -99,8 +99,8 @@ function compareIntegers(
     decided === undefined
       ? boolean(
           lowerComparison(operator, left, right, a, b),
-          factsOf(c, operator, left, right, a, b),
-          factsOfNegation(c, operator, left, right, a, b),
+          factsOf(operator, left, right, a, b),
+          factsOfNegation(operator, left, right, a, b),
         )
       : booleanConstant(decided);
   return variable ? { ...outcome, variable } : outcome;

@@ -1,4 +1,5 @@
 /** Which calls are judged by the same statements, once their number is known. */
+import { alikeNumbers } from "../../ir/optimise/alike-numbers.ts";
 import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Program, Statement } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
@@ -25,9 +26,14 @@ export class BodyKinds {
   readonly #program: Program;
   readonly #kinds = new Map<string, BodyKind & { readonly numbers: number[] }>();
   readonly #byNumber = new Map<number, BodyKind>();
+  readonly #alike: ReadonlyMap<number, number>;
+  readonly #bodies = new Map<number, Body>();
+  /** Equal bodies are one. */
+  readonly #byText = new Map<string, Body>();
 
   constructor(program: Program) {
     this.#program = program;
+    this.#alike = alikeNumbers(program, judgedNumbers(program));
   }
 
   /** The number that stands for all that are judged like this one. */
@@ -43,9 +49,9 @@ export class BodyKinds {
   #kind(number: number): BodyKind {
     const known = this.#byNumber.get(number);
     if (known !== undefined) return known;
-    const { body: statements } = specialise(this.#program, number);
+    const { statements, id } = this.#body(this.#alike.get(number) ?? number);
     const makesProcesses = processMaking(number, this.#program.architecture);
-    const key = `${makesProcesses} ${print(statements)}`;
+    const key = `${makesProcesses} ${id}`;
     let kind = this.#kinds.get(key);
     if (kind === undefined) {
       kind = { statements, makesProcesses, numbers: [] };
@@ -55,6 +61,29 @@ export class BodyKinds {
     this.#byNumber.set(number, kind);
     return kind;
   }
+
+  #body(number: number): Body {
+    let body = this.#bodies.get(number);
+    if (body === undefined) {
+      const { body: statements } = specialise(this.#program, number);
+      const text = print(statements);
+      body = this.#byText.get(text) ?? { statements, id: this.#byText.size };
+      this.#byText.set(text, body);
+      this.#bodies.set(number, body);
+    }
+    return body;
+  }
+}
+
+interface Body {
+  readonly statements: readonly Statement[];
+  readonly id: number;
+}
+
+function judgedNumbers({ admission }: Program): number[] {
+  return admission.judged.flatMap(({ from, to }) =>
+    Array.from({ length: Number(to - from) + 1 }, (_, index) => Number(from) + index),
+  );
 }
 
 /** Equal statements have equal texts; where in the policy they stand is part of it. */

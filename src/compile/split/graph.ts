@@ -3,7 +3,8 @@
  * has no cycle; positions grow along every path, and what is last read before a position is dead there.
  */
 
-import type { BooleanExpression, Expression, Input, Interval, Program, Statement } from "../../ir/program.ts";
+import { guardOf } from "../../ir/guard.ts";
+import type { Expression, Input, Interval, Program, Statement } from "../../ir/program.ts";
 import { bodiesOf, expressionsOf, operands } from "../../ir/traverse.ts";
 
 export interface GraphNode {
@@ -97,31 +98,6 @@ export function buildGraph(program: Program): Graph {
   const start = build(program.body, undefined);
   if (start === undefined) throw new Error("a program without a statement has no verdict");
   return { start, count, lastRead: { locals, cells, tables, parameters, inputs } };
-}
-
-function guardOf(condition: BooleanExpression): readonly Interval[] | undefined {
-  switch (condition.kind) {
-    case "compare": {
-      if (condition.operator !== "equal") return undefined;
-      const { left, right } = condition;
-      const other = isNumber(left) ? right : isNumber(right) ? left : undefined;
-      return other?.kind === "constant" ? [{ from: other.value, to: other.value }] : undefined;
-    }
-    case "within":
-      return isNumber(condition.value) ? condition.intervals : undefined;
-    case "all":
-      for (const part of condition.of) {
-        const guard = guardOf(part);
-        if (guard !== undefined) return guard;
-      }
-      return undefined;
-    default:
-      return undefined;
-  }
-}
-
-function isNumber(expression: Expression): boolean {
-  return expression.kind === "input" && expression.input === "number";
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { Expression, Program, Statement } from "../program.ts";
 import { expressionsOf, forEachExpression, mapStatement, sameExpressions } from "../traverse.ts";
 import type { Pass } from "./pass.ts";
+import { Words } from "./words.ts";
 
 /**
  * Drops assignments to locals that nothing reads any more, and stores to cells that are stored again, on every path,
@@ -10,38 +11,35 @@ import type { Pass } from "./pass.ts";
 export const dropDeadStores: Pass = {
   name: "drop-dead-stores",
   run(program: Program): Program {
+    const { locals, cells } = program;
+    const firstCell = locals.length;
     // Whatever returns, the state is read after it.
-    const state = new Set(program.cells.map((_, cell) => cellWord(cell)));
-    const body = new Liveness(state).statements(program.body, state).statements;
+    const state = Words.none(firstCell + cells.length).with(cells.map((_, cell) => firstCell + cell));
+    const body = new Liveness(state, firstCell).statements(program.body, state).statements;
     return body === program.body ? program : { ...program, body };
   },
 };
 
-/** Locals and cells in one set: locals from 0 up, cells from −1 down. */
-type Word = number;
-type Live = ReadonlySet<Word>;
-
-function cellWord(cell: number): Word {
-  return -1 - cell;
-}
-
 interface Before<T> {
   readonly statements: T;
   /** What may be read later, seen from in front of them. */
-  readonly live: Live;
+  readonly live: Words;
 }
 
 /** Goes backwards. Control only ever goes forward, so one walk is enough. */
 class Liveness {
-  private readonly atReturn: Live;
+  private readonly atReturn: Words;
+  /** Locals and cells are in one set: locals from 0 up, and then the cells. */
+  private readonly firstCell: number;
   /** What is live behind each open block. */
-  private readonly behind = new Map<number, Live>();
+  private readonly behind = new Map<number, Words>();
 
-  constructor(atReturn: Live) {
+  constructor(atReturn: Words, firstCell: number) {
     this.atReturn = atReturn;
+    this.firstCell = firstCell;
   }
 
-  statements(statements: readonly Statement[], after: Live): Before<readonly Statement[]> {
+  statements(statements: readonly Statement[], after: Words): Before<readonly Statement[]> {
     let live = after;
     const kept: Statement[] = [];
     for (let index = statements.length - 1; index >= 0; index--) {
@@ -55,16 +53,16 @@ class Liveness {
     return { statements: same ? statements : kept, live };
   }
 
-  private statement(statement: Statement, after: Live): Before<Statement | undefined> {
+  private statement(statement: Statement, after: Words): Before<Statement | undefined> {
     switch (statement.kind) {
       case "set-integer":
       case "set-boolean":
       case "set-verdict":
         return this.write(statement, statement.local, after);
       case "store":
-        return this.write(statement, cellWord(statement.cell), after);
+        return this.write(statement, this.firstCell + statement.cell, after);
       case "return":
-        return { statements: statement, live: withReads(statement, this.atReturn) };
+        return { statements: statement, live: this.withReads(statement, this.atReturn) };
       case "leave":
         return { statements: statement, live: this.behind.get(statement.label) ?? after };
       case "block": {
@@ -78,43 +76,41 @@ class Liveness {
       case "table-set":
       case "table-delete":
       case "report":
-        return { statements: statement, live: withReads(statement, after) };
+        return { statements: statement, live: this.withReads(statement, after) };
     }
   }
 
-  private write(statement: Statement, word: Word, after: Live): Before<Statement | undefined> {
+  private write(statement: Statement, word: number, after: Words): Before<Statement | undefined> {
     if (!after.has(word)) return { statements: undefined, live: after };
-    const live = new Set(after);
-    live.delete(word);
-    return { statements: statement, live: withReads(statement, live) };
+    return { statements: statement, live: this.withReads(statement, after.without(word)) };
   }
 
-  private branch(statement: Statement, after: Live): Before<Statement> {
-    const live = new Set<Word>();
+  private branch(statement: Statement, after: Words): Before<Statement> {
+    let live: Words | undefined;
     const inside = mapStatement(statement, sameExpressions, (body) => {
       const before = this.statements(body, after);
-      for (const word of before.live) live.add(word);
+      live = live?.union(before.live) ?? before.live;
       return before.statements;
     });
-    return { statements: inside, live: withReads(statement, live) };
+    return { statements: inside, live: this.withReads(statement, live ?? after) };
   }
-}
 
-function withReads(statement: Statement, live: Live): Live {
-  const reads: Word[] = [];
-  const visit = (expression: Expression) => {
-    switch (expression.kind) {
-      case "local":
-      case "boolean-local":
-      case "verdict-local":
-        reads.push(expression.local);
-        break;
-      case "cell":
-        reads.push(cellWord(expression.cell));
-        break;
-      default:
-    }
-  };
-  for (const expression of expressionsOf(statement)) forEachExpression(expression, visit);
-  return reads.every((word) => live.has(word)) ? live : new Set([...live, ...reads]);
+  private withReads(statement: Statement, live: Words): Words {
+    const reads: number[] = [];
+    const visit = (expression: Expression) => {
+      switch (expression.kind) {
+        case "local":
+        case "boolean-local":
+        case "verdict-local":
+          reads.push(expression.local);
+          break;
+        case "cell":
+          reads.push(this.firstCell + expression.cell);
+          break;
+        default:
+      }
+    };
+    for (const expression of expressionsOf(statement)) forEachExpression(expression, visit);
+    return live.with(reads);
+  }
 }

@@ -1,18 +1,19 @@
 /** A program for one call: what is left of a policy when the number is known. */
+import { guardOf } from "../guard.ts";
 import { holds } from "../intervals.ts";
-import type { Program, Statement } from "../program.ts";
+import type { BooleanExpression, Interval, Program, Statement } from "../program.ts";
 import { Simplifier } from "../simplify.ts";
 import { type ExpressionMap, mapStatement } from "../traverse.ts";
 import { optimise } from "./optimise.ts";
 
 /**
  * Means the same as the program for calls with this number, and judges no other. Verdicts, cells, tables, reports and
- * locals keep their indexes. Other calls' arms are passed over unread, so that specialising to each number in turn
+ * locals keep their indexes. Other calls' arms and rules are passed over unread, so that specialising to each number in turn
  * costs little more than reading the program once for each.
  */
 export function specialise(program: Program, number: number): Program {
   const simplifier = new Simplifier({ ...program, inputs: { number: BigInt(number) } });
-  const body = new Walk(simplifier).statements(program.body);
+  const body = new Walk(simplifier, BigInt(number)).statements(program.body);
   const judged = holds(program.admission.judged, BigInt(number));
   const only = { from: BigInt(number), to: BigInt(number) };
   const admission = { ...program.admission, judged: judged ? [only] : [] };
@@ -21,8 +22,10 @@ export function specialise(program: Program, number: number): Program {
 
 class Walk {
   private readonly map: ExpressionMap;
+  private readonly number: bigint;
 
-  constructor(simplifier: Simplifier) {
+  constructor(simplifier: Simplifier, number: bigint) {
+    this.number = number;
     this.map = {
       integer: (expression) => simplifier.integer(expression),
       boolean: (expression) => simplifier.boolean(expression),
@@ -36,6 +39,8 @@ class Walk {
 
   private statement(statement: Statement): readonly Statement[] {
     if (statement.kind === "if") {
+      const guard = knownGuard(statement.condition);
+      if (guard !== undefined && !holds(guard, this.number)) return this.statements(statement.otherwise);
       const condition = this.map.boolean(statement.condition);
       if (condition.kind === "boolean") return this.statements(condition.value ? statement.then : statement.otherwise);
     }
@@ -48,4 +53,16 @@ class Walk {
     }
     return [mapStatement(statement, this.map, (body) => this.statements(body))];
   }
+}
+
+/** Asked for each rule and each number, so it is kept. */
+const guards = new WeakMap<BooleanExpression, { readonly guard: readonly Interval[] | undefined }>();
+
+function knownGuard(condition: BooleanExpression): readonly Interval[] | undefined {
+  let known = guards.get(condition);
+  if (known === undefined) {
+    known = { guard: guardOf(condition) };
+    guards.set(condition, known);
+  }
+  return known.guard;
 }

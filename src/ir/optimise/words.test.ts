@@ -1,0 +1,16 @@
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect } from "vitest";
+import { Words } from "./words.ts";
+
+const some = fc.array(fc.nat(99));
+const made = (words: readonly number[]) => Words.none(100).with(words);
+const listed = (words: Words) => Array.from({ length: 100 }, (_, word) => word).filter((word) => words.has(word));
+const sorted = (words: Iterable<number>) => [...new Set(words)].sort((a, b) => a - b);
+
+describe("sets of words", () => {
+  test.prop([some, some, fc.nat(99)])("are sets", (a, b, word) => {
+    expect(listed(made(a).union(made(b)))).toEqual(sorted([...a, ...b]));
+    expect(listed(made(a).with(b))).toEqual(sorted([...a, ...b]));
+    expect(listed(made(a).without(word))).toEqual(sorted(a.filter((one) => one !== word)));
+  });
+});

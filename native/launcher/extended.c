@@ -171,7 +171,18 @@ static long load_types(const struct bundle *bundle) {
   return bpf(BPF_BTF_LOAD, &attributes);
 }
 
-enum { LOG_SIZE = 1 << 20 };
+enum { LOG_SIZE = 1 << 20, LOAD_ATTEMPTS = 5 };
+
+/*
+ * The verifier gives up with EAGAIN where a signal is pending (kernel/bpf/verifier.c, do_check), which says nothing of the
+ * program: on the way out of the call the signal is taken, and then it is tried again, as often as libbpf does.
+ */
+static long load_uninterrupted(union bpf_attr *attributes) {
+  long result = -EAGAIN;
+  for (int attempts = 0; attempts < LOAD_ATTEMPTS && result == -EAGAIN; attempts++)
+    result = bpf(BPF_PROG_LOAD, attributes);
+  return result;
+}
 
 static int load_program(struct extended *extended, const struct bundle *bundle, int types, struct fault *fault) {
   union bpf_attr attributes;
@@ -190,18 +201,19 @@ static int load_program(struct extended *extended, const struct bundle *bundle, 
     attributes.line_info = (uintptr_t)section_of(bundle, LINE_INFO);
     attributes.line_info_cnt = count_of(bundle, LINE_INFO);
   }
-  long result = bpf(BPF_PROG_LOAD, &attributes);
+  long result = load_uninterrupted(&attributes);
   if (result >= 0) {
     extended->program = (int)result;
     return 0;
   }
+  if (result == -EAGAIN) return fail_at(fault, LOAD_PROGRAM, result, NULL);
   /* Once more with a log, which costs more than verifying. Its end tells; the verifier keeps the end where it is long. */
   char *log = allocate(LOG_SIZE);
   if (log != NULL) {
     attributes.log_level = 1;
     attributes.log_size = LOG_SIZE;
     attributes.log_buf = (uintptr_t)log;
-    long again = bpf(BPF_PROG_LOAD, &attributes);
+    long again = load_uninterrupted(&attributes);
     if (again >= 0) CALL(__NR_close, again);
     log[LOG_SIZE - 1] = 0;
     fault->log = log[0] == 0 ? NULL : log;

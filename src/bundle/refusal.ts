@@ -1,7 +1,7 @@
 /** Why the kernel did not take a bundle's program, as a diagnostic at the policy's line. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import { BpfError, VerifierError } from "../linux/bpf.ts";
+import { BpfError, InterruptedError, VerifierError } from "../linux/bpf.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { Bundle, Place } from "./bundle.ts";
 import { MissingFunctionError } from "./load.ts";
@@ -13,6 +13,10 @@ export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | und
   if (error instanceof MissingFunctionError)
     return diagnostic("P0607", error.message, { help: "the target seccomp needs a kernel with portcullis's patches" });
   if (!(error instanceof BpfError)) return undefined;
+  if (error instanceof InterruptedError)
+    return diagnostic("P0607", "signals interrupted the kernel's verifier each time (EAGAIN)", {
+      help: "it refused nothing: try again, with fewer signals",
+    });
   if (error.errno === eperm) {
     return diagnostic("P0607", `${error.operation} is not permitted (EPERM)`, {
       help: "it takes CAP_BPF; kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf say who else may",

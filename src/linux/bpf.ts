@@ -3,6 +3,7 @@ export { BpfError } from "./bpf/command.ts";
 export { type FeatureState, type Features, probeFeatures } from "./bpf/features.ts";
 export { BpfMap, type MapDescription, type MapInfo, type MapType, mapFlags, mapInfo, mapTypes } from "./bpf/maps.ts";
 export {
+  InterruptedError,
   loadProgram,
   loadWithLog,
   type ProgramDescription,

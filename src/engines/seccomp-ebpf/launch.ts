@@ -120,6 +120,8 @@ function whyNot({ stage, errno, text }: LauncherFault): StartError {
     case launcherStage.findFunctions:
       return because(`the kernel lacks ${first === "" ? "its types (/sys/kernel/btf/vmlinux)" : first}`);
     case launcherStage.loadProgram:
+      if (errnoName(errno) === "EAGAIN")
+        return new StartError(125, "signals interrupted the kernel's verifier each time (EAGAIN)", "try again");
       return new StartError(125, `the kernel refuses the program (${errnoText(errno)})${telling(log)}`, otherwise);
     case launcherStage.install:
       return because("the kernel refuses the classic filter");

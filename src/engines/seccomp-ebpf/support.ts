@@ -3,7 +3,7 @@
  * no filter behind it, and the smallest programs.
  */
 import { readFileSync } from "node:fs";
-import { BpfError, loadProgram, programTypes } from "../../linux/bpf.ts";
+import { BpfError, InterruptedError, loadProgram, programTypes } from "../../linux/bpf.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close } from "../../linux/descriptors.ts";
 import { native } from "../../linux/native.ts";
@@ -87,7 +87,7 @@ function loads(instructions: readonly number[]): boolean {
     close(loadProgram({ type: programTypes.seccomp, instructions: Uint8Array.from(instructions), licence: "GPL" }));
     return true;
   } catch (error) {
-    if (error instanceof BpfError) return false;
+    if (error instanceof BpfError && !(error instanceof InterruptedError)) return false;
     throw error;
   }
 }

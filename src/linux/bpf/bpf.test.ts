@@ -1,5 +1,6 @@
 /** bpf(2) on the running kernel. Nothing is attached: programs are run by BPF_PROG_TEST_RUN alone. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, it, type TestContext } from "vitest";
 import { type EbpfInstruction, encode } from "../../compile/ebpf/instruction.ts";
@@ -22,6 +23,7 @@ import {
   VerifierError,
 } from "../bpf.ts";
 import { close, pollBits, pollFor } from "../descriptors.ts";
+import { againWhileInterrupted, InterruptedError } from "./programs.ts";
 
 const open: number[] = [];
 afterEach(() => {
@@ -137,6 +139,45 @@ describe("programs", () => {
     expect(refusal.message).toBe("loading the program: EACCES: R2 !read_ok");
     expect(refusal).toMatchObject({ telling: "R2 !read_ok", instruction: 1 });
     expect(refusal.log).toContain("processed 2 insns");
+  });
+
+  it("are tried again where a signal interrupts the verifier, and not for ever", () => {
+    const results = [-11, -11, 7];
+    expect(againWhileInterrupted(() => results.shift()!)).toBe(7);
+    expect(againWhileInterrupted(() => -13)).toBe(-13);
+    let attempts = 0;
+    const interrupted = () => {
+      attempts++;
+      return -11;
+    };
+    expect(() => againWhileInterrupted(interrupted)).toThrow(InterruptedError);
+    expect(() => againWhileInterrupted(interrupted)).toThrow(
+      "loading the program: EAGAIN: interrupted by signals 5 times; nothing was refused",
+    );
+    expect(attempts).toBe(10);
+  });
+
+  it("load while signals come", async (context) => {
+    needsRoot(context);
+    // Long enough to verify that the signals meet the verifier at work: each turn of the loop is walked.
+    const instructions: EbpfInstruction[] = [
+      move(3, 0),
+      { kind: "arithmetic", operator: "add", width: 64, destination: 3, source: { immediate: 1 } },
+      { kind: "jump", condition: "less", width: 64, left: 3, right: { immediate: 150_000 }, target: 1 },
+      move(0, 0),
+      { kind: "exit" },
+    ];
+    const ignore = () => undefined;
+    process.on("SIGUSR2", ignore);
+    const script = `for i in 1 2 3; do sleep 0.02; kill -USR2 ${process.pid}; done`;
+    const sender = spawn("/bin/sh", ["-c", script]);
+    const ended = once(sender, "exit");
+    try {
+      open.push(loadProgram(program(instructions)));
+    } finally {
+      await ended;
+      process.off("SIGUSR2", ignore);
+    }
   });
 
   it("show the verifier's walk on request", (context) => {

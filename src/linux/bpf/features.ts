@@ -7,7 +7,7 @@ import { close } from "../descriptors.ts";
 import { native } from "../native.ts";
 import { BpfError } from "./command.ts";
 import { BpfMap, type MapDescription, mapTypes } from "./maps.ts";
-import { loadProgram, type ProgramType, programFlags, programTypes } from "./programs.ts";
+import { InterruptedError, loadProgram, type ProgramType, programFlags, programTypes } from "./programs.ts";
 import { kernelFunctions, loadBtf } from "./type-information.ts";
 
 /** "forbidden": the kernel may have it, but not for us (CAP_BPF, or kernel.unprivileged_bpf_disabled). */
@@ -99,7 +99,7 @@ function attempt(make: () => number): FeatureState {
     close(make());
     return "present";
   } catch (error) {
-    if (!(error instanceof BpfError)) throw error;
+    if (!(error instanceof BpfError) || error instanceof InterruptedError) throw error;
     return error.errno === eperm || error.errno === eacces ? "forbidden" : "absent";
   }
 }
@@ -145,7 +145,7 @@ function spinLockState(): FeatureState {
   try {
     descriptor = loadBtf(lockTypes());
   } catch (error) {
-    if (!(error instanceof BpfError)) throw error;
+    if (!(error instanceof BpfError) || error instanceof InterruptedError) throw error;
     return error.errno === eperm ? "forbidden" : "absent";
   }
   const btf = { descriptor, key: 1, value: 3 };

@@ -31,6 +31,32 @@ export interface ProgramDescription {
 const functionInfoSize = 8;
 const lineInfoSize = 16;
 
+const eagain = 11;
+/** As often as libbpf (PROG_LOAD_ATTEMPTS). */
+const mostAttempts = 5;
+
+/** Signals came each time while the verifier was at work, so nobody knows what it would have said. */
+export class InterruptedError extends BpfError {
+  override readonly name = "InterruptedError";
+
+  constructor(operation: string) {
+    super(operation, eagain, `interrupted by signals ${mostAttempts} times; nothing was refused`);
+  }
+}
+
+/**
+ * The verifier gives up with EAGAIN where a signal is pending (kernel/bpf/verifier.c, do_check), which says nothing of the
+ * program. By the time that we are back here the signal has been taken, so it is tried again. Throws an
+ * InterruptedError.
+ */
+export function againWhileInterrupted(attempt: () => number): number {
+  for (let attempts = 0; attempts < mostAttempts; attempts++) {
+    const result = attempt();
+    if (result !== -eagain) return result;
+  }
+  throw new InterruptedError("loading the program");
+}
+
 function load(description: ProgramDescription, level: number, log: LogBuffer | undefined): number {
   const { type, instructions, flags = 0, name, debugging } = description;
   const licence = new TextEncoder().encode(`${description.licence}\0`);
@@ -54,10 +80,13 @@ function load(description: ProgramDescription, level: number, log: LogBuffer | u
       .address(96, lines)
       .word(104, lines.length / lineInfoSize);
   }
-  return bpf("loadProgram", attributes);
+  return againWhileInterrupted(() => bpf("loadProgram", attributes));
 }
 
-/** Loads a program and gives its descriptor. Throws a VerifierError with the whole log where the verifier refuses it. */
+/**
+ * Loads a program and gives its descriptor. Throws a VerifierError with the whole log where the verifier refuses it,
+ * an InterruptedError where signals did not let it finish.
+ */
 export function loadProgram(description: ProgramDescription): number {
   // Without a log first: writing one costs more than verifying.
   const descriptor = load(description, 0, undefined);

@@ -12,6 +12,8 @@ export class View {
   readonly decisions: ReadonlyMap<number, Decision>;
   /** Of a call that no rule names. */
   readonly unnamed: Decision;
+  /** Most calls share a decision, and one may have thousands of leaves. */
+  readonly #possible = new Map<Decision, readonly number[]>();
 
   constructor(program: Program) {
     const unnamed = BigInt(unnamedNumber);
@@ -45,7 +47,16 @@ export class View {
 
   /** Verdicts that some argument and some state give. */
   possible(name: string): readonly number[] {
-    return [...new Set(this.leavesOf(name).flatMap((leaf) => leaf.possible))];
+    const decision = this.decisionOf(name);
+    if (decision === undefined) return [];
+    let possible = this.#possible.get(decision);
+    if (possible === undefined) {
+      const all = new Set<number>();
+      for (const leaf of leavesOf(decision)) for (const verdict of leaf.possible) all.add(verdict);
+      possible = [...all];
+      this.#possible.set(decision, possible);
+    }
+    return possible;
   }
 
   span(verdict: number): Span | undefined {

@@ -3,6 +3,7 @@
  * joined away (`join`): where a condition on state chooses between two decisions, either may be the answer.
  */
 import { type Program, strictness } from "../../ir/program.ts";
+import { Words } from "../../ir/words.ts";
 import type { ArgumentTest, Decision, StatefulReason, TestedWord } from "../decision.ts";
 import { type Environment, Environments } from "./environment.ts";
 import { complement, intersect, onlyValue } from "./intervals.ts";
@@ -51,10 +52,12 @@ export class Decisions {
   readonly #joins = new Map<string, DecisionNode>();
   readonly #finished = new Map<string, DecisionNode>();
   readonly #exported = new Map<DecisionNode, Decision>();
-  readonly #allPossible = new Map<DecisionNode, readonly number[]>();
+  readonly #allPossible = new Map<DecisionNode, Words>();
   readonly none: ReasonSet;
   #count = 0;
   #steps = 0;
+  /** What making decisions has cost: entries of lists that were read or written. */
+  work = 0;
   readonly #mostJoins: number;
   readonly #mostSimplifications: number;
 
@@ -78,6 +81,7 @@ export class Decisions {
   }
 
   #reasonSet(keys: readonly string[]): ReasonSet {
+    this.work += keys.length;
     const sorted = [...new Set(keys)].sort();
     const key = sorted.join(";");
     let set = this.#reasonSets.get(key);
@@ -96,6 +100,7 @@ export class Decisions {
 
   leaf(possible: readonly number[], reasons: ReasonSet): LeafNode {
     const { verdicts } = this.#program;
+    this.work += possible.length;
     const sorted =
       possible.length < 2
         ? possible
@@ -184,24 +189,40 @@ export class Decisions {
 
   /** One leaf for all that the two could say: less is known, but nothing is claimed that does not hold. */
   #collapse(a: DecisionNode, b: DecisionNode): LeafNode {
-    return this.leaf([...this.allPossible(a), ...this.allPossible(b)], this.reasons([{ because: "too-complex" }]));
+    const possible = this.#possibleIn(a).union(this.#possibleIn(b)).list();
+    return this.leaf(possible, this.reasons([{ because: "too-complex" }]));
   }
 
-  allPossible(node: DecisionNode): readonly number[] {
-    let possible = this.#allPossible.get(node);
-    if (possible === undefined) {
-      const all = new Set<number>();
-      for (const each of reachable(node))
-        if (each.kind === "leaf") for (const verdict of each.possible) all.add(verdict);
-      possible = [...all];
-      this.#allPossible.set(node, possible);
+  /** All that the leaves behind a node could say. Each node is asked for its own parts once. */
+  #possibleIn(root: DecisionNode): Words {
+    const pending = [root];
+    for (let node = pending.at(-1); node !== undefined; node = pending.at(-1)) {
+      if (this.#allPossible.has(node)) {
+        pending.pop();
+        continue;
+      }
+      this.work += 1 + (this.#program.verdicts.length >> 5);
+      if (node.kind === "leaf") {
+        this.#allPossible.set(node, Words.none(this.#program.verdicts.length).with(node.possible));
+        continue;
+      }
+      const [then, otherwise] = [this.#allPossible.get(node.then), this.#allPossible.get(node.otherwise)];
+      if (then === undefined) pending.push(node.then);
+      if (otherwise === undefined) pending.push(node.otherwise);
+      if (then !== undefined && otherwise !== undefined) this.#allPossible.set(node, then.union(otherwise));
     }
-    return possible;
+    return this.#allPossible.get(root)!;
   }
 
   /** The same tests over other leaves, or over further tests in their place. */
   replaceLeaves(root: DecisionNode, change: (leaf: LeafNode) => DecisionNode): DecisionNode {
-    return this.#replace(root, reachable(root), change);
+    return this.#replace(root, this.#reachable(root), change);
+  }
+
+  #reachable(root: DecisionNode): DecisionNode[] {
+    const nodes = reachable(root);
+    this.work += nodes.length;
+    return nodes;
   }
 
   #replace(root: DecisionNode, nodes: readonly DecisionNode[], change: (leaf: LeafNode) => DecisionNode): DecisionNode {
@@ -219,7 +240,7 @@ export class Decisions {
   addReasons(root: DecisionNode, reasons: ReasonSet): DecisionNode {
     if (reasons.keys.length === 0) return root;
     // Rules that each add a reason of their own make a leaf for each set of them: n rules, 2^n leaves.
-    const nodes = reachable(root);
+    const nodes = this.#reachable(root);
     if (nodes.length > mostNodes) return this.#collapse(root, root);
     return this.#replace(root, nodes, (leaf) => this.leaf(leaf.possible, this.#unite(leaf.reasons, reasons)));
   }

@@ -25,6 +25,9 @@ export class Environments {
   readonly #interned = new Map<string, number>();
   readonly #lastNeeded = new Map<Term, number>();
 
+  /** What keeping environments has cost: entries that were copied or looked at. */
+  work = 0;
+
   static readonly empty: Environment = { slots: [], entries: [] };
 
   constructor(universe: Universe, base: KnowledgeBase, graph: Graph) {
@@ -56,7 +59,7 @@ export class Environments {
   ): Environment {
     // What nobody reads later need not be remembered.
     if (this.#graph.lastRead.locals[local]! <= position) return environment;
-    return put(environment, local, value);
+    return this.#put(environment, local, value);
   }
 
   cell(environment: Environment, cell: number): Term {
@@ -64,7 +67,7 @@ export class Environments {
   }
 
   withCell(environment: Environment, cell: number, value: Term): Environment {
-    return put(environment, this.#firstCell + cell, value);
+    return this.#put(environment, this.#firstCell + cell, value);
   }
 
   table(environment: Environment, table: number): number {
@@ -72,7 +75,7 @@ export class Environments {
   }
 
   withTable(environment: Environment, table: number, version: number): Environment {
-    return put(environment, this.#firstTable + table, { id: version });
+    return this.#put(environment, this.#firstTable + table, { id: version });
   }
 
   knowledge(environment: Environment, term: Term): Knowledge {
@@ -80,7 +83,12 @@ export class Environments {
   }
 
   withKnowledge(environment: Environment, knowledge: Knowledge): Environment {
-    return put(environment, this.#firstTerm + knowledge.term.id, knowledge);
+    return this.#put(environment, this.#firstTerm + knowledge.term.id, knowledge);
+  }
+
+  #put(environment: Environment, slot: number, entry: Entry): Environment {
+    this.work += environment.slots.length;
+    return put(environment, slot, entry);
   }
 
   decide(environment: Environment, test: Test): boolean | undefined {
@@ -103,6 +111,7 @@ export class Environments {
   trim(environment: Environment, position: number, kept: readonly Term[]): Environment {
     const { slots, entries } = environment;
     if (slots.length === 0) return environment;
+    this.work += slots.length;
     const { lastRead } = this.#graph;
     const keep: boolean[] = [];
     const used = new Set<Term>(kept);
@@ -151,6 +160,7 @@ export class Environments {
   intern(environment: Environment): number {
     const { slots, entries } = environment;
     if (slots.length === 0) return 0;
+    this.work += slots.length;
     let key = "";
     for (let i = 0; i < slots.length; i++) key += `${slots[i]}:${entries[i]!.id};`;
     let id = this.#interned.get(key);

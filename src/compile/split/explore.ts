@@ -61,13 +61,14 @@ export class Explorer {
 
   /**
    * The decision of each number of the set, and the classes of numbers that would need more than `budget` steps each,
-   * or come when `total` steps have been made.
+   * or come when `total` steps have been made, or when `work` has come to `mostWork`.
    */
   explore(
     numbers: NumberSet,
     initial: Environment,
     budget: number,
     total: number,
+    mostWork: number,
   ): { readonly found: Map<number, DecisionNode>; readonly left: readonly (readonly number[])[] } {
     const left: (readonly number[])[] = [];
     const found = new Map<number, DecisionNode>();
@@ -97,6 +98,7 @@ export class Explorer {
             : this.#run(
                 { do: "branch", ...stop, environment: walk.environment, numbers: item.numbers },
                 Math.min(budget, total - this.steps),
+                mostWork,
               );
         for (let i = effects.length - 1; i >= 0; i--) result = this.#withEffects(result, effects[i]!);
         item.numbers.members.forEach((number, index) => {
@@ -110,18 +112,23 @@ export class Explorer {
     return { found, left };
   }
 
+  /** What all but the choices themselves has cost. */
+  get work(): number {
+    return this.decisions.work + this.#environments.work + this.#environments.base.work;
+  }
+
   get steps(): number {
     return this.#walker.steps;
   }
 
   // ── Choices ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #run(first: Task, budget: number): Result {
+  #run(first: Task, budget: number, mostWork: number): Result {
     const tasks: Task[] = [first];
     const values: Result[] = [];
     const end = this.#walker.steps + budget;
     for (let task = tasks.pop(); task !== undefined; task = tasks.pop()) {
-      if (this.#walker.steps > end) throw new OutOfBudget();
+      if (this.#walker.steps > end || this.work > mostWork) throw new OutOfBudget();
       switch (task.do) {
         case "visit":
           this.#visit(task, tasks, values);

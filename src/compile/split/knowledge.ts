@@ -36,6 +36,8 @@ const mostValues = 64;
 
 export class KnowledgeBase {
   readonly #byContent = new Map<string, Knowledge>();
+  /** What learning and deciding has cost: intervals that were looked at. */
+  work = 0;
   readonly #initial = new Map<Term, Knowledge>();
   #count = 0;
 
@@ -65,6 +67,7 @@ export class KnowledgeBase {
 
   #decide(knowledge: Knowledge, test: Test): boolean | undefined {
     const { mask, intervals } = test;
+    this.#spend(knowledge);
     for (const set of knowledge.sets) {
       if (set.mask === mask) {
         if (!overlaps(set.intervals, intervals)) return false;
@@ -133,6 +136,7 @@ export class KnowledgeBase {
 
   #learn(knowledge: Knowledge, test: Test, outcome: boolean): Knowledge | undefined {
     const { mask } = test;
+    this.#spend(knowledge);
     let intervals = outcome ? test.intervals : complement(test.intervals, mask);
     const before = knowledge.sets.find((set) => set.mask === mask);
     if (before !== undefined) {
@@ -149,6 +153,11 @@ export class KnowledgeBase {
     if (sets.length >= mostMasks) sets.shift();
     sets.push({ mask, intervals });
     return this.#make(knowledge.term, known, value, sets);
+  }
+
+  #spend({ sets }: Knowledge): void {
+    this.work += 8;
+    for (const { intervals } of sets) this.work += intervals.length;
   }
 
   #make(term: Term, known: bigint, value: bigint, sets: Knowledge["sets"]): Knowledge {

@@ -33,6 +33,11 @@ const mostSteps = 200_000;
 /** Steps of joining decisions and of simplifying each. */
 const mostJoins = 100_000;
 const mostSimplifications = 20_000;
+/**
+ * What each way of exploring may spend on decisions: n rules that each have a verdict or a counter of their own make n
+ * leaves that each name up to n of them.
+ */
+const mostWork = 6_000_000;
 
 /** CLONE_THREAD (include/uapi/linux/sched.h). */
 const cloneThread = 0x10000n;
@@ -53,12 +58,15 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
 
   const judged = judgedNumbers(program);
   const found = new Map<number, DecisionNode>();
-  const explore = (explorer: Explorer, classes: readonly (readonly number[])[]) =>
-    classes.flatMap((numbers) => {
-      const result = explorer.explore(explorer.numbers.set(numbers), initial, mostStepsOfClass, mostSteps);
+  const explore = (explorer: Explorer, classes: readonly (readonly number[])[]) => {
+    const enough = explorer.work + mostWork;
+    return classes.flatMap((numbers) => {
+      const set = explorer.numbers.set(numbers);
+      const result = explorer.explore(set, initial, mostStepsOfClass, mostSteps, enough);
       for (const [number, decision] of result.found) found.set(number, decision);
       return result.left;
     });
+  };
   const costly = explore(new Explorer(environments, graph, decisions, true), [judged]);
   if (costly.length > 0) {
     // Without learning from arguments fewer places differ. What is impossible is then taken out at the end.

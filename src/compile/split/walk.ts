@@ -37,6 +37,12 @@ export interface Walk {
       };
 }
 
+/**
+ * What it costs to go on by one statement, in the cost of a choice: n rules about one argument are walked n times, once
+ * for each value that decides all of them, and that is no reason to give up.
+ */
+const costOfPassing = 1 / 4;
+
 export class Walker {
   readonly #universe: Universe;
   readonly #environments: Environments;
@@ -45,7 +51,7 @@ export class Walker {
   readonly #evaluator: Evaluator;
   readonly #verdicts: VerdictResolver;
   readonly #chains = new GuardChains();
-  /** Statements and choices passed so far. */
+  /** Choices made so far, with what was passed between them. */
   steps = 0;
 
   constructor(environments: Environments, numbers: NumberSets, formulas: FormulaResolver) {
@@ -63,7 +69,7 @@ export class Walker {
     let at = start;
     let environment = initial;
     for (;;) {
-      this.steps++;
+      this.steps += costOfPassing;
       if (at.kind === "verdict") {
         const resolved = this.#verdicts.resolve(at.verdict, environment, numbers);
         if (resolved.shape.kind === "verdict") {

@@ -1,7 +1,7 @@
 import type { Expression, Program, Statement } from "../program.ts";
 import { expressionsOf, forEachExpression, mapStatement, sameExpressions } from "../traverse.ts";
+import { Words } from "../words.ts";
 import type { Pass } from "./pass.ts";
-import { Words } from "./words.ts";
 
 /**
  * Drops assignments to locals that nothing reads any more, and stores to cells that are stored again, on every path,

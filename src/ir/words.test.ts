@@ -4,7 +4,11 @@ import { Words } from "./words.ts";
 
 const some = fc.array(fc.nat(99));
 const made = (words: readonly number[]) => Words.none(100).with(words);
-const listed = (words: Words) => Array.from({ length: 100 }, (_, word) => word).filter((word) => words.has(word));
+const listed = (words: Words) => {
+  const found = Array.from({ length: 100 }, (_, word) => word).filter((word) => words.has(word));
+  expect(words.list()).toEqual(found);
+  return found;
+};
 const sorted = (words: Iterable<number>) => [...new Set(words)].sort((a, b) => a - b);
 
 describe("sets of words", () => {

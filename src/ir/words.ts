@@ -15,6 +15,16 @@ export class Words {
     return (this.bits[word >> 5]! & (1 << (word & 31))) !== 0;
   }
 
+  /** Ascending. */
+  list(): number[] {
+    const words: number[] = [];
+    for (let index = 0; index < this.bits.length; index++) {
+      for (let left = this.bits[index]!; left !== 0; left &= left - 1)
+        words.push(index * 32 + 31 - Math.clz32(left & -left));
+    }
+    return words;
+  }
+
   with(words: readonly number[]): Words {
     if (words.every((word) => this.has(word))) return this;
     const bits = this.bits.slice();

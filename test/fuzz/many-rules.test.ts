@@ -1,0 +1,113 @@
+/**
+ * 2,000 rules of every shape that has once taken minutes or all memory: there is a decision for each call, it covers what
+ * the policy says, and eBPF has a program or says why not.
+ */
+import { describe, expect, it } from "vitest";
+import type { Decision, DecisionLeaf } from "../../src/compile/decision.ts";
+import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
+import { TargetError } from "../../src/compile/ebpf/target.ts";
+import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
+import { lintPolicy } from "../../src/compile/lint/lint.ts";
+import { splitPolicy } from "../../src/compile/split/split.ts";
+import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import type { Program } from "../../src/ir/program.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+
+const count = 2000;
+const many = (text: (index: number) => string) => Array.from({ length: count }, (_, index) => text(index)).join("\n");
+const counters = many((n) => `const c${n} = perTree.counter();`);
+
+/** By what its rules ask and do: declarations, and the rules. */
+const shapes: { readonly [name: string]: readonly [string, string] } = {
+  "values of one argument, a counter each": [
+    counters,
+    many((n) => `if (call.name === "fcntl" && call.args.arg === ${7 * n + 3}n) c${n}.add();`),
+  ],
+  "values of one argument, a counter and a verdict each": [
+    counters,
+    many((n) => `if (call.name === "fcntl" && call.args.arg === ${n}n && c${n}.add() > 9n) return deny("EPERM");`),
+  ],
+  "limits of one argument, a counter and a verdict each": [
+    counters,
+    many((n) => `if (call.name === "fcntl" && call.args.arg > ${n}n && c${n}.add() > 9n) return deny("EPERM");`),
+  ],
+  "bits of all arguments, a counter each": [
+    counters,
+    many((n) => `if ((call.raw.arg${n % 6} & ${1n << BigInt(n % 64)}n) !== 0n) c${n}.add();`),
+  ],
+  "any call, a counter and a verdict each": [
+    counters,
+    many((n) => `if (c${n}.add() > ${n + 9}n) return deny("EPERM");`),
+  ],
+  "any call and an argument, a counter and a verdict each": [
+    counters,
+    many((n) => `if (call.raw.arg1 === ${n}n && c${n}.add() > 9n) return deny("EPERM");`),
+  ],
+  "any call, one counter, a verdict each": [
+    "const c = perProcess.counter();",
+    `${many((n) => `if (c.get() === ${7 * n + 3}n) return deny("EPERM");`)}\nc.add();`,
+  ],
+};
+
+function load([declarations, rules]: readonly [string, string]): Program {
+  const text = `import { allow, deny, perProcess, perTree, policy } from "portcullis";
+${declarations}
+export default policy((call) => {
+${rules}
+  return allow;
+});
+`;
+  const names = ["deny", "perProcess", "perTree"].filter((name) => text.split(name).length > 2);
+  const { program, diagnostics, sources } = loadPolicy("/rules.ts", {
+    architecture: "x86_64",
+    readFile: () => text.replace(/import .*/, `import { allow, ${names.join(", ")}, policy } from "portcullis";`),
+  });
+  if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources).slice(0, 2000));
+  return program;
+}
+
+function leafFor(decision: Decision, event: SystemCallEvent): DecisionLeaf {
+  let at = decision;
+  while (at.kind === "test") {
+    const { word, mask, intervals } = at.test;
+    const value = word === "instructionPointer" ? event.instructionPointer : event.arguments[Number(word.at(-1))]!;
+    at = intervals.some(({ from, to }) => from <= (value & mask) && (value & mask) <= to) ? at.then : at.otherwise;
+  }
+  return at;
+}
+
+describe(`${count} rules about`, { timeout: 600_000 }, () => {
+  it.each(Object.entries(shapes))("%s", (_, shape) => {
+    const program = load(shape);
+    lintPolicy(program);
+    const split = splitPolicy(program, { superviseProcessCreation: false });
+    const state: EvaluationState = {
+      thread: initialState(program, "thread"),
+      process: initialState(program, "process"),
+      tree: initialState(program, "tree"),
+    };
+    for (let step = 0n; step < 300n; step += 1n) {
+      const word = (step * 7n) % 2003n;
+      const event: SystemCallEvent = {
+        number: step % 3n === 0n ? 0 : 72,
+        architecture: auditArchitecture.x86_64,
+        instructionPointer: 0n,
+        arguments: [word, word, word, 1n << (step % 64n), 0n, step],
+      };
+      const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+      const { verdict, changedState } = evaluate(program, event, circumstances, state);
+      const leaf = leafFor(split.get(event.number)!, event);
+      expect(leaf.possible).toContain(verdict);
+      if (changedState) expect(leaf.stateful.length).toBeGreaterThan(0);
+    }
+    try {
+      expect(compileEbpf(program, split, trialTarget).instructions.length).toBeGreaterThan(count);
+    } catch (error) {
+      expect(error).toBeInstanceOf(TargetError);
+      expect(String(error)).toMatch(/it takes \d+ instructions, and a jump reaches/);
+    }
+  });
+});

@@ -99,6 +99,8 @@ export class ExpressionWriter {
         return whole(constantText(expression.value));
       case "input":
         return whole(inputNames[expression.input]);
+      case "parameter":
+        throw new TypeError("the program's parameters are open: bind them first (ir/parameters.ts)");
       case "local":
         return whole(this.#names.local(expression.local));
       case "cell":

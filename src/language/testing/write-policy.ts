@@ -34,8 +34,8 @@ export interface WrittenPolicy {
 }
 
 /**
- * Throws where the compiler refuses what is written, which is a fault of this file. `heading` is a comment at the top, a
- * line each.
+ * Throws where the compiler refuses what is written, which is a fault of this file, and where the program has open
+ * parameters: what a module does depends on none. `heading` is a comment at the top, a line each.
  */
 export function writePolicy(program: Program, heading: readonly string[] = []): WrittenPolicy {
   const own = unshared(program);

@@ -4,7 +4,7 @@ import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Program, Statement } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
-import type { ProcessMaking } from "./uses.ts";
+import { countsAlive, type ProcessMaking } from "./uses.ts";
 
 export interface BodyKind {
   readonly statements: readonly Statement[];
@@ -13,19 +13,22 @@ export interface BodyKind {
   readonly numbers: readonly number[];
 }
 
-/** clone3's flags lie behind a pointer, so it counts as making a process. */
-function processMaking(number: number, architecture: ArchitectureName): ProcessMaking {
-  if (number < 0) return "never";
-  if (number === callNumber("clone", architecture)) return "unless-thread";
-  return (["fork", "vfork", "clone3"] as const).some((name) => number === callNumber(name, architecture))
-    ? "always"
-    : "never";
+/**
+ * clone3's flags lie behind a pointer, so it counts as making a process. Where nobody counts the living, a thread that
+ * clone makes is of no matter, and clone can share a body with the others.
+ */
+function processMaking(number: number, architecture: ArchitectureName, countsAlive: boolean): ProcessMaking {
+  const isCall = (name: "fork" | "vfork" | "clone" | "clone3") =>
+    number >= 0 && number === callNumber(name, architecture);
+  if (isCall("clone")) return countsAlive ? "unless-thread" : "always";
+  return isCall("fork") || isCall("vfork") || isCall("clone3") ? "always" : "never";
 }
 
 export class BodyKinds {
   readonly #program: Program;
   readonly #kinds = new Map<string, BodyKind & { readonly numbers: number[] }>();
   readonly #byNumber = new Map<number, BodyKind>();
+  readonly #countsAlive: boolean;
   readonly #alike: ReadonlyMap<number, number>;
   readonly #bodies = new Map<number, Body>();
   /** Equal bodies are one. */
@@ -33,6 +36,7 @@ export class BodyKinds {
 
   constructor(program: Program) {
     this.#program = program;
+    this.#countsAlive = countsAlive(program);
     this.#alike = alikeNumbers(program, judgedNumbers(program));
   }
 
@@ -50,7 +54,7 @@ export class BodyKinds {
     const known = this.#byNumber.get(number);
     if (known !== undefined) return known;
     const { statements, id } = this.#body(this.#alike.get(number) ?? number);
-    const makesProcesses = processMaking(number, this.#program.architecture);
+    const makesProcesses = processMaking(number, this.#program.architecture, this.#countsAlive);
     const key = `${makesProcesses} ${id}`;
     let kind = this.#kinds.get(key);
     if (kind === undefined) {

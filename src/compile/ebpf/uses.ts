@@ -2,7 +2,7 @@
 import type { Input, Program, Statement } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 
-/** Whether a call makes a process: `unless-thread` where the flags in its first argument do not say CLONE_THREAD. */
+/** Whether a call makes a process; `unless-thread`: where the flags in its first argument do not say CLONE_THREAD. */
 export type ProcessMaking = "never" | "always" | "unless-thread";
 
 export interface BodyUse {
@@ -37,6 +37,11 @@ export function bodyUse(
     }
   });
   return { program, cells, tables, inputs, makesProcesses, locked };
+}
+
+/** Whether the policy asks anywhere how many processes are alive. */
+export function countsAlive(program: Program): boolean {
+  return bodyUse(program, program.body, { makesProcesses: "never", locked: false }).inputs.has("alive");
 }
 
 /** Whether a body inserts into any table, and so may find one full. */

@@ -37,6 +37,7 @@ const kernelPrototypes: {
   bpf_seccomp_pid_tgid: { returns: 8, takes: [] },
   bpf_seccomp_uid_gid: { returns: 8, takes: [] },
   bpf_seccomp_alive: { returns: 4, takes: ["index"] },
+  bpf_seccomp_expect_child: { returns: 4, takes: ["index"] },
 };
 
 /** `struct seccomp_ebpf_state` is no part of an object: whoever attaches the program gives it. */

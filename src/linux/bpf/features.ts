@@ -155,7 +155,7 @@ function spinLockState(): FeatureState {
 }
 
 function kernelFunctionState(): FeatureState {
-  const names = ["bpf_seccomp_state", "bpf_seccomp_pid_tgid", "bpf_seccomp_uid_gid", "bpf_seccomp_alive"];
+  const names = ["state", "alive", "expect_child", "pid_tgid", "uid_gid"].map((name) => `bpf_seccomp_${name}`);
   try {
     return kernelFunctions(names).size === names.length ? "present" : "absent";
   } catch {

@@ -19,7 +19,7 @@ import type { BodyBuilder } from "../builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph.ts";
 import type { TargetStorage } from "../storage.ts";
 import { type CellPlace, type EbpfTarget, TargetError } from "../target.ts";
-import { type BodyUse, bodyUse } from "../uses.ts";
+import { type BodyUse, countsAlive } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
 import { callSize, recordKind, recordLayout, refusals } from "./records.ts";
 import { architectureOffset, seccompData } from "./seccomp-data.ts";
@@ -75,9 +75,9 @@ const eperm = 1;
 /** Throws a TargetError where the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
   const name = options.unprivileged ? "unprivileged" : "seccomp";
-  const countsAlive = usesAlive(program);
-  const places = statePlaces(program, countsAlive, name);
-  const parts = new SeccompParts(program, places, countsAlive, options);
+  const needsAlive = countsAlive(program);
+  const places = statePlaces(program, needsAlive, name);
+  const parts = new SeccompParts(program, places, needsAlive, options);
   const allow = BigInt(returnAction.ALLOW);
   return {
     name,
@@ -100,7 +100,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
       : {}),
     before: (builder, _program, number) => parts.passLauncher(builder, number),
     open: (builder, use) => parts.open(builder, use),
-    keepsPlaceForChild: (use) => countsAlive && use.makesProcesses !== "never",
+    keepsPlaceForChild: (use) => needsAlive && use.makesProcesses !== "never",
     lockedAsAWhole: true,
     isShared: (region) => !region.startsWith("thread"),
     cell: (_program, cell) => places.cell(cell),
@@ -118,13 +118,9 @@ function word(which: number, returned: number): bigint {
   return (BigInt(which) << 32n) | BigInt(returned >>> 0);
 }
 
-function usesAlive(program: Program): boolean {
-  return bodyUse(program, program.body, { makesProcesses: "never", locked: false }).inputs.has("alive");
-}
-
-function statePlaces(program: Program, countsAlive: boolean, name: string): StatePlaces {
+function statePlaces(program: Program, needsAlive: boolean, name: string): StatePlaces {
   try {
-    return placeState(program, countsAlive);
+    return placeState(program, needsAlive);
   } catch (error) {
     if (!(error instanceof ObjectTooLargeError)) throw error;
     throw new TargetError(
@@ -178,13 +174,13 @@ function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces)
 class SeccompParts {
   readonly #program: Program;
   readonly #places: StatePlaces;
-  readonly #countsAlive: boolean;
+  readonly #needsAlive: boolean;
   readonly #options: SeccompTargetOptions;
 
-  constructor(program: Program, places: StatePlaces, countsAlive: boolean, options: SeccompTargetOptions) {
+  constructor(program: Program, places: StatePlaces, needsAlive: boolean, options: SeccompTargetOptions) {
     this.#program = program;
     this.#places = places;
-    this.#countsAlive = countsAlive;
+    this.#needsAlive = needsAlive;
     this.#options = options;
   }
 
@@ -279,7 +275,7 @@ class SeccompParts {
    */
   #countAlive(builder: BodyBuilder, { inputs, makesProcesses }: BodyUse): void {
     const isAsked = inputs.has("alive");
-    if (!isAsked && !(this.#countsAlive && makesProcesses !== "never")) return;
+    if (!isAsked && !(this.#needsAlive && makesProcesses !== "never")) return;
     const index = { immediate: objectIndex(this.#places, "tree") };
     const ask = (kernelFunction: string): Value => builder.callKernel(kernelFunction, index);
     let alive: Value;

@@ -6,7 +6,7 @@
  * 3. a body for each kind of call that needs state, entered with the context pointer in R1 and nothing else;
  * 4. the target's epilogue, for verdicts that somebody should hear of;
  * 5. returns that several parts share;
- * 6. the operations on tables, as functions.
+ * 6. the operations on tables that are called more than once, as functions.
  *
  * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
  */
@@ -55,6 +55,7 @@ export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTa
   optimise(entry);
   const exits = emitBody(allocate(inOrder(entry)), 0, into);
   const { bodies, locked } = lowerBodies(program, target, kinds.of(exits.map((exit) => exit.number)));
+  for (const key of calledOnce(bodies)) into.inlinedOperations.add(key);
   const starts = new Map<number, number>();
   const parts: Part[] = [{ start: 0, is: "dispatch" }];
   for (const { body, numbers } of bodies) {
@@ -130,7 +131,20 @@ function appendEpilogue({ epilogue }: EbpfTarget, into: Emitted): Part[] {
   return [{ start, is: "epilogue" }];
 }
 
-/** The operations on tables that the bodies call, each once. */
+/** The operations on tables that are called in one place only, by their keys. */
+function calledOnce(bodies: readonly CompiledBody[]): string[] {
+  const places = new Map<string, number>();
+  for (const { body } of bodies)
+    for (const { instructions } of inOrder(body.builder.entry))
+      for (const instruction of instructions) {
+        if (instruction.kind !== "call" || !("operation" in instruction.callee)) continue;
+        const key = operationKey(instruction.callee.operation);
+        places.set(key, (places.get(key) ?? 0) + 1);
+      }
+  return [...places].flatMap(([key, count]) => (count === 1 ? [key] : []));
+}
+
+/** The operations on tables that the bodies call as functions, each once. */
 function appendOperations({ instructions, locations, operationCalls }: Emitted): Part[] {
   const parts: Part[] = [];
   const starts = new Map<string, number>();

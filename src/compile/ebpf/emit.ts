@@ -12,11 +12,13 @@ import {
 } from "./graph.ts";
 import type { EbpfInstruction, Operand, Register } from "./instruction.ts";
 import { commutative, opposite } from "./operators.ts";
-import type { TableOperation } from "./table-operations.ts";
+import { inlinedOperation, operationKey, type TableOperation } from "./table-operations.ts";
 
 export interface Emitted {
   readonly instructions: EbpfInstruction[];
   readonly locations: (Location | undefined)[];
+  /** The operations that are written where they are called, by their keys, and not as functions. */
+  readonly inlinedOperations: Set<string>;
   /** Calls whose targets are emitted later. */
   readonly operationCalls: { readonly index: number; readonly operation: TableOperation }[];
   /** Jumps to the epilogue, which is emitted later. */
@@ -27,7 +29,15 @@ export interface Emitted {
 }
 
 export function emptyProgram(): Emitted {
-  return { instructions: [], locations: [], operationCalls: [], finishes: [], returnJumps: [], returns: new Map() };
+  return {
+    instructions: [],
+    locations: [],
+    inlinedOperations: new Set(),
+    operationCalls: [],
+    finishes: [],
+    returnJumps: [],
+    returns: new Map(),
+  };
 }
 
 /**
@@ -331,11 +341,20 @@ class Emitter {
     const { callee, result } = instruction;
     if ("helper" in callee) this.#put({ kind: "call-helper", helper: callee.helper });
     else if ("kernelFunction" in callee) this.#put({ kind: "call-kernel", function: callee.kernelFunction });
-    else {
-      this.#out.operationCalls.push({ index: this.#out.instructions.length, operation: callee.operation });
-      this.#put({ kind: "call-local", target: 0 });
-    }
+    else this.#operation(callee.operation);
     if (result !== undefined && this.#isUsed(result)) this.#into(result, (register) => this.#move(register, 0));
+  }
+
+  #operation(operation: TableOperation): void {
+    const index = this.#out.instructions.length;
+    const isInlined = this.#out.inlinedOperations.has(operationKey(operation));
+    const inlined = isInlined ? inlinedOperation(operation, index) : undefined;
+    if (inlined !== undefined) {
+      for (const instruction of inlined) this.#put(instruction);
+      return;
+    }
+    this.#out.operationCalls.push({ index, operation });
+    this.#put({ kind: "call-local", target: 0 });
   }
 
   #isUsed(value: Value): boolean {

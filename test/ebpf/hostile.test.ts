@@ -85,6 +85,16 @@ function load(name: string, text: string): Program {
 const compile = (program: Program) =>
   compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
 
+/** Arguments that meet the first rules one after the other, and in between any of them. */
+function fcntlAt(step: bigint): SystemCallEvent {
+  return {
+    number: callByName("fcntl")!.number.x86_64!,
+    architecture: auditArchitecture.x86_64,
+    instructionPointer: 0n,
+    arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
+  };
+}
+
 describe("a policy with", () => {
   it.for(accepted)("%s is accepted by the verifier, and means what it says", ([name, text], context) => {
     const program = load(name, text);
@@ -98,12 +108,7 @@ describe("a policy with", () => {
     };
     try {
       for (let step = 0n; step < 400n; step += 1n) {
-        const event: SystemCallEvent = {
-          number: callByName("fcntl")!.number.x86_64!,
-          architecture: auditArchitecture.x86_64,
-          instructionPointer: 0n,
-          arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
-        };
+        const event = fcntlAt(step);
         const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
         const wanted = evaluate(program, event, circumstances, state);
         expect(trial.evaluate(event, circumstances).result, `step ${step}`).toBe(wanted.verdict);
@@ -179,12 +184,7 @@ describe.each(["seccomp", "unprivileged"] as const)("for the target %s, a policy
         tree: initialState(program, "tree"),
       };
       for (let step = 0n; step < 300n; step += 1n) {
-        const event: SystemCallEvent = {
-          number: callByName("fcntl")!.number.x86_64!,
-          architecture: auditArchitecture.x86_64,
-          instructionPointer: 0n,
-          arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
-        };
+        const event = fcntlAt(step);
         const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
         const wanted = evaluate(program, event, circumstances, state);
         const found = tree.evaluate(0, event, { now: 0n, who: (1n << 32n) | 1n, owner: 0n });

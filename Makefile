@@ -83,7 +83,7 @@ format: setup ## Format the sources
 	@npm run --silent format
 
 fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better); findings in build/fuzz
-	@PORTCULLIS_FUZZ_SECONDS=$(SECONDS) npx vitest run fuzz differential
+	@PORTCULLIS_FUZZ_SECONDS=$(SECONDS) npx vitest run fuzz differential property agreement
 
 build/bench/%: bench/reference/%.c
 	@mkdir -p build/bench

@@ -9,6 +9,7 @@ export default defineConfig({
     teardownTimeout: patience.command,
     pool: "forks",
     maxWorkers: 2,
+    setupFiles: ["./test/setup/fast-check.ts"],
     reporters: ["default", "./test/setup/reporter.ts"],
   },
 });

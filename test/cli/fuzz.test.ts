@@ -1,24 +1,26 @@
 /**
  * Random bytes and changed traces, case files and command lines: each ends, with diagnostics or with an answer, and never
- * with a fault of our own. A thousand here; PORTCULLIS_FUZZ_SECONDS=60 for each target on demand.
+ * with a fault of our own. A thousand here.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fc } from "@fast-check/vitest";
 import { expect, test } from "vitest";
 import { type VerbName, verbs } from "../../src/cli/verbs.ts";
+import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
 import { allCalls } from "../../src/linux/calls.ts";
 import { readCall, readCases } from "../../src/traces/cases.ts";
 import { readTrace } from "../../src/traces/read.ts";
-import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
-const seconds = Number(process.env["PORTCULLIS_FUZZ_SECONDS"] ?? 0);
 const limits =
-  seconds > 0
-    ? { interruptAfterTimeLimit: seconds * 1000, numRuns: Number.MAX_SAFE_INTEGER, markInterruptAsFailure: false }
+  campaignSeconds > 0
+    ? {
+        interruptAfterTimeLimit: campaignSeconds * 1000,
+        numRuns: Number.MAX_SAFE_INTEGER,
+        markInterruptAsFailure: false,
+      }
     : { numRuns: 1000 };
-const timeout = seconds * 1000 + patience.test;
 
 const seeds = {
   strace: `10  1.1 [  59] execve(0x1, 0x2, 0x3) = 0
@@ -133,145 +135,125 @@ function checkDiagnostics(
   }
 }
 
-test(
-  "traces",
-  () => {
-    fc.assert(
-      fc.property(fc.oneof(anything, mutated(seeds.strace), mutated(seeds.json)), (text) => {
-        const { trace, diagnostics } = readTrace(text, "t", "x86_64");
-        checkDiagnostics(text, diagnostics);
-        expect(trace === undefined).toBe(diagnostics.some((one) => one.severity === "error"));
-        expect(diagnostics.length).toBeLessThanOrEqual(21);
-      }),
-      limits,
-    );
-  },
-  timeout,
-);
+test("traces", () => {
+  fc.assert(
+    fc.property(fc.oneof(anything, mutated(seeds.strace), mutated(seeds.json)), (text) => {
+      const { trace, diagnostics } = readTrace(text, "t", "x86_64");
+      checkDiagnostics(text, diagnostics);
+      expect(trace === undefined).toBe(diagnostics.some((one) => one.severity === "error"));
+      expect(diagnostics.length).toBeLessThanOrEqual(21);
+    }),
+    limits,
+  );
+});
 
-test(
-  "case files",
-  () => {
-    fc.assert(
-      fc.property(fc.oneof(anything, mutated(seeds.cases)), (text) => {
-        const { cases, diagnostics } = readCases(text, "c", "x86_64");
-        checkDiagnostics(text, diagnostics);
-        expect(cases === undefined).toBe(diagnostics.some((one) => one.severity === "error"));
-      }),
-      limits,
-    );
-  },
-  timeout,
-);
+test("case files", () => {
+  fc.assert(
+    fc.property(fc.oneof(anything, mutated(seeds.cases)), (text) => {
+      const { cases, diagnostics } = readCases(text, "c", "x86_64");
+      checkDiagnostics(text, diagnostics);
+      expect(cases === undefined).toBe(diagnostics.some((one) => one.severity === "error"));
+    }),
+    limits,
+  );
+});
 
-test(
-  "calls",
-  () => {
-    const word = fc.oneof(
-      fc.constantFrom(...allCalls.slice(0, 60).map((one) => one.name)),
-      fc.constantFrom("(", ")", ",", "|", "O_RDONLY", "AT_FDCWD", "-1", "0x", '"', "=", "flags="),
-    );
-    fc.assert(
-      fc.property(
-        fc.oneof(
-          fc.string(),
-          fc.array(word, { maxLength: 12 }).map((words) => words.join("")),
-        ),
-        (text) => {
-          const { call, diagnostics } = readCall(text, "x86_64");
-          expect(call === undefined).toBe(diagnostics.length > 0);
-          for (const register of call?.registers ?? []) {
-            expect(register).toBeGreaterThanOrEqual(0n);
-            expect(register).toBeLessThan(1n << 64n);
-          }
-        },
+test("calls", () => {
+  const word = fc.oneof(
+    fc.constantFrom(...allCalls.slice(0, 60).map((one) => one.name)),
+    fc.constantFrom("(", ")", ",", "|", "O_RDONLY", "AT_FDCWD", "-1", "0x", '"', "=", "flags="),
+  );
+  fc.assert(
+    fc.property(
+      fc.oneof(
+        fc.string(),
+        fc.array(word, { maxLength: 12 }).map((words) => words.join("")),
       ),
-      limits,
-    );
-  },
-  timeout,
-);
+      (text) => {
+        const { call, diagnostics } = readCall(text, "x86_64");
+        expect(call === undefined).toBe(diagnostics.length > 0);
+        for (const register of call?.registers ?? []) {
+          expect(register).toBeGreaterThanOrEqual(0n);
+          expect(register).toBeLessThan(1n << 64n);
+        }
+      },
+    ),
+    limits,
+  );
+});
 
 /** Everything but `run` with a command, which would run what is random. */
 const names = Object.keys(verbs).filter((name) => name !== "run" && name !== "doctor") as VerbName[];
 
-test(
-  "whole verbs",
-  async () => {
-    const folder = folderOf({
-      "p.ts": seeds.policy,
-      "t.strace": seeds.strace,
-      "t.jsonl": seeds.json,
-      "c.cases": seeds.cases,
-    });
-    const word = fc.oneof(
-      fc.constantFrom("p.ts", "t.strace", "t.jsonl", "c.cases", "nothing").map((name) => join(folder, name)),
-      fc.constantFrom(
-        "--json",
-        "-p",
-        "--set",
-        "a=b",
-        "--architecture",
-        "aarch64",
-        "--all",
-        "-q",
-        "--",
-        "-",
-        "--strict",
-        "--pure",
-        "--ir",
-        "listen(4, 511)",
-        "bash",
-        "-x",
-        "--uid",
-        "7",
-        "nginx",
-      ),
-      fc.string({ maxLength: 10 }),
-    );
-    // Loading it all takes longer than what is tested here.
-    for (const name of names) await portcullis(name, "policies/nginx.ts");
-    await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...names), fc.array(word, { maxLength: 6 }), async (verb, words) => {
-        // `-` reads standard input, and -o writes where it is told to.
-        fc.pre(
-          !words.some((one) => one === "-" || one.startsWith("-o") || one.startsWith("--o") || one.startsWith("--raw")),
-        );
-        const { status, err } = await portcullis(verb, ...words);
-        expect([0, 1, 125]).toContain(status);
-        expect(err).not.toContain("internal error");
-        if (status === 125) expect(err + (words.includes("--json") ? "P0000" : "")).toMatch(/P\d{4}/);
-      }),
-      { ...limits, numRuns: seconds > 0 ? limits.numRuns : 150 },
-    );
-  },
-  timeout,
-);
+test("whole verbs", async () => {
+  const folder = folderOf({
+    "p.ts": seeds.policy,
+    "t.strace": seeds.strace,
+    "t.jsonl": seeds.json,
+    "c.cases": seeds.cases,
+  });
+  const word = fc.oneof(
+    fc.constantFrom("p.ts", "t.strace", "t.jsonl", "c.cases", "nothing").map((name) => join(folder, name)),
+    fc.constantFrom(
+      "--json",
+      "-p",
+      "--set",
+      "a=b",
+      "--architecture",
+      "aarch64",
+      "--all",
+      "-q",
+      "--",
+      "-",
+      "--strict",
+      "--pure",
+      "--ir",
+      "listen(4, 511)",
+      "bash",
+      "-x",
+      "--uid",
+      "7",
+      "nginx",
+    ),
+    fc.string({ maxLength: 10 }),
+  );
+  // Loading it all takes longer than what is tested here.
+  for (const name of names) await portcullis(name, "policies/nginx.ts");
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...names), fc.array(word, { maxLength: 6 }), async (verb, words) => {
+      // `-` reads standard input, and -o writes where it is told to.
+      fc.pre(
+        !words.some((one) => one === "-" || one.startsWith("-o") || one.startsWith("--o") || one.startsWith("--raw")),
+      );
+      const { status, err } = await portcullis(verb, ...words);
+      expect([0, 1, 125]).toContain(status);
+      expect(err).not.toContain("internal error");
+      if (status === 125) expect(err + (words.includes("--json") ? "P0000" : "")).toMatch(/P\d{4}/);
+    }),
+    { ...limits, numRuns: campaignSeconds > 0 ? limits.numRuns : 150 },
+  );
+});
 
-test(
-  "changed traces through a policy with state",
-  async () => {
-    const folder = folderOf({ "p.ts": seeds.policy });
-    const { loadPolicy } = await import("../../src/language/load.ts");
-    const { program } = loadPolicy(join(folder, "p.ts"), { architecture: "x86_64" });
-    const { replay } = await import("../../src/traces/replay.ts");
-    const { InterpreterEvaluator } = await import("../../src/engines/simulate/interpreter-evaluator.ts");
-    fc.assert(
-      fc.property(fc.oneof(mutated(seeds.strace), mutated(seeds.json)), (text) => {
-        const { trace } = readTrace(text, "t", "x86_64");
-        if (trace === undefined) return;
-        const run = replay(new InterpreterEvaluator(program!), trace, { file: "t" });
-        let calls = 0;
-        for (const { decision } of run.calls()) {
-          calls++;
-          expect(decision.verdict).not.toBe("");
-        }
-        // A call is judged, or a diagnostic says why it was not.
-        const recorded = trace.events.filter((event) => event.kind === "call").length;
-        if (run.diagnostics().length === 0) expect(calls).toBe(recorded);
-      }),
-      limits,
-    );
-  },
-  timeout,
-);
+test("changed traces through a policy with state", async () => {
+  const folder = folderOf({ "p.ts": seeds.policy });
+  const { loadPolicy } = await import("../../src/language/load.ts");
+  const { program } = loadPolicy(join(folder, "p.ts"), { architecture: "x86_64" });
+  const { replay } = await import("../../src/traces/replay.ts");
+  const { InterpreterEvaluator } = await import("../../src/engines/simulate/interpreter-evaluator.ts");
+  fc.assert(
+    fc.property(fc.oneof(mutated(seeds.strace), mutated(seeds.json)), (text) => {
+      const { trace } = readTrace(text, "t", "x86_64");
+      if (trace === undefined) return;
+      const run = replay(new InterpreterEvaluator(program!), trace, { file: "t" });
+      let calls = 0;
+      for (const { decision } of run.calls()) {
+        calls++;
+        expect(decision.verdict).not.toBe("");
+      }
+      // A call is judged, or a diagnostic says why it was not.
+      const recorded = trace.events.filter((event) => event.kind === "call").length;
+      if (run.diagnostics().length === 0) expect(calls).toBe(recorded);
+    }),
+    limits,
+  );
+});

@@ -1,17 +1,15 @@
 /**
- * Runs a check over many seeds. In the tests that is a fixed number of them, always the same; with
- * PORTCULLIS_FUZZ_SECONDS (`make fuzz`) it goes on for so long, from a seed that is new each time or is named by
- * PORTCULLIS_FUZZ_SEED. What it finds is made small and written to build/fuzz, as a policy where it is a program's run
- * (finding.ts).
+ * Runs a check over many seeds. What it finds is made small and written to build/fuzz, as a policy where it is a
+ * program's run (finding.ts).
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { test } from "vitest";
+import { campaignSeconds, firstSeed, seeds } from "../../src/ir/testing/seeds.ts";
 import type { Run } from "../../src/ir/testing/shrink.ts";
-import { patience } from "../support/patience.ts";
 import { describeFinding, writeFinding } from "./finding.ts";
 
 export interface Campaign {
-  /** Seeds 0 … runs − 1 in the tests. */
+  /** How many seeds in the tests. */
   readonly runs: number;
   /** Throws where the seed shows a fault. */
   readonly check: (seed: number) => void;
@@ -45,9 +43,6 @@ function faultOf(check: (run: Run) => void, run: Run): Error | undefined {
   }
 }
 
-const seconds = Number(process.env["PORTCULLIS_FUZZ_SECONDS"] ?? 0);
-const givenSeed = process.env["PORTCULLIS_FUZZ_SEED"];
-
 export function campaign(name: string, { runs, check, explain }: Campaign): void {
   many(name, runs, (seed) => {
     try {
@@ -59,25 +54,15 @@ export function campaign(name: string, { runs, check, explain }: Campaign): void
   });
 }
 
-/** Shrinking what was found may take as long again. */
-const timeToShrink = 300_000;
-
 function many(name: string, runs: number, once: (seed: number) => void): void {
-  test(
-    name,
-    () => {
-      const first = givenSeed !== undefined ? Number(givenSeed) : seconds > 0 ? (Math.random() * 2 ** 31) | 0 : 0;
-      const end = Date.now() + seconds * 1000;
-      if (seconds > 0) console.log(`${name}: from seed ${first}, ${seconds} s`);
-      let seed = first;
-      do {
-        once(seed);
-        seed++;
-      } while (seconds > 0 ? Date.now() < end : seed < first + runs);
-      if (seconds > 0) console.log(`${name}: ${seed - first} seeds`);
-    },
-    seconds * 1000 + patience.test + timeToShrink,
-  );
+  test(name, () => {
+    let count = 0;
+    for (const seed of seeds(runs)) {
+      once(seed);
+      count++;
+    }
+    if (campaignSeconds > 0) console.log(`${name}: ${count} seeds from ${firstSeed}`);
+  });
 }
 
 function writeFault(name: string, seed: number, fault: unknown, explanation: string): string {

@@ -4,6 +4,7 @@
  */
 import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
+import { firstSeed } from "../../src/ir/testing/seeds.ts";
 import { full, inMachine, unable } from "../kernel/vm.ts";
 import { patience } from "../support/patience.ts";
 import type { JobOutcome } from "./harness.ts";
@@ -34,8 +35,7 @@ function judge(
 }
 
 const seedsOf = (runs: number): number[] => {
-  const first = Number(process.env["PORTCULLIS_FUZZ_SEED"] ?? 0);
-  return Array.from({ length: full ? 20 * runs : runs }, (_, index) => first + index);
+  return Array.from({ length: full ? 20 * runs : runs }, (_, index) => firstSeed + index);
 };
 
 describe("the interpreter's meaning, on this kernel, under", () => {

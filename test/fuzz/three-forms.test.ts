@@ -1,21 +1,18 @@
 /**
  * Random policies and random lives of a tree: the interpreter, WebAssembly and eBPF on the running kernel agree on verdicts,
  * reports and state after every step. 3,000 policies of 500 steps each, always the same ones. PORTCULLIS_EBPF_POLICIES
- * asks for another number; `make fuzz` (PORTCULLIS_FUZZ_SECONDS) goes on for so long, from a seed that is new each time or
- * named by PORTCULLIS_FUZZ_SEED. PORTCULLIS_FUZZ_REPLAY names a file that it has written, to be run again.
+ * asks for another number. PORTCULLIS_FUZZ_REPLAY names a file that it has written, to be run again.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { promisify } from "node:util";
 import { build } from "esbuild";
 import { expect, test } from "vitest";
-import { patience } from "../support/patience.ts";
+import { campaignSeconds, firstSeed } from "../../src/ir/testing/seeds.ts";
 import type { CampaignOptions, CampaignResult } from "./three-forms-campaign.ts";
 
 const policies = Number(process.env["PORTCULLIS_EBPF_POLICIES"] ?? 3000);
 const steps = 500;
-const seconds = Number(process.env["PORTCULLIS_FUZZ_SECONDS"] ?? 0);
-const givenSeed = process.env["PORTCULLIS_FUZZ_SEED"];
 const replay = process.env["PORTCULLIS_FUZZ_REPLAY"];
 const processes = 2;
 
@@ -26,41 +23,36 @@ async function run(options: CampaignOptions): Promise<CampaignResult> {
   return JSON.parse(stdout) as CampaignResult;
 }
 
-test(
-  `${policies} random policies, ${steps} steps each, in three forms`,
-  async (context) => {
-    if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
-    mkdirSync("build/test", { recursive: true });
-    await build({
-      entryPoints: ["test/fuzz/three-forms-campaign.ts"],
-      outfile: program,
-      bundle: true,
-      platform: "node",
-      target: "node20",
-      format: "esm",
-      packages: "external",
-      logLevel: "warning",
-    });
-    if (replay !== undefined) {
-      expect((await run({ first: 0, policies: 1, steps, replay })).fault).toBeUndefined();
-      return;
-    }
-    const first = givenSeed !== undefined ? Number(givenSeed) : seconds > 0 ? (Math.random() * 2 ** 30) | 0 : 0;
-    const share = Math.ceil(policies / processes);
-    const results = await Promise.all(
-      Array.from({ length: processes }, (_, index) =>
-        seconds > 0
-          ? run({ first: first + index * 2 ** 29, policies: 0, steps, seconds })
-          : run({ first: first + index * share, policies: share, steps }),
-      ),
-    );
-    const judged = results.reduce((sum, result) => sum + result.judged, 0);
-    console.log(
-      `seeds from ${first}: ${results.map((result) => result.policies).join(" + ")} policies, ${judged} calls judged`,
-    );
-    for (const { fault } of results)
-      if (fault !== undefined) throw new Error(`${fault.message}\nagain: PORTCULLIS_FUZZ_REPLAY=${fault.file}`);
-    expect(judged).toBeGreaterThan(steps * 10 * processes);
-  },
-  seconds * 1000 + patience.test,
-);
+test(`${policies} random policies, ${steps} steps each, in three forms`, async (context) => {
+  if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
+  mkdirSync("build/test", { recursive: true });
+  await build({
+    entryPoints: ["test/fuzz/three-forms-campaign.ts"],
+    outfile: program,
+    bundle: true,
+    platform: "node",
+    target: "node20",
+    format: "esm",
+    packages: "external",
+    logLevel: "warning",
+  });
+  if (replay !== undefined) {
+    expect((await run({ first: 0, policies: 1, steps, replay })).fault).toBeUndefined();
+    return;
+  }
+  const share = Math.ceil(policies / processes);
+  const results = await Promise.all(
+    Array.from({ length: processes }, (_, index) =>
+      campaignSeconds > 0
+        ? run({ first: firstSeed + index * 2 ** 29, policies: 0, steps, seconds: campaignSeconds })
+        : run({ first: firstSeed + index * share, policies: share, steps }),
+    ),
+  );
+  const judged = results.reduce((sum, result) => sum + result.judged, 0);
+  console.log(
+    `seeds from ${firstSeed}: ${results.map((result) => result.policies).join(" + ")} policies, ${judged} calls judged`,
+  );
+  for (const { fault } of results)
+    if (fault !== undefined) throw new Error(`${fault.message}\nagain: PORTCULLIS_FUZZ_REPLAY=${fault.file}`);
+  expect(judged).toBeGreaterThan(steps * 10 * processes);
+});

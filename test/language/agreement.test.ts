@@ -4,14 +4,15 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { checkProgram } from "../../src/ir/check.ts";
+import { campaignSeconds, firstSeed } from "../../src/ir/testing/seeds.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { firstDifference } from "./agreement.ts";
 import { corpus } from "./corpus.ts";
 import { Host } from "./host.ts";
 
-const runs = Number(process.env["PORTCULLIS_AGREEMENT_RUNS"] ?? 12);
-const firstSeed = Number(process.env["PORTCULLIS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+/** Of each policy. A campaign takes more of them, not seconds for each: there are many policies. */
+const runs = campaignSeconds > 0 ? 10 * campaignSeconds : 12;
 const ready = ["build-step", "call-flow", "children", "exec-once", "fork-rate", "nginx", "order"];
 
 let folder = "";

@@ -16,6 +16,7 @@ import { digestOf, encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { type Choices, pick, SeededChoices, weighted } from "../../src/ir/testing/choices.ts";
 import { generateProgram } from "../../src/ir/testing/programs.ts";
+import { campaignSeconds, firstSeed } from "../../src/ir/testing/seeds.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { patience } from "../support/patience.ts";
 
@@ -89,14 +90,13 @@ function mutated(choices: Choices, original: Uint8Array): Uint8Array {
   return bytes;
 }
 
-const isCampaign = Number(process.env["PORTCULLIS_FUZZ_SECONDS"] ?? 0) > 0;
-const runs = isCampaign ? 200_000 : 4000;
+const runs = campaignSeconds > 0 ? 200_000 : 4000;
 
 const originals = [...bundles(), ...openBundles()];
 
 function mutations(count: number): Uint8Array[] {
-  return Array.from({ length: count }, (_, seed) => {
-    const choices = new SeededChoices(seed);
+  return Array.from({ length: count }, (_, index) => {
+    const choices = new SeededChoices(firstSeed + index);
     return mutated(choices, pick(choices, originals));
   });
 }
@@ -146,7 +146,7 @@ describe("the launcher's reader", () => {
     if (process.arch !== "x64") context.skip("the bundles are for x86-64");
     const inputs = mutations(2000);
     const verdicts = read(inputs);
-    const good = inputs.filter((_, index) => verdicts[index] === "good").slice(0, isCampaign ? 10_000 : 100);
+    const good = inputs.filter((_, index) => verdicts[index] === "good").slice(0, campaignSeconds > 0 ? 10_000 : 100);
     const file = join(folder, "mutated.pcl");
     for (const bytes of good) {
       writeFileSync(file, bytes);

@@ -1,6 +1,5 @@
 /**
- * Random bytes and mutated profiles: never a crash, never a program without a reason to have one. Set PORTCULLIS_FUZZ_MS
- * to go on for so long instead of a fixed number of rounds.
+ * Random bytes and mutated profiles: never a crash, never a program without a reason to have one.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -9,6 +8,7 @@ import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { type Choices, pick, weighted } from "../../src/ir/testing/choices.ts";
+import { seeds } from "../../src/ir/testing/seeds.ts";
 import { compileOciProfile } from "../../src/language/oci/compile.ts";
 
 const fixtures = fileURLToPath(new URL("../fixtures/oci", import.meta.url));
@@ -100,24 +100,13 @@ function randomBytes(choices: Choices): string {
   return new TextDecoder().decode(bytes);
 }
 
-const forMilliseconds = Number(process.env["PORTCULLIS_FUZZ_MS"] ?? 0);
-
-function forEachSeed(rounds: number, round: (seed: number) => void): void {
-  const end = Date.now() + forMilliseconds;
-  for (let seed = 0; forMilliseconds > 0 ? Date.now() < end : seed < rounds; seed++) round(seed);
-}
-
 it("random bytes are no profile", () => {
-  forEachSeed(3000, (seed) => {
-    expect(survives(randomBytes(new SeededChoices(seed)), seed)).toBe("errors");
-  });
+  for (const seed of seeds(3000)) expect(survives(randomBytes(new SeededChoices(seed)), seed)).toBe("errors");
 });
 
 it("mutated profiles end in a program or in errors", () => {
   const outcomes = { program: 0, errors: 0 };
-  forEachSeed(700, (seed) => {
-    outcomes[survives(mutate(new SeededChoices(seed)), seed)]++;
-  });
+  for (const seed of seeds(700)) outcomes[survives(mutate(new SeededChoices(seed)), seed)]++;
   expect(outcomes.program).toBeGreaterThan(20);
   expect(outcomes.errors).toBeGreaterThan(200);
 });

@@ -1,3 +1,5 @@
+import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
+
 /**
  * How long tests wait before they call something hung, in milliseconds. How fast the machine is decides no test: on one
  * that shares its processors, or inside an emulated one, everything takes many times as long. So a test waits for what it
@@ -6,8 +8,8 @@
 export const patience = {
   /** One command, or one condition. */
   command: 600_000,
-  /** A test; vitest.config.ts gives it to all. */
-  test: 1_200_000,
+  /** A test; vitest.config.ts gives it to all. Shrinking what a campaign has found is in it. */
+  test: 1_200_000 + campaignSeconds * 1000,
   /** A test machine with all that runs in it, and a test that starts one. */
   machine: 2_400_000,
   machineTest: 2_700_000,

@@ -298,7 +298,8 @@ class Survey {
       this.#integer(right, afterLeft, (b, each) => {
         if (b.symbol === undefined) this.#ask(a, satisfying(operator, b.add), each, then, otherwise);
         else if (a.symbol === undefined) this.#ask(b, satisfyingFromLeft(operator, a.add), each, then, otherwise);
-        else if (sameValue(a, b)) (compareOperations[operator](0n, 0n) ? then : otherwise).push(each);
+        // Two of which nothing is known are not for that the same.
+        else if (a.symbol.free && sameValue(a, b)) (compareOperations[operator](0n, 0n) ? then : otherwise).push(each);
         else {
           then.push(uncertain(each));
           otherwise.push(uncertain(each));

@@ -13,6 +13,7 @@ import {
   programValues,
   SeededChoices,
 } from "../../ir/testing/arbitrary.ts";
+import { seeds } from "../../ir/testing/seeds.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
 import { splitPolicy } from "./split.ts";
@@ -20,8 +21,6 @@ import { splitPolicy } from "./split.ts";
 const programs = 150;
 const eventsOfNumber = 8;
 const statesOfEvent = 6;
-/** Another run, other programs: set PORTCULLIS_SEED to repeat one. */
-const seed = Number(process.env["PORTCULLIS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 
 function wordOf(event: SystemCallEvent, word: TestedWord): bigint {
   return word === "instructionPointer" ? event.instructionPointer : event.arguments[Number(word.slice(-1))]!;
@@ -120,29 +119,29 @@ function check(program: Program, choices: Choices, describeProgram: () => string
 }
 
 describe("the split against the interpreter", () => {
-  it(`holds for random programs, seed ${seed}`, () => {
-    for (let i = 0; i < programs; i++) {
-      const choices = new SeededChoices(seed + i);
+  it("holds for random programs", () => {
+    for (const seed of seeds(programs)) {
+      const choices = new SeededChoices(seed);
       const program = generateProgram(choices);
-      check(program, choices, () => `seed ${seed + i}\n${printProgram(program)}`);
+      check(program, choices, () => `seed ${seed}\n${printProgram(program)}`);
     }
   });
 
-  it(`holds for every value of parameters that stay open, seed ${seed}`, () => {
-    for (let i = 0; i < programs; i++) {
-      const choices = new SeededChoices(seed + i);
-      const program = generateProgram(choices, { parameters: true, stateless: i % 2 === 0 });
-      check(program, choices, () => `seed ${seed + i}\n${printProgram(program)}`);
+  it("holds for every value of parameters that stay open", () => {
+    for (const seed of seeds(programs)) {
+      const choices = new SeededChoices(seed);
+      const program = generateProgram(choices, { parameters: true, stateless: seed % 2 === 0 });
+      check(program, choices, () => `seed ${seed}\n${printProgram(program)}`);
     }
   });
 
-  it(`holds for random programs without state, and decides most of them, seed ${seed}`, () => {
+  it("holds for random programs without state, and decides most of them", () => {
     let exact = 0;
     let leaves = 0;
-    for (let i = 0; i < programs; i++) {
-      const choices = new SeededChoices(seed + i);
+    for (const seed of seeds(programs)) {
+      const choices = new SeededChoices(seed);
       const program = generateProgram(choices, { stateless: true, depth: 4 });
-      const counts = check(program, choices, () => `seed ${seed + i}\n${printProgram(program)}`);
+      const counts = check(program, choices, () => `seed ${seed}\n${printProgram(program)}`);
       exact += counts.exact;
       leaves += counts.leaves;
     }

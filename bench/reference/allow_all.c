@@ -19,7 +19,7 @@ int main(int argc, char **argv)
 		perror("seccomp");
 		return 125;
 	}
-	execv(argv[1], argv + 1);
+	execvp(argv[1], argv + 1);
 	perror(argv[1]);
 	return 127;
 }

@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -40,6 +40,18 @@ describe("kernel/build", () => {
     series({ "one.patch": patch(first), "two.patch": patch("another") });
     expect([key("stock"), key("upto-1")]).toEqual(keys.slice(0, 2));
     expect(key("patched")).not.toBe(keys[2]);
+  });
+
+  it("asks for the series' own options from the patch on that brings them", (context) => {
+    if (unable !== undefined) context.skip(unable);
+    const option = "--- a/arch/Kconfig\n+++ b/arch/Kconfig\n@@ -1 +1,2 @@\n #\n+config SECCOMP_FILTER_EXTENDED\n";
+    series({ "one.patch": patch(first), "two.patch": option });
+    const before = [key("upto-1"), key("upto-2")];
+    const options = readFileSync("kernel/config.series", "utf8");
+    writeFileSync(join(folder, "config.series"), `${options}# Another.\n`);
+    expect(key("upto-1")).toBe(before[0]);
+    expect(key("upto-2")).not.toBe(before[1]);
+    writeFileSync(join(folder, "config.series"), options);
   });
 
   it("says that a kernel is not built, and how it is", (context) => {

@@ -12,8 +12,6 @@ import type { Context } from "./context.ts";
 import { type LoadedPolicy, tellDiagnostics } from "./policy.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
-export { compileArtifact };
-
 /** @throws Failure */
 export function namedTarget(invocation: Invocation): EbpfTargetName | undefined {
   const given = invocation.text("target");

@@ -107,7 +107,10 @@ async function compileOpen(
   invocation: Invocation,
   context: Context,
 ): Promise<{ readonly loaded: OpenPolicy; readonly artifact: EbpfArtifact }> {
-  const { compileArtifact, compileFor } = await import("../ebpf-target.ts");
+  const [{ compileArtifact }, { compileFor }] = await Promise.all([
+    import("../../compile/ebpf/artifact.ts"),
+    import("../ebpf-target.ts"),
+  ]);
   const loaded = await loadOpenForVerb(policy, invocation, context);
   try {
     return { loaded, artifact: await compileFor(target, loaded, options, context) };

@@ -11,7 +11,7 @@ export const firstSeed = Number(
   process.env["PORTCULLIS_FUZZ_SEED"] ?? (campaignSeconds > 0 ? Math.floor(Math.random() * 2 ** 30) : 0),
 );
 
-/** The first `runs` seeds; in a campaign as many as there is time for, that many at least where `atLeast` says so. */
+/** The first `runs` seeds; in a campaign as many as there is time for. */
 export function* seeds(runs: number): Generator<number, void> {
   const end = Date.now() + campaignSeconds * 1000;
   for (let run = 0; campaignSeconds > 0 ? Date.now() < end : run < runs; run++) yield firstSeed + run;

@@ -15,7 +15,7 @@ const usage = `Usage: kernel/vm run [options] -- COMMAND [ARGS...]
 Runs a command under a kernel in QEMU. Its files are this machine's, read-only, under a layer in memory that goes when
 the machine does. What the command leaves running ends with it.
 
-  --kernel NAME|FILE   patched (default), stock, debug, upto-N (see kernel/build), or a bzImage
+  --kernel NAME|FILE   patched (default), stock, debug, nojit, upto-N (see kernel/build), or a bzImage
   --user UID[:GID]     whose the command is (default 0; the group has the same number)
   --cwd DIR            where it runs (default: here)
   --env NAME=VALUE     more of its environment, which else is PATH, HOME and LANG
@@ -91,8 +91,9 @@ function assignment(name, text) {
 
 /** The bzImage that a name stands for, or the file itself. */
 function imageOf(kernel) {
-  if (!/^(patched|stock|debug|upto-\d+)$/.test(kernel)) {
-    if (!existsSync(kernel)) fail(`--kernel ${kernel}: no such file, and not one of patched, stock, debug, upto-N`);
+  if (!/^(patched|stock|debug|nojit|upto-\d+)$/.test(kernel)) {
+    if (!existsSync(kernel))
+      fail(`--kernel ${kernel}: no such file, and not one of patched, stock, debug, nojit, upto-N`);
     return kernel;
   }
   const build = join(dirname(dirname(fileURLToPath(import.meta.url))), "build");

@@ -86,3 +86,26 @@ for (const user of ["0", "65534"])
     [program("patched", "seccomp_ebpf"), "-t", "absent"],
     1,
   );
+
+// Check 30: a kernel that was built without a JIT compiler. Left out is what needs one: kernel functions, the masks that
+// the verifier writes into lookups for it, and its settings.
+if (full)
+  for (const { program: name, select, count } of [
+    {
+      program: "seccomp_ebpf",
+      select: leaveOut("T", "absent", "speculation", "kfuncs", "licence", "attach_and_exit", "tsync_under_load"),
+      count: 50,
+    },
+    {
+      program: "seccomp_ebpf_cache",
+      select: leaveOut("T", "state", "blinded", "interpreted", "kfunc_without_jit"),
+      count: 21,
+    },
+    { program: "seccomp_ebpf_seal", select: [], count: 47 },
+  ])
+    await casesInMachine(
+      `${name} on a kernel without JIT`,
+      { kernel: "nojit", env: { SECCOMP_EBPF_DIVISOR: "20" } },
+      [program("nojit", name), ...select],
+      count,
+    );

@@ -9,10 +9,13 @@ import { describe, expect, it } from "vitest";
 import { patience } from "../support/patience.ts";
 import { parseTap } from "./tap.ts";
 
-/** Loop checks run at a twentieth of their counts; at all of them with PORTCULLIS_FULL=1 (`make test-kernel-debug`). */
+/**
+ * Loop checks run at a twentieth of their counts; at all of them with PORTCULLIS_FULL=1, and then also what takes a kernel
+ * of its own (`make test-kernel-debug`).
+ */
 export const full = process.env["PORTCULLIS_FULL"] === "1";
 
-export type Kernel = "stock" | "patched";
+export type Kernel = "stock" | "patched" | "nojit";
 
 export interface MachineOptions {
   /** PORTCULLIS_KERNEL=NAME puts another kernel in the place of the patched one: debug, upto-N, or a bzImage. */

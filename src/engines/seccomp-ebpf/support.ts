@@ -2,7 +2,7 @@
  * Whether this kernel enforces policies itself, for us. Found by trying, without attaching anything: a filter's flag with
  * no filter behind it, and the smallest programs.
  */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { BpfError, InterruptedError, loadProgram, programTypes } from "../../linux/bpf.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close } from "../../linux/descriptors.ts";
@@ -16,8 +16,9 @@ import { native } from "../../linux/native.ts";
  * | absent | no such program type: a kernel without the patches, or built without the option |
  * | off | it has the type, and kernel.seccomp.ebpf is 0 |
  * | forbidden | it has the type, but not for us |
+ * | stateless | programs cannot call the kernel's functions, so that policies keep no state: there is no JIT compiler |
  */
-export type SeccompEbpfSupport = "privileged" | "unprivileged" | "absent" | "off" | "forbidden";
+export type SeccompEbpfSupport = "privileged" | "unprivileged" | "absent" | "off" | "forbidden" | "stateless";
 
 export interface Missing {
   readonly what: string;
@@ -32,12 +33,17 @@ export interface Support {
 
 /** `SECCOMP_SET_MODE_FILTER`, `SECCOMP_FILTER_FLAG_EXTENDED`; there are no arguments, which a kernel that knows it misses. */
 const installing = { setModeFilter: 1, extended: 1 << 6 } as const;
-const errno = { EPERM: 1, EACCES: 13, EFAULT: 14 } as const;
+const errno = { EFAULT: 14, ENOTSUPP: 524 } as const;
 
 /** `r0 = SECCOMP_RET_ALLOW; exit`, as bytes. */
 const allowing = [0xb7, 0, 0, 0, 0, 0, 0xff, 0x7f, 0x95, 0, 0, 0, 0, 0, 0, 0] as const;
 /** `call +1; exit; r0 = SECCOMP_RET_ALLOW; exit`: functions are for whoever has CAP_BPF (kernel/bpf/verifier.c). */
 const calling = [0x85, 0x10, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0, ...allowing] as const;
+/**
+ * `call kernel function 1; exit`. Type 1 is no function, and finding one that is would take reading all of the kernel's
+ * types; but where none can be called, that is said first: ENOTSUPP (kernel/bpf/verifier.c, add_kfunc_call).
+ */
+const callingKernel = [0x85, 0x20, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0] as const;
 
 let found: Support | undefined;
 
@@ -63,9 +69,18 @@ function probe(): Support {
       missing: { what, help: "sysctl kernel.seccomp.ebpf=1 lets whoever has CAP_BPF; or --engine notify" },
     };
   }
-  if (loads(calling)) return { is: "privileged" };
-  if (loads(allowing)) return { is: "unprivileged" };
-  return { is: "forbidden", missing: forbidden() };
+  const isPrivileged = refusal(calling) === 0;
+  if (!isPrivileged && refusal(allowing) !== 0) return { is: "forbidden", missing: forbidden() };
+  if (refusal(callingKernel) === errno.ENOTSUPP) return { is: "stateless", missing: stateless() };
+  return { is: isPrivileged ? "privileged" : "unprivileged" };
+}
+
+function stateless(): Missing {
+  const what = "this kernel's eBPF programs cannot call its functions, so policies keep no state";
+  const jit = "/proc/sys/net/core/bpf_jit_enable";
+  return existsSync(jit)
+    ? { what, help: "sysctl net.core.bpf_jit_enable=1, and a kernel with CONFIG_DEBUG_INFO_BTF; or --engine notify" }
+    : { what, help: "it was built without CONFIG_BPF_JIT; --engine notify" };
 }
 
 function forbidden(): Missing {
@@ -82,12 +97,13 @@ function forbidden(): Missing {
   };
 }
 
-function loads(instructions: readonly number[]): boolean {
+/** With which errno a program is refused; 0 where it is not. */
+function refusal(instructions: readonly number[]): number {
   try {
     close(loadProgram({ type: programTypes.seccomp, instructions: Uint8Array.from(instructions), licence: "GPL" }));
-    return true;
+    return 0;
   } catch (error) {
-    if (error instanceof BpfError && !(error instanceof InterruptedError)) return false;
+    if (error instanceof BpfError && !(error instanceof InterruptedError)) return error.errno;
     throw error;
   }
 }

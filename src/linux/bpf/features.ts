@@ -31,7 +31,7 @@ export interface Features {
   readonly typeInformation: FeatureState;
   /** Maps with a lock in their values (Linux 5.1). */
   readonly spinLock: FeatureState;
-  /** The functions of the kernel that seccomp programs call. */
+  /** The functions of the kernel that seccomp programs call, which takes a JIT compiler. */
   readonly kernelFunctions: FeatureState;
 }
 
@@ -156,9 +156,12 @@ function spinLockState(): FeatureState {
 
 function kernelFunctionState(): FeatureState {
   const names = ["state", "alive", "expect_child", "pid_tgid", "uid_gid"].map((name) => `bpf_seccomp_${name}`);
+  let numbers: ReadonlyMap<string, number>;
   try {
-    return kernelFunctions(names).size === names.length ? "present" : "absent";
+    numbers = kernelFunctions(names);
   } catch {
     return "absent";
   }
+  if (numbers.size !== names.length) return "absent";
+  return program(programTypes.seccomp, assemble([0x85, 0x20, 0, numbers.get("bpf_seccomp_pid_tgid")!], allow, exit));
 }

@@ -1,0 +1,41 @@
+/**
+ * A kernel with the series whose eBPF has an interpreter only: policies cannot keep state in it. The engine says so, and
+ * where nobody named one, the other takes its place.
+ */
+import { describe, expect, it } from "vitest";
+import { eachInMachine, full, type MachineOptions, unable } from "../kernel/vm.ts";
+import { patience } from "../support/patience.ts";
+
+const kernels: readonly (MachineOptions & { readonly name: string })[] = [
+  { name: "turned off", kernel: "patched", sysctls: { "net.core.bpf_jit_enable": 0 } },
+  ...(full ? [{ name: "not built", kernel: "nojit" } as const] : []),
+];
+
+describe("the JIT compiler of eBPF", { timeout: patience.machineTest }, () => {
+  for (const { name, ...options } of kernels) {
+    it(`is ${name}: seccomp-ebpf refuses and says why, auto takes notify`, async (context) => {
+      const why = unable(options.kernel);
+      if (why !== undefined) context.skip(why);
+      const run = (uid: number, ...words: string[]) => ({
+        uid,
+        words: ["bin/portcullis", ...words],
+        env: { HOME: "/tmp" },
+      });
+      const children = ["-p", "policies/children.ts", "--", "/bin/sh", "-c", "/bin/true; echo counted"];
+      const [named, unprivileged, doctor, ...either] = await eachInMachine(options, [
+        run(0, "run", "--engine", "seccomp-ebpf", ...children),
+        run(65_534, "run", "--engine", "seccomp-ebpf", ...children),
+        run(0, "doctor"),
+        run(0, "run", ...children),
+        run(65_534, "run", ...children),
+      ]);
+      for (const refused of [named, unprivileged]) {
+        expect(refused).toMatchObject({ status: 125, stdout: "" });
+        expect(refused?.stderr).toContain("this kernel's eBPF programs cannot call its functions");
+      }
+      expect(doctor?.stdout).toContain("engine seccomp-ebpf: this kernel's eBPF programs cannot call its functions");
+      expect(doctor?.stdout).toMatch(/eBPF here lacks seccomp's kernel functions/);
+      for (const outcome of either) expect(outcome).toMatchObject({ status: 0, stdout: "counted\n" });
+    });
+  }
+});

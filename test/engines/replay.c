@@ -32,7 +32,7 @@ struct step {
 struct shared {
   volatile int turn;
   volatile int pids[TASKS];
-  volatile int threads[TASKS]; /* the kernel clears one when its thread has ended */
+  volatile int threads[TASKS]; /* the kernel clears one when its thread has ended, and its process has others */
   volatile long results[STEPS];
 };
 
@@ -101,7 +101,7 @@ static void trapped(int signal, int *info, unsigned long *context) {
 
 static void live(long task);
 
-static void perform(int at, long task) {
+static void perform(int at) {
   struct step *step = steps + at;
   long *w = step->words, result = 0;
   switch (step->what) {
@@ -111,7 +111,8 @@ static void perform(int at, long task) {
       result = call6(w[0], w[1], w[2], w[3], w[4], w[5], w[6]);
       break;
     case FORK:
-      result = branch(SIGCHLD | (task < 0 ? 0 : CLONE_PARENT), 0, 0, live, w[0]);
+      shared->threads[w[0]] = 1;
+      result = branch(SIGCHLD | CLONE_PARENT | CLONE_CHILD_CLEARTID, 0, shared->threads + w[0], live, w[0]);
       if (result > 0) wait_while(shared->pids + w[0], 0);
       break;
     case THREAD:
@@ -136,7 +137,7 @@ static void live(long task) {
   for (int at = from; at < count; at++) {
     if (steps[at].task != task) continue;
     wait_until(&shared->turn, at);
-    perform(at, task);
+    perform(at);
   }
   /* Until all is over the process counts among the living. */
   wait_until(&shared->turn, count);
@@ -212,7 +213,8 @@ void start(long *stack) {
   marked(__NR_rt_sigaction, SIGSYS, (long)action, 0, 8, 0);
   shared = (struct shared *)call6(__NR_mmap, 0, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, MARK);
   /* Task 0 is the first process's child. */
-  long first = branch(SIGCHLD, 0, 0, live, 0);
+  shared->threads[0] = 1;
+  long first = branch(SIGCHLD | CLONE_CHILD_CLEARTID, 0, shared->threads, live, 0);
   if (first < 0) leave(124);
   keep();
   write_results(argv[2]);

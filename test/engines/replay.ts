@@ -4,13 +4,17 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { serialize } from "node:v8";
 import { build } from "esbuild";
+import { decodeInstructions } from "../../src/compile/classic/instruction.ts";
+import { returnWord } from "../../src/compile/classic/return-word.ts";
+import { runClassic } from "../../src/compile/classic/testing/interpreter.ts";
 import type { CompiledPolicy } from "../../src/engines/compiled.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { compileForSeccompEbpf } from "../../src/engines/seccomp-ebpf/compile.ts";
 import type { JudgementRecord } from "../../src/events/record.ts";
 import type { Program } from "../../src/ir/program.ts";
+import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import type { Job, JobOutcome } from "./harness.ts";
-import { makeScript, type Record, type Script } from "./script.ts";
+import { makeScript, type Record, replayableProgram, type Script, type ScriptOptions } from "./script.ts";
 
 export const folder = resolve("build/engines");
 export const replayProgram = resolve("build/native/victims/replay");
@@ -63,20 +67,21 @@ export function prepareJobs(
   const scripts = new Map<number, Script>();
   let unable = 0;
   for (const seed of seeds) {
-    const isNotify = engine === "notify";
-    const script = makeScript(seed, {
-      steps: 60,
-      killsThreads: !isNotify,
-      uid,
-      gid: uid,
-      killSignals: isNotify ? [sigkill, sigsys] : [sigsys],
-    });
-    if (script === undefined) continue;
-    const compiled = compile(script.program, engine, unprivileged);
+    const choices = new SeededChoices(seed);
+    const program = replayableProgram(choices);
+    if (program === undefined) continue;
+    const compiled = compile(program, engine, unprivileged);
     if (compiled === undefined) {
       unable += 1;
       continue;
     }
+    const script = makeScript(program, choices, {
+      steps: 60,
+      killsThread: threadKillsOf(compiled),
+      uid,
+      gid: uid,
+      killSignals: engine === "notify" ? [sigkill, sigsys] : [sigsys],
+    });
     jobs.push({ seed, compiled, text: script.text });
     scripts.set(seed, script);
   }
@@ -99,6 +104,13 @@ function compile(program: Program, engine: Circumstances["engine"], unprivileged
     sources: new Map(),
   });
   return policy === undefined ? undefined : { engine, policy };
+}
+
+/** On notify the filter, which is the kernel's, kills threads; where the supervisor decides, the process ends. */
+function threadKillsOf(compiled: CompiledPolicy): ScriptOptions["killsThread"] {
+  if (compiled.engine !== "notify") return () => true;
+  const filter = decodeInstructions(compiled.policy.filter.instructions);
+  return (event) => runClassic(filter, event).word === returnWord("KILL_THREAD");
 }
 
 // ── What came of it ─────────────────────────────────────────────────────────────────────────────────────────────────

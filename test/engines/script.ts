@@ -3,10 +3,10 @@
  * what each call gets, so the script knows who ends by a kill. `replay.c` performs it.
  */
 import { admit } from "../../src/ir/admission.ts";
-import type { ScopeState } from "../../src/ir/evaluation.ts";
+import type { ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
-import { generateProgram, programValues, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { generateProgram, programValues } from "../../src/ir/testing/arbitrary.ts";
 import { type Choices, chance, pick, weighted } from "../../src/ir/testing/choices.ts";
 import { arbitraryValue } from "../../src/ir/testing/values.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../src/ir/traverse.ts";
@@ -53,8 +53,8 @@ export interface Script {
 
 export interface ScriptOptions {
   readonly steps: number;
-  /** The kernel kills the thread, a supervisor its process. */
-  readonly killsThreads: boolean;
+  /** Whether the engine takes `kill-thread` at its word for this call; a supervisor kills the process. */
+  readonly killsThread: (event: SystemCallEvent) => boolean;
   readonly uid: number;
   readonly gid: number;
   /** Signals that a kill may show as. */
@@ -103,10 +103,8 @@ export function replayableProgram(choices: Choices): Program | undefined {
   return { ...program, architecture: "x86_64", admission: { always, judged }, body };
 }
 
-export function makeScript(seed: number, options: ScriptOptions): Script | undefined {
-  const choices = new SeededChoices(seed);
-  const program = replayableProgram(choices);
-  return program === undefined ? undefined : new ScriptMaker(program, choices, options).make();
+export function makeScript(program: Program, choices: Choices, options: ScriptOptions): Script {
+  return new ScriptMaker(program, choices, options).make();
 }
 
 const stepNumber = {
@@ -211,7 +209,7 @@ class ScriptMaker {
         this.#step({ is: "trapped" }, stepNumber.call, caller.task, ...words);
         break;
       default:
-        this.#kill(caller, action === "kill-thread" && this.#options.killsThreads, words);
+        this.#kill(caller, action === "kill-thread" && this.#options.killsThread(event), words);
     }
   }
 

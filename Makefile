@@ -17,6 +17,8 @@ DEB_PACKAGES := $(KERNEL_PACKAGES) linux-config-6.12 rsync kmod debhelper python
 
 # The kernels are for x86-64; elsewhere what needs them says so.
 KERNEL_TARGET := $(if $(filter x86_64,$(shell uname -m)),kernel)
+# What runs in the machine and has loops: the kernel's tests, and policies' meaning on each engine.
+MACHINE_TESTS := test/kernel test/engines/replay.test.ts test/engines/without-jit.test.ts
 # What a person may give: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
 SECONDS ?= 60
 DEB_CONFIG ?=
@@ -68,10 +70,12 @@ vm-test: setup-test build kernel ## The tests that run in a machine with these k
 series-check: setup-test setup-kernel build ## Build and test the series patch by patch
 	@kernel/series-check
 
-test-kernel-debug: setup-test setup-kernel build ## The machine's tests, with all counts, on a kernel that checks itself
-	@kernel/build stock debug
+# Where the kernel checks itself, what takes a minute takes most of an hour: there the loops are as short as in `make test`.
+test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all loops, then on a kernel that checks itself
+	@kernel/build stock patched nojit debug
 	@$(MAKE) --no-print-directory -s -C kernel
-	@PORTCULLIS_KERNEL=debug PORTCULLIS_FULL=1 npm test --silent -- test/kernel
+	@PORTCULLIS_FULL=1 npm test --silent -- $(MACHINE_TESTS)
+	@PORTCULLIS_KERNEL=debug npm test --silent -- $(MACHINE_TESTS)
 
 deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's own configuration)
 	@kernel/deb $(DEB_CONFIG)

@@ -20,6 +20,10 @@ if (unknown.length > 0) {
   process.exit(125);
 }
 
+if (spawnSync("make", ["-s", "--no-print-directory", "bench-programs"], { stdio: "inherit" }).status !== 0) {
+  console.error("what is measured cannot be built; `make setup-bench` installs what that takes");
+  process.exit(125);
+}
 const names = wanted.length > 0 ? wanted : known;
 mkdirSync("build/bench", { recursive: true });
 await build({

@@ -35,15 +35,19 @@ export interface Support {
 const installing = { setModeFilter: 1, extended: 1 << 6 } as const;
 const errno = { EFAULT: 14, ENOTSUPP: 524 } as const;
 
-/** `r0 = SECCOMP_RET_ALLOW; exit`, as bytes. */
-const allowing = [0xb7, 0, 0, 0, 0, 0, 0xff, 0x7f, 0x95, 0, 0, 0, 0, 0, 0, 0] as const;
-/** `call +1; exit; r0 = SECCOMP_RET_ALLOW; exit`: functions are for whoever has CAP_BPF (kernel/bpf/verifier.c). */
-const calling = [0x85, 0x10, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0, ...allowing] as const;
 /**
- * `call kernel function 1; exit`. Type 1 is no function, and finding one that is would take reading all of the kernel's
- * types; but where none can be called, that is said first: ENOTSUPP (kernel/bpf/verifier.c, add_kfunc_call).
+ * `r0 = SECCOMP_RET_ALLOW; if (r0 == 0) call kernel function 0; exit`, as bytes. There is no such function, and the call is
+ * never reached, so it is taken out; but where programs cannot call any, that is said first: ENOTSUPP
+ * (kernel/bpf/verifier.c, add_kfunc_call).
  */
-const callingKernel = [0x85, 0x20, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0] as const;
+const allowing = [
+  ...[0xb7, 0, 0, 0, 0, 0, 0xff, 0x7f],
+  ...[0x55, 0, 1, 0, 0, 0, 0, 0],
+  ...[0x85, 0x20, 0, 0, 0, 0, 0, 0],
+  ...[0x95, 0, 0, 0, 0, 0, 0, 0],
+] as const;
+/** `call +1; exit;` and the same: functions of its own are for whoever has CAP_BPF (the same file). */
+const calling = [0x85, 0x10, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0, ...allowing] as const;
 
 let found: Support | undefined;
 
@@ -69,10 +73,16 @@ function probe(): Support {
       missing: { what, help: "sysctl kernel.seccomp.ebpf=1 lets whoever has CAP_BPF; or --engine notify" },
     };
   }
-  const isPrivileged = refusal(calling) === 0;
-  if (!isPrivileged && refusal(allowing) !== 0) return { is: "forbidden", missing: forbidden() };
-  if (refusal(callingKernel) === errno.ENOTSUPP) return { is: "stateless", missing: stateless() };
-  return { is: isPrivileged ? "privileged" : "unprivileged" };
+  const refused = refusal(calling);
+  if (refused === 0) return { is: "privileged" };
+  switch (refused === errno.ENOTSUPP ? refused : refusal(allowing)) {
+    case 0:
+      return { is: "unprivileged" };
+    case errno.ENOTSUPP:
+      return { is: "stateless", missing: stateless() };
+    default:
+      return { is: "forbidden", missing: forbidden() };
+  }
 }
 
 function stateless(): Missing {

@@ -10,8 +10,8 @@
  * Needs root, clang-19, libseccomp-dev and golang-github-containers-common (`make bench` installs them).
  */
 
-import type { EbpfInstruction } from "../src/compile/ebpf/instruction.ts";
-import { slotPositions } from "../src/compile/ebpf/instruction.ts";
+import type { EbpfInstruction } from "../src/compile/ebpf/instructions/instruction.ts";
+import { slotPositions } from "../src/compile/ebpf/instructions/instruction.ts";
 import { trialContextSize, trialStorage } from "../src/compile/ebpf/targets/trial.ts";
 import { InterpretedTrial, KernelTrial, makeMap, writeContext } from "../src/compile/ebpf/testing/trial.ts";
 import type { Program } from "../src/ir/program.ts";

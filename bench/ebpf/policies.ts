@@ -1,6 +1,6 @@
 /** The policies that are compared with hand-written C, and the calls by which. */
 import { compileEbpf, type EbpfProgram } from "../../src/compile/ebpf/compile.ts";
-import type { EbpfTarget } from "../../src/compile/ebpf/target.ts";
+import type { EbpfTarget } from "../../src/compile/ebpf/targets/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { hotCalls } from "../../src/compile/explain/hot-calls.ts";
 import { splitPolicy } from "../../src/compile/split/split.ts";

@@ -4,8 +4,8 @@
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
-import { decode } from "../../src/compile/ebpf/decode.ts";
-import { type EbpfInstruction, pseudo } from "../../src/compile/ebpf/instruction.ts";
+import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
+import { type EbpfInstruction, pseudo } from "../../src/compile/ebpf/instructions/instruction.ts";
 import { trialMaps } from "../../src/compile/ebpf/targets/trial.ts";
 
 /** Debian's clang-19: `make bench` installs it. */

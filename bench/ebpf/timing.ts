@@ -5,7 +5,7 @@
  * The program calls the one that is measured, unchanged, once for each of some contexts, which lie in a map one behind the
  * other: the bytes are the same, and R1 points to them as it does to a context.
  */
-import { type EbpfInstruction, encode } from "../../src/compile/ebpf/instruction.ts";
+import { type EbpfInstruction, encode } from "../../src/compile/ebpf/instructions/instruction.ts";
 import { Attributes, bpf, succeed } from "../../src/linux/bpf/command.ts";
 import { BpfMap, loadProgram, mapTypes, programTypes } from "../../src/linux/bpf.ts";
 

@@ -1,9 +1,9 @@
 /**
  * A bundle as people read it: what it is, what it needs, and its program with the policy's places.
  */
-import { decode } from "../compile/ebpf/decode.ts";
-import { disassemble } from "../compile/ebpf/disassemble.ts";
-import { slotPositions } from "../compile/ebpf/instruction.ts";
+import { decode } from "../compile/ebpf/instructions/decode.ts";
+import { disassemble } from "../compile/ebpf/instructions/disassemble.ts";
+import { slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import { printParameter, printValue } from "../ir/parameters.ts";
 import type { Bundle, BundleMap, BundleParameter, Place } from "./bundle.ts";
 import { digestIn } from "./format.ts";

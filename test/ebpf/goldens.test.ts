@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { listing } from "../../src/compile/ebpf/listing.ts";
+import { listing } from "../../src/compile/ebpf/instructions/listing.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { InterpretedTrial } from "../../src/compile/ebpf/testing/trial.ts";
 import { splitPolicy } from "../../src/compile/split/split.ts";

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
-import { stateOffsets } from "../../src/compile/ebpf/state.ts";
+import { stateOffsets } from "../../src/compile/ebpf/tables/state.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
 import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";

@@ -10,7 +10,7 @@ import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import type { EbpfTarget } from "../../src/compile/ebpf/target.ts";
+import type { EbpfTarget } from "../../src/compile/ebpf/targets/target.ts";
 import { trialContextSize, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { KernelTrial, type Outcome, readReports, writeContext } from "../../src/compile/ebpf/testing/trial.ts";
 import { splitPolicy } from "../../src/compile/split/split.ts";

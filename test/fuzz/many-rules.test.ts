@@ -5,7 +5,7 @@
 import { describe, expect, it } from "vitest";
 import type { Decision, DecisionLeaf } from "../../src/compile/decision.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
-import { TargetError } from "../../src/compile/ebpf/target.ts";
+import { TargetError } from "../../src/compile/ebpf/targets/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { lintPolicy } from "../../src/compile/lint/lint.ts";
 import { splitPolicy } from "../../src/compile/split/split.ts";

@@ -14,7 +14,7 @@ import { decodeInstructions } from "../../src/compile/classic/instruction.ts";
 import { returnAction, returnWord, splitReturnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
 import { runClassic } from "../../src/compile/classic/testing/interpreter.ts";
 import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { decode } from "../../src/compile/ebpf/decode.ts";
+import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
 import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";

@@ -98,7 +98,7 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
   const target = namedTarget(invocation)!;
   const loaded = await loadForVerb(policy, invocation, context);
   const { object } = await compileFor(target, loaded, { tellsVerdicts: true }, context);
-  const { listing } = await import("../../compile/ebpf/listing.ts");
+  const { listing } = await import("../../compile/ebpf/instructions/listing.ts");
   context.out(listing(object, loaded.program));
   return 0;
 }

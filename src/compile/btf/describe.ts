@@ -6,9 +6,9 @@
 import type { Sources } from "../../diagnostics/render.ts";
 import type { EbpfArtifact } from "../ebpf/artifact.ts";
 import type { EbpfProgram, Part } from "../ebpf/compile.ts";
-import { slotPositions } from "../ebpf/instruction.ts";
-import { heading } from "../ebpf/listing.ts";
-import type { MapDescription, MapField, TargetStorage } from "../ebpf/storage.ts";
+import { slotPositions } from "../ebpf/instructions/instruction.ts";
+import { heading } from "../ebpf/instructions/listing.ts";
+import type { MapDescription, MapField, TargetStorage } from "../ebpf/targets/storage.ts";
 import { Btf, identifier, type Member } from "./types.ts";
 
 /** Numbers of types; both 0 where a map has none (ring buffers). */

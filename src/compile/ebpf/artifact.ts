@@ -4,8 +4,8 @@ import type { Program } from "../../ir/program.ts";
 import { splitPolicy } from "../split/split.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { cannotExpress, compileForSeccomp } from "./seccomp.ts";
-import type { MapField, TargetStorage } from "./storage.ts";
-import { TargetError } from "./target.ts";
+import type { MapField, TargetStorage } from "./targets/storage.ts";
+import { TargetError } from "./targets/target.ts";
 import { trialContextSize, trialStorage, trialTarget } from "./targets/trial.ts";
 
 /**

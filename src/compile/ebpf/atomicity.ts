@@ -8,8 +8,8 @@
  */
 
 import type { LoweredBody } from "./bodies.ts";
-import { type Block, inOrder, successors, type Value } from "./graph.ts";
-import type { EbpfTarget } from "./target.ts";
+import { type Block, reversePostorder, successors, type Value } from "./graph/graph.ts";
+import type { EbpfTarget } from "./targets/target.ts";
 import type { BodyUse } from "./uses.ts";
 
 /** Of bodies that are lowered as if nobody held a lock: those that must. */
@@ -37,7 +37,7 @@ function mostAccesses({ use, builder }: LoweredBody, target: EbpfTarget): number
   for (const [region, { base }] of builder.state)
     if (target.isShared(region) && typeof base === "number") bases.add(base);
   const behind = new Map<Block, number>();
-  for (const block of inOrder(builder.entry).reverse()) {
+  for (const block of reversePostorder(builder.entry).reverse()) {
     const accesses = block.instructions.filter(
       (instruction) =>
         (instruction.kind === "load" || instruction.kind === "store" || instruction.kind === "atomic-add") &&

@@ -1,13 +1,13 @@
 /** One body: lowered, optimised, given registers, and emitted. */
 import type { Program, Statement } from "../../ir/program.ts";
-import { allocate } from "./allocate.ts";
-import type { BodyBuilder } from "./builder.ts";
-import { type Emitted, emitBody } from "./emit.ts";
-import { inOrder } from "./graph.ts";
-import { Knowledge } from "./knowledge.ts";
-import { Lowering } from "./lower.ts";
-import { optimise } from "./optimise.ts";
-import { type EbpfTarget, TargetError } from "./target.ts";
+import { allocate } from "./emit/allocate.ts";
+import { type Emitted, emitBody } from "./emit/emit.ts";
+import type { BodyBuilder } from "./graph/builder.ts";
+import { reversePostorder } from "./graph/graph.ts";
+import { AvailableValues } from "./lower/available-values.ts";
+import { Lowering } from "./lower/lower.ts";
+import { optimise } from "./passes/optimise.ts";
+import { type EbpfTarget, TargetError } from "./targets/target.ts";
 import { type BodyUse, bodyUse, insertsInto } from "./uses.ts";
 
 /**
@@ -16,7 +16,7 @@ import { type BodyUse, bodyUse, insertsInto } from "./uses.ts";
  * on 2,000 rules over one counter after the million instructions that it follows at most (BPF_COMPLEXITY_LIMIT_INSNS, Linux
  * 6.18). Of what is loaded anew it knows nothing, so paths meet again, for one more load at each comparison.
  */
-const longestRemembering = 512;
+const longestReusing = 512;
 
 /** MAX_BPF_STACK (include/linux/filter.h). */
 const stackLimit = 512;
@@ -37,15 +37,15 @@ export function lowerBody(
   how: Pick<BodyUse, "makesProcesses" | "locked">,
 ): LoweredBody {
   const use = bodyUse(program, statements, how);
-  const remembering = lower(program, target, statements, use, true);
-  const length = inOrder(remembering.entry).reduce((sum, { instructions }) => sum + instructions.length + 1, 0);
-  const builder = length > longestRemembering ? lower(program, target, statements, use, false) : remembering;
+  const reusing = lower(program, target, statements, use, true);
+  const length = reversePostorder(reusing.entry).reduce((sum, { instructions }) => sum + instructions.length + 1, 0);
+  const builder = length > longestReusing ? lower(program, target, statements, use, false) : reusing;
   return { statements, use, builder };
 }
 
 /** Emits a body at the end of `into`. */
 export function emitLowered(target: EbpfTarget, { statements, builder }: LoweredBody, into: Emitted): void {
-  const allocation = allocate(inOrder(builder.entry));
+  const allocation = allocate(reversePostorder(builder.entry));
   const calls = into.operationCalls.length;
   emitBody(allocation, builder.stackSize, into);
   const stack = builder.stackSize + 8 * allocation.slots;
@@ -58,15 +58,15 @@ export function emitLowered(target: EbpfTarget, { statements, builder }: Lowered
     );
 }
 
-/** `remembers`: whether what has been loaded is kept in registers. */
+/** `reuses`: whether a loaded value stays in its register for later reads. */
 function lower(
   program: Program,
   target: EbpfTarget,
   body: readonly Statement[],
   use: BodyUse,
-  remembers: boolean,
+  reuses: boolean,
 ): BodyBuilder {
-  const lowering = new Lowering(program, target, new Knowledge(remembers), !use.locked, body[0]?.at);
+  const lowering = new Lowering(program, target, new AvailableValues(reuses), !use.locked, body[0]?.at);
   target.open(lowering.builder, use);
   if (use.locked) lowering.closing = use;
   if (insertsInto(body)) lowering.expectFullTables();

@@ -16,8 +16,8 @@ import {
 import type { Decision, SplitPolicy } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { compileEbpf } from "./compile.ts";
-import { disassemble } from "./disassemble.ts";
-import { stateOffsets } from "./state.ts";
+import { disassemble } from "./instructions/disassemble.ts";
+import { stateOffsets } from "./tables/state.ts";
 import { refusals, trialTarget } from "./targets/trial.ts";
 import { InterpretedTrial, KernelTrial, type Trial } from "./testing/trial.ts";
 

@@ -12,18 +12,18 @@
  */
 import type { Location, Program } from "../../ir/program.ts";
 import type { SplitPolicy } from "../decision.ts";
-import { allocate } from "./allocate.ts";
 import { lockedBodies } from "./atomicity.ts";
 import { emitLowered, type LoweredBody, lowerBody } from "./bodies.ts";
 import { type BodyKind, BodyKinds } from "./body-kinds.ts";
-import { BodyBuilder } from "./builder.ts";
-import { type Emitted, emitBody, emptyProgram, placeReturns } from "./emit.ts";
-import { inOrder } from "./graph.ts";
-import { type EbpfInstruction, slotPositions } from "./instruction.ts";
-import { optimise } from "./optimise.ts";
-import { lowerStaticPart } from "./static-part.ts";
-import { operationInstructions, operationKey, type TableOperation } from "./table-operations.ts";
-import { type EbpfTarget, TargetError } from "./target.ts";
+import { allocate } from "./emit/allocate.ts";
+import { type Emitted, emitBody, emptyProgram, placeReturns } from "./emit/emit.ts";
+import { BodyBuilder } from "./graph/builder.ts";
+import { reversePostorder } from "./graph/graph.ts";
+import { type EbpfInstruction, slotPositions } from "./instructions/instruction.ts";
+import { lowerStaticPart } from "./lower/static-part.ts";
+import { optimise } from "./passes/optimise.ts";
+import { operationInstructions, operationKey, type TableOperation } from "./tables/operations.ts";
+import { type EbpfTarget, TargetError } from "./targets/target.ts";
 
 export interface EbpfProgram {
   readonly instructions: readonly EbpfInstruction[];
@@ -53,7 +53,7 @@ export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTa
   const kinds = new BodyKinds(program);
   const entry = lowerStaticPart(program, split, target, kinds);
   optimise(entry);
-  const exits = emitBody(allocate(inOrder(entry)), 0, into);
+  const exits = emitBody(allocate(reversePostorder(entry)), 0, into);
   const { bodies, locked } = lowerBodies(program, target, kinds.of(exits.map((exit) => exit.number)));
   for (const key of calledOnce(bodies)) into.inlinedOperations.add(key);
   const starts = new Map<number, number>();
@@ -127,7 +127,7 @@ function appendEpilogue({ epilogue }: EbpfTarget, into: Emitted): Part[] {
   const builder = new BodyBuilder();
   epilogue.lower(builder, builder.parameter());
   optimise(builder.entry);
-  emitBody(allocate(inOrder(builder.entry)), builder.stackSize, into);
+  emitBody(allocate(reversePostorder(builder.entry)), builder.stackSize, into);
   return [{ start, is: "epilogue" }];
 }
 
@@ -135,7 +135,7 @@ function appendEpilogue({ epilogue }: EbpfTarget, into: Emitted): Part[] {
 function calledOnce(bodies: readonly CompiledBody[]): string[] {
   const places = new Map<string, number>();
   for (const { body } of bodies)
-    for (const { instructions } of inOrder(body.builder.entry))
+    for (const { instructions } of reversePostorder(body.builder.entry))
       for (const instruction of instructions) {
         if (instruction.kind !== "call" || !("operation" in instruction.callee)) continue;
         const key = operationKey(instruction.callee.operation);

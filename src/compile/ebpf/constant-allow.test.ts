@@ -18,7 +18,7 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { highestNumber } from "../../linux/calls.ts";
 import { splitPolicy } from "../split/split.ts";
 import { isConstantAllow } from "./constant-allow.ts";
-import type { EbpfInstruction } from "./instruction.ts";
+import type { EbpfInstruction } from "./instructions/instruction.ts";
 import { compileForSeccomp } from "./seccomp.ts";
 
 /** Calls that the policy's state and arguments never touch, and that are allowed. The launcher's execve is asked for first. */

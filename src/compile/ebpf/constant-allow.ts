@@ -7,8 +7,8 @@
  * operation, at a store to anything but the stack, and after 4,096 steps.
  */
 import { returnAction } from "../classic/return-word.ts";
-import { foldArithmetic, foldCondition } from "./fold.ts";
-import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instruction.ts";
+import { foldArithmetic, foldCondition } from "./instructions/fold.ts";
+import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instructions/instruction.ts";
 import { architectureOffset, seccompData } from "./targets/seccomp-data.ts";
 
 const mostSteps = 4096;

@@ -13,9 +13,9 @@ import { auditArchitecture } from "../../linux/architecture.ts";
 import { splitPolicy } from "../split/split.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { isConstantAllow } from "./constant-allow.ts";
-import type { TargetStorage } from "./storage.ts";
-import { type EbpfTarget, TargetError } from "./target.ts";
 import { type SeccompTargetOptions, seccompTarget } from "./targets/seccomp.ts";
+import type { TargetStorage } from "./targets/storage.ts";
+import { type EbpfTarget, TargetError } from "./targets/target.ts";
 
 export interface SeccompProgram {
   readonly object: EbpfProgram;

@@ -15,8 +15,8 @@ import type { Sources } from "../../diagnostics/render.ts";
 import { describeProgram, type FunctionDescription, lineWords } from "../btf/describe.ts";
 import { type Btf, btfMagic, type SectionVariable } from "../btf/types.ts";
 import type { EbpfArtifact } from "../ebpf/artifact.ts";
-import { type EbpfInstruction, encode, instructionSize, slotPositions } from "../ebpf/instruction.ts";
-import type { MapDescription } from "../ebpf/storage.ts";
+import { type EbpfInstruction, encode, instructionSize, slotPositions } from "../ebpf/instructions/instruction.ts";
+import type { MapDescription } from "../ebpf/targets/storage.ts";
 import { encodeElf, type ObjectRelocation, type ObjectSection, type ObjectSymbol } from "./elf.ts";
 
 /** What an object file has no form for. */

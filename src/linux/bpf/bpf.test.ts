@@ -3,7 +3,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { afterEach, describe, expect, it, type TestContext } from "vitest";
-import { type EbpfInstruction, encode } from "../../compile/ebpf/instruction.ts";
+import { type EbpfInstruction, encode } from "../../compile/ebpf/instructions/instruction.ts";
 import {
   BpfMap,
   findFunctions,

@@ -1,7 +1,7 @@
 /** Where the parameters of a program stand in what a start brings: a word each, behind what else is there. */
 import { defaultWords } from "../../../ir/parameters.ts";
 import type { Parameter } from "../../../ir/program.ts";
-import type { LaunchField, MapDescription, MapField } from "../storage.ts";
+import type { LaunchField, MapDescription, MapField } from "./storage.ts";
 
 const wordSize = 8;
 

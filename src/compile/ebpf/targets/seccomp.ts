@@ -15,10 +15,8 @@ import type { Input, Location, Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { cloneThread } from "../../../linux/clone.ts";
 import { returnAction, returnWord, verdictWord } from "../../classic/return-word.ts";
-import type { BodyBuilder } from "../builder.ts";
-import { Block, type GraphOperand, type Value } from "../graph.ts";
-import type { TargetStorage } from "../storage.ts";
-import { type CellPlace, type EbpfTarget, TargetError } from "../target.ts";
+import type { BodyBuilder } from "../graph/builder.ts";
+import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
 import { type BodyUse, countsAlive } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
 import { callSize, recordKind, recordLayout, refusals } from "./records.ts";
@@ -31,6 +29,8 @@ import {
   type StatePlaces,
   treeMapRegion,
 } from "./state-objects.ts";
+import type { TargetStorage } from "./storage.ts";
+import { type CellPlace, type EbpfTarget, TargetError } from "./target.ts";
 
 export interface SeccompTargetOptions {
   readonly unprivileged: boolean;

@@ -14,9 +14,9 @@
  *   object, and with it the tree's lock.
  */
 import type { Program, Scope } from "../../../ir/program.ts";
-import type { MapField, StateObject } from "../storage.ts";
-import { type TableShape, tableSize } from "../table-shape.ts";
-import type { CellPlace, MemoryTable } from "../target.ts";
+import { type TableShape, tableSize } from "../tables/shape.ts";
+import type { MapField, StateObject } from "./storage.ts";
+import type { CellPlace, MemoryTable } from "./target.ts";
 
 /** SECCOMP_EBPF_STATE_MAX: the bytes of an object at most. */
 export const largestObject = 4096;

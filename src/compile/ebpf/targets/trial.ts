@@ -20,15 +20,15 @@
 
 import type { Program, Scope } from "../../../ir/program.ts";
 import { forEachStatement } from "../../../ir/traverse.ts";
-import type { BodyBuilder } from "../builder.ts";
-import { Block, type Value } from "../graph.ts";
-import { stateOffsets } from "../state.ts";
-import type { MapDescription, MapField, TargetStorage } from "../storage.ts";
-import { tableShape, tableSize } from "../table-shape.ts";
-import type { EbpfTarget } from "../target.ts";
+import type { BodyBuilder } from "../graph/builder.ts";
+import { Block, type Value } from "../graph/graph.ts";
+import { tableShape, tableSize } from "../tables/shape.ts";
+import { stateOffsets } from "../tables/state.ts";
 import type { BodyUse } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
 import { architectureOffset, seccompData } from "./seccomp-data.ts";
+import type { MapDescription, MapField, TargetStorage } from "./storage.ts";
+import type { EbpfTarget } from "./target.ts";
 
 /** Results for what never reaches the policy. No policy has so many verdicts. */
 export const refusals = { always: 0x7000_0000, refused: 0x7000_0001, noState: 0x7000_0002 } as const;

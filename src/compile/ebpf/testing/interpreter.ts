@@ -10,7 +10,7 @@ import type {
   MemorySize,
   Operand,
   Register,
-} from "../instruction.ts";
+} from "../instructions/instruction.ts";
 
 export interface EbpfMachine {
   readonly context: Uint8Array;

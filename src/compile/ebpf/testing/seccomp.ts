@@ -5,7 +5,7 @@
 import type { SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program } from "../../../ir/program.ts";
 import type { SeccompProgram } from "../seccomp.ts";
-import { tableEntries, tableSize } from "../table-shape.ts";
+import { tableEntries, tableSize } from "../tables/shape.ts";
 import { decodeRecord, type ProgramRecord } from "../targets/records.ts";
 import { placeState, type StatePlaces, treeMapRegion } from "../targets/state-objects.ts";
 import { type EbpfMachine, runEbpf } from "./interpreter.ts";

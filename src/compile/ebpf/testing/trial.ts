@@ -13,10 +13,10 @@ import {
 } from "../../../linux/bpf.ts";
 import { close } from "../../../linux/descriptors.ts";
 import { Btf } from "../../btf/types.ts";
-import { type EbpfInstruction, encode } from "../instruction.ts";
-import { stateOffsets } from "../state.ts";
-import type { MapDescription } from "../storage.ts";
-import { tableEntries, tableSize } from "../table-shape.ts";
+import { type EbpfInstruction, encode } from "../instructions/instruction.ts";
+import { tableEntries, tableSize } from "../tables/shape.ts";
+import { stateOffsets } from "../tables/state.ts";
+import type { MapDescription } from "../targets/storage.ts";
 import { reportStride, trialContext, trialContextSize, trialMaps, trialStorage } from "../targets/trial.ts";
 import { type EbpfMachine, runEbpf } from "./interpreter.ts";
 

@@ -1,0 +1,33 @@
+/** Where a jump to a block really leads. */
+import type { Block } from "./graph.ts";
+
+/**
+ * Jumps to a block that only jumps go where it goes, and of the blocks that only return the same constant, or only enter the
+ * same body, one stands for all, as long as no block is changed in between. It belongs to the first place in the policy that it returns for, or to
+ * none where it also stands for a return that is not the policy's.
+ */
+export class Destinations {
+  readonly #exits = new Map<number, Block>();
+  readonly #bodies = new Map<number, Block>();
+
+  of(block: Block): Block {
+    let at = block;
+    while (at.instructions.length === 0 && at.terminator?.kind === "goto") at = at.terminator.to;
+    const { terminator } = at;
+    if (at.instructions.length === 0 && terminator?.kind === "body") {
+      const known = this.#bodies.get(terminator.number);
+      if (known === undefined) this.#bodies.set(terminator.number, at);
+      return known ?? at;
+    }
+    if (at.instructions.length > 0 || terminator?.kind !== "exit" || !("immediate" in terminator.result)) return at;
+    const { immediate } = terminator.result;
+    const known = this.#exits.get(immediate);
+    if (known === undefined) {
+      this.#exits.set(immediate, at);
+      return at;
+    }
+    if (known.terminator?.kind === "exit")
+      known.terminator = { ...known.terminator, at: known.terminator.at && terminator.at && known.terminator.at };
+    return known;
+  }
+}

@@ -1,0 +1,45 @@
+import { fc, test } from "@fast-check/vitest";
+import { describe, expect } from "vitest";
+import { generateProgram, SeededChoices } from "../../../ir/testing/arbitrary.ts";
+import { compileArtifact, ebpfTargets } from "../artifact.ts";
+import { decode } from "./decode.ts";
+import { type EbpfInstruction, encode, slotPositions } from "./instruction.ts";
+
+/** What a loader would put in, kept beside. */
+function names(instructions: readonly EbpfInstruction[]) {
+  const positions = slotPositions(instructions);
+  const at = (slot: number): EbpfInstruction => instructions[positions.indexOf(slot)]!;
+  return {
+    map(slot: number): number {
+      const one = at(slot);
+      return one.kind === "wide" && one.value.is !== "value" ? one.value.map : -1;
+    },
+    kernelFunction(slot: number): string {
+      const one = at(slot);
+      return one.kind === "call-kernel" ? one.function : "";
+    },
+  };
+}
+
+const zeros = { mapDescriptors: Array.from({ length: 64 }, () => 0), kernelFunction: () => 0 };
+
+describe("decode", () => {
+  test.prop([fc.nat(20_000)])("gives back what was encoded", (seed) => {
+    const program = generateProgram(new SeededChoices(seed), { statements: 20 });
+    const { artifact } = compileArtifact(program, ebpfTargets[seed % 3]!, { tellsVerdicts: seed % 2 === 0 });
+    if (artifact === undefined) return;
+    const { instructions } = artifact.object;
+    expect(decode(encode(instructions, zeros), names(instructions))).toEqual(instructions);
+  });
+
+  test.prop([fc.uint8Array({ maxLength: 256 })], { numRuns: 3000 })("of any bytes decodes or refuses", (bytes) => {
+    let instructions: readonly EbpfInstruction[];
+    try {
+      instructions = decode(bytes, { map: () => 0, kernelFunction: () => "f" });
+    } catch (error) {
+      expect(error).toBeInstanceOf(RangeError);
+      return;
+    }
+    expect(encode(instructions, zeros)).toHaveLength(bytes.length);
+  });
+});

@@ -1,0 +1,45 @@
+/**
+ * A program as people read it: its parts under headings, and beside each instruction the place in the policy from which
+ * it comes.
+ *
+ *     ; execve
+ *       12: r2 = *(u64 *)(r1 + 16)               ; policies/exec-once.ts:5:3
+ */
+import type { ArchitectureName } from "../../../linux/architecture.ts";
+import { callByNumber } from "../../../linux/calls.ts";
+import type { EbpfProgram, Part } from "../compile.ts";
+import { disassemble } from "./disassemble.ts";
+
+const column = 48;
+
+export function listing(
+  object: EbpfProgram,
+  policy: { readonly files: readonly string[]; readonly architecture: ArchitectureName },
+): string {
+  const headings = new Map(object.parts.map((part) => [part.start, heading(part, policy.architecture)]));
+  const lines = disassemble(object.instructions).flatMap((text, index) => {
+    const title = headings.get(index);
+    const at = object.locations[index];
+    const line = at === undefined ? text : `${text.padEnd(column)} ; ${policy.files[at.file]}:${at.line}:${at.column}`;
+    return title === undefined ? [line] : [`; ${title}`, line];
+  });
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** What a part is, in a few words: the calls that a body is for. */
+export function heading(part: Part, architecture: ArchitectureName): string {
+  switch (part.is) {
+    case "dispatch":
+      return "what needs no state";
+    case "body":
+      return part.numbers.map((number) => callByNumber(architecture, number)?.name ?? String(number)).join(", ");
+    case "epilogue":
+      return "what others hear of";
+    case "returns":
+      return "verdicts of several parts";
+    case "operation": {
+      const { does, shape } = part.operation;
+      return `${does} in a table for ${shape.capacity} (${shape.form})`;
+    }
+  }
+}

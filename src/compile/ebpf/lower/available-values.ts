@@ -1,0 +1,54 @@
+/**
+ * Available expressions: which loads and computations a value already holds, in scopes that follow the structure of the
+ * program. Lowering asks here before it emits a load.
+ */
+import type { Value } from "../graph/graph.ts";
+
+export class AvailableValues {
+  /** Innermost last. */
+  #scopes: Map<string, Value>[] = [new Map()];
+  readonly #reuses: boolean;
+
+  /** With `reuses` false every request computes its value anew. */
+  constructor(reuses: boolean) {
+    this.#reuses = reuses;
+  }
+
+  /** The value that holds `key`; `compute` makes it where no enclosing scope has one. */
+  reuse(key: string, compute: () => Value): Value {
+    for (const scope of this.#scopes) {
+      const value = scope.get(key);
+      if (value !== undefined) return value;
+    }
+    const value = compute();
+    if (this.#reuses) this.#scopes.at(-1)!.set(key, value);
+    return value;
+  }
+
+  invalidate(key: string): void {
+    for (const scope of this.#scopes) scope.delete(key);
+  }
+
+  enter(): void {
+    this.#scopes.push(new Map());
+  }
+
+  leave(): void {
+    this.#scopes.pop();
+  }
+
+  /** Values computed in `fill` are available in it only. */
+  scoped(fill: () => void): void {
+    this.enter();
+    fill();
+    this.leave();
+  }
+
+  /** As `scoped`, with no values from outside: for blocks that other paths enter, too. */
+  isolated(fill: () => void): void {
+    const outside = this.#scopes;
+    this.#scopes = [new Map()];
+    fill();
+    this.#scopes = outside;
+  }
+}

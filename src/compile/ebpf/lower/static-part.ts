@@ -1,0 +1,177 @@
+/**
+ * What needs no state: the gate, the search for the call's number, and the conditions on its arguments. All of it is
+ * comparisons, so that the kernel can prove the calls that are always allowed.
+ */
+import type { Program } from "../../../ir/program.ts";
+import { auditArchitecture } from "../../../linux/architecture.ts";
+import type { Decision, DecisionLeaf, SplitPolicy } from "../../decision.ts";
+import { type Choice, type Question, Questions, questionsBehind } from "../../questions.ts";
+import type { BodyKinds } from "../body-kinds.ts";
+import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
+import { Block } from "../graph/graph.ts";
+import type { EbpfTarget } from "../targets/target.ts";
+import { AvailableValues } from "./available-values.ts";
+import { Lowering } from "./lower.ts";
+
+/** Gives the entry. Where state decides, the graph ends in bodies, by the numbers that stand for their kinds. */
+export function lowerStaticPart(program: Program, split: SplitPolicy, target: EbpfTarget, kinds: BodyKinds): Block {
+  return new StaticPart(program, target, kinds).lower(split);
+}
+
+/** What a leaf comes to: a verdict, or a body. */
+type Outcome = { readonly verdict: number } | { readonly body: number };
+
+const everything = 0xffff_ffff_ffff_ffffn;
+
+class StaticPart {
+  readonly #lowering: Lowering;
+  readonly #program: Program;
+  readonly #target: EbpfTarget;
+  readonly #kinds: BodyKinds;
+  readonly #questions: Questions<Outcome>;
+  readonly #stateful = new Map<Decision, boolean>();
+  /** By the choice's id. */
+  readonly #blocks = new Map<number, Block>();
+
+  constructor(program: Program, target: EbpfTarget, kinds: BodyKinds) {
+    this.#lowering = new Lowering(program, target, new AvailableValues(true), false);
+    this.#program = program;
+    this.#target = target;
+    this.#kinds = kinds;
+    this.#questions = new Questions<Outcome>(
+      (outcome) => ("body" in outcome ? `body ${outcome.body}` : `word ${target.word(program, outcome.verdict)}`),
+      (leaf) => ({ verdict: leaf.weakest }),
+    );
+  }
+
+  lower(split: SplitPolicy): Block {
+    const { builder } = this.#lowering;
+    const target = this.#target;
+    const [native, refused] = [new Block(), this.#lowering.block(() => this.#lowering.exit(target.refused))];
+    const architecture = builder.load(4, "context", target.architectureOffset);
+    const expected = { immediate: auditArchitecture[this.#program.architecture] | 0 };
+    builder.branch("equal", architecture, expected, native, refused, 32);
+    builder.current = native;
+    const number = builder.load(4, "context", target.context.number!.offset);
+    dispatch(builder, number, this.#ranges(split), refused, true, 0n, 0xffff_ffffn);
+    return builder.entry;
+  }
+
+  #ranges(split: SplitPolicy): DispatchRange[] {
+    const always = this.#lowering.block(() => this.#lowering.builder.exit({ immediate: this.#target.always | 0 }));
+    const ranges: DispatchRange[] = this.#program.admission.always.map(({ from, to }) => ({ from, to, block: always }));
+    for (const [number, decision] of split) {
+      const block = this.#before(number, this.#decided(decision, number));
+      ranges.push({ from: BigInt(number), to: BigInt(number), block });
+    }
+    return ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
+  }
+
+  /** What the target wants to see first of calls with this number. */
+  #before(number: number, decided: Block): Block {
+    if (this.#target.before === undefined) return decided;
+    const { builder } = this.#lowering;
+    const block = this.#lowering.block(() => {
+      this.#target.before?.(builder, this.#program, number);
+      builder.goto(decided);
+    });
+    return block.instructions.length === 0 ? decided : block;
+  }
+
+  #decided(decision: Decision, number: number): Block {
+    const ofThisNumber = (leaf: DecisionLeaf): Outcome =>
+      leaf.stateful.length > 0 ? { body: this.#kinds.representative(number) } : { verdict: leaf.weakest };
+    const choice = this.#questions.choice(decision, this.#needsState(decision) ? ofThisNumber : undefined);
+    // From the leaves up, so that decisions that are thousands of tests deep are no deep recursion.
+    for (const question of questionsBehind(choice)) this.#block(question);
+    return this.#block(choice);
+  }
+
+  #needsState(root: Decision): boolean {
+    for (const decision of partsFirst(root, (part) => this.#stateful.has(part))) {
+      const stateful =
+        decision.kind === "leaf"
+          ? decision.stateful.length > 0
+          : this.#stateful.get(decision.then)! || this.#stateful.get(decision.otherwise)!;
+      this.#stateful.set(decision, stateful);
+    }
+    return this.#stateful.get(root)!;
+  }
+
+  #block(choice: Choice<Outcome>): Block {
+    let block = this.#blocks.get(choice.id);
+    if (block === undefined) {
+      block = this.#lowering.block(() => this.#choose(choice));
+      this.#blocks.set(choice.id, block);
+    }
+    return block;
+  }
+
+  #choose(choice: Choice<Outcome>): void {
+    if (choice.kind === "question") return this.#ask(choice);
+    const { outcome } = choice;
+    if ("body" in outcome) this.#lowering.builder.current.terminator = { kind: "body", number: outcome.body };
+    else this.#lowering.exitWithVerdict(outcome.verdict);
+  }
+
+  #ask(question: Question<Outcome>): void {
+    const { mask, pieces } = withMoreBits(question);
+    const word = { kind: "input", input: question.word } as const;
+    const value =
+      mask === everything
+        ? word
+        : mask === 0xffff_ffffn
+          ? ({ kind: "extend", width: 32, signed: false, value: word } as const)
+          : ({ kind: "binary", operator: "and", left: word, right: { kind: "constant", value: mask } } as const);
+    const [first, second] = pieces;
+    if (pieces.length === 2 && first!.to === 0n && mask !== everything) {
+      const zero = { kind: "constant", value: 0n } as const;
+      const [then, otherwise] = [this.#block(first!.target), this.#block(second!.target)];
+      return this.#lowering.condition(
+        { kind: "compare", operator: "equal", left: value, right: zero },
+        then,
+        otherwise,
+      );
+    }
+    // Under a mask, what lies between the pieces cannot occur.
+    const ranges = pieces.map((piece, index) => ({
+      from: piece.from,
+      to: (pieces[index + 1]?.from ?? mask + 1n) - 1n,
+      block: this.#block(piece.target),
+    }));
+    this.#lowering.search(value, ranges, mask);
+  }
+}
+
+/** `no bit of m, and no bit of n` with one outcome for both refusals is `no bit of m | n`. */
+function withMoreBits(question: Question<Outcome>): Pick<Question<Outcome>, "mask" | "pieces"> {
+  let { mask, pieces } = question;
+  for (;;) {
+    const [zero, other] = pieces;
+    const next = zero!.target;
+    const isZeroTest = pieces.length === 2 && zero!.to === 0n;
+    if (!isZeroTest || next.kind !== "question" || next.word !== question.word || next.pieces.length !== 2) break;
+    const [none, some] = next.pieces;
+    if (none!.to !== 0n || some!.target !== other!.target) break;
+    mask |= next.mask;
+    pieces = [none!, { ...some!, to: mask }];
+  }
+  return { mask, pieces };
+}
+
+/**
+ * A decision and its parts that are not done yet, each once and behind its own parts. Without recursion: a policy of
+ * thousands of rules makes decisions as deep.
+ */
+function* partsFirst(root: Decision, isDone: (decision: Decision) => boolean): Generator<Decision> {
+  const pending = [root];
+  for (let decision = pending.at(-1); decision !== undefined; decision = pending.at(-1)) {
+    const missing = decision.kind === "leaf" ? [] : [decision.otherwise, decision.then].filter((part) => !isDone(part));
+    if (missing.length > 0 && !isDone(decision)) {
+      pending.push(...missing);
+      continue;
+    }
+    pending.pop();
+    if (!isDone(decision)) yield decision;
+  }
+}

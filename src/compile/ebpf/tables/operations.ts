@@ -1,0 +1,352 @@
+/**
+ * The operations on tables: functions of the eBPF program, written by hand, since they have the program's only loops.
+ *
+ * Each is verified once for each place that calls it, so what the verifier follows in a loop must come to rest at once,
+ * not after `capacity` rounds. Two things see to that: the position is a number of which the verifier knows the bounds
+ * and nothing else (it starts from memory, or from a hash), and every round passes `may_goto`, at which the verifier
+ * looks whether it has seen the like. A bounded loop instead is followed round by round: 65,536 entries cannot be.
+ * `may_goto` itself never ends a search, as 8 Mi rounds are more than any table has; if it did, a search has found
+ * nothing and an insertion is refused. Short lists do without: half as many rounds as entries can be followed.
+ */
+import type { EbpfInstruction, Operand, Register, Wide } from "../instructions/instruction.ts";
+import { headerSize, slotBits, slotSize, type TableShape } from "./shape.ts";
+
+/**
+ * | operation | R1 | R2 | R3 | gives in R0 |
+ * | --- | --- | --- | --- | --- |
+ * | find | table | key | | the address of the key, behind which `valueOffset` has the value; 0 where it is absent |
+ * | set | table | key | value | 1, or 0 where it is absent and the table is full |
+ * | delete | table | key | | nothing |
+ */
+export interface TableOperation {
+  readonly does: "find" | "set" | "delete";
+  readonly shape: TableShape;
+  /** Where three secret words lie: a byte of an array map's first value. */
+  readonly secret: { readonly map: number; readonly offset: number };
+}
+
+/** Operations with the same key are the same function. */
+export function operationKey({ does, shape }: TableOperation): string {
+  return `${does} ${shape.form} ${shape.capacity} ${shape.holdsValues}`;
+}
+
+/** From the address of a key to the address of its value. */
+export function valueOffset(shape: TableShape): number {
+  return shape.form === "list" ? 8 * shape.capacity : 8;
+}
+
+/** The function's instructions, the first of which will stand at the index `start` of its program. */
+export function operationInstructions(operation: TableOperation, start: number): readonly EbpfInstruction[] {
+  const code = new Code();
+  if (operation.shape.form === "list") list(code, operation);
+  else hashed(code, operation);
+  return code.at(start);
+}
+
+/**
+ * The same in the place of a call: it takes and leaves what a call would, and goes on behind itself. For an operation that
+ * a program calls once, this is shorter, and there is no return, which costs some 20 cycles where processors must not
+ * predict it (SRSO, arch/x86/lib/retpoline.S). Undefined where a function must be called: what is inlined has the registers
+ * that a call may overwrite, R0 to R5, and no `may_goto`, which takes room on the stack.
+ */
+export function inlinedOperation(operation: TableOperation, start: number): readonly EbpfInstruction[] | undefined {
+  const { does, shape } = operation;
+  if (shape.form !== "list" || shape.capacity > longestFollowed || (does === "set" && shape.holdsValues))
+    return undefined;
+  const code = new InlinedCode();
+  list(code, operation);
+  return code.at(start);
+}
+
+const [absent, done, end] = ["absent", "done", "end"];
+
+/** The verifier may follow the rounds of a search through so many entries one by one. */
+const longestFollowed = 64;
+
+// ── Lists ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function list(code: Code, { does, shape }: TableOperation): void {
+  const bytes = 8 * shape.capacity;
+  // `count` = the size of the keys in bytes; for a deletion, how many will remain. R4 counts down to the first key, and the
+  // key that it reaches is so far behind R0 = R1 + R4:
+  const ahead = does === "delete" ? 8 : 0;
+  const count = does === "set" && shape.holdsValues ? 6 : 3;
+  if (does === "delete") {
+    code.load(count, 1, 0);
+    code.arithmetic("subtract", count, { immediate: 1 });
+    code.jump("greater", count, { immediate: shape.capacity - 1 }, absent);
+    code.move(4, count);
+    code.arithmetic("shift-left", 4, { immediate: 3 });
+  } else {
+    const size = does === "find" ? 4 : count;
+    code.load(size, 1, 0);
+    code.jump("greater", size, { immediate: shape.capacity }, absent);
+    code.arithmetic("shift-left", size, { immediate: 3 });
+    if (size !== 4) code.move(4, size);
+    code.jump("less-signed", 4, { immediate: 8 }, absent);
+  }
+  code.label("next");
+  if (shape.capacity > longestFollowed) code.mayGoto(does === "set" ? "refuse" : absent);
+  code.move(0, 1);
+  code.arithmetic("add", 0, { register: 4 });
+  const needsAddress = shape.holdsValues || does === "delete";
+  const found = does === "set" && !needsAddress ? done : "found";
+  code.load(5, 0, ahead);
+  code.jump("equal", 5, { register: 2 }, found);
+  // Two at a time. Below the first key is the count, which is no key: R4 is at its last then.
+  code.load(5, 0, ahead - 8);
+  code.jump("equal", 5, { register: 2 }, "below");
+  code.arithmetic("subtract", 4, { immediate: 16 });
+  code.jump("at-least-signed", 4, { immediate: 8 - ahead }, "next");
+  // At the end of the search R4 is less as well.
+  code.label("below");
+  if (found === done) code.jump("at-least-signed", 4, { immediate: 16 }, done);
+  else {
+    code.jump("less-signed", 4, { immediate: 16 - ahead }, absent);
+    if (needsAddress) code.arithmetic("add", 0, { immediate: -8 });
+    code.label("found");
+  }
+  switch (does) {
+    case "find":
+      code.exit();
+      break;
+    case "set":
+      if (!needsAddress) break;
+      code.store(0, bytes, { register: 3 });
+      code.goto(done);
+      break;
+    case "delete":
+      // What is last takes the place of what is deleted.
+      code.store(1, 0, { register: count });
+      code.arithmetic("shift-left", count, { immediate: 3 });
+      code.arithmetic("add", count, { register: 1 });
+      code.load(5, count, 8);
+      code.store(0, 8, { register: 5 });
+      if (shape.holdsValues) {
+        code.load(5, count, 8 + bytes);
+        code.store(0, 8 + bytes, { register: 5 });
+      }
+      break;
+  }
+  code.label(absent);
+  if (does !== "set") return code.result(0);
+  code.jump("greater", count, { immediate: bytes - 8 }, "refuse");
+  code.move(0, 1);
+  code.arithmetic("add", 0, { register: count });
+  code.store(0, 8, { register: 2 });
+  if (shape.holdsValues) code.store(0, 8 + bytes, { register: 3 });
+  code.arithmetic("shift-right", count, { immediate: 3 });
+  code.arithmetic("add", count, { immediate: 1 });
+  code.store(1, 0, { register: count });
+  code.label(done);
+  code.result(1);
+  code.label("refuse");
+  code.result(0);
+}
+
+// ── Open addressing ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Where the parts of a slot are, from the table's start plus the slot's offset. */
+const [taken, key, value] = [headerSize, headerSize + 8, headerSize + 16];
+
+/**
+ * `slot` = where the key in `from` belongs, by three secret words at R8: ((key ^ a) × b), folded, × c, of which the high
+ * bits count. Why that: compile/wasm/tables.ts.
+ */
+function home(code: Code, shape: TableShape, slot: Register, from: Register, spare: Register): void {
+  code.move(slot, from);
+  code.load(spare, 8, 0);
+  code.arithmetic("xor", slot, { register: spare });
+  code.load(spare, 8, 8);
+  code.arithmetic("multiply", slot, { register: spare });
+  code.move(spare, slot);
+  code.arithmetic("shift-right", spare, { immediate: 32 });
+  code.arithmetic("xor", slot, { register: spare });
+  code.load(spare, 8, 16);
+  code.arithmetic("multiply", slot, { register: spare });
+  code.arithmetic("shift-right", slot, { immediate: 64 - slotBits(shape) });
+}
+
+function hashed(code: Code, { does, shape, secret }: TableOperation): void {
+  const bits = slotBits(shape);
+  const mask = 2 ** bits - 1;
+  const stride = slotSize(shape);
+  /** `pointer` = the table + `slot` × the size of a slot. */
+  const address = (pointer: Register, slot: Register): void => {
+    code.move(pointer, slot);
+    code.arithmetic("multiply", pointer, { immediate: stride });
+    code.arithmetic("add", pointer, { register: 1 });
+  };
+  // R4 = the slot in which the key belongs; R0 = the address of the slot that is looked at.
+  code.wide(8, { is: "map-value", ...secret });
+  home(code, shape, 4, 2, 5);
+  code.label("next");
+  code.mayGoto(does === "set" ? "refuse" : absent);
+  address(0, 4);
+  code.load(5, 0, taken);
+  code.jump("equal", 5, { immediate: 0 }, absent);
+  code.load(5, 0, key);
+  code.jump("equal", 5, { register: 2 }, "found");
+  code.arithmetic("add", 4, { immediate: 1 });
+  code.arithmetic("and", 4, { immediate: mask });
+  code.goto("next");
+  code.label("found");
+  switch (does) {
+    case "find":
+      code.arithmetic("add", 0, { immediate: key });
+      code.exit();
+      break;
+    case "set":
+      if (shape.holdsValues) code.store(0, value, { register: 3 });
+      code.result(1);
+      break;
+    case "delete":
+      closeGap(code, shape, address);
+      break;
+  }
+  code.label(absent);
+  if (does !== "set") return code.result(0);
+  code.load(5, 1, 0);
+  code.jump("at-least", 5, { immediate: shape.capacity }, "refuse");
+  code.arithmetic("add", 5, { immediate: 1 });
+  code.store(1, 0, { register: 5 });
+  code.store(0, taken, { immediate: 1 });
+  code.store(0, key, { register: 2 });
+  if (shape.holdsValues) code.store(0, value, { register: 3 });
+  code.result(1);
+  code.label("refuse");
+  code.result(0);
+}
+
+/**
+ * R4 is the slot that becomes a hole. What follows it up to the next empty slot moves back into it where it may: an entry
+ * must not come to stand before the slot in which it belongs.
+ */
+function closeGap(code: Code, shape: TableShape, address: (pointer: Register, slot: Register) => void): void {
+  const bits = slotBits(shape);
+  const mask = { immediate: 2 ** bits - 1 };
+  code.move(3, 4);
+  code.label("following");
+  code.mayGoto("closed");
+  code.arithmetic("add", 4, { immediate: 1 });
+  code.arithmetic("and", 4, mask);
+  address(0, 4);
+  code.load(5, 0, taken);
+  code.jump("equal", 5, { immediate: 0 }, "closed");
+  // How far the entry is from where it belongs, and how far from the hole.
+  code.load(2, 0, key);
+  home(code, shape, 6, 2, 5);
+  code.move(5, 4);
+  code.arithmetic("subtract", 5, { register: 6 });
+  code.arithmetic("and", 5, mask);
+  code.move(6, 4);
+  code.arithmetic("subtract", 6, { register: 3 });
+  code.arithmetic("and", 6, mask);
+  code.jump("less", 5, { register: 6 }, "following");
+  address(7, 3);
+  code.store(7, key, { register: 2 });
+  if (shape.holdsValues) {
+    code.load(5, 0, value);
+    code.store(7, value, { register: 5 });
+  }
+  code.move(3, 4);
+  code.goto("following");
+  code.label("closed");
+  address(7, 3);
+  code.store(7, taken, { immediate: 0 });
+  code.load(5, 1, 0);
+  code.arithmetic("subtract", 5, { immediate: 1 });
+  code.store(1, 0, { register: 5 });
+}
+
+// ── Labels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+type Jump = EbpfInstruction & { readonly kind: "jump" | "jump-always" | "may-goto" };
+
+class Code {
+  readonly #instructions: EbpfInstruction[] = [];
+  readonly #labels = new Map<string, number>();
+  readonly #jumps = new Map<number, string>();
+
+  at(start: number): readonly EbpfInstruction[] {
+    return this.#instructions.map((instruction, index) => {
+      const label = this.#jumps.get(index);
+      return label === undefined ? instruction : { ...(instruction as Jump), target: start + this.#labels.get(label)! };
+    });
+  }
+
+  /** Drops a jump to this label that stands last. */
+  dropLast(label: string): void {
+    const last = this.#instructions.length - 1;
+    if (this.#jumps.get(last) !== label || this.#instructions[last]!.kind !== "jump-always") return;
+    this.#instructions.pop();
+    this.#jumps.delete(last);
+  }
+
+  label(name: string): void {
+    this.#labels.set(name, this.#instructions.length);
+  }
+
+  move(destination: Register, source: Register): void {
+    this.arithmetic("move", destination, { register: source });
+  }
+
+  arithmetic(operator: (EbpfInstruction & { kind: "arithmetic" })["operator"], destination: Register, source: Operand) {
+    this.#instructions.push({ kind: "arithmetic", operator, width: 64, destination, source });
+  }
+
+  wide(destination: Register, value: Wide): void {
+    this.#instructions.push({ kind: "wide", destination, value });
+  }
+
+  load(destination: Register, base: Register, offset: number): void {
+    this.#instructions.push({ kind: "load", size: 8, destination, base, offset });
+  }
+
+  store(base: Register, offset: number, source: Operand): void {
+    this.#instructions.push({ kind: "store", size: 8, base, offset, source });
+  }
+
+  jump(condition: (EbpfInstruction & { kind: "jump" })["condition"], left: Register, right: Operand, to: string): void {
+    this.#jumps.set(this.#instructions.length, to);
+    this.#instructions.push({ kind: "jump", condition, width: 64, left, right, target: 0 });
+  }
+
+  goto(to: string): void {
+    this.#jumps.set(this.#instructions.length, to);
+    this.#instructions.push({ kind: "jump-always", target: 0 });
+  }
+
+  mayGoto(to: string): void {
+    this.#jumps.set(this.#instructions.length, to);
+    this.#instructions.push({ kind: "may-goto", target: 0 });
+  }
+
+  exit(): void {
+    this.#instructions.push({ kind: "exit" });
+  }
+
+  result(value: number): void {
+    this.#instructions.push({
+      kind: "arithmetic",
+      operator: "move",
+      width: 64,
+      destination: 0,
+      source: { immediate: value },
+    });
+    this.exit();
+  }
+}
+
+/** Where a function would return, it goes to its end. */
+class InlinedCode extends Code {
+  override exit(): void {
+    this.goto(end);
+  }
+
+  override at(start: number): readonly EbpfInstruction[] {
+    this.dropLast(end);
+    this.label(end);
+    return super.at(start);
+  }
+}

@@ -24,7 +24,7 @@ SECONDS ?= 60
 DEB_CONFIG ?=
 
 .PHONY: help setup setup-demo setup-test setup-bench setup-kernel setup-deb build native demo test kernel vm-test series-check test-kernel-debug deb \
-	check format fuzz bench bench-programs tables clean
+	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | sort | expand -t 20
@@ -82,6 +82,9 @@ deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian'
 
 check: setup ## Types and style
 	@npm run --silent check
+
+goldens: setup-test build ## Rewrite the expected texts of tests and documents; read the difference
+	@PORTCULLIS_UPDATE=1 npx vitest run test/goldens src/analysis/explain test/language/rejected test/docs/language test/cli/help
 
 format: setup ## Format the sources
 	@npm run --silent format

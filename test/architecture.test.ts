@@ -11,12 +11,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   linux: ["diagnostics"],
   ir: ["linux"],
   language: ["ir", "linux", "diagnostics"],
-  compile: ["ir", "linux", "diagnostics"],
-  bundle: ["compile", "ir", "linux", "diagnostics"],
+  analysis: ["ir", "linux", "diagnostics"],
+  compile: ["analysis", "ir", "linux", "diagnostics"],
+  bundle: ["compile", "analysis", "ir", "linux", "diagnostics"],
   events: ["ir", "linux", "diagnostics"],
-  engines: ["bundle", "compile", "ir", "linux", "events", "diagnostics"],
-  traces: ["engines", "language", "compile", "ir", "linux", "events", "diagnostics"],
-  cli: ["bundle", "traces", "engines", "language", "compile", "ir", "linux", "events", "diagnostics"],
+  engines: ["bundle", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
+  traces: ["engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
+  cli: ["bundle", "traces", "engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
 };
 
 function sources(folder: string): string[] {

@@ -1,9 +1,10 @@
 /** The policies that are compared with hand-written C, and the calls by which. */
+
+import { hotCalls } from "../../src/analysis/explain/hot-calls.ts";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf, type EbpfProgram } from "../../src/compile/ebpf/compile.ts";
 import type { EbpfTarget } from "../../src/compile/ebpf/targets/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
-import { hotCalls } from "../../src/compile/explain/hot-calls.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import type { Program } from "../../src/ir/program.ts";

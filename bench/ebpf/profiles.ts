@@ -1,7 +1,8 @@
 /** Stateless profiles: against libseccomp's binary tree; and what compiling the largest one takes. */
+
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { type EbpfInstruction, slotPositions } from "../../src/compile/ebpf/instructions/instruction.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { allCalls } from "../../src/linux/calls.ts";
 import { decide } from "../../test/classic/decide.ts";
 import { libseccompFilter } from "../../test/classic/libseccomp.ts";

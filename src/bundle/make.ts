@@ -1,13 +1,13 @@
 /** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
 
+import type { Decision, SplitPolicy } from "../analysis/decision.ts";
+import { splitPolicy } from "../analysis/split/split.ts";
 import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
 import { compileClassic, encodeClassic } from "../compile/classic/compile.ts";
 import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
-import type { Decision, SplitPolicy } from "../compile/decision.ts";
 import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
 import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
-import { splitPolicy } from "../compile/split/split.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Location, Program } from "../ir/program.ts";
 import { auditArchitecture } from "../linux/architecture.ts";

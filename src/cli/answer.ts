@@ -1,6 +1,6 @@
 /** The answer of `why` for people, and what the first process would get. */
-import type { Case, Outcome } from "../compile/explain/explanation.ts";
-import { why } from "../compile/explain/why.ts";
+import type { Case, Outcome } from "../analysis/explain/explanation.ts";
+import { why } from "../analysis/explain/why.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import type { Program } from "../ir/program.ts";

@@ -1,7 +1,8 @@
 /** What is left of a policy where nobody can be asked: its static part. */
+
+import { splitPolicy } from "../analysis/split/split.ts";
 import { type ClassicTarget, compileClassic, encodeClassic } from "../compile/classic/compile.ts";
 import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
-import { splitPolicy } from "../compile/split/split.ts";
 import type { CompiledPolicy } from "../engines/compiled.ts";
 import { compileOrFail } from "./compile.ts";
 import type { Context } from "./context.ts";

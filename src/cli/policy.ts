@@ -68,7 +68,7 @@ export async function loadOpenForVerb(
 ): Promise<OpenPolicy> {
   const [{ loadOpenPolicy }, { proveTightening }] = await Promise.all([
     import("../language/open.ts"),
-    import("../compile/lint/tightening.ts"),
+    import("../analysis/lint/tightening.ts"),
   ]);
   const { loaded, fixed } = loadOpenPolicy(
     policyFile(named, context.workingDirectory),
@@ -96,7 +96,7 @@ export async function provePromises(
   sources: Sources,
 ): Promise<void> {
   if (promises.length === 0) return;
-  const { proveTightening } = await import("../compile/lint/tightening.ts");
+  const { proveTightening } = await import("../analysis/lint/tightening.ts");
   const broken = promises.flatMap((promise) => proveTightening(program, promise));
   if (hasErrors(broken)) throw new Failure(broken, sources);
 }

@@ -2,9 +2,10 @@
  * Intervals of masked values. Under a mask not every number can occur: under 0x6 only 0, 2, 4 and 6 do. An interval can
  * therefore be widened or narrowed to the values that occur, and one that holds none of them is nothing.
  */
+
+import { ceilingUnder, floorUnder } from "../analysis/split/intervals.ts";
 import { larger, smaller } from "../ir/arithmetic.ts";
 import type { Interval } from "../ir/program.ts";
-import { ceilingUnder, floorUnder } from "./split/intervals.ts";
 
 /** A part of the line of all masked values, and where it leads. */
 export interface Piece<Target> {

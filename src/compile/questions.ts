@@ -2,9 +2,9 @@
  * Decisions as questions. All tests in a row that ask the same bits of the same register are put together to one: in which
  * of these intervals does the masked value lie, and where does each lead? (Five tests for equality become one search.)
  */
-import type { Decision, DecisionLeaf, DecisionTest, TestedWord } from "./decision.ts";
+import type { Decision, DecisionLeaf, DecisionTest, TestedWord } from "../analysis/decision.ts";
+import { complement } from "../analysis/split/intervals.ts";
 import { normalisePieces, overlayPieces, type Piece } from "./pieces.ts";
-import { complement } from "./split/intervals.ts";
 
 /** A decision in which only what a back end makes of leaves is told apart; equal ones are one object. */
 export type Choice<Of> = Outcome<Of> | Question<Of>;

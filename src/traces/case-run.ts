@@ -2,10 +2,11 @@
  * Runs a case file on every form of a policy: the interpreter (the reference), WebAssembly (what the notify engine runs),
  * and the classic filter, where it answers by itself.
  */
+
+import { splitPolicy } from "../analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
 import { returnWord, splitReturnWord } from "../compile/classic/return-word.ts";
 import { runClassic } from "../compile/classic/testing/interpreter.ts";
-import { splitPolicy } from "../compile/split/split.ts";
 import { printVerdict } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";

@@ -1,8 +1,8 @@
 /** A flat profile as the split would hand it over: for development and for profiles that are not files. */
 
+import type { Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../src/analysis/decision.ts";
 import type { ClassicTarget } from "../../src/compile/classic/compile.ts";
 import { splitReturnWord } from "../../src/compile/classic/return-word.ts";
-import type { Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../src/compile/decision.ts";
 import type { Interval, Program, Verdict } from "../../src/ir/program.ts";
 import type { Comparison, FlatProfile } from "./profile.ts";
 

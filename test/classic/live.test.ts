@@ -4,6 +4,7 @@
  */
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
 import { returnWord, splitReturnWord } from "../../src/compile/classic/return-word.ts";
@@ -23,7 +24,6 @@ import {
   programOf,
   unknownErrno,
 } from "../../src/compile/classic/testing/program.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { auditArchitecture, hostArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";

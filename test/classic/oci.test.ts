@@ -1,11 +1,11 @@
 /** The whole way of a profile: text → IR → split → filter, against libseccomp's filter for the same text. */
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
 import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
 import { checkClassic } from "../../src/compile/classic/testing/interpreter.ts";
 import { probedNumbers } from "../../src/compile/classic/testing/program.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { compileOciProfile } from "../../src/language/oci/compile.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";

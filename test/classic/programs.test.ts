@@ -3,6 +3,7 @@
  * word says which verdict it came from, so an agreement cannot be an accident.
  */
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
 import { returnWord } from "../../src/compile/classic/return-word.ts";
 import { boundaryInputs, decideInput } from "../../src/compile/classic/testing/decisions.ts";
@@ -13,7 +14,6 @@ import {
   firstVerdictErrno,
   probedNumbers,
 } from "../../src/compile/classic/testing/program.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import { type Program, strictness } from "../../src/ir/program.ts";

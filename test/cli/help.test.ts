@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { type VerbName, verbs } from "../../src/cli/verbs.ts";
+import { updating } from "../support/golden.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
 const names = Object.keys(verbs) as VerbName[];
@@ -32,14 +33,14 @@ test("help without a verb lists them all", async () => {
 
 test("docs/cli.md says what help says", async () => {
   const file = "docs/cli.md";
-  const mark = "<!-- What follows is written by PORTCULLIS_UPDATE=1 npx vitest run test/cli/help -->\n";
+  const mark = "<!-- `make goldens` writes the rest of this page. -->\n";
   const [before, after] = readFileSync(file, "utf8").split(mark);
   const pages = ["", ...names].map(async (name) => {
     const { out } = await portcullis("help", ...(name === "" ? [] : [name]));
     return `\n## ${name === "" ? "portcullis" : `portcullis ${name}`}\n\n\`\`\`text\n${out}\`\`\`\n`;
   });
   const wanted = (await Promise.all(pages)).join("");
-  if (process.env["PORTCULLIS_UPDATE"] !== undefined) writeFileSync(file, `${before}${mark}${wanted}`);
+  if (updating) writeFileSync(file, `${before}${mark}${wanted}`);
   else expect(after).toBe(wanted);
 });
 

@@ -6,12 +6,10 @@ import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import * as portcullis from "../../src/inert.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { renewLists } from "../../tools/generate/document.ts";
+import { updating } from "../support/golden.ts";
 import { type Example, examplesOf, write } from "./examples.ts";
 
-/**
- * docs/language.md is a promise: what it shows compiles, and what it shows the compiler say is said. With UPDATE=1 the
- * messages that it shows are written anew.
- */
+/** The examples of docs/language.md compile, and the compiler prints the messages that it shows. `make goldens` rewrites those. */
 const document = "docs/language.md";
 const text = readFileSync(document, "utf8");
 const examples = examplesOf(text, Object.keys(portcullis));
@@ -53,14 +51,14 @@ describe("the examples of docs/language.md", () => {
   it.each(bad.map((example) => [example.line, example] as const))(
     "are refused in these words (line %i)",
     (_, example) => {
-      if (process.env["UPDATE"]) return;
+      if (updating) return;
       const { shown, diagnostics } = compile(example);
       expect(diagnostics.length).toBeGreaterThan(0);
       expect(shown).toBe(example.says);
     },
   );
 
-  if (process.env["UPDATE"])
+  if (updating)
     it("are written anew", () => {
       const lines = text.split("\n");
       for (const example of bad.toReversed()) {

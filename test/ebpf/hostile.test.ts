@@ -1,5 +1,6 @@
 /** Sizes that nobody writes by hand: the verifier accepts them and they mean what they say, or a TargetError says why not. */
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { verdictWord } from "../../src/compile/classic/return-word.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
@@ -8,7 +9,6 @@ import { TargetError } from "../../src/compile/ebpf/targets/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
 import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";

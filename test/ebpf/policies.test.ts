@@ -1,6 +1,7 @@
 /** Ready policies and OCI profiles: over every call number and boundary arguments, eBPF on the kernel = the interpreter. */
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
@@ -8,7 +9,6 @@ import { stateOffsets } from "../../src/compile/ebpf/tables/state.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
 import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";

@@ -9,11 +9,11 @@
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import type { EbpfTarget } from "../../src/compile/ebpf/targets/target.ts";
 import { trialContextSize, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { KernelTrial, type Outcome, readReports, writeContext } from "../../src/compile/ebpf/testing/trial.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { Circumstances, EvaluationState, ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";

@@ -3,12 +3,12 @@
  * the policy says, and eBPF has a program or says why not.
  */
 import { describe, expect, it } from "vitest";
-import type { Decision, DecisionLeaf } from "../../src/compile/decision.ts";
+import type { Decision, DecisionLeaf } from "../../src/analysis/decision.ts";
+import { lintPolicy } from "../../src/analysis/lint/lint.ts";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { TargetError } from "../../src/compile/ebpf/targets/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
-import { lintPolicy } from "../../src/compile/lint/lint.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";

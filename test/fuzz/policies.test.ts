@@ -4,8 +4,8 @@
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
+import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { FilterTooLargeError } from "../../src/compile/classic/layout.ts";
-import { lintPolicy } from "../../src/compile/lint/lint.ts";
 import { WasmLimitError } from "../../src/compile/wasm/compile.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";

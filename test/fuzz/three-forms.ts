@@ -4,10 +4,11 @@
  * touched. Made to be fast, since it is done for thousands of policies: state that no form has written is compared by its
  * bytes with what was found right before.
  */
+
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { KernelTrial, type Slots } from "../../src/compile/ebpf/testing/trial.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import { compileWasm } from "../../src/compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../src/compile/wasm/instance.ts";
 import { inherit, initialise, readState, SlotAllocator } from "../../src/compile/wasm/state.ts";

@@ -1,9 +1,8 @@
 /**
- * What each ready policy becomes, as the command line prints it: IR, classic filter, eBPF program. The texts are compared, and
- * what is in the policy's bundle is run: its classic program and its eBPF program against the interpreter. To rewrite:
- * PORTCULLIS_UPDATE=1 npx vitest run test/goldens, and read the difference.
+ * Each ready policy as the command line prints it: IR, classic filter, eBPF program. The classic program and the eBPF program
+ * of the policy's bundle are also run and compared with the interpreter.
  */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Bundle } from "../../src/bundle/bundle.ts";
@@ -25,9 +24,9 @@ import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { highestNumber } from "../../src/linux/calls.ts";
 import { portcullis } from "../cli/harness.ts";
+import { expectGolden } from "../support/golden.ts";
 
-const update = process.env["PORTCULLIS_UPDATE"] === "1";
-const folder = import.meta.dirname;
+const folder = join(import.meta.dirname, "policies");
 const policies = readdirSync("policies")
   .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
   .map((file) => file.replace(/\.ts$/, ""));
@@ -42,9 +41,7 @@ describe.each(policies)("the policy %s", (name) => {
   it.each(Object.keys(forms) as (keyof typeof forms)[])("as %s", async (form) => {
     const { status, out } = await portcullis(...forms[form], "--architecture", "x86_64", `policies/${name}.ts`);
     expect(status).toBe(0);
-    const golden = join(folder, `${name}.${form}.txt`);
-    if (update) writeFileSync(golden, out);
-    expect(out).toBe(readFileSync(golden, "utf8"));
+    expectGolden(join(folder, `${name}.${form}.txt`), out);
   });
 
   it("runs from its bundle as the interpreter says, and its classic program is never stricter", () => {

@@ -1,16 +1,13 @@
-/**
- * Every module in rejected/ says what is wrong with it exactly as its golden (NAME.txt) has it. To rewrite the goldens:
- * PORTCULLIS_UPDATE=1 npx vitest run test/language/rejected.test.ts, and read the difference.
- */
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+/** Every module in rejected/ gets exactly the diagnostics of its golden (NAME.txt beside it). */
+import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, expect, it } from "vitest";
-import { lintPolicy } from "../../src/compile/lint/lint.ts";
+import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { loadPolicy } from "../../src/language/load.ts";
+import { expectGolden } from "../support/golden.ts";
 
 const folder = join(import.meta.dirname, "rejected");
-const update = process.env["PORTCULLIS_UPDATE"] === "1";
 const modules = readdirSync(folder).filter((name) => name.endsWith(".ts"));
 
 /** What language.md promises for its twenty; paths and addresses are pointers until an engine pins them. */
@@ -43,9 +40,7 @@ describe("a module that must be rejected", () => {
     const { program, diagnostics, sources, ...facts } = loadPolicy(path, { architecture: "x86_64" });
     const all = program === undefined ? diagnostics : [...diagnostics, ...lintPolicy(program, facts)];
     const printed = renderDiagnostics(all, sources);
-    const golden = join(folder, file.replace(/\.ts$/, ".txt"));
-    if (update) writeFileSync(golden, printed);
-    expect(printed).toBe(readFileSync(golden, "utf8"));
+    expectGolden(join(folder, file.replace(/\.ts$/, ".txt")), printed);
     expect(all.length).toBeGreaterThan(0);
     const code = promised[file.replace(/\.ts$/, "")];
     if (code !== undefined) expect(all.map((one) => one.code)).toContain(code);

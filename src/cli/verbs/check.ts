@@ -54,7 +54,7 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
       diagnostics: loaded,
       extension,
     } = await loadForVerb(policy, invocation, context, { quiet: true });
-    const { lintPolicy } = await import("../../compile/lint/lint.ts");
+    const { lintPolicy } = await import("../../analysis/lint/lint.ts");
     const diagnostics = [...loaded, ...lintPolicy(program, { extension })];
     if (json) print(diagnostics);
     else await tellDiagnostics(diagnostics, sources, context);

@@ -54,7 +54,7 @@ export const disasm: Verb = {
     const { program } = await loadForVerb(policy, invocation, context);
     const [{ splitPolicy }, { compileClassic, encodeClassic }, { listClassic }, { returnWord, verdictWord }] =
       await Promise.all([
-        import("../../compile/split/split.ts"),
+        import("../../analysis/split/split.ts"),
         import("../../compile/classic/compile.ts"),
         import("../../compile/classic/listing.ts"),
         import("../../compile/classic/return-word.ts"),

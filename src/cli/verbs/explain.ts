@@ -40,13 +40,13 @@ export const explain: Verb = {
       context.out(text.endsWith("\n") ? text : `${text}\n`);
       return 0;
     }
-    const { explainPolicy } = await import("../../compile/explain/explain.ts");
+    const { explainPolicy } = await import("../../analysis/explain/explain.ts");
     const { needsOf } = await import("../../engines/notify/compile.ts");
     const explanation = explainPolicy(program, { superviseProcessCreation: needsOf(program).births });
     if (invocation.has("json")) {
       context.out(`${JSON.stringify(explanation)}\n`);
     } else {
-      const { renderExplanation } = await import("../../compile/explain/render.ts");
+      const { renderExplanation } = await import("../../analysis/explain/render.ts");
       const columns = Number(context.environment["COLUMNS"] ?? Number.NaN);
       context.out(renderExplanation(explanation, Number.isInteger(columns) && columns >= 60 ? { width: columns } : {}));
     }

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { ArgumentTest, Decision, SplitPolicy } from "../../analysis/decision.ts";
+import { splitPolicy } from "../../analysis/split/split.ts";
 import { admit } from "../../ir/admission.ts";
 import { pattern } from "../../ir/arithmetic.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import { type Parameter, type Program, strictness } from "../../ir/program.ts";
 import { generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
-import type { ArgumentTest, Decision, SplitPolicy } from "../decision.ts";
-import { splitPolicy } from "../split/split.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic, encodeClassic, rearmClassic } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";

@@ -5,11 +5,12 @@
  * it, and there either returns or asks for argument registers. Numbers with one decision are one interval; the numbers
  * that the table lacks are intervals of their own, and so are those of x32 programs.
  */
+
+import type { DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
 import { holds } from "../../ir/intervals.ts";
 import type { Location, Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
-import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
 import { ConditionLowering, searchNode } from "./conditions.ts";
 import { Graph, type GraphNode } from "./graph.ts";
 import { argumentOffset, type ClassicInstruction, encodeInstructions, offset } from "./instruction.ts";

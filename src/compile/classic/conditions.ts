@@ -10,7 +10,7 @@
  *
  * While one word is in A, further tests of it need no load.
  */
-import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
+import type { Decision, DecisionLeaf, TestedWord } from "../../analysis/decision.ts";
 import { normalisePieces, type Piece } from "../pieces.ts";
 import { type Choice as AnyChoice, type Question as AnyQuestion, Questions, questionsBehind } from "../questions.ts";
 import { buildSearch, type Search, type Segment } from "../search.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Decision, DecisionLeaf } from "../../analysis/decision.ts";
 import type { Program, Verdict } from "../../ir/program.ts";
-import type { Decision, DecisionLeaf } from "../decision.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicTarget, compileClassic } from "./compile.ts";
 import { listClassic } from "./listing.ts";

@@ -1,9 +1,10 @@
 /** The filter for people: disassembled, with the policy's lines and the calls' names. */
+
+import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { Location, Program, Verdict } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByNumber } from "../../linux/calls.ts";
 import { errnoName } from "../../linux/errno.ts";
-import type { SplitPolicy } from "../decision.ts";
 import type { ClassicProgram, ClassicTarget } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";
 import { offset, opcode } from "./instruction.ts";

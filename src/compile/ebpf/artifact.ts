@@ -1,7 +1,8 @@
 /** A policy compiled for a target by its name, with all that whoever writes it to a file or loads it must know. */
+
+import { splitPolicy } from "../../analysis/split/split.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
-import { splitPolicy } from "../split/split.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { cannotExpress, compileForSeccomp } from "./seccomp.ts";
 import type { MapField, TargetStorage } from "./targets/storage.ts";

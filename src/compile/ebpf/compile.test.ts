@@ -1,4 +1,6 @@
 import { describe, expect, it } from "vitest";
+import type { Decision, SplitPolicy } from "../../analysis/decision.ts";
+import { splitPolicy } from "../../analysis/split/split.ts";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState } from "../../ir/evaluation.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
@@ -13,8 +15,6 @@ import {
   generateProgram,
   SeededChoices,
 } from "../../ir/testing/arbitrary.ts";
-import type { Decision, SplitPolicy } from "../decision.ts";
-import { splitPolicy } from "../split/split.ts";
 import { compileEbpf } from "./compile.ts";
 import { disassemble } from "./instructions/disassemble.ts";
 import { stateOffsets } from "./tables/state.ts";

@@ -10,8 +10,9 @@
  *
  * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
  */
+
+import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { Location, Program } from "../../ir/program.ts";
-import type { SplitPolicy } from "../decision.ts";
 import { lockedBodies } from "./atomicity.ts";
 import { emitLowered, type LoweredBody, lowerBody } from "./bodies.ts";
 import { type BodyKind, BodyKinds } from "./body-kinds.ts";

@@ -1,6 +1,7 @@
 /** What the kernel can prove of compiled policies is what the split says. */
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../analysis/split/split.ts";
 import { renderDiagnostics } from "../../diagnostics/render.ts";
 import { admit } from "../../ir/admission.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
@@ -16,7 +17,6 @@ import { loadPolicy } from "../../language/load.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { highestNumber } from "../../linux/calls.ts";
-import { splitPolicy } from "../split/split.ts";
 import { isConstantAllow } from "./constant-allow.ts";
 import type { EbpfInstruction } from "./instructions/instruction.ts";
 import { compileForSeccomp } from "./seccomp.ts";

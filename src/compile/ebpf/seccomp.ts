@@ -6,11 +6,12 @@
  * it with `storage.states`, the flag SECCOMP_EBPF_LOCK where `locked`, and the ring buffer as open map. The ring buffer's
  * records are described in targets/records.ts.
  */
+
+import { splitPolicy } from "../../analysis/split/split.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import { splitPolicy } from "../split/split.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { isConstantAllow } from "./constant-allow.ts";
 import { type SeccompTargetOptions, seccompTarget } from "./targets/seccomp.ts";

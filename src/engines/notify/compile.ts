@@ -1,9 +1,10 @@
 /** A program for the `notify` engine: what the kernel decides by itself, and what it asks the supervisor. */
+
+import type { Decision, DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
+import { splitPolicy } from "../../analysis/split/split.ts";
 import { type ClassicProgram, compileClassic } from "../../compile/classic/compile.ts";
 import { encodeInstructions } from "../../compile/classic/instruction.ts";
 import { returnWord, splitReturnWord, verdictWord } from "../../compile/classic/return-word.ts";
-import type { Decision, DecisionLeaf, SplitPolicy } from "../../compile/decision.ts";
-import { splitPolicy } from "../../compile/split/split.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";

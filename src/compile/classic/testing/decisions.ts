@@ -1,8 +1,8 @@
 /** Random decisions, their meaning, and the inputs at which they can change: for differential tests. */
 import fc from "fast-check";
+import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../../analysis/decision.ts";
+import { normalise } from "../../../analysis/split/intervals.ts";
 import type { Interval } from "../../../ir/program.ts";
-import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../decision.ts";
-import { normalise } from "../../split/intervals.ts";
 import type { ClassicInput } from "./interpreter.ts";
 
 const words: readonly TestedWord[] = [

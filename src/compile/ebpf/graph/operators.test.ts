@@ -1,5 +1,6 @@
 /** Every operator × operand width × place of a constant, at boundary values, on the running kernel. */
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import { evaluate, initialState } from "../../../ir/interpreter.ts";
 import type {
@@ -10,7 +11,6 @@ import type {
   Program,
 } from "../../../ir/program.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
-import { splitPolicy } from "../../split/split.ts";
 import { compileEbpf } from "../compile.ts";
 import { trialTarget } from "../targets/trial.ts";
 import { KernelTrial } from "../testing/trial.ts";

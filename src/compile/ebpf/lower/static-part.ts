@@ -2,9 +2,10 @@
  * What needs no state: the gate, the search for the call's number, and the conditions on its arguments. All of it is
  * comparisons, so that the kernel can prove the calls that are always allowed.
  */
+
+import type { Decision, DecisionLeaf, SplitPolicy } from "../../../analysis/decision.ts";
 import type { Program } from "../../../ir/program.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
-import type { Decision, DecisionLeaf, SplitPolicy } from "../../decision.ts";
 import { type Choice, type Question, Questions, questionsBehind } from "../../questions.ts";
 import type { BodyKinds } from "../body-kinds.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";

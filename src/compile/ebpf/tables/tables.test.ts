@@ -1,11 +1,11 @@
 /** Tables larger than random programs have, filled, emptied and refilled, until keys collide and gaps close. */
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import { evaluate, initialState } from "../../../ir/interpreter.ts";
 import type { IntegerExpression, Program, Scope, Table } from "../../../ir/program.ts";
 import { SeededChoices } from "../../../ir/testing/choices.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
-import { splitPolicy } from "../../split/split.ts";
 import { compileEbpf } from "../compile.ts";
 import { trialTarget } from "../targets/trial.ts";
 import { InterpretedTrial, KernelTrial, type Trial } from "../testing/trial.ts";

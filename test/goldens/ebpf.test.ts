@@ -1,23 +1,22 @@
 /**
- * What policies become as eBPF, instruction by instruction, with the lines from which each comes. (That it means what
- * the policy means is tested where it is run: `policies.test.ts`.) To rewrite: PORTCULLIS_UPDATE=1 npx vitest run
- * test/ebpf/goldens.test.ts, and read the difference.
+ * Policies as eBPF for the trial target, instruction by instruction, with the policy's line for each. test/ebpf runs such
+ * programs in the kernel and compares them with the interpreter.
  */
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
+import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { listing } from "../../src/compile/ebpf/instructions/listing.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { InterpretedTrial } from "../../src/compile/ebpf/testing/trial.ts";
-import { splitPolicy } from "../../src/compile/split/split.ts";
 import type { SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { callByName } from "../../src/linux/calls.ts";
+import { expectGolden } from "../support/golden.ts";
 
-const update = process.env["PORTCULLIS_UPDATE"] === "1";
-const folder = join(import.meta.dirname, "goldens");
+const folder = join(import.meta.dirname, "ebpf");
 
 function compiled(name: string) {
   const text = readFileSync(join(folder, `${name}.ts`), "utf8");
@@ -61,10 +60,7 @@ const goldens: readonly [string, readonly [string, number[], string][]][] = [
 describe("the eBPF of", () => {
   it.each(goldens)("the policy %s", (name, calls) => {
     const { program, object } = compiled(name);
-    const text = listing(object, program);
-    const golden = join(folder, `${name}.txt`);
-    if (update) writeFileSync(golden, text);
-    expect(text).toBe(readFileSync(golden, "utf8"));
+    expectGolden(join(folder, `${name}.txt`), listing(object, program));
 
     const trial = new InterpretedTrial(program, object.instructions);
     for (const [call, values, action] of calls) {

@@ -1,23 +1,17 @@
-/**
- * What policies become, as it is printed. To rewrite: PORTCULLIS_UPDATE=1 npx vitest run test/language/goldens.test.ts, and
- * read the difference: a change here is a change of what is enforced, or of how well.
- */
-import { readFileSync, writeFileSync } from "node:fs";
+/** The IR that the front end makes of policies, printed. */
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { describe, expect, it } from "vitest";
+import { describe, it } from "vitest";
 import { printProgram } from "../../src/ir/print.ts";
 import { loadPolicy } from "../../src/language/load.ts";
-import { corpus } from "./corpus.ts";
+import { corpus } from "../language/corpus.ts";
+import { expectGolden } from "../support/golden.ts";
 
-const update = process.env["PORTCULLIS_UPDATE"] === "1";
-const folder = join(import.meta.dirname, "goldens");
+const folder = join(import.meta.dirname, "language");
 
 function compare(name: string, path: string, text: string): void {
   const { program } = loadPolicy(path, { architecture: "x86_64", readFile: () => text });
-  const printed = printProgram(program!);
-  const golden = join(folder, `${name}.txt`);
-  if (update) writeFileSync(golden, printed);
-  expect(printed).toBe(readFileSync(golden, "utf8"));
+  expectGolden(join(folder, `${name}.txt`), printProgram(program!));
 }
 
 describe("the program of", () => {

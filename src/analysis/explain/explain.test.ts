@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { expectGolden } from "../../../test/support/golden.ts";
 import type { Program } from "../../ir/program.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { callByName } from "../../linux/calls.ts";
@@ -8,7 +9,6 @@ import { renderExplanation } from "./render.ts";
 import { why } from "./why.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;
-const goldens = new URL("./goldens/", import.meta.url).pathname;
 
 function load(name: string): Program {
   const { program } = loadPolicy(`${root}policies/${name}.ts`, { architecture: "x86_64" });
@@ -21,17 +21,6 @@ function compile(text: string): Program {
   return loaded.program!;
 }
 
-/** `PORTCULLIS_UPDATE=1` writes the goldens anew; look at the difference before it is committed. */
-function expectGolden(name: string, text: string): void {
-  const file = `${goldens}${name}`;
-  if (process.env["PORTCULLIS_UPDATE"] !== undefined || !existsSync(file)) {
-    expect(process.env["CI"], `${name} is missing`).toBeUndefined();
-    mkdirSync(goldens, { recursive: true });
-    writeFileSync(file, text);
-  }
-  expect(text).toBe(readFileSync(file, "utf8"));
-}
-
 describe("the ready policies, explained", () => {
   const names = readdirSync(`${root}policies`)
     .filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"))
@@ -42,7 +31,7 @@ describe("the ready policies, explained", () => {
     const explanation = explainPolicy(program, { superviseProcessCreation: name === "nginx" });
     // Where a line stands is another test's concern: a comment added to a policy must not change this.
     const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+ */g, "$1");
-    expectGolden(`${name}.txt`, text);
+    expectGolden(`${root}test/goldens/policies/${name}.explain.txt`, text);
     // The data is plain: nothing is lost on the way through JSON.
     expect(JSON.parse(JSON.stringify(explanation))).toEqual(explanation);
     const shown = explanation.rows.flatMap((row) => row.calls).sort();

@@ -1,5 +1,6 @@
 /** What a bundle holds, as values. `write.ts` makes a file of it, `read.ts` takes one apart. */
-import type { Action, Report } from "../ir/program.ts";
+import type { Report } from "../ir/program.ts";
+import type { Action } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 
 export interface Bundle {

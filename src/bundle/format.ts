@@ -2,7 +2,7 @@
  * The numbers of a bundle, version 2: what docs/bundle.md says in words. `native/launcher/bundle.c` reads the same.
  */
 import { maximumParameters } from "../ir/limits.ts";
-import type { Action } from "../ir/program.ts";
+import type { Action } from "../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
 
 /** "\x7fPCL\r\n\x1a\n": what a text transfer would damage is in it. */
@@ -62,7 +62,15 @@ export const parameterTraits = { hasDefault: 1 } as const;
 /** `SECCOMP_EBPF_STATE_…`, `SECCOMP_EBPF_FORK_…`. */
 export const stateScopes = ["thread", "process"] as const;
 export const forkKinds = ["copy", "fresh", "share"] as const;
-export const actions = ["allow", "log", "deny", "trap", "kill-thread", "kill-process"] as const satisfies Action[];
+/** Part of the file format: a number never changes its meaning. */
+export const actionNumbers = {
+  allow: 0,
+  log: 1,
+  deny: 2,
+  trap: 3,
+  "kill-thread": 4,
+  "kill-process": 5,
+} as const satisfies Readonly<Record<Action, number>>;
 export const prints = ["unsigned", "signed", "boolean"] as const;
 export const programTypeNumbers = { seccomp: 33, trial: 31 } as const;
 

@@ -2,8 +2,10 @@
  * A bundle's file taken apart. Everything is checked before anything is used; what the format does not know is refused, so
  * that a file means the same to whoever reads it (`native/launcher/bundle.c` makes the same checks).
  */
+
 import { timingSafeEqual } from "node:crypto";
 import { parameterFault } from "../ir/parameters.ts";
+import { actionNames } from "../ir/verdicts.ts";
 import {
   type Bundle,
   BundleError,
@@ -17,7 +19,7 @@ import {
   type Relocation,
 } from "./bundle.ts";
 import {
-  actions,
+  actionNumbers,
   aligned,
   architectureOf,
   attachFlags,
@@ -444,7 +446,7 @@ function readPlace([file, line, column, length]: readonly number[], texts: Texts
 
 function readVerdicts(bytes: Uint8Array, texts: Texts): BundleVerdict[] {
   const verdicts = [...new Entries(bytes, 28)].map(([number, errno, reason, ...place]): BundleVerdict => {
-    const action = actions[number!];
+    const action = actionNames.find((name) => actionNumbers[name] === number);
     demand(action !== undefined, `a verdict is of the unknown kind ${number}`);
     demand(action === "deny" ? errno! >= 1 && errno! <= 4095 : errno === 0, "a verdict has an errno that is none");
     return {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { type Bundle, BundleError, type BundleMap, type BundleParameter, type Place } from "./bundle.ts";
 import {
-  actions,
+  actionNumbers,
   aligned,
   attachFlags,
   digestOffset,
@@ -123,7 +123,7 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
     lineInfo: bundle.lineInfo,
     verdicts: words(
       bundle.verdicts.flatMap(({ action, errno, reason, at }) => [
-        actions.indexOf(action),
+        actionNumbers[action],
         errno,
         strings.offset(reason ?? ""),
         ...place(at),

@@ -1,9 +1,10 @@
 /** From a supervisor's record to the events that people and programs read. */
 
 import type { Location, Report } from "../ir/program.ts";
+import type { Verdict } from "../ir/verdicts.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
-import type { DecisionEvent, NoticeEvent, PolicyEvent, ReportEvent } from "./event.ts";
+import type { DecisionEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import type { EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
@@ -29,9 +30,10 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   }
   const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
   const events: PolicyEvent[] = [];
-  if (isTold(policy, record.verdict)) {
+  const reported = reportedVerdict(policy, record.verdict);
+  if (reported !== undefined) {
     const decoded = decodeArguments(policy.architecture, call, record.arguments);
-    events.push(decision(policy, record, record.verdict, name, decoded));
+    events.push(decision(policy, record, reported, name, decoded));
   }
   for (const { report, values } of record.reports) {
     const declared = policy.reports[report];
@@ -55,16 +57,22 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   return events;
 }
 
-/** Whether a verdict is more than a plain allow. */
-function isTold(policy: PolicyDescription, verdict: JudgementRecord["verdict"]): verdict is number | Refusal {
-  if (typeof verdict !== "number") return verdict !== undefined;
-  return (policy.verdicts[verdict]?.action ?? "allow") !== "allow";
+type ReportedVerdict = Verdict & { readonly action: ReportedAction };
+
+/** The verdict or refusal, where it becomes an event; undefined for a plain allow. */
+function reportedVerdict(
+  policy: PolicyDescription,
+  given: JudgementRecord["verdict"],
+): ReportedVerdict | Refusal | undefined {
+  if (typeof given !== "number") return given;
+  const verdict = policy.verdicts[given];
+  return verdict === undefined || verdict.action === "allow" ? undefined : { ...verdict, action: verdict.action };
 }
 
 function decision(
   policy: PolicyDescription,
   record: JudgementRecord,
-  given: number | Refusal,
+  verdict: ReportedVerdict | Refusal,
   call: string,
   decoded: DecisionEvent["arguments"],
 ): DecisionEvent {
@@ -88,12 +96,11 @@ function decision(
           ),
         };
   const rest = { ...phases, policy: policy.name, ...(record.audit ? { audit: true as const } : {}) };
-  if (typeof given !== "number") {
-    const refusal = refusals[given];
+  if (typeof verdict === "string") {
+    const refusal = refusals[verdict];
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
     return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
   }
-  const verdict = policy.verdicts[given]!;
   return {
     ...common,
     verdict: verdict.action,

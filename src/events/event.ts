@@ -2,6 +2,7 @@
  * What happened, as typed records. One JSON object a line (`--events`); readers ignore members they do not know, and
  * `v` changes when a member's meaning does.
  */
+import type { Action } from "../ir/verdicts.ts";
 export type PolicyEvent = DecisionEvent | ReportEvent | NoticeEvent;
 
 interface Common {
@@ -9,6 +10,9 @@ interface Common {
   /** Seconds since the epoch, with a fraction. */
   readonly time: number;
 }
+
+/** The actions that become events. */
+export type ReportedAction = Exclude<Action, "allow">;
 
 /** A judgement that was not a plain allow. */
 export interface DecisionEvent extends Common {
@@ -20,8 +24,7 @@ export interface DecisionEvent extends Common {
   readonly number: number;
   /** Decoded as far as that needs no memory of the caller's, in the kernel's order. */
   readonly arguments: readonly { readonly name: string; readonly text: string }[];
-  /** "log", "deny", "trap", "kill-thread", "kill-process". */
-  readonly verdict: string;
+  readonly verdict: ReportedAction;
   readonly errno?: string;
   /** The phase, or each declared phase's name, at the time of judgement. */
   readonly phases?: Readonly<Record<string, string>>;

@@ -1,7 +1,7 @@
 /** An event as one line for people, with what to do about it. */
 import { safeText } from "../diagnostics/width.ts";
 import { printCall } from "../linux/decode.ts";
-import type { DecisionEvent, PolicyEvent } from "./event.ts";
+import type { DecisionEvent, PolicyEvent, ReportedAction } from "./event.ts";
 
 /**
  * `16:23:13.123 nginx[4242]: listen(9, 511): killed the process (a worker began to listen), in phase serving, by
@@ -38,7 +38,7 @@ function body(event: PolicyEvent): string {
   }
 }
 
-const done: Readonly<Record<string, string>> = {
+const done: Readonly<Record<ReportedAction, string>> = {
   log: "allowed and logged",
   deny: "denied",
   trap: "trapped (SIGSYS)",
@@ -46,7 +46,7 @@ const done: Readonly<Record<string, string>> = {
   "kill-process": "killed the process",
 };
 
-const wouldBe: Readonly<Record<string, string>> = {
+const wouldBe: Readonly<Record<ReportedAction, string>> = {
   log: "would be logged",
   deny: "would be denied",
   trap: "would be trapped (SIGSYS)",
@@ -55,7 +55,7 @@ const wouldBe: Readonly<Record<string, string>> = {
 };
 
 function outcome(event: DecisionEvent): string {
-  const text = (event.audit === true ? wouldBe : done)[event.verdict] ?? event.verdict;
+  const text = (event.audit === true ? wouldBe : done)[event.verdict];
   return event.errno === undefined ? text : `${text} with ${event.errno}`;
 }
 

@@ -12,7 +12,6 @@ const program: Program = {
   cells: [],
   tables: [],
   reports: [],
-  observations: [],
   parameters: [],
   locals: [],
   body: [{ kind: "return", verdict: { kind: "verdict", verdict: 0 } }],

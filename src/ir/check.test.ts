@@ -29,7 +29,6 @@ const good: Program = {
   cells: [cell],
   tables: [table],
   reports: [{ text: "", values: [{ name: "v", print: "signed" }], at: undefined }],
-  observations: [],
   parameters: [],
   locals: ["integer", "boolean", "verdict"],
   body: [allow],
@@ -160,7 +159,6 @@ describe("checkProgram", () => {
       { ...good, admission: { always: [{ from: 5n, to: 5n }], judged: [{ from: 0n, to: 9n }] } },
       /together/,
     ],
-    ["an observation", { ...good, observations: [{ argument: 0, of: "path-text" }] }, /pins/],
   ])("%s", (_, program, error) => {
     expect(checkProgram(program).join("\n")).toMatch(error);
   });

@@ -24,10 +24,10 @@ import {
   type Program,
   type Statement,
   type ValueType,
-  type Verdict,
 } from "./program.ts";
 import { programSize } from "./size.ts";
 import { operands } from "./traverse.ts";
+import type { Verdict } from "./verdicts.ts";
 
 /** What is wrong, one sentence each; empty for a well-formed program. */
 export function checkProgram(program: Program): string[] {
@@ -85,7 +85,6 @@ class Check {
     this.tables();
     this.parameters();
     for (const report of program.reports) this.location(report.at);
-    if (program.observations.length > 0) this.error("no engine pins what lies behind a pointer yet");
     for (const [name, list] of Object.entries({ verdicts: program.verdicts, reports: program.reports })) {
       if (list.length > maximumDeclarations) this.error(`${list.length} ${name}; ${maximumDeclarations} are allowed`);
     }
@@ -310,9 +309,6 @@ class Check {
         return;
       case "verdict":
         this.index(expression.verdict, this.program.verdicts, "verdict");
-        return;
-      case "observe":
-        this.index(expression.observation, this.program.observations, "observation");
         return;
       case "within":
         if (!isNormal(expression.intervals)) this.error("within: intervals out of order, adjacent or out of range");

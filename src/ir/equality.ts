@@ -34,8 +34,6 @@ function equalHeads(left: Expression, right: Expression): boolean {
       return right.kind === "parameter" && left.parameter === right.parameter;
     case "verdict":
       return right.kind === "verdict" && left.verdict === right.verdict;
-    case "observe":
-      return right.kind === "observe" && left.observation === right.observation;
     case "binary":
     case "compare":
       return right.kind === left.kind && left.operator === right.operator;

@@ -77,7 +77,6 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     cells: [],
     tables: [],
     reports: [{ text: "", values: expressions.map(() => ({ name: "", print: "unsigned" })), at: undefined }],
-    observations: [],
     parameters: [],
     locals: [],
     body: [

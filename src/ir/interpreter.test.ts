@@ -28,7 +28,6 @@ function programOf(body: readonly Statement[], declarations: Partial<Program> = 
     cells: [],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body,

@@ -42,7 +42,6 @@ it("prints a program with the names of calls, errnos, cells and places", () => {
       { name: "when", scope: "tree", capacity: 9, full: 2, onFork: "fresh", holdsValues: true, at: undefined },
     ],
     reports: [{ text: "hello", values: [{ name: "fd", print: "signed" }], at: at(20, 5) }],
-    observations: [],
     parameters: [],
     locals: ["integer", "boolean", "verdict"],
     body: [

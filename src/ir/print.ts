@@ -6,17 +6,8 @@
  * that depends on the sign says which: `<u`, `<s`.
  */
 import { callByNumber } from "../linux/calls.ts";
-import { errnoName } from "../linux/errno.ts";
-import type {
-  BinaryOperator,
-  CompareOperator,
-  Expression,
-  Interval,
-  Location,
-  Program,
-  Statement,
-  Verdict,
-} from "./program.ts";
+import type { BinaryOperator, CompareOperator, Expression, Interval, Location, Program, Statement } from "./program.ts";
+import { type Verdict, verdictText } from "./verdicts.ts";
 
 export function printProgram(program: Program): string {
   const printer = new Printer(program);
@@ -29,7 +20,7 @@ export function printExpression(expression: Expression, program: Program): strin
 
 /** "deny EPERM "reason" (nginx.ts:9:3)". */
 export function printVerdict(verdict: Verdict, program: Program): string {
-  return new Printer(program).verdictText(verdict);
+  return new Printer(program).verdict(verdict);
 }
 
 const binarySymbols: { readonly [O in BinaryOperator]: string } = {
@@ -75,7 +66,7 @@ class Printer {
         const range = kind === "flag" ? "" : ` ${from} to ${to}`;
         return `parameter ${kind} @${name}${range}${fallback === undefined ? "" : `, or ${fallback}`}${this.place(at)}`;
       }),
-      ...program.verdicts.map((verdict, index) => `verdict ${index} ${this.verdictText(verdict)}`),
+      ...program.verdicts.map((verdict, index) => `verdict ${index} ${this.verdict(verdict)}`),
       ...program.cells.map((cell, index) => {
         const phases = cell.kind.is === "phases" ? ` {${cell.kind.names.join(", ")}}` : "";
         const fork =
@@ -101,14 +92,9 @@ class Printer {
     return statements.flatMap((statement) => this.statement(statement, indent));
   }
 
-  verdictText({ action, errno, reason, at }: Verdict): string {
-    const what =
-      action === "deny"
-        ? `deny ${errnoName(errno) ?? errno}`
-        : action === "kill-process" || action === "kill-thread"
-          ? action.replace("-", " ")
-          : action;
-    return `${what}${reason === undefined ? "" : ` ${JSON.stringify(reason)}`}${this.place(at)}`;
+  verdict(verdict: Verdict): string {
+    const { reason, at } = verdict;
+    return `${verdictText(verdict)}${reason === undefined ? "" : ` ${JSON.stringify(reason)}`}${this.place(at)}`;
   }
 
   expression(expression: Expression): string {
@@ -161,10 +147,8 @@ class Printer {
         return `strictest(${expression.of.map(print).join(", ")})`;
       case "verdict": {
         const verdict = this.program.verdicts[expression.verdict];
-        return `${expression.verdict}${verdict === undefined ? "" : ` ${this.verdictText(verdict)}`}`;
+        return `${expression.verdict}${verdict === undefined ? "" : ` ${this.verdict(verdict)}`}`;
       }
-      case "observe":
-        return `observation ${expression.observation}`;
     }
   }
 

@@ -10,6 +10,7 @@
  * `interpreter.ts` is the reference meaning. Every compiled form must agree with it.
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
+import type { Verdict } from "./verdicts.ts";
 
 export interface Program {
   readonly architecture: ArchitectureName;
@@ -23,7 +24,6 @@ export interface Program {
   readonly cells: readonly Cell[];
   readonly tables: readonly Table[];
   readonly reports: readonly Report[];
-  readonly observations: readonly Observation[];
   /** Values that whoever starts the policy gives, and nothing changes afterwards. */
   readonly parameters: readonly Parameter[];
   /** The type of each local variable. Locals start as 0, false, or verdict 0. */
@@ -60,34 +60,11 @@ export interface Admission {
   readonly judged: readonly Interval[];
 }
 
-// ── Verdicts ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** From the most lenient to the strictest. The order is `strictness`. */
-export type Action = "allow" | "log" | "deny" | "trap" | "kill-thread" | "kill-process";
-
-/** A verdict that stands somewhere in the policy. Two that are alike but stand at two places are two. */
-export interface Verdict {
-  readonly action: Action;
-  /** With `deny`: 1 … 4095. Else 0. */
-  readonly errno: number;
-  readonly reason: string | undefined;
-  readonly at: Location | undefined;
-}
-
-export const strictness: { readonly [A in Action]: number } = {
-  allow: 0,
-  log: 1,
-  deny: 2,
-  trap: 3,
-  "kill-thread": 4,
-  "kill-process": 5,
-};
-
 // ── State ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
  * Whose state it is. `process` is a thread group. `tree` is all that the command started, so there is one.
- * A new thread's thread state is fresh; a new process's first thread gets its maker's thread state by `onFork`.
+ * A new thread's thread state is fresh; a new process's first thread gets its parent's thread state by `onFork`.
  */
 export type Scope = "thread" | "process" | "tree";
 
@@ -111,8 +88,8 @@ export type CellKind =
   | { readonly is: "phases"; readonly names: readonly string[] };
 
 /**
- * What a child starts with: a copy of its maker's word as it was when the fork was judged, the initial value, or, for
- * phases, `map[maker's phase]`. Always "fresh" in the tree's scope, where it has no meaning.
+ * What a child starts with: a copy of its parent's word as it was when the fork was judged, the initial value, or, for
+ * phases, `map[parent's phase]`. Always "fresh" in the tree's scope, where it has no meaning.
  */
 export type OnFork = "copy" | "fresh" | { readonly map: readonly number[] };
 
@@ -134,17 +111,6 @@ export interface Report {
   /** Names of the values, in order; and how each is to be printed. */
   readonly values: readonly { readonly name: string; readonly print: "unsigned" | "signed" | "boolean" }[];
   readonly at: Location | undefined;
-}
-
-/**
- * A question about what lies behind a pointer argument, answered before the policy runs, from memory that the caller
- * can no longer change. No front end makes one yet and no engine can answer one: `check.ts` refuses a program that has
- * any, until an engine declares that it pins this kind.
- */
-export interface Observation {
-  /** Which argument, 0 … 5. */
-  readonly argument: number;
-  readonly of: "path-text" | "path-object" | "socket-address";
 }
 
 /**
@@ -267,8 +233,7 @@ export type BooleanExpression =
   | { readonly kind: "not"; readonly value: BooleanExpression }
   | { readonly kind: "all"; readonly of: readonly BooleanExpression[] }
   | { readonly kind: "any"; readonly of: readonly BooleanExpression[] }
-  | { readonly kind: "table-has"; readonly table: number; readonly key: IntegerExpression }
-  | { readonly kind: "observe"; readonly observation: number };
+  | { readonly kind: "table-has"; readonly table: number; readonly key: IntegerExpression };
 
 export type VerdictExpression =
   /** An index into `Program.verdicts`. */

@@ -54,7 +54,6 @@ const program: Program = {
   ],
   tables: [],
   reports: [],
-  observations: [],
   parameters: [],
   locals: ["boolean", "boolean", "boolean"],
   body: [],

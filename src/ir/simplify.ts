@@ -4,19 +4,12 @@
  */
 import { equalExpressions } from "./equality.ts";
 import { normalise } from "./intervals.ts";
-import type {
-  BooleanExpression,
-  Cell,
-  Input,
-  IntegerExpression,
-  Parameter,
-  Verdict,
-  VerdictExpression,
-} from "./program.ts";
+import type { BooleanExpression, Cell, Input, IntegerExpression, Parameter, VerdictExpression } from "./program.ts";
 import * as booleans from "./simplify/booleans.ts";
 import * as integers from "./simplify/integers.ts";
 import { Ranges } from "./simplify/ranges.ts";
 import * as verdicts from "./simplify/verdicts.ts";
+import type { Verdict } from "./verdicts.ts";
 
 /** What is known of the program around: more of it gives simpler results, none of it is needed. */
 export interface Surroundings {
@@ -53,7 +46,6 @@ export function simplifyExpression(
     case "all":
     case "any":
     case "table-has":
-    case "observe":
       return simplifier.boolean(expression);
     default:
       return simplifier.integer(expression);
@@ -124,7 +116,6 @@ export class Simplifier {
     switch (expression.kind) {
       case "boolean":
       case "boolean-local":
-      case "observe":
         return expression;
       case "compare":
         return booleans.compare(

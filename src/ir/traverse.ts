@@ -11,7 +11,6 @@ export function operands(expression: Expression): readonly Expression[] {
     case "parameter":
     case "boolean":
     case "boolean-local":
-    case "observe":
     case "verdict":
     case "verdict-local":
       return [];
@@ -140,7 +139,6 @@ export function mapBoolean(expression: BooleanExpression, map: ExpressionMap): B
   switch (expression.kind) {
     case "boolean":
     case "boolean-local":
-    case "observe":
       return expression;
     case "compare": {
       const left = map.integer(expression.left);

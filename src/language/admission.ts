@@ -1,6 +1,7 @@
 /** What comes before the policy, and the rule for clone3 that the front end adds after it. */
 import { normalise } from "../ir/intervals.ts";
-import { type Admission, type Program, type Statement, strictness, type VerdictExpression } from "../ir/program.ts";
+import type { Admission, Program, Statement, VerdictExpression } from "../ir/program.ts";
+import { passes } from "../ir/verdicts.ts";
 import { errnoByName } from "../linux/errno.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import { alwaysAllowed, type CallNames, processCreation, uringCalls } from "./call-names.ts";
@@ -64,7 +65,7 @@ export function withoutClone3(
     if (verdict.kind !== "verdict") {
       return ir.selectVerdict(test, { kind: "strictest", of: [verdict, refusal] }, verdict);
     }
-    const strict = strictness[verdicts[verdict.verdict]!.action] >= strictness.deny;
+    const strict = !passes(verdicts[verdict.verdict]!);
     return strict ? verdict : ir.selectVerdict(test, refusal, verdict);
   };
   return rewrite(body);

@@ -1,7 +1,6 @@
 /** The parts of a program as they come to be: verdicts, state, reports, locals. */
 import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../ir/limits.ts";
 import type {
-  Action,
   Cell,
   Location,
   Parameter,
@@ -10,10 +9,10 @@ import type {
   Statement,
   Table,
   ValueType,
-  Verdict,
   VerdictExpression,
 } from "../ir/program.ts";
 import { expressionsOf } from "../ir/traverse.ts";
+import type { Action, Verdict } from "../ir/verdicts.ts";
 import * as ir from "./ir.ts";
 
 /** Room for the statements that are added around the policy's own (admission of clone3, combination). */

@@ -185,7 +185,6 @@ export function measure(expression: Expression): Measure {
     case "boolean-local":
     case "verdict":
     case "verdict-local":
-    case "observe":
       return leafMeasure;
     case "parameter":
       return parameterLeafMeasure;

@@ -186,7 +186,6 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     cells: builder.cells,
     tables: builder.tables,
     reports: builder.reports,
-    observations: [],
     parameters: builder.parameters,
     locals: builder.locals,
     body,

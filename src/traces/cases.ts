@@ -12,7 +12,7 @@
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
-import type { Action } from "../ir/program.ts";
+import { type Action, actionNames, actions } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { allCalls, callByName, registerOf } from "../linux/calls.ts";
@@ -407,7 +407,7 @@ class Reader {
     const action =
       more.length > 0
         ? undefined
-        : plainVerdicts.get(second === undefined || first === "deny" ? first : `${first} ${second}`);
+        : actionByText.get(second === undefined || first === "deny" ? first : `${first} ${second}`);
     if (action === undefined) {
       this.#faults.add(
         "P0812",
@@ -468,14 +468,7 @@ const units: Readonly<Record<string, bigint>> = {
   h: 3_600_000_000_000n,
 };
 
-const plainVerdicts: ReadonlyMap<string, Action> = new Map([
-  ["allow", "allow"],
-  ["log", "log"],
-  ["deny", "deny"],
-  ["trap", "trap"],
-  ["kill thread", "kill-thread"],
-  ["kill process", "kill-process"],
-]);
+const actionByText: ReadonlyMap<string, Action> = new Map(actionNames.map((name) => [actions[name].text, name]));
 
 /** Where the comment begins: a # that stands in no string. The line's length where there is none. */
 function commentAt(line: string): number {

@@ -16,7 +16,7 @@ import {
 } from "../../src/compile/classic/testing/program.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
-import { type Program, strictness } from "../../src/ir/program.ts";
+import type { Program } from "../../src/ir/program.ts";
 import {
   generateProgram,
   generateTrace,
@@ -24,6 +24,7 @@ import {
   runTrace,
   SeededChoices,
 } from "../../src/ir/testing/arbitrary.ts";
+import { strictness } from "../../src/ir/verdicts.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { randomNumbers } from "./random.ts";
 

@@ -1,6 +1,7 @@
 /** Small programs for tests: each part has a default. */
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
-import type { IntegerExpression, Program, Statement, Verdict } from "../../src/ir/program.ts";
+import type { IntegerExpression, Program, Statement } from "../../src/ir/program.ts";
+import type { Verdict } from "../../src/ir/verdicts.ts";
 
 export function programOf(parts: Partial<Program>): Program {
   return {
@@ -12,7 +13,6 @@ export function programOf(parts: Partial<Program>): Program {
     cells: [],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body: [returnVerdict(0)],

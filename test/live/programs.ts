@@ -2,7 +2,8 @@
  * Policies for the live tests, as programs: each asks one thing of the engine. The calls that they judge are ones that no C
  * library makes by itself: getppid and its like.
  */
-import type { Cell, IntegerExpression, OnFork, Program, Scope, Statement, Verdict } from "../../src/ir/program.ts";
+import type { Cell, IntegerExpression, OnFork, Program, Scope, Statement } from "../../src/ir/program.ts";
+import type { Verdict } from "../../src/ir/verdicts.ts";
 
 /** Numbers on x86-64 (asm/unistd_64.h). */
 export const number = {
@@ -70,7 +71,6 @@ export function programOf(name: string, parts: Partial<Program>): Program {
     cells: [],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body: [give(verdicts.allow)],

@@ -2,7 +2,8 @@
  * Explains a policy: which calls are treated alike, what becomes of them on which condition and in which phase, and
  * where that is decided. Data first (explanation.ts); `render.ts` makes it text.
  */
-import { type Program, strictness } from "../../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { describeTest } from "./conditions.ts";

@@ -1,19 +1,15 @@
 /** Verdicts, places and reasons in the words that people read. */
+
 import type { Location, Program } from "../../ir/program.ts";
-import { errnoName } from "../../linux/errno.ts";
+import { verdictText } from "../../ir/verdicts.ts";
 import type { StatefulReason } from "../decision.ts";
 import type { PlacedVerdict } from "./explanation.ts";
 
-export function verdictText(program: Program, index: number): string {
-  const { action, errno } = program.verdicts[index]!;
-  if (action === "deny") return `deny ${errnoName(errno) ?? errno}`;
-  return action === "kill-process" ? "kill process" : action === "kill-thread" ? "kill thread" : action;
-}
-
 export function placedVerdict(program: Program, index: number): PlacedVerdict {
-  const { reason, at } = program.verdicts[index]!;
+  const verdict = program.verdicts[index]!;
+  const { reason, at } = verdict;
   return {
-    verdict: verdictText(program, index),
+    verdict: verdictText(verdict),
     ...(reason === undefined ? {} : { reason }),
     ...(at === undefined ? {} : { at: placeText(program, at) }),
   };

@@ -1,5 +1,6 @@
 /** What a person should know about a policy as it will run, although nothing is wrong with it. */
-import { type Program, strictness } from "../../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
+import { passes } from "../../ir/verdicts.ts";
 import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
 import type { Warning } from "./explanation.ts";
 import { hotCalls } from "./hot-calls.ts";
@@ -36,7 +37,7 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     const limited = callsWith(
       (leaf) =>
         leaf.stateful.some((reason) => reason.because === "reads-state" && reason.cell === index) &&
-        leaf.possible.some((verdict) => strictness[program.verdicts[verdict]!.action] >= strictness.deny),
+        leaf.possible.some((verdict) => !passes(program.verdicts[verdict]!)),
     );
     warn(
       "copied-limit",

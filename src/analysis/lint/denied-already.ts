@@ -4,7 +4,8 @@
  */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { type Location, type Program, strictness } from "../../ir/program.ts";
+import type { Location, Program } from "../../ir/program.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import { callByName } from "../../linux/calls.ts";
 import type { DecisionLeaf, StatefulReason } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";

@@ -12,16 +12,16 @@
 import { compareOperations } from "../../ir/arithmetic.ts";
 import { holds } from "../../ir/intervals.ts";
 import { cellMaximum } from "../../ir/limits.ts";
-import {
-  type BooleanExpression,
-  type IntegerExpression,
-  type Interval,
-  type Program,
-  type Statement,
-  strictness,
-  type VerdictExpression,
+import type {
+  BooleanExpression,
+  IntegerExpression,
+  Interval,
+  Program,
+  Statement,
+  VerdictExpression,
 } from "../../ir/program.ts";
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import { Questions } from "./questions.ts";
 import {
   constantValue,
@@ -281,10 +281,8 @@ class Survey {
       case "compare":
         this.#compare(condition, way, then, otherwise);
         return;
-      case "table-has":
-      case "observe": {
-        const table = condition.kind === "table-has" ? condition.table : -1;
-        const asked = this.#asking(way, table);
+      case "table-has": {
+        const asked = this.#asking(way, condition.table);
         then.push(asked);
         otherwise.push(asked);
         return;

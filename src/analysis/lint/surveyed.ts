@@ -1,6 +1,6 @@
 /** What the survey says of calls by name; and of each lint that needs the split, whether it can have anything to say. */
 import type { Program } from "../../ir/program.ts";
-import { strictness } from "../../ir/program.ts";
+import { passes } from "../../ir/verdicts.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { unnamedNumber } from "../explain/unnamed.ts";
 import { type End, surveyPolicy } from "./survey.ts";
@@ -53,7 +53,7 @@ export class SurveyView {
   }
 
   isDenial(verdict: number): boolean {
-    return strictness[this.program.verdicts[verdict]!.action] >= strictness.deny;
+    return !passes(this.program.verdicts[verdict]!);
   }
 
   #number(number: number): Surveyed | undefined {

@@ -2,9 +2,9 @@ import { describe, expect, it } from "vitest";
 import type { EvaluationState } from "../../ir/evaluation.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import { cellMaximum } from "../../ir/limits.ts";
-import { strictness } from "../../ir/program.ts";
 import { generateCircumstances, generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import { proveTightening } from "./tightening.ts";
 
 const programs = 400;

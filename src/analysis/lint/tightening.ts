@@ -10,11 +10,10 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Location, Program } from "../../ir/program.ts";
-import { strictness } from "../../ir/program.ts";
+import { strictness, verdictText } from "../../ir/verdicts.ts";
 import { callByNumber } from "../../linux/calls.ts";
 import type { DecisionLeaf } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
-import { verdictText } from "../explain/texts.ts";
 import { splitPolicy } from "../split/split.ts";
 import { twice } from "./twice.ts";
 import { spanOf } from "./view.ts";
@@ -84,6 +83,6 @@ function past(program: Program, verdict: number): string {
     case "deny":
       return "denied";
     default:
-      return `judged ${verdictText(program, verdict)}`;
+      return `judged ${verdictText(program.verdicts[verdict]!)}`;
   }
 }

@@ -11,8 +11,8 @@ import type {
   ValueType,
   VerdictExpression,
 } from "../../ir/program.ts";
-import { strictness } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import { strictness } from "../../ir/verdicts.ts";
 
 export interface Twice {
   readonly program: Program;
@@ -289,7 +289,6 @@ class Run {
   #boolean(expression: BooleanExpression): BooleanExpression {
     switch (expression.kind) {
       case "boolean":
-      case "observe":
         return expression;
       case "boolean-local":
         return { kind: "boolean-local", local: this.#locals[expression.local]! };

@@ -1,8 +1,9 @@
 /** P0504: a verdict that no call, no argument and no state gives. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { type Expression, type Location, strictness } from "../../ir/program.ts";
+import type { Expression, Location } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 

@@ -1,6 +1,7 @@
 /** What the lints look at: the split by call name, and what becomes of a call that no rule names. */
 import type { Span } from "../../diagnostics/diagnostic.ts";
-import { type Location, type Program, strictness } from "../../ir/program.ts";
+import type { Location, Program } from "../../ir/program.ts";
+import { passes } from "../../ir/verdicts.ts";
 import { callByName, callByNumber } from "../../linux/calls.ts";
 import type { Decision, DecisionLeaf } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
@@ -42,7 +43,7 @@ export class View {
   }
 
   isDenial(verdict: number): boolean {
-    return strictness[this.program.verdicts[verdict]!.action] >= strictness.deny;
+    return !passes(this.program.verdicts[verdict]!);
   }
 
   /** Verdicts that some argument and some state give. */

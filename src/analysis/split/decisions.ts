@@ -2,7 +2,8 @@
  * Decisions while they are made: hash-consed graphs of tests on arguments over leaves. What the stateful part decides is
  * joined away (`join`): where a condition on state chooses between two decisions, either may be the answer.
  */
-import { type Program, strictness } from "../../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import { Words } from "../../ir/words.ts";
 import type { ArgumentTest, Decision, StatefulReason, TestedWord } from "../decision.ts";
 import { type Environment, Environments } from "./environment.ts";

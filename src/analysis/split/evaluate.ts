@@ -144,8 +144,6 @@ export class Evaluator {
           1n,
           [{ from: 1n, to: 1n }],
         );
-      case "observe":
-        return universe.test(universe.observe(expression.observation), 1n, [{ from: 1n, to: 1n }]);
     }
   }
 

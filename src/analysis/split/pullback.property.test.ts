@@ -68,7 +68,6 @@ function programOf(condition: BooleanExpression): Program {
     cells: [],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body: [

@@ -3,7 +3,7 @@ import type { EvaluationState, ScopeState, SystemCallEvent } from "../../ir/eval
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import { printProgram } from "../../ir/print.ts";
-import { type Program, type Scope, strictness } from "../../ir/program.ts";
+import type { Program, Scope } from "../../ir/program.ts";
 import {
   arbitraryWords,
   boundaryValues,
@@ -14,6 +14,7 @@ import {
   SeededChoices,
 } from "../../ir/testing/arbitrary.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
 import { splitPolicy } from "./split.ts";

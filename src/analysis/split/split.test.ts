@@ -10,8 +10,8 @@ import type {
   Program,
   Statement,
   Table,
-  Verdict,
 } from "../../ir/program.ts";
+import type { Verdict } from "../../ir/verdicts.ts";
 import type { Decision } from "../decision.ts";
 import { splitPolicy } from "./split.ts";
 
@@ -67,7 +67,6 @@ function program(body: readonly Statement[], more: Partial<Program> = {}): Progr
     cells: [phases, counter],
     tables: [table],
     reports: [{ text: "seen", values: [], at: undefined }],
-    observations: [],
     parameters: [],
     locals: ["integer", "boolean", "verdict"],
     body,

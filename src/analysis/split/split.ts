@@ -6,7 +6,7 @@
  */
 
 import type { Program } from "../../ir/program.ts";
-import { strictness } from "../../ir/program.ts";
+import { passes } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { SplitPolicy } from "../decision.ts";
 import { type DecisionNode, Decisions } from "./decisions.ts";
@@ -130,7 +130,7 @@ function supervised(
   const threads = universe.test(universe.input("argument0"), cloneThread, [{ from: cloneThread, to: cloneThread }]);
   const seen = decisions.replaceLeaves(decision, (leaf) => {
     // What no state allows makes no process.
-    const mayPass = leaf.possible.some((verdict) => strictness[program.verdicts[verdict]!.action] < strictness.deny);
+    const mayPass = leaf.possible.some((verdict) => passes(program.verdicts[verdict]!));
     if (!mayPass) return leaf;
     const maker = decisions.addReasons(leaf, reasons);
     return number === clone ? decisions.test(threads.first!, leaf, maker) : maker;

@@ -44,8 +44,7 @@ export type TermShape =
       readonly otherwise: Term;
     }
   /** 1 or 0. */
-  | { readonly kind: "table-has"; readonly table: number; readonly version: number; readonly key: Term }
-  | { readonly kind: "observe"; readonly observation: number };
+  | { readonly kind: "table-has"; readonly table: number; readonly version: number; readonly key: Term };
 
 export interface Term {
   readonly id: number;
@@ -198,10 +197,6 @@ export class Universe {
       this.#versions.set(change, version);
     }
     return version;
-  }
-
-  observe(observation: number): Term {
-    return this.#term(`observe${observation}`, { kind: "observe", observation }, 1n, 0n, 1n, true, [], 0);
   }
 
   /** An operation that the caller has not been able to fold. `opaque`: nothing but its own value can be tested. */

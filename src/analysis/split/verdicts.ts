@@ -1,5 +1,5 @@
 /** Verdict terms on a path: taking the decided parts out, and finding the condition that is to be decided next. */
-import { strictness } from "../../ir/program.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import type { Environment } from "./environment.ts";
 import type { FormulaResolver } from "./formulas.ts";
 import type { NumberSet } from "./numbers.ts";

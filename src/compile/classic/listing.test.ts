@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Decision, DecisionLeaf } from "../../analysis/decision.ts";
-import type { Program, Verdict } from "../../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
+import type { Verdict } from "../../ir/verdicts.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicTarget, compileClassic } from "./compile.ts";
 import { listClassic } from "./listing.ts";

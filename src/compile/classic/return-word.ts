@@ -1,6 +1,6 @@
 /** The word that a seccomp filter returns: an action in the upper half, its data in the lower (seccomp(2)). */
 
-import type { Verdict } from "../../ir/program.ts";
+import { actions, type Verdict } from "../../ir/verdicts.ts";
 
 /** `SECCOMP_RET_…` (include/uapi/linux/seccomp.h). */
 export const returnAction = {
@@ -31,18 +31,5 @@ export function splitReturnWord(word: number): { readonly action: ReturnAction |
 
 /** What a filter returns for a verdict that it enforces by itself. */
 export function verdictWord(verdict: Verdict): number {
-  switch (verdict.action) {
-    case "allow":
-      return returnWord("ALLOW");
-    case "log":
-      return returnWord("LOG");
-    case "deny":
-      return returnWord("ERRNO", verdict.errno);
-    case "trap":
-      return returnWord("TRAP");
-    case "kill-thread":
-      return returnWord("KILL_THREAD");
-    case "kill-process":
-      return returnWord("KILL_PROCESS");
-  }
+  return returnWord(actions[verdict.action].seccomp, verdict.action === "deny" ? verdict.errno : 0);
 }

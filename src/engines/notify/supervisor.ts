@@ -8,7 +8,7 @@ import { readFileSync } from "node:fs";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
 import type { EventRecord, JudgementRecord, Refusal } from "../../events/record.ts";
-import type { Action } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, createEpoll, pollBits, pollFor } from "../../linux/descriptors.ts";

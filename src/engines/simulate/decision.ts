@@ -1,7 +1,8 @@
 /** Verdicts in words. */
 import { printErrno, printLocation } from "../../events/describe.ts";
 import type { AdmissionOutcome } from "../../ir/admission.ts";
-import type { Program, Verdict } from "../../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
+import type { Verdict } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import type { SimulatedDecision } from "./model.ts";
 

@@ -150,7 +150,6 @@ describe("examples", () => {
     cells: [{ name: "c", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined }],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: ["verdict", "integer", "boolean"],
     body,

@@ -1,6 +1,7 @@
 /** Smart constructors of verdict expressions; operands are simple already. */
 import { equalExpressions } from "../equality.ts";
-import { type BooleanExpression, strictness, type Verdict, type VerdictExpression } from "../program.ts";
+import type { BooleanExpression, VerdictExpression } from "../program.ts";
+import { strictness, type Verdict } from "../verdicts.ts";
 
 /** Bounds of a verdict's strictness, from the program's list of verdicts. */
 interface Bounds {

@@ -3,8 +3,9 @@ import { describe, expect, it } from "vitest";
 import { checkProgram } from "../check.ts";
 import { isFull } from "../intervals.ts";
 import { printProgram } from "../print.ts";
-import { inputs, type Program, strictness } from "../program.ts";
+import { inputs, type Program } from "../program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../traverse.ts";
+import { strictness } from "../verdicts.ts";
 import {
   arbitraryProgram,
   arbitraryRun,

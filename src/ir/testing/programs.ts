@@ -4,7 +4,6 @@
  */
 import { normalise } from "../intervals.ts";
 import type {
-  Action,
   Cell,
   CellKind,
   IntegerExpression,
@@ -17,8 +16,8 @@ import type {
   Statement,
   Table,
   ValueType,
-  Verdict,
 } from "../program.ts";
+import type { Action, Verdict } from "../verdicts.ts";
 import { type Choices, chance, listOf, pick, weighted } from "./choices.ts";
 import { ExpressionGenerator, indexes, type Vocabulary } from "./expressions.ts";
 import { arbitraryValue } from "./values.ts";
@@ -113,7 +112,6 @@ class ProgramGenerator {
       cells,
       tables,
       reports,
-      observations: [],
       parameters,
       locals,
       body,

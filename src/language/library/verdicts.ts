@@ -1,6 +1,7 @@
 /** Verdicts: `allow`, `log`, `deny`, `trap`, `kill`, `strictest`. */
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Action, VerdictExpression } from "../../ir/program.ts";
+import type { VerdictExpression } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
 import { errnoByName, errnoNames } from "../../linux/errno.ts";
 import type { Compilation } from "../compilation.ts";
 import * as ir from "../ir.ts";

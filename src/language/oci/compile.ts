@@ -7,8 +7,9 @@ import { hasErrors, sortDiagnostics } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { checkProgram } from "../../ir/check.ts";
 import { maximumDeclarations, maximumNodes } from "../../ir/limits.ts";
-import type { Program, Verdict } from "../../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
 import { programSize } from "../../ir/size.ts";
+import type { Verdict } from "../../ir/verdicts.ts";
 import { admissionOf } from "../admission.ts";
 import { CallNames } from "../call-names.ts";
 import { SourceFile } from "../source/file.ts";
@@ -104,7 +105,6 @@ function programOf(part: OciPart, { architecture }: OciHost): Program {
     cells: [],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body,

@@ -12,7 +12,7 @@
  */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
-import { strictness } from "../../ir/program.ts";
+import { strictness } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { allCallNames, callByName } from "../../linux/calls.ts";
 import { canBothHold, isAlwaysTrue } from "./comparisons.ts";

@@ -1,6 +1,7 @@
 /** From a profile's decisions to statements of the IR. */
 import { normalise } from "../../ir/intervals.ts";
-import type { Action, BooleanExpression, Location, Statement, VerdictExpression } from "../../ir/program.ts";
+import type { BooleanExpression, Location, Statement, VerdictExpression } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
 import type { SourceFile } from "../source/file.ts";
 import { conditionOf } from "./comparisons.ts";
 import type { Alternative, CallDecision } from "./decisions.ts";

@@ -1,5 +1,5 @@
 /** An OCI seccomp profile as it is understood: what is left when names, numbers and shapes are known to be right. */
-import type { Action } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
 import type { Range, SourceFile } from "../source/file.ts";
 
 export interface OciProfile {

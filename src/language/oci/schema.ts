@@ -5,7 +5,7 @@
  */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Action } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
 import type { Range } from "../source/file.ts";
 import type { JsonNode } from "./json.ts";

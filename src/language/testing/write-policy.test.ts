@@ -2,8 +2,9 @@
 import { expect, it } from "vitest";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState } from "../../ir/evaluation.ts";
-import type { Program, Verdict } from "../../ir/program.ts";
+import type { Program } from "../../ir/program.ts";
 import { generateProgram, generateTrace, runTrace, SeededChoices, type TraceStep } from "../../ir/testing/arbitrary.ts";
+import type { Verdict } from "../../ir/verdicts.ts";
 import { callByName } from "../../linux/calls.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { loadPolicy } from "../load.ts";

@@ -6,9 +6,10 @@
 
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { renderDiagnostics } from "../../diagnostics/render.ts";
-import type { Cell, IntegerExpression, Interval, Program, Statement, Table, Verdict } from "../../ir/program.ts";
+import type { Cell, IntegerExpression, Interval, Program, Statement, Table } from "../../ir/program.ts";
 import { addsOne, isCell, phaseEntered } from "../../ir/testing/stores.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import type { Verdict } from "../../ir/verdicts.ts";
 import { callByName } from "../../linux/calls.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { uringCalls } from "../call-names.ts";

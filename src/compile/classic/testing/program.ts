@@ -1,7 +1,8 @@
 /** A program around decisions that a test made by itself. */
 
 import type { SplitPolicy } from "../../../analysis/decision.ts";
-import type { Interval, Program, Verdict } from "../../../ir/program.ts";
+import type { Interval, Program } from "../../../ir/program.ts";
+import type { Verdict } from "../../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import type { ClassicTarget } from "../compile.ts";
 import { returnWord } from "../return-word.ts";
@@ -35,7 +36,6 @@ export function programOf(
     cells: [],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body: [],

@@ -74,7 +74,6 @@ function programOf(expressions: readonly IntegerExpression[]): Program {
     cells: [{ name: "result", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at }],
     tables: [],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body: [

@@ -9,17 +9,17 @@
  * compare, and what the program returns is its low half.
  */
 import { difference, emptySet, union } from "../../../ir/intervals.ts";
-import {
-  type BooleanExpression,
-  type Input,
-  type IntegerExpression,
-  type Interval,
-  type Location,
-  type Program,
-  type Statement,
-  strictness,
-  type VerdictExpression,
+import type {
+  BooleanExpression,
+  Input,
+  IntegerExpression,
+  Interval,
+  Location,
+  Program,
+  Statement,
+  VerdictExpression,
 } from "../../../ir/program.ts";
+import { strictness } from "../../../ir/verdicts.ts";
 import { BodyBuilder } from "../graph/builder.ts";
 import { comparable, type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
@@ -543,8 +543,6 @@ export class Lowering {
       }
       case "table-has":
         return this.#tables.has(condition.table, this.#integer(condition.key), then, otherwise);
-      case "observe":
-        throw new TargetError(this.#target, "what lies behind a pointer", "it is not pinned here", builder.at);
     }
   }
 

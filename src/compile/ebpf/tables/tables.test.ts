@@ -36,7 +36,6 @@ function tableProgram(scope: Scope, capacity: number, holdsValues: boolean): Pro
     ],
     tables: [table],
     reports: [],
-    observations: [],
     parameters: [],
     locals: [],
     body: [

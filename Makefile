@@ -43,7 +43,7 @@ setup-kernel:
 setup-deb:
 	@tools/setup.sh $(DEB_PACKAGES)
 
-build: setup native ## Build bin/portcullis (dist/ and build/native/)
+build: setup native ## Build what bin/portcullis starts (dist/), and the programs of the tests (build/native/)
 	@npm run --silent build
 
 native: setup

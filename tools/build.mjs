@@ -1,5 +1,5 @@
 // Bundles the sources into dist/: a command starts in a few milliseconds only if it loads few files, so the verbs are
-// split into chunks that are loaded when they are needed. Native parts are built by `make -C native`.
+// split into chunks that are loaded when they are needed. `make -C native` builds the native parts into dist/native/.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -99,7 +99,7 @@ await Promise.all([
     ...bundled((path) => path === "./main.ts"),
     entryPoints: { portcullis: "src/cli/fast.ts", cli: "src/cli/main.ts" },
   }),
-  // bin/portcullis takes these for their verbs only.
+  // bin/portcullis.cjs takes these for their verbs only.
   ...["check", "run"].map((verb) =>
     build({
       ...commandLine,
@@ -124,10 +124,10 @@ const commonjs = [
 const written = new Set([...Object.keys(metafile.outputs), ...commonjs.map((file) => `dist/${file}`)]);
 for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {
   const file = relative(".", join(entry.parentPath, entry.name));
-  if (entry.isFile() && !written.has(file)) rmSync(file);
+  if (entry.isFile() && !written.has(file) && !file.startsWith("dist/native/")) rmSync(file);
 }
 
-// bin/portcullis reads them as Latin-1, which is twice as fast as UTF-8. esbuild escapes what is not ASCII in strings, and
+// bin/portcullis.cjs reads them as Latin-1, which is twice as fast as UTF-8. esbuild escapes what is not ASCII in strings, and
 // leaves it in regular expressions.
 for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs"]) {
   const found = /.{0,40}[^\0-\x7f].{0,40}/.exec(readFileSync(`dist/${file}`, "utf8"));

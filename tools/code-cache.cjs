@@ -1,5 +1,5 @@
-// Leaves V8's code cache beside the command line's bundles (bin/portcullis reads it): what is needed is compiled once,
-// here. Each bundle is loaded exactly as bin/portcullis does it, used, and asked for its code. What is in a cache is read
+// Leaves V8's code cache beside the command line's bundles (bin/portcullis.cjs reads it): what is needed is compiled once,
+// here. Each bundle is loaded exactly as bin/portcullis.cjs does it, used, and asked for its code. What is in a cache is read
 // whether it is needed or not, so there is one for each use.
 "use strict";
 const { execFileSync } = require("node:child_process");
@@ -54,7 +54,7 @@ const jobs = {
 };
 
 const job = process.argv[2];
-// As bin/portcullis has them.
+// As bin/portcullis.cjs has them.
 if (job === "check" && /^v2[0-4]\./.test(process.version))
   require("node:v8").setFlagsFromString("--interrupt-budget=1000000 --no-parallel-scavenge");
 if (job !== undefined) jobs[job]();

@@ -104,7 +104,7 @@ function* engineFindings(context: Context): Generator<Finding> {
 
 /** A ready policy on a shell's script, as a person would run it. Only what hangs is ended: a machine may be slow. */
 function trial(context: Context, engine: EngineName, policy: string, script: string) {
-  const program = join(packageRoot(), "bin/portcullis");
+  const program = join(packageRoot(), "bin/portcullis.cjs");
   const options = ["--engine", engine, "--events", "fd:3", "--timeout", "2min", "-p", policy];
   const ran = spawnSync(process.execPath, [program, "run", ...options, "--", "/bin/sh", "-c", script], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],

@@ -1,5 +1,5 @@
 /**
- * The entry of dist/portcullis.cjs, which bin/portcullis starts: `run` with a policy that the cache has, in one file that
+ * The entry of dist/portcullis.cjs, which bin/portcullis.cjs starts: `run` with a policy that the cache has, in one file that
  * Node loads without its loader of ES modules (some 15 ms). All else, and all that goes wrong before a command was
  * started, is the whole command line's.
  */

@@ -62,15 +62,13 @@ export function packageFolder(): string {
   return folder;
 }
 
-/** The path of a native file: "launcher" or "portcullis.node". */
-export function nativeFile(name: string): string {
-  const root = packageFolder();
-  const places = [join(root, "build/native", name), join(root, "dist/native", name)];
-  const found = places.find((place) => existsSync(place));
-  if (found === undefined) {
-    throw new NativeUnavailableError(`the native part is not built (no ${places[0]}): run \`make build\``);
+/** The path of a file in dist/native for this machine's architecture (Node's name of it: x64, arm64). */
+export function nativeFile(name: "launcher" | "portcullis.node"): string {
+  const file = join(packageFolder(), "dist/native", process.arch, name);
+  if (!existsSync(file)) {
+    throw new NativeUnavailableError(`the native part is not built (no ${file}): run \`make build\``);
   }
-  return found;
+  return file;
 }
 
 let loaded: Native | undefined;

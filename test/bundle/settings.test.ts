@@ -151,7 +151,7 @@ describe("both readings of --set for a bundle", () => {
   });
 
   it("are the only ways to words that the launcher takes, whoever hands them over", (context) => {
-    if (!existsSync("build/native/launcher")) context.skip("make build");
+    if (!existsSync(`dist/native/${process.arch}/launcher`)) context.skip("make build");
     const words = parameterWordsFor(bundle, new Map([["needed", "true"]]));
     const outside = words.with(0, 100_001n);
     for (const given of [[], words.slice(1), [...words, 0n], outside, words.with(2, 6n), words.with(5, 2n)]) {

@@ -143,7 +143,7 @@ test("compile: an object file has what is open among its constants", async () =>
 
 /** Nothing is loaded here: what cannot be set is refused before the kernel is asked. */
 test("the launcher and run refuse what a bundle's parameters cannot be", async (context) => {
-  const launcher = "build/native/launcher";
+  const launcher = `dist/native/${process.arch}/launcher`;
   if (!existsSync(launcher)) context.skip("make build");
   const folder = folderOf({ "p.ts": parameterised });
   const [source, output] = [join(folder, "p.ts"), join(folder, "p.pcl")];

@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 
 const [folder] = process.argv.slice(2);
 const portcullis = "bin/portcullis";
-const launcher = "build/native/launcher";
+const launcher = `dist/native/${process.arch}/launcher`;
 let count = 0;
 
 function check(name, body) {

@@ -21,7 +21,7 @@ describe("arm64", () => {
   it("compiles the launcher and the addon", (context) => {
     if (spawnSync(compiler, ["--version"]).error !== undefined) context.skip(`${compiler} is not installed`);
     const targets = [`${out}/launcher`, `${out}/portcullis.node`];
-    execFileSync("make", ["-s", "-C", "native", `CC=${compiler}`, `OUT=${out}`, ...targets], { stdio: "pipe" });
+    execFileSync("make", ["-s", "-C", "native", `CC=${compiler}`, `DIST=${out}`, "package"], { stdio: "pipe" });
     expect(targets.map(machineOf)).toEqual([aarch64, aarch64]);
   });
 

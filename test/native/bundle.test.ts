@@ -150,7 +150,7 @@ describe("the launcher's reader", () => {
     const file = join(folder, "mutated.pcl");
     for (const bytes of good) {
       writeFileSync(file, bytes);
-      const ran = spawnSync("build/native/launcher", ["run", file, "/bin/true"], {
+      const ran = spawnSync(`dist/native/${process.arch}/launcher`, ["run", file, "/bin/true"], {
         encoding: "utf8",
         timeout: patience.command,
       });

@@ -4,11 +4,12 @@ SHELL := /bin/sh
 
 # Debian packages. nginx-light and wrk are what the demo and the benchmarks run and load; the policies' live tests run
 # nginx too; zsh and fish read their completions. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
-# with; containers-common carries a real OCI profile; the cross compiler builds native/ for arm64, and qemu-user starts it.
+# with; containers-common carries a real OCI profile; qemu-user starts what is built for arm64.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
-TEST_PACKAGES := $(DEMO_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev \
-  gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+# A package for npm has the native parts of both architectures.
+PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user
 # What kernel/build compiles with, and the machine; clang-19 and the libraries of libbpf and of the selftests compile the
 # series' sample and tests. rsync, kmod and debhelper are what the kernel's own packaging asks for.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \
@@ -23,7 +24,7 @@ MACHINE_TESTS := test/kernel test/engines/replay.test.ts test/engines/without-ji
 SECONDS ?= 60
 DEB_CONFIG ?=
 
-.PHONY: help setup setup-demo setup-test setup-bench setup-kernel setup-deb build native demo test kernel vm-test series-check test-kernel-debug deb \
+.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package demo test kernel vm-test series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -38,6 +39,8 @@ setup-test:
 # clang-19 compiles the hand-written eBPF that ours is compared with.
 setup-bench:
 	@tools/setup.sh $(TEST_PACKAGES) clang-19
+setup-package:
+	@tools/setup.sh $(PACKAGE_PACKAGES)
 setup-kernel:
 	@tools/setup.sh $(KERNEL_PACKAGES)
 setup-deb:
@@ -49,6 +52,13 @@ build: setup native ## Build what bin/portcullis starts (dist/), and the program
 native: setup
 	@$(MAKE) --no-print-directory -s -C native
 
+# The native parts that the npm package has, of each architecture.
+native-all: setup-package native
+	@$(MAKE) --no-print-directory -s -C native CC=$(if $(filter aarch64,$(shell uname -m)),x86_64,aarch64)-linux-gnu-gcc package
+
+package: setup-package build native-all ## Make the npm package, portcullis-VERSION.tgz
+	@npm pack --silent
+
 build/demo/hijacked: demo/hijacked.c
 	@mkdir -p build/demo
 	@$(CC) -O2 -Wall -Wextra -Werror -o $@ $<
@@ -56,7 +66,7 @@ build/demo/hijacked: demo/hijacked.c
 demo: setup-demo build build/demo/hijacked ## See a policy with state guard a real nginx, and an attack end
 	@node dist/demo.js
 
-test: setup-test build $(KERNEL_TARGET) ## All tests
+test: setup-test build native-all $(KERNEL_TARGET) ## All tests
 	@npm test --silent
 
 kernel: setup-kernel ## Build the kernels of the tests, stock and patched (kernel/README.md)

@@ -18,7 +18,7 @@ function load(name, use) {
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
   const script = new Script(wrapped, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
   const ordinary = createRequire(file);
-  const requireFrom = (id) => (id === "./cli.cjs" ? load("run.cjs", use) : ordinary(id));
+  const requireFrom = Object.assign((id) => (id === "./cli.cjs" ? load("run.cjs", use) : ordinary(id)), ordinary);
   const module = { exports: {} };
   script.runInThisContext().call(module.exports, module.exports, requireFrom, module, file, dirname(file));
   return module.exports;

@@ -9,9 +9,31 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
     return await dispatch(argv, context);
   } catch (error) {
     if (error instanceof Failure) return tell(error, context);
+    if (isWithoutParser(error)) return tell(await parserMissing(), context);
     context.err(internalError(error, context.environment["PORTCULLIS_DEBUG"] !== undefined));
     return failed;
   }
+}
+
+/** oxc-parser, or its binding for this machine, an optional dependency of it, is not installed. */
+function isWithoutParser(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const isNotFound =
+    (error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND" && error.message.includes("oxc-parser");
+  return isNotFound || error.message.startsWith("Cannot find native binding.");
+}
+
+async function parserMissing(): Promise<Failure> {
+  const { diagnostic } = await import("../diagnostics/catalogue.ts");
+  return new Failure([
+    diagnostic(
+      "P0605",
+      `the parser (npm package oxc-parser) is not installed for ${process.platform} ${process.arch}`,
+      {
+        help: "install portcullis again on this machine, with optional dependencies: npm install --include=optional",
+      },
+    ),
+  ]);
 }
 
 async function dispatch(argv: readonly string[], context: Context): Promise<number> {

@@ -106,6 +106,8 @@ export function failureOf(error: unknown): unknown {
   if (error instanceof StartError) {
     return new Failure([diagnostic("P0911", error.message, { help: error.help })], undefined, error.status);
   }
-  if (error instanceof NativeUnavailableError) return new Failure([diagnostic("P0605", error.message)]);
+  if (error instanceof NativeUnavailableError) {
+    return new Failure([diagnostic("P0605", error.message, { help: error.help })]);
+  }
   return error;
 }

@@ -5,6 +5,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { seccompEbpfSupport } from "../engines/seccomp-ebpf/support.ts";
 import { hostArchitecture } from "../linux/architecture.ts";
+import { NativeUnavailableError, native, nativeFile } from "../linux/native.ts";
 import { bpfFindings } from "./bpf-findings.ts";
 import type { Context } from "./context.ts";
 import type { EngineName } from "./engine.ts";
@@ -97,9 +98,25 @@ function* engineFindings(context: Context): Generator<Finding> {
     yield { state: "broken", what: "portcullis is not built", help: "make build" };
     return;
   }
-  yield* notifyFindings(context);
-  yield* seccompEbpfFindings(context);
+  const fault = nativeFault();
+  if (fault !== undefined) yield fault;
+  else {
+    yield* notifyFindings(context);
+    yield* seccompEbpfFindings(context);
+  }
   yield { state: "fine", what: "engine simulate: works everywhere (simulate, test)" };
+}
+
+/** Why no engine that enforces can work: the launcher or the addon is missing or cannot be loaded. */
+function nativeFault(): Finding | undefined {
+  try {
+    nativeFile("launcher");
+    native();
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof NativeUnavailableError)) throw error;
+    return { state: "broken", what: error.message, help: error.help };
+  }
 }
 
 /** A ready policy on a shell's script, as a person would run it. Only what hangs is ended: a machine may be slow. */

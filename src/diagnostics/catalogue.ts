@@ -93,7 +93,7 @@ export const catalogue = {
   P0602: warning("a hot call made stateful"),
   P0603: warning("a rule on a call that is denied already"),
   P0604: error("a verdict that the engine cannot give"),
-  P0605: error("an engine whose native part is missing"),
+  P0605: error("a native part that is missing or cannot be loaded"),
   P0606: error("a construct that a target cannot express"),
   P0607: error("a program that the kernel refuses"),
 

@@ -46,9 +46,15 @@ export interface Native {
   spawn(file: string, argv: readonly (string | Uint8Array)[], descriptors: readonly number[]): number;
 }
 
-/** The native part cannot be used here; `message` says what would help. */
+/** The native part cannot be used here. */
 export class NativeUnavailableError extends Error {
   override readonly name = "NativeUnavailableError";
+  readonly help: string | undefined;
+
+  constructor(message: string, help?: string) {
+    super(message);
+    this.help = help;
+  }
 }
 
 /** The folder of the package: the nearest above this file that has a package.json. */
@@ -64,9 +70,14 @@ export function packageFolder(): string {
 
 /** The path of a file in dist/native for this machine's architecture (Node's name of it: x64, arm64). */
 export function nativeFile(name: "launcher" | "portcullis.node"): string {
-  const file = join(packageFolder(), "dist/native", process.arch, name);
+  const folder = packageFolder();
+  const file = join(folder, "dist/native", process.arch, name);
   if (!existsSync(file)) {
-    throw new NativeUnavailableError(`the native part is not built (no ${file}): run \`make build\``);
+    const isCheckout = existsSync(join(folder, "Makefile"));
+    throw new NativeUnavailableError(
+      `the native part is missing (${file})`,
+      isCheckout ? "run `make build` in the checkout" : "install the package portcullis again",
+    );
   }
   return file;
 }
@@ -82,6 +93,7 @@ export function native(file?: string): Native {
   if (process.platform !== "linux" || hostArchitecture() === undefined) {
     throw new NativeUnavailableError(
       `enforcing needs Linux on x86-64 or arm64, this is ${process.platform} ${process.arch}`,
+      "simulate, test, check and explain work here",
     );
   }
   const holder: { exports: unknown } = { exports: {} };

@@ -186,7 +186,8 @@ async function verify(bundle: Bundle, sources: Sources, invocation: Invocation):
     for (const one of others) loadBundle(bundle, 0, one).close();
   } catch (error) {
     if (error instanceof VerifierError && logFile !== undefined) writeOutput(logFile, error.log);
-    if (error instanceof NativeUnavailableError) throw new Failure([diagnostic("P0605", error.message)]);
+    if (error instanceof NativeUnavailableError)
+      throw new Failure([diagnostic("P0605", error.message, { help: error.help })]);
     const told = explainRefusal(bundle, error);
     if (told === undefined) throw error;
     throw new Failure([told], sources);

@@ -5,7 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { complaintIn } from "./console.mjs";
@@ -17,7 +17,7 @@ the machine does. What the command leaves running ends with it.
 
   --kernel NAME|FILE   patched (default), stock, debug, nojit, upto-N (see kernel/build), or a bzImage
   --user UID[:GID]     whose the command is (default 0; the group has the same number)
-  --cwd DIR            where it runs (default: here)
+  --cwd DIR            where it runs (default: here); every user can search the directories above it there
   --env NAME=VALUE     more of its environment, which else is PATH, HOME and LANG
   --sysctl NAME=VALUE  set before; by default the unprivileged mode is on where the kernel knows it:
                        kernel.unprivileged_bpf_disabled=0, kernel.seccomp.ebpf=3
@@ -113,14 +113,18 @@ const [uid, gid] =
 const sysctls = options.sysctl.map((text) => assignment("sysctl", text));
 const unprivileged = ["kernel.unprivileged_bpf_disabled=0", "kernel.seccomp.ebpf=3"];
 
+const image = resolve(imageOf(options.kernel));
+const cwd = resolve(options.cwd);
 const machine = start({
-  image: imageOf(options.kernel),
+  image,
   smp,
   memory: count("memory", options.memory, 64),
   icount: options.icount,
   append: options.append,
   request: [
-    `cwd=${options.cwd}`,
+    `cwd=${cwd}`,
+    // The checkout, the selftests beside the kernel, and Node may lie below a folder of mode 0700.
+    ...[cwd, dirname(image), dirname(process.execPath)].map((folder) => `reachable=${folder}`),
     `uid=${uid}`,
     `gid=${gid ?? uid}`,
     ...unprivileged

@@ -171,6 +171,28 @@ static void raise_loopback(void)
 	close(fd);
 }
 
+/*
+ * A user of the command must be able to search each directory of the path, as root's home (mode 0700) is not on the host.
+ * The modes change in the layer in memory only.
+ */
+static void make_reachable(char *path)
+{
+	for (char *end = path + 1;; end++) {
+		char was = *end;
+		struct stat status;
+
+		if (was && was != '/')
+			continue;
+		*end = '\0';
+		if (!stat(path, &status) && S_ISDIR(status.st_mode) && (status.st_mode & 0011) != 0011 &&
+		    chmod(path, (status.st_mode & 07777) | 0011))
+			die("making %s searchable: %s", path, strerror(errno));
+		*end = was;
+		if (!was)
+			return;
+	}
+}
+
 /* The machine's one virtio port. Its driver announces it a moment after this process starts. */
 static void open_port(void)
 {
@@ -268,6 +290,8 @@ static void read_request(struct request *request)
 			request->envp[request->envc++] = value;
 		else if (!strncmp(text, "cwd=", 4))
 			request->cwd = value;
+		else if (!strncmp(text, "reachable=/", 11))
+			make_reachable(value);
 		else if (!strncmp(text, "uid=", 4))
 			request->uid = strtoul(value, NULL, 10);
 		else if (!strncmp(text, "gid=", 4))

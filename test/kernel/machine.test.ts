@@ -1,5 +1,8 @@
 import { createHash } from "node:crypto";
-import { describe, expect, it } from "vitest";
+import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { patience } from "../support/patience.ts";
 import { eachInMachine, inMachine, type MachineOptions, unable } from "./vm.ts";
 
@@ -66,6 +69,17 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
     );
     expect(ran).toMatchObject({ status: 0, stderr: "" });
     expect(ran.stdout).toMatch(/^1000\n2\n.* mitigations=off portcullis\.word\nblue\n1\n$/);
+  });
+
+  it("lets every user work in a folder that only root can reach on the host", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const closed = mkdtempSync(join(tmpdir(), "portcullis-closed-"));
+    onTestFinished(() => rmSync(closed, { recursive: true }));
+    const cwd = join(closed, "a b/ü");
+    mkdirSync(cwd, { recursive: true });
+    const ran = await shell("id -u; pwd; stat -c %a ../..", { user: "65534", cwd });
+    expect(ran).toMatchObject({ status: 0, stdout: `65534\n${cwd}\n711\n`, stderr: "" });
+    expect(statSync(closed).mode & 0o777).toBe(0o700);
   });
 
   it("refuses a sysctl that the kernel does not have", async (context) => {

@@ -1,9 +1,9 @@
 /** What the filter, the launcher and the supervisor together let pass, refuse, end and report. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { prepare, run, users, victim } from "./run.ts";
+import { harness, node, prepare, run, supervisor, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
@@ -150,8 +150,8 @@ for (const { name, uid } of users) {
 
   describe(`a second supervisor, as ${name}`, () => {
     const nested = (program: string, command: readonly string[]) => {
-      const options = JSON.stringify({ program, supervisor: resolve("build/live/supervisor.cjs") });
-      const inner = [process.execPath, resolve("build/live/harness.mjs"), options, ...command];
+      const options = JSON.stringify({ program, supervisor });
+      const inner = [node, harness, options, ...command];
       return run({ program: "allow-all", uid }, ...inner);
     };
 

@@ -1,21 +1,28 @@
 /** Starts the harness (a process of its own, as the command line is) and tells what came of it. */
 import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
-import { type BuildOptions, build } from "esbuild";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { build } from "esbuild";
+import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
 
-const victimFolder = resolve("build/native/victims");
-const harness = resolve("build/live/harness.mjs");
+/** Looks like a package of ours: package.json, dist/native, and what the tests start. */
+const place = reachableFolder("live");
 
-export const victim = (name: string): string => join(victimFolder, name);
+export const victim = (name: string): string => join(place, "victims", name);
+export const harness = join(place, "harness.mjs");
+/** The bundle of the supervisor's thread. */
+export const supervisor = join(place, "supervisor.cjs");
+export let node = process.execPath;
 
 /** Builds the native parts and bundles what Node cannot run from source. Quick where nothing has changed. */
 export async function prepare(): Promise<void> {
   execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
-  mkdirSync("build/live", { recursive: true });
+  copyFor(place, "package.json");
+  copyFor(place, "dist/native", "dist/native");
+  copyFor(place, "build/native/victims");
+  if (!isReachable(node)) node = copyFor(place, node);
   const common = {
     bundle: true,
     platform: "node",
@@ -23,21 +30,14 @@ export async function prepare(): Promise<void> {
     packages: "external",
     logLevel: "warning",
   } as const;
-  await bundle({ ...common, entryPoints: ["test/live/harness.ts"], outfile: harness, format: "esm" });
-  await bundle({
+  await build({ ...common, entryPoints: ["test/live/harness.ts"], outfile: harness, format: "esm" });
+  await build({
     ...common,
     entryPoints: ["src/engines/notify/worker.ts"],
-    outfile: "build/live/supervisor.cjs",
+    outfile: supervisor,
     format: "cjs",
     define: { "import.meta.url": '"file:///"' },
   });
-}
-
-/** Every test file makes the bundles, and another may be starting one: they are put in place whole. */
-async function bundle(options: BuildOptions & { readonly outfile: string }): Promise<void> {
-  const outfile = `${options.outfile}.${process.pid}`;
-  await build({ ...options, outfile });
-  renameSync(outfile, options.outfile);
 }
 
 /** Root, and an ordinary user where the tests run as root. */
@@ -45,7 +45,7 @@ export const users: readonly { readonly name: string; readonly uid: number | und
   process.getuid?.() === 0
     ? [
         { name: "root", uid: undefined },
-        { name: "an ordinary user", uid: 65534 },
+        { name: "an ordinary user", uid: ordinaryUser },
       ]
     : [{ name: "an ordinary user", uid: undefined }];
 
@@ -65,16 +65,14 @@ export interface RunSettings extends Omit<HarnessOptions, "events" | "supervisor
 function prepareCall(settings: RunSettings, command: readonly string[], folder: string) {
   const { uid, input, ...rest } = settings;
   const events = join(folder, "events");
-  const options: HarnessOptions = { ...rest, events, supervisor: resolve("build/live/supervisor.cjs") };
-  const words = [harness, JSON.stringify(options), ...command];
-  const asOther =
-    uid === undefined ? [] : ["--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups", process.execPath];
-  const [file, ...first] = uid === undefined ? [process.execPath] : ["setpriv", ...asOther];
-  return { file: file!, words: [...first, ...words], events, input };
+  const options: HarnessOptions = { ...rest, events, supervisor };
+  const own = [node, harness, JSON.stringify(options), ...command];
+  const [file, ...words] = uid === undefined ? own : asUser(uid, ...own);
+  return { file: file!, words, events, input };
 }
 
 function temporaryFolder(uid: number | undefined): string {
-  const folder = mkdtempSync(join(tmpdir(), "portcullis-live-"));
+  const folder = mkdtempSync(join(place, "run-"));
   if (uid !== undefined) execFileSync("chown", [`${uid}:${uid}`, folder]);
   return folder;
 }

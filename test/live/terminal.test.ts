@@ -1,16 +1,15 @@
 /** Under a shell with job control: Ctrl-C, Ctrl-Z and fg reach the command as if portcullis were not there. */
 import { spawnSync } from "node:child_process";
-import { resolve } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
-import { prepare, victim } from "./run.ts";
+import { harness, prepare, supervisor, victim } from "./run.ts";
 
 beforeAll(prepare);
 
 function terminal(program: string, steps: readonly string[], ...command: readonly string[]) {
-  const options: HarnessOptions = { program, supervisor: resolve("build/live/supervisor.cjs") };
-  const confined = [process.execPath, resolve("build/live/harness.mjs"), JSON.stringify(options), ...command];
+  const options: HarnessOptions = { program, supervisor };
+  const confined = [process.execPath, harness, JSON.stringify(options), ...command];
   const { stdout } = spawnSync(victim("terminal"), [...steps, "--", ...confined], {
     encoding: "utf8",
     timeout: patience.command,

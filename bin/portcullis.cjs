@@ -1,49 +1,86 @@
 #!/usr/bin/env node
 // Starts what `make build` made. CommonJS, as package.json beside it says: Node's loader of ES modules takes 15 ms.
 "use strict";
-const { readFileSync } = require("node:fs");
+const { closeSync, openSync, readFileSync, readSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const { dirname, join } = require("node:path");
 const { Script } = require("node:vm");
 
 const dist = join(__dirname, "../dist");
+/** Says which Node the code caches in dist/ are of. */
+const identityFile = join(dist, "code-cache-node");
 
-// As `require` does it, and with the code cache that the build left for this use of the file (V8 refuses one of another
-// version or with other flags, and compiles as ever), which halves the time to start.
-function load(name, use) {
-  const file = join(dist, name);
+/** One file of dist/ as a module. `start` runs it and gives its exports; `script` has its code. */
+function moduleOf(name, cachedData, requireOf) {
+  const filename = join(dist, name);
   // ASCII: the build sees to it (tools/build.mjs).
-  const source = readFileSync(file, "latin1");
-  const cachedData = readIfThere(`${file}.${use}.cache`);
+  const source = readFileSync(filename, "latin1");
   const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  const script = new Script(wrapped, { filename: file, ...(cachedData === undefined ? {} : { cachedData }) });
-  const ordinary = createRequire(file);
-  const requireFrom = Object.assign((id) => (id === "./cli.cjs" ? load("run.cjs", use) : ordinary(id)), ordinary);
-  const module = { exports: {} };
-  script.runInThisContext().call(module.exports, module.exports, requireFrom, module, file, dirname(file));
-  return module.exports;
+  const script = new Script(wrapped, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
+  const start = () => {
+    const module = { exports: {} };
+    const requireFrom = requireOf(createRequire(filename));
+    script.runInThisContext().call(module.exports, module.exports, requireFrom, module, filename, dirname(filename));
+    return module.exports;
+  };
+  return { script, start };
 }
 
-function readIfThere(file) {
+/**
+ * Which program Node is: its version, and the first page of its file, where the build ID is. A code cache holds addresses
+ * in Node's own snapshot. V8 compares its version and its flags only: two releases of Node, or two builds of one, can have
+ * the same V8, and code of the other then fails at random (Node 20.19.0 with a cache of 20.20.2: SIGSEGV).
+ * Undefined where most of Node is in a library, of which the program says nothing.
+ */
+function nodeIdentity() {
+  if (process.config.variables.node_shared) return undefined;
+  const page = Buffer.alloc(4096);
+  const program = openSync("/proc/self/exe");
   try {
-    return readFileSync(file);
-  } catch {
-    return undefined;
+    readSync(program, page);
+  } finally {
+    closeSync(program);
+  }
+  return Buffer.concat([Buffer.from(`${process.version} ${process.arch}\n`), page]);
+}
+
+/** Flags of V8 for `check`; none where this V8 may not know them: it would print an error. */
+// A check runs most of its code once: what V8 would optimise meanwhile, and more threads to collect garbage, cost more than
+// they give, above all where processors are busy (a fifth of a check's time in all threads). What runs for long is
+// optimised all the same. The code cache is made with the same flags (tools/code-cache.cjs).
+function setCheckFlags() {
+  if (!process.version.startsWith("v20.")) return;
+  require("node:v8").setFlagsFromString("--interrupt-budget=1000000 --no-parallel-scavenge");
+}
+
+function start(argv) {
+  let isOurs;
+  const cacheOf = (file) => {
+    try {
+      isOurs ??= nodeIdentity()?.equals(readFileSync(identityFile)) ?? false;
+      return isOurs ? readFileSync(file) : undefined;
+    } catch {
+      return undefined;
+    }
+  };
+  // As `require` does it, and with the code cache that the build left for this use of the file, which halves the time to
+  // start.
+  const load = (name, use) =>
+    moduleOf(name, cacheOf(join(dist, `${name}.${use}.cache`)), (ordinary) =>
+      Object.assign((id) => (id === "./cli.cjs" ? load("run.cjs", use) : ordinary(id)), ordinary),
+    ).start();
+  try {
+    if (argv[0] === "check") setCheckFlags();
+    // `run` needs little where the cache has its policy, and `check` no engine.
+    if (argv[0] === "run") load("portcullis.cjs", "run");
+    else load(argv[0] === "check" ? "check.cjs" : "cli.cjs", "check").main(argv);
+  } catch (error) {
+    if (error.code !== "ENOENT") throw error;
+    process.stderr.write("portcullis: this checkout is not built\n  help: run `make build` in its folder\n");
+    process.exitCode = 125;
   }
 }
 
-const argv = process.argv.slice(2);
-try {
-  // A check runs most of its code once: what V8 would optimise meanwhile, and more threads to collect garbage, cost more
-  // than they give, above all where processors are busy (a fifth of a check's time in all threads). What runs for long is
-  // optimised all the same. The code cache is made with the same flags (tools/code-cache.cjs).
-  if (argv[0] === "check" && /^v2[0-4]\./.test(process.version))
-    require("node:v8").setFlagsFromString("--interrupt-budget=1000000 --no-parallel-scavenge");
-  // `run` needs little where the cache has its policy, and `check` no engine.
-  if (argv[0] === "run") load("portcullis.cjs", "run");
-  else load(argv[0] === "check" ? "check.cjs" : "cli.cjs", "check").main(argv);
-} catch (error) {
-  if (error.code !== "ENOENT") throw error;
-  process.stderr.write("portcullis: this checkout is not built\n  help: run `make build` in its folder\n");
-  process.exitCode = 125;
-}
+// tools/code-cache.cjs makes the caches by the same means.
+if (require.main === module) start(process.argv.slice(2));
+else module.exports = { identityFile, moduleOf, nodeIdentity, setCheckFlags };

@@ -3,30 +3,22 @@
 // whether it is needed or not, so there is one for each use.
 "use strict";
 const { execFileSync } = require("node:child_process");
-const { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } = require("node:fs");
-const { createRequire } = require("node:module");
+const { mkdtempSync, renameSync, rmSync, writeFileSync } = require("node:fs");
 const { tmpdir } = require("node:os");
-const { dirname, join, resolve } = require("node:path");
-const { Script } = require("node:vm");
+const { join, resolve } = require("node:path");
+const { identityFile, moduleOf, nodeIdentity, setCheckFlags } = require("../bin/portcullis.cjs");
 
 const runTrue = ["run", "-q", "-p", "policies/exec-once.ts", "--", "/bin/true"];
 
 function load(name, use) {
-  const file = resolve("dist", name);
-  const source = readFileSync(file, "latin1");
-  const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  const script = new Script(wrapped, { filename: file });
-  const module = { exports: {} };
-  const run = () => {
-    script.runInThisContext().call(module.exports, module.exports, createRequire(file), module, file, dirname(file));
-    return module.exports;
-  };
-  const keep = () => {
-    const cache = `${file}.${use}.cache`;
-    writeFileSync(`${cache}.new`, script.createCachedData());
-    renameSync(`${cache}.new`, cache);
-  };
-  return { run, keep };
+  const { script, start } = moduleOf(name, undefined, (ordinary) => ordinary);
+  const keep = () => write(resolve("dist", `${name}.${use}.cache`), script.createCachedData());
+  return { run: start, keep };
+}
+
+function write(file, data) {
+  writeFileSync(`${file}.new`, data);
+  renameSync(`${file}.new`, file);
 }
 
 /** A bundle of verbs, after these command lines. */
@@ -54,11 +46,10 @@ const jobs = {
 };
 
 const job = process.argv[2];
-// As bin/portcullis.cjs has them.
-if (job === "check" && /^v2[0-4]\./.test(process.version))
-  require("node:v8").setFlagsFromString("--interrupt-budget=1000000 --no-parallel-scavenge");
+if (job === "check") setCheckFlags();
+const identity = nodeIdentity();
 if (job !== undefined) jobs[job]();
-else {
+else if (identity !== undefined) {
   // The policy is compiled once before, so that the last job finds it in the cache, as most runs do.
   const folder = mkdtempSync(join(tmpdir(), "portcullis-build-"));
   const options = { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, XDG_CACHE_HOME: folder } };
@@ -67,6 +58,8 @@ else {
       if (each === "portcullis") execFileSync(resolve("bin/portcullis"), runTrue, options);
       execFileSync(process.execPath, [__filename, each], options);
     }
+    // Last, so that it speaks of caches that are there. The build has removed an old one.
+    write(identityFile, identity);
   } finally {
     rmSync(folder, { recursive: true });
   }

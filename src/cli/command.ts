@@ -1,5 +1,5 @@
 /** The command line as a whole: which verb, and what becomes of whatever goes wrong in it. */
-import { type Context, internalError } from "./context.ts";
+import { type Context, internalError, isWithoutDirectory } from "./context.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
 import { isVerb, verbs } from "./verbs.ts";
 
@@ -9,10 +9,18 @@ export async function runCommand(argv: readonly string[], context: Context): Pro
     return await dispatch(argv, context);
   } catch (error) {
     if (error instanceof Failure) return tell(error, context);
+    if (isWithoutDirectory(error)) return tell(await directoryMissing(), context);
     if (isWithoutParser(error)) return tell(await parserMissing(), context);
     context.err(internalError(error, context.environment["PORTCULLIS_DEBUG"] !== undefined));
     return failed;
   }
+}
+
+async function directoryMissing(): Promise<Failure> {
+  const { diagnostic } = await import("../diagnostics/catalogue.ts");
+  return new Failure([
+    diagnostic("P0901", "the working directory was removed", { help: "change to a folder that exists: cd" }),
+  ]);
 }
 
 /** oxc-parser, or its binding for this machine, an optional dependency of it, is not installed. */

@@ -50,7 +50,10 @@ export function processContext(): Context {
       },
     },
     environment: env,
-    workingDirectory: process.cwd(),
+    // Asked for late: it may have been removed, which runCommand tells.
+    get workingDirectory() {
+      return process.cwd();
+    },
   };
 }
 
@@ -63,6 +66,11 @@ function quietWhenClosed(): void {
     process.exit(125);
   });
   const { env } = process;
+}
+
+/** The working directory was removed: process.cwd() fails. */
+export function isWithoutDirectory(error: unknown): boolean {
+  return error instanceof Error && (error as NodeJS.ErrnoException).syscall === "uv_cwd";
 }
 
 /** The sentence for a fault of our own. */

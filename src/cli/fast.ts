@@ -5,7 +5,7 @@
  */
 import { StartError } from "../engines/command.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
-import { internalError, processContext } from "./context.ts";
+import { internalError, isWithoutDirectory, processContext } from "./context.ts";
 import { enforce, planOf } from "./enforce.ts";
 import { askCache } from "./kept.ts";
 import { parseInvocation } from "./parse.ts";
@@ -25,6 +25,7 @@ async function runKept(argv: readonly string[]): Promise<number | undefined> {
   } catch (error) {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
       return undefined;
+    if (isWithoutDirectory(error)) return undefined;
     process.stderr.write(internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
     return failed;
   }

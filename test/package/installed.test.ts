@@ -1,0 +1,136 @@
+/** Every verb, and every command of the README, from the installed package, as an ordinary user, on each Node. */
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { VerbName } from "../../src/cli/verbs.ts";
+import { projectCommands, shownCommands } from "../docs/readme.ts";
+import {
+  asOrdinary,
+  folder,
+  home,
+  installed,
+  installPackage,
+  nodeOf,
+  nodeVersions,
+  project,
+  unable,
+} from "./installed.ts";
+
+const reason = unable();
+const own = join(folder, "own");
+
+beforeAll(() => {
+  if (reason !== undefined) return;
+  installPackage();
+  // A policy of the user's own in a project of CommonJS modules, with an import.
+  mkdirSync(own);
+  writeFileSync(join(own, "package.json"), '{ "type": "commonjs" }');
+  writeFileSync(
+    join(own, "rules.ts"),
+    'import { calls } from "portcullis";\nexport const made = calls("mkdir", "mkdirat");\n',
+  );
+  writeFileSync(
+    join(own, "policy.ts"),
+    `import { allow, deny, perTree, policy } from "portcullis";
+import { made } from "./rules.ts";
+const count = perTree.counter();
+export default policy((call) => {
+  if (!made.has(call)) return allow;
+  if (count.get() >= 1n) return deny("EDQUOT");
+  count.add(1n);
+  return allow;
+});
+`,
+  );
+  writeFileSync(join(own, "trace.strace"), '7 1700000000.000000 execve("/bin/true", ["true"], 0x0 /* 0 vars */) = 0\n');
+  symlinkSync(join(project, "node_modules/.bin/portcullis"), join(folder, "a link"));
+});
+
+const policy = join(own, "policy.ts");
+const trace = join(own, "trace.strace");
+
+/** A line of each verb, with its status and what it prints. */
+const lines: Readonly<Record<VerbName, readonly [words: readonly string[], status: number, output: RegExp]>> = {
+  run: [["run", "-q", "-p", policy, "--", "sh", "-c", "cd; mkdir a$$ && mkdir b$$; rmdir a$$; uname"], 0, /^Linux\n$/],
+  check: [["check", policy], 0, /^/],
+  explain: [["explain", policy], 0, /mkdirat/],
+  why: [["why", "exec-once", 'execve("/bin/sh")'], 1, /deny EACCES/],
+  simulate: [["simulate", "-p", policy, trace], 0, /^/],
+  test: [["test", "nginx"], 0, /^/],
+  compile: [["compile", "-p", "children", "-o", join(home, "children.pcl")], 0, /children\.pcl/],
+  disasm: [["disasm", "exec-once"], 0, /EACCES|ERRNO/],
+  flow: [["flow", trace], 0, /FlowGraph/],
+  doctor: [["doctor"], 0, /engine notify: a command runs under a classic filter/],
+  completion: [["completion", "bash"], 0, /complete -o/],
+  help: [["help", "run"], 0, /SYNOPSIS/],
+};
+
+describe.each(nodeVersions)("with Node %s, an ordinary user runs", (version) => {
+  let node = "";
+  beforeAll(() => {
+    if (reason === undefined) node = nodeOf(version);
+  });
+
+  it.for(Object.keys(lines) as VerbName[])("%s", (verb, context) => {
+    if (reason !== undefined) context.skip(reason);
+    const [words, status, output] = lines[verb];
+    const ran = asOrdinary(node, [join(installed, "bin/portcullis"), ...words], { cwd: "/" });
+    expect(ran, ran.stderr).toMatchObject({ status });
+    expect(ran.stdout).toMatch(output);
+    // Node and V8 write there, too.
+    expect(ran.stderr).not.toMatch(/internal error|unrecognized|warning:|\(node:/i);
+  });
+
+  it.for(shownCommands)("the README's $command", ({ command, output, statuses }, context) => {
+    if (reason !== undefined) context.skip(reason);
+    const ran = asOrdinary(node, ["sh", "-c", command], { cwd: installed });
+    expect(statuses, ran.stderr).toContain(ran.status);
+    if (output !== "") expect(ran.stdout).toBe(output);
+  });
+
+  // The first installs the package, as beforeAll has done.
+  it.for(projectCommands.slice(1))("the README's %s", (command, context) => {
+    if (reason !== undefined) context.skip(reason);
+    const ran = asOrdinary(node, ["sh", "-c", command]);
+    expect(ran, ran.stderr).toMatchObject({ status: 0 });
+  });
+
+  it("it through symbolic links, and from a folder that is gone", (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const run = ["run", "-q", "-p", "exec-once", "--", "/bin/echo", "hello"];
+    for (const program of [join(project, "node_modules/.bin/portcullis"), join(folder, "a link")]) {
+      const ran = asOrdinary(node, [program, ...run], { cwd: "/" });
+      expect(ran).toEqual({ status: 0, stdout: "hello\n", stderr: "" });
+    }
+    const script = 'd=$(mktemp -d) && cd "$d" && rmdir "$d" && "$@"';
+    const gone = asOrdinary(node, ["sh", "-c", script, "sh", join(folder, "a link"), "check", "-q", policy]);
+    expect(gone).toMatchObject({ status: 125, stdout: "" });
+    expect(gone.stderr).toContain("error P0901: the working directory was removed");
+  });
+
+  it("bundles by the launcher's file alone", (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const bundle = join(home, "exec-once.pcl");
+    const program = join(installed, "bin/portcullis");
+    const compiled = asOrdinary(node, [program, "compile", "-p", "exec-once", "-o", bundle]);
+    expect(compiled, compiled.stderr).toMatchObject({ status: 0 });
+    const launcher = join(installed, "dist/native", process.arch, "launcher");
+    const ran = asOrdinary(node, [launcher, "run", bundle, "--", "/bin/echo", "hello"]);
+    expect(ran).toMatchObject({ status: 0, stdout: "hello\n" });
+  });
+
+  it.for([
+    ["import", "module.mjs", 'import { simulate } from "portcullis/testing"; import { allow } from "portcullis";'],
+    [
+      "require",
+      "module.cjs",
+      'const { simulate } = require("portcullis/testing"); const { allow } = require("portcullis");',
+    ],
+  ] as const)("code that has the package by %s", ([, name, text], context) => {
+    if (reason !== undefined) context.skip(reason);
+    const file = join(project, name);
+    writeFileSync(file, `${text}\nconsole.log(typeof simulate, typeof allow);\n`);
+    const ran = asOrdinary(node, [node, "--no-warnings", file]);
+    expect(ran).toEqual({ status: 0, stdout: "function object\n", stderr: "" });
+  });
+});

@@ -9,7 +9,8 @@ import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
 import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
 import type { Sources } from "../diagnostics/render.ts";
-import type { Location, Program } from "../ir/program.ts";
+import type { Location } from "../ir/location.ts";
+import type { Program } from "../ir/program.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "./bundle.ts";
 

@@ -1,10 +1,11 @@
 /** The policy that a verb is given, loaded, with what is wrong with it told. */
+
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Program } from "../ir/program.ts";
+import type { Extension, TighteningPromise } from "../language/findings.ts";
 import type { DeclaredParameter } from "../language/parameters.ts";
-import type { Extension, TighteningPromise } from "../language/walker.ts";
 import type { Context } from "./context.ts";
 import { chosenArchitecture, policyFile, readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";

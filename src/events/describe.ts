@@ -1,6 +1,7 @@
 /** From a supervisor's record to the events that people and programs read. */
 
-import type { Location, Report } from "../ir/program.ts";
+import type { Location } from "../ir/location.ts";
+import type { Report } from "../ir/program.ts";
 import type { Verdict } from "../ir/verdicts.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";

@@ -2,6 +2,7 @@
  * Refuses a program that is not well formed: an error here is a bug of the front end or of a pass, never a person's
  * mistake. What comes through can be interpreted, printed, split and compiled without further tests.
  */
+
 import { maximumPattern } from "./arithmetic.ts";
 import { isNormal } from "./intervals.ts";
 import {
@@ -14,13 +15,13 @@ import {
   maximumTreeCapacity,
   scopeBytes,
 } from "./limits.ts";
+import type { Location } from "./location.ts";
 import { parameterFault } from "./parameters.ts";
 import {
   type Cell,
   type Expression,
   type Interval,
   inputs,
-  type Location,
   type Program,
   type Statement,
   type ValueType,

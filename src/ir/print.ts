@@ -5,8 +5,10 @@
  * `$name` is a cell, `#name` a table, `@name` a parameter, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)` extensions; an operator
  * that depends on the sign says which: `<u`, `<s`.
  */
+
 import { callByNumber } from "../linux/calls.ts";
-import type { BinaryOperator, CompareOperator, Expression, Interval, Location, Program, Statement } from "./program.ts";
+import type { Location } from "./location.ts";
+import type { BinaryOperator, CompareOperator, Expression, Interval, Program, Statement } from "./program.ts";
 import { type Verdict, verdictText } from "./verdicts.ts";
 
 export function printProgram(program: Program): string {

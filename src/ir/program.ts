@@ -10,6 +10,7 @@
  * `interpreter.ts` is the reference meaning. Every compiled form must agree with it.
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
+import type { Location } from "./location.ts";
 import type { Verdict } from "./verdicts.ts";
 
 export interface Program {
@@ -30,17 +31,6 @@ export interface Program {
   readonly locals: readonly ValueType[];
   /** Every path through it ends in a `return`. */
   readonly body: readonly Statement[];
-}
-
-/**
- * Where in a policy something was said. Lines and columns count from 1, columns and the length in UTF-16 units as
- * editors do; the length ends with the line.
- */
-export interface Location {
-  readonly file: number;
-  readonly line: number;
-  readonly column: number;
-  readonly length: number;
 }
 
 /** A closed interval of unsigned 64-bit patterns. */

@@ -2,8 +2,9 @@
  * Actions and verdicts. The table of actions is the only place that lists their order, whether the call passes, and their
  * names in other interfaces; code that needs more about each action has a `Record<Action, …>` or an exhaustive switch.
  */
+
 import { errnoName } from "../linux/errno.ts";
-import type { Location } from "./program.ts";
+import type { Location } from "./location.ts";
 
 interface ActionFacts {
   /** Whether the kernel executes the call. */

@@ -1,16 +1,8 @@
 /** The parts of a program as they come to be: verdicts, state, reports, locals. */
+
 import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../ir/limits.ts";
-import type {
-  Cell,
-  Location,
-  Parameter,
-  Report,
-  Scope,
-  Statement,
-  Table,
-  ValueType,
-  VerdictExpression,
-} from "../ir/program.ts";
+import type { Location } from "../ir/location.ts";
+import type { Cell, Parameter, Report, Scope, Statement, Table, ValueType, VerdictExpression } from "../ir/program.ts";
 import { expressionsOf } from "../ir/traverse.ts";
 import type { Action, Verdict } from "../ir/verdicts.ts";
 import * as ir from "./ir.ts";

@@ -1,9 +1,13 @@
 /** The steps of a policy and of all that it extends, each once, as one program body. */
+
 import type { Statement, VerdictExpression } from "../ir/program.ts";
 import type { Compilation } from "./compilation.ts";
 import { noFacts } from "./facts.ts";
+import type { NamedCall } from "./findings.ts";
+import type { ReturnTarget } from "./flow.ts";
+import { stable } from "./lower/stable.ts";
+import { lowerImported } from "./oci/import.ts";
 import { type CallValue, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
-import type { NamedCall, ReturnTarget } from "./walker.ts";
 
 /** Bases before what extends them, in their order; one that is reached by two ways is there once. */
 export function partsOf(policy: PolicyValue): PolicyValue[] {
@@ -43,7 +47,7 @@ export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy 
   }
   const base: Statement[] = [...out, { kind: "return", verdict: { kind: "strictest", of: [...verdicts] } }];
   const statementsOfBase = out.length;
-  const namedByBase = c.namedCalls.length;
+  const namedByBase = c.findings.namedCalls.length;
   const verdict = lowerPart(c, policy, out);
   const own = out.slice(statementsOfBase);
   if (verdict !== undefined) {
@@ -54,7 +58,7 @@ export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy 
   c.out = out;
   c.file = policy.file;
   c.emitReturn({ kind: "strictest", of: verdicts }, policy.at);
-  const named = c.namedCalls.slice(namedByBase);
+  const named = c.findings.namedCalls.slice(namedByBase);
   return verdict === undefined ? { body: out } : { body: out, extension: { own, base, named } };
 }
 
@@ -86,7 +90,7 @@ function lowerPart(c: Compilation, part: PolicyValue, out: Statement[]): Verdict
   );
   // Another part may change what this verdict was read from.
   if (verdict !== undefined && verdict.kind !== "verdict" && verdict.kind !== "verdict-local") {
-    const kept = c.stable({ is: "verdict", expression: verdict });
+    const kept = stable(c, { is: "verdict", expression: verdict });
     if (kept.is === "verdict") verdict = kept.expression;
   }
   return verdict;
@@ -99,13 +103,13 @@ function walkPart(c: Compilation, part: PolicyValue, out: Statement[], target: R
 }
 
 function walkStep(c: Compilation, part: PolicyValue, target: ReturnTarget): void {
-  if (part.lower !== undefined) {
-    part.lower(c, target);
+  if (part.body.is === "profile") {
+    lowerImported(c, part.body.part, target, part.at);
     return;
   }
   const call: CallValue = { is: "call", names: c.names.all, reference: ++c.references };
   c.file = part.file;
-  c.walker.apply(c, part.step!, [{ value: call, node: part.at }], part.at, { contextual: true, tail: target });
+  c.walker.apply(part.body.step, [{ value: call, node: part.at }], part.at, { contextual: true, tail: target });
 }
 
 function stepCheck(c: Compilation): ReturnTarget["check"] {
@@ -126,11 +130,11 @@ function stepCheck(c: Compilation): ReturnTarget["check"] {
  */
 export function checkUncalled(c: Compilation, argumentOf: (fn: FunctionValue, index: number) => Value): void {
   const call = (): Value => ({ is: "call", names: c.names.all, reference: ++c.references });
-  for (const step of c.policySteps) {
-    if (!c.applied.has(step.node)) walkUncalled(c, step, "step", [call()], true);
+  for (const step of c.findings.policySteps) {
+    if (!c.findings.applied.has(step.node)) walkUncalled(c, step, "step", [call()], true);
   }
-  for (const [node, fn] of c.functions) {
-    if (c.applied.has(node) || c.contextual.has(node)) continue;
+  for (const [node, fn] of c.findings.functions) {
+    if (c.findings.applied.has(node) || c.findings.contextual.has(node)) continue;
     const time = fn.time === "step" || !makesPolicy(fn) ? "step" : "constant";
     walkUncalled(
       c,
@@ -154,7 +158,6 @@ function walkUncalled(
   c.out = [];
   c.file = fn.file;
   c.walker.apply(
-    c,
     fn,
     values.map((value, index) => ({ value, node: fn.node.params[index] ?? fn.node })),
     fn.node,

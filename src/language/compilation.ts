@@ -6,11 +6,14 @@
  * unrolled by walking theirs once a round. Where two paths meet, variables that differ become an IR local that each path
  * sets (`merge`), so between meetings a variable is simply its value, with all that is known about it.
  */
-import type { CallExpression, Expression as Node } from "@oxc-project/types";
+
+import type { Expression as Node } from "@oxc-project/types";
 import type { DiagnosticCode } from "../diagnostics/catalogue.ts";
-import type { Expression, IntegerExpression, Statement, VerdictExpression } from "../ir/program.ts";
+import type { IntegerExpression, Statement, VerdictExpression } from "../ir/program.ts";
+import { Bounds } from "./bounds.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import type { CallNames } from "./call-names.ts";
+import { DecidedComparisons, type Outcome } from "./decided-comparisons.ts";
 import {
   both,
   cellKey,
@@ -20,43 +23,19 @@ import {
   type Facts,
   forget,
   integerKey,
-  lasting,
   noFacts,
-  rangeFact,
   tableKey,
 } from "./facts.ts";
-import * as ir from "./ir.ts";
-import { mergeValues, rangeIn } from "./merging.ts";
+import { Findings } from "./findings.ts";
+import type { Branch, Flow, JumpTarget, PathEnd, ReturnTarget } from "./flow.ts";
+import { mergeValues } from "./merging.ts";
 import type { Parameters } from "./parameters.ts";
-import { intersect, isSigned, join, type Range } from "./ranges.ts";
+import { intersect, type Range } from "./ranges.ts";
 import { GiveUp, type Place, type Reporter } from "./reporter.ts";
 import type { LexicalScope, Variable } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
-import {
-  type FunctionValue,
-  type IntegerValue,
-  type JsonValue,
-  type UnknownValue,
-  unknown,
-  type Value,
-  verdict,
-} from "./values.ts";
-import type {
-  Branch,
-  Flow,
-  JumpTarget,
-  NamedCall,
-  PathEnd,
-  ReturnTarget,
-  TighteningPromise,
-  Walker,
-} from "./walker.ts";
-
-/** A text made to exhaust the compiler ends here, in about a second. */
-const mostSteps = 2_000_000;
-const deepestWalk = 400;
-/** A bound constant that is larger than this becomes a local, so that using it often does not multiply it. */
-const largestKept = 16;
+import { type FunctionValue, type IntegerValue, unknown, type Value } from "./values.ts";
+import type { Walker } from "./walker.ts";
 
 export class Compilation {
   readonly reporter: Reporter;
@@ -66,15 +45,11 @@ export class Compilation {
   readonly walker: Walker;
   /** What "portcullis" exports, for better answers about a missing import. */
   libraryNames: ReadonlySet<string> = new Set();
-  /** Every function that was met, to check those that nothing calls. */
-  readonly functions = new Map<FunctionValue["node"], FunctionValue>();
-  readonly applied = new Set<FunctionValue["node"]>();
-  /** Functions that were given to one of the library's, which types their parameters; steps among them. */
-  readonly contextual = new Set<FunctionValue["node"]>();
-  readonly policySteps = new Set<FunctionValue>();
+  readonly findings = new Findings();
+  readonly bounds: Bounds;
 
   file: SourceFile;
-  scope: LexicalScope;
+  scope: LexicalScope<Value>;
   flow: Flow = { live: "live", variables: new Map(), facts: noFacts };
   out: Statement[] = [];
   /** Constants are being worked out, or a step is being lowered. */
@@ -87,54 +62,27 @@ export class Compilation {
   /** Counts changes of state: a value that was read from state before a change is kept in a local. */
   epoch = 0;
 
-  // What the walk finds out about the whole policy.
-  readonly promises: TighteningPromise[] = [];
-  readonly literalNames = new Set<string>();
-  /** In the order of the walk, so that a part of it is the part of one step. */
-  readonly namedCalls: NamedCall[] = [];
-  readsAlive = false;
-  readonly rawReads = new Set<SourceRange>();
-  readonly returnsOfClone3 = new Set<Statement>();
+  /** The references made so far: each names the call in one variable, for the facts about it. */
   references = 0;
-  /** By their syntax node, which is one object however often it is walked over. */
-  private readonly comparisons = new Map<SourceRange, ComparisonRecord>();
-
-  /** Makes a policy of an OCI profile. */
-  profiles: ((profile: JsonValue, host: Value | undefined, node: SourceRange) => Value) | undefined;
-
+  readonly #comparisons = new DecidedComparisons();
   private argumentsOf = { names: 0n, eventNames: 0n, known: new Map<string, Value>() };
-  private steps = 0;
-  private depth = 0;
-  private nesting = 0;
 
   constructor(parts: {
     reporter: Reporter;
     names: CallNames;
     builder: ProgramBuilder;
     parameters: Parameters;
-    walker: Walker;
-    scope: LexicalScope;
+    walker: (c: Compilation) => Walker;
+    scope: LexicalScope<Value>;
   }) {
     this.reporter = parts.reporter;
     this.names = parts.names;
     this.builder = parts.builder;
     this.parameters = parts.parameters;
-    this.walker = parts.walker;
+    this.walker = parts.walker(this);
+    this.bounds = new Bounds(parts.builder, (...fault) => this.giveUp(...fault));
     this.scope = parts.scope;
     this.file = parts.scope.file;
-  }
-
-  callInTail(node: CallExpression, target: ReturnTarget): Value {
-    return this.walker.callInTail(this, node, target);
-  }
-
-  functionValue(node: FunctionValue["node"], name: string): Value {
-    return this.walker.functionValue(this, node, name);
-  }
-
-  importProfile(profile: JsonValue, host: Value | undefined, node: SourceRange): Value {
-    if (this.profiles !== undefined) return this.profiles(profile, host, node);
-    return this.error("P0309", node, "OCI profiles cannot be combined with a policy yet");
   }
 
   // ── Diagnostics ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -161,74 +109,25 @@ export class Compilation {
     throw new GiveUp(message);
   }
 
-  /** A comparison was decided by ranges. Reported at the end if every walk over it decides it alike. */
+  /** Notes that ranges decide a comparison, or that they do not; reported after the walk. */
   noteComparison(
     node: SourceRange,
-    outcome: "always" | "never" | "open",
-    words: () => { readonly message: string; readonly help?: string },
+    outcome: Outcome,
+    message: () => { readonly message: string; readonly help?: string },
   ): void {
-    if (this.flow.live !== "live") return;
-    const known = this.comparisons.get(node);
-    if (known === undefined) {
-      const { message, help } = outcome === "open" ? undecided : words();
-      this.comparisons.set(node, { outcome, file: this.file, message, help });
-    } else if (known.outcome !== outcome) known.outcome = "open";
+    if (this.flow.live === "live") this.#comparisons.note(this.file, node, outcome, message);
   }
 
   reportComparisons(): void {
-    for (const [node, { outcome, file, message, help }] of this.comparisons) {
-      if (outcome !== "open") this.reporter.report("P0204", `${outcome} true: ${message}`, { file, node }, help);
-    }
-  }
-
-  // ── Bounds ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Begins one step of the walk; every expression and statement is one. What begins ends with `leave`. */
-  enter(node: SourceRange): void {
-    if (++this.steps > mostSteps) this.tooLarge(node);
-    if (++this.depth > deepestWalk) {
-      this.giveUp(
-        "P0318",
-        node,
-        `nested more than ${deepestWalk} deep`,
-        "name parts of it with const, or write a function",
-      );
-    }
-  }
-
-  leave(): void {
-    this.depth--;
-  }
-
-  private tooLarge(node: SourceRange): never {
-    this.giveUp(
-      "P0314",
-      node,
-      "too large: with its loops unrolled and its functions inlined, the policy has more than 200,000 parts",
-      "fewer rounds of the loop, or a set of calls or a table in place of it",
-    );
+    this.#comparisons.report(this.reporter);
   }
 
   // ── Emitting ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Bounds the program: a statement more, where the walk is. */
-  count(statement: Statement, node: SourceRange): void {
-    this.builder.count(statement, this.nesting);
-    if (this.builder.tooLarge) this.tooLarge(node);
-    if (this.builder.tooDeep) {
-      this.giveUp(
-        "P0318",
-        node,
-        "the step nests too deeply once its functions are inlined",
-        "return early in place of else",
-      );
-    }
-  }
-
   emit(statement: Statement, node?: SourceRange): void {
     if (this.flow.live !== "live") return;
     const placed = node === undefined ? statement : { ...statement, at: this.file.location(node) };
-    this.count(placed, node ?? { start: 0, end: 0 });
+    this.bounds.count(placed, node ?? { start: 0, end: 0 });
     this.out.push(placed);
   }
 
@@ -238,7 +137,7 @@ export class Compilation {
     this.emit({ kind: "return", verdict }, node);
     const statement = out.at(-1);
     if (statement !== undefined && (this.eventNames & this.names.bit("clone3")!) !== 0n) {
-      this.returnsOfClone3.add(statement);
+      this.findings.returnsOfClone3.add(statement);
     }
   }
 
@@ -251,10 +150,6 @@ export class Compilation {
   changed(key: string): void {
     this.epoch++;
     this.flow.facts = forget(this.flow.facts, key);
-  }
-
-  stateChanged(cell: number): void {
-    this.changed(cellKey(cell));
   }
 
   changeTable(statement: Statement & { readonly table: number }, node: SourceRange): void {
@@ -301,124 +196,11 @@ export class Compilation {
     return this.flow.live === "live" && !contradict(this.flow.facts, facts);
   }
 
-  /** The range of either of two integers, each with what is known of it on its path; undefined where no 64 bits hold it. */
-  joinIntegers(a: IntegerValue, flowOfA: Flow, b: IntegerValue, flowOfB: Flow): Range | undefined {
-    const range = join(rangeIn(flowOfA, a), rangeIn(flowOfB, b));
-    return isSigned(range) || range.from >= 0n ? range : undefined;
-  }
-
-  /** What a test says that found this value in this range. */
-  rangeFact(value: IntegerValue, range: Range): Facts {
-    const key = value.expression.kind === "constant" ? "" : integerKey(value);
-    return key === "" ? noFacts : rangeFact(key, range);
-  }
-
-  /** What was known before a test that turned out to decide nothing: less, if state has changed since. */
-  epochFacts(outer: Facts): Facts {
-    return either(outer, this.flow.facts);
-  }
-
-  // ── Values that must keep ─────────────────────────────────────────────────────────────────────────────────────────
-
-  /** The same value, computed now: it stays what it is when state changes later, and is small. */
-  stable(value: Value): Value {
-    return this.needsLocal(value, largestKept)
-      ? this.toLocal(value, this.out, this.out.length)
-      : withLastingFacts(value);
-  }
-
-  /** Evaluates in order, as JavaScript does: what was read before a later one changed state is kept. */
-  inOrder<T extends SourceRange>(nodes: readonly T[], evaluate: (node: T) => Value): Value[] {
-    if (nodes.length === 1) return [evaluate(nodes[0]!)];
-    const values: Value[] = [];
-    const ends: number[] = [];
-    const { out } = this;
-    for (let at = 0; at < nodes.length; at++) {
-      const before = this.epoch;
-      values.push(evaluate(nodes[at]!));
-      if (this.epoch !== before) {
-        for (let index = values.length - 2; index >= 0; index--) {
-          const value = values[index]!;
-          if (this.needsLocal(value, Number.POSITIVE_INFINITY)) {
-            const length = out.length;
-            values[index] = this.toLocal(value, out, ends[index]!);
-            for (let later = index + 1; later < ends.length; later++) ends[later]! += out.length - length;
-          } else values[index] = withLastingFacts(value);
-        }
-      }
-      ends.push(out.length);
-    }
-    return values;
-  }
-
-  private needsLocal(value: Value, largest: number): boolean {
-    const expression = expressionOf(value);
-    if (expression === undefined) return false;
-    const { readsState, readsParameter, size } = ir.measure(expression);
-    // What is worked out before any call comes has no statements; it is the same wherever it is used.
-    if (this.time === "constant" && readsParameter) return false;
-    return readsState || size > largest;
-  }
-
-  /** Constants are being worked out, and this is known only when the policy is started: a parameter stays open. */
-  isLeftOpen(value: Value): boolean {
-    const expression = this.time === "constant" ? expressionOf(value) : undefined;
-    return expression !== undefined && ir.measure(expression).readsParameter;
-  }
-
-  /** Something is decided while constants are worked out that hangs on a parameter. */
-  refuseOpen(node: SourceRange): UnknownValue {
-    this.error(
-      "P0310",
-      node,
-      "this is decided when the policy is compiled, and hangs on a parameter that stays open",
-      "decide it inside the step, or give the parameter its value at `compile`",
-    );
-    return unknown;
-  }
-
-  private toLocal(value: Value, out: Statement[], at: number): Value {
-    const insert = (statement: Statement) => {
-      if (this.flow.live !== "live") return;
-      this.count(statement, { start: 0, end: 0 });
-      out.splice(at, 0, statement);
-    };
-    switch (value.is) {
-      case "integer": {
-        const local = this.builder.local("integer");
-        insert({ kind: "set-integer", local, value: value.expression });
-        return { ...value, expression: { kind: "local", local }, range: this.rangeOf(value) };
-      }
-      case "boolean": {
-        const local = this.builder.local("boolean");
-        insert({ kind: "set-boolean", local, value: value.expression });
-        return {
-          ...value,
-          expression: { kind: "boolean-local", local },
-          whenTrue: lasting(value.whenTrue),
-          whenFalse: lasting(value.whenFalse),
-        };
-      }
-      case "verdict": {
-        const local = this.builder.local("verdict");
-        insert({ kind: "set-verdict", local, value: value.expression });
-        return verdict({ kind: "verdict-local", local });
-      }
-      case "text": {
-        const local = this.builder.local("integer");
-        insert({ kind: "set-integer", local, value: value.subject });
-        return { ...value, subject: { kind: "local", local } };
-      }
-      default:
-        return value;
-    }
-  }
-
   /**
    * The variables of a scope that is left are forgotten, unless a function that was made in it may still ask for them.
    * Else a long unrolled loop would drag those of every round along.
    */
-  leaveScope(scope: LexicalScope, node: SourceRange): void {
+  leaveScope(scope: LexicalScope<Value>, node: SourceRange): void {
     if (scope.isEmpty) return;
     const variables = scope.ownVariables().filter((one) => one.kind === "let");
     if (variables.length === 0) return;
@@ -434,16 +216,14 @@ export class Compilation {
     const { flow, out } = this;
     this.flow = { live: flow.live, variables: copyOf(flow.variables), facts: flow.facts };
     this.out = [];
-    this.nesting++;
-    // What a path must copy counts as work: rounds of a loop that each leave variables behind would go with their square.
-    this.steps += (flow.variables.size + flow.facts.ranges.size) >> 2;
+    // Copying the flow counts as work: the rounds of a loop that each leave variables behind would take quadratic time.
+    this.bounds.charge((flow.variables.size + flow.facts.ranges.size) >> 2);
     try {
       this.assume(facts);
       const entered = this.flow.live === "live";
-      const value = body();
+      const value = this.bounds.nested(body);
       return { flow: this.flow, out: this.out, value, entered };
     } finally {
-      this.nesting--;
       this.flow = flow;
       this.out = out;
     }
@@ -471,7 +251,7 @@ export class Compilation {
     }
     const [first, ...others] = living;
     if (others.length === 0) return { ...first!.flow, ...uncertain };
-    const variables = new Map<Variable, Value>();
+    const variables = new Map<Variable<Value>, Value>();
     const known = first!.flow.variables;
     for (const [variable, value] of known.size === 0 ? [] : known) {
       const values = [value, ...others.map((end) => end.flow.variables.get(variable))];
@@ -494,12 +274,10 @@ export class Compilation {
     const { out } = this;
     const inner: Statement[] = [];
     this.out = inner;
-    this.nesting++;
     try {
-      body();
+      this.bounds.nested(body);
     } finally {
       this.out = out;
-      this.nesting--;
     }
     const ends = [...leaving()];
     if (this.flow.live !== "ended") ends.push({ flow: this.flow, out: inner });
@@ -516,28 +294,8 @@ export class Compilation {
   }
 }
 
-function expressionOf(value: Value): Expression | undefined {
-  if (value.is === "integer" || value.is === "boolean" || value.is === "verdict") return value.expression;
-  return value.is === "text" ? value.subject : undefined;
-}
-
-function copyOf(variables: ReadonlyMap<Variable, Value>): Map<Variable, Value> {
+function copyOf(variables: ReadonlyMap<Variable<Value>, Value>): Map<Variable<Value>, Value> {
   return variables.size === 0 ? new Map() : new Map(variables);
 }
 
-/** Nothing is to be said of a comparison that is open. */
-const undecided: { readonly message: string; readonly help?: string } = { message: "" };
-
 type Related = Place & { readonly message: string };
-
-interface ComparisonRecord {
-  outcome: "always" | "never" | "open";
-  readonly file: SourceFile;
-  readonly message: string;
-  readonly help: string | undefined;
-}
-
-function withLastingFacts(value: Value): Value {
-  if (value.is !== "boolean" || (value.whenTrue === noFacts && value.whenFalse === noFacts)) return value;
-  return { ...value, whenTrue: lasting(value.whenTrue), whenFalse: lasting(value.whenFalse) };
-}

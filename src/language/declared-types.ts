@@ -41,7 +41,7 @@ const anything: Type = { is: "anything" };
 const deepestType = 50;
 
 /** Resolves a type where it is written. Reports what it does not know. */
-export function resolveType(c: Compilation, source: TypeSource): Type {
+export function resolveType(c: Compilation, source: TypeSource<Value>): Type {
   return new Resolver(c).resolve(source.node, source);
 }
 
@@ -53,7 +53,7 @@ class Resolver {
     this.c = c;
   }
 
-  resolve(node: Node, where: { readonly scope: LexicalScope; readonly file: TypeSource["file"] }): Type {
+  resolve(node: Node, where: { readonly scope: LexicalScope<Value>; readonly file: TypeSource<Value>["file"] }): Type {
     if (++this.depth > deepestType) return anything; // a type that refers to itself: a value cannot
     const { c } = this;
     const { file, scope } = c;
@@ -205,7 +205,7 @@ class Resolver {
     return anything;
   }
 
-  private own(name: string, source: TypeSource): Type {
+  private own(name: string, source: TypeSource<Value>): Type {
     const { node } = source;
     if (node.type === "TSTypeAliasDeclaration") {
       if (node.typeParameters != null) return this.generic(source);
@@ -240,7 +240,7 @@ class Resolver {
     return anything;
   }
 
-  private generic(source: TypeSource): Type {
+  private generic(source: TypeSource<Value>): Type {
     this.c.reporter.report(
       "P0309",
       "types have no parameters here",

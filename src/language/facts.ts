@@ -21,6 +21,12 @@ export const event = -1;
 
 export const noFacts: Facts = { ranges: new Map(), names: new Map(), orders: new Set() };
 
+/** The fact that an integer lies in this range; none where it is a constant. */
+export function rangeFactOf(value: Parameters<typeof integerKey>[0], range: Range): Facts {
+  const key = value.expression.kind === "constant" ? "" : integerKey(value);
+  return key === "" ? noFacts : rangeFact(key, range);
+}
+
 export function rangeFact(key: string, range: Range): Facts {
   const ranges = new Map<string, Range>();
   ranges.set(key, range);

@@ -2,6 +2,7 @@
  * From a policy's file to its program. Synchronous; nothing of the policy runs. All that is wrong is collected: there is
  * a program exactly where no diagnostic is an error.
  */
+
 import { basename, resolve } from "node:path";
 import { hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -15,12 +16,12 @@ import { checkUncalled, lowerPolicy } from "./combine.ts";
 import { Compilation } from "./compilation.ts";
 import { typicalValue } from "./conform.ts";
 import { resolveType } from "./declared-types.ts";
+import type { Extension, TighteningPromise } from "./findings.ts";
 import { makeGlobals, makeLibrary } from "./library/library.ts";
 import { evaluate } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
 import { defaultName, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
-import { profileImporter } from "./oci/import.ts";
 import { type DeclaredParameter, type OpenParameters, Parameters } from "./parameters.ts";
 import { withoutUnusedVerdicts } from "./prune.ts";
 import { GiveUp, Reporter } from "./reporter.ts";
@@ -28,7 +29,7 @@ import { LexicalScope } from "./scope.ts";
 import { SourceFile } from "./source/file.ts";
 import { FileStore, type ReadFile } from "./source/store.ts";
 import { type FunctionValue, type PolicyValue, unknown, type Value } from "./values.ts";
-import type { Extension, TighteningPromise, Walker } from "./walker.ts";
+import type { Walker } from "./walker.ts";
 
 export interface LoadOptions {
   readonly architecture: ArchitectureName;
@@ -56,12 +57,12 @@ export interface LoadedPolicy {
   readonly extension: Extension | undefined;
 }
 
-const walker: Walker = {
-  evaluate,
-  apply,
-  callInTail: callExpression,
-  functionValue,
-};
+const walker = (c: Compilation): Walker => ({
+  evaluate: (node) => evaluate(c, node),
+  apply: (callee, values, node, options) => apply(c, callee, values, node, options),
+  callInTail: (node, target) => callExpression(c, node, target),
+  functionValue: (node, name) => functionValue(c, node, name),
+});
 
 export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const absolute = resolve(path);
@@ -69,9 +70,9 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const store = new FileStore(reporter, options.readFile);
   if (absolute.endsWith(".json")) return loadProfile(absolute, store, reporter, options);
   const parameters = new Parameters(options.set ?? new Map(), options.open);
-  // Where nothing of the policy is meant: what is there before a module is.
+  // A placeholder file for the declarations that precede every module.
   const nowhere = new SourceFile(absolute, path, "", -1);
-  const globals = new LexicalScope(undefined, nowhere);
+  const globals = new LexicalScope<Value>(undefined, nowhere);
   const names = new CallNames(options.architecture);
   const c = new Compilation({ reporter, names, builder: new ProgramBuilder(), parameters, walker, scope: globals });
   const library = makeLibrary(c);
@@ -87,8 +88,6 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
       value,
     });
   }
-
-  c.profiles = profileImporter(c);
 
   let compiled: CompiledModule | undefined;
   try {
@@ -107,7 +106,7 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
     get files() {
       return store.hashes;
     },
-    promises: c.promises,
+    promises: c.findings.promises,
     parameters: parameters.declared,
     extension: compiled?.extension,
   };
@@ -181,7 +180,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     architecture: names.architecture,
     name: basename(module.file.path).replace(/\.ts$/, ""),
     files: store.files.map((file) => file.shown),
-    admission: admissionOf(names, c.literalNames),
+    admission: admissionOf(names, c.findings.literalNames),
     verdicts: builder.verdicts,
     cells: builder.cells,
     tables: builder.tables,
@@ -194,8 +193,8 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
 
 function finish(c: Compilation, program: Program): Program {
   const { builder, names } = c;
-  if (!refusesClone3(builder, c.literalNames, c.readsAlive)) return withoutUnusedVerdicts(program);
+  if (!refusesClone3(builder, c.findings.literalNames, c.findings.readsAlive)) return withoutUnusedVerdicts(program);
   const refusal = clone3Refusal(builder);
-  const body = withoutClone3(program.body, c.returnsOfClone3, names, builder.verdicts, refusal);
+  const body = withoutClone3(program.body, c.findings.returnsOfClone3, names, builder.verdicts, refusal);
   return withoutUnusedVerdicts({ ...program, body });
 }

@@ -1,10 +1,13 @@
-/** Where paths meet: a value that differs by the path becomes a local that each path sets at its end. */
+/** The join of paths: a value that differs between them becomes a local that each path sets at its end. */
+
 import type { IntegerExpression, Statement } from "../ir/program.ts";
-import type { Compilation } from "./compilation.ts";
+import type { Bounds } from "./bounds.ts";
+import type { ProgramBuilder } from "./builder.ts";
 import { integerKey } from "./facts.ts";
+import type { Flow, PathEnd } from "./flow.ts";
 import * as ir from "./ir.ts";
 import { intersect, isSigned, join, type Range } from "./ranges.ts";
-import type { Place } from "./reporter.ts";
+import type { Place, Reporter } from "./reporter.ts";
 import {
   boolean,
   constantBoolean,
@@ -17,20 +20,26 @@ import {
   type Value,
   verdict,
 } from "./values.ts";
-import type { Flow, PathEnd } from "./walker.ts";
 
-/** More alternatives than a person writes by hand; more would make long chains of selections. */
+/** More than a person writes by hand. Each alternative adds a selection. */
 const mostOptions = 64;
 
-/** One value of what each path gives: a local that each path sets, unless they agree. */
-export function mergeValues(c: Compilation, ends: readonly PathEnd[], values: readonly Value[], place: Place): Value {
+/** The parts of a compilation that merging uses. */
+export interface Merging {
+  readonly builder: ProgramBuilder;
+  readonly bounds: Bounds;
+  readonly reporter: Reporter;
+}
+
+/** One value for the values of several paths: the common one, or a local that each path sets. */
+export function mergeValues(c: Merging, ends: readonly PathEnd[], values: readonly Value[], place: Place): Value {
   const first = values[0]!;
   if (values.every((value) => value === first || sameConstant(value, first))) return first;
   if (values.some((value) => value.is === "unknown")) return unknown;
   const set = (make: (value: Value) => Statement) => {
     for (const [index, end] of ends.entries()) {
       const statement = make(values[index]!);
-      c.count(statement, place.node);
+      c.bounds.count(statement, place.node);
       const leaves = end.out.at(-1)?.kind === "leave";
       end.out.splice(leaves ? end.out.length - 1 : end.out.length, 0, statement);
     }
@@ -87,6 +96,12 @@ export function mergeValues(c: Compilation, ends: readonly PathEnd[], values: re
     "only integers, booleans, strings and verdicts may differ by the path",
   );
   return unknown;
+}
+
+/** The range of either integer, each narrowed by its path's facts; undefined where no 64 bits hold both. */
+export function joinIntegers(a: IntegerValue, flowOfA: Flow, b: IntegerValue, flowOfB: Flow): Range | undefined {
+  const range = join(rangeIn(flowOfA, a), rangeIn(flowOfB, b));
+  return isSigned(range) || range.from >= 0n ? range : undefined;
 }
 
 export function rangeIn(flow: Flow, value: Value): Range {

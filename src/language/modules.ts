@@ -23,7 +23,7 @@ import { unknown, type Value } from "./values.ts";
 
 export interface Module {
   readonly file: SourceFile;
-  readonly scope: LexicalScope;
+  readonly scope: LexicalScope<Value>;
   readonly tree: SyntaxTree;
   /** What it exports, by the exported name: the variable's name in it. */
   readonly exports: Map<string, ExportedName>;
@@ -46,12 +46,12 @@ export class Modules {
   private readonly c: Compilation;
   private readonly store: FileStore;
   private readonly library: ReadonlyMap<string, Value>;
-  private readonly globals: LexicalScope;
+  private readonly globals: LexicalScope<Value>;
   private readonly modules = new Map<string, Module | undefined>();
-  private readonly libraryVariables = new Map<string, Variable>();
+  private readonly libraryVariables = new Map<string, Variable<Value>>();
   private depth = 0;
 
-  constructor(c: Compilation, store: FileStore, library: ReadonlyMap<string, Value>, globals: LexicalScope) {
+  constructor(c: Compilation, store: FileStore, library: ReadonlyMap<string, Value>, globals: LexicalScope<Value>) {
     this.c = c;
     this.store = store;
     this.library = library;
@@ -141,12 +141,12 @@ export class Modules {
         const { declaration } = node;
         const value: Value =
           declaration.type === "FunctionDeclaration" || declaration.type === "FunctionExpression"
-            ? c.functionValue(declaration, declaration.id?.name ?? "")
+            ? c.walker.functionValue(declaration, declaration.id?.name ?? "")
             : declaration.type === "ClassDeclaration" ||
                 declaration.type === "ClassExpression" ||
                 declaration.type === "TSInterfaceDeclaration"
               ? c.error("P0312", declaration, "a module exports its policy by default")
-              : c.walker.evaluate(c, declaration);
+              : c.walker.evaluate(declaration);
         this.variable(module, defaultName, declaration, value);
         return;
       }
@@ -176,7 +176,7 @@ export class Modules {
         return;
       case "ExpressionStatement":
         // Worked out for what it says about itself: a call of the library has its own answer here.
-        if (c.walker.evaluate(c, node.expression).is !== "unknown") {
+        if (c.walker.evaluate(node.expression).is !== "unknown") {
           c.error(
             "P0315",
             node,
@@ -195,8 +195,8 @@ export class Modules {
     }
   }
 
-  private variable(module: Module, name: string, at: SourceRange, value: Value): Variable {
-    const variable: Variable = {
+  private variable(module: Module, name: string, at: SourceRange, value: Value): Variable<Value> {
+    const variable: Variable<Value> = {
       name,
       kind: "const",
       file: module.file,
@@ -352,11 +352,11 @@ export class Modules {
     this.alias(module, specifier.local.name, specifier, variable);
   }
 
-  private plain(module: Module, name: string, at: SourceRange): Variable {
+  private plain(module: Module, name: string, at: SourceRange): Variable<Value> {
     return { name, kind: "import", file: module.file, at, time: "constant", ofModule: true, value: undefined };
   }
 
-  private alias(module: Module, name: string, at: SourceRange, variable: Variable): void {
+  private alias(module: Module, name: string, at: SourceRange, variable: Variable<Value>): void {
     if (!module.scope.alias(name, variable)) {
       this.c.error("P0109", at, `\`${name}\` is imported twice`, "leave one out");
     }

@@ -1,17 +1,17 @@
 /**
- * What an expression of a policy can be. Some values are known when the policy is compiled (lists, functions, sets of
- * calls), some only at each call (integers of arguments, conditions on state); the latter carry the IR expression that
- * computes them and what the compiler knows about it.
+ * The values of expressions in a policy. Some are known when the policy is compiled (lists, functions, sets of calls), some
+ * only at each call (integers of arguments, conditions on state); the latter carry the IR expression that computes them
+ * and the facts about it.
  */
+
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "@oxc-project/types";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../ir/program.ts";
-import type { Compilation } from "./compilation.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import * as ir from "./ir.ts";
+import type { OciPart } from "./oci/lower.ts";
 import { exactly, type Range } from "./ranges.ts";
 import type { LexicalScope } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
-import type { ReturnTarget } from "./walker.ts";
 
 export type Value =
   | IntegerValue
@@ -109,7 +109,7 @@ export interface ObjectValue {
 export interface FunctionValue {
   readonly is: "function";
   readonly node: ArrowFunctionExpression | FunctionNode;
-  readonly scope: LexicalScope;
+  readonly scope: LexicalScope<Value>;
   readonly file: SourceFile;
   readonly name: string;
   /** Where it was written: at the top of a module, in a policy function (or the module), or inside the step. */
@@ -137,9 +137,9 @@ export interface BuiltinValue {
 
 export interface PolicyValue {
   readonly is: "policy";
-  readonly step: FunctionValue | undefined;
-  /** Of a policy that is no function of the module (an OCI profile): emits its step. */
-  readonly lower?: (c: Compilation, target: ReturnTarget) => void;
+  readonly body:
+    | { readonly is: "step"; readonly step: FunctionValue }
+    | { readonly is: "profile"; readonly part: OciPart };
   readonly extended: readonly PolicyValue[];
   readonly at: SourceRange;
   readonly file: SourceFile;

@@ -5,8 +5,8 @@
 
 import { splitPolicy } from "../analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
+import { runClassic } from "../compile/classic/interpreter.ts";
 import { returnWord, splitReturnWord } from "../compile/classic/return-word.ts";
-import { runClassic } from "../compile/classic/testing/interpreter.ts";
 import { printVerdict } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";

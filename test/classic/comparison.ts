@@ -1,6 +1,6 @@
 /** Our filter and libseccomp's for one profile, side by side. */
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
-import { type ClassicInput, longestPath, runClassic } from "../../src/compile/classic/testing/interpreter.ts";
+import { type ClassicInput, longestPath, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import type { FlatProfile, Rule } from "./profile.ts";
 

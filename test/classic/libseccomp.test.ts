@@ -4,8 +4,8 @@
  */
 import { describe, expect, it } from "vitest";
 import { compileClassic } from "../../src/compile/classic/compile.ts";
+import { checkClassic, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { libseccompDepth, libseccompSize } from "../../src/compile/classic/libseccomp-depth.ts";
-import { checkClassic, runClassic } from "../../src/compile/classic/testing/interpreter.ts";
 import { probedNumbers } from "../../src/compile/classic/testing/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";

@@ -7,6 +7,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
+import { type ClassicInput, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { returnWord, splitReturnWord } from "../../src/compile/classic/return-word.ts";
 import {
   arbitraryDecisions,
@@ -14,7 +15,6 @@ import {
   decideInput,
   leafOf,
 } from "../../src/compile/classic/testing/decisions.ts";
-import { type ClassicInput, runClassic } from "../../src/compile/classic/testing/interpreter.ts";
 import {
   architectureWords,
   distinctTarget,

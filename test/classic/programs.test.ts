@@ -5,9 +5,9 @@
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
+import { checkClassic, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { returnWord } from "../../src/compile/classic/return-word.ts";
 import { boundaryInputs, decideInput } from "../../src/compile/classic/testing/decisions.ts";
-import { checkClassic, runClassic } from "../../src/compile/classic/testing/interpreter.ts";
 import {
   architectureWords,
   distinctTarget,

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { convertClassic, longestPath } from "../../bench/ebpf/conversion.ts";
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
-import { encodeInput, runClassic } from "../../src/compile/classic/testing/interpreter.ts";
+import { encodeInput, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { runEbpf } from "../../src/compile/ebpf/testing/interpreter.ts";
 import { profileInputs } from "../classic/comparison.ts";
 import { libseccompFilter } from "../classic/libseccomp.ts";

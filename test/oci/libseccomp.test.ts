@@ -6,8 +6,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
+import { type ClassicInput, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { splitReturnWord } from "../../src/compile/classic/return-word.ts";
-import { type ClassicInput, runClassic } from "../../src/compile/classic/testing/interpreter.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";

@@ -1,6 +1,7 @@
 /** Verdicts, places and reasons in the words that people read. */
 
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
 import type { StatefulReason } from "../decision.ts";
 import type { PlacedVerdict } from "./explanation.ts";

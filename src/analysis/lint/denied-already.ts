@@ -2,9 +2,11 @@
  * P0603: a rule of a policy's own on a call that what it extends denies already. The strictest verdict wins, so that a
  * milder rule of its own never decides anything; who wrote it may believe that it does.
  */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import { callByName } from "../../linux/calls.ts";
 import type { DecisionLeaf, StatefulReason } from "../decision.ts";

@@ -7,9 +7,11 @@
  * Its split says for which calls the comparison can fail. Phases that follow each other are enough: strictness is an
  * order. What the split cannot decide counts as broken, so a promise that holds is one that was proved.
  */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import { strictness, verdictText } from "../../ir/verdicts.ts";
 import { callByNumber } from "../../linux/calls.ts";
 import type { DecisionLeaf } from "../decision.ts";

@@ -1,7 +1,9 @@
 /** P0504: a verdict that no call, no argument and no state gives. */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import type { Expression, Location } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Expression } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import type { SurveyView } from "./surveyed.ts";

@@ -1,6 +1,8 @@
 /** What the lints look at: the split by call name, and what becomes of a call that no rule names. */
+
 import type { Span } from "../../diagnostics/diagnostic.ts";
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
 import { callByName, callByNumber } from "../../linux/calls.ts";
 import type { Decision, DecisionLeaf } from "../decision.ts";

@@ -12,10 +12,10 @@ import { assemble } from "./assemble.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic, encodeClassic, rearmClassic } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";
 import { decodeInstructions } from "./instruction.ts";
+import { type ClassicInput, checkClassic, longestPath, runClassic } from "./interpreter.ts";
 import { FilterTooLargeError } from "./layout.ts";
 import { returnWord } from "./return-word.ts";
 import { arbitraryDecisions, boundaryInputs, decideInput, leafOf } from "./testing/decisions.ts";
-import { type ClassicInput, checkClassic, longestPath, runClassic } from "./testing/interpreter.ts";
 import {
   alwaysErrno,
   architectureWords,

@@ -8,7 +8,8 @@
 
 import type { DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
 import { holds } from "../../ir/intervals.ts";
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { ConditionLowering, searchNode } from "./conditions.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Graph, type GraphNode } from "./graph.ts";
+import { checkClassic, runClassic } from "./interpreter.ts";
 import { FilterTooLargeError, layOut } from "./layout.ts";
-import { checkClassic, runClassic } from "./testing/interpreter.ts";
 
 /** Numbers from 0 to `below` − 1, the same for the same seed. */
 function randomNumbers(seed: number): (below: number) => number {

@@ -1,7 +1,8 @@
 /** The filter for people: disassembled, with the policy's lines and the calls' names. */
 
 import type { SplitPolicy } from "../../analysis/decision.ts";
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByNumber } from "../../linux/calls.ts";

@@ -1,7 +1,8 @@
 /** Which calls, by which verdicts of the policy, end at which return of a filter. */
 
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { type ClassicInstruction, offset, opcode } from "./instruction.ts";
 

@@ -12,7 +12,8 @@
  */
 
 import type { SplitPolicy } from "../../analysis/decision.ts";
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import { lockedBodies } from "./atomicity.ts";
 import { emitLowered, type LoweredBody, lowerBody } from "./bodies.ts";
 import { type BodyKind, BodyKinds } from "./body-kinds.ts";

@@ -1,8 +1,9 @@
 /** A policy from a bundle's file: nothing is compiled. */
+
 import type { Place } from "../../bundle/bundle.ts";
 import { decodeBundle } from "../../bundle/read.ts";
 import { parameterWordsFor } from "../../bundle/settings.ts";
-import type { Location } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
 import { programTypes } from "../../linux/bpf.ts";
 import { StartError } from "../command.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";

@@ -1,6 +1,7 @@
 /** The words of a simulation: calls, tasks, and what became of each call. */
+
 import type { AdmissionOutcome } from "../../ir/admission.ts";
-import type { Location } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
 import type { Action } from "../../ir/verdicts.ts";
 
 export interface SimulatedCall {

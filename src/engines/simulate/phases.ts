@@ -1,4 +1,5 @@
-import type { Location, Program } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
 import type { NeverEntered, PhaseNames } from "./model.ts";
 import type { Holder, StateKeeper } from "./state-keeper.ts";
 import { isKnown } from "./unknown/known-bits.ts";

@@ -63,8 +63,8 @@ const caller = object(
 /** A register holds 64 bits whatever the kernel uses of it: a test on all of them is walked round by the others. */
 function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: SourceRange): void {
   const names = c.typedNames(call) & c.eventNames;
-  if (c.rawReads.has(node) || c.names.count(names) > 8) return;
-  c.rawReads.add(node);
+  if (c.findings.rawReads.has(node) || c.names.count(names) > 8) return;
+  c.findings.rawReads.add(node);
   for (const description of c.names.descriptions(names)) {
     const at = description.parameters.findIndex(
       (_, parameter) => registerOf(description, parameter, c.names.architecture) === index,

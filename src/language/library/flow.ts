@@ -2,9 +2,11 @@
  * Call-flow integrity: which call may follow which, as data. Lowered to one cell that holds the call before (0: none yet)
  * and a switch over the call that asks.
  */
+
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Interval, Statement } from "../../ir/program.ts";
 import type { Compilation } from "../compilation.ts";
+import { cellKey } from "../facts.ts";
 import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { type BuiltinCall, boolean, constantText, describe, object, unknown, type Value } from "../values.ts";
@@ -63,13 +65,13 @@ function lowerFollow(c: Compilation, graph: Graph, cell: number, node: SourceRan
       otherwise: [],
       at: c.file.location(node),
     };
-    c.count(test, node);
+    c.bounds.count(test, node);
     arms.push({ intervals: own, body: [test] });
   }
   const anytime = intervals(graph.anytime);
   if (anytime.length > 0) arms.push({ intervals: c.names.normalised(anytime), body: [yes] });
   if (arms.length > 0) c.emit({ kind: "switch", value: ir.input("number"), arms, otherwise: [] }, node);
-  c.stateChanged(cell);
+  c.changed(cellKey(cell));
   return boolean({ kind: "boolean-local", local: permitted });
 }
 

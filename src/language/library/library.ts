@@ -88,7 +88,7 @@ function wrap(c: Compilation, call: BuiltinCall, name: string, signed: boolean):
 
 function alive(c: Compilation, call: BuiltinCall): Value {
   if (methodArguments(c, call, "alive", 0) === undefined) return unknown;
-  if (c.flow.live === "live") c.readsAlive = true;
+  if (c.flow.live === "live") c.findings.readsAlive = true;
   return integer(ir.input("alive"), counterRange);
 }
 

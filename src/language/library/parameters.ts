@@ -1,7 +1,9 @@
 /** `parameter.integer("most", { default: 16n })`: constants that the command line gives. */
+
 import { parseInteger } from "../../ir/parameters.ts";
 import type { IntegerExpression, Parameter } from "../../ir/program.ts";
 import type { Compilation } from "../compilation.ts";
+import { rangeFactOf } from "../facts.ts";
 import * as ir from "../ir.ts";
 import { fits, maximumUnsigned, minimumSigned, printInteger, printRange } from "../ranges.ts";
 import {
@@ -159,7 +161,7 @@ function flagParameter(c: Compilation, name: string, options: Options, call: Bui
     const word = openParameter(c, { name, kind: "flag", from: 0n, to: 1n, default: number }, call);
     if (word === undefined) return unknown;
     const value = integer(word, { from: 0n, to: 1n });
-    const is = (bit: bigint) => c.rangeFact(value, { from: bit, to: bit });
+    const is = (bit: bigint) => rangeFactOf(value, { from: bit, to: bit });
     return { ...boolean(ir.compare("not-equal", word, ir.constant(0n)), is(1n), is(0n)), variable: true };
   }
   const given = take(c, "flag", name, fallback?.toString(), "false", call);

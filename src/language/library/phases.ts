@@ -1,7 +1,9 @@
 /** Phases: named, in order, forward only. */
+
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { OnFork } from "../../ir/program.ts";
 import type { Compilation } from "../compilation.ts";
+import { cellKey } from "../facts.ts";
 import * as ir from "../ir.ts";
 import {
   type BuiltinCall,
@@ -38,7 +40,7 @@ export function phases(declaration: Declaration): Value {
   if (options.failed) return unknown;
   const cell = makeCell(declaration, "", { is: "phases", names }, 0n, onFork);
   if (tightening !== undefined && c.flow.live === "live") {
-    c.promises.push({ cell, at: c.file.location(options.placeOf("tightening")), scope });
+    c.findings.promises.push({ cell, at: c.file.location(options.placeOf("tightening")), scope });
   }
   return phasesObject(c, cell, names);
 }
@@ -185,5 +187,5 @@ function enter(c: Compilation, cell: number, index: number, call: BuiltinCall): 
     },
     call.node,
   );
-  c.stateChanged(cell);
+  c.changed(cellKey(cell));
 }

@@ -1,5 +1,7 @@
 /** `policy(step)`, `policy({ extends: […] }, step)` and `oci(profile)`. */
+
 import type { Compilation } from "../compilation.ts";
+import { importProfile } from "../oci/import.ts";
 import { type BuiltinCall, describe, type PolicyValue, unknown, type Value } from "../values.ts";
 import { Options } from "./options.ts";
 
@@ -41,9 +43,9 @@ export function policyFunction(c: Compilation): Value {
           "policy((call) => { … })",
         );
       }
-      c.policySteps.add(step.value);
+      c.findings.policySteps.add(step.value);
       if (options.failed) return unknown;
-      return { is: "policy", step: step.value, extended, at: call.node, file: c.file };
+      return { is: "policy", body: { is: "step", step: step.value }, extended, at: call.node, file: c.file };
     },
   };
 }
@@ -97,7 +99,7 @@ export function ociFunction(c: Compilation): Value {
           'import profile from "./seccomp.json" with { type: "json" }',
         );
       }
-      return c.importProfile(profile.value, given[1]?.value, call.node);
+      return importProfile(c, profile.value, given[1]?.value, call.node);
     },
   };
 }

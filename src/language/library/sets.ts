@@ -97,7 +97,7 @@ function has(c: Compilation, set: CallSetValue, call: BuiltinCall): Value {
     );
   }
   for (const name of set.literal) {
-    if (uringCalls.includes(name) || processCreation.includes(name)) c.literalNames.add(name);
+    if (uringCalls.includes(name) || processCreation.includes(name)) c.findings.literalNames.add(name);
   }
   if (set.names !== 0n && (set.names & c.names.present) === 0n) {
     c.warn("P0505", call.node, `${c.names.architecture} has none of these calls: this never applies here`);

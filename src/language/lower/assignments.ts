@@ -1,4 +1,5 @@
 /** `=`, `+=`, `++` and their like: of variables, which the step declares itself. */
+
 import type { AssignmentExpression, Expression as Node, UpdateExpression } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
 import { conform } from "../conform.ts";
@@ -9,11 +10,12 @@ import { describe, integerConstant, unknown, type Value } from "../values.ts";
 import { arithmetic, arithmeticOperators } from "./integers.ts";
 import { identifier } from "./names.ts";
 import { asInteger, integers } from "./operands.ts";
+import { stable } from "./stable.ts";
 
 export function assignment(c: Compilation, node: AssignmentExpression): Value {
   const target = node.left;
   if (target.type !== "Identifier") {
-    c.walker.evaluate(c, node.right);
+    c.walker.evaluate(node.right);
     return c.error(
       "P0309",
       target,
@@ -25,7 +27,7 @@ export function assignment(c: Compilation, node: AssignmentExpression): Value {
   }
   const variable = assignable(c, target);
   if (node.operator === "=") {
-    const value = c.walker.evaluate(c, node.right);
+    const value = c.walker.evaluate(node.right);
     return variable === undefined ? unknown : assign(c, variable, value, node.right);
   }
   const operator = node.operator.slice(0, -1);
@@ -43,13 +45,13 @@ export function update(c: Compilation, node: UpdateExpression): Value {
   }
   const variable = assignable(c, node.argument);
   const operator = node.operator === "++" ? "+" : "-";
-  const before = asInteger(c, c.walker.evaluate(c, node.argument), node.argument, node.operator);
+  const before = asInteger(c, c.walker.evaluate(node.argument), node.argument, node.operator);
   if (variable === undefined || before === undefined) return unknown;
   const after = assign(c, variable, arithmetic(c, operator, before, integerConstant(1n), node, node), node);
   return node.prefix ? after : before;
 }
 
-function assignable(c: Compilation, node: Node & { readonly type: "Identifier" }): Variable | undefined {
+function assignable(c: Compilation, node: Node & { readonly type: "Identifier" }): Variable<Value> | undefined {
   const variable = c.scope.find(node.name);
   if (variable === undefined) {
     identifier(c, node);
@@ -73,7 +75,7 @@ function assignable(c: Compilation, node: Node & { readonly type: "Identifier" }
   return variable;
 }
 
-export function reportModuleVariable(c: Compilation, variable: Variable): void {
+export function reportModuleVariable(c: Compilation, variable: Variable<Value>): void {
   c.reporter.report(
     "P0301",
     `${variable.ofModule ? "a module's variable" : "a variable from outside the step"} is not state: no process, no thread, no fork is said`,
@@ -82,8 +84,8 @@ export function reportModuleVariable(c: Compilation, variable: Variable): void {
   );
 }
 
-export function assign(c: Compilation, variable: Variable, value: Value, node: SourceRange): Value {
-  let assigned = c.stable(value);
+export function assign(c: Compilation, variable: Variable<Value>, value: Value, node: SourceRange): Value {
+  let assigned = stable(c, value);
   if (variable.type !== undefined) {
     assigned = conform(c, assigned, resolveType(c, variable.type), node, `\`${variable.name}\``);
   } else {

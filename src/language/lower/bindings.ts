@@ -1,4 +1,5 @@
 /** Giving names to values: declarations, parameters and destructuring. */
+
 import type { BindingPattern, Node, TSTypeAnnotation } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
 import { conform } from "../conform.ts";
@@ -7,6 +8,7 @@ import type { TypeSource, Variable } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { describe, unknown, type Value } from "../values.ts";
 import { memberOf } from "./members.ts";
+import { stable } from "./stable.ts";
 
 export type BindingKind = "const" | "let" | "parameter";
 
@@ -55,7 +57,7 @@ export function bind(
       return;
     case "AssignmentPattern":
       // The default of a parameter; in a pattern every member is there, so a default would never apply.
-      bind(c, pattern.left, value ?? c.walker.evaluate(c, pattern.right), kind, pattern.right);
+      bind(c, pattern.left, value ?? c.walker.evaluate(pattern.right), kind, pattern.right);
   }
 }
 
@@ -66,7 +68,7 @@ function elementOf(c: Compilation, value: Value | undefined, index: number, node
   return element ?? c.error("P0106", node, `the list has ${value.elements.length} elements`, "leave this name out");
 }
 
-export function typeOf(c: Compilation, annotation: TSTypeAnnotation | null | undefined): TypeSource | undefined {
+export function typeOf(c: Compilation, annotation: TSTypeAnnotation | null | undefined): TypeSource<Value> | undefined {
   return annotation == null ? undefined : { node: annotation.typeAnnotation as Node, scope: c.scope, file: c.file };
 }
 
@@ -76,13 +78,13 @@ export function declare(
   at: SourceRange,
   kind: BindingKind | "function",
   value: Value | undefined,
-  type?: TypeSource,
-): Variable {
+  type?: TypeSource<Value>,
+): Variable<Value> {
   const time = c.time;
   const ofModule = c.scope.parent?.parent === undefined;
-  const kept = value === undefined ? undefined : c.stable(value);
+  const kept = value === undefined ? undefined : stable(c, value);
   const inFlow = time === "step" && kind === "let";
-  const variable: Variable = {
+  const variable: Variable<Value> = {
     name,
     kind,
     file: c.file,

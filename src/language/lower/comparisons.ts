@@ -347,8 +347,8 @@ export function nameTest(c: Compilation, mask: bigint, reference: number): Boole
 
 /** A call was named by a policy itself, not by a group. */
 export function nameLiterally(c: Compilation, name: string, node: SourceRange): void {
-  if (uringCalls.includes(name) || processCreation.includes(name)) c.literalNames.add(name);
-  c.namedCalls.push({ name, at: c.file.location(node) });
+  if (uringCalls.includes(name) || processCreation.includes(name)) c.findings.literalNames.add(name);
+  c.findings.namedCalls.push({ name, at: c.file.location(node) });
   if (alwaysAllowed.includes(name)) {
     c.warn(
       "P0506",

@@ -1,8 +1,11 @@
 /** Conditions: booleans only, `&&`, `||`, `!` and `?:` as JavaScript runs them, with what each outcome says. */
+
 import type { ConditionalExpression, LogicalExpression, Expression as Node } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
 import { both, either, type Facts, lasting, noFacts } from "../facts.ts";
+import type { Branch, PathEnd } from "../flow.ts";
 import * as ir from "../ir.ts";
+import { joinIntegers } from "../merging.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import {
   type BooleanValue,
@@ -16,7 +19,7 @@ import {
   type Value,
   verdict,
 } from "../values.ts";
-import type { Branch, PathEnd } from "../walker.ts";
+import { isLeftOpen, refuseOpen } from "./stable.ts";
 
 /** Evaluating it does nothing else: no function is called, nothing is assigned, declared or made. */
 function isPlainNode(node: SourceRange): boolean {
@@ -49,7 +52,7 @@ function isPlainNode(node: SourceRange): boolean {
 
 /** The value of an expression that must be a boolean. */
 export function condition(c: Compilation, node: Node): BooleanValue | UnknownValue {
-  return asCondition(c, c.walker.evaluate(c, node), node);
+  return asCondition(c, c.walker.evaluate(node), node);
 }
 
 export function asCondition(c: Compilation, value: Value, node: SourceRange): BooleanValue | UnknownValue {
@@ -122,7 +125,7 @@ export function chain(c: Compilation, operator: "&&" | "||", parts: readonly Ope
   let failed = known.is === "unknown";
   for (let at = 1; at < parts.length; at++) {
     const left: BooleanValue = known.is === "unknown" ? boolean(ir.always) : known;
-    if (c.isLeftOpen(left) && !isPlainNode(parts[at]!.node)) return c.refuseOpen(parts[at]!.node);
+    if (isLeftOpen(c, left) && !isPlainNode(parts[at]!.node)) return refuseOpen(c, parts[at]!.node);
     const next = step(c, operator, left, parts[at]!);
     if (next.is === "unknown") failed = true;
     else known = next;
@@ -136,11 +139,11 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
   const goesOn = and ? left.whenTrue : left.whenFalse;
   const stops = and ? left.whenFalse : left.whenTrue;
   if (constant === and) {
-    // The left side decides nothing; what it knows still holds.
+    // The left side decides nothing; its facts still hold.
     const outer = c.flow.facts;
     c.assume(goesOn);
     const right = part.evaluate();
-    if (c.flow.live === "live") c.flow.facts = c.epochFacts(outer);
+    if (c.flow.live === "live") c.flow.facts = either(outer, c.flow.facts);
     if (right.is === "unknown") return right;
     return withVariable(right, left, right);
   }
@@ -209,14 +212,14 @@ function withVariable(value: BooleanValue, ...from: readonly BooleanValue[]): Bo
 /** `a ? b : c`, of whatever the two have in common. */
 export function conditional(c: Compilation, node: ConditionalExpression): Value {
   const test = condition(c, node.test);
-  if (c.isLeftOpen(test) && !(isPlainNode(node.consequent) && isPlainNode(node.alternate)))
-    return c.refuseOpen(node.test);
+  if (isLeftOpen(c, test) && !(isPlainNode(node.consequent) && isPlainNode(node.alternate)))
+    return refuseOpen(c, node.test);
   return choose(
     c,
     test,
     node,
-    () => c.walker.evaluate(c, node.consequent),
-    () => c.walker.evaluate(c, node.alternate),
+    () => c.walker.evaluate(node.consequent),
+    () => c.walker.evaluate(node.alternate),
   );
 }
 
@@ -248,13 +251,13 @@ function choose(
   }
   const before = c.flow;
   if (then.out.length === 0 && otherwise.out.length === 0 && !assigns(before, then, otherwise)) {
-    const pure = select(c, test, a, b, then, otherwise);
+    const pure = select(test, a, b, then, otherwise);
     if (pure !== undefined) {
       c.flow = c.merge([then, otherwise]);
       return pure;
     }
   }
-  if (c.isLeftOpen(test)) return c.refuseOpen(node.test);
+  if (isLeftOpen(c, test)) return refuseOpen(c, node.test);
   const value = c.mergeValues(
     livingOf(then, otherwise),
     livingOf(then, otherwise).map((end) => end.value),
@@ -302,21 +305,14 @@ function assigns(before: Compilation["flow"], ...ends: readonly PathEnd[]): bool
   );
 }
 
-function select(
-  c: Compilation,
-  test: BooleanValue,
-  a: Value,
-  b: Value,
-  then: PathEnd,
-  otherwise: PathEnd,
-): Value | undefined {
+function select(test: BooleanValue, a: Value, b: Value, then: PathEnd, otherwise: PathEnd): Value | undefined {
   if (then.flow.live !== "live") return b;
   if (otherwise.flow.live !== "live") return a;
   if (a === b) return a;
   const condition = test.expression;
   const variable = "variable" in a || "variable" in b || test.variable ? { variable: true as const } : {};
   if (a.is === "integer" && b.is === "integer") {
-    const value = c.joinIntegers(a, then.flow, b, otherwise.flow);
+    const value = joinIntegers(a, then.flow, b, otherwise.flow);
     if (value === undefined) return undefined;
     return { ...integer(ir.select(condition, a.expression, b.expression), value), ...variable };
   }

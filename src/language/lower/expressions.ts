@@ -1,4 +1,5 @@
 /** Expressions, by the kind of their syntax node. */
+
 import type {
   ArrayExpression,
   BinaryExpression,
@@ -30,11 +31,12 @@ import { arithmetic, arithmeticOperators, invert, negate } from "./integers.ts";
 import { member } from "./members.ts";
 import { identifier } from "./names.ts";
 import { asInteger, integers } from "./operands.ts";
+import { inOrder, stable } from "./stable.ts";
 
 export function evaluate(c: Compilation, node: Node): Value {
-  c.enter(node);
+  c.bounds.enter(node);
   const value = dispatch(c, node);
-  c.leave();
+  c.bounds.leave();
   return value;
 }
 
@@ -185,7 +187,7 @@ function list(c: Compilation, node: ArrayExpression): Value {
       else if (spread.is !== "unknown") c.error("P0207", element.argument, `${describe(spread)} cannot be spread`);
       else return unknown;
     } else {
-      const value = c.stable(evaluate(c, element));
+      const value = stable(c, evaluate(c, element));
       if (value.is === "unknown") return unknown;
       elements.push(value);
     }
@@ -220,7 +222,7 @@ function objectLiteral(c: Compilation, node: ObjectExpression): Value {
       continue;
     }
     if (members.has(name)) c.error("P0109", property.key, `\`${name}\` is in this object twice`, "leave one out");
-    members.set(name, c.stable(evaluate(c, property.value)));
+    members.set(name, stable(c, evaluate(c, property.value)));
   }
   return object("", members);
 }
@@ -235,7 +237,7 @@ function binary(c: Compilation, node: BinaryExpression): Value {
     return arithmetic(c, operator, left, right, node, node.right);
   }
   if (comparisonOperators.has(operator)) {
-    const [left, right] = c.inOrder([node.left, node.right], (one) => evaluate(c, one));
+    const [left, right] = inOrder(c, [node.left, node.right], (one) => evaluate(c, one));
     return comparison(c, operator, left!, right!, node, [node.left, node.right]);
   }
   const help =
@@ -258,21 +260,21 @@ function binary(c: Compilation, node: BinaryExpression): Value {
 export function wrappingInteger(c: Compilation, node: Node): Value {
   if (node.type === "ParenthesizedExpression") return wrappingInteger(c, node.expression);
   if (node.type === "BinaryExpression" && ["+", "-", "*", "<<", "&", "|", "^"].includes(node.operator)) {
-    c.enter(node);
+    c.bounds.enter(node);
     const { operator } = node;
     const parts = [node.left as Node, node.right];
     // How far it is shifted is no pattern: that must be 0 … 63.
     const isAmount = (one: Node) => operator === "<<" && one === node.right;
-    const values = c.inOrder(parts, (one) => (isAmount(one) ? evaluate(c, one) : wrappingInteger(c, one)));
+    const values = inOrder(c, parts, (one) => (isAmount(one) ? evaluate(c, one) : wrappingInteger(c, one)));
     const [left, right] = values.map((value, index) => asInteger(c, value, parts[index]!, operator));
-    c.leave();
+    c.bounds.leave();
     if (left === undefined || right === undefined) return unknown;
     return arithmetic(c, operator, left, right, node, node.right, true);
   }
   if (node.type === "UnaryExpression" && (node.operator === "-" || node.operator === "~")) {
-    c.enter(node);
+    c.bounds.enter(node);
     const value = asInteger(c, wrappingInteger(c, node.argument), node.argument, node.operator);
-    c.leave();
+    c.bounds.leave();
     if (value === undefined) return unknown;
     return node.operator === "-" ? negate(c, value, node, true) : invert(c, value, node, true);
   }

@@ -1,12 +1,15 @@
 /** Functions: values when they are written, inlined where they are called. */
+
 import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
 import { conform, printType } from "../conform.ts";
+import type { ReturnTarget } from "../flow.ts";
 import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { type BuiltinCall, describe, type FunctionValue, nothing, unknown, type Value } from "../values.ts";
-import type { ApplyOptions, PlacedValue, ReturnTarget } from "../walker.ts";
+import type { ApplyOptions, PlacedValue } from "../walker.ts";
 import { bind, resultType } from "./bindings.ts";
+import { inOrder } from "./stable.ts";
 import { body, giveBack } from "./statements.ts";
 
 export function functionValue(c: Compilation, node: ArrowFunctionExpression | FunctionNode, name: string): Value {
@@ -25,7 +28,7 @@ export function functionValue(c: Compilation, node: ArrowFunctionExpression | Fu
     name: node.id?.name ?? name,
     time: c.time,
   };
-  if (!c.functions.has(node)) c.functions.set(node, made);
+  if (!c.findings.functions.has(node)) c.findings.functions.set(node, made);
   return made;
 }
 
@@ -33,7 +36,7 @@ export function functionValue(c: Compilation, node: ArrowFunctionExpression | Fu
 export function callExpression(c: Compilation, node: CallExpression, tail?: ReturnTarget): Value {
   if (node.optional) return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`");
   const declares = c.declares?.initialiser === node ? c.declares : undefined;
-  const callee = c.walker.evaluate(c, node.callee);
+  const callee = c.walker.evaluate(node.callee);
   if (node.typeArguments != null) {
     c.error("P0309", node.typeArguments, "functions have no type parameters here", "leave them out");
   }
@@ -54,7 +57,7 @@ export function callExpression(c: Compilation, node: CallExpression, tail?: Retu
     }
     case "unknown":
       for (const argument of node.arguments) {
-        if (argument.type !== "SpreadElement" && !isFunction(argument)) c.walker.evaluate(c, argument);
+        if (argument.type !== "SpreadElement" && !isFunction(argument)) c.walker.evaluate(argument);
       }
       return unknown;
     default:
@@ -76,9 +79,9 @@ function evaluateArguments(
   const opened: { value: Value; node: Expression }[] = [];
   if (given.length === 0) return opened;
   const nodes = given.map((argument) => (argument.type === "SpreadElement" ? argument.argument : argument));
-  const values = c.inOrder(nodes, (one) => c.walker.evaluate(c, one));
+  const values = inOrder(c, nodes, (one) => c.walker.evaluate(one));
   for (let index = 0; index < nodes.length; index++) {
-    if (isFunction(nodes[index]!)) c.contextual.add(nodes[index] as FunctionValue["node"]);
+    if (isFunction(nodes[index]!)) c.findings.contextual.add(nodes[index] as FunctionValue["node"]);
   }
   for (let index = 0; index < nodes.length; index++) {
     const place = nodes[index]!;
@@ -100,7 +103,7 @@ export function apply(
   { contextual = false, tail }: ApplyOptions = {},
 ): Value {
   const name = fn.name === "" ? "this function" : `\`${fn.name}\``;
-  c.applied.add(fn.node);
+  c.findings.applied.add(fn.node);
   if (c.callStack.includes(fn.node)) {
     return c.error(
       "P0302",
@@ -135,7 +138,7 @@ export function apply(
         giveBack(c, c.returns, fn.node.body as Expression, fn.node.body as SourceRange);
         return nothing;
       }
-      return check(c.walker.evaluate(c, fn.node.body as Expression), fn.node.body as SourceRange);
+      return check(c.walker.evaluate(fn.node.body as Expression), fn.node.body as SourceRange);
     }
     const result = body(c, fn.node.body, { check, tail, expects, name });
     c.leaveScope(inner, fn.node.body);
@@ -155,7 +158,7 @@ function bindParameters(
   fn: FunctionValue,
   values: readonly PlacedValue[],
   node: SourceRange,
-  inner: LexicalScope,
+  inner: LexicalScope<Value>,
   contextual: boolean,
 ): void {
   const { file, scope } = c;

@@ -1,6 +1,8 @@
 /** Constant lists: `.includes`, `.some`, `.every`. */
+
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Compilation } from "../compilation.ts";
+import { rangeFactOf } from "../facts.ts";
 import * as ir from "../ir.ts";
 import * as ranges from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -49,7 +51,7 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
     const test = ir.oneOf(value.expression, possible);
     if (possible.length === 0) return boolean(test);
     const all: ranges.Range = { from: possible.reduce(smaller), to: possible.reduce(larger) };
-    return boolean(test, c.rangeFact(value, all));
+    return boolean(test, rangeFactOf(value, all));
   }
   const whole: Value = chain(
     c,
@@ -85,7 +87,7 @@ function quantify(c: Compilation, list: ListValue, name: "some" | "every", call:
   const parts = list.elements.map((element) => ({
     node: call.node,
     evaluate: () => {
-      const holds = c.walker.apply(c, value, [{ value: element, node }], call.node, { contextual: true });
+      const holds = c.walker.apply(value, [{ value: element, node }], call.node, { contextual: true });
       const checked = asCondition(c, holds, node);
       return checked;
     },

@@ -1,4 +1,5 @@
 /** Loops, unrolled: over constant lists and constant ranges. `break` and `continue` become `leave`. */
+
 import type {
   BreakStatement,
   ContinueStatement,
@@ -12,10 +13,11 @@ import type {
 } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
 import { noFacts } from "../facts.ts";
+import type { JumpTarget } from "../flow.ts";
 import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import type { Value } from "../values.ts";
 import { constantBoolean, describe } from "../values.ts";
-import type { JumpTarget } from "../walker.ts";
 import { bind, declare } from "./bindings.ts";
 import { condition } from "./conditions.ts";
 import { switchStatement } from "./switches.ts";
@@ -48,7 +50,7 @@ export function loop(c: Compilation, node: Loop, name: string | undefined, walk:
 
 function forOf(c: Compilation, node: ForOfStatement, name: string | undefined, walk: Walk): void {
   const { scope } = c;
-  const list = c.walker.evaluate(c, node.right);
+  const list = c.walker.evaluate(node.right);
   if (node.await || node.left.type !== "VariableDeclaration" || node.left.declarations.length !== 1) {
     c.error("P0309", node, "a loop over a list is written `for (const one of list)`");
     return;
@@ -90,7 +92,7 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
   c.scope = head;
   try {
     if (node.init?.type === "VariableDeclaration") walk(c, node.init);
-    else if (node.init !== null) c.walker.evaluate(c, node.init);
+    else if (node.init !== null) c.walker.evaluate(node.init);
     if (node.test === null) {
       c.error("P0303", node, "nothing bounds this loop", "`for (let i = 0n; i < 8n; i++)`");
       return;
@@ -101,7 +103,7 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
       // Each round has variables of its own, as in JavaScript: a function that was made in a round keeps that round's.
       if (!first) {
         nextRound(c, scope, node);
-        if (update !== null && c.walker.evaluate(c, update).is === "unknown" && c.flow.live === "live") {
+        if (update !== null && c.walker.evaluate(update).is === "unknown" && c.flow.live === "live") {
           c.flow.uncertain = true;
           return undefined;
         }
@@ -122,7 +124,7 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
   }
 }
 
-function nextRound(c: Compilation, outer: LexicalScope, node: SourceRange): void {
+function nextRound(c: Compilation, outer: LexicalScope<Value>, node: SourceRange): void {
   const previous = c.scope;
   c.scope = new LexicalScope(outer, c.file);
   for (const variable of previous.ownVariables()) {
@@ -150,9 +152,7 @@ function unbounded(c: Compilation, node: ForStatement): void {
   let what = "not known when the policy is compiled";
   if (test.type === "BinaryExpression" && test.left.type !== "PrivateIdentifier") {
     const sides = [test.right, test.left];
-    const values = sides.map(
-      (side) => c.branch({ ...noFacts, impossible: true }, () => c.walker.evaluate(c, side)).value,
-    );
+    const values = sides.map((side) => c.branch({ ...noFacts, impossible: true }, () => c.walker.evaluate(side)).value);
     const at = values.findIndex((value) => value.is === "integer" && value.expression.kind !== "constant");
     const value = values[at];
     if (value !== undefined) {

@@ -9,13 +9,13 @@ import { constantText, describe, unknown, type Value } from "../values.ts";
 import { listMember } from "./lists.ts";
 
 export function member(c: Compilation, node: MemberExpression): Value {
-  const value = c.walker.evaluate(c, node.object);
+  const value = c.walker.evaluate(node.object);
   if (node.optional) {
     return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`");
   }
   if (node.property.type === "PrivateIdentifier") return c.error("P0309", node.property, "the language has no classes");
   if (!node.computed) return memberOf(c, value, node.property.name, node.property);
-  const key = c.walker.evaluate(c, node.property);
+  const key = c.walker.evaluate(node.property);
   const name = constantText(key);
   if (name !== undefined && value.is === "object") return memberOf(c, value, name, node.property);
   if (value.is === "unknown" || key.is === "unknown") return unknown;

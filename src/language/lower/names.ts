@@ -53,7 +53,7 @@ export function identifier(c: Compilation, node: Node & { readonly type: "Identi
   );
 }
 
-function read(c: Compilation, variable: Variable, node: SourceRange): Value {
+function read(c: Compilation, variable: Variable<Value>, node: SourceRange): Value {
   const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
   if (value === undefined) {
     if (c.flow.live !== "live") return unknown;

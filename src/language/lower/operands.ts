@@ -1,12 +1,14 @@
 /** Operands that must be integers. */
+
 import type { Expression as Node } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { describe, type IntegerValue, type Value } from "../values.ts";
+import { inOrder } from "./stable.ts";
 
 /** Operands that must be integers; undefined for one that is not, which has been said. */
 export function integers(c: Compilation, nodes: readonly Node[], operator: string): (IntegerValue | undefined)[] {
-  const values = c.inOrder(nodes, (one) => c.walker.evaluate(c, one));
+  const values = inOrder(c, nodes, (one) => c.walker.evaluate(one));
   return values.map((value, index) => asInteger(c, value, nodes[index]!, operator));
 }
 

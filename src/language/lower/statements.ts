@@ -1,4 +1,5 @@
 /** Statements: declarations, `if`, `return`, blocks; loops and `switch` have files of their own. */
+
 import type {
   BlockStatement,
   Directive,
@@ -9,14 +10,15 @@ import type {
   VariableDeclaration,
 } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
+import type { ReturnTarget } from "../flow.ts";
 import * as ir from "../ir.ts";
 import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { nothing, unknown, type Value } from "../values.ts";
-import type { ReturnTarget } from "../walker.ts";
 import { bind, declare } from "./bindings.ts";
 import { bothWays, condition, decidedWay } from "./conditions.ts";
 import { jump, labelled, loop } from "./loops.ts";
+import { isLeftOpen, refuseOpen, stable } from "./stable.ts";
 import { switchStatement } from "./switches.ts";
 
 export interface BodyOptions {
@@ -119,7 +121,7 @@ export function announce(c: Compilation, list: readonly (Statement | Directive)[
     const node =
       outer.type === "ExportNamedDeclaration" && outer.declaration !== null ? outer.declaration : (outer as Statement);
     if (node.type === "FunctionDeclaration" && node.id !== null) {
-      declare(c, node.id.name, node.id, "function", c.functionValue(node, node.id.name));
+      declare(c, node.id.name, node.id, "function", c.walker.functionValue(node, node.id.name));
     } else if (node.type === "VariableDeclaration") {
       for (const { id } of node.declarations) {
         if (id.type !== "Identifier") continue;
@@ -151,9 +153,9 @@ function isDeclarationOnly(node: Statement | Directive): boolean {
 }
 
 export function statement(c: Compilation, node: Statement | Directive): void {
-  c.enter(node);
+  c.bounds.enter(node);
   dispatch(c, node);
-  c.leave();
+  c.bounds.leave();
 }
 
 function dispatch(c: Compilation, node: Statement | Directive): void {
@@ -247,7 +249,7 @@ export function variables(c: Compilation, node: VariableDeclaration): void {
     }
     const { declares } = c;
     c.declares = id.type === "Identifier" ? { name: id.name, node: id, initialiser: init } : undefined;
-    const value = c.walker.evaluate(c, init);
+    const value = c.walker.evaluate(init);
     c.declares = declares;
     if (value.is === "void") {
       c.error("P0207", init, "this gives nothing that could have a name");
@@ -260,7 +262,7 @@ const effects = new Set(["CallExpression", "AssignmentExpression", "UpdateExpres
 
 function expressionStatement(c: Compilation, node: Expression): void {
   const { epoch } = c;
-  const value = c.walker.evaluate(c, node);
+  const value = c.walker.evaluate(node);
   if (value.is === "verdict" && node.type !== "AssignmentExpression") {
     c.error("P0315", node, "this verdict is not returned, so it does nothing", "write `return` before it");
   } else if (!effects.has(node.type) && value.is !== "unknown" && c.epoch === epoch) {
@@ -290,7 +292,7 @@ function ifStatement(c: Compilation, node: IfStatement): void {
 /** The value of a condition by which what is walked is chosen. */
 function decidedCondition(c: Compilation, node: Expression): ReturnType<typeof condition> {
   const test = condition(c, node);
-  return c.isLeftOpen(test) ? c.refuseOpen(node) : test;
+  return isLeftOpen(c, test) ? refuseOpen(c, node) : test;
 }
 
 function returnStatement(c: Compilation, node: ReturnStatement): void {
@@ -323,8 +325,8 @@ export function giveBack(c: Compilation, target: ReturnTarget, expression: Expre
   }
   const value =
     target.splits && expression.type === "CallExpression"
-      ? c.callInTail(expression, target)
-      : c.walker.evaluate(c, expression);
+      ? c.walker.callInTail(expression, target)
+      : c.walker.evaluate(expression);
   if (c.flow.live !== "ended") give(c, target, value, expression);
 }
 
@@ -334,7 +336,7 @@ function give(c: Compilation, target: ReturnTarget, given: Value, node: SourceRa
     if (value.is === "verdict") c.emitReturn(value.expression, node);
   } else {
     // What is returned from deep inside must not itself go deeper than a program may.
-    const kept = "expression" in value && ir.measure(value.expression).depth > 16 ? c.stable(value) : value;
+    const kept = "expression" in value && ir.measure(value.expression).depth > 16 ? stable(c, value) : value;
     target.ends.push({ flow: c.flow, out: c.out, value: kept, node });
     c.emit({ kind: "leave", label: target.label });
   }

@@ -1,9 +1,11 @@
 /** `switch` over the name of a call, a phase, a text or an integer. */
+
 import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "@oxc-project/types";
 import { normalise } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
 import type { Compilation } from "../compilation.ts";
 import { both, either, type Facts, noFacts } from "../facts.ts";
+import type { Branch, JumpTarget } from "../flow.ts";
 import { LexicalScope } from "../scope.ts";
 import {
   type BooleanValue,
@@ -15,8 +17,8 @@ import {
   type TextValue,
   type Value,
 } from "../values.ts";
-import type { Branch, JumpTarget } from "../walker.ts";
 import { comparison } from "./comparisons.ts";
+import { isLeftOpen, refuseOpen, stable } from "./stable.ts";
 
 interface Arm {
   readonly node: SwitchCase;
@@ -33,8 +35,8 @@ export function switchStatement(
   name: string | undefined,
   walkAll: (c: Compilation, list: readonly Statement[]) => void,
 ): void {
-  const given = c.stable(c.walker.evaluate(c, node.discriminant));
-  const subject = c.isLeftOpen(given) ? c.refuseOpen(node.discriminant) : given;
+  const given = stable(c, c.walker.evaluate(node.discriminant));
+  const subject = isLeftOpen(c, given) ? refuseOpen(c, node.discriminant) : given;
   if (subject.is !== "text" && subject.is !== "integer") {
     for (const one of node.cases) {
       c.branch({ ...noFacts, impossible: true }, () => walkAll(c, withoutLastBreak(one.consequent, name)));
@@ -75,7 +77,7 @@ function collect(c: Compilation, node: SwitchStatement, subject: TextValue | Int
   for (const [index, one] of node.cases.entries()) {
     if (one.test === null) isDefault = true;
     else {
-      const label = c.walker.evaluate(c, one.test);
+      const label = c.walker.evaluate(one.test);
       const test = caseTest(c, subject, label, one.test, node, seen);
       if (test !== undefined) {
         tests.push(test);

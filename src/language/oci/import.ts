@@ -1,32 +1,24 @@
 /** `oci(profile)` in a policy: the profile as a part of it, with the import as the second place of what is wrong. */
+
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Statement } from "../../ir/program.ts";
 import { forEachStatement } from "../../ir/traverse.ts";
 import { processCreation, uringCalls } from "../call-names.ts";
 import type { Compilation } from "../compilation.ts";
+import type { ReturnTarget } from "../flow.ts";
 import { Options } from "../library/options.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { constantText, describe, type JsonValue, unknown, type Value } from "../values.ts";
-import type { ReturnTarget } from "../walker.ts";
 import { lowerOciProfile, type OciPart, readOciProfile } from "./compile.ts";
 
-/** For `Compilation.profiles`. */
-export function profileImporter(c: Compilation): NonNullable<Compilation["profiles"]> {
-  return (profile: JsonValue, host: Value | undefined, node: SourceRange): Value => {
-    const capabilities = capabilitiesOf(c, host, node);
-    if (capabilities === undefined) return unknown;
-    const { part, diagnostics } = readOciProfile(profile.file, { architecture: c.names.architecture, capabilities });
-    addDiagnostics(c, diagnostics, node);
-    if (part === undefined) return unknown;
-    return {
-      is: "policy",
-      step: undefined,
-      lower: (compilation, target) => lowerPart(compilation, part, target, node),
-      extended: [],
-      at: node,
-      file: c.file,
-    };
-  };
+/** The value of `oci(profile, host)`. */
+export function importProfile(c: Compilation, profile: JsonValue, host: Value | undefined, node: SourceRange): Value {
+  const capabilities = capabilitiesOf(c, host, node);
+  if (capabilities === undefined) return unknown;
+  const { part, diagnostics } = readOciProfile(profile.file, { architecture: c.names.architecture, capabilities });
+  addDiagnostics(c, diagnostics, node);
+  if (part === undefined) return unknown;
+  return { is: "policy", body: { is: "profile", part }, extended: [], at: node, file: c.file };
 }
 
 function capabilitiesOf(c: Compilation, host: Value | undefined, node: SourceRange): ReadonlySet<string> | undefined {
@@ -63,11 +55,11 @@ function addDiagnostics(c: Compilation, diagnostics: readonly Diagnostic[], node
 }
 
 /** A block that leaves the profile's verdict in a local, on which the combination goes on. */
-function lowerPart(c: Compilation, part: OciPart, target: ReturnTarget, node: SourceRange): void {
+export function lowerImported(c: Compilation, part: OciPart, target: ReturnTarget, node: SourceRange): void {
   for (const { name, alternatives } of part.calls) {
     // A profile that lists clone among hundreds of calls says nothing of its flags; one that compares them does.
     const byArguments = alternatives.some(({ comparisons }) => comparisons.length > 0);
-    if (uringCalls.includes(name) || (processCreation.includes(name) && byArguments)) c.literalNames.add(name);
+    if (uringCalls.includes(name) || (processCreation.includes(name) && byArguments)) c.findings.literalNames.add(name);
   }
   const local = c.builder.local("verdict");
   const label = c.builder.label();

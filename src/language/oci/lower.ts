@@ -1,6 +1,8 @@
 /** From a profile's decisions to statements of the IR. */
+
 import { normalise } from "../../ir/intervals.ts";
-import type { BooleanExpression, Location, Statement, VerdictExpression } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
+import type { BooleanExpression, Statement, VerdictExpression } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import type { SourceFile } from "../source/file.ts";
 import { conditionOf } from "./comparisons.ts";

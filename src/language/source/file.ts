@@ -1,6 +1,7 @@
 /** One file that was read: its text, the path that people see, and where its lines begin. */
+
 import type { Span } from "../../diagnostics/diagnostic.ts";
-import type { Location } from "../../ir/program.ts";
+import type { Location } from "../../ir/location.ts";
 
 /** Where a syntax node stands, in UTF-16 units from the start of the text. */
 export interface Range {

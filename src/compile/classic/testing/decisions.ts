@@ -3,7 +3,7 @@ import fc from "fast-check";
 import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../../analysis/decision.ts";
 import { normalise } from "../../../analysis/split/intervals.ts";
 import type { Interval } from "../../../ir/program.ts";
-import type { ClassicInput } from "./interpreter.ts";
+import type { ClassicInput } from "../interpreter.ts";
 
 const words: readonly TestedWord[] = [
   "argument0",

@@ -1,5 +1,5 @@
 /** From a graph whose values have places to instructions. */
-import type { Location } from "../../../ir/program.ts";
+import type { Location } from "../../../ir/location.ts";
 import {
   type Base,
   type Block,

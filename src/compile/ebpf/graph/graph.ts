@@ -4,7 +4,7 @@
  *
  * A value may be written more than once (IR locals are). Addresses are the context, the stack, or a value.
  */
-import type { Location } from "../../../ir/program.ts";
+import type { Location } from "../../../ir/location.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "../instructions/instruction.ts";
 import type { TableOperation } from "../tables/operations.ts";
 import { opposite } from "./operators.ts";

@@ -8,13 +8,14 @@
  * A verdict in a variable is `strictness << 56 | the target's word`, so the stricter of two is found by one shift and
  * compare, and what the program returns is its low half.
  */
+
 import { difference, emptySet, union } from "../../../ir/intervals.ts";
+import type { Location } from "../../../ir/location.ts";
 import type {
   BooleanExpression,
   Input,
   IntegerExpression,
   Interval,
-  Location,
   Program,
   Statement,
   VerdictExpression,

@@ -11,7 +11,8 @@
  * What the loader makes is in `seccompStorage`; what the program tells, in `records.ts`.
  */
 
-import type { Input, Location, Program } from "../../../ir/program.ts";
+import type { Location } from "../../../ir/location.ts";
+import type { Input, Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { cloneThread } from "../../../linux/clone.ts";
 import { returnAction, returnWord, verdictWord } from "../../classic/return-word.ts";

@@ -2,7 +2,8 @@
  * What the code generator must know of the place where a program will run. One generator serves all targets; a construct
  * that a target cannot express is a `TargetError` that names the target and the reason.
  */
-import type { Input, Location, Program } from "../../../ir/program.ts";
+import type { Location } from "../../../ir/location.ts";
+import type { Input, Program } from "../../../ir/program.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import type { GraphOperand, Value } from "../graph/graph.ts";
 import type { TableShape } from "../tables/shape.ts";

@@ -1,9 +1,9 @@
 /**
- * A classic BPF machine for tests, written from the kernel's own rules and sharing no code with the compiler's layout.
+ * A classic BPF machine, for cases and tests: written from the kernel's own rules and sharing no code with the compiler's layout.
  * It is stricter than the kernel: what `bpf_check_classic()` (net/core/filter.c) and `seccomp_check_filter()`
  * (kernel/seccomp.c) refuse is refused here before the first step, whether or not it is reached.
  */
-import type { ClassicInstruction } from "../instruction.ts";
+import type { ClassicInstruction } from "./instruction.ts";
 
 /** What a filter sees of a call: `struct seccomp_data`. */
 export interface ClassicInput {

@@ -1,0 +1,56 @@
+/** The state of a path of the walk: what is known on it, and where control goes from it. */
+import type { Statement } from "../ir/program.ts";
+import type { Facts } from "./facts.ts";
+import type { Variable } from "./scope.ts";
+import type { Range as SourceRange } from "./source/file.ts";
+import type { Value } from "./values.ts";
+
+/**
+ * | | |
+ * | --- | --- |
+ * | live | some call can reach this place |
+ * | folded | no call can, because a constant (a parameter, say) decided a test; another constant would |
+ * | ended | no call can: the path has returned or left a loop |
+ */
+export type Liveness = "live" | "folded" | "ended";
+
+/** The variables of the step and the facts at the present place. Constants need no flow. */
+export interface Flow {
+  live: Liveness;
+  variables: Map<Variable<Value>, Value>;
+  facts: Facts;
+  /** An earlier statement had an error, so it is unknown whether control reaches this place. */
+  uncertain?: true;
+}
+
+/** The end of a path: its flow, and the list that a statement is appended to so that it runs last on the path. */
+export interface PathEnd {
+  readonly flow: Flow;
+  readonly out: Statement[];
+}
+
+export interface Branch extends PathEnd {
+  /** Some call can reach its start. */
+  readonly entered: boolean;
+}
+
+/** Where `return` goes. */
+export interface ReturnTarget {
+  /** A verdict ends the program; a value ends an inlined function's block. */
+  readonly kind: "program" | "block";
+  /** `return a ? b : c` becomes two paths, which gives each verdict a path of its own. */
+  readonly splits: boolean;
+  readonly label: number;
+  readonly ends: (PathEnd & { readonly value: Value; readonly node: SourceRange })[];
+  /** Checks a returned value against the declared type of every function that it returns from. */
+  readonly check: (value: Value, node: SourceRange) => Value;
+}
+
+/** Where `break` and `continue` go. */
+export interface JumpTarget {
+  readonly name: string | undefined;
+  readonly breakLabel: number;
+  readonly breaks: PathEnd[];
+  /** Undefined in a switch. */
+  continues: { readonly label: number; readonly ends: PathEnd[] } | undefined;
+}

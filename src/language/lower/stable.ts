@@ -1,0 +1,119 @@
+/**
+ * Evaluation order. A value is an expression over state, so a later change of state would change it; where JavaScript has
+ * read it already, it becomes a local.
+ */
+import type { Expression, Statement } from "../../ir/program.ts";
+import type { Compilation } from "../compilation.ts";
+import { lasting, noFacts } from "../facts.ts";
+import * as ir from "../ir.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import { type UnknownValue, unknown, type Value, verdict } from "../values.ts";
+
+/** A bound value with a larger expression becomes a local, so that its uses do not multiply it. */
+const largestInlined = 16;
+
+/** The same value, evaluated now: later changes of state do not change it, and its expression is small. */
+export function stable(c: Compilation, value: Value): Value {
+  return needsLocal(c, value, largestInlined) ? toLocal(c, value, c.out, c.out.length) : withLastingFacts(value);
+}
+
+/** Evaluates in order, as JavaScript does: a value that was read before a later one changes state becomes a local. */
+export function inOrder<T extends SourceRange>(
+  c: Compilation,
+  nodes: readonly T[],
+  evaluate: (node: T) => Value,
+): Value[] {
+  if (nodes.length === 1) return [evaluate(nodes[0]!)];
+  const values: Value[] = [];
+  const ends: number[] = [];
+  const { out } = c;
+  for (let at = 0; at < nodes.length; at++) {
+    const before = c.epoch;
+    values.push(evaluate(nodes[at]!));
+    if (c.epoch !== before) {
+      for (let index = values.length - 2; index >= 0; index--) {
+        const value = values[index]!;
+        if (needsLocal(c, value, Number.POSITIVE_INFINITY)) {
+          const length = out.length;
+          values[index] = toLocal(c, value, out, ends[index]!);
+          for (let later = index + 1; later < ends.length; later++) ends[later]! += out.length - length;
+        } else values[index] = withLastingFacts(value);
+      }
+    }
+    ends.push(out.length);
+  }
+  return values;
+}
+
+/** Whether the value depends on an open parameter while constants are evaluated: it is known only at the start. */
+export function isLeftOpen(c: Compilation, value: Value): boolean {
+  const expression = c.time === "constant" ? expressionOf(value) : undefined;
+  return expression !== undefined && ir.measure(expression).readsParameter;
+}
+
+/** Refuses a decision among constants that depends on an open parameter. */
+export function refuseOpen(c: Compilation, node: SourceRange): UnknownValue {
+  c.error(
+    "P0310",
+    node,
+    "this is decided when the policy is compiled, and depends on a parameter that stays open",
+    "decide it inside the step, or give the parameter its value at `compile`",
+  );
+  return unknown;
+}
+
+function needsLocal(c: Compilation, value: Value, largest: number): boolean {
+  const expression = expressionOf(value);
+  if (expression === undefined) return false;
+  const { readsState, readsParameter, size } = ir.measure(expression);
+  // Constants are evaluated before any call and have no statements; their value is the same at each use.
+  if (c.time === "constant" && readsParameter) return false;
+  return readsState || size > largest;
+}
+
+function toLocal(c: Compilation, value: Value, out: Statement[], at: number): Value {
+  const insert = (statement: Statement) => {
+    if (c.flow.live !== "live") return;
+    c.bounds.count(statement, { start: 0, end: 0 });
+    out.splice(at, 0, statement);
+  };
+  switch (value.is) {
+    case "integer": {
+      const local = c.builder.local("integer");
+      insert({ kind: "set-integer", local, value: value.expression });
+      return { ...value, expression: { kind: "local", local }, range: c.rangeOf(value) };
+    }
+    case "boolean": {
+      const local = c.builder.local("boolean");
+      insert({ kind: "set-boolean", local, value: value.expression });
+      return {
+        ...value,
+        expression: { kind: "boolean-local", local },
+        whenTrue: lasting(value.whenTrue),
+        whenFalse: lasting(value.whenFalse),
+      };
+    }
+    case "verdict": {
+      const local = c.builder.local("verdict");
+      insert({ kind: "set-verdict", local, value: value.expression });
+      return verdict({ kind: "verdict-local", local });
+    }
+    case "text": {
+      const local = c.builder.local("integer");
+      insert({ kind: "set-integer", local, value: value.subject });
+      return { ...value, subject: { kind: "local", local } };
+    }
+    default:
+      return value;
+  }
+}
+
+function expressionOf(value: Value): Expression | undefined {
+  if (value.is === "integer" || value.is === "boolean" || value.is === "verdict") return value.expression;
+  return value.is === "text" ? value.subject : undefined;
+}
+
+function withLastingFacts(value: Value): Value {
+  if (value.is !== "boolean" || (value.whenTrue === noFacts && value.whenFalse === noFacts)) return value;
+  return { ...value, whenTrue: lasting(value.whenTrue), whenFalse: lasting(value.whenFalse) };
+}

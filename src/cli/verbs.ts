@@ -48,6 +48,10 @@ export const verbs = {
     summary: "Try each engine on this machine and say what is missing",
     load: async () => (await import("./verbs/doctor.ts")).doctor,
   },
+  tsconfig: {
+    summary: "Print a tsconfig.json for a folder of policies",
+    load: async () => (await import("./verbs/tsconfig.ts")).tsconfig,
+  },
   completion: {
     summary: "Print the completions for a shell",
     load: async () => (await import("./verbs/completion.ts")).completion,

@@ -61,6 +61,7 @@ const lines: Readonly<Record<VerbName, readonly [words: readonly string[], statu
   disasm: [["disasm", "exec-once"], 0, /EACCES|ERRNO/],
   flow: [["flow", trace], 0, /FlowGraph/],
   doctor: [["doctor"], 0, /engine notify: a command runs under a classic filter/],
+  tsconfig: [["tsconfig"], 0, /policy\.json/],
   completion: [["completion", "bash"], 0, /complete -o/],
   help: [["help", "run"], 0, /SYNOPSIS/],
 };

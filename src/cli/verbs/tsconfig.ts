@@ -1,0 +1,46 @@
+import { existsSync, realpathSync } from "node:fs";
+import { dirname, join, relative, sep } from "node:path";
+import { packageRoot } from "../package.ts";
+import { noMoreWords } from "../policy-arguments.ts";
+import { failed, type Verb } from "../verb.ts";
+
+export const tsconfig: Verb = {
+  name: "tsconfig",
+  summary: "Print a tsconfig.json for a folder of policies",
+  synopsis: ["tsconfig"],
+  about: [
+    'Prints the settings with which an editor and tsc check the policies in the working directory: only the names that the language has, and the types of portcullis. They hold with and without a package.json, whatever its "type" says.',
+    "The settings extend policy.json of this portcullis: by the name portcullis/policy.json where node_modules has it, by a relative path inside of a checkout, else by its absolute path.",
+    "portcullis itself reads no tsconfig.json.",
+  ],
+  options: {},
+  exit: [
+    ["0", "The settings were printed."],
+    [String(failed), "There is a word too many."],
+  ],
+  examples: [["portcullis tsconfig > tsconfig.json", "In the folder with the policies"]],
+  execute({ words }, context) {
+    noMoreWords(words);
+    const settings = { extends: settingsFor(context.workingDirectory), include: ["**/*.ts"] };
+    context.out(`${JSON.stringify(settings, null, 2)}\n`);
+    return Promise.resolve(0);
+  },
+};
+
+/** How a tsconfig.json in this folder names policy.json. */
+function settingsFor(folder: string): string {
+  const root = realpathSync(packageRoot());
+  const here = realpathSync(folder);
+  for (let above = here; ; above = dirname(above)) {
+    const installed = join(above, "node_modules/portcullis/policy.json");
+    if (existsSync(installed)) {
+      if (realpathSync(installed) === join(root, "policy.json")) return "portcullis/policy.json";
+      break;
+    }
+    if (dirname(above) === above) break;
+  }
+  const isInside = here === root || here.startsWith(root + sep);
+  if (!isInside) return join(root, "policy.json");
+  const path = relative(here, join(root, "policy.json"));
+  return path.startsWith("..") ? path : `./${path}`;
+}

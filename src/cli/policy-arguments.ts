@@ -14,7 +14,7 @@ export const policyOptions: OptionTable = {
     value: "POLICY",
     about:
       "The policy: a TypeScript module (.ts), an OCI seccomp profile (.json), or the name of a ready policy (exec-once, nginx, …).",
-    complete: "file",
+    complete: "policy",
   },
   set: {
     short: "s",

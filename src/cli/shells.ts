@@ -1,5 +1,6 @@
 /** Completions: the verbs' own tables as scripts for three shells. */
-import { commonOptions, type OptionSpecification, type Verb } from "./verb.ts";
+import { readyPolicies } from "./policy-arguments.ts";
+import { type Completion, commonOptions, type OptionSpecification, type Verb } from "./verb.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];
@@ -39,6 +40,10 @@ ${values.join("\n")}${values.length > 0 ? "\n" : ""}      esac
 _portcullis() {
   local word=\${COMP_WORDS[COMP_CWORD]} before=\${COMP_WORDS[COMP_CWORD-1]} index skip
   COMPREPLY=()
+  # --option=value is three words, as = is in COMP_WORDBREAKS.
+  if [[ $word == = ]]; then word=
+  elif [[ $before == = ]]; then before=\${COMP_WORDS[COMP_CWORD-2]}
+  fi
   if [[ $COMP_CWORD -eq 1 ]]; then
     COMPREPLY=($(compgen -W '${verbs.map((verb) => verb.name).join(" ")} --help --version' -- "$word"))
     return
@@ -51,11 +56,14 @@ complete -o filenames -F _portcullis portcullis
 `;
 }
 
-function bashReply(complete: OptionSpecification["complete"]): string {
+function bashReply(complete: Completion | undefined): string {
   if (complete === undefined) return "COMPREPLY=()";
-  if (complete === "file") return 'COMPREPLY=($(compgen -f -- "$word"))';
-  if (complete === "directory") return 'COMPREPLY=($(compgen -d -- "$word"))';
-  return `COMPREPLY=($(compgen -W '${complete.join(" ")}' -- "$word"))`;
+  // A line each: names of files may have spaces.
+  const reply = (what: string) => `mapfile -t COMPREPLY < <(compgen ${what} -- "$word")`;
+  if (complete === "file") return reply("-f");
+  if (complete === "directory") return reply("-d");
+  if (complete === "policy") return reply(`-f -W '${readyPolicies.join(" ")}'`);
+  return reply(`-W '${complete.join(" ")}'`);
 }
 
 /** Behind the first word that is no option, or behind --, the command's own completion takes over. */
@@ -101,6 +109,9 @@ function zsh(verbs: readonly Verb[]): string {
   });
   return `#compdef portcullis
 # zsh completion for portcullis
+_portcullis_policies() {
+  _alternative 'policies:ready policy:(${readyPolicies.join(" ")})' 'files:file:_files'
+}
 _portcullis() {
   local -a verbs
   verbs=(
@@ -121,10 +132,11 @@ if [[ $funcstack[1] == _portcullis ]]; then _portcullis "$@"; else compdef _port
 `;
 }
 
-function zshAction(complete: OptionSpecification["complete"]): string {
+function zshAction(complete: Completion | undefined): string {
   if (complete === undefined) return " ";
   if (complete === "file") return "_files";
   if (complete === "directory") return "_files -/";
+  if (complete === "policy") return "_portcullis_policies";
   return `(${complete.join(" ")})`;
 }
 
@@ -139,17 +151,21 @@ function fish(verbs: readonly Verb[]): string {
       const parts = ["complete", "-c", "portcullis", "-n", within, "-l", name];
       if (short !== undefined) parts.push("-s", short);
       if (value !== undefined) parts.push("-r");
-      if (complete === "file" || complete === "directory") parts.push("-F");
-      else if (complete !== undefined) parts.push("-a", `'${complete.join(" ")}'`);
+      parts.push(...fishArguments(complete));
       lines.push([...parts, "-d", quoted(about)].join(" "));
     }
     if (verb.takesCommand === true) {
       lines.push(`complete -c portcullis -n ${within} -a '(__fish_complete_subcommand --fcs-skip=2)'`);
-    } else if (verb.complete === "file" || verb.complete === "directory") {
-      lines.push(`complete -c portcullis -n ${within} -F`);
     } else if (verb.complete !== undefined) {
-      lines.push(`complete -c portcullis -n ${within} -a '${verb.complete.join(" ")}'`);
+      lines.push(["complete", "-c", "portcullis", "-n", within, ...fishArguments(verb.complete)].join(" "));
     }
   }
   return `${lines.join("\n")}\n`;
+}
+
+function fishArguments(complete: Completion | undefined): string[] {
+  if (complete === undefined) return [];
+  if (complete === "file" || complete === "directory") return ["-F"];
+  if (complete === "policy") return ["-F", "-a", `'${readyPolicies.join(" ")}'`];
+  return ["-a", `'${complete.join(" ")}'`];
 }

@@ -3,6 +3,9 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Context } from "./context.ts";
 
+/** What a shell proposes: files, folders, policies (ready ones and files), or one of these words. */
+export type Completion = "file" | "directory" | "policy" | readonly string[];
+
 export interface OptionSpecification {
   readonly short?: string;
   /** The value's name in the manual ("FILE"); an option without a value has none. */
@@ -11,7 +14,7 @@ export interface OptionSpecification {
   readonly multiple?: boolean;
   readonly about: string;
   /** What a shell proposes for the value. */
-  readonly complete?: "file" | "directory" | readonly string[];
+  readonly complete?: Completion;
 }
 
 export type OptionTable = Readonly<Record<string, OptionSpecification>>;
@@ -30,7 +33,7 @@ export interface Verb {
   /** Options end at the first word that is none: what follows is somebody else's command. */
   readonly takesCommand?: boolean;
   /** What a shell proposes for words that are no options. */
-  readonly complete?: "file" | "directory" | readonly string[];
+  readonly complete?: Completion;
   execute(invocation: Invocation, context: Context): Promise<number>;
 }
 

@@ -1,8 +1,11 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
+import { readyPolicies } from "../../src/cli/policy-arguments.ts";
 import { type VerbName, verbs } from "../../src/cli/verbs.ts";
 import { updating } from "../support/golden.ts";
+import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
 const names = Object.keys(verbs) as VerbName[];
@@ -126,4 +129,80 @@ test("bash completes verbs, options, values, and then the command's words", asyn
   expect(complete("portcullis", "run", "--engine", "")).toEqual(["auto", "seccomp-ebpf", "notify"]);
   expect(complete("portcullis", "run", "-p", "x", "--", "mkfif")).toContain("mkfifo");
   expect(complete("portcullis", "run", "-p", "x", "ls", `${folder}/scr`)).toEqual([`${folder}/script`]);
+  expect(complete("portcullis", "run", "--engine", "=", "no")).toEqual(["notify"]);
+  expect(complete("portcullis", "run", "--engine", "=")).toEqual(["auto", "seccomp-ebpf", "notify"]);
+  // A policy is a file or a ready one.
+  writeFileSync(join(folder, "my own policy.ts"), "");
+  for (const before of [
+    ["run", "-p"],
+    ["run", "--policy", "="],
+    ["check"],
+    ["check", "-p"],
+    ["test"],
+    ["compile", "-p"],
+  ]) {
+    expect(complete("portcullis", ...before, "ngi")).toEqual(["nginx"]);
+    expect(complete("portcullis", ...before, `${folder}/my`)).toEqual([`${folder}/my own policy.ts`]);
+  }
+  expect(complete("portcullis", "run", "-p", "")).toEqual(expect.arrayContaining([...readyPolicies, "README.md"]));
+  expect(complete("portcullis", "flow", "ngi")).toEqual([""]);
+});
+
+test("fish completes verbs, options, values and policies", async () => {
+  const folder = folderOf({ script: (await portcullis("completion", "fish")).out, "nginx of mine.ts": "" });
+  const complete = (line: string) => {
+    const script = "source $argv[1]; cd (dirname $argv[1]); complete -C $argv[2]";
+    const ran = spawnSync("fish", ["--no-config", "-c", script, join(folder, "script"), line], { encoding: "utf8" });
+    expect(ran.stderr).toBe("");
+    return ran.stdout
+      .split("\n")
+      .filter(Boolean)
+      .map((each) => each.split("\t")[0]);
+  };
+  expect(complete("portcullis expl")).toEqual(["explain"]);
+  expect(complete("portcullis run --engine no")).toEqual(["notify"]);
+  for (const before of ["run -p ", "run --policy=", "check ", "why "]) {
+    const found = complete(`portcullis ${before}ngi`);
+    expect(found).toHaveLength(2);
+    expect(found.filter((each) => each?.endsWith("nginx"))).toHaveLength(1);
+    expect(found.filter((each) => each?.endsWith("mine.ts"))).toHaveLength(1);
+  }
+  expect(complete("portcullis flow exec-o")).toEqual([]);
+});
+
+test("zsh completes verbs, options, values and policies", async () => {
+  const folder = folderOf({ _portcullis: (await portcullis("completion", "zsh")).out, "my-own.ts": "" });
+  // An interactive shell in a terminal of its own, where a function prints what was completed, between < and >, which
+  // are not in what is typed.
+  const script = `
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1= PROMPT_SP= ; cd $1; fpath=($1 \\$fpath); autoload -Uz compinit; compinit -u -D; portcullis() { printf '\\\\074%s\\\\076\\\\n' \\"\\$*\\" }"
+shift
+for line; do
+  zpty -w shell "portcullis $line"$'\\t'
+  zpty -r shell answer $'*<*>*' || exit 1
+  answer=\${answer##*<}
+  print -r -- \${answer%%>*}
+done
+zpty -d shell`;
+  const complete = (...lines: string[]) => {
+    const ran = spawnSync("zsh", ["-f", "-c", script, "zsh", folder, ...lines], {
+      encoding: "utf8",
+      timeout: patience.command,
+    });
+    expect(ran).toMatchObject({ status: 0, stderr: "" });
+    return ran.stdout
+      .trimEnd()
+      .split("\n")
+      .map((each) => each.trimEnd());
+  };
+  expect(complete("expl", "run --engine not", "run -p ngi", "check exec-o", "run --policy=ord", "check my-o")).toEqual([
+    "explain",
+    "run --engine notify",
+    "run -p nginx",
+    "check exec-once",
+    "run --policy=order",
+    "check my-own.ts",
+  ]);
 });

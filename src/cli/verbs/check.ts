@@ -20,7 +20,7 @@ export const check: Verb = {
     strict: { about: "Take warnings for errors." },
     quiet: { short: "q", about: "Print nothing for policies that are fine." },
   },
-  complete: "file",
+  complete: "policy",
   exit: [
     ["0", "The policies compile; there may be warnings."],
     ["1", "There are warnings, with --strict."],

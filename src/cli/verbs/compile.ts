@@ -50,7 +50,7 @@ export const compile: Verb = {
     },
     json: { about: "Print what was written as one JSON object." },
   },
-  complete: "file",
+  complete: "policy",
   exit: [
     ["0", "The file was written."],
     [

@@ -33,7 +33,7 @@ export const disasm: Verb = {
       complete: "file",
     },
   },
-  complete: "file",
+  complete: "policy",
   exit: [
     ["0", "The filter or the program was printed."],
     [

@@ -18,7 +18,7 @@ export const explain: Verb = {
       about: "Print the intermediate representation instead: what the policy means, for people who debug compilers.",
     },
   },
-  complete: "file",
+  complete: "policy",
   exit: [
     ["0", "The policy was explained."],
     [String(failed), "The policy does not compile."],

@@ -37,7 +37,7 @@ export const simulate: Verb = {
     gid: { value: "N", about: "The command's effective group, likewise." },
     quiet: { short: "q", about: "Print neither the summary nor warnings." },
   },
-  complete: "file",
+  complete: "policy",
   exit: [
     ["0", "Every call would pass."],
     ["1", "A call would not pass, or it is unknown whether it would."],

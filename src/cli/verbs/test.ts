@@ -26,7 +26,7 @@ export const test: Verb = {
     json: { about: "Print one JSON object a line on standard output: each failure, then each file." },
     quiet: { short: "q", about: "Print failures only." },
   },
-  complete: "file",
+  complete: "policy",
   exit: [
     ["0", "All cases hold."],
     ["1", "A case fails."],

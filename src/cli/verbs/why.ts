@@ -15,7 +15,7 @@ export const why: Verb = {
     ...architectureOption,
     json: { about: "Print one JSON object." },
   },
-  complete: "file",
+  complete: "policy",
   exit: [
     ["0", "The call passes, in every state."],
     ["1", "The call does not pass, or not in every state."],

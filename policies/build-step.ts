@@ -28,6 +28,7 @@ const never = calls(
   "process_madvise",
   "personality",
 );
+const transports = [0n, 6n, 17n]; // the type's default, TCP, UDP: not MPTCP, SCTP or SMC, which have the types of these
 const forgery = calls("mknod", "mknodat"); // a device node; pipes and plain files are welcome
 
 function birth(): Verdict {
@@ -49,7 +50,9 @@ export default policy((call) => {
       if (call.args.family.is("AF_UNIX")) return allow;
       if (call.args.family.is("AF_NETLINK") && call.args.protocol === 0n) return allow; // lists this machine's interfaces
       if (!network) return deny("EACCES", "this build has no network: portcullis run --set network=true");
-      return call.args.family.is("AF_INET", "AF_INET6") && !call.args.type.has("SOCK_RAW")
+      return call.args.family.is("AF_INET", "AF_INET6") &&
+        call.args.type.hasAny("SOCK_STREAM", "SOCK_DGRAM") &&
+        transports.includes(call.args.protocol)
         ? allow
         : deny("EACCES", "a build speaks TCP and UDP");
     case "fork":

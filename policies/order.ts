@@ -18,16 +18,16 @@ const identity = calls(
 
 /**
  * A server's order of doing things: first its sockets, then its children; first its identity, then its clients.
- * After the first fork no new internet socket, and after the first accepted connection no change of user.
+ * After the first fork no new socket but of AF_UNIX and AF_NETLINK, and after the first accepted connection no change of user.
  */
 export default policy((call) => {
   if (identity.has(call))
     return accepted.get() ? deny("EPERM", "the identity is settled before the first client comes") : allow;
   switch (call.name) {
     case "socket":
-      return forked.get() && call.args.family.is("AF_INET", "AF_INET6")
-        ? deny("EACCES", "internet sockets are made before the first fork")
-        : allow;
+      return !forked.get() || call.args.family.is("AF_UNIX", "AF_NETLINK")
+        ? allow
+        : deny("EACCES", "network sockets are made before the first fork");
     case "accept":
     case "accept4":
       accepted.set(true);

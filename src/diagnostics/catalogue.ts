@@ -88,6 +88,8 @@ export const catalogue = {
   P0505: warning("a call that this architecture lacks"),
   P0506: warning("a rule for a call that is always allowed"),
   P0507: warning("a raw register of which the kernel uses a part"),
+  P0508: warning("a rule on types of sockets that allows every protocol"),
+  P0509: warning("a rule against a call that no filter is asked about"),
 
   P0601: error("an argument that the engine cannot pin"),
   P0602: warning("a hot call made stateful"),

@@ -51,3 +51,21 @@ export interface NameSet {
     readonly mask: { readonly [A in ArchitectureName]?: bigint };
   }[];
 }
+
+/**
+ * What the kernel makes of an argument before it uses it (`generated/rewrites.ts`): where all of `when` holds, it clears
+ * some bits and then sets some. Of an argument's rewrites each sees what those before it leave.
+ */
+export interface Rewrite {
+  readonly when: readonly RewriteCondition[];
+  readonly clear: bigint;
+  readonly set: bigint;
+}
+
+export interface RewriteCondition {
+  /** The policy's name of it: the argument itself, or another of the same call, which no rewrite changes. */
+  readonly parameter: string;
+  readonly mask: bigint;
+  /** What the bits under the mask may be. */
+  readonly values: readonly bigint[];
+}

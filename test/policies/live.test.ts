@@ -16,7 +16,7 @@ import {
 } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
 import { until } from "../support/patience.ts";
 import { compiled, engine, guarded, portcullis } from "../support/run.ts";
@@ -40,7 +40,7 @@ const EACCES = 13;
 describe("every ready policy", () => {
   for (const file of readdirSync("policies").filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"))) {
     it(`${file} passes its cases, on the interpreter and compiled`, () => {
-      const ran = portcullis(["test", `policies/${basename(file, ".ts")}.cases`]);
+      const ran = portcullis(["test", `policies/${file}`]);
       expect(ran.stderr + ran.stdout).not.toMatch(/error|FAIL/);
       expect(ran.status).toBe(0);
     });

@@ -1,11 +1,14 @@
 /** Puts together what the kernel source says and what our own lists add: calls, errnos, sets of names. */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
-import type { CallDescription, CallParameter, NameSet } from "../../src/linux/call.ts";
+import type { CallDescription, CallParameter, NameSet, Rewrite } from "../../src/linux/call.ts";
+import { exemptCalls } from "../../src/linux/exempt-calls.ts";
 import { argumentSets, narrowings, pointerTypes, readings, renamings, unlikePrototypes } from "./arguments.ts";
 import { Constants } from "./constants.ts";
 import { architectureHeaders, commonHeaders, definitionFiles, errnoHeaders, libraryNames } from "./inputs.ts";
 import { manualNames } from "./manual.ts";
+import { newerHeaders, newerInputs, plain } from "./newer.ts";
 import { architectures, type KernelParameter, prototypeFor, readCallTables, readDefinitions } from "./prototypes.ts";
+import { type Citation, type RewriteRule, rewriteRules } from "./rewrites.ts";
 import { type SetRule, setRules } from "./sets.ts";
 import { type KernelSource, SourceError } from "./source.ts";
 
@@ -22,23 +25,38 @@ export interface Tables {
   readonly calls: readonly BuiltCall[];
   readonly errnos: readonly { readonly name: string; readonly number: number }[];
   readonly sets: readonly (NameSet & { readonly about: string; readonly is: "flags" | "choice" })[];
+  /** In the order in which they apply. */
+  readonly rewrites: readonly BuiltRewrite[];
 }
 
-export function buildTables(source: KernelSource): Tables {
+export interface BuiltRewrite {
+  readonly call: string;
+  readonly parameter: string;
+  readonly rewrite: { readonly [A in ArchitectureName]: Rewrite };
+}
+
+type ConstantsOf = { readonly [A in ArchitectureName]: Constants };
+
+/** @param newer excerpts of a newer kernel (newer.ts). */
+export function buildTables(source: KernelSource, newer: KernelSource): Tables {
   const constants = {
-    x86_64: readConstants(source, "x86_64"),
-    aarch64: readConstants(source, "aarch64"),
+    x86_64: readConstants(source, newer, "x86_64"),
+    aarch64: readConstants(source, newer, "aarch64"),
   };
+  checkExemptions(source, newer);
   const sets = setRules.map((rule) => buildSet(rule, constants)).sort((a, b) => (a.name < b.name ? -1 : 1));
-  return { calls: buildCalls(source), errnos: buildErrnos(source), sets };
+  const calls = buildCalls(source, newer);
+  return { calls, errnos: buildErrnos(source), sets, rewrites: buildRewrites(source, newer, calls, constants) };
 }
 
 // ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function buildCalls(source: KernelSource): BuiltCall[] {
-  checkNarrowings(source);
-  const tables = readCallTables(source);
-  const definitions = readDefinitions(source, definitionFiles);
+function buildCalls(source: KernelSource, newer: KernelSource): BuiltCall[] {
+  for (const { call, parameter, cited } of narrowings) {
+    checkCitations(source, cited, `is ${call}'s ${parameter} still narrowed? (arguments.ts)`);
+  }
+  const tables = readCallTables(source, newer);
+  const definitions = new Map([...readDefinitions(newer, newerInputs), ...readDefinitions(source, definitionFiles)]);
   const names = new Set(architectures.flatMap((architecture) => tables[architecture].map((entry) => entry.name)));
   const used = new Set<string>();
   const calls = [...names].sort().map((name): BuiltCall => {
@@ -142,33 +160,87 @@ function prototypeText(name: string, parameters: readonly KernelParameter[]): st
 }
 
 /** Each cited line must stand in the kernel's source still: else somebody has to read it again. */
-function checkNarrowings(source: KernelSource): void {
-  const plain = (line: string) => line.replace(/\s+/g, " ").trim();
-  for (const { call, parameter, cited } of narrowings) {
-    for (const { file, line } of cited) {
-      if (
-        source
-          .read(file)
-          .split("\n")
-          .some((candidate) => plain(candidate) === plain(line))
-      )
-        continue;
-      throw new SourceError(
-        `${file} no longer has "${line}": is ${call}'s ${parameter} still narrowed? (arguments.ts)`,
-      );
-    }
+function checkCitations(source: KernelSource, cited: readonly Citation[], question: string): void {
+  for (const { file, line } of cited) {
+    const lines = source.read(file).split("\n");
+    if (lines.some((candidate) => plain(candidate) === plain(line))) continue;
+    throw new SourceError(`${file} no longer has "${line}": ${question}`);
+  }
+}
+
+// ── What the kernel changes ─────────────────────────────────────────────────────────────────────────────────────────
+
+function buildRewrites(
+  source: KernelSource,
+  newer: KernelSource,
+  calls: readonly BuiltCall[],
+  constants: ConstantsOf,
+): BuiltRewrite[] {
+  for (const { calls, parameter, cited } of rewriteRules) {
+    const question = `is ${calls[0]}'s ${parameter} still changed? (rewrites.ts)`;
+    checkCitations(
+      source,
+      cited.filter((one) => one.newer !== true),
+      question,
+    );
+    checkCitations(
+      newer,
+      cited.filter((one) => one.newer === true),
+      question,
+    );
+  }
+  return rewriteRules.flatMap((rule) =>
+    rule.calls.map((call) => {
+      const described = calls.find((candidate) => candidate.name === call);
+      for (const name of [rule.parameter, ...(rule.when ?? []).flatMap((one) => one.parameter ?? [])]) {
+        if (described?.parameters.some((parameter) => parameter.name === name) !== true) {
+          throw new SourceError(`rewrites.ts: ${call} has no argument ${name}`);
+        }
+      }
+      const rewrite = {
+        x86_64: buildRewrite(rule, constants.x86_64),
+        aarch64: buildRewrite(rule, constants.aarch64),
+      };
+      return { call, parameter: rule.parameter, rewrite };
+    }),
+  );
+}
+
+function buildRewrite({ parameter, when = [], clear = "0", set = "0" }: RewriteRule, constants: Constants): Rewrite {
+  const word = (expression: string) => BigInt.asUintN(64, constants.expression(expression));
+  return {
+    when: when.map((one) => ({
+      parameter: one.parameter ?? parameter,
+      mask: word(one.mask),
+      values: one.values.map(word),
+    })),
+    clear: word(clear),
+    set: word(set),
+  };
+}
+
+/** seccomp lets a few calls pass unasked: those that the newer kernel names, and no others in either. */
+function checkExemptions(source: KernelSource, newer: KernelSource): void {
+  const named = (text: string) =>
+    [...new Set([...text.matchAll(/sd->nr == __NR_(\w+)/g)].map(([, name = ""]) => name))].sort();
+  const newerNames = named(newer.read("kernel/seccomp.c"));
+  const unlisted = named(source.read("kernel/seccomp.c")).filter((name) => !newerNames.includes(name));
+  if (unlisted.length > 0 || newerNames.join() !== exemptCalls.join()) {
+    throw new SourceError(`kernel/seccomp.c exempts ${newerNames.join(", ")}: src/linux/exempt-calls.ts names others`);
   }
 }
 
 // ── Names ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function readConstants(source: KernelSource, architecture: ArchitectureName): Constants {
+function readConstants(source: KernelSource, newer: KernelSource, architecture: ArchitectureName): Constants {
   const macro = architecture === "x86_64" ? "__x86_64__" : "__aarch64__";
-  return new Constants(
+  const constants = new Constants(
     source,
     [...architectureHeaders[architecture], ...commonHeaders],
     [macro, "CONFIG_64BIT", "__UAPI_DEF_XATTR"],
   );
+  constants.add(newer, newerHeaders);
+  return constants;
 }
 
 function constant(constants: Constants, name: string): bigint | undefined {
@@ -181,7 +253,7 @@ function matches(name: string, patterns: readonly (string | RegExp)[]): boolean 
   return patterns.some((pattern) => (typeof pattern === "string" ? pattern === name : pattern.test(name)));
 }
 
-function buildSet(rule: SetRule, constants: { readonly [A in ArchitectureName]: Constants }): Tables["sets"][number] {
+function buildSet(rule: SetRule, constants: ConstantsOf): Tables["sets"][number] {
   const known = [...new Set([...Object.keys(libraryNames), ...constants.x86_64.names(), ...constants.aarch64.names()])];
   for (const pattern of [...rule.members, ...(rule.without ?? [])]) {
     if (!known.some((name) => matches(name, [pattern])))
@@ -208,23 +280,10 @@ function buildSet(rule: SetRule, constants: { readonly [A in ArchitectureName]: 
 /** A choice is compared whole; a flag under its field's mask, else under its own bits. */
 function memberMask(rule: SetRule, name: string, bits: bigint, field: string | undefined, from: Constants): bigint {
   if (rule.is === "choice") return (1n << 64n) - 1n;
-  const mask = field === undefined ? bits : fieldMask(field, from);
+  const mask = field === undefined ? bits : BigInt.asUintN(32, from.expression(field));
   if (mask === 0n) throw new SourceError(`${rule.name}: ${name} is 0, so it needs a field (sets.ts)`);
   if ((bits & ~mask) !== 0n) throw new SourceError(`${rule.name}: ${name} does not lie in its field ${field}`);
   return mask;
-}
-
-/** `A|B`, `A<<B`, `number-A`, a name or a number. Arguments that have fields are 32 or 64 bits; masks are kept to 32. */
-function fieldMask(text: string, constants: Constants): bigint {
-  const term = (word: string): bigint => {
-    const value = /^\d/.test(word) ? BigInt(word) : constants.value(word);
-    if (value === undefined) throw new SourceError(`no header has the mask ${word}`);
-    return value;
-  };
-  const [left = "", right] = text.split(/<<|-/);
-  if (text.includes("<<")) return term(left) << term(right ?? "");
-  if (text.includes("-")) return term(left) & ~term(right ?? "");
-  return text.split("|").reduce((mask, word) => mask | BigInt.asUintN(32, term(word)), 0n);
 }
 
 function compare(a: bigint | undefined, b: bigint | undefined): number {

@@ -15,6 +15,11 @@ export class Constants {
 
   constructor(source: KernelSource, headers: readonly string[], defined: readonly string[]) {
     for (const name of defined) this.#macros.set(name, "1");
+    this.add(source, headers);
+  }
+
+  /** Reads further headers. */
+  add(source: KernelSource, headers: readonly string[]): void {
     for (const header of headers) this.#read(source.read(header), header);
   }
 
@@ -29,6 +34,11 @@ export class Constants {
     if (enumerator !== undefined) return enumerator;
     const macro = this.#macros.get(name);
     return macro === undefined ? undefined : this.#evaluate(macro, name, 0);
+  }
+
+  /** The value of a C expression. @throws {SourceError} where it cannot be worked out. */
+  expression(text: string): bigint {
+    return this.#evaluate(text, text, 0);
   }
 
   #read(text: string, header: string): void {

@@ -1,7 +1,12 @@
-/** The lists at the end of docs/language.md: groups, families and diagnostics, from the data that the compiler uses. */
+/**
+ * The lists at the end of docs/language.md: groups, families, what the kernel makes of arguments, and diagnostics, from the
+ * data that the compiler uses.
+ */
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
 import { callFamilies } from "../../src/linux/families.ts";
 import { callGroups } from "../../src/linux/groups.ts";
+import { narrowings } from "./arguments.ts";
+import { type Citation, rewriteRules } from "./rewrites.ts";
 import { SourceError } from "./source.ts";
 
 const begin = "<!-- from here on by npm run generate -->\n";
@@ -36,6 +41,15 @@ ${groupRows.join("\n")}
 | --- | --- | --- |
 ${familyRows.join("\n")}
 
+# What the kernel makes of arguments
+
+A policy sees each of these arguments as the kernel leaves it. The cited lines stand in the kernel's source; the project's
+tests look for them there.
+
+| argument | the kernel … | cited |
+| --- | --- | --- |
+${argumentRows().join("\n")}
+
 # All diagnostics
 
 A published number keeps its meaning; wording may be bettered. P01xx names, P02xx types and numbers, P03xx the shape of the
@@ -45,4 +59,31 @@ language, P04xx state, P05xx meaning, P06xx engines, P07xx OCI profiles, P08xx t
 | --- | --- | --- |
 ${codeRows.join("\n")}
 `;
+}
+
+function argumentRows(): string[] {
+  const code = (text: string) => `\`${text.replaceAll("|", "\\|")}\``;
+  const row = (calls: readonly string[], parameter: string, does: string, cited: readonly Citation[]) => {
+    const lines = new Set(cited.map(({ file, line }) => `${file}: ${code(line.trim().replace(/\s+/g, " "))}`));
+    return `| ${code(parameter)} of ${calls.map((call) => call.replaceAll("_", "\\_")).join(", ")} | ${does} | ${[...lines].join("<br>")} |`;
+  };
+  const byUse = new Map<string, (typeof narrowings)[number][]>();
+  for (const narrowing of narrowings) {
+    const key = `${narrowing.parameter} ${narrowing.width} ${narrowing.signed}`;
+    byUse.set(key, [...(byUse.get(key) ?? []), narrowing]);
+  }
+  return [
+    ...[...byUse.values()].map((alike) => {
+      const [first] = alike;
+      const does = `uses the low ${first?.width} bits${first?.signed ? ", signed" : ""}`;
+      const name = (first?.parameter ?? "").replace(/^clone_/, "");
+      return row(
+        alike.map((one) => one.call),
+        name,
+        does,
+        alike.flatMap((one) => one.cited),
+      );
+    }),
+    ...rewriteRules.map((rule) => row(rule.calls, rule.parameter, rule.does, rule.cited)),
+  ];
 }

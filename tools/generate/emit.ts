@@ -1,5 +1,6 @@
 /** The generated files' texts. Compact strings that src/linux/{calls,errno,flags}.ts decode when they are asked. */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import type { Rewrite } from "../../src/linux/call.ts";
 import { callFamilies } from "../../src/linux/families.ts";
 import { callGroups, groups } from "../../src/linux/groups.ts";
 import type { BuiltCall, BuiltParameter, Tables } from "./build.ts";
@@ -92,12 +93,39 @@ function memberText(is: "flags" | "choice", member: Tables["sets"][number]["memb
   return `${member.name} ${x86 === arm ? x86 : `${x86}/${arm}`}`;
 }
 
+export function emitRewrites(source: KernelSource, { rewrites }: Tables): string {
+  const hexadecimal = (value: bigint) => value.toString(16);
+  const side = ({ when, clear, set }: Rewrite) => {
+    const conditions = when.map(
+      ({ parameter, mask, values }) => `${parameter}&${hexadecimal(mask)}=${values.map(hexadecimal).join(",")}`,
+    );
+    return `${conditions.join(";")} ${hexadecimal(clear)} ${hexadecimal(set)}`;
+  };
+  const rows = rewrites.map(({ call, parameter, rewrite }) => {
+    const [x86, arm] = [side(rewrite.x86_64), side(rewrite.aarch64)];
+    return `${call}.${parameter}|${x86}${x86 === arm ? "" : `|${arm}`}`;
+  });
+  return `${header(source)}
+/**
+ * One rewrite a line: call.parameter|conditions clear set, the same for arm64 where it differs. Conditions are
+ * parameter&mask=value,value separated by ";". All numbers are hexadecimal.
+ */
+export const rewriteTable = \`
+${rows.join("\n")}\`;
+`;
+}
+
 // ── Types ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export function emitCallTypes(source: KernelSource, { calls }: Tables): string {
+export function emitCallTypes(source: KernelSource, { calls, rewrites }: Tables): string {
   const used = new Set<string>();
   const rows = calls.map((call) => {
-    const types = call.parameters.map((parameter) => `readonly ${parameter.name}: ${parameterType(parameter, used)};`);
+    const types = call.parameters.map((parameter) => {
+      const least = rewrites.find(
+        (one) => one.call === call.name && one.parameter === parameter.name && one.rewrite.x86_64.when.length === 0,
+      );
+      return `readonly ${parameter.name}: ${parameterType(narrowed(parameter, least?.rewrite.x86_64), used)};`;
+    });
     const numbers = architectures.flatMap((architecture) =>
       call.number[architecture] === undefined ? [] : [`${architecture} ${call.number[architecture]}`],
     );
@@ -113,13 +141,21 @@ ${sets.map((name) => `  ${name},\n`).join("")}} from "./names.js";
 import type { ${values.join(", ")} } from "./values.js";
 
 /**
- * Every system call of Linux 6.12 on x86_64 and aarch64. Arguments bear the kernel's names, made one where the kernel
+ * Every system call of Linux on x86_64 and aarch64, those of newer kernels than 6.12 included. Arguments bear the kernel's names, made one where the kernel
  * has several for one thing (path, addr, dirfd, flags); the line above each shows the original.
  */
 export interface CallTable {
 ${rows.join("\n")}
 }
 `;
+}
+
+/** An int of which the kernel uses 16 bits or fewer is a Uint16. */
+function narrowed(parameter: BuiltParameter, rewrite: Rewrite | undefined): BuiltParameter {
+  const kept = rewrite === undefined ? -1n : ~BigInt.asIntN(64, rewrite.clear);
+  return parameter.kind.is === "integer" && parameter.width === 32 && kept >= 0n && kept <= 0xffffn
+    ? { ...parameter, width: 16, signed: false }
+    : parameter;
 }
 
 function parameterType({ kind, width, signed }: BuiltParameter, used: Set<string>): string {

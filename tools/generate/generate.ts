@@ -14,30 +14,39 @@ import {
   emitFlags,
   emitGroupTypes,
   emitNameTypes,
+  emitRewrites,
   headerVersion,
   withoutHeader,
 } from "./emit.ts";
 import { allInputs } from "./inputs.ts";
-import { archivePath, openSource, SourceError } from "./source.ts";
+import { cutNewer, newerInputs, openNewer } from "./newer.ts";
+import { archivePath, openSource, SourceError, seriesOf } from "./source.ts";
 
-const usage = `usage: npm run generate -- [--verify] [--source FILE]
+const usage = `usage: npm run generate -- [--verify] [--source FILE] [--newer FILE]
 Writes src/linux/generated/ and the generated part of src/language/types/ from ${archivePath}.
   --verify        compare with what is there; exit status 1 and the first difference where they differ
   --source FILE   another archive of the same layout
+  --newer FILE    a newer kernel's archive (linux-source-7.3.tar.xz): cut tools/generate/newer.txt out of it first
 `;
+
+/** What is taken of a newer kernel, as a path from the root of the checkout. */
+const newerExcerpts = "tools/generate/newer.txt";
 
 /** The exit status: 0, 1 where --verify finds a difference, 2 where the source or the command line is not usable. */
 export function main(args: readonly string[], root: string): number {
   const rest = [...args];
   const verify = take(rest, "--verify");
-  const at = rest.indexOf("--source");
-  const archive = at < 0 ? archivePath : (rest.splice(at, 2)[1] ?? "");
+  const archive = takeValue(rest, "--source") ?? archivePath;
+  const newerArchive = takeValue(rest, "--newer");
   if (rest.length > 0) {
     process.stderr.write(usage);
     return 2;
   }
   try {
-    const { version, files } = generate(archive);
+    const present = read(resolve(root, newerExcerpts));
+    const excerpts = newerArchive === undefined ? present : excerptsOf(newerArchive, archive);
+    const { version, files } = generate(archive, excerpts);
+    files.set(newerExcerpts, excerpts);
     const document = "docs/language.md";
     files.set(document, renewLists(read(resolve(root, document))));
     return verify ? compareAll(root, version, files) : writeAll(root, version, files);
@@ -48,19 +57,25 @@ export function main(args: readonly string[], root: string): number {
   }
 }
 
-/** All that is generated whole: path from the root of the checkout → text. */
-export function generate(archive = archivePath): { version: string; files: Map<string, string> } {
+/** All that is generated whole: path from the root of the checkout → text. `excerpts` is the text of newer.txt. */
+export function generate(archive: string, excerpts: string): { version: string; files: Map<string, string> } {
   const source = openSource(allInputs, archive);
-  const tables = buildTables(source);
+  const tables = buildTables(source, openNewer(excerpts));
   const files = new Map([
     ["src/linux/generated/calls.ts", emitCalls(source, tables)],
     ["src/linux/generated/errno.ts", emitErrnos(source, tables)],
     ["src/linux/generated/flags.ts", emitFlags(source, tables)],
+    ["src/linux/generated/rewrites.ts", emitRewrites(source, tables)],
     ["src/language/types/calls.d.ts", emitCallTypes(source, tables)],
     ["src/language/types/names.d.ts", emitNameTypes(source, tables)],
     ["src/language/types/groups.d.ts", emitGroupTypes()],
   ]);
   return { version: source.version, files };
+}
+
+function excerptsOf(newerArchive: string, archive: string): string {
+  const newer = openSource(newerInputs, newerArchive, seriesOf(newerArchive));
+  return cutNewer(newer, openSource(allInputs, archive));
 }
 
 function writeAll(root: string, version: string, files: ReadonlyMap<string, string>): number {
@@ -100,6 +115,11 @@ function firstDifference(present: string, wanted: string): string | undefined {
   const line = at < 0 ? a.length : at;
   // The header's two lines were cut off.
   return `line ${line + 3}: ${JSON.stringify(a[line]?.slice(0, 160))} is to be ${JSON.stringify(b[line]?.slice(0, 160))}`;
+}
+
+function takeValue(args: string[], option: string): string | undefined {
+  const at = args.indexOf(option);
+  return at < 0 ? undefined : (args.splice(at, 2)[1] ?? "");
 }
 
 function take(args: string[], flag: string): boolean {

@@ -212,8 +212,11 @@ export const allInputs: readonly string[] = [
     ...architectureHeaders.aarch64,
     ...commonHeaders,
     ...errnoHeaders,
+    "include/linux/fcntl.h",
     "include/linux/file.h",
+    "include/linux/iocontext.h",
     "include/linux/sched.h",
     "include/linux/uio.h",
+    uapi("linux/ioprio.h"),
   ]),
 ];

@@ -24,21 +24,36 @@ export interface KernelParameter {
  * Which rows of a table an architecture takes: the ABI column. For arm64 `syscall_abis_64` in
  * arch/arm64/kernel/Makefile.syscalls adds to what scripts/Makefile.asm-headers gives every 64-bit architecture.
  */
-export function readCallTables(source: KernelSource): { readonly [A in ArchitectureName]: readonly TableEntry[] } {
+export function readCallTables(
+  source: KernelSource,
+  newer?: KernelSource,
+): { readonly [A in ArchitectureName]: readonly TableEntry[] } {
   const additions = source.read("arch/arm64/kernel/Makefile.syscalls").match(/^syscall_abis_64 \+= (.*)$/m)?.[1];
   if (additions === undefined) throw new SourceError("arch/arm64/kernel/Makefile.syscalls: no syscall_abis_64");
   return {
-    x86_64: readTable(source, "arch/x86/entry/syscalls/syscall_64.tbl", ["common", "64"]),
-    aarch64: readTable(source, "scripts/syscall.tbl", ["common", "64", ...additions.trim().split(/\s+/)]),
+    x86_64: readTable([source, newer], "arch/x86/entry/syscalls/syscall_64.tbl", ["common", "64"]),
+    aarch64: readTable([source, newer], "scripts/syscall.tbl", ["common", "64", ...additions.trim().split(/\s+/)]),
   };
 }
 
-function readTable(source: KernelSource, file: string, abis: readonly string[]): TableEntry[] {
+/** The rows of a table, cut into columns: number, ABI, name, entry point. */
+export function tableRows(text: string): string[][] {
+  return text
+    .split("\n")
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([number]) => number && !number.startsWith("#"));
+}
+
+/** A newer kernel's rows are those that the older one lacks. */
+function readTable(
+  sources: readonly (KernelSource | undefined)[],
+  file: string,
+  abis: readonly string[],
+): TableEntry[] {
   const entries: TableEntry[] = [];
-  for (const line of source.read(file).split("\n")) {
-    const [number, abi, name, entry] = line.trim().split(/\s+/);
-    if (!number || number.startsWith("#")) continue;
-    if (!/^\d+$/.test(number) || !abi || !name) throw new SourceError(`${file}: cannot read "${line}"`);
+  for (const row of sources.flatMap((source) => tableRows(source?.read(file) ?? ""))) {
+    const [number = "", abi, name, entry] = row;
+    if (!/^\d+$/.test(number) || !abi || !name) throw new SourceError(`${file}: cannot read "${row.join(" ")}"`);
     if (!abis.includes(abi)) continue;
     entries.push({ name, number: Number(number), entry: entry === "sys_ni_syscall" ? undefined : entry });
   }
@@ -60,12 +75,19 @@ interface Definition {
   readonly conditions: readonly string[];
 }
 
+const definition = /^[ \t]*SYSCALL_DEFINE([0-6])\((\w+)\s*(?:,([^)]*))?\)/gm;
+
+/** The text of each definition in a file, up to the body. */
+export function readDefinitionTexts(text: string): { readonly name: string; readonly text: string }[] {
+  return [...text.matchAll(definition)].map(([whole, , name = ""]) => ({ name, text: whole }));
+}
+
 /** All definitions in these files, by entry point ("sys_openat"). */
 export function readDefinitions(source: KernelSource, files: readonly string[]): Map<string, Definition[]> {
   const definitions = new Map<string, Definition[]>();
   for (const file of files) {
     const text = source.read(file);
-    for (const match of text.matchAll(/^[ \t]*SYSCALL_DEFINE([0-6])\((\w+)\s*(?:,([^)]*))?\)/gm)) {
+    for (const match of text.matchAll(definition)) {
       const [, count, name, list] = match;
       const parts = (list ?? "").split(",").map((part) => part.replace(/\s+/g, " ").trim());
       if (parts.length !== Math.max(1, Number(count) * 2)) {

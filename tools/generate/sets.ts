@@ -9,7 +9,10 @@ export interface SetRule {
   readonly is: "flags" | "choice";
   readonly members: readonly (string | RegExp)[];
   readonly without?: readonly (string | RegExp)[];
-  /** Names that are values of a field, not bits of their own: they are compared under the field's mask. */
+  /**
+   * Names that are values of a field, not bits of their own: they are compared under the field's mask, a C expression of
+   * which the low 32 bits count.
+   */
   readonly fields?: readonly { readonly mask: string; readonly members: readonly (string | RegExp)[] }[];
 }
 
@@ -127,8 +130,16 @@ export const setRules: readonly SetRule[] = [
       "FUTEX_LOCK_PI2",
       "FUTEX_PRIVATE_FLAG",
       "FUTEX_CLOCK_REALTIME",
+      "FUTEX_ROBUST_UNLOCK",
+      "FUTEX_ROBUST_LIST32",
     ],
-    fields: [{ mask: "FUTEX_CMD_MASK", members: [/^FUTEX_(?!PRIVATE_FLAG|CLOCK_)/] }],
+    // A newer kernel's FUTEX_CMD_MASK leaves the last two out. An older one refuses them with any operation.
+    fields: [
+      {
+        mask: "FUTEX_CMD_MASK & ~(FUTEX_ROBUST_UNLOCK | FUTEX_ROBUST_LIST32)",
+        members: [/^FUTEX_(?!PRIVATE_FLAG|CLOCK_|ROBUST_)/],
+      },
+    ],
   },
   {
     name: "Futex2Flag",
@@ -218,7 +229,8 @@ export const setRules: readonly SetRule[] = [
     members: [/^MAP_/],
     without: ["MAP_TYPE", "MAP_FILE", "MAP_UNINITIALIZED", /^MAP_HUGE_(SHIFT|MASK)$/],
     fields: [
-      { mask: "MAP_TYPE", members: ["MAP_SHARED", "MAP_PRIVATE", "MAP_SHARED_VALIDATE", "MAP_DROPPABLE"] },
+      // Not MAP_SHARED: MAP_SHARED_VALIDATE, which contains its bit, shares as well (mm/mmap.c, do_mmap).
+      { mask: "MAP_TYPE", members: ["MAP_PRIVATE", "MAP_SHARED_VALIDATE", "MAP_DROPPABLE"] },
       { mask: "MAP_HUGE_MASK<<MAP_HUGE_SHIFT", members: [/^MAP_HUGE_/] },
     ],
   },
@@ -389,7 +401,7 @@ export const setRules: readonly SetRule[] = [
     about: "sched_setscheduler(2)",
     is: "flags",
     members: [/^SCHED_(?!FLAG_)/],
-    fields: [{ mask: "0xffffffff-SCHED_RESET_ON_FORK", members: [/^SCHED_(?!RESET_ON_FORK)/] }],
+    fields: [{ mask: "~SCHED_RESET_ON_FORK", members: [/^SCHED_(?!RESET_ON_FORK)/] }],
   },
   { name: "SeccompFlag", about: "seccomp(2)", is: "flags", members: [/^SECCOMP_FILTER_FLAG_/] },
   { name: "SeccompOperation", about: "seccomp(2)", is: "choice", members: [/^SECCOMP_(SET_MODE|GET)_/] },
@@ -484,7 +496,16 @@ export const setRules: readonly SetRule[] = [
     name: "UnshareFlag",
     about: "unshare(2)",
     is: "flags",
-    members: [/^CLONE_NEW/, "CLONE_FS", "CLONE_FILES", "CLONE_SYSVSEM", "CLONE_THREAD", "CLONE_SIGHAND", "CLONE_VM"],
+    members: [
+      /^CLONE_NEW/,
+      "CLONE_FS",
+      "CLONE_FILES",
+      "CLONE_SYSVSEM",
+      "CLONE_THREAD",
+      "CLONE_SIGHAND",
+      "CLONE_VM",
+      "UNSHARE_EMPTY_MNTNS",
+    ],
   },
   {
     name: "UserfaultFlag",

@@ -10,9 +10,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, w
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
-/** Where Debian's package `linux-source-6.12` puts the archive. */
-export const archivePath = "/usr/src/linux-source-6.12.tar.xz";
 const series = "6.12";
+/** Where Debian's package `linux-source-6.12` puts the archive. */
+export const archivePath = `/usr/src/linux-source-${series}.tar.xz`;
 
 /** The kernel source has another shape than the generator knows, or is not there. */
 export class SourceError extends Error {}
@@ -25,18 +25,21 @@ export interface KernelSource {
   read(path: string): string;
 }
 
-/** @throws {SourceError} when the archive is missing, is of another series, or lacks one of the files. */
-export function openSource(files: readonly string[], archive = archivePath): KernelSource {
+/**
+ * @param of the series that the archive must hold, "6.12".
+ * @throws {SourceError} when the archive is missing, is of another series, or lacks one of the files.
+ */
+export function openSource(files: readonly string[], archive = archivePath, of = series): KernelSource {
   if (!existsSync(archive)) {
-    throw new SourceError(`${archive} is missing: install Debian's package linux-source-${series}`);
+    throw new SourceError(`${archive} is missing: install Debian's package linux-source-${of}`);
   }
   const wanted = ["Makefile", ...files].sort();
-  const directory = extract(archive, wanted);
+  const directory = extract(archive, wanted, of);
   const contents = new Map(wanted.map((file) => [file, readFileSync(join(directory, file), "utf8")]));
   const digest = createHash("sha256");
   for (const [file, text] of contents) digest.update(`${file}\0${text}\0`);
   return {
-    version: kernelVersion(contents.get("Makefile") ?? ""),
+    version: kernelVersion(contents.get("Makefile") ?? "", of),
     digest: digest.digest("hex"),
     read(path) {
       const text = contents.get(path);
@@ -46,7 +49,14 @@ export function openSource(files: readonly string[], archive = archivePath): Ker
   };
 }
 
-function extract(archive: string, wanted: readonly string[]): string {
+/** The series that an archive of Debian's holds by its name: linux-source-7.3.tar.xz. */
+export function seriesOf(archive: string): string {
+  const found = archive.match(/linux-source-(\d+\.\d+)\.tar\.xz$/)?.[1];
+  if (found === undefined) throw new SourceError(`${archive} is not named as Debian names it, linux-source-7.3.tar.xz`);
+  return found;
+}
+
+function extract(archive: string, wanted: readonly string[], series: string): string {
   const cache = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
   const key = createHash("sha256").update(readFileSync(archive)).update(wanted.join("\n")).digest("hex");
   const directory = join(cache, "portcullis", "linux-source", key.slice(0, 32));
@@ -72,7 +82,7 @@ function extract(archive: string, wanted: readonly string[]): string {
   return directory;
 }
 
-function kernelVersion(makefile: string): string {
+function kernelVersion(makefile: string, series: string): string {
   const part = (name: string) => makefile.match(new RegExp(`^${name} = (\\d+)$`, "m"))?.[1];
   const version = [part("VERSION"), part("PATCHLEVEL"), part("SUBLEVEL")].join(".");
   if (!version.startsWith(`${series}.`)) throw new SourceError(`the archive holds Linux ${version}, not ${series}.x`);

@@ -77,9 +77,22 @@ function describeFlags(
     return `${name} has any of ${text(mask)}`;
   }
   const values = enumerated(intervals);
+  if (values === undefined || values.some(({ from }) => fieldName(parameter, mask, from, architecture) === undefined)) {
+    const lacking = single === undefined ? zeroAbove(mask, intervals) : mask & ~single;
+    if (lacking !== 0n && countBits(lacking) <= 2) {
+      const rest = describeFlags({ ...test, mask: mask & ~lacking }, parameter, used, architecture);
+      if (rest !== undefined) return `${rest} without ${text(lacking)}`;
+    }
+  }
   if (values === undefined || mask === used) return undefined;
   const field = values.map(({ from }) => fieldName(parameter, mask, from, architecture) ?? hexadecimal(from));
   return `${name} has ${field.join(" or ")}`;
+}
+
+/** Bits of the mask that lie above all that the intervals hold. */
+function zeroAbove(mask: bigint, intervals: readonly Interval[]): bigint {
+  const greatest = intervals.at(-1)?.to ?? 0n;
+  return (mask >> BigInt(greatest.toString(2).length)) << BigInt(greatest.toString(2).length);
 }
 
 /** Names of all single bits and multi-bit names in `bits`, one after the other. */

@@ -72,8 +72,9 @@ describe("cases", () => {
 
   it.each([
     ["ioctl", `call.args.cmd.is("TIOCSTI")`, "cmd = TIOCSTI"],
-    ["openat", `call.args.flags.has("O_CREAT")`, "flags has O_CREAT"],
-    ["openat", `call.args.flags.hasAny("O_CREAT", "O_TRUNC")`, "flags has any of O_CREAT, O_TRUNC"],
+    ["openat", `call.args.flags.has("O_CREAT")`, "flags has O_CREAT without O_PATH"],
+    ["openat", `call.args.flags.hasAny("O_DIRECTORY", "O_CLOEXEC")`, "flags has any of O_DIRECTORY, O_CLOEXEC"],
+    ["pipe2", `call.args.flags.hasAny("O_NONBLOCK", "O_CLOEXEC")`, "flags has any of O_NONBLOCK, O_CLOEXEC"],
     ["socket", `call.args.type.has("SOCK_RAW")`, "type has SOCK_RAW"],
     ["kill", `call.args.pid < 5n && call.args.pid >= 0n`, "pid in 0 … 4"],
     ["kill", `call.args.pid === -1n`, "pid = -1"],

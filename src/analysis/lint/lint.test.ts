@@ -75,6 +75,40 @@ describe("phases that no rule enters (P0405)", () => {
   });
 });
 
+describe("protocols that a rule on types lets pass (P0508)", () => {
+  const socket = (condition: string) =>
+    lint(step(`  return call.name !== "socket" || (${condition}) ? allow : deny("EACCES");`), "P0508");
+  const family = `call.args.family.is("AF_INET", "AF_INET6")`;
+
+  it("is found where the type is asked and the protocol is not", () => {
+    const found =
+      /^4:\d+ P0508: of internet sockets this refuses some types and allows every protocol: MPTCP, SCTP and SMC have the type of TCP$/;
+    expect(socket(`${family} && !call.args.type.has("SOCK_RAW")`)).toEqual([expect.stringMatching(found)]);
+    expect(socket(`${family} && call.args.type.hasAny("SOCK_STREAM", "SOCK_DGRAM")`)).toHaveLength(1);
+  });
+
+  it("is not where the protocol is asked, or no type is refused, or no such socket allowed", () => {
+    const types = `${family} && call.args.type.hasAny("SOCK_STREAM", "SOCK_DGRAM")`;
+    expect(socket(`${types} && [0n, 6n, 17n].includes(call.args.protocol)`)).toEqual([]);
+    expect(socket(`${types} && [0n, 6n, 17n, 262n].includes(call.args.protocol)`)).toEqual([]);
+    expect(socket(family)).toEqual([]);
+    expect(socket(`call.args.family.is("AF_UNIX") && !call.args.type.has("SOCK_RAW")`)).toEqual([]);
+  });
+});
+
+describe("calls that no filter is asked about (P0509)", () => {
+  it("is found where a rule refuses one, and not where everything is refused", () => {
+    const refused = `  return calls("uprobe", "uretprobe", "bpf").has(call) ? deny("EPERM") : allow;`;
+    expect(lint(step(refused))).toEqual([
+      "4:58 P0509: uprobe and uretprobe: the kernel makes these calls without asking a filter, so this verdict has no effect (uretprobe from Linux 6.14 and in the stable series before it, uprobe from 6.18)",
+    ]);
+    expect(lint(step(`  return call.name === "uretprobe" ? kill("process") : allow;`), "P0509")).toHaveLength(1);
+    expect(lint(step(`  return calls("@default").has(call) ? allow : deny("EPERM");`), "P0509")).toEqual([]);
+    expect(lint(step(`  return calls("read").has(call) ? allow : deny("EPERM");`), "P0509")).toEqual([]);
+    expect(lint(step(refused), "P0509", "aarch64")).toEqual([]);
+  });
+});
+
 describe("twins (P0501)", () => {
   it("is found where one of a family is refused by name, on a condition or by state", () => {
     const found = `P0501: openat is refused here, and creat, open and openat2 do the same and are allowed`;

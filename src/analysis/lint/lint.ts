@@ -5,11 +5,13 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
 import { type Extension, findDeniedAlready } from "./denied-already.ts";
+import { findExempt, mayHaveExempt } from "./exempt.ts";
 import { findFallbacks, mayHaveFallbacks } from "./fallbacks.ts";
 import { findHotCalls, mayHaveHotCalls } from "./hot-calls.ts";
 import { findUnenteredPhases } from "./phases.ts";
 import { SurveyView } from "./surveyed.ts";
 import { proveTightening, type TighteningPromise } from "./tightening.ts";
+import { findTransports, mayHaveTransports } from "./transports.ts";
 import { findTwins, mayHaveTwins } from "./twins.ts";
 import { findUnreachableVerdicts, mayHaveUnreachableVerdicts } from "./unreachable.ts";
 import { View } from "./view.ts";
@@ -29,6 +31,8 @@ export const surveyedLints: readonly {
   { may: mayHaveFallbacks, find: findFallbacks },
   { may: mayHaveUnreachableVerdicts, find: findUnreachableVerdicts },
   { may: mayHaveHotCalls, find: findHotCalls },
+  { may: mayHaveTransports, find: findTransports },
+  { may: mayHaveExempt, find: findExempt },
 ];
 
 /** In no particular order; `sortDiagnostics` sorts them by place. */

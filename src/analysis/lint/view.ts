@@ -1,6 +1,7 @@
 /** What the lints look at: the split by call name, and what becomes of a call that no rule names. */
 
 import type { Span } from "../../diagnostics/diagnostic.ts";
+import { holds } from "../../ir/intervals.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
@@ -60,6 +61,17 @@ export class View {
       this.#possible.set(decision, possible);
     }
     return possible;
+  }
+
+  /** Verdicts that some state gives where the registers hold these values; the others hold 0. */
+  possibleFor(name: string, registers: readonly bigint[]): readonly number[] {
+    let node = this.decisionOf(name);
+    while (node?.kind === "test") {
+      const { word, mask, intervals } = node.test;
+      const value = word === "instructionPointer" ? 0n : (registers[Number(word.slice(-1))] ?? 0n);
+      node = holds(intervals, value & mask) ? node.then : node.otherwise;
+    }
+    return node?.possible ?? [];
   }
 
   span(verdict: number): Span | undefined {

@@ -1,6 +1,6 @@
 /** What a policy can ask of the call: its name, its arguments by name, who calls, the raw registers. */
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Input, IntegerExpression } from "../../ir/program.ts";
+import type { BooleanExpression, Input, IntegerExpression } from "../../ir/program.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
 import type { Compilation } from "../compilation.ts";
@@ -8,6 +8,7 @@ import * as ir from "../ir.ts";
 import { join, type Range, unsigned64, widthRange } from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { type ArgumentsValue, boolean, type CallValue, integer, object, text, type Value } from "../values.ts";
+import { Argument, type BitsTest } from "./argument.ts";
 import { choice, flags, type NamedArgument } from "./named.ts";
 
 export function callMember(c: Compilation, call: CallValue, name: string, node: SourceRange): Value | undefined {
@@ -83,8 +84,7 @@ function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: Sour
 
 /** One way in which some of the calls pass an argument. */
 interface Passing {
-  readonly parameter: CallParameter;
-  readonly register: number;
+  readonly argument: Argument;
   names: bigint;
 }
 
@@ -131,17 +131,10 @@ function passingsOf(c: Compilation, calls: readonly CallDescription[], name: str
   const possible = calls.filter((call) => (c.names.bit(call.name)! & c.eventNames) !== 0n);
   const passings: Passing[] = [];
   for (const call of possible.length > 0 ? possible : calls.slice(0, 1)) {
-    const index = call.parameters.findIndex((parameter) => parameter.name === name);
-    const parameter = call.parameters[index]!;
-    const register = registerOf(call, index, c.names.architecture);
+    const argument = Argument.of(call, name, c.names.architecture);
     const bit = c.names.bit(call.name)!;
-    const known = passings.find(
-      (one) =>
-        one.register === register &&
-        one.parameter.width === parameter.width &&
-        one.parameter.signed === parameter.signed,
-    );
-    if (known === undefined) passings.push({ parameter, register, names: bit });
+    const known = passings.find((one) => one.argument.isReadAs(argument));
+    if (known === undefined) passings.push({ argument, names: bit });
     else known.names |= bit;
   }
   return passings;
@@ -149,15 +142,17 @@ function passingsOf(c: Compilation, calls: readonly CallDescription[], name: str
 
 function makeArgument(c: Compilation, name: string, first: CallParameter, passings: readonly Passing[]): Value {
   const { kind } = first;
+  const value = () =>
+    integer(
+      choose(c, passings, ({ argument }) => argument.value()),
+      passings.map(({ argument }) => argument.range).reduce((a, b): Range => join(a, b)),
+      `\`${name}\` is ${article(first.type)} ${first.type}${partUsed(passings)}`,
+    );
   switch (kind.is) {
     case "integer":
-      return integer(
-        choose(c, passings, (one) => ir.extend(one.parameter.width, one.parameter.signed, ir.argument(one.register))),
-        passings.map(rangeOf).reduce(joinIfEqual),
-        `\`${name}\` is ${article(first.type)} ${first.type}`,
-      );
+      return value();
     case "pointer": {
-      const address = choose(c, passings, (one) => ir.argument(one.register));
+      const address = choose(c, passings, ({ argument }) => argument.value());
       return {
         is: "object",
         type: "Pointer",
@@ -170,28 +165,43 @@ function makeArgument(c: Compilation, name: string, first: CallParameter, passin
     }
     case "flags":
     case "choice": {
-      const argument: NamedArgument = {
+      const named: NamedArgument = {
         name,
         set: kind.set,
-        width: Math.max(...passings.map((one) => one.parameter.width)),
-        bits: choose(c, passings, (one) => ir.extend(one.parameter.width, false, ir.argument(one.register))),
-        value: integer(
-          choose(c, passings, (one) => ir.extend(one.parameter.width, one.parameter.signed, ir.argument(one.register))),
-          passings.map(rangeOf).reduce(joinIfEqual),
-          `\`${name}\` is ${article(first.type)} ${first.type}`,
-        ),
+        width: Math.max(...passings.map(({ argument }) => argument.width)),
+        ask: (make) => ask(c, passings, make),
+        value: value(),
       };
-      return kind.is === "flags" ? flags(c, argument) : choice(c, argument);
+      return kind.is === "flags" ? flags(c, named) : choice(c, named);
     }
   }
 }
 
-function rangeOf({ parameter }: Passing): Range {
-  return widthRange(parameter.width, parameter.signed);
+/** Said where the kernel drops the upper bits of a declared type. */
+function partUsed(passings: readonly Passing[]): string {
+  const bits = passings.map(({ argument }) => argument.usedBits);
+  return bits.every((each, index) => each === bits[0] && each < passings[index]!.argument.width)
+    ? ` of which the kernel uses ${bits[0]} bits`
+    : "";
 }
 
-function joinIfEqual(a: Range, b: Range): Range {
-  return join(a, b);
+/** What is asked of the bits, whichever of the calls it is. */
+function ask(
+  c: Compilation,
+  passings: readonly Passing[],
+  make: (test: BitsTest) => BooleanExpression,
+): BooleanExpression {
+  if (passings.every(({ argument }) => !argument.isRewritten)) {
+    const bits = choose(c, passings, ({ argument }) => argument.register());
+    return make((mask, values) => ir.oneOf(ir.masked(bits, mask), values));
+  }
+  const last = passings.at(-1)!;
+  return passings
+    .slice(0, -1)
+    .reduceRight(
+      (rest, one) => ir.selectBoolean(c.names.test(one.names), one.argument.ask(make), rest),
+      last.argument.ask(make),
+    );
 }
 
 function choose(

@@ -3,7 +3,7 @@
  * what it means: its value under its mask. `O_CREAT` is a bit, `O_RDONLY` is 0 in the field of the access mode.
  */
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { BooleanExpression, IntegerExpression } from "../../ir/program.ts";
+import type { BooleanExpression } from "../../ir/program.ts";
 import { nameSet } from "../../linux/flags.ts";
 import type { Compilation } from "../compilation.ts";
 import * as ir from "../ir.ts";
@@ -18,14 +18,15 @@ import {
   unknown,
   type Value,
 } from "../values.ts";
+import type { BitsTest } from "./argument.ts";
 
 export interface NamedArgument {
   readonly name: string;
   /** Of `nameSet`. */
   readonly set: string;
   readonly width: number;
-  /** The bits that the kernel uses, zero-extended. */
-  readonly bits: IntegerExpression;
+  /** What is asked of the bits that the kernel uses, made of tests. */
+  readonly ask: (make: (test: BitsTest) => BooleanExpression) => BooleanExpression;
   /** As the kernel reads it. */
   readonly value: IntegerValue;
 }
@@ -36,11 +37,12 @@ interface Meaning {
   readonly mask: bigint;
 }
 
-type Make = (argument: NamedArgument, meanings: readonly Meaning[]) => BooleanExpression;
+/** `whole` is the mask of the whole argument. */
+type Make = (test: BitsTest, meanings: readonly Meaning[], whole: bigint) => BooleanExpression;
 
 const flagMethods: readonly (readonly [string, Make])[] = [
-  ["has", (argument, meanings) => ir.all(meanings.map((one) => holds(argument, one)))],
-  ["hasAny", (argument, meanings) => ir.any(meanings.map((one) => holds(argument, one)))],
+  ["has", (test, meanings) => ir.all(meanings.map((one) => holds(test, one)))],
+  ["hasAny", (test, meanings) => ir.any(meanings.map((one) => holds(test, one)))],
   ["hasOnly", only],
 ];
 
@@ -66,21 +68,20 @@ function named(
   return object(`${type}<${argument.set}>`, members);
 }
 
-function holds({ bits }: NamedArgument, { value, mask }: Meaning): BooleanExpression {
-  return ir.compare("equal", ir.masked(bits, mask), ir.constant(value));
+function holds(test: BitsTest, { value, mask }: Meaning): BooleanExpression {
+  return test(mask, [value]);
 }
 
 /** Values of the whole argument become one set of values. */
-function oneOf(argument: NamedArgument, meanings: readonly Meaning[]): BooleanExpression {
-  const whole = (1n << BigInt(argument.width)) - 1n;
+function oneOf(test: BitsTest, meanings: readonly Meaning[], whole: bigint): BooleanExpression {
   const entire = meanings.filter((one) => one.mask === whole);
   const others = meanings.filter((one) => one.mask !== whole);
   return ir.any([
-    ir.oneOf(
-      argument.bits,
+    test(
+      whole,
       entire.map((one) => one.value),
     ),
-    ...others.map((one) => holds(argument, one)),
+    ...others.map((one) => holds(test, one)),
   ]);
 }
 
@@ -88,8 +89,7 @@ function oneOf(argument: NamedArgument, meanings: readonly Meaning[]): BooleanEx
  * No bit is set beside these names'. A field of several bits (the access mode) may hold what was named, or 0, but no
  * other value that only looks like a union of names: O_WRONLY and O_RDWR do not allow 3.
  */
-function only(argument: NamedArgument, meanings: readonly Meaning[]): BooleanExpression {
-  const whole = (1n << BigInt(argument.width)) - 1n;
+function only(test: BitsTest, meanings: readonly Meaning[], whole: bigint): BooleanExpression {
   let allowed = 0n;
   const fields = new Map<bigint, bigint[]>();
   for (const { value, mask } of meanings) {
@@ -105,9 +105,9 @@ function only(argument: NamedArgument, meanings: readonly Meaning[]): BooleanExp
     allowed &= ~mask;
   }
   const covered = [...fields.keys()].reduce((mask, field) => mask | field, allowed);
-  const tests = [...fields].map(([mask, values]) => ir.oneOf(ir.masked(argument.bits, mask), values));
+  const tests = [...fields].map(([mask, values]) => test(mask, values));
   const rest = whole & ~covered;
-  if (rest !== 0n) tests.push(ir.compare("equal", ir.masked(argument.bits, rest), ir.constant(0n)));
+  if (rest !== 0n) tests.push(test(rest, [0n]));
   return ir.all(tests);
 }
 
@@ -134,7 +134,8 @@ function ask(c: Compilation, argument: NamedArgument, call: BuiltinCall, method:
   }
   if (failed) return unknown;
   if (absent !== undefined && method === "has") return boolean(ir.never);
-  return boolean(make(argument, meanings));
+  const whole = (1n << BigInt(argument.width)) - 1n;
+  return boolean(argument.ask((test) => make(test, meanings, whole)));
 }
 
 function lookUp(

@@ -10,10 +10,10 @@ export interface GroupTable {
      | "getegid" | "geteuid" | "getgid" | "getgroups" | "getpgid" | "getpgrp" | "getpid" | "getppid" | "getpriority"
      | "getrandom" | "getresgid" | "getresuid" | "getrlimit" | "getrusage" | "getsid" | "gettid" | "gettimeofday"
      | "getuid" | "ioprio_get" | "lsm_get_self_attr" | "lsm_list_modules" | "madvise" | "map_shadow_stack"
-     | "membarrier" | "mincore" | "mmap" | "mprotect" | "mremap" | "mseal" | "munmap" | "nanosleep" | "pause"
-     | "prlimit64" | "rseq" | "sched_get_priority_max" | "sched_get_priority_min" | "sched_getaffinity"
+     | "membarrier" | "mmap" | "mprotect" | "mremap" | "mseal" | "munmap" | "nanosleep" | "pause" | "prlimit64"
+     | "rseq" | "rseq_slice_yield" | "sched_get_priority_max" | "sched_get_priority_min" | "sched_getaffinity"
      | "sched_getattr" | "sched_getparam" | "sched_getscheduler" | "sched_rr_get_interval" | "sched_yield"
-     | "set_robust_list" | "set_tid_address" | "sysinfo" | "time" | "times" | "uname" | "uretprobe";
+     | "set_robust_list" | "set_tid_address" | "sysinfo" | "time" | "times" | "uname" | "uprobe" | "uretprobe";
   /** Reading, writing, duplicating and closing descriptors that the process has already. */
   readonly "@basic-io":
      | "close" | "close_range" | "dup" | "dup2" | "dup3" | "lseek" | "pread64" | "preadv" | "preadv2" | "pwrite64"
@@ -23,15 +23,16 @@ export interface GroupTable {
      | "copy_file_range" | "sendfile" | "splice" | "tee" | "vmsplice";
   /** Opening, looking at, changing, naming and removing files and directories, and watching them. */
   readonly "@file-system":
-     | "access" | "cachestat" | "chdir" | "chmod" | "creat" | "faccessat" | "faccessat2" | "fadvise64" | "fallocate"
-     | "fchdir" | "fchmod" | "fchmodat" | "fchmodat2" | "fcntl" | "fgetxattr" | "flistxattr" | "flock" | "fremovexattr"
-     | "fsetxattr" | "fstat" | "fstatfs" | "ftruncate" | "futimesat" | "getcwd" | "getdents" | "getdents64"
-     | "getxattr" | "inotify_add_watch" | "inotify_init" | "inotify_init1" | "inotify_rm_watch" | "lgetxattr" | "link"
-     | "linkat" | "listmount" | "listxattr" | "llistxattr" | "lremovexattr" | "lsetxattr" | "lstat" | "mkdir"
-     | "mkdirat" | "mknod" | "mknodat" | "name_to_handle_at" | "newfstatat" | "open" | "openat" | "openat2"
-     | "readahead" | "readlink" | "readlinkat" | "removexattr" | "rename" | "renameat" | "renameat2" | "rmdir"
-     | "setxattr" | "stat" | "statfs" | "statmount" | "statx" | "symlink" | "symlinkat" | "truncate" | "umask"
-     | "unlink" | "unlinkat" | "utime" | "utimensat" | "utimes";
+     | "access" | "chdir" | "chmod" | "close" | "creat" | "faccessat" | "faccessat2" | "fadvise64" | "fallocate"
+     | "fchdir" | "fchmod" | "fchmodat" | "fchmodat2" | "fcntl" | "fgetxattr" | "file_getattr" | "file_setattr"
+     | "flistxattr" | "flock" | "fremovexattr" | "fsetxattr" | "fstat" | "fstatfs" | "ftruncate" | "futimesat"
+     | "getcwd" | "getdents" | "getdents64" | "getxattr" | "getxattrat" | "inotify_add_watch" | "inotify_init"
+     | "inotify_init1" | "inotify_rm_watch" | "lgetxattr" | "link" | "linkat" | "listmount" | "listxattr"
+     | "listxattrat" | "llistxattr" | "lremovexattr" | "lsetxattr" | "lstat" | "mkdir" | "mkdirat" | "mknod"
+     | "mknodat" | "newfstatat" | "open" | "openat" | "openat2" | "readahead" | "readlink" | "readlinkat"
+     | "removexattr" | "removexattrat" | "rename" | "renameat" | "renameat2" | "rmdir" | "setxattr" | "setxattrat"
+     | "stat" | "statfs" | "statmount" | "statx" | "symlink" | "symlinkat" | "truncate" | "umask" | "unlink"
+     | "unlinkat" | "utime" | "utimensat" | "utimes";
   /** Waiting until one of many descriptors is ready. */
   readonly "@io-event":
      | "epoll_create" | "epoll_create1" | "epoll_ctl" | "epoll_pwait" | "epoll_pwait2" | "epoll_wait" | "eventfd"
@@ -42,9 +43,9 @@ export interface GroupTable {
      | "recvmmsg" | "recvmsg" | "sendmmsg" | "sendmsg" | "sendto" | "setsockopt" | "shutdown" | "socket" | "socketpair";
   /** Starting programs, processes and threads, waiting for them, signalling and ending them. */
   readonly "@process":
-     | "clone" | "clone3" | "execve" | "execveat" | "fork" | "kill" | "pidfd_open" | "pidfd_send_signal" | "prctl"
-     | "process_mrelease" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo" | "setpgid" | "setsid" | "tgkill" | "tkill"
-     | "vfork" | "wait4" | "waitid";
+     | "capget" | "clone" | "clone3" | "execve" | "execveat" | "fork" | "getrusage" | "kill" | "pidfd_open"
+     | "pidfd_send_signal" | "prctl" | "rt_sigqueueinfo" | "rt_tgsigqueueinfo" | "setpgid" | "setsid" | "tgkill"
+     | "times" | "tkill" | "vfork" | "wait4" | "waitid";
   /** Handling and awaiting signals; sending them is in @process. */
   readonly "@signal":
      | "rt_sigaction" | "rt_sigpending" | "rt_sigprocmask" | "rt_sigsuspend" | "rt_sigtimedwait" | "sigaltstack"
@@ -52,7 +53,7 @@ export interface GroupTable {
   /** Timers that tell by a signal or through a descriptor. */
   readonly "@timer":
      | "alarm" | "getitimer" | "setitimer" | "timer_create" | "timer_delete" | "timer_getoverrun" | "timer_gettime"
-     | "timer_settime" | "timerfd_create" | "timerfd_gettime" | "timerfd_settime";
+     | "timer_settime" | "timerfd_create" | "timerfd_gettime" | "timerfd_settime" | "times";
   /** Writing what is cached to the disk. */
   readonly "@sync":
      | "fdatasync" | "fsync" | "msync" | "sync" | "sync_file_range" | "syncfs";
@@ -64,9 +65,9 @@ export interface GroupTable {
      | "memfd_create" | "mq_getsetattr" | "mq_notify" | "mq_open" | "mq_timedreceive" | "mq_timedsend" | "mq_unlink"
      | "msgctl" | "msgget" | "msgrcv" | "msgsnd" | "pipe" | "pipe2" | "semctl" | "semget" | "semop" | "semtimedop"
      | "shmat" | "shmctl" | "shmdt" | "shmget";
-  /** Keeping memory from being swapped out, or from the kernel itself. */
+  /** Keeping memory from being swapped out. */
   readonly "@memlock":
-     | "memfd_secret" | "mlock" | "mlock2" | "mlockall" | "munlock" | "munlockall";
+     | "mlock" | "mlock2" | "mlockall" | "munlock" | "munlockall";
   /** Changing limits, priorities, scheduling and the placement of memory; the questions are in @default. */
   readonly "@resources":
      | "ioprio_set" | "mbind" | "migrate_pages" | "move_pages" | "sched_setaffinity" | "sched_setattr"
@@ -82,12 +83,12 @@ export interface GroupTable {
   readonly "@setuid":
      | "setfsgid" | "setfsuid" | "setgid" | "setgroups" | "setregid" | "setresgid" | "setresuid" | "setreuid"
      | "setuid";
-  /** Restricting oneself further: seccomp, Landlock, the label of a security module. */
+  /** Restricting oneself further: seccomp and Landlock. */
   readonly "@sandbox":
-     | "landlock_add_rule" | "landlock_create_ruleset" | "landlock_restrict_self" | "lsm_set_self_attr" | "seccomp";
-  /** Making and joining namespaces; clone and clone3 can make them as well (their flags say so). */
+     | "landlock_add_rule" | "landlock_create_ruleset" | "landlock_restrict_self" | "seccomp";
+  /** Making, joining and listing namespaces; clone and clone3 can make them as well (their flags say so). */
   readonly "@namespace":
-     | "setns" | "unshare";
+     | "listns" | "setns" | "unshare";
   /** The kernel's own keys. */
   readonly "@keyring":
      | "add_key" | "keyctl" | "request_key";
@@ -95,10 +96,10 @@ export interface GroupTable {
   readonly "@debug":
      | "kcmp" | "perf_event_open" | "pidfd_getfd" | "process_madvise" | "process_vm_readv" | "process_vm_writev"
      | "ptrace";
-  /** Changing what is mounted where, and the root directory. */
+  /** Changing what is mounted where, and the root directory (chroot, with which daemons confine themselves, is a member). */
   readonly "@mount":
-     | "chroot" | "fsconfig" | "fsmount" | "fsopen" | "fspick" | "mount" | "mount_setattr" | "move_mount" | "open_tree"
-     | "pivot_root" | "umount2";
+     | "chroot" | "fchroot" | "fsconfig" | "fsmount" | "fsopen" | "fspick" | "mount" | "mount_setattr" | "move_mount"
+     | "open_tree" | "open_tree_attr" | "pivot_root" | "umount2";
   /** Loading code into the kernel as a module, and unloading it. */
   readonly "@module":
      | "delete_module" | "finit_module" | "init_module";
@@ -120,12 +121,12 @@ export interface GroupTable {
   /** What is of use only to root or with a capability. */
   readonly "@privileged":
      | "acct" | "adjtimex" | "bpf" | "capset" | "chown" | "chroot" | "clock_adjtime" | "clock_settime"
-     | "delete_module" | "fanotify_init" | "fanotify_mark" | "fchown" | "fchownat" | "finit_module" | "fsconfig"
-     | "fsmount" | "fsopen" | "fspick" | "init_module" | "ioperm" | "iopl" | "kexec_file_load" | "kexec_load"
-     | "lchown" | "mount" | "mount_setattr" | "move_mount" | "open_by_handle_at" | "open_tree" | "pivot_root"
-     | "quotactl" | "quotactl_fd" | "reboot" | "setdomainname" | "setfsgid" | "setfsuid" | "setgid" | "setgroups"
-     | "sethostname" | "setregid" | "setresgid" | "setresuid" | "setreuid" | "settimeofday" | "setuid" | "swapoff"
-     | "swapon" | "syslog" | "umount2" | "vhangup";
+     | "delete_module" | "fanotify_init" | "fanotify_mark" | "fchown" | "fchownat" | "fchroot" | "finit_module"
+     | "fsconfig" | "fsmount" | "fsopen" | "fspick" | "init_module" | "ioperm" | "iopl" | "kexec_file_load"
+     | "kexec_load" | "lchown" | "mount" | "mount_setattr" | "move_mount" | "open_by_handle_at" | "open_tree"
+     | "open_tree_attr" | "pivot_root" | "quotactl" | "quotactl_fd" | "reboot" | "setdomainname" | "setfsgid"
+     | "setfsuid" | "setgid" | "setgroups" | "sethostname" | "setregid" | "setresgid" | "setresuid" | "setreuid"
+     | "settimeofday" | "setuid" | "swapoff" | "swapon" | "syslog" | "umount2" | "vhangup";
   /** Calls that the kernel no longer has, or that nothing of today should make. */
   readonly "@obsolete":
      | "_sysctl" | "afs_syscall" | "create_module" | "epoll_ctl_old" | "epoll_wait_old" | "get_kernel_syms"
@@ -133,44 +134,44 @@ export interface GroupTable {
      | "remap_file_pages" | "security" | "set_thread_area" | "sysfs" | "tuxcall" | "uselib" | "ustat" | "vserver";
   /** A start for a usual service: files, sockets, processes, giving up root; nothing that changes the machine, other processes or namespaces. */
   readonly "@system-service":
-     | "accept" | "accept4" | "access" | "alarm" | "arch_prctl" | "bind" | "brk" | "cachestat" | "capget" | "capset"
-     | "chdir" | "chmod" | "chown" | "clock_getres" | "clock_gettime" | "clock_nanosleep" | "clone" | "clone3"
-     | "close" | "close_range" | "connect" | "copy_file_range" | "creat" | "dup" | "dup2" | "dup3" | "epoll_create"
+     | "accept" | "accept4" | "access" | "alarm" | "arch_prctl" | "bind" | "brk" | "capget" | "capset" | "chdir"
+     | "chmod" | "chown" | "clock_getres" | "clock_gettime" | "clock_nanosleep" | "clone" | "clone3" | "close"
+     | "close_range" | "connect" | "copy_file_range" | "creat" | "dup" | "dup2" | "dup3" | "epoll_create"
      | "epoll_create1" | "epoll_ctl" | "epoll_pwait" | "epoll_pwait2" | "epoll_wait" | "eventfd" | "eventfd2"
      | "execve" | "execveat" | "faccessat" | "faccessat2" | "fadvise64" | "fallocate" | "fchdir" | "fchmod"
-     | "fchmodat" | "fchmodat2" | "fchown" | "fchownat" | "fcntl" | "fdatasync" | "fgetxattr" | "flistxattr" | "flock"
-     | "fork" | "fremovexattr" | "fsetxattr" | "fstat" | "fstatfs" | "fsync" | "ftruncate" | "futex" | "futex_requeue"
-     | "futex_wait" | "futex_waitv" | "futex_wake" | "futimesat" | "get_mempolicy" | "get_robust_list" | "getcpu"
-     | "getcwd" | "getdents" | "getdents64" | "getegid" | "geteuid" | "getgid" | "getgroups" | "getitimer"
-     | "getpeername" | "getpgid" | "getpgrp" | "getpid" | "getppid" | "getpriority" | "getrandom" | "getresgid"
-     | "getresuid" | "getrlimit" | "getrusage" | "getsid" | "getsockname" | "getsockopt" | "gettid" | "gettimeofday"
-     | "getuid" | "getxattr" | "inotify_add_watch" | "inotify_init" | "inotify_init1" | "inotify_rm_watch"
-     | "io_cancel" | "io_destroy" | "io_getevents" | "io_pgetevents" | "io_setup" | "io_submit" | "ioctl"
-     | "ioprio_get" | "ioprio_set" | "kill" | "landlock_add_rule" | "landlock_create_ruleset"
-     | "landlock_restrict_self" | "lchown" | "lgetxattr" | "link" | "linkat" | "listen" | "listmount" | "listxattr"
-     | "llistxattr" | "lremovexattr" | "lseek" | "lsetxattr" | "lsm_get_self_attr" | "lsm_list_modules"
-     | "lsm_set_self_attr" | "lstat" | "madvise" | "map_shadow_stack" | "mbind" | "membarrier" | "memfd_create"
-     | "memfd_secret" | "migrate_pages" | "mincore" | "mkdir" | "mkdirat" | "mknod" | "mknodat" | "mlock" | "mlock2"
+     | "fchmodat" | "fchmodat2" | "fchown" | "fchownat" | "fcntl" | "fdatasync" | "fgetxattr" | "file_getattr"
+     | "file_setattr" | "flistxattr" | "flock" | "fork" | "fremovexattr" | "fsetxattr" | "fstat" | "fstatfs" | "fsync"
+     | "ftruncate" | "futex" | "futex_requeue" | "futex_wait" | "futex_waitv" | "futex_wake" | "futimesat"
+     | "get_mempolicy" | "get_robust_list" | "getcpu" | "getcwd" | "getdents" | "getdents64" | "getegid" | "geteuid"
+     | "getgid" | "getgroups" | "getitimer" | "getpeername" | "getpgid" | "getpgrp" | "getpid" | "getppid"
+     | "getpriority" | "getrandom" | "getresgid" | "getresuid" | "getrlimit" | "getrusage" | "getsid" | "getsockname"
+     | "getsockopt" | "gettid" | "gettimeofday" | "getuid" | "getxattr" | "getxattrat" | "inotify_add_watch"
+     | "inotify_init" | "inotify_init1" | "inotify_rm_watch" | "io_cancel" | "io_destroy" | "io_getevents"
+     | "io_pgetevents" | "io_setup" | "io_submit" | "ioctl" | "ioprio_get" | "ioprio_set" | "kill"
+     | "landlock_add_rule" | "landlock_create_ruleset" | "landlock_restrict_self" | "lchown" | "lgetxattr" | "link"
+     | "linkat" | "listen" | "listmount" | "listxattr" | "listxattrat" | "llistxattr" | "lremovexattr" | "lseek"
+     | "lsetxattr" | "lsm_get_self_attr" | "lsm_list_modules" | "lstat" | "madvise" | "map_shadow_stack" | "mbind"
+     | "membarrier" | "memfd_create" | "migrate_pages" | "mkdir" | "mkdirat" | "mknod" | "mknodat" | "mlock" | "mlock2"
      | "mlockall" | "mmap" | "move_pages" | "mprotect" | "mq_getsetattr" | "mq_notify" | "mq_open" | "mq_timedreceive"
      | "mq_timedsend" | "mq_unlink" | "mremap" | "mseal" | "msgctl" | "msgget" | "msgrcv" | "msgsnd" | "msync"
      | "munlock" | "munlockall" | "munmap" | "name_to_handle_at" | "nanosleep" | "newfstatat" | "open" | "openat"
      | "openat2" | "pause" | "pidfd_open" | "pidfd_send_signal" | "pipe" | "pipe2" | "pkey_alloc" | "pkey_free"
-     | "pkey_mprotect" | "poll" | "ppoll" | "prctl" | "pread64" | "preadv" | "preadv2" | "prlimit64"
-     | "process_mrelease" | "pselect6" | "pwrite64" | "pwritev" | "pwritev2" | "read" | "readahead" | "readlink"
-     | "readlinkat" | "readv" | "recvfrom" | "recvmmsg" | "recvmsg" | "removexattr" | "rename" | "renameat"
-     | "renameat2" | "rmdir" | "rseq" | "rt_sigaction" | "rt_sigpending" | "rt_sigprocmask" | "rt_sigqueueinfo"
+     | "pkey_mprotect" | "poll" | "ppoll" | "prctl" | "pread64" | "preadv" | "preadv2" | "prlimit64" | "pselect6"
+     | "pwrite64" | "pwritev" | "pwritev2" | "read" | "readahead" | "readlink" | "readlinkat" | "readv" | "recvfrom"
+     | "recvmmsg" | "recvmsg" | "removexattr" | "removexattrat" | "rename" | "renameat" | "renameat2" | "rmdir"
+     | "rseq" | "rseq_slice_yield" | "rt_sigaction" | "rt_sigpending" | "rt_sigprocmask" | "rt_sigqueueinfo"
      | "rt_sigsuspend" | "rt_sigtimedwait" | "rt_tgsigqueueinfo" | "sched_get_priority_max" | "sched_get_priority_min"
      | "sched_getaffinity" | "sched_getattr" | "sched_getparam" | "sched_getscheduler" | "sched_rr_get_interval"
      | "sched_setaffinity" | "sched_setattr" | "sched_setparam" | "sched_setscheduler" | "sched_yield" | "seccomp"
      | "select" | "semctl" | "semget" | "semop" | "semtimedop" | "sendfile" | "sendmmsg" | "sendmsg" | "sendto"
      | "set_mempolicy" | "set_mempolicy_home_node" | "set_robust_list" | "set_tid_address" | "setfsgid" | "setfsuid"
      | "setgid" | "setgroups" | "setitimer" | "setpgid" | "setpriority" | "setregid" | "setresgid" | "setresuid"
-     | "setreuid" | "setrlimit" | "setsid" | "setsockopt" | "setuid" | "setxattr" | "shmat" | "shmctl" | "shmdt"
-     | "shmget" | "shutdown" | "sigaltstack" | "signalfd" | "signalfd4" | "socket" | "socketpair" | "splice" | "stat"
-     | "statfs" | "statmount" | "statx" | "symlink" | "symlinkat" | "sync" | "sync_file_range" | "syncfs" | "sysinfo"
-     | "tee" | "tgkill" | "time" | "timer_create" | "timer_delete" | "timer_getoverrun" | "timer_gettime"
+     | "setreuid" | "setrlimit" | "setsid" | "setsockopt" | "setuid" | "setxattr" | "setxattrat" | "shmat" | "shmctl"
+     | "shmdt" | "shmget" | "shutdown" | "sigaltstack" | "signalfd" | "signalfd4" | "socket" | "socketpair" | "splice"
+     | "stat" | "statfs" | "statmount" | "statx" | "symlink" | "symlinkat" | "sync" | "sync_file_range" | "syncfs"
+     | "sysinfo" | "tee" | "tgkill" | "time" | "timer_create" | "timer_delete" | "timer_getoverrun" | "timer_gettime"
      | "timer_settime" | "timerfd_create" | "timerfd_gettime" | "timerfd_settime" | "times" | "tkill" | "truncate"
-     | "umask" | "uname" | "unlink" | "unlinkat" | "uretprobe" | "utime" | "utimensat" | "utimes" | "vfork"
+     | "umask" | "uname" | "unlink" | "unlinkat" | "uprobe" | "uretprobe" | "utime" | "utimensat" | "utimes" | "vfork"
      | "vmsplice" | "wait4" | "waitid" | "write" | "writev";
 }
 
@@ -227,13 +228,13 @@ export interface FamilyTable {
   /** Calls that change a file's times. */
   readonly touch: | "futimesat" | "utime" | "utimensat" | "utimes";
   /** Calls that set an extended attribute. */
-  readonly setxattr: | "fsetxattr" | "lsetxattr" | "setxattr";
+  readonly setxattr: | "fsetxattr" | "lsetxattr" | "setxattr" | "setxattrat";
   /** Calls that read an extended attribute. */
-  readonly getxattr: | "fgetxattr" | "getxattr" | "lgetxattr";
+  readonly getxattr: | "fgetxattr" | "getxattr" | "getxattrat" | "lgetxattr";
   /** Calls that list extended attributes. */
-  readonly listxattr: | "flistxattr" | "listxattr" | "llistxattr";
+  readonly listxattr: | "flistxattr" | "listxattr" | "listxattrat" | "llistxattr";
   /** Calls that remove an extended attribute. */
-  readonly removexattr: | "fremovexattr" | "lremovexattr" | "removexattr";
+  readonly removexattr: | "fremovexattr" | "lremovexattr" | "removexattr" | "removexattrat";
   /** Calls that change the working directory. */
   readonly chdir: | "chdir" | "fchdir";
   /** Calls that make a pipe. */
@@ -275,7 +276,7 @@ export interface FamilyTable {
   /** Calls that mount a file system. */
   readonly mount: | "fsmount" | "mount" | "move_mount";
   /** Calls that change the root directory. */
-  readonly chroot: | "chroot" | "pivot_root";
+  readonly chroot: | "chroot" | "fchroot" | "pivot_root";
   /** Calls that load a kernel module. */
   readonly loadModule: | "finit_module" | "init_module";
   /** Calls that load another kernel. */

@@ -1,0 +1,34 @@
+/** P0509: a rule against a call that the kernel makes without asking any seccomp filter. */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { exemptCalls } from "../../linux/exempt-calls.ts";
+import type { SurveyView } from "./surveyed.ts";
+import type { View } from "./view.ts";
+
+/** False only where `findExempt` finds nothing. */
+export function mayHaveExempt(survey: SurveyView): boolean {
+  return exemptCalls.some((name) => {
+    const perhaps = [...(survey.call(name)?.perhaps ?? [])];
+    return perhaps.some((verdict) => survey.isDenial(verdict) && !survey.unnamed.certain.has(verdict));
+  });
+}
+
+export function findExempt(view: View): Diagnostic[] {
+  // What becomes of any call is no rule about this one.
+  const usual = new Set(view.unnamed.kind === "leaf" ? view.unnamed.possible : []);
+  const byVerdict = new Map<number, string[]>();
+  for (const name of exemptCalls) {
+    const refused = view.possible(name).find((verdict) => view.isDenial(verdict) && !usual.has(verdict));
+    if (refused !== undefined) byVerdict.set(refused, [...(byVerdict.get(refused) ?? []), name]);
+  }
+  return [...byVerdict].map(([verdict, names]) =>
+    diagnostic(
+      "P0509",
+      `${names.join(" and ")}: the kernel makes ${names.length === 1 ? "this call" : "these calls"} without asking a filter, so this verdict has no effect (uretprobe from Linux 6.14 and in the stable series before it, uprobe from 6.18)`,
+      {
+        span: view.span(verdict),
+        help: "leave the call out: nothing but the trampoline of a tracer's uprobe can make it",
+      },
+    ),
+  );
+}

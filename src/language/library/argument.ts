@@ -1,0 +1,190 @@
+/** One call's argument, as expressions: how the kernel reads the register, and what it makes of the bits before it uses them. */
+import { equalExpressions } from "../../ir/equality.ts";
+import { intersection } from "../../ir/intervals.ts";
+import type { BooleanExpression, IntegerExpression, Interval } from "../../ir/program.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { CallDescription, Rewrite } from "../../linux/call.ts";
+import { registerOf } from "../../linux/calls.ts";
+import { rewritesOf } from "../../linux/rewrites.ts";
+import * as ir from "../ir.ts";
+import { type Range, widthRange } from "../ranges.ts";
+
+/** Whether the bits under a mask are one of the values. */
+export type BitsTest = (mask: bigint, values: readonly bigint[]) => BooleanExpression;
+
+/** `(bits & ~clear) | set`; what is set is cleared as well. */
+interface Change {
+  readonly clear: bigint;
+  readonly set: bigint;
+}
+
+const unchanged: Change = { clear: 0n, set: 0n };
+
+export class Argument {
+  readonly width: number;
+  readonly #name: string;
+  readonly #signed: boolean;
+  readonly #register: number;
+  readonly #rewrites: readonly Rewrite[];
+  /** Another argument that a rewrite asks for. */
+  readonly #other: (name: string) => Argument;
+
+  static of(call: CallDescription, name: string, architecture: ArchitectureName): Argument {
+    return new Argument(call, name, architecture, rewritesOf(call.name, name, architecture));
+  }
+
+  private constructor(
+    call: CallDescription,
+    name: string,
+    architecture: ArchitectureName,
+    rewrites: readonly Rewrite[],
+  ) {
+    const index = call.parameters.findIndex((parameter) => parameter.name === name);
+    const { width, signed } = call.parameters[index]!;
+    this.width = width;
+    this.#name = name;
+    this.#signed = signed;
+    this.#register = registerOf(call, index, architecture);
+    this.#rewrites = rewrites;
+    this.#other = (other) => new Argument(call, other, architecture, []);
+  }
+
+  /** Is it the same expression? */
+  isReadAs(other: Argument): boolean {
+    return (
+      this.#register === other.#register &&
+      this.width === other.width &&
+      this.#signed === other.#signed &&
+      this.#rewrites === other.#rewrites &&
+      this.#rewrites.every(({ when }) =>
+        when.every(
+          ({ parameter }) => parameter === this.#name || this.#other(parameter).isReadAs(other.#other(parameter)),
+        ),
+      )
+    );
+  }
+
+  get isRewritten(): boolean {
+    return this.#rewrites.length > 0;
+  }
+
+  /** The register's low bits, zero-extended, before the kernel changes any. */
+  register(): IntegerExpression {
+    return ir.extend(this.width, false, ir.argument(this.#register));
+  }
+
+  /** The integer that the kernel uses. */
+  value(): IntegerExpression {
+    if (!this.isRewritten) return ir.extend(this.width, this.#signed, ir.argument(this.#register));
+    const bits = this.#value(0, unchanged);
+    return this.#signed && this.#mayBeNegative ? ir.extend(this.width, true, bits) : bits;
+  }
+
+  #value(done: number, change: Change): IntegerExpression {
+    const rewrite = this.#rewrites[done];
+    if (rewrite === undefined) {
+      const kept = this.#whole & ~change.clear;
+      const cleared = kept === 0n ? ir.constant(0n) : ir.masked(this.register(), kept);
+      return change.set === 0n ? cleared : ir.binary("or", cleared, ir.constant(change.set));
+    }
+    return ir.select(
+      this.#condition(rewrite, change),
+      this.#value(done + 1, changed(change, rewrite)),
+      this.#value(done + 1, change),
+    );
+  }
+
+  /** What `value` can be. */
+  get range(): Range {
+    if (this.#signed && this.#mayBeNegative) return widthRange(this.width, true);
+    return widthRange(this.usedBits, false);
+  }
+
+  /** How many low bits the kernel uses, at most. */
+  get usedBits(): number {
+    const possible = this.#possible;
+    return possible === 0n ? 0 : possible.toString(2).length;
+  }
+
+  /** What is asked of the bits that the kernel uses: `make` is called for each way in which it changes them. */
+  ask(make: (test: BitsTest) => BooleanExpression): BooleanExpression {
+    return this.#ask(make, 0, unchanged);
+  }
+
+  /** After the first `done` rewrites, which changed the register's bits in this way. */
+  #ask(make: (test: BitsTest) => BooleanExpression, done: number, change: Change): BooleanExpression {
+    const rewrite = this.#rewrites[done];
+    if (rewrite === undefined) return make((mask, values) => this.#test(change, mask, values));
+    const when = this.#condition(rewrite, change);
+    const otherwise = this.#ask(make, done + 1, change);
+    const then = this.#ask(make, done + 1, changed(change, rewrite));
+    if (when.kind === "boolean") return when.value ? then : otherwise;
+    if (equalExpressions(then, otherwise)) return otherwise;
+    if (then.kind === "boolean" && !then.value && contradict(otherwise, when)) return otherwise;
+    return ir.selectBoolean(when, then, otherwise);
+  }
+
+  #condition(rewrite: Rewrite, change: Change): BooleanExpression {
+    return ir.all(
+      rewrite.when.map(({ parameter, mask, values }) =>
+        parameter === this.#name
+          ? this.#test(change, mask, values)
+          : this.#other(parameter).ask((test) => test(mask, values)),
+      ),
+    );
+  }
+
+  /** Whether the register's bits, changed in this way, are one of the values under the mask. */
+  #test({ clear, set }: Change, mask: bigint, values: readonly bigint[]): BooleanExpression {
+    const asked = mask & this.#whole;
+    const kept = asked & ~clear;
+    const possible = values.filter((value) => (value & asked & clear) === (set & asked));
+    if (kept === 0n) return possible.length > 0 ? ir.always : ir.never;
+    return ir.oneOf(
+      ir.masked(this.register(), kept),
+      possible.map((value) => value & kept),
+    );
+  }
+
+  get #whole(): bigint {
+    return (1n << BigInt(this.width)) - 1n;
+  }
+
+  /** The bits that can be set after all rewrites. */
+  get #possible(): bigint {
+    return this.#rewrites.reduce(
+      (bits, { when, clear, set }) => (when.length === 0 ? bits & ~clear : bits) | (set & this.#whole),
+      this.#whole,
+    );
+  }
+
+  get #mayBeNegative(): boolean {
+    return this.usedBits === this.width;
+  }
+}
+
+function changed(change: Change, { clear, set }: Rewrite): Change {
+  return { clear: change.clear | clear | set, set: (change.set & ~clear) | set };
+}
+
+/** Are the test and one of the conditions about one value, which cannot meet both? False where that is not plain. */
+function contradict(test: BooleanExpression, conditions: BooleanExpression): boolean {
+  const asked = membership(test);
+  return (conditions.kind === "all" ? conditions.of : [conditions]).some((condition) => {
+    const other = membership(condition);
+    return (
+      asked !== undefined &&
+      other !== undefined &&
+      equalExpressions(asked.value, other.value) &&
+      intersection(asked.intervals, other.intervals).length === 0
+    );
+  });
+}
+
+function membership(
+  test: BooleanExpression,
+): { readonly value: IntegerExpression; readonly intervals: readonly Interval[] } | undefined {
+  if (test.kind === "within") return test;
+  if (test.kind !== "compare" || test.operator !== "equal" || test.right.kind !== "constant") return undefined;
+  return { value: test.left, intervals: [{ from: test.right.value, to: test.right.value }] };
+}

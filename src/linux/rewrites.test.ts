@@ -1,0 +1,56 @@
+import { describe, expect, it } from "vitest";
+import { callByName } from "./calls.ts";
+import { rewritesOf, rewrittenArguments } from "./rewrites.ts";
+
+describe("what the kernel changes in arguments", () => {
+  it("is known by call and argument", () => {
+    expect(rewritesOf("socket", "family", "x86_64")).toEqual([
+      {
+        when: [
+          { parameter: "family", mask: 0xffff_ffffn, values: [2n] },
+          { parameter: "type", mask: 0xfn, values: [10n] },
+        ],
+        clear: 0xffff_ffffn,
+        set: 17n,
+      },
+    ]);
+    expect(rewritesOf("socket", "type", "x86_64")).toEqual([]);
+    expect(rewritesOf("getpid", "family", "x86_64")).toEqual([]);
+  });
+
+  it("differs between architectures where the flags do", () => {
+    const cleared = (architecture: "x86_64" | "aarch64") =>
+      rewritesOf("openat", "flags", architecture).filter(({ when }) => when.length === 0)[0]?.clear;
+    expect(cleared("x86_64")).toBe(0o100000n);
+    expect(cleared("aarch64")).toBe(0o400000n);
+  });
+
+  it("is one list for calls that are alike", () => {
+    expect(rewritesOf("open", "flags", "x86_64")).toBe(rewritesOf("openat", "flags", "x86_64"));
+    expect(rewritesOf("chmod", "mode", "x86_64")).not.toBe(rewritesOf("mkdir", "mode", "x86_64"));
+  });
+
+  it("names arguments that exist, and asks only what no rewrite changes of others", () => {
+    expect(rewrittenArguments().length).toBeGreaterThan(20);
+    for (const argument of rewrittenArguments()) {
+      const [call = "", parameter = ""] = argument.split(".");
+      const names = callByName(call)?.parameters.map((one) => one.name) ?? [];
+      expect(names, argument).toContain(parameter);
+      for (const architecture of ["x86_64", "aarch64"] as const) {
+        for (const { when, clear, set } of rewritesOf(call, parameter, architecture)) {
+          expect(clear | set, argument).not.toBe(0n);
+          for (const condition of when) {
+            expect(names, argument).toContain(condition.parameter);
+            expect(
+              condition.values.every((value) => (value & ~condition.mask) === 0n),
+              argument,
+            ).toBe(true);
+            if (condition.parameter !== parameter) {
+              expect(rewritesOf(call, condition.parameter, architecture), argument).toEqual([]);
+            }
+          }
+        }
+      }
+    }
+  });
+});

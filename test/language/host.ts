@@ -14,7 +14,7 @@ import { callByNumber, registerOf } from "../../src/linux/calls.ts";
 import { callFamilies } from "../../src/linux/families.ts";
 import { nameSet } from "../../src/linux/flags.ts";
 import { groups } from "../../src/linux/groups.ts";
-import { rewritesOf } from "../../src/linux/rewrites.ts";
+import { kernelBits } from "./kernel-bits.ts";
 
 export interface HostVerdict {
   readonly action: string;
@@ -302,28 +302,10 @@ export class Host {
     };
   }
 
-  /** What the kernel makes of the bits before it uses them. */
-  private rewritten(
-    event: SystemCallEvent,
-    call: CallDescription,
-    { name, width }: CallParameter,
-    bits: bigint,
-  ): bigint {
-    for (const { when, clear, set } of rewritesOf(call.name, name, this.architecture)) {
-      const holds = when.every(({ parameter, mask, values }) => {
-        const other = call.parameters.findIndex((one) => one.name === parameter);
-        const asked = parameter === name ? bits : event.arguments[registerOf(call, other, this.architecture)]!;
-        return values.includes(asked & mask);
-      });
-      if (holds) bits = BigInt.asUintN(width, (bits & ~clear) | set);
-    }
-    return bits;
-  }
-
   private argument(event: SystemCallEvent, call: CallDescription, parameter: CallParameter, index: number): unknown {
     const register = event.arguments[registerOf(call, index, this.architecture)]!;
     const { kind, width, signed } = parameter;
-    const bits = this.rewritten(event, call, parameter, BigInt.asUintN(width, register));
+    const bits = kernelBits(call, parameter, event.arguments, this.architecture);
     const value = signed ? BigInt.asIntN(width, bits) : bits;
     if (kind.is === "integer") return value;
     if (kind.is === "pointer") return { isNull: register === 0n, address: register };

@@ -4,35 +4,19 @@
  */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import { loadPolicy } from "../../src/language/load.ts";
-import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
+import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { callByName, registerOf } from "../../src/linux/calls.ts";
-import { errnoName } from "../../src/linux/errno.ts";
 import { nameSet } from "../../src/linux/flags.ts";
-import { rewritesOf, rewrittenArguments } from "../../src/linux/rewrites.ts";
+import { rewrittenArguments } from "../../src/linux/rewrites.ts";
+import { type Ask, ask } from "./ask.ts";
 import { policyModule } from "./corpus.ts";
+import { kernelBits } from "./kernel-bits.ts";
 
-function compile(body: string, architecture: ArchitectureName = "x86_64") {
-  const readFile = () => policyModule("", body);
-  const { program, diagnostics } = loadPolicy("/p/main.ts", { architecture, readFile });
-  if (program === undefined) throw new Error(diagnostics.map((one) => one.message).join("\n"));
-  const state = () => ({
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  });
-  return (name: string, ...registers: bigint[]): string => {
-    const event = {
-      number: callByName(name)!.number[architecture]!,
-      architecture: auditArchitecture[architecture],
-      instructionPointer: 0n,
-      arguments: [0, 1, 2, 3, 4, 5].map((index) => registers[index] ?? 0n) as never,
-    };
-    const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-    const { action, errno } = program.verdicts[evaluate(program, event, who, state()).verdict]!;
-    return action === "deny" ? `deny ${errnoName(errno)}` : action;
-  };
+function compile(body: string, architecture?: ArchitectureName): Ask {
+  const asked = ask(body, architecture);
+  if (asked === undefined) throw new Error(`refused: ${body}`);
+  return asked;
 }
 
 const O_PATH = 0o10000000n;
@@ -101,18 +85,18 @@ describe("the kernel's view of an argument", () => {
     ["a wake-up that unlocks too", 'call.args.op.has("FUTEX_WAKE")', "futex", [0n, 0x201n], "deny EPERM"],
     ["kcmp's index has 32 bits", "call.args.idx1 === 1n", "kcmp", [1n, 1n, 0n, 1n | (1n << 40n)], "deny EPERM"],
   ])("%s", (_, condition, call, registers, verdict) => {
-    const ask = compile(`if (call.name === "${call}" && ${condition}) return deny("EPERM");\nreturn allow;`);
-    expect(ask(call, ...registers)).toBe(verdict);
+    const judge = compile(`if (call.name === "${call}" && ${condition}) return deny("EPERM");\nreturn allow;`);
+    expect(judge(call, ...registers)).toBe(verdict);
   });
 
   it("is one for several calls together", () => {
-    const ask = compile(
+    const judge = compile(
       'return calls("open", "openat").has(call) && call.args.flags.has("O_CREAT") ? deny("EPERM") : allow;',
     );
-    expect(ask("open", 0n, O_CREAT)).toBe("deny EPERM");
-    expect(ask("open", 0n, O_CREAT | O_PATH)).toBe("allow");
-    expect(ask("openat", 0n, 0n, O_CREAT)).toBe("deny EPERM");
-    expect(ask("openat", 0n, O_CREAT, O_PATH)).toBe("allow");
+    expect(judge("open", 0n, O_CREAT)).toBe("deny EPERM");
+    expect(judge("open", 0n, O_CREAT | O_PATH)).toBe("allow");
+    expect(judge("openat", 0n, 0n, O_CREAT)).toBe("deny EPERM");
+    expect(judge("openat", 0n, O_CREAT, O_PATH)).toBe("allow");
   });
 
   it("has a range of its own, which a comparison must fit", () => {
@@ -154,22 +138,14 @@ describe("a name asks the bits as the kernel leaves them", () => {
     const registers = [0n, 0n, 0n, 0n, 0n, 0n];
     if (call.name.startsWith("socket")) registers[1] = noise % 2n === 0n ? 10n : 1n;
     registers[registerOf(call, index, architecture)] = register;
-    let bits = BigInt.asUintN(width, register);
-    for (const { when, clear, set } of rewritesOf(call.name, parameter, architecture)) {
-      const holds = when.every((one) => {
-        const other = call.parameters.findIndex(({ name }) => name === one.parameter);
-        const word = one.parameter === parameter ? bits : registers[registerOf(call, other, architecture)]!;
-        return one.values.includes(word & one.mask);
-      });
-      if (holds) bits = BigInt.asUintN(width, (bits & ~clear) | set);
-    }
+    const bits = kernelBits(call, call.parameters[index]!, registers, architecture);
     const whole = BigInt.asUintN(width, -1n);
     const expected = (bits & asked.mask[architecture]! & whole) === (asked.value[architecture]! & whole);
     const method = kind.is === "choice" ? "is" : "has";
-    const ask = compile(
+    const judge = compile(
       `return call.name === "${call.name}" && call.args.${parameter}.${method}("${asked.name}") ? deny("EPERM") : allow;`,
       architecture,
     );
-    expect(ask(call.name, ...registers)).toBe(expected ? "deny EPERM" : "allow");
+    expect(judge(call.name, ...registers)).toBe(expected ? "deny EPERM" : "allow");
   });
 });

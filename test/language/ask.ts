@@ -1,0 +1,32 @@
+/** What a small policy answers to single calls, each asked of a fresh state, by the interpreter. */
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
+import { callByName } from "../../src/linux/calls.ts";
+import { errnoName } from "../../src/linux/errno.ts";
+import { policyModule } from "./corpus.ts";
+
+export type Ask = (name: string, ...registers: bigint[]) => string;
+
+/** Undefined where the compiler refuses the body of the step. */
+export function ask(body: string, architecture: ArchitectureName = "x86_64"): Ask | undefined {
+  const readFile = () => policyModule("", body);
+  const { program } = loadPolicy("/p/main.ts", { architecture, readFile });
+  if (program === undefined) return undefined;
+  return (name, ...registers) => {
+    const event = {
+      number: callByName(name)!.number[architecture]!,
+      architecture: auditArchitecture[architecture],
+      instructionPointer: 0n,
+      arguments: [0, 1, 2, 3, 4, 5].map((index) => registers[index] ?? 0n) as never,
+    };
+    const state = {
+      thread: initialState(program, "thread"),
+      process: initialState(program, "process"),
+      tree: initialState(program, "tree"),
+    };
+    const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+    const { action, errno } = program.verdicts[evaluate(program, event, who, state).verdict]!;
+    return action === "deny" ? `deny ${errnoName(errno)}` : action;
+  };
+}

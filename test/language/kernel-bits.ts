@@ -1,0 +1,26 @@
+/** What the kernel uses of an argument, worked out on numbers: the compiler does it on expressions. */
+import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import type { CallDescription, CallParameter } from "../../src/linux/call.ts";
+import { registerOf } from "../../src/linux/calls.ts";
+import { rewritesOf } from "../../src/linux/rewrites.ts";
+
+/** The low bits that the argument has, after the kernel's changes. */
+export function kernelBits(
+  call: CallDescription,
+  { name, width }: CallParameter,
+  registers: readonly bigint[],
+  architecture: ArchitectureName,
+): bigint {
+  const register = (parameter: string) => {
+    const index = call.parameters.findIndex((one) => one.name === parameter);
+    return registers[registerOf(call, index, architecture)] ?? 0n;
+  };
+  let bits = BigInt.asUintN(width, register(name));
+  for (const { when, clear, set } of rewritesOf(call.name, name, architecture)) {
+    const holds = when.every(({ parameter, mask, values }) =>
+      values.includes((parameter === name ? bits : register(parameter)) & mask),
+    );
+    if (holds) bits = BigInt.asUintN(width, (bits & ~clear) | set);
+  }
+  return bits;
+}

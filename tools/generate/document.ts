@@ -8,21 +8,31 @@ import { callGroups } from "../../src/linux/groups.ts";
 import { narrowings } from "./arguments.ts";
 import { type Citation, rewriteRules } from "./rewrites.ts";
 import { SourceError } from "./source.ts";
+import { groupDifferences, ownGroups } from "./systemd.ts";
 
 const begin = "<!-- from here on by npm run generate -->\n";
 
-/** The document with its lists renewed. @throws {SourceError} where the mark is gone. */
-export function renewLists(text: string): string {
+/**
+ * The document with its lists renewed.
+ *
+ * @param systemd the text of systemd-257.txt.
+ * @throws {SourceError} where the mark is gone, or a difference from systemd's groups has no reason.
+ */
+export function renewLists(text: string, systemd: string): string {
   const at = text.indexOf(begin);
   if (at < 0) throw new SourceError(`docs/language.md has lost its mark: ${begin.trim()}`);
-  return `${text.slice(0, at)}${begin}${lists()}`;
+  return `${text.slice(0, at)}${begin}${lists(systemd)}`;
 }
 
-function lists(): string {
+function lists(systemd: string): string {
   const words = (members: readonly string[]) => members.map((member) => member.replaceAll("_", "\\_")).join(" ");
   const groupRows = callGroups.map(({ name, about, members }) => `| \`${name}\` | ${about} | ${words(members)} |`);
   const familyRows = callFamilies.map(
     ({ name, does, members }) => `| \`calls.${name}\` | ${does} | ${words(members)} |`,
+  );
+  const differenceRows = groupDifferences(systemd).map(
+    ({ group, more, less, reasons }) =>
+      `| \`${group}\` | ${words(more)} | ${words(less)} | ${reasons.map((one) => words([one])).join("; ")} |`,
   );
   const codes = Object.entries(catalogue);
   const codeRows = codes.map(([code, { severity, title }]) => `| ${code} | ${severity} | ${title} |`);
@@ -34,6 +44,15 @@ A group's name in another's list stands for all of its members.
 | group | what its calls do | members |
 | --- | --- | --- |
 ${groupRows.join("\n")}
+
+# Differences from systemd's groups
+
+The members of all other groups are those of systemd 257, as far as x86-64 and arm64 have these calls. systemd has no
+${ownGroups.map((name) => `\`${name}\``).join(" and ")}.
+
+| group | has more | lacks | because |
+| --- | --- | --- | --- |
+${differenceRows.join("\n")}
 
 # All families
 

@@ -21,6 +21,7 @@ import {
 import { allInputs } from "./inputs.ts";
 import { cutNewer, newerInputs, openNewer } from "./newer.ts";
 import { archivePath, openSource, SourceError, seriesOf } from "./source.ts";
+import { systemdList } from "./systemd.ts";
 
 const usage = `usage: npm run generate -- [--verify] [--source FILE] [--newer FILE]
 Writes src/linux/generated/ and the generated part of src/language/types/ from ${archivePath}.
@@ -48,7 +49,7 @@ export function main(args: readonly string[], root: string): number {
     const { version, files } = generate(archive, excerpts);
     files.set(newerExcerpts, excerpts);
     const document = "docs/language.md";
-    files.set(document, renewLists(read(resolve(root, document))));
+    files.set(document, renewLists(read(resolve(root, document)), read(resolve(root, systemdList))));
     return verify ? compareAll(root, version, files) : writeAll(root, version, files);
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;

@@ -11,7 +11,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/seccomp.h>
-#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -49,7 +48,7 @@ struct supervision {
   uint32_t *deaths;
   int listener;
   int epoll;
-  bool ends_without_users;
+  int listening; /* an epoll descriptor that watches the listener, where RECV does not end with the tree; -1 else */
   napi_ref memory_reference;
   napi_ref deaths_reference;
 };
@@ -189,8 +188,11 @@ static bool keep(napi_env env, napi_value value, napi_ref *reference) {
 }
 
 /*
- * supervise(memory, deaths, listener, epoll, endsWithoutUsers): what `next` works on from now on. To be called again
+ * supervise(memory, deaths, listener, epoll, listening): what `next` works on from now on. To be called again
  * when the memory has grown, because its buffer is then another object.
+ *
+ * The listener is waited for by epoll, not by poll: poll(2) fails where RLIMIT_NOFILE is less than the number of its
+ * descriptors (fs/select.c), and any process of the same user can set that to 0.
  */
 static napi_value supervise(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
@@ -202,11 +204,14 @@ static napi_value supervise(napi_env env, napi_callback_info info) {
       !bytes_of(env, arguments[1], &deaths, &deaths_length) || deaths_length < MAXIMUM_DEATHS * sizeof(uint32_t) ||
       napi_get_value_int32(env, arguments[2], &own->listener) != napi_ok ||
       napi_get_value_int32(env, arguments[3], &own->epoll) != napi_ok ||
-      napi_get_value_bool(env, arguments[4], &own->ends_without_users) != napi_ok ||
+      napi_get_value_int32(env, arguments[4], &own->listening) != napi_ok ||
       !keep(env, arguments[0], &own->memory_reference) || !keep(env, arguments[1], &own->deaths_reference))
-    return fail(env, "supervise takes (memory, deaths, listener, epoll, endsWithoutUsers)");
+    return fail(env, "supervise takes (memory, deaths, listener, epoll, listening)");
   own->memory = memory;
   own->deaths = (uint32_t *)(void *)deaths;
+  struct epoll_event event = {.events = EPOLLIN};
+  if (own->listening >= 0 && epoll_ctl(own->listening, EPOLL_CTL_ADD, own->listener, &event) < 0 && errno != EEXIST)
+    return fail(env, "the listener cannot be watched");
   return NULL;
 }
 
@@ -236,7 +241,7 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
  * | -ENOENT | none: the caller was interrupted meanwhile, or no task is left under the filter (ask with poll) |
  * | other | the kernel's refusal |
  *
- * That the answer cannot be delivered (ENOENT: the caller died or was interrupted) is nobody's loss.
+ * An answer that cannot be delivered (ENOENT: the caller died or was interrupted) is dropped.
  */
 static napi_value next(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
@@ -249,11 +254,11 @@ static napi_value next(napi_env env, napi_callback_info info) {
     return fail(env, "next takes a boolean");
   if (answer) ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, own->memory + RESPONSE);
   /* Before Linux 6.11 RECV does not return when the last task under the filter is gone; poll does. */
-  if (!own->ends_without_users) {
-    struct pollfd ready = {.fd = own->listener, .events = POLLIN};
-    while (poll(&ready, 1, -1) < 0 && errno == EINTR) {
+  if (own->listening >= 0) {
+    struct epoll_event ready = {0};
+    while (epoll_wait(own->listening, &ready, 1, -1) < 0 && errno == EINTR) {
     }
-    if ((ready.revents & POLLIN) == 0) return number_of(env, -ENOENT);
+    if ((ready.events & EPOLLIN) == 0) return number_of(env, -ENOENT);
   }
   int result;
   do {
@@ -397,7 +402,7 @@ static void release(napi_env env, void *data, void *hint) {
 NAPI_MODULE_INIT() {
   struct supervision *own = calloc(1, sizeof *own);
   if (own == NULL || napi_set_instance_data(env, own, release, NULL) != napi_ok) return NULL;
-  own->listener = own->epoll = -1;
+  own->listener = own->epoll = own->listening = -1;
   const napi_property_descriptor functions[] = {
       {.utf8name = "syscall", .method = raw_syscall, .attributes = napi_enumerable},
       {.utf8name = "addressOf", .method = address_of, .attributes = napi_enumerable},

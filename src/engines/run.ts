@@ -1,6 +1,7 @@
 /** What every engine that enforces does with the process that waits for the command. */
 import type { EventRecord } from "../events/record.ts";
 import { callNumber } from "../linux/call-numbers.ts";
+import { reservePolling } from "../linux/descriptors.ts";
 import { native } from "../linux/native.ts";
 import { StartError } from "./command.ts";
 
@@ -38,8 +39,12 @@ export function forwardSignals(pidfd: number): void {
   native().forwardSignals(pidfd, forwarded);
 }
 
-/** Nobody of the same user may look into this process, or make Node open its debugger's port. Throws a StartError. */
+/**
+ * No process of the same user may look into this one, make Node open its debugger's port, or keep it from waiting. Throws a
+ * StartError.
+ */
 export function hideFromCommand(): void {
+  reservePolling();
   forwardSignals(-1);
   if (native().syscall(callNumber("prctl"), setDumpable, 0, 0, 0, 0) !== 0) {
     throw new StartError(125, "this process cannot be hidden from the command (PR_SET_DUMPABLE)");

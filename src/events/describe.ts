@@ -6,12 +6,14 @@ import type { Verdict } from "../ir/verdicts.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
+import { describeObstacle } from "./obstacles.ts";
 import type { EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
   "foreign-abi": { errno: "ENOSYS", reason: "a call by a foreign ABI" },
   "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table does not have" },
   "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
+  "no-descriptors": { errno: "EPERM", reason: "portcullis has no file descriptor left to look at the caller with" },
   "invisible-task": { errno: "EPERM", reason: "the caller is invisible from where the command was started" },
   "supervisor-failed": { errno: "ENOSYS", reason: "the supervisor failed" },
   "no-state": { errno: "ENOSYS", reason: "the kernel has no state for the policy" },
@@ -100,7 +102,15 @@ function decision(
   if (typeof verdict === "string") {
     const refusal = refusals[verdict];
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
-    return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
+    const { obstacle } = record;
+    if (obstacle === undefined) return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
+    const { cause, advice } = describeObstacle(obstacle);
+    return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
+  }
+  if (record.notKilled !== undefined) {
+    const reason = `the process was to be killed, and could not be: ${printErrno(record.notKilled)}`;
+    const text = verdict.reason === undefined ? reason : `${verdict.reason}; ${reason}`;
+    return { ...common, verdict: "deny", errno: "EPERM", reason: text, ...ruleOf(policy, verdict.at), ...rest };
   }
   return {
     ...common,

@@ -29,6 +29,8 @@ export interface DecisionEvent extends Common {
   /** The phase, or each declared phase's name, at the time of judgement. */
   readonly phases?: Readonly<Record<string, string>>;
   readonly reason?: string;
+  /** What a person can do about it, where that depends on more than the call. */
+  readonly advice?: string;
   /** "policies/nginx.ts:29:7". Absent where portcullis itself refuses (a foreign ABI, an unknown number). */
   readonly rule?: string;
   readonly policy: string;

@@ -62,15 +62,13 @@ function outcome(event: DecisionEvent): string {
 /** What a person can do about it; undefined where the rule's own line says enough. */
 export function adviceOn(event: DecisionEvent): string | undefined {
   if (event.verdict === "log") return undefined;
+  if (event.advice !== undefined) return event.advice;
   if (event.rule === undefined) {
     if (event.call.includes("@")) return "policies judge native calls only: run a 64-bit build of the program";
     if (event.call.startsWith("io_uring_")) {
       return `libraries fall back to other calls; to have it judged, name "${event.call}" itself in the policy`;
     }
     if (/^call_/.test(event.call)) return "programs fall back on ENOSYS; a newer portcullis may know the call";
-    if (event.call === "clone" || event.call === "fork" || event.call === "vfork") {
-      return "is the process traced, or kernel.yama.ptrace_scope 2 or more? `portcullis doctor` tells";
-    }
     return undefined;
   }
   if (event.call === "clone3" && event.errno === "ENOSYS") return "nothing to do: glibc falls back to clone";

@@ -18,7 +18,8 @@ export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" 
  * | --- | --- | --- |
  * | foreign-abi | i386 or x32 on x86-64, 32-bit arm on arm64 | ENOSYS |
  * | unknown-call | a number that the table lacks, or io_uring unnamed | ENOSYS |
- * | unseen-child | the new process could not be followed (ptrace refused) | EAGAIN, EPERM: `errno` says |
+ * | unseen-child | the new process could not be followed; `obstacle` says why | EAGAIN, EPERM: `errno` says |
+ * | no-descriptors | portcullis has no file descriptor left to look at the caller with | EPERM |
  * | invisible-task | the caller is in a pid namespace that the start cannot see | EPERM |
  * | supervisor-failed | the policy's evaluation failed; everything is denied from here on | ENOSYS |
  * | no-state | the kernel has no state for the policy's program | ENOSYS |
@@ -27,9 +28,30 @@ export type Refusal =
   | "foreign-abi"
   | "unknown-call"
   | "unseen-child"
+  | "no-descriptors"
   | "invisible-task"
   | "supervisor-failed"
   | "no-state";
+
+/** Why a process that a call would make, or a thread that executes a program, could not be followed. */
+export type FollowObstacle =
+  | { readonly why: "traced"; readonly by: number; readonly command: string | undefined }
+  | { readonly why: "other-user"; readonly uid: number }
+  | { readonly why: "yama"; readonly level: number }
+  /** ptrace(2)'s errno, where none of the known conditions explains it. */
+  | { readonly why: "refused"; readonly errno: number }
+  | {
+      readonly why:
+        | "not-dumpable"
+        | "other-group"
+        | "more-capabilities"
+        | "user-namespace"
+        /** The call itself asks for a child that cannot be traced (CLONE_UNTRACED). */
+        | "untraced-flag"
+        /** The caller's own process was not followed when it was made. */
+        | "unseen-caller"
+        | "no-descriptors";
+    };
 
 export interface JudgementRecord {
   readonly kind: "judgement";
@@ -52,6 +74,10 @@ export interface JudgementRecord {
   readonly verdict: number | Refusal | undefined;
   /** With a refusal that is a denial: its errno. */
   readonly errno?: number | undefined;
+  /** With the refusal `unseen-child`. */
+  readonly obstacle?: FollowObstacle | undefined;
+  /** The verdict is a kill, and the kernel refused it with this errno: the call was denied with EPERM instead. */
+  readonly notKilled?: number | undefined;
   /** The values of the cells in `PolicyDescription.phases`, in that order, before the evaluation. */
   readonly phases: readonly number[];
   /** What the evaluation reported. */

@@ -9,9 +9,28 @@ export function close(descriptor: number): void {
   native().syscall(callNumber("close"), descriptor);
 }
 
+/** `struct epoll_event`, which is packed on x86-64 only: its size, and where the caller's word is. */
+const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
+const einval = 22;
+const ctl = { add: 1, delete: 2 } as const;
+
+/** An epoll descriptor of this thread's, for `pollFor`. */
+let spareEpoll: number | undefined;
+
 /**
- * poll(2) for reading: the bits that are set, for each descriptor in its order. Waits at most so many milliseconds, for
- * ever where there is no limit; a signal ends the wait early (all bits 0).
+ * Makes `pollFor` independent of RLIMIT_NOFILE: poll(2) fails with EINVAL where that is less than the number of
+ * descriptors (fs/select.c), and any process of the same user can set it to 0 (prlimit(2)). To be called in each thread
+ * that polls, before a confined command runs. Without an epoll descriptor to use it makes one, and throws a
+ * SystemCallError where it cannot.
+ */
+export function reservePolling(epoll?: number): void {
+  spareEpoll ??= epoll ?? createEpoll();
+}
+
+/**
+ * Waits until one of the descriptors is readable: the bits that are set, for each descriptor in its order; a negative
+ * descriptor is left out. Waits at most so many milliseconds, for ever where there is no limit; a signal ends the wait
+ * early (all bits 0).
  */
 export function pollFor(descriptors: readonly number[], milliseconds?: number): readonly number[] {
   const entries = new Int32Array(2 * descriptors.length); // int fd; short events; short revents
@@ -19,12 +38,38 @@ export function pollFor(descriptors: readonly number[], milliseconds?: number): 
     entries[2 * index] = descriptor;
     entries[2 * index + 1] = pollBits.in;
   });
-  const limit =
-    milliseconds === undefined
-      ? null
-      : new BigInt64Array([BigInt(Math.floor(milliseconds / 1000)), BigInt(Math.round((milliseconds % 1000) * 1e6))]);
-  const result = native().syscall(callNumber("ppoll"), entries, descriptors.length, limit, null, 0);
+  const result = native().syscall(callNumber("ppoll"), entries, descriptors.length, timespec(milliseconds), null, 0);
+  if (result === -einval) return pollBySpareEpoll(descriptors, milliseconds);
   return descriptors.map((_, index) => (result > 0 ? (entries[2 * index + 1]! >>> 16) & 0xffff : 0));
+}
+
+const timespec = (milliseconds: number | undefined): BigInt64Array | null =>
+  milliseconds === undefined
+    ? null
+    : BigInt64Array.of(BigInt(Math.floor(milliseconds / 1000)), BigInt(Math.round((milliseconds % 1000) * 1e6)));
+
+/** Milliseconds between looks where nothing can be waited for: slow, but not a loop that does nothing else. */
+const blindInterval = 50;
+
+function pollBySpareEpoll(descriptors: readonly number[], milliseconds?: number): readonly number[] {
+  const { syscall } = native();
+  const bits = descriptors.map(() => 0);
+  const watched = descriptors.filter(
+    (descriptor, index) => descriptor >= 0 && spareEpoll !== undefined && watch(spareEpoll, descriptor, index) === 0,
+  );
+  if (watched.length === 0) {
+    syscall(callNumber("ppoll"), null, 0, timespec(Math.min(milliseconds ?? blindInterval, blindInterval)), null, 0);
+    return bits;
+  }
+  const room = Math.max(1, descriptors.length);
+  const events = new DataView(new ArrayBuffer(room * eventLayout.size));
+  const limit = milliseconds === undefined ? -1 : Math.ceil(milliseconds);
+  const count = syscall(callNumber("epoll_pwait"), spareEpoll!, events, room, limit, null, 8);
+  for (let at = 0; at < count * eventLayout.size; at += eventLayout.size) {
+    bits[events.getUint32(at + eventLayout.word, true)] = events.getUint32(at, true);
+  }
+  for (const descriptor of watched) unwatch(spareEpoll!, descriptor);
+  return bits;
 }
 
 const closeOnExec = 0o2000000;
@@ -36,12 +81,15 @@ export function createEpoll(): number {
 
 /** Watches a descriptor for readability; `word` comes back with the event. 0 or a negative errno. */
 export function watch(epoll: number, descriptor: number, word: number): number {
-  // struct epoll_event is packed on x86-64 only.
-  const packed = process.arch === "x64";
   const event = new DataView(new ArrayBuffer(16));
   event.setUint32(0, pollBits.in, true);
-  event.setUint32(packed ? 4 : 8, word, true);
-  return native().syscall(callNumber("epoll_ctl"), epoll, 1, descriptor, event);
+  event.setUint32(eventLayout.word, word, true);
+  return native().syscall(callNumber("epoll_ctl"), epoll, ctl.add, descriptor, event);
+}
+
+/** Ends the watch of a descriptor that stays open. (Closing one ends it, too.) */
+export function unwatch(epoll: number, descriptor: number): void {
+  native().syscall(callNumber("epoll_ctl"), epoll, ctl.delete, descriptor, new Uint8Array(16));
 }
 
 /** A connected pair of Unix stream sockets, neither of which a new program inherits. */

@@ -26,10 +26,11 @@ export interface Native {
   mapMemory(descriptor: number, offset: number, length: number, writable: boolean): ArrayBuffer | number;
   /**
    * What `next` and `deaths` of this thread work on: the policy's memory (src/compile/wasm/layout.ts), room for 64 words
-   * of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and whether RECV returns
-   * when no task is left under the filter (Linux 6.11). Call again when the memory has grown.
+   * of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and an epoll descriptor to
+   * wait for the listener with: -1 where RECV returns when no task is left under the filter (Linux 6.11). Call again when
+   * the memory has grown.
    */
-  supervise(memory: Uint8Array, deaths: Uint32Array, listener: number, epoll: number, endsWithoutUsers: boolean): void;
+  supervise(memory: Uint8Array, deaths: Uint32Array, listener: number, epoll: number, listening: number): void;
   /** How many of the watched have ended, at most 64; their words are in the array given to `supervise`. */
   deaths(): number;
   /**

@@ -15,9 +15,27 @@ export function openThread(tid: number): number {
   return native().syscall(callNumber("pidfd_open"), tid, threadFlag);
 }
 
+/** Whether this process can open no more descriptors (RLIMIT_NOFILE, or the system's limit). */
+export function noDescriptorsLeft(): boolean {
+  const descriptor = openProcess(process.pid);
+  if (descriptor >= 0) native().syscall(callNumber("close"), descriptor);
+  return descriptor === -emfile || descriptor === -enfile;
+}
+
+const emfile = 24;
+const enfile = 23;
+
 /** 0 or a negative errno. */
 export function signalProcess(pidfd: number, signal: number): number {
   return native().syscall(callNumber("pidfd_send_signal"), pidfd, signal, null, 0);
+}
+
+/**
+ * Signals the process of a thread, by its id: for where no descriptor can be had. Only SIGKILL, which ends the whole
+ * process, and only where the id is known to mean that thread.
+ */
+export function killByThread(tid: number): number {
+  return native().syscall(callNumber("tkill"), tid, 9);
 }
 
 /** `PIDFD_GET_INFO`: `_IOWR(0xff, 11, struct pidfd_info)`, whose first version has 64 bytes. From Linux 6.13. */

@@ -6,7 +6,7 @@
  *
  * Records go as JSON lines to the file that the options name.
  */
-import { appendFileSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
 import { StartError } from "../../src/engines/command.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { decodePolicy, encodePolicy, type NotifyMode, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
@@ -39,11 +39,13 @@ if (policy === undefined) {
   console.error(diagnostics.map(({ code, message }) => `${code}: ${message}`).join("\n"));
   process.exit(125);
 }
+// Opened before the command starts, which may take all descriptors away.
+const events = options.events === undefined ? undefined : openSync(options.events, "a");
 const run: NotifyRunOptions = {
   onEvent: (record: EventRecord) => {
-    if (options.events === undefined) return;
+    if (events === undefined) return;
     const line = JSON.stringify(record, (_, value) => (typeof value === "bigint" ? value.toString() : value));
-    appendFileSync(options.events, `${line}\n`);
+    writeSync(events, `${line}\n`);
   },
   timeout: options.timeout,
   killTree: options.killTree,
@@ -73,6 +75,8 @@ function sabotaged(whole: NotifyPolicy, how: HarnessOptions["sabotage"]): Notify
   return { ...whole, step: { ...whole.step, module } };
 }
 
+// For victims that turn against it.
+process.env["SUPERVISOR"] = `${process.pid}`;
 try {
   const { status } = await runUnderNotify(
     sabotaged(decodePolicy(encodePolicy(policy)), options.sabotage),

@@ -37,14 +37,28 @@ for (const { name, uid } of users) {
       expect(tally("process-copied", "clone-wrong")).toEqual(says("clone-wrong: -22 0"));
     });
 
-    test("a child that no tracer could see is refused", () => {
-      expect(tally("process-copied", "clone-untraced")).toEqual(says("clone-untraced: -1"));
+    test("a child that no tracer could see is refused, and an event says why", () => {
+      const { out, events } = run({ program: "process-copied", uid }, victim("tally"), "clone-untraced");
+      expect(out).toBe("clone-untraced: -1\n");
+      expect(events).toMatchObject([{ verdict: "unseen-child", obstacle: { why: "untraced-flag" } }]);
     });
 
-    test("a fork of a task that somebody else traces is refused, and an event says why", () => {
+    test("a fork of a task that another process traces is refused, and an event says which", () => {
       const { out, events } = run({ program: "process-copied", uid }, victim("tally"), "traced");
       expect(out).toBe("traced: -1 0\n");
-      expect(events.map(({ verdict }) => verdict)).toContain("unseen-child");
+      expect(events).toMatchObject([{ verdict: "unseen-child", obstacle: { why: "traced", command: "tally" } }]);
+      const [{ obstacle, pid }] = events as [{ obstacle: { by: number }; pid: number }];
+      expect(obstacle.by).not.toBe(pid);
+    });
+
+    test("a fork of a process that is not dumpable is refused without CAP_SYS_PTRACE, and an event says why", () => {
+      const { out, events } = run({ program: "process-copied", uid }, victim("tally"), "undumpable");
+      if (uid === undefined && process.getuid?.() === 0) {
+        expect({ out, events }).toEqual({ out: "undumpable: made\n", events: [] });
+        return;
+      }
+      expect(out).toBe("undumpable: Operation not permitted\n");
+      expect(events).toMatchObject([{ verdict: "unseen-child", obstacle: { why: "not-dumpable" } }]);
     });
 
     test("forks under a storm of signals are followed exactly", () => {

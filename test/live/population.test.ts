@@ -1,5 +1,5 @@
 /** How many live: a limit is never overshot, and what has ended frees its place. */
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, describe, expect, test } from "vitest";
 import { prepare, run, users, victim } from "./run.ts";
 
 beforeAll(prepare);
@@ -24,5 +24,26 @@ for (const { name, uid } of users) {
       `for i in $(seq 25); do ${victim("tally")} clone-wrong; done`,
     );
     expect(out.split("\n").filter((line) => line.startsWith("clone-wrong: -22"))).toHaveLength(25);
+  });
+
+  describe(`a fork that the kernel refuses gives its place back before the next call, as ${name}`, () => {
+    const failing = (...words: readonly string[]) => run({ program: "most-20", uid }, victim("failing"), ...words).out;
+
+    test("although the thread executes a program at once", () => {
+      expect(failing("execute", "20", "50")).toBe("execute: 19 made\n");
+    });
+    test("and forks again at once", () => {
+      expect(failing("again", "20", "100")).toBe("again: 0 refused\n");
+    });
+    test("and another process forks at once", () => {
+      expect(failing("beside", "20", "100")).toBe("beside: 0 refused\n");
+    });
+    test("and ends at once", () => {
+      expect(failing("exit", "20", "100")).toBe("exit: 0 refused\n");
+    });
+    test("for want of processes", (context) => {
+      if (uid === undefined && process.getuid?.() === 0) context.skip("RLIMIT_NPROC does not hold for root");
+      expect(failing("many", "20", "50")).toBe("many: 0 passed, 0 refused\n");
+    });
   });
 }

@@ -17,6 +17,7 @@ import { signalProcess } from "../../linux/pidfd.ts";
 import { resolveCommand, StartError } from "../command.ts";
 import { endTree, exitStatus, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
 import { forwardSignals, grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import { type Launched, launch } from "./launch.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import type { KernelFeatures } from "./supervisor.ts";
@@ -54,6 +55,8 @@ class Run {
   readonly #addon = nativeFile("portcullis.node");
   #worker: Worker | undefined;
   #launched: Launched | undefined;
+  /** The supervisor's, where the filter asks one. */
+  #descriptors: SupervisorDescriptors | undefined;
   #status: number | undefined;
   #timedOut = false;
 
@@ -65,6 +68,7 @@ class Run {
 
   async run(file: string, command: readonly string[]): Promise<RunResult> {
     hideFromCommand();
+    if (this.#policy.filter.asks) this.#descriptors = openDescriptors();
     if (this.#policy.stateful) this.#worker = this.#startWorker();
     const { killTree = false, dieWithParent = false, timeout } = this.#options;
     let launched: Launched;
@@ -89,6 +93,7 @@ class Run {
     if (this.#waitUnasked(launched, deadline) === "asked") await this.#superviseUntilEnd(launched, deadline);
     else void this.#worker?.terminate();
     native().syscall(callNumber("wait4"), launched.launcher, null, withoutWaiting, null);
+    if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return { status: exitStatus(this.#status), timedOut: this.#timedOut };
   }
 
@@ -163,11 +168,13 @@ class Run {
   }
 
   /** Resolves when no task is left under the filter. */
-  #supervise({ pid }: Launched, listener: number): Promise<void> {
+  #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const worker = this.#worker ?? this.#startWorker();
     const { mode, needs, calls, description, step } = this.#policy;
     const policy = { mode, needs, calls, description, step };
-    const order: WorkerOrder = { policy, listener, command: pid, kernel: this.#options.kernel ?? "present" };
+    const command = { pid, pidfd };
+    const descriptors = this.#descriptors!;
+    const order: WorkerOrder = { policy, listener, descriptors, command, kernel: this.#options.kernel ?? "present" };
     worker.postMessage(order);
     return new Promise((resolve) => {
       let isOver = false;

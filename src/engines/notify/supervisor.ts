@@ -7,24 +7,28 @@
 import { readFileSync } from "node:fs";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
-import type { EventRecord, JudgementRecord, Refusal } from "../../events/record.ts";
+import type { EventRecord, FollowObstacle, JudgementRecord, Refusal } from "../../events/record.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
-import { close, createEpoll, pollBits, pollFor } from "../../linux/descriptors.ts";
+import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptors.ts";
 import { native } from "../../linux/native.ts";
-import { openProcess, openThread, signalProcess } from "../../linux/pidfd.ts";
+import { killByThread, noDescriptorsLeft, openProcess, openThread, signalProcess } from "../../linux/pidfd.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
-import { BirthWatch } from "./births.ts";
+import type { SupervisorDescriptors } from "./descriptors.ts";
+import { ForkTracer } from "./fork-tracer.ts";
 import { JudgementMemory } from "./memory.ts";
 import { callTrait, type NotifyPolicy } from "./policy.ts";
+import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { readStatus, TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
-const errno = { EPERM: 1, ENOSYS: 38 } as const;
+const errno = { EPERM: 1, ESRCH: 3, ENOSYS: 38 } as const;
 const sigkill = 9;
 const cloneFlags = { thread: 0x0001_0000n, untraced: 0x0080_0000n } as const;
 /** Milliseconds between looks at what is traced, while no call comes. */
 const traceInterval = 0.1;
+/** Milliseconds that a call waits for forks in flight where its verdict depends on the number of the living. */
+const settlePatience = 50;
 
 /** Where records of judgements go. */
 export interface RecordSink {
@@ -36,8 +40,9 @@ export interface RecordSink {
 export interface SupervisorOptions {
   readonly policy: Pick<NotifyPolicy, "mode" | "needs" | "calls" | "description"> & { readonly step: CompiledStep };
   readonly listener: number;
-  /** The command's first process. */
-  readonly command: number;
+  readonly descriptors: SupervisorDescriptors;
+  /** The command's first process: its id, and a pidfd, which stays the caller's. */
+  readonly command: { readonly pid: number; readonly pidfd: number };
   readonly sink: RecordSink;
   readonly kernel: KernelFeatures;
 }
@@ -57,7 +62,7 @@ export class Supervisor {
   readonly #instance: PolicyInstance;
   readonly #memory: JudgementMemory;
   readonly #registry: TaskRegistry;
-  readonly #births: BirthWatch;
+  readonly #tracer: ForkTracer;
   readonly #epoll: number;
   readonly #deaths = new Uint32Array(64);
   readonly #endsWithoutUsers: boolean;
@@ -72,24 +77,26 @@ export class Supervisor {
   readonly #clone: number;
   readonly #clone3: number;
   #failed = false;
+  #toldOfDescriptors = false;
 
   constructor(options: SupervisorOptions, release: string) {
-    const { policy, listener, kernel } = options;
+    const { policy, listener, kernel, descriptors } = options;
     this.#options = options;
+    reservePolling(descriptors.polling);
     this.#instance = instantiate(policy.step);
     this.#memory = new JudgementMemory(this.#instance);
     this.#endsWithoutUsers = kernel === "present" && kernelAtLeast(release, 6, 11);
     const { needs, description } = policy;
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
-    this.#epoll = this.#identifies || needs.births ? createEpoll() : -1;
+    this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors: kernel === "present" && hasThreadDescriptors(),
-      descriptorsTellWho: kernel === "present",
+      descriptorsIdentify: kernel === "present",
     });
-    this.#births = new BirthWatch(
+    this.#tracer = new ForkTracer(
       this.#registry,
       (pid) => this.#kill(pid),
-      (pid, why) => this.#notice(`process ${pid} was killed at its birth: ${why}`),
+      (pid, why) => this.#notice(`the new process ${pid} was killed: ${why}`),
     );
     this.#actions = description.verdicts.map(({ action }) => action);
     this.#audit = policy.mode === "audit";
@@ -101,7 +108,8 @@ export class Supervisor {
     this.#phases = phaseCells(policy.step, description.phases);
     this.#bind();
     if (kernel === "present") useSynchronousWakeUp(listener);
-    if (needs.births && !this.#registry.adopt(options.command)) this.#fail("the command cannot be followed");
+    const { pid, pidfd } = options.command;
+    if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");
   }
 
   /** Returns when no task is left under the filter. */
@@ -109,11 +117,11 @@ export class Supervisor {
     const { listener } = this.#options;
     let answer = false;
     for (;;) {
-      if (this.#births.busy) {
+      if (this.#tracer.busy) {
         if (answer) this.#send();
         answer = false;
-        this.#births.advance();
-        if (this.#births.busy && (pollFor([listener], traceInterval)[0]! & (pollBits.in | pollBits.hangUp)) === 0)
+        this.#tracer.advance();
+        if (this.#tracer.busy && (pollFor([listener], traceInterval)[0]! & (pollBits.in | pollBits.hangUp)) === 0)
           continue;
       }
       const deaths = this.#native.next(answer);
@@ -122,7 +130,7 @@ export class Supervisor {
         if ((pollFor([listener], 0)[0]! & pollBits.hangUp) !== 0) break;
         continue;
       }
-      if (deaths > 0) this.#bury(deaths);
+      if (deaths > 0) this.#reap(deaths);
       answer = this.#judgeSafely();
     }
     close(listener);
@@ -151,6 +159,7 @@ export class Supervisor {
       return this.#refuse(isX32 ? "foreign-abi" : "unknown-call", errno.ENOSYS);
     }
     if (tid === 0) return this.#refuse("invisible-task", errno.EPERM);
+    if (this.#tracer.busy) this.#tracer.called(tid);
 
     const { needs } = this.#options.policy;
     let caller: Thread | undefined;
@@ -161,17 +170,26 @@ export class Supervisor {
       memory.setProcess(caller.process.pid);
       if (needs.credentials) {
         const credentials = this.#registry.credentials(caller);
-        if (credentials === undefined) return this.#refuse("invisible-task", errno.EPERM);
+        if (credentials === undefined) return this.#refuse(this.#whyInvisible(), errno.EPERM);
         memory.setCredentials(credentials.uid, credentials.gid);
       }
     }
-    if (needs.alive) memory.setAlive(this.#registry.alive);
+    if (needs.alive) {
+      if ((traits & callTrait.creates) !== 0 && this.#tracer.hasReservations) this.#settle();
+      memory.setAlive(this.#registry.alive);
+    }
 
     const phases = this.#phases.length === 0 ? noPhases : this.#readPhases(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
     const passes = action === "allow" || action === "log" || this.#audit;
-    if (action !== "allow" || memory.reportCount !== 0) this.#record(verdict, action, caller, phases);
+    const kills = !passes && action !== "deny";
+    // A trap cannot come here (compile.ts refuses it), and a killed thread takes its process along. The record is made
+    // before the kill, while /proc still knows the caller, and handed over after it, when its outcome is known.
+    const record =
+      action !== "allow" || memory.reportCount !== 0 ? this.#record(verdict, action, caller, phases) : undefined;
+    const notKilled = kills ? this.#killCaller(caller) : undefined;
+    if (record !== undefined) this.#options.sink.put(notKilled === undefined ? record : { ...record, notKilled });
 
     if (passes) {
       if (traits === callTrait.judged) {
@@ -180,13 +198,7 @@ export class Supervisor {
       }
       return this.#passFollowed(traits, caller);
     }
-    if (action === "deny") {
-      memory.refuse(this.#options.policy.description.verdicts[verdict]!.errno);
-    } else {
-      // A trap cannot come here (compile.ts refuses it), and a killed thread takes its process along.
-      this.#killCaller(caller);
-      memory.refuse(errno.EPERM);
-    }
+    memory.refuse(kills ? errno.EPERM : this.#options.policy.description.verdicts[verdict]!.errno);
     return true;
   }
 
@@ -199,12 +211,16 @@ export class Supervisor {
   }
 
   #refuseUnidentified(why: Unidentified): boolean {
-    if (why === "gone") {
-      // Nobody waits for this answer, or nobody whom we can see.
-      this.#memory.refuse(errno.EPERM);
-      return true;
+    switch (why) {
+      case "gone":
+        // The caller does not wait for this answer any more, or it is hidden from us.
+        this.#memory.refuse(errno.EPERM);
+        return true;
+      case "exhausted":
+        return this.#refuse("no-descriptors", errno.EPERM);
+      case "unseen":
+        return this.#refuseToFollow({ why: "unseen-caller" });
     }
-    return this.#refuse("unseen-child", errno.EPERM);
   }
 
   /** Calls that make a process, or that may change who has which id. */
@@ -217,9 +233,9 @@ export class Supervisor {
       const flags = number === this.#clone ? memory.argument(0) : 0n;
       if ((flags & cloneFlags.thread) === 0n) return this.#passCreation(flags, caller);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
-      const seized = this.#births.seize(tid);
-      if (seized < 0) return this.#refuse("unseen-child", errno.EPERM);
-      if (this.#passSeized(tid)) this.#births.awaitExecution(tid);
+      const seized = this.#tracer.seize(tid);
+      if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
+      if (this.#passSeized(tid)) this.#tracer.awaitExecution(tid);
       return false;
     }
     memory.pass();
@@ -228,18 +244,18 @@ export class Supervisor {
 
   #passCreation(flags: bigint, caller: Thread | undefined): boolean {
     const { tid } = this.#memory;
-    // Its child would not stop for us. Nothing but an attempt to get away uses it.
-    if ((flags & cloneFlags.untraced) !== 0n) return this.#refuse("unseen-child", errno.EPERM);
-    const seized = this.#births.seize(tid);
-    if (seized < 0) return this.#refuse("unseen-child", errno.EPERM);
-    const birth = this.#registry.conceive(caller);
+    // The child would not stop. Only an attempt to escape uses this flag.
+    if ((flags & cloneFlags.untraced) !== 0n) return this.#refuseToFollow({ why: "untraced-flag" });
+    const seized = this.#tracer.seize(tid);
+    if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
+    const reservation = this.#registry.reserveChild(caller);
     this.#bind();
     if (!this.#passSeized(tid)) {
-      this.#registry.miscarry(birth);
+      this.#registry.cancel(reservation);
       return false;
     }
-    this.#births.awaitBirth(tid, birth);
-    this.#births.advanceEagerly();
+    this.#tracer.awaitChild(tid, reservation);
+    this.#tracer.advanceEagerly();
     return false;
   }
 
@@ -247,7 +263,7 @@ export class Supervisor {
   #passSeized(tid: number): boolean {
     this.#memory.pass();
     if (this.#send()) return true;
-    this.#births.release(tid);
+    this.#tracer.release(tid);
     return false;
   }
 
@@ -259,7 +275,11 @@ export class Supervisor {
 
   // ── Refusals of our own, and their events ─────────────────────────────────────────────────────────────────────────
 
-  #refuse(refusal: Refusal, number: number): boolean {
+  #refuseToFollow(obstacle: FollowObstacle): boolean {
+    return this.#refuse("unseen-child", errno.EPERM, obstacle);
+  }
+
+  #refuse(refusal: Refusal, number: number, obstacle?: FollowObstacle): boolean {
     this.#memory.refuse(number);
     const { sink } = this.#options;
     const now = Date.now();
@@ -269,6 +289,7 @@ export class Supervisor {
         ...this.#callRecord(now, undefined),
         verdict: refusal,
         errno: number,
+        obstacle,
         phases: [],
         reports: [],
         audit: false,
@@ -276,15 +297,21 @@ export class Supervisor {
     return true;
   }
 
-  #record(verdict: number, action: Action, caller: Thread | undefined, phases: readonly number[]): void {
+  /** Undefined where the sink wants no such record now. */
+  #record(
+    verdict: number,
+    action: Action,
+    caller: Thread | undefined,
+    phases: readonly number[],
+  ): JudgementRecord | undefined {
     const reports = this.#memory.reportCount === 0 ? [] : takeReports(this.#instance.memory);
     const { sink } = this.#options;
     const now = Date.now();
     // Reports of an allowed call are counted by what they report, denials by the rule and the call.
     const key =
       action === "allow" ? `report ${reports.map(({ report }) => report).join()}` : `${verdict} ${this.#memory.number}`;
-    if (!sink.wants(key, now)) return;
-    sink.put({ ...this.#callRecord(now, caller), verdict, phases, reports, audit: this.#audit && action !== "allow" });
+    if (!sink.wants(key, now)) return undefined;
+    return { ...this.#callRecord(now, caller), verdict, phases, reports, audit: this.#audit && action !== "allow" };
   }
 
   #callRecord(
@@ -293,6 +320,7 @@ export class Supervisor {
   ): Omit<JudgementRecord, "verdict" | "phases" | "reports" | "audit"> {
     const { tid, architecture, number } = this.#memory;
     const described = describeTask(tid);
+    if (described.command === undefined && tid !== 0) this.#tellOfDescriptors();
     return {
       kind: "judgement",
       time,
@@ -322,28 +350,79 @@ export class Supervisor {
 
   // ── Tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #bury(count: number): void {
+  #reap(count: number): void {
     for (let more = count; more > 0; ) {
-      for (let index = 0; index < more; index++) this.#registry.ended(this.#deaths[index]!);
+      for (let index = 0; index < more; index++) this.#registry.reap(this.#deaths[index]!);
       more = more === this.#deaths.length ? this.#native.deaths() : 0;
     }
   }
 
-  /** SIGKILL through a pidfd, which cannot hit another process, while the caller waits for its answer. */
-  #killCaller(caller: Thread | undefined): void {
-    if (caller !== undefined) {
-      signalProcess(caller.process.pidfd, sigkill);
-      return;
-    }
+  /**
+   * SIGKILL to the caller's process while the caller waits for its answer. Undefined where it is sent, or the process has
+   * ended; else the errno for which the kernel refuses it: from then on the supervisor denies everything.
+   */
+  #killCaller(caller: Thread | undefined): number | undefined {
     const { tid } = this.#memory;
-    let pidfd = openThread(tid);
-    if (pidfd < 0) {
-      const identity = { process: 0, uid: 0, gid: 0 };
-      pidfd = readStatus(tid, identity) ? openProcess(identity.process) : -1;
+    let result = -errno.ESRCH;
+    if (caller !== undefined) {
+      result = signalProcess(caller.process.pidfd, sigkill);
+    } else {
+      const pidfd = openCaller(tid);
+      if (pidfd >= 0) {
+        // A pidfd never means another process. That the caller still waits shows that it is the caller's.
+        if (this.#callerWaits()) result = signalProcess(pidfd, sigkill);
+        close(pidfd);
+      } else {
+        result = this.#killWithoutDescriptor(tid);
+      }
     }
-    if (pidfd < 0) return;
-    if (notificationIsValid(this.#options.listener, this.#memory.id())) signalProcess(pidfd, sigkill);
-    close(pidfd);
+    if (result >= 0 || result === -errno.ESRCH) return undefined;
+    this.#fail(`process ${caller?.process.pid ?? tid} was to be killed, and the kernel refuses it (${-result})`);
+    return -result;
+  }
+
+  /**
+   * Any process of the same user can set our RLIMIT_NOFILE to 0. A task that we trace is not reaped before we let it go,
+   * so its id stays its own. Where it cannot be traced either, the id is checked at the last moment.
+   */
+  #killWithoutDescriptor(tid: number): number {
+    this.#tellOfDescriptors();
+    const isTraced = this.#tracer.seize(tid) === 0;
+    const result = this.#callerWaits() ? killByThread(tid) : -errno.ESRCH;
+    if (isTraced) this.#tracer.release(tid);
+    return result;
+  }
+
+  #callerWaits(): boolean {
+    return notificationIsValid(this.#options.listener, this.#memory.id());
+  }
+
+  #whyInvisible(): Refusal {
+    return noDescriptorsLeft() ? "no-descriptors" : "invisible-task";
+  }
+
+  #tellOfDescriptors(): void {
+    if (this.#toldOfDescriptors || !noDescriptorsLeft()) return;
+    this.#toldOfDescriptors = true;
+    this.#notice(
+      "portcullis has no file descriptor left (RLIMIT_NOFILE, which a process of the same user can lower with prlimit): " +
+        "from here on events lack the names of callers, and processes that are not known yet are refused",
+    );
+  }
+
+  /**
+   * Waits until every fork in flight has made its child or has failed, so that none is counted that has failed. A fork
+   * that takes longer (of a process with much memory) counts as a process.
+   */
+  #settle(): void {
+    const end = performance.now() + settlePatience;
+    this.#tracer.advanceEagerly();
+    while (this.#tracer.hasReservations && performance.now() < end) {
+      pollFor([], traceInterval);
+      this.#tracer.advance();
+    }
+    // A child that has entered the registry meanwhile can have ended, too.
+    this.#reap(this.#native.deaths());
   }
 
   /** Only for tracees of ours: not reaped before we let them go, so the id is theirs. */
@@ -358,9 +437,17 @@ export class Supervisor {
       this.#deaths,
       this.#options.listener,
       this.#epoll,
-      this.#endsWithoutUsers,
+      this.#endsWithoutUsers ? -1 : this.#options.descriptors.listening,
     );
   }
+}
+
+/** A pidfd of the thread or of its process, or a negative errno. */
+function openCaller(tid: number): number {
+  const pidfd = openThread(tid);
+  if (pidfd !== -22 /* EINVAL: before Linux 6.9 */) return pidfd;
+  const identity = { process: 0, uid: 0, gid: 0 };
+  return readStatus(tid, identity) ? openProcess(identity.process) : -errno.ESRCH;
 }
 
 const noPhases: readonly number[] = [];

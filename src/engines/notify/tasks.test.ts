@@ -7,6 +7,7 @@ import { compileWasm } from "../../compile/wasm/compile.ts";
 import { instantiate } from "../../compile/wasm/instance.ts";
 import { close, createEpoll, pollFor } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
+import { openProcess } from "../../linux/pidfd.ts";
 import { needsOf } from "./compile.ts";
 import { JudgementMemory } from "./memory.ts";
 import { TaskRegistry } from "./tasks.ts";
@@ -15,9 +16,12 @@ function registry(name: string) {
   const program = programs[name]!();
   const memory = new JudgementMemory(instantiate(compileWasm(program)));
   const epoll = createEpoll();
-  const features = { threadDescriptors: true, descriptorsTellWho: true };
+  const features = { threadDescriptors: true, descriptorsIdentify: true };
   return { tasks: new TaskRegistry(memory, needsOf(program), epoll, features), memory, epoll };
 }
+
+/** The pidfd stays open until the tests end. */
+const adoptSelf = (tasks: TaskRegistry) => tasks.adopt(process.pid, openProcess(process.pid));
 
 function isBuilt(): boolean {
   try {
@@ -31,11 +35,11 @@ describe.skipIf(!isBuilt())("who is alive", () => {
   test("counts processes, and forks in flight until they fail", () => {
     const { tasks, epoll } = registry("most-20");
     expect(tasks.alive).toBe(0);
-    expect(tasks.adopt(process.pid)).toBe(true);
+    expect(adoptSelf(tasks)).toBe(true);
     expect(tasks.alive).toBe(1);
-    const births = [tasks.conceive(undefined), tasks.conceive(undefined)];
+    const reservations = [tasks.reserveChild(undefined), tasks.reserveChild(undefined)];
     expect(tasks.alive).toBe(3);
-    for (const birth of births) tasks.miscarry(birth);
+    for (const reservation of reservations) tasks.cancel(reservation);
     expect(tasks.alive).toBe(1);
     close(epoll);
   });
@@ -44,15 +48,15 @@ describe.skipIf(!isBuilt())("who is alive", () => {
     const { tasks, epoll } = registry("process-copied");
     const child = spawn("sleep", ["3600"], { stdio: "ignore" });
     await once(child, "spawn");
-    expect(tasks.adopt(process.pid)).toBe(true);
-    const maker = tasks.find(process.pid);
-    expect(tasks.bear(tasks.conceive(maker), child.pid!)).toBe("process");
+    expect(adoptSelf(tasks)).toBe(true);
+    const parent = tasks.find(process.pid);
+    expect(tasks.commit(tasks.reserveChild(parent), child.pid!)).toBe("process");
     expect(tasks.alive).toBe(2);
     expect(tasks.find(child.pid!)?.process.pid).toBe(child.pid);
     child.kill("SIGKILL");
     await once(child, "exit");
     expect(pollFor([epoll], 60_000)[0]).not.toBe(0);
-    tasks.ended(1); // the second that was watched
+    tasks.reap(1); // the second that was watched
     expect(tasks.alive).toBe(1);
     expect(tasks.find(child.pid!)).toBeUndefined();
     close(epoll);
@@ -60,21 +64,21 @@ describe.skipIf(!isBuilt())("who is alive", () => {
 
   test("memory of what has ended is used again", () => {
     const { tasks, memory, epoll } = registry("process-copied");
-    expect(tasks.adopt(process.pid)).toBe(true);
-    const maker = tasks.find(process.pid);
-    const first = tasks.conceive(maker);
-    tasks.miscarry(first);
+    expect(adoptSelf(tasks)).toBe(true);
+    const parent = tasks.find(process.pid);
+    const first = tasks.reserveChild(parent);
+    tasks.cancel(first);
     const size = memory.instance.memory.buffer.byteLength;
     for (let count = 0; count < 10_000; count++) {
-      const birth = tasks.conceive(maker);
-      expect(birth.processSlot).toBe(first.processSlot);
-      tasks.miscarry(birth);
+      const reservation = tasks.reserveChild(parent);
+      expect(reservation.processSlot).toBe(first.processSlot);
+      tasks.cancel(reservation);
     }
     expect(memory.instance.memory.buffer.byteLength).toBe(size);
     close(epoll);
   });
 
-  test("a process that was not seen at its birth is nobody, where births matter", () => {
+  test("a process that was not followed since its fork is refused, where that matters", () => {
     const { tasks, epoll } = registry("process-copied");
     expect(tasks.discover(process.pid, () => true)).toBe("unseen");
     close(epoll);

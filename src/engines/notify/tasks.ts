@@ -1,17 +1,17 @@
 /**
- * Who calls: from the thread id in a notification to the thread's and the process's state.
+ * The caller: from the thread id in a notification to the thread's and the process's state.
  *
  * Ids are reused; descriptors are not. Every process that is known has a pidfd, and every thread but the leader one of
  * its own; all are watched by one epoll, which is asked after each notification has been received and before it is judged
- * (the addon's `next`). A caller is alive until it is answered, so whoever had its id before is known to be dead by then.
+ * (the addon's `next`). A caller is alive until it is answered, so a task that had its id before is known to be dead by then.
  *
  * The leader needs no descriptor of its own: its id is its process's and stays taken as long as that lives. It can come to
  * mean another thread, though: `executed`.
  */
 import { readFileSync } from "node:fs";
 import { inherit, initialise, SlotAllocator } from "../../compile/wasm/state.ts";
-import { close, openDirectory, stillHas, watch } from "../../linux/descriptors.ts";
-import { type Identity, openProcess, openThread, readIdentity } from "../../linux/pidfd.ts";
+import { close, openDirectory, stillHas, unwatch, watch } from "../../linux/descriptors.ts";
+import { type Identity, noDescriptorsLeft, openProcess, openThread, readIdentity } from "../../linux/pidfd.ts";
 import type { JudgementMemory } from "./memory.ts";
 import type { Needs } from "./policy.ts";
 
@@ -20,6 +20,8 @@ export interface Process {
   /** Address of its state. */
   readonly slot: number;
   readonly pidfd: number;
+  /** The pidfd is not the registry's to close. */
+  readonly isBorrowed: boolean;
   readonly threads: Set<Thread>;
   readonly word: number;
 }
@@ -33,20 +35,20 @@ export interface Thread {
   word: number;
 }
 
-/** What a process that is about to be made will start with. */
-export interface Birth {
+/** The state that a process starts with, set aside when its parent's fork was judged. */
+export interface Reservation {
   readonly processSlot: number;
   readonly threadSlot: number;
 }
 
-/** Why nobody is found: the caller is gone, its process was not seen at its birth, or descriptors have run out. */
+/** Why no thread is found: the caller is gone, its process was not followed since its fork, or descriptors have run out. */
 export type Unidentified = "gone" | "unseen" | "exhausted";
 
 export interface TaskFeatures {
   /** A pidfd can be of one thread (Linux 6.9). */
   readonly threadDescriptors: boolean;
-  /** Try to ask pidfds who is behind them (Linux 6.13) before /proc. */
-  readonly descriptorsTellWho: boolean;
+  /** Ask pidfds for their process and its credentials (Linux 6.13) before /proc. */
+  readonly descriptorsIdentify: boolean;
 }
 
 const noWord = -1;
@@ -63,23 +65,23 @@ export class TaskRegistry {
   readonly #identity: Identity = { process: 0, uid: 0, gid: 0 };
   /** Before Linux 6.9 a thread's descriptor is its folder in /proc, which does not tell when it ends: ask each time. */
   readonly #threadsMustBeAsked: boolean;
-  #birthsInFlight = 0;
+  #reservations = 0;
 
-  /** From Linux 6.13 on a pidfd says who is behind it. */
-  readonly #descriptorsTellWho: boolean;
+  /** From Linux 6.13 on a pidfd gives its process and its credentials. */
+  readonly #descriptorsIdentify: boolean;
 
   constructor(memory: JudgementMemory, needs: Needs, epoll: number, features: TaskFeatures) {
     this.#memory = memory;
     this.#needs = needs;
     this.#epoll = epoll;
     this.#threadsMustBeAsked = !features.threadDescriptors;
-    this.#descriptorsTellWho = features.descriptorsTellWho;
+    this.#descriptorsIdentify = features.descriptorsIdentify;
     this.#slots = new SlotAllocator(memory.instance.memory, memory.instance.layout);
   }
 
-  /** Processes with a living thread, and those that are being made. */
+  /** Processes with a living thread, and forks in flight. */
   get alive(): number {
-    return this.#processes.size + this.#birthsInFlight;
+    return this.#processes.size + this.#reservations;
   }
 
   get knownThreads(): number {
@@ -105,7 +107,8 @@ export class TaskRegistry {
     const known = this.#identify(tid, descriptor, identity) && stillWaits();
     if (!known || descriptor < 0) {
       if (descriptor >= 0) close(descriptor);
-      return known && descriptor !== -3 /* ESRCH */ ? "exhausted" : "gone";
+      // Without descriptors /proc cannot be read either, and a caller that waits looks like one that is gone.
+      return noDescriptorsLeft() && stillWaits() ? "exhausted" : "gone";
     }
     const isLeader = identity.process === tid;
     if (isLeader) close(descriptor);
@@ -137,60 +140,60 @@ export class TaskRegistry {
     return this.#addProcess(pid, slot) ?? "exhausted";
   }
 
-  /** The process that the command starts as, with its only thread. False where descriptors have run out. */
-  adopt(pid: number): boolean {
+  /** The process that the command starts as, with its only thread. Its pidfd stays the caller's. False on failure. */
+  adopt(pid: number, pidfd: number): boolean {
     const processSlot = this.#slots.take("process");
     const threadSlot = this.#slots.take("thread");
     this.#memory.renew();
     const { memory, layout } = this.#memory.instance;
     initialise(memory, layout, "process", processSlot);
     initialise(memory, layout, "thread", threadSlot);
-    return this.#addFirst(pid, { processSlot, threadSlot });
+    return this.#addFirst(pid, { processSlot, threadSlot }, pidfd);
   }
 
-  // ── Births ────────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Children ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** A fork was allowed: its child will have its maker's state as it is now. Counts among the living from here on. */
-  conceive(maker: Thread | undefined): Birth {
+  /** A fork was allowed: its child gets its parent's state as it is now, and counts among the living from here on. */
+  reserveChild(parent: Thread | undefined): Reservation {
     const processSlot = this.#slots.take("process");
     const threadSlot = this.#slots.take("thread");
     this.#memory.renew();
-    this.#birthsInFlight++;
+    this.#reservations++;
     const { memory, layout } = this.#memory.instance;
-    if (maker !== undefined) {
-      inherit(memory, layout, "process", maker.process.slot, processSlot);
-      inherit(memory, layout, "thread", maker.slot, threadSlot);
+    if (parent !== undefined) {
+      inherit(memory, layout, "process", parent.process.slot, processSlot);
+      inherit(memory, layout, "thread", parent.slot, threadSlot);
     }
     return { processSlot, threadSlot };
   }
 
   /** The fork failed, or was never made. */
-  miscarry(birth: Birth): void {
-    this.#birthsInFlight--;
-    this.#slots.giveBack("process", birth.processSlot);
-    this.#slots.giveBack("thread", birth.threadSlot);
+  cancel(reservation: Reservation): void {
+    this.#reservations--;
+    this.#slots.giveBack("process", reservation.processSlot);
+    this.#slots.giveBack("thread", reservation.threadSlot);
   }
 
   /**
-   * The child exists and has not run yet. "thread": it is none (the fork failed, and its maker has started a thread
-   * since); "exhausted": it cannot be followed for want of descriptors.
+   * The child exists and has not run yet. "thread": it is not a process (the fork failed, and its caller has started a
+   * thread since); "exhausted": no descriptor is left to follow it with.
    */
-  bear(birth: Birth, pid: number): "process" | "thread" | "exhausted" {
-    this.#birthsInFlight--;
-    if (this.#addFirst(pid, birth)) return "process";
+  commit(reservation: Reservation, pid: number): "process" | "thread" | "exhausted" {
+    this.#reservations--;
+    if (this.#addFirst(pid, reservation)) return "process";
     return readStatus(pid, this.#identity) && this.#identity.process !== pid ? "thread" : "exhausted";
   }
 
-  #addFirst(pid: number, birth: Birth): boolean {
+  #addFirst(pid: number, reservation: Reservation, borrowed?: number): boolean {
     // A process that had this id and whose end we have not been told of yet.
     const former = this.#processes.get(pid);
     if (former !== undefined) this.#endProcess(former);
-    const process = this.#addProcess(pid, birth.processSlot);
+    const process = this.#addProcess(pid, reservation.processSlot, borrowed);
     if (process === undefined) {
-      this.#slots.giveBack("thread", birth.threadSlot);
+      this.#slots.giveBack("thread", reservation.threadSlot);
       return false;
     }
-    this.#enter({ tid: pid, process, slot: birth.threadSlot, descriptor: -1, word: noWord });
+    this.#enter({ tid: pid, process, slot: reservation.threadSlot, descriptor: -1, word: noWord });
     return true;
   }
 
@@ -210,8 +213,8 @@ export class TaskRegistry {
 
   // ── Ends ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What the epoll's word stood for has ended. */
-  ended(word: number): void {
+  /** The process or thread that the epoll's word stands for has ended. */
+  reap(word: number): void {
     const one = this.#watched[word];
     if (one === undefined) return;
     if ("pid" in one) this.#endProcess(one);
@@ -223,7 +226,8 @@ export class TaskRegistry {
     if (this.#processes.get(process.pid) === process) this.#processes.delete(process.pid);
     this.#slots.giveBack("process", process.slot);
     this.#freeWord(process.word);
-    close(process.pidfd);
+    if (process.isBorrowed) unwatch(this.#epoll, process.pidfd);
+    else close(process.pidfd);
   }
 
   #endThread(thread: Thread): void {
@@ -238,13 +242,13 @@ export class TaskRegistry {
   /** Effective ids of a thread's user and group at this moment, as we see them; undefined where it is gone. */
   credentials(thread: Thread): Identity | undefined {
     const descriptor = thread.descriptor >= 0 && !this.#threadsMustBeAsked ? thread.descriptor : thread.process.pidfd;
-    const isExact = this.#descriptorsTellWho && (thread.descriptor < 0 || !this.#threadsMustBeAsked);
+    const isExact = this.#descriptorsIdentify && (thread.descriptor < 0 || !this.#threadsMustBeAsked);
     if (isExact && readIdentity(descriptor, this.#identity)) return this.#identity;
     return readStatus(thread.tid, this.#identity) ? this.#identity : undefined;
   }
 
   #identify(tid: number, descriptor: number, identity: Identity): boolean {
-    const asks = this.#descriptorsTellWho && !this.#threadsMustBeAsked && descriptor >= 0;
+    const asks = this.#descriptorsIdentify && !this.#threadsMustBeAsked && descriptor >= 0;
     if (asks && readIdentity(descriptor, identity)) return true;
     return readStatus(tid, identity);
   }
@@ -254,16 +258,17 @@ export class TaskRegistry {
     thread.process.threads.add(thread);
   }
 
-  #addProcess(pid: number, slot: number): Process | undefined {
-    const pidfd = openProcess(pid);
+  #addProcess(pid: number, slot: number, borrowed?: number): Process | undefined {
+    const pidfd = borrowed ?? openProcess(pid);
+    const isBorrowed = borrowed !== undefined;
     const word = this.#takeWord();
     if (pidfd < 0 || watch(this.#epoll, pidfd, word) < 0) {
-      if (pidfd >= 0) close(pidfd);
+      if (pidfd >= 0 && !isBorrowed) close(pidfd);
       this.#freeWord(word);
       this.#slots.giveBack("process", slot);
       return undefined;
     }
-    const process: Process = { pid, slot, pidfd, threads: new Set(), word };
+    const process: Process = { pid, slot, pidfd, isBorrowed, threads: new Set(), word };
     this.#watched[word] = process;
     this.#processes.set(pid, process);
     return process;

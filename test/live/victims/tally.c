@@ -4,6 +4,7 @@
  * on scheduling. `programs.ts` says what the policy does.
  */
 #include "victim.h"
+#include <sys/prctl.h>
 
 static long *seen; /* by the children, in memory that all share */
 
@@ -237,7 +238,16 @@ static void many_in_turn(int count) {
   printf("many-in-turn: %ld\n", wrong);
 }
 
-/* Somebody else traces the child, so the supervisor cannot follow its fork. */
+/* Without CAP_SYS_PTRACE the supervisor cannot follow its fork. */
+static void undumpable(void) {
+  prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  long pid = make_fork();
+  if (pid == 0) _exit(0);
+  await(pid);
+  printf("undumpable: %s\n", pid > 0 ? "made" : strerror((int)-pid));
+}
+
+/* Another process traces the child, so the supervisor cannot follow its fork. */
 static void traced(void) {
   long pid = make_fork();
   if (pid == 0) {
@@ -304,6 +314,7 @@ int main(int argc, char **argv) {
   else if (!strcmp(which, "reused-thread")) reused_id(1);
   else if (!strcmp(which, "many-in-turn")) many_in_turn(argc > 2 ? atoi(argv[2]) : 100);
   else if (!strcmp(which, "traced")) traced();
+  else if (!strcmp(which, "undumpable")) undumpable();
   else if (!strcmp(which, "signal-storm")) signal_storm();
   else return 2;
   return 0;

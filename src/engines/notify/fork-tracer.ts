@@ -1,0 +1,286 @@
+/**
+ * Follows forks, and executions by threads that do not lead their process, exactly: which process is the child of this
+ * judgement?
+ *
+ * The caller is blocked in its notification. It is seized (PTRACE_SEIZE, which does not stop it), answered, and makes the
+ * call. If the call makes a child, both stop: the parent in an event that names the child, the child before its first
+ * instruction. The child enters the registry with the state that was reserved when the fork was judged, and both are
+ * detached after some 100 µs. If the call fails there is no event. The next judged call of the same thread then shows
+ * that the fork failed; or, after some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a
+ * signal) shows it.
+ *
+ * Several forks can be in flight. Other calls are judged meanwhile: `advance` does not wait.
+ *
+ * | the caller stops or ends with | then |
+ * | --- | --- |
+ * | an event of fork, vfork or clone | the child enters the registry |
+ * | an event of exec | a fork of the same thread has failed; the thread has taken over its leader's id |
+ * | any other stop | the call made nothing |
+ * | its end | it may have made a child without naming it: the next unknown tracee is that child; without any tracee left, there is none |
+ */
+import * as ptrace from "../../linux/ptrace.ts";
+import type { Reservation, TaskRegistry } from "./tasks.ts";
+
+/**
+ * Milliseconds until a thread is interrupted to see what became of its call: a fork, and an execution, which reads files.
+ * `child`: how long the child of a parent that has ended without naming it may take to come to its first stop.
+ */
+const patience = { creation: 5, execution: 100, child: 500 } as const;
+
+/** A fork takes about 100 µs: looking again at once, that often, costs less than sleeping. */
+const eagerLooks = 200;
+
+interface Creation {
+  readonly kind: "creation";
+  readonly tid: number;
+  readonly reservation: Reservation;
+  until: number;
+}
+
+interface Execution {
+  readonly kind: "execution";
+  readonly tid: number;
+  until: number;
+}
+
+/** Seized for a call that it does not make: only to be detached. */
+interface Stray {
+  readonly kind: "stray";
+  readonly tid: number;
+  until: number;
+}
+
+type InFlight = Creation | Execution | Stray;
+
+export class ForkTracer {
+  readonly #registry: TaskRegistry;
+  /** By the caller's thread id. */
+  readonly #inFlight = new Map<number, InFlight>();
+  /** Children that have entered the registry and have not come to their first stop. */
+  readonly #expected = new Set<number>();
+  /** Tracees that stopped before their parent's event was read. */
+  readonly #early = new Set<number>();
+  /** Reservations of parents that ended before they could name the child. */
+  readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];
+  /** When the tracees in `early` are given up. */
+  #earlyUntil = Number.POSITIVE_INFINITY;
+  /** A child could not be followed and was killed. */
+  readonly #lost: (pid: number, why: string) => void;
+  readonly #kill: (pid: number) => void;
+
+  constructor(registry: TaskRegistry, kill: (pid: number) => void, lost: (pid: number, why: string) => void) {
+    this.#registry = registry;
+    this.#kill = kill;
+    this.#lost = lost;
+  }
+
+  /** Something is being traced. */
+  get busy(): boolean {
+    return this.#inFlight.size + this.#expected.size + this.#early.size + this.#unnamed.length > 0;
+  }
+
+  /** Some fork that was allowed has neither made its child nor failed, as far as is known. */
+  get hasReservations(): boolean {
+    return this.#unnamed.length > 0 || this.#someParentMayName;
+  }
+
+  /**
+   * A thread makes a judged call. If a fork of it is in flight, that has failed (or is restarted, which is a new call): it
+   * would have stopped first.
+   */
+  called(tid: number): void {
+    const former = this.#inFlight.get(tid);
+    if (former?.kind !== "creation") return;
+    this.#registry.cancel(former.reservation);
+    this.#inFlight.set(tid, { kind: "stray", tid, until: former.until });
+  }
+
+  /** Seizes a thread that is about to make a call to be followed: 0, or the negative errno for which that cannot be. */
+  seize(tid: number): number {
+    const result = ptrace.seize(tid, ptrace.traceOptions.creation | ptrace.traceOptions.exec);
+    // What a former call of it has left. Where the id means another thread by now, that one is not seized yet.
+    const former = this.#inFlight.get(tid);
+    if (former === undefined) return result;
+    this.#inFlight.delete(tid);
+    if (former.kind === "creation") this.#registry.cancel(former.reservation);
+    return 0;
+  }
+
+  /** The seized thread's fork was let through. */
+  awaitChild(tid: number, reservation: Reservation): void {
+    this.#inFlight.set(tid, { kind: "creation", tid, reservation, until: performance.now() + patience.creation });
+  }
+
+  awaitExecution(tid: number): void {
+    this.#inFlight.set(tid, { kind: "execution", tid, until: performance.now() + patience.execution });
+  }
+
+  /** The thread was seized, but its call is not going to be made. */
+  release(tid: number): void {
+    this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
+    ptrace.interrupt(tid);
+  }
+
+  /** Waits a moment for what usually happens at once. */
+  advanceEagerly(): void {
+    for (let look = 0; look < eagerLooks && this.busy; look++) {
+      if (this.advance() === 0) ptrace.yieldProcessor();
+    }
+  }
+
+  /** Deals with all that has stopped; how many. Does not wait. */
+  advance(): number {
+    for (let count = 0; ; count++) {
+      const stop = ptrace.nextStop();
+      if (stop === "no tracees") {
+        this.#forgetAll();
+        return count;
+      }
+      if (stop === "none yet") {
+        this.#interruptLate();
+        return count;
+      }
+      this.#handle(stop.tid, ptrace.stopOf(stop.status));
+    }
+  }
+
+  #handle(tid: number, { stopped, signal, event }: ReturnType<typeof ptrace.stopOf>): void {
+    // This one comes with the id that the thread has by then: its leader's.
+    if (stopped && event === ptrace.traceEvent.exec) {
+      this.#executed(tid);
+      return;
+    }
+    const one = this.#inFlight.get(tid);
+    if (one !== undefined) {
+      this.#inFlight.delete(tid);
+      if (stopped) this.#callerStopped(one, signal, event);
+      else this.#callerEnded(one);
+    } else if (!stopped) {
+      this.#expected.delete(tid);
+      this.#early.delete(tid);
+    } else if (this.#expected.delete(tid)) {
+      this.#detach(tid, event === 0 ? signal : 0);
+    } else {
+      this.#early.add(tid);
+      this.#earlyUntil = performance.now() + patience.child;
+      this.#adoptUnnamed();
+    }
+  }
+
+  #callerStopped(one: InFlight, signal: number, event: number): void {
+    const { fork, vfork, clone } = ptrace.traceEvent;
+    if (event === fork || event === vfork || event === clone) {
+      const child = ptrace.eventMessage(one.tid);
+      if (one.kind !== "creation") {
+        if (child > 0) this.#expect(child); // a thread, which needs no reservation
+      } else if (child > 0) this.#commit(one.reservation, child);
+      else this.#addUnnamed(one.reservation); // the parent was killed while it was stopped: its child is still to come
+      this.#detach(one.tid, 0);
+      return;
+    }
+    if (one.kind === "creation") this.#registry.cancel(one.reservation);
+    // A stop for a signal has taken the signal away: it is given back. Any other stop is of our own making.
+    this.#detach(one.tid, event === 0 ? signal : 0);
+  }
+
+  #executed(pid: number): void {
+    const former = ptrace.eventMessage(pid);
+    const caller = this.#inFlight.get(former);
+    this.#inFlight.delete(former);
+    // It has come to execute a program, so the fork that it made before has failed.
+    if (caller?.kind === "creation") this.#registry.cancel(caller.reservation);
+    const leader = this.#inFlight.get(pid);
+    if (leader !== undefined) {
+      this.#inFlight.delete(pid);
+      this.#callerEnded(leader);
+    }
+    this.#registry.executed(former, pid);
+    this.#detach(pid, 0);
+  }
+
+  #callerEnded(one: InFlight): void {
+    if (one.kind !== "creation") return;
+    this.#addUnnamed(one.reservation);
+    this.#adoptUnnamed();
+  }
+
+  #addUnnamed(reservation: Reservation): void {
+    this.#unnamed.push({ reservation, until: performance.now() + patience.child });
+  }
+
+  #commit(reservation: Reservation, child: number): void {
+    if (this.#registry.commit(reservation, child) === "exhausted") {
+      this.#kill(child);
+      this.#lost(child, "no file descriptors are left to follow it with");
+    }
+    this.#expect(child);
+  }
+
+  #expect(child: number): void {
+    if (this.#early.delete(child)) this.#detach(child, 0);
+    else this.#expected.add(child);
+  }
+
+  get #someParentMayName(): boolean {
+    for (const one of this.#inFlight.values()) if (one.kind === "creation") return true;
+    return false;
+  }
+
+  /** A child whose parent ended without naming it lives only where there is no doubt about its parent. */
+  #adoptUnnamed(): void {
+    if (this.#unnamed.length === 0 || this.#early.size === 0 || this.#someParentMayName) return;
+    for (const child of [...this.#early]) {
+      const one = this.#unnamed.pop();
+      if (one === undefined) return;
+      if (this.#unnamed.length > 0 || this.#early.size > 1) this.#killUnnamed(child);
+      this.#commit(one.reservation, child);
+    }
+  }
+
+  #killUnnamed(child: number): void {
+    this.#kill(child);
+    this.#lost(child, "its parent ended before it was known which child is whose");
+  }
+
+  /**
+   * A reservation whose child has not come in all that time has none: the fork failed. A stopped tracee for which no
+   * parent and no reservation is left is a child that no judgement stands for.
+   */
+  #giveUp(now: number): void {
+    while (this.#unnamed.length > 0 && now >= this.#unnamed[0]!.until) {
+      this.#registry.cancel(this.#unnamed.shift()!.reservation);
+    }
+    if (now < this.#earlyUntil || this.#someParentMayName) return;
+    this.#earlyUntil = Number.POSITIVE_INFINITY;
+    for (const child of [...this.#early]) {
+      this.#killUnnamed(child);
+      this.#expect(child);
+    }
+  }
+
+  #forgetAll(): void {
+    for (const { reservation } of this.#unnamed.splice(0)) this.#registry.cancel(reservation);
+    for (const one of this.#inFlight.values()) if (one.kind === "creation") this.#registry.cancel(one.reservation);
+    this.#inFlight.clear();
+    this.#expected.clear();
+    this.#early.clear();
+  }
+
+  #interruptLate(): void {
+    const now = performance.now();
+    for (const one of [...this.#inFlight.values()]) {
+      if (now < one.until) continue;
+      one.until = now + patience.execution;
+      if (ptrace.interrupt(one.tid) === 0) continue;
+      // It is no tracee any more. (A leader disappears so, without a wait status, when another thread executes.)
+      this.#inFlight.delete(one.tid);
+      this.#callerEnded(one);
+    }
+    this.#adoptUnnamed();
+    this.#giveUp(now);
+  }
+
+  #detach(tid: number, signal: number): void {
+    ptrace.detach(tid, signal); // ESRCH: it was killed meanwhile
+  }
+}

@@ -1,0 +1,119 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { describe as describeEvent } from "../../events/describe.ts";
+import { printLine } from "../../events/line.ts";
+import { describeObstacle } from "../../events/obstacles.ts";
+import type { FollowObstacle, JudgementRecord } from "../../events/record.ts";
+import { explainRefusal, type PtraceCircumstances, parseStatus, type TaskStatus } from "./ptrace-refusal.ts";
+
+const task: TaskStatus = {
+  parent: 1,
+  tracer: 0,
+  users: [1000, 1000, 1000],
+  groups: [1000, 1000, 1000],
+  permitted: 0n,
+  effective: 0n,
+};
+const privileged: TaskStatus = {
+  ...task,
+  users: [0, 0, 0],
+  groups: [0, 0, 0],
+  permitted: 1n << 19n,
+  effective: 1n << 19n,
+};
+const found: PtraceCircumstances = {
+  errno: 1,
+  own: task,
+  task,
+  tracerName: undefined,
+  isDumpable: true,
+  isInOurUserNamespace: true,
+  yama: 0,
+  isDescendant: true,
+};
+
+describe("why ptrace is refused", () => {
+  const cases: readonly (readonly [string, Partial<PtraceCircumstances>, FollowObstacle])[] = [
+    [
+      "another tracer, before everything else",
+      { task: { ...task, tracer: 7 }, tracerName: "strace", isDumpable: false, yama: 2 },
+      { why: "traced", by: 7, command: "strace" },
+    ],
+    ["not dumpable", { isDumpable: false, yama: 1, isDescendant: false }, { why: "not-dumpable" }],
+    [
+      "a saved user that is another's, which makes a process not dumpable, too",
+      { task: { ...task, users: [1000, 1000, 33] }, isDumpable: false },
+      { why: "other-user", uid: 33 },
+    ],
+    ["another group", { task: { ...task, groups: [1000, 5, 1000] } }, { why: "other-group" }],
+    ["capabilities that we lack", { task: { ...task, permitted: 1n } }, { why: "more-capabilities" }],
+    ["another user namespace", { own: privileged, isInOurUserNamespace: false }, { why: "user-namespace" }],
+    ["Yama, for what does not descend from us", { yama: 1, isDescendant: false }, { why: "yama", level: 1 }],
+    ["Yama, for all without the capability", { yama: 2 }, { why: "yama", level: 2 }],
+    ["Yama, for all", { own: privileged, yama: 3 }, { why: "yama", level: 3 }],
+    ["nothing that is known", { own: privileged, isDumpable: false, yama: 2 }, { why: "refused", errno: 1 }],
+    ["nothing that is known, for a descendant", { yama: 1 }, { why: "refused", errno: 1 }],
+  ];
+  test.each(cases)("%s", (_, circumstances, obstacle) => {
+    expect(explainRefusal({ ...found, ...circumstances })).toEqual(obstacle);
+    const { cause, advice } = describeObstacle(obstacle);
+    expect(`${cause}; ${advice}`).not.toMatch(/undefined|doctor/);
+  });
+
+  test("is read from what the kernel writes", () => {
+    const status = parseStatus(readFileSync("/proc/thread-self/status", "latin1"));
+    expect(status).toMatchObject({ parent: process.ppid, tracer: 0 });
+    expect(status!.users).toEqual([process.getuid!(), process.geteuid!(), process.geteuid!()]);
+    expect(parseStatus("")).toBeUndefined();
+  });
+});
+
+describe("the event of what was not done", () => {
+  const policy = {
+    architecture: "x86_64",
+    name: "p",
+    files: ["p.ts"],
+    verdicts: [
+      { action: "kill-process", errno: 0, reason: "too many", at: { file: 0, line: 3, column: 7, length: 1 } },
+    ],
+    reports: [],
+    phases: [],
+  } as const;
+  const record: JudgementRecord = {
+    kind: "judgement",
+    time: 0,
+    pid: 5,
+    tid: 5,
+    command: "victim",
+    architecture: 0xc000_003e,
+    number: 57,
+    arguments: [0n, 0n, 0n, 0n, 0n, 0n],
+    verdict: 0,
+    phases: [],
+    reports: [],
+    audit: false,
+  };
+
+  test("says denied where a kill was refused, and why", () => {
+    const [event] = describeEvent(policy, { ...record, notKilled: 1 });
+    expect(event).toMatchObject({
+      verdict: "deny",
+      errno: "EPERM",
+      reason: "too many; the process was to be killed, and could not be: EPERM",
+      rule: "p.ts:3:7",
+    });
+    expect(describeEvent(policy, record)).toMatchObject([{ verdict: "kill-process", reason: "too many" }]);
+  });
+
+  test("names the tracer, and what to do", () => {
+    const obstacle = { why: "traced", by: 9, command: "strace" } as const;
+    const [event] = describeEvent(policy, { ...record, verdict: "unseen-child", errno: 1, obstacle });
+    expect(event).toMatchObject({
+      verdict: "deny",
+      errno: "EPERM",
+      reason: "the new process could not be followed: strace[9] traces the caller, and a task has one tracer",
+      advice: expect.stringContaining("without a policy"),
+    });
+    expect(printLine(event!)).toMatch(/strace\[9\] traces the caller.*; debug it without a policy/);
+  });
+});

@@ -1,0 +1,71 @@
+/** Why a process could not be followed, and what to do about it, in words. */
+import { errnoName } from "../linux/errno.ts";
+import type { FollowObstacle } from "./record.ts";
+
+const capability = "run portcullis with CAP_SYS_PTRACE";
+const withoutFollowing = "a policy with state per tree alone, which does not count processes, follows none";
+
+export function describeObstacle(obstacle: FollowObstacle): { readonly cause: string; readonly advice: string } {
+  switch (obstacle.why) {
+    case "traced": {
+      const tracer = obstacle.command === undefined ? `process ${obstacle.by}` : `${obstacle.command}[${obstacle.by}]`;
+      return {
+        cause: `${tracer} traces the caller, and a task has one tracer`,
+        advice: `debug it without a policy, or under one that need not follow processes: ${withoutFollowing}`,
+      };
+    }
+    case "not-dumpable":
+      return {
+        cause: "the caller is not dumpable (PR_SET_DUMPABLE, or it executed a file that it may not read)",
+        advice: `${capability}; ${withoutFollowing}`,
+      };
+    case "other-user":
+      return {
+        cause: `the caller runs as user ${obstacle.uid}, and portcullis has no CAP_SYS_PTRACE`,
+        advice: `run portcullis as that user, or with CAP_SYS_PTRACE (in a container: add the capability)`,
+      };
+    case "other-group":
+      return { cause: "the caller runs as another group, and portcullis has no CAP_SYS_PTRACE", advice: capability };
+    case "more-capabilities":
+      return {
+        cause: "the caller has capabilities that portcullis lacks",
+        advice: `${capability}, or the command without those capabilities`,
+      };
+    case "user-namespace":
+      return {
+        cause: "the caller is in another user namespace, in which portcullis has no CAP_SYS_PTRACE",
+        advice: "run portcullis inside of that namespace, or as the user that made it",
+      };
+    case "yama":
+      return obstacle.level === 1
+        ? {
+            cause: "kernel.yama.ptrace_scope is 1, and the caller does not descend from portcullis any more",
+            advice: `start the command with --kill-tree, which keeps its daemons below portcullis, or ${capability}`,
+          }
+        : {
+            cause: `kernel.yama.ptrace_scope is ${obstacle.level}`,
+            advice: obstacle.level === 2 ? `sysctl kernel.yama.ptrace_scope=1, or ${capability}` : withoutFollowing,
+          };
+    case "untraced-flag":
+      return {
+        cause: "CLONE_UNTRACED asks for a child that cannot be followed",
+        advice: "make the child without that flag",
+      };
+    case "unseen-caller":
+      return {
+        cause: "the caller's own process was not followed when it was made",
+        advice: "an earlier event may say why",
+      };
+    case "no-descriptors":
+      return {
+        cause: "portcullis has no file descriptor left",
+        advice: "raise its limit (ulimit -n); something else may have lowered it (prlimit)",
+      };
+    case "refused":
+      return {
+        cause: `ptrace is refused (${errnoName(obstacle.errno) ?? obstacle.errno})`,
+        advice:
+          "a security module (AppArmor, SELinux) or an outer filter may forbid ptrace: look into the kernel's log",
+      };
+  }
+}

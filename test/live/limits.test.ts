@@ -1,0 +1,58 @@
+/** The supervisor's resource limits, set to 0 by the tree that it confines: what must be ended ends, and nothing hangs. */
+import { beforeAll, describe, expect, test } from "vitest";
+import { prepare, run, users, victim } from "./run.ts";
+
+beforeAll(prepare);
+
+const limits = victim("limits");
+const ask = victim("ask");
+
+for (const { name, uid } of users) {
+  for (const kernel of ["present", "oldest"] as const) {
+    describe(`without file descriptors, as ${name}, with what the ${kernel} kernel has`, () => {
+      test("a stateful kill kills, the run ends, and what is lost is told", () => {
+        const { out, status, events } = run({ program: "stateful-kill", uid, kernel }, limits, "nofile");
+        expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\n", status: 137 });
+        expect(events.filter(({ kind }) => kind === "judgement")).toMatchObject([{ verdict: 5 }]);
+        expect(events.filter(({ kind }) => kind === "judgement")[0]).not.toHaveProperty("notKilled");
+        expect(events.filter(({ kind }) => kind === "notice")).toMatchObject([
+          { text: expect.stringContaining("no file descriptor left") },
+        ]);
+      });
+
+      test("callers that are known are judged", () => {
+        const { out, status } = run({ program: "process-fresh", uid, kernel }, limits, "nofile");
+        expect({ out, status }).toEqual({ out: "call allowed\n".repeat(6), status: 0 });
+      });
+
+      test("callers that are not known are refused, and the event says why", () => {
+        const script = `${limits} nofile; ${ask} thrice; exit 7`;
+        const { out, status, events } = run({ program: "process-fresh", uid, kernel }, "sh", "-c", script);
+        expect(out).toBe("call allowed\n".repeat(6) + "call errno 1\n".repeat(3));
+        expect(status).toBe(7);
+        expect(events).toContainEqual(expect.objectContaining({ verdict: "no-descriptors" }));
+      });
+
+      test("a child that cannot be followed is ended, and that is told", () => {
+        const script = `${limits} nofile; ${ask} thrice; exit 7`;
+        const { out, status, events } = run({ program: "process-copied", uid, kernel }, "sh", "-c", script);
+        expect({ out, status }).toEqual({ out: "call allowed\n".repeat(6), status: 7 });
+        expect(events).toContainEqual(
+          expect.objectContaining({ kind: "notice", text: expect.stringContaining("was killed: no file descriptors") }),
+        );
+      });
+    });
+  }
+
+  // What a process of the same user can do with these, it can do with SIGKILL: calls are judged, or denied.
+  describe(`no more passes than may, and nothing hangs, as ${name}, where there is no more`, () => {
+    test.each(["nofile", "as", "nproc", "cpu", "data", "sigpending"])("%s", (resource) => {
+      for (const when of [[], ["early"]]) {
+        const { out } = run({ program: "stateful-kill", uid }, limits, ...when, resource);
+        expect(out.replace(/^(call allowed\n){0,2}/, "")).toMatch(/^(call errno 38\n)*$/);
+        const denied = run({ program: "static-deny", uid }, limits, ...when, resource);
+        expect(denied.out).toMatch(/^(call errno (33|38)\n){5,6}$/);
+      }
+    });
+  });
+}

@@ -11,6 +11,7 @@
  *   1 call      number, six arguments       7 call that ends the process, 8 the thread     likewise
  *   2 fork      the child's task            3 thread   likewise
  *   4 the process ends   5 the thread ends
+ *   9 call while the process may have no more processes (RLIMIT_NPROC 0)     likewise
  */
 #include "../../native/launcher/kernel.h"
 
@@ -22,7 +23,7 @@
 
 #define MARK 0x5eed5eed000l
 enum { STEPS = 512, TASKS = 32, STACK = 16384 };
-enum { CALL_ONCE = 1, FORK, THREAD, END_PROCESS, END_THREAD, KILLED_PROCESS = 7, KILLED_THREAD };
+enum { CALL_ONCE = 1, FORK, THREAD, END_PROCESS, END_THREAD, KILLED_PROCESS = 7, KILLED_THREAD, CALL_WITHOUT_PROCESSES };
 enum { TRAPPED = 1 << 20 }; /* a trap shows as less than its negative */
 
 struct step {
@@ -101,6 +102,18 @@ static void trapped(int signal, int *info, unsigned long *context) {
 
 static void live(long task);
 
+static long call_without_processes(const long *w) {
+  enum { NPROC = 6 }; /* RLIMIT_NPROC */
+  unsigned long own[2], none[2];
+  marked(__NR_prlimit64, 0, NPROC, 0, (long)own, 0);
+  none[0] = 0;
+  none[1] = own[1];
+  marked(__NR_prlimit64, 0, NPROC, (long)none, 0, 0);
+  long result = call6(w[0], w[1], w[2], w[3], w[4], w[5], w[6]);
+  marked(__NR_prlimit64, 0, NPROC, (long)own, 0, 0);
+  return result;
+}
+
 static void perform(int at) {
   struct step *step = steps + at;
   long *w = step->words, result = 0;
@@ -109,6 +122,9 @@ static void perform(int at) {
     case KILLED_PROCESS:
     case KILLED_THREAD:
       result = call6(w[0], w[1], w[2], w[3], w[4], w[5], w[6]);
+      break;
+    case CALL_WITHOUT_PROCESSES:
+      result = call_without_processes(w);
       break;
     case FORK:
       shared->threads[w[0]] = 1;

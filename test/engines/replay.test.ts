@@ -14,6 +14,7 @@ const circumstances: readonly (Circumstances & { readonly name: string; readonly
   { name: "seccomp-ebpf, with CAP_BPF", engine: "seccomp-ebpf", unprivileged: false, uid: 0, runs: 60 },
   { name: "seccomp-ebpf, without any privilege", engine: "seccomp-ebpf", unprivileged: true, uid: 65_534, runs: 40 },
   { name: "notify", engine: "notify", unprivileged: false, uid: 0, runs: 20 },
+  { name: "notify, as an ordinary user", engine: "notify", unprivileged: false, uid: 65_534, runs: 20 },
 ];
 
 beforeAll(prepare);

@@ -25,6 +25,30 @@ const harmless = {
   refused: [0x4000_0027, 500, -1],
 } as const;
 
+interface FailingFork {
+  readonly flags: bigint;
+  /** The third register of clone, where it stores a pidfd, and the fifth, the child's thread pointer. */
+  readonly pidfd?: bigint;
+  readonly tls?: bigint;
+  readonly errno: number;
+}
+
+/**
+ * Calls of clone that the kernel refuses, in the order in which copy_process (kernel/fork.c) comes to that: before it has
+ * made anything, when it copies the caller's registers, and when the child has nearly all that it needs. Each has
+ * SIGCHLD in its flags.
+ */
+const failingForks: readonly FailingFork[] = [
+  { flags: 0x811n /* CLONE_SIGHAND without CLONE_VM */, errno: 22 },
+  { flags: 0x2_0211n /* CLONE_NEWNS, CLONE_FS */, errno: 22 },
+  { flags: 0x8_0011n /* CLONE_SETTLS */, tls: 1n << 63n, errno: 1 },
+  { flags: 0x1011n /* CLONE_PIDFD */, pidfd: 1n, errno: 14 },
+];
+
+/** clone, fork, vfork; all make a process with these flags, or fail with EAGAIN under RLIMIT_NPROC. */
+const forkCalls = [56, 57, 58] as const;
+const sigchld = 17n;
+
 export interface Record {
   readonly kind: "verdict" | "report";
   /** An index, or "refused". */
@@ -115,6 +139,7 @@ const stepNumber = {
   endThread: 5,
   killedProcess: 7,
   killedThread: 8,
+  callWithoutProcesses: 9,
 } as const;
 const mostTasks = 24;
 
@@ -151,6 +176,7 @@ class ScriptMaker {
     while (this.#expected.length < this.#options.steps && this.#living.length > 0) {
       weighted(choices, [
         [16, () => this.#call()],
+        [3, () => this.#failToFork()],
         [2, () => this.#birth("fork")],
         [2, () => this.#birth("thread")],
         [1, () => this.#end()],
@@ -166,9 +192,7 @@ class ScriptMaker {
   }
 
   #call(): void {
-    const program = this.#program;
     const choices = this.#choices;
-    const { uid, gid } = this.#options;
     const caller = pick(choices, this.#living);
     const { known, others, refused } = harmless;
     const number = weighted<number>(choices, [
@@ -176,10 +200,43 @@ class ScriptMaker {
       [3, () => pick(choices, others)],
       [1, () => pick(choices, refused)],
     ]);
-    const pool = programValues(program);
-    const value = () => arbitraryValue(choices, pool);
+    this.#judged(caller, number, this.#registers(), this.#resultOf(number, caller));
+  }
+
+  #registers(): SystemCallEvent["arguments"] {
+    const pool = programValues(this.#program);
+    const value = () => arbitraryValue(this.#choices, pool);
     const last = value();
-    const registers = [value(), value(), value(), value(), value(), last === mark ? 0n : last] as const;
+    return [value(), value(), value(), value(), value(), last === mark ? 0n : last];
+  }
+
+  /** A fork that the policy may allow, and that the kernel refuses: nothing is made, and no place is taken. */
+  #failToFork(): void {
+    const choices = this.#choices;
+    const caller = pick(choices, this.#living);
+    const [, stack, third, fourth, fifth, sixth] = this.#registers();
+    // RLIMIT_NPROC does not hold for root.
+    if (this.#options.uid !== 0 && chance(choices, 3)) {
+      const registers = [sigchld, stack, third, fourth, fifth, sixth] as const;
+      const result = { is: "result", value: -11 /* EAGAIN */ } as const;
+      this.#judged(caller, pick(choices, forkCalls), registers, result, stepNumber.callWithoutProcesses);
+      return;
+    }
+    const { flags, pidfd, tls, errno } = pick(choices, failingForks);
+    const registers = [flags, stack, pidfd ?? third, fourth, tls ?? fifth, sixth] as const;
+    this.#judged(caller, 56, registers, { is: "result", value: -errno });
+  }
+
+  /** A call that the policy judges; `passed`: what it gives where it passes. */
+  #judged(
+    caller: Task,
+    number: number,
+    registers: SystemCallEvent["arguments"],
+    passed: Expected,
+    what: number = stepNumber.call,
+  ): void {
+    const program = this.#program;
+    const { uid, gid } = this.#options;
     const event = { number, architecture: auditArchitecture.x86_64, instructionPointer: 0n, arguments: registers };
     const words = [number, ...registers];
     const told = { number, arguments: registers };
@@ -200,13 +257,13 @@ class ScriptMaker {
     switch (action) {
       case "allow":
       case "log":
-        this.#step(this.#resultOf(number, caller), stepNumber.call, caller.task, ...words);
+        this.#step(passed, what, caller.task, ...words);
         break;
       case "deny":
-        this.#step({ is: "result", value: 0 - errno }, stepNumber.call, caller.task, ...words);
+        this.#step({ is: "result", value: 0 - errno }, what, caller.task, ...words);
         break;
       case "trap":
-        this.#step({ is: "trapped" }, stepNumber.call, caller.task, ...words);
+        this.#step({ is: "trapped" }, what, caller.task, ...words);
         break;
       default:
         this.#kill(caller, action === "kill-thread" && this.#options.killsThread(event), words);

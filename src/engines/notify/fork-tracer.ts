@@ -6,8 +6,8 @@
  * call. If the call makes a child, both stop: the parent in an event that names the child, the child before its first
  * instruction. The child enters the registry with the state that was reserved when the fork was judged, and both are
  * detached after some 100 µs. If the call fails there is no event. The next judged call of the same thread then shows
- * that the fork failed; or, after some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a
- * signal) shows it.
+ * that the fork failed: the thread is stopped and detached at that call, which is restarted and judged then. Or, after
+ * some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a signal) shows it.
  *
  * Several forks can be in flight. Other calls are judged meanwhile: `advance` does not wait.
  *
@@ -85,25 +85,24 @@ export class ForkTracer {
   }
 
   /**
-   * A thread makes a judged call. If a fork of it is in flight, that has failed (or is restarted, which is a new call): it
-   * would have stopped first.
+   * A thread makes a judged call. If a former call of it is in flight, that has failed (or is restarted, which is a new
+   * call): the thread would have stopped first. True where the thread is about to stop for us, before it returns to its
+   * program: the call is to be restarted.
    */
-  called(tid: number): void {
+  called(tid: number): boolean {
     const former = this.#inFlight.get(tid);
-    if (former?.kind !== "creation") return;
-    this.#registry.cancel(former.reservation);
-    this.#inFlight.set(tid, { kind: "stray", tid, until: former.until });
+    if (former === undefined) return false;
+    if (former.kind === "creation") this.#registry.cancel(former.reservation);
+    this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
+    if (ptrace.interrupt(tid) === 0) return true;
+    // The id means another thread by now.
+    this.#inFlight.delete(tid);
+    return false;
   }
 
   /** Seizes a thread that is about to make a call to be followed: 0, or the negative errno for which that cannot be. */
   seize(tid: number): number {
-    const result = ptrace.seize(tid, ptrace.traceOptions.creation | ptrace.traceOptions.exec);
-    // What a former call of it has left. Where the id means another thread by now, that one is not seized yet.
-    const former = this.#inFlight.get(tid);
-    if (former === undefined) return result;
-    this.#inFlight.delete(tid);
-    if (former.kind === "creation") this.#registry.cancel(former.reservation);
-    return 0;
+    return ptrace.seize(tid, ptrace.traceOptions.creation | ptrace.traceOptions.exec);
   }
 
   /** The seized thread's fork was let through. */
@@ -124,12 +123,16 @@ export class ForkTracer {
   /** Waits a moment for what usually happens at once. */
   advanceEagerly(): void {
     for (let look = 0; look < eagerLooks && this.busy; look++) {
-      if (this.advance() === 0) ptrace.yieldProcessor();
+      if (this.advance({ interrupts: false }) === 0) ptrace.yieldProcessor();
     }
   }
 
-  /** Deals with all that has stopped; how many. Does not wait. */
-  advance(): number {
+  /**
+   * Deals with all that has stopped; how many. Does not wait. With `interrupts` it stops threads that have had time enough
+   * for their call. That is better not done to a thread that waits for the receipt of its next call: the kernel restarts
+   * that, but for the call −1, which then returns −ERESTARTSYS to the program (arch/x86/kernel/signal.c, Linux 6.12).
+   */
+  advance({ interrupts }: { readonly interrupts: boolean }): number {
     for (let count = 0; ; count++) {
       const stop = ptrace.nextStop();
       if (stop === "no tracees") {
@@ -137,7 +140,7 @@ export class ForkTracer {
         return count;
       }
       if (stop === "none yet") {
-        this.#interruptLate();
+        if (interrupts) this.#interruptLate();
         return count;
       }
       this.#handle(stop.tid, ptrace.stopOf(stop.status));

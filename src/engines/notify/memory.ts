@@ -95,7 +95,7 @@ export class JudgementMemory {
     this.#answer(0, continueFlag);
   }
 
-  /** Writes the answer "fail with this errno", 1 … 4095. */
+  /** Writes the answer "fail with this errno", 1 … 4095 (beyond 511 are the kernel's own, such as ERESTARTNOINTR). */
   refuse(errno: number): void {
     this.#answer(-errno >>> 0, 0);
   }

@@ -27,8 +27,13 @@ const sigkill = 9;
 const cloneFlags = { thread: 0x0001_0000n, untraced: 0x0080_0000n } as const;
 /** Milliseconds between looks at what is traced, while no call comes. */
 const traceInterval = 0.1;
-/** Milliseconds that a call waits for forks in flight where its verdict depends on the number of the living. */
-const settlePatience = 50;
+/**
+ * Milliseconds that a call waits at most for forks in flight where the policy reads the number of the living. They
+ * settle as soon as their threads get a processor, unless a thread is frozen (cgroup.freeze).
+ */
+const settlePatience = 5000;
+/** Makes the kernel restart a call whose thread has a signal or a stop pending (include/linux/errno.h). */
+const restartWithoutNotice = 513; // ERESTARTNOINTR
 
 /** Where records of judgements go. */
 export interface RecordSink {
@@ -120,9 +125,12 @@ export class Supervisor {
       if (this.#tracer.busy) {
         if (answer) this.#send();
         answer = false;
-        this.#tracer.advance();
-        if (this.#tracer.busy && (pollFor([listener], traceInterval)[0]! & (pollBits.in | pollBits.hangUp)) === 0)
+        const isAsked = () => (pollFor([listener], 0)[0]! & (pollBits.in | pollBits.hangUp)) !== 0;
+        this.#tracer.advance({ interrupts: !isAsked() });
+        if (this.#tracer.busy && !isAsked()) {
+          pollFor([listener], traceInterval);
           continue;
+        }
       }
       const deaths = this.#native.next(answer);
       answer = false;
@@ -159,7 +167,10 @@ export class Supervisor {
       return this.#refuse(isX32 ? "foreign-abi" : "unknown-call", errno.ENOSYS);
     }
     if (tid === 0) return this.#refuse("invisible-task", errno.EPERM);
-    if (this.#tracer.busy) this.#tracer.called(tid);
+    if (this.#tracer.busy && this.#tracer.called(tid)) {
+      memory.refuse(restartWithoutNotice);
+      return true;
+    }
 
     const { needs } = this.#options.policy;
     let caller: Thread | undefined;
@@ -175,7 +186,7 @@ export class Supervisor {
       }
     }
     if (needs.alive) {
-      if ((traits & callTrait.creates) !== 0 && this.#tracer.hasReservations) this.#settle();
+      if (this.#tracer.hasReservations) this.#settle();
       memory.setAlive(this.#registry.alive);
     }
 
@@ -419,7 +430,7 @@ export class Supervisor {
     this.#tracer.advanceEagerly();
     while (this.#tracer.hasReservations && performance.now() < end) {
       pollFor([], traceInterval);
-      this.#tracer.advance();
+      this.#tracer.advance({ interrupts: true });
     }
     // A child that has entered the registry meanwhile can have ended, too.
     this.#reap(this.#native.deaths());

@@ -7,9 +7,9 @@ import { runUnderNotify } from "../engines/notify/run.ts";
 import type { RunOptions } from "../engines/run.ts";
 import { runUnderSeccompEbpf } from "../engines/seccomp-ebpf/run.ts";
 import { type Destination, DestinationError } from "../events/channel.ts";
+import { Messages } from "../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../events/output.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
-import type { Context } from "./context.ts";
 import { type EngineName, namedEngine } from "./engine.ts";
 import { duration } from "./numbers.ts";
 import { missing } from "./policy-arguments.ts";
@@ -70,12 +70,11 @@ function destinationOf(invocation: Invocation): Destination | undefined {
  * @returns the exit status
  * @throws StartError or NativeUnavailableError where nothing was started, Failure where events cannot go where they should
  */
-export async function enforce(plan: RunPlan, compiled: CompiledPolicy, context: Context): Promise<number> {
+export async function enforce(plan: RunPlan, compiled: CompiledPolicy): Promise<number> {
   const audit = plan.mode === "audit" && !plan.quiet;
-  const output = openOutput(plan, compiled);
-  if (audit) {
-    context.err("portcullis: AUDIT: the policy is not enforced; verdicts are noted, and every call passes\n");
-  }
+  const messages = new Messages();
+  const output = openOutput(plan, compiled, messages);
+  if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are noted, and every call passes");
   const options: RunOptions = {
     onEvent: (record) => output?.record(record),
     timeout: plan.timeout,
@@ -87,14 +86,24 @@ export async function enforce(plan: RunPlan, compiled: CompiledPolicy, context: 
       ? await runUnderNotify(compiled.policy, plan.command, options)
       : await runUnderSeccompEbpf(compiled.policy, plan.command, { ...options, events: output !== undefined });
   await output?.finish();
-  if (audit) context.err("portcullis: AUDIT: the policy was not enforced\n");
+  if (audit) messages.write("AUDIT: the policy was not enforced");
+  await messages.finish();
   return status;
 }
 
-function openOutput({ destination, form }: RunPlan, compiled: CompiledPolicy): EventOutput | undefined {
+function openOutput(
+  { destination, form }: RunPlan,
+  compiled: CompiledPolicy,
+  messages: Messages,
+): EventOutput | undefined {
   if (destination === undefined) return undefined;
   try {
-    return openEventOutput(destination, { policy: descriptionOf(compiled), form });
+    return openEventOutput(destination, {
+      policy: descriptionOf(compiled),
+      form,
+      // Where events are lines on standard error, nothing better is left to say it on.
+      onLoss: form === "json" ? (sentence) => messages.write(sentence) : undefined,
+    });
   } catch (error) {
     if (!(error instanceof DestinationError)) throw error;
     throw new Failure([diagnostic("P0910", error.message, { help: error.help })]);

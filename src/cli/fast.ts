@@ -21,7 +21,7 @@ async function runKept(argv: readonly string[]): Promise<number | undefined> {
     const plan = planOf(invocation);
     if (invocation.has("help") || plan.bestEffort) return undefined;
     const { policy } = askCache(plan, invocation, context);
-    return policy === undefined ? undefined : await enforce(plan, policy, context);
+    return policy === undefined ? undefined : await enforce(plan, policy);
   } catch (error) {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
       return undefined;

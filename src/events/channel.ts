@@ -1,10 +1,14 @@
 /** Opens what events are written to, so that no write waits. */
-import { closeSync, constants, fstatSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
+import { callNumber } from "../linux/call-numbers.ts";
+import { hasRoom } from "../linux/descriptors.ts";
+import { errnoByName, errnoName } from "../linux/errno.ts";
+import { native } from "../linux/native.ts";
 import type { Channel, WriteOutcome } from "./sink.ts";
 
 export type Destination = { readonly file: string } | { readonly fd: number };
 
-/** Why a destination cannot be had, for people. */
+/** Why events cannot be written there, for people. */
 export class DestinationError extends Error {
   readonly help: string | undefined;
   constructor(message: string, help: string | undefined) {
@@ -14,8 +18,8 @@ export class DestinationError extends Error {
 }
 
 /**
- * A file is appended to, and made with mode 0600: arguments of calls are nobody else's business. An open fd is borrowed:
- * it is not closed, and stays as it is for those who share it.
+ * A file is appended to, and made with mode 0600, because arguments of calls may be secrets. An open fd is borrowed: it is
+ * not closed, and its flags stay as they are for those who share it.
  *
  * @throws DestinationError
  */
@@ -27,11 +31,12 @@ function openFile(file: string): Channel {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants;
   try {
     // O_NONBLOCK: a fifo without a reader is an error (ENXIO), not a wait.
-    return new FdChannel(openSync(file, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0o600), true);
+    const fd = openSync(file, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0o600);
+    return new FdChannel(fd, { isOwn: true, writeTo: writePlainly, isRegular: fstatSync(fd).isFile() });
   } catch (error) {
     const code = errnoCode(error);
     if (code === "EISDIR") throw new DestinationError(`${file} is a directory`, "name a file in it");
-    if (code === "ENXIO") throw new DestinationError(`nobody reads the fifo ${file}`, "start its reader first");
+    if (code === "ENXIO") throw new DestinationError(`the fifo ${file} has no reader`, "start its reader first");
     throw new DestinationError(`${file} cannot be opened for events (${code})`, undefined);
   }
 }
@@ -47,41 +52,95 @@ function borrow(fd: number): Channel {
     );
   }
   if (stat.isDirectory()) throw new DestinationError(`file descriptor ${fd} is a directory`, undefined);
-  // Writes to a regular file do not wait for anybody. For a pipe or a terminal, O_NONBLOCK on the fd itself would be set
-  // for all who share it, the command included: opening it anew through /proc gives a description of our own.
-  if (stat.isFIFO() || stat.isCharacterDevice()) {
-    try {
-      const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-      return new FdChannel(own, true);
-    } catch {
-      // The other end is gone, or it is another user's terminal. Writing through the fd as it is then is the best there is.
-    }
+  if (stat.isSocket()) return new FdChannel(fd, { isOwn: false, writeTo: sendWithoutWaiting, isRegular: false });
+  // Writes to a regular file wait for no reader.
+  if (stat.isFile()) return new FdChannel(fd, { isOwn: false, writeTo: writePlainly, isRegular: true });
+  // O_NONBLOCK on the fd itself would be set for all who share it, the command included. Opening it anew through /proc
+  // gives a description of our own.
+  try {
+    const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+    return new FdChannel(own, { isOwn: true, writeTo: writePlainly, isRegular: false });
+  } catch {
+    // The other end is gone, or the pipe or terminal belongs to another user.
+    return new FdChannel(fd, { isOwn: false, writeTo: writeWhereThereIsRoom, isRegular: false });
   }
-  return new FdChannel(fd, false);
 }
+
+interface FdTraits {
+  /** To be closed with the channel. */
+  readonly isOwn: boolean;
+  readonly isRegular: boolean;
+  /** How many bytes were taken, or a negative errno. */
+  readonly writeTo: (fd: number, bytes: Uint8Array) => number;
+}
+
+/** Space or a limit may be given later; every other errno (EPIPE, EIO, EBADF) is final. */
+const mayPass: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 class FdChannel implements Channel {
   readonly #fd: number;
-  readonly #own: boolean;
-  constructor(fd: number, own: boolean) {
+  readonly #traits: FdTraits;
+  constructor(fd: number, traits: FdTraits) {
     this.#fd = fd;
-    this.#own = own;
+    this.#traits = traits;
   }
 
   write(bytes: Uint8Array): WriteOutcome {
+    const taken = this.#traits.writeTo(this.#fd, bytes);
+    if (taken >= 0) return taken;
+    const code = errnoName(-taken) ?? `errno ${-taken}`;
+    if (code === "EAGAIN" || code === "EINTR") return "full";
+    return { code, isFinal: !mayPass.has(code) };
+  }
+
+  /** Only where nobody has appended since: the file ends where our last write did. */
+  retract(count: number): void {
+    if (!this.#traits.isRegular) return;
+    const { syscall } = native();
+    const end = syscall(callNumber("lseek"), this.#fd, 0, fromHere);
     try {
-      return writeSync(this.#fd, bytes);
-    } catch (error) {
-      const code = errnoCode(error);
-      // A full disk may be emptied; until then lines are dropped and counted.
-      if (code === "EAGAIN" || code === "EINTR" || code === "ENOSPC" || code === "EDQUOT") return "full";
-      return "closed"; // EPIPE, EIO, EBADF: the count of what is lost is told by the caller at the end
+      if (end < count || fstatSync(this.#fd).size !== end) return;
+      ftruncateSync(this.#fd, end - count);
+    } catch {
+      return; // an append-only file, say: the cut line stays
     }
+    syscall(callNumber("lseek"), this.#fd, end - count, fromStart);
   }
 
   close(): void {
-    if (this.#own) closeSync(this.#fd);
+    if (this.#traits.isOwn) closeSync(this.#fd);
   }
+}
+
+const fromStart = 0; // SEEK_SET
+const fromHere = 1; // SEEK_CUR
+
+function writePlainly(fd: number, bytes: Uint8Array): number {
+  return native().syscall(callNumber("write"), fd, bytes, bytes.length);
+}
+
+const withoutWaiting = 0x40 | 0x4000; // MSG_DONTWAIT | MSG_NOSIGNAL
+
+function sendWithoutWaiting(fd: number, bytes: Uint8Array): number {
+  return native().syscall(callNumber("sendto"), fd, bytes, bytes.length, withoutWaiting, null, 0);
+}
+
+/** PIPE_BUF: with room for that much, a pipe takes it whole. */
+const pipeBuffer = 4096;
+const noWait = 8; // RWF_NOWAIT
+
+/**
+ * A pipe or a terminal whose description others share and block on. poll(2) says whether there is room; RWF_NOWAIT (for
+ * pipes since Linux 6.4) keeps the write from waiting where another writer takes that room in between.
+ */
+function writeWhereThereIsRoom(fd: number, bytes: Uint8Array): number {
+  if (!hasRoom(fd)) return -errnoByName("EAGAIN")!;
+  const { syscall, addressOf } = native();
+  const length = Math.min(bytes.length, pipeBuffer);
+  const vector = new BigUint64Array([addressOf(bytes), BigInt(length)]);
+  const taken = syscall(callNumber("pwritev2"), fd, vector, 1, -1, -1, noWait);
+  const isUnknown = ["EOPNOTSUPP", "EINVAL", "ENOSYS"].some((name) => taken === -errnoByName(name)!);
+  return isUnknown ? syscall(callNumber("write"), fd, bytes, length) : taken;
 }
 
 function errnoCode(error: unknown): string {

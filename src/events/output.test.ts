@@ -51,6 +51,7 @@ function collect(
       text += Buffer.from(bytes).toString();
       return bytes.length;
     },
+    retract() {},
     close() {},
   };
   const output = eventOutput(channel, { policy, form, ...(limit === undefined ? {} : { limit }) });
@@ -138,4 +139,20 @@ test("what was dropped elsewhere is summed up", async () => {
 test("a plain allow that reports is a report only", async () => {
   const lines = (await collect("json", [{ ...record, verdict: 0 }])).map((line) => JSON.parse(line));
   expect(lines.map((line) => line.kind)).toEqual(["report"]);
+});
+
+test("what cannot be written is said once, and counted at the end", async () => {
+  const said: string[] = [];
+  const channel: Channel = { write: () => ({ code: "ENOSPC", isFinal: false }), retract() {}, close() {} };
+  const output = eventOutput(
+    channel,
+    { policy, form: "json", patience: 30, onLoss: (sentence) => said.push(sentence) },
+    "/dev/full",
+  );
+  for (let index = 0; index < 7; index++) output.record({ ...record, reports: [] });
+  await output.finish();
+  expect(said).toEqual([
+    "events cannot be written to /dev/full (ENOSPC: no space is left on the device): 1 MiB is kept until they can be, and the rest is lost",
+    "7 lines of events could not be written to /dev/full and are lost: ENOSPC: no space is left on the device",
+  ]);
 });

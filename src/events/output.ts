@@ -1,4 +1,4 @@
-/** Where a run's events go: records come in, lines go out, never waiting, and what is left out is counted. */
+/** Where a run's events go: records come in, lines go out without waiting, and what is left out is counted. */
 
 import { nameCall } from "../linux/decode.ts";
 import { type Destination, openChannel } from "./channel.ts";
@@ -7,11 +7,11 @@ import type { PolicyEvent } from "./event.ts";
 import { EventLimit, type LimitOptions } from "./limit.ts";
 import { printLine } from "./line.ts";
 import type { EventRecord, PolicyDescription } from "./record.ts";
-import { type Channel, LineSink } from "./sink.ts";
+import { type Channel, LineSink, type Loss, type WriteFault } from "./sink.ts";
 
 export interface EventOutput {
   record(record: EventRecord): void;
-  /** Tells what was left out, writes what is kept (for a moment at most) and closes. */
+  /** Counts what was left out, writes what is kept and closes. Waits for a slow reader for at most `patience`. */
   finish(): Promise<void>;
 }
 
@@ -20,9 +20,15 @@ export interface EventOutputOptions {
   /** "lines": for people; "json": one object a line. */
   readonly form: "lines" | "json";
   readonly limit?: LimitOptions;
-  /** The end of a run waits at most so many milliseconds for a slow reader. */
+  /** The end of a run waits at most so many milliseconds for a slow reader; 500 by default. */
   readonly patience?: number;
+  /** Called with a sentence, without a full stop, where events are lost and no line among them can say so. */
+  readonly onLoss?: ((sentence: string) => void) | undefined;
 }
+
+/** Bytes that are kept for a slow reader. */
+const keep = 1 << 20;
+const defaultPatience = 500;
 
 /** People read a few lines; files take more. Each rule and call has this for itself. */
 const limits: { readonly [F in EventOutputOptions["form"]]: LimitOptions } = {
@@ -32,10 +38,15 @@ const limits: { readonly [F in EventOutputOptions["form"]]: LimitOptions } = {
 
 /** @throws DestinationError */
 export function openEventOutput(destination: Destination, options: EventOutputOptions): EventOutput {
-  return eventOutput(openChannel(destination), options);
+  return eventOutput(
+    openChannel(destination),
+    options,
+    "file" in destination ? destination.file : `fd:${destination.fd}`,
+  );
 }
 
-export function eventOutput(channel: Channel, options: EventOutputOptions): EventOutput {
+/** @param name what people call the channel. */
+export function eventOutput(channel: Channel, options: EventOutputOptions, name = "the channel"): EventOutput {
   const { policy, form } = options;
   const print = (event: PolicyEvent) => (form === "json" ? JSON.stringify(event) : `portcullis: ${printLine(event)}`);
   const notice = (time: number, text: string, dropped: number) => {
@@ -43,9 +54,10 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
     return print(event!);
   };
   const sink = new LineSink(channel, {
-    keep: 1 << 20,
+    keep,
     retryAfter: 20,
-    dropped: (count) => notice(Date.now(), `${count} lines were dropped: the reader of the events is too slow`, count),
+    dropped: (count) => notice(Date.now(), `${count} lines were dropped: they could not be written in time`, count),
+    onFault: (fault) => options.onLoss?.(describeFault(name, fault)),
   });
   const limit = new EventLimit(options.limit ?? limits[form]);
   /** What was dropped before it came here, and not told yet: by the notice's text. */
@@ -72,9 +84,34 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
     async finish() {
       for (const { key, count } of limit.drain()) if (!losses.has(key)) tellDropped(Date.now(), key, count);
       for (const [text, sum] of losses) sink.write(notice(Date.now(), `${sum} ${text}`, sum));
-      await sink.finish(options.patience ?? 500);
+      const patience = options.patience ?? defaultPatience;
+      const loss = await sink.finish(patience);
+      if (loss.lines > 0) options.onLoss?.(describeLoss(name, loss, patience));
     },
   };
+}
+
+function describeFault(name: string, fault: WriteFault): string {
+  const what = fault.isFinal ? "all that follow are lost" : "1 MiB is kept until they can be, and the rest is lost";
+  return `events cannot be written to ${name} (${explain(fault)}): ${what}`;
+}
+
+function describeLoss(name: string, { lines, fault }: Loss, patience: number): string {
+  const why =
+    fault === undefined ? `its reader did not take them within ${patience / 1000} s of the end` : explain(fault);
+  return `${lines} ${lines === 1 ? "line" : "lines"} of events could not be written to ${name} and ${lines === 1 ? "is" : "are"} lost: ${why}`;
+}
+
+const explained: Readonly<Record<string, string>> = {
+  ENOSPC: "no space is left on the device",
+  EDQUOT: "the disk quota is exceeded",
+  EFBIG: "the limit on the size of a file (ulimit -f) is reached",
+  EPIPE: "the reader is gone",
+  ECONNRESET: "the reader is gone",
+};
+
+function explain({ code }: WriteFault): string {
+  return explained[code] === undefined ? code : `${code}: ${explained[code]}`;
 }
 
 /** One key a call and verdict: a flood of one refusal leaves room for the first of another. */

@@ -1,28 +1,43 @@
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, statSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fc } from "@fast-check/vitest";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { socketPair } from "../linux/descriptors.ts";
 import { type Destination, DestinationError, openChannel } from "./channel.ts";
 import { type Channel, LineSink, type SinkOptions, type WriteOutcome } from "./sink.ts";
 
 const options: SinkOptions = { keep: 64, retryAfter: 1, dropped: (count) => `(${count} dropped)` };
 
-/** Takes so many bytes in all, and then is full until it is given more. */
+/** Takes so many bytes in all; then it is full, or has a fault, until it is given more. */
 class Slow implements Channel {
   room: number;
   text = "";
   closed = false;
+  without: WriteOutcome = "full";
   constructor(room: number) {
     this.room = room;
   }
   write(bytes: Uint8Array): WriteOutcome {
-    if (this.room === 0) return "full";
+    if (this.room === 0) return this.without;
     const taken = bytes.subarray(0, this.room);
     this.room -= taken.length;
     this.text += Buffer.from(taken).toString();
     return taken.length;
+  }
+  retract(count: number): void {
+    this.text = Buffer.from(this.text).subarray(0, -count).toString();
   }
   close(): void {
     this.closed = true;
@@ -53,7 +68,16 @@ test("a reader that never reads does not keep the end waiting for long", async (
   expect(channel.closed).toBe(true);
 });
 
-test("every line arrives whole, or is counted", async () => {
+const fullDisk: WriteOutcome = { code: "ENOSPC", isFinal: false };
+const readerGone: WriteOutcome = { code: "EPIPE", isFinal: true };
+
+test.each([
+  ["gives room in the end", 1e9, "full"],
+  ["stays full", 0, "full"],
+  ["is a full disk", 0, fullDisk],
+  ["is a disk that is emptied", 1e9, fullDisk],
+  ["loses its reader", 0, readerGone],
+] as const)("every line arrives whole, or is counted, where the channel %s", async (_, room, without) => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: -1, max: 40 }), { maxLength: 60 }), async (script) => {
       const channel = new Slow(0);
@@ -63,24 +87,34 @@ test("every line arrives whole, or is counted", async () => {
         if (step < 0) sink.write(`line ${written++}`);
         else channel.room += step;
       }
-      channel.room = 1e9;
-      await sink.finish(1000);
-      let seen = 0;
+      channel.without = without;
+      channel.room += room;
+      const loss = await sink.finish(room === 0 ? 5 : 1000);
       let next = 0;
+      expect(channel.text).toMatch(/^$|\n$/);
       for (const line of channel.text.split("\n").slice(0, -1)) {
         const dropped = /^\((\d+) dropped\)$/.exec(line);
         if (dropped !== null) next += Number(dropped[1]);
-        else {
-          expect(line).toBe(`line ${next}`);
-          next++;
-          seen++;
-        }
+        else expect(line).toBe(`line ${next++}`);
       }
-      expect(next).toBe(written);
-      expect(seen).toBeLessThanOrEqual(written);
+      expect(next + loss.lines).toBe(written);
     }),
     { numRuns: 50 },
   );
+});
+
+test("a fault is told at once, and once; where it is final, nothing is written any more", async () => {
+  const faults: WriteOutcome[] = [];
+  const channel = new Slow(0);
+  const sink = new LineSink(channel, { ...options, onFault: (fault) => faults.push(fault) });
+  channel.without = readerGone;
+  sink.write("one");
+  expect(faults).toEqual([readerGone]);
+  channel.room = 1e6;
+  sink.write("two");
+  expect(await sink.finish(10)).toEqual({ lines: 2, fault: readerGone });
+  expect(channel.text).toBe("");
+  expect(faults).toHaveLength(1);
 });
 
 // ── Real files ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -120,7 +154,7 @@ test("a pipe that is full never makes a write wait, and its other holders keep i
   expect(readSync(reader, Buffer.alloc(8192))).toBe(8192);
   expect(channel.write(bytes)).toBeGreaterThan(0);
   closeSync(reader);
-  expect(channel.write(bytes)).toBe("closed");
+  expect(channel.write(bytes)).toEqual({ code: "EPIPE", isFinal: true });
   closeSync(writer);
 });
 
@@ -137,9 +171,57 @@ test("what cannot be written to is refused with a sentence", () => {
     return "not refused";
   };
   expect(refused({ file: folder })).toContain("is a directory");
-  expect(refused({ file: join(folder, "fifo") })).toContain("nobody reads the fifo");
+  expect(refused({ file: join(folder, "fifo") })).toContain("has no reader");
   expect(refused({ file: join(folder, "no/events") })).toContain("ENOENT");
   expect(refused({ fd: 987 })).toContain("is not open");
   expect(refused({ fd: directory })).toContain("is a directory");
   closeSync(directory);
+});
+
+test("a file ends with a whole line where a limit cuts the last one, unless others have appended", () => {
+  const file = join(folder, "events.jsonl");
+  const channel = openChannel({ file });
+  const other = openSync(file, "a");
+  try {
+    expect(channel.write(Buffer.from("whole\ncut"))).toBe(9);
+    channel.retract(3);
+    expect(readFileSync(file, "utf8")).toBe("whole\n");
+    expect(channel.write(Buffer.from("again"))).toBe(5);
+    writeSync(other, "theirs\n");
+    channel.retract(5);
+    expect(readFileSync(file, "utf8")).toBe("whole\nagaintheirs\n");
+  } finally {
+    closeSync(other);
+    channel.close();
+  }
+});
+
+test("a borrowed file that is shared goes on where a line was taken back", () => {
+  const file = join(folder, "events.jsonl");
+  const fd = openSync(file, "w");
+  const channel = openChannel({ fd });
+  channel.write(Buffer.from("whole\ncut"));
+  channel.retract(3);
+  writeSync(fd, "next\n");
+  expect(readFileSync(file, "utf8")).toBe("whole\nnext\n");
+  closeSync(fd);
+});
+
+test("a device without room is a fault that may pass", () => {
+  const channel = openChannel({ file: "/dev/full" });
+  expect(channel.write(Buffer.from("line\n"))).toEqual({ code: "ENOSPC", isFinal: false });
+  channel.close();
+});
+
+test("a socket that is not read never makes a write wait", () => {
+  const [ours, theirs] = socketPair();
+  const channel = openChannel({ fd: ours });
+  const bytes = Buffer.alloc(1 << 16, "x");
+  let outcome: WriteOutcome;
+  do outcome = channel.write(bytes);
+  while (typeof outcome === "number");
+  expect(outcome).toBe("full");
+  closeSync(theirs);
+  expect(channel.write(bytes)).toEqual({ code: "EPIPE", isFinal: true });
+  closeSync(ours);
 });

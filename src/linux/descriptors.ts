@@ -3,7 +3,7 @@ import { callNumber } from "./call-numbers.ts";
 import { native, required } from "./native.ts";
 
 /** include/uapi/asm-generic/poll.h, include/uapi/linux/eventpoll.h; the two share their bits. */
-export const pollBits = { in: 0x1, error: 0x8, hangUp: 0x10 } as const;
+export const pollBits = { in: 0x1, out: 0x4, error: 0x8, hangUp: 0x10 } as const;
 
 export function close(descriptor: number): void {
   native().syscall(callNumber("close"), descriptor);
@@ -70,6 +70,12 @@ function pollBySpareEpoll(descriptors: readonly number[], milliseconds?: number)
   }
   for (const descriptor of watched) unwatch(spareEpoll!, descriptor);
   return bits;
+}
+
+/** Whether poll(2) says that a write would not wait, or would fail at once. */
+export function hasRoom(descriptor: number): boolean {
+  const entry = new Int32Array([descriptor, pollBits.out]);
+  return native().syscall(callNumber("ppoll"), entry, 1, new BigInt64Array(2), null, 0) > 0;
 }
 
 const closeOnExec = 0o2000000;

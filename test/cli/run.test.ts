@@ -12,9 +12,12 @@ import {
   readFileSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { openChannel } from "../../src/events/channel.ts";
+import { socketPair } from "../../src/linux/descriptors.ts";
 import { patience } from "../support/patience.ts";
 import { folderOf } from "./harness.ts";
 
@@ -125,6 +128,69 @@ test("a reader of events that does not read does not hold up the command", () =>
   closeSync(reader);
   closeSync(writer);
 });
+
+/** Fewer than the supervisor's limit for one rule and call. */
+const manyDenials = "i=0; while [ $i -lt 150 ]; do (exec /bin/true) 2>/dev/null; i=$((i+1)); done; exit 9";
+
+test("a socket of events that is not read holds up neither the command nor the end, and the loss is counted", () => {
+  const [ours, theirs] = socketPair();
+  const channel = openChannel({ fd: ours });
+  while (channel.write(Buffer.alloc(1024, "x")) !== "full");
+  const { status, err } = run(["run", "-p", "exec-once", "--events", "fd:3", "--", "sh", "-c", manyDenials], {
+    stdio: ["ignore", "pipe", "pipe", ours],
+  });
+  closeSync(ours);
+  closeSync(theirs);
+  expect(status).toBe(9);
+  expect(err).toContain(
+    "portcullis: 150 lines of events could not be written to fd:3 and are lost: its reader did not",
+  );
+});
+
+test("events that find no space are lost aloud, and counted", () => {
+  const { status, err } = run(["run", "-p", "exec-once", "--events", "/dev/full", "--", "sh", "-c", manyDenials]);
+  expect(status).toBe(9);
+  expect(err).toContain("portcullis: events cannot be written to /dev/full (ENOSPC: no space is left on the device)");
+  expect(err).toContain("portcullis: 150 lines of events could not be written to /dev/full and are lost: ENOSPC");
+});
+
+test("events beyond the limit on a file's size are lost aloud, and the file ends with a whole line", () => {
+  const file = join(folderOf({}), "events.jsonl");
+  // As a confined command of the same user can do it with prlimit(2) at any time.
+  const script = 'ulimit -f 1; exec "$@"';
+  const words = [built(), "run", "-p", "exec-once", "--events", file, "--", "sh", "-c", manyDenials];
+  const { status, stderr } = spawnSync("sh", ["-c", script, "sh", ...words], {
+    encoding: "utf8",
+    timeout: patience.command,
+    env: { ...process.env, XDG_CACHE_HOME: "/nonexistent/cache" },
+  });
+  expect(status).toBe(9);
+  const lines = readFileSync(file, "utf8").split("\n");
+  expect(lines.pop()).toBe("");
+  for (const line of lines) expect(() => JSON.parse(line)).not.toThrow();
+  expect(stderr).toContain(`${150 - lines.length} lines of events could not be written to ${file} and are lost: EFBIG`);
+});
+
+test.for(["the same user", "another user"])(
+  "a full pipe of %s on standard error does not hold up the end",
+  (owner, context) => {
+    if (owner === "another user" && process.getuid?.() !== 0) context.skip("only root can become another user");
+    const fifo = join(folderOf({}), "fifo");
+    execFileSync("mkfifo", [fifo]);
+    const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+    const filler = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    const writer = openSync(fifo, constants.O_WRONLY);
+    expect(() => {
+      for (;;) writeSync(filler, Buffer.alloc(4096, "x"));
+    }).toThrow("EAGAIN");
+    const words = [built(), "run", "-p", "exec-once", "--audit", "--", "sh", "-c", "/bin/true; exit 9"];
+    const setpriv = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"];
+    const [file, ...rest] = owner === "the same user" ? words : [...setpriv, ...words];
+    const { status } = spawnSync(file!, rest, { stdio: ["ignore", "ignore", writer], timeout: patience.command });
+    expect(status).toBe(9);
+    for (const fd of [reader, filler, writer]) closeSync(fd);
+  },
+);
 
 test("audit: loud, and every call passes", () => {
   const { status, err } = run(["run", "-p", "exec-once", "--audit", "--", "sh", "-c", "/bin/true && exit 4"]);

@@ -9,7 +9,7 @@ export const run: Verb = {
   async execute(invocation, context) {
     const plan = planOf(invocation);
     try {
-      return await enforce(plan, await compiledPolicy(plan, invocation, context), context);
+      return await enforce(plan, await compiledPolicy(plan, invocation, context));
     } catch (error) {
       // A StartError of 125 says that nothing was started and that it was not the command's fault.
       if (!plan.bestEffort || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);
@@ -18,7 +18,7 @@ export const run: Verb = {
       context.err(
         `portcullis: BEST EFFORT: only the policy's static part is enforced, the weakest verdict that any state could give: ${error.message}\n`,
       );
-      return await enforce(plan, weaker, context).catch((again: unknown) => {
+      return await enforce(plan, weaker).catch((again: unknown) => {
         throw failureOf(again);
       });
     }

@@ -1,0 +1,36 @@
+/** Lines of portcullis's own on standard error, beside the events: written without waiting, as events are. */
+import { DestinationError, openChannel } from "./channel.ts";
+import { LineSink } from "./sink.ts";
+
+/** Milliseconds that the end of a run waits for a slow reader of standard error. */
+const patience = 100;
+
+export class Messages {
+  #sink: LineSink | undefined;
+  #cannotBeOpened = false;
+
+  /** @param line without "portcullis: " and without a line end. */
+  write(line: string): void {
+    this.#open()?.write(`portcullis: ${line}`);
+  }
+
+  async finish(): Promise<void> {
+    await this.#sink?.finish(patience);
+  }
+
+  /** Late: most runs have nothing to say. */
+  #open(): LineSink | undefined {
+    if (this.#sink !== undefined || this.#cannotBeOpened) return this.#sink;
+    try {
+      this.#sink = new LineSink(openChannel({ fd: 2 }), {
+        keep: 1 << 16,
+        retryAfter: 20,
+        dropped: (count) => `portcullis: ${count} lines were dropped: the reader of standard error is too slow`,
+      });
+    } catch (error) {
+      if (!(error instanceof DestinationError)) throw error;
+      this.#cannotBeOpened = true; // standard error is closed
+    }
+    return this.#sink;
+  }
+}

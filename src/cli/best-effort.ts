@@ -1,9 +1,10 @@
 /** What is left of a policy where nobody can be asked: its static part. */
 
 import { splitPolicy } from "../analysis/split/split.ts";
-import { type ClassicTarget, compileClassic, encodeClassic } from "../compile/classic/compile.ts";
+import { type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
 import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
 import type { CompiledPolicy } from "../engines/compiled.ts";
+import { armable } from "../engines/notify/compile.ts";
 import { compileOrFail } from "./compile.ts";
 import type { Context } from "./context.ts";
 import { loadForVerb } from "./policy.ts";
@@ -24,8 +25,7 @@ export async function staticPart(invocation: Invocation, context: Context): Prom
     always: returnWord("ALLOW"),
     launcherToken: [0, 0, 0, 0],
   };
-  const classic = compileClassic(program, split, target);
-  const filter = { instructions: encodeClassic(classic), tokenPositions: classic.tokenPositions, asks: false };
+  const filter = armable(compileClassic(program, split, target));
   const policy = { ...compileOrFail(program, "quiet").policy!, filter, fallback: undefined, stateful: false };
   return { engine: "notify", policy };
 }

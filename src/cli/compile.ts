@@ -2,7 +2,7 @@
 import { diagnostic, hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { CompiledPolicy } from "../engines/compiled.ts";
-import { compileForNotify } from "../engines/notify/compile.ts";
+import { compileForNotify, type NotifyCompileOptions } from "../engines/notify/compile.ts";
 import type { NotifyMode } from "../engines/notify/policy.ts";
 import { compileForSeccompEbpf } from "../engines/seccomp-ebpf/compile.ts";
 import type { Program } from "../ir/program.ts";
@@ -25,7 +25,7 @@ interface Compilation {
 export async function compileAnew(
   file: string,
   engine: Engine,
-  plan: Pick<RunPlan, "mode" | "bestEffort" | "destination">,
+  plan: Pick<RunPlan, "mode" | "killEvents" | "bestEffort" | "destination">,
   invocation: Invocation,
   context: Context,
 ): Promise<Compilation> {
@@ -38,10 +38,10 @@ export async function compileAnew(
     if (compiled !== undefined) return { compiled, files };
     if (!engine.isChoice) throw new Failure(impossible, sources);
   }
-  const strict = compileOrFail(program, plan.mode);
+  const strict = compileOrFail(program, plan.mode, plan);
   if (strict.policy !== undefined) return { compiled: { engine: "notify", policy: strict.policy }, files };
   if (!plan.bestEffort) throw new Failure(strict.diagnostics, sources);
-  const approximated = compileOrFail(withoutTraps(program), plan.mode);
+  const approximated = compileOrFail(withoutTraps(program), plan.mode, plan);
   if (approximated.policy === undefined) throw new Failure(approximated.diagnostics, sources);
   await tellDiagnostics(strict.diagnostics, sources, context);
   context.err("portcullis: BEST EFFORT: traps that depend on state kill the process instead\n");
@@ -67,9 +67,13 @@ function forKernel(
 }
 
 /** What a back end cannot hold is a fault of the policy, not of ours. */
-export function compileOrFail(program: Program, mode: NotifyMode): ReturnType<typeof compileForNotify> {
+export function compileOrFail(
+  program: Program,
+  mode: NotifyMode,
+  options: NotifyCompileOptions = {},
+): ReturnType<typeof compileForNotify> {
   try {
-    return compileForNotify(program, mode);
+    return compileForNotify(program, mode, options);
   } catch (error) {
     if (error instanceof Error && /^(?:FilterTooLarge|WasmLimit)Error$/.test(error.name)) {
       throw new Failure([

@@ -28,6 +28,7 @@ export interface RunPlan {
   readonly timeout: number | undefined;
   readonly killTree: boolean;
   readonly dieWithParent: boolean;
+  readonly killEvents: boolean;
   readonly bestEffort: boolean;
   readonly quiet: boolean;
 }
@@ -48,6 +49,7 @@ export function planOf(invocation: Invocation): RunPlan {
     timeout: duration(invocation, "timeout"),
     killTree: invocation.has("kill-tree"),
     dieWithParent: invocation.has("die-with-parent"),
+    killEvents: invocation.has("kill-events"),
     bestEffort: invocation.has("best-effort"),
     quiet: invocation.has("quiet"),
   };

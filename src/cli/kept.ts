@@ -27,7 +27,7 @@ export function askCache(plan: RunPlan, invocation: Invocation, context: Context
     architecture: chosenArchitecture(invocation),
     engine: JSON.stringify(engine),
     events: String(plan.destination !== undefined),
-    mode: plan.bestEffort ? `${plan.mode} best-effort` : plan.mode,
+    mode: [plan.mode, plan.bestEffort ? "best-effort" : "", plan.killEvents ? "kill-events" : ""].join(" "),
     parameters: [...readParameters(invocation)].sort(([a], [b]) => (a < b ? -1 : 1)),
   };
   const cache = CompiledCache.open(context.environment);

@@ -35,6 +35,10 @@ export const runPage: Omit<Verb, "execute"> = {
       about:
         "Denials and logs that need no state are left to the kernel alone: faster, and without events. Under seccomp-ebpf no verdict becomes an event then; reports do.",
     },
+    "kill-events": {
+      about:
+        "Under notify: the supervisor carries out static kills, with SIGKILL, so that each becomes an event with the call, the policy's line and the phases; the exit status is 137. Such a call costs some microseconds more, kill thread kills the process, and if the supervisor is gone the call is denied (ENOSYS) and its caller lives. Under seccomp-ebpf kills are events in any case.",
+    },
     timeout: {
       value: "TIME",
       about: "End the command after this time (30s, 5min): SIGTERM, and SIGKILL for all of its tree two seconds later.",
@@ -51,7 +55,7 @@ export const runPage: Omit<Verb, "execute"> = {
     ["N", "The command's own status."],
     [
       "128+N",
-      "The command died of signal N: 159 (SIGSYS) when the kernel killed it (under seccomp-ebpf always, under notify by the policy's static part), 137 (SIGKILL) when the supervisor did.",
+      "The command died of signal N: 159 (SIGSYS) when the kernel killed it (under seccomp-ebpf always, under notify by the policy's static part, which is then said), 137 (SIGKILL) when the supervisor did.",
     ],
     ["127", "The command was not found."],
     ["126", "The command was found and cannot be run."],

@@ -5,9 +5,9 @@ import type { Report } from "../ir/program.ts";
 import type { Verdict } from "../ir/verdicts.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
-import type { DecisionEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
+import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import { describeObstacle } from "./obstacles.ts";
-import type { EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
+import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
   "foreign-abi": { errno: "ENOSYS", reason: "a call by a foreign ABI" },
@@ -31,6 +31,7 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
     };
     return [notice];
   }
+  if (record.kind === "end") return [end(policy, record)];
   const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
   const events: PolicyEvent[] = [];
   const reported = reportedVerdict(policy, record.verdict);
@@ -58,6 +59,22 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
     events.push(event);
   }
   return events;
+}
+
+function end(policy: PolicyDescription, { time, pid, status, isKilled, call, text }: EndRecord): EndEvent {
+  return {
+    v: 1,
+    kind: "end",
+    time: seconds(time),
+    pid,
+    status,
+    ...(isKilled ? { signal: "SIGSYS" as const } : {}),
+    ...(call === undefined
+      ? {}
+      : { call: nameCall(policy.architecture, call.architecture, call.number).name, number: call.number }),
+    text,
+    policy: policy.name,
+  };
 }
 
 type ReportedVerdict = Verdict & { readonly action: ReportedAction };

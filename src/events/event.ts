@@ -3,7 +3,7 @@
  * `v` changes when a member's meaning does.
  */
 import type { Action } from "../ir/verdicts.ts";
-export type PolicyEvent = DecisionEvent | ReportEvent | NoticeEvent;
+export type PolicyEvent = DecisionEvent | ReportEvent | NoticeEvent | EndEvent;
 
 interface Common {
   readonly v: 1;
@@ -55,4 +55,20 @@ export interface NoticeEvent extends Common {
   readonly kind: "notice";
   readonly text: string;
   readonly dropped?: number;
+}
+
+/** SIGSYS has ended the command: a static kill or trap, of which the kernel tells nothing else. */
+export interface EndEvent extends Common {
+  readonly kind: "end";
+  /** The command's first process. */
+  readonly pid: number;
+  /** portcullis's exit status. */
+  readonly status: number;
+  /** Absent where that process exited by itself, with the status that a shell gives for a child that SIGSYS has killed. */
+  readonly signal?: "SIGSYS";
+  /** The call, where the kernel's audit tells it. */
+  readonly call?: string;
+  readonly number?: number;
+  readonly text: string;
+  readonly policy: string;
 }

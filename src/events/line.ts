@@ -16,6 +16,8 @@ function body(event: PolicyEvent): string {
   switch (event.kind) {
     case "notice":
       return event.text;
+    case "end":
+      return `[${event.pid}]: ${event.call === undefined ? "" : `${event.call}: `}${event.text}`;
     case "report": {
       const values = Object.entries(event.values).map(([name, value]) => `${name}=${value}`);
       const by = event.rule === undefined ? "" : ` (${event.rule})`;

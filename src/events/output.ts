@@ -70,7 +70,7 @@ export function eventOutput(channel: Channel, options: EventOutputOptions, name 
         const { passes, dropped } = limit.admit(keyOf(policy, record), record.time);
         for (const { key, count } of dropped) tellDropped(record.time, key, count);
         if (!passes) return;
-      } else if (record.dropped !== undefined) {
+      } else if (record.kind === "notice" && record.dropped !== undefined) {
         // A flood drops more than once: one line for all that was dropped since the last.
         const sum = (losses.get(record.text) ?? 0) + record.dropped;
         losses.set(record.text, sum);

@@ -96,7 +96,24 @@ export interface NoticeRecord {
   readonly dropped?: number | undefined;
 }
 
-export type EventRecord = JudgementRecord | NoticeRecord;
+/** SIGSYS has ended the command, or a child of a shell that was the command. */
+export interface EndRecord {
+  readonly kind: "end";
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  /** The command's first process. */
+  readonly pid: number;
+  /** portcullis's exit status. */
+  readonly status: number;
+  /** That process itself was killed. */
+  readonly isKilled: boolean;
+  /** The call, where the kernel's audit tells it. `architecture` is `seccomp_data.arch`. */
+  readonly call: { readonly architecture: number; readonly number: number } | undefined;
+  /** One sentence, no full stop. */
+  readonly text: string;
+}
+
+export type EventRecord = JudgementRecord | NoticeRecord | EndRecord;
 
 export function describePolicy(program: Program): PolicyDescription {
   return {

@@ -206,6 +206,32 @@ test("no denial events: denied by the kernel alone", () => {
   expect(err).not.toContain("portcullis:");
 });
 
+const killsSync = `import { allow, kill, policy } from "portcullis";
+export default policy((call) => (call.name === "sync" ? kill("process", "no sync") : allow));
+`;
+
+test("a static kill is said, with the way to learn the call", () => {
+  const cwd = folderOf({ "p.ts": killsSync });
+  const killed = run(["run", "-p", "p.ts", "--", "sync"], { cwd });
+  expect(killed.status).toBe(159);
+  expect(killed.err).toMatch(
+    /^portcullis: [\d:.]+ \[\d+\]: (sync: )?the command was killed by SIGSYS: .*; with --kill-events the supervisor kills/m,
+  );
+  const child = run(["run", "-p", "p.ts", "--", "sh", "-c", "sync; exit $?"], { cwd });
+  expect(child.status).toBe(159);
+  expect(child.err).toContain("exited with 159, as a shell does when SIGSYS has killed its child");
+  expect(run(["run", "-q", "-p", "p.ts", "--", "sync"], { cwd }).err).toBe("");
+  const sent = run(["run", "-p", "exec-once", "--", "sh", "-c", "kill -SYS $$"]);
+  expect(sent.err).toContain("this policy never causes that");
+});
+
+test("with --kill-events a static kill of any process of the tree is an event, with the call and the line", () => {
+  const cwd = folderOf({ "p.ts": killsSync });
+  const { status, err } = run(["run", "-p", "p.ts", "--kill-events", "--", "sh", "-c", "sync; exit 4"], { cwd });
+  expect(status).toBe(4);
+  expect(err).toMatch(/ sync\[\d+\]: sync\(\): killed the process \(no sync\), by p\.ts:2:57;/);
+});
+
 test("a limit of time", () => {
   const { status, err } = run(["run", "-p", "exec-once", "--timeout", "200ms", "--", "sleep", "3600"]);
   expect(status).toBe(143);

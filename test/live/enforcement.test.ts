@@ -71,13 +71,68 @@ for (const { name, uid } of users) {
     });
 
     test.each(["static-kill", "static-kill-thread", "static-trap"])("%s: SIGSYS, from the kernel", (program) => {
-      expect(run({ program, uid }, ask, "thrice")).toMatchObject({ status: 159, out: "" });
+      const { status, out, events } = run({ program, uid }, ask, "thrice");
+      expect({ status, out }).toEqual({ status: 159, out: "" });
+      expect(events).toMatchObject([{ kind: "end", status: 159, isKilled: true }]);
+      expect(events[0]!["text"]).toContain(
+        program === "static-trap" ? "static trap" : "with --kill-events the supervisor kills instead",
+      );
+    });
+
+    test("a kill of a shell's child: the shell's status is what is known", () => {
+      const { status, events } = run({ program: "kill-sync", uid }, "sh", "-c", "sync; exit $?");
+      expect(status).toBe(159);
+      expect(events).toMatchObject([{ kind: "end", status: 159, isKilled: false }]);
     });
 
     test.each(["static-deny", "static-kill", "static-trap"])("%s, audited: passes, with an event", (program) => {
       const { out, status, events } = run({ program, mode: "audit", uid }, ask, "thrice");
       expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\ncall allowed\n", status: 0 });
       expect(events.map(({ audit }) => audit)).toEqual([true, true, true]);
+    });
+  });
+
+  describe(`a static kill that the supervisor carries out, as ${name}`, () => {
+    const killEvents = true;
+
+    test.each([
+      ["static-kill", 4],
+      ["static-kill-thread", 5],
+    ])("%s: SIGKILL, and an event that names the rule", (program, verdict) => {
+      for (const mode of ["reported", "quiet"] as const) {
+        const { status, out, events } = run({ program, mode, killEvents, uid }, ask, "thrice");
+        expect({ status, out }).toEqual({ status: 137, out: "" });
+        expect(events).toMatchObject([{ kind: "judgement", command: "ask", number: 110, verdict, audit: false }]);
+      }
+    });
+
+    test("audited, passes", () => {
+      const { status, out, events } = run({ program: "static-kill", mode: "audit", killEvents, uid }, ask, "thrice");
+      expect({ status, out }).toEqual({ status: 0, out: "call allowed\ncall allowed\ncall allowed\n" });
+      expect(verdicts(events)).toEqual([4, 4, 4]);
+    });
+
+    test("a grandchild is killed, and the event is its own", () => {
+      const marker = join(tmpdir(), `portcullis-killed-${process.pid}-${uid ?? "root"}`);
+      const { status, out, events } = run({ program: "static-kill", killEvents, uid }, ask, "daemon", marker);
+      rmSync(marker, { force: true });
+      expect({ status, out }).toEqual({ status: 5, out: "" });
+      expect(verdicts(events)).toEqual([4]);
+    });
+
+    test("no signal that interrupts the call lets it pass", () => {
+      for (const storm of ["storm", "storm-restarted"])
+        expect(run({ program: "static-kill", killEvents, uid }, ask, storm)).toMatchObject({ status: 137, out: "" });
+    });
+
+    test("a trap is still the kernel's", () => {
+      expect(run({ program: "static-trap", killEvents, uid }, ask, "thrice")).toMatchObject({ status: 159, out: "" });
+    });
+
+    test("where another supervisor listens, the kernel kills", () => {
+      const options = JSON.stringify({ program: "static-kill", killEvents, supervisor });
+      const inner = [node, harness, options, ask, "thrice"];
+      expect(run({ program: "allow-all", uid }, ...inner)).toMatchObject({ status: 159, out: "" });
     });
   });
 

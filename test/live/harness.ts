@@ -19,6 +19,7 @@ import { programs } from "./programs.ts";
 export interface HarnessOptions {
   readonly program: string;
   readonly mode?: NotifyMode;
+  readonly killEvents?: boolean;
   readonly events?: string;
   readonly timeout?: number;
   readonly killTree?: boolean;
@@ -34,7 +35,7 @@ const [given = "{}", ...command] = process.argv.slice(2);
 const options = JSON.parse(given) as HarnessOptions;
 const make = programs[options.program];
 if (make === undefined) throw new Error(`no program ${options.program}`);
-const { policy, diagnostics } = compileForNotify(make(), options.mode);
+const { policy, diagnostics } = compileForNotify(make(), options.mode, { killEvents: options.killEvents ?? false });
 if (policy === undefined) {
   console.error(diagnostics.map(({ code, message }) => `${code}: ${message}`).join("\n"));
   process.exit(125);

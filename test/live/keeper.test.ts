@@ -65,6 +65,15 @@ for (const { name, uid } of users) {
       expect(await one.line()).toBe("call errno 38");
     });
 
+    test("killed, leaves what it would kill denied", async () => {
+      const one = converse({ program: "static-kill", killEvents: true, uid }, victim("ask"));
+      expect(await one.line()).toBe("ready");
+      one.write(`after ${one.pid}`);
+      one.signal("SIGKILL");
+      await one.ended;
+      expect(await one.line()).toBe("call errno 38");
+    });
+
     test("killed, takes the tree along where that is asked for", async () => {
       const one = converse(
         { program: "first-thousand", dieWithParent: true, uid },

@@ -8,6 +8,7 @@ import type { Verdict } from "../../src/ir/verdicts.ts";
 /** Numbers on x86-64 (asm/unistd_64.h). */
 export const number = {
   getppid: 110,
+  sync: 162,
   getpgrp: 111,
   getuid: 102,
   getgid: 104,
@@ -236,6 +237,7 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "static-kill": () => statically(number.getppid, verdicts.kill),
   "static-kill-thread": () => statically(number.getppid, verdicts.killThread),
   "static-trap": () => statically(number.getppid, verdicts.trap),
+  "kill-sync": () => statically(number.sync, verdicts.kill),
   /** The third getppid of the tree is the last. */
   "stateful-kill": () =>
     programOf("stateful-kill", {

@@ -81,6 +81,7 @@ export interface Warning {
     | "process-creation"
     | "interrupted"
     | "kill-thread"
+    | "static-kill"
     | "stateful-trap"
     | "too-complex"
     | "not-expressible";

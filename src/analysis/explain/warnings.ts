@@ -1,12 +1,14 @@
 /** What a person should know about a policy as it will run, although nothing is wrong with it. */
 import type { Program } from "../../ir/program.ts";
-import { passes } from "../../ir/verdicts.ts";
+import { type Action, passes } from "../../ir/verdicts.ts";
 import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
 import type { Warning } from "./explanation.ts";
 import { hotCalls } from "./hot-calls.ts";
 import { callName } from "./names.ts";
 import { leavesOf } from "./paths.ts";
 import { cellLabel, rateOf } from "./texts.ts";
+
+const killing: ReadonlySet<Action> = new Set(["kill-process", "kill-thread"]);
 
 export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
   const leaves = new Map([...split].map(([number, decision]) => [number, leavesOf(decision)] as const));
@@ -54,6 +56,11 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     "kill-thread",
     callsWith((leaf) => may(leaf, "kill-thread")),
     "kill thread by state becomes kill process on notify",
+  );
+  warn(
+    "static-kill",
+    callsWith((leaf) => leaf.stateful.length === 0 && killing.has(program.verdicts[leaf.weakest]!.action)),
+    "on notify the kernel kills: status 159, and no event with the call; with run --kill-events the supervisor kills: status 137, an event, some microseconds more, and a denial instead if the supervisor is gone",
   );
   warn(
     "stateful-trap",

@@ -42,6 +42,14 @@ describe("a policy without state", () => {
     const program = programs["static-kill"]!();
     expect(words(compileForNotify(program).policy!.filter)).toEqual(new Set([0x8000_0000, ask, allow]));
     expect(words(compileForNotify(program, "audit").policy!.filter)).toEqual(new Set([ask, allow]));
+    const { filter, fallback } = compileForNotify(program, "quiet", { killEvents: true }).policy!;
+    expect(words(filter)).toEqual(new Set([ask, errno(38), allow]));
+    expect(filter).toMatchObject({ asks: true, kills: false, traps: false });
+    // Where no supervisor can be had, the kernel kills.
+    expect(words(fallback!)).toEqual(new Set([0x8000_0000, errno(38), allow]));
+    expect(fallback).toMatchObject({ asks: false, kills: true, traps: false });
+    const trapping = compileForNotify(programs["static-trap"]!(), "reported", { killEvents: true }).policy!.filter;
+    expect(trapping).toMatchObject({ asks: true, kills: false, traps: true });
   });
 });
 

@@ -4,7 +4,7 @@ import type { Decision, DecisionLeaf, SplitPolicy } from "../../analysis/decisio
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { type ClassicProgram, compileClassic } from "../../compile/classic/compile.ts";
 import { encodeInstructions } from "../../compile/classic/instruction.ts";
-import { returnWord, splitReturnWord, verdictWord } from "../../compile/classic/return-word.ts";
+import { type ReturnAction, returnWord, splitReturnWord, verdictWord } from "../../compile/classic/return-word.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -23,11 +23,20 @@ export interface NotifyCompilation {
   readonly diagnostics: readonly Diagnostic[];
 }
 
+export interface NotifyCompileOptions {
+  /** The supervisor carries out static kills, so that they become events. */
+  readonly killEvents?: boolean;
+}
+
 /**
  * Compiles for one mode. The filter is armed with a token of zeroes; each start puts a fresh one in.
  * Throws what the back ends throw: a FilterTooLargeError, a WasmLimitError.
  */
-export function compileForNotify(program: Program, mode: NotifyMode = "reported"): NotifyCompilation {
+export function compileForNotify(
+  program: Program,
+  mode: NotifyMode = "reported",
+  { killEvents = false }: NotifyCompileOptions = {},
+): NotifyCompilation {
   const needs = needsOf(program);
   const split = superviseExecution(program, splitPolicy(program, { superviseProcessCreation: needs.births }), needs);
   const diagnostics = mode === "audit" ? [] : refuseStatefulTraps(program, split);
@@ -36,8 +45,8 @@ export function compileForNotify(program: Program, mode: NotifyMode = "reported"
   const quiet = compileQuietly(program, split);
   const policy: NotifyPolicy = {
     mode,
-    filter: askInstead(quiet, mode),
-    fallback: stateful || mode === "audit" ? undefined : askInstead(quiet, "quiet"),
+    filter: askInstead(quiet, (action) => isHeardOf(action, mode, killEvents)),
+    fallback: stateful || mode === "audit" ? undefined : armable(quiet),
     stateful,
     step: compileWasm(program),
     needs,
@@ -156,28 +165,40 @@ function compileQuietly(program: Program, split: SplitPolicy): ClassicProgram {
   });
 }
 
-/** The same filter, but what the mode wants to hear of goes to the supervisor. Cheaper than to compile a second time. */
-function askInstead({ instructions, tokenPositions }: ClassicProgram, mode: NotifyMode): ArmedFilter {
+/** The same filter, but such actions are left to the supervisor. Cheaper than to compile a second time. */
+function askInstead(
+  { instructions, tokenPositions }: Pick<ClassicProgram, "instructions" | "tokenPositions">,
+  isAsked: (action: ReturnAction | undefined) => boolean,
+): ArmedFilter {
   const changed = instructions.map((instruction) =>
-    instruction.code === returnOpcode && isHeardOf(instruction.k, mode) ? { ...instruction, k: ask } : instruction,
+    instruction.code === returnOpcode && isAsked(splitReturnWord(instruction.k).action)
+      ? { ...instruction, k: ask }
+      : instruction,
+  );
+  return armable({ instructions: changed, tokenPositions });
+}
+
+/** A filter as it is, with what the engine has to know of it. */
+export function armable({
+  instructions,
+  tokenPositions,
+}: Pick<ClassicProgram, "instructions" | "tokenPositions">): ArmedFilter {
+  const actions = new Set(
+    instructions.flatMap(({ code, k }) => (code === returnOpcode ? [splitReturnWord(k).action] : [])),
   );
   return {
-    instructions: encodeInstructions(changed),
+    instructions: encodeInstructions(instructions),
     tokenPositions,
-    asks: changed.some(({ code, k }) => code === returnOpcode && k === ask),
+    asks: actions.has("USER_NOTIF"),
+    kills: actions.has("KILL_PROCESS") || actions.has("KILL_THREAD"),
+    traps: actions.has("TRAP"),
   };
 }
 
-function isHeardOf(word: number, mode: NotifyMode): boolean {
-  const { action } = splitReturnWord(word);
-  switch (mode) {
-    case "quiet":
-      return false;
-    case "reported":
-      return action === "ERRNO" || action === "LOG";
-    case "audit":
-      return action !== "ALLOW";
-  }
+function isHeardOf(action: ReturnAction | undefined, mode: NotifyMode, killEvents: boolean): boolean {
+  if (mode === "audit") return action !== "ALLOW";
+  if (action === "KILL_PROCESS" || action === "KILL_THREAD") return killEvents;
+  return mode === "reported" && (action === "ERRNO" || action === "LOG");
 }
 
 // ── What this engine cannot do ───────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,8 @@ import type { PolicyDescription } from "../../events/record.ts";
  * | reported | goes to the supervisor, so that it becomes an event | is given |
  * | quiet | is the filter's own, without an event | is given |
  * | audit | goes to the supervisor, becomes an event and passes | likewise |
+ *
+ * With kill events, a static kill goes to the supervisor in every mode, becomes an event, and is the supervisor's.
  */
 export type NotifyMode = "reported" | "quiet" | "audit";
 
@@ -33,6 +35,9 @@ export interface ArmedFilter {
   readonly tokenPositions: readonly number[];
   /** It asks the supervisor in some case. */
   readonly asks: boolean;
+  /** It kills by itself in some case, and traps. */
+  readonly kills: boolean;
+  readonly traps: boolean;
 }
 
 /** What the supervisor must follow. What no policy asks for costs nothing. */

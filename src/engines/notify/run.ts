@@ -17,6 +17,7 @@ import { signalProcess } from "../../linux/pidfd.ts";
 import { resolveCommand, StartError } from "../command.ts";
 import { endTree, exitStatus, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
 import { forwardSignals, grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { SigsysWatch } from "../sigsys.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import { type Launched, launch } from "./launch.ts";
 import type { NotifyPolicy } from "./policy.ts";
@@ -31,6 +32,7 @@ export interface NotifyRunOptions extends RunOptions {
 }
 
 const withoutWaiting = 1; // WNOHANG
+const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
 
 /**
  * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
@@ -57,12 +59,14 @@ class Run {
   #launched: Launched | undefined;
   /** The supervisor's, where the filter asks one. */
   #descriptors: SupervisorDescriptors | undefined;
+  readonly #sigsys: SigsysWatch;
   #status: number | undefined;
   #timedOut = false;
 
   constructor(policy: NotifyPolicy, options: NotifyRunOptions) {
     this.#policy = policy;
     this.#options = options;
+    this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
     this.#source = policy.filter.asks ? readFileSync(options.supervisor ?? supervisorFile(), "utf8") : undefined;
   }
 
@@ -92,6 +96,7 @@ class Run {
     const deadline = timeout === undefined ? undefined : performance.now() + timeout;
     if (this.#waitUnasked(launched, deadline) === "asked") await this.#superviseUntilEnd(launched, deadline);
     else void this.#worker?.terminate();
+    this.#sigsys.close();
     native().syscall(callNumber("wait4"), launched.launcher, null, withoutWaiting, null);
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return { status: exitStatus(this.#status), timedOut: this.#timedOut };
@@ -123,6 +128,7 @@ class Run {
     switch (message.kind) {
       case "ended":
         this.#status = message.status;
+        this.#describeEnd(message.status);
         // It may go on to wait for the rest of the tree; else it is gone.
         return this.#owns;
       case "stopped":
@@ -133,6 +139,11 @@ class Run {
         if (this.#status === undefined) this.#lostLauncher();
         return false;
     }
+  }
+
+  #describeEnd(status: number): void {
+    const record = this.#sigsys.describe(this.#launched!.pid, status);
+    if (record !== undefined) this.#options.onEvent(record);
   }
 
   get #owns(): boolean {

@@ -5,6 +5,7 @@
  * forwards signals, and keeps the time.
  */
 
+import type { PolicyDescription } from "../../events/record.ts";
 import { BpfMap, mapTypes, RingBufferReader } from "../../linux/bpf.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { pollFor } from "../../linux/descriptors.ts";
@@ -13,6 +14,7 @@ import { signalProcess } from "../../linux/pidfd.ts";
 import { resolveCommand, StartError } from "../command.ts";
 import { endTree, exitStatus, readMessage } from "../launcher.ts";
 import { forwardSignals, grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { SigsysWatch } from "../sigsys.ts";
 import { becomeCommand, type Launched, launch } from "./launch.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 import { clockPair, judgementOf } from "./records.ts";
@@ -46,6 +48,12 @@ export async function runUnderSeccompEbpf(
 /** Milliseconds: how long the kernel is waited in, at first after something happened and at most. */
 const patience = { least: 20, most: 1000 } as const;
 const withoutWaiting = 1; // WNOHANG
+const advice = "without --no-denial-events the call and the policy's line become an event";
+
+function sigsysVerdicts({ verdicts }: PolicyDescription): { readonly kills: boolean; readonly traps: boolean } {
+  const has = (...actions: readonly string[]) => verdicts.some(({ action }) => actions.includes(action));
+  return { kills: has("kill-process", "kill-thread"), traps: has("trap") };
+}
 
 class Watch {
   readonly #policy: SeccompEbpfPolicy;
@@ -53,6 +61,8 @@ class Watch {
   readonly #options: SeccompEbpfRunOptions;
   readonly #ring: RingBufferReader | undefined;
   readonly #dropped: BpfMap;
+  /** Where verdicts are not told. */
+  readonly #sigsys: SigsysWatch | undefined;
   #told = 0n;
   #status: number | undefined;
   #timedOut = false;
@@ -62,6 +72,8 @@ class Watch {
     this.#launched = launched;
     this.#options = options;
     const ring = { type: mapTypes.ringBuffer, keySize: 0, valueSize: 0, capacity: policy.eventsSize };
+    const isSilent = options.events && policy.mode === "quiet";
+    this.#sigsys = isSilent ? new SigsysWatch({ ...sigsysVerdicts(policy.description), advice }) : undefined;
     this.#ring = options.events ? new RingBufferReader(new BpfMap(ring, launched.events)) : undefined;
     this.#dropped = new BpfMap({ type: mapTypes.array, keySize: 4, valueSize: 8, capacity: 1 }, launched.dropped);
   }
@@ -82,6 +94,7 @@ class Watch {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.#tellEvents();
+    this.#sigsys?.close();
     native().syscall(callNumber("wait4"), launcher, null, withoutWaiting, null);
     return { status: exitStatus(this.#status), timedOut: this.#timedOut };
   }
@@ -92,6 +105,7 @@ class Watch {
     switch (message.kind) {
       case "ended":
         this.#status = message.status;
+        this.#describeEnd(message.status);
         return true;
       case "stopped":
         return true;
@@ -117,6 +131,11 @@ class Watch {
     if (dropped === this.#told) return;
     this.#notice("events were dropped, because too many came at once", Number(dropped - this.#told));
     this.#told = dropped;
+  }
+
+  #describeEnd(status: number): void {
+    const record = this.#sigsys?.describe(this.#launched.pid, status);
+    if (record !== undefined) this.#options.onEvent(record);
   }
 
   #notice(text: string, dropped?: number): void {

@@ -1,0 +1,57 @@
+/**
+ * What can be said of a command that SIGSYS has ended. The kernel carries out static kills and traps without telling
+ * anybody but its audit, and the wait status is all that is left of them.
+ */
+import type { EndRecord } from "../events/record.ts";
+import { AuditLog } from "../linux/audit.ts";
+
+const sigsys = 31;
+/** What a shell exits with when SIGSYS has killed its child. */
+const shellStatus = 128 + sigsys;
+/** Milliseconds; the audit's record is made before the kill, and comes through a thread of the kernel's. */
+const auditPatience = 200;
+
+/** Verdicts that the kernel gives without telling us. */
+export interface Untold {
+  readonly kills: boolean;
+  readonly traps: boolean;
+  /** How such a kill becomes an event. */
+  readonly advice: string;
+}
+
+export class SigsysWatch {
+  readonly #untold: Untold;
+  readonly #audit: AuditLog | undefined;
+
+  /** To be made before the command starts. */
+  constructor(untold: Untold) {
+    this.#untold = untold;
+    this.#audit = untold.kills ? AuditLog.open() : undefined;
+  }
+
+  /** @param status of the command's first process, as wait(2) gives it. Undefined where there is nothing to say. */
+  describe(pid: number, status: number): EndRecord | undefined {
+    const isKilled = (status & 0x7f) === sigsys;
+    const { kills, traps } = this.#untold;
+    if (!isKilled && !(status >> 8 === shellStatus && (kills || traps))) return undefined;
+    const call = isKilled ? this.#audit?.killOf(pid, auditPatience) : undefined;
+    const what = isKilled
+      ? "the command was killed by SIGSYS"
+      : `the command exited with ${shellStatus}, as a shell does when SIGSYS has killed its child`;
+    const text = `${what}: ${this.#cause(call !== undefined)}`;
+    return { kind: "end", time: Date.now(), pid, status: shellStatus, isKilled, call, text };
+  }
+
+  close(): void {
+    this.#audit?.close();
+  }
+
+  #cause(isAudited: boolean): string {
+    const { kills, traps, advice } = this.#untold;
+    if (isAudited) return `a seccomp filter killed it for this call, as the kernel's audit says; ${advice}`;
+    if (kills)
+      return `so does a static kill${traps ? " or trap" : ""} of the policy, and the kernel does not tell the call; ${advice}`;
+    if (traps) return "so does a static trap of the policy; `strace -f` shows the call (si_syscall)";
+    return "this policy never causes that, but another filter or a signal that was sent";
+  }
+}

@@ -3,13 +3,13 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 # Debian packages. nginx-light and wrk are what the demo and the benchmarks run and load; the policies' live tests run
-# nginx too; zsh and fish read their completions. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
+# nginx too; zsh and fish read their completions, groff the manual pages. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
 # with; containers-common carries a real OCI profile; qemu-user starts what is built for arm64.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 # A package for npm has the native parts of both architectures.
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
-TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user
+TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base
 # What kernel/build compiles with, and the machine; clang-19 and the libraries of libbpf and of the selftests compile the
 # series' sample and tests. rsync, kmod and debhelper are what the kernel's own packaging asks for.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \
@@ -22,9 +22,12 @@ KERNEL_TARGET := $(if $(filter x86_64,$(shell uname -m)),kernel)
 MACHINE_TESTS := test/kernel test/engines/replay.test.ts test/engines/without-jit.test.ts
 # What a person may give: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
 SECONDS ?= 60
+# `make install PREFIX=/usr DESTDIR=/tmp/staging`
+PREFIX ?= /usr/local
+DESTDIR ?=
 DEB_CONFIG ?=
 
-.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package demo test kernel vm-test series-check test-kernel-debug deb \
+.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test kernel vm-test series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -58,6 +61,9 @@ native-all: setup-package native
 
 package: setup-package build native-all ## Make the npm package, portcullis-VERSION.tgz
 	@npm pack --silent
+
+install: ## Copy what is built, with manual pages and completions, to PREFIX (/usr/local), below DESTDIR
+	@node tools/install.mjs "$(PREFIX)" "$(DESTDIR)"
 
 build/demo/hijacked: demo/hijacked.c
 	@mkdir -p build/demo

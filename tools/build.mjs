@@ -2,8 +2,9 @@
 // split into chunks that are loaded when they are needed. `make -C native` builds the native parts into dist/native/.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
+import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
 
 const entries = {
@@ -109,6 +110,27 @@ await Promise.all([
   ),
 ]);
 
+// The manual pages, from the same descriptions as --help.
+const pages = "dist/man-pages.mjs";
+await build({
+  entryPoints: ["src/cli/man-pages.ts"],
+  outfile: pages,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node20",
+  packages: "external",
+  logLevel: "warning",
+});
+const { manPages } = await import(pathToFileURL(pages).href);
+const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+mkdirSync("dist/man", { recursive: true });
+const manual = [];
+for (const [name, text] of await manPages(version)) {
+  writeFileSync(`dist/man/${name}`, text);
+  manual.push(`dist/man/${name}`);
+}
+
 // Old chunks go last, so that a command that starts during a build finds the files it asks for.
 const commonjs = [
   "supervisor.cjs",
@@ -121,7 +143,7 @@ const commonjs = [
   "run.cjs",
   "run.cjs.map",
 ];
-const written = new Set([...Object.keys(metafile.outputs), ...commonjs.map((file) => `dist/${file}`)]);
+const written = new Set([...Object.keys(metafile.outputs), ...manual, ...commonjs.map((file) => `dist/${file}`)]);
 for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {
   const file = relative(".", join(entry.parentPath, entry.name));
   if (entry.isFile() && !written.has(file) && !file.startsWith("dist/native/")) rmSync(file);

@@ -2,10 +2,13 @@
 // `make build` makes, is not made. `make package` builds all of it.
 import { existsSync, readFileSync, statSync } from "node:fs";
 
+const { man } = JSON.parse(readFileSync("package.json", "utf8"));
+
 /** e_machine of the ELF header (include/uapi/linux/elf-em.h), by Node's process.arch. */
 const machines = { x64: 62, arm64: 183 };
 const made = [
   ...["portcullis", "run", "check", "cli", "supervisor"].map((name) => `dist/${name}.cjs`),
+  ...man,
   ...["dist/build-id", "dist/inert.js", "dist/testing.js"],
 ];
 

@@ -24,46 +24,52 @@ export function printPage(verb: Verb, { colour }: PageOptions): string {
   return `${sections.join("\n\n")}\n`;
 }
 
+/** The page of them all, apart from the list of verbs: its first line, and sections whose lines stay as they are. */
+export const overview = {
+  summary: "system call filters for Linux, written in TypeScript, with state",
+  usage: ["portcullis VERB [OPTIONS] …", "portcullis run -p POLICY -- COMMAND [ARGUMENT…]"],
+  sections: [
+    [
+      "FIRST STEPS",
+      `A policy is a TypeScript module: a function from a call to a verdict.
+
+    import { allow, calls, deny, policy } from "portcullis";
+    const exec = calls("execve", "execveat");
+    export default policy((call) => (exec.has(call) ? deny("EACCES") : allow));
+
+See what it says before it runs, then run a command under it:
+
+    $ portcullis check exec-once.ts
+    $ portcullis why exec-once.ts 'execve("/bin/sh")'
+    $ portcullis run -p exec-once.ts -- sh -c ls
+
+Ready policies go by their names alone: -p exec-once, -p nginx, -p build-step.`,
+    ],
+    [
+      "EXIT STATUS",
+      `The command's own; 128 + n when signal n ended it (159: a policy's kill by
+SIGSYS, 137: by SIGKILL); 127: no such command; 126: it cannot be run; 125:
+portcullis itself failed, and nothing was run.`,
+    ],
+    [
+      "MORE",
+      `portcullis help VERB     the manual page of a verb, with examples
+portcullis --version     the version
+docs/language.md         the language of policies`,
+    ],
+  ],
+} as const;
+
 /** The page that `portcullis help` shows. */
 export function printOverview({ colour }: PageOptions): string {
   const head = heading(colour);
   const names = Object.keys(verbs) as VerbName[];
   const longest = Math.max(...names.map((name) => name.length));
-  const list = names.map((name) => `  ${name.padEnd(longest)}  ${verbs[name].summary}`).join("\n");
-  return `${head("portcullis")}: system call filters for Linux, written in TypeScript, with state
-
-${head("USAGE")}
-  portcullis VERB [OPTIONS] …
-  portcullis run -p POLICY -- COMMAND [ARGUMENT…]
-
-${head("VERBS")}
-${list}
-
-${head("FIRST STEPS")}
-  A policy is a TypeScript module: a function from a call to a verdict.
-
-      import { allow, calls, deny, policy } from "portcullis";
-      const exec = calls("execve", "execveat");
-      export default policy((call) => (exec.has(call) ? deny("EACCES") : allow));
-
-  See what it says before it runs, then run a command under it:
-
-      $ portcullis check exec-once.ts
-      $ portcullis why exec-once.ts 'execve("/bin/sh")'
-      $ portcullis run -p exec-once.ts -- sh -c ls
-
-  Ready policies go by their names alone: -p exec-once, -p nginx, -p build-step.
-
-${head("EXIT STATUS")}
-  The command's own; 128 + n when signal n ended it (159: a policy's kill by
-  SIGSYS, 137: by SIGKILL); 127: no such command; 126: it cannot be run; 125:
-  portcullis itself failed, and nothing was run.
-
-${head("MORE")}
-  portcullis help VERB     the manual page of a verb, with examples
-  portcullis --version     the version
-  docs/language.md         the language of policies
-`;
+  const list = names.map((name) => `${name.padEnd(longest)}  ${verbs[name].summary}`).join("\n");
+  const sections = [["USAGE", overview.usage.join("\n")], ["VERBS", list], ...overview.sections] as const;
+  const shifted = (text: string) => text.replaceAll(/^(?=.)/gm, "  ");
+  const printed = sections.map(([title, text]) => `\n${head(title)}\n${shifted(text)}\n`);
+  return `${head("portcullis")}: ${overview.summary}\n${printed.join("")}`;
 }
 
 function printOptions(table: OptionTable): string {

@@ -142,6 +142,11 @@ describe("build-step", () => {
     expect(ran.decisions.map((decision) => decision.call)).toContain("mknodat");
   });
 
+  it("with a network: TCP and UDP, and nothing that has their types", () => {
+    const ran = guarded(policy, [attempt, "transports"], ["--set", "network=true"]);
+    expect(lines(ran.stdout)).toEqual(["tcp ok", "udp ok", `packet ${EACCES}`, `mptcp ${EACCES}`, `smc ${EACCES}`]);
+  });
+
   it("lets a package's script compile, link, run and pack", () => {
     const project = join(folder, "project");
     mkdirSync(project);
@@ -286,5 +291,50 @@ describe("nginx", () => {
         }),
       );
     }
+  });
+});
+
+describe("a rule on mount's flags", () => {
+  it("is not walked round by bits that the kernel drops", () => {
+    const policy = join(folder, "private.ts");
+    writeFileSync(
+      policy,
+      `import { allow, deny, policy } from "portcullis";
+export default policy((call) =>
+  call.name === "mount" && !call.args.flags.has("MS_PRIVATE") ? deny("EACCES") : allow,
+);
+`,
+    );
+    // The kernel does both mounts, and a private mount is made of neither.
+    const command = ["unshare", "-Urm", attempt, "magic"];
+    expect(lines(spawnSync(command[0]!, command.slice(1), { encoding: "utf8" }).stdout)).toEqual([
+      "private ok",
+      "tmpfs ok",
+      "bind ok",
+    ]);
+    expect(lines(guarded(policy, command).stdout)).toEqual(["private ok", `tmpfs ${EACCES}`, `bind ${EACCES}`]);
+  });
+});
+
+describe("calls that are newer than the kernel of the tables", () => {
+  const answers = () => lines(execFileSync(attempt, ["newer"], { encoding: "utf8" }));
+
+  it("get what the kernel says where the policy allows them", () => {
+    expect(lines(guarded("policies/exec-once.ts", [attempt, "newer"]).stdout)).toEqual(answers());
+  });
+
+  it("by an OCI profile, which names some of them", () => {
+    const profile = join(folder, "newer.json");
+    const refused = ["setxattrat", "file_getattr", "fchroot"];
+    writeFileSync(
+      profile,
+      JSON.stringify({
+        defaultAction: "SCMP_ACT_ALLOW",
+        syscalls: [{ names: refused, action: "SCMP_ACT_ERRNO", errnoRet: EACCES }],
+      }),
+    );
+    expect(lines(guarded(profile, [attempt, "newer"]).stdout)).toEqual(
+      answers().map((line) => (refused.includes(line.split(" ")[0]!) ? `${line.split(" ")[0]} ${EACCES}` : line)),
+    );
   });
 });

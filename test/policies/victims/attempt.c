@@ -252,6 +252,42 @@ static void build(void)
 	tell("device", mknod(name, S_IFCHR | 0600, makedev(1, 3)));
 }
 
+/* Sockets that are meant to pass for TCP of AF_INET. */
+static void transports(void)
+{
+	tell("tcp", socket(AF_INET, SOCK_STREAM, 0));
+	tell("udp", socket(AF_INET, SOCK_DGRAM, 17));
+	tell("packet", socket(AF_INET, SOCK_PACKET, 0x300));
+	tell("mptcp", socket(AF_INET, SOCK_STREAM, 262));
+	tell("smc", socket(AF_INET6, SOCK_STREAM, 256));
+}
+
+/* In namespaces of its own: a mount whose flags hold a bit that the kernel drops. */
+static void magic(void)
+{
+	tell("private", mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL));
+	tell("tmpfs", mount("none", "/tmp", "tmpfs", 0xc0ed0000, NULL));
+	tell("bind", mount("/tmp", "/tmp", NULL, MS_BIND | MS_PRIVATE, NULL));
+}
+
+/* Calls that are newer than Linux 6.12: what a kernel that lacks them says is ENOSYS. */
+static void newer(void)
+{
+	const char *path = "/nonexistent";
+	char buffer[64] = { 0 };
+
+	tell("setxattrat", syscall(463, -100, path, 0, "user.x", buffer, 16));
+	tell("getxattrat", syscall(464, -100, path, 0, "user.x", buffer, 16));
+	tell("listxattrat", syscall(465, -100, path, 0, buffer, sizeof(buffer)));
+	tell("removexattrat", syscall(466, -100, path, 0, "user.x"));
+	tell("open_tree_attr", syscall(467, -100, path, 0, 0, 0));
+	tell("file_getattr", syscall(468, -100, path, buffer, 24, 0));
+	tell("file_setattr", syscall(469, -100, path, buffer, 24, 0));
+	tell("listns", syscall(470, 0, 0, 0, 0));
+	tell("rseq_slice_yield", syscall(471));
+	tell("fchroot", syscall(472, -1, 1));
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -271,6 +307,12 @@ int main(int argc, char **argv)
 		rate(n);
 	else if (!strcmp(what, "build"))
 		build();
+	else if (!strcmp(what, "transports"))
+		transports();
+	else if (!strcmp(what, "magic"))
+		magic();
+	else if (!strcmp(what, "newer"))
+		newer();
 	else
 		return 125;
 	return 0;

@@ -83,6 +83,13 @@ describe("the kernel's view of an argument", () => {
     ["UNSHARE_EMPTY_MNTNS is CLONE_NEWNS", 'call.args.flags.has("CLONE_NEWNS")', "unshare", [0x10_0000n], "deny EPERM"],
     ["a shared mapping, validated", 'call.args.flags.has("MAP_SHARED")', "mmap", [0n, 1n, 1n, 3n], "deny EPERM"],
     ["a wake-up that unlocks too", 'call.args.op.has("FUTEX_WAKE")', "futex", [0n, 0x201n], "deny EPERM"],
+    [
+      "an anonymous mapping has no descriptor",
+      "call.args.fd === 0xffff_ffffn",
+      "mmap",
+      [0n, 1n, 5n, 0x22n, 3n],
+      "deny EPERM",
+    ],
     ["kcmp's index has 32 bits", "call.args.idx1 === 1n", "kcmp", [1n, 1n, 0n, 1n | (1n << 40n)], "deny EPERM"],
   ])("%s", (_, condition, call, registers, verdict) => {
     const judge = compile(`if (call.name === "${call}" && ${condition}) return deny("EPERM");\nreturn allow;`);

@@ -121,6 +121,14 @@ export const rewriteRules: readonly RewriteRule[] = [
     ],
   },
   {
+    calls: ["mmap"],
+    parameter: "fd",
+    when: [{ parameter: "flags", mask: "MAP_ANONYMOUS", values: ["MAP_ANONYMOUS"] }],
+    set: everyBit,
+    does: "looks at no descriptor beside MAP_ANONYMOUS, so it reads as 0xffffffff (−1)",
+    cited: [{ file: "mm/mmap.c", line: "if (!(flags & MAP_ANONYMOUS)) {" }],
+  },
+  {
     calls: ["open", "openat", "creat"],
     parameter: "mode",
     clear: "~07777",

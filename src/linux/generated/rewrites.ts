@@ -19,6 +19,7 @@ open_by_handle_at.flags|flags&100000=100000 0 1000
 open.flags| 8000 0| 20000 0
 openat.flags| 8000 0| 20000 0
 open_by_handle_at.flags| 8000 0| 20000 0
+mmap.fd|flags&20=20 0 ffffffff
 open.mode| fffffffffffff000 0
 openat.mode| fffffffffffff000 0
 creat.mode| fffffffffffff000 0

@@ -287,6 +287,20 @@ static long mmap_flags(word flags)
 	return byte;
 }
 
+/* Shows the file's bytes where it is mapped, and zeroes where nothing is. */
+static long mmap_fd(word fd)
+{
+	unsigned char *memory = (unsigned char *)syscall(SYS_mmap, 0, 4096, PROT_READ,
+							 MAP_PRIVATE | (fd == 1000 ? 0 : MAP_ANONYMOUS), fd, 0);
+	int byte;
+
+	if (memory == MAP_FAILED)
+		return -errno;
+	byte = memory[9];
+	munmap(memory, 4096);
+	return byte;
+}
+
 static long futex_op(word operation)
 {
 	uint32_t lock[2] = { 0, 0 };
@@ -351,6 +365,7 @@ int main(void)
 	try("pwritev2.pos_h", pwritev2_pos_h, 1, 0, 99, "");
 	try("bpf.cmd", bpf_cmd, 1 << 16 | 5, 5, 0xff, "newer=22");
 	try("mmap.flags", mmap_flags, MAP_SHARED_VALIDATE, MAP_SHARED, MAP_PRIVATE, "");
+	try("mmap.fd", mmap_fd, 7, 0xffffffff, 1000, "flags=34");
 	try("futex.op", futex_op, FUTEX_WAKE | 512, FUTEX_WAKE, FUTEX_WAIT, "newer=38");
 	try("kcmp.idx1", kcmp_idx1, 1UL << 40 | 1, 1, 1000, "");
 	try("unshare.flags", unshare_flags, 1 << 20, 1 << 20 | 1 << 17, 0, "newer=22");

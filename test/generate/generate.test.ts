@@ -7,6 +7,7 @@ import { Constants } from "../../tools/generate/constants.ts";
 import { withoutHeader } from "../../tools/generate/emit.ts";
 import { generate } from "../../tools/generate/generate.ts";
 import { allInputs } from "../../tools/generate/inputs.ts";
+import { newerInputs, openNewer } from "../../tools/generate/newer.ts";
 import { prototypeFor, readCallTables, readDefinitions } from "../../tools/generate/prototypes.ts";
 import { archivePath, type KernelSource, openSource, SourceError } from "../../tools/generate/source.ts";
 
@@ -124,12 +125,54 @@ describe("another point release", () => {
       "SYSCALL_DEFINE4(openat, fd_t, dfd,",
       "the width of the type fd_t is not known",
     ],
+    [
+      "net/socket.c",
+      /type == SOCK_PACKET\) \{/,
+      "type == SOCK_PACKET || 0) {",
+      "is socket's family still changed? (rewrites.ts)",
+    ],
+    ["kernel/seccomp.c", /sd->nr == __NR_uprobe\b/, "sd->nr == __NR_getpid", "src/linux/exempt-calls.ts names others"],
     ["include/uapi/linux/openat2.h", /RESOLVE_/g, "RESOLVES_", "ResolveFlag: no header has /^RESOLVE_/"],
   ])("stops where %s has another shape", (path, pattern, replacement, message) => {
     const file = archive(`shape-${message.length}`, (each, text) =>
       each === path ? text.replace(pattern, replacement) : text,
     );
     expect(() => generate(file, excerpts)).toThrow(message);
+  });
+});
+
+describe("what is taken of a newer kernel", () => {
+  it("says which kernel and which files, and holds every file's sum", () => {
+    expect(excerpts).toMatch(/^# What Linux 7\.3\.\d+ has and the tables' own kernel lacks/);
+    const newer = openNewer(excerpts);
+    expect(newer.read("scripts/syscall.tbl")).toContain("463\tcommon\tsetxattrat\tsys_setxattrat\n");
+    expect(newer.read("fs/open.c")).toContain("SYSCALL_DEFINE2(fchroot, int, fd, unsigned int, flags)");
+    expect(newer.read("fs/exec.c")).toBe("");
+    for (const file of newerInputs) expect(excerpts).toMatch(new RegExp(`^--- ${file} [0-9a-f]{64}$`, "m"));
+  });
+
+  it("is refused where a person has changed it", () => {
+    expect(() => openNewer(excerpts.replace("463\tcommon", "462\tcommon"))).toThrow("newer.txt was changed by hand");
+    expect(() => openNewer("")).toThrow("newer.txt was changed by hand");
+  });
+
+  it("is cut anew from an archive, which must be named as Debian names it", () => {
+    expect(run("--verify", "--newer", join(folder, "linux-source-9.9.tar.xz"))).toMatchObject({
+      status: 2,
+      output: expect.stringContaining("is missing: install Debian's package linux-source-9.9"),
+    });
+    expect(run("--verify", "--newer", "kernel.tar.xz").output).toContain("is not named as Debian names it");
+  });
+
+  it("gives the calls that the older kernel lacks, and nothing that it has", () => {
+    const older = openSource(allInputs);
+    const names = (newer?: KernelSource) => readCallTables(older, newer).x86_64.map(({ name }) => name);
+    const known = new Set(names());
+    expect(names(openNewer(excerpts)).filter((name) => !known.has(name))).toEqual(
+      "uprobe setxattrat getxattrat listxattrat removexattrat open_tree_attr file_getattr file_setattr listns rseq_slice_yield fchroot".split(
+        " ",
+      ),
+    );
   });
 });
 

@@ -56,7 +56,11 @@ else if (identity !== undefined) {
   try {
     for (const each of Object.keys(jobs)) {
       if (each === "portcullis") execFileSync(resolve("bin/portcullis"), runTrue, options);
-      execFileSync(process.execPath, [__filename, each], options);
+      // What starts a command does so through the front, as bin/portcullis has it (native/launcher/front.c).
+      if (each === "run" || each === "portcullis") {
+        const launcher = resolve("dist/native", process.arch, "launcher");
+        execFileSync(launcher, ["supervise", process.execPath, __filename, each, ...runTrue], options);
+      } else execFileSync(process.execPath, [__filename, each], options);
     }
     // Last, so that it speaks of caches that are there. The build has removed an old one.
     write(identityFile, identity);

@@ -3,16 +3,15 @@
  * The addon: raw system calls for TypeScript, and one fused call for the supervisor's loop.
  *
  * Everything that can be said in TypeScript is said there (attributes of bpf(2), seccomp(2), message headers). C is left
- * with what JavaScript cannot do: put a buffer's address into a register, run in a signal handler, and make three system
- * calls between two evaluations without crossing between the languages more than once.
+ * with what JavaScript cannot do: put a buffer's address into a register, and make three system calls between two
+ * evaluations without crossing between the languages more than once.
  *
  * Node-API version 8, so one build serves Node 20 and all that follow. Built by the C compiler alone; see ../Makefile.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <linux/seccomp.h>
-#include <signal.h>
-#include <spawn.h>
+#include <poll.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -274,125 +273,6 @@ static napi_value next(napi_env env, napi_callback_info info) {
   return number_of(env, collect_deaths(own));
 }
 
-/* ── Signals of the one who waits ────────────────────────────────────────────────────────────────────────────────── */
-
-/* The command's pidfd, or -1. A plain int read in a handler: lock-free. */
-static atomic_int forward_to = -1;
-
-static void forward(int signal, siginfo_t *info, void *context) {
-  (void)context;
-  int saved = errno;
-  int target = atomic_load(&forward_to);
-  /* What the terminal sends (SI_KERNEL), the command gets itself: it is in the same process group. */
-  if (target >= 0 && info->si_code != SI_KERNEL) syscall(SYS_pidfd_send_signal, target, signal, NULL, 0);
-  errno = saved;
-}
-
-/*
- * forwardSignals(pidfd, signals): from now on these signals do nothing to this process but go on to the command. With
- * pidfd -1 they do nothing at all. SIGUSR1 belongs among them always: Node would open its debugger's port for anyone.
- */
-static napi_value forward_signals(napi_env env, napi_callback_info info) {
-  napi_value arguments[2];
-  size_t count = 2;
-  int pidfd;
-  uint32_t length;
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
-      napi_get_value_int32(env, arguments[0], &pidfd) != napi_ok ||
-      napi_get_array_length(env, arguments[1], &length) != napi_ok)
-    return fail(env, "forwardSignals takes a pidfd and an array of signal numbers");
-  atomic_store(&forward_to, pidfd);
-  for (uint32_t i = 0; i < length; i++) {
-    napi_value element;
-    int signal;
-    if (napi_get_element(env, arguments[1], i, &element) != napi_ok ||
-        napi_get_value_int32(env, element, &signal) != napi_ok)
-      return fail(env, "a signal is a number");
-    struct sigaction action = {.sa_sigaction = forward, .sa_flags = SA_SIGINFO | SA_RESTART};
-    sigfillset(&action.sa_mask);
-    sigaction(signal, &action, NULL);
-  }
-  return NULL;
-}
-
-/* ── Starting the launcher ───────────────────────────────────────────────────────────────────────────────────────── */
-
-extern char **environ;
-
-static char **strings_of(napi_env env, napi_value array) {
-  uint32_t length;
-  if (napi_get_array_length(env, array, &length) != napi_ok) return NULL;
-  char **strings = calloc((size_t)length + 1, sizeof *strings);
-  for (uint32_t i = 0; strings != NULL && i < length; i++) {
-    napi_value element;
-    size_t size;
-    if (napi_get_element(env, array, i, &element) != napi_ok) break;
-    unsigned char *data;
-    /* A buffer carries bytes that are no UTF-8 (a file name); it ends with its own NUL. */
-    if (bytes_of(env, element, &data, &size)) {
-      if (size > 0 && data[size - 1] == 0) strings[i] = strdup((char *)data);
-    } else if (napi_get_value_string_utf8(env, element, NULL, 0, &size) == napi_ok) {
-      strings[i] = malloc(size + 1);
-      if (strings[i] != NULL) napi_get_value_string_utf8(env, element, strings[i], size + 1, &size);
-    }
-    if (strings[i] == NULL) {
-      for (uint32_t k = 0; k < i; k++) free(strings[k]);
-      free(strings);
-      return NULL;
-    }
-  }
-  return strings;
-}
-
-static void free_strings(char **strings) {
-  for (char **s = strings; s != NULL && *s != NULL; s++) free(*s);
-  free(strings);
-}
-
-/*
- * spawn(file, argv, descriptors): starts a program with this process's environment and standard streams.
- * `descriptors[i]` becomes 3 + i.
- * Signals are as at login: Node ignores SIGPIPE, and its child must not. The result is the pid or a negative errno.
- */
-static napi_value spawn_program(napi_env env, napi_callback_info info) {
-  napi_value arguments[3];
-  size_t count = 3, size;
-  uint32_t descriptors = 0;
-  char file[4096];
-  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
-      napi_get_value_string_utf8(env, arguments[0], file, sizeof file, &size) != napi_ok || size + 1 >= sizeof file ||
-      napi_get_array_length(env, arguments[2], &descriptors) != napi_ok)
-    return fail(env, "spawn takes (file, argv, descriptors)");
-  char **argv = strings_of(env, arguments[1]);
-  if (argv == NULL) return fail(env, "argv is an array of strings or of buffers that end with a NUL");
-
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  /* Node has made its standard streams close-on-exec; duplicating one onto itself undoes that. */
-  for (int i = 0; i < 3; i++) posix_spawn_file_actions_adddup2(&actions, i, i);
-  for (uint32_t i = 0; i < descriptors; i++) {
-    napi_value element;
-    int descriptor = -1;
-    if (napi_get_element(env, arguments[2], i, &element) == napi_ok)
-      napi_get_value_int32(env, element, &descriptor);
-    posix_spawn_file_actions_adddup2(&actions, descriptor, 3 + (int)i);
-  }
-  pid_t pid;
-  int error = posix_spawn(&pid, file, &actions, &attributes, argv, environ);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  free_strings(argv);
-  return number_of(env, error == 0 ? pid : -error);
-}
-
 static void release(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
@@ -410,8 +290,6 @@ NAPI_MODULE_INIT() {
       {.utf8name = "supervise", .method = supervise, .attributes = napi_enumerable},
       {.utf8name = "deaths", .method = deaths_now, .attributes = napi_enumerable},
       {.utf8name = "next", .method = next, .attributes = napi_enumerable},
-      {.utf8name = "forwardSignals", .method = forward_signals, .attributes = napi_enumerable},
-      {.utf8name = "spawn", .method = spawn_program, .attributes = napi_enumerable},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   return exports;

@@ -52,6 +52,7 @@ enum stage {
   FIND_FUNCTIONS = 9,
   LOAD_PROGRAM = 10,
   ATTACH = 11,
+  FIND_COMMAND = 12,
 };
 
 struct fault {

@@ -2,59 +2,16 @@
 #include "in_place.h"
 
 #include <linux/fcntl.h>
-#include <linux/prctl.h>
-#include <linux/signal.h>
 #include <linux/stat.h>
 
+#include "bundle.h"
 #include "confine.h"
 #include "kernel.h"
 #include "parameters.h"
-
-enum { FAILED = 125, CANNOT_RUN = 126, NOT_FOUND = 127, LONGEST_PATH = 4096 };
+#include "say.h"
+#include "search.h"
 
 /* ── Saying what is wrong ────────────────────────────────────────────────────────────────────────────────────────── */
-
-static void say(const char *text) { write_all(2, text, text_length(text)); }
-
-static void say_number(long number) {
-  char digits[24], *at = digits + sizeof digits - 1;
-  *at = 0;
-  do *--at = (char)('0' + number % 10);
-  while ((number /= 10) > 0);
-  say(at);
-}
-
-static void say_error(long error) {
-  static const struct {
-    int number;
-    const char *name;
-  } known[] = {{EPERM, "EPERM"},   {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"}, {E2BIG, "E2BIG"}, {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"},
-               {EACCES, "EACCES"}, {EBUSY, "EBUSY"},   {EINVAL, "EINVAL"}, {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"}};
-  for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
-    if (known[i].number != -error) continue;
-    say(known[i].name);
-    return;
-  }
-  say("errno ");
-  say_number(-error);
-}
-
-static void refuse(int status, const char *about, const char *what, const char *help) __attribute__((noreturn));
-static void refuse(int status, const char *about, const char *what, const char *help) {
-  say("portcullis: ");
-  if (about != NULL) {
-    say(about);
-    say(": ");
-  }
-  say(what);
-  say("\n");
-  if (help != NULL) {
-    say("  help: ");
-    say(help);
-    say("\n");
-  }
-  leave(status);
-}
 
 static const char *help_for(const struct fault *fault) {
   int is_forbidden = fault->error == -EPERM || fault->error == -EACCES;
@@ -232,61 +189,28 @@ static void refuse_setting(const char *about, const struct bundle *bundle, const
   leave(FAILED);
 }
 
-/* ── Where the command is ────────────────────────────────────────────────────────────────────────────────────────── */
-
-static const char *in_environment(char **environment, const char *name) {
-  size_t length = text_length(name);
-  for (; *environment != NULL; environment++)
-    if (memcmp(*environment, name, length) == 0 && (*environment)[length] == '=') return *environment + length + 1;
-  return NULL;
-}
-
-static int is_executable(const char *file, long *why) {
-  struct statx status;
-  long result = CALL(__NR_statx, AT_FDCWD, file, 0, STATX_TYPE, &status);
-  if (result == 0) result = (status.stx_mode & S_IFMT) == S_IFDIR ? -EACCES : CALL(__NR_faccessat, AT_FDCWD, file, 1);
-  *why = result;
-  return result == 0;
-}
-
-/* As a shell searches: a word with a slash is a path, an empty folder of PATH the working directory. */
-static const char *find_command(const char *name, char **environment) {
-  static char file[2 * LONGEST_PATH];
-  size_t length = text_length(name);
-  long why;
-  for (const char *c = name; *c != 0; c++) {
-    if (*c != '/') continue;
-    if (is_executable(name, &why)) return name;
-    refuse(why == -EACCES ? CANNOT_RUN : NOT_FOUND, name, why == -EACCES ? "cannot be run" : "no such file", NULL);
+static const char *found(const char *name, char **environment) {
+  const char *file;
+  long result = find_command(name, environment, &file);
+  switch (result) {
+    case 0:
+      return file;
+    case -EACCES:
+    case -EISDIR:
+      refuse(CANNOT_RUN, name, result == -EISDIR ? "is a directory" : "permission denied", NULL);
+    default:
+      refuse(NOT_FOUND, name, file == name ? "no such file" : "command not found", NULL);
   }
-  const char *path = in_environment(environment, "PATH");
-  if (path == NULL) path = "/bin:/usr/bin";
-  int denied = 0;
-  while (length > 0 && length < LONGEST_PATH) {
-    size_t folder = 0;
-    while (path[folder] != 0 && path[folder] != ':') folder++;
-    if (folder < LONGEST_PATH) {
-      memcpy(file, folder == 0 ? "." : path, folder == 0 ? 1 : folder);
-      size_t at = folder == 0 ? 1 : folder;
-      file[at] = '/';
-      memcpy(file + at + 1, name, length + 1);
-      if (is_executable(file, &why)) return file;
-      denied |= why == -EACCES;
-    }
-    if (path[folder] == 0) break;
-    path += folder + 1;
-  }
-  refuse(denied ? CANNOT_RUN : NOT_FOUND, name, denied ? "cannot be run" : "command not found", NULL);
 }
 
 /* ── Becoming it ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct order {
+struct plan {
   const char *about; /* the bundle's name, for what is said */
   const char *file;
   char **argv;
   char **environment;
-  uint64_t mask;
+  const struct inheritance *inheritance;
   int best_effort;
   struct settings settings;
   /* The words are there already, so many of them, and not to be made of settings. */
@@ -295,61 +219,61 @@ struct order {
 };
 
 /* The classic program by itself. */
-static void take_classic(const struct order *order, struct bundle *bundle, struct confinement *confinement) {
+static void take_classic(const struct plan *plan, struct bundle *bundle, struct confinement *confinement) {
   confinement->extended = NULL;
   struct fault fault = {0};
-  if (arm_classic(bundle, confinement->token, &fault) < 0) refuse_fault(order->about, &fault);
+  if (arm_classic(bundle, confinement->token, &fault) < 0) refuse_fault(plan->about, &fault);
 }
 
 /* The kernel's part cannot be had: only where less is wanted, too. */
-static void do_without(const struct order *order, struct bundle *bundle, struct confinement *confinement,
+static void do_without(const struct plan *plan, struct bundle *bundle, struct confinement *confinement,
                        struct fault *fault) {
-  if (!order->best_effort || count_of(bundle, CLASSIC) == 0) refuse_fault(order->about, fault);
-  take_classic(order, bundle, confinement);
+  if (!plan->best_effort || count_of(bundle, CLASSIC) == 0) refuse_fault(plan->about, fault);
+  take_classic(plan, bundle, confinement);
   say("portcullis: BEST EFFORT: only the policy's static part is enforced, the weakest verdict that any state could "
       "give: ");
-  say_fault(order->about, fault);
+  say_fault(plan->about, fault);
   say("\n");
 }
 
 /* What stays open gets its values, or nothing is run. */
-static void settle(struct order *order, const struct bundle *bundle) {
-  if (!order->has_words) {
-    enum setting_fault wrong = read_settings(bundle, &order->settings);
-    if (wrong != SETTINGS_GOOD) refuse_setting(order->about, bundle, &order->settings, wrong);
+static void settle(struct plan *plan, const struct bundle *bundle) {
+  if (!plan->has_words) {
+    enum setting_fault wrong = read_settings(bundle, &plan->settings);
+    if (wrong != SETTINGS_GOOD) refuse_setting(plan->about, bundle, &plan->settings, wrong);
     return;
   }
-  if (!are_possible(bundle, order->settings.words, order->words))
-    refuse(FAILED, order->about, "an open parameter cannot have this value", NULL);
+  if (!are_possible(bundle, plan->settings.words, plan->words))
+    refuse(FAILED, plan->about, "an open parameter cannot have this value", NULL);
 }
 
-static void become_from(struct order *order, unsigned char *bytes, size_t size) __attribute__((noreturn));
-static void become_from(struct order *order, unsigned char *bytes, size_t size) {
+static void become_from(struct plan *plan, unsigned char *bytes, size_t size) __attribute__((noreturn));
+static void become_from(struct plan *plan, unsigned char *bytes, size_t size) {
   static struct extended extended;
   struct bundle bundle;
   struct fault fault = {0};
   fault.what = read_bundle(&bundle, bytes, size);
   if (fault.what != NULL) {
     fault.stage = READ_BUNDLE;
-    refuse_fault(order->about, &fault);
+    refuse_fault(plan->about, &fault);
   }
-  settle(order, &bundle);
+  settle(plan, &bundle);
   struct confinement confinement = {section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
   /* Nobody is left who would hear what an extended filter tells, so one that adds nothing else is not installed. */
   if ((policy_of(&bundle)->traits & ENTIRELY_CLASSIC) != 0)
-    take_classic(order, &bundle, &confinement);
-  else if (load_extended(&extended, &bundle, order->settings.words, &fault) < 0)
-    do_without(order, &bundle, &confinement, &fault);
+    take_classic(plan, &bundle, &confinement);
+  else if (load_extended(&extended, &bundle, plan->settings.words, &fault) < 0)
+    do_without(plan, &bundle, &confinement, &fault);
   else
     memcpy(confinement.token, extended.token, sizeof extended.token);
 
-  CALL(__NR_rt_sigprocmask, SIG_SETMASK, &order->mask, 0, sizeof order->mask);
+  give_inheritance(plan->inheritance);
   struct fault last = {0};
   last.error = confine(&confinement, &last.stage);
-  if (last.error < 0) refuse_fault(order->about, &last);
-  long result = execute(order->file, order->argv, order->environment, confinement.token);
+  if (last.error < 0) refuse_fault(plan->about, &last);
+  long result = execute(plan->file, plan->argv, plan->environment, confinement.token);
   /* The policy judges this now, and may well deny it. */
-  refuse(result == -ENOENT ? NOT_FOUND : CANNOT_RUN, order->file,
+  refuse(result == -ENOENT ? NOT_FOUND : CANNOT_RUN, plan->file,
          result == -ENOENT ? "no such file, or its interpreter is missing" : "cannot be run", NULL);
 }
 
@@ -364,10 +288,6 @@ static const char usage[] =
     "exit status: the command's own; 125: nothing was run, for the reason told; 126: the command cannot be run;\n"
     "127: it was not found\n";
 
-static int is_word(const char *word, const char *expected) {
-  return text_length(word) == text_length(expected) && memcmp(word, expected, text_length(expected)) == 0;
-}
-
 /* What stands behind --set, as a word of its own, to which `words` is moved, or in the same. NULL: it is no --set. */
 static char *setting_in(char ***words) {
   static const char option[] = "--set";
@@ -380,9 +300,9 @@ static char *setting_in(char ***words) {
   return *++*words;
 }
 
-void run_bundle(char **words, char **environment, uint64_t mask) {
+void run_bundle(char **words, char **environment, const struct inheritance *inheritance) {
   static char *given[MOST_PARAMETERS];
-  struct order order = {.environment = environment, .mask = mask, .settings = {.given = given}};
+  struct plan plan = {.environment = environment, .inheritance = inheritance, .settings = {.given = given}};
   for (; *words != NULL && (*words)[0] == '-'; words++) {
     if (is_word(*words, "--help") || is_word(*words, "-h")) {
       write_all(1, usage, sizeof usage - 1);
@@ -391,64 +311,44 @@ void run_bundle(char **words, char **environment, uint64_t mask) {
     char *setting = setting_in(&words);
     if (setting != NULL) {
       /* A bundle has no more parameters, so one too many is wrong whatever it says. */
-      if (order.settings.count == MOST_PARAMETERS)
+      if (plan.settings.count == MOST_PARAMETERS)
         refuse(FAILED, setting, "no bundle has so many parameters", "portcullis-launcher run --help");
-      given[order.settings.count++] = setting;
+      given[plan.settings.count++] = setting;
       continue;
     }
     if (!is_word(*words, "--best-effort")) refuse(FAILED, *words, "unknown option", "portcullis-launcher run --help");
-    order.best_effort = 1;
+    plan.best_effort = 1;
   }
-  order.about = *words;
+  plan.about = *words;
   if (*words == NULL) refuse(FAILED, NULL, "the bundle is missing", "portcullis-launcher run --help");
   words++;
   if (*words != NULL && is_word(*words, "--")) words++;
   if (*words == NULL) refuse(FAILED, NULL, "the command is missing", "portcullis-launcher run --help");
-  order.argv = words;
+  plan.argv = words;
 
   struct statx status;
   struct fault fault = {.stage = READ_BUNDLE};
-  long file = CALL(__NR_openat, AT_FDCWD, order.about, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+  long file = CALL(__NR_openat, AT_FDCWD, plan.about, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
   if (file < 0) fault.error = file;
   else fault.error = CALL(__NR_statx, file, "", AT_EMPTY_PATH, STATX_TYPE | STATX_SIZE, &status);
-  if (fault.error < 0) refuse_fault(order.about, &fault);
+  if (fault.error < 0) refuse_fault(plan.about, &fault);
   fault.what = (status.stx_mode & S_IFMT) != S_IFREG ? "it is no file"
                : status.stx_size > LARGEST_BUNDLE    ? "it is larger than any bundle"
                                                      : NULL;
-  if (fault.what != NULL) refuse_fault(order.about, &fault);
+  if (fault.what != NULL) refuse_fault(plan.about, &fault);
   unsigned char *bytes = allocate(status.stx_size + 1);
   fault.error = bytes == NULL ? -ENOMEM : read_all((int)file, bytes, status.stx_size);
-  if (fault.error < 0) refuse_fault(order.about, &fault);
+  if (fault.error < 0) refuse_fault(plan.about, &fault);
   CALL(__NR_close, file);
-  order.file = find_command(words[0], environment);
-  become_from(&order, bytes, status.stx_size);
+  plan.file = found(words[0], environment);
+  become_from(&plan, bytes, status.stx_size);
 }
 
-void become(char **words, char **environment, uint64_t mask) {
-  struct order order = {.about = "the policy", .environment = environment, .mask = mask};
-  int descriptor = 0;
-  for (const char *digit = words[0]; digit != NULL && *digit >= '0' && *digit <= '9' && descriptor < 1 << 20; digit++)
-    descriptor = 10 * descriptor + (*digit - '0');
-  if (words[0] == NULL || words[1] == NULL || words[2] == NULL) leave(FAILED);
-  order.file = words[1];
-  order.argv = words + 2;
-
-  /* struct sigaction of the kernel: handler (0: the default), flags, restorer, mask */
-  long original[4] = {0};
-  CALL(__NR_rt_sigaction, SIGPIPE, original, 0, sizeof(uint64_t));
-
-  struct configuration header;
-  struct fault fault = {.stage = CONFIGURE};
-  fault.error = read_all(descriptor, &header, HEADER_SIZE);
-  if (fault.error == 0 && (header.magic != CONFIGURATION_MAGIC || header.flags != EXTENDED ||
-                           header.filter_length > LARGEST_BUNDLE || header.fallback_length > MOST_PARAMETERS))
-    fault.error = -EPROTO;
-  unsigned char *bytes = fault.error == 0 ? allocate(header.filter_length + 1) : NULL;
-  if (fault.error == 0) fault.error = bytes == NULL ? -ENOMEM : read_all(descriptor, bytes, header.filter_length);
-  order.has_words = 1;
-  order.words = header.fallback_length;
-  if (fault.error == 0) fault.error = read_all(descriptor, order.settings.words, order.words * sizeof(uint64_t));
-  if (fault.error < 0) refuse_fault(order.about, &fault);
-  CALL(__NR_close, descriptor);
-  become_from(&order, bytes, header.filter_length);
+void become(char **argv, char **environment, const struct inheritance *inheritance, struct orders *orders) {
+  struct plan plan = {
+      .about = "the policy", .argv = argv, .environment = environment, .inheritance = inheritance, .has_words = 1};
+  plan.words = orders->header.fallback_length;
+  memcpy(plan.settings.words, orders->parameters, sizeof orders->parameters);
+  plan.file = found(argv[0], environment);
+  become_from(&plan, orders->bundle, orders->header.filter_length);
 }

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: MIT
-/* Becoming the command: no process of ours is left. What goes wrong is written to standard error. */
+/* Becoming the command: no process of portcullis is left. What goes wrong is written to standard error. */
 #ifndef PORTCULLIS_IN_PLACE_H
 #define PORTCULLIS_IN_PLACE_H
 
-#include "launcher.h"
+#include "inheritance.h"
+#include "orders.h"
 
 /* `launcher run [OPTIONS] BUNDLE [--] COMMAND [ARGUMENT...]`: from a bundle's file. */
-void run_bundle(char **words, char **environment, uint64_t mask) __attribute__((noreturn));
+void run_bundle(char **words, char **environment, const struct inheritance *inheritance) __attribute__((noreturn));
 
-/*
- * `launcher become N FILE ARGV0 [ARGUMENT...]`: from a configuration (`launcher.h`) that can be read from descriptor N.
- * Whoever was here before is gone: Node, which ignores SIGPIPE.
- */
-void become(char **words, char **environment, uint64_t mask) __attribute__((noreturn));
+/* From orders of Node's, which has exited. */
+void become(char **argv, char **environment, const struct inheritance *inheritance, struct orders *orders)
+    __attribute__((noreturn));
 
 #endif

@@ -51,6 +51,9 @@ void *memset(void *to, int byte, size_t size);
 void *memcpy(void *to, const void *from, size_t size);
 int memcmp(const void *one, const void *other, size_t size);
 size_t text_length(const char *text);
+int is_word(const char *word, const char *expected);
+
+void leave(int status) __attribute__((noreturn));
 
 /* Writes all of it, or as much as can be written. */
 void write_all(int descriptor, const void *bytes, size_t size);

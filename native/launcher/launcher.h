@@ -1,30 +1,20 @@
 // SPDX-License-Identifier: MIT
-/* What whoever starts the launcher writes to it (src/engines/launcher.ts). Little-endian, as both architectures are. */
+/* The launcher: confines a command as Node orders it, starts it, waits for it and its tree, and tells what becomes of them. */
 #ifndef PORTCULLIS_LAUNCHER_H
 #define PORTCULLIS_LAUNCHER_H
 
-#include <linux/filter.h>
-#include <stdint.h>
+#include "inheritance.h"
 
-enum { MAXIMUM_INSTRUCTIONS = 4096 };
-
-struct configuration {
-  uint32_t magic;
-  uint32_t flags;
-  uint32_t filter_length;   /* instructions; with EXTENDED: the bytes of the bundle that follows */
-  uint32_t fallback_length; /* instructions, 0: there is none; with EXTENDED: the words of open parameters behind the bundle */
-  uint64_t token[2];        /* with EXTENDED: 0, the launcher draws its own */
-  struct sock_filter filters[2 * MAXIMUM_INSTRUCTIONS];
-};
-enum { CONFIGURATION_MAGIC = 0x70637632, HEADER_SIZE = 32 };
-enum {
-  WANT_LISTENER = 1,   /* else the filter needs no supervisor */
-  OWN_THE_TREE = 2,    /* be the tree's reaper, so that all of it can be ended */
-  END_TREE = 4,        /* when the command has ended, end the rest of its tree */
-  DIE_WITH_PARENT = 8, /* when the supervisor's side is gone, end the tree */
-  EXTENDED = 16,       /* a bundle follows instead of classic filters */
+struct launch {
+  char **words;       /* the last ones are the command */
+  uint32_t count;
+  char **environment; /* the command's */
+  struct inheritance *inheritance;
+  int node;           /* the socket to Node */
+  int front;          /* the socket to the front (front.c), or -1 */
 };
 
-void leave(int status) __attribute__((noreturn));
+/* Serves until nothing is left to do. To be called in a process of its own, with all signals blocked. */
+void serve(const struct launch *launch) __attribute__((noreturn));
 
 #endif

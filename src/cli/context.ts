@@ -1,4 +1,6 @@
 /** The world as a verb sees it, so that tests can bring their own. */
+import { writeSync } from "node:fs";
+
 export interface Context {
   /** Data, on stdout. */
   out(text: string): void;
@@ -27,26 +29,49 @@ function write(stream: NodeJS.WriteStream, text: string): void {
   unwritten.add(written);
 }
 
+/**
+ * Writes all of it before it returns. Node's own streams make a pipe non-blocking for all who share it, also the command
+ * that is confined. What cannot be written is lost.
+ */
+export function writeNow(descriptor: number, text: string): void {
+  const bytes = Buffer.from(text);
+  for (let at = 0; at < bytes.length; ) {
+    try {
+      at += writeSync(descriptor, bytes, at);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+      // Another process has made it non-blocking.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
+
 export function processContext(): Context {
-  const { env } = process;
-  const allowed = env["NO_COLOR"] === undefined || env["NO_COLOR"] === "";
-  const dumb = env["TERM"] === "dumb";
-  const shows = (stream: NodeJS.WriteStream) => allowed && !dumb && stream.isTTY === true;
   quietWhenClosed();
+  return contextOf(
+    (text) => write(process.stdout, text),
+    (text) => write(process.stderr, text),
+    // Asked for late: opening the streams takes longer than starting most verbs.
+    { out: () => process.stdout.isTTY === true, err: () => process.stderr.isTTY === true },
+  );
+}
+
+export function contextOf(
+  out: Context["out"],
+  err: Context["err"],
+  isTerminal: { readonly out: () => boolean; readonly err: () => boolean },
+): Context {
+  const { env } = process;
+  const allowed = (env["NO_COLOR"] === undefined || env["NO_COLOR"] === "") && env["TERM"] !== "dumb";
   return {
-    out: (text) => {
-      write(process.stdout, text);
-    },
-    err: (text) => {
-      write(process.stderr, text);
-    },
+    out,
+    err,
     colour: {
-      // Asked for late: opening the streams takes longer than starting most verbs.
       get out() {
-        return shows(process.stdout);
+        return allowed && isTerminal.out();
       },
       get err() {
-        return shows(process.stderr);
+        return allowed && isTerminal.err();
       },
     },
     environment: env,
@@ -58,14 +83,13 @@ export function processContext(): Context {
 }
 
 /** A reader that has seen enough (`portcullis explain … | head`) is no error of ours. */
-function quietWhenClosed(): void {
+export function quietWhenClosed(): void {
   process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE" && error.syscall === "write") process.exit(0);
     // Not a stack trace: whoever sees this is to report it, and the sentence says how.
-    process.stderr.write(internalError(error, env["PORTCULLIS_DEBUG"] !== undefined));
+    writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
     process.exit(125);
   });
-  const { env } = process;
 }
 
 /** The working directory was removed: process.cwd() fails. */

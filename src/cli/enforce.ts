@@ -1,12 +1,13 @@
 /** Runs a command under a compiled policy, with its events going where they should. Loads no compiler. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { StartError } from "../engines/command.ts";
 import { type CompiledPolicy, descriptionOf } from "../engines/compiled.ts";
+import { callersDescriptor, callersFile, errnoText } from "../engines/launcher.ts";
 import type { NotifyMode } from "../engines/notify/policy.ts";
 import { runUnderNotify } from "../engines/notify/run.ts";
 import type { RunOptions } from "../engines/run.ts";
 import { runUnderSeccompEbpf } from "../engines/seccomp-ebpf/run.ts";
-import { type Destination, DestinationError } from "../events/channel.ts";
+import { StartError } from "../engines/start-error.ts";
+import { type Destination, DestinationError, notOpen } from "../events/channel.ts";
 import { Messages } from "../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../events/output.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
@@ -100,16 +101,24 @@ function openOutput(
 ): EventOutput | undefined {
   if (destination === undefined) return undefined;
   try {
-    return openEventOutput(destination, {
+    return openEventOutput(reachable(destination), {
       policy: descriptionOf(compiled),
       form,
-      // Where events are lines on standard error, nothing better is left to say it on.
+      // Where events are lines on standard error, no better channel is left for this sentence.
       onLoss: form === "json" ? (sentence) => messages.write(sentence) : undefined,
     });
   } catch (error) {
     if (!(error instanceof DestinationError)) throw error;
     throw new Failure([diagnostic("P0910", error.message, { help: error.help })]);
   }
+}
+
+/** The same destination, where this process does not have the descriptors that portcullis was started with. */
+function reachable(destination: Destination): Destination {
+  if ("file" in destination) return { file: callersFile(destination.file) };
+  const own = destination.fd === 2 ? 2 : callersDescriptor(destination.fd);
+  if (own >= 0) return { fd: own };
+  throw notOpen(destination.fd, errnoText(-own));
 }
 
 /** What kept a command from being started, as it is told to people. */

@@ -1,7 +1,7 @@
 /** Which engine is to enforce. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { StartError } from "../engines/command.ts";
 import { seccompEbpfSupport } from "../engines/seccomp-ebpf/support.ts";
+import { StartError } from "../engines/start-error.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 export const engineNames = ["auto", "notify", "seccomp-ebpf"] as const;

@@ -123,7 +123,8 @@ function nativeFault(): Finding | undefined {
 function trial(context: Context, engine: EngineName, policy: string, script: string) {
   const program = join(packageRoot(), "bin/portcullis.cjs");
   const options = ["--engine", engine, "--events", "fd:3", "--timeout", "2min", "-p", policy];
-  const ran = spawnSync(process.execPath, [program, "run", ...options, "--", "/bin/sh", "-c", script], {
+  const started = ["supervise", process.execPath, program, "run", ...options, "--", "/bin/sh", "-c", script];
+  const ran = spawnSync(nativeFile("launcher"), started, {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
     encoding: "utf8",
     env: { ...process.env, ...context.environment },

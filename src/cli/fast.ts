@@ -3,12 +3,15 @@
  * Node loads without its loader of ES modules (some 15 ms). All else, and all that goes wrong before a command was
  * started, is the whole command line's.
  */
-import { StartError } from "../engines/command.ts";
+import { StartError } from "../engines/start-error.ts";
+import { becomeFront, frontSocket } from "../linux/front.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
-import { internalError, isWithoutDirectory, processContext } from "./context.ts";
+import { exitAtOnce } from "../linux/process.ts";
+import { internalError, isWithoutDirectory, writeNow } from "./context.ts";
 import { enforce, planOf } from "./enforce.ts";
 import { askCache } from "./kept.ts";
 import { parseInvocation } from "./parse.ts";
+import { runContext } from "./run-context.ts";
 import { runPage } from "./run-page.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
 
@@ -16,7 +19,7 @@ import { Failure, failed, type Verb } from "./verb.ts";
 async function runKept(argv: readonly string[]): Promise<number | undefined> {
   if (argv[0] !== "run") return undefined;
   try {
-    const context = processContext();
+    const context = runContext();
     const invocation = parseInvocation(runPage as Verb, argv.slice(1));
     const plan = planOf(invocation);
     if (invocation.has("help") || plan.bestEffort) return undefined;
@@ -26,14 +29,24 @@ async function runKept(argv: readonly string[]): Promise<number | undefined> {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
       return undefined;
     if (isWithoutDirectory(error)) return undefined;
-    process.stderr.write(internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
+    writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
     return failed;
   }
 }
 
+/** `node bin/portcullis.cjs run …`. Where there is no native part the help can be shown all the same. */
+function startThroughFront(): void {
+  try {
+    becomeFront();
+  } catch (error) {
+    if (!(error instanceof NativeUnavailableError)) throw error;
+  }
+}
+
 const argv = process.argv.slice(2);
+if (argv[0] === "run" && frontSocket() === undefined) startThroughFront();
 void runKept(argv).then(async (status) => {
   // What was confined may have changed what is read from now on: nothing is.
-  if (status !== undefined) process.exit(status);
+  if (status !== undefined) exitAtOnce(status);
   await (await import("./main.ts")).main(argv);
 });

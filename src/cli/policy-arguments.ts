@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
+import { callersFile } from "../engines/launcher.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { hostArchitecture } from "../linux/architecture.ts";
 import { packageRoot } from "./package.ts";
@@ -58,7 +59,7 @@ export function noMoreWords(words: readonly string[]): void {
  * @throws Failure that names the near ready policy
  */
 export function policyFile(named: string, workingDirectory: string): string {
-  if (!/^[A-Za-z0-9_-]+$/.test(named) || existsSync(resolve(workingDirectory, named))) return named;
+  if (!/^[A-Za-z0-9_-]+$/.test(named) || existsSync(resolve(workingDirectory, named))) return callersFile(named);
   const ready = join(packageRoot(), "policies", `${named}.ts`);
   if (existsSync(ready)) return ready;
   const near = nearestName(named, readyPolicies);

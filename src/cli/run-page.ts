@@ -11,7 +11,8 @@ export const runPage: Omit<Verb, "execute"> = {
     "portcullis's options end at -- or at the first word that is no option.",
     "Each judgement that is not a plain allow becomes an event: a line for people on standard error, or with --events a JSON object a line (docs/events.md). Repeated events are counted instead of printed, and nothing ever waits for whoever reads them.",
     "What cannot be enforced here refuses to start, and says what would make it possible; --best-effort starts all the same with as much as can be enforced. If portcullis is killed under the engine notify, calls that need its answer fail with ENOSYS; if it is stopped, they wait. They never pass. Under seccomp-ebpf nothing needs it: with -q, and neither a time limit nor a tie to the tree, the command takes its place.",
-    "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status.",
+    "When the command ends before its tree does (a daemon), portcullis waits for the tree and then exits with the command's status. SIGINT, SIGTERM, SIGHUP and SIGQUIT end that wait: the signal is sent to all of the tree, and SIGKILL two seconds later. Before the command ends, signals go to the command alone; during the start, they end portcullis and nothing is run.",
+    "The command inherits all that portcullis was started with: file descriptors, ignored and blocked signals, limits, arguments and environment byte for byte, but for a descriptor above 2 that --events or -p names. It differs in its parent, in no_new_privs and in the filter.",
     "A compiled policy is kept in $XDG_CACHE_HOME/portcullis (~/.cache/portcullis), under the content of every file it came from.",
   ],
   options: {
@@ -43,8 +44,14 @@ export const runPage: Omit<Verb, "execute"> = {
       value: "TIME",
       about: "End the command after this time (30s, 5min): SIGTERM, and SIGKILL for all of its tree two seconds later.",
     },
-    "kill-tree": { about: "When the command has ended, end what it has left running instead of waiting for it." },
-    "die-with-parent": { about: "End all of the tree if portcullis is gone, instead of denying its calls." },
+    "kill-tree": {
+      about:
+        "When the command has ended, end what it has left running instead of waiting for it: SIGTERM, and SIGKILL two seconds later.",
+    },
+    "die-with-parent": {
+      about:
+        "Kill all of the tree if a process of portcullis is killed, instead of denying calls or going on without it.",
+    },
     "best-effort": {
       about: "Where a part of the policy cannot be enforced here, start all the same without that part, and say so.",
     },

@@ -1,15 +1,25 @@
-/** The conversation with the launcher (native/launcher): its orders, one start, one status. All engines that enforce share it. */
+/**
+ * The conversation with the launcher (native/launcher): orders, one start, one status. All engines that enforce share it.
+ *
+ * The launcher is a child of this process in either form. Started by the front (native/launcher/front.c) it exists before
+ * this process does, and has what the command inherits; else it is started here, and the command inherits what Node has
+ * left of it.
+ */
 import { callNumber } from "../linux/call-numbers.ts";
 import { close, receiveWithDescriptors, socketPair } from "../linux/descriptors.ts";
 import { errnoName } from "../linux/errno.ts";
+import { frontSocket } from "../linux/front.ts";
 import { native, nativeFile } from "../linux/native.ts";
-import { StartError } from "./command.ts";
+import { exitAtOnce } from "../linux/process.ts";
+import { StartError } from "./start-error.ts";
 
 export type LauncherMessage =
   /** `status` as wait(2) gives it. */
   | { readonly kind: "ended"; readonly status: number }
   | { readonly kind: "stopped"; readonly signal: number }
   | { readonly kind: "tree-ended" }
+  /** The front was killed: the launcher goes on. */
+  | { readonly kind: "front-gone" }
   /** The launcher is gone. */
   | { readonly kind: "closed" };
 
@@ -26,7 +36,7 @@ export interface LauncherOrders {
   readonly payload: readonly Uint8Array[];
 }
 
-export const launcherFlag = { wantListener: 1, ownTheTree: 2, endTree: 4, dieWithParent: 8, extended: 16 } as const;
+export const launcherFlag = { wantListener: 1, endTree: 2, dieWithParent: 4, extended: 8 } as const;
 
 /** `enum stage` of native/launcher/extended.h: where something went wrong. */
 export const launcherStage = {
@@ -40,6 +50,7 @@ export const launcherStage = {
   findFunctions: 9,
   loadProgram: 10,
   attach: 11,
+  findCommand: 12,
 } as const;
 
 export interface Started {
@@ -68,58 +79,140 @@ export class LauncherFault extends Error {
   }
 }
 
-const magic = 0x7063_7632;
-const headerSize = 32;
+/** native/launcher/orders.h */
+const magic = 0x7063_7633;
+const headerSize = 48;
 const messageSize = 16;
-const messageKind = { started: 1, failed: 2, stopped: 3, ended: 4, treeEnded: 5 } as const;
-/** A verifier's log is at most this long. */
-const mostText = 1 << 20;
+const orderKind = { start: 1, become: 2, descriptor: 3 } as const;
+const messageKind = {
+  started: 1,
+  notStarted: 2,
+  stopped: 3,
+  ended: 4,
+  treeEnded: 5,
+  given: 6,
+  frontGone: 7,
+} as const;
+const noOrders: LauncherOrders = {
+  flags: 0,
+  filterLength: 0,
+  fallbackLength: 0,
+  token: new Uint8Array(16),
+  payload: [],
+};
 
 /**
- * Starts a command under what the orders say. `argv` is the command's own; strings, or bytes that end with a NUL.
+ * Starts the command under what the orders say. With a front, `command` are the last words that it was started with, as
+ * Node reads them: their bytes are the front's.
  * Throws a LauncherFault where the launcher says why not, a StartError where it cannot even say.
  */
-export function startLauncher(file: string, argv: readonly (string | Uint8Array)[], orders: LauncherOrders): Started {
-  const [ours, theirs] = socketPair();
-  const launcher = native().spawn(nativeFile("launcher"), ["portcullis-launcher", file, ...argv], [theirs]);
-  close(theirs);
-  if (launcher < 0) {
-    close(ours);
-    throw new StartError(125, `the launcher cannot be started (errno ${-launcher})`);
+export function startCommand(command: readonly string[], orders: LauncherOrders): Started {
+  const front = frontSocket();
+  const socket = front ?? startLauncher(command);
+  write(socket, encodeOrders(orderKind.start, orders, command.length));
+  try {
+    const { message, descriptors } = answer(socket);
+    const [pidfd, ...rest] = descriptors;
+    if (message.getUint32(0, true) !== messageKind.started || pidfd === undefined) throw otherVersion();
+    return {
+      socket,
+      launcher: message.getInt32(4, true),
+      pid: message.getInt32(8, true),
+      pidfd,
+      descriptors: rest,
+      detail: message.getUint32(12, true),
+    };
+  } catch (error) {
+    if (front === undefined) close(socket);
+    throw error;
   }
-  // Where it has ended already, what it said tells more than that it cannot be written to.
-  writeOrders(ours, orders);
-  const message = new DataView(new ArrayBuffer(messageSize));
-  const { count, descriptors } = receiveWithDescriptors(ours, new Uint8Array(message.buffer));
-  if (count !== messageSize) throw new StartError(125, "the launcher ended before it had started the command");
-  if (message.getUint32(0, true) === messageKind.failed) {
-    const text = readText(ours);
-    close(ours);
-    throw new LauncherFault(message.getUint32(12, true), message.getInt32(4, true), text);
-  }
-  const [pidfd, ...rest] = descriptors;
-  if (message.getUint32(0, true) !== messageKind.started || pidfd === undefined) {
-    throw new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
-  }
-  return {
-    socket: ours,
-    launcher,
-    pid: message.getInt32(8, true),
-    pidfd,
-    descriptors: rest,
-    detail: message.getUint32(12, true),
-  };
 }
 
-/** The bytes of orders, as the launcher reads them. */
-export function encodeOrders({ flags, filterLength, fallbackLength, token, payload }: LauncherOrders): Uint8Array {
+/**
+ * Lets the front become the command, and ends this process. Throws a LauncherFault or a StartError where that cannot be;
+ * what goes wrong later the front says on standard error, with status 125.
+ */
+export function replaceFront(command: readonly string[], orders: LauncherOrders): never {
+  const socket = frontSocket();
+  if (socket === undefined)
+    throw new StartError(125, "portcullis was not started by its launcher", "bin/portcullis run");
+  write(socket, encodeOrders(orderKind.become, orders, command.length));
+  const message = new DataView(new ArrayBuffer(messageSize));
+  const { count } = receiveWithDescriptors(socket, new Uint8Array(message.buffer));
+  if (count === messageSize) throw faultOf(socket, message);
+  // Reaped here: where portcullis is a container's init, the command would not do it.
+  native().syscall(callNumber("wait4"), -1, null, 0, null);
+  return exitAtOnce(0);
+}
+
+/**
+ * A copy of a descriptor that portcullis was started with, or a negative errno. The command does not get one above 2 that
+ * was asked for.
+ */
+export function callersDescriptor(descriptor: number): number {
+  const socket = frontSocket();
+  if (socket === undefined) return descriptor;
+  write(socket, encodeOrders(orderKind.descriptor, noOrders, 0, descriptor));
+  const { message, descriptors } = answer(socket);
+  if (message.getUint32(0, true) !== messageKind.given) throw otherVersion();
+  return descriptors[0] ?? -message.getInt32(4, true);
+}
+
+/**
+ * The same file under a name that this process can open: /dev/fd/63 (`>(…)` of a shell), /dev/stdin and the like name
+ * descriptors that portcullis was started with.
+ */
+export function callersFile(file: string): string {
+  if (frontSocket() === undefined) return file;
+  const numbered = /^\/(?:dev\/fd|proc\/(?:self|thread-self)\/fd)\/(\d{1,6})$/.exec(file)?.[1];
+  const standard = ["/dev/stdin", "/dev/stdout", "/dev/stderr"].indexOf(file);
+  const descriptor = numbered !== undefined ? Number(numbered) : standard;
+  if (descriptor < 0 || descriptor === 2) return file;
+  const own = callersDescriptor(descriptor);
+  return own < 0 ? file : `/dev/fd/${own}`;
+}
+
+/** The launcher as a process of our own, for who was not started by the front: our end of the socket. */
+function startLauncher(command: readonly string[]): number {
+  const [ours, theirs] = socketPair();
+  // A part of Node's own executable that a start through the front has no use for.
+  const { spawn } = process.getBuiltinModule("node:child_process");
+  const launcher = spawn(nativeFile("launcher"), ["serve", ...command], {
+    argv0: "portcullis-launcher",
+    stdio: ["inherit", "inherit", "inherit", theirs],
+  });
+  launcher.on("error", () => {});
+  close(theirs);
+  return ours;
+}
+
+function otherVersion(): StartError {
+  return new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
+}
+
+/** The launcher's next message, which is no fault. */
+function answer(socket: number): { readonly message: DataView; readonly descriptors: readonly number[] } {
+  const message = new DataView(new ArrayBuffer(messageSize));
+  const { count, descriptors } = receiveWithDescriptors(socket, new Uint8Array(message.buffer));
+  if (count !== messageSize) throw new StartError(125, "the launcher ended before it had started the command");
+  if (message.getUint32(0, true) === messageKind.notStarted) throw faultOf(socket, message);
+  return { message, descriptors };
+}
+
+function faultOf(socket: number, message: DataView): LauncherFault {
+  const text = readText(socket, message.getInt32(8, true));
+  return new LauncherFault(message.getUint32(12, true), message.getInt32(4, true), text);
+}
+
+function encodeOrders(kind: number, orders: LauncherOrders, words: number, descriptor = -1): Uint8Array {
+  const { flags, filterLength, fallbackLength, token, payload } = orders;
   const bytes = new Uint8Array(payload.reduce((size, one) => size + one.length, headerSize));
   const view = new DataView(bytes.buffer);
-  view.setUint32(0, magic, true);
-  view.setUint32(4, flags, true);
-  view.setUint32(8, filterLength, true);
-  view.setUint32(12, fallbackLength, true);
-  bytes.set(token, 16);
+  [magic, kind, flags, filterLength, fallbackLength, words].forEach((word, index) => {
+    view.setUint32(4 * index, word, true);
+  });
+  view.setInt32(24, descriptor, true);
+  bytes.set(token, 32);
   let at = headerSize;
   for (const one of payload) {
     bytes.set(one, at);
@@ -128,8 +221,8 @@ export function encodeOrders({ flags, filterLength, fallbackLength, token, paylo
   return bytes;
 }
 
-function writeOrders(socket: number, orders: LauncherOrders): void {
-  const bytes = encodeOrders(orders);
+/** Where the launcher has ended already, what it said tells more than that it cannot be written to. */
+function write(socket: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
     const count = native().syscall(callNumber("write"), socket, bytes.subarray(at), bytes.length - at);
     if (count <= 0) return;
@@ -137,16 +230,14 @@ function writeOrders(socket: number, orders: LauncherOrders): void {
   }
 }
 
-function readText(socket: number): string {
-  const parts: Uint8Array[] = [];
-  for (let size = 0; size < mostText; ) {
-    const part = new Uint8Array(1 << 16);
-    const { count } = receiveWithDescriptors(socket, part);
+function readText(socket: number, size: number): string {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; ) {
+    const { count } = receiveWithDescriptors(socket, bytes.subarray(at));
     if (count <= 0) break;
-    parts.push(part.subarray(0, count));
-    size += count;
+    at += count;
   }
-  return Buffer.concat(parts).toString("utf8");
+  return Buffer.from(bytes).toString("utf8");
 }
 
 /** The next message of a launcher, from the bytes that it wrote. */
@@ -165,13 +256,15 @@ export function parseMessage(message: DataView): LauncherMessage {
       return { kind: "stopped", signal: value };
     case messageKind.treeEnded:
       return { kind: "tree-ended" };
+    case messageKind.frontGone:
+      return { kind: "front-gone" };
     default:
       return { kind: "closed" };
   }
 }
 
-/** Asks the launcher to end the whole tree, which it must own. */
-export function endTree(socket: number): void {
+/** Asks the launcher to kill the whole tree. */
+export function killTree(socket: number): void {
   native().syscall(callNumber("write"), socket, new Uint8Array([0x6b /* k */]), 1);
 }
 
@@ -197,14 +290,16 @@ export function errnoText(errno: number): string {
   return explained[name] ?? name;
 }
 
-/** The fault of a stage that all engines have; undefined for the others. */
-export function commonFault(file: string, { stage, errno }: LauncherFault): StartError | undefined {
+/** The fault of a stage that all engines have; undefined for the others. `name` is the command's first word. */
+export function commonFault(name: string, { stage, errno }: LauncherFault): StartError | undefined {
   switch (stage) {
+    case launcherStage.findCommand:
+      return notFound(name, errnoName(errno));
     case launcherStage.execve:
       if (errnoName(errno) === "ENOENT") {
-        return new StartError(127, `${file}: no such file, or its interpreter is missing`);
+        return new StartError(127, `${name}: no such file, or its interpreter is missing`);
       }
-      return new StartError(126, `${file}: cannot be run (${errnoText(errno)})`);
+      return new StartError(126, `${name}: cannot be run (${errnoText(errno)})`);
     case launcherStage.noNewPrivileges:
       return new StartError(125, `no_new_privs cannot be set (${errnoText(errno)})`);
     case launcherStage.clone:
@@ -212,4 +307,12 @@ export function commonFault(file: string, { stage, errno }: LauncherFault): Star
     default:
       return undefined;
   }
+}
+
+function notFound(name: string, why: string | undefined): StartError {
+  if (name === "") return new StartError(127, "the command's name is empty");
+  if (why === "EACCES") return new StartError(126, `${name}: permission denied`);
+  if (why === "EISDIR") return new StartError(126, `${name}: is a directory`);
+  if (!name.includes("/")) return new StartError(127, `${name}: command not found`);
+  return new StartError(127, `${name}: no such file${why === "ENOENT" ? "" : ` (${why})`}`);
 }

@@ -3,7 +3,7 @@ import type { EventRecord } from "../events/record.ts";
 import { callNumber } from "../linux/call-numbers.ts";
 import { reservePolling } from "../linux/descriptors.ts";
 import { native } from "../linux/native.ts";
-import { StartError } from "./command.ts";
+import { StartError } from "./start-error.ts";
 
 export interface RunOptions {
   /** Called in the thread of the caller, later than the judgement. Must not throw. */
@@ -27,26 +27,25 @@ export const grace = 2000;
 
 export const signals = { kill: 9, terminate: 15 } as const;
 /**
- * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM; and SIGTSTP, SIGTTIN, SIGTTOU: this process stops when the
- * launcher stops it, after the command. Did it stop by itself, the shell could continue the job before the launcher has
- * come to that, and would see it stop once more.
+ * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU: what is sent to the command's
+ * process group or control group must not end or stop the one who supervises it; and at SIGUSR1 Node opens its debugger's
+ * port.
  */
-const forwarded = [1, 2, 3, 10, 12, 14, signals.terminate, 20, 21, 22] as const;
+const ignored = [1, 2, 3, 10, 12, 14, signals.terminate, 20, 21, 22] as const;
+/** `struct sigaction` of the kernel with SIG_IGN. */
+const ignoring = new BigUint64Array([1n, 0n, 0n, 0n]);
+const signalSetSize = 8;
 const setDumpable = 4; // PR_SET_DUMPABLE
 
-/** From now on what is sent to this process goes to the command. */
-export function forwardSignals(pidfd: number): void {
-  native().forwardSignals(pidfd, forwarded);
-}
-
 /**
- * No process of the same user may look into this one, make Node open its debugger's port, or keep it from waiting. Throws a
- * StartError.
+ * No process of the same user may look into this one or keep it from waiting, and no signal but SIGKILL and SIGSTOP has an
+ * effect on it. Throws a StartError.
  */
 export function hideFromCommand(): void {
   reservePolling();
-  forwardSignals(-1);
-  if (native().syscall(callNumber("prctl"), setDumpable, 0, 0, 0, 0) !== 0) {
+  const { syscall } = native();
+  for (const signal of ignored) syscall(callNumber("rt_sigaction"), signal, ignoring, null, signalSetSize);
+  if (syscall(callNumber("prctl"), setDumpable, 0, 0, 0, 0) !== 0) {
     throw new StartError(125, "this process cannot be hidden from the command (PR_SET_DUMPABLE)");
   }
 }

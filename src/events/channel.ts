@@ -41,15 +41,19 @@ function openFile(file: string): Channel {
   }
 }
 
+export function notOpen(fd: number, why: string): DestinationError {
+  return new DestinationError(
+    `file descriptor ${fd} is not open (${why})`,
+    `open it in the shell: \`portcullis run --events fd:${fd} … ${fd}>events.jsonl\``,
+  );
+}
+
 function borrow(fd: number): Channel {
   let stat: ReturnType<typeof fstatSync>;
   try {
     stat = fstatSync(fd);
   } catch (error) {
-    throw new DestinationError(
-      `file descriptor ${fd} is not open (${errnoCode(error)})`,
-      `open it in the shell: \`portcullis run --events fd:${fd} … ${fd}>events.jsonl\``,
-    );
+    throw notOpen(fd, errnoCode(error));
   }
   if (stat.isDirectory()) throw new DestinationError(`file descriptor ${fd} is a directory`, undefined);
   if (stat.isSocket()) return new FdChannel(fd, { isOwn: false, writeTo: sendWithoutWaiting, isRegular: false });

@@ -78,7 +78,12 @@ export function hasRoom(descriptor: number): boolean {
   return native().syscall(callNumber("ppoll"), entry, 1, new BigInt64Array(2), null, 0) > 0;
 }
 
+/** O_CLOEXEC, SOCK_CLOEXEC, EPOLL_CLOEXEC; not FD_CLOEXEC. */
 const closeOnExec = 0o2000000;
+/** Of fcntl(2): F_SETFD. */
+export const setDescriptorFlags = 2;
+/** FD_CLOEXEC */
+export const closeOnExecFlag = 1;
 const atWorkingDirectory = -100; // AT_FDCWD
 
 export function createEpoll(): number {

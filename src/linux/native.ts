@@ -38,13 +38,6 @@ export interface Native {
    * who has ended: the number of deaths, or a negative errno. ENOENT: nothing was received; poll the listener.
    */
   next(answer: boolean): number;
-  /**
-   * From now on these signals go on to the process behind the pidfd (none where it is -1) and do nothing else, but for
-   * those that the terminal sends, which the command gets itself.
-   */
-  forwardSignals(pidfd: number, signals: readonly number[]): void;
-  /** posix_spawn(3) with default signals; `descriptors[i]` becomes 3 + i. Strings, or bytes that end with a NUL. */
-  spawn(file: string, argv: readonly (string | Uint8Array)[], descriptors: readonly number[]): number;
 }
 
 /** The native part cannot be used here. */

@@ -156,12 +156,7 @@ describe("both readings of --set for a bundle", () => {
     const outside = words.with(0, 100_001n);
     for (const given of [[], words.slice(1), [...words, 0n], outside, words.with(2, 6n), words.with(5, 2n)]) {
       const start = () =>
-        launch(
-          "/bin/true",
-          ["true"],
-          { bundle: file, parameters: given },
-          { ownsTree: true, killTree: false, dieWithParent: false },
-        );
+        launch(["/bin/true"], { bundle: file, parameters: given }, { killTree: false, dieWithParent: false });
       expect(start).toThrow("the launcher refuses the bundle: an open parameter cannot have this value");
     }
   });

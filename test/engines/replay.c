@@ -44,8 +44,8 @@ static unsigned char stacks[TASKS][STACK] __attribute__((aligned(16)));
 
 static long marked(long number, long a, long b, long c, long d, long e) { return call6(number, a, b, c, d, e, MARK); }
 
-void leave(int status) __attribute__((noreturn));
-void leave(int status) {
+void end(int status) __attribute__((noreturn));
+void end(int status) {
   for (;;) marked(__NR_exit_group, status, 0, 0, 0, 0);
 }
 
@@ -139,7 +139,7 @@ static void perform(int at) {
       if (result > 0) wait_while(shared->pids + w[0], 0);
       break;
     case END_PROCESS:
-      leave(0);
+      end(0);
     case END_THREAD:
       for (;;) marked(__NR_exit, 0, 0, 0, 0, 0);
   }
@@ -157,7 +157,7 @@ static void live(long task) {
   }
   /* Until all is over the process counts among the living. */
   wait_until(&shared->turn, count);
-  leave(0);
+  end(0);
 }
 
 /* The first process: a step with which somebody ends is over when he has. */
@@ -221,7 +221,7 @@ static void write_results(const char *file) {
 
 void start(long *stack) {
   char **argv = (char **)(stack + 1);
-  if (stack[0] < 3) leave(125);
+  if (stack[0] < 3) end(125);
   read_script(argv[1]);
   for (int descriptor = 0; descriptor < 3; descriptor++) marked(__NR_close, descriptor, 0, 0, 0, 0);
   /* struct sigaction of the kernel: handler, flags (SA_SIGINFO, SA_NODEFER, SA_RESTORER), restorer, mask */
@@ -231,8 +231,8 @@ void start(long *stack) {
   /* Task 0 is the first process's child. */
   shared->threads[0] = 1;
   long first = branch(SIGCHLD | CLONE_CHILD_CLEARTID, 0, shared->threads, live, 0);
-  if (first < 0) leave(124);
+  if (first < 0) end(124);
   keep();
   write_results(argv[2]);
-  leave(0);
+  end(0);
 }

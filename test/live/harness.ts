@@ -7,11 +7,11 @@
  * Records go as JSON lines to the file that the options name.
  */
 import { openSync, writeSync } from "node:fs";
-import { StartError } from "../../src/engines/command.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import { decodePolicy, encodePolicy, type NotifyMode, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
 import { type NotifyRunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
 import type { KernelFeatures } from "../../src/engines/notify/supervisor.ts";
+import { StartError } from "../../src/engines/start-error.ts";
 import type { EventRecord } from "../../src/events/record.ts";
 import { exitAtOnce } from "../../src/linux/process.ts";
 import { programs } from "./programs.ts";

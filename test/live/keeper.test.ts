@@ -44,13 +44,13 @@ for (const { name, uid } of users) {
       expect(await one.line()).toBe("ready");
       one.write("");
       expect(await one.line()).toBe("call allowed");
-      one.signal("SIGSTOP");
-      await stopped(one.pid);
+      process.kill(one.supervisor, "SIGSTOP");
+      await stopped(one.supervisor);
       one.write("");
       // The call is made, and does not come back.
       await until("ask waits in getppid", () => descendants(one.pid).some((pid) => callOf(pid) === number.getppid));
       expect(one.hasLine).toBe(false);
-      one.signal("SIGCONT");
+      process.kill(one.supervisor, "SIGCONT");
       expect(await one.line()).toBe("call allowed");
     });
 
@@ -59,22 +59,34 @@ for (const { name, uid } of users) {
       expect(await one.line()).toBe("ready");
       one.write("");
       expect(await one.line()).toBe("call allowed");
-      one.write(`after ${one.pid}`);
-      one.signal("SIGKILL");
-      await one.ended;
+      const { supervisor } = one;
+      one.write(`after ${supervisor}`);
+      process.kill(supervisor, "SIGKILL");
       expect(await one.line()).toBe("call errno 38");
+      one.end();
+      expect((await one.ended).status).toBe(0);
     });
 
     test("killed, leaves what it would kill denied", async () => {
       const one = converse({ program: "static-kill", killEvents: true, uid }, victim("ask"));
       expect(await one.line()).toBe("ready");
-      one.write(`after ${one.pid}`);
-      one.signal("SIGKILL");
-      await one.ended;
+      const { supervisor } = one;
+      one.write(`after ${supervisor}`);
+      process.kill(supervisor, "SIGKILL");
       expect(await one.line()).toBe("call errno 38");
     });
 
-    test("killed, takes the tree along where that is asked for", async () => {
+    test("goes on where the front was killed, and so does the command", async () => {
+      const one = converse({ program: "first-thousand", uid }, victim("ask"));
+      expect(await one.line()).toBe("ready");
+      one.write("");
+      expect(await one.line()).toBe("call allowed");
+      one.write(`after ${one.pid}`);
+      one.signal("SIGKILL");
+      expect(await one.line()).toBe("call allowed");
+    });
+
+    test.each(["front", "supervisor"])("killed, takes the tree along where that is asked for: the %s", async (who) => {
       const one = converse(
         { program: "first-thousand", dieWithParent: true, uid },
         "sh",
@@ -84,7 +96,7 @@ for (const { name, uid } of users) {
       const child = Number(await one.line());
       expect(child).toBeGreaterThan(0);
       expect(isAlive(child)).toBe(true);
-      one.signal("SIGKILL");
+      process.kill(who === "front" ? one.pid : one.supervisor, "SIGKILL");
       await one.ended;
       await vanished(child);
     });
@@ -97,14 +109,14 @@ for (const { name, uid } of users) {
       }
     });
 
-    test("ends the command where the launcher was killed, and gives status 125", () => {
+    test("ends the command where the launcher was killed, and gives its status", () => {
       const { status, out } = run(
         { program: "first-thousand", uid },
         "sh",
         "-c",
         "kill -KILL $PPID; for i in $(seq 36000); do sleep 0.1; done; echo awake",
       );
-      expect({ status, out }).toEqual({ status: 125, out: "" });
+      expect({ status, out }).toEqual({ status: 137, out: "" });
     });
 
     test("passes SIGTERM on to the command", async () => {

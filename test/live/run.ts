@@ -15,6 +15,9 @@ export const harness = join(place, "harness.mjs");
 /** The bundle of the supervisor's thread. */
 export const supervisor = join(place, "supervisor.cjs");
 export let node = process.execPath;
+export const launcher = join(place, "dist/native", process.arch, "launcher");
+/** What starts the harness: the front, as bin/portcullis has it. */
+export const front = (): readonly string[] => [launcher, "supervise", node, harness];
 
 /** Builds the native parts and bundles what Node cannot run from source. Quick where nothing has changed. */
 export async function prepare(): Promise<void> {
@@ -66,7 +69,7 @@ function prepareCall(settings: RunSettings, command: readonly string[], folder: 
   const { uid, input, ...rest } = settings;
   const events = join(folder, "events");
   const options: HarnessOptions = { ...rest, events, supervisor };
-  const own = [node, harness, JSON.stringify(options), ...command];
+  const own = [...front(), JSON.stringify(options), ...command];
   const [file, ...words] = uid === undefined ? own : asUser(uid, ...own);
   return { file: file!, words, events, input };
 }
@@ -136,9 +139,14 @@ export class Conversation {
     });
   }
 
-  /** setpriv executes Node in its own place, so this is the supervisor's. */
+  /** setpriv executes the front in its own place. */
   get pid(): number {
     return this.#child.pid!;
+  }
+
+  /** The supervisor's process: Node, the front's only child. */
+  get supervisor(): number {
+    return Number(readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, "latin1"));
   }
 
   get events(): readonly Record<string, unknown>[] {
@@ -147,6 +155,11 @@ export class Conversation {
 
   write(line: string): void {
     this.#child.stdin!.write(`${line}\n`);
+  }
+
+  /** No more lines. */
+  end(): void {
+    this.#child.stdin!.end();
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -3,13 +3,13 @@ import { spawnSync } from "node:child_process";
 import { beforeAll, expect, test } from "vitest";
 import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
-import { harness, prepare, supervisor, victim } from "./run.ts";
+import { front, prepare, supervisor, victim } from "./run.ts";
 
 beforeAll(prepare);
 
 function terminal(program: string, steps: readonly string[], ...command: readonly string[]) {
   const options: HarnessOptions = { program, supervisor };
-  const confined = [process.execPath, harness, JSON.stringify(options), ...command];
+  const confined = [...front(), JSON.stringify(options), ...command];
   const { stdout } = spawnSync(victim("terminal"), [...steps, "--", ...confined], {
     encoding: "utf8",
     timeout: patience.command,

@@ -1,4 +1,4 @@
-import { StartError } from "../../engines/command.ts";
+import { StartError } from "../../engines/start-error.ts";
 import { compiledPolicy } from "../compiled.ts";
 import { enforce, failureOf, planOf } from "../enforce.ts";
 import { runPage } from "../run-page.ts";

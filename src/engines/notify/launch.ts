@@ -2,7 +2,6 @@
 import { callNumber } from "../../linux/call-numbers.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { native } from "../../linux/native.ts";
-import { StartError } from "../command.ts";
 import {
   commonFault,
   errnoText,
@@ -10,8 +9,9 @@ import {
   type LauncherOrders,
   launcherFlag,
   launcherStage,
-  startLauncher,
+  startCommand,
 } from "../launcher.ts";
+import { StartError } from "../start-error.ts";
 import type { ArmedFilter } from "./policy.ts";
 
 export interface LaunchOptions {
@@ -22,8 +22,6 @@ export interface LaunchOptions {
   readonly killTree: boolean;
   /** End the tree when this process is gone. */
   readonly dieWithParent: boolean;
-  /** Be able to end the tree on demand. */
-  readonly endable: boolean;
 }
 
 export interface Launched {
@@ -41,21 +39,18 @@ export interface Launched {
 
 const withoutListener = 1;
 
-/**
- * Starts a command under a filter, or throws a StartError. `argv` is the command's own; strings, or bytes that end with a
- * NUL. It runs from here on; what its filter asks waits.
- */
-export function launch(file: string, argv: readonly (string | Uint8Array)[], options: LaunchOptions): Launched {
+/** Starts a command under a filter, or throws a StartError. It runs from here on; what its filter asks waits. */
+export function launch(command: readonly string[], options: LaunchOptions): Launched {
   try {
-    const { descriptors, detail, ...started } = startLauncher(file, argv, ordersFor(options));
+    const { descriptors, detail, ...started } = startCommand(command, ordersFor(options));
     return { ...started, listener: descriptors[0], fellBack: (detail & withoutListener) !== 0 };
   } catch (error) {
     if (!(error instanceof LauncherFault)) throw error;
-    throw commonFault(file, error) ?? whyNot(error, options);
+    throw commonFault(command[0] ?? "", error) ?? whyNot(error, options);
   }
 }
 
-function ordersFor({ filter, fallback, killTree, dieWithParent, endable }: LaunchOptions): LauncherOrders {
+function ordersFor({ filter, fallback, killTree, dieWithParent }: LaunchOptions): LauncherOrders {
   const token = new Uint8Array(16);
   if (native().syscall(callNumber("getrandom"), token, token.length, 0) !== token.length) {
     throw new StartError(125, "the kernel gives no random bytes");
@@ -63,7 +58,6 @@ function ordersFor({ filter, fallback, killTree, dieWithParent, endable }: Launc
   return {
     flags:
       (filter.asks ? launcherFlag.wantListener : 0) |
-      (killTree || dieWithParent || endable ? launcherFlag.ownTheTree : 0) |
       (killTree ? launcherFlag.endTree : 0) |
       (dieWithParent ? launcherFlag.dieWithParent : 0),
     filterLength: filter.instructions.length / 8,

@@ -14,10 +14,10 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { native, nativeFile, packageFolder } from "../../linux/native.ts";
 import { signalProcess } from "../../linux/pidfd.ts";
-import { resolveCommand, StartError } from "../command.ts";
-import { endTree, exitStatus, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
-import { forwardSignals, grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { exitStatus, killTree, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
+import { grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
+import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
 import { type Launched, launch } from "./launch.ts";
 import type { NotifyPolicy } from "./policy.ts";
@@ -31,7 +31,6 @@ export interface NotifyRunOptions extends RunOptions {
   readonly kernel?: KernelFeatures | undefined;
 }
 
-const withoutWaiting = 1; // WNOHANG
 const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
 
 /**
@@ -43,10 +42,8 @@ export async function runUnderNotify(
   command: readonly string[],
   options: NotifyRunOptions,
 ): Promise<RunResult> {
-  const [name] = command;
-  if (name === undefined) throw new StartError(125, "there is no command to run");
-  const file = resolveCommand(name);
-  return new Run(policy, options).run(file, command);
+  if (command.length === 0) throw new StartError(125, "there is no command to run");
+  return new Run(policy, options).run(command);
 }
 
 class Run {
@@ -70,26 +67,24 @@ class Run {
     this.#source = policy.filter.asks ? readFileSync(options.supervisor ?? supervisorFile(), "utf8") : undefined;
   }
 
-  async run(file: string, command: readonly string[]): Promise<RunResult> {
+  async run(command: readonly string[]): Promise<RunResult> {
     hideFromCommand();
     if (this.#policy.filter.asks) this.#descriptors = openDescriptors();
     if (this.#policy.stateful) this.#worker = this.#startWorker();
     const { killTree = false, dieWithParent = false, timeout } = this.#options;
     let launched: Launched;
     try {
-      launched = launch(file, command, {
+      launched = launch(command, {
         filter: this.#policy.filter,
         fallback: this.#policy.fallback,
         killTree,
         dieWithParent,
-        endable: timeout !== undefined,
       });
     } catch (error) {
       await this.#worker?.terminate();
       throw error;
     }
     this.#launched = launched;
-    forwardSignals(launched.pidfd);
     if (launched.fellBack) {
       this.#notice("another supervisor already listens here: denials are enforced, but not reported");
     }
@@ -97,7 +92,7 @@ class Run {
     if (this.#waitUnasked(launched, deadline) === "asked") await this.#superviseUntilEnd(launched, deadline);
     else void this.#worker?.terminate();
     this.#sigsys.close();
-    native().syscall(callNumber("wait4"), launched.launcher, null, withoutWaiting, null);
+    native().syscall(callNumber("wait4"), launched.launcher, null, 0, null);
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return { status: exitStatus(this.#status), timedOut: this.#timedOut };
   }
@@ -129,9 +124,11 @@ class Run {
       case "ended":
         this.#status = message.status;
         this.#describeEnd(message.status);
-        // It may go on to wait for the rest of the tree; else it is gone.
-        return this.#owns;
+        return true;
       case "stopped":
+        return true;
+      case "front-gone":
+        this.#notice("portcullis's first process was killed: its command goes on");
         return true;
       case "tree-ended":
         return false;
@@ -144,11 +141,6 @@ class Run {
   #describeEnd(status: number): void {
     const record = this.#sigsys.describe(this.#launched!.pid, status);
     if (record !== undefined) this.#options.onEvent(record);
-  }
-
-  get #owns(): boolean {
-    const { killTree, dieWithParent, timeout } = this.#options;
-    return killTree === true || dieWithParent === true || timeout !== undefined;
   }
 
   /** Somebody killed it, so nobody will tell how the command ends. What it has made goes on, as confined as before. */
@@ -165,7 +157,8 @@ class Run {
     const data: WorkerData = { addon: this.#addon, counters: this.#counters };
     // A part of Node's own executable, loaded where a thread is needed: it takes 2 ms.
     const { Worker } = process.getBuiltinModule("node:worker_threads");
-    return new Worker(this.#source!, { eval: true, workerData: data, execArgv: [], stdin: false });
+    // With streams of its own it touches none of this process's, which would make them non-blocking for all who share them.
+    return new Worker(this.#source!, { eval: true, workerData: data, execArgv: [], stdout: true, stderr: true });
   }
 
   async #superviseUntilEnd(launched: Launched, deadline: number | undefined): Promise<void> {
@@ -173,8 +166,7 @@ class Run {
     const finished = listener === undefined ? Promise.resolve() : this.#supervise(launched, listener);
     const timer =
       deadline === undefined ? undefined : setTimeout(() => this.#outOfTime(launched), deadline - performance.now());
-    const ended = this.#status !== undefined && !this.#owns ? Promise.resolve() : this.#converse(socket);
-    await Promise.all([finished, ended]);
+    await Promise.all([finished, this.#converse(socket)]);
     clearTimeout(timer);
   }
 
@@ -234,7 +226,7 @@ class Run {
     this.#timedOut = true;
     this.#notice("the time limit was reached: the command is ended");
     signalProcess(pidfd, signals.terminate);
-    setTimeout(() => endTree(socket), grace).unref();
+    setTimeout(() => killTree(socket), grace).unref();
   }
 }
 

@@ -5,7 +5,7 @@ import { decodeBundle } from "../../bundle/read.ts";
 import { parameterWordsFor } from "../../bundle/settings.ts";
 import type { Location } from "../../ir/location.ts";
 import { programTypes } from "../../linux/bpf.ts";
-import { StartError } from "../command.ts";
+import { StartError } from "../start-error.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
 /**

@@ -1,25 +1,21 @@
 /** Starting a command under a bundle: with somebody who waits for it, or in our own place. */
-import { callNumber } from "../../linux/call-numbers.ts";
 import { errnoName } from "../../linux/errno.ts";
-import { native, nativeFile } from "../../linux/native.ts";
-import { StartError } from "../command.ts";
 import {
   commonFault,
-  encodeOrders,
   errnoText,
   LauncherFault,
   type LauncherOrders,
   launcherFlag,
   launcherStage,
+  replaceFront,
   type Started,
-  startLauncher,
+  startCommand,
 } from "../launcher.ts";
+import { StartError } from "../start-error.ts";
 
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
 export interface LaunchOptions {
-  /** Whether to hear of the end of the whole tree. */
-  readonly ownsTree: boolean;
   readonly killTree: boolean;
   readonly dieWithParent: boolean;
 }
@@ -30,67 +26,34 @@ export interface Launched extends Started {
   readonly dropped: number;
 }
 
-type Word = string | Uint8Array;
 type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
 
 /** Throws a StartError where nothing was started. */
-export function launch(file: string, argv: readonly Word[], policy: LaunchedPolicy, options: LaunchOptions): Launched {
-  const { ownsTree, killTree, dieWithParent } = options;
-  const flags =
-    (ownsTree || killTree || dieWithParent ? launcherFlag.ownTheTree : 0) |
-    (killTree ? launcherFlag.endTree : 0) |
-    (dieWithParent ? launcherFlag.dieWithParent : 0);
-  try {
-    const started = startLauncher(file, argv, ordersFor(policy, flags));
+export function launch(command: readonly string[], policy: LaunchedPolicy, options: LaunchOptions): Launched {
+  const { killTree, dieWithParent } = options;
+  const flags = (killTree ? launcherFlag.endTree : 0) | (dieWithParent ? launcherFlag.dieWithParent : 0);
+  return explained(command, () => {
+    const started = startCommand(command, ordersFor(policy, flags));
     const [events, dropped] = started.descriptors;
     if (events === undefined || dropped === undefined) {
       throw new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
     }
     return { ...started, events, dropped };
+  });
+}
+
+/** The front becomes the command: no process of portcullis is left. Throws a StartError where that cannot be. */
+export function becomeCommand(command: readonly string[], policy: LaunchedPolicy): never {
+  return explained(command, () => replaceFront(command, ordersFor(policy, 0)));
+}
+
+function explained<Result>([name = ""]: readonly string[], start: () => Result): Result {
+  try {
+    return start();
   } catch (error) {
     if (!(error instanceof LauncherFault)) throw error;
-    throw commonFault(file, error) ?? whyNot(error);
+    throw commonFault(name, error) ?? whyNot(error);
   }
-}
-
-/**
- * This process becomes the launcher, which becomes the command: nobody of ours is left. Throws a StartError where not
- * even that can be done; what goes wrong later the launcher says on standard error, with status 125.
- */
-export function becomeCommand(file: string, argv: readonly Word[], policy: LaunchedPolicy): never {
-  const { syscall } = native();
-  const orders = encodeOrders(ordersFor(policy, 0));
-  const memory = syscall(callNumber("memfd_create"), Buffer.from("portcullis\0"), 0);
-  if (memory < 0) throw new StartError(125, `no memory for the policy (${errnoText(-memory)})`);
-  for (let at = 0; at < orders.length; ) {
-    const count = syscall(callNumber("write"), memory, orders.subarray(at), orders.length - at);
-    if (count <= 0) throw new StartError(125, `no memory for the policy (${errnoText(-count)})`);
-    at += count;
-  }
-  syscall(callNumber("lseek"), memory, 0, 0);
-  // Node has made its standard streams close-on-exec.
-  for (const stream of [0, 1, 2]) syscall(callNumber("fcntl"), stream, setDescriptorFlags, 0);
-  const launcher = nativeFile("launcher");
-  const words = stringArray(["portcullis-launcher", "become", String(memory), file, ...argv]);
-  const environment = stringArray(Object.entries(process.env).map(([name, value]) => `${name}=${value}`));
-  const result = syscall(callNumber("execve"), terminated(launcher), words.pointers, environment.pointers);
-  throw new StartError(125, `the launcher cannot be started (${errnoText(-result)})`);
-}
-
-const setDescriptorFlags = 2; // F_SETFD
-
-function terminated(word: Word): Uint8Array {
-  return typeof word === "string" ? Buffer.from(`${word}\0`) : word;
-}
-
-/** `char *[]`; the strings must be kept as long as the pointers are used. */
-function stringArray(words: readonly Word[]): { readonly pointers: BigUint64Array; readonly strings: Uint8Array[] } {
-  const strings = words.map(terminated);
-  const pointers = new BigUint64Array(strings.length + 1);
-  strings.forEach((string, index) => {
-    pointers[index] = native().addressOf(string);
-  });
-  return { pointers, strings };
 }
 
 function ordersFor({ bundle, parameters }: LaunchedPolicy, flags: number): LauncherOrders {

@@ -1,8 +1,8 @@
 /**
  * Runs a command under a policy that the kernel enforces, and waits for it where somebody wants to hear of it.
  *
- * Nothing in here is needed for enforcing: the filters hold whether this process lives or not. It reads the ring buffer,
- * forwards signals, and keeps the time.
+ * Nothing in here is needed for enforcing: the filters hold whether this process lives or not. It reads the ring buffer, and
+ * keeps the time.
  */
 
 import type { PolicyDescription } from "../../events/record.ts";
@@ -11,16 +11,16 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { pollFor } from "../../linux/descriptors.ts";
 import { native } from "../../linux/native.ts";
 import { signalProcess } from "../../linux/pidfd.ts";
-import { resolveCommand, StartError } from "../command.ts";
-import { endTree, exitStatus, readMessage } from "../launcher.ts";
-import { forwardSignals, grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { exitStatus, killTree, readMessage } from "../launcher.ts";
+import { grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
+import { StartError } from "../start-error.ts";
 import { becomeCommand, type Launched, launch } from "./launch.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 import { clockPair, judgementOf } from "./records.ts";
 
 export interface SeccompEbpfRunOptions extends RunOptions {
-  /** Whether anybody wants to hear of events. Else, and where nothing else needs us, the command takes our place. */
+  /** Whether anybody wants to hear of events. Else, and where nothing else needs us, the front becomes the command. */
   readonly events: boolean;
 }
 
@@ -34,20 +34,16 @@ export async function runUnderSeccompEbpf(
   command: readonly string[],
   options: SeccompEbpfRunOptions,
 ): Promise<RunResult> {
-  const [name] = command;
-  if (name === undefined) throw new StartError(125, "there is no command to run");
-  const file = resolveCommand(name);
+  if (command.length === 0) throw new StartError(125, "there is no command to run");
   const { events, timeout, killTree = false, dieWithParent = false } = options;
-  if (!events && timeout === undefined && !killTree && !dieWithParent) becomeCommand(file, command, policy);
+  if (!events && timeout === undefined && !killTree && !dieWithParent) becomeCommand(command, policy);
   hideFromCommand();
-  const launched = launch(file, command, policy, { ownsTree: true, killTree, dieWithParent });
-  forwardSignals(launched.pidfd);
+  const launched = launch(command, policy, { killTree, dieWithParent });
   return await new Watch(policy, launched, options).untilEnd();
 }
 
 /** Milliseconds: how long the kernel is waited in, at first after something happened and at most. */
 const patience = { least: 20, most: 1000 } as const;
-const withoutWaiting = 1; // WNOHANG
 const advice = "without --no-denial-events the call and the policy's line become an event";
 
 function sigsysVerdicts({ verdicts }: PolicyDescription): { readonly kills: boolean; readonly traps: boolean } {
@@ -95,7 +91,7 @@ class Watch {
     }
     this.#tellEvents();
     this.#sigsys?.close();
-    native().syscall(callNumber("wait4"), launcher, null, withoutWaiting, null);
+    native().syscall(callNumber("wait4"), launcher, null, 0, null);
     return { status: exitStatus(this.#status), timedOut: this.#timedOut };
   }
 
@@ -108,6 +104,9 @@ class Watch {
         this.#describeEnd(message.status);
         return true;
       case "stopped":
+        return true;
+      case "front-gone":
+        this.#notice("portcullis's first process was killed: its command goes on");
         return true;
       case "tree-ended":
         return false;
@@ -147,6 +146,6 @@ class Watch {
     this.#timedOut = true;
     this.#notice("the time limit was reached: the command is ended");
     signalProcess(pidfd, signals.terminate);
-    setTimeout(() => endTree(socket), grace).unref();
+    setTimeout(() => killTree(socket), grace).unref();
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * attack: what a confined program of the same user can try on its supervisor and on the launcher. Prints what succeeds
+ * attack: what a confined program of the same user can try on the launcher, the supervisor and the front. Prints what succeeds
  * ("REACHED ..."); nothing must. "attack descriptors" only lists what it has inherited. At the end it kills the supervisor: from then on its calls are denied.
  */
 #include "victim.h"
@@ -62,17 +62,21 @@ int main(int argc, char **argv) {
   }
   pid_t launcher = (pid_t)add_one();
   pid_t supervisor = parent_of(launcher);
+  pid_t front = parent_of(supervisor);
   printf("call %s\n", launcher > 0 ? "allowed" : "denied");
   try_on("the launcher", launcher);
   try_on("the supervisor", supervisor);
-  /* Node answers SIGUSR1 by listening for a debugger. What portcullis does with it is to pass it on to us. */
+  try_on("the front", front);
+  /* Node answers SIGUSR1 by listening for a debugger. The supervisor ignores it, and the front passes it on to us. */
   sigset_t passed_on;
   sigemptyset(&passed_on);
   sigaddset(&passed_on, SIGUSR1);
   sigprocmask(SIG_BLOCK, &passed_on, NULL);
   kill(supervisor, SIGUSR1);
+  kill(launcher, SIGUSR1);
+  kill(front, SIGUSR1);
   struct timespec patience = {300, 0};
-  if (sigtimedwait(&passed_on, NULL, &patience) != SIGUSR1) printf("REACHED the supervisor's signals\n");
+  if (sigtimedwait(&passed_on, NULL, &patience) != SIGUSR1) printf("REACHED the front's signals\n");
   int debugger = socket(AF_INET, SOCK_STREAM, 0);
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(9229), .sin_addr = {htonl(INADDR_LOOPBACK)}};
   if (connect(debugger, (struct sockaddr *)&address, sizeof address) == 0) printf("REACHED the debugger's port\n");

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+#include "child.h"
+
+#include <linux/prctl.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <linux/signal.h>
+#include <linux/wait.h>
+
+#include "kernel.h"
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+
+enum { STACK_SIZE = 16384 };
+
+/* The parent reads it after the child's execve or exit (CLONE_VFORK). */
+static struct {
+  struct child *child;
+  volatile int listener;
+  volatile uint32_t detail;
+  volatile long error;
+  volatile enum stage stage;
+} shared;
+
+static unsigned char stack[STACK_SIZE] __attribute__((aligned(16)));
+
+static void stop(enum stage stage, long error) __attribute__((noreturn));
+static void stop(enum stage stage, long error) {
+  shared.stage = stage;
+  shared.error = error;
+  leave(127);
+}
+
+static long install(unsigned long flags, uint32_t length, struct sock_filter *filter) {
+  struct sock_fprog program = {.len = (unsigned short)length, .filter = filter};
+  return CALL(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+/* The listener, or a negative errno. */
+static long install_with_listener(const struct orders *orders) {
+  const struct orders_header *header = &orders->header;
+  unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
+  long result = install(flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, header->filter_length, orders->filters);
+  if (result >= 0) shared.detail = WAITS_KILLABLE;
+  /* Unknown before Linux 5.19. */
+  if (result == -EINVAL) result = install(flags, header->filter_length, orders->filters);
+  if (result >= 0) shared.listener = (int)result;
+  /* A task has one listener, whoever made it. The part that needs no supervisor can be enforced all the same. */
+  if (result == -EBUSY && header->fallback_length > 0) {
+    result = install(0, header->fallback_length, orders->filters + header->filter_length);
+    shared.detail = WITHOUT_LISTENER;
+  }
+  return result;
+}
+
+static void become_command(void *unused) {
+  (void)unused;
+  const struct child *child = shared.child;
+  uint32_t flags = child->orders->header.flags;
+  give_inheritance(child->inheritance);
+  if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  enum stage stage;
+  long result;
+  if (flags & WANT_LISTENER) {
+    stage = NO_NEW_PRIVILEGES;
+    result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (result >= 0) {
+      stage = INSTALL;
+      result = install_with_listener(child->orders);
+    }
+  } else {
+    result = confine(child->confinement, &stage);
+  }
+  if (result < 0) stop(stage, result);
+
+  /* From here on the policy judges every call but this one. */
+  stop(EXECVE, execute(child->file, child->argv, child->environment, child->confinement->token));
+}
+
+long start_child(struct child *child, enum stage *stage) {
+  shared.child = child;
+  shared.listener = -1;
+  shared.detail = 0;
+  shared.error = 0;
+  long pid = clone_child(CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_PIDFD | SIGCHLD, stack + STACK_SIZE,
+                         &child->pidfd, become_command, 0);
+  *stage = CLONE;
+  if (pid < 0) return pid;
+  child->pid = (int)pid;
+  child->listener = shared.listener;
+  child->detail = shared.detail;
+  if (shared.error == 0) return 0;
+  *stage = shared.stage;
+  while (CALL(__NR_wait4, pid, 0, __WALL, 0) == -EINTR) {
+  }
+  CALL(__NR_close, child->pidfd);
+  if (child->listener >= 0) CALL(__NR_close, child->listener);
+  return shared.error;
+}

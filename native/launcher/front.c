@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+/*
+ *     front ─── Node ─── launcher ─── command
+ *
+ * The front starts Node, and Node's first child, the launcher, is a copy of the front: it has every descriptor, limit and
+ * attribute that the front was started with, and the command inherits them from it. Node compiles the policy and orders
+ * the launcher to start the command. The front hears from the launcher what becomes of the command.
+ */
+#include "front.h"
+
+#include <linux/fcntl.h>
+#include <linux/poll.h>
+#include <linux/prctl.h>
+#include <linux/resource.h>
+#include <linux/signal.h>
+#include <linux/wait.h>
+
+#include "in_place.h"
+#include "kernel.h"
+#include "node.h"
+#include "say.h"
+#include "search.h"
+
+enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, LEAST_DESCRIPTORS = 64 };
+
+static struct inheritance *own;
+static struct node node;
+static struct orders orders;
+static int launcher; /* the socket, -1 where it has closed */
+
+static struct {
+  int pid; /* of Node; 0 where it has ended and was reaped */
+  int status;
+} supervisor;
+
+static struct {
+  int pid;   /* 0: not started */
+  int pidfd;
+  int has_ended;
+  int status;
+} command;
+
+/* Between the launcher's READY and what follows, signals stay pending. */
+static int is_starting;
+static int is_replaced;
+
+/* ── Signals ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void end_node(void) {
+  if (supervisor.pid == 0) return;
+  CALL(__NR_kill, supervisor.pid, SIGKILL);
+  while (CALL(__NR_wait4, supervisor.pid, 0, __WALL, 0) == -EINTR) {
+  }
+  supervisor.pid = 0;
+}
+
+static void forward(const struct signal_information *signal) {
+  /* Only information that a process has queued may be passed on (kernel/signal.c, do_pidfd_send_signal). */
+  int is_queued = signal->code < 0 && signal->code != SENT_TO_THREAD;
+  CALL(__NR_pidfd_send_signal, command.pidfd, signal->number, is_queued ? signal : NULL, 0);
+}
+
+static int ends_the_wait(int signal) {
+  return (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT) && is_fatal(own, signal);
+}
+
+static void handle_signal(const struct signal_information *signal) {
+  if (signal->number == SIGCHLD) return;
+  if (command.pid == 0) {
+    if (is_fatal(own, signal->number)) {
+      end_node();
+      end_by(signal->number);
+    }
+    if (own->pending_count < SIGNALS) own->pending[own->pending_count++] = *signal;
+  } else if (!command.has_ended) {
+    /* The terminal sends to the foreground process group, and the command is in it. */
+    if (signal->code != SENT_BY_KERNEL) forward(signal);
+  } else if (ends_the_wait(signal->number)) {
+    unsigned char byte = (unsigned char)signal->number;
+    if (launcher < 0 || CALL(__NR_sendto, launcher, &byte, 1, 0x4000 /* MSG_NOSIGNAL */, 0, 0) != 1) end_node();
+  }
+}
+
+/* ── The command ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void begin(const struct message *message, int pidfd, int signals) {
+  is_starting = 0;
+  command.pid = message->pid;
+  command.pidfd = pidfd;
+  int kept[] = {launcher, pidfd, signals};
+  close_all_but(kept, 3);
+  /* Those that were pending when the launcher was made it has given already. */
+  for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
+}
+
+/*
+ * A command that stops itself (less, on Ctrl-Z) expects the shell to notice, and the shell watches us. Only with a
+ * terminal: without one there is no job control that would continue us.
+ */
+static void stop(void) {
+  long terminal = CALL(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC, 0);
+  if (terminal < 0) return;
+  CALL(__NR_close, terminal);
+  CALL(__NR_kill, CALL(__NR_getpid, 0), SIGSTOP);
+}
+
+static void hear_launcher(int signals) {
+  struct message message;
+  int descriptor;
+  if (receive_message(launcher, &message, &descriptor) < 0) {
+    CALL(__NR_close, launcher);
+    launcher = -1;
+    is_starting = 0;
+    return;
+  }
+  switch ((enum message_kind)message.kind) {
+    case READY:
+      is_starting = 1;
+      write_all(launcher, "", 1);
+      break;
+    case CANCELLED:
+      is_starting = 0;
+      break;
+    case STARTED:
+      begin(&message, descriptor, signals);
+      break;
+    case STOPPED:
+      stop();
+      break;
+    case ENDED:
+      command.has_ended = 1;
+      command.status = message.value;
+      break;
+    case REPLACED:
+      is_replaced = read_orders(launcher, &orders) == 0;
+      break;
+    default:
+      break;
+  }
+}
+
+/* Reaps Node, and what comes to us as a reaper where the launcher was killed. True as long as there are children. */
+static int reap(void) {
+  for (;;) {
+    int status = 0;
+    long pid = CALL(__NR_wait4, -1, &status, WNOHANG | __WALL, 0);
+    if (pid == -EINTR) continue;
+    if (pid <= 0) return pid == 0;
+    if (pid == supervisor.pid) {
+      supervisor.pid = 0;
+      supervisor.status = status;
+    } else if (command.pid != 0 && pid == command.pid && !command.has_ended) {
+      command.has_ended = 1;
+      command.status = status;
+    }
+  }
+}
+
+/* ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int exit_status(int status) { return (status & 0x7f) != 0 ? 128 + (status & 0x7f) : status >> 8 & 0xff; }
+
+static void replace(char **words, uint32_t count, char **environment) __attribute__((noreturn));
+static void replace(char **words, uint32_t count, char **environment) {
+  while (CALL(__NR_wait4, -1, 0, __WALL, 0) != -ECHILD) {
+  }
+  CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, own->is_subreaper, 0, 0, 0);
+  become(words + (count - orders.header.words), environment, own, &orders);
+}
+
+static void refuse_without_node(void) __attribute__((noreturn));
+static void refuse_without_node(void) {
+  say("portcullis: Node was ended by signal ");
+  say_number(supervisor.status & 0x7f);
+  say(" before the command was started\n  help: it needs memory and address space (ulimit -v unlimited); "
+      "`portcullis doctor` says more\n");
+  leave(FAILED);
+}
+
+/* Returns as long as there is anything to wait for. */
+static void leave_when_done(char **words, uint32_t count, char **environment) {
+  int has_children = reap();
+  if (supervisor.pid != 0) return;
+  if (is_replaced) replace(words, count, environment);
+  if (command.pid == 0) {
+    /* It may have started the command with its last breath: the launcher's messages come first. */
+    if (launcher >= 0) return;
+    if ((supervisor.status & 0x7f) != 0) refuse_without_node();
+    leave(exit_status(supervisor.status));
+  }
+  if (command.has_ended) leave(exit_status(command.status));
+  if (launcher < 0 && !has_children) leave(FAILED);
+}
+
+/* ── The beginning ───────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* What Node would fail on, with less of an explanation or none. */
+static void check_surroundings(void) {
+  static char folder[4096];
+  if (CALL(__NR_getcwd, folder, sizeof folder) == -ENOENT)
+    refuse(FAILED, NULL, "the working directory was deleted", "change to another directory");
+  struct {
+    uint64_t soft, hard;
+  } limit = {0, 0};
+  if (CALL(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 && limit.hard < LEAST_DESCRIPTORS)
+    refuse(FAILED, NULL, "the limit of open files is too low (ulimit -n): portcullis needs 64", "ulimit -n 1024");
+}
+
+void supervise(char **words, uint32_t count, char **environment, struct inheritance *inheritance) {
+  own = inheritance;
+  if (count < 2) refuse(FAILED, NULL, "usage: portcullis-launcher supervise NODE SCRIPT [WORD...]", NULL);
+  check_surroundings();
+  long result = find_command(words[0], environment, &node.file);
+  if (result < 0) refuse(FAILED, words[0], "command not found", "install Node 20.19 or newer");
+
+  int between_node[2], between_us[2];
+  result = make_sockets(between_node);
+  if (result == 0) result = make_sockets(between_us);
+  long signals = -1;
+  if (result == 0) {
+    uint64_t all = ~0ull;
+    signals = result = CALL(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC);
+  }
+  if (result == -EMFILE)
+    refuse(FAILED, NULL, "no file descriptor is left below the limit (ulimit -n)", "raise it, or close some");
+  if (result < 0) refuse(FAILED, NULL, "no socket can be made", NULL);
+
+  static struct inheritance given;
+  given = *own;
+  node.argv = words;
+  node.socket = between_node[0];
+  node.front = between_us[0];
+  node.launch = (struct launch){words, count, environment, &given, between_node[1], between_us[1]};
+  launcher = between_us[0];
+  /* What the launcher and Node leave behind comes to us: the launcher itself, and the command's status. */
+  CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  result = start_node(&node);
+  if (result < 0) refuse(FAILED, NULL, "no process can be made", NULL);
+  supervisor.pid = (int)result;
+  for (int i = 0; i < 2; i++) CALL(__NR_close, between_node[i]);
+  CALL(__NR_close, between_us[1]);
+
+  for (;;) {
+    struct pollfd sources[2] = {{launcher, POLLIN, 0}, {is_starting ? -1 : (int)signals, POLLIN, 0}};
+    CALL(__NR_ppoll, sources, 2, 0, 0, 0);
+    if (sources[0].revents != 0) hear_launcher((int)signals);
+    struct signal_information signal;
+    while (!is_starting && take_signal(&signal) != 0) handle_signal(&signal);
+    if (!is_starting) leave_when_done(words, count, environment);
+  }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MIT
+#include "node.h"
+
+#include <linux/fcntl.h>
+#include <linux/sched.h>
+#include <linux/signal.h>
+
+#include "kernel.h"
+#include "orders.h"
+#include "say.h"
+#include "tree.h"
+
+enum { STACK_SIZE = 16384, SOCKET = 3 };
+
+/* How Node learns of the socket. The command's environment does not have it. */
+static char variable[] = "PORTCULLIS_LAUNCHER=3";
+
+static unsigned char stack[STACK_SIZE] __attribute__((aligned(16)));
+static char **environment;
+static unsigned char *launcher_stack;
+
+static char **with_variable(char **original) {
+  size_t count = 0, kept = 0;
+  while (original[count] != NULL) count++;
+  char **result = allocate((count + 2) * sizeof *result);
+  if (result == NULL) return NULL;
+  for (size_t i = 0; i < count; i++)
+    if (text_length(original[i]) < sizeof variable - 2 || memcmp(original[i], variable, sizeof variable - 2) != 0)
+      result[kept++] = original[i];
+  result[kept++] = variable;
+  return result;
+}
+
+static void become_launcher(void *argument) {
+  const struct node *node = argument;
+  CALL(__NR_close, node->socket);
+  CALL(__NR_close, node->front);
+  serve(&node->launch);
+}
+
+static void give_up(const char *what, long error) __attribute__((noreturn));
+static void give_up(const char *what, long error) {
+  say("portcullis: ");
+  say(what);
+  say(" (");
+  say_error(error);
+  say(")\n");
+  leave(FAILED);
+}
+
+/* Standard input and output are of no use to Node: they are the command's. Nothing else is held open by it. */
+static void arrange_descriptors(int socket) {
+  long null = CALL(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
+  long high = null < 0 ? null : CALL(__NR_fcntl, null, F_DUPFD_CLOEXEC, 3);
+  if (high < 0) give_up("/dev/null cannot be opened", high);
+  for (int stream = 0; stream < 2; stream++) CALL(__NR_dup3, high, stream, 0);
+  if (CALL(__NR_fcntl, 2, F_GETFD, 0) < 0 || null == 2) CALL(__NR_dup3, high, 2, 0);
+  if (socket == SOCKET) CALL(__NR_fcntl, socket, F_SETFD, 0);
+  else CALL(__NR_dup3, socket, SOCKET, 0);
+  int kept[] = {0, 1, 2, SOCKET};
+  close_all_but(kept, 4);
+}
+
+static void reset_signals(void) {
+  struct {
+    long handler;
+    unsigned long flags, restorer;
+    uint64_t mask;
+  } original = {0};
+  for (int signal = 1; signal <= SIGNALS; signal++)
+    if (signal != SIGKILL && signal != SIGSTOP) CALL(__NR_rt_sigaction, signal, &original, 0, sizeof original.mask);
+  CALL(__NR_rt_sigprocmask, SIG_SETMASK, &original.mask, 0, sizeof original.mask);
+}
+
+/* Shares the front's memory, and not its descriptors and signal dispositions. */
+static void become_node(void *argument) {
+  struct node *node = argument;
+  long launcher = clone_child(SIGCHLD, launcher_stack + TREE_STACK, NULL, become_launcher, node);
+  if (launcher < 0) give_up("no process can be made", launcher);
+  /* A process group of its own: what the terminal sends to the job is for the command. */
+  CALL(__NR_setpgid, 0, 0);
+  arrange_descriptors(node->socket);
+  reset_signals();
+  give_up("Node cannot be started", CALL(__NR_execve, node->file, node->argv, environment));
+}
+
+long start_node(struct node *node) {
+  environment = with_variable(node->launch.environment);
+  launcher_stack = allocate(TREE_STACK);
+  if (environment == NULL || launcher_stack == NULL) return -ENOMEM;
+  int unused;
+  return clone_child(CLONE_VM | CLONE_VFORK | SIGCHLD, stack + STACK_SIZE, &unused, become_node, node);
+}

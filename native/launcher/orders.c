@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "orders.h"
+
+#include <linux/fcntl.h>
+#include <linux/net.h>
+
+#include "bundle.h"
+#include "kernel.h"
+
+enum { UNIX = 1, STREAM = 1, NO_SIGNAL = 0x4000, CLOSE_ON_EXEC = 0x40000000, MOST_DESCRIPTORS = 4 };
+
+/* ── Orders ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int is_order(const struct orders_header *header) {
+  int is_extended = (header->flags & EXTENDED) != 0;
+  if (header->magic != ORDERS_MAGIC) return 0;
+  switch (header->kind) {
+    case DESCRIPTOR:
+      return 1;
+    case BECOME:
+      if (header->flags != EXTENDED) return 0;
+      break;
+    case START:
+      if (is_extended && (header->flags & WANT_LISTENER) != 0) return 0;
+      break;
+    default:
+      return 0;
+  }
+  return header->filter_length > 0 &&
+         header->filter_length <= (is_extended ? (uint32_t)LARGEST_BUNDLE : MAXIMUM_INSTRUCTIONS) &&
+         header->fallback_length <= (is_extended ? (uint32_t)MOST_PARAMETERS : MAXIMUM_INSTRUCTIONS);
+}
+
+static size_t filters_size(const struct orders_header *header) {
+  return ((size_t)header->filter_length + header->fallback_length) * sizeof(struct sock_filter);
+}
+
+long read_orders(int socket, struct orders *orders) {
+  struct orders_header *header = &orders->header;
+  orders->filters = NULL;
+  orders->bundle = NULL;
+  long result = read_all(socket, header, sizeof *header);
+  if (result < 0) return result;
+  if (!is_order(header)) return -EPROTO;
+  if (header->kind == DESCRIPTOR) return 0;
+  if ((header->flags & EXTENDED) == 0) {
+    orders->filters = allocate(filters_size(header));
+    return orders->filters == NULL ? -ENOMEM : read_all(socket, orders->filters, filters_size(header));
+  }
+  orders->bundle = allocate(header->filter_length + 1);
+  if (orders->bundle == NULL) return -ENOMEM;
+  result = read_all(socket, orders->bundle, header->filter_length);
+  return result < 0 ? result : read_all(socket, orders->parameters, header->fallback_length * sizeof(uint64_t));
+}
+
+void write_orders(int socket, const struct orders *orders) {
+  const struct orders_header *header = &orders->header;
+  write_all(socket, header, sizeof *header);
+  if (orders->filters != NULL) write_all(socket, orders->filters, filters_size(header));
+  if (orders->bundle != NULL) {
+    write_all(socket, orders->bundle, header->filter_length);
+    write_all(socket, orders->parameters, header->fallback_length * sizeof(uint64_t));
+  }
+}
+
+/* ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* struct msghdr, struct iovec and struct cmsghdr with room for descriptors. */
+struct vector {
+  void *base;
+  size_t length;
+};
+struct envelope {
+  void *name;
+  size_t name_length;
+  struct vector *vector;
+  size_t vectors;
+  void *control;
+  size_t control_length;
+  long flags;
+};
+struct rights {
+  size_t length;
+  int level, type;
+  int descriptors[MOST_DESCRIPTORS];
+};
+enum { RIGHTS_HEADER = 16, SOCKET_LEVEL = 1, RIGHTS = 1 };
+
+void send_message(int socket, const struct message *message, const int *descriptors, int count) {
+  struct rights rights = {RIGHTS_HEADER + (size_t)count * sizeof(int), SOCKET_LEVEL, RIGHTS, {0}};
+  for (int i = 0; i < count; i++) rights.descriptors[i] = descriptors[i];
+  struct vector vector = {(void *)message, sizeof *message};
+  struct envelope envelope = {.vector = &vector, .vectors = 1};
+  if (count > 0) {
+    envelope.control = &rights;
+    envelope.control_length = RIGHTS_HEADER + (((size_t)count * sizeof(int) + 7) & ~7ul);
+  }
+  long result;
+  do result = CALL(__NR_sendmsg, socket, &envelope, NO_SIGNAL);
+  while (result == -EINTR);
+}
+
+long receive_message(int socket, struct message *message, int *descriptor) {
+  struct rights rights = {0};
+  struct vector vector = {message, sizeof *message};
+  struct envelope envelope = {.vector = &vector, .vectors = 1, .control = &rights, .control_length = sizeof rights};
+  long count;
+  *descriptor = -1;
+  do count = CALL(__NR_recvmsg, socket, &envelope, CLOSE_ON_EXEC);
+  while (count == -EINTR);
+  if (count <= 0) return count < 0 ? count : -EPROTO;
+  if (envelope.control_length >= RIGHTS_HEADER + sizeof(int) && rights.level == SOCKET_LEVEL && rights.type == RIGHTS)
+    *descriptor = rights.descriptors[0];
+  return read_all(socket, (unsigned char *)message + count, sizeof *message - (size_t)count);
+}
+
+/* ── Descriptors ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+long make_sockets(int sockets[2]) {
+  long result = CALL(__NR_socketpair, UNIX, STREAM | O_CLOEXEC, 0, sockets);
+  if (result < 0) return result;
+  /* Where a standard stream is closed it stays so: what is written there must not come to us. */
+  for (int i = 0; i < 2; i++) {
+    if (sockets[i] > 2) continue;
+    result = CALL(__NR_fcntl, sockets[i], F_DUPFD_CLOEXEC, 3);
+    CALL(__NR_close, sockets[i]);
+    if (result < 0) return result;
+    sockets[i] = (int)result;
+  }
+  return 0;
+}
+
+void close_all_but(const int *kept, int count) {
+  for (long from = 0;;) {
+    /* The least of them that is not below `from`. */
+    long next = -1;
+    for (int i = 0; i < count; i++)
+      if (kept[i] >= from && (next < 0 || kept[i] < next)) next = kept[i];
+    if (next != from) CALL(__NR_close_range, from, next < 0 ? 0xffffffffu : next - 1, 0);
+    if (next < 0) return;
+    from = next + 1;
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+#include "tree.h"
+
+#include <linux/fcntl.h>
+
+#include "kernel.h"
+
+/* A frame of the recursion takes less than 4 KiB (TREE_STACK). */
+enum { DEEPEST = 48 };
+
+static size_t add_text(char *to, const char *text) {
+  size_t length = text_length(text);
+  memcpy(to, text, length);
+  return length;
+}
+
+static size_t add_number(char *to, long number) {
+  char digits[20], *at = digits + sizeof digits;
+  do *--at = (char)('0' + number % 10);
+  while ((number /= 10) > 0);
+  memcpy(to, at, (size_t)(digits + sizeof digits - at));
+  return (size_t)(digits + sizeof digits - at);
+}
+
+/* The directory of a process's threads. */
+static long open_threads(long pid) {
+  char path[64];
+  size_t length = add_text(path, "/proc/");
+  length += add_number(path + length, pid);
+  length += add_text(path + length, "/task");
+  path[length] = 0;
+  return CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+}
+
+/* The parent of a process, or 0: the fourth field of /proc/PID/stat, behind a name that may contain anything. */
+static long parent_of(long pid) {
+  char path[64], text[512];
+  size_t length = add_text(path, "/proc/");
+  length += add_number(path + length, pid);
+  length += add_text(path + length, "/stat");
+  path[length] = 0;
+  long file = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return 0;
+  long count = CALL(__NR_read, file, text, sizeof text), at = count - 1, parent = 0;
+  CALL(__NR_close, file);
+  while (at >= 0 && text[at] != ')') at--;
+  if (at < 0) return 0;
+  for (at += 4; at < count && text[at] >= '0' && text[at] <= '9'; at++) parent = parent * 10 + (text[at] - '0');
+  return parent;
+}
+
+/* The descriptor keeps the id from coming to mean another process between the look and the signal. */
+static void signal_child(long pid, long parent, int signal) {
+  long pidfd = CALL(__NR_pidfd_open, pid, 0);
+  if (pidfd < 0) return;
+  if (parent_of(pid) == parent) CALL(__NR_pidfd_send_signal, pidfd, signal, 0, 0);
+  CALL(__NR_close, pidfd);
+}
+
+static void signal_children(long pid, int signal, int depth);
+
+/* /proc/PID/task/TID/children: numbers with a space behind each. */
+static void signal_listed(long pid, long threads, const char *thread, int signal, int depth) {
+  char path[64], list[1024];
+  size_t length = add_text(path, thread);
+  length += add_text(path + length, "/children");
+  path[length] = 0;
+  long file = CALL(__NR_openat, threads, path, O_RDONLY | O_CLOEXEC, 0);
+  if (file < 0) return;
+  long child = 0;
+  for (;;) {
+    long count = CALL(__NR_read, file, list, sizeof list);
+    if (count <= 0) break;
+    for (long i = 0; i < count; i++) {
+      if (list[i] >= '0' && list[i] <= '9') {
+        child = child * 10 + (list[i] - '0');
+      } else if (child > 0) {
+        /* Its descendants first: when it has ended they are listed elsewhere. */
+        if (depth < DEEPEST) signal_children(child, signal, depth + 1);
+        signal_child(child, pid, signal);
+        child = 0;
+      }
+    }
+  }
+  CALL(__NR_close, file);
+}
+
+static void signal_children(long pid, int signal, int depth) {
+  struct entry {
+    uint64_t inode;
+    int64_t offset;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+  };
+  long threads = open_threads(pid);
+  if (threads < 0) return;
+  char entries[1024] __attribute__((aligned(8)));
+  for (;;) {
+    long count = CALL(__NR_getdents64, threads, entries, sizeof entries);
+    if (count <= 0) break;
+    for (long at = 0; at < count; at += ((struct entry *)(entries + at))->length) {
+      const char *name = ((struct entry *)(entries + at))->name;
+      if (name[0] >= '0' && name[0] <= '9') signal_listed(pid, threads, name, signal, depth);
+    }
+  }
+  CALL(__NR_close, threads);
+}
+
+void signal_tree(int signal) { signal_children(CALL(__NR_getpid, 0), signal, 0); }

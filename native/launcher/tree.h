@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/* The processes that the command leaves running: the launcher is their reaper, and can end them. */
+#ifndef PORTCULLIS_TREE_H
+#define PORTCULLIS_TREE_H
+
+/*
+ * Sends a signal to all descendants of this process that /proc shows. Exact for children; a process that forks meanwhile
+ * may be missed, so whoever wants to be sure repeats it until there are no children left.
+ */
+void signal_tree(int signal);
+
+/* Bytes of stack that it needs. */
+enum { TREE_STACK = 256 << 10 };
+
+#endif

@@ -1,0 +1,18 @@
+import { isatty } from "node:tty";
+import { callersDescriptor } from "../engines/launcher.ts";
+import { type Context, contextOf, quietWhenClosed, writeNow } from "./context.ts";
+
+/** For `run`, whose standard streams are the command's too: they stay as they are. */
+export function runContext(): Context {
+  quietWhenClosed();
+  let out: number | undefined;
+  const descriptor = () => {
+    out ??= callersDescriptor(1);
+    return out;
+  };
+  return contextOf(
+    (text) => writeNow(descriptor(), text),
+    (text) => writeNow(2, text),
+    { out: () => isatty(descriptor()), err: () => isatty(2) },
+  );
+}

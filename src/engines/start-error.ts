@@ -1,0 +1,12 @@
+/** Nothing was started. `status` is what to exit with: 125, 126 or 127 (docs/language.md, "Exit status"). */
+export class StartError extends Error {
+  override readonly name = "StartError";
+  readonly status: 125 | 126 | 127;
+  readonly help: string | undefined;
+
+  constructor(status: 125 | 126 | 127, message: string, help?: string) {
+    super(message);
+    this.status = status;
+    this.help = help;
+  }
+}

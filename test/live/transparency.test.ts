@@ -1,0 +1,117 @@
+/** The command must not notice portcullis: what it inherits is compared, byte for byte, with a start without it. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { patience } from "../support/patience.ts";
+import { users, victim } from "./run.ts";
+
+const launcher = resolve("dist/native", process.arch, "launcher");
+const script = resolve("bin/portcullis.cjs");
+const shell = resolve("bin/portcullis");
+const root = process.getuid?.() === 0;
+
+let folder = "";
+let stateful = "";
+beforeAll(() => {
+  execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
+  folder = mkdtempSync(join(tmpdir(), "portcullis-transparency-"));
+  chmodSync(folder, 0o777);
+  stateful = join(folder, "stateful.ts");
+  writeFileSync(
+    stateful,
+    `import { allow, deny, perProcess, policy } from "portcullis";
+const asked = perProcess.counter();
+export default policy((call) => {
+  if (call.name !== "acct") return allow;
+  asked.add(1n);
+  return asked.get() > 3n ? deny("EPERM") : allow;
+});
+`,
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What the program prints that is started so, in this situation. */
+function inherited(situation: readonly string[], start: readonly string[], uid: number | undefined): string {
+  const file = join(folder, "facts");
+  rmSync(file, { force: true });
+  const asOther = uid === undefined ? [] : ["setpriv", "--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"];
+  const [program, ...words] = [
+    ...[...asOther, victim("situation"), ...situation, "--"],
+    ...[...start, victim("inherited"), file, "a word", ""],
+  ];
+  const ran = spawnSync(program!, words, {
+    encoding: "utf8",
+    timeout: patience.command,
+    env: { ...process.env, HOME: folder },
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  expect({ status: ran.status, stderr: ran.stderr }).toEqual({ status: 0, stderr: "" });
+  // Each start has a pipe of its own.
+  return readFileSync(file, "utf8").replace(/^(descriptor 2 .*) inode \d+ .*$/m, "$1");
+}
+
+const situations: Readonly<Record<string, readonly string[]>> = {
+  "an ordinary start": [],
+  "ignored, blocked and pending signals, as nohup leaves them": [
+    ...[
+      "ignore=1",
+      "ignore=2",
+      "ignore=13",
+      "ignore=17",
+      "ignore=25",
+      "block=10",
+      "block=34",
+      "pending=12",
+      "pending=35",
+    ],
+  ],
+  "standard streams that are closed": ["close=0", "close=1", "close=2", "open=5:5"],
+  "fifty descriptors, with 3 to 20 and some beyond 1000": ["open=3:40", "open=1000:1012"],
+  "low limits": ["limit=7:777", "limit=4:0", "limit=3:4000000", "limit=11:100"],
+  "timers, a parent-death signal, scheduling": [
+    ...["alarm=10000", "virtual=50000", "profile=70000", "death=15", "subreaper=1", "slack=77777", "nice=5"],
+    ...["umask=7", "personality=0x40000", "processor=0", "ioprio=0x4003", "oom=300", "reset=3"],
+  ],
+  "words and an environment that are not UTF-8": [
+    "word=ff00",
+    "environment=413dff",
+    "environment=622d633d31",
+    "word=c3",
+  ],
+  "an empty environment, and no PATH": ["clear=0"],
+  "a variable that portcullis uses itself": ["environment=504f525443554c4c49535f4c41554e434845523d39"],
+};
+
+for (const { name, uid } of users) {
+  describe(`as ${name}, a command inherits the same with portcullis`, () => {
+    for (const [situation, settings] of Object.entries(situations)) {
+      const changes = [...settings, ...(root && uid === undefined ? ["securebits=4"] : [])];
+      test.each(["a static policy", "a stateful policy"])(`after ${situation}, under %s`, (which) => {
+        const policy = which === "a static policy" ? resolve("policies/exec-once.ts") : stateful;
+        const run = [launcher, "supervise", process.execPath, script, "run", "-q", "-p", policy, "--"];
+        expect(inherited(changes, run, uid)).toBe(inherited(changes, [], uid));
+      });
+    }
+
+    test("by the launcher alone, from a bundle", () => {
+      const bundle = join(folder, "static.pcl");
+      const policy = resolve("policies/exec-once.ts");
+      execFileSync(shell, ["compile", "-p", policy, "-o", bundle], { stdio: "inherit" });
+      for (const settings of Object.values(situations)) {
+        const run = [launcher, "run", bundle, "--"];
+        expect(inherited(settings, run, uid)).toBe(inherited(settings, [], uid));
+      }
+    });
+
+    // A shell sorts the environment anew, and drops names that it could not set.
+    test("through bin/portcullis, but for the order of the environment", () => {
+      const settings = ["ignore=1", "block=10", "pending=12", "open=5:20", "limit=7:777", "word=ff"];
+      const sorted = (text: string) => text.split("\n").sort().join("\n");
+      const run = [shell, "run", "-q", "-p", resolve("policies/exec-once.ts"), "--"];
+      expect(sorted(inherited(settings, run, uid))).toBe(sorted(inherited(settings, [], uid)));
+    });
+  });
+}

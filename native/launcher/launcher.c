@@ -84,7 +84,7 @@ static int load_bundle(struct fault *fault) {
 /* What an attempt that failed has left. */
 static void unload(void) {
   if (orders.bundle == NULL) return;
-  for (int i = 0; i < MOST_MAPS; i++)
+  for (unsigned i = 0; i < MOST_MAPS; i++)
     if (extended.maps[i] > 2) CALL(__NR_close, extended.maps[i]);
   if (extended.program > 2) CALL(__NR_close, extended.program);
 }

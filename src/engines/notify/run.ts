@@ -22,7 +22,7 @@ import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from ".
 import { type Launched, launch } from "./launch.ts";
 import type { NotifyPolicy } from "./policy.ts";
 import type { KernelFeatures } from "./supervisor.ts";
-import type { WorkerData, WorkerMessage, WorkerOrder } from "./worker.ts";
+import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
 
 export interface NotifyRunOptions extends RunOptions {
   /** The bundled source of the supervisor's thread (dist/supervisor.cjs); the package's own by default. */
@@ -71,6 +71,7 @@ class Run {
     hideFromCommand();
     if (this.#policy.filter.asks) this.#descriptors = openDescriptors();
     if (this.#policy.stateful) this.#worker = this.#startWorker();
+    if (this.#policy.filter.asks && hasLimitedMemory()) await this.#prepareWorker();
     const { killTree = false, dieWithParent = false, timeout } = this.#options;
     let launched: Launched;
     try {
@@ -161,6 +162,31 @@ class Run {
     return new Worker(this.#source!, { eval: true, workerData: data, execArgv: [], stdout: true, stderr: true });
   }
 
+  /**
+   * Where the address space is limited, the supervisor takes what it needs before the command starts: a command whose calls
+   * are all denied is of no use. Throws a StartError.
+   */
+  async #prepareWorker(): Promise<void> {
+    this.#worker ??= this.#startWorker();
+    const worker = this.#worker;
+    worker.postMessage({ prepare: this.#policy.step } satisfies WorkerPreparation);
+    await new Promise<void>((resolve, reject) => {
+      const fail = (error: Error) =>
+        reject(
+          new StartError(
+            125,
+            `the supervisor does not get the memory that it needs (${error.message})`,
+            "ulimit -v unlimited",
+          ),
+        );
+      worker.once("error", fail);
+      worker.once("message", () => {
+        worker.off("error", fail);
+        resolve();
+      });
+    });
+  }
+
   async #superviseUntilEnd(launched: Launched, deadline: number | undefined): Promise<void> {
     const { listener, socket } = launched;
     const finished = listener === undefined ? Promise.resolve() : this.#supervise(launched, listener);
@@ -187,10 +213,8 @@ class Run {
         resolve();
       };
       worker.on("message", (message: WorkerMessage) => {
-        if (message.kind === "finished") {
-          over();
-          return;
-        }
+        if (message.kind === "finished") over();
+        if (message.kind !== "record") return;
         Atomics.sub(this.#counters, 0, 1);
         this.#options.onEvent(message.record);
       });
@@ -228,6 +252,11 @@ class Run {
     signalProcess(pidfd, signals.terminate);
     setTimeout(() => killTree(socket), grace).unref();
   }
+}
+
+/** Whether RLIMIT_AS or RLIMIT_DATA limits this process. */
+function hasLimitedMemory(): boolean {
+  return /^Max (address space|data size) +\d/m.test(readFileSync("/proc/self/limits", "latin1"));
 }
 
 function supervisorFile(): string {

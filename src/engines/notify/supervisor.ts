@@ -50,6 +50,8 @@ export interface SupervisorOptions {
   readonly command: { readonly pid: number; readonly pidfd: number };
   readonly sink: RecordSink;
   readonly kernel: KernelFeatures;
+  /** Of the policy's step, where there is one already. */
+  readonly instance?: PolicyInstance | undefined;
 }
 
 /** Use what this kernel has, or only what Linux 5.9 had. */
@@ -88,7 +90,7 @@ export class Supervisor {
     const { policy, listener, kernel, descriptors } = options;
     this.#options = options;
     reservePolling(descriptors.polling);
-    this.#instance = instantiate(policy.step);
+    this.#instance = options.instance ?? instantiate(policy.step);
     this.#memory = new JudgementMemory(this.#instance);
     this.#endsWithoutUsers = kernel === "present" && kernelAtLeast(release, 6, 11);
     const { needs, description } = policy;

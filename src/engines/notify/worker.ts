@@ -4,6 +4,8 @@
  */
 import { release } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
+import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
 import { EventLimit } from "../../events/limit.ts";
 import type { EventRecord } from "../../events/record.ts";
 import { native } from "../../linux/native.ts";
@@ -18,11 +20,17 @@ export interface WorkerData {
 }
 
 /** What it is told once: what to supervise. */
-export type WorkerOrder = Omit<SupervisorOptions, "sink">;
+export type WorkerOrder = Omit<SupervisorOptions, "sink" | "instance">;
+
+/** What it may be told before: to take the policy's memory, and to say that it has. */
+export interface WorkerPreparation {
+  readonly prepare: CompiledStep;
+}
 
 /** What it tells. */
 export type WorkerMessage =
   | { readonly kind: "record"; readonly record: EventRecord }
+  | { readonly kind: "ready" }
   /** No task is left under the filter. */
   | { readonly kind: "finished" };
 
@@ -73,9 +81,15 @@ class MessageSink implements RecordSink {
 
 const { addon, counters } = workerData as WorkerData;
 native(addon);
-parentPort!.once("message", (order: WorkerOrder) => {
+let instance: PolicyInstance | undefined;
+parentPort!.on("message", (message: WorkerOrder | WorkerPreparation) => {
+  if ("prepare" in message) {
+    instance = instantiate(message.prepare);
+    parentPort!.postMessage({ kind: "ready" } satisfies WorkerMessage);
+    return;
+  }
   const sink = new MessageSink(counters);
-  new Supervisor({ ...order, sink }, release()).run();
+  new Supervisor({ ...message, sink, instance }, release()).run();
   sink.finish();
   parentPort!.postMessage({ kind: "finished" } satisfies WorkerMessage);
   parentPort!.close();

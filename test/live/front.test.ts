@@ -1,0 +1,288 @@
+/** The process that the shell starts: what it holds open, how it passes signals on, and when it ends. */
+import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { patience, until } from "../support/patience.ts";
+import { victim } from "./run.ts";
+
+const launcher = resolve("dist/native", process.arch, "launcher");
+const program = resolve("bin/portcullis");
+const supervised = [launcher, "supervise", process.execPath, resolve("bin/portcullis.cjs")];
+
+let folder = "";
+let stateful = "";
+beforeAll(() => {
+  execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
+  folder = mkdtempSync(join(tmpdir(), "portcullis-front-"));
+  stateful = join(folder, "stateful.ts");
+  writeFileSync(
+    stateful,
+    `import { allow, perTree, policy } from "portcullis";
+const asked = perTree.counter();
+export default policy((call) => {
+  if (call.name === "mkdir") asked.add(1n);
+  return allow;
+});
+`,
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const shell = (script: string, ...words: readonly string[]) =>
+  spawnSync("bash", ["-c", script, "bash", ...words], {
+    encoding: "utf8",
+    timeout: patience.command,
+    cwd: folder,
+    env: { ...process.env, portcullis: program, stateful },
+  });
+
+/** Starts portcullis, with the lines of its standard output. */
+function started(words: readonly string[], options: SpawnOptions = {}) {
+  const child = spawn(words[0]!, words.slice(1), { stdio: ["pipe", "pipe", "pipe"], ...options });
+  let text = "";
+  child.stdout!.on("data", (bytes) => {
+    text += bytes;
+  });
+  const ended = new Promise<{ status: number | null; signal: NodeJS.Signals | null }>((done) => {
+    child.on("exit", (status, signal) => done({ status, signal }));
+  });
+  return { child, ended, pid: child.pid!, says: (line: string) => until(line, () => text.split("\n").includes(line)) };
+}
+
+const isAlive = (pid: number) => {
+  try {
+    // A zombie has ended.
+    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
+  } catch {
+    return false;
+  }
+};
+const childrenOf = (pid: number): number[] =>
+  readdirSync(`/proc/${pid}/task`).flatMap((tid) =>
+    readFileSync(`/proc/${pid}/task/${tid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number),
+  );
+
+describe("what is open", () => {
+  test("a slow reader gets all that the command writes", () => {
+    const ran = shell('seq 200000 | "$portcullis" run -q -p "$stateful" -- cat | (sleep 0.3; wc -l)');
+    expect(ran).toMatchObject({ stdout: "200000\n", stderr: "" });
+  });
+
+  test("pipes stay blocking where something is said on them", () => {
+    const script = `"$portcullis" run -p "$stateful" -- sh -c 'mkdir made; seq 200000' 2>&1 | (sleep 0.3; wc -l)`;
+    expect(shell(script).stdout).toBe("200000\n");
+  });
+
+  test("only the command holds what the caller has passed on", async (context) => {
+    if (process.getuid?.() !== 0) context.skip("needs root, to look into processes that are not dumpable");
+    const marker = join(folder, "marker");
+    const open = `exec 9>"$0" 17>"$0" 700>"$0"; exec "$@"`;
+    const run = [...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", "echo ready; read line"];
+    const one = started(["bash", "-c", open, marker, ...run]);
+    await one.says("ready");
+    const [node] = childrenOf(one.pid);
+    const own = childrenOf(node!).find((pid) => childrenOf(pid).length > 0)!;
+    const [command] = childrenOf(own);
+    const marked = (pid: number) =>
+      readdirSync(`/proc/${pid}/fd`)
+        .filter((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`) === marker)
+        .sort();
+    expect(marked(command!)).toEqual(["17", "700", "9"]);
+    for (const pid of [one.pid, node!, own]) expect({ pid, marked: marked(pid) }).toEqual({ pid, marked: [] });
+    one.child.stdin!.end("\n");
+    expect((await one.ended).status).toBe(0);
+  });
+
+  test.each([4, 9, 20, 300])("the command does not get descriptor %i, which --events names", (fd) => {
+    const forge = `"$portcullis" run -p exec-once --events fd:${fd} -- bash -c 'echo forged >&${fd}; /bin/true' ${fd}>events`;
+    const ran = shell(`${forge}; cat events`);
+    expect(ran.stderr).toContain("Bad file descriptor");
+    expect(
+      ran.stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line).verdict),
+    ).toEqual(["deny"]);
+  });
+
+  test("the shell's process substitution takes events", () => {
+    const ran = shell(
+      `"$portcullis" run -p exec-once --events >(cat >substituted) -- bash -c /bin/true; wait $!; cat substituted`,
+    );
+    expect(ran.stdout).toContain('"verdict":"deny"');
+  });
+
+  test("a descriptor that is not open is said to be so", () => {
+    const ran = shell('"$portcullis" run -p exec-once --events fd:77 -- echo ran');
+    expect(ran).toMatchObject({ status: 125, stdout: "" });
+    expect(ran.stderr).toContain("file descriptor 77 is not open (EBADF)");
+  });
+
+  test("the terminal keeps the modes that the command has set", (context) => {
+    if (spawnSync("script", ["--version"]).error !== undefined) context.skip("script is not installed");
+    const line = `${program} run -q -p ${stateful} -- stty -echo; stty -a`;
+    const { stdout } = spawnSync("script", ["-qec", line, "/dev/null"], { encoding: "utf8", input: "" });
+    expect(stdout).toMatch(/ -echo\b/);
+  });
+});
+
+describe("signals", () => {
+  test("none is lost during the start", async () => {
+    // More of them early, when less has happened.
+    for (let wait = 0; wait < 400; wait += wait < 100 ? 5 : 25) {
+      const one = started([...supervised, "run", "-q", "-p", stateful, "--", "sleep", "3600"]);
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      process.kill(one.pid, "SIGTERM");
+      const { status, signal } = await one.ended;
+      expect({ wait, ended: status ?? signal }).toEqual({ wait, ended: status === 143 ? 143 : "SIGTERM" });
+    }
+  });
+
+  test("nohup has its effect", async () => {
+    const script = "echo ready; read line; echo $line";
+    const run = [...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", script];
+    const one = started([victim("situation"), "ignore=1", "--", ...run]);
+    await one.says("ready");
+    process.kill(one.pid, "SIGHUP");
+    one.child.stdin!.end("goes on\n");
+    await one.says("goes on");
+    expect(await one.ended).toEqual({ status: 0, signal: null });
+  });
+
+  test("one that is ignored does not end the start either", async () => {
+    const run = [...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", "echo ready"];
+    const one = started([victim("situation"), "ignore=15", "--", ...run]);
+    for (let i = 0; i < 20; i++) {
+      process.kill(one.pid, "SIGTERM");
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(await one.ended).toEqual({ status: 0, signal: null });
+  });
+
+  for (const signal of ["INT", "TERM", "HUP", "QUIT"]) {
+    test(`SIG${signal} ends the wait for a tree that outlives its command, and the tree hears of it`, async () => {
+      const file = join(folder, `daemon-${signal}`);
+      const daemon = `trap "echo ${signal} >${file}; exit" ${signal}; echo up; while :; do sleep 0.05; done`;
+      // Not by `&`, with which a shell lets SIGINT and SIGQUIT be ignored.
+      const script = `setsid --fork bash -c '${daemon}'; exit 5`;
+      const one = started([...supervised, "run", "-q", "-p", stateful, "--", "bash", "-c", script]);
+      await one.says("up");
+      process.kill(one.pid, `SIG${signal}`);
+      expect(await one.ended).toEqual({ status: 5, signal: null });
+      expect(readFileSync(file, "utf8")).toBe(`${signal}\n`);
+    });
+  }
+
+  test("what does not mind is killed two seconds later", async () => {
+    const script = `setsid sh -c 'trap "" TERM; echo $$ >${folder}/stubborn; echo up; sleep 3600' & exit 5`;
+    const one = started([...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", script]);
+    await one.says("up");
+    const pid = Number(readFileSync(join(folder, "stubborn"), "utf8"));
+    const from = performance.now();
+    process.kill(one.pid, "SIGTERM");
+    expect((await one.ended).status).toBe(5);
+    expect(performance.now() - from).toBeGreaterThan(1900);
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test("--kill-tree lets a daemon end by itself", () => {
+    const daemon = `trap "echo bye >${folder}/bye; exit" TERM; echo up; while :; do sleep 0.05; done`;
+    const script = `exec 3< <(setsid bash -c '${daemon}'); read -u 3 line; exit 4`;
+    const run = [...supervised, "run", "-q", "--kill-tree", "-p", stateful, "--", "bash", "-c", script];
+    expect(spawnSync(run[0]!, run.slice(1), { timeout: patience.command }).status).toBe(4);
+    expect(readFileSync(join(folder, "bye"), "utf8")).toBe("bye\n");
+  });
+});
+
+describe("fails closed", () => {
+  const refused = (script: string, sentence: string | RegExp) => {
+    const ran = shell(script);
+    expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status: 125, stdout: "" });
+    expect(ran.stderr).toMatch(sentence);
+    expect(ran.stderr).not.toMatch(/internal error|^\s+at /m);
+  };
+  const run = '"$portcullis" run -q -p "$stateful" -- echo ran';
+
+  test("in a directory that was deleted", () => {
+    refused(`mkdir gone; cd gone; rmdir ../gone; ${run}`, "the working directory was deleted");
+  });
+
+  test.each([20, 40])("with %i file descriptors", (count) => {
+    refused(`ulimit -n ${count}; ${run}`, "the limit of open files is too low");
+  });
+
+  test.each([400_000, 4_000_000])("with %i KiB of address space", (size) => {
+    refused(`ulimit -v ${size}; ${run}`, /ulimit -v unlimited/);
+    // The supervisor of a policy without state would start later.
+    refused(`ulimit -v ${size}; ${run.replace('"$stateful"', "exec-once")}`, /ulimit -v unlimited/);
+  });
+
+  test("where Node ends before it has said what to start", () => {
+    const script = join(folder, "ends.cjs");
+    for (const [text, status, sentence] of [
+      ['process.kill(process.pid, "SIGKILL")', 125, "Node was ended by signal 9"],
+      ["process.exit(0)", 0, ""],
+      ['require("fs").writeSync(3, "nonsense that is long enough to be orders, of which there are 48 bytes")', 0, ""],
+    ] as const) {
+      writeFileSync(script, text);
+      const ran = spawnSync(launcher, ["supervise", process.execPath, script, "run", "echo", "ran"], {
+        encoding: "utf8",
+      });
+      expect({ status: ran.status, stdout: ran.stdout }).toEqual({ status, stdout: "" });
+      expect(ran.stderr).toContain(sentence);
+    }
+  });
+
+  test("where there is no Node", () => {
+    const ran = spawnSync(launcher, ["supervise", "no-such-node", "x.cjs"], { encoding: "utf8" });
+    expect(ran).toMatchObject({ status: 125, stdout: "" });
+    expect(ran.stderr).toContain("no-such-node: command not found");
+  });
+
+  test("started as node bin/portcullis.cjs, it starts its front itself", () => {
+    const script = resolve("bin/portcullis.cjs");
+    const words = [script, "run", "-q", "-p", stateful, "--", "sh", "-c", "echo ran; exit 6"];
+    expect(spawnSync(process.execPath, words, { encoding: "utf8" })).toMatchObject({ status: 6, stdout: "ran\n" });
+  });
+});
+
+describe("where the command is", () => {
+  const found = (path: string | undefined, name: string) => {
+    const words = ["run", "-q", "-p", stateful, "--", name];
+    const env = path === undefined ? {} : { PATH: path };
+    const ran = spawnSync(launcher, ["supervise", process.execPath, resolve("bin/portcullis.cjs"), ...words], {
+      encoding: "utf8",
+      cwd: folder,
+      env: { ...env, XDG_CACHE_HOME: folder },
+    });
+    return { status: ran.status, stderr: ran.stderr };
+  };
+
+  test("PATH is searched as a shell does it", () => {
+    for (const one of ["a", "b", "b/directory"]) execFileSync("mkdir", ["-p", join(folder, one)]);
+    writeFileSync(join(folder, "a/plain"), "");
+    writeFileSync(join(folder, "b/tool"), "#!/bin/sh\nexit 3\n", { mode: 0o755 });
+    writeFileSync(join(folder, "b/plain"), "#!/bin/sh\nexit 4\n", { mode: 0o755 });
+    writeFileSync(join(folder, "here"), "#!/bin/sh\nexit 5\n", { mode: 0o755 });
+    const both = `${folder}/a:${folder}/b`;
+    expect(found(both, "tool").status).toBe(3);
+    expect(found(both, "plain").status).toBe(4);
+    expect(found(`${folder}/a:`, "here").status).toBe(5);
+    expect(found("b", "tool").status).toBe(3);
+    expect(found(undefined, "true").status).toBe(0);
+    expect(found(`${folder}/a`, "plain")).toEqual({
+      status: 126,
+      stderr: expect.stringContaining("plain: permission denied"),
+    });
+    expect(found(both, "directory").status).toBe(126);
+    expect(found(both, "nothing")).toEqual({
+      status: 127,
+      stderr: expect.stringContaining("nothing: command not found"),
+    });
+    expect(found(both, "")).toEqual({ status: 127, stderr: expect.stringContaining("the command's name is empty") });
+    expect(found(both, `${folder}/b`).stderr).toContain("is a directory");
+    expect(found(both, "./b/tool/x").stderr).toContain("no such file (ENOTDIR)");
+  });
+});

@@ -181,7 +181,8 @@ function startLauncher(command: readonly string[]): number {
     argv0: "portcullis-launcher",
     stdio: ["inherit", "inherit", "inherit", theirs],
   });
-  launcher.on("error", () => {});
+  launcher.on("error", () => {}); // its end of the socket closes
+  launcher.unref();
   close(theirs);
   return ours;
 }

@@ -24,7 +24,7 @@ export function becomeFront(): never {
   // Bytes, because words need not be UTF-8.
   const given = terminated(readFileSync("/proc/self/cmdline"));
   const words = given.slice(given.length - (process.argv.length - 2));
-  const argv = [...["portcullis", "supervise", process.execPath, process.argv[1]!].map(cString), ...words];
+  const argv = [...["portcullis-launcher", "supervise", process.execPath, process.argv[1]!].map(cString), ...words];
   const environment = terminated(readFileSync("/proc/self/environ"));
   // Node makes its standard streams close-on-exec.
   for (const stream of [0, 1, 2]) syscall(callNumber("fcntl"), stream, setDescriptorFlags, 0);

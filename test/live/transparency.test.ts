@@ -1,6 +1,6 @@
 /** The command must not notice portcullis: what it inherits is compared, byte for byte, with a start without it. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -95,6 +95,19 @@ for (const { name, uid } of users) {
         expect(inherited(changes, run, uid)).toBe(inherited(changes, [], uid));
       });
     }
+
+    test("under the launcher's other name", () => {
+      const portcullis = join(folder, "portcullis");
+      if (!existsSync(portcullis)) symlinkSync(launcher, portcullis);
+      const run = [portcullis, "run", "-q", "-p", stateful, "--"];
+      for (const [situation, settings] of Object.entries(situations)) {
+        if (settings.includes("clear=0")) continue; // Node need not be where it is looked for without PATH
+        expect({ situation, facts: inherited(settings, run, uid) }).toEqual({
+          situation,
+          facts: inherited(settings, [], uid),
+        });
+      }
+    });
 
     test("by the launcher alone, from a bundle", () => {
       const bundle = join(folder, "static.pcl");

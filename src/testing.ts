@@ -8,7 +8,6 @@ import { fileURLToPath } from "node:url";
 import { hasErrors } from "./diagnostics/catalogue.ts";
 import type { Diagnostic } from "./diagnostics/diagnostic.ts";
 import { renderDiagnostics, type Sources } from "./diagnostics/render.ts";
-import { nearestName } from "./diagnostics/suggest.ts";
 import type { Evaluator } from "./engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "./engines/simulate/interpreter-evaluator.ts";
 import type { SimulatedDecision, SimulatedReport, SimulatedTask } from "./engines/simulate/model.ts";
@@ -18,8 +17,9 @@ import { duration } from "./inert.ts";
 import type { Program } from "./ir/program.ts";
 import { loadPolicy } from "./language/load.ts";
 import { type ArchitectureName, hostArchitecture } from "./linux/architecture.ts";
-import { allCalls, callByName, callByNumber } from "./linux/calls.ts";
+import { callByName, callByNumber } from "./linux/calls.ts";
 import { type NamedArgument, registersOf } from "./linux/registers.ts";
+import { callsMeantBy, explainUnknownCall } from "./linux/unknown-call.ts";
 import { readTrace } from "./traces/read.ts";
 import { missingForReplay, replay } from "./traces/replay.ts";
 import type { Trace } from "./traces/trace.ts";
@@ -202,10 +202,7 @@ class Task {
 }
 
 function unknownCall(name: string): string {
-  const near = nearestName(
-    name,
-    allCalls.map((call) => call.name),
-  );
-  const proposal = near === undefined ? "" : `; did you mean ${near}?`;
-  return `no system call is named ${JSON.stringify(name)}${proposal}`;
+  const meant = callsMeantBy(name);
+  const { message } = explainUnknownCall(name);
+  return meant.length === 0 ? message : `${message}; did you mean ${meant.join(" or ")}?`;
 }

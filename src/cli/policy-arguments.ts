@@ -1,5 +1,5 @@
 /** What a verb is told about its policy on the command line. */
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
@@ -53,15 +53,41 @@ export function noMoreWords(words: readonly string[]): void {
   ]);
 }
 
+/** How a policy of the package is imported by modules, and named where a file of the user has its name. */
+const packagePrefix = "portcullis/policies/";
+
 /**
- * A file as it is named; a bare name that is no file is one of the package's own policies.
+ * A file as it is named; a bare name that is no file is one of the package's own policies. Where a file beside it has
+ * that name with an ending, the bare name could mean either and is refused.
  *
- * @throws Failure that names the near ready policy
+ * @throws Failure that says which file or ready policy is near
  */
 export function policyFile(named: string, workingDirectory: string): string {
-  if (!/^[A-Za-z0-9_-]+$/.test(named) || existsSync(resolve(workingDirectory, named))) return callersFile(named);
+  const isBare = /^[A-Za-z0-9_-]+$/.test(named);
+  const path = resolve(workingDirectory, named);
+  // A folder is no policy: beside a folder nginx/ the bare name is still the ready one.
+  if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return callersFile(named);
+  if (named.startsWith(packagePrefix)) {
+    const inPackage = join(packageRoot(), "policies", join("/", named.slice(packagePrefix.length)));
+    return existsSync(inPackage) ? inPackage : callersFile(named);
+  }
+  if (!isBare) return callersFile(named);
   const ready = join(packageRoot(), "policies", `${named}.ts`);
-  if (existsSync(ready)) return ready;
+  const beside = [".ts", ".json", ".pcl"].map((ending) => `${named}${ending}`);
+  const file = beside.find((one) => existsSync(resolve(workingDirectory, one)));
+  if (existsSync(ready)) {
+    if (file === undefined || resolve(workingDirectory, file) === ready) return ready;
+    throw new Failure([
+      diagnostic("P0901", `${named} is a ready policy, and ${file} is here`, {
+        help: `-p ./${file} is the file; -p ${packagePrefix}${named}.ts is the ready policy`,
+      }),
+    ]);
+  }
+  if (file !== undefined) {
+    throw new Failure([
+      diagnostic("P0901", `no file is named ${JSON.stringify(named)}, and ${file} is here`, { help: `-p ${file}` }),
+    ]);
+  }
   const near = nearestName(named, readyPolicies);
   throw new Failure([
     diagnostic("P0901", `no file and no ready policy is named ${JSON.stringify(named)}`, {

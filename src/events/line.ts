@@ -74,8 +74,18 @@ export function adviceOn(event: DecisionEvent): string | undefined {
     return undefined;
   }
   if (event.call === "clone3" && event.errno === "ENOSYS") return "nothing to do: glibc falls back to clone";
-  return event.audit === true ? "to permit it, change that line before you enforce" : "to permit it, change that line";
+  const before = event.audit === true ? " before you enforce" : "";
+  const ready = readyPolicy.exec(event.rule)?.[1];
+  return ready === undefined
+    ? `to permit it, change that line${before}`
+    : `to permit it, copy the ready policy (cp ${ready} .), and change that line of the copy${before}`;
 }
+
+/**
+ * A rule in the installed package's own policies: the next version would undo a change there. In a checkout under another
+ * name the files are the developer's.
+ */
+const readyPolicy = /^((?:.*\/)?portcullis\/policies\/[\w./-]+\.ts):\d+:\d+$/;
 
 function clock(time: number): string {
   const date = new Date(time * 1000);

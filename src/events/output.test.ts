@@ -156,3 +156,27 @@ test("what cannot be written is said once, and counted at the end", async () => 
     "7 lines of events could not be written to /dev/full and are lost: ENOSPC: no space is left on the device",
   ]);
 });
+
+test("nobody is sent to change a file of the installed package", async () => {
+  const file = "/usr/lib/node_modules/portcullis/policies/nginx.ts";
+  const lineBy = async (path: string) => {
+    let text = "";
+    const channel: Channel = {
+      write(bytes) {
+        text += Buffer.from(bytes).toString();
+        return bytes.length;
+      },
+      retract() {},
+      close() {},
+    };
+    const output = eventOutput(channel, { policy: { ...policy, files: [path] }, form: "lines" });
+    output.record({ ...record, verdict: 1, reports: [] });
+    await output.finish();
+    return text.trim();
+  };
+  expect(await lineBy(file)).toMatch(
+    /by \S*nginx\.ts:37:36; to permit it, copy the ready policy \(cp \/usr\/lib\/node_modules\/portcullis\/policies\/nginx\.ts \.\), and change that line of the copy$/,
+  );
+  expect(await lineBy("/home/me/portcullis/policies.ts")).toMatch(/change that line$/);
+  expect(await lineBy("/home/me/policies/nginx.ts")).toMatch(/change that line$/);
+});

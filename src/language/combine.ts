@@ -7,7 +7,7 @@ import type { NamedCall } from "./findings.ts";
 import type { ReturnTarget } from "./flow.ts";
 import { stable } from "./lower/stable.ts";
 import { lowerImported } from "./oci/import.ts";
-import { type CallValue, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
+import { type CallValue, constantText, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
 
 /** Bases before what extends them, in their order; one that is reached by two ways is there once. */
 export function partsOf(policy: PolicyValue): PolicyValue[] {
@@ -112,6 +112,21 @@ function walkStep(c: Compilation, part: PolicyValue, target: ReturnTarget): void
   c.walker.apply(part.body.step, [{ value: call, node: part.at }], part.at, { contextual: true, tail: target });
 }
 
+const examples: Readonly<Record<string, string>> = {
+  deny: 'deny("EPERM")',
+  kill: 'kill("process")',
+  trap: "trap()",
+};
+
+/** The verdict that a function without its call, or a text, stands for. */
+function meantVerdict(value: Value): string | undefined {
+  if (value.is === "builtin") return `call it: \`${examples[value.name] ?? `${value.name}(…)`}\``;
+  const word = constantText(value)?.toLowerCase();
+  if (word === undefined) return undefined;
+  if (word === "allow" || word === "log") return `write \`${word}\` without quotes`;
+  return Object.hasOwn(examples, word) ? `write \`${examples[word]}\`` : undefined;
+}
+
 function stepCheck(c: Compilation): ReturnTarget["check"] {
   return (value, node): Value => {
     if (value.is === "verdict" || value.is === "unknown") return value;
@@ -119,7 +134,7 @@ function stepCheck(c: Compilation): ReturnTarget["check"] {
       "P0207",
       node,
       `a step returns a verdict, and this is ${describe(value)}`,
-      value.is === "builtin" ? `call it: \`${value.name}("EPERM")\`` : 'allow, deny("EPERM") …',
+      meantVerdict(value) ?? 'return allow, deny("EPERM", "why"), kill("process") …',
     );
   };
 }

@@ -4,10 +4,10 @@
  */
 import type { Node, TSType, TSTypeReference } from "@oxc-project/types";
 import { nearestName } from "../diagnostics/suggest.ts";
-import { callByName } from "../linux/calls.ts";
 import { errnoNames } from "../linux/errno.ts";
 import { nameSet, nameSetNames } from "../linux/flags.ts";
 import { groups } from "../linux/groups.ts";
+import { explainUnknownCall } from "../linux/unknown-call.ts";
 import type { Compilation } from "./compilation.ts";
 import { type Range, widthRange } from "./ranges.ts";
 import type { LexicalScope, TypeSource } from "./scope.ts";
@@ -324,22 +324,8 @@ class Resolver {
 }
 
 export function reportUnknownCall(c: Compilation, node: SourceRange, name: string): void {
-  const near = nearestName(name, c.names.names);
-  c.error(
-    "P0101",
-    node,
-    `no system call is named ${JSON.stringify(name)}`,
-    near === undefined
-      ? "portcullis completion and the editor list them"
-      : `write ${JSON.stringify(near)} (${numbersOf(near)})`,
-  );
-}
-
-/** "x86_64 257, aarch64 56". */
-function numbersOf(name: string): string {
-  return Object.entries(callByName(name)?.number ?? {})
-    .map(([architecture, number]) => `${architecture} ${number}`)
-    .join(", ");
+  const { message, help } = explainUnknownCall(name);
+  c.error("P0101", node, message, help);
 }
 
 const integerTypes = new Map<string, [number, boolean]>([

@@ -15,8 +15,9 @@ import { nearestName } from "../diagnostics/suggest.ts";
 import { type Action, actionNames, actions } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
-import { allCalls, callByName, registerOf } from "../linux/calls.ts";
+import { callByName, registerOf } from "../linux/calls.ts";
 import { errnoByName, errnoNames } from "../linux/errno.ts";
+import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
 import { readArgument, readNumber } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { splitArguments } from "./strace-line.ts";
@@ -315,16 +316,9 @@ class Reader {
     const call = callByName(name);
     const place = this.#place(at, name.length);
     if (call === undefined) {
-      const near = nearestName(
-        name,
-        allCalls.map((one) => one.name),
-      );
-      this.#faults.add(
-        "P0101",
-        place,
-        `no system call is named ${quote(name)}`,
-        near === undefined ? undefined : `write ${near}`,
-      );
+      const meant = callsMeantBy(name);
+      const help = meant.length === 0 ? undefined : `write ${meant.join(" or ")}`;
+      this.#faults.add("P0101", place, explainUnknownCall(name).message, help);
       return undefined;
     }
     if (call.number[this.#architecture] === undefined) {

@@ -11,7 +11,7 @@ export function mayHaveTwins(survey: SurveyView): boolean {
   const { program, unnamed } = survey;
   const usual = unnamed.onArguments ? new Set<number>() : unnamed.certain;
   return callFamilies.some(({ members }) => {
-    const judged = members.flatMap((name) => survey.call(name) ?? []);
+    const judged = twinsIn(members).flatMap((name) => survey.call(name) ?? []);
     const isOpen = judged.some(({ certain }) => ![...certain].some((verdict) => survey.isDenial(verdict)));
     const refuses = (verdict: number) =>
       survey.isDenial(verdict) && !usual.has(verdict) && program.verdicts[verdict]!.errno !== enosys;
@@ -24,7 +24,7 @@ export function findTwins(view: View): Diagnostic[] {
   const usual = new Set(view.unnamed.kind === "leaf" ? view.unnamed.possible : []);
   const found = new Map<number, Diagnostic>();
   for (const family of callFamilies) {
-    const members = family.members.filter((name) => view.decisionOf(name) !== undefined);
+    const members = twinsIn(family.members).filter((name) => view.decisionOf(name) !== undefined);
     const open = members.filter((name) => view.possible(name).every((verdict) => !view.isDenial(verdict)));
     if (open.length === 0) continue;
     for (const name of members) {
@@ -37,6 +37,10 @@ export function findTwins(view: View): Diagnostic[] {
       const allowed = program.verdicts[view.possible(open[0]!)[0]!]!.at;
       const place = allowed === undefined ? "" : ` (${allowed.line}:${allowed.column})`;
       const verb = open.length === 1 ? "does the same and is" : "do the same and are";
+      if (family.name === "namespace") {
+        found.set(refusal, namespaceTwins(view, name, refusal, open, `${verb} allowed${place}`));
+        continue;
+      }
       const unreadable = open.filter((each) => unreadableFlags.has(each));
       const readable = [...open.filter((each) => !unreadableFlags.has(each)), name].sort();
       const set = `calls(${readable.map((each) => `"${each}"`).join(", ")}).has(call)`;
@@ -51,6 +55,31 @@ export function findTwins(view: View): Diagnostic[] {
     }
   }
   return [...found.values()];
+}
+
+/** setns joins a namespace that is there already: refusing it refuses no making of one, nor the other way round. */
+function twinsIn(members: readonly string[]): readonly string[] {
+  return members.filter((name) => name !== "setns");
+}
+
+/** clone is refused by the flags that make namespaces: a policy that refused clone itself would refuse every child. */
+function namespaceTwins(
+  view: View,
+  name: string,
+  refusal: number,
+  open: readonly string[],
+  outcome: string,
+): Diagnostic {
+  const flags = ["USER", "NS", "PID", "NET", "IPC", "UTS", "CGROUP"].map((one) => `"CLONE_NEW${one}"`).join(", ");
+  const writes: Readonly<Record<string, string>> = {
+    unshare: `refuse unshare as well`,
+    clone: `refuse clone by its flags: call.name === "clone" && call.args.flags.hasAny(${flags})`,
+    clone3: `for clone3 return deny("ENOSYS")`,
+  };
+  return diagnostic("P0501", `${name} is refused here, and ${enumerate(open)} ${outcome}`, {
+    span: view.span(refusal),
+    help: open.map((one) => writes[one] ?? `refuse ${one} as well`).join("; "),
+  });
 }
 
 /** Their flags lie behind a pointer, so that the one answer is to have the caller fall back. */

@@ -1,4 +1,5 @@
 /** What a policy can ask of the call: its name, its arguments by name, who calls, the raw registers. */
+import type { MemberExpression } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { BooleanExpression, Input, IntegerExpression } from "../../ir/program.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
@@ -231,10 +232,10 @@ function unknownArgument(
     return c.error(
       "P0211",
       node,
-      some
-        ? `not every call that can be meant here has an argument \`${name}\`: ${lacking.name} has none`
-        : calls.length > 20
-          ? "which call's arguments? The call is not known here"
+      calls.length > 20
+        ? "which call's arguments? The call is not known here"
+        : some
+          ? `not every call that can be meant here has an argument \`${name}\`: ${lacking.name} has none`
           : `${lacking.name} has no argument \`${name}\``,
       "ask which call it is first: `case`, call.name === …, or set.has(call)",
     );
@@ -242,6 +243,8 @@ function unknownArgument(
   const names = lacking.parameters.map((parameter) => parameter.name);
   const alias = lacking.parameters.find((parameter) => parameter.aliases.includes(name));
   const near = nearestName(name, names);
+  const position = /^(?:arg|a)([0-5])$/.exec(name)?.[1];
+  const positioned = position === undefined ? undefined : parameterInRegister(c, lacking, Number(position));
   const list = names.length === 0 ? `${lacking.name} has no arguments` : `${lacking.name} has ${names.join(", ")}`;
   return c.error(
     "P0102",
@@ -249,8 +252,35 @@ function unknownArgument(
     `${lacking.name} has no argument \`${name}\``,
     alias !== undefined
       ? `it is called \`${alias.name}\` here; ${list}`
-      : near !== undefined
-        ? `did you mean \`${near}\`? ${list}`
-        : list,
+      : positioned !== undefined
+        ? `write \`call.args.${positioned}\`; ${list}`
+        : near !== undefined
+          ? `did you mean \`${near}\`? ${list}`
+          : list,
+  );
+}
+
+/** The name of the argument that this call passes in a register, counted from 0. */
+function parameterInRegister(c: Compilation, call: CallDescription, register: number): string | undefined {
+  return call.parameters.find((_, index) => registerOf(call, index, c.names.architecture) === register)?.name;
+}
+
+/** `call.args[1]`: arguments have names. Undefined where the index is no number that is written out. */
+export function explainIndexedArgument(
+  c: Compilation,
+  value: ArgumentsValue,
+  node: MemberExpression,
+): Value | undefined {
+  const { property } = node;
+  if (property.type !== "Literal") return undefined;
+  const { value: index } = property;
+  if (typeof index !== "number" && typeof index !== "bigint") return undefined;
+  const [only, ...others] = c.names.descriptions(value.names).slice(0, 2);
+  const name = only === undefined || others.length > 0 ? undefined : parameterInRegister(c, only, Number(index));
+  return c.error(
+    "P0309",
+    node,
+    "arguments have names, not numbers",
+    name === undefined ? `\`call.raw.arg${index}\` is the register` : `write \`call.args.${name}\``,
   );
 }

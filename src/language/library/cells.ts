@@ -34,7 +34,7 @@ export function methodArguments(
     c.error(
       "P0212",
       call.node,
-      `\`.${method}\` takes ${wanted === "0" ? "no" : wanted} arguments, and gets ${given.length}`,
+      `\`.${method}\` takes ${wanted === "0" ? "no" : wanted} argument${wanted === "1" ? "" : "s"}, and gets ${given.length}`,
     );
     return undefined;
   }

@@ -2,9 +2,8 @@
  * Call-flow integrity: which call may follow which, as data. Lowered to one cell that holds the call before (0: none yet)
  * and a switch over the call that asks.
  */
-
-import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Interval, Statement } from "../../ir/program.ts";
+import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import type { Compilation } from "../compilation.ts";
 import { cellKey } from "../facts.ts";
 import * as ir from "../ir.ts";
@@ -85,13 +84,8 @@ function readGraph(c: Compilation, value: Value, node: SourceRange): Graph | und
   for (const [name, member] of value.members) {
     const list = typeof member === "function" ? member() : member;
     if (name !== "start" && name !== "anytime" && c.names.bit(name) === undefined) {
-      const near = nearestName(name, c.names.names);
-      c.error(
-        "P0410",
-        node,
-        `the flow's ${JSON.stringify(name)} is no system call`,
-        near === undefined ? undefined : `write ${near}`,
-      );
+      const { message, help } = explainUnknownCall(name);
+      c.error("P0410", node, `in the flow, ${message}`, help);
       failed = true;
       continue;
     }
@@ -138,13 +132,11 @@ function namesOf(c: Compilation, list: Value, of: string, node: SourceRange): re
   for (const element of list.elements) {
     const name = constantText(element);
     if (name === undefined || c.names.bit(name) === undefined) {
-      const near = name === undefined ? undefined : nearestName(name, c.names.names);
-      c.error(
-        "P0410",
-        node,
-        `what may follow ${JSON.stringify(of)} is a system call, and ${name === undefined ? describe(element) : JSON.stringify(name)} is none`,
-        near === undefined ? undefined : `write ${JSON.stringify(near)}`,
-      );
+      const { message, help } =
+        name === undefined
+          ? { message: `a name of a call is expected, and this is ${describe(element)}`, help: undefined }
+          : explainUnknownCall(name);
+      c.error("P0410", node, `in the flow, after ${JSON.stringify(of)}: ${message}`, help);
       return undefined;
     }
     if (!names.includes(name)) names.push(name);

@@ -163,8 +163,8 @@ function phasesObject(c: Compilation, cell: number, names: readonly string[]): V
           return c.error(
             "P0401",
             given.node,
-            `${JSON.stringify(name)} comes before ${JSON.stringify(names[1])}: phases only move forward`,
-            "a flag can go back: perProcess.flag()",
+            `${JSON.stringify(name)} is the first phase, which every process begins in; phases only move forward`,
+            `leave it out, or enter a later one: \`.enter(${JSON.stringify(names[1])})\`; a flag can go back: perProcess.flag()`,
           );
         }
         enter(c, cell, index, call);

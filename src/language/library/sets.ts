@@ -1,7 +1,7 @@
 /** Sets of calls: `calls("@network-io", "futex")`, `calls.open`, `.without`, `.has(call)`. */
-import { nearestName } from "../../diagnostics/suggest.ts";
 import { callFamilies } from "../../linux/families.ts";
 import { groups } from "../../linux/groups.ts";
+import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import { processCreation, uringCalls } from "../call-names.ts";
 import type { Compilation } from "../compilation.ts";
 import { nameTest } from "../lower/comparisons.ts";
@@ -37,7 +37,12 @@ function collect(c: Compilation, call: BuiltinCall, method: string): CallSetValu
   for (const { value, node } of given) {
     const name = constantText(value);
     if (name === undefined) {
-      c.error("P0207", node, `\`${method}\` takes names of calls, and this is ${describe(value)}`);
+      c.error(
+        "P0207",
+        node,
+        `\`${method}\` takes names of calls, and this is ${describe(value)}`,
+        value.is === "list" ? `leave out the brackets, or spread a list: ${method}(...list)` : undefined,
+      );
       failed = true;
       continue;
     }
@@ -49,14 +54,8 @@ function collect(c: Compilation, call: BuiltinCall, method: string): CallSetValu
       literal.add(name);
     } else {
       failed = true;
-      const near = nearestName(name, name.startsWith("@") ? groups.keys() : c.names.names);
-      const what = name.startsWith("@") ? "group of calls" : "system call";
-      c.error(
-        "P0101",
-        node,
-        `no ${what} is named ${JSON.stringify(name)}`,
-        near === undefined ? undefined : `write ${JSON.stringify(near)}`,
-      );
+      const { message, help } = explainUnknownCall(name);
+      c.error("P0101", node, message, help);
     }
   }
   return failed ? undefined : { is: "call-set", names, literal };

@@ -1,8 +1,9 @@
 /** Verdicts: `allow`, `log`, `deny`, `trap`, `kill`, `strictest`. */
+import type { Expression } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { VerdictExpression } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
-import { errnoByName, errnoNames } from "../../linux/errno.ts";
+import { errnoByName, errnoName, errnoNames } from "../../linux/errno.ts";
 import type { Compilation } from "../compilation.ts";
 import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -25,6 +26,16 @@ export function denyFunction(c: Compilation): Value {
     is: "builtin",
     name: "deny",
     apply: (call) => {
+      const number = writtenNumber(call.nodes[0]);
+      if (number !== undefined) {
+        const name = errnoName(Math.abs(number));
+        return c.error(
+          "P0207",
+          call.nodes[0]!,
+          `an errno is written by its name${name === undefined ? "" : `: ${Math.abs(number)} is ${name}`}`,
+          `deny(${JSON.stringify(name ?? "EPERM")})`,
+        );
+      }
       const given = call.values();
       if (given === undefined) return unknown;
       const [errno, reason, ...rest] = given;
@@ -64,7 +75,11 @@ function denial(
         "P0103",
         errnoNode,
         `no errno is named ${JSON.stringify(name)}`,
-        near === undefined ? 'deny("EPERM"), deny("EACCES") …' : `write ${JSON.stringify(near)}`,
+        near !== undefined
+          ? `write ${JSON.stringify(near)}`
+          : /\s/.test(name)
+            ? `the errno comes before the reason: deny("EPERM", ${JSON.stringify(name)})`
+            : 'deny("EPERM"), deny("EACCES") …',
       );
     }
     const one = make(c, "deny", number, reason, node);
@@ -75,6 +90,13 @@ function denial(
         : ir.selectVerdict(ir.compare("equal", errno.subject, ir.constant(code)), one, chain);
   }
   return chain === undefined ? unknown : verdict(chain);
+}
+
+/** The number that a node writes, `1`, `1n` or `-1`; undefined for anything else. */
+function writtenNumber(node: Expression | undefined): number | undefined {
+  if (node?.type === "UnaryExpression" && node.operator === "-") return writtenNumber(node.argument);
+  if (node?.type !== "Literal") return undefined;
+  return typeof node.value === "number" || typeof node.value === "bigint" ? Number(node.value) : undefined;
 }
 
 const longestReason = 1000;
@@ -139,6 +161,7 @@ function withReason(
       "P0212",
       call.node,
       at === 0 ? "`trap` takes a reason, or nothing" : "`kill` takes what is killed, and perhaps a reason",
+      at === 0 ? "trap()" : 'kill("process") or kill("thread")',
     );
   }
   const reason = given[at];

@@ -4,6 +4,7 @@ import type { AssignmentExpression, Expression as Node, UpdateExpression } from 
 import type { Compilation } from "../compilation.ts";
 import { conform } from "../conform.ts";
 import { resolveType } from "../declared-types.ts";
+import { assigningTo } from "../mistakes/operands.ts";
 import type { Variable } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { describe, integerConstant, unknown, type Value } from "../values.ts";
@@ -25,7 +26,7 @@ export function assignment(c: Compilation, node: AssignmentExpression): Value {
         : undefined,
     );
   }
-  const variable = assignable(c, target);
+  const variable = assignable(c, target, node.operator, node.right);
   if (node.operator === "=") {
     const value = c.walker.evaluate(node.right);
     return variable === undefined ? unknown : assign(c, variable, value, node.right);
@@ -34,8 +35,12 @@ export function assignment(c: Compilation, node: AssignmentExpression): Value {
   if (!arithmeticOperators.has(operator)) {
     return c.error("P0309", node, `the language has no \`${node.operator}\``, "write it out: `x = x && y`");
   }
+  if (variable === undefined) {
+    c.walker.evaluate(node.right);
+    return unknown;
+  }
   const [left, right] = integers(c, [target, node.right], operator);
-  if (variable === undefined || left === undefined || right === undefined) return unknown;
+  if (left === undefined || right === undefined) return unknown;
   return assign(c, variable, arithmetic(c, operator, left, right, node, node.right), node);
 }
 
@@ -43,18 +48,30 @@ export function update(c: Compilation, node: UpdateExpression): Value {
   if (node.argument.type !== "Identifier") {
     return c.error("P0309", node, "only a variable can be counted up or down", "perProcess.counter() and `.add()`");
   }
-  const variable = assignable(c, node.argument);
+  const variable = assignable(c, node.argument, node.operator);
+  if (variable === undefined) return unknown;
   const operator = node.operator === "++" ? "+" : "-";
   const before = asInteger(c, c.walker.evaluate(node.argument), node.argument, node.operator);
-  if (variable === undefined || before === undefined) return unknown;
+  if (before === undefined) return unknown;
   const after = assign(c, variable, arithmetic(c, operator, before, integerConstant(1n), node, node), node);
   return node.prefix ? after : before;
 }
 
-function assignable(c: Compilation, node: Node & { readonly type: "Identifier" }): Variable<Value> | undefined {
+function assignable(
+  c: Compilation,
+  node: Node & { readonly type: "Identifier" },
+  operator: string,
+  right?: SourceRange,
+): Variable<Value> | undefined {
   const variable = c.scope.find(node.name);
   if (variable === undefined) {
     identifier(c, node);
+    return undefined;
+  }
+  const given = right === undefined ? undefined : c.file.text.slice(right.start, right.end);
+  const change = assigningTo(variable.value, node.name, operator, given);
+  if (change !== undefined) {
+    c.error("P0316", node, `\`${node.name}\` is state, which only its methods change`, `write ${change}`);
     return undefined;
   }
   if (variable.kind !== "let") {

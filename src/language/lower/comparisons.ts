@@ -3,11 +3,13 @@
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
+import { callFamilies } from "../../linux/families.ts";
 import { alwaysAllowed, processCreation, uringCalls } from "../call-names.ts";
 import type { Compilation } from "../compilation.ts";
 import { reportUnknownCall } from "../declared-types.ts";
 import { both, event, type Facts, integerKey, noFacts, orderKey, rangeFact } from "../facts.ts";
 import * as ir from "../ir.ts";
+import { comparisonOf } from "../mistakes/operands.ts";
 import * as ranges from "../ranges.ts";
 import { printRange, type Range } from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -44,6 +46,7 @@ export function comparison(
     if (equal !== undefined) return operator === "!==" && equal.is === "boolean" ? negation(equal) : equal;
   }
   const objects = [left, right].find((one) => one.is === "object" && one.type !== "");
+  const meant = comparisonOf(c, operator, [left, right], nodes);
   return c.error(
     "P0208",
     node,
@@ -56,7 +59,9 @@ export function comparison(
         ? "`.is(…)` asks for a value by name, `.value` is the integer"
         : objects?.is === "object" && objects.type === "Pointer"
           ? "`.isNull` asks whether it is null, `.address` is the integer"
-          : undefined,
+          : meant === undefined
+            ? undefined
+            : `write \`${meant}\``,
   );
 }
 
@@ -357,8 +362,17 @@ export function nameLiterally(c: Compilation, name: string, node: SourceRange): 
       "leave it out; a process must be able to end, and to return from its signal handlers",
     );
   } else if ((c.names.present & c.names.bit(name)!) === 0n) {
-    c.warn("P0505", node, `${c.names.architecture} has no ${name}: this never applies here`);
+    c.warn("P0505", node, `${c.names.architecture} has no ${name}: this never applies here`, insteadOf(c, name));
   }
+}
+
+/** The calls of this architecture that do what one that it lacks does elsewhere. */
+function insteadOf(c: Compilation, name: string): string | undefined {
+  const family = callFamilies.find(({ members }) => members.includes(name));
+  const present = family?.members.filter((one) => (c.names.bit(one)! & c.names.present) !== 0n) ?? [];
+  return family === undefined || present.length === 0
+    ? undefined
+    : `calls.${family.name}.has(call) asks for all that ${family.does.split(":")[0]}, here ${present.join(", ")}`;
 }
 
 function compareBooleans(left: BooleanValue, right: BooleanValue): Value {

@@ -6,6 +6,7 @@ import { both, either, type Facts, lasting, noFacts } from "../facts.ts";
 import type { Branch, PathEnd } from "../flow.ts";
 import * as ir from "../ir.ts";
 import { joinIntegers } from "../merging.ts";
+import { readingOf } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import {
   type BooleanValue,
@@ -85,7 +86,14 @@ export function asCondition(c: Compilation, value: Value, node: SourceRange): Bo
           : `\`${written}.isNull\``,
     );
   } else {
-    c.error("P0207", node, `${describe(value)} is no condition`, value.is === "call-set" ? "`.has(call)`" : undefined);
+    const reading = readingOf(c, value, node);
+    const asked = value.is === "object" && (value.type === "Counter" || value.type === "Value") ? " > 0n" : "";
+    c.error(
+      "P0207",
+      node,
+      `${describe(value)} is no condition`,
+      reading === undefined ? undefined : `write \`${reading}${value.is === "call" ? ' === "…"' : asked}\``,
+    );
   }
   return { is: "unknown" };
 }

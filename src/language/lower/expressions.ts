@@ -11,6 +11,7 @@ import type {
 import type { Compilation } from "../compilation.ts";
 import { conform } from "../conform.ts";
 import { resolveType } from "../declared-types.ts";
+import { explainNamedOperand } from "../mistakes/operands.ts";
 import { fits } from "../ranges.ts";
 import {
   booleanConstant,
@@ -30,7 +31,7 @@ import { callExpression, functionValue } from "./functions.ts";
 import { arithmetic, arithmeticOperators, invert, negate } from "./integers.ts";
 import { member } from "./members.ts";
 import { identifier } from "./names.ts";
-import { asInteger, integers } from "./operands.ts";
+import { asInteger } from "./operands.ts";
 import { inOrder, stable } from "./stable.ts";
 
 export function evaluate(c: Compilation, node: Node): Value {
@@ -231,14 +232,25 @@ function objectLiteral(c: Compilation, node: ObjectExpression): Value {
 
 function binary(c: Compilation, node: BinaryExpression): Value {
   const { operator } = node;
-  if (arithmeticOperators.has(operator)) {
-    const [left, right] = integers(c, [node.left, node.right], operator);
-    if (left === undefined || right === undefined) return unknown;
-    return arithmetic(c, operator, left, right, node, node.right);
-  }
-  if (comparisonOperators.has(operator)) {
-    const [left, right] = inOrder(c, [node.left, node.right], (one) => evaluate(c, one));
-    return comparison(c, operator, left!, right!, node, [node.left, node.right]);
+  if (arithmeticOperators.has(operator) || comparisonOperators.has(operator)) {
+    let first: Value | undefined;
+    let isExplained = false;
+    const [left, right] = inOrder(c, [node.left as Node, node.right], (one) => {
+      if (first === undefined) {
+        first = evaluate(c, one);
+        return first;
+      }
+      isExplained = explainNamedOperand(c, first, node);
+      return isExplained ? unknown : evaluate(c, one);
+    });
+    if (isExplained) return unknown;
+    if (comparisonOperators.has(operator)) {
+      return comparison(c, operator, left!, right!, node, [node.left, node.right]);
+    }
+    const leftInteger = asInteger(c, left!, node.left, operator);
+    const rightInteger = asInteger(c, right!, node.right, operator);
+    if (leftInteger === undefined || rightInteger === undefined) return unknown;
+    return arithmetic(c, operator, leftInteger, rightInteger, node, node.right);
   }
   const help =
     operator === "=="

@@ -61,8 +61,20 @@ export function callExpression(c: Compilation, node: CallExpression, tail?: Retu
       }
       return unknown;
     default:
-      return c.error("P0207", node.callee, `${describe(callee)} cannot be called`);
+      return c.error("P0207", node.callee, `${describe(callee)} cannot be called`, uncalled(c, callee, node));
   }
+}
+
+/** What to write for a call of something that is no function. */
+function uncalled(c: Compilation, callee: Value, node: CallExpression): string {
+  const source = c.file.text.slice(node.callee.start, node.callee.end);
+  if (callee.is === "call-set") return `write \`${source}.has(call)\``;
+  if (callee.is === "verdict" && node.arguments.length > 0) {
+    return source === "log"
+      ? 'report("…") makes an event with a text; `log` alone is a verdict'
+      : `write \`${source}\` alone`;
+  }
+  return `leave out \`(${node.arguments.length > 0 ? "…" : ""})\``;
 }
 
 function isFunction(node: Expression): boolean {
@@ -115,7 +127,11 @@ export function apply(
   const required = fn.node.params.filter((one) => one.type !== "AssignmentPattern").length;
   if (values.length > fn.node.params.length ? !contextual : values.length < required) {
     const wanted = required === fn.node.params.length ? `${required}` : `${required} to ${fn.node.params.length}`;
-    return c.error("P0212", node, `${name} takes ${wanted} arguments, and gets ${values.length}`);
+    return c.error(
+      "P0212",
+      node,
+      `${name} takes ${wanted} argument${wanted === "1" ? "" : "s"}, and gets ${values.length}`,
+    );
   }
 
   const { file, scope, returns, jumps, declares } = c;

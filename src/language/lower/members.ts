@@ -2,8 +2,9 @@
 import type { MemberExpression } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Compilation } from "../compilation.ts";
-import { argumentOf, callMember } from "../library/call.ts";
+import { argumentOf, callMember, explainIndexedArgument } from "../library/call.ts";
 import { callSetMember } from "../library/sets.ts";
+import { meantMember } from "../mistakes/members.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { constantText, describe, unknown, type Value } from "../values.ts";
 import { listMember } from "./lists.ts";
@@ -15,6 +16,10 @@ export function member(c: Compilation, node: MemberExpression): Value {
   }
   if (node.property.type === "PrivateIdentifier") return c.error("P0309", node.property, "the language has no classes");
   if (!node.computed) return memberOf(c, value, node.property.name, node.property);
+  if (value.is === "arguments") {
+    const explained = explainIndexedArgument(c, value, node);
+    if (explained !== undefined) return explained;
+  }
   const key = c.walker.evaluate(node.property);
   const name = constantText(key);
   if (name !== undefined && value.is === "object") return memberOf(c, value, name, node.property);
@@ -81,17 +86,19 @@ const unreadable = new Set([
 ]);
 
 function noMember(c: Compilation, value: Value, name: string, node: SourceRange, known: readonly string[]): Value {
+  const meant = meantMember(value, name);
   const near = nearestName(name, known);
   return c.error(
     "P0106",
     node,
     `${describe(value)} has no \`${name}\``,
-    near !== undefined
-      ? `did you mean \`${near}\`?`
-      : known.length > 0 && known.length <= 12
-        ? `it has ${known.join(", ")}`
-        : value.is === "integer" || value.is === "text"
-          ? "integers and texts have operators only"
-          : undefined,
+    meant ??
+      (near !== undefined
+        ? `did you mean \`${near}\`?`
+        : known.length > 0 && known.length <= 12
+          ? `it has ${known.join(", ")}`
+          : value.is === "integer" || value.is === "text"
+            ? "integers and texts have operators only"
+            : undefined),
   );
 }

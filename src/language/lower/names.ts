@@ -2,6 +2,7 @@
 import type { Expression as Node } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Compilation } from "../compilation.ts";
+import { meantConstant } from "../mistakes/constants.ts";
 import type { Variable } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { unknown, type Value, verdict } from "../values.ts";
@@ -41,15 +42,18 @@ export function identifier(c: Compilation, node: Node & { readonly type: "Identi
   }
   const near = nearestName(name, c.scope.visibleNames());
   const library = c.libraryNames.has(name);
+  const meant = meantConstant(name);
   return c.error(
     "P0105",
     node,
     `nothing is named \`${name}\``,
     library
       ? `import { ${name} } from "portcullis"`
-      : near === undefined
-        ? "declare it with const, or import it"
-        : `did you mean \`${near}\`?`,
+      : meant !== undefined
+        ? meant
+        : near === undefined
+          ? "declare it with const, or import it"
+          : `did you mean \`${near}\`?`,
   );
 }
 

@@ -2,6 +2,7 @@
 
 import type { Expression as Node } from "@oxc-project/types";
 import type { Compilation } from "../compilation.ts";
+import { readingOf } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { describe, type IntegerValue, type Value } from "../values.ts";
 import { inOrder } from "./stable.ts";
@@ -16,6 +17,7 @@ export function asInteger(c: Compilation, value: Value, node: SourceRange, opera
   if (value.is === "integer") return value;
   if (value.is === "unknown") return undefined;
   const source = c.file.text.slice(node.start, node.end);
+  const reading = readingOf(c, value, node);
   c.error(
     "P0207",
     node,
@@ -28,7 +30,9 @@ export function asInteger(c: Compilation, value: Value, node: SourceRange, opera
           ? "`x ? 1n : 0n`"
           : value.is === "text"
             ? "a template puts texts together"
-            : undefined,
+            : reading === undefined
+              ? undefined
+              : `write \`${reading}\``,
   );
   return undefined;
 }

@@ -9,6 +9,7 @@ import type {
   Statement,
   VariableDeclaration,
 } from "@oxc-project/types";
+import { errnoName } from "../../linux/errno.ts";
 import type { Compilation } from "../compilation.ts";
 import type { ReturnTarget } from "../flow.ts";
 import * as ir from "../ir.ts";
@@ -307,6 +308,11 @@ function returnStatement(c: Compilation, node: ReturnStatement): void {
 /** `return expression`. */
 export function giveBack(c: Compilation, target: ReturnTarget, expression: Expression, node: SourceRange): void {
   if (expression.type === "ParenthesizedExpression") return giveBack(c, target, expression.expression, node);
+  if (target.splits && expression.type === "Literal" && typeof expression.value === "number") {
+    c.error("P0207", expression, "a step returns a verdict, and this is a number", verdictForNumber(expression.value));
+    c.flow = { ...c.flow, live: "ended" };
+    return;
+  }
   if (target.splits && expression.type === "ConditionalExpression") {
     const test = decidedCondition(c, expression.test);
     const [then, otherwise] = bothWays(
@@ -328,6 +334,13 @@ export function giveBack(c: Compilation, target: ReturnTarget, expression: Expre
       ? c.walker.callInTail(expression, target)
       : c.walker.evaluate(expression);
   if (c.flow.live !== "ended") give(c, target, value, expression);
+}
+
+/** Other filters return 0 to let a call pass, and an errno or −1 to refuse it. */
+function verdictForNumber(number: number): string {
+  return number === 0
+    ? "return allow to let the call pass"
+    : `return deny(${JSON.stringify(errnoName(Math.abs(number)) ?? "EPERM")}) to refuse the call`;
 }
 
 function give(c: Compilation, target: ReturnTarget, given: Value, node: SourceRange): void {

@@ -1,0 +1,56 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test } from "vitest";
+import { policyFile, readyPolicies } from "./policy-arguments.ts";
+import { Failure } from "./verb.ts";
+
+function folderWith(...names: readonly string[]): string {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-named-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  for (const name of names) name.endsWith("/") ? mkdirSync(join(folder, name)) : writeFileSync(join(folder, name), "");
+  return folder;
+}
+
+function refusal(named: string, folder: string): string {
+  try {
+    return `accepted: ${policyFile(named, folder)}`;
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    return error.diagnostics.map(({ code, message, help }) => `${code} ${message}; ${help}`).join();
+  }
+}
+
+const nginx = join(process.cwd(), "policies/nginx.ts");
+
+test("a ready policy by its name, also beside a folder of that name", () => {
+  expect(policyFile("nginx", folderWith())).toBe(nginx);
+  expect(policyFile("nginx", folderWith("nginx/"))).toBe(nginx);
+  expect(policyFile("nginx", join(process.cwd(), "policies"))).toBe(nginx);
+  expect(policyFile("portcullis/policies/nginx.ts", folderWith())).toBe(nginx);
+});
+
+test("a file by its name", () => {
+  expect(policyFile("nginx", folderWith("nginx"))).toBe("nginx");
+  expect(policyFile("./nginx.ts", folderWith("nginx.ts"))).toBe("./nginx.ts");
+});
+
+test("a bare name beside a file that has it with an ending", () => {
+  expect(refusal("mine", folderWith("mine.ts"))).toBe('P0901 no file is named "mine", and mine.ts is here; -p mine.ts');
+  expect(refusal("mine", folderWith("mine.json"))).toContain("-p mine.json");
+  // Either could be meant: neither is taken.
+  expect(refusal("nginx", folderWith("nginx.ts"))).toBe(
+    "P0901 nginx is a ready policy, and nginx.ts is here; -p ./nginx.ts is the file; -p portcullis/policies/nginx.ts is the ready policy",
+  );
+});
+
+test("no file and no ready policy", () => {
+  expect(refusal("ngimx", folderWith())).toContain("write nginx");
+  expect(refusal("whatever", folderWith())).toContain("the ready ones are");
+  expect(policyFile("portcullis/policies/../../etc/passwd", folderWith())).toBe("portcullis/policies/../../etc/passwd");
+});
+
+test("the list of ready policies is the folder", () => {
+  const files = readdirSync("policies").filter((name) => /^[^.]+\.ts$/.test(name));
+  expect([...readyPolicies]).toEqual(files.map((name) => name.slice(0, -3)).sort());
+});

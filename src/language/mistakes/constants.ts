@@ -1,0 +1,49 @@
+/** Constants of C, of libseccomp and of OCI profiles: a policy writes them as names in quotes, or as verdicts. */
+
+import { callByName } from "../../linux/calls.ts";
+import { errnoByName } from "../../linux/errno.ts";
+import { nameSet, nameSetNames } from "../../linux/flags.ts";
+
+/** What other filters call their actions (seccomp(2), seccomp_init(3), bpf programs), and the verdict. */
+const actions: readonly (readonly [pattern: RegExp, verdict: string])[] = [
+  [/^(?:SCMP_ACT|SECCOMP_RET|RET)_ALLOW$/, "allow"],
+  [/^(?:SCMP_ACT|SECCOMP_RET|RET)_LOG$/, "log"],
+  [/^(?:SCMP_ACT|SECCOMP_RET|RET)_ERRNO$/, 'deny("EPERM")'],
+  [/^(?:SCMP_ACT|SECCOMP_RET|RET)_TRAP$/, "trap()"],
+  [/^(?:SCMP_ACT|SECCOMP_RET|RET)_KILL(?:_THREAD)?$/, 'kill("thread")'],
+  [/^(?:SCMP_ACT|SECCOMP_RET|RET)_KILL_PROCESS$/, 'kill("process")'],
+  [/^(?:accept|permit|pass|ok|ALLOW)$/i, "allow"],
+  [/^(?:errno|error|reject|refuse|block|fail|disallow|forbid|drop|EPERM)$/, 'deny("EPERM")'],
+  [/^(?:audit|warn|print|printk)$/, 'log, or report("…")'],
+];
+
+/** How to write a name that stands for a constant elsewhere, or undefined where it is no such name. */
+export function meantConstant(name: string): string | undefined {
+  if (errnoByName(name) !== undefined) return `errnos are texts: deny(${JSON.stringify(name)})`;
+  const call = /^(?:__NR_|SYS_|__NR3264_)(\w+)$/.exec(name)?.[1];
+  if (call !== undefined) {
+    return callByName(call) === undefined
+      ? 'calls are known by their names: call.name === "…"'
+      : `calls are known by their names: call.name === ${JSON.stringify(call)}`;
+  }
+  const verdict = actions.find(([pattern]) => pattern.test(name))?.[1];
+  if (verdict !== undefined) return `the verdict is ${verdict}`;
+  const method = methodForConstant(name);
+  return method === undefined ? undefined : `names of values are texts: \`.${method}(${JSON.stringify(name)})\``;
+}
+
+let methods: ReadonlyMap<string, "has" | "is"> | undefined;
+
+/** By which method a name of a flag or a value is asked for; undefined where no argument knows it. */
+export function methodForConstant(name: string): "has" | "is" | undefined {
+  if (!/^[A-Z][A-Z0-9]*_?\w*$/.test(name)) return undefined;
+  methods ??= new Map(
+    nameSetNames().flatMap((set) => {
+      const members = nameSet(set)!.members;
+      // A choice's members are tested on the whole argument.
+      const wholes = members.every(({ mask }) => (mask.x86_64 ?? mask.aarch64) === (1n << 64n) - 1n);
+      return members.map((member) => [member.name, wholes ? "is" : "has"] as const);
+    }),
+  );
+  return methods.get(name);
+}

@@ -1,0 +1,140 @@
+/** Members that values do not have, by what a person means by them: from other libraries, other filters, other languages. */
+import type { Value } from "../values.ts";
+
+/** Words that mean one thing (written in lower case), and what to write for it. */
+type Meanings = readonly (readonly [words: string, write: string])[];
+
+const behindPointer = "a policy cannot read paths and other texts: they lie behind pointers";
+
+const meanings: Readonly<Record<string, Meanings>> = {
+  Phases: [
+    [
+      "set go goto advance next transition to move change start begin update push",
+      '`.enter("…")` moves to a later phase',
+    ],
+    ["value current name phase state now", "`.get()` is the phase's name"],
+    ["has in equals eq at", '`.is("…")` asks for the phase'],
+    ["reset back leave exit", "phases only move forward; a flag can go back: perProcess.flag()"],
+  ],
+  Flag: [
+    ["raise enable on mark put", "`.set(true)`"],
+    ["clear reset off unset disable lower delete", "`.set(false)`"],
+    ["value is isset has test read", "`.get()`"],
+    ["toggle flip", "`.set(…)` with true or false"],
+  ],
+  Counter: [
+    ["increment inc increase up plus count bump", "`.add()` adds 1, `.add(n)` n; both give the new count"],
+    ["decrement dec decrease down minus sub", "`.subtract()` takes 1 away, `.subtract(n)` n"],
+    ["value read current", "`.get()`"],
+    ["set reset clear", "a counter only counts; perProcess.value() can be set"],
+  ],
+  Value: [
+    ["value read current", "`.get()`"],
+    ["put store write update assign", "`.set(…)`"],
+    ["add increment inc subtract decrement dec", "a value is set: `.set(…)`; perProcess.counter() counts"],
+  ],
+  Rate: [
+    [
+      "allow allows try trytake check hit consume acquire use spend get limit exceeded",
+      "`.take()` takes one where one is left",
+    ],
+  ],
+  Table: [
+    ["put store insert add update", "`.set(key, value)`"],
+    ["contains includes exists", "`.has(key)`"],
+    ["remove clear unset", "`.delete(key)`"],
+    ["value read", "`.get(key, otherwise)`"],
+  ],
+  KeySet: [
+    ["put insert set push", "`.add(key)`"],
+    ["contains includes get exists", "`.has(key)`"],
+    ["remove clear", "`.delete(key)`"],
+  ],
+  Flow: [["next check allows allow take step may has", "`.follow(call)`"]],
+  Flags: [
+    ["is includes contains test all equals", '`.has("…")` asks for a flag'],
+    ["any some hassome", '`.hasAny("…", "…")` asks for at least one of several'],
+    ["only exactly", '`.hasOnly("…")` asks that there is nothing else'],
+    ["value raw number", "`.bits` is the integer"],
+  ],
+  Choice: [
+    ["has includes equals eq contains in hasany", '`.is("…")` asks for a value'],
+    ["bits raw number", "`.value` is the integer"],
+  ],
+  Pointer: [
+    ["null", "`.isNull` asks whether it is null"],
+    [
+      "startswith endswith includes match matches test string tostring equals length indexof slice value content resolved",
+      `${behindPointer}; decide by state, or by arguments that are no pointers`,
+    ],
+  ],
+  tree: [
+    [
+      "count size length processes children living living_processes number",
+      "`tree.alive()` is how many processes live",
+    ],
+  ],
+  caller: [
+    ["euid user", "`uid` is the effective user"],
+    ["egid group", "`gid` is the effective group"],
+    ["id process", "`pid` is the process, `tid` the thread"],
+    [
+      "comm exe name command path program cmdline ppid parent",
+      "a policy does not know the program or the parent of a caller: state says what the process has done",
+    ],
+  ],
+  call: [
+    ["uid euid user", "`call.caller.uid`"],
+    ["gid egid group", "`call.caller.gid`"],
+    ["pid process", "`call.caller.pid`"],
+    ["tid thread", "`call.caller.tid`"],
+    ["nr num no id sysno syscallnumber", "`call.number`"],
+    ["syscall call sysname syscallname", "`call.name`"],
+    ["arg arguments argument params parameters", "`call.args` has the arguments by name"],
+    ["arch abi machine", "`call.architecture`"],
+    ["ip pc rip instruction_pointer", "`call.instructionPointer`"],
+    ["is equals in", '`call.name === "…"`, or calls("…", "…").has(call)'],
+    ["comm exe ppid parent", "a policy does not know the program or the parent of a caller"],
+    ["ret result return errno error", "a policy decides before the call is made: there is no result"],
+    ["time timestamp now", "now() is the monotonic clock"],
+  ],
+  "call-set": [
+    ["includes contains test match matches is", "`.has(call)`"],
+    ["except minus not exclude remove delete subtract difference filter", '`.without("…")` leaves calls out'],
+    ["add with union plus concat and or include", 'calls("…", "…") takes all names at once'],
+  ],
+  text: [
+    [
+      "startswith endswith includes match matches test indexof",
+      'texts are compared whole: `===`, or a list: ["…", "…"].includes(…)',
+    ],
+    ["tolowercase touppercase trim", "names are written as they are: no conversion is needed"],
+  ],
+};
+
+/** The type of a value as the table above has it. */
+function typeOf(value: Value): string | undefined {
+  switch (value.is) {
+    case "object":
+      return value.type.replace(/<.*/, "");
+    case "call":
+    case "call-set":
+    case "text":
+      return value.is;
+    default:
+      return undefined;
+  }
+}
+
+/** What to write for a member that this value does not have, or undefined where the word says nothing. */
+export function meantMember(value: Value, name: string): string | undefined {
+  const type = typeOf(value);
+  const word = name.toLowerCase();
+  if (type === "call") {
+    const register = /^(?:arg|a)([0-5])$/.exec(word)?.[1];
+    if (register !== undefined)
+      return `\`call.args\` has the arguments by name; \`call.raw.arg${register}\` is the register`;
+  }
+  if (type === undefined || !Object.hasOwn(meanings, type)) return undefined;
+  return meanings[type]!.find(([words]) => words.split(" ").includes(word))?.[1];
+}

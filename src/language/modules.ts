@@ -429,8 +429,9 @@ export class Modules {
 
   private resolvePath(module: Module, specifier: string, node: SourceRange): string | undefined {
     const { c } = this;
-    if (specifier.startsWith("portcullis/policies/")) return packageFile(specifier.slice("portcullis/".length));
-    if (!specifier.startsWith("./") && !specifier.startsWith("../")) {
+    const isReady = specifier.startsWith("portcullis/policies/");
+    if (isReady && /\.(ts|json)$/.test(specifier)) return packageFile(specifier.slice("portcullis/".length));
+    if (!isReady && !specifier.startsWith("./") && !specifier.startsWith("../")) {
       c.error(
         "P0308",
         node,
@@ -444,8 +445,8 @@ export class Modules {
         "P0107",
         node,
         `"${specifier.slice(0, 80)}" names no file of a policy`,
-        /\.(js|mjs|mts)$/.test(specifier)
-          ? `"${specifier.replace(/\.\w+$/, ".ts")}"`
+        /\.(js|mjs|mts)$/.test(specifier) || specifier.startsWith("portcullis/policies/")
+          ? `"${specifier.replace(/\.\w+$/, "")}.ts"`
           : 'the whole file name: "./shared.ts"',
       );
       return undefined;

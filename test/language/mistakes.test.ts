@@ -144,6 +144,10 @@ const cases: readonly Case[] = [
   ["count.increment(); return allow;", "P0106", "increment", "increment", "`.add()`"],
   [when("rate.check()"), "P0106", "check", "check", "`.take()`"],
   ["flag.set(); return allow;", "P0212", "flag.set()", "takes 1 argument,", ""],
+  // Modules and declarations
+  [when('new Set(["openat"]).has(call.name)'), "P0309", 'new Set(["openat"])', "`new`", 'calls("openat", "openat2")'],
+  [when("require"), "P0304", "require", "not in the language", 'import { allow, policy } from "portcullis"'],
+  [when("call.args[0n] === 1n"), "P0309", "call.args[0n]", "names", "`call.raw.arg0`"],
 ];
 
 describe("a beginner's mistake", () => {
@@ -166,6 +170,23 @@ describe("a beginner's mistake", () => {
     const body = `const O_CREAT = 0o100n; const mode = call.name === "chmod" ? call.args.mode & O_CREAT : 0n; ${when("mode > 0n")}`;
     expect(load(policyModule("", body)).printed).not.toContain("error");
   });
+});
+
+it.each([
+  ['import nginx from "portcullis/policies/nginx";', "allow", "P0107", '"portcullis/policies/nginx.ts"'],
+  ["const p = policy((name, args) => allow);", "allow", "P0212", "policy((call) => …)"],
+  ['const p = policy({ extends: ["nginx"] }, (call) => allow);', "allow", "P0207", '"portcullis/policies/nginx.ts"'],
+  ["const flag = perProcess.flag;", "flag.get() ? allow : log", "P0106", "perProcess.flag(…)"],
+  ['const most = parameter("most", 5n);', "allow", "P0207", 'parameter.integer("name", { default: 1n })'],
+  ['const most = parameter.number("most");', "allow", "P0106", "`parameter.integer("],
+  ['const most = parameter.integer("most", 5n);', "allow", "P0207", "write { default: …, from: …, to: … }"],
+])("%s", (head, verdict, code, help) => {
+  const { diagnostics, printed } = load(policyModule(head, `return ${verdict};`));
+  expect(
+    diagnostics.map((one) => one.code),
+    printed,
+  ).toEqual([code]);
+  expect(diagnostics[0]!.help).toContain(help);
 });
 
 describe("P0501", () => {

@@ -18,7 +18,10 @@ export class Options {
     this.members = new Map();
     if (value === undefined) return;
     if (value.is !== "object" || value.type !== "") {
-      if (value.is !== "unknown") c.error("P0207", node, `${what} are an object, and this is ${describe(value)}`);
+      if (value.is !== "unknown") {
+        const names = known.map((name) => `${name}: …`).join(", ");
+        c.error("P0207", node, `${what} are an object, and this is ${describe(value)}`, `write { ${names} }`);
+      }
       this.failed = true;
       return;
     }

@@ -2,7 +2,7 @@
 
 import type { Compilation } from "../compilation.ts";
 import { importProfile } from "../oci/import.ts";
-import { type BuiltinCall, describe, type PolicyValue, unknown, type Value } from "../values.ts";
+import { type BuiltinCall, constantText, describe, type PolicyValue, unknown, type Value } from "../values.ts";
 import { Options } from "./options.ts";
 
 export function policyFunction(c: Compilation): Value {
@@ -43,6 +43,14 @@ export function policyFunction(c: Compilation): Value {
           "policy((call) => { … })",
         );
       }
+      if (step.value.node.params.length > 1) {
+        return c.error(
+          "P0212",
+          step.node,
+          "a step takes one argument, the call",
+          "policy((call) => …), and call.name, call.args, call.caller",
+        );
+      }
       c.findings.policySteps.add(step.value);
       if (options.failed) return unknown;
       return { is: "policy", body: { is: "step", step: step.value }, extended, at: call.node, file: c.file };
@@ -74,13 +82,21 @@ function extendedPolicies(options: Options): readonly PolicyValue[] {
           "extends",
           "P0207",
           `\`extends\` is a list of policies, and one is ${describe(element)}`,
-          element.is === "function" ? "call it: it returns a policy" : 'import base from "./base.ts"',
+          element.is === "function"
+            ? "call it: it returns a policy"
+            : `import base from "${readyFile(element) ?? "./base.ts"}", and extends: [base]`,
         );
       }
       options.failed = true;
     }
   }
   return policies;
+}
+
+/** The module of a ready policy that is named by a text. */
+function readyFile(element: Value): string | undefined {
+  const name = constantText(element);
+  return name !== undefined && /^[a-z][a-z-]*$/.test(name) ? `portcullis/policies/${name}.ts` : undefined;
 }
 
 export function ociFunction(c: Compilation): Value {

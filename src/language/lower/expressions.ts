@@ -106,7 +106,7 @@ const missing: Readonly<Record<string, readonly [string, string]>> = {
   ClassExpression: ["the language has no classes", "const, function and perProcess state"],
   NewExpression: [
     "the language makes no objects with `new`",
-    "perTree.set({ … }) keeps a set, perTree.table({ … }) a table",
+    'calls("openat", "openat2") is a set of calls; perTree.set({ … }) keeps a set of integers, perTree.table({ … }) a table',
   ],
   ThisExpression: ["the language has no `this`", "name the value"],
   SequenceExpression: ["the language has no comma operator", "write two statements"],

@@ -69,6 +69,9 @@ export function callExpression(c: Compilation, node: CallExpression, tail?: Retu
 function uncalled(c: Compilation, callee: Value, node: CallExpression): string {
   const source = c.file.text.slice(node.callee.start, node.callee.end);
   if (callee.is === "call-set") return `write \`${source}.has(call)\``;
+  if (callee.is === "object" && callee.type === "parameter") {
+    return 'parameter.integer("name", { default: 1n }), parameter.flag("name"), parameter.text("name")';
+  }
   if (callee.is === "verdict" && node.arguments.length > 0) {
     return source === "log"
       ? 'report("…") makes an event with a text; `log` alone is a verdict'

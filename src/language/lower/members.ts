@@ -60,6 +60,14 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
     case "builtin": {
       const found = value.members?.get(name);
       if (found !== undefined) return typeof found === "function" ? found() : found;
+      if (/^per[A-Z]\w+\./.test(value.name)) {
+        return c.error(
+          "P0106",
+          node,
+          `${value.name} is the function that declares state, and has no \`${name}\``,
+          `call it where the state is declared: const name = ${value.name}(…)`,
+        );
+      }
       return noMember(c, value, name, node, [...(value.members?.keys() ?? [])]);
     }
     default:

@@ -35,9 +35,13 @@ export function identifier(c: Compilation, node: Node & { readonly type: "Identi
           ? "report(text, values) makes an event"
           : name === "Map" || name === "Set"
             ? "perTree.table({ … }) and perTree.set({ … }) keep state"
-            : name === "process"
-              ? "call.caller has pid, tid, uid and gid; a parameter brings a text in"
-              : undefined,
+            : name === "require"
+              ? 'import { allow, policy } from "portcullis"'
+              : name === "module" || name === "exports"
+                ? "export default policy((call) => …)"
+                : name === "process"
+                  ? "call.caller has pid, tid, uid and gid; a parameter brings a text in"
+                  : undefined,
     );
   }
   const near = nearestName(name, c.scope.visibleNames());

@@ -64,9 +64,15 @@ const meanings: Readonly<Record<string, Meanings>> = {
   Pointer: [
     ["null", "`.isNull` asks whether it is null"],
     [
-      "startswith endswith includes match matches test string tostring equals length indexof slice value content resolved",
+      "ip host sin_addr sin_port sa_family startswith endswith includes match matches test string tostring equals length indexof slice value content resolved",
       `${behindPointer}; decide by state, or by arguments that are no pointers`,
     ],
+  ],
+  parameter: [
+    ["number int bigint", '`parameter.integer("name", { default: 1n })`'],
+    ["string str", '`parameter.text("name", { default: "…" })`'],
+    ["bool boolean switch", '`parameter.flag("name", { default: false })`'],
+    ["file folder directory", '`parameter.path("name")`'],
   ],
   tree: [
     [

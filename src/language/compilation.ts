@@ -266,6 +266,25 @@ export class Compilation {
     return mergeValues(this, ends, values, place);
   }
 
+  /** Statement lists that were copied into another one, and that one. */
+  private readonly inlined = new WeakMap<Statement[], Statement[]>();
+
+  /**
+   * Puts the statements of a path that is certainly taken where the walk is. A return or a break that stands in them
+   * is still to be told its value: `statementsOf` finds where.
+   */
+  inline(statements: Statement[]): void {
+    this.out.push(...statements);
+    this.inlined.set(statements, this.out);
+  }
+
+  /** The list that holds the last statements of a path now. */
+  statementsOf({ out }: PathEnd): Statement[] {
+    let list = out;
+    for (let next = this.inlined.get(list); next !== undefined; next = this.inlined.get(list)) list = next;
+    return list;
+  }
+
   /**
    * Walks a body that can be left early (`leave` of `label`), into the current statements: a block only where something
    * leaves it from inside.
@@ -286,10 +305,15 @@ export class Compilation {
     this.flow = this.merge(ends.length === 0 && ended ? [end] : ends);
     const last = inner.at(-1);
     const living = leaving().filter((one) => one.flow.live === "live");
-    if (living.length === 1 && living[0]!.out === inner && last?.kind === "leave" && last.label === label) {
+    if (
+      living.length === 1 &&
+      this.statementsOf(living[0]!) === inner &&
+      last?.kind === "leave" &&
+      last.label === label
+    ) {
       inner.pop(); // the only leave is the last statement
-      out.push(...inner);
-    } else if (living.length === 0) out.push(...inner);
+      this.inline(inner);
+    } else if (living.length === 0) this.inline(inner);
     else out.push({ kind: "block", label, body: inner });
   }
 }

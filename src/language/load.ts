@@ -7,6 +7,7 @@ import { basename, resolve } from "node:path";
 import { hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
+import { unassignedLocals } from "../ir/assigned.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { admissionOf, clone3Refusal, refusesClone3, withoutClone3 } from "./admission.ts";
@@ -145,6 +146,17 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
   if (lowered === undefined || c.reporter.failed) return undefined;
   const whole = programOf(c, module, store, lowered.body);
   const program = finish(c, whole);
+  // A verdict that a path forgets to set would be allow: no such program leaves the compiler.
+  const forgotten = unassignedLocals(program);
+  if (forgotten.length > 0) {
+    c.reporter.report(
+      "P0399",
+      `the compiler lost a value (local ${forgotten[0]}) on a path of this policy`,
+      { file: module.file, node: policy!.at },
+      "this is a fault of portcullis: report it with this policy",
+    );
+    return undefined;
+  }
   if (lowered.extension === undefined) return { program };
   const { own, base, named } = lowered.extension;
   return { program, extension: { own: { ...whole, body: own }, base: { ...whole, body: base }, named } };

@@ -29,6 +29,7 @@ export interface Merging {
   readonly builder: ProgramBuilder;
   readonly bounds: Bounds;
   readonly reporter: Reporter;
+  statementsOf(end: PathEnd): Statement[];
 }
 
 /** One value for the values of several paths: the common one, or a local that each path sets. */
@@ -40,8 +41,9 @@ export function mergeValues(c: Merging, ends: readonly PathEnd[], values: readon
     for (const [index, end] of ends.entries()) {
       const statement = make(values[index]!);
       c.bounds.count(statement, place.node);
-      const leaves = end.out.at(-1)?.kind === "leave";
-      end.out.splice(leaves ? end.out.length - 1 : end.out.length, 0, statement);
+      const out = c.statementsOf(end);
+      const leaves = out.at(-1)?.kind === "leave";
+      out.splice(leaves ? out.length - 1 : out.length, 0, statement);
     }
   };
   if (values.every((value) => value.is === "integer")) {

@@ -480,6 +480,43 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
   ],
 ];
 
+/**
+ * Returns and breaks in paths that a constant decides: the walk puts their statements in line, and what joins the paths
+ * must still be told there. Each twice, as the step of a policy and as a policy that is extended.
+ */
+const decided: readonly (readonly [name: string, head: string, body: string])[] = [
+  [
+    "decided-return",
+    'const on = parameter.flag("on", { default: false });',
+    'if (call.name === "socket") { if (call.args.family.is("AF_UNIX")) return log; if (!on) return deny("EACCES"); return trap(); } return allow;',
+  ],
+  [
+    "decided-conditional",
+    "const on = true;",
+    'if (call.number < 9n) return log; return on ? call.number < 20n ? deny("EIO") : deny("EPERM") : allow;',
+  ],
+  [
+    "decided-switch",
+    'const mode = parameter.text("mode", { default: "b" });',
+    'if (call.number < 9n) return log; switch (mode) { case "a": return allow; case "b": return deny("EIO"); default: return trap(); }',
+  ],
+  [
+    "decided-nested",
+    "const on = true; const off = false;",
+    'if (call.number > 100n) return log; if (on) { if (!off) { if (on) { return deny("EIO"); } } } return allow;',
+  ],
+  [
+    "decided-call",
+    'const on = true;\nfunction f(n: bigint): Verdict { if (n < 9n) return log; if (on) return deny("EIO"); return allow; }\nfunction g(n: bigint): bigint { if (n < 9n) return 3n; if (on) return 7n; return 9n; }',
+    'if (call.number > 50n) { if (on) return f(call.number - 50n); } return g(call.number) === 7n ? deny("EPERM") : allow;',
+  ],
+  [
+    "decided-loop",
+    "const on = true;",
+    'let last = 1n; for (const one of [1n, 2n, 3n]) { if (call.number === one) { last = 8n; break; } if (on) { last = 5n; break; } } if (last === 5n) return deny("EIO"); for (const one of [1n, 2n]) { if (call.number === one) return log; if (on) return deny("EPERM"); } return allow;',
+  ],
+];
+
 export interface CorpusPolicy {
   readonly name: string;
   readonly text: string;
@@ -488,6 +525,14 @@ export interface CorpusPolicy {
 const skipped = new Set(["name-in-variable"]);
 
 export const corpus: readonly CorpusPolicy[] = [
+  ...decided.map(([name, head, body]) => ({ name, text: policyModule(head, body) })),
+  ...decided.map(([name, head, body]) => ({
+    name: `${name}-extended`,
+    text: policyModule(`${head}\nconst base = policy((call) => {\n${body}\n});`, body).replace(
+      "export default policy((call)",
+      "export default policy({ extends: [base] }, (call)",
+    ),
+  })),
   ...steps
     .filter(([name]) => !skipped.has(name))
     .map(([name, head, body]) => ({ name, text: policyModule(head, body) })),

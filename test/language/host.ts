@@ -3,6 +3,8 @@
  * library, and state is kept in plain maps. It shares nothing with the compiler but the tables of calls, errnos and flags,
  * so where the two agree, the compiled policy means what JavaScript says it means.
  */
+
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildSync } from "esbuild";
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
@@ -64,7 +66,7 @@ export class Host {
       write: false,
       format: "cjs",
       target: "es2022",
-      alias: { portcullis: library },
+      alias: { portcullis: library, "portcullis/policies": join(import.meta.dirname, "../../policies") },
       loader: { ".json": "json" },
     });
     const module: { exports: { default?: HostPolicy } } = { exports: {} };

@@ -248,7 +248,7 @@ function choose(
     const [taken, other] = decided ? [then, otherwise] : [otherwise, then];
     c.flow = c.merge([taken]);
     if (!sameKind(c, taken.value, other.value, node)) return { is: "unknown" };
-    c.out.push(...taken.out);
+    c.inline(taken.out);
     return test.variable ? markVariable(taken.value) : taken.value;
   }
   const a = then.value;

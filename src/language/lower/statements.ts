@@ -283,7 +283,7 @@ function ifStatement(c: Compilation, node: IfStatement): void {
   );
   const decided = test.is === "boolean" ? decidedWay(test, then, otherwise) : undefined;
   const merged = c.merge([then, otherwise]);
-  if (decided !== undefined) c.out.push(...(decided ? then : otherwise).out);
+  if (decided !== undefined) c.inline((decided ? then : otherwise).out);
   else if (test.is === "boolean" && (then.out.length > 0 || otherwise.out.length > 0)) {
     c.emit({ kind: "if", condition: test.expression, then: then.out, otherwise: otherwise.out }, node.test);
   }
@@ -322,7 +322,7 @@ export function giveBack(c: Compilation, target: ReturnTarget, expression: Expre
       () => giveBack(c, target, expression.alternate, expression.alternate),
     );
     const decided = test.is === "boolean" ? decidedWay(test, then, otherwise) : undefined;
-    if (decided !== undefined) c.out.push(...(decided ? then : otherwise).out);
+    if (decided !== undefined) c.inline((decided ? then : otherwise).out);
     else if (test.is === "boolean") {
       c.emit({ kind: "if", condition: test.expression, then: then.out, otherwise: otherwise.out }, expression.test);
     }

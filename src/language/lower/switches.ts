@@ -191,8 +191,8 @@ function walkArms(
   const decided = ends.find(({ arm }) => arm?.tests.some((test) => constantBoolean(test) === true));
   const otherwise = ends.find(({ arm }) => arm === undefined || arm.isDefault)!;
   const open = ends.filter((end) => end !== otherwise && end.entered && end.arm!.codes.length > 0);
-  if (decided !== undefined) c.out.push(...decided.out);
-  else if (open.length === 0) c.out.push(...otherwise.out);
+  if (decided !== undefined) c.inline(decided.out);
+  else if (open.length === 0) c.inline(otherwise.out);
   else if (open.some((end) => end.out.length > 0) || otherwise.out.length > 0) {
     const value = subject.is === "text" ? subject.subject : subject.expression;
     // All values have a case: the last one takes what is left, so that every path of the program ends where cases do.

@@ -2,14 +2,16 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
-# Debian packages. nginx-light and wrk are what the demo and the benchmarks run and load; the policies' live tests run
-# nginx too; zsh and fish read their completions, groff the manual pages. linux-source is what the tables are verified against; libseccomp-dev what the classic filters are compared
-# with; containers-common carries a real OCI profile; qemu-user starts what is built for arm64.
+# Debian packages. The demo and the benchmarks run nginx-light and load it with wrk; the live tests of policies run
+# nginx, Redis and memcached; zsh and fish read their completions, groff the manual pages; systemd checks and starts the
+# example unit. The tables are verified against linux-source, the classic filters compared with libseccomp-dev;
+# containers-common carries a real OCI profile; qemu-user starts what is built for arm64.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 # A package for npm has the native parts of both architectures.
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
-TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base
+TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
+  redis-server memcached systemd
 # What kernel/build compiles with, and the machine; clang-19 and the libraries of libbpf and of the selftests compile the
 # series' sample and tests. rsync, kmod and debhelper are what the kernel's own packaging asks for.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \

@@ -1,11 +1,11 @@
 import { allow, calls, deny, parameter, policy, tree, type Verdict } from "portcullis";
+import isolated from "portcullis/policies/shared/isolated.ts";
 
 const network = parameter.flag("network", { default: false });
 const processes = parameter.integer("processes", { default: 256n, from: 1n, to: 100_000n });
 
 const never = calls(
   "listen",
-  "@debug",
   "@mount",
   "@module",
   "@raw-io",
@@ -18,14 +18,11 @@ const never = calls(
   "bpf",
   "setns",
   "unshare",
-  "pidfd_getfd",
   "userfaultfd",
   "perf_event_open",
-  "kcmp",
   "fanotify_init",
   "open_by_handle_at",
   "name_to_handle_at",
-  "process_madvise",
   "personality",
 );
 const transports = [0n, 6n, 17n]; // the type's default, TCP, UDP: not MPTCP, SCTP or SMC, which have the types of these
@@ -37,10 +34,11 @@ function birth(): Verdict {
 
 /**
  * What a package's build script may do: run compilers and other programs, write files, and (`--set network=true`) make
- * connections. It never listens, traces, mounts, loads modules or touches the terminal it was started from.
+ * connections. It never listens, mounts, loads modules or touches the terminal it was started from, and its processes
+ * do not reach into each other (`isolated`: `--set isolated=false` for tests that run a debugger).
  */
-export default policy((call) => {
-  if (never.has(call)) return deny("EPERM", "no build step listens, traces, mounts or loads modules");
+export default policy({ extends: [isolated] }, (call) => {
+  if (never.has(call)) return deny("EPERM", "no build step listens, mounts or loads modules");
   if (forgery.has(call))
     return (call.args.mode & 0o170000n) === 0o020000n || (call.args.mode & 0o170000n) === 0o060000n
       ? deny("EPERM", "no build step makes a device")

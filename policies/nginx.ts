@@ -33,7 +33,10 @@ const everyday = calls(
 ).without("execve", "execveat", "bind", "listen", "eventfd2", "fork", "vfork", "clone", "clone3", "@sandbox", "@chown");
 const setup = calls("setuid", "setgid", "setgroups", "capset", "@chown");
 
-/** nginx: reads its configuration, binds, forks; a worker gives up root, then only serves. Debian's, 1.26, daemon or not. */
+/**
+ * nginx: reads its configuration, binds, forks; a worker gives up root, then only serves. Debian's, 1.26, daemon or not.
+ * What is not listed is denied, so a worker cannot reach into its master either (shared/isolated.ts).
+ */
 export default policy((call) => {
   if (everyday.has(call)) return allow;
   if (setup.has(call))

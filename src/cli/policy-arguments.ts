@@ -104,6 +104,7 @@ export const readyPolicies = [
   "fork-rate",
   "nginx",
   "order",
+  "server",
 ] as const;
 
 /** @throws Failure */

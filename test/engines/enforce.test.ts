@@ -13,6 +13,7 @@ function prepare(): void {
   compiled("test/policies/victims/attempt.c");
   compiled("test/policies/victims/attempt.c", ["-static"]);
   compiled("test/policies/victims/flow.c", ["-static"]);
+  compiled("test/policies/victims/reach.c");
   compiled("demo/hijacked.c");
   // The parameter of the one stays open.
   for (const policy of ["children", "exec-once"]) {

@@ -10,7 +10,10 @@ import { expectGolden } from "../support/golden.ts";
 const folder = join(import.meta.dirname, "language");
 
 function compare(name: string, path: string, text: string): void {
-  const { program } = loadPolicy(path, { architecture: "x86_64", readFile: () => text });
+  const { program } = loadPolicy(path, {
+    architecture: "x86_64",
+    readFile: (file) => (file === path ? text : readFileSync(file, "utf8")),
+  });
   expectGolden(join(folder, `${name}.txt`), printProgram(program!));
 }
 

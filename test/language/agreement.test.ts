@@ -13,7 +13,7 @@ import { Host } from "./host.ts";
 
 /** Of each policy. A campaign takes more of them, not seconds for each: there are many policies. */
 const runs = campaignSeconds > 0 ? 10 * campaignSeconds : 12;
-const ready = ["build-step", "call-flow", "children", "exec-once", "fork-rate", "nginx", "order"];
+const ready = ["build-step", "call-flow", "children", "exec-once", "fork-rate", "nginx", "order", "server"];
 
 let folder = "";
 beforeAll(() => {

@@ -47,7 +47,7 @@ describe("portcullis in plain Node", () => {
       for (const name of ["nginx", "children", "fork-rate", "exec-once"]) {
         const { outputFiles } = await build({
           entryPoints: ["policies/" + name + ".ts"], bundle: true, format: "esm", platform: "node", write: false,
-          alias: { portcullis: "./src/inert.ts" },
+          alias: { portcullis: "./src/inert.ts", "portcullis/policies": "./policies" },
         });
         const { default: policy } = await import("data:text/javascript;base64," + Buffer.from(outputFiles[0].contents).toString("base64"));
         console.log(name, JSON.stringify(policy));

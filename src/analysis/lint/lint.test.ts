@@ -135,6 +135,36 @@ describe("twins (P0501)", () => {
   });
 });
 
+describe("twins of clone", () => {
+  const namespaces = `call.args.flags.hasAny("CLONE_NEWUSER", "CLONE_NEWNET")`;
+
+  it("are not fork and vfork where the flags of namespaces alone lead to the refusal", () => {
+    expect(
+      lint(
+        step(
+          `  if (calls("unshare", "setns").has(call)) return deny("EPERM");\n  if (call.name === "clone3") return deny("ENOSYS");\n  return call.name === "clone" && ${namespaces} ? deny("EPERM") : allow;`,
+        ),
+      ),
+    ).toEqual([]);
+  });
+
+  it("are fork and vfork where clone is refused without them, too", () => {
+    expect(
+      lint(
+        step(
+          `  if (call.name === "clone3") return deny("ENOSYS");\n  return call.name === "clone" && (${namespaces} || call.args.flags.has("CLONE_VM")) ? deny("EPERM") : allow;`,
+        ),
+      ).join(),
+    ).toContain("clone is refused here, and fork and vfork do the same");
+  });
+});
+
+it("an allow of a policy that is extended is no verdict that is never reached (P0504)", () => {
+  const base = `const base = policy((call) => (call.name === "ptrace" ? deny("EPERM") : allow));`;
+  const whole = step(`  return call.name === "kcmp" ? deny("EPERM") : allow;`, base);
+  expect(lint(whole.replace("policy((call) => {", "policy({ extends: [base] }, (call) => {"), "P0504")).toEqual([]);
+});
+
 describe("errnos that break a fallback (P0503)", () => {
   it("is found for clone3 even where it is not named", () => {
     expect(lint(step(`  return calls("clone", "read").has(call) ? allow : deny("EPERM");`))).toEqual([

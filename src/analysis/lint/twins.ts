@@ -34,6 +34,7 @@ export function findTwins(view: View): Diagnostic[] {
         .possible(name)
         .find((verdict) => view.isDenial(verdict) && !usual.has(verdict) && !isFallback(view, verdict));
       if (refusal === undefined || found.has(refusal)) continue;
+      if (family.name === "fork" && !refusedWithoutNamespaces(view, name, refusal)) continue;
       const allowed = program.verdicts[view.possible(open[0]!)[0]!]!.at;
       const place = allowed === undefined ? "" : ` (${allowed.line}:${allowed.column})`;
       const verb = open.length === 1 ? "does the same and is" : "do the same and are";
@@ -98,6 +99,27 @@ function asksForNamespaces(view: View, name: string): boolean {
     if (node.test.word === "argument0" && (node.test.mask & namespaceFlags) !== 0n) return true;
     seen.add(node.then);
     seen.add(node.otherwise);
+  }
+  return false;
+}
+
+/** fork and vfork make no namespaces: a refusal of clone that only those flags lead to says nothing of them. */
+function refusedWithoutNamespaces(view: View, name: string, refusal: number): boolean {
+  const decision = view.decisionOf(name);
+  if (decision === undefined || !name.startsWith("clone")) return true;
+  const seen = new Set<Decision>([decision]);
+  for (const node of seen) {
+    if (node.kind === "leaf") {
+      if (node.possible.includes(refusal)) return true;
+      continue;
+    }
+    const { word, mask, intervals } = node.test;
+    if (word === "argument0" && (mask & ~namespaceFlags) === 0n) {
+      seen.add(intervals[0]!.from === 0n ? node.then : node.otherwise);
+    } else {
+      seen.add(node.then);
+      seen.add(node.otherwise);
+    }
   }
   return false;
 }

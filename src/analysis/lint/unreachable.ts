@@ -23,8 +23,10 @@ export function mayHaveUnreachableVerdicts({ program, ends }: SurveyView): boole
 export function findUnreachableVerdicts(view: View): Diagnostic[] {
   const { program } = view;
   const written = new Set<number>();
+  let combines = false;
   const note = (expression: Expression) => {
     if (expression.kind === "verdict") written.add(expression.verdict);
+    if (expression.kind === "strictest") combines = true;
   };
   forEachStatement(program.body, (statement) => {
     for (const expression of expressionsOf(statement)) forEachExpression(expression, note);
@@ -43,6 +45,8 @@ export function findUnreachableVerdicts(view: View): Diagnostic[] {
     const key = placeKey(at);
     // One place may be several verdicts, where a function was inlined or a loop unrolled.
     if (at === undefined || reached.has(key) || found.has(key)) continue;
+    // Between several that allow, one place stands for all: the others decide nothing, and are not wrong.
+    if (combines && action === "allow") continue;
     const name = strictness[action] >= strictness.deny ? "refusal" : "verdict";
     found.set(
       key,

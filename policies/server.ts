@@ -1,0 +1,74 @@
+import { allow, type CallOf, calls, deny, kill, parameter, perProcess, policy } from "portcullis";
+import isolated from "portcullis/policies/shared/isolated.ts";
+
+// Servers that accept a connection and hand it to a child, which then changes its user or starts a program: sshd, inetd.
+const sessions = parameter.flag("sessions", { default: false });
+
+const phase = perProcess.phases(["starting", "listening", "worker", "serving"], {
+  onFork: sessions ? { listening: "worker", serving: "worker" } : { listening: "worker" },
+  tightening: true, // proved: no call is judged more leniently in a later phase
+});
+
+const identity = calls("@setuid", "capset", "chroot");
+const machine = calls(
+  "@mount",
+  "@module",
+  "@raw-io",
+  "@reboot",
+  "@swap",
+  "bpf",
+  "perf_event_open",
+  "userfaultfd",
+).without("chroot");
+const joining = calls("setns", "unshare");
+
+/** clone makes namespaces as unshare does. */
+function makesNamespace(call: CallOf<"clone">): boolean {
+  return call.args.flags.hasAny(
+    "CLONE_NEWUSER",
+    "CLONE_NEWNS",
+    "CLONE_NEWNET",
+    "CLONE_NEWPID",
+    "CLONE_NEWIPC",
+    "CLONE_NEWUTS",
+    "CLONE_NEWCGROUP",
+  );
+}
+
+/**
+ * A server that takes connections: it starts, opens its sockets, forks its workers and gives up root as it likes. A child
+ * of the process that listens is a worker, which opens no address of its own. From the first accept on a process starts
+ * no program, opens no address and does not change its user, and its children do not either.
+ *
+ * Fits servers that accept in one process (Redis, memcached, PostgreSQL) or in workers (Apache, HAProxy, lighttpd,
+ * Varnish); with `--set sessions=true` those that fork a child for each connection, which changes its user (sshd). A
+ * serving process cannot start CGI programs or helpers. UDP has no accept: a server of UDP alone never counts as serving.
+ */
+export default policy({ extends: [isolated] }, (call) => {
+  if (identity.has(call))
+    return phase.is("serving") ? kill("process", "a serving process changed its user or root directory") : allow;
+  if (machine.has(call)) return deny("EPERM", "a server does not change the machine");
+  if (joining.has(call)) return phase.is("serving") ? deny("EPERM", "a serving process enters no namespace") : allow;
+  switch (call.name) {
+    case "bind": // denied and not killed: getaddrinfo(3) binds a netlink socket, and goes on without
+      return phase.is("worker", "serving") ? deny("EACCES", "a worker opens no address of its own") : allow;
+    case "listen":
+      if (phase.is("serving")) return deny("EACCES", "a serving process began to listen");
+      phase.enter("listening");
+      return allow;
+    case "accept":
+    case "accept4":
+      phase.enter("serving");
+      return allow;
+    case "execve":
+    case "execveat":
+      return phase.is("serving") ? kill("process", "a serving process started a program") : allow;
+    case "clone":
+      return phase.is("serving") && makesNamespace(call)
+        ? deny("EPERM", "a serving process makes no namespace")
+        : allow;
+    case "clone3":
+      return deny("ENOSYS", "its flags lie behind a pointer; glibc falls back to clone");
+  }
+  return allow;
+});

@@ -75,7 +75,7 @@ function ownTag({ artifact, sources }: Pick<Compiled, "artifact" | "sources">): 
 const ready = readdirSync("policies")
   .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
   .map((file) => `policies/${file}`);
-const golden = ["limit", "remembered", "sockets"].map((name) => `test/ebpf/goldens/${name}.ts`);
+const golden = ["limit", "remembered", "sockets"].map((name) => `test/goldens/ebpf/${name}.ts`);
 
 /** Its map is looked up in and starts as something else than zeros. */
 const withoutObject = ["policies/fork-rate.ts"];
@@ -208,7 +208,7 @@ describe("an object for the kernel's own program type", () => {
 });
 
 describe("a program in C, by a skeleton of the object,", () => {
-  it.for(["policies/order.ts", "test/ebpf/goldens/remembered.ts"])(
+  it.for(["policies/order.ts", "test/goldens/ebpf/remembered.ts"])(
     "judges by %s as the interpreter does",
     (path, context) => {
       const bpftool = needs(context);

@@ -9,7 +9,7 @@ const phase = perProcess.phases(["starting", "listening", "worker", "serving"], 
   tightening: true, // proved: no call is judged more leniently in a later phase
 });
 
-const identity = calls("@setuid", "capset", "chroot");
+const identity = calls("@setuid", "capset", "chroot", "fchroot");
 const machine = calls(
   "@mount",
   "@module",
@@ -19,7 +19,7 @@ const machine = calls(
   "bpf",
   "perf_event_open",
   "userfaultfd",
-).without("chroot");
+).without("chroot", "fchroot");
 const joining = calls("setns", "unshare");
 
 /** clone makes namespaces as unshare does. */

@@ -15,6 +15,25 @@ describe("the README", () => {
     });
   }
 
+  it("shows how a server gets LISTEN_PID", () => {
+    const [, script] = /`-- \/bin\/sh -c '([^']*)'`/.exec(readme)!;
+    const shown = script!.replace(/exec .*/, `exec ${process.execPath} -p process.env.LISTEN_PID==process.pid`);
+    const ran = spawnSync("bin/portcullis", ["run", "-q", "-p", "server", "--", "/bin/sh", "-c", shown], {
+      encoding: "utf8",
+    });
+    expect(ran.stdout).toBe("true\n");
+  });
+
+  it("shows an entry point for containers that starts the command", () => {
+    const words = [...readme.matchAll(/^(?:ENTRYPOINT|CMD) (\[.*\])$/gm)].flatMap(
+      ([, list]) => JSON.parse(list!) as string[],
+    );
+    expect(words[0]).toBe("portcullis");
+    const ran = spawnSync("bin/portcullis", words.slice(1), { encoding: "utf8" });
+    expect(ran.stderr).toBe("");
+    expect(ran.stdout).toMatch(/^Redis server v=/);
+  });
+
   it("links to files that are there", () => {
     const links = [...readme.matchAll(/\]\((?!https?:)([^)#]+)\)/g)].map((match) => match[1]!);
     expect(links.filter((link) => !existsSync(link))).toEqual([]);

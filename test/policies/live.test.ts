@@ -1,6 +1,5 @@
 /** Every ready policy, enforced on real programs by the running kernel. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
-import { once } from "node:events";
 import {
   closeSync,
   copyFileSync,
@@ -14,10 +13,10 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from "vitest";
+import { freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
 import { compiled, engine, guarded, portcullis } from "../support/run.ts";
 
@@ -224,25 +223,14 @@ describe("isolated", () => {
   });
 });
 
-/** A loopback address of this process's own, with a port of it that was free: nobody else takes it before nginx does. */
-async function freeAddress(): Promise<string> {
-  const { pid } = process;
-  const host = `127.${1 + ((pid >> 16) & 127)}.${(pid >> 8) & 255}.${pid & 255}`;
-  const server = createServer().listen(0, host);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return `${host}:${port}`;
-}
-
 describe("nginx", () => {
   it("serves as a daemon, too, and run waits for it", async () => {
     const place = join(folder, "nginx");
     mkdirSync(join(place, "www"), { recursive: true });
     cpSync("README.md", join(place, "www", "README.md"));
     execFileSync("chmod", ["755", folder, place]);
-    const where = await freeAddress();
+    const { host, port } = await freeAddress();
+    const where = `${host}:${port}`;
     const user = process.getuid?.() === 0 ? "user www-data;" : "";
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((n) => `${n}_temp_path ${place}/${n};`)

@@ -2,18 +2,19 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { type AddressInfo, connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { DecisionEvent } from "../../src/events/event.ts";
+import { type Address, freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
 import { compiled, engine } from "../support/run.ts";
 
 interface Server {
   readonly name: string;
   /** In the foreground, with its pid in the file. */
-  command(address: { host: string; port: number }, folder: string, pidFile: string): readonly string[];
+  command(address: Address, folder: string, pidFile: string): readonly string[];
   /** What a client says, and what the server answers in the end. */
   readonly asks: string;
   readonly answers: RegExp;
@@ -58,20 +59,8 @@ const servers: readonly Server[] = [
   },
 ];
 
-/** A loopback address of this process's own, with a port of it that was free. */
-async function freeAddress(): Promise<{ host: string; port: number }> {
-  const { pid } = process;
-  const host = `127.${1 + ((pid >> 16) & 127)}.${(pid >> 8) & 255}.${pid & 255}`;
-  const server = createServer().listen(0, host);
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, "close");
-  return { host, port };
-}
-
 /** All that the server answers; undefined where nobody answers yet. */
-function ask({ host, port }: { host: string; port: number }, text: string): Promise<string | undefined> {
+function ask({ host, port }: Address, text: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let answer = "";
     const socket = connect(port, host, () => socket.write(text));

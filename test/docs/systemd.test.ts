@@ -1,0 +1,67 @@
+/** examples/systemd: systemd takes the units, and starts the server of the example at its first connection. */
+import { execFileSync, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, it, onTestFinished } from "vitest";
+import { freeAddress } from "../support/address.ts";
+import { until } from "../support/patience.ts";
+
+const examples = join(process.cwd(), "examples/systemd");
+const portcullis = join(process.cwd(), "bin/portcullis");
+
+/** The example as it would be installed, but with the paths of this checkout. */
+function here(text: string): string {
+  return text
+    .replaceAll("/usr/bin/portcullis", portcullis)
+    .replaceAll("/usr/bin/node", process.execPath)
+    .replaceAll("/usr/local/lib/hello", examples);
+}
+
+function folder(): string {
+  const made = mkdtempSync(join(tmpdir(), "portcullis-systemd-"));
+  onTestFinished(() => rmSync(made, { recursive: true, force: true }));
+  return made;
+}
+
+it("has units that systemd takes without a word", () => {
+  const units = folder();
+  const names = readdirSync(examples).filter((name) => /\.(service|socket)$/.test(name));
+  expect(names.sort()).toEqual(["hello.service", "hello.socket"]);
+  for (const name of names) writeFileSync(join(units, name), here(readFileSync(join(examples, name), "utf8")));
+  for (const name of names) {
+    const ran = spawnSync("systemd-analyze", ["verify", "--man=no", join(units, name)], { encoding: "utf8" });
+    expect({ name, said: ran.stderr + ran.stdout, status: ran.status }).toEqual({ name, said: "", status: 0 });
+  }
+});
+
+it("serves on the socket that systemd opens", async (context) => {
+  // Descriptors 3 and above must reach the command.
+  const passes = spawnSync("sh", [
+    "-c",
+    `exec 3<&0; exec "${portcullis}" run -q -p exec-once -- test -e /proc/self/fd/3`,
+  ]);
+  if (passes.status !== 0) context.skip("this build does not pass descriptors above 2 to the command");
+  const unit = here(readFileSync(join(examples, "hello.service"), "utf8"));
+  const command = /^ExecStart=(.*)$/m.exec(unit)![1]!.split(" ");
+  const { host, port } = await freeAddress();
+  const said = join(folder(), "said");
+  const output = openSync(said, "w");
+  // It becomes the command at the first connection, with the connection still to be accepted.
+  const activated = spawn("systemd-socket-activate", ["-l", `${host}:${port}`, ...command], {
+    stdio: ["ignore", output, output],
+  });
+  const ended = once(activated, "exit");
+  onTestFinished(async () => {
+    activated.kill("SIGTERM");
+    await ended;
+  });
+  await until("it listens", () => readFileSync(said, "utf8").includes("Listening on"));
+  const answer = await fetch(`http://${host}:${port}/`);
+  expect(await answer.text(), readFileSync(said, "utf8")).toBe("hello from below portcullis\n");
+});
+
+it("has a server whose own text is a module", () => {
+  execFileSync(process.execPath, ["--check", join(examples, "hello.mjs")]);
+});

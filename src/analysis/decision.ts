@@ -60,6 +60,8 @@ export type StatefulReason =
   | { readonly because: "not-expressible" }
   /** The engine must see every new process (`SplitOptions.superviseProcessCreation`). */
   | { readonly because: "process-creation" }
+  /** The engine must see every execution of a program (`SplitOptions.superviseExecution`). */
+  | { readonly because: "execution" }
   /** The split gave up on this call: exploring all its conditions would take too long. */
   | { readonly because: "too-complex" };
 

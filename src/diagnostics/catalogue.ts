@@ -144,6 +144,7 @@ export const catalogue = {
   P0910: error("a place for events that cannot be opened"),
   P0911: error("a command that cannot be started"),
   P0912: error("a bundle that cannot be used"),
+  P0913: warning("a filter that needs a listener"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

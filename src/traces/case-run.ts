@@ -3,10 +3,9 @@
  * and the classic filter, where it answers by itself.
  */
 
-import { splitPolicy } from "../analysis/split/split.ts";
-import { type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
 import { runClassic } from "../compile/classic/interpreter.ts";
 import { returnWord, splitReturnWord } from "../compile/classic/return-word.ts";
+import { notifyEngine } from "../engines/notify/engine.ts";
 import { printVerdict } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
@@ -14,6 +13,7 @@ import type { SimulatedTask } from "../engines/simulate/model.ts";
 import { RefusedError } from "../engines/simulate/task.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
+import { staticFilter } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import type { CaseFile, CaseStep } from "./cases.ts";
@@ -182,17 +182,10 @@ function fulfils(step: CallStep, given: Given): boolean {
 /** What the filter gives by itself; undefined where it asks. Every verdict has a word of its own, to know it again. */
 function classicAnswers(program: Program): (step: CallStep) => Given | undefined {
   const ask = returnWord("USER_NOTIF");
-  const verdictWord = (index: number) => (index <= 0xffff ? returnWord("TRACE", index) : ask);
-  const target: ClassicTarget = {
-    leaf: (leaf) => (leaf.stateful.length > 0 ? ask : verdictWord(leaf.weakest)),
-    unknown: returnWord("ERRNO", 38), // ENOSYS
-    foreign: returnWord("ERRNO", 38),
-    always: returnWord("ALLOW"),
-    launcherToken: undefined,
-  };
-  const { instructions } = compileClassic(program, splitPolicy(program, { superviseProcessCreation: false }), target);
+  const word = (index: number) => (index <= 0xffff ? returnWord("TRACE", index) : ask);
+  const { classic } = staticFilter(notifyEngine, program, { armed: false, word });
   return (step) => {
-    const { word } = runClassic(instructions, {
+    const { word } = runClassic(classic.instructions, {
       number: step.number,
       architecture: auditArchitecture[program.architecture],
       instructionPointer: 0n,

@@ -4,8 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { describe, expect, it, type TestContext } from "vitest";
 import { loadBundle } from "../../src/bundle/load.ts";
-import { makeBundle } from "../../src/bundle/make.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
+import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { logLevels, mapInfo, programInfo } from "../../src/linux/bpf.ts";
 

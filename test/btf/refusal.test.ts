@@ -2,10 +2,10 @@
 import { describe, expect, it, type TestContext } from "vitest";
 import type { Bundle } from "../../src/bundle/bundle.ts";
 import { loadBundle } from "../../src/bundle/load.ts";
-import { makeBundle } from "../../src/bundle/make.ts";
 import { explainRefusal } from "../../src/bundle/refusal.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
+import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { VerifierError } from "../../src/linux/bpf.ts";
 

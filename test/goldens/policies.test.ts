@@ -6,7 +6,6 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Bundle } from "../../src/bundle/bundle.ts";
-import { makeBundle } from "../../src/bundle/make.ts";
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { decodeInstructions } from "../../src/compile/classic/instruction.ts";
@@ -15,6 +14,7 @@ import { returnAction, returnWord, splitReturnWord, verdictWord } from "../../sr
 import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
 import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
+import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";

@@ -1,12 +1,14 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { expectGolden } from "../../../test/support/golden.ts";
+import { explainOptions } from "../../engines/engine.ts";
+import { notifyEngine } from "../../engines/notify/engine.ts";
 import type { Program } from "../../ir/program.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { callByName } from "../../linux/calls.ts";
 import { explainPolicy } from "./explain.ts";
 import { renderExplanation } from "./render.ts";
-import { why } from "./why.ts";
+import { type Question, why } from "./why.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;
 
@@ -28,7 +30,7 @@ describe("the ready policies, explained", () => {
 
   it.each(names)("%s", (name) => {
     const program = load(name);
-    const explanation = explainPolicy(program, { superviseProcessCreation: name === "nginx" });
+    const explanation = explainPolicy(program, explainOptions(notifyEngine, program));
     // Where a line stands is another test's concern: a comment added to a policy must not change this.
     const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+ */g, "$1");
     expectGolden(`${root}test/goldens/policies/${name}.explain.txt`, text);
@@ -41,7 +43,8 @@ describe("the ready policies, explained", () => {
   });
 
   it("fits a screen for nginx", () => {
-    const text = renderExplanation(explainPolicy(load("nginx"), { superviseProcessCreation: true }));
+    const program = load("nginx");
+    const text = renderExplanation(explainPolicy(program, explainOptions(notifyEngine, program)));
     const lines = text.split("\n");
     expect(lines[0]).toMatch(/^any other call: deny EPERM "not among the calls of nginx", nginx\.ts:\d+:\d+$/);
     expect(lines.length).toBeLessThan(48);
@@ -117,12 +120,13 @@ describe("warnings", () => {
 });
 
 describe("why", () => {
+  const ask = (program: Program, question: Question) => why(program, question, { superviseProcessCreation: false });
   const number = (name: string) => callByName(name)!.number.x86_64!;
   const program = load("nginx");
   const phase = program.cells.findIndex((cell) => cell.kind.is === "phases");
 
   it("names the line for a known phase", () => {
-    const answer = why(program, { number: number("execve"), cells: new Map([[phase, 2n]]) });
+    const answer = ask(program, { number: number("execve"), cells: new Map([[phase, 2n]]) });
     expect(answer.cases.map((each) => each.outcomes)).toEqual([
       [
         {
@@ -133,19 +137,19 @@ describe("why", () => {
   });
 
   it("shows phases and conditions that stay open", () => {
-    expect(why(program, { number: number("bind") }).cases[0]!.outcomes.map((one) => one.phases)).toEqual([
+    expect(ask(program, { number: number("bind") }).cases[0]!.outcomes.map((one) => one.phases)).toEqual([
       ["starting", "listening"],
       ["worker", "serving"],
     ]);
-    const open = why(load("build-step"), { number: number("ioctl") });
+    const open = ask(load("build-step"), { number: number("ioctl") });
     expect(open.cases).toHaveLength(2);
-    const known = why(load("build-step"), { number: number("ioctl"), arguments: [undefined, 0x5412n] });
+    const known = ask(load("build-step"), { number: number("ioctl"), arguments: [undefined, 0x5412n] });
     expect(known.cases.map((each) => each.outcomes[0]!.verdicts[0]!.verdict)).toEqual(["deny EPERM"]);
   });
 
   it("knows what comes before the policy", () => {
-    expect(why(program, { number: number("exit_group") }).admission).toBe("always");
-    expect(why(program, { number: 4000 }).admission).toBe("unknown");
-    expect(why(program, { number: number("io_uring_setup") }).admission).toBe("unknown");
+    expect(ask(program, { number: number("exit_group") }).admission).toBe("always");
+    expect(ask(program, { number: 4000 }).admission).toBe("unknown");
+    expect(ask(program, { number: number("io_uring_setup") }).admission).toBe("unknown");
   });
 });

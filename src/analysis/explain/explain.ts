@@ -5,7 +5,7 @@
 import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
-import { splitPolicy } from "../split/split.ts";
+import { type SplitOptions, splitPolicy } from "../split/split.ts";
 import { describeTest } from "./conditions.ts";
 import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict, WhereDecided } from "./explanation.ts";
 import { callName, compactCalls } from "./names.ts";
@@ -15,8 +15,10 @@ import { becauseText, changeName, placedVerdict, readName } from "./texts.ts";
 import { unnamedNumber } from "./unnamed.ts";
 import { findWarnings } from "./warnings.ts";
 
-export interface ExplainOptions {
-  readonly superviseProcessCreation: boolean;
+/** As the engine that enforces the policy has it. */
+export interface ExplainOptions extends Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution"> {
+  /** Calls in whose arguments the filter looks for the launcher's token. */
+  readonly launcherCalls?: readonly string[];
 }
 
 /** Calls with more conditions than this are summed up in one case. */
@@ -82,7 +84,7 @@ export class Explainer {
       // Decisions that are equal may still speak of arguments by other names, or differ in a phase.
       const plain = decision.kind === "leaf" && decision.stateful.length === 0;
       const cases = plain ? undefined : this.cases(number, decision);
-      const key = cases === undefined ? `${id}` : `${id} ${JSON.stringify(cases)}`;
+      const key = `${id} ${plain ? this.#whereDecided(number, decision) : JSON.stringify(cases)}`;
       const group = groups.get(key);
       if (group !== undefined) group.numbers.push(number);
       else groups.set(key, { numbers: [number], decision, cases: cases ?? this.cases(number, decision) });
@@ -112,15 +114,15 @@ export class Explainer {
     });
     if (paths === undefined) {
       const leaf = joined(leavesOf(decision));
-      return [{ ...this.#case(number, { steps: [], leaf }, false, byPhase), conditions: undefined }];
+      return [{ ...this.#case(number, { steps: [], leaf }, byPhase), conditions: undefined }];
     }
-    const cases = paths.map((path) => this.#case(number, path, paths.length > 1, byPhase));
+    const cases = paths.map((path) => this.#case(number, path, byPhase));
     // Of two at the end that differ in nothing but why the supervisor sees them, one is enough.
     while (cases.length > 1 && sameTreatment(cases.at(-1)!, cases.at(-2)!)) cases.splice(-2, 1);
     return cases;
   }
 
-  #case(number: number, path: Path, tested: boolean, byPhase: boolean): Case {
+  #case(number: number, path: Path, byPhase: boolean): Case {
     const { program } = this;
     const { leaf } = path;
     const { architecture } = program;
@@ -128,7 +130,7 @@ export class Explainer {
     return {
       conditions: said.map((step) => describeTest(step.test, step.outcome, architecture, number)),
       outcomes: this.#outcomes(number, path, byPhase),
-      decided: whereDecided(program, leaf, tested),
+      decided: this.#whereDecided(number, leaf),
       reads: unique(leaf.stateful.map((reason) => readName(program, reason))),
       changes: unique(leaf.stateful.map((reason) => changeName(program, reason))),
       reports: unique(
@@ -168,6 +170,17 @@ export class Explainer {
     return outcomes.map(({ phases, verdicts }) => ({ phases, verdicts }));
   }
 
+  /** The kernel's bitmap holds the calls that the filter allows without looking at an argument (kernel/seccomp.c). */
+  #whereDecided(number: number, leaf: DecisionLeaf): WhereDecided {
+    const { program } = this;
+    if (leaf.stateful.length > 0) return "supervisor";
+    const isLaunchers = this.#options.launcherCalls?.includes(callName(program.architecture, number)) === true;
+    const isAlwaysAllowed = leavesOf(this.split.get(number)!).every(
+      ({ stateful, weakest }) => stateful.length === 0 && program.verdicts[weakest]!.action === "allow",
+    );
+    return isAlwaysAllowed && !isLaunchers ? "bitmap" : "filter";
+  }
+
   #weakest(decision: Decision): number {
     const [first] = leavesOf(decision);
     return strictness[this.program.verdicts[first!.weakest]!.action];
@@ -193,12 +206,6 @@ function effortOf(condition: string): number {
 function sameTreatment(left: Case, right: Case): boolean {
   const treatment = ({ conditions: _, because: __, ...rest }: Case) => JSON.stringify(rest);
   return treatment(left) === treatment(right);
-}
-
-function whereDecided(program: Program, leaf: DecisionLeaf, tested: boolean): WhereDecided {
-  if (leaf.stateful.length > 0) return "supervisor";
-  // The kernel's bitmap holds calls that are allowed whatever their arguments are.
-  return !tested && program.verdicts[leaf.weakest]!.action === "allow" ? "bitmap" : "filter";
 }
 
 /** One leaf for all that may happen. */

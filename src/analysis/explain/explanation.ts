@@ -79,6 +79,7 @@ export interface Warning {
     | "hot-call"
     | "copied-limit"
     | "process-creation"
+    | "execution"
     | "interrupted"
     | "kill-thread"
     | "static-kill"

@@ -49,6 +49,8 @@ export function becauseText(reason: StatefulReason): string | undefined {
   switch (reason.because) {
     case "process-creation":
       return "new processes are followed";
+    case "execution":
+      return "executions are followed";
     case "not-expressible":
       return "no classic filter can test it";
     case "too-complex":

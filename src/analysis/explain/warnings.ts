@@ -53,6 +53,11 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     "needs no state for its verdict, but the supervisor must see every new process",
   );
   warn(
+    "execution",
+    callsWith((leaf) => leaf.stateful.length > 0 && leaf.stateful.every((r) => r.because === "execution")),
+    "needs no state for its verdict, but the supervisor must see which thread executes a program",
+  );
+  warn(
     "kill-thread",
     callsWith((leaf) => may(leaf, "kill-thread")),
     "kill thread by state becomes kill process on notify",

@@ -2,7 +2,7 @@
 import type { Program } from "../../ir/program.ts";
 import type { ArgumentTest, Decision, TestedWord } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
-import { Explainer } from "./explain.ts";
+import { Explainer, type ExplainOptions } from "./explain.ts";
 import type { Case } from "./explanation.ts";
 import { callName } from "./names.ts";
 
@@ -14,7 +14,6 @@ export interface Question {
   readonly arguments?: Registers;
   /** Cells that are known: a phase by its index, say. */
   readonly cells?: ReadonlyMap<number, bigint>;
-  readonly superviseProcessCreation?: boolean;
 }
 
 export interface Answer {
@@ -32,7 +31,7 @@ export interface Answer {
   readonly cases: readonly Case[];
 }
 
-export function why(program: Program, question: Question): Answer {
+export function why(program: Program, question: Question, options: ExplainOptions): Answer {
   const { number } = question;
   const call = callName(program.architecture, number);
   const value = BigInt(number);
@@ -40,7 +39,6 @@ export function why(program: Program, question: Question): Answer {
     list.some(({ from, to }) => from <= value && value <= to);
   if (within(program.admission.always)) return { v: 1, call, admission: "always", cases: [] };
   if (!within(program.admission.judged)) return { v: 1, call, admission: "unknown", cases: [] };
-  const options = { superviseProcessCreation: question.superviseProcessCreation ?? false };
   // Only this call is judged, so that the answer comes at once.
   const asked: Program = { ...program, admission: { ...program.admission, judged: [{ from: value, to: value }] } };
   const split = splitPolicy(asked, { ...options, cells: question.cells ?? new Map() });

@@ -20,6 +20,8 @@ import { Universe } from "./terms.ts";
 export interface SplitOptions {
   /** The engine must see every new process: calls that make one, and may be allowed, become stateful. */
   readonly superviseProcessCreation: boolean;
+  /** The engine must see every execution of a program: execve and execveat, where they may be allowed, become stateful. */
+  readonly superviseExecution?: boolean;
   /**
    * What is known of cells before the call, for asking about one phase: their words. Not for enforcement, where every
    * state counts.
@@ -42,11 +44,18 @@ const mostWork = 6_000_000;
 /** CLONE_THREAD (include/uapi/linux/sched.h). */
 const cloneThread = 0x10000n;
 
-/** Calls that make processes. Their numbers are part of the kernel's ABI and never change. */
-const makers: { readonly [A in ArchitectureName]: { readonly always: readonly number[]; readonly clone: number } } = {
-  // fork, vfork, clone3; clone
-  x86_64: { always: [57, 58, 435], clone: 56 },
-  aarch64: { always: [435], clone: 220 },
+interface SupervisedCalls {
+  /** fork, vfork, clone3 */
+  readonly makers: readonly number[];
+  readonly clone: number;
+  /** execve, execveat */
+  readonly executions: readonly number[];
+}
+
+/** Calls that an engine may have to see. Their numbers are part of the kernel's ABI and never change. */
+const supervisedCalls: { readonly [A in ArchitectureName]: SupervisedCalls } = {
+  x86_64: { makers: [57, 58, 435], clone: 56, executions: [59, 322] },
+  aarch64: { makers: [435], clone: 220, executions: [221, 281] },
 };
 
 export function splitPolicy(program: Program, options: SplitOptions): SplitPolicy {
@@ -93,7 +102,7 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
       decision = decisions.finish(explored);
       finished.set(explored, decision);
     }
-    if (options.superviseProcessCreation) decision = supervised(program, number, decision, decisions, universe);
+    decision = supervised(program, number, decision, options, decisions, universe);
     split.set(number, decisions.export(decision));
   }
   return split;
@@ -121,19 +130,22 @@ function supervised(
   program: Program,
   number: number,
   decision: DecisionNode,
+  options: SplitOptions,
   decisions: Decisions,
   universe: Universe,
 ): DecisionNode {
-  const { always, clone } = makers[program.architecture];
-  if (number !== clone && !always.includes(number)) return decision;
-  const reasons = decisions.reasons([{ because: "process-creation" }]);
+  const { makers, clone, executions } = supervisedCalls[program.architecture];
+  const isCreation = options.superviseProcessCreation && (number === clone || makers.includes(number));
+  const isExecution = options.superviseExecution === true && executions.includes(number);
+  if (!isCreation && !isExecution) return decision;
+  const reasons = decisions.reasons([{ because: isCreation ? "process-creation" : "execution" }]);
   const threads = universe.test(universe.input("argument0"), cloneThread, [{ from: cloneThread, to: cloneThread }]);
   const seen = decisions.replaceLeaves(decision, (leaf) => {
-    // What no state allows makes no process.
+    // A call that no state allows makes no process and executes no program.
     const mayPass = leaf.possible.some((verdict) => passes(program.verdicts[verdict]!));
     if (!mayPass) return leaf;
-    const maker = decisions.addReasons(leaf, reasons);
-    return number === clone ? decisions.test(threads.first!, leaf, maker) : maker;
+    const supervisedLeaf = decisions.addReasons(leaf, reasons);
+    return number === clone ? decisions.test(threads.first!, leaf, supervisedLeaf) : supervisedLeaf;
   });
   return decisions.finish(seen);
 }

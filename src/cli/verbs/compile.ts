@@ -80,7 +80,10 @@ export const compile: Verb = {
     const target = namedTarget(invocation) ?? "seccomp";
     const options = { tellsVerdicts: !invocation.has("no-denial-events") };
     const { loaded, artifact } = await compileOpen(policy, target, options, invocation, context);
-    const [{ makeBundle }, { version }] = await Promise.all([import("../../bundle/make.ts"), import("../package.ts")]);
+    const [{ makeBundle }, { version }] = await Promise.all([
+      import("../../engines/seccomp-ebpf/make-bundle.ts"),
+      import("../package.ts"),
+    ]);
     const { sources } = loaded;
     const fixed = loaded.parameters.flatMap(({ name, value }): [string, string][] =>
       value === undefined ? [] : [[name, value]],
@@ -229,7 +232,7 @@ async function tellCost(
 ): Promise<void> {
   if (parameters.length === 0 || classicIsAll) return;
   const [{ isWhollyClassic }, { bindParameters }, { bodyUse }] = await Promise.all([
-    import("../../bundle/make.ts"),
+    import("../../engines/seccomp-ebpf/make-bundle.ts"),
     import("../../ir/parameters.ts"),
     import("../../compile/ebpf/uses.ts"),
   ]);

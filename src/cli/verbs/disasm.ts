@@ -1,9 +1,8 @@
-import type { ClassicTarget } from "../../compile/classic/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import type { Program } from "../../ir/program.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Context } from "../context.ts";
 import { writeOutput } from "../output.ts";
-import { loadForVerb } from "../policy.ts";
+import { loadForVerb, tellDiagnostics } from "../policy.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
@@ -27,9 +26,11 @@ export const disasm: Verb = {
     },
     all: { short: "a", about: "Name all calls, also where they are many." },
     pure: { about: "Static verdicts are the filter's own, as with `run --no-denial-events`." },
+    "kill-events": { about: "Static kills are the supervisor's, as with `run --kill-events`." },
     raw: {
       value: "FILE",
-      about: "Write the program as struct sock_filter[] there (bubblewrap's --seccomp takes it).",
+      about:
+        "Write the program as struct sock_filter[] there. Bubblewrap's --seccomp takes it: with --pure, because a call for which a filter asks fails with ENOSYS there.",
       complete: "file",
     },
   },
@@ -51,39 +52,42 @@ export const disasm: Verb = {
     noMoreWords(words);
     if (policy.endsWith(".pcl")) return await listBundleFile(policy, invocation, context);
     if (invocation.text("target") !== undefined) return await listProgram(policy, invocation, context);
-    const { program } = await loadForVerb(policy, invocation, context);
-    const [{ splitPolicy }, { compileClassic, encodeClassic }, { listClassic }, { returnWord, verdictWord }] =
-      await Promise.all([
-        import("../../analysis/split/split.ts"),
-        import("../../compile/classic/compile.ts"),
-        import("../../compile/classic/listing.ts"),
-        import("../../compile/classic/return-word.ts"),
-      ]);
-    const { needsOf } = await import("../../engines/notify/compile.ts");
-    const split = splitPolicy(program, { superviseProcessCreation: needsOf(program).births });
-    const ask = returnWord("USER_NOTIF");
-    const refuse = invocation.has("pure") ? returnWord("ERRNO", enosys) : ask;
-    const isQuiet = (action: Program["verdicts"][number]["action"]) => action === "deny" || action === "log";
-    const target: ClassicTarget = {
-      leaf(leaf) {
-        const verdict = program.verdicts[leaf.weakest]!;
-        if (leaf.stateful.length > 0 || (isQuiet(verdict.action) && !invocation.has("pure"))) return ask;
-        return verdictWord(verdict);
-      },
-      unknown: refuse,
-      foreign: refuse,
-      always: returnWord("ALLOW"),
-      launcherToken: undefined,
-    };
-    const classic = compile(() => compileClassic(program, split, target));
+    const { program, sources } = await loadForVerb(policy, invocation, context);
+    const [{ encodeClassic }, { listClassic }, { notifyFilter }, { isAsking }] = await Promise.all([
+      import("../../compile/classic/compile.ts"),
+      import("../../compile/classic/listing.ts"),
+      import("../../engines/notify/engine.ts"),
+      import("../../engines/static-filter.ts"),
+    ]);
+    const pure = invocation.has("pure");
+    const { split, target, classic } = compile(() =>
+      notifyFilter(program, {
+        mode: pure ? "quiet" : "reported",
+        killEvents: invocation.has("kill-events"),
+        armed: false,
+      }),
+    );
     context.out(listClassic(program, split, target, classic, invocation.has("all") ? {} : { names: 12 }));
     const raw = invocation.text("raw");
-    if (raw !== undefined) writeOutput(raw, encodeClassic(classic));
+    if (raw === undefined) return 0;
+    if (isAsking(classic)) await tellDiagnostics([askingFilter(raw, pure)], sources, context);
+    writeOutput(raw, encodeClassic(classic));
     return 0;
   },
 };
 
-const enosys = 38;
+/** A program that takes the file as it is, such as bubblewrap, has no listener: the kernel answers ENOSYS. */
+function askingFilter(file: string, pure: boolean): Diagnostic {
+  return diagnostic(
+    "P0913",
+    `${file} asks a listener (USER_NOTIF), and where no listener is, as in bubblewrap, each such call fails with ENOSYS`,
+    {
+      help: pure
+        ? "a verdict that depends on state needs an engine: portcullis run"
+        : "--pure asks only where a verdict depends on state",
+    },
+  );
+}
 
 /** @throws Failure where an option was given that says something of classic filters only */
 function refuse(invocation: Invocation, options: readonly string[], why: string): void {
@@ -93,7 +97,7 @@ function refuse(invocation: Invocation, options: readonly string[], why: string)
 }
 
 async function listProgram(policy: string, invocation: Invocation, context: Context): Promise<number> {
-  refuse(invocation, ["all", "pure", "raw"], "it is for the classic filter");
+  refuse(invocation, ["all", "pure", "kill-events", "raw"], "it is for the classic filter");
   const { compileFor, namedTarget } = await import("../ebpf-target.ts");
   const target = namedTarget(invocation)!;
   const loaded = await loadForVerb(policy, invocation, context);
@@ -104,7 +108,11 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
 }
 
 async function listBundleFile(file: string, invocation: Invocation, context: Context): Promise<number> {
-  refuse(invocation, ["all", "pure", "raw", "set", "architecture", "target"], "a bundle is listed as it is");
+  refuse(
+    invocation,
+    ["all", "pure", "kill-events", "raw", "set", "architecture", "target"],
+    "a bundle is listed as it is",
+  );
   const [{ readBytes }, { listBundle }, { BundleError }] = await Promise.all([
     import("../input.ts"),
     import("../../bundle/listing.ts"),

@@ -41,8 +41,11 @@ export const explain: Verb = {
       return 0;
     }
     const { explainPolicy } = await import("../../analysis/explain/explain.ts");
-    const { needsOf } = await import("../../engines/notify/compile.ts");
-    const explanation = explainPolicy(program, { superviseProcessCreation: needsOf(program).births });
+    const [{ explainOptions }, { notifyEngine }] = await Promise.all([
+      import("../../engines/engine.ts"),
+      import("../../engines/notify/engine.ts"),
+    ]);
+    const explanation = explainPolicy(program, explainOptions(notifyEngine, program));
     if (invocation.has("json")) {
       context.out(`${JSON.stringify(explanation)}\n`);
     } else {

@@ -13,7 +13,8 @@ import {
   when,
 } from "../../../test/live/programs.ts";
 import { decodeInstructions } from "../../compile/classic/instruction.ts";
-import { compileForNotify, needsOf } from "./compile.ts";
+import { compileForNotify } from "./compile.ts";
+import { needsOf } from "./needs.ts";
 import { type ArmedFilter, callTrait, decodePolicy, encodePolicy } from "./policy.ts";
 
 const words = (filter: ArmedFilter) =>

@@ -8,8 +8,8 @@ import { instantiate } from "../../compile/wasm/instance.ts";
 import { close, createEpoll, pollFor } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { openProcess } from "../../linux/pidfd.ts";
-import { needsOf } from "./compile.ts";
 import { JudgementMemory } from "./memory.ts";
+import { needsOf } from "./needs.ts";
 import { TaskRegistry } from "./tasks.ts";
 
 function registry(name: string) {

@@ -1,11 +1,12 @@
 /** A policy for the `seccomp-ebpf` engine: one bundle with both of its programs. */
-import { makeBundle } from "../../bundle/make.ts";
+
 import { encodeBundle } from "../../bundle/write.ts";
 import { compileArtifact } from "../../compile/ebpf/artifact.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
 import { describePolicy } from "../../events/record.ts";
 import type { Program } from "../../ir/program.ts";
+import { makeBundle } from "./make-bundle.ts";
 import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
 
 export interface SeccompEbpfCompilation {

@@ -12,10 +12,10 @@
 import { spawnSync } from "node:child_process";
 import { getgid, getuid } from "node:process";
 import { loadBundle } from "../../../src/bundle/load.ts";
-import { makeBundle } from "../../../src/bundle/make.ts";
 import { verdictWord } from "../../../src/compile/classic/return-word.ts";
 import { compileArtifact } from "../../../src/compile/ebpf/artifact.ts";
 import { decodeRecord, type ProgramRecord } from "../../../src/compile/ebpf/targets/records.ts";
+import { makeBundle } from "../../../src/engines/seccomp-ebpf/make-bundle.ts";
 import type { EvaluationState } from "../../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../../src/ir/interpreter.ts";
 import { printProgram } from "../../../src/ir/print.ts";

@@ -1,18 +1,17 @@
 /** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
 
-import type { Decision, SplitPolicy } from "../analysis/decision.ts";
-import { splitPolicy } from "../analysis/split/split.ts";
-import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
-import { compileClassic, encodeClassic } from "../compile/classic/compile.ts";
-import { returnWord, verdictWord } from "../compile/classic/return-word.ts";
-import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
-import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instructions/instruction.ts";
-import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
-import type { Sources } from "../diagnostics/render.ts";
-import type { Location } from "../ir/location.ts";
-import type { Program } from "../ir/program.ts";
-import { auditArchitecture } from "../linux/architecture.ts";
-import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "./bundle.ts";
+import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../../bundle/bundle.ts";
+import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../../compile/btf/describe.ts";
+import { encodeClassic } from "../../compile/classic/compile.ts";
+import type { EbpfArtifact } from "../../compile/ebpf/artifact.ts";
+import { type EbpfInstruction, encode, slotPositions } from "../../compile/ebpf/instructions/instruction.ts";
+import type { MapDescription } from "../../compile/ebpf/targets/storage.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program } from "../../ir/program.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
+import { seccompEbpfEngine } from "./engine.ts";
 
 export interface BundleOptions {
   /** Who compiles: "portcullis 0.1.0". */
@@ -31,8 +30,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
   // Whoever has no CAP_BPF may not load type information.
   const unprivileged = target === "unprivileged";
   const description = unprivileged ? undefined : describeProgram(artifact, sources);
-  const split = splitPolicy(program, { superviseProcessCreation: false });
-  const classic = classicProgram(program, split);
+  const classic = classicProgram(program);
   return {
     architecture: program.architecture,
     name: program.name,
@@ -44,7 +42,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     programType: kind.type,
     programFlags: kind.flags,
     locked: object.locked && target !== "trial",
-    classicIsAll: classic !== undefined && isStatic(split),
+    classicIsAll: classic?.isAll ?? false,
     unprivileged,
     classic: classic?.instructions ?? new Uint8Array(),
     classicToken: classic?.token ?? [],
@@ -127,23 +125,19 @@ function relocatable(
 
 // ── The static part ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-const enosys = 38;
+interface BundledClassic {
+  readonly instructions: Uint8Array;
+  readonly token: readonly number[];
+  /** No verdict needs state: the policy can be enforced on any kernel. */
+  readonly isAll: boolean;
+}
 
-/** With the weakest verdict that any state could give. Undefined where it does not fit a filter. */
-function classicProgram(
-  program: Program,
-  split: SplitPolicy,
-): { readonly instructions: Uint8Array; readonly token: readonly number[] } | undefined {
+/** Undefined where it does not fit a filter. */
+function classicProgram(program: Program): BundledClassic | undefined {
   try {
-    const classic = compileClassic(program, split, {
-      leaf: ({ weakest }) => verdictWord(program.verdicts[weakest]!),
-      unknown: returnWord("ERRNO", enosys),
-      foreign: returnWord("ERRNO", enosys),
-      always: returnWord("ALLOW"),
-      launcherToken: [0, 0, 0, 0],
-      launcherInstalls: true,
-    });
-    return { instructions: encodeClassic(classic), token: inOrder(classic.tokenPositions) };
+    const { split, classic } = staticFilter(seccompEbpfEngine, program, { armed: true });
+    const isAll = ![...leavesOf(split)].some(isStateful);
+    return { instructions: encodeClassic(classic), token: inOrder(classic.tokenPositions), isAll };
   } catch (error) {
     if (error instanceof Error && error.name === "FilterTooLargeError") return undefined;
     throw error;
@@ -159,18 +153,5 @@ function inOrder(positions: readonly number[]): readonly number[] {
 
 /** Whether the classic program says all of it: then the policy can be enforced on any kernel. */
 export function isWhollyClassic(program: Program): boolean {
-  const split = splitPolicy(program, { superviseProcessCreation: false });
-  return isStatic(split) && classicProgram(program, split) !== undefined;
-}
-
-function isStatic(split: SplitPolicy): boolean {
-  const visited = new Set<Decision>();
-  const waiting = [...split.values()];
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    if (visited.has(next)) continue;
-    visited.add(next);
-    if (next.kind === "test") waiting.push(next.then, next.otherwise);
-    else if (next.stateful.length > 0) return false;
-  }
-  return true;
+  return classicProgram(program)?.isAll ?? false;
 }

@@ -1,0 +1,26 @@
+/** What the supervisor must follow for a policy. */
+import type { Input, Program } from "../../ir/program.ts";
+import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import type { Needs } from "./policy.ts";
+
+export function needsOf(program: Program): Needs {
+  const read = new Set<Input>();
+  forEachStatement(program.body, (statement) => {
+    for (const expression of expressionsOf(statement)) {
+      forEachExpression(expression, (one) => {
+        if (one.kind === "input") read.add(one.input);
+      });
+    }
+  });
+  const state = [...program.cells, ...program.tables];
+  const of = (scope: "thread" | "process") => state.filter((one) => one.scope === scope);
+  const alive = read.has("alive");
+  return {
+    threads: of("thread").length > 0,
+    processes: of("process").length > 0,
+    births: alive || state.some((one) => one.scope !== "tree" && one.onFork !== "fresh"),
+    alive,
+    processId: read.has("pid"),
+    credentials: read.has("uid") || read.has("gid"),
+  };
+}

@@ -1,0 +1,88 @@
+/**
+ * The classic filter of an engine. Every part of portcullis that installs, writes, lists or explains this filter gets it
+ * here, so that what people are shown is what the kernel runs.
+ */
+
+import type { Decision, DecisionLeaf, SplitPolicy } from "../analysis/decision.ts";
+import { splitPolicy } from "../analysis/split/split.ts";
+import { type ClassicProgram, type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
+import { opcode } from "../compile/classic/instruction.ts";
+import { type ReturnAction, returnWord, splitReturnWord, verdictWord } from "../compile/classic/return-word.ts";
+import type { Program } from "../ir/program.ts";
+import type { Engine } from "./engine.ts";
+
+export interface StaticFilter {
+  readonly split: SplitPolicy;
+  readonly target: ClassicTarget;
+  readonly classic: ClassicProgram;
+}
+
+export interface StaticFilterOptions {
+  /** With a token of zeroes, which `rearmClassic` and the launcher replace; for a filter that the launcher installs. */
+  readonly armed: boolean;
+  /** Never ask, also where the engine would: for a start without the engine. */
+  readonly alone?: boolean;
+  /** What the filter returns for a verdict of its own, by the verdict's index. By default what the kernel takes. */
+  readonly word?: (verdict: number) => number;
+}
+
+const ask = returnWord("USER_NOTIF");
+const enosys = 38;
+
+/** Throws a FilterTooLargeError where the filter would have more than 4096 instructions. */
+export function staticFilter(engine: Engine, program: Program, options: StaticFilterOptions): StaticFilter {
+  const split = splitPolicy(program, engine.supervision(program));
+  const word = options.word ?? ((verdict) => verdictWord(program.verdicts[verdict]!));
+  const asks = engine.asks && options.alone !== true;
+  const target: ClassicTarget = {
+    leaf: (leaf) => (asks && isStateful(leaf) ? ask : word(leaf.weakest)),
+    unknown: returnWord("ERRNO", enosys),
+    foreign: returnWord("ERRNO", enosys),
+    always: returnWord("ALLOW"),
+    launcherToken: options.armed ? [0, 0, 0, 0] : undefined,
+    launcherInstalls: engine.launcherCalls.includes("seccomp"),
+  };
+  return { split, target, classic: compileClassic(program, split, target) };
+}
+
+/** The same filter, but it asks the engine where it would give one of these actions. Cheaper than to compile a second time. */
+export function askingOf({ split, target, classic }: StaticFilter, actions: ReadonlySet<ReturnAction>): StaticFilter {
+  const changed = (word: number): number => {
+    const { action } = splitReturnWord(word);
+    return action !== undefined && actions.has(action) ? ask : word;
+  };
+  const instructions = classic.instructions.map((instruction) =>
+    instruction.code === opcode.return ? { ...instruction, k: changed(instruction.k) } : instruction,
+  );
+  return {
+    split,
+    target: {
+      ...target,
+      leaf: (leaf) => changed(target.leaf(leaf)),
+      unknown: changed(target.unknown),
+      foreign: changed(target.foreign),
+    },
+    classic: { ...classic, instructions },
+  };
+}
+
+/** Whether the filter asks the engine in some case. Without a listener the kernel answers such a call with ENOSYS. */
+export function isAsking({ instructions }: ClassicProgram): boolean {
+  return instructions.some(({ code, k }) => code === opcode.return && k === ask);
+}
+
+export function isStateful(leaf: DecisionLeaf): boolean {
+  return leaf.stateful.length > 0;
+}
+
+/** Each leaf once. */
+export function* leavesOf(split: SplitPolicy): Generator<DecisionLeaf> {
+  const visited = new Set<Decision>();
+  const waiting = [...split.values()];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    if (visited.has(next)) continue;
+    visited.add(next);
+    if (next.kind === "leaf") yield next;
+    else waiting.push(next.then, next.otherwise);
+  }
+}

@@ -11,10 +11,17 @@ import { nameSet } from "../linux/flags.ts";
 /** Where a pointer points whose target the text shows. In no mapping of anybody's; all that counts is that it is not NULL. */
 export const someAddress = 0x5555_5555_0000n;
 
+export interface ArgumentFault {
+  readonly fault: string;
+  readonly help?: string | undefined;
+  /** Where in the argument's text. */
+  readonly offset: number;
+  readonly length: number;
+}
+
 export type ArgumentReading =
   /** The register, 0 … 2^64 − 1: the low bits of the parameter's width, the others 0 unless the text says more. */
-  | { readonly register: bigint }
-  | { readonly fault: string; readonly help?: string | undefined; readonly offset: number; readonly length: number };
+  { readonly register: bigint } | ArgumentFault;
 
 /** @param parameter undefined for a register that the call does not use. */
 export function readArgument(

@@ -61,6 +61,18 @@ test.each([
   ["openat(-100, NULL)", [0xffff_ff9cn, 0n, 0n, 0n, 0n, 0n]],
   ["socket(0x1_0000_0002, 1)", [0x1_0000_0002n, 1n, 0n, 0n, 0n, 0n]],
   ["clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD)", ["P0814"]],
+  ["listen(4, 511, raw.arg5=0xdead, raw.arg2=-1)", [4n, 511n, 0xffff_ffff_ffff_ffffn, 0n, 0n, 0xdeadn]],
+  ["listen(raw.arg0=0x100000004)", [0x1_0000_0004n, 0n, 0n, 0n, 0n, 0n]],
+  ["getppid(raw.arg3=7)", [0n, 0n, 0n, 7n, 0n, 0n]],
+  ["call_999(1, 0x2, -1, 4, 5, 6)", [1n, 2n, 0xffff_ffff_ffff_ffffn, 4n, 5n, 6n]],
+  ["syscall_0x3e7(raw.arg4=3)", [0n, 0n, 0n, 0n, 3n, 0n]],
+  ["listen(4, raw.arg0=4)", ["P0814"]],
+  ["listen(raw.arg6=4)", ["P0814"]],
+  ["listen(raw.arg5=0x1_0000_0000_0000_0000_0)", ["P0814"]],
+  ["listen(raw.arg5=)", ["P0814"]],
+  ["call_999(1, 2, 3, 4, 5, 6, 7)", ["P0814"]],
+  ["call_999(fd=1)", ["P0814"]],
+  ["call_99999999999(1)", ["P0101"]],
   ["clone(flags=CLONE_CHILD_CLEARTID|SIGCHLD, newsp=NULL)", [0x20_0011n, 0n, 0n, 0n, 0n, 0n]],
   ["connect(3, {sa_family=AF_INET, sin_port=htons(80)}, 16)", [3n, 0x5555_5555_0000n, 16n, 0n, 0n, 0n]],
   ["lseek(1, -1, SEEK_END)", [1n, (1n << 64n) - 1n, 2n, 0n, 0n, 0n]],
@@ -86,6 +98,9 @@ test.each([
   ["master listen(4, 511) allow @ hijacked", ["P0811 1:23+5"]],
   ["master listen(4, 511) × 0 allow", ["P0811 1:22+5"]],
   ["master listen(4, O_CRAET) allow", ["P0814 1:18+7"]],
+  ["master listen(4, raw.arg7=1) allow", ["P0814 1:18+10"]],
+  ["master listen(4, raw.arg5=x) allow", ["P0814 1:27+1"]],
+  ["master listen(4, raw.arg0=4) allow", ["P0814 1:18+10"]],
   ["master listen(4, 511 allow", ["P0811 1:8+19"]],
   ["master listen(1) allow\nwroker listen(1) allow", ["P0813 2:1+6"]],
   ["master getppid() allow\nw = master.frok()", ["P0811 2:1+17"]],
@@ -105,4 +120,10 @@ test.each([
 test("the way out is named", () => {
   const helps = read("master lissten(4) deny EPREM").diagnostics.map((one) => one.help);
   expect(helps).toEqual(["write EPERM", "write listen"]);
+});
+
+test("a call is written by its number, as the kernel has it", () => {
+  expect(readCall("call_4294967295()", "x86_64").call?.number).toBe(-1);
+  expect(readCall("call_0x3e7", "x86_64").call?.number).toBe(999);
+  expect(read("m call_59(1) allow").cases!.steps[0]).toMatchObject({ number: 59, registers: [1n, 0n, 0n, 0n, 0n, 0n] });
 });

@@ -18,7 +18,7 @@ import type { CallDescription } from "../linux/call.ts";
 import { callByName, registerOf } from "../linux/calls.ts";
 import { errnoByName, errnoNames } from "../linux/errno.ts";
 import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
-import { readArgument, readNumber } from "./argument.ts";
+import { type ArgumentFault, readArgument, readNumber } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { splitArguments } from "./strace-line.ts";
 import type { Place } from "./trace.ts";
@@ -35,7 +35,6 @@ export type CaseStep =
   | {
       readonly kind: "call";
       readonly who: string;
-      readonly call: CallDescription;
       readonly number: number;
       readonly registers: readonly bigint[];
       /** At least 1: so many times in a row, each with this verdict. */
@@ -85,7 +84,7 @@ export function readCases(text: string, file: string, architecture: Architecture
 
 /** A call alone, as a case has it. */
 export interface WrittenCall {
-  readonly call: CallDescription;
+  /** As the kernel has it: an int. */
   readonly number: number;
   readonly registers: readonly bigint[];
   readonly text: string;
@@ -102,6 +101,39 @@ export function readCall(
   const reader = new Reader(file, architecture);
   const call = reader.callAlone(whole);
   return { call, diagnostics: reader.diagnostics(), file };
+}
+
+/** A call by its name in the table or, without a description, by its number alone. */
+interface NumberedCall {
+  readonly name: string;
+  readonly number: number;
+  readonly description: CallDescription | undefined;
+}
+
+/** As events name calls that the table lacks, and as strace does. */
+const numberedName = /^(?:call_|syscall_)(0x[0-9a-f]+|\d+)$/;
+
+/** `raw.arg0` … `raw.arg5`, as a policy names them. */
+function rawRegister(
+  text: string,
+  member: string,
+  valueAt: number,
+): { readonly index: number; readonly register: bigint } | ArgumentFault {
+  const index = /^arg([0-5])$/.exec(member)?.[1];
+  if (index === undefined) {
+    return {
+      fault: `there is no register \`raw.${member}\``,
+      help: "raw.arg0 to raw.arg5",
+      offset: 0,
+      length: text.length,
+    };
+  }
+  const value = readNumber(text.slice(valueAt));
+  if (value === undefined || value >= 1n << 64n || value < -(1n << 63n)) {
+    const length = Math.max(1, text.length - valueAt);
+    return { fault: "a register is a number of 64 bits", help: `raw.${member}=0x100000002`, offset: valueAt, length };
+  }
+  return { index: Number(index), register: BigInt.asUintN(64, value) };
 }
 
 class Reader {
@@ -156,10 +188,10 @@ class Reader {
       );
       return undefined;
     }
-    const call = this.#call(name, 0);
-    const registers = call === undefined ? undefined : this.#registers(call, list.arguments, line, name.length + 1);
-    if (call === undefined || registers === undefined) return undefined;
-    return { call, number: call.number[this.#architecture]!, registers, text: line };
+    const called = this.#call(name, 0);
+    const registers = called === undefined ? undefined : this.#registers(called, list.arguments, line, name.length + 1);
+    if (called === undefined || registers === undefined) return undefined;
+    return { number: called.number, registers, text: line };
   }
 
   line(whole: string, number: number): void {
@@ -284,9 +316,9 @@ class Reader {
     }
     const alive = this.#isAlive(who, this.#place(indent, who.length));
     const tail = this.#tail(line, list.end);
-    const call = this.#call(name, nameAt);
-    if (call === undefined) return;
-    const registers = this.#registers(call, list.arguments, line, opening.length);
+    const called = this.#call(name, nameAt);
+    if (called === undefined) return;
+    const registers = this.#registers(called, list.arguments, line, opening.length);
     if (!alive || tail === undefined || registers === undefined) return;
     this.#cases++;
     const before = this.#calls;
@@ -303,8 +335,7 @@ class Reader {
     this.#steps.push({
       kind: "call",
       who,
-      call,
-      number: call.number[this.#architecture]!,
+      number: called.number,
       registers,
       text: line.slice(nameAt, list.end),
       place: this.#place(nameAt, list.end - nameAt),
@@ -312,16 +343,24 @@ class Reader {
     });
   }
 
-  #call(name: string, at: number): CallDescription | undefined {
+  #call(name: string, at: number): NumberedCall | undefined {
     const call = callByName(name);
     const place = this.#place(at, name.length);
     if (call === undefined) {
+      const written = numberedName.exec(name)?.[1];
+      const number = written === undefined ? undefined : Number(written);
+      if (number !== undefined && number <= 0xffff_ffff) return { name, number: number | 0, description: undefined };
+      if (number !== undefined) {
+        this.#faults.add("P0101", place, `${quote(name)} is no number of a call`, "a number has 32 bits");
+        return undefined;
+      }
       const meant = callsMeantBy(name);
       const help = meant.length === 0 ? undefined : `write ${meant.join(" or ")}`;
       this.#faults.add("P0101", place, explainUnknownCall(name).message, help);
       return undefined;
     }
-    if (call.number[this.#architecture] === undefined) {
+    const number = call.number[this.#architecture];
+    if (number === undefined) {
       this.#faults.add(
         "P0101",
         place,
@@ -330,43 +369,70 @@ class Reader {
       );
       return undefined;
     }
-    return call;
+    return { name, number, description: call };
   }
 
-  /** Arguments that are not written are 0. `flags=…` names its parameter, as strace does for clone. */
-  #registers(call: CallDescription, written: readonly string[], line: string, from: number): bigint[] | undefined {
+  /**
+   * Arguments that are not written are 0. `flags=…` names its parameter, as strace does for clone; `raw.arg5=0x1` is a
+   * whole register, also one that the call has no parameter for.
+   */
+  #registers(called: NumberedCall, written: readonly string[], line: string, from: number): bigint[] | undefined {
     const registers = [0n, 0n, 0n, 0n, 0n, 0n];
+    const given = new Set<number>();
     let fine = true;
     let searchFrom = from;
     written.forEach((text, index) => {
       const at = line.indexOf(text, searchFrom);
       searchFrom = at + text.length;
-      const named = /^([a-z_]+)=(?!=)/.exec(text);
-      const position =
-        named === null
-          ? index
-          : call.parameters.findIndex((one) => one.name === named[1] || one.aliases.includes(named[1]!));
-      const parameter = call.parameters[position];
-      if (parameter === undefined) {
+      const reading = this.#register(called, text, index);
+      const fault =
+        "fault" in reading || !given.has(reading.index)
+          ? reading
+          : { fault: `register ${reading.index} is given twice`, offset: 0, length: text.length };
+      if ("fault" in fault) {
         fine = false;
-        const names = call.parameters.map((one) => one.name).join(", ") || "none";
-        const what =
-          named === null
-            ? `${call.name} has ${call.parameters.length} arguments`
-            : `${call.name} has no argument \`${named[1]}\``;
-        this.#faults.add("P0814", this.#place(at, text.length), what, `they are: ${names}`);
+        this.#faults.add("P0814", this.#place(at + fault.offset, fault.length), fault.fault, fault.help);
         return;
       }
-      const skip = named?.[0].length ?? 0;
-      const reading = readArgument(text.slice(skip), parameter, this.#architecture);
-      if ("fault" in reading) {
-        fine = false;
-        this.#faults.add("P0814", this.#place(at + skip + reading.offset, reading.length), reading.fault, reading.help);
-        return;
-      }
-      registers[registerOf(call, position, this.#architecture)] = reading.register;
+      given.add(fault.index);
+      registers[fault.index] = fault.register;
     });
     return fine ? registers : undefined;
+  }
+
+  #register(
+    { name, description }: NumberedCall,
+    text: string,
+    index: number,
+  ): { readonly index: number; readonly register: bigint } | ArgumentFault {
+    const raw = /^raw\.(\w+)=(?!=)\s*/.exec(text);
+    if (raw !== null) return rawRegister(text, raw[1]!, raw[0].length);
+    const named = /^([a-z_]+)=(?!=)/.exec(text);
+    const skip = named?.[0].length ?? 0;
+    if (description === undefined) {
+      const place = { offset: 0, length: text.length };
+      if (named !== null || index > 5) {
+        return { fault: `${name} is known by its number only: it has six registers`, help: "raw.arg0=…", ...place };
+      }
+      const reading = readArgument(text, undefined, this.#architecture);
+      return "fault" in reading ? reading : { index, ...reading };
+    }
+    const position =
+      named === null
+        ? index
+        : description.parameters.findIndex((one) => one.name === named[1] || one.aliases.includes(named[1]!));
+    const parameter = description.parameters[position];
+    if (parameter === undefined) {
+      const names = description.parameters.map((one) => one.name).join(", ") || "none";
+      const fault =
+        named === null
+          ? `${name} has ${description.parameters.length} arguments`
+          : `${name} has no argument \`${named[1]}\``;
+      return { fault, help: `they are: ${names}; raw.arg5=… is a whole register`, offset: 0, length: text.length };
+    }
+    const reading = readArgument(text.slice(skip), parameter, this.#architecture);
+    if ("fault" in reading) return { ...reading, offset: skip + reading.offset };
+    return { index: registerOf(description, position, this.#architecture), ...reading };
   }
 
   /** Behind the call: `× 20`, the verdict, `@ "reason"`. */

@@ -87,6 +87,21 @@ test("why: by a line, by state, before the policy", async () => {
   expect((await portcullis("why", file, "exit_group(1)")).out).toContain("always allowed");
 });
 
+test("why and test: whole registers, also those that a call has no parameter for, and calls by number", async () => {
+  const folder = folderOf({
+    "p.ts": `import { allow, deny, policy } from "portcullis";
+export default policy((call) => (call.name === "getppid" && call.raw.arg5 === 0x1_0000_0001n ? deny("EACCES") : allow));
+`,
+    "p.cases":
+      "m getppid() allow\nm getppid(raw.arg5=0x1_0000_0001) deny EACCES\nm call_999(1, raw.arg5=2) deny ENOSYS\n",
+  });
+  const file = join(folder, "p.ts");
+  expect((await portcullis("why", file, "getppid(raw.arg5=0x100000001)")).out).toContain("deny EACCES");
+  expect((await portcullis("why", file, "getppid(raw.arg5=1)")).status).toBe(0);
+  expect((await portcullis("why", file, "call_999(1)")).out).toContain("call_999(1): deny ENOSYS");
+  expect(await portcullis("test", file)).toMatchObject({ status: 0, err: "" });
+});
+
 test("simulate: refusals with their lines, unknowns as unknown, phases that nobody entered", async () => {
   const trace =
     line({ call: "socket", arguments: ["0x100000002", "1", "0"] }) + // AF_INET to the kernel

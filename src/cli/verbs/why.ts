@@ -7,7 +7,7 @@ export const why: Verb = {
   summary: "Say whether a call would pass, and by which line",
   synopsis: ["why [OPTIONS] POLICY CALL", "why [OPTIONS] -p POLICY CALL"],
   about: [
-    "Answers one question: what does the policy say to this call? The call is written as strace prints it; what is left out is 0, and what a pointer points to does not matter.",
+    "Answers one question: what does the policy say to this call? The call is written as strace prints it; what is left out is 0, and what a pointer points to does not matter. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).",
     "Where the answer depends on state, all answers are given, each with its line, and what they depend on; and the one that the command's first process would get, had it done nothing before.",
   ],
   options: {
@@ -25,6 +25,7 @@ export const why: Verb = {
     ["portcullis why nginx.ts 'listen(4, 511)'", "By state"],
     ["portcullis why -p exec-once 'execve(\"/bin/sh\")'", "By a line"],
     ["portcullis why build-step.ts 'openat(AT_FDCWD, \"x\", O_WRONLY|O_CREAT)'", "Flags by name"],
+    ["portcullis why nginx.ts 'listen(4, raw.arg1=0x1000001ff)'", "A register with more bits than the kernel uses"],
   ],
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);

@@ -18,6 +18,7 @@ import type { Program } from "./ir/program.ts";
 import { loadPolicy } from "./language/load.ts";
 import { type ArchitectureName, hostArchitecture } from "./linux/architecture.ts";
 import { callByName, callByNumber } from "./linux/calls.ts";
+import { runningKernel } from "./linux/kernel-version.ts";
 import { type NamedArgument, registersOf } from "./linux/registers.ts";
 import { callsMeantBy, explainUnknownCall } from "./linux/unknown-call.ts";
 import { readTrace } from "./traces/read.ts";
@@ -68,7 +69,11 @@ export async function simulate(
 }
 
 function load(path: string, architecture: ArchitectureName, { set = {} }: Options): Program {
-  const { program, diagnostics, sources } = loadPolicy(path, { architecture, set: new Map(Object.entries(set)) });
+  const { program, diagnostics, sources } = loadPolicy(path, {
+    architecture,
+    set: new Map(Object.entries(set)),
+    host: { kernelVersion: runningKernel(architecture) },
+  });
   if (program === undefined) throw new PolicyError(diagnostics, sources);
   return program;
 }

@@ -18,6 +18,13 @@ export async function bundledPolicyOf(
   _context: Context,
 ): Promise<CompiledPolicy> {
   const settings = readParameters(invocation);
+  if (invocation.has("cap")) {
+    throw new Failure([
+      diagnostic("P0909", "nothing is to be done with --cap: a bundle is compiled already", {
+        help: "portcullis compile --cap NAME",
+      }),
+    ]);
+  }
   if (engine.name !== "seccomp-ebpf") {
     // Says why not, where the kernel's own engine is not to be had.
     chooseEngine("seccomp-ebpf", invocation.has("audit"));

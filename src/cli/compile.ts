@@ -12,7 +12,7 @@ import type { Context } from "./context.ts";
 import type { RunPlan } from "./enforce.ts";
 import type { Engine } from "./engine.ts";
 import { version } from "./package.ts";
-import { provePromises, tellDiagnostics } from "./policy.ts";
+import { hostOf, provePromises, tellDiagnostics } from "./policy.ts";
 import { chosenArchitecture, readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
@@ -29,7 +29,11 @@ export async function compileAnew(
   invocation: Invocation,
   context: Context,
 ): Promise<Compilation> {
-  const loaded = loadPolicy(file, { architecture: chosenArchitecture(invocation), set: readParameters(invocation) });
+  const loaded = loadPolicy(file, {
+    architecture: chosenArchitecture(invocation),
+    set: readParameters(invocation),
+    host: hostOf(invocation, "this-kernel"),
+  });
   const { program, diagnostics, sources, files } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, loaded.promises, sources);

@@ -1,11 +1,12 @@
 /** Asks the cache for what `run` needs. */
+import { release } from "node:os";
 import { resolve } from "node:path";
 import { type CompiledPolicy, decodeCompiled } from "../engines/compiled.ts";
 import { type CacheQuestion, CompiledCache } from "./cache.ts";
 import type { Context } from "./context.ts";
 import type { RunPlan } from "./enforce.ts";
 import { chooseEngine, type Engine } from "./engine.ts";
-import { chosenArchitecture, policyFile, readParameters } from "./policy-arguments.ts";
+import { chosenArchitecture, givenCapabilities, policyFile, readParameters } from "./policy-arguments.ts";
 import type { Invocation } from "./verb.ts";
 
 export interface CacheAnswer {
@@ -28,6 +29,9 @@ export function askCache(plan: RunPlan, invocation: Invocation, context: Context
     engine: JSON.stringify(engine),
     events: String(plan.destination !== undefined),
     mode: [plan.mode, plan.bestEffort ? "best-effort" : "", plan.killEvents ? "kill-events" : ""].join(" "),
+    // An OCI profile has rules for some kernels and for commands with some capabilities.
+    kernel: release(),
+    capabilities: givenCapabilities(invocation)?.join() ?? "not told",
     parameters: [...readParameters(invocation)].sort(([a], [b]) => (a < b ? -1 : 1)),
   };
   const cache = CompiledCache.open(context.environment);

@@ -6,6 +6,7 @@ import { nearestName } from "../diagnostics/suggest.ts";
 import { callersFile } from "../engines/launcher.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { hostArchitecture } from "../linux/architecture.ts";
+import { capabilityNames } from "../linux/capability-names.ts";
 import { packageRoot } from "./package.ts";
 import { Failure, type Invocation, type OptionTable } from "./verb.ts";
 
@@ -22,6 +23,13 @@ export const policyOptions: OptionTable = {
     value: "NAME=VALUE",
     multiple: true,
     about: "The value of one of the policy's parameters.",
+  },
+  cap: {
+    value: "NAME",
+    multiple: true,
+    about:
+      "A capability that the command will have (CAP_SYS_ADMIN, or ALL), for rules of an OCI profile that ask. Without any, it is taken to have none.",
+    complete: ["ALL", ...capabilityNames],
   },
 };
 
@@ -118,6 +126,29 @@ export function readParameters(invocation: Invocation): ReadonlyMap<string, stri
     set.set(name, given.slice(at + 1));
   }
   return set;
+}
+
+/**
+ * The capabilities that --cap names, sorted; undefined without --cap.
+ *
+ * @throws Failure
+ */
+export function givenCapabilities(invocation: Invocation): readonly string[] | undefined {
+  const given = invocation.texts("cap");
+  if (given.length === 0) return undefined;
+  const names = given.flatMap((text) => {
+    const upper = text.toUpperCase();
+    if (upper === "ALL") return capabilityNames;
+    const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`;
+    if (capabilityNames.includes(name)) return [name];
+    const near = nearestName(name, capabilityNames);
+    throw new Failure([
+      diagnostic("P0907", `no capability is called ${JSON.stringify(text)}`, {
+        help: near === undefined ? "see capabilities(7)" : `write --cap ${near}`,
+      }),
+    ]);
+  });
+  return [...new Set(names)].sort();
 }
 
 /** @throws Failure */

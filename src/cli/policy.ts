@@ -5,10 +5,28 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Program } from "../ir/program.ts";
 import type { Extension, TighteningPromise } from "../language/findings.ts";
+import type { LoadOptions } from "../language/load.ts";
 import type { DeclaredParameter } from "../language/parameters.ts";
+import { runningKernel } from "../linux/kernel-version.ts";
 import type { Context } from "./context.ts";
-import { chosenArchitecture, policyFile, readParameters } from "./policy-arguments.ts";
+import { chosenArchitecture, givenCapabilities, policyFile, readParameters } from "./policy-arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
+
+/** Where what is compiled here runs, if that is known. */
+export type Destination = "this-kernel" | "any-kernel";
+
+/**
+ * What a profile of the policy is read for.
+ *
+ * @throws Failure
+ */
+export function hostOf(invocation: Invocation, destination: Destination): NonNullable<LoadOptions["host"]> {
+  const capabilities = givenCapabilities(invocation);
+  return {
+    capabilities: capabilities === undefined ? undefined : new Set(capabilities),
+    kernelVersion: destination === "this-kernel" ? runningKernel(chosenArchitecture(invocation)) : undefined,
+  };
+}
 
 export interface LoadedPolicy {
   readonly program: Program;
@@ -39,6 +57,7 @@ export async function loadForVerb(
     {
       architecture,
       set,
+      host: hostOf(invocation, "this-kernel"),
     },
   );
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
@@ -73,7 +92,11 @@ export async function loadOpenForVerb(
   ]);
   const { loaded, fixed } = loadOpenPolicy(
     policyFile(named, context.workingDirectory),
-    { architecture: chosenArchitecture(invocation), set: readParameters(invocation) },
+    {
+      architecture: chosenArchitecture(invocation),
+      set: readParameters(invocation),
+      host: hostOf(invocation, "any-kernel"),
+    },
     // A promise is kept for every value or not at all.
     ({ program, promises }) =>
       program === undefined

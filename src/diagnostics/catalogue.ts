@@ -108,6 +108,7 @@ export const catalogue = {
   P0707: warning("a rule of an OCI profile that is walked round by another call"),
   P0708: error("an OCI profile that is too large"),
   P0709: warning("a part of an OCI profile that has no effect"),
+  P0710: warning("a part of an OCI profile that does not mean what it seems to"),
 
   P0801: error("a line that is no trace's"),
   P0802: error("a member of a trace's line that does not fit"),

@@ -29,6 +29,7 @@ import {
 import { Findings } from "./findings.ts";
 import type { Branch, Flow, JumpTarget, PathEnd, ReturnTarget } from "./flow.ts";
 import { mergeValues } from "./merging.ts";
+import type { OciHost } from "./oci/profile.ts";
 import type { Parameters } from "./parameters.ts";
 import { intersect, type Range } from "./ranges.ts";
 import { GiveUp, type Place, type Reporter } from "./reporter.ts";
@@ -46,6 +47,8 @@ export class Compilation {
   /** What "portcullis" exports, for better answers about a missing import. */
   libraryNames: ReadonlySet<string> = new Set();
   readonly findings = new Findings();
+  /** What OCI profiles are read for. */
+  readonly host: OciHost;
   readonly bounds: Bounds;
 
   file: SourceFile;
@@ -69,6 +72,7 @@ export class Compilation {
 
   constructor(parts: {
     reporter: Reporter;
+    host: OciHost;
     names: CallNames;
     builder: ProgramBuilder;
     parameters: Parameters;
@@ -76,6 +80,7 @@ export class Compilation {
     scope: LexicalScope<Value>;
   }) {
     this.reporter = parts.reporter;
+    this.host = parts.host;
     this.names = parts.names;
     this.builder = parts.builder;
     this.parameters = parts.parameters;

@@ -35,6 +35,8 @@ export class Findings {
   /** In the order of the walk, so that the calls of one step are a slice. */
   readonly namedCalls: NamedCall[] = [];
   readsAlive = false;
+  /** An OCI profile does not say itself which capabilities the command has. */
+  asksForCapabilities = false;
   /** Reads of `call.raw` that have been reported. */
   readonly rawReads = new Set<SourceRange>();
   /** Returns that a clone3 call can reach, for the rule about it (admission.ts). */

@@ -23,6 +23,7 @@ import { evaluate } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
 import { defaultName, type Module, Modules } from "./modules.ts";
 import { compileOciFile } from "./oci/compile.ts";
+import type { OciHost } from "./oci/profile.ts";
 import { type DeclaredParameter, type OpenParameters, Parameters } from "./parameters.ts";
 import { withoutUnusedVerdicts } from "./prune.ts";
 import { GiveUp, Reporter } from "./reporter.ts";
@@ -38,6 +39,8 @@ export interface LoadOptions {
   readonly set?: ReadonlyMap<string, string> | undefined;
   /** Which integers and flags stay open until the policy is started (open.ts). None where it is left out. */
   readonly open?: OpenParameters | undefined;
+  /** What OCI profiles are read for. Without it, a command without capabilities on any kernel that an engine runs on. */
+  readonly host?: Omit<OciHost, "architecture"> | undefined;
   /** Gives the content of an absolute path, or throws; for tests. The file system otherwise. */
   readonly readFile?: ((path: string) => Uint8Array | string) | undefined;
 }
@@ -75,7 +78,9 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   const nowhere = new SourceFile(absolute, path, "", -1);
   const globals = new LexicalScope<Value>(undefined, nowhere);
   const names = new CallNames(options.architecture);
-  const c = new Compilation({ reporter, names, builder: new ProgramBuilder(), parameters, walker, scope: globals });
+  const host: OciHost = { architecture: options.architecture, ...options.host };
+  const builder = new ProgramBuilder();
+  const c = new Compilation({ reporter, host, names, builder, parameters, walker, scope: globals });
   const library = makeLibrary(c);
   c.libraryNames = new Set(library.keys());
   for (const [name, value] of makeGlobals(c)) {
@@ -99,6 +104,9 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
       reporter.report("P0318", "the policy nests too deeply to be compiled");
     } else if (!(error instanceof GiveUp)) throw error;
   }
+  if (compiled !== undefined && options.host?.capabilities !== undefined && !c.findings.asksForCapabilities) {
+    reporter.report("P0909", "nothing is to be done with --cap: no OCI profile of the policy asks for it");
+  }
   const diagnostics = sortDiagnostics(reporter.diagnostics);
   return {
     program: reporter.failed ? undefined : compiled?.program,
@@ -117,7 +125,8 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
 function loadProfile(path: string, store: FileStore, reporter: Reporter, options: LoadOptions): LoadedPolicy {
   new Parameters(options.set ?? new Map()).reportUnused(reporter, undefined);
   const file = store.read(path, undefined);
-  const compiled = file === undefined ? undefined : compileOciFile(file, { architecture: options.architecture });
+  const host: OciHost = { architecture: options.architecture, ...options.host };
+  const compiled = file === undefined ? undefined : compileOciFile(file, host);
   const diagnostics = sortDiagnostics([...reporter.diagnostics, ...(compiled?.diagnostics ?? [])]);
   return {
     program: hasErrors(diagnostics) ? undefined : compiled?.program,

@@ -76,6 +76,15 @@ export function readProfile(text: string, architecture: ArchitectureName): FlatP
   return { architecture, defaultAction: actionWord(json.defaultAction, json.defaultErrnoRet), rules };
 }
 
+/**
+ * The newest call that a profile names. Above it runc answers ENOSYS before libseccomp's filter, unless the default action
+ * lets calls pass (libcontainer/seccomp/patchbpf); then there is none.
+ */
+export function newestNamed({ defaultAction, rules }: FlatProfile): number {
+  const passes = defaultAction === words["SCMP_ACT_ALLOW"] || defaultAction === words["SCMP_ACT_LOG"];
+  return passes || rules.length === 0 ? Number.POSITIVE_INFINITY : Math.max(...rules.map(({ number }) => number));
+}
+
 export function readProfileFile(path: string, architecture: ArchitectureName): FlatProfile {
   return readProfile(readFileSync(path, "utf8"), architecture);
 }

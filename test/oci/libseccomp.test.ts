@@ -18,7 +18,7 @@ import { type ArchitectureName, auditArchitecture } from "../../src/linux/archit
 import { allCalls } from "../../src/linux/calls.ts";
 import { profileInputs } from "../classic/comparison.ts";
 import { libseccompFilter } from "../classic/libseccomp.ts";
-import { type Comparison, readProfile } from "../classic/profile.ts";
+import { type Comparison, newestNamed, readProfile } from "../classic/profile.ts";
 
 const debian = "/usr/share/containers/seccomp.json";
 const fixtures = fileURLToPath(new URL("../fixtures/oci", import.meta.url));
@@ -50,12 +50,15 @@ function wordOf(program: Program, input: ClassicInput): number {
   return words[action];
 }
 
+const enosys = 0x0005_0000 | 38;
+
 /** The first few inputs on which the two differ, and how many were compared. */
 function differences(text: string, architecture: ArchitectureName): { compared: number; found: string[] } {
   const { program, diagnostics } = compileOciProfile(text, "profile.json", { architecture, kernelVersion: "5.9" });
   if (program === undefined) throw new Error(JSON.stringify(diagnostics));
   const profile = readProfile(text, architecture);
   const { instructions, unknown } = libseccompFilter(profile);
+  const newest = newestNamed(profile);
   const found: string[] = [];
   let compared = 0;
   for (const { name, number: numbers } of allCalls) {
@@ -65,7 +68,7 @@ function differences(text: string, architecture: ArchitectureName): { compared: 
     for (const input of profileInputs(profile, number)) {
       compared++;
       const ours = wordOf(program, input);
-      const theirs = runClassic(instructions, input).word;
+      const theirs = number > newest ? enosys : runClassic(instructions, input).word;
       if (ours === theirs || found.length >= 3) continue;
       const words = [ours, theirs].map((word) => JSON.stringify(splitReturnWord(word)));
       found.push(`${name}(${input.arguments.join(", ")}): ${words.join(", not ")}`);

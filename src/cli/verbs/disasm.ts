@@ -110,7 +110,7 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
 async function listBundleFile(file: string, invocation: Invocation, context: Context): Promise<number> {
   refuse(
     invocation,
-    ["all", "pure", "kill-events", "raw", "set", "architecture", "target"],
+    ["all", "pure", "kill-events", "raw", "set", "cap", "architecture", "target"],
     "a bundle is listed as it is",
   );
   const [{ readBytes }, { listBundle }, { BundleError }] = await Promise.all([

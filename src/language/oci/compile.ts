@@ -17,7 +17,7 @@ import { decideCalls } from "./decisions.ts";
 import { readJson } from "./json.ts";
 import { lintProfile } from "./lints.ts";
 import { noteAction } from "./losses.ts";
-import { lowerOciProfile, type OciPart } from "./lower.ts";
+import { lowerOciProfile, newerCalls, type OciPart } from "./lower.ts";
 import type { OciHost } from "./profile.ts";
 import { OciReader } from "./reader.ts";
 import { readShape } from "./schema.ts";
@@ -76,12 +76,17 @@ function read(file: SourceFile, host: OciHost, reader: OciReader): OciPart | und
   }
   const profile = readShape(json.root, reader, host);
   if (profile === undefined || hasErrors(reader.diagnostics)) return undefined;
-  const rules = selectRules(profile.rules, host, reader);
   const { defaultAction } = profile;
-  for (const action of [defaultAction, ...rules.map((rule) => rule.action)]) noteAction(reader, action);
+  const rules = selectRules(profile.rules, defaultAction, host, reader);
+  for (const action of [defaultAction, ...rules.map(({ rule }) => rule.action)]) noteAction(reader, action);
   const calls = decideCalls(rules, defaultAction, host.architecture, reader);
   lintProfile({ calls, defaultAction, architecture: host.architecture, reader });
-  return { file, defaultAction, calls, names: new Set(calls.map(({ name }) => name)) };
+  const newer = newerCalls(
+    rules.map(({ rule }) => rule),
+    defaultAction,
+    host.architecture,
+  );
+  return { file, defaultAction, calls, names: new Set(calls.map(({ name }) => name)), newer };
 }
 
 function programOf(part: OciPart, { architecture }: OciHost): Program {
@@ -89,7 +94,7 @@ function programOf(part: OciPart, { architecture }: OciHost): Program {
   const indexes = new Map<string, number>();
   const body = lowerOciProfile(part, {
     verdict(action, errno, reason, at) {
-      const key = `${at?.line}:${at?.column}`;
+      const key = `${action} ${errno} ${at?.line}:${at?.column}`;
       const index = indexes.get(key) ?? verdicts.push({ action, errno, reason, at }) - 1;
       indexes.set(key, index);
       return { kind: "verdict", verdict: index };

@@ -7,6 +7,8 @@
  * - Else all comparisons of a rule must hold.
  * - A rule without a comparison is for every call of its names, and all others of the same name fall away, whether they
  *   come before or after; of two such rules the first holds (libseccomp, src/db.c, db_rule_add).
+ * - A rule of which it is not known whether it is for this kernel counts beside all others: it hides none, and none that
+ *   holds for every call hides it.
  * - Rules that can both hold and differ in their action: libseccomp answers by the order of its own tree, or refuses the
  *   second. Here the strictest holds, as the kernel has it between two filters; a warning tells of each pair.
  */
@@ -19,12 +21,14 @@ import { canBothHold, isAlwaysTrue } from "./comparisons.ts";
 import { foreignCalls } from "./foreign-calls.ts";
 import type { OciAction, OciComparison, OciName, OciRule } from "./profile.ts";
 import type { OciReader } from "./reader.ts";
+import type { SelectedRule } from "./select.ts";
 
 /** One way for a call to meet a rule. */
 export interface Alternative {
   readonly rule: OciRule;
   /** All must hold; none for every call. */
   readonly comparisons: readonly OciComparison[];
+  readonly isCertain: boolean;
 }
 
 export interface CallDecision {
@@ -38,15 +42,16 @@ export interface CallDecision {
 
 /** For each call that a rule names and this architecture has, in the order of the text. */
 export function decideCalls(
-  rules: readonly OciRule[],
+  rules: readonly SelectedRule[],
   defaultAction: OciAction,
   architecture: ArchitectureName,
   reader: OciReader,
 ): CallDecision[] {
   const calls = new Map<string, { readonly number: number; readonly at: OciName["at"]; readonly all: Alternative[] }>();
   const passedOver = new Set<string>();
-  for (const rule of rules) {
-    const alternatives = alternativesOf(rule);
+  for (const { rule, isCertain } of rules) {
+    noteReading(rule, reader);
+    const alternatives = alternativesOf(rule, isCertain);
     const seen = new Set<string>();
     for (const { name, at } of rule.names) {
       if (seen.has(name)) continue;
@@ -82,11 +87,42 @@ export function decideCalls(
   return decisions;
 }
 
-function alternativesOf(rule: OciRule): Alternative[] {
-  const indexes = new Set(rule.comparisons.map(({ argument }) => argument));
+function alternativesOf(rule: OciRule, isCertain: boolean): Alternative[] {
   const groups =
-    indexes.size < rule.comparisons.length ? rule.comparisons.map((comparison) => [comparison]) : [rule.comparisons];
-  return groups.map((group) => ({ rule, comparisons: group.filter((comparison) => !isAlwaysTrue(comparison)) }));
+    comparedTwice(rule) === undefined ? [rule.comparisons] : rule.comparisons.map((comparison) => [comparison]);
+  return groups.map((group) => ({
+    rule,
+    comparisons: group.filter((comparison) => !isAlwaysTrue(comparison)),
+    isCertain,
+  }));
+}
+
+/** The first comparison of an argument that an earlier one of the rule compares already. */
+function comparedTwice({ comparisons }: OciRule): OciComparison | undefined {
+  return comparisons.find(
+    ({ argument }, index) => comparisons.findIndex((earlier) => earlier.argument === argument) < index,
+  );
+}
+
+/** Where container runtimes read a rule otherwise than it looks. */
+function noteReading(rule: OciRule, reader: OciReader): void {
+  const twice = comparedTwice(rule);
+  if (twice !== undefined) {
+    reader.report(
+      "P0710",
+      twice.at,
+      `this rule compares argument ${twice.argument} more than once: it holds where any one of its comparisons does`,
+      "container runtimes read it so; compare each argument once where all must hold",
+    );
+  }
+  for (const comparison of rule.comparisons.filter(isAlwaysTrue)) {
+    reader.report(
+      "P0710",
+      comparison.at,
+      "a mask of 0 compares nothing: this holds for every value",
+      "with SCMP_CMP_MASKED_EQ `value` is the mask and `valueTwo` what is compared",
+    );
+  }
 }
 
 /** Some tenths of a second. The profiles that people use have a dozen rules a call. */
@@ -101,12 +137,13 @@ function effective(
   note: Note,
 ): readonly Alternative[] {
   const different = all.filter(({ rule }) => !sameAction(rule.action, defaultAction));
-  const whole = different.find(({ comparisons }) => comparisons.length === 0);
+  const certain = different.filter(({ isCertain }) => isCertain);
+  const whole = certain.find(({ comparisons }) => comparisons.length === 0);
   if (whole !== undefined) {
-    for (const { rule } of different) {
+    for (const { rule } of certain) {
       if (!sameAction(rule.action, whole.rule.action)) note("P0709", rule, whole.rule);
     }
-    return [whole];
+    return byStrictness([...different.filter(({ isCertain }) => !isCertain), whole]);
   }
   for (const [index, later] of different.entries()) {
     for (const earlier of different.slice(0, index)) {
@@ -116,8 +153,12 @@ function effective(
       }
     }
   }
-  // Between equally strict ones, the order of the text: sorting keeps it.
-  return different.toSorted((a, b) => strictness[b.rule.action.action] - strictness[a.rule.action.action]);
+  return byStrictness(different);
+}
+
+/** The strictest first; between equally strict ones, the order of the text. */
+function byStrictness(alternatives: readonly Alternative[]): readonly Alternative[] {
+  return alternatives.toSorted((a, b) => strictness[b.rule.action.action] - strictness[a.rule.action.action]);
 }
 
 /** To the runtime: TRACE and NOTIFY are no denials there. */

@@ -11,21 +11,33 @@ import type { Range as SourceRange } from "../source/file.ts";
 import { constantText, describe, type JsonValue, unknown, type Value } from "../values.ts";
 import { lowerOciProfile, type OciPart, readOciProfile } from "./compile.ts";
 
-/** The value of `oci(profile, host)`. */
-export function importProfile(c: Compilation, profile: JsonValue, host: Value | undefined, node: SourceRange): Value {
-  const capabilities = capabilitiesOf(c, host, node);
-  if (capabilities === undefined) return unknown;
-  const { part, diagnostics } = readOciProfile(profile.file, { architecture: c.names.architecture, capabilities });
+/** The value of `oci(profile, settings)`. */
+export function importProfile(
+  c: Compilation,
+  profile: JsonValue,
+  settings: Value | undefined,
+  node: SourceRange,
+): Value {
+  const given = capabilitiesOf(c, settings, node);
+  if (given === "wrong") return unknown;
+  if (given === undefined) c.findings.asksForCapabilities = true;
+  const host = { ...c.host, capabilities: given ?? c.host.capabilities };
+  const { part, diagnostics } = readOciProfile(profile.file, host);
   addDiagnostics(c, diagnostics, node);
   if (part === undefined) return unknown;
   return { is: "policy", body: { is: "profile", part }, extended: [], at: node, file: c.file };
 }
 
-function capabilitiesOf(c: Compilation, host: Value | undefined, node: SourceRange): ReadonlySet<string> | undefined {
-  const options = new Options(c, host, node, "the settings of a profile", ["capabilities"]);
+/** Undefined where the settings name none. */
+function capabilitiesOf(
+  c: Compilation,
+  settings: Value | undefined,
+  node: SourceRange,
+): ReadonlySet<string> | undefined | "wrong" {
+  const options = new Options(c, settings, node, "the settings of a profile", ["capabilities"]);
   const list = options.get("capabilities");
-  if (options.failed) return undefined;
-  if (list === undefined) return new Set();
+  if (options.failed) return "wrong";
+  if (list === undefined) return undefined;
   const names = list.is === "list" ? list.elements.map(constantText) : [undefined];
   const wrong = names.findIndex((name) => name === undefined || !/^CAP_[A-Z_]+$/.test(name));
   if (wrong === -1) return new Set(names.filter((name) => name !== undefined));
@@ -36,7 +48,7 @@ function capabilitiesOf(c: Compilation, host: Value | undefined, node: SourceRan
     `\`capabilities\` is a list of names like "CAP_NET_ADMIN", and this is ${given}`,
     'capabilities: ["CAP_NET_ADMIN"]',
   );
-  return undefined;
+  return "wrong";
 }
 
 /** A profile that is used twice is as wrong as one that is used once. */

@@ -51,10 +51,26 @@ export function noteLosses(reader: OciReader, profile: JsonObject, host: OciHost
       }
     }
   }
-  for (const name of ["listenerPath", "listenerMetadata"]) {
+  noteListener(reader, profile);
+}
+
+/** An empty text is none, as Go has it. */
+function noteListener(reader: OciReader, profile: JsonObject): void {
+  const [path, metadata] = ["listenerPath", "listenerMetadata"].map((name) => {
     const node = profile.get(name);
-    if (node === undefined || reader.text(node, `\`${name}\``) === undefined) continue;
-    reader.report("P0701", node, `\`${name}\` names a listener outside: nobody asks it`);
+    const isGiven = node !== undefined && (reader.text(node, `\`${name}\``) ?? "") !== "";
+    return isGiven ? node : undefined;
+  });
+  if (path !== undefined) reader.report("P0701", path, "no engine asks the listener that `listenerPath` names");
+  if (metadata === undefined) return;
+  if (path === undefined) {
+    reader.refuse(
+      metadata,
+      "`listenerMetadata` is for the listener of `listenerPath`, which is missing",
+      "leave it out",
+    );
+  } else {
+    reader.report("P0701", metadata, "no engine asks the listener that `listenerMetadata` is for");
   }
 }
 

@@ -90,8 +90,11 @@ export interface OciComparison {
 /** What the profile is read for. */
 export interface OciHost {
   readonly architecture: "x86_64" | "aarch64";
-  /** Those that the command will have; none by default. */
+  /** Those that the command will have. Without it none, which the reader tells of where a rule asks. */
   readonly capabilities?: ReadonlySet<string> | undefined;
-  /** "6.12". Without it, the oldest kernel that an engine runs on is meant. */
+  /**
+   * "6.12": the kernel that will run the policy. Without it, any that an engine runs on: a rule whose `minKernel` only
+   * some of them have is read strictly (select.ts).
+   */
   readonly kernelVersion?: string | undefined;
 }

@@ -27,7 +27,10 @@ import { firstCharacter, type JsonObject, type OciReader } from "./reader.ts";
 const allOnes = 0xffff_ffff_ffff_ffffn;
 
 /** The kernel answers a larger errno as this one (kernel/seccomp.c, MAX_ERRNO). */
-const maximumErrno = 4095n;
+const maximumErrno = 4095;
+
+/** The data of a filter's return word. A larger errno would lose its upper bits, and with them perhaps all of it. */
+const maximumData = 0xffffn;
 
 const eperm = 1;
 const enosys = 38;
@@ -171,19 +174,27 @@ function actionOf(
   if (name === undefined) return undefined;
   const takesErrno = name === "SCMP_ACT_ERRNO" || name === "SCMP_ACT_TRACE";
   if (given !== undefined && !takesErrno) {
-    reader.report("P0709", given.at, `${name} has no errno: this one is passed over`, "crun refuses such a profile");
+    reader.refuse(given.at, `${name} takes no errno`, "leave it out: a container runtime must refuse such a profile");
   }
   if (name === "SCMP_ACT_ERRNO" && given?.errno === 0) {
     reader.refuse(
       given.at,
-      "errno 0 would make the refused call look as if it had succeeded",
+      "with errno 0 the kernel leaves the call out and reports success to the caller, which no policy can do",
       "name an error: EPERM is 1",
     );
   }
+  if (name === "SCMP_ACT_ERRNO" && given !== undefined && given.errno > maximumErrno) {
+    reader.report(
+      "P0710",
+      given.at,
+      `the kernel answers errno ${given.errno} as ${maximumErrno}, the largest that it has`,
+    );
+  }
+  const isDenial = actions[name] === "deny";
   return {
     name: name === "SCMP_ACT_KILL" ? "SCMP_ACT_KILL_THREAD" : name,
     action: actions[name],
-    errno: name === "SCMP_ACT_ERRNO" ? given?.errno || eperm : actions[name] === "deny" ? enosys : 0,
+    errno: name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno || eperm, maximumErrno) : isDenial ? enosys : 0,
     at: node,
   };
 }
@@ -198,13 +209,13 @@ function errnoOf(
   const numberNode = object.get(numberMember);
   const nameNode = object.get(nameMember);
   const byNumber =
-    numberNode === undefined ? undefined : reader.integer(numberNode, `\`${numberMember}\``, maximumErrno);
+    numberNode === undefined ? undefined : reader.integer(numberNode, `\`${numberMember}\``, maximumData);
   if (nameNode !== undefined) {
     const name = reader.text(nameNode, `\`${nameMember}\``);
     if (name === undefined) return undefined;
     // An empty name is none, as Go has it.
     if (name !== "") {
-      const errno = /^[0-9]{1,4}$/.test(name) && Number(name) <= maximumErrno ? Number(name) : errnoByName(name);
+      const errno = /^[0-9]{1,5}$/.test(name) && Number(name) <= maximumData ? Number(name) : errnoByName(name);
       if (errno === undefined) {
         const near = nearestName(name, errnoNames());
         return reader.refuse(
@@ -249,8 +260,10 @@ function filterOf(reader: OciReader, rule: JsonObject, name: "includes" | "exclu
   }
   const kernelNode = filter.get("minKernel");
   const text = kernelNode === undefined ? undefined : reader.text(kernelNode, "`minKernel`");
-  const version = text === undefined ? undefined : parseKernelVersion(text);
-  if (kernelNode !== undefined && text !== undefined && version === undefined) {
+  // An empty version is none, as Go has it. Docker takes two numbers and nothing behind them.
+  const version = text !== undefined && /^[0-9]+\.[0-9]+$/.test(text) ? parseKernelVersion(text) : undefined;
+  const isVersion = version !== undefined && (version.major > 0 || version.minor > 0);
+  if (kernelNode !== undefined && text !== undefined && text !== "" && !isVersion) {
     reader.refuse(kernelNode, "this is no version of a kernel", 'like "4.8"');
   }
   return {

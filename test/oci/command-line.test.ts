@@ -1,0 +1,87 @@
+/** What the command line tells of a profile's host: the running kernel, and the capabilities of --cap. */
+import { release } from "node:os";
+import { join } from "node:path";
+import { expect, it } from "vitest";
+import { folderOf, portcullis } from "../cli/harness.ts";
+
+const [major = 0, minor = 0] = release().split(".").map(Number);
+const here = `${major}.${minor}`;
+const later = `${major}.${minor + 1}`;
+
+const profile = (defaultAction: string, rule: object) =>
+  JSON.stringify({ defaultAction, syscalls: [{ names: ["read", "futex_requeue"], action: "SCMP_ACT_ALLOW" }, rule] });
+
+const refusing = (minKernel: string) =>
+  profile("SCMP_ACT_ALLOW", { names: ["ptrace"], action: "SCMP_ACT_KILL_PROCESS", includes: { minKernel } });
+const permitting = (minKernel: string) =>
+  profile("SCMP_ACT_ERRNO", { names: ["ptrace"], action: "SCMP_ACT_ALLOW", includes: { minKernel } });
+
+const why = async (text: string, ...more: string[]) => {
+  const folder = folderOf({ "p.json": text });
+  return (await portcullis("why", ...more, join(folder, "p.json"), "ptrace(0)")).out.split(/ {2}/)[0];
+};
+
+it("the running kernel decides which rules are for it", async () => {
+  expect(await why(refusing(here))).toBe("ptrace(0): kill process");
+  expect(await why(refusing(later))).toBe("ptrace(0): allow");
+  expect(await why(permitting(here))).toBe("ptrace(0): allow");
+  expect(await why(permitting(later))).toBe("ptrace(0): deny EPERM");
+});
+
+it("for another architecture the kernel is not known, and the rules are read strictly", async () => {
+  const other = process.arch === "x64" ? "aarch64" : "x86_64";
+  expect(await why(refusing("6.99"), "--architecture", other)).toBe("ptrace(0): kill process");
+  expect(await why(permitting("6.99"), "--architecture", other)).toBe("ptrace(0): deny EPERM");
+});
+
+it("a bundle may run anywhere: its rules are read strictly", async () => {
+  const folder = folderOf({ "deny.json": refusing(later), "allow.json": permitting(here) });
+  for (const [name, told] of [
+    ["deny", "the rule is taken"],
+    ["allow", "the rule is left out"],
+  ] as const) {
+    const output = join(folder, `${name}.pcl`);
+    const { status, err } = await portcullis("compile", "-p", join(folder, `${name}.json`), "-o", output);
+    expect({ status, err }).toEqual({ status: 0, err: expect.stringContaining(told) });
+  }
+});
+
+const privileged = profile("SCMP_ACT_ERRNO", {
+  names: ["ptrace"],
+  action: "SCMP_ACT_ALLOW",
+  includes: { caps: ["CAP_SYS_PTRACE"] },
+});
+
+it("--cap gives the command's capabilities", async () => {
+  const file = join(folderOf({ "p.json": privileged }), "p.json");
+  expect((await portcullis("check", file)).err).toMatch(
+    /warning P0701: .*CAP_SYS_PTRACE[\s\S]*help: --cap CAP_SYS_PTRACE/,
+  );
+  expect((await portcullis("check", "--cap", "CHOWN", file)).err).not.toContain("P0701: rules of this profile");
+  expect(await why(privileged)).toBe("ptrace(0): deny EPERM");
+  for (const name of ["CAP_SYS_PTRACE", "SYS_PTRACE", "sys_ptrace", "ALL"]) {
+    expect(await why(privileged, "--cap", name)).toBe("ptrace(0): allow");
+  }
+  const wrong = await portcullis("check", "--cap", "SYS_PTRAC", file);
+  expect(wrong).toMatchObject({ status: 125, err: expect.stringContaining("write --cap CAP_SYS_PTRACE") });
+});
+
+it("--cap is for profiles that a policy imports, too, unless it says itself", async () => {
+  const module = (settings: string) => `import { oci } from "portcullis";
+import profile from "./p.json" with { type: "json" };
+export default oci(profile${settings});
+`;
+  const folder = folderOf({
+    "p.json": privileged,
+    "asks.ts": module(""),
+    "says.ts": module(", { capabilities: [] }"),
+    "none.ts": `import { allow, policy } from "portcullis";\nexport default policy(() => allow);\n`,
+  });
+  const asked = await portcullis("why", "--cap", "SYS_PTRACE", join(folder, "asks.ts"), "ptrace(0)");
+  expect(asked.out).toContain("ptrace(0): allow");
+  for (const name of ["says.ts", "none.ts"]) {
+    const { status, err } = await portcullis("check", "--cap", "SYS_PTRACE", join(folder, name));
+    expect({ status, err }).toMatchObject({ status: 125, err: expect.stringContaining("P0909") });
+  }
+  expect((await portcullis("check", join(folder, "says.ts"))).err).not.toContain("no capability");
+});

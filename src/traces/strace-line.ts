@@ -1,13 +1,15 @@
 /**
  * One line of `strace -f -n -ttt -e raw=all`, taken apart. Also read are lines without -n (the name says the call), with
- * -i (the instruction pointer), with -T, with the time as -t and -tt print it (which says nothing of the day and is left
- * out), and with "[pid N]" in place of the number that -o prints.
+ * -i (the instruction pointer), -k (the stack, on lines of its own), -r, -T, -y, -yy and -Y, with the time as -t and -tt
+ * print it (which says nothing of the day and is left out), and with "[pid N]" in place of the number that -o prints.
  */
 export interface StraceLine {
   /** Undefined where strace names none: there is one task only. */
   readonly tid: number | undefined;
-  /** Nanoseconds since the epoch. */
+  /** Nanoseconds: since the epoch with -ttt, since the line before with -r alone. Which of them, a line does not say. */
   readonly time: bigint | undefined;
+  /** Nanoseconds since the line before, where -r stands beside -t, -tt or -ttt. */
+  readonly sinceLast: bigint | undefined;
   readonly instructionPointer: bigint | undefined;
   readonly what: StraceEntry;
   /** Where `what` begins and how long it is: column from 1. */
@@ -33,14 +35,25 @@ export type StraceEntry =
   | { readonly kind: "mode"; readonly tid: number; readonly bits: string }
   /** strace speaks of itself; `attached` is a task that it follows from here on. */
   | { readonly kind: "remark"; readonly attached: number | undefined }
-  /** A call whose line an attach message cut off: the rest follows on a line of its own. */
-  | { readonly kind: "cut"; readonly start: string; readonly attached: number }
-  | { readonly kind: "rest"; readonly rest: string };
+  /** The table of -C, which ends the recording. */
+  | { readonly kind: "summary" }
+  /** A line that an attach message cut off: the rest follows on a line of its own. */
+  | { readonly kind: "cut"; readonly start: string; readonly attached: number };
 
-const prefix =
-  /^(?:\[pid +(\d{1,10})\] +|(\d{1,10}) +(?=[\d[a-z+-]))?(?:(\d{1,12})\.(\d{1,9}) +|\d\d:\d\d:\d\d(?:\.\d{1,9})? +)?(?:\[ *(\d{1,10}|\?\?\?)\] )?(?:\[([0-9a-f]{8,16}|\?{8,16})\] )?/;
+/** A task's name (-Y) and its number in strace's own namespace (--decode-pids=pidns), behind its number. */
+const aboutTask = String.raw`(?:<[^>]*>)?(?: /\* \d+ in strace's PID NS \*/)?`;
 
-const attached = /strace: Process (\d{1,10}) attached$/;
+const prefix = new RegExp(
+  [
+    // "[pid 123] ", or "123 " where something else follows; a larger number is a time.
+    String.raw`^ *(?:\[pid +(?<pid>\d{1,10})${aboutTask}\] +|(?<plainPid>\d{1,7})${aboutTask} +(?=[^ ]))?`,
+    String.raw`(?:(?<seconds>\d{1,12})\.(?<fraction>\d{1,9}) +|(?<whole>\d{9,12}) +|\d\d:\d\d:\d\d(?:\.\d{1,9})? +)?`,
+    String.raw`(?:\(\+ *(?<since>\d{1,12})(?:\.(?<sinceFraction>\d{1,9}))?\) +)?`,
+    String.raw`(?:\[ *(?<number>\d{1,10}|\?\?\?)\] )?(?:\[(?<pointer>[0-9a-f]{8,16}|\?{8,16})\] )?`,
+  ].join(""),
+);
+
+const attached = /strace: Process (\d{1,10})(?:<[^>]*>)? attached$/;
 
 /** Undefined where it is no line of strace's. */
 export function parseStraceLine(line: string): StraceLine | undefined {
@@ -48,11 +61,14 @@ export function parseStraceLine(line: string): StraceLine | undefined {
     const task = attached.exec(line);
     return alone(line, { kind: "remark", attached: task === null ? undefined : Number(task[1]) });
   }
-  if (/^(?: ?[,)]| <unfinished)/.test(line)) return alone(line, { kind: "rest", rest: line });
+  // A frame of the stack: " > /lib/libc.so.6(read+0x1) [0x2]".
+  if (/^ > /.test(line)) return alone(line, { kind: "remark", attached: undefined });
+  if (/^% time +seconds +usecs\/call +calls/.test(line)) return alone(line, { kind: "summary" });
   const match = prefix.exec(line);
   if (match === null) return undefined;
-  const [whole, pid, plainPid, second, fraction, number, pointer] = match;
-  const rest = line.slice(whole.length);
+  const [head] = match;
+  const { pid, plainPid, seconds, fraction, whole, since, sinceFraction, number, pointer } = match.groups ?? {};
+  const rest = line.slice(head.length);
   const cut = attached.exec(rest);
   const what: StraceEntry | undefined =
     cut !== null && cut.index > 0
@@ -62,16 +78,29 @@ export function parseStraceLine(line: string): StraceLine | undefined {
   const tid = pid ?? plainPid;
   return {
     tid: tid === undefined ? undefined : Number(tid),
-    time: second === undefined ? undefined : BigInt(second) * 1_000_000_000n + BigInt(fraction!.padEnd(9, "0")),
+    time: nanoseconds(seconds ?? whole, fraction),
+    sinceLast: nanoseconds(since, sinceFraction),
     instructionPointer: pointer === undefined || pointer.startsWith("?") ? undefined : BigInt(`0x${pointer}`),
     what,
-    column: whole.length + 1,
+    column: head.length + 1,
     length: Math.max(1, rest.length),
   };
 }
 
+function nanoseconds(seconds: string | undefined, fraction = ""): bigint | undefined {
+  return seconds === undefined ? undefined : BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0"));
+}
+
 function alone(line: string, what: StraceEntry): StraceLine {
-  return { tid: undefined, time: undefined, instructionPointer: undefined, what, column: 1, length: line.length };
+  return {
+    tid: undefined,
+    time: undefined,
+    sinceLast: undefined,
+    instructionPointer: undefined,
+    what,
+    column: 1,
+    length: line.length,
+  };
 }
 
 function parseEntry(text: string, number: number | "none" | undefined): StraceEntry | undefined {
@@ -82,7 +111,7 @@ function parseEntry(text: string, number: number | "none" | undefined): StraceEn
     return { kind: "signal", name: signal[1]!, sender: sender === null ? undefined : Number(sender[1]) };
   }
   if (text.startsWith("+++ ")) {
-    const superseded = /^\+\+\+ superseded by execve in pid (\d{1,10}) \+\+\+$/.exec(text);
+    const superseded = /^\+\+\+ superseded by execve in pid (\d{1,10})(?:<[^>]*>)? \+\+\+$/.exec(text);
     if (superseded !== null) return { kind: "superseded", former: Number(superseded[1]) };
     return /^\+\+\+ (?:exited with \d+|killed by SIG\S+(?: \(core dumped\))?) \+\+\+$/.test(text)
       ? { kind: "ended" }
@@ -139,6 +168,11 @@ export function splitArguments(
     } else if (character === "<" && text.startsWith("<detached ...>", index)) {
       cut(index);
       return { arguments: found, end: text.length, closed: false };
+    } else if (character === "<" && /[0-9D]/.test(text[index - 1] ?? "")) {
+      // What a descriptor or a task is (-y, -yy, -Y): 3</etc/passwd>, 4<TCP:[127.0.0.1:1->127.0.0.1:2]>, AT_FDCWD</root>.
+      const end = endOfDescription(text, index);
+      if (end === undefined) return undefined;
+      index = end;
     } else if (character === "(" || character === "[" || character === "{") {
       depth++;
     } else if (character === ")" && depth === 0) {
@@ -151,6 +185,14 @@ export function splitArguments(
       found.push(text.slice(start, index).trim());
       start = index + 1;
     }
+  }
+  return undefined;
+}
+
+/** The index of the closing ">", which paths have as \76; an arrow has one of its own. */
+function endOfDescription(text: string, from: number): number | undefined {
+  for (let index = from + 1; index < text.length; index++) {
+    if (text[index] === ">" && text[index - 1] !== "-") return index;
   }
   return undefined;
 }

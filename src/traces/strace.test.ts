@@ -120,6 +120,55 @@ test("raw=all shows whole registers; decoded arguments show what the kernel uses
   expect(decoded.arguments.map((word) => word.known)).toEqual([0xffff_ffffn, 0n, 0n, 0xffffn, 0n, 0n]);
 });
 
+test("lines without a time, with a stack, and with what descriptors and tasks are", () => {
+  const text = `10 execve("/bin/x", ["x"], 0x7ffd /* 2 vars */) = 0
+10 rt_sigprocmask(SIG_SETMASK, [],  <unfinished ...>
+10 <... rt_sigprocmask resumed>NULL, 8) = 0
+ > /lib/libc.so.6(__read+0xd) [0xfa1fd]
+10<x> clone(child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD <unfinished ...>
+10<x> <... clone resumed>, child_tidptr=0x7f) = 11<x>
+11<x> +++ exited with 0 +++
+10<x> --- SIGCHLD {si_signo=SIGCHLD, si_code=CLD_EXITED, si_pid=11<x>, si_uid=0, si_status=0} ---
+10<x> write(4<TCP:[127.0.0.1:80->127.0.0.1:(9)]>, "a", 1) = 1
+10<x> close(3</tmp/a (b) "c\\76>) = 0
+10<x> syscall_0x3e8(0x1) = -1 ENOSYS (Function not implemented)
+`;
+  expect(outline(text)).toEqual(["14 10", "56 10", "fork 10 11", "exit 11", "1 10", "3 10", "1000 10"]);
+});
+
+test("-r adds up, alone and beside the time of day", () => {
+  const times = (text: string) => readStrace(text, "t", "x86_64").trace!.events.map(({ time }) => time);
+  const alone = "10      0.000000 getppid() = 1\n10      0.000005 getppid() = 1\n10      1.000000 getppid() = 1\n";
+  expect(times(alone)).toEqual([0n, 5_000n, 1_000_005_000n]);
+  const beside = "10 01:02:03 (+     0.000000) getppid() = 1\n10 01:02:03 (+     0.000007) getppid() = 1\n";
+  expect(times(beside)).toEqual([0n, 7_000n]);
+});
+
+test("the flags of clone and clone3 are read where strace prints them", () => {
+  const text =
+    line(10, "1", 435, "clone3({flags=CLONE_VM|CLONE_THREAD, exit_signal=0}, 88) = 11") +
+    line(10, "2", 435, "clone3({flags=CLONE_VM|CLONE_VFORK, exit_signal=SIGCHLD}, 88) = 12") +
+    line(10, "3", 56, "clone(child_stack=0x7f, flags=0x3d0f00, tls=0) = 13") +
+    line(10, "4", 56, "clone(child_stack=0x7f, flags=0x1200011, tls=0) = 14");
+  expect(outline(text).filter((one) => /thread|fork/.test(one))).toEqual([
+    "thread 10 11",
+    "fork 10 12",
+    "thread 10 13",
+    "fork 10 14",
+  ]);
+});
+
+test("a line that messages cut off goes on, twice if need be", () => {
+  const text = `execve("/bin/x", ["x"], 0x7ffd) = 0
+clone3({flags=CLONE_THREAD}strace: Process 11 attached
+ => {parent_tid=[11]}, 88) = 11
+[pid    11] set_robust_list(0x7f, strace: Process 12 attached
+strace: Process 13 attached
+24) = 0
+`;
+  expect(outline(text).slice(0, 3)).toEqual(["435 1", "thread 1 11", "273 11"]);
+});
+
 test("times are monotonic from the first line on", () => {
   const { trace } = readStrace(
     "10  5.5 [ 110] getppid() = 1\n10  5.75 [ 110] getppid() = 1\n10  5.6 [ 110] getppid() = 1\n",

@@ -71,6 +71,7 @@ class Reader {
   readonly #processes = new Set<number>();
   /** Tasks that run as 32-bit or x32 at the moment. */
   readonly #foreign = new Map<number, string>();
+  #ended = false;
   #cut: { readonly start: string; readonly number: number } | undefined;
   #raw = true;
   readonly #lines: { readonly line: StraceLine; readonly place: Place }[] = [];
@@ -84,27 +85,41 @@ class Reader {
   }
 
   line(line: string, number: number): void {
-    if (line.trim() === "") return;
-    const parsed = parseStraceLine(line);
+    if (this.#ended || line.trim() === "") return;
+    const cut = line.startsWith("strace: ") ? undefined : this.#cut;
+    // strace goes on with the line that its message about a new task has cut off.
+    const parsed = parseStraceLine(cut === undefined ? line : `${cut.start}${line}`);
+    if (cut !== undefined) this.#cut = undefined;
     if (parsed === undefined) {
       this.#malformed(line, number);
       return;
     }
-    const place = { line: number, column: parsed.column, length: parsed.length };
+    const place = { line: cut?.number ?? number, column: parsed.column, length: parsed.length };
     const { what } = parsed;
     if (what.kind === "cut") {
-      this.#cut = { start: what.start, number };
+      this.#cut = { start: what.start, number: place.line };
       this.#lines.push({ line: { ...parsed, what: { kind: "remark", attached: what.attached } }, place });
-    } else if (what.kind === "rest") {
-      const start = this.#cut;
-      this.#cut = undefined;
-      const whole = start === undefined ? undefined : parseStraceLine(`${start.start}${what.rest}`);
-      if (whole === undefined || whole.what.kind === "cut") this.#malformed(line, number);
-      else
-        this.#lines.push({ line: whole, place: { line: start!.number, column: whole.column, length: whole.length } });
+    } else if (what.kind === "summary") {
+      this.#ended = true;
     } else {
       this.#lines.push({ line: parsed, place });
     }
+  }
+
+  /**
+   * -r prints the time since the line before, and 0 on the first line; beside another time it stands in parentheses. Both
+   * add up to a time of one clock. The time of day (-t, -tt) alone is none.
+   */
+  #addUpTimes(): void {
+    const first = this.#lines.find(({ line }) => line.time !== undefined);
+    const relative = first?.line.time === 0n;
+    let now = 0n;
+    this.#lines.forEach((one, index) => {
+      const since = relative ? one.line.time : one.line.time === undefined ? one.line.sinceLast : undefined;
+      if (since === undefined) return;
+      now += since;
+      this.#lines[index] = { ...one, line: { ...one.line, time: now } };
+    });
   }
 
   #malformed(line: string, number: number): void {
@@ -209,7 +224,8 @@ class Reader {
   ): { number: number; foreign: boolean } | undefined {
     if (printed === "none") return { number: -1, foreign: false };
     if (printed === undefined) {
-      const number = callByName(name)?.number[this.#architecture];
+      const unnamed = /^syscall_(0x[0-9a-f]{1,8})$/.exec(name)?.[1];
+      const number = unnamed === undefined ? callByName(name)?.number[this.#architecture] : Number(unnamed) | 0;
       if (number === undefined) {
         this.#faults.add(
           "P0101",
@@ -260,6 +276,7 @@ class Reader {
   finish(): TraceReading {
     if (this.#cut !== undefined) this.#malformed(this.#cut.start, this.#cut.number);
     this.#command = this.#findCommand();
+    this.#addUpTimes();
     for (const { line, place } of this.#lines) this.#take(line, place);
     const calls = this.#items.filter((item): item is CallItem => item.kind === "call");
     const first = calls[0];
@@ -377,6 +394,11 @@ class Reader {
 
   #makesThread(call: CallItem, child: number): boolean {
     if (call.name === "fork" || call.name === "vfork") return false;
+    for (const argument of call.arguments) {
+      const shown = /\bflags=(0x[0-9a-f]{1,16}|0\b|[\w|]+)/.exec(argument)?.[1];
+      if (shown === undefined) continue;
+      return /^0/.test(shown) ? (BigInt(shown) & cloneThread) !== 0n : /\bCLONE_THREAD\b/.test(shown);
+    }
     if (call.name === "clone") {
       const flags = this.#registers(call)[0]!;
       if ((flags.known & cloneThread) !== 0n) return (flags.value & cloneThread) !== 0n;
@@ -407,12 +429,13 @@ function succeeded(result: string | undefined): boolean {
 }
 
 function childOf(result: string | undefined): number | undefined {
-  const match = result === undefined ? null : /^(0x[0-9a-f]{1,8}|\d{1,10})(?: |$)/.exec(result);
+  const match = result === undefined ? null : /^(0x[0-9a-f]{1,8}|\d{1,10})(?: |<|$)/.exec(result);
   const child = match === null ? 0 : Number(match[1]);
   return isTaskNumber(child) ? child : undefined;
 }
 
-function readRegister(text: string, width: number): Word {
+function readRegister(written: string, width: number): Word {
+  const text = written.replace(/<.*>$/, ""); // what a descriptor is (-y)
   if (width === 0 || !/^(?:-?\d{1,20}|0x[0-9a-f]{1,16})$/.test(text)) return unknownWord;
   if (text.length > 1 && /^0\d/.test(text)) return unknownWord; // octal, as strace prints modes: not raw anyway
   return width === 64 ? knownWord(BigInt(text)) : lowWord(BigInt(text), width);

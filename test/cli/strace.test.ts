@@ -1,8 +1,9 @@
 /** What strace itself writes here: every line of it is understood, and it knows what docs/traces.md says that it knows. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { callByName } from "../../src/linux/calls.ts";
 import { readStrace } from "../../src/traces/strace.ts";
 import { isKnown, type TraceEvent } from "../../src/traces/trace.ts";
@@ -104,6 +105,123 @@ test.runIf(hasStrace)("-i gives the instruction pointer; without raw=all, what i
   );
   if (closed?.kind !== "call") throw new Error("true closes what it has read");
   expect(closed.arguments[0]!.known).toBe(0xffff_ffffn);
+});
+
+const family = `#define _GNU_SOURCE
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void handle(int unused) {}
+static void *work(void *unused) {
+  for (int i = 0; i < 20; i++) syscall(SYS_getppid), usleep(200);
+  return unused;
+}
+int main(void) {
+  signal(SIGUSR1, handle);
+  pthread_t one;
+  pthread_create(&one, 0, work, 0);
+  pid_t killed = fork();
+  if (killed == 0) work(0), kill(getpid(), SIGKILL);
+  socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){0});
+  raise(SIGUSR1);
+  pthread_join(one, 0);
+  waitpid(killed, 0, 0);
+  pid_t executing = fork();
+  if (executing == 0) execl("/bin/true", "true (1) >,", NULL);
+  waitpid(executing, 0, 0);
+  syscall(1000, 1, 2);
+  return 7;
+}
+`;
+
+/** What strace is asked for, and whether the recording then tells the time. */
+const forms: readonly (readonly [options: string, timed: boolean])[] = [
+  ["-f", false],
+  ["-ff", false],
+  ["-f -t", false],
+  ["-f -tt", false],
+  ["-f -ttt", true],
+  ["-f -r", true],
+  ["-f -tt -r", true],
+  ["-f --absolute-timestamps=format:unix,precision:s", true],
+  ["-f --absolute-timestamps=precision:ns", false],
+  ["-f -T", false],
+  ["-f -y", false],
+  ["-f -yy", false],
+  ["-f -Y", false],
+  ["-f -k", false],
+  ["-f -n", false],
+  ["-f -i", false],
+  ["-f -x", false],
+  ["-f -xx", false],
+  ["-f -v", false],
+  ["-f -q", false],
+  ["-f -C", false],
+  ["-f -X raw", false],
+  ["-f -X verbose", false],
+  ["-f --always-show-pid", false],
+  ["-f --decode-pids=pidns", false],
+  ["-f -e raw=all", false],
+  ["-f -n -ttt -T -i -y", true],
+];
+
+/** Not every strace has been built with each of them (-k), or is new enough. */
+function isSupported(strace: readonly string[]): boolean {
+  return spawnSync("strace", [...strace, "-o", "/dev/null", "true"], { timeout: patience.command }).status === 0;
+}
+
+describe.runIf(hasStrace)("every form that strace writes", () => {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-strace-"));
+  const command = join(folder, "family");
+  beforeAll(() => {
+    writeFileSync(`${command}.c`, family);
+    execFileSync("gcc", ["-O1", "-pthread", "-o", command, `${command}.c`]);
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const outline = (text: string) => {
+    const { trace, diagnostics } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
+    expect(diagnostics.filter((one) => one.severity === "error")).toEqual([]);
+    const count = (kind: TraceEvent["kind"]) => trace!.events.filter((event) => event.kind === kind).length;
+    return { timed: trace!.timed, threads: count("thread"), forks: count("fork"), exits: count("exit") };
+  };
+
+  test.for(forms)("%s", ([written, timed], context) => {
+    const strace = written.split(" ");
+    if (!isSupported(strace)) context.skip(`this strace does not know ${written}`);
+    const expected = { timed, threads: 1, forks: 2, exits: 4 };
+    const file = join(folder, "trace");
+    if (strace[0] !== "-ff") {
+      spawnSync("strace", [...strace, "-o", file, command], { timeout: patience.command });
+      expect(outline(readFileSync(file, "utf8"))).toEqual(expected);
+    } else {
+      // A file for each task: each is a recording of its own.
+      const { pid } = spawnSync("strace", [...strace, "-o", file, "sh", "-c", `exec ${command}`]);
+      const files = readdirSync(folder).filter((name) => /^trace\.\d+$/.test(name));
+      expect(files.length, `${pid}`).toBe(4);
+      const outlines = files.map((name) => outline(readFileSync(join(folder, name), "utf8")));
+      expect(outlines.map(({ exits }) => exits)).toEqual([1, 1, 1, 1]);
+      expect(outlines.reduce((sum, { forks }) => sum + forks, 0)).toBe(2);
+    }
+    const { stderr } = spawnSync("strace", [...strace, command], { encoding: "utf8", timeout: patience.command });
+    expect(outline(stderr)).toEqual(expected);
+  });
+
+  test("simulate takes `strace -f -o FILE`", async () => {
+    const file = join(folder, "plain");
+    spawnSync("strace", ["-f", "-o", file, command], { timeout: patience.command });
+    expect(readFileSync(file, "utf8")).toContain("resumed>");
+    const policy = folderOf({
+      "p.ts": `import { allow, policy } from "portcullis";\nexport default policy(() => allow);\n`,
+    });
+    const { status, err } = await portcullis("simulate", join(policy, "p.ts"), file);
+    // The policy allows all; only the call that no table has is refused, before the policy.
+    expect({ status, err }).toEqual({ status: 1, err: expect.stringMatching(/calls: \d+ allow, 1 deny ENOSYS/) });
+  });
 });
 
 test.runIf(hasStrace)("what was recorded runs under the graph that is drawn from it", async () => {

@@ -4,6 +4,7 @@
 import { decode } from "../compile/ebpf/instructions/decode.ts";
 import { disassemble } from "../compile/ebpf/instructions/disassemble.ts";
 import { slotPositions } from "../compile/ebpf/instructions/instruction.ts";
+import { safeText } from "../diagnostics/width.ts";
 import { printParameter, printValue } from "../ir/parameters.ts";
 import type { Bundle, BundleMap, BundleParameter, Place } from "./bundle.ts";
 import { digestIn } from "./format.ts";
@@ -27,7 +28,7 @@ export function listBundle(file: Uint8Array): string {
     if (places.has(slot)) at = places.get(slot);
     return at === undefined ? text : `${text.padEnd(column)} ; ${at.file}:${at.line}:${at.column}`;
   });
-  return [...heading(bundle, digestIn(file)), ...lines].map((line) => `${line}\n`).join("");
+  return [...heading(bundle, digestIn(file)), ...lines].map((line) => `${safeText(line)}\n`).join("");
 }
 
 function heading(bundle: Bundle, digest: string): string[] {

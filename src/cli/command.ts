@@ -1,10 +1,12 @@
 /** The command line as a whole: which verb, and what becomes of whatever goes wrong in it. */
+import { safeLines } from "../diagnostics/width.ts";
 import { type Context, internalError, isWithoutDirectory } from "./context.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
 import { isVerb, verbs } from "./verbs.ts";
 
 /** @returns the exit status */
-export async function runCommand(argv: readonly string[], context: Context): Promise<number> {
+export async function runCommand(argv: readonly string[], world: Context): Promise<number> {
+  const context = safely(world);
   try {
     return await dispatch(argv, context);
   } catch (error) {
@@ -21,6 +23,24 @@ async function directoryMissing(): Promise<Failure> {
   return new Failure([
     diagnostic("P0901", "the working directory was removed", { help: "change to a folder that exists: cd" }),
   ]);
+}
+
+/**
+ * Nothing that a terminal would obey is printed, whatever verb prints it. A line end that stands in somebody else's text is
+ * not to be told from ours here: each verb takes it out (`safeText`).
+ */
+function safely(context: Context): Context {
+  const { colour, environment } = context;
+  return {
+    colour,
+    environment,
+    // Late: there may be none, and not every verb needs it.
+    get workingDirectory() {
+      return context.workingDirectory;
+    },
+    out: (text) => context.out(safeLines(text, colour.out)),
+    err: (text) => context.err(safeLines(text, colour.err)),
+  };
 }
 
 /** oxc-parser, or its binding for this machine, an optional dependency of it, is not installed. */

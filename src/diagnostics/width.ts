@@ -37,16 +37,50 @@ export function safeText(text: string): string {
   return safe;
 }
 
+/**
+ * JSON on one line that a terminal can be given, too: what `safeText` would replace is an escape sequence of JSON's
+ * (`\u009b`), so that a program reads the text as it was. A bigint becomes a text.
+ */
+export function jsonText(value: unknown): string {
+  const plain = JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? String(each) : each));
+  let safe = "";
+  for (const character of plain) {
+    if (!isUnsafe(character.codePointAt(0)!)) safe += character;
+    else for (let unit = 0; unit < character.length; unit++) safe += escapeOf(character.charCodeAt(unit));
+  }
+  return safe;
+}
+
+function escapeOf(unit: number): string {
+  return `\\u${unit.toString(16).padStart(4, "0")}`;
+}
+
+const escapeCharacter = String.fromCharCode(0x1b);
+const colourOrLayout = new RegExp(String.raw`(${escapeCharacter}\[(?:\d{1,3}(?:;\d{1,3})*)?m|[\n\t])`);
+
+/** Lines that we have laid out: as `safeText`, but line ends, tabs and, where they are welcome, our colours stay. */
+export function safeLines(text: string, colour: boolean): string {
+  const kept = colour ? colourOrLayout : /([\n\t])/;
+  // Every other part is what was kept.
+  return text
+    .split(kept)
+    .map((part, index) => (index % 2 === 1 ? part : safeText(part)))
+    .join("");
+}
+
 function isUnsafe(code: number): boolean {
   return (
     code < 0x20 ||
     (code >= 0x7f && code < 0xa0) ||
     (code >= 0xd800 && code <= 0xdfff) || // half of a surrogate pair
+    code === 0x061c || // marks of direction, this one and the next two
     code === 0x200e ||
     code === 0x200f ||
     (code >= 0x2028 && code <= 0x202e) || // line separators; embeddings and overrides of direction
     (code >= 0x2066 && code <= 0x2069) ||
-    code === 0xfeff
+    code === 0xfeff ||
+    (code >= 0xfff9 && code <= 0xfffb) || // interlinear annotation
+    (code >= 0xe0000 && code <= 0xe007f) // tags: text that nobody sees
   );
 }
 

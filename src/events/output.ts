@@ -1,5 +1,6 @@
 /** Where a run's events go: records come in, lines go out without waiting, and what is left out is counted. */
 
+import { jsonText } from "../diagnostics/width.ts";
 import { nameCall } from "../linux/decode.ts";
 import { type Destination, openChannel } from "./channel.ts";
 import { describe } from "./describe.ts";
@@ -48,7 +49,7 @@ export function openEventOutput(destination: Destination, options: EventOutputOp
 /** @param name what people call the channel. */
 export function eventOutput(channel: Channel, options: EventOutputOptions, name = "the channel"): EventOutput {
   const { policy, form } = options;
-  const print = (event: PolicyEvent) => (form === "json" ? JSON.stringify(event) : `portcullis: ${printLine(event)}`);
+  const print = (event: PolicyEvent) => (form === "json" ? jsonText(event) : `portcullis: ${printLine(event)}`);
   const notice = (time: number, text: string, dropped: number) => {
     const [event] = describe(policy, { kind: "notice", time, text, dropped });
     return print(event!);

@@ -1,7 +1,9 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
 import { loadForVerb, tellDiagnostics } from "../policy.ts";
 import { architectureOption, chosenArchitecture, missing, policyOptions } from "../policy-arguments.ts";
+import { withSafeTexts } from "../safe-program.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const check: Verb = {
@@ -45,7 +47,7 @@ export const check: Verb = {
 async function checkOne(policy: string, invocation: Invocation, context: Context): Promise<number> {
   const json = invocation.has("json");
   const print = (found: readonly Diagnostic[]) => {
-    for (const one of found) context.out(`${JSON.stringify({ v: 1, ...one })}\n`);
+    for (const one of found) context.out(`${jsonText({ v: 1, ...one })}\n`);
   };
   try {
     const {
@@ -62,7 +64,8 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
       const { describeDefault } = await import("../default-verdict.ts");
       const count =
         diagnostics.length === 0 ? "" : `, ${diagnostics.length} warning${diagnostics.length === 1 ? "" : "s"}`;
-      context.out(`${policy}: compiles${count}; any other call: ${describeDefault(program)}\n`);
+      const otherwise = describeDefault(withSafeTexts(program));
+      context.out(`${safeText(policy)}: compiles${count}; any other call: ${otherwise}\n`);
     }
     return diagnostics.length > 0 && invocation.has("strict") ? 1 : 0;
   } catch (error) {

@@ -3,7 +3,7 @@ import { digestIn } from "../../bundle/format.ts";
 import type { ArtifactOptions, EbpfArtifact, EbpfTargetName } from "../../compile/ebpf/artifact.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { printSpan, type Sources } from "../../diagnostics/render.ts";
-import { safeText } from "../../diagnostics/width.ts";
+import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { pattern } from "../../ir/arithmetic.ts";
 import { defaultWords, printValue } from "../../ir/parameters.ts";
 import type { Context } from "../context.ts";
@@ -220,7 +220,7 @@ function tellFixed({ fixed, parameters }: OpenPolicy, context: Context): void {
     const value = parameters.find((one) => one.name === name)?.value;
     const reason = why === undefined ? "" : `: ${safeText(why.message)}`;
     const place = why?.span === undefined ? "" : ` (${printSpan(why.span)})`;
-    context.err(`portcullis: the parameter ${name} is fixed at ${value}${reason}${place}\n`);
+    context.err(`portcullis: the parameter ${name} is fixed at ${safeText(String(value))}${reason}${place}\n`);
   }
 }
 
@@ -259,7 +259,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
       })),
       fixed: Object.fromEntries(fixed),
     };
-    context.out(`${JSON.stringify(told)}\n`);
+    context.out(`${jsonText(told)}\n`);
     return;
   }
   const needs = [
@@ -269,7 +269,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
     ...(parameters.length > 0 ? [`open: ${parameters.map(({ name }) => name).join(", ")}`] : []),
     ...(format === "pcl" && classicIsAll ? ["the classic program is all of the policy"] : []),
   ];
-  context.out(`${file}: ${needs.join(", ")}${digest === undefined ? "" : `; sha256 ${digest}`}\n`);
+  context.out(`${safeText(file)}: ${needs.join(", ")}${digest === undefined ? "" : `; sha256 ${digest}`}\n`);
 }
 
 function count(number: number, what: string): string {

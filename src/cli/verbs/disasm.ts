@@ -4,6 +4,7 @@ import type { Context } from "../context.ts";
 import { writeOutput } from "../output.ts";
 import { loadForVerb, tellDiagnostics } from "../policy.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
+import { withSafeTexts } from "../safe-program.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const disasm: Verb = {
@@ -52,7 +53,8 @@ export const disasm: Verb = {
     noMoreWords(words);
     if (policy.endsWith(".pcl")) return await listBundleFile(policy, invocation, context);
     if (invocation.text("target") !== undefined) return await listProgram(policy, invocation, context);
-    const { program, sources } = await loadForVerb(policy, invocation, context);
+    const { program: loaded, sources } = await loadForVerb(policy, invocation, context);
+    const program = withSafeTexts(loaded);
     const [{ encodeClassic }, { listClassic }, { notifyFilter }, { isAsking }] = await Promise.all([
       import("../../compile/classic/compile.ts"),
       import("../../compile/classic/listing.ts"),
@@ -103,7 +105,7 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
   const loaded = await loadForVerb(policy, invocation, context);
   const { object } = await compileFor(target, loaded, { tellsVerdicts: true }, context);
   const { listing } = await import("../../compile/ebpf/instructions/listing.ts");
-  context.out(listing(object, loaded.program));
+  context.out(listing(object, withSafeTexts(loaded.program)));
   return 0;
 }
 

@@ -1,3 +1,4 @@
+import { jsonText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
 import { noMoreWords } from "../policy-arguments.ts";
 import { failed, type Verb } from "../verb.ts";
@@ -23,7 +24,7 @@ export const doctor: Verb = {
     let status = 0;
     for (const finding of examine(context)) {
       status = Math.max(status, { fine: 0, note: 0, missing: 1, broken: failed }[finding.state]);
-      if (invocation.has("json")) context.out(`${JSON.stringify({ v: 1, kind: "finding", ...finding })}\n`);
+      if (invocation.has("json")) context.out(`${jsonText({ v: 1, kind: "finding", ...finding })}\n`);
       else context.out(printFinding(finding, context.colour.out));
     }
     return status;

@@ -1,5 +1,7 @@
+import { jsonText } from "../../diagnostics/width.ts";
 import { loadForVerb } from "../policy.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
+import { withSafeTexts } from "../safe-program.ts";
 import { failed, type Verb } from "../verb.ts";
 
 export const explain: Verb = {
@@ -33,7 +35,9 @@ export const explain: Verb = {
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);
     noMoreWords(words);
-    const { program } = await loadForVerb(policy, invocation, context);
+    const loaded = await loadForVerb(policy, invocation, context);
+    const isJson = invocation.has("json") && !invocation.has("ir");
+    const program = isJson ? loaded.program : withSafeTexts(loaded.program);
     if (invocation.has("ir")) {
       const { printProgram } = await import("../../ir/print.ts");
       const text = printProgram(program);
@@ -46,8 +50,8 @@ export const explain: Verb = {
       import("../../engines/notify/engine.ts"),
     ]);
     const explanation = explainPolicy(program, explainOptions(notifyEngine, program));
-    if (invocation.has("json")) {
-      context.out(`${JSON.stringify(explanation)}\n`);
+    if (isJson) {
+      context.out(`${jsonText(explanation)}\n`);
     } else {
       const { renderExplanation } = await import("../../analysis/explain/render.ts");
       const columns = Number(context.environment["COLUMNS"] ?? Number.NaN);

@@ -1,5 +1,6 @@
 import { basename } from "node:path";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
+import { safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { writeOutput } from "../output.ts";
@@ -51,10 +52,8 @@ export const flow: Verb = {
       await tellDiagnostics(found, sources, context);
     }
     const of = files.map((file) => (file === "-" ? "standard input" : basename(file))).join(", ");
-    const about = `Drawn by \`portcullis flow\` from ${graph.calls} calls: ${of}, ${architecture}.`.replaceAll(
-      "*/",
-      "* /",
-    );
+    const drawn = `Drawn by \`portcullis flow\` from ${graph.calls} calls: ${of}, ${architecture}.`;
+    const about = safeText(drawn).replaceAll("*/", "* /");
     write(graph.print(name, about), invocation, context);
     return 0;
   },

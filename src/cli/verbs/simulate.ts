@@ -1,4 +1,5 @@
 import { hasErrors } from "../../diagnostics/catalogue.ts";
+import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { printVerdict } from "../../engines/simulate/decision.ts";
 import type { SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
@@ -119,7 +120,8 @@ function tellSummary(
   context.err(`${calls} calls: ${counts.join(", ")}\n`);
   for (const { phases, phase, at } of neverEntered) {
     const place = at === undefined ? "" : ` (${program.files[at.file]}:${at.line}:${at.column})`;
-    context.err(`no process ever entered phase ${phase} of ${phases}${place}; rules that depend on it never applied\n`);
+    const told = `no process ever entered phase ${phase} of ${phases}${place}; rules that depend on it never applied`;
+    context.err(`${safeText(told)}\n`);
   }
 }
 
@@ -130,10 +132,11 @@ function printLine({ event, pid, decision }: ReplayedCall, program: Program, fil
   const between = decision.verdict === "unknown" ? `  one of: ${possible(decision, program).join(", ")}` : "";
   const reports = decision.reports.map(
     ({ text, values }) =>
-      `    reports: ${[text, ...Object.entries(values).map(([name, value]) => `${name}=${value ?? "unknown"}`)].join(" ")}\n`,
+      `    reports: ${[text, ...Object.entries(values).map(([name, value]) => `${name}=${value ?? "unknown"}`)].join(" ")}`,
   );
   const call = printTraceCall(event, program);
-  return `${file}:${event.place.line}  ${who}  ${call}  ${decision.verdict}${rule}${reason}${between}\n${reports.join("")}`;
+  const line = `${file}:${event.place.line}  ${who}  ${call}  ${decision.verdict}${rule}${reason}${between}`;
+  return [line, ...reports].map((one) => `${safeText(one)}\n`).join("");
 }
 
 function possible(decision: SimulatedDecision, program: Program): string[] {
@@ -160,5 +163,5 @@ function printJson({ event, pid, decision }: ReplayedCall, program: Program): st
     stateUncertain: decision.effectsKnown ? undefined : true,
     reports: decision.reports.length === 0 ? undefined : decision.reports,
   };
-  return `${JSON.stringify(line, (_, value: unknown) => (typeof value === "bigint" ? String(value) : value))}\n`;
+  return `${jsonText(line)}\n`;
 }

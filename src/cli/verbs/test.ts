@@ -3,6 +3,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { renderDiagnostic } from "../../diagnostics/render.ts";
+import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { CaseFailure } from "../../traces/case-run.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
@@ -66,7 +67,7 @@ async function testOne({ policy, cases: file }: Pair, invocation: Invocation, co
     const results = runCases(loaded.program, cases);
     const json = invocation.has("json");
     for (const failure of results.failures) {
-      if (json) context.out(`${JSON.stringify({ v: 1, kind: "failure", file, ...jsonOf(failure) })}\n`);
+      if (json) context.out(`${jsonText({ v: 1, kind: "failure", file, ...jsonOf(failure) })}\n`);
       else
         context.err(
           printFailure(failure, file, { get: (name) => sources.get(name) ?? loaded.sources.get(name) }, context),
@@ -74,11 +75,11 @@ async function testOne({ policy, cases: file }: Pair, invocation: Invocation, co
     }
     const wrong = new Set(results.failures.map(({ place }) => `${place.line}`)).size;
     if (json) {
-      context.out(`${JSON.stringify({ v: 1, kind: "file", file, policy, cases: results.cases, failed: wrong })}\n`);
+      context.out(`${jsonText({ v: 1, kind: "file", file, policy, cases: results.cases, failed: wrong })}\n`);
     } else if (wrong > 0) {
-      context.out(`${file}: ${wrong} of ${results.cases} cases failed\n`);
+      context.out(`${safeText(file)}: ${wrong} of ${results.cases} cases failed\n`);
     } else if (!invocation.has("quiet")) {
-      context.out(`${file}: ${results.cases} cases hold\n`);
+      context.out(`${safeText(file)}: ${results.cases} cases hold\n`);
     }
     return wrong > 0 ? 1 : 0;
   } catch (error) {
@@ -169,7 +170,7 @@ function printFailure(
   });
   const reason = failure.reason === undefined ? "" : ` @ ${JSON.stringify(failure.reason)}`;
   const rule = failure.rule === undefined ? "" : `   by ${failure.rule}`;
-  return `${renderDiagnostic(shown, sources, { colour })}  ${paint("32", `- ${failure.expected}`)}\n  ${paint("31", `+ ${failure.given}${reason}`)}${rule}\n\n`;
+  return `${renderDiagnostic(shown, sources, { colour })}  ${paint("32", safeText(`- ${failure.expected}`))}\n  ${paint("31", safeText(`+ ${failure.given}${reason}`))}${safeText(rule)}\n\n`;
 }
 
 function describeStep({ step }: CaseFailure): string {

@@ -1,5 +1,7 @@
+import { jsonText } from "../../diagnostics/width.ts";
 import { loadForVerb } from "../policy.ts";
 import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
+import { withSafeTexts } from "../safe-program.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const why: Verb = {
@@ -40,8 +42,9 @@ export const why: Verb = {
     const reading = readCall(call, program.architecture);
     if (reading.call === undefined)
       throw new Failure(reading.diagnostics, { get: (file) => (file === reading.file ? call : sources.get(file)) });
-    const found = answer(program, reading.call);
-    context.out(invocation.has("json") ? `${JSON.stringify({ v: 1, ...found })}\n` : printAnswer(found));
+    const isJson = invocation.has("json");
+    const found = answer(isJson ? program : withSafeTexts(program), reading.call);
+    context.out(isJson ? `${jsonText({ v: 1, ...found })}\n` : printAnswer(found));
     return found.passes === true ? 0 : 1;
   },
 };

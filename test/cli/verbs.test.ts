@@ -302,3 +302,17 @@ test("whatever a file is, there is an answer", async () => {
     }
   }
 });
+
+test("check speaks of C types with the article that they are spoken with", async () => {
+  const comparison = (call: string, argument: string) =>
+    `  if (call.name === "${call}" && call.args.${argument} === 5_000_000_000n) return deny("EPERM");\n`;
+  const folder = folderOf({
+    "p.ts": `import { allow, deny, policy } from "portcullis";
+export default policy((call) => {
+${comparison("read", "fd")}${comparison("openat", "mode")}${comparison("listen", "fd")}  return allow;
+});
+`,
+  });
+  const { err } = await portcullis("check", join(folder, "p.ts"));
+  expect(err.match(/is an? [\w ]+/g)).toEqual(["is an unsigned int", "is a umode_t", "is an int"]);
+});

@@ -216,8 +216,9 @@ function choose(
     .reduceRight((chain, one) => ir.select(c.names.test(one.names), make(one), chain), make(last));
 }
 
+/** Of a C type as it is spoken: "an unsigned int", "a umode_t", "a u64". */
 function article(type: string): string {
-  return /^[aeio]/.test(type) ? "an" : "a";
+  return /^(?:[aeio]|unsigned\b)/.test(type) ? "an" : "a";
 }
 
 function unknownArgument(

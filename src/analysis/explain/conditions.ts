@@ -76,6 +76,9 @@ function describeFlags(
     if (countBits(mask) > countBits(others)) return `${name} has other than ${text(others)}`;
     return `${name} has any of ${text(mask)}`;
   }
+  if (single !== undefined && mask !== used && countBits(mask) > countBits(used & ~mask)) {
+    return `${name} has ${text(single)} and nothing else but ${text(used & ~mask)}`;
+  }
   const values = enumerated(intervals);
   if (values === undefined || values.some(({ from }) => fieldName(parameter, mask, from, architecture) === undefined)) {
     const lacking = single === undefined ? zeroAbove(mask, intervals) : mask & ~single;

@@ -77,6 +77,16 @@ describe("cases", () => {
     ["ioctl", `call.args.cmd.is("TIOCSTI")`, "cmd = TIOCSTI"],
     ["openat", `call.args.flags.has("O_CREAT")`, "flags has O_CREAT without O_PATH"],
     ["openat", `call.args.flags.hasAny("O_DIRECTORY", "O_CLOEXEC")`, "flags has any of O_DIRECTORY, O_CLOEXEC"],
+    [
+      "openat",
+      `call.args.flags.hasOnly("O_DIRECTORY", "O_CLOEXEC") && call.args.flags.has("O_CLOEXEC")`,
+      "flags has O_CLOEXEC and nothing else but O_LARGEFILE, O_DIRECTORY",
+    ],
+    [
+      "pipe2",
+      `call.args.flags.hasOnly("O_NONBLOCK", "O_CLOEXEC") && call.args.flags.has("O_CLOEXEC")`,
+      "flags has O_CLOEXEC and nothing else but O_NONBLOCK",
+    ],
     ["pipe2", `call.args.flags.hasAny("O_NONBLOCK", "O_CLOEXEC")`, "flags has any of O_NONBLOCK, O_CLOEXEC"],
     ["socket", `call.args.type.has("SOCK_RAW")`, "type has SOCK_RAW"],
     ["kill", `call.args.pid < 5n && call.args.pid >= 0n`, "pid in 0 … 4"],

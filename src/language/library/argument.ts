@@ -84,7 +84,8 @@ export class Argument {
     const rewrite = this.#rewrites[done];
     if (rewrite === undefined) {
       const kept = this.#whole & ~change.clear;
-      const cleared = kept === 0n ? ir.constant(0n) : ir.masked(this.register(), kept);
+      const cleared =
+        kept === 0n ? ir.constant(0n) : kept === this.#whole ? this.register() : ir.masked(this.register(), kept);
       return change.set === 0n ? cleared : ir.binary("or", cleared, ir.constant(change.set));
     }
     return ir.select(
@@ -140,8 +141,9 @@ export class Argument {
     const kept = asked & ~clear;
     const possible = values.filter((value) => (value & asked & clear) === (set & asked));
     if (kept === 0n) return possible.length > 0 ? ir.always : ir.never;
+    const bits = kept === this.#whole ? this.register() : ir.masked(this.register(), kept);
     return ir.oneOf(
-      ir.masked(this.register(), kept),
+      bits,
       possible.map((value) => value & kept),
     );
   }

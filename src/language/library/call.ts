@@ -194,7 +194,8 @@ function ask(
 ): BooleanExpression {
   if (passings.every(({ argument }) => !argument.isRewritten)) {
     const bits = choose(c, passings, ({ argument }) => argument.register());
-    return make((mask, values) => ir.oneOf(ir.masked(bits, mask), values));
+    const whole = (1n << BigInt(Math.max(...passings.map(({ argument }) => argument.width)))) - 1n;
+    return make((mask, values) => ir.oneOf(mask === whole ? bits : ir.masked(bits, mask), values));
   }
   const last = passings.at(-1)!;
   return passings

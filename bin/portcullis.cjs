@@ -44,10 +44,12 @@ function nodeIdentity() {
   return Buffer.concat([Buffer.from(`${process.version} ${process.arch}\n`), page]);
 }
 
-/** Flags of V8 for `check`; none where this V8 may not know them: it would print an error. */
-// A check runs most of its code once: what V8 would optimise meanwhile, and more threads to collect garbage, cost more than
-// they give, above all where processors are busy (a fifth of a check's time in all threads). What runs for long is
-// optimised all the same. The code cache is made with the same flags (tools/code-cache.cjs).
+/**
+ * V8's flags for `check`, which runs most of its code once: what V8 optimises meanwhile, and more threads to collect
+ * garbage, cost more than they give (a fifth of a check's time in all threads). What runs for long is optimised all the
+ * same. A code cache holds for the flags that it was made with. V8 prints an error for a flag that it does not know, as
+ * those of Node 22 and 24 do for the first.
+ */
 function setCheckFlags() {
   if (!process.version.startsWith("v20.")) return;
   require("node:v8").setFlagsFromString("--interrupt-budget=1000000 --no-parallel-scavenge");

@@ -231,7 +231,8 @@ for (const { name, uid } of users) {
 }
 
 describe("credentials", () => {
-  test.skipIf(process.getuid?.() !== 0)("are those at the judgement: a change of user counts at once", () => {
+  test("are those at the judgement: a change of user counts at once", (context) => {
+    if (process.getuid?.() !== 0) context.skip("only root can change its user");
     expect(run({ program: "credentials" }, ask, "setuid").out).toBe("before errno 33\nafter allowed\n");
   });
 });

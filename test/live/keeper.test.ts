@@ -193,9 +193,15 @@ function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** The number of the call in which a process sleeps; undefined where it does not. */
+/** The number of the call in which a process sleeps; undefined where it does not, or may not be looked at. */
 function callOf(pid: number): number | undefined {
-  const [state] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]!;
-  const call = Number.parseInt(readFileSync(`/proc/${pid}/syscall`, "latin1"), 10);
-  return state === "S" && call >= 0 ? call : undefined;
+  try {
+    const [state] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]!;
+    const call = Number.parseInt(readFileSync(`/proc/${pid}/syscall`, "latin1"), 10);
+    return state === "S" && call >= 0 ? call : undefined;
+  } catch (error) {
+    // To an ordinary user the launcher is closed: it is not dumpable.
+    if ((error as NodeJS.ErrnoException).code === "EACCES") return undefined;
+    throw error;
+  }
 }

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { harness, node, prepare, run, supervisor, users, victim } from "./run.ts";
+import { front, prepare, run, supervisor, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
@@ -206,7 +206,7 @@ for (const { name, uid } of users) {
   describe(`a second supervisor, as ${name}`, () => {
     const nested = (program: string, command: readonly string[]) => {
       const options = JSON.stringify({ program, supervisor });
-      const inner = [node, harness, options, ...command];
+      const inner = [...front(), options, ...command];
       return run({ program: "allow-all", uid }, ...inner);
     };
 

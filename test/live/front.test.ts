@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { patience, until } from "../support/patience.ts";
-import { victim } from "./run.ts";
+import { prepare, victim } from "./run.ts";
 
 const launcher = resolve("dist/native", process.arch, "launcher");
 const program = resolve("bin/portcullis");
@@ -13,8 +13,8 @@ const supervised = [launcher, "supervise", process.execPath, resolve("bin/portcu
 
 let folder = "";
 let stateful = "";
-beforeAll(() => {
-  execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
+beforeAll(async () => {
+  await prepare();
   folder = mkdtempSync(join(tmpdir(), "portcullis-front-"));
   stateful = join(folder, "stateful.ts");
   writeFileSync(

@@ -11,7 +11,7 @@ import type { HarnessOptions } from "./harness.ts";
 const place = reachableFolder("live");
 
 export const victim = (name: string): string => join(place, "victims", name);
-export const harness = join(place, "harness.mjs");
+const harness = join(place, "harness.mjs");
 /** The bundle of the supervisor's thread. */
 export const supervisor = join(place, "supervisor.cjs");
 export let node = process.execPath;

@@ -21,6 +21,7 @@
 #include "say.h"
 #include "search.h"
 
+enum { NO_SIGNAL = 0x4000 /* MSG_NOSIGNAL */ };
 enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, LEAST_DESCRIPTORS = 64 };
 
 static struct inheritance *own;
@@ -60,6 +61,10 @@ static void forward(const struct signal_information *signal) {
   CALL(__NR_pidfd_send_signal, command.pidfd, signal->number, is_queued ? signal : NULL, 0);
 }
 
+static int send_byte(unsigned char byte) {
+  return launcher >= 0 && CALL(__NR_sendto, launcher, &byte, 1, NO_SIGNAL, 0, 0) == 1;
+}
+
 static int ends_the_wait(int signal) {
   return (signal == SIGINT || signal == SIGTERM || signal == SIGHUP || signal == SIGQUIT) && is_fatal(own, signal);
 }
@@ -76,8 +81,7 @@ static void handle_signal(const struct signal_information *signal) {
     /* The terminal sends to the foreground process group, and the command is in it. */
     if (signal->code != SENT_BY_KERNEL) forward(signal);
   } else if (ends_the_wait(signal->number)) {
-    unsigned char byte = (unsigned char)signal->number;
-    if (launcher < 0 || CALL(__NR_sendto, launcher, &byte, 1, 0x4000 /* MSG_NOSIGNAL */, 0, 0) != 1) end_node();
+    if (!send_byte((unsigned char)signal->number)) end_node();
   }
 }
 
@@ -116,7 +120,7 @@ static void hear_launcher(int signals) {
   switch ((enum message_kind)message.kind) {
     case READY:
       is_starting = 1;
-      write_all(launcher, "", 1);
+      send_byte(0);
       break;
     case CANCELLED:
       is_starting = 0;

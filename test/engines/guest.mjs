@@ -139,6 +139,16 @@ const refusedToAnybody = () =>
     stderr: /not for us/,
   });
 
+setting("yama/ptrace_scope", 1);
+check("kernel.yama.ptrace_scope=1: notify follows forks, for anybody", () =>
+  differs(
+    run(
+      ...[asAnybody, ...anybodyRest, portcullis, "run", "--engine", "notify", "-q"],
+      ...["-p", "children", "--set", "most=16", "--", "build/test/attempt", "crowd", "40"],
+    ),
+    { status: 0, stdout: "made 15 refused 25\nafter one ended ok\n" },
+  ),
+);
 setting("seccomp/ebpf", 1);
 check("kernel.seccomp.ebpf=1: nobody without CAP_BPF starts anything", refusedToAnybody);
 check("kernel.seccomp.ebpf=1: auto takes notify for them", () =>

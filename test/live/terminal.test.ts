@@ -72,3 +72,15 @@ for (const program of ["allow-all", "first-thousand"]) {
     ).toBe("exit 0\n");
   });
 }
+
+test("Ctrl-C during the start ends it, and nothing is run", () => {
+  const options: HarnessOptions = { program: "first-thousand", supervisor };
+  const words = [...front(), JSON.stringify(options), "sh", "-c", "echo ran; sleep 3600"];
+  const steps = ["expect", "starts", "send", "\\x03", "exit", "--", "sh", "-c", 'echo starts; exec "$@"', "sh"];
+  const { stdout } = spawnSync(victim("terminal"), [...steps, ...words], {
+    encoding: "utf8",
+    timeout: patience.command,
+  });
+  // By the signal; or, on a machine where the byte came late, as the command did.
+  expect(stdout).toMatch(/^exit (1002|130)\n$/);
+});

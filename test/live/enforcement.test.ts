@@ -131,7 +131,7 @@ for (const { name, uid } of users) {
 
     test("where another supervisor listens, the kernel kills", () => {
       const options = JSON.stringify({ program: "static-kill", killEvents, supervisor });
-      const inner = [node, harness, options, ask, "thrice"];
+      const inner = [...front(), options, ask, "thrice"];
       expect(run({ program: "allow-all", uid }, ...inner)).toMatchObject({ status: 159, out: "" });
     });
   });

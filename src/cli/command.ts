@@ -67,11 +67,11 @@ async function parserMissing(): Promise<Failure> {
 async function dispatch(argv: readonly string[], context: Context): Promise<number> {
   const [word, ...rest] = argv;
   if (word === undefined) {
-    context.err((await import("./manual.ts")).printOverview({ colour: context.colour.err }));
+    context.err((await import("./manual.ts")).printOverview(verbs, { colour: context.colour.err }));
     return failed;
   }
   if (word === "--help" || word === "-h") {
-    context.out((await import("./manual.ts")).printOverview({ colour: context.colour.out }));
+    context.out((await import("./manual.ts")).printOverview(verbs, { colour: context.colour.out }));
     return 0;
   }
   if (word === "--version" || word === "-V") {

@@ -1,4 +1,5 @@
 /** What `doctor` finds: each engine is tried as a person would use it, in a child. */
+
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
@@ -9,14 +10,8 @@ import { NativeUnavailableError, native, nativeFile } from "../linux/native.ts";
 import { bpfFindings } from "./bpf-findings.ts";
 import type { Context } from "./context.ts";
 import type { EngineName } from "./engine.ts";
+import type { Finding } from "./finding.ts";
 import { packageRoot } from "./package.ts";
-
-export interface Finding {
-  /** "note": it works, and could be better. "broken": no engine works without it. */
-  readonly state: "fine" | "note" | "missing" | "broken";
-  readonly what: string;
-  readonly help?: string | undefined;
-}
 
 export function* examine(context: Context): Generator<Finding> {
   const architecture = hostArchitecture();

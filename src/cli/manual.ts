@@ -1,6 +1,5 @@
-/** Manual pages: one from each verb's own description, and the page of them all. */
-import { commonOptions, type OptionTable, type Verb } from "./verb.ts";
-import { type VerbName, verbs } from "./verbs.ts";
+/** Help pages: one for each verb, from its own description, and the overview. */
+import { commonOptions, type OptionTable, type Verb, type VerbTable } from "./verb.ts";
 
 const width = 80;
 
@@ -61,11 +60,12 @@ docs/language.md         the language of policies`,
 } as const;
 
 /** The page that `portcullis help` shows. */
-export function printOverview({ colour }: PageOptions): string {
+export function printOverview(verbs: VerbTable, { colour }: PageOptions): string {
   const head = heading(colour);
-  const names = Object.keys(verbs) as VerbName[];
-  const longest = Math.max(...names.map((name) => name.length));
-  const list = names.map((name) => `${name.padEnd(longest)}  ${verbs[name].summary}`).join("\n");
+  const longest = Math.max(...Object.keys(verbs).map((name) => name.length));
+  const list = Object.entries(verbs)
+    .map(([name, { summary }]) => `${name.padEnd(longest)}  ${summary}`)
+    .join("\n");
   const sections = [["USAGE", overview.usage.join("\n")], ["VERBS", list], ...overview.sections] as const;
   const shifted = (text: string) => text.replaceAll(/^(?=.)/gm, "  ");
   const printed = sections.map(([title, text]) => `\n${head(title)}\n${shifted(text)}\n`);

@@ -37,6 +37,15 @@ export interface Verb {
   execute(invocation: Invocation, context: Context): Promise<number>;
 }
 
+/** A verb in the table of all verbs; the verb itself is loaded on demand. */
+export interface VerbEntry {
+  /** The same as the verb's own (a test compares). */
+  readonly summary: string;
+  load(): Promise<Verb>;
+}
+
+export type VerbTable = Readonly<Record<string, VerbEntry>>;
+
 export interface Invocation {
   /** The last value of each option that was given. */
   text(option: string): string | undefined;

@@ -1,11 +1,5 @@
-/** The verbs, in the order in which help shows them. Each is loaded when it is asked for: start-up time is a promise. */
-import type { Verb } from "./verb.ts";
-
-export interface VerbEntry {
-  /** The same as the verb's own (a test compares). */
-  readonly summary: string;
-  load(): Promise<Verb>;
-}
+/** The verbs, in the order in which help shows them. Each is loaded on demand, because start-up time is promised. */
+import type { VerbTable } from "./verb.ts";
 
 export const verbs = {
   run: {
@@ -54,13 +48,18 @@ export const verbs = {
   },
   completion: {
     summary: "Print the completions for a shell",
-    load: async () => (await import("./verbs/completion.ts")).completion,
+    load: async () => (await import("./verbs/completion.ts")).completion(table()),
   },
   help: {
     summary: "Show the manual page of a verb",
-    load: async () => (await import("./verbs/help.ts")).help,
+    load: async () => (await import("./verbs/help.ts")).help(table()),
   },
-} as const satisfies Readonly<Record<string, VerbEntry>>;
+} as const satisfies VerbTable;
+
+/** For the verbs that describe all verbs. */
+function table(): VerbTable {
+  return verbs;
+}
 
 export type VerbName = keyof typeof verbs;
 

@@ -1,10 +1,11 @@
 /** Where the engine is hindered: inside another supervisor, and under a tracer. What starts, and what doctor says. */
+
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Finding } from "../../src/cli/examination.ts";
+import type { Finding } from "../../src/cli/finding.ts";
 import { patience } from "../support/patience.ts";
 import { portcullis } from "../support/run.ts";
 

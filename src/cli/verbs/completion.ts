@@ -1,10 +1,9 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { missing, noMoreWords } from "../policy-arguments.ts";
 import { completionScript, shells } from "../shells.ts";
-import { Failure, failed, type Verb } from "../verb.ts";
-import { verbs } from "../verbs.ts";
+import { Failure, failed, type Verb, type VerbTable } from "../verb.ts";
 
-export const completion: Verb = {
+export const completion = (verbs: VerbTable): Verb => ({
   name: "completion",
   summary: "Print the completions for a shell",
   synopsis: ["completion bash|zsh|fish"],
@@ -36,4 +35,4 @@ export const completion: Verb = {
     context.out(completionScript(known, loaded));
     return 0;
   },
-};
+});

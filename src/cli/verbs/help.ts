@@ -1,14 +1,13 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { printOverview, printPage } from "../manual.ts";
-import { Failure, failed, type Verb } from "../verb.ts";
-import { isVerb, verbs } from "../verbs.ts";
+import { Failure, failed, type Verb, type VerbTable } from "../verb.ts";
 
-export const help: Verb = {
+export const help = (verbs: VerbTable): Verb => ({
   name: "help",
   summary: "Show the manual page of a verb",
   synopsis: ["help [VERB]"],
-  about: ["Shows the page of a verb, which `portcullis VERB --help` shows as well; without a verb, what there is."],
+  about: ["Shows the page of a verb, as `portcullis VERB --help` does; without a verb, the list of verbs."],
   options: {},
   complete: Object.keys(verbs),
   exit: [
@@ -19,9 +18,9 @@ export const help: Verb = {
   async execute({ words: [name] }, context) {
     const page = { colour: context.colour.out };
     if (name === undefined) {
-      context.out(printOverview(page));
-    } else if (isVerb(name)) {
-      context.out(printPage(await verbs[name].load(), page));
+      context.out(printOverview(verbs, page));
+    } else if (Object.hasOwn(verbs, name)) {
+      context.out(printPage(await verbs[name]!.load(), page));
     } else {
       const near = nearestName(name, Object.keys(verbs));
       const way = near === undefined ? "portcullis help lists them" : `write portcullis help ${near}`;
@@ -29,4 +28,4 @@ export const help: Verb = {
     }
     return 0;
   },
-};
+});

@@ -87,6 +87,7 @@ static void unload(void) {
   for (unsigned i = 0; i < MOST_MAPS; i++)
     if (extended.maps[i] > 2) CALL(__NR_close, extended.maps[i]);
   if (extended.program > 2) CALL(__NR_close, extended.program);
+  memset(&extended, 0, sizeof extended);
 }
 
 static int find_file(struct fault *fault) {

@@ -39,7 +39,9 @@ function startThroughFront(): void {
   try {
     becomeFront();
   } catch (error) {
-    if (!(error instanceof NativeUnavailableError)) throw error;
+    if (error instanceof NativeUnavailableError) return;
+    writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
+    process.exit(failed);
   }
 }
 

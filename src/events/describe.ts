@@ -6,6 +6,7 @@ import type { Verdict } from "../ir/verdicts.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
+import { isExpectedRefusal } from "./expected.ts";
 import { describeObstacle } from "./obstacles.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 
@@ -34,7 +35,7 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   if (record.kind === "end") return [end(policy, record)];
   const { name, call } = nameCall(policy.architecture, record.architecture, record.number);
   const events: PolicyEvent[] = [];
-  const reported = reportedVerdict(policy, record.verdict);
+  const reported = reportedVerdict(policy, name, record.verdict);
   if (reported !== undefined) {
     const decoded = decodeArguments(policy.architecture, call, record.arguments);
     events.push(decision(policy, record, reported, name, decoded));
@@ -79,14 +80,16 @@ function end(policy: PolicyDescription, { time, pid, status, isKilled, call, tex
 
 type ReportedVerdict = Verdict & { readonly action: ReportedAction };
 
-/** The verdict or refusal, where it becomes an event; undefined for a plain allow. */
+/** The verdict or refusal, where it becomes an event; undefined for a plain allow and for an expected refusal. */
 function reportedVerdict(
   policy: PolicyDescription,
+  call: string,
   given: JudgementRecord["verdict"],
 ): ReportedVerdict | Refusal | undefined {
   if (typeof given !== "number") return given;
   const verdict = policy.verdicts[given];
-  return verdict === undefined || verdict.action === "allow" ? undefined : { ...verdict, action: verdict.action };
+  if (verdict === undefined || verdict.action === "allow" || isExpectedRefusal(call, verdict)) return undefined;
+  return { ...verdict, action: verdict.action };
 }
 
 function decision(

@@ -73,7 +73,6 @@ export function adviceOn(event: DecisionEvent): string | undefined {
     if (/^call_/.test(event.call)) return "programs fall back on ENOSYS; a newer portcullis may know the call";
     return undefined;
   }
-  if (event.call === "clone3" && event.errno === "ENOSYS") return "nothing to do: glibc falls back to clone";
   const before = event.audit === true ? " before you enforce" : "";
   const ready = readyPolicy.exec(event.rule)?.[1];
   return ready === undefined

@@ -197,6 +197,13 @@ for (const { name, uid } of users) {
       expect(events[0]).toMatchObject({ architecture: 0x4000_0003, number: 20 });
     });
 
+    test("clone3 where processes are followed, of which nothing is told", () => {
+      for (const program of ["most-20", "process-copied"]) {
+        const { out, events } = run({ program, uid }, ask, "number", "435", "435");
+        expect({ out, events }).toEqual({ out: "435 errno 38\n435 errno 38\n", events: [] });
+      }
+    });
+
     test("also under audit", () => {
       const { out } = run({ program: "allow-all", mode: "audit", uid }, ask, "number", "425", "0x40000027");
       expect(out).toBe("425 errno 38\n0x40000027 errno 38\n");

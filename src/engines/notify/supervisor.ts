@@ -7,6 +7,7 @@
 import { readFileSync } from "node:fs";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
+import { isExpectedRefusal } from "../../events/expected.ts";
 import type { EventRecord, FollowObstacle, JudgementRecord, Refusal } from "../../events/record.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../../linux/architecture.ts";
@@ -199,8 +200,8 @@ export class Supervisor {
     const kills = !passes && action !== "deny";
     // A trap cannot come here (compile.ts refuses it), and a killed thread takes its process along. The record is made
     // before the kill, while /proc still knows the caller, and handed over after it, when its outcome is known.
-    const record =
-      action !== "allow" || memory.reportCount !== 0 ? this.#record(verdict, action, caller, phases) : undefined;
+    const isEvent = action !== "allow" && !this.#isExpected(number, verdict);
+    const record = isEvent || memory.reportCount !== 0 ? this.#record(verdict, action, caller, phases) : undefined;
     const notKilled = kills ? this.#killCaller(caller) : undefined;
     if (record !== undefined) this.#options.sink.put(notKilled === undefined ? record : { ...record, notKilled });
 
@@ -213,6 +214,11 @@ export class Supervisor {
     }
     memory.refuse(kills ? errno.EPERM : this.#options.policy.description.verdicts[verdict]!.errno);
     return true;
+  }
+
+  /** As in describe.ts, which leaves it out: there is no need to make the record. */
+  #isExpected(number: number, verdict: number): boolean {
+    return number === this.#clone3 && isExpectedRefusal("clone3", this.#options.policy.description.verdicts[verdict]!);
   }
 
   #discover(tid: number): Thread | Unidentified {
@@ -241,8 +247,11 @@ export class Supervisor {
     const memory = this.#memory;
     const { number, tid } = memory;
     if ((traits & callTrait.creates) !== 0) {
-      // Its flags lie behind a pointer. C libraries fall back to clone on this errno.
-      if (number === this.#clone3) return this.#refuse("unseen-child", errno.ENOSYS);
+      // Its flags lie behind a pointer. C libraries fall back to clone on this errno: that is no event (describe.ts).
+      if (number === this.#clone3) {
+        memory.refuse(errno.ENOSYS);
+        return true;
+      }
       const flags = number === this.#clone ? memory.argument(0) : 0n;
       if ((flags & cloneFlags.thread) === 0n) return this.#passCreation(flags, caller);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {

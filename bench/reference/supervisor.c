@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simplest supervisor in C: supervisor [--asynchronous] PROGRAM [ARGUMENT...]. It lets every getppid pass, counting
- * them, one after the other, and wakes the caller synchronously unless told otherwise.
+ * The simplest supervisor in C: supervisor [--asynchronous] [--killable] PROGRAM [ARGUMENT...]. It lets every getppid pass,
+ * counting them, one after the other, and wakes the caller synchronously unless told otherwise. With --killable no signal
+ * but a fatal one interrupts a call that it has received (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,13 +21,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
 #endif
 
 int main(int argc, char **argv) {
-  int asynchronous = argc > 1 && strcmp(argv[1], "--asynchronous") == 0;
-  char **command = argv + 1 + asynchronous;
+  int asynchronous = 0, killable = 0;
+  char **command = argv + 1;
+  for (; *command != NULL && **command == '-'; command++) {
+    if (strcmp(*command, "--asynchronous") == 0) asynchronous = 1;
+    else if (strcmp(*command, "--killable") == 0) killable = 1;
+    else return 125;
+  }
+  (void)argc;
   if (*command == NULL) return 125;
   volatile int *shared = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
@@ -39,7 +49,8 @@ int main(int argc, char **argv) {
     };
     struct sock_fprog program = {4, filter};
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+    unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | (killable ? SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV : 0);
+    int listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
     *shared = listener < 0 ? -1 : listener;
     execv(command[0], command);
     _exit(127);

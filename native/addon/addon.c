@@ -230,6 +230,28 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
 }
 
 /*
+ * Receives the next notification: 0, or a negative errno. Where the caller was interrupted before that (ENOENT), the next
+ * is waited for here: the sooner a call is received, the fewer are interrupted, because a received call is not.
+ */
+static int receive(struct supervision *own) {
+  for (;;) {
+    /* Before Linux 6.11 RECV does not return when the last task under the filter is gone; the listener's state says so. */
+    if (own->listening >= 0) {
+      struct epoll_event ready = {0};
+      while (epoll_wait(own->listening, &ready, 1, -1) < 0 && errno == EINTR) {
+      }
+      if ((ready.events & EPOLLIN) == 0) return -ENOENT;
+    }
+    memset(own->memory + NOTIFICATION, 0, sizeof(struct seccomp_notif)); /* the kernel insists on zeroes */
+    if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->memory + NOTIFICATION) == 0) return 0;
+    if (errno == EINTR) continue;
+    if (errno != ENOENT) return -errno;
+    struct pollfd state = {.fd = own->listener, .events = POLLIN};
+    if (poll(&state, 1, 0) < 0 || (state.revents & POLLHUP) != 0) return -ENOENT;
+  }
+}
+
+/*
  * next(answer): sends the response that lies in the memory (where `answer` is true), waits for the next notification,
  * and then looks which of the watched tasks have ended. In this order: a task that called is alive until it is answered,
  * so whoever had its id before it is known to be dead by then.
@@ -237,7 +259,7 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
  * | result | means |
  * | --- | --- |
  * | n >= 0 | a notification lies in the memory, the time of its judgement too; n watched tasks have ended |
- * | -ENOENT | none: the caller was interrupted meanwhile, or no task is left under the filter (ask with poll) |
+ * | -ENOENT | none: no task is left under the filter, or poll(2) cannot tell that (ask in another way) |
  * | other | the kernel's refusal |
  *
  * An answer that cannot be delivered (ENOENT: the caller died or was interrupted) is dropped.
@@ -252,19 +274,8 @@ static napi_value next(napi_env env, napi_callback_info info) {
       napi_get_value_bool(env, argument, &answer) != napi_ok)
     return fail(env, "next takes a boolean");
   if (answer) ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, own->memory + RESPONSE);
-  /* Before Linux 6.11 RECV does not return when the last task under the filter is gone; poll does. */
-  if (own->listening >= 0) {
-    struct epoll_event ready = {0};
-    while (epoll_wait(own->listening, &ready, 1, -1) < 0 && errno == EINTR) {
-    }
-    if ((ready.events & EPOLLIN) == 0) return number_of(env, -ENOENT);
-  }
-  int result;
-  do {
-    memset(own->memory + NOTIFICATION, 0, sizeof(struct seccomp_notif)); /* the kernel insists on zeroes */
-    result = ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->memory + NOTIFICATION);
-  } while (result < 0 && errno == EINTR);
-  if (result < 0) return number_of(env, -errno);
+  int result = receive(own);
+  if (result < 0) return number_of(env, result);
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);
   uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;

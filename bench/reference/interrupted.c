@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+/*
+ * interrupted CALLS MICROSECONDS [PROCESSES]: makes so many calls of getppid while a timer interrupts them with a handler
+ * that is installed without SA_RESTART, each so many microseconds; in so many processes at once. Prints how many of a
+ * million calls returned EINTR.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static void on_signal(int signal) { (void)signal; }
+
+static long count(long calls, long interval) {
+  struct sigaction action = {.sa_handler = on_signal};
+  sigaction(SIGALRM, &action, NULL);
+  struct itimerval timer = {{0, interval}, {0, interval}};
+  setitimer(ITIMER_REAL, &timer, NULL);
+  long interrupted = 0;
+  for (long i = 0; i < calls; i++)
+    if (syscall(SYS_getppid) < 0 && errno == EINTR) interrupted++;
+  timer = (struct itimerval){0};
+  setitimer(ITIMER_REAL, &timer, NULL);
+  return interrupted;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 3) return 2;
+  long calls = atol(argv[1]), interval = atol(argv[2]), processes = argc > 3 ? atol(argv[3]) : 1, sum = 0;
+  long *counts = mmap(NULL, (size_t)processes * sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  for (long i = 1; i < processes; i++) {
+    if (fork() != 0) continue;
+    counts[i] = count(calls, interval);
+    _exit(0);
+  }
+  counts[0] = count(calls, interval);
+  while (wait(NULL) > 0) {
+  }
+  for (long i = 0; i < processes; i++) sum += counts[i];
+  printf("%.1f\n", 1e6 * (double)sum / (double)(calls * processes));
+  return 0;
+}

@@ -98,6 +98,7 @@ export const catalogue = {
   P0605: error("a native part that is missing or cannot be loaded"),
   P0606: error("a construct that a target cannot express"),
   P0607: error("a program that the kernel refuses"),
+  P0608: warning("a frequent call that a signal can make fail"),
 
   P0701: warning("an OCI profile that says more than can be kept"),
   P0702: error("not JSON"),

@@ -8,6 +8,7 @@ import { type Extension, findDeniedAlready } from "./denied-already.ts";
 import { findExempt, mayHaveExempt } from "./exempt.ts";
 import { findFallbacks, mayHaveFallbacks } from "./fallbacks.ts";
 import { findHotCalls, mayHaveHotCalls } from "./hot-calls.ts";
+import { findInterrupted, mayHaveInterrupted } from "./interrupted.ts";
 import { findUnenteredPhases } from "./phases.ts";
 import { SurveyView } from "./surveyed.ts";
 import { proveTightening, type TighteningPromise } from "./tightening.ts";
@@ -33,6 +34,7 @@ export const surveyedLints: readonly {
   { may: mayHaveHotCalls, find: findHotCalls },
   { may: mayHaveTransports, find: findTransports },
   { may: mayHaveExempt, find: findExempt },
+  { may: mayHaveInterrupted, find: findInterrupted },
 ];
 
 /** In no particular order; `sortDiagnostics` sorts them by place. */

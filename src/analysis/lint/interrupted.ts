@@ -1,0 +1,121 @@
+/**
+ * P0608: under `notify` a signal can make a supervised call fail with EINTR before the supervisor has received it
+ * (docs/engines.md, "EINTR"). Few programs try again after calls that never do that by themselves.
+ *
+ * The warning is for calls that programs make often and do not expect EINTR of. It is not given
+ *
+ * - for calls that are made a few times in a program's life (fork, execve, bind): a signal hardly ever meets one;
+ * - for calls that may sleep, whose callers know EINTR (read, write, accept, futex, poll);
+ * - where state decides at least half of the calls that the policy allows (a flow): such a policy is about all calls, and
+ *   there is nothing that its author could leave out.
+ *
+ * `explain` names every supervised call in any case.
+ */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic, Span } from "../../diagnostics/diagnostic.ts";
+import type { Program } from "../../ir/program.ts";
+import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import type { DecisionLeaf } from "../decision.ts";
+import type { SurveyView } from "./surveyed.ts";
+import { enumerate, spanOf, type View } from "./view.ts";
+
+/** Frequent calls whose manual pages list no EINTR, or list it for slow devices only. */
+const unprepared: readonly string[] = [
+  "open",
+  "openat",
+  "close",
+  "stat",
+  "lstat",
+  "fstat",
+  "newfstatat",
+  "statx",
+  "access",
+  "faccessat",
+  "faccessat2",
+  "readlink",
+  "readlinkat",
+  "getdents64",
+  "lseek",
+  "fcntl",
+  "ioctl",
+  "unlink",
+  "unlinkat",
+  "mmap",
+  "munmap",
+  "mprotect",
+  "madvise",
+  "brk",
+  "rt_sigaction",
+  "rt_sigprocmask",
+  "clock_gettime",
+  "gettimeofday",
+  "getpid",
+  "gettid",
+];
+
+/** False only where `findInterrupted` finds nothing. */
+export function mayHaveInterrupted(survey: SurveyView): boolean {
+  const { program } = survey;
+  if (!dependsOnMoreThanCalls(program)) return false;
+  return unprepared.some((name) => {
+    const call = survey.call(name);
+    if (call === undefined || [...call.perhaps].every((verdict) => survey.isDenial(verdict))) return false;
+    return call.changes || call.perhaps.size > 1 || program.reports.length > 0;
+  });
+}
+
+function dependsOnMoreThanCalls(program: Program): boolean {
+  const { cells, tables, reports, parameters } = program;
+  if (cells.length + tables.length + reports.length + parameters.length > 0) return true;
+  let found = false;
+  forEachStatement(program.body, (statement) => {
+    for (const root of expressionsOf(statement)) {
+      forEachExpression(root, (one) => {
+        found ||= one.kind === "input" && ["now", "pid", "tid", "uid", "gid", "alive"].includes(one.input);
+      });
+    }
+  });
+  return found;
+}
+
+export function findInterrupted(view: View): Diagnostic[] {
+  const found = unprepared.filter((name) => isSupervised(view.leavesOf(name)) && isAllowed(view, name));
+  if (found.length === 0 || isAboutAllCalls(view)) return [];
+  const shown = found.length > 6 ? [...found.slice(0, 5), `${found.length - 5} more`] : found;
+  const [them, are] = found.length === 1 ? ["it", "is"] : ["them", "are"];
+  return [
+    diagnostic(
+      "P0608",
+      `under notify ${enumerate(shown)} ${are} supervised, and a signal can make ${them} fail with EINTR, which programs do not expect of ${them}`,
+      {
+        span: placeOf(view, found[0]!),
+        help: "programs whose signal handlers lack SA_RESTART (perl, shells) are affected: decide frequent calls by their arguments alone, or take --engine seccomp-ebpf, which interrupts no call",
+      },
+    ),
+  ];
+}
+
+const isSupervised = (leaves: readonly DecisionLeaf[]): boolean => leaves.some((leaf) => leaf.stateful.length > 0);
+const isAllowed = (view: View, name: string): boolean => view.possible(name).some((verdict) => !view.isDenial(verdict));
+
+function isAboutAllCalls(view: View): boolean {
+  let [allowed, supervised] = [0, 0];
+  for (const number of view.decisions.keys()) {
+    const name = view.name(number);
+    if (!isAllowed(view, name)) continue;
+    allowed++;
+    if (isSupervised(view.leavesOf(name))) supervised++;
+  }
+  return 2 * supervised >= allowed;
+}
+
+/** The declaration of the state that the call depends on, or the verdict that it may give. */
+function placeOf(view: View, name: string): Span | undefined {
+  const { program } = view;
+  for (const reason of view.leavesOf(name).flatMap((leaf) => leaf.stateful)) {
+    if ("cell" in reason) return spanOf(program, program.cells[reason.cell]!.at);
+    if ("table" in reason) return spanOf(program, program.tables[reason.table]!.at);
+  }
+  const verdict = view.possible(name).find((one) => view.isDenial(one));
+  return verdict === undefined ? undefined : view.span(verdict);
+}

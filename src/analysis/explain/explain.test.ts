@@ -125,6 +125,7 @@ describe("warnings", () => {
       "kill-thread: read",
       "stateful-trap: bind",
       "interrupted: bind,clone,close,fork,read,vfork",
+      "one-user: bind,read",
     ]);
   });
 });

@@ -81,6 +81,7 @@ export interface Warning {
     | "process-creation"
     | "execution"
     | "interrupted"
+    | "one-user"
     | "kill-thread"
     | "static-kill"
     | "stateful-trap"

@@ -87,5 +87,17 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     stateful,
     "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
   );
+  const ownScope = new Set<string>(["thread", "process"]);
+  warn(
+    "one-user",
+    callsWith((leaf) =>
+      leaf.stateful.some(
+        (reason) =>
+          (reason.because === "reads-state" && ownScope.has(program.cells[reason.cell]!.scope)) ||
+          (reason.because === "reads-table" && ownScope.has(program.tables[reason.table]!.scope)),
+      ),
+    ),
+    "decided by state per process or thread, which is no wall between processes of one user: one can write into another's memory and act with the other's state (docs/engines.md, One user)",
+  );
   return warnings;
 }

@@ -3,7 +3,7 @@ import { errnoName } from "../linux/errno.ts";
 import type { FollowObstacle } from "./record.ts";
 
 const capability = "run portcullis with CAP_SYS_PTRACE";
-const withoutFollowing = "a policy with state per tree alone, which does not count processes, follows none";
+const withoutFollowing = "use a policy that follows no processes: state per tree, no count of the living";
 
 export function describeObstacle(obstacle: FollowObstacle): { readonly cause: string; readonly advice: string } {
   switch (obstacle.why) {
@@ -11,13 +11,13 @@ export function describeObstacle(obstacle: FollowObstacle): { readonly cause: st
       const tracer = obstacle.command === undefined ? `process ${obstacle.by}` : `${obstacle.command}[${obstacle.by}]`;
       return {
         cause: `${tracer} traces the caller, and a task has one tracer`,
-        advice: `debug it without a policy, or under one that need not follow processes: ${withoutFollowing}`,
+        advice: `debug without a policy, or ${withoutFollowing}`,
       };
     }
     case "not-dumpable":
       return {
-        cause: "the caller is not dumpable (PR_SET_DUMPABLE, or it executed a file that it may not read)",
-        advice: `${capability}; ${withoutFollowing}`,
+        cause: "the caller is not dumpable: by PR_SET_DUMPABLE, or because it executed a file that it may not read",
+        advice: `${capability}, or ${withoutFollowing}`,
       };
     case "other-user":
       return {

@@ -114,6 +114,6 @@ describe("the event of what was not done", () => {
       reason: "the new process could not be followed: strace[9] traces the caller, and a task has one tracer",
       advice: expect.stringContaining("without a policy"),
     });
-    expect(printLine(event!)).toMatch(/strace\[9\] traces the caller.*; debug it without a policy/);
+    expect(printLine(event!)).toMatch(/strace\[9\] traces the caller.*; debug without a policy/);
   });
 });

@@ -152,12 +152,15 @@ describe("signals", () => {
   });
 
   test("one that is ignored does not end the start either", async () => {
-    const run = [...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", "echo ready"];
-    const one = started([victim("situation"), "ignore=15", "--", ...run]);
+    const run = [...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", "echo ready; read line"];
+    const one = started(["bash", "-c", 'trap "" TERM; echo ignored; exec "$@"', "bash", ...run]);
+    await one.says("ignored");
     for (let i = 0; i < 20; i++) {
       process.kill(one.pid, "SIGTERM");
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
+    await one.says("ready");
+    one.child.stdin!.end("\n");
     expect(await one.ended).toEqual({ status: 0, signal: null });
   });
 

@@ -134,7 +134,7 @@ describe.each(servers)("$name", (server) => {
     const { turn, ended, lines } = await started(server, [], "");
     turn();
     expect(await ended).toBe(0);
-    expect(lines()).toEqual(["bind ok", "listen ok", expect.stringMatching(/^ptrace /), "shell"]);
+    expect(lines()).toEqual(["bind ok", "listen ok", expect.stringMatching(/^kcmp /), "shell"]);
   });
 
   it("serves under the policy, and stops as it does without", async () => {
@@ -150,11 +150,11 @@ describe.each(servers)("$name", (server) => {
     const { turn, ended, lines, decisions } = await started(server, before, events);
     turn();
     expect(await ended).toBe(killed);
-    expect(lines()).toEqual(["bind 13", "listen 13", "ptrace 1"]);
+    expect(lines()).toEqual(["bind 13", "listen 13", "kcmp 1"]);
     expect(decisions().map(({ call, verdict }) => `${call} ${verdict}`)).toEqual([
       "bind deny",
       "listen deny",
-      "ptrace deny",
+      "kcmp deny",
       "execve kill-process",
     ]);
     if (engine === "notify") expect(decisions()[3]).toMatchObject({ phases: { phase: "serving" } });

@@ -1,16 +1,16 @@
 /*
  * hijack.so: what an attacker does who runs code inside a server, for LD_PRELOAD. On SIGWINCH the server's own process
- * opens an address of its own, traces its parent and starts a shell. What came of it goes to the file that HIJACK names,
+ * opens an address of its own, looks into its parent and starts a shell. What came of it goes to the file that HIJACK names,
  * a line each: "bind ERRNO-NUMBER" or "bind ok", and so on; the shell adds a last line.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -34,7 +34,7 @@ static void hijacked(int signal)
 	(void)signal;
 	tell("bind", bind(fd, (struct sockaddr *)&unnamed, sizeof(unnamed)));
 	tell("listen", listen(fd, 1));
-	tell("ptrace", ptrace(PTRACE_SEIZE, getppid(), NULL, NULL));
+	tell("kcmp", syscall(SYS_kcmp, getppid(), getpid(), KCMP_FILES, 0, 0));
 	dup2(out, 9);
 	execl("/bin/sh", "sh", "-c", "echo shell >&9", (char *)NULL);
 	tell("exec", -1);

@@ -70,7 +70,9 @@ describe.each(cases)("$name on $architecture", ({ name, architecture, profile })
   // For arm64: see libseccomp.test.ts.
   if (architecture === "x86_64") {
     it("takes no more steps for any number and any boundary argument", () => {
-      expect(comparison.moreSteps).toEqual([]);
+      // What runc puts before libseccomp's filter for newer calls: two loads, and a test of each.
+      const before = Number.isFinite(newest) ? 4 : 0;
+      expect(comparison.moreSteps.filter(({ ours, theirs }) => ours > theirs + before)).toEqual([]);
     });
   }
 });

@@ -104,6 +104,7 @@ function openOutput(
     return openEventOutput(reachable(destination), {
       policy: descriptionOf(compiled),
       form,
+      name: "file" in destination ? destination.file : `fd:${destination.fd}`,
       // Where events are lines on standard error, no better channel is left for this sentence.
       onLoss: form === "json" ? (sentence) => messages.write(sentence) : undefined,
     });

@@ -144,11 +144,13 @@ test("a plain allow that reports is a report only", async () => {
 test("what cannot be written is said once, and counted at the end", async () => {
   const said: string[] = [];
   const channel: Channel = { write: () => ({ code: "ENOSPC", isFinal: false }), retract() {}, close() {} };
-  const output = eventOutput(
-    channel,
-    { policy, form: "json", patience: 30, onLoss: (sentence) => said.push(sentence) },
-    "/dev/full",
-  );
+  const output = eventOutput(channel, {
+    policy,
+    form: "json",
+    name: "/dev/full",
+    patience: 30,
+    onLoss: (sentence) => said.push(sentence),
+  });
   for (let index = 0; index < 7; index++) output.record({ ...record, reports: [] });
   await output.finish();
   expect(said).toEqual([

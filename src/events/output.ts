@@ -20,6 +20,8 @@ export interface EventOutputOptions {
   readonly policy: PolicyDescription;
   /** "lines": for people; "json": one object a line. */
   readonly form: "lines" | "json";
+  /** What people call the destination. */
+  readonly name?: string;
   readonly limit?: LimitOptions;
   /** The end of a run waits at most so many milliseconds for a slow reader; 500 by default. */
   readonly patience?: number;
@@ -39,16 +41,11 @@ const limits: { readonly [F in EventOutputOptions["form"]]: LimitOptions } = {
 
 /** @throws DestinationError */
 export function openEventOutput(destination: Destination, options: EventOutputOptions): EventOutput {
-  return eventOutput(
-    openChannel(destination),
-    options,
-    "file" in destination ? destination.file : `fd:${destination.fd}`,
-  );
+  return eventOutput(openChannel(destination), options);
 }
 
-/** @param name what people call the channel. */
-export function eventOutput(channel: Channel, options: EventOutputOptions, name = "the channel"): EventOutput {
-  const { policy, form } = options;
+export function eventOutput(channel: Channel, options: EventOutputOptions): EventOutput {
+  const { policy, form, name = "the channel" } = options;
   const print = (event: PolicyEvent) => (form === "json" ? jsonText(event) : `portcullis: ${printLine(event)}`);
   const notice = (time: number, text: string, dropped: number) => {
     const [event] = describe(policy, { kind: "notice", time, text, dropped });

@@ -61,8 +61,19 @@ static void become_command(void *unused) {
   uint32_t flags = child->orders->header.flags;
   give_inheritance(child->inheritance);
   if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (child->group != 0) CALL(__NR_setpgid, 0, child->group);
   enum stage stage;
   long result;
+  if (child->cgroup != NULL) {
+    result = enter_cgroup(child->cgroup);
+    if (result < 0) stop(MAKE_CGROUP, result);
+  }
+  if (is_tied(&child->orders->header)) {
+    result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (result < 0) stop(NO_NEW_PRIVILEGES, result);
+    result = install_shield(child->own);
+    if (result < 0) stop(INSTALL, result);
+  }
   if (flags & WANT_LISTENER) {
     stage = NO_NEW_PRIVILEGES;
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);

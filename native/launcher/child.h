@@ -10,9 +10,11 @@
 #ifndef PORTCULLIS_CHILD_H
 #define PORTCULLIS_CHILD_H
 
+#include "cgroup.h"
 #include "confine.h"
 #include "inheritance.h"
 #include "orders.h"
+#include "shield.h"
 
 struct child {
   /* What it is to do. */
@@ -21,6 +23,9 @@ struct child {
   char **environment;
   const struct inheritance *inheritance;
   const struct orders *orders;           /* flags; with WANT_LISTENER the filters, too */
+  int group;                             /* the process group that it joins, 0: stays in its parent's */
+  const struct cgroup *cgroup;           /* NULL: stays in its parent's */
+  const struct own_processes *own;
   const struct confinement *confinement; /* what is installed without WANT_LISTENER; the token */
   /* What became of it. */
   int pid, pidfd;

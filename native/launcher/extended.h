@@ -53,6 +53,7 @@ enum stage {
   LOAD_PROGRAM = 10,
   ATTACH = 11,
   FIND_COMMAND = 12,
+  MAKE_CGROUP = 13,
 };
 
 struct fault {

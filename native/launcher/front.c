@@ -13,6 +13,7 @@
 #include <linux/prctl.h>
 #include <linux/resource.h>
 #include <linux/signal.h>
+#include <linux/time_types.h>
 #include <linux/wait.h>
 
 #include "in_place.h"
@@ -20,6 +21,7 @@
 #include "node.h"
 #include "say.h"
 #include "search.h"
+#include "tree.h"
 
 enum { NO_SIGNAL = 0x4000 /* MSG_NOSIGNAL */ };
 enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, LEAST_DESCRIPTORS = 64 };
@@ -35,7 +37,8 @@ static struct {
 } supervisor;
 
 static struct {
-  int pid;   /* 0: not started */
+  int is_tied; /* its tree ends where the launcher is killed */
+  int pid;     /* 0: not started */
   int pidfd;
   int has_ended;
   int status;
@@ -90,22 +93,12 @@ static void handle_signal(const struct signal_information *signal) {
 static void begin(const struct message *message, int pidfd, int signals) {
   is_starting = 0;
   command.pid = message->pid;
+  command.is_tied = (message->detail & TIED) != 0;
   command.pidfd = pidfd;
   int kept[] = {launcher, pidfd, signals};
   close_all_but(kept, 3);
   /* Those that were pending when the launcher was made it has given already. */
   for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
-}
-
-/*
- * A command that stops itself (less, on Ctrl-Z) expects the shell to notice, and the shell watches us. Only with a
- * terminal: without one there is no job control that would continue us.
- */
-static void stop(void) {
-  long terminal = CALL(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC, 0);
-  if (terminal < 0) return;
-  CALL(__NR_close, terminal);
-  CALL(__NR_kill, CALL(__NR_getpid, 0), SIGSTOP);
 }
 
 static void hear_launcher(int signals) {
@@ -127,9 +120,6 @@ static void hear_launcher(int signals) {
       break;
     case STARTED:
       begin(&message, descriptor, signals);
-      break;
-    case STOPPED:
-      stop();
       break;
     case ENDED:
       command.has_ended = 1;
@@ -192,6 +182,7 @@ static void leave_when_done(char **words, uint32_t count, char **environment) {
     if ((supervisor.status & 0x7f) != 0) refuse_without_node();
     leave(exit_status(supervisor.status));
   }
+  if (launcher < 0 && command.is_tied && has_children) return;
   if (command.has_ended) leave(exit_status(command.status));
   if (launcher < 0 && !has_children) leave(FAILED);
 }
@@ -246,7 +237,11 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
 
   for (;;) {
     struct pollfd sources[2] = {{launcher, POLLIN, 0}, {is_starting ? -1 : (int)signals, POLLIN, 0}};
-    CALL(__NR_ppoll, sources, 2, 0, 0, 0);
+    /* The launcher exits when the tree has ended. Where it was killed before that, what it leaves behind is ours. */
+    int is_ending = launcher < 0 && command.is_tied;
+    if (is_ending) signal_tree(SIGKILL, supervisor.pid);
+    struct __kernel_timespec pause = {0, KILL_INTERVAL * 1000000};
+    CALL(__NR_ppoll, sources, 2, is_ending ? &pause : 0, 0, 0);
     if (sources[0].revents != 0) hear_launcher((int)signals);
     struct signal_information signal;
     while (!is_starting && take_signal(&signal) != 0) handle_signal(&signal);

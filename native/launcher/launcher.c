@@ -16,6 +16,8 @@
 #include <linux/time_types.h>
 #include <linux/wait.h>
 
+#include <asm/socket.h>
+
 #include "bundle.h"
 #include "child.h"
 #include "kernel.h"
@@ -23,14 +25,18 @@
 #include "search.h"
 #include "tree.h"
 
-/* Milliseconds that a tree has between a signal and SIGKILL (docs/cli.md). */
-enum { GRACE = 2000, KILL_INTERVAL = 2, FOR_EVER = -1 };
+/* Milliseconds that a tree has between a signal and SIGKILL (docs/engines.md). */
+enum { GRACE = 2000, FOR_EVER = -1 };
 
 static const struct launch *own;
 static struct orders orders;
 static struct extended extended;
 static struct confinement confinement;
 static struct child child;
+static struct cgroup cgroup;
+static struct own_processes processes;
+static int front_pidfd; /* -1: there is none */
+static int group;       /* the process group of the front, which the command joins */
 
 static void tell(uint32_t kind, int value) {
   struct message message = {kind, value, child.pid, 0};
@@ -118,12 +124,14 @@ static void report_start(void) {
     descriptors[count++] = extended.events;
     descriptors[count++] = extended.dropped;
   }
-  struct message message = {STARTED, (int)CALL(__NR_getpid, 0), child.pid, child.detail};
+  uint32_t detail = child.detail | (is_tied(&orders.header) ? TIED : 0);
+  struct message message = {STARTED, (int)CALL(__NR_getpid, 0), child.pid, detail};
   /* Where Node is gone the listener is closed here, and the kernel denies what the filter would ask (ENOSYS). */
   send_message(own->node, &message, descriptors, count);
   if (own->front >= 0) send_message(own->front, &message, descriptors, 1);
-  int kept[] = {own->node, own->front};
-  close_all_but(kept, 2);
+  int kept[] = {own->node, own->front, front_pidfd, child.cgroup == NULL ? -1 : cgroup.parent,
+                child.cgroup == NULL ? -1 : cgroup.directory};
+  close_all_but(kept, 5);
 }
 
 /* True where the command runs. */
@@ -143,11 +151,25 @@ static int start(void) {
   child.inheritance = own->inheritance;
   child.orders = &orders;
   child.confinement = &confinement;
+  child.own = &processes;
+  child.group = group;
+  child.cgroup = NULL;
+  if (orders.header.flags & OWN_CGROUP) {
+    fault.stage = MAKE_CGROUP;
+    fault.error = make_cgroup(&cgroup, &fault.what);
+    if (fault.error < 0) {
+      tell_fault(&fault);
+      unload();
+      return 0;
+    }
+    child.cgroup = &cgroup;
+  }
   ask_front();
   fault.error = start_child(&child, &fault.stage);
   if (fault.error < 0) {
     struct message message = {CANCELLED, 0, 0, 0};
     if (own->front >= 0) send_message(own->front, &message, 0, 0);
+    if (child.cgroup != NULL) remove_cgroup(&cgroup);
     tell_fault(&fault);
     unload();
     return 0;
@@ -200,6 +222,8 @@ static struct {
   int is_ending; /* the tree is being killed */
   int has_deadline;
   int64_t deadline; /* CLOCK_MONOTONIC, ms: when it is to be killed */
+  int has_limit;
+  int64_t limit; /* when the command is to be ended */
 } tree;
 
 static int64_t now(void) {
@@ -209,10 +233,47 @@ static int64_t now(void) {
 }
 
 static void end_tree(int signal) {
-  signal_tree(signal);
+  signal_tree(signal, 0);
   if (tree.has_deadline) return;
   tree.has_deadline = 1;
   tree.deadline = now() + GRACE;
+}
+
+static void kill_tree(void) {
+  if (child.cgroup != NULL) kill_cgroup(&cgroup);
+  /* Also with a cgroup: a process may have moved to another, where it has the right to. */
+  signal_tree(SIGKILL, 0);
+}
+
+/* The front stops when the command stops, as a shell expects of it; this process never does, for it keeps the time. */
+static void signal_front(int signal) {
+  if (front_pidfd >= 0) CALL(__NR_pidfd_send_signal, front_pidfd, signal, 0, 0);
+}
+
+/*
+ * A command that stops itself (less, on Ctrl-Z) expects the shell to notice, and the shell watches the front. Only with a
+ * terminal: without one there is no job control that would continue it.
+ */
+static void stop_front(void) {
+  long terminal = CALL(__NR_openat, AT_FDCWD, "/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC, 0);
+  if (terminal < 0) return;
+  CALL(__NR_close, terminal);
+  signal_front(SIGSTOP);
+}
+
+static void reach_limit(void) {
+  tree.has_limit = 0;
+  tell(TIMED_OUT, 0);
+  if (tree.has_ended) {
+    end_tree(SIGTERM);
+    return;
+  }
+  /* Not reaped yet, so the pid is the command's. A process that is stopped handles SIGTERM when it goes on. */
+  CALL(__NR_kill, child.pid, SIGTERM);
+  CALL(__NR_kill, child.pid, SIGCONT);
+  signal_front(SIGCONT);
+  if (!tree.has_deadline) tree.deadline = now() + GRACE;
+  tree.has_deadline = 1;
 }
 
 /* Reaps what has ended, and tells of the command. True as long as there are children. */
@@ -225,27 +286,25 @@ static int reap(void) {
     if (pid < 0) return 0;
     if (pid != child.pid) continue;
     if ((status & 0xff) == 0x7f) {
-      tell(STOPPED, status >> 8);
+      /* At the end of its time the front must go on, to exit with the status. */
+      if (!tree.has_deadline && !tree.is_ending) stop_front();
       continue;
     }
     tree.has_ended = 1;
     tell(ENDED, status);
+    /* Somebody else has ended it while it was stopped. */
+    signal_front(SIGCONT);
     if (orders.header.flags & END_TREE) end_tree(SIGTERM);
   }
 }
 
+/* Node has nothing to say after the start. */
 static void hear_node(int *socket) {
   unsigned char bytes[64];
   long count = CALL(__NR_read, *socket, bytes, sizeof bytes);
-  if (count == -EINTR || count == -EAGAIN) return;
-  if (count <= 0) {
-    *socket = -1;
-    if (orders.header.flags & DIE_WITH_PARENT) tree.is_ending = 1;
-  }
-  for (long i = 0; i < count; i++) {
-    if (bytes[i] == KILL_TREE) tree.is_ending = 1;
-    if (bytes[i] == END_TREE_NOW) end_tree(SIGTERM);
-  }
+  if (count > 0 || count == -EINTR || count == -EAGAIN) return;
+  *socket = -1;
+  if (orders.header.flags & DIE_WITH_PARENT) tree.is_ending = 1;
 }
 
 /* The front passes on signals that it got after the command had ended. */
@@ -257,7 +316,7 @@ static void hear_front(int *socket) {
     *socket = -1;
     if (orders.header.flags & DIE_WITH_PARENT) tree.is_ending = 1;
     /* The command's parent-death signal is for its parent's death, which the front stood for. */
-    if (own->inheritance->parent_death_signal != 0) leave(0);
+    if (own->inheritance->parent_death_signal != 0 && !is_tied(&orders.header)) leave(0);
     struct message message = {FRONT_GONE, 0, child.pid, 0};
     send_message(own->node, &message, 0, 0);
   }
@@ -265,18 +324,29 @@ static void hear_front(int *socket) {
     if (bytes[i] > 0 && bytes[i] <= SIGNALS) end_tree(bytes[i]);
 }
 
+/* Milliseconds until then, or `left` where that is less. */
+static int64_t sooner(int64_t left, int64_t then) {
+  int64_t until = then > now() ? then - now() : 0;
+  return left == FOR_EVER || until < left ? until : left;
+}
+
 static void wait_for_tree(void) {
   uint64_t child_signal = 1ull << (SIGCHLD - 1);
   int children = (int)CALL(__NR_signalfd4, -1, &child_signal, sizeof child_signal, O_CLOEXEC | O_NONBLOCK);
   int node = own->node, front = own->front;
+  if (orders.header.time_limit != 0) {
+    tree.has_limit = 1;
+    tree.limit = now() + orders.header.time_limit;
+  }
   while (reap()) {
+    if (tree.has_limit && now() >= tree.limit) reach_limit();
     if (tree.has_deadline && now() >= tree.deadline) tree.is_ending = 1;
-    if (tree.is_ending) signal_tree(SIGKILL);
+    if (tree.is_ending) kill_tree();
 
-    int64_t left = FOR_EVER;
     /* A child that is forked while the list is read comes to us later, without a signal: look again. */
-    if (tree.is_ending) left = KILL_INTERVAL;
-    else if (tree.has_deadline) left = tree.deadline > now() ? tree.deadline - now() : 0;
+    int64_t left = tree.is_ending ? KILL_INTERVAL : FOR_EVER;
+    if (!tree.is_ending && tree.has_deadline) left = sooner(left, tree.deadline);
+    if (!tree.is_ending && tree.has_limit) left = sooner(left, tree.limit);
     struct __kernel_timespec limit = {left / 1000, left % 1000 * 1000000};
     struct pollfd sources[3] = {{children, POLLIN, 0}, {node, POLLIN, 0}, {front, POLLIN, 0}};
     CALL(__NR_ppoll, sources, 3, left == FOR_EVER ? 0 : &limit, 0, 0);
@@ -284,13 +354,38 @@ static void wait_for_tree(void) {
     if (sources[0].revents) CALL(__NR_read, children, buffer, sizeof buffer);
     if (sources[1].revents) hear_node(&node);
     if (sources[2].revents) hear_front(&front);
-    if (node < 0 && front < 0 && !tree.is_ending && !tree.has_deadline) return; /* no one is left to hear the status */
+    /* No one is left to hear the status. */
+    if (node < 0 && front < 0 && !tree.is_ending && !tree.has_deadline && !is_tied(&orders.header)) return;
   }
+  if (child.cgroup != NULL) remove_cgroup(&cgroup);
   tell(TREE_ENDED, 0);
+}
+
+/*
+ * What the command could find and end. This process leaves the front's process group, which a program may well kill as a
+ * whole; the command joins it again (child.c).
+ */
+static void know_processes(void) {
+  struct {
+    int pid;
+    unsigned uid, gid;
+  } creator = {0, 0, 0}; /* struct ucred: of the process that made the socket */
+  int size = sizeof creator;
+  processes.node = (int)CALL(__NR_getppid, 0);
+  processes.launcher = (int)CALL(__NR_getpid, 0);
+  front_pidfd = -1;
+  if (own->front >= 0 && CALL(__NR_getsockopt, own->front, SOL_SOCKET, SO_PEERCRED, &creator, &size) == 0) {
+    processes.front = creator.pid;
+    /* It is the front's: that is our parent's parent, and waits for us. */
+    front_pidfd = (int)CALL(__NR_pidfd_open, creator.pid, 0);
+  }
+  group = (int)CALL(__NR_getpgid, 0);
+  CALL(__NR_setpgid, 0, 0);
 }
 
 void serve(const struct launch *launch) {
   own = launch;
+  know_processes();
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   await_start();
   wait_for_tree();

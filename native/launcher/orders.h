@@ -21,7 +21,7 @@ struct orders_header {
   uint32_t fallback_length; /* instructions, 0: there is none; with EXTENDED: the words of open parameters behind the bundle */
   uint32_t words;           /* how many words the command has: the last ones of the launcher's own */
   int32_t descriptor;       /* of DESCRIPTOR */
-  uint32_t reserved;
+  uint32_t time_limit;      /* milliseconds until the command is ended, 0: none */
   uint64_t token[2];        /* with EXTENDED: 0, the launcher draws its own */
 };
 enum { ORDERS_MAGIC = 0x70637633 };
@@ -40,10 +40,13 @@ enum {
   END_TREE = 2,        /* when the command has ended, end the rest of its tree */
   DIE_WITH_PARENT = 4, /* when Node or the front is gone, end the tree */
   EXTENDED = 8,        /* a bundle follows instead of classic filters */
+  OWN_CGROUP = 16,     /* make a cgroup for the command: cgroup.kill ends all of it at once */
 };
 
-/* After the start Node may send single bytes. */
-enum { KILL_TREE = 'k', END_TREE_NOW = 't' };
+/* Whether the command's tree is to end with something else: then it may not reach our processes (shield.h). */
+static inline int is_tied(const struct orders_header *header) {
+  return (header->flags & (END_TREE | DIE_WITH_PARENT)) != 0 || header->time_limit != 0;
+}
 
 struct orders {
   struct orders_header header;
@@ -66,7 +69,7 @@ struct message {
 enum message_kind {
   STARTED = 1,     /* value: the launcher's own pid; pid; detail; the pidfd and more descriptors travel along */
   NOT_STARTED = 2, /* value: errno; detail: enum stage; a text of `pid` bytes follows */
-  STOPPED = 3,    /* value: the signal */
+  TIMED_OUT = 3,  /* the time limit was reached: the command is being ended */
   ENDED = 4,      /* value: the status, as wait(2) gives it */
   TREE_ENDED = 5, /* nothing is left of the tree */
   GIVEN = 6,      /* value: 0, and the descriptor travels along; or errno */
@@ -76,7 +79,8 @@ enum message_kind {
   CANCELLED = 9,  /* it was not started after all */
   REPLACED = 10,  /* the front is to become the command: orders follow */
 };
-enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2 }; /* `detail` of STARTED */
+/* `detail` of STARTED. TIED: where the launcher is killed, the front ends the tree. */
+enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2, TIED = 4 };
 
 /* Sends a message with so many descriptors, at most 4. What cannot be sent is lost: the other side is gone then. */
 void send_message(int socket, const struct message *message, const int *descriptors, int count);

@@ -57,6 +57,8 @@ static void signal_child(long pid, long parent, int signal) {
   CALL(__NR_close, pidfd);
 }
 
+static int spared;
+
 static void signal_children(long pid, int signal, int depth);
 
 /* /proc/PID/task/TID/children: numbers with a space behind each. */
@@ -76,8 +78,10 @@ static void signal_listed(long pid, long threads, const char *thread, int signal
         child = child * 10 + (list[i] - '0');
       } else if (child > 0) {
         /* Its descendants first: when it has ended they are listed elsewhere. */
-        if (depth < DEEPEST) signal_children(child, signal, depth + 1);
-        signal_child(child, pid, signal);
+        if (child != spared) {
+          if (depth < DEEPEST) signal_children(child, signal, depth + 1);
+          signal_child(child, pid, signal);
+        }
         child = 0;
       }
     }
@@ -107,4 +111,7 @@ static void signal_children(long pid, int signal, int depth) {
   CALL(__NR_close, threads);
 }
 
-void signal_tree(int signal) { signal_children(CALL(__NR_getpid, 0), signal, 0); }
+void signal_tree(int signal, int but) {
+  spared = but;
+  signal_children(CALL(__NR_getpid, 0), signal, 0);
+}

@@ -30,6 +30,7 @@ export interface RunPlan {
   readonly killTree: boolean;
   readonly dieWithParent: boolean;
   readonly killEvents: boolean;
+  readonly cgroup: boolean;
   readonly bestEffort: boolean;
   readonly quiet: boolean;
 }
@@ -40,6 +41,13 @@ export function planOf(invocation: Invocation): RunPlan {
   if (command.length === 0) throw missing("the command", "portcullis run -p POLICY -- COMMAND");
   const policy = invocation.text("policy");
   if (policy === undefined) throw missing("the policy", "portcullis run -p POLICY -- COMMAND");
+  const isTied = ["timeout", "kill-tree", "die-with-parent"].some((option) => invocation.has(option));
+  if (invocation.has("cgroup") && !isTied) {
+    throw missing(
+      "--timeout, --kill-tree or --die-with-parent beside --cgroup",
+      "portcullis run --kill-tree --cgroup …",
+    );
+  }
   return {
     policy,
     engine: namedEngine(invocation),
@@ -51,6 +59,7 @@ export function planOf(invocation: Invocation): RunPlan {
     killTree: invocation.has("kill-tree"),
     dieWithParent: invocation.has("die-with-parent"),
     killEvents: invocation.has("kill-events"),
+    cgroup: invocation.has("cgroup"),
     bestEffort: invocation.has("best-effort"),
     quiet: invocation.has("quiet"),
   };
@@ -83,6 +92,7 @@ export async function enforce(plan: RunPlan, compiled: CompiledPolicy): Promise<
     timeout: plan.timeout,
     killTree: plan.killTree,
     dieWithParent: plan.dieWithParent,
+    cgroup: plan.cgroup,
   };
   const { status } =
     compiled.engine === "notify"

@@ -6,6 +6,7 @@ import { release } from "node:os";
 import { join } from "node:path";
 import { seccompEbpfSupport } from "../engines/seccomp-ebpf/support.ts";
 import { hostArchitecture } from "../linux/architecture.ts";
+import { callNumber } from "../linux/call-numbers.ts";
 import { NativeUnavailableError, native, nativeFile } from "../linux/native.ts";
 import { bpfFindings } from "./bpf-findings.ts";
 import type { Context } from "./context.ts";
@@ -96,6 +97,7 @@ function* engineFindings(context: Context): Generator<Finding> {
   const fault = nativeFault();
   if (fault !== undefined) yield fault;
   else {
+    yield* scopeFinding();
     yield* notifyFindings(context);
     yield* seccompEbpfFindings(context);
   }
@@ -115,6 +117,21 @@ function nativeFault(): Finding | undefined {
 }
 
 /** A ready policy on a shell's script, as a person would run it. Only what hangs is ended: a machine may be slow. */
+/** Whether a tree that is tied to something (--timeout, …) can be kept from signalling portcullis (native/launcher/shield.c). */
+function* scopeFinding(): Generator<Finding> {
+  const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
+  const withScopes = 6;
+  if (native().syscall(callNumber("landlock_create_ruleset"), null, 0, askVersion) >= withScopes) {
+    yield { state: "fine", what: "--timeout, --kill-tree, --die-with-parent: no signal leaves the tree (Landlock)" };
+  } else {
+    yield {
+      state: "note",
+      what: "--timeout, --kill-tree, --die-with-parent: a command of the same user can evade them",
+      help: "Landlock, which keeps signals in the tree since Linux 6.12, is missing or off (docs/engines.md)",
+    };
+  }
+}
+
 function trial(context: Context, engine: EngineName, policy: string, script: string) {
   const program = join(packageRoot(), "bin/portcullis.cjs");
   const options = ["--engine", engine, "--events", "fd:3", "--timeout", "2min", "-p", policy];

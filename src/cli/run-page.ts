@@ -42,7 +42,8 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     timeout: {
       value: "TIME",
-      about: "End the command after this time (30s, 5min): SIGTERM, and SIGKILL for all of its tree two seconds later.",
+      about:
+        "End the command after this time (30s, 5min): SIGTERM, and SIGKILL for all of its tree two seconds later. With this option, --kill-tree or --die-with-parent no signal leaves the command's tree, so that it cannot end or stop portcullis (Linux 6.12 with Landlock; elsewhere a process of the same user can evade all three: section Ending a tree of docs/engines.md).",
     },
     "kill-tree": {
       about:
@@ -51,6 +52,10 @@ export const runPage: Omit<Verb, "execute"> = {
     "die-with-parent": {
       about:
         "Kill all of the tree if a process of portcullis is killed, instead of denying calls or going on without it.",
+    },
+    cgroup: {
+      about:
+        "With --timeout, --kill-tree or --die-with-parent: make a cgroup (version 2) for the command below the present one, so that SIGKILL comes to all of its tree at once, however fast it forks. Needs Linux 5.14 and a cgroup that is this user's (systemd-run --user --scope -p Delegate=yes).",
     },
     "best-effort": {
       about: "Where a part of the policy cannot be enforced here, start all the same without that part, and say so.",

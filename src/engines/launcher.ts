@@ -16,7 +16,8 @@ import { StartError } from "./start-error.ts";
 export type LauncherMessage =
   /** `status` as wait(2) gives it. */
   | { readonly kind: "ended"; readonly status: number }
-  | { readonly kind: "stopped"; readonly signal: number }
+  /** The time limit was reached: the launcher ends the command. */
+  | { readonly kind: "timed-out" }
   | { readonly kind: "tree-ended" }
   /** The front was killed: the launcher goes on. */
   | { readonly kind: "front-gone" }
@@ -30,13 +31,38 @@ export interface LauncherOrders {
   readonly filterLength: number;
   /** Classic instructions; with `extended` the words of open parameters behind the bundle. */
   readonly fallbackLength: number;
+  /** Milliseconds until the command is ended; 0: none. */
+  readonly timeLimit: number;
   /** 16 bytes; zeros with `extended`. */
   readonly token: Uint8Array;
   /** What follows. */
   readonly payload: readonly Uint8Array[];
 }
 
-export const launcherFlag = { wantListener: 1, endTree: 2, dieWithParent: 4, extended: 8 } as const;
+export const launcherFlag = { wantListener: 1, endTree: 2, dieWithParent: 4, extended: 8, ownCgroup: 16 } as const;
+
+/** What ends the command's tree. The launcher sees to it, whether this process lives, is stopped, or neither. */
+export interface TreeOptions {
+  /** Milliseconds, below 2^32; then SIGTERM to the command, and two seconds later SIGKILL to all of its tree. */
+  readonly timeout?: number | undefined;
+  /** When the command has ended, SIGTERM to what is left of its tree, and SIGKILL two seconds later. */
+  readonly killTree?: boolean | undefined;
+  /** SIGKILL to the tree when portcullis is gone. */
+  readonly dieWithParent?: boolean | undefined;
+  /** A cgroup for the command, so that SIGKILL comes to all of its tree at once. */
+  readonly cgroup?: boolean | undefined;
+}
+
+export function treeOrders(options: TreeOptions): Pick<LauncherOrders, "flags" | "timeLimit"> {
+  const { timeout = 0, killTree = false, dieWithParent = false, cgroup = false } = options;
+  return {
+    flags:
+      (killTree ? launcherFlag.endTree : 0) |
+      (dieWithParent ? launcherFlag.dieWithParent : 0) |
+      (cgroup ? launcherFlag.ownCgroup : 0),
+    timeLimit: timeout,
+  };
+}
 
 /** `enum stage` of native/launcher/extended.h: where something went wrong. */
 export const launcherStage = {
@@ -51,6 +77,7 @@ export const launcherStage = {
   loadProgram: 10,
   attach: 11,
   findCommand: 12,
+  makeCgroup: 13,
 } as const;
 
 export interface Started {
@@ -87,7 +114,7 @@ const orderKind = { start: 1, become: 2, descriptor: 3 } as const;
 const messageKind = {
   started: 1,
   notStarted: 2,
-  stopped: 3,
+  timedOut: 3,
   ended: 4,
   treeEnded: 5,
   given: 6,
@@ -95,6 +122,7 @@ const messageKind = {
 } as const;
 const noOrders: LauncherOrders = {
   flags: 0,
+  timeLimit: 0,
   filterLength: 0,
   fallbackLength: 0,
   token: new Uint8Array(16),
@@ -206,13 +234,14 @@ function faultOf(socket: number, message: DataView): LauncherFault {
 }
 
 function encodeOrders(kind: number, orders: LauncherOrders, words: number, descriptor = -1): Uint8Array {
-  const { flags, filterLength, fallbackLength, token, payload } = orders;
+  const { flags, timeLimit, filterLength, fallbackLength, token, payload } = orders;
   const bytes = new Uint8Array(payload.reduce((size, one) => size + one.length, headerSize));
   const view = new DataView(bytes.buffer);
   [magic, kind, flags, filterLength, fallbackLength, words].forEach((word, index) => {
     view.setUint32(4 * index, word, true);
   });
   view.setInt32(24, descriptor, true);
+  view.setUint32(28, timeLimit, true);
   bytes.set(token, 32);
   let at = headerSize;
   for (const one of payload) {
@@ -253,8 +282,8 @@ export function parseMessage(message: DataView): LauncherMessage {
   switch (message.getUint32(0, true)) {
     case messageKind.ended:
       return { kind: "ended", status: value };
-    case messageKind.stopped:
-      return { kind: "stopped", signal: value };
+    case messageKind.timedOut:
+      return { kind: "timed-out" };
     case messageKind.treeEnded:
       return { kind: "tree-ended" };
     case messageKind.frontGone:
@@ -262,11 +291,6 @@ export function parseMessage(message: DataView): LauncherMessage {
     default:
       return { kind: "closed" };
   }
-}
-
-/** Asks the launcher to kill the whole tree. */
-export function killTree(socket: number): void {
-  native().syscall(callNumber("write"), socket, new Uint8Array([0x6b /* k */]), 1);
 }
 
 /** The exit status of portcullis for a command's, as wait(2) gives it; 125 where nobody knows. */
@@ -292,7 +316,7 @@ export function errnoText(errno: number): string {
 }
 
 /** The fault of a stage that all engines have; undefined for the others. `name` is the command's first word. */
-export function commonFault(name: string, { stage, errno }: LauncherFault): StartError | undefined {
+export function commonFault(name: string, { stage, errno, text }: LauncherFault): StartError | undefined {
   switch (stage) {
     case launcherStage.findCommand:
       return notFound(name, errnoName(errno));
@@ -303,6 +327,12 @@ export function commonFault(name: string, { stage, errno }: LauncherFault): Star
       return new StartError(126, `${name}: cannot be run (${errnoText(errno)})`);
     case launcherStage.noNewPrivileges:
       return new StartError(125, `no_new_privs cannot be set (${errnoText(errno)})`);
+    case launcherStage.makeCgroup:
+      return new StartError(
+        125,
+        `no cgroup can be had for the command: ${text === "" ? errnoText(errno) : `${text} (${errnoText(errno)})`}`,
+        "the present cgroup must be this user's: `systemd-run --user --scope -p Delegate=yes portcullis run …`",
+      );
     case launcherStage.clone:
       return new StartError(125, `the launcher cannot make a process (${errnoText(errno)})`);
     default:

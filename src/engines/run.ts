@@ -3,17 +3,12 @@ import type { EventRecord } from "../events/record.ts";
 import { callNumber } from "../linux/call-numbers.ts";
 import { reservePolling } from "../linux/descriptors.ts";
 import { native } from "../linux/native.ts";
+import type { TreeOptions } from "./launcher.ts";
 import { StartError } from "./start-error.ts";
 
-export interface RunOptions {
+export interface RunOptions extends TreeOptions {
   /** Called in the thread of the caller, later than the judgement. Must not throw. */
   readonly onEvent: (record: EventRecord) => void;
-  /** Milliseconds; then SIGTERM to the command, and two seconds later SIGKILL to all of its tree. */
-  readonly timeout?: number | undefined;
-  /** End what is left of the tree when the command has ended, instead of waiting for it. */
-  readonly killTree?: boolean | undefined;
-  /** End the tree when portcullis is gone. */
-  readonly dieWithParent?: boolean | undefined;
 }
 
 export interface RunResult {
@@ -22,16 +17,14 @@ export interface RunResult {
   readonly timedOut: boolean;
 }
 
-/** Milliseconds between SIGTERM and SIGKILL at the time limit. */
-export const grace = 2000;
-
-export const signals = { kill: 9, terminate: 15 } as const;
+const terminate = 15;
+export const signals = { kill: 9 } as const;
 /**
  * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU: what is sent to the command's
  * process group or control group must not end or stop the one who supervises it; and at SIGUSR1 Node opens its debugger's
  * port.
  */
-const ignored = [1, 2, 3, 10, 12, 14, signals.terminate, 20, 21, 22] as const;
+const ignored = [1, 2, 3, 10, 12, 14, terminate, 20, 21, 22] as const;
 /** `struct sigaction` of the kernel with SIG_IGN. */
 const ignoring = new BigUint64Array([1n, 0n, 0n, 0n]);
 const signalSetSize = 8;

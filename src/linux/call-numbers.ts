@@ -48,6 +48,7 @@ const numbers = {
     pidfd_send_signal: 424,
     pidfd_open: 434,
     clone3: 435,
+    landlock_create_ruleset: 444,
   },
   aarch64: {
     rt_sigaction: 134,
@@ -92,6 +93,7 @@ const numbers = {
     pidfd_send_signal: 424,
     pidfd_open: 434,
     clone3: 435,
+    landlock_create_ruleset: 444,
   },
 } as const satisfies { readonly [A in ArchitectureName]: Readonly<Record<string, number>> };
 

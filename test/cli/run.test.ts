@@ -357,3 +357,9 @@ test("doctor tries the engine", () => {
   expect(findings.map((one) => one.what)).toContain("engine notify: a supervisor is asked, and tells of denials");
   expect(status).toBe(0);
 });
+
+test("--cgroup alone ties nothing, and is refused", () => {
+  const { status, err } = run(["run", "-p", "exec-once", "--cgroup", "--", "true"]);
+  expect(status).toBe(125);
+  expect(err).toContain("P0908: --timeout, --kill-tree or --die-with-parent beside --cgroup is missing");
+});

@@ -24,6 +24,7 @@ export interface HarnessOptions {
   readonly timeout?: number;
   readonly killTree?: boolean;
   readonly dieWithParent?: boolean;
+  readonly cgroup?: boolean;
   readonly kernel?: KernelFeatures;
   /** Breaks the policy: its step traps, or the supervisor cannot even begin. */
   readonly sabotage?: "step" | "start" | undefined;
@@ -51,6 +52,7 @@ const run: NotifyRunOptions = {
   timeout: options.timeout,
   killTree: options.killTree,
   dieWithParent: options.dieWithParent,
+  cgroup: options.cgroup,
   supervisor: options.supervisor,
   kernel: options.kernel,
 };

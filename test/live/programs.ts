@@ -9,6 +9,7 @@ import type { Verdict } from "../../src/ir/verdicts.ts";
 export const number = {
   getppid: 110,
   sync: 162,
+  landlockCreateRuleset: 444,
   getpgrp: 111,
   getuid: 102,
   getgid: 104,
@@ -237,6 +238,8 @@ export const programs: Readonly<Record<string, () => Program>> = {
   "static-kill": () => statically(number.getppid, verdicts.kill),
   "static-kill-thread": () => statically(number.getppid, verdicts.killThread),
   "static-trap": () => statically(number.getppid, verdicts.trap),
+  /** Like a kernel without Landlock. */
+  "without-landlock": () => statically(number.landlockCreateRuleset, verdicts.missing),
   "kill-sync": () => statically(number.sync, verdicts.kill),
   /** The third getppid of the tree is the last. */
   "stateful-kill": () =>

@@ -63,14 +63,16 @@ export interface Outcome {
 export interface RunSettings extends Omit<HarnessOptions, "events" | "supervisor"> {
   readonly uid?: number | undefined;
   readonly input?: string;
+  /** Words in front of the command line: what starts portcullis. */
+  readonly within?: readonly string[];
 }
 
 function prepareCall(settings: RunSettings, command: readonly string[], folder: string) {
-  const { uid, input, ...rest } = settings;
+  const { uid, input, within = [], ...rest } = settings;
   const events = join(folder, "events");
   const options: HarnessOptions = { ...rest, events, supervisor };
   const own = [...front(), JSON.stringify(options), ...command];
-  const [file, ...words] = uid === undefined ? own : asUser(uid, ...own);
+  const [file, ...words] = [...within, ...(uid === undefined ? own : asUser(uid, ...own))];
   return { file: file!, words, events, input };
 }
 

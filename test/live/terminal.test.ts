@@ -8,7 +8,16 @@ import { front, prepare, supervisor, victim } from "./run.ts";
 beforeAll(prepare);
 
 function terminal(program: string, steps: readonly string[], ...command: readonly string[]) {
-  const options: HarnessOptions = { program, supervisor };
+  return limited(program, undefined, steps, ...command);
+}
+
+function limited(
+  program: string,
+  timeout: number | undefined,
+  steps: readonly string[],
+  ...command: readonly string[]
+) {
+  const options: HarnessOptions = { program, supervisor, ...(timeout === undefined ? {} : { timeout }) };
   const confined = [...front(), JSON.stringify(options), ...command];
   const { stdout } = spawnSync(victim("terminal"), [...steps, "--", ...confined], {
     encoding: "utf8",
@@ -64,6 +73,14 @@ for (const program of ["allow-all", "first-thousand"]) {
   test(`a command that stops itself stops the job (${program})`, () => {
     const steps = ["expect", "ready", "stopped", "continue", "expect", "awake", "exit"];
     expect(terminal(program, steps, "sh", "-c", "echo ready; kill -TSTP $$; echo awake")).toBe("stopped\nexit 0\n");
+  });
+
+  test(`a command that stops itself where no shell hears of it has no more time for that (${program})`, () => {
+    const steps = ["without-job-control", "exit"];
+    expect(limited(program, 300, steps, "sh", "-c", "kill -STOP $$")).toBe("exit 143\n");
+    expect(limited(program, 300, steps, "sh", "-c", "trap '' TERM; while :; do kill -STOP $$; done")).toBe(
+      "exit 137\n",
+    );
   });
 
   test(`the terminal is the command's to read (${program})`, () => {

@@ -10,6 +10,8 @@ import {
   launcherFlag,
   launcherStage,
   startCommand,
+  type TreeOptions,
+  treeOrders,
 } from "../launcher.ts";
 import { StartError } from "../start-error.ts";
 import type { ArmedFilter } from "./policy.ts";
@@ -18,10 +20,7 @@ export interface LaunchOptions {
   readonly filter: ArmedFilter;
   /** What is installed where another listener is in the way. */
   readonly fallback: ArmedFilter | undefined;
-  /** End what is left of the tree when the command has ended. */
-  readonly killTree: boolean;
-  /** End the tree when this process is gone. */
-  readonly dieWithParent: boolean;
+  readonly tree: TreeOptions;
 }
 
 export interface Launched {
@@ -50,16 +49,15 @@ export function launch(command: readonly string[], options: LaunchOptions): Laun
   }
 }
 
-function ordersFor({ filter, fallback, killTree, dieWithParent }: LaunchOptions): LauncherOrders {
+function ordersFor({ filter, fallback, tree }: LaunchOptions): LauncherOrders {
   const token = new Uint8Array(16);
   if (native().syscall(callNumber("getrandom"), token, token.length, 0) !== token.length) {
     throw new StartError(125, "the kernel gives no random bytes");
   }
+  const { flags, timeLimit } = treeOrders(tree);
   return {
-    flags:
-      (filter.asks ? launcherFlag.wantListener : 0) |
-      (killTree ? launcherFlag.endTree : 0) |
-      (dieWithParent ? launcherFlag.dieWithParent : 0),
+    flags: flags | (filter.asks ? launcherFlag.wantListener : 0),
+    timeLimit,
     filterLength: filter.instructions.length / 8,
     fallbackLength: (fallback?.instructions.length ?? 0) / 8,
     token,

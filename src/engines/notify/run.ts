@@ -14,8 +14,8 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { native, nativeFile, packageFolder } from "../../linux/native.ts";
 import { signalProcess } from "../../linux/pidfd.ts";
-import { exitStatus, killTree, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
-import { grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { exitStatus, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
+import { hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
@@ -72,14 +72,12 @@ class Run {
     if (this.#policy.filter.asks) this.#descriptors = openDescriptors();
     if (this.#policy.stateful) this.#worker = this.#startWorker();
     if (this.#policy.filter.asks && hasLimitedMemory()) await this.#prepareWorker();
-    const { killTree = false, dieWithParent = false, timeout } = this.#options;
     let launched: Launched;
     try {
       launched = launch(command, {
         filter: this.#policy.filter,
         fallback: this.#policy.fallback,
-        killTree,
-        dieWithParent,
+        tree: this.#options,
       });
     } catch (error) {
       await this.#worker?.terminate();
@@ -89,8 +87,7 @@ class Run {
     if (launched.fellBack) {
       this.#notice("another supervisor already listens here: denials are enforced, but not reported");
     }
-    const deadline = timeout === undefined ? undefined : performance.now() + timeout;
-    if (this.#waitUnasked(launched, deadline) === "asked") await this.#superviseUntilEnd(launched, deadline);
+    if (this.#waitUnasked(launched) === "asked") await this.#superviseUntilEnd(launched);
     else void this.#worker?.terminate();
     this.#sigsys.close();
     native().syscall(callNumber("wait4"), launched.launcher, null, 0, null);
@@ -104,17 +101,15 @@ class Run {
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Waits in the kernel for the end ("ended"), for a question of the filter's or for the time limit ("asked"). */
-  #waitUnasked({ socket, listener }: Launched, deadline: number | undefined): "ended" | "asked" {
+  /** Waits in the kernel for the end ("ended") or for a question of the filter's ("asked"). */
+  #waitUnasked({ socket, listener }: Launched): "ended" | "asked" {
     let conversing = true;
     let listening = listener !== undefined;
     while (conversing || listening) {
-      const left = deadline === undefined ? undefined : Math.max(0, deadline - performance.now());
-      const [said = 0, asked = 0] = pollFor([conversing ? socket : -1, listening ? listener! : -1], left);
+      const [said = 0, asked = 0] = pollFor([conversing ? socket : -1, listening ? listener! : -1]);
       if (said !== 0) conversing = this.#heed(readMessage(socket));
       if ((asked & pollBits.in) !== 0) return "asked";
       if ((asked & pollBits.hangUp) !== 0) listening = false;
-      if (said === 0 && asked === 0 && deadline !== undefined && performance.now() >= deadline) return "asked";
     }
     return "ended";
   }
@@ -126,7 +121,9 @@ class Run {
         this.#status = message.status;
         this.#describeEnd(message.status);
         return true;
-      case "stopped":
+      case "timed-out":
+        this.#timedOut = true;
+        this.#notice("the time limit was reached: the command is ended");
         return true;
       case "front-gone":
         this.#notice("portcullis's first process was killed: its command goes on");
@@ -187,13 +184,10 @@ class Run {
     });
   }
 
-  async #superviseUntilEnd(launched: Launched, deadline: number | undefined): Promise<void> {
+  async #superviseUntilEnd(launched: Launched): Promise<void> {
     const { listener, socket } = launched;
     const finished = listener === undefined ? Promise.resolve() : this.#supervise(launched, listener);
-    const timer =
-      deadline === undefined ? undefined : setTimeout(() => this.#outOfTime(launched), deadline - performance.now());
     await Promise.all([finished, this.#converse(socket)]);
-    clearTimeout(timer);
   }
 
   /** Resolves when no task is left under the filter. */
@@ -244,13 +238,6 @@ class Run {
       };
       next();
     });
-  }
-
-  #outOfTime({ pidfd, socket }: Launched): void {
-    this.#timedOut = true;
-    this.#notice("the time limit was reached: the command is ended");
-    signalProcess(pidfd, signals.terminate);
-    setTimeout(() => killTree(socket), grace).unref();
   }
 }
 

@@ -10,15 +10,12 @@ import {
   replaceFront,
   type Started,
   startCommand,
+  type TreeOptions,
+  treeOrders,
 } from "../launcher.ts";
 import { StartError } from "../start-error.ts";
 
 import type { SeccompEbpfPolicy } from "./policy.ts";
-
-export interface LaunchOptions {
-  readonly killTree: boolean;
-  readonly dieWithParent: boolean;
-}
 
 export interface Launched extends Started {
   /** The ring buffer, and the map with the count of records that did not fit. */
@@ -29,11 +26,9 @@ export interface Launched extends Started {
 type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
 
 /** Throws a StartError where nothing was started. */
-export function launch(command: readonly string[], policy: LaunchedPolicy, options: LaunchOptions): Launched {
-  const { killTree, dieWithParent } = options;
-  const flags = (killTree ? launcherFlag.endTree : 0) | (dieWithParent ? launcherFlag.dieWithParent : 0);
+export function launch(command: readonly string[], policy: LaunchedPolicy, options: TreeOptions): Launched {
   return explained(command, () => {
-    const started = startCommand(command, ordersFor(policy, flags));
+    const started = startCommand(command, ordersFor(policy, options));
     const [events, dropped] = started.descriptors;
     if (events === undefined || dropped === undefined) {
       throw new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
@@ -44,7 +39,7 @@ export function launch(command: readonly string[], policy: LaunchedPolicy, optio
 
 /** The front becomes the command: no process of portcullis is left. Throws a StartError where that cannot be. */
 export function becomeCommand(command: readonly string[], policy: LaunchedPolicy): never {
-  return explained(command, () => replaceFront(command, ordersFor(policy, 0)));
+  return explained(command, () => replaceFront(command, ordersFor(policy, {})));
 }
 
 function explained<Result>([name = ""]: readonly string[], start: () => Result): Result {
@@ -56,9 +51,11 @@ function explained<Result>([name = ""]: readonly string[], start: () => Result):
   }
 }
 
-function ordersFor({ bundle, parameters }: LaunchedPolicy, flags: number): LauncherOrders {
+function ordersFor({ bundle, parameters }: LaunchedPolicy, tree: TreeOptions): LauncherOrders {
+  const { flags, timeLimit } = treeOrders(tree);
   return {
     flags: flags | launcherFlag.extended,
+    timeLimit,
     filterLength: bundle.length,
     fallbackLength: parameters.length,
     token: new Uint8Array(16),

@@ -1,8 +1,7 @@
 /**
  * Runs a command under a policy that the kernel enforces, and waits for it where somebody wants to hear of it.
  *
- * Nothing in here is needed for enforcing: the filters hold whether this process lives or not. It reads the ring buffer, and
- * keeps the time.
+ * Nothing in here is needed for enforcing: the filters hold whether this process lives or not. It reads the ring buffer.
  */
 
 import type { PolicyDescription } from "../../events/record.ts";
@@ -11,8 +10,8 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { pollFor } from "../../linux/descriptors.ts";
 import { native } from "../../linux/native.ts";
 import { signalProcess } from "../../linux/pidfd.ts";
-import { exitStatus, killTree, readMessage } from "../launcher.ts";
-import { grace, hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { exitStatus, readMessage, treeOrders } from "../launcher.ts";
+import { hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { becomeCommand, type Launched, launch } from "./launch.ts";
@@ -35,10 +34,10 @@ export async function runUnderSeccompEbpf(
   options: SeccompEbpfRunOptions,
 ): Promise<RunResult> {
   if (command.length === 0) throw new StartError(125, "there is no command to run");
-  const { events, timeout, killTree = false, dieWithParent = false } = options;
-  if (!events && timeout === undefined && !killTree && !dieWithParent) becomeCommand(command, policy);
+  const { flags, timeLimit } = treeOrders(options);
+  if (!options.events && flags === 0 && timeLimit === 0) becomeCommand(command, policy);
   hideFromCommand();
-  const launched = launch(command, policy, { killTree, dieWithParent });
+  const launched = launch(command, policy, options);
   return await new Watch(policy, launched, options).untilEnd();
 }
 
@@ -76,15 +75,11 @@ class Watch {
 
   async untilEnd(): Promise<RunResult> {
     const { socket, launcher } = this.#launched;
-    const { timeout } = this.#options;
-    const deadline = timeout === undefined ? undefined : performance.now() + timeout;
     let wait: number = patience.least;
     for (let conversing = true; conversing; ) {
-      const left = deadline === undefined || this.#timedOut ? wait : Math.min(wait, deadline - performance.now());
-      const [said = 0, told = 0] = pollFor([socket, this.#ring?.descriptor ?? -1], Math.max(0, left));
+      const [said = 0, told = 0] = pollFor([socket, this.#ring?.descriptor ?? -1], wait);
       if (told !== 0) this.#tellEvents();
       if (said !== 0) conversing = this.#heed();
-      if (deadline !== undefined && !this.#timedOut && performance.now() >= deadline) this.#outOfTime();
       wait = said !== 0 || told !== 0 ? patience.least : Math.min(patience.most, 2 * wait);
       // Timers and whoever writes events get their turn.
       await new Promise((resolve) => setImmediate(resolve));
@@ -103,7 +98,9 @@ class Watch {
         this.#status = message.status;
         this.#describeEnd(message.status);
         return true;
-      case "stopped":
+      case "timed-out":
+        this.#timedOut = true;
+        this.#notice("the time limit was reached: the command is ended");
         return true;
       case "front-gone":
         this.#notice("portcullis's first process was killed: its command goes on");
@@ -139,13 +136,5 @@ class Watch {
 
   #notice(text: string, dropped?: number): void {
     this.#options.onEvent({ kind: "notice", time: Date.now(), text, dropped });
-  }
-
-  #outOfTime(): void {
-    const { pidfd, socket } = this.#launched;
-    this.#timedOut = true;
-    this.#notice("the time limit was reached: the command is ended");
-    signalProcess(pidfd, signals.terminate);
-    setTimeout(() => killTree(socket), grace).unref();
   }
 }

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "shield.h"
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/signal.h>
+
+#include "kernel.h"
+
+/* ── Signals: a Landlock domain ──────────────────────────────────────────────────────────────────────────────────── */
+
+enum { ASK_VERSION = 1 /* LANDLOCK_CREATE_RULESET_VERSION */, SCOPES_VERSION = 6, SCOPE_SIGNAL = 1 << 1 };
+
+/*
+ * True where no signal leaves the domain from here on, whichever way it is sent: to a group, to all, through a pidfd or
+ * /proc/PID, by fcntl(F_SETOWN) (Documentation/userspace-api/landlock.rst, "IPC scoping"). A signal that the kernel itself
+ * sends (to the parent of a process that ends) is none of those. A process outside cannot be traced any more, either.
+ */
+static int scope_signals(void) {
+  if (CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION) < SCOPES_VERSION) return 0;
+  struct {
+    uint64_t handled_files, handled_network, scoped;
+  } attributes = {0, 0, SCOPE_SIGNAL};
+  long ruleset = CALL(__NR_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+  if (ruleset < 0) return 0;
+  long result = CALL(__NR_landlock_restrict_self, ruleset, 0);
+  CALL(__NR_close, ruleset);
+  return result == 0;
+}
+
+/* ── The filter ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+#if defined(__x86_64__)
+enum { ARCHITECTURE = AUDIT_ARCH_X86_64 };
+#else
+enum { ARCHITECTURE = AUDIT_ARCH_AARCH64 };
+#endif
+
+enum { LARGEST = 256, NO_SIGNAL = -1, EXISTS = 0 };
+
+static struct sock_filter program[LARGEST];
+static unsigned length;
+
+static void add(uint16_t code, uint32_t k, unsigned if_true, unsigned if_false) {
+  if (length < LARGEST) program[length] = (struct sock_filter){code, (uint8_t)if_true, (uint8_t)if_false, k};
+  length++;
+}
+
+static void load(uint32_t offset) { add(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0); }
+/* The low word: pid_t and int have 32 bits, and the kernel ignores the rest of the register. Little-endian. */
+static void load_argument(int index) { load(16 + 8 * (uint32_t)index); }
+static void give(uint32_t action) { add(BPF_RET | BPF_K, action, 0, 0); }
+static void refuse_if(uint32_t value) {
+  add(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+  give(SECCOMP_RET_ERRNO | EPERM);
+}
+static void allow_if(uint32_t value) {
+  add(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
+  give(SECCOMP_RET_ALLOW);
+}
+
+struct refused_call {
+  int number;
+  int pid;    /* which argument */
+  int signal; /* which argument, or NO_SIGNAL */
+};
+
+/* Limits and priorities of another process need only the same user (kernel/sys.c, kernel/sched/syscalls.c). */
+static const struct refused_call limiting[] = {
+    {__NR_prlimit64, 0, NO_SIGNAL},          {__NR_setpriority, 1, NO_SIGNAL},   {__NR_sched_setattr, 0, NO_SIGNAL},
+    {__NR_sched_setscheduler, 0, NO_SIGNAL}, {__NR_sched_setparam, 0, NO_SIGNAL}, {__NR_sched_setaffinity, 0, NO_SIGNAL},
+};
+
+static const struct refused_call signalling[] = {
+    {__NR_kill, 0, 1},
+    {__NR_tkill, 0, 1},
+    {__NR_tgkill, 0, 2},
+    {__NR_rt_sigqueueinfo, 0, 1},
+    {__NR_rt_tgsigqueueinfo, 0, 2},
+    {__NR_pidfd_open, 0, NO_SIGNAL},
+    {__NR_ptrace, 1, NO_SIGNAL},
+    {__NR_process_vm_writev, 0, NO_SIGNAL},
+};
+
+static void refuse_call(const struct refused_call *call, const struct own_processes *own) {
+  unsigned test = length;
+  add(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call->number, 0, 0);
+  if (call->signal != NO_SIGNAL) {
+    load_argument(call->signal);
+    allow_if(EXISTS);
+  }
+  load_argument(call->pid);
+  int pids[] = {own->node, own->launcher};
+  for (unsigned i = 0; i < 2; i++) {
+    if (pids[i] == 0) continue;
+    refuse_if((uint32_t)pids[i]);
+    /* Both lead a process group that has no other member. */
+    if (call->number == __NR_kill) refuse_if((uint32_t)-pids[i]);
+  }
+  if (own->front != 0) {
+    if (call->signal == NO_SIGNAL) {
+      refuse_if((uint32_t)own->front);
+    } else {
+      /* Any other signal to the front is for the command, and goes there. */
+      unsigned front = length;
+      add(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)own->front, 0, 0);
+      load_argument(call->signal);
+      refuse_if(SIGKILL);
+      refuse_if(SIGSTOP);
+      program[front].jf = (uint8_t)(length - front - 1);
+    }
+  }
+  give(SECCOMP_RET_ALLOW);
+  program[test].jf = (uint8_t)(length - test - 1);
+}
+
+long install_shield(const struct own_processes *own) {
+  int is_scoped = scope_signals();
+  length = 0;
+  load(4);
+  /* The policy's own filter refuses foreign architectures. */
+  add(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
+  give(SECCOMP_RET_ALLOW);
+  load(0);
+  for (unsigned i = 0; i < sizeof limiting / sizeof *limiting; i++) refuse_call(&limiting[i], own);
+  if (!is_scoped)
+    for (unsigned i = 0; i < sizeof signalling / sizeof *signalling; i++) refuse_call(&signalling[i], own);
+  give(SECCOMP_RET_ALLOW);
+  if (length > LARGEST) return -E2BIG;
+  struct sock_fprog filter = {(unsigned short)length, program};
+  return CALL(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
+}

@@ -1,0 +1,169 @@
+/**
+ * A confined program that tries to outlive what ends its tree, by ending, stopping or limiting portcullis's own processes.
+ *
+ * Each runs in a pid namespace of its own, because some ways are for all processes that the caller may signal; so these
+ * tests need root. Nothing in there may remain: a survivor makes the test wait for it.
+ */
+import { spawnSync } from "node:child_process";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { ordinaryUser } from "../support/ordinary-user.ts";
+import { front, prepare, type RunSettings, run, supervisor, users, victim } from "./run.ts";
+
+let hasScopes = false;
+
+beforeAll(async () => {
+  await prepare();
+  hasScopes = spawnSync(victim("evade"), ["scopes", "0"], { encoding: "utf8" }).stdout === "yes\n";
+});
+
+beforeEach((context) => {
+  if (process.getuid?.() !== 0) context.skip("only root can make a pid namespace");
+});
+
+/** The namespace's first process waits until no process of the victim's is left. */
+const survivors = 'while grep -qs "^evade" /proc/[0-9]*/comm; do sleep 0.05; done';
+const namespace = (script: string) => [
+  ...["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"],
+  ...["sh", "-c", script, "sh"],
+];
+const alone = namespace(`"$@"; echo "status $?"; ${survivors}; echo gone`);
+
+/** As `alone`, but with portcullis in the background; \`pid\` is the command's, and \`parent\` gives a process's. */
+const meanwhile = (script: string) =>
+  namespace(
+    [
+      'parent() { sed -n "s/^PPid:\\t//p" "/proc/$1/status"; }',
+      "mount -t tmpfs none /mnt",
+      '"$@" >/mnt/out & front=$!',
+      "until [ -s /mnt/out ]; do sleep 0.05; done; read -r pid rest </mnt/out",
+      script,
+      `wait $front; ${survivors}; echo gone`,
+    ].join("\n"),
+  );
+
+const kill = "9";
+const stop = "19";
+
+for (const { name, uid } of users) {
+  const evade = (settings: Partial<RunSettings>, ...words: readonly string[]) =>
+    run({ program: "allow-all", uid, within: alone, ...settings }, victim("evade"), ...words).out;
+
+  describe(`a time limit holds, as ${name}`, () => {
+    for (const signal of [kill, stop]) {
+      for (const way of ["direct", "folder", "owner", "threads", "group", "own-group", "all"]) {
+        test(`whoever the signal ${signal} is sent to: ${way}`, (context) => {
+          if (!hasScopes) context.skip("no signal scopes in this kernel (Landlock, Linux 6.12)");
+          const out = evade({ timeout: 500 }, way, signal);
+          expect(out).toContain("status 137\ngone\n");
+          if (!way.includes("group") && way !== "all") expect(out).toContain(`${way}: 0 reached`);
+        });
+      }
+    }
+
+    test("under a stateful policy as well", (context) => {
+      if (!hasScopes) context.skip("no signal scopes in this kernel (Landlock, Linux 6.12)");
+      expect(evade({ program: "first-thousand", timeout: 500 }, "threads", stop)).toContain("status 137\ngone\n");
+    });
+
+    test("whatever limits are set on portcullis's processes", () => {
+      const out = evade({ timeout: 500 }, "limit", "0");
+      expect(out).toContain("limit: 0 reached");
+      expect(out).toContain("status 137\ngone\n");
+    });
+
+    test("for a daemon whose command has ended", () => {
+      expect(evade({ timeout: 500 }, "exit", "0")).toBe("status 3\ngone\n");
+    });
+
+    // The outer one is root's, out of reach for an ordinary user; the inner one leads a session of its own.
+    const withoutLandlock = () => [
+      ...alone,
+      ...front(),
+      JSON.stringify({ program: "without-landlock", mode: "quiet", supervisor }),
+      ...["setsid", "--wait"],
+    ];
+    for (const signal of [kill, stop]) {
+      for (const way of ["direct", "own-group"]) {
+        test(`without Landlock, by a filter: ${way} ${signal}`, () => {
+          const out = evade({ timeout: 500, within: withoutLandlock() }, way, signal);
+          expect(out).toContain("status 137\ngone\n");
+          if (way === "direct") expect(out).toContain("direct: 0 reached");
+        });
+      }
+    }
+    test("without Landlock, where Node is killed by one of its threads' ids", () => {
+      expect(evade({ timeout: 500, within: withoutLandlock() }, "threads", kill)).toContain("gone\n");
+    });
+  });
+
+  describe(`what the command leaves behind ends, as ${name}`, () => {
+    test("with the command", () => {
+      expect(evade({ killTree: true }, "exit", "0")).toBe("status 3\ngone\n");
+    });
+
+    const ended = (settings: Partial<RunSettings>, script: string) =>
+      evade({ within: meanwhile(script), ...settings }, "wait", "0");
+
+    test("with the front, with Node", () => {
+      expect(ended({ dieWithParent: true }, "kill -KILL $front")).toBe("gone\n");
+      expect(ended({ dieWithParent: true }, "kill -KILL $(parent $(parent $pid))")).toBe("gone\n");
+    });
+
+    test("with the launcher, by the front", () => {
+      for (const settings of [{ dieWithParent: true }, { killTree: true }, { timeout: 3_600_000 }])
+        expect(ended(settings, "kill -KILL $(parent $pid)")).toBe("gone\n");
+    });
+
+    test("at the end of its time, where front and Node are gone", () => {
+      expect(ended({ timeout: 1000 }, "kill -KILL $(parent $(parent $pid)) $front")).toBe("gone\n");
+    });
+  });
+}
+
+describe("a cgroup of its own", () => {
+  /** Where a hierarchy of version 2 is mounted. */
+  const hierarchy = /^\S+ \S+ \S+ \/ (\S+) .* - cgroup2 /m.exec(readFileSync("/proc/self/mountinfo", "utf8"))?.[1];
+  const cgroups = (folder: string) => readdirSync(folder).filter((name) => /^portcullis-[0-9a-f]{16}$/.test(name));
+
+  for (const { name, uid } of users) {
+    test(`ends a daemon that forks all the time, and is removed, as ${name}`, (context) => {
+      if (hierarchy === undefined || !existsSync(join(hierarchy, "cgroup.procs")))
+        return context.skip("no cgroup of version 2 is mounted");
+      // One that is the user's to divide.
+      const folder = join(hierarchy, `portcullis-test-${process.pid}`);
+      try {
+        mkdirSync(folder);
+      } catch {
+        return context.skip("the cgroup hierarchy is not to be written to");
+      }
+      try {
+        for (const file of ["", "cgroup.procs", "cgroup.subtree_control"])
+          chownSync(join(folder, file), uid ?? 0, uid ?? 0);
+        const enter = ["sh", "-c", `echo $$ >${folder}/cgroup.procs && exec "$@"`, "sh"];
+        const { out } = run(
+          { program: "allow-all", uid, killTree: true, cgroup: true, within: [...enter, ...alone] },
+          victim("evade"),
+          "exit",
+          "0",
+          "fork",
+        );
+        expect(out).toBe("status 3\ngone\n");
+        expect(cgroups(folder)).toEqual([]);
+      } finally {
+        rmdirSync(folder);
+      }
+    });
+  }
+
+  test("that cannot be had is a reason not to start", (context) => {
+    if (hierarchy === undefined) return context.skip("no cgroup of version 2 is mounted");
+    const settings = { program: "allow-all", cgroup: true, killTree: true, uid: ordinaryUser };
+    const { status, error } = run(settings, "true");
+    expect(status).toBe(125);
+    expect(error).toContain(
+      "no cgroup can be had for the command: no cgroup can be made below the present one (EACCES",
+    );
+  });
+});

@@ -8,6 +8,7 @@
 #include <linux/wait.h>
 
 #include "kernel.h"
+#include "pid_variables.h"
 
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
@@ -60,6 +61,7 @@ static void become_command(void *unused) {
   const struct child *child = shared.child;
   uint32_t flags = child->orders->header.flags;
   give_inheritance(child->inheritance);
+  set_pid_variables();
   if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (child->group != 0) CALL(__NR_setpgid, 0, child->group);
   enum stage stage;

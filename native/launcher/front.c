@@ -19,6 +19,7 @@
 #include "in_place.h"
 #include "kernel.h"
 #include "node.h"
+#include "pid_variables.h"
 #include "say.h"
 #include "search.h"
 #include "tree.h"
@@ -220,6 +221,7 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
     refuse(FAILED, NULL, "no file descriptor is left below the limit (ulimit -n)", "raise it, or close some");
   if (result < 0) refuse(FAILED, NULL, "no socket can be made", NULL);
 
+  find_pid_variables(environment);
   static struct inheritance given;
   given = *own;
   node.argv = words;

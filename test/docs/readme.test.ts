@@ -15,15 +15,6 @@ describe("the README", () => {
     });
   }
 
-  it("shows how a server gets LISTEN_PID", () => {
-    const [, script] = /`-- \/bin\/sh -c '([^']*)'`/.exec(readme)!;
-    const shown = script!.replace(/exec .*/, `exec ${process.execPath} -p process.env.LISTEN_PID==process.pid`);
-    const ran = spawnSync("bin/portcullis", ["run", "-q", "-p", "server", "--", "/bin/sh", "-c", shown], {
-      encoding: "utf8",
-    });
-    expect(ran.stdout).toBe("true\n");
-  });
-
   it("shows an entry point for containers that starts the command", () => {
     const words = [...readme.matchAll(/^(?:ENTRYPOINT|CMD) (\[.*\])$/gm)].flatMap(
       ([, list]) => JSON.parse(list!) as string[],

@@ -289,3 +289,23 @@ describe("where the command is", () => {
     expect(found(both, "./b/tool/x").stderr).toContain("no such file (ENOTDIR)");
   });
 });
+
+describe("variables that name one process", () => {
+  const script = 'exec "$portcullis" run -q -p exec-once -- "$@"';
+  const print = ["sh", "-c", 'test "$LISTEN_PID" = $$ && test "$WATCHDOG_PID" = $$ && echo own; echo "$LISTEN_PID"'];
+
+  // The shell becomes portcullis, so its pid is the front's, as that of a service's first process is.
+  test("name the command where they named the front", () => {
+    const { stdout } = shell(`export LISTEN_PID=$$ WATCHDOG_PID=$$; ${script}`, ...print);
+    expect(stdout).toMatch(/^own\n\d+\n$/);
+  });
+
+  test("stay as they are where they named another process", () => {
+    expect(shell(`export LISTEN_PID=1 WATCHDOG_PID=1; ${script}`, ...print).stdout).toBe("1\n");
+  });
+
+  test("stay as they are where the value only begins like the pid", () => {
+    const { stdout } = shell(`export LISTEN_PID=$$0; ${script}`, "sh", "-c", 'test "$LISTEN_PID" = $$ || echo other');
+    expect(stdout).toBe("other\n");
+  });
+});

@@ -128,6 +128,21 @@ describe("what is open", () => {
   });
 });
 
+/** In a daemon: says "up" when the command, whose id is the first word, has been reaped. */
+const whenGone = "while kill -0 $1 2>/dev/null; do sleep 0.02; done; echo up";
+
+/** Sends the signal until the process has ended: the first may come before the front has heard of the command's end. */
+async function endedBy(one: ReturnType<typeof started>, signal: NodeJS.Signals): Promise<void> {
+  let hasEnded = false;
+  void one.ended.then(() => {
+    hasEnded = true;
+  });
+  while (!hasEnded) {
+    one.child.kill(signal);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
 describe("signals", () => {
   test("none is lost during the start", async () => {
     // More of them early, when less has happened.
@@ -164,27 +179,28 @@ describe("signals", () => {
     expect(await one.ended).toEqual({ status: 0, signal: null });
   });
 
-  for (const signal of ["INT", "TERM", "HUP", "QUIT"]) {
+  for (const signal of ["INT", "TERM", "HUP", "QUIT"] as const) {
     test(`SIG${signal} ends the wait for a tree that outlives its command, and the tree hears of it`, async () => {
       const file = join(folder, `daemon-${signal}`);
-      const daemon = `trap "echo ${signal} >${file}; exit" ${signal}; echo up; while :; do sleep 0.05; done`;
+      const daemon = `trap "echo ${signal} >${file}; exit" ${signal}; ${whenGone}; while :; do sleep 0.05; done`;
       // Not by `&`, with which a shell lets SIGINT and SIGQUIT be ignored.
-      const script = `setsid --fork bash -c '${daemon}'; exit 5`;
+      const script = `setsid --fork bash -c '${daemon}' bash $$; exit 5`;
       const one = started([...supervised, "run", "-q", "-p", stateful, "--", "bash", "-c", script]);
       await one.says("up");
-      process.kill(one.pid, `SIG${signal}`);
+      await endedBy(one, `SIG${signal}`);
       expect(await one.ended).toEqual({ status: 5, signal: null });
       expect(readFileSync(file, "utf8")).toBe(`${signal}\n`);
     });
   }
 
   test("what does not mind is killed two seconds later", async () => {
-    const script = `setsid sh -c 'trap "" TERM; echo $$ >${folder}/stubborn; echo up; sleep 3600' & exit 5`;
+    const daemon = `trap "" TERM; echo $$ >${folder}/stubborn; ${whenGone}; sleep 3600`;
+    const script = `setsid --fork sh -c '${daemon}' sh $$; exit 5`;
     const one = started([...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", script]);
     await one.says("up");
     const pid = Number(readFileSync(join(folder, "stubborn"), "utf8"));
     const from = performance.now();
-    process.kill(one.pid, "SIGTERM");
+    await endedBy(one, "SIGTERM");
     expect((await one.ended).status).toBe(5);
     expect(performance.now() - from).toBeGreaterThan(1900);
     expect(isAlive(pid)).toBe(false);

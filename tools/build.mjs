@@ -113,7 +113,7 @@ await Promise.all([
 // The manual pages, from the same descriptions as --help.
 const pages = "dist/man-pages.mjs";
 await build({
-  entryPoints: ["src/cli/man-pages.ts"],
+  entryPoints: ["src/cli/pages/man-pages.ts"],
   outfile: pages,
   bundle: true,
   format: "esm",
@@ -156,7 +156,7 @@ for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs"]) {
   if (found !== null) throw new Error(`dist/${file} is not ASCII; write \\u… in the source: ${found[0]}`);
 }
 
-// Which build compiled what the cache of policies keeps (src/cli/cache.ts).
+// Which build compiled what the cache of policies keeps (src/cli/policy/cache.ts).
 const identity = createHash("sha256");
 for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs", "supervisor.cjs"])
   identity.update(readFileSync(`dist/${file}`));

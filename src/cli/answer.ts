@@ -1,10 +1,10 @@
 /** The answer of `why` for people, and what the first process would get. */
+
 import type { Case, Outcome } from "../analysis/explain/explanation.ts";
 import { why } from "../analysis/explain/why.ts";
-import { explainOptions } from "../engines/engine.ts";
-import { notifyEngine } from "../engines/notify/engine.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
+import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
 import type { WrittenCall } from "../traces/cases.ts";
 
@@ -26,9 +26,9 @@ export interface Answer {
   readonly atFirst: PlacedAnswer;
 }
 
-export function answer(program: Program, { number, registers, text }: WrittenCall): Answer {
+export function answer(program: Program, { number, registers, text }: WrittenCall, profile: FilterProfile): Answer {
   const first = new SimulatedTree(new InterpreterEvaluator(program)).command.call({ number, arguments: registers });
-  const { admission, cases } = why(program, { number, arguments: registers }, explainOptions(notifyEngine, program));
+  const { admission, cases } = why(program, { number, arguments: registers }, explainOptions(profile, program));
   const verdicts = new Set(
     cases.flatMap(({ outcomes }) => outcomes).flatMap((one) => one.verdicts.map(({ verdict }) => verdict)),
   );

@@ -67,11 +67,11 @@ async function parserMissing(): Promise<Failure> {
 async function dispatch(argv: readonly string[], context: Context): Promise<number> {
   const [word, ...rest] = argv;
   if (word === undefined) {
-    context.err((await import("./manual.ts")).printOverview(verbs, { colour: context.colour.err }));
+    context.err((await import("./pages/manual.ts")).printOverview(verbs, { colour: context.colour.err }));
     return failed;
   }
   if (word === "--help" || word === "-h") {
-    context.out((await import("./manual.ts")).printOverview(verbs, { colour: context.colour.out }));
+    context.out((await import("./pages/manual.ts")).printOverview(verbs, { colour: context.colour.out }));
     return 0;
   }
   if (word === "--version" || word === "-V") {
@@ -82,7 +82,7 @@ async function dispatch(argv: readonly string[], context: Context): Promise<numb
   const verb: Verb = await verbs[word].load();
   const { parseInvocation } = await import("./parse.ts");
   if (asksForHelp(verb, rest)) {
-    context.out((await import("./manual.ts")).printPage(verb, { colour: context.colour.out }));
+    context.out((await import("./pages/manual.ts")).printPage(verb, { colour: context.colour.out }));
     return 0;
   }
   return await verb.execute(parseInvocation(verb, rest), context);

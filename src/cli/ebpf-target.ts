@@ -9,7 +9,7 @@ import {
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { Context } from "./context.ts";
-import { type LoadedPolicy, tellDiagnostics } from "./policy.ts";
+import { type LoadedPolicy, tellDiagnostics } from "./policy/load.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /** @throws Failure */

@@ -1,52 +1,72 @@
-/** Which engine is to enforce. */
+/** The choice of an engine: by name, or the first that works here. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
-import { seccompEbpfSupport } from "../engines/seccomp-ebpf/support.ts";
+import { type EngineName, engineNames, engineOf, engines } from "../engines/registry.ts";
 import { StartError } from "../engines/start-error.ts";
-import { Failure, type Invocation } from "./verb.ts";
+import { Failure, type Invocation, type OptionTable } from "./verb.ts";
 
-export const engineNames = ["auto", "notify", "seccomp-ebpf"] as const;
-export type EngineName = (typeof engineNames)[number];
+/** The last one: it needs the least. */
+const fallback: EngineName = engines[engines.length - 1]!.name;
+
+export const engineChoices = ["auto", ...engineNames] as const;
+export type EngineChoice = "auto" | EngineName;
 
 /** @throws Failure */
-export function namedEngine(invocation: Invocation): EngineName {
+export function chosenEngine(invocation: Invocation): EngineChoice {
   const given = invocation.text("engine") ?? "auto";
-  const found = engineNames.find((name) => name === given);
+  const found = engineChoices.find((name) => name === given);
   if (found !== undefined) return found;
   throw new Failure([
     diagnostic("P0907", `there is no engine ${JSON.stringify(given)}`, {
-      help: "--engine notify or seccomp-ebpf; `portcullis doctor` tries them here",
+      help: `--engine ${engineNames.join(" or ")}; \`portcullis doctor\` tries them here`,
     }),
   ]);
 }
 
-/** What is to be compiled for. */
-export type Engine =
-  | { readonly name: "notify" }
-  | {
-      readonly name: "seccomp-ebpf";
-      readonly unprivileged: boolean;
-      /** Nobody has asked for this engine by name: a policy that it cannot express goes to the other. */
-      readonly isChoice: boolean;
-    };
+/** For the verbs that show what an engine would do, whether it works here or not. */
+export const describedEngineOption: OptionTable = {
+  engine: {
+    value: "NAME",
+    about: `The engine whose filter is shown: ${engineNames.join(" or ")}. By default ${fallback}.`,
+    complete: engineNames,
+  },
+};
+
+/** @throws Failure */
+export function describedEngine(invocation: Invocation): EngineName {
+  const choice = chosenEngine(invocation);
+  return choice === "auto" ? fallback : choice;
+}
+
+/** An engine that works here. */
+export interface Candidate {
+  readonly engine: EngineName;
+  /** Of its `Availability`. */
+  readonly variant: string;
+}
 
 /**
- * The kernel's own where it has one and lets us, else notify. An audit is notify's.
+ * The engines that may enforce a policy, in the order of preference: the one that was named, or all that work. The first
+ * one that can express the policy takes it.
  *
- * @throws StartError where the one that was named cannot work here, NativeUnavailableError
+ * @throws StartError where the named one cannot work here, NativeUnavailableError
  */
-export function chooseEngine(name: EngineName, audit: boolean): Engine {
-  if (name === "notify" || (name === "auto" && audit)) return { name: "notify" };
-  if (audit) {
+export function candidates(choice: EngineChoice, audit: boolean): readonly Candidate[] {
+  if (choice === "auto") {
+    return engines.flatMap((engine) => {
+      const found = audit && !engine.audits ? undefined : engine.probe();
+      return found?.works === true ? [{ engine: engine.name, variant: found.variant }] : [];
+    });
+  }
+  const engine = engineOf(choice);
+  if (audit && !engine.audits) {
+    const others = engines.filter(({ audits }) => audits).map(({ name }) => name);
     throw new StartError(
       125,
-      "the engine seccomp-ebpf enforces and cannot only note verdicts",
-      "--audit --engine notify",
+      `the engine ${choice} enforces and cannot only note verdicts`,
+      `--audit --engine ${others.join(" or ")}`,
     );
   }
-  const { is, missing } = seccompEbpfSupport();
-  if (is === "privileged" || is === "unprivileged") {
-    return { name: "seccomp-ebpf", unprivileged: is === "unprivileged", isChoice: name === "auto" };
-  }
-  if (name === "auto") return { name: "notify" };
-  throw new StartError(125, `the engine seccomp-ebpf: ${missing?.what ?? is}`, missing?.help);
+  const found = engine.probe();
+  if (found.works) return [{ engine: choice, variant: found.variant }];
+  throw new StartError(125, `the engine ${choice}: ${found.missing.what}`, found.missing.help);
 }

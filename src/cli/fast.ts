@@ -8,23 +8,25 @@ import { becomeFront, frontSocket } from "../linux/front.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
 import { exitAtOnce } from "../linux/process.ts";
 import { internalError, isWithoutDirectory, writeNow } from "./context.ts";
-import { enforce, planOf } from "./enforce.ts";
-import { askCache } from "./kept.ts";
+import { enforce } from "./enforce.ts";
+import { runPage } from "./pages/run-page.ts";
 import { parseInvocation } from "./parse.ts";
+import { askCache } from "./policy/cached.ts";
 import { runContext } from "./run-context.ts";
-import { runPage } from "./run-page.ts";
+import { runRequest } from "./run-request.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
 
 /** The exit status; undefined where nothing was started and the whole command line is to try, or to say what is wrong. */
-async function runKept(argv: readonly string[]): Promise<number | undefined> {
+async function runCached(argv: readonly string[]): Promise<number | undefined> {
   if (argv[0] !== "run") return undefined;
   try {
     const context = runContext();
     const invocation = parseInvocation(runPage as Verb, argv.slice(1));
-    const plan = planOf(invocation);
-    if (invocation.has("help") || plan.bestEffort) return undefined;
-    const { policy } = askCache(plan, invocation, context);
-    return policy === undefined ? undefined : await enforce(plan, policy);
+    if (invocation.has("help")) return undefined;
+    const request = runRequest(invocation);
+    if (request.bestEffort) return undefined;
+    const { policy } = askCache(request, context);
+    return policy === undefined ? undefined : await enforce(request, policy);
   } catch (error) {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
       return undefined;
@@ -47,7 +49,7 @@ function startThroughFront(): void {
 
 const argv = process.argv.slice(2);
 if (argv[0] === "run" && frontSocket() === undefined) startThroughFront();
-void runKept(argv).then(async (status) => {
+void runCached(argv).then(async (status) => {
   // What was confined may have changed what is read from now on: nothing is.
   if (status !== undefined) exitAtOnce(status);
   await (await import("./main.ts")).main(argv);

@@ -1,25 +1,98 @@
-/** What an engine that enforces is, for the compiler and the command line: its name, and the filter that it installs. */
-import type { SplitOptions } from "../analysis/split/split.ts";
+/**
+ * What an engine is. It has two halves: a runtime, which a start needs and which loads no compiler (registry.ts lists
+ * them), and a compiler (compilers.ts). An engine is a folder and a line in each of the two lists; nothing in cli/ names
+ * one.
+ */
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Sources } from "../diagnostics/render.ts";
+import type { PolicyDescription } from "../events/record.ts";
 import type { Program } from "../ir/program.ts";
+import type { RunOptions, RunResult } from "./run.ts";
+import type { FilterProfile, StaticFilter } from "./static-filter.ts";
 
-export type EngineName = "notify" | "seccomp-ebpf";
+/**
+ * | mode | a verdict | its event |
+ * | --- | --- | --- |
+ * | reported | is enforced | each that is not a plain allow |
+ * | quiet | is enforced | those that need no extra work of the engine |
+ * | audit | is noted, and the call passes | each that is not a plain allow |
+ */
+export type Mode = "reported" | "quiet" | "audit";
 
-/** Which calls an engine must see although no state decides their verdict. */
-export type Supervision = Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution">;
-
-export interface Engine {
-  readonly name: EngineName;
-  supervision(program: Program): Supervision;
-  /**
-   * Whether the classic filter asks the engine (`SECCOMP_RET_USER_NOTIF`) where a verdict needs state. A filter that does
-   * not ask returns the weakest verdict that any state could give, because a second filter behind it has the state.
-   */
-  readonly asks: boolean;
-  /** The calls that the launcher makes under the filter, with its token in their unused arguments. */
-  readonly launcherCalls: readonly ("execve" | "seccomp")[];
+/** A compiled policy, as far as all engines have the same. */
+export interface EnginePolicy {
+  readonly description: PolicyDescription;
 }
 
-/** As `explainPolicy` and `why` take it. */
-export function explainOptions(engine: Engine, program: Program): Supervision & Pick<Engine, "launcherCalls"> {
-  return { ...engine.supervision(program), launcherCalls: engine.launcherCalls };
+/** `what` and `help` are sentences without a full stop. */
+export interface Missing {
+  readonly what: string;
+  readonly help: string;
+}
+
+/** Whether an engine works here. `variant` is what its compiler must know about this machine. */
+export type Availability =
+  | { readonly works: true; readonly variant: string }
+  /** `expected`: no stock kernel has it, so that it is missing says nothing about the machine. */
+  | { readonly works: false; readonly missing: Missing; readonly expected: boolean };
+
+export interface EngineRunOptions extends RunOptions {
+  /** Whether events have a destination. */
+  readonly events: boolean;
+}
+
+export interface EngineRuntime<Name extends string, Policy extends EnginePolicy> {
+  readonly name: Name;
+  /** For help pages: what it is, what it needs. */
+  readonly summary: string;
+  /** `run --audit` works with it. */
+  readonly audits: boolean;
+  /** Tries it without an effect on anything else; cached. Throws a NativeUnavailableError. */
+  probe(): Availability;
+  /** Rejects with a StartError where nothing was started. */
+  run(policy: Policy, command: readonly string[], options: EngineRunOptions): Promise<RunResult>;
+}
+
+export interface FilterOptions {
+  readonly mode: Mode;
+  /** The engine carries out static kills, so that they become events. */
+  readonly killEvents?: boolean;
+  /** With a token of zeroes, which the launcher replaces. */
+  readonly armed: boolean;
+}
+
+export interface CompileOptions {
+  readonly mode: Mode;
+  readonly killEvents: boolean;
+  /** Whether events have a destination. */
+  readonly events: boolean;
+  /** `Availability.variant` of the machine that will run it. */
+  readonly variant: string;
+  /** Replace verdicts that the engine cannot give by the next stricter ones (`run --best-effort`). */
+  readonly approximate: boolean;
+  /** Who compiles: "portcullis 0.1.0". */
+  readonly compiler: string;
+  /** The values of the policy's parameters. */
+  readonly fixed: readonly (readonly [name: string, value: string])[];
+  readonly sources: Sources;
+}
+
+export interface EngineCompilation<Policy extends EnginePolicy> {
+  /** Undefined where the engine cannot express the policy: the diagnostics say why. */
+  readonly policy: Policy | undefined;
+  readonly diagnostics: readonly Diagnostic[];
+  /** With `approximate`: how the policy differs from the program; undefined where it does not. */
+  readonly approximation?: string | undefined;
+}
+
+export interface EngineCompiler<Policy extends EnginePolicy> extends FilterProfile {
+  /** Throws a FilterTooLargeError or a WasmLimitError. */
+  compile(program: Program, options: CompileOptions): EngineCompilation<Policy>;
+  /** The classic filter that `run` installs. Throws a FilterTooLargeError. */
+  filter(program: Program, options: FilterOptions): StaticFilter;
+  /**
+   * A policy that enforces only the static part: for each call the weakest verdict that any state could give. Undefined
+   * where the engine has none.
+   */
+  staticPart?(program: Program): Policy;
 }

@@ -4,12 +4,26 @@
  */
 
 import type { Decision, DecisionLeaf, SplitPolicy } from "../analysis/decision.ts";
-import { splitPolicy } from "../analysis/split/split.ts";
+import { type SplitOptions, splitPolicy } from "../analysis/split/split.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
 import { opcode } from "../compile/classic/instruction.ts";
 import { type ReturnAction, returnWord, splitReturnWord, verdictWord } from "../compile/classic/return-word.ts";
 import type { Program } from "../ir/program.ts";
-import type { Engine } from "./engine.ts";
+
+/** Which calls an engine must see although no state decides their verdict. */
+export type Supervision = Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution">;
+
+/** What determines an engine's classic filter. */
+export interface FilterProfile {
+  supervision(program: Program): Supervision;
+  /**
+   * Whether the classic filter asks the engine (`SECCOMP_RET_USER_NOTIF`) where a verdict needs state. A filter that does
+   * not ask returns the weakest verdict that any state could give, because a second filter behind it has the state.
+   */
+  readonly asks: boolean;
+  /** The calls that the launcher makes under the filter, with its token in their unused arguments. */
+  readonly launcherCalls: readonly ("execve" | "seccomp")[];
+}
 
 export interface StaticFilter {
   readonly split: SplitPolicy;
@@ -30,17 +44,17 @@ const ask = returnWord("USER_NOTIF");
 const enosys = 38;
 
 /** Throws a FilterTooLargeError where the filter would have more than 4096 instructions. */
-export function staticFilter(engine: Engine, program: Program, options: StaticFilterOptions): StaticFilter {
-  const split = splitPolicy(program, engine.supervision(program));
+export function staticFilter(profile: FilterProfile, program: Program, options: StaticFilterOptions): StaticFilter {
+  const split = splitPolicy(program, profile.supervision(program));
   const word = options.word ?? ((verdict) => verdictWord(program.verdicts[verdict]!));
-  const asks = engine.asks && options.alone !== true;
+  const asks = profile.asks && options.alone !== true;
   const target: ClassicTarget = {
     leaf: (leaf) => (asks && isStateful(leaf) ? ask : word(leaf.weakest)),
     unknown: returnWord("ERRNO", enosys),
     foreign: returnWord("ERRNO", enosys),
     always: returnWord("ALLOW"),
     launcherToken: options.armed ? [0, 0, 0, 0] : undefined,
-    launcherInstalls: engine.launcherCalls.includes("seccomp"),
+    launcherInstalls: profile.launcherCalls.includes("seccomp"),
   };
   return { split, target, classic: compileClassic(program, split, target) };
 }
@@ -85,4 +99,12 @@ export function* leavesOf(split: SplitPolicy): Generator<DecisionLeaf> {
     if (next.kind === "leaf") yield next;
     else waiting.push(next.then, next.otherwise);
   }
+}
+
+/** As `explainPolicy` and `why` take it. */
+export function explainOptions(
+  profile: FilterProfile,
+  program: Program,
+): Supervision & Pick<FilterProfile, "launcherCalls"> {
+  return { ...profile.supervision(program), launcherCalls: profile.launcherCalls };
 }

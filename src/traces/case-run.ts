@@ -5,7 +5,7 @@
 
 import { runClassic } from "../compile/classic/interpreter.ts";
 import { returnWord, splitReturnWord } from "../compile/classic/return-word.ts";
-import { notifyEngine } from "../engines/notify/engine.ts";
+import { notifyProfile } from "../engines/notify/filter.ts";
 import { printVerdict } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
@@ -183,7 +183,7 @@ function fulfils(step: CallStep, given: Given): boolean {
 function classicAnswers(program: Program): (step: CallStep) => Given | undefined {
   const ask = returnWord("USER_NOTIF");
   const word = (index: number) => (index <= 0xffff ? returnWord("TRACE", index) : ask);
-  const { classic } = staticFilter(notifyEngine, program, { armed: false, word });
+  const { classic } = staticFilter(notifyProfile, program, { armed: false, word });
   return (step) => {
     const { word } = runClassic(classic.instructions, {
       number: step.number,

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { readyPolicies } from "../../src/cli/policy-arguments.ts";
+import { readyPolicies } from "../../src/cli/policy/arguments.ts";
 import { type VerbName, verbs } from "../../src/cli/verbs.ts";
 import { updating } from "../support/golden.ts";
 import { patience } from "../support/patience.ts";
@@ -60,7 +60,7 @@ test.each([
   [["run", "-p", "exec-once"], "portcullis run -p POLICY -- COMMAND"],
   [["run", "true"], "portcullis run -p POLICY -- COMMAND"],
   [["run", "-p", "exec-onec", "true"], "write exec-once"],
-  [["run", "-p", "exec-once", "--engine", "ptrace", "true"], "--engine notify"],
+  [["run", "-p", "exec-once", "--engine", "ptrace", "true"], "--engine seccomp-ebpf or notify"],
   [["run", "-p", "exec-once", "--events", "fd:x", "true"], "fd:3"],
   [["run", "-p", "exec-once", "--events", "fd:977", "true"], "not open"],
   [["run", "-p", "exec-once", "--timeout", "soon", "true"], "30s"],

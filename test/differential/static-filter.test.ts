@@ -2,6 +2,7 @@
  * What people are shown of a policy's classic filter (disasm, explain, why) is what an engine installs (run, bundles):
  * for each ready policy, for one whose threads have state, and for random programs.
  */
+
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -15,12 +16,12 @@ import { runClassic } from "../../src/compile/classic/interpreter.ts";
 import { entryOf } from "../../src/compile/classic/provenance.ts";
 import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { type Engine, explainOptions } from "../../src/engines/engine.ts";
+import type { Mode } from "../../src/engines/engine.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
-import { notifyEngine, notifyFilter } from "../../src/engines/notify/engine.ts";
-import type { NotifyMode } from "../../src/engines/notify/policy.ts";
-import { seccompEbpfEngine } from "../../src/engines/seccomp-ebpf/engine.ts";
+import { notifyFilter, notifyProfile } from "../../src/engines/notify/filter.ts";
+import { seccompEbpfProfile } from "../../src/engines/seccomp-ebpf/filter.ts";
 import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
+import { explainOptions, type FilterProfile } from "../../src/engines/static-filter.ts";
 import type { SystemCallEvent } from "../../src/ir/evaluation.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateEvent, generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
@@ -51,7 +52,7 @@ function rearmed(instructions: readonly ClassicInstruction[], positions: readonl
   return instructions.map((one, index) => (positions.includes(index) ? { ...one, k: 0x7c5a_93e1 } : one));
 }
 
-function installed(program: Program, mode: NotifyMode, killEvents = false): readonly ClassicInstruction[] {
+function installed(program: Program, mode: Mode, killEvents = false): readonly ClassicInstruction[] {
   const { filter } = compileForNotify(program, mode, { killEvents }).policy!;
   return rearmed(decodeInstructions(filter.instructions), filter.tokenPositions);
 }
@@ -94,10 +95,14 @@ function expectSameWords(
 }
 
 /** The calls of a program, by where `explain` says that they are decided. */
-function expectExplained(program: Program, engine: Engine, filters: readonly (readonly ClassicInstruction[])[]): void {
+function expectExplained(
+  program: Program,
+  profile: FilterProfile,
+  filters: readonly (readonly ClassicInstruction[])[],
+): void {
   const architecture = auditArchitecture[program.architecture];
   const numbers = new Map(judgedNumbers(program).map((number) => [callName(program.architecture, number), number]));
-  const { rows } = explainPolicy(program, explainOptions(engine, program));
+  const { rows } = explainPolicy(program, explainOptions(profile, program));
   for (const { calls, cases } of rows) {
     for (const call of calls) {
       const shown = cases.every(({ decided }) => decided === "bitmap");
@@ -111,7 +116,7 @@ function expectAnswered(program: Program, event: SystemCallEvent, run: readonly 
   const { admission, cases } = why(
     program,
     { number: event.number, arguments: event.arguments },
-    explainOptions(notifyEngine, program),
+    explainOptions(notifyProfile, program),
   );
   if (admission !== "judged" || event.architecture !== auditArchitecture[program.architecture]) return;
   const word = wordOf(run, event);
@@ -131,7 +136,7 @@ function expectOneFilter(program: Program, seed: number): void {
     const shown = notifyFilter(program, { mode, killEvents, armed: false }).classic.instructions;
     expectSameWords(shown, installed(program, mode, killEvents), events);
   }
-  expectExplained(program, notifyEngine, [quiet]);
+  expectExplained(program, notifyProfile, [quiet]);
   const answered = events.filter((_, index) => index % Math.ceil(events.length / 25) === 0);
   for (const event of answered) expectAnswered(program, event, quiet);
 }
@@ -144,7 +149,7 @@ function expectBundled(program: Program): void {
   expect(classic.some(({ code, k }) => code === opcode.return && k === ask)).toBe(false);
   const words = new Set(program.verdicts.map((verdict) => verdictWord(verdict)));
   for (const event of eventsOf(program, 5, 50)) {
-    const { admission, cases } = why(program, event, explainOptions(seccompEbpfEngine, program));
+    const { admission, cases } = why(program, event, explainOptions(seccompEbpfProfile, program));
     if (admission !== "judged" || cases.length > 1 || event.architecture !== auditArchitecture[program.architecture])
       continue;
     expect(words).toContain(wordOf(classic, event));

@@ -6,8 +6,8 @@
  */
 import { readFileSync, rmSync } from "node:fs";
 import { deserialize } from "node:v8";
-import type { CompiledPolicy } from "../../src/engines/compiled.ts";
 import { runUnderNotify } from "../../src/engines/notify/run.ts";
+import type { CompiledPolicy } from "../../src/engines/registry.ts";
 import { runUnderSeccompEbpf } from "../../src/engines/seccomp-ebpf/run.ts";
 import type { EventRecord } from "../../src/events/record.ts";
 import { patience } from "../support/patience.ts";

@@ -6,9 +6,11 @@
  *
  * Records go as JSON lines to the file that the options name.
  */
+
 import { openSync, writeSync } from "node:fs";
+import type { Mode } from "../../src/engines/engine.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
-import { decodePolicy, encodePolicy, type NotifyMode, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
+import { decodePolicy, encodePolicy, type NotifyPolicy } from "../../src/engines/notify/policy.ts";
 import { type NotifyRunOptions, runUnderNotify } from "../../src/engines/notify/run.ts";
 import type { KernelFeatures } from "../../src/engines/notify/supervisor.ts";
 import { StartError } from "../../src/engines/start-error.ts";
@@ -18,7 +20,7 @@ import { programs } from "./programs.ts";
 
 export interface HarnessOptions {
   readonly program: string;
-  readonly mode?: NotifyMode;
+  readonly mode?: Mode;
   readonly killEvents?: boolean;
   readonly events?: string;
   readonly timeout?: number;

@@ -1,8 +1,8 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { expectGolden } from "../../../test/support/golden.ts";
-import { explainOptions } from "../../engines/engine.ts";
-import { notifyEngine } from "../../engines/notify/engine.ts";
+import { notifyProfile } from "../../engines/notify/filter.ts";
+import { explainOptions } from "../../engines/static-filter.ts";
 import type { Program } from "../../ir/program.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { callByName } from "../../linux/calls.ts";
@@ -30,7 +30,7 @@ describe("the ready policies, explained", () => {
 
   it.each(names)("%s", (name) => {
     const program = load(name);
-    const explanation = explainPolicy(program, explainOptions(notifyEngine, program));
+    const explanation = explainPolicy(program, explainOptions(notifyProfile, program));
     // Where a line stands is another test's concern: a comment added to a policy must not change this.
     const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+ */g, "$1");
     expectGolden(`${root}test/goldens/policies/${name}.explain.txt`, text);
@@ -44,7 +44,7 @@ describe("the ready policies, explained", () => {
 
   it("fits a screen for nginx", () => {
     const program = load("nginx");
-    const text = renderExplanation(explainPolicy(program, explainOptions(notifyEngine, program)));
+    const text = renderExplanation(explainPolicy(program, explainOptions(notifyProfile, program)));
     const lines = text.split("\n");
     expect(lines[0]).toMatch(/^any other call: deny EPERM "not among the calls of nginx", nginx\.ts:\d+:\d+$/);
     expect(lines.length).toBeLessThan(48);

@@ -1,9 +1,9 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
-import { loadForVerb, tellDiagnostics } from "../policy.ts";
-import { architectureOption, chosenArchitecture, missing, policyOptions } from "../policy-arguments.ts";
-import { withSafeTexts } from "../safe-program.ts";
+import { architectureOption, chosenArchitecture, missing, policyOptions, policyRequest } from "../policy/arguments.ts";
+import { loadRequested, tellDiagnostics } from "../policy/load.ts";
+import { withSafeTexts } from "../policy/safe-program.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const check: Verb = {
@@ -55,13 +55,13 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
       sources,
       diagnostics: loaded,
       extension,
-    } = await loadForVerb(policy, invocation, context, { quiet: true });
+    } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
     const { lintPolicy } = await import("../../analysis/lint/lint.ts");
     const diagnostics = [...loaded, ...lintPolicy(program, { extension })];
     if (json) print(diagnostics);
     else await tellDiagnostics(diagnostics, sources, context);
     if (!json && !invocation.has("quiet")) {
-      const { describeDefault } = await import("../default-verdict.ts");
+      const { describeDefault } = await import("../policy/default-verdict.ts");
       const count =
         diagnostics.length === 0 ? "" : `, ${diagnostics.length} warning${diagnostics.length === 1 ? "" : "s"}`;
       const otherwise = describeDefault(withSafeTexts(program));

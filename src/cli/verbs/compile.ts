@@ -8,8 +8,16 @@ import { pattern } from "../../ir/arithmetic.ts";
 import { defaultWords, printValue } from "../../ir/parameters.ts";
 import type { Context } from "../context.ts";
 import { writeOutput } from "../output.ts";
-import { loadOpenForVerb, type OpenPolicy } from "../policy.ts";
-import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
+import {
+  architectureOption,
+  missing,
+  noMoreWords,
+  type PolicyRequest,
+  policyAndWords,
+  policyOptions,
+  policyRequest,
+} from "../policy/arguments.ts";
+import { loadOpen, type OpenPolicy } from "../policy/load.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const formats = ["pcl", "object"] as const;
@@ -79,7 +87,7 @@ export const compile: Verb = {
     const { namedTarget } = await import("../ebpf-target.ts");
     const target = namedTarget(invocation) ?? "seccomp";
     const options = { tellsVerdicts: !invocation.has("no-denial-events") };
-    const { loaded, artifact } = await compileOpen(policy, target, options, invocation, context);
+    const { loaded, artifact } = await compileOpen(policyRequest(policy, invocation), target, options, context);
     const [{ makeBundle }, { version }] = await Promise.all([
       import("../../engines/seccomp-ebpf/make-bundle.ts"),
       import("../package.ts"),
@@ -104,22 +112,21 @@ export const compile: Verb = {
 
 /** With as many parameters left open as the target has room for. */
 async function compileOpen(
-  policy: string,
+  request: PolicyRequest,
   target: EbpfTargetName,
   options: ArtifactOptions,
-  invocation: Invocation,
   context: Context,
 ): Promise<{ readonly loaded: OpenPolicy; readonly artifact: EbpfArtifact }> {
   const [{ compileArtifact }, { compileFor }] = await Promise.all([
     import("../../compile/ebpf/artifact.ts"),
     import("../ebpf-target.ts"),
   ]);
-  const loaded = await loadOpenForVerb(policy, invocation, context);
+  const loaded = await loadOpen(request, context);
   try {
     return { loaded, artifact: await compileFor(target, loaded, options, context) };
   } catch (error) {
     if (!(error instanceof Failure) || loaded.program.parameters.length === 0) throw error;
-    const fitting = await loadOpenForVerb(policy, invocation, context, {
+    const fitting = await loadOpen(request, context, {
       quiet: true,
       objections: (program) => compileArtifact(program, target, options).diagnostics,
     });

@@ -1,6 +1,6 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
-import { missing, noMoreWords } from "../policy-arguments.ts";
-import { completionScript, shells } from "../shells.ts";
+import { completionScript, shells } from "../pages/shells.ts";
+import { missing, noMoreWords } from "../policy/arguments.ts";
 import { Failure, failed, type Verb, type VerbTable } from "../verb.ts";
 
 export const completion = (verbs: VerbTable): Verb => ({

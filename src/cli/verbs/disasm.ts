@@ -1,10 +1,11 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Context } from "../context.ts";
+import { describedEngine, describedEngineOption } from "../engine.ts";
 import { writeOutput } from "../output.ts";
-import { loadForVerb, tellDiagnostics } from "../policy.ts";
-import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
-import { withSafeTexts } from "../safe-program.ts";
+import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";
+import { loadRequested, tellDiagnostics } from "../policy/load.ts";
+import { withSafeTexts } from "../policy/safe-program.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const disasm: Verb = {
@@ -19,6 +20,7 @@ export const disasm: Verb = {
   options: {
     ...policyOptions,
     ...architectureOption,
+    ...describedEngineOption,
     target: {
       value: "NAME",
       about:
@@ -53,17 +55,17 @@ export const disasm: Verb = {
     noMoreWords(words);
     if (policy.endsWith(".pcl")) return await listBundleFile(policy, invocation, context);
     if (invocation.text("target") !== undefined) return await listProgram(policy, invocation, context);
-    const { program: loaded, sources } = await loadForVerb(policy, invocation, context);
+    const { program: loaded, sources } = await loadRequested(policyRequest(policy, invocation), context);
     const program = withSafeTexts(loaded);
-    const [{ encodeClassic }, { listClassic }, { notifyFilter }, { isAsking }] = await Promise.all([
+    const [{ encodeClassic }, { listClassic }, { compilers }, { isAsking }] = await Promise.all([
       import("../../compile/classic/compile.ts"),
       import("../../compile/classic/listing.ts"),
-      import("../../engines/notify/engine.ts"),
+      import("../../engines/compilers.ts"),
       import("../../engines/static-filter.ts"),
     ]);
     const pure = invocation.has("pure");
     const { split, target, classic } = compile(() =>
-      notifyFilter(program, {
+      compilers[describedEngine(invocation)].filter(program, {
         mode: pure ? "quiet" : "reported",
         killEvents: invocation.has("kill-events"),
         armed: false,
@@ -99,10 +101,10 @@ function refuse(invocation: Invocation, options: readonly string[], why: string)
 }
 
 async function listProgram(policy: string, invocation: Invocation, context: Context): Promise<number> {
-  refuse(invocation, ["all", "pure", "kill-events", "raw"], "it is for the classic filter");
+  refuse(invocation, ["all", "engine", "pure", "kill-events", "raw"], "it is for the classic filter");
   const { compileFor, namedTarget } = await import("../ebpf-target.ts");
   const target = namedTarget(invocation)!;
-  const loaded = await loadForVerb(policy, invocation, context);
+  const loaded = await loadRequested(policyRequest(policy, invocation), context);
   const { object } = await compileFor(target, loaded, { tellsVerdicts: true }, context);
   const { listing } = await import("../../compile/ebpf/instructions/listing.ts");
   context.out(listing(object, withSafeTexts(loaded.program)));
@@ -112,7 +114,7 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
 async function listBundleFile(file: string, invocation: Invocation, context: Context): Promise<number> {
   refuse(
     invocation,
-    ["all", "pure", "kill-events", "raw", "set", "cap", "architecture", "target"],
+    ["all", "engine", "pure", "kill-events", "raw", "set", "cap", "architecture", "target"],
     "a bundle is listed as it is",
   );
   const [{ readBytes }, { listBundle }, { BundleError }] = await Promise.all([

@@ -1,6 +1,6 @@
 import { jsonText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
-import { noMoreWords } from "../policy-arguments.ts";
+import { noMoreWords } from "../policy/arguments.ts";
 import { failed, type Verb } from "../verb.ts";
 
 export const doctor: Verb = {
@@ -20,7 +20,7 @@ export const doctor: Verb = {
   examples: [["portcullis doctor", "What works here?"]],
   async execute(invocation, context: Context) {
     noMoreWords(invocation.words);
-    const { examine } = await import("../examination.ts");
+    const { examine } = await import("../doctor/examination.ts");
     let status = 0;
     for (const finding of examine(context)) {
       status = Math.max(status, { fine: 0, note: 0, missing: 1, broken: failed }[finding.state]);

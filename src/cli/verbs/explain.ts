@@ -1,7 +1,8 @@
 import { jsonText } from "../../diagnostics/width.ts";
-import { loadForVerb } from "../policy.ts";
-import { architectureOption, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
-import { withSafeTexts } from "../safe-program.ts";
+import { describedEngine, describedEngineOption } from "../engine.ts";
+import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";
+import { loadRequested } from "../policy/load.ts";
+import { withSafeTexts } from "../policy/safe-program.ts";
 import { failed, type Verb } from "../verb.ts";
 
 export const explain: Verb = {
@@ -15,6 +16,7 @@ export const explain: Verb = {
   options: {
     ...policyOptions,
     ...architectureOption,
+    ...describedEngineOption,
     json: { about: "Print one JSON object with all of it; members are only ever added." },
     ir: {
       about: "Print the intermediate representation instead: what the policy means, for people who debug compilers.",
@@ -35,7 +37,7 @@ export const explain: Verb = {
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);
     noMoreWords(words);
-    const loaded = await loadForVerb(policy, invocation, context);
+    const loaded = await loadRequested(policyRequest(policy, invocation), context);
     const isJson = invocation.has("json") && !invocation.has("ir");
     const program = isJson ? loaded.program : withSafeTexts(loaded.program);
     if (invocation.has("ir")) {
@@ -45,11 +47,11 @@ export const explain: Verb = {
       return 0;
     }
     const { explainPolicy } = await import("../../analysis/explain/explain.ts");
-    const [{ explainOptions }, { notifyEngine }] = await Promise.all([
-      import("../../engines/engine.ts"),
-      import("../../engines/notify/engine.ts"),
+    const [{ explainOptions }, { compilers }] = await Promise.all([
+      import("../../engines/static-filter.ts"),
+      import("../../engines/compilers.ts"),
     ]);
-    const explanation = explainPolicy(program, explainOptions(notifyEngine, program));
+    const explanation = explainPolicy(program, explainOptions(compilers[describedEngine(invocation)], program));
     if (isJson) {
       context.out(`${jsonText(explanation)}\n`);
     } else {

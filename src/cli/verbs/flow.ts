@@ -4,8 +4,8 @@ import { safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { writeOutput } from "../output.ts";
-import { tellDiagnostics } from "../policy.ts";
-import { architectureOption, chosenArchitecture, missing } from "../policy-arguments.ts";
+import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
+import { tellDiagnostics } from "../policy/load.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const flow: Verb = {

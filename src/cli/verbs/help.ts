@@ -1,6 +1,6 @@
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
-import { printOverview, printPage } from "../manual.ts";
+import { printOverview, printPage } from "../pages/manual.ts";
 import { Failure, failed, type Verb, type VerbTable } from "../verb.ts";
 
 export const help = (verbs: VerbTable): Verb => ({

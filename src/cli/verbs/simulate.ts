@@ -9,8 +9,15 @@ import { decodeWords, printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { wholeNumber } from "../numbers.ts";
-import { loadForVerb, tellDiagnostics } from "../policy.ts";
-import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
+import {
+  architectureOption,
+  missing,
+  noMoreWords,
+  policyAndWords,
+  policyOptions,
+  policyRequest,
+} from "../policy/arguments.ts";
+import { loadRequested, tellDiagnostics } from "../policy/load.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const simulate: Verb = {
@@ -57,7 +64,7 @@ export const simulate: Verb = {
     const form = oneOf(invocation.text("compiled") ?? "interpreter");
     const quiet = invocation.has("quiet");
     const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
-    const { program } = await loadForVerb(policy, invocation, context, { quiet });
+    const { program } = await loadRequested(policyRequest(policy, invocation), context, { quiet });
     const text = readInput(file);
     const shown = file === "-" ? "standard input" : file;
     const { readTrace } = await import("../../traces/read.ts");

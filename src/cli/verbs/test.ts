@@ -7,8 +7,15 @@ import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { CaseFailure } from "../../traces/case-run.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
-import { loadForVerb, tellDiagnostics } from "../policy.ts";
-import { architectureOption, chosenArchitecture, missing, policyFile, policyOptions } from "../policy-arguments.ts";
+import {
+  architectureOption,
+  chosenArchitecture,
+  missing,
+  policyFile,
+  policyOptions,
+  policyRequest,
+} from "../policy/arguments.ts";
+import { loadRequested, tellDiagnostics } from "../policy/load.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const test: Verb = {
@@ -63,7 +70,10 @@ async function testOne({ policy, cases: file }: Pair, invocation: Invocation, co
     return failed;
   }
   try {
-    const loaded = await loadForVerb(policy, invocation, context, { set: cases.parameters, quiet: true });
+    const loaded = await loadRequested(policyRequest(policy, invocation), context, {
+      set: cases.parameters,
+      quiet: true,
+    });
     const results = runCases(loaded.program, cases);
     const json = invocation.has("json");
     for (const failure of results.failures) {

@@ -1,7 +1,7 @@
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { packageRoot } from "../package.ts";
-import { noMoreWords } from "../policy-arguments.ts";
+import { noMoreWords } from "../policy/arguments.ts";
 import { failed, type Verb } from "../verb.ts";
 
 export const tsconfig: Verb = {

@@ -1,7 +1,15 @@
 import { jsonText } from "../../diagnostics/width.ts";
-import { loadForVerb } from "../policy.ts";
-import { architectureOption, missing, noMoreWords, policyAndWords, policyOptions } from "../policy-arguments.ts";
-import { withSafeTexts } from "../safe-program.ts";
+import { describedEngine, describedEngineOption } from "../engine.ts";
+import {
+  architectureOption,
+  missing,
+  noMoreWords,
+  policyAndWords,
+  policyOptions,
+  policyRequest,
+} from "../policy/arguments.ts";
+import { loadRequested } from "../policy/load.ts";
+import { withSafeTexts } from "../policy/safe-program.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const why: Verb = {
@@ -15,6 +23,7 @@ export const why: Verb = {
   options: {
     ...policyOptions,
     ...architectureOption,
+    ...describedEngineOption,
     json: { about: "Print one JSON object." },
   },
   complete: "policy",
@@ -34,16 +43,18 @@ export const why: Verb = {
     const [call, ...more] = words;
     if (call === undefined) throw missing("the call", "portcullis why POLICY 'listen(4, 511)'");
     noMoreWords(more);
-    const { program, sources } = await loadForVerb(policy, invocation, context, { quiet: true });
-    const [{ readCall }, { answer, printAnswer }] = await Promise.all([
+    const { program, sources } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
+    const [{ readCall }, { answer, printAnswer }, { compilers }] = await Promise.all([
       import("../../traces/cases.ts"),
       import("../answer.ts"),
+      import("../../engines/compilers.ts"),
     ]);
     const reading = readCall(call, program.architecture);
     if (reading.call === undefined)
       throw new Failure(reading.diagnostics, { get: (file) => (file === reading.file ? call : sources.get(file)) });
     const isJson = invocation.has("json");
-    const found = answer(isJson ? program : withSafeTexts(program), reading.call);
+    const profile = compilers[describedEngine(invocation)];
+    const found = answer(isJson ? program : withSafeTexts(program), reading.call, profile);
     context.out(isJson ? `${jsonText({ v: 1, ...found })}\n` : printAnswer(found));
     return found.passes === true ? 0 : 1;
   },

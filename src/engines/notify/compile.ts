@@ -11,10 +11,11 @@ import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
-import { isStateful, leavesOf } from "../static-filter.ts";
-import { hearing, type NotifyFilterOptions, notifyFilter } from "./engine.ts";
+import type { EngineCompiler, Mode } from "../engine.ts";
+import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
+import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { needsOf } from "./needs.ts";
-import { type ArmedFilter, callTrait, type Needs, type NotifyMode, type NotifyPolicy } from "./policy.ts";
+import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 
 export interface NotifyCompilation {
   /** Undefined exactly where there is an error among the diagnostics. */
@@ -22,7 +23,9 @@ export interface NotifyCompilation {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-export type NotifyCompileOptions = Pick<NotifyFilterOptions, "killEvents">;
+export interface NotifyCompileOptions {
+  readonly killEvents?: boolean;
+}
 
 /**
  * Compiles for one mode. The filter is armed with a token of zeroes; each start puts a fresh one in.
@@ -30,7 +33,7 @@ export type NotifyCompileOptions = Pick<NotifyFilterOptions, "killEvents">;
  */
 export function compileForNotify(
   program: Program,
-  mode: NotifyMode = "reported",
+  mode: Mode = "reported",
   { killEvents = false }: NotifyCompileOptions = {},
 ): NotifyCompilation {
   const needs = needsOf(program);
@@ -98,7 +101,7 @@ function spanOf(program: Program, at: Location) {
   return { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
 }
 
-/** A filter as it is, with what the engine has to know of it. */
+/** A filter with the facts that its start needs. */
 export function armable({ instructions, tokenPositions }: ClassicProgram): ArmedFilter {
   const actions = new Set(
     instructions.flatMap(({ code, k }) => (code === opcode.return ? [splitReturnWord(k).action] : [])),
@@ -110,4 +113,34 @@ export function armable({ instructions, tokenPositions }: ClassicProgram): Armed
     kills: actions.has("KILL_PROCESS") || actions.has("KILL_THREAD"),
     traps: actions.has("TRAP"),
   };
+}
+
+// ── The engine's compiler ────────────────────────────────────────────────────────────────────────────────────────────
+
+export const notifyCompiler: EngineCompiler<NotifyPolicy> = {
+  ...notifyProfile,
+  filter: notifyFilter,
+  compile(program, { mode, killEvents, approximate }) {
+    const exact = compileForNotify(program, mode, { killEvents });
+    if (exact.policy !== undefined || !approximate) return exact;
+    const { policy } = compileForNotify(withoutTraps(program), mode, { killEvents });
+    return {
+      policy,
+      diagnostics: exact.diagnostics,
+      approximation: "traps that depend on state kill the process instead",
+    };
+  },
+  staticPart(program) {
+    const { classic } = staticFilter(notifyProfile, program, { armed: true, alone: true });
+    const { policy } = compileForNotify(withoutTraps(program), "quiet");
+    return { ...policy!, filter: armable(classic), fallback: undefined, stateful: false };
+  },
+};
+
+/** The next stricter verdict that this engine can give by state. */
+function withoutTraps(program: Program): Program {
+  const verdicts = program.verdicts.map((verdict) =>
+    verdict.action === "trap" ? ({ ...verdict, action: "kill-process" } as const) : verdict,
+  );
+  return { ...program, verdicts };
 }

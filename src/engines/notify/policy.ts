@@ -1,9 +1,11 @@
 /** What compiling a policy for the `notify` engine gives; travels to the supervisor's thread and into the cache. */
 import { deserialize, serialize } from "node:v8";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
-import type { PolicyDescription } from "../../events/record.ts";
+import type { EnginePolicy, Mode } from "../engine.ts";
 
 /**
+ * What the modes mean on this engine:
+ *
  * | mode | a static denial | every other verdict |
  * | --- | --- | --- |
  * | reported | goes to the supervisor, so that it becomes an event | is given |
@@ -12,10 +14,8 @@ import type { PolicyDescription } from "../../events/record.ts";
  *
  * With kill events, a static kill goes to the supervisor in every mode, becomes an event, and is the supervisor's.
  */
-export type NotifyMode = "reported" | "quiet" | "audit";
-
-export interface NotifyPolicy {
-  readonly mode: NotifyMode;
+export interface NotifyPolicy extends EnginePolicy {
+  readonly mode: Mode;
   readonly filter: ArmedFilter;
   /** The same static part without a question to the supervisor, for where no listener can be had. Absent with state. */
   readonly fallback: ArmedFilter | undefined;
@@ -25,7 +25,6 @@ export interface NotifyPolicy {
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;
-  readonly description: PolicyDescription;
 }
 
 export interface ArmedFilter {

@@ -8,6 +8,9 @@ import { programTypes } from "../../linux/bpf.ts";
 import { StartError } from "../start-error.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
+/** The engine that enforces bundles. */
+export const bundleEngine = "seccomp-ebpf";
+
 /**
  * Throws a BundleError where the bytes are no bundle, a StartError where it is for something else than this engine, a
  * SettingError where the bundle's open parameters cannot be set so.

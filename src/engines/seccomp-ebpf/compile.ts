@@ -6,6 +6,9 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
 import { describePolicy } from "../../events/record.ts";
 import type { Program } from "../../ir/program.ts";
+import type { EngineCompiler } from "../engine.ts";
+import { staticFilter } from "../static-filter.ts";
+import { seccompEbpfProfile } from "./filter.ts";
 import { makeBundle } from "./make-bundle.ts";
 import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
 
@@ -39,3 +42,18 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
   const policy = { mode, bundle, parameters: [], eventsSize, description: describePolicy(program) };
   return { policy, diagnostics };
 }
+
+export const seccompEbpfCompiler: EngineCompiler<SeccompEbpfPolicy> = {
+  ...seccompEbpfProfile,
+  filter: (program, { armed }) => staticFilter(seccompEbpfProfile, program, { armed }),
+  compile(program, { mode, events, variant, compiler, fixed, sources }) {
+    return compileForSeccompEbpf(program, {
+      // Events without a destination need no code.
+      mode: mode === "reported" && events ? "reported" : "quiet",
+      unprivileged: variant === "unprivileged",
+      compiler,
+      fixed,
+      sources,
+    });
+  },
+};

@@ -11,7 +11,7 @@ import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
-import { seccompEbpfEngine } from "./engine.ts";
+import { seccompEbpfProfile } from "./filter.ts";
 
 export interface BundleOptions {
   /** Who compiles: "portcullis 0.1.0". */
@@ -135,7 +135,7 @@ interface BundledClassic {
 /** Undefined where it does not fit a filter. */
 function classicProgram(program: Program): BundledClassic | undefined {
   try {
-    const { split, classic } = staticFilter(seccompEbpfEngine, program, { armed: true });
+    const { split, classic } = staticFilter(seccompEbpfProfile, program, { armed: true });
     const isAll = ![...leavesOf(split)].some(isStateful);
     return { instructions: encodeClassic(classic), token: inOrder(classic.tokenPositions), isAll };
   } catch (error) {

@@ -1,5 +1,5 @@
 /** What compiling a policy for the `seccomp-ebpf` engine gives. */
-import type { PolicyDescription } from "../../events/record.ts";
+import type { EnginePolicy } from "../engine.ts";
 
 /**
  * | mode | a static denial | every other verdict |
@@ -9,7 +9,7 @@ import type { PolicyDescription } from "../../events/record.ts";
  */
 export type SeccompEbpfMode = "reported" | "quiet";
 
-export interface SeccompEbpfPolicy {
+export interface SeccompEbpfPolicy extends EnginePolicy {
   readonly mode: SeccompEbpfMode;
   /** The file that `compile` writes (docs/bundle.md): the launcher loads it. */
   readonly bundle: Uint8Array;
@@ -17,5 +17,4 @@ export interface SeccompEbpfPolicy {
   readonly parameters: readonly bigint[];
   /** Bytes of the program's ring buffer. */
   readonly eventsSize: number;
-  readonly description: PolicyDescription;
 }

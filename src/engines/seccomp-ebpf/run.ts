@@ -10,18 +10,14 @@ import { callNumber } from "../../linux/call-numbers.ts";
 import { pollFor } from "../../linux/descriptors.ts";
 import { native } from "../../linux/native.ts";
 import { signalProcess } from "../../linux/pidfd.ts";
+import type { EngineRunOptions } from "../engine.ts";
 import { exitStatus, readMessage, treeOrders } from "../launcher.ts";
-import { hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { hideFromCommand, type RunResult, signals } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { becomeCommand, type Launched, launch } from "./launch.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 import { clockPair, judgementOf } from "./records.ts";
-
-export interface SeccompEbpfRunOptions extends RunOptions {
-  /** Whether anybody wants to hear of events. Else, and where nothing else needs us, the front becomes the command. */
-  readonly events: boolean;
-}
 
 /**
  * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
@@ -31,7 +27,7 @@ export interface SeccompEbpfRunOptions extends RunOptions {
 export async function runUnderSeccompEbpf(
   policy: SeccompEbpfPolicy,
   command: readonly string[],
-  options: SeccompEbpfRunOptions,
+  options: EngineRunOptions,
 ): Promise<RunResult> {
   if (command.length === 0) throw new StartError(125, "there is no command to run");
   const { flags, timeLimit } = treeOrders(options);
@@ -53,7 +49,7 @@ function sigsysVerdicts({ verdicts }: PolicyDescription): { readonly kills: bool
 class Watch {
   readonly #policy: SeccompEbpfPolicy;
   readonly #launched: Launched;
-  readonly #options: SeccompEbpfRunOptions;
+  readonly #options: EngineRunOptions;
   readonly #ring: RingBufferReader | undefined;
   readonly #dropped: BpfMap;
   /** Where verdicts are not told. */
@@ -62,7 +58,7 @@ class Watch {
   #status: number | undefined;
   #timedOut = false;
 
-  constructor(policy: SeccompEbpfPolicy, launched: Launched, options: SeccompEbpfRunOptions) {
+  constructor(policy: SeccompEbpfPolicy, launched: Launched, options: EngineRunOptions) {
     this.#policy = policy;
     this.#launched = launched;
     this.#options = options;

@@ -7,6 +7,7 @@ import { BpfError, InterruptedError, loadProgram, programTypes } from "../../lin
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close } from "../../linux/descriptors.ts";
 import { native } from "../../linux/native.ts";
+import type { Missing } from "../engine.ts";
 
 /**
  * | support | means |
@@ -20,14 +21,8 @@ import { native } from "../../linux/native.ts";
  */
 export type SeccompEbpfSupport = "privileged" | "unprivileged" | "absent" | "off" | "forbidden" | "stateless";
 
-export interface Missing {
-  readonly what: string;
-  readonly help: string;
-}
-
 export interface Support {
   readonly is: SeccompEbpfSupport;
-  /** As sentences without a full stop. */
   readonly missing?: Missing;
 }
 

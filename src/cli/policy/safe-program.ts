@@ -1,6 +1,6 @@
 /** A program whose texts a terminal can be given. */
-import { safeText } from "../diagnostics/width.ts";
-import type { Program } from "../ir/program.ts";
+import { safeText } from "../../diagnostics/width.ts";
+import type { Program } from "../../ir/program.ts";
 
 /**
  * The same program with `safeText` of every name, file, reason and report. For printing only: what is printed as JSON

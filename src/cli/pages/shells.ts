@@ -1,6 +1,6 @@
 /** Completions: the verbs' own tables as scripts for three shells. */
-import { readyPolicies } from "./policy-arguments.ts";
-import { type Completion, commonOptions, type OptionSpecification, type Verb } from "./verb.ts";
+import { readyPolicies } from "../policy/arguments.ts";
+import { type Completion, commonOptions, type OptionSpecification, type Verb } from "../verb.ts";
 
 export const shells = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof shells)[number];

@@ -1,30 +1,29 @@
-/** The policy that a verb is given, loaded, with what is wrong with it told. */
+/** Loads the requested policy and prints its diagnostics. */
 
-import { hasErrors } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { Sources } from "../diagnostics/render.ts";
-import type { Program } from "../ir/program.ts";
-import type { Extension, TighteningPromise } from "../language/findings.ts";
-import type { LoadOptions } from "../language/load.ts";
-import type { DeclaredParameter } from "../language/parameters.ts";
-import { runningKernel } from "../linux/kernel-version.ts";
-import type { Context } from "./context.ts";
-import { chosenArchitecture, givenCapabilities, policyFile, readParameters } from "./policy-arguments.ts";
-import { Failure, type Invocation } from "./verb.ts";
+import { hasErrors } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Sources } from "../../diagnostics/render.ts";
+import type { Program } from "../../ir/program.ts";
+import type { Extension, TighteningPromise } from "../../language/findings.ts";
+import type { LoadOptions } from "../../language/load.ts";
+import type { DeclaredParameter } from "../../language/parameters.ts";
+import type { ReadFile } from "../../language/source/store.ts";
+import { runningKernel } from "../../linux/kernel-version.ts";
+import type { Context } from "../context.ts";
+import { Failure } from "../verb.ts";
+import { type PolicyRequest, policyFile } from "./arguments.ts";
 
 /** Where what is compiled here runs, if that is known. */
 export type Destination = "this-kernel" | "any-kernel";
 
-/**
- * What a profile of the policy is read for.
- *
- * @throws Failure
- */
-export function hostOf(invocation: Invocation, destination: Destination): NonNullable<LoadOptions["host"]> {
-  const capabilities = givenCapabilities(invocation);
+/** The host that the rules of an OCI profile are selected for. */
+function hostOf(
+  { capabilities, architecture }: PolicyRequest,
+  destination: Destination,
+): NonNullable<LoadOptions["host"]> {
   return {
     capabilities: capabilities === undefined ? undefined : new Set(capabilities),
-    kernelVersion: destination === "this-kernel" ? runningKernel(chosenArchitecture(invocation)) : undefined,
+    kernelVersion: destination === "this-kernel" ? runningKernel(architecture) : undefined,
   };
 }
 
@@ -36,34 +35,33 @@ export interface LoadedPolicy {
   readonly promises: readonly TighteningPromise[];
   readonly extension: Extension | undefined;
   readonly parameters: readonly DeclaredParameter[];
+  /** Every file that was read, with its hash. */
+  readonly files: readonly ReadFile[];
 }
 
 /**
- * Loads, and tells its warnings unless it is to be quiet.
+ * Loads, proves the policy's promises, and prints its warnings unless `quiet`.
  *
- * @throws Failure with everything that is wrong
+ * @throws Failure with every error
  */
-export async function loadForVerb(
-  named: string,
-  invocation: Invocation,
+export async function loadRequested(
+  request: PolicyRequest,
   context: Context,
   options: { readonly set?: ReadonlyMap<string, string>; readonly quiet?: boolean } = {},
 ): Promise<LoadedPolicy> {
-  const { loadPolicy } = await import("../language/load.ts");
-  const architecture = chosenArchitecture(invocation);
-  const set = new Map([...(options.set ?? []), ...readParameters(invocation)]);
-  const { program, diagnostics, sources, promises, extension, parameters } = loadPolicy(
-    policyFile(named, context.workingDirectory),
+  const { loadPolicy } = await import("../../language/load.ts");
+  const { program, diagnostics, sources, promises, extension, parameters, files } = loadPolicy(
+    policyFile(request.policy, context.workingDirectory),
     {
-      architecture,
-      set,
-      host: hostOf(invocation, "this-kernel"),
+      architecture: request.architecture,
+      set: new Map([...(options.set ?? []), ...request.parameters]),
+      host: hostOf(request, "this-kernel"),
     },
   );
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
   if (options.quiet !== true) await tellDiagnostics(diagnostics, sources, context);
-  return { program, sources, diagnostics, promises, extension, parameters };
+  return { program, sources, diagnostics, promises, extension, parameters, files };
 }
 
 export interface OpenPolicy extends LoadedPolicy {
@@ -72,13 +70,12 @@ export interface OpenPolicy extends LoadedPolicy {
 }
 
 /**
- * Loads as `loadForVerb` does, with the parameters that need no value yet left open.
+ * Loads as `loadRequested` does, with the parameters that need no value yet left open.
  *
- * @throws Failure with everything that is wrong
+ * @throws Failure with every error
  */
-export async function loadOpenForVerb(
-  named: string,
-  invocation: Invocation,
+export async function loadOpen(
+  request: PolicyRequest,
   context: Context,
   options: {
     readonly quiet?: boolean;
@@ -87,16 +84,12 @@ export async function loadOpenForVerb(
   } = {},
 ): Promise<OpenPolicy> {
   const [{ loadOpenPolicy }, { proveTightening }] = await Promise.all([
-    import("../language/open.ts"),
-    import("../analysis/lint/tightening.ts"),
+    import("../../language/open.ts"),
+    import("../../analysis/lint/tightening.ts"),
   ]);
   const { loaded, fixed } = loadOpenPolicy(
-    policyFile(named, context.workingDirectory),
-    {
-      architecture: chosenArchitecture(invocation),
-      set: readParameters(invocation),
-      host: hostOf(invocation, "any-kernel"),
-    },
+    policyFile(request.policy, context.workingDirectory),
+    { architecture: request.architecture, set: request.parameters, host: hostOf(request, "any-kernel") },
     // A promise is kept for every value or not at all.
     ({ program, promises }) =>
       program === undefined
@@ -106,21 +99,21 @@ export async function loadOpenForVerb(
             ...(options.objections?.(program) ?? []),
           ],
   );
-  const { program, diagnostics, sources, promises, extension, parameters } = loaded;
+  const { program, diagnostics, sources, promises, extension, parameters, files } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
   if (options.quiet !== true) await tellDiagnostics(diagnostics, sources, context);
-  return { program, sources, diagnostics, promises, extension, parameters, fixed };
+  return { program, sources, diagnostics, promises, extension, parameters, files, fixed };
 }
 
 /** @throws Failure where a later phase is more lenient than an earlier one, and the policy promised that none is */
-export async function provePromises(
+async function provePromises(
   program: Program,
   promises: readonly TighteningPromise[],
   sources: Sources,
 ): Promise<void> {
   if (promises.length === 0) return;
-  const { proveTightening } = await import("../analysis/lint/tightening.ts");
+  const { proveTightening } = await import("../../analysis/lint/tightening.ts");
   const broken = promises.flatMap((promise) => proveTightening(program, promise));
   if (hasErrors(broken)) throw new Failure(broken, sources);
 }
@@ -131,6 +124,6 @@ export async function tellDiagnostics(
   context: Context,
 ): Promise<void> {
   if (diagnostics.length === 0) return;
-  const { renderDiagnostics } = await import("../diagnostics/render.ts");
+  const { renderDiagnostics } = await import("../../diagnostics/render.ts");
   context.err(renderDiagnostics(diagnostics, sources, { colour: context.colour.err }));
 }

@@ -4,15 +4,15 @@ import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
-import { seccompEbpfSupport } from "../engines/seccomp-ebpf/support.ts";
-import { hostArchitecture } from "../linux/architecture.ts";
-import { callNumber } from "../linux/call-numbers.ts";
-import { NativeUnavailableError, native, nativeFile } from "../linux/native.ts";
+import type { EngineName } from "../../engines/registry.ts";
+import { seccompEbpfSupport } from "../../engines/seccomp-ebpf/support.ts";
+import { hostArchitecture } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { NativeUnavailableError, native, nativeFile } from "../../linux/native.ts";
+import type { Context } from "../context.ts";
+import { packageRoot } from "../package.ts";
 import { bpfFindings } from "./bpf-findings.ts";
-import type { Context } from "./context.ts";
-import type { EngineName } from "./engine.ts";
 import type { Finding } from "./finding.ts";
-import { packageRoot } from "./package.ts";
 
 export function* examine(context: Context): Generator<Finding> {
   const architecture = hostArchitecture();

@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { policyFile, readyPolicies } from "./policy-arguments.ts";
-import { Failure } from "./verb.ts";
+import { Failure } from "../verb.ts";
+import { policyFile, readyPolicies } from "./arguments.ts";
 
 function folderWith(...names: readonly string[]): string {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-named-"));

@@ -25,7 +25,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { packageRoot, version } from "./package.ts";
+import { packageRoot, version } from "../package.ts";
 
 /** A file that the compilation read. */
 export interface ReadFile {

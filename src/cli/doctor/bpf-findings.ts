@@ -1,7 +1,7 @@
 /** What `doctor` tells of BPF in this kernel: what programs and objects of `portcullis compile` can count on. */
 
-import { type Features, probeFeatures } from "../linux/bpf.ts";
-import { NativeUnavailableError } from "../linux/native.ts";
+import { type Features, probeFeatures } from "../../linux/bpf.ts";
+import { NativeUnavailableError } from "../../linux/native.ts";
 import type { Finding } from "./finding.ts";
 
 const names: { readonly [F in keyof Features]: string } = {

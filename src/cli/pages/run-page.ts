@@ -1,6 +1,8 @@
 /** The manual page and the options of `run`. */
-import { policyOptions } from "./policy-arguments.ts";
-import { failed, type Verb } from "./verb.ts";
+import { engines } from "../../engines/registry.ts";
+import { engineChoices } from "../engine.ts";
+import { policyOptions } from "../policy/arguments.ts";
+import { failed, type Verb } from "../verb.ts";
 
 export const runPage: Omit<Verb, "execute"> = {
   name: "run",
@@ -19,9 +21,8 @@ export const runPage: Omit<Verb, "execute"> = {
     ...policyOptions,
     engine: {
       value: "NAME",
-      about:
-        "How to enforce: seccomp-ebpf (the kernel itself; needs one with portcullis's patches), notify (a supervisor; any Linux since 5.9, no privilege), or auto, the default: seccomp-ebpf where it works and can express the policy, else notify.",
-      complete: ["auto", "seccomp-ebpf", "notify"],
+      about: `How to enforce: ${engines.map(({ name, summary }) => `${name} (${summary})`).join(", ")}, or auto, the default: the first of these that works and can express the policy.`,
+      complete: engineChoices,
     },
     events: {
       value: "FILE|fd:N",

@@ -1,5 +1,5 @@
 /** Help pages: one for each verb, from its own description, and the overview. */
-import { commonOptions, type OptionTable, type Verb, type VerbTable } from "./verb.ts";
+import { commonOptions, type OptionTable, type Verb, type VerbTable } from "../verb.ts";
 
 const width = 80;
 

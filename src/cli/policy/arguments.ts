@@ -1,14 +1,14 @@
-/** What a verb is told about its policy on the command line. */
+/** The policy on the command line: its options, and the request that they make. */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { diagnostic } from "../diagnostics/catalogue.ts";
-import { nearestName } from "../diagnostics/suggest.ts";
-import { callersFile } from "../engines/launcher.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import { hostArchitecture } from "../linux/architecture.ts";
-import { capabilityNames } from "../linux/capability-names.ts";
-import { packageRoot } from "./package.ts";
-import { Failure, type Invocation, type OptionTable } from "./verb.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import { callersFile } from "../../engines/launcher.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { hostArchitecture } from "../../linux/architecture.ts";
+import { capabilityNames } from "../../linux/capability-names.ts";
+import { packageRoot } from "../package.ts";
+import { Failure, type Invocation, type OptionTable } from "../verb.ts";
 
 export const policyOptions: OptionTable = {
   policy: {
@@ -40,6 +40,26 @@ export const architectureOption: OptionTable = {
     complete: ["x86_64", "aarch64"],
   },
 };
+
+/** A policy as the command line names it. Every verb reads its options once, into this. */
+export interface PolicyRequest {
+  /** A file, or the name of a ready policy. */
+  readonly policy: string;
+  readonly parameters: ReadonlyMap<string, string>;
+  /** Sorted; undefined without --cap. */
+  readonly capabilities: readonly string[] | undefined;
+  readonly architecture: ArchitectureName;
+}
+
+/** @throws Failure where an option has a value that it cannot have */
+export function policyRequest(policy: string, invocation: Invocation): PolicyRequest {
+  return {
+    policy,
+    parameters: readParameters(invocation),
+    capabilities: givenCapabilities(invocation),
+    architecture: chosenArchitecture(invocation),
+  };
+}
 
 /** The policy of -p, or else the first word; and the words that are left. */
 export function policyAndWords(invocation: Invocation): { readonly policy: string; readonly words: readonly string[] } {
@@ -116,7 +136,7 @@ export const readyPolicies = [
 ] as const;
 
 /** @throws Failure */
-export function readParameters(invocation: Invocation): ReadonlyMap<string, string> {
+function readParameters(invocation: Invocation): ReadonlyMap<string, string> {
   const set = new Map<string, string>();
   for (const given of invocation.texts("set")) {
     const at = given.indexOf("=");
@@ -133,7 +153,7 @@ export function readParameters(invocation: Invocation): ReadonlyMap<string, stri
  *
  * @throws Failure
  */
-export function givenCapabilities(invocation: Invocation): readonly string[] | undefined {
+function givenCapabilities(invocation: Invocation): readonly string[] | undefined {
   const given = invocation.texts("cap");
   if (given.length === 0) return undefined;
   const names = given.flatMap((text) => {

@@ -1,0 +1,81 @@
+/** Compiles the policy of a `run` for the first engine that can express it. */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { compilers } from "../../engines/compilers.ts";
+import type { CompileOptions, EngineCompiler, EnginePolicy } from "../../engines/engine.ts";
+import type { CompiledPolicy } from "../../engines/registry.ts";
+import type { Program } from "../../ir/program.ts";
+import type { ReadFile } from "../../language/source/store.ts";
+import type { Context } from "../context.ts";
+import type { Candidate } from "../engine.ts";
+import { version } from "../package.ts";
+import type { RunRequest } from "../run-request.ts";
+import { Failure } from "../verb.ts";
+import type { PolicyRequest } from "./arguments.ts";
+import { loadRequested, tellDiagnostics } from "./load.ts";
+
+interface Compilation {
+  readonly compiled: CompiledPolicy;
+  readonly files: readonly ReadFile[];
+}
+
+/** @throws Failure with every error */
+export async function compileRequested(
+  request: RunRequest,
+  candidates: readonly Candidate[],
+  context: Context,
+): Promise<Compilation> {
+  const { program, sources, files } = await loadRequested(request, context, { quiet: true });
+  let refused: readonly Diagnostic[] = [];
+  for (const [index, { engine, variant }] of candidates.entries()) {
+    const { policy, diagnostics, approximation } = orTooLarge(() =>
+      (compilers[engine] as EngineCompiler<EnginePolicy>).compile(program, {
+        mode: request.mode,
+        killEvents: request.killEvents,
+        events: request.destination !== undefined,
+        variant,
+        // An engine that expresses the policy exactly is better.
+        approximate: request.bestEffort && index === candidates.length - 1,
+        compiler: `portcullis ${version()}`,
+        fixed: [...request.parameters],
+        sources,
+      } satisfies CompileOptions),
+    );
+    refused = diagnostics;
+    if (policy === undefined) continue;
+    if (approximation !== undefined) {
+      await tellDiagnostics(diagnostics, sources, context);
+      context.err(`portcullis: BEST EFFORT: ${approximation}\n`);
+    }
+    return { compiled: { engine, policy } as CompiledPolicy, files };
+  }
+  throw new Failure(refused, sources);
+}
+
+/**
+ * For `--best-effort`, where a start has failed: only the static part of the policy, by an engine that can enforce it alone.
+ *
+ * @throws Failure with every error
+ */
+export async function staticPart(request: PolicyRequest, context: Context): Promise<CompiledPolicy> {
+  const { program } = await loadRequested(request, context, { quiet: true });
+  for (const [engine, compiler] of Object.entries(compilers) as [string, EngineCompiler<EnginePolicy>][]) {
+    const { staticPart: make } = compiler;
+    if (make !== undefined) return { engine, policy: orTooLarge(() => make(program as Program)) } as CompiledPolicy;
+  }
+  throw new Error("no engine enforces a static part alone");
+}
+
+/** A program that a back end cannot hold is an error of the policy. */
+function orTooLarge<T>(compile: () => T): T {
+  try {
+    return compile();
+  } catch (error) {
+    if (error instanceof Error && /^(?:FilterTooLarge|WasmLimit)Error$/.test(error.name)) {
+      throw new Failure([
+        diagnostic("P0314", error.message, { help: "fewer conditions on arguments, smaller tables, shorter code" }),
+      ]);
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,20 @@
+/** The compiled policy of a `run`: from the cache, from a bundle, or compiled now. The compiler is loaded only for the last. */
+import { encodeCompiled } from "../../engines/compiled.ts";
+import type { CompiledPolicy } from "../../engines/registry.ts";
+import type { Context } from "../context.ts";
+import type { RunRequest } from "../run-request.ts";
+import { askCache } from "./cached.ts";
+
+/**
+ * @throws Failure with the policy's errors, StartError where the named engine cannot work here,
+ *   NativeUnavailableError
+ */
+export async function preparePolicy(request: RunRequest, context: Context): Promise<CompiledPolicy> {
+  const { cache, question, file, candidates, policy } = askCache(request, context);
+  if (policy !== undefined) return policy;
+  if (file.endsWith(".pcl")) return (await import("./bundle.ts")).policyOfBundle(file, candidates, request);
+  const { compileRequested } = await import("./compile.ts");
+  const { compiled, files } = await compileRequested(request, candidates, context);
+  cache?.keep(question, files, encodeCompiled(compiled));
+  return compiled;
+}

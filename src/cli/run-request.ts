@@ -1,0 +1,67 @@
+/** The options of `run` as one typed request. */
+import { diagnostic } from "../diagnostics/catalogue.ts";
+import type { Mode } from "../engines/engine.ts";
+import type { Destination } from "../events/channel.ts";
+import { chosenEngine, type EngineChoice } from "./engine.ts";
+import { duration } from "./numbers.ts";
+import { missing, type PolicyRequest, policyRequest } from "./policy/arguments.ts";
+import { Failure, type Invocation } from "./verb.ts";
+
+export interface RunRequest extends PolicyRequest {
+  readonly engine: EngineChoice;
+  readonly mode: Mode;
+  readonly command: readonly string[];
+  /** Undefined: events have none. */
+  readonly destination: Destination | undefined;
+  readonly form: "lines" | "json";
+  readonly timeout: number | undefined;
+  readonly killTree: boolean;
+  readonly dieWithParent: boolean;
+  readonly killEvents: boolean;
+  readonly cgroup: boolean;
+  readonly bestEffort: boolean;
+  readonly quiet: boolean;
+}
+
+/** @throws Failure */
+export function runRequest(invocation: Invocation): RunRequest {
+  const { words: command } = invocation;
+  if (command.length === 0) throw missing("the command", "portcullis run -p POLICY -- COMMAND");
+  const policy = invocation.text("policy");
+  if (policy === undefined) throw missing("the policy", "portcullis run -p POLICY -- COMMAND");
+  const isTied = ["timeout", "kill-tree", "die-with-parent"].some((option) => invocation.has(option));
+  if (invocation.has("cgroup") && !isTied) {
+    throw missing(
+      "--timeout, --kill-tree or --die-with-parent beside --cgroup",
+      "portcullis run --kill-tree --cgroup …",
+    );
+  }
+  return {
+    ...policyRequest(policy, invocation),
+    engine: chosenEngine(invocation),
+    mode: invocation.has("audit") ? "audit" : invocation.has("no-denial-events") ? "quiet" : "reported",
+    command,
+    destination: destinationOf(invocation),
+    form: invocation.has("events") ? "json" : "lines",
+    timeout: duration(invocation, "timeout"),
+    killTree: invocation.has("kill-tree"),
+    dieWithParent: invocation.has("die-with-parent"),
+    killEvents: invocation.has("kill-events"),
+    cgroup: invocation.has("cgroup"),
+    bestEffort: invocation.has("best-effort"),
+    quiet: invocation.has("quiet"),
+  };
+}
+
+function destinationOf(invocation: Invocation): Destination | undefined {
+  const given = invocation.text("events");
+  if (given === undefined) return invocation.has("quiet") ? undefined : { fd: 2 };
+  if (!given.startsWith("fd:")) return { file: given };
+  const fd = /^fd:\d{1,6}$/.test(given) ? Number(given.slice(3)) : undefined;
+  if (fd !== undefined) return { fd };
+  throw new Failure([
+    diagnostic("P0907", `--events ${given} names no file descriptor`, {
+      help: "--events fd:3, with 3>events.jsonl in the shell",
+    }),
+  ]);
+}

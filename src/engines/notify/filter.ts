@@ -1,0 +1,39 @@
+/** The classic filter of the engine `notify`, which asks a supervisor. */
+
+import type { ReturnAction } from "../../compile/classic/return-word.ts";
+import type { Program } from "../../ir/program.ts";
+import type { FilterOptions, Mode } from "../engine.ts";
+import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
+import { needsOf } from "./needs.ts";
+
+export const notifyProfile = {
+  supervision(program) {
+    const { births, threads } = needsOf(program);
+    // A thread that executes a program while it is not its process's leader takes over the leader's id. Its state stays
+    // its own, so the supervisor must see it happen.
+    return { superviseProcessCreation: births, superviseExecution: threads };
+  },
+  asks: true,
+  launcherCalls: ["execve"],
+} as const satisfies FilterProfile;
+
+/** The filter that the engine installs. Throws a FilterTooLargeError. */
+export function notifyFilter(program: Program, options: FilterOptions): StaticFilter {
+  return hearing(staticFilter(notifyProfile, program, options), options);
+}
+
+/** That filter, from the one that asks nothing of what is static. */
+export function hearing(
+  quiet: StaticFilter,
+  { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,
+): StaticFilter {
+  const kills: readonly ReturnAction[] = mode === "audit" || killEvents ? ["KILL_THREAD", "KILL_PROCESS"] : [];
+  return askingOf(quiet, new Set([...heard[mode], ...kills]));
+}
+
+/** What the filter asks the supervisor although it could answer by itself, kills apart. */
+const heard: { readonly [M in Mode]: readonly ReturnAction[] } = {
+  quiet: [],
+  reported: ["ERRNO", "LOG"],
+  audit: ["ERRNO", "LOG", "TRAP"],
+};

@@ -1,0 +1,35 @@
+/** The engines that enforce, as a start sees them. The first one that works and can express the policy is `auto`. */
+import type { EngineRunOptions } from "./engine.ts";
+import { notifyEngine } from "./notify/engine.ts";
+import type { RunResult } from "./run.ts";
+import { seccompEbpfEngine } from "./seccomp-ebpf/engine.ts";
+
+export const engines = [seccompEbpfEngine, notifyEngine] as const;
+
+type Engine = (typeof engines)[number];
+export type EngineName = Engine["name"];
+export const engineNames = engines.map(({ name }) => name);
+
+export type PolicyOf<Name extends EngineName> = Parameters<Extract<Engine, { readonly name: Name }>["run"]>[0];
+
+/** A policy with the engine that it was compiled for. */
+export type CompiledPolicy = {
+  [N in EngineName]: { readonly engine: N; readonly policy: PolicyOf<N> };
+}[EngineName];
+
+export function engineOf(name: EngineName): Engine {
+  return engines.find((engine) => engine.name === name)!;
+}
+
+export function runCompiled(
+  { engine, policy }: CompiledPolicy,
+  command: readonly string[],
+  options: EngineRunOptions,
+): Promise<RunResult> {
+  // The pair was made together (compilers.ts), which the type of a union of functions cannot say.
+  const run = engineOf(engine).run as (
+    policy: PolicyOf<EngineName>,
+    ...rest: [readonly string[], EngineRunOptions]
+  ) => Promise<RunResult>;
+  return run(policy, command, options);
+}

@@ -1,0 +1,9 @@
+/** The classic filter of the engine `seccomp-ebpf`: the static part, in front of the eBPF program that has the state. */
+import type { FilterProfile } from "../static-filter.ts";
+
+/** The kernel follows forks and executions, so nothing is supervised. */
+export const seccompEbpfProfile = {
+  supervision: () => ({ superviseProcessCreation: false }),
+  asks: false,
+  launcherCalls: ["execve", "seccomp"],
+} as const satisfies FilterProfile;

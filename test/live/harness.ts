@@ -80,8 +80,6 @@ function sabotaged(whole: NotifyPolicy, how: HarnessOptions["sabotage"]): Notify
   return { ...whole, step: { ...whole.step, module } };
 }
 
-// For victims that turn against it.
-process.env["SUPERVISOR"] = `${process.pid}`;
 try {
   const { status } = await runUnderNotify(
     sabotaged(decodePolicy(encodePolicy(policy)), options.sabotage),

@@ -70,7 +70,8 @@ static long make_map(const struct bundle *bundle, const struct map_entry *map, i
   attributes.key_size = map->key_size;
   attributes.value_size = map->value_size;
   attributes.max_entries = map->entries;
-  attributes.map_flags = map->flags;
+  /* The seal takes every map but the ring buffer, whose reader writes to it. */
+  attributes.map_flags = map->flags | (map->holds == HOLDS_EVENTS ? 0 : BPF_F_SEALABLE);
   memcpy(attributes.map_name, string_at(bundle, map->name), text_length(string_at(bundle, map->name)));
   if (types >= 0 && map->value_type != 0) {
     attributes.btf_fd = (uint32_t)types;
@@ -240,7 +241,10 @@ static void describe_attachment(struct extended *extended, const struct bundle *
   attach->prog_fd = extended->program;
   attach->flags = SECCOMP_EBPF_SEAL | policy_of(bundle)->attach_flags;
   attach->state_cnt = count_of(bundle, STATES);
-  attach->states = attach->state_cnt > 0 ? (uintptr_t)extended->states : 0;
+  if (attach->state_cnt > 0) {
+    attach->states = (uintptr_t)extended->states;
+    attach->state_size = sizeof *extended->states;
+  }
   if (extended->events >= 0 && uses_events(bundle)) {
     attach->open_maps = (uintptr_t)&extended->events;
     attach->open_map_cnt = 1;

@@ -15,6 +15,8 @@ enum { PROGRAM_TYPE_SECCOMP = 33 };
 enum { SECCOMP_FILTER_FLAG_EXTENDED = 1 << 6 };
 enum { SECCOMP_EBPF_SEAL = 1 << 0, SECCOMP_EBPF_STRICT_CACHE = 1 << 1, SECCOMP_EBPF_LOCK = 1 << 2 };
 enum { MOST_STATES = 8 };
+/* A flag of BPF_MAP_CREATE (include/uapi/linux/bpf.h with kernel/patches): only such a map can be sealed. */
+enum { BPF_F_SEALABLE = 1 << 28 };
 
 struct seccomp_ebpf_state {
   uint32_t scope, fork, size, flags;
@@ -28,6 +30,7 @@ struct seccomp_ebpf_attach {
   uint32_t open_map_cnt, assert_allow_cnt;
   uint64_t assert_allow;
   uint32_t failed_arch, failed_nr;
+  uint32_t state_size, assert_allow_size;
 };
 
 struct extended {

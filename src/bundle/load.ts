@@ -14,6 +14,7 @@ import {
   mapTypes,
   type ProgramDescription,
   type ProgramType,
+  programTypes,
 } from "../linux/bpf.ts";
 import { capabilities, withoutCapabilities } from "../linux/capabilities.ts";
 import { close } from "../linux/descriptors.ts";
@@ -63,7 +64,7 @@ export function loadBundle(
     // are (kernel/bpf/arraymap.c); CAP_SYS_ADMIN implies it.
     const maps = withoutCapabilities([capabilities.perfmon, capabilities.systemAdministration], () =>
       bundle.maps.map((map) => {
-        const made = makeMap(map, btf, launch.value);
+        const made = makeMap(map, bundle.programType, btf, launch.value);
         open.push(made.descriptor);
         return made;
       }),
@@ -124,12 +125,18 @@ function drawLaunch(
 
 const typeNumbers = { hash: mapTypes.hash, array: mapTypes.array, "ring-buffer": mapTypes.ringBuffer } as const;
 
-function makeMap(map: BundleMap, btf: number | undefined, launch: Uint8Array): BpfMap {
+/** With the flags that the launcher gives them (native/launcher/extended.c): what is to be attached is sealed. */
+function flagsOf({ holds }: BundleMap, programType: number): number {
+  const canBeSealed = programType === programTypes.seccomp && holds !== "events";
+  return (holds === "launch" ? mapFlags.readOnlyForPrograms : 0) | (canBeSealed ? mapFlags.sealable : 0);
+}
+
+function makeMap(map: BundleMap, programType: number, btf: number | undefined, launch: Uint8Array): BpfMap {
   const { name, keySize, valueSize, capacity, keyType, valueType } = map;
   const made = new BpfMap({
     ...{ name, keySize, valueSize, capacity },
     type: typeNumbers[map.type],
-    flags: map.holds === "launch" ? mapFlags.readOnlyForPrograms : 0,
+    flags: flagsOf(map, programType),
     btf: btf === undefined || valueType === 0 ? undefined : { descriptor: btf, key: keyType, value: valueType },
   });
   try {

@@ -10,11 +10,14 @@
  * | `.data.NAME` | state that is reached by its address. No symbol in it is global, so libbpf does not map it into memory, where whoever holds the mapping could write it |
  * | `.BTF`, `.BTF.ext` | types, functions and the policy's lines |
  * | `license` | "GPL" |
+ *
+ * Maps of a seccomp program are such that the filter can be sealed (`BPF_F_SEALABLE`). Those that libbpf makes of `.rodata`
+ * and `.data.NAME` get the flag by `bpf_map__set_map_flags` from whoever loads the object to attach it sealed.
  */
 import type { Sources } from "../../diagnostics/render.ts";
 import { describeProgram, type FunctionDescription, lineWords } from "../btf/describe.ts";
 import { type Btf, btfMagic, type SectionVariable } from "../btf/types.ts";
-import type { EbpfArtifact } from "../ebpf/artifact.ts";
+import type { EbpfArtifact, ProgramKind } from "../ebpf/artifact.ts";
 import { type EbpfInstruction, encode, instructionSize, slotPositions } from "../ebpf/instructions/instruction.ts";
 import type { MapDescription } from "../ebpf/targets/storage.ts";
 import { encodeElf, type ObjectRelocation, type ObjectSection, type ObjectSymbol } from "./elf.ts";
@@ -57,7 +60,7 @@ export function encodeObject(artifact: EbpfArtifact, sources: Sources): Uint8Arr
   const mapSymbols: ObjectSymbol[] = [];
   storage.maps.forEach((map, index) => {
     if (places[index]!.section !== ".maps") return;
-    const type = mapDefinition(btf, map, maps[index]!);
+    const type = mapDefinition(btf, kind, map, maps[index]!);
     const offset = mapVariables.reduce((sum, { size }) => sum + size, 0);
     mapVariables.push({ type: btf.variable(map.name, type.number, "global"), offset, size: type.size });
     mapSymbols.push({ name: map.name, is: "object", scope: "global", section: ".maps", offset, size: type.size });
@@ -112,10 +115,13 @@ function placeOf(map: MapDescription, index: number, instructions: readonly Ebpf
 }
 
 const typeNumbers = { hash: 1, array: 2, "ring-buffer": 27 } as const;
+/** `BPF_F_SEALABLE` of kernel/patches. */
+const sealableFlag = 1 << 28;
 
 /** `struct { int (*type)[2]; … }`: numbers are the lengths of arrays that are pointed to, types are pointed to. */
 function mapDefinition(
   btf: Btf,
+  { section }: ProgramKind,
   { type, capacity }: MapDescription,
   { key, value }: { readonly key: number; readonly value: number },
 ): { readonly number: number; readonly size: number } {
@@ -123,6 +129,7 @@ function mapDefinition(
   const members = [
     { name: "type", type: number(typeNumbers[type]) },
     { name: "max_entries", type: number(capacity) },
+    ...(section === "seccomp" && type !== "ring-buffer" ? [{ name: "map_flags", type: number(sealableFlag) }] : []),
     ...(type === "ring-buffer"
       ? []
       : [

@@ -5,8 +5,11 @@ import { Attributes, type BpfCommand, bpf, nameAt, objectInfo, succeed } from ".
 export const mapTypes = { hash: 1, array: 2, ringBuffer: 27 } as const;
 export type MapType = (typeof mapTypes)[keyof typeof mapTypes];
 
-/** `BPF_F_…` of map creation. `readOnlyForPrograms`: programs may not write it; frozen too, it is constant to the verifier. */
-export const mapFlags = { readOnlyForPrograms: 1 << 7, mappable: 1 << 10 } as const;
+/**
+ * `BPF_F_…` of map creation. `readOnlyForPrograms`: programs may not write it; frozen too, it is constant to the verifier.
+ * `sealable`: only seccomp filters can use it, and one can be made its only writer (kernel/patches; no other kernel takes it).
+ */
+export const mapFlags = { readOnlyForPrograms: 1 << 7, mappable: 1 << 10, sealable: 1 << 28 } as const;
 
 export interface MapDescription {
   readonly type: MapType;

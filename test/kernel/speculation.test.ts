@@ -1,0 +1,39 @@
+/**
+ * What the compiler makes of the masks against speculation. QEMU's emulation does not speculate, so that they are there can
+ * only be seen in the object: in C, a comparison before `index &= 7` let the compiler leave the mask out.
+ */
+import { execFileSync } from "node:child_process";
+import { describe, expect, it } from "vitest";
+import { built, unable } from "./vm.ts";
+
+/** The instructions of a function, each without its address. */
+function disassemble(name: string): string[] {
+  const object = `${built("patched")}/objects/seccomp_ebpf.o`;
+  const listing = execFileSync("objdump", ["-d", "--no-show-raw-insn", `--disassemble=${name}`, object], {
+    encoding: "utf8",
+  });
+  return listing.split("\n").flatMap((line) => line.match(/^ +[0-9a-f]+:\t(.*\S)/)?.slice(1) ?? []);
+}
+
+const jumps = (instructions: readonly string[]) => instructions.filter((each) => /^j(?!mp)/.test(each));
+/** What array_index_mask_nospec() is on x86: all ones where the comparison before it found "below", else zero. */
+const masks = (instructions: readonly string[]) => instructions.filter((each) => /^sbb +(%\w+),\1$/.test(each));
+
+describe("kernel functions of seccomp filters, as compiled", () => {
+  it("bpf_seccomp_state masks its index and the pointer that it returns, and has no branch to mispredict", (context) => {
+    const reason = unable("patched");
+    if (reason !== undefined) context.skip(reason);
+    const instructions = disassemble("bpf_seccomp_state");
+    expect(instructions.length).toBeGreaterThan(8);
+    expect(jumps(instructions)).toEqual([]);
+    expect(masks(instructions)).toHaveLength(2);
+  });
+
+  it.for(["bpf_seccomp_alive", "bpf_seccomp_expect_child"])("%s masks its index behind the branch", (name, context) => {
+    const reason = unable("patched");
+    if (reason !== undefined) context.skip(reason);
+    const instructions = disassemble(name);
+    expect(jumps(instructions).length).toBeGreaterThan(0);
+    expect(masks(instructions)).toHaveLength(1);
+  });
+});

@@ -18,6 +18,7 @@
 
 #include "in_place.h"
 #include "kernel.h"
+#include "poll.h"
 #include "node.h"
 #include "pid_variables.h"
 #include "say.h"
@@ -236,6 +237,8 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
   supervisor.pid = (int)result;
   for (int i = 0; i < 2; i++) CALL(__NR_close, between_node[i]);
   CALL(__NR_close, between_us[1]);
+  prepare_polling();
+  prepare_tree();
 
   for (;;) {
     struct pollfd sources[2] = {{launcher, POLLIN, 0}, {is_starting ? -1 : (int)signals, POLLIN, 0}};
@@ -243,7 +246,7 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
     int is_ending = launcher < 0 && command.is_tied;
     if (is_ending) signal_tree(SIGKILL, supervisor.pid);
     struct __kernel_timespec pause = {0, KILL_INTERVAL * 1000000};
-    CALL(__NR_ppoll, sources, 2, is_ending ? &pause : 0, 0, 0);
+    wait_readable(sources, 2, is_ending ? &pause : 0);
     if (sources[0].revents != 0) hear_launcher((int)signals);
     struct signal_information signal;
     while (!is_starting && take_signal(&signal) != 0) handle_signal(&signal);

@@ -21,6 +21,7 @@
 #include "bundle.h"
 #include "child.h"
 #include "kernel.h"
+#include "poll.h"
 #include "say.h"
 #include "search.h"
 #include "tree.h"
@@ -35,6 +36,7 @@ static struct confinement confinement;
 static struct child child;
 static struct cgroup cgroup;
 static struct own_processes processes;
+static int child_signals; /* opened before the command can take descriptors away (prlimit) */
 static int front_pidfd; /* -1: there is none */
 static int group;       /* the process group of the front, which the command joins */
 
@@ -189,7 +191,7 @@ static void replace_front(void) {
 static void await_start(void) {
   for (;;) {
     struct pollfd sources[2] = {{own->node, POLLIN, 0}, {own->front, POLLIN, 0}};
-    CALL(__NR_ppoll, sources, 2, 0, 0, 0);
+    wait_readable(sources, 2, 0);
     /* The front is gone: nothing is started any more. */
     if (sources[1].revents != 0) leave(FAILED);
     if (sources[0].revents == 0) continue;
@@ -331,8 +333,6 @@ static int64_t sooner(int64_t left, int64_t then) {
 }
 
 static void wait_for_tree(void) {
-  uint64_t child_signal = 1ull << (SIGCHLD - 1);
-  int children = (int)CALL(__NR_signalfd4, -1, &child_signal, sizeof child_signal, O_CLOEXEC | O_NONBLOCK);
   int node = own->node, front = own->front;
   if (orders.header.time_limit != 0) {
     tree.has_limit = 1;
@@ -348,10 +348,10 @@ static void wait_for_tree(void) {
     if (!tree.is_ending && tree.has_deadline) left = sooner(left, tree.deadline);
     if (!tree.is_ending && tree.has_limit) left = sooner(left, tree.limit);
     struct __kernel_timespec limit = {left / 1000, left % 1000 * 1000000};
-    struct pollfd sources[3] = {{children, POLLIN, 0}, {node, POLLIN, 0}, {front, POLLIN, 0}};
-    CALL(__NR_ppoll, sources, 3, left == FOR_EVER ? 0 : &limit, 0, 0);
+    struct pollfd sources[3] = {{child_signals, POLLIN, 0}, {node, POLLIN, 0}, {front, POLLIN, 0}};
+    wait_readable(sources, 3, left == FOR_EVER ? 0 : &limit);
     unsigned char buffer[128];
-    if (sources[0].revents) CALL(__NR_read, children, buffer, sizeof buffer);
+    if (sources[0].revents) CALL(__NR_read, child_signals, buffer, sizeof buffer);
     if (sources[1].revents) hear_node(&node);
     if (sources[2].revents) hear_front(&front);
     /* No one is left to hear the status. */
@@ -386,6 +386,10 @@ static void know_processes(void) {
 void serve(const struct launch *launch) {
   own = launch;
   know_processes();
+  uint64_t child_signal = 1ull << (SIGCHLD - 1);
+  child_signals = (int)CALL(__NR_signalfd4, -1, &child_signal, sizeof child_signal, O_CLOEXEC | O_NONBLOCK);
+  prepare_polling();
+  prepare_tree();
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   await_start();
   wait_for_tree();

@@ -111,7 +111,38 @@ static void signal_children(long pid, int signal, int depth) {
   CALL(__NR_close, threads);
 }
 
+static int own_children = -1;
+
+void prepare_tree(void) {
+  own_children = (int)CALL(__NR_openat, AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC, 0);
+}
+
+/* A child of ours is not reaped meanwhile, so its id stays its own. */
+static void signal_own_children(int signal) {
+  char list[1024];
+  long child = 0;
+  for (long from = 0;;) {
+    long count = CALL(__NR_pread64, own_children, list, sizeof list, from);
+    if (count <= 0) return;
+    from += count;
+    for (long i = 0; i < count; i++) {
+      if (list[i] >= '0' && list[i] <= '9') {
+        child = child * 10 + (list[i] - '0');
+      } else {
+        if (child > 0 && child != spared) CALL(__NR_kill, child, signal);
+        child = 0;
+      }
+    }
+  }
+}
+
 void signal_tree(int signal, int but) {
   spared = but;
-  signal_children(CALL(__NR_getpid, 0), signal, 0);
+  long pid = CALL(__NR_getpid, 0), trial = open_threads(pid);
+  if (trial < 0) {
+    signal_own_children(signal);
+    return;
+  }
+  CALL(__NR_close, trial);
+  signal_children(pid, signal, 0);
 }

@@ -44,6 +44,11 @@ for (const { name, uid } of users) {
     });
   }
 
+  test(`the launcher without file descriptors ends the tree, as ${name}`, () => {
+    const { status } = run({ program: "first-thousand", uid, killTree: true }, limits, "daemon");
+    expect(status).toBe(0);
+  });
+
   // What a process of the same user can do with these, it can do with SIGKILL: calls are judged, or denied.
   describe(`no more passes than may, and nothing hangs, as ${name}, where there is no more`, () => {
     test.each(["nofile", "as", "nproc", "cpu", "data", "sigpending"])("%s", (resource) => {

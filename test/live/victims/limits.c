@@ -2,6 +2,7 @@
 /*
  * limits [early] RESOURCE...: sets limits of its supervisor to 0, as any process of the same user can, then makes
  * supervised calls. It makes one before that, so that the supervisor is at work; with "early" not.
+ * limits daemon: sets the limit of its parent, the launcher, and leaves a process behind that ends by a signal only.
  */
 #include "victim.h"
 #include <sys/resource.h>
@@ -47,8 +48,19 @@ static void tell(long result) {
   else printf("call errno %ld\n", -result);
 }
 
+static int daemonise(void) {
+  const struct rlimit nothing = {0, 0};
+  if (prlimit(getppid(), RLIMIT_NOFILE, &nothing, NULL) != 0) return 1;
+  pid_t pid = fork();
+  if (pid != 0) return pid < 0;
+  for (int i = 0; i < 3; i++) close(i);
+  setsid();
+  for (;;) pause();
+}
+
 int main(int argc, char **argv) {
   setvbuf(stdout, NULL, _IONBF, 0);
+  if (argc > 1 && !strcmp(argv[1], "daemon")) return daemonise();
   int first = argc > 1 && !strcmp(argv[1], "early") ? 2 : 1;
   if (first == 1) tell(add_one());
   const struct rlimit nothing = {0, 0};

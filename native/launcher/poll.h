@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef PORTCULLIS_POLL_H
+#define PORTCULLIS_POLL_H
+
+#include <linux/poll.h>
+#include <linux/time_types.h>
+
+/*
+ * ppoll(2) that works whatever RLIMIT_NOFILE is: ppoll fails with EINVAL where that is less than the number of descriptors
+ * (fs/select.c), and any process of the same user can set it to 0. `prepare_polling` is called once, before the command
+ * runs. At most eight descriptors; negative ones are left out.
+ */
+void prepare_polling(void);
+void wait_readable(struct pollfd *sources, int count, const struct __kernel_timespec *limit);
+
+#endif

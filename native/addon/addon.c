@@ -132,7 +132,7 @@ static napi_value raw_syscall(napi_env env, napi_callback_info info) {
   return number_of(env, result == -1 ? -errno : result);
 }
 
-/* addressOf(buffer): bigint. For structures that hold pointers; whoever builds one keeps the buffer alive. */
+/* addressOf(buffer): bigint. For structures that hold pointers; the caller keeps the buffer alive. */
 static napi_value address_of(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   size_t count = 1, length;
@@ -254,7 +254,7 @@ static int receive(struct supervision *own) {
 /*
  * next(answer): sends the response that lies in the memory (where `answer` is true), waits for the next notification,
  * and then looks which of the watched tasks have ended. In this order: a task that called is alive until it is answered,
- * so whoever had its id before it is known to be dead by then.
+ * so a task that had its id before is known to be dead by then.
  *
  * | result | means |
  * | --- | --- |

@@ -43,7 +43,7 @@ export interface ArmedFilter {
 export interface Needs {
   readonly threads: boolean;
   readonly processes: boolean;
-  /** Every new process must be seen at its birth: state is copied, or the living are counted. */
+  /** Every new process must be followed from its fork on: state is copied, or the living are counted. */
   readonly births: boolean;
   readonly alive: boolean;
   /** The id of the caller's process. */
@@ -54,7 +54,7 @@ export interface Needs {
 
 export const callTrait = { judged: 1, creates: 2, executes: 4 } as const;
 
-/** Not compatible between versions of Node or of portcullis: whoever keeps it names both in the key. */
+/** Not compatible between versions of Node or of portcullis: a cache names both in its key. */
 export function encodePolicy(policy: NotifyPolicy): Uint8Array {
   return serialize(policy);
 }

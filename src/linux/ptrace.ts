@@ -63,6 +63,11 @@ export function nextStop(): TraceStop | "none yet" | "no tracees" {
   return tid === -echild ? "no tracees" : "none yet";
 }
 
+/** Whether there is nothing left to wait for of a tracee that is ending; where it has ended, it is reaped here. */
+export function isReaped(tid: number): boolean {
+  return native().syscall(callNumber("wait4"), tid, status, waitAll | onlyOwn | withoutWaiting, null) !== 0;
+}
+
 /** Lets others run. */
 export function yieldProcessor(): void {
   native().syscall(callNumber("sched_yield"));

@@ -60,6 +60,8 @@ export class ForkTracer {
   readonly #expected = new Set<number>();
   /** Tracees that stopped before their parent's event was read. */
   readonly #early = new Set<number>();
+  /** Tracees that were killed before they could be detached: until they are waited for, their parents wait for ever. */
+  readonly #dying = new Set<number>();
   /** Reservations of parents that ended before they could name the child. */
   readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];
   /** When the tracees in `early` are given up. */
@@ -76,7 +78,7 @@ export class ForkTracer {
 
   /** Something is being traced. */
   get busy(): boolean {
-    return this.#inFlight.size + this.#expected.size + this.#early.size + this.#unnamed.length > 0;
+    return this.#inFlight.size + this.#expected.size + this.#early.size + this.#unnamed.length + this.#dying.size > 0;
   }
 
   /** Some fork that was allowed has neither made its child nor failed, as far as is known. */
@@ -140,6 +142,7 @@ export class ForkTracer {
         return count;
       }
       if (stop === "none yet") {
+        for (const tid of this.#dying) if (ptrace.isReaped(tid)) this.#dying.delete(tid);
         if (interrupts) this.#interruptLate();
         return count;
       }
@@ -159,6 +162,7 @@ export class ForkTracer {
       if (stopped) this.#callerStopped(one, signal, event);
       else this.#callerEnded(one);
     } else if (!stopped) {
+      this.#dying.delete(tid);
       this.#expected.delete(tid);
       this.#early.delete(tid);
     } else if (this.#expected.delete(tid)) {
@@ -267,6 +271,7 @@ export class ForkTracer {
     this.#inFlight.clear();
     this.#expected.clear();
     this.#early.clear();
+    this.#dying.clear();
   }
 
   #interruptLate(): void {
@@ -284,6 +289,7 @@ export class ForkTracer {
   }
 
   #detach(tid: number, signal: number): void {
-    ptrace.detach(tid, signal); // ESRCH: it was killed meanwhile
+    // A tracee that was killed while it was stopped is no longer stopped, and stays ours until it is waited for.
+    if (ptrace.detach(tid, signal) < 0) this.#dying.add(tid);
   }
 }

@@ -9,17 +9,17 @@ import type {
   Program as SyntaxTree,
 } from "@oxc-project/types";
 import { nearestName } from "../diagnostics/suggest.ts";
-import type { Compilation } from "./compilation.ts";
-import { libraryTypeNames } from "./declared-types.ts";
 import { reportModuleVariable } from "./lower/assignments.ts";
 import { announce, statement } from "./lower/statements.ts";
-import type { Place } from "./reporter.ts";
-import { LexicalScope, type Variable } from "./scope.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
 import { packageFile } from "./source/package.ts";
 import { parsePolicyText } from "./source/parse.ts";
 import type { FileStore } from "./source/store.ts";
-import { unknown, type Value } from "./values.ts";
+import { libraryTypeNames } from "./values/declared-types.ts";
+import { LexicalScope, type Variable } from "./values/scope.ts";
+import { unknown, type Value } from "./values/values.ts";
+import type { Compilation } from "./walk/compilation.ts";
+import type { Place } from "./walk/reporter.ts";
 
 export interface Module {
   readonly file: SourceFile;

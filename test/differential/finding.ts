@@ -10,9 +10,9 @@ import { printProgram } from "../../src/ir/print.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { type Run, shrinkRun } from "../../src/ir/testing/shrink.ts";
 import type { TraceStep } from "../../src/ir/testing/traces.ts";
-import { admissionOf } from "../../src/language/admission.ts";
-import { CallNames } from "../../src/language/call-names.ts";
 import { loadPolicy } from "../../src/language/load.ts";
+import { admissionOf } from "../../src/language/program/admission.ts";
+import { CallNames } from "../../src/language/program/call-names.ts";
 import { type WrittenPolicy, writePolicy } from "../../src/language/testing/write-policy.ts";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 

@@ -6,8 +6,8 @@ import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { CallDescription, Rewrite } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
 import { rewritesOf } from "../../linux/rewrites.ts";
-import * as ir from "../ir.ts";
-import { type Range, widthRange } from "../ranges.ts";
+import * as ir from "../values/ir.ts";
+import { type Range, widthRange } from "../values/ranges.ts";
 
 /** Whether the bits under a mask are one of the values. */
 export type BitsTest = (mask: bigint, values: readonly bigint[]) => BooleanExpression;

@@ -4,11 +4,11 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import type { BooleanExpression, Input, IntegerExpression } from "../../ir/program.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
-import type { Compilation } from "../compilation.ts";
-import * as ir from "../ir.ts";
-import { join, type Range, unsigned64, widthRange } from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { type ArgumentsValue, boolean, type CallValue, integer, object, text, type Value } from "../values.ts";
+import * as ir from "../values/ir.ts";
+import { join, type Range, unsigned64, widthRange } from "../values/ranges.ts";
+import { type ArgumentsValue, boolean, type CallValue, integer, object, text, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { Argument, type BitsTest } from "./argument.ts";
 import { choice, flags, type NamedArgument } from "./named.ts";
 

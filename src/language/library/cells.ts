@@ -1,9 +1,8 @@
 /** Flags, counters and values: one word of state each. */
 import { smaller } from "../../ir/arithmetic.ts";
-import type { Compilation } from "../compilation.ts";
-import * as ir from "../ir.ts";
-import { counterRange, maximumSigned, printRange, type Range, unsigned64 } from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import * as ir from "../values/ir.ts";
+import { counterRange, maximumSigned, printRange, type Range, unsigned64 } from "../values/ranges.ts";
 import {
   type BuiltinCall,
   boolean,
@@ -15,7 +14,8 @@ import {
   object,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { inStep } from "./step.ts";
 
 /** The arguments of a method of state: `most` at most, at each call only. */

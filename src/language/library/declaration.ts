@@ -1,8 +1,8 @@
 /** What every kind of state declares alike: whose it is, its name, and what a child starts with. */
 import type { Cell, OnFork, Scope } from "../../ir/program.ts";
-import type { Compilation } from "../compilation.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import type { BuiltinCall, Value } from "../values.ts";
+import type { BuiltinCall, Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import type { Options } from "./options.ts";
 
 /** What a function that declares state works with. */

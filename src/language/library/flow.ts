@@ -4,11 +4,11 @@
  */
 import type { Interval, Statement } from "../../ir/program.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
-import type { Compilation } from "../compilation.ts";
-import { cellKey } from "../facts.ts";
-import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { type BuiltinCall, boolean, constantText, describe, object, unknown, type Value } from "../values.ts";
+import { cellKey } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
+import { type BuiltinCall, boolean, constantText, describe, object, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { Options } from "./options.ts";

@@ -1,11 +1,10 @@
 /** What `import { … } from "portcullis"` gives. */
 import type { Report } from "../../ir/program.ts";
-import { unplacedLog } from "../builder.ts";
-import type { Compilation } from "../compilation.ts";
-import * as ir from "../ir.ts";
 import { wrappingInteger } from "../lower/expressions.ts";
 import { reinterpret } from "../lower/integers.ts";
-import { counterRange, printInteger } from "../ranges.ts";
+import { unplacedLog } from "../program/builder.ts";
+import * as ir from "../values/ir.ts";
+import { counterRange, printInteger } from "../values/ranges.ts";
 import {
   type BuiltinCall,
   constantText,
@@ -17,7 +16,8 @@ import {
   unknown,
   type Value,
   verdict,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import { parameterObject } from "./parameters.ts";
 import { ociFunction, policyFunction } from "./policy.ts";

@@ -5,9 +5,8 @@
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
 import { nameSet } from "../../linux/flags.ts";
-import type { Compilation } from "../compilation.ts";
-import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
   boolean,
@@ -17,7 +16,8 @@ import {
   object,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import type { BitsTest } from "./argument.ts";
 
 export interface NamedArgument {

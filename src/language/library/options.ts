@@ -1,8 +1,8 @@
 /** The settings that a function of the library takes as an object: each is asked for by name, and none is left over. */
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Compilation } from "../compilation.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantInteger, constantText, describe, type Value } from "../values.ts";
+import { constantInteger, constantText, describe, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 
 export class Options {
   private readonly c: Compilation;

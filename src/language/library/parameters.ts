@@ -2,10 +2,9 @@
 
 import { parseInteger } from "../../ir/parameters.ts";
 import type { IntegerExpression, Parameter } from "../../ir/program.ts";
-import type { Compilation } from "../compilation.ts";
-import { rangeFactOf } from "../facts.ts";
-import * as ir from "../ir.ts";
-import { fits, maximumUnsigned, minimumSigned, printInteger, printRange } from "../ranges.ts";
+import { rangeFactOf } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
+import { fits, maximumUnsigned, minimumSigned, printInteger, printRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,
   boolean,
@@ -19,7 +18,8 @@ import {
   text,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { Options } from "./options.ts";
 
 type Kind = "path" | "text" | "integer" | "flag";

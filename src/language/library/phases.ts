@@ -2,9 +2,8 @@
 
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { OnFork } from "../../ir/program.ts";
-import type { Compilation } from "../compilation.ts";
-import { cellKey } from "../facts.ts";
-import * as ir from "../ir.ts";
+import { cellKey } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
   boolean,
@@ -15,7 +14,8 @@ import {
   object,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell } from "./declaration.ts";
 import { Options } from "./options.ts";

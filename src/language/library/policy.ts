@@ -1,8 +1,8 @@
 /** `policy(step)`, `policy({ extends: […] }, step)` and `oci(profile)`. */
 
-import type { Compilation } from "../compilation.ts";
 import { importProfile } from "../oci/import.ts";
-import { type BuiltinCall, constantText, describe, type PolicyValue, unknown, type Value } from "../values.ts";
+import { type BuiltinCall, constantText, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { Options } from "./options.ts";
 
 export function policyFunction(c: Compilation): Value {

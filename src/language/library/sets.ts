@@ -2,10 +2,10 @@
 import { callFamilies } from "../../linux/families.ts";
 import { groups } from "../../linux/groups.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
-import { processCreation, uringCalls } from "../call-names.ts";
-import type { Compilation } from "../compilation.ts";
 import { nameTest } from "../lower/comparisons.ts";
-import { type BuiltinCall, type CallSetValue, constantText, describe, unknown, type Value } from "../values.ts";
+import { processCreation, uringCalls } from "../program/call-names.ts";
+import { type BuiltinCall, type CallSetValue, constantText, describe, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 
 export function callsFunction(c: Compilation): Value {
   return {

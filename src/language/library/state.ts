@@ -1,9 +1,8 @@
 /** State: `perThread`, `perProcess` and `perTree`, and what each can keep. */
 import { maximumCapacity } from "../../ir/limits.ts";
 import type { Scope } from "../../ir/program.ts";
-import type { Compilation } from "../compilation.ts";
-import { printInteger } from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import { printInteger } from "../values/ranges.ts";
 import {
   type BuiltinCall,
   constantBoolean,
@@ -12,7 +11,8 @@ import {
   object,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { cellValue, counter, flag } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { flow } from "./flow.ts";

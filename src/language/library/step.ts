@@ -1,6 +1,7 @@
 /** What exists at each call only. */
-import type { Compilation } from "../compilation.ts";
+
 import type { Range as SourceRange } from "../source/file.ts";
+import type { Compilation } from "../walk/compilation.ts";
 
 /** Only at each call: reports where constants are worked out. */
 export function inStep(c: Compilation, node: SourceRange, what: string): boolean {

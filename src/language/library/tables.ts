@@ -1,8 +1,9 @@
 /** Tables and sets: 64-bit keys, a fixed capacity, a declared verdict when full. */
-import type { Compilation } from "../compilation.ts";
-import * as ir from "../ir.ts";
-import { unsigned64 } from "../ranges.ts";
-import { type BuiltinCall, boolean, integer, nothing, object, unknown, type Value } from "../values.ts";
+
+import * as ir from "../values/ir.ts";
+import { unsigned64 } from "../values/ranges.ts";
+import { type BuiltinCall, boolean, integer, nothing, object, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments, wordOf } from "./cells.ts";
 
 type Method = [string, Value];

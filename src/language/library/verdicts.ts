@@ -4,10 +4,18 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import type { VerdictExpression } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName, errnoNames } from "../../linux/errno.ts";
-import type { Compilation } from "../compilation.ts";
-import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { type BuiltinCall, constantText, describe, type TextValue, unknown, type Value, verdict } from "../values.ts";
+import * as ir from "../values/ir.ts";
+import {
+  type BuiltinCall,
+  constantText,
+  describe,
+  type TextValue,
+  unknown,
+  type Value,
+  verdict,
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 
 export function make(
   c: Compilation,

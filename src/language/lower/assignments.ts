@@ -1,13 +1,13 @@
 /** `=`, `+=`, `++` and their like: of variables, which the step declares itself. */
 
 import type { AssignmentExpression, Expression as Node, UpdateExpression } from "@oxc-project/types";
-import type { Compilation } from "../compilation.ts";
-import { conform } from "../conform.ts";
-import { resolveType } from "../declared-types.ts";
 import { assigningTo } from "../mistakes/operands.ts";
-import type { Variable } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { describe, integerConstant, unknown, type Value } from "../values.ts";
+import { conform } from "../values/conform.ts";
+import { resolveType } from "../values/declared-types.ts";
+import type { Variable } from "../values/scope.ts";
+import { describe, integerConstant, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { arithmetic, arithmeticOperators } from "./integers.ts";
 import { identifier } from "./names.ts";
 import { asInteger, integers } from "./operands.ts";

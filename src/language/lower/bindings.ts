@@ -1,12 +1,12 @@
 /** Giving names to values: declarations, parameters and destructuring. */
 
 import type { BindingPattern, Node, TSTypeAnnotation } from "@oxc-project/types";
-import type { Compilation } from "../compilation.ts";
-import { conform } from "../conform.ts";
-import { resolveType, type Type } from "../declared-types.ts";
-import type { TypeSource, Variable } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { describe, unknown, type Value } from "../values.ts";
+import { conform } from "../values/conform.ts";
+import { resolveType, type Type } from "../values/declared-types.ts";
+import type { TypeSource, Variable } from "../values/scope.ts";
+import { describe, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { memberOf } from "./members.ts";
 import { stable } from "./stable.ts";
 

@@ -4,15 +4,14 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
 import { callFamilies } from "../../linux/families.ts";
-import { alwaysAllowed, processCreation, uringCalls } from "../call-names.ts";
-import type { Compilation } from "../compilation.ts";
-import { reportUnknownCall } from "../declared-types.ts";
-import { both, event, type Facts, integerKey, noFacts, orderKey, rangeFact } from "../facts.ts";
-import * as ir from "../ir.ts";
 import { comparisonOf } from "../mistakes/operands.ts";
-import * as ranges from "../ranges.ts";
-import { printRange, type Range } from "../ranges.ts";
+import { alwaysAllowed, processCreation, uringCalls } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import { reportUnknownCall } from "../values/declared-types.ts";
+import { both, event, type Facts, integerKey, noFacts, orderKey, rangeFact } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
+import * as ranges from "../values/ranges.ts";
+import { printRange, type Range } from "../values/ranges.ts";
 import {
   type BooleanValue,
   boolean,
@@ -24,7 +23,8 @@ import {
   type TextValue,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { printValue } from "./integers.ts";
 
 export const comparisonOperators = new Set(["===", "!==", "<", "<=", ">", ">="]);

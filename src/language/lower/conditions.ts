@@ -1,13 +1,10 @@
 /** Conditions: booleans only, `&&`, `||`, `!` and `?:` as JavaScript runs them, with what each outcome says. */
 
 import type { ConditionalExpression, LogicalExpression, Expression as Node } from "@oxc-project/types";
-import type { Compilation } from "../compilation.ts";
-import { both, either, type Facts, lasting, noFacts } from "../facts.ts";
-import type { Branch, PathEnd } from "../flow.ts";
-import * as ir from "../ir.ts";
-import { joinIntegers } from "../merging.ts";
 import { readingOf } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import { both, either, type Facts, lasting, noFacts } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
 import {
   type BooleanValue,
   boolean,
@@ -19,7 +16,10 @@ import {
   type UnknownValue,
   type Value,
   verdict,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import type { Branch, PathEnd } from "../walk/flow.ts";
+import { joinIntegers } from "../walk/merging.ts";
 import { isLeftOpen, refuseOpen } from "./stable.ts";
 
 /** Evaluating it does nothing else: no function is called, nothing is assigned, declared or made. */

@@ -8,11 +8,10 @@ import type {
   TemplateLiteral,
   UnaryExpression,
 } from "@oxc-project/types";
-import type { Compilation } from "../compilation.ts";
-import { conform } from "../conform.ts";
-import { resolveType } from "../declared-types.ts";
 import { explainNamedOperand } from "../mistakes/operands.ts";
-import { fits } from "../ranges.ts";
+import { conform } from "../values/conform.ts";
+import { resolveType } from "../values/declared-types.ts";
+import { fits } from "../values/ranges.ts";
 import {
   booleanConstant,
   constantInteger,
@@ -23,7 +22,8 @@ import {
   text,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { assignment, update } from "./assignments.ts";
 import { comparison, comparisonOperators, negation } from "./comparisons.ts";
 import { asCondition, conditional, logical } from "./conditions.ts";

@@ -1,13 +1,13 @@
 /** Functions: values when they are written, inlined where they are called. */
 
 import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "@oxc-project/types";
-import type { Compilation } from "../compilation.ts";
-import { conform, printType } from "../conform.ts";
-import type { ReturnTarget } from "../flow.ts";
-import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { type BuiltinCall, describe, type FunctionValue, nothing, unknown, type Value } from "../values.ts";
-import type { ApplyOptions, PlacedValue } from "../walker.ts";
+import { conform, printType } from "../values/conform.ts";
+import { LexicalScope } from "../values/scope.ts";
+import { type BuiltinCall, describe, type FunctionValue, nothing, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import type { ReturnTarget } from "../walk/flow.ts";
+import type { ApplyOptions, PlacedValue } from "../walk/walker.ts";
 import { bind, resultType } from "./bindings.ts";
 import { inOrder } from "./stable.ts";
 import { body, giveBack } from "./statements.ts";

@@ -3,13 +3,13 @@
  * a diagnostic, so the 64-bit operation of the IR never differs from the mathematical one.
  */
 import type { BinaryOperator } from "../../ir/program.ts";
-import type { Compilation } from "../compilation.ts";
-import { integerKey, orderKey } from "../facts.ts";
-import * as ir from "../ir.ts";
-import * as ranges from "../ranges.ts";
-import { printInteger, printRange, type Range } from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantInteger, type IntegerValue, integer, unknown, type Value } from "../values.ts";
+import { integerKey, orderKey } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
+import * as ranges from "../values/ranges.ts";
+import { printInteger, printRange, type Range } from "../values/ranges.ts";
+import { constantInteger, type IntegerValue, integer, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 
 /** The operators of two bigints that the language has, but comparisons. */
 export const arithmeticOperators = new Set(["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>", "**"]);

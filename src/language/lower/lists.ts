@@ -1,11 +1,10 @@
 /** Constant lists: `.includes`, `.some`, `.every`. */
 
 import { larger, smaller } from "../../ir/arithmetic.ts";
-import type { Compilation } from "../compilation.ts";
-import { rangeFactOf } from "../facts.ts";
-import * as ir from "../ir.ts";
-import * as ranges from "../ranges.ts";
 import type { Range as SourceRange } from "../source/file.ts";
+import { rangeFactOf } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
+import * as ranges from "../values/ranges.ts";
 import {
   type BuiltinCall,
   boolean,
@@ -15,7 +14,8 @@ import {
   type ListValue,
   unknown,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { comparison } from "./comparisons.ts";
 import { asCondition, chain } from "./conditions.ts";
 

@@ -11,13 +11,13 @@ import type {
   Statement,
   WhileStatement,
 } from "@oxc-project/types";
-import type { Compilation } from "../compilation.ts";
-import { noFacts } from "../facts.ts";
-import type { JumpTarget } from "../flow.ts";
-import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import type { Value } from "../values.ts";
-import { constantBoolean, describe } from "../values.ts";
+import { noFacts } from "../values/facts.ts";
+import { LexicalScope } from "../values/scope.ts";
+import type { Value } from "../values/values.ts";
+import { constantBoolean, describe } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import type { JumpTarget } from "../walk/flow.ts";
 import { bind, declare } from "./bindings.ts";
 import { condition } from "./conditions.ts";
 import { switchStatement } from "./switches.ts";

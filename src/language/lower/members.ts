@@ -1,12 +1,12 @@
 /** `a.b`: members of the call, of objects, lists and sets. */
 import type { MemberExpression } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Compilation } from "../compilation.ts";
 import { argumentOf, callMember, explainIndexedArgument } from "../library/call.ts";
 import { callSetMember } from "../library/sets.ts";
 import { meantMember } from "../mistakes/members.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantText, describe, unknown, type Value } from "../values.ts";
+import { constantText, describe, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { listMember } from "./lists.ts";
 
 export function member(c: Compilation, node: MemberExpression): Value {

@@ -1,11 +1,11 @@
 /** Names: what they stand for, and a good answer where they stand for nothing. */
 import type { Expression as Node } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Compilation } from "../compilation.ts";
 import { meantConstant } from "../mistakes/constants.ts";
-import type { Variable } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { unknown, type Value, verdict } from "../values.ts";
+import type { Variable } from "../values/scope.ts";
+import { unknown, type Value, verdict } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 
 /** JavaScript's library, for a better answer than "unknown name". */
 const javascript = new Set(

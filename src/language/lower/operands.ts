@@ -1,10 +1,10 @@
 /** Operands that must be integers. */
 
 import type { Expression as Node } from "@oxc-project/types";
-import type { Compilation } from "../compilation.ts";
 import { readingOf } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { describe, type IntegerValue, type Value } from "../values.ts";
+import { describe, type IntegerValue, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { inOrder } from "./stable.ts";
 
 /** Operands that must be integers; undefined for one that is not, which has been said. */

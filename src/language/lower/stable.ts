@@ -3,11 +3,11 @@
  * read it already, it becomes a local.
  */
 import type { Expression, Statement } from "../../ir/program.ts";
-import type { Compilation } from "../compilation.ts";
-import { lasting, noFacts } from "../facts.ts";
-import * as ir from "../ir.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { type UnknownValue, unknown, type Value, verdict } from "../values.ts";
+import { lasting, noFacts } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
+import { type UnknownValue, unknown, type Value, verdict } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 
 /** A bound value with a larger expression becomes a local, so that its uses do not multiply it. */
 const largestInlined = 16;

@@ -10,12 +10,12 @@ import type {
   VariableDeclaration,
 } from "@oxc-project/types";
 import { errnoName } from "../../linux/errno.ts";
-import type { Compilation } from "../compilation.ts";
-import type { ReturnTarget } from "../flow.ts";
-import * as ir from "../ir.ts";
-import { LexicalScope } from "../scope.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { nothing, unknown, type Value } from "../values.ts";
+import * as ir from "../values/ir.ts";
+import { LexicalScope } from "../values/scope.ts";
+import { nothing, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import type { ReturnTarget } from "../walk/flow.ts";
 import { bind, declare } from "./bindings.ts";
 import { bothWays, condition, decidedWay } from "./conditions.ts";
 import { jump, labelled, loop } from "./loops.ts";

@@ -3,10 +3,8 @@
 import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "@oxc-project/types";
 import { normalise } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
-import type { Compilation } from "../compilation.ts";
-import { both, either, type Facts, noFacts } from "../facts.ts";
-import type { Branch, JumpTarget } from "../flow.ts";
-import { LexicalScope } from "../scope.ts";
+import { both, either, type Facts, noFacts } from "../values/facts.ts";
+import { LexicalScope } from "../values/scope.ts";
 import {
   type BooleanValue,
   constantBoolean,
@@ -16,7 +14,9 @@ import {
   type IntegerValue,
   type TextValue,
   type Value,
-} from "../values.ts";
+} from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import type { Branch, JumpTarget } from "../walk/flow.ts";
 import { comparison } from "./comparisons.ts";
 import { isLeftOpen, refuseOpen, stable } from "./stable.ts";
 

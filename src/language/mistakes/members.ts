@@ -1,5 +1,5 @@
 /** Members that values do not have, by what a person means by them: from other libraries, other filters, other languages. */
-import type { Value } from "../values.ts";
+import type { Value } from "../values/values.ts";
 
 /** Words that mean one thing (written in lower case), and what to write for it. */
 type Meanings = readonly (readonly [words: string, write: string])[];

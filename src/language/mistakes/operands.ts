@@ -3,9 +3,9 @@
  */
 import type { BinaryExpression, Expression as Node } from "@oxc-project/types";
 import { nameSet } from "../../linux/flags.ts";
-import type { Compilation } from "../compilation.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import type { ObjectValue, Value } from "../values.ts";
+import type { ObjectValue, Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { methodForConstant } from "./constants.ts";
 
 /** What is written on the other side of an operator: names of flags or values, or an integer. */

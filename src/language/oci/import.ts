@@ -3,12 +3,12 @@
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Statement } from "../../ir/program.ts";
 import { forEachStatement } from "../../ir/traverse.ts";
-import { processCreation, uringCalls } from "../call-names.ts";
-import type { Compilation } from "../compilation.ts";
-import type { ReturnTarget } from "../flow.ts";
 import { Options } from "../library/options.ts";
+import { processCreation, uringCalls } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantText, describe, type JsonValue, unknown, type Value } from "../values.ts";
+import { constantText, describe, type JsonValue, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
+import type { ReturnTarget } from "../walk/flow.ts";
 import { lowerOciProfile, type OciPart, readOciProfile } from "./compile.ts";
 
 /** The value of `oci(profile, settings)`. */

@@ -2,7 +2,7 @@
 import { passes, strictness } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callByName, registerOf } from "../../linux/calls.ts";
-import { alwaysAllowed, uringCalls } from "../call-names.ts";
+import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
 import { isWalkedRound } from "./comparisons.ts";
 import type { CallDecision } from "./decisions.ts";
 import type { OciAction } from "./profile.ts";

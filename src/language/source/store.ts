@@ -1,6 +1,6 @@
 /** The files of one compilation: each is read once. */
 import { relative } from "node:path";
-import type { Place, Reporter } from "../reporter.ts";
+import type { Place, Reporter } from "../walk/reporter.ts";
 import { SourceFile } from "./file.ts";
 import { decodePolicyText, type ReadOutcome, readPolicyFile } from "./read.ts";
 

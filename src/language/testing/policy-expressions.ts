@@ -12,7 +12,7 @@ import type {
   VerdictExpression,
 } from "../../ir/program.ts";
 import { allCallNames, callByName } from "../../linux/calls.ts";
-import { alwaysAllowed, processCreation, uringCalls } from "../call-names.ts";
+import { alwaysAllowed, processCreation, uringCalls } from "../program/call-names.ts";
 
 /** A piece of the text; `whole` where it can stand as an operand without parentheses. */
 export interface Piece {

@@ -12,8 +12,8 @@ import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/tra
 import type { Verdict } from "../../ir/verdicts.ts";
 import { callByName } from "../../linux/calls.ts";
 import { errnoName } from "../../linux/errno.ts";
-import { uringCalls } from "../call-names.ts";
 import { loadPolicy } from "../load.ts";
+import { uringCalls } from "../program/call-names.ts";
 import {
   constantText,
   counterText,

@@ -1,13 +1,20 @@
 /** The steps of a policy and of all that it extends, each once, as one program body. */
 
-import type { Statement, VerdictExpression } from "../ir/program.ts";
+import type { Statement, VerdictExpression } from "../../ir/program.ts";
+import { stable } from "../lower/stable.ts";
+import { lowerImported } from "../oci/import.ts";
+import { noFacts } from "../values/facts.ts";
+import {
+  type CallValue,
+  constantText,
+  describe,
+  type FunctionValue,
+  type PolicyValue,
+  type Value,
+} from "../values/values.ts";
 import type { Compilation } from "./compilation.ts";
-import { noFacts } from "./facts.ts";
 import type { NamedCall } from "./findings.ts";
 import type { ReturnTarget } from "./flow.ts";
-import { stable } from "./lower/stable.ts";
-import { lowerImported } from "./oci/import.ts";
-import { type CallValue, constantText, describe, type FunctionValue, type PolicyValue, type Value } from "./values.ts";
 
 /** Bases before what extends them, in their order; one that is reached by two ways is there once. */
 export function partsOf(policy: PolicyValue): PolicyValue[] {

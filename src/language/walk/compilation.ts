@@ -8,12 +8,12 @@
  */
 
 import type { Expression as Node } from "@oxc-project/types";
-import type { DiagnosticCode } from "../diagnostics/catalogue.ts";
-import type { IntegerExpression, Statement, VerdictExpression } from "../ir/program.ts";
-import { Bounds } from "./bounds.ts";
-import type { ProgramBuilder } from "./builder.ts";
-import type { CallNames } from "./call-names.ts";
-import { DecidedComparisons, type Outcome } from "./decided-comparisons.ts";
+import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
+import type { IntegerExpression, Statement, VerdictExpression } from "../../ir/program.ts";
+import type { OciHost } from "../oci/profile.ts";
+import type { ProgramBuilder } from "../program/builder.ts";
+import type { CallNames } from "../program/call-names.ts";
+import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 import {
   both,
   cellKey,
@@ -25,17 +25,17 @@ import {
   integerKey,
   noFacts,
   tableKey,
-} from "./facts.ts";
+} from "../values/facts.ts";
+import { intersect, type Range } from "../values/ranges.ts";
+import type { LexicalScope, Variable } from "../values/scope.ts";
+import { type FunctionValue, type IntegerValue, unknown, type Value } from "../values/values.ts";
+import { Bounds } from "./bounds.ts";
+import { DecidedComparisons, type Outcome } from "./decided-comparisons.ts";
 import { Findings } from "./findings.ts";
 import type { Branch, Flow, JumpTarget, PathEnd, ReturnTarget } from "./flow.ts";
 import { mergeValues } from "./merging.ts";
-import type { OciHost } from "./oci/profile.ts";
 import type { Parameters } from "./parameters.ts";
-import { intersect, type Range } from "./ranges.ts";
 import { GiveUp, type Place, type Reporter } from "./reporter.ts";
-import type { LexicalScope, Variable } from "./scope.ts";
-import type { SourceFile, Range as SourceRange } from "./source/file.ts";
-import { type FunctionValue, type IntegerValue, unknown, type Value } from "./values.ts";
 import type { Walker } from "./walker.ts";
 
 export class Compilation {

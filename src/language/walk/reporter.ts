@@ -1,7 +1,7 @@
 /** Collects diagnostics: one a cause, however often a function is inlined or a loop unrolled over it. */
-import { type DiagnosticCode, diagnostic } from "../diagnostics/catalogue.ts";
-import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { SourceFile, Range as SourceRange } from "./source/file.ts";
+import { type DiagnosticCode, diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 
 export interface Place {
   readonly file: SourceFile;

@@ -1,13 +1,10 @@
 /** The join of paths: a value that differs between them becomes a local that each path sets at its end. */
 
-import type { IntegerExpression, Statement } from "../ir/program.ts";
-import type { Bounds } from "./bounds.ts";
-import type { ProgramBuilder } from "./builder.ts";
-import { integerKey } from "./facts.ts";
-import type { Flow, PathEnd } from "./flow.ts";
-import * as ir from "./ir.ts";
-import { intersect, isSigned, join, type Range } from "./ranges.ts";
-import type { Place, Reporter } from "./reporter.ts";
+import type { IntegerExpression, Statement } from "../../ir/program.ts";
+import type { ProgramBuilder } from "../program/builder.ts";
+import { integerKey } from "../values/facts.ts";
+import * as ir from "../values/ir.ts";
+import { intersect, isSigned, join, type Range } from "../values/ranges.ts";
 import {
   boolean,
   constantBoolean,
@@ -19,7 +16,10 @@ import {
   unknown,
   type Value,
   verdict,
-} from "./values.ts";
+} from "../values/values.ts";
+import type { Bounds } from "./bounds.ts";
+import type { Flow, PathEnd } from "./flow.ts";
+import type { Place, Reporter } from "./reporter.ts";
 
 /** More than a person writes by hand. Each alternative adds a selection. */
 const mostOptions = 64;

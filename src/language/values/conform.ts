@@ -1,8 +1,9 @@
 /** Values against types: where a policy writes a type, what is not of it is refused as tsc does. */
-import type { Compilation } from "./compilation.ts";
+
+import type { Range as SourceRange } from "../source/file.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import type { Type } from "./declared-types.ts";
 import { printRange, widthRange } from "./ranges.ts";
-import type { Range as SourceRange } from "./source/file.ts";
 import { boolean, describe, integer, object, unknown, type Value, verdict } from "./values.ts";
 
 /** The value as the type lets one see it; reports where it is not of the type. */

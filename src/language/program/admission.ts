@@ -1,11 +1,11 @@
 /** What comes before the policy, and the rule for clone3 that the front end adds after it. */
-import { normalise } from "../ir/intervals.ts";
-import type { Admission, Program, Statement, VerdictExpression } from "../ir/program.ts";
-import { passes } from "../ir/verdicts.ts";
-import { errnoByName } from "../linux/errno.ts";
+import { normalise } from "../../ir/intervals.ts";
+import type { Admission, Program, Statement, VerdictExpression } from "../../ir/program.ts";
+import { passes } from "../../ir/verdicts.ts";
+import { errnoByName } from "../../linux/errno.ts";
+import * as ir from "../values/ir.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import { alwaysAllowed, type CallNames, processCreation, uringCalls } from "./call-names.ts";
-import * as ir from "./ir.ts";
 
 /** io_uring is judged only where the policy names its calls: what it does passes no filter. */
 export function admissionOf(names: CallNames, literalNames: ReadonlySet<string>): Admission {

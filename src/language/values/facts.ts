@@ -3,7 +3,7 @@
  * still be, and which of two integers is not above the other. Facts are immutable and name their subjects by keys
  * (`expressionKey`), so that two readings of one argument are one subject.
  */
-import type { IntegerExpression } from "../ir/program.ts";
+import type { IntegerExpression } from "../../ir/program.ts";
 import { fits, intersect, join, type Range } from "./ranges.ts";
 
 export interface Facts {

@@ -5,13 +5,13 @@
  */
 
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "@oxc-project/types";
-import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../ir/program.ts";
+import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
+import type { OciPart } from "../oci/lower.ts";
+import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 import { type Facts, noFacts } from "./facts.ts";
 import * as ir from "./ir.ts";
-import type { OciPart } from "./oci/lower.ts";
 import { exactly, type Range } from "./ranges.ts";
 import type { LexicalScope } from "./scope.ts";
-import type { SourceFile, Range as SourceRange } from "./source/file.ts";
 
 export type Value =
   | IntegerValue

@@ -1,6 +1,6 @@
 /** Makes expressions of the IR, folding what is constant on the way. */
-import { binaryOperations, compareOperations } from "../ir/arithmetic.ts";
-import { normalise } from "../ir/intervals.ts";
+import { binaryOperations, compareOperations } from "../../ir/arithmetic.ts";
+import { normalise } from "../../ir/intervals.ts";
 import type {
   BinaryOperator,
   BooleanExpression,
@@ -10,8 +10,8 @@ import type {
   IntegerExpression,
   Interval,
   VerdictExpression,
-} from "../ir/program.ts";
-import { operands } from "../ir/traverse.ts";
+} from "../../ir/program.ts";
+import { operands } from "../../ir/traverse.ts";
 
 const mask64 = 0xffff_ffff_ffff_ffffn;
 

@@ -1,8 +1,8 @@
 /** Facts about the whole policy that the walk collects and that later stages and lints use. */
-import type { Location } from "../ir/location.ts";
-import type { Program, Scope, Statement } from "../ir/program.ts";
-import type { Range as SourceRange } from "./source/file.ts";
-import type { FunctionValue } from "./values.ts";
+import type { Location } from "../../ir/location.ts";
+import type { Program, Scope, Statement } from "../../ir/program.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import type { FunctionValue } from "../values/values.ts";
 
 /** A promise of the policy (`tightening: true`) that a lint proves on its program. */
 export interface TighteningPromise {

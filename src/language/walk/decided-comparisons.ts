@@ -2,8 +2,9 @@
  * Comparisons that ranges decide (P0204). One source comparison may be walked many times, since functions are inlined and
  * loops unrolled; it is reported only where every walk decides it alike.
  */
+
+import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 import type { Reporter } from "./reporter.ts";
-import type { SourceFile, Range as SourceRange } from "./source/file.ts";
 
 export type Outcome = "always" | "never" | "open";
 

@@ -3,15 +3,15 @@
  * written (a parameter, a result, a variable, `satisfies`), so that what tsc refuses there is refused here as well.
  */
 import type { Node, TSType, TSTypeReference } from "@oxc-project/types";
-import { nearestName } from "../diagnostics/suggest.ts";
-import { errnoNames } from "../linux/errno.ts";
-import { nameSet, nameSetNames } from "../linux/flags.ts";
-import { groups } from "../linux/groups.ts";
-import { explainUnknownCall } from "../linux/unknown-call.ts";
-import type { Compilation } from "./compilation.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import { errnoNames } from "../../linux/errno.ts";
+import { nameSet, nameSetNames } from "../../linux/flags.ts";
+import { groups } from "../../linux/groups.ts";
+import { explainUnknownCall } from "../../linux/unknown-call.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { type Range, widthRange } from "./ranges.ts";
 import type { LexicalScope, TypeSource } from "./scope.ts";
-import type { Range as SourceRange } from "./source/file.ts";
 import type { Value } from "./values.ts";
 
 export type Type =

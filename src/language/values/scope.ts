@@ -1,6 +1,6 @@
 /** Lexical scopes: one for each block, function and module, nested. `V` is the type of the values that names have. */
 import type { Node } from "@oxc-project/types";
-import type { SourceFile, Range as SourceRange } from "./source/file.ts";
+import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 
 export interface Variable<V> {
   readonly name: string;

@@ -1,11 +1,20 @@
 /** The parts of a program as they come to be: verdicts, state, reports, locals. */
 
-import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../ir/limits.ts";
-import type { Location } from "../ir/location.ts";
-import type { Cell, Parameter, Report, Scope, Statement, Table, ValueType, VerdictExpression } from "../ir/program.ts";
-import { expressionsOf } from "../ir/traverse.ts";
-import type { Action, Verdict } from "../ir/verdicts.ts";
-import * as ir from "./ir.ts";
+import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../../ir/limits.ts";
+import type { Location } from "../../ir/location.ts";
+import type {
+  Cell,
+  Parameter,
+  Report,
+  Scope,
+  Statement,
+  Table,
+  ValueType,
+  VerdictExpression,
+} from "../../ir/program.ts";
+import { expressionsOf } from "../../ir/traverse.ts";
+import type { Action, Verdict } from "../../ir/verdicts.ts";
+import * as ir from "../values/ir.ts";
 
 /** Room for the statements that are added around the policy's own (admission of clone3, combination). */
 const mostNodes = Math.min(200_000, maximumNodes - 10_000);

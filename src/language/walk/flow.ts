@@ -1,9 +1,9 @@
 /** The state of a path of the walk: what is known on it, and where control goes from it. */
-import type { Statement } from "../ir/program.ts";
-import type { Facts } from "./facts.ts";
-import type { Variable } from "./scope.ts";
-import type { Range as SourceRange } from "./source/file.ts";
-import type { Value } from "./values.ts";
+import type { Statement } from "../../ir/program.ts";
+import type { Range as SourceRange } from "../source/file.ts";
+import type { Facts } from "../values/facts.ts";
+import type { Variable } from "../values/scope.ts";
+import type { Value } from "../values/values.ts";
 
 /**
  * | | |

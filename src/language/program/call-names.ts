@@ -2,12 +2,12 @@
  * The calls of the table as bits of a bigint: what a variable's type, a set of calls and the tests on the way say about
  * which call it is, is one `&`.
  */
-import { normalise } from "../ir/intervals.ts";
-import type { BooleanExpression, Interval } from "../ir/program.ts";
-import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallDescription } from "../linux/call.ts";
-import { allCallNames, callByName, numberOf } from "../linux/calls.ts";
-import * as ir from "./ir.ts";
+import { normalise } from "../../ir/intervals.ts";
+import type { BooleanExpression, Interval } from "../../ir/program.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { CallDescription } from "../../linux/call.ts";
+import { allCallNames, callByName, numberOf } from "../../linux/calls.ts";
+import * as ir from "../values/ir.ts";
 
 /** Never judged and always allowed: they are no events (see docs/language.md, "What comes before the policy"). */
 export const alwaysAllowed: readonly string[] = ["restart_syscall", "rt_sigreturn", "exit", "exit_group"];

@@ -2,7 +2,7 @@
  * Leaves out the verdicts that stand nowhere in the program: `log` where it is not used, and what a constant was given
  * (`const no = deny("EPERM")`), for a verdict's place is where its name is used.
  */
-import type { Program, Statement, VerdictExpression } from "../ir/program.ts";
+import type { Program, Statement, VerdictExpression } from "../../ir/program.ts";
 
 export function withoutUnusedVerdicts(program: Program): Program {
   const used = new Set<number>([0, ...program.tables.map((table) => table.full)]);

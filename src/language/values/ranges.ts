@@ -3,7 +3,7 @@
  * to ranges is what JavaScript's bigint operators do to values, so a range that fits 64 bits proves that the 64-bit
  * operation of the IR gives the same number.
  */
-import { larger, smaller } from "../ir/arithmetic.ts";
+import { larger, smaller } from "../../ir/arithmetic.ts";
 
 export interface Range {
   readonly from: bigint;

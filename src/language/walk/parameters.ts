@@ -1,5 +1,5 @@
 /** The policy's parameters: constants that the command line gives (`--set name=value`). */
-import { nearestName } from "../diagnostics/suggest.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Place, Reporter } from "./reporter.ts";
 
 export interface DeclaredParameter {

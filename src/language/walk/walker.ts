@@ -1,8 +1,8 @@
 /** The walk over the syntax tree as its parts see it: they call each other through this interface, so none imports another. */
 import type { CallExpression, Expression as Node } from "@oxc-project/types";
+import type { Range as SourceRange } from "../source/file.ts";
+import type { FunctionValue, Value } from "../values/values.ts";
 import type { ReturnTarget } from "./flow.ts";
-import type { Range as SourceRange } from "./source/file.ts";
-import type { FunctionValue, Value } from "./values.ts";
 
 export interface Walker {
   evaluate(node: Node): Value;

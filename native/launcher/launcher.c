@@ -36,7 +36,8 @@ static struct confinement confinement;
 static struct child child;
 static struct cgroup cgroup;
 static struct own_processes processes;
-static int child_signals; /* opened before the command can take descriptors away (prlimit) */
+/* Opened before the command runs: it, or another process of the user, can set our RLIMIT_NOFILE to 0. */
+static int child_signals, polling, children;
 static int front_pidfd; /* -1: there is none */
 static int group;       /* the process group of the front, which the command joins */
 
@@ -132,8 +133,8 @@ static void report_start(void) {
   send_message(own->node, &message, descriptors, count);
   if (own->front >= 0) send_message(own->front, &message, descriptors, 1);
   int kept[] = {own->node, own->front, front_pidfd, child.cgroup == NULL ? -1 : cgroup.parent,
-                child.cgroup == NULL ? -1 : cgroup.directory};
-  close_all_but(kept, 5);
+                child.cgroup == NULL ? -1 : cgroup.directory, child_signals, polling, children};
+  close_all_but(kept, sizeof kept / sizeof *kept);
 }
 
 /* True where the command runs. */
@@ -388,8 +389,8 @@ void serve(const struct launch *launch) {
   know_processes();
   uint64_t child_signal = 1ull << (SIGCHLD - 1);
   child_signals = (int)CALL(__NR_signalfd4, -1, &child_signal, sizeof child_signal, O_CLOEXEC | O_NONBLOCK);
-  prepare_polling();
-  prepare_tree();
+  polling = prepare_polling();
+  children = prepare_tree();
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   await_start();
   wait_for_tree();

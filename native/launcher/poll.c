@@ -10,8 +10,9 @@ enum { MOST = 8 };
 
 static int spare = -1;
 
-void prepare_polling(void) {
+int prepare_polling(void) {
   spare = (int)CALL(__NR_epoll_create1, O_CLOEXEC);
+  return spare;
 }
 
 static int milliseconds(const struct __kernel_timespec *limit) {

@@ -10,7 +10,7 @@
  * (fs/select.c), and any process of the same user can set it to 0. `prepare_polling` is called once, before the command
  * runs. At most eight descriptors; negative ones are left out.
  */
-void prepare_polling(void);
+int prepare_polling(void); /* the descriptor that it uses */
 void wait_readable(struct pollfd *sources, int count, const struct __kernel_timespec *limit);
 
 #endif

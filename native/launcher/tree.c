@@ -113,8 +113,9 @@ static void signal_children(long pid, int signal, int depth) {
 
 static int own_children = -1;
 
-void prepare_tree(void) {
+int prepare_tree(void) {
   own_children = (int)CALL(__NR_openat, AT_FDCWD, "/proc/thread-self/children", O_RDONLY | O_CLOEXEC, 0);
+  return own_children;
 }
 
 /* A child of ours is not reaped meanwhile, so its id stays its own. */

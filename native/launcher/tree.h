@@ -14,7 +14,7 @@
 void signal_tree(int signal, int spared);
 
 /* Opens what signal_tree needs then. Called once, before the command runs. */
-void prepare_tree(void);
+int prepare_tree(void); /* the descriptor that it uses */
 
 /* Milliseconds until it is repeated. */
 enum { KILL_INTERVAL = 2 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * limits [early] RESOURCE...: sets limits of its supervisor to 0, as any process of the same user can, then makes
- * supervised calls. It makes one before that, so that the supervisor is at work; with "early" not.
- * limits daemon: sets the limit of its parent, the launcher, and leaves a process behind that ends by a signal only.
+ * limits [early] RESOURCE...: sets limits of its supervisor, the launcher's parent, to 0, as any process of the same user
+ * can, then makes supervised calls. It makes one before that, so that the supervisor is at work; with "early" not.
+ * limits daemon: prints the launcher's id, waits for a line, and leaves a process behind that ends by a signal only.
  */
 #include "victim.h"
 #include <sys/resource.h>
@@ -18,39 +18,41 @@ static int resource_named(const char *name) {
   return -1;
 }
 
-/* From /proc/PID/status, which shows the name before the parent. */
-static pid_t parent_of(pid_t pid, char name[32]) {
-  char path[64], line[256];
-  snprintf(path, sizeof path, "/proc/%d/status", pid);
-  FILE *file = fopen(path, "r");
-  int parent = 0;
-  while (file != NULL && fgets(line, sizeof line, file) != NULL) {
-    sscanf(line, "Name: %31s", name);
-    if (sscanf(line, "PPid: %d", &parent) == 1) break;
-  }
-  if (file != NULL) fclose(file);
-  return parent;
-}
-
-/* The launcher's parent. */
-static pid_t find_supervisor(void) {
-  for (pid_t pid = getpid(); pid > 1;) {
-    char name[32] = "";
-    pid_t parent = parent_of(pid, name);
-    if (!strcmp(name, "launcher")) return parent;
-    pid = parent;
-  }
-  return -1;
-}
-
 static void tell(long result) {
   if (result >= 0) printf("call allowed\n");
   else printf("call errno %ld\n", -result);
 }
 
+/* A field of /proc/PID/status. */
+static void read_status(pid_t pid, const char *format, void *value) {
+  char path[64], line[256];
+  snprintf(path, sizeof path, "/proc/%d/status", pid);
+  FILE *file = fopen(path, "r");
+  while (file != NULL && fgets(line, sizeof line, file) != NULL)
+    if (sscanf(line, format, value) == 1) break;
+  if (file != NULL) fclose(file);
+}
+
+static pid_t parent_of(pid_t pid) {
+  int parent = 0;
+  read_status(pid, "PPid: %d", &parent);
+  return parent;
+}
+
+/* getppid is the call that the policies judge. */
+static pid_t find_launcher(void) {
+  for (pid_t pid = parent_of(getpid()); pid > 1; pid = parent_of(pid)) {
+    char name[64] = "";
+    read_status(pid, "Name: %63s", name);
+    if (strstr(name, "launcher") != NULL || !strncmp(name, "portcullis-laun", 15)) return pid;
+  }
+  printf("no launcher\n");
+  exit(1);
+}
+
 static int daemonise(void) {
-  const struct rlimit nothing = {0, 0};
-  if (prlimit(getppid(), RLIMIT_NOFILE, &nothing, NULL) != 0) return 1;
+  printf("%d\n", find_launcher());
+  getchar();
   pid_t pid = fork();
   if (pid != 0) return pid < 0;
   for (int i = 0; i < 3; i++) close(i);
@@ -64,7 +66,7 @@ int main(int argc, char **argv) {
   int first = argc > 1 && !strcmp(argv[1], "early") ? 2 : 1;
   if (first == 1) tell(add_one());
   const struct rlimit nothing = {0, 0};
-  pid_t supervisor = find_supervisor();
+  pid_t supervisor = parent_of(find_launcher());
   for (int i = first; i < argc; i++)
     if (prlimit(supervisor, (enum __rlimit_resource)resource_named(argv[i]), &nothing, NULL) != 0)
       printf("prlimit %s errno %d\n", argv[i], errno);

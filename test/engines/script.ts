@@ -171,6 +171,9 @@ class ScriptMaker {
     ];
   }
 
+  /** Those whose last step was a fork that failed. */
+  readonly #hasFailedToFork = new Set<Task>();
+
   make(): Script {
     const choices = this.#choices;
     while (this.#expected.length < this.#options.steps && this.#living.length > 0) {
@@ -195,10 +198,12 @@ class ScriptMaker {
     const choices = this.#choices;
     const caller = pick(choices, this.#living);
     const { known, others, refused } = harmless;
+    const isAfterFailedFork = this.#hasFailedToFork.delete(caller);
     const number = weighted<number>(choices, [
       [4, () => pick(choices, Object.values(known))],
       [3, () => pick(choices, others)],
-      [1, () => pick(choices, refused)],
+      // docs/engines.md, "EINTR": the call −1 behind a failed fork may return ERESTARTSYS on notify.
+      [1, () => pick(choices, isAfterFailedFork ? refused.filter((one) => one !== -1) : refused)],
     ]);
     this.#judged(caller, number, this.#registers(), this.#resultOf(number, caller));
   }
@@ -214,6 +219,7 @@ class ScriptMaker {
   #failToFork(): void {
     const choices = this.#choices;
     const caller = pick(choices, this.#living);
+    this.#hasFailedToFork.add(caller);
     const [, stack, third, fourth, fifth, sixth] = this.#registers();
     // RLIMIT_NPROC does not hold for root.
     if (this.#options.uid !== 0 && chance(choices, 3)) {

@@ -21,7 +21,7 @@ const policies = [
   ...readdirSync("test/fixtures/oci")
     .filter((file) => file.endsWith(".json"))
     .map((file) => `test/fixtures/oci/${file}`),
-  ...["limit", "remembered", "sockets"].map((name) => `test/ebpf/goldens/${name}.ts`),
+  ...["limit", "remembered", "sockets"].map((name) => `test/goldens/ebpf/${name}.ts`),
 ];
 
 async function prepare(): Promise<string[]> {

@@ -72,8 +72,10 @@ function prepareCall(settings: RunSettings, command: readonly string[], folder: 
   const events = join(folder, "events");
   const options: HarnessOptions = { ...rest, events, supervisor };
   const own = [...front(), JSON.stringify(options), ...command];
-  const [file, ...words] = [...within, ...(uid === undefined ? own : asUser(uid, ...own))];
-  return { file: file!, words, events, input };
+  // Each in a session of its own. Where a parent that leads another process group is killed while a process of ours is
+  // stopped, the kernel sends SIGHUP to all of an orphaned group (kernel/exit.c, kill_orphaned_pgrp): to the test runner.
+  const words = ["setsid", ...within, ...(uid === undefined ? own : asUser(uid, ...own))];
+  return { file: words[0]!, words: words.slice(1), events, input };
 }
 
 function temporaryFolder(uid: number | undefined): string {

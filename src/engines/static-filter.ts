@@ -9,6 +9,7 @@ import { type ClassicProgram, type ClassicTarget, compileClassic } from "../comp
 import { opcode } from "../compile/classic/instruction.ts";
 import { type ReturnAction, returnWord, splitReturnWord, verdictWord } from "../compile/classic/return-word.ts";
 import type { Program } from "../ir/program.ts";
+import { errno } from "../linux/errno-numbers.ts";
 
 /** Which calls an engine must see although no state decides their verdict. */
 export type Supervision = Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution">;
@@ -41,7 +42,6 @@ export interface StaticFilterOptions {
 }
 
 const ask = returnWord("USER_NOTIF");
-const enosys = 38;
 
 /** Throws a FilterTooLargeError where the filter would have more than 4096 instructions. */
 export function staticFilter(profile: FilterProfile, program: Program, options: StaticFilterOptions): StaticFilter {
@@ -50,8 +50,8 @@ export function staticFilter(profile: FilterProfile, program: Program, options: 
   const asks = profile.asks && options.alone !== true;
   const target: ClassicTarget = {
     leaf: (leaf) => (asks && isStateful(leaf) ? ask : word(leaf.weakest)),
-    unknown: returnWord("ERRNO", enosys),
-    foreign: returnWord("ERRNO", enosys),
+    unknown: returnWord("ERRNO", errno.ENOSYS),
+    foreign: returnWord("ERRNO", errno.ENOSYS),
     always: returnWord("ALLOW"),
     launcherToken: options.armed ? [0, 0, 0, 0] : undefined,
     launcherInstalls: profile.launcherCalls.includes("seccomp"),

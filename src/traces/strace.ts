@@ -9,9 +9,10 @@
  *
  * A child's first lines may stand before the line on which its maker's call returns: the whole is read first, then linked.
  */
+
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../linux/architecture.ts";
 import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
-import { cloneThread } from "../linux/clone.ts";
+import { cloneFlag, creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { parseStraceLine, type StraceLine } from "./strace-line.ts";
 import {
@@ -26,8 +27,8 @@ import {
   type Word,
 } from "./trace.ts";
 
-const creations = new Set(["fork", "vfork", "clone", "clone3"]);
-const executions = new Set(["execve", "execveat"]);
+const creations = new Set<string>(creatingCalls);
+const executions = new Set<string>(executingCalls);
 
 /** What stands in the file, in its order; calls get their results when they are resumed. */
 type Item =
@@ -397,11 +398,11 @@ class Reader {
     for (const argument of call.arguments) {
       const shown = /\bflags=(0x[0-9a-f]{1,16}|0\b|[\w|]+)/.exec(argument)?.[1];
       if (shown === undefined) continue;
-      return /^0/.test(shown) ? (BigInt(shown) & cloneThread) !== 0n : /\bCLONE_THREAD\b/.test(shown);
+      return /^0/.test(shown) ? (BigInt(shown) & cloneFlag.thread) !== 0n : /\bCLONE_THREAD\b/.test(shown);
     }
     if (call.name === "clone") {
       const flags = this.#registers(call)[0]!;
-      if ((flags.known & cloneThread) !== 0n) return (flags.value & cloneThread) !== 0n;
+      if ((flags.known & cloneFlag.thread) !== 0n) return (flags.value & cloneFlag.thread) !== 0n;
     }
     // clone3 has its flags behind a pointer. A process tells its parent of its end; a thread never does.
     if (this.#processes.has(child)) return false;

@@ -2,9 +2,11 @@
  * P0503: a call that the C library tries first, refused with an errno on which it does not fall back to the older call
  * that the policy allows. (glibc 2.34 and later test for ENOSYS only; so do musl and Go where they fall back at all.)
  */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { errnoName } from "../../linux/errno.ts";
+import { errno as numbers } from "../../linux/errno-numbers.ts";
 import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 
@@ -23,8 +25,6 @@ const fallbacks: readonly Fallback[] = [
   { call: "statx", to: "newfstatat", so: "stat() fails", evenUnnamed: false },
 ];
 
-const enosys = 38;
-
 /** False only where `findFallbacks` finds nothing. */
 export function mayHaveFallbacks(survey: SurveyView): boolean {
   const { program } = survey;
@@ -32,7 +32,8 @@ export function mayHaveFallbacks(survey: SurveyView): boolean {
     const [tried, older] = [survey.call(call), survey.call(to)];
     if (tried === undefined || older === undefined) return false;
     if (![...older.perhaps].some((verdict) => !survey.isDenial(verdict))) return false;
-    const answers = (verdict: number) => !survey.isDenial(verdict) || program.verdicts[verdict]!.errno === enosys;
+    const answers = (verdict: number) =>
+      !survey.isDenial(verdict) || program.verdicts[verdict]!.errno === numbers.ENOSYS;
     if ([...tried.certain].some(answers)) return false;
     return [...tried.perhaps].some((verdict) => program.verdicts[verdict]!.action === "deny");
   });
@@ -45,7 +46,8 @@ export function findFallbacks(view: View): Diagnostic[] {
     if (decision === undefined || (!evenUnnamed && decision === view.unnamed)) continue;
     if (!view.possible(to).some((verdict) => !view.isDenial(verdict))) continue;
     const possible = view.possible(call);
-    const answers = (verdict: number) => !view.isDenial(verdict) || view.program.verdicts[verdict]!.errno === enosys;
+    const answers = (verdict: number) =>
+      !view.isDenial(verdict) || view.program.verdicts[verdict]!.errno === numbers.ENOSYS;
     if (possible.some(answers)) continue;
     const wrong = possible.find((verdict) => {
       return view.program.verdicts[verdict]!.action === "deny";

@@ -1,6 +1,8 @@
 /** P0501: a call is refused, and calls that do the same by another way are allowed whatever their arguments are. */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import { callFamilies } from "../../linux/families.ts";
 import type { Decision } from "../decision.ts";
 import type { SurveyView } from "./surveyed.ts";
@@ -14,7 +16,7 @@ export function mayHaveTwins(survey: SurveyView): boolean {
     const judged = twinsIn(members).flatMap((name) => survey.call(name) ?? []);
     const isOpen = judged.some(({ certain }) => ![...certain].some((verdict) => survey.isDenial(verdict)));
     const refuses = (verdict: number) =>
-      survey.isDenial(verdict) && !usual.has(verdict) && program.verdicts[verdict]!.errno !== enosys;
+      survey.isDenial(verdict) && !usual.has(verdict) && program.verdicts[verdict]!.errno !== errno.ENOSYS;
     return isOpen && judged.some(({ perhaps }) => [...perhaps].some(refuses));
   });
 }
@@ -126,7 +128,5 @@ function refusedWithoutNamespaces(view: View, name: string, refusal: number): bo
 
 /** ENOSYS sends the caller to the older call: that is no refusal of what it does. */
 function isFallback(view: View, verdict: number): boolean {
-  return view.program.verdicts[verdict]!.errno === enosys;
+  return view.program.verdicts[verdict]!.errno === errno.ENOSYS;
 }
-
-const enosys = 38;

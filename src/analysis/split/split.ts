@@ -8,6 +8,8 @@
 import type { Program } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import type { SplitPolicy } from "../decision.ts";
 import { type DecisionNode, Decisions } from "./decisions.ts";
 import { type Environment, Environments } from "./environment.ts";
@@ -41,22 +43,25 @@ const mostSimplifications = 20_000;
  */
 const mostWork = 6_000_000;
 
-/** CLONE_THREAD (include/uapi/linux/sched.h). */
-const cloneThread = 0x10000n;
-
 interface SupervisedCalls {
   /** fork, vfork, clone3 */
-  readonly makers: readonly number[];
+  readonly creations: readonly number[];
   readonly clone: number;
   /** execve, execveat */
   readonly executions: readonly number[];
 }
 
-/** Calls that an engine may have to see. Their numbers are part of the kernel's ABI and never change. */
+/** Calls that an engine may have to see. */
 const supervisedCalls: { readonly [A in ArchitectureName]: SupervisedCalls } = {
-  x86_64: { makers: [57, 58, 435], clone: 56, executions: [59, 322] },
-  aarch64: { makers: [435], clone: 220, executions: [221, 281] },
+  x86_64: supervisedCallsOf("x86_64"),
+  aarch64: supervisedCallsOf("aarch64"),
 };
+
+function supervisedCallsOf(architecture: ArchitectureName): SupervisedCalls {
+  const clone = callNumber("clone", architecture);
+  const creations = numbersOf(creatingCalls, architecture).filter((number) => number !== clone);
+  return { creations, clone, executions: numbersOf(executingCalls, architecture) };
+}
 
 export function splitPolicy(program: Program, options: SplitOptions): SplitPolicy {
   const universe = new Universe(program);
@@ -134,12 +139,14 @@ function supervised(
   decisions: Decisions,
   universe: Universe,
 ): DecisionNode {
-  const { makers, clone, executions } = supervisedCalls[program.architecture];
-  const isCreation = options.superviseProcessCreation && (number === clone || makers.includes(number));
+  const { creations, clone, executions } = supervisedCalls[program.architecture];
+  const isCreation = options.superviseProcessCreation && (number === clone || creations.includes(number));
   const isExecution = options.superviseExecution === true && executions.includes(number);
   if (!isCreation && !isExecution) return decision;
   const reasons = decisions.reasons([{ because: isCreation ? "process-creation" : "execution" }]);
-  const threads = universe.test(universe.input("argument0"), cloneThread, [{ from: cloneThread, to: cloneThread }]);
+  const threads = universe.test(universe.input("argument0"), cloneFlag.thread, [
+    { from: cloneFlag.thread, to: cloneFlag.thread },
+  ]);
   const seen = decisions.replaceLeaves(decision, (leaf) => {
     // A call that no state allows makes no process and executes no program.
     const mayPass = leaf.possible.some((verdict) => passes(program.verdicts[verdict]!));

@@ -1,9 +1,11 @@
 /** Which calls are judged by the same statements, once their number is known. */
+
 import { alikeNumbers } from "../../ir/optimise/alike-numbers.ts";
 import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Program, Statement } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
+import type { CreatingCall } from "../../linux/process-calls.ts";
 import { countsAlive, type ProcessMaking } from "./uses.ts";
 
 export interface BodyKind {
@@ -18,8 +20,7 @@ export interface BodyKind {
  * clone makes is of no matter, and clone can share a body with the others.
  */
 function processMaking(number: number, architecture: ArchitectureName, countsAlive: boolean): ProcessMaking {
-  const isCall = (name: "fork" | "vfork" | "clone" | "clone3") =>
-    number >= 0 && number === callNumber(name, architecture);
+  const isCall = (name: CreatingCall) => number >= 0 && number === callNumber(name, architecture);
   if (isCall("clone")) return countsAlive ? "unless-thread" : "always";
   return isCall("fork") || isCall("vfork") || isCall("clone3") ? "always" : "never";
 }

@@ -10,7 +10,7 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
+import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import type { EngineCompiler, Mode } from "../engine.ts";
 import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
@@ -56,16 +56,6 @@ export function compileForNotify(
 
 // ── What must be followed ────────────────────────────────────────────────────────────────────────────────────────────
 
-function executing(program: Program): readonly number[] {
-  return [callNumber("execve", program.architecture), callNumber("execveat", program.architecture)];
-}
-
-function creating(program: Program): readonly number[] {
-  const { architecture } = program;
-  const numbers = (["clone", "fork", "vfork", "clone3"] as const).map((name) => callNumber(name, architecture));
-  return numbers.filter((number) => number >= 0);
-}
-
 function traitsOf(program: Program, needs: Needs): Uint8Array {
   const { judged } = program.admission;
   const highest = judged.reduce((most, { to }) => Math.max(most, Number(to)), 0);
@@ -74,8 +64,8 @@ function traitsOf(program: Program, needs: Needs): Uint8Array {
   const add = (numbers: readonly number[], trait: number) => {
     for (const number of numbers) if (number <= highest && traits[number] !== 0) traits[number]! |= trait;
   };
-  if (needs.births) add(creating(program), callTrait.creates);
-  if (needs.threads) add(executing(program), callTrait.executes);
+  if (needs.births) add(numbersOf(creatingCalls, program.architecture), callTrait.creates);
+  if (needs.threads) add(numbersOf(executingCalls, program.architecture), callTrait.executes);
   return traits;
 }
 

@@ -4,6 +4,7 @@
  * One judgement is: fused native call → `step` → fused native call. The thread that runs this does nothing else, so an
  * evaluation is atomic. Anything that goes wrong in here denies: from the first internal error on, everything.
  */
+
 import { readFileSync } from "node:fs";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
@@ -13,8 +14,10 @@ import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptors.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import { native } from "../../linux/native.ts";
 import { killByThread, noDescriptorsLeft, openProcess, openThread, signalProcess } from "../../linux/pidfd.ts";
+import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
@@ -23,9 +26,7 @@ import { callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { readStatus, TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
-const errno = { EPERM: 1, ESRCH: 3, ENOSYS: 38 } as const;
 const sigkill = 9;
-const cloneFlags = { thread: 0x0001_0000n, untraced: 0x0080_0000n } as const;
 /** Milliseconds between looks at what is traced, while no call comes. */
 const traceInterval = 0.1;
 /**
@@ -253,7 +254,7 @@ export class Supervisor {
         return true;
       }
       const flags = number === this.#clone ? memory.argument(0) : 0n;
-      if ((flags & cloneFlags.thread) === 0n) return this.#passCreation(flags, caller);
+      if ((flags & cloneFlag.thread) === 0n) return this.#passCreation(flags, caller);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
       const seized = this.#tracer.seize(tid);
       if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
@@ -267,7 +268,7 @@ export class Supervisor {
   #passCreation(flags: bigint, caller: Thread | undefined): boolean {
     const { tid } = this.#memory;
     // The child would not stop. Only an attempt to escape uses this flag.
-    if ((flags & cloneFlags.untraced) !== 0n) return this.#refuseToFollow({ why: "untraced-flag" });
+    if ((flags & cloneFlag.untraced) !== 0n) return this.#refuseToFollow({ why: "untraced-flag" });
     const seized = this.#tracer.seize(tid);
     if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
     const reservation = this.#registry.reserveChild(caller);

@@ -1,7 +1,8 @@
 /** Calls that make a process or a thread: how to tell, and how to make one. */
+
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
-import { cloneThread } from "../../linux/clone.ts";
+import { cloneFlag } from "../../linux/process-calls.ts";
 import type { Birth, SimulatedCall } from "./model.ts";
 
 /** CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID: glibc's pthread_create. */
@@ -22,7 +23,7 @@ export function birthKind(
       return "process";
     case callNumber("clone", architecture):
       if (isThreadUnknown(unknown)) return "either";
-      return (flags & cloneThread) !== 0n ? "thread" : "process";
+      return (flags & cloneFlag.thread) !== 0n ? "thread" : "process";
     case callNumber("clone3", architecture):
       return "either";
     default:
@@ -32,7 +33,7 @@ export function birthKind(
 
 /** Of clone's flags, by the mask of their unknown bits: nobody knows whether it makes a thread. */
 export function isThreadUnknown(unknown = 0n): boolean {
-  return (unknown & cloneThread) !== 0n;
+  return (unknown & cloneFlag.thread) !== 0n;
 }
 
 export type BirthCall = "clone" | "fork" | "vfork" | "thread";

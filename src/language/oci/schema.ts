@@ -7,6 +7,7 @@
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
+import { errno } from "../../linux/errno-numbers.ts";
 import type { Range } from "../source/file.ts";
 import type { JsonNode } from "./json.ts";
 import { noteLosses } from "./losses.ts";
@@ -33,7 +34,6 @@ const maximumErrno = 4095;
 const maximumData = 0xffffn;
 
 const eperm = 1;
-const enosys = 38;
 
 export interface WrittenProfile {
   readonly defaultAction: OciAction;
@@ -194,7 +194,7 @@ function actionOf(
   return {
     name: name === "SCMP_ACT_KILL" ? "SCMP_ACT_KILL_THREAD" : name,
     action: actions[name],
-    errno: name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno || eperm, maximumErrno) : isDenial ? enosys : 0,
+    errno: name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno || eperm, maximumErrno) : isDenial ? errno.ENOSYS : 0,
     at: node,
   };
 }

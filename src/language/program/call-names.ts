@@ -2,11 +2,13 @@
  * The calls of the table as bits of a bigint: what a variable's type, a set of calls and the tests on the way say about
  * which call it is, is one `&`.
  */
+
 import { normalise } from "../../ir/intervals.ts";
 import type { BooleanExpression, Interval } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { CallDescription } from "../../linux/call.ts";
 import { allCallNames, callByName, numberOf } from "../../linux/calls.ts";
+import { creatingCalls } from "../../linux/process-calls.ts";
 import * as ir from "../values/ir.ts";
 
 /** Never judged and always allowed: they are no events (see docs/language.md, "What comes before the policy"). */
@@ -15,7 +17,7 @@ export const alwaysAllowed: readonly string[] = ["restart_syscall", "rt_sigretur
 /** Judged only by a policy that names one of them itself. */
 export const uringCalls: readonly string[] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
 
-export const processCreation: readonly string[] = ["fork", "vfork", "clone", "clone3"];
+export const processCreation: readonly string[] = creatingCalls;
 
 export class CallNames {
   readonly architecture: ArchitectureName;

@@ -14,7 +14,8 @@
 import type { Location } from "../../../ir/location.ts";
 import type { Input, Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
-import { cloneThread } from "../../../linux/clone.ts";
+import { errno } from "../../../linux/errno-numbers.ts";
+import { cloneFlag } from "../../../linux/process-calls.ts";
 import { returnAction, returnWord, verdictWord } from "../../classic/return-word.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
@@ -70,7 +71,6 @@ const kernelFunctions = {
 /** `args[0]` of `struct seccomp_data`: clone's flags, on all architectures here. */
 const firstArgument = 16;
 
-const enosys = 38;
 const eperm = 1;
 
 /** Throws a TargetError where the state does not fit. */
@@ -90,7 +90,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     ...(options.unprivileged ? { mostInstructions: mostUnprivileged } : {}),
     word: (_program, verdict) => word(verdict, verdictWord(program.verdicts[verdict]!)),
     always: returnAction.ALLOW,
-    refused: word(refusals.refused, returnWord("ERRNO", enosys)),
+    refused: word(refusals.refused, returnWord("ERRNO", errno.ENOSYS)),
     ...(options.tellsVerdicts
       ? {
           epilogue: {
@@ -228,7 +228,7 @@ class SeccompParts {
       const index = objectIndex(places, region);
       const size = { immediate: places.objects[index]!.size };
       const base = builder.callKernel(kernelFunctions.state, { immediate: index }, size);
-      refuse("equal", base, { immediate: 0 }, word(refusals.noState, returnWord("ERRNO", enosys)));
+      refuse("equal", base, { immediate: 0 }, word(refusals.noState, returnWord("ERRNO", errno.ENOSYS)));
       builder.state.set(region, { base, offset: 0 });
     }
     for (const phases of mapped) this.#mapPhases(builder, phases);
@@ -284,7 +284,7 @@ class SeccompParts {
       alive = builder.fresh();
       const [thread, process, after] = [new Block(), new Block(), new Block()];
       const flags = builder.load(4, "context", firstArgument);
-      builder.branch("any-bit", flags, { immediate: Number(cloneThread) }, thread, process, 32);
+      builder.branch("any-bit", flags, { immediate: Number(cloneFlag.thread) }, thread, process, 32);
       builder.current = thread;
       if (isAsked) builder.copy(ask(kernelFunctions.alive), alive);
       builder.goto(after);

@@ -1,0 +1,40 @@
+/** Every relative link of the documents leads to a file, and every anchor to a heading. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, it } from "vitest";
+
+const documents = [
+  "README.md",
+  "CONTRIBUTING.md",
+  "kernel/README.md",
+  ...readdirSync("docs")
+    .filter((file) => file.endsWith(".md"))
+    .map((file) => `docs/${file}`),
+];
+
+/** As GitHub names a heading. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}\s_-]/gu, "")
+    .trim()
+    .replace(/\s/g, "-");
+
+function anchorsOf(file: string): ReadonlySet<string> {
+  const headings = readFileSync(file, "utf8").matchAll(/^#{1,6} (.*)$/gm);
+  return new Set([...headings].map((match) => anchorOf(match[1]!)));
+}
+
+describe("the links of", () => {
+  it.each(documents)("%s", (document) => {
+    const text = readFileSync(document, "utf8").replace(/^```[\s\S]*?^```/gm, "");
+    const broken: string[] = [];
+    for (const [, link = ""] of text.matchAll(/\]\((?![a-z]+:)([^)\s]+)\)/g)) {
+      const [path = "", anchor] = link.split("#");
+      const file = path === "" ? document : join(dirname(document), path);
+      if (!existsSync(file)) broken.push(link);
+      else if (anchor !== undefined && file.endsWith(".md") && !anchorsOf(file).has(anchor)) broken.push(link);
+    }
+    expect(broken).toEqual([]);
+  });
+});

@@ -50,8 +50,8 @@ export class SigsysWatch {
     const { kills, traps, advice } = this.#untold;
     if (isAudited) return `a seccomp filter killed it for this call, as the kernel's audit says; ${advice}`;
     if (kills)
-      return `so does a static kill${traps ? " or trap" : ""} of the policy, and the kernel does not tell the call; ${advice}`;
-    if (traps) return "so does a static trap of the policy; `strace -f` shows the call (si_syscall)";
-    return "this policy never causes that, but another filter or a signal that was sent";
+      return `a static kill${traps ? " or trap" : ""} of the policy does that, and the kernel does not report the call; ${advice}`;
+    if (traps) return "a static trap of the policy does that; `strace -f` shows the call (si_syscall)";
+    return "this policy never does that: another filter or a signal that was sent did";
   }
 }

@@ -222,7 +222,7 @@ test("a static kill is said, with the way to learn the call", () => {
   expect(child.err).toContain("exited with 159, as a shell does when SIGSYS has killed its child");
   expect(run(["run", "-q", "-p", "p.ts", "--", "sync"], { cwd }).err).toBe("");
   const sent = run(["run", "-p", "exec-once", "--", "sh", "-c", "kill -SYS $$"]);
-  expect(sent.err).toContain("this policy never causes that");
+  expect(sent.err).toContain("this policy never does that");
 });
 
 test("with --kill-events a static kill of any process of the tree is an event, with the call and the line", () => {

@@ -14,8 +14,9 @@ export function mayHaveExempt(survey: SurveyView): boolean {
 }
 
 export function findExempt(view: View): Diagnostic[] {
-  // What becomes of any call is no rule about this one.
-  const usual = new Set(view.unnamed.kind === "leaf" ? view.unnamed.possible : []);
+  // A default is not a rule about these calls, and neither is the answer to calls that are newer than an OCI profile.
+  const newest = view.decisions.get(Math.max(...view.decisions.keys()));
+  const usual = new Set([view.unnamed, newest].flatMap((one) => (one?.kind === "leaf" ? one.possible : [])));
   const byVerdict = new Map<number, string[]>();
   for (const name of exemptCalls) {
     const refused = view.possible(name).find((verdict) => view.isDenial(verdict) && !usual.has(verdict));

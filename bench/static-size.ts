@@ -2,10 +2,11 @@
  * The size and depth of the classic filter against libseccomp's with its binary tree, for the same profiles. Counts, so
  * one run is enough; test/classic/libseccomp.test.ts holds the limits.
  */
+
 import { compileClassic } from "../src/compile/classic/compile.ts";
-import { returnWord } from "../src/compile/classic/return-word.ts";
 import { probedNumbers } from "../src/compile/classic/testing/program.ts";
 import { allCalls } from "../src/linux/calls.ts";
+import { returnWord } from "../src/linux/return-word.ts";
 import { compareFilters } from "../test/classic/comparison.ts";
 import { decide } from "../test/classic/decide.ts";
 import { libseccompFilter } from "../test/classic/libseccomp.ts";

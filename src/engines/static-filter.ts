@@ -7,9 +7,10 @@ import type { Decision, DecisionLeaf, SplitPolicy } from "../analysis/decision.t
 import { type SplitOptions, splitPolicy } from "../analysis/split/split.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
 import { opcode } from "../compile/classic/instruction.ts";
-import { type ReturnAction, returnWord, splitReturnWord, verdictWord } from "../compile/classic/return-word.ts";
+import { verdictWord } from "../compile/classic/verdict-word.ts";
 import type { Program } from "../ir/program.ts";
 import { errno } from "../linux/errno-numbers.ts";
+import { type ReturnAction, returnWord, splitReturnWord } from "../linux/return-word.ts";
 
 /** Which calls an engine must see although no state decides their verdict. */
 export type Supervision = Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution">;

@@ -4,7 +4,6 @@
  */
 
 import { runClassic } from "../compile/classic/interpreter.ts";
-import { returnWord, splitReturnWord } from "../compile/classic/return-word.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
 import { printVerdict } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
@@ -16,6 +15,7 @@ import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
 import { staticFilter } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
+import { returnWord, splitReturnWord } from "../linux/return-word.ts";
 import type { CaseFile, CaseStep } from "./cases.ts";
 import type { Place } from "./trace.ts";
 

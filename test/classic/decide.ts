@@ -2,9 +2,9 @@
 
 import type { Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../src/analysis/decision.ts";
 import type { ClassicTarget } from "../../src/compile/classic/compile.ts";
-import { splitReturnWord } from "../../src/compile/classic/return-word.ts";
 import type { Interval, Program } from "../../src/ir/program.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
+import { splitReturnWord } from "../../src/linux/return-word.ts";
 import type { Comparison, FlatProfile } from "./profile.ts";
 
 const everything = 0xffff_ffff_ffff_ffffn;

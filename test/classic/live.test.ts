@@ -2,13 +2,13 @@
  * The same filters on the real kernel. Denials have errnos that no kernel returns, so a denial is certain; what a
  * profile allows becomes such an errno, too, so nothing that is tested here ever takes effect.
  */
+
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
 import { type ClassicInput, runClassic } from "../../src/compile/classic/interpreter.ts";
-import { returnWord, splitReturnWord } from "../../src/compile/classic/return-word.ts";
 import {
   arbitraryDecisions,
   boundaryInputs,
@@ -28,6 +28,7 @@ import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.t
 import { auditArchitecture, hostArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls, numberOf } from "../../src/linux/calls.ts";
 import { exemptCalls } from "../../src/linux/exempt-calls.ts";
+import { returnWord, splitReturnWord } from "../../src/linux/return-word.ts";
 import { profileInputs } from "./comparison.ts";
 import { decide } from "./decide.ts";
 import { realProfiles } from "./profiles.ts";

@@ -1,15 +1,17 @@
 /** The whole way of a profile: text → IR → split → filter, against libseccomp's filter for the same text. */
+
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
 import { checkClassic } from "../../src/compile/classic/interpreter.ts";
-import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
 import { probedNumbers } from "../../src/compile/classic/testing/program.ts";
+import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { compileOciProfile } from "../../src/language/oci/compile.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";
+import { returnWord } from "../../src/linux/return-word.ts";
 import { compareFilters } from "./comparison.ts";
 import { libseccompFilter } from "./libseccomp.ts";
 import { newestNamed, ociText } from "./profile.ts";

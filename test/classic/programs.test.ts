@@ -2,11 +2,11 @@
  * Random policies from the IR to the filter: the interpreter, the split and the classic program must agree. Every return
  * word says which verdict it came from, so an agreement cannot be an accident.
  */
+
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { type ClassicTarget, compileClassic } from "../../src/compile/classic/compile.ts";
 import { checkClassic, runClassic } from "../../src/compile/classic/interpreter.ts";
-import { returnWord } from "../../src/compile/classic/return-word.ts";
 import { boundaryInputs, decideInput } from "../../src/compile/classic/testing/decisions.ts";
 import {
   architectureWords,
@@ -26,6 +26,7 @@ import {
 } from "../../src/ir/testing/arbitrary.ts";
 import { strictness } from "../../src/ir/verdicts.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { returnWord } from "../../src/linux/return-word.ts";
 import { randomNumbers } from "./random.ts";
 
 const askSupervisor = returnWord("USER_NOTIF");

@@ -14,7 +14,7 @@ import { assemble } from "../../src/compile/classic/assemble.ts";
 import { type ClassicInstruction, decodeInstructions, opcode } from "../../src/compile/classic/instruction.ts";
 import { runClassic } from "../../src/compile/classic/interpreter.ts";
 import { entryOf } from "../../src/compile/classic/provenance.ts";
-import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
+import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import type { Mode } from "../../src/engines/engine.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
@@ -27,6 +27,7 @@ import type { Program } from "../../src/ir/program.ts";
 import { generateEvent, generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { returnWord } from "../../src/linux/return-word.ts";
 import { folderOf, portcullis } from "../cli/harness.ts";
 
 const ready = readdirSync("policies")

@@ -1,7 +1,8 @@
 /** Sizes that nobody writes by hand: the verifier accepts them and they mean what they say, or a TargetError says why not. */
+
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { verdictWord } from "../../src/compile/classic/return-word.ts";
+import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
 import { stateOffsets } from "../../src/compile/ebpf/tables/state.ts";

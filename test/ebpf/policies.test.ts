@@ -1,8 +1,9 @@
 /** Ready policies and OCI profiles: over every call number and boundary arguments, eBPF on the kernel = the interpreter. */
+
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
-import { returnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
+import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { compileForSeccomp } from "../../src/compile/ebpf/seccomp.ts";
 import { stateOffsets } from "../../src/compile/ebpf/tables/state.ts";
@@ -18,6 +19,7 @@ import { generateCircumstances, generateEvent, SeededChoices } from "../../src/i
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { highestNumber } from "../../src/linux/calls.ts";
+import { returnWord } from "../../src/linux/return-word.ts";
 
 const policies = [
   ...readdirSync("policies")

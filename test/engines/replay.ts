@@ -1,4 +1,5 @@
 /** Prepares scripts for the machine, and holds what came of them against what the interpreter said. */
+
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -6,13 +7,13 @@ import { serialize } from "node:v8";
 import { build } from "esbuild";
 import { decodeInstructions } from "../../src/compile/classic/instruction.ts";
 import { runClassic } from "../../src/compile/classic/interpreter.ts";
-import { returnWord } from "../../src/compile/classic/return-word.ts";
 import { compileForNotify } from "../../src/engines/notify/compile.ts";
 import type { CompiledPolicy } from "../../src/engines/registry.ts";
 import { compileForSeccompEbpf } from "../../src/engines/seccomp-ebpf/compile.ts";
 import type { JudgementRecord } from "../../src/events/record.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { returnWord } from "../../src/linux/return-word.ts";
 import type { Job, JobOutcome } from "./harness.ts";
 import { makeScript, type Record, replayableProgram, type Script, type ScriptOptions } from "./script.ts";
 

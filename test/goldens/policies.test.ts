@@ -2,6 +2,7 @@
  * Each ready policy as the command line prints it: IR, classic filter, eBPF program. The classic program and the eBPF program
  * of the policy's bundle are also run and compared with the interpreter.
  */
+
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
@@ -10,7 +11,7 @@ import { decodeBundle } from "../../src/bundle/read.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { decodeInstructions } from "../../src/compile/classic/instruction.ts";
 import { runClassic } from "../../src/compile/classic/interpreter.ts";
-import { returnAction, returnWord, splitReturnWord, verdictWord } from "../../src/compile/classic/return-word.ts";
+import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
 import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
 import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
@@ -23,6 +24,7 @@ import { generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts"
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { highestNumber } from "../../src/linux/calls.ts";
+import { returnAction, returnWord, splitReturnWord } from "../../src/linux/return-word.ts";
 import { portcullis } from "../cli/harness.ts";
 import { expectGolden } from "../support/golden.ts";
 

@@ -3,11 +3,11 @@
  * number and the boundary values of every comparison. The rules are read for libseccomp by a reader that shares no code
  * with ours (test/classic/profile.ts).
  */
+
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { type ClassicInput, runClassic } from "../../src/compile/classic/interpreter.ts";
-import { splitReturnWord } from "../../src/compile/classic/return-word.ts";
 import { admit } from "../../src/ir/admission.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
@@ -16,6 +16,7 @@ import { type Choices, chance, listOf, pick } from "../../src/ir/testing/choices
 import { compileOciProfile } from "../../src/language/oci/compile.ts";
 import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";
+import { splitReturnWord } from "../../src/linux/return-word.ts";
 import { profileInputs } from "../classic/comparison.ts";
 import { libseccompFilter } from "../classic/libseccomp.ts";
 import { type Comparison, newestNamed, readProfile } from "../classic/profile.ts";

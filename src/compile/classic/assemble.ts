@@ -12,9 +12,9 @@
  * Numbers are decimal or 0x. Faults are collected.
  */
 
+import { type ReturnAction, returnAction, returnWord } from "../../linux/return-word.ts";
 import { wordName } from "./disassemble.ts";
 import { type ClassicInstruction, maximumInstructions, maximumJump, opcode, seccompDataSize } from "./instruction.ts";
-import { type ReturnAction, returnAction, returnWord } from "./return-word.ts";
 
 export interface AssemblyFault {
   /** From 1, in UTF-16 units. */

@@ -8,13 +8,13 @@ import { evaluate, initialState } from "../../ir/interpreter.ts";
 import type { Parameter, Program } from "../../ir/program.ts";
 import { generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { strictness } from "../../ir/verdicts.ts";
+import { returnWord } from "../../linux/return-word.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic, encodeClassic, rearmClassic } from "./compile.ts";
 import { disassemble } from "./disassemble.ts";
 import { decodeInstructions } from "./instruction.ts";
 import { type ClassicInput, checkClassic, longestPath, runClassic } from "./interpreter.ts";
 import { FilterTooLargeError } from "./layout.ts";
-import { returnWord } from "./return-word.ts";
 import { arbitraryDecisions, boundaryInputs, decideInput, leafOf } from "./testing/decisions.ts";
 import {
   alwaysErrno,

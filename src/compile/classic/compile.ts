@@ -12,13 +12,13 @@ import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
+import { returnWord } from "../../linux/return-word.ts";
 import { ConditionLowering, searchNode } from "./conditions.ts";
 import { Graph, type GraphNode } from "./graph.ts";
 import { argumentOffset, type ClassicInstruction, encodeInstructions, offset } from "./instruction.ts";
 import { layOut } from "./layout.ts";
 import { type DecidedNumber, searchNumbers } from "./numbers.ts";
 import { locateReturns } from "./provenance.ts";
-import { returnWord } from "./return-word.ts";
 
 /** What the filter is to return. All words are `SECCOMP_RET_… | data`. */
 export interface ClassicTarget {

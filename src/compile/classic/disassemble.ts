@@ -8,8 +8,8 @@
  *
  * Jumps name the lines they lead to, first where the test holds. What follows a semicolon is a comment.
  */
+import { splitReturnWord } from "../../linux/return-word.ts";
 import { type ClassicInstruction, offset, opcode, seccompDataSize } from "./instruction.ts";
-import { splitReturnWord } from "./return-word.ts";
 
 /** What to say beside the instructions; by index. */
 export interface Annotations {

@@ -2,12 +2,13 @@ import { describe, expect, it } from "vitest";
 import type { Decision, DecisionLeaf } from "../../analysis/decision.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
+import { returnWord } from "../../linux/return-word.ts";
 import { assemble } from "./assemble.ts";
 import { type ClassicTarget, compileClassic } from "./compile.ts";
 import { listClassic } from "./listing.ts";
-import { returnWord, verdictWord } from "./return-word.ts";
 import { leafOf } from "./testing/decisions.ts";
 import { intervalsOf, programOf } from "./testing/program.ts";
+import { verdictWord } from "./verdict-word.ts";
 
 const verdict = (action: Verdict["action"], errno: number, line: number): Verdict => ({
   action,

@@ -5,11 +5,12 @@
  * was its default, the one that needs no rule, cannot be known here, so the two likely ones are both taken: a plain
  * allow, and the most frequent of the others.
  */
+
 import { type ArchitectureName, x32Bit } from "../../linux/architecture.ts";
+import { returnWord } from "../../linux/return-word.ts";
 import { buildSearch, countTests, type Search, type Segment } from "../search.ts";
 import type { GraphNode } from "./graph.ts";
 import { libseccompDepth, libseccompSize } from "./libseccomp-depth.ts";
-import { returnWord } from "./return-word.ts";
 
 export interface DecidedNumber {
   readonly number: number;

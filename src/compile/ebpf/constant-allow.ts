@@ -6,7 +6,7 @@
  * SECCOMP_RET_ALLOW proves anything; the walk gives up at a branch on what is not known, at any call, at an atomic
  * operation, at a store to anything but the stack, and after 4,096 steps.
  */
-import { returnAction } from "../classic/return-word.ts";
+import { returnAction } from "../../linux/return-word.ts";
 import { foldArithmetic, foldCondition } from "./instructions/fold.ts";
 import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instructions/instruction.ts";
 import { architectureOffset, seccompData } from "./targets/seccomp-data.ts";

@@ -1,4 +1,5 @@
 /** Programs of the kernel's own type, on a model of the kernel: they mean what the interpreter means, forks included. */
+
 import { describe, expect, it } from "vitest";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
@@ -9,7 +10,8 @@ import { generateProgram, generateTrace, identifier, SeededChoices } from "../..
 import { loadPolicy } from "../../language/load.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByName } from "../../linux/calls.ts";
-import { returnWord, verdictWord } from "../classic/return-word.ts";
+import { returnWord } from "../../linux/return-word.ts";
+import { verdictWord } from "../classic/verdict-word.ts";
 import { compileForSeccomp, type SeccompProgram } from "./seccomp.ts";
 import { refusals } from "./targets/records.ts";
 import type { SeccompTargetOptions } from "./targets/seccomp.ts";

@@ -3,7 +3,6 @@
 import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
-import { splitReturnWord } from "../../compile/classic/return-word.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -11,6 +10,7 @@ import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
+import { splitReturnWord } from "../../linux/return-word.ts";
 import type { EngineCompiler, Mode } from "../engine.ts";
 import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";

@@ -1,7 +1,7 @@
 /** The classic filter of the engine `notify`, which asks a supervisor. */
 
-import type { ReturnAction } from "../../compile/classic/return-word.ts";
 import type { Program } from "../../ir/program.ts";
+import type { ReturnAction } from "../../linux/return-word.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
 import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
 import { needsOf } from "./needs.ts";

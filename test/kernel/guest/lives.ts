@@ -9,10 +9,11 @@
  *
  * Prints a line for each policy, in TAP.
  */
+
 import { spawnSync } from "node:child_process";
 import { getgid, getuid } from "node:process";
 import { loadBundle } from "../../../src/bundle/load.ts";
-import { verdictWord } from "../../../src/compile/classic/return-word.ts";
+import { verdictWord } from "../../../src/compile/classic/verdict-word.ts";
 import { compileArtifact } from "../../../src/compile/ebpf/artifact.ts";
 import { decodeRecord, type ProgramRecord } from "../../../src/compile/ebpf/targets/records.ts";
 import { makeBundle } from "../../../src/engines/seccomp-ebpf/make-bundle.ts";

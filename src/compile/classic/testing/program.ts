@@ -4,8 +4,8 @@ import type { SplitPolicy } from "../../../analysis/decision.ts";
 import type { Interval, Program } from "../../../ir/program.ts";
 import type { Verdict } from "../../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
+import { returnWord } from "../../../linux/return-word.ts";
 import type { ClassicTarget } from "../compile.ts";
-import { returnWord } from "../return-word.ts";
 
 /** Errnos that no kernel returns, so that a result says which return it came from. */
 export const foreignErrno = 3001;

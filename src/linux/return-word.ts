@@ -1,7 +1,5 @@
 /** The word that a seccomp filter returns: an action in the upper half, its data in the lower (seccomp(2)). */
 
-import { actions, type Verdict } from "../../ir/verdicts.ts";
-
 /** `SECCOMP_RET_…` (include/uapi/linux/seccomp.h). */
 export const returnAction = {
   KILL_PROCESS: 0x8000_0000,
@@ -27,9 +25,4 @@ export function splitReturnWord(word: number): { readonly action: ReturnAction |
   const upper = (word & 0xffff_0000) >>> 0;
   const action = (Object.keys(returnAction) as ReturnAction[]).find((name) => returnAction[name] === upper);
   return { action, data: word & 0xffff };
-}
-
-/** What a filter returns for a verdict that it enforces by itself. */
-export function verdictWord(verdict: Verdict): number {
-  return returnWord(actions[verdict.action].seccomp, verdict.action === "deny" ? verdict.errno : 0);
 }

@@ -39,6 +39,7 @@ struct attach {
   uint32_t open_map_cnt, assert_allow_cnt;
   uint64_t assert_allow;
   uint32_t failed_arch, failed_nr;
+  uint32_t state_size, assert_allow_size;
 };
 
 struct plan {
@@ -184,6 +185,7 @@ int main(void) {
                             .prog_fd = program,
                             .flags = plan.locked ? extended_lock : 0,
                             .state_cnt = plan.states,
+                            .state_size = plan.states == 0 ? 0 : sizeof *states,
                             .states = plan.states == 0 ? 0 : (uint64_t)(uintptr_t)states};
     signal(SIGCHLD, SIG_IGN);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) fail("no_new_privs");

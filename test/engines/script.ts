@@ -171,7 +171,7 @@ class ScriptMaker {
     ];
   }
 
-  /** Those whose last step was a fork that failed. */
+  /** Until a call of theirs reaches the supervisor, it may interrupt them. */
   readonly #hasFailedToFork = new Set<Task>();
 
   make(): Script {
@@ -198,12 +198,12 @@ class ScriptMaker {
     const choices = this.#choices;
     const caller = pick(choices, this.#living);
     const { known, others, refused } = harmless;
-    const isAfterFailedFork = this.#hasFailedToFork.delete(caller);
+    const hasFailed = this.#hasFailedToFork.has(caller);
     const number = weighted<number>(choices, [
       [4, () => pick(choices, Object.values(known))],
       [3, () => pick(choices, others)],
-      // docs/engines.md, "EINTR": the call −1 behind a failed fork may return ERESTARTSYS on notify.
-      [1, () => pick(choices, isAfterFailedFork ? refused.filter((one) => one !== -1) : refused)],
+      // docs/engines.md, "EINTR": the call −1 after a failed fork may return ERESTARTSYS on notify.
+      [1, () => pick(choices, hasFailed ? refused.filter((one) => one !== -1) : refused)],
     ]);
     this.#judged(caller, number, this.#registers(), this.#resultOf(number, caller));
   }

@@ -53,7 +53,7 @@ const asNobody: readonly Run[] = [
       ...leaveOut("T", "absent", "sys_admin", "unmasked_array", "speculation", "speculative_store", "sleepable"),
       ...leaveOut("T", "known_seed", "global_function", "special_fields", "long_program"),
     ],
-    count: 57,
+    count: 56,
   },
   {
     program: "seccomp_ebpf_cache",

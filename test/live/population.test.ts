@@ -41,9 +41,10 @@ for (const { name, uid } of users) {
     test("and ends at once", () => {
       expect(failing("exit", "20", "100")).toBe("exit: 0 refused\n");
     });
-    test("for want of processes", (context) => {
-      if (uid === undefined && process.getuid?.() === 0) context.skip("RLIMIT_NPROC does not hold for root");
-      expect(failing("many", "20", "50")).toBe("many: 0 passed, 0 refused\n");
-    });
+    // RLIMIT_NPROC does not hold for root.
+    if (uid !== undefined || process.getuid?.() !== 0)
+      test("for want of processes", () => {
+        expect(failing("many", "20", "50")).toBe("many: 0 passed, 0 refused\n");
+      });
   });
 }

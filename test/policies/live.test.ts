@@ -197,13 +197,16 @@ describe("isolated", () => {
   const attacks = ["process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp", "process_madvise", "ptrace"];
   const outcomes = (outcome: string) => [...attacks.map((attack) => `${attack} ${outcome}`), "signal ok"];
 
-  it("is worth something: without it a worker reaches into its master", (context) => {
-    const reach = compiled("test/policies/victims/reach.c");
-    const ran = spawnSync(reach, { encoding: "utf8" });
-    const denied = lines(ran.stdout).filter((line) => line !== "signal ok" && !line.endsWith(" ok"));
-    if (denied.length > 0) context.skip(`this machine denies a process of the same user ${denied.join(", ")}`);
-    expect(lines(guarded("policies/server.ts", [reach], ["--set", "isolated=false"]).stdout)).toEqual(outcomes("ok"));
-  });
+  // The control is the host's: the machine's kernel lacks some of these calls.
+  if (engine === "notify") {
+    it("is worth something: without it a worker reaches into its master", (context) => {
+      const reach = compiled("test/policies/victims/reach.c");
+      const ran = spawnSync(reach, { encoding: "utf8" });
+      const denied = lines(ran.stdout).filter((line) => line !== "signal ok" && !line.endsWith(" ok"));
+      if (denied.length > 0) context.skip(`this machine denies a process of the same user ${denied.join(", ")}`);
+      expect(lines(guarded("policies/server.ts", [reach], ["--set", "isolated=false"]).stdout)).toEqual(outcomes("ok"));
+    });
+  }
 
   for (const name of ["nginx", "exec-once", "build-step", "server"]) {
     it(`keeps a worker out of its master under ${name}`, () => {
@@ -214,13 +217,18 @@ describe("isolated", () => {
     });
   }
 
-  it("keeps a debugger out below exec-once, unless told otherwise", (context) => {
-    const trace = ["strace", "-o", "/dev/null", "-p", `${process.pid}`, "-e", "trace=none"];
-    if (process.getuid?.() !== 0) context.skip("to trace this process takes root where Yama is on");
-    const ran = guarded("policies/exec-once.ts", trace, ["-q"]);
-    expect(ran.stderr).toContain("Operation not permitted");
-    expect(ran.decisions).toContainEqual(expect.objectContaining({ call: "ptrace", verdict: "deny", errno: "EPERM" }));
-  });
+  const isRoot = process.getuid?.() === 0;
+  if (isRoot || engine === "notify") {
+    it("keeps a debugger out below exec-once, unless told otherwise", (context) => {
+      const trace = ["strace", "-o", "/dev/null", "-p", `${process.pid}`, "-e", "trace=none"];
+      if (!isRoot) context.skip("to trace this process takes root where Yama is on");
+      const ran = guarded("policies/exec-once.ts", trace, ["-q"]);
+      expect(ran.stderr).toContain("Operation not permitted");
+      expect(ran.decisions).toContainEqual(
+        expect.objectContaining({ call: "ptrace", verdict: "deny", errno: "EPERM" }),
+      );
+    });
+  }
 });
 
 describe("nginx", () => {

@@ -2,10 +2,6 @@
 import { callNumber } from "./call-numbers.ts";
 import { native } from "./native.ts";
 
-/** Size of `struct seccomp_notif` and of `struct seccomp_notif_resp`. */
-export const notificationSize = 80;
-export const responseSize = 24;
-
 /** `_IOWR('!', 0, struct seccomp_notif)` and its siblings. */
 export const notifyRequest = {
   receive: 0xc050_2100,

@@ -1,6 +1,6 @@
 /** Random decisions, their meaning, and the inputs at which they can change: for differential tests. */
 import fc from "fast-check";
-import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../../analysis/decision.ts";
+import type { ArgumentTest, Decision, DecisionLeaf, TestedWord } from "../../../analysis/decision.ts";
 import { normalise } from "../../../analysis/split/intervals.ts";
 import type { Interval } from "../../../ir/program.ts";
 import type { ClassicInput } from "../interpreter.ts";
@@ -155,8 +155,4 @@ export function* boundaryInputs(
     yield inputOf((position, length) => (index + position * 7) % length);
   }
   for (let index = longest; index < most; index++) yield inputOf((_, length) => Math.floor(random() * length));
-}
-
-export function splitOf(entries: readonly (readonly [number, Decision])[]): SplitPolicy {
-  return new Map(entries);
 }

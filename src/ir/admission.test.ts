@@ -23,7 +23,7 @@ const x32 = 0x4000_0000;
 
 describe("admit on x86_64", () => {
   it.each([
-    ["a call of the policy's", 59, x86_64, "judged"],
+    ["a judged call", 59, x86_64, "judged"],
     ["the ends of an interval", 0, x86_64, "judged"],
     ["the ends of an interval", 14, x86_64, "judged"],
     ["exit", 60, x86_64, "always"],

@@ -1,6 +1,6 @@
 /**
- * What the IR's operators do to 64-bit patterns (0 … 2^64 − 1). The one definition: the interpreter, the simplifier and
- * the checker all use it, so they cannot disagree.
+ * The operators of the IR on 64-bit patterns (0 … 2^64 − 1). The interpreter, the simplifier and the checker share this
+ * one definition.
  */
 import type { BinaryOperator, CompareOperator } from "./program.ts";
 
@@ -38,7 +38,7 @@ export const binaryOperations: { readonly [O in BinaryOperator]: (left: bigint, 
   subtract: (left, right) => BigInt.asUintN(64, left - right),
   multiply: (left, right) => BigInt.asUintN(64, left * right),
   "divide-unsigned": (left, right) => (right === 0n ? 0n : left / right),
-  // −2^63 / −1 is 2^63, which wraps to −2^63: asUintN does it.
+  // −2^63 / −1 is 2^63; asUintN wraps it to −2^63.
   "divide-signed": (left, right) => (right === 0n ? 0n : pattern(signed(left) / signed(right))),
   "remainder-unsigned": (left, right) => (right === 0n ? left : left % right),
   "remainder-signed": (left, right) => (right === 0n ? left : pattern(signed(left) % signed(right))),
@@ -50,7 +50,7 @@ export const binaryOperations: { readonly [O in BinaryOperator]: (left: bigint, 
   "shift-right-signed": (left, right) => pattern(signed(left) >> (right & 63n)),
 };
 
-/** Each comparison as a function from patterns to a truth. */
+/** Each comparison as a function from patterns to a boolean. */
 export const compareOperations: { readonly [O in CompareOperator]: (left: bigint, right: bigint) => boolean } = {
   equal: (left, right) => left === right,
   "not-equal": (left, right) => left !== right,

@@ -31,7 +31,7 @@ test("set on every path, or ended", () => {
   expect(unassigned(block(0, [block(1, [when([set(0), leave(0)]), leave(1)]), set(0)]), give(0))).toEqual([]);
 });
 
-test("forgotten on one path", () => {
+test("unassigned on one path", () => {
   expect(unassigned(give(0))).toEqual([0]);
   expect(unassigned(when([set(0)]), give(0))).toEqual([0]);
   expect(unassigned(block(0, [when([leave(0)]), set(0), leave(0)]), give(0))).toEqual([0]);

@@ -1,18 +1,18 @@
 /**
- * Locals that some path reads before it sets them. They would be 0, false or allow there, which IR permits; a compiler
- * that puts out such a program has lost an assignment, and a lost verdict would be an `allow`.
+ * Finds locals that some path reads before it assigns them. The IR defines their value (0, false, allow), but a
+ * compiler that emits such a program has lost an assignment, and a lost verdict would be an `allow`.
  */
 import type { Program, Statement } from "./program.ts";
 import { expressionsOf, forEachExpression } from "./traverse.ts";
 
-/** The locals, ascending; empty where each is set on every path to each of its uses. */
+/** The unassigned locals, ascending. */
 export function unassignedLocals(program: Program): readonly number[] {
   const walk = new Walk();
   walk.statements(program.body, 0n);
   return [...walk.unassigned].sort((one, other) => one - other);
 }
 
-/** The locals that are set, as bits; undefined where the path has ended. */
+/** The assigned locals as a bit set; undefined after the end of a path. */
 type Assigned = bigint | undefined;
 
 function meet(one: Assigned, other: Assigned): Assigned {
@@ -21,7 +21,7 @@ function meet(one: Assigned, other: Assigned): Assigned {
 
 class Walk {
   readonly unassigned = new Set<number>();
-  /** What is set wherever a block is left. */
+  /** For each open block, the locals that every `leave` so far finds assigned. */
   readonly #leaving = new Map<number, Assigned>();
 
   statements(list: readonly Statement[], before: Assigned): Assigned {

@@ -38,7 +38,7 @@ const withValue = (value: IntegerExpression) => withBody({ kind: "set-integer", 
 const withCondition = (value: BooleanExpression) => withBody({ kind: "set-boolean", local: 1, value }, allow);
 
 describe("checkProgram", () => {
-  it("finds nothing wrong with a good program", () => {
+  it("accepts a well-formed program", () => {
     expect(checkProgram(good)).toEqual([]);
   });
 
@@ -58,30 +58,38 @@ describe("checkProgram", () => {
       }),
       /no return/,
     ],
-    ["a switch whose rest goes on", withBody({ kind: "switch", value: zero, arms: [], otherwise: [] }), /no return/],
+    [
+      "a switch whose else arm does not return",
+      withBody({ kind: "switch", value: zero, arms: [], otherwise: [] }),
+      /no return/,
+    ],
     ["leave outside of its block", withBody({ kind: "leave", label: 3 }), /leave 3/],
     ["leave after its block", withBody({ kind: "block", label: 3, body: [] }, { kind: "leave", label: 3 }), /leave 3/],
     [
-      "one label twice",
+      "a duplicate label",
       withBody({ kind: "block", label: 1, body: [] }, { kind: "block", label: 1, body: [] }, allow),
       /label 1/,
     ],
     ["a local of another type", withValue({ kind: "local", local: 1 }), /local 1 is of type boolean/],
-    ["a set of a local of another type", withBody({ kind: "set-boolean", local: 0, value: truth }, allow), /local 0/],
-    ["a local that is none", withValue({ kind: "local", local: 9 }), /no local 9/],
+    [
+      "an assignment to a local of another type",
+      withBody({ kind: "set-boolean", local: 0, value: truth }, allow),
+      /local 0/,
+    ],
+    ["an undeclared local", withValue({ kind: "local", local: 9 }), /no local 9/],
     ["a boolean as an integer", withValue(truth as unknown as IntegerExpression), /boolean where/],
     [
       "an integer in a not",
       withCondition({ kind: "not", value: zero as unknown as BooleanExpression }),
       /constant where/,
     ],
-    ["a cell that is none", withValue({ kind: "cell", cell: 1 }), /no cell 1/],
-    ["a table that is none", withCondition({ kind: "table-has", table: 1, key: zero }), /no table 1/],
-    ["reading a set's values", withValue({ kind: "table-get", table: 0, key: zero, otherwise: zero }), /is a set/],
-    ["a verdict that is none", withBody({ kind: "return", verdict: { kind: "verdict", verdict: 2 } }), /no verdict 2/],
-    ["the strictest of nothing", withBody({ kind: "return", verdict: { kind: "strictest", of: [] } }), /of nothing/],
-    ["a negative constant", withValue({ kind: "constant", value: -1n }), /no 64-bit pattern/],
-    ["a constant of 65 bits", withValue({ kind: "constant", value: 2n ** 64n }), /no 64-bit pattern/],
+    ["an undeclared cell", withValue({ kind: "cell", cell: 1 }), /no cell 1/],
+    ["an undeclared table", withCondition({ kind: "table-has", table: 1, key: zero }), /no table 1/],
+    ["a read of a set's values", withValue({ kind: "table-get", table: 0, key: zero, otherwise: zero }), /is a set/],
+    ["an undeclared verdict", withBody({ kind: "return", verdict: { kind: "verdict", verdict: 2 } }), /no verdict 2/],
+    ["strictest without operands", withBody({ kind: "return", verdict: { kind: "strictest", of: [] } }), /no operands/],
+    ["a negative constant", withValue({ kind: "constant", value: -1n }), /not a 64-bit pattern/],
+    ["a constant of 65 bits", withValue({ kind: "constant", value: 2n ** 64n }), /not a 64-bit pattern/],
     [
       "intervals out of order",
       withCondition({
@@ -122,25 +130,25 @@ describe("checkProgram", () => {
     ],
     ["an error after a return", withBody(allow, { kind: "leave", label: 8 }), /leave 8/],
     ["a full table that allows", { ...good, tables: [{ ...table, full: 0 }] }, /when full/],
-    ["a table without room", { ...good, tables: [{ ...table, capacity: 0 }] }, /capacity 0/],
+    ["a table of capacity 0", { ...good, tables: [{ ...table, capacity: 0 }] }, /capacity 0/],
     [
       "a tree's table too large",
       { ...good, tables: [{ ...table, scope: "tree", onFork: "fresh", capacity: 65_537 }] },
       /capacity/,
     ],
     ["a process's table too large", { ...good, tables: [{ ...table, capacity: 512 }] }, /process state takes/],
-    ["a tree's cell that is copied", { ...good, cells: [{ ...cell, scope: "tree" }] }, /nothing forks it/],
+    ["a tree cell that is copied at fork", { ...good, cells: [{ ...cell, scope: "tree" }] }, /must start fresh/],
     ["a flag that starts as 2", { ...good, cells: [{ ...cell, initial: 2n }] }, /cannot start as 2/],
-    ["a flag that maps", { ...good, cells: [{ ...cell, onFork: { map: [0, 1] } }] }, /no phases/],
+    ["a flag with a fork map", { ...good, cells: [{ ...cell, onFork: { map: [0, 1] } }] }, /no phases/],
     [
       "a map with too few phases",
       { ...good, cells: [{ ...cell, kind: { is: "phases", names: ["a", "b"] }, onFork: { map: [0] } }] },
       /does not map each/,
     ],
     [
-      "a map to a phase that is none",
+      "a map to an undeclared phase",
       { ...good, cells: [{ ...cell, kind: { is: "phases", names: ["a"] }, onFork: { map: [1] } }] },
-      /phase that is none/,
+      /undeclared phase/,
     ],
     [
       "a deny without an errno",
@@ -152,10 +160,10 @@ describe("checkProgram", () => {
       { ...good, verdicts: [good.verdicts[0]!, { ...good.verdicts[1]!, errno: 4096 }] },
       /errno 4096/,
     ],
-    ["no allow first", { ...good, verdicts: [good.verdicts[1]!, good.verdicts[1]!] }, /verdict 0/],
-    ["a place in no file", { ...good, files: [] }, /no such place/],
+    ["a first verdict that is not allow", { ...good, verdicts: [good.verdicts[1]!, good.verdicts[1]!] }, /verdict 0/],
+    ["a location in an undeclared file", { ...good, files: [] }, /invalid location/],
     [
-      "both always and judged",
+      "a number that is both always and judged",
       { ...good, admission: { always: [{ from: 5n, to: 5n }], judged: [{ from: 0n, to: 9n }] } },
       /together/,
     ],
@@ -174,7 +182,7 @@ describe("checkProgram", () => {
     expect(checkProgram(withValue(shared)).join()).toMatch(/nodes/);
   });
 
-  it("the largest capacity fits, alone", () => {
+  it("a table of the maximum capacity fits as the only state", () => {
     for (const holdsValues of [true, false]) {
       const capacity = maximumCapacity("process", holdsValues);
       expect(

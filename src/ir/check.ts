@@ -1,6 +1,6 @@
 /**
- * Refuses a program that is not well formed: an error here is a bug of the front end or of a pass, never a person's
- * mistake. What comes through can be interpreted, printed, split and compiled without further tests.
+ * Checks that a program is well formed. An error here is a bug in the front end or in a pass, never the policy author's
+ * mistake. The interpreter, the printer, the split and the back ends rely on the check and do not repeat it.
  */
 
 import { maximumPattern } from "./arithmetic.ts";
@@ -30,12 +30,12 @@ import { programSize } from "./size.ts";
 import { operands } from "./traverse.ts";
 import type { Verdict } from "./verdicts.ts";
 
-/** What is wrong, one sentence each; empty for a well-formed program. */
+/** Returns one sentence for each error; an empty list for a well-formed program. */
 export function checkProgram(program: Program): string[] {
   const check = new Check(program);
   check.declarations();
   const { nodes, depth } = programSize(program);
-  // Deeper or larger than this, walking the body itself would be unsafe.
+  // Walking the body of a larger or deeper program could overflow the stack.
   if (nodes > maximumNodes) return [...check.errors, `the program has ${nodes} nodes; ${maximumNodes} are allowed`];
   if (depth > maximumDepth)
     return [...check.errors, `the program is nested ${depth} deep; ${maximumDepth} are allowed`];
@@ -57,9 +57,9 @@ const integerKinds = new Set<Expression["kind"]>([
 ]);
 const verdictKinds = new Set<Expression["kind"]>(["verdict", "verdict-local", "strictest", "verdict-select"]);
 
-/** How control can come out of statements. */
+/** How control leaves a list of statements: by falling off its end, or to the blocks with these labels. */
 interface Exits {
-  readonly goesOn: boolean;
+  readonly continues: boolean;
   readonly leaves: ReadonlySet<number>;
 }
 
@@ -100,7 +100,7 @@ class Check {
 
   body(): void {
     const exits = this.statements(this.program.body, new Set());
-    if (exits.goesOn) this.error("a path through the body has no return");
+    if (exits.continues) this.error("a path through the body has no return");
   }
 
   private error(text: string): void {
@@ -133,7 +133,7 @@ class Check {
       this.location(parameter.at);
       const name = `parameter ${index} (${parameter.name})`;
       if (parameters.some((other, place) => place < index && other.name === parameter.name))
-        this.error(`${name} is there twice`);
+        this.error(`${name} is declared twice`);
       const fault = parameterFault(parameter);
       if (fault !== undefined) this.error(`${name} ${fault}`);
     });
@@ -143,13 +143,13 @@ class Check {
     this.location(cell.at);
     const { kind, initial, onFork } = cell;
     if (initial < 0n || initial > cellMaximum(cell)) this.error(`${name} cannot start as ${initial}`);
-    if (cell.scope === "tree" && onFork !== "fresh") this.error(`${name} is the tree's: nothing forks it`);
+    if (cell.scope === "tree" && onFork !== "fresh") this.error(`${name} has tree scope and must start fresh on fork`);
     if (kind.is === "phases" && kind.names.length === 0) this.error(`${name} has no phases`);
     if (typeof onFork === "string") return;
-    if (kind.is !== "phases") this.error(`${name} maps at fork, but has no phases`);
+    if (kind.is !== "phases") this.error(`${name} has a fork map but no phases`);
     else if (onFork.map.length !== kind.names.length) this.error(`${name} does not map each phase`);
     else if (!onFork.map.every((phase) => Number.isInteger(phase) && phase >= 0 && phase < kind.names.length)) {
-      this.error(`${name} maps to a phase that is none`);
+      this.error(`${name} maps to an undeclared phase`);
     }
   }
 
@@ -163,7 +163,8 @@ class Check {
       }
       const full = this.program.verdicts[table.full];
       if (full === undefined || full.action === "allow") this.error(`${name}: when full, verdict ${table.full}`);
-      if (table.scope === "tree" && table.onFork !== "fresh") this.error(`${name} is the tree's: nothing forks it`);
+      if (table.scope === "tree" && table.onFork !== "fresh")
+        this.error(`${name} has tree scope and must start fresh on fork`);
     });
   }
 
@@ -171,16 +172,16 @@ class Check {
     if (at === undefined) return;
     const inFile = Number.isInteger(at.file) && at.file >= 0 && at.file < this.program.files.length;
     if (!inFile || !(at.line >= 1 && at.column >= 1 && at.length >= 1)) {
-      this.error(`no such place: file ${at.file}, ${at.line}:${at.column}, length ${at.length}`);
+      this.error(`invalid location: file ${at.file}, ${at.line}:${at.column}, length ${at.length}`);
     }
   }
 
-  /** Sorted and disjoint. */
+  /** Checks that the intervals are sorted and disjoint. */
   private intervals(intervals: readonly Interval[], of: string, top = maximumPattern): void {
     intervals.forEach((interval, index) => {
       const previous = intervals[index - 1];
       if (interval.from < 0n || interval.from > interval.to || interval.to > top) {
-        this.error(`${of}: ${interval.from} to ${interval.to} is no interval`);
+        this.error(`${of}: ${interval.from} to ${interval.to} is not an interval`);
       }
       if (previous !== undefined && interval.from <= previous.to) {
         this.error(`${of}: ${previous.from} to ${previous.to} and ${interval.from} to ${interval.to} are not in order`);
@@ -192,14 +193,14 @@ class Check {
 
   private statements(statements: readonly Statement[], open: ReadonlySet<number>): Exits {
     const leaves = new Set<number>();
-    let goesOn = true;
+    let continues = true;
     for (const statement of statements) {
       const exits = this.statement(statement, open);
-      // What stands after a return is checked too, but nothing leaves from there.
-      if (goesOn) for (const label of exits.leaves) leaves.add(label);
-      goesOn &&= exits.goesOn;
+      // Unreachable statements are checked too, but their `leave`s do not count as exits.
+      if (continues) for (const label of exits.leaves) leaves.add(label);
+      continues &&= exits.continues;
     }
-    return { goesOn, leaves };
+    return { continues, leaves };
   }
 
   private statement(statement: Statement, open: ReadonlySet<number>): Exits {
@@ -250,11 +251,11 @@ class Check {
       case "block":
         return this.block(statement, open);
       case "leave":
-        if (!open.has(statement.label)) this.error(`leave ${statement.label} is in no such block`);
-        return { goesOn: false, leaves: new Set([statement.label]) };
+        if (!open.has(statement.label)) this.error(`leave ${statement.label} is outside of its block`);
+        return { continues: false, leaves: new Set([statement.label]) };
       case "return":
         this.expression(statement.verdict, "verdict");
-        return { goesOn: false, leaves: new Set() };
+        return { continues: false, leaves: new Set() };
     }
   }
 
@@ -266,7 +267,7 @@ class Check {
     const inside = this.statements(statement.body, new Set([...open, label]));
     const leaves = new Set(inside.leaves);
     const left = leaves.delete(label);
-    return { goesOn: inside.goesOn || left, leaves };
+    return { continues: inside.continues || left, leaves };
   }
 
   private store(statement: Extract<Statement, { kind: "store" }>): void {
@@ -280,14 +281,14 @@ class Check {
   // ── Expressions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   private expression(expression: Expression, type: ValueType): void {
-    if (typeOf(expression) !== type) this.error(`${expression.kind} where a value of type ${type} is wanted`);
-    // Shared expressions need one look only: their type is tested above, at each use.
+    if (typeOf(expression) !== type) this.error(`${expression.kind} where a value of type ${type} is expected`);
+    // A shared expression is walked once; its type is checked at each use.
     if (this.checked.has(expression)) return;
     this.checked.add(expression);
     switch (expression.kind) {
       case "constant":
         if (expression.value < 0n || expression.value > maximumPattern) {
-          this.error(`constant ${expression.value} is no 64-bit pattern`);
+          this.error(`constant ${expression.value} is not a 64-bit pattern`);
         }
         return;
       case "input":
@@ -315,14 +316,15 @@ class Check {
         if (!isNormal(expression.intervals)) this.error("within: intervals out of order, adjacent or out of range");
         break;
       case "strictest":
-        if (expression.of.length === 0) this.error("the strictest of nothing");
+        if (expression.of.length === 0) this.error("strictest has no operands");
         break;
       case "table-has":
         this.index(expression.table, this.program.tables, "table");
         break;
       case "table-get": {
         const table = this.index(expression.table, this.program.tables, "table");
-        if (table?.holdsValues === false) this.error(`table ${expression.table} (${table.name}) is a set: no values`);
+        if (table?.holdsValues === false)
+          this.error(`table ${expression.table} (${table.name}) is a set and has no values`);
         break;
       }
       default:
@@ -334,8 +336,8 @@ class Check {
     const booleans = ["not", "all", "any", "from-boolean"].includes(expression.kind);
     operands(expression).forEach((operand, index) => {
       const isCondition = index === 0 && (expression.kind === "select" || expression.kind === "verdict-select");
-      const wanted = booleans || isCondition ? "boolean" : verdictKinds.has(expression.kind) ? "verdict" : "integer";
-      this.expression(operand, wanted);
+      const expected = booleans || isCondition ? "boolean" : verdictKinds.has(expression.kind) ? "verdict" : "integer";
+      this.expression(operand, expected);
     });
   }
 
@@ -351,11 +353,11 @@ class Check {
   }
 }
 
-const next: Exits = { goesOn: true, leaves: new Set() };
+const next: Exits = { continues: true, leaves: new Set() };
 
 function either(branches: readonly Exits[]): Exits {
   return {
-    goesOn: branches.some((branch) => branch.goesOn),
+    continues: branches.some((branch) => branch.continues),
     leaves: new Set(branches.flatMap((branch) => [...branch.leaves])),
   };
 }

@@ -1,4 +1,7 @@
-/** Structural equality of expressions. Expressions change nothing, so equal ones at one place have equal values. */
+/**
+ * Structural equality of expressions. Expressions have no side effects, so equal expressions at one point of a program
+ * have equal values.
+ */
 
 import { equalSets } from "./intervals.ts";
 import type { Expression } from "./program.ts";
@@ -15,7 +18,7 @@ export function equalExpressions(left: Expression, right: Expression): boolean {
   );
 }
 
-/** Are all but the operands alike? */
+/** Compares everything but the operands. */
 function equalHeads(left: Expression, right: Expression): boolean {
   switch (left.kind) {
     case "constant":

@@ -1,16 +1,16 @@
-/** What goes into one evaluation of a policy, and what comes out: the words that every engine shares. */
+/** Input and output of one evaluation of a policy: the types that every engine shares. */
 
-/** One entry into the kernel, as `struct seccomp_data` has it (include/uapi/linux/seccomp.h). */
+/** One system call, as `struct seccomp_data` describes it (include/uapi/linux/seccomp.h). */
 export interface SystemCallEvent {
   readonly number: number;
   /** The caller's `AUDIT_ARCH_…`. */
   readonly architecture: number;
   readonly instructionPointer: bigint;
-  /** Six registers, 0 … 2^64 − 1 each. */
+  /** Six registers, each 0 … 2^64 − 1. */
   readonly arguments: readonly [bigint, bigint, bigint, bigint, bigint, bigint];
 }
 
-/** Who calls and when; see `Input` in program.ts. */
+/** The time and the calling task; see `Input` in program.ts for units and ranges. */
 export interface Circumstances {
   readonly now: bigint;
   readonly pid: number;
@@ -20,8 +20,10 @@ export interface Circumstances {
   readonly alive: bigint;
 }
 
-/** The state of one holder: a thread, a process or the tree. Indexed as `Program.cells` and `Program.tables` are; */
-/** entries of other scopes are unused. */
+/**
+ * The state of one thread, process or tree, indexed as `Program.cells` and `Program.tables`. Entries of other scopes
+ * are unused.
+ */
 export interface ScopeState {
   readonly cells: BigUint64Array;
   readonly tables: readonly Map<bigint, bigint>[];
@@ -38,8 +40,7 @@ export interface Evaluation {
   readonly verdict: number;
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
   /**
-   * The evaluation wrote state: a cell (even the same word), an entry that was present or found room, or deleted one
-   * that was present.
+   * Whether the evaluation wrote a cell (even the same word), set a table entry, or deleted an entry that was present.
    */
   readonly changedState: boolean;
 }

@@ -1,7 +1,10 @@
-/** Conditions that only certain calls can meet: policies are lists of rules, and most rules are not about a given call. */
+/**
+ * Guards: the call numbers for which a condition can be true. Most rules of a policy are about few calls, so a pass
+ * that works on one call can skip the others.
+ */
 import type { BooleanExpression, Expression, Interval } from "./program.ts";
 
-/** The call numbers without which the condition is false, where that can be seen. */
+/** Returns the call numbers outside of which the condition is false; undefined if its form does not show them. */
 export function guardOf(condition: BooleanExpression): readonly Interval[] | undefined {
   switch (condition.kind) {
     case "compare": {

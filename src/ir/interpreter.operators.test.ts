@@ -1,6 +1,6 @@
 /**
- * Every operator, each width, at the boundary values and their products, against an oracle written here from the
- * definitions alone: BigInt.asIntN and asUintN, and nothing of the implementation.
+ * Tests every operator and width at boundary values and their products. The oracle uses the definitions alone
+ * (BigInt.asIntN and asUintN), none of the implementation.
  */
 import { describe, expect, it } from "vitest";
 import type { SystemCallEvent } from "./evaluation.ts";
@@ -19,13 +19,13 @@ const values = [
   ),
 ];
 
-/** Division towards zero, as C and JavaScript have it, from magnitudes. */
+/** Division that truncates towards zero, from magnitudes. */
 function divideSigned(a: bigint, b: bigint): bigint {
   const magnitude = (s(a) < 0n ? -s(a) : s(a)) / (s(b) < 0n ? -s(b) : s(b));
   return u(s(a) < 0n === s(b) < 0n ? magnitude : -magnitude);
 }
 
-/** One bit after the other, so that it is not the operator itself. */
+/** Works bit by bit, so that the oracle does not use the operator under test. */
 function bitwise(a: bigint, b: bigint, combine: (a: boolean, b: boolean) => boolean): bigint {
   let result = 0n;
   for (let bit = 0n; bit < 64n; bit++) {
@@ -66,7 +66,7 @@ const compareOracle: { readonly [O in CompareOperator]: (a: bigint, b: bigint) =
 const x: IntegerExpression = { kind: "input", input: "argument0" };
 const y: IntegerExpression = { kind: "input", input: "argument1" };
 
-/** Evaluates expressions over two arguments by reporting them. */
+/** Returns a function that evaluates the expressions on two arguments. */
 function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bigint) => readonly bigint[] {
   const program: Program = {
     architecture: "x86_64",
@@ -89,7 +89,7 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     process: initialState(program, "process"),
     tree: initialState(program, "tree"),
   };
-  const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+  const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
   return (a, b) => {
     const event: SystemCallEvent = {
       number: 0,
@@ -97,11 +97,11 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
       instructionPointer: 0n,
       arguments: [a, b, 0n, 0n, 0n, 0n],
     };
-    return evaluate(program, event, nobody, state).reports[0]!.values;
+    return evaluate(program, event, circumstances, state).reports[0]!.values;
   };
 }
 
-/** Fails with the first operands that disagree: a hundred thousand `expect`s would be slow. */
+/** Throws at the first operands that disagree: a hundred thousand `expect`s would be slow. */
 function agree(evaluated: (a: bigint, b: bigint) => readonly bigint[], oracle: (a: bigint, b: bigint) => bigint) {
   for (const a of values) {
     for (const b of values) {

@@ -48,14 +48,14 @@ function event(number: number, ...first: bigint[]): SystemCallEvent {
   return { number, architecture: 0xc000_003e, instructionPointer: 0x40_1000n, arguments: [a, b, c, d, e, f] };
 }
 
-const someone: Circumstances = { now: 5n, pid: 10, tid: 11, uid: 1000, gid: 0xffff_ffff, alive: 2n };
+const circumstances: Circumstances = { now: 5n, pid: 10, tid: 11, uid: 1000, gid: 0xffff_ffff, alive: 2n };
 
 function judge(program: Program, call: SystemCallEvent = event(0), state = stateOf(program)) {
-  return evaluate(program, call, someone, state);
+  return evaluate(program, call, circumstances, state);
 }
 
 describe("inputs", () => {
-  it("are what the event and the circumstances say", () => {
+  it("come from the event and the circumstances", () => {
     const inputs = [
       ["number", 59n],
       ["instructionPointer", 0x40_1000n],
@@ -85,7 +85,7 @@ describe("control", () => {
   const reportLocal: Statement = { kind: "report", report: 0, values: [{ kind: "local", local: 0 }] };
   const reports: Program["reports"] = [{ text: "", values: [{ name: "", print: "unsigned" }], at: undefined }];
 
-  it("leave goes on after its own block, over blocks between", () => {
+  it("leave continues after its own block and skips the blocks between", () => {
     const program = programOf(
       [
         {
@@ -128,7 +128,7 @@ describe("control", () => {
     ]);
   });
 
-  it("a switch takes the first arm that holds the value, and nothing falls through", () => {
+  it("a switch takes the first arm that holds the value, without fall-through", () => {
     const program = programOf([
       {
         kind: "switch",
@@ -160,7 +160,7 @@ describe("control", () => {
 });
 
 describe("verdicts", () => {
-  it("the strictest wins; the first between equally strict ones", () => {
+  it("the strictest wins; of equally strict ones, the first", () => {
     const strictest = (...of: number[]) =>
       judge(programOf([{ kind: "return", verdict: { kind: "strictest", of: of.map(verdict) } }])).verdict;
     expect(strictest(allow, eperm)).toBe(eperm);
@@ -189,7 +189,7 @@ describe("tables", () => {
     value: constant(value),
   });
 
-  it("a full table changes nothing and raises its verdict; other changes stand", () => {
+  it("an insert into a full table changes nothing and raises its verdict; other changes stand", () => {
     const cell: Cell = {
       name: "cell",
       scope: "tree",
@@ -209,7 +209,7 @@ describe("tables", () => {
     expect(state.tree.cells[0]).toBe(9n);
   });
 
-  it("updating a present key of a full table never fails, and only delete frees", () => {
+  it("an update of a present key of a full table succeeds, and only delete frees an entry", () => {
     const program = programOf(
       [
         setKey(1n),
@@ -229,14 +229,14 @@ describe("tables", () => {
     ]);
   });
 
-  it("between the returned verdict and an equally strict raised one, the returned one wins", () => {
+  it("the returned verdict wins over an equally strict raised one", () => {
     const tables = [table({ capacity: 1 })];
     expect(judge(programOf([setKey(1n), setKey(2n), give(eperm)], { tables })).verdict).toBe(eperm);
     expect(judge(programOf([setKey(1n), setKey(2n), give(kill)], { tables })).verdict).toBe(kill);
     expect(judge(programOf([setKey(1n), setKey(2n), give(allow)], { tables })).verdict).toBe(enomem);
   });
 
-  it("of several raised verdicts the strictest wins, the first between equals", () => {
+  it("of several raised verdicts the strictest wins; of equally strict ones, the first", () => {
     const tables = [table({ capacity: 1, full: enomem }), table({ capacity: 1, full: eperm })];
     const insert = (index: number, key: bigint): Statement => ({
       kind: "table-set",
@@ -250,7 +250,7 @@ describe("tables", () => {
     expect(judge(body(1, 0)).verdict).toBe(eperm);
   });
 
-  it("a refused insert is no change of state, nor is deleting what is absent", () => {
+  it("a refused insert and a delete of an absent key do not change state", () => {
     const program = programOf([setKey(3n), { kind: "table-delete", table: 0, key: constant(9n) }, give(allow)], {
       tables: [table()],
     });
@@ -259,13 +259,13 @@ describe("tables", () => {
     expect(judge(program, event(0), state)).toEqual({ verdict: enomem, reports: [], changedState: false });
   });
 
-  it("storing the same word is a change of state", () => {
+  it("storing the same word changes state", () => {
     const cell: Cell = { name: "c", scope: "thread", kind: { is: "flag" }, initial: 0n, onFork: "copy", at: undefined };
     const program = programOf([{ kind: "store", cell: 0, value: constant(0n) }, give(allow)], { cells: [cell] });
     expect(judge(program).changedState).toBe(true);
   });
 
-  it("a set keeps no values", () => {
+  it("a set stores no values", () => {
     const program = programOf([setKey(1n, 77n), give(allow)], { tables: [table({ holdsValues: false })] });
     const state = stateOf(program);
     judge(program, event(0), state);
@@ -301,24 +301,24 @@ describe("state at fork", () => {
     expect([...initialState(program, "tree").cells]).toEqual([0n, 0n, 0n, 0n, 1n]);
   });
 
-  it("a child copies, starts fresh or maps, and is independent of its maker from then on", () => {
-    const maker = initialState(program, "process");
-    maker.cells.set([7n, 7n, 2n]);
-    for (const entries of maker.tables) entries.set(1n, 2n);
-    const child = inheritState(program, "process", maker);
+  it("a child copies, starts fresh or maps, and is then independent of its parent", () => {
+    const parent = initialState(program, "process");
+    parent.cells.set([7n, 7n, 2n]);
+    for (const entries of parent.tables) entries.set(1n, 2n);
+    const child = inheritState(program, "process", parent);
     expect([...child.cells].slice(0, 3)).toEqual([7n, 1n, 1n]);
     expect(child.tables.map((entries) => entries.size)).toEqual([1, 0, 0]);
-    maker.cells[0] = 8n;
-    maker.tables[0]!.clear();
+    parent.cells[0] = 8n;
+    parent.tables[0]!.clear();
     expect(child.cells[0]).toBe(7n);
     expect(child.tables[0]!.get(1n)).toBe(2n);
   });
 
-  it("thread state goes to a new process's first thread by the same rule, and the tree's is shared", () => {
-    const maker = initialState(program, "thread");
-    maker.cells[3] = 9n;
-    maker.tables[2]!.set(5n, 5n);
-    const child = inheritState(program, "thread", maker);
+  it("the first thread of a new process inherits thread state by the same rule; tree state is shared", () => {
+    const parent = initialState(program, "thread");
+    parent.cells[3] = 9n;
+    parent.tables[2]!.set(5n, 5n);
+    const child = inheritState(program, "thread", parent);
     expect(child.cells[3]).toBe(9n);
     expect(child.tables[2]!.size).toBe(1);
     const tree = initialState(program, "tree");

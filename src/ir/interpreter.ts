@@ -1,11 +1,9 @@
 /**
- * The reference meaning of a program. Every compiled form and every engine must agree with it.
+ * The interpreter: the reference semantics of a program. Every compiled form and every engine must agree with it.
  *
- * A program is turned once into closures (one for each expression and statement), which are kept as long as the program
- * object lives. That is several times faster than walking the tree and no harder to read: each case still says what the
- * construct means.
- *
- * It ends, because closures only call those of the expressions and statements inside them.
+ * It compiles a program once to closures, one for each expression and statement, and caches them for the life of the
+ * program object. This is several times faster than walking the tree. Evaluation terminates because a closure calls only
+ * the closures of its operands and inner statements.
  */
 import { binaryOperations, compareOperations, extend } from "./arithmetic.ts";
 import type { Circumstances, Evaluation, EvaluationState, ScopeState, SystemCallEvent } from "./evaluation.ts";
@@ -22,7 +20,7 @@ import type {
 } from "./program.ts";
 import { strictness, type Verdict } from "./verdicts.ts";
 
-/** What one evaluation works on. */
+/** The working state of one evaluation. */
 interface Frame {
   readonly event: SystemCallEvent;
   readonly circumstances: Circumstances;
@@ -32,7 +30,7 @@ interface Frame {
   readonly booleans: boolean[];
   readonly verdicts: number[];
   readonly reports: { readonly report: number; readonly values: readonly bigint[] }[];
-  /** The strictest that full tables have raised so far, the first between equals. */
+  /** The strictest verdict that full tables have raised so far; of equally strict ones, the first. */
   raised: number | undefined;
   returned: number;
   changedState: boolean;
@@ -40,14 +38,14 @@ interface Frame {
 
 type Compute<T> = (frame: Frame) => T;
 
-/** How a statement ended: `goOn`, `returned`, or the label (≥ 0) of the block that is being left. */
+/** How a statement completes: `normal`, `returned`, or the label (≥ 0) of the block that it leaves. */
 type Completion = number;
-const goOn: Completion = -1;
+const normal: Completion = -1;
 const returned: Completion = -2;
 
 /**
- * Judges one call. Only for numbers that `admit` says are judged. Changes `state` in place; that is the policy's
- * effect, and it stands whatever the verdict is. `parameters` are the words of the program's parameters, if it has any.
+ * Judges one call. The caller must have checked with `admit` that the number is judged. Updates `state` in place,
+ * whatever the verdict. `parameters` has one word for each of the program's parameters.
  */
 export function evaluate(
   program: Program,
@@ -79,7 +77,7 @@ export function evaluate(
   return { verdict, reports: frame.reports, changedState: frame.changedState };
 }
 
-/** What a thread, a process or the tree starts with. Entries of other scopes are there, and unused. */
+/** The initial state of a thread, a process or the tree. Entries of other scopes exist and are unused. */
 export function initialState(program: Program, scope: Scope): ScopeState {
   const cells = new BigUint64Array(program.cells.length);
   program.cells.forEach((cell, index) => {
@@ -89,20 +87,20 @@ export function initialState(program: Program, scope: Scope): ScopeState {
 }
 
 /**
- * What a new process (or its first thread) starts with, from the state of its maker as it was when the fork was judged.
- * A new thread of the same process starts with `initialState(program, "thread")` instead. There is one tree, so its
- * state is the maker's own.
+ * The initial state of a new process (or of its first thread), from the state of its parent at the time of the fork. A
+ * new thread of the same process starts with `initialState(program, "thread")` instead. There is one tree, so its state
+ * is the parent's own.
  */
-export function inheritState(program: Program, scope: Scope, maker: ScopeState): ScopeState {
-  if (scope === "tree") return maker;
+export function inheritState(program: Program, scope: Scope, parent: ScopeState): ScopeState {
+  if (scope === "tree") return parent;
   const child = initialState(program, scope);
   program.cells.forEach((cell, index) => {
     if (cell.scope !== scope || cell.onFork === "fresh") return;
-    const value = maker.cells[index]!;
+    const value = parent.cells[index]!;
     child.cells[index] = cell.onFork === "copy" ? value : BigInt(cell.onFork.map[Number(value)] ?? cell.initial);
   });
   const tables = program.tables.map((table, index) =>
-    table.scope === scope && table.onFork === "copy" ? new Map(maker.tables[index]) : new Map<bigint, bigint>(),
+    table.scope === scope && table.onFork === "copy" ? new Map(parent.tables[index]) : new Map<bigint, bigint>(),
   );
   return { cells: child.cells, tables };
 }
@@ -134,7 +132,7 @@ function prepared(program: Program): Step {
 }
 
 const inputReaders: { readonly [I in Input]: Compute<bigint> } = {
-  // The kernel's number is an int; as an integer of the policy it is the register's low 32 bits.
+  // The kernel's number is an int; the policy sees the low 32 bits of the register.
   number: ({ event }) => BigInt(event.number >>> 0),
   instructionPointer: ({ event }) => event.instructionPointer,
   argument0: ({ event }) => event.arguments[0],
@@ -280,7 +278,7 @@ class Preparation {
         const value = this.integer(statement.value);
         return (frame) => {
           frame.integers[local] = value(frame);
-          return goOn;
+          return normal;
         };
       }
       case "set-boolean": {
@@ -288,7 +286,7 @@ class Preparation {
         const value = this.boolean(statement.value);
         return (frame) => {
           frame.booleans[local] = value(frame);
-          return goOn;
+          return normal;
         };
       }
       case "set-verdict": {
@@ -296,7 +294,7 @@ class Preparation {
         const value = this.verdict(statement.value);
         return (frame) => {
           frame.verdicts[local] = value(frame);
-          return goOn;
+          return normal;
         };
       }
       case "store": {
@@ -306,7 +304,7 @@ class Preparation {
         return (frame) => {
           frame.state[scope].cells[cell] = value(frame);
           frame.changedState = true;
-          return goOn;
+          return normal;
         };
       }
       case "table-set":
@@ -316,7 +314,7 @@ class Preparation {
         const key = this.integer(statement.key);
         return (frame) => {
           if (table(frame).delete(key(frame))) frame.changedState = true;
-          return goOn;
+          return normal;
         };
       }
       case "report": {
@@ -324,7 +322,7 @@ class Preparation {
         const values = statement.values.map((value) => this.integer(value));
         return (frame) => {
           frame.reports.push({ report, values: values.map((value) => value(frame)) });
-          return goOn;
+          return normal;
         };
       }
       case "if": {
@@ -340,7 +338,7 @@ class Preparation {
         const body = this.sequence(statement.body);
         return (frame) => {
           const completion = body(frame);
-          return completion === label ? goOn : completion;
+          return completion === label ? normal : completion;
         };
       }
       case "leave": {
@@ -363,13 +361,16 @@ class Preparation {
     return (frame) => {
       for (const part of parts) {
         const completion = part(frame);
-        if (completion !== goOn) return completion;
+        if (completion !== normal) return completion;
       }
-      return goOn;
+      return normal;
     };
   }
 
-  /** Finds the arm by binary search over all arms' intervals: a policy's top level is a switch over hundreds of calls. */
+  /**
+   * Finds the arm by binary search over the intervals of all arms: a policy's top level is a switch over hundreds of
+   * calls.
+   */
   private switch(statement: Extract<Statement, { kind: "switch" }>): Compute<Completion> {
     const value = this.integer(statement.value);
     const arms: { interval: Interval; body: Compute<Completion> }[] = [];
@@ -383,14 +384,14 @@ class Preparation {
     arms.sort((a, b) => (a.interval.from < b.interval.from ? -1 : 1));
     const otherwise = this.sequence(statement.otherwise);
     return (frame) => {
-      const wanted = value(frame);
+      const key = value(frame);
       let low = 0;
       let high = arms.length - 1;
       while (low <= high) {
         const middle = (low + high) >> 1;
         const { interval, body } = arms[middle]!;
-        if (wanted < interval.from) high = middle - 1;
-        else if (wanted > interval.to) low = middle + 1;
+        if (key < interval.from) high = middle - 1;
+        else if (key > interval.to) low = middle + 1;
         else return body(frame);
       }
       return otherwise(frame);
@@ -402,16 +403,16 @@ class Preparation {
     const table = this.table(index);
     return (frame) => {
       const entries = table(frame);
-      const wanted = key(frame);
+      const inserted = key(frame);
       const written = value(frame);
-      if (entries.size < capacity || entries.has(wanted)) {
-        // A set's values have no meaning; 0 for all, so that equal sets are equal maps.
-        entries.set(wanted, holdsValues ? written : 0n);
+      if (entries.size < capacity || entries.has(inserted)) {
+        // A set's values have no meaning. Storing 0 for all makes equal sets equal maps.
+        entries.set(inserted, holdsValues ? written : 0n);
         frame.changedState = true;
       } else {
         frame.raised = frame.raised === undefined ? full : this.stricter(frame.raised, full);
       }
-      return goOn;
+      return normal;
     };
   }
 
@@ -420,7 +421,7 @@ class Preparation {
     return (frame) => frame.state[scope].tables[index]!;
   }
 
-  /** The strictest of two; the first where they are equally strict. */
+  /** The stricter of two verdicts; the first if they are equally strict. */
   private stricter(first: number, next: number): number {
     return this.rank(next) > this.rank(first) ? next : first;
   }

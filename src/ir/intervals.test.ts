@@ -25,7 +25,7 @@ const value = fc.oneof(fc.constantFrom(...boundaryValues), fc.bigInt(0n, 40n), f
 const interval = fc.tuple(value, value).map(([a, b]) => (a < b ? { from: a, to: b } : { from: b, to: a }));
 const set = fc.array(interval, { maxLength: 5 }).map(normalise);
 
-/** Every place where membership can change. */
+/** The values at which membership can change. */
 const probes = (...sets: readonly (readonly { from: bigint; to: bigint }[])[]) =>
   [...boundaryValues, ...sets.flat().flatMap(({ from, to }) => [from - 1n, from, to, to + 1n])].map((probe) =>
     BigInt.asUintN(64, probe),
@@ -34,7 +34,7 @@ const naive = (intervals: readonly { from: bigint; to: bigint }[], probe: bigint
   intervals.some(({ from, to }) => from <= probe && probe <= to);
 
 describe("interval sets", () => {
-  it("normalise keeps the members and gives the normal form", () => {
+  it("normalise preserves the members and returns the normal form", () => {
     fc.assert(
       fc.property(fc.array(interval, { maxLength: 8 }), (intervals) => {
         const normal = normalise(intervals);
@@ -44,7 +44,7 @@ describe("interval sets", () => {
     );
   });
 
-  it("union, intersection, difference and complement are those of sets, in normal form", () => {
+  it("union, intersection, difference and complement match sets and return the normal form", () => {
     fc.assert(
       fc.property(set, set, (a, b) => {
         const results = [union(a, b), intersection(a, b), difference(a, b), complement(a)];
@@ -107,7 +107,7 @@ describe("interval sets", () => {
     );
   });
 
-  it("preimages of masks, or nothing where they are too many", () => {
+  it("preimages of masks, or undefined past the limit", () => {
     const mask = fc.oneof(
       value,
       fc.constantFrom(0xffff_ffffn, 0xfn, 0xf0n, 0xffff_ffff_0000_0000n, 0x8000_0000_0000_0001n, 3n << 62n),

@@ -1,5 +1,6 @@
 /**
- * Sets of 64-bit patterns as sorted, disjoint, non-adjacent closed intervals. In that form equal sets are equal lists.
+ * Sets of 64-bit patterns as sorted, disjoint, non-adjacent closed intervals. This form is unique: equal sets are equal
+ * lists.
  */
 import { larger, maximumPattern, smaller } from "./arithmetic.ts";
 import type { Interval } from "./program.ts";
@@ -11,7 +12,9 @@ export const fullSet: IntervalSet = [{ from: 0n, to: maximumPattern }];
 
 const signBit = 0x8000_0000_0000_0000n;
 
-/** The normal form of any intervals: sorts, merges what overlaps or touches, drops what is empty (from > to). */
+/**
+ * Returns the normal form of any intervals: sorts, merges overlapping and adjacent ones, drops empty ones (from > to).
+ */
 export function normalise(intervals: readonly Interval[]): IntervalSet {
   if (intervals.length < 2) return intervals.length === 0 || intervals[0]!.from <= intervals[0]!.to ? intervals : [];
   const sorted = intervals.filter((interval) => interval.from <= interval.to);
@@ -25,7 +28,7 @@ export function normalise(intervals: readonly Interval[]): IntervalSet {
   return merged;
 }
 
-/** Is this the normal form of a set of patterns? */
+/** Whether the intervals are the normal form of a set of patterns. */
 export function isNormal(intervals: readonly Interval[]): boolean {
   return intervals.every((interval, index) => {
     const previous = intervals[index - 1];
@@ -42,12 +45,12 @@ export function single(value: bigint): IntervalSet {
   return [{ from: value, to: value }];
 }
 
-/** from … to, empty where from > to. */
+/** The interval from … to; empty if from > to. */
 export function span(from: bigint, to: bigint): IntervalSet {
   return from <= to ? [{ from, to }] : emptySet;
 }
 
-/** The patterns of the integers from … to read as signed (−2^63 … 2^63 − 1). */
+/** The patterns of the integers from … to, read as signed (−2^63 … 2^63 − 1). */
 export function signedSpan(from: bigint, to: bigint): IntervalSet {
   if (from > to) return emptySet;
   if (from >= 0n || to < 0n) return span(BigInt.asUintN(64, from), BigInt.asUintN(64, to));
@@ -61,7 +64,7 @@ export function union(left: IntervalSet, right: IntervalSet): IntervalSet {
   return normalise([...left, ...right]);
 }
 
-/** All patterns up to `top` that are not in the set (`top` is 2^64 − 1, or a smaller universe's largest). */
+/** All patterns up to `top` that are not in the set. */
 export function complement(set: IntervalSet, top: bigint = maximumPattern): IntervalSet {
   const gaps: Interval[] = [];
   let next = 0n;
@@ -109,17 +112,17 @@ export function isFull(set: IntervalSet): boolean {
   return set.length === 1 && set[0]!.from === 0n && set[0]!.to === maximumPattern;
 }
 
-/** The only member, or undefined where there is none or more than one. */
+/** The only member; undefined if the set is empty or has several. */
 export function onlyMember(set: IntervalSet): bigint | undefined {
   return set.length === 1 && set[0]!.from === set[0]!.to ? set[0]!.from : undefined;
 }
 
-/** How many patterns the set has. */
+/** The number of patterns in the set. */
 export function cardinality(set: IntervalSet): bigint {
   return set.reduce((sum, { from, to }) => sum + (to - from + 1n), 0n);
 }
 
-/** Binary search, so that sets of hundreds of numbers stay cheap. */
+/** Membership by binary search: sets have hundreds of intervals. */
 export function holds(set: IntervalSet, value: bigint): boolean {
   let low = 0;
   let high = set.length - 1;
@@ -148,8 +151,8 @@ export function translate(set: IntervalSet, by: bigint): IntervalSet {
 }
 
 /**
- * All x with `x & mask` in the set, or undefined where that takes more than `limit` intervals. (A mask with holes in
- * the middle, such as 0x8001, makes one interval for each value of the bits above the lowest hole.)
+ * All x with `x & mask` in the set; undefined if they take more than `limit` intervals. A mask with holes in the
+ * middle, such as 0x8001, makes one interval for each value of the bits above the lowest hole.
  */
 export function preimageOfMask(set: IntervalSet, mask: bigint, limit: number): IntervalSet | undefined {
   if (mask === maximumPattern) return set;
@@ -168,19 +171,19 @@ export function preimageOfMask(set: IntervalSet, mask: bigint, limit: number): I
   return normalise(widened);
 }
 
-/** By its few unmasked high bits: enumerates them where they are few enough. */
+/** Enumerates the values of the unmasked high bits if they are few enough. */
 function preimageOfLowMask(set: IntervalSet, mask: bigint, limit: number): IntervalSet | undefined {
   const reachable = intersection(set, span(0n, mask));
   if (reachable.length === 0) return emptySet;
   const parts: Interval[] = [];
-  // Splits [0, 2^64) by the top bit downwards, keeping only halves in which the answer is not yet decided.
+  // Splits [0, 2^64) by the top bit downwards, and splits again only halves that are not yet decided.
   const pending: { from: bigint; bit: bigint; image: bigint }[] = [{ from: 0n, bit: signBit, image: 0n }];
   let steps = 0;
   while (pending.length > 0) {
     if (++steps > limit * 130) return undefined;
     const { from, bit, image } = pending.pop()!;
     const rest = bit === 0n ? 0n : (bit << 1n) - 1n;
-    // Images of from … from + rest all lie in image … image + (mask & rest), but not every value between need occur.
+    // Images of from … from + rest lie in image … image + (mask & rest), but do not include every value between.
     const wanted = intersection(reachable, span(image, image + (mask & rest)));
     if (wanted.length === 0) continue;
     if (wanted.length === 1 && wanted[0]!.from === image && wanted[0]!.to === image + (mask & rest)) {

@@ -24,7 +24,7 @@ function stateOf(program: Program) {
 }
 
 describe("a parameter", () => {
-  it("is a constant once it is bound, and simplification knows only its range before", () => {
+  it("becomes a constant when bound; before that, simplification knows only its range", () => {
     for (let seed = 1; seed <= 100; seed += 1) {
       const choices = new SeededChoices(seed);
       const program = generateProgram(choices, { parameters: true, statements: 20 });
@@ -56,7 +56,7 @@ describe("a parameter", () => {
     }
   });
 
-  it("has the words of its range, all of them where that holds both signs", () => {
+  it("has the patterns of its range, or all patterns if the range has both signs", () => {
     const all = { from: 0n, to: 0xffff_ffff_ffff_ffffn };
     expect(parameterWords({ from: 3n, to: 9n })).toEqual({ from: 3n, to: 9n });
     expect(parameterWords({ from: -2n, to: -1n })).toEqual({ from: all.to - 1n, to: all.to });
@@ -68,16 +68,16 @@ describe("a parameter", () => {
     ]);
   });
 
-  it("is refused where no 64 bits hold it", () => {
+  it("is refused if its range exceeds 64 bits", () => {
     expect(parameterFault(most)).toBeUndefined();
-    expect(parameterFault({ ...most, from: -1n, to: 1n << 63n })).toContain("no 64 bits");
-    expect(parameterFault({ ...most, to: 1n << 64n })).toContain("no 64 bits");
+    expect(parameterFault({ ...most, from: -1n, to: 1n << 63n })).toContain("exceeds 64 bits");
+    expect(parameterFault({ ...most, to: 1n << 64n })).toContain("exceeds 64 bits");
     expect(parameterFault({ ...most, from: 101n })).toContain("no value");
     expect(parameterFault({ ...most, default: 101n })).toContain("outside");
     expect(parameterFault({ ...most, kind: "flag" })).toContain("flag");
   });
 
-  it("is needed by whoever evaluates, in its number", () => {
+  it("must be given to `evaluate`, one word for each", () => {
     const program = generateProgram(new SeededChoices(1), { parameters: true });
     const event = generateEvent(new SeededChoices(2), program);
     const who = generateCircumstances(new SeededChoices(3), program);

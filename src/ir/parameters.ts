@@ -1,8 +1,7 @@
 /**
- * Parameters of a program: values that stay open until it is started (`Program.parameters`).
- *
- * Only the eBPF back end and the interpreter take a program that has any: they are told the values. For all else `bind`
- * puts the values in, which makes constants of them.
+ * Parameters of a program: values that stay open until the program is started (`Program.parameters`). Only the eBPF back
+ * end and the interpreter take a program with parameters. All other code works on the result of `bindParameters`, which
+ * replaces them by constants.
  */
 import { maximumPattern, pattern } from "./arithmetic.ts";
 import type {
@@ -18,12 +17,12 @@ import { type ExpressionMap, mapBoolean, mapInteger, mapList, mapStatement, mapV
 
 const mostSigned = maximumPattern >> 1n;
 
-/** The patterns that its values have lie here; all patterns where it can be negative and positive. */
+/** The patterns of the parameter's values; all patterns if the range has negative and positive values. */
 export function parameterWords({ from, to }: Pick<Parameter, "from" | "to">): Interval {
   return from < 0n && to >= 0n ? { from: 0n, to: maximumPattern } : { from: pattern(from), to: pattern(to) };
 }
 
-/** What is wrong with a declaration. */
+/** Returns the fault of a declaration, as the rest of a sentence; undefined if it is valid. */
 export function parameterFault({
   kind,
   from,
@@ -32,44 +31,44 @@ export function parameterFault({
 }: Values & Pick<Parameter, "default">): string | undefined {
   if (from > to) return "has no value";
   const fits = from < 0n ? from >= -mostSigned - 1n && to <= mostSigned : to <= maximumPattern;
-  if (!fits) return "has a range that no 64 bits hold";
-  if (kind === "flag" && (from !== 0n || to !== 1n)) return "is a flag with another range than 0 to 1";
+  if (!fits) return "has a range that exceeds 64 bits";
+  if (kind === "flag" && (from !== 0n || to !== 1n)) return "is a flag, but its range is not 0 to 1";
   if (fallback !== undefined && (fallback < from || fallback > to)) return "has a default outside of its range";
   return undefined;
 }
 
 type Values = Pick<Parameter, "kind" | "from" | "to">;
 
-/** The word of a value as `--set` gives it; undefined where it is none of the parameter's. */
+/** Parses a value given with `--set`; undefined if the parameter cannot have it. */
 export function parseParameter({ kind, from, to }: Values, given: string): bigint | undefined {
   if (kind === "flag") return given === "true" ? 1n : given === "false" ? 0n : undefined;
   const value = parseInteger(given);
   return value === undefined || value < from || value > to ? undefined : pattern(value);
 }
 
-/** Decimal, 0x, 0o or 0b; underscores between digits and a final n as in a policy. */
+/** Parses decimal, 0x, 0o or 0b, with underscores between digits and a final n, as in a policy. */
 export function parseInteger(given: string): bigint | undefined {
   const plain = given.replace(/n$/, "").replaceAll("_", "");
   if (plain.length > 40 || !/^-?(\d+|0x[\da-f]+|0o[0-7]+|0b[01]+)$/i.test(plain)) return undefined;
   return plain.startsWith("-") ? -BigInt(plain.slice(1)) : BigInt(plain);
 }
 
-/** What a parameter can be, for a sentence: "an integer from 1 to 100000". */
+/** Describes the possible values: "an integer from 1 to 100000". */
 export function printParameter({ kind, from, to }: Values): string {
   return kind === "flag" ? "true or false" : `an integer from ${from} to ${to}`;
 }
 
-/** A value as `--set` takes it. */
+/** Prints a value in the form that `--set` takes. */
 export function printValue({ kind }: Pick<Parameter, "kind">, value: bigint): string {
   return kind === "flag" ? String(value !== 0n) : String(value);
 }
 
-/** The words that parameters have by default; the smallest value where there is no default. */
+/** The parameters' defaults; the smallest value for a parameter without one. */
 export function defaultWords(parameters: readonly Pick<Parameter, "from" | "default">[]): bigint[] {
   return parameters.map(({ from, default: fallback }) => pattern(fallback ?? from));
 }
 
-/** The same program with these words in the place of its parameters, of which it has none any more. */
+/** Replaces the parameters by constants; the result has no parameters. */
 export function bindParameters(program: Program, words: readonly bigint[]): Program {
   if (words.length !== program.parameters.length)
     throw new Error(`policy ${program.name}: ${program.parameters.length} parameters, ${words.length} values`);
@@ -80,7 +79,7 @@ export function bindParameters(program: Program, words: readonly bigint[]): Prog
   return { ...program, parameters: [], body: list(program.body) };
 }
 
-/** Shared expressions stay shared. */
+/** Preserves the sharing of expressions. */
 class Binding implements ExpressionMap {
   readonly #constants: readonly IntegerExpression[];
   readonly #done = new WeakMap<object, unknown>();

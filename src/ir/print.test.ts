@@ -7,7 +7,7 @@ const phase: IntegerExpression = { kind: "cell", cell: 0 };
 const constant = (value: bigint): IntegerExpression => ({ kind: "constant", value });
 const at = (line: number, column: number) => ({ file: 0, line, column, length: 1 });
 
-it("prints a program with the names of calls, errnos, cells and places", () => {
+it("prints a program with the names of calls, errnos, cells and source locations", () => {
   const program: Program = {
     architecture: "x86_64",
     name: "nginx",

@@ -1,9 +1,8 @@
 /**
- * A program as text for people: `explain --ir`, goldens, failing property tests. Stable, so that goldens can be compared;
- * not meant to be read back.
+ * Prints a program for people: `explain --ir`, goldens, failing property tests. There is no parser for the format.
  *
- * `$name` is a cell, `#name` a table, `@name` a parameter, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)` extensions; an operator
- * that depends on the sign says which: `<u`, `<s`.
+ * `$name` is a cell, `#name` a table, `@name` a parameter, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)`
+ * extensions. An operator that depends on the sign ends in it: `<u`, `<s`.
  */
 
 import { callByNumber } from "../linux/calls.ts";
@@ -208,13 +207,13 @@ class Printer {
     return `${this.expression(left)} ${compareSymbols[operator]} ${name ?? this.expression(right)}`;
   }
 
-  /** A set of what the value can be: call numbers by their names. */
+  /** A set of values; call numbers by their names. */
   private set(value: Expression, intervals: readonly Interval[]): string {
     if (value.kind === "input" && value.input === "number") return `{${this.calls(intervals)}}`;
     return `{${intervals.map(({ from, to }) => (from === to ? number(from) : `${number(from)} to ${number(to)}`)).join(", ")}}`;
   }
 
-  /** Names what has one and is alone; long runs of numbers stay runs. */
+  /** Prints a call's name for a single number, and a run of numbers as a range. */
   private calls(intervals: readonly Interval[]): string {
     const text = (value: bigint) => this.callName(value) ?? number(value);
     const texts = intervals.flatMap(({ from, to }) => {
@@ -228,7 +227,7 @@ class Printer {
     return value <= 0xffff_ffffn ? callByNumber(this.program.architecture, Number(value))?.name : undefined;
   }
 
-  /** Names need not be unique: two uses of one policy function each declare theirs. */
+  /** Adds the index to a name that is not unique: each use of a policy function declares its own cells. */
   private cell(index: number): string {
     return `$${unique(this.program.cells, index)}`;
   }

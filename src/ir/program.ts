@@ -1,13 +1,10 @@
 /**
- * The intermediate representation: what a policy means, with nothing of TypeScript left in it and nothing of an engine
- * in it yet.
+ * The intermediate representation (IR): the front end makes it from TypeScript, the split and the back ends read it.
  *
- * A program is one step, (state, call) → (verdict, state). It has no loops and no functions (the front end unrolls the
- * one and inlines the other), so it ends by construction: control only ever goes forward. Integers are 64-bit patterns;
- * every operation says whether it reads them as signed, and wraps modulo 2^64. The front end has proved, by ranges,
- * that for the policy's own arithmetic wrapping never happens.
- *
- * `interpreter.ts` is the reference meaning. Every compiled form must agree with it.
+ * A program is one step, (state, call) → (verdict, state). It has no loops and no functions, because the front end unrolls
+ * and inlines them; control only goes forward, so a program terminates. Integers are 64-bit patterns. Each operation says
+ * whether it reads them as signed, and wraps modulo 2^64. The front end has proved by ranges that the policy's own
+ * arithmetic never wraps. `interpreter.ts` is the reference semantics.
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { Location } from "./location.ts";
@@ -15,9 +12,9 @@ import type { Verdict } from "./verdicts.ts";
 
 export interface Program {
   readonly architecture: ArchitectureName;
-  /** What people call the policy: its file name without the extension. */
+  /** The policy's file name without the extension. */
   readonly name: string;
-  /** Paths as shown to people; `Location.file` is an index into this. */
+  /** Paths for messages; `Location.file` is an index into this list. */
   readonly files: readonly string[];
   readonly admission: Admission;
   /** Entry 0 is always a plain allow. */
@@ -25,7 +22,7 @@ export interface Program {
   readonly cells: readonly Cell[];
   readonly tables: readonly Table[];
   readonly reports: readonly Report[];
-  /** Values that whoever starts the policy gives, and nothing changes afterwards. */
+  /** Values that are given when the policy is started and never change afterwards. */
   readonly parameters: readonly Parameter[];
   /** The type of each local variable. Locals start as 0, false, or verdict 0. */
   readonly locals: readonly ValueType[];
@@ -40,21 +37,20 @@ export interface Interval {
 }
 
 /**
- * What happens before the policy is asked (docs/language.md, "What comes before the policy"). Sorted, disjoint
+ * The decision before the policy runs (docs/language.md, "Calls that the policy never sees"). Sorted, disjoint
  * intervals of call numbers. A number in neither list gets ENOSYS, and so does every call of a foreign ABI.
  */
 export interface Admission {
-  /** Never judged, always allowed: restart_syscall, rt_sigreturn, exit, exit_group. */
+  /** Always allowed without an evaluation: restart_syscall, rt_sigreturn, exit, exit_group. */
   readonly always: readonly Interval[];
-  /** The policy decides. */
   readonly judged: readonly Interval[];
 }
 
 // ── State ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /**
- * Whose state it is. `process` is a thread group. `tree` is all that the command started, so there is one.
- * A new thread's thread state is fresh; a new process's first thread gets its parent's thread state by `onFork`.
+ * The owner of the state. A `process` is a thread group. The `tree` is the command and all its descendants. A new
+ * thread's thread state is fresh; the first thread of a new process gets its parent's thread state by `onFork`.
  */
 export type Scope = "thread" | "process" | "tree";
 
@@ -68,28 +64,28 @@ export interface Cell {
   readonly at: Location | undefined;
 }
 
-/** What the word stands for: says how to print it and bounds what it can hold (a claim that the checker relies on). */
+/** Says how to print the word, and bounds its values; the checker relies on the bounds. */
 export type CellKind =
   | { readonly is: "flag" }
   /** 0 … 2^63 − 1. */
   | { readonly is: "counter" }
   | { readonly is: "value" }
-  /** An index into `names`; only ever grows. */
+  /** An index into `names`; it never decreases. */
   | { readonly is: "phases"; readonly names: readonly string[] };
 
 /**
- * What a child starts with: a copy of its parent's word as it was when the fork was judged, the initial value, or, for
- * phases, `map[parent's phase]`. Always "fresh" in the tree's scope, where it has no meaning.
+ * The initial value in a child: a copy of its parent's word at the time of the fork, the cell's initial value, or, for
+ * phases, `map[parent's phase]`. Always "fresh" in the tree scope, where it has no effect.
  */
 export type OnFork = "copy" | "fresh" | { readonly map: readonly number[] };
 
-/** 64-bit keys to 64-bit values. A set is a table whose values are not read. */
+/** Maps 64-bit keys to 64-bit values. A set is a table whose values are not read. */
 export interface Table {
   readonly name: string;
   readonly scope: Scope;
-  /** 1 … 65,536 for the tree; what fits 4 KiB a scope (`limits.ts`) for a thread or a process. */
+  /** 1 … 65,536 in the tree scope; in the others, bounded by 4 KiB for all state of a scope (`limits.ts`). */
   readonly capacity: number;
-  /** Raised when a new key finds the table full. Never an allow. An index into `Program.verdicts`. */
+  /** The verdict that an insert into the full table raises; an index into `Program.verdicts`, never an allow. */
   readonly full: number;
   readonly onFork: "copy" | "fresh";
   readonly holdsValues: boolean;
@@ -98,23 +94,23 @@ export interface Table {
 
 export interface Report {
   readonly text: string;
-  /** Names of the values, in order; and how each is to be printed. */
+  /** Names of the values, in order, and the format of each. */
   readonly values: readonly { readonly name: string; readonly print: "unsigned" | "signed" | "boolean" }[];
   readonly at: Location | undefined;
 }
 
 /**
- * A value that is the same for the life of the tree and is known only where the policy is started (`parameters.ts`).
- * What is known when it is compiled is a constant, and no parameter of the program any more.
+ * A value that is the same for the life of the tree and is given when the policy is started (`parameters.ts`). A value
+ * that is given at compile time is a constant of the program.
  */
 export interface Parameter {
   readonly name: string;
   /** A flag is 0 or 1. */
   readonly kind: "integer" | "flag";
-  /** Integers that one 64-bit type holds: where `from` is negative, the word is read as signed. */
+  /** The range fits one 64-bit type; if `from` is negative, the word is read as signed. */
   readonly from: bigint;
   readonly to: bigint;
-  /** Undefined where a value must be given. */
+  /** Undefined if the start must give a value. */
   readonly default: bigint | undefined;
   readonly at: Location | undefined;
 }
@@ -124,9 +120,9 @@ export interface Parameter {
 export type ValueType = "integer" | "boolean" | "verdict";
 
 /**
- * What an evaluation is told. `number` … `argument5` are the call's; `now` is CLOCK_MONOTONIC in ns (0 … 2^63 − 1);
- * `pid` (of the thread group), `tid`, `uid`, `gid` (effective) are as seen from where the command was started, 32 bits;
- * `alive` counts the living processes of the tree, the caller's included, forks in flight too.
+ * Inputs of an evaluation. `number` … `argument5` are the call's; `now` is CLOCK_MONOTONIC in ns (0 … 2^63 − 1); `pid`
+ * (the thread group's), `tid`, `uid` and `gid` (effective) have 32 bits and are in the namespaces of the process that
+ * started the command; `alive` counts the living processes of the tree, with the caller's and with forks in flight.
  */
 export const inputs = [
   "number",
@@ -146,7 +142,7 @@ export const inputs = [
 ] as const;
 export type Input = (typeof inputs)[number];
 
-/** Modulo 2^64. Dividing by 0 gives 0 and leaves the dividend as remainder (as eBPF does); shifts use the low 6 bits. */
+/** Modulo 2^64. Division by 0 gives 0 and leaves the dividend as remainder (as in eBPF); shifts use the low 6 bits. */
 export type BinaryOperator =
   | "add"
   | "subtract"
@@ -171,8 +167,8 @@ export type CompareOperator =
   | "less-or-equal-signed";
 
 /**
- * Expressions change nothing, so their order does not matter and each may be evaluated or not. (What changes state is a
- * statement; the front end splits `a() && b()` into an `if` where `b` changes state.)
+ * Expressions have no side effects, so they may be evaluated in any order or not at all. A change of state is a
+ * statement; the front end splits `a() && b()` into an `if` if `b` changes state.
  */
 export type IntegerExpression =
   /** A pattern, 0 … 2^64 − 1: −1 is 0xffff_ffff_ffff_ffff. */
@@ -200,7 +196,7 @@ export type IntegerExpression =
       readonly then: IntegerExpression;
       readonly otherwise: IntegerExpression;
     }
-  /** `otherwise` where the key is absent. */
+  /** Gives `otherwise` if the key is absent. */
   | {
       readonly kind: "table-get";
       readonly table: number;
@@ -218,7 +214,7 @@ export type BooleanExpression =
       readonly left: IntegerExpression;
       readonly right: IntegerExpression;
     }
-  /** The value lies in one of these sorted, disjoint, non-adjacent intervals (unsigned). */
+  /** True if the value lies in one of these sorted, disjoint, non-adjacent intervals (unsigned). */
   | { readonly kind: "within"; readonly value: IntegerExpression; readonly intervals: readonly Interval[] }
   | { readonly kind: "not"; readonly value: BooleanExpression }
   | { readonly kind: "all"; readonly of: readonly BooleanExpression[] }
@@ -229,7 +225,7 @@ export type VerdictExpression =
   /** An index into `Program.verdicts`. */
   | { readonly kind: "verdict"; readonly verdict: number }
   | { readonly kind: "verdict-local"; readonly local: number }
-  /** The strictest; between two that are equally strict, the first. */
+  /** The strictest operand; of equally strict ones, the first. */
   | { readonly kind: "strictest"; readonly of: readonly VerdictExpression[] }
   | {
       readonly kind: "verdict-select";
@@ -247,7 +243,7 @@ export type Statement = (
   | { readonly kind: "set-boolean"; readonly local: number; readonly value: BooleanExpression }
   | { readonly kind: "set-verdict"; readonly local: number; readonly value: VerdictExpression }
   | { readonly kind: "store"; readonly cell: number; readonly value: IntegerExpression }
-  /** Updates a present key, else inserts. Where the table is full, it changes nothing and raises `Table.full`. */
+  /** Updates a present key, else inserts. If the table is full, changes nothing and raises `Table.full`. */
   | {
       readonly kind: "table-set";
       readonly table: number;
@@ -263,16 +259,21 @@ export type Statement = (
       readonly then: readonly Statement[];
       readonly otherwise: readonly Statement[];
     }
-  /** The first arm whose (disjoint, sorted) intervals hold the value; else `otherwise`. No fall-through. */
+  /**
+   * Runs the first arm whose (disjoint, sorted) intervals hold the value, else `otherwise`. There is no fall-through.
+   */
   | {
       readonly kind: "switch";
       readonly value: IntegerExpression;
       readonly arms: readonly { readonly intervals: readonly Interval[]; readonly body: readonly Statement[] }[];
       readonly otherwise: readonly Statement[];
     }
-  /** `leave` inside the body goes on after the block. Labels are unique in a program. */
+  /** A `leave` with this label continues after the block. Labels are unique in a program. */
   | { readonly kind: "block"; readonly label: number; readonly body: readonly Statement[] }
   | { readonly kind: "leave"; readonly label: number }
-  /** Ends the evaluation. The verdict is the strictest of this and of what full tables have raised, this one first. */
+  /**
+   * Ends the evaluation. The result is the strictest of this verdict and those that full tables have raised; of equally
+   * strict ones, this one.
+   */
   | { readonly kind: "return"; readonly verdict: VerdictExpression }
 ) & { readonly at?: Location | undefined };

@@ -76,28 +76,32 @@ describe("simplifyExpression", () => {
     ["merges masks", binary("and", binary("and", x, constant(0xff0n)), constant(0xf0fn)), "(argument0 & 3840)"],
     ["writes full masks as extensions", binary("and", x, constant(0xffff_ffffn)), "u32(argument0)"],
     [
-      "looks through a sign extension that no bit of is used",
+      "drops a sign extension whose bits are masked off",
       binary("and", { kind: "extend", width: 32, signed: true, value: x }, constant(0xfn)),
       "(argument0 & 15)",
     ],
-    ["multiplies by shifting", binary("multiply", x, constant(8n)), "(argument0 << 3)"],
-    ["divides by shifting", binary("divide-unsigned", x, constant(8n)), "(argument0 >>u 3)"],
+    ["turns a multiplication into a shift", binary("multiply", x, constant(8n)), "(argument0 << 3)"],
+    ["turns a division into a shift", binary("divide-unsigned", x, constant(8n)), "(argument0 >>u 3)"],
     ["divides by 0", binary("divide-unsigned", x, constant(0n)), "0"],
     ["leaves the dividend when dividing by 0", binary("remainder-signed", x, constant(0n)), "argument0"],
     [
-      "knows shifts that shift all out",
+      "folds a shift that shifts out all bits",
       binary("shift-left", binary("shift-left", x, constant(40n)), constant(30n)),
       "0",
     ],
     [
-      "drops an extension of what fits",
+      "drops an extension of a value that fits",
       { kind: "extend", width: 32, signed: false, value: { kind: "input", input: "pid" } },
       "pid",
     ],
-    ["makes comparisons sets", compare("less-signed", x, constant(0n)), "argument0 in {0x8000000000000000 to -1}"],
+    [
+      "turns a comparison into a set",
+      compare("less-signed", x, constant(0n)),
+      "argument0 in {0x8000000000000000 to -1}",
+    ],
     ["prefers the shorter set", compare("not-equal", x, constant(5n)), "argument0 not in {5}"],
     [
-      "moves an addition over to the set",
+      "moves an addition into the set",
       compare("less-unsigned", binary("add", x, constant(1n)), constant(3n)),
       "argument0 not in {2 to -2}",
     ],
@@ -123,10 +127,14 @@ describe("simplifyExpression", () => {
       not(all(local(0), not(local(1)), compare("less-signed", x, y))),
       "(not b0 or b1 or argument1 <=s argument0)",
     ],
-    ["knows that a flag is 0 or 1", compare("less-unsigned", { kind: "cell", cell: 0 }, constant(2n)), "true"],
-    ["asks the condition itself", compare("equal", { kind: "from-boolean", value: local(0) }, constant(0n)), "not b0"],
+    ["uses the range of a flag", compare("less-unsigned", { kind: "cell", cell: 0 }, constant(2n)), "true"],
     [
-      "asks a select's condition",
+      "replaces a test of a converted condition by the condition",
+      compare("equal", { kind: "from-boolean", value: local(0) }, constant(0n)),
+      "not b0",
+    ],
+    [
+      "replaces a test of a select by its condition",
       compare(
         "equal",
         { kind: "select", condition: local(0), then: constant(7n), otherwise: constant(8n) },
@@ -156,7 +164,7 @@ describe("simplifyExpression", () => {
       "strictest(v0, 3 kill process)",
     ],
     [
-      "strictest: an allow after anything is nothing",
+      "strictest: drops an allow that is not first",
       {
         kind: "strictest",
         of: [
@@ -167,7 +175,7 @@ describe("simplifyExpression", () => {
       "v0",
     ],
     [
-      "strictest: an allow before something can be first",
+      "strictest: retains an allow that can be first",
       {
         kind: "strictest",
         of: [
@@ -181,7 +189,7 @@ describe("simplifyExpression", () => {
     expect(simplified(expression)).toBe(text);
   });
 
-  it("gives the same object where nothing changed", () => {
+  it("returns the same object if nothing changes", () => {
     const simple = binary("add", x, y);
     expect(simplifyExpression(simple)).toBe(simple);
   });
@@ -195,7 +203,7 @@ describe("simplifyExpression", () => {
       checkOperator(operator);
   });
 
-  it("keeps the meaning of whole programs", () => {
+  it("preserves the semantics of whole programs", () => {
     fc.assert(
       fc.property(arbitraryChoices(), arbitraryChoices(), (first, second) => {
         const original = generateProgram(first());
@@ -216,7 +224,7 @@ describe("simplifyExpression", () => {
     );
   });
 
-  it("never makes an expression larger by more than negation does", () => {
+  it("never grows an expression by more than a negation", () => {
     fc.assert(
       fc.property(arbitraryChoices(), (choices) => {
         const simplifier = new Simplifier();
@@ -256,7 +264,10 @@ function mapAll(body: readonly Statement[], map: Parameters<typeof mapStatement>
   return body.map((statement) => mapStatement(statement, map, (inner) => mapAll(inner, map)));
 }
 
-/** `x ∘ c` and `c ∘ x`, then compared with a constant, and under each extension, against the unsimplified form. */
+/**
+ * Compares `x ∘ c` and `c ∘ x`, also under a comparison with a constant and under each extension, with the unsimplified
+ * form.
+ */
 function checkOperator(operator: Extract<IntegerExpression, { kind: "binary" }>["operator"]): void {
   const values = boundaryValues.filter((_, index) => index % 3 === 0);
   for (const value of values) {
@@ -291,11 +302,11 @@ function checkOperator(operator: Extract<IntegerExpression, { kind: "binary" }>[
         instructionPointer: 0n,
         arguments: [argument, 0n, 0n, 0n, 0n, 0n] as const,
       };
-      const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-      const wanted = evaluate(before, event, nobody, states(before)).reports[0]!.values;
-      const got = evaluate(after, event, nobody, states(after)).reports[0]!.values;
-      if (got.some((result, index) => result !== wanted[index])) {
-        expect(got, `${operator} with ${value} on ${argument}`).toEqual(wanted);
+      const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+      const expected = evaluate(before, event, circumstances, states(before)).reports[0]!.values;
+      const got = evaluate(after, event, circumstances, states(after)).reports[0]!.values;
+      if (got.some((result, index) => result !== expected[index])) {
+        expect(got, `${operator} with ${value} on ${argument}`).toEqual(expected);
       }
     }
   }

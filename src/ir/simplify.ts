@@ -1,6 +1,6 @@
 /**
- * Simpler expressions of the same meaning: for every state, every call and every value of the locals, the result is the
- * same (expressions change nothing, so what is dropped is not missed).
+ * Simplification of expressions. It preserves the value for every state, every call and every value of the locals.
+ * Expressions have no side effects, so operands can be dropped.
  */
 import { equalExpressions } from "./equality.ts";
 import { normalise } from "./intervals.ts";
@@ -11,19 +11,19 @@ import { Ranges } from "./simplify/ranges.ts";
 import * as verdicts from "./simplify/verdicts.ts";
 import type { Verdict } from "./verdicts.ts";
 
-/** What is known of the program around: more of it gives simpler results, none of it is needed. */
+/** Facts about the program. All are optional; more facts give simpler results. */
 export interface Surroundings {
-  /** What cells can hold. */
+  /** Bounds the values of cells. */
   readonly cells?: readonly Cell[];
-  /** What parameters can be. */
+  /** Bounds the values of parameters. */
   readonly parameters?: readonly Parameter[];
-  /** How strict verdicts are. */
+  /** Gives the strictness of verdicts. */
   readonly verdicts?: readonly Verdict[];
-  /** Inputs whose value is known. */
+  /** Inputs with a known value. */
   readonly inputs?: { readonly [I in Input]?: bigint };
 }
 
-/** One expression. To simplify many, make one `Simplifier`: it remembers what it has seen. */
+/** Simplifies one expression. For many, use one `Simplifier`: it caches results. */
 export function simplifyExpression(expression: IntegerExpression, surroundings?: Surroundings): IntegerExpression;
 export function simplifyExpression(expression: BooleanExpression, surroundings?: Surroundings): BooleanExpression;
 export function simplifyExpression(expression: VerdictExpression, surroundings?: Surroundings): VerdictExpression;
@@ -52,7 +52,7 @@ export function simplifyExpression(
   }
 }
 
-/** Simplifies bottom up. Each shared expression is simplified once. Gives the same object where nothing changed. */
+/** Simplifies bottom up, each shared expression once. Returns the same object if nothing changes. */
 export class Simplifier {
   readonly ranges: Ranges;
   private readonly verdicts: readonly Verdict[] | undefined;
@@ -161,7 +161,8 @@ export class Simplifier {
 }
 
 /**
- * What is simple is its own simplification: equal results are the input itself, so that callers can compare with `===`.
+ * Caches a result, also as its own simplification. An equal result is replaced by the input, so callers can compare
+ * with `===`.
  */
 function remember<T extends IntegerExpression | BooleanExpression | VerdictExpression>(
   seen: WeakMap<T, T>,

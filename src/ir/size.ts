@@ -1,15 +1,14 @@
 /**
- * How large a program is: what decides how long compiling it takes and whether an engine can hold it. The front end
- * shares expressions between places; they are counted as often as they are used, because every form downstream expands
- * them.
+ * The size of a program, which bounds compile time and decides whether an engine can hold it. Shared expressions count
+ * at each use, because every compiled form expands them.
  */
 import type { Expression, Program, Statement } from "./program.ts";
 import { bodiesOf, expressionsOf, operands } from "./traverse.ts";
 
 export interface Size {
-  /** Statements and expressions. May exceed 2^53 where expressions are shared often. */
+  /** Statements and expressions. Can exceed 2^53 in a program that shares expressions heavily. */
   readonly nodes: number;
-  /** The longest chain of one inside the other. */
+  /** The deepest nesting. */
   readonly depth: number;
 }
 
@@ -21,7 +20,7 @@ export function expressionSize(expression: Expression): Size {
   return new Measure().expression(expression);
 }
 
-/** Measures each shared object once, so that time is bounded by the objects there are, not by what they expand to. */
+/** Measures each shared object once, so time is linear in the objects and not in their expansion. */
 class Measure {
   private readonly known = new Map<object, Size>();
 

@@ -1,4 +1,4 @@
-/** What lies inside an expression or a statement, for passes that treat most kinds alike. */
+/** Children of expressions and statements, for passes that treat most kinds alike. */
 import type { BooleanExpression, Expression, IntegerExpression, Statement, VerdictExpression } from "./program.ts";
 
 /** The expressions directly inside an expression. */
@@ -75,7 +75,7 @@ export function bodiesOf(statement: Statement): readonly (readonly Statement[])[
   }
 }
 
-/** Visits every statement, each before those inside it, in the order of the text. */
+/** Visits every statement in source order, each before its inner statements. */
 export function forEachStatement(statements: readonly Statement[], visit: (statement: Statement) => void): void {
   for (const statement of statements) {
     visit(statement);
@@ -83,20 +83,20 @@ export function forEachStatement(statements: readonly Statement[], visit: (state
   }
 }
 
-/** Visits an expression and all inside it, each before its operands. */
+/** Visits an expression, then its operands, recursively. */
 export function forEachExpression(expression: Expression, visit: (expression: Expression) => void): void {
   visit(expression);
   for (const operand of operands(expression)) forEachExpression(operand, visit);
 }
 
-/** How to replace expressions by type. */
+/** Replacement functions for each type of expression. */
 export interface ExpressionMap {
   readonly integer: (expression: IntegerExpression) => IntegerExpression;
   readonly boolean: (expression: BooleanExpression) => BooleanExpression;
   readonly verdict: (expression: VerdictExpression) => VerdictExpression;
 }
 
-/** The expression with its operands replaced; itself where nothing changed. */
+/** Replaces the operands of an expression; returns the same object if nothing changes. */
 export function mapInteger(expression: IntegerExpression, map: ExpressionMap): IntegerExpression {
   switch (expression.kind) {
     case "constant":
@@ -185,7 +185,7 @@ export function mapVerdict(expression: VerdictExpression, map: ExpressionMap): V
   }
 }
 
-/** The statement with its own expressions replaced and its bodies rewritten; itself where nothing changed. */
+/** Replaces a statement's own expressions and its bodies; returns the same object if nothing changes. */
 export function mapStatement(
   statement: Statement,
   map: ExpressionMap,
@@ -250,7 +250,7 @@ export function mapStatement(
   }
 }
 
-/** `list.map(change)`, but the list itself where every element stayed the same object. */
+/** Like `list.map(change)`, but returns the same list if no element changes. */
 export function mapList<T>(list: readonly T[], change: (element: T) => T): readonly T[] {
   let changed = false;
   const result = list.map((element) => {

@@ -1,6 +1,7 @@
 /**
- * Actions and verdicts. The table of actions is the only place that lists their order, whether the call passes, and their
- * names in other interfaces; code that needs more about each action has a `Record<Action, …>` or an exhaustive switch.
+ * Actions and verdicts. The table of actions is the only place that lists their order, whether the call is executed,
+ * and their names in other interfaces. Code that needs more about each action has a `Record<Action, …>` or an
+ * exhaustive switch.
  */
 
 import { errnoName } from "../linux/errno.ts";
@@ -9,11 +10,11 @@ import type { Location } from "./location.ts";
 interface ActionFacts {
   /** Whether the kernel executes the call. */
   readonly passes: boolean;
-  /** As the language's users read it. */
+  /** The name in messages. */
   readonly text: string;
   /** `SECCOMP_RET_…` (seccomp(2)). */
   readonly seccomp: string;
-  /** `SCMP_ACT_…` of the OCI runtime specification, the name that an export writes. */
+  /** `SCMP_ACT_…` of the OCI runtime specification, for exports. */
   readonly oci: string;
 }
 
@@ -29,10 +30,10 @@ export const actions = {
 
 export type Action = keyof typeof actions;
 
-/** In the order of the table. */
+/** Action names in the order of the table. */
 export const actionNames = Object.keys(actions) as readonly Action[];
 
-/** Ranks, 0 for the most lenient; combined policies take the verdict of the highest rank. */
+/** Ranks from 0, the most lenient. Of several verdicts the one with the highest rank wins. */
 export const strictness = Object.fromEntries(actionNames.map((name, rank) => [name, rank])) as {
   readonly [A in Action]: number;
 };
@@ -42,10 +43,10 @@ export function passes({ action }: { readonly action: Action }): boolean {
   return actions[action].passes;
 }
 
-/** A verdict that stands somewhere in the policy. Two that are alike but stand at two places are two. */
+/** A verdict at one place of the policy. Two equal verdicts at different places are two. */
 export interface Verdict {
   readonly action: Action;
-  /** With `deny`: 1 … 4095. Else 0. */
+  /** 1 … 4095 with `deny`, else 0. */
   readonly errno: number;
   readonly reason: string | undefined;
   readonly at: Location | undefined;

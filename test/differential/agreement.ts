@@ -56,10 +56,10 @@ function apply(tree: SimulatedTree, step: TraceStep): PlainDecision | undefined 
       return withoutBirth(decision);
     }
     case "fork":
-      task(step.maker).make("process", identifier(step.child));
+      task(step.parent).make("process", identifier(step.child));
       return undefined;
     case "thread":
-      task(step.maker).make("thread", identifier(step.child));
+      task(step.parent).make("thread", identifier(step.child));
       return undefined;
     case "exit":
       task(step.task).exit();

@@ -60,8 +60,8 @@ campaign("what is said of calls with unknown bits holds for every call that it c
       const inAll = (act: (task: SimulatedTask, tree: SimulatedTree) => void, task: number) => {
         for (const tree of [actual, ...recorded]) act(tree.task(identifier(task))!, tree);
       };
-      if (step.kind === "fork") inAll((task) => task.make("process", identifier(step.child)), step.maker);
-      else if (step.kind === "thread") inAll((task) => task.make("thread", identifier(step.child)), step.maker);
+      if (step.kind === "fork") inAll((task) => task.make("process", identifier(step.child)), step.parent);
+      else if (step.kind === "thread") inAll((task) => task.make("thread", identifier(step.child)), step.parent);
       else if (step.kind === "exit") inAll((task) => task.exit(), step.task);
       else {
         inAll((task, tree) => {

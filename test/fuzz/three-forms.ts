@@ -73,7 +73,7 @@ export class ThreeForms {
       case "call":
         return this.#call(step);
       case "fork": {
-        const maker = this.#tasks.get(step.maker)!;
+        const maker = this.#tasks.get(step.parent)!;
         const thread = this.#inherited(maker.thread, step.child);
         const process = this.#inherited(maker.process, step.child);
         this.#tasks.set(step.child, { leader: step.child, thread, process });
@@ -81,7 +81,7 @@ export class ThreeForms {
         return this.#compareState(process, true);
       }
       case "thread": {
-        const { leader, process } = this.#tasks.get(step.maker)!;
+        const { leader, process } = this.#tasks.get(step.parent)!;
         this.#tasks.set(step.child, { leader, process, thread: this.#fresh("thread", step.child) });
         return;
       }

@@ -120,11 +120,11 @@ export class Host {
         const who = { now, uid, gid, pid: identifier(leader), tid: identifier(step.task), alive };
         outcomes.push(this.evaluate(step.event, who, { thread, process, tree }));
       } else if (step.kind === "fork") {
-        const { thread, process } = tasks.get(step.maker)!;
+        const { thread, process } = tasks.get(step.parent)!;
         const child = { leader: step.child, thread: this.inherit(thread), process: this.inherit(process) };
         tasks.set(step.child, child);
       } else if (step.kind === "thread") {
-        const { leader, process } = tasks.get(step.maker)!;
+        const { leader, process } = tasks.get(step.parent)!;
         tasks.set(step.child, { leader, process, thread: new Map() });
       } else tasks.delete(step.task);
     }

@@ -2,9 +2,10 @@
  * Decisions while they are made: hash-consed graphs of tests on arguments over leaves. What the stateful part decides is
  * joined away (`join`): where a condition on state chooses between two decisions, either may be the answer.
  */
+
+import { BitSet } from "../../ir/bit-set.ts";
 import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import { Words } from "../../ir/words.ts";
 import type { ArgumentTest, Decision, StatefulReason, TestedWord } from "../decision.ts";
 import { type Environment, Environments } from "./environment.ts";
 import { complement, intersect, onlyValue } from "./intervals.ts";
@@ -53,7 +54,7 @@ export class Decisions {
   readonly #joins = new Map<string, DecisionNode>();
   readonly #finished = new Map<string, DecisionNode>();
   readonly #exported = new Map<DecisionNode, Decision>();
-  readonly #allPossible = new Map<DecisionNode, Words>();
+  readonly #allPossible = new Map<DecisionNode, BitSet>();
   readonly none: ReasonSet;
   #count = 0;
   #steps = 0;
@@ -195,7 +196,7 @@ export class Decisions {
   }
 
   /** All that the leaves behind a node could say. Each node is asked for its own parts once. */
-  #possibleIn(root: DecisionNode): Words {
+  #possibleIn(root: DecisionNode): BitSet {
     const pending = [root];
     for (let node = pending.at(-1); node !== undefined; node = pending.at(-1)) {
       if (this.#allPossible.has(node)) {
@@ -204,7 +205,7 @@ export class Decisions {
       }
       this.work += 1 + (this.#program.verdicts.length >> 5);
       if (node.kind === "leaf") {
-        this.#allPossible.set(node, Words.none(this.#program.verdicts.length).with(node.possible));
+        this.#allPossible.set(node, BitSet.none(this.#program.verdicts.length).with(node.possible));
         continue;
       }
       const [then, otherwise] = [this.#allPossible.get(node.then), this.#allPossible.get(node.otherwise)];

@@ -1,6 +1,6 @@
 /** Which calls are judged by the same statements, once their number is known. */
 
-import { alikeNumbers } from "../../ir/optimise/alike-numbers.ts";
+import { equivalentNumbers } from "../../ir/optimise/equivalent-numbers.ts";
 import { specialise } from "../../ir/optimise/specialise.ts";
 import type { Program, Statement } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
@@ -38,7 +38,7 @@ export class BodyKinds {
   constructor(program: Program) {
     this.#program = program;
     this.#countsAlive = countsAlive(program);
-    this.#alike = alikeNumbers(program, judgedNumbers(program));
+    this.#alike = equivalentNumbers(program, judgedNumbers(program));
   }
 
   /** The number that stands for all that are judged like this one. */

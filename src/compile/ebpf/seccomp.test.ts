@@ -89,10 +89,10 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         break;
       }
       case "fork": {
-        const maker = reference.get(step.maker)!;
+        const maker = reference.get(step.parent)!;
         // The call that forks has been judged by a body that does this.
-        modelled.mapPhases(step.maker);
-        modelled.fork(step.maker, step.child);
+        modelled.mapPhases(step.parent);
+        modelled.fork(step.parent, step.child);
         modelled.mapPhases(step.child);
         reference.set(step.child, {
           thread: inheritState(program, "thread", maker.thread),
@@ -102,8 +102,8 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         break;
       }
       case "thread":
-        modelled.thread(step.maker, step.child);
-        reference.set(step.child, { ...reference.get(step.maker)!, thread: initialState(program, "thread") });
+        modelled.thread(step.parent, step.child);
+        reference.set(step.child, { ...reference.get(step.parent)!, thread: initialState(program, "thread") });
         break;
       case "exit":
         modelled.tasks.delete(step.task);

@@ -1,20 +1,21 @@
+/**
+ * Pass: drops assignments to locals that are never read, and stores to cells that every path overwrites before a read.
+ * A cell's last store stays, because the state outlives the evaluation; so the evaluation still counts as one that
+ * changed state.
+ */
+
+import { BitSet } from "../bit-set.ts";
 import type { Expression, Program, Statement } from "../program.ts";
 import { expressionsOf, forEachExpression, mapStatement, sameExpressions } from "../traverse.ts";
-import { Words } from "../words.ts";
 import type { Pass } from "./pass.ts";
 
-/**
- * Drops assignments to locals that nothing reads any more, and stores to cells that are stored again, on every path,
- * before anything reads them. (A cell's last store always stays: the state outlives the evaluation, and because of the
- * later store the evaluation still counts as one that changed state.)
- */
 export const dropDeadStores: Pass = {
   name: "drop-dead-stores",
   run(program: Program): Program {
     const { locals, cells } = program;
     const firstCell = locals.length;
-    // Whatever returns, the state is read after it.
-    const state = Words.none(firstCell + cells.length).with(cells.map((_, cell) => firstCell + cell));
+    // The state is live at every return.
+    const state = BitSet.none(firstCell + cells.length).with(cells.map((_, cell) => firstCell + cell));
     const body = new Liveness(state, firstCell).statements(program.body, state).statements;
     return body === program.body ? program : { ...program, body };
   },
@@ -22,38 +23,39 @@ export const dropDeadStores: Pass = {
 
 interface Before<T> {
   readonly statements: T;
-  /** What may be read later, seen from in front of them. */
-  readonly live: Words;
+  /** The locals and cells that may be read later, before these statements. */
+  readonly live: BitSet;
 }
 
-/** Goes backwards. Control only ever goes forward, so one walk is enough. */
+/** Backward liveness analysis. Control only goes forward, so one walk suffices. */
 class Liveness {
-  private readonly atReturn: Words;
-  /** Locals and cells are in one set: locals from 0 up, and then the cells. */
+  private readonly atReturn: BitSet;
+  /** Locals and cells share one set: first the locals, then the cells from this index. */
   private readonly firstCell: number;
-  /** What is live behind each open block. */
-  private readonly behind = new Map<number, Words>();
+  /** The live set after each open block. */
+  private readonly behind = new Map<number, BitSet>();
 
-  constructor(atReturn: Words, firstCell: number) {
+  constructor(atReturn: BitSet, firstCell: number) {
     this.atReturn = atReturn;
     this.firstCell = firstCell;
   }
 
-  statements(statements: readonly Statement[], after: Words): Before<readonly Statement[]> {
+  statements(statements: readonly Statement[], after: BitSet): Before<readonly Statement[]> {
     let live = after;
-    const kept: Statement[] = [];
+    const remaining: Statement[] = [];
     for (let index = statements.length - 1; index >= 0; index--) {
       const statement = statements[index]!;
       const before = this.statement(statement, live);
       live = before.live;
-      if (before.statements !== undefined) kept.push(before.statements);
+      if (before.statements !== undefined) remaining.push(before.statements);
     }
-    kept.reverse();
-    const same = kept.length === statements.length && kept.every((statement, index) => statement === statements[index]);
-    return { statements: same ? statements : kept, live };
+    remaining.reverse();
+    const same =
+      remaining.length === statements.length && remaining.every((statement, index) => statement === statements[index]);
+    return { statements: same ? statements : remaining, live };
   }
 
-  private statement(statement: Statement, after: Words): Before<Statement | undefined> {
+  private statement(statement: Statement, after: BitSet): Before<Statement | undefined> {
     switch (statement.kind) {
       case "set-integer":
       case "set-boolean":
@@ -80,13 +82,13 @@ class Liveness {
     }
   }
 
-  private write(statement: Statement, word: number, after: Words): Before<Statement | undefined> {
+  private write(statement: Statement, word: number, after: BitSet): Before<Statement | undefined> {
     if (!after.has(word)) return { statements: undefined, live: after };
     return { statements: statement, live: this.withReads(statement, after.without(word)) };
   }
 
-  private branch(statement: Statement, after: Words): Before<Statement> {
-    let live: Words | undefined;
+  private branch(statement: Statement, after: BitSet): Before<Statement> {
+    let live: BitSet | undefined;
     const inside = mapStatement(statement, sameExpressions, (body) => {
       const before = this.statements(body, after);
       live = live?.union(before.live) ?? before.live;
@@ -95,7 +97,7 @@ class Liveness {
     return { statements: inside, live: this.withReads(statement, live ?? after) };
   }
 
-  private withReads(statement: Statement, live: Words): Words {
+  private withReads(statement: Statement, live: BitSet): BitSet {
     const reads: number[] = [];
     const visit = (expression: Expression) => {
       switch (expression.kind) {

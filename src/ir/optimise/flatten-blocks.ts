@@ -1,11 +1,12 @@
+/**
+ * Pass: drops each `leave` that is the last statement executed in its block, then blocks without a `leave`. This
+ * removes the blocks that inlining makes of a function whose `return` comes last.
+ */
 import type { Program, Statement } from "../program.ts";
 import { bodiesOf, mapStatement, sameExpressions } from "../traverse.ts";
 import type { Pass } from "./pass.ts";
 
 /**
- * Drops each `leave` after which nothing of its block would be run anyway, and then the blocks that nothing leaves.
- * What the front end makes of a call to a function whose `return` comes last goes away with it:
- *
  * ```
  * block 0            v0 = 3
  *   v0 = 3      ⇒

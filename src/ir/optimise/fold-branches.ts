@@ -1,3 +1,4 @@
+/** Pass: replaces a branch by its only possible arm, and drops unreachable arms and branches with empty arms. */
 import { difference, emptySet, equalSets, holds, type IntervalSet, intersection, union } from "../intervals.ts";
 import type { Program, Statement } from "../program.ts";
 import { Ranges } from "../simplify/ranges.ts";
@@ -5,9 +6,6 @@ import { mapStatement, sameExpressions } from "../traverse.ts";
 import type { Pass } from "./pass.ts";
 
 /**
- * Puts in place of a branch the only arm that can be taken; drops arms that nothing reaches, and branches whose arms do
- * nothing.
- *
  * ```
  * if true                 #seen add 1
  *   #seen add 1           return 0
@@ -62,7 +60,7 @@ function foldSwitch(statement: Extract<Statement, { kind: "switch" }>, ranges: R
   const { otherwise } = statement;
   if (arms.every((arm) => arm.body.length === 0) && otherwise.length === 0) return [];
   if (arms.length === 0) return otherwise;
-  // An arm like the rest of the switch need not be told apart from it.
+  // An empty arm does the same as an empty else arm.
   const needed = otherwise.length === 0 ? arms.filter((arm) => arm.body.length > 0) : arms;
   const same = needed.length === statement.arms.length && needed.every((arm, index) => arm === statement.arms[index]);
   return [same ? statement : { ...statement, arms: needed }];

@@ -20,18 +20,18 @@ import {
 import { optimise, passes } from "./optimise.ts";
 import { specialise } from "./specialise.ts";
 
-/** A trace's outcomes are compared whole: admission, verdict index, reports, changedState, and all states at the end. */
+/** Compares a trace's whole outcome: admission, verdict index, reports, changedState, and the final states. */
 function sameRun(original: Program, optimised: Program, trace: Parameters<typeof runTrace>[1]): void {
   expect(checkProgram(optimised)).toEqual([]);
   same(runTrace(optimised, trace), runTrace(original, trace));
 }
 
-/** `toEqual` is slow, and needed only for its words. */
-function same<T>(actual: T, wanted: T): void {
-  if (!isDeepStrictEqual(actual, wanted)) expect(actual).toEqual(wanted);
+/** `toEqual` is slow; it runs only for its message. */
+function same<T>(actual: T, expected: T): void {
+  if (!isDeepStrictEqual(actual, expected)) expect(actual).toEqual(expected);
 }
 
-describe("each pass keeps the meaning", () => {
+describe("each pass preserves semantics", () => {
   it.each(passes.map((pass) => [pass.name, pass] as const))("%s", (_, pass) => {
     let changed = 0;
     for (let seed = 0; seed < 800; seed++) {
@@ -47,20 +47,20 @@ describe("each pass keeps the meaning", () => {
         throw new Error(`seed ${seed}\n${printProgram(program)}\n${printProgram(after)}`, { cause: error });
       }
     }
-    // Passes that are worth little on raw programs are worth more after the others.
+    // Some passes find work only after the others.
     expect(changed).toBeGreaterThan(20);
   });
 });
 
 describe("optimise", () => {
-  it("keeps the meaning of random programs over random traces", () => {
+  it("preserves the semantics of random programs over random traces", () => {
     fc.assert(
       fc.property(arbitraryRun(), ({ program, trace }) => sameRun(program, optimise(program).program, trace)),
       { numRuns: 300 },
     );
   });
 
-  it("keeps the meaning, many programs", () => {
+  it("preserves semantics, many programs", () => {
     let before = 0;
     let after = 0;
     for (let seed = 10_000; seed < 12_000; seed++) {
@@ -78,7 +78,7 @@ describe("optimise", () => {
     expect(after).toBeLessThan(before * 0.9);
   });
 
-  it("comes to an end where nothing is left to do", () => {
+  it("reaches a fixed point", () => {
     for (let seed = 0; seed < 500; seed++) {
       const { program } = optimise(generateProgram(new SeededChoices(seed)));
       const again = optimise(program);
@@ -89,7 +89,7 @@ describe("optimise", () => {
 });
 
 describe("specialise", () => {
-  it("keeps the meaning for its number, and forgets the others", () => {
+  it("preserves the semantics for its number and drops the others", () => {
     fc.assert(
       fc.property(arbitraryChoices(), arbitraryChoices(), (first, second) => {
         const program = generateProgram(first());
@@ -156,7 +156,7 @@ describe("examples", () => {
   });
   const bodyOf = (result: Program) => printProgram(result).split("\n\n")[1]!.trim().split("\n");
 
-  it("an inlined function that returns early is one return for the call that takes it", () => {
+  it("an inlined function that returns early becomes one return for the call that takes it", () => {
     const inlined = program(
       {
         kind: "block",
@@ -180,7 +180,7 @@ describe("examples", () => {
     expect(bodyOf(specialise(inlined, 0))).toEqual(["return 0 allow"]);
   });
 
-  it("keeps a cell's last store, and each that is read", () => {
+  it("retains a cell's last store and each store that is read", () => {
     const cell: IntegerExpression = { kind: "cell", cell: 0 };
     const store = (value: IntegerExpression): Statement => ({ kind: "store", cell: 0, value });
     const twice = program(store(constant(1n)), store(constant(2n)), give(0));
@@ -199,7 +199,7 @@ describe("examples", () => {
     expect(bodyOf(optimise(sometimes).program)[0]).toBe("$c = 1");
   });
 
-  it("drops a switch that decides nothing", () => {
+  it("drops a switch with equal arms", () => {
     const idle = program(
       { kind: "switch", value: argument, arms: [{ intervals: [{ from: 1n, to: 1n }], body: [] }], otherwise: [] },
       give(1),

@@ -1,6 +1,6 @@
 /**
- * Makes a program smaller without changing what it means. Engines compile the optimised form; people see the original
- * (`explain --ir` shows both).
+ * The optimiser: an ordered list of passes that make a program smaller and preserve its semantics. Engines compile the
+ * optimised form; diagnostics and `explain` use the original (`explain --ir` prints both).
  */
 import type { Program } from "../program.ts";
 import { dropDeadStores } from "./drop-dead-stores.ts";
@@ -11,22 +11,22 @@ import type { Pass } from "./pass.ts";
 import { propagateLocals } from "./propagate-locals.ts";
 import { simplifyExpressions } from "./simplify-expressions.ts";
 
-/** In the order in which each helps the next. */
+/** Each pass prepares for the next. */
 export const passes: readonly Pass[] = [
-  // First, so that conditions that are constant look constant.
+  // First: makes constant conditions visible to the next pass.
   simplifyExpressions,
-  // Leaves `return`s in the middle of a list where a branch was.
+  // Can leave a `return` in the middle of a list.
   foldBranches,
-  // Before blocks are flattened: a `leave` that nothing reaches keeps its block alive.
+  // Before flattening: an unreachable `leave` would keep its block alive.
   dropUnreachable,
-  // Joins what was apart, so that more is known of locals.
+  // Joins statement lists, so propagation sees more.
   flattenBlocks,
   propagateLocals,
-  // Last: the passes before take away the reads that keep stores alive.
+  // Last: the passes before it remove the reads that keep stores alive.
   dropDeadStores,
 ];
 
-/** Every round makes something smaller or it is the last; more than this never paid. */
+/** Each round makes the program smaller or is the last. Further rounds gained nothing in measurements. */
 const maximumRounds = 6;
 
 export interface Optimised {

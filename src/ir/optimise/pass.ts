@@ -1,11 +1,12 @@
+/** The type of an optimiser pass. */
 import type { Program } from "../program.ts";
 
 /**
- * One small improvement. It changes nothing of what the program means: for every state, call and circumstances the
- * verdict (its index, not only its strictness), the new state, the reports and `changedState` stay as they are.
+ * A pass preserves semantics: for every state, call and circumstances it changes neither the verdict (its index, not
+ * only its strictness) nor the new state, the reports or `changedState`.
  */
 export interface Pass {
   readonly name: string;
-  /** Gives the program itself where there was nothing to do. */
+  /** Returns the same object if it changes nothing. */
   readonly run: (program: Program) => Program;
 }

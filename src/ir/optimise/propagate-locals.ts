@@ -1,3 +1,7 @@
+/**
+ * Pass: replaces a local by its value where every path assigns the same constant or argument (whole or extended).
+ * Neither changes during an evaluation, and neither costs more than the local.
+ */
 import { equalExpressions } from "../equality.ts";
 import type {
   BooleanExpression,
@@ -11,10 +15,6 @@ import type {
 import { type ExpressionMap, mapBoolean, mapInteger, mapList, mapStatement, mapVerdict } from "../traverse.ts";
 import type { Pass } from "./pass.ts";
 
-/**
- * Writes in place of a local what it holds there on every path, if that is a constant or an argument (whole, or
- * extended): neither changes during an evaluation, and neither is dearer than the local.
- */
 export const propagateLocals: Pass = {
   name: "propagate-locals",
   run(program: Program): Program {
@@ -24,22 +24,22 @@ export const propagateLocals: Pass = {
   },
 };
 
-/** What a local holds: an expression of inputs and constants, or "unknown". */
-type Held = IntegerExpression | BooleanExpression | VerdictExpression | "unknown";
+/** The value of a local: an expression of inputs and constants, or "unknown". */
+type LocalValue = IntegerExpression | BooleanExpression | VerdictExpression | "unknown";
 
-/** What was learned since a branch began, over what was known before it. */
+/** Assignments since a branch began, on top of those before it. */
 interface Layer {
   readonly below: Layer | undefined;
-  readonly own: Map<number, Held>;
+  readonly own: Map<number, LocalValue>;
 }
 
 class Propagation {
   private readonly locals: readonly ValueType[];
   private layer: Layer = { below: undefined, own: new Map() };
-  /** False after a `return` or `leave`: nothing that is learned there matters. */
+  /** False after a `return` or `leave`. */
   private reached = true;
-  /** For each open block: where it began, and what was known at each `leave`. */
-  private readonly blocks = new Map<number, { readonly layer: Layer; readonly left: Map<number, Held>[] }>();
+  /** For each open block: the layer in which it began, and the values at each `leave`. */
+  private readonly blocks = new Map<number, { readonly layer: Layer; readonly left: Map<number, LocalValue>[] }>();
   private readonly map: ExpressionMap = {
     integer: (expression) => this.integer(expression),
     boolean: (expression) => this.boolean(expression),
@@ -75,7 +75,7 @@ class Propagation {
       default: {
         const after = mapStatement(statement, this.map, sameBody);
         if (after.kind === "set-integer" || after.kind === "set-boolean" || after.kind === "set-verdict") {
-          this.layer.own.set(after.local, keepable(after.value) ? after.value : "unknown");
+          this.layer.own.set(after.local, isPropagated(after.value) ? after.value : "unknown");
         }
         return after;
       }
@@ -85,7 +85,7 @@ class Propagation {
   private branch(statement: Statement): Statement {
     const before = this.layer;
     const wasReached = this.reached;
-    const ends: Map<number, Held>[] = [];
+    const ends: Map<number, LocalValue>[] = [];
     const after = mapStatement(statement, this.map, (body) => {
       this.layer = { below: before, own: new Map() };
       this.reached = wasReached;
@@ -101,7 +101,7 @@ class Propagation {
   private block(statement: Extract<Statement, { kind: "block" }>): Statement {
     const before = this.layer;
     const layer: Layer = { below: before, own: new Map() };
-    const left: Map<number, Held>[] = [];
+    const left: Map<number, LocalValue>[] = [];
     this.blocks.set(statement.label, { layer, left });
     this.layer = layer;
     const body = this.statements(statement.body);
@@ -111,21 +111,21 @@ class Propagation {
     return body === statement.body ? statement : { ...statement, body };
   }
 
-  /** Goes on with what holds at the end of each path. */
-  private join(ends: readonly Map<number, Held>[]): void {
+  /** Continues with the values on which all paths agree. */
+  private join(ends: readonly Map<number, LocalValue>[]): void {
     this.reached = ends.length > 0;
     const changed = new Set(ends.flatMap((end) => [...end.keys()]));
     for (const local of changed) {
       const values = ends.map((end) => end.get(local) ?? this.held(local));
       const [first] = values;
       const same = values.every(
-        (value) => value === first || (isHeld(value) && isHeld(first) && equalExpressions(value, first)),
+        (value) => value === first || (isLocalValue(value) && isLocalValue(first) && equalExpressions(value, first)),
       );
       this.layer.own.set(local, same && first !== undefined ? first : "unknown");
     }
   }
 
-  private learnedSince(layer: Layer): Map<number, Held> {
+  private learnedSince(layer: Layer): Map<number, LocalValue> {
     const layers: Layer[] = [];
     for (let at: Layer | undefined = this.layer; at !== undefined; at = at.below) {
       layers.push(at);
@@ -134,7 +134,7 @@ class Propagation {
     return new Map(layers.reverse().flatMap((one) => [...one.own]));
   }
 
-  private held(local: number): Held {
+  private held(local: number): LocalValue {
     for (let at: Layer | undefined = this.layer; at !== undefined; at = at.below) {
       const value = at.own.get(local);
       if (value !== undefined) return value;
@@ -161,17 +161,17 @@ class Propagation {
   }
 }
 
-const initial: { readonly [T in ValueType]: Held } = {
+const initial: { readonly [T in ValueType]: LocalValue } = {
   integer: { kind: "constant", value: 0n },
   boolean: { kind: "boolean", value: false },
   verdict: { kind: "verdict", verdict: 0 },
 };
 
-function isHeld(value: Held | undefined): value is Exclude<Held, "unknown"> {
+function isLocalValue(value: LocalValue | undefined): value is Exclude<LocalValue, "unknown"> {
   return value !== undefined && value !== "unknown";
 }
 
-function keepable(value: Expression): boolean {
+function isPropagated(value: Expression): boolean {
   if (value.kind === "extend") return value.value.kind === "input";
   return ["constant", "input", "parameter", "boolean", "verdict"].includes(value.kind);
 }

@@ -1,9 +1,9 @@
+/** Pass: simplifies each expression (`simplify.ts`), given the program's cells, parameters and verdicts. */
 import type { Program, Statement } from "../program.ts";
 import { Simplifier } from "../simplify.ts";
 import { type ExpressionMap, mapList, mapStatement } from "../traverse.ts";
 import type { Pass } from "./pass.ts";
 
-/** Each expression by itself (`simplify.ts`), with what the program says of its cells and verdicts. */
 export const simplifyExpressions: Pass = {
   name: "simplify-expressions",
   run(program: Program): Program {

@@ -1,4 +1,4 @@
-/** A program for one call: what is left of a policy when the number is known. */
+/** Specialises a program to one call number. */
 import { guardOf } from "../guard.ts";
 import { holds } from "../intervals.ts";
 import type { BooleanExpression, Interval, Program, Statement } from "../program.ts";
@@ -7,9 +7,9 @@ import { type ExpressionMap, mapStatement } from "../traverse.ts";
 import { optimise } from "./optimise.ts";
 
 /**
- * Means the same as the program for calls with this number, and judges no other. Verdicts, cells, tables, reports and
- * locals keep their indexes. Other calls' arms and rules are passed over unread, so that specialising to each number in turn
- * costs little more than reading the program once for each.
+ * Returns a program that is equivalent for calls with this number and judges no other. Verdicts, cells, tables, reports
+ * and locals keep their indexes. Arms and rules of other calls are skipped unread, so specialising to each number in
+ * turn costs little more than reading the program once for each.
  */
 export function specialise(program: Program, number: number): Program {
   const simplifier = new Simplifier({ ...program, inputs: { number: BigInt(number) } });
@@ -39,7 +39,7 @@ class Walk {
 
   private statement(statement: Statement): readonly Statement[] {
     if (statement.kind === "if") {
-      const guard = knownGuard(statement.condition);
+      const guard = cachedGuard(statement.condition);
       if (guard !== undefined && !holds(guard, this.number)) return this.statements(statement.otherwise);
       const condition = this.map.boolean(statement.condition);
       if (condition.kind === "boolean") return this.statements(condition.value ? statement.then : statement.otherwise);
@@ -55,10 +55,10 @@ class Walk {
   }
 }
 
-/** Asked for each rule and each number, so it is kept. */
+/** Cache: each rule is asked once for each number. */
 const guards = new WeakMap<BooleanExpression, { readonly guard: readonly Interval[] | undefined }>();
 
-function knownGuard(condition: BooleanExpression): readonly Interval[] | undefined {
+function cachedGuard(condition: BooleanExpression): readonly Interval[] | undefined {
   let known = guards.get(condition);
   if (known === undefined) {
     known = { guard: guardOf(condition) };

@@ -1,9 +1,9 @@
 /**
- * Smart constructors of boolean expressions; operands are simple already.
+ * Smart constructors of boolean expressions; operands are already simplified.
  *
- * A comparison with a constant becomes membership (`within`), so that one form is left to reason about: negation is a
- * complement, `all` an intersection, `any` a union. Of a set and its complement, the one with fewer intervals is
- * written (`x !== 5n` is `not within {5}`). Negation is pushed inwards.
+ * A comparison with a constant becomes a membership test (`within`): negation is a complement, `all` an intersection,
+ * `any` a union. Of a set and its complement, the result has the one with fewer intervals (`x !== 5n` is
+ * `not within {5}`). Negation is pushed inwards.
  */
 import { compareOperations, maximumPattern } from "../arithmetic.ts";
 import { equalExpressions } from "../equality.ts";
@@ -119,7 +119,7 @@ function decidedByRanges(
   }
 }
 
-/** `set` in normal form (`intervals.ts`). */
+/** `set` is in normal form (`intervals.ts`). */
 export function within(value: IntegerExpression, set: IntervalSet, ranges: Ranges): BooleanExpression {
   if (value.kind === "constant") return truth(holds(set, value.value));
   const range = [ranges.of(value)];
@@ -128,14 +128,14 @@ export function within(value: IntegerExpression, set: IntervalSet, ranges: Range
   return moved(value, set, ranges) ?? membership(value, set);
 }
 
-/** Of the set and its complement, the shorter. */
+/** Uses the shorter of the set and its complement. */
 function membership(value: IntegerExpression, set: IntervalSet): BooleanExpression {
   const outside = complement(set);
   if (outside.length < set.length) return { kind: "not", value: { kind: "within", value, intervals: outside } };
   return { kind: "within", value, intervals: set };
 }
 
-/** Moves what is done to the value over to the set, where that is possible without loss. */
+/** Applies the inverse of the value's operation to the set, if that is exact. */
 function moved(value: IntegerExpression, set: IntervalSet, ranges: Ranges): BooleanExpression | undefined {
   if (value.kind === "from-boolean") return holds(set, 1n) ? value.value : not(value.value, ranges);
   if (value.kind === "select") {
@@ -209,8 +209,8 @@ export function any(of: readonly BooleanExpression[], ranges: Ranges): BooleanEx
 }
 
 /**
- * Flattens, drops what changes nothing, and merges memberships of one value:
- * `x >= 1n && x <= 9n && x !== 5n` becomes x within {1 to 4, 6 to 9}.
+ * Flattens, drops neutral operands, and merges memberships of one value: `x >= 1n && x <= 9n && x !== 5n` becomes x
+ * within {1 to 4, 6 to 9}.
  */
 export function junction(kind: "all" | "any", of: readonly BooleanExpression[], ranges: Ranges): BooleanExpression {
   const neutral = kind === "all";
@@ -242,7 +242,7 @@ export function junction(kind: "all" | "any", of: readonly BooleanExpression[], 
 
 function joined(kind: "all" | "any", parts: readonly BooleanExpression[]): BooleanExpression {
   const neutral = kind === "all";
-  // Merging can have decided a part by the value's range.
+  // Merging may have decided an operand by the value's range.
   if (parts.some((part) => part.kind === "boolean" && part.value !== neutral)) return truth(!neutral);
   const left = parts.filter((part) => part.kind !== "boolean");
   const contradicts = left.some(
@@ -253,7 +253,7 @@ function joined(kind: "all" | "any", parts: readonly BooleanExpression[]): Boole
   return left.length === 1 ? left[0]! : { kind, of: left };
 }
 
-/** The part as membership of a set, where it is one. */
+/** The operand as a membership test; undefined if it has another form. */
 export function asMembership(
   part: BooleanExpression,
 ): { readonly value: IntegerExpression; readonly set: IntervalSet } | undefined {

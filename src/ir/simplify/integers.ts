@@ -1,6 +1,6 @@
 /**
- * Smart constructors of integer expressions. Each takes operands that are simple already, and gives a form that means
- * the same for every pattern: arithmetic wraps, so only rules that hold modulo 2^64 are here.
+ * Smart constructors of integer expressions; operands are already simplified. All rules hold modulo 2^64, because
+ * arithmetic wraps.
  */
 import { binaryOperations, extend, maximumPattern, pattern } from "../arithmetic.ts";
 import { equalExpressions } from "../equality.ts";
@@ -119,10 +119,10 @@ function masked(left: IntegerExpression, mask: bigint, ranges: Ranges): IntegerE
   }
   if (left.kind === "extend") {
     const low = lowBits(left.width);
-    // The bits above the width are 0, or copies that this mask does not look at.
+    // The bits above the width are 0, or copies of the sign that this mask drops.
     if (!left.signed || mask <= low) return binary("and", left.value, constant(mask & low), ranges);
   }
-  // Every bit that the operand can have is in the mask.
+  // The mask contains every bit that the operand can have.
   if (isLowMask(mask) && ranges.of(left).to <= mask) return left;
   const width = widths.find((candidate) => lowBits(candidate) === mask);
   return width === undefined ? undefined : { kind: "extend", width, signed: false, value: left };
@@ -162,11 +162,11 @@ export function extension(
     // A sign-extended narrower value is its own sign extension.
     if (isSigned && value.signed) return value;
   }
-  // A mask that keeps all the bits that are looked at does nothing.
+  // A mask that retains all bits of the width has no effect.
   if (isBinary(value, "and") && value.right.kind === "constant") {
-    const kept = value.right.value & low;
-    if (kept === low) return extension(width, isSigned, value.left, ranges);
-    if (!isSigned) return binary("and", value.left, constant(kept), ranges);
+    const retained = value.right.value & low;
+    if (retained === low) return extension(width, isSigned, value.left, ranges);
+    if (!isSigned) return binary("and", value.left, constant(retained), ranges);
   }
   return { kind: "extend", width, signed: isSigned, value };
 }

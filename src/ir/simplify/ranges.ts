@@ -1,6 +1,6 @@
 /**
- * Bounds of an expression's pattern, read as unsigned, that hold in every state and for every call. Coarse on purpose:
- * one interval, no conditions. (The front end's own ranges are finer; they prove, these only simplify.)
+ * Unsigned bounds of an expression's pattern that hold in every state and for every call. They are coarse: one
+ * interval, no conditions. The front end has finer ranges of its own (language/values/ranges.ts).
  */
 import { larger, maximumPattern, smaller } from "../arithmetic.ts";
 import { cellMaximum } from "../limits.ts";
@@ -33,7 +33,7 @@ export class Ranges {
   private readonly parameters: readonly Parameter[];
   private readonly known = new WeakMap<IntegerExpression, Interval>();
 
-  /** Without the program's cells and parameters, nothing is known of them. */
+  /** Cells and parameters that are not given have the full range. */
   constructor({ cells = [], parameters = [] }: { cells?: readonly Cell[]; parameters?: readonly Parameter[] } = {}) {
     this.cells = cells;
     this.parameters = parameters;
@@ -89,7 +89,7 @@ export class Ranges {
       case "multiply":
         return unlessWrapped(a.from * b.from, a.to * b.to);
       case "divide-unsigned":
-        // Dividing by 0 gives 0, and never makes larger.
+        // Division by 0 gives 0; no other quotient exceeds the dividend.
         return b.from === 0n ? { from: 0n, to: a.to } : { from: a.from / b.to, to: a.to / b.from };
       case "remainder-unsigned":
         return { from: 0n, to: b.from === 0n ? a.to : smaller(a.to, b.to - 1n) };

@@ -1,4 +1,4 @@
-/** Smart constructors of verdict expressions; operands are simple already. */
+/** Smart constructors of verdict expressions; operands are already simplified. */
 import { equalExpressions } from "../equality.ts";
 import type { BooleanExpression, VerdictExpression } from "../program.ts";
 import { strictness, type Verdict } from "../verdicts.ts";
@@ -11,7 +11,7 @@ interface Bounds {
 
 const anything: Bounds = { minimum: strictness.allow, maximum: strictness["kill-process"] };
 
-/** Without the program's verdicts, nothing is known of how strict one is. */
+/** Without the program's verdicts, every strictness is possible. */
 function boundsOf(expression: VerdictExpression, verdicts: readonly Verdict[] | undefined): Bounds {
   switch (expression.kind) {
     case "verdict": {
@@ -39,7 +39,7 @@ function boundsOf(expression: VerdictExpression, verdicts: readonly Verdict[] | 
   }
 }
 
-/** The order of operands matters: between equally strict ones, the first wins. */
+/** The order of operands matters: of equally strict ones, the first wins. */
 export function strictest(
   of: readonly VerdictExpression[],
   verdicts: readonly Verdict[] | undefined,
@@ -49,7 +49,7 @@ export function strictest(
     (part, index) => !flat.slice(0, index).some((earlier) => equalExpressions(earlier, part)),
   );
   const bounds = different.map((part) => boundsOf(part, verdicts));
-  // An operand can never win where an earlier one is always as strict, or a later one always stricter.
+  // Drops an operand that cannot win, because an earlier one is always as strict or a later one always stricter.
   const left = different.filter(
     (_, index) =>
       !bounds.some(({ minimum }, other) =>

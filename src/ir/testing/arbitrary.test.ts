@@ -35,8 +35,8 @@ const everyConstruct = [
   ...[8, 16, 32].flatMap((width) => [`extend ${width} signed`, `extend ${width} unsigned`]),
   ...["set-integer", "set-boolean", "set-verdict", "store", "table-set", "table-delete", "report"],
   ...["if", "switch", "block", "leave", "return"],
-  ...["arms that overlap", "arms that do not", "a block in a block", "within nothing", "within everything"],
-  ...["all of nothing", "any of nothing"],
+  ...["overlapping arms", "disjoint arms", "a block in a block", "within the empty set", "within the full set"],
+  ...["all without operands", "any without operands"],
 ];
 
 function constructs(program: Program): Set<string> {
@@ -61,7 +61,7 @@ function constructs(program: Program): Set<string> {
     if (statement.kind === "switch") {
       const intervals = statement.arms.flatMap((arm) => arm.intervals);
       const overlap = intervals.some((a, i) => intervals.some((b, j) => i < j && a.from <= b.to && b.from <= a.to));
-      found.add(overlap ? "arms that overlap" : "arms that do not");
+      found.add(overlap ? "overlapping arms" : "disjoint arms");
     }
     for (const top of expressionsOf(statement)) {
       forEachExpression(top, (expression) => {
@@ -71,9 +71,9 @@ function constructs(program: Program): Set<string> {
         else if (kind === "extend")
           found.add(`extend ${expression.width} ${expression.signed ? "signed" : "unsigned"}`);
         else found.add(kind);
-        if (kind === "within" && expression.intervals.length === 0) found.add("within nothing");
-        if (kind === "within" && isFull(expression.intervals)) found.add("within everything");
-        if ((kind === "all" || kind === "any") && expression.of.length === 0) found.add(`${kind} of nothing`);
+        if (kind === "within" && expression.intervals.length === 0) found.add("within the empty set");
+        if (kind === "within" && isFull(expression.intervals)) found.add("within the full set");
+        if ((kind === "all" || kind === "any") && expression.of.length === 0) found.add(`${kind} without operands`);
       });
     }
   });
@@ -140,7 +140,7 @@ describe("random programs", () => {
 });
 
 describe("random traces", () => {
-  it("have every kind of step, and a clock that never goes back", () => {
+  it("have every kind of step and a monotonic clock", () => {
     const kinds = new Map<TraceStep["kind"], number>();
     fc.assert(
       fc.property(arbitraryRun(), ({ trace }) => {

@@ -8,7 +8,7 @@
  * }));
  * ```
  *
- * For thousands of programs without shrinking, use `generateProgram(new SeededChoices(seed))` directly: it is some ten
+ * For thousands of programs without shrinking, use `generateProgram(new SeededChoices(seed))` directly: it is about ten
  * times faster.
  */
 import fc from "fast-check";
@@ -31,7 +31,7 @@ export {
 } from "./traces.ts";
 export { arbitraryWords, boundaryValues, programValues } from "./values.ts";
 
-/** Decisions that shrink: fewer and smaller ones make simpler things. Each call of the result starts afresh. */
+/** Choices that shrink to fewer and smaller ones. Each call of the result starts from the first choice. */
 export function arbitraryChoices(maximum = 2000): fc.Arbitrary<() => Choices> {
   return fc.uint32Array({ maxLength: maximum, size: "max" }).map((list) => () => new ListedChoices(list));
 }
@@ -40,7 +40,7 @@ export function arbitraryProgram(options: ProgramOptions = {}): fc.Arbitrary<Pro
   return arbitraryChoices().map((choices) => generateProgram(choices(), options));
 }
 
-/** A program and a life of a tree under it. */
+/** A program and a random trace of it. */
 export function arbitraryRun(
   options: ProgramOptions & { readonly steps?: number } = {},
 ): fc.Arbitrary<{ readonly program: Program; readonly trace: readonly TraceStep[] }> {

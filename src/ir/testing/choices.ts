@@ -1,13 +1,13 @@
 /**
- * Where random decisions come from. Generators ask for one small number after the other; 0 is always the simplest
- * choice, so that a source that has run dry makes everything end soon, and a smaller source makes a simpler program.
+ * Sources of random choices. A generator asks for one small number after the other. 0 is always the simplest choice, so
+ * an exhausted source ends generation soon, and smaller numbers make a simpler program.
  */
 export interface Choices {
   /** 0 … count − 1. */
   below(count: number): number;
 }
 
-/** Endless, from a seed: cheap, the same on every machine, nothing to shrink. */
+/** An endless source from a seed: fast, the same on every machine, does not shrink. */
 export class SeededChoices implements Choices {
   private state: number;
 
@@ -28,7 +28,7 @@ export class SeededChoices implements Choices {
   }
 }
 
-/** From a list that a property-testing library made and can shrink; zeros when it is used up. */
+/** A source from a list that a property-testing library made and can shrink; zeros after its end. */
 export class ListedChoices implements Choices {
   private readonly list: ArrayLike<number>;
   private position = 0;
@@ -47,19 +47,19 @@ export function pick<T>(choices: Choices, list: readonly T[]): T {
   return list[choices.below(list.length)]!;
 }
 
-/** True once in `outOf` times; false is the simple choice. */
+/** True in one of `outOf` cases; false is the simple choice. */
 export function chance(choices: Choices, outOf: number): boolean {
   return choices.below(outOf) === outOf - 1;
 }
 
-/** One of the makers, each as likely as its weight says. */
-export function weighted<T>(choices: Choices, makers: readonly (readonly [weight: number, make: () => T])[]): T {
-  let rest = choices.below(makers.reduce((sum, [weight]) => sum + weight, 0));
-  for (const [weight, make] of makers) {
+/** Picks one of the alternatives, by weight. */
+export function weighted<T>(choices: Choices, alternatives: readonly (readonly [weight: number, make: () => T])[]): T {
+  let rest = choices.below(alternatives.reduce((sum, [weight]) => sum + weight, 0));
+  for (const [weight, make] of alternatives) {
     if (rest < weight) return make();
     rest -= weight;
   }
-  throw new Error("no maker");
+  throw new Error("no alternative");
 }
 
 export function listOf<T>(choices: Choices, minimum: number, maximum: number, make: (index: number) => T): T[] {

@@ -1,4 +1,4 @@
-/** Random well-typed expressions over the declarations of a program. */
+/** Generates random well-typed expressions over the declarations of a program. */
 import { fullSet, normalise } from "../intervals.ts";
 import {
   type BinaryOperator,
@@ -42,14 +42,14 @@ export const compareOperators = [
 const argumentInputs = ["argument0", "argument1", "argument2", "argument3", "argument4", "argument5"] as const;
 const staticInputs: readonly Input[] = ["number", "instructionPointer", ...argumentInputs];
 
-/** What an expression can refer to. */
+/** The names that an expression can refer to. */
 export interface Vocabulary {
   readonly declarations: Pick<Program, "cells" | "tables" | "parameters" | "locals" | "verdicts">;
-  /** Numbers of calls that the policy judges. */
+  /** The numbers of judged calls. */
   readonly numbers: readonly number[];
-  /** A few values that are used again and again, so that comparisons, stores and keys meet. */
+  /** A few values that recur, so that comparisons, stores and keys match. */
   readonly values: readonly bigint[];
-  /** Only what depends on the call's number and registers. */
+  /** Generates only expressions of the call's number and registers. */
   readonly stateless: boolean;
 }
 
@@ -118,7 +118,7 @@ export class ExpressionGenerator {
     ]);
   }
 
-  /** Few different keys, so that tables are hit, and fill up. */
+  /** Few different keys, so that lookups find entries and tables fill up. */
   key(depth: number): IntegerExpression {
     const { choices } = this;
     return weighted<IntegerExpression>(choices, [
@@ -154,7 +154,7 @@ export class ExpressionGenerator {
     return chance(choices, 40) ? [] : chance(choices, 40) ? fullSet : found;
   }
 
-  /** Sets of the numbers that the policy judges, sorted and disjoint. */
+  /** A set of judged numbers, sorted and disjoint. */
   callNumbers(): readonly Interval[] {
     const { choices, words } = this;
     return normalise(
@@ -250,6 +250,6 @@ export class ExpressionGenerator {
   }
 }
 
-export function indexes<T>(list: readonly T[], wanted: (element: T) => boolean): number[] {
-  return list.flatMap((element, index) => (wanted(element) ? [index] : []));
+export function indexes<T>(list: readonly T[], type: (element: T) => boolean): number[] {
+  return list.flatMap((element, index) => (type(element) ? [index] : []));
 }

@@ -1,6 +1,6 @@
 /**
- * Random well-formed programs that use every construct of program.ts. They keep the promises that a front end keeps:
- * flags stay 0 or 1, counters below 2^63, phases only grow.
+ * Generates random well-formed programs that use every construct of program.ts. They hold the front end's invariants:
+ * flags are 0 or 1, counters are below 2^63, phases never decrease.
  */
 import { normalise } from "../intervals.ts";
 import type {
@@ -23,19 +23,19 @@ import { ExpressionGenerator, indexes, type Vocabulary } from "./expressions.ts"
 import { arbitraryValue } from "./values.ts";
 
 export interface ProgramOptions {
-  /** How many statements at most, about. Default 40. */
+  /** The approximate maximum of statements. Default 40. */
   readonly statements?: number;
-  /** How deep expressions and statements nest at most. Default 3. */
+  /** The maximum nesting of expressions and statements. Default 3. */
   readonly depth?: number;
-  /** Only what depends on the call's number and registers: no state, reports, time or identity. */
+  /** Uses only the call's number and registers: no state, reports, time or identity. */
   readonly stateless?: boolean;
-  /** With up to three parameters that stay open. */
+  /** Declares up to three open parameters. */
   readonly parameters?: boolean;
 }
 
 /** read, write, mmap, close, socket, clone, fork, vfork, execve, and numbers at both ends of the table. */
 const judgedNumbers = [0, 1, 3, 9, 41, 56, 57, 58, 59, 257, 334, 424, 435, 462];
-/** restart_syscall, rt_sigreturn, exit and exit_group of x86-64; enough for any architecture here. */
+/** restart_syscall, rt_sigreturn, exit and exit_group of x86-64, for every architecture. */
 const alwaysNumbers = [15, 60, 219, 231];
 
 const actions: readonly Action[] = ["allow", "deny", "log", "trap", "kill-thread", "kill-process"];
@@ -68,7 +68,7 @@ class ProgramGenerator {
     this.values = listOf(choices, 1, 4, () => arbitraryValue(choices));
     this.verdicts = [
       { action: "allow", errno: 0, reason: undefined, at: undefined },
-      // One at least that a full table can raise.
+      // At least one verdict that a full table can raise.
       { action: "deny", errno: 12, reason: "full", at: undefined },
       ...listOf(choices, 0, 6, (index) => this.verdict(index)),
     ];
@@ -101,7 +101,7 @@ class ProgramGenerator {
       files: ["random.ts"],
       admission: {
         always: alwaysNumbers.map((number) => ({ from: BigInt(number), to: BigInt(number) })),
-        // One of the numbers is unknown now and then.
+        // Sometimes one of the numbers is unknown.
         judged: normalise(
           judgedNumbers
             .filter(() => !chance(choices, 8))
@@ -222,7 +222,7 @@ class ProgramGenerator {
 
   private statements(depth: number, labels: readonly number[]): Statement[] {
     const statements: Statement[] = [];
-    // More at the top, so that few programs are over before they have begun.
+    // More statements at the top level, so that few programs end at once.
     const wanted = this.choices.below(depth === this.maximumDepth ? 14 : 6);
     while (statements.length < wanted && this.statementsLeft > 0) {
       this.statementsLeft--;
@@ -296,7 +296,7 @@ class ProgramGenerator {
     }
   }
 
-  /** A change of state, or a report; where there is nothing to change, an empty block. */
+  /** A change of state or a report; an empty block if the program has neither. */
   private effect(): Statement {
     const { choices, expressions, cells, tables, reports } = this;
     const table = () => choices.below(tables.length);
@@ -318,7 +318,7 @@ class ProgramGenerator {
     return { kind: "report", report, values };
   }
 
-  /** Only values that the cell can hold. */
+  /** Stores only values that the cell can hold. */
   private store(): Statement {
     const { choices, expressions } = this;
     const index = choices.below(this.cells.length);

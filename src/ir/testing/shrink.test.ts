@@ -17,7 +17,7 @@ function multiplies(program: Program): boolean {
 }
 
 describe("shrinkRun", () => {
-  it("leaves little but what the fault needs", () => {
+  it("leaves little beyond the cause of the fault", () => {
     let tried = 0;
     for (let seed = 0; seed < 60 && tried < 5; seed += 1) {
       const choices = new SeededChoices(seed);

@@ -1,6 +1,6 @@
 /**
- * Makes what shows a fault smaller: a program and a life of a tree under it, as long as the fault stays. Greedy: the first
- * smaller one that still fails is taken, and it starts again; it ends, since everything that is tried is smaller.
+ * Shrinks a failing run: a program and a trace. Greedy: it takes the first smaller run that still fails, and repeats.
+ * It terminates because every candidate is smaller.
  */
 import { checkProgram } from "../check.ts";
 import type {
@@ -21,8 +21,8 @@ export interface Run {
 }
 
 /**
- * `fails` is asked at most so many times. A program that keeps its promises (stores.ts) stays one that does: what breaks
- * them may fail for that alone.
+ * Calls `fails` at most `mostTries` times. A run that holds the invariants (stores.ts) shrinks only to runs that do,
+ * because a violation could be a failure of its own.
  */
 export function shrinkRun(run: Run, fails: (run: Run) => boolean, mostTries = 5000): Run {
   let tries = 0;
@@ -59,12 +59,12 @@ function* smallerRuns({ program, trace }: Run): Generator<Run> {
   yield* withPlainerCalls({ program, trace });
 }
 
-/** Nothing can happen to tasks that are not born any more. */
+/** Drops the steps, and later steps of tasks that are no longer created. */
 function withoutSteps(trace: readonly TraceStep[], start: number, length: number): TraceStep[] {
   const living = new Set([0]);
   return trace.filter((step, index) => {
     if (index >= start && index < start + length) return false;
-    const actor = step.kind === "call" || step.kind === "exit" ? step.task : step.maker;
+    const actor = step.kind === "call" || step.kind === "exit" ? step.task : step.parent;
     if (!living.has(actor)) return false;
     if (step.kind === "fork" || step.kind === "thread") living.add(step.child);
     if (step.kind === "exit") living.delete(step.task);
@@ -72,7 +72,7 @@ function withoutSteps(trace: readonly TraceStep[], start: number, length: number
   });
 }
 
-/** Registers and ids that are 0, one by one. Time is left: it may not run backwards. */
+/** Sets registers and ids to 0, one by one. Time stays, because it must not go backwards. */
 function* withPlainerCalls({ program, trace }: Run): Generator<Run> {
   for (const [index, step] of trace.entries()) {
     if (step.kind !== "call") continue;
@@ -94,7 +94,7 @@ function* withPlainerCalls({ program, trace }: Run): Generator<Run> {
 
 // ── Declarations ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** One declaration as it is most often: state that starts as 0, children that start fresh, a verdict without words. */
+/** Simplifies one declaration: state starts as 0, children start fresh, a verdict has no reason. */
 function* plainerDeclarations(program: Program): Generator<Program> {
   const { verdicts, cells, tables, reports } = program;
   const replaced = <T>(list: readonly T[], index: number, one: T) =>
@@ -151,7 +151,7 @@ function* smallerStatements(statement: Statement): Generator<Statement> {
   yield* withOneSmaller(statement);
 }
 
-/** One of the expressions directly inside is smaller. */
+/** Shrinks one of the expressions directly inside. */
 function* withOneSmaller(statement: Statement): Generator<Statement> {
   for (let place = 0; ; place += 1) {
     let seen = -1;
@@ -200,7 +200,7 @@ function typeOf(expression: Expression): ExpressionType {
   }
 }
 
-/** Constants, then parts of the same type, then the same with one smaller part. */
+/** Yields constants, then operands of the same type, then the expression with one smaller operand. */
 function* smallerExpressions(expression: Expression): Generator<Expression> {
   const type = typeOf(expression);
   const parts = operands(expression);
@@ -215,7 +215,7 @@ function* smallerExpressions(expression: Expression): Generator<Expression> {
     for (const smaller of smallerExpressions(part)) yield withPart(expression, index, smaller);
 }
 
-/** The expression with another operand in this place. */
+/** The expression with the operand at this place replaced. */
 function withPart(expression: Expression, place: number, part: Expression): Expression {
   const own = operands(expression);
   const replaced = own.map((operand, index) => (index === place ? part : operand));

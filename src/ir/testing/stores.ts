@@ -1,4 +1,4 @@
-/** What a store does to a cell, by its form: for those that keep what program.ts promises of the cell's kind. */
+/** Recognises stores by their form, for tests that rely on the invariants of cell kinds (program.ts). */
 import type { IntegerExpression, Program } from "../program.ts";
 import { forEachStatement } from "../traverse.ts";
 
@@ -8,7 +8,10 @@ export function isCell(value: IntegerExpression, cell: number): boolean {
   return value.kind === "cell" && value.cell === cell;
 }
 
-/** `cell < phase ? phase : cell`: the phase, or 0 where nothing is entered; undefined where it is of another form. */
+/**
+ * Matches `cell < phase ? phase : cell` and returns the phase; 0 if the value is the cell itself; undefined for other
+ * forms.
+ */
 export function phaseEntered(cell: number, value: IntegerExpression): number | undefined {
   if (isCell(value, cell)) return 0;
   if (value.kind !== "select" || value.condition.kind !== "compare") return undefined;
@@ -18,7 +21,7 @@ export function phaseEntered(cell: number, value: IntegerExpression): number | u
   return condition.right.value === then.value ? Number(then.value) : undefined;
 }
 
-/** `cell < 2^63 − 1 ? cell + 1 : cell`. */
+/** Matches `cell < 2^63 − 1 ? cell + 1 : cell`. */
 export function addsOne(cell: number, value: IntegerExpression): boolean {
   if (value.kind !== "select" || value.condition.kind !== "compare") return false;
   const { condition, then, otherwise } = value;
@@ -28,7 +31,7 @@ export function addsOne(cell: number, value: IntegerExpression): boolean {
   return then.right.kind === "constant" && then.right.value === 1n;
 }
 
-/** Can it be seen that flags stay 0 or 1, counters below 2^63, and phases only grow? */
+/** Whether the form of every store shows that flags are 0 or 1, counters are below 2^63 and phases never decrease. */
 export function keepsPromises({ cells, body }: Program): boolean {
   let keeps = true;
   forEachStatement(body, (statement) => {

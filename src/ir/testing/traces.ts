@@ -1,4 +1,4 @@
-/** Random lives of a tree of tasks under a policy, and the reference run of one. */
+/** Random traces of a tree of tasks under a policy, and the reference run of a trace. */
 import { auditArchitecture, x32Bit } from "../../linux/architecture.ts";
 import { admit } from "../admission.ts";
 import type { Circumstances, Evaluation, EvaluationState, ScopeState, SystemCallEvent } from "../evaluation.ts";
@@ -7,7 +7,7 @@ import type { Program } from "../program.ts";
 import { type Choices, chance, pick, weighted } from "./choices.ts";
 import { arbitraryValue, programValues } from "./values.ts";
 
-/** Tasks are numbered from 0 (the command's first thread) in order of birth; a number is never used again. */
+/** Tasks are numbered from 0 (the command's first thread) in order of creation; numbers are not reused. */
 export type TraceStep =
   | {
       readonly kind: "call";
@@ -17,10 +17,10 @@ export type TraceStep =
       readonly uid: number;
       readonly gid: number;
     }
-  /** The maker's state as it is now goes to the child, which is the first thread of a new process. */
-  | { readonly kind: "fork"; readonly maker: number; readonly child: number }
-  /** The child is a new thread of the maker's process. */
-  | { readonly kind: "thread"; readonly maker: number; readonly child: number }
+  /** The child is the first thread of a new process and inherits the parent's state of this moment. */
+  | { readonly kind: "fork"; readonly parent: number; readonly child: number }
+  /** The child is a new thread of the parent's process. */
+  | { readonly kind: "thread"; readonly parent: number; readonly child: number }
   | { readonly kind: "exit"; readonly task: number };
 
 export function generateEvent(choices: Choices, program: Program, pool = programValues(program)): SystemCallEvent {
@@ -34,7 +34,7 @@ export function generateEvent(choices: Choices, program: Program, pool = program
   };
 }
 
-/** Mostly judged numbers, the ends of each interval most of all. */
+/** Mostly judged numbers, above all the ends of each interval. */
 function callNumber(choices: Choices, program: Program): number {
   const { judged, always } = program.admission;
   return weighted(choices, [
@@ -76,7 +76,7 @@ export function generateTrace(choices: Choices, program: Program, steps: number)
   let now = BigInt(choices.below(1000));
   const trace: TraceStep[] = [];
   const birth = (kind: "fork" | "thread") => {
-    const step = { kind, maker: pick(choices, living), child: born++ } as const;
+    const step = { kind, parent: pick(choices, living), child: born++ } as const;
     living.push(step.child);
     return step;
   };
@@ -109,7 +109,7 @@ export function generateTrace(choices: Choices, program: Program, steps: number)
         [
           1,
           () => {
-            // The last task rarely ends: nothing comes after it.
+            // The last task rarely exits, because that ends the trace.
             const place = choices.below(living.length);
             if (living.length === 1 && !chance(choices, 8)) return birth("fork");
             return { kind: "exit", task: living.splice(place, 1)[0]! };
@@ -121,7 +121,7 @@ export function generateTrace(choices: Choices, program: Program, steps: number)
   return trace;
 }
 
-/** What becomes of one call of a trace. */
+/** The outcome of one call of a trace. */
 export type CallOutcome =
   | { readonly admission: "foreign" | "unknown" | "always" }
   | { readonly admission: "judged"; readonly evaluation: Evaluation };
@@ -129,18 +129,18 @@ export type CallOutcome =
 export interface TraceOutcome {
   /** One for each call, in order. */
   readonly calls: readonly CallOutcome[];
-  /** State at the end, of each task that still lives. */
+  /** The final state of each living task. */
   readonly final: ReadonlyMap<number, EvaluationState>;
 }
 
-/** The process and thread ids that a trace's tasks have. */
+/** The process and thread id of a trace's task. */
 export function identifier(task: number): number {
   return 100 + task;
 }
 
 /**
- * Runs a trace over the interpreter, or over another evaluator that keeps the same state objects. Verdicts change
- * nothing about who lives: a trace says itself what the tree does.
+ * Runs a trace with the interpreter, or with another evaluator on the same state objects. Verdicts do not affect which
+ * tasks live: the trace says so itself.
  */
 export function runTrace(
   program: Program,
@@ -167,16 +167,16 @@ export function runTrace(
         break;
       }
       case "fork": {
-        const maker = tasks.get(step.maker)!;
+        const parent = tasks.get(step.parent)!;
         tasks.set(step.child, {
           leader: step.child,
-          thread: inheritState(program, "thread", maker.thread),
-          process: inheritState(program, "process", maker.process),
+          thread: inheritState(program, "thread", parent.thread),
+          process: inheritState(program, "process", parent.process),
         });
         break;
       }
       case "thread": {
-        const { leader, process } = tasks.get(step.maker)!;
+        const { leader, process } = tasks.get(step.parent)!;
         tasks.set(step.child, { leader, process, thread: initialState(program, "thread") });
         break;
       }

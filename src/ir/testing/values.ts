@@ -1,4 +1,4 @@
-/** Values at which operators change their mind, and those that a program itself compares with. */
+/** Boundary values of operators, and the constants of a program. */
 import { pattern } from "../arithmetic.ts";
 import type { Expression, Program } from "../program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../traverse.ts";
@@ -6,7 +6,7 @@ import { type Choices, pick, weighted } from "./choices.ts";
 
 const corners = [0n, 1n << 7n, 1n << 8n, 1n << 15n, 1n << 16n, 1n << 31n, 1n << 32n, 1n << 63n];
 
-/** Each corner and its two neighbours, and small numbers: as 64-bit patterns. */
+/** Each corner, its two neighbours, and small numbers, as 64-bit patterns. */
 export const boundaryValues: readonly bigint[] = [
   ...new Set([
     ...[0n, 1n, 2n, 3n, 5n, 7n, 8n, 63n, 64n, 100n],
@@ -15,7 +15,7 @@ export const boundaryValues: readonly bigint[] = [
   ]),
 ].map(pattern);
 
-/** The constants and interval ends that a program uses, and their neighbours. */
+/** The constants and interval ends of a program, and their neighbours. */
 export function programValues(program: Program): readonly bigint[] {
   const values = new Set<bigint>();
   const add = (value: bigint) => {
@@ -34,7 +34,7 @@ export function programValues(program: Program): readonly bigint[] {
   return [...values];
 }
 
-/** A word for each parameter of the program, mostly one at the ends of its range. */
+/** A word for each parameter, mostly at an end of its range. */
 export function arbitraryWords(choices: Choices, { parameters }: Pick<Program, "parameters">): bigint[] {
   return parameters.map(({ from, to }) => {
     const inside = [from, to, from + 1n, to - 1n, (from + to) / 2n].filter((value) => from <= value && value <= to);
@@ -42,7 +42,7 @@ export function arbitraryWords(choices: Choices, { parameters }: Pick<Program, "
   });
 }
 
-/** A boundary value, one from the pool, or any pattern. */
+/** A boundary value, a value of the pool, or any pattern. */
 export function arbitraryValue(choices: Choices, pool: readonly bigint[] = []): bigint {
   return weighted(choices, [
     [4, () => pick(choices, boundaryValues)],

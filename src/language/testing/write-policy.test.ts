@@ -92,7 +92,7 @@ it("random programs, written as policies, compile without an error and mean the 
 function withoutUnborn(trace: readonly TraceStep[]): TraceStep[] {
   const living = new Set([0]);
   return trace.filter((step) => {
-    if (!living.has("maker" in step ? step.maker : step.task)) return false;
+    if (!living.has("parent" in step ? step.parent : step.task)) return false;
     if ("child" in step) living.add(step.child);
     return true;
   });

@@ -136,7 +136,7 @@ function encodePlan(
   trace.forEach((step, index) => {
     const at = 16 + 16 * states.length + stepSize * index;
     view.setUint32(at, kinds[step.kind], true);
-    view.setUint32(at + 4, step.kind === "call" || step.kind === "exit" ? step.task : step.maker, true);
+    view.setUint32(at + 4, step.kind === "call" || step.kind === "exit" ? step.task : step.parent, true);
     view.setUint32(at + 8, step.kind === "fork" || step.kind === "thread" ? step.child : 0, true);
     if (step.kind !== "call") return;
     registers(step).forEach((word, register) => {
@@ -174,7 +174,7 @@ function difference(
     if (step.kind === "exit") tasks.delete(step.task);
     if (step.kind === "fork" || step.kind === "thread") {
       if (result <= 0) return `${where}: ${step.kind} gave ${result}`;
-      const { leader, state } = tasks.get(step.maker)!;
+      const { leader, state } = tasks.get(step.parent)!;
       const own =
         step.kind === "fork"
           ? {

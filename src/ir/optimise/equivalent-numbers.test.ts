@@ -2,28 +2,28 @@ import { describe, expect, it } from "vitest";
 import { printProgram } from "../print.ts";
 import type { Program } from "../program.ts";
 import { generateProgram, SeededChoices } from "../testing/arbitrary.ts";
-import { alikeNumbers } from "./alike-numbers.ts";
+import { equivalentNumbers } from "./equivalent-numbers.ts";
 import { specialise } from "./specialise.ts";
 
 const numbers = [0, 1, 3, 9, 41, 56, 57, 58, 59, 257, 334, 424, 435, 462];
 
-describe("alikeNumbers", () => {
-  it("names numbers alike for which what is left of the program is the same", () => {
-    let alike = 0;
+describe("equivalentNumbers", () => {
+  it("puts two numbers into one class only if their specialised programs are equal", () => {
+    let equivalent = 0;
     for (let seed = 0; seed < 150; seed += 1) {
       const program = generateProgram(new SeededChoices(seed));
       const left = (number: number) =>
         printProgram({ ...specialise(program, number), admission: program.admission } satisfies Program);
-      for (const [number, first] of alikeNumbers(program, numbers)) {
+      for (const [number, first] of equivalentNumbers(program, numbers)) {
         if (number === first) continue;
-        alike += 1;
+        equivalent += 1;
         expect(left(number), `seed ${seed}: ${number} and ${first}`).toBe(left(first));
       }
     }
-    expect(alike).toBeGreaterThan(500);
+    expect(equivalent).toBeGreaterThan(500);
   });
 
-  it("tells all numbers apart where the number is used as an integer", () => {
+  it("puts each number into its own class if the program computes with the number", () => {
     const program: Program = {
       ...generateProgram(new SeededChoices(1)),
       locals: ["integer"],
@@ -32,7 +32,7 @@ describe("alikeNumbers", () => {
         { kind: "return", verdict: { kind: "verdict", verdict: 0 } },
       ],
     };
-    expect([...alikeNumbers(program, [1, 2])]).toEqual([
+    expect([...equivalentNumbers(program, [1, 2])]).toEqual([
       [1, 1],
       [2, 2],
     ]);

@@ -1,6 +1,6 @@
 /**
- * Call numbers that a program does not tell apart. There are some 370 calls, and most policies are about a few of them:
- * what is worked out for one number holds for all that are alike.
+ * Finds call numbers that a program does not distinguish. There are about 370 calls and most policies distinguish few
+ * of them, so a result for one number holds for its whole class.
  */
 import { compareOperations } from "../arithmetic.ts";
 import { isNumber } from "../guard.ts";
@@ -10,11 +10,13 @@ import { expressionsOf, forEachStatement, operands } from "../traverse.ts";
 
 type NumberTest = (number: bigint) => boolean | number;
 
-/** For each of the numbers the first that is alike. Where the number is used as an integer, none are. */
-export function alikeNumbers(program: Program, numbers: readonly number[]): ReadonlyMap<number, number> {
+/**
+ * Maps each number to the first number of its class. If the program computes with the number, each is its own class.
+ */
+export function equivalentNumbers(program: Program, numbers: readonly number[]): ReadonlyMap<number, number> {
   const tests = testsOfNumber(program);
   if (tests === undefined) return new Map(numbers.map((number) => [number, number]));
-  // Classes are split by one test after the other, each class being named by a number of its own.
+  // Partition refinement: each test splits the classes. A class is named by the index of its first number.
   let classes = numbers.map(() => 0);
   for (const test of tests.values()) {
     const names = new Map<string, number>();
@@ -35,7 +37,7 @@ export function alikeNumbers(program: Program, numbers: readonly number[]): Read
   );
 }
 
-/** All that the program asks of the number, each once; undefined where it computes with it. */
+/** The distinct tests of the number in the program; undefined if the program computes with it. */
 function testsOfNumber(program: Program): ReadonlyMap<string, NumberTest> | undefined {
   const tests = new Map<string, NumberTest>();
   const seen = new Set<Expression>();

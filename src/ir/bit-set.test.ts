@@ -1,18 +1,18 @@
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect } from "vitest";
-import { Words } from "./words.ts";
+import { BitSet } from "./bit-set.ts";
 
 const some = fc.array(fc.nat(99));
-const made = (words: readonly number[]) => Words.none(100).with(words);
-const listed = (words: Words) => {
+const made = (words: readonly number[]) => BitSet.none(100).with(words);
+const listed = (words: BitSet) => {
   const found = Array.from({ length: 100 }, (_, word) => word).filter((word) => words.has(word));
   expect(words.list()).toEqual(found);
   return found;
 };
 const sorted = (words: Iterable<number>) => [...new Set(words)].sort((a, b) => a - b);
 
-describe("sets of words", () => {
-  test.prop([some, some, fc.nat(99)])("are sets", (a, b, word) => {
+describe("bit sets", () => {
+  test.prop([some, some, fc.nat(99)])("behave like sets", (a, b, word) => {
     expect(listed(made(a).union(made(b)))).toEqual(sorted([...a, ...b]));
     expect(listed(made(a).with(b))).toEqual(sorted([...a, ...b]));
     expect(listed(made(a).without(word))).toEqual(sorted(a.filter((one) => one !== word)));

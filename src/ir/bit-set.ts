@@ -1,21 +1,21 @@
-/** Immutable sets of small numbers, as bits: a policy may have thousands of cells and locals, and a set for each statement. */
-export class Words {
+/** Immutable bit sets of cells and locals, with one set for each statement: a policy may have thousands of them. */
+export class BitSet {
   private readonly bits: Uint32Array;
 
   private constructor(bits: Uint32Array) {
     this.bits = bits;
   }
 
-  /** Room for the words 0 … count − 1. */
-  static none(count: number): Words {
-    return new Words(new Uint32Array((count + 31) >> 5));
+  /** An empty set with room for 0 … count − 1. */
+  static none(count: number): BitSet {
+    return new BitSet(new Uint32Array((count + 31) >> 5));
   }
 
   has(word: number): boolean {
     return (this.bits[word >> 5]! & (1 << (word & 31))) !== 0;
   }
 
-  /** Ascending. */
+  /** The members, ascending. */
   list(): number[] {
     const words: number[] = [];
     for (let index = 0; index < this.bits.length; index++) {
@@ -25,25 +25,25 @@ export class Words {
     return words;
   }
 
-  with(words: readonly number[]): Words {
+  with(words: readonly number[]): BitSet {
     if (words.every((word) => this.has(word))) return this;
     const bits = this.bits.slice();
     for (const word of words) bits[word >> 5]! |= 1 << (word & 31);
-    return new Words(bits);
+    return new BitSet(bits);
   }
 
-  without(word: number): Words {
+  without(word: number): BitSet {
     if (!this.has(word)) return this;
     const bits = this.bits.slice();
     bits[word >> 5]! &= ~(1 << (word & 31));
-    return new Words(bits);
+    return new BitSet(bits);
   }
 
-  /** Of sets with room for the same words. */
-  union(other: Words): Words {
+  /** Both sets must have room for the same members. */
+  union(other: BitSet): BitSet {
     if (this === other) return this;
     const bits = this.bits.slice();
     for (let index = 0; index < bits.length; index++) bits[index]! |= other.bits[index]!;
-    return new Words(bits);
+    return new BitSet(bits);
   }
 }

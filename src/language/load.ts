@@ -1,6 +1,6 @@
 /**
- * From a policy's file to its program. Synchronous; nothing of the policy runs. All that is wrong is collected: there is
- * a program exactly where no diagnostic is an error.
+ * The front end's entry: compiles a policy file to a program. It is synchronous and executes nothing of the policy. It
+ * collects all faults; there is a program if and only if no diagnostic is an error.
  */
 
 import { basename, resolve } from "node:path";
@@ -35,29 +35,32 @@ import type { Walker } from "./walk/walker.ts";
 
 export interface LoadOptions {
   readonly architecture: ArchitectureName;
-  /** Values of parameters, as `--set name=value` gives them. */
+  /** Values of parameters, from `--set name=value`. */
   readonly set?: ReadonlyMap<string, string> | undefined;
-  /** Which integers and flags stay open until the policy is started (open.ts). None where it is left out. */
+  /** The integers and flags that stay open until the policy is started (open.ts). Default: none. */
   readonly open?: OpenParameters | undefined;
-  /** What OCI profiles are read for. Without it, a command without capabilities on any kernel that an engine runs on. */
+  /**
+   * The host for which OCI profiles are read. Default: a command without capabilities, on any kernel that an engine
+   * supports.
+   */
   readonly host?: Omit<OciHost, "architecture"> | undefined;
-  /** Gives the content of an absolute path, or throws; for tests. The file system otherwise. */
+  /** Reads the file at an absolute path, or throws; tests replace it. Default: the file system. */
   readonly readFile?: ((path: string) => Uint8Array | string) | undefined;
 }
 
 export interface LoadedPolicy {
-  /** Undefined exactly where a diagnostic is an error. */
+  /** Undefined if and only if a diagnostic is an error. */
   readonly program: Program | undefined;
   /** Sorted by place. */
   readonly diagnostics: readonly Diagnostic[];
   /** For `renderDiagnostics`. */
   readonly sources: Sources;
-  /** All that was read, the policy's own file first: a compiled policy is good as long as these are what they were. */
+  /** All files that were read, the policy's own file first. A cached policy is valid while they are unchanged. */
   readonly files: readonly ReadFile[];
-  /** Promises to be proved on the program (`tightening: true`). */
+  /** Promises that a lint proves on the program (`tightening: true`). */
   readonly promises: readonly TighteningPromise[];
   readonly parameters: readonly DeclaredParameter[];
-  /** Where the policy extends others. */
+  /** Set if the policy extends others. */
   readonly extension: Extension | undefined;
 }
 
@@ -101,11 +104,11 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
     if (module !== undefined) compiled = compileModule(c, module, store);
   } catch (error) {
     if (error instanceof RangeError && /call stack/i.test(error.message)) {
-      reporter.report("P0318", "the policy nests too deeply to be compiled");
+      reporter.report("P0318", "the policy nests too deeply");
     } else if (!(error instanceof GiveUp)) throw error;
   }
   if (compiled !== undefined && options.host?.capabilities !== undefined && !c.findings.asksForCapabilities) {
-    reporter.report("P0909", "nothing is to be done with --cap: no OCI profile of the policy asks for it");
+    reporter.report("P0909", "--cap has no effect: no OCI profile of the policy tests a capability");
   }
   const diagnostics = sortDiagnostics(reporter.diagnostics);
   return {
@@ -121,7 +124,7 @@ export function loadPolicy(path: string, options: LoadOptions): LoadedPolicy {
   };
 }
 
-/** A profile without any TypeScript around it. It has no parameters. */
+/** Compiles a profile without a TypeScript module. It has no parameters. */
 function loadProfile(path: string, store: FileStore, reporter: Reporter, options: LoadOptions): LoadedPolicy {
   new Parameters(options.set ?? new Map()).reportUnused(reporter, undefined);
   const file = store.read(path, undefined);
@@ -155,14 +158,14 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
   if (lowered === undefined || c.reporter.failed) return undefined;
   const whole = programOf(c, module, store, lowered.body);
   const program = finish(c, whole);
-  // A verdict that a path forgets to set would be allow: no such program leaves the compiler.
-  const forgotten = unassignedLocals(program);
-  if (forgotten.length > 0) {
+  // An unassigned verdict would be an allow, so the compiler does not emit such a program.
+  const unassigned = unassignedLocals(program);
+  if (unassigned.length > 0) {
     c.reporter.report(
       "P0399",
-      `the compiler lost a value (local ${forgotten[0]}) on a path of this policy`,
+      `the compiler lost a value (local ${unassigned[0]}) on a path of this policy`,
       { file: module.file, node: policy!.at },
-      "this is a fault of portcullis: report it with this policy",
+      "this is a bug in portcullis: please report it with this policy",
     );
     return undefined;
   }
@@ -177,7 +180,7 @@ function policyOf(c: Compilation, module: Module): PolicyValue | undefined {
   if (value === undefined || value.is !== "unknown") {
     c.reporter.report(
       "P0312",
-      value === undefined ? "this module exports no policy" : "what this module exports by default is no policy",
+      value === undefined ? "this module exports no policy" : "this module's default export is not a policy",
       { file: module.file, node: module.scope.own(defaultName)?.at ?? { start: 0, end: 1 } },
       "export default policy((call) => …)",
     );
@@ -185,7 +188,7 @@ function policyOf(c: Compilation, module: Module): PolicyValue | undefined {
   return undefined;
 }
 
-/** What a parameter of a function that nothing calls could be. */
+/** Typical arguments for the parameters of a function that has no caller. */
 function typicalArgument(c: Compilation): (fn: FunctionValue, index: number) => Value {
   return (fn, index) => {
     const parameter = fn.node.params[index];

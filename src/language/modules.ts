@@ -1,4 +1,6 @@
-/** Modules: found, read, parsed, and worked out in the order in which JavaScript would run them. Nothing runs. */
+/**
+ * Modules: resolves, reads and parses them, and evaluates their top level in JavaScript's order. Nothing is executed.
+ */
 import { dirname, resolve } from "node:path";
 import type {
   ExportNamedDeclaration,
@@ -25,18 +27,18 @@ export interface Module {
   readonly file: SourceFile;
   readonly scope: LexicalScope<Value>;
   readonly tree: SyntaxTree;
-  /** What it exports, by the exported name: the variable's name in it. */
+  /** Its exports: the exported name, and the variable's name in the module. */
   readonly exports: Map<string, ExportedName>;
   state: "begun" | "done";
 }
 
 interface ExportedName {
-  /** The name in the module's scope; or, of a re-export, the variable itself. */
+  /** The name in the module's scope; for a re-export, the variable itself. */
   readonly local: string;
   readonly from?: Module;
 }
 
-/** The name in a module's scope of what it exports by default. */
+/** The name of the default export in the module's scope. */
 export const defaultName = "*default*";
 
 const mostModules = 256;
@@ -58,23 +60,27 @@ export class Modules {
     this.globals = globals;
   }
 
-  /** The module at this path, worked out; undefined where it could not be read or parsed, which has been said. */
+  /** The evaluated module at this path; undefined, after a report, if it cannot be read or parsed. */
   load(path: string, place?: Place, typesOnly = false): Module | undefined {
     const known = this.modules.get(path);
     if (known !== undefined || this.modules.has(path)) {
       if (known?.state === "begun" && !typesOnly && place !== undefined) {
         this.c.reporter.report(
           "P0313",
-          "modules import each other in a circle: none can be worked out first",
+          "modules import each other in a cycle",
           place,
-          "move what both need into a third module; `import type` may go both ways",
+          "move the shared declarations into a third module; `import type` may go both ways",
         );
         return undefined;
       }
       return known;
     }
     if (this.modules.size >= mostModules || this.depth >= deepestImports) {
-      this.c.reporter.report("P0314", `more than ${mostModules} modules, or imports ${deepestImports} deep`, place);
+      this.c.reporter.report(
+        "P0314",
+        `more than ${mostModules} modules, or imports nested ${deepestImports} deep`,
+        place,
+      );
       return undefined;
     }
     this.modules.set(path, undefined);
@@ -175,12 +181,12 @@ export class Modules {
         statement(c, node);
         return;
       case "ExpressionStatement":
-        // Worked out for what it says about itself: a call of the library has its own answer here.
+        // Evaluated for its errors: a library call reports its own.
         if (c.walker.evaluate(node.expression).is !== "unknown") {
           c.error(
             "P0315",
             node,
-            "at the top of a module this does nothing",
+            "this has no effect at the top of a module",
             "const, function, and export default policy(…)",
           );
         }
@@ -189,7 +195,7 @@ export class Modules {
         c.error(
           "P0309",
           node,
-          "the top of a module declares: there is no statement of this kind",
+          "this statement is not allowed at the top of a module",
           "const, function, type, interface, import and export",
         );
     }
@@ -224,7 +230,7 @@ export class Modules {
 
   private exportAll(module: Module, node: Statement & { readonly type: "ExportAllDeclaration" }): void {
     if (node.exported !== null) {
-      this.c.error("P0309", node, "modules are no values here", "export { name } from …");
+      this.c.error("P0309", node, "a module is not a value", "export { name } from …");
       return;
     }
     const target = this.target(module, node.source.value, node.source, node.exportKind === "type", undefined);
@@ -240,7 +246,7 @@ export class Modules {
       if (declaration.type === "VariableDeclaration") {
         for (const { id } of declaration.declarations) {
           if (id.type === "Identifier") module.exports.set(id.name, { local: id.name });
-          else this.c.error("P0309", id, "what is exported is declared by its name", "export const name = …");
+          else this.c.error("P0309", id, "an export declares plain names", "export const name = …");
         }
       } else if ("id" in declaration && declaration.id?.type === "Identifier") {
         module.exports.set(declaration.id.name, { local: declaration.id.name });
@@ -258,7 +264,7 @@ export class Modules {
           module.exports.set(nameOf(exported), { local: nameOf(local), from: target });
         else this.notExported(target, local, nameOf(local));
       } else if (target !== undefined) {
-        this.c.error("P0309", node, "this cannot be exported on", "import it where it is needed");
+        this.c.error("P0309", node, "this cannot be re-exported", "import it where it is needed");
       }
     }
   }
@@ -293,7 +299,7 @@ export class Modules {
     const place: SourceRange = specifier;
     if (target === undefined) return this.bindUnknown(module, local.name, specifier);
     if (specifier.type === "ImportNamespaceSpecifier") {
-      c.error("P0309", specifier, "modules are no values here", "import { name } from …");
+      c.error("P0309", specifier, "a module is not a value", "import { name } from …");
       return this.bindUnknown(module, local.name, specifier);
     }
     const name = specifier.type === "ImportDefaultSpecifier" ? "default" : nameOf(specifier.imported);
@@ -301,7 +307,7 @@ export class Modules {
       const file = this.jsonFiles.get(node.source);
       if (name !== "default" || file === undefined) {
         if (name !== "default")
-          c.error("P0108", specifier, "a JSON module exports one thing, its content", "import profile from …");
+          c.error("P0108", specifier, "a JSON module has only a default export", "import profile from …");
         return this.bindUnknown(module, local.name, specifier);
       }
       this.alias(module, local.name, place, { ...this.plain(module, local.name, place), value: { is: "json", file } });
@@ -335,7 +341,7 @@ export class Modules {
       c.error(
         "P0108",
         specifier,
-        name === "default" ? '"portcullis" exports nothing by default' : `"portcullis" does not export \`${name}\``,
+        name === "default" ? '"portcullis" has no default export' : `"portcullis" does not export \`${name}\``,
         near === undefined ? 'import { allow, deny, policy } from "portcullis"' : `did you mean \`${near}\`?`,
       );
       return this.bindUnknown(module, specifier.local.name, specifier);
@@ -362,7 +368,7 @@ export class Modules {
     }
   }
 
-  /** What is wrong has been said; the name itself says nothing more. */
+  /** The error is reported already; the name causes no further ones. */
   private bindUnknown(module: Module, name: string, at: SourceRange): void {
     module.scope.alias(name, { ...this.plain(module, name, at), value: unknown });
     module.scope.declareType(name, { builtin: "CallTable" });
@@ -382,13 +388,13 @@ export class Modules {
       "P0108",
       node,
       name === "default"
-        ? `${target.file.shown} exports nothing by default`
+        ? `${target.file.shown} has no default export`
         : `${target.file.shown} does not export \`${name}\``,
       near !== undefined
         ? `did you mean \`${near}\`?`
         : known.length > 0
           ? `it exports ${known.slice(0, 8).join(", ")}`
-          : "write `export` before what is meant",
+          : "write `export` before the declaration",
     );
   }
 
@@ -396,7 +402,7 @@ export class Modules {
 
   private readonly jsonFiles = new Map<object, SourceFile>();
 
-  /** `json`: undefined for an export, which has no attributes to ask. */
+  /** The file that a specifier names. `json` is undefined for an export, which has no attributes. */
   private target(
     module: Module,
     specifier: string,
@@ -414,7 +420,7 @@ export class Modules {
         c.error(
           "P0308",
           node,
-          "a JSON module says so where it is imported",
+          'the import of a JSON module needs `with { type: "json" }`',
           'import profile from "./x.json" with { type: "json" }',
         );
         return undefined;
@@ -435,7 +441,7 @@ export class Modules {
       c.error(
         "P0308",
         node,
-        `\`${specifier.slice(0, 80)}\` cannot be imported: a policy is compiled, nothing of it runs in JavaScript`,
+        `\`${specifier.slice(0, 80)}\` cannot be imported: a policy is compiled and does not run as JavaScript`,
         'a relative file ("./shared.ts"), "portcullis", or "portcullis/policies/NAME.ts"',
       );
       return undefined;
@@ -444,10 +450,10 @@ export class Modules {
       c.error(
         "P0107",
         node,
-        `"${specifier.slice(0, 80)}" names no file of a policy`,
+        `"${specifier.slice(0, 80)}" does not name a policy file`,
         /\.(js|mjs|mts)$/.test(specifier) || specifier.startsWith("portcullis/policies/")
           ? `"${specifier.replace(/\.\w+$/, "")}.ts"`
-          : 'the whole file name: "./shared.ts"',
+          : 'the complete file name: "./shared.ts"',
       );
       return undefined;
     }

@@ -40,7 +40,7 @@ describe("a parameter stays open", () => {
     ],
     ["in a function", `${most}function over(fd: bigint) { return fd > most; }\n${dup("over(call.args.newfd)")}`],
     [
-      "as what a function that makes a policy is given",
+      "as an argument of a function that returns a policy",
       `${most}function of(limit: bigint): Policy { const opened = perTree.counter(); return policy((call) => call.name === "openat" && opened.add() > limit ? deny("EMFILE") : allow); }\nexport default of(most);`,
     ],
     ["as a value of a report", most + step(`if (call.name === "dup2") report("dup", { most });`)],
@@ -64,7 +64,7 @@ describe("a parameter stays open", () => {
       "without a default",
       `const needed = parameter.integer("needed", { from: 1n, to: 9n });\n${dup("call.args.newfd > needed")}`,
     ],
-    ["where nothing reads it", `${most}export default policy(() => allow);`],
+    ["without a reader", `${most}export default policy(() => allow);`],
   ])("%s", (_, source) => {
     const { errors, open: names, fixed } = open(source);
     expect(errors).toEqual([]);
@@ -73,7 +73,7 @@ describe("a parameter stays open", () => {
   });
 });
 
-describe("a parameter is fixed, with what needs it", () => {
+describe("a parameter is fixed, with the reason", () => {
   it.each([
     [
       "as a capacity",
@@ -86,47 +86,47 @@ describe("a parameter is fixed, with what needs it", () => {
         step(
           `for (let i = 0n; i < most; i++) if (call.name === "dup2" && call.args.newfd === i) return deny("EBADF");`,
         ),
-      /not known when the policy is compiled|bounds/,
+      /not known at compile time|bound/,
     ],
     ["as the first value of a cell", `${most}const level = perProcess.value(most);\n${dup("level.get() > 3n")}`, /./],
     ["as an exponent", most + dup("call.args.newfd > 2n ** most"), /power/],
     [
-      "where a sum could leave 64 bits",
+      "if a sum could exceed 64 bits",
       `const most = parameter.integer("most", { default: 16n, from: 1n, to: 1n << 62n });\n${dup("call.args.newfd > most * 4n")}`,
-      /can leave 64 bits/,
+      /can exceed 64 bits/,
     ],
     [
-      "where it can be 0 and divides",
+      "as a divisor that can be 0",
       `const most = parameter.integer("most", { default: 6n, from: 0n, to: 9n });\n${dup("call.args.newfd / most > 1n")}`,
       /divisor can be 0/,
     ],
     [
-      "without a range that 64 bits hold",
+      "with a range that exceeds 64 bits",
       `const most = parameter.integer("most", { default: 16n });\n${dup("call.args.newfd > most")}`,
-      /no 64 bits hold/,
+      /exceeds 64 bits/,
     ],
     [
       "as the choice of a policy",
       `${flag}const base = policy((call) => calls.exec.has(call) ? deny("EPERM") : allow);\nexport default network ? base : policy(() => allow);`,
-      /depends on a parameter/,
+      /depends on an open parameter/,
     ],
     [
       "as the choice of state",
       `${flag}function of(): Policy { if (network) { const opened = perTree.counter(); return policy((call) => call.name === "openat" && opened.add() > 3n ? deny("EMFILE") : allow); }\nreturn policy(() => allow); }\nexport default of();`,
-      /depends on a parameter/,
+      /depends on an open parameter/,
     ],
     [
-      "in a call that is made or not",
+      "in a conditional call",
       `${flag}function next() { let count = 0n; count += 1n; return count > 0n; }\nconst started = network && next();\n${dup("started")}`,
-      /depends on a parameter/,
+      /depends on an open parameter/,
     ],
     [
       "in a switch at the top",
       `${most}function of(): bigint { switch (most) { case 3n: return 1n; default: return 2n; } }\nconst limit = of();\n${dup("call.args.newfd > limit")}`,
-      /depends on a parameter/,
+      /depends on an open parameter/,
     ],
     [
-      "as another's default",
+      "as the default of another parameter",
       `${most}const other = parameter.integer("other", { default: most, from: 1n, to: 100n });\n${dup("call.args.newfd > other")}`,
       /default/,
     ],
@@ -137,7 +137,7 @@ describe("a parameter is fixed, with what needs it", () => {
     ],
   ])("%s", (_, source, why) => {
     const closed = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => head + source });
-    // Else the test is wrong, not the policy.
+    // Other errors would be faults of the test.
     const broken = closed.diagnostics.filter(({ severity }) => severity === "error").map(({ message }) => message);
     const { errors, open: names, fixed, program } = open(source);
     expect(errors).toEqual(broken);
@@ -149,10 +149,10 @@ describe("a parameter is fixed, with what needs it", () => {
     if (names!.length === 0) expect(printProgram(program!)).toBe(printProgram(closed.program!));
   });
 
-  it("asked for in two ways", () => {
+  it("declared in two ways", () => {
     const second = `const again = parameter.integer("most", { default: 16n, from: 1n, to: 99n });\n`;
     expect(open(most + second + dup("call.args.newfd > most + again")).fixed).toEqual({
-      most: 'the parameter "most" is asked for in two ways',
+      most: 'the parameter "most" is declared in two ways',
     });
     expect(open(most + most.replace("const most", "const again") + dup("call.args.newfd > most + again")).open).toEqual(
       ["most"],
@@ -173,30 +173,30 @@ describe("a parameter is fixed, with what needs it", () => {
     ]);
   });
 
-  it("as the one of two that do not go together", () => {
+  it("as one of two that cannot both stay open", () => {
     const big = (name: string) =>
       `const ${name} = parameter.integer("${name}", { default: 2n, from: 1n, to: 1n << 40n });\n`;
     const { open: names, fixed } = open(big("first") + big("second") + dup("call.args.newfd > first * second"));
     expect(names).toEqual(["first"]);
-    expect(fixed["second"]).toMatch(/can leave 64 bits/);
+    expect(fixed["second"]).toMatch(/can exceed 64 bits/);
   });
 });
 
 it("a parameter without default that cannot stay open must be given", () => {
   const source = `const most = parameter.integer("most", { from: 1n, to: 8n });\nconst seen = perTree.set({ capacity: most, full: deny("EMFILE") });\n${dup("seen.has(1n)")}`;
-  expect(open(source).errors).toEqual(['the parameter "most" has no default, and is not given']);
+  expect(open(source).errors).toEqual(['the parameter "most" has no default and no value']);
   expect(open(source, { most: "3" }).errors).toEqual([]);
 });
 
-it("an unknown name and a value out of range are told as ever", () => {
+it("an unknown name and a value out of range are reported", () => {
   expect(open(most + dup("call.args.newfd > most"), { moss: "3" }).errors).toEqual([
     'the policy has no parameter "moss"',
   ]);
   expect(open(most + dup("call.args.newfd > most"), { most: "0" }).errors[0]).toContain("from 1 to 100");
 });
 
-/** What a policy says of calls, with its parameters as constants and left open. */
-describe("open parameters mean what constants mean", () => {
+/** The verdicts of a policy with constant parameters and with open ones. */
+describe("open parameters have the semantics of constants", () => {
   const source = `${most}${flag}const low = parameter.integer("low", { default: -1n, from: -5n, to: 5n });
 const limit = network ? most : low;
 const wide = !network || most > 50n;

@@ -1,9 +1,9 @@
 /**
- * Which of a policy's parameters can stay open until it is started: those whose value nothing needs before.
+ * Finds the parameters of a policy that can stay open until it is started: those whose value the compiler does not need.
  *
- * What needs it is not listed anywhere. A parameter that is left open is an integer of its range to the compiler, known
- * no better than an argument; where something has to be known when the policy is compiled, or may leave 64 bits, that is
- * an error like any other. So a parameter can stay open exactly where the policy compiles with it open.
+ * There is no list of uses that need the value. To the compiler an open parameter is an integer of its range, as unknown
+ * as an argument; a use that needs a constant or could exceed 64 bits is an ordinary error. So a parameter can stay open
+ * if and only if the policy compiles with it open.
  */
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -11,18 +11,19 @@ import { maximumParameters } from "../ir/limits.ts";
 import { type LoadedPolicy, type LoadOptions, loadPolicy } from "./load.ts";
 
 export interface OpenPolicy {
-  /** With an error exactly where the policy does not compile with all of its parameters as constants either. */
+  /** Has an error if and only if the policy does not compile with all parameters as constants either. */
   readonly loaded: LoadedPolicy;
-  /** The integers and flags that were not given and are constants all the same, with what is wrong where they stay open. */
+  /**
+   * The integers and flags that have no given value but must be constants, with the error that they cause when open.
+   */
   readonly fixed: ReadonlyMap<string, Diagnostic | undefined>;
 }
 
 type Objections = (loaded: LoadedPolicy) => readonly Diagnostic[];
 
 /**
- * Loads a policy with as many parameters open as can be, in the order in which it declares them.
- *
- * @param objections what else is wrong with a policy that compiles
+ * Loads a policy with as many parameters open as possible, in the order of their declarations.
+ * @param objections further errors of a policy that compiles
  */
 export function loadOpenPolicy(
   path: string,

@@ -37,8 +37,8 @@ it("for another architecture the kernel is not known, and the rules are read str
 it("a bundle may run anywhere: its rules are read strictly", async () => {
   const folder = folderOf({ "deny.json": refusing(later), "allow.json": permitting(here) });
   for (const [name, told] of [
-    ["deny", "the rule is taken"],
-    ["allow", "the rule is left out"],
+    ["deny", "this rule is used"],
+    ["allow", "this rule is dropped"],
   ] as const) {
     const output = join(folder, `${name}.pcl`);
     const { status, err } = await portcullis("compile", "-p", join(folder, `${name}.json`), "-o", output);

@@ -1,4 +1,7 @@
-/** One call's argument, as expressions: how the kernel reads the register, and what it makes of the bits before it uses them. */
+/**
+ * One argument of a call, as expressions: how the kernel reads the register, and how it changes the bits before it uses
+ * them.
+ */
 import { equalExpressions } from "../../ir/equality.ts";
 import { intersection } from "../../ir/intervals.ts";
 import type { BooleanExpression, IntegerExpression, Interval } from "../../ir/program.ts";
@@ -9,10 +12,10 @@ import { rewritesOf } from "../../linux/rewrites.ts";
 import * as ir from "../values/ir.ts";
 import { type Range, widthRange } from "../values/ranges.ts";
 
-/** Whether the bits under a mask are one of the values. */
+/** Tests whether the bits under a mask equal one of the values. */
 export type BitsTest = (mask: bigint, values: readonly bigint[]) => BooleanExpression;
 
-/** `(bits & ~clear) | set`; what is set is cleared as well. */
+/** `(bits & ~clear) | set`; `clear` includes the bits of `set`. */
 interface Change {
   readonly clear: bigint;
   readonly set: bigint;
@@ -26,7 +29,7 @@ export class Argument {
   readonly #signed: boolean;
   readonly #register: number;
   readonly #rewrites: readonly Rewrite[];
-  /** Another argument that a rewrite asks for. */
+  /** Finds another argument of the call, which a rewrite depends on. */
   readonly #other: (name: string) => Argument;
 
   static of(call: CallDescription, name: string, architecture: ArchitectureName): Argument {
@@ -49,7 +52,7 @@ export class Argument {
     this.#other = (other) => new Argument(call, other, architecture, []);
   }
 
-  /** Is it the same expression? */
+  /** Whether both arguments have the same expression. */
   isReadAs(other: Argument): boolean {
     return (
       this.#register === other.#register &&
@@ -68,7 +71,7 @@ export class Argument {
     return this.#rewrites.length > 0;
   }
 
-  /** The register's low bits, zero-extended, before the kernel changes any. */
+  /** The register's low bits, zero-extended, before any rewrite. */
   register(): IntegerExpression {
     return ir.extend(this.width, false, ir.argument(this.#register));
   }
@@ -83,9 +86,13 @@ export class Argument {
   #value(done: number, change: Change): IntegerExpression {
     const rewrite = this.#rewrites[done];
     if (rewrite === undefined) {
-      const kept = this.#whole & ~change.clear;
+      const preserved = this.#whole & ~change.clear;
       const cleared =
-        kept === 0n ? ir.constant(0n) : kept === this.#whole ? this.register() : ir.masked(this.register(), kept);
+        preserved === 0n
+          ? ir.constant(0n)
+          : preserved === this.#whole
+            ? this.register()
+            : ir.masked(this.register(), preserved);
       return change.set === 0n ? cleared : ir.binary("or", cleared, ir.constant(change.set));
     }
     return ir.select(
@@ -95,24 +102,24 @@ export class Argument {
     );
   }
 
-  /** What `value` can be. */
+  /** The range of `value`. */
   get range(): Range {
     if (this.#signed && this.#mayBeNegative) return widthRange(this.width, true);
     return widthRange(this.usedBits, false);
   }
 
-  /** How many low bits the kernel uses, at most. */
+  /** The most low bits that the kernel uses. */
   get usedBits(): number {
     const possible = this.#possible;
     return possible === 0n ? 0 : possible.toString(2).length;
   }
 
-  /** What is asked of the bits that the kernel uses: `make` is called for each way in which it changes them. */
+  /** Tests the bits that the kernel uses: calls `make` for each rewrite that can apply. */
   ask(make: (test: BitsTest) => BooleanExpression): BooleanExpression {
     return this.#ask(make, 0, unchanged);
   }
 
-  /** After the first `done` rewrites, which changed the register's bits in this way. */
+  /** As `ask`, after the first `done` rewrites, which have changed the bits by `change`. */
   #ask(make: (test: BitsTest) => BooleanExpression, done: number, change: Change): BooleanExpression {
     const rewrite = this.#rewrites[done];
     if (rewrite === undefined) return make((mask, values) => this.#test(change, mask, values));
@@ -135,16 +142,16 @@ export class Argument {
     );
   }
 
-  /** Whether the register's bits, changed in this way, are one of the values under the mask. */
+  /** Whether the changed bits equal one of the values under the mask. */
   #test({ clear, set }: Change, mask: bigint, values: readonly bigint[]): BooleanExpression {
     const asked = mask & this.#whole;
-    const kept = asked & ~clear;
+    const preserved = asked & ~clear;
     const possible = values.filter((value) => (value & asked & clear) === (set & asked));
-    if (kept === 0n) return possible.length > 0 ? ir.always : ir.never;
-    const bits = kept === this.#whole ? this.register() : ir.masked(this.register(), kept);
+    if (preserved === 0n) return possible.length > 0 ? ir.always : ir.never;
+    const bits = preserved === this.#whole ? this.register() : ir.masked(this.register(), preserved);
     return ir.oneOf(
       bits,
-      possible.map((value) => value & kept),
+      possible.map((value) => value & preserved),
     );
   }
 
@@ -169,7 +176,9 @@ function changed(change: Change, { clear, set }: Rewrite): Change {
   return { clear: change.clear | clear | set, set: (change.set & ~clear) | set };
 }
 
-/** Are the test and one of the conditions about one value, which cannot meet both? False where that is not plain. */
+/**
+ * Whether the test and one of the conditions test one value and exclude each other. False if the forms do not show it.
+ */
 function contradict(test: BooleanExpression, conditions: BooleanExpression): boolean {
   const asked = membership(test);
   return (conditions.kind === "all" ? conditions.of : [conditions]).some((condition) => {

@@ -1,4 +1,4 @@
-/** What a policy can ask of the call: its name, its arguments by name, who calls, the raw registers. */
+/** The members of a call in a policy: its name, its arguments by name, its caller, the raw registers. */
 import type { MemberExpression } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { BooleanExpression, Input, IntegerExpression } from "../../ir/program.ts";
@@ -16,7 +16,7 @@ export function callMember(c: Compilation, call: CallValue, name: string, node: 
   switch (name) {
     case "name":
       return {
-        is: "text",
+        is: "string",
         options: call.names === c.names.all ? c.names.names : c.names.list(call.names),
         codes: call.names === c.names.all ? c.names.codes : c.names.list(call.names).map((one) => c.names.code(one)),
         subject: ir.input("number"),
@@ -62,7 +62,9 @@ const caller = object(
   ),
 );
 
-/** A register holds 64 bits whatever the kernel uses of it: a test on all of them is walked round by the others. */
+/**
+ * Warns that a register has more bits than the kernel uses: a test on all of them can be bypassed through the others.
+ */
 function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: SourceRange): void {
   const names = c.typedNames(call) & c.eventNames;
   if (c.findings.rawReads.has(node) || c.names.count(names) > 8) return;
@@ -76,14 +78,14 @@ function warnAboutRaw(c: Compilation, call: CallValue, index: number, node: Sour
     c.warn(
       "P0507",
       node,
-      `the kernel uses ${parameter.width} bits of this register for ${description.name}'s \`${parameter.name}\`; a test on all 64 can be walked round`,
+      `the kernel uses ${parameter.width} bits of this register for ${description.name}'s \`${parameter.name}\`; a test on all 64 can be bypassed`,
       `call.args.${parameter.name}`,
     );
     return;
   }
 }
 
-/** One way in which some of the calls pass an argument. */
+/** How some of the calls pass an argument. */
 interface Passing {
   readonly argument: Argument;
   names: bigint;
@@ -104,15 +106,15 @@ function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: 
   const lacking = calls.find((one) => !one.parameters.some((parameter) => parameter.name === name));
   if (lacking !== undefined) return unknownArgument(c, calls, lacking, name, node);
   const first = calls[0]?.parameters.find((parameter) => parameter.name === name);
-  if (first === undefined) return c.error("P0211", node, "no call is left here that could have arguments");
+  if (first === undefined) return c.error("P0211", node, "no call can reach this place");
   const passings = passingsOf(c, calls, name);
   const other = calls.find((one) => !sameKind(parameterOf(one, name), first));
   if (other !== undefined) {
     return c.error(
       "P0211",
       node,
-      `\`${name}\` is not the same kind of argument in ${calls[0]!.name} and in ${other.name}`,
-      "ask which call it is first: `case`, or call.name === …",
+      `\`${name}\` has different types in ${calls[0]!.name} and in ${other.name}`,
+      "test the call's name first: `case`, or call.name === …",
     );
   }
   return makeArgument(c, name, first, passings);
@@ -127,7 +129,7 @@ function sameKind(a: CallParameter, b: CallParameter): boolean {
   return a.kind.is === b.kind.is && set(a) === set(b);
 }
 
-/** The calls by how they pass the argument; only those that can come here, unless none can. */
+/** Groups the calls by how they pass the argument. Uses only calls that can reach this place, if there are any. */
 function passingsOf(c: Compilation, calls: readonly CallDescription[], name: string): Passing[] {
   const possible = calls.filter((call) => (c.names.bit(call.name)! & c.eventNames) !== 0n);
   const passings: Passing[] = [];
@@ -178,7 +180,7 @@ function makeArgument(c: Compilation, name: string, first: CallParameter, passin
   }
 }
 
-/** Said where the kernel drops the upper bits of a declared type. */
+/** For a message: the part of a declared type that the kernel uses. */
 function partUsed(passings: readonly Passing[]): string {
   const bits = passings.map(({ argument }) => argument.usedBits);
   return bits.every((each, index) => each === bits[0] && each < passings[index]!.argument.width)
@@ -186,7 +188,7 @@ function partUsed(passings: readonly Passing[]): string {
     : "";
 }
 
-/** What is asked of the bits, whichever of the calls it is. */
+/** Tests the bits for whichever of the calls it is. */
 function ask(
   c: Compilation,
   passings: readonly Passing[],
@@ -217,7 +219,7 @@ function choose(
     .reduceRight((chain, one) => ir.select(c.names.test(one.names), make(one), chain), make(last));
 }
 
-/** Of a C type as it is spoken: "an unsigned int", "a umode_t", "a u64". */
+/** A C type with its article: "an unsigned int", "a umode_t", "a u64". */
 function article(type: string): string {
   return /^(?:[aeio]|unsigned\b)/.test(type) ? "an" : "a";
 }
@@ -237,9 +239,9 @@ function unknownArgument(
       calls.length > 20
         ? "which call's arguments? The call is not known here"
         : some
-          ? `not every call that can be meant here has an argument \`${name}\`: ${lacking.name} has none`
+          ? `not every call that is possible here has an argument \`${name}\`: ${lacking.name} has none`
           : `${lacking.name} has no argument \`${name}\``,
-      "ask which call it is first: `case`, call.name === …, or set.has(call)",
+      "test the call's name first: `case`, call.name === …, or set.has(call)",
     );
   }
   const names = lacking.parameters.map((parameter) => parameter.name);
@@ -262,12 +264,12 @@ function unknownArgument(
   );
 }
 
-/** The name of the argument that this call passes in a register, counted from 0. */
+/** The name of the argument that the call passes in a register, counted from 0. */
 function parameterInRegister(c: Compilation, call: CallDescription, register: number): string | undefined {
   return call.parameters.find((_, index) => registerOf(call, index, c.names.architecture) === register)?.name;
 }
 
-/** `call.args[1]`: arguments have names. Undefined where the index is no number that is written out. */
+/** Reports `call.args[1]`: arguments have names. Undefined if the index is not a literal number. */
 export function explainIndexedArgument(
   c: Compilation,
   value: ArgumentsValue,

@@ -18,7 +18,7 @@ import {
 import type { Compilation } from "../walk/compilation.ts";
 import { inStep } from "./step.ts";
 
-/** The arguments of a method of state: `most` at most, at each call only. */
+/** The arguments of a method of state, which exists only inside the step: from `least` to `most` of them. */
 export function methodArguments(
   c: Compilation,
   call: BuiltinCall,
@@ -41,7 +41,7 @@ export function methodArguments(
   return given;
 }
 
-/** A key or a value of 64 bits: an integer that is not negative. */
+/** A key or a value: an integer 0 … 2^64 − 1. */
 export function wordOf(
   c: Compilation,
   given: { readonly value: Value; readonly node: SourceRange },
@@ -49,7 +49,7 @@ export function wordOf(
 ): IntegerValue | undefined {
   const { value, node } = given;
   if (value.is !== "integer") {
-    c.error("P0207", node, `${what} is an integer, and this is ${describe(value)}`);
+    c.error("P0207", node, `${what} is an integer, not ${describe(value)}`);
     return undefined;
   }
   const range = c.rangeOf(value);
@@ -58,7 +58,7 @@ export function wordOf(
       "P0213",
       node,
       `${what} is 0 … 2^64 − 1, and this can be ${printRange(range)}`,
-      "BigInt.asUintN(64, …) keeps its 64 bits",
+      "BigInt.asUintN(64, …) gives its 64 bits",
     );
     return undefined;
   }
@@ -79,7 +79,7 @@ export function flag(c: Compilation, cell: number): Value {
         const given = methodArguments(c, call, "set", 1)?.[0];
         if (given === undefined) return unknown;
         if (given.value.is !== "boolean") {
-          return c.error("P0207", given.node, `a flag is true or false, and this is ${describe(given.value)}`);
+          return c.error("P0207", given.node, `a flag is true or false, not ${describe(given.value)}`);
         }
         c.store(cell, ir.fromBoolean(given.value.expression), call.node);
         return nothing;
@@ -97,7 +97,7 @@ export function cellValue(c: Compilation, cell: number): Value {
       ),
       method("set", (call) => {
         const given = methodArguments(c, call, "set", 1)?.[0];
-        const word = given === undefined ? undefined : wordOf(c, given, "what a value holds");
+        const word = given === undefined ? undefined : wordOf(c, given, "the content of a value");
         if (word === undefined) return unknown;
         c.store(cell, word.expression, call.node);
         return nothing;
@@ -106,7 +106,7 @@ export function cellValue(c: Compilation, cell: number): Value {
   );
 }
 
-/** 0 … 2^63 − 1; it stays at either end. */
+/** Counts 0 … 2^63 − 1 and saturates at both ends. */
 export function counter(c: Compilation, cell: number): Value {
   const change = (name: "add" | "subtract") =>
     method(name, (call) => {
@@ -114,7 +114,7 @@ export function counter(c: Compilation, cell: number): Value {
       if (given === undefined) return unknown;
       const amount = given[0] === undefined ? integerConstant(1n) : given[0].value;
       if (amount.is !== "integer") {
-        return c.error("P0207", given[0]!.node, `a counter counts by an integer, and this is ${describe(amount)}`);
+        return c.error("P0207", given[0]!.node, `a counter counts by an integer, not ${describe(amount)}`);
       }
       const range = c.rangeOf(amount);
       if (range.from < 0n) {
@@ -122,7 +122,7 @@ export function counter(c: Compilation, cell: number): Value {
           "P0213",
           given[0]!.node,
           `this amount can be negative (${printRange(range)})`,
-          name === "add" ? "`.subtract(…)` takes away" : "`.add(…)` adds",
+          name === "add" ? "use `.subtract(…)`" : "use `.add(…)`",
         );
       }
       return name === "add" ? add(c, cell, amount, range, call.node) : subtract(c, cell, amount, range, call.node);
@@ -162,7 +162,7 @@ function subtract(c: Compilation, cell: number, amount: IntegerValue, range: Ran
   return storeAndGive(c, cell, after, { from: 0n, to: most }, node);
 }
 
-/** The new count in a local: it stays what it was when the cell changes again. */
+/** Stores the new count and returns it as a local, which later changes of the cell do not affect. */
 function storeAndGive(
   c: Compilation,
   cell: number,

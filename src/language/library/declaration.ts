@@ -1,22 +1,22 @@
-/** What every kind of state declares alike: whose it is, its name, and what a child starts with. */
+/** What all declarations of state share: scope, name, and the child's initial state. */
 import type { Cell, OnFork, Scope } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { BuiltinCall, Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Options } from "./options.ts";
 
-/** What a function that declares state works with. */
+/** The arguments of a function that declares state. */
 export interface Declaration {
   readonly c: Compilation;
   readonly scope: Scope;
   readonly call: BuiltinCall;
   readonly given: readonly { readonly value: Value; readonly node: SourceRange }[];
-  /** The variable's name, or what kind of state it is. */
+  /** The variable's name, or the kind of state if it has none. */
   readonly name: string;
   readonly node: SourceRange;
 }
 
-/** A cell of this declaration; nothing is made where nothing comes (`live`). */
+/** Makes a cell of this declaration; nothing if no call can reach it (`live`). */
 export function makeCell(
   { c, scope, name, node }: Declaration,
   part: string,
@@ -40,7 +40,7 @@ export function onForkOf({ scope }: Declaration, options: Options): "copy" | "fr
   if (!options.has("onFork")) return scope === "tree" ? "fresh" : "copy";
   const chosen = options.text("onFork");
   if (scope === "tree") {
-    options.refuse("onFork", "P0213", "the tree has one state for all: nothing is inherited", "leave out onFork");
+    options.refuse("onFork", "P0213", "the tree has one shared state: there is no inheritance", "leave out onFork");
   } else if (chosen !== undefined && chosen !== "copy" && chosen !== "fresh") {
     options.refuse(
       "onFork",

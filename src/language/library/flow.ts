@@ -1,22 +1,22 @@
 /**
- * Call-flow integrity: which call may follow which, as data. Lowered to one cell that holds the call before (0: none yet)
- * and a switch over the call that asks.
+ * Call-flow integrity: a table of permitted successors. Lowered to one cell with the previous call (0: none yet) and a
+ * switch over the current call.
  */
 import type { Interval, Statement } from "../../ir/program.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
-import { type BuiltinCall, boolean, constantText, describe, object, unknown, type Value } from "../values/values.ts";
+import { type BuiltinCall, boolean, constantString, describe, object, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { Options } from "./options.ts";
 
 interface Graph {
-  /** Calls that have an entry, in order; a call's code is its index + 1. */
+  /** Calls with an entry, in order; a call's code is its index + 1. */
   readonly nodes: readonly string[];
-  /** For each call that may follow something, the codes of what may be before it. */
+  /** For each permitted successor, the codes of its permitted predecessors. */
   readonly before: ReadonlyMap<string, readonly bigint[]>;
   readonly anytime: readonly string[];
 }
@@ -41,7 +41,7 @@ export function flow(declaration: Declaration): Value {
     const one = methodArguments(c, following, "follow", 1)?.[0];
     if (one === undefined) return unknown;
     if (one.value.is !== "call") {
-      return c.error("P0207", one.node, `\`.follow\` takes the call, and this is ${describe(one.value)}`);
+      return c.error("P0207", one.node, `\`.follow\` takes the call, not ${describe(one.value)}`);
     }
     return lowerFollow(c, graph!, cell, following.node);
   }
@@ -76,7 +76,7 @@ function lowerFollow(c: Compilation, graph: Graph, cell: number, node: SourceRan
 
 function readGraph(c: Compilation, value: Value, node: SourceRange): Graph | undefined {
   if (value.is !== "object" || value.type !== "") {
-    c.error("P0410", node, `a flow is an object of calls and what may follow them, and this is ${describe(value)}`);
+    c.error("P0410", node, `a flow is an object with a list of successors for each call, not ${describe(value)}`);
     return undefined;
   }
   const successors = new Map<string, readonly string[]>();
@@ -95,7 +95,7 @@ function readGraph(c: Compilation, value: Value, node: SourceRange): Graph | und
   }
   const start = successors.get("start");
   if (start === undefined && !failed) {
-    c.error("P0410", node, "the flow has no `start`: what may come first?", 'start: ["brk"]');
+    c.error("P0410", node, "the flow has no `start`, the list of permitted first calls", 'start: ["brk"]');
     failed = true;
   }
   const anytime = successors.get("anytime") ?? [];
@@ -108,7 +108,7 @@ function readGraph(c: Compilation, value: Value, node: SourceRange): Graph | und
       c.error(
         "P0410",
         node,
-        `${JSON.stringify(name)} may follow ${JSON.stringify(from)}, and has no entry: what may follow it?`,
+        `${JSON.stringify(name)} may follow ${JSON.stringify(from)}, but has no entry with its successors`,
         `${name}: []`,
       );
       failed = true;
@@ -125,16 +125,16 @@ function readGraph(c: Compilation, value: Value, node: SourceRange): Graph | und
 
 function namesOf(c: Compilation, list: Value, of: string, node: SourceRange): readonly string[] | undefined {
   if (list.is !== "list") {
-    c.error("P0410", node, `the flow's \`${of}\` is a list of calls, and this is ${describe(list)}`);
+    c.error("P0410", node, `the flow's \`${of}\` is a list of calls, not ${describe(list)}`);
     return undefined;
   }
   const names: string[] = [];
   for (const element of list.elements) {
-    const name = constantText(element);
+    const name = constantString(element);
     if (name === undefined || c.names.bit(name) === undefined) {
       const { message, help } =
         name === undefined
-          ? { message: `a name of a call is expected, and this is ${describe(element)}`, help: undefined }
+          ? { message: `a flow contains names of calls, not ${describe(element)}`, help: undefined }
           : explainUnknownCall(name);
       c.error("P0410", node, `in the flow, after ${JSON.stringify(of)}: ${message}`, help);
       return undefined;

@@ -1,4 +1,4 @@
-/** What `import { … } from "portcullis"` gives. */
+/** The exports of "portcullis" and the global names of a policy. */
 import type { Report } from "../../ir/program.ts";
 import { wrappingInteger } from "../lower/expressions.ts";
 import { reinterpret } from "../lower/integers.ts";
@@ -7,7 +7,7 @@ import * as ir from "../values/ir.ts";
 import { counterRange, printInteger } from "../values/ranges.ts";
 import {
   type BuiltinCall,
-  constantText,
+  constantString,
   describe,
   integer,
   integerConstant,
@@ -27,7 +27,7 @@ import { inStep } from "./step.ts";
 import { durationForm, parseDuration } from "./time.ts";
 import { denyFunction, killFunction, strictestFunction, trapFunction } from "./verdicts.ts";
 
-/** The exports by name. A verdict's place is where its name is used, so `allow` has none of its own. */
+/** The exports by name. `allow` has no place of its own: a verdict's place is where its name is used. */
 export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
   const builtin = (name: string, apply: (call: BuiltinCall) => Value): [string, Value] => [
     name,
@@ -57,7 +57,7 @@ export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
   ]);
 }
 
-/** What is there without an import (lib.d.ts). */
+/** Names that need no import (lib.d.ts). */
 export function makeGlobals(c: Compilation): ReadonlyMap<string, Value> {
   const method = (name: string, signed: boolean): [string, Value] => [
     name,
@@ -73,15 +73,15 @@ function wrap(c: Compilation, call: BuiltinCall, name: string, signed: boolean):
   if (bitsNode === undefined || valueNode === undefined || rest.length > 0) {
     return c.error("P0212", call.node, `BigInt.${name} takes a number of bits and an integer`, `BigInt.${name}(64, x)`);
   }
-  // The one place where JavaScript wants a number: it is read here, and is no value of the policy.
+  // The only place that takes a JavaScript number; it is not a value of the policy.
   const bits = bitsNode.type === "Literal" && typeof bitsNode.value === "number" ? bitsNode.value : undefined;
   if (bits === undefined || ![8, 16, 32, 64].includes(bits)) {
-    return c.error("P0213", bitsNode, "the number of bits is 8, 16, 32 or 64, written out", `BigInt.${name}(64, x)`);
+    return c.error("P0213", bitsNode, "the number of bits is the literal 8, 16, 32 or 64", `BigInt.${name}(64, x)`);
   }
   const value = wrappingInteger(c, valueNode);
   if (value.is === "unknown") return unknown;
   if (value.is !== "integer") {
-    return c.error("P0207", valueNode, `BigInt.${name} takes an integer, and this is ${describe(value)}`);
+    return c.error("P0207", valueNode, `BigInt.${name} takes an integer, not ${describe(value)}`);
   }
   return reinterpret(c, bits, signed, value);
 }
@@ -96,13 +96,13 @@ function duration(c: Compilation, call: BuiltinCall): Value {
   const given = call.values();
   if (given === undefined) return unknown;
   const [one, ...rest] = given;
-  const written = one === undefined ? undefined : constantText(one.value);
+  const written = one === undefined ? undefined : constantString(one.value);
   if (written === undefined || rest.length > 0) {
-    return c.error("P0207", one?.node ?? call.node, "`duration` takes a constant text", durationForm);
+    return c.error("P0207", one?.node ?? call.node, "`duration` takes a constant string", durationForm);
   }
   const nanoseconds = parseDuration(written);
   if (nanoseconds === undefined) {
-    return c.error("P0214", one!.node, `${JSON.stringify(written)} is no duration`, durationForm);
+    return c.error("P0214", one!.node, `${JSON.stringify(written)} is not a duration`, durationForm);
   }
   return integerConstant(nanoseconds);
 }
@@ -114,12 +114,12 @@ function report(c: Compilation, call: BuiltinCall): Value {
   const given = call.values();
   if (given === undefined) return unknown;
   const [textValue, values, ...rest] = given;
-  const written = textValue === undefined ? undefined : constantText(textValue.value);
+  const written = textValue === undefined ? undefined : constantString(textValue.value);
   if (written === undefined || rest.length > 0) {
     return c.error(
       "P0207",
       textValue?.node ?? call.node,
-      "a report has a constant text, and perhaps values",
+      "a report has a constant string and optional values",
       'report("a fork", { pid: call.caller.pid })',
     );
   }
@@ -127,11 +127,7 @@ function report(c: Compilation, call: BuiltinCall): Value {
   const expressions = [];
   if (values !== undefined) {
     if (values.value.is !== "object" || values.value.type !== "") {
-      return c.error(
-        "P0207",
-        values.node,
-        `the values of a report are an object, and this is ${describe(values.value)}`,
-      );
+      return c.error("P0207", values.node, `the values of a report are an object, not ${describe(values.value)}`);
     }
     if (values.value.members.size > mostValues) {
       return c.error("P0213", values.node, `a report of ${values.value.members.size} values`, `at most ${mostValues}`);
@@ -148,7 +144,7 @@ function report(c: Compilation, call: BuiltinCall): Value {
         return c.error(
           "P0207",
           values.node,
-          `\`${name}\` of a report is an integer or a boolean, and this is ${describe(value)}`,
+          `\`${name}\` of a report is an integer or a boolean, not ${describe(value)}`,
         );
       }
     }
@@ -159,42 +155,37 @@ function report(c: Compilation, call: BuiltinCall): Value {
   return nothing;
 }
 
-/** Checked, though nothing can be asked of it yet: addresses lie behind pointers. */
+/** Checks the blocks. No argument can be tested against them yet, because addresses are behind pointers. */
 function cidr(c: Compilation, call: BuiltinCall): Value {
   const given = call.values();
   if (given === undefined) return unknown;
   for (const { value, node } of given) {
-    const block = constantText(value);
-    if (block === undefined) return c.error("P0207", node, `\`cidr\` takes texts, and this is ${describe(value)}`);
+    const block = constantString(value);
+    if (block === undefined) return c.error("P0207", node, `\`cidr\` takes strings, not ${describe(value)}`);
     const found = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(block);
     if (found === null) {
       if (!/^[\da-f:.]+\/\d{1,3}$/i.test(block)) {
-        return c.error("P0214", node, `${JSON.stringify(block)} is no block of addresses`, 'cidr("10.0.0.0/8")');
+        return c.error("P0214", node, `${JSON.stringify(block)} is not an address block`, 'cidr("10.0.0.0/8")');
       }
       continue;
     }
     const [a, b, d, e, length] = found.slice(1).map(Number) as [number, number, number, number, number];
     if (Math.max(a, b, d, e) > 255 || length > 32) {
-      return c.error("P0214", node, `${JSON.stringify(block)} is no block of addresses`, 'cidr("10.0.0.0/8")');
+      return c.error("P0214", node, `${JSON.stringify(block)} is not an address block`, 'cidr("10.0.0.0/8")');
     }
     const address = BigInt(((a * 256 + b) * 256 + d) * 256 + e);
     const host = address & ((1n << BigInt(32 - length)) - 1n);
     if (host !== 0n) {
       const network = address - host;
       const words = [24n, 16n, 8n, 0n].map((shift) => printInteger((network >> shift) & 255n)).join(".");
-      return c.error(
-        "P0206",
-        node,
-        `${block} has host bits set: which block is meant?`,
-        `"${words}/${length}", or "/32" for one address`,
-      );
+      return c.error("P0206", node, `${block} has host bits set`, `"${words}/${length}", or "/32" for one address`);
     }
   }
   const has = (asked: BuiltinCall): Value => {
     const [address] = asked.values() ?? [];
     return address === undefined
       ? unknown
-      : c.error("P0207", address.node, `\`.has\` takes an address, and this is ${describe(address.value)}`);
+      : c.error("P0207", address.node, `\`.has\` takes an address, not ${describe(address.value)}`);
   };
   return object("AddressSet", new Map([["has", { is: "builtin", name: "has", apply: has }]]));
 }

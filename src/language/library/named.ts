@@ -1,6 +1,6 @@
 /**
- * Arguments made of names: `Flags` (`.has`, `.hasAny`, `.hasOnly`, `.bits`) and `Choice` (`.is`, `.value`). A name asks
- * what it means: its value under its mask. `O_CREAT` is a bit, `O_RDONLY` is 0 in the field of the access mode.
+ * Arguments with named values: `Flags` (`.has`, `.hasAny`, `.hasOnly`, `.bits`) and `Choice` (`.is`, `.value`). Each
+ * name stands for a value under a mask: `O_CREAT` for one bit, `O_RDONLY` for 0 in the field of the access mode.
  */
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
@@ -10,7 +10,7 @@ import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
   boolean,
-  constantText,
+  constantString,
   describe,
   type IntegerValue,
   object,
@@ -22,12 +22,12 @@ import type { BitsTest } from "./argument.ts";
 
 export interface NamedArgument {
   readonly name: string;
-  /** Of `nameSet`. */
+  /** A key of `nameSet`. */
   readonly set: string;
   readonly width: number;
-  /** What is asked of the bits that the kernel uses, made of tests. */
+  /** Tests the bits that the kernel uses. */
   readonly ask: (make: (test: BitsTest) => BooleanExpression) => BooleanExpression;
-  /** As the kernel reads it. */
+  /** The value as the kernel reads it. */
   readonly value: IntegerValue;
 }
 
@@ -37,7 +37,7 @@ interface Meaning {
   readonly mask: bigint;
 }
 
-/** `whole` is the mask of the whole argument. */
+/** Makes the condition of a method; `whole` is the mask of the whole argument. */
 type Make = (test: BitsTest, meanings: readonly Meaning[], whole: bigint) => BooleanExpression;
 
 const flagMethods: readonly (readonly [string, Make])[] = [
@@ -72,7 +72,7 @@ function holds(test: BitsTest, { value, mask }: Meaning): BooleanExpression {
   return test(mask, [value]);
 }
 
-/** Values of the whole argument become one set of values. */
+/** Joins the values of the whole argument to one set. */
 function oneOf(test: BitsTest, meanings: readonly Meaning[], whole: bigint): BooleanExpression {
   const entire = meanings.filter((one) => one.mask === whole);
   const others = meanings.filter((one) => one.mask !== whole);
@@ -86,8 +86,8 @@ function oneOf(test: BitsTest, meanings: readonly Meaning[], whole: bigint): Boo
 }
 
 /**
- * No bit is set beside these names'. A field of several bits (the access mode) may hold what was named, or 0, but no
- * other value that only looks like a union of names: O_WRONLY and O_RDWR do not allow 3.
+ * No bit outside of the names is set. A field of several bits (the access mode) may hold a named value or 0, but not a
+ * value that is only a union of named bits: O_WRONLY and O_RDWR do not allow 3.
  */
 function only(test: BitsTest, meanings: readonly Meaning[], whole: bigint): BooleanExpression {
   let allowed = 0n;
@@ -97,7 +97,7 @@ function only(test: BitsTest, meanings: readonly Meaning[], whole: bigint): Bool
     if (value === mask) allowed |= value;
     else fields.set(mask, [...(fields.get(mask) ?? [0n]), value]);
   }
-  // A flag that lies inside of a field is a value of it.
+  // A flag inside of a field is a value of that field.
   for (const [mask, values] of fields) {
     for (const one of meanings) {
       if (one.value === one.mask && (one.mask & mask) === one.mask) values.push(one.value);
@@ -115,15 +115,15 @@ function ask(c: Compilation, argument: NamedArgument, call: BuiltinCall, method:
   const given = call.values();
   if (given === undefined) return unknown;
   if (given.length === 0) {
-    return c.error("P0212", call.node, `\`.${method}()\` asks for nothing`, `name at least one: \`.${method}("…")\``);
+    return c.error("P0212", call.node, `\`.${method}()\` names no value`, `name at least one: \`.${method}("…")\``);
   }
   const meanings: Meaning[] = [];
   let failed = false;
   let absent: string | undefined;
   for (const { value, node } of given) {
-    const name = constantText(value);
+    const name = constantString(value);
     if (name === undefined) {
-      c.error("P0207", node, `\`.${method}\` takes names, and this is ${describe(value)}`);
+      c.error("P0207", node, `\`.${method}\` takes names, not ${describe(value)}`);
       failed = true;
       continue;
     }
@@ -152,17 +152,17 @@ function lookUp(
     c.error(
       "P0104",
       node,
-      `\`${argument.name}\` knows no ${JSON.stringify(name)}`,
+      `\`${argument.name}\` has no value named ${JSON.stringify(name)}`,
       near !== undefined
         ? `did you mean ${JSON.stringify(near)}?`
-        : `it knows ${known.slice(0, 8).join(", ")}${known.length > 8 ? " …" : ""}; ${set === undefined ? "" : "`.bits` or `.value` is the integer"}`,
+        : `it has ${known.slice(0, 8).join(", ")}${known.length > 8 ? " …" : ""}; ${set === undefined ? "" : "`.bits` or `.value` is the integer"}`,
     );
     return undefined;
   }
   const { architecture } = c.names;
   const value = member.value[architecture];
   if (value === undefined) {
-    c.warn("P0505", node, `${architecture} has no ${name}: this never applies here`);
+    c.warn("P0505", node, `${architecture} has no ${name}: this is never true`);
     return "absent";
   }
   const whole = (1n << BigInt(argument.width)) - 1n;

@@ -1,7 +1,7 @@
-/** The settings that a function of the library takes as an object: each is asked for by name, and none is left over. */
+/** Options that a library function takes as an object. Each known option is read by name; unknown ones are errors. */
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantInteger, constantText, describe, type Value } from "../values/values.ts";
+import { constantInteger, constantString, describe, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
 export class Options {
@@ -20,7 +20,7 @@ export class Options {
     if (value.is !== "object" || value.type !== "") {
       if (value.is !== "unknown") {
         const names = known.map((name) => `${name}: …`).join(", ");
-        c.error("P0207", node, `${what} are an object, and this is ${describe(value)}`, `write { ${names} }`);
+        c.error("P0207", node, `${what} are an object, not ${describe(value)}`, `write { ${names} }`);
       }
       this.failed = true;
       return;
@@ -51,8 +51,8 @@ export class Options {
   text(name: string): string | undefined {
     const value = this.get(name);
     if (value === undefined) return undefined;
-    const text = constantText(value);
-    if (text === undefined) this.fail(value, name, "a text");
+    const text = constantString(value);
+    if (text === undefined) this.fail(value, name, "a string");
     return text;
   }
 
@@ -70,7 +70,7 @@ export class Options {
     this.c.error(
       "P0310",
       this.placeOf(name),
-      `\`${name}\` of ${this.what} is ${wanted} that is known when the policy is compiled, and this is ${describe(value)}`,
+      `\`${name}\` of ${this.what} must be ${wanted} that is known at compile time, not ${describe(value)}`,
     );
   }
 
@@ -79,7 +79,7 @@ export class Options {
     this.c.error(code, this.placeOfValue(name), message, help);
   }
 
-  /** The same, without its name where it has one. */
+  /** The range of an option's value, without its name. */
   placeOfValue(name: string): SourceRange {
     const { start, end } = this.placeOf(name);
     const written = this.c.file.text.slice(start, end);
@@ -88,7 +88,7 @@ export class Options {
     return { start: start + (colon === null ? 0 : name.length + colon[0].length), end };
   }
 
-  /** Where the member is written in an object literal; the whole of it where it comes from elsewhere. */
+  /** The range of an option in its object literal; the range of the whole object if it comes from elsewhere. */
   placeOf(name: string): SourceRange {
     const text = this.c.file.text.slice(this.node.start, this.node.end);
     const found = new RegExp(`(?<![\\w$])${name.replace(/[^\w]/g, "\\$&")}\\s*(?::\\s*)?`).exec(text);
@@ -100,7 +100,7 @@ export class Options {
   }
 }
 
-/** How far a member goes: to the comma or brace that ends it. */
+/** The end of a member: the offset of the comma or brace after it. */
 function endOfMember(text: string): number {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {

@@ -1,4 +1,4 @@
-/** `parameter.integer("most", { default: 16n })`: constants that the command line gives. */
+/** `parameter.integer("most", { default: 16n })`: constants that come from the command line. */
 
 import { parseInteger } from "../../ir/parameters.ts";
 import type { IntegerExpression, Parameter } from "../../ir/program.ts";
@@ -10,8 +10,7 @@ import {
   boolean,
   booleanConstant,
   constantBoolean,
-  constantText,
-  describe,
+  constantString,
   integer,
   integerConstant,
   object,
@@ -44,15 +43,15 @@ function parameter(c: Compilation, kind: Kind, call: BuiltinCall): Value {
   const given = call.values();
   if (given === undefined) return unknown;
   const [nameValue, settings, ...rest] = given;
-  const name = nameValue === undefined ? undefined : constantText(nameValue.value);
+  const name = nameValue === undefined ? undefined : constantString(nameValue.value);
   if (name === undefined || rest.length > 0) {
-    return c.error("P0212", call.node, "a parameter takes its name, and perhaps settings", `parameter.${kind}("name")`);
+    return c.error("P0212", call.node, "a parameter takes its name and optional settings", `parameter.${kind}("name")`);
   }
   if (!/^[A-Za-z][\w-]*$/.test(name)) {
     return c.error(
       "P0214",
       nameValue!.node,
-      `${JSON.stringify(name)} cannot be written after --set`,
+      `${JSON.stringify(name)} is not a valid name for --set`,
       "letters, digits, - and _",
     );
   }
@@ -84,7 +83,7 @@ function take(
 ): string | undefined {
   const given = c.parameters.take(name, kind, fallback, some);
   if (given === undefined && fallback === undefined) {
-    c.error("P0110", call.node, `the parameter "${name}" has no default, and is not given`, `--set ${name}=…`);
+    c.error("P0110", call.node, `the parameter "${name}" has no default and no value`, `--set ${name}=…`);
   }
   return given;
 }
@@ -93,12 +92,12 @@ function bad(c: Compilation, name: string, given: string, wanted: string, call: 
   return c.error(
     "P0111",
     call.node,
-    `the parameter "${name}" is ${wanted}, and not ${JSON.stringify(given.slice(0, 80))}`,
+    `the parameter "${name}" must be ${wanted}, not ${JSON.stringify(given.slice(0, 80))}`,
     `--set ${name}=…`,
   );
 }
 
-/** What reads a parameter that stays open; undefined where it cannot. */
+/** An expression that reads an open parameter; undefined if it cannot stay open. */
 function openParameter(
   c: Compilation,
   declared: Omit<Parameter, "at">,
@@ -109,14 +108,14 @@ function openParameter(
     c.error(
       "P0203",
       call.node,
-      `no 64 bits hold all that "${name}" can be (${printRange({ from, to })})`,
+      `the range of "${name}" (${printRange({ from, to })}) exceeds 64 bits`,
       "{ from: 0n }, or both `from` and `to`",
     );
     return undefined;
   }
   const parameter = c.builder.parameter({ ...declared, at: c.file.location(call.node) });
   if (parameter !== undefined) return { kind: "parameter", parameter };
-  c.error("P0111", call.node, `the parameter "${name}" is asked for in two ways`, "the same kind, range and default");
+  c.error("P0111", call.node, `the parameter "${name}" is declared in two ways`, "the same kind, range and default");
   return undefined;
 }
 
@@ -178,9 +177,9 @@ function textParameter(
   call: BuiltinCall,
 ): Value {
   const setting = options.get("default");
-  const fallback = setting === undefined ? undefined : constantText(setting);
+  const fallback = setting === undefined ? undefined : constantString(setting);
   if (setting !== undefined && fallback === undefined) {
-    options.fail(setting, "default", `a text, and this is ${describe(setting)}: text`);
+    options.fail(setting, "default", "a string");
     return unknown;
   }
   const given = take(c, kind, name, fallback, undefined, call) ?? fallback;

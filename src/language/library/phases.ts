@@ -1,4 +1,4 @@
-/** Phases: named, in order, forward only. */
+/** Phases: named states in order, which only move forward. */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { OnFork } from "../../ir/program.ts";
@@ -8,7 +8,7 @@ import {
   type BuiltinCall,
   boolean,
   constantBoolean,
-  constantText,
+  constantString,
   describe,
   nothing,
   object,
@@ -35,7 +35,7 @@ export function phases(declaration: Declaration): Value {
   const onFork = phaseOnFork(declaration, options, names);
   const tightening = options.get("tightening");
   if (tightening !== undefined && constantBoolean(tightening) !== true) {
-    options.refuse("tightening", "P0207", "a promise is given or not: `tightening: true`", "or leave it out");
+    options.refuse("tightening", "P0207", "`tightening` can only be true", "or leave it out");
   }
   if (options.failed) return unknown;
   const cell = makeCell(declaration, "", { is: "phases", names }, 0n, onFork);
@@ -47,24 +47,24 @@ export function phases(declaration: Declaration): Value {
 
 function namesOf(c: Compilation, value: Value, node: Declaration["node"]): readonly string[] | undefined {
   if (value.is !== "list") {
-    c.error("P0207", node, `phases are a list of names, and this is ${describe(value)}`, '["starting", "serving"]');
+    c.error("P0207", node, `phases are a list of names, not ${describe(value)}`, '["starting", "serving"]');
     return undefined;
   }
   const names: string[] = [];
   for (const element of value.elements) {
-    const name = constantText(element);
+    const name = constantString(element);
     if (name === undefined) {
-      c.error("P0207", node, `a phase is a name, and this is ${describe(element)}`);
+      c.error("P0207", node, `a phase is a name, not ${describe(element)}`);
       return undefined;
     }
     if (names.includes(name)) {
-      c.error("P0409", node, `the phase ${JSON.stringify(name)} is there twice`, "each phase has a name of its own");
+      c.error("P0409", node, `the phase ${JSON.stringify(name)} is listed twice`, "give each phase its own name");
       return undefined;
     }
     names.push(name);
   }
   if (names.length < 2 || names.length > mostPhases) {
-    c.error("P0409", node, `${names.length} phases: there are 2 … ${mostPhases}`, "a flag has two states as well");
+    c.error("P0409", node, `${names.length} phases, where 2 … ${mostPhases} are allowed`, "a flag also has two states");
     return undefined;
   }
   return names;
@@ -76,23 +76,23 @@ function phaseOnFork({ c, scope }: Declaration, options: Options, names: readonl
   const value = options.get("onFork");
   if (value === undefined) return "copy";
   if (scope === "tree") {
-    options.refuse("onFork", "P0213", "the tree has one state for all: nothing is inherited", "leave out onFork");
+    options.refuse("onFork", "P0213", "the tree has one shared state: there is no inheritance", "leave out onFork");
     return "fresh";
   }
-  const text = constantText(value);
+  const text = constantString(value);
   if (text === "copy" || text === "fresh") return text;
   if (value.is !== "object" || value.type !== "") {
     options.refuse(
       "onFork",
       "P0213",
-      "a child gets a copy, starts fresh, or begins in the phase that its maker's phase leads to",
+      "a child gets a copy, starts fresh, or starts in the phase that is given for its parent's",
       '"copy", "fresh" or { listening: "worker" }',
     );
     return "copy";
   }
   const map = names.map((_, index) => index);
   for (const [from, member] of value.members) {
-    const to = constantText(typeof member === "function" ? member() : member);
+    const to = constantString(typeof member === "function" ? member() : member);
     const at = names.indexOf(from);
     const target = to === undefined ? -1 : names.indexOf(to);
     if (at >= 0 && target >= 0) map[at] = target;
@@ -113,7 +113,7 @@ function unknownPhase(
   return c.error(
     "P0409",
     node,
-    `no phase is named ${JSON.stringify(name)}`,
+    `there is no phase ${JSON.stringify(name)}`,
     `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${names.join(", ")}`,
   );
 }
@@ -130,16 +130,16 @@ function phasesObject(c: Compilation, cell: number, names: readonly string[]): V
       method("get", (call) =>
         methodArguments(c, call, "get", 0) === undefined
           ? unknown
-          : { is: "text", options: names, codes: names.map((_, index) => BigInt(index)), subject, of: "phase" },
+          : { is: "string", options: names, codes: names.map((_, index) => BigInt(index)), subject, of: "phase" },
       ),
       method("is", (call) => {
         const given = methodArguments(c, call, "is", 1, Number.POSITIVE_INFINITY);
         if (given === undefined) return unknown;
         const codes: bigint[] = [];
         for (const { value, node } of given) {
-          const name = constantText(value);
+          const name = constantString(value);
           if (name === undefined)
-            return c.error("P0207", node, `\`.is\` takes names of phases, and this is ${describe(value)}`);
+            return c.error("P0207", node, `\`.is\` takes names of phases, not ${describe(value)}`);
           const index = names.indexOf(name);
           if (index < 0) return unknownPhase(c, names, name, node);
           codes.push(BigInt(index));
@@ -149,13 +149,9 @@ function phasesObject(c: Compilation, cell: number, names: readonly string[]): V
       method("enter", (call) => {
         const given = methodArguments(c, call, "enter", 1)?.[0];
         if (given === undefined) return unknown;
-        const name = constantText(given.value);
+        const name = constantString(given.value);
         if (name === undefined) {
-          return c.error(
-            "P0207",
-            given.node,
-            `\`.enter\` takes the name of a phase, and this is ${describe(given.value)}`,
-          );
+          return c.error("P0207", given.node, `\`.enter\` takes the name of a phase, not ${describe(given.value)}`);
         }
         const index = names.indexOf(name);
         if (index < 0) return unknownPhase(c, names, name, given.node);
@@ -163,7 +159,7 @@ function phasesObject(c: Compilation, cell: number, names: readonly string[]): V
           return c.error(
             "P0401",
             given.node,
-            `${JSON.stringify(name)} is the first phase, which every process begins in; phases only move forward`,
+            `${JSON.stringify(name)} is the first phase and cannot be entered: phases only move forward`,
             `leave it out, or enter a later one: \`.enter(${JSON.stringify(names[1])})\`; a flag can go back: perProcess.flag()`,
           );
         }
@@ -174,7 +170,7 @@ function phasesObject(c: Compilation, cell: number, names: readonly string[]): V
   );
 }
 
-/** Forward to a phase; in that one or a later one already, nothing is written. */
+/** Moves forward to a phase; writes nothing if the cell is in that phase or a later one. */
 function enter(c: Compilation, cell: number, index: number, call: BuiltinCall): void {
   const target = ir.constant(BigInt(index));
   const moving = c.branch(c.flow.facts, () => c.store(cell, target, call.node));

@@ -1,7 +1,7 @@
 /** `policy(step)`, `policy({ extends: […] }, step)` and `oci(profile)`. */
 
 import { importProfile } from "../oci/import.ts";
-import { type BuiltinCall, constantText, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
+import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { Options } from "./options.ts";
 
@@ -14,7 +14,7 @@ export function policyFunction(c: Compilation): Value {
         return c.error(
           "P0306",
           call.node,
-          "a policy is made inside the step",
+          "a policy is declared inside the step",
           "at the top of the module, in `extends`",
         );
       }
@@ -23,12 +23,7 @@ export function policyFunction(c: Compilation): Value {
       const settings = given.length === 2 ? given[0] : undefined;
       const step = given.at(-1);
       if (step === undefined || given.length > 2) {
-        return c.error(
-          "P0212",
-          call.node,
-          "a policy takes its step, perhaps after settings",
-          "policy((call) => allow)",
-        );
+        return c.error("P0212", call.node, "a policy takes optional settings and its step", "policy((call) => allow)");
       }
       const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of a policy", [
         "extends",
@@ -39,7 +34,7 @@ export function policyFunction(c: Compilation): Value {
         return c.error(
           "P0207",
           step.node,
-          `the step is a function, and this is ${describe(step.value)}`,
+          `the step is a function, not ${describe(step.value)}`,
           "policy((call) => { … })",
         );
       }
@@ -63,12 +58,7 @@ function extendedPolicies(options: Options): readonly PolicyValue[] {
   if (list === undefined) return [];
   if (list.is !== "list") {
     if (list.is !== "unknown") {
-      options.refuse(
-        "extends",
-        "P0207",
-        `\`extends\` is a list of policies, and this is ${describe(list)}`,
-        "extends: [base]",
-      );
+      options.refuse("extends", "P0207", `\`extends\` is a list of policies, not ${describe(list)}`, "extends: [base]");
     }
     options.failed = true;
     return [];
@@ -81,7 +71,7 @@ function extendedPolicies(options: Options): readonly PolicyValue[] {
         options.refuse(
           "extends",
           "P0207",
-          `\`extends\` is a list of policies, and one is ${describe(element)}`,
+          `\`extends\` is a list of policies, and one element is ${describe(element)}`,
           element.is === "function"
             ? "call it: it returns a policy"
             : `import base from "${readyFile(element) ?? "./base.ts"}", and extends: [base]`,
@@ -93,9 +83,9 @@ function extendedPolicies(options: Options): readonly PolicyValue[] {
   return policies;
 }
 
-/** The module of a ready policy that is named by a text. */
+/** The import of a ready policy that a string names. */
 function readyFile(element: Value): string | undefined {
-  const name = constantText(element);
+  const name = constantString(element);
   return name !== undefined && /^[a-z][a-z-]*$/.test(name) ? `portcullis/policies/${name}.ts` : undefined;
 }
 
@@ -111,7 +101,7 @@ export function ociFunction(c: Compilation): Value {
         return c.error(
           "P0207",
           profile?.node ?? call.node,
-          "`oci` takes a profile that was imported as JSON",
+          "`oci` takes a profile that is imported as JSON",
           'import profile from "./seccomp.json" with { type: "json" }',
         );
       }

@@ -1,6 +1,6 @@
 /**
- * Rates: a token bucket in integers. The level is kept scaled by the period, so that nothing is rounded: a token is `per`
- * nanoseconds' worth of `limit`, the bucket holds `burst` of them, and each nanosecond adds `limit`.
+ * Rates: a token bucket in integers. The level is scaled by the period, so nothing is rounded: a token costs `per`, the
+ * bucket holds `burst` tokens, and each nanosecond adds `limit`.
  *
  * With limit 20 a second and 20 at once: per = 10^9, full = 2 × 10^10, and after 50 ms the level has risen by
  * 50 × 10^6 × 20 = 10^9, which is one token. In any span of w nanoseconds at most burst + limit × w / per are taken.
@@ -31,29 +31,29 @@ export function rate(declaration: Declaration): Value {
   const text = options.text("per");
   const burst = options.has("burst") ? options.integer("burst") : limit;
   const onFork = onForkOf(declaration, options);
-  if (!options.has("limit")) options.refuse("limit", "P0408", "a rate says how many", "limit: 20n");
-  if (!options.has("per")) options.refuse("per", "P0408", "a rate says in which time", 'per: "1s"');
+  if (!options.has("limit")) options.refuse("limit", "P0408", "a rate needs a `limit`", "limit: 20n");
+  if (!options.has("per")) options.refuse("per", "P0408", "a rate needs a period, `per`", 'per: "1s"');
   const per = text === undefined ? undefined : parseDuration(text);
   if (text !== undefined && (per === undefined || per === 0n)) {
-    options.refuse("per", "P0214", `${JSON.stringify(text)} is no duration`, durationForm);
+    options.refuse("per", "P0214", `${JSON.stringify(text)} is not a duration`, durationForm);
   }
   for (const [which, value] of [
     ["limit", limit],
     ["burst", burst],
   ] as const) {
     if (value !== undefined && value < 1n && options.has(which)) {
-      options.refuse(which, "P0408", `\`${which}\` is at least 1`, 'a rate of none is `deny("EAGAIN")`');
+      options.refuse(which, "P0408", `\`${which}\` must be at least 1`, 'to refuse every call, return deny("EAGAIN")');
     }
   }
   if (options.failed || limit === undefined || burst === undefined || per === undefined) return unknown;
   const full = burst * per;
-  // The most that is ever computed: a full bucket, and what one look adds to it before it is cut off.
+  // The largest intermediate value: a full bucket plus one refill, before saturation.
   if (2n * full + limit > maximumSigned) {
     options.refuse(
       options.has("burst") ? "burst" : "limit",
       "P0408",
-      `${burst} at once and ${limit} per ${text} do not fit 64 bits in nanoseconds`,
-      "a shorter time with a smaller limit, such as a tenth of both",
+      `${burst} at once and ${limit} per ${text} do not fit in 64 bits, in nanoseconds`,
+      "use a shorter time with a smaller limit, such as a tenth of both",
     );
     return unknown;
   }
@@ -81,7 +81,7 @@ export function rate(declaration: Declaration): Value {
     const local = (index: number) => ({ kind: "local", local: index }) as const;
     const now = ir.input("now");
     const fills = (full + limit! - 1n) / limit!;
-    // No state has seen a later time than now; 0 where a broken clock says otherwise.
+    // Monotonic time never goes back; if a broken clock does, no time has passed.
     const since = ir.select(
       ir.compare("less-unsigned", now, cell(last)),
       ir.constant(0n),

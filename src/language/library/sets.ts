@@ -4,7 +4,14 @@ import { groups } from "../../linux/groups.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import { nameTest } from "../lower/comparisons.ts";
 import { processCreation, uringCalls } from "../program/call-names.ts";
-import { type BuiltinCall, type CallSetValue, constantText, describe, unknown, type Value } from "../values/values.ts";
+import {
+  type BuiltinCall,
+  type CallSetValue,
+  constantString,
+  describe,
+  unknown,
+  type Value,
+} from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
 export function callsFunction(c: Compilation): Value {
@@ -28,20 +35,20 @@ function collect(c: Compilation, call: BuiltinCall, method: string): CallSetValu
   const given = call.values();
   if (given === undefined) return undefined;
   if (given.length === 0) {
-    c.error("P0212", call.node, `\`${method}()\` names no call`, 'name at least one: calls("openat")');
+    c.error("P0212", call.node, `\`${method}()\` needs the name of a call`, 'name at least one: calls("openat")');
     return undefined;
   }
   let names = 0n;
   let failed = false;
   const literal = new Set<string>();
   for (const { value, node } of given) {
-    const name = constantText(value);
+    const name = constantString(value);
     if (name === undefined) {
       c.error(
         "P0207",
         node,
-        `\`${method}\` takes names of calls, and this is ${describe(value)}`,
-        value.is === "list" ? `leave out the brackets, or spread a list: ${method}(...list)` : undefined,
+        `\`${method}\` takes names of calls, not ${describe(value)}`,
+        value.is === "list" ? `leave out the brackets, or spread the list: ${method}(...list)` : undefined,
       );
       failed = true;
       continue;
@@ -91,15 +98,15 @@ function has(c: Compilation, set: CallSetValue, call: BuiltinCall): Value {
     return c.error(
       "P0207",
       one.node,
-      `\`.has\` takes the call, and this is ${describe(one.value)}`,
-      one.value.is === "text" ? "set.has(call), not its name" : undefined,
+      `\`.has\` takes the call, not ${describe(one.value)}`,
+      one.value.is === "string" ? "set.has(call), not its name" : undefined,
     );
   }
   for (const name of set.literal) {
     if (uringCalls.includes(name) || processCreation.includes(name)) c.findings.literalNames.add(name);
   }
   if (set.names !== 0n && (set.names & c.names.present) === 0n) {
-    c.warn("P0505", call.node, `${c.names.architecture} has none of these calls: this never applies here`);
+    c.warn("P0505", call.node, `${c.names.architecture} has none of these calls: this is never true`);
   }
   return nameTest(c, set.names, one.value.reference);
 }

@@ -1,4 +1,4 @@
-/** State: `perThread`, `perProcess` and `perTree`, and what each can keep. */
+/** State: `perThread`, `perProcess` and `perTree`, and the kinds of state in each. */
 import { maximumCapacity } from "../../ir/limits.ts";
 import type { Scope } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -55,7 +55,7 @@ function declaration(
     return c.error(
       "P0306",
       call.node,
-      "state is declared inside the step: it would be new at each call",
+      "state cannot be declared inside the step",
       `at the top of the module: const name = ${scopeName}.${kind}(…)`,
     );
   }
@@ -73,7 +73,7 @@ function declaration(
     c.error(
       "P0407",
       call.node,
-      `more state than a ${scope} holds: ${c.builder.bytes(scope)} bytes`,
+      `too much state for a ${scope}: ${c.builder.bytes(scope)} bytes`,
       scope === "tree" ? "smaller tables" : "4096 bytes for each thread and each process; perTree has room for tables",
     );
     return unknown;
@@ -97,7 +97,7 @@ function declareFlag(declaration: Declaration): Value {
   const initial = start === undefined ? false : constantBoolean(start.value);
   if (tooMany(declaration, 2, "a flag")) return unknown;
   if (initial === undefined) {
-    return c.error("P0207", start!.node, `a flag starts as true or false, and this is ${describe(start!.value)}`);
+    return c.error("P0207", start!.node, `a flag starts as true or false, not ${describe(start!.value)}`);
   }
   const cell = makeCell(declaration, "", { is: "flag" }, initial ? 1n : 0n, onForkOf(declaration, options));
   return options.failed ? unknown : flag(c, cell);
@@ -117,7 +117,7 @@ function declareCounter(declaration: Declaration): Value {
     c.warn(
       "P0404",
       options.placeOf("onFork"),
-      `\`${declaration.name}\` counts, and starts fresh in every child: forking resets what it limits`,
+      `\`${declaration.name}\` starts fresh in every child: forking resets the count`,
       "leave out onFork (a copy), or count in perTree",
     );
   }
@@ -133,7 +133,7 @@ function declareValue(declaration: Declaration): Value {
   ]);
   if (tooMany(declaration, 2, "a value")) return unknown;
   if (start === undefined)
-    return c.error("P0212", declaration.call.node, "a value takes what it starts with", "value(0n)");
+    return c.error("P0212", declaration.call.node, "a value takes its initial value", "value(0n)");
   const initial = startOf(declaration, start, 0n, 0xffff_ffff_ffff_ffffn);
   if (initial === undefined) return unknown;
   const cell = makeCell(declaration, "", { is: "value" }, initial, onForkOf(declaration, options));
@@ -149,7 +149,7 @@ function startOf(
   if (start === undefined) return 0n;
   const initial = constantInteger(start.value);
   if (initial === undefined) {
-    c.error("P0207", start.node, `this starts as an integer, and this is ${describe(start.value)}`);
+    c.error("P0207", start.node, `this starts as an integer, not ${describe(start.value)}`);
     return undefined;
   }
   if (initial < least || initial > most) {
@@ -179,19 +179,24 @@ function declareTable(declaration: Declaration, holdsValues: boolean): Value {
   const capacity = options.integer("capacity");
   const most = BigInt(maximumCapacity(scope, holdsValues));
   if (!options.has("capacity")) {
-    options.refuse("capacity", "P0406", `a ${what} says how many entries it has room for`, "capacity: 1024n");
+    options.refuse("capacity", "P0406", `a ${what} needs a capacity`, "capacity: 1024n");
   } else if (capacity !== undefined && (capacity < 1n || capacity > most)) {
     options.refuse(
       "capacity",
       "P0406",
-      `a capacity of ${printInteger(capacity)}: a ${what} of a ${scope} has room for 1 … ${most} entries`,
-      scope === "tree" ? "a larger one would cost every launch its memory" : `perTree.${what} has room for 65536`,
+      `a capacity of ${printInteger(capacity)}: a ${what} of a ${scope} can have 1 … ${most} entries`,
+      scope === "tree" ? "memory for all entries is allocated at each start" : `perTree.${what} can have 65536`,
     );
   }
   const full = options.get("full");
   const onFork = onForkOf(declaration, options);
   if (full === undefined) {
-    options.refuse("full", "P0406", `a ${what} says what becomes of a call that finds it full`, 'full: deny("ENOMEM")');
+    options.refuse(
+      "full",
+      "P0406",
+      `a ${what} needs the verdict for a call that finds it full`,
+      'full: deny("ENOMEM")',
+    );
   } else if (full.is !== "verdict" || full.expression.kind !== "verdict") {
     options.fail(full, "full", "a verdict");
   } else {
@@ -200,7 +205,7 @@ function declareTable(declaration: Declaration, holdsValues: boolean): Value {
       options.refuse(
         "full",
         "P0403",
-        "a full table must not allow: filling it would switch the rule off",
+        "a full table must not allow: filling it would disable the rule",
         'full: deny("ENOMEM")',
       );
     }

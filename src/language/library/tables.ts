@@ -80,7 +80,7 @@ export function table(c: Compilation, index: number): Value {
             const given = methodArguments(c, call, "get", 2);
             if (given === undefined) return unknown;
             const key = wordOf(c, given[0]!, "a key");
-            const otherwise = wordOf(c, given[1]!, "what is given for an absent key");
+            const otherwise = wordOf(c, given[1]!, "the value for an absent key");
             if (key === undefined || otherwise === undefined) return unknown;
             return integer(
               { kind: "table-get", table: index, key: key.expression, otherwise: otherwise.expression },
@@ -98,7 +98,7 @@ export function table(c: Compilation, index: number): Value {
             const given = methodArguments(c, call, "set", 2);
             if (given === undefined) return unknown;
             const key = wordOf(c, given[0]!, "a key");
-            const value = wordOf(c, given[1]!, "what a table holds");
+            const value = wordOf(c, given[1]!, "a value of a table");
             if (key === undefined || value === undefined) return unknown;
             c.changeTable({ kind: "table-set", table: index, key: key.expression, value: value.expression }, call.node);
             return nothing;

@@ -1,4 +1,4 @@
-/** Durations, as constants: nanoseconds. */
+/** Durations in policies and case files, in nanoseconds. */
 const units: Readonly<Record<string, bigint>> = {
   ns: 1n,
   us: 1_000n,
@@ -10,7 +10,7 @@ const units: Readonly<Record<string, bigint>> = {
 
 export const durationForm = 'a number and a unit: "50ms", "1s", "10min" (ns, us, ms, s, min, h)';
 
-/** "30s" in nanoseconds; undefined for what is no duration, or one of more than 2^63 − 1 ns (292 years). */
+/** Parses "30s" to nanoseconds; undefined if it is not a duration or exceeds 2^63 − 1 ns (292 years). */
 export function parseDuration(text: string): bigint | undefined {
   const found = /^(\d{1,19})(ns|us|ms|s|min|h)$/.exec(text);
   if (found === null) return undefined;

@@ -8,9 +8,9 @@ import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
 import {
   type BuiltinCall,
-  constantText,
+  constantString,
   describe,
-  type TextValue,
+  type StringValue,
   unknown,
   type Value,
   verdict,
@@ -24,7 +24,7 @@ export function make(
   reason: string | undefined,
   node: SourceRange,
 ): VerdictExpression {
-  // Where no call comes, no verdict stands: `explain` would list it as never reached.
+  // In unreachable code the verdict gets no entry: `explain` would list it as never reached.
   if (c.flow.live !== "live") return { kind: "verdict", verdict: 0 };
   return c.builder.verdict(action, errno, reason, c.file.location(node));
 }
@@ -40,7 +40,7 @@ export function denyFunction(c: Compilation): Value {
         return c.error(
           "P0207",
           call.nodes[0]!,
-          `an errno is written by its name${name === undefined ? "" : `: ${Math.abs(number)} is ${name}`}`,
+          `an errno is given by its name${name === undefined ? "" : `: ${Math.abs(number)} is ${name}`}`,
           `deny(${JSON.stringify(name ?? "EPERM")})`,
         );
       }
@@ -48,15 +48,10 @@ export function denyFunction(c: Compilation): Value {
       if (given === undefined) return unknown;
       const [errno, reason, ...rest] = given;
       if (errno === undefined || rest.length > 0) {
-        return c.error("P0212", call.node, "`deny` takes an errno and perhaps a reason", 'deny("EPERM", "why")');
+        return c.error("P0212", call.node, "`deny` takes an errno and an optional reason", 'deny("EPERM", "why")');
       }
-      if (errno.value.is !== "text") {
-        return c.error(
-          "P0207",
-          errno.node,
-          `the errno is a name, and this is ${describe(errno.value)}`,
-          'deny("EPERM")',
-        );
+      if (errno.value.is !== "string") {
+        return c.error("P0207", errno.node, `the errno is a name, not ${describe(errno.value)}`, 'deny("EPERM")');
       }
       const because = reason === undefined ? undefined : reasonOf(c, reason.value, reason.node);
       if (because === null) return unknown;
@@ -65,10 +60,10 @@ export function denyFunction(c: Compilation): Value {
   };
 }
 
-/** The errno may depend on the call: one verdict for each name it can be. */
+/** The errno may depend on the call: makes one verdict for each possible name. */
 function denial(
   c: Compilation,
-  errno: TextValue,
+  errno: StringValue,
   reason: string | undefined,
   node: SourceRange,
   errnoNode: SourceRange,
@@ -82,7 +77,7 @@ function denial(
       return c.error(
         "P0103",
         errnoNode,
-        `no errno is named ${JSON.stringify(name)}`,
+        `there is no errno ${JSON.stringify(name)}`,
         near !== undefined
           ? `write ${JSON.stringify(near)}`
           : /\s/.test(name)
@@ -100,7 +95,7 @@ function denial(
   return chain === undefined ? unknown : verdict(chain);
 }
 
-/** The number that a node writes, `1`, `1n` or `-1`; undefined for anything else. */
+/** The number of a literal `1`, `1n` or `-1`; undefined for other nodes. */
 function writtenNumber(node: Expression | undefined): number | undefined {
   if (node?.type === "UnaryExpression" && node.operator === "-") return writtenNumber(node.argument);
   if (node?.type !== "Literal") return undefined;
@@ -109,15 +104,15 @@ function writtenNumber(node: Expression | undefined): number | undefined {
 
 const longestReason = 1000;
 
-/** A constant text; null where it is something else, which has been said. */
+/** A constant string; null after reporting that it is something else. */
 function reasonOf(c: Compilation, value: Value, node: SourceRange): string | null {
-  const reason = constantText(value);
+  const reason = constantString(value);
   if (reason === undefined) {
     c.error(
       "P0310",
       node,
-      `a reason is a constant text, and this is ${describe(value)}`,
-      "report(text, values) tells values",
+      `a reason is a constant string, not ${describe(value)}`,
+      "report(text, values) records values",
     );
     return null;
   }
@@ -142,12 +137,12 @@ export function killFunction(c: Compilation): Value {
     name: "kill",
     apply: (call) =>
       withReason(c, call, 1, (reason, first) => {
-        const what = first === undefined ? undefined : constantText(first.value);
+        const what = first === undefined ? undefined : constantString(first.value);
         if (what !== "thread" && what !== "process") {
           return c.error(
             "P0207",
             first?.node ?? call.node,
-            "`kill` takes what is killed",
+            '`kill` takes "process" or "thread"',
             'kill("process") or kill("thread")',
           );
         }
@@ -168,7 +163,7 @@ function withReason(
     return c.error(
       "P0212",
       call.node,
-      at === 0 ? "`trap` takes a reason, or nothing" : "`kill` takes what is killed, and perhaps a reason",
+      at === 0 ? "`trap` takes an optional reason" : '`kill` takes "process" or "thread" and an optional reason',
       at === 0 ? "trap()" : 'kill("process") or kill("thread")',
     );
   }
@@ -188,7 +183,7 @@ export function strictestFunction(c: Compilation): Value {
       const of: VerdictExpression[] = [];
       for (const { value, node } of given) {
         if (value.is !== "verdict") {
-          return c.error("P0207", node, `\`strictest\` takes verdicts, and this is ${describe(value)}`);
+          return c.error("P0207", node, `\`strictest\` takes verdicts, not ${describe(value)}`);
         }
         of.push(value.expression);
       }

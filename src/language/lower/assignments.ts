@@ -1,4 +1,4 @@
-/** `=`, `+=`, `++` and their like: of variables, which the step declares itself. */
+/** Assignment to variables of the step: `=`, `+=`, `++`. */
 
 import type { AssignmentExpression, Expression as Node, UpdateExpression } from "@oxc-project/types";
 import { assigningTo } from "../mistakes/operands.ts";
@@ -20,7 +20,7 @@ export function assignment(c: Compilation, node: AssignmentExpression): Value {
     return c.error(
       "P0309",
       target,
-      "only a variable can be assigned to",
+      "only a variable can be assigned",
       target.type === "MemberExpression"
         ? "objects and lists are constant; state is perProcess.value(…).set(…)"
         : undefined,
@@ -71,7 +71,7 @@ function assignable(
   const given = right === undefined ? undefined : c.file.text.slice(right.start, right.end);
   const change = assigningTo(variable.value, node.name, operator, given);
   if (change !== undefined) {
-    c.error("P0316", node, `\`${node.name}\` is state, which only its methods change`, `write ${change}`);
+    c.error("P0316", node, `\`${node.name}\` is state and changes only through its methods`, `write ${change}`);
     return undefined;
   }
   if (variable.kind !== "let") {
@@ -79,9 +79,9 @@ function assignable(
       "P0316",
       node,
       variable.kind === "parameter"
-        ? `\`${node.name}\` is a parameter: what a function is given stays`
+        ? `\`${node.name}\` is a parameter and cannot be assigned`
         : `\`${node.name}\` is a constant`,
-      variable.kind === "const" ? "declare it with let" : "let copy = …, and assign to that",
+      variable.kind === "const" ? "declare it with let" : "let copy = …, and assign to copy",
     );
     return undefined;
   }
@@ -95,9 +95,9 @@ function assignable(
 export function reportModuleVariable(c: Compilation, variable: Variable<Value>): void {
   c.reporter.report(
     "P0301",
-    `${variable.ofModule ? "a module's variable" : "a variable from outside the step"} is not state: no process, no thread, no fork is said`,
+    `${variable.ofModule ? "a module's variable" : "a variable from outside the step"} cannot hold state: it has no scope and no rule for fork`,
     { file: variable.file, node: variable.at },
-    `const ${variable.name} = perProcess.counter(), and ${variable.name}.add(); or const, where it never changes`,
+    `const ${variable.name} = perProcess.counter(), and ${variable.name}.add(); or const, if it never changes`,
   );
 }
 
@@ -111,7 +111,7 @@ export function assign(c: Compilation, variable: Variable<Value>, value: Value, 
       assigned = c.error(
         "P0207",
         node,
-        `\`${variable.name}\` is ${describe(before)}, and this is ${describe(assigned)}`,
+        `\`${variable.name}\` is ${describe(before)} and cannot become ${describe(assigned)}`,
       );
     }
   }

@@ -1,4 +1,4 @@
-/** Giving names to values: declarations, parameters and destructuring. */
+/** Binds names to values: declarations, parameters and destructuring. */
 
 import type { BindingPattern, Node, TSTypeAnnotation } from "@oxc-project/types";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -12,7 +12,7 @@ import { stable } from "./stable.ts";
 
 export type BindingKind = "const" | "let" | "parameter";
 
-/** Binds the names of a pattern to a value (undefined: declared without one). */
+/** Binds the names of a pattern to a value; undefined for a declaration without one. */
 export function bind(
   c: Compilation,
   pattern: BindingPattern,
@@ -33,12 +33,7 @@ export function bind(
     case "ObjectPattern":
       for (const property of pattern.properties) {
         if (property.type === "RestElement" || property.computed || property.key.type !== "Identifier") {
-          c.error(
-            "P0309",
-            property,
-            "an object is taken apart by its members' names only",
-            "const { name, args } = call",
-          );
+          c.error("P0309", property, "an object pattern has plain names only", "const { name, args } = call");
           continue;
         }
         const member = value === undefined ? unknown : memberOf(c, value, property.key.name, property.key);
@@ -49,21 +44,21 @@ export function bind(
       for (const [index, element] of pattern.elements.entries()) {
         if (element === null) continue;
         if (element.type === "RestElement") {
-          c.error("P0309", element, "a list is taken apart element by element", "for (const one of list)");
+          c.error("P0309", element, "a list pattern has no rest element", "for (const one of list)");
           continue;
         }
         bind(c, element, elementOf(c, value, index, element), kind, element);
       }
       return;
     case "AssignmentPattern":
-      // The default of a parameter; in a pattern every member is there, so a default would never apply.
+      // A parameter's default. In a destructuring pattern every member is present, so a default never applies.
       bind(c, pattern.left, value ?? c.walker.evaluate(pattern.right), kind, pattern.right);
   }
 }
 
 function elementOf(c: Compilation, value: Value | undefined, index: number, node: SourceRange): Value {
   if (value === undefined || value.is === "unknown") return unknown;
-  if (value.is !== "list") return c.error("P0207", node, `${describe(value)} is no list`);
+  if (value.is !== "list") return c.error("P0207", node, `${describe(value)} is not a list`);
   const element = value.elements[index];
   return element ?? c.error("P0106", node, `the list has ${value.elements.length} elements`, "leave this name out");
 }
@@ -82,7 +77,7 @@ export function declare(
 ): Variable<Value> {
   const time = c.time;
   const ofModule = c.scope.parent?.parent === undefined;
-  const kept = value === undefined ? undefined : stable(c, value);
+  const bound = value === undefined ? undefined : stable(c, value);
   const inFlow = time === "step" && kind === "let";
   const variable: Variable<Value> = {
     name,
@@ -91,22 +86,22 @@ export function declare(
     at,
     time,
     ofModule,
-    value: inFlow ? undefined : kept,
+    value: inFlow ? undefined : bound,
     ...(type === undefined ? {} : { type }),
   };
-  if (inFlow && kept !== undefined) c.flow.variables.set(variable, kept);
+  if (inFlow && bound !== undefined) c.flow.variables.set(variable, bound);
   const earlier = c.scope.declare(variable);
   if (earlier !== undefined) {
     c.error("P0109", at, `\`${name}\` is declared twice`, "give it another name", {
       file: earlier.file,
       node: earlier.at,
-      message: "here it was before",
+      message: "first declared here",
     });
   }
   return variable;
 }
 
-/** The declared type of a function's result, if it has one. */
+/** The declared result type of a function. */
 export function resultType(c: Compilation, annotation: TSTypeAnnotation | null | undefined): Type | undefined {
   const source = typeOf(c, annotation);
   return source === undefined ? undefined : resolveType(c, source);

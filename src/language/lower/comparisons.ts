@@ -1,4 +1,7 @@
-/** Comparisons: like with like, by value and never by pattern; what is known after them narrows what comes next. */
+/**
+ * Comparisons of two values of one type, by mathematical value. The outcome narrows the values for the code that
+ * follows.
+ */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
@@ -17,10 +20,10 @@ import {
   boolean,
   booleanConstant,
   constantInteger,
-  constantText,
+  constantString,
   describe,
   type IntegerValue,
-  type TextValue,
+  type StringValue,
   unknown,
   type Value,
 } from "../values/values.ts";
@@ -41,7 +44,7 @@ export function comparison(
   if (left.is === "integer" && right.is === "integer") return compareIntegers(c, operator, left, right, node, nodes);
   if (operator === "===" || operator === "!==") {
     let equal: Value | undefined;
-    if (left.is === "text" && right.is === "text") equal = compareTexts(c, left, right, node, nodes);
+    if (left.is === "string" && right.is === "string") equal = compareStrings(c, left, right, node, nodes);
     else if (left.is === "boolean" && right.is === "boolean") equal = compareBooleans(left, right);
     if (equal !== undefined) return operator === "!==" && equal.is === "boolean" ? negation(equal) : equal;
   }
@@ -54,11 +57,11 @@ export function comparison(
       ? `${describe(left)} and ${describe(right)} cannot be compared with ${operator}`
       : `${describe(left)} is compared with ${describe(right)}`,
     objects?.is === "object" && objects.type.startsWith("Flags")
-      ? "`.has(…)` asks for a flag by name, `.bits` is the integer"
+      ? "`.has(…)` tests a flag by name, `.bits` is the integer"
       : objects?.is === "object" && objects.type.startsWith("Choice")
-        ? "`.is(…)` asks for a value by name, `.value` is the integer"
+        ? "`.is(…)` tests a value by name, `.value` is the integer"
         : objects?.is === "object" && objects.type === "Pointer"
-          ? "`.isNull` asks whether it is null, `.address` is the integer"
+          ? "`.isNull` tests for null, `.address` is the integer"
           : meant === undefined
             ? undefined
             : `write \`${meant}\``,
@@ -79,7 +82,7 @@ function compareIntegers(
   right: IntegerValue,
   node: SourceRange,
   nodes: readonly [SourceRange, SourceRange],
-  /** The text asks for the opposite, so "always" and "never" are said of that. */
+  /** The source tests the opposite (`!==`), so messages swap "always" and "never". */
   opposite = false,
 ): Value {
   switch (operator) {
@@ -168,7 +171,7 @@ function decisionInWords(
   };
 }
 
-/** By value: where one side can be negative and the other above 2^63 − 1, no single 64-bit comparison is right. */
+/** If one side can be negative and the other above 2^63 − 1, the result needs more than one 64-bit comparison. */
 function lowerComparison(
   operator: string,
   left: IntegerValue,
@@ -184,7 +187,7 @@ function lowerComparison(
   if (operator === "===") {
     const equal = ir.compare("equal", l, r);
     if (bothSigned || bothUnsigned) return equal;
-    // The signed side must not be negative: −1 and 2^64 − 1 are one pattern.
+    // Excludes a negative signed side: −1 and 2^64 − 1 are one pattern.
     const signedSide = ranges.isUnsigned(a) ? r : l;
     return ir.all([ir.compare("less-or-equal-signed", zero, signedSide), equal]);
   }
@@ -192,7 +195,7 @@ function lowerComparison(
   if (bothUnsigned) return ir.compare(`${less}-unsigned`, l, r);
   if (bothSigned) return ir.compare(`${less}-signed`, l, r);
   if (ranges.isUnsigned(b)) {
-    // A negative left side is below anything unsigned.
+    // A negative left side is less than every unsigned value.
     return ir.any([ir.compare("less-signed", l, zero), ir.compare(`${less}-unsigned`, l, r)]);
   }
   return ir.all([ir.compare("less-or-equal-signed", zero, r), ir.compare(`${less}-unsigned`, l, r)]);
@@ -227,7 +230,7 @@ function factsOfNegation(operator: string, left: IntegerValue, right: IntegerVal
   return below(right, left, b, a, operator === "<" ? 0n : 1n);
 }
 
-/** lower + gap ≤ upper. */
+/** The fact that lower + gap ≤ upper. */
 function below(lower: IntegerValue, upper: IntegerValue, a: Range, b: Range, gap: bigint): Facts {
   return both(
     both(
@@ -238,7 +241,7 @@ function below(lower: IntegerValue, upper: IntegerValue, a: Range, b: Range, gap
   );
 }
 
-/** A value that is not one of its range's ends. */
+/** Excludes a constant from a range, if it is one of the ends. */
 function exclude(value: IntegerValue, range: Range, other: IntegerValue): Facts {
   const constant = constantInteger(other);
   if (constant === range.from && range.from < range.to) return narrow(value, { from: range.from + 1n, to: range.to });
@@ -248,21 +251,21 @@ function exclude(value: IntegerValue, range: Range, other: IntegerValue): Facts 
 
 // ── Texts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function compareTexts(
+function compareStrings(
   c: Compilation,
-  left: TextValue,
-  right: TextValue,
+  left: StringValue,
+  right: StringValue,
   node: SourceRange,
   nodes: readonly [SourceRange, SourceRange],
 ): Value {
-  const leftConstant = constantText(left);
-  const rightConstant = constantText(right);
+  const leftConstant = constantString(left);
+  const rightConstant = constantString(right);
   const variable = left.variable || right.variable ? { variable: true as const } : {};
   if (leftConstant !== undefined && rightConstant !== undefined) {
     return { ...booleanConstant(leftConstant === rightConstant), ...variable };
   }
-  if (rightConstant !== undefined) return compareWithText(c, left, rightConstant, node, nodes[1]);
-  if (leftConstant !== undefined) return compareWithText(c, right, leftConstant, node, nodes[0]);
+  if (rightConstant !== undefined) return compareWithString(c, left, rightConstant, node, nodes[1]);
+  if (leftConstant !== undefined) return compareWithString(c, right, leftConstant, node, nodes[0]);
   if (left.reference !== undefined || right.reference !== undefined) {
     if (left.reference !== undefined && right.reference !== undefined) return booleanConstant(true);
   }
@@ -271,15 +274,15 @@ function compareTexts(
   return boolean(ir.any(same));
 }
 
-function testOption(text: TextValue, option: string): BooleanExpression {
+function testOption(text: StringValue, option: string): BooleanExpression {
   const code = text.codes[text.options.indexOf(option)];
   return code === undefined ? ir.never : ir.oneOf(text.subject, [code]);
 }
 
-/** Is the text this one? The name of a call narrows the variable it was read from. */
-export function compareWithText(
+/** Compares a string with a constant. The name of a call narrows the variable that it was read from. */
+export function compareWithString(
   c: Compilation,
-  text: TextValue,
+  text: StringValue,
   wanted: string,
   node: SourceRange,
   wantedNode: SourceRange,
@@ -292,7 +295,7 @@ export function compareWithText(
       return c.error(
         "P0409",
         wantedNode,
-        `no phase is named ${JSON.stringify(wanted)}`,
+        `there is no phase ${JSON.stringify(wanted)}`,
         `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${text.options.join(", ")}`,
       );
     }
@@ -309,7 +312,7 @@ export function compareWithText(
 
 function compareName(
   c: Compilation,
-  text: TextValue,
+  text: StringValue,
   wanted: string,
   node: SourceRange,
   wantedNode: SourceRange,
@@ -327,15 +330,15 @@ function compareName(
     c.valueError(
       "P0204",
       node,
-      `never true: the call is not ${quote(wanted)} here any more`,
-      left.length > 0 && left.length < 4 ? `it can be ${left.join(", ")}` : "an earlier test has taken it out",
+      `never true: the call cannot be ${quote(wanted)} here`,
+      left.length > 0 && left.length < 4 ? `it can be ${left.join(", ")}` : "an earlier test excludes it",
     );
     return unknown;
   }
   return nameTest(c, bit, reference);
 }
 
-/** A test of the call's name; narrows the event, and the variable that holds the call. */
+/** A test of the call's name. It narrows the event and the variable that holds the call. */
 export function nameTest(c: Compilation, mask: bigint, reference: number): BooleanValue {
   const possible = c.eventNames;
   const facts = (names: bigint, left: bigint): Facts => {
@@ -350,7 +353,7 @@ export function nameTest(c: Compilation, mask: bigint, reference: number): Boole
   return boolean(test, facts(mask, inside), facts(~mask & c.names.all, possible & ~mask));
 }
 
-/** A call was named by a policy itself, not by a group. */
+/** Notes a call that the policy names itself, not through a group. */
 export function nameLiterally(c: Compilation, name: string, node: SourceRange): void {
   if (uringCalls.includes(name) || processCreation.includes(name)) c.findings.literalNames.add(name);
   c.findings.namedCalls.push({ name, at: c.file.location(node) });
@@ -358,21 +361,21 @@ export function nameLiterally(c: Compilation, name: string, node: SourceRange): 
     c.warn(
       "P0506",
       node,
-      `${name} is always allowed: it never reaches a policy`,
-      "leave it out; a process must be able to end, and to return from its signal handlers",
+      `${name} is always allowed: no policy sees it`,
+      "leave it out; a process must be able to exit and to return from signal handlers",
     );
   } else if ((c.names.present & c.names.bit(name)!) === 0n) {
-    c.warn("P0505", node, `${c.names.architecture} has no ${name}: this never applies here`, insteadOf(c, name));
+    c.warn("P0505", node, `${c.names.architecture} has no ${name}: this is never true`, insteadOf(c, name));
   }
 }
 
-/** The calls of this architecture that do what one that it lacks does elsewhere. */
+/** The calls of this architecture that replace one that it lacks. */
 function insteadOf(c: Compilation, name: string): string | undefined {
   const family = callFamilies.find(({ members }) => members.includes(name));
   const present = family?.members.filter((one) => (c.names.bit(one)! & c.names.present) !== 0n) ?? [];
   return family === undefined || present.length === 0
     ? undefined
-    : `calls.${family.name}.has(call) asks for all that ${family.does.split(":")[0]}, here ${present.join(", ")}`;
+    : `calls.${family.name}.has(call) tests for all that ${family.does.split(":")[0]}, here ${present.join(", ")}`;
 }
 
 function compareBooleans(left: BooleanValue, right: BooleanValue): Value {

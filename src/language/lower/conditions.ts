@@ -1,4 +1,7 @@
-/** Conditions: booleans only, `&&`, `||`, `!` and `?:` as JavaScript runs them, with what each outcome says. */
+/**
+ * Conditions: booleans, `&&`, `||`, `!` and `?:` with JavaScript's semantics, and the facts that follow from each
+ * outcome.
+ */
 
 import type { ConditionalExpression, LogicalExpression, Expression as Node } from "@oxc-project/types";
 import { readingOf } from "../mistakes/operands.ts";
@@ -10,7 +13,7 @@ import {
   boolean,
   booleanConstant,
   constantBoolean,
-  constantText,
+  constantString,
   describe,
   integer,
   type UnknownValue,
@@ -22,7 +25,7 @@ import type { Branch, PathEnd } from "../walk/flow.ts";
 import { joinIntegers } from "../walk/merging.ts";
 import { isLeftOpen, refuseOpen } from "./stable.ts";
 
-/** Evaluating it does nothing else: no function is called, nothing is assigned, declared or made. */
+/** Whether evaluation has no effect on the walk: no call of a function, no assignment, no declaration. */
 function isPlainNode(node: SourceRange): boolean {
   const { type } = node as Node;
   switch (type) {
@@ -51,7 +54,7 @@ function isPlainNode(node: SourceRange): boolean {
   }
 }
 
-/** The value of an expression that must be a boolean. */
+/** Evaluates an expression that must be a boolean. */
 export function condition(c: Compilation, node: Node): BooleanValue | UnknownValue {
   return asCondition(c, c.walker.evaluate(node), node);
 }
@@ -61,14 +64,14 @@ export function asCondition(c: Compilation, value: Value, node: SourceRange): Bo
   const source = c.file.text.slice(node.start, node.end);
   const written = source.length <= 40 ? source : "x";
   if (value.is === "integer") {
-    c.error("P0202", node, "an integer is no condition", `say which: \`${written} !== 0n\``);
-  } else if (value.is === "text") {
-    const constant = constantText(value);
+    c.error("P0202", node, "an integer is not a condition", `compare it: \`${written} !== 0n\``);
+  } else if (value.is === "string") {
+    const constant = constantString(value);
     const always = constant === undefined ? "" : `: this is always ${constant === "" ? "false" : "true"}`;
     c.error(
       "P0205",
       node,
-      `a string is no condition${always}`,
+      `a string is not a condition${always}`,
       constant !== undefined && c.names.bit(constant) !== undefined
         ? `call.name === ${JSON.stringify(constant)}, or calls(…, ${JSON.stringify(constant)}).has(call)`
         : 'compare it: `=== "…"`',
@@ -78,11 +81,11 @@ export function asCondition(c: Compilation, value: Value, node: SourceRange): Bo
     c.error(
       "P0202",
       node,
-      kind === "Pointer" ? "a pointer is no condition" : "an argument of named values is no condition",
+      kind === "Pointer" ? "a pointer is not a condition" : "an argument with named values is not a condition",
       kind === "Flags"
-        ? `say which flag: \`${written}.has(…)\``
+        ? `test a flag: \`${written}.has(…)\``
         : kind === "Choice"
-          ? `say which value: \`${written}.is(…)\``
+          ? `test a value: \`${written}.is(…)\``
           : `\`${written}.isNull\``,
     );
   } else {
@@ -91,14 +94,14 @@ export function asCondition(c: Compilation, value: Value, node: SourceRange): Bo
     c.error(
       "P0207",
       node,
-      `${describe(value)} is no condition`,
+      `${describe(value)} is not a condition`,
       reading === undefined ? undefined : `write \`${reading}${value.is === "call" ? ' === "…"' : asked}\``,
     );
   }
   return { is: "unknown" };
 }
 
-/** Operands of a chain of one operator, so that a long chain is no deep recursion. */
+/** The operands of a chain of one operator. A loop, because recursion could overflow the stack. */
 function operands(node: LogicalExpression): Node[] {
   const found: Node[] = [];
   let current: Node = node;
@@ -112,7 +115,7 @@ function operands(node: LogicalExpression): Node[] {
 
 export function logical(c: Compilation, node: LogicalExpression): Value {
   if (node.operator === "??") {
-    return c.error("P0309", node, "every value is there: the language has no null and no undefined", "leave out `??`");
+    return c.error("P0309", node, "the language has no null and no undefined", "leave out `??`");
   }
   return chain(
     c,
@@ -126,7 +129,7 @@ export interface Operand {
   readonly evaluate: () => BooleanValue | UnknownValue;
 }
 
-/** `a && b && …` or `a || b || …`, stopping early, effects included. */
+/** Lowers `a && b && …` or `a || b || …` with short-circuit evaluation. */
 export function chain(c: Compilation, operator: "&&" | "||", parts: readonly Operand[]): BooleanValue | UnknownValue {
   if (parts.length === 0) return booleanConstant(operator === "&&");
   let known = parts[0]!.evaluate();
@@ -144,44 +147,46 @@ export function chain(c: Compilation, operator: "&&" | "||", parts: readonly Ope
 function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: Operand): BooleanValue | UnknownValue {
   const and = operator === "&&";
   const constant = constantBoolean(left);
-  const goesOn = and ? left.whenTrue : left.whenFalse;
+  const continuing = and ? left.whenTrue : left.whenFalse;
   const stops = and ? left.whenFalse : left.whenTrue;
   if (constant === and) {
     // The left side decides nothing; its facts still hold.
     const outer = c.flow.facts;
-    c.assume(goesOn);
+    c.assume(continuing);
     const right = part.evaluate();
     if (c.flow.live === "live") c.flow.facts = either(outer, c.flow.facts);
     if (right.is === "unknown") return right;
     return withVariable(right, left, right);
   }
   const epoch = c.epoch;
-  const going = c.branch(constant === undefined ? goesOn : { ...goesOn, impossible: true }, () => part.evaluate());
+  const going = c.branch(constant === undefined ? continuing : { ...continuing, impossible: true }, () =>
+    part.evaluate(),
+  );
   const right = going.value;
   if (right.is !== "unknown" && c.epoch === epoch && isPlain(c, going) && c.allows(stops)) {
-    // Most conditions only ask: nothing is to be merged, and what holds after them is known from both sides.
-    const holds = both(goesOn, and ? right.whenTrue : right.whenFalse);
-    const fails = either(stops, both(goesOn, and ? right.whenFalse : right.whenTrue));
+    // Most conditions have no side effects, so there is nothing to merge, and the facts of both sides hold afterwards.
+    const holds = both(continuing, and ? right.whenTrue : right.whenFalse);
+    const fails = either(stops, both(continuing, and ? right.whenFalse : right.whenTrue));
     const expression = and ? ir.all([left.expression, right.expression]) : ir.any([left.expression, right.expression]);
     return withVariable(and ? boolean(expression, holds, fails) : boolean(expression, fails, holds), left, right);
   }
   const stopping = c.branch(stops, () => undefined);
   if (going.flow.live !== "live" && stopping.flow.live === "live") {
-    // What was known before decides the left side, so the right one never runs. What it would say is kept all the same:
-    // in `flag && call.name === "socket" && …` the rest has its types, as with tsc, whatever the flag is.
+    // Earlier facts decide the left side, so the right side is dead. Its facts are still used for types: in `flag &&
+    // call.name === "socket" && …` the rest is typed as in tsc, whatever the flag is.
     c.flow = c.merge([stopping]);
     const decided = constant === undefined ? booleanConstant(!and) : left;
     if (right.is === "unknown") return decided;
     return and
-      ? { ...decided, whenTrue: both(goesOn, right.whenTrue) }
-      : { ...decided, whenFalse: both(goesOn, right.whenFalse) };
+      ? { ...decided, whenTrue: both(continuing, right.whenTrue) }
+      : { ...decided, whenFalse: both(continuing, right.whenFalse) };
   }
   if (right.is === "unknown") {
     c.flow = c.merge([going, stopping]);
     return right;
   }
   const changed = c.epoch !== epoch;
-  const leftOnly = changed ? lasting(goesOn) : goesOn;
+  const leftOnly = changed ? lasting(continuing) : continuing;
   const holds = both(leftOnly, and ? right.whenTrue : right.whenFalse);
   const fails = either(changed ? lasting(stops) : stops, both(leftOnly, and ? right.whenFalse : right.whenTrue));
   const before = c.flow;
@@ -202,7 +207,7 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
   return withVariable(and ? boolean(expression, holds, fails) : boolean(expression, fails, holds), left, right);
 }
 
-/** Walking this way did nothing but evaluate. */
+/** Whether the walk of this path emitted nothing and changed no variable. */
 function isPlain(c: Compilation, { flow, out }: PathEnd): boolean {
   return (
     flow.live === "live" &&
@@ -217,7 +222,7 @@ function withVariable(value: BooleanValue, ...from: readonly BooleanValue[]): Bo
   return from.some((one) => one.variable) && !value.variable ? { ...value, variable: true } : value;
 }
 
-/** `a ? b : c`, of whatever the two have in common. */
+/** `a ? b : c`, with the common type of both. */
 export function conditional(c: Compilation, node: ConditionalExpression): Value {
   const test = condition(c, node.test);
   if (isLeftOpen(c, test) && !(isPlainNode(node.consequent) && isPlainNode(node.alternate)))
@@ -238,12 +243,12 @@ function choose(
   consequent: () => Value,
   alternate: () => Value,
 ): Value {
-  const [then, otherwise] = bothWays(c, test, consequent, alternate);
+  const [then, otherwise] = bothBranches(c, test, consequent, alternate);
   if (test.is === "unknown") {
     c.flow = c.merge([then, otherwise]);
     return test;
   }
-  const decided = decidedWay(test, then, otherwise);
+  const decided = decidedBranch(test, then, otherwise);
   if (decided !== undefined) {
     const [taken, other] = decided ? [then, otherwise] : [otherwise, then];
     c.flow = c.merge([taken]);
@@ -280,8 +285,8 @@ function choose(
   return value;
 }
 
-/** Which of two ways is taken, where a constant or what was known before decides it. */
-export function decidedWay(test: BooleanValue, then: Branch, otherwise: Branch): boolean | undefined {
+/** The branch that is taken, if a constant or earlier facts decide the test. */
+export function decidedBranch(test: BooleanValue, then: Branch, otherwise: Branch): boolean | undefined {
   const constant = constantBoolean(test);
   if (constant !== undefined) return constant;
   return then.entered === otherwise.entered ? undefined : then.entered;
@@ -292,8 +297,8 @@ function livingOf<T extends PathEnd>(...ends: readonly T[]): readonly T[] {
   return living.length > 0 ? living : ends.slice(0, 1);
 }
 
-/** Walks what follows when the test holds, and what follows when not. */
-export function bothWays<T>(
+/** Walks both branches, each with the facts of its outcome. */
+export function bothBranches<T>(
   c: Compilation,
   test: BooleanValue | UnknownValue,
   consequent: () => T,
@@ -342,7 +347,7 @@ function select(test: BooleanValue, a: Value, b: Value, then: PathEnd, otherwise
   return undefined;
 }
 
-/** `t ? b : false` is true only where t was. */
+/** `t ? b : false` is true only if t is. */
 function decidedFacts(a: BooleanValue, b: BooleanValue, outcome: boolean, test: BooleanValue): Facts | undefined {
   const otherOf = (value: BooleanValue) => (outcome ? value.whenTrue : value.whenFalse);
   if (constantBoolean(b) === !outcome) return both(test.whenTrue, otherOf(a));
@@ -352,16 +357,16 @@ function decidedFacts(a: BooleanValue, b: BooleanValue, outcome: boolean, test: 
 
 function sameKind(c: Compilation, a: Value, b: Value, node: SourceRange): boolean {
   if (a.is === b.is || a.is === "unknown" || b.is === "unknown") return true;
-  c.error("P0207", node, `the two outcomes are unlike: ${describe(a)} and ${describe(b)}`);
+  c.error("P0207", node, `the two outcomes have different types: ${describe(a)} and ${describe(b)}`);
   return false;
 }
 
-/** What a parameter decided is not "always" so. */
+/** Marks a value that depends on a parameter: a test of it is not reported as always true. */
 export function markVariable(value: Value): Value {
   switch (value.is) {
     case "integer":
     case "boolean":
-    case "text":
+    case "string":
       return { ...value, variable: true };
     default:
       return value;

@@ -1,4 +1,4 @@
-/** Expressions, by the kind of their syntax node. */
+/** Expressions: dispatches on the kind of the syntax node. */
 
 import type {
   ArrayExpression,
@@ -15,7 +15,7 @@ import { fits } from "../values/ranges.ts";
 import {
   booleanConstant,
   constantInteger,
-  constantText,
+  constantString,
   describe,
   integerConstant,
   object,
@@ -42,7 +42,7 @@ export function evaluate(c: Compilation, node: Node): Value {
 }
 
 function dispatch(c: Compilation, node: Node): Value {
-  // What policies are full of comes first: it is asked for one after the other.
+  // The most frequent kinds come first, because the cases are tested in order.
   switch (node.type) {
     case "Literal":
       return literal(c, node);
@@ -80,7 +80,7 @@ function dispatch(c: Compilation, node: Node): Value {
     case "TSSatisfiesExpression": {
       const value = evaluate(c, node.expression);
       const type = resolveType(c, { node: node.typeAnnotation, scope: c.scope, file: c.file });
-      conform(c, value, type, node.expression, "the type that this satisfies");
+      conform(c, value, type, node.expression, "the expression");
       return value;
     }
     case "TSTypeAssertion":
@@ -88,37 +88,37 @@ function dispatch(c: Compilation, node: Node): Value {
       return c.error(
         "P0307",
         node,
-        "a cast: the compiler would have to believe it",
+        "the language has no casts: the compiler could not check one",
         node.type === "TSNonNullExpression"
-          ? "every value is there: leave out `!`"
+          ? "no value is null here: leave out `!`"
           : "test the value, which narrows it",
       );
     case "ChainExpression":
-      return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`: `a.b`");
+      return c.error("P0309", node, "the language has no null", "leave out `?`: `a.b`");
     default:
       return notInLanguage(c, node);
   }
 }
 
 const missing: Readonly<Record<string, readonly [string, string]>> = {
-  AwaitExpression: ["nothing waits in a policy", "leave out `await`"],
+  AwaitExpression: ["a policy cannot wait", "leave out `await`"],
   Class: ["the language has no classes", "const, function and perProcess state"],
   ClassExpression: ["the language has no classes", "const, function and perProcess state"],
   NewExpression: [
     "the language makes no objects with `new`",
-    'calls("openat", "openat2") is a set of calls; perTree.set({ … }) keeps a set of integers, perTree.table({ … }) a table',
+    'calls("openat", "openat2") is a set of calls; perTree.set({ … }) is a set of integers, perTree.table({ … }) a table',
   ],
   ThisExpression: ["the language has no `this`", "name the value"],
   SequenceExpression: ["the language has no comma operator", "write two statements"],
-  TaggedTemplateExpression: ["the language has no tagged templates", 'write a plain text, "…"'],
+  TaggedTemplateExpression: ["the language has no tagged templates", 'write a plain string, "…"'],
   YieldExpression: ["the language has no generators", "return a value"],
-  ImportExpression: ["modules are imported at the top, not while a policy runs", 'import { name } from "./module.ts"'],
-  MetaProperty: ["a policy does not know where it stands", "a parameter: parameter.path(…)"],
-  RegExpLiteral: ["the language has no regular expressions", "compare texts with `===`"],
+  ImportExpression: ["imports stand at the top of a module", 'import { name } from "./module.ts"'],
+  MetaProperty: ["a policy has no import.meta", "a parameter: parameter.path(…)"],
+  RegExpLiteral: ["the language has no regular expressions", "compare strings with `===`"],
 };
 
 function notInLanguage(c: Compilation, node: Node): Value {
-  const [message, help] = missing[node.type] ?? ["the language has no such expression", undefined];
+  const [message, help] = missing[node.type] ?? ["the language does not have this expression", undefined];
   return c.error("P0309", node, message, help);
 }
 
@@ -148,9 +148,9 @@ function literal(c: Compilation, node: Node & { readonly type: "Literal" }): Val
       );
   }
   if (value === null && "raw" in node && node.raw === "null") {
-    return c.error("P0309", node, "the language has no null", "every value is there: give a default");
+    return c.error("P0309", node, "the language has no null", "give a default value");
   }
-  return c.error("P0309", node, "the language has no regular expressions", "compare texts with `===`");
+  return c.error("P0309", node, "the language has no regular expressions", "compare strings with `===`");
 }
 
 function template(c: Compilation, node: TemplateLiteral): Value {
@@ -158,17 +158,17 @@ function template(c: Compilation, node: TemplateLiteral): Value {
   let whole = node.quasis[0]?.value.cooked ?? "";
   for (const [index, part] of parts.entries()) {
     if (part.is === "unknown") return unknown;
-    const constant = constantText(part) ?? constantInteger(part)?.toString();
+    const constant = constantString(part) ?? constantInteger(part)?.toString();
     if (constant === undefined) {
       return c.error(
         "P0310",
         node.expressions[index]!,
-        `a text is put together of constants, and this is ${describe(part)} that is known at each call only`,
-        "report(text, { name: value }) gives values beside the text",
+        `a template contains only constants, not ${describe(part)} that is known only at each call`,
+        "report(text, { name: value }) records values with the text",
       );
     }
     whole += constant + (node.quasis[index + 1]?.value.cooked ?? "");
-    if (whole.length > longestText) return c.error("P0314", node, "this text is too long");
+    if (whole.length > longestText) return c.error("P0314", node, "this string is too long");
   }
   return text(whole);
 }
@@ -181,7 +181,7 @@ function list(c: Compilation, node: ArrayExpression): Value {
   const elements: Value[] = [];
   for (const element of node.elements) {
     if (element === null) {
-      c.error("P0309", node, "a list without an element between two commas", "write the element");
+      c.error("P0309", node, "there is no element between two commas", "write the element");
     } else if (element.type === "SpreadElement") {
       const spread = evaluate(c, element.argument);
       if (spread.is === "list") for (const one of spread.elements) elements.push(one);
@@ -222,7 +222,8 @@ function objectLiteral(c: Compilation, node: ObjectExpression): Value {
       c.error("P0309", property, "a member of an object is written `name: value`", undefined);
       continue;
     }
-    if (members.has(name)) c.error("P0109", property.key, `\`${name}\` is in this object twice`, "leave one out");
+    if (members.has(name))
+      c.error("P0109", property.key, `\`${name}\` is listed twice in this object`, "leave one out");
     members.set(name, stable(c, evaluate(c, property.value)));
   }
   return object("", members);
@@ -258,16 +259,16 @@ function binary(c: Compilation, node: BinaryExpression): Value {
       : operator === "!="
         ? "write `!==`"
         : operator === ">>>"
-          ? "write `>>`: an integer has its sign"
+          ? "write `>>`, which keeps the sign"
           : operator === "in"
-            ? "`.includes(…)` asks a list, `.has(…)` a set"
+            ? "use `.includes(…)` on a list, `.has(…)` on a set"
             : undefined;
   return c.error("P0309", node, `the language has no \`${operator}\``, help);
 }
 
 /**
- * Inside `BigInt.asUintN(…)` and `asIntN(…)` wrapping is meant: sums, differences, products, shifts to the left and
- * patterns of bits may leave 64 bits there, for their low bits are right all the same.
+ * Evaluates an operand of `BigInt.asUintN(…)` or `asIntN(…)`. Sums, differences, products, left shifts and bit
+ * operations may exceed 64 bits there, because their low bits are still right.
  */
 export function wrappingInteger(c: Compilation, node: Node): Value {
   if (node.type === "ParenthesizedExpression") return wrappingInteger(c, node.expression);
@@ -275,7 +276,7 @@ export function wrappingInteger(c: Compilation, node: Node): Value {
     c.bounds.enter(node);
     const { operator } = node;
     const parts = [node.left as Node, node.right];
-    // How far it is shifted is no pattern: that must be 0 … 63.
+    // A shift amount does not wrap: it must be 0 … 63.
     const isAmount = (one: Node) => operator === "<<" && one === node.right;
     const values = inOrder(c, parts, (one) => (isAmount(one) ? evaluate(c, one) : wrappingInteger(c, one)));
     const [left, right] = values.map((value, index) => asInteger(c, value, parts[index]!, operator));
@@ -300,7 +301,7 @@ function unary(c: Compilation, node: UnaryExpression): Value {
       return value.is === "boolean" ? negation(value) : unknown;
     }
     case "-": {
-      // −2^63 is written as the negation of 2^63, which is no int64 itself but is a uint64.
+      // −2^63 is written as the negation of 2^63, which fits only as a uint64.
       const value = asInteger(c, evaluate(c, node.argument), node.argument, "-");
       return value === undefined ? unknown : negate(c, value, node);
     }
@@ -309,7 +310,7 @@ function unary(c: Compilation, node: UnaryExpression): Value {
       return value === undefined ? unknown : invert(c, value, node);
     }
     case "+":
-      return c.error("P0309", node, "a bigint has no `+` before it", "leave it out");
+      return c.error("P0309", node, "a bigint has no unary `+`", "leave it out");
     default:
       return c.error("P0309", node, `the language has no \`${node.operator}\``);
   }
@@ -326,7 +327,7 @@ function cast(c: Compilation, node: Node & { readonly type: "TSAsExpression" }):
   return c.error(
     "P0307",
     { start: node.expression.end, end: node.end },
-    "a cast: the compiler would have to believe it",
-    "`satisfies` checks a type; a test narrows one; `as const` is allowed",
+    "the language has no casts: the compiler could not check one",
+    "`satisfies` checks a type; a test narrows it; `as const` is allowed",
   );
 }

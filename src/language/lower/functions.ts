@@ -1,4 +1,4 @@
-/** Functions: values when they are written, inlined where they are called. */
+/** Functions: closures at compile time, inlined at each call. */
 
 import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "@oxc-project/types";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -10,14 +10,14 @@ import type { ReturnTarget } from "../walk/flow.ts";
 import type { ApplyOptions, PlacedValue } from "../walk/walker.ts";
 import { bind, resultType } from "./bindings.ts";
 import { inOrder } from "./stable.ts";
-import { body, giveBack } from "./statements.ts";
+import { body, returnValue } from "./statements.ts";
 
 export function functionValue(c: Compilation, node: ArrowFunctionExpression | FunctionNode, name: string): Value {
   if (node.async || node.generator) {
-    return c.error("P0309", node, "nothing waits in a policy: a step is one evaluation", "leave out async and `*`");
+    return c.error("P0309", node, "a policy cannot wait: a step is one evaluation", "leave out async and `*`");
   }
   if (node.typeParameters != null) {
-    return c.error("P0309", node.typeParameters, "functions have no type parameters here", "write the types out");
+    return c.error("P0309", node.typeParameters, "the language has no type parameters", "write the types out");
   }
   if (node.body === null) return c.error("P0309", node, "a function without a body", "write its body: { return … }");
   const made: FunctionValue = {
@@ -32,13 +32,13 @@ export function functionValue(c: Compilation, node: ArrowFunctionExpression | Fu
   return made;
 }
 
-/** `f(x)`. In `return f(x)` what `f` returns goes where the caller's `return` goes. */
+/** `f(x)`. In `return f(x)` the result of `f` goes to the return target of the caller. */
 export function callExpression(c: Compilation, node: CallExpression, tail?: ReturnTarget): Value {
-  if (node.optional) return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`");
+  if (node.optional) return c.error("P0309", node, "the language has no null", "leave out `?`");
   const declares = c.declares?.initialiser === node ? c.declares : undefined;
   const callee = c.walker.evaluate(node.callee);
   if (node.typeArguments != null) {
-    c.error("P0309", node.typeArguments, "functions have no type parameters here", "leave them out");
+    c.error("P0309", node.typeArguments, "the language has no type parameters", "leave them out");
   }
   switch (callee.is) {
     case "builtin": {
@@ -65,7 +65,7 @@ export function callExpression(c: Compilation, node: CallExpression, tail?: Retu
   }
 }
 
-/** What to write for a call of something that is no function. */
+/** The remedy for a call of a value that is not a function. */
 function uncalled(c: Compilation, callee: Value, node: CallExpression): string {
   const source = c.file.text.slice(node.callee.start, node.callee.end);
   if (callee.is === "call-set") return `write \`${source}.has(call)\``;
@@ -75,7 +75,7 @@ function uncalled(c: Compilation, callee: Value, node: CallExpression): string {
   if (callee.is === "verdict" && node.arguments.length > 0) {
     return source === "log"
       ? 'report("…") makes an event with a text; `log` alone is a verdict'
-      : `write \`${source}\` alone`;
+      : `write \`${source}\` without parentheses`;
   }
   return `leave out \`(${node.arguments.length > 0 ? "…" : ""})\``;
 }
@@ -84,7 +84,7 @@ function isFunction(node: Expression): boolean {
   return node.type === "ArrowFunctionExpression" || node.type === "FunctionExpression";
 }
 
-/** Arguments in order; undefined where one is unknown, unless those may stay. */
+/** Evaluates the arguments in order; undefined if one is unknown and `keepUnknown` is not set. */
 function evaluateArguments(
   c: Compilation,
   node: CallExpression,
@@ -109,7 +109,7 @@ function evaluateArguments(
   return !keepUnknown && opened.some((one) => one.value.is === "unknown") ? undefined : opened;
 }
 
-/** Walks the function's body with these arguments. */
+/** Inlines a call: walks the function's body with these arguments. */
 export function apply(
   c: Compilation,
   fn: FunctionValue,
@@ -123,7 +123,7 @@ export function apply(
     return c.error(
       "P0302",
       node,
-      `${name} calls itself: nothing bounds the number of steps`,
+      `${name} calls itself: the number of steps has no bound`,
       "loop over a constant list, `for (const bit of bits)`, or over a constant range",
     );
   }
@@ -138,7 +138,7 @@ export function apply(
   }
 
   const { file, scope, returns, jumps, declares } = c;
-  // Until the parameters are bound, what is wrong with an argument stands where the argument does.
+  // Errors in the arguments are reported in the caller's file until the parameters are bound.
   const inner = new LexicalScope(fn.scope, fn.file);
   c.callStack.push(fn.node);
   try {
@@ -154,7 +154,7 @@ export function apply(
     if (fn.node.body?.type !== "BlockStatement") {
       if (tail !== undefined) {
         c.returns = { ...tail, check: (value, at) => tail.check(check(value, at), at) };
-        giveBack(c, c.returns, fn.node.body as Expression, fn.node.body as SourceRange);
+        returnValue(c, c.returns, fn.node.body as Expression, fn.node.body as SourceRange);
         return nothing;
       }
       return check(c.walker.evaluate(fn.node.body as Expression), fn.node.body as SourceRange);
@@ -196,7 +196,7 @@ function bindParameters(
     if (target.type === "Identifier" && (target as { readonly optional?: boolean }).optional === true) {
       c.reporter.report(
         "P0309",
-        "a parameter is always given: the language has no undefined",
+        "there are no optional parameters: the language has no undefined",
         { file: fn.file, node: target },
         "give it a default: `n = 0n`",
       );
@@ -211,7 +211,7 @@ function bindParameters(
       );
     }
     const given = values[index];
-    // The type and the default belong to the function, the argument to the caller: report it there.
+    // The type and the default belong to the function, the argument to the caller, where errors are reported.
     const value = given?.value;
     c.scope = inner;
     c.file = fn.file;

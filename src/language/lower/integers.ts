@@ -1,6 +1,6 @@
 /**
- * Integers: what JavaScript's bigint operators give, with the range of each result. A result that no 64-bit type holds is
- * a diagnostic, so the 64-bit operation of the IR never differs from the mathematical one.
+ * Integer operators, with JavaScript's bigint semantics and the range of each result. A result that exceeds every
+ * 64-bit type is an error, so the IR's 64-bit operation equals the mathematical one.
  */
 import type { BinaryOperator } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -11,7 +11,7 @@ import { printInteger, printRange, type Range } from "../values/ranges.ts";
 import { constantInteger, type IntegerValue, integer, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
-/** The operators of two bigints that the language has, but comparisons. */
+/** The operators on two bigints, except comparisons. */
 export const arithmeticOperators = new Set(["+", "-", "*", "/", "%", "&", "|", "^", "<<", ">>", "**"]);
 
 const resultNames: Readonly<Record<string, string>> = {
@@ -41,7 +41,7 @@ export function arithmetic(
   if (shape === undefined) return unknown;
   const { operation } = shape;
   const [one, other] = constants;
-  // A range of several values may be all that is known of the bits of two constants, so those are worked out.
+  // The range of a bit operation on constants can have several values, so the exact result is computed.
   const range = one === undefined || other === undefined ? shape.range : ranges.exactly(exact(operator, one, other));
   if (!ranges.fits(range) && !wraps)
     return outOfRange(c, resultNames[operator] ?? "result", range, node, operator, left, right);
@@ -51,7 +51,7 @@ export function arithmetic(
   return { ...integer(ir.binary(operation, left.expression, right.expression), range), ...variable };
 }
 
-/** What JavaScript gives for two constants, the operator and its right side having been found to be allowed. */
+/** The result for two constants; the operator and its right side are already checked. */
 function exact(operator: string, a: bigint, b: bigint): bigint {
   switch (operator) {
     case "+":
@@ -107,8 +107,8 @@ function shapeOf(
         c.valueError(
           "P0209",
           rightNode,
-          always ? "a division by zero" : `this divisor can be 0 (${printRange(b)})`,
-          always ? undefined : "test it first, which narrows: `n === 0n ? … : x / n`",
+          always ? "division by zero" : `this divisor can be 0 (${printRange(b)})`,
+          always ? undefined : "test it first: `n === 0n ? … : x / n`",
         );
         return undefined;
       }
@@ -121,7 +121,7 @@ function shapeOf(
         ? { operation: `divide-${sign}`, range: ranges.divide(a, b) }
         : { operation: `remainder-${sign}`, range: ranges.remainder(a, b) };
     }
-    // Patterns of bits: a negative bigint has ones without end to the left, and so has its 64-bit pattern up to its end.
+    // Bit operations: a negative bigint has infinitely many leading ones, and the 64-bit pattern has the same low bits.
     case "&":
       return { operation: "and", range: ranges.and(a, b) };
     case "|":
@@ -134,7 +134,7 @@ function shapeOf(
         c.valueError(
           "P0210",
           rightNode,
-          `this shifts by ${printRange(b)}; 64 bits are shifted by 0 … 63`,
+          `the shift amount ${printRange(b)} is outside 0 … 63`,
           "test it first, or mask it: `x << (n & 63n)`",
         );
         return undefined;
@@ -149,12 +149,7 @@ function shapeOf(
       const base = constantInteger(left);
       const exponent = constantInteger(right);
       if (base === undefined || exponent === undefined || exponent < 0n || exponent > 64n) {
-        c.valueError(
-          "P0310",
-          node,
-          "a power is worked out of constants, with an exponent of 0 … 64",
-          "multiply, or shift",
-        );
+        c.valueError("P0310", node, "a power takes constants, with an exponent of 0 … 64", "multiply, or shift");
         return undefined;
       }
       return { operation: "multiply", range: ranges.exactly(base ** exponent) };
@@ -164,7 +159,7 @@ function shapeOf(
   }
 }
 
-/** `a - b` after `a >= b` was seen to hold is not negative, whatever else is known of the two. */
+/** `a - b` is not negative where `a >= b` is known, whatever the ranges are. */
 function difference(c: Compilation, left: IntegerValue, right: IntegerValue, a: Range, b: Range): Range {
   const range = ranges.subtract(a, b);
   if (range.from >= 0n || range.to < 0n) return range;
@@ -183,16 +178,16 @@ function outOfRange(
   right: IntegerValue,
 ): Value {
   const words = [left, right].map((one) => one.described?.match(/^`(\w+)`/)?.[1]).filter((one) => one !== undefined);
-  const culprit = operator === "+" && words.length > 0 ? `: a huge \`${words.at(-1)}\` would slip below a limit` : "";
+  const culprit = operator === "+" && words.length > 0 ? `: a huge \`${words.at(-1)}\` would pass below a limit` : "";
   return c.valueError(
     "P0203",
     node,
-    `this ${what} can leave 64 bits (${printRange(range)})${culprit}`,
+    `this ${what} can exceed 64 bits (${printRange(range)})${culprit}`,
     operator === "+"
-      ? "test first, which narrows: `a > limit || b > limit - a`; or BigInt.asUintN(64, …) where wrapping is meant"
+      ? "test first: `a > limit || b > limit - a`; or BigInt.asUintN(64, …) if wrapping is intended"
       : operator === "-"
-        ? "test first, which narrows: `a >= b ? a - b : 0n`; or BigInt.asUintN(64, …) where wrapping is meant"
-        : "test its parts first, which narrows; or BigInt.asUintN(64, …) where wrapping is meant",
+        ? "test first: `a >= b ? a - b : 0n`; or BigInt.asUintN(64, …) if wrapping is intended"
+        : "test its parts first; or BigInt.asUintN(64, …) if wrapping is intended",
   );
 }
 
@@ -200,15 +195,20 @@ function mixedSigns(c: Compilation, node: SourceRange): void {
   c.valueError(
     "P0203",
     node,
-    "one side can be negative and the other above 2^63 − 1: no 64 bits hold both",
-    "test one of them first, which narrows; or BigInt.asIntN(64, …)",
+    "one side can be negative and the other above 2^63 − 1: no 64-bit type holds both",
+    "test one of them first; or BigInt.asIntN(64, …)",
   );
 }
 
 export function negate(c: Compilation, value: IntegerValue, node: SourceRange, wraps = false): Value {
   const range = ranges.negate(c.rangeOf(value));
   if (!ranges.fits(range) && !wraps) {
-    return c.valueError("P0203", node, `this can leave 64 bits (${printRange(range)})`, "test it first, which narrows");
+    return c.valueError(
+      "P0203",
+      node,
+      `this can exceed 64 bits (${printRange(range)})`,
+      "test it first, which narrows its range",
+    );
   }
   const variable = value.variable ? { variable: true as const } : {};
   if (constantInteger(value) !== undefined) return { ...integer(ir.constant(range.from), range), ...variable };
@@ -221,7 +221,7 @@ export function invert(c: Compilation, value: IntegerValue, node: SourceRange, w
     return c.valueError(
       "P0203",
       node,
-      `this can leave 64 bits (${printRange(range)})`,
+      `this can exceed 64 bits (${printRange(range)})`,
       "BigInt.asUintN(64, ~BigInt.asIntN(64, …)) inverts 64 bits",
     );
   }
@@ -230,7 +230,7 @@ export function invert(c: Compilation, value: IntegerValue, node: SourceRange, w
   return { ...integer(ir.binary("xor", value.expression, ir.constant(-1n)), range), ...variable };
 }
 
-/** `BigInt.asUintN` and `asIntN`. What is inside wraps on purpose, so sums of two 64-bit values are let through there. */
+/** `BigInt.asUintN` and `asIntN`. The operand may wrap, so sums of two 64-bit values are permitted inside. */
 export function reinterpret(c: Compilation, bits: number, signed: boolean, value: IntegerValue): Value {
   const target = ranges.widthRange(bits, signed);
   const known = c.rangeOf(value);
@@ -244,7 +244,7 @@ export function reinterpret(c: Compilation, bits: number, signed: boolean, value
   return { ...integer(ir.extend(bits, signed, value.expression), target), ...variable };
 }
 
-/** "4294967196" or "5n" of a name, for messages. */
+/** "4294967196", or "5n" of a constant, for messages. */
 export function printValue(value: IntegerValue): string {
   const constant = constantInteger(value);
   return constant === undefined ? printRange(value.range) : printInteger(constant);

@@ -1,4 +1,4 @@
-/** Constant lists: `.includes`, `.some`, `.every`. */
+/** Methods of constant lists: `.includes`, `.some`, `.every`. */
 
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -9,7 +9,7 @@ import {
   type BuiltinCall,
   boolean,
   constantInteger,
-  constantText,
+  constantString,
   describe,
   type ListValue,
   unknown,
@@ -44,10 +44,10 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
     if (constant !== undefined) return boolean(possible.includes(constant) ? ir.always : ir.never);
     if (possible.length === 0 && list.elements.length > 0) {
       c.noteComparison(call.node, "never", () => ({
-        message: `${value.described ?? "this is"} ${ranges.printRange(range)}, and nothing in the list is`,
+        message: `${value.described ?? "this is"} ${ranges.printRange(range)}, and no element of the list is`,
       }));
     }
-    // Elements that the value can be are in its own 64-bit type, so patterns are compared.
+    // The possible elements fit the value's 64-bit type, so a comparison of patterns is exact.
     const test = ir.oneOf(value.expression, possible);
     if (possible.length === 0) return boolean(test);
     const all: ranges.Range = { from: possible.reduce(smaller), to: possible.reduce(larger) };
@@ -65,12 +65,16 @@ function includes(c: Compilation, list: ListValue, call: BuiltinCall): Value {
 }
 
 function equality(c: Compilation, value: Value, element: Value, node: SourceRange, valueNode: SourceRange) {
-  if (value.is === "text" && element.is === "text" && value.of === undefined) {
-    const wanted = constantText(element);
+  if (value.is === "string" && element.is === "string" && value.of === undefined) {
+    const wanted = constantString(element);
     if (wanted !== undefined && !value.options.includes(wanted)) return boolean(ir.never);
   }
   if (value.is !== element.is && value.is !== "unknown" && element.is !== "unknown") {
-    c.error("P0208", valueNode, `${describe(value)} is sought among ${describe(element)} and its like`);
+    c.error(
+      "P0208",
+      valueNode,
+      `the list contains ${describe(element)}, and \`.includes\` is given ${describe(value)}`,
+    );
     return { is: "unknown" as const };
   }
   const equal = comparison(c, "===", value, element, node, [valueNode, valueNode]);
@@ -82,7 +86,7 @@ function quantify(c: Compilation, list: ListValue, name: "some" | "every", call:
   if (given === undefined) return unknown;
   const { value, node } = given;
   if (value.is !== "function") {
-    return c.error("P0207", node, `\`.${name}\` takes a function, and this is ${describe(value)}`, "(one) => …");
+    return c.error("P0207", node, `\`.${name}\` takes a function, not ${describe(value)}`, "(one) => …");
   }
   const parts = list.elements.map((element) => ({
     node: call.node,

@@ -1,4 +1,4 @@
-/** Loops, unrolled: over constant lists and constant ranges. `break` and `continue` become `leave`. */
+/** Loops over constant lists and constant ranges, unrolled. `break` and `continue` become `leave`. */
 
 import type {
   BreakStatement,
@@ -25,7 +25,7 @@ import { switchStatement } from "./switches.ts";
 type Loop = ForStatement | ForOfStatement | WhileStatement | DoWhileStatement | ForInStatement;
 type Walk = (c: Compilation, node: Statement) => void;
 
-/** More rounds than this no unrolled step could hold. */
+/** A larger unrolled loop exceeds the size of a step. */
 const mostRounds = 65_536;
 
 export function loop(c: Compilation, node: Loop, name: string | undefined, walk: Walk): void {
@@ -41,7 +41,7 @@ export function loop(c: Compilation, node: Loop, name: string | undefined, walk:
       c.error(
         "P0303",
         node.test,
-        "nothing bounds this loop",
+        "this loop has no bound",
         "loops run over constants: `for (let i = 0n; i < 8n; i++)` with a test inside",
       );
       once(c, node.body, walk);
@@ -61,7 +61,7 @@ function forOf(c: Compilation, node: ForOfStatement, name: string | undefined, w
     c.error(
       "P0303",
       node.right,
-      `a loop runs over a constant list, and this is ${describe(list)}`,
+      `a loop runs over a constant list, not ${describe(list)}`,
       "for (const one of [1n, 2n])",
     );
     return;
@@ -94,13 +94,13 @@ function forLoop(c: Compilation, node: ForStatement, name: string | undefined, w
     if (node.init?.type === "VariableDeclaration") walk(c, node.init);
     else if (node.init !== null) c.walker.evaluate(node.init);
     if (node.test === null) {
-      c.error("P0303", node, "nothing bounds this loop", "`for (let i = 0n; i < 8n; i++)`");
+      c.error("P0303", node, "this loop has no bound", "`for (let i = 0n; i < 8n; i++)`");
       return;
     }
     const { test, update, body } = node;
     let first = true;
     unroll(c, node, name, () => {
-      // Each round has variables of its own, as in JavaScript: a function that was made in a round keeps that round's.
+      // Each round has its own variables, as in JavaScript: a closure captures those of its round.
       if (!first) {
         nextRound(c, scope, node);
         if (update !== null && c.walker.evaluate(update).is === "unknown" && c.flow.live === "live") {
@@ -136,7 +136,7 @@ function nextRound(c: Compilation, outer: LexicalScope<Value>, node: SourceRange
   c.leaveScope(previous, node);
 }
 
-/** The body of a loop that cannot be unrolled: what else is wrong in it is said as well. */
+/** Walks the body of an invalid loop once, to report further errors in it. */
 function once(c: Compilation, body: Statement, walk: Walk): void {
   const target: JumpTarget = { name: undefined, breakLabel: 0, breaks: [], continues: { label: 0, ends: [] } };
   c.jumps.push(target);
@@ -145,11 +145,11 @@ function once(c: Compilation, body: Statement, walk: Walk): void {
   c.flow.uncertain = true;
 }
 
-/** Says which part of the test is not constant. */
+/** Reports which part of the loop's test is not constant. */
 function unbounded(c: Compilation, node: ForStatement): void {
   const test = node.test!;
   let place: SourceRange = test;
-  let what = "not known when the policy is compiled";
+  let what = "not known at compile time";
   if (test.type === "BinaryExpression" && test.left.type !== "PrivateIdentifier") {
     const sides = [test.right, test.left];
     const values = sides.map((side) => c.branch({ ...noFacts, impossible: true }, () => c.walker.evaluate(side)).value);
@@ -168,7 +168,7 @@ function unbounded(c: Compilation, node: ForStatement): void {
   );
 }
 
-/** Walks rounds until `next` gives none, or the path has ended. */
+/** Walks rounds until `next` returns undefined or the path ends. */
 function unroll(
   c: Compilation,
   node: SourceRange,
@@ -184,8 +184,8 @@ function unroll(
           c.giveUp(
             "P0314",
             node,
-            `too large: this loop runs more than ${mostRounds} rounds, and each is a part of the step`,
-            "fewer rounds, or a table in place of the loop",
+            `too large: this loop runs more than ${mostRounds} rounds, and each is unrolled`,
+            "use fewer rounds, or a table instead of the loop",
           );
         }
         const round = next();
@@ -198,7 +198,7 @@ function unroll(
         } finally {
           c.jumps.pop();
         }
-        if (c.flow.live === "folded") break; // dead by a constant: one round says all there is to say
+        if (c.flow.live === "folded") break; // dead by a constant: one round reports all errors
       }
     },
     () => target.breaks,
@@ -232,11 +232,11 @@ export function jump(c: Compilation, node: BreakStatement | ContinueStatement): 
     wanted === undefined ? breaks || one.continues !== undefined : one.name === wanted,
   );
   if (target === undefined) {
-    c.error("P0309", node, `there is nothing here to ${breaks ? "break out of" : "continue"}`);
+    c.error("P0309", node, `there is no loop here to ${breaks ? "break out of" : "continue"}`);
     return;
   }
   if (!breaks && target.continues === undefined) {
-    c.error("P0309", node, "a switch is not continued", "break");
+    c.error("P0309", node, "`continue` does not apply to a switch", "break");
     return;
   }
   const [label, ends] = breaks ? [target.breakLabel, target.breaks] : [target.continues!.label, target.continues!.ends];

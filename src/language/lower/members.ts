@@ -1,18 +1,18 @@
-/** `a.b`: members of the call, of objects, lists and sets. */
+/** Member access, `a.b`: members of the call, of objects, lists and sets. */
 import type { MemberExpression } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { argumentOf, callMember, explainIndexedArgument } from "../library/call.ts";
 import { callSetMember } from "../library/sets.ts";
 import { meantMember } from "../mistakes/members.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantText, describe, unknown, type Value } from "../values/values.ts";
+import { constantString, describe, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { listMember } from "./lists.ts";
 
 export function member(c: Compilation, node: MemberExpression): Value {
   const value = c.walker.evaluate(node.object);
   if (node.optional) {
-    return c.error("P0309", node, "every value is there: the language has no null", "leave out `?`");
+    return c.error("P0309", node, "the language has no null", "leave out `?`");
   }
   if (node.property.type === "PrivateIdentifier") return c.error("P0309", node.property, "the language has no classes");
   if (!node.computed) return memberOf(c, value, node.property.name, node.property);
@@ -21,13 +21,13 @@ export function member(c: Compilation, node: MemberExpression): Value {
     if (explained !== undefined) return explained;
   }
   const key = c.walker.evaluate(node.property);
-  const name = constantText(key);
+  const name = constantString(key);
   if (name !== undefined && value.is === "object") return memberOf(c, value, name, node.property);
   if (value.is === "unknown" || key.is === "unknown") return unknown;
   return c.error(
     "P0309",
     node,
-    `${describe(value)} is not indexed`,
+    `${describe(value)} cannot be indexed`,
     value.is === "list" ? "for (const one of list), or const [first, second] = list" : undefined,
   );
 }
@@ -47,8 +47,8 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
         return c.error(
           "P0601",
           node,
-          `what lies behind ${value.described ?? "a pointer"} cannot be read: no engine pins it yet, so \`.${name}\` would be a race`,
-          "decide by state, or by the arguments that are no pointers",
+          `the memory behind ${value.described ?? "a pointer"} cannot be read: another thread could change it after the check, so \`.${name}\` would be a race`,
+          "decide by state, or by arguments that are not pointers",
         );
       }
       return noMember(c, value, name, node, [...value.members.keys()]);
@@ -64,7 +64,7 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
         return c.error(
           "P0106",
           node,
-          `${value.name} is the function that declares state, and has no \`${name}\``,
+          `${value.name} is a function that declares state and has no \`${name}\``,
           `call it where the state is declared: const name = ${value.name}(…)`,
         );
       }
@@ -77,7 +77,10 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
 
 const callMembers = ["name", "args", "caller", "architecture", "number", "instructionPointer", "raw"];
 
-/** What paths and socket addresses will have (language.md); until an engine pins them they are pointers. */
+/**
+ * Members that paths and socket addresses will have (language.md). They are pointers until an engine can pin their
+ * memory.
+ */
 const unreadable = new Set([
   "resolved",
   "text",
@@ -105,8 +108,8 @@ function noMember(c: Compilation, value: Value, name: string, node: SourceRange,
         ? `did you mean \`${near}\`?`
         : known.length > 0 && known.length <= 12
           ? `it has ${known.join(", ")}`
-          : value.is === "integer" || value.is === "text"
-            ? "integers and texts have operators only"
+          : value.is === "integer" || value.is === "string"
+            ? "integers and strings have only operators"
             : undefined),
   );
 }

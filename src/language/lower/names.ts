@@ -1,4 +1,4 @@
-/** Names: what they stand for, and a good answer where they stand for nothing. */
+/** Looks up names, and reports unknown ones with a remedy. */
 import type { Expression as Node } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { meantConstant } from "../mistakes/constants.ts";
@@ -7,7 +7,7 @@ import type { Variable } from "../values/scope.ts";
 import { unknown, type Value, verdict } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
-/** JavaScript's library, for a better answer than "unknown name". */
+/** Globals of JavaScript, for a better message than "unknown name". */
 const javascript = new Set(
   (
     "Date Math console process JSON Object Array Number String Boolean Symbol Map Set WeakMap WeakSet Promise Proxy Reflect RegExp Error " +
@@ -22,25 +22,25 @@ export function identifier(c: Compilation, node: Node & { readonly type: "Identi
   const variable = c.scope.find(name);
   if (variable !== undefined) return read(c, variable, node);
   if (name === "undefined" || name === "NaN" || name === "Infinity") {
-    return c.error("P0309", node, `the language has no ${name}`, "every value is there: give a default");
+    return c.error("P0309", node, `the language has no ${name}`, "give a default value");
   }
   if (javascript.has(name)) {
     return c.error(
       "P0304",
       node,
-      `\`${name}\` is not in the language: a policy is compiled, nothing of it runs in JavaScript`,
+      `\`${name}\` is not in the language: a policy is compiled and does not run as JavaScript`,
       name === "Date" || name === "performance"
         ? "now() is the monotonic clock, in nanoseconds"
         : name === "console"
           ? "report(text, values) makes an event"
           : name === "Map" || name === "Set"
-            ? "perTree.table({ … }) and perTree.set({ … }) keep state"
+            ? "perTree.table({ … }) and perTree.set({ … }) hold state"
             : name === "require"
               ? 'import { allow, policy } from "portcullis"'
               : name === "module" || name === "exports"
                 ? "export default policy((call) => …)"
                 : name === "process"
-                  ? "call.caller has pid, tid, uid and gid; a parameter brings a text in"
+                  ? "call.caller has pid, tid, uid and gid; a parameter passes a string in"
                   : undefined,
     );
   }
@@ -50,7 +50,7 @@ export function identifier(c: Compilation, node: Node & { readonly type: "Identi
   return c.error(
     "P0105",
     node,
-    `nothing is named \`${name}\``,
+    `there is no \`${name}\``,
     library
       ? `import { ${name} } from "portcullis"`
       : meant !== undefined
@@ -65,13 +65,13 @@ function read(c: Compilation, variable: Variable<Value>, node: SourceRange): Val
   const value = variable.time === "step" && variable.kind === "let" ? c.flow.variables.get(variable) : variable.value;
   if (value === undefined) {
     if (c.flow.live !== "live") return unknown;
-    return c.error("P0320", node, `\`${variable.name}\` has no value here yet`, undefined, {
+    return c.error("P0320", node, `\`${variable.name}\` is used before its declaration`, undefined, {
       file: variable.file,
       node: variable.at,
-      message: "it gets its value here",
+      message: "declared here",
     });
   }
-  // A verdict that was given a name is placed where the name stands: that is the line that decides.
+  // A named verdict is located where the name is used: that line decides.
   if (value.is === "verdict" && value.expression.kind === "verdict" && variable.kind !== "let") {
     return relocate(c, value.expression.verdict, node);
   }

@@ -7,7 +7,7 @@ import { describe, type IntegerValue, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { inOrder } from "./stable.ts";
 
-/** Operands that must be integers; undefined for one that is not, which has been said. */
+/** Evaluates operands that must be integers; undefined, after a report, for one that is not. */
 export function integers(c: Compilation, nodes: readonly Node[], operator: string): (IntegerValue | undefined)[] {
   const values = inOrder(c, nodes, (one) => c.walker.evaluate(one));
   return values.map((value, index) => asInteger(c, value, nodes[index]!, operator));
@@ -21,15 +21,15 @@ export function asInteger(c: Compilation, value: Value, node: SourceRange, opera
   c.error(
     "P0207",
     node,
-    `\`${operator}\` takes integers, and this is ${describe(value)}`,
+    `\`${operator}\` takes integers, not ${describe(value)}`,
     value.is === "object" && value.type.startsWith("Flags")
       ? `\`${source}.bits\` is the integer`
       : value.is === "object" && value.type.startsWith("Choice")
         ? `\`${source}.value\` is the integer`
         : value.is === "boolean"
           ? "`x ? 1n : 0n`"
-          : value.is === "text"
-            ? "a template puts texts together"
+          : value.is === "string"
+            ? "a template joins strings"
             : reading === undefined
               ? undefined
               : `write \`${reading}\``,

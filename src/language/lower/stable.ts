@@ -1,6 +1,6 @@
 /**
- * Evaluation order. A value is an expression over state, so a later change of state would change it; where JavaScript has
- * read it already, it becomes a local.
+ * Evaluation order. A value is an expression over state, so a later change of state would change it; a value that
+ * JavaScript has already read is saved in a local.
  */
 import type { Expression, Statement } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -9,15 +9,18 @@ import * as ir from "../values/ir.ts";
 import { type UnknownValue, unknown, type Value, verdict } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
-/** A bound value with a larger expression becomes a local, so that its uses do not multiply it. */
+/** A bound value with a larger expression is saved in a local, so that its uses do not multiply it. */
 const largestInlined = 16;
 
-/** The same value, evaluated now: later changes of state do not change it, and its expression is small. */
+/** The same value as it is now: later changes of state do not affect it, and its expression is small. */
 export function stable(c: Compilation, value: Value): Value {
   return needsLocal(c, value, largestInlined) ? toLocal(c, value, c.out, c.out.length) : withLastingFacts(value);
 }
 
-/** Evaluates in order, as JavaScript does: a value that was read before a later one changes state becomes a local. */
+/**
+ * Evaluates in order, as JavaScript does: a value is saved in a local if a later operand changes the state that it
+ * reads.
+ */
 export function inOrder<T extends SourceRange>(
   c: Compilation,
   nodes: readonly T[],
@@ -45,19 +48,19 @@ export function inOrder<T extends SourceRange>(
   return values;
 }
 
-/** Whether the value depends on an open parameter while constants are evaluated: it is known only at the start. */
+/** Whether the value depends on an open parameter in a constant context, where it is not known. */
 export function isLeftOpen(c: Compilation, value: Value): boolean {
   const expression = c.time === "constant" ? expressionOf(value) : undefined;
   return expression !== undefined && ir.measure(expression).readsParameter;
 }
 
-/** Refuses a decision among constants that depends on an open parameter. */
+/** Reports a compile-time decision that depends on an open parameter. */
 export function refuseOpen(c: Compilation, node: SourceRange): UnknownValue {
   c.error(
     "P0310",
     node,
-    "this is decided when the policy is compiled, and depends on a parameter that stays open",
-    "decide it inside the step, or give the parameter its value at `compile`",
+    "this is decided at compile time and depends on an open parameter",
+    "decide it inside the step, or give the parameter a value at `compile`",
   );
   return unknown;
 }
@@ -66,7 +69,7 @@ function needsLocal(c: Compilation, value: Value, largest: number): boolean {
   const expression = expressionOf(value);
   if (expression === undefined) return false;
   const { readsState, readsParameter, size } = ir.measure(expression);
-  // Constants are evaluated before any call and have no statements; their value is the same at each use.
+  // Constants are evaluated before any call and emit no statements; their value never changes.
   if (c.time === "constant" && readsParameter) return false;
   return readsState || size > largest;
 }
@@ -98,7 +101,7 @@ function toLocal(c: Compilation, value: Value, out: Statement[], at: number): Va
       insert({ kind: "set-verdict", local, value: value.expression });
       return verdict({ kind: "verdict-local", local });
     }
-    case "text": {
+    case "string": {
       const local = c.builder.local("integer");
       insert({ kind: "set-integer", local, value: value.subject });
       return { ...value, subject: { kind: "local", local } };
@@ -110,7 +113,7 @@ function toLocal(c: Compilation, value: Value, out: Statement[], at: number): Va
 
 function expressionOf(value: Value): Expression | undefined {
   if (value.is === "integer" || value.is === "boolean" || value.is === "verdict") return value.expression;
-  return value.is === "text" ? value.subject : undefined;
+  return value.is === "string" ? value.subject : undefined;
 }
 
 function withLastingFacts(value: Value): Value {

@@ -1,4 +1,4 @@
-/** Statements: declarations, `if`, `return`, blocks; loops and `switch` have files of their own. */
+/** Statements: declarations, `if`, `return`, blocks. Loops and `switch` have their own files. */
 
 import type {
   BlockStatement,
@@ -17,7 +17,7 @@ import { nothing, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { ReturnTarget } from "../walk/flow.ts";
 import { bind, declare } from "./bindings.ts";
-import { bothWays, condition, decidedWay } from "./conditions.ts";
+import { bothBranches, condition, decidedBranch } from "./conditions.ts";
 import { jump, labelled, loop } from "./loops.ts";
 import { isLeftOpen, refuseOpen, stable } from "./stable.ts";
 import { switchStatement } from "./switches.ts";
@@ -25,12 +25,12 @@ import { switchStatement } from "./switches.ts";
 export interface BodyOptions {
   readonly check: (value: Value, node: SourceRange) => Value;
   readonly tail: ReturnTarget | undefined;
-  /** The declared result, as a person wrote it. */
+  /** The declared result type, as in the source. */
   readonly expects: string | undefined;
   readonly name: string;
 }
 
-/** A function's body: what it returns; nothing where `tail` takes it. */
+/** Walks a function's body and returns its value; with `tail`, the value goes there. */
 export function body(c: Compilation, block: BlockStatement, options: BodyOptions): Value {
   const { tail } = options;
   if (tail !== undefined) {
@@ -72,7 +72,12 @@ function resultOf(c: Compilation, target: ReturnTarget, givesNothing: boolean): 
   if (living.length === 0) return target.ends[0]!.value;
   const unlike = living.find((end) => end.value.is !== living[0]!.value.is && end.value.is !== "unknown");
   if (unlike !== undefined && living[0]!.value.is !== "unknown") {
-    return c.error("P0207", unlike.node, "this function returns values of different kinds", "one kind on every path");
+    return c.error(
+      "P0207",
+      unlike.node,
+      "this function returns values of different types",
+      "return one type on every path",
+    );
   }
   return c.mergeValues(
     living,
@@ -97,25 +102,25 @@ function fellThrough(c: Compilation, block: BlockStatement, { expects, name }: B
   c.error(
     "P0305",
     end,
-    `this path has no verdict: ${which}`,
-    'say what becomes of every other call: `return allow;` or `return deny("EPERM");`',
+    `this path returns no verdict: ${which}`,
+    'return a verdict for every other call: `return allow;` or `return deny("EPERM");`',
   );
 }
 
-/** A list of statements in the scope that is current. */
+/** Walks a list of statements in the current scope. */
 export function statements(c: Compilation, list: readonly (Statement | Directive)[]): void {
   announce(c, list);
   for (let at = 0; at < list.length; at++) {
     const node = list[at]!;
     if (c.flow.live === "ended" && !isDeclarationOnly(node)) {
-      c.error("P0317", node, "this is never reached", "the path ended before it: take it out");
+      c.error("P0317", node, "this is unreachable", "the path ends before it: remove it");
       return;
     }
     statement(c, node);
   }
 }
 
-/** Functions are there from the start of their block, other names from their declaration on. */
+/** Functions are visible from the start of their block, other names from their declaration. */
 export function announce(c: Compilation, list: readonly (Statement | Directive)[]): void {
   for (let at = 0; at < list.length; at++) {
     const outer = list[at]!;
@@ -199,17 +204,17 @@ function dispatch(c: Compilation, node: Statement | Directive): void {
     case "EmptyStatement":
       return;
     case "ThrowStatement":
-      c.error("P0309", node, "nothing is thrown in a policy: every path returns a verdict", 'return deny("EPERM")');
+      c.error("P0309", node, "a policy cannot throw: every path returns a verdict", 'return deny("EPERM")');
       c.flow = { ...c.flow, live: "ended" };
       return;
     case "TryStatement":
-      c.error("P0309", node, "nothing is thrown in a policy, so nothing is caught", "leave out try");
+      c.error("P0309", node, "a policy cannot throw, so there is nothing to catch", "leave out try");
       return;
     case "ClassDeclaration":
       c.error("P0309", node, "the language has no classes", "const, function and perProcess state");
       return;
     case "TSEnumDeclaration":
-      c.error("P0309", node, "the language has no enums", 'a union of texts, `"a" | "b"`, or constants');
+      c.error("P0309", node, "the language has no enums", 'a union of strings, `"a" | "b"`, or constants');
       return;
     case "ImportDeclaration":
     case "ExportNamedDeclaration":
@@ -218,11 +223,16 @@ function dispatch(c: Compilation, node: Statement | Directive): void {
       c.error("P0309", node, "imports and exports stand at the top of a module");
       return;
     default:
-      c.error("P0309", node, "the language has no such statement", "const, let, if, switch, for, return, function");
+      c.error(
+        "P0309",
+        node,
+        "the language does not have this statement",
+        "const, let, if, switch, for, return, function",
+      );
   }
 }
 
-/** Runs in a scope of its own. */
+/** Runs `run` in a new scope. */
 export function inner(c: Compilation, node: SourceRange, run: () => void): void {
   const { scope } = c;
   c.scope = new LexicalScope(scope, c.file);
@@ -236,10 +246,10 @@ export function inner(c: Compilation, node: SourceRange, run: () => void): void 
 
 export function variables(c: Compilation, node: VariableDeclaration): void {
   if (node.kind !== "const" && node.kind !== "let") {
-    c.error("P0309", node, `the language has no \`${node.kind}\``, "const, or let where it changes");
+    c.error("P0309", node, `the language has no \`${node.kind}\``, "const, or let if it changes");
   }
   if (node.declare === true) {
-    c.error("P0309", node, "`declare` promises a value that nobody gives", "const name = value");
+    c.error("P0309", node, "a `declare` has no value", "const name = value");
     return;
   }
   const kind = node.kind === "let" ? "let" : "const";
@@ -253,7 +263,7 @@ export function variables(c: Compilation, node: VariableDeclaration): void {
     const value = c.walker.evaluate(init);
     c.declares = declares;
     if (value.is === "void") {
-      c.error("P0207", init, "this gives nothing that could have a name");
+      c.error("P0207", init, "this has no value");
       bind(c, id, unknown, kind, init);
     } else bind(c, id, value, kind, init);
   }
@@ -265,15 +275,15 @@ function expressionStatement(c: Compilation, node: Expression): void {
   const { epoch } = c;
   const value = c.walker.evaluate(node);
   if (value.is === "verdict" && node.type !== "AssignmentExpression") {
-    c.error("P0315", node, "this verdict is not returned, so it does nothing", "write `return` before it");
+    c.error("P0315", node, "this verdict is not returned and has no effect", "write `return` before it");
   } else if (!effects.has(node.type) && value.is !== "unknown" && c.epoch === epoch) {
-    c.error("P0315", node, "this does nothing", "take it out, or use its value");
+    c.error("P0315", node, "this has no effect", "remove it, or use its value");
   }
 }
 
 function ifStatement(c: Compilation, node: IfStatement): void {
   const test = decidedCondition(c, node.test);
-  const [then, otherwise] = bothWays(
+  const [then, otherwise] = bothBranches(
     c,
     test,
     () => inner(c, node.consequent, () => statement(c, node.consequent)),
@@ -281,7 +291,7 @@ function ifStatement(c: Compilation, node: IfStatement): void {
       if (node.alternate !== null) inner(c, node.alternate, () => statement(c, node.alternate!));
     },
   );
-  const decided = test.is === "boolean" ? decidedWay(test, then, otherwise) : undefined;
+  const decided = test.is === "boolean" ? decidedBranch(test, then, otherwise) : undefined;
   const merged = c.merge([then, otherwise]);
   if (decided !== undefined) c.inline((decided ? then : otherwise).out);
   else if (test.is === "boolean" && (then.out.length > 0 || otherwise.out.length > 0)) {
@@ -290,7 +300,7 @@ function ifStatement(c: Compilation, node: IfStatement): void {
   c.flow = merged;
 }
 
-/** The value of a condition by which what is walked is chosen. */
+/** Evaluates a condition that selects which statements are walked. */
 function decidedCondition(c: Compilation, node: Expression): ReturnType<typeof condition> {
   const test = condition(c, node);
   return isLeftOpen(c, test) ? refuseOpen(c, node) : test;
@@ -302,26 +312,26 @@ function returnStatement(c: Compilation, node: ReturnStatement): void {
     return;
   }
   if (node.argument === null) give(c, c.returns, nothing, node);
-  else giveBack(c, c.returns, node.argument, node);
+  else returnValue(c, c.returns, node.argument, node);
 }
 
-/** `return expression`. */
-export function giveBack(c: Compilation, target: ReturnTarget, expression: Expression, node: SourceRange): void {
-  if (expression.type === "ParenthesizedExpression") return giveBack(c, target, expression.expression, node);
+/** Walks `return expression`. */
+export function returnValue(c: Compilation, target: ReturnTarget, expression: Expression, node: SourceRange): void {
+  if (expression.type === "ParenthesizedExpression") return returnValue(c, target, expression.expression, node);
   if (target.splits && expression.type === "Literal" && typeof expression.value === "number") {
-    c.error("P0207", expression, "a step returns a verdict, and this is a number", verdictForNumber(expression.value));
+    c.error("P0207", expression, "a step returns a verdict, not a number", verdictForNumber(expression.value));
     c.flow = { ...c.flow, live: "ended" };
     return;
   }
   if (target.splits && expression.type === "ConditionalExpression") {
     const test = decidedCondition(c, expression.test);
-    const [then, otherwise] = bothWays(
+    const [then, otherwise] = bothBranches(
       c,
       test,
-      () => giveBack(c, target, expression.consequent, expression.consequent),
-      () => giveBack(c, target, expression.alternate, expression.alternate),
+      () => returnValue(c, target, expression.consequent, expression.consequent),
+      () => returnValue(c, target, expression.alternate, expression.alternate),
     );
-    const decided = test.is === "boolean" ? decidedWay(test, then, otherwise) : undefined;
+    const decided = test.is === "boolean" ? decidedBranch(test, then, otherwise) : undefined;
     if (decided !== undefined) c.inline((decided ? then : otherwise).out);
     else if (test.is === "boolean") {
       c.emit({ kind: "if", condition: test.expression, then: then.out, otherwise: otherwise.out }, expression.test);
@@ -336,7 +346,7 @@ export function giveBack(c: Compilation, target: ReturnTarget, expression: Expre
   if (c.flow.live !== "ended") give(c, target, value, expression);
 }
 
-/** Other filters return 0 to let a call pass, and an errno or −1 to refuse it. */
+/** The remedy for a returned number: other filters return 0 to allow a call, and an errno or −1 to refuse it. */
 function verdictForNumber(number: number): string {
   return number === 0
     ? "return allow to let the call pass"
@@ -348,9 +358,9 @@ function give(c: Compilation, target: ReturnTarget, given: Value, node: SourceRa
   if (target.kind === "program") {
     if (value.is === "verdict") c.emitReturn(value.expression, node);
   } else {
-    // What is returned from deep inside must not itself go deeper than a program may.
-    const kept = "expression" in value && ir.measure(value.expression).depth > 16 ? stable(c, value) : value;
-    target.ends.push({ flow: c.flow, out: c.out, value: kept, node });
+    // A value with a deep expression is saved in a local: returning through many functions would nest it further.
+    const shallow = "expression" in value && ir.measure(value.expression).depth > 16 ? stable(c, value) : value;
+    target.ends.push({ flow: c.flow, out: c.out, value: shallow, node });
     c.emit({ kind: "leave", label: target.label });
   }
   c.flow = { ...c.flow, live: "ended" };

@@ -1,4 +1,4 @@
-/** `switch` over the name of a call, a phase, a text or an integer. */
+/** `switch` over the name of a call, a phase, a string or an integer. */
 
 import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "@oxc-project/types";
 import { normalise } from "../../ir/intervals.ts";
@@ -9,10 +9,10 @@ import {
   type BooleanValue,
   constantBoolean,
   constantInteger,
-  constantText,
+  constantString,
   describe,
   type IntegerValue,
-  type TextValue,
+  type StringValue,
   type Value,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
@@ -23,7 +23,7 @@ import { isLeftOpen, refuseOpen, stable } from "./stable.ts";
 interface Arm {
   readonly node: SwitchCase;
   readonly tests: readonly BooleanValue[];
-  /** The patterns of the subject that the tests accept. */
+  /** The patterns of the subject that select this arm. */
   readonly codes: readonly bigint[];
   readonly isDefault: boolean;
   readonly body: readonly Statement[];
@@ -37,7 +37,7 @@ export function switchStatement(
 ): void {
   const given = stable(c, c.walker.evaluate(node.discriminant));
   const subject = isLeftOpen(c, given) ? refuseOpen(c, node.discriminant) : given;
-  if (subject.is !== "text" && subject.is !== "integer") {
+  if (subject.is !== "string" && subject.is !== "integer") {
     for (const one of node.cases) {
       c.branch({ ...noFacts, impossible: true }, () => walkAll(c, withoutLastBreak(one.consequent, name)));
     }
@@ -46,7 +46,7 @@ export function switchStatement(
       c.error(
         "P0309",
         node.discriminant,
-        `a switch is over a text or an integer, and this is ${describe(subject)}`,
+        `a switch takes a string or an integer, not ${describe(subject)}`,
         subject.is === "call" ? "switch (call.name)" : "if and else",
       );
     }
@@ -68,7 +68,7 @@ export function switchStatement(
   );
 }
 
-function collect(c: Compilation, node: SwitchStatement, subject: TextValue | IntegerValue): Arm[] {
+function collect(c: Compilation, node: SwitchStatement, subject: StringValue | IntegerValue): Arm[] {
   const arms: Arm[] = [];
   const seen = new Map<string, Expression>();
   let tests: BooleanValue[] = [];
@@ -96,19 +96,19 @@ function collect(c: Compilation, node: SwitchStatement, subject: TextValue | Int
 
 function caseTest(
   c: Compilation,
-  subject: TextValue | IntegerValue,
+  subject: StringValue | IntegerValue,
   label: Value,
   labelNode: Expression,
   node: SwitchStatement,
   seen: Map<string, Expression>,
 ): BooleanValue | undefined {
   if (label.is === "unknown") return undefined;
-  const constant = constantText(label) ?? constantInteger(label)?.toString();
+  const constant = constantString(label) ?? constantInteger(label)?.toString();
   if (constant === undefined) {
     c.error(
       "P0310",
       labelNode,
-      `a case is a constant, and this is ${describe(label)} known at each call only`,
+      `a case is a constant, not ${describe(label)} that is known only at each call`,
       "if and else",
     );
     return undefined;
@@ -118,7 +118,7 @@ function caseTest(
     c.error(
       "P0204",
       labelNode,
-      `never true: an earlier case has ${constantText(label) === undefined ? constant : JSON.stringify(constant)} already`,
+      `unreachable: an earlier case has ${constantString(label) === undefined ? constant : JSON.stringify(constant)} already`,
       "leave one out",
       {
         file: c.file,
@@ -133,19 +133,19 @@ function caseTest(
   return test.is === "boolean" ? test : undefined;
 }
 
-function codeOf(subject: TextValue | IntegerValue, label: Value): bigint | undefined {
+function codeOf(subject: StringValue | IntegerValue, label: Value): bigint | undefined {
   if (subject.is === "integer") {
     const constant = constantInteger(label);
     return constant === undefined ? undefined : BigInt.asUintN(64, constant);
   }
-  const text = constantText(label);
+  const text = constantString(label);
   return text === undefined ? undefined : subject.codes[subject.options.indexOf(text)];
 }
 
 function walkArms(
   c: Compilation,
   node: SwitchStatement,
-  subject: TextValue | IntegerValue,
+  subject: StringValue | IntegerValue,
   arms: readonly Arm[],
   target: JumpTarget,
   walkAll: (c: Compilation, list: readonly Statement[]) => void,
@@ -169,12 +169,12 @@ function walkArms(
         c.error(
           "P0311",
           { start: after.start, end: after.test?.end ?? after.start + "default".length },
-          "the case before this one falls through into it",
+          "the previous case falls through into this one",
           "end it with return or break",
           {
             file: c.file,
             node: { start: arm.node.start, end: arm.node.test?.end ?? arm.node.start + 7 },
-            message: "it begins here",
+            message: "it starts here",
           },
         );
       }
@@ -194,8 +194,8 @@ function walkArms(
   if (decided !== undefined) c.inline(decided.out);
   else if (open.length === 0) c.inline(otherwise.out);
   else if (open.some((end) => end.out.length > 0) || otherwise.out.length > 0) {
-    const value = subject.is === "text" ? subject.subject : subject.expression;
-    // All values have a case: the last one takes what is left, so that every path of the program ends where cases do.
+    const value = subject.is === "string" ? subject.subject : subject.expression;
+    // The cases are exhaustive, so the last one becomes the default: every path then ends where a case does.
     const exhaustive = otherwise.arm === undefined && otherwise.flow.live !== "live";
     const arms = exhaustive ? open.slice(0, -1) : open;
     c.emit(
@@ -225,19 +225,24 @@ function trueFacts(test: BooleanValue): Facts {
 
 function armFacts(arm: Arm): Facts {
   const [first, ...others] = arm.tests.map(trueFacts);
-  // All its labels were wrong, which has been said.
+  // All of the arm's labels had errors, which are reported.
   if (first === undefined) return { ...noFacts, impossible: true };
   return others.reduce(either, first);
 }
 
-/** `case "a": default:` takes what no other case does, "a" included. */
+/** The facts in `case "a": default:`, which also takes "a". */
 function defaultFacts(arm: Arm, none: Facts): Facts {
   return arm.tests.length === 0 ? none : either(none, armFacts(arm));
 }
 
-/** No value is left that no case has: what follows the switch is reached by none of them. */
-function exhausted(c: Compilation, subject: TextValue | IntegerValue, _node: SwitchStatement, labels: number): boolean {
-  if (subject.is !== "text") return false;
+/** Whether the cases cover every value, so that no value reaches the statement after the switch. */
+function exhausted(
+  c: Compilation,
+  subject: StringValue | IntegerValue,
+  _node: SwitchStatement,
+  labels: number,
+): boolean {
+  if (subject.is !== "string") return false;
   if (subject.reference !== undefined) {
     return c.typedNames({ names: subject.names!, reference: subject.reference }) === 0n;
   }
@@ -254,7 +259,7 @@ function leavesSwitch(node: BreakStatement, name: string | undefined): boolean {
   return node.label === null || node.label.name === name;
 }
 
-/** A `break` at the very end of a case only says that the case is over. */
+/** The statements without a final `break`, which only ends the case. */
 function withoutLastBreak(list: readonly Statement[], name: string | undefined): readonly Statement[] {
   const last = list.at(-1);
   if (last?.type === "BreakStatement" && leavesSwitch(last, name)) return list.slice(0, -1);

@@ -1,10 +1,10 @@
-/** Constants of C, of libseccomp and of OCI profiles: a policy writes them as names in quotes, or as verdicts. */
+/** Remedies for constants of C, libseccomp and OCI profiles: a policy writes them as strings or as verdicts. */
 
 import { callByName } from "../../linux/calls.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import { nameSet, nameSetNames } from "../../linux/flags.ts";
 
-/** What other filters call their actions (seccomp(2), seccomp_init(3), bpf programs), and the verdict. */
+/** Names of actions in other filters (seccomp(2), seccomp_init(3), BPF programs), and the verdict for each. */
 const actions: readonly (readonly [pattern: RegExp, verdict: string])[] = [
   [/^(?:SCMP_ACT|SECCOMP_RET|RET)_ALLOW$/, "allow"],
   [/^(?:SCMP_ACT|SECCOMP_RET|RET)_LOG$/, "log"],
@@ -17,9 +17,9 @@ const actions: readonly (readonly [pattern: RegExp, verdict: string])[] = [
   [/^(?:audit|warn|print|printk)$/, 'log, or report("…")'],
 ];
 
-/** How to write a name that stands for a constant elsewhere, or undefined where it is no such name. */
+/** How to write a name that is a constant elsewhere; undefined for other names. */
 export function meantConstant(name: string): string | undefined {
-  if (errnoByName(name) !== undefined) return `errnos are texts: deny(${JSON.stringify(name)})`;
+  if (errnoByName(name) !== undefined) return `errnos are strings: deny(${JSON.stringify(name)})`;
   const call = /^(?:__NR_|SYS_|__NR3264_)(\w+)$/.exec(name)?.[1];
   if (call !== undefined) {
     return callByName(call) === undefined
@@ -29,18 +29,18 @@ export function meantConstant(name: string): string | undefined {
   const verdict = actions.find(([pattern]) => pattern.test(name))?.[1];
   if (verdict !== undefined) return `the verdict is ${verdict}`;
   const method = methodForConstant(name);
-  return method === undefined ? undefined : `names of values are texts: \`.${method}(${JSON.stringify(name)})\``;
+  return method === undefined ? undefined : `names of values are strings: \`.${method}(${JSON.stringify(name)})\``;
 }
 
 let methods: ReadonlyMap<string, "has" | "is"> | undefined;
 
-/** By which method a name of a flag or a value is asked for; undefined where no argument knows it. */
+/** The method that takes the name of a flag or a value; undefined if no argument has it. */
 export function methodForConstant(name: string): "has" | "is" | undefined {
   if (!/^[A-Z][A-Z0-9]*_?\w*$/.test(name)) return undefined;
   methods ??= new Map(
     nameSetNames().flatMap((set) => {
       const members = nameSet(set)!.members;
-      // A choice's members are tested on the whole argument.
+      // A choice's members cover the whole argument.
       const wholes = members.every(({ mask }) => (mask.x86_64 ?? mask.aarch64) === (1n << 64n) - 1n);
       return members.map((member) => [member.name, wholes ? "is" : "has"] as const);
     }),

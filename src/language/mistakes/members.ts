@@ -1,10 +1,12 @@
-/** Members that values do not have, by what a person means by them: from other libraries, other filters, other languages. */
+/**
+ * Remedies for unknown members, by their likely meaning: names from other libraries, other filters, other languages.
+ */
 import type { Value } from "../values/values.ts";
 
-/** Words that mean one thing (written in lower case), and what to write for it. */
+/** Words with one meaning (in lower case), and the remedy for them. */
 type Meanings = readonly (readonly [words: string, write: string])[];
 
-const behindPointer = "a policy cannot read paths and other texts: they lie behind pointers";
+const behindPointer = "a policy cannot read paths and other strings: they are behind pointers";
 
 const meanings: Readonly<Record<string, Meanings>> = {
   Phases: [
@@ -13,7 +15,7 @@ const meanings: Readonly<Record<string, Meanings>> = {
       '`.enter("…")` moves to a later phase',
     ],
     ["value current name phase state now", "`.get()` is the phase's name"],
-    ["has in equals eq at", '`.is("…")` asks for the phase'],
+    ["has in equals eq at", '`.is("…")` tests the phase'],
     ["reset back leave exit", "phases only move forward; a flag can go back: perProcess.flag()"],
   ],
   Flag: [
@@ -24,7 +26,7 @@ const meanings: Readonly<Record<string, Meanings>> = {
   ],
   Counter: [
     ["increment inc increase up plus count bump", "`.add()` adds 1, `.add(n)` n; both give the new count"],
-    ["decrement dec decrease down minus sub", "`.subtract()` takes 1 away, `.subtract(n)` n"],
+    ["decrement dec decrease down minus sub", "`.subtract()` subtracts 1, `.subtract(n)` n"],
     ["value read current", "`.get()`"],
     ["set reset clear", "a counter only counts; perProcess.value() can be set"],
   ],
@@ -36,7 +38,7 @@ const meanings: Readonly<Record<string, Meanings>> = {
   Rate: [
     [
       "allow allows try trytake check hit consume acquire use spend get limit exceeded",
-      "`.take()` takes one where one is left",
+      "`.take()` takes one, if any is left",
     ],
   ],
   Table: [
@@ -52,20 +54,20 @@ const meanings: Readonly<Record<string, Meanings>> = {
   ],
   Flow: [["next check allows allow take step may has", "`.follow(call)`"]],
   Flags: [
-    ["is includes contains test all equals", '`.has("…")` asks for a flag'],
-    ["any some hassome", '`.hasAny("…", "…")` asks for at least one of several'],
-    ["only exactly", '`.hasOnly("…")` asks that there is nothing else'],
+    ["is includes contains test all equals", '`.has("…")` tests a flag'],
+    ["any some hassome", '`.hasAny("…", "…")` tests for at least one of several'],
+    ["only exactly", '`.hasOnly("…")` tests that no other is set'],
     ["value raw number", "`.bits` is the integer"],
   ],
   Choice: [
-    ["has includes equals eq contains in hasany", '`.is("…")` asks for a value'],
+    ["has includes equals eq contains in hasany", '`.is("…")` tests a value'],
     ["bits raw number", "`.value` is the integer"],
   ],
   Pointer: [
-    ["null", "`.isNull` asks whether it is null"],
+    ["null", "`.isNull` tests for null"],
     [
       "ip host sin_addr sin_port sa_family startswith endswith includes match matches test string tostring equals length indexof slice value content resolved",
-      `${behindPointer}; decide by state, or by arguments that are no pointers`,
+      `${behindPointer}; decide by state, or by arguments that are not pointers`,
     ],
   ],
   parameter: [
@@ -77,7 +79,7 @@ const meanings: Readonly<Record<string, Meanings>> = {
   tree: [
     [
       "count size length processes children living living_processes number",
-      "`tree.alive()` is how many processes live",
+      "`tree.alive()` is the number of living processes",
     ],
   ],
   caller: [
@@ -86,7 +88,7 @@ const meanings: Readonly<Record<string, Meanings>> = {
     ["id process", "`pid` is the process, `tid` the thread"],
     [
       "comm exe name command path program cmdline ppid parent",
-      "a policy does not know the program or the parent of a caller: state says what the process has done",
+      "a policy does not know the program or the parent of a caller: record what the process has done in state",
     ],
   ],
   call: [
@@ -101,7 +103,7 @@ const meanings: Readonly<Record<string, Meanings>> = {
     ["ip pc rip instruction_pointer", "`call.instructionPointer`"],
     ["is equals in", '`call.name === "…"`, or calls("…", "…").has(call)'],
     ["comm exe ppid parent", "a policy does not know the program or the parent of a caller"],
-    ["ret result return errno error", "a policy decides before the call is made: there is no result"],
+    ["ret result return errno error", "a policy decides before the call is made: there is no result yet"],
     ["time timestamp now", "now() is the monotonic clock"],
   ],
   "call-set": [
@@ -112,27 +114,27 @@ const meanings: Readonly<Record<string, Meanings>> = {
   text: [
     [
       "startswith endswith includes match matches test indexof",
-      'texts are compared whole: `===`, or a list: ["…", "…"].includes(…)',
+      'strings are compared as a whole: `===`, or a list: ["…", "…"].includes(…)',
     ],
     ["tolowercase touppercase trim", "names are written as they are: no conversion is needed"],
   ],
 };
 
-/** The type of a value as the table above has it. */
+/** The type of a value, as a key of the table above. */
 function typeOf(value: Value): string | undefined {
   switch (value.is) {
     case "object":
       return value.type.replace(/<.*/, "");
     case "call":
     case "call-set":
-    case "text":
+    case "string":
       return value.is;
     default:
       return undefined;
   }
 }
 
-/** What to write for a member that this value does not have, or undefined where the word says nothing. */
+/** The remedy for an unknown member; undefined if the word is not in the table. */
 export function meantMember(value: Value, name: string): string | undefined {
   const type = typeOf(value);
   const word = name.toLowerCase();

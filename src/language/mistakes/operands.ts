@@ -1,5 +1,5 @@
 /**
- * Arguments with names, state and functions where an operator or a condition wants a plain value: what to write instead.
+ * Remedies for arguments with named values, state and functions where an operator or a condition needs a plain value.
  */
 import type { BinaryExpression, Expression as Node } from "@oxc-project/types";
 import { nameSet } from "../../linux/flags.ts";
@@ -8,15 +8,15 @@ import type { ObjectValue, Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodForConstant } from "./constants.ts";
 
-/** What is written on the other side of an operator: names of flags or values, or an integer. */
+/** The right side of an operator as written: names of flags or values, or an integer. */
 interface Written {
   readonly names: readonly string[];
   readonly integer?: bigint;
 }
 
 /**
- * Says what is wrong with `flags & O_CREAT`, `family === AF_INET` or `path === "/etc"`, from the text of the right side:
- * evaluated, a constant of C is an unknown name, which would hide the mistake. False where nothing was said.
+ * Reports `flags & O_CREAT`, `family === AF_INET` or `path === "/etc"`. It looks at the source of the right side:
+ * evaluated, a constant of C is an unknown name, and that error would hide the mistake. False if it reports nothing.
  */
 export function explainNamedOperand(c: Compilation, left: Value, node: BinaryExpression): boolean {
   if (left.is !== "object") return false;
@@ -31,9 +31,7 @@ export function explainNamedOperand(c: Compilation, left: Value, node: BinaryExp
     const names = written.integer === undefined ? written.names : flagsOf(c, left, written.integer);
     if (names.length === 0) return false;
     const method = isComparison ? "hasOnly" : names.length > 1 ? "hasAny" : "has";
-    const alone = isComparison
-      ? ` (alone); \`${not}${call(source, "has", names)}\` asks whether it is among others`
-      : "";
+    const alone = isComparison ? ` (alone); \`${not}${call(source, "has", names)}\` tests it among others` : "";
     c.error(
       isComparison ? "P0208" : "P0207",
       node,
@@ -57,8 +55,8 @@ export function explainNamedOperand(c: Compilation, left: Value, node: BinaryExp
     c.error(
       "P0601",
       node,
-      `what lies behind ${left.described ?? "a pointer"} cannot be read: another thread could change it after the decision`,
-      "decide by state, or by the arguments that are no pointers",
+      `the memory behind ${left.described ?? "a pointer"} cannot be read: another thread could change it after the decision`,
+      "decide by state, or by arguments that are not pointers",
     );
     return true;
   }
@@ -110,7 +108,7 @@ function membersOf(c: Compilation, { type }: ObjectValue) {
   }));
 }
 
-/** The names of an integer's bits; none where a bit has no name of its own. */
+/** The names of an integer's bits; empty if a bit has no name. */
 function flagsOf(c: Compilation, flags: ObjectValue, bits: bigint): string[] {
   const single = membersOf(c, flags).filter(
     ({ value }) => value !== undefined && value > 0n && (value & (value - 1n)) === 0n,
@@ -127,8 +125,8 @@ function choicesOf(c: Compilation, choice: ObjectValue, integer: bigint): string
 }
 
 /**
- * How to get a plain value out of this one: `f.get()` of a flag, `tree.alive()` of a function. Undefined for values that
- * are plain, and for those that have none.
+ * How to read a plain value from this one: `f.get()` of a flag, `tree.alive()` of a function. Undefined for plain
+ * values and for values without such a reading.
  */
 export function readingOf(c: Compilation, value: Value, node: SourceRange): string | undefined {
   const text = c.file.text.slice(node.start, node.end);
@@ -164,7 +162,7 @@ export function readingOf(c: Compilation, value: Value, node: SourceRange): stri
   }
 }
 
-/** The comparison that is meant where a function or state is compared: `tree.alive() > 5n`, `phase.is("serving")`. */
+/** The likely comparison where a function or state is compared: `tree.alive() > 5n`, `phase.is("serving")`. */
 export function comparisonOf(
   c: Compilation,
   operator: string,
@@ -181,7 +179,10 @@ export function comparisonOf(
   return at === 0 ? `${reading} ${operator} ${other}` : `${other} ${operator} ${reading}`;
 }
 
-/** How state is changed that a person assigns to: `f = true`, `n += 2n`, `n++`. Undefined for what is no state. */
+/**
+ * How to change state that the policy assigns to: `f = true`, `n += 2n`, `n++`. Undefined for a value that is not
+ * state.
+ */
 export function assigningTo(
   value: Value | undefined,
   name: string,
@@ -201,7 +202,7 @@ export function assigningTo(
       if (operator === "--") return `${name}.subtract()`;
       if (operator === "+=") return `${name}.add(${given})`;
       if (operator === "-=") return `${name}.subtract(${given})`;
-      return `${name}.add(); a counter is not set: perProcess.value() is`;
+      return `${name}.add(); only perProcess.value() can be set`;
     default:
       return undefined;
   }

@@ -1,4 +1,7 @@
-/** The seven operators of libseccomp: as conditions of the IR, and as sets, for what can be told about them beforehand. */
+/**
+ * The seven operators of libseccomp, as conditions of the IR and as sets of register values, which show what a rule
+ * matches.
+ */
 import { maximumPattern } from "../../ir/arithmetic.ts";
 import {
   complement,
@@ -14,7 +17,10 @@ import {
 import type { BooleanExpression, CompareOperator, IntegerExpression } from "../../ir/program.ts";
 import type { OciComparison, OperatorName } from "./profile.ts";
 
-/** libseccomp drops it when it builds the filter: a rule without another comparison is for every call of its names. */
+/**
+ * libseccomp drops such a comparison when it builds the filter; a rule without another one matches every call of its
+ * names.
+ */
 export function isAlwaysTrue({ operator, mask }: OciComparison): boolean {
   return operator === "SCMP_CMP_MASKED_EQ" && mask === 0n;
 }
@@ -30,7 +36,7 @@ const operators: {
   SCMP_CMP_GE: { operator: "less-or-equal-unsigned", swapped: true },
 };
 
-/** On the whole register, unsigned. */
+/** Compares the whole register, unsigned. */
 export function conditionOf({ argument, operator, mask, value }: OciComparison): BooleanExpression {
   const input: IntegerExpression = { kind: "input", input: `argument${argument}` };
   const wanted: IntegerExpression = { kind: "constant", value };
@@ -45,10 +51,10 @@ export function conditionOf({ argument, operator, mask, value }: OciComparison):
     : { kind: "compare", operator: compare, left: input, right: wanted };
 }
 
-/** More intervals than this, and a set says more about the mask than about the rule. */
+/** With more intervals, the mask makes the set useless for reasoning about the rule. */
 const mostIntervals = 64;
 
-/** The registers for which it holds, or undefined where that set has too many intervals to reason with. */
+/** The registers that satisfy the comparison; undefined if the set has too many intervals. */
 export function setOf({ operator, mask, value }: OciComparison): IntervalSet | undefined {
   switch (operator) {
     case "SCMP_CMP_EQ":
@@ -68,47 +74,47 @@ export function setOf({ operator, mask, value }: OciComparison): IntervalSet | u
   }
 }
 
-/** Can both hold for one register? True where that cannot be told. */
+/** Whether one register can satisfy both. True if that is undecided. */
 export function canBothHold(left: OciComparison, right: OciComparison): boolean {
-  // Bits that both look at and want otherwise.
+  // Both require some shared bit, with different values.
   if (exact(left) && exact(right) && (left.mask & right.mask & (left.value ^ right.value)) !== 0n) return false;
   const [leftSet, rightSet] = [setOf(left), setOf(right)];
   return leftSet === undefined || rightSet === undefined || intersection(leftSet, rightSet).length > 0;
 }
 
-/** Wants certain bits to be certain values. */
+/** The comparison fixes certain bits. */
 function exact({ operator }: OciComparison): boolean {
   return operator === "SCMP_CMP_EQ" || operator === "SCMP_CMP_MASKED_EQ";
 }
 
 /**
- * The kernel uses only the low `width` bits of some arguments; a caller may set the others as it likes. Can it thereby
- * make the comparison come out otherwise than for the value that the kernel sees, in the caller's favour?
+ * Whether a caller can bypass the comparison. The kernel uses only the low `width` bits of some arguments, so a caller may
+ * set the others to change the result of the comparison for the same argument.
  *
- * | the rule | is walked round where |
+ * | the rule | it is bypassed if |
  * | --- | --- |
  * | permits more than the default | some register satisfies it, whose low bits alone do not |
  * | permits less | some register does not satisfy it, whose low bits alone do |
  *
- * Low bits alone: zero- or sign-extended, either will do. `socket` with `args[0] NE 16` permitted is walked round by
- * `16 | 1 << 32`.
+ * Low bits alone: zero- or sign-extended, either suffices. `16 | 1 << 32` bypasses a rule that permits `socket` with
+ * `args[0] NE 16`.
  */
-export function isWalkedRound(comparison: OciComparison, width: number, permitsMore: boolean): boolean {
+export function isBypassed(comparison: OciComparison, width: number, permitsMore: boolean): boolean {
   const low = (1n << BigInt(width)) - 1n;
   if (comparison.operator === "SCMP_CMP_MASKED_EQ" && (comparison.mask & ~low) === 0n) return false;
   const set = setOf(comparison);
-  // Not to be told: a mask with many holes that looks at unused bits.
+  // Undecided: a mask with many holes that covers unused bits.
   if (set === undefined) return !permitsMore;
   const lows = lowBitsOf(set, low);
   const plain = intersection(set, span(0n, low));
   const negative = intersection(set, span(maximumPattern - (low >> 1n), maximumPattern));
   const alone = union(plain, lowBitsOf(negative, low));
   if (permitsMore) return intersection(lows, complement(alone)).length > 0;
-  // Low bits that satisfy it alone, and with other high bits do not.
+  // Low bits that satisfy it alone, but not with other high bits.
   return intersection(alone, lowBitsOf(complement(set), low)).length > 0;
 }
 
-/** The low bits of all the set's members. `low` is 2^n − 1. */
+/** The low bits of all members of the set. `low` is 2^n − 1. */
 function lowBitsOf(set: IntervalSet, low: bigint): IntervalSet {
   let result: IntervalSet = emptySet;
   for (const { from, to } of set) {

@@ -13,7 +13,7 @@ function compile(profile: unknown, where: OciHost = host) {
   return compileOciProfile(typeof profile === "string" ? profile : JSON.stringify(profile), "profile.json", where);
 }
 
-/** What a program says to a call: "allow", "deny 1", "kill-thread". */
+/** The verdict of a program on a call: "allow", "deny 1", "kill-thread". */
 function verdictOf(program: Program, name: string, ...registers: bigint[]): string {
   const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = registers;
   const event = {
@@ -27,8 +27,8 @@ function verdictOf(program: Program, name: string, ...registers: bigint[]): stri
     process: initialState(program, "process"),
     tree: initialState(program, "tree"),
   };
-  const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-  const { action, errno } = program.verdicts[evaluate(program, event, nobody, state).verdict]!;
+  const caller = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
+  const { action, errno } = program.verdicts[evaluate(program, event, caller, state).verdict]!;
   return action === "deny" ? `deny ${errno}` : action;
 }
 
@@ -68,14 +68,14 @@ describe("actions", () => {
     [{ action: "SCMP_ACT_LOG" }, "log"],
     [{ action: "SCMP_ACT_ALLOW" }, "allow"],
   ])("%j", (action, verdict) => {
-    // Another default than the action's, or the rule would be left out.
+    // The default must differ from the action, or the rule has no effect.
     const defaultAction = verdict === "allow" ? "SCMP_ACT_KILL" : "SCMP_ACT_ALLOW";
     const program = programOf({ defaultAction, syscalls: [{ names: ["read"], ...action }] });
     expect(verdictOf(program, "read")).toBe(verdict);
     expect(verdictOf(program, "open")).toBe(verdict === "allow" ? "deny 38" : "allow");
   });
 
-  it("says for each verdict where it stands, and why", () => {
+  it("gives each verdict its location and reason", () => {
     const text = JSON.stringify(
       { defaultAction: "SCMP_ACT_ALLOW", syscalls: [rule(["read"], "TRAP", { comment: "no reading" })] },
       null,
@@ -110,7 +110,7 @@ describe("operators", () => {
     for (const value of fails) expect(verdictOf(program, name, ...registers(value))).toBe("allow");
   });
 
-  it("all comparisons of a rule must hold; one argument twice means either", () => {
+  it("all comparisons of a rule must hold; of two on one argument, either", () => {
     const program = programOf(fixture("operators"));
     expect(verdictOf(program, "mmap", 0n, 4097n, 7n, 0x22n)).toBe("deny 13");
     expect(verdictOf(program, "mmap", 0n, 4096n, 7n, 0x22n)).toBe("allow");
@@ -119,9 +119,9 @@ describe("operators", () => {
     expect([4n, 6n, 5n].map((prot) => verdictOf(program, "mprotect", 0n, 0n, prot))).toEqual(["log", "log", "allow"]);
   });
 
-  it("a mask of 0 asks nothing, as libseccomp has it", () => {
+  it("a mask of 0 matches everything, as in libseccomp", () => {
     expect(verdictOf(programOf(fixture("operators")), "flock", 0n, 123n)).toBe("kill-process");
-    // So the rule is for every call, and the other one falls away although it is stricter.
+    // So the rule matches every call and replaces the other one, although that is stricter.
     const always = rule(["read"], "ERRNO", { args: [test(0, "MASKED_EQ", 0, 9), test(1, "MASKED_EQ", 0)] });
     const profile = {
       defaultAction: "SCMP_ACT_ALLOW",
@@ -130,7 +130,7 @@ describe("operators", () => {
     expect(verdictOf(programOf(profile), "read", 1n)).toBe("deny 1");
   });
 
-  it("values keep their 64 bits", () => {
+  it("values have 64 bits", () => {
     const program = programOf(fixture("wide-values"));
     const at = (name: string, place: number, value: bigint) =>
       verdictOf(program, name, ...[0, 1, 2, 3].map((other) => (other === place ? value : 0n)));
@@ -149,7 +149,7 @@ describe("operators", () => {
 });
 
 describe("precedence", () => {
-  it("a rule without comparisons wins over those with, the first over later ones; the default's action is left out", () => {
+  it("a rule without comparisons wins over rules with them, the first over later ones; rules with the default action are dropped", () => {
     const program = programOf(fixture("precedence"));
     expect(verdictOf(program, "openat", 0n, 0n, 0n)).toBe("log");
     expect(verdictOf(program, "openat", 0n, 0n, 1n)).toBe("log");
@@ -163,7 +163,7 @@ describe("precedence", () => {
     expect(diagnostics.map(({ code }) => code)).toEqual(["P0709", "P0709", "P0706", "P0709"]);
   });
 
-  it("between rules that contradict each other, the strictest, with a warning", () => {
+  it("the strictest of contradicting rules wins, with a warning", () => {
     const profile = {
       defaultAction: "SCMP_ACT_ALLOW",
       syscalls: [
@@ -179,7 +179,7 @@ describe("precedence", () => {
   });
 });
 
-describe("what a rule is for", () => {
+describe("conditions of a rule", () => {
   it.each<[string, OciHost, [string, string][]]>([
     [
       "no capability",
@@ -202,14 +202,14 @@ describe("what a rule is for", () => {
       ],
     ],
     [
-      "both that reboot wants",
+      "both capabilities for reboot",
       { ...host, capabilities: new Set(["CAP_SYS_ADMIN", "CAP_SYS_BOOT"]) },
       [["reboot", "allow"]],
     ],
     ["arm64", { ...host, architecture: "aarch64" }, [["read", "allow"]]],
-    ["the very kernel", { ...host, kernelVersion: "4.8" }, [["ptrace", "allow"]]],
+    ["the same kernel", { ...host, kernelVersion: "4.8" }, [["ptrace", "allow"]]],
     ["an old kernel", { ...host, kernelVersion: "4.7.9-generic" }, [["ptrace", "deny 1"]]],
-    ["a kernel to come", { ...host, kernelVersion: "7.0" }, [["io_uring_setup", "allow"]]],
+    ["a newer kernel", { ...host, kernelVersion: "7.0" }, [["io_uring_setup", "allow"]]],
   ])("%s", (_, where, wanted) => {
     const program = programOf(fixture("docker-like"), where);
     expect(wanted.map(([name]) => [name, verdictOf(program, name)])).toEqual(wanted);
@@ -227,33 +227,33 @@ describe("what a rule is for", () => {
     expect([8n, 9n].map((persona) => verdictOf(program, "personality", persona))).toEqual(["allow", "deny 1"]);
   });
 
-  it("without a known kernel, what any could have, read strictly, with a warning", () => {
+  it("for an unknown kernel, the strict reading, with a warning", () => {
     const { program, diagnostics } = compile(fixture("docker-like"), { architecture: "x86_64" });
-    // Every kernel that an engine runs on is newer than 4.8, and not every one than 6.99.
+    // Every kernel that an engine supports is newer than 4.8, but not every one is newer than 6.99.
     expect(verdictOf(program!, "ptrace")).toBe("allow");
-    const losses = diagnostics.filter(({ message }) => message.includes("which kernel"));
-    expect(losses.map(({ code, message }) => [code, /left out/.test(message)])).toEqual([["P0701", true]]);
+    const losses = diagnostics.filter(({ message }) => message.includes("the kernel is unknown"));
+    expect(losses.map(({ code, message }) => [code, /dropped/.test(message)])).toEqual([["P0701", true]]);
   });
 
   const sometimes = (which: "includes" | "excludes", action: string, more: object = {}) =>
     rule(["ptrace"], action, { [which]: { minKernel: "6.5" }, ...more });
   it.each([
-    // A refusal that some kernels have holds on all; a permission that only some have holds on none.
+    // A denial that applies on some kernels applies on all; a permission that applies only on some applies on none.
     ["ALLOW", [sometimes("includes", "KILL")], "kill-thread"],
     ["ALLOW", [sometimes("excludes", "KILL")], "kill-thread"],
     ["ERRNO", [sometimes("includes", "ALLOW"), rule(["tee"], "ALLOW")], "deny 1"],
     ["ERRNO", [sometimes("excludes", "ALLOW"), rule(["tee"], "ALLOW")], "deny 1"],
     ["ERRNO", [sometimes("includes", "KILL_PROCESS"), rule(["tee"], "ALLOW")], "kill-process"],
-    // Neither hides the other.
+    // Neither rule hides the other.
     ["ALLOW", [rule(["ptrace"], "KILL_PROCESS"), sometimes("includes", "ERRNO")], "kill-process"],
     ["ALLOW", [sometimes("includes", "ERRNO"), rule(["ptrace"], "KILL_PROCESS")], "kill-process"],
     ["ALLOW", [rule(["ptrace"], "LOG"), sometimes("includes", "ERRNO")], "deny 1"],
     ["ALLOW", [sometimes("includes", "ERRNO"), rule(["ptrace"], "TRAP", { args: [test(0, "EQ", 0)] })], "trap"],
-  ] as const)("on a kernel that is not known, by default %s, %j: %s", (defaultAction, syscalls, verdict) => {
+  ] as const)("on an unknown kernel, by default %s, %j: %s", (defaultAction, syscalls, verdict) => {
     const profile = { defaultAction: `SCMP_ACT_${defaultAction}`, syscalls };
     const { program } = compile(profile, { architecture: "x86_64" });
     expect(verdictOf(program!, "ptrace")).toBe(verdict);
-    // Never weaker than on any kernel.
+    // Never weaker than on any known kernel.
     for (const kernelVersion of ["5.9", "6.4", "6.5", "7.1"]) {
       const { program: known } = compile(profile, { architecture: "x86_64", kernelVersion });
       const strict = (one: string) =>
@@ -262,7 +262,7 @@ describe("what a rule is for", () => {
     }
   });
 
-  it("a minKernel that is empty asks for nothing", () => {
+  it("an empty minKernel has no effect", () => {
     const profile = {
       defaultAction: "SCMP_ACT_ALLOW",
       syscalls: [rule(["read"], "KILL", { includes: { minKernel: "" } })],
@@ -270,17 +270,17 @@ describe("what a rule is for", () => {
     expect(verdictOf(programOf(profile), "read")).toBe("kill-thread");
   });
 
-  it("tells which capabilities a profile asks for, unless they are told", () => {
-    const told = (capabilities?: ReadonlySet<string>) =>
+  it("warns of capabilities that a profile tests, unless they are given", () => {
+    const lossesOf = (capabilities?: ReadonlySet<string>) =>
       compile(fixture("docker-like"), { ...host, capabilities }).diagnostics.filter(({ message }) =>
         message.includes("no capability"),
       );
-    expect(told()).toMatchObject([{ code: "P0701", message: expect.stringContaining("CAP_SYS_ADMIN") }]);
-    expect(told(new Set())).toEqual([]);
-    expect(told(new Set(["CAP_SYS_BOOT"]))).toEqual([]);
+    expect(lossesOf()).toMatchObject([{ code: "P0701", message: expect.stringContaining("CAP_SYS_ADMIN") }]);
+    expect(lossesOf(new Set())).toEqual([]);
+    expect(lossesOf(new Set(["CAP_SYS_BOOT"]))).toEqual([]);
   });
 
-  it("answers ENOSYS above the newest call that it names, unless the default action lets calls pass", () => {
+  it("denies numbers above the newest named call with ENOSYS, unless the default action lets calls pass", () => {
     const older = (defaultAction: string, more: object = {}) =>
       programOf({ defaultAction, syscalls: [rule(["read", "clone", "statx"], "ALLOW")], ...more });
     const errno = older("SCMP_ACT_ERRNO");
@@ -296,7 +296,7 @@ describe("what a rule is for", () => {
       const program = programOf({ defaultAction: action, syscalls: [rule(["read"], "KILL")] });
       expect(verdictOf(program, "clone3")).toBe(action === "SCMP_ACT_LOG" ? "log" : "allow");
     }
-    // A rule with the default's action names its calls, too.
+    // A rule with the default action counts as naming its calls.
     const named = programOf({
       defaultAction: "SCMP_ACT_ERRNO",
       syscalls: [rule(["clone3"], "ERRNO"), rule(["read"], "ALLOW")],
@@ -305,28 +305,28 @@ describe("what a rule is for", () => {
     expect(verdictOf(programOf({ defaultAction: "SCMP_ACT_KILL" }), "clone3")).toBe("kill-thread");
   });
 
-  it("warns where a rule does not mean what it seems to", () => {
+  it("warns of rules with a surprising meaning", () => {
     const notes = (args: object[], more: object = {}) =>
       compile({
         defaultAction: "SCMP_ACT_ALLOW",
         syscalls: [rule(["read"], "ERRNO", { args, ...more })],
       }).diagnostics.filter(({ code }) => code === "P0710");
     expect(notes([test(0, "GE", 1), test(0, "LE", 5)])).toMatchObject([
-      { message: expect.stringMatching(/any one of its comparisons/) },
+      { message: expect.stringMatching(/if any one of them holds/) },
     ]);
     expect(notes([test(0, "GE", 1), test(1, "LE", 5)])).toEqual([]);
     expect(notes([test(0, "MASKED_EQ", 0, 5)])).toMatchObject([{ message: expect.stringMatching(/a mask of 0/) }]);
-    expect(notes([], { errnoRet: 12345 })).toMatchObject([{ message: expect.stringMatching(/as 4095/) }]);
+    expect(notes([], { errnoRet: 12345 })).toMatchObject([{ message: expect.stringMatching(/by 4095/) }]);
   });
 
-  it("io_uring is judged only where a rule names it", () => {
+  it("io_uring is judged only if a rule names it", () => {
     const judges = (profile: unknown, number: bigint) =>
       programOf(profile).admission.judged.some(({ from, to }) => from <= number && number <= to);
     expect(judges({ defaultAction: "SCMP_ACT_ALLOW" }, 425n)).toBe(false);
     expect(judges({ defaultAction: "SCMP_ACT_KILL", syscalls: [rule(["io_uring_setup"], "ALLOW")] }, 425n)).toBe(true);
   });
 
-  it("reads Docker's older form of one name a rule", () => {
+  it("reads Docker's older form with one name for each rule", () => {
     const program = programOf(fixture("one-name"));
     expect([verdictOf(program, "read"), verdictOf(program, "close")]).toEqual(["allow", "deny 1"]);
   });
@@ -343,15 +343,15 @@ describe("losses", () => {
         "3 P0701 programs of X86 and X32 are refused: each of their calls fai",
         "9 P0701 refusals are not written to the kernel's audit log",
         "11 P0701 the mitigation of speculative store bypass stays as the kern",
-        "13 P0701 no engine asks the listener that \`listenerPath\` names",
-        "14 P0701 no engine asks the listener that \`listenerMetadata\` is for",
-        "20 P0701 there is no listener to ask: the call fails with ENOSYS, as ",
-        "26 P0701 there is no tracer to ask: the call fails with ENOSYS, as th",
-        "31 P0701 the profile refuses exit_group: always allowed here, no prog",
-        "37 P0704 no system call is named "openatt": it is passed over, as con",
-        "43 P0707 clone is decided by its flags here, and clone3, which does t",
+        "13 P0701 no engine supports the listener of \`listenerPath\`",
+        "14 P0701 no engine supports the listener of \`listenerMetadata\`",
+        "20 P0701 there is no listener: the call fails with ENOSYS, as in the ",
+        "26 P0701 there is no tracer: the call fails with ENOSYS, as in the ke",
+        "31 P0701 the profile refuses exit_group: it is always allowed here, b",
+        "37 P0704 no system call is named "openatt": it is ignored, as in cont",
+        "43 P0707 rules test the flags of clone, but clone3 passes with any fl",
         "63 P0706 the kernel uses the low 32 bits of socket's family, and this",
-        "72 P0705 a socket can meet both this rule and another one that says o",
+        "72 P0705 a socket can match both this rule and another one with a dif",
         "76 P0706 the kernel uses the low 32 bits of socket's type, and this c",
       ]
     `);
@@ -360,15 +360,20 @@ describe("losses", () => {
   });
 });
 
-describe("what is refused", () => {
+describe("refused profiles", () => {
   const allow = { defaultAction: "SCMP_ACT_ALLOW" };
   const withRule = (one: object) => ({ ...allow, syscalls: [one] });
   const withTest = (one: object) => withRule(rule(["read"], "ERRNO", { args: [one] }));
   it.each<[string, unknown, string, RegExp]>([
     ["nothing", "", "P0702", /the text ends/],
     ["no JSON", "{ defaultAction: 1 }", "P0702", /double quotes/],
-    ["a name twice", '{"defaultAction":"SCMP_ACT_KILL","defaultAction":"SCMP_ACT_ALLOW"}', "P0702", /twice/],
-    ["a list", [], "P0703", /an object, and this is a list/],
+    [
+      "a duplicate name",
+      '{"defaultAction":"SCMP_ACT_KILL","defaultAction":"SCMP_ACT_ALLOW"}',
+      "P0702",
+      /duplicate name/,
+    ],
+    ["a list", [], "P0703", /an object, not a list/],
     ["no default action", {}, "P0703", /no `defaultAction`/],
     ["null as default action", { defaultAction: null }, "P0703", /no `defaultAction`/],
     ["an unknown action", { defaultAction: "SCMP_ACT_ALOW" }, "P0703", /no action "SCMP_ACT_ALOW"/],
@@ -376,7 +381,7 @@ describe("what is refused", () => {
     ["NOTIFY by default", { defaultAction: "SCMP_ACT_NOTIFY" }, "P0703", /default action/],
     ["a rule without an action", withRule({ names: ["read"] }), "P0703", /no `action`/],
     ["a rule without names", withRule({ action: "SCMP_ACT_KILL" }), "P0703", /no `names`/],
-    ["a rule for nothing", withRule(rule([], "KILL")), "P0703", /names no call/],
+    ["a rule with an empty list of names", withRule(rule([], "KILL")), "P0703", /names no call/],
     ["a number as a name", withRule({ names: [1], action: "SCMP_ACT_KILL" }), "P0703", /must be a string/],
     ["name and names", withRule({ ...rule(["read"], "KILL"), name: "read" }), "P0703", /not both/],
     ["a mistyped member", withRule({ ...rule(["read"], "KILL"), arg: [] }), "P0703", /no member `arg`/],
@@ -388,7 +393,7 @@ describe("what is refused", () => {
     ["an errno of an allowing default", { ...allow, defaultErrnoRet: 1 }, "P0703", /takes no errno/],
     ["metadata without a listener", { ...allow, listenerMetadata: "x" }, "P0703", /listenerPath/],
     ["metadata for no listener", { ...allow, listenerPath: "", listenerMetadata: "x" }, "P0703", /listenerPath/],
-    ["an errno that is none", withRule(rule(["read"], "ERRNO", { errno: "EPREM" })), "P0703", /no error named/],
+    ["an unknown errno", withRule(rule(["read"], "ERRNO", { errno: "EPREM" })), "P0703", /no error named/],
     ["two errnos", withRule(rule(["read"], "ERRNO", { errno: "EPERM", errnoRet: 2 })), "P0703", /`errno` is 1/],
     ["a seventh argument", withTest({ ...test(6, "EQ", 1) }), "P0703", /at most 5/],
     ["a negative value", withTest(test(0, "EQ", -1)), "P0703", /not negative/],
@@ -402,13 +407,13 @@ describe("what is refused", () => {
     ["an unknown architecture", { ...allow, architectures: ["SCMP_ARCH_X87"] }, "P0703", /no architecture/],
     ["an unknown flag", { ...allow, flags: ["SECCOMP_FILTER_FLAG_LOGG"] }, "P0703", /no flag/],
     [
-      "a capability that is none",
+      "an unknown capability",
       withRule(rule(["read"], "KILL", { includes: { caps: ["SYS_ADMIN"] } })),
       "P0703",
       /capability/,
     ],
     ...["new", "0.0", "3", ".3", "3.", '3.12.1"', "4.15abc"].map((minKernel): [string, unknown, string, RegExp] => [
-      `a version that is none: ${minKernel}`,
+      `an invalid version: ${minKernel}`,
       withRule(rule(["read"], "KILL", { includes: { minKernel } })),
       "P0703",
       /version/,
@@ -441,7 +446,7 @@ describe("what is refused", () => {
     expect(diagnostics).toContainEqual(expect.objectContaining({ code: "P0709", help: "write `defaultErrnoRet`" }));
   });
 
-  it("what is made to be large, in bounded time", () => {
+  it("oversized profiles, in bounded time", () => {
     const many = (count: number, one: (index: number) => object) =>
       Array.from({ length: count }, (_, index) => one(index));
     const texts = [
@@ -500,7 +505,7 @@ describe("unused bits", () => {
       defaultAction: `SCMP_ACT_${defaultAction}`,
       syscalls: [
         rule(["socket"], action, { args: [one] }),
-        // A whole register: nothing is unused.
+        // The kernel uses the whole register.
         rule(["lseek"], action, { args: [{ ...one, index: 1 }] }),
         rule(["exit", "exit_group", "rt_sigreturn", "restart_syscall"], "ALLOW"),
       ],

@@ -1,6 +1,6 @@
 /**
- * OCI seccomp profiles (Docker's and Podman's superset too) as policies, without any TypeScript: text → JSON with places →
- * the profile's shape → the rules that are for this machine → what becomes of each call → IR.
+ * Compiles OCI seccomp profiles (also Docker's and Podman's superset) without a TypeScript module: text → JSON with
+ * locations → typed profile → rules for this host → decisions for each call → IR.
  */
 import { basename } from "node:path";
 import { hasErrors, sortDiagnostics } from "../../diagnostics/catalogue.ts";
@@ -27,18 +27,18 @@ export { lowerOciProfile, type OciPart, type OciTarget } from "./lower.ts";
 export type { OciHost } from "./profile.ts";
 
 export interface CompiledOciProfile {
-  /** Undefined exactly where a diagnostic is an error. */
+  /** Undefined if and only if a diagnostic is an error. */
   readonly program: Program | undefined;
   /** Sorted by place. */
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** A profile as a policy of its own. `path` is as people are to see it. */
+/** Compiles a profile as a complete policy. `path` is the path in messages. */
 export function compileOciProfile(text: string, path: string, host: OciHost): CompiledOciProfile {
   return compileOciFile(new SourceFile(path, path, text, 0), host);
 }
 
-/** The same, of a file that has been read. */
+/** As `compileOciProfile`, for a file that is already read. */
 export function compileOciFile(file: SourceFile, host: OciHost): CompiledOciProfile {
   const { part, diagnostics } = readOciProfile(file, host);
   if (part === undefined) return { program: undefined, diagnostics };
@@ -46,7 +46,7 @@ export function compileOciFile(file: SourceFile, host: OciHost): CompiledOciProf
   const { nodes } = programSize(program);
   if (nodes > maximumNodes || program.verdicts.length > maximumDeclarations) {
     const reader = new OciReader(file);
-    reader.report("P0708", { start: 0, end: 1 }, `this profile comes to ${nodes} steps; ${maximumNodes} are allowed`);
+    reader.report("P0708", { start: 0, end: 1 }, `this profile has ${nodes} steps; ${maximumNodes} are allowed`);
     return { program: undefined, diagnostics: sortDiagnostics([...diagnostics, ...reader.diagnostics]) };
   }
   const problems = checkProgram(program);
@@ -55,8 +55,8 @@ export function compileOciFile(file: SourceFile, host: OciHost): CompiledOciProf
 }
 
 /**
- * A profile to be lowered as a part of a policy (`lowerOciProfile`): undefined exactly where a diagnostic is an error.
- * Locations in it have `file.index`.
+ * Reads a profile that becomes a part of a policy (`lowerOciProfile`); undefined if and only if a diagnostic is an
+ * error. Locations in it have `file.index`.
  */
 export function readOciProfile(
   file: SourceFile,

@@ -1,16 +1,15 @@
 /**
- * What becomes of each call: libseccomp's reading of the rules, as runc and crun hand them over.
+ * The decision for each call: the rules as libseccomp reads them after runc or crun has passed them on.
  *
- * - A rule whose action is the default's is left out (runc, libcontainer/seccomp matchCall; crun, the same).
- * - A rule that compares one argument twice is taken as one rule a comparison: any of them is enough (runc and crun, for
- *   profiles that are older than libseccomp's own handling).
- * - Else all comparisons of a rule must hold.
- * - A rule without a comparison is for every call of its names, and all others of the same name fall away, whether they
- *   come before or after; of two such rules the first holds (libseccomp, src/db.c, db_rule_add).
- * - A rule of which it is not known whether it is for this kernel counts beside all others: it hides none, and none that
- *   holds for every call hides it.
- * - Rules that can both hold and differ in their action: libseccomp answers by the order of its own tree, or refuses the
- *   second. Here the strictest holds, as the kernel has it between two filters; a warning tells of each pair.
+ * - A rule with the default action is dropped (runc, libcontainer/seccomp matchCall; crun does the same).
+ * - A rule that compares one argument twice becomes one rule for each comparison, so any of them suffices (runc and crun,
+ *   for profiles that predate libseccomp's own handling).
+ * - In any other rule all comparisons must hold.
+ * - A rule without comparisons matches every call of its names and replaces all other rules of that name, before and
+ *   after it; of two such rules the first wins (libseccomp, src/db.c, db_rule_add).
+ * - A rule that may or may not apply to the kernel is added to the others: it hides none, and none hides it.
+ * - If two rules match one call with different actions, libseccomp uses an internal order or refuses the second. Here the
+ *   strictest wins, as between two filters in the kernel, and a warning names each pair.
  */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
@@ -23,10 +22,10 @@ import type { OciAction, OciComparison, OciName, OciRule } from "./profile.ts";
 import type { OciReader } from "./reader.ts";
 import type { SelectedRule } from "./select.ts";
 
-/** One way for a call to meet a rule. */
+/** One way for a call to match a rule. */
 export interface Alternative {
   readonly rule: OciRule;
-  /** All must hold; none for every call. */
+  /** All must hold; an empty list matches every call. */
   readonly comparisons: readonly OciComparison[];
   readonly isCertain: boolean;
 }
@@ -34,13 +33,13 @@ export interface Alternative {
 export interface CallDecision {
   readonly name: string;
   readonly number: number;
-  /** Where the profile first names it. */
+  /** The first place in the profile that names it. */
   readonly at: OciName["at"];
-  /** The first whose comparisons all hold; else the default action. */
+  /** The first alternative whose comparisons all hold decides, else the default action. */
   readonly alternatives: readonly Alternative[];
 }
 
-/** For each call that a rule names and this architecture has, in the order of the text. */
+/** Decides each call that a rule names and this architecture has, in the order of the text. */
 export function decideCalls(
   rules: readonly SelectedRule[],
   defaultAction: OciAction,
@@ -74,7 +73,7 @@ export function decideCalls(
     number,
     at,
     alternatives: effective(all, defaultAction, budget, (code, first, second) => {
-      // Once for two rules, however many calls they have in common.
+      // One report for two rules, however many calls they share.
       const pair = `${code} ${first.at.start} ${second.at.start}`;
       if (noted.has(pair)) return;
       noted.add(pair);
@@ -82,7 +81,7 @@ export function decideCalls(
     }),
   }));
   if (budget.pairs < 0) {
-    reader.report("P0708", defaultAction.at, "too many rules for one call to be compared with each other");
+    reader.report("P0708", defaultAction.at, "one call has too many rules to compare with each other");
   }
   return decisions;
 }
@@ -97,35 +96,35 @@ function alternativesOf(rule: OciRule, isCertain: boolean): Alternative[] {
   }));
 }
 
-/** The first comparison of an argument that an earlier one of the rule compares already. */
+/** The first comparison of an argument that an earlier comparison of the rule already tests. */
 function comparedTwice({ comparisons }: OciRule): OciComparison | undefined {
   return comparisons.find(
     ({ argument }, index) => comparisons.findIndex((earlier) => earlier.argument === argument) < index,
   );
 }
 
-/** Where container runtimes read a rule otherwise than it looks. */
+/** Warns where container runtimes read a rule differently from how it looks. */
 function noteReading(rule: OciRule, reader: OciReader): void {
   const twice = comparedTwice(rule);
   if (twice !== undefined) {
     reader.report(
       "P0710",
       twice.at,
-      `this rule compares argument ${twice.argument} more than once: it holds where any one of its comparisons does`,
-      "container runtimes read it so; compare each argument once where all must hold",
+      `this rule compares argument ${twice.argument} more than once: it matches if any one of them holds`,
+      "container runtimes do the same; compare each argument once if all must hold",
     );
   }
   for (const comparison of rule.comparisons.filter(isAlwaysTrue)) {
     reader.report(
       "P0710",
       comparison.at,
-      "a mask of 0 compares nothing: this holds for every value",
-      "with SCMP_CMP_MASKED_EQ `value` is the mask and `valueTwo` what is compared",
+      "a mask of 0 compares nothing: this matches every value",
+      "with SCMP_CMP_MASKED_EQ `value` is the mask and `valueTwo` the value to compare with",
     );
   }
 }
 
-/** Some tenths of a second. The profiles that people use have a dozen rules a call. */
+/** Takes a few tenths of a second. Real profiles have about a dozen rules for a call. */
 const mostPairs = 500_000;
 
 type Note = (code: "P0705" | "P0709", first: OciRule, second: OciRule) => void;
@@ -156,12 +155,12 @@ function effective(
   return byStrictness(different);
 }
 
-/** The strictest first; between equally strict ones, the order of the text. */
+/** Sorts the strictest first, equally strict ones in the order of the text. */
 function byStrictness(alternatives: readonly Alternative[]): readonly Alternative[] {
   return alternatives.toSorted((a, b) => strictness[b.rule.action.action] - strictness[a.rule.action.action]);
 }
 
-/** To the runtime: TRACE and NOTIFY are no denials there. */
+/** Equality for the runtime: TRACE and NOTIFY are not denials there. */
 export function sameAction(left: OciAction, right: OciAction): boolean {
   return left.name === right.name && left.errno === right.errno;
 }
@@ -177,7 +176,7 @@ function noteConflict(reader: OciReader, code: "P0705" | "P0709", name: string, 
     reader.report(
       code,
       first.action.at,
-      `this has no effect on ${name}: another rule is for every ${name}, whatever its arguments`,
+      `this has no effect on ${name}: another rule matches every ${name}, whatever its arguments`,
       "leave one of the two out",
       { at: second.action.at, message: "for every call" },
     );
@@ -186,20 +185,20 @@ function noteConflict(reader: OciReader, code: "P0705" | "P0709", name: string, 
   reader.report(
     code,
     second.action.at,
-    `a ${name} can meet both this rule and another one that says otherwise; the stricter of the two holds here`,
+    `a ${name} can match both this rule and another one with a different action; the stricter of the two applies here`,
     "make their comparisons exclude each other: libseccomp decides by an order of its own",
     { at: first.action.at, message: "the other rule" },
   );
 }
 
 function noteUnknown(name: string, at: OciName["at"], reader: OciReader): void {
-  // Other architectures' calls are there for other machines.
+  // Profiles name calls of other architectures, for other machines.
   if (foreignCalls.has(name) || callByName(name) !== undefined) return;
   const near = reader.isFull ? undefined : nearestName(name, allCallNames());
   reader.report(
     "P0704",
     at,
-    `no system call is named ${JSON.stringify(name.slice(0, 80))}: it is passed over, as container runtimes do`,
+    `no system call is named ${JSON.stringify(name.slice(0, 80))}: it is ignored, as in container runtimes`,
     near === undefined ? undefined : `write "${near}"`,
   );
 }

@@ -1,8 +1,7 @@
 /**
- * Names of calls that Linux has on other architectures and ABIs only (from the system call tables of Linux 6.12: all
- * of i386; of arm, powerpc, s390, mips, sparc, m68k and riscv what profiles name). Profiles that are
- * meant for many machines name them; a container runtime passes over what its machine lacks, and so do we, without a
- * warning for these.
+ * Names of calls that Linux has only on other architectures and ABIs (system call tables of Linux 6.12: all of i386; of
+ * arm, powerpc, s390, mips, sparc, m68k and riscv those that profiles name). Portable profiles name them. A container
+ * runtime ignores calls that its machine lacks; the compiler does so without a warning for these.
  */
 const names = `
 _llseek _newselect arm_fadvise64_64 arm_sync_file_range atomic_barrier atomic_cmpxchg_32 bdflush break breakpoint

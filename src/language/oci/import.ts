@@ -1,4 +1,4 @@
-/** `oci(profile)` in a policy: the profile as a part of it, with the import as the second place of what is wrong. */
+/** `oci(profile)` in a policy: the profile becomes a part of it. Its diagnostics have the import as a related place. */
 
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Statement } from "../../ir/program.ts";
@@ -6,7 +6,7 @@ import { forEachStatement } from "../../ir/traverse.ts";
 import { Options } from "../library/options.ts";
 import { processCreation, uringCalls } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { constantText, describe, type JsonValue, unknown, type Value } from "../values/values.ts";
+import { constantString, describe, type JsonValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { ReturnTarget } from "../walk/flow.ts";
 import { lowerOciProfile, type OciPart, readOciProfile } from "./compile.ts";
@@ -28,7 +28,7 @@ export function importProfile(
   return { is: "policy", body: { is: "profile", part }, extended: [], at: node, file: c.file };
 }
 
-/** Undefined where the settings name none. */
+/** Undefined if the settings have no capabilities. */
 function capabilitiesOf(
   c: Compilation,
   settings: Value | undefined,
@@ -38,20 +38,20 @@ function capabilitiesOf(
   const list = options.get("capabilities");
   if (options.failed) return "wrong";
   if (list === undefined) return undefined;
-  const names = list.is === "list" ? list.elements.map(constantText) : [undefined];
+  const names = list.is === "list" ? list.elements.map(constantString) : [undefined];
   const wrong = names.findIndex((name) => name === undefined || !/^CAP_[A-Z_]+$/.test(name));
   if (wrong === -1) return new Set(names.filter((name) => name !== undefined));
   const given = names[wrong] ?? describe(list);
   options.refuse(
     "capabilities",
     "P0214",
-    `\`capabilities\` is a list of names like "CAP_NET_ADMIN", and this is ${given}`,
+    `\`capabilities\` is a list of names like "CAP_NET_ADMIN", not ${given}`,
     'capabilities: ["CAP_NET_ADMIN"]',
   );
   return "wrong";
 }
 
-/** A profile that is used twice is as wrong as one that is used once. */
+/** Reports a profile's diagnostics once, however often it is used. */
 function addDiagnostics(c: Compilation, diagnostics: readonly Diagnostic[], node: SourceRange): void {
   const related = { span: c.file.span(node), message: "imported here" };
   for (const one of diagnostics) {
@@ -66,10 +66,10 @@ function addDiagnostics(c: Compilation, diagnostics: readonly Diagnostic[], node
   }
 }
 
-/** A block that leaves the profile's verdict in a local, on which the combination goes on. */
+/** Lowers the profile to a block that leaves its verdict in a local, from which the combination continues. */
 export function lowerImported(c: Compilation, part: OciPart, target: ReturnTarget, node: SourceRange): void {
   for (const { name, alternatives } of part.calls) {
-    // A profile that lists clone among hundreds of calls says nothing of its flags; one that compares them does.
+    // A rule for clone counts as a test of its flags only if it compares arguments.
     const byArguments = alternatives.some(({ comparisons }) => comparisons.length > 0);
     if (uringCalls.includes(name) || (processCreation.includes(name) && byArguments)) c.findings.literalNames.add(name);
   }

@@ -25,8 +25,8 @@ function rootOf(text: string): JsonNode {
 }
 
 describe("readJson", () => {
-  it("agrees with JSON.parse on what both take, and takes nothing else", () => {
-    // The exception: JSON.parse takes names that stand twice.
+  it("agrees with JSON.parse on valid texts and accepts no others", () => {
+    // Exception: JSON.parse accepts duplicate names.
     fc.assert(
       fc.property(fc.json(), fc.constantFrom(undefined, 1, 3, "\t"), (compact, indent) => {
         const value = JSON.parse(compact) as unknown;
@@ -37,7 +37,7 @@ describe("readJson", () => {
     );
   });
 
-  it("takes what JSON.parse takes and refuses what it refuses, one character changed", () => {
+  it("accepts the same texts as JSON.parse with one character changed", () => {
     let refused = 0;
     const text = JSON.stringify({ a: [1, -2.5e3, "x\u00e9\n\ud83d", null, true, { "": {} }], b: false }, null, 1);
     fc.assert(
@@ -57,7 +57,7 @@ describe("readJson", () => {
             return;
           }
           if ("root" in outcome) expect(JSON.stringify(plain(outcome.root))).toBe(JSON.stringify(wanted));
-          else expect(outcome.problem).toContain("stands twice");
+          else expect(outcome.problem).toContain("duplicate name");
         },
       ),
       { numRuns: 2000 },
@@ -65,7 +65,7 @@ describe("readJson", () => {
     expect(refused).toBeGreaterThan(500);
   });
 
-  it("says where everything stands", () => {
+  it("gives the location of every node", () => {
     const text = '{ "a" : [ 1, "two" ] }';
     const root = rootOf(text);
     const at = ({ start, end }: { start: number; end: number }) => text.slice(start, end);
@@ -77,30 +77,30 @@ describe("readJson", () => {
     expect([value, ...value.elements].map(at)).toEqual(['[ 1, "two" ]', "1", '"two"']);
   });
 
-  it("keeps numbers as they are written", () => {
+  it("preserves the source of numbers", () => {
     expect(rootOf("18446744073709551615")).toMatchObject({ kind: "number", text: "18446744073709551615" });
     expect(rootOf(" 1e3 ")).toMatchObject({ text: "1e3", start: 1, end: 4 });
   });
 
   it.each([
-    ["", "the text ends", 0],
-    ["{", "the text ends", 0],
+    ["", "but the text ends", 0],
+    ["{", "but the text ends", 0],
     ['{"a":1,}', "double quotes", 7],
-    ["[1,]", "a value is wanted", 3],
+    ["[1,]", "expected a value", 3],
     ["[1 2]", "a comma", 3],
-    ["01", "no number", 0],
-    ["0x10", "no number", 0],
-    ["1.", "no number", 0],
+    ["01", "not a JSON number", 0],
+    ["0x10", "not a JSON number", 0],
+    ["1.", "not a JSON number", 0],
     ["nul", "a value", 0],
     ["truer", "a value", 0],
     ['"abc', "does not end", 0],
     ['"a\nb"', "does not end", 0],
     ['"a\tb"', "control character", 2],
-    ['"\\x41"', "no such escape", 1],
-    ['"\\u12g4"', "no such escape", 1],
-    ['"\\', "no such escape", 1],
-    ["{} {}", "something follows", 3],
-    ['{"a":1,"a":2}', "stands twice", 7],
+    ['"\\x41"', "invalid escape", 1],
+    ['"\\u12g4"', "invalid escape", 1],
+    ['"\\', "invalid escape", 1],
+    ["{} {}", "after the end", 3],
+    ['{"a":1,"a":2}', "duplicate name", 7],
     ["// a comment\n{}", "a value", 0],
     ["\uFEFF{}", "a value", 0],
     [`${"[".repeat(100_000)}`, "nested more than", 65],

@@ -1,7 +1,7 @@
 /**
- * JSON (RFC 8259) with the place of everything, and with numbers as they are written: a profile's values have 64 bits,
- * and `JSON.parse` would put them through a double. Stricter than a reader must be where laxness hides a mistake: a name
- * that stands twice in one object is refused.
+ * A JSON parser (RFC 8259) that records the location of every node and the source of every number: a profile's values
+ * have 64 bits, which `JSON.parse` would round to a double. It refuses duplicate names in an object, which readers
+ * resolve differently.
  */
 import type { Range } from "../source/file.ts";
 
@@ -10,7 +10,7 @@ export type JsonNode = Range &
     | { readonly kind: "object"; readonly members: readonly JsonMember[] }
     | { readonly kind: "array"; readonly elements: readonly JsonNode[] }
     | { readonly kind: "string"; readonly value: string }
-    /** As it is written: `4294967295`, `1e3`, `-0.5`. */
+    /** As in the source: `4294967295`, `1e3`, `-0.5`. */
     | { readonly kind: "number"; readonly text: string }
     | { readonly kind: "boolean"; readonly value: boolean }
     | { readonly kind: "null" }
@@ -26,7 +26,7 @@ export type JsonOutcome =
   | { readonly root: JsonNode }
   | { readonly problem: string; readonly at: Range; readonly help: string | undefined };
 
-/** A profile is six levels deep. The reader recurses, so there must be a bound. */
+/** A profile is six levels deep. The parser recurses, so the depth is bounded. */
 const maximumDepth = 64;
 
 export function readJson(text: string): JsonOutcome {
@@ -39,7 +39,7 @@ export function readJson(text: string): JsonOutcome {
   }
 }
 
-/** The first fault ends the reading: what follows it cannot be told. */
+/** The first fault ends the parsing. */
 class Fault extends Error {
   readonly at: Range;
   readonly help: string | undefined;
@@ -73,7 +73,7 @@ class Reader {
   document(): JsonNode {
     const root = this.value(0);
     this.space();
-    if (this.position < this.text.length) this.fail("something follows the end of the JSON text");
+    if (this.position < this.text.length) this.fail("there is text after the end of the JSON value");
     return root;
   }
 
@@ -96,7 +96,7 @@ class Reader {
       case "n":
         return this.word("null", { kind: "null" });
       case undefined:
-        return this.fail("the text ends where a value is wanted");
+        return this.fail("expected a value");
       default:
         return this.number();
     }
@@ -112,17 +112,16 @@ class Reader {
       const nameStart = this.position;
       if (this.text[nameStart] !== '"') {
         this.fail(
-          "a member's name in double quotes is wanted",
+          "expected a member's name in double quotes",
           this.text[nameStart] === "}" ? trailingComma : undefined,
         );
       }
       const name = this.string();
       const at = this.since(nameStart);
-      if (seen.has(name))
-        throw new Fault(`"${name}" stands twice in one object`, at, "readers differ in which one they take");
+      if (seen.has(name)) throw new Fault(`duplicate name "${name}"`, at, "readers differ in which one they use");
       seen.set(name, at);
       this.space();
-      if (this.text[this.position] !== ":") this.fail("a colon is wanted");
+      if (this.text[this.position] !== ":") this.fail("expected a colon");
       this.position++;
       members.push({ name, at, value: this.value(depth + 1) });
     } while (this.goesOn("}"));
@@ -135,7 +134,7 @@ class Reader {
     if (this.closes("]")) return { kind: "array", elements, ...this.since(start) };
     do {
       this.space();
-      if (this.text[this.position] === "]") this.fail("a value is wanted", trailingComma);
+      if (this.text[this.position] === "]") this.fail("expected a value", trailingComma);
       elements.push(this.value(depth + 1));
     } while (this.goesOn("]"));
     return { kind: "array", elements, ...this.since(start) };
@@ -151,7 +150,7 @@ class Reader {
   private goesOn(end: string): boolean {
     this.space();
     const next = this.text[this.position];
-    if (next !== "," && next !== end) this.fail(`a comma or ${end} is wanted`);
+    if (next !== "," && next !== end) this.fail(`expected a comma or ${end}`);
     this.position++;
     return next === ",";
   }
@@ -180,7 +179,7 @@ class Reader {
     const simple = letter === undefined ? undefined : Object.hasOwn(escapes, letter) ? escapes[letter] : undefined;
     if (simple !== undefined) return simple;
     const digits = this.text.slice(this.position, this.position + 4);
-    if (letter !== "u" || !/^[0-9a-fA-F]{4}$/.test(digits)) throw new Fault("no such escape", this.since(start));
+    if (letter !== "u" || !/^[0-9a-fA-F]{4}$/.test(digits)) throw new Fault("invalid escape", this.since(start));
     this.position += 4;
     return String.fromCharCode(Number.parseInt(digits, 16));
   }
@@ -190,13 +189,13 @@ class Reader {
     const pattern = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
     pattern.lastIndex = start;
     const text = pattern.exec(this.text)?.[0];
-    if (text === undefined) return this.fail("a value is wanted");
+    if (text === undefined) return this.fail("expected a value");
     this.position += text.length;
     if (/[0-9A-Za-z_.]/.test(this.text[this.position] ?? "")) {
       const whole = /[0-9A-Za-z_.+-]*/y;
       whole.lastIndex = start;
       this.position = start + (whole.exec(this.text)?.[0].length ?? 1);
-      throw new Fault("this is no number of JSON", this.since(start), "write it in decimal digits");
+      throw new Fault("this is not a JSON number", this.since(start), "write it in decimal digits");
     }
     return { kind: "number", text, ...this.since(start) };
   }
@@ -207,7 +206,7 @@ class Reader {
   ): JsonNode {
     const start = this.position;
     if (!this.text.startsWith(word, start) || /\w/.test(this.text[start + word.length] ?? "")) {
-      this.fail("a value is wanted");
+      this.fail("expected a value");
     }
     this.position += word.length;
     return { ...node, ...this.since(start) };
@@ -225,9 +224,9 @@ class Reader {
 
   private fail(problem: string, help?: string): never {
     const ends = this.position >= this.text.length;
-    // The end of the text has no character to underline: the last one stands for it.
+    // The end of the text has no character to underline, so the last one is marked.
     const start = ends ? Math.max(0, this.text.length - 1) : this.position;
-    throw new Fault(ends ? `${problem}; the text ends here` : problem, { start, end: start + 1 }, help);
+    throw new Fault(ends ? `${problem}, but the text ends` : problem, { start, end: start + 1 }, help);
   }
 }
 

@@ -1,9 +1,9 @@
-/** What a profile lets through although it looks as if it did not. */
+/** Lints for profiles: calls that pass although a rule seems to refuse them. */
 import { passes, strictness } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callByName, registerOf } from "../../linux/calls.ts";
 import { alwaysAllowed, uringCalls } from "../program/call-names.ts";
-import { isWalkedRound } from "./comparisons.ts";
+import { isBypassed } from "./comparisons.ts";
 import type { CallDecision } from "./decisions.ts";
 import type { OciAction } from "./profile.ts";
 import { firstCharacter, type OciReader } from "./reader.ts";
@@ -21,7 +21,7 @@ export function lintProfile(input: LintInput): void {
   noteAdmission(input);
 }
 
-/** libseccomp compares whole registers; of many arguments the kernel uses the low half. */
+/** libseccomp compares whole registers, but the kernel uses only the low half of many arguments. */
 function noteUnusedBits({ calls, defaultAction, architecture, reader }: LintInput): void {
   const noted = new Set<number>();
   for (const { name, alternatives } of calls) {
@@ -33,21 +33,21 @@ function noteUnusedBits({ calls, defaultAction, architecture, reader }: LintInpu
         );
         if (parameter === undefined || parameter.width === 64 || noted.has(comparison.at.start)) continue;
         const permitsMore = strictness[rule.action.action] < strictness[defaultAction.action];
-        if (!isWalkedRound(comparison, parameter.width, permitsMore)) continue;
+        if (!isBypassed(comparison, parameter.width, permitsMore)) continue;
         noted.add(comparison.at.start);
         const mask = parameter.width === 32 ? "4294967295" : "65535";
         reader.report(
           "P0706",
           comparison.at,
-          `the kernel uses the low ${parameter.width} bits of ${name}'s ${parameter.name}, and this compares all 64: bits above walk round it`,
-          `compare with SCMP_CMP_MASKED_EQ, ${mask} as \`value\` and what is meant as \`valueTwo\``,
+          `the kernel uses the low ${parameter.width} bits of ${name}'s ${parameter.name}, and this compares all 64: the upper bits bypass it`,
+          `compare with SCMP_CMP_MASKED_EQ, ${mask} as \`value\` and the wanted value as \`valueTwo\``,
         );
       }
     }
   }
 }
 
-/** clone3's flags lie behind a pointer, where no filter sees them. */
+/** clone3's flags are behind a pointer, which no filter can read. */
 function noteClone3({ calls, defaultAction, reader }: LintInput): void {
   const clone = calls.find(({ name }) => name === "clone");
   const clone3 = calls.find(({ name }) => name === "clone3");
@@ -57,13 +57,13 @@ function noteClone3({ calls, defaultAction, reader }: LintInput): void {
   reader.report(
     "P0707",
     clone.at,
-    "clone is decided by its flags here, and clone3, which does the same, passes whatever its flags are",
+    "rules test the flags of clone, but clone3 passes with any flags",
     "refuse clone3 with ENOSYS (errnoRet 38): glibc falls back to clone",
     { at: action.at, message: "clone3 passes here" },
   );
 }
 
-/** What comes before any policy, where a profile says otherwise. */
+/** Warns of rules that the admission before the policy overrides. */
 function noteAdmission({ calls, defaultAction, reader }: LintInput): void {
   const refuses = (call: CallDecision | undefined) =>
     call === undefined || call.alternatives.length === 0
@@ -76,7 +76,7 @@ function noteAdmission({ calls, defaultAction, reader }: LintInput): void {
     reader.report(
       "P0701",
       place,
-      `the profile refuses ${subject}: always allowed here, no program can end or go on without`,
+      `the profile refuses ${subject}: it is always allowed here, because programs need it to exit or continue`,
     );
   }
   const unnamed = uringCalls.filter((name) => !calls.some((call) => call.name === name));
@@ -84,7 +84,7 @@ function noteAdmission({ calls, defaultAction, reader }: LintInput): void {
     reader.report(
       "P0701",
       firstCharacter(defaultAction.at),
-      `${unnamed.join(", ")} fail with ENOSYS here unless a rule names them: what io_uring does passes no filter`,
+      `${unnamed.join(", ")} fail with ENOSYS here unless a rule names them: no filter sees the operations of io_uring`,
     );
   }
 }

@@ -1,4 +1,4 @@
-/** What a profile says that portcullis does not do, or does otherwise: told, never dropped in silence. */
+/** Reports the parts of a profile that portcullis does not implement or implements differently. */
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { OciAction, OciHost } from "./profile.ts";
 import type { JsonObject, OciReader } from "./reader.ts";
@@ -8,7 +8,7 @@ const native: { readonly [A in ArchitectureName]: string } = {
   aarch64: "SCMP_ARCH_AARCH64",
 };
 
-/** libseccomp 2.6's (seccomp_arch_resolve_name(3)), with the prefix that profiles use. */
+/** The names of libseccomp 2.6 (seccomp_arch_resolve_name(3)), with the prefix of profiles. */
 const architectures = (
   "X86 X86_64 X32 ARM AARCH64 MIPS MIPS64 MIPS64N32 MIPSEL MIPSEL64 MIPSEL64N32 PPC PPC64 PPC64LE S390 S390X PARISC " +
   "PARISC64 RISCV64 LOONGARCH64 M68K SH SHEB"
@@ -23,7 +23,7 @@ const flags = [
   "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
 ];
 
-/** Members of the profile itself. */
+/** Checks the members of the profile object itself. */
 export function noteLosses(reader: OciReader, profile: JsonObject, host: OciHost): void {
   const list = profile.get("architectures");
   const map = profile.get("archMap");
@@ -54,14 +54,14 @@ export function noteLosses(reader: OciReader, profile: JsonObject, host: OciHost
   noteListener(reader, profile);
 }
 
-/** An empty text is none, as Go has it. */
+/** An empty string means absent, as in Go. */
 function noteListener(reader: OciReader, profile: JsonObject): void {
   const [path, metadata] = ["listenerPath", "listenerMetadata"].map((name) => {
     const node = profile.get(name);
     const isGiven = node !== undefined && (reader.text(node, `\`${name}\``) ?? "") !== "";
     return isGiven ? node : undefined;
   });
-  if (path !== undefined) reader.report("P0701", path, "no engine asks the listener that `listenerPath` names");
+  if (path !== undefined) reader.report("P0701", path, "no engine supports the listener of `listenerPath`");
   if (metadata === undefined) return;
   if (path === undefined) {
     reader.refuse(
@@ -70,24 +70,16 @@ function noteListener(reader: OciReader, profile: JsonObject): void {
       "leave it out",
     );
   } else {
-    reader.report("P0701", metadata, "no engine asks the listener that `listenerMetadata` is for");
+    reader.report("P0701", metadata, "no engine supports the listener of `listenerMetadata`");
   }
 }
 
-/** Each action once, where it is first used. */
+/** Reports each action once, at its first use. */
 export function noteAction(reader: OciReader, action: OciAction): void {
   if (action.name === "SCMP_ACT_TRACE") {
-    reader.report(
-      "P0701",
-      action.at,
-      "there is no tracer to ask: the call fails with ENOSYS, as the kernel has it then",
-    );
+    reader.report("P0701", action.at, "there is no tracer: the call fails with ENOSYS, as in the kernel");
   } else if (action.name === "SCMP_ACT_NOTIFY") {
-    reader.report(
-      "P0701",
-      action.at,
-      "there is no listener to ask: the call fails with ENOSYS, as the kernel has it then",
-    );
+    reader.report("P0701", action.at, "there is no listener: the call fails with ENOSYS, as in the kernel");
   }
 }
 
@@ -137,6 +129,6 @@ function noteForeign(
     "P0701",
     at,
     `programs of ${possible.map((name) => name.replace("SCMP_ARCH_", "")).join(" and ")} are refused: each of their calls fails with ENOSYS`,
-    "a foreign ABI is refused before any policy; run programs that are built for this machine",
+    "a foreign ABI is refused before any policy; run programs built for this machine",
   );
 }

@@ -1,4 +1,4 @@
-/** From a profile's decisions to statements of the IR. */
+/** Lowers a profile's decisions to statements of the IR. */
 
 import { normalise } from "../../ir/intervals.ts";
 import type { Location } from "../../ir/location.ts";
@@ -12,11 +12,14 @@ import { conditionOf } from "./comparisons.ts";
 import type { Alternative, CallDecision } from "./decisions.ts";
 import type { OciAction, OciRule } from "./profile.ts";
 
-/** Where the profile's verdicts go: the whole program's table, and what stands for "this is the verdict". */
+/** The destination of the profile's verdicts: the program's table, and the statements that return a verdict. */
 export interface OciTarget {
-  /** An entry of the program's table; the same place asked twice may be the same entry. `ProgramBuilder.verdict` is one. */
+  /**
+   * Returns an index into the program's table; one place may get one entry for several requests.
+   * `ProgramBuilder.verdict` implements it.
+   */
   verdict(action: Action, errno: number, reason: string | undefined, at: Location | undefined): VerdictExpression;
-  /** Ends the profile's part with this verdict: a `return`, or a `set-verdict` and a `leave`. */
+  /** Ends the profile's part with this verdict: by a `return`, or by a `set-verdict` and a `leave`. */
   give(verdict: VerdictExpression, at: Location): readonly Statement[];
 }
 
@@ -24,13 +27,16 @@ export interface OciPart {
   readonly file: SourceFile;
   readonly defaultAction: OciAction;
   readonly calls: readonly CallDecision[];
-  /** Names that the profile itself says, for io_uring's admission. */
+  /** Names in the profile itself, for the admission of io_uring. */
   readonly names: ReadonlySet<string>;
-  /** The calls that are newer than the profile (`newerCalls`), if there are any. */
+  /** The numbers of calls that are newer than the profile (`newerCalls`). */
   readonly newer: Interval | undefined;
 }
 
-/** One switch over the number, one arm for all calls that the same rules decide. Every path ends by `give`. */
+/**
+ * Lowers to one switch over the number, with one arm for all calls that the same rules decide. Every path ends in
+ * `give`.
+ */
 export function lowerOciProfile(part: OciPart, target: OciTarget): readonly Statement[] {
   const give = (action: OciAction, reason: string | undefined) => {
     const at = part.file.location(action.at);
@@ -53,7 +59,7 @@ export function lowerOciProfile(part: OciPart, target: OciTarget): readonly Stat
     const reason = "the call is newer than the profile";
     arms.push({ intervals: [part.newer], body: target.give(target.verdict("deny", enosys, reason, at), at) });
   }
-  // Calls without a rule that counts come to the default action like all others.
+  // Calls without an effective rule get the default action in the else arm.
   const decided = arms.filter((arm) => arm.body.length > 0);
   if (decided.length === 0) return ends;
   return [{ kind: "switch", value: { kind: "input", input: "number" }, arms: decided, otherwise: [] }, ...ends];
@@ -62,9 +68,9 @@ export function lowerOciProfile(part: OciPart, target: OciTarget): readonly Stat
 const enosys = errnoByName("ENOSYS")!;
 
 /**
- * Numbers above the newest call that a profile names, unless the default action lets them pass: programs take ENOSYS for
- * an old kernel and fall back to older calls, as pthread_create does from clone3 to clone, and take every other errno for
- * a failure. runc puts the same answer before its filter (libcontainer/seccomp/patchbpf).
+ * Numbers above the newest call that a profile names, unless the default action lets them pass. Programs take ENOSYS
+ * for an old kernel and fall back to older calls, as pthread_create does from clone3 to clone; other errnos are
+ * failures. runc prepends the same rule to its filter (libcontainer/seccomp/patchbpf).
  */
 export function newerCalls(
   rules: readonly OciRule[],

@@ -1,27 +1,27 @@
-/** An OCI seccomp profile as it is understood: what is left when names, numbers and shapes are known to be right. */
+/** The types of a validated OCI seccomp profile, with checked names, numbers and shapes. */
 import type { Action } from "../../ir/verdicts.ts";
 import type { Range, SourceFile } from "../source/file.ts";
 
 export interface OciProfile {
   readonly file: SourceFile;
   readonly defaultAction: OciAction;
-  /** In the order of the text; those that do not apply here are left out already (`select.ts`). */
+  /** In the order of the text, without the rules that do not apply here (`select.ts`). */
   readonly rules: readonly OciRule[];
 }
 
 export interface OciAction {
-  /** As the runtime knows it. `SCMP_ACT_KILL` is `SCMP_ACT_KILL_THREAD`. */
+  /** The runtime's name. `SCMP_ACT_KILL` is `SCMP_ACT_KILL_THREAD`. */
   readonly name: ActionName;
-  /** What portcullis does for it. */
+  /** The action that implements it. */
   readonly action: Action;
-  /** With deny: 1 … 4095. Else 0. */
+  /** 1 … 4095 with deny, else 0. */
   readonly errno: number;
   readonly at: Range;
 }
 
 export type ActionName = (typeof actionNames)[number];
 
-/** Of the OCI runtime specification, "seccomp"; KILL is the old name of KILL_THREAD. */
+/** Actions of the OCI runtime specification, "seccomp"; KILL is the old name of KILL_THREAD. */
 export const actionNames = [
   "SCMP_ACT_KILL",
   "SCMP_ACT_KILL_PROCESS",
@@ -39,11 +39,11 @@ export interface OciRule {
   readonly action: OciAction;
   /** The rule's `comment`. */
   readonly reason: string | undefined;
-  /** All must hold. Empty: the rule is for every call of these names. */
+  /** All must hold. An empty list matches every call of these names. */
   readonly comparisons: readonly OciComparison[];
   readonly includes: OciFilter;
   readonly excludes: OciFilter;
-  /** The whole rule. */
+  /** The range of the whole rule. */
   readonly at: Range;
 }
 
@@ -52,11 +52,11 @@ export interface OciName {
   readonly at: Range;
 }
 
-/** What Docker's and Podman's profiles say of the machines and containers that a rule is for. */
+/** Conditions of Docker's and Podman's profiles on the machine and the container. */
 export interface OciFilter {
   /** Go's names: amd64, arm64. */
   readonly arches: readonly string[];
-  /** "CAP_SYS_ADMIN". */
+  /** Such as "CAP_SYS_ADMIN". */
   readonly caps: readonly string[];
   readonly minKernel: { readonly version: KernelVersion; readonly at: Range } | undefined;
 }
@@ -77,24 +77,24 @@ export const operatorNames = [
 ] as const;
 export type OperatorName = (typeof operatorNames)[number];
 
-/** One test of a whole register, unsigned, as libseccomp makes it. */
+/** A comparison of a whole register, unsigned, as in libseccomp. */
 export interface OciComparison {
   readonly argument: 0 | 1 | 2 | 3 | 4 | 5;
   readonly operator: OperatorName;
-  /** With MASKED_EQ the bits that are looked at: 2^64 − 1 for the other operators. */
+  /** With MASKED_EQ the mask; 2^64 − 1 for the other operators. */
   readonly mask: bigint;
   readonly value: bigint;
   readonly at: Range;
 }
 
-/** What the profile is read for. */
+/** The host for which the profile is read. */
 export interface OciHost {
   readonly architecture: "x86_64" | "aarch64";
-  /** Those that the command will have. Without it none, which the reader tells of where a rule asks. */
+  /** The command's capabilities. Default: none, with a warning if a rule tests one. */
   readonly capabilities?: ReadonlySet<string> | undefined;
   /**
-   * "6.12": the kernel that will run the policy. Without it, any that an engine runs on: a rule whose `minKernel` only
-   * some of them have is read strictly (select.ts).
+   * The kernel that runs the policy, such as "6.12". Default: any kernel that an engine supports; a rule whose
+   * `minKernel` only some of them have is read strictly (select.ts).
    */
   readonly kernelVersion?: string | undefined;
 }

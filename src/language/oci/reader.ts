@@ -1,6 +1,6 @@
 /**
- * From JSON nodes to plain values, with a diagnostic for each that is of another shape. Reading goes on behind a fault, so
- * that all faults of a profile are told at once.
+ * Converts JSON nodes to plain values and reports each node of a wrong shape. It continues after a fault, so that one
+ * run reports all faults of a profile.
  */
 import { catalogue, type DiagnosticCode, diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, Severity } from "../../diagnostics/diagnostic.ts";
@@ -8,7 +8,7 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Range, SourceFile } from "../source/file.ts";
 import type { JsonMember, JsonNode } from "./json.ts";
 
-/** More than this, nobody reads. */
+/** Later diagnostics are only counted. */
 const mostDiagnostics = 200;
 
 export class OciReader {
@@ -35,12 +35,12 @@ export class OciReader {
     this.diagnostics.push(diagnostic(code, message, { span: this.file.span(at), help, related: second }));
   }
 
-  /** What is reported now is only counted: looking for help with it is lost time. */
+  /** Later reports are only counted, so callers can skip costly help. */
   get isFull(): boolean {
     return this.diagnostics.length >= mostDiagnostics;
   }
 
-  /** Once for errors, so that a profile with one too many never passes, and once for warnings. */
+  /** Once for errors, so that a profile with too many never passes, and once for warnings. */
   private reportMore(code: DiagnosticCode, at: Range): void {
     const { severity } = catalogue[code];
     if (this.untold.has(severity)) return;
@@ -49,28 +49,28 @@ export class OciReader {
     this.diagnostics.push(diagnostic(rest, `there are more ${severity}s than are shown`, { span: this.file.span(at) }));
   }
 
-  /** "of another shape". Gives undefined, so that a reader can end with it. */
+  /** Reports a wrong shape. Returns undefined, so that a reader can return its result. */
   refuse(at: Range, message: string, help?: string): undefined {
     this.report("P0703", at, message, help);
     return undefined;
   }
 
   object(node: JsonNode, what: string): JsonObject | undefined {
-    if (node.kind !== "object") return this.refuse(node, `${what} must be an object, and this is ${describe(node)}`);
+    if (node.kind !== "object") return this.refuse(node, `${what} must be an object, not ${describe(node)}`);
     return new JsonObject(this, node, what);
   }
 
   list(node: JsonNode, what: string): readonly JsonNode[] | undefined {
-    if (node.kind !== "array") return this.refuse(node, `${what} must be a list, and this is ${describe(node)}`);
+    if (node.kind !== "array") return this.refuse(node, `${what} must be a list, not ${describe(node)}`);
     return node.elements;
   }
 
   text(node: JsonNode, what: string): string | undefined {
-    if (node.kind !== "string") return this.refuse(node, `${what} must be a string, and this is ${describe(node)}`);
+    if (node.kind !== "string") return this.refuse(node, `${what} must be a string, not ${describe(node)}`);
     return node.value;
   }
 
-  /** All the strings of a list; those that are none are told and left out. */
+  /** All strings of a list; other elements are reported and dropped. */
   texts(node: JsonNode, what: string): { readonly value: string; readonly at: Range }[] {
     return (this.list(node, what) ?? []).flatMap((element) => {
       const value = this.text(element, `an element of ${what}`);
@@ -92,20 +92,20 @@ export class OciReader {
     );
   }
 
-  /** An integer of 64 bits, exactly as it is written: it never goes through a double. */
+  /** A 64-bit integer, parsed from its digits without a double. */
   integer(node: JsonNode, what: string, largest: bigint): bigint | undefined {
-    if (node.kind !== "number") return this.refuse(node, `${what} must be a number, and this is ${describe(node)}`);
+    if (node.kind !== "number") return this.refuse(node, `${what} must be a number, not ${describe(node)}`);
     if (!/^[0-9]+$/.test(node.text)) {
       return this.refuse(node, `${what} must be a whole number that is not negative`, "write its decimal digits");
     }
-    // BigInt of a million digits would take long; no number in range has more than twenty.
+    // BigInt is slow on a million digits; no number in range has more than twenty.
     const value = node.text.length > 20 ? largest + 1n : BigInt(node.text);
     if (value > largest) return this.refuse(node, `${what} must be at most ${largest}`);
     return value;
   }
 }
 
-/** An object whose members are asked for by name; `null` counts as absent, as Go's reader has it. */
+/** An object with members read by name; `null` counts as absent, as in Go. */
 export class JsonObject {
   readonly node: JsonNode & { readonly kind: "object" };
   private readonly reader: OciReader;
@@ -133,8 +133,8 @@ export class JsonObject {
   }
 
   /**
-   * Tells of members that nobody reads. Inside a rule that is an error: a comparison that is passed over because its
-   * name is mistyped would widen the rule.
+   * Reports members that are not in the list. In a rule this is an error, because a comparison with a misspelled name
+   * would be ignored and widen the rule.
    */
   onlyHas(names: readonly string[], code: "P0703" | "P0709" = "P0703"): void {
     for (const member of this.node.members) {
@@ -146,7 +146,7 @@ export class JsonObject {
   }
 }
 
-/** Enough to point at a thing that may go over many lines. */
+/** The first character, which is enough to mark a node of many lines. */
 export function firstCharacter(at: Range): Range {
   return { start: at.start, end: at.start + 1 };
 }

@@ -1,7 +1,7 @@
 /**
- * The shape of a profile: the OCI runtime specification's (config-linux.md, "Seccomp") and what Docker and Podman have
- * added to it (`archMap`, `includes`, `excludes`, `comment`, errnos by name; github.com/moby/profiles,
- * containers/common pkg/seccomp).
+ * Reads the shape of a profile: the OCI runtime specification (config-linux.md, "Seccomp") with the additions of Docker
+ * and Podman (`archMap`, `includes`, `excludes`, `comment`, errnos by name; github.com/moby/profiles, containers/common
+ * pkg/seccomp).
  */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
@@ -27,17 +27,17 @@ import { firstCharacter, type JsonObject, type OciReader } from "./reader.ts";
 
 const allOnes = 0xffff_ffff_ffff_ffffn;
 
-/** The kernel answers a larger errno as this one (kernel/seccomp.c, MAX_ERRNO). */
+/** The kernel replaces a larger errno by this one (kernel/seccomp.c, MAX_ERRNO). */
 const maximumErrno = 4095;
 
-/** The data of a filter's return word. A larger errno would lose its upper bits, and with them perhaps all of it. */
+/** The data bits of a filter's return word. A larger errno would lose its upper bits. */
 const maximumData = 0xffffn;
 
 const eperm = 1;
 
 export interface WrittenProfile {
   readonly defaultAction: OciAction;
-  /** All of them, whatever machine they are for. */
+  /** All rules, for every machine. */
   readonly rules: readonly OciRule[];
 }
 
@@ -57,7 +57,7 @@ const ruleMembers = ["names", "name", "action", "errnoRet", "errno", "args", "co
 const argumentMembers = ["index", "value", "valueTwo", "op"];
 const filterMembers = ["arches", "caps", "minKernel"];
 
-/** Undefined where the reader has told of an error that leaves nothing to read. */
+/** Undefined after an error that leaves nothing to read. */
 export function readShape(root: JsonNode, reader: OciReader, host: OciHost): WrittenProfile | undefined {
   const profile = reader.object(root, "a profile");
   if (profile === undefined) return undefined;
@@ -96,7 +96,7 @@ function ruleOf(reader: OciReader, node: JsonNode): OciRule | undefined {
     names,
     action,
     reason: reason === "" ? undefined : reason,
-    // A comparison that cannot be read has been told as an error, so that no program comes of the rest.
+    // An unreadable comparison is an error, so no program is made from the rest.
     comparisons: comparisons.filter((comparison) => comparison !== undefined),
     includes,
     excludes,
@@ -111,7 +111,7 @@ function namesOf(reader: OciReader, rule: JsonObject): OciName[] {
     reader.refuse(name, "a rule has `name` or `names`, not both");
     return [];
   }
-  // Docker's profiles of before 2016 have one rule a name.
+  // Docker's profiles from before 2016 have one name for each rule.
   if (name !== undefined) {
     const value = reader.text(name, "`name`");
     return value === undefined ? [] : [{ name: value, at: name }];
@@ -120,7 +120,7 @@ function namesOf(reader: OciReader, rule: JsonObject): OciName[] {
   if (list === undefined) return [];
   const found = reader.texts(list, "`names`").map(({ value, at }) => ({ name: value, at }));
   if (list.kind === "array" && list.elements.length === 0) {
-    reader.refuse(list, "this rule names no call", "leave the rule out; an empty list is not every call");
+    reader.refuse(list, "this rule names no calls", "leave the rule out; an empty list does not mean every call");
   }
   return found;
 }
@@ -141,7 +141,7 @@ function comparisonOf(reader: OciReader, node: JsonNode): OciComparison | undefi
   const at = valueNode ?? node;
   const place = Number(index) as OciComparison["argument"];
   if (operator !== "SCMP_CMP_MASKED_EQ") return { argument: place, operator, mask: allOnes, value, at };
-  // `value` is the mask here. Bits of `valueTwo` outside of it are dropped, as libseccomp does (src/db.c).
+  // `value` is the mask here. Bits of `valueTwo` outside of it are dropped, as in libseccomp (src/db.c).
   return { argument: place, operator, mask: value, value: second & value, at };
 }
 
@@ -155,7 +155,7 @@ const actions: { readonly [N in ActionName]: Action } = {
   SCMP_ACT_ERRNO: "deny",
   SCMP_ACT_ALLOW: "allow",
   SCMP_ACT_LOG: "log",
-  // What the kernel answers where no tracer and no listener is there (seccomp(2)).
+  // The kernel's result without a tracer or listener (seccomp(2)).
   SCMP_ACT_TRACE: "deny",
   SCMP_ACT_NOTIFY: "deny",
 };
@@ -179,16 +179,12 @@ function actionOf(
   if (name === "SCMP_ACT_ERRNO" && given?.errno === 0) {
     reader.refuse(
       given.at,
-      "with errno 0 the kernel leaves the call out and reports success to the caller, which no policy can do",
+      "with errno 0 the kernel skips the call and reports success, which no policy can express",
       "name an error: EPERM is 1",
     );
   }
   if (name === "SCMP_ACT_ERRNO" && given !== undefined && given.errno > maximumErrno) {
-    reader.report(
-      "P0710",
-      given.at,
-      `the kernel answers errno ${given.errno} as ${maximumErrno}, the largest that it has`,
-    );
+    reader.report("P0710", given.at, `the kernel replaces errno ${given.errno} by ${maximumErrno}, its maximum`);
   }
   const isDenial = actions[name] === "deny";
   return {
@@ -199,7 +195,7 @@ function actionOf(
   };
 }
 
-/** Podman writes the number, the name, or both; the name is its later form and wins (pkg/seccomp/filter.go). */
+/** Podman writes the number, the name, or both; the name is the newer form and wins (pkg/seccomp/filter.go). */
 function errnoOf(
   reader: OciReader,
   object: JsonObject,
@@ -213,7 +209,7 @@ function errnoOf(
   if (nameNode !== undefined) {
     const name = reader.text(nameNode, `\`${nameMember}\``);
     if (name === undefined) return undefined;
-    // An empty name is none, as Go has it.
+    // An empty name means absent, as in Go.
     if (name !== "") {
       const errno = /^[0-9]{1,5}$/.test(name) && Number(name) <= maximumData ? Number(name) : errnoByName(name);
       if (errno === undefined) {
@@ -256,15 +252,15 @@ function filterOf(reader: OciReader, rule: JsonObject, name: "includes" | "exclu
   };
   const caps = list("caps");
   for (const { value, at } of caps) {
-    if (!/^CAP_[A-Z_]+$/.test(value)) reader.refuse(at, "this is no name of a capability", 'like "CAP_SYS_ADMIN"');
+    if (!/^CAP_[A-Z_]+$/.test(value)) reader.refuse(at, "this is not a capability", 'like "CAP_SYS_ADMIN"');
   }
   const kernelNode = filter.get("minKernel");
   const text = kernelNode === undefined ? undefined : reader.text(kernelNode, "`minKernel`");
-  // An empty version is none, as Go has it. Docker takes two numbers and nothing behind them.
+  // An empty version means absent, as in Go. Docker accepts exactly two numbers.
   const version = text !== undefined && /^[0-9]+\.[0-9]+$/.test(text) ? parseKernelVersion(text) : undefined;
   const isVersion = version !== undefined && (version.major > 0 || version.minor > 0);
   if (kernelNode !== undefined && text !== undefined && text !== "" && !isVersion) {
-    reader.refuse(kernelNode, "this is no version of a kernel", 'like "4.8"');
+    reader.refuse(kernelNode, "this is not a kernel version", 'like "4.8"');
   }
   return {
     arches: list("arches").map(({ value }) => value),
@@ -273,7 +269,7 @@ function filterOf(reader: OciReader, rule: JsonObject, name: "includes" | "exclu
   };
 }
 
-/** "6.12.3-amd64" is 6.12. */
+/** Reads "6.12.3-amd64" as 6.12. */
 export function parseKernelVersion(text: string): KernelVersion | undefined {
   const match = /^([0-9]{1,4})\.([0-9]{1,6})(?:[.+~-].*)?$/.exec(text);
   return match === null ? undefined : { major: Number(match[1]), minor: Number(match[2]) };

@@ -1,25 +1,28 @@
-/** Which rules of a profile are for this machine and this container (moby's and containers/common's `setupSeccomp`). */
+/**
+ * Selects the rules of a profile that apply to this machine and container (moby's and containers/common's
+ * `setupSeccomp`).
+ */
 import { strictness } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { KernelVersion, OciAction, OciHost, OciRule } from "./profile.ts";
 import type { OciReader } from "./reader.ts";
 import { parseKernelVersion } from "./schema.ts";
 
-/** Docker names architectures as Go does. */
+/** Docker uses Go's names of architectures. */
 const goNames: { readonly [A in ArchitectureName]: string } = { x86_64: "amd64", aarch64: "arm64" };
 
-/** The oldest kernel on which an engine runs. */
+/** The oldest kernel that an engine supports. */
 const oldestKernel: KernelVersion = { major: 5, minor: 9 };
 
 export interface SelectedRule {
   readonly rule: OciRule;
-  /** False where it depends on the kernel, which is not known, whether the rule is for it. */
+  /** False if it depends on an unknown kernel whether the rule applies. */
   readonly isCertain: boolean;
 }
 
 /**
- * The rules that are for this machine. One of which that is not known is kept where it is no weaker than the default
- * action, and left out otherwise: what remains is never weaker than what the profile says on any kernel (decisions.ts).
+ * The rules that apply to this machine. A rule that depends on an unknown kernel stays if it is no weaker than the
+ * default action, and is dropped otherwise: the result is never weaker than the profile on any kernel (decisions.ts).
  */
 export function selectRules(
   rules: readonly OciRule[],
@@ -38,8 +41,8 @@ export function selectRules(
       "P0701",
       at,
       isKept
-        ? "which kernel will run this is not known: the rule is taken, because it is no weaker than the default action"
-        : "which kernel will run this is not known: the rule is left out, because it is weaker than the default action",
+        ? "the kernel is unknown: this rule is used because it is no weaker than the default action"
+        : "the kernel is unknown: this rule is dropped because it is weaker than the default action",
     );
     return isKept ? [{ rule, isCertain: false }] : [];
   });
@@ -47,7 +50,7 @@ export function selectRules(
 
 type Applicability = "yes" | "no" | "unknown";
 
-/** Any condition of `excludes` is enough; all of `includes` are needed, and an empty list asks for nothing. */
+/** One condition of `excludes` suffices; all of `includes` are required. An empty list has no effect. */
 function applicability({ includes, excludes }: OciRule, host: OciHost): Applicability {
   const architecture = goNames[host.architecture];
   const capabilities = host.capabilities ?? new Set();
@@ -68,7 +71,7 @@ function isAtLeast(host: OciHost, wanted: KernelVersion): Applicability {
   return known === undefined ? "unknown" : "no";
 }
 
-/** Which capabilities a command has, its profile does not say. */
+/** A profile does not say which capabilities the command has. */
 function noteCapabilities(rules: readonly OciRule[], host: OciHost, reader: OciReader): void {
   if (host.capabilities !== undefined) return;
   const asking = rules.filter(({ includes, excludes }) => includes.caps.length + excludes.caps.length > 0);
@@ -79,7 +82,7 @@ function noteCapabilities(rules: readonly OciRule[], host: OciHost, reader: OciR
   reader.report(
     "P0701",
     first.at,
-    `rules of this profile ask for ${shown}: the command is taken to have no capability`,
-    `--cap ${names[0]} on the command line, or capabilities: ["${names[0]}"] in oci(), says which it has`,
+    `rules of this profile test ${shown}: the command is assumed to have no capability`,
+    `--cap ${names[0]} on the command line, or capabilities: ["${names[0]}"] in oci(), sets them`,
   );
 }

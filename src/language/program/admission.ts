@@ -1,4 +1,4 @@
-/** What comes before the policy, and the rule for clone3 that the front end adds after it. */
+/** The admission of a program, before the policy, and the rule for clone3, which the front end adds after it. */
 import { normalise } from "../../ir/intervals.ts";
 import type { Admission, Program, Statement, VerdictExpression } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
@@ -7,7 +7,7 @@ import * as ir from "../values/ir.ts";
 import type { ProgramBuilder } from "./builder.ts";
 import { alwaysAllowed, type CallNames, processCreation, uringCalls } from "./call-names.ts";
 
-/** io_uring is judged only where the policy names its calls: what it does passes no filter. */
+/** io_uring is judged only if the policy names its calls: no filter sees the operations of io_uring. */
 export function admissionOf(names: CallNames, literalNames: ReadonlySet<string>): Admission {
   const unnamed = uringCalls.filter((name) => !literalNames.has(name));
   return {
@@ -17,9 +17,9 @@ export function admissionOf(names: CallNames, literalNames: ReadonlySet<string>)
 }
 
 /**
- * clone3 hides its flags behind a pointer, so nobody can tell a thread from a process. Where that matters (the policy
- * names process creation, a child gets its maker's state, the living are counted) it is refused with ENOSYS, on which
- * glibc falls back to clone.
+ * clone3's flags are behind a pointer, so a filter cannot distinguish a thread from a process. If that matters (the
+ * policy names process creation, a child inherits state, or the policy counts living processes), clone3 is refused with
+ * ENOSYS, and glibc falls back to clone.
  */
 export function refusesClone3(
   builder: ProgramBuilder,
@@ -33,7 +33,7 @@ export function refusesClone3(
   );
 }
 
-/** Each `return` to which clone3 can come gives strictest(the policy's verdict, deny ENOSYS) for it. */
+/** Each `return` that clone3 can reach returns strictest(the policy's verdict, deny ENOSYS) for it. */
 export function withoutClone3(
   body: readonly Statement[],
   reached: ReadonlySet<Statement>,

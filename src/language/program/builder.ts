@@ -1,4 +1,4 @@
-/** The parts of a program as they come to be: verdicts, state, reports, locals. */
+/** Collects the parts of a program: verdicts, state, reports, locals. */
 
 import { maximumDeclarations, maximumDepth, maximumNodes, maximumScopeBytes, tableBytes } from "../../ir/limits.ts";
 import type { Location } from "../../ir/location.ts";
@@ -16,12 +16,12 @@ import { expressionsOf } from "../../ir/traverse.ts";
 import type { Action, Verdict } from "../../ir/verdicts.ts";
 import * as ir from "../values/ir.ts";
 
-/** Room for the statements that are added around the policy's own (admission of clone3, combination). */
+/** Leaves room for the statements that are added around the policy's own (clone3 rule, combination). */
 const mostNodes = Math.min(200_000, maximumNodes - 10_000);
 const mostDeclarations = maximumDeclarations - 16;
 const deepestProgram = maximumDepth - 40;
 
-/** The index of `log` before it is used anywhere: a verdict gets its entry where its name stands. */
+/** The index of `log` before its first use: a verdict gets an entry where its name is used. */
 export const unplacedLog = -1;
 const plainLog: Verdict = { action: "log", errno: 0, reason: undefined, at: undefined };
 
@@ -51,12 +51,12 @@ export class ProgramBuilder {
     return this.deepest > deepestProgram;
   }
 
-  /** What a verdict says; that of the library's `log` has an entry only where it is used. */
+  /** The verdict of an index, including the unplaced `log`. */
   meaning(index: number): Verdict {
     return index === unplacedLog ? plainLog : this.verdicts[index]!;
   }
 
-  /** One entry a place: the same `deny(…)` inlined twice is one. */
+  /** One entry for each place: a `deny(…)` that is inlined twice has one. */
   verdict(action: Action, errno: number, reason: string | undefined, at: Location | undefined): VerdictExpression {
     const key = `${action}:${errno}:${at?.file}:${at?.line}:${at?.column}:${reason ?? ""}`;
     let index = this.verdictIndexes.get(key);
@@ -79,7 +79,7 @@ export class ProgramBuilder {
     return index;
   }
 
-  /** One entry a name; undefined where the name stands for something else already. */
+  /** One entry for each name; undefined if the name has a different declaration already. */
   parameter(parameter: Parameter): number | undefined {
     const index = this.parameters.findIndex(({ name }) => name === parameter.name);
     if (index < 0) return this.parameters.push(parameter) - 1;
@@ -101,7 +101,7 @@ export class ProgramBuilder {
     return this.tables.length - 1;
   }
 
-  /** Bytes of state in a scope, as `limits.ts` counts them. */
+  /** Bytes of state in a scope, as in `limits.ts`. */
   bytes(scope: Scope): number {
     return this.used[scope];
   }
@@ -119,7 +119,7 @@ export class ProgramBuilder {
     return this.labels++;
   }
 
-  /** Counts a statement that stands inside `nesting` others; what is inside of it counts itself. */
+  /** Counts a statement at a depth of `nesting`; its inner statements are counted separately. */
   count(statement: Statement, nesting = 0): void {
     let size = 1;
     let depth = 1;
@@ -133,7 +133,7 @@ export class ProgramBuilder {
     this.deepest = Math.max(this.deepest, nesting + depth);
   }
 
-  /** Two uses of one policy function each have a state "births": the second is "births#2". */
+  /** Each use of a policy function has its own state "births": the second is "births#2". */
   private uniqueName(name: string): string {
     const count = (this.names.get(name) ?? 0) + 1;
     this.names.set(name, count);

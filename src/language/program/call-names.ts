@@ -1,6 +1,6 @@
 /**
- * The calls of the table as bits of a bigint: what a variable's type, a set of calls and the tests on the way say about
- * which call it is, is one `&`.
+ * Sets of calls as bit masks in a bigint: the type of a variable, a set of calls and the tests on a path combine by
+ * `&`.
  */
 
 import { normalise } from "../../ir/intervals.ts";
@@ -11,10 +11,10 @@ import { allCallNames, callByName, numberOf } from "../../linux/calls.ts";
 import { creatingCalls } from "../../linux/process-calls.ts";
 import * as ir from "../values/ir.ts";
 
-/** Never judged and always allowed: they are no events (see docs/language.md, "What comes before the policy"). */
+/** Always allowed, never judged (docs/language.md, "Calls that the policy never sees"). */
 export const alwaysAllowed: readonly string[] = ["restart_syscall", "rt_sigreturn", "exit", "exit_group"];
 
-/** Judged only by a policy that names one of them itself. */
+/** Judged only if the policy names one of them itself. */
 export const uringCalls: readonly string[] = ["io_uring_setup", "io_uring_enter", "io_uring_register"];
 
 export const processCreation: readonly string[] = creatingCalls;
@@ -23,13 +23,13 @@ export class CallNames {
   readonly architecture: ArchitectureName;
   readonly names: readonly string[];
   readonly all: bigint;
-  /** Those that this architecture has. */
+  /** The calls that this architecture has. */
   readonly present: bigint;
-  /** Those that a policy can be asked about here. */
+  /** The calls that a policy can judge here. */
   readonly judgeable: bigint;
   private readonly bits = new Map<string, bigint>();
   private readonly numbers: readonly (bigint | undefined)[];
-  /** Few masks occur in a policy, and often. */
+  /** A cache: a policy uses few masks, and uses them often. */
   private readonly lists = new Map<bigint, readonly string[]>();
   private readonly tests = new Map<bigint, BooleanExpression>();
 
@@ -63,7 +63,7 @@ export class CallNames {
     return mask;
   }
 
-  /** The call numbers, by the names' order; undefined for a call that this architecture lacks. */
+  /** The call numbers, in the order of the names; undefined for a call that this architecture lacks. */
   get codes(): readonly (bigint | undefined)[] {
     return this.numbers;
   }
@@ -85,7 +85,7 @@ export class CallNames {
 
   private decode(mask: bigint): string[] {
     const found: string[] = [];
-    // Hexadecimal digits from the last: shifting a wide bigint bit by bit copies it each time.
+    // Reads hexadecimal digits from the end: shifting a wide bigint bit by bit copies it each time.
     const digits = mask.toString(16);
     for (let place = 0; place < digits.length; place++) {
       const character = digits[digits.length - 1 - place]!;
@@ -117,7 +117,7 @@ export class CallNames {
     return normalise(intervals);
   }
 
-  /** Is the call one of these? */
+  /** Tests whether the call is one of these. */
   test(mask: bigint): BooleanExpression {
     let test = this.tests.get(mask);
     if (test === undefined) {

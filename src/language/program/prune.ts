@@ -1,6 +1,6 @@
 /**
- * Leaves out the verdicts that stand nowhere in the program: `log` where it is not used, and what a constant was given
- * (`const no = deny("EPERM")`), for a verdict's place is where its name is used.
+ * Drops verdicts that the program never uses: an unused `log`, and the value of a constant (`const no =
+ * deny("EPERM")`), whose uses have entries of their own.
  */
 import type { Program, Statement, VerdictExpression } from "../../ir/program.ts";
 
@@ -8,12 +8,12 @@ export function withoutUnusedVerdicts(program: Program): Program {
   const used = new Set<number>([0, ...program.tables.map((table) => table.full)]);
   collect(program.body, used);
   if (used.size === program.verdicts.length) return program;
-  const kept = [...used].sort((a, b) => a - b);
-  const indexes = new Map(kept.map((old, index) => [old, index]));
+  const sorted = [...used].sort((a, b) => a - b);
+  const indexes = new Map(sorted.map((old, index) => [old, index]));
   const renumber = new Renumbering(indexes);
   return {
     ...program,
-    verdicts: kept.map((index) => program.verdicts[index]!),
+    verdicts: sorted.map((index) => program.verdicts[index]!),
     tables: program.tables.map((table) => ({ ...table, full: indexes.get(table.full)! })),
     body: renumber.list(program.body),
   };

@@ -1,9 +1,9 @@
-/** One file that was read: its text, the path that people see, and where its lines begin. */
+/** A source file: its text, the path in messages, and its line starts. */
 
 import type { Span } from "../../diagnostics/diagnostic.ts";
 import type { Location } from "../../ir/location.ts";
 
-/** Where a syntax node stands, in UTF-16 units from the start of the text. */
+/** The place of a syntax node, in UTF-16 units from the start of the text. */
 export interface Range {
   readonly start: number;
   readonly end: number;
@@ -12,13 +12,13 @@ export interface Range {
 export class SourceFile {
   /** Absolute. */
   readonly path: string;
-  /** As it is shown: relative to the working directory where that is shorter. */
+  /** The path in messages: relative to the working directory if that is shorter. */
   readonly shown: string;
   readonly text: string;
   /** Its index in `Program.files`. */
   readonly index: number;
   private lineStarts: readonly number[] | undefined;
-  /** The line that was asked for last: a walk asks for one place after the other. */
+  /** Cache of the last line: lookups come mostly in order. */
   private lastLine = 0;
 
   constructor(path: string, shown: string, text: string, index: number) {

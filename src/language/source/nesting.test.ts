@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { findDeepNesting, maximumNesting } from "./nesting.ts";
 
 describe("the depth of a text", () => {
-  it("of what people write is nothing to speak of", () => {
+  it("of real policies is small", () => {
     const root = join(import.meta.dirname, "../../..");
     const files = [
       "policies",
@@ -30,9 +30,9 @@ describe("the depth of a text", () => {
     ["prefixes", "!".repeat(over)],
     ["else", "if (a) ; else ".repeat(over)],
     ["with names that could begin a statement", "B<type<".repeat(over)],
-    ["behind a division that may be a regular expression", `(a) /"/ ${"(".repeat(over)}`],
+    ["after a division that may be a regular expression", `(a) /"/ ${"(".repeat(over)}`],
     ["in one chain of operators", "a && ".repeat(5000)],
-  ])("is found: %s", (_, text) => expect(findDeepNesting(text)).toBeDefined());
+  ])("is detected: %s", (_, text) => expect(findDeepNesting(text)).toBeDefined());
 
   it.each([
     ["many statements", "if (a) { b(); }\n".repeat(5000)],
@@ -44,5 +44,5 @@ describe("the depth of a text", () => {
     ["types", "type A = B | C;\ninterface D { readonly e: F<G> }\n".repeat(2000)],
     ["divisions", "a = (b + c) / 2n;\n".repeat(5000)],
     ["nothing", ""],
-  ])("is not reached by %s", (_, text) => expect(findDeepNesting(text)).toBeUndefined());
+  ])("is not exceeded by %s", (_, text) => expect(findDeepNesting(text)).toBeUndefined());
 });

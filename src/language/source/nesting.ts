@@ -1,19 +1,19 @@
 /**
- * How deeply a text nests, before the parser sees it. oxc-parser is recursive native code: some 5,000 nested parentheses
- * overflow its stack and end the process with SIGSEGV, which nothing can catch. (Tried with 0.159: brackets, templates,
- * type arguments, `if`/`else` chains, prefix operators, nested `?:` and arrows; binary chains and member chains do not.)
+ * Bounds the nesting of a text before the parser sees it. oxc-parser is recursive native code: about 5,000 nested
+ * parentheses overflow its stack and end the process with SIGSEGV. (Measured with 0.159: brackets, templates, type
+ * arguments, `if`/`else` chains, prefix operators, nested `?:` and arrows; binary chains and member chains do not.)
  *
- * The scan is an upper bound, linear, and allocates nothing a token. It knows strings, templates and comments. Where it
- * cannot tell a division from a regular expression (after a closing bracket), it counts what opens on the rest of that
- * line and nothing that closes.
+ * The scan computes an upper bound in linear time, without an allocation for each token. It knows strings, templates and
+ * comments. Where it cannot tell a division from a regular expression (after a closing bracket), it counts all opening and
+ * no closing brackets on the rest of that line.
  */
 
-/** Beyond what any person writes by hand; far below what overflows the parser in a worker's smaller stack. */
+/** More than any hand-written policy, and far below the overflow in a worker's smaller stack. */
 export const maximumNesting = 400;
-/** Characters of operators in one expression: 20,000 `&&` overflow a worker's stack where their tree is handed over. */
+/** Operator characters in one expression: 20,000 `&&` overflow a worker's stack when the tree is converted. */
 const maximumChain = 8000;
 
-// These stand first, where esbuild puts them in place of their names.
+// These come first, because esbuild inlines them only then.
 const newline = 0x0a;
 const space = 0x20;
 const asterisk = 0x2a;
@@ -23,7 +23,7 @@ const backslash = 0x5c;
 const openingBrace = 0x7b;
 const closingBrace = 0x7d;
 
-// What a character is to the scan.
+// The classes of characters.
 const other = 0;
 const blank = 1;
 const letter = 2;
@@ -43,13 +43,13 @@ type Role = "start" | "soft start" | "continuation" | "prefix";
 const roles: ReadonlyMap<string, Role> = new Map(
   (
     [
-      // These begin a statement and cannot stand inside an expression or a type: what was before them is over.
+      // Words that begin a statement and cannot be inside an expression or a type, so they end the one before.
       ["start", "const let var return export switch case default break continue enum throw try"],
-      // These may, but never right behind an operand.
+      // Words that begin a statement, except after an operand.
       ["soft start", "import type interface declare"],
-      // These continue what a closing brace ended.
+      // Words that continue after a closing brace.
       ["continuation", "else catch finally as satisfies in of instanceof from extends is"],
-      // Each of these opens one more level in a recursive parser.
+      // Words that each open one more level in a recursive parser.
       [
         "prefix",
         "if for while do typeof void delete await new yield keyof unique infer readonly asserts async function with",
@@ -58,16 +58,16 @@ const roles: ReadonlyMap<string, Role> = new Map(
   ).flatMap(([role, words]) => words.split(" ").map((word) => [word, role] as const)),
 );
 const longestWord = Math.max(...[...roles.keys()].map((word) => word.length));
-/** For the code of each first letter the lengths of such words, as bits. */
+/** For each first letter, the lengths of these words as bits. */
 const lengthsByFirst = new Uint32Array(128);
 for (const word of roles.keys()) lengthsByFirst[word.charCodeAt(0)]! |= 1 << word.length;
 /** A slash after one of these begins a regular expression. */
 const beforeExpression = new Set("return typeof void delete await new case in of yield instanceof else do".split(" "));
 
-/** ASCII, a text each. */
+/** One string for each ASCII character. */
 const singles = Array.from({ length: 128 }, (_, code) => String.fromCharCode(code));
 
-/** By code; all that is not ASCII is a part of a word. */
+/** By character code; all non-ASCII characters are letters. */
 const kinds = new Uint8Array(0x10000).fill(letter);
 singles.forEach((character, code) => {
   kinds[code] = kindOf(character);
@@ -92,28 +92,27 @@ function kindOf(character: string): number {
 }
 
 /**
- * The offset at which the text nests deeper than `maximumNesting`, or undefined. It runs once, in code that nothing has
- * optimised yet: there, variables of a function and numbers in an array cost a fraction of an object's members and of a
- * text's characters.
+ * The offset at which the text nests deeper than `maximumNesting`, or undefined. It runs once, in code that is not yet
+ * optimised: there, local variables and arrays of numbers are much faster than object members and string characters.
  */
 export function findDeepNesting(text: string): number | undefined {
   const units = unitsOf(text);
   const { length } = units;
-  /** The bracket that is open, or a template's backtick; and how many prefix operators, arrows and the like are pending in it. */
+  /** The innermost open bracket, or a template's backtick. */
   let bracket = "";
   let pending = 0;
-  /** The same, of operators that only make a chain. */
+  /** Operators of a chain, which do not nest. */
   let links = 0;
-  /** The three, of what is around it; a backtick has but itself. */
+  /** The same values of the enclosing brackets; for a backtick only the bracket. */
   const brackets: string[] = [];
   const pendings: number[] = [];
   const chains: number[] = [];
   let depth = 0;
   let doubtful = 0;
-  /** The token before: "literal" for texts, "identifier" for words without a role. */
+  /** The previous token: "literal" for strings, "identifier" for words without a role. */
   let previous = "";
   let afterBrace = false;
-  /** A semicolon: the statement is over, unless `else` follows. */
+  /** After a semicolon: the statement ends unless `else` follows. */
   let ended = false;
 
   function token(text: string): void {
@@ -149,7 +148,7 @@ export function findDeepNesting(text: string): number | undefined {
     token(character);
   }
 
-  /** What does not fit is ignored: the parser will say so, and the depth stays an upper bound. */
+  /** Ignores an unmatched bracket: the parser reports it, and the depth is still an upper bound. */
   function close(character: string): void {
     if (bracket !== (character === ")" ? "(" : character === "]" ? "[" : "{")) return;
     depth -= 1 + pending;
@@ -168,7 +167,9 @@ export function findDeepNesting(text: string): number | undefined {
     token(word);
   }
 
-  /** From behind a template's backtick, or behind the brace that ended an expression in it; to where the text goes on. */
+  /**
+   * Scans from after a template's backtick, or after the brace that ends an expression in it; returns the next offset.
+   */
   function template(from: number): number {
     for (let at = from; at < length; at++) {
       const character = text[at];
@@ -191,8 +192,8 @@ export function findDeepNesting(text: string): number | undefined {
     const divides = previous === "identifier" || previous === "]" || previous === "literal";
     const word = /^\w/.test(previous) && !divides;
     if (!divides && (!word || beforeExpression.has(previous))) {
-      // A regular expression, or perhaps a division: nothing on the rest of this line is trusted to close or to quote, and
-      // what could hide the lines after it ends the scan.
+      // A regular expression or a division: on the rest of this line closing brackets and quotes do not count, and a
+      // character that could hide later lines ends the scan.
       const rest = text.slice(at, lineEnd(text, at));
       if (rest.includes("`") || rest.includes("/*")) doubtful = maximumNesting + 1;
       for (const character of rest) if ("([{<)]}>!~?:=".includes(character)) doubtful++;
@@ -200,7 +201,7 @@ export function findDeepNesting(text: string): number | undefined {
     token("/");
   }
 
-  /** One token, or one stretch of blanks, that begins here; where the next one does. */
+  /** Scans one token or one run of blanks; returns the offset after it. */
   function scan(start: number): number {
     let at = start + 1;
     const code = units[start]!;
@@ -292,21 +293,21 @@ export function findDeepNesting(text: string): number | undefined {
   return undefined;
 }
 
-/** The text's UTF-16 units: before a loop is hot, reading an array is several times faster than asking a text. */
+/** The text's UTF-16 units: before a loop is optimised, reading an array is several times faster than a string. */
 function unitsOf(text: string): Uint16Array {
   const bytes = Buffer.from(text, "utf16le");
   // Node's pool starts at multiples of 8.
   return new Uint16Array(bytes.buffer, bytes.byteOffset, text.length);
 }
 
-/** Of the word that begins with `first`. What no word of the tables looks like is not looked up. */
+/** The role of the word that begins with `first`. Skips the lookup if no word has this first letter and length. */
 function roleOf(text: string, start: number, end: number, first: number): Role | undefined {
   const lengths = lengthsByFirst[first] ?? 0;
   const length = end - start;
   return length <= longestWord && ((lengths >> length) & 1) === 1 ? roles.get(text.slice(start, end)) : undefined;
 }
 
-/** The token could end an expression or a type, so that a word after it begins something new. */
+/** Whether the token can end an expression or a type, so that a word after it begins a statement. */
 function isOperand(token: string): boolean {
   if (token === "literal" || token === ")" || token === "]" || token === "}") return true;
   return /^\w/.test(token) && roles.get(token) !== "prefix" && roles.get(token) !== "continuation";

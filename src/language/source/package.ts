@@ -1,11 +1,11 @@
-/** The package's own files: its ready policies, wherever it is installed. */
+/** Finds the package's own files, such as the ready policies, wherever it is installed. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 let root: string | undefined;
 
-/** The folder of package.json: this file is in src/ of a checkout or bundled into dist/. */
+/** The folder of package.json: this file is in src/ of a checkout or is bundled into dist/. */
 function packageRoot(): string {
   if (root !== undefined) return root;
   let folder = dirname(fileURLToPath(import.meta.url));
@@ -23,7 +23,7 @@ function packageRoot(): string {
   return folder;
 }
 
-/** The absolute path of a file of the package ("policies/nginx.ts"). Never one outside of it. */
+/** The absolute path of a file of the package ("policies/nginx.ts"). Rejects paths outside of the package. */
 export function packageFile(name: string): string {
   return join(packageRoot(), join("/", name));
 }

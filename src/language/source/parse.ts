@@ -1,7 +1,7 @@
 /**
- * The parser, kept from what it cannot bear. oxc-parser is native code: too deep a text ends the process (`nesting.ts`),
- * and for each mistake it draws the whole line around it, so that a file full of mistakes, or one mistake after the other
- * on a long line, takes minutes and gigabytes. A large text is therefore tried in a child first, which may be ended.
+ * Calls the parser, within limits. oxc-parser is native code: deep nesting crashes the process (`nesting.ts`), and it
+ * renders the whole line for each error, so a file full of errors takes minutes and gigabytes. A large text is
+ * therefore parsed in a child process first, with a timeout.
  */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -20,7 +20,7 @@ export interface ParseProblem {
   readonly help?: string | undefined;
 }
 
-/** Below these, the most mistakes that a text can hold are drawn in about a second. */
+/** The errors of a smaller text are rendered in about a second at most. */
 const manageableLength = 256 * 1024;
 const manageableLine = 1500;
 const anyLineUpTo = 16 * 1024;
@@ -34,7 +34,7 @@ export function parsePolicyText(file: SourceFile): ParseOutcome {
   if (deep !== undefined) {
     return {
       code: "P0318",
-      message: "nested more deeply than a person reads",
+      message: "nested too deeply",
       node: { start: deep, end: deep + 1 },
       help: "name parts of it with const, or write a function",
     };
@@ -46,8 +46,8 @@ export function parsePolicyText(file: SourceFile): ParseOutcome {
     const error = result.errors.find((one) => one.severity === "Error") ?? result.errors[0];
     return error === undefined ? { tree: result.program } : problemOf(error, text);
   } catch {
-    // The tree of a chain of many thousand operators is too deep to be handed over from native code.
-    return { code: "P0318", message: "nested too deeply to be read", node: { start: 0, end: 1 } };
+    // A chain of many thousand operators makes a tree that is too deep to convert from native code.
+    return { code: "P0318", message: "nested too deeply", node: { start: 0, end: 1 } };
   }
 }
 
@@ -80,7 +80,7 @@ function problemOf(error: ParserError, text: string): ParseProblem {
   };
 }
 
-/** What is wrong with the text, found by a process that may run out of time; undefined where nothing is. */
+/** Parses the text in a child process; undefined if it finds no fault. */
 function tryInChild(text: string): ParseProblem | undefined {
   const parser = pathToFileURL(createRequire(import.meta.url).resolve("oxc-parser")).href;
   const script = `
@@ -89,7 +89,7 @@ function tryInChild(text: string): ParseProblem | undefined {
     const { errors } = parseSync("policy.ts", readFileSync(0, "utf8"), ${JSON.stringify(options)});
     const error = errors.find((one) => one.severity === "Error") ?? errors[0];
     console.log(JSON.stringify(error === undefined ? null : { ...error, codeframe: null }));`;
-  // Loaded where it is used: it takes 7 ms, and most texts are small.
+  // Loaded on demand: it takes 7 ms, and most texts are small.
   const { spawnSync } = process.getBuiltinModule("node:child_process");
   const { status, stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", script], {
     input: text,
@@ -103,9 +103,9 @@ function tryInChild(text: string): ParseProblem | undefined {
   if (status !== 0) {
     return {
       code: "P0300",
-      message: "this is not TypeScript that could be parsed in reasonable time",
+      message: "this could not be parsed as TypeScript in reasonable time",
       node: { start: 0, end: 1 },
-      help: "an editor shows where it goes wrong; smaller modules, imported, are parsed faster",
+      help: "an editor shows the error; smaller modules, imported, are parsed faster",
     };
   }
   const error = JSON.parse(stdout) as ParserError | null;

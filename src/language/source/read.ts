@@ -1,18 +1,18 @@
 /**
- * Reading a file that somebody else names: bounded, and never waiting. A fifo without a writer would hang a plain read,
- * so a file is opened without blocking and must be a regular one.
+ * Reads a file of which the policy's author or user gives the name. It never blocks and bounds the size: it opens
+ * without blocking, because a plain read of a fifo without a writer would hang, and accepts only regular files.
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 
-/** Larger than any policy that a person writes, small enough to parse in a second. */
+/** Larger than any hand-written policy, and small enough to parse in a second. */
 export const maximumFileBytes = 4 * 1024 * 1024;
 
 export type ReadOutcome =
   | { readonly text: string; readonly bytes: Uint8Array }
   | { readonly code: DiagnosticCode; readonly problem: string; readonly missing?: true };
 
-/** The text of a regular UTF-8 file of at most `maximumFileBytes`, or what is wrong with it in words for a sentence. */
+/** The text of a regular UTF-8 file of at most `maximumFileBytes`, or the fault as the rest of a sentence. */
 export function readPolicyFile(path: string): ReadOutcome {
   let descriptor: number;
   try {
@@ -29,11 +29,11 @@ export function readPolicyFile(path: string): ReadOutcome {
           ? "a fifo"
           : status.isCharacterDevice() || status.isBlockDevice()
             ? "a device"
-            : "no regular file";
+            : "not a regular file";
       return { code: "P0902", problem: `is ${what}` };
     }
     if (status.size > maximumFileBytes) return tooLarge(status.size);
-    // One byte more than allowed: a file may grow between the two calls, and those of /proc say 0.
+    // One byte over the limit, because a file may grow after fstat, and fstat gives 0 for files in /proc.
     const buffer = Buffer.allocUnsafe(Math.max(status.size, 64 * 1024) + 1);
     const parts: Buffer[] = [];
     let total = 0;
@@ -52,7 +52,7 @@ export function readPolicyFile(path: string): ReadOutcome {
   }
 }
 
-/** Strict UTF-8; a byte order mark stays in the bytes and out of the text. */
+/** Decodes strict UTF-8 and drops a byte order mark. */
 export function decodePolicyText(bytes: Uint8Array): ReadOutcome {
   if (bytes.length > maximumFileBytes) return tooLarge(bytes.length);
   try {
@@ -64,14 +64,14 @@ export function decodePolicyText(bytes: Uint8Array): ReadOutcome {
 }
 
 function tooLarge(bytes: number): ReadOutcome {
-  return { code: "P0904", problem: `is too large: ${bytes} bytes, of at most ${maximumFileBytes}` };
+  return { code: "P0904", problem: `is too large: ${bytes} bytes, where ${maximumFileBytes} are allowed` };
 }
 
 function failure(error: unknown): ReadOutcome {
   const code = (error as NodeJS.ErrnoException).code ?? "EIO";
   if (code === "ENOENT" || code === "ENOTDIR") return { code: "P0901", problem: "does not exist", missing: true };
   if (code === "EACCES" || code === "EPERM") return { code: "P0901", problem: "may not be read (permission denied)" };
-  if (code === "ENXIO" || code === "ENODEV") return { code: "P0902", problem: "is no regular file" };
+  if (code === "ENXIO" || code === "ENODEV") return { code: "P0902", problem: "is not a regular file" };
   if (code === "ELOOP") return { code: "P0901", problem: "is a loop of symbolic links" };
   return { code: "P0901", problem: `cannot be read (${code})` };
 }

@@ -1,4 +1,4 @@
-/** The files of one compilation: each is read once. */
+/** The files of one compilation; each is read once. */
 import { relative } from "node:path";
 import type { Place, Reporter } from "../walk/reporter.ts";
 import { SourceFile } from "./file.ts";
@@ -23,7 +23,7 @@ export class FileStore {
     this.readBytes = readBytes;
   }
 
-  /** Undefined where it cannot be read: reported at the place that names it, or without one. */
+  /** Undefined, after a report at the naming place, if the file cannot be read. */
   read(path: string, place: Place | undefined): SourceFile | undefined {
     if (this.known.has(path)) return this.known.get(path);
     const outcome = this.outcome(path);
@@ -41,7 +41,7 @@ export class FileStore {
     return file;
   }
 
-  /** Worked out when it is asked for: only who keeps what was compiled needs it, and loading node:crypto takes 3 ms. */
+  /** Computed on demand: only the cache needs it, and loading node:crypto takes 3 ms. */
   get hashes(): readonly ReadFile[] {
     const { createHash } = process.getBuiltinModule("node:crypto");
     return this.bytes.map(({ path, content }) => ({
@@ -61,7 +61,7 @@ export class FileStore {
   }
 }
 
-/** Relative to the working directory where that is shorter. */
+/** The path relative to the working directory if that is shorter. */
 export function shownPath(path: string): string {
   const near = relative(process.cwd(), path);
   return near !== "" && near.length < path.length ? near : path;

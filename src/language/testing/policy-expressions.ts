@@ -1,6 +1,6 @@
 /**
- * Expressions of the IR in the policy language. An integer of the IR is a pattern; here each is written as the integer
- * 0 … 2^64 − 1 with that pattern, and read as signed (`BigInt.asIntN(64, …)`) where an operator does so.
+ * Writes IR expressions in the policy language. An IR integer is a pattern; it is written as the integer 0 … 2^64 − 1
+ * with that pattern, and converted with `BigInt.asIntN(64, …)` where an operator reads it as signed.
  */
 
 import type {
@@ -14,7 +14,7 @@ import type {
 import { allCallNames, callByName } from "../../linux/calls.ts";
 import { alwaysAllowed, processCreation, uringCalls } from "../program/call-names.ts";
 
-/** A piece of the text; `whole` where it can stand as an operand without parentheses. */
+/** A piece of source; `whole` if it can be an operand without parentheses. */
 export interface Piece {
   readonly text: string;
   readonly whole: boolean;
@@ -25,28 +25,28 @@ const part = (text: string): Piece => ({ text, whole: false });
 export const yes = whole("true");
 export const no = whole("false");
 
-/** The piece as an operand. */
+/** The piece as an operand, in parentheses if needed. */
 export const operand = ({ text, whole }: Piece): string => (whole ? text : `(${text})`);
 
-/** What the declarations of a program are called in the module, each noted when it is used. */
+/** The names of a program's declarations in the module; each use is recorded. */
 export interface Names {
   local(index: number): string;
   cell(index: number): string;
   table(index: number): string;
   verdict(index: number): string;
-  /** Is the cell written as what it is, or as a plain value? */
+  /** Whether the cell is declared with its kind, or as a plain value. */
   keepsKind(cell: number): boolean;
 }
 
 /**
- * Places that the compiler may find decided: a comparison that its ranges decide is an error, so it is written as its
- * outcome instead. Places are named by what they stand for, which is the same each time that the module is written.
+ * Comparisons that the compiler may find decided. A decided comparison is an error, so the next round writes its
+ * outcome instead. A place has the same name each time the module is written.
  */
 export interface Places {
-  /** The same for the same part of the same thing. */
+  /** The same name for the same part of the same object. */
   place(owner: object, part: string): string;
   outcome(place: string): boolean | undefined;
-  /** The text, marked so that its position can be found. */
+  /** Marks the source so that its position can be found. */
   mark(place: string, text: string): string;
 }
 
@@ -69,7 +69,7 @@ const inputNames: { readonly [I in Input]: string } = {
 
 const plainOperators = { and: "&", or: "|", xor: "^" } as const;
 const wrappingOperators = { add: "+", subtract: "-", multiply: "*" } as const;
-/** So many calls are named one by one. */
+/** Up to this many calls are named one by one. */
 const mostNames = 12;
 const maximumCounter = 0x7fff_ffff_ffff_ffffn;
 
@@ -77,18 +77,18 @@ export class ExpressionWriter {
   readonly #program: Program;
   readonly #names: Names;
   readonly #places: Places;
-  /** May a call that makes processes be named, or has that a meaning of its own here? (docs/language.md, clone3.) */
-  readonly #namesMakers: boolean;
-  /** Statements that must stand before the one that is being written: names for parts of its expressions. */
+  /** Whether naming a call that creates processes is harmless, or triggers the clone3 rule (docs/language.md). */
+  readonly #namesProcessCreation: boolean;
+  /** Statements to write before the current one: names for parts of its expressions. */
   before: string[] = [];
-  /** Numbers the names of such parts. */
+  /** The next number for such a name. */
   fresh = 0;
 
   constructor(program: Program, names: Names, places: Places, namesMakers: boolean) {
     this.#program = program;
     this.#names = names;
     this.#places = places;
-    this.#namesMakers = namesMakers;
+    this.#namesProcessCreation = namesMakers;
   }
 
   // ── Integers ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -182,19 +182,19 @@ export class ExpressionWriter {
     }
   }
 
-  /** By 0 … 63, which the compiler wants to see. */
+  /** A shift amount that the compiler can prove to be 0 … 63. */
   #shift(by: IntegerExpression): string {
     if (by.kind === "constant") return `${by.value & 63n}n`;
     return `(${operand(this.integer(by))} & 63n)`;
   }
 
-  /** By 0 a quotient is 0 and a remainder the dividend; the compiler wants that to be asked first. */
+  /** The IR defines division by 0; the compiler wants a test for it first. */
   #division(expression: IntegerExpression & { readonly kind: "binary" }): Piece {
     const divides = expression.operator.startsWith("divide");
     const isSigned = expression.operator.endsWith("-signed");
     const sign = divides ? "/" : "%";
     const left = whole(this.#named(this.integer(expression.left).text));
-    // −2^63 by −1 is 2^63, which no 64 bits hold beside a negative integer.
+    // −2^63 divided by −1 is 2^63, which no 64-bit type holds together with negative integers.
     const byMinusOne = () => whole(divides ? unsigned(`-${operand(left)}`) : "0n");
     const byZero = () => (divides ? whole("0n") : left);
     if (expression.right.kind === "constant") {
@@ -225,8 +225,8 @@ export class ExpressionWriter {
   }
 
   /**
-   * Something that a test narrows. The compiler keeps facts of arguments, state and variables that were given several
-   * values, and none of `a ? b : c`, under whatever name; so such a value gets a variable with two ways to write it.
+   * Names a value that a test can narrow. The compiler tracks facts of arguments, state and variables with several
+   * assignments, but not of `a ? b : c` under any name; so the value gets a variable with two assignments.
    */
   #narrowable(expression: IntegerExpression): Piece {
     const value = this.integer(expression);
@@ -328,7 +328,7 @@ export class ExpressionWriter {
     return this.isIn(owner, value, once ? operand(this.integer(value)) : this.subject(value), intervals);
   }
 
-  /** A text for the value that can stand in several places. */
+  /** Source for a value that can be used in several places. */
   subject(value: IntegerExpression): string {
     return isNumber(value) ? inputNames.number : this.#named(this.integer(value).text);
   }
@@ -362,7 +362,7 @@ export class ExpressionWriter {
     return whole(`calls(${calls.map((name) => JSON.stringify(name)).join(", ")}).has(call)`);
   }
 
-  /** The calls that the language judges, by number. No other number comes to a policy. */
+  /** The judged calls of these numbers. No other number reaches a policy. */
   callsIn(intervals: readonly Interval[]): string[] {
     return allCallNames().filter((name) => {
       const number = callByName(name)?.number[this.#program.architecture];
@@ -372,14 +372,14 @@ export class ExpressionWriter {
   }
 
   canName(name: string): boolean {
-    return !uringCalls.includes(name) && (this.#namesMakers || !processCreation.includes(name));
+    return !uringCalls.includes(name) && (this.#namesProcessCreation || !processCreation.includes(name));
   }
 
   numberOf(name: string): number {
     return callByName(name)!.number[this.#program.architecture]!;
   }
 
-  /** A comparison, or its outcome where the compiler has found that it has one only. */
+  /** A comparison, or its outcome if the compiler has found it decided. */
   #site(owner: object, role: string, text: string): Piece {
     const place = this.#places.place(owner, role);
     const outcome = this.#places.outcome(place);
@@ -428,9 +428,9 @@ export function negated(piece: Piece): Piece {
 function chain(sign: "&&" | "||", parts: readonly Piece[]): Piece {
   const [neutral, absorbing] = sign === "&&" ? [yes, no] : [no, yes];
   if (parts.includes(absorbing)) return absorbing;
-  const kept = parts.filter((piece) => piece !== neutral);
-  if (kept.length < 2) return kept[0] ?? neutral;
-  return part(kept.map(operand).join(` ${sign} `));
+  const remaining = parts.filter((piece) => piece !== neutral);
+  if (remaining.length < 2) return remaining[0] ?? neutral;
+  return part(remaining.map(operand).join(` ${sign} `));
 }
 
 const unsigned = (text: string): string => `BigInt.asUintN(64, ${text})`;
@@ -441,14 +441,14 @@ function signedConstant(value: bigint): string {
   return read < 0n ? `-${constantText(-read)}` : constantText(read);
 }
 
-/** Large ones in hexadecimal, where they look like what they are. */
+/** Large constants in hexadecimal. */
 export function constantText(value: bigint): string {
   if (value < 65_536n) return `${value}n`;
   const digits = value.toString(16);
   return `0x${digits.replace(/(?<=.)(?=(?:.{4})+$)/g, "_")}n`;
 }
 
-/** What a counter is set to: 0 … 2^63 − 1, as every value that a program gives it. */
+/** The amount for a counter: 0 … 2^63 − 1, as all values that a program stores in one. */
 export function counterText(expression: IntegerExpression, writer: ExpressionWriter): string {
   const piece = writer.integer(expression);
   return expression.kind === "constant" ? piece.text : `${operand(piece)} & ${constantText(maximumCounter)}`;

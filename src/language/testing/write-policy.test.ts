@@ -1,4 +1,4 @@
-/** What is written as a policy means what the program means: verdicts, reports and state, over random lives of a tree. */
+/** Tests that a written policy is equivalent to its program: verdicts, reports and state, over random traces. */
 import { expect, it } from "vitest";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState } from "../../ir/evaluation.ts";
@@ -15,7 +15,7 @@ function load(text: string, program: Program): Program {
   return loaded!;
 }
 
-/** Calls that both judge, or neither: which numbers are calls is not the policy's to say. */
+/** Steps that both programs judge or neither: the language decides which numbers are calls. */
 function common(trace: readonly TraceStep[], one: Program, other: Program, without: readonly number[]): TraceStep[] {
   return trace.filter(
     (step) =>
@@ -76,7 +76,7 @@ it("random programs, written as policies, compile without an error and mean the 
     const number = callByName("clone3")!.number[program.architecture]!;
     const trace = common(generateTrace(choices, program, 150), program, loaded, clone3 ? [number] : []);
     if (written.losses.length === 0) tally.without += 1;
-    // A child's phase by its maker's, where the language cannot say it: no children.
+    // The language cannot express this fork map, so the trace has no children.
     const lossy = written.losses.some((loss) => loss.includes("a child starts"));
     if (lossy) tally.lossy += 1;
     const lives = lossy ? trace.filter(({ kind }) => kind !== "fork") : trace;
@@ -98,7 +98,7 @@ function withoutUnborn(trace: readonly TraceStep[]): TraceStep[] {
   });
 }
 
-/** The language has no table that only logs when it is full; verdict 1 of a random program is a denial. */
+/** The language has no table whose full verdict is log; verdict 1 of a random program is a denial. */
 function strictWhenFull(program: Program): Program {
   const isLog = (verdict: number) => program.verdicts[verdict]!.action === "log";
   return { ...program, tables: program.tables.map((table) => (isLog(table.full) ? { ...table, full: 1 } : table)) };

@@ -1,7 +1,6 @@
 /**
- * A program of the IR as a policy module: what it does in the language, so that anybody can check, explain and run it.
- * For programs that no person has written, such as one that a random test has found; a policy's own text is better than
- * what comes out here.
+ * Writes a program of the IR as a policy module, so that the command line can check, explain and run it. It is for
+ * generated programs, such as those of a random test that failed.
  */
 
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -27,16 +26,16 @@ import {
 
 export interface WrittenPolicy {
   readonly text: string;
-  /** What the module does not say as the program does: the language has no words for it. In sentences without an end. */
+  /** Differences between module and program that the language cannot express; sentences without a full stop. */
   readonly losses: readonly string[];
-  /** What the program's cells and tables are called in the module; undefined where nothing uses them. */
+  /** The names of the program's cells and tables in the module; undefined for unused ones. */
   readonly cells: readonly (string | undefined)[];
   readonly tables: readonly (string | undefined)[];
 }
 
 /**
- * Throws where the compiler refuses what is written, which is a fault of this file, and where the program has open
- * parameters: what a module does depends on none. `heading` is a comment at the top, a line each.
+ * Throws if the compiler refuses the module, which is a bug of this file, and if the program has open parameters.
+ * `heading` is a comment at the top, one string for each line.
  */
 export function writePolicy(program: Program, heading: readonly string[] = []): WrittenPolicy {
   const own = unshared(program);
@@ -64,7 +63,7 @@ export function writePolicy(program: Program, heading: readonly string[] = []): 
 }
 
 function lossLines(losses: readonly string[]): string[] {
-  return losses.length === 0 ? [] : ["What the language has no words for:", ...losses.map((loss) => `- ${loss}`)];
+  return losses.length === 0 ? [] : ["Not expressible in the language:", ...losses.map((loss) => `- ${loss}`)];
 }
 
 function commentOf(lines: readonly string[]): string {
@@ -72,7 +71,7 @@ function commentOf(lines: readonly string[]): string {
   return `/**\n${lines.map((line) => ` * ${line}`.trimEnd().replaceAll("*/", "* /")).join("\n")}\n */\n`;
 }
 
-/** Each part an object of its own, so that what is known of one place is not taken for another. */
+/** Copies every node, so that facts about one place do not apply to another. */
 function unshared<T>(value: T): T {
   if (Array.isArray(value)) return value.map(unshared) as T;
   if (typeof value !== "object" || value === null) return value;
@@ -90,7 +89,7 @@ interface Place {
   readonly length: number;
 }
 
-/** The text without its marks, and where they stood. */
+/** The source without its marks, and the positions of the marks. */
 function unmarked(marked: string): { readonly text: string; readonly places: readonly Place[] } {
   let text = "";
   const places: Place[] = [];
@@ -128,7 +127,7 @@ const scopes = { thread: "perThread", process: "perProcess", tree: "perTree" } a
 
 interface Written {
   readonly lines: readonly string[];
-  /** Nothing after it is reached. */
+  /** The next statement is unreachable. */
   readonly ends: boolean;
 }
 
@@ -144,7 +143,7 @@ class PolicyWriter {
   readonly #locals = new Set<number>();
   readonly #taken = new Set(words);
   readonly #keepsKind: readonly boolean[];
-  /** The labels that something leaves, in what has been written of their blocks. */
+  /** Labels with a `leave` in the written part of their block. */
   readonly #left = new Set<number>();
 
   constructor(program: Program, outcomes: ReadonlyMap<string, boolean>, ids: Map<object, number>) {
@@ -152,7 +151,7 @@ class PolicyWriter {
     this.#outcomes = outcomes;
     this.#cells = program.cells.map(() => undefined);
     this.#tables = program.tables.map(() => undefined);
-    this.#keepsKind = keptKinds(program);
+    this.#keepsKind = expressibleKinds(program);
     const names = {
       local: (index: number) => {
         this.#locals.add(index);
@@ -183,7 +182,7 @@ class PolicyWriter {
 
   module(): WrittenPolicy {
     const { lines } = this.#list(this.#program.body, "  ");
-    // A table's verdict has its name before the table is declared.
+    // A table's verdict is named before the table is declared.
     const tables = this.#program.tables.flatMap((table, index) => this.#table(table, index));
     const cells = this.#program.cells.flatMap((cell, index) => this.#cell(cell, index));
     const verdicts = [...this.#verdicts].sort((a, b) => a - b).map((index) => this.#verdict(index));
@@ -200,7 +199,7 @@ class PolicyWriter {
     };
   }
 
-  /** What no module can say, whatever it says. */
+  /** Records differences that every module has. */
   #noteTheUnsayable(): void {
     const { admission, architecture } = this.#program;
     const judges = (number: number) => admission.judged.some(({ from, to }) => from <= number && number <= to);
@@ -262,13 +261,13 @@ class PolicyWriter {
     const { kind, initial, onFork, scope } = cell;
     const make = `const ${name} = ${scopes[scope]}`;
     if (kind.is === "phases" && this.#keepsKind[index]) {
-      // The language has two phases at least; nothing enters the one that is added.
+      // The language requires two phases; nothing enters the added one.
       const phases = kind.names.length === 1 ? [...kind.names, `after ${kind.names[0]}`] : kind.names;
       const list = `[${phases.map((phase) => JSON.stringify(phase)).join(", ")}]`;
       return [`${make}.phases(${[list, ...onForkOf(cell, phases)].join(", ")});`];
     }
     if (typeof onFork === "object")
-      this.#losses.add(`in which phase of ${name} a child starts by its maker's: it gets a copy`);
+      this.#losses.add(`the phase of ${name} in which a child starts, given its parent's: it gets a copy`);
     if (!this.#keepsKind[index]) this.#losses.add(`that ${name} is a ${kind.is}: it is a value, of the same words`);
     const start = kind.is === "flag" && this.#keepsKind[index] ? `${initial === 1n}` : constantText(initial);
     const made = this.#keepsKind[index] ? kind.is : "value";
@@ -352,7 +351,7 @@ class PolicyWriter {
     }
   }
 
-  /** A line, after those that its expressions need. */
+  /** Writes a line, after the statements that its expressions need. */
   #plain(indent: string, line: string, local?: number): Written {
     if (local !== undefined) this.#locals.add(local);
     return { lines: [...this.#before(indent), ...(line === "" ? [] : [`${indent}${line}`])], ends: false };
@@ -389,7 +388,7 @@ class PolicyWriter {
     }
     if (addsOne(index, value)) return `${name}.add();`;
     if (isCell(value, index)) return "";
-    // A counter is not set in the language, but it stays at 0 when more is taken than there is.
+    // The language cannot set a counter, but a counter stays at 0 if more is subtracted than it has.
     const set = counterText(value, this.#writer);
     this.#writer.before.push(`const set${this.#writer.fresh} = ${set};`, `${name}.subtract(${name}.get());`);
     return `${name}.add(set${this.#writer.fresh++});`;
@@ -412,7 +411,7 @@ class PolicyWriter {
 
   #block({ label, body }: Statement & { readonly kind: "block" }, indent: string): Written {
     const inner = this.#list(body, `${indent}  `);
-    // A label stands at a loop in the language; this one has a single round.
+    // Labels belong to loops in the language; this loop has one round.
     if (this.#left.has(label)) {
       const lines = [`${indent}block${label}: for (const _ of [0n]) {`, ...inner.lines, `${indent}}`];
       return { lines, ends: false };
@@ -450,23 +449,23 @@ class PolicyWriter {
     return { lines: [`${indent}if (${test.text}) {`, ...first.lines, ...tail, `${indent}}`], ends };
   }
 
-  /** As a switch where every arm is a few constants, else as one `if` in the other. */
+  /** Writes a switch if every arm has few constants, else nested `if`s. */
   #switch(statement: Statement & { readonly kind: "switch" }, indent: string): Written {
     const { value, arms, otherwise } = statement;
     const overCalls = value.kind === "input" && value.input === "number";
     const labels = arms.map(({ intervals }) => (overCalls ? this.#callLabels(intervals) : integerLabels(intervals)));
     if (labels.some((one) => one === undefined)) return this.#ifs(statement, indent);
     const seen = new Set<string>();
-    const kept = labels.map((one) => one!.filter((label) => !seen.has(label) && seen.add(label)));
+    const distinct = labels.map((one) => one!.filter((label) => !seen.has(label) && seen.add(label)));
     const [lines, endings]: [string[], boolean[]] = [[], []];
     const subject = overCalls
-      ? kept.flat().every((label) => label.startsWith('"'))
+      ? distinct.flat().every((label) => label.startsWith('"'))
         ? "call.name"
         : "call.number"
       : this.#writer.integer(value).text;
     const before = this.#before(indent);
     for (const [index, arm] of arms.entries()) {
-      const cases = kept[index]!.flatMap((label) => {
+      const cases = distinct[index]!.flatMap((label) => {
         const place = this.#places.place(arm, label);
         return this.#places.outcome(place) === false ? [] : [`${indent}  case ${this.#places.mark(place, label)}:`];
       });
@@ -497,7 +496,7 @@ class PolicyWriter {
   }
 
   #ifs({ value, arms, otherwise }: Statement & { readonly kind: "switch" }, indent: string): Written {
-    // Expressions change nothing, but the arms do: the value is what it was before them.
+    // The arms can change state, so the value is saved before them.
     const subject = this.#writer.subject(value);
     const before = this.#before(indent);
     const from = (index: number, within: string): Written => {
@@ -516,7 +515,7 @@ class PolicyWriter {
   }
 }
 
-/** Small sets of integers. */
+/** Labels for small sets of integers. */
 function integerLabels(intervals: readonly Interval[]): string[] | undefined {
   if (intervals.some(({ from, to }) => from !== to)) return undefined;
   return intervals.map(({ from }) => constantText(from));
@@ -526,7 +525,7 @@ function isUring(architecture: Program["architecture"], number: number): boolean
   return uringCalls.some((name) => callByName(name)?.number[architecture] === number);
 }
 
-/** "copy" needs no words. */
+/** "copy" is the default. */
 function onForkOf({ onFork, scope }: Cell, phases: readonly string[]): string[] {
   if (scope === "tree" || onFork === "copy") return [];
   if (onFork === "fresh") return ['{ onFork: "fresh" }'];
@@ -535,7 +534,7 @@ function onForkOf({ onFork, scope }: Cell, phases: readonly string[]): string[] 
   return [`{ onFork: { ${members.join(", ")} } }`];
 }
 
-/** The front end's rule (admission.ts): where it matters who is a new process, clone3 is refused. */
+/** The front end's rule (admission.ts): clone3 is refused if it matters whether a task is a new process. */
 function refusesClone3({ cells, tables, body }: Program): boolean {
   let refuses = false;
   const copies = ({ scope, onFork }: Cell | Table) => scope !== "tree" && onFork !== "fresh";
@@ -555,21 +554,23 @@ function refusesClone3({ cells, tables, body }: Program): boolean {
 
 // ── What stores say ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Which cells can be declared as what they are: whose start and whose every store has words in the language. */
-function keptKinds({ cells, body }: Program): boolean[] {
-  const kept = cells.map(({ kind, initial }) => kind.is !== "phases" || (initial === 0n && kind.names.length <= 256));
+/** The cells that can be declared with their kind: the language can express their initial value and every store. */
+function expressibleKinds({ cells, body }: Program): boolean[] {
+  const expressible = cells.map(
+    ({ kind, initial }) => kind.is !== "phases" || (initial === 0n && kind.names.length <= 256),
+  );
   forEachStatement(body, (statement) => {
     if (statement.kind !== "store") return;
     const { cell, value } = statement;
     const { kind } = cells[cell]!;
-    if (kind.is === "phases" && enters(cell, value) === undefined) kept[cell] = false;
+    if (kind.is === "phases" && enters(cell, value) === undefined) expressible[cell] = false;
     if (kind.is === "flag" && !(value.kind === "from-boolean" || isBit(value) || isCell(value, cell)))
-      kept[cell] = false;
+      expressible[cell] = false;
   });
-  return kept;
+  return expressible;
 }
 
-/** A phase only grows (program.ts), so a constant is entered, too. */
+/** A phase never decreases (program.ts), so storing a constant is an entry too. */
 function enters(cell: number, value: IntegerExpression): number | undefined {
   return value.kind === "constant" ? Number(value.value) : phaseEntered(cell, value);
 }

@@ -1,4 +1,4 @@
-/** Values against types: where a policy writes a type, what is not of it is refused as tsc does. */
+/** Checks values against declared types: a value that tsc would refuse for the type is refused here too. */
 
 import type { Range as SourceRange } from "../source/file.ts";
 import type { Compilation } from "../walk/compilation.ts";
@@ -6,26 +6,26 @@ import type { Type } from "./declared-types.ts";
 import { printRange, widthRange } from "./ranges.ts";
 import { boolean, describe, integer, object, unknown, type Value, verdict } from "./values.ts";
 
-/** The value as the type lets one see it; reports where it is not of the type. */
+/** The value narrowed to the type; reports a value of another type. */
 export function conform(c: Compilation, value: Value, type: Type, node: SourceRange, what: string): Value {
   if (value.is === "unknown" || type.is === "anything") return value;
   if (type.is === "call" && value.is === "call") {
     const names = c.typedNames(value);
     if ((names & ~type.names) === 0n) {
-      // Seen through a declared type: what the caller had found out about the call is not part of it.
+      // The declared type hides facts about the call that the caller has found.
       return names === type.names && value.names === type.names
         ? value
         : { is: "call", names: type.names, reference: ++c.references };
     }
     const others = c.names.list(names & ~type.names, 3).join(", ");
-    return c.error("P0207", node, `the call can be another one here (${others} …)`, "test its name first");
+    return c.error("P0207", node, `the call can be a different one here (${others} …)`, "test its name first");
   }
   const problem = mismatch(c, value, type);
   if (problem === undefined) return value;
-  return c.error("P0207", node, `${what} is ${printType(type)}, and this is ${problem}`);
+  return c.error("P0207", node, `${what} must be ${printType(type)}, not ${problem}`);
 }
 
-/** What the value is, where it is not of the type. */
+/** A description of the value if it is not of the type. */
 function mismatch(c: Compilation, value: Value, type: Type): string | undefined {
   if (value.is === "unknown") return undefined;
   switch (type.is) {
@@ -45,8 +45,8 @@ function mismatch(c: Compilation, value: Value, type: Type): string | undefined 
       if (value.is !== "boolean") return describe(value);
       if (type.value === undefined) return undefined;
       return value.expression.kind === "boolean" && value.expression.value === type.value ? undefined : "a boolean";
-    case "text": {
-      if (value.is !== "text") return describe(value);
+    case "string": {
+      if (value.is !== "string") return describe(value);
       const { holds } = type;
       const other = holds === undefined ? undefined : value.options.find((option) => !holds(option));
       return other === undefined ? undefined : JSON.stringify(other);
@@ -89,7 +89,7 @@ function mismatch(c: Compilation, value: Value, type: Type): string | undefined 
       return extra === undefined ? undefined : `an object with \`${extra}\`, which that type lacks`;
     }
     case "union":
-      return type.of.some((one) => memberFits(c, value, one)) || textInUnion(value, type.of)
+      return type.of.some((one) => memberFits(c, value, one)) || stringInUnion(value, type.of)
         ? undefined
         : describe(value);
   }
@@ -100,13 +100,13 @@ function memberFits(c: Compilation, value: Value, type: Type): boolean {
   return mismatch(c, value, type) === undefined;
 }
 
-/** A text of several options may have some in one member of a union and some in another. */
-function textInUnion(value: Value, types: readonly Type[]): boolean {
-  if (value.is !== "text") return false;
-  return value.options.every((option) => types.some((type) => type.is === "text" && (type.holds?.(option) ?? true)));
+/** The options of a string may belong to different members of a union. */
+function stringInUnion(value: Value, types: readonly Type[]): boolean {
+  if (value.is !== "string") return false;
+  return value.options.every((option) => types.some((type) => type.is === "string" && (type.holds?.(option) ?? true)));
 }
 
-/** Some value of a type, to look at a function that nothing calls; unknown where there is no telling. */
+/** A typical value of a type, to check a function without a caller; unknown for types without one. */
 export function typicalValue(c: Compilation, type: Type): Value {
   const nowhere = -1;
   switch (type.is) {
@@ -130,7 +130,7 @@ export function printType(type: Type): string {
     case "anything":
       return "anything";
     case "integer":
-    case "text":
+    case "string":
     case "call":
     case "plain":
     case "object":

@@ -1,6 +1,6 @@
 /**
- * Types as policies write them. The compiler knows more of a value than its type says; a type is checked where it is
- * written (a parameter, a result, a variable, `satisfies`), so that what tsc refuses there is refused here as well.
+ * Declared types. The compiler knows more about a value than its type; it checks a type where it is written (a
+ * parameter, a result, a variable, `satisfies`), so that it refuses what tsc refuses there.
  */
 import type { Node, TSType, TSTypeReference } from "@oxc-project/types";
 import { nearestName } from "../../diagnostics/suggest.ts";
@@ -15,15 +15,15 @@ import type { LexicalScope, TypeSource } from "./scope.ts";
 import type { Value } from "./values.ts";
 
 export type Type =
-  /** Nothing is checked: the type was wrong already, or the value is checked where it is used. */
+  /** Not checked: the type has an error, or the value is checked at its use. */
   | { readonly is: "anything" }
   | { readonly is: "integer"; readonly name: string; readonly range: Range | undefined }
   | { readonly is: "integer-literal"; readonly value: bigint }
   | { readonly is: "boolean"; readonly value: boolean | undefined }
-  | { readonly is: "text"; readonly name: string; readonly holds: ((text: string) => boolean) | undefined }
+  | { readonly is: "string"; readonly name: string; readonly holds: ((text: string) => boolean) | undefined }
   | { readonly is: "call"; readonly name: string; readonly names: bigint }
   | { readonly is: "plain"; readonly name: string; readonly value: Value["is"] }
-  /** One of the library's objects. */
+  /** An object of the library. */
   | { readonly is: "object"; readonly name: string }
   | { readonly is: "record"; readonly name: string; readonly members: ReadonlyMap<string, Member> }
   | { readonly is: "map"; readonly of: Type }
@@ -40,7 +40,7 @@ interface Member {
 const anything: Type = { is: "anything" };
 const deepestType = 50;
 
-/** Resolves a type where it is written. Reports what it does not know. */
+/** Resolves a type, and reports types that the language lacks. */
 export function resolveType(c: Compilation, source: TypeSource<Value>): Type {
   return new Resolver(c).resolve(source.node, source);
 }
@@ -54,7 +54,7 @@ class Resolver {
   }
 
   resolve(node: Node, where: { readonly scope: LexicalScope<Value>; readonly file: TypeSource<Value>["file"] }): Type {
-    if (++this.depth > deepestType) return anything; // a type that refers to itself: a value cannot
+    if (++this.depth > deepestType) return anything; // a recursive type; there are no recursive values
     const { c } = this;
     const { file, scope } = c;
     c.file = where.file;
@@ -80,7 +80,7 @@ class Resolver {
       case "TSBooleanKeyword":
         return { is: "boolean", value: undefined };
       case "TSStringKeyword":
-        return { is: "text", name: "string", holds: undefined };
+        return { is: "string", name: "string", holds: undefined };
       case "TSVoidKeyword":
         return { is: "plain", name: "void", value: "void" };
       case "TSNumberKeyword":
@@ -104,29 +104,24 @@ class Resolver {
         return this.literal(node.literal);
       case "TSTypeReference":
         return this.reference(node);
-      // What these give, the compiler works out of the values themselves.
+      // The compiler derives these from the values themselves.
       case "TSTypeQuery":
       case "TSIndexedAccessType":
       case "TSTemplateLiteralType":
         return anything;
       case "TSAnyKeyword":
       case "TSUnknownKeyword":
-        c.error(
-          "P0309",
-          node,
-          "this type says nothing, so nothing can be done with the value",
-          "write the type it has",
-        );
+        c.error("P0309", node, "a value of this type cannot be used", "write the actual type");
         return anything;
       case "TSNullKeyword":
       case "TSUndefinedKeyword":
-        c.error("P0309", node, "the language has no null and no undefined", "every value is there: give a default");
+        c.error("P0309", node, "the language has no null and no undefined", "give a default value");
         return anything;
       default:
         c.error(
           "P0309",
           node,
-          "the language has no types of this kind",
+          "the language does not have this kind of type",
           "an interface, a union of literals, bigint, boolean, string, Verdict, Call …",
         );
         return anything;
@@ -145,7 +140,7 @@ class Resolver {
     if (literal.type === "Literal") {
       if (typeof literal.value === "string") {
         const { value } = literal;
-        return { is: "text", name: JSON.stringify(value), holds: (text) => text === value };
+        return { is: "string", name: JSON.stringify(value), holds: (text) => text === value };
       }
       if (typeof literal.value === "boolean") return { is: "boolean", value: literal.value };
       if (typeof literal.value === "bigint") return { is: "integer-literal", value: literal.value };
@@ -159,7 +154,7 @@ class Resolver {
       return { is: "integer-literal", value: -literal.argument.value };
     }
     if (literal.type === "TemplateLiteral") return anything;
-    this.c.error("P0201", literal, "a floating-point number is no value of a policy", "write an integer, such as 1n");
+    this.c.error("P0201", literal, "a policy has no floating-point numbers", "write an integer, such as 1n");
     return anything;
   }
 
@@ -168,7 +163,7 @@ class Resolver {
     for (const member of members) {
       if (member.type !== "TSPropertySignature" || member.computed || member.key.type !== "Identifier") {
         if (member.type === "TSIndexSignature") return anything;
-        this.c.error("P0309", member, "an object of a policy has named members only", "name: type");
+        this.c.error("P0309", member, "an object type has only named members", "name: type");
         continue;
       }
       found.set(member.key.name, {
@@ -182,7 +177,7 @@ class Resolver {
   private reference(node: TSTypeReference): Type {
     const { c } = this;
     if (node.typeName.type !== "Identifier") {
-      c.error("P0113", node, "types have no namespaces here", "import the type by its name");
+      c.error("P0113", node, "the language has no namespaces", "import the type by its name");
       return anything;
     }
     const { name } = node.typeName;
@@ -195,7 +190,7 @@ class Resolver {
     c.error(
       "P0113",
       node.typeName,
-      `no type is named \`${name}\``,
+      `there is no type \`${name}\``,
       libraryTypeNames().includes(name)
         ? `import type { ${name} } from "portcullis"`
         : near === undefined
@@ -243,9 +238,9 @@ class Resolver {
   private generic(source: TypeSource<Value>): Type {
     this.c.reporter.report(
       "P0309",
-      "types have no parameters here",
+      "declared types have no parameters",
       { file: source.file, node: source.node },
-      "write the type out for what it is used with",
+      "write the type with its actual arguments",
     );
     return anything;
   }
@@ -286,15 +281,15 @@ class Resolver {
       case "SystemCall":
         return { is: "call", name, names: this.callNames(parameters[0]) };
       case "CallName":
-        return { is: "text", name, holds: (text) => c.names.bit(text) !== undefined };
+        return { is: "string", name, holds: (text) => c.names.bit(text) !== undefined };
       case "GroupName":
-        return { is: "text", name, holds: (text) => groups.has(text) };
+        return { is: "string", name, holds: (text) => groups.has(text) };
       case "Errno":
-        return { is: "text", name, holds: (text) => errnoNames().includes(text) };
+        return { is: "string", name, holds: (text) => errnoNames().includes(text) };
       case "AbsolutePath":
-        return { is: "text", name, holds: (text) => text.startsWith("/") };
+        return { is: "string", name, holds: (text) => text.startsWith("/") };
       case "Duration":
-        return { is: "text", name, holds: (text) => /^\d+(ns|us|ms|s|min|h)$/.test(text) };
+        return { is: "string", name, holds: (text) => /^\d+(ns|us|ms|s|min|h)$/.test(text) };
       case "Flags":
       case "Choice": {
         const set = parameters[0]?.type === "TSTypeReference" ? parameters[0].typeName : undefined;
@@ -303,7 +298,7 @@ class Resolver {
     }
     const set = nameSet(name);
     if (set !== undefined) {
-      return { is: "text", name, holds: (text) => set.members.some((member) => member.name === text) };
+      return { is: "string", name, holds: (text) => set.members.some((member) => member.name === text) };
     }
     return looseTypes.has(name) ? anything : undefined;
   }
@@ -345,9 +340,9 @@ const objectTypes = new Set(
     " ",
   ),
 );
-/** What cannot be read yet is a pointer. */
+/** Memory that cannot be read yet; its type is a pointer. */
 const pointerTypes = new Set(["Path", "SocketAddress", "MessageHeader", "OpenHow", "CloneArgs"]);
-/** Checked where such a value is used. */
+/** Checked at the use of such a value. */
 const looseTypes = new Set(
   "FlowGraph PolicyOptions RateOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope TreeScope Scope IpAddress AbstractName".split(
     " ",
@@ -356,7 +351,7 @@ const looseTypes = new Set(
 
 let typeNames: readonly string[] | undefined;
 
-/** All that `import type { … } from "portcullis"` can name. */
+/** All types that `import type { … } from "portcullis"` can name. */
 export function libraryTypeNames(): readonly string[] {
   typeNames ??= [
     ...integerTypes.keys(),

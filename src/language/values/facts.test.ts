@@ -14,7 +14,7 @@ const fact: fc.Arbitrary<Facts> = fc.record({
   orders: fc.subarray(["l1<=argument0", "argument0<=l1"]).map((list) => new Set(list)),
 });
 
-/** Could a point with these values have these facts? */
+/** Whether a point with these values satisfies the facts. */
 interface Point {
   readonly values: Readonly<Record<string, bigint>>;
   readonly name: bigint;
@@ -40,21 +40,21 @@ function isSo(facts: Facts, { values, name }: Point): boolean {
 }
 
 describe("facts", () => {
-  test.prop([fact, fact, point])("of both are those of the points that have both", (a, b, at) => {
+  test.prop([fact, fact, point])("both: holds exactly at the points that satisfy both", (a, b, at) => {
     expect(isSo(both(a, b), at)).toBe(isSo(a, at) && isSo(b, at));
   });
 
-  test.prop([fact, fact, point])("of either are true wherever one of them is", (a, b, at) => {
+  test.prop([fact, fact, point])("either: holds wherever one of them does", (a, b, at) => {
     if (isSo(a, at) || isSo(b, at)) expect(isSo(either(a, b), at)).toBe(true);
   });
 
-  test.prop([fact, point])("are fewer when state is forgotten", (a, at) => {
+  test.prop([fact, point])("forget: drops the facts of changed state", (a, at) => {
     if (isSo(a, at)) expect(isSo(forget(a, cellKey(2)), at) && isSo(lasting(a), at)).toBe(true);
     expect([...lasting(a).ranges.keys()].some((key) => key.includes(";"))).toBe(false);
     expect(forget(a, cellKey(2)).ranges.has("c2;")).toBe(false);
   });
 
-  it("know one expression by one key, and tell others apart", () => {
+  it("expression keys are equal if and only if the expressions are", () => {
     const sum = (cell: number) => ir.binary("add", { kind: "cell", cell }, ir.argument(0));
     expect(expressionKey(sum(1))).toBe(expressionKey(sum(1)));
     expect(expressionKey(sum(1))).not.toBe(expressionKey(sum(11)));

@@ -1,27 +1,27 @@
 /**
- * What is known at a point of the step because of the tests on the way to it: ranges of integers, which calls it can
- * still be, and which of two integers is not above the other. Facts are immutable and name their subjects by keys
- * (`expressionKey`), so that two readings of one argument are one subject.
+ * Facts at a point of the step that follow from the tests on the path: ranges of integers, the possible calls, and a ≤
+ * b of two integers. Facts are immutable and name their subjects by keys (`expressionKey`), so that two reads of one
+ * argument have one subject.
  */
 import type { IntegerExpression } from "../../ir/program.ts";
 import { fits, intersect, join, type Range } from "./ranges.ts";
 
 export interface Facts {
   readonly ranges: ReadonlyMap<string, Range>;
-  /** Which calls, as bits: by reference (a variable that holds the call), and for the event itself under `event`. */
+  /** Possible calls as bits: by reference (a variable that holds the call), and for the event itself under `event`. */
   readonly names: ReadonlyMap<number, bigint>;
   /** `orderKey(a, b)`: a ≤ b. */
   readonly orders: ReadonlySet<string>;
-  /** The tests contradict each other: no call comes here. */
+  /** The facts contradict each other: the point is unreachable. */
   readonly impossible?: true;
 }
 
-/** The key of `Facts.names` for the call itself, whatever variable holds it. */
+/** The key in `Facts.names` of the event itself. */
 export const event = -1;
 
 export const noFacts: Facts = { ranges: new Map(), names: new Map(), orders: new Set() };
 
-/** The fact that an integer lies in this range; none where it is a constant. */
+/** The fact that an integer lies in this range; no facts for a constant. */
 export function rangeFactOf(value: Parameters<typeof integerKey>[0], range: Range): Facts {
   const key = value.expression.kind === "constant" ? "" : integerKey(value);
   return key === "" ? noFacts : rangeFact(key, range);
@@ -37,15 +37,15 @@ export function orderKey(lower: string, upper: string): string {
   return `${lower}<=${upper}`;
 }
 
-/** Enough for any policy; a text made to exhaust the compiler gains nothing by more. */
+/** Enough for any real policy; it bounds the cost of hostile ones. */
 const mostFacts = 500;
 
-/** Both hold. */
+/** The facts if both hold. */
 export function both(a: Facts, b: Facts): Facts {
   if (b === noFacts) return a;
   if (a === noFacts) return b;
   let impossible = a.impossible === true || b.impossible === true;
-  // This is done for every comparison: what is immutable is shared, and nothing is walked by iterators.
+  // Runs for every comparison: it shares unchanged maps and uses no iterators.
   let { ranges, names, orders } = a;
   if (ranges.size === 0) ranges = b.ranges;
   else if (b.ranges.size > 0) {
@@ -73,7 +73,7 @@ export function both(a: Facts, b: Facts): Facts {
   return impossible ? { ranges, names, orders, impossible } : { ranges, names, orders };
 }
 
-/** Would `both` of them be impossible? */
+/** Whether `both` would be impossible. */
 export function contradict(a: Facts, b: Facts): boolean {
   if (a.impossible === true || b.impossible === true) return true;
   let found = false;
@@ -85,7 +85,7 @@ export function contradict(a: Facts, b: Facts): boolean {
   return found || (mask !== undefined && ((a.names.get(event) ?? mask) & mask) === 0n);
 }
 
-/** One of the two holds, and it is not known which. */
+/** The facts if one of them holds, and it is unknown which. */
 export function either(a: Facts, b: Facts): Facts {
   if (a === b || b.impossible) return a;
   if (a.impossible) return b;
@@ -120,7 +120,7 @@ export function either(a: Facts, b: Facts): Facts {
   return { ranges, names, orders };
 }
 
-/** Without what is said of this piece of state (`cellKey`, `tableKey`): it has changed. */
+/** The facts without those of one piece of state (`cellKey`, `tableKey`), which has changed. */
 export function forget(facts: Facts, key: string): Facts {
   if (facts.ranges.size === 0 && facts.orders.size === 0) return facts;
   const ranges = new Map([...facts.ranges].filter(([subject]) => !subject.includes(key)));
@@ -129,7 +129,7 @@ export function forget(facts: Facts, key: string): Facts {
   return { ...facts, ranges, orders };
 }
 
-/** Without anything said of state: what is left holds as long as the evaluation lasts. */
+/** The facts without those of state; the rest holds for the whole evaluation. */
 export function lasting(facts: Facts): Facts {
   return forget(facts, ";");
 }
@@ -145,7 +145,10 @@ export function tableKey(table: number): string {
 const keys = new WeakMap<IntegerExpression, string>();
 const longestKey = 240;
 
-/** A name for an integer's value: equal keys, equal values (as long as no state that it names changes). "" for none. */
+/**
+ * A key for an integer's value: equal keys mean equal values, as long as the state in it does not change. "" if there
+ * is no key.
+ */
 export function expressionKey(expression: IntegerExpression): string {
   const known = keys.get(expression);
   if (known !== undefined) return known;
@@ -156,8 +159,8 @@ export function expressionKey(expression: IntegerExpression): string {
 }
 
 /**
- * The key of an integer as it is read: `x` and `BigInt.asIntN(64, x)` are one pattern, of one expression, and two
- * integers, so what is known of one says nothing of the other. "" for none, and for what no 64 bits hold.
+ * The key of an integer as it is read. `x` and `BigInt.asIntN(64, x)` are one pattern and two integers, so they have
+ * two keys. "" if there is no key or the range exceeds 64 bits.
  */
 export function integerKey({ expression, range }: { expression: IntegerExpression; range: Range }): string {
   const key = expressionKey(expression);

@@ -1,4 +1,4 @@
-/** Makes expressions of the IR, folding what is constant on the way. */
+/** Constructors of IR expressions that fold constants. */
 import { binaryOperations, compareOperations } from "../../ir/arithmetic.ts";
 import { normalise } from "../../ir/intervals.ts";
 import type {
@@ -15,7 +15,7 @@ import { operands } from "../../ir/traverse.ts";
 
 const mask64 = 0xffff_ffff_ffff_ffffn;
 
-/** Of any integer that fits 64 bits, signed or unsigned. */
+/** The pattern of an integer that fits 64 bits, signed or unsigned. */
 export function constant(value: bigint): IntegerExpression {
   return { kind: "constant", value: value & mask64 };
 }
@@ -46,7 +46,7 @@ export function binary(operator: BinaryOperator, left: IntegerExpression, right:
 
 const extensions = new Map<IntegerExpression, IntegerExpression[]>();
 
-/** Of an input, one object for each way of reading it: what is known of it is found by its key, made once. */
+/** Returns one shared object for each way to read an input: facts are found by its key, which is computed once. */
 export function extend(width: number, signed: boolean, value: IntegerExpression): IntegerExpression {
   if (width >= 64) return value;
   const made: IntegerExpression = { kind: "extend", width: width as 8 | 16 | 32, signed, value };
@@ -61,7 +61,7 @@ export function extend(width: number, signed: boolean, value: IntegerExpression)
   return known[at];
 }
 
-/** The low bits under a mask. */
+/** The bits under the mask. */
 export function masked(value: IntegerExpression, mask: bigint): IntegerExpression {
   return mask === mask64 ? value : binary("and", value, constant(mask));
 }
@@ -162,12 +162,12 @@ export function fromBoolean(value: BooleanExpression): IntegerExpression {
 }
 
 export interface Measure {
-  /** Nodes, a shared one counted as often as it is used. */
+  /** The number of nodes; a shared node counts at each use. */
   readonly size: number;
   readonly depth: number;
-  /** Reads cells or tables, so its value can change while the evaluation goes on. */
+  /** Reads cells or tables, so its value can change during the evaluation. */
   readonly readsState: boolean;
-  /** Reads a parameter that stays open, so it is known only when the policy is started. */
+  /** Reads an open parameter, so its value is known only at the start. */
   readonly readsParameter: boolean;
 }
 

@@ -8,7 +8,7 @@ const value = fc.oneof(
   fc.constantFrom(...edges.flatMap((edge) => [edge, edge - 1n, -edge, -edge - 1n])),
   fc.bigInt({ min: -(2n ** 64n), max: 2n ** 64n }),
 );
-/** A range and a value in it, which is often one of its ends. */
+/** A range and a value in it, often an end. */
 const ranged = fc.tuple(value, value, value).map(([a, b, c]) => {
   const [from, middle, to] = [a, b, c].sort((x, y) => (x < y ? -1 : x > y ? 1 : 0)) as [bigint, bigint, bigint];
   return { range: { from, to }, value: middle };
@@ -21,7 +21,7 @@ const amount = fc.tuple(fc.bigInt(0n, 63n), fc.bigInt(0n, 63n), fc.bigInt(0n, 63
 type Ranged = { readonly range: ranges.Range; readonly value: bigint };
 const holds = (range: ranges.Range, result: bigint) => range.from <= result && result <= range.to;
 
-describe("a range of results holds every result", () => {
+describe("a range of results contains every result", () => {
   const pure: readonly (readonly [
     string,
     (a: ranges.Range, b: ranges.Range) => ranges.Range,
@@ -56,7 +56,7 @@ describe("a range of results holds every result", () => {
     expect(holds(ranges.complement(a.range), ~a.value)).toBe(true);
   });
 
-  test.prop([ranged, ranged])("of what two have in common, and of either", (a, b) => {
+  test.prop([ranged, ranged])("intersection and union", (a, b) => {
     const common = ranges.intersect(a.range, b.range);
     if (holds(b.range, a.value)) expect(holds(common!, a.value)).toBe(true);
     expect(holds(ranges.join(a.range, b.range), a.value)).toBe(true);
@@ -64,10 +64,10 @@ describe("a range of results holds every result", () => {
   });
 });
 
-describe("a range is no wider than it must be", () => {
+describe("a range is as narrow as possible", () => {
   it.each([
     [
-      "remainder of what is smaller",
+      "remainder of a smaller dividend",
       ranges.remainder({ from: 0n, to: 3n }, { from: 8n, to: 9n }),
       { from: 0n, to: 3n },
     ],
@@ -77,7 +77,7 @@ describe("a range is no wider than it must be", () => {
     ["64 bits", ranges.widthRange(64, true), ranges.signed64],
   ])("%s", (_, actual, expected) => expect(actual).toEqual(expected));
 
-  it("fits where one 64-bit type holds it", () => {
+  it("fits if one 64-bit type contains it", () => {
     expect(ranges.fits({ from: 0n, to: 2n ** 64n - 1n })).toBe(true);
     expect(ranges.fits({ from: -1n, to: 2n ** 63n })).toBe(false);
     expect(ranges.fits({ from: -(2n ** 63n), to: 2n ** 63n - 1n })).toBe(true);

@@ -1,7 +1,7 @@
 /**
- * The set of values an integer expression can have, as one closed range of mathematical integers. What the operators do
- * to ranges is what JavaScript's bigint operators do to values, so a range that fits 64 bits proves that the 64-bit
- * operation of the IR gives the same number.
+ * The possible values of an integer expression, as one closed range of mathematical integers. Operators on ranges
+ * follow JavaScript's bigint operators, so a range that fits 64 bits proves that the IR's 64-bit operation gives the
+ * same number.
  */
 import { larger, smaller } from "../../ir/arithmetic.ts";
 
@@ -22,7 +22,7 @@ export function exactly(value: bigint): Range {
   return { from: value, to: value };
 }
 
-/** What `width` bits hold. */
+/** The range of a `width`-bit integer. */
 export function widthRange(width: number, signed: boolean): Range {
   const size = 1n << BigInt(width);
   return signed ? { from: -size / 2n, to: size / 2n - 1n } : { from: 0n, to: size - 1n };
@@ -36,7 +36,7 @@ export function isUnsigned({ from, to }: Range): boolean {
   return from >= 0n && to <= maximumUnsigned;
 }
 
-/** Is there a 64-bit type that holds all of it? */
+/** Whether one 64-bit type contains the range. */
 export function fits(range: Range): boolean {
   return isSigned(range) || isUnsigned(range);
 }
@@ -45,7 +45,7 @@ export function contains(outer: Range, inner: Range): boolean {
   return inner.from >= outer.from && inner.to <= outer.to;
 }
 
-/** Undefined where they have nothing in common. */
+/** Undefined if the ranges are disjoint. */
 export function intersect(a: Range, b: Range): Range | undefined {
   const from = larger(a.from, b.from);
   const to = smaller(a.to, b.to);
@@ -76,12 +76,12 @@ export function multiply(a: Range, b: Range): Range {
   return hull([a.from * b.from, a.from * b.to, a.to * b.from, a.to * b.to]);
 }
 
-/** The divisor must not hold 0. */
+/** The divisor must not contain 0. */
 export function divide(a: Range, b: Range): Range {
   return hull([a.from / b.from, a.from / b.to, a.to / b.from, a.to / b.to]);
 }
 
-/** The divisor must not hold 0. The result has the dividend's sign and is smaller than the divisor. */
+/** The divisor must not contain 0. The result has the dividend's sign and is smaller than the divisor. */
 export function remainder(a: Range, b: Range): Range {
   const largest = larger(magnitude(b.from), magnitude(b.to)) - 1n;
   const smallestDivisor = smaller(magnitude(b.from), magnitude(b.to));
@@ -136,7 +136,7 @@ function magnitude(value: bigint): bigint {
   return value < 0n ? -value : value;
 }
 
-/** "0 … 4294967295", with a real minus sign. */
+/** Prints "0 … 4294967295", with a real minus sign. */
 export function printRange({ from, to }: Range): string {
   return from === to ? printInteger(from) : `${printInteger(from)} … ${printInteger(to)}`;
 }

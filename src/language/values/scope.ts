@@ -1,4 +1,4 @@
-/** Lexical scopes: one for each block, function and module, nested. `V` is the type of the values that names have. */
+/** Lexical scopes, one for each block, function and module. `V` is the type of values. */
 import type { Node } from "@oxc-project/types";
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
 
@@ -7,13 +7,13 @@ export interface Variable<V> {
   readonly kind: "const" | "let" | "parameter" | "function" | "import";
   readonly file: SourceFile;
   readonly at: SourceRange;
-  /** Created while constants are evaluated, or at each call. */
+  /** Whether it is created at compile time, or at each call. */
   readonly time: "constant" | "step";
   /** At the top of a module. */
   readonly ofModule: boolean;
-  /** Of constants, and of variables while constants are evaluated; the value of a step's `let` is in the flow. */
+  /** The value of a constant, or of a variable at compile time; the value of a step's `let` is in the flow. */
   value: V | undefined;
-  /** The declared type of a `let`; later assignments must have it, too. */
+  /** The declared type of a `let`, for later assignments. */
   type?: TypeSource<V>;
 }
 
@@ -27,9 +27,9 @@ export interface TypeSource<V> {
 export class LexicalScope<V> {
   readonly parent: LexicalScope<V> | undefined;
   readonly file: SourceFile;
-  // Most blocks declare nothing, so each map is created with its first entry.
+  // Most blocks declare nothing, so the maps are created on demand.
   private variables: Map<string, Variable<V>> | undefined;
-  /** Declared further down in this block: visible from its start, without a value. */
+  /** Declared later in this block: visible from its start, without a value. */
   private pending: Map<string, Variable<V>> | undefined;
   private types: Map<string, TypeSource<V> | { readonly builtin: string }> | undefined;
 
@@ -38,7 +38,7 @@ export class LexicalScope<V> {
     this.file = file;
   }
 
-  /** The earlier variable of this name in this very scope, if there is one: a name is declared once. */
+  /** Returns the earlier variable of this name in this scope, if there is one: redeclaration is an error. */
   declare(variable: Variable<V>): Variable<V> | undefined {
     this.pending?.delete(variable.name);
     this.variables ??= new Map();
@@ -47,14 +47,14 @@ export class LexicalScope<V> {
     return earlier;
   }
 
-  /** A name that a statement of this block will declare. */
+  /** Announces a name that a later statement of this block declares. */
   announce(variable: Variable<V>): void {
     if (this.variables?.has(variable.name) || this.pending?.has(variable.name)) return;
     this.pending ??= new Map();
     this.pending.set(variable.name, variable);
   }
 
-  /** An import: the exporting module's own variable, perhaps under another name. */
+  /** An import: the exporting module's own variable, under this name. */
   alias(name: string, variable: Variable<V>): boolean {
     this.variables ??= new Map();
     if (this.variables.has(name)) return false;

@@ -1,7 +1,6 @@
 /**
- * The values of expressions in a policy. Some are known when the policy is compiled (lists, functions, sets of calls), some
- * only at each call (integers of arguments, conditions on state); the latter carry the IR expression that computes them
- * and the facts about it.
+ * The values of expressions in a policy. Some are known at compile time (lists, functions, sets of calls), others only
+ * at each call (arguments, conditions on state); the latter have an IR expression and facts.
  */
 
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "@oxc-project/types";
@@ -16,7 +15,7 @@ import type { LexicalScope } from "./scope.ts";
 export type Value =
   | IntegerValue
   | BooleanValue
-  | TextValue
+  | StringValue
   | VerdictValue
   | CallValue
   | ArgumentsValue
@@ -34,33 +33,36 @@ export interface IntegerValue {
   readonly is: "integer";
   readonly expression: IntegerExpression;
   readonly range: Range;
-  /** A constant that a parameter had a part in: other settings give other values, so nothing is "always" so. */
+  /**
+   * A constant that depends on a parameter; other settings give other values, so a test of it is not reported as
+   * "always" true.
+   */
   readonly variable?: true;
-  /** What it reads, in words for a sentence ("`dirfd` is an int"). */
+  /** Its source, for messages ("`dirfd` is an int"). */
   readonly described?: string;
 }
 
 export interface BooleanValue {
   readonly is: "boolean";
   readonly expression: BooleanExpression;
-  /** What else is so when it holds, and when it does not. */
+  /** Facts that follow if it holds, and if it does not. */
   readonly whenTrue: Facts;
   readonly whenFalse: Facts;
   readonly variable?: true;
 }
 
 /**
- * One of a list of texts: which one is decided by a number (the call's, a phase's). A constant has one option.
- * An option whose code is undefined cannot occur on this architecture.
+ * One of several strings, selected by a number (the call's, a phase's). A constant has one option. An option with an
+ * undefined code cannot occur on this architecture.
  */
-export interface TextValue {
-  readonly is: "text";
+export interface StringValue {
+  readonly is: "string";
   readonly options: readonly string[];
   readonly codes: readonly (bigint | undefined)[];
   readonly subject: IntegerExpression;
-  /** The name of a call: the reference that a comparison narrows. */
+  /** Of a call's name: the reference that a comparison narrows. */
   readonly reference?: number;
-  /** The options as bits, of the name of a call. */
+  /** Of a call's name: the options as bits. */
   readonly names?: bigint;
   readonly of?: "call" | "phase" | "architecture";
   readonly variable?: true;
@@ -71,14 +73,14 @@ export interface VerdictValue {
   readonly expression: VerdictExpression;
 }
 
-/** The call that is judged. There is one; `names` are those that its variable's type allows. */
+/** The call that is judged. There is one; `names` are the calls that its variable's type permits. */
 export interface CallValue {
   readonly is: "call";
   readonly names: bigint;
   readonly reference: number;
 }
 
-/** `call.args`, of the calls that its variable could be where it was asked. */
+/** `call.args`, for the calls that the variable can be at this point. */
 export interface ArgumentsValue {
   readonly is: "arguments";
   readonly names: bigint;
@@ -87,7 +89,7 @@ export interface ArgumentsValue {
 export interface CallSetValue {
   readonly is: "call-set";
   readonly names: bigint;
-  /** Those that were written by name, not by a group: naming io_uring or process creation has consequences. */
+  /** The calls written by name, not by a group: naming io_uring or process creation has consequences. */
   readonly literal: ReadonlySet<string>;
 }
 
@@ -96,13 +98,13 @@ export interface ListValue {
   readonly elements: readonly Value[];
 }
 
-/** A plain object, or one of the library's (`type` names it then): its members are made when they are asked for. */
+/** An object literal, or an object of the library with its name in `type`. Members are made on demand. */
 export interface ObjectValue {
   readonly is: "object";
   /** "" for an object literal. */
   readonly type: string;
   readonly members: ReadonlyMap<string, Value | (() => Value)>;
-  /** Which argument it is, for messages: "`path`". */
+  /** The argument in messages: "`path`". */
   readonly described?: string;
 }
 
@@ -112,18 +114,18 @@ export interface FunctionValue {
   readonly scope: LexicalScope<Value>;
   readonly file: SourceFile;
   readonly name: string;
-  /** Where it was written: at the top of a module, in a policy function (or the module), or inside the step. */
+  /** Where the function is written: at the top of a module, in a policy function, or inside the step. */
   readonly time: "constant" | "step";
 }
 
-/** The arguments of a call of a function of the library, unevaluated where the function wants to decide. */
+/** The arguments of a library call, unevaluated, because some functions evaluate them specially. */
 export interface BuiltinCall {
   readonly node: SourceRange;
   readonly callee: SourceRange;
   readonly nodes: readonly Node[];
-  /** Evaluates all arguments in order; spreads are opened. Undefined where one of them is unknown, unless those are kept. */
+  /** Evaluates all arguments in order and expands spreads. Undefined if one is unknown and `keepUnknown` is not set. */
   values(keepUnknown?: boolean): readonly { readonly value: Value; readonly node: Node }[] | undefined;
-  /** The name of the variable that is being declared, if this call is all of its initialiser. */
+  /** The variable that is declared, if this call is its whole initialiser. */
   readonly declares: { readonly name: string; readonly node: SourceRange } | undefined;
 }
 
@@ -145,7 +147,7 @@ export interface PolicyValue {
   readonly file: SourceFile;
 }
 
-/** A JSON module: only `oci()` takes it. */
+/** A JSON module, which only `oci()` accepts. */
 export interface JsonValue {
   readonly is: "json";
   readonly file: SourceFile;
@@ -155,7 +157,7 @@ export interface VoidValue {
   readonly is: "void";
 }
 
-/** Something is wrong with it and has been said; whatever is done with it says nothing more. */
+/** The value of an expression with an error that is reported; using it causes no further reports. */
 export interface UnknownValue {
   readonly is: "unknown";
 }
@@ -181,8 +183,8 @@ export function booleanConstant(value: boolean): BooleanValue {
   return boolean(value ? ir.always : ir.never);
 }
 
-export function text(value: string): TextValue {
-  return { is: "text", options: [value], codes: [0n], subject: ir.constant(0n) };
+export function text(value: string): StringValue {
+  return { is: "string", options: [value], codes: [0n], subject: ir.constant(0n) };
 }
 
 export function verdict(expression: VerdictExpression): VerdictValue {
@@ -193,7 +195,7 @@ export function object(type: string, members: ReadonlyMap<string, Value | (() =>
   return { is: "object", type, members };
 }
 
-/** The value of a constant, or undefined where it depends on the call or on state. */
+/** The value of a constant; undefined if it depends on the call or on state. */
 export function constantInteger(value: Value): bigint | undefined {
   return value.is === "integer" && value.range.from === value.range.to && value.expression.kind === "constant"
     ? value.range.from
@@ -204,20 +206,20 @@ export function constantBoolean(value: Value): boolean | undefined {
   return value.is === "boolean" && value.expression.kind === "boolean" ? value.expression.value : undefined;
 }
 
-export function constantText(value: Value): string | undefined {
-  return value.is === "text" && value.subject.kind === "constant" && value.options.length === 1
+export function constantString(value: Value): string | undefined {
+  return value.is === "string" && value.subject.kind === "constant" && value.options.length === 1
     ? value.options[0]
     : undefined;
 }
 
-/** With an article, for a sentence. */
+/** The type with its article, for messages. */
 export function describe(value: Value): string {
   switch (value.is) {
     case "integer":
       return "an integer";
     case "boolean":
       return "a boolean";
-    case "text":
+    case "string":
       return "a string";
     case "verdict":
       return "a verdict";

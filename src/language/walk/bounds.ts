@@ -1,10 +1,10 @@
-/** Bounds of one compilation: how much the walk may do and emit before the policy is refused as too large. */
+/** Limits of one compilation: how much the walk may do and emit before the policy is refused as too large. */
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 import type { Statement } from "../../ir/program.ts";
 import type { ProgramBuilder } from "../program/builder.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 
-/** A policy written to exhaust the compiler is refused at this many steps, after about a second. */
+/** A hostile policy is refused after this many steps, in about a second. */
 const mostSteps = 2_000_000;
 const deepestWalk = 400;
 
@@ -24,7 +24,7 @@ export class Bounds {
     this.#giveUp = giveUp;
   }
 
-  /** Begins one step of the walk; every expression and statement is one. `leave` ends it. */
+  /** Begins one step of the walk, for each expression and statement. `leave` ends it. */
   enter(node: SourceRange): void {
     if (++this.#steps > mostSteps) this.#tooLarge(node);
     if (++this.#depth > deepestWalk) {
@@ -41,12 +41,12 @@ export class Bounds {
     this.#depth--;
   }
 
-  /** Charges work that is not a step of its own. */
+  /** Charges for work that is not a step of its own. */
   charge(steps: number): void {
     this.#steps += steps;
   }
 
-  /** Runs `body`, which emits into a list inside of the present one. */
+  /** Runs `body`, which emits into a nested list. */
   nested<T>(body: () => T): T {
     this.#nesting++;
     try {
@@ -56,7 +56,7 @@ export class Bounds {
     }
   }
 
-  /** Counts a statement that is emitted at the present nesting. */
+  /** Counts a statement that is emitted at the current nesting. */
   count(statement: Statement, node: SourceRange): void {
     this.#builder.count(statement, this.#nesting);
     if (this.#builder.tooLarge) this.#tooLarge(node);
@@ -64,8 +64,8 @@ export class Bounds {
       this.#giveUp(
         "P0318",
         node,
-        "the step nests too deeply once its functions are inlined",
-        "return early in place of else",
+        "the step nests too deeply after its functions are inlined",
+        "return early instead of else",
       );
     }
   }
@@ -75,7 +75,7 @@ export class Bounds {
       "P0314",
       node,
       "too large: with its loops unrolled and its functions inlined, the policy has more than 200,000 parts",
-      "fewer rounds of the loop, or a set of calls or a table in place of it",
+      "fewer rounds of the loop, or a set of calls or a table instead of it",
     );
   }
 }

@@ -1,4 +1,4 @@
-/** The steps of a policy and of all that it extends, each once, as one program body. */
+/** Combines the steps of a policy and of all policies that it extends into one program body. */
 
 import type { Statement, VerdictExpression } from "../../ir/program.ts";
 import { stable } from "../lower/stable.ts";
@@ -6,7 +6,7 @@ import { lowerImported } from "../oci/import.ts";
 import { noFacts } from "../values/facts.ts";
 import {
   type CallValue,
-  constantText,
+  constantString,
   describe,
   type FunctionValue,
   type PolicyValue,
@@ -16,7 +16,7 @@ import type { Compilation } from "./compilation.ts";
 import type { NamedCall } from "./findings.ts";
 import type { ReturnTarget } from "./flow.ts";
 
-/** Bases before what extends them, in their order; one that is reached by two ways is there once. */
+/** Bases before their extensions, in order; a base that is reached twice occurs once. */
 export function partsOf(policy: PolicyValue): PolicyValue[] {
   const parts = new Set<PolicyValue>();
   const visit = (one: PolicyValue): void => {
@@ -28,7 +28,7 @@ export function partsOf(policy: PolicyValue): PolicyValue[] {
   return [...parts];
 }
 
-/** A policy's body; where it extends others, also its own step and theirs, each as a body that stands alone. */
+/** A policy's body. If it extends others, also its own step and theirs, each as a separate body. */
 export interface LoweredPolicy {
   readonly body: readonly Statement[];
   readonly extension?: {
@@ -46,7 +46,7 @@ export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy 
     walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });
     return { body: out };
   }
-  // The extending policy's verdict comes first: between two that are equally strict it is the one that holds.
+  // The extending policy comes first: of two equally strict verdicts, its own wins.
   const verdicts: VerdictExpression[] = [];
   for (const part of parts.slice(0, -1)) {
     const verdict = lowerPart(c, part, out);
@@ -95,10 +95,10 @@ function lowerPart(c: Compilation, part: PolicyValue, out: Statement[]): Verdict
     },
     () => target.ends,
   );
-  // Another part may change what this verdict was read from.
+  // A later part may change the state that this verdict depends on.
   if (verdict !== undefined && verdict.kind !== "verdict" && verdict.kind !== "verdict-local") {
-    const kept = stable(c, { is: "verdict", expression: verdict });
-    if (kept.is === "verdict") verdict = kept.expression;
+    const saved = stable(c, { is: "verdict", expression: verdict });
+    if (saved.is === "verdict") verdict = saved.expression;
   }
   return verdict;
 }
@@ -125,10 +125,10 @@ const examples: Readonly<Record<string, string>> = {
   trap: "trap()",
 };
 
-/** The verdict that a function without its call, or a text, stands for. */
+/** The verdict that a function without its call, or a string, stands for. */
 function meantVerdict(value: Value): string | undefined {
   if (value.is === "builtin") return `call it: \`${examples[value.name] ?? `${value.name}(…)`}\``;
-  const word = constantText(value)?.toLowerCase();
+  const word = constantString(value)?.toLowerCase();
   if (word === undefined) return undefined;
   if (word === "allow" || word === "log") return `write \`${word}\` without quotes`;
   return Object.hasOwn(examples, word) ? `write \`${examples[word]}\`` : undefined;
@@ -140,15 +140,15 @@ function stepCheck(c: Compilation): ReturnTarget["check"] {
     return c.error(
       "P0207",
       node,
-      `a step returns a verdict, and this is ${describe(value)}`,
+      `a step returns a verdict, not ${describe(value)}`,
       meantVerdict(value) ?? 'return allow, deny("EPERM", "why"), kill("process") …',
     );
   };
 }
 
 /**
- * Functions that nothing calls are walked once with arguments of their declared types, as if no call came: what is wrong
- * with names and types is said, and nothing is emitted.
+ * Walks functions without a caller once, with arguments of their declared types and as unreachable code: errors in
+ * names and types are reported, and nothing is emitted.
  */
 export function checkUncalled(c: Compilation, argumentOf: (fn: FunctionValue, index: number) => Value): void {
   const call = (): Value => ({ is: "call", names: c.names.all, reference: ++c.references });
@@ -187,7 +187,7 @@ function walkUncalled(
   );
 }
 
-/** It says that it returns a policy: it belongs to the time of constants. */
+/** It returns a policy, so it runs at compile time. */
 function makesPolicy(fn: FunctionValue): boolean {
   const type = fn.node.returnType?.typeAnnotation;
   return type?.type === "TSTypeReference" && type.typeName.type === "Identifier" && type.typeName.name === "Policy";

@@ -1,10 +1,10 @@
 /**
- * The state of a compilation, and what every part of the lowering does with it: report, emit, branch, merge.
+ * The state of a compilation and its basic operations: report, emit, branch, merge.
  *
- * The compiler is an abstract interpreter of the syntax tree. It walks the policy as JavaScript would run it; what is
- * constant it works out, for the rest it emits IR. Functions are inlined by walking their body at each call, loops are
- * unrolled by walking theirs once a round. Where two paths meet, variables that differ become an IR local that each path
- * sets (`merge`), so between meetings a variable is simply its value, with all that is known about it.
+ * The compiler is an abstract interpreter of the syntax tree. It walks the policy in JavaScript's order, evaluates
+ * constants, and emits IR for the rest. A function is inlined by walking its body at each call; a loop is unrolled by
+ * walking its body once a round. Where paths join, variables that differ become an IR local that each path sets (`merge`),
+ * so between joins a variable is its value and the facts about it.
  */
 
 import type { Expression as Node } from "@oxc-project/types";
@@ -44,10 +44,10 @@ export class Compilation {
   readonly builder: ProgramBuilder;
   readonly parameters: Parameters;
   readonly walker: Walker;
-  /** What "portcullis" exports, for better answers about a missing import. */
+  /** The exports of "portcullis", for messages about a missing import. */
   libraryNames: ReadonlySet<string> = new Set();
   readonly findings = new Findings();
-  /** What OCI profiles are read for. */
+  /** The host for which OCI profiles are read. */
   readonly host: OciHost;
   readonly bounds: Bounds;
 
@@ -55,17 +55,17 @@ export class Compilation {
   scope: LexicalScope<Value>;
   flow: Flow = { live: "live", variables: new Map(), facts: noFacts };
   out: Statement[] = [];
-  /** Constants are being worked out, or a step is being lowered. */
+  /** Whether constants are evaluated or a step is lowered. */
   time: "constant" | "step" = "constant";
   returns: ReturnTarget | undefined;
   jumps: JumpTarget[] = [];
   readonly callStack: FunctionValue["node"][] = [];
-  /** The variable whose initialiser is being evaluated, for the names of state. */
+  /** The variable whose initialiser is evaluated; its name becomes the name of state. */
   declares: { readonly name: string; readonly node: SourceRange; readonly initialiser: Node } | undefined;
-  /** Counts changes of state: a value that was read from state before a change is kept in a local. */
+  /** Counts changes of state: a value that was read from state before a change is saved in a local. */
   epoch = 0;
 
-  /** The references made so far: each names the call in one variable, for the facts about it. */
+  /** The number of references; each stands for a variable that holds the call, in the facts about it. */
   references = 0;
   readonly #comparisons = new DecidedComparisons();
   private argumentsOf = { names: 0n, eventNames: 0n, known: new Map<string, Value>() };
@@ -92,16 +92,16 @@ export class Compilation {
 
   // ── Diagnostics ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Reports, and gives the value that makes nothing else report. */
+  /** Reports an error and returns a value that causes no further reports. */
   error(code: DiagnosticCode, node: SourceRange, message: string, help?: string, related?: Related): Value {
     this.reporter.report(code, message, { file: this.file, node }, help, related);
     return unknown;
   }
 
-  /** About values, not about types: says nothing where no call comes, for there the values contradict each other. */
+  /** Reports an error about a value, not a type. Silent in unreachable code, where values contradict each other. */
   valueError(code: DiagnosticCode, node: SourceRange, message: string, help?: string): Value {
     if (this.flow.live === "live") return this.error(code, node, message, help);
-    // Dead by a constant: the value is not used, and the same place may be fine where it is live.
+    // Dead because of a constant: the value is unused, and the same place may be valid when it is live.
     return unknown;
   }
 
@@ -114,7 +114,7 @@ export class Compilation {
     throw new GiveUp(message);
   }
 
-  /** Notes that ranges decide a comparison, or that they do not; reported after the walk. */
+  /** Records whether ranges decide a comparison; reported after the walk. */
   noteComparison(
     node: SourceRange,
     outcome: Outcome,
@@ -136,7 +136,7 @@ export class Compilation {
     this.out.push(placed);
   }
 
-  /** Ends the evaluation. Remembers whether the call can be clone3 here, for the rule about it (admission.ts). */
+  /** Ends the evaluation. Records whether clone3 can reach this return, for its rule (admission.ts). */
   emitReturn(verdict: VerdictExpression, node: SourceRange): void {
     const { out } = this;
     this.emit({ kind: "return", verdict }, node);
@@ -151,7 +151,7 @@ export class Compilation {
     this.changed(cellKey(cell));
   }
 
-  /** State has changed: what was known of it is forgotten. */
+  /** Drops the facts about state that has changed. */
   changed(key: string): void {
     this.epoch++;
     this.flow.facts = forget(this.flow.facts, key);
@@ -164,19 +164,19 @@ export class Compilation {
 
   // ── Facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** All that is known of an integer here. */
+  /** The range of an integer here, with all facts. */
   rangeOf(value: IntegerValue): Range {
     if (value.expression.kind === "constant") return value.range;
     const known = this.flow.facts.ranges.get(integerKey(value));
     return known === undefined ? value.range : (intersect(known, value.range) ?? value.range);
   }
 
-  /** The calls that can come here. */
+  /** The calls that can reach this place. */
   get eventNames(): bigint {
     return this.flow.facts.names.get(event) ?? this.names.judgeable;
   }
 
-  /** Arguments that were asked for since these were the calls in question: most are asked for more than once. */
+  /** Arguments that were evaluated for this set of calls: most are used more than once. */
   knownArguments(names: bigint): Map<string, Value> {
     const { eventNames } = this;
     if (this.argumentsOf.names !== names || this.argumentsOf.eventNames !== eventNames) {
@@ -185,7 +185,7 @@ export class Compilation {
     return this.argumentsOf.known;
   }
 
-  /** The calls that a variable's type allows here: its declared type, narrowed by tests as tsc does. */
+  /** The calls that a variable's type permits here: its declared type, narrowed by tests as in tsc. */
   typedNames(value: { readonly names: bigint; readonly reference: number }): bigint {
     const known = this.flow.facts.names.get(value.reference);
     return known === undefined ? value.names : known & value.names;
@@ -196,14 +196,14 @@ export class Compilation {
     if (this.flow.facts.impossible && this.flow.live === "live") this.flow.live = "folded";
   }
 
-  /** Can a call come here for which these hold as well? */
+  /** Whether a call can reach this place for which these facts hold as well. */
   allows(facts: Facts): boolean {
     return this.flow.live === "live" && !contradict(this.flow.facts, facts);
   }
 
   /**
-   * The variables of a scope that is left are forgotten, unless a function that was made in it may still ask for them.
-   * Else a long unrolled loop would drag those of every round along.
+   * Drops the variables of a scope at its end, unless a function that was created in it may still use them. Otherwise a
+   * long unrolled loop would carry those of every round.
    */
   leaveScope(scope: LexicalScope<Value>, node: SourceRange): void {
     if (scope.isEmpty) return;
@@ -216,12 +216,12 @@ export class Compilation {
 
   // ── Branching and merging ─────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Walks one of several paths: from here, with these facts, into a list of statements of its own. */
+  /** Walks one of several paths: from here, with these facts, into its own list of statements. */
   branch<T>(facts: Facts, body: () => T): Branch & { readonly value: T } {
     const { flow, out } = this;
     this.flow = { live: flow.live, variables: copyOf(flow.variables), facts: flow.facts };
     this.out = [];
-    // Copying the flow counts as work: the rounds of a loop that each leave variables behind would take quadratic time.
+    // Copying the flow counts as work: if each round of a loop left variables behind, the time would be quadratic.
     this.bounds.charge((flow.variables.size + flow.facts.ranges.size) >> 2);
     try {
       this.assume(facts);
@@ -234,7 +234,7 @@ export class Compilation {
     }
   }
 
-  /** Where paths meet again. Emits, at the end of each path, what makes their variables one. */
+  /** Joins paths. Emits at the end of each path the assignments that make its variables equal. */
   merge(ends: readonly PathEnd[]): Flow {
     const living: PathEnd[] = [];
     let isUncertain = false;
@@ -271,29 +271,26 @@ export class Compilation {
     return mergeValues(this, ends, values, place);
   }
 
-  /** Statement lists that were copied into another one, and that one. */
+  /** Maps a statement list to the list into which it was inlined. */
   private readonly inlined = new WeakMap<Statement[], Statement[]>();
 
   /**
-   * Puts the statements of a path that is certainly taken where the walk is. A return or a break that stands in them
-   * is still to be told its value: `statementsOf` finds where.
+   * Appends the statements of a path that is certainly taken. A later merge may still append to that path:
+   * `statementsOf` finds the list.
    */
   inline(statements: Statement[]): void {
     this.out.push(...statements);
     this.inlined.set(statements, this.out);
   }
 
-  /** The list that holds the last statements of a path now. */
+  /** The list that now contains the last statements of a path. */
   statementsOf({ out }: PathEnd): Statement[] {
     let list = out;
     for (let next = this.inlined.get(list); next !== undefined; next = this.inlined.get(list)) list = next;
     return list;
   }
 
-  /**
-   * Walks a body that can be left early (`leave` of `label`), into the current statements: a block only where something
-   * leaves it from inside.
-   */
+  /** Walks a body that can be left early (`leave` of `label`). Emits a block only if something leaves it early. */
   block(label: number, body: () => void, leaving: () => readonly PathEnd[]): void {
     const { out } = this;
     const inner: Statement[] = [];

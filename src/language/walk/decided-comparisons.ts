@@ -1,6 +1,6 @@
 /**
- * Comparisons that ranges decide (P0204). One source comparison may be walked many times, since functions are inlined and
- * loops unrolled; it is reported only where every walk decides it alike.
+ * Comparisons that ranges decide (P0204). Inlining and unrolling walk one source comparison many times; it is reported
+ * only if every walk decides it the same way.
  */
 
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
@@ -21,10 +21,10 @@ interface Comparison extends Message {
 const withoutMessage: Message = { message: "" };
 
 export class DecidedComparisons {
-  /** By syntax node: one object for all walks over it. */
+  /** By syntax node, which is one object for all walks. */
   readonly #comparisons = new Map<SourceRange, Comparison>();
 
-  /** Notes the outcome of one walk; `message` is asked for only where it is needed. */
+  /** Records the outcome of one walk; `message` is called only if needed. */
   note(file: SourceFile, node: SourceRange, outcome: Outcome, message: () => Message): void {
     const known = this.#comparisons.get(node);
     if (known === undefined) {

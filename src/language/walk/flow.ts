@@ -1,4 +1,4 @@
-/** The state of a path of the walk: what is known on it, and where control goes from it. */
+/** The state of a path of the walk: its facts, and the targets of its jumps. */
 import type { Statement } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { Facts } from "../values/facts.ts";
@@ -14,31 +14,31 @@ import type { Value } from "../values/values.ts";
  */
 export type Liveness = "live" | "folded" | "ended";
 
-/** The variables of the step and the facts at the present place. Constants need no flow. */
+/** The variables of the step and the facts at this point. Constants are not in the flow. */
 export interface Flow {
   live: Liveness;
   variables: Map<Variable<Value>, Value>;
   facts: Facts;
-  /** An earlier statement had an error, so it is unknown whether control reaches this place. */
+  /** An earlier statement had an error, so reachability is unknown. */
   uncertain?: true;
 }
 
-/** The end of a path: its flow, and the list that a statement is appended to so that it runs last on the path. */
+/** The end of a path: its flow, and the list to append to for statements that run last on the path. */
 export interface PathEnd {
   readonly flow: Flow;
   readonly out: Statement[];
 }
 
 export interface Branch extends PathEnd {
-  /** Some call can reach its start. */
+  /** A call can reach its start. */
   readonly entered: boolean;
 }
 
-/** Where `return` goes. */
+/** The target of `return`. */
 export interface ReturnTarget {
   /** A verdict ends the program; a value ends an inlined function's block. */
   readonly kind: "program" | "block";
-  /** `return a ? b : c` becomes two paths, which gives each verdict a path of its own. */
+  /** `return a ? b : c` becomes two paths, so that each verdict has its own path. */
   readonly splits: boolean;
   readonly label: number;
   readonly ends: (PathEnd & { readonly value: Value; readonly node: SourceRange })[];
@@ -46,7 +46,7 @@ export interface ReturnTarget {
   readonly check: (value: Value, node: SourceRange) => Value;
 }
 
-/** Where `break` and `continue` go. */
+/** The targets of `break` and `continue`. */
 export interface JumpTarget {
   readonly name: string | undefined;
   readonly breakLabel: number;

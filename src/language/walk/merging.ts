@@ -1,4 +1,4 @@
-/** The join of paths: a value that differs between them becomes a local that each path sets at its end. */
+/** Joins values of several paths: a value that differs becomes a local that each path sets at its end. */
 
 import type { IntegerExpression, Statement } from "../../ir/program.ts";
 import type { ProgramBuilder } from "../program/builder.ts";
@@ -9,10 +9,10 @@ import {
   boolean,
   constantBoolean,
   constantInteger,
-  constantText,
+  constantString,
   type IntegerValue,
   integer,
-  type TextValue,
+  type StringValue,
   unknown,
   type Value,
   verdict,
@@ -21,7 +21,7 @@ import type { Bounds } from "./bounds.ts";
 import type { Flow, PathEnd } from "./flow.ts";
 import type { Place, Reporter } from "./reporter.ts";
 
-/** More than a person writes by hand. Each alternative adds a selection. */
+/** More than in any hand-written policy. Each option adds a selection. */
 const mostOptions = 64;
 
 /** The parts of a compilation that merging uses. */
@@ -58,9 +58,9 @@ export function mergeValues(c: Merging, ends: readonly PathEnd[], values: readon
     }
     c.reporter.report(
       "P0203",
-      `on one path this is negative, on another above 2^63 − 1: no 64 bits hold both`,
+      `on one path this is negative, on another above 2^63 − 1: no 64-bit type holds both`,
       place,
-      "BigInt.asUintN(64, …) or BigInt.asIntN(64, …) where a pattern of bits is meant",
+      "BigInt.asUintN(64, …) or BigInt.asIntN(64, …) if a bit pattern is intended",
     );
     return unknown;
   }
@@ -78,13 +78,13 @@ export function mergeValues(c: Merging, ends: readonly PathEnd[], values: readon
     }));
     return verdict({ kind: "verdict-local", local });
   }
-  if (values.every((value) => value.is === "text")) {
-    const options = [...new Set(values.flatMap((value) => (value as TextValue).options))];
+  if (values.every((value) => value.is === "string")) {
+    const options = [...new Set(values.flatMap((value) => (value as StringValue).options))];
     if (options.length <= mostOptions) {
       const local = c.builder.local("integer");
-      set((value) => ({ kind: "set-integer", local, value: optionIndex(value as TextValue, options) }));
+      set((value) => ({ kind: "set-integer", local, value: optionIndex(value as StringValue, options) }));
       return {
-        is: "text",
+        is: "string",
         options,
         codes: options.map((_, index) => BigInt(index)),
         subject: { kind: "local", local },
@@ -93,14 +93,14 @@ export function mergeValues(c: Merging, ends: readonly PathEnd[], values: readon
   }
   c.reporter.report(
     "P0310",
-    "what this is depends on the path, so it is not known when the policy is compiled",
+    "this depends on the path, so it is not known at compile time",
     place,
-    "only integers, booleans, strings and verdicts may differ by the path",
+    "only integers, booleans, strings and verdicts may depend on the path",
   );
   return unknown;
 }
 
-/** The range of either integer, each narrowed by its path's facts; undefined where no 64 bits hold both. */
+/** The range of either integer, each narrowed by its path's facts; undefined if no 64-bit type holds both. */
 export function joinIntegers(a: IntegerValue, flowOfA: Flow, b: IntegerValue, flowOfB: Flow): Range | undefined {
   const range = join(rangeIn(flowOfA, a), rangeIn(flowOfB, b));
   return isSigned(range) || range.from >= 0n ? range : undefined;
@@ -119,12 +119,12 @@ function sameConstant(a: Value, b: Value): boolean {
   if (integerOfA !== undefined) return integerOfA === constantInteger(b);
   const booleanOfA = constantBoolean(a);
   if (booleanOfA !== undefined) return booleanOfA === constantBoolean(b);
-  const textOfA = constantText(a);
-  return textOfA !== undefined && textOfA === constantText(b);
+  const textOfA = constantString(a);
+  return textOfA !== undefined && textOfA === constantString(b);
 }
 
-/** Which of the options a text is. */
-export function optionIndex(value: TextValue, options: readonly string[]): IntegerExpression {
+/** The index of a string's value in the options. */
+export function optionIndex(value: StringValue, options: readonly string[]): IntegerExpression {
   const index = (option: string) => ir.constant(BigInt(options.indexOf(option)));
   let chain = index(value.options.at(-1)!);
   for (let at = value.options.length - 2; at >= 0; at--) {

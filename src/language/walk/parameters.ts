@@ -5,18 +5,18 @@ import type { Place, Reporter } from "./reporter.ts";
 export interface DeclaredParameter {
   readonly name: string;
   readonly kind: "path" | "text" | "integer" | "flag";
-  /** As `--set` takes it; undefined where it must be given. */
+  /** In the form of `--set`; undefined if a value must be given. */
   readonly default: string | undefined;
-  /** What it is in this compilation, as `--set` takes it. */
+  /** The value in this compilation, in the form of `--set`. */
   readonly value: string | undefined;
   /** It stays open until the policy is started, and has no value before. */
   readonly open: boolean;
 }
 
-/** Which parameters stay open. */
+/** The parameters that stay open. */
 export interface OpenParameters {
   includes(name: string): boolean;
-  /** What is neither given nor open has some value: to find out what else there is to say. */
+  /** A parameter that is neither given nor open gets an arbitrary value, to find the policy's other errors. */
   readonly assumed: boolean;
 }
 
@@ -30,20 +30,18 @@ export class Parameters {
     this.open = open;
   }
 
-  /** Whether it has no value before the policy is started. Of integers and flags. */
+  /** Whether an integer or a flag has no value before the start. */
   staysOpen(name: string): boolean {
     return this.open !== undefined && !this.given.has(name) && this.open.includes(name);
   }
 
-  /** Declares one that stays open. */
+  /** Declares an open parameter. */
   leaveOpen(name: string, kind: DeclaredParameter["kind"], fallback: string | undefined): void {
     if (this.declared.some((one) => one.name === name)) return;
     this.declared.push({ name, kind, default: fallback, value: undefined, open: true });
   }
 
-  /**
-   * The text that was given for a parameter, or undefined: then its default holds. `some` is a value that it can have.
-   */
+  /** The given value of a parameter; undefined if its default applies. `some` is one of its values. */
   take(
     name: string,
     kind: DeclaredParameter["kind"],
@@ -58,7 +56,7 @@ export class Parameters {
     return given;
   }
 
-  /** What was given for a parameter that no line of the policy asks for is a mistake, not a wish. */
+  /** Reports values that were given for undeclared parameters. */
   reportUnused(reporter: Reporter, place: Place | undefined): void {
     const known = this.declared.map((one) => one.name);
     for (const name of this.given.keys()) {
@@ -72,7 +70,7 @@ export class Parameters {
           ? `--set ${near}=…`
           : known.length > 0
             ? `it has ${known.join(", ")}`
-            : "it has none: leave out --set",
+            : "it has no parameters: leave out --set",
       );
     }
   }

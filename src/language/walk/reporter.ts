@@ -1,4 +1,4 @@
-/** Collects diagnostics: one a cause, however often a function is inlined or a loop unrolled over it. */
+/** Collects diagnostics, one for each cause, however often a function is inlined or a loop unrolled. */
 import { type DiagnosticCode, diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
@@ -8,14 +8,14 @@ export interface Place {
   readonly node: SourceRange;
 }
 
-/** More than this says nothing more, and a text of random bytes could have millions. */
+/** More diagnostics do not help, and random bytes could cause millions. */
 const mostDiagnostics = 100;
 
 export class Reporter {
   readonly diagnostics: Diagnostic[] = [];
   private readonly seen = new Set<string>();
 
-  /** False where it had been said before. */
+  /** False if it is a duplicate. */
   report(
     code: DiagnosticCode,
     message: string,
@@ -43,5 +43,8 @@ export class Reporter {
   }
 }
 
-/** The compiler gives up on this policy: the reason has been reported. The only exception it throws, and catches. */
+/**
+ * Thrown when the compiler gives up on a policy, after reporting the reason. It is the only exception of the compiler,
+ * and `loadPolicy` catches it.
+ */
 export class GiveUp extends Error {}

@@ -1,4 +1,7 @@
-/** The walk over the syntax tree as its parts see it: they call each other through this interface, so none imports another. */
+/**
+ * The interface of the walk over the syntax tree. The parts of the lowering call each other through it and do not
+ * import each other.
+ */
 import type { CallExpression, Expression as Node } from "@oxc-project/types";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { FunctionValue, Value } from "../values/values.ts";
@@ -14,7 +17,7 @@ export interface Walker {
 export interface ApplyOptions {
   /** The function is an argument of a library function, which types its parameters. */
   readonly contextual?: boolean;
-  /** `return f(x)`: the result of the function is the result of its caller. */
+  /** In `return f(x)` the result of the function is the result of its caller. */
   readonly tail?: ReturnTarget | undefined;
 }
 

@@ -33,7 +33,8 @@ static long count(long calls, long interval) {
 int main(int argc, char **argv) {
   if (argc < 3) return 2;
   long calls = atol(argv[1]), interval = atol(argv[2]), processes = argc > 3 ? atol(argv[3]) : 1, sum = 0;
-  long *counts = mmap(NULL, (size_t)processes * sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  long *counts =
+      mmap(NULL, (size_t)processes * sizeof *counts, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   for (long i = 1; i < processes; i++) {
     if (fork() != 0) continue;
     counts[i] = count(calls, interval);

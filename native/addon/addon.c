@@ -128,7 +128,8 @@ static napi_value raw_syscall(napi_env env, napi_callback_info info) {
     if (!register_of(env, arguments[i], &registers[i]))
       return fail(env, "an argument of a system call is a whole number, a bigint, null or a buffer");
   /* Safe: what the call does is the caller's business; the buffers live at least until this function returns. */
-  long result = syscall(registers[0], registers[1], registers[2], registers[3], registers[4], registers[5], registers[6]);
+  long result =
+      syscall(registers[0], registers[1], registers[2], registers[3], registers[4], registers[5], registers[6]);
   return number_of(env, result == -1 ? -errno : result);
 }
 
@@ -166,7 +167,8 @@ static napi_value map_memory(napi_env env, napi_callback_info info) {
     return fail(env, "mapMemory takes (descriptor, offset, length, writable)");
   void *data = mmap(NULL, (size_t)length, PROT_READ | (writable ? PROT_WRITE : 0), MAP_SHARED, descriptor, offset);
   if (data == MAP_FAILED) return number_of(env, -errno);
-  if (napi_create_external_arraybuffer(env, data, (size_t)length, unmap, (void *)(uintptr_t)length, &result) != napi_ok) {
+  if (napi_create_external_arraybuffer(env, data, (size_t)length, unmap, (void *)(uintptr_t)length, &result) !=
+      napi_ok) {
     munmap(data, (size_t)length);
     return fail(env, "this build of Node has no external buffers");
   }

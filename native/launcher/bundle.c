@@ -20,13 +20,26 @@ enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_AARCH64 };
 static const struct {
   uint32_t entry, least, most;
 } shape[SECTIONS + 1] = {
-    [STRINGS] = {1, 1, 1 << 22},      [POLICY] = {40, 1, 1},           [CLASSIC] = {8, 0, 4096},
-    [CLASSIC_TOKEN] = {4, 0, 8},      [PROGRAM] = {8, 1, 65536},       [RELOCATIONS] = {12, 0, 65536},
-    [KERNEL_FUNCTIONS] = {4, 0, 64},  [MAPS] = {48, 0, MOST_MAPS},     [INITIAL_VALUES] = {1, 0, 1 << 23},
-    [STATES] = {20, 0, 8},            [LAUNCH_FIELDS] = {16, 0, 128},  [CONSTANT_ALLOWS] = {8, 0, 4096},
-    [TYPES] = {1, 0, 1 << 22},        [FUNCTION_INFO] = {8, 0, 65536}, [LINE_INFO] = {16, 0, 65536},
-    [VERDICTS] = {28, 1, 65536},      [REPORTS] = {28, 0, 65536},      [REPORT_VALUES] = {8, 0, 65536},
-    [SOURCE_MAP] = {20, 0, 65536},    [PARAMETERS] = {52, 0, MOST_PARAMETERS},
+    [STRINGS] = {1, 1, 1 << 22},
+    [POLICY] = {40, 1, 1},
+    [CLASSIC] = {8, 0, 4096},
+    [CLASSIC_TOKEN] = {4, 0, 8},
+    [PROGRAM] = {8, 1, 65536},
+    [RELOCATIONS] = {12, 0, 65536},
+    [KERNEL_FUNCTIONS] = {4, 0, 64},
+    [MAPS] = {48, 0, MOST_MAPS},
+    [INITIAL_VALUES] = {1, 0, 1 << 23},
+    [STATES] = {20, 0, 8},
+    [LAUNCH_FIELDS] = {16, 0, 128},
+    [CONSTANT_ALLOWS] = {8, 0, 4096},
+    [TYPES] = {1, 0, 1 << 22},
+    [FUNCTION_INFO] = {8, 0, 65536},
+    [LINE_INFO] = {16, 0, 65536},
+    [VERDICTS] = {28, 1, 65536},
+    [REPORTS] = {28, 0, 65536},
+    [REPORT_VALUES] = {8, 0, 65536},
+    [SOURCE_MAP] = {20, 0, 65536},
+    [PARAMETERS] = {52, 0, MOST_PARAMETERS},
     [LAUNCH] = {1, 0, 4096},
 };
 
@@ -307,8 +320,8 @@ static const char *check_program(const struct bundle *bundle) {
 }
 
 const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size) {
-  static const char *(*const checks[])(const struct bundle *) = {check_policy, check_classic, check_maps, check_parameters,
-                                                                check_states, check_program};
+  static const char *(*const checks[])(const struct bundle *) = {check_policy,     check_classic, check_maps,
+                                                                 check_parameters, check_states,  check_program};
   bundle->bytes = bytes;
   const char *wrong = check_file(bundle, size);
   for (unsigned i = 0; wrong == NULL && i < sizeof checks / sizeof *checks; i++) wrong = checks[i](bundle);

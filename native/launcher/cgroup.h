@@ -4,7 +4,7 @@
 #define PORTCULLIS_CGROUP_H
 
 struct cgroup {
-  int parent;     /* descriptors; -1 where there is none */
+  int parent; /* descriptors; -1 where there is none */
   int directory;
   char name[48];
 };

@@ -22,9 +22,9 @@ struct child {
   char **argv;
   char **environment;
   const struct inheritance *inheritance;
-  const struct orders *orders;           /* flags; with WANT_LISTENER the filters, too */
-  int group;                             /* the process group that it joins, 0: stays in its parent's */
-  const struct cgroup *cgroup;           /* NULL: stays in its parent's */
+  const struct orders *orders; /* flags; with WANT_LISTENER the filters, too */
+  int group;                   /* the process group that it joins, 0: stays in its parent's */
+  const struct cgroup *cgroup; /* NULL: stays in its parent's */
   const struct own_processes *own;
   const struct confinement *confinement; /* what is installed without WANT_LISTENER; the token */
   /* What became of it. */

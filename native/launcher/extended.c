@@ -235,8 +235,7 @@ static void describe_attachment(struct extended *extended, const struct bundle *
   const struct state_entry *states = section_of(bundle, STATES);
   struct seccomp_ebpf_attach *attach = &extended->attach;
   for (uint32_t i = 0; i < count_of(bundle, STATES); i++)
-    extended->states[i] =
-        (struct seccomp_ebpf_state){states[i].scope, states[i].fork, states[i].size, states[i].flags};
+    extended->states[i] = (struct seccomp_ebpf_state){states[i].scope, states[i].fork, states[i].size, states[i].flags};
   attach->size = sizeof *attach;
   attach->prog_fd = extended->program;
   attach->flags = SECCOMP_EBPF_SEAL | policy_of(bundle)->attach_flags;
@@ -259,8 +258,8 @@ int load_extended(struct extended *extended, struct bundle *bundle, const uint64
   long result = set_aside(&kept);
   if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);
   int types = (int)load_types(bundle);
-  int done = make_maps(extended, bundle, parameters, types, fault) == 0 &&
-             relocate(extended, bundle, fault) == 0 && load_program(extended, bundle, types, fault) == 0;
+  int done = make_maps(extended, bundle, parameters, types, fault) == 0 && relocate(extended, bundle, fault) == 0 &&
+             load_program(extended, bundle, types, fault) == 0;
   result = take_back(&kept);
   if (!done) return -1;
   if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);

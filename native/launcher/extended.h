@@ -61,9 +61,9 @@ enum stage {
 
 struct fault {
   enum stage stage;
-  long error;        /* a negative errno */
-  const char *what;  /* a sentence without a full stop, or NULL */
-  const char *log;   /* what the verifier said, or NULL */
+  long error;       /* a negative errno */
+  const char *what; /* a sentence without a full stop, or NULL */
+  const char *log;  /* what the verifier said, or NULL */
 };
 
 /*

@@ -260,12 +260,10 @@ static void become_from(struct plan *plan, unsigned char *bytes, size_t size) {
   settle(plan, &bundle);
   struct confinement confinement = {section_of(&bundle, CLASSIC), count_of(&bundle, CLASSIC), &extended, {0, 0}};
   /* Nobody is left who would hear what an extended filter tells, so one that adds nothing else is not installed. */
-  if ((policy_of(&bundle)->traits & ENTIRELY_CLASSIC) != 0)
-    take_classic(plan, &bundle, &confinement);
+  if ((policy_of(&bundle)->traits & ENTIRELY_CLASSIC) != 0) take_classic(plan, &bundle, &confinement);
   else if (load_extended(&extended, &bundle, plan->settings.words, &fault) < 0)
     do_without(plan, &bundle, &confinement, &fault);
-  else
-    memcpy(confinement.token, extended.token, sizeof extended.token);
+  else memcpy(confinement.token, extended.token, sizeof extended.token);
 
   give_inheritance(plan->inheritance);
   struct fault last = {0};

@@ -132,8 +132,14 @@ static void report_start(void) {
   /* Where Node is gone the listener is closed here, and the kernel denies what the filter would ask (ENOSYS). */
   send_message(own->node, &message, descriptors, count);
   if (own->front >= 0) send_message(own->front, &message, descriptors, 1);
-  int kept[] = {own->node, own->front, front_pidfd, child.cgroup == NULL ? -1 : cgroup.parent,
-                child.cgroup == NULL ? -1 : cgroup.directory, child_signals, polling, children};
+  int kept[] = {own->node,
+                own->front,
+                front_pidfd,
+                child.cgroup == NULL ? -1 : cgroup.parent,
+                child.cgroup == NULL ? -1 : cgroup.directory,
+                child_signals,
+                polling,
+                children};
   close_all_but(kept, sizeof kept / sizeof *kept);
 }
 

@@ -6,12 +6,12 @@
 #include "inheritance.h"
 
 struct launch {
-  char **words;       /* the last ones are the command */
+  char **words; /* the last ones are the command */
   uint32_t count;
   char **environment; /* the command's */
   struct inheritance *inheritance;
-  int node;           /* the socket to Node */
-  int front;          /* the socket to the front (front.c), or -1 */
+  int node;  /* the socket to Node */
+  int front; /* the socket to the front (front.c), or -1 */
 };
 
 /* Serves until nothing is left to do. To be called in a process of its own, with all signals blocked. */

@@ -15,10 +15,10 @@ enum { MAXIMUM_INSTRUCTIONS = 4096 };
 
 struct orders_header {
   uint32_t magic;
-  uint32_t kind;            /* enum order */
+  uint32_t kind; /* enum order */
   uint32_t flags;
   uint32_t filter_length;   /* instructions; with EXTENDED: the bytes of the bundle that follows */
-  uint32_t fallback_length; /* instructions, 0: there is none; with EXTENDED: the words of open parameters behind the bundle */
+  uint32_t fallback_length; /* instructions, 0: none; with EXTENDED: the words of open parameters behind the bundle */
   uint32_t words;           /* how many words the command has: the last ones of the launcher's own */
   int32_t descriptor;       /* of DESCRIPTOR */
   uint32_t time_limit;      /* milliseconds until the command is ended, 0: none */
@@ -69,15 +69,15 @@ struct message {
 enum message_kind {
   STARTED = 1,     /* value: the launcher's own pid; pid; detail; the pidfd and more descriptors travel along */
   NOT_STARTED = 2, /* value: errno; detail: enum stage; a text of `pid` bytes follows */
-  TIMED_OUT = 3,  /* the time limit was reached: the command is being ended */
-  ENDED = 4,      /* value: the status, as wait(2) gives it */
-  TREE_ENDED = 5, /* nothing is left of the tree */
-  GIVEN = 6,      /* value: 0, and the descriptor travels along; or errno */
-  FRONT_GONE = 7, /* the front was killed */
+  TIMED_OUT = 3,   /* the time limit was reached: the command is being ended */
+  ENDED = 4,       /* value: the status, as wait(2) gives it */
+  TREE_ENDED = 5,  /* nothing is left of the tree */
+  GIVEN = 6,       /* value: 0, and the descriptor travels along; or errno */
+  FRONT_GONE = 7,  /* the front was killed */
   /* To the front only. */
-  READY = 8,      /* the command is about to be started: the front answers with a byte, or ends */
-  CANCELLED = 9,  /* it was not started after all */
-  REPLACED = 10,  /* the front is to become the command: orders follow */
+  READY = 8,     /* the command is about to be started: the front answers with a byte, or ends */
+  CANCELLED = 9, /* it was not started after all */
+  REPLACED = 10, /* the front is to become the command: orders follow */
 };
 /* `detail` of STARTED. TIED: where the launcher is killed, the front ends the tree. */
 enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2, TIED = 4 };

@@ -111,9 +111,7 @@ static int read_value(const struct parameter_entry *parameter, const char *text,
 static uint32_t setting_for(const struct bundle *bundle, const struct settings *settings,
                             const struct parameter_entry *parameter) {
   uint32_t i = 0;
-  while (i < settings->count &&
-         !is_named(bundle, parameter, settings->given[i], name_length(settings->given[i])))
-    i++;
+  while (i < settings->count && !is_named(bundle, parameter, settings->given[i], name_length(settings->given[i]))) i++;
   return i;
 }
 

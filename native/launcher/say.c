@@ -17,8 +17,9 @@ void say_error(long error) {
   static const struct {
     int number;
     const char *name;
-  } known[] = {{EPERM, "EPERM"},   {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"}, {E2BIG, "E2BIG"}, {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"},
-               {EACCES, "EACCES"}, {EBUSY, "EBUSY"},   {EINVAL, "EINVAL"}, {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"}};
+  } known[] = {{EPERM, "EPERM"},     {ENOENT, "ENOENT"}, {ESRCH, "ESRCH"},    {E2BIG, "E2BIG"},
+               {ENOEXEC, "ENOEXEC"}, {ENOMEM, "ENOMEM"}, {EACCES, "EACCES"},  {EBUSY, "EBUSY"},
+               {EINVAL, "EINVAL"},   {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"}};
   for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
     if (known[i].number != -error) continue;
     say(known[i].name);

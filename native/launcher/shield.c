@@ -68,8 +68,9 @@ struct refused_call {
 
 /* Limits and priorities of another process need only the same user (kernel/sys.c, kernel/sched/syscalls.c). */
 static const struct refused_call limiting[] = {
-    {__NR_prlimit64, 0, NO_SIGNAL},          {__NR_setpriority, 1, NO_SIGNAL},   {__NR_sched_setattr, 0, NO_SIGNAL},
-    {__NR_sched_setscheduler, 0, NO_SIGNAL}, {__NR_sched_setparam, 0, NO_SIGNAL}, {__NR_sched_setaffinity, 0, NO_SIGNAL},
+    {__NR_prlimit64, 0, NO_SIGNAL},      {__NR_setpriority, 1, NO_SIGNAL},
+    {__NR_sched_setattr, 0, NO_SIGNAL},  {__NR_sched_setscheduler, 0, NO_SIGNAL},
+    {__NR_sched_setparam, 0, NO_SIGNAL}, {__NR_sched_setaffinity, 0, NO_SIGNAL},
 };
 
 static const struct refused_call signalling[] = {

@@ -24,106 +24,93 @@ static uint32_t architecture = SCMP_ARCH_X86_64;
 static unsigned optimize = 2;
 static unsigned long line_number;
 
-static void die(const char *what, int error)
-{
-	fprintf(stderr, "libseccomp_export: line %lu: %s: %s\n", line_number, what, strerror(error));
-	exit(1);
+static void die(const char *what, int error) {
+  fprintf(stderr, "libseccomp_export: line %lu: %s: %s\n", line_number, what, strerror(error));
+  exit(1);
 }
 
-static void start(void)
-{
-	int error;
+static void start(void) {
+  int error;
 
-	if (context)
-		return;
-	context = seccomp_init(default_action);
-	if (!context)
-		die("seccomp_init", EINVAL);
-	if (architecture != seccomp_arch_native()) {
-		error = seccomp_arch_remove(context, SCMP_ARCH_NATIVE);
-		if (!error)
-			error = seccomp_arch_add(context, architecture);
-		if (error)
-			die("seccomp_arch_add", -error);
-	}
-	error = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, optimize);
-	if (error)
-		die("seccomp_attr_set", -error);
+  if (context) return;
+  context = seccomp_init(default_action);
+  if (!context) die("seccomp_init", EINVAL);
+  if (architecture != seccomp_arch_native()) {
+    error = seccomp_arch_remove(context, SCMP_ARCH_NATIVE);
+    if (!error) error = seccomp_arch_add(context, architecture);
+    if (error) die("seccomp_arch_add", -error);
+  }
+  error = seccomp_attr_set(context, SCMP_FLTATR_CTL_OPTIMIZE, optimize);
+  if (error) die("seccomp_attr_set", -error);
 }
 
-static enum scmp_compare operator_by_name(const char *name)
-{
-	static const struct { const char *name; enum scmp_compare operator; } operators[] = {
-		{ "ne", SCMP_CMP_NE }, { "lt", SCMP_CMP_LT }, { "le", SCMP_CMP_LE }, { "eq", SCMP_CMP_EQ },
-		{ "ge", SCMP_CMP_GE }, { "gt", SCMP_CMP_GT }, { "masked_eq", SCMP_CMP_MASKED_EQ },
-	};
+static enum scmp_compare operator_by_name(const char *name) {
+  static const struct {
+    const char *name;
+    enum scmp_compare operator;
+  } operators[] = {
+      {"ne", SCMP_CMP_NE},
+      {"lt", SCMP_CMP_LT},
+      {"le", SCMP_CMP_LE},
+      {"eq", SCMP_CMP_EQ},
+      {"ge", SCMP_CMP_GE},
+      {"gt", SCMP_CMP_GT},
+      {"masked_eq", SCMP_CMP_MASKED_EQ},
+  };
 
-	for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
-		if (!strcmp(name, operators[i].name))
-			return operators[i].operator;
-	die(name, EINVAL);
-	return SCMP_CMP_EQ;
+  for (size_t i = 0; i < sizeof operators / sizeof *operators; i++)
+    if (!strcmp(name, operators[i].name)) return operators[i].operator;
+  die(name, EINVAL);
+  return SCMP_CMP_EQ;
 }
 
-static void rule(void)
-{
-	struct scmp_arg_cmp comparisons[6];
-	unsigned count = 0;
-	uint32_t action = strtoul(strtok(NULL, " \n"), NULL, 0);
-	const char *name = strtok(NULL, " \n");
-	int number = seccomp_syscall_resolve_name(name), error;
-	char *index;
+static void rule(void) {
+  struct scmp_arg_cmp comparisons[6];
+  unsigned count = 0;
+  uint32_t action = strtoul(strtok(NULL, " \n"), NULL, 0);
+  const char *name = strtok(NULL, " \n");
+  int number = seccomp_syscall_resolve_name(name), error;
+  char *index;
 
-	start();
-	if (number == __NR_SCMP_ERROR) {
-		fprintf(stderr, "%s\n", name);
-		return;
-	}
-	while ((index = strtok(NULL, " \n")) && count < 6) {
-		char *operator = strtok(NULL, " \n"), *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n");
+  start();
+  if (number == __NR_SCMP_ERROR) {
+    fprintf(stderr, "%s\n", name);
+    return;
+  }
+  while ((index = strtok(NULL, " \n")) && count < 6) {
+    char *operator = strtok(NULL, " \n"), *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n");
 
-		if (!operator || !a || !b)
-			die("rule", EINVAL);
-		comparisons[count].arg = strtoul(index, NULL, 0);
-		comparisons[count].op = operator_by_name(operator);
-		comparisons[count].datum_a = strtoull(a, NULL, 0);
-		comparisons[count].datum_b = strtoull(b, NULL, 0);
-		count++;
-	}
-	if (action == default_action)
-		return;
-	error = seccomp_rule_add_exact_array(context, action, number, count, comparisons);
-	/* EEXIST: a wider rule is there already, or this one makes a narrower one superfluous. */
-	if (error && error != -EEXIST)
-		die("seccomp_rule_add_exact_array", -error);
+    if (!operator || !a || !b) die("rule", EINVAL);
+    comparisons[count].arg = strtoul(index, NULL, 0);
+    comparisons[count].op = operator_by_name(operator);
+    comparisons[count].datum_a = strtoull(a, NULL, 0);
+    comparisons[count].datum_b = strtoull(b, NULL, 0);
+    count++;
+  }
+  if (action == default_action) return;
+  error = seccomp_rule_add_exact_array(context, action, number, count, comparisons);
+  /* EEXIST: a wider rule is there already, or this one makes a narrower one superfluous. */
+  if (error && error != -EEXIST) die("seccomp_rule_add_exact_array", -error);
 }
 
-int main(void)
-{
-	char line[4096];
-	int error;
+int main(void) {
+  char line[4096];
+  int error;
 
-	while (fgets(line, sizeof line, stdin)) {
-		char *word;
+  while (fgets(line, sizeof line, stdin)) {
+    char *word;
 
-		line_number++;
-		word = strtok(line, " \n");
-		if (!word)
-			continue;
-		if (!strcmp(word, "architecture"))
-			architecture = seccomp_arch_resolve_name(strtok(NULL, " \n"));
-		else if (!strcmp(word, "default"))
-			default_action = strtoul(strtok(NULL, " \n"), NULL, 0);
-		else if (!strcmp(word, "optimize"))
-			optimize = strtoul(strtok(NULL, " \n"), NULL, 0);
-		else if (!strcmp(word, "rule"))
-			rule();
-		else
-			die(word, EINVAL);
-	}
-	start();
-	error = seccomp_export_bpf(context, STDOUT_FILENO);
-	if (error)
-		die("seccomp_export_bpf", -error);
-	return 0;
+    line_number++;
+    word = strtok(line, " \n");
+    if (!word) continue;
+    if (!strcmp(word, "architecture")) architecture = seccomp_arch_resolve_name(strtok(NULL, " \n"));
+    else if (!strcmp(word, "default")) default_action = strtoul(strtok(NULL, " \n"), NULL, 0);
+    else if (!strcmp(word, "optimize")) optimize = strtoul(strtok(NULL, " \n"), NULL, 0);
+    else if (!strcmp(word, "rule")) rule();
+    else die(word, EINVAL);
+  }
+  start();
+  error = seccomp_export_bpf(context, STDOUT_FILENO);
+  if (error) die("seccomp_export_bpf", -error);
+  return 0;
 }

@@ -23,7 +23,16 @@
 
 #define MARK 0x5eed5eed000l
 enum { STEPS = 512, TASKS = 32, STACK = 16384 };
-enum { CALL_ONCE = 1, FORK, THREAD, END_PROCESS, END_THREAD, KILLED_PROCESS = 7, KILLED_THREAD, CALL_WITHOUT_PROCESSES };
+enum {
+  CALL_ONCE = 1,
+  FORK,
+  THREAD,
+  END_PROCESS,
+  END_THREAD,
+  KILLED_PROCESS = 7,
+  KILLED_THREAD,
+  CALL_WITHOUT_PROCESSES
+};
 enum { TRAPPED = 1 << 20 }; /* a trap shows as less than its negative */
 
 struct step {
@@ -133,9 +142,9 @@ static void perform(int at) {
       break;
     case THREAD:
       shared->threads[w[0]] = 1;
-      result = branch(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM |
-                          CLONE_CHILD_CLEARTID,
-                      stacks[w[0]] + STACK, shared->threads + w[0], live, w[0]);
+      result = branch(
+          CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM | CLONE_CHILD_CLEARTID,
+          stacks[w[0]] + STACK, shared->threads + w[0], live, w[0]);
       if (result > 0) wait_while(shared->pids + w[0], 0);
       break;
     case END_PROCESS:
@@ -227,7 +236,8 @@ void start(long *stack) {
   /* struct sigaction of the kernel: handler, flags (SA_SIGINFO, SA_NODEFER, SA_RESTORER), restorer, mask */
   long action[4] = {(long)trapped, 0x4 | 0x40000000 | 0x4000000, (long)restore, 0};
   marked(__NR_rt_sigaction, SIGSYS, (long)action, 0, 8, 0);
-  shared = (struct shared *)call6(__NR_mmap, 0, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, MARK);
+  shared = (struct shared *)call6(__NR_mmap, 0, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                                  MARK);
   /* Task 0 is the first process's child. */
   shared->threads[0] = 1;
   long first = branch(SIGCHLD | CLONE_CHILD_CLEARTID, 0, shared->threads, live, 0);

@@ -12,12 +12,12 @@
 #include <linux/seccomp.h>
 
 struct trial {
-	__u32 nr, arch;
-	__u64 instruction_pointer, args[6];
-	__u64 now, alive;
-	__u32 pid, tid, uid, gid;
-	__u32 thread_slot, process_slot;
-	__u32 reports;
+  __u32 nr, arch;
+  __u64 instruction_pointer, args[6];
+  __u64 now, alive;
+  __u32 pid, tid, uid, gid;
+  __u32 thread_slot, process_slot;
+  __u32 reports;
 };
 
 #define ALLOW SECCOMP_RET_ALLOW
@@ -39,13 +39,10 @@ static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)BPF_F
 #endif
 
 /* What a kernel of today has; what it lacks gets ENOSYS (docs/language.md, "What comes before the policy"). */
-static inline __attribute__((always_inline)) int is_known(__u32 nr)
-{
-	if (nr <= __NR_uretprobe)
-		return 1;
-	if (nr >= __NR_open_tree)
-		return nr <= __NR_mseal;
-	return nr == __NR_pidfd_send_signal;
+static inline __attribute__((always_inline)) int is_known(__u32 nr) {
+  if (nr <= __NR_uretprobe) return 1;
+  if (nr >= __NR_open_tree) return nr <= __NR_mseal;
+  return nr == __NR_pidfd_send_signal;
 }
 
 #endif

@@ -113,29 +113,29 @@ static int live(void *argument) {
     const uint64_t *a = step->arguments;
 
     switch (step->kind) {
-    case kind_call:
-      board->result = call(SYS_getpid, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5]);
-      break;
-    case kind_fork: {
-      const long pid = call(SYS_fork, 0, 0, 0, 0, 0, 0);
+      case kind_call:
+        board->result = call(SYS_getpid, (long)a[0], (long)a[1], (long)a[2], (long)a[3], (long)a[4], (long)a[5]);
+        break;
+      case kind_fork: {
+        const long pid = call(SYS_fork, 0, 0, 0, 0, 0, 0);
 
-      if (pid == 0) {
-        me = step->child;
-        turn = 0;
-        continue;
+        if (pid == 0) {
+          me = step->child;
+          turn = 0;
+          continue;
+        }
+        board->pid[step->child] = board->tid[step->child] = (int32_t)pid;
+        board->result = pid;
+        break;
       }
-      board->pid[step->child] = board->tid[step->child] = (int32_t)pid;
-      board->result = pid;
-      break;
-    }
-    case kind_thread:
-      board->pid[step->child] = board->pid[me];
-      board->result = make_thread(step->child);
-      board->tid[step->child] = (int32_t)board->result;
-      break;
-    case kind_exit:
-      tell(&board->done, turn);
-      call(SYS_exit, 0, 0, 0, 0, 0, 0);
+      case kind_thread:
+        board->pid[step->child] = board->pid[me];
+        board->result = make_thread(step->child);
+        board->tid[step->child] = (int32_t)board->result;
+        break;
+      case kind_exit:
+        tell(&board->done, turn);
+        call(SYS_exit, 0, 0, 0, 0, 0, 0);
     }
     tell(&board->done, turn);
   }
@@ -210,8 +210,7 @@ int main(void) {
     if (step->kind == kind_exit) {
       while (!is_gone(outcome.pid, outcome.tid)) usleep(200);
       board->tid[step->actor] = 0;
-    } else
-      outcome.result = board->result;
+    } else outcome.result = board->result;
     fwrite(&outcome, sizeof outcome, 1, stdout);
   }
   for (uint32_t task = 0; task < most_tasks; task++)

@@ -22,7 +22,8 @@ static void storm(int flags) {
   }
   end_storm();
   printf("storm: %s, %s, %ld other, %s\n", allowed <= 1000 ? "no more allowed than may be" : "too many allowed",
-         denied > 0 ? "denied" : "none denied", other, flags && interrupted ? "interrupted although restarted" : "as asked");
+         denied > 0 ? "denied" : "none denied", other,
+         flags && interrupted ? "interrupted although restarted" : "as asked");
 }
 
 /* execve as the launcher makes it, with a guess in the registers that carry the token. */

@@ -50,7 +50,8 @@ static void try_on(const char *who, pid_t pid) {
   errno = 0;
   if (process_vm_readv(pid, &here, 1, &there, 1, 0) >= 0 || errno == EFAULT) printf("REACHED the memory of %s\n", who);
   errno = 0;
-  if (process_vm_writev(pid, &here, 1, &there, 1, 0) >= 0 || errno == EFAULT) printf("REACHED the memory of %s to write\n", who);
+  if (process_vm_writev(pid, &here, 1, &there, 1, 0) >= 0 || errno == EFAULT)
+    printf("REACHED the memory of %s to write\n", who);
 }
 
 int main(int argc, char **argv) {

@@ -24,8 +24,7 @@ enum { FAILURES = sizeof failures / sizeof *failures };
 static void fail_to_fork(int which) {
   long result = raw_clone(failures[which % FAILURES].flags);
   if (result == 0) _exit(0);
-  if (result != -EINVAL && result != -EFAULT)
-    printf("%s: %ld\n", failures[which % FAILURES].name, result);
+  if (result != -EINVAL && result != -EFAULT) printf("%s: %ld\n", failures[which % FAILURES].name, result);
 }
 
 /* Makes children that wait until the pipe closes; how many. */

@@ -302,8 +302,10 @@ int main(int argc, char **argv) {
   else if (!strcmp(which, "vfork")) shared_memory("vfork", CLONE_VM | CLONE_VFORK | SIGCHLD);
   else if (!strcmp(which, "clone-vm")) shared_memory("clone-vm", CLONE_VM | SIGCHLD);
   else if (!strcmp(which, "clone-parent")) clone_parent();
-  else if (!strcmp(which, "clone-untraced")) printf("clone-untraced: %ld\n", result_of(raw_clone(CLONE_UNTRACED | SIGCHLD)));
-  else if (!strcmp(which, "clone-wrong")) printf("clone-wrong: %ld %ld\n", result_of(raw_clone(CLONE_SIGHAND)), tally());
+  else if (!strcmp(which, "clone-untraced"))
+    printf("clone-untraced: %ld\n", result_of(raw_clone(CLONE_UNTRACED | SIGCHLD)));
+  else if (!strcmp(which, "clone-wrong"))
+    printf("clone-wrong: %ld %ld\n", result_of(raw_clone(CLONE_SIGHAND)), tally());
   else if (!strcmp(which, "dies-at-once")) dies_at_once();
   else if (!strcmp(which, "from-thread")) from_thread();
   else if (!strcmp(which, "exec-from-thread")) exec_from_thread(executing_thread);

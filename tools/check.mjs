@@ -1,0 +1,62 @@
+// npm run check -- [NAME...]: what is asked of the sources without running them. The checks run side by side, as many
+// as there are processors; each says how long it took, and what it finds. None needs a network.
+import { spawn } from "node:child_process";
+import { readdirSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+
+/** Our C. What kernel/patches adds to the kernel is checked by the kernel's own tools (kernel/series-check). */
+const ourC = ["native", "bench", "demo", "kernel/machine", "kernel/bpf-selftests", "test"].flatMap((folder) =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((file) => /\.[ch]$/.test(file))
+    .map((file) => join(folder, file)),
+);
+const bin = (name) => join("node_modules/.bin", name);
+
+/** The slowest first. */
+const checks = {
+  types: [bin("tsc"), "--noEmit"],
+  style: [bin("biome"), "check", "."],
+  "c-format": [bin("clang-format"), "--dry-run", "-Werror", ...ourC],
+};
+const writers = { "c-format": [bin("clang-format"), "-i", ...ourC] };
+
+const words = process.argv.slice(2);
+const commands = words.includes("--write") ? writers : checks;
+const wanted = words.filter((word) => word !== "--write");
+const unknown = wanted.filter((name) => !(name in commands));
+if (unknown.length > 0) {
+  console.error(`no such check: ${unknown.join(", ")}; there are: ${Object.keys(commands).join(", ")}`);
+  process.exit(125);
+}
+
+const waiting = wanted.length > 0 ? wanted : Object.keys(commands);
+const failed = [];
+await Promise.all(
+  Array.from({ length: availableParallelism() }, async () => {
+    for (let name = waiting.shift(); name !== undefined; name = waiting.shift()) await run(name);
+  }),
+);
+if (failed.length > 0) console.error(`failed: ${failed.join(", ")}`);
+process.exitCode = failed.length > 0 ? 1 : 0;
+
+/** Output is shown when the check ends, so that two checks do not mix theirs, and only if there is something to do. */
+async function run(name) {
+  const [command, ...options] = commands[name];
+  const start = performance.now();
+  const child = spawn(command, options, { stdio: ["ignore", "pipe", "pipe"] });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (text) => (output += text));
+  const status = await new Promise((done) => {
+    child.on("error", (error) => {
+      output += `${error.message}\n`;
+      done(125);
+    });
+    child.on("close", done);
+  });
+  if (status !== 0) {
+    failed.push(name);
+    process.stderr.write(output);
+  }
+  console.log(`${name}: ${status === 0 ? "passed" : "failed"} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
+}

@@ -16,6 +16,7 @@ const bin = (name) => join("node_modules/.bin", name);
 /** The slowest first. */
 const checks = {
   types: [bin("tsc"), "--noEmit"],
+  "c-analysis": ["make", "-s", "--no-print-directory", `-j${availableParallelism()}`, "-k", "-f", "tools/analyse.mk"],
   style: [bin("biome"), "check", "."],
   "c-format": [bin("clang-format"), "--dry-run", "-Werror", ...ourC],
 };

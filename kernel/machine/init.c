@@ -242,9 +242,12 @@ static uint32_t read_head(char *type)
 /* "name=value" is set or the start fails; with `optional`, a name that this kernel does not know is passed over. */
 static void set_sysctl(char *assignment, int optional)
 {
-	char path[256], *value = strchr(assignment, '=');
+	char path[256], *value;
 	int fd;
 
+	if (!assignment)
+		die("--sysctl: %s", strerror(errno));
+	value = strchr(assignment, '=');
 	if (!value)
 		die("--sysctl %s: expected NAME=VALUE", assignment);
 	*value++ = 0;

@@ -64,11 +64,19 @@ static enum scmp_compare operator_by_name(const char *name) {
   return SCMP_CMP_EQ;
 }
 
+/* The next word of the line, which must have one. */
+static char *word_after(const char *what) {
+  char *word = strtok(NULL, " \n");
+
+  if (!word) die(what, EINVAL);
+  return word;
+}
+
 static void rule(void) {
   struct scmp_arg_cmp comparisons[6];
   unsigned count = 0;
-  uint32_t action = strtoul(strtok(NULL, " \n"), NULL, 0);
-  const char *name = strtok(NULL, " \n");
+  uint32_t action = strtoul(word_after("rule"), NULL, 0);
+  const char *name = word_after("rule");
   int number = seccomp_syscall_resolve_name(name), error;
   char *index;
 
@@ -78,9 +86,8 @@ static void rule(void) {
     return;
   }
   while ((index = strtok(NULL, " \n")) && count < 6) {
-    char *operator = strtok(NULL, " \n"), *a = strtok(NULL, " \n"), *b = strtok(NULL, " \n");
+    char *operator = word_after("rule"), *a = word_after("rule"), *b = word_after("rule");
 
-    if (!operator || !a || !b) die("rule", EINVAL);
     comparisons[count].arg = strtoul(index, NULL, 0);
     comparisons[count].op = operator_by_name(operator);
     comparisons[count].datum_a = strtoull(a, NULL, 0);
@@ -103,9 +110,9 @@ int main(void) {
     line_number++;
     word = strtok(line, " \n");
     if (!word) continue;
-    if (!strcmp(word, "architecture")) architecture = seccomp_arch_resolve_name(strtok(NULL, " \n"));
-    else if (!strcmp(word, "default")) default_action = strtoul(strtok(NULL, " \n"), NULL, 0);
-    else if (!strcmp(word, "optimize")) optimize = strtoul(strtok(NULL, " \n"), NULL, 0);
+    if (!strcmp(word, "architecture")) architecture = seccomp_arch_resolve_name(word_after(word));
+    else if (!strcmp(word, "default")) default_action = strtoul(word_after(word), NULL, 0);
+    else if (!strcmp(word, "optimize")) optimize = strtoul(word_after(word), NULL, 0);
     else if (!strcmp(word, "rule")) rule();
     else die(word, EINVAL);
   }

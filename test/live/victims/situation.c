@@ -34,6 +34,7 @@ static void fail(const char *setting) {
 static char *from_hex(const char *hex) {
   size_t length = strlen(hex) / 2;
   char *bytes = calloc(1, length + 1);
+  if (!bytes) fail("calloc");
   for (size_t i = 0; i < length; i++) {
     char digits[3] = {hex[2 * i], hex[2 * i + 1], 0};
     bytes[i] = (char)strtol(digits, NULL, 16);

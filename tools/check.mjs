@@ -15,6 +15,16 @@ const bin = (name) => join("node_modules/.bin", name);
 
 /** The slowest first. */
 const checks = {
+  // Only files that have changed are read again.
+  spelling: [
+    bin("cspell"),
+    "lint",
+    "--quiet",
+    "--cache",
+    "--cache-strategy=content",
+    "--cache-location=build/spelling",
+    ".",
+  ],
   types: [bin("tsc"), "--noEmit"],
   "c-analysis": ["make", "-s", "--no-print-directory", `-j${availableParallelism()}`, "-k", "-f", "tools/analyse.mk"],
   style: [bin("biome"), "check", "."],

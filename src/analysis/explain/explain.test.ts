@@ -32,7 +32,7 @@ describe("the ready policies, explained", () => {
     const program = load(name);
     const explanation = explainPolicy(program, explainOptions(notifyProfile, program));
     // Where a line stands is another test's concern: a comment added to a policy must not change this.
-    const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+ */g, "$1");
+    const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+( ?) */g, "$1$2");
     expectGolden(`${root}test/goldens/policies/${name}.explain.txt`, text);
     // The data is plain: nothing is lost on the way through JSON.
     expect(JSON.parse(JSON.stringify(explanation))).toEqual(explanation);

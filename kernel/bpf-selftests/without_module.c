@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * test_verifier loads bpf_testmod.ko first and gives up where it cannot. A dozen of its hundreds of tests need the module;
- * on a kernel without modules these then fail, each by its name, and the others say what they say.
+ * test_verifier exits if it cannot load bpf_testmod.ko. With these stubs it runs on a kernel without modules; only the
+ * dozen tests that need the module fail.
  */
 #include <stdbool.h>
 

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// kernel/vm run [options] -- command args: runs one command under a kernel in QEMU, with this machine's files, and ends
-// as the command ended. Standard input, output and error are the command's own; whatever this says itself is prefixed
-// with "vm: " and goes to standard error.
+// kernel/vm run [options] -- command args: runs one command under a kernel in QEMU, with the host's files, and exits
+// with the command's status. The command has the standard streams; messages of kernel/vm go to standard error and begin
+// with "vm: ".
 import { execFileSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { complaintIn } from "./console.mjs";
+import { warningIn } from "./console.mjs";
 import { start } from "./machine.mjs";
 
 const usage = `Usage: kernel/vm run [options] -- COMMAND [ARGS...]
-Runs a command under a kernel in QEMU. Its files are this machine's, read-only, under a layer in memory that goes when
-the machine does. What the command leaves running ends with it.
+Runs a command under a kernel in QEMU. It sees the host's files through an overlay in memory, which is lost when the
+machine ends. Processes that the command leaves are killed when it ends.
 
   --kernel NAME|FILE   patched (default), stock, debug, nojit, upto-N (see kernel/build), or a bzImage
-  --user UID[:GID]     whose the command is (default 0; the group has the same number)
-  --cwd DIR            where it runs (default: here); every user can search the directories above it there
-  --env NAME=VALUE     more of its environment, which else is PATH, HOME and LANG
-  --sysctl NAME=VALUE  set before; by default the unprivileged mode is on where the kernel knows it:
+  --user UID[:GID]     the command's user (default 0) and group (default: the same number)
+  --cwd DIR            the working directory (default: the current one); every user can search its parent directories
+  --env NAME=VALUE     an environment variable in addition to PATH, HOME and LANG
+  --sysctl NAME=VALUE  set before the command; by default the unprivileged mode is on, if the kernel has it:
                        kernel.unprivileged_bpf_disabled=0, kernel.seccomp.ebpf=3
-  --append WORDS       more of the kernel's command line
+  --append WORDS       appended to the kernel's command line
   --smp N              processors (default 2)
   --memory MIB         (default 2048)
-  --icount             one instruction is one nanosecond of the machine's time, on one processor without mitigations:
-                       what a clock measures is the count of instructions, the same on every run
-  --timeout SECONDS    of this machine's time (default 600); the machine is then ended
-  --console            show what the kernel prints, also when nothing is wrong
+  --icount             one instruction takes one nanosecond of the machine's time, on one processor without mitigations:
+                       a clock then counts instructions, with the same result on every run
+  --timeout SECONDS    of the host's time (default 600); the machine is then ended
+  --console            show the kernel's messages in any case
 
-Exit status: the command's own; 128+n when signal n ended it; 127 not found; 126 cannot be run; 124 after the timeout;
-125 when the machine did not start or the kernel complained, whatever the command's status: the console is then shown.
+Exit status: that of the command; 128+n if signal n ended it; 127 not found; 126 cannot be run; 124 after the timeout;
+125 if the machine did not start or the kernel reported an error: the console is then shown.
 `;
 
 const ownFailure = 125;
@@ -77,10 +77,9 @@ function readOptions(words) {
   }
 }
 
-/** A whole number of at least `least`. */
-function count(name, text, least) {
-  if (!/^\d{1,9}$/.test(text) || Number(text) < least)
-    fail(`--${name} ${text}: expected a number of at least ${least}`);
+/** An integer of at least `min`. */
+function count(name, text, min) {
+  if (!/^\d{1,9}$/.test(text) || Number(text) < min) fail(`--${name} ${text}: expected a number of at least ${min}`);
   return Number(text);
 }
 
@@ -89,7 +88,7 @@ function assignment(name, text) {
   return text;
 }
 
-/** The bzImage that a name stands for, or the file itself. */
+/** The bzImage of a kernel's name, or the file itself. */
 function imageOf(kernel) {
   if (!/^(patched|stock|debug|nojit|upto-\d+)$/.test(kernel)) {
     if (!existsSync(kernel))
@@ -107,7 +106,7 @@ function imageOf(kernel) {
 
 const options = readOptions(process.argv.slice(2));
 const smp = count("smp", options.smp ?? (options.icount ? "1" : "2"), 1);
-if (options.icount && smp > 1) fail("--icount counts on one processor: it does not go with --smp");
+if (options.icount && smp > 1) fail("--icount requires one processor: omit --smp");
 const [uid, gid] =
   /^(\d+)(?::(\d+))?$/.exec(options.user)?.slice(1) ?? fail(`--user ${options.user}: expected UID or UID:GID`);
 const sysctls = options.sysctl.map((text) => assignment("sysctl", text));
@@ -123,7 +122,7 @@ const machine = start({
   append: options.append,
   request: [
     `cwd=${cwd}`,
-    // The checkout, the selftests beside the kernel, and Node may lie below a folder of mode 0700.
+    // The checkout, the selftests beside the kernel, and Node may be below a directory of mode 0700.
     ...[cwd, dirname(image), dirname(process.execPath)].map((folder) => `reachable=${folder}`),
     `uid=${uid}`,
     `gid=${gid ?? uid}`,
@@ -139,10 +138,10 @@ const machine = start({
   ],
 });
 
-let late = false;
+let isTimedOut = false;
 const clock = setTimeout(
   () => {
-    late = true;
+    isTimedOut = true;
     machine.end();
   },
   count("timeout", options.timeout, 1) * 1000,
@@ -168,22 +167,22 @@ const result = await machine.ended((stream, bytes) =>
 );
 clearTimeout(clock);
 
-const complaint =
-  complaintIn(result.console) ?? (result.tainted ? "the kernel is tainted by a warning or worse" : undefined);
+const warning =
+  warningIn(result.console) ?? (result.tainted ? "the kernel is tainted by a warning or worse" : undefined);
 const problem =
-  complaint !== undefined
-    ? `the kernel complained: ${complaint}`
+  warning !== undefined
+    ? `the kernel reported an error: ${warning}`
     : result.refused !== undefined
       ? `the command was not started: ${result.refused}`
-      : result.status === undefined && !late
+      : result.status === undefined && !isTimedOut
         ? `the machine ended before the command did${result.emulator === "" ? "" : `: ${result.emulator}`}`
         : undefined;
-if (problem !== undefined || late || options.console) {
+if (problem !== undefined || isTimedOut || options.console) {
   process.stderr.write(result.console.replace(/\r/g, "").replace(/[^\n]$/, "$&\n"));
 }
 if (problem !== undefined) process.stderr.write(`vm: ${problem}\n`);
-if (late) process.stderr.write(`vm: not done after ${options.timeout} s (--timeout)\n`);
-// What was written to pipes has to be out first.
+if (isTimedOut) process.stderr.write(`vm: not done after ${options.timeout} s (--timeout)\n`);
+// Flush pipes before the exit.
 const flushed = (stream) => new Promise((resolve) => stream.write("", resolve));
 await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
-process.exit(problem !== undefined ? ownFailure : late ? timedOut : result.status);
+process.exit(problem !== undefined ? ownFailure : isTimedOut ? timedOut : result.status);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// What a kernel prints when something is wrong with it.
+// Recognises a kernel's warnings on its console and in its taint flags.
 
 /**
- * The console shows warnings and worse (loglevel=5). Among these, the ones that a correct kernel never prints; messages
- * about programs ("traps: a.out trap invalid opcode") are not among them.
+ * The console shows warnings and worse (loglevel=5). These patterns match messages that a correct kernel never prints,
+ * but no messages about programs ("traps: a.out trap invalid opcode").
  */
-const complaints = [
+const warnings = [
   /\bWARNING: .*/,
   /\bBUG: .*/,
   /\bkernel BUG at .*/,
@@ -28,10 +28,10 @@ const complaints = [
   /\bscheduling while atomic.*/,
 ];
 
-/** The first complaint in a console's text, without time stamps; undefined when there is none. */
-export function complaintIn(text) {
+/** The first warning in a console's text, without time stamps, or undefined. */
+export function warningIn(text) {
   for (const line of text.split(/\r?\n/)) {
-    for (const pattern of complaints) {
+    for (const pattern of warnings) {
       const found = pattern.exec(line);
       if (found !== null) return found[0].trim();
     }
@@ -42,7 +42,7 @@ export function complaintIn(text) {
 // Documentation/admin-guide/tainted-kernels.rst: bad page (5), died (7), warning (9), soft lockup (14).
 const wrong = (1n << 5n) | (1n << 7n) | (1n << 9n) | (1n << 14n);
 
-/** Whether /proc/sys/kernel/tainted says that the kernel itself went wrong. */
+/** Whether /proc/sys/kernel/tainted reports an error of the kernel itself. */
 export function isTainted(value) {
   return (value & wrong) !== 0n;
 }

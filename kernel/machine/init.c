@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The first process of the test machine (kernel/vm). The root is the host's file system, read-only, over 9p; this puts
- * a writable layer in memory over it, mounts what a program expects, runs the one command that the host asks for over a
- * virtio port, and hands back what it writes and how it ended.
+ * The init process of the test machine (kernel/vm). The root is the host's file system, read-only, over 9p. This
+ * program mounts a writable overlay in memory and the usual virtual file systems, runs the one command that the host
+ * requests over a virtio port, and sends back its output and wait status.
  *
- * Frames on the port, both ways: a type (1 byte), the length of what follows (4 bytes, little endian), the payload.
+ * Frames on the port, in both directions: a type (1 byte), the length of the payload (4 bytes, little endian), the
+ * payload.
  *   host to guest: 'R' the request, strings "name=value" that each end in NUL (see struct request)
  *                  'I' bytes for standard input; 'E' its end
  *   guest to host: 'o', 'e' bytes of standard output and error
  *                  'x' the end: wait status (4 bytes), /proc/sys/kernel/tainted (8 bytes)
- *                  'f' why the command could not be started, as text
+ *                  'f' a message why the command could not be started
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -56,7 +57,7 @@ static void write_all(int fd, const void *data, size_t size)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
-			return; /* the host is gone: the end comes by POLLHUP */
+			return; /* the host has exited: POLLHUP follows */
 		from += n;
 		size -= n;
 	}
@@ -77,8 +78,8 @@ static _Noreturn void power_off(void)
 		pause();
 }
 
-/* Once the last frame is out, the host ends the machine; should it be gone, the machine ends itself. */
-static _Noreturn void await_the_end(void)
+/* The host ends the machine after the last frame; if the host has exited, the machine powers itself off. */
+static _Noreturn void await_end(void)
 {
 	struct pollfd wait = { .fd = port, .events = 0 };
 
@@ -99,7 +100,7 @@ static _Noreturn __attribute__((format(printf, 1, 2))) void die(const char *form
 		length = sizeof(text) - 1;
 	if (port >= 0) {
 		send_frame('f', text, length);
-		await_the_end();
+		await_end();
 	}
 	/* The console is what is left; the host shows it. */
 	dprintf(2, "vm-init: %s\n", text);
@@ -112,7 +113,7 @@ static void must_mount(const char *source, const char *target, const char *type,
 		die("mounting %s on %s: %s", type ? type : source, target, strerror(errno));
 }
 
-/* For file systems that a kernel may be built without. */
+/* For file systems that are optional in a kernel. */
 static void may_mount(const char *target, const char *type, const char *data)
 {
 	mkdir(target, 0755);
@@ -130,8 +131,8 @@ static void lay_out_files(void)
 		die("entering the new root: %s", strerror(errno));
 	must_mount("dev", "dev", "devtmpfs", 0, NULL);
 	/*
-	 * As switch_root(8) does: moved over the old root, not only changed into. A process whose root is not the root of
-	 * its mount namespace may not create a user namespace (current_chrooted() in kernel/user_namespace.c).
+	 * Move the mount over the old root, as switch_root(8) does. A process whose root is not the root of its mount
+	 * namespace may not create a user namespace (current_chrooted() in kernel/user_namespace.c).
 	 */
 	must_mount(".", "/", NULL, MS_MOVE, NULL);
 	if (chroot(".") || chdir("/"))
@@ -141,7 +142,7 @@ static void lay_out_files(void)
 	must_mount("run", "/run", "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755");
 	mkdir("/dev/pts", 0755);
 	must_mount("devpts", "/dev/pts", "devpts", MS_NOSUID | MS_NOEXEC, "mode=0620,gid=5,ptmxmode=0666");
-	/* devtmpfs makes a device node; the one that belongs to this devpts is the link. */
+	/* Replace the device node of devtmpfs by a link to the one of this devpts. */
 	unlink("/dev/ptmx");
 	if (symlink("pts/ptmx", "/dev/ptmx") || symlink("/proc/self/fd", "/dev/fd") ||
 	    symlink("/proc/self/fd/0", "/dev/stdin") || symlink("/proc/self/fd/1", "/dev/stdout") ||
@@ -162,7 +163,7 @@ static void raise_loopback(void)
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
-		return; /* a kernel without a network */
+		return; /* a kernel without networking */
 	if (ioctl(fd, SIOCGIFFLAGS, &request))
 		die("the loopback interface: %s", strerror(errno));
 	request.ifr_flags |= IFF_UP | IFF_RUNNING;
@@ -172,8 +173,8 @@ static void raise_loopback(void)
 }
 
 /*
- * A user of the command must be able to search each directory of the path, as root's home (mode 0700) is not on the host.
- * The modes change in the layer in memory only.
+ * Makes each directory of the path searchable for the command's user, because root's home has mode 0700. The modes
+ * change only in the overlay in memory.
  */
 static void make_reachable(char *path)
 {
@@ -193,7 +194,7 @@ static void make_reachable(char *path)
 	}
 }
 
-/* The machine's one virtio port. Its driver announces it a moment after this process starts. */
+/* Opens the machine's virtio port, which its driver creates shortly after this process starts. */
 static void open_port(void)
 {
 	for (int turn = 0; turn < 60000; turn++) {
@@ -220,7 +221,7 @@ static void read_all(void *data, size_t size)
 
 		if (n < 0 && errno != EINTR)
 			die("reading from the host: %s", strerror(errno));
-		/* 0 until the host's end is connected, and when it has gone. */
+		/* 0 before the host's end is connected and after it is closed. */
 		if (n == 0)
 			usleep(1000);
 		if (n > 0) {
@@ -239,7 +240,7 @@ static uint32_t read_head(char *type)
 	return head[1] | head[2] << 8 | head[3] << 16 | (uint32_t)head[4] << 24;
 }
 
-/* "name=value" is set or the start fails; with `optional`, a name that this kernel does not know is passed over. */
+/* Sets "name=value" or fails; with `optional`, it ignores a name that this kernel lacks. */
 static void set_sysctl(char *assignment, int optional)
 {
 	char path[256], *value;
@@ -284,9 +285,9 @@ static void read_request(struct request *request)
 		char *value = strchr(text, '=');
 
 		if (!value)
-			die("not understood: %s", text);
+			die("invalid request: %s", text);
 		value++;
-		/* The text stays as it is, for the step of the loop; set_sysctl() gets a copy of its own. */
+		/* set_sysctl() modifies its argument, but the loop needs the original text. */
 		if (!strncmp(text, "arg=", 4))
 			request->argv[request->argc++] = value;
 		else if (!strncmp(text, "env=", 4))
@@ -304,7 +305,7 @@ static void read_request(struct request *request)
 		else if (!strncmp(text, "default-sysctl=", 15))
 			set_sysctl(strdup(value), 1);
 		else
-			die("not understood: %s", text);
+			die("invalid request: %s", text);
 	}
 	if (request->argc == 0)
 		die("no command");
@@ -331,12 +332,12 @@ static _Noreturn void run(const struct request *request, int in, int out, int er
 	}
 	environ = request->envp;
 	execvp(request->argv[0], request->argv);
-	/* As a shell tells it. */
+	/* The exit statuses of a shell. */
 	dprintf(2, "vm: %s: %s\n", request->argv[0], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Sends what a pipe holds. False once every writer has closed it. */
+/* Sends the available bytes of a pipe. Returns 0 once every writer has closed it. */
 static int forward(int pipe, char type)
 {
 	static char buffer[65536];
@@ -347,7 +348,7 @@ static int forward(int pipe, char type)
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-/* What the host sends while the command runs: its standard input. The pipe does not block; what it does not take waits. */
+/* The command's standard input from the host. The pipe does not block; unwritten bytes are buffered. */
 struct input {
 	int pipe; /* -1 once closed */
 	char *data;
@@ -397,7 +398,7 @@ static void receive(struct input *input)
 	feed(input);
 }
 
-/* Reaps whatever has ended. True once the command itself has, with its wait status. */
+/* Reaps ended children. Returns whether the command has ended, with its wait status. */
 static int reap(pid_t command, int *status)
 {
 	int ended = 0, one;
@@ -421,7 +422,7 @@ static int serve(pid_t command, int signals, struct input *input, int out, int e
 			{ .fd = signals, .events = POLLIN },
 			{ .fd = out, .events = POLLIN },
 			{ .fd = err, .events = POLLIN },
-			/* Nothing is read ahead of what the command takes. */
+			/* Input is read only when the buffer is empty. */
 			{ .fd = port, .events = input->size || input->ends ? 0 : POLLIN },
 			{ .fd = input->size ? input->pipe : -1, .events = POLLOUT },
 		};
@@ -445,7 +446,7 @@ static int serve(pid_t command, int signals, struct input *input, int out, int e
 				break;
 		}
 	}
-	/* What the command left running ends with it, and then no one is left to write. */
+	/* Kill the processes that the command left, so that the pipes have no writers. */
 	kill(-1, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
 		;
@@ -462,8 +463,8 @@ static uint64_t tainted(void)
 	FILE *file = fopen("/proc/sys/kernel/tainted", "re");
 
 	/*
-	 * Much is freed after a grace period, and BPF programs and maps by a worker after that. Wait, so that a complaint
-	 * about it comes before the answer.
+	 * The kernel frees many objects after a grace period, and BPF programs and maps by a worker after that. Wait for
+	 * their warnings before the response.
 	 */
 	for (int turn = 0; turn < 2; turn++) {
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
@@ -497,7 +498,7 @@ int main(void)
 
 	if (pipe2(in, O_CLOEXEC) || pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC))
 		die("pipes: %s", strerror(errno));
-	/* So that /dev/stdout can be opened anew by the command's user. */
+	/* The command's user must be able to reopen /dev/stdout. */
 	if (fchown(in[0], request.uid, request.gid) || fchown(out[1], request.uid, request.gid) ||
 	    fchown(err[1], request.uid, request.gid))
 		die("giving the pipes to user %u: %s", request.uid, strerror(errno));
@@ -526,5 +527,5 @@ int main(void)
 	memcpy(end, &status, 4);
 	memcpy(end + 4, &taint, 8);
 	send_frame('x', end, sizeof(end));
-	await_the_end();
+	await_end();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// One machine: QEMU, its console, and the port over which init.c takes a request and answers (the frames are described
-// there).
+// One virtual machine: QEMU, its console, and the port over which init.c receives a request and responds (init.c
+// describes the frames).
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,20 +15,20 @@ function frame(type, payload) {
   return Buffer.concat([head, payload]);
 }
 
-/** Takes what arrives in pieces; calls `take` for each whole frame. */
-function frames(take) {
+/** Reassembles frames from chunks; calls `onFrame` for each complete frame. */
+function frames(onFrame) {
   let rest = Buffer.alloc(0);
   return (bytes) => {
     rest = rest.length === 0 ? bytes : Buffer.concat([rest, bytes]);
     while (rest.length >= 5 && rest.length >= 5 + rest.readUInt32LE(1)) {
       const end = 5 + rest.readUInt32LE(1);
-      take(String.fromCharCode(rest[0]), rest.subarray(5, end));
+      onFrame(String.fromCharCode(rest[0]), rest.subarray(5, end));
       rest = rest.subarray(end);
     }
   };
 }
 
-/** A shell's number for how a process ended. */
+/** The exit status of a wait status, as a shell computes it. */
 function statusOf(wait) {
   const signal = wait & 0x7f;
   return signal === 0 ? (wait >> 8) & 0xff : 128 + signal;
@@ -36,11 +36,12 @@ function statusOf(wait) {
 
 function words({ image, smp, memory, icount, append }) {
   const commandLine = [
-    // Warnings and worse, on a console that polls; what is wrong ends the machine, and QEMU with it.
+    // Print warnings and worse on a polling console; an oops ends the machine and QEMU.
     "console=ttyS0 loglevel=5 panic=-1 oops=panic",
-    // A machine that shares its processors with others stands still at times without being stuck.
+    // A virtual machine on shared processors can pause without being stuck.
     "rcupdate.rcu_cpu_stall_timeout=120",
-    // For the same reason: the kernel counts ticks against a busy loop, and panics where none came (io_apic.c, timer_irq_works).
+    // For the same reason: the kernel counts ticks during a busy loop, and panics without one (io_apic.c,
+    // timer_irq_works).
     "no_timer_check",
     `root=host rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=524288 ro init="${init}"`,
     ...(icount ? ["mitigations=off"] : []),
@@ -61,18 +62,19 @@ function words({ image, smp, memory, icount, append }) {
 }
 
 /**
- * Starts a machine. `request` are the strings that init.c reads; `append` more words for the kernel. `memory` is in MiB.
+ * Starts a machine. `request` has the strings that init.c reads, `append` words for the kernel's command line; `memory`
+ * is in MiB.
  */
 export function start(options) {
-  // QEMU goes when this process does, however that ends.
+  // QEMU is killed when this process ends for any reason.
   const emulator = spawn("setpriv", ["--pdeathsig", "KILL", "qemu-system-x86_64", ...words(options)], {
     stdio: ["ignore", "ignore", "pipe", "pipe", "pipe"],
   });
-  const [, , complaints, serial, link] = emulator.stdio;
+  const [, , errors, serial, link] = emulator.stdio;
   const result = { status: undefined, tainted: false, refused: undefined, console: "", emulator: "" };
   let out = () => {};
 
-  complaints.setEncoding("utf8").on("data", (text) => {
+  errors.setEncoding("utf8").on("data", (text) => {
     result.emulator += text;
   });
   serial.setEncoding("latin1").on("data", (text) => {
@@ -89,7 +91,7 @@ export function start(options) {
     if (type !== "o" && type !== "e") emulator.kill("SIGKILL");
   });
   link.on("data", take);
-  // The end shows in `close`; a pipe that breaks with it says nothing more.
+  // `close` reports the end; ignore the errors of pipes that break with it.
   for (const stream of [serial, link]) stream.on("error", () => {});
   const closed = new Promise((resolve) => {
     emulator.on("error", (error) => {
@@ -101,12 +103,12 @@ export function start(options) {
   link.write(frame("R", Buffer.from(options.request.map((text) => `${text}\0`).join(""))));
 
   return {
-    /** False when the machine takes no more for now. */
+    /** Returns false if the caller must wait for `onDrain`. */
     input: (bytes) => link.write(frame("I", bytes)),
     endOfInput: () => link.write(frame("E", Buffer.alloc(0))),
     onDrain: (then) => link.once("drain", then),
     end: () => emulator.kill("SIGKILL"),
-    /** What came of it, once QEMU has ended; `write` gets the command's output as it comes. */
+    /** Waits until QEMU has ended, passes the command's output to `write`, and returns the result. */
     async ended(write) {
       out = write;
       await closed;

@@ -58,7 +58,7 @@ describe("kernel/build", () => {
     if (unable !== undefined) context.skip(unable);
     series({ "one.patch": patch("never built") });
     expect(run("--path", "patched")).toMatchObject({ status: 1, stdout: "" });
-    expect(run("--path", "patched").stderr).toContain("patched is not built as it stands here: make kernel");
+    expect(run("--path", "patched").stderr).toContain("patched is not built from the current sources: make kernel");
   });
 
   it("names the patch that does not apply, and the kernel", (context) => {

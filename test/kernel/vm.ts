@@ -39,7 +39,7 @@ export interface MachineOptions {
 export interface Ran {
   readonly status: number;
   readonly stdout: string;
-  /** What the command wrote, and what kernel/vm says itself: "vm: ..." lines, the console when the kernel complained. */
+  /** The output of the command and of kernel/vm: "vm: ..." lines, and the console if the kernel printed a warning. */
   readonly stderr: string;
 }
 
@@ -66,7 +66,7 @@ export function unable(kernel: Kernel): string | undefined {
   }
 }
 
-/** Runs one command to its end. Its status is 125 where the kernel complained. */
+/** Runs one command to its end. Its status is 125 if the kernel printed a warning. */
 export function inMachine(options: MachineOptions, command: readonly string[], input = ""): Promise<Ran> {
   const { kernel, user, env = {}, sysctls = {}, append = [], smp, memory, icount = false, cwd } = options;
   const timeout = options.timeout ?? ((full ? 3 : 1) * patience.machine) / 1000;

@@ -55,6 +55,8 @@ export type StatefulReason =
   | { readonly because: "reads-table" | "changes-table"; readonly table: number }
   | { readonly because: "reads-input"; readonly input: "now" | "pid" | "tid" | "uid" | "gid" | "alive" }
   | { readonly because: "reads-parameter"; readonly parameter: number }
+  /** Reads what lies behind a pointer argument: an index into `Program.observations`. */
+  | { readonly because: "reads-memory"; readonly observation: number }
   | { readonly because: "reports"; readonly report: number }
   /** A condition on arguments that no classic filter can test (arithmetic between arguments, say). */
   | { readonly because: "not-expressible" }

@@ -13,6 +13,8 @@ const program: Program = {
   tables: [],
   reports: [],
   parameters: [],
+  observations: [],
+  words: [],
   locals: [],
   body: [{ kind: "return", verdict: { kind: "verdict", verdict: 0 } }],
 };

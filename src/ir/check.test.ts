@@ -30,6 +30,8 @@ const good: Program = {
   tables: [table],
   reports: [{ text: "", values: [{ name: "v", print: "signed" }], at: undefined }],
   parameters: [],
+  observations: [],
+  words: [],
   locals: ["integer", "boolean", "verdict"],
   body: [allow],
 };

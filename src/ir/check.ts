@@ -16,6 +16,7 @@ import {
   scopeBytes,
 } from "./limits.ts";
 import type { Location } from "./location.ts";
+import { observationFaults, wordFault } from "./observation.ts";
 import { parameterFault } from "./parameters.ts";
 import {
   type Cell,
@@ -49,6 +50,7 @@ const integerKinds = new Set<Expression["kind"]>([
   "local",
   "cell",
   "parameter",
+  "observed",
   "binary",
   "extend",
   "select",
@@ -85,6 +87,7 @@ class Check {
     });
     this.tables();
     this.parameters();
+    this.observations();
     for (const report of program.reports) this.location(report.at);
     for (const [name, list] of Object.entries({ verdicts: program.verdicts, reports: program.reports })) {
       if (list.length > maximumDeclarations) this.error(`${list.length} ${name}; ${maximumDeclarations} are allowed`);
@@ -136,6 +139,21 @@ class Check {
         this.error(`${name} is declared twice`);
       const fault = parameterFault(parameter);
       if (fault !== undefined) this.error(`${name} ${fault}`);
+    });
+  }
+
+  private observations(): void {
+    const { observations, words } = this.program;
+    observations.forEach((observation, index) => {
+      this.location(observation.at);
+      for (const fault of observationFaults(observation)) {
+        this.error(`observation ${index} (${observation.name}): ${fault}`);
+      }
+    });
+    words.forEach((word, index) => {
+      const observation = this.index(word.observation, observations, "observation");
+      const fault = observation === undefined ? undefined : wordFault(observation, word);
+      if (fault !== undefined) this.error(`word ${index}: ${fault}`);
     });
   }
 
@@ -308,6 +326,9 @@ class Check {
         return;
       case "parameter":
         this.index(expression.parameter, this.program.parameters, "parameter");
+        return;
+      case "observed":
+        this.index(expression.word, this.program.words, "word");
         return;
       case "verdict":
         this.index(expression.verdict, this.program.verdicts, "verdict");

@@ -35,6 +35,8 @@ function equalHeads(left: Expression, right: Expression): boolean {
       return right.kind === "cell" && left.cell === right.cell;
     case "parameter":
       return right.kind === "parameter" && left.parameter === right.parameter;
+    case "observed":
+      return right.kind === "observed" && left.word === right.word;
     case "verdict":
       return right.kind === "verdict" && left.verdict === right.verdict;
     case "binary":

@@ -18,6 +18,8 @@ export interface Circumstances {
   readonly uid: number;
   readonly gid: number;
   readonly alive: bigint;
+  /** A word for each of `Program.words`. May be left out where the program has none. */
+  readonly observed?: readonly bigint[] | undefined;
 }
 
 /**

@@ -78,6 +78,8 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     tables: [],
     reports: [{ text: "", values: expressions.map(() => ({ name: "", print: "unsigned" })), at: undefined }],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [
       { kind: "report", report: 0, values: expressions },

@@ -29,6 +29,8 @@ function programOf(body: readonly Statement[], declarations: Partial<Program> = 
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body,
     ...declarations,

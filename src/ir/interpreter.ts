@@ -56,6 +56,8 @@ export function evaluate(
 ): Evaluation {
   if (parameters.length !== program.parameters.length)
     throw new Error(`policy ${program.name}: ${program.parameters.length} parameters, ${parameters.length} values`);
+  if ((circumstances.observed?.length ?? 0) !== program.words.length)
+    throw new Error(`policy ${program.name}: ${program.words.length} words, ${circumstances.observed?.length} values`);
   const step = prepared(program);
   const frame: Frame = {
     event,
@@ -176,6 +178,10 @@ class Preparation {
       case "parameter": {
         const { parameter } = expression;
         return (frame) => frame.parameters[parameter]!;
+      }
+      case "observed": {
+        const { word } = expression;
+        return (frame) => frame.circumstances.observed![word]!;
       }
       case "binary": {
         const operation = binaryOperations[expression.operator];

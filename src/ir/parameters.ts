@@ -4,16 +4,8 @@
  * replaces them by constants.
  */
 import { maximumPattern, pattern } from "./arithmetic.ts";
-import type {
-  BooleanExpression,
-  IntegerExpression,
-  Interval,
-  Parameter,
-  Program,
-  Statement,
-  VerdictExpression,
-} from "./program.ts";
-import { type ExpressionMap, mapBoolean, mapInteger, mapList, mapStatement, mapVerdict } from "./traverse.ts";
+import type { IntegerExpression, Interval, Parameter, Program } from "./program.ts";
+import { replaceLeaves } from "./replace.ts";
 
 const mostSigned = maximumPattern >> 1n;
 
@@ -73,37 +65,9 @@ export function bindParameters(program: Program, words: readonly bigint[]): Prog
   if (words.length !== program.parameters.length)
     throw new Error(`policy ${program.name}: ${program.parameters.length} parameters, ${words.length} values`);
   if (program.parameters.length === 0) return program;
-  const map = new Binding(words);
-  const list = (statements: readonly Statement[]): readonly Statement[] =>
-    mapList(statements, (statement) => mapStatement(statement, map, list));
-  return { ...program, parameters: [], body: list(program.body) };
-}
-
-/** Preserves the sharing of expressions. */
-class Binding implements ExpressionMap {
-  readonly #constants: readonly IntegerExpression[];
-  readonly #done = new WeakMap<object, unknown>();
-
-  constructor(words: readonly bigint[]) {
-    this.#constants = words.map((word) => ({ kind: "constant", value: pattern(word) }));
-  }
-
-  readonly integer = (expression: IntegerExpression): IntegerExpression =>
-    this.#once(expression, () =>
-      expression.kind === "parameter" ? this.#constants[expression.parameter]! : mapInteger(expression, this),
-    );
-
-  readonly boolean = (expression: BooleanExpression): BooleanExpression =>
-    this.#once(expression, () => mapBoolean(expression, this));
-
-  readonly verdict = (expression: VerdictExpression): VerdictExpression =>
-    this.#once(expression, () => mapVerdict(expression, this));
-
-  #once<T extends object>(expression: T, make: () => T): T {
-    const known = this.#done.get(expression) as T | undefined;
-    if (known !== undefined) return known;
-    const made = make();
-    this.#done.set(expression, made);
-    return made;
-  }
+  const constants = words.map((word): IntegerExpression => ({ kind: "constant", value: pattern(word) }));
+  const body = replaceLeaves(program.body, (leaf) =>
+    leaf.kind === "parameter" ? constants[leaf.parameter] : undefined,
+  );
+  return { ...program, parameters: [], body };
 }

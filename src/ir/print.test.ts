@@ -43,6 +43,8 @@ it("prints a program with the names of calls, errnos, cells and source locations
     ],
     reports: [{ text: "hello", values: [{ name: "fd", print: "signed" }], at: at(20, 5) }],
     parameters: [],
+    observations: [],
+    words: [],
     locals: ["integer", "boolean", "verdict"],
     body: [
       {

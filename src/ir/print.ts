@@ -1,12 +1,14 @@
 /**
  * Prints a program for people: `explain --ir`, goldens, failing property tests. There is no parser for the format.
  *
- * `$name` is a cell, `#name` a table, `@name` a parameter, `i0` `b1` `v2` are locals by type, `u32(x)` and `s32(x)`
- * extensions. An operator that depends on the sign ends in it: `<u`, `<s`.
+ * `$name` is a cell, `#name` a table, `@name` a parameter, `%name.0` a word of an observation, `i0` `b1` `v2` are locals
+ * by type, `u32(x)` and `s32(x)` extensions. An operator that depends on the sign ends in it: `<u`, `<s`.
  */
 
 import { callByNumber } from "../linux/calls.ts";
+import { describePattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
+import type { Reading, Shape, Source } from "./observation.ts";
 import type { BinaryOperator, CompareOperator, Expression, Interval, Program, Statement } from "./program.ts";
 import { type Verdict, verdictText } from "./verdicts.ts";
 
@@ -22,6 +24,44 @@ export function printExpression(expression: Expression, program: Program): strin
 /** "deny EPERM "reason" (nginx.ts:9:3)". */
 export function printVerdict(verdict: Verdict, program: Program): string {
   return new Printer(program).verdict(verdict);
+}
+
+function printShape(shape: Shape): string {
+  switch (shape.is) {
+    case "path":
+    case "address":
+    case "message":
+      return shape.is;
+    case "string":
+      return `string of ${shape.bytes} bytes`;
+    case "strings":
+      return `list of ${shape.entries} strings, ${shape.bytes} bytes`;
+    case "structure":
+      return `struct ${shape.name} of ${shape.minimum} to ${shape.size} bytes`;
+  }
+}
+
+function printReading(reads: Reading): string {
+  switch (reads.is) {
+    case "length":
+      return "length";
+    case "matches":
+    case "any-entry": {
+      const part =
+        reads.is === "any-entry"
+          ? "any entry"
+          : reads.part.is === "entry"
+            ? `entry ${reads.part.index}`
+            : reads.part.is;
+      return `${part} ${reads.patterns.map(describePattern).join(", ")}`;
+    }
+    case "field":
+      return `${reads.bytes} bytes at ${reads.offset}`;
+    case "address":
+      return reads.part;
+    case "resolved":
+      return `resolved ${reads.objects.map(({ is, path }) => `${is} ${JSON.stringify(path)}`).join(", ")}`;
+  }
 }
 
 const binarySymbols: { readonly [O in BinaryOperator]: string } = {
@@ -67,6 +107,11 @@ class Printer {
         const range = kind === "flag" ? "" : ` ${from} to ${to}`;
         return `parameter ${kind} @${name}${range}${fallback === undefined ? "" : `, or ${fallback}`}${this.place(at)}`;
       }),
+      ...program.observations.map(
+        ({ name, shape, sources, at }, index) =>
+          `observation ${index} ${name}: ${printShape(shape)} of ${sources.map((one) => this.source(one)).join(", ")}${this.place(at)}`,
+      ),
+      ...program.words.map((word, index) => `word ${index} ${this.word(index)} ${printReading(word.reads)}`),
       ...program.verdicts.map((verdict, index) => `verdict ${index} ${this.verdict(verdict)}`),
       ...program.cells.map((cell, index) => {
         const phases = cell.kind.is === "phases" ? ` {${cell.kind.names.join(", ")}}` : "";
@@ -117,6 +162,8 @@ class Printer {
         return this.cell(expression.cell);
       case "parameter":
         return `@${this.program.parameters[expression.parameter]?.name ?? "?"}`;
+      case "observed":
+        return this.word(expression.word);
       case "binary":
         return `(${print(expression.left)} ${binarySymbols[expression.operator]} ${print(expression.right)})`;
       case "compare":
@@ -151,6 +198,18 @@ class Printer {
         return `${expression.verdict}${verdict === undefined ? "" : ` ${this.verdict(verdict)}`}`;
       }
     }
+  }
+
+  /** "%path.1": the word's index beside the name of what is read. */
+  private word(index: number): string {
+    const word = this.program.words[index];
+    const observation = word === undefined ? undefined : this.program.observations[word.observation];
+    return `%${observation?.name ?? "?"}.${index}`;
+  }
+
+  private source({ number, register, length }: Source): string {
+    const call = callByNumber(this.program.architecture, number)?.name ?? number;
+    return `${call}(${register}${length === undefined ? "" : `, length ${length}`})`;
   }
 
   private statement(statement: Statement, indent: string): string[] {

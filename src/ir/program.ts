@@ -8,6 +8,7 @@
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { Location } from "./location.ts";
+import type { Observation, ObservedWord } from "./observation.ts";
 import type { Verdict } from "./verdicts.ts";
 
 export interface Program {
@@ -24,6 +25,10 @@ export interface Program {
   readonly reports: readonly Report[];
   /** Values that are given when the policy is started and never change afterwards. */
   readonly parameters: readonly Parameter[];
+  /** The memory behind pointer arguments that an engine reads, once, before it judges a call. */
+  readonly observations: readonly Observation[];
+  /** The integers that are computed of what is read; `observed` expressions are indexes into it. */
+  readonly words: readonly ObservedWord[];
   /** The type of each local variable. Locals start as 0, false, or verdict 0. */
   readonly locals: readonly ValueType[];
   /** Every path through it ends in a `return`. */
@@ -177,6 +182,8 @@ export type IntegerExpression =
   | { readonly kind: "local"; readonly local: number }
   | { readonly kind: "cell"; readonly cell: number }
   | { readonly kind: "parameter"; readonly parameter: number }
+  /** An index into `Program.words`. 0 where the observation has no source for the call. */
+  | { readonly kind: "observed"; readonly word: number }
   | {
       readonly kind: "binary";
       readonly operator: BinaryOperator;

@@ -55,6 +55,8 @@ const program: Program = {
   tables: [],
   reports: [],
   parameters: [],
+  observations: [],
+  words: [],
   locals: ["boolean", "boolean", "boolean"],
   body: [],
 };
@@ -206,7 +208,7 @@ describe("simplifyExpression", () => {
   it("preserves the semantics of whole programs", () => {
     fc.assert(
       fc.property(arbitraryChoices(), arbitraryChoices(), (first, second) => {
-        const original = generateProgram(first());
+        const original = generateProgram(first(), { observations: true });
         const simpler = simplifyAll(original);
         expect(checkProgram(simpler)).toEqual([]);
         const choices = second();

@@ -85,6 +85,7 @@ export class Simplifier {
       case "local":
       case "cell":
       case "parameter":
+      case "observed":
         return expression;
       case "input": {
         const value = this.inputs[expression.input];

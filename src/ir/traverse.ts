@@ -9,6 +9,7 @@ export function operands(expression: Expression): readonly Expression[] {
     case "local":
     case "cell":
     case "parameter":
+    case "observed":
     case "boolean":
     case "boolean-local":
     case "verdict":
@@ -104,6 +105,7 @@ export function mapInteger(expression: IntegerExpression, map: ExpressionMap): I
     case "local":
     case "cell":
     case "parameter":
+    case "observed":
       return expression;
     case "binary": {
       const left = map.integer(expression.left);

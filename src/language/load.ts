@@ -4,12 +4,14 @@
  */
 
 import { basename, resolve } from "node:path";
-import { hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
+import { diagnostic, hasErrors, sortDiagnostics } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import { unassignedLocals } from "../ir/assigned.ts";
+import { patternsOf } from "../ir/observe.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import { compileMatcher } from "../patterns/automaton.ts";
 import { makeGlobals, makeLibrary } from "./library/library.ts";
 import { evaluate } from "./lower/expressions.ts";
 import { apply, callExpression, functionValue } from "./lower/functions.ts";
@@ -157,6 +159,7 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
   if (policy !== undefined) c.parameters.reportUnused(c.reporter, { file: module.file, node: policy.at });
   if (lowered === undefined || c.reporter.failed) return undefined;
   const whole = programOf(c, module, store, lowered.body);
+  if (!hasAutomata(c, whole)) return undefined;
   const program = finish(c, whole);
   // An unassigned verdict would be an allow, so the compiler does not emit such a program.
   const unassigned = unassignedLocals(program);
@@ -172,6 +175,18 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
   if (lowered.extension === undefined) return { program };
   const { own, base, named } = lowered.extension;
   return { program, extension: { own: { ...whole, body: own }, base: { ...whole, body: base }, named } };
+}
+
+/** Reports observations whose patterns have no automaton. Observers rely on it (ir/observe.ts). */
+function hasAutomata(c: Compilation, { files, observations, words }: Program): boolean {
+  for (const [index, { name, at }] of observations.entries()) {
+    const { tooLarge } = compileMatcher(patternsOf(words.filter(({ observation }) => observation === index)));
+    if (tooLarge === undefined) continue;
+    const span =
+      at === undefined ? undefined : { file: files[at.file]!, line: at.line, column: at.column, length: at.length };
+    c.reporter.diagnostics.push(diagnostic("P0215", `\`${name}\`: ${tooLarge.message}`, { span, help: tooLarge.help }));
+  }
+  return !c.reporter.failed;
 }
 
 function policyOf(c: Compilation, module: Module): PolicyValue | undefined {
@@ -210,6 +225,8 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     tables: builder.tables,
     reports: builder.reports,
     parameters: builder.parameters,
+    observations: builder.observations.list,
+    words: builder.observations.words,
     locals: builder.locals,
     body,
   };

@@ -62,6 +62,8 @@ export function decide(profile: FlatProfile, judged: readonly number[], always: 
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [],
   };

@@ -14,6 +14,8 @@ export function programOf(parts: Partial<Program>): Program {
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [returnVerdict(0)],
     ...parts,

@@ -63,7 +63,7 @@ export class Lockstep {
       process: process.state,
       tree: this.tree,
     });
-    writeInputs(memory, event, circumstances);
+    writeInputs(this.instance, event, circumstances);
     const verdict = step(thread.address, process.address);
     expect({ verdict, reports: takeReports(memory) }).toEqual({ verdict: wanted.verdict, reports: wanted.reports });
     this.compareStates();

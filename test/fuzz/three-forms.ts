@@ -99,10 +99,10 @@ export class ThreeForms {
     }
   }
 
-  #call({ event, task, now, uid, gid }: TraceStep & { kind: "call" }): void {
+  #call({ event, task, now, uid, gid, observed }: TraceStep & { kind: "call" }): void {
     const { leader, thread, process } = this.#tasks.get(task)!;
     const alive = BigInt(new Set([...this.#tasks.values()].map((one) => one.leader)).size);
-    const circumstances = { now, uid, gid, pid: identifier(leader), tid: identifier(task), alive };
+    const circumstances = { now, uid, gid, pid: identifier(leader), tid: identifier(task), alive, observed };
     const slots: Slots = { thread: task, process: leader };
     const admission = admit(this.#program, event);
     const found = this.#trial.evaluate(event, circumstances, slots);
@@ -115,7 +115,7 @@ export class ThreeForms {
     const state: EvaluationState = { thread: thread.state, process: process.state, tree: this.#tree.state };
     const wanted = evaluate(this.#program, event, circumstances, state);
     const { memory, step } = this.#instance;
-    writeInputs(memory, event, circumstances);
+    writeInputs(this.#instance, event, circumstances);
     const verdict = step(thread.address, process.address);
     this.#compareOutcome("WebAssembly", { result: verdict, reports: takeReports(memory) }, wanted);
     this.#compareOutcome("eBPF", found, wanted);

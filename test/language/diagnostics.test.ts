@@ -208,7 +208,13 @@ const cases: readonly Case[] = [
   // Meaning
   ["P0506", '"exit_group"', "", 'switch (call.name) { case "exit_group": return deny("EPERM"); } return allow;'],
   ["P0507", "raw", "", 'return call.name === "openat" && call.raw.arg0 === 1n ? log : allow;'],
-  ["P0601", "text", "", 'return call.name === "openat" && call.args.path.text.is("/x") ? log : allow;'],
+  [
+    "P0215",
+    "path",
+    "",
+    'return call.name === "open" && call.args.path.text.matches("*a????????????????") ? log : allow;',
+  ],
+  ["P0601", "text", "", 'return call.name === "read" && call.args.buf.text.is("/x") ? log : allow;'],
 ];
 
 describe("a diagnostic of the front end", () => {

@@ -39,12 +39,12 @@ const cases: readonly Case[] = [
   // Arguments
   [
     when(`${open}call.args.path === "/etc/shadow"`),
-    "P0601",
+    "P0208",
     'call.args.path === "/etc/shadow"',
-    "`path` cannot be read",
-    "decide by state",
+    "a path has no comparison",
+    'call.args.path.text.is("/etc/shadow")',
   ],
-  [when(`${open}call.args.path.startsWith("/etc")`), "P0106", "startsWith", "startsWith", "cannot read paths"],
+  [when(`${open}call.args.path.startsWith("/etc")`), "P0106", "startsWith", "startsWith", ".text.startsWith"],
   [
     when(`${open}call.args.flags & O_CREAT`),
     "P0207",

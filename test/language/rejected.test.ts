@@ -29,7 +29,7 @@ const promised: Readonly<Record<string, string>> = {
   full: "P0403",
   reset: "P0404",
   twin: "P0501",
-  text: "P0601",
+  text: "P0502",
   errno: "P0503",
   "exec-only": "P0601",
 };

@@ -74,6 +74,8 @@ export function programOf(name: string, parts: Partial<Program>): Program {
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [give(verdicts.allow)],
     ...parts,

@@ -2,7 +2,9 @@
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import type { Rewrite } from "../../src/linux/call.ts";
 import { callFamilies } from "../../src/linux/families.ts";
+import { nameSetNames } from "../../src/linux/flags.ts";
 import { callGroups, groups } from "../../src/linux/groups.ts";
+import { pointeeOf, structureTypes } from "../../src/linux/pointees.ts";
 import type { BuiltCall, BuiltParameter, Tables } from "./build.ts";
 import { architectures } from "./prototypes.ts";
 import type { KernelSource } from "./source.ts";
@@ -124,7 +126,7 @@ export function emitCallTypes(source: KernelSource, { calls, rewrites }: Tables)
       const least = rewrites.find(
         (one) => one.call === call.name && one.parameter === parameter.name && one.rewrite.x86_64.when.length === 0,
       );
-      return `readonly ${parameter.name}: ${parameterType(narrowed(parameter, least?.rewrite.x86_64), used)};`;
+      return `readonly ${parameter.name}: ${parameterType(call.name, narrowed(parameter, least?.rewrite.x86_64), used)};`;
     });
     const numbers = architectures.flatMap((architecture) =>
       call.number[architecture] === undefined ? [] : [`${architecture} ${call.number[architecture]}`],
@@ -133,9 +135,8 @@ export function emitCallTypes(source: KernelSource, { calls, rewrites }: Tables)
   readonly ${call.name}: ${types.length === 0 ? "Record<never, never>" : `{ ${types.join(" ")} }`};`;
   });
   const names = [...used].sort();
-  const isValue = (name: string) => /^(Flags|Choice|Pointer|Int\d+|Uint\d+)$/.test(name);
-  const values = names.filter(isValue);
-  const sets = names.filter((name) => !isValue(name));
+  const sets = names.filter((name) => nameSetNames().includes(name));
+  const values = names.filter((name) => !sets.includes(name));
   return `${header(source)}import type {
 ${sets.map((name) => `  ${name},\n`).join("")}} from "./names.js";
 import type { ${values.join(", ")} } from "./values.js";
@@ -158,10 +159,11 @@ function narrowed(parameter: BuiltParameter, rewrite: Rewrite | undefined): Buil
     : parameter;
 }
 
-function parameterType({ kind, width, signed }: BuiltParameter, used: Set<string>): string {
+function parameterType(call: string, { name, kind, width, signed }: BuiltParameter, used: Set<string>): string {
   if (kind.is === "pointer") {
-    used.add("Pointer");
-    return "Pointer";
+    const type = pointerType(call, name);
+    used.add(type);
+    return type;
   }
   if (kind.is === "integer") {
     const type = `${signed ? "Int" : "Uint"}${width}`;
@@ -172,6 +174,26 @@ function parameterType({ kind, width, signed }: BuiltParameter, used: Set<string
   used.add(wrapper);
   used.add(kind.set);
   return `${wrapper}<${kind.set}>`;
+}
+
+function pointerType(call: string, name: string): string {
+  const pointee = pointeeOf(call, name);
+  switch (pointee?.is) {
+    case undefined:
+      return "Pointer";
+    case "path":
+      return "Path";
+    case "string":
+      return "Text";
+    case "address":
+      return "SocketAddress";
+    case "message":
+      return "MessageHeader";
+    case "strings":
+      return "ArgumentList";
+    case "structure":
+      return structureTypes[pointee.structure];
+  }
 }
 
 export function emitNameTypes(source: KernelSource, { errnos, sets }: Tables): string {

@@ -34,6 +34,8 @@ export function readName(program: Program, reason: StatefulReason): string | und
       return reason.input === "alive" ? "tree.alive()" : reason.input === "now" ? "now()" : `caller.${reason.input}`;
     case "reads-parameter":
       return program.parameters[reason.parameter]!.name;
+    case "reads-memory":
+      return `args.${program.observations[reason.observation]!.name}`;
     default:
       return undefined;
   }

@@ -65,8 +65,8 @@ export function mayHaveInterrupted(survey: SurveyView): boolean {
 }
 
 function dependsOnMoreThanCalls(program: Program): boolean {
-  const { cells, tables, reports, parameters } = program;
-  if (cells.length + tables.length + reports.length + parameters.length > 0) return true;
+  const { cells, tables, reports, parameters, words } = program;
+  if (cells.length + tables.length + reports.length + parameters.length + words.length > 0) return true;
   let found = false;
   forEachStatement(program.body, (statement) => {
     for (const root of expressionsOf(statement)) {

@@ -9,6 +9,7 @@ import { findExempt, mayHaveExempt } from "./exempt.ts";
 import { findFallbacks, mayHaveFallbacks } from "./fallbacks.ts";
 import { findHotCalls, mayHaveHotCalls } from "./hot-calls.ts";
 import { findInterrupted, mayHaveInterrupted } from "./interrupted.ts";
+import { findPathTexts, mayHavePathTexts } from "./path-texts.ts";
 import { findUnenteredPhases } from "./phases.ts";
 import { SurveyView } from "./surveyed.ts";
 import { proveTightening, type TighteningPromise } from "./tightening.ts";
@@ -35,6 +36,7 @@ export const surveyedLints: readonly {
   { may: mayHaveTransports, find: findTransports },
   { may: mayHaveExempt, find: findExempt },
   { may: mayHaveInterrupted, find: findInterrupted },
+  { may: mayHavePathTexts, find: findPathTexts },
 ];
 
 /** In no particular order; `sortDiagnostics` sorts them by place. */

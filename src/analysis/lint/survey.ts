@@ -12,6 +12,7 @@
 import { compareOperations } from "../../ir/arithmetic.ts";
 import { holds } from "../../ir/intervals.ts";
 import { cellMaximum } from "../../ir/limits.ts";
+import { wordMaximum } from "../../ir/observation.ts";
 import type {
   BooleanExpression,
   IntegerExpression,
@@ -348,6 +349,9 @@ class Survey {
         use(known ?? symbolValue(this.#cell(expression.cell)), way);
         return;
       }
+      case "observed":
+        use(symbolValue(this.#observed(expression.word)), way);
+        return;
       case "parameter":
         use(unclear, uncertain(way));
         return;
@@ -412,6 +416,8 @@ class Survey {
         return constantValue(expression.value);
       case "input":
         return symbolValue(this.#input(expression.input));
+      case "observed":
+        return symbolValue(this.#observed(expression.word));
       case "extend":
       case "binary": {
         if (this.#fixed.has(expression)) return this.#fixed.get(expression);
@@ -483,6 +489,11 @@ class Survey {
     const small = input === "pid" || input === "tid" || input === "uid" || input === "gid";
     const most = input === "now" ? maximum >> 1n : small ? 0xffff_ffffn : maximum;
     return this.#symbol(input, most, true, input.startsWith("argument") || input === "instructionPointer");
+  }
+
+  #observed(word: number): Source {
+    const key = `observed ${word}`;
+    return this.#symbols.get(key) ?? this.#symbol(key, wordMaximum(this.#program.words[word]!), true, false);
   }
 
   #cell(cell: number): Source {

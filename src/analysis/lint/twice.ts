@@ -260,6 +260,7 @@ class Run {
       case "input":
       case "cell":
       case "parameter":
+      case "observed":
         return expression;
       case "local":
         return { kind: "local", local: this.#locals[expression.local]! };

@@ -442,6 +442,8 @@ function reasonKey(reason: StatefulReason): string {
       return `${reason.because} ${reason.table}`;
     case "reads-input":
       return `${reason.because} ${reason.input}`;
+    case "reads-memory":
+      return `${reason.because} ${reason.observation}`;
     case "reads-parameter":
       return `${reason.because} ${reason.parameter}`;
     case "reports":

@@ -147,6 +147,7 @@ export class Environments {
       for (const { shape } of [term, ...term.leaves]) {
         if (shape.kind === "input") needed = Math.min(needed, lastRead.inputs.get(shape.input) ?? -1);
         else if (shape.kind === "cell") needed = Math.min(needed, lastRead.cells[shape.cell]!);
+        else if (shape.kind === "observed") needed = Math.min(needed, lastRead.words[shape.word]!);
         else if (shape.kind === "parameter") needed = Math.min(needed, lastRead.parameters[shape.parameter]!);
         else if (shape.kind === "table-get" || shape.kind === "table-has")
           needed = Math.min(needed, lastRead.tables[shape.table]!);

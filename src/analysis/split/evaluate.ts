@@ -61,6 +61,8 @@ export class Evaluator {
         return this.#environments.cell(environment, expression.cell);
       case "parameter":
         return universe.parameter(expression.parameter);
+      case "observed":
+        return universe.observed(expression.word);
       case "binary":
         return combine(
           universe,

@@ -25,6 +25,7 @@ export interface Graph {
     readonly cells: readonly number[];
     readonly tables: readonly number[];
     readonly parameters: readonly number[];
+    readonly words: readonly number[];
     readonly inputs: ReadonlyMap<Input, number>;
   };
 }
@@ -34,6 +35,7 @@ export function buildGraph(program: Program): Graph {
   const cells = new Array<number>(program.cells.length).fill(-1);
   const tables = new Array<number>(program.tables.length).fill(-1);
   const parameters = new Array<number>(program.parameters.length).fill(-1);
+  const words = new Array<number>(program.words.length).fill(-1);
   const inputs = new Map<Input, number>();
   const afterLabel = new Map<number, GraphNode | undefined>();
   // Built from the end, so positions count down from here and the first read that is met is the last.
@@ -52,6 +54,9 @@ export function buildGraph(program: Program): Graph {
         break;
       case "parameter":
         if (parameters[expression.parameter] === -1) parameters[expression.parameter] = at;
+        break;
+      case "observed":
+        if (words[expression.word] === -1) words[expression.word] = at;
         break;
       case "table-get":
       case "table-has":
@@ -97,7 +102,7 @@ export function buildGraph(program: Program): Graph {
 
   const start = build(program.body, undefined);
   if (start === undefined) throw new Error("a program without a statement has no verdict");
-  return { start, count, lastRead: { locals, cells, tables, parameters, inputs } };
+  return { start, count, lastRead: { locals, cells, tables, parameters, words, inputs } };
 }
 
 /**

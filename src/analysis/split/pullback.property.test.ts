@@ -69,6 +69,8 @@ function programOf(condition: BooleanExpression): Program {
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [
       { kind: "if", condition, then: [{ kind: "return", verdict: { kind: "verdict", verdict: 1 } }], otherwise: [] },

@@ -68,6 +68,8 @@ function program(body: readonly Statement[], more: Partial<Program> = {}): Progr
     tables: [table],
     reports: [{ text: "seen", values: [], at: undefined }],
     parameters: [],
+    observations: [],
+    words: [],
     locals: ["integer", "boolean", "verdict"],
     body,
     ...more,

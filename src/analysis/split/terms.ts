@@ -8,6 +8,7 @@
  */
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import { cellMaximum } from "../../ir/limits.ts";
+import { wordMaximum } from "../../ir/observation.ts";
 import { parameterWords } from "../../ir/parameters.ts";
 import type { BinaryOperator, CompareOperator, Input, Program } from "../../ir/program.ts";
 import type { StatefulReason } from "../decision.ts";
@@ -30,6 +31,7 @@ export type TermShape =
   /** The cell's word as it was when the evaluation began. */
   | { readonly kind: "cell"; readonly cell: number }
   | { readonly kind: "parameter"; readonly parameter: number }
+  | { readonly kind: "observed"; readonly word: number }
   | { readonly kind: "binary"; readonly operator: BinaryOperator; readonly left: Term; readonly right: Term }
   | { readonly kind: "extend"; readonly width: 8 | 16 | 32; readonly signed: boolean; readonly value: Term }
   | { readonly kind: "select"; readonly condition: Formula; readonly then: Term; readonly otherwise: Term }
@@ -176,6 +178,14 @@ export class Universe {
     if (known !== undefined) return known;
     const { from, to } = parameterWords(this.program.parameters[parameter]!);
     return this.#term(key, { kind: "parameter", parameter }, lowMask(bitLength(to)), from, to, true, [], 0);
+  }
+
+  observed(word: number): Term {
+    const key = `observed${word}`;
+    const known = this.#terms.get(key);
+    if (known !== undefined) return known;
+    const most = wordMaximum(this.program.words[word]!);
+    return this.#term(key, { kind: "observed", word }, lowMask(bitLength(most)), 0n, most, true, [], 0);
   }
 
   tableGet(table: number, version: number, key: Term, otherwise: Term): Term {
@@ -479,6 +489,8 @@ export class Universe {
       else if (shape.kind === "table-get" || shape.kind === "table-has")
         reasons.push({ because: "reads-table", table: shape.table });
       else if (shape.kind === "parameter") reasons.push({ because: "reads-parameter", parameter: shape.parameter });
+      else if (shape.kind === "observed")
+        reasons.push({ because: "reads-memory", observation: this.program.words[shape.word]!.observation });
       else if (shape.kind === "input" && isState(shape.input))
         reasons.push({ because: "reads-input", input: shape.input });
     }

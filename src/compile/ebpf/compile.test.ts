@@ -94,7 +94,7 @@ describe("compileEbpf", () => {
       let comparedInAll = 0;
       for (let seed = 1; seed <= 150; seed += 1) {
         const choices = new SeededChoices(seed);
-        const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40 });
+        const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40, observations: seed % 3 === 0 });
         const object = compileEbpf(program, split(program), trialTarget);
         comparedInAll += compare(seed, 30, program, [new InterpretedTrial(program, object.instructions)], choices);
       }
@@ -107,7 +107,7 @@ describe("compileEbpf", () => {
     let comparedInAll = 0;
     for (let seed = 1; seed <= 100; seed += 1) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { statements: seed < 40 ? 4 : 40 });
+      const program = generateProgram(choices, { statements: seed < 40 ? 4 : 40, observations: seed % 3 === 0 });
       const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
       let kernel: KernelTrial;
       try {

@@ -97,6 +97,10 @@ export function compileInteger(context: Context, expression: IntegerExpression):
       code.memory("i64.load", offset);
       return;
     }
+    case "observed":
+      code.i32(0);
+      code.memory("i64.load", context.layout.words + 8 * expression.word);
+      return;
     case "parameter":
       throw new Error("parameters are bound before a program becomes a module (ir/parameters.ts)");
     case "binary":
@@ -340,7 +344,15 @@ function compileChoice<E extends { readonly kind: string }>(
   code.end();
 }
 
-const simpleKinds: ReadonlySet<string> = new Set(["constant", "input", "local", "cell", "verdict", "verdict-local"]);
+const simpleKinds: ReadonlySet<string> = new Set([
+  "constant",
+  "input",
+  "observed",
+  "local",
+  "cell",
+  "verdict",
+  "verdict-local",
+]);
 
 function isSimple(expression: { readonly kind: string }): boolean {
   return simpleKinds.has(expression.kind);

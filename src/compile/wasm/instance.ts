@@ -30,8 +30,15 @@ export function instantiate(compiled: CompiledStep, secret: Uint8Array = randomB
 }
 
 /** Writes a call and its circumstances where `step` reads them. (The notify engine's kernel does the call's part.) */
-export function writeInputs(memory: Memory, event: SystemCallEvent, circumstances: Circumstances): void {
+export function writeInputs(
+  { memory, layout }: Pick<PolicyInstance, "memory" | "layout">,
+  event: SystemCallEvent,
+  circumstances: Circumstances,
+): void {
   const view = new DataView(memory.buffer);
+  for (const [index, word] of (circumstances.observed ?? []).entries()) {
+    view.setBigUint64(layout.words + 8 * index, word, true);
+  }
   view.setUint32(addresses.number, event.number >>> 0, true);
   view.setUint32(addresses.architecture, event.architecture >>> 0, true);
   view.setBigUint64(addresses.instructionPointer, event.instructionPointer, true);

@@ -6,6 +6,7 @@
  *  80   struct seccomp_notif_resp, for the host's use
  * 104   now (u64), alive (u64), pid, tid, uid, gid (u32 each)
  * 136   number of reports (u32), then from 144 the reports: u32 index, u32 number of values, u64 each value
+ *       the words of observations (`Program.words`), u64 each
  *       the tables' secret: three u64
  *       the tree's state
  *       locals of `step` that do not fit WebAssembly's
@@ -42,6 +43,8 @@ export const addresses = {
 export const pageSize = 65_536;
 
 export interface MemoryLayout {
+  /** Where the words of observations are, one after the other. */
+  readonly words: number;
   /** Where the tables' three secret words are; see `seedTables`. */
   readonly secret: number;
   /** The address of the tree's state. */
@@ -93,14 +96,15 @@ export function bucketSize(holdsValues: boolean): number {
  * The layout but for what is behind the tree's state, whose size is known after compilation: `heap` is where that begins.
  */
 export function layOut(program: Program): MemoryLayout {
-  const secret = addresses.reports + reportSpace(program);
+  const words = addresses.reports + reportSpace(program);
+  const secret = words + 8 * program.words.length;
   const tree = secret + 24;
   const scopes = {
     thread: layOutScope(program, "thread"),
     process: layOutScope(program, "process"),
     tree: layOutScope(program, "tree"),
   };
-  return withRoom({ secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
+  return withRoom({ words, secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
 }
 
 /** The layout with room for so many bytes before the heap. */

@@ -126,7 +126,7 @@ describe("chosen keys", () => {
       const secret = Uint8Array.from({ length: 24 }, (_, index) => (index * 89 + 3) & 0xff);
       const { memory, step } = instantiate({ module, layout }, secret);
       const view = new DataView(memory.buffer);
-      writeInputs(memory, eventOf(1), quiet);
+      writeInputs({ memory, layout }, eventOf(1), quiet);
       for (let index = 0; index < capacity; index++) {
         view.setBigUint64(40, keyOf(BigInt(index)), true);
         step(layout.heap, layout.heap);

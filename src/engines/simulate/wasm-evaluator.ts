@@ -37,7 +37,7 @@ export class WasmEvaluator implements Evaluator<number> {
 
   evaluate(event: SystemCallEvent, circumstances: Circumstances, thread: number, process: number): Judgement {
     const { memory, step } = this.instance;
-    writeInputs(memory, event, circumstances);
+    writeInputs(this.instance, event, circumstances);
     const verdict = step(thread, process);
     return { verdict, reports: takeReports(memory) };
   }

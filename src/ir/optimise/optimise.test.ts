@@ -36,7 +36,7 @@ describe("each pass preserves semantics", () => {
     let changed = 0;
     for (let seed = 0; seed < 800; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices);
+      const program = generateProgram(choices, { observations: seed % 2 === 0 });
       const after = pass.run(program);
       if (after === program) continue;
       changed++;
@@ -65,7 +65,7 @@ describe("optimise", () => {
     let after = 0;
     for (let seed = 10_000; seed < 12_000; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices);
+      const program = generateProgram(choices, { observations: seed % 2 === 0 });
       const optimised = optimise(program).program;
       before += programSize(program).nodes;
       after += programSize(optimised).nodes;
@@ -151,6 +151,8 @@ describe("examples", () => {
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: ["verdict", "integer", "boolean"],
     body,
   });

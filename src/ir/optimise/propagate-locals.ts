@@ -173,7 +173,7 @@ function isLocalValue(value: LocalValue | undefined): value is Exclude<LocalValu
 
 function isPropagated(value: Expression): boolean {
   if (value.kind === "extend") return value.value.kind === "input";
-  return ["constant", "input", "parameter", "boolean", "verdict"].includes(value.kind);
+  return ["constant", "input", "parameter", "observed", "boolean", "verdict"].includes(value.kind);
 }
 
 function sameBody(body: readonly Statement[]): readonly Statement[] {

@@ -4,8 +4,11 @@
  */
 import { larger, maximumPattern, smaller } from "../arithmetic.ts";
 import { cellMaximum } from "../limits.ts";
+import { type ObservedWord, wordMaximum } from "../observation.ts";
 import { parameterWords } from "../parameters.ts";
-import type { Cell, Input, IntegerExpression, Interval, Parameter } from "../program.ts";
+import type { Cell, Input, IntegerExpression, Interval, Parameter, Program } from "../program.ts";
+
+type Declarations = Pick<Program, "cells" | "parameters" | "words">;
 
 const everything: Interval = { from: 0n, to: maximumPattern };
 const bits32: Interval = { from: 0n, to: 0xffff_ffffn };
@@ -31,11 +34,13 @@ const inputRanges: { readonly [I in Input]: Interval } = {
 export class Ranges {
   private readonly cells: readonly Cell[];
   private readonly parameters: readonly Parameter[];
+  private readonly words: readonly ObservedWord[];
   private readonly known = new WeakMap<IntegerExpression, Interval>();
 
-  /** Cells and parameters that are not given have the full range. */
-  constructor({ cells = [], parameters = [] }: { cells?: readonly Cell[]; parameters?: readonly Parameter[] } = {}) {
+  /** Cells, parameters and words that are not given have the full range. */
+  constructor({ cells = [], parameters = [], words = [] }: Partial<Declarations> = {}) {
     this.cells = cells;
+    this.words = words;
     this.parameters = parameters;
   }
 
@@ -63,6 +68,10 @@ export class Ranges {
       case "parameter": {
         const parameter = this.parameters[expression.parameter];
         return parameter === undefined ? everything : parameterWords(parameter);
+      }
+      case "observed": {
+        const word = this.words[expression.word];
+        return word === undefined ? everything : { from: 0n, to: wordMaximum(word) };
       }
       case "from-boolean":
         return { from: 0n, to: 1n };

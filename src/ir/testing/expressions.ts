@@ -44,7 +44,7 @@ const staticInputs: readonly Input[] = ["number", "instructionPointer", ...argum
 
 /** The names that an expression can refer to. */
 export interface Vocabulary {
-  readonly declarations: Pick<Program, "cells" | "tables" | "parameters" | "locals" | "verdicts">;
+  readonly declarations: Pick<Program, "cells" | "tables" | "parameters" | "words" | "locals" | "verdicts">;
   /** The numbers of judged calls. */
   readonly numbers: readonly number[];
   /** A few values that recur, so that comparisons, stores and keys match. */
@@ -167,7 +167,7 @@ export class ExpressionGenerator {
 
   private integerLeaf(): IntegerExpression {
     const { choices, words } = this;
-    const { parameters } = words.declarations;
+    const { parameters, words: observed } = words.declarations;
     const locals = indexes(words.declarations.locals, (type) => type === "integer");
     const cells = words.stateless ? [] : indexes(words.declarations.cells, () => true);
     return weighted<IntegerExpression>(choices, [
@@ -177,6 +177,7 @@ export class ExpressionGenerator {
       [locals.length === 0 ? 0 : 3, () => ({ kind: "local", local: pick(choices, locals) })],
       [cells.length === 0 ? 0 : 4, () => ({ kind: "cell", cell: pick(choices, cells) })],
       [parameters.length === 0 ? 0 : 5, () => ({ kind: "parameter", parameter: choices.below(parameters.length) })],
+      [observed.length === 0 ? 0 : 6, () => ({ kind: "observed", word: choices.below(observed.length) })],
     ]);
   }
 

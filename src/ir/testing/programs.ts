@@ -2,7 +2,10 @@
  * Generates random well-formed programs that use every construct of program.ts. They hold the front end's invariants:
  * flags are 0 or 1, counters are below 2^63, phases never decrease.
  */
+
+import type { Pattern } from "../../patterns/pattern.ts";
 import { normalise } from "../intervals.ts";
+import type { Observation, ObservedWord, Reading, Shape } from "../observation.ts";
 import type {
   Cell,
   CellKind,
@@ -31,6 +34,8 @@ export interface ProgramOptions {
   readonly stateless?: boolean;
   /** Declares up to three open parameters. */
   readonly parameters?: boolean;
+  /** With observations. Whoever evaluates the program must give their words. */
+  readonly observations?: boolean;
 }
 
 /** read, write, mmap, close, socket, clone, fork, vfork, execve, and numbers at both ends of the table. */
@@ -54,6 +59,8 @@ class ProgramGenerator {
   private readonly tables: readonly Table[];
   private readonly reports: readonly Report[];
   private readonly parameters: readonly Parameter[];
+  private readonly observations: readonly Observation[];
+  private readonly words: readonly ObservedWord[];
   private readonly locals: readonly ValueType[];
   private readonly expressions: ExpressionGenerator;
   private statementsLeft: number;
@@ -76,12 +83,17 @@ class ProgramGenerator {
     this.tables = this.stateless ? [] : listOf(choices, 0, 3, (index) => this.table(index));
     this.reports = this.stateless ? [] : listOf(choices, 0, 2, (index) => this.report(index));
     this.parameters = options.parameters === true ? listOf(choices, 1, 3, (index) => this.parameter(index)) : [];
+    this.observations = options.observations === true ? listOf(choices, 1, 3, (index) => this.observation(index)) : [];
+    this.words = this.observations.flatMap(({ shape }, observation) =>
+      listOf(choices, 1, 3, () => ({ observation, reads: this.reading(shape) })),
+    );
     this.locals = listOf(choices, 0, 5, () => pick(choices, ["integer", "boolean", "verdict"] as const));
     const words: Vocabulary = {
       declarations: {
         cells: this.cells,
         tables: this.tables,
         parameters: this.parameters,
+        words: this.words,
         locals: this.locals,
         verdicts: this.verdicts,
       },
@@ -93,7 +105,7 @@ class ProgramGenerator {
   }
 
   program(): Program {
-    const { choices, verdicts, cells, tables, reports, parameters, locals } = this;
+    const { choices, verdicts, cells, tables, reports, parameters, observations, words, locals } = this;
     const body = [...this.statements(this.maximumDepth, []), this.return()];
     return {
       architecture: chance(choices, 5) ? "aarch64" : "x86_64",
@@ -113,6 +125,8 @@ class ProgramGenerator {
       tables,
       reports,
       parameters,
+      observations,
+      words,
       locals,
       body,
     };
@@ -128,6 +142,48 @@ class ProgramGenerator {
       reason: chance(this.choices, 2) ? `reason ${index}` : undefined,
       at: chance(this.choices, 2) ? { file: 0, line: index + 1, column: 1, length: 1 } : undefined,
     };
+  }
+
+  private observation(index: number): Observation {
+    const shape = pick<Shape>(this.choices, [
+      { is: "path" },
+      { is: "string", bytes: 4096 },
+      { is: "address" },
+      { is: "message" },
+      { is: "strings", entries: 8, bytes: 4096 },
+      { is: "structure", name: "open_how", minimum: 24, size: 24 },
+    ]);
+    const sized = shape.is === "address" || shape.is === "structure";
+    const sources = judgedNumbers
+      .filter(() => chance(this.choices, 2))
+      .map((number, place) => ({ number, register: place % 6, length: sized ? (place + 1) % 6 : undefined }));
+    const first = { number: judgedNumbers[0]!, register: 0, length: sized ? 1 : undefined };
+    return { name: `memory${index}`, shape, sources: sources.length === 0 ? [first] : sources, at: undefined };
+  }
+
+  private reading(shape: Shape): Reading {
+    const { choices } = this;
+    const patterns = (): readonly Pattern[] =>
+      listOf(choices, 1, 3, (index): Pattern => ({ kind: "startsWith", text: `/${"abc"[index]}` }));
+    switch (shape.is) {
+      case "path":
+      case "string":
+        return { is: "matches", part: { is: "whole" }, patterns: patterns() };
+      case "address":
+      case "message":
+        return weighted<Reading>(choices, [
+          [2, () => ({ is: "address", part: pick(choices, ["kind", "family", "port", "high", "low"] as const) })],
+          [1, () => ({ is: "matches", part: { is: "socket-path" }, patterns: patterns() })],
+        ]);
+      case "strings":
+        return weighted<Reading>(choices, [
+          [1, () => ({ is: "length" })],
+          [1, () => ({ is: "any-entry", patterns: patterns() })],
+          [1, () => ({ is: "matches", part: { is: "entry", index: choices.below(8) }, patterns: patterns() })],
+        ]);
+      case "structure":
+        return { is: "field", offset: 8 * choices.below(3), bytes: pick(choices, [1, 2, 4, 8] as const) };
+    }
   }
 
   private scope(): Scope {

@@ -184,6 +184,8 @@ function typeOf(expression: Expression): ExpressionType {
     case "input":
     case "local":
     case "cell":
+    case "parameter":
+    case "observed":
     case "binary":
     case "extend":
     case "select":

@@ -5,7 +5,7 @@ import type { Circumstances, Evaluation, EvaluationState, ScopeState, SystemCall
 import { evaluate, inheritState, initialState } from "../interpreter.ts";
 import type { Program } from "../program.ts";
 import { type Choices, chance, pick, weighted } from "./choices.ts";
-import { arbitraryValue, programValues } from "./values.ts";
+import { arbitraryObserved, arbitraryValue, programValues } from "./values.ts";
 
 /** Tasks are numbered from 0 (the command's first thread) in order of creation; numbers are not reused. */
 export type TraceStep =
@@ -16,6 +16,8 @@ export type TraceStep =
       readonly now: bigint;
       readonly uid: number;
       readonly gid: number;
+      /** A word for each of `Program.words`. */
+      readonly observed: readonly bigint[];
     }
   /** The child is the first thread of a new process and inherits the parent's state of this moment. */
   | { readonly kind: "fork"; readonly parent: number; readonly child: number }
@@ -66,6 +68,7 @@ export function generateCircumstances(choices: Choices, program: Program): Circu
     uid: word(),
     gid: word(),
     alive: 1n + BigInt(choices.below(5)),
+    observed: arbitraryObserved(choices, program),
   };
 }
 
@@ -101,6 +104,7 @@ export function generateTrace(choices: Choices, program: Program, steps: number)
               now,
               uid: pick(choices, ids),
               gid: pick(choices, ids),
+              observed: arbitraryObserved(choices, program),
             };
           },
         ],
@@ -161,8 +165,8 @@ export function runTrace(
         }
         const { leader, thread, process } = tasks.get(step.task)!;
         const alive = BigInt(new Set([...tasks.values()].map((task) => task.leader)).size);
-        const { now, uid, gid } = step;
-        const who = { now, uid, gid, pid: identifier(leader), tid: identifier(step.task), alive };
+        const { now, uid, gid, observed } = step;
+        const who = { now, uid, gid, observed, pid: identifier(leader), tid: identifier(step.task), alive };
         calls.push({ admission, evaluation: judge(program, step.event, who, { thread, process, tree }) });
         break;
       }

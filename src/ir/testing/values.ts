@@ -1,8 +1,9 @@
 /** Boundary values of operators, and the constants of a program. */
 import { pattern } from "../arithmetic.ts";
+import { wordMaximum } from "../observation.ts";
 import type { Expression, Program } from "../program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../traverse.ts";
-import { type Choices, pick, weighted } from "./choices.ts";
+import { type Choices, chance, pick, weighted } from "./choices.ts";
 
 const corners = [0n, 1n << 7n, 1n << 8n, 1n << 15n, 1n << 16n, 1n << 31n, 1n << 32n, 1n << 63n];
 
@@ -39,6 +40,15 @@ export function arbitraryWords(choices: Choices, { parameters }: Pick<Program, "
   return parameters.map(({ from, to }) => {
     const inside = [from, to, from + 1n, to - 1n, (from + to) / 2n].filter((value) => from <= value && value <= to);
     return pattern(pick(choices, inside));
+  });
+}
+
+/** A word for each of the program's words of observations, inside its range. */
+export function arbitraryObserved(choices: Choices, { words }: Pick<Program, "words">): bigint[] {
+  return words.map((word) => {
+    const most = wordMaximum(word);
+    const value = arbitraryValue(choices);
+    return chance(choices, 3) ? pick(choices, [0n, 1n, most]) : value & most;
   });
 }
 

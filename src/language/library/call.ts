@@ -4,6 +4,7 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import type { BooleanExpression, Input, IntegerExpression } from "../../ir/program.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
+import { pointeeOf } from "../../linux/pointees.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
 import { join, type Range, unsigned64, widthRange } from "../values/ranges.ts";
@@ -11,6 +12,7 @@ import { type ArgumentsValue, boolean, type CallValue, integer, object, text, ty
 import type { Compilation } from "../walk/compilation.ts";
 import { Argument, type BitsTest } from "./argument.ts";
 import { choice, flags, type NamedArgument } from "./named.ts";
+import { observed } from "./observed/observed.ts";
 
 export function callMember(c: Compilation, call: CallValue, name: string, node: SourceRange): Value | undefined {
   switch (name) {
@@ -108,7 +110,9 @@ function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: 
   const first = calls[0]?.parameters.find((parameter) => parameter.name === name);
   if (first === undefined) return c.error("P0211", node, "no call can reach this place");
   const passings = passingsOf(c, calls, name);
-  const other = calls.find((one) => !sameKind(parameterOf(one, name), first));
+  const other = calls.find(
+    (one) => !sameKind(parameterOf(one, name), first) || !samePointee(one.name, calls[0]!.name, name),
+  );
   if (other !== undefined) {
     return c.error(
       "P0211",
@@ -117,11 +121,16 @@ function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: 
       "test the call's name first: `case`, or call.name === …",
     );
   }
-  return makeArgument(c, name, first, passings);
+  return makeArgument(c, name, first, possibleOf(c, calls), passings, node);
 }
 
 function parameterOf(call: CallDescription, name: string): CallParameter {
   return call.parameters.find((parameter) => parameter.name === name)!;
+}
+
+function samePointee(one: string, other: string, name: string): boolean {
+  const [a, b] = [pointeeOf(one, name), pointeeOf(other, name)];
+  return a?.is === b?.is && (a?.is !== "structure" || (b?.is === "structure" && a.structure === b.structure));
 }
 
 function sameKind(a: CallParameter, b: CallParameter): boolean {
@@ -129,9 +138,14 @@ function sameKind(a: CallParameter, b: CallParameter): boolean {
   return a.kind.is === b.kind.is && set(a) === set(b);
 }
 
+/** The calls that can reach this place. */
+function possibleOf(c: Compilation, calls: readonly CallDescription[]): readonly CallDescription[] {
+  return calls.filter((call) => (c.names.bit(call.name)! & c.eventNames) !== 0n);
+}
+
 /** Groups the calls by how they pass the argument. Uses only calls that can reach this place, if there are any. */
 function passingsOf(c: Compilation, calls: readonly CallDescription[], name: string): Passing[] {
-  const possible = calls.filter((call) => (c.names.bit(call.name)! & c.eventNames) !== 0n);
+  const possible = possibleOf(c, calls);
   const passings: Passing[] = [];
   for (const call of possible.length > 0 ? possible : calls.slice(0, 1)) {
     const argument = Argument.of(call, name, c.names.architecture);
@@ -143,7 +157,14 @@ function passingsOf(c: Compilation, calls: readonly CallDescription[], name: str
   return passings;
 }
 
-function makeArgument(c: Compilation, name: string, first: CallParameter, passings: readonly Passing[]): Value {
+function makeArgument(
+  c: Compilation,
+  name: string,
+  first: CallParameter,
+  calls: readonly CallDescription[],
+  passings: readonly Passing[],
+  node: SourceRange,
+): Value {
   const { kind } = first;
   const value = () =>
     integer(
@@ -156,15 +177,13 @@ function makeArgument(c: Compilation, name: string, first: CallParameter, passin
       return value();
     case "pointer": {
       const address = choose(c, passings, ({ argument }) => argument.value());
-      return {
-        is: "object",
-        type: "Pointer",
-        described: `\`${name}\``,
-        members: new Map<string, Value>([
-          ["isNull", boolean(ir.compare("equal", address, ir.constant(0n)))],
-          ["address", integer(address, unsigned64, `\`${name}\` is an address`)],
-        ]),
-      };
+      const pointer = new Map<string, Value>([
+        ["isNull", boolean(ir.compare("equal", address, ir.constant(0n)))],
+        ["address", integer(address, unsigned64, `\`${name}\` is an address`)],
+      ]);
+      const pointee = calls[0] === undefined ? undefined : pointeeOf(calls[0].name, name);
+      if (pointee !== undefined) return observed(c, { name, calls, pointee, node, pointer });
+      return { is: "object", type: "Pointer", described: `\`${name}\``, members: pointer };
     }
     case "flags":
     case "choice": {

@@ -4,7 +4,7 @@ import { wrappingInteger } from "../lower/expressions.ts";
 import { reinterpret } from "../lower/integers.ts";
 import { unplacedLog } from "../program/builder.ts";
 import * as ir from "../values/ir.ts";
-import { counterRange, printInteger } from "../values/ranges.ts";
+import { counterRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,
   constantString,
@@ -19,6 +19,7 @@ import {
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
+import { cidr } from "./observed/addresses.ts";
 import { parameterObject } from "./parameters.ts";
 import { ociFunction, policyFunction } from "./policy.ts";
 import { callsFunction } from "./sets.ts";
@@ -153,39 +154,4 @@ function report(c: Compilation, call: BuiltinCall): Value {
   const index = c.builder.report(written, shown, c.file.location(call.node));
   c.emit({ kind: "report", report: index, values: expressions }, call.node);
   return nothing;
-}
-
-/** Checks the blocks. No argument can be tested against them yet, because addresses are behind pointers. */
-function cidr(c: Compilation, call: BuiltinCall): Value {
-  const given = call.values();
-  if (given === undefined) return unknown;
-  for (const { value, node } of given) {
-    const block = constantString(value);
-    if (block === undefined) return c.error("P0207", node, `\`cidr\` takes strings, not ${describe(value)}`);
-    const found = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})\/(\d{1,2})$/.exec(block);
-    if (found === null) {
-      if (!/^[\da-f:.]+\/\d{1,3}$/i.test(block)) {
-        return c.error("P0214", node, `${JSON.stringify(block)} is not an address block`, 'cidr("10.0.0.0/8")');
-      }
-      continue;
-    }
-    const [a, b, d, e, length] = found.slice(1).map(Number) as [number, number, number, number, number];
-    if (Math.max(a, b, d, e) > 255 || length > 32) {
-      return c.error("P0214", node, `${JSON.stringify(block)} is not an address block`, 'cidr("10.0.0.0/8")');
-    }
-    const address = BigInt(((a * 256 + b) * 256 + d) * 256 + e);
-    const host = address & ((1n << BigInt(32 - length)) - 1n);
-    if (host !== 0n) {
-      const network = address - host;
-      const words = [24n, 16n, 8n, 0n].map((shift) => printInteger((network >> shift) & 255n)).join(".");
-      return c.error("P0206", node, `${block} has host bits set`, `"${words}/${length}", or "/32" for one address`);
-    }
-  }
-  const has = (asked: BuiltinCall): Value => {
-    const [address] = asked.values() ?? [];
-    return address === undefined
-      ? unknown
-      : c.error("P0207", address.node, `\`.has\` takes an address, not ${describe(address.value)}`);
-  };
-  return object("AddressSet", new Map([["has", { is: "builtin", name: "has", apply: has }]]));
 }

@@ -77,10 +77,7 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
 
 const callMembers = ["name", "args", "caller", "architecture", "number", "instructionPointer", "raw"];
 
-/**
- * Members that paths and socket addresses will have (language.md). They are pointers until an engine can pin their
- * memory.
- */
+/** Members of the types that stand for memory which engines pin. */
 const unreadable = new Set([
   "resolved",
   "text",

@@ -6,7 +6,7 @@ import type { Value } from "../values/values.ts";
 /** Words with one meaning (in lower case), and the remedy for them. */
 type Meanings = readonly (readonly [words: string, write: string])[];
 
-const behindPointer = "a policy cannot read paths and other strings: they are behind pointers";
+const behindPointer = "a policy cannot read this memory: no engine pins it";
 
 const meanings: Readonly<Record<string, Meanings>> = {
   Phases: [
@@ -69,6 +69,34 @@ const meanings: Readonly<Record<string, Meanings>> = {
       "ip host sin_addr sin_port sa_family startswith endswith includes match matches test string tostring equals length indexof slice value content resolved",
       `${behindPointer}; decide by state, or by arguments that are not pointers`,
     ],
+  ],
+  Path: [
+    [
+      "startswith endswith matches is under test match equals",
+      '`.text.startsWith("…")` tests the caller\'s bytes, `.resolved.under("…")` the object',
+    ],
+    ["value string content tostring", '`.text` is the caller\'s bytes; `.text.is("…")`'],
+    ["realpath canonical object inode real", "`.resolved` is the object"],
+    ["includes contains indexof", '`.text.matches("**/name/**")`'],
+  ],
+  PathText: [
+    ["equals eq test", '`.is("…")`'],
+    ["includes contains indexof search", '`.matches("*…*")`; `**` also matches /'],
+    ["match glob regex regexp", '`.matches("…")` takes a glob'],
+    ["below within inside in parent", '`.under("/directory")`'],
+  ],
+  SocketAddress: [
+    ["family type sa_family is", '`.kind` is "ip", "unix", …'],
+    ["ip host sin_addr addr", '`.address`, and cidr("10.0.0.0/8").has(…)'],
+    ["sin_port sin6_port", "`.port`"],
+    ["sun_path file socket", "`.path`"],
+  ],
+  IpAddress: [["is in equals within startswith", 'cidr("10.0.0.0/8").has(address)']],
+  ArgumentList: [
+    ["get item first nth", "`.at(0n)` is the first entry"],
+    ["contains some_of any", '`.includes("…")`'],
+    ["count size len argc", "`.length`"],
+    ["get env getenv variable", '`.has("NAME")`'],
   ],
   parameter: [
     ["number int bigint", '`parameter.integer("name", { default: 1n })`'],

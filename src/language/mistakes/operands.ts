@@ -51,6 +51,22 @@ export function explainNamedOperand(c: Compilation, left: Value, node: BinaryExp
     );
     return true;
   }
+  if (
+    (left.type === "Path" || left.type === "PathText" || left.type === "Text") &&
+    isComparison &&
+    written.names.length > 0
+  ) {
+    const text = left.type === "Path" ? `${source}.text` : source;
+    const object =
+      left.type === "Path" ? `; \`${not}${call(`${source}.resolved`, "is", written.names)}\` tests the object` : "";
+    c.error(
+      "P0208",
+      node,
+      `${left.type === "Path" ? "a path" : "a text behind a pointer"} has no comparison of its own`,
+      `write \`${not}${call(text, "is", written.names)}\`${object}`,
+    );
+    return true;
+  }
   if (left.type === "Pointer" && written.names.length > 0) {
     c.error(
       "P0601",

@@ -111,6 +111,8 @@ function programOf(part: OciPart, { architecture }: OciHost): Program {
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body,
   };

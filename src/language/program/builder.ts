@@ -15,6 +15,7 @@ import type {
 import { expressionsOf } from "../../ir/traverse.ts";
 import type { Action, Verdict } from "../../ir/verdicts.ts";
 import * as ir from "../values/ir.ts";
+import { Observations } from "./observations.ts";
 
 /** Leaves room for the statements that are added around the policy's own (clone3 rule, combination). */
 const mostNodes = Math.min(200_000, maximumNodes - 10_000);
@@ -29,6 +30,7 @@ export class ProgramBuilder {
   readonly verdicts: Verdict[] = [{ action: "allow", errno: 0, reason: undefined, at: undefined }];
   readonly cells: Cell[] = [];
   readonly tables: Table[] = [];
+  readonly observations = new Observations();
   readonly reports: Report[] = [];
   readonly parameters: Parameter[] = [];
   readonly locals: ValueType[] = [];

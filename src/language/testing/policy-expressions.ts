@@ -101,6 +101,8 @@ export class ExpressionWriter {
         return whole(inputNames[expression.input]);
       case "parameter":
         throw new TypeError("the program's parameters are open: bind them first (ir/parameters.ts)");
+      case "observed":
+        throw new TypeError("a policy for a program with observations is not written");
       case "local":
         return whole(this.#names.local(expression.local));
       case "cell":

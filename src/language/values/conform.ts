@@ -58,7 +58,9 @@ function mismatch(c: Compilation, value: Value, type: Type): string | undefined 
     case "object": {
       if (value.is !== "object") return describe(value);
       const general = value.type.replace(/<.*/, "");
-      return value.type === type.name || general === type.name ? undefined : describe(value);
+      if (value.type === type.name || general === type.name) return undefined;
+      // Types of pointers with known memory extend Pointer.
+      return type.name === "Pointer" && value.members.has("isNull") ? undefined : describe(value);
     }
     case "function":
       return value.is === "function" || value.is === "builtin" ? undefined : describe(value);

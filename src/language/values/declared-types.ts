@@ -273,7 +273,7 @@ class Resolver {
     if (width !== undefined) return { is: "integer", name, range: widthRange(...width) };
     const plain = plainTypes.get(name);
     if (plain !== undefined) return { is: "plain", name, value: plain };
-    if (objectTypes.has(name)) return { is: "object", name: pointerTypes.has(name) ? "Pointer" : name };
+    if (objectTypes.has(name)) return { is: "object", name };
     switch (name) {
       case "Call":
         return { is: "call", name, names: c.names.all };
@@ -336,15 +336,13 @@ const plainTypes = new Map<string, Value["is"]>([
   ["CallSet", "call-set"],
 ]);
 const objectTypes = new Set(
-  "Flag Counter Value Phases Table KeySet Rate Flow Caller Pointer Path SocketAddress MessageHeader OpenHow CloneArgs AddressSet".split(
+  "Flag Counter Value Phases Table KeySet Rate Flow Caller Pointer Path PathText ResolvedPath Text ArgumentList SocketAddress MessageHeader IpAddress AbstractName OpenHow CloneArgs MountAttributes SchedulingAttributes AddressSet".split(
     " ",
   ),
 );
-/** Memory that cannot be read yet; its type is a pointer. */
-const pointerTypes = new Set(["Path", "SocketAddress", "MessageHeader", "OpenHow", "CloneArgs"]);
 /** Checked at the use of such a value. */
 const looseTypes = new Set(
-  "FlowGraph PolicyOptions RateOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope TreeScope Scope IpAddress AbstractName".split(
+  "FlowGraph PolicyOptions RateOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope TreeScope Scope".split(
     " ",
   ),
 );

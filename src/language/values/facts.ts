@@ -179,6 +179,8 @@ function makeKey(expression: IntegerExpression): string {
       return cellKey(expression.cell);
     case "parameter":
       return `p${expression.parameter}`;
+    case "observed":
+      return `w${expression.word}`;
     case "binary":
       return combine(expression.operator, expressionKey(expression.left), expressionKey(expression.right));
     case "extend":

@@ -181,6 +181,7 @@ export function measure(expression: Expression): Measure {
     case "constant":
     case "input":
     case "local":
+    case "observed":
     case "boolean":
     case "boolean-local":
     case "verdict":

@@ -37,6 +37,8 @@ export function programOf(
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [],
   };

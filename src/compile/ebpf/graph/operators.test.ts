@@ -75,6 +75,8 @@ function programOf(expressions: readonly IntegerExpression[]): Program {
     tables: [],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [
       {

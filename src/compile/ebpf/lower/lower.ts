@@ -362,6 +362,8 @@ export class Lowering {
         return { value: this.#cell(expression.cell) };
       case "parameter":
         return { value: this.#parameter(expression.parameter) };
+      case "observed":
+        return { value: this.#observed(expression.word) };
       case "binary":
         return { value: this.#binary(expression) };
       case "extend":
@@ -397,6 +399,14 @@ export class Lowering {
     if (value === undefined)
       throw new TargetError(this.#target, `\`${input}\``, "it is not to be had here", this.builder.at);
     return { value };
+  }
+
+  #observed(word: number): Value {
+    const { observed } = this.#target;
+    const { name, at } = this.#program.observations[this.#program.words[word]!.observation]!;
+    if (observed === undefined)
+      throw new TargetError(this.#target, `\`${name}\``, "it does not read behind pointers", at);
+    return this.#available.reuse(`observed ${word}`, () => observed(this.builder, this.#program, word));
   }
 
   #parameter(parameter: number): Value {

@@ -37,6 +37,8 @@ function tableProgram(scope: Scope, capacity: number, holdsValues: boolean): Pro
     tables: [table],
     reports: [],
     parameters: [],
+    observations: [],
+    words: [],
     locals: [],
     body: [
       {

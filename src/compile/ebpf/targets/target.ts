@@ -55,6 +55,8 @@ export interface EbpfTarget {
   cell(program: Program, cell: number): CellPlace;
   /** Where the word of a parameter stands: in a frozen map's value, so that the verifier knows it. */
   parameter(parameter: number): { readonly map: number; readonly offset: number };
+  /** A word of an observation; absent where the target cannot read behind pointers. */
+  observed?(builder: BodyBuilder, program: Program, word: number): Value;
   /** Where a table is, or why this target has none. */
   table(program: Program, table: number): MemoryTable | MapTable | { readonly impossible: string };
   /** With `functions`: the address of the three secret words that hashed tables use (`table-operations.ts`). */

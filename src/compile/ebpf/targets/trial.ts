@@ -8,6 +8,7 @@
  *  96  thread slot  100  process slot   (u32 each)
  * 104  number of reports so far (u32)
  * 112  a place for each report statement: u32 its turn (1, 2, …; 0: it did not run), u32 which report, u64 each value
+ *      the words of observations (u64 each)
  * ```
  *
  * It returns the index of the verdict, or one of `refusals`.
@@ -42,6 +43,11 @@ export function reportStride(program: Program): number {
 
 /** How large the context must be. */
 export function trialContextSize(program: Program): number {
+  return trialWords(program) + 8 * program.words.length;
+}
+
+/** Where the words of observations stand in the context. */
+export function trialWords(program: Program): number {
   let statements = 0;
   forEachStatement(program.body, (statement) => {
     if (statement.kind === "report") statements += 1;
@@ -171,6 +177,7 @@ export const trialTarget: EbpfTarget = {
     offset: stateOffsets(program).cells[cell]!,
     bias: 0n,
   }),
+  observed: (builder, program, word) => builder.load(8, "context", trialWords(program) + 8 * word),
   parameter: (parameter) => ({ map: trialMaps.indexOf("secret"), offset: parameterOffset(secretSize, parameter) }),
   table(program, table) {
     const { tables, shapes } = stateOffsets(program);

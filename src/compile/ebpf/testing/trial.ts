@@ -17,7 +17,7 @@ import { type EbpfInstruction, encode } from "../instructions/instruction.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { stateOffsets } from "../tables/state.ts";
 import type { MapDescription } from "../targets/storage.ts";
-import { reportStride, trialContext, trialContextSize, trialMaps, trialStorage } from "../targets/trial.ts";
+import { reportStride, trialContext, trialContextSize, trialMaps, trialStorage, trialWords } from "../targets/trial.ts";
 import { type EbpfMachine, runEbpf } from "./interpreter.ts";
 
 export interface Outcome {
@@ -59,6 +59,9 @@ export function writeContext(
   view.setUint32(92, circumstances.gid, true);
   view.setUint32(trialContext.threadSlot, slots.thread, true);
   view.setUint32(trialContext.processSlot, slots.process, true);
+  circumstances.observed?.forEach((word, index) => {
+    view.setBigUint64(context.length - 8 * (circumstances.observed!.length - index), word, true);
+  });
 }
 
 /** What an evaluation has reported, in order, from the context that it has left. */
@@ -67,7 +70,7 @@ export function readReports(program: Program, context: Uint8Array): Outcome["rep
   if (view.getUint32(trialContext.reportCount, true) === 0) return [];
   const stride = reportStride(program);
   const found: { turn: number; report: number; values: bigint[] }[] = [];
-  for (let place: number = trialContext.reports; place < context.length; place += stride) {
+  for (let place: number = trialContext.reports; place < trialWords(program); place += stride) {
     const [turn, report] = [view.getUint32(place, true), view.getUint32(place + 4, true)];
     if (turn === 0) continue;
     const values = program.reports[report]!.values.map((_, index) => view.getBigUint64(place + 8 * (index + 1), true));

@@ -170,6 +170,7 @@ class Walk {
       case "cell":
         return path.states[this.program.cells[expression.cell]!.scope].cells[expression.cell]!;
       case "parameter":
+      case "observed":
         return anything;
       case "binary":
         return binaryBits(

@@ -1,0 +1,288 @@
+/**
+ * The reference meaning of observed words: from the memory that was read behind a call's pointers to one integer for
+ * each of `Program.words`. Engines that read memory themselves use it; compiled forms must agree with it.
+ */
+
+import { type Automaton, compileMatcher, run } from "../patterns/automaton.ts";
+import { addressOf, wordsOf } from "../patterns/cidr.ts";
+import type { Pattern } from "../patterns/pattern.ts";
+import {
+  type AddressKind,
+  type AddressPart,
+  addressKinds,
+  messageBytes,
+  type Observation,
+  type ObservedWord,
+  type ResolvedObject,
+  type Source,
+  type TextPart,
+} from "./observation.ts";
+import type { Program } from "./program.ts";
+
+/** The memory behind one pointer, copied as the kernel copies it. */
+export type Memory =
+  /** A null pointer, or a call that passes no such argument. */
+  | { readonly is: "absent" }
+  /** A path or string without its NUL; the bytes of an address (of a message: its `msg_name`) or structure. */
+  | { readonly is: "bytes"; readonly bytes: Uint8Array; readonly resolved?: Resolution }
+  | { readonly is: "strings"; readonly entries: readonly Uint8Array[] }
+  /** The copy fails, so the call fails with this errno and is not judged. */
+  | { readonly is: "failed"; readonly errno: number };
+
+/** Whether the object that the path leads to is this one, or lies in it. */
+export type Resolution = (object: ResolvedObject) => boolean;
+
+/** The words, or the errno of the first copy that failed. */
+export type Observed = { readonly words: readonly bigint[] } | { readonly errno: number };
+
+/** The observations of a call, in the order of the program: index, declaration and where the call passes it. */
+export interface ObservationOfCall {
+  readonly index: number;
+  readonly observation: Observation;
+  readonly source: Source;
+}
+
+/** What stays the same over all calls of a program. Keeps one automaton for each observation. */
+export class Observer {
+  readonly #program: Pick<Program, "observations" | "words">;
+  readonly #ofCall = new Map<number, ObservationOfCall[]>();
+  readonly #wordsOf: readonly (readonly number[])[];
+  readonly #matchers: readonly (Matcher | undefined)[];
+  readonly #zeros: readonly bigint[];
+
+  constructor(program: Pick<Program, "observations" | "words">) {
+    this.#program = program;
+    program.observations.forEach((observation, index) => {
+      for (const source of observation.sources) {
+        const known = this.#ofCall.get(source.number) ?? [];
+        known.push({ index, observation, source });
+        this.#ofCall.set(source.number, known);
+      }
+    });
+    this.#wordsOf = program.observations.map((_, index) =>
+      program.words.flatMap((word, place) => (word.observation === index ? [place] : [])),
+    );
+    this.#matchers = this.#wordsOf.map((places) => matcherOf(places.map((place) => program.words[place]!)));
+    this.#zeros = program.words.map(() => 0n);
+  }
+
+  /** What must be read for a call; empty for most. */
+  of(number: number): readonly ObservationOfCall[] {
+    return this.#ofCall.get(number) ?? nothing;
+  }
+
+  /** `memory` has one entry for each of `of(number)`. */
+  observe(number: number, memory: readonly Memory[]): Observed {
+    const observations = this.of(number);
+    if (observations.length === 0) return { words: this.#zeros };
+    const words = this.#zeros.slice();
+    for (const [place, { index, observation }] of observations.entries()) {
+      const read = memory[place]!;
+      if (read.is === "failed") return { errno: read.errno };
+      const reader = new Reader(observation, read, this.#matchers[index]);
+      for (const word of this.#wordsOf[index]!) words[word] = reader.word(this.#program.words[word]!);
+    }
+    return { words };
+  }
+}
+
+const nothing: readonly ObservationOfCall[] = [];
+
+/** All patterns of an observation as one automaton, and where those of each word begin. */
+interface Matcher {
+  readonly automaton: Automaton;
+  readonly first: ReadonlyMap<ObservedWord, bigint>;
+}
+
+/** The patterns of an observation, those of its words one after the other: the numbering of its automaton. */
+export function patternsOf(words: readonly ObservedWord[]): readonly Pattern[] {
+  return words.flatMap(({ reads }) => (reads.is === "matches" || reads.is === "any-entry" ? reads.patterns : []));
+}
+
+function matcherOf(words: readonly ObservedWord[]): Matcher | undefined {
+  const patterns = patternsOf(words);
+  if (patterns.length === 0) return undefined;
+  const { automaton, tooLarge } = compileMatcher(patterns);
+  if (automaton === undefined) throw new Error(tooLarge.message); // the front end has reported it
+  const first = new Map<ObservedWord, bigint>();
+  let count = 0n;
+  for (const word of words) {
+    first.set(word, count);
+    if (word.reads.is === "matches" || word.reads.is === "any-entry") count += BigInt(word.reads.patterns.length);
+  }
+  return { automaton, first };
+}
+
+/** Reads words off one observation's memory. */
+class Reader {
+  readonly #observation: Observation;
+  readonly #memory: Exclude<Memory, { is: "failed" }>;
+  readonly #matcher: Matcher | undefined;
+  #address: SocketAddress | undefined;
+
+  constructor(observation: Observation, memory: Exclude<Memory, { is: "failed" }>, matcher: Matcher | undefined) {
+    this.#observation = observation;
+    this.#memory = memory;
+    this.#matcher = matcher;
+  }
+
+  word(word: ObservedWord): bigint {
+    const { reads } = word;
+    switch (reads.is) {
+      case "length":
+        return BigInt(this.#memory.is === "strings" ? this.#memory.entries.length : this.#bytes.length);
+      case "matches":
+        return this.#matches(word, this.#text(reads.part));
+      case "any-entry":
+        return this.#memory.is === "strings"
+          ? this.#memory.entries.reduce((bits, entry) => bits | this.#matches(word, entry), 0n)
+          : 0n;
+      case "field":
+        return littleEndian(this.#bytes, reads.offset, reads.bytes);
+      case "address":
+        return this.#part(reads.part);
+      case "resolved":
+        return this.#resolved(reads.objects);
+    }
+  }
+
+  get #bytes(): Uint8Array {
+    return this.#memory.is === "bytes" ? this.#memory.bytes : empty;
+  }
+
+  #text(part: TextPart): Uint8Array | undefined {
+    switch (part.is) {
+      case "whole":
+        return this.#memory.is === "bytes" ? this.#memory.bytes : undefined;
+      case "entry":
+        return this.#memory.is === "strings" ? this.#memory.entries[part.index] : undefined;
+      case "socket-path":
+        return this.#socketAddress.kind === "unix" ? this.#socketAddress.name : undefined;
+      case "abstract-name":
+        return this.#socketAddress.kind === "abstract" ? this.#socketAddress.name : undefined;
+    }
+  }
+
+  #matches(word: ObservedWord, text: Uint8Array | undefined): bigint {
+    const { reads } = word;
+    if (text === undefined || this.#matcher === undefined || !("patterns" in reads)) return 0n;
+    const { automaton, first } = this.#matcher;
+    const bits = automaton.acceptSets[run(automaton, text)]!;
+    return (bits >> first.get(word)!) & ((1n << BigInt(reads.patterns.length)) - 1n);
+  }
+
+  #part(part: AddressPart): bigint {
+    const { kind, family, port, address } = this.#socketAddress;
+    switch (part) {
+      case "kind":
+        return BigInt(addressKinds.indexOf(kind));
+      case "family":
+        return family;
+      case "port":
+        return port;
+      case "high":
+        return address.high;
+      case "low":
+        return address.low;
+    }
+  }
+
+  get #socketAddress(): SocketAddress {
+    this.#address ??= this.#memory.is === "bytes" ? readSocketAddress(this.#memory.bytes) : noAddress;
+    return this.#address;
+  }
+
+  #resolved(objects: readonly ResolvedObject[]): bigint {
+    const { shape } = this.#observation;
+    if (this.#memory.is !== "bytes" || this.#memory.resolved === undefined) return 0n;
+    if (shape.is !== "path" && this.#socketAddress.kind !== "unix") return 0n;
+    const { resolved } = this.#memory;
+    return objects.reduce((bits, object, index) => (resolved(object) ? bits | (1n << BigInt(index)) : bits), 0n);
+  }
+}
+
+const empty = new Uint8Array(0);
+
+/** Bytes behind the end are 0, as copy_struct_from_user() has it (include/linux/uaccess.h). */
+function littleEndian(bytes: Uint8Array, offset: number, count: number): bigint {
+  let value = 0n;
+  for (let index = count - 1; index >= 0; index--) value = (value << 8n) | BigInt(bytes[offset + index] ?? 0);
+  return value;
+}
+
+// ── Socket addresses ────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface SocketAddress {
+  readonly kind: AddressKind;
+  readonly family: bigint;
+  readonly port: bigint;
+  readonly address: { readonly high: bigint; readonly low: bigint };
+  /** The path of a socket in the file system; an abstract name without its NUL. */
+  readonly name: Uint8Array;
+}
+
+/** include/linux/socket.h */
+const families = { unspecified: 0, unix: 1, inet: 2, inet6: 10, netlink: 16, vsock: 40 } as const;
+/** offsetof(struct sockaddr_un, sun_path) */
+const unixPath = 2;
+/** sizeof(struct sockaddr_in), SIN6_LEN_RFC2133 (net/ipv6/af_inet6.c). */
+const inetBytes = 16;
+const inet6Bytes = 24;
+
+const noWords = { high: 0n, low: 0n };
+const noAddress: SocketAddress = { kind: "none", family: 0n, port: 0n, address: noWords, name: empty };
+
+/**
+ * As the kernel reads `struct sockaddr`. An address of an IP family that is too short for one is of the kind "other": no
+ * protocol takes it.
+ */
+export function readSocketAddress(bytes: Uint8Array): SocketAddress {
+  if (bytes.length === 0) return noAddress;
+  if (bytes.length < 2) return { ...noAddress, kind: "other" };
+  const family = bytes[0]! | (bytes[1]! << 8);
+  const plain = (kind: AddressKind): SocketAddress => ({ ...noAddress, kind, family: BigInt(family) });
+  switch (family) {
+    case families.unix:
+      return unixAddress(bytes);
+    case families.inet:
+      return bytes.length < inetBytes ? plain("other") : internetAddress("ip", bytes, bytes.subarray(4, 8));
+    case families.inet6:
+      return bytes.length < inet6Bytes ? plain("other") : internetAddress("ip", bytes, bytes.subarray(8, 24));
+    case families.unspecified:
+      return bytes.length < inetBytes
+        ? plain("unspecified")
+        : internetAddress("unspecified", bytes, bytes.subarray(4, 8));
+    case families.netlink:
+      return plain("netlink");
+    case families.vsock:
+      return plain("vsock");
+    default:
+      return plain("other");
+  }
+}
+
+/** A path ends at its first NUL (unix_mkname_bsd(), net/unix/af_unix.c); an abstract name has all of its bytes. */
+function unixAddress(bytes: Uint8Array): SocketAddress {
+  const rest = bytes.subarray(unixPath);
+  const family = BigInt(families.unix);
+  if (rest.length === 0) return { ...noAddress, kind: "unnamed", family };
+  if (rest[0] === 0) return { ...noAddress, kind: "abstract", family, name: rest.subarray(1) };
+  const end = rest.indexOf(0);
+  return { ...noAddress, kind: "unix", family, name: end < 0 ? rest : rest.subarray(0, end) };
+}
+
+function internetAddress(kind: AddressKind, bytes: Uint8Array, address: Uint8Array): SocketAddress {
+  return {
+    kind,
+    family: BigInt(bytes[0]! | (bytes[1]! << 8)),
+    port: BigInt((bytes[2]! << 8) | bytes[3]!),
+    address: wordsOf(addressOf(address)),
+    name: empty,
+  };
+}
+
+/** Where `struct user_msghdr` has the pointer to its address, and the address's length (include/linux/socket.h). */
+export function nameOfMessage(message: Uint8Array): { readonly address: bigint; readonly length: number } {
+  if (message.length < messageBytes) throw new RangeError(`a message header of ${message.length} bytes`);
+  return { address: littleEndian(message, 0, 8), length: Number(BigInt.asIntN(32, littleEndian(message, 8, 4))) };
+}

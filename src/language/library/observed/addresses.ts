@@ -1,0 +1,147 @@
+/** `SocketAddress`, `MessageHeader`, `IpAddress` and `cidr(…)`. */
+import { addressKinds } from "../../../ir/observation.ts";
+import type { BooleanExpression, IntegerExpression } from "../../../ir/program.ts";
+import { type AddressRange, type CidrBlock, CidrSet, readBlock } from "../../../patterns/cidr.ts";
+import * as ir from "../../values/ir.ts";
+import {
+  type BuiltinCall,
+  boolean,
+  constantString,
+  describe,
+  integer,
+  object,
+  unknown,
+  type Value,
+} from "../../values/values.ts";
+import type { Compilation } from "../../walk/compilation.ts";
+import type { ObservedArgument } from "./argument.ts";
+import { path } from "./paths.ts";
+import { textObject } from "./texts.ts";
+
+/** 0 … 2^16 − 1. */
+const uint16 = { from: 0n, to: 0xffffn };
+/** `::ffff:0:0/96` in the low word: an IPv4-mapped address. */
+const mapped = { from: 0xffff_0000_0000n, to: 0xffff_ffff_ffffn };
+
+export function socketAddress(c: Compilation, argument: ObservedArgument): Value {
+  const name = `\`${argument.name}\``;
+  const members: readonly (readonly [string, () => Value])[] = [
+    [
+      "kind",
+      () => ({
+        is: "string",
+        options: addressKinds,
+        codes: addressKinds.map((_, index) => BigInt(index)),
+        subject: argument.address("kind"),
+      }),
+    ],
+    ["path", () => path(c, argument, { is: "socket-path" }, new Map())],
+    ["name", () => textObject(c, argument, { is: "abstract-name" }, "AbstractName")],
+    ["address", () => ipAddress(argument.address("high"), argument.address("low"))],
+    ["port", () => integer(argument.address("port"), uint16, `the port of ${name} is 16 bits`)],
+    ["family", () => integer(argument.address("family"), uint16, `the family of ${name} is 16 bits`)],
+    ["version", () => version(argument.address("high"), argument.address("low"))],
+  ];
+  return { is: "object", type: "SocketAddress", described: name, members: new Map(members) };
+}
+
+export function messageHeader(
+  c: Compilation,
+  argument: ObservedArgument,
+  pointer: ReadonlyMap<string, Value | (() => Value)>,
+): Value {
+  return {
+    is: "object",
+    type: "MessageHeader",
+    described: `\`${argument.name}\``,
+    members: new Map<string, Value | (() => Value)>([
+      ["isNull", pointer.get("isNull")!],
+      ["name", () => socketAddress(c, argument)],
+    ]),
+  };
+}
+
+/** Members that no policy can write: what `cidr(…).has` compares. */
+const highWord = "\0high";
+const lowWord = "\0low";
+
+function ipAddress(high: IntegerExpression, low: IntegerExpression): Value {
+  return object(
+    "IpAddress",
+    new Map<string, Value>([
+      [highWord, integer(high, { from: 0n, to: 0xffff_ffff_ffff_ffffn })],
+      [lowWord, integer(low, { from: 0n, to: 0xffff_ffff_ffff_ffffn })],
+    ]),
+  );
+}
+
+function version(high: IntegerExpression, low: IntegerExpression): Value {
+  const isMapped = ir.all([ir.oneOf(high, [0n]), ir.within(low, [mapped])]);
+  return integer(ir.select(isMapped, ir.constant(4n), ir.constant(6n)), { from: 4n, to: 6n });
+}
+
+/** `cidr("10.0.0.0/8", "::1/128")` */
+export function cidr(c: Compilation, call: BuiltinCall): Value {
+  const given = call.values();
+  if (given === undefined) return unknown;
+  if (given.length === 0) return c.error("P0212", call.node, "`cidr()` names no block", 'cidr("10.0.0.0/8")');
+  const blocks: CidrBlock[] = [];
+  let failed = false;
+  for (const { value, node } of given) {
+    const text = constantString(value);
+    if (text === undefined) {
+      failed = true;
+      if (value.is !== "unknown") c.error("P0207", node, `\`cidr\` takes strings, and this is ${describe(value)}`);
+      continue;
+    }
+    const { block, fault } = readBlock(text);
+    if (fault === undefined) blocks.push(block);
+    else {
+      failed = true;
+      c.error(fault.kind === "host-bits" ? "P0206" : "P0214", node, fault.message, fault.help);
+    }
+  }
+  if (failed) return unknown;
+  const { ranges } = new CidrSet(blocks);
+  return object(
+    "AddressSet",
+    new Map([["has", { is: "builtin", name: "has", apply: (asked) => has(c, asked, ranges) }]]),
+  );
+}
+
+function has(c: Compilation, call: BuiltinCall, ranges: readonly AddressRange[]): Value {
+  const given = call.values();
+  if (given === undefined) return unknown;
+  const [one, ...rest] = given;
+  if (one === undefined || rest.length > 0) return c.error("P0212", call.node, "`.has` takes an address");
+  if (one.value.is === "unknown") return unknown;
+  if (one.value.is !== "object" || one.value.type !== "IpAddress") {
+    const isSocket = one.value.is === "object" && one.value.type === "SocketAddress";
+    return c.error(
+      "P0207",
+      one.node,
+      `\`.has\` takes an address, and this is ${describe(one.value)}`,
+      isSocket ? "its `.address`" : undefined,
+    );
+  }
+  const word = (name: string): IntegerExpression => {
+    const value = (one.value as Extract<Value, { is: "object" }>).members.get(name) as Extract<
+      Value,
+      { is: "integer" }
+    >;
+    return value.expression;
+  };
+  return boolean(ir.any(ranges.map((range) => within(word(highWord), word(lowWord), range))));
+}
+
+/** high:low between two addresses of 128 bits. */
+function within(high: IntegerExpression, low: IntegerExpression, { from, to }: AddressRange): BooleanExpression {
+  const most = 0xffff_ffff_ffff_ffffn;
+  if (from.high === to.high) {
+    return ir.all([ir.oneOf(high, [from.high]), ir.within(low, [{ from: from.low, to: to.low }])]);
+  }
+  const first = ir.all([ir.oneOf(high, [from.high]), ir.within(low, [{ from: from.low, to: most }])]);
+  const last = ir.all([ir.oneOf(high, [to.high]), ir.within(low, [{ from: 0n, to: to.low }])]);
+  const between = from.high + 1n <= to.high - 1n ? [ir.within(high, [{ from: from.high + 1n, to: to.high - 1n }])] : [];
+  return ir.any([first, ...between, last]);
+}

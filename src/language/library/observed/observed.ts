@@ -1,0 +1,58 @@
+/** The value of a pointer argument whose memory a policy may ask about. */
+import { maximumEntries, maximumListBytes, type Shape } from "../../../ir/observation.ts";
+import type { CallDescription } from "../../../linux/call.ts";
+import { type Pointee, structures } from "../../../linux/pointees.ts";
+import type { Range as SourceRange } from "../../source/file.ts";
+import { object, type Value } from "../../values/values.ts";
+import type { Compilation } from "../../walk/compilation.ts";
+import { messageHeader, socketAddress } from "./addresses.ts";
+import { ObservedArgument } from "./argument.ts";
+import { argumentList } from "./lists.ts";
+import { path } from "./paths.ts";
+import { structure } from "./structures.ts";
+import { textMembers } from "./texts.ts";
+
+/** What is asked of: the argument's name, the calls that it can be of, and what lies behind it. */
+export interface Asked {
+  readonly name: string;
+  readonly calls: readonly CallDescription[];
+  readonly pointee: Pointee;
+  readonly node: SourceRange;
+  /** `isNull` and `address`. */
+  readonly pointer: ReadonlyMap<string, Value | (() => Value)>;
+}
+
+export function observed(c: Compilation, { name, calls, pointee, node, pointer }: Asked): Value {
+  const argument = new ObservedArgument(c, { name, shape: shapeOf(pointee), calls, node });
+  switch (pointee.is) {
+    case "path":
+      return path(c, argument, { is: "whole" }, pointer);
+    case "string":
+      return object("Text", new Map([...pointer, ...textMembers(c, argument, { is: "whole" }, false)]));
+    case "address":
+      return socketAddress(c, argument);
+    case "message":
+      return messageHeader(c, argument, pointer);
+    case "strings":
+      return argumentList(c, argument, maximumEntries, pointer);
+    case "structure":
+      return structure(c, argument, pointee.structure, pointer);
+  }
+}
+
+function shapeOf(pointee: Pointee): Shape {
+  switch (pointee.is) {
+    case "path":
+    case "address":
+    case "message":
+      return { is: pointee.is };
+    case "string":
+      return { is: "string", bytes: pointee.bytes };
+    case "strings":
+      return { is: "strings", entries: maximumEntries, bytes: maximumListBytes };
+    case "structure": {
+      const { minimum, size } = structures[pointee.structure];
+      return { is: "structure", name: pointee.structure, minimum, size };
+    }
+  }
+}

@@ -1,0 +1,268 @@
+/** Policies that ask about the memory behind pointers, judged by the interpreter over memory as the kernel copies it. */
+import { describe, expect, it } from "vitest";
+import { checkProgram } from "../../src/ir/check.ts";
+import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import type { Memory } from "../../src/ir/observe.ts";
+import { Observer } from "../../src/ir/observe.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
+import { numberOf } from "../../src/linux/calls.ts";
+import { errnoName } from "../../src/linux/errno.ts";
+import { policyModule } from "./corpus.ts";
+
+type Given = { readonly [argument: string]: Memory };
+
+function compile(head: string, body: string, set?: ReadonlyMap<string, string>) {
+  const { program, diagnostics } = loadPolicy("/p/main.ts", {
+    architecture: "x86_64",
+    set,
+    readFile: () => policyModule(head, body),
+  });
+  if (program === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
+  expect(checkProgram(program)).toEqual([]);
+  const observer = new Observer(program);
+  const ask = (name: string, memory: Given = {}): string => {
+    const number = numberOf(name, "x86_64")!;
+    const read = observer.of(number).map(({ observation }): Memory => memory[observation.name] ?? { is: "absent" });
+    const observed = observer.observe(number, read);
+    if ("errno" in observed) return `fails ${errnoName(observed.errno)}`;
+    const event = {
+      number,
+      architecture: auditArchitecture.x86_64,
+      instructionPointer: 0n,
+      arguments: [0n, 0n, 0n, 0n, 0n, 0n] as const,
+    };
+    const state = {
+      thread: initialState(program, "thread"),
+      process: initialState(program, "process"),
+      tree: initialState(program, "tree"),
+    };
+    const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n, observed: observed.words };
+    const { action, errno } = program.verdicts[evaluate(program, event, who, state).verdict]!;
+    return action === "deny" ? errnoName(errno)! : action;
+  };
+  return { program, ask };
+}
+
+const text = (string: string): Memory => ({ is: "bytes", bytes: new TextEncoder().encode(string) });
+const list = (...entries: string[]): Memory => ({
+  is: "strings",
+  entries: entries.map((entry) => new TextEncoder().encode(entry)),
+});
+const bytes = (...values: number[]): Memory => ({ is: "bytes", bytes: Uint8Array.from(values) });
+
+/** struct sockaddr_in, sockaddr_in6, sockaddr_un */
+const inet = (port: number, address: readonly number[], family = 2): Memory =>
+  bytes(family, 0, port >> 8, port & 255, ...address, 0, 0, 0, 0, 0, 0, 0, 0);
+const inet6 = (port: number, address: readonly number[]): Memory =>
+  bytes(10, 0, port >> 8, port & 255, 0, 0, 0, 0, ...address, 0, 0, 0, 0);
+const unix = (path: string): Memory => ({
+  is: "bytes",
+  bytes: Uint8Array.from([1, 0, ...new TextEncoder().encode(path)]),
+});
+
+describe("paths", () => {
+  const { ask, program } = compile(
+    'const files = calls("open", "openat");',
+    `if (files.has(call)) return call.args.path.text.under("/usr", "/lib/") || call.args.path.text.is("/etc/hosts") ? allow : deny("EACCES");
+     if (call.name === "rename") return call.args.newpath.text.endsWith(".tmp") && !call.args.oldpath.text.matches("**/.git/**") ? allow : deny("EPERM");
+     return allow;`,
+  );
+
+  it("are compared as bytes", () => {
+    expect(ask("openat", { path: text("/usr/bin/env") })).toBe("allow");
+    expect(ask("openat", { path: text("/lib") })).toBe("allow");
+    expect(ask("openat", { path: text("/library") })).toBe("EACCES");
+    expect(ask("open", { path: text("/etc/hosts") })).toBe("allow");
+    expect(ask("open", { path: text("/etc/hosts ") })).toBe("EACCES");
+    expect(ask("open", { path: text("") })).toBe("EACCES");
+  });
+
+  it("match nothing behind a null pointer", () => {
+    expect(ask("openat")).toBe("EACCES");
+  });
+
+  it("fail with the errno of the copy, and are not judged", () => {
+    expect(ask("openat", { path: { is: "failed", errno: 14 } })).toBe("fails EFAULT");
+    expect(ask("rename", { oldpath: text("a"), newpath: { is: "failed", errno: 36 } })).toBe("fails ENAMETOOLONG");
+  });
+
+  it("of one name are one observation, in the register of each call", () => {
+    const path = program.observations.find(({ name }) => name === "path")!;
+    expect(path.sources).toEqual([
+      { number: 2, register: 0, length: undefined },
+      { number: 257, register: 1, length: undefined },
+    ]);
+  });
+
+  it("of one call may be several", () => {
+    expect(ask("rename", { oldpath: text("a"), newpath: text("b.tmp") })).toBe("allow");
+    expect(ask("rename", { oldpath: text("a/.git/config"), newpath: text("b.tmp") })).toBe("EPERM");
+    expect(ask("rename", { oldpath: text("a"), newpath: text("b") })).toBe("EPERM");
+  });
+
+  it("have more than 64 patterns where that is asked for", () => {
+    const names = Array.from({ length: 150 }, (_, index) => `"/f${index}"`).join(", ");
+    const many = compile(
+      "",
+      `return call.name === "unlink" && call.args.path.text.is(${names}) ? deny("EROFS") : allow;`,
+    );
+    expect(many.program.words).toHaveLength(3);
+    for (const index of [0, 63, 64, 127, 128, 149]) {
+      expect(many.ask("unlink", { path: text(`/f${index}`) })).toBe("EROFS");
+    }
+    expect(many.ask("unlink", { path: text("/f150") })).toBe("allow");
+  });
+
+  it("are compared with parameters", () => {
+    const set = new Map([["agent", "/run/a"]]);
+    const { ask } = compile(
+      'const agent = parameter.path("agent");',
+      'return call.name === "unlink" && call.args.path.text.is(agent) ? deny("EBUSY") : allow;',
+      set,
+    );
+    expect(ask("unlink", { path: text("/run/a") })).toBe("EBUSY");
+    expect(ask("unlink", { path: text("/run/b") })).toBe("allow");
+  });
+
+  it("resolved, are what the engine says of the object", () => {
+    const { ask } = compile(
+      "",
+      'return call.name === "openat" && call.args.path.resolved.under("/srv") ? allow : deny("EACCES");',
+    );
+    const inside: Memory = { is: "bytes", bytes: new Uint8Array([97]), resolved: ({ path }) => path === "/srv" };
+    expect(ask("openat", { path: inside })).toBe("allow");
+    expect(ask("openat", { path: text("/srv/a") })).toBe("EACCES");
+  });
+});
+
+describe("socket addresses", () => {
+  const { ask } = compile(
+    `import type { SocketAddress, Verdict } from "portcullis";
+     const web = cidr("10.20.0.0/16", "fd00:20::/32", "::1/128");
+     function reach(to: SocketAddress): Verdict {
+       switch (to.kind) {
+         case "unix": return to.path.text.is("/run/agent") ? allow : deny("EACCES");
+         case "abstract": return to.name.startsWith("dbus-") ? allow : deny("EPERM");
+         case "ip": return web.has(to.address) && to.port === 5432n ? allow : deny("ENETUNREACH");
+         case "unspecified": return web.has(to.address) ? allow : deny("EHOSTUNREACH");
+         case "none": case "unnamed": return log;
+         case "netlink": case "vsock": return deny("EPROTONOSUPPORT");
+         case "other": return to.family === 17n ? deny("ENODEV") : deny("EAFNOSUPPORT");
+       }
+     }`,
+    `switch (call.name) {
+       case "connect": case "sendto": return reach(call.args.addr);
+       case "sendmsg": return reach(call.args.msg.name);
+     }
+     return allow;`,
+  );
+
+  it.each([
+    ["a Unix socket", unix("/run/agent\0"), "allow"],
+    ["without its NUL", unix("/run/agent"), "allow"],
+    ["another one", unix("/run/agents\0"), "EACCES"],
+    ["bytes behind the NUL", unix("/run/agent\0xyz"), "allow"],
+    ["the abstract twin", unix("\0/run/agent"), "EPERM"],
+    ["an abstract name", unix("\0dbus-1"), "allow"],
+    ["an unnamed one", bytes(1, 0), "log"],
+    ["IPv4", inet(5432, [10, 20, 3, 4]), "allow"],
+    ["another port", inet(5433, [10, 20, 3, 4]), "ENETUNREACH"],
+    ["another network", inet(5432, [10, 21, 3, 4]), "ENETUNREACH"],
+    ["IPv4-mapped", inet6(5432, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 255, 255, 10, 20, 0, 1]), "allow"],
+    ["IPv6", inet6(5432, [0xfd, 0, 0, 0x20, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), "allow"],
+    ["the last of the block", inet6(5432, [0xfd, 0, 0, 0x20, ...new Array<number>(12).fill(255)]), "allow"],
+    ["the first behind it", inet6(5432, [0xfd, 0, 0, 0x21, ...new Array<number>(12).fill(0)]), "ENETUNREACH"],
+    ["the other loopback", inet6(5432, [...new Array<number>(15).fill(0), 1]), "allow"],
+    ["AF_UNSPEC", inet(9, [10, 20, 0, 0], 0), "allow"],
+    ["AF_UNSPEC elsewhere", inet(9, [10, 0, 0, 0], 0), "EHOSTUNREACH"],
+    ["too short for IPv4", bytes(2, 0, 1, 1), "EAFNOSUPPORT"],
+    ["one byte", bytes(1), "EAFNOSUPPORT"],
+    ["netlink", bytes(16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), "EPROTONOSUPPORT"],
+    ["packet", bytes(17, 0, 0, 0), "ENODEV"],
+    ["no address", { is: "absent" } as Memory, "log"],
+  ])("%s", (_, memory, wanted) => {
+    expect(ask("connect", { addr: memory })).toBe(wanted);
+    expect(ask("sendmsg", { msg: memory })).toBe(wanted);
+  });
+});
+
+describe("argument lists", () => {
+  const { ask } = compile(
+    "",
+    `if (call.name !== "execve") return allow;
+     const { argv, envp } = call.args;
+     if (envp.has("LD_PRELOAD")) return kill("process");
+     if (argv.startsWith(["git", "log"])) return argv.includes("--output") || argv.some("--exec=*") ? deny("EPERM") : allow;
+     return argv.length === 1n && argv.at(0n).endsWith("sh") ? log : deny("EACCES");`,
+  );
+
+  it.each([
+    [list("git", "log"), list("PATH=/bin"), "allow"],
+    [list("git", "log", "--output"), list(), "EPERM"],
+    [list("git", "log", "-p", "--exec=rm"), list(), "EPERM"],
+    [list("git", "logs"), list(), "EACCES"],
+    [list("git"), list(), "EACCES"],
+    [list("/bin/sh"), list(), "log"],
+    [list("/bin/sh", "-c"), list(), "EACCES"],
+    [list(), list(), "EACCES"],
+    [list("git", "log"), list("A=1", "LD_PRELOAD=/x.so"), "kill-process"],
+    [list("git", "log"), list("LD_PRELOADED=1"), "allow"],
+  ])("%j", (argv, envp, wanted) => {
+    expect(ask("execve", { argv, envp })).toBe(wanted);
+  });
+});
+
+describe("structures", () => {
+  const how = (flags: number, resolve: number): Memory => {
+    const view = new DataView(new ArrayBuffer(24));
+    view.setUint32(0, flags, true);
+    view.setUint32(16, resolve, true);
+    return { is: "bytes", bytes: new Uint8Array(view.buffer) };
+  };
+
+  it("openat2's", () => {
+    const { ask } = compile(
+      "",
+      'return call.name === "openat2" && !call.args.how.flags.has("O_WRONLY") && call.args.how.resolve.has("RESOLVE_BENEATH") ? allow : deny("ENOSYS");',
+    );
+    expect(ask("openat2", { how: how(0, 8) })).toBe("allow");
+    expect(ask("openat2", { how: how(1, 8) })).toBe("ENOSYS");
+    expect(ask("openat2", { how: how(0, 4) })).toBe("ENOSYS");
+  });
+
+  it("a short one is extended by zeros", () => {
+    const { ask } = compile(
+      "",
+      'return call.name === "sched_setattr" && call.args.uattr.sched_util_max === 0n && call.args.uattr.sched_nice < 0n ? allow : deny("EPERM");',
+    );
+    const attributes = (...nice: number[]) =>
+      bytes(...new Array<number>(16).fill(0), ...nice, ...new Array<number>(28).fill(0));
+    expect(ask("sched_setattr", { uattr: attributes(0xff, 0xff, 0xff, 0xff) })).toBe("allow");
+    expect(ask("sched_setattr", { uattr: attributes(1, 0, 0, 0) })).toBe("EPERM");
+  });
+});
+
+describe("mistakes", () => {
+  const messagesOf = (body: string, head = ""): string[] =>
+    loadPolicy("/p/main.ts", { architecture: "x86_64", readFile: () => policyModule(head, body) }).diagnostics.flatMap(
+      ({ code, severity, message }) => (severity === "error" ? [`${code} ${message}`] : []),
+    );
+
+  it.each([
+    ['return call.name === "open" && call.args.path.text.matches("[a") ? allow : deny("EPERM");', "P0214"],
+    ['return call.name === "open" && call.args.path.text.is() ? allow : deny("EPERM");', "P0212"],
+    ['return call.name === "open" && call.args.path.text.is(1n) ? allow : deny("EPERM");', "P0207"],
+    ['return call.name === "open" && call.args.path.text === "/etc" ? allow : deny("EPERM");', "P0208"],
+    ['return call.name === "open" && call.args.path.resolved.is("etc") ? allow : deny("EPERM");', "P0214"],
+    ['return call.name === "connect" && cidr("10.1.2.3/8").has(call.args.addr.address) ? allow : log;', "P0206"],
+    ['return call.name === "connect" && cidr("10.1.2/8").has(call.args.addr.address) ? allow : log;', "P0214"],
+    ['return call.name === "connect" && cidr("10.0.0.0/8").has(call.args.addr) ? allow : log;', "P0207"],
+    ['return call.name === "connect" && call.args.addr.kind === "inet" ? allow : log;', "P0204"],
+    ['return call.name === "execve" && call.args.argv.at(-1n).is("a") ? allow : log;', "P0213"],
+    ['return call.name === "open" && call.args.path.text.matches("*a????????????????") ? allow : log;', "P0215"],
+    ['return call.name === "read" && call.args.buf.text.is("a") ? allow : log;', "P0601"],
+  ])("%s", (body, code) => {
+    expect(messagesOf(body).map((message) => message.slice(0, 5))).toEqual([code]);
+  });
+});

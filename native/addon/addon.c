@@ -27,6 +27,9 @@
 #define NAPI_VERSION 8
 #include <node_api.h>
 
+#include "addon.h"
+#include "pin.h"
+
 #define MAXIMUM_DEATHS 64
 
 /* Offsets in the policy's memory; src/compile/wasm lays it out (struct seccomp_notif comes first). */
@@ -47,23 +50,24 @@ struct supervision {
   uint32_t *deaths;
   int listener;
   int epoll;
+  struct pins *pins; /* NULL: no argument is read */
   int listening; /* an epoll descriptor that watches the listener, where RECV does not end with the tree; -1 else */
   napi_ref memory_reference;
   napi_ref deaths_reference;
 };
 
-static napi_value number_of(napi_env env, int64_t value) {
+napi_value number_of(napi_env env, int64_t value) {
   napi_value result;
   return napi_create_int64(env, value, &result) == napi_ok ? result : NULL;
 }
 
-static napi_value fail(napi_env env, const char *message) {
+napi_value fail(napi_env env, const char *message) {
   napi_throw_type_error(env, NULL, message);
   return NULL;
 }
 
 /* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */
-static bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length) {
+bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length) {
   bool is = false;
   void *start = NULL;
   *length = 0;
@@ -182,6 +186,11 @@ static struct supervision *supervision_of(napi_env env) {
   return napi_get_instance_data(env, &data) == napi_ok ? data : NULL;
 }
 
+struct pins **pins_of(napi_env env) {
+  struct supervision *own = supervision_of(env);
+  return own == NULL ? NULL : &own->pins;
+}
+
 static bool keep(napi_env env, napi_value value, napi_ref *reference) {
   if (*reference != NULL) napi_delete_reference(env, *reference);
   *reference = NULL;
@@ -236,6 +245,8 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
  * is waited for here: the sooner a call is received, the fewer are interrupted, because a received call is not.
  */
 static int receive(struct supervision *own) {
+  if (own->pins != NULL && next_waiting(own->pins, (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION)))
+    return 0;
   for (;;) {
     /* Before Linux 6.11 RECV does not return when the last task under the filter is gone; the listener's state says so. */
     if (own->listening >= 0) {
@@ -264,7 +275,8 @@ static int receive(struct supervision *own) {
  * | -ENOENT | none: no task is left under the filter, or poll(2) cannot tell that (ask in another way) |
  * | other | the kernel's refusal |
  *
- * An answer that cannot be delivered (ENOENT: the caller died or was interrupted) is dropped.
+ * An answer that cannot be delivered (ENOENT: the caller died or was interrupted) is dropped. A call whose arguments were
+ * read does not get "go on": that answer fails with EPERM.
  */
 static napi_value next(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
@@ -275,7 +287,13 @@ static napi_value next(napi_env env, napi_callback_info info) {
   if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       napi_get_value_bool(env, argument, &answer) != napi_ok)
     return fail(env, "next takes a boolean");
-  if (answer) ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, own->memory + RESPONSE);
+  if (answer) {
+    struct seccomp_notif_resp response;
+    memcpy(&response, own->memory + RESPONSE, sizeof response);
+    if (own->pins != NULL && response.flags != 0 && is_observed(own->pins, response.id))
+      response = (struct seccomp_notif_resp){.id = response.id, .error = -EPERM};
+    ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  }
   int result = receive(own);
   if (result < 0) return number_of(env, result);
   struct timespec now;
@@ -289,7 +307,9 @@ static napi_value next(napi_env env, napi_callback_info info) {
 static void release(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
-  free(data);
+  struct supervision *own = data;
+  if (own->pins != NULL) end_pins(own->pins);
+  free(own);
 }
 
 NAPI_MODULE_INIT() {
@@ -305,5 +325,6 @@ NAPI_MODULE_INIT() {
       {.utf8name = "next", .method = next, .attributes = napi_enumerable},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+  export_pins(env, exports);
   return exports;
 }

@@ -7,11 +7,12 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { hostArchitecture } from "./architecture.ts";
+import type { PinnedCallFunctions } from "./pinned-calls.ts";
 
 /** What goes into a register: a whole number, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 
-export interface Native {
+export interface Native extends PinnedCallFunctions {
   /**
    * syscall(2). Buffers must be large enough for what the kernel writes: nothing checks that.
    * Results beyond 2^53 lose their low bits; no call in use has such results.

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* What the addon's files share: values of JavaScript, and the state of the thread that loads the addon. */
+#ifndef ADDON_H
+#define ADDON_H
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct pins;
+
+napi_value number_of(napi_env env, int64_t value);
+/* Throws a TypeError with this message. */
+napi_value fail(napi_env env, const char *message);
+/* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */
+bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length);
+/* Where this thread's pinned calls are; NULL where Node has no memory. */
+struct pins **pins_of(napi_env env);
+/* The functions of pin.h. */
+void export_pins(napi_env env, napi_value exports);
+
+#endif

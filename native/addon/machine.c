@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What differs between architectures: registers as ptrace(2) gives them, and the window's stub.
+ *
+ * The stub makes one call and gives the caller back what it had: its argument registers, its stack pointer, its flags.
+ * x86-64 loses nothing (rcx and r11 end as `syscall` leaves them). arm64 has no register to spare for the way back:
+ * x17, a register of the linker's veneers, is lost. It does not return but jumps, because no shadow stack knows of it.
+ */
+#define _GNU_SOURCE
+#include "pin.h"
+
+#include <elf.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+
+/* Of include/linux/errno.h: the kernel restarts the call, whatever the program has asked for, or where it allows that. */
+enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513 };
+
+#if defined(__x86_64__)
+
+/* The frame is at the stack pointer. LEA and JRCXZ leave the flags alone. */
+__asm__(
+    ".pushsection .rodata\n"
+    ".globl pin_stub, pin_stub_end\n"
+    ".hidden pin_stub, pin_stub_end\n"
+    "pin_stub:\n"
+    "  syscall\n"
+    "  lea 4094(%rax), %rcx\n" /* AGAIN */
+    "  jrcxz 1f\n"
+    "  mov 0(%rsp), %rdi\n"
+    "  mov 8(%rsp), %rsi\n"
+    "  mov 16(%rsp), %rdx\n"
+    "  mov 24(%rsp), %r10\n"
+    "  mov 32(%rsp), %r8\n"
+    "  mov 40(%rsp), %r9\n"
+    "  mov 48(%rsp), %rcx\n"
+    "  lea 192(%rsp), %rsp\n" /* FRAME_SIZE */
+    "  notrack jmp *%rcx\n"
+    "1:\n"
+    "  mov 0(%rsp), %rdi\n"
+    "  mov 8(%rsp), %rsi\n"
+    "  mov 16(%rsp), %rdx\n"
+    "  mov 24(%rsp), %r10\n"
+    "  mov 32(%rsp), %r8\n"
+    "  mov 40(%rsp), %r9\n"
+    "  mov 48(%rsp), %rcx\n"
+    "  mov 56(%rsp), %rax\n"
+    "  lea 192(%rsp), %rsp\n"
+    "  lea -2(%rcx), %rcx\n" /* CALL_INSTRUCTION */
+    "  notrack jmp *%rcx\n"
+    "pin_stub_end:\n"
+    ".popsection\n");
+_Static_assert(FRAME_SIZE == 192 && AGAIN == 4094 && CALL_INSTRUCTION == 2, "the stub has these numbers");
+
+bool get_registers(pid_t tid, registers *into) { return ptrace(PTRACE_GETREGS, tid, NULL, into) == 0; }
+bool set_registers(pid_t tid, const registers *from) { return ptrace(PTRACE_SETREGS, tid, NULL, from) == 0; }
+
+static bool has_arguments(const registers *at, const uint64_t arguments[6]) {
+  return at->rdi == arguments[0] && at->rsi == arguments[1] && at->rdx == arguments[2] && at->r10 == arguments[3] &&
+         at->r8 == arguments[4] && at->r9 == arguments[5];
+}
+
+bool is_in_call(const registers *at, const struct seccomp_data *call) {
+  int64_t result = (int64_t)at->rax;
+  uint64_t arguments[6];
+  memcpy(arguments, call->args, sizeof arguments);
+  return at->rip == call->instruction_pointer && (int)at->orig_rax == call->nr && has_arguments(at, arguments) &&
+         (result == -ERESTARTSYS || result == -ERESTARTNOINTR);
+}
+
+void enter_call(registers *at, uint64_t instruction, long number, const uint64_t arguments[6]) {
+  at->rip = instruction;
+  at->rax = (uint64_t)number;
+  at->orig_rax = (uint64_t)-1; /* in no call: nothing to restart */
+  at->rdi = arguments[0];
+  at->rsi = arguments[1];
+  at->rdx = arguments[2];
+  at->r10 = arguments[3];
+  at->r8 = arguments[4];
+  at->r9 = arguments[5];
+}
+
+bool is_entering(const registers *at, long number, const uint64_t arguments[6]) {
+  return (long)at->orig_rax == number && has_arguments(at, arguments);
+}
+
+int64_t result_of(const registers *at) { return (int64_t)at->rax; }
+
+void return_from_call(registers *at, int64_t result) {
+  at->rax = (uint64_t)result;
+  at->orig_rax = (uint64_t)-1;
+}
+
+uint64_t stack_of(const registers *at) { return at->rsp; }
+void set_stack(registers *at, uint64_t address) { at->rsp = address; }
+
+#elif defined(__aarch64__)
+
+/* Not run on an arm64 kernel yet. The result is in x0, which is the first argument's too. */
+__asm__(
+    ".pushsection .rodata\n"
+    ".balign 4\n"
+    ".globl pin_stub, pin_stub_end\n"
+    ".hidden pin_stub, pin_stub_end\n"
+    "pin_stub:\n"
+    "  svc #0\n"
+    "  add x17, x0, #4094\n" /* AGAIN: at most 4095, so one instruction */
+    "  cbz x17, 1f\n"
+    "  ldr x1, [sp, #8]\n"
+    "  ldp x2, x3, [sp, #16]\n"
+    "  ldp x4, x5, [sp, #32]\n"
+    "  ldr x17, [sp, #48]\n"
+    "  add sp, sp, #64\n" /* FRAME_SIZE */
+    "  ret x17\n"         /* not br: the target need be no landing pad (BTI) */
+    "1:\n"
+    "  ldp x0, x1, [sp]\n"
+    "  ldp x2, x3, [sp, #16]\n"
+    "  ldp x4, x5, [sp, #32]\n"
+    "  ldp x17, x8, [sp, #48]\n"
+    "  sub x17, x17, #4\n" /* CALL_INSTRUCTION */
+    "  add sp, sp, #64\n"
+    "  ret x17\n"
+    "pin_stub_end:\n"
+    ".popsection\n");
+_Static_assert(FRAME_SIZE == 64 && AGAIN == 4094 && CALL_INSTRUCTION == 4, "the stub has these numbers");
+
+#ifndef NT_ARM_SYSTEM_CALL
+#define NT_ARM_SYSTEM_CALL 0x404
+#endif
+
+bool get_registers(pid_t tid, registers *into) {
+  struct iovec user = {&into->user, sizeof into->user}, number = {&into->number, sizeof into->number};
+  return ptrace(PTRACE_GETREGSET, tid, NT_PRSTATUS, &user) == 0 &&
+         ptrace(PTRACE_GETREGSET, tid, NT_ARM_SYSTEM_CALL, &number) == 0;
+}
+
+bool set_registers(pid_t tid, const registers *from) {
+  struct iovec user = {(void *)(uintptr_t)&from->user, sizeof from->user};
+  struct iovec number = {(void *)(uintptr_t)&from->number, sizeof from->number};
+  return ptrace(PTRACE_SETREGSET, tid, NT_ARM_SYSTEM_CALL, &number) == 0 &&
+         ptrace(PTRACE_SETREGSET, tid, NT_PRSTATUS, &user) == 0;
+}
+
+static bool has_arguments(const registers *at, const uint64_t arguments[6]) {
+  for (int i = 0; i < 6; i++)
+    if (at->user.regs[i] != arguments[i]) return false;
+  return true;
+}
+
+/*
+ * The kernel prepares the restart before it looks for signals and stops (do_signal, arch/arm64/kernel/signal.c): the stop
+ * shows the call's own instruction, its first argument, and no call.
+ */
+bool is_in_call(const registers *at, const struct seccomp_data *call) {
+  uint64_t arguments[6];
+  memcpy(arguments, call->args, sizeof arguments);
+  return at->user.pc == call->instruction_pointer - CALL_INSTRUCTION && (int)at->user.regs[8] == call->nr &&
+         has_arguments(at, arguments);
+}
+
+void enter_call(registers *at, uint64_t instruction, long number, const uint64_t arguments[6]) {
+  at->user.pc = instruction;
+  at->user.regs[8] = (uint64_t)number;
+  at->number = -1;
+  for (int i = 0; i < 6; i++) at->user.regs[i] = arguments[i];
+}
+
+bool is_entering(const registers *at, long number, const uint64_t arguments[6]) {
+  return at->number == number && has_arguments(at, arguments);
+}
+
+int64_t result_of(const registers *at) { return (int64_t)at->user.regs[0]; }
+
+void return_from_call(registers *at, int64_t result) {
+  at->user.regs[0] = (uint64_t)result;
+  at->user.pc += CALL_INSTRUCTION; /* the restart was prepared: see is_in_call */
+  at->number = -1;
+}
+
+uint64_t stack_of(const registers *at) { return at->user.sp; }
+void set_stack(registers *at, uint64_t address) { at->user.sp = address; }
+
+#endif
+
+extern const unsigned char pin_stub[], pin_stub_end[];
+
+size_t write_stub(unsigned char *to) {
+  size_t length = (size_t)(pin_stub_end - pin_stub);
+  memcpy(to, pin_stub, length);
+  return length;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Argument pinning: the caller of a supervised call makes the call itself, with arguments that it cannot change.
+ *
+ * For one call, in this order:
+ *   1. its notification: `observe_…` (observe.c) copies what lies behind its pointers, the policy judges the copy;
+ *   2. `pin_call` (pin.c) stops the caller, puts the copy into the caller's window (window.c), points the registers at it
+ *      and the instruction pointer at the window's stub (machine.c), and lets the caller go;
+ *   3. the stub makes the call, whose notification `pin_arrival` recognises and `pin_pass` lets through, once.
+ * Whatever else arrives from the stub gets AGAIN as its answer, and the stub then makes the caller's own call anew.
+ *
+ * A call that was observed can be refused or pinned. `observed` says which that is; the addon sends no CONTINUE for it.
+ *
+ * All functions are to be called from one thread: the kernel knows a tracer by its thread. Results are 0 or more, or a
+ * negative errno, where nothing else is said.
+ */
+#ifndef PIN_H
+#define PIN_H
+
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* ── The machine (machine.c) ─────────────────────────────────────────────────────────────────────────────────────── */
+
+#if defined(__x86_64__)
+#include <sys/user.h>
+typedef struct user_regs_struct registers;
+enum {
+  CALL_INSTRUCTION = 2, /* bytes */
+  RED_ZONE = 128,
+  CODE_SIZE = 0x1000,
+};
+#elif defined(__aarch64__)
+#include <asm/ptrace.h>
+typedef struct {
+  struct user_pt_regs user;
+  int number; /* NT_ARM_SYSTEM_CALL; −1: no call, so nothing to restart */
+} registers;
+enum {
+  CALL_INSTRUCTION = 4,
+  RED_ZONE = 0,
+  CODE_SIZE = 0x10000, /* the largest page */
+};
+#endif
+
+/*
+ * The window's place in every address space: below all programs (lld links at 2 MiB, ld at 4 MiB), and above the
+ * vm.mmap_min_addr of all distributions. The stub's page comes first; the data that follow are not executable.
+ */
+enum {
+  WINDOW_START = 0x10000,
+  WINDOW_DATA = WINDOW_START + CODE_SIZE,
+  WINDOW_END = 0x200000,
+  DATA_SIZE = WINDOW_END - WINDOW_DATA,
+};
+
+/* What lies at the stub's stack pointer: the caller's own argument registers, where it goes on, and its call. */
+struct frame {
+  uint64_t arguments[6];
+  uint64_t instruction_pointer;
+  uint64_t number;
+};
+enum { FRAME_SIZE = RED_ZONE + sizeof(struct frame) };
+
+/* The answer on which the stub makes the caller's own call anew. No call returns it (the kernel's errnos end at 531). */
+enum { AGAIN = 4094 };
+
+/* The stub's bytes; at most CODE_SIZE. */
+size_t write_stub(unsigned char *to);
+/* Where the stub's call has its notification from. */
+enum { STUB_CALLS = WINDOW_START + CALL_INSTRUCTION };
+
+bool get_registers(pid_t tid, registers *into);
+bool set_registers(pid_t tid, const registers *from);
+/* The tracee has stopped in this call, before the kernel restarts it. */
+bool is_in_call(const registers *at, const struct seccomp_data *call);
+/* Makes this call at that address. */
+void enter_call(registers *at, uint64_t instruction, long number, const uint64_t arguments[6]);
+/* At the stop before a call: it is this one. */
+bool is_entering(const registers *at, long number, const uint64_t arguments[6]);
+int64_t result_of(const registers *at);
+/* The call that it has stopped in returns this. */
+void return_from_call(registers *at, int64_t result);
+uint64_t stack_of(const registers *at);
+void set_stack(registers *at, uint64_t address);
+
+/* ── Stopping a thread (stop.c) ──────────────────────────────────────────────────────────────────────────────────── */
+
+enum stop {
+  STOPPED,  /* where PTRACE_INTERRUPT stops it: at its next return to its program */
+  ELSEWHERE, /* it stopped for a signal, which it has got, and is let go */
+  ENDED,
+  LATE, /* it does not come; it is left to `release_strays` */
+};
+
+struct stray {
+  pid_t tid;
+  struct stray *next;
+};
+
+/* 0, or the errno for which the kernel refuses it (positive). */
+int seize(pid_t tid);
+void interrupt(pid_t tid);
+enum stop await_stop(struct stray **strays, pid_t tid);
+/* Lets it go; nothing of it stays traced. */
+void detach(struct stray **strays, pid_t tid, int signal);
+/* Lets those go that have come to a stop since. */
+void release_strays(struct stray **strays);
+/* True where it is still to stop. */
+bool is_stray(const struct stray *strays, pid_t tid);
+
+/* ── Windows (window.c) ──────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum protection {
+  SEALED,   /* mseal(2), Linux 6.10; /proc/TID/smaps must say so */
+  BY_RULES, /* the filter refuses all calls that change these addresses */
+};
+
+enum { GRANULE = 256, GRANULES = DATA_SIZE / GRANULE };
+
+/* One address space's. */
+struct window {
+  dev_t device;
+  ino_t inode;
+  unsigned char *bytes; /* our own view of the data */
+  int memory;           /* /proc/TID/mem, which stays this address space's: it reads nothing once that has ended */
+  unsigned users;       /* threads that were seen with it */
+  unsigned taken_pins;
+  struct window *next;
+  unsigned char taken[GRANULES];
+};
+
+struct windows {
+  enum protection protection;
+  int code; /* read-only descriptor of the stub's memory, which is the same in all windows */
+  dev_t code_device;
+  ino_t code_inode;
+  struct window *first;
+  unsigned count, sweep_at;
+};
+
+enum sight {
+  ABSENT,     /* nothing lies there */
+  CODE_ONLY,  /* the stub alone: a child has it from its parent */
+  WHOLE,      /* the stub and the data of one of our windows, as they must be */
+  FOREIGN,    /* something else, or it is not protected */
+  UNREADABLE, /* /proc/TID/maps cannot be opened: errno */
+};
+
+int start_windows(struct windows *own, enum protection protection);
+void end_windows(struct windows *own);
+enum sight look_at(struct windows *own, pid_t tid, struct window **found);
+/* New memory with one descriptor that can only be read, which the caller closes. */
+struct window *make_window(int *read_only);
+void add_window(struct windows *own, struct window *window, pid_t tid);
+void free_window(struct window *window);
+/* Drops those whose address space has ended. */
+void sweep_windows(struct windows *own);
+/* Where in the data so many bytes are now taken; negative: there is no room. */
+int take_room(struct window *window, size_t length);
+void give_room(struct window *window, int at, size_t length);
+
+/* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* What a call's pointers are to point at: bytes that lie together, and where addresses within them go. */
+struct image {
+  const unsigned char *bytes;
+  uint32_t length;
+  const uint32_t *relocations; /* pairs: at this offset, the address of that offset */
+  uint32_t relocation_count;
+  const int32_t *registers; /* six: which offset each argument points at; negative: it stays */
+};
+
+/* src/engines/notify/pin/outcome.ts has the same numbers. */
+enum outcome {
+  PREPARED = 0,
+  INTERRUPTED = 1,   /* the caller's signal came first: its call comes again, or returns EINTR */
+  GONE = 2,          /* the caller has ended */
+  NO_TRACE = 3,      /* ptrace(2) is refused; errno says how */
+  NO_SIGHT = 4,      /* /proc/TID/maps, its memory or its threads cannot be read */
+  OCCUPIED = 5,      /* something else lies at the window's addresses */
+  NO_DESCRIPTOR = 6, /* none is left, ours or the caller's */
+  NOT_MAPPED = 7,    /* the caller's mmap(2) fails, or another filter refuses it */
+  NOT_PROTECTED = 8, /* mseal(2) fails */
+  NO_STACK = 9,      /* no room below the caller's stack pointer */
+  NO_ROOM = 10,      /* the window is full */
+  NO_MEMORY = 11,    /* ours */
+  DISPATCHED = 12,   /* the caller has syscall user dispatch, which would take the stub's call */
+  STARVED = 13,      /* interrupted time and again */
+};
+
+struct pins;
+
+struct pins *start_pins(int listener, enum protection protection, bool trust_executions);
+void end_pins(struct pins *own);
+/* Notifications that were received while a caller was being prepared: to be judged next. */
+bool next_waiting(struct pins *own, struct seccomp_notif *into);
+/* The id of the notification whose caller's memory was read. */
+bool is_observed(const struct pins *own, uint64_t id);
+
+/*
+ * The result: an enum outcome, with *error an errno where one says more. The notification has its answer, except with
+ * NO_TRACE, whose cause can be looked for while the caller waits; refusals have `refusal` (an errno, positive) as theirs.
+ */
+enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const struct image *image, int refusal,
+                      int *error);
+
+enum arrival {
+  NOT_FROM_STUB, /* a call like any other */
+  UNPREPARED,    /* to be answered with AGAIN */
+  ARRIVED,       /* the prepared call: to be passed */
+};
+/* *original gets the registers that the call had at its judgement. */
+enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct seccomp_data *original);
+/* 0, or −ENOENT: the caller was interrupted, and may come again. */
+int pin_pass(struct pins *own, const struct seccomp_notif *call);
+/* Answers with this errno, positive; AGAIN is one for the stub. */
+int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error);
+/* The thread has ended; to be said before its id can mean another one. */
+void pin_ended(struct pins *own, pid_t tid);
+/* The thread's execve(2) is about to be let through, pinned or not. */
+void pin_executes(struct pins *own, pid_t tid);
+
+/* ── Reading the caller's memory (observe.c) ─────────────────────────────────────────────────────────────────────── */
+
+/*
+ * Each reads while the caller waits, and fails with the errno that the kernel's own copy would give: EFAULT, or as said.
+ * EPERM: the caller's memory cannot be read; ENOENT: the caller does not wait any more.
+ */
+/* The length of the string without its end; ENAMETOOLONG where `size` bytes have none. */
+long observe_text(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+                  size_t size);
+long observe_bytes(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+                   size_t size);
+/*
+ * An array of pointers to strings that NULL ends (argv): how many; the strings one after the other with their ends, and
+ * where each begins. E2BIG where they are more than there is room for.
+ */
+long observe_vector(struct pins *own, const struct seccomp_notif *call, uint64_t address, unsigned char *into,
+                    size_t size, uint32_t *starts, size_t most);
+
+#endif

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MIT
+/* pin.h for JavaScript: src/linux/pinned-calls.ts has the types. */
+#include <errno.h>
+#include <string.h>
+
+#include "addon.h"
+#include "pin.h"
+
+enum { MOST_ARGUMENTS = 6 };
+
+struct call {
+  struct pins *own;
+  size_t count;
+  napi_value arguments[MOST_ARGUMENTS];
+};
+
+static bool begin(napi_env env, napi_callback_info info, size_t count, struct call *call) {
+  struct pins **own = pins_of(env);
+  call->count = MOST_ARGUMENTS;
+  call->own = own == NULL ? NULL : *own;
+  return call->own != NULL && napi_get_cb_info(env, info, &call->count, call->arguments, NULL, NULL) == napi_ok &&
+         call->count == count;
+}
+
+/* A copy: what is asked for must not change while it is done. */
+static bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into) {
+  unsigned char *bytes;
+  size_t length;
+  if (!bytes_of(env, value, &bytes, &length) || length < sizeof *into) return false;
+  memcpy(into, bytes, sizeof *into);
+  return true;
+}
+
+static bool address_of(napi_env env, napi_value value, uint64_t *address) {
+  bool lossless;
+  return napi_get_value_bigint_uint64(env, value, address, &lossless) == napi_ok;
+}
+
+/* startPins(listener, sealed, trustExecutions): 0 or a negative errno. */
+static napi_value start(napi_env env, napi_callback_info info) {
+  struct pins **own = pins_of(env);
+  napi_value arguments[3];
+  size_t count = 3;
+  int32_t listener;
+  bool sealed, trust;
+  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
+      napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
+      napi_get_value_bool(env, arguments[1], &sealed) != napi_ok ||
+      napi_get_value_bool(env, arguments[2], &trust) != napi_ok)
+    return fail(env, "startPins takes (listener, sealed, trustExecutions)");
+  if (*own != NULL) end_pins(*own);
+  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust);
+  return number_of(env, *own == NULL ? -errno : 0);
+}
+
+/*
+ * pinCall(notification, bytes, length, relocations, registers, refusal): enum outcome, with an errno in the bits above
+ * the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array.
+ */
+static napi_value call_pinned(napi_env env, napi_callback_info info) {
+  struct call call;
+  struct seccomp_notif notification;
+  unsigned char *bytes, *relocations, *registers;
+  size_t size, relocations_size, registers_size;
+  uint32_t length;
+  int32_t refusal;
+  if (!begin(env, info, 6, &call) || !notification_of(env, call.arguments[0], &notification) ||
+      !bytes_of(env, call.arguments[1], &bytes, &size) ||
+      napi_get_value_uint32(env, call.arguments[2], &length) != napi_ok || length > size ||
+      !bytes_of(env, call.arguments[3], &relocations, &relocations_size) ||
+      !bytes_of(env, call.arguments[4], &registers, &registers_size) || registers_size != 6 * sizeof(int32_t) ||
+      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || refusal <= 0)
+    return fail(env, "pinCall takes (notification, bytes, length, relocations, registers, refusal)");
+  struct image image = {bytes, length, (const uint32_t *)(void *)relocations,
+                        (uint32_t)(relocations_size / (2 * sizeof(uint32_t))), (const int32_t *)(void *)registers};
+  for (uint32_t i = 0; i < image.relocation_count; i++)
+    if ((uint64_t)image.relocations[2 * i] + 8 > length || image.relocations[2 * i + 1] > length)
+      return fail(env, "a relocation lies outside of the image");
+  for (int i = 0; i < 6; i++)
+    if (image.registers[i] > (int32_t)length) return fail(env, "a register points outside of the image");
+  int error;
+  enum outcome outcome = pin_call(call.own, &notification, &image, refusal, &error);
+  return number_of(env, (int64_t)outcome | (int64_t)error << 8);
+}
+
+/* pinArrival(notification, original): enum arrival; `original` gets a struct seccomp_data. */
+static napi_value arrival(napi_env env, napi_callback_info info) {
+  struct call call;
+  struct seccomp_notif notification;
+  struct seccomp_data original;
+  unsigned char *into;
+  size_t size;
+  if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
+      !bytes_of(env, call.arguments[1], &into, &size) || size < sizeof original)
+    return fail(env, "pinArrival takes (notification, original)");
+  enum arrival result = pin_arrival(call.own, &notification, &original);
+  if (result == ARRIVED) memcpy(into, &original, sizeof original);
+  return number_of(env, result);
+}
+
+/* pinPass(notification): 0 or a negative errno. */
+static napi_value pass(napi_env env, napi_callback_info info) {
+  struct call call;
+  struct seccomp_notif notification;
+  if (!begin(env, info, 1, &call) || !notification_of(env, call.arguments[0], &notification))
+    return fail(env, "pinPass takes (notification)");
+  return number_of(env, pin_pass(call.own, &notification));
+}
+
+/* pinRefuse(notification, errno): 0 or a negative errno. */
+static napi_value refuse(napi_env env, napi_callback_info info) {
+  struct call call;
+  struct seccomp_notif notification;
+  int32_t error;
+  if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
+      napi_get_value_int32(env, call.arguments[1], &error) != napi_ok || error <= 0)
+    return fail(env, "pinRefuse takes (notification, errno)");
+  return number_of(env, pin_refuse(call.own, &notification, error));
+}
+
+static napi_value of_thread(napi_env env, napi_callback_info info, void (*function)(struct pins *, pid_t)) {
+  struct call call;
+  int32_t tid;
+  if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok)
+    return fail(env, "one argument, a thread's id");
+  function(call.own, tid);
+  return NULL;
+}
+static napi_value ended(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_ended); }
+static napi_value executes(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_executes); }
+
+static napi_value observe(napi_env env, napi_callback_info info,
+                          long (*function)(struct pins *, const struct seccomp_notif *, uint64_t, unsigned char *,
+                                           size_t)) {
+  struct call call;
+  struct seccomp_notif notification;
+  uint64_t address;
+  unsigned char *into;
+  size_t size;
+  if (!begin(env, info, 3, &call) || !notification_of(env, call.arguments[0], &notification) ||
+      !address_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size))
+    return fail(env, "observing takes (notification, address, into)");
+  return number_of(env, function(call.own, &notification, address, into, size));
+}
+static napi_value text(napi_env env, napi_callback_info info) { return observe(env, info, observe_text); }
+static napi_value bytes(napi_env env, napi_callback_info info) { return observe(env, info, observe_bytes); }
+
+/* observeVector(notification, address, into, starts): how many; `starts` is a Uint32Array. */
+static napi_value vector(napi_env env, napi_callback_info info) {
+  struct call call;
+  struct seccomp_notif notification;
+  uint64_t address;
+  unsigned char *into, *starts;
+  size_t size, starts_size;
+  if (!begin(env, info, 4, &call) || !notification_of(env, call.arguments[0], &notification) ||
+      !address_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size) ||
+      !bytes_of(env, call.arguments[3], &starts, &starts_size))
+    return fail(env, "observeVector takes (notification, address, into, starts)");
+  return number_of(env, observe_vector(call.own, &notification, address, into, size, (uint32_t *)(void *)starts,
+                                       starts_size / sizeof(uint32_t)));
+}
+
+void export_pins(napi_env env, napi_value exports) {
+  const napi_property_descriptor functions[] = {
+      {.utf8name = "startPins", .method = start, .attributes = napi_enumerable},
+      {.utf8name = "pinCall", .method = call_pinned, .attributes = napi_enumerable},
+      {.utf8name = "pinArrival", .method = arrival, .attributes = napi_enumerable},
+      {.utf8name = "pinPass", .method = pass, .attributes = napi_enumerable},
+      {.utf8name = "pinRefuse", .method = refuse, .attributes = napi_enumerable},
+      {.utf8name = "pinEnded", .method = ended, .attributes = napi_enumerable},
+      {.utf8name = "pinExecutes", .method = executes, .attributes = napi_enumerable},
+      {.utf8name = "observeText", .method = text, .attributes = napi_enumerable},
+      {.utf8name = "observeBytes", .method = bytes, .attributes = napi_enumerable},
+      {.utf8name = "observeVector", .method = vector, .attributes = napi_enumerable},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Stopping one thread for a moment: PTRACE_SEIZE, which does not stop it, PTRACE_INTERRUPT, and the stop that follows its
+ * answer. A thread that does not come (it is frozen) is not waited for: it becomes a stray, and is let go when it comes.
+ */
+#define _GNU_SOURCE
+#include "pin.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+
+/* It usually stops within some microseconds: first the processor is left to it, then this thread sleeps. */
+enum { EAGER_LOOKS = 100, SLEEP = 50000 /* ns */, PATIENT_LOOKS = 20000 /* a second */ };
+
+int seize(pid_t tid) { return ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD) == 0 ? 0 : errno; }
+
+void interrupt(pid_t tid) { ptrace(PTRACE_INTERRUPT, tid, NULL, NULL); }
+
+static void add_stray(struct stray **strays, pid_t tid) {
+  struct stray *one = malloc(sizeof *one);
+  if (one == NULL) abort(); /* a tracee that is never let go would hang for ever; the kernel lets it go with us */
+  *one = (struct stray){tid, *strays};
+  *strays = one;
+}
+
+bool is_stray(const struct stray *strays, pid_t tid) {
+  for (; strays != NULL; strays = strays->next)
+    if (strays->tid == tid) return true;
+  return false;
+}
+
+void detach(struct stray **strays, pid_t tid, int signal) {
+  /* A tracee that was killed while it was stopped is stopped no more, and stays ours until it is waited for. */
+  if (ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal) != 0) add_stray(strays, tid);
+}
+
+/* Some other stop than the one that we ask for is of a signal, which the thread is given. */
+static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
+
+enum stop await_stop(struct stray **strays, pid_t tid) {
+  const struct timespec moment = {0, SLEEP};
+  for (int look = 0; look < EAGER_LOOKS + PATIENT_LOOKS; look++) {
+    int status;
+    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (found < 0 && errno != EINTR) return ENDED;
+    if (found == tid) {
+      if (!WIFSTOPPED(status)) return ENDED;
+      if (is_own_stop(status)) return STOPPED;
+      detach(strays, tid, WSTOPSIG(status));
+      return ELSEWHERE;
+    }
+    if (look < EAGER_LOOKS) sched_yield();
+    else nanosleep(&moment, NULL);
+  }
+  add_stray(strays, tid);
+  return LATE;
+}
+
+void release_strays(struct stray **strays) {
+  for (struct stray **at = strays; *at != NULL;) {
+    struct stray *one = *at;
+    int status;
+    pid_t found = waitpid(one->tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    bool is_over = (found < 0 && errno != EINTR) || (found == one->tid && !WIFSTOPPED(status));
+    if (found == one->tid && WIFSTOPPED(status))
+      is_over = ptrace(PTRACE_DETACH, one->tid, NULL, (void *)(uintptr_t)(is_own_stop(status) ? 0 : WSTOPSIG(status))) == 0;
+    if (!is_over) {
+      at = &one->next;
+      continue;
+    }
+    *at = one->next;
+    free(one);
+  }
+}

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Windows: memory of ours in the callers' address spaces, which they can read and cannot change.
+ *
+ * | addresses | memory | mapped |
+ * | --- | --- | --- |
+ * | WINDOW_START … WINDOW_DATA | the stub, the same in all | shared, r-x |
+ * | WINDOW_DATA … WINDOW_END | the data, each address space its own | shared, r--, not inherited by a fork (MADV_DONTFORK) |
+ *
+ * Both are memfds, mapped from descriptors that were opened read-only, so the kernel clears VM_MAYWRITE: no mprotect(2), no
+ * ptrace(2) and no /proc/TID/mem makes them writable. That the mapping itself is not replaced, mseal(2) or the filter
+ * ensures. What lies there is known by its inode alone; memfds take theirs from a counter of 64 bits (Linux 5.9).
+ *
+ * A child has the stub from its parent, because a call that makes it returns there in both. The data it must not see:
+ * its parent may have other rights, and puts its paths there.
+ */
+#define _GNU_SOURCE
+#include "pin.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#ifndef MFD_NOEXEC_SEAL
+#define MFD_NOEXEC_SEAL 8U
+#endif
+
+enum { FIRST_SWEEP = 32 };
+
+/* ── Memory ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* A memfd of this size, and the same opened read-only: 0 or a negative errno. */
+static int make_memory(size_t size, int *writable, int *read_only, struct stat *identity) {
+  /* Where vm.memfd_noexec is 2 only a memfd that says so is made (6.3); it can be mapped executable all the same. */
+  int made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
+  if (made < 0 && errno == EINVAL)
+    made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (made < 0) return -errno;
+  char path[40];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", made);
+  int again = -1;
+  if (ftruncate(made, (off_t)size) != 0 || fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0 ||
+      fstat(made, identity) != 0 || (again = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
+    int error = errno;
+    close(made);
+    return -error;
+  }
+  *writable = made;
+  *read_only = again;
+  return 0;
+}
+
+int start_windows(struct windows *own, enum protection protection) {
+  struct stat identity;
+  int writable, read_only;
+  int result = make_memory(CODE_SIZE, &writable, &read_only, &identity);
+  if (result < 0) return result;
+  unsigned char *code = mmap(NULL, CODE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, writable, 0);
+  if (code == MAP_FAILED) {
+    result = -errno;
+    close(read_only);
+  } else {
+    write_stub(code);
+    munmap(code, CODE_SIZE);
+    *own = (struct windows){.protection = protection,
+                            .code = read_only,
+                            .code_device = identity.st_dev,
+                            .code_inode = identity.st_ino,
+                            .sweep_at = FIRST_SWEEP};
+  }
+  close(writable);
+  return result;
+}
+
+struct window *make_window(int *read_only) {
+  struct window *window = calloc(1, sizeof *window);
+  struct stat identity;
+  int writable;
+  if (window == NULL) {
+    errno = ENOMEM;
+    return NULL;
+  }
+  int result = make_memory(DATA_SIZE, &writable, read_only, &identity);
+  if (result == 0) {
+    window->bytes = mmap(NULL, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, writable, 0);
+    if (window->bytes == MAP_FAILED) {
+      result = -errno;
+      close(*read_only);
+    }
+    close(writable);
+  }
+  if (result < 0) {
+    free(window);
+    errno = -result;
+    return NULL;
+  }
+  window->device = identity.st_dev;
+  window->inode = identity.st_ino;
+  window->memory = -1;
+  return window;
+}
+
+void free_window(struct window *window) {
+  munmap(window->bytes, DATA_SIZE);
+  if (window->memory >= 0) close(window->memory);
+  free(window);
+}
+
+void add_window(struct windows *own, struct window *window, pid_t tid) {
+  char path[40];
+  snprintf(path, sizeof path, "/proc/%d/mem", tid);
+  window->memory = open(path, O_RDONLY | O_CLOEXEC);
+  window->next = own->first;
+  own->first = window;
+  if (++own->count >= own->sweep_at) sweep_windows(own);
+}
+
+/* Without a descriptor it cannot be told: then it stays. */
+static bool has_ended(const struct window *window) {
+  char byte;
+  return window->memory >= 0 && pread(window->memory, &byte, 1, WINDOW_DATA) == 0;
+}
+
+void sweep_windows(struct windows *own) {
+  for (struct window **at = &own->first; *at != NULL;) {
+    struct window *one = *at;
+    if (one->users > 0 || one->taken_pins > 0 || !has_ended(one)) {
+      at = &one->next;
+      continue;
+    }
+    *at = one->next;
+    own->count--;
+    free_window(one);
+  }
+  own->sweep_at = 2 * own->count + FIRST_SWEEP;
+}
+
+void end_windows(struct windows *own) {
+  while (own->first != NULL) {
+    struct window *one = own->first;
+    own->first = one->next;
+    free_window(one);
+  }
+  close(own->code);
+}
+
+/* ── Room in the data ────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static size_t granules_of(size_t length) { return (length + GRANULE - 1) / GRANULE; }
+
+int take_room(struct window *window, size_t length) {
+  size_t wanted = length == 0 ? 1 : granules_of(length), run = 0;
+  if (wanted > GRANULES) return -1;
+  for (size_t i = 0; i < GRANULES; i++) {
+    run = window->taken[i] ? 0 : run + 1;
+    if (run < wanted) continue;
+    size_t first = i + 1 - wanted;
+    memset(window->taken + first, 1, wanted);
+    window->taken_pins++;
+    return (int)(first * GRANULE);
+  }
+  return -1;
+}
+
+void give_room(struct window *window, int at, size_t length) {
+  memset(window->taken + at / GRANULE, 0, length == 0 ? 1 : granules_of(length));
+  window->taken_pins--;
+}
+
+/* ── What lies there ─────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Lines of a file in /proc, as few bytes at a time as will do: the kernel makes no more of them than are asked for. */
+struct lines {
+  int descriptor;
+  size_t length, at;
+  char text[1024];
+};
+
+static char *next_line(struct lines *from) {
+  for (;;) {
+    char *start = from->text + from->at;
+    char *end = memchr(start, '\n', from->length - from->at);
+    if (end != NULL) {
+      *end = 0;
+      from->at = (size_t)(end + 1 - from->text);
+      return start;
+    }
+    memmove(from->text, start, from->length - from->at);
+    from->length -= from->at;
+    from->at = 0;
+    if (from->length == sizeof from->text) {
+      /* A longer line is of a file's long name; what counts stands in front of it. */
+      from->length = sizeof from->text / 2;
+    }
+    size_t room = sizeof from->text - from->length;
+    ssize_t count = read(from->descriptor, from->text + from->length, room < 256 ? room : 256);
+    if (count <= 0) return NULL;
+    from->length += (size_t)count;
+  }
+}
+
+struct mapping {
+  unsigned long start, end, offset;
+  char permissions[5];
+  unsigned device_major, device_minor;
+  ino_t inode;
+};
+
+static bool is_mapping(const char *line, struct mapping *into) {
+  unsigned long inode;
+  int found = sscanf(line, "%lx-%lx %4s %lx %x:%x %lu", &into->start, &into->end, into->permissions, &into->offset,
+                     &into->device_major, &into->device_minor, &inode);
+  into->inode = (ino_t)inode;
+  return found == 7;
+}
+
+static bool is_of(const struct mapping *one, dev_t device, ino_t inode, const char *permissions, unsigned long offset) {
+  return one->inode == inode && makedev(one->device_major, one->device_minor) == device &&
+         strcmp(one->permissions, permissions) == 0 && one->offset == offset;
+}
+
+static struct window *window_of(struct windows *own, const struct mapping *one) {
+  for (struct window *window = own->first; window != NULL; window = window->next)
+    if (is_of(one, window->device, window->inode, "r--s", one->start - WINDOW_DATA)) return window;
+  return NULL;
+}
+
+/* What has been seen of the range so far, mapping by mapping (the kernel may have split one). */
+struct survey {
+  unsigned long reached;
+  bool is_foreign;
+  struct window *window;
+};
+
+static void survey_mapping(struct windows *own, struct survey *seen, const struct mapping *one) {
+  if (one->end <= WINDOW_START || one->start >= WINDOW_END) return;
+  struct window *window = NULL;
+  bool fits = one->start == seen->reached && one->end <= WINDOW_END;
+  if (fits && one->start < WINDOW_DATA) {
+    fits = one->end <= WINDOW_DATA &&
+           is_of(one, own->code_device, own->code_inode, "r-xs", one->start - WINDOW_START);
+  } else if (fits) {
+    window = window_of(own, one);
+    fits = window != NULL && (seen->window == NULL || seen->window == window);
+  }
+  if (!fits) seen->is_foreign = true;
+  seen->reached = one->end;
+  if (window != NULL) seen->window = window;
+}
+
+enum sight look_at(struct windows *own, pid_t tid, struct window **found) {
+  char path[40];
+  snprintf(path, sizeof path, own->protection == SEALED ? "/proc/%d/smaps" : "/proc/%d/maps", tid);
+  struct lines lines = {.descriptor = open(path, O_RDONLY | O_CLOEXEC)};
+  if (lines.descriptor < 0) return UNREADABLE;
+  struct survey seen = {.reached = WINDOW_START};
+  bool is_within = false;
+  for (char *line = next_line(&lines); line != NULL; line = next_line(&lines)) {
+    struct mapping one;
+    if (is_mapping(line, &one)) {
+      if (one.start >= WINDOW_END) break;
+      is_within = one.end > WINDOW_START;
+      survey_mapping(own, &seen, &one);
+    } else if (is_within && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " sl") == NULL) {
+      seen.is_foreign = true;
+    }
+  }
+  close(lines.descriptor);
+  *found = NULL;
+  if (seen.is_foreign) return FOREIGN;
+  if (seen.reached == WINDOW_START) return ABSENT;
+  if (seen.reached == WINDOW_DATA) return CODE_ONLY;
+  if (seen.reached != WINDOW_END || seen.window == NULL) return FOREIGN;
+  *found = seen.window;
+  return WHOLE;
+}

@@ -1,0 +1,87 @@
+/**
+ * An image: what a call's pointers are to point at. Segments of bytes, addresses within them that point at other segments,
+ * and argument registers that point at segments. It has no addresses of its own: native/addon/pin.c places it.
+ */
+
+/** An index of a segment in its image. */
+export type SegmentId = number & { readonly segment: unique symbol };
+
+/** As the addon takes it. */
+export interface Image {
+  readonly bytes: Uint8Array;
+  /** Pairs: at this offset, the address of that offset. */
+  readonly relocations: Uint32Array;
+  /** For each argument register the offset that it points at; −1: the register stays as it is. */
+  readonly registers: Int32Array;
+}
+
+interface Segment {
+  readonly bytes: Uint8Array;
+  readonly alignment: number;
+}
+
+interface Link {
+  readonly from: SegmentId;
+  readonly at: number;
+  readonly to: SegmentId;
+  readonly delta: number;
+}
+
+const pointerSize = 8;
+
+export class ImageBuilder {
+  readonly #segments: Segment[] = [];
+  readonly #links: Link[] = [];
+  readonly #registers = new Map<number, { readonly to: SegmentId; readonly delta: number }>();
+
+  /** `alignment` is a power of two, at most 256 (the window's granule). The bytes are not copied before `build`. */
+  segment(bytes: Uint8Array, alignment = 1): SegmentId {
+    if (alignment < 1 || alignment > 256 || (alignment & (alignment - 1)) !== 0) {
+      throw new RangeError(`${alignment} is no alignment of a segment`);
+    }
+    return (this.#segments.push({ bytes, alignment }) - 1) as SegmentId;
+  }
+
+  /** In segment `from`, eight bytes at offset `at` are the address of `to` plus `delta`. */
+  link(from: SegmentId, at: number, to: SegmentId, delta = 0): void {
+    const { bytes } = this.#segments[from]!;
+    if (at < 0 || at + pointerSize > bytes.length) throw new RangeError("a pointer lies outside of its segment");
+    this.#checkTarget(to, delta);
+    this.#links.push({ from, at, to, delta });
+  }
+
+  /** The argument register, 0 … 5, is the address of `to` plus `delta`. */
+  point(argument: number, to: SegmentId, delta = 0): void {
+    if (!Number.isInteger(argument) || argument < 0 || argument > 5) throw new RangeError(`no argument ${argument}`);
+    if (this.#registers.has(argument)) throw new RangeError(`argument ${argument} points somewhere already`);
+    this.#checkTarget(to, delta);
+    this.#registers.set(argument, { to, delta });
+  }
+
+  #checkTarget(to: SegmentId, delta: number): void {
+    const segment = this.#segments[to];
+    if (segment === undefined || delta < 0 || delta > segment.bytes.length) {
+      throw new RangeError("a pointer points outside of its segment");
+    }
+  }
+
+  build(): Image {
+    const places: number[] = [];
+    let length = 0;
+    for (const { bytes, alignment } of this.#segments) {
+      length = Math.ceil(length / alignment) * alignment;
+      places.push(length);
+      length += bytes.length;
+    }
+    const bytes = new Uint8Array(length);
+    this.#segments.forEach((segment, index) => {
+      bytes.set(segment.bytes, places[index]!);
+    });
+    const relocations = new Uint32Array(
+      this.#links.flatMap(({ from, at, to, delta }) => [places[from]! + at, places[to]! + delta]),
+    );
+    const registers = new Int32Array(6).fill(-1);
+    for (const [argument, { to, delta }] of this.#registers) registers[argument] = places[to]! + delta;
+    return { bytes, relocations, registers };
+  }
+}

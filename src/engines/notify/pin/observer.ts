@@ -1,0 +1,201 @@
+/**
+ * Reading behind a waiting caller's pointers. Whatever is read here is part of the image that the call is made with: a
+ * policy cannot read something that the kernel reads again.
+ *
+ * | read | for | what stays the caller's own |
+ * | --- | --- | --- |
+ * | `text` | a path, a name, each of mount's four strings | |
+ * | `address` | connect, bind, sendto | |
+ * | `structure` | openat2's `how`, clone3's `args` | what pointers in it point at |
+ * | `message` | sendmsg | the data (msg_iov) and the control data |
+ * | `vector` | execve's argv and envp | |
+ *
+ * A null pointer gives null: the register says so, and does not change. A structure that the kernel also writes must not
+ * be read here, because the window is read-only (sendmmsg, recvmsg).
+ */
+import { errno } from "../../../linux/errno-numbers.ts";
+import { native } from "../../../linux/native.ts";
+import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
+
+/** The kernel's copy fails with this errno, and so does the call. */
+export class ObservationFailure {
+  readonly errno: number;
+  constructor(number: number) {
+    this.errno = number;
+  }
+}
+
+/** What a policy may say about a call that it has read behind the pointers of. There is no way to let it pass as it is. */
+export type ObservedVerdict = PinVerdict | RefuseVerdict;
+
+/** Only an Observer makes one. */
+export class PinVerdict {
+  /** Private, so that nothing else has this type. */
+  readonly #image: Image;
+  /** What the call returns where it cannot be pinned, positive. */
+  readonly refusal: number;
+  constructor(_key: typeof key, image: Image, refusal: number) {
+    this.#image = image;
+    this.refusal = refusal;
+  }
+
+  get image(): Image {
+    return this.#image;
+  }
+}
+
+export class RefuseVerdict {
+  readonly errno: number;
+  constructor(_key: typeof key, number: number) {
+    this.errno = number;
+  }
+}
+
+/** Not exported: nobody else constructs a verdict. */
+const key = Symbol("verdict");
+
+/** PATH_MAX, with the end (include/uapi/linux/limits.h). */
+export const longestPath = 4096;
+/** `struct sockaddr_storage`. */
+const longestAddress = 128;
+const pageSize = 4096;
+
+/** Offsets in `struct msghdr` (include/linux/socket.h, struct user_msghdr). */
+const message = { size: 56, name: 0, nameLength: 8 } as const;
+
+export interface StructureBounds {
+  /** The size of its first version: less is EINVAL. */
+  readonly least: number;
+  /** More is E2BIG; by default what the kernel's copy_struct_from_user callers accept, a page. */
+  readonly most?: number;
+}
+
+export interface VectorBounds {
+  /** Strings. */
+  readonly count: number;
+  /** Bytes, ends included. */
+  readonly bytes: number;
+}
+
+export interface ObservedMessage {
+  /** The address that the message goes to; null where it has none. */
+  readonly name: Uint8Array | null;
+}
+
+export class Observer {
+  readonly #notification: Uint8Array;
+  readonly #view: DataView;
+  readonly #builder = new ImageBuilder();
+
+  constructor(notification: Uint8Array) {
+    this.#notification = notification;
+    this.#view = new DataView(notification.buffer, notification.byteOffset, notification.byteLength);
+  }
+
+  get number(): number {
+    return this.#view.getInt32(notificationLayout.data + dataLayout.number, true);
+  }
+
+  /** The register's 64 bits. */
+  argument(index: number): bigint {
+    return this.#view.getBigUint64(notificationLayout.data + dataLayout.arguments + 8 * index, true);
+  }
+
+  /** A string without its end. ENAMETOOLONG where so many bytes have none: for a path as for the kernel's own copy. */
+  text(argument: number, size = longestPath): Uint8Array | null | ObservationFailure {
+    const address = this.argument(argument);
+    if (address === 0n) return null;
+    const into = new Uint8Array(size);
+    const length = native().observeText(this.#notification, address, into);
+    if (length < 0) return new ObservationFailure(-length);
+    this.#builder.point(argument, this.#builder.segment(into.subarray(0, length + 1)));
+    return into.subarray(0, length);
+  }
+
+  /** A socket address; its length is in another register, as a C int. EINVAL where the kernel takes no such length. */
+  address(argument: number, lengthArgument: number): Uint8Array | null | ObservationFailure {
+    const length = Number(BigInt.asIntN(32, this.argument(lengthArgument)));
+    const found = this.#address(this.argument(argument), length);
+    if (found === null || found instanceof ObservationFailure) return found;
+    this.#builder.point(argument, found.segment);
+    return found.bytes;
+  }
+
+  #address(
+    address: bigint,
+    length: number,
+  ): { readonly bytes: Uint8Array; readonly segment: SegmentId } | null | ObservationFailure {
+    if (address === 0n) return null;
+    if (length < 0 || length > longestAddress) return new ObservationFailure(errno.EINVAL);
+    const bytes = this.#bytes(address, length);
+    return bytes instanceof ObservationFailure ? bytes : { bytes, segment: this.#builder.segment(bytes, 8) };
+  }
+
+  /** A structure whose size is in another register (openat2, clone3). */
+  structure(argument: number, sizeArgument: number, bounds: StructureBounds): Uint8Array | ObservationFailure {
+    const size = this.argument(sizeArgument);
+    if (size < BigInt(bounds.least)) return new ObservationFailure(errno.EINVAL);
+    if (size > BigInt(bounds.most ?? pageSize)) return new ObservationFailure(errno.E2BIG);
+    return this.fixed(argument, Number(size));
+  }
+
+  /** A structure of so many bytes. */
+  fixed(argument: number, size: number): Uint8Array | ObservationFailure {
+    const bytes = this.#bytes(this.argument(argument), size);
+    if (!(bytes instanceof ObservationFailure)) this.#builder.point(argument, this.#builder.segment(bytes, 8));
+    return bytes;
+  }
+
+  /** A `struct msghdr` that is sent from, and the address in it. */
+  message(argument: number): ObservedMessage | ObservationFailure {
+    const header = this.#bytes(this.argument(argument), message.size);
+    if (header instanceof ObservationFailure) return header;
+    const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
+    const given = view.getInt32(message.nameLength, true);
+    if (given < 0) return new ObservationFailure(errno.EINVAL);
+    // The kernel cuts it (net/socket.c, __copy_msghdr).
+    const length = Math.min(given, longestAddress);
+    const name = length === 0 ? null : this.#address(view.getBigUint64(message.name, true), length);
+    if (name instanceof ObservationFailure) return name;
+    const segment = this.#builder.segment(header, 8);
+    this.#builder.point(argument, segment);
+    if (name !== null) this.#builder.link(segment, message.name, name.segment);
+    return { name: name?.bytes ?? null };
+  }
+
+  /** An array of strings that a null pointer ends. E2BIG beyond the bounds. */
+  vector(argument: number, bounds: VectorBounds): readonly Uint8Array[] | null | ObservationFailure {
+    const address = this.argument(argument);
+    if (address === 0n) return null;
+    const into = new Uint8Array(bounds.bytes);
+    const starts = new Uint32Array(bounds.count);
+    const count = native().observeVector(this.#notification, address, into, starts);
+    if (count < 0) return new ObservationFailure(-count);
+    const end = count === 0 ? 0 : into.indexOf(0, starts[count - 1]!) + 1;
+    const strings = this.#builder.segment(into.subarray(0, end));
+    const pointers = this.#builder.segment(new Uint8Array(8 * (count + 1)), 8);
+    for (let index = 0; index < count; index++) this.#builder.link(pointers, 8 * index, strings, starts[index]!);
+    this.#builder.point(argument, pointers);
+    return Array.from({ length: count }, (_, index) => {
+      const start = starts[index]!;
+      return into.subarray(start, into.indexOf(0, start));
+    });
+  }
+
+  #bytes(address: bigint, size: number): Uint8Array | ObservationFailure {
+    const into = new Uint8Array(size);
+    const result = size === 0 ? 0 : native().observeBytes(this.#notification, address, into);
+    return result < 0 ? new ObservationFailure(-result) : into;
+  }
+
+  /** The call is made with what was read. `refusal` is what it returns where that cannot be: an errno, positive. */
+  pin(refusal: number = errno.EPERM): PinVerdict {
+    return new PinVerdict(key, this.#builder.build(), refusal);
+  }
+
+  /** The call returns this errno, positive. */
+  refuse(number: number): RefuseVerdict {
+    return new RefuseVerdict(key, number);
+  }
+}

@@ -1,0 +1,201 @@
+/**
+ * Pinned calls, for the supervisor's loop. It hands each notification over before it judges it:
+ *
+ *     const received = pinning.receive(notification);
+ *     if (received.kind === "call") …        // judge it: received.call
+ *     else if (received.kind === "prepared") // it was judged: received.call.pass()
+ *
+ * A call is answered through one of three: `pass` (as it is), `refuse`, `observe`. Behind its pointers looks only the
+ * Observer that `observe` lends to its function, and what that function returns is pinned or refused: by then the call has
+ * its answer. So no call passes as it is after something of it was read; the addon refuses that, too.
+ */
+import { callNumber } from "../../../linux/call-numbers.ts";
+import { errno } from "../../../linux/errno-numbers.ts";
+import { native, required } from "../../../linux/native.ts";
+import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
+import { whyPtraceRefused } from "../ptrace-refusal.ts";
+import { type ObservedVerdict, Observer, RefuseVerdict } from "./observer.ts";
+import { firstObstacle, outcomeNumber, type PinOutcome, pinObstacles } from "./outcome.ts";
+
+/** What keeps a caller from changing its window: mseal(2), or rules of the filter (window-rules.ts). */
+export type WindowProtection = "seal" | "rules";
+
+export interface PinningOptions {
+  readonly protection: WindowProtection;
+  /**
+   * `executes` is called before any execve or execveat is let through, that of a plain `pass` included. Else the caller's
+   * mappings are looked at for each call, which takes longer than all the rest.
+   */
+  readonly executionsAreTold: boolean;
+}
+
+/** `mseal` has this number on all architectures, from Linux 6.10 on. */
+const msealNumber = 462;
+
+/** mseal(2) where the kernel has it. */
+export function strongestProtection(): WindowProtection {
+  return native().syscall(msealNumber, 0, 0, 0) === 0 ? "seal" : "rules";
+}
+
+export type Received =
+  /** A call to be judged. */
+  | { readonly kind: "call"; readonly call: PendingCall }
+  /** It was judged, and is made now. */
+  | { readonly kind: "prepared"; readonly call: PreparedCall }
+  /** Nothing to do: the caller makes its own call again, which is judged then. */
+  | { readonly kind: "again" };
+
+/** As the stub gives back to the caller what it had (native/addon/machine.c). */
+const again = 4094;
+
+export class Pinning {
+  readonly #listener: number;
+
+  /** One in a thread. Throws a SystemCallError. */
+  constructor(listener: number, { protection, executionsAreTold }: PinningOptions) {
+    this.#listener = listener;
+    required("memfd_create", native().startPins(listener, protection === "seal", executionsAreTold));
+  }
+
+  /** `notification` is a `struct seccomp_notif`; it is copied. */
+  receive(notification: Uint8Array): Received {
+    const own = notification.slice(0, notificationLayout.size);
+    const original = new Uint8Array(dataLayout.size);
+    switch (native().pinArrival(own, original)) {
+      case 0:
+        return { kind: "call", call: new PendingCall(this.#listener, own) };
+      case 1:
+        native().pinRefuse(own, again);
+        return { kind: "again" };
+      default:
+        return { kind: "prepared", call: new PreparedCall(own, original) };
+    }
+  }
+
+  /** The thread has ended: before its id can mean another one, which is before the next call is judged. */
+  ended(tid: number): void {
+    native().pinEnded(tid);
+  }
+
+  /** The thread's execve or execveat is about to be let through. (A prepared one's is known.) */
+  executes(tid: number): void {
+    native().pinExecutes(tid);
+  }
+}
+
+/** A call that waits for its one answer. */
+export class PendingCall {
+  readonly #listener: number;
+  readonly #notification: Uint8Array;
+  readonly #view: DataView;
+  #isAnswered = false;
+
+  constructor(listener: number, notification: Uint8Array) {
+    this.#listener = listener;
+    this.#notification = notification;
+    this.#view = new DataView(notification.buffer);
+  }
+
+  get tid(): number {
+    return this.#view.getUint32(notificationLayout.tid, true);
+  }
+  get number(): number {
+    return this.#view.getInt32(notificationLayout.data + dataLayout.number, true);
+  }
+  argument(index: number): bigint {
+    return this.#view.getBigUint64(notificationLayout.data + dataLayout.arguments + 8 * index, true);
+  }
+
+  /** Lets the call pass as it is: of its arguments, the registers alone were judged. */
+  pass(): void {
+    this.#answer();
+    const response = new DataView(new ArrayBuffer(24));
+    response.setBigUint64(0, this.#view.getBigUint64(notificationLayout.id, true), true);
+    response.setUint32(20, continueFlag, true);
+    native().syscall(callNumber("ioctl"), this.#listener, notifyRequest.send, response);
+  }
+
+  /** The call returns this errno, positive. */
+  refuse(number: number): void {
+    this.#answer();
+    native().pinRefuse(this.#notification, number);
+  }
+
+  /**
+   * Has `judge` read behind the call's pointers and say what becomes of it. Where the reading failed, that is
+   * `observer.refuse(failure.errno)`.
+   */
+  observe(judge: (observer: Observer) => ObservedVerdict): PinOutcome {
+    this.#answer();
+    const verdict = judge(new Observer(this.#notification));
+    if (verdict instanceof RefuseVerdict) {
+      native().pinRefuse(this.#notification, verdict.errno);
+      return { kind: "refused", errno: verdict.errno };
+    }
+    const { image, refusal } = verdict;
+    const result = native().pinCall(
+      this.#notification,
+      image.bytes,
+      image.bytes.length,
+      image.relocations,
+      image.registers,
+      refusal,
+    );
+    return this.#outcome(result & 0xff, result >> 8, refusal);
+  }
+
+  #outcome(outcome: number, kernelErrno: number, refusal: number): PinOutcome {
+    switch (outcome) {
+      case outcomeNumber.prepared:
+        return { kind: "prepared" };
+      case outcomeNumber.interrupted:
+        return { kind: "interrupted" };
+      case outcomeNumber.gone:
+        return { kind: "gone" };
+      case outcomeNumber.noTrace: {
+        // It still waits, so that what /proc says is of the moment.
+        const obstacle = whyPtraceRefused(this.tid, kernelErrno);
+        native().pinRefuse(this.#notification, refusal);
+        return { kind: "unpinnable", why: "untraceable", refusal, errno: kernelErrno, obstacle };
+      }
+      default: {
+        const why = pinObstacles[outcome - firstObstacle];
+        if (why === undefined) throw new Error(`the addon has no outcome ${outcome}`);
+        return { kind: "unpinnable", why, refusal: why === "starved" ? errno.EINTR : refusal, errno: kernelErrno };
+      }
+    }
+  }
+
+  #answer(): void {
+    if (this.#isAnswered) throw new Error("a call has one answer");
+    this.#isAnswered = true;
+  }
+}
+
+/** A call that was judged and is made with what was judged. */
+export class PreparedCall {
+  readonly #notification: Uint8Array;
+  readonly #original: DataView;
+
+  constructor(notification: Uint8Array, original: Uint8Array) {
+    this.#notification = notification;
+    this.#original = new DataView(original.buffer);
+  }
+
+  get tid(): number {
+    return new DataView(this.#notification.buffer).getUint32(notificationLayout.tid, true);
+  }
+  get number(): number {
+    return this.#original.getInt32(dataLayout.number, true);
+  }
+  /** As the caller gave it. */
+  argument(index: number): bigint {
+    return this.#original.getBigUint64(dataLayout.arguments + 8 * index, true);
+  }
+
+  /** False where the caller was interrupted: it comes again with the same call, or has returned EINTR. */
+  pass(): boolean {
+    return native().pinPass(this.#notification) === 0;
+  }
+}

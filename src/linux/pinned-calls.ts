@@ -1,0 +1,39 @@
+/**
+ * The addon's functions for pinned calls (native/addon/pin.h says what they do). A notification is a copy of
+ * `struct seccomp_notif`; results are 0 or more, or a negative errno, where nothing else is said.
+ */
+
+/** What a notification looks like: its size, and where its fields are. */
+export const notificationLayout = { size: 80, id: 0, tid: 8, data: 16 } as const;
+/** `struct seccomp_data`. */
+export const dataLayout = { size: 64, number: 0, architecture: 4, instructionPointer: 8, arguments: 16 } as const;
+
+export interface PinnedCallFunctions {
+  /**
+   * Begins. `sealed`: windows are protected by mseal(2) (Linux 6.10), else by the filter's rules. `trustExecutions`:
+   * `pinExecutes` is called before each execve(2) is let through, so that a window need not be looked at for every call.
+   */
+  startPins(listener: number, sealed: boolean, trustExecutions: boolean): number;
+  /** An outcome in the low 8 bits, an errno above. */
+  pinCall(
+    notification: Uint8Array,
+    bytes: Uint8Array,
+    length: number,
+    relocations: Uint32Array,
+    registers: Int32Array,
+    refusal: number,
+  ): number;
+  /** 0: not from the stub; 1: not prepared; 2: the prepared call, whose `struct seccomp_data` as judged is in `original`. */
+  pinArrival(notification: Uint8Array, original: Uint8Array): number;
+  /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted; it may come again. */
+  pinPass(notification: Uint8Array): number;
+  pinRefuse(notification: Uint8Array, errno: number): number;
+  pinEnded(tid: number): void;
+  pinExecutes(tid: number): void;
+  /** The length of the string, which `into` has with its end. */
+  observeText(notification: Uint8Array, address: bigint, into: Uint8Array): number;
+  /** 0: `into` is filled. */
+  observeBytes(notification: Uint8Array, address: bigint, into: Uint8Array): number;
+  /** How many strings: in `into` one after the other, with their ends; in `starts` where each begins. */
+  observeVector(notification: Uint8Array, address: bigint, into: Uint8Array, starts: Uint32Array): number;
+}

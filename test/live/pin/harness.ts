@@ -1,0 +1,27 @@
+/**
+ * A supervisor that does nothing but pin, for test/live/pin: starts a victim (test/live/pin/victim), takes the
+ * listener from it and answers all that its filter asks. Bundled by `run.ts`.
+ *
+ *     node harness.mjs OPTIONS-AS-JSON VICTIM [ARGUMENT...]
+ *
+ * Forbidden are: a path or a program's argument whose last component begins with "n", an IPv4 address that ends in 2, a
+ * file opened by openat2 for writing. When the victim has ended, what came of its calls goes to standard error as JSON.
+ */
+import { spawn } from "node:child_process";
+import { SuperviseLoop } from "./loop.ts";
+import type { PinHarnessOptions } from "./options.ts";
+
+const [given = "{}", victim = "", ...words] = process.argv.slice(2);
+const options = JSON.parse(given) as PinHarnessOptions;
+const child = spawn(victim, words, {
+  stdio: ["pipe", "inherit", "inherit", "pipe"],
+  env: { ...process.env, PIN_FILTER: options.filter, PIN_KILLABLE: options.killable === false ? "" : "1" },
+});
+child.stdio[3]!.once("data", (text: Buffer) => {
+  const loop = new SuperviseLoop(options, child.pid!, Number(text.toString()));
+  child.stdin!.write("\n", () => {
+    loop.run();
+    process.stderr.write(`${JSON.stringify(loop.counts)}\n`);
+  });
+});
+child.on("exit", (status, signal) => process.exit(signal === null ? (status ?? 1) : 200));

@@ -1,0 +1,18 @@
+/** What the pinning harness is started with. */
+import type { WindowProtection } from "../../../src/engines/notify/pin/pinning.ts";
+
+export interface PinHarnessOptions {
+  /** "continue" is the control: what was read is judged, and the call passes as it is. */
+  readonly answer: "pin" | "continue";
+  readonly protection?: WindowProtection | undefined;
+  /** The supervisor waits after each judgement until what was judged has changed. */
+  readonly dawdles?: boolean;
+  readonly executionsAreTold?: boolean;
+  /** `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`; by default where the kernel has it. */
+  readonly killable?: boolean;
+  /** `struct sock_filter[]` in hexadecimal digits. */
+  readonly filter: string;
+}
+
+/** How often each outcome came, by its name. */
+export type PinCounts = Record<string, number>;

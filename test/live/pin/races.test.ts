@@ -1,0 +1,49 @@
+/**
+ * Another thread or process changes what a call's pointers point at, after each judgement. With the pin nothing that the
+ * policy forbids is reached. The control, which lets the call pass as it is, loses about every second try.
+ */
+import { beforeAll, describe, expect, it } from "vitest";
+import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
+
+beforeAll(preparePinning);
+
+/** Name of the scenario (victim/races.c), the call, and what must not change but does. */
+const races: readonly (readonly [scenario: string, call: string, what: string])[] = [
+  ["open", "openat", "a path"],
+  ["boundary", "openat", "a path of 300 bytes that ends with its memory, and one across two pages"],
+  ["long", "openat", "a path as long as a path can be"],
+  ["shared", "openat", "a path in memory that another process changes"],
+  ["file", "openat", "a path in a file's mapping, which write(2) changes"],
+  ["unmapped", "openat", "a path whose page is unmapped, protected and mapped again"],
+  ["rename", "rename", "both paths of a call"],
+  ["openat2", "openat2", "a structure"],
+  ["connect", "connect", "a socket address"],
+  ["sendto", "sendto", "the address of a datagram"],
+  ["sendmsg", "sendmsg", "the address behind a message header"],
+  ["pointer", "sendmsg", "the pointer to an address in a message header"],
+  ["execve", "execve", "a program's path and its arguments, after vfork"],
+];
+
+for (const { name, uid } of pinningUsers) {
+  describe(`pinned, as ${name}`, () => {
+    it.each(races)("%s (%s): %s", (scenario, call) => {
+      const ran = runPinned({ uid, calls: [call], dawdles: true }, scenario, tries);
+      expect(ran.status, ran.error).toBe(0);
+      const { allowed, forbidden } = ran.victim;
+      expect(forbidden, ran.out).toBe(0);
+      expect(allowed, ran.out + ran.error).toBeGreaterThan(0);
+      expect(ran.counts["passed"], ran.error).toBe(ran.counts["prepared"]);
+      expect(ran.counts["changed"], ran.error).toBeGreaterThan(0);
+      // One call is one judgement: nothing was judged anew, as no signal came.
+      expect((ran.counts["refused"] ?? 0) + ran.counts["prepared"]!).toBe(tries);
+    });
+  });
+}
+
+describe("the control", () => {
+  it.each(races)("%s (%s) loses", (scenario, call) => {
+    const ran = runPinned({ calls: [call], dawdles: true, answer: "continue" }, scenario, Math.ceil(tries / 2));
+    expect(ran.status, ran.error).toBe(0);
+    expect(ran.victim["forbidden"], ran.out + ran.error).toBeGreaterThan(0);
+  });
+});

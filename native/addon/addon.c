@@ -51,7 +51,7 @@ struct supervision {
   int listener;
   int epoll;
   struct pins *pins; /* NULL: no argument is read */
-  int listening; /* an epoll descriptor that watches the listener, where RECV does not end with the tree; -1 else */
+  int listening;     /* an epoll descriptor that watches the listener, where RECV does not end with the tree; -1 else */
   napi_ref memory_reference;
   napi_ref deaths_reference;
 };

@@ -256,10 +256,10 @@ static void pass_own_call(struct pins *own, pid_t tid, long number, const uint64
   if (own->waiting_count == WAITING || poll(&state, 1, 0) <= 0 || (state.revents & POLLIN) == 0) return;
   struct seccomp_notif call = {0};
   if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return;
-  if ((pid_t)call.pid == tid && call.data.nr == (int)number && memcmp(call.data.args, arguments, sizeof call.data.args) == 0)
+  if ((pid_t)call.pid == tid && call.data.nr == (int)number &&
+      memcmp(call.data.args, arguments, sizeof call.data.args) == 0)
     answer(own, &call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-  else
-    own->waiting[(own->waiting_first + own->waiting_count++) % WAITING] = call;
+  else own->waiting[(own->waiting_first + own->waiting_count++) % WAITING] = call;
 }
 
 /* The stop at a call's begin or end. False where the thread ends, or stops for anything else, or does not come. */
@@ -343,7 +343,8 @@ static enum outcome map_window(struct pins *own, struct thread *thread, const re
   int64_t result = 0, closed = 0;
   if (given->code >= 0) {
     result = CALL(SYS_mmap, WINDOW_START, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
-    if (result != LOST && still_has(tid, given->code, own->windows.code_inode)) closed = CALL(SYS_close, (uint64_t)given->code);
+    if (result != LOST && still_has(tid, given->code, own->windows.code_inode))
+      closed = CALL(SYS_close, (uint64_t)given->code);
   }
   if (result >= 0 && closed != LOST)
     result = CALL(SYS_mmap, WINDOW_DATA, DATA_SIZE, PROT_READ, FLAGS, (uint64_t)given->data, 0);

@@ -90,7 +90,7 @@ void set_stack(registers *at, uint64_t address);
 /* ── Stopping a thread (stop.c) ──────────────────────────────────────────────────────────────────────────────────── */
 
 enum stop {
-  STOPPED,  /* where PTRACE_INTERRUPT stops it: at its next return to its program */
+  STOPPED,   /* where PTRACE_INTERRUPT stops it: at its next return to its program */
   ELSEWHERE, /* it stopped for a signal, which it has got, and is let go */
   ENDED,
   LATE, /* it does not come; it is left to `release_strays` */

@@ -71,7 +71,8 @@ void release_strays(struct stray **strays) {
     pid_t found = waitpid(one->tid, &status, __WALL | __WNOTHREAD | WNOHANG);
     bool is_over = (found < 0 && errno != EINTR) || (found == one->tid && !WIFSTOPPED(status));
     if (found == one->tid && WIFSTOPPED(status))
-      is_over = ptrace(PTRACE_DETACH, one->tid, NULL, (void *)(uintptr_t)(is_own_stop(status) ? 0 : WSTOPSIG(status))) == 0;
+      is_over =
+          ptrace(PTRACE_DETACH, one->tid, NULL, (void *)(uintptr_t)(is_own_stop(status) ? 0 : WSTOPSIG(status))) == 0;
     if (!is_over) {
       at = &one->next;
       continue;

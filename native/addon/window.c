@@ -41,8 +41,7 @@ enum { FIRST_SWEEP = 32 };
 static int make_memory(size_t size, int *writable, int *read_only, struct stat *identity) {
   /* Where vm.memfd_noexec is 2 only a memfd that says so is made (6.3); it can be mapped executable all the same. */
   int made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
-  if (made < 0 && errno == EINVAL)
-    made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (made < 0 && errno == EINVAL) made = (int)syscall(SYS_memfd_create, "portcullis", MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (made < 0) return -errno;
   char path[40];
   snprintf(path, sizeof path, "/proc/self/fd/%d", made);
@@ -245,8 +244,7 @@ static void survey_mapping(struct windows *own, struct survey *seen, const struc
   struct window *window = NULL;
   bool fits = one->start == seen->reached && one->end <= WINDOW_END;
   if (fits && one->start < WINDOW_DATA) {
-    fits = one->end <= WINDOW_DATA &&
-           is_of(one, own->code_device, own->code_inode, "r-xs", one->start - WINDOW_START);
+    fits = one->end <= WINDOW_DATA && is_of(one, own->code_device, own->code_inode, "r-xs", one->start - WINDOW_START);
   } else if (fits) {
     window = window_of(own, one);
     fits = window != NULL && (seen->window == NULL || seen->window == window);

@@ -7,13 +7,14 @@ import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
-import { describeObstacle } from "./obstacles.ts";
+import { describeObstacle, describePinObstacle } from "./obstacles.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
   "foreign-abi": { errno: "ENOSYS", reason: "a call by a foreign ABI" },
   "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table does not have" },
   "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
+  unpinned: { errno: "EPERM", reason: "the memory behind its pointers could not be pinned" },
   "no-descriptors": { errno: "EPERM", reason: "portcullis has no file descriptor left to look at the caller with" },
   "invisible-task": { errno: "EPERM", reason: "the caller is invisible from where the command was started" },
   "supervisor-failed": { errno: "ENOSYS", reason: "the supervisor failed" },
@@ -123,6 +124,10 @@ function decision(
     const refusal = refusals[verdict];
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
     const { obstacle } = record;
+    if (record.pin !== undefined && obstacle === undefined) {
+      const cause = describePinObstacle(record.pin);
+      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, ...rest };
+    }
     if (obstacle === undefined) return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
     const { cause, advice } = describeObstacle(obstacle);
     return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };

@@ -1,6 +1,6 @@
 /** Why a process could not be followed, and what to do about it, in words. */
 import { errnoName } from "../linux/errno.ts";
-import type { FollowObstacle } from "./record.ts";
+import type { FollowObstacle, JudgementRecord, PinObstacle } from "./record.ts";
 
 const capability = "run portcullis with CAP_SYS_PTRACE";
 const withoutFollowing = "use a policy that follows no processes: state per tree, no count of the living";
@@ -68,4 +68,22 @@ export function describeObstacle(obstacle: FollowObstacle): { readonly cause: st
           "a security module (AppArmor, SELinux) or an outer filter may forbid ptrace: look into the kernel's log",
       };
   }
+}
+
+const pinObstacleTexts: { readonly [O in PinObstacle]: string } = {
+  untraceable: "the caller cannot be stopped",
+  unreadable: "/proc/PID/maps of the caller cannot be read",
+  occupied: "the caller has other memory at the addresses that portcullis uses (64 KiB to 2 MiB)",
+  "no-descriptors": "no file descriptor is left (RLIMIT_NOFILE)",
+  "not-mapped": "the caller cannot map memory (RLIMIT_AS, vm.mmap_min_addr, or another filter)",
+  "not-protected": "the caller cannot protect the memory (another filter refuses mseal or madvise)",
+  "no-stack": "there is no room below the caller's stack pointer",
+  "no-room": "too many calls of this address space are under way, or the arguments are too long",
+  "no-memory": "portcullis has no memory left",
+  dispatched: "the caller uses syscall user dispatch",
+  starved: "signals interrupted the caller each time",
+};
+
+export function describePinObstacle({ why, errno }: NonNullable<JudgementRecord["pin"]>): string {
+  return `${pinObstacleTexts[why]}${errno === 0 ? "" : ` (${errnoName(errno) ?? errno})`}`;
 }

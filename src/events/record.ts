@@ -19,6 +19,7 @@ export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" 
  * | foreign-abi | i386 or x32 on x86-64, 32-bit arm on arm64 | ENOSYS |
  * | unknown-call | a number that the table lacks, or io_uring unnamed | ENOSYS |
  * | unseen-child | the new process could not be followed; `obstacle` says why | EAGAIN, EPERM: `errno` says |
+ * | unpinned | the memory behind its pointers could not be pinned; `pin` says why | EPERM, EINTR: `errno` says |
  * | no-descriptors | portcullis has no file descriptor left to look at the caller with | EPERM |
  * | invisible-task | the caller is in a pid namespace that the start cannot see | EPERM |
  * | supervisor-failed | the policy's evaluation failed; everything is denied from here on | ENOSYS |
@@ -28,6 +29,7 @@ export type Refusal =
   | "foreign-abi"
   | "unknown-call"
   | "unseen-child"
+  | "unpinned"
   | "no-descriptors"
   | "invisible-task"
   | "supervisor-failed"
@@ -53,6 +55,51 @@ export type FollowObstacle =
         | "no-descriptors";
     };
 
+/**
+ * Why a call could not be pinned.
+ *
+ * | why | when |
+ * | --- | --- |
+ * | untraceable | the caller cannot be stopped: another traces it, it is not dumpable, Yama, another user (`obstacle`) |
+ * | unreadable | /proc/TID/maps of the caller cannot be read |
+ * | occupied | the caller has something else at the window's addresses, or what is there is not protected |
+ * | no-descriptors | the caller has no file descriptor left, or portcullis |
+ * | not-mapped | the caller's mmap(2) fails: RLIMIT_AS, vm.mmap_min_addr, another filter |
+ * | not-protected | the caller's mseal(2) or madvise(2) fails: another filter |
+ * | no-stack | there is no room below the caller's stack pointer |
+ * | no-room | too many calls of this address space are under way, or their arguments are too long |
+ * | no-memory | portcullis has no memory left |
+ * | dispatched | the caller has syscall user dispatch, which would take the prepared call |
+ * | starved | signals have interrupted the caller each time, more than 256 times in a row (EINTR) |
+ */
+export const pinObstacles = [
+  "untraceable",
+  "unreadable",
+  "occupied",
+  "no-descriptors",
+  "not-mapped",
+  "not-protected",
+  "no-stack",
+  "no-room",
+  "no-memory",
+  "dispatched",
+  "starved",
+] as const;
+export type PinObstacle = (typeof pinObstacles)[number];
+
+/** What was read behind one of the call's pointers. */
+export interface RecordedMemory {
+  /** The policy's name of the argument. */
+  readonly name: string;
+  readonly memory:
+    | { readonly is: "text"; readonly bytes: Uint8Array }
+    | { readonly is: "address"; readonly bytes: Uint8Array }
+    | { readonly is: "structure"; readonly bytes: Uint8Array }
+    | { readonly is: "strings"; readonly entries: readonly Uint8Array[] };
+  /** Something was left out, because it is too long for a record. */
+  readonly isCut: boolean;
+}
+
 export interface JudgementRecord {
   readonly kind: "judgement";
   /** Milliseconds since the epoch, as `Date.now()` gives them; a fraction is welcome. */
@@ -74,7 +121,11 @@ export interface JudgementRecord {
   readonly verdict: number | Refusal | undefined;
   /** With a refusal that is a denial: its errno. */
   readonly errno?: number | undefined;
-  /** With the refusal `unseen-child`. */
+  /** With the refusal `unpinned`: why, and the errno of the kernel where one says more (0: none). */
+  readonly pin?: { readonly why: PinObstacle; readonly errno: number } | undefined;
+  /** The memory that the judgement was made on. */
+  readonly memory?: readonly RecordedMemory[] | undefined;
+  /** With the refusals `unseen-child` and `unpinned`. */
   readonly obstacle?: FollowObstacle | undefined;
   /** The verdict is a kill, and the kernel refused it with this errno: the call was denied with EPERM instead. */
   readonly notKilled?: number | undefined;

@@ -47,6 +47,7 @@ export function compileForNotify(
     fallback: stateful || mode === "audit" ? undefined : armable(quiet.classic),
     stateful,
     step: compileWasm(program),
+    memory: { observations: program.observations, words: program.words },
     needs,
     calls: traitsOf(program, needs),
     description: describePolicy(program),

@@ -78,6 +78,12 @@ export class JudgementMemory {
     return this.#words[word(address)]!;
   }
 
+  /** The words of the call's observations. */
+  setObserved(observed: readonly bigint[]): void {
+    const first = this.instance.layout.words / 8;
+    for (let index = 0; index < observed.length; index++) this.#longs[first + index] = observed[index]!;
+  }
+
   setAlive(count: number): void {
     this.#words[at.alive] = count;
     this.#words[at.alive + 1] = 0;

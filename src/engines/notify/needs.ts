@@ -16,7 +16,8 @@ export function needsOf(program: Program): Needs {
   const of = (scope: "thread" | "process") => state.filter((one) => one.scope === scope);
   const alive = read.has("alive");
   return {
-    threads: of("thread").length > 0,
+    // A thread of its own has each slot of a window (pin/pinning.ts), and its end must be seen.
+    threads: of("thread").length > 0 || program.words.length > 0,
     processes: of("process").length > 0,
     births: alive || state.some((one) => one.scope !== "tree" && one.onFork !== "fresh"),
     alive,

@@ -1,6 +1,7 @@
 /** What compiling a policy for the `notify` engine gives; travels to the supervisor's thread and into the cache. */
 import { deserialize, serialize } from "node:v8";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import type { Program } from "../../ir/program.ts";
 import type { EnginePolicy, Mode } from "../engine.ts";
 
 /**
@@ -22,6 +23,8 @@ export interface NotifyPolicy extends EnginePolicy {
   /** Some call needs the supervisor to know its verdict. */
   readonly stateful: boolean;
   readonly step: CompiledStep;
+  /** What is read behind pointers before a call is judged. */
+  readonly memory: Pick<Program, "observations" | "words">;
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;

@@ -193,8 +193,8 @@ class Run {
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const worker = this.#worker ?? this.#startWorker();
-    const { mode, needs, calls, description, step } = this.#policy;
-    const policy = { mode, needs, calls, description, step };
+    const { mode, needs, calls, memory, description, step } = this.#policy;
+    const policy = { mode, needs, calls, memory, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
     const order: WorkerOrder = { policy, listener, descriptors, command, kernel: this.#options.kernel ?? "present" };

@@ -9,7 +9,8 @@ import { readFileSync } from "node:fs";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
-import type { EventRecord, FollowObstacle, JudgementRecord, Refusal } from "../../events/record.ts";
+import type { EventRecord, FollowObstacle, JudgementRecord, RecordedMemory, Refusal } from "../../events/record.ts";
+import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -19,9 +20,17 @@ import { native } from "../../linux/native.ts";
 import { killByThread, noDescriptorsLeft, openProcess, openThread, signalProcess } from "../../linux/pidfd.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
+import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { JudgementMemory } from "./memory.ts";
+import {
+  type PendingCall,
+  Pinning,
+  type PreparedCall,
+  strongestProtection,
+  type WindowProtection,
+} from "./pin/pinning.ts";
 import { callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { readStatus, TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
@@ -45,7 +54,9 @@ export interface RecordSink {
 }
 
 export interface SupervisorOptions {
-  readonly policy: Pick<NotifyPolicy, "mode" | "needs" | "calls" | "description"> & { readonly step: CompiledStep };
+  readonly policy: Pick<NotifyPolicy, "mode" | "needs" | "calls" | "memory" | "description"> & {
+    readonly step: CompiledStep;
+  };
   readonly listener: number;
   readonly descriptors: SupervisorDescriptors;
   /** The command's first process: its id, and a pidfd, which stays the caller's. */
@@ -83,6 +94,9 @@ export class Supervisor {
   readonly #identifies: boolean;
   /** Addresses of the cells that hold phases, with the scope whose state they are in. */
   readonly #phases: readonly { readonly scope: "thread" | "process" | "tree"; readonly offset: number }[];
+  /** Undefined where the policy reads no memory of its callers. */
+  readonly #pinning: Pinning | undefined;
+  readonly #observer: MemoryObserver;
   readonly #clone: number;
   readonly #clone3: number;
   #failed = false;
@@ -98,9 +112,15 @@ export class Supervisor {
     const { needs, description } = policy;
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
     this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
+    const observes = policy.memory.observations.length > 0;
+    this.#observer = new MemoryObserver(policy.memory);
+    this.#pinning = observes
+      ? new Pinning(listener, { protection: windowProtection(kernel), executionsAreTold: true })
+      : undefined;
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors: kernel === "present" && hasThreadDescriptors(),
       descriptorsIdentify: kernel === "present",
+      ended: (tid) => this.#pinning?.ended(tid),
     });
     this.#tracer = new ForkTracer(
       this.#registry,
@@ -143,15 +163,29 @@ export class Supervisor {
         continue;
       }
       if (deaths > 0) this.#reap(deaths);
-      answer = this.#judgeSafely();
+      answer = this.#pinning === undefined ? this.#judgeSafely() : this.#receive(this.#pinning);
     }
     close(listener);
   }
 
+  /** With pinning, a call comes twice: to be judged, and to be made with what was judged. */
+  #receive(pinning: Pinning): boolean {
+    const received = pinning.receive(this.#memory.bytes());
+    switch (received.kind) {
+      case "again":
+        return false;
+      case "call":
+        return this.#judgeSafely(received.call);
+      case "prepared":
+        this.#passPrepared(received.call);
+        return false;
+    }
+  }
+
   /** Where it fails, the call is denied, and so is every later one. */
-  #judgeSafely(): boolean {
+  #judgeSafely(call?: PendingCall): boolean {
     try {
-      if (!this.#failed) return this.#judge();
+      if (!this.#failed) return this.#judge(call);
     } catch (error) {
       this.#fail(error instanceof Error ? error.message : String(error));
     }
@@ -161,7 +195,7 @@ export class Supervisor {
   // ── A judgement ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** True where an answer lies in the memory and is to be sent; false where it has been sent. */
-  #judge(): boolean {
+  #judge(call: PendingCall | undefined): boolean {
     const memory = this.#memory;
     const { number, tid } = memory;
     if (memory.architecture !== this.#architecture) return this.#refuse("foreign-abi", errno.ENOSYS);
@@ -194,6 +228,36 @@ export class Supervisor {
       memory.setAlive(this.#registry.alive);
     }
 
+    const observations = this.#observer.of(number);
+    if (observations.length > 0) {
+      this.#judgeObserved(call!, caller, observations);
+      return false;
+    }
+    const { verdict, passes } = this.#evaluate(caller);
+    if (!passes) {
+      memory.refuse(this.#errnoOf(verdict));
+      return true;
+    }
+    if (traits === callTrait.judged) {
+      memory.pass();
+      return true;
+    }
+    return this.#passFollowed(traits, caller, {
+      argument: (index) => memory.argument(index),
+      pass: () => {
+        memory.pass();
+        return this.#send();
+      },
+    });
+  }
+
+  /** Runs the policy, hands over the record, kills where that is the verdict. */
+  #evaluate(
+    caller: Thread | undefined,
+    observed?: () => readonly RecordedMemory[],
+  ): { readonly verdict: number; readonly passes: boolean } {
+    const memory = this.#memory;
+    const { number } = memory;
     const phases = this.#phases.length === 0 ? noPhases : this.#readPhases(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
@@ -202,19 +266,48 @@ export class Supervisor {
     // A trap cannot come here (compile.ts refuses it), and a killed thread takes its process along. The record is made
     // before the kill, while /proc still knows the caller, and handed over after it, when its outcome is known.
     const isEvent = action !== "allow" && !this.#isExpected(number, verdict);
-    const record = isEvent || memory.reportCount !== 0 ? this.#record(verdict, action, caller, phases) : undefined;
+    const made = isEvent || memory.reportCount !== 0 ? this.#record(verdict, action, caller, phases) : undefined;
+    const record = made === undefined || observed === undefined ? made : { ...made, memory: observed() };
     const notKilled = kills ? this.#killCaller(caller) : undefined;
     if (record !== undefined) this.#options.sink.put(notKilled === undefined ? record : { ...record, notKilled });
 
-    if (passes) {
-      if (traits === callTrait.judged) {
-        memory.pass();
-        return true;
-      }
-      return this.#passFollowed(traits, caller);
+    return { verdict, passes };
+  }
+
+  /** What a call that does not pass returns. A killed caller sees nothing of it. */
+  #errnoOf(verdict: number): number {
+    return this.#actions[verdict] === "deny" ? this.#options.policy.description.verdicts[verdict]!.errno : errno.EPERM;
+  }
+
+  // ── Arguments behind pointers ─────────────────────────────────────────────────────────────────────────────────────
+
+  /** Reads the caller's memory, judges what was read, and has the caller make its call with that and nothing else. */
+  #judgeObserved(call: PendingCall, caller: Thread | undefined, observations: ReturnType<MemoryObserver["of"]>): void {
+    const { number } = this.#memory;
+    const outcome = call.observe((observer) => {
+      const memory = observations.map((one) => readMemory(observer, one));
+      const observed = this.#observer.observe(number, memory);
+      // The kernel's own copy would have failed: the call returns that, and is not judged.
+      if ("errno" in observed) return observer.refuse(observed.errno);
+      this.#memory.setObserved(observed.words);
+      const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
+      return passes ? observer.pin() : observer.refuse(this.#errnoOf(verdict));
+    });
+    if (outcome.kind !== "unpinnable") return;
+    const { why, refusal, errno: kernelErrno, obstacle } = outcome;
+    this.#putRefusal("unpinned", refusal, { pin: { why, errno: kernelErrno }, obstacle });
+  }
+
+  /** The second notification of a call that was judged: it is no event. */
+  #passPrepared(call: PreparedCall): void {
+    const { number, tid } = call;
+    const traits = this.#options.policy.calls[number] ?? 0;
+    const caller = this.#identifies ? this.#registry.find(tid) : undefined;
+    if (traits === callTrait.judged || this.#failed) {
+      call.pass();
+      return;
     }
-    memory.refuse(kills ? errno.EPERM : this.#options.policy.description.verdicts[verdict]!.errno);
-    return true;
+    this.#passFollowed(traits, caller, { argument: (index) => call.argument(index), pass: () => call.pass() });
   }
 
   /** As in describe.ts, which leaves it out: there is no need to make the record. */
@@ -244,7 +337,7 @@ export class Supervisor {
   }
 
   /** Calls that make a process, or that may change who has which id. */
-  #passFollowed(traits: number, caller: Thread | undefined): boolean {
+  #passFollowed(traits: number, caller: Thread | undefined, call: FollowedCall): boolean {
     const memory = this.#memory;
     const { number, tid } = memory;
     if ((traits & callTrait.creates) !== 0) {
@@ -253,19 +346,21 @@ export class Supervisor {
         memory.refuse(errno.ENOSYS);
         return true;
       }
-      const flags = number === this.#clone ? memory.argument(0) : 0n;
-      if ((flags & cloneFlag.thread) === 0n) return this.#passCreation(flags, caller);
+      const flags = number === this.#clone ? call.argument(0) : 0n;
+      if ((flags & cloneFlag.thread) === 0n) return this.#passCreation(flags, caller, call);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
       const seized = this.#tracer.seize(tid);
       if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
-      if (this.#passSeized(tid)) this.#tracer.awaitExecution(tid);
+      this.#pinning?.executes(tid);
+      if (this.#passSeized(tid, call)) this.#tracer.awaitExecution(tid);
       return false;
     }
-    memory.pass();
-    return true;
+    if ((traits & callTrait.executes) !== 0) this.#pinning?.executes(tid);
+    call.pass();
+    return false;
   }
 
-  #passCreation(flags: bigint, caller: Thread | undefined): boolean {
+  #passCreation(flags: bigint, caller: Thread | undefined, call: FollowedCall): boolean {
     const { tid } = this.#memory;
     // The child would not stop. Only an attempt to escape uses this flag.
     if ((flags & cloneFlag.untraced) !== 0n) return this.#refuseToFollow({ why: "untraced-flag" });
@@ -273,7 +368,7 @@ export class Supervisor {
     if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
     const reservation = this.#registry.reserveChild(caller);
     this.#bind();
-    if (!this.#passSeized(tid)) {
+    if (!this.#passSeized(tid, call)) {
       this.#registry.cancel(reservation);
       return false;
     }
@@ -283,9 +378,8 @@ export class Supervisor {
   }
 
   /** Sends "go on" to a seized caller. False where it was interrupted first: it is let go. */
-  #passSeized(tid: number): boolean {
-    this.#memory.pass();
-    if (this.#send()) return true;
+  #passSeized(tid: number, call: FollowedCall): boolean {
+    if (call.pass()) return true;
     this.#tracer.release(tid);
     return false;
   }
@@ -304,6 +398,11 @@ export class Supervisor {
 
   #refuse(refusal: Refusal, number: number, obstacle?: FollowObstacle): boolean {
     this.#memory.refuse(number);
+    this.#putRefusal(refusal, number, { obstacle });
+    return true;
+  }
+
+  #putRefusal(refusal: Refusal, number: number, why: Pick<JudgementRecord, "obstacle" | "pin">): void {
     const { sink } = this.#options;
     const now = Date.now();
     const key = `${refusal} ${this.#memory.number}`;
@@ -312,12 +411,11 @@ export class Supervisor {
         ...this.#callRecord(now, undefined),
         verdict: refusal,
         errno: number,
-        obstacle,
+        ...why,
         phases: [],
         reports: [],
         audit: false,
       });
-    return true;
   }
 
   /** Undefined where the sink wants no such record now. */
@@ -463,6 +561,17 @@ export class Supervisor {
       this.#endsWithoutUsers ? -1 : this.#options.descriptors.listening,
     );
   }
+}
+
+/** A call whose caller is followed when it passes. */
+interface FollowedCall {
+  readonly argument: (index: number) => bigint;
+  /** False where the caller was interrupted first. */
+  readonly pass: () => boolean;
+}
+
+function windowProtection(kernel: KernelFeatures): WindowProtection {
+  return kernel === "present" ? strongestProtection() : "rules";
 }
 
 /** A pidfd of the thread or of its process, or a negative errno. */

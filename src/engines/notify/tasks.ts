@@ -49,6 +49,8 @@ export interface TaskFeatures {
   readonly threadDescriptors: boolean;
   /** Ask pidfds for their process and its credentials (Linux 6.13) before /proc. */
   readonly descriptorsIdentify: boolean;
+  /** Called when the registry drops a thread: it has ended, or has another id now. */
+  readonly ended?: (tid: number) => void;
 }
 
 const noWord = -1;
@@ -69,6 +71,7 @@ export class TaskRegistry {
 
   /** From Linux 6.13 on a pidfd gives its process and its credentials. */
   readonly #descriptorsIdentify: boolean;
+  readonly #ended: (tid: number) => void;
 
   constructor(memory: JudgementMemory, needs: Needs, epoll: number, features: TaskFeatures) {
     this.#memory = memory;
@@ -76,6 +79,7 @@ export class TaskRegistry {
     this.#epoll = epoll;
     this.#threadsMustBeAsked = !features.threadDescriptors;
     this.#descriptorsIdentify = features.descriptorsIdentify;
+    this.#ended = features.ended ?? (() => {});
     this.#slots = new SlotAllocator(memory.instance.memory, memory.instance.layout);
   }
 
@@ -206,6 +210,7 @@ export class TaskRegistry {
     if (thread === undefined || formerTid === pid) return;
     for (const other of [...thread.process.threads]) if (other !== thread) this.#endThread(other);
     this.#threads.delete(formerTid);
+    this.#ended(formerTid);
     this.#unwatch(thread);
     thread.tid = pid;
     this.#threads.set(pid, thread);
@@ -231,7 +236,10 @@ export class TaskRegistry {
   }
 
   #endThread(thread: Thread): void {
-    if (this.#threads.get(thread.tid) === thread) this.#threads.delete(thread.tid);
+    if (this.#threads.get(thread.tid) === thread) {
+      this.#threads.delete(thread.tid);
+      this.#ended(thread.tid);
+    }
     thread.process.threads.delete(thread);
     this.#slots.giveBack("thread", thread.slot);
     this.#unwatch(thread);

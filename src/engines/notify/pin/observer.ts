@@ -140,6 +140,18 @@ export class Observer {
     return this.fixed(argument, Number(size));
   }
 
+  /** A structure whose first 32 bits are its size, 0 for `least` (sched_copy_attr(), kernel/sched/syscalls.c). */
+  selfSized(argument: number, { least, most = pageSize }: StructureBounds): Uint8Array | ObservationFailure {
+    const head = this.#bytes(this.argument(argument), 4);
+    if (head instanceof ObservationFailure) return head;
+    const size = new DataView(head.buffer).getUint32(0, true) || least;
+    if (size < least || size > most) return new ObservationFailure(errno.E2BIG);
+    const bytes = this.fixed(argument, size);
+    // The caller may have changed it since.
+    if (!(bytes instanceof ObservationFailure)) new DataView(bytes.buffer).setUint32(0, size, true);
+    return bytes;
+  }
+
   /** A structure of so many bytes. */
   fixed(argument: number, size: number): Uint8Array | ObservationFailure {
     const bytes = this.#bytes(this.argument(argument), size);

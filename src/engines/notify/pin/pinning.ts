@@ -9,6 +9,7 @@
  * Observer that `observe` lends to its function, and what that function returns is pinned or refused: by then the call has
  * its answer. So no call passes as it is after something of it was read; the addon refuses that, too.
  */
+import { pinObstacles } from "../../../events/record.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native, required } from "../../../linux/native.ts";
@@ -16,7 +17,7 @@ import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
 import { type ObservedVerdict, Observer, RefuseVerdict } from "./observer.ts";
-import { firstObstacle, outcomeNumber, type PinOutcome, pinObstacles } from "./outcome.ts";
+import { firstObstacle, outcomeNumber, type PinOutcome } from "./outcome.ts";
 
 /** What keeps a caller from changing its window: mseal(2), or rules of the filter (window-rules.ts). */
 export type WindowProtection = "seal" | "rules";

@@ -206,7 +206,8 @@ static int receiver(const char *address) {
   struct sockaddr_in own = {.sin_family = AF_INET, .sin_port = target.sin_port};
   inet_pton(AF_INET, address, &own.sin_addr);
   socklen_t size = sizeof own;
-  if (made < 0 || bind(made, (struct sockaddr *)&own, size) != 0 || getsockname(made, (struct sockaddr *)&own, &size) != 0) {
+  if (made < 0 || bind(made, (struct sockaddr *)&own, size) != 0 ||
+      getsockname(made, (struct sockaddr *)&own, &size) != 0) {
     perror(address);
     exit(2);
   }
@@ -226,7 +227,8 @@ static int connect_scenario(int tries) {
     struct sockaddr_in peer;
     socklen_t size = sizeof peer;
     if (result < 0) count_result(&tally, result);
-    else if (getpeername(own, (struct sockaddr *)&peer, &size) == 0 && ntohl(peer.sin_addr.s_addr) == 0x7f000001) tally.allowed++;
+    else if (getpeername(own, (struct sockaddr *)&peer, &size) == 0 && ntohl(peer.sin_addr.s_addr) == 0x7f000001)
+      tally.allowed++;
     else tally.forbidden++;
     close(own);
   }
@@ -238,7 +240,7 @@ static int connect_scenario(int tries) {
 static long send_plain(int from) { return result_of(syscall(SYS_sendto, from, "x", 1, 0, &target, sizeof target)); }
 
 static long send_message(int from) {
-  struct iovec data = {(void *)(uintptr_t) "x", 1};
+  struct iovec data = {(void *)(uintptr_t)"x", 1};
   struct msghdr message = {.msg_name = &target, .msg_namelen = sizeof target, .msg_iov = &data, .msg_iovlen = 1};
   return result_of(syscall(SYS_sendmsg, from, &message, 0));
 }
@@ -277,13 +279,14 @@ static int send_scenario(int tries, long (*send_one)(int)) {
 
 static int pointer_scenario(int tries) {
   static struct sockaddr_in both[16] __attribute__((aligned(256)));
-  static struct iovec data = {(void *)(uintptr_t) "x", 1};
+  static struct iovec data = {(void *)(uintptr_t)"x", 1};
   target.sin_family = AF_INET;
   inet_pton(AF_INET, "127.0.0.1", &target.sin_addr);
   close(receiver("127.0.0.1")); /* finds a free port */
   both[0] = both[1] = target;
   inet_pton(AF_INET, "127.0.0.2", &both[1].sin_addr);
-  flipped_message = (struct msghdr){.msg_name = &both[0], .msg_namelen = sizeof target, .msg_iov = &data, .msg_iovlen = 1};
+  flipped_message =
+      (struct msghdr){.msg_name = &both[0], .msg_namelen = sizeof target, .msg_iov = &data, .msg_iovlen = 1};
   volatile char *low = (volatile char *)&flipped_message.msg_name;
   return send_race(tries, send_flipped_message, (struct flip[]){{low, *low, (char)(*low + (char)sizeof target)}}, 1);
 }
@@ -297,7 +300,7 @@ static int execute_scenario(int tries, const char *self) {
   struct tally tally = {0};
   begin_flipping((struct flip[]){{path + 2, 'o', 'n'}, {word, 'o', 'n'}}, 2);
   for (int i = 0; i < tries; i++) {
-    char *words[] = {path, (char *)(uintptr_t) "executed", word, NULL}, *environment[] = {variable, NULL};
+    char *words[] = {path, (char *)(uintptr_t)"executed", word, NULL}, *environment[] = {variable, NULL};
     pid_t child = vfork();
     if (child == 0) {
       syscall(SYS_execve, path, words, environment);
@@ -316,9 +319,7 @@ static int execute_scenario(int tries, const char *self) {
 }
 
 /* What was executed: by which name, with which argument. */
-static int executed(char **words) {
-  return words[0] != NULL && strcmp(words[0], "ok") == 0 ? 40 : 41;
-}
+static int executed(char **words) { return words[0] != NULL && strcmp(words[0], "ok") == 0 ? 40 : 41; }
 
 int race_scenario(const char *name, char **arguments) {
   if (strcmp(name, "executed") == 0) _exit(executed(arguments));
@@ -329,9 +330,9 @@ int race_scenario(const char *name, char **arguments) {
     const char *name;
     int (*run)(int tries);
   } scenarios[] = {
-      {"open", open_scenario},         {"boundary", boundary_scenario}, {"long", long_scenario},
-      {"shared", shared_scenario},     {"file", file_scenario},         {"unmapped", unmapped_scenario},
-      {"rename", rename_scenario},     {"openat2", openat2_scenario},   {"connect", connect_scenario},
+      {"open", open_scenario},       {"boundary", boundary_scenario}, {"long", long_scenario},
+      {"shared", shared_scenario},   {"file", file_scenario},         {"unmapped", unmapped_scenario},
+      {"rename", rename_scenario},   {"openat2", openat2_scenario},   {"connect", connect_scenario},
       {"pointer", pointer_scenario},
   };
   for (unsigned i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {

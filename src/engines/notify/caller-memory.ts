@@ -1,0 +1,92 @@
+/** From the observations of a program to reads of the caller's memory, and from what was read to the event's record. */
+import type { RecordedMemory } from "../../events/record.ts";
+import type { Shape } from "../../ir/observation.ts";
+import type { Memory, ObservationOfCall } from "../../ir/observe.ts";
+import { errno } from "../../linux/errno-numbers.ts";
+import { ObservationFailure, type Observer } from "./pin/observer.ts";
+
+const absent: Memory = { is: "absent" };
+
+/** Reads what one observation of the call names. The result is part of the image that the call is made with. */
+export function readMemory(observer: Observer, { observation, source }: ObservationOfCall): Memory {
+  const { shape } = observation;
+  const { register, length } = source;
+  switch (shape.is) {
+    case "path":
+      return bytesOf(observer.text(register));
+    case "string": {
+      const read = observer.text(register, shape.bytes);
+      // strndup_user() (mm/util.c) has another errno for a string that is too long.
+      const isTooLong = read instanceof ObservationFailure && read.errno === errno.ENAMETOOLONG;
+      return isTooLong ? { is: "failed", errno: errno.EINVAL } : bytesOf(read);
+    }
+    case "address":
+      return bytesOf(observer.address(register, length!));
+    case "message": {
+      const read = observer.message(register);
+      return bytesOf(read instanceof ObservationFailure ? read : read.name);
+    }
+    case "strings": {
+      const read = observer.vector(register, { count: shape.entries, bytes: shape.bytes });
+      if (read instanceof ObservationFailure) return failed(read);
+      return read === null ? absent : { is: "strings", entries: read };
+    }
+    case "structure": {
+      const bounds = { least: shape.minimum };
+      return bytesOf(
+        length === undefined ? observer.selfSized(register, bounds) : observer.structure(register, length, bounds),
+      );
+    }
+  }
+}
+
+function bytesOf(read: Uint8Array | null | ObservationFailure): Memory {
+  if (read instanceof ObservationFailure) return failed(read);
+  return read === null ? absent : { is: "bytes", bytes: read };
+}
+
+function failed(failure: ObservationFailure): Memory {
+  return { is: "failed", errno: failure.errno };
+}
+
+/** Bytes of a text, and entries of a list, in a record: an event is one line for people. */
+const mostBytes = 512;
+const mostEntries = 32;
+
+export function recordedMemory(
+  observations: readonly ObservationOfCall[],
+  memory: readonly Memory[],
+): readonly RecordedMemory[] {
+  return observations.flatMap((one, index) => recordOf(one, memory[index]!));
+}
+
+function recordOf({ observation: { name, shape } }: ObservationOfCall, read: Memory): RecordedMemory[] {
+  switch (read.is) {
+    case "absent":
+    case "failed":
+      return [];
+    case "bytes": {
+      const bytes = read.bytes.slice(0, mostBytes);
+      return [{ name, memory: { is: recordedAs(shape), bytes }, isCut: read.bytes.length > mostBytes }];
+    }
+    case "strings": {
+      const entries = read.entries.slice(0, mostEntries).map((entry) => entry.slice(0, mostBytes));
+      const isCut = read.entries.length > mostEntries || read.entries.some((entry) => entry.length > mostBytes);
+      return [{ name, memory: { is: "strings", entries }, isCut }];
+    }
+  }
+}
+
+function recordedAs(shape: Shape): "text" | "address" | "structure" {
+  switch (shape.is) {
+    case "path":
+    case "string":
+    case "strings":
+      return "text";
+    case "address":
+    case "message":
+      return "address";
+    case "structure":
+      return "structure";
+  }
+}

@@ -1,0 +1,114 @@
+/** Policies about the memory behind pointers, enforced by `notify` on programs that know nothing of them. */
+
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { portcullis } from "../support/run.ts";
+
+let folder = "";
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "portcullis-memory-"));
+  writeFileSync(join(folder, "allowed"), "allowed\n");
+  writeFileSync(join(folder, "refused"), "refused\n");
+  symlinkSync(join(folder, "refused"), join(folder, "link"));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Runs a command under a policy with this step. */
+function run(step: string, ...command: readonly string[]) {
+  const file = join(folder, "policy.ts");
+  const imports = "allow, calls, cidr, deny, policy";
+  writeFileSync(file, `import { ${imports} } from "portcullis";\nexport default policy((call) => {\n${step}\n});\n`);
+  return portcullis(["run", "-q", "-p", file, "--", ...command]);
+}
+
+describe("paths", () => {
+  const step = (path: string) => `
+  if (call.name === "openat2" || call.name === "creat") return deny("ENOSYS");
+  if (call.name !== "open" && call.name !== "openat") return allow;
+  return call.args.path.text.startsWith(${JSON.stringify(path)}) ? deny("EACCES") : allow;`;
+
+  it("are judged by the text that the call uses", () => {
+    const { stdout, stderr, status } = run(
+      step(join(folder, "refused")),
+      "/bin/cat",
+      join(folder, "allowed"),
+      join(folder, "refused"),
+      join(folder, "link"),
+    );
+    // A refusal by text does not follow links (P0502 says so).
+    expect(stdout).toBe("allowed\nrefused\n");
+    expect(stderr).toContain("Permission denied");
+    expect(status).toBe(1);
+  });
+
+  it("are pinned for every call of a shell script, in every process", () => {
+    const script = `for i in 1 2 3 4 5; do (cat ${join(folder, "allowed")} & wait); done`;
+    expect(run(step(join(folder, "refused")), "/bin/sh", "-c", script).stdout).toBe("allowed\n".repeat(5));
+  });
+
+  it("that are too long fail as in the kernel", () => {
+    const { stderr } = run(step("/nowhere"), "/bin/cat", `/${"a".repeat(5000)}`);
+    expect(stderr).toContain("File name too long");
+  });
+});
+
+describe("argument lists", () => {
+  it("decide which command of a program is run", () => {
+    const { stdout, stderr } = run(
+      `if (call.name === "execveat") return deny("ENOSYS");
+  if (call.name !== "execve") return allow;
+  return call.args.argv.startsWith(["/bin/echo", "yes"]) && !call.args.envp.has("SECRET") ? allow : deny("EPERM");`,
+      "/bin/sh",
+      "-c",
+      "/bin/echo yes 1; /bin/echo no 2; /bin/echo yes 3; SECRET=1 /bin/echo yes 4; true",
+    );
+    expect(stdout).toBe("yes 1\nyes 3\n");
+    expect(stderr.match(/Operation not permitted|Permission denied/g)).toHaveLength(2);
+  });
+});
+
+describe("socket addresses", () => {
+  it("decide where a program connects", async () => {
+    const server = createServer((socket) => socket.end("hello\n")).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { port } = server.address() as { port: number };
+    const program = `const net = require("node:net");
+      const ask = (port) => new Promise((done) => {
+        let text = "";
+        net.connect(port, "127.0.0.1").on("data", (data) => (text += data)).on("end", () => done(text)).on("error", (e) => done(e.code + "\\n"));
+      });
+      (async () => { process.stdout.write(await ask(${port})); process.stdout.write(await ask(${port + 1})); })();`;
+    try {
+      const { stdout } = await new Promise<{ stdout: string }>((resolve) => {
+        // The server answers in this process, so the command must not block it.
+        setImmediate(async () => {
+          const { execFile } = await import("node:child_process");
+          const file = join(folder, "connect.ts");
+          writeFileSync(
+            file,
+            `import { allow, cidr, deny, policy } from "portcullis";
+const here = cidr("127.0.0.0/8");
+export default policy((call) => {
+  if (call.name !== "connect") return allow;
+  const { addr } = call.args;
+  return addr.kind === "ip" && !(here.has(addr.address) && addr.port === ${port}n) ? deny("ENETUNREACH") : allow;
+});
+`,
+          );
+          execFile(
+            join(process.cwd(), "bin/portcullis"),
+            ["run", "-q", "-p", file, "--", process.execPath, "-e", program],
+            (_, stdout) => resolve({ stdout }),
+          );
+        });
+      });
+      expect(stdout).toBe("hello\nENETUNREACH\n");
+    } finally {
+      server.close();
+    }
+  });
+});

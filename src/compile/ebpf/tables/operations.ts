@@ -8,7 +8,8 @@
  * `may_goto` itself never ends a search, as 8 Mi rounds are more than any table has; if it did, a search has found
  * nothing and an insertion is refused. Short lists do without: half as many rounds as entries can be followed.
  */
-import type { EbpfInstruction, Operand, Register, Wide } from "../instructions/instruction.ts";
+import { Code } from "../instructions/code.ts";
+import type { EbpfInstruction, Register } from "../instructions/instruction.ts";
 import { headerSize, slotBits, slotSize, type TableShape } from "./shape.ts";
 
 /**
@@ -72,14 +73,14 @@ function list(code: Code, { does, shape }: TableOperation): void {
   const ahead = does === "delete" ? 8 : 0;
   const count = does === "set" && shape.holdsValues ? 6 : 3;
   if (does === "delete") {
-    code.load(count, 1, 0);
+    code.load(8, count, 1, 0);
     code.arithmetic("subtract", count, { immediate: 1 });
     code.jump("greater", count, { immediate: shape.capacity - 1 }, absent);
     code.move(4, count);
     code.arithmetic("shift-left", 4, { immediate: 3 });
   } else {
     const size = does === "find" ? 4 : count;
-    code.load(size, 1, 0);
+    code.load(8, size, 1, 0);
     code.jump("greater", size, { immediate: shape.capacity }, absent);
     code.arithmetic("shift-left", size, { immediate: 3 });
     if (size !== 4) code.move(4, size);
@@ -91,10 +92,10 @@ function list(code: Code, { does, shape }: TableOperation): void {
   code.arithmetic("add", 0, { register: 4 });
   const needsAddress = shape.holdsValues || does === "delete";
   const found = does === "set" && !needsAddress ? done : "found";
-  code.load(5, 0, ahead);
+  code.load(8, 5, 0, ahead);
   code.jump("equal", 5, { register: 2 }, found);
   // Two at a time. Below the first key is the count, which is no key: R4 is at its last then.
-  code.load(5, 0, ahead - 8);
+  code.load(8, 5, 0, ahead - 8);
   code.jump("equal", 5, { register: 2 }, "below");
   code.arithmetic("subtract", 4, { immediate: 16 });
   code.jump("at-least-signed", 4, { immediate: 8 - ahead }, "next");
@@ -112,19 +113,19 @@ function list(code: Code, { does, shape }: TableOperation): void {
       break;
     case "set":
       if (!needsAddress) break;
-      code.store(0, bytes, { register: 3 });
+      code.store(8, 0, bytes, { register: 3 });
       code.goto(done);
       break;
     case "delete":
       // What is last takes the place of what is deleted.
-      code.store(1, 0, { register: count });
+      code.store(8, 1, 0, { register: count });
       code.arithmetic("shift-left", count, { immediate: 3 });
       code.arithmetic("add", count, { register: 1 });
-      code.load(5, count, 8);
-      code.store(0, 8, { register: 5 });
+      code.load(8, 5, count, 8);
+      code.store(8, 0, 8, { register: 5 });
       if (shape.holdsValues) {
-        code.load(5, count, 8 + bytes);
-        code.store(0, 8 + bytes, { register: 5 });
+        code.load(8, 5, count, 8 + bytes);
+        code.store(8, 0, 8 + bytes, { register: 5 });
       }
       break;
   }
@@ -133,11 +134,11 @@ function list(code: Code, { does, shape }: TableOperation): void {
   code.jump("greater", count, { immediate: bytes - 8 }, "refuse");
   code.move(0, 1);
   code.arithmetic("add", 0, { register: count });
-  code.store(0, 8, { register: 2 });
-  if (shape.holdsValues) code.store(0, 8 + bytes, { register: 3 });
+  code.store(8, 0, 8, { register: 2 });
+  if (shape.holdsValues) code.store(8, 0, 8 + bytes, { register: 3 });
   code.arithmetic("shift-right", count, { immediate: 3 });
   code.arithmetic("add", count, { immediate: 1 });
-  code.store(1, 0, { register: count });
+  code.store(8, 1, 0, { register: count });
   code.label(done);
   code.result(1);
   code.label("refuse");
@@ -155,14 +156,14 @@ const [taken, key, value] = [headerSize, headerSize + 8, headerSize + 16];
  */
 function home(code: Code, shape: TableShape, slot: Register, from: Register, spare: Register): void {
   code.move(slot, from);
-  code.load(spare, 8, 0);
+  code.load(8, spare, 8, 0);
   code.arithmetic("xor", slot, { register: spare });
-  code.load(spare, 8, 8);
+  code.load(8, spare, 8, 8);
   code.arithmetic("multiply", slot, { register: spare });
   code.move(spare, slot);
   code.arithmetic("shift-right", spare, { immediate: 32 });
   code.arithmetic("xor", slot, { register: spare });
-  code.load(spare, 8, 16);
+  code.load(8, spare, 8, 16);
   code.arithmetic("multiply", slot, { register: spare });
   code.arithmetic("shift-right", slot, { immediate: 64 - slotBits(shape) });
 }
@@ -183,9 +184,9 @@ function hashed(code: Code, { does, shape, secret }: TableOperation): void {
   code.label("next");
   code.mayGoto(does === "set" ? "refuse" : absent);
   address(0, 4);
-  code.load(5, 0, taken);
+  code.load(8, 5, 0, taken);
   code.jump("equal", 5, { immediate: 0 }, absent);
-  code.load(5, 0, key);
+  code.load(8, 5, 0, key);
   code.jump("equal", 5, { register: 2 }, "found");
   code.arithmetic("add", 4, { immediate: 1 });
   code.arithmetic("and", 4, { immediate: mask });
@@ -197,7 +198,7 @@ function hashed(code: Code, { does, shape, secret }: TableOperation): void {
       code.exit();
       break;
     case "set":
-      if (shape.holdsValues) code.store(0, value, { register: 3 });
+      if (shape.holdsValues) code.store(8, 0, value, { register: 3 });
       code.result(1);
       break;
     case "delete":
@@ -206,13 +207,13 @@ function hashed(code: Code, { does, shape, secret }: TableOperation): void {
   }
   code.label(absent);
   if (does !== "set") return code.result(0);
-  code.load(5, 1, 0);
+  code.load(8, 5, 1, 0);
   code.jump("at-least", 5, { immediate: shape.capacity }, "refuse");
   code.arithmetic("add", 5, { immediate: 1 });
-  code.store(1, 0, { register: 5 });
-  code.store(0, taken, { immediate: 1 });
-  code.store(0, key, { register: 2 });
-  if (shape.holdsValues) code.store(0, value, { register: 3 });
+  code.store(8, 1, 0, { register: 5 });
+  code.store(8, 0, taken, { immediate: 1 });
+  code.store(8, 0, key, { register: 2 });
+  if (shape.holdsValues) code.store(8, 0, value, { register: 3 });
   code.result(1);
   code.label("refuse");
   code.result(0);
@@ -231,10 +232,10 @@ function closeGap(code: Code, shape: TableShape, address: (pointer: Register, sl
   code.arithmetic("add", 4, { immediate: 1 });
   code.arithmetic("and", 4, mask);
   address(0, 4);
-  code.load(5, 0, taken);
+  code.load(8, 5, 0, taken);
   code.jump("equal", 5, { immediate: 0 }, "closed");
   // How far the entry is from where it belongs, and how far from the hole.
-  code.load(2, 0, key);
+  code.load(8, 2, 0, key);
   home(code, shape, 6, 2, 5);
   code.move(5, 4);
   code.arithmetic("subtract", 5, { register: 6 });
@@ -244,98 +245,19 @@ function closeGap(code: Code, shape: TableShape, address: (pointer: Register, sl
   code.arithmetic("and", 6, mask);
   code.jump("less", 5, { register: 6 }, "following");
   address(7, 3);
-  code.store(7, key, { register: 2 });
+  code.store(8, 7, key, { register: 2 });
   if (shape.holdsValues) {
-    code.load(5, 0, value);
-    code.store(7, value, { register: 5 });
+    code.load(8, 5, 0, value);
+    code.store(8, 7, value, { register: 5 });
   }
   code.move(3, 4);
   code.goto("following");
   code.label("closed");
   address(7, 3);
-  code.store(7, taken, { immediate: 0 });
-  code.load(5, 1, 0);
+  code.store(8, 7, taken, { immediate: 0 });
+  code.load(8, 5, 1, 0);
   code.arithmetic("subtract", 5, { immediate: 1 });
-  code.store(1, 0, { register: 5 });
-}
-
-// ── Labels ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-type Jump = EbpfInstruction & { readonly kind: "jump" | "jump-always" | "may-goto" };
-
-class Code {
-  readonly #instructions: EbpfInstruction[] = [];
-  readonly #labels = new Map<string, number>();
-  readonly #jumps = new Map<number, string>();
-
-  at(start: number): readonly EbpfInstruction[] {
-    return this.#instructions.map((instruction, index) => {
-      const label = this.#jumps.get(index);
-      return label === undefined ? instruction : { ...(instruction as Jump), target: start + this.#labels.get(label)! };
-    });
-  }
-
-  /** Drops a jump to this label that stands last. */
-  dropLast(label: string): void {
-    const last = this.#instructions.length - 1;
-    if (this.#jumps.get(last) !== label || this.#instructions[last]!.kind !== "jump-always") return;
-    this.#instructions.pop();
-    this.#jumps.delete(last);
-  }
-
-  label(name: string): void {
-    this.#labels.set(name, this.#instructions.length);
-  }
-
-  move(destination: Register, source: Register): void {
-    this.arithmetic("move", destination, { register: source });
-  }
-
-  arithmetic(operator: (EbpfInstruction & { kind: "arithmetic" })["operator"], destination: Register, source: Operand) {
-    this.#instructions.push({ kind: "arithmetic", operator, width: 64, destination, source });
-  }
-
-  wide(destination: Register, value: Wide): void {
-    this.#instructions.push({ kind: "wide", destination, value });
-  }
-
-  load(destination: Register, base: Register, offset: number): void {
-    this.#instructions.push({ kind: "load", size: 8, destination, base, offset });
-  }
-
-  store(base: Register, offset: number, source: Operand): void {
-    this.#instructions.push({ kind: "store", size: 8, base, offset, source });
-  }
-
-  jump(condition: (EbpfInstruction & { kind: "jump" })["condition"], left: Register, right: Operand, to: string): void {
-    this.#jumps.set(this.#instructions.length, to);
-    this.#instructions.push({ kind: "jump", condition, width: 64, left, right, target: 0 });
-  }
-
-  goto(to: string): void {
-    this.#jumps.set(this.#instructions.length, to);
-    this.#instructions.push({ kind: "jump-always", target: 0 });
-  }
-
-  mayGoto(to: string): void {
-    this.#jumps.set(this.#instructions.length, to);
-    this.#instructions.push({ kind: "may-goto", target: 0 });
-  }
-
-  exit(): void {
-    this.#instructions.push({ kind: "exit" });
-  }
-
-  result(value: number): void {
-    this.#instructions.push({
-      kind: "arithmetic",
-      operator: "move",
-      width: 64,
-      destination: 0,
-      source: { immediate: value },
-    });
-    this.exit();
-  }
+  code.store(8, 1, 0, { register: 5 });
 }
 
 /** Where a function would return, it goes to its end. */

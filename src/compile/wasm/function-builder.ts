@@ -25,6 +25,7 @@ const opcodes = {
   "i32.mul": 0x6c,
   "i32.and": 0x71,
   "i32.or": 0x72,
+  "i32.shl": 0x74,
   "i32.shr_u": 0x76,
   "i64.add": 0x7c,
   "i64.sub": 0x7d,
@@ -47,11 +48,12 @@ const opcodes = {
 } as const;
 export type Instruction = keyof typeof opcodes;
 
-/** Loads and stores, with the logarithm of the alignment that every address of ours has. */
+/** Loads and stores, with the logarithm of the alignment that addresses of ours have: no more than a hint. */
 const memoryOpcodes = {
   "i32.load": [0x28, 2],
   "i64.load": [0x29, 3],
   "i32.load8_u": [0x2d, 0],
+  "i32.load16_u": [0x2f, 1],
   "i64.load8_s": [0x30, 0],
   "i64.load8_u": [0x31, 0],
   "i64.load16_s": [0x32, 0],

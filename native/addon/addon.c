@@ -248,6 +248,7 @@ static int receive(struct supervision *own) {
   if (own->pins != NULL && next_waiting(own->pins, (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION)))
     return 0;
   for (;;) {
+    if (own->pins != NULL) await_strays(own->pins);
     /* Before Linux 6.11 RECV does not return when the last task under the filter is gone; the listener's state says so. */
     if (own->listening >= 0) {
       struct epoll_event ready = {0};

@@ -11,12 +11,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -74,6 +74,7 @@ struct thread {
 
 struct pins {
   int listener;
+  int epoll; /* watches the listener: poll(2) needs RLIMIT_NOFILE, which the command can set to 0 */
   bool trust_executions;
   bool asks_for_dispatch;
   uint64_t observed;
@@ -245,6 +246,19 @@ bool next_waiting(struct pins *own, struct seccomp_notif *into) {
   return true;
 }
 
+/* Whether a notification is there, or comes within so many milliseconds. */
+static bool is_asked(struct pins *own, int milliseconds) {
+  struct epoll_event event = {0};
+  return epoll_wait(own->epoll, &event, 1, milliseconds) > 0 && (event.events & EPOLLIN) != 0;
+}
+
+void await_strays(struct pins *own) {
+  for (;;) {
+    release_strays(&own->strays);
+    if (own->strays == NULL || is_asked(own, 1)) return;
+  }
+}
+
 /* ── Calls that the stopped caller makes for us ──────────────────────────────────────────────────────────────────── */
 
 /*
@@ -252,8 +266,7 @@ bool next_waiting(struct pins *own, struct seccomp_notif *into) {
  * turn. Where none comes there is nothing to do.
  */
 static void pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
-  struct pollfd state = {.fd = own->listener, .events = POLLIN};
-  if (own->waiting_count == WAITING || poll(&state, 1, 0) <= 0 || (state.revents & POLLIN) == 0) return;
+  if (own->waiting_count == WAITING || !is_asked(own, 0)) return;
   struct seccomp_notif call = {0};
   if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return;
   if ((pid_t)call.pid == tid && call.data.nr == (int)number &&
@@ -442,6 +455,13 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
       if (sight != WHOLE) outcome = sight == UNREADABLE ? NO_SIGHT : OCCUPIED;
     }
   }
+  if (outcome == NOT_MAPPED && *error == EBADF) {
+    /* Another thread has closed it. The call is made anew. */
+    uint64_t arguments[6];
+    memcpy(arguments, call->args, sizeof arguments);
+    enter_call(&at, call->instruction_pointer - CALL_INSTRUCTION, call->nr, arguments);
+    return set_registers(tid, &at) ? INTERRUPTED : GONE;
+  }
   struct pinned *pinned = outcome == PREPARED ? take_pinned(own, thread, image->length) : NULL;
   if (outcome == PREPARED && pinned == NULL) outcome = NO_ROOM;
   if (pinned != NULL) {
@@ -498,7 +518,8 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   if (sight == FOREIGN) return refuse(own, call, OCCUPIED, refusal);
 
   *error = seize(tid);
-  if (*error != 0) return *error == ESRCH ? refuse(own, call, GONE, refusal) : NO_TRACE;
+  /* A thread that is about to end cannot be traced either. */
+  if (*error != 0) return *error == ESRCH || !still_waits(own, call) ? refuse(own, call, GONE, refusal) : NO_TRACE;
 
   struct given given = {-1, -1, NULL};
   enum outcome outcome = PREPARED;
@@ -592,8 +613,12 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   own->listener = listener;
   own->trust_executions = trust_executions;
   own->asks_for_dispatch = true;
-  int result = start_windows(&own->windows, protection);
+  own->epoll = epoll_create1(EPOLL_CLOEXEC);
+  struct epoll_event event = {.events = EPOLLIN};
+  int result = own->epoll < 0 || epoll_ctl(own->epoll, EPOLL_CTL_ADD, listener, &event) != 0 ? -errno : 0;
+  if (result == 0) result = start_windows(&own->windows, protection);
   if (result == 0) return own;
+  if (own->epoll >= 0) close(own->epoll);
   free(own);
   errno = -result;
   return NULL;
@@ -603,6 +628,7 @@ void end_pins(struct pins *own) {
   for (unsigned i = 0; i < BUCKETS; i++)
     while (own->threads[i] != NULL) pin_ended(own, own->threads[i]->id);
   end_windows(&own->windows);
+  close(own->epoll);
   while (own->strays != NULL) {
     struct stray *one = own->strays;
     own->strays = one->next;

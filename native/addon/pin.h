@@ -198,6 +198,8 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
 void end_pins(struct pins *own);
 /* Notifications that were received while a caller was being prepared: to be judged next. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
+/* Lets go the threads that come to their stop late, until a notification is there or none of them is left. */
+void await_strays(struct pins *own);
 /* The id of the notification whose caller's memory was read. */
 bool is_observed(const struct pins *own, uint64_t id);
 

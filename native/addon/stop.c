@@ -38,8 +38,21 @@ bool is_stray(const struct stray *strays, pid_t tid) {
 }
 
 void detach(struct stray **strays, pid_t tid, int signal) {
-  /* A tracee that was killed while it was stopped is stopped no more, and stays ours until it is waited for. */
-  if (ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal) != 0) add_stray(strays, tid);
+  if (ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal) == 0) return;
+  /*
+   * A tracee that was killed while it was stopped is stopped no more, and stays ours until it is waited for: its parent
+   * waits as long. A leader is not to be had before its other threads have ended.
+   */
+  const struct timespec moment = {0, SLEEP};
+  for (int look = 0; look < 2 * EAGER_LOOKS; look++) {
+    int status;
+    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if ((found < 0 && errno != EINTR) || (found == tid && !WIFSTOPPED(status))) return;
+    if (found == tid && ptrace(PTRACE_DETACH, tid, NULL, NULL) == 0) return;
+    if (look < EAGER_LOOKS) sched_yield();
+    else nanosleep(&moment, NULL);
+  }
+  add_stray(strays, tid);
 }
 
 /* Some other stop than the one that we ask for is of a signal, which the thread is given. */

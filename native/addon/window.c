@@ -236,6 +236,7 @@ static struct window *window_of(struct windows *own, const struct mapping *one) 
 struct survey {
   unsigned long reached;
   bool is_foreign;
+  bool is_open; /* some of it is not sealed, where it should be */
   struct window *window;
 };
 
@@ -268,7 +269,7 @@ enum sight look_at(struct windows *own, pid_t tid, struct window **found) {
       is_within = one.end > WINDOW_START;
       survey_mapping(own, &seen, &one);
     } else if (is_within && strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " sl") == NULL) {
-      seen.is_foreign = true;
+      seen.is_open = true;
     }
   }
   close(lines.descriptor);
@@ -276,7 +277,7 @@ enum sight look_at(struct windows *own, pid_t tid, struct window **found) {
   if (seen.is_foreign) return FOREIGN;
   if (seen.reached == WINDOW_START) return ABSENT;
   if (seen.reached == WINDOW_DATA) return CODE_ONLY;
-  if (seen.reached != WINDOW_END || seen.window == NULL) return FOREIGN;
+  if (seen.reached != WINDOW_END || seen.window == NULL || seen.is_open) return FOREIGN;
   *found = seen.window;
   return WHOLE;
 }

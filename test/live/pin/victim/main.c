@@ -98,6 +98,7 @@ int main(int count, char **words) {
   if (count < 2) return 2;
   int result = race_scenario(words[1], words + 2);
   if (result < 0) result = signal_scenario(words[1], words + 2);
+  if (result < 0) result = neighbour_scenario(words[1], words + 2);
   if (result < 0) fprintf(stderr, "no scenario %s\n", words[1]);
   fflush(NULL);
   return result < 0 ? 2 : result;

@@ -4,6 +4,7 @@
 #define PINNED_H
 #include "../../victims/victim.h"
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
 
@@ -31,4 +32,5 @@ void print_tally(const struct tally *tally);
 
 int race_scenario(const char *name, char **arguments);
 int signal_scenario(const char *name, char **arguments);
+int neighbour_scenario(const char *name, char **arguments);
 #endif

@@ -1,0 +1,80 @@
+/**
+ * Signals in the midst of pinned calls, other threads and processes that get in the way, and what a call leaves of its
+ * caller: every register, the flags, the red zone.
+ */
+import { beforeAll, describe, expect, it } from "vitest";
+import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
+
+beforeAll(preparePinning);
+
+/** Microseconds between two signals at their densest; the handler itself opens a file. */
+const densest = 150;
+
+for (const { name, uid } of pinningUsers) {
+  // Without the flag of Linux 5.19 a call can be interrupted after the supervisor has received it.
+  describe.each([true, false])(`as ${name}, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV: %s`, (killable) => {
+    const storm = (flags: string, count: number, pause = densest) => {
+      const ran = runPinned({ uid, killable, calls: ["openat", "sendto"] }, "storm", count, pause, flags);
+      expect(ran.status, ran.error).toBe(0);
+      const of = (key: string) => ran.victim[key]!;
+      expect(of("changed registers"), ran.error).toBe(0);
+      expect(of("wrong") + of("other") + of("wrong in handlers"), ran.out + ran.error).toBe(0);
+      expect(of("arrived"), "no datagram is lost, and none is sent twice").toBe(of("sent"));
+      expect(of("sent") + of("opened") + of("interrupted")).toBe(count);
+      return ran;
+    };
+
+    it("without signals leaves all registers as they were", () => {
+      expect(storm("-", tries, 0).victim["interrupted"]).toBe(0);
+    });
+
+    it.each([
+      ["r", "SA_RESTART"],
+      ["rs", "SA_RESTART on a stack of the handler's own"],
+      ["rn", "SA_RESTART, and handlers interrupt handlers"],
+    ])("in a storm with %s (%s) no call is lost", (flags) => {
+      const { victim } = storm(flags, 4 * tries);
+      expect(victim["handled"]).toBeGreaterThan(0);
+      expect(victim["interrupted"]! + victim["interrupted in handlers"]!).toBe(0);
+    });
+
+    it("in a storm without SA_RESTART a call is made or returns EINTR", () => {
+      expect(storm("p", 4 * tries).victim["handled"]).toBeGreaterThan(0);
+    });
+  });
+
+  describe(`as ${name}, beside`, () => {
+    const beside = (scenario: string, settings: Partial<Parameters<typeof runPinned>[0]> = {}) => {
+      const ran = runPinned({ uid, calls: ["openat"], ...settings }, scenario, tries);
+      expect(ran.status, ran.out + ran.error).toBe(0);
+      return ran;
+    };
+
+    it.each(["forks", "closes", "threads"])("a thread that %s", (scenario) => {
+      const ran = beside(scenario);
+      const of = (key: string) => ran.victim[key]!;
+      expect(of("wrong") + of("other") + of("failed neighbours"), ran.out + ran.error).toBe(0);
+      expect(of("good") + of("closed")).toBe(tries);
+    });
+
+    it("processes that are killed at any moment", () => {
+      expect(beside("kill").victim["good"]).toBe(tries);
+    });
+
+    it.each([true, false])("a thread that executes a program (executions are told: %s)", (executionsAreTold) => {
+      const calls = executionsAreTold ? ["openat", "execve"] : ["openat"];
+      const ran = beside("executes", { calls, executionsAreTold });
+      expect(ran.victim, ran.error).toEqual({ good: tries, bad: 0 });
+    });
+
+    it("a process that stops and continues it", () => {
+      expect(beside("stops").victim["good"]).toBe(tries);
+    });
+
+    it("a tracer: the call is refused, and served when the tracer has gone", () => {
+      const ran = beside("traced");
+      expect(ran.victim["status"], ran.error).toBe(0);
+      expect(ran.counts["untraceable 1"], ran.error).toBe(1);
+    });
+  });
+}

@@ -157,7 +157,7 @@ export class SuperviseLoop {
 
   #verdict(observer: Observer, judge: Judge, notification: Uint8Array): ObservedVerdict {
     const isForbidden = judge(observer);
-    if (isForbidden instanceof ObservationFailure) return observer.refuse(isForbidden.errno);
+    if (isForbidden instanceof ObservationFailure) return isForbidden;
     if (!isForbidden && this.#awaitChange(judge, notification, true)) this.#count("changed");
     return isForbidden ? observer.refuse(eacces) : observer.pin();
   }

@@ -18,7 +18,10 @@ import { native } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
 
-/** The kernel's copy fails with this errno, and so does the call. */
+/**
+ * The kernel's copy fails with this errno, and so does the call. EPERM is ours: the caller's memory cannot be read, for
+ * the reasons for which it cannot be traced.
+ */
 export class ObservationFailure {
   readonly errno: number;
   constructor(number: number) {
@@ -27,7 +30,7 @@ export class ObservationFailure {
 }
 
 /** What a policy may say about a call that it has read behind the pointers of. There is no way to let it pass as it is. */
-export type ObservedVerdict = PinVerdict | RefuseVerdict;
+export type ObservedVerdict = PinVerdict | RefuseVerdict | ObservationFailure;
 
 /** Only an Observer makes one. */
 export class PinVerdict {

@@ -16,7 +16,7 @@ import { native, required } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
-import { type ObservedVerdict, Observer, RefuseVerdict } from "./observer.ts";
+import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict } from "./observer.ts";
 import { firstObstacle, outcomeNumber, type PinOutcome } from "./outcome.ts";
 
 /** What keeps a caller from changing its window: mseal(2), or rules of the filter (window-rules.ts). */
@@ -124,8 +124,8 @@ export class PendingCall {
   }
 
   /**
-   * Has `judge` read behind the call's pointers and say what becomes of it. Where the reading failed, that is
-   * `observer.refuse(failure.errno)`.
+   * Has `judge` read behind the call's pointers and say what becomes of it. Where the reading failed, it gives the
+   * failure.
    */
   observe(judge: (observer: Observer) => ObservedVerdict): PinOutcome {
     this.#answer();
@@ -133,6 +133,13 @@ export class PendingCall {
     if (verdict instanceof RefuseVerdict) {
       native().pinRefuse(this.#notification, verdict.errno);
       return { kind: "refused", errno: verdict.errno };
+    }
+    if (verdict instanceof ObservationFailure) {
+      const isUnreadable = verdict.errno === errno.EPERM;
+      const obstacle = isUnreadable ? whyPtraceRefused(this.tid, errno.EPERM) : undefined;
+      native().pinRefuse(this.#notification, verdict.errno);
+      if (!isUnreadable) return { kind: "refused", errno: verdict.errno };
+      return { kind: "unpinnable", why: "untraceable", refusal: errno.EPERM, errno: errno.EPERM, obstacle };
     }
     const { image, refusal } = verdict;
     const result = native().pinCall(

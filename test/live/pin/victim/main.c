@@ -2,6 +2,7 @@
 /*
  * pinned SCENARIO [ARGUMENT...]: a confined program for test/live/pin. The filter comes in PIN_FILTER as hexadecimal
  * digits; the number of its listener goes to descriptor 3, and a line on standard input says that the supervisor has it.
+ * The scenario `run` executes a command.
  */
 #include "pinned.h"
 
@@ -96,9 +97,16 @@ void print_tally(const struct tally *tally) {
 
 int main(int count, char **words) {
   if (count < 2) return 2;
+  if (strcmp(words[1], "run") == 0 && count > 2) {
+    confine();
+    execvp(words[2], words + 2);
+    perror(words[2]);
+    return 127;
+  }
   int result = race_scenario(words[1], words + 2);
   if (result < 0) result = signal_scenario(words[1], words + 2);
   if (result < 0) result = neighbour_scenario(words[1], words + 2);
+  if (result < 0) result = window_scenario(words[1], words + 2);
   if (result < 0) fprintf(stderr, "no scenario %s\n", words[1]);
   fflush(NULL);
   return result < 0 ? 2 : result;

@@ -1,0 +1,114 @@
+/** The rules that protect the window, run in an interpreter of classic BPF: what they refuse, at each boundary. */
+import { describe, expect, it } from "vitest";
+import { argumentOffset, type ClassicInstruction, offset } from "../../../compile/classic/instruction.ts";
+import { auditArchitecture } from "../../../linux/architecture.ts";
+import { numberOf } from "../../../linux/calls.ts";
+import { windowRange, windowRules } from "./window-rules.ts";
+
+const { start, end } = windowRange;
+
+function refuses(call: string, ...registers: readonly (number | bigint)[]): boolean {
+  const data = new DataView(new ArrayBuffer(64));
+  data.setUint32(offset.number, numberOf(call, "x86_64")!, true);
+  data.setUint32(offset.architecture, auditArchitecture.x86_64, true);
+  registers.forEach((value, index) => {
+    data.setBigUint64(argumentOffset(index, "low"), BigInt.asUintN(64, BigInt(value)), true);
+  });
+  return runs(windowRules("x86_64"), data);
+}
+
+/** True where it returns; false where it goes on behind its end. */
+function runs(program: readonly ClassicInstruction[], data: DataView): boolean {
+  let [a, x, at] = [0, 0, 0];
+  for (; at < program.length; at++) {
+    const { code, jt, jf, k } = program[at]!;
+    const skip = (holds: boolean): void => {
+      at += holds ? jt : jf;
+    };
+    if (code === 0x20) a = data.getUint32(k, true);
+    else if (code === 0x54) a = (a & k) >>> 0;
+    else if (code === 0x07) x = a;
+    else if (code === 0x0c) a = (a + x) >>> 0;
+    else if (code === 0x05) at += k;
+    else if (code === 0x15) skip(a === k);
+    else if (code === 0x25) skip(a > k);
+    else if (code === 0x35) skip(a >= k);
+    else if (code === 0x45) skip((a & k) !== 0);
+    else if (code === 0x06) return true;
+    else throw new Error(`no instruction ${code}`);
+  }
+  expect(at, "it goes on exactly behind its end").toBe(program.length);
+  return false;
+}
+
+describe("the rules that protect the window", () => {
+  const page = 0x1000;
+  const ranges: readonly (readonly [bigint | number, bigint | number, boolean])[] = [
+    [start, page, true],
+    [end - page, page, true],
+    [start - page, 2 * page, true],
+    [start - page, page + 1, true],
+    [0, start + 1, true],
+    [0, 2n ** 64n - 1n, true],
+    [page, 2n ** 63n, true],
+    [page, 0x8000_0000, true],
+    [page, 0xffff_f000, true],
+    [start, 0, true],
+    [start - page, page, false],
+    [0, start, false],
+    [end, page, false],
+    [end, 2n ** 47n, false],
+    [start - page, 0, false],
+    [2n ** 32n + BigInt(start), page, false],
+    // With a tag in the top byte.
+    [2n ** 57n + BigInt(start), page, true],
+    [2n ** 63n + BigInt(start), page, true],
+  ];
+  it.each(ranges)("addresses from %d on, %d of them: %s", (from, length, isRefused) => {
+    for (const call of ["munmap", "mprotect", "pkey_mprotect", "madvise", "remap_file_pages"]) {
+      expect(refuses(call, from, length), call).toBe(isRefused);
+    }
+    expect(refuses("mmap", from, length, 3, 0x32), "mmap").toBe(isRefused);
+    expect(refuses("mmap", from, length, 3, 0x10_0001), "mmap without MAP_FIXED").toBe(false);
+    expect(refuses("mremap", from, length, page, 0), "mremap from").toBe(isRefused);
+    expect(refuses("mremap", 0x4000_0000, page, length, 3, from), "mremap to").toBe(isRefused);
+    expect(refuses("mremap", 0x4000_0000, page, length, 1, from), "mremap without MREMAP_FIXED").toBe(false);
+  });
+
+  it("lets a range be left out of children, which the supervisor asks for", () => {
+    expect(refuses("madvise", start, page, 10)).toBe(false);
+    expect(refuses("madvise", start, page, 11)).toBe(true);
+  });
+
+  it("takes addresses without a size below the window's end", () => {
+    for (const [call, registers] of [
+      ["shmat", (address: number) => [1, address, 0o40000]],
+      ["brk", (address: number) => [address]],
+    ] as const) {
+      expect(refuses(call, ...registers(0)), call).toBe(false);
+      expect(refuses(call, ...registers(page)), call).toBe(true);
+      expect(refuses(call, ...registers(end - page)), call).toBe(true);
+      expect(refuses(call, ...registers(end)), call).toBe(false);
+    }
+  });
+
+  it("refuses to move the heap, and no other prctl", () => {
+    expect(refuses("prctl", 35, 14)).toBe(true);
+    expect(refuses("prctl", 2n ** 32n + 35n, 14)).toBe(true);
+    expect(refuses("prctl", 38, 1)).toBe(false);
+  });
+
+  it("leaves all other calls and other architectures alone", () => {
+    expect(refuses("read", start, page)).toBe(false);
+    const data = new DataView(new ArrayBuffer(64));
+    data.setUint32(offset.number, numberOf("munmap", "x86_64")!, true);
+    data.setUint32(offset.architecture, auditArchitecture.aarch64, true);
+    data.setUint32(argumentOffset(0, "low"), start, true);
+    expect(runs(windowRules("x86_64"), data)).toBe(false);
+  });
+
+  it("exist for arm64 with its own numbers", () => {
+    const numbers = windowRules("aarch64").map(({ k }) => k);
+    expect(numbers).toContain(numberOf("munmap", "aarch64"));
+  });
+});

@@ -1,0 +1,155 @@
+/**
+ * Rules for the filter that keep callers from changing what lies at the window's addresses, for kernels without mseal(2)
+ * (before Linux 6.10). They stand in front of the policy's own filter.
+ *
+ * | refused (EPERM) | where |
+ * | --- | --- |
+ * | munmap, mprotect, pkey_mprotect, remap_file_pages, madvise but MADV_DONTFORK | the range overlaps the window |
+ * | mmap with MAP_FIXED, mremap from, mremap to with MREMAP_FIXED | likewise |
+ * | shmat, brk | the address is below the window's end (the size is not known; only a moved heap is there) |
+ * | prctl(PR_SET_MM) | always: it moves the heap, whose end brk unmaps |
+ *
+ * Other calls place memory where nothing lies yet. That is no danger: a window is known by its inode. The kernel ignores
+ * the top byte of addresses where the processor does (arm64, LAM on x86-64), so these rules do, too.
+ */
+
+import type { ClassicProgram } from "../../../compile/classic/compile.ts";
+import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
+import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
+import { numberOf } from "../../../linux/calls.ts";
+import { errno } from "../../../linux/errno-numbers.ts";
+import { returnWord } from "../../../linux/return-word.ts";
+
+/** The window's addresses (native/addon/pin.h). */
+export const windowRange = { start: 0x10000, end: 0x20_0000 } as const;
+
+/** seccomp_check_filter() takes them; the compiler of policies has no use for them. */
+const more = { copyToX: 0x07, addX: 0x0c } as const;
+
+const mapFixed = 0x10;
+const remapFixed = 2;
+const doNotFork = 10; // MADV_DONTFORK
+const setMemoryMap = 35; // PR_SET_MM
+/** In the high half: what is no part of an address. */
+const addressBits = 0x00ff_ffff;
+
+type Target = "next" | "refuse" | "pass";
+interface Step {
+  readonly code: number;
+  readonly k: number;
+  /** Of a test: where to go on. */
+  readonly then?: Target;
+  readonly otherwise?: Target;
+}
+
+const load = (argument: number, half: "low" | "high"): Step => ({
+  code: opcode.load,
+  k: argumentOffset(argument, half),
+});
+const test = (code: number, k: number, then: Target, otherwise: Target): Step => ({ code, k, then, otherwise });
+const refuse: Step = { code: opcode.return, k: returnWord("ERRNO", errno.EPERM) };
+
+/** Ends with the low half of the address in A, where that is below the window's end; else "pass". */
+const belowEnd = (address: number): readonly Step[] => [
+  load(address, "high"),
+  { code: opcode.and, k: addressBits },
+  test(opcode.jumpEqual, 0, "next", "pass"),
+  load(address, "low"),
+  test(opcode.jumpAtLeast, windowRange.end, "pass", "next"),
+];
+
+/** The range overlaps the window; one that is empty and begins in it does, too. */
+const overlaps = (address: number, length: number): readonly Step[] => [
+  ...belowEnd(address),
+  test(opcode.jumpAtLeast, windowRange.start, "refuse", "next"),
+  load(length, "high"),
+  test(opcode.jumpEqual, 0, "next", "refuse"),
+  load(length, "low"),
+  // The sum of both has 32 bits where this has 31.
+  test(opcode.jumpAtLeast, 0x8000_0000, "refuse", "next"),
+  { code: more.copyToX, k: 0 },
+  load(address, "low"),
+  { code: more.addX, k: 0 },
+  test(opcode.jumpGreater, windowRange.start, "refuse", "pass"),
+];
+
+/** Several rules of one call; each but the last goes on with the next where it says "pass". */
+interface Rule {
+  readonly call: string;
+  readonly alternatives: readonly (readonly Step[])[];
+}
+
+const rules: readonly Rule[] = [
+  // The supervisor has the caller say so of its window, and nobody loses by saying it again.
+  {
+    call: "madvise",
+    alternatives: [[load(2, "low"), test(opcode.jumpEqual, doNotFork, "pass", "next"), ...overlaps(0, 1)]],
+  },
+  ...["munmap", "mprotect", "pkey_mprotect", "remap_file_pages"].map((call) => ({
+    call,
+    alternatives: [overlaps(0, 1)],
+  })),
+  {
+    call: "mmap",
+    alternatives: [[load(3, "low"), test(opcode.jumpAnyBit, mapFixed, "next", "pass"), ...overlaps(0, 1)]],
+  },
+  {
+    call: "mremap",
+    alternatives: [
+      overlaps(0, 1),
+      [load(3, "low"), test(opcode.jumpAnyBit, remapFixed, "next", "pass"), ...overlaps(4, 2)],
+    ],
+  },
+  { call: "shmat", alternatives: [[...belowEnd(1), test(opcode.jumpEqual, 0, "pass", "refuse")]] },
+  { call: "brk", alternatives: [[...belowEnd(0), test(opcode.jumpEqual, 0, "pass", "refuse")]] },
+  { call: "prctl", alternatives: [[load(0, "low"), test(opcode.jumpEqual, setMemoryMap, "refuse", "pass")]] },
+];
+
+/** One alternative, then its refusal: "pass" is the instruction behind that. */
+function assemble(steps: readonly Step[]): ClassicInstruction[] {
+  const end = steps.length;
+  const distance = (target: Target | undefined, at: number): number =>
+    target === undefined || target === "next" ? 0 : (target === "refuse" ? end : end + 1) - at - 1;
+  return [...steps, refuse].map(({ code, k, then, otherwise }, at) => ({
+    code,
+    k,
+    jt: distance(then, at),
+    jf: distance(otherwise, at),
+  }));
+}
+
+const jump = (k: number): ClassicInstruction => ({ code: opcode.jumpAlways, jt: 0, jf: 0, k });
+
+/** The rules as instructions that go on behind their end with whatever they do not refuse. */
+export function windowRules(architecture: ArchitectureName): readonly ClassicInstruction[] {
+  const blocks = rules.flatMap(({ call, alternatives }) => {
+    const number = numberOf(call, architecture);
+    if (number === undefined) return [];
+    return [{ number, body: alternatives.flatMap(assemble) }];
+  });
+  // Behind each body one jump over the rest.
+  let rest = 0;
+  const instructions: ClassicInstruction[] = [];
+  for (const { number, body } of [...blocks].reverse()) {
+    const block = [{ code: opcode.jumpEqual, jt: 0, jf: body.length + 1, k: number }, ...body, jump(rest)];
+    instructions.unshift(...block);
+    rest += block.length;
+  }
+  return [
+    { code: opcode.load, jt: 0, jf: 0, k: offset.architecture },
+    { code: opcode.jumpEqual, jt: 1, jf: 0, k: auditArchitecture[architecture] },
+    jump(rest + 1),
+    { code: opcode.load, jt: 0, jf: 0, k: offset.number },
+    ...instructions,
+  ];
+}
+
+/** A filter behind these rules. */
+export function protectingWindow(filter: ClassicProgram, architecture: ArchitectureName): ClassicProgram {
+  const before = windowRules(architecture);
+  return {
+    instructions: [...before, ...filter.instructions],
+    locations: [...before.map(() => undefined), ...filter.locations],
+    tokenPositions: filter.tokenPositions.map((position) => position + before.length),
+  };
+}

@@ -1,0 +1,71 @@
+/** A caller that attacks its own window, sealed by the kernel or protected by the filter; and callers that get none. */
+import { release } from "node:os";
+import { beforeAll, describe, expect, it } from "vitest";
+import { windowRules } from "../../../src/engines/notify/pin/window-rules.ts";
+import { kernelAtLeast } from "../../../src/engines/notify/supervisor.ts";
+import { hostArchitecture } from "../../../src/linux/architecture.ts";
+import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
+
+beforeAll(preparePinning);
+
+const calls = ["openat"];
+const [eperm, efault, einval, eacces, eio] = [-1, -14, -22, -13, -5];
+const hasSeals = kernelAtLeast(release(), 6, 10);
+const protections = [
+  { protection: "seal", before: [] },
+  { protection: "rules", before: windowRules(hostArchitecture()!) },
+] as const;
+
+for (const { name, uid } of pinningUsers) {
+  describe.each(protections)(`as ${name}, protected by $protection`, ({ protection, before }) => {
+    it("cannot change its window", (context) => {
+      if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
+      const { victim, status, error } = runPinned({ uid, calls, protection, before }, "tamper");
+      expect(status, error).toBe(0);
+      const { changed, after, ...attacks } = victim;
+      expect({ changed, after }).toEqual({ changed: 0, after: 0 });
+      for (const [attack, result] of Object.entries(attacks)) {
+        expect([eperm, efault, einval, eacces, eio], `${attack}: ${result}`).toContain(result);
+      }
+      expect(Object.keys(attacks)).toHaveLength(16);
+    });
+
+    it("cannot change it while it makes calls", (context) => {
+      if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
+      const { victim, error } = runPinned({ uid, calls, protection, before }, "replace", tries);
+      expect(victim, error).toEqual({ good: tries, forbidden: 0, other: 0 });
+    });
+
+    it("is refused where it can have none, and the event says why", (context) => {
+      if (protection === "seal" && !hasSeals) context.skip("mseal(2) is of Linux 6.10");
+      const isRoot = uid === undefined && process.getuid?.() === 0;
+      const { victim, counts, error } = runPinned({ uid, calls, protection, before }, "without");
+      const { stolen, ...rest } = victim;
+      expect(rest, error).toEqual({
+        occupied: eperm,
+        "without descriptors": eperm,
+        "without memory": eperm,
+        // Root may trace it all the same.
+        "not dumpable": isRoot ? 0 : eperm,
+        "with dispatch": eperm,
+        "without stack": eperm,
+        "at stack end": 0,
+        own: 0,
+        "filled hole": eperm,
+        after: 0,
+      });
+      // Root can map the memory of a window again. That the filter protects it is enough; without, it must be sealed.
+      if (isRoot) expect(stolen).toBe(protection === "seal" ? eperm : 0);
+      const reasons = Object.keys(counts).map((one) => one.split(" ")[0]);
+      const expected = ["occupied", "no-descriptors", "not-mapped", "dispatched", "no-stack"];
+      expect(reasons).toEqual(expect.arrayContaining(isRoot ? expected : [...expected, "untraceable"]));
+    });
+  });
+}
+
+describe("the control", () => {
+  it("reaches what is forbidden where neither protects the window", () => {
+    const { victim, error } = runPinned({ calls, protection: "rules" }, "replace", tries);
+    expect(victim["forbidden"], error).toBeGreaterThan(0);
+  });
+});

@@ -118,7 +118,8 @@ static struct process *enter_process(struct pins *own, pid_t id) {
   if (one == NULL) return NULL;
   one->id = id;
   one->next = *first;
-  return *first = one;
+  *first = one;
+  return one;
 }
 
 static void leave_process(struct pins *own, struct process *process) {
@@ -143,8 +144,10 @@ static struct thread *enter(struct pins *own, pid_t tid, int *error) {
   }
   one->process->threads++;
   one->id = tid;
-  one->next = *bucket(own, tid);
-  return *bucket(own, tid) = one;
+  struct thread **first = bucket(own, tid);
+  one->next = *first;
+  *first = one;
+  return one;
 }
 
 static void release(struct pinned *one) {

@@ -1,10 +1,14 @@
 /** The classic filter of the engine `notify`, which asks a supervisor. */
 
+import { encodeInstructions } from "../../compile/classic/instruction.ts";
 import type { Program } from "../../ir/program.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { ReturnAction } from "../../linux/return-word.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
 import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
 import { needsOf } from "./needs.ts";
+import { windowRules } from "./pin/window-rules.ts";
+import type { ArmedFilter } from "./policy.ts";
 
 export const notifyProfile = {
   supervision(program) {
@@ -29,6 +33,20 @@ export function hearing(
 ): StaticFilter {
   const kills: readonly ReturnAction[] = mode === "audit" || killEvents ? ["KILL_THREAD", "KILL_PROCESS"] : [];
   return askingOf(quiet, new Set([...heard[mode], ...kills]));
+}
+
+/** The filter behind the rules that protect the window of pinned calls (pin/window-rules.ts). */
+export function withWindowRules(filter: ArmedFilter, architecture: ArchitectureName): ArmedFilter {
+  const rules = windowRules(architecture);
+  const before = encodeInstructions(rules);
+  const instructions = new Uint8Array(before.length + filter.instructions.length);
+  instructions.set(before);
+  instructions.set(filter.instructions, before.length);
+  return {
+    ...filter,
+    instructions,
+    tokenPositions: filter.tokenPositions.map((position) => position + rules.length),
+  };
 }
 
 /** What the filter asks the supervisor although it could answer by itself, kills apart. */

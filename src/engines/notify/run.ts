@@ -19,8 +19,10 @@ import { hideFromCommand, type RunOptions, type RunResult, signals } from "../ru
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
+import { withWindowRules } from "./filter.ts";
 import { type Launched, launch } from "./launch.ts";
-import type { NotifyPolicy } from "./policy.ts";
+import { windowProtection } from "./pin/protection.ts";
+import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
 import type { KernelFeatures } from "./supervisor.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
 
@@ -75,7 +77,7 @@ class Run {
     let launched: Launched;
     try {
       launched = launch(command, {
-        filter: this.#policy.filter,
+        filter: this.#filter(),
         fallback: this.#policy.fallback,
         tree: this.#options,
       });
@@ -100,6 +102,13 @@ class Run {
   }
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Where the kernel cannot seal the window of pinned calls, the filter protects it. */
+  #filter(): ArmedFilter {
+    const { filter, memory, description } = this.#policy;
+    const isSealed = memory.observations.length === 0 || windowProtection(this.#options.kernel ?? "present") === "seal";
+    return isSealed ? filter : withWindowRules(filter, description.architecture);
+  }
 
   /** Waits in the kernel for the end ("ended") or for a question of the filter's ("asked"). */
   #waitUnasked({ socket, listener }: Launched): "ended" | "asked" {

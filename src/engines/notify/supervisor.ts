@@ -24,13 +24,8 @@ import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { JudgementMemory } from "./memory.ts";
-import {
-  type PendingCall,
-  Pinning,
-  type PreparedCall,
-  strongestProtection,
-  type WindowProtection,
-} from "./pin/pinning.ts";
+import { type PendingCall, Pinning, type PreparedCall } from "./pin/pinning.ts";
+import { windowProtection } from "./pin/protection.ts";
 import { callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { readStatus, TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
@@ -568,10 +563,6 @@ interface FollowedCall {
   readonly argument: (index: number) => bigint;
   /** False where the caller was interrupted first. */
   readonly pass: () => boolean;
-}
-
-function windowProtection(kernel: KernelFeatures): WindowProtection {
-  return kernel === "present" ? strongestProtection() : "rules";
 }
 
 /** A pidfd of the thread or of its process, or a negative errno. */

@@ -1,6 +1,7 @@
 /** The loop of the pinning harness, and its policy. */
 import { ObservationFailure, type ObservedVerdict, Observer } from "../../../src/engines/notify/pin/observer.ts";
-import { Pinning, strongestProtection } from "../../../src/engines/notify/pin/pinning.ts";
+import { Pinning } from "../../../src/engines/notify/pin/pinning.ts";
+import { windowProtection } from "../../../src/engines/notify/pin/protection.ts";
 import { hostArchitecture } from "../../../src/linux/architecture.ts";
 import { callNumber } from "../../../src/linux/call-numbers.ts";
 import { numberOf } from "../../../src/linux/calls.ts";
@@ -94,7 +95,7 @@ export class SuperviseLoop {
     this.#listener = required("pidfd_getfd", syscall(numberOf("pidfd_getfd", architecture)!, pidfd, listener, 0));
     useSynchronousWakeUp(this.#listener);
     this.#pinning = new Pinning(this.#listener, {
-      protection: options.protection ?? strongestProtection(),
+      protection: options.protection ?? windowProtection("present"),
       executionsAreTold: options.executionsAreTold ?? true,
     });
     native().supervise(this.#memory, this.#deaths, this.#listener, this.#epoll, -1);

@@ -1,5 +1,5 @@
 /** What the pinning harness is started with. */
-import type { WindowProtection } from "../../../src/engines/notify/pin/pinning.ts";
+import type { WindowProtection } from "../../../src/engines/notify/pin/protection.ts";
 
 export interface PinHarnessOptions {
   /** "continue" is the control: what was read is judged, and the call passes as it is. */

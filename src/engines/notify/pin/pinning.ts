@@ -18,9 +18,7 @@ import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
 import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict } from "./observer.ts";
 import { firstObstacle, outcomeNumber, type PinOutcome } from "./outcome.ts";
-
-/** What keeps a caller from changing its window: mseal(2), or rules of the filter (window-rules.ts). */
-export type WindowProtection = "seal" | "rules";
+import type { WindowProtection } from "./protection.ts";
 
 export interface PinningOptions {
   readonly protection: WindowProtection;
@@ -29,14 +27,6 @@ export interface PinningOptions {
    * mappings are looked at for each call, which takes longer than all the rest.
    */
   readonly executionsAreTold: boolean;
-}
-
-/** `mseal` has this number on all architectures, from Linux 6.10 on. */
-const msealNumber = 462;
-
-/** mseal(2) where the kernel has it. */
-export function strongestProtection(): WindowProtection {
-  return native().syscall(msealNumber, 0, 0, 0) === 0 ? "seal" : "rules";
 }
 
 export type Received =

@@ -13,7 +13,6 @@
  * the top byte of addresses where the processor does (arm64, LAM on x86-64), so these rules do, too.
  */
 
-import type { ClassicProgram } from "../../../compile/classic/compile.ts";
 import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
@@ -142,14 +141,4 @@ export function windowRules(architecture: ArchitectureName): readonly ClassicIns
     { code: opcode.load, jt: 0, jf: 0, k: offset.number },
     ...instructions,
   ];
-}
-
-/** A filter behind these rules. */
-export function protectingWindow(filter: ClassicProgram, architecture: ArchitectureName): ClassicProgram {
-  const before = windowRules(architecture);
-  return {
-    instructions: [...before, ...filter.instructions],
-    locations: [...before.map(() => undefined), ...filter.locations],
-    tokenPositions: filter.tokenPositions.map((position) => position + before.length),
-  };
 }

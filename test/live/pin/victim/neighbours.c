@@ -62,7 +62,8 @@ static int beside(int tries, void *(*neighbour)(void *), int count) {
     pthread_join(threads[i], &result);
     failed += result != NULL;
   }
-  printf("good: %ld\nwrong: %ld\nclosed: %ld\nother: %ld\nfailed neighbours: %ld\n", good, wrong, closed, other, failed);
+  printf("good: %ld\nwrong: %ld\nclosed: %ld\nother: %ld\nfailed neighbours: %ld\n", good, wrong, closed, other,
+         failed);
   return 0;
 }
 
@@ -90,7 +91,7 @@ static char self[4096];
 
 static void *execute(void *unused) {
   (void)unused;
-  char *words[] = {self, (char *)(uintptr_t) "opens", NULL}, *environment[] = {NULL};
+  char *words[] = {self, (char *)(uintptr_t)"opens", NULL}, *environment[] = {NULL};
   usleep(random() % 3000);
   syscall(SYS_execve, self, words, environment);
   return NULL;
@@ -183,12 +184,19 @@ int neighbour_scenario(const char *name, char **arguments) {
   make_file("ok", 'o');
   confine();
   switch (which) {
-    case 0: return beside(tries, fork_and_open, 1);
-    case 1: return beside(tries, close_all, 1);
-    case 2: return beside(tries, open_more, 15);
-    case 3: return kill_scenario(tries);
-    case 4: return execute_scenario(tries);
-    case 5: return traced_scenario();
-    default: return stop_scenario(tries);
+    case 0:
+      return beside(tries, fork_and_open, 1);
+    case 1:
+      return beside(tries, close_all, 1);
+    case 2:
+      return beside(tries, open_more, 15);
+    case 3:
+      return kill_scenario(tries);
+    case 4:
+      return execute_scenario(tries);
+    case 5:
+      return traced_scenario();
+    default:
+      return stop_scenario(tries);
   }
 }

@@ -27,11 +27,12 @@ extern char after_call[];
 #define STORE_VECTOR(n) "  movdqu %xmm" #n ", after+8*17+16*" #n "(%rip)\n"
 #define LOAD_WORD(n) "  movq before+8*17+256+8*" #n "(%rip), %rax\n  movq %rax, -8-8*" #n "(%rsp)\n"
 #define STORE_WORD(n) "  movq -8-8*" #n "(%rsp), %rax\n  movq %rax, after+8*17+256+8*" #n "(%rip)\n"
-#define SIXTEEN(what) \
+#define SIXTEEN(what)                                                                                                 \
   what(0) what(1) what(2) what(3) what(4) what(5) what(6) what(7) what(8) what(9) what(10) what(11) what(12) what(13) \
       what(14) what(15)
 
-_Static_assert(offsetof(struct state, vectors) == 8 * 17 && offsetof(struct state, red_zone) == 8 * 17 + 256, "offsets");
+_Static_assert(offsetof(struct state, vectors) == 8 * 17 && offsetof(struct state, red_zone) == 8 * 17 + 256,
+               "offsets");
 
 /* The flags come before the rest, which leaves them as they are. */
 __asm__(
@@ -150,13 +151,16 @@ static int storm_scenario(int tries, useconds_t densest, int flags) {
   struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   socklen_t size = sizeof address;
   int receiver = socket(AF_INET, SOCK_DGRAM, 0), sender = socket(AF_INET, SOCK_DGRAM, 0);
-  if (bind(receiver, (struct sockaddr *)&address, size) != 0 || getsockname(receiver, (struct sockaddr *)&address, &size) != 0) return 2;
+  if (bind(receiver, (struct sockaddr *)&address, size) != 0 ||
+      getsockname(receiver, (struct sockaddr *)&address, &size) != 0)
+    return 2;
   static const char path[] = "./ok";
   long sent = 0, arrived = 0, opened = 0, interrupted = 0, wrong = 0, other = 0, changed = 0;
   if (densest > 0) begin(densest, flags);
   for (int i = 0; i < tries; i++) {
     char byte = 'x';
-    if (i & 1) fill(SYS_openat, (uint64_t[6]){(uint64_t)AT_FDCWD, (uintptr_t)path, O_RDONLY, 0, random_word(), random_word()});
+    if (i & 1)
+      fill(SYS_openat, (uint64_t[6]){(uint64_t)AT_FDCWD, (uintptr_t)path, O_RDONLY, 0, random_word(), random_word()});
     else fill(SYS_sendto, (uint64_t[6]){(uint64_t)sender, (uintptr_t)&byte, 1, 0, (uintptr_t)&address, size});
     checked_call();
     long result = (long)after.registers[RAX];
@@ -177,9 +181,10 @@ static int storm_scenario(int tries, useconds_t densest, int flags) {
     while (recv(receiver, &byte, 1, MSG_DONTWAIT) > 0) arrived++;
   }
   if (densest > 0) end();
-  printf("sent: %ld\narrived: %ld\nopened: %ld\ninterrupted: %ld\nwrong: %ld\nother: %ld\nchanged registers: %ld\n", sent,
-         arrived, opened, interrupted, wrong, other, changed);
-  printf("handled: %ld\nwrong in handlers: %ld\ninterrupted in handlers: %ld\n", storm.handled, storm.wrong, storm.interrupted);
+  printf("sent: %ld\narrived: %ld\nopened: %ld\ninterrupted: %ld\nwrong: %ld\nother: %ld\nchanged registers: %ld\n",
+         sent, arrived, opened, interrupted, wrong, other, changed);
+  printf("handled: %ld\nwrong in handlers: %ld\ninterrupted in handlers: %ld\n", storm.handled, storm.wrong,
+         storm.interrupted);
   return 0;
 }
 

@@ -60,10 +60,18 @@ static int tamper_scenario(void) {
   tell("shmat", result_of((long)shmat(segment, DATA, SHM_REMAP)));
   shmctl(segment, IPC_RMID, NULL);
   /* The heap is moved to where the window is: brk(2) then unmaps what is above its end. */
-  struct prctl_mm_map map = {.start_code = 0x400000, .end_code = 0x500000, .start_data = 0x400000, .end_data = 0x500000,
-                             .start_brk = 0x10000, .brk = 0x200000, .start_stack = (uintptr_t)&map,
-                             .arg_start = (uintptr_t)&map, .arg_end = (uintptr_t)&map, .env_start = (uintptr_t)&map,
-                             .env_end = (uintptr_t)&map, .exe_fd = (unsigned)-1};
+  struct prctl_mm_map map = {.start_code = 0x400000,
+                             .end_code = 0x500000,
+                             .start_data = 0x400000,
+                             .end_data = 0x500000,
+                             .start_brk = 0x10000,
+                             .brk = 0x200000,
+                             .start_stack = (uintptr_t)&map,
+                             .arg_start = (uintptr_t)&map,
+                             .arg_end = (uintptr_t)&map,
+                             .env_start = (uintptr_t)&map,
+                             .env_end = (uintptr_t)&map,
+                             .exe_fd = (unsigned)-1};
   long moved = result_of(prctl(PR_SET_MM, PR_SET_MM_MAP, &map, sizeof map, 0));
   long end = moved == 0 ? syscall(SYS_brk, DATA) : 0;
   tell("brk", moved != 0 ? moved : end == (long)(uintptr_t)DATA ? 0 : -EPERM);
@@ -180,6 +188,7 @@ static long at_stack_end(void) {
   FILE *maps = fopen("/proc/self/maps", "r");
   char line[512];
   unsigned long start = 0, from;
+  if (maps == NULL) return -1;
   while (fgets(line, sizeof line, maps) != NULL)
     if (strstr(line, "[stack]") != NULL && sscanf(line, "%lx", &from) == 1) start = from;
   fclose(maps);
@@ -209,7 +218,10 @@ static int without_window_scenario(void) {
 }
 
 int window_scenario(const char *name, char **arguments) {
-  int which = strcmp(name, "tamper") == 0 ? 0 : strcmp(name, "replace") == 0 ? 1 : strcmp(name, "without") == 0 ? 2 : -1;
+  int which = strcmp(name, "tamper") == 0    ? 0
+              : strcmp(name, "replace") == 0 ? 1
+              : strcmp(name, "without") == 0 ? 2
+                                             : -1;
   if (which < 0) return -1;
   make_file("ok", 'o');
   make_file("nk", 'n');

@@ -179,8 +179,9 @@ void give_room(struct window *window, int at, size_t length) {
 /* Lines of a file in /proc, as few bytes at a time as will do: the kernel makes no more of them than are asked for. */
 struct lines {
   int descriptor;
+  size_t piece;
   size_t length, at;
-  char text[1024];
+  char text[4096];
 };
 
 static char *next_line(struct lines *from) {
@@ -200,7 +201,7 @@ static char *next_line(struct lines *from) {
       from->length = sizeof from->text / 2;
     }
     size_t room = sizeof from->text - from->length;
-    ssize_t count = read(from->descriptor, from->text + from->length, room < 256 ? room : 256);
+    ssize_t count = read(from->descriptor, from->text + from->length, room < from->piece ? room : from->piece);
     if (count <= 0) return NULL;
     from->length += (size_t)count;
   }
@@ -258,7 +259,9 @@ static void survey_mapping(struct windows *own, struct survey *seen, const struc
 enum sight look_at(struct windows *own, pid_t tid, struct window **found) {
   char path[40];
   snprintf(path, sizeof path, own->protection == SEALED ? "/proc/%d/smaps" : "/proc/%d/maps", tid);
-  struct lines lines = {.descriptor = open(path, O_RDONLY | O_CLOEXEC)};
+  /* Two mappings and the next. */
+  struct lines lines = {.descriptor = open(path, O_RDONLY | O_CLOEXEC),
+                        .piece = own->protection == SEALED ? 2048 : 256};
   if (lines.descriptor < 0) return UNREADABLE;
   struct survey seen = {.reached = WINDOW_START};
   bool is_within = false;

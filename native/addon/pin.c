@@ -255,6 +255,8 @@ static bool is_asked(struct pins *own, int milliseconds) {
   return epoll_wait(own->epoll, &event, 1, milliseconds) > 0 && (event.events & EPOLLIN) != 0;
 }
 
+bool pin_is_late(const struct pins *own, pid_t tid) { return is_stray(own->strays, tid); }
+
 void await_strays(struct pins *own) {
   for (;;) {
     release_strays(&own->strays);

@@ -221,6 +221,8 @@ enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, str
 int pin_pass(struct pins *own, const struct seccomp_notif *call);
 /* Answers with this errno, positive; AGAIN is one for the stub. */
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error);
+/* The thread is traced, and did not stop in time. */
+bool pin_is_late(const struct pins *own, pid_t tid);
 /* The thread has ended; to be said before its id can mean another one. */
 void pin_ended(struct pins *own, pid_t tid);
 /* The thread's execve(2) is about to be let through, pinned or not. */

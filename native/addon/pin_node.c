@@ -129,6 +129,16 @@ static napi_value of_thread(napi_env env, napi_callback_info info, void (*functi
 static napi_value ended(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_ended); }
 static napi_value executes(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_executes); }
 
+/* pinIsLate(tid): boolean. */
+static napi_value is_late(napi_env env, napi_callback_info info) {
+  struct call call;
+  int32_t tid;
+  napi_value result;
+  if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok)
+    return fail(env, "pinIsLate takes (tid)");
+  return napi_get_boolean(env, pin_is_late(call.own, tid), &result) == napi_ok ? result : NULL;
+}
+
 static napi_value observe(napi_env env, napi_callback_info info,
                           long (*function)(struct pins *, const struct seccomp_notif *, uint64_t, unsigned char *,
                                            size_t)) {
@@ -167,6 +177,7 @@ void export_pins(napi_env env, napi_value exports) {
       {.utf8name = "pinArrival", .method = arrival, .attributes = napi_enumerable},
       {.utf8name = "pinPass", .method = pass, .attributes = napi_enumerable},
       {.utf8name = "pinRefuse", .method = refuse, .attributes = napi_enumerable},
+      {.utf8name = "pinIsLate", .method = is_late, .attributes = napi_enumerable},
       {.utf8name = "pinEnded", .method = ended, .attributes = napi_enumerable},
       {.utf8name = "pinExecutes", .method = executes, .attributes = napi_enumerable},
       {.utf8name = "observeText", .method = text, .attributes = napi_enumerable},

@@ -28,6 +28,7 @@ export interface PinnedCallFunctions {
   /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted; it may come again. */
   pinPass(notification: Uint8Array): number;
   pinRefuse(notification: Uint8Array, errno: number): number;
+  pinIsLate(tid: number): boolean;
   pinEnded(tid: number): void;
   pinExecutes(tid: number): void;
   /** The length of the string, which `into` has with its end. */

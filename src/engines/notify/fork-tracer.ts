@@ -70,10 +70,19 @@ export class ForkTracer {
   readonly #lost: (pid: number, why: string) => void;
   readonly #kill: (pid: number) => void;
 
-  constructor(registry: TaskRegistry, kill: (pid: number) => void, lost: (pid: number, why: string) => void) {
+  /** The thread was to stop for a pinned call (pin/pinning.ts) and has not been waited for yet: it is none of ours. */
+  readonly #isPinned: (tid: number) => boolean;
+
+  constructor(
+    registry: TaskRegistry,
+    kill: (pid: number) => void,
+    lost: (pid: number, why: string) => void,
+    isPinned: (tid: number) => boolean,
+  ) {
     this.#registry = registry;
     this.#kill = kill;
     this.#lost = lost;
+    this.#isPinned = isPinned;
   }
 
   /** Something is being traced. */
@@ -165,7 +174,7 @@ export class ForkTracer {
       this.#dying.delete(tid);
       this.#expected.delete(tid);
       this.#early.delete(tid);
-    } else if (this.#expected.delete(tid)) {
+    } else if (this.#expected.delete(tid) || this.#isPinned(tid)) {
       this.#detach(tid, event === 0 ? signal : 0);
     } else {
       this.#early.add(tid);

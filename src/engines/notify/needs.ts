@@ -17,7 +17,7 @@ export function needsOf(program: Program): Needs {
   const alive = read.has("alive");
   return {
     // A thread of its own has each slot of a window (pin/pinning.ts), and its end must be seen.
-    threads: of("thread").length > 0 || program.words.length > 0,
+    threads: of("thread").length > 0 || program.observations.length > 0,
     processes: of("process").length > 0,
     births: alive || state.some((one) => one.scope !== "tree" && one.onFork !== "fresh"),
     alive,

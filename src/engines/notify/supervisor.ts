@@ -121,6 +121,7 @@ export class Supervisor {
       this.#registry,
       (pid) => this.#kill(pid),
       (pid, why) => this.#notice(`the new process ${pid} was killed: ${why}`),
+      (tid) => this.#pinning?.isLate(tid) ?? false,
     );
     this.#actions = description.verdicts.map(({ action }) => action);
     this.#audit = policy.mode === "audit";
@@ -172,8 +173,7 @@ export class Supervisor {
       case "call":
         return this.#judgeSafely(received.call);
       case "prepared":
-        this.#passPrepared(received.call);
-        return false;
+        return this.#passPrepared(received.call);
     }
   }
 
@@ -294,15 +294,15 @@ export class Supervisor {
   }
 
   /** The second notification of a call that was judged: it is no event. */
-  #passPrepared(call: PreparedCall): void {
+  #passPrepared(call: PreparedCall): boolean {
     const { number, tid } = call;
     const traits = this.#options.policy.calls[number] ?? 0;
     const caller = this.#identifies ? this.#registry.find(tid) : undefined;
     if (traits === callTrait.judged || this.#failed) {
       call.pass();
-      return;
+      return false;
     }
-    this.#passFollowed(traits, caller, { argument: (index) => call.argument(index), pass: () => call.pass() });
+    return this.#passFollowed(traits, caller, { argument: (index) => call.argument(index), pass: () => call.pass() });
   }
 
   /** As in describe.ts, which leaves it out: there is no need to make the record. */

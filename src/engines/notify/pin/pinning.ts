@@ -69,6 +69,14 @@ export class Pinning {
     native().pinEnded(tid);
   }
 
+  /**
+   * The thread was to stop for its call and did not in time (it is frozen). Whoever waits for tracees of this thread lets
+   * it go when it stops.
+   */
+  isLate(tid: number): boolean {
+    return native().pinIsLate(tid);
+  }
+
   /** The thread's execve or execveat is about to be let through. (A prepared one's is known.) */
   executes(tid: number): void {
     native().pinExecutes(tid);

@@ -19,16 +19,14 @@ import {
   type Value,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { type ParameterKind, parameterKinds } from "../walk/parameters.ts";
 import { Options } from "./options.ts";
 
-type Kind = "path" | "text" | "integer" | "flag";
-
 export function parameterObject(c: Compilation): Value {
-  const kinds: readonly Kind[] = ["path", "text", "integer", "flag"];
   return object(
     "parameter",
     new Map(
-      kinds.map((kind): [string, Value] => [
+      parameterKinds.map((kind): [string, Value] => [
         kind,
         { is: "builtin", name: `parameter.${kind}`, apply: (call) => parameter(c, kind, call) },
       ]),
@@ -36,7 +34,7 @@ export function parameterObject(c: Compilation): Value {
   );
 }
 
-function parameter(c: Compilation, kind: Kind, call: BuiltinCall): Value {
+function parameter(c: Compilation, kind: ParameterKind, call: BuiltinCall): Value {
   if (c.time === "step") {
     return c.error("P0306", call.node, "a parameter is declared inside the step", "at the top of the module");
   }
@@ -62,20 +60,24 @@ function parameter(c: Compilation, kind: Kind, call: BuiltinCall): Value {
   return options.failed ? unknown : value;
 }
 
-function parameterValue(c: Compilation, kind: Kind, name: string, options: Options, call: BuiltinCall): Value {
+function parameterValue(c: Compilation, kind: ParameterKind, name: string, options: Options, call: BuiltinCall): Value {
   switch (kind) {
     case "integer":
       return integerParameter(c, name, options, call);
     case "flag":
       return flagParameter(c, name, options, call);
-    default:
+    case "path":
+    case "text":
       return textParameter(c, kind, name, options, call);
+    case "paths":
+    case "texts":
+      return listParameter(c, kind, name, options, call);
   }
 }
 
 function take(
   c: Compilation,
-  kind: Kind,
+  kind: ParameterKind,
   name: string,
   fallback: string | undefined,
   some: string | undefined,
@@ -186,4 +188,50 @@ function textParameter(
   if (given === undefined) return unknown;
   if (kind === "path" && !given.startsWith("/")) return bad(c, name, given, "an absolute path", call);
   return { ...text(given), variable: true };
+}
+
+/** Splits at commas, but not at those of a glob's alternatives: `*.{c,h},Makefile` is two items. */
+function itemsOf(list: string): string[] {
+  const items = [""];
+  let depth = 0;
+  for (const character of list) {
+    if (character === "{") depth++;
+    if (character === "}" && depth > 0) depth--;
+    if (character === "," && depth === 0) items.push("");
+    else items[items.length - 1] += character;
+  }
+  return items;
+}
+
+/** Items between commas; none of them is empty. */
+function listParameter(
+  c: Compilation,
+  kind: "paths" | "texts",
+  name: string,
+  options: Options,
+  call: BuiltinCall,
+): Value {
+  const setting = options.get("default");
+  const fallback = setting === undefined ? undefined : constantStrings(setting);
+  if (
+    setting !== undefined &&
+    (fallback === undefined || itemsOf(fallback.join(",")).join("\n") !== fallback.join("\n"))
+  ) {
+    options.fail(setting, "default", "a list of strings without commas, but between { and },");
+    return unknown;
+  }
+  const given = take(c, kind, name, fallback?.join(","), undefined, call);
+  const items = given === undefined ? fallback : itemsOf(given);
+  if (items === undefined) return unknown;
+  const what = kind === "paths" ? "absolute paths between commas" : "texts between commas";
+  if (items.some((item) => item === "" || (kind === "paths" && !item.startsWith("/")))) {
+    return bad(c, name, given ?? items.join(","), what, call);
+  }
+  return { is: "list", elements: items.map((item): Value => ({ ...text(item), variable: true })) };
+}
+
+function constantStrings(value: Value): readonly string[] | undefined {
+  if (value.is !== "list" || value.elements.length === 0) return undefined;
+  const strings = value.elements.map(constantString);
+  return strings.includes(undefined) ? undefined : (strings as readonly string[]);
 }

@@ -2,9 +2,13 @@
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { Place, Reporter } from "./reporter.ts";
 
+/** The functions of `parameter`. A list is given as items between commas. */
+export const parameterKinds = ["path", "paths", "text", "texts", "integer", "flag"] as const;
+export type ParameterKind = (typeof parameterKinds)[number];
+
 export interface DeclaredParameter {
   readonly name: string;
-  readonly kind: "path" | "text" | "integer" | "flag";
+  readonly kind: ParameterKind;
   /** In the form of `--set`; undefined if a value must be given. */
   readonly default: string | undefined;
   /** The value in this compilation, in the form of `--set`. */

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * The addon: raw system calls for TypeScript, and one fused call for the supervisor's loop.
+ * The addon: raw system calls for TypeScript, and one combined call for the supervisor's loop.
  *
- * Everything that can be said in TypeScript is said there (attributes of bpf(2), seccomp(2), message headers). C is left
- * with what JavaScript cannot do: put a buffer's address into a register, and make three system calls between two
- * evaluations without crossing between the languages more than once.
+ * TypeScript encodes the attributes of bpf(2), seccomp(2) and message headers. C does only what JavaScript cannot: pass
+ * a buffer's address in a register, and make the three system calls between two evaluations in one crossing between the
+ * languages.
  *
- * Node-API version 8, so one build serves Node 20 and all that follow. Built by the C compiler alone; see ../Makefile.
+ * It uses Node-API version 8, so one build works with Node 20 and later.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,7 +32,7 @@
 
 #define MAXIMUM_DEATHS 64
 
-/* Offsets in the policy's memory; src/compile/wasm lays it out (struct seccomp_notif comes first). */
+/* Offsets in the policy's memory, whose layout src/compile/wasm defines (struct seccomp_notif comes first). */
 enum {
   NOTIFICATION = 0,
   RESPONSE = 80,
@@ -41,17 +41,17 @@ enum {
   JUDGEMENT_END = 144,
 };
 
-_Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "struct seccomp_notif has grown");
-_Static_assert(sizeof(struct seccomp_notif_resp) == NOW - RESPONSE, "struct seccomp_notif_resp has grown");
+_Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "unexpected size of struct seccomp_notif");
+_Static_assert(sizeof(struct seccomp_notif_resp) == NOW - RESPONSE, "unexpected size of struct seccomp_notif_resp");
 
-/* One for each thread that loads the addon: the supervisor's loop and the command line's thread share nothing. */
+/* Instance data: one for each thread that loads the addon. */
 struct supervision {
   unsigned char *memory;
   uint32_t *deaths;
   int listener;
   int epoll;
   struct pins *pins; /* NULL: no argument is read */
-  int listening;     /* an epoll descriptor that watches the listener, where RECV does not end with the tree; -1 else */
+  int listening;     /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
   napi_ref memory_reference;
   napi_ref deaths_reference;
 };
@@ -66,7 +66,7 @@ napi_value fail(napi_env env, const char *message) {
   return NULL;
 }
 
-/* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */
+/* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store does not move while its object is alive. */
 bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length) {
   bool is = false;
   void *start = NULL;
@@ -88,7 +88,7 @@ bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *leng
   return true;
 }
 
-/* A register: a number (a whole one, or it is refused), a bigint modulo 2^64, null for 0, or a buffer's address. */
+/* Converts a value to a register: an integer, a bigint modulo 2^64, null for 0, or a buffer's address. */
 static bool register_of(napi_env env, napi_value value, long *result) {
   napi_valuetype type;
   if (napi_typeof(env, value, &type) != napi_ok) return false;
@@ -121,7 +121,7 @@ static bool register_of(napi_env env, napi_value value, long *result) {
   }
 }
 
-/* syscall(number, ...at most six): the kernel's result, a negative errno included. */
+/* syscall(number, ...at most six): the kernel's result, or a negative errno. */
 static napi_value raw_syscall(napi_env env, napi_callback_info info) {
   napi_value arguments[7];
   size_t count = 7;
@@ -130,14 +130,14 @@ static napi_value raw_syscall(napi_env env, napi_callback_info info) {
     return fail(env, "syscall takes a number and at most six arguments");
   for (size_t i = 0; i < count; i++)
     if (!register_of(env, arguments[i], &registers[i]))
-      return fail(env, "an argument of a system call is a whole number, a bigint, null or a buffer");
-  /* Safe: what the call does is the caller's business; the buffers live at least until this function returns. */
+      return fail(env, "an argument of a system call must be an integer, a bigint, null or a buffer");
+  /* The buffers live at least until this function returns; the caller is responsible for the call's effects. */
   long result =
       syscall(registers[0], registers[1], registers[2], registers[3], registers[4], registers[5], registers[6]);
   return number_of(env, result == -1 ? -errno : result);
 }
 
-/* addressOf(buffer): bigint. For structures that hold pointers; the caller keeps the buffer alive. */
+/* addressOf(buffer): bigint, for structures that contain pointers. The caller must keep the buffer alive. */
 static napi_value address_of(napi_env env, napi_callback_info info) {
   napi_value argument, result;
   size_t count = 1, length;
@@ -154,8 +154,8 @@ static void unmap(napi_env env, void *data, void *hint) {
 }
 
 /*
- * mapMemory(descriptor, offset, length, writable): an ArrayBuffer that is a shared mapping of a descriptor's memory, or
- * a negative errno. Gone with the object. A store into one that is not writable is a SIGSEGV: nothing checks that.
+ * mapMemory(descriptor, offset, length, writable): a shared mapping as an ArrayBuffer, or a negative errno. Garbage
+ * collection unmaps it. A store to a mapping that is not writable raises SIGSEGV.
  */
 static napi_value map_memory(napi_env env, napi_callback_info info) {
   napi_value arguments[4], result;
@@ -174,7 +174,7 @@ static napi_value map_memory(napi_env env, napi_callback_info info) {
   if (napi_create_external_arraybuffer(env, data, (size_t)length, unmap, (void *)(uintptr_t)length, &result) !=
       napi_ok) {
     munmap(data, (size_t)length);
-    return fail(env, "this build of Node has no external buffers");
+    return fail(env, "this build of Node does not support external buffers");
   }
   return result;
 }
@@ -191,18 +191,18 @@ struct pins **pins_of(napi_env env) {
   return own == NULL ? NULL : &own->pins;
 }
 
-static bool keep(napi_env env, napi_value value, napi_ref *reference) {
+static bool replace_reference(napi_env env, napi_value value, napi_ref *reference) {
   if (*reference != NULL) napi_delete_reference(env, *reference);
   *reference = NULL;
   return napi_create_reference(env, value, 1, reference) == napi_ok;
 }
 
 /*
- * supervise(memory, deaths, listener, epoll, listening): what `next` works on from now on. To be called again
- * when the memory has grown, because its buffer is then another object.
+ * supervise(memory, deaths, listener, epoll, listening): sets the operands of `next`. Call it again when the memory has
+ * grown, because its buffer is then another object.
  *
- * The listener is waited for by epoll, not by poll: poll(2) fails where RLIMIT_NOFILE is less than the number of its
- * descriptors (fs/select.c), and any process of the same user can set that to 0.
+ * The addon waits for the listener by epoll: poll(2) fails if RLIMIT_NOFILE is less than the number of its descriptors
+ * (fs/select.c), and any process of the same user can set it to 0.
  */
 static napi_value supervise(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
@@ -215,7 +215,8 @@ static napi_value supervise(napi_env env, napi_callback_info info) {
       napi_get_value_int32(env, arguments[2], &own->listener) != napi_ok ||
       napi_get_value_int32(env, arguments[3], &own->epoll) != napi_ok ||
       napi_get_value_int32(env, arguments[4], &own->listening) != napi_ok ||
-      !keep(env, arguments[0], &own->memory_reference) || !keep(env, arguments[1], &own->deaths_reference))
+      !replace_reference(env, arguments[0], &own->memory_reference) ||
+      !replace_reference(env, arguments[1], &own->deaths_reference))
     return fail(env, "supervise takes (memory, deaths, listener, epoll, listening)");
   own->memory = memory;
   own->deaths = (uint32_t *)(void *)deaths;
@@ -232,31 +233,33 @@ static int collect_deaths(struct supervision *own) {
   return count < 0 ? 0 : count;
 }
 
-/* deaths(): how many of the watched have ended, at most 64; which, is in the array given to `supervise`. */
+/* deaths(): the number of watched tasks that have ended, at most 64. The array of `supervise` gets their keys. */
 static napi_value deaths_now(napi_env env, napi_callback_info info) {
   (void)info;
   struct supervision *own = supervision_of(env);
-  if (own == NULL || own->memory == NULL) return fail(env, "nothing is supervised yet");
+  if (own == NULL || own->memory == NULL) return fail(env, "supervise must be called first");
   return number_of(env, collect_deaths(own));
 }
 
 /*
- * Receives the next notification: 0, or a negative errno. Where the caller was interrupted before that (ENOENT), the next
- * is waited for here: the sooner a call is received, the fewer are interrupted, because a received call is not.
+ * Receives the next notification. Returns 0, or a negative errno. If the caller was interrupted before that (ENOENT),
+ * it waits for the next one here, because a call can no longer be interrupted once it is received.
  */
 static int receive(struct supervision *own) {
   if (own->pins != NULL && next_waiting(own->pins, (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION)))
     return 0;
   for (;;) {
     if (own->pins != NULL) await_strays(own->pins);
-    /* Before Linux 6.11 RECV does not return when the last task under the filter is gone; the listener's state says so. */
+    /*
+     * Before Linux 6.11 RECV does not return when the last task under the filter has exited, but the listener hangs up.
+     */
     if (own->listening >= 0) {
       struct epoll_event ready = {0};
       while (epoll_wait(own->listening, &ready, 1, -1) < 0 && errno == EINTR) {
       }
       if ((ready.events & EPOLLIN) == 0) return -ENOENT;
     }
-    memset(own->memory + NOTIFICATION, 0, sizeof(struct seccomp_notif)); /* the kernel insists on zeroes */
+    memset(own->memory + NOTIFICATION, 0, sizeof(struct seccomp_notif)); /* the kernel requires zeros */
     if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->memory + NOTIFICATION) == 0) return 0;
     if (errno == EINTR) continue;
     if (errno != ENOENT) return -errno;
@@ -266,25 +269,25 @@ static int receive(struct supervision *own) {
 }
 
 /*
- * next(answer): sends the response that lies in the memory (where `answer` is true), waits for the next notification,
- * and then looks which of the watched tasks have ended. In this order: a task that called is alive until it is answered,
- * so a task that had its id before is known to be dead by then.
+ * next(answer): sends the response in the memory (if `answer` is true), waits for the next notification, and then
+ * collects the watched tasks that have ended. In this order, because the calling task is alive until it is answered: an
+ * earlier task with the same id has ended by then and is collected.
  *
- * | result | means |
+ * | result | meaning |
  * | --- | --- |
- * | n >= 0 | a notification lies in the memory, the time of its judgement too; n watched tasks have ended |
- * | -ENOENT | none: no task is left under the filter, or poll(2) cannot tell that (ask in another way) |
- * | other | the kernel's refusal |
+ * | n >= 0 | the memory has a notification and its time; n watched tasks have ended |
+ * | -ENOENT | no task is left under the filter, or poll(2) failed and the caller must check by other means |
+ * | other | the kernel's error |
  *
- * An answer that cannot be delivered (ENOENT: the caller died or was interrupted) is dropped. A call whose arguments were
- * read does not get "go on": that answer fails with EPERM.
+ * A response that cannot be delivered (ENOENT: the caller died or was interrupted) is dropped. A call whose arguments were
+ * read is never continued: a response that would continue it becomes EPERM.
  */
 static napi_value next(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
   napi_value argument;
   size_t count = 1;
   bool answer;
-  if (own == NULL || own->memory == NULL) return fail(env, "nothing is supervised yet");
+  if (own == NULL || own->memory == NULL) return fail(env, "supervise must be called first");
   if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
       napi_get_value_bool(env, argument, &answer) != napi_ok)
     return fail(env, "next takes a boolean");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Reading a bundle (docs/bundle.md): a policy with all that is needed to enforce it by eBPF. */
+/* Reads a bundle (docs/bundle.md): a compiled policy with everything that is needed to enforce it by eBPF. */
 #ifndef PORTCULLIS_BUNDLE_H
 #define PORTCULLIS_BUNDLE_H
 
@@ -31,7 +31,7 @@ enum section_kind {
   SECTIONS = LAUNCH,
 };
 
-enum { LARGEST_BUNDLE = 16 << 20 };
+enum { MAX_BUNDLE_SIZE = 16 << 20 };
 
 struct policy_entry {
   uint32_t name, compiler, program_type, program_flags, attach_flags, licence, traits, target, fixed, reserved;
@@ -47,7 +47,7 @@ struct map_entry {
   uint32_t name, type, key_size, value_size, entries, flags, holds, lock, key_type, value_type, values, value_bytes;
 };
 enum { HOLDS_STATE = 1, HOLDS_LAUNCH = 2, HOLDS_EVENTS = 3 };
-enum { MOST_MAPS = 63, NONE = 0xffffffff };
+enum { MAX_MAPS = 63, NONE = 0xffffffff };
 
 struct state_entry {
   uint32_t name, scope, fork, size, flags;
@@ -58,13 +58,13 @@ struct launch_field_entry {
 };
 enum { LAUNCH_TOKEN = 1, LAUNCH_SECRET = 2, LAUNCH_PARAMETER = 3 };
 
-/* Words of 64 bits lie at multiples of 4: low half, high half. */
+/* 64-bit words are aligned to 4 bytes: low half, high half. */
 struct parameter_entry {
   uint32_t name, kind, from[2], to[2], traits, fallback[2], file, line, column, length;
 };
 enum { UNSIGNED_PARAMETER = 1, SIGNED_PARAMETER = 2, FLAG_PARAMETER = 3 };
 enum { HAS_DEFAULT = 1 }; /* traits */
-enum { MOST_PARAMETERS = 64 };
+enum { MAX_PARAMETERS = 64 };
 
 static inline uint64_t word_of(const uint32_t halves[2]) { return halves[0] | (uint64_t)halves[1] << 32; }
 
@@ -75,15 +75,15 @@ struct instruction_entry { /* struct bpf_insn */
 };
 
 struct bundle {
-  unsigned char *bytes; /* stays the caller's, and must stay as it is, but for what a loader writes into `PROGRAM` */
+  unsigned char *bytes; /* owned by the caller; unchanged, except that a loader relocates `PROGRAM` */
   struct {
     uint32_t offset, count;
-  } sections[SECTIONS + 1]; /* by kind; 0 is none */
+  } sections[SECTIONS + 1]; /* by kind, from 1 */
 };
 
 /*
- * Checks all that is going to be used, as that page says: a bundle is good as a whole or not at all. NULL where it is
- * good, else what is wrong with it.
+ * Checks every part of a bundle that the launcher uses (docs/bundle.md). Returns NULL, or a message about the first
+ * error.
  */
 const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size);
 

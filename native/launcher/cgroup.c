@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
+/* Finds this process's cgroup by /proc/self/mountinfo, and creates, fills, kills and removes one below it. */
 #include "cgroup.h"
 
 #include <linux/fcntl.h>
 
 #include "kernel.h"
 
-enum { BUFFER = 1 << 20, LONGEST_PATH = 4096, DIRECTORY_MODE = 0755 };
+enum { BUFFER = 1 << 20, MAX_PATH = 4096, DIRECTORY_MODE = 0755 };
 
 static long read_text(const char *path, char *text, size_t size) {
   long file = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0);
@@ -28,7 +29,7 @@ static int starts_with(const char *text, const char *start, size_t length) {
   return 1;
 }
 
-/* The line behind this one, or NULL. */
+/* The next line, or NULL. */
 static char *next_line(char *line) {
   while (*line != 0 && *line != '\n') line++;
   return *line == 0 || line[1] == 0 ? NULL : line + 1;
@@ -40,7 +41,7 @@ static void cut_line(char *line) {
   *line = 0;
 }
 
-/* The field after so many spaces, not beyond the line. */
+/* The field after this number of spaces, or the end of the line. */
 static char *field(char *line, int spaces) {
   while (*line != 0 && *line != '\n' && spaces > 0) spaces -= *line++ == ' ';
   return line;
@@ -52,7 +53,7 @@ static size_t field_length(const char *text) {
   return length;
 }
 
-/* Spaces, tabs, newlines and backslashes are written as \ooo in mountinfo (fs/proc_namespace.c, mangle). */
+/* mountinfo writes spaces, tabs, newlines and backslashes as \ooo (fs/proc_namespace.c, mangle). */
 static size_t unescape(char *to, const char *from, size_t length, size_t size) {
   size_t at = 0;
   for (size_t i = 0; i < length && at + 1 < size; i++) {
@@ -67,18 +68,18 @@ static size_t unescape(char *to, const char *from, size_t length, size_t size) {
   return at;
 }
 
-/* The directory of the cgroup that this process is in, opened; or a negative errno. */
-static long open_present(char *buffer) {
-  static char present[LONGEST_PATH], path[2 * LONGEST_PATH], root[LONGEST_PATH];
+/* Opens the directory of this process's cgroup. Returns the descriptor, or a negative errno. */
+static long open_current(char *buffer) {
+  static char current[MAX_PATH], path[2 * MAX_PATH], root[MAX_PATH];
   long result = read_text("/proc/self/cgroup", buffer, BUFFER);
   if (result < 0) return result;
   char *line = buffer;
   while (line != NULL && !starts_with(line, "0::", 3)) line = next_line(line);
   if (line == NULL) return -ENOENT;
   cut_line(line);
-  size_t present_length = text_length(line + 3);
-  if (present_length >= sizeof present) return -ENAMETOOLONG;
-  memcpy(present, line + 3, present_length + 1);
+  size_t current_length = string_length(line + 3);
+  if (current_length >= sizeof current) return -ENAMETOOLONG;
+  memcpy(current, line + 3, current_length + 1);
 
   result = read_text("/proc/self/mountinfo", buffer, BUFFER);
   if (result < 0) return result;
@@ -90,12 +91,12 @@ static long open_present(char *buffer) {
     const char *root_field = field(line, 3), *point = field(line, 4);
     size_t root_length = unescape(root, root_field, field_length(root_field), sizeof root);
     if (root_length == 1) root_length = 0;
-    /* A mount of a part of the hierarchy that we are not in is of no use. */
-    if (!starts_with(present, root, root_length)) continue;
-    if (present[root_length] != 0 && present[root_length] != '/') continue;
-    size_t length = unescape(path, point, field_length(point), LONGEST_PATH);
-    size_t below = present_length - root_length;
-    memcpy(path + length, present + root_length, below + 1);
+    /* Skip a mount of a part of the hierarchy that does not contain this process. */
+    if (!starts_with(current, root, root_length)) continue;
+    if (current[root_length] != 0 && current[root_length] != '/') continue;
+    size_t length = unescape(path, point, field_length(point), MAX_PATH);
+    size_t below = current_length - root_length;
+    memcpy(path + length, current + root_length, below + 1);
     result = CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (result >= 0) return result;
   }
@@ -105,7 +106,7 @@ static long open_present(char *buffer) {
 static long write_file(int directory, const char *name, const char *text) {
   long file = CALL(__NR_openat, directory, name, O_WRONLY | O_CLOEXEC, 0);
   if (file < 0) return file;
-  long result = CALL(__NR_write, file, text, text_length(text));
+  long result = CALL(__NR_write, file, text, string_length(text));
   CALL(__NR_close, file);
   return result < 0 ? result : 0;
 }
@@ -126,12 +127,12 @@ long make_cgroup(struct cgroup *cgroup, const char **what) {
   cgroup->parent = cgroup->directory = -1;
   char *buffer = allocate(BUFFER);
   if (buffer == NULL) return -ENOMEM;
-  *what = "this process is in no cgroup of version 2 that is mounted";
-  long result = open_present(buffer);
+  *what = "no mounted cgroup2 hierarchy contains this process";
+  long result = open_current(buffer);
   CALL(__NR_munmap, buffer, BUFFER);
   if (result < 0) return result;
   cgroup->parent = (int)result;
-  *what = "no cgroup can be made below the present one";
+  *what = "a cgroup cannot be created below the current one";
   result = choose_name(cgroup->name);
   if (result == 0) result = CALL(__NR_mkdirat, cgroup->parent, cgroup->name, DIRECTORY_MODE);
   if (result < 0) return result;

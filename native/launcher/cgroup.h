@@ -1,27 +1,30 @@
 // SPDX-License-Identifier: MIT
-/* A cgroup (version 2) of the command's own, below that of this process: cgroup.kill ends all of it at once. */
+/* A cgroup (version 2) for the command, below this process's cgroup: cgroup.kill ends all its processes at once. */
 #ifndef PORTCULLIS_CGROUP_H
 #define PORTCULLIS_CGROUP_H
 
 struct cgroup {
-  int parent; /* descriptors; -1 where there is none */
+  int parent; /* descriptors, or -1 */
   int directory;
   char name[48];
 };
 
 /*
- * Makes it. 0, or a negative errno with a sentence in `what`: ENOENT where no cgroup2 is mounted or this process is in
- * none, EACCES and EROFS where it is not this user's to divide, EOPNOTSUPP before Linux 5.14 (no cgroup.kill).
+ * Creates the cgroup. Returns 0, or a negative errno with a sentence in `what`: ENOENT if no mounted cgroup2 hierarchy
+ * contains this process, EACCES or EROFS if the user may not create one, EOPNOTSUPP before Linux 5.14 (no cgroup.kill).
  */
 long make_cgroup(struct cgroup *cgroup, const char **what);
 
-/* Moves the process that calls into it. 0, or a negative errno. */
+/* Moves the calling process into the cgroup. Returns 0, or a negative errno. */
 long enter_cgroup(const struct cgroup *cgroup);
 
-/* SIGKILL for every process in it and below, none of which can fork meanwhile (Linux 5.14). 0, or a negative errno. */
+/*
+ * Kills every process in the cgroup and below, which cannot fork meanwhile (Linux 5.14). Returns 0, or a negative
+ * errno.
+ */
 long kill_cgroup(const struct cgroup *cgroup);
 
-/* Removes it, where it is empty. 0, or a negative errno: EBUSY while a process in it has not been reaped. */
+/* Removes an empty cgroup. Returns 0, or a negative errno: EBUSY while a process in it is not reaped. */
 long remove_cgroup(const struct cgroup *cgroup);
 
 #endif

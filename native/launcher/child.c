@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Clones the child, which restores the inherited attributes, installs the filters and executes the command. */
 #include "child.h"
 
 #include <linux/prctl.h>
@@ -16,7 +17,7 @@
 
 enum { STACK_SIZE = 16384 };
 
-/* The parent reads it after the child's execve or exit (CLONE_VFORK). */
+/* The parent reads this after the child's execve or exit (CLONE_VFORK). */
 static struct {
   struct child *child;
   volatile int listener;
@@ -27,11 +28,11 @@ static struct {
 
 static unsigned char stack[STACK_SIZE] __attribute__((aligned(16)));
 
-static void stop(enum stage stage, long error) __attribute__((noreturn));
-static void stop(enum stage stage, long error) {
+static void fail(enum stage stage, long error) __attribute__((noreturn));
+static void fail(enum stage stage, long error) {
   shared.stage = stage;
   shared.error = error;
-  leave(127);
+  exit_process(127);
 }
 
 static long install(unsigned long flags, uint32_t length, struct sock_filter *filter) {
@@ -39,16 +40,16 @@ static long install(unsigned long flags, uint32_t length, struct sock_filter *fi
   return CALL(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
 }
 
-/* The listener, or a negative errno. */
+/* Returns the listener, or a negative errno. */
 static long install_with_listener(const struct orders *orders) {
   const struct orders_header *header = &orders->header;
   unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER;
   long result = install(flags | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, header->filter_length, orders->filters);
   if (result >= 0) shared.detail = WAITS_KILLABLE;
-  /* Unknown before Linux 5.19. */
+  /* Linux before 5.19 lacks WAIT_KILLABLE_RECV. */
   if (result == -EINVAL) result = install(flags, header->filter_length, orders->filters);
   if (result >= 0) shared.listener = (int)result;
-  /* A task has one listener, whoever made it. The part that needs no supervisor can be enforced all the same. */
+  /* A task can have only one listener. The part of the policy that needs no supervisor is still enforced. */
   if (result == -EBUSY && header->fallback_length > 0) {
     result = install(0, header->fallback_length, orders->filters + header->filter_length);
     shared.detail = WITHOUT_LISTENER;
@@ -60,7 +61,7 @@ static void become_command(void *unused) {
   (void)unused;
   const struct child *child = shared.child;
   uint32_t flags = child->orders->header.flags;
-  give_inheritance(child->inheritance);
+  restore_inheritance(child->inheritance);
   set_pid_variables();
   if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (child->group != 0) CALL(__NR_setpgid, 0, child->group);
@@ -68,13 +69,13 @@ static void become_command(void *unused) {
   long result;
   if (child->cgroup != NULL) {
     result = enter_cgroup(child->cgroup);
-    if (result < 0) stop(MAKE_CGROUP, result);
+    if (result < 0) fail(MAKE_CGROUP, result);
   }
   if (is_tied(&child->orders->header)) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    if (result < 0) stop(NO_NEW_PRIVILEGES, result);
+    if (result < 0) fail(NO_NEW_PRIVILEGES, result);
     result = install_shield(child->own);
-    if (result < 0) stop(INSTALL, result);
+    if (result < 0) fail(INSTALL, result);
   }
   if (flags & WANT_LISTENER) {
     stage = NO_NEW_PRIVILEGES;
@@ -86,10 +87,10 @@ static void become_command(void *unused) {
   } else {
     result = confine(child->confinement, &stage);
   }
-  if (result < 0) stop(stage, result);
+  if (result < 0) fail(stage, result);
 
-  /* From here on the policy judges every call but this one. */
-  stop(EXECVE, execute(child->file, child->argv, child->environment, child->confinement->token));
+  /* From here on the policy judges every call except this one. */
+  fail(EXECVE, execute(child->file, child->argv, child->environment, child->confinement->token));
 }
 
 long start_child(struct child *child, enum stage *stage) {

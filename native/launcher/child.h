@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * The child that becomes the command.
+ * The child that executes the command.
  *
- * It shares the launcher's memory and descriptors until its execve (CLONE_VM, CLONE_VFORK, CLONE_FILES). So the listener
- * that its seccomp(2) makes is the launcher's at once, its number is handed over by a store to memory, and between seccomp
- * and execve there is no system call that a policy could judge. The execve itself carries a random token in the argument
- * registers that execve does not use; the filter lets exactly that one through.
+ * It shares the launcher's memory and descriptors until its execve (CLONE_VM, CLONE_VFORK, CLONE_FILES). The launcher
+ * therefore has the listener that the child's seccomp(2) creates, and reads its number from memory: the child makes no
+ * system call between seccomp and execve that a policy could judge. The execve carries a random token in the argument
+ * registers that it does not use; the filter allows the call with that token.
  */
 #ifndef PORTCULLIS_CHILD_H
 #define PORTCULLIS_CHILD_H
@@ -17,23 +17,23 @@
 #include "shield.h"
 
 struct child {
-  /* What it is to do. */
+  /* Input. */
   const char *file;
   char **argv;
   char **environment;
   const struct inheritance *inheritance;
-  const struct orders *orders; /* flags; with WANT_LISTENER the filters, too */
-  int group;                   /* the process group that it joins, 0: stays in its parent's */
-  const struct cgroup *cgroup; /* NULL: stays in its parent's */
+  const struct orders *orders; /* flags; with WANT_LISTENER also the filters */
+  int group;                   /* the process group to join, 0: the parent's */
+  const struct cgroup *cgroup; /* NULL: the parent's */
   const struct own_processes *own;
-  const struct confinement *confinement; /* what is installed without WANT_LISTENER; the token */
-  /* What became of it. */
+  const struct confinement *confinement; /* the filters without WANT_LISTENER; the token */
+  /* Output. */
   int pid, pidfd;
-  int listener;    /* -1: there is none */
+  int listener;    /* or -1 */
   uint32_t detail; /* of STARTED */
 };
 
-/* Starts it. Returns when the command has been executed: 0, or a negative errno with the stage that failed. */
+/* Starts the child and waits for its execve. Returns 0, or a negative errno and the stage that failed. */
 long start_child(struct child *child, enum stage *stage);
 
 #endif

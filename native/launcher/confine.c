@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Installs the filters and executes the command. */
 #include "confine.h"
 
 #include <linux/prctl.h>
@@ -7,8 +8,9 @@
 #include "kernel.h"
 
 /*
- * The extended filter comes last: the other's own call is judged by nobody then, and this one carries the token, which the
- * classic filter lets through for seccomp(2) as for execve(2). Sealing (SECCOMP_EBPF_SEAL) closes the maps at that moment.
+ * Installing the classic filter first means that no filter sees that call. The call that installs the extended filter
+ * carries the token, with which the classic filter allows seccomp(2) and execve(2). It also seals the maps
+ * (SECCOMP_EBPF_SEAL).
  */
 long confine(const struct confinement *confinement, enum stage *stage) {
   *stage = NO_NEW_PRIVILEGES;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The last steps before a command: no_new_privs, the filters, execve, with nothing in between. */
+/* The last steps before a command runs: no_new_privs, the filters, execve, without other system calls in between. */
 #ifndef PORTCULLIS_CONFINE_H
 #define PORTCULLIS_CONFINE_H
 
@@ -7,15 +7,17 @@
 
 struct confinement {
   struct sock_filter *classic;
-  uint32_t classic_length;   /* 0: there is none */
-  struct extended *extended; /* NULL: the classic program is all */
-  uint64_t token[2];         /* what execve carries */
+  uint32_t classic_length;   /* 0: no classic filter */
+  struct extended *extended; /* NULL: no extended filter */
+  uint64_t token[2];         /* passed in execve's unused registers */
 };
 
-/* no_new_privs, then the classic filter, then the extended one. 0, or a negative errno with the stage that failed. */
+/*
+ * Sets no_new_privs and installs the classic, then the extended filter. Returns 0, or a negative errno and the stage.
+ */
 long confine(const struct confinement *confinement, enum stage *stage);
 
-/* Executes with the token in the registers that execve does not use. Returns only on failure: a negative errno. */
+/* Executes the command with the token. Returns only on failure: a negative errno. */
 long execute(const char *file, char **argv, char **environment, const uint64_t token[2]);
 
 #endif

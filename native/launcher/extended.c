@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Creates maps and loads the program by bpf(2), with capabilities that the program type does not accept dropped. */
 #include "extended.h"
 
 #include <linux/bpf.h>
@@ -20,12 +21,11 @@ static long bpf(int command, union bpf_attr *attributes) {
 
 /* ── The token and the secret ────────────────────────────────────────────────────────────────────────────────────── */
 
-static int draw(void *into, size_t size) { return CALL(__NR_getrandom, into, size, 0) == (long)size ? 0 : -1; }
+static int draw_random(void *into, size_t size) { return CALL(__NR_getrandom, into, size, 0) == (long)size ? 0 : -1; }
 
-int arm_classic(struct bundle *bundle, uint64_t token[2], struct fault *fault) {
+int draw_token(struct bundle *bundle, uint64_t token[2], struct fault *fault) {
   do {
-    if (draw(token, 2 * sizeof *token) < 0)
-      return fail_at(fault, LOAD_PROGRAM, -EIO, "the kernel gives no random bytes");
+    if (draw_random(token, 2 * sizeof *token) < 0) return fail_at(fault, LOAD_PROGRAM, -EIO, "getrandom(2) failed");
   } while (token[0] == 0 || token[1] == 0);
   struct sock_filter *filter = section_of(bundle, CLASSIC);
   const uint32_t *places = section_of(bundle, CLASSIC_TOKEN);
@@ -37,29 +37,29 @@ int arm_classic(struct bundle *bundle, uint64_t token[2], struct fault *fault) {
 /* ── Privileges ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /*
- * An array that somebody with CAP_PERFMON made is laid out without regard to speculation (kernel/bpf/arraymap.c, 6.12),
- * and the program type takes none such. CAP_SYS_ADMIN implies it (include/linux/capability.h), so both are set aside
- * while maps are made and the program is loaded. The command gets back what it would have had.
+ * With CAP_PERFMON, the kernel creates arrays without protection against speculation (kernel/bpf/arraymap.c, 6.12), and
+ * the program type does not accept them. CAP_SYS_ADMIN implies CAP_PERFMON (include/linux/capability.h), so both are
+ * dropped from the effective set while maps are created and the program is loaded, and restored for the command.
  */
-enum { EITHER = 1 << (CAP_PERFMON - 32) };
+enum { PERFMON_BIT = 1 << (CAP_PERFMON - 32) };
 
 struct capabilities {
   struct __user_cap_header_struct header;
   struct __user_cap_data_struct sets[2];
 };
 
-static long set_aside(struct capabilities *kept) {
-  kept->header.version = _LINUX_CAPABILITY_VERSION_3;
-  kept->header.pid = 0;
-  long result = CALL(__NR_capget, &kept->header, kept->sets);
+static long drop_capabilities(struct capabilities *saved) {
+  saved->header.version = _LINUX_CAPABILITY_VERSION_3;
+  saved->header.pid = 0;
+  long result = CALL(__NR_capget, &saved->header, saved->sets);
   if (result < 0) return result;
-  struct capabilities without = *kept;
+  struct capabilities without = *saved;
   without.sets[0].effective &= ~(1u << CAP_SYS_ADMIN);
-  without.sets[1].effective &= ~(uint32_t)EITHER;
+  without.sets[1].effective &= ~(uint32_t)PERFMON_BIT;
   return CALL(__NR_capset, &without.header, without.sets);
 }
 
-static long take_back(struct capabilities *kept) { return CALL(__NR_capset, &kept->header, kept->sets); }
+static long restore_capabilities(struct capabilities *saved) { return CALL(__NR_capset, &saved->header, saved->sets); }
 
 /* ── Maps ────────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -70,9 +70,9 @@ static long make_map(const struct bundle *bundle, const struct map_entry *map, i
   attributes.key_size = map->key_size;
   attributes.value_size = map->value_size;
   attributes.max_entries = map->entries;
-  /* The seal takes every map but the ring buffer, whose reader writes to it. */
+  /* The seal covers every map except the ring buffer, whose reader writes to it. */
   attributes.map_flags = map->flags | (map->holds == HOLDS_EVENTS ? 0 : BPF_F_SEALABLE);
-  memcpy(attributes.map_name, string_at(bundle, map->name), text_length(string_at(bundle, map->name)));
+  memcpy(attributes.map_name, string_at(bundle, map->name), string_length(string_at(bundle, map->name)));
   if (types >= 0 && map->value_type != 0) {
     attributes.btf_fd = (uint32_t)types;
     attributes.btf_key_type_id = map->key_type;
@@ -90,16 +90,16 @@ static long write_value(int map, uint32_t key, const void *value) {
   return bpf(BPF_MAP_UPDATE_ELEM, &attributes);
 }
 
-/* What this start brings, then frozen: the verifier takes it for constants, and nobody changes it any more. */
-static long bring(const struct bundle *bundle, const struct extended *extended, const uint64_t *parameters,
-                  uint32_t map) {
+/* Writes the launch map and freezes it, so that the verifier treats its values as constants. */
+static long write_launch_map(const struct bundle *bundle, const struct extended *extended, const uint64_t *parameters,
+                             uint32_t map) {
   static unsigned char value[4096];
   const struct launch_field_entry *fields = section_of(bundle, LAUNCH_FIELDS);
   memset(value, 0, sizeof value);
   for (uint32_t i = 0; i < count_of(bundle, LAUNCH_FIELDS); i++) {
     uint64_t secret[3];
     if (fields[i].what == LAUNCH_PARAMETER) {
-      /* As many fields as parameters, and in their order: both were checked with the bundle. */
+      /* read_bundle has checked that there is one field for each parameter. */
       memcpy(value + fields[i].offset, parameters++, sizeof *parameters);
       continue;
     }
@@ -107,7 +107,7 @@ static long bring(const struct bundle *bundle, const struct extended *extended, 
       memcpy(value + fields[i].offset, extended->token, sizeof extended->token);
       continue;
     }
-    if (draw(secret, sizeof secret) < 0) return -EIO;
+    if (draw_random(secret, sizeof secret) < 0) return -EIO;
     secret[2] |= 1;
     memcpy(value + fields[i].offset, secret, sizeof secret);
   }
@@ -131,7 +131,7 @@ static int make_maps(struct extended *extended, const struct bundle *bundle, con
     extended->maps[i] = (int)result;
     if (map->holds == HOLDS_EVENTS) extended->events = (int)result;
     if (map->holds == HOLDS_STATE && memcmp(name, "dropped", sizeof "dropped") == 0) extended->dropped = (int)result;
-    result = map->holds == HOLDS_LAUNCH ? bring(bundle, extended, parameters, i) : 0;
+    result = map->holds == HOLDS_LAUNCH ? write_launch_map(bundle, extended, parameters, i) : 0;
     for (uint32_t k = 0; result == 0 && k < map->value_bytes / (map->value_size | !map->value_size); k++)
       result = write_value(extended->maps[i], k, values + map->values + (size_t)k * map->value_size);
     if (result < 0) return fail_at(fault, MAKE_MAPS, result, name);
@@ -162,7 +162,7 @@ static int relocate(const struct extended *extended, struct bundle *bundle, stru
   return 0;
 }
 
-/* Type information names the policy's lines to whoever asks the kernel. Where it may not be loaded it is left out. */
+/* BTF gives the verifier's log and bpftool the policy's lines. The program is loaded without it if this fails. */
 static long load_types(const struct bundle *bundle) {
   if (count_of(bundle, TYPES) == 0) return -1;
   union bpf_attr attributes;
@@ -175,8 +175,8 @@ static long load_types(const struct bundle *bundle) {
 enum { LOG_SIZE = 1 << 20, LOAD_ATTEMPTS = 5 };
 
 /*
- * The verifier gives up with EAGAIN where a signal is pending (kernel/bpf/verifier.c, do_check), which says nothing of the
- * program: on the way out of the call the signal is taken, and then it is tried again, as often as libbpf does.
+ * The verifier returns EAGAIN if a signal is pending (kernel/bpf/verifier.c, do_check). The signal is handled on return
+ * from the system call, so the load is repeated, as often as libbpf does.
  */
 static long load_uninterrupted(union bpf_attr *attributes) {
   long result = -EAGAIN;
@@ -208,7 +208,7 @@ static int load_program(struct extended *extended, const struct bundle *bundle, 
     return 0;
   }
   if (result == -EAGAIN) return fail_at(fault, LOAD_PROGRAM, result, NULL);
-  /* Once more with a log, which costs more than verifying. Its end tells; the verifier keeps the end where it is long. */
+  /* Repeat with a log, which slows verification. If the log is too long the verifier keeps its end, with the error. */
   char *log = allocate(LOG_SIZE);
   if (log != NULL) {
     attributes.log_level = 1;
@@ -222,7 +222,10 @@ static int load_program(struct extended *extended, const struct bundle *bundle, 
   return fail_at(fault, LOAD_PROGRAM, result, NULL);
 }
 
-/* Only maps that the program uses can be left out of the seal; one that tells nothing has no use for its ring buffer. */
+/*
+ * Only a map that the program uses can be excluded from the seal; a program without events does not use its ring
+ * buffer.
+ */
 static int uses_events(const struct bundle *bundle) {
   const struct map_entry *maps = section_of(bundle, MAPS);
   const struct relocation_entry *relocations = section_of(bundle, RELOCATIONS);
@@ -253,14 +256,14 @@ static void describe_attachment(struct extended *extended, const struct bundle *
 int load_extended(struct extended *extended, struct bundle *bundle, const uint64_t *parameters, struct fault *fault) {
   memset(extended, 0, sizeof *extended);
   extended->program = extended->events = extended->dropped = -1;
-  if (arm_classic(bundle, extended->token, fault) < 0) return -1;
-  struct capabilities kept;
-  long result = set_aside(&kept);
+  if (draw_token(bundle, extended->token, fault) < 0) return -1;
+  struct capabilities saved;
+  long result = drop_capabilities(&saved);
   if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);
   int types = (int)load_types(bundle);
   int done = make_maps(extended, bundle, parameters, types, fault) == 0 && relocate(extended, bundle, fault) == 0 &&
              load_program(extended, bundle, types, fault) == 0;
-  result = take_back(&kept);
+  result = restore_capabilities(&saved);
   if (!done) return -1;
   if (result < 0) return fail_at(fault, CAPABILITIES, result, NULL);
   describe_attachment(extended, bundle);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * From a bundle to what seccomp(2) takes: maps made, written and frozen, the program verified and in the kernel. Nothing
- * is attached here.
+ * Loads a bundle: creates, writes and freezes its maps, loads its program, and prepares the argument of seccomp(2). It
+ * does not attach the program.
  */
 #ifndef PORTCULLIS_EXTENDED_H
 #define PORTCULLIS_EXTENDED_H
@@ -10,11 +10,11 @@
 
 #include "bundle.h"
 
-/* The kernel's own program type (include/uapi/linux/{bpf,seccomp}.h with kernel/patches; no distribution has it). */
+/* The ABI that kernel/patches add to include/uapi/linux/{bpf,seccomp}.h; no distribution has it. */
 enum { PROGRAM_TYPE_SECCOMP = 33 };
 enum { SECCOMP_FILTER_FLAG_EXTENDED = 1 << 6 };
 enum { SECCOMP_EBPF_SEAL = 1 << 0, SECCOMP_EBPF_STRICT_CACHE = 1 << 1, SECCOMP_EBPF_LOCK = 1 << 2 };
-enum { MOST_STATES = 8 };
+enum { MAX_STATES = 8 };
 /* A flag of BPF_MAP_CREATE (include/uapi/linux/bpf.h with kernel/patches): only such a map can be sealed. */
 enum { BPF_F_SEALABLE = 1 << 28 };
 
@@ -35,14 +35,14 @@ struct seccomp_ebpf_attach {
 
 struct extended {
   struct seccomp_ebpf_attach attach;
-  struct seccomp_ebpf_state states[MOST_STATES];
-  /* Descriptors; -1: there is none. */
+  struct seccomp_ebpf_state states[MAX_STATES];
+  /* Descriptors, or -1. */
   int program, events, dropped;
-  int maps[MOST_MAPS];
+  int maps[MAX_MAPS];
   uint64_t token[2];
 };
 
-/* Where something went wrong. The numbers are told to whoever started us (src/engines/launcher.ts). */
+/* The step that failed. src/engines/launcher.ts reads the numbers. */
 enum stage {
   CONFIGURE = 1,
   CLONE = 2,
@@ -63,17 +63,16 @@ struct fault {
   enum stage stage;
   long error;       /* a negative errno */
   const char *what; /* a sentence without a full stop, or NULL */
-  const char *log;  /* what the verifier said, or NULL */
+  const char *log;  /* the verifier's log, or NULL */
 };
 
 /*
- * Loads the program of a checked bundle, whose instructions are changed. `parameters` are the words of those that it
- * leaves open, none of them impossible (parameters.h). The token that it draws is put into the classic
- * program's places and is `extended->token`. 0, or -1 with `fault`.
+ * Loads the program of a checked bundle, and relocates it in place. `parameters` are valid words of its open parameters
+ * (parameters.h). Draws a token for the classic program and for `extended->token`. Returns 0, or -1 with `fault`.
  */
 int load_extended(struct extended *extended, struct bundle *bundle, const uint64_t *parameters, struct fault *fault);
 
-/* Draws a token, and puts it into the classic program of a checked bundle. 0, or -1 with `fault`. */
-int arm_classic(struct bundle *bundle, uint64_t token[2], struct fault *fault);
+/* Draws a random token and writes it into the classic program of a checked bundle. Returns 0, or -1 with `fault`. */
+int draw_token(struct bundle *bundle, uint64_t token[2], struct fault *fault);
 
 #endif

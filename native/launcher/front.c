@@ -2,9 +2,9 @@
 /*
  *     front ─── Node ─── launcher ─── command
  *
- * The front starts Node, and Node's first child, the launcher, is a copy of the front: it has every descriptor, limit and
- * attribute that the front was started with, and the command inherits them from it. Node compiles the policy and orders
- * the launcher to start the command. The front hears from the launcher what becomes of the command.
+ * The front starts Node. Node's first child, the launcher, is a copy of the front: it has every descriptor, limit and
+ * attribute of the front, and the command inherits them from it. Node compiles the policy and orders the launcher to
+ * start the command. The launcher reports the command's state to the front.
  */
 #include "front.h"
 
@@ -21,32 +21,32 @@
 #include "poll.h"
 #include "node.h"
 #include "pid_variables.h"
-#include "say.h"
+#include "print.h"
 #include "search.h"
 #include "tree.h"
 
 enum { NO_SIGNAL = 0x4000 /* MSG_NOSIGNAL */ };
-enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, LEAST_DESCRIPTORS = 64 };
+enum { SENT_BY_KERNEL = 0x80 /* SI_KERNEL */, SENT_TO_THREAD = -6 /* SI_TKILL */, MIN_DESCRIPTORS = 64 };
 
 static struct inheritance *own;
 static struct node node;
 static struct orders orders;
-static int launcher; /* the socket, -1 where it has closed */
+static int launcher; /* the socket, -1 once closed */
 
 static struct {
-  int pid; /* of Node; 0 where it has ended and was reaped */
+  int pid; /* of Node; 0 once it is reaped */
   int status;
 } supervisor;
 
 static struct {
-  int is_tied; /* its tree ends where the launcher is killed */
+  int is_tied; /* the front kills its tree if the launcher is killed */
   int pid;     /* 0: not started */
   int pidfd;
   int has_ended;
   int status;
 } command;
 
-/* Between the launcher's READY and what follows, signals stay pending. */
+/* Signals stay pending between the launcher's READY and its next message. */
 static int is_starting;
 static int is_replaced;
 
@@ -61,7 +61,7 @@ static void end_node(void) {
 }
 
 static void forward(const struct signal_information *signal) {
-  /* Only information that a process has queued may be passed on (kernel/signal.c, do_pidfd_send_signal). */
+  /* The kernel accepts only information that a process has queued (kernel/signal.c, do_pidfd_send_signal). */
   int is_queued = signal->code < 0 && signal->code != SENT_TO_THREAD;
   CALL(__NR_pidfd_send_signal, command.pidfd, signal->number, is_queued ? signal : NULL, 0);
 }
@@ -83,7 +83,7 @@ static void handle_signal(const struct signal_information *signal) {
     }
     if (own->pending_count < SIGNALS) own->pending[own->pending_count++] = *signal;
   } else if (!command.has_ended) {
-    /* The terminal sends to the foreground process group, and the command is in it. */
+    /* The terminal signals the foreground process group, which contains the command. */
     if (signal->code != SENT_BY_KERNEL) forward(signal);
   } else if (ends_the_wait(signal->number)) {
     if (!send_byte((unsigned char)signal->number)) end_node();
@@ -92,18 +92,18 @@ static void handle_signal(const struct signal_information *signal) {
 
 /* ── The command ─────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-static void begin(const struct message *message, int pidfd, int signals) {
+static void handle_start(const struct message *message, int pidfd, int signals) {
   is_starting = 0;
   command.pid = message->pid;
   command.is_tied = (message->detail & TIED) != 0;
   command.pidfd = pidfd;
-  int kept[] = {launcher, pidfd, signals};
-  close_all_but(kept, 3);
-  /* Those that were pending when the launcher was made it has given already. */
+  int open[] = {launcher, pidfd, signals};
+  close_all_except(open, 3);
+  /* The launcher has already delivered the signals that were pending when it was forked. */
   for (uint32_t i = node.launch.inheritance->pending_count; i < own->pending_count; i++) forward(&own->pending[i]);
 }
 
-static void hear_launcher(int signals) {
+static void read_launcher(int signals) {
   struct message message;
   int descriptor;
   if (receive_message(launcher, &message, &descriptor) < 0) {
@@ -121,7 +121,7 @@ static void hear_launcher(int signals) {
       is_starting = 0;
       break;
     case STARTED:
-      begin(&message, descriptor, signals);
+      handle_start(&message, descriptor, signals);
       break;
     case ENDED:
       command.has_ended = 1;
@@ -135,7 +135,7 @@ static void hear_launcher(int signals) {
   }
 }
 
-/* Reaps Node, and what comes to us as a reaper where the launcher was killed. True as long as there are children. */
+/* Reaps Node, and the processes that a killed launcher leaves to this subreaper. True while there are children. */
 static int reap(void) {
   for (;;) {
     int status = 0;
@@ -164,51 +164,52 @@ static void replace(char **words, uint32_t count, char **environment) {
   become(words + (count - orders.header.words), environment, own, &orders);
 }
 
-static void refuse_without_node(void) __attribute__((noreturn));
-static void refuse_without_node(void) {
-  say("portcullis: Node was ended by signal ");
-  say_number(supervisor.status & 0x7f);
-  say(" before the command was started\n  help: it needs memory and address space (ulimit -v unlimited); "
+static void die_without_node(void) __attribute__((noreturn));
+static void die_without_node(void) {
+  print("portcullis: Node was ended by signal ");
+  print_number(supervisor.status & 0x7f);
+  print(
+      " before the command was started\n  help: it needs memory and address space (ulimit -v unlimited); "
       "`portcullis doctor` says more\n");
-  leave(FAILED);
+  exit_process(FAILED);
 }
 
-/* Returns as long as there is anything to wait for. */
-static void leave_when_done(char **words, uint32_t count, char **environment) {
+/* Exits when nothing is left to wait for, otherwise returns. */
+static void exit_when_done(char **words, uint32_t count, char **environment) {
   int has_children = reap();
   if (supervisor.pid != 0) return;
   if (is_replaced) replace(words, count, environment);
   if (command.pid == 0) {
-    /* It may have started the command with its last breath: the launcher's messages come first. */
+    /* Node may have started the command just before it ended: read the launcher's messages first. */
     if (launcher >= 0) return;
-    if ((supervisor.status & 0x7f) != 0) refuse_without_node();
-    leave(exit_status(supervisor.status));
+    if ((supervisor.status & 0x7f) != 0) die_without_node();
+    exit_process(exit_status(supervisor.status));
   }
   if (launcher < 0 && command.is_tied && has_children) return;
-  if (command.has_ended) leave(exit_status(command.status));
-  if (launcher < 0 && !has_children) leave(FAILED);
+  if (command.has_ended) exit_process(exit_status(command.status));
+  if (launcher < 0 && !has_children) exit_process(FAILED);
 }
 
 /* ── The beginning ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* What Node would fail on, with less of an explanation or none. */
-static void check_surroundings(void) {
+/* Checks conditions on which Node fails without a clear message. */
+static void check_environment(void) {
   static char folder[4096];
   if (CALL(__NR_getcwd, folder, sizeof folder) == -ENOENT)
-    refuse(FAILED, NULL, "the working directory was deleted", "change to another directory");
+    die(FAILED, NULL, "the working directory was deleted", "change to another directory");
   struct {
     uint64_t soft, hard;
   } limit = {0, 0};
-  if (CALL(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 && limit.hard < LEAST_DESCRIPTORS)
-    refuse(FAILED, NULL, "the limit of open files is too low (ulimit -n): portcullis needs 64", "ulimit -n 1024");
+  if (CALL(__NR_prlimit64, 0, RLIMIT_NOFILE, 0, &limit) == 0 && limit.hard < MIN_DESCRIPTORS)
+    die(FAILED, NULL, "the limit of open files is too low (ulimit -n): portcullis needs 64", "ulimit -n 1024");
 }
 
 void supervise(char **words, uint32_t count, char **environment, struct inheritance *inheritance) {
   own = inheritance;
-  if (count < 2) refuse(FAILED, NULL, "usage: portcullis-launcher supervise NODE SCRIPT [WORD...]", NULL);
-  check_surroundings();
+  if (count < 2) die(FAILED, NULL, "usage: portcullis-launcher supervise NODE SCRIPT [WORD...]", NULL);
+  check_environment();
   long result = find_command(words[0], environment, &node.file);
-  if (result < 0) refuse(FAILED, words[0], "command not found", "install Node 20.19 or newer");
+  if (result < 0) die(FAILED, words[0], "command not found", "install Node 20.19 or newer");
 
   int between_node[2], between_us[2];
   result = make_sockets(between_node);
@@ -219,8 +220,8 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
     signals = result = CALL(__NR_signalfd4, -1, &all, sizeof all, O_CLOEXEC);
   }
   if (result == -EMFILE)
-    refuse(FAILED, NULL, "no file descriptor is left below the limit (ulimit -n)", "raise it, or close some");
-  if (result < 0) refuse(FAILED, NULL, "no socket can be made", NULL);
+    die(FAILED, NULL, "too many open file descriptors for the limit (ulimit -n)", "raise it, or close some");
+  if (result < 0) die(FAILED, NULL, "a socket cannot be created", NULL);
 
   find_pid_variables(environment);
   static struct inheritance given;
@@ -230,10 +231,10 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
   node.front = between_us[0];
   node.launch = (struct launch){words, count, environment, &given, between_node[1], between_us[1]};
   launcher = between_us[0];
-  /* What the launcher and Node leave behind comes to us: the launcher itself, and the command's status. */
+  /* Orphans of Node and the launcher become our children: the launcher itself, and the command with its status. */
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
   result = start_node(&node);
-  if (result < 0) refuse(FAILED, NULL, "no process can be made", NULL);
+  if (result < 0) die(FAILED, NULL, "a process cannot be created", NULL);
   supervisor.pid = (int)result;
   for (int i = 0; i < 2; i++) CALL(__NR_close, between_node[i]);
   CALL(__NR_close, between_us[1]);
@@ -242,14 +243,14 @@ void supervise(char **words, uint32_t count, char **environment, struct inherita
 
   for (;;) {
     struct pollfd sources[2] = {{launcher, POLLIN, 0}, {is_starting ? -1 : (int)signals, POLLIN, 0}};
-    /* The launcher exits when the tree has ended. Where it was killed before that, what it leaves behind is ours. */
+    /* The launcher exits when the tree has ended. If it was killed before that, its children are ours. */
     int is_ending = launcher < 0 && command.is_tied;
     if (is_ending) signal_tree(SIGKILL, supervisor.pid);
     struct __kernel_timespec pause = {0, KILL_INTERVAL * 1000000};
     wait_readable(sources, 2, is_ending ? &pause : 0);
-    if (sources[0].revents != 0) hear_launcher((int)signals);
+    if (sources[0].revents != 0) read_launcher((int)signals);
     struct signal_information signal;
-    while (!is_starting && take_signal(&signal) != 0) handle_signal(&signal);
-    if (!is_starting) leave_when_done(words, count, environment);
+    while (!is_starting && dequeue_signal(&signal) != 0) handle_signal(&signal);
+    if (!is_starting) exit_when_done(words, count, environment);
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Reads and searches the kernel's BTF. */
 #include "functions.h"
 
 #include <linux/btf.h>
@@ -6,8 +7,8 @@
 
 #include "kernel.h"
 
-/* A distribution kernel's has some 6 MiB. */
-enum { LARGEST_TYPES = 64 << 20, FIRST_GUESS = 8 << 20 };
+/* The BTF of a distribution kernel has about 6 MiB. */
+enum { MAX_TYPES_SIZE = 64 << 20, FIRST_GUESS = 8 << 20 };
 
 static long read_types(unsigned char **bytes, size_t *size) {
   static const char path[] = "/sys/kernel/btf/vmlinux";
@@ -25,7 +26,7 @@ static long read_types(unsigned char **bytes, size_t *size) {
     }
     have += (size_t)count;
     if (have == room) {
-      unsigned char *more = room >= LARGEST_TYPES ? NULL : allocate(2 * room);
+      unsigned char *more = room >= MAX_TYPES_SIZE ? NULL : allocate(2 * room);
       if (more == NULL) {
         result = -ENOMEM;
         break;
@@ -42,8 +43,8 @@ static long read_types(unsigned char **bytes, size_t *size) {
   return result;
 }
 
-/* How many bytes follow a type's fixed part; -1: a kind that we do not know, so nothing behind it can be found. */
-static long more_of(uint32_t kind, uint32_t elements) {
+/* Returns the number of bytes after a type's fixed part, or -1 for an unknown kind: the rest cannot be parsed then. */
+static long extra_size(uint32_t kind, uint32_t elements) {
   switch (kind) {
     case BTF_KIND_PTR:
     case BTF_KIND_FWD:
@@ -77,9 +78,9 @@ static long more_of(uint32_t kind, uint32_t elements) {
   }
 }
 
-static int is_text(const char *strings, uint32_t length, uint32_t offset, const char *text) {
-  size_t size = text_length(text) + 1;
-  return offset < length && length - offset >= size && memcmp(strings + offset, text, size) == 0;
+static int is_string_at(const char *strings, uint32_t length, uint32_t offset, const char *expected) {
+  size_t size = string_length(expected) + 1;
+  return offset < length && length - offset >= size && memcmp(strings + offset, expected, size) == 0;
 }
 
 static long look_up(const unsigned char *bytes, size_t size, const char *const *names, uint32_t *ids, uint32_t count) {
@@ -100,12 +101,12 @@ static long look_up(const unsigned char *bytes, size_t size, const char *const *
     struct btf_type type;
     if (header.type_len - at < sizeof type) return -EBADMSG;
     memcpy(&type, types + at, sizeof type);
-    long more = more_of(BTF_INFO_KIND(type.info), BTF_INFO_VLEN(type.info));
+    long more = extra_size(BTF_INFO_KIND(type.info), BTF_INFO_VLEN(type.info));
     if (more < 0 || header.type_len - at - sizeof type < (size_t)more) return -EBADMSG;
     at += sizeof type + (size_t)more;
     if (BTF_INFO_KIND(type.info) != BTF_KIND_FUNC) continue;
     for (uint32_t i = 0; i < count; i++) {
-      if (ids[i] != 0 || !is_text(strings, header.str_len, type.name_off, names[i])) continue;
+      if (ids[i] != 0 || !is_string_at(strings, header.str_len, type.name_off, names[i])) continue;
       ids[i] = id;
       missing--;
     }
@@ -119,6 +120,6 @@ long find_kernel_functions(const char *const *names, uint32_t *ids, uint32_t cou
   unsigned char *bytes;
   size_t size;
   long result = read_types(&bytes, &size);
-  /* The memory is given back by the execve that follows. */
+  /* The following execve frees the memory. */
   return result < 0 ? result : look_up(bytes, size, names, ids, count);
 }

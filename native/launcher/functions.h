@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-/* Kernel functions by name: their numbers in the kernel's type information. */
+/* Finds the BTF ids of kernel functions by name, for the relocation of a bundle's program. */
 #ifndef PORTCULLIS_FUNCTIONS_H
 #define PORTCULLIS_FUNCTIONS_H
 
 #include <stdint.h>
 
 /*
- * Finds each name's id, one pass over /sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst). 0, or a negative errno:
- * ENOENT where the file is missing, ESRCH where a name is (its id is 0 then), EBADMSG where the file is not understood.
+ * Finds all ids in one pass over /sys/kernel/btf/vmlinux (Documentation/bpf/btf.rst). Returns 0, or a negative errno:
+ * ENOENT if the file is missing, ESRCH if a name is missing (its id is 0), EBADMSG if the file cannot be parsed.
  */
 long find_kernel_functions(const char *const *names, uint32_t *ids, uint32_t count);
 

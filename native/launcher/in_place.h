@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
-/* Becoming the command: no process of portcullis is left. What goes wrong is written to standard error. */
+/*
+ * Executes the command in the calling process, so that no process of portcullis remains. Errors go to standard error.
+ */
 #ifndef PORTCULLIS_IN_PLACE_H
 #define PORTCULLIS_IN_PLACE_H
 
 #include "inheritance.h"
 #include "orders.h"
 
-/* `launcher run [OPTIONS] BUNDLE [--] COMMAND [ARGUMENT...]`: from a bundle's file. */
+/* `launcher run [OPTIONS] BUNDLE [--] COMMAND [ARGUMENT...]`: with a bundle from a file. */
 void run_bundle(char **words, char **environment, const struct inheritance *inheritance) __attribute__((noreturn));
 
-/* From orders of Node's, which has exited. */
+/* With a bundle from the orders of Node, which has exited. */
 void become(char **argv, char **environment, const struct inheritance *inheritance, struct orders *orders)
     __attribute__((noreturn));
 

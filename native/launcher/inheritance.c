@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Saves and restores the attributes that fork or the launcher changes. */
 #include "inheritance.h"
 
 #include <linux/prctl.h>
@@ -12,7 +13,7 @@ _Static_assert(sizeof(struct signal_information) == 128, "siginfo_t has 128 byte
 
 static const uint64_t all_signals = ~0ull;
 
-/* struct sigaction of the kernel; arm64 and x86-64 lay it out alike. */
+/* The kernel's struct sigaction, with the same layout on arm64 and x86-64. */
 struct action {
   long handler;
   unsigned long flags, restorer;
@@ -38,7 +39,7 @@ static int64_t now(void) {
   return time.seconds * 1000000000 + time.nanoseconds;
 }
 
-int take_signal(struct signal_information *information) {
+int dequeue_signal(struct signal_information *information) {
   static const int64_t no_time[2] = {0, 0};
   long result;
   do result = CALL(__NR_rt_sigtimedwait, &all_signals, information, no_time, sizeof all_signals);
@@ -46,10 +47,10 @@ int take_signal(struct signal_information *information) {
   return result > 0 ? (int)result : 0;
 }
 
-void take_inheritance(struct inheritance *own) {
+void save_inheritance(struct inheritance *own) {
   CALL(__NR_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &all_signals, &own->mask, sizeof own->mask);
-  while (own->pending_count < SIGNALS && take_signal(&own->pending[own->pending_count]) != 0) own->pending_count++;
+  while (own->pending_count < SIGNALS && dequeue_signal(&own->pending[own->pending_count]) != 0) own->pending_count++;
   /* The kernel reaps the children of a process that ignores SIGCHLD, and their status is lost. */
   own->ignores_sigchld = disposition_of(SIGCHLD) == (long)SIG_IGN;
   if (own->ignores_sigchld) set_disposition(SIGCHLD, (long)SIG_DFL);
@@ -63,13 +64,13 @@ void take_inheritance(struct inheritance *own) {
     own->scheduling.size = 0;
 }
 
-static void give_timers(const struct inheritance *own) {
+static void restore_timers(const struct inheritance *own) {
   for (int which = 0; which < 3; which++) {
     long timer[4];
     memcpy(timer, &own->timers[which], sizeof timer);
     int64_t left = (int64_t)timer[2] * 1000000 + timer[3];
     if (left == 0) continue;
-    /* Only ITIMER_REAL has run meanwhile: the others count the process's own processor time. */
+    /* Only ITIMER_REAL has run since: the others count this process's CPU time. */
     if (which == ITIMER_REAL) left -= (now() - own->timers_read) / 1000;
     if (left < 1) left = 1;
     timer[2] = (long)(left / 1000000);
@@ -78,13 +79,13 @@ static void give_timers(const struct inheritance *own) {
   }
 }
 
-void give_inheritance(const struct inheritance *own) {
+void restore_inheritance(const struct inheritance *own) {
   if (own->ignores_sigchld) set_disposition(SIGCHLD, (long)SIG_IGN);
   CALL(__NR_prctl, PR_SET_PDEATHSIG, own->parent_death_signal, 0, 0, 0);
   CALL(__NR_prctl, PR_SET_CHILD_SUBREAPER, own->is_subreaper, 0, 0, 0);
   if (own->scheduling.size != 0) CALL(__NR_sched_setattr, 0, &own->scheduling, 0);
-  give_timers(own);
-  /* A process may send itself any information (kernel/signal.c, do_rt_sigqueueinfo). */
+  restore_timers(own);
+  /* A process may queue any siginfo to itself (kernel/signal.c, do_rt_sigqueueinfo). */
   long self = CALL(__NR_getpid, 0);
   for (uint32_t i = 0; i < own->pending_count; i++)
     CALL(__NR_rt_sigqueueinfo, self, own->pending[i].number, &own->pending[i]);
@@ -112,5 +113,5 @@ void end_by(int signal) {
   uint64_t one = 1ull << (signal - 1);
   CALL(__NR_kill, CALL(__NR_getpid, 0), signal);
   CALL(__NR_rt_sigprocmask, SIG_UNBLOCK, &one, 0, sizeof one);
-  leave(128 + signal);
+  exit_process(128 + signal);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What a process passes on to the program that it executes, but not to a child, or what the launcher must change for
- * itself: the signal mask, the disposition of SIGCHLD, pending signals, interval timers, the parent-death signal, the
- * child subreaper attribute, and scheduling that is reset on fork.
+ * Process attributes that survive execve but not fork, or that the launcher must change for itself: the signal mask,
+ * the disposition of SIGCHLD, pending signals, interval timers, the parent-death signal, the child subreaper attribute,
+ * and scheduling that is reset on fork. The launcher saves them at its start and restores them for the command.
  */
 #ifndef PORTCULLIS_INHERITANCE_H
 #define PORTCULLIS_INHERITANCE_H
@@ -22,7 +22,7 @@ struct inheritance {
   int ignores_sigchld;
   int parent_death_signal;
   int is_subreaper;
-  /* Timers are taken away from this process: the command has them. */
+  /* Disarmed in this process and armed again for the command. */
   struct {
     long interval_seconds, interval_microseconds, seconds, microseconds;
   } timers[3];
@@ -35,29 +35,26 @@ struct inheritance {
     int32_t nice;
     uint32_t priority;
     uint64_t runtime, deadline, period;
-    uint32_t utilization_least, utilization_most;
-  } scheduling; /* size 0: nothing is reset on fork */
+    uint32_t utilization_min, utilization_max;
+  } scheduling; /* size 0: not reset on fork */
 };
 
-/*
- * Blocks all signals, makes this process not dumpable, and reads what the command must get. To be called before anything
- * else.
- */
-void take_inheritance(struct inheritance *inheritance);
+/* Blocks all signals, makes this process not dumpable, and saves the attributes. Call it before anything else. */
+void save_inheritance(struct inheritance *inheritance);
 
 /*
- * Gives it to the process that calls, which is about to execute the command: this process itself, or a child of it, which
- * may share its memory. The signal mask comes last, so pending signals act there.
+ * Restores the attributes in the calling process, which is about to execute the command: this process or its child,
+ * which may share its memory. The signal mask comes last, so pending signals are delivered there.
  */
-void give_inheritance(const struct inheritance *inheritance);
+void restore_inheritance(const struct inheritance *inheritance);
 
-/* Removes one pending signal; 0 where there is none. */
-int take_signal(struct signal_information *information);
+/* Dequeues one pending signal and returns its number, or 0. */
+int dequeue_signal(struct signal_information *information);
 
-/* Whether this signal would have ended this process as it was started: not blocked, with the default action to terminate. */
+/* Whether the signal would have ended this process at its start: not blocked, with terminate as its default action. */
 int is_fatal(const struct inheritance *inheritance, int signal);
 
-/* Ends this process by a signal, or exits with 128 + signal where the kernel does not let it (an init). */
+/* Ends this process by a signal, or exits with 128 + signal if the kernel ignores the signal (for an init process). */
 void end_by(int signal) __attribute__((noreturn));
 
 #endif

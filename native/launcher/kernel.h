@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * System calls without a C library, for x86-64 and arm64. Results are the kernel's own: a negative errno is a failure.
+ * System calls without a C library, for x86-64 and arm64. They return the kernel's result: a negative errno on failure.
  */
 #ifndef PORTCULLIS_KERNEL_H
 #define PORTCULLIS_KERNEL_H
@@ -32,7 +32,7 @@ static inline long call6(long number, long a, long b, long c, long d, long e, lo
   __asm__ volatile("svc #0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
   return x0;
 #else
-#error "portcullis knows x86-64 and arm64"
+#error "portcullis supports x86-64 and arm64"
 #endif
 }
 
@@ -41,25 +41,25 @@ static inline long call6(long number, long a, long b, long c, long d, long e, lo
   call6((number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 /*
- * clone(2) of a child that shares our memory and runs `function(argument)` on a stack of its own, from which it never
- * returns. (With a shared stack, the child's frames would overwrite those that its parent returns through.)
+ * clone(2) of a child that runs `function(argument)` on the given stack and never returns from it. (On a shared stack,
+ * the child's frames would overwrite its parent's return addresses.)
  */
 long clone_child(unsigned long flags, void *stack_top, int *pidfd, void (*function)(void *), void *argument);
 
-/* The compiler may call the first two for assignments of structures. */
+/* The compiler may call memset and memcpy for structure assignments. */
 void *memset(void *to, int byte, size_t size);
 void *memcpy(void *to, const void *from, size_t size);
 int memcmp(const void *one, const void *other, size_t size);
-size_t text_length(const char *text);
-int is_word(const char *word, const char *expected);
+size_t string_length(const char *string);
+int strings_equal(const char *one, const char *other);
 
-void leave(int status) __attribute__((noreturn));
+void exit_process(int status) __attribute__((noreturn));
 
-/* Writes all of it, or as much as can be written. */
+/* Writes until all bytes are written or an error occurs. */
 void write_all(int descriptor, const void *bytes, size_t size);
-/* Reads so many bytes, waiting for them: 0, or a negative errno (EPROTO: there are no more). */
+/* Waits for exactly `size` bytes. Returns 0, or a negative errno: EPROTO at an early end. */
 long read_all(int descriptor, void *into, size_t size);
-/* So many bytes of zeros from the kernel, or NULL. */
+/* Maps `size` bytes of zeros, or returns NULL. */
 void *allocate(size_t size);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The launcher: confines a command as Node orders it, starts it, waits for it and its tree, and tells what becomes of them. */
+/* The launcher: confines and starts a command by Node's orders, waits for it and its tree, and reports their exit. */
 #ifndef PORTCULLIS_LAUNCHER_H
 #define PORTCULLIS_LAUNCHER_H
 
@@ -14,7 +14,7 @@ struct launch {
   int front; /* the socket to the front (front.c), or -1 */
 };
 
-/* Serves until nothing is left to do. To be called in a process of its own, with all signals blocked. */
+/* Runs the launcher until its work is done. Call it in a separate process, with all signals blocked. */
 void serve(const struct launch *launch) __attribute__((noreturn));
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Clones the process that becomes Node, which first clones the launcher. */
 #include "node.h"
 
 #include <linux/fcntl.h>
@@ -7,12 +8,12 @@
 
 #include "kernel.h"
 #include "orders.h"
-#include "say.h"
+#include "print.h"
 #include "tree.h"
 
 enum { STACK_SIZE = 16384, SOCKET = 3 };
 
-/* How Node learns of the socket. The command's environment does not have it. */
+/* Tells Node the socket's number. The command's environment does not contain it. */
 static char variable[] = "PORTCULLIS_LAUNCHER=3";
 
 static unsigned char stack[STACK_SIZE] __attribute__((aligned(16)));
@@ -20,14 +21,14 @@ static char **environment;
 static unsigned char *launcher_stack;
 
 static char **with_variable(char **original) {
-  size_t count = 0, kept = 0;
+  size_t count = 0, length = 0;
   while (original[count] != NULL) count++;
   char **result = allocate((count + 2) * sizeof *result);
   if (result == NULL) return NULL;
   for (size_t i = 0; i < count; i++)
-    if (text_length(original[i]) < sizeof variable - 2 || memcmp(original[i], variable, sizeof variable - 2) != 0)
-      result[kept++] = original[i];
-  result[kept++] = variable;
+    if (string_length(original[i]) < sizeof variable - 2 || memcmp(original[i], variable, sizeof variable - 2) != 0)
+      result[length++] = original[i];
+  result[length++] = variable;
   return result;
 }
 
@@ -38,27 +39,27 @@ static void become_launcher(void *argument) {
   serve(&node->launch);
 }
 
-static void give_up(const char *what, long error) __attribute__((noreturn));
-static void give_up(const char *what, long error) {
-  say("portcullis: ");
-  say(what);
-  say(" (");
-  say_error(error);
-  say(")\n");
-  leave(FAILED);
+static void fail(const char *what, long error) __attribute__((noreturn));
+static void fail(const char *what, long error) {
+  print("portcullis: ");
+  print(what);
+  print(" (");
+  print_error(error);
+  print(")\n");
+  exit_process(FAILED);
 }
 
-/* Standard input and output are of no use to Node: they are the command's. Nothing else is held open by it. */
+/* Node gets /dev/null as standard input and output, because those belong to the command, and no other descriptors. */
 static void arrange_descriptors(int socket) {
   long null = CALL(__NR_openat, AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0);
   long high = null < 0 ? null : CALL(__NR_fcntl, null, F_DUPFD_CLOEXEC, 3);
-  if (high < 0) give_up("/dev/null cannot be opened", high);
+  if (high < 0) fail("/dev/null cannot be opened", high);
   for (int stream = 0; stream < 2; stream++) CALL(__NR_dup3, high, stream, 0);
   if (CALL(__NR_fcntl, 2, F_GETFD, 0) < 0 || null == 2) CALL(__NR_dup3, high, 2, 0);
   if (socket == SOCKET) CALL(__NR_fcntl, socket, F_SETFD, 0);
   else CALL(__NR_dup3, socket, SOCKET, 0);
-  int kept[] = {0, 1, 2, SOCKET};
-  close_all_but(kept, 4);
+  int open[] = {0, 1, 2, SOCKET};
+  close_all_except(open, 4);
 }
 
 static void reset_signals(void) {
@@ -72,16 +73,16 @@ static void reset_signals(void) {
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &original.mask, 0, sizeof original.mask);
 }
 
-/* Shares the front's memory, and not its descriptors and signal dispositions. */
+/* Runs in the front's memory, with descriptors and signal dispositions of its own. */
 static void become_node(void *argument) {
   struct node *node = argument;
   long launcher = clone_child(SIGCHLD, launcher_stack + TREE_STACK, NULL, become_launcher, node);
-  if (launcher < 0) give_up("no process can be made", launcher);
-  /* A process group of its own: what the terminal sends to the job is for the command. */
+  if (launcher < 0) fail("a process cannot be created", launcher);
+  /* Node leaves the process group, so that the terminal's signals to the job go to the command only. */
   CALL(__NR_setpgid, 0, 0);
   arrange_descriptors(node->socket);
   reset_signals();
-  give_up("Node cannot be started", CALL(__NR_execve, node->file, node->argv, environment));
+  fail("Node cannot be started", CALL(__NR_execve, node->file, node->argv, environment));
 }
 
 long start_node(struct node *node) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Starting Node, and the launcher as its child. */
+/* Starts Node, with the launcher as its child. */
 #ifndef PORTCULLIS_NODE_H
 #define PORTCULLIS_NODE_H
 
@@ -8,12 +8,14 @@
 struct node {
   const char *file;
   char **argv;
-  struct launch launch; /* what the launcher serves; its sockets are the launcher's ends */
+  struct launch launch; /* for the launcher; its sockets are the launcher's ends */
   int socket;           /* Node's end */
-  int front;            /* the front's end, which neither of them has */
+  int front;            /* the front's end, closed in both children */
 };
 
-/* The pid, or a negative errno. Where Node cannot be executed the child says so and exits with status 125. */
+/*
+ * Returns the pid, or a negative errno. If Node cannot be executed the child prints an error and exits with status 125.
+ */
 long start_node(struct node *node);
 
 #endif

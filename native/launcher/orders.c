@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Reads and writes the launcher's protocol, and passes descriptors over Unix sockets. */
 #include "orders.h"
 
 #include <linux/fcntl.h>
@@ -7,7 +8,7 @@
 #include "bundle.h"
 #include "kernel.h"
 
-enum { UNIX = 1, STREAM = 1, NO_SIGNAL = 0x4000, CLOSE_ON_EXEC = 0x40000000, MOST_DESCRIPTORS = 4 };
+enum { UNIX = 1, STREAM = 1, NO_SIGNAL = 0x4000, CLOSE_ON_EXEC = 0x40000000, MAX_DESCRIPTORS = 4 };
 
 /* ── Orders ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -27,8 +28,8 @@ static int is_order(const struct orders_header *header) {
       return 0;
   }
   return header->filter_length > 0 &&
-         header->filter_length <= (is_extended ? (uint32_t)LARGEST_BUNDLE : MAXIMUM_INSTRUCTIONS) &&
-         header->fallback_length <= (is_extended ? (uint32_t)MOST_PARAMETERS : MAXIMUM_INSTRUCTIONS);
+         header->filter_length <= (is_extended ? (uint32_t)MAX_BUNDLE_SIZE : MAX_INSTRUCTIONS) &&
+         header->fallback_length <= (is_extended ? (uint32_t)MAX_PARAMETERS : MAX_INSTRUCTIONS);
 }
 
 static size_t filters_size(const struct orders_header *header) {
@@ -65,7 +66,7 @@ void write_orders(int socket, const struct orders *orders) {
 
 /* ── Messages ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* struct msghdr, struct iovec and struct cmsghdr with room for descriptors. */
+/* struct iovec, struct msghdr, and struct cmsghdr with space for descriptors. */
 struct vector {
   void *base;
   size_t length;
@@ -82,7 +83,7 @@ struct envelope {
 struct rights {
   size_t length;
   int level, type;
-  int descriptors[MOST_DESCRIPTORS];
+  int descriptors[MAX_DESCRIPTORS];
 };
 enum { RIGHTS_HEADER = 16, SOCKET_LEVEL = 1, RIGHTS = 1 };
 
@@ -119,7 +120,7 @@ long receive_message(int socket, struct message *message, int *descriptor) {
 long make_sockets(int sockets[2]) {
   long result = CALL(__NR_socketpair, UNIX, STREAM | O_CLOEXEC, 0, sockets);
   if (result < 0) return result;
-  /* Where a standard stream is closed it stays so: what is written there must not come to us. */
+  /* A closed standard stream stays closed: output to it must not reach our socket. */
   for (int i = 0; i < 2; i++) {
     if (sockets[i] > 2) continue;
     result = CALL(__NR_fcntl, sockets[i], F_DUPFD_CLOEXEC, 3);
@@ -130,12 +131,12 @@ long make_sockets(int sockets[2]) {
   return 0;
 }
 
-void close_all_but(const int *kept, int count) {
+void close_all_except(const int *descriptors, int count) {
   for (long from = 0;;) {
-    /* The least of them that is not below `from`. */
+    /* The smallest of them that is not below `from`. */
     long next = -1;
     for (int i = 0; i < count; i++)
-      if (kept[i] >= from && (next < 0 || kept[i] < next)) next = kept[i];
+      if (descriptors[i] >= from && (next < 0 || descriptors[i] < next)) next = descriptors[i];
     if (next != from) CALL(__NR_close_range, from, next < 0 ? 0xffffffffu : next - 1, 0);
     if (next < 0) return;
     from = next + 1;

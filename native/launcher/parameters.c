@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
+/* Parses --set. src/ir/parameters.ts and src/bundle/settings.ts parse the same; test/bundle compares them. */
 #include "parameters.h"
 
 #include "kernel.h"
-
-/* src/ir/parameters.ts and src/bundle/settings.ts read the same; test/bundle holds the two against each other. */
 
 size_t name_length(const char *setting) {
   size_t length = 0;
@@ -11,15 +10,10 @@ size_t name_length(const char *setting) {
   return length;
 }
 
-static int is_text(const char *text, const char *expected) {
-  size_t length = text_length(expected);
-  return text_length(text) == length && memcmp(text, expected, length) == 0;
-}
-
 static int is_named(const struct bundle *bundle, const struct parameter_entry *parameter, const char *name,
                     size_t length) {
   const char *own = string_at(bundle, parameter->name);
-  return text_length(own) == length && memcmp(own, name, length) == 0;
+  return string_length(own) == length && memcmp(own, name, length) == 0;
 }
 
 static int is_possible(const struct parameter_entry *parameter, uint64_t word) {
@@ -39,7 +33,7 @@ int are_possible(const struct bundle *bundle, const uint64_t *words, uint32_t co
 const char *fixed_value(const struct bundle *bundle, const char *name, size_t length) {
   const char *line = string_at(bundle, policy_of(bundle)->fixed);
   while (*line != 0) {
-    /* The string ends with a 0, which no name has: nothing behind it is compared. */
+    /* A name contains no NUL, so the comparison stops at the end of the string. */
     size_t same = 0;
     while (same < length && line[same] == name[same]) same++;
     if (same == length && line[same] == '=') return line + length + 1;
@@ -49,7 +43,7 @@ const char *fixed_value(const struct bundle *bundle, const char *name, size_t le
   return NULL;
 }
 
-enum { LONGEST_INTEGER = 40 };
+enum { MAX_INTEGER_LENGTH = 40 };
 
 static int digit_of(char c) {
   if (c >= '0' && c <= '9') return c - '0';
@@ -58,17 +52,17 @@ static int digit_of(char c) {
   return 99;
 }
 
-/* Decimal, 0x, 0o or 0b, with underscores and a final n as in a policy: as sign and magnitude. */
+/* Reads decimal, 0x, 0o or 0b, with underscores and a final n as in a policy, into sign and magnitude. */
 static int read_integer(const char *text, int *is_negative, uint64_t *magnitude) {
-  char plain[LONGEST_INTEGER + 1];
-  size_t length = text_length(text), count = 0;
+  char plain[MAX_INTEGER_LENGTH + 1];
+  size_t length = string_length(text), count = 0;
   if (length > 0 && text[length - 1] == 'n') length--;
   for (size_t i = 0; i < length; i++) {
     if (text[i] == '_') continue;
-    if (count == LONGEST_INTEGER) return 0;
+    if (count == MAX_INTEGER_LENGTH) return 0;
     plain[count++] = text[i];
   }
-  plain[count] = 0; /* which is no digit, so every loop below ends there */
+  plain[count] = 0; /* not a digit, so every loop below ends there */
   const char *at = plain;
   *is_negative = *at == '-';
   at += *is_negative;
@@ -91,8 +85,8 @@ static int read_integer(const char *text, int *is_negative, uint64_t *magnitude)
 
 static int read_value(const struct parameter_entry *parameter, const char *text, uint64_t *word) {
   if (parameter->kind == FLAG_PARAMETER) {
-    *word = is_text(text, "true");
-    return *word || is_text(text, "false");
+    *word = strings_equal(text, "true");
+    return *word || strings_equal(text, "false");
   }
   int is_negative;
   uint64_t magnitude;
@@ -107,7 +101,7 @@ static int read_value(const struct parameter_entry *parameter, const char *text,
   return is_possible(parameter, *word);
 }
 
-/* Which setting is for this parameter; `count` where none is. */
+/* The index of the setting for this parameter, or `count`. */
 static uint32_t setting_for(const struct bundle *bundle, const struct settings *settings,
                             const struct parameter_entry *parameter) {
   uint32_t i = 0;
@@ -115,7 +109,7 @@ static uint32_t setting_for(const struct bundle *bundle, const struct settings *
   return i;
 }
 
-/* Names first: that each is there, once, and can be given. */
+/* Checks that each name exists, is open, and is set once. */
 static enum setting_fault check_names(const struct bundle *bundle, struct settings *settings) {
   const struct parameter_entry *parameters = section_of(bundle, PARAMETERS);
   for (uint32_t i = 0; i < settings->count; i++) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What a bundle leaves open until it is started: values from the command line become words of the launch map. */
+/* Open parameters of a bundle: values from the command line become words of the launch map. */
 #ifndef PORTCULLIS_PARAMETERS_H
 #define PORTCULLIS_PARAMETERS_H
 
@@ -7,32 +7,32 @@
 
 enum setting_fault {
   SETTINGS_GOOD,
-  SETTING_MALFORMED, /* no NAME=VALUE */
+  SETTING_MALFORMED, /* not NAME=VALUE */
   SETTING_TWICE,
   SETTING_UNKNOWN,
   SETTING_FIXED,      /* a constant of this bundle */
-  SETTING_IMPOSSIBLE, /* no value of the parameter's */
-  SETTING_MISSING,    /* no default, and not given */
+  SETTING_IMPOSSIBLE, /* malformed or out of range */
+  SETTING_MISSING,    /* neither a default nor a setting */
 };
 
 struct settings {
   char **given; /* "NAME=VALUE" each */
   uint32_t count;
-  uint64_t words[MOST_PARAMETERS]; /* in the order of the bundle's parameters */
-  /* Where it went wrong: which of `given`, and which parameter, where there is one. */
+  uint64_t words[MAX_PARAMETERS]; /* in the order of the bundle's parameters */
+  /* On an error: the index in `given`, or `count`, and the index of the parameter. */
   uint32_t wrong, parameter;
 };
 
-/* Makes the words of a checked bundle's open parameters of what is given, and of their defaults. */
+/* Computes the words of a checked bundle's open parameters from the settings and the defaults. */
 enum setting_fault read_settings(const struct bundle *bundle, struct settings *settings);
 
-/* Whether so many words are what a checked bundle's open parameters can be. */
+/* Whether these words are valid for a checked bundle's open parameters. */
 int are_possible(const struct bundle *bundle, const uint64_t *words, uint32_t count);
 
-/* The value under which a checked bundle has this parameter as a constant, up to a newline or the end; NULL: it has not. */
+/* The value of a parameter that is a constant of a checked bundle, terminated by a newline or NUL; else NULL. */
 const char *fixed_value(const struct bundle *bundle, const char *name, size_t length);
 
-/* How many bytes of a setting are its name. */
+/* The number of bytes of a setting's name. */
 size_t name_length(const char *setting);
 
 #endif

@@ -1,16 +1,15 @@
-/* SPDX-License-Identifier: MIT */
+// SPDX-License-Identifier: MIT
 /*
- * Variables by which systemd addresses one process: LISTEN_PID (sd_listen_fds(3)) and WATCHDOG_PID
- * (sd_watchdog_enabled(3)). A program ignores its sockets, or its watchdog, where they hold another pid than its own, and
- * the command has another pid than the front that systemd started.
+ * Variables in which systemd passes a pid: LISTEN_PID (sd_listen_fds(3)) and WATCHDOG_PID (sd_watchdog_enabled(3)). A
+ * program ignores its sockets or its watchdog if the pid is not its own, and systemd starts the front, not the command.
  */
 #ifndef PORTCULLIS_PID_VARIABLES_H
 #define PORTCULLIS_PID_VARIABLES_H
 
-/* Finds those that hold the pid of this process and gives them room for any pid. Their values stay what they are. */
+/* Finds the variables that contain this process's pid, and reserves space for any pid. Does not change their values. */
 void find_pid_variables(char **environment);
 
-/* In the command's process: they hold its pid. Others are left alone. */
+/* Writes the calling process's pid into the variables found. Called in the command's process. */
 void set_pid_variables(void);
 
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Searches PATH by statx and faccessat. */
 #include "search.h"
 
 #include <linux/fcntl.h>
@@ -6,10 +7,10 @@
 
 #include "kernel.h"
 
-enum { LONGEST_PATH = 4096 };
+enum { MAX_PATH = 4096 };
 
 static const char *in_environment(char **environment, const char *name) {
-  size_t length = text_length(name);
+  size_t length = string_length(name);
   for (; *environment != NULL; environment++)
     if (memcmp(*environment, name, length) == 0 && (*environment)[length] == '=') return *environment + length + 1;
   return NULL;
@@ -24,13 +25,13 @@ static long check_executable(const char *file) {
 }
 
 long find_command(const char *name, char **environment, const char **file) {
-  static char path[2 * LONGEST_PATH];
-  size_t length = text_length(name);
+  static char path[2 * MAX_PATH];
+  size_t length = string_length(name);
   *file = name;
   if (length == 0) return -ENOENT;
   for (const char *c = name; *c != 0; c++)
     if (*c == '/') return check_executable(name);
-  if (length >= LONGEST_PATH) return -ENAMETOOLONG;
+  if (length >= MAX_PATH) return -ENAMETOOLONG;
 
   const char *folders = in_environment(environment, "PATH");
   if (folders == NULL) folders = "/bin:/usr/bin";
@@ -38,7 +39,7 @@ long find_command(const char *name, char **environment, const char **file) {
   for (;;) {
     size_t folder = 0;
     while (folders[folder] != 0 && folders[folder] != ':') folder++;
-    if (folder < LONGEST_PATH) {
+    if (folder < MAX_PATH) {
       size_t at = folder == 0 ? 1 : folder;
       memcpy(path, folder == 0 ? "." : folders, at);
       path[at] = '/';
@@ -48,7 +49,7 @@ long find_command(const char *name, char **environment, const char **file) {
         *file = path;
         return 0;
       }
-      /* A folder that may not be searched contains nothing; a file that may not be executed is remembered. */
+      /* Skip a directory without search permission; remember a file without execute permission. */
       struct statx status;
       if (result == -EISDIR || (result == -EACCES && CALL(__NR_statx, AT_FDCWD, path, 0, STATX_TYPE, &status) == 0))
         found = -EACCES;

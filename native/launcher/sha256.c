@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* SHA-256 as FIPS 180-4 specifies it. */
 #include "sha256.h"
 
 static const uint32_t rounds[64] = {

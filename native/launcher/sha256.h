@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* SHA-256 (FIPS 180-4). */
+/* SHA-256 (FIPS 180-4), for the digest of a bundle. */
 #ifndef PORTCULLIS_SHA256_H
 #define PORTCULLIS_SHA256_H
 

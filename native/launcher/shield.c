@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* The Landlock domain and the classic filter that protect the front, Node and the launcher from the command. */
 #include "shield.h"
 
 #include <linux/audit.h>
@@ -13,9 +14,10 @@
 enum { ASK_VERSION = 1 /* LANDLOCK_CREATE_RULESET_VERSION */, SCOPES_VERSION = 6, SCOPE_SIGNAL = 1 << 1 };
 
 /*
- * True where no signal leaves the domain from here on, whichever way it is sent: to a group, to all, through a pidfd or
- * /proc/PID, by fcntl(F_SETOWN) (Documentation/userspace-api/landlock.rst, "IPC scoping"). A signal that the kernel itself
- * sends (to the parent of a process that ends) is none of those. A process outside cannot be traced any more, either.
+ * Returns whether signals from this process stay in the domain from here on. The scope covers signals to a group or to
+ * all, through a pidfd or /proc/PID, and by fcntl(F_SETOWN) (Documentation/userspace-api/landlock.rst, "IPC scoping"),
+ * but not signals that the kernel sends (to the parent of a process that ends). A domain also prevents tracing
+ * processes outside it.
  */
 static int scope_signals(void) {
   if (CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION) < SCOPES_VERSION) return 0;
@@ -37,43 +39,43 @@ enum { ARCHITECTURE = AUDIT_ARCH_X86_64 };
 enum { ARCHITECTURE = AUDIT_ARCH_AARCH64 };
 #endif
 
-enum { LARGEST = 256, NO_SIGNAL = -1, EXISTS = 0 };
+enum { PROGRAM_SIZE = 256, NO_SIGNAL = -1, EXISTS = 0 };
 
-static struct sock_filter program[LARGEST];
+static struct sock_filter program[PROGRAM_SIZE];
 static unsigned length;
 
 static void add(uint16_t code, uint32_t k, unsigned if_true, unsigned if_false) {
-  if (length < LARGEST) program[length] = (struct sock_filter){code, (uint8_t)if_true, (uint8_t)if_false, k};
+  if (length < PROGRAM_SIZE) program[length] = (struct sock_filter){code, (uint8_t)if_true, (uint8_t)if_false, k};
   length++;
 }
 
 static void load(uint32_t offset) { add(BPF_LD | BPF_W | BPF_ABS, offset, 0, 0); }
-/* The low word: pid_t and int have 32 bits, and the kernel ignores the rest of the register. Little-endian. */
+/* The low word: pid_t and int have 32 bits, and the kernel ignores the upper half of the register. Little-endian. */
 static void load_argument(int index) { load(16 + 8 * (uint32_t)index); }
-static void give(uint32_t action) { add(BPF_RET | BPF_K, action, 0, 0); }
-static void refuse_if(uint32_t value) {
+static void return_action(uint32_t action) { add(BPF_RET | BPF_K, action, 0, 0); }
+static void deny_if(uint32_t value) {
   add(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
-  give(SECCOMP_RET_ERRNO | EPERM);
+  return_action(SECCOMP_RET_ERRNO | EPERM);
 }
 static void allow_if(uint32_t value) {
   add(BPF_JMP | BPF_JEQ | BPF_K, value, 0, 1);
-  give(SECCOMP_RET_ALLOW);
+  return_action(SECCOMP_RET_ALLOW);
 }
 
-struct refused_call {
+struct denied_call {
   int number;
   int pid;    /* which argument */
   int signal; /* which argument, or NO_SIGNAL */
 };
 
-/* Limits and priorities of another process need only the same user (kernel/sys.c, kernel/sched/syscalls.c). */
-static const struct refused_call limiting[] = {
+/* Limits and priorities of another process require only the same user (kernel/sys.c, kernel/sched/syscalls.c). */
+static const struct denied_call limiting[] = {
     {__NR_prlimit64, 0, NO_SIGNAL},      {__NR_setpriority, 1, NO_SIGNAL},
     {__NR_sched_setattr, 0, NO_SIGNAL},  {__NR_sched_setscheduler, 0, NO_SIGNAL},
     {__NR_sched_setparam, 0, NO_SIGNAL}, {__NR_sched_setaffinity, 0, NO_SIGNAL},
 };
 
-static const struct refused_call signalling[] = {
+static const struct denied_call signalling[] = {
     {__NR_kill, 0, 1},
     {__NR_tkill, 0, 1},
     {__NR_tgkill, 0, 2},
@@ -84,7 +86,7 @@ static const struct refused_call signalling[] = {
     {__NR_process_vm_writev, 0, NO_SIGNAL},
 };
 
-static void refuse_call(const struct refused_call *call, const struct own_processes *own) {
+static void deny_call(const struct denied_call *call, const struct own_processes *own) {
   unsigned test = length;
   add(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)call->number, 0, 0);
   if (call->signal != NO_SIGNAL) {
@@ -95,24 +97,24 @@ static void refuse_call(const struct refused_call *call, const struct own_proces
   int pids[] = {own->node, own->launcher};
   for (unsigned i = 0; i < 2; i++) {
     if (pids[i] == 0) continue;
-    refuse_if((uint32_t)pids[i]);
-    /* Both lead a process group that has no other member. */
-    if (call->number == __NR_kill) refuse_if((uint32_t)-pids[i]);
+    deny_if((uint32_t)pids[i]);
+    /* Node and the launcher each lead a process group without other members. */
+    if (call->number == __NR_kill) deny_if((uint32_t)-pids[i]);
   }
   if (own->front != 0) {
     if (call->signal == NO_SIGNAL) {
-      refuse_if((uint32_t)own->front);
+      deny_if((uint32_t)own->front);
     } else {
-      /* Any other signal to the front is for the command, and goes there. */
+      /* The front forwards any other signal to the command. */
       unsigned front = length;
       add(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)own->front, 0, 0);
       load_argument(call->signal);
-      refuse_if(SIGKILL);
-      refuse_if(SIGSTOP);
+      deny_if(SIGKILL);
+      deny_if(SIGSTOP);
       program[front].jf = (uint8_t)(length - front - 1);
     }
   }
-  give(SECCOMP_RET_ALLOW);
+  return_action(SECCOMP_RET_ALLOW);
   program[test].jf = (uint8_t)(length - test - 1);
 }
 
@@ -122,13 +124,13 @@ long install_shield(const struct own_processes *own) {
   load(4);
   /* The policy's own filter refuses foreign architectures. */
   add(BPF_JMP | BPF_JEQ | BPF_K, ARCHITECTURE, 1, 0);
-  give(SECCOMP_RET_ALLOW);
+  return_action(SECCOMP_RET_ALLOW);
   load(0);
-  for (unsigned i = 0; i < sizeof limiting / sizeof *limiting; i++) refuse_call(&limiting[i], own);
+  for (unsigned i = 0; i < sizeof limiting / sizeof *limiting; i++) deny_call(&limiting[i], own);
   if (!is_scoped)
-    for (unsigned i = 0; i < sizeof signalling / sizeof *signalling; i++) refuse_call(&signalling[i], own);
-  give(SECCOMP_RET_ALLOW);
-  if (length > LARGEST) return -E2BIG;
+    for (unsigned i = 0; i < sizeof signalling / sizeof *signalling; i++) deny_call(&signalling[i], own);
+  return_action(SECCOMP_RET_ALLOW);
+  if (length > PROGRAM_SIZE) return -E2BIG;
   struct sock_fprog filter = {(unsigned short)length, program};
   return CALL(__NR_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter);
 }

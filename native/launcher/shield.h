@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT
 /*
- * Keeps the command and all that it starts from ending, stopping or limiting portcullis's own processes, which are often
- * of the same user.
+ * Prevents the command and its descendants from ending, stopping or limiting portcullis's own processes, which often
+ * run as the same user.
  */
 #ifndef PORTCULLIS_SHIELD_H
 #define PORTCULLIS_SHIELD_H
 
 struct own_processes {
-  int front, node, launcher; /* as this pid namespace numbers them; 0: there is none */
+  int front, node, launcher; /* pids in this pid namespace, or 0 */
 };
 
 /*
- * To be called by the child that becomes the command, with no_new_privs set and before its other filters. Puts it into a
- * Landlock domain from which no signal leaves (Linux 6.12), and refuses, by a filter of its own, other calls that name our
- * processes. Where the kernel has no such domain, the filter refuses signals that name them.
+ * Restricts the calling process, which is about to execute the command. Call it with no_new_privs set and before other
+ * filters. It enters a Landlock domain that signals cannot leave (Linux 6.12), and installs a filter that denies other
+ * calls on our processes. On older kernels the filter also denies signals to them.
  *
- * 0, or a negative errno where the filter cannot be installed.
+ * Returns 0, or a negative errno if the filter cannot be installed.
  */
 long install_shield(const struct own_processes *own);
 

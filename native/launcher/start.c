@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Where the launcher begins, and what a C library would give it. */
+/* The entry point, clone, and the C library functions that the freestanding launcher needs. */
 #include "kernel.h"
 
 #include <linux/mman.h>
@@ -10,7 +10,7 @@ __asm__(
     ".globl clone_child\n"
     ".type clone_child, @function\n"
     "clone_child:\n"
-    /* rdi flags, rsi stack, rdx pidfd, rcx function, r8 argument; the child finds the last two on its stack. */
+    /* rdi flags, rsi stack, rdx pidfd, rcx function, r8 argument; the child pops the last two from its stack. */
     "  sub $16, %rsi\n"
     "  mov %rcx, 0(%rsi)\n"
     "  mov %r8, 8(%rsi)\n"
@@ -75,18 +75,18 @@ int memcmp(const void *one, const void *other, size_t size) {
   return 0;
 }
 
-size_t text_length(const char *text) {
+size_t string_length(const char *string) {
   size_t length = 0;
-  while (text[length] != 0) length++;
+  while (string[length] != 0) length++;
   return length;
 }
 
-int is_word(const char *word, const char *expected) {
-  size_t length = text_length(expected);
-  return text_length(word) == length && memcmp(word, expected, length) == 0;
+int strings_equal(const char *one, const char *other) {
+  size_t length = string_length(other);
+  return string_length(one) == length && memcmp(one, other, length) == 0;
 }
 
-void leave(int status) {
+void exit_process(int status) {
   for (;;) CALL(__NR_exit_group, status);
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+/* Walks /proc/PID/task/TID/children, and falls back to an open file of this thread's children. */
 #include "tree.h"
 
 #include <linux/fcntl.h>
@@ -6,10 +7,10 @@
 #include "kernel.h"
 
 /* A frame of the recursion takes less than 4 KiB (TREE_STACK). */
-enum { DEEPEST = 48 };
+enum { MAX_DEPTH = 48 };
 
 static size_t add_text(char *to, const char *text) {
-  size_t length = text_length(text);
+  size_t length = string_length(text);
   memcpy(to, text, length);
   return length;
 }
@@ -22,7 +23,7 @@ static size_t add_number(char *to, long number) {
   return (size_t)(digits + sizeof digits - at);
 }
 
-/* The directory of a process's threads. */
+/* Opens the directory of a process's threads. */
 static long open_threads(long pid) {
   char path[64];
   size_t length = add_text(path, "/proc/");
@@ -32,7 +33,7 @@ static long open_threads(long pid) {
   return CALL(__NR_openat, AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
 }
 
-/* The parent of a process, or 0: the fourth field of /proc/PID/stat, behind a name that may contain anything. */
+/* The parent of a process, or 0: the fourth field of /proc/PID/stat, after a name that may contain any byte. */
 static long parent_of(long pid) {
   char path[64], text[512];
   size_t length = add_text(path, "/proc/");
@@ -49,7 +50,7 @@ static long parent_of(long pid) {
   return parent;
 }
 
-/* The descriptor keeps the id from coming to mean another process between the look and the signal. */
+/* The pidfd prevents reuse of the pid between the check and the signal. */
 static void signal_child(long pid, long parent, int signal) {
   long pidfd = CALL(__NR_pidfd_open, pid, 0);
   if (pidfd < 0) return;
@@ -57,11 +58,11 @@ static void signal_child(long pid, long parent, int signal) {
   CALL(__NR_close, pidfd);
 }
 
-static int spared;
+static int excluded_child;
 
 static void signal_children(long pid, int signal, int depth);
 
-/* /proc/PID/task/TID/children: numbers with a space behind each. */
+/* /proc/PID/task/TID/children: numbers, each followed by a space. */
 static void signal_listed(long pid, long threads, const char *thread, int signal, int depth) {
   char path[64], list[1024];
   size_t length = add_text(path, thread);
@@ -77,9 +78,9 @@ static void signal_listed(long pid, long threads, const char *thread, int signal
       if (list[i] >= '0' && list[i] <= '9') {
         child = child * 10 + (list[i] - '0');
       } else if (child > 0) {
-        /* Its descendants first: when it has ended they are listed elsewhere. */
-        if (child != spared) {
-          if (depth < DEEPEST) signal_children(child, signal, depth + 1);
+        /* Its descendants first: once it has ended they have another parent. */
+        if (child != excluded_child) {
+          if (depth < MAX_DEPTH) signal_children(child, signal, depth + 1);
           signal_child(child, pid, signal);
         }
         child = 0;
@@ -118,7 +119,7 @@ int prepare_tree(void) {
   return own_children;
 }
 
-/* A child of ours is not reaped meanwhile, so its id stays its own. */
+/* Our children are not reaped meanwhile, so their pids stay valid. */
 static void signal_own_children(int signal) {
   char list[1024];
   long child = 0;
@@ -130,15 +131,15 @@ static void signal_own_children(int signal) {
       if (list[i] >= '0' && list[i] <= '9') {
         child = child * 10 + (list[i] - '0');
       } else {
-        if (child > 0 && child != spared) CALL(__NR_kill, child, signal);
+        if (child > 0 && child != excluded_child) CALL(__NR_kill, child, signal);
         child = 0;
       }
     }
   }
 }
 
-void signal_tree(int signal, int but) {
-  spared = but;
+void signal_tree(int signal, int excluded) {
+  excluded_child = excluded;
   long pid = CALL(__NR_getpid, 0), trial = open_threads(pid);
   if (trial < 0) {
     signal_own_children(signal);

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: MIT
-/* The processes that the command leaves running: the launcher is their reaper, and can end them. */
+/* Signals the descendants of this process, which is their subreaper. */
 #ifndef PORTCULLIS_TREE_H
 #define PORTCULLIS_TREE_H
 
 /*
- * Sends a signal to all descendants of this process that /proc shows, but not to the child `spared` (0: to all), and
- * nothing to its descendants either. Exact for children; a process that forks meanwhile
- * may be missed, so a caller that wants to be sure repeats it until there are no children left.
+ * Sends a signal to all descendants of this process that /proc lists, except the child `excluded` and its descendants
+ * (0: no exception). It may miss the child of a process that forks meanwhile: repeat it until no children are left.
  *
- * Where no file can be opened (a process of the same user can set RLIMIT_NOFILE to 0), it goes to this thread's children
+ * If no file can be opened (a process of the same user can set RLIMIT_NOFILE to 0), it signals this thread's children
  * only. Their children become ours when they have ended.
  */
-void signal_tree(int signal, int spared);
+void signal_tree(int signal, int excluded);
 
-/* Opens what signal_tree needs then. Called once, before the command runs. */
-int prepare_tree(void); /* the descriptor that it uses */
+/* Opens the file that signal_tree then reads, and returns its descriptor. Call it once, before the command runs. */
+int prepare_tree(void);
 
-/* Milliseconds until it is repeated. */
+/* Milliseconds between repetitions. */
 enum { KILL_INTERVAL = 2 };
 
-/* Bytes of stack that it needs. */
+/* Bytes of stack that signal_tree needs. */
 enum { TREE_STACK = 256 << 10 };
 
 #endif

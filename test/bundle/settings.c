@@ -12,7 +12,8 @@
 
 #include "../../native/launcher/parameters.h"
 
-size_t text_length(const char *text) { return strlen(text); }
+size_t string_length(const char *string) { return strlen(string); }
+int strings_equal(const char *one, const char *other) { return strcmp(one, other) == 0; }
 
 static char *read_text(void) {
   uint32_t length;
@@ -32,7 +33,7 @@ int main(void) {
   if (read_bundle(&bundle, bytes, size) != NULL) return 3;
   uint32_t count;
   while (fread(&count, sizeof count, 1, stdin) == 1) {
-    char *given[MOST_PARAMETERS];
+    char *given[MAX_PARAMETERS];
     for (uint32_t i = 0; i < count; i++) given[i] = read_text();
     struct settings settings = {.given = given, .count = count};
     enum setting_fault fault = read_settings(&bundle, &settings);

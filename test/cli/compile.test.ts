@@ -152,12 +152,12 @@ test("the launcher and run refuse what a bundle's parameters cannot be", async (
   await portcullis("compile", "-p", source, "-o", output);
   const refusals: readonly (readonly [readonly string[], string])[] = [
     [[], "the parameter strict has no default, and is not given\n  help: --set strict=..., true or false"],
-    [["--set", "strict=yes"], "the parameter strict is true or false, and not yes"],
-    [["--set", "strict=true", "--set", "most=101"], "the parameter most is an integer from 1 to 100, and not 101"],
-    [["--set", "strict=true", "--set=most=0x"], "the parameter most is an integer from 1 to 100, and not 0x"],
+    [["--set", "strict=yes"], "the parameter strict must be true or false, not yes"],
+    [["--set", "strict=true", "--set", "most=101"], "the parameter most must be an integer from 1 to 100, not 101"],
+    [["--set", "strict=true", "--set=most=0x"], "the parameter most must be an integer from 1 to 100, not 0x"],
     [["--set", "strict=true", "--set", "strict=true"], "the parameter strict is set twice"],
-    [["--set", "stric=true"], "the bundle has no parameter stric\n  help: those that are open are most, strict"],
-    [["--set", "most"], "--set most sets nothing\n  help: --set NAME=VALUE"],
+    [["--set", "stric=true"], "the bundle has no parameter stric\n  help: open parameters: most, strict"],
+    [["--set", "most"], "--set most has no NAME=VALUE\n  help: --set NAME=VALUE"],
     [
       ["--set", "users=9"],
       "the parameter users is fixed in this bundle: it is 8\n  help: compile the policy again: portcullis compile -p p.ts --set users=... -o FILE.pcl",

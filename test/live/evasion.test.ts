@@ -163,7 +163,7 @@ describe("a cgroup of its own", () => {
     const { status, error } = run(settings, "true");
     expect(status).toBe(125);
     expect(error).toContain(
-      "no cgroup can be had for the command: no cgroup can be made below the present one (EACCES",
+      "no cgroup can be had for the command: a cgroup cannot be created below the current one (EACCES",
     );
   });
 });

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
-#include "say.h"
+/* Writes text, numbers and errno names to standard error without a C library. */
+#include "print.h"
 
 #include "kernel.h"
 
-void say(const char *text) { write_all(2, text, text_length(text)); }
+void print(const char *text) { write_all(2, text, string_length(text)); }
 
-void say_number(long number) {
+void print_number(long number) {
   char digits[24], *at = digits + sizeof digits - 1;
   *at = 0;
   do *--at = (char)('0' + number % 10);
   while ((number /= 10) > 0);
-  say(at);
+  print(at);
 }
 
-void say_error(long error) {
+void print_error(long error) {
   static const struct {
     int number;
     const char *name;
@@ -22,25 +23,25 @@ void say_error(long error) {
                {EINVAL, "EINVAL"},   {ENOSYS, "ENOSYS"}, {ENOTDIR, "ENOTDIR"}};
   for (unsigned i = 0; i < sizeof known / sizeof *known; i++) {
     if (known[i].number != -error) continue;
-    say(known[i].name);
+    print(known[i].name);
     return;
   }
-  say("errno ");
-  say_number(-error);
+  print("errno ");
+  print_number(-error);
 }
 
-void refuse(int status, const char *about, const char *what, const char *help) {
-  say("portcullis: ");
+void die(int status, const char *about, const char *what, const char *help) {
+  print("portcullis: ");
   if (about != NULL) {
-    say(about);
-    say(": ");
+    print(about);
+    print(": ");
   }
-  say(what);
-  say("\n");
+  print(what);
+  print("\n");
   if (help != NULL) {
-    say("  help: ");
-    say(help);
-    say("\n");
+    print("  help: ");
+    print(help);
+    print("\n");
   }
-  leave(status);
+  exit_process(status);
 }

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+/* Prints messages to standard error. */
+#ifndef PORTCULLIS_PRINT_H
+#define PORTCULLIS_PRINT_H
+
+/* The exit statuses of portcullis itself (docs/language.md, "Exit status"). */
+enum { FAILED = 125, CANNOT_RUN = 126, NOT_FOUND = 127 };
+
+void print(const char *text);
+void print_number(long number);
+/* The name of a negative errno. */
+void print_error(long error);
+
+/* Prints "portcullis: ABOUT: WHAT" and "  help: HELP" (`about` and `help` may be NULL), and exits with `status`. */
+void die(int status, const char *about, const char *what, const char *help) __attribute__((noreturn));
+
+#endif

@@ -1,5 +1,5 @@
-// npm run bench -- [NAME...] [--json]: runs bench/NAME.ts, or all of them, one after the other.
-// Each prints JSON objects, one a line; without --json they are shown as a table.
+// npm run bench -- [NAME...] [--json]: runs bench/NAME.ts, or all benchmarks, sequentially. Each prints JSON objects,
+// one per line; without --json this script prints them as a table.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { basename } from "node:path";
@@ -21,7 +21,7 @@ if (unknown.length > 0) {
 }
 
 if (spawnSync("make", ["-s", "--no-print-directory", "bench-programs"], { stdio: "inherit" }).status !== 0) {
-  console.error("what is measured cannot be built; `make setup-bench` installs what that takes");
+  console.error("the benchmark programs cannot be built; `make setup-bench` installs the packages that they need");
   process.exit(125);
 }
 const names = wanted.length > 0 ? wanted : known;
@@ -61,7 +61,7 @@ function show(lines) {
         number(row.reference).padStart(10),
         (row.unit ?? "").padEnd(12),
         row.ratio === undefined ? "" : `× ${number(row.ratio)}`,
-        row.informative ? "(for context)" : row.limit === undefined ? "" : `wanted ${row.limit}`,
+        row.informative ? "(for context)" : row.limit === undefined ? "" : `limit ${row.limit}`,
       ].join(" "),
     );
   }

@@ -1,5 +1,5 @@
-// Bundles the sources into dist/: a command starts in a few milliseconds only if it loads few files, so the verbs are
-// split into chunks that are loaded when they are needed. `make -C native` builds the native parts into dist/native/.
+// Bundles the sources into dist/. A command starts in a few milliseconds only if it loads few files, so each use has
+// its own bundle. `make -C native` builds the native parts into dist/native/.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -13,7 +13,7 @@ const entries = {
   demo: "demo/demo.ts",
 };
 
-// Written last: what a build that failed left must not find what another one compiled.
+// Written last, so that the files of a failed build do not use cached policies of another build.
 rmSync("dist/build-id", { force: true });
 
 const present = Object.fromEntries(Object.entries(entries).filter(([, file]) => existsSync(file)));
@@ -32,8 +32,8 @@ const { metafile } = await build({
   metafile: true,
 });
 
-// The supervisor's thread is one file, so that all of it can be read before the command starts (which could be of the same
-// user and change what is read later).
+// The supervisor's thread is one file, so that it is read completely before the command starts: a command of the same
+// user could change files that are read later.
 await build({
   entryPoints: { supervisor: "src/engines/notify/worker.ts" },
   outdir: "dist",
@@ -46,16 +46,17 @@ await build({
   logLevel: "warning",
 });
 
-// oxc-parser's native part is a package of its own for each platform, never a file beside its JavaScript, and npm sees to
-// its version: looking for the one and reading the other takes 2 ms of every start.
+// oxc-parser's native part is a separate package for each platform, never a file beside its JavaScript, and npm ensures
+// its version. Looking for the file and reading the version would take 2 ms of every start.
 const { version: parserVersion } = JSON.parse(readFileSync("node_modules/oxc-parser/package.json", "utf8"));
-const withoutDetours = (text) =>
+const withoutBindingSearch = (text) =>
   text
     .replace(/try \{\s*return require\('\.\/parser\.[\w.-]*'\)\s*\} catch \(e\) \{\s*loadErrors\.push\(e\)\s*\}/g, "")
     .replace(/require\('@oxc-parser\/[\w-]*\/package\.json'\)\.version/g, JSON.stringify(parserVersion));
 
-// The command line is CommonJS, in four files: Node's loader of ES modules alone takes 15 ms. `portcullis.cjs` is `run`
-// with a policy that the cache has, `run.cjs` with any, `check.cjs` is `check`, `cli.cjs` all verbs, whose modules run when they are asked for.
+// The command line is CommonJS, because Node's loader of ES modules takes 15 ms. There are four files: `portcullis.cjs`
+// is `run` with a cached policy, `run.cjs` `run` with any policy, `check.cjs` is `check`, and `cli.cjs` has all verbs,
+// whose modules are evaluated on demand.
 const commandLine = {
   outdir: "dist",
   outExtension: { ".js": ".cjs" },
@@ -63,7 +64,7 @@ const commandLine = {
   format: "cjs",
   platform: "node",
   target: "node20",
-  // oxc-parser's JavaScript goes in; its native part is found from where the package lies.
+  // oxc-parser's JavaScript is bundled; its native part is resolved from the package's location.
   banner: {
     js: [
       'const bundleUrl = require("node:url").pathToFileURL(__filename).href;',
@@ -73,7 +74,7 @@ const commandLine = {
   },
   minifyWhitespace: true,
   minifySyntax: true,
-  supported: { "dynamic-import": false }, // as `require`, which does not load that loader
+  supported: { "dynamic-import": false }, // use `require`, which does not load the ES module loader
   define: { "import.meta.url": "bundleUrl" },
   sourcemap: "linked",
   logLevel: "warning",
@@ -84,7 +85,7 @@ const bundled = (isElsewhere) => ({
       name: "the rest is dist/cli.cjs",
       setup({ onLoad, onResolve }) {
         onLoad({ filter: /oxc-parser[/]src-js[/].*\.js$/ }, ({ path }) => ({
-          contents: withoutDetours(readFileSync(path, "utf8").replaceAll("import.meta.url", "parserUrl()")),
+          contents: withoutBindingSearch(readFileSync(path, "utf8").replaceAll("import.meta.url", "parserUrl()")),
           loader: "js",
         }));
         onResolve({ filter: /^\.\// }, ({ kind, path }) =>
@@ -100,7 +101,7 @@ await Promise.all([
     ...bundled((path) => path === "./main.ts"),
     entryPoints: { portcullis: "src/cli/fast.ts", cli: "src/cli/main.ts" },
   }),
-  // bin/portcullis.cjs takes these for their verbs only.
+  // bin/portcullis.cjs uses these for their verbs only.
   ...["check", "run"].map((verb) =>
     build({
       ...commandLine,
@@ -110,7 +111,7 @@ await Promise.all([
   ),
 ]);
 
-// The manual pages, from the same descriptions as --help.
+// The manual pages have the same source as --help.
 const pages = "dist/man-pages.mjs";
 await build({
   entryPoints: ["src/cli/pages/man-pages.ts"],
@@ -131,7 +132,7 @@ for (const [name, text] of await manPages(version)) {
   manual.push(`dist/man/${name}`);
 }
 
-// Old chunks go last, so that a command that starts during a build finds the files it asks for.
+// Remove old chunks last, so that a command that starts during a build finds its files.
 const commonjs = [
   "supervisor.cjs",
   "portcullis.cjs",
@@ -149,18 +150,18 @@ for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true }
   if (entry.isFile() && !written.has(file) && !file.startsWith("dist/native/")) rmSync(file);
 }
 
-// bin/portcullis.cjs reads them as Latin-1, which is twice as fast as UTF-8. esbuild escapes what is not ASCII in strings, and
-// leaves it in regular expressions.
+// bin/portcullis.cjs reads these files as Latin-1, which is twice as fast as UTF-8. esbuild escapes non-ASCII
+// characters in strings, but not in regular expressions.
 for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs"]) {
   const found = /.{0,40}[^\0-\x7f].{0,40}/.exec(readFileSync(`dist/${file}`, "utf8"));
   if (found !== null) throw new Error(`dist/${file} is not ASCII; write \\u… in the source: ${found[0]}`);
 }
 
-// Which build compiled what the cache of policies keeps (src/cli/policy/cache.ts).
+// The identity of the build, part of the key of cached policies (src/cli/policy/cache.ts).
 const identity = createHash("sha256");
 for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs", "supervisor.cjs"])
   identity.update(readFileSync(`dist/${file}`));
 writeFileSync("dist/build-id", identity.digest("hex"));
 
-// A code cache belongs to one text: the old ones are gone by now.
+// A code cache is valid for one source text; the old ones are already removed.
 execFileSync(process.execPath, ["tools/code-cache.cjs"], { stdio: "inherit" });

@@ -1,6 +1,6 @@
-// Leaves V8's code cache beside the command line's bundles (bin/portcullis.cjs reads it): what is needed is compiled once,
-// here. Each bundle is loaded exactly as bin/portcullis.cjs does it, used, and asked for its code. What is in a cache is read
-// whether it is needed or not, so there is one for each use.
+// Writes V8's code caches beside the command line's bundles, for bin/portcullis.cjs. It loads each bundle exactly as
+// bin/portcullis.cjs does, uses it, and stores the compiled code. A start reads its whole cache, so each use has its
+// own.
 "use strict";
 const { execFileSync } = require("node:child_process");
 const { mkdtempSync, renameSync, rmSync, writeFileSync } = require("node:fs");
@@ -12,8 +12,8 @@ const runTrue = ["run", "-q", "-p", "policies/exec-once.ts", "--", "/bin/true"];
 
 function load(name, use) {
   const { script, start } = moduleOf(name, undefined, (ordinary) => ordinary);
-  const keep = () => write(resolve("dist", `${name}.${use}.cache`), script.createCachedData());
-  return { run: start, keep };
+  const store = () => write(resolve("dist", `${name}.${use}.cache`), script.createCachedData());
+  return { run: start, store };
 }
 
 function write(file, data) {
@@ -21,13 +21,13 @@ function write(file, data) {
   renameSync(`${file}.new`, file);
 }
 
-/** A bundle of verbs, after these command lines. */
+/** Stores the code of a bundle of verbs after it has run these command lines. */
 async function verbs(name, use, ...lines) {
-  const { run, keep } = load(name, use);
+  const { run, store } = load(name, use);
   const { runCommand, processContext } = run();
   const silent = { ...processContext(), out() {}, err() {}, environment: {}, colour: { out: false, err: false } };
   for (const line of lines) await runCommand(line, silent);
-  keep();
+  store();
   process.exit(0);
 }
 
@@ -38,9 +38,9 @@ const jobs = {
   other: () => verbs("cli.cjs", "check", checks),
   run: () => verbs("run.cjs", "run", runTrue),
   portcullis() {
-    const { run, keep } = load("portcullis.cjs", "run");
+    const { run, store } = load("portcullis.cjs", "run");
     process.argv.splice(2, process.argv.length, ...runTrue);
-    process.once("exit", keep);
+    process.once("exit", store);
     run();
   },
 };
@@ -50,19 +50,19 @@ if (job === "check") setCheckFlags();
 const identity = nodeIdentity();
 if (job !== undefined) jobs[job]();
 else if (identity !== undefined) {
-  // The policy is compiled once before, so that the last job finds it in the cache, as most runs do.
+  // Compile the policy first, so that the last job finds it in the cache, as most runs do.
   const folder = mkdtempSync(join(tmpdir(), "portcullis-build-"));
   const options = { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, XDG_CACHE_HOME: folder } };
   try {
     for (const each of Object.keys(jobs)) {
       if (each === "portcullis") execFileSync(resolve("bin/portcullis"), runTrue, options);
-      // What starts a command does so through the front, as bin/portcullis has it (native/launcher/front.c).
+      // `run` starts through the front, as in bin/portcullis (native/launcher/front.c).
       if (each === "run" || each === "portcullis") {
         const launcher = resolve("dist/native", process.arch, "launcher");
         execFileSync(launcher, ["supervise", process.execPath, __filename, each, ...runTrue], options);
       } else execFileSync(process.execPath, [__filename, each], options);
     }
-    // Last, so that it speaks of caches that are there. The build has removed an old one.
+    // Written last, when the caches exist. The build has removed the old file.
     write(identityFile, identity);
   } finally {
     rmSync(folder, { recursive: true });

@@ -1,5 +1,5 @@
-// `make install`: copies what `make build` made below PREFIX, for every user of the machine, or below DESTDIR/PREFIX for
-// whoever packages it. Modes do not depend on the umask. Usage: node tools/install.mjs PREFIX [DESTDIR]
+// `make install`: copies the output of `make build` to PREFIX, for every user of the machine, or to DESTDIR/PREFIX for
+// a package. Modes do not depend on the umask. Usage: node tools/install.mjs PREFIX [DESTDIR]
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -35,7 +35,7 @@ if (missing !== undefined) refuse(`${missing} is missing`, "run `make build` fir
 const root = join(staging, prefix);
 const target = join(root, "lib/portcullis");
 
-/** A folder that everybody can search. Those that are there keep their modes. */
+/** Creates a folder that every user can search. Existing folders keep their modes. */
 function makeFolder(folder) {
   if (existsSync(folder)) return;
   makeFolder(dirname(folder));
@@ -43,12 +43,12 @@ function makeFolder(folder) {
   chmodSync(folder, 0o755);
 }
 
-/** Makes everything below readable by everybody, and executable what its owner may execute. */
-function open(path) {
+/** Makes a tree readable for every user, and its executable files executable. */
+function makePublic(path) {
   const status = lstatSync(path);
   if (status.isSymbolicLink()) return;
   chmodSync(path, status.isDirectory() || (status.mode & 0o100) !== 0 ? 0o755 : 0o644);
-  if (status.isDirectory()) for (const name of readdirSync(path)) open(join(path, name));
+  if (status.isDirectory()) for (const name of readdirSync(path)) makePublic(join(path, name));
 }
 
 function write(file, text) {
@@ -57,27 +57,29 @@ function write(file, text) {
   chmodSync(file, 0o644);
 }
 
-/** The files of package.json's "files"; an entry with ! leaves some out. */
+/** Copies the files of package.json's "files"; an entry with ! excludes some. */
 function copyPackage() {
   rmSync(target, { recursive: true, force: true });
   makeFolder(target);
-  const isLeftOut = (file) => manifest.files.some((each) => each.startsWith("!") && matches(file, each.slice(1)));
+  const isExcluded = (file) => manifest.files.some((each) => each.startsWith("!") && matches(file, each.slice(1)));
   const always = ["package.json", "README.md", "LICENSE"];
   for (const entry of [...always, ...manifest.files.filter((each) => !each.startsWith("!"))]) {
     makeFolder(dirname(join(target, entry)));
-    cpSync(entry, join(target, entry), { recursive: true, filter: (file) => !isLeftOut(file) });
+    cpSync(entry, join(target, entry), { recursive: true, filter: (file) => !isExcluded(file) });
   }
   for (const name of Object.keys(manifest.dependencies)) copyDependency(name, true);
-  open(target);
+  makePublic(target);
 }
 
-/** The patterns that package.json has: a path, or a folder with all files of an ending below it. */
+/** Supports the patterns of package.json: a path, or a folder with all files of one extension below it. */
 function matches(file, pattern) {
   const [folder, ending] = pattern.split("/**/*");
   return ending === undefined ? file === pattern : file.startsWith(`${folder}/`) && file.endsWith(ending);
 }
 
-/** With its own dependencies; optional ones (bindings for other machines) as far as npm has installed them. */
+/**
+ * Copies a package with its dependencies; optional ones (bindings for other machines) only if npm has installed them.
+ */
 function copyDependency(name, isNeeded) {
   const from = join("node_modules", name);
   if (!existsSync(from)) {
@@ -102,7 +104,7 @@ symlinkSync("../lib/portcullis/bin/portcullis", program);
 
 for (const page of manifest.man) write(join(root, "share/man/man1", basename(page)), readFileSync(page));
 
-/** Where each shell looks, below PREFIX. */
+/** The paths of the shells' completions, below PREFIX. */
 const completions = {
   bash: "share/bash-completion/completions/portcullis",
   zsh: "share/zsh/site-functions/_portcullis",

@@ -1,19 +1,19 @@
-// `npm pack` and `npm publish` run this first: a package without the native parts of each architecture, or without what
-// `make build` makes, is not made. `make package` builds all of it.
+// `npm pack` and `npm publish` run this first. It fails if the native parts of an architecture or files of `make build`
+// are missing. `make package` builds all parts.
 import { existsSync, readFileSync, statSync } from "node:fs";
 
 const { man } = JSON.parse(readFileSync("package.json", "utf8"));
 
 /** e_machine of the ELF header (include/uapi/linux/elf-em.h), by Node's process.arch. */
 const machines = { x64: 62, arm64: 183 };
-const made = [
+const built = [
   ...["portcullis", "run", "check", "cli", "supervisor"].map((name) => `dist/${name}.cjs`),
   ...man,
   ...["dist/build-id", "dist/inert.js", "dist/testing.js"],
 ];
 
 function* faults() {
-  for (const file of made) if (!existsSync(file)) yield `${file} is missing`;
+  for (const file of built) if (!existsSync(file)) yield `${file} is missing`;
   for (const [architecture, machine] of Object.entries(machines)) {
     for (const name of ["launcher", "portcullis.node"]) {
       const file = `dist/native/${architecture}/${name}`;

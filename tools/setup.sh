@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs what a target needs: Debian packages by name (as root, from Debian's own archive), and the npm packages of
-# package-lock.json. Without root it says what is missing and stops.
+# Installs the requirements of a make target: Debian packages by name (as root, from Debian's archive), and the npm
+# packages of package-lock.json. Without root it lists the missing packages and fails.
 # Usage: tools/setup.sh PACKAGE...
 set -eu
 cd "$(dirname "$0")/.."
@@ -14,14 +14,14 @@ missing=""
 for package in "$@"; do
   dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
 done
-# A compiler from elsewhere will do as well as Debian's.
+# Accept any installed compiler instead of Debian's.
 case " $missing " in
   *" gcc "*) command -v cc >/dev/null 2>&1 && missing=$(printf '%s' " $missing " | sed 's/ gcc / /') ;;
 esac
 missing=$(printf '%s' "$missing" | tr -s ' ' | sed 's/^ *//; s/ *$//')
 if [ -n "$missing" ]; then
   if ! command -v apt-get >/dev/null 2>&1; then
-    echo "missing: $missing (Debian's names; this system has no apt-get, so install them in its own way)" >&2
+    echo "missing: $missing (Debian's names; this system has no apt-get; install the equivalent packages)" >&2
     exit 1
   fi
   if [ "$(id -u)" != 0 ]; then
@@ -34,7 +34,7 @@ if [ -n "$missing" ]; then
   apt-get -qq update && apt-get -qq -o Dpkg::Use-Pty=0 --no-install-recommends install -y $missing >/dev/null
 fi
 
-# The lock file's own hash says whether node_modules is what it asks for.
+# A copy of the lock file in node_modules shows whether node_modules is up to date.
 stamp=node_modules/.portcullis-lock
 if ! [ -f "$stamp" ] || ! cmp -s package-lock.json "$stamp"; then
   npm ci --no-fund --no-audit --loglevel=error

@@ -112,7 +112,7 @@ describe("another point release", () => {
   });
 
   it.each([
-    ["fs/open.c", /SYSCALL_DEFINE4\(openat,/, "SYSCALL_DEFINE4(openatt,", "sys_openat is defined in none of the files"],
+    ["fs/open.c", /SYSCALL_DEFINE4\(openat,/, "SYSCALL_DEFINE4(openatt,", "sys_openat is not defined in the files"],
     [
       "kernel/fork.c",
       /lower_32_bits\(clone_flags\) & ~CSIGNAL/,
@@ -161,7 +161,7 @@ describe("what is taken of a newer kernel", () => {
       status: 2,
       output: expect.stringContaining("is missing: install Debian's package linux-source-9.9"),
     });
-    expect(run("--verify", "--newer", "kernel.tar.xz").output).toContain("is not named as Debian names it");
+    expect(run("--verify", "--newer", "kernel.tar.xz").output).toContain("is not named like Debian's archive");
   });
 
   it("gives the calls that the older kernel lacks, and nothing that it has", () => {

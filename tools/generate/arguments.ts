@@ -1,4 +1,4 @@
-/** What the prototypes do not say: how wide a C type is, where the kernel narrows later, what an argument is called. */
+/** Facts that the prototypes lack: the width of a C type, later narrowings by the kernel, our names of arguments. */
 
 export interface Reading {
   readonly width: 16 | 32 | 64;
@@ -10,7 +10,7 @@ const unsignedInt: Reading = { width: 32, signed: false };
 const long: Reading = { width: 64, signed: true };
 const unsignedLong: Reading = { width: 64, signed: false };
 
-/** Sizes on LP64. Types that stand for a pointer are in `pointerTypes`. A type that is not here stops the generator. */
+/** Sizes on LP64. Typedefs of pointers are in `pointerTypes`. The generator fails for a missing type. */
 export const readings: { readonly [type: string]: Reading | undefined } = {
   int,
   __s32: int,
@@ -42,13 +42,13 @@ export const readings: { readonly [type: string]: Reading | undefined } = {
 export const pointerTypes: readonly string[] = ["cap_user_header_t", "cap_user_data_t"];
 
 /**
- * Where the kernel uses less of the register than the prototype says: the value passes through a narrower parameter or
- * variable before anything looks at it. Each is cited by a line that must be in the source.
+ * Arguments of which the kernel uses fewer bits than the prototype has: the value passes through a narrower parameter
+ * or variable before its first use. Each cites a line that must be in the source.
  */
 export interface Narrowing extends Reading {
   readonly call: string;
   readonly parameter: string;
-  /** The kernel's lines, which the generator looks for: where it narrows, and what it narrows to. */
+  /** Lines that the source must contain: the narrowing, and the narrower type. */
   readonly cited: readonly { readonly file: string; readonly line: string }[];
 }
 
@@ -150,15 +150,15 @@ export const narrowings: readonly Narrowing[] = [
   },
 ];
 
-/** Calls whose prototypes differ in more than order between the architectures, and whose x86-64 one is taken. */
+/** Calls whose prototypes differ in more than order between the architectures: the x86-64 prototype is used. */
 export const unlikePrototypes: { readonly [call: string]: string } = {
   // `len` is size_t on x86-64 and loff_t on arm64; both go to ksys_fadvise64_64(…, loff_t len, …) (mm/fadvise.c).
   fadvise64: "len",
 };
 
 /**
- * The kernel has several names for one thing; a policy has one. `*` is every call. What is not here keeps the kernel's
- * name, without the underscores that some begin with.
+ * Renames arguments, so that a policy has one name where the kernel has several. `*` is every call. Other arguments
+ * keep the kernel's name, without leading underscores.
  */
 export const renamings: { readonly [call: string]: { readonly [kernelName: string]: string } } = {
   "*": {
@@ -179,7 +179,7 @@ export const renamings: { readonly [call: string]: { readonly [kernelName: strin
   mount: { dev_name: "source", dir_name: "target" },
 };
 
-/** What to ask of an argument, by the policy's name of it. `pointer` and `integer` follow from the type. */
+/** The kind of an argument, by its name in a policy. `pointer` and `integer` follow from the type. */
 export const argumentSets: { readonly [set: string]: readonly string[] } = {
   AccessMode: ["access.mode", "faccessat.mode", "faccessat2.mode"],
   AddressFamily: ["socket.family", "socketpair.family"],

@@ -1,4 +1,4 @@
-/** Puts together what the kernel source says and what our own lists add: calls, errnos, sets of names. */
+/** Combines the kernel source and our own lists into tables: calls, errnos, sets of names. */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import type { CallDescription, CallParameter, NameSet, Rewrite } from "../../src/linux/call.ts";
 import { exemptCalls } from "../../src/linux/exempt-calls.ts";
@@ -12,7 +12,7 @@ import { type Citation, type RewriteRule, rewriteRules } from "./rewrites.ts";
 import { type SetRule, setRules } from "./sets.ts";
 import { type KernelSource, SourceError } from "./source.ts";
 
-/** A parameter as the policy sees it, with the kernel's own name of it. */
+/** A parameter as a policy sees it, with the kernel's name. */
 export interface BuiltParameter extends CallParameter {
   readonly kernelName: string;
 }
@@ -100,7 +100,7 @@ function buildCalls(source: KernelSource, newer: KernelSource): BuiltCall[] {
   return calls;
 }
 
-/** For each parameter, its register on arm64 where that is not its position on x86-64. */
+/** For each parameter, its register on arm64 if that differs from its position on x86-64. */
 function otherRegisters(
   call: string,
   prototypes: { readonly [A in ArchitectureName]?: readonly KernelParameter[] },
@@ -159,7 +159,7 @@ function prototypeText(name: string, parameters: readonly KernelParameter[]): st
   return `${name}(${list.join(", ") || "void"})`;
 }
 
-/** Each cited line must stand in the kernel's source still: else somebody has to read it again. */
+/** Each cited line must be in the kernel's source: if it is not, the source must be reviewed. */
 function checkCitations(source: KernelSource, cited: readonly Citation[], question: string): void {
   for (const { file, line } of cited) {
     const lines = source.read(file).split("\n");
@@ -219,7 +219,7 @@ function buildRewrite({ parameter, when = [], clear = "0", set = "0" }: RewriteR
   };
 }
 
-/** seccomp lets a few calls pass unasked: those that the newer kernel names, and no others in either. */
+/** seccomp exempts a few calls: exactly those that the newer kernel names. */
 function checkExemptions(source: KernelSource, newer: KernelSource): void {
   const named = (text: string) =>
     [...new Set([...text.matchAll(/sd->nr == __NR_(\w+)/g)].map(([, name = ""]) => name))].sort();
@@ -277,7 +277,7 @@ function buildSet(rule: SetRule, constants: ConstantsOf): Tables["sets"][number]
   return { name: rule.name, about: rule.about, is: rule.is, members };
 }
 
-/** A choice is compared whole; a flag under its field's mask, else under its own bits. */
+/** A choice is compared whole; a flag under its field's mask, or under its own bits. */
 function memberMask(rule: SetRule, name: string, bits: bigint, field: string | undefined, from: Constants): bigint {
   if (rule.is === "choice") return (1n << 64n) - 1n;
   const mask = field === undefined ? bits : BigInt.asUintN(32, from.expression(field));
@@ -290,7 +290,10 @@ function compare(a: bigint | undefined, b: bigint | undefined): number {
   return a === undefined || b === undefined || a === b ? 0 : a < b ? -1 : 1;
 }
 
-/** All of 1 … 133; the kernel's own 512 and up never reach a program. Of two names for one number the first counts. */
+/**
+ * All of 1 … 133; the kernel's internal 512 and up never reach a program. Of two names for one number the first is
+ * used.
+ */
 function buildErrnos(source: KernelSource): Tables["errnos"] {
   const constants = new Constants(source, errnoHeaders, []);
   const numbers = new Map<string, number>();
@@ -300,7 +303,7 @@ function buildErrnos(source: KernelSource): Tables["errnos"] {
     if (value !== undefined && value >= 1n && value <= 133n) numbers.set(name, Number(value));
   }
   const errnos = [...numbers].map(([name, number]) => ({ name, number }));
-  // A stable sort: an alias (EWOULDBLOCK is EAGAIN) comes after the name that it stands for.
+  // The sort is stable: an alias (EWOULDBLOCK is EAGAIN) follows the original name.
   errnos.sort((a, b) => a.number - b.number || Number(isAlias(a.name)) - Number(isAlias(b.name)));
   const missing = Array.from({ length: 133 }, (_, i) => i + 1).filter(
     (number) => number !== 41 && number !== 58 && !errnos.some((errno) => errno.number === number),

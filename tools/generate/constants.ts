@@ -1,7 +1,7 @@
 /**
- * Values of the constants in kernel headers: a preprocessor for what headers of constants use (conditions, object-like
- * macros, the _IO family, enumerations), and nothing more. It follows no #include: which headers count, and in which
- * order, is listed in inputs.ts, an architecture's own before the generic ones that they override.
+ * Evaluates constants of kernel headers: a minimal preprocessor (conditions, object-like macros, the _IO family,
+ * enumerations). It does not follow #include: inputs.ts lists the headers in order, an architecture's headers before
+ * the generic ones that they override.
  */
 import { type KernelSource, SourceError } from "./source.ts";
 
@@ -28,7 +28,7 @@ export class Constants {
     return [...new Set([...this.#macros.keys(), ...this.#enumerators.keys()])];
   }
 
-  /** undefined where no header has the name. @throws {SourceError} where its value cannot be worked out. */
+  /** Returns undefined for an unknown name. @throws {SourceError} if its value cannot be computed. */
   value(name: string): bigint | undefined {
     const enumerator = this.#enumerators.get(name);
     if (enumerator !== undefined) return enumerator;
@@ -36,7 +36,7 @@ export class Constants {
     return macro === undefined ? undefined : this.#evaluate(macro, name, 0);
   }
 
-  /** The value of a C expression. @throws {SourceError} where it cannot be worked out. */
+  /** The value of a C expression. @throws {SourceError} if it cannot be computed. */
   expression(text: string): bigint {
     return this.#evaluate(text, text, 0);
   }
@@ -46,7 +46,7 @@ export class Constants {
       .replace(/\/\*[\s\S]*?\*\//g, " ")
       .replace(/\\\n/g, " ")
       .replace(/\/\/.*$/gm, "");
-    // For each open #if: is this branch taken, and was one taken before?
+    // For each open #if: whether this branch is taken, and whether an earlier one was.
     const open: { taken: boolean; done: boolean }[] = [];
     const active = () => open.every((level) => level.taken);
     let code = "";
@@ -83,7 +83,9 @@ export class Constants {
       .some((any) => any.split("&&").every((term) => this.#term(term.trim().replace(/^\((.*)\)$/, "$1"))));
   }
 
-  /** One term of a condition. What it cannot read is false: only 0, 1, names and comparisons matter in these headers. */
+  /**
+   * One term of a condition. Anything except 0, 1, names and comparisons is false, which suffices for these headers.
+   */
   #term(text: string): boolean {
     if (text.startsWith("!")) return !this.#term(text.slice(1).trim());
     const compared = text.match(/^(\w+)\s*(==|!=|<|>|<=|>=)\s*(\w+)$/);
@@ -102,7 +104,7 @@ export class Constants {
         if (!name) continue;
         if (!/^\w+$/.test(name)) {
           next = undefined;
-          continue; // made by a macro: what follows has no known value
+          continue; // defined by a macro: the values of the following names are unknown
         }
         if (expression !== undefined) {
           try {
@@ -120,10 +122,10 @@ export class Constants {
   }
 
   #evaluate(expression: string, name: string, depth: number): bigint {
-    if (depth > 20) throw new SourceError(`${name} is defined by itself`);
+    if (depth > 20) throw new SourceError(`${name} is defined recursively`);
     const tokens = tokenize(expression.replace(/\(__force \w+\)/g, ""));
     const fail = (): never => {
-      throw new SourceError(`the value of ${name} cannot be worked out: ${expression}`);
+      throw new SourceError(`the value of ${name} cannot be computed: ${expression}`);
     };
     let position = 0;
     const peek = () => tokens[position];

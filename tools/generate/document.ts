@@ -1,6 +1,6 @@
 /**
- * The lists at the end of docs/language.md: groups, families, what the kernel makes of arguments, and diagnostics, from the
- * data that the compiler uses.
+ * Writes the lists at the end of docs/language.md from the data that the compiler uses: groups, families, the kernel's
+ * changes of arguments, and diagnostics.
  */
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
 import { callFamilies } from "../../src/linux/families.ts";
@@ -13,14 +13,14 @@ import { groupDifferences, ownGroups } from "./systemd.ts";
 const begin = "<!-- from here on by npm run generate -->\n";
 
 /**
- * The document with its lists renewed.
+ * Replaces the lists of the document.
  *
  * @param systemd the text of systemd-257.txt.
- * @throws {SourceError} where the mark is gone, or a difference from systemd's groups has no reason.
+ * @throws {SourceError} if the mark is missing, or a difference from systemd's groups has no reason.
  */
 export function renewLists(text: string, systemd: string): string {
   const at = text.indexOf(begin);
-  if (at < 0) throw new SourceError(`docs/language.md has lost its mark: ${begin.trim()}`);
+  if (at < 0) throw new SourceError(`docs/language.md lacks the mark ${begin.trim()}`);
   return `${text.slice(0, at)}${begin}${lists(systemd)}`;
 }
 
@@ -62,7 +62,7 @@ ${familyRows.join("\n")}
 
 # What the kernel makes of arguments
 
-A policy sees each of these arguments as the kernel leaves it. The cited lines stand in the kernel's source; the project's
+A policy sees these arguments as the kernel changes them. The cited lines are in the kernel's source; the project's
 tests look for them there.
 
 | argument | the kernel … | cited |
@@ -71,7 +71,7 @@ ${argumentRows().join("\n")}
 
 # All diagnostics
 
-A published number keeps its meaning; wording may be bettered. P01xx names, P02xx types and numbers, P03xx the shape of the
+A published number keeps its meaning; the wording may change. P01xx names, P02xx types and numbers, P03xx the shape of the
 language, P04xx state, P05xx meaning, P06xx engines, P07xx OCI profiles, P08xx traces and cases, P09xx the command line.
 
 | number | | |

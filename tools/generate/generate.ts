@@ -1,7 +1,6 @@
 /**
- * `npm run generate` writes the tables of calls, errnos and flags and the types that follow from them; with `--verify`
- * it compares instead, for the tests. Whatever point release of Linux 6.12 is installed will do, as long as it says the
- * same.
+ * `npm run generate` writes the tables of calls, errnos and flags and the types derived from them; with `--verify` it
+ * compares them, for the tests. Any point release of Linux 6.12 is accepted that gives the same tables.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -25,15 +24,15 @@ import { systemdList } from "./systemd.ts";
 
 const usage = `usage: npm run generate -- [--verify] [--source FILE] [--newer FILE]
 Writes src/linux/generated/ and the generated part of src/language/types/ from ${archivePath}.
-  --verify        compare with what is there; exit status 1 and the first difference where they differ
+  --verify        compare with the present files; on a difference print the first one and exit with 1
   --source FILE   another archive of the same layout
-  --newer FILE    a newer kernel's archive (linux-source-7.3.tar.xz): cut tools/generate/newer.txt out of it first
+  --newer FILE    a newer kernel's archive (linux-source-7.3.tar.xz): first extract tools/generate/newer.txt from it
 `;
 
-/** What is taken of a newer kernel, as a path from the root of the checkout. */
+/** The excerpts of a newer kernel, as a path from the root of the checkout. */
 const newerExcerpts = "tools/generate/newer.txt";
 
-/** The exit status: 0, 1 where --verify finds a difference, 2 where the source or the command line is not usable. */
+/** Returns the exit status: 0, 1 if --verify finds a difference, 2 for an unusable source or command line. */
 export function main(args: readonly string[], root: string): number {
   const rest = [...args];
   const verify = take(rest, "--verify");
@@ -58,7 +57,7 @@ export function main(args: readonly string[], root: string): number {
   }
 }
 
-/** All that is generated whole: path from the root of the checkout → text. `excerpts` is the text of newer.txt. */
+/** The completely generated files: path from the root of the checkout → text. `excerpts` is the text of newer.txt. */
 export function generate(archive: string, excerpts: string): { version: string; files: Map<string, string> } {
   const source = openSource(allInputs, archive);
   const tables = buildTables(source, openNewer(excerpts));
@@ -114,7 +113,7 @@ function firstDifference(present: string, wanted: string): string | undefined {
   const [a, b] = [present.split("\n"), wanted.split("\n")];
   const at = a.findIndex((line, i) => line !== b[i]);
   const line = at < 0 ? a.length : at;
-  // The header's two lines were cut off.
+  // The header's two lines are not part of the compared text.
   return `line ${line + 3}: ${JSON.stringify(a[line]?.slice(0, 160))} is to be ${JSON.stringify(b[line]?.slice(0, 160))}`;
 }
 

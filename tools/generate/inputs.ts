@@ -1,6 +1,6 @@
-/** What the generator reads. A file that another release of the kernel lacks stops it. */
+/** The kernel files that the generator reads. It fails if the installed release lacks one. */
 
-/** Where the system calls of x86-64 and arm64 are defined, with an MMU and with posix timers. */
+/** The files that define the system calls of x86-64 and arm64, with an MMU and with POSIX timers. */
 export const definitionFiles: readonly string[] = [
   "arch/arm64/kernel/signal.c",
   "arch/arm64/kernel/sys.c",
@@ -103,7 +103,7 @@ export const definitionFiles: readonly string[] = [
   "security/lsm_syscalls.c",
 ];
 
-/** Tables, and what says how to read them. */
+/** The call tables, and the makefiles that select their rows. */
 export const tableFiles: readonly string[] = [
   "arch/x86/entry/syscalls/syscall_64.tbl",
   "scripts/syscall.tbl",
@@ -113,7 +113,7 @@ export const tableFiles: readonly string[] = [
   "arch/arm64/Kconfig",
 ];
 
-/** Read before the generic headers, which define only what these do not. */
+/** Read before the generic headers, which these override. */
 export const architectureHeaders = {
   x86_64: [
     "arch/x86/include/uapi/asm/mman.h",
@@ -194,7 +194,7 @@ export const commonHeaders: readonly string[] = [
 /** The same on both architectures. */
 export const errnoHeaders: readonly string[] = [uapi("asm-generic/errno-base.h"), uapi("asm-generic/errno.h")];
 
-/** Names that only the C library has, in the kernel's terms. */
+/** Names that only the C library defines, by the kernel's names. */
 export const libraryNames: { readonly [name: string]: string } = {
   O_ASYNC: "FASYNC",
   // access(2) takes the kernel's permission bits (fs/open.c, do_faccessat).

@@ -1,4 +1,4 @@
-// Runs the generator, which is TypeScript: Node 20 does not read that, so esbuild bundles it first.
+// Runs the generator. Node 20 does not run TypeScript, so esbuild bundles it first.
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";

@@ -1,6 +1,6 @@
 /**
- * What the manual calls arguments (section 2 of Linux man-pages 6.9.1), for "did you mean": the calls where it differs
- * from the kernel and from us. In the kernel's order, one word an argument.
+ * The manual's names of arguments (section 2 of Linux man-pages 6.9.1), for "did you mean": the calls whose names
+ * differ from the kernel's and from ours. In the kernel's order, one word per argument.
  */
 const text = `
 accept sockfd addr addrlen

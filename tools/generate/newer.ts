@@ -1,14 +1,14 @@
 /**
- * What a kernel newer than the tables' own has and the tables need: its further calls, a few constants, and the lines that
- * rewrites.ts cites. They lie in newer.txt, cut out of Debian's source package of that kernel, which the installed Debian
- * release does not offer. `npm run generate -- --newer FILE` cuts them anew, with `--verify` it compares.
+ * Excerpts of a newer kernel than that of the tables: its additional calls, a few constants, and the lines that
+ * rewrites.ts cites. newer.txt has them, because the installed Debian release does not offer that kernel's source
+ * package. `npm run generate -- --newer FILE` extracts them again, with `--verify` it compares.
  */
 import { createHash } from "node:crypto";
 import { readDefinitionTexts, tableRows } from "./prototypes.ts";
 import { type Citation, rewriteRules } from "./rewrites.ts";
 import { type KernelSource, SourceError } from "./source.ts";
 
-/** Read in the newer source, in this order. */
+/** The files of the newer source, in the order of newer.txt. */
 export const newerInputs: readonly string[] = [
   "arch/x86/entry/syscalls/syscall_64.tbl",
   "scripts/syscall.tbl",
@@ -41,7 +41,7 @@ const constants = [
 /** The headers among the inputs, for `Constants`. */
 export const newerHeaders: readonly string[] = newerInputs.filter((file) => file.endsWith(".h"));
 
-/** The text of newer.txt. @throws {SourceError} where the newer source lacks something. */
+/** The text of newer.txt. @throws {SourceError} if the newer source lacks a file or a line. */
 export function cutNewer(newer: KernelSource, base: KernelSource): string {
   const parts = newerInputs.map((file) => {
     const text = newer.read(file);
@@ -54,7 +54,7 @@ export function cutNewer(newer: KernelSource, base: KernelSource): string {
       ...citedLines(file, text),
       ...(file === "kernel/seccomp.c" ? [exemption(text)] : []),
     ];
-    if (cut.length === 0) throw new SourceError(`${file}: nothing to cut out (newer.ts)`);
+    if (cut.length === 0) throw new SourceError(`${file}: nothing to extract (newer.ts)`);
     return `--- ${file} ${sha256(text)}\n${cut.join("\n")}\n`;
   });
   const body = parts.join("");
@@ -64,7 +64,7 @@ export function cutNewer(newer: KernelSource, base: KernelSource): string {
 ${body}`;
 }
 
-/** newer.txt as a source of excerpts: a file that nothing was cut out of is empty. @throws {SourceError} where it was edited. */
+/** newer.txt as a source of excerpts; files without excerpts are empty. @throws {SourceError} if it was edited. */
 export function openNewer(text: string): KernelSource {
   const lines = text.split("\n");
   const body = lines.slice(3).join("\n");
@@ -105,10 +105,10 @@ function citedLines(file: string, text: string): string[] {
     });
 }
 
-/** The function that says which calls seccomp lets pass unasked. */
+/** The function that exempts calls from seccomp. */
 function exemption(text: string): string {
   const found = text.match(/^static bool seccomp_uprobe_exception[\s\S]*?^}$/m)?.[0];
-  if (found === undefined) throw new SourceError("kernel/seccomp.c has lost seccomp_uprobe_exception");
+  if (found === undefined) throw new SourceError("kernel/seccomp.c lacks seccomp_uprobe_exception");
   return found;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Call numbers from the kernel's tables, prototypes from its SYSCALL_DEFINEn. COMPAT_SYSCALL_DEFINEn are the 32-bit
- * entries and are of no interest: a foreign ABI is refused before a policy is asked.
+ * Reads call numbers from the kernel's tables, and prototypes from its SYSCALL_DEFINEn. It ignores
+ * COMPAT_SYSCALL_DEFINEn, the 32-bit entries, because a foreign ABI is refused before a policy is evaluated.
  */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { type KernelSource, SourceError } from "./source.ts";
@@ -10,7 +10,7 @@ export const architectures = ["x86_64", "aarch64"] as const satisfies readonly A
 export interface TableEntry {
   readonly name: string;
   readonly number: number;
-  /** "sys_openat"; undefined where the number is reserved and answers ENOSYS. */
+  /** "sys_openat"; undefined for a reserved number, which returns ENOSYS. */
   readonly entry: string | undefined;
 }
 
@@ -21,8 +21,9 @@ export interface KernelParameter {
 }
 
 /**
- * Which rows of a table an architecture takes: the ABI column. For arm64 `syscall_abis_64` in
- * arch/arm64/kernel/Makefile.syscalls adds to what scripts/Makefile.asm-headers gives every 64-bit architecture.
+ * The ABI column selects an architecture's rows of a table. For arm64, `syscall_abis_64` in
+ * arch/arm64/kernel/Makefile.syscalls adds ABIs to those that scripts/Makefile.asm-headers gives every 64-bit
+ * architecture.
  */
 export function readCallTables(
   source: KernelSource,
@@ -36,7 +37,7 @@ export function readCallTables(
   };
 }
 
-/** The rows of a table, cut into columns: number, ABI, name, entry point. */
+/** The rows of a table, split into columns: number, ABI, name, entry point. */
 export function tableRows(text: string): string[][] {
   return text
     .split("\n")
@@ -44,7 +45,7 @@ export function tableRows(text: string): string[][] {
     .filter(([number]) => number && !number.startsWith("#"));
 }
 
-/** A newer kernel's rows are those that the older one lacks. */
+/** The rows of a newer kernel are only those that the older one lacks. */
 function readTable(
   sources: readonly (KernelSource | undefined)[],
   file: string,
@@ -130,14 +131,14 @@ function openConditions(before: string): string[] {
   return open;
 }
 
-/** Numbered everywhere and defined by other architectures only: they answer ENOSYS here (kernel/sys_ni.c). */
+/** Numbered everywhere but defined only by other architectures: these return ENOSYS here (kernel/sys_ni.c). */
 const withoutDefinition: { readonly [A in ArchitectureName]?: readonly string[] } = {
   aarch64: ["sys_map_shadow_stack"],
 };
 
 /**
- * The one definition that an architecture compiles. Where several agree it does not matter which; where they differ,
- * `CONFIG_CLONE_BACKWARDS` decides, the only such case of 6.12, and which architecture selects it is read from Kconfig.
+ * The definition that an architecture compiles. Several equal definitions are equivalent; if they differ,
+ * `CONFIG_CLONE_BACKWARDS` decides (the only such case of 6.12), and Kconfig shows which architecture selects it.
  */
 export function prototypeFor(
   source: KernelSource,
@@ -154,7 +155,7 @@ export function prototypeFor(
     const conditional = `COND_SYSCALL(${entry.replace(/^sys_/, "")});`;
     if (source.read("kernel/sys_ni.c").split("\n").includes(conditional)) return undefined;
   }
-  if (!first) throw new SourceError(`${entry} is defined in none of the files listed in inputs.ts`);
+  if (!first) throw new SourceError(`${entry} is not defined in the files listed in inputs.ts`);
   const shapes = new Set(candidates.map((candidate) => JSON.stringify(candidate.parameters)));
   if (shapes.size === 1) return first.parameters;
 
@@ -167,7 +168,7 @@ export function prototypeFor(
   return chosen[0].parameters;
 }
 
-/** Does one of the Kconfig symbols that are always on for this architecture select the option? (X86_32 does.) */
+/** Whether a Kconfig symbol that is always on for this architecture selects the option. (X86_32 does.) */
 function selects(kconfig: string, option: string, architecture: ArchitectureName): boolean {
   const symbols = architecture === "x86_64" ? ["X86", "X86_64"] : ["ARM64"];
   let block = "";

@@ -1,9 +1,9 @@
 /**
- * Where the kernel changes an argument before it uses it: bits that it drops, adds or replaces. A policy sees the argument
- * as the kernel leaves it; else a condition on a bit that the kernel drops would be a bypass.
+ * Arguments that the kernel changes before it uses them: bits that it drops, adds or replaces. A policy sees the
+ * changed argument; otherwise a condition on a dropped bit could be bypassed.
  *
- * Bits that no kernel gives a meaning stay visible, although the kernel ignores them in some calls: `.hasOnly` must go on
- * to refuse them, because a later kernel may give them one.
+ * Undefined bits stay visible, although the kernel ignores them in some calls: `.hasOnly` must continue to reject them,
+ * because a later kernel may define them.
  */
 
 export interface Citation {
@@ -22,17 +22,17 @@ export interface RewriteCondition {
   readonly values: readonly string[];
 }
 
-/** `(bits & ~clear) | set`, where all conditions hold. Rules of one parameter apply in the order in which they stand here. */
+/** `(bits & ~clear) | set` if all conditions hold. Rules of one parameter apply in the order of this list. */
 export interface RewriteRule {
   readonly calls: readonly string[];
-  /** By the policy's name of it. */
+  /** The policy's name of it. */
   readonly parameter: string;
   readonly when?: readonly RewriteCondition[];
   readonly clear?: string;
   readonly set?: string;
-  /** For docs/language.md, completing "the kernel …". */
+  /** For docs/language.md: completes "the kernel …". */
   readonly does: string;
-  /** Lines that must stand in the source still. */
+  /** Lines that the source must contain. */
   readonly cited: readonly Citation[];
 }
 

@@ -1,17 +1,17 @@
 /**
- * Which names make which set: the declarative list of flags and choices. Names come from the headers of inputs.ts; a
- * pattern takes all of a header's names that match it, and a name that no header has stops the generator.
+ * The declarative list of the sets of flags and choices. Names come from the headers of inputs.ts; a pattern selects
+ * all matching names of a header, and the generator fails for a name that no header has.
  */
 export interface SetRule {
   readonly name: string;
-  /** One line for the editor. */
+  /** One line for the editor's documentation. */
   readonly about: string;
   readonly is: "flags" | "choice";
   readonly members: readonly (string | RegExp)[];
   readonly without?: readonly (string | RegExp)[];
   /**
-   * Names that are values of a field, not bits of their own: they are compared under the field's mask, a C expression of
-   * which the low 32 bits count.
+   * Names that are values of a field, not single bits: they are compared under the field's mask, a C expression with 32
+   * significant bits.
    */
   readonly fields?: readonly { readonly mask: string; readonly members: readonly (string | RegExp)[] }[];
 }
@@ -133,7 +133,7 @@ export const setRules: readonly SetRule[] = [
       "FUTEX_ROBUST_UNLOCK",
       "FUTEX_ROBUST_LIST32",
     ],
-    // A newer kernel's FUTEX_CMD_MASK leaves the last two out. An older one refuses them with any operation.
+    // A newer kernel's FUTEX_CMD_MASK excludes the last two. An older one rejects them with any operation.
     fields: [
       {
         mask: "FUTEX_CMD_MASK & ~(FUTEX_ROBUST_UNLOCK | FUTEX_ROBUST_LIST32)",
@@ -229,7 +229,7 @@ export const setRules: readonly SetRule[] = [
     members: [/^MAP_/],
     without: ["MAP_TYPE", "MAP_FILE", "MAP_UNINITIALIZED", /^MAP_HUGE_(SHIFT|MASK)$/],
     fields: [
-      // Not MAP_SHARED: MAP_SHARED_VALIDATE, which contains its bit, shares as well (mm/mmap.c, do_mmap).
+      // Not MAP_SHARED: MAP_SHARED_VALIDATE contains its bit and also shares (mm/mmap.c, do_mmap).
       { mask: "MAP_TYPE", members: ["MAP_PRIVATE", "MAP_SHARED_VALIDATE", "MAP_DROPPABLE"] },
       { mask: "MAP_HUGE_MASK<<MAP_HUGE_SHIFT", members: [/^MAP_HUGE_/] },
     ],

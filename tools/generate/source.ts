@@ -1,8 +1,8 @@
 /**
- * The kernel source that the tables come from: Debian's linux-source-6.12, of whatever point release is installed.
+ * Reads the kernel source of the tables: Debian's linux-source-6.12, in any point release.
  *
- * Only the listed files are taken out of the archive (1.5 GB unpacked, 5 s to stream through), once for each content of
- * the archive: they are kept under the XDG cache directory, named by hash.
+ * It extracts only the listed files (the archive has 1.5 GB unpacked and takes 5 s to read), once for each content of
+ * the archive, and caches them by hash under the XDG cache directory.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ const series = "6.12";
 /** Where Debian's package `linux-source-6.12` puts the archive. */
 export const archivePath = `/usr/src/linux-source-${series}.tar.xz`;
 
-/** The kernel source has another shape than the generator knows, or is not there. */
+/** The kernel source is missing, or does not have the expected form. */
 export class SourceError extends Error {}
 
 export interface KernelSource {
@@ -26,7 +26,7 @@ export interface KernelSource {
 }
 
 /**
- * @param of the series that the archive must hold, "6.12".
+ * @param of the series that the archive must contain, "6.12".
  * @throws {SourceError} when the archive is missing, is of another series, or lacks one of the files.
  */
 export function openSource(files: readonly string[], archive = archivePath, of = series): KernelSource {
@@ -49,10 +49,11 @@ export function openSource(files: readonly string[], archive = archivePath, of =
   };
 }
 
-/** The series that an archive of Debian's holds by its name: linux-source-7.3.tar.xz. */
+/** The series in the name of Debian's archive: linux-source-7.3.tar.xz. */
 export function seriesOf(archive: string): string {
   const found = archive.match(/linux-source-(\d+\.\d+)\.tar\.xz$/)?.[1];
-  if (found === undefined) throw new SourceError(`${archive} is not named as Debian names it, linux-source-7.3.tar.xz`);
+  if (found === undefined)
+    throw new SourceError(`${archive} is not named like Debian's archive, linux-source-7.3.tar.xz`);
   return found;
 }
 
@@ -62,7 +63,7 @@ function extract(archive: string, wanted: readonly string[], series: string): st
   const directory = join(cache, "portcullis", "linux-source", key.slice(0, 32));
   if (existsSync(directory)) return directory;
   mkdirSync(dirname(directory), { recursive: true });
-  // Extracted beside its place and renamed, so that an interrupted run leaves no half of it behind.
+  // Extract to a temporary directory and rename it, so that an interrupted run leaves no partial result.
   const temporary = mkdtempSync(`${directory}.`);
   try {
     const list = join(temporary, ".files");
@@ -77,7 +78,7 @@ function extract(archive: string, wanted: readonly string[], series: string): st
     rmSync(temporary, { recursive: true, force: true });
     if (existsSync(directory)) return directory; // another run was faster
     const detail = (error as { stderr?: string }).stderr?.trim() || String(error);
-    throw new SourceError(`${archive} does not hold what is expected: ${detail}`);
+    throw new SourceError(`${archive} lacks an expected file: ${detail}`);
   }
   return directory;
 }
@@ -85,6 +86,7 @@ function extract(archive: string, wanted: readonly string[], series: string): st
 function kernelVersion(makefile: string, series: string): string {
   const part = (name: string) => makefile.match(new RegExp(`^${name} = (\\d+)$`, "m"))?.[1];
   const version = [part("VERSION"), part("PATCHLEVEL"), part("SUBLEVEL")].join(".");
-  if (!version.startsWith(`${series}.`)) throw new SourceError(`the archive holds Linux ${version}, not ${series}.x`);
+  if (!version.startsWith(`${series}.`))
+    throw new SourceError(`the archive contains Linux ${version}, not ${series}.x`);
   return version;
 }

@@ -1,16 +1,16 @@
 /**
- * How the groups (src/linux/groups.ts) differ from systemd's, and why. Every difference must have its reason here, and every
- * reason a difference: the generator stops at either without the other.
+ * The differences of the groups (src/linux/groups.ts) from systemd's, with reasons. The generator fails if a difference
+ * has no reason, or a reason no difference.
  */
 import { groups, ungroupedCalls } from "../../src/linux/groups.ts";
 import { SourceError } from "./source.ts";
 
-/** What the installed systemd of the same version would print, as a path from the root of the checkout. */
+/** The groups that systemd of the same version prints, as a path from the root of the checkout. */
 export const systemdList = "tools/generate/systemd-257.txt";
 
 export interface GroupDifference {
   readonly group: string;
-  /** Calls that ours has and systemd's lacks, and the other way round. Only calls that our tables have. */
+  /** Calls that only ours has, and calls that only systemd's has. Both only of calls in our tables. */
   readonly more: readonly string[];
   readonly less: readonly string[];
   readonly reasons: readonly string[];
@@ -54,7 +54,7 @@ const shadowStack: Reason = {
   why: "makes a thread's shadow stack, which a C library needs",
 };
 
-/** By group, in the order in which they are shown. */
+/** By group, in the order of the document. */
 const reasons: { readonly [group: string]: readonly Reason[] } = {
   "@default": [
     { calls: "execve", why: "starts another program: @process" },
@@ -133,7 +133,7 @@ const reasons: { readonly [group: string]: readonly Reason[] } = {
   ],
 };
 
-/** Our groups without one of that name in systemd, and what they are for. */
+/** Our groups that systemd does not have. */
 export const ownGroups = ["@namespace", "@zero-copy"] as const;
 
 /** The groups of systemd-257.txt, with groups among their members. */
@@ -147,7 +147,7 @@ export function readSystemdGroups(text: string): ReadonlyMap<string, readonly st
   );
 }
 
-/** @param text of systemd-257.txt. @throws {SourceError} where a difference has no reason, or a reason no difference. */
+/** @param text of systemd-257.txt. @throws {SourceError} if a difference has no reason, or a reason no difference. */
 export function groupDifferences(text: string): readonly GroupDifference[] {
   const systemd = readSystemdGroups(text);
   const known = new Set([...[...groups.values()].flat(), ...ungroupedCalls]);
@@ -185,7 +185,7 @@ function reasonsFor(group: string, differing: readonly string[]): string[] {
   return stated.map(({ calls, why }) => `${calls.join(", ")} ${calls.length === 1 ? singular(why) : why}`);
 }
 
-/** The reasons are written of several calls. */
+/** The reasons are written in the plural. */
 function singular(why: string): string {
   return why.replace(/^are /, "is ").replace(/^were /, "was ");
 }

@@ -1,5 +1,5 @@
-// What most policies are made of, each once: checked when the code cache is made (tools/code-cache.cjs), so that the code
-// that a check needs is in it. No policy to run.
+// Uses each common construct of policies once. tools/code-cache.cjs checks it, so that the code cache has the functions
+// that a check needs. It is not meant to be run.
 import { allow, calls, deny, kill, log, perProcess, perTree, policy, report, tree, type Verdict } from "portcullis";
 
 const phase = perProcess.phases(["starting", "ready", "closing"]);

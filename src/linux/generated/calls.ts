@@ -2,10 +2,10 @@
 // SHA-256 of the files read: 798825e59d6c4e4bf48e21e73ebc5868222baf6f7760c55d5e8b9b411f957e78
 
 /**
- * One call a line: name|number on x86-64|number on arm64, then for each parameter |type;the kernel's name;the policy's
- * name (empty: the same);how it is read;aliases;its register on arm64 where that is not its position.
- * How it is read: i, u 32 bits signed and unsigned; h 16 unsigned; l, q 64 signed and unsigned; p a pointer.
- * After it F and C and a name: flags or a choice of that set.
+ * One call per line: name|number on x86-64|number on arm64, then for each parameter |type;the kernel's name;the
+ * policy's name (empty: the same);how it is read;aliases;its register on arm64 where that is not its position. How it
+ * is read: i, u 32 bits signed and unsigned; h 16 unsigned; l, q 64 signed and unsigned; p a pointer. After it F and C
+ * and a name: flags or a choice of that set.
  */
 export const callTable = `
 _sysctl|156|

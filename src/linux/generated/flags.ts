@@ -2,7 +2,7 @@
 // SHA-256 of the files read: 798825e59d6c4e4bf48e21e73ebc5868222baf6f7760c55d5e8b9b411f957e78
 
 /**
- * One set a line: name|member|member…; a member is its name, its value and, where that is not the value, its mask, in
+ * One set per line: name|member|member…; a member is its name, its value and, where that is not the value, its mask, in
  * hexadecimal: "O_RDONLY 0 3". After "/" the same for arm64 where it differs, "-" where an architecture lacks it.
  * A choice's mask is "*": the whole argument.
  */

@@ -2,7 +2,7 @@
 // SHA-256 of the files read: 798825e59d6c4e4bf48e21e73ebc5868222baf6f7760c55d5e8b9b411f957e78
 
 /**
- * One rewrite a line: call.parameter|conditions clear set, the same for arm64 where it differs. Conditions are
+ * One rewrite per line: call.parameter|conditions clear set, the same for arm64 where it differs. Conditions are
  * parameter&mask=value,value separated by ";". All numbers are hexadecimal.
  */
 export const rewriteTable = `

@@ -1,11 +1,11 @@
 /**
- * The code of the eBPF back end, in instructions and in time:
+ * Measures the code of the eBPF back end, in instructions and in time:
  *
  * - against the same policies hand-written in C and compiled by clang: program size, and executed instructions for the
- *   calls that the policy is about, for what programs do all the time, and for every call once. They are counted by the
- *   tests' interpreter, which must agree with the running kernel on each run, as must the two programs: results and state.
+ *   policy's own calls, for the most frequent calls of programs, and for every call once. The tests' interpreter counts
+ *   them; on each run its results and state must equal those of the running kernel, and those of the other program.
  * - stateless profiles against libseccomp's binary tree, as the kernel translates it: the longest path.
- * - native time per evaluation, both ways, and the time to compile the largest profile.
+ * - native time per evaluation of both, and the time to compile the largest profile.
  *
  * Needs root, clang-19, libseccomp-dev and golang-github-containers-common (`make bench` installs them).
  */
@@ -28,7 +28,7 @@ function row(name: string, unit: string, ours: number, reference: number, limit?
   print({ bench: "ebpf", case: name, ours, reference, ratio: ours / reference, unit, ...context });
 }
 
-/** Executed instructions of both, step by step; every run is compared with the other program's and with the kernel's. */
+/** Executed instructions of both for each step; compares every run with the other program's and with the kernel's. */
 function executed(
   program: Program,
   ours: readonly EbpfInstruction[],

@@ -1,10 +1,10 @@
 /**
- * How many supervised calls return EINTR while a timer interrupts them with a handler without SA_RESTART: in a million
- * calls of getppid under a policy that counts them, against the simplest supervisor in C.
+ * Counts the supervised calls that return EINTR while a timer interrupts them with a handler without SA_RESTART: in a
+ * million calls of getppid under a counting policy, against the simplest supervisor in C.
  *
- * A signal ends a call that no supervisor has received yet (kernel/seccomp.c, Linux 6.12); a received one is not ended,
- * from Linux 5.19 on. So what is left is the time from the call to its receipt, which the C supervisor has, too; rows
- * without that flag show what it gains. On `seccomp-ebpf`, and where the filter decides, no call is interrupted.
+ * A signal interrupts a call that the supervisor has not received yet (kernel/seccomp.c, Linux 6.12); from Linux 5.19
+ * on it does not interrupt a received call. The remaining window, from the call to its receipt, also exists for the C
+ * supervisor; rows without that flag show its effect. `seccomp-ebpf` and the classic filter interrupt no calls.
  */
 import { confined, measured, underC } from "./support/confined.ts";
 import { pairs, print } from "./support/pairs.ts";

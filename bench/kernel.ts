@@ -1,7 +1,8 @@
 /**
- * What the kernel series costs, and what policies cost under it: instructions for one system call, counted by QEMU, the
- * same on every run. First the series against the stock kernel of the same configuration; then policies under
- * seccomp-ebpf, each over the same kernel without a filter, against libseccomp and against the notifier in that kernel.
+ * Measures the cost of the kernel series and of policies under it: instructions for one system call, counted by QEMU,
+ * with the same result on every run. First the series against the stock kernel of the same configuration; then policies
+ * under seccomp-ebpf, relative to the same kernel without a filter, against libseccomp and against the notifier in that
+ * kernel.
  */
 import { readdirSync } from "node:fs";
 import { instructions, opened } from "./support/machine.ts";
@@ -46,7 +47,7 @@ const added = (value: number): number => value - patched.none;
 for (const file of ready) {
   print({
     bench: "kernel",
-    case: `a call that policies/${file} lets be, against the bitmap`,
+    case: `a call that policies/${file} allows, against the bitmap`,
     ours: added(untouched[file]!),
     reference: added(patched.cached),
     unit,
@@ -80,7 +81,7 @@ for (const name of policies) {
   });
 }
 
-// Where somebody listens, the program runs as well, for what it tells of calls that are refused.
+// With events, the program also runs, to emit the events of denied calls.
 const heard = instructions("patched", {
   denials: under("seccomp-ebpf", policyFile("deny-list"), getppid, ["--events", "/dev/shm/events"]),
 });
@@ -94,7 +95,7 @@ print({
   informative: true,
 });
 
-// A supervised call is tens of thousands of instructions, and as it wakes two processes, no two are quite alike.
+// A supervised call takes tens of thousands of instructions, and varies because it wakes two processes.
 const supervised = policies.filter((name) => name !== "deny-list");
 const notified = instructions(
   "patched",

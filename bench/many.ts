@@ -1,6 +1,6 @@
 /**
- * 64 processes that make supervised calls at once: calls a second, against the C supervisor. Then what one more process
- * under supervision costs the supervisor in memory.
+ * Measures 64 processes that make supervised calls concurrently: calls per second, against the C supervisor. Then the
+ * supervisor's memory for one more supervised process.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";

@@ -1,6 +1,6 @@
 /**
- * Requests per second of a real nginx (one worker, pinned to one core) under policies/nginx.ts and under no policy.
- * The load generator (wrk) has the other core. Two servers run at a time and are loaded by turns.
+ * Measures requests per second of nginx (one worker, pinned to one core) under policies/nginx.ts and without a policy.
+ * The load generator (wrk) has the other core. Two servers run at a time and are loaded alternately.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pairs, print } from "./support/pairs.ts";
 
-if (availableParallelism() < 2) throw new Error("the server and its load need a core each");
+if (availableParallelism() < 2) throw new Error("the server and its load need one core each");
 
 interface Server {
   readonly page: string;
@@ -35,7 +35,7 @@ async function start(port: number, prefix: readonly string[]): Promise<Server> {
   const child = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "inherit", "inherit"] });
   const page = `http://127.0.0.1:${port}/index.html`;
   for (let attempt = 0; ; attempt += 1) {
-    // One that cannot have the port ends, and another may answer there.
+    // A server whose port is taken exits, and another server may respond there.
     if (child.exitCode !== null || attempt > 100) {
       child.kill();
       throw new Error(`nginx does not serve ${page}: ${words.join(" ")}`);
@@ -80,7 +80,7 @@ try {
   // The limit leaves little room for noise, so this row takes more pairs.
   const guard = ["bin/portcullis", "run", "-q", "-p", "policies/nginx.ts", "--"];
   await row("under policies/nginx.ts, against none", 31, guard, "≥ 0.97");
-  // What any filter costs: the kernel enters every call of the process by its slower way.
+  // The cost of any filter: the kernel uses the slow entry path for every call of the process.
   await row("under a classic filter that allows everything, against none", 15, ["build/bench/allow_all"]);
   await row("none, against another with none", 15, []);
 } finally {

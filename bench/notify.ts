@@ -1,6 +1,6 @@
 /**
- * One supervised call: getppid under a policy that counts, against the simplest supervisor in C that does the same
- * (bench/reference/supervisor.c), both with the synchronous wake-up (Linux 6.6).
+ * Measures one supervised call: getppid under a counting policy, against the simplest supervisor in C that does the
+ * same (bench/reference/supervisor.c), both with the synchronous wake-up (Linux 6.6).
  */
 import { callers, confined, measured, underC } from "./support/confined.ts";
 import { compare, pairs, print } from "./support/pairs.ts";
@@ -26,9 +26,9 @@ print({
   ...(await pairs(15, each(confined("bench/policies/counting-each.ts", command)), each(underC(command)))),
 });
 /**
- * Without the flag the kernel wakes the other side on whichever processor it likes: next to nothing is lost where that
- * is the caller's own, and an inter-processor interrupt each way where it is not. Which of them a run meets is chance,
- * so both are forced, and the free choice is shown beside them.
+ * Without the flag the kernel wakes the other side on any processor: almost free on the caller's own, and an
+ * inter-processor interrupt in each direction on another. The choice varies, so this benchmark forces both, and also
+ * measures the free choice.
  */
 const few = 2_000;
 const onProcessor = (processor: number, words: readonly string[]) => [

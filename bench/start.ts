@@ -1,6 +1,6 @@
 /**
- * What starting costs: /bin/true under exec-once against `node -e 0`, without and with the compiled policy in the cache;
- * and checking a dense policy of a thousand lines.
+ * Measures the start: /bin/true under exec-once against `node -e 0`, without and with the compiled policy in the cache;
+ * and the check of a dense policy of a thousand lines.
  */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -43,7 +43,7 @@ try {
     ours: () => duration(confined("bench/policies/counting.ts", ["/bin/true"])),
     reference: node,
   });
-  // At the width that formatters of TypeScript have by default; and denser, for the record.
+  // At the default width of TypeScript formatters; and denser, for comparison.
   for (const [columns, limit] of [
     [80, "≤ 2.2"],
     [120, undefined],

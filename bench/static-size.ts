@@ -1,6 +1,6 @@
 /**
- * The size and depth of the classic filter against libseccomp's with its binary tree, for the same profiles. Counts, so
- * one run is enough; test/classic/libseccomp.test.ts holds the limits.
+ * Compares the size and depth of the classic filter with libseccomp's binary tree, for the same profiles. The results
+ * are counts, so one run suffices; test/classic/libseccomp.test.ts has the limits.
  */
 
 import { compileClassic } from "../src/compile/classic/compile.ts";
@@ -37,7 +37,7 @@ for (const { name, profile } of realProfiles(architecture)) {
   row("the number and arguments at which ours is worst", "ratio of steps", { ours: all.worstRatio, theirs: 1 }, "≤ 1");
   row("mean over all calls", "steps", all.meanSteps);
 
-  // From Linux 5.11 the kernel's bitmap answers a call that is allowed whatever its arguments, without running a filter.
+  // From Linux 5.11 the kernel's bitmap allows a call that is allowed with any arguments, without running a filter.
   const allowed = (number: number): boolean => {
     const decision = split.get(number)!;
     return decision.kind === "leaf" && target.leaf(decision) === returnWord("ALLOW");

@@ -1,6 +1,6 @@
 /**
- * A call that the policy's state never touches, against the same call under a classic filter that allows everything:
- * both are answered by the kernel's constant-action bitmap, so there is nothing to pay for the policy.
+ * Compares a stateless call with the same call under a classic filter that allows everything: the kernel's
+ * constant-action bitmap decides both, so the policy adds no cost.
  */
 import { execFileSync } from "node:child_process";
 import { compare } from "./support/pairs.ts";

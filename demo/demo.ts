@@ -1,6 +1,6 @@
 /**
- * `make demo`: a real nginx serves real requests under a policy with state; an attack on it ends, with the policy's
- * own line as the reason; and `explain` says beforehand what would happen. Exits 0 only if all of it was seen to hold.
+ * `make demo`: nginx serves requests under a stateful policy; the policy stops an attack, and the event names the
+ * policy's line; `explain` shows the policy's verdicts before it runs. Exits 0 only if every check passes.
  */
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -40,7 +40,7 @@ function eventsOf(file: string): PolicyEvent[] {
   try {
     text = readFileSync(file, "utf8");
   } catch {
-    // No event, no file: that is an answer, too.
+    // Without events there is no file.
   }
   return text
     .split("\n")
@@ -95,7 +95,7 @@ function stop(child: ChildProcess): Promise<number | null> {
 }
 
 async function serve(): Promise<void> {
-  heading("1. A real nginx under policies/nginx.ts");
+  heading("1. nginx under policies/nginx.ts");
   const [port, upstream] = [await freePort(), await freePort()];
   const events = join(folder, "nginx.events");
   mkdirSync(join(folder, "www"));
@@ -119,40 +119,36 @@ async function serve(): Promise<void> {
   try {
     const page = `http://127.0.0.1:${port}/index.html`;
     check("nginx serves a page", await until(() => answers(page), 10_000), page);
-    check("and one through its upstream", await answers(`http://127.0.0.1:${port}/upstream`));
+    check("nginx serves a page from its upstream", await answers(`http://127.0.0.1:${port}/upstream`));
     const load = spawnSync("wrk", ["-t1", "-c32", "-d5s", page], { encoding: "utf8" });
     const rate = /Requests\/sec:\s+([\d.]+)/.exec(load.stdout)?.[1];
     const errors = /Non-2xx|Socket errors/.test(load.stdout);
     check(
-      "it serves under load, no request lost",
+      "nginx serves under load without failed requests",
       load.status === 0 && rate !== undefined && !errors,
       `${rate} requests/s`,
     );
     process.kill(Number(readFileSync(join(folder, "nginx.pid"), "utf8")), "SIGHUP");
     await sleep(500);
-    check("it reloads its configuration", await until(() => answers(page), 5_000));
+    check("nginx reloads its configuration", await until(() => answers(page), 5_000));
     const refused = decisionsOf(events);
-    check(
-      "the policy refused none of nginx's own calls",
-      refused.length === 0,
-      refused.map((event) => event.call).join(", "),
-    );
+    check("the policy denies no call of nginx", refused.length === 0, refused.map((event) => event.call).join(", "));
   } finally {
-    check("it ends when it is asked to", (await stop(server)) === 0);
+    check("nginx exits on SIGQUIT", (await stop(server)) === 0);
   }
 }
 
 function attack(how: "shell" | "listen", title: string, call: string): void {
   console.log(`\n  ${title}`);
   const free = spawnSync("build/demo/hijacked", [how], { stdio: ["ignore", "inherit", "inherit"] });
-  check("with no policy, the attack succeeds", free.status === 0);
+  check("without a policy, the attack succeeds", free.status === 0);
   const events = join(folder, `${how}.events`);
   const words = ["run", "-p", policyFile, "--events", events, "--", "build/demo/hijacked", how];
   console.log(`  $ portcullis ${words.join(" ")}`);
   const guarded = spawnSync(portcullis, words, { stdio: ["ignore", "inherit", "inherit"] });
-  check("under the policy, the worker is killed before it happens", guarded.status === 1, `status ${guarded.status}`);
+  check("under the policy, the worker is killed before the call", guarded.status === 1, `status ${guarded.status}`);
   const decision = decisionsOf(events).find((event) => event.call === call && event.verdict === "kill-process");
-  check(`and the event names call, phase and line`, decision?.rule?.startsWith(policyFile) === true);
+  check("the event names call, phase and line", decision?.rule?.startsWith(policyFile) === true);
   if (decision !== undefined) {
     console.log(`        ${decision.call}: ${decision.verdict}: ${decision.reason}`);
     console.log(`        phase ${Object.values(decision.phases ?? {}).join(", ")}, rule ${decision.rule}`);
@@ -160,11 +156,15 @@ function attack(how: "shell" | "listen", title: string, call: string): void {
 }
 
 function explain(): void {
-  heading("3. What the policy does, before anything runs");
+  heading("3. The policy's verdicts, without running a command");
   console.log(`  $ portcullis explain -p ${policyFile}`);
   const explained = spawnSync(portcullis, ["explain", "-p", policyFile], { encoding: "utf8" });
   console.log(explained.stdout);
-  check("explain answers", explained.status === 0 && explained.stdout.includes("serving"), explained.stderr.trim());
+  check(
+    "explain prints the phases",
+    explained.status === 0 && explained.stdout.includes("serving"),
+    explained.stderr.trim(),
+  );
 }
 
 try {
@@ -176,5 +176,5 @@ try {
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
-heading(failures.length === 0 ? "All of it held" : `${failures.length} did not hold: ${failures.join("; ")}`);
+heading(failures.length === 0 ? "All checks passed" : `${failures.length} failed: ${failures.join("; ")}`);
 process.exitCode = failures.length === 0 ? 0 : 1;

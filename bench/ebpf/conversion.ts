@@ -1,6 +1,6 @@
 /**
- * What the kernel makes of a classic filter before it compiles it: a model of `bpf_convert_filter()` (net/core/filter.c,
- * Linux 6.12), for what `seccomp_check_filter()` accepts and libseccomp emits.
+ * Translates a classic filter to eBPF like the kernel: a model of `bpf_convert_filter()` (net/core/filter.c, Linux
+ * 6.12), for instructions that `seccomp_check_filter()` accepts and libseccomp emits.
  */
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
 import type { EbpfInstruction, JumpCondition, Operand } from "../../src/compile/ebpf/instructions/instruction.ts";
@@ -20,7 +20,7 @@ const conditions: { readonly [operation: number]: { readonly holds: JumpConditio
 export function convertClassic(filter: readonly ClassicInstruction[]): readonly EbpfInstruction[] {
   const out: EbpfInstruction[] = [];
   const starts: number[] = [];
-  /** Indexes of jumps whose targets are still indexes of the filter. */
+  /** Indexes of jumps whose targets are indexes of the classic filter. */
   const jumps: number[] = [];
   const putJump = (instruction: EbpfInstruction): void => {
     jumps.push(out.length);
@@ -53,7 +53,7 @@ export function convertClassic(filter: readonly ClassicInstruction[]): readonly 
       case 0x35:
       case 0x45: {
         let right: Operand = { immediate };
-        // Immediates are sign-extended, and the comparison is of 64 bits.
+        // Immediates are sign-extended, and the comparison has 64 bits.
         if (immediate < 0) {
           const source = { immediate };
           out.push({ kind: "arithmetic", operator: "move", width: 32, destination: temporary, source });
@@ -71,7 +71,7 @@ export function convertClassic(filter: readonly ClassicInstruction[]): readonly 
         break;
       }
       default:
-        throw new RangeError(`instruction ${index}: code 0x${code.toString(16)} is not converted here`);
+        throw new RangeError(`instruction ${index}: code 0x${code.toString(16)} is not supported`);
     }
   });
   for (const index of jumps) {
@@ -82,7 +82,7 @@ export function convertClassic(filter: readonly ClassicInstruction[]): readonly 
   return out;
 }
 
-/** The most instructions that any input could make a program without loops and calls execute. */
+/** The longest path, in instructions, of a program without loops and calls. */
 export function longestPath(instructions: readonly EbpfInstruction[]): number {
   const longest = new Map<number, number>();
   const pending = [0];

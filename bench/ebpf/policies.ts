@@ -1,4 +1,4 @@
-/** The policies that are compared with hand-written C, and the calls by which. */
+/** The policies that are compared with hand-written C, and the calls of the comparison. */
 
 import { hotCalls } from "../../src/analysis/explain/hot-calls.ts";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
@@ -17,7 +17,7 @@ const allowed = 0x7fff_0000;
 const killed = 0x8000_0000;
 const denied = (errno: number): number => 0x0005_0000 + errno;
 
-/** The trial target, with seccomp's words as results: equal verdicts are equal words, in C as here. */
+/** The trial target with seccomp's return words as results: equal verdicts are equal words, as in the C programs. */
 export const benchTarget: EbpfTarget = {
   ...trialTarget,
   word(program, verdict) {
@@ -67,7 +67,7 @@ function steps(calls: readonly (readonly [name: string, ...values: bigint[]])[])
 const repeated = (count: number, ...names: readonly string[]): [string][] =>
   Array.from({ length: count }, (_, index) => [names[index % names.length]!]);
 
-/** For each policy of bench/policies/ebpf, and bench/reference/ebpf: the calls that it is about. */
+/** For each policy of bench/policies/ebpf and bench/reference/ebpf: the calls that its rules concern. */
 export const ownCalls: { readonly [policy: string]: readonly Step[] } = {
   "allow-list": steps([
     ...repeated(8, "read", "write", "openat", "close", "mmap", "futex", "clock_gettime", "statx"),
@@ -107,7 +107,7 @@ export const ownCalls: { readonly [policy: string]: readonly Step[] } = {
   rate: steps(repeated(40, "fork", "vfork", "clone")),
 };
 
-/** What programs do in their inner loops, and every call there is, once. */
+/** The most frequent calls of programs, and every call once. */
 export const everydayCalls = steps(
   [...hotCalls].filter((name) => callByName(name)?.number[architecture] !== undefined).map((name) => [name]),
 );

@@ -1,4 +1,4 @@
-/** Stateless profiles: against libseccomp's binary tree; and what compiling the largest one takes. */
+/** Measures stateless profiles against libseccomp's binary tree, and the time and memory to compile the largest one. */
 
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
@@ -35,7 +35,7 @@ export async function profileRows(): Promise<void> {
   compileTime();
 }
 
-/** From the profile's text to the program, once everything has been loaded and has run a few times. */
+/** Compiles the profile's text to the program, after a few warm-up runs. */
 function compileTime(): void {
   const compile = (): number => {
     const program = load(debianProfilePath);

@@ -1,6 +1,6 @@
 /**
  * The hand-written references: bench/reference/ebpf/NAME.c, compiled by clang -O2 and read from its ELF object. Their
- * state lies as the trial target's does, so both run on the same maps.
+ * state has the layout of the trial target, so both run on the same maps.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { trialMaps } from "../../src/compile/ebpf/targets/trial.ts";
 /** Debian's clang-19: `make bench` installs it. */
 const compiler = "clang-19";
 const flags = ["-O2", "-g", "-target", "bpf", "-mcpu=v4", "-Wall", "-Wextra", "-Werror"];
-/** The kernel's headers for the host's architecture, which clang does not look for when it compiles for BPF. */
+/** The kernel's headers for the host's architecture, which clang does not search when it compiles for BPF. */
 const headers = ["-idirafter", "/usr/include/x86_64-linux-gnu"];
 
 export function compileReference(name: string): readonly EbpfInstruction[] {
@@ -34,7 +34,7 @@ interface Section {
 /** SHT_SYMTAB, SHT_REL; R_BPF_64_64 (Documentation/bpf/llvm_reloc.rst). */
 const [symbolTable, relocations, wideRelocation] = [2, 9, 1];
 
-/** The section "policy", linked as a loader does it: each map and variable is where the trial target has it. */
+/** The section "policy", linked like a loader does: each map and variable is that of the trial target. */
 function readProgram(file: Buffer): readonly EbpfInstruction[] {
   const sections = readSections(file);
   const index = sections.findIndex(({ name }) => name === "policy");
@@ -43,7 +43,7 @@ function readProgram(file: Buffer): readonly EbpfInstruction[] {
   if (code === undefined || symbols === undefined) throw new Error("the object has no section `policy`");
   const names = sections[symbols.link]!.bytes;
   const maps = new Map<number, number>();
-  /** Makes the wide instruction at this byte one that names a map, or the place of a variable in its value. */
+  /** Makes the wide instruction at this offset refer to a map, or to a variable in its value. */
   const link = (at: number, map: number, kind: number, place: number) => {
     maps.set(at / 8, map);
     code.bytes.writeUInt8((code.bytes.readUInt8(at + 1) & 15) | (kind << 4), at + 1);
@@ -65,8 +65,8 @@ function readProgram(file: Buffer): readonly EbpfInstruction[] {
     }
   }
   return decode(code.bytes, {
-    map: (slot) => maps.get(slot) ?? fail(`slot ${slot} names a map without a relocation`),
-    kernelFunction: (slot) => fail(`slot ${slot} calls a function of the kernel's`),
+    map: (slot) => maps.get(slot) ?? fail(`slot ${slot} refers to a map without a relocation`),
+    kernelFunction: (slot) => fail(`slot ${slot} calls a kernel function`),
   });
 }
 

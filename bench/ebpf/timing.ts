@@ -1,20 +1,21 @@
 /**
- * Native time per evaluation. BPF_PROG_TEST_RUN of a SYSCALL program runs it once, and the system call costs more than
- * the program; so programs are run as functions of one of type SCHED_CLS, which takes `repeat`. It is never attached.
+ * Measures native time per evaluation. BPF_PROG_TEST_RUN of a SYSCALL program runs it once, and the system call costs
+ * more than the program. This module therefore runs programs as functions of one of type SCHED_CLS, which supports
+ * `repeat`. It is never attached.
  *
- * The program calls the one that is measured, unchanged, once for each of some contexts, which lie in a map one behind the
- * other: the bytes are the same, and R1 points to them as it does to a context.
+ * The outer program calls the measured one, unchanged, once for each context of an array in a map: R1 points to the
+ * same bytes as for a real context.
  */
 import { type EbpfInstruction, encode } from "../../src/compile/ebpf/instructions/instruction.ts";
 import { Attributes, bpf, succeed } from "../../src/linux/bpf/command.ts";
 import { BpfMap, loadProgram, mapTypes, programTypes } from "../../src/linux/bpf.ts";
 
 export interface TimedProgram {
-  /** Nanoseconds for one evaluation, the mean of `repeat` turns through all contexts. */
+  /** Nanoseconds for one evaluation, the mean of `repeat` iterations over all contexts. */
   measure(repeat: number): number;
 }
 
-/** `maps` are those that the instructions name. */
+/** `maps` are those that the instructions refer to. */
 export function timedProgram(
   instructions: readonly EbpfInstruction[],
   maps: readonly BpfMap[],
@@ -56,7 +57,7 @@ export function timedProgram(
   return { measure: (repeat) => timedRun(program, repeat) / contexts.length };
 }
 
-/** Nanoseconds for one run of the program on a packet, the mean of so many. */
+/** Nanoseconds for one run of the program on a packet, the mean of `repeat` runs. */
 function timedRun(program: number, repeat: number): number {
   // `struct { … } test` of `union bpf_attr`; a packet has at least an Ethernet header.
   const packet = new Uint8Array(64);

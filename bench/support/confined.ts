@@ -1,9 +1,9 @@
-/** Commands under portcullis and under the C supervisor, and what the measured program printed. */
+/** Runs commands under portcullis and under the C supervisor, and reads the output of the measured program. */
 import { execFileSync } from "node:child_process";
 
 const reference = "build/native/reference";
 
-/** The program that is measured (bench/reference/callers.c). */
+/** The measured program (bench/reference/callers.c). */
 export const callers = (calls: number, processes = 1): readonly string[] => [
   `${reference}/callers`,
   `${calls}`,
@@ -26,7 +26,7 @@ export const underC = (command: readonly string[], ...options: readonly string[]
   ...command,
 ];
 
-/** What the command printed: a number. */
+/** The number that the command printed. */
 export function measured([file, ...words]: readonly string[]): number {
   const text = execFileSync(file!, words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   const value = Number(text);
@@ -34,7 +34,7 @@ export function measured([file, ...words]: readonly string[]): number {
   return value;
 }
 
-/** Milliseconds until the command has ended, which it must with status 0. What it says is shown only where it fails. */
+/** Milliseconds until the command has ended, with status 0. Its output is shown only if it fails. */
 export function duration([file, ...words]: readonly string[]): number {
   const start = performance.now();
   execFileSync(file!, words, { stdio: ["ignore", "ignore", "pipe"] });

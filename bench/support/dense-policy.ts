@@ -1,17 +1,19 @@
 /**
- * A policy of many lines without a comment or a blank: for one call after the other a rule on its arguments and a rule
- * on state, as a thorough person would write them down. Members of families (linux/families.ts) come first, all of them,
- * so that no call is refused whose twin is forgotten, and `check` has nothing to say of it.
+ * Generates a long policy without comments or blank lines: for each call a rule on its arguments and a rule on state.
+ * Members of families (linux/families.ts) come first and completely, so that no denied call has an allowed sibling call
+ * and `check` reports nothing.
  */
 import type { CallDescription, CallParameter } from "../../src/linux/call.ts";
 import { allCalls, callByName } from "../../src/linux/calls.ts";
 import { callFamilies } from "../../src/linux/families.ts";
 import { nameSet } from "../../src/linux/flags.ts";
 
-/** Always allowed; what the phase hangs on; and what lies behind a pointer, where the answer is to fall back. */
+/**
+ * Calls that are always allowed, calls that change the phase, and calls that are denied because of pointer arguments.
+ */
 const apart = new Set(["exit", "exit_group", "restart_syscall", "rt_sigreturn", "listen", "clone3", "openat2"]);
 
-/** Of exactly so many lines, of at most so many columns, as a formatter writes it. */
+/** A policy with this number of lines, each with at most this number of columns, in a formatter's style. */
 export function densePolicy(lines: number, columns: number): string {
   const head = [
     'import { allow, deny, perProcess, perTree, policy, type Verdict } from "portcullis";',
@@ -56,7 +58,7 @@ export function densePolicy(lines: number, columns: number): string {
     if (head.length + rules.length + rule.length + rest.length > lines) break;
     rules.push(...rule);
   }
-  // What is left is less than a rule: one more condition a line, for calls that no rule names.
+  // The remaining lines are fewer than a rule has: one condition per line, for calls without a rule.
   const padding = lines - head.length - rules.length - rest.length;
   const more = Array.from(
     { length: padding },
@@ -117,7 +119,7 @@ function ruleFor({ name, parameters }: CallDescription, salt: number, columns: n
   ];
 }
 
-/** `if` on one line, else its statement as a block, else its operands a line each as well. */
+/** `if` on one line; if that is too long, with a block; else also with each operand on its own line. */
 function formatted(condition: string, then: string, columns: number): string[] {
   const line = `      if (${condition}) ${then}`;
   if (line.length <= columns) return [line];
@@ -128,7 +130,7 @@ function formatted(condition: string, then: string, columns: number): string[] {
   return ["      if (", ...operands.map((one) => `        ${one}`), "      ) {", ...body];
 }
 
-/** Two names of the set of the argument that x86-64 has. */
+/** Two names of the argument's set that exist on x86-64. */
 function asks({ name, kind }: CallParameter, salt: number): string {
   if (kind.is !== "flags" && kind.is !== "choice") throw new Error(`${name} has no names`);
   const { members } = nameSet(kind.set)!;

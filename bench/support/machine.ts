@@ -1,9 +1,9 @@
-/** What commands print under a kernel of kernel/, in a machine whose clock counts instructions. */
+/** Runs commands under a kernel of kernel/, in a virtual machine whose clock counts instructions. */
 import { execFileSync } from "node:child_process";
 
 /**
- * Runs commands one after the other in one machine with --icount; each prints a number. Throws when one does not, with
- * what it said.
+ * Runs commands sequentially in one machine with --icount; each prints a number. Throws an error with the output if one
+ * does not.
  */
 export function instructions<Case extends string>(
   kernel: "stock" | "patched",
@@ -12,7 +12,7 @@ export function instructions<Case extends string>(
   const names = Object.keys(cases) as Case[];
   const quoted = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
   const script = [
-    // What is opened lies in memory, so that no other file system's work is counted.
+    // The opened file is in memory, so that no other file system's work is counted.
     `: >${opened}`,
     ...names.map((name, index) => `value=$(${quoted(cases[name])}) || exit 1; echo ${index} $value`),
   ].join("\n");
@@ -27,5 +27,5 @@ export function instructions<Case extends string>(
   return Object.fromEntries(entries) as Record<Case, number>;
 }
 
-/** The file that openat is measured with. */
+/** The file for the measurement of openat. */
 export const opened = "/dev/shm/opened";

@@ -1,6 +1,6 @@
 /**
- * How benchmarks here measure: two ways of doing one thing, in turn, in one run, many times; the medians of both, and
- * the median of the pairs' ratios, which a slow machine or a busy neighbour moves less than either.
+ * Compares two implementations: it runs them alternately many times in one run, and reports both medians and the median
+ * of the pairs' ratios, which depends less on the machine's load than either.
  */
 
 /** One line of a benchmark's output. Rows without `limit` are for context. */
@@ -11,7 +11,7 @@ export interface Row {
   readonly reference?: number;
   readonly ratio?: number;
   readonly unit: string;
-  /** The wanted ratio, as text: "≤ 1.3". */
+  /** The required ratio, for example "≤ 1.3". */
   readonly limit?: string;
   readonly informative?: true;
 }
@@ -30,7 +30,7 @@ export function print(row: Row): void {
 }
 
 export function median(values: readonly number[]): number {
-  if (values.length === 0) throw new RangeError("the median of nothing");
+  if (values.length === 0) throw new RangeError("the median of no values");
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
@@ -44,8 +44,8 @@ export interface Pairs {
 }
 
 /**
- * Measures `ours` and `reference` by turns, `count` times each after one unmeasured pair; which goes first alternates.
- * What they return is in any one unit.
+ * Measures `ours` and `reference` alternately, `count` times each after one unmeasured pair; the first of a pair
+ * alternates. Both return values of the same unit.
  */
 export async function pairs(
   count: number,

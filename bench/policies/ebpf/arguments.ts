@@ -1,6 +1,6 @@
 import { allow, deny, policy } from "portcullis";
 
-/** What profiles of containers and services ask of arguments. */
+/** Typical argument conditions of container and service profiles. */
 export default policy((call) => {
   switch (call.name) {
     case "socket":

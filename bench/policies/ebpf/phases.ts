@@ -3,7 +3,7 @@ import { allow, calls, deny, kill, perProcess, policy } from "portcullis";
 const phase = perProcess.phases(["starting", "serving"], { tightening: true });
 const setup = calls("bind", "setuid", "setgid", "setgroups", "chroot");
 
-/** A server: sets itself up, and from its first accept on it only serves. */
+/** A server: initialises itself, and only serves from its first accept on. */
 export default policy((call) => {
   if (setup.has(call)) return phase.is("starting") ? allow : deny("EPERM", "set-up is over");
   switch (call.name) {

@@ -2,7 +2,7 @@ import { allow, deny, perProcess, policy } from "portcullis";
 
 const own = perProcess.set({ capacity: 16n, full: deny("EMFILE", "too many sockets") });
 
-/** Only descriptors that were copied may be shut down. */
+/** Allows shutdown only of duplicated descriptors. */
 export default policy((call) => {
   switch (call.name) {
     case "dup":

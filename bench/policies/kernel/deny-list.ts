@@ -1,6 +1,6 @@
 import { allow, calls, deny, policy } from "portcullis";
 
-/** The 245 calls that bench/reference/deny_list.c refuses. */
+/** The 245 calls that bench/reference/deny_list.c denies. */
 const refused = calls(
   "open",
   "stat",
@@ -249,7 +249,7 @@ const refused = calls(
   "unlinkat",
 );
 
-/** A usual profile, with a condition on an argument of the measured call (one that the kernel does not read). */
+/** A typical profile, with a condition on an argument of the measured call that the kernel does not read. */
 export default policy((call) => {
   if (refused.has(call)) return deny("EPERM");
   if (call.name === "getppid" && call.raw.arg0 === 0x1_2345_6789n) return deny("EPERM");

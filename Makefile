@@ -1,28 +1,28 @@
-# portcullis. `make demo` and `make test` each do all of their own set-up on a Debian machine with Node.
+# Builds, tests and packages portcullis. Each target installs its requirements on a Debian machine with Node.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 
 # Debian packages. The demo and the benchmarks run nginx-light and load it with wrk; the live tests of policies run
-# nginx, Redis and memcached; zsh and fish read their completions, groff the manual pages; systemd checks and starts the
+# nginx, Redis and memcached; zsh and fish test their completions, groff the manual pages; systemd checks and starts the
 # example unit. The tables are verified against linux-source, the classic filters compared with libseccomp-dev;
-# containers-common carries a real OCI profile; qemu-user starts what is built for arm64.
+# containers-common has a real OCI profile; qemu-user runs arm64 programs.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
-# A package for npm has the native parts of both architectures.
+# The npm package has the native parts of both architectures.
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
   redis-server memcached systemd
-# What kernel/build compiles with, and the machine; clang-19 and the libraries of libbpf and of the selftests compile the
-# series' sample and tests. rsync, kmod and debhelper are what the kernel's own packaging asks for.
+# For kernel/build and the virtual machine; clang-19 and the libraries of libbpf and of the selftests are for the series'
+# sample and tests; rsync, kmod and debhelper for the kernel's packaging.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \
   dwarves lz4 qemu-system-x86 util-linux clang-19
 DEB_PACKAGES := $(KERNEL_PACKAGES) linux-config-6.12 rsync kmod debhelper python3
 
-# The kernels are for x86-64; elsewhere what needs them says so.
+# The kernels are for x86-64; on other machines tests that need them are skipped with a reason.
 KERNEL_TARGET := $(if $(filter x86_64,$(shell uname -m)),kernel)
-# What runs in the machine and has loops: the kernel's tests, and policies' meaning on each engine.
+# The tests in the virtual machine with many iterations: the kernel's, and those that compare the engines.
 MACHINE_TESTS := test/kernel test/engines/replay.test.ts test/engines/without-jit.test.ts
-# What a person may give: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
+# Variables of targets: `make fuzz SECONDS=600`, `make deb DEB_CONFIG=FILE`.
 SECONDS ?= 60
 # `make install PREFIX=/usr DESTDIR=/tmp/staging`
 PREFIX ?= /usr/local
@@ -41,7 +41,7 @@ setup-demo:
 	@tools/setup.sh $(DEMO_PACKAGES)
 setup-test:
 	@tools/setup.sh $(TEST_PACKAGES)
-# clang-19 compiles the hand-written eBPF that ours is compared with.
+# clang-19 compiles the hand-written eBPF references.
 setup-bench:
 	@tools/setup.sh $(TEST_PACKAGES) clang-19
 setup-package:
@@ -51,27 +51,27 @@ setup-kernel:
 setup-deb:
 	@tools/setup.sh $(DEB_PACKAGES)
 
-build: setup native ## Build what bin/portcullis starts (dist/), and the programs of the tests (build/native/)
+build: setup native ## Build the files of bin/portcullis (dist/), and the test programs (build/native/)
 	@npm run --silent build
 
 native: setup
 	@$(MAKE) --no-print-directory -s -C native
 
-# The native parts that the npm package has, of each architecture.
+# The native parts of the npm package, for each architecture.
 native-all: setup-package native
 	@$(MAKE) --no-print-directory -s -C native CC=$(if $(filter aarch64,$(shell uname -m)),x86_64,aarch64)-linux-gnu-gcc package
 
-package: setup-package build native-all ## Make the npm package, portcullis-VERSION.tgz
+package: setup-package build native-all ## Create the npm package, portcullis-VERSION.tgz
 	@npm pack --silent
 
-install: ## Copy what is built, with manual pages and completions, to PREFIX (/usr/local), below DESTDIR
+install: ## Install the build with manual pages and completions to PREFIX (/usr/local), below DESTDIR
 	@node tools/install.mjs "$(PREFIX)" "$(DESTDIR)"
 
 build/demo/hijacked: demo/hijacked.c
 	@mkdir -p build/demo
 	@$(CC) -O2 -Wall -Wextra -Werror -o $@ $<
 
-demo: setup-demo build build/demo/hijacked ## See a policy with state guard a real nginx, and an attack end
+demo: setup-demo build build/demo/hijacked ## Show a stateful policy that stops attacks on nginx
 	@node dist/demo.js
 
 test: setup-test build native-all $(KERNEL_TARGET) ## All tests
@@ -81,27 +81,27 @@ kernel: setup-kernel ## Build the kernels of the tests, stock and patched (kerne
 	@kernel/build stock patched
 	@$(MAKE) --no-print-directory -s -C kernel
 
-vm-test: setup-test build kernel ## The tests that run in a machine with these kernels
+vm-test: setup-test build kernel ## The tests in a virtual machine with these kernels
 	@npm test --silent -- test/kernel
 
-# Every prefix of the series, each of which must build and pass alone.
+# Each prefix of the series must build and pass its tests.
 series-check: setup-test setup-kernel build ## Build and test the series patch by patch
 	@kernel/series-check
 
-# Where the kernel checks itself, what takes a minute takes most of an hour: there the loops are as short as in `make test`.
-test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all loops, then on a kernel that checks itself
+# On the debug kernel a minute becomes most of an hour, so its tests have as few iterations as in `make test`.
+test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all iterations, then on the debug kernel
 	@kernel/build stock patched nojit debug
 	@$(MAKE) --no-print-directory -s -C kernel
 	@PORTCULLIS_FULL=1 npm test --silent -- $(MACHINE_TESTS)
 	@PORTCULLIS_KERNEL=debug npm test --silent -- $(MACHINE_TESTS)
 
-deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's own configuration)
+deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's configuration)
 	@kernel/deb $(DEB_CONFIG)
 
 check: setup ## Types and style
 	@npm run --silent check
 
-goldens: setup-test build ## Rewrite the expected texts of tests and documents; read the difference
+goldens: setup-test build ## Rewrite the expected texts of tests and documents; review the diff
 	@PORTCULLIS_UPDATE=1 npx vitest run test/goldens src/analysis/explain test/language/rejected test/docs/language test/cli/help
 
 format: setup ## Format the sources
@@ -121,11 +121,11 @@ BENCH_REFERENCES = $(patsubst bench/reference/%.c,build/bench/%,$(wildcard bench
 bench: setup-bench build $(KERNEL_TARGET) ## All benchmarks; one: npm run bench -- NAME --json
 	@npm run --silent bench
 
-# What makes the calls that are measured, and what ours is compared with. tools/bench.mjs asks for it.
+# The measured programs and the references, for tools/bench.mjs.
 bench-programs: $(BENCH_REFERENCES)
 
-tables: setup-test ## Generate the system call tables anew from Debian's linux-source
+tables: setup-test ## Generate the system call tables from Debian's linux-source
 	@npm run --silent generate
 
-clean: ## Remove what was built
+clean: ## Remove the build
 	rm -rf dist build

@@ -25,17 +25,17 @@ const never = calls(
   "name_to_handle_at",
   "personality",
 );
-const transports = [0n, 6n, 17n]; // the type's default, TCP, UDP: not MPTCP, SCTP or SMC, which have the types of these
-const forgery = calls("mknod", "mknodat"); // a device node; pipes and plain files are welcome
+const transports = [0n, 6n, 17n]; // the type's default, TCP, UDP: not MPTCP, SCTP or SMC, which have the same types
+const forgery = calls("mknod", "mknodat"); // denied for device nodes, allowed for pipes and plain files
 
 function birth(): Verdict {
   return tree.alive() < processes ? allow : deny("EAGAIN", "more processes than a build step needs");
 }
 
 /**
- * What a package's build script may do: run compilers and other programs, write files, and (`--set network=true`) make
- * connections. It never listens, mounts, loads modules or touches the terminal it was started from, and its processes
- * do not reach into each other (`isolated`: `--set isolated=false` for tests that run a debugger).
+ * A package's build script may run compilers and other programs, write files, and (`--set network=true`) make
+ * connections. It may not listen, mount, load modules or write input to its terminal, and its processes may not trace
+ * each other (`isolated`: `--set isolated=false` for tests that run a debugger).
  */
 export default policy({ extends: [isolated] }, (call) => {
   if (never.has(call)) return deny("EPERM", "no build step listens, mounts or loads modules");

@@ -2,10 +2,10 @@ import { allow, calls, deny, perProcess, perTree, policy, report } from "portcul
 
 const births = calls("fork", "vfork", "clone", "clone3");
 const own = perProcess.rate({ limit: 20n, per: "1s" });
-const all = perTree.rate({ limit: 200n, per: "1s" }); // its own rate alone is no bound: every child may fork 20 times as well
+const all = perTree.rate({ limit: 200n, per: "1s" }); // the rate of each process alone is no limit: every child may also fork 20 times
 const refused = perTree.counter();
 
-/** 20 new processes or threads a second for each process, 200 for the tree. */
+/** At most 20 new processes or threads per second for each process, 200 for the tree. */
 export default policy((call) => {
   if (!births.has(call) || (own.take() && all.take())) return allow;
   if (refused.add() === 1n) report("the fork rate was reached", { pid: call.caller.pid });

@@ -2,10 +2,10 @@ import { allow, calls, deny, kill, perProcess, policy } from "portcullis";
 
 const phase = perProcess.phases(["starting", "listening", "worker", "serving"], {
   onFork: { listening: "worker" }, // a child of the process that listens is a worker
-  tightening: true, // proved: no call is judged more leniently in a later phase
+  tightening: true, // the compiler proves that no verdict becomes weaker in a later phase
 });
 
-// What nginx does all the time, in any phase. The state never touches these, so the kernel decides them by its bitmap.
+// Frequent calls of nginx, allowed in any phase. They are stateless, so the kernel decides them by its bitmap.
 const everyday = calls(
   "@default",
   "@basic-io",
@@ -34,8 +34,8 @@ const everyday = calls(
 const setup = calls("setuid", "setgid", "setgroups", "capset", "@chown");
 
 /**
- * nginx: reads its configuration, binds, forks; a worker gives up root, then only serves. Debian's, 1.26, daemon or not.
- * What is not listed is denied, so a worker cannot reach into its master either (shared/isolated.ts).
+ * nginx reads its configuration, binds and forks; a worker drops root, then only serves. For Debian's nginx 1.26, daemon or
+ * not. Other calls are denied, so a worker cannot trace its master (shared/isolated.ts).
  */
 export default policy((call) => {
   if (everyday.has(call)) return allow;
@@ -50,7 +50,7 @@ export default policy((call) => {
       if (phase.is("worker", "serving")) return kill("process", "a worker began to listen");
       phase.enter("listening");
       return allow;
-    case "eventfd2": // once a worker, when its event loop starts. Not epoll_create: the master probes with that before it binds
+    case "eventfd2": // a worker calls it once, when its event loop starts; the master calls epoll_create before it binds
       if (phase.is("worker")) phase.enter("serving");
       return allow;
     case "execve":

@@ -1,6 +1,6 @@
 import { allow, calls, deny, perProcess, policy } from "portcullis";
 
-const forked = perProcess.flag(); // copied to children, so it holds for all of the tree that comes after
+const forked = perProcess.flag(); // copied to children, so it holds for all later descendants
 const accepted = perProcess.flag();
 
 const identity = calls(
@@ -17,8 +17,8 @@ const identity = calls(
 );
 
 /**
- * A server's order of doing things: first its sockets, then its children; first its identity, then its clients.
- * After the first fork no new socket but of AF_UNIX and AF_NETLINK, and after the first accepted connection no change of user.
+ * The order of a server's calls: sockets before children, identity before clients. After the first fork it may create only
+ * sockets of AF_UNIX and AF_NETLINK, and after the first accepted connection it may not change its user.
  */
 export default policy((call) => {
   if (identity.has(call))

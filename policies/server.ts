@@ -1,12 +1,12 @@
 import { allow, type CallOf, calls, deny, kill, parameter, perProcess, policy } from "portcullis";
 import isolated from "portcullis/policies/shared/isolated.ts";
 
-// Servers that accept a connection and hand it to a child, which then changes its user or starts a program: sshd, inetd.
+// For servers that accept a connection and pass it to a child, which changes its user or starts a program: sshd, inetd.
 const sessions = parameter.flag("sessions", { default: false });
 
 const phase = perProcess.phases(["starting", "listening", "worker", "serving"], {
   onFork: sessions ? { listening: "worker", serving: "worker" } : { listening: "worker" },
-  tightening: true, // proved: no call is judged more leniently in a later phase
+  tightening: true, // the compiler proves that no verdict becomes weaker in a later phase
 });
 
 const identity = calls("@setuid", "capset", "chroot", "fchroot");
@@ -22,7 +22,7 @@ const machine = calls(
 ).without("chroot", "fchroot");
 const joining = calls("setns", "unshare");
 
-/** clone makes namespaces as unshare does. */
+/** clone creates namespaces like unshare. */
 function makesNamespace(call: CallOf<"clone">): boolean {
   return call.args.flags.hasAny(
     "CLONE_NEWUSER",
@@ -36,13 +36,13 @@ function makesNamespace(call: CallOf<"clone">): boolean {
 }
 
 /**
- * A server that takes connections: it starts, opens its sockets, forks its workers and gives up root as it likes. A child
- * of the process that listens is a worker, which opens no address of its own. From the first accept on a process starts
- * no program, opens no address and does not change its user, and its children do not either.
+ * A server that accepts connections. It starts, opens its sockets, forks its workers and drops root without restrictions. A
+ * child of the listening process is a worker, which may not bind an address. After its first accept a process and its
+ * children may not start a program, bind an address or change their user.
  *
- * Fits servers that accept in one process (Redis, memcached, PostgreSQL) or in workers (Apache, HAProxy, lighttpd,
+ * For servers that accept in one process (Redis, memcached, PostgreSQL) or in workers (Apache, HAProxy, lighttpd,
  * Varnish); with `--set sessions=true` those that fork a child for each connection, which changes its user (sshd). A
- * serving process cannot start CGI programs or helpers. UDP has no accept: a server of UDP alone never counts as serving.
+ * serving process cannot start CGI programs or helpers. UDP has no accept, so a UDP server never enters the phase.
  */
 export default policy({ extends: [isolated] }, (call) => {
   if (identity.has(call))
@@ -50,7 +50,7 @@ export default policy({ extends: [isolated] }, (call) => {
   if (machine.has(call)) return deny("EPERM", "a server does not change the machine");
   if (joining.has(call)) return phase.is("serving") ? deny("EPERM", "a serving process enters no namespace") : allow;
   switch (call.name) {
-    case "bind": // denied and not killed: getaddrinfo(3) binds a netlink socket, and goes on without
+    case "bind": // denied, not killed: getaddrinfo(3) binds a netlink socket, and continues without it
       return phase.is("worker", "serving") ? deny("EACCES", "a worker opens no address of its own") : allow;
     case "listen":
       if (phase.is("serving")) return deny("EACCES", "a serving process began to listen");

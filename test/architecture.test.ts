@@ -1,11 +1,11 @@
-/** The layout of the sources: which folders may import which, and no circles, types included. */
+/** Checks the layout of the sources: permitted imports between folders, and no import cycles, types included. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 
 /**
- * The folders are the pipeline, and imports point one way: a folder may import only from those that are listed with it.
- * Tests beside the sources may import from anywhere.
+ * The folders are the stages of the pipeline: a folder may import only from the listed ones. Tests beside the sources
+ * may import from any folder.
  */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   diagnostics: [],
@@ -20,7 +20,8 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   engines: ["bundle", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
   cli: ["bundle", "traces", "engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
-  // The package's entries: `portcullis` has values for policy modules that are run by mistake, `portcullis/testing` simulates.
+  // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`
+  // simulates.
   "inert.ts": ["language", "linux"],
   "testing.ts": ["traces", "engines", "language", "ir", "linux", "diagnostics", "inert.ts"],
 };
@@ -88,7 +89,7 @@ describe("the layout", () => {
     expect(cyclesOf(new Map(files.map((file) => [file, importsOf(file)])))).toEqual([]);
   });
 
-  it("has no circle among the C files of the launcher", () => {
+  it("has no include cycle between the C files of the launcher", () => {
     const graph = new Map<string, string[]>();
     for (const file of [...filesOf("native/launcher", ".c"), ...filesOf("native/launcher", ".h")]) {
       const unit = file.replace(/\.h$/, ".c");
@@ -97,7 +98,7 @@ describe("the layout", () => {
     expect(cyclesOf(graph)).toEqual([]);
   });
 
-  it("has no file that cannot be read in one sitting", () => {
+  it("has no overlong file", () => {
     const long = files
       .filter((file) => !file.includes("/generated/"))
       .map((file) => ({ file, lines: readFileSync(file, "utf8").split("\n").length }))

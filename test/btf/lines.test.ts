@@ -1,4 +1,4 @@
-/** The verifier of the running kernel, and Debian's bpftool, show a policy's functions, fields and lines. */
+/** The running kernel's verifier and Debian's bpftool show a policy's functions, fields and lines. */
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -39,7 +39,7 @@ describe("the verifier's log shows", () => {
       const ours = shown.filter(([, , file]) => file === basename(path));
       expect(ours.length).toBeGreaterThan(0);
       for (const [, text, , line] of ours) expect(text).toBe(lines[Number(line) - 1]!.trim());
-      // Each line that the program has an instruction of, but for what the verifier proves dead.
+      // Each line with an instruction in the program, except code that the verifier proves dead.
       const inProgram = new Set(bundle.sourceMap.flatMap(({ at }) => (at?.file === path ? [at.line] : [])));
       const inLog = new Set(ours.map(([, , , line]) => Number(line)));
       expect([...inLog].filter((line) => !inProgram.has(line))).toEqual([]);
@@ -88,7 +88,7 @@ describe("bpftool shows", () => {
       expect(shown.length).toBeGreaterThan(0);
       for (const [, text, line] of shown) expect(text).toBe(texts[Number(line) - 1]!.trim());
       expect(translated).toMatch(/^int exec_once\(struct trial_context \* ctx\):$/m);
-      // Debian's bpftool is built without a disassembler for native code; where there is one, it has the lines too.
+      // Debian's bpftool is built without a disassembler for native code; with one, its output also has the lines.
       const features: unknown = JSON.parse(run("--json", "version"));
       const native = () => run("prog", "dump", "jited", "id", id, "linum");
       if (/"(?:llvm|libbfd)":true/.test(JSON.stringify(features)))

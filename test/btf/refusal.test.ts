@@ -1,4 +1,4 @@
-/** What the running kernel's verifier refuses is told with its reason, at the policy's line. */
+/** A program that the running kernel's verifier rejects leads to a message with the reason, at the policy's line. */
 import { describe, expect, it, type TestContext } from "vitest";
 import type { Bundle } from "../../src/bundle/bundle.ts";
 import { loadBundle } from "../../src/bundle/load.ts";
@@ -24,13 +24,13 @@ function refusalOf(changed: Bundle): unknown {
   } catch (error) {
     return error;
   }
-  throw new Error("it was loaded");
+  throw new Error("the program was loaded");
 }
 
 describe("a refusal", () => {
-  it("by the verifier has the telling line, the policy's place, and the whole log", (context) => {
+  it("by the verifier has the line with the error, the policy's place, and the whole log", (context) => {
     needsRoot(context);
-    // The first instruction of a line of the policy that is not a wide one becomes r0 = *(u64 *)(r9 + 0), and R9 is nothing.
+    // The first single-slot instruction of a policy line becomes r0 = *(u64 *)(r9 + 0), with an uninitialised R9.
     const at = bundle.sourceMap.find(
       ({ instruction, at }) => at !== undefined && bundle.program[8 * instruction] !== 0x18,
     )!;
@@ -49,7 +49,7 @@ describe("a refusal", () => {
     expect(renderDiagnostics([told], sources)).toContain(sources.get(path)!.split("\n")[at.at!.line - 1]);
   });
 
-  it("of a program type that the kernel lacks says so", (context) => {
+  it("of a program type that the kernel lacks names the type", (context) => {
     needsRoot(context);
     const error = refusalOf({ ...bundle, programType: 77, programFlags: 0 });
     expect(explainRefusal({ ...bundle, programType: 77 }, error)).toMatchObject({
@@ -58,7 +58,7 @@ describe("a refusal", () => {
     });
   });
 
-  it("for want of a kernel function names it", (context) => {
+  it("for a missing kernel function names it", (context) => {
     needsRoot(context);
     const kernelFunctions = ["bpf_no_such_function"];
     const call = new Uint8Array([0x85, 0x20, 0, 0, 0, 0, 0, 0]);
@@ -67,7 +67,7 @@ describe("a refusal", () => {
     expect(explainRefusal(bundle, error)?.message).toBe("this kernel has no function bpf_no_such_function");
   });
 
-  it("of something else is not explained away", () => {
+  it("does not explain other errors", () => {
     expect(explainRefusal(bundle, new TypeError("x"))).toBeUndefined();
   });
 });

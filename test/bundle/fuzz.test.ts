@@ -1,7 +1,7 @@
 /**
- * The two readers of bundles, src/bundle/read.ts and native/launcher/bundle.c, on the same bytes: what the one that people
- * look at takes, the launcher's takes too, and what only the launcher's takes differs in what it does not use. The C side runs
- * under the compiler's sanitizers.
+ * Compares the two readers of bundles, src/bundle/read.ts and native/launcher/bundle.c, on the same bytes: the
+ * launcher's accepts every bundle that the other accepts; a bundle that only the launcher's accepts differs in parts
+ * that it does not use. The C side runs under the compiler's sanitizers.
  */
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -29,7 +29,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** What the launcher says to each. */
+/** The launcher's result for each. */
 function readInC(bundles: readonly Uint8Array[]): string[] {
   const frames = bundles.flatMap((bytes) => [new Uint8Array(Uint32Array.of(bytes.length).buffer), bytes]);
   const said = execFileSync(join(folder, "reader"), { input: Buffer.concat(frames), maxBuffer: 1 << 26 });
@@ -46,7 +46,7 @@ function readHere(bytes: Uint8Array): string {
   }
 }
 
-/** What the launcher has no use for, it does not look at. */
+/** The launcher does not check the parts that it does not use. */
 const forPeople =
   /a verdict |its first verdict|a report|a value is no|not UTF-8|string is not there|a parameter has no name|a parameter is fixed and open|source map|the functions|the lines|lines have|one name|unknown architecture/;
 
@@ -57,7 +57,7 @@ const whole = policies.map((name) => {
   return encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources }));
 });
 
-/** With what stays open, of every kind. */
+/** With open parameters of every kind. */
 for (const seed of [1, 2, 3, 4]) {
   const random = generateProgram(new SeededChoices(seed), { parameters: true, statements: 10 });
   const { artifact } = compileArtifact({ ...random, architecture: hostArchitecture()! }, "seccomp", {
@@ -68,7 +68,7 @@ for (const seed of [1, 2, 3, 4]) {
   whole.push(encodeBundle(makeBundle(artifact, { compiler: "portcullis test", fixed, sources: new Map() })));
 }
 
-/** Puts in the digest that fits, where there is one. */
+/** Recomputes the digest, if the bundle has one. */
 function seal(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const launch = view.getUint32(headerSize + tableEntrySize * (sections.length - 1) + 4, true);
@@ -80,7 +80,10 @@ function seal(bytes: Uint8Array): Uint8Array {
 
 const interesting = [0, 1, 2, 3, 7, 8, 15, 16, 63, 64, 127, 128, 255];
 
-/** A few words or bytes elsewhere: anywhere, or in a section that is chosen first, so that small ones have their share. */
+/**
+ * Changes a few words or bytes: anywhere, or in a section that is chosen first, so that small sections are changed as
+ * often.
+ */
 function mutate(bytes: Uint8Array, choices: SeededChoices): Uint8Array {
   const changed = bytes.slice();
   const view = new DataView(changed.buffer);
@@ -115,12 +118,12 @@ function compare(bundles: readonly Uint8Array[]): number {
 }
 
 describe("both readers of bundles", () => {
-  it("take what the writer wrote", () => {
+  it("accept the writer's output", () => {
     expect(readInC(whole)).toEqual(whole.map(() => "ok"));
     expect(whole.map(readHere)).toEqual(whole.map(() => "ok"));
   });
 
-  it(`agree on bundles whose digest was mended`, () => {
+  it("agree on changed bundles with a recomputed digest", () => {
     const choices = new SeededChoices(firstSeed);
     const end = Date.now() + campaignSeconds * 1000;
     let [all, taken] = [0, 0];
@@ -129,12 +132,12 @@ describe("both readers of bundles", () => {
       taken += compare(bundles);
       all += bundles.length;
     } while (all < 2000 || Date.now() < end);
-    // Both kinds, else the comparison shows nothing.
+    // Both results must occur, otherwise the comparison is meaningless.
     expect(taken).toBeGreaterThan(all / 50);
     expect(taken).toBeLessThan(all);
   });
 
-  it("refuse what was cut anywhere", () => {
+  it("reject truncated bundles", () => {
     const bytes = whole[0]!;
     const lengths = Array.from({ length: 400 }, (_, index) => Math.floor((index * bytes.length) / 400));
     const cut = lengths.map((length) => bytes.slice(0, length));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The launcher's reader of bundles, fed from standard input: frames of a length (32 bits) and as many bytes. For each, one
- * line: "ok", or what is wrong. Built with the compiler's sanitizers, each bundle in memory of exactly its size.
+ * Runs the launcher's reader of bundles on frames from standard input: a length (32 bits) and that number of bytes.
+ * Prints "ok" or the error for each. Built with the compiler's sanitizers; each bundle is in memory of exactly its
+ * size.
  */
 #include <stdint.h>
 #include <stdio.h>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The launcher's reading of --set, fed from standard input: a bundle behind its length (32 bits), then questions, each a
- * number of settings and those behind their lengths. For each question one line: the words of the parameters in
- * hexadecimal, or "fault" and its number. Built with the compiler's sanitizers, each text in memory of exactly its size.
+ * Runs the launcher's parser of --set on standard input: the length of a bundle (32 bits) and its bytes, then requests,
+ * each a number of settings, every setting with its length. Prints for each request the words of the parameters in
+ * hexadecimal, or "fault" and its number. Built with the compiler's sanitizers; each string is in memory of exactly its
+ * size.
  */
 #include <inttypes.h>
 #include <stdint.h>
@@ -15,7 +16,7 @@
 size_t string_length(const char *string) { return strlen(string); }
 int strings_equal(const char *one, const char *other) { return strcmp(one, other) == 0; }
 
-static char *read_text(void) {
+static char *read_string(void) {
   uint32_t length;
   if (fread(&length, sizeof length, 1, stdin) != 1) exit(2);
   char *text = malloc(length + 1);
@@ -34,7 +35,7 @@ int main(void) {
   uint32_t count;
   while (fread(&count, sizeof count, 1, stdin) == 1) {
     char *given[MAX_PARAMETERS];
-    for (uint32_t i = 0; i < count; i++) given[i] = read_text();
+    for (uint32_t i = 0; i < count; i++) given[i] = read_string();
     struct settings settings = {.given = given, .count = count};
     enum setting_fault fault = read_settings(&bundle, &settings);
     if (fault != SETTINGS_GOOD) {

@@ -1,6 +1,6 @@
 /**
- * The two readings of `--set` for what a bundle leaves open, src/bundle/settings.ts and native/launcher/parameters.c, on the
- * same texts: they make the same words of them, and refuse the same. The C side runs under the compiler's sanitizers.
+ * Compares the two parsers of `--set` for open parameters, src/bundle/settings.ts and native/launcher/parameters.c, on
+ * the same strings: they give the same words or the same errors. The C side runs under the compiler's sanitizers.
  */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -71,7 +71,7 @@ function inC(questions: readonly (readonly string[])[]): string[] {
     .split("\n");
 }
 
-/** As the command line takes them apart, and with the numbers of `enum setting_fault`. */
+/** Parses settings like the command line, with the numbers of `enum setting_fault` as errors. */
 function here(given: readonly string[]): string {
   const settings = new Map<string, string>();
   for (const one of given) {
@@ -128,8 +128,8 @@ const values = [
 ];
 const names = [...parameters.map(({ name }) => name), "mode", "capacity", "mos", "mostt", "capacit", "strict", ""];
 
-describe("both readings of --set for a bundle", () => {
-  it("make the same words of the same texts, for each parameter", () => {
+describe("both parsers of --set for a bundle", () => {
+  it("give the same words for the same strings, for each parameter", () => {
     const questions = names.flatMap((name) => values.map((value) => ["needed=true", `${name}=${value}`]));
     expect(inC(questions).map((line) => line.trim())).toEqual(questions.map(here));
   });
@@ -150,7 +150,7 @@ describe("both readings of --set for a bundle", () => {
     expect(wanted.filter((line) => !line.startsWith("fault")).length).toBeGreaterThan(500);
   });
 
-  it("are the only ways to words that the launcher takes, whoever hands them over", (context) => {
+  it("give the only words that the launcher accepts from Node", (context) => {
     if (!existsSync(`dist/native/${process.arch}/launcher`)) context.skip("make build");
     const words = parameterWordsFor(bundle, new Map([["needed", "true"]]));
     const outside = words.with(0, 100_001n);
@@ -161,7 +161,7 @@ describe("both readings of --set for a bundle", () => {
     }
   });
 
-  it("say what is wrong, with the way out", () => {
+  it("report errors with a remedy", () => {
     const message = (given: Readonly<Record<string, string>>): string => {
       try {
         parameterWordsFor(bundle, new Map(Object.entries(given)));

@@ -1,4 +1,4 @@
-/** Our filter and libseccomp's for one profile, side by side. */
+/** Compares our filter and libseccomp's for one profile. */
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
 import { type ClassicInput, longestPath, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
@@ -19,14 +19,14 @@ export interface Comparison {
   readonly verdicts: readonly Difference[];
   /** Inputs for which we need more steps, on all numbers. */
   readonly moreSteps: readonly Difference[];
-  /** The greatest ratio of our steps to theirs that any input gives. */
+  /** The maximum ratio of our steps to theirs over all inputs. */
   readonly worstRatio: number;
   readonly inputs: number;
 }
 
 const wordEnd = 0xffff_ffff_ffff_ffffn;
 
-/** For each register: what lies on both sides of each comparison of the call's rules, in the low and in the high half. */
+/** For each register: the values on both sides of each comparison of the call's rules, in the low and the high half. */
 function registerValues(rules: readonly Rule[], register: number): readonly bigint[] {
   const comparisons = rules.flatMap((rule) => rule.comparisons).filter(({ index }) => index === register);
   if (comparisons.length === 0) return [0n];

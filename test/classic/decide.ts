@@ -1,4 +1,4 @@
-/** A flat profile as the split would hand it over: for development and for profiles that are not files. */
+/** Converts a flat profile to the result of a split, for profiles that are not files. */
 
 import type { Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../src/analysis/decision.ts";
 import type { ClassicTarget } from "../../src/compile/classic/compile.ts";
@@ -90,7 +90,7 @@ export function intervalsOf(numbers: readonly number[]): Interval[] {
   return result;
 }
 
-/** All comparisons of libseccomp are unsigned and of 64 bits. */
+/** All comparisons of libseccomp are unsigned and have 64 bits. */
 function test(comparison: Comparison, then: Decision, otherwise: Decision): Decision {
   const { a, b, operator } = comparison;
   const word = `argument${comparison.index}` as TestedWord;

@@ -1,6 +1,6 @@
 /**
- * Against libseccomp 2.6: the same verdicts, and never more instructions or steps. Counts, no times, so that they are
- * tests and not benchmarks.
+ * Compares with libseccomp 2.6: the same verdicts, and never more instructions or steps. These are counts, not times,
+ * so they are tests, not benchmarks.
  */
 import { describe, expect, it } from "vitest";
 import { compileClassic } from "../../src/compile/classic/compile.ts";
@@ -48,8 +48,8 @@ describe.each(realProfiles("x86_64"))("$name on x86_64", ({ name, profile }) => 
 });
 
 /**
- * For arm64 libseccomp makes no x32 test and one load less, so nothing is in hand for the numbers that only we refuse.
- * The totals hold where there are more than a few rules; single paths may be longer by a step or two.
+ * For arm64 libseccomp makes no x32 test and one load less, so the tests for the numbers that only we deny are
+ * additional. The totals hold for profiles with more than a few rules; single paths may be longer by a step or two.
  */
 describe.each(realProfiles("aarch64"))("$name on aarch64", ({ name, profile }) => {
   const comparison = compare(profile);
@@ -58,7 +58,7 @@ describe.each(realProfiles("aarch64"))("$name on aarch64", ({ name, profile }) =
     expect(comparison.verdicts).toEqual([]);
   });
 
-  // Two rules there; the numbers that only we refuse need more tests than all else.
+  // It has two rules; the numbers that only we deny need more tests than the rest.
   if (name === "exec-once") return;
 
   it("is not larger, and not slower in the longest path and in the mean", () => {
@@ -75,7 +75,7 @@ describe("random profiles", () => {
   it.each(Array.from({ length: 20 }, (_, index) => index + 1))("seed %i", (seed) => {
     const profile = randomProfile("x86_64", seed);
     const { verdicts, moreSteps, instructions, longestPath } = compare(profile);
-    // Two tests for the gap in the numbers, which only we refuse; more than a few rules make up for them.
+    // Two tests for the gap in the numbers, which only we deny; the savings of more than a few rules exceed them.
     const gap = profile.rules.length < 8 ? 2 : 0;
     expect(verdicts).toEqual([]);
     expect(moreSteps).toEqual([]);
@@ -102,7 +102,7 @@ describe("the model of libseccomp's search", () => {
     const depth = libseccompDepth(ruled);
     for (let number = 0; number < 300; number++) {
       const input = { number, architecture: auditArchitecture.x86_64, instructionPointer: 0n, arguments: [] };
-      // Five steps before the search, one return behind it.
+      // Five steps before the search, one return after it.
       expect(runClassic(instructions, input).steps, `call ${number}`).toBe(6 + depth(number));
     }
     // The architecture and x32: six, then three returns.

@@ -16,7 +16,7 @@ export function buildHelper(name: string, libraries: readonly string[]): string 
   const program = `${buildDirectory}/${name}`;
   if (existsSync(program) && statSync(program).mtimeMs > statSync(source).mtimeMs) return program;
   mkdirSync(buildDirectory, { recursive: true });
-  // Test files run at the same time: none may run a program that another one is still writing.
+  // Test files run concurrently: a test must not run a program while another one writes it.
   const fresh = `${program}.${process.pid}`;
   const flags = ["-O1", "-Wall", "-Wextra", "-Werror"];
   const result = spawnSync("cc", [...flags, "-o", fresh, source, ...libraries], { encoding: "utf8" });
@@ -27,7 +27,7 @@ export function buildHelper(name: string, libraries: readonly string[]): string 
 
 export interface LibseccompFilter {
   readonly instructions: readonly ClassicInstruction[];
-  /** Calls that this libseccomp does not know; their rules are missing. */
+  /** Calls that this libseccomp lacks; their rules are skipped. */
   readonly unknown: readonly string[];
 }
 

@@ -96,7 +96,7 @@ static void rule(void) {
   }
   if (action == default_action) return;
   error = seccomp_rule_add_exact_array(context, action, number, count, comparisons);
-  /* EEXIST: a wider rule is there already, or this one makes a narrower one superfluous. */
+  /* EEXIST: a wider rule exists, or this rule replaces a narrower one. */
   if (error && error != -EEXIST) die("seccomp_rule_add_exact_array", -error);
 }
 

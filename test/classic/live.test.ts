@@ -1,6 +1,6 @@
 /**
- * The same filters on the real kernel. Denials have errnos that no kernel returns, so a denial is certain; what a
- * profile allows becomes such an errno, too, so nothing that is tested here ever takes effect.
+ * Runs the same filters on the running kernel. Denials have errnos that no kernel returns, so they are unambiguous;
+ * allowed calls also get such an errno, so no tested call takes effect.
  */
 
 import fc from "fast-check";
@@ -41,7 +41,7 @@ const native = auditArchitecture[architecture];
 const [i386] = architectureWords;
 const sigsys = 31;
 
-/** What the kernel makes of a return word that neither allows nor asks anybody. */
+/** The kernel's result for a return word that neither allows nor notifies. */
 function expected(word: number): VictimResult {
   const { action, data } = splitReturnWord(word);
   if (action === "ERRNO") return { returned: BigInt(-data) };
@@ -49,12 +49,12 @@ function expected(word: number): VictimResult {
   throw new Error(`a call that ends by ${action} would take effect`);
 }
 
-/** Calls that pass by every filter of an x86-64 kernel. Outside of a probe they end the caller by SIGILL. */
+/** Calls that bypass every filter of an x86-64 kernel. Outside of a probe they end the caller by SIGILL. */
 function isExempt({ number, architecture: abi }: ClassicInput): boolean {
   return abi === auditArchitecture.x86_64 && exemptCalls.some((name) => numberOf(name, "x86_64") === number);
 }
 
-/** Makes the calls on the kernel and on the tests' own machine; all must agree. Gives the return words. */
+/** Makes the calls on the kernel and on the tests' BPF machine, which must agree. Returns the return words. */
 function agree(filter: readonly ClassicInstruction[], inputs: readonly ClassicInput[]): number[] {
   const judged = inputs.filter((input) => !isExempt(input));
   const calls = judged.map(
@@ -64,7 +64,7 @@ function agree(filter: readonly ClassicInstruction[], inputs: readonly ClassicIn
       arguments: input.arguments,
     }),
   );
-  // First what should come out, so that no call is made that would take effect.
+  // Compute the expected results first, so that no call is made that would take effect.
   const dry = judged.map((input) => runClassic(filter, input).word);
   for (const word of dry) expected(word);
   const { instructionPointer, results } = runVictim(filter, calls);
@@ -77,13 +77,13 @@ function agree(filter: readonly ClassicInstruction[], inputs: readonly ClassicIn
 }
 
 beforeAll(() => {
-  // Compiles the victim, and fails early where filters cannot be installed.
+  // Compiles the victim, and fails early if filters cannot be installed.
   const filter = [{ code: 0x06, jt: 0, jf: 0, k: returnWord("ERRNO", 4000) }];
   expect(runVictim(filter, [{ abi: "native", number: 39, arguments: [] }]).results).toEqual([{ returned: -4000n }]);
 });
 
 describe("on this kernel", () => {
-  it("the gate holds for every number, x32 and i386 callers, and -1", () => {
+  it("the checks before the policy hold for every number, x32 and i386 callers, and -1", () => {
     const split = new Map([0, 1, 59, 110, 300].map((number) => [number, leafOf(number % 7)] as const));
     const program = programOf(split, { architecture, always: [15, 60, 231] });
     const { instructions } = compileClassic(program, split, distinctTarget);
@@ -130,7 +130,7 @@ describe("on this kernel", () => {
     ]);
     const words = agree(instructions, inputs);
     inputs.forEach((input, index) => {
-      // The instruction pointer is the victim's, so only what does not test it can be foreseen.
+      // The instruction pointer is the victim's, so rules that test it are skipped.
       const decision = split.get(input.number)!;
       const here = decideInput(decision, input);
       const elsewhere = decideInput(decision, { ...input, instructionPointer: 0x7fff_0000_0000n });
@@ -141,7 +141,7 @@ describe("on this kernel", () => {
   it.each(realProfiles(architecture))("$name holds at its boundaries", ({ profile }) => {
     const numbers = allCalls.flatMap(({ number }) => number[architecture] ?? []).sort((a, b) => a - b);
     const { program, split, target } = decide(profile, numbers);
-    // Allowed: errno 3500. Killed stays killed, in a few children more.
+    // Allowed calls get errno 3500. Killed calls stay kills, each in another child.
     const leaf: ClassicTarget["leaf"] = (of) => {
       const word = target.leaf(of);
       return word === returnWord("ALLOW") ? returnWord("ERRNO", 3500) : word;
@@ -152,7 +152,7 @@ describe("on this kernel", () => {
     expect(words).toContain(returnWord("ERRNO", 3500));
   });
 
-  it("a filter too far for jumps holds", () => {
+  it("a filter with jumps beyond 255 instructions holds", () => {
     const split = new Map(
       Array.from({ length: 430 }, (_, number) => {
         const interval = { from: BigInt(number * 5), to: BigInt(number * 5 + (number % 3)) };
@@ -171,7 +171,7 @@ describe("on this kernel", () => {
     );
   });
 
-  it("kills and traps end the caller, and nothing else does", () => {
+  it("only kills and traps end the caller", () => {
     const actions = ["KILL_PROCESS", "KILL_THREAD", "TRAP"] as const;
     const split = new Map(Array.from({ length: 12 }, (_, number) => [number, leafOf(number % 4)] as const));
     const target: ClassicTarget = {
@@ -188,7 +188,7 @@ describe("on this kernel", () => {
     agree(instructions, inputs);
   });
 
-  it("the launcher's token lets exactly its execve through", () => {
+  it("the launcher's token allows exactly its execve", () => {
     const token = [0xdead_beef, 0x0bad_cafe, 0xffff_ffff, 0] as const;
     const execve = architecture === "x86_64" ? 59 : 221;
     const split = new Map([execve, execve + 1].map((number) => [number, leafOf(0)] as const));
@@ -200,7 +200,7 @@ describe("on this kernel", () => {
     const call = (number: number, four: bigint, five: bigint): VictimCall => ({
       abi: "native",
       number,
-      // No path: what passes the filter fails with EFAULT.
+      // The path is NULL: a call that passes the filter fails with EFAULT.
       arguments: [0n, 0n, 0n, 0n, four, five],
     });
     const { results } = runVictim(instructions, [

@@ -1,4 +1,4 @@
-/** The whole way of a profile: text → IR → split → filter, against libseccomp's filter for the same text. */
+/** Compiles a profile from text to IR, split and filter, and compares it with libseccomp's filter for the same text. */
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -36,7 +36,7 @@ describe.each(cases)("$name on $architecture", ({ name, architecture, profile })
   const ours = compileClassic(program, split, target).instructions;
   checkClassic(ours);
   const theirs = libseccompFilter(profile).instructions;
-  // What we judge: not what is always allowed, nor io_uring where the profile does not name it.
+  // The judged calls: without those that are always allowed, and without io_uring unless the profile names it.
   const judged = allCalls
     .flatMap(({ number }) => number[architecture] ?? [])
     .filter((number) => admit(program, { number, architecture: auditArchitecture[architecture] }) === "judged");
@@ -44,7 +44,7 @@ describe.each(cases)("$name on $architecture", ({ name, architecture, profile })
   const named = new Set(judged.filter((number) => number <= newest));
   const comparison = compareFilters(profile, ours, theirs, named, probedNumbers);
 
-  it("leaves nothing to state", () => {
+  it("is stateless", () => {
     for (const [number, decision] of split) {
       const pending = [decision];
       while (pending.length > 0) {
@@ -72,7 +72,7 @@ describe.each(cases)("$name on $architecture", ({ name, architecture, profile })
   // For arm64: see libseccomp.test.ts.
   if (architecture === "x86_64") {
     it("takes no more steps for any number and any boundary argument", () => {
-      // What runc puts before libseccomp's filter for newer calls: two loads, and a test of each.
+      // runc adds a prefix to libseccomp's filter for newer calls: two loads, and a test of each.
       const before = Number.isFinite(newest) ? 4 : 0;
       expect(comparison.moreSteps.filter(({ ours, theirs }) => ours > theirs + before)).toEqual([]);
     });

@@ -1,6 +1,6 @@
 /**
- * OCI seccomp profiles read as libseccomp's callers read them (runc, crun): a flat list of rules. It shares no code with
- * the policy front end's reader, so that the two can be held against each other.
+ * Reads OCI seccomp profiles like libseccomp's callers (runc, crun): into a flat list of rules. It shares no code with
+ * the front end's reader, so that tests can compare the two.
  */
 import { readFileSync } from "node:fs";
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
@@ -77,8 +77,8 @@ export function readProfile(text: string, architecture: ArchitectureName): FlatP
 }
 
 /**
- * The newest call that a profile names. Above it runc answers ENOSYS before libseccomp's filter, unless the default action
- * lets calls pass (libcontainer/seccomp/patchbpf); then there is none.
+ * The newest call that a profile names. Above it runc returns ENOSYS before libseccomp's filter, unless the default
+ * action allows calls (libcontainer/seccomp/patchbpf); undefined in that case.
  */
 export function newestNamed({ defaultAction, rules }: FlatProfile): number {
   const passes = defaultAction === words["SCMP_ACT_ALLOW"] || defaultAction === words["SCMP_ACT_LOG"];
@@ -89,7 +89,7 @@ export function readProfileFile(path: string, architecture: ArchitectureName): F
   return readProfile(readFileSync(path, "utf8"), architecture);
 }
 
-/** A rule that compares one argument twice is taken as several rules, one a comparison (runc, libcontainer/seccomp). */
+/** A rule that compares one argument twice becomes several rules, one per comparison (runc, libcontainer/seccomp). */
 function alternatives(args: NonNullable<JsonRule["args"]>): (readonly Comparison[])[] {
   const comparisons = args.map((argument): Comparison => {
     const [value, valueTwo] = [BigInt(argument.value), BigInt(argument.valueTwo ?? "0")];
@@ -124,7 +124,7 @@ export function exportLines(profile: FlatProfile, optimize: 1 | 2 = 2): string {
   ].join("");
 }
 
-/** The profile as a text that container runtimes read. */
+/** The profile as JSON for container runtimes. */
 export function ociText(profile: FlatProfile): string {
   const action = (word: number) => {
     const name = Object.keys(words).findLast((each) => words[each] === (word & 0xffff_0000) >>> 0)!;

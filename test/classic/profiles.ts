@@ -1,4 +1,4 @@
-/** Profiles as they are met in the field, for comparisons with libseccomp. */
+/** Typical real profiles, for comparisons with libseccomp. */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { allCalls, callByName } from "../../src/linux/calls.ts";
 import { groups } from "../../src/linux/groups.ts";
@@ -8,7 +8,7 @@ import { randomNumbers } from "./random.ts";
 /** Debian's golang-github-containers-common, which podman, buildah and cri-o use. */
 export const debianProfilePath = "/usr/share/containers/seccomp.json";
 
-/** Calls that libseccomp 2.6.0 has no names of. */
+/** Calls that libseccomp 2.6.0 lacks. */
 const newerThanLibseccomp: readonly string[] = [
   "fchroot",
   "file_getattr",
@@ -67,7 +67,7 @@ function members(...names: readonly string[]): string[] {
   return names.flatMap((name) => [...groups.get(name)!]);
 }
 
-/** An allow list of services' calls with conditions on what is dangerous among them. */
+/** An allow list of services' calls with conditions on the dangerous ones. */
 function dockerLike(architecture: ArchitectureName): FlatProfile {
   const conditional = ["personality", "clone", "clone3", "socket", "ioctl", "prctl", "kcmp", "setns"];
   const names = members("@system-service", "@default").filter((name) => !conditional.includes(name));
@@ -88,7 +88,7 @@ function dockerLike(architecture: ArchitectureName): FlatProfile {
       ...rule(architecture, allow, "socket", [0, "lt", 38n]),
       ...rule(architecture, allow, "socket", [0, "eq", 39n]),
       ...rule(architecture, allow, "socket", [0, "gt", 40n]),
-      // TIOCSTI, whatever the upper half holds.
+      // TIOCSTI, with any upper half.
       ...rule(architecture, allow, "ioctl", [1, "ne", 0x5412n]),
       ...rule(architecture, allow, "prctl", [0, "le", 66n]),
     ],
@@ -158,7 +158,7 @@ function flatpakLike(architecture: ArchitectureName): FlatProfile {
   );
 }
 
-/** 245 denied calls and a comparison that no bitmap can answer. */
+/** 245 denied calls and a comparison that the bitmap cannot decide. */
 function deny245(architecture: ArchitectureName): FlatProfile {
   const kept = new Set(
     `getppid read write execve brk mmap mprotect munmap openat close fstat newfstatat pread64 arch_prctl
@@ -172,7 +172,7 @@ function deny245(architecture: ArchitectureName): FlatProfile {
   return plain(architecture, allow, eperm, names, rule(architecture, eperm, "getppid", [0, "eq", 0x1_2345_6789n]));
 }
 
-/** The calls of a small server, everything else kills. */
+/** The calls of a small server; every other call kills. */
 function allowFew(architecture: ArchitectureName): FlatProfile {
   const names = `read write close fstat mmap munmap brk rt_sigaction rt_sigprocmask rt_sigreturn ioctl accept4
     epoll_wait epoll_pwait epoll_ctl sendto recvfrom exit exit_group futex clock_gettime getrandom openat newfstatat`;

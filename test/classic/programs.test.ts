@@ -1,6 +1,6 @@
 /**
- * Random policies from the IR to the filter: the interpreter, the split and the classic program must agree. Every return
- * word says which verdict it came from, so an agreement cannot be an accident.
+ * Compiles random policies from IR to the filter: the interpreter, the split and the classic program must agree. Every
+ * return word identifies its verdict, so agreement is never accidental.
  */
 
 import { describe, expect, it } from "vitest";
@@ -44,13 +44,13 @@ function build(seed: number, options: ProgramOptions) {
   return { program, split, instructions };
 }
 
-/** What the gate before the policy gives; undefined where the policy decides. */
+/** The verdict of the checks before the policy, or undefined. */
 function gateWord(program: Program, number: number, architecture: number): number | undefined {
   const admission = admit(program, { number, architecture });
   return admission === "judged" ? undefined : target[admission];
 }
 
-/** Half a million comparisons: only those that fail are worth an expectation's time. */
+/** There are half a million comparisons, so only failing ones call `expect`. */
 function same(actual: number, expected: number, place: string): void {
   if (actual !== expected) expect(actual, place).toBe(expected);
 }
@@ -59,7 +59,7 @@ const seeds = (first: number, count: number) => Array.from({ length: count }, (_
 const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
 
 describe.each(seeds(1, 6).map((block) => block * 1000))("programs from seed %i on", (firstSeed) => {
-  it("give for every number, foreign and x32 ones too, what the split says, at all boundaries", () => {
+  it("give the split's verdict for every number, including foreign and x32 ones, at all boundaries", () => {
     for (const seed of seeds(firstSeed, 8)) {
       const { program, split, instructions } = build(seed, {});
       const random = randomNumbers(seed);
@@ -82,7 +82,7 @@ describe.each(seeds(1, 6).map((block) => block * 1000))("programs from seed %i o
     }
   });
 
-  it("without state give what the interpreter says, at all boundaries", () => {
+  it("without state give the interpreter's verdict, at all boundaries", () => {
     for (const seed of seeds(firstSeed + 200, 10)) {
       const { program, split, instructions } = build(seed, { stateless: true });
       const random = randomNumbers(seed);
@@ -105,7 +105,7 @@ describe.each(seeds(1, 6).map((block) => block * 1000))("programs from seed %i o
     }
   });
 
-  it("over traces: what the filter decides is the interpreter's verdict; the rest is never weaker", () => {
+  it("over traces: the filter's decisions are the interpreter's verdicts; the rest is never weaker", () => {
     let decided = 0;
     for (const seed of seeds(firstSeed + 400, 25)) {
       const { program, split, instructions } = build(seed, {});

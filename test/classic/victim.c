@@ -1,17 +1,17 @@
 /*
- * Makes system calls under a filter and reports what became of each.
+ * Makes system calls under a filter and reports the result of each.
  *
  * stdin, in host byte order:
  *   uint32_t instructions; struct sock_filter[instructions]; uint32_t calls;
  *   struct { uint32_t abi; uint32_t number; uint64_t arguments[6]; }[calls]
  * abi 0 is the native one, 1 is i386 by int 0x80 (x86 only).
  *
- * stdout: "ip ADDRESS", what seccomp_data.instruction_pointer is for native calls; then a line for each call:
+ * stdout: "ip ADDRESS", the seccomp_data.instruction_pointer of native calls; then a line for each call:
  * "returned N" or "signal N".
  *
- * The calls are made in a child, which needs no call of its own once the filter is in force: it writes its results to
- * shared memory and ends by an illegal instruction. A call that kills it ends the child; another one goes on behind it.
- * Whoever writes the filter sees to it that what is allowed is harmless.
+ * A child makes the calls. It makes no other call under the filter: it writes its results to shared memory and ends by
+ * an illegal instruction. If a call kills the child, another child continues after it. The filter must allow only
+ * harmless calls.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -46,7 +46,7 @@ extern char after_native_call[];
 static __attribute__((noinline, noclone)) int64_t native_call(const struct call *call) {
   const uint64_t *a = call->arguments;
   register uint64_t r10 asm("r10") = a[3], r8 asm("r8") = a[4], r9 asm("r9") = a[5];
-  /* The kernel takes the number from all of eax, sign-extended; -1 must stay -1. */
+  /* The kernel sign-extends the number from eax; -1 must stay -1. */
   int64_t result = (int32_t)call->number;
 
   asm volatile("syscall\nafter_native_call:"

@@ -1,4 +1,4 @@
-/** Calls on the real kernel, under a filter: victim.c from TypeScript. */
+/** Makes calls on the running kernel under a filter, by victim.c. */
 import { spawnSync } from "node:child_process";
 import { endianness } from "node:os";
 import { type ClassicInstruction, encodeInstructions } from "../../src/compile/classic/instruction.ts";
@@ -16,14 +16,14 @@ export type VictimResult =
   { readonly returned: bigint } | { readonly signal: number };
 
 export interface VictimRun {
-  /** What a filter saw as the instruction pointer of native calls. */
+  /** The instruction pointer of native calls, as the filter sees it. */
   readonly instructionPointer: bigint;
   readonly results: readonly VictimResult[];
 }
 
 const callSize = 56;
 
-/** Throws where the kernel refuses the filter. */
+/** Throws if the kernel refuses the filter. */
 export function runVictim(filter: readonly ClassicInstruction[], calls: readonly VictimCall[]): VictimRun {
   if (endianness() !== "LE") throw new Error("the victim is fed in little-endian order");
   const program = buildHelper("victim", []);

@@ -72,7 +72,7 @@ test("compile: an object file, for each target, and for the other architecture",
   expect(decodeBundle(readFileSync(output)).architecture).toBe("aarch64");
 });
 
-test("compile: this kernel's verifier is asked, and its log kept", async (context) => {
+test("compile: this kernel's verifier checks the program, and its log is written", async (context) => {
   if (process.getuid?.() !== 0) context.skip("bpf(2) needs root here");
   const folder = folderOf({ "p.ts": policy });
   const [source, output, log] = ["p.ts", "p.o", "log"].map((name) => join(folder, name)) as [string, string, string];
@@ -83,7 +83,7 @@ test("compile: this kernel's verifier is asked, and its log kept", async (contex
 
   const seccomp = await portcullis("compile", source, "-o", join(folder, "q.pcl"), "--verify");
   if (seccomp.status === 0) return;
-  // A kernel without the program type. What was not verified is not written.
+  // A kernel without the program type. A program that is not verified is not written.
   expect(seccomp.err).toContain("error P0607");
   expect(existsSync(join(folder, "q.pcl"))).toBe(false);
 });
@@ -102,7 +102,7 @@ export default policy((call) => {
 });
 `;
 
-test("compile: what only calls need stays open, what else there is is fixed, and told", async () => {
+test("compile: parameters that only calls need stay open; others are fixed, and the output lists both", async () => {
   const folder = folderOf({ "p.ts": parameterised });
   const [source, output] = [join(folder, "p.ts"), join(folder, "p.pcl")];
   const { status, out, err } = await portcullis("compile", "-p", source, "-o", output);
@@ -134,7 +134,7 @@ test("compile: what only calls need stays open, what else there is is fixed, and
   });
 });
 
-test("compile: an object file has what is open among its constants", async () => {
+test("compile: an object file has open parameters among its constants", async () => {
   const folder = folderOf({ "p.ts": parameterised });
   const output = join(folder, "p.bpf.o");
   const { status, out } = await portcullis("compile", "-p", join(folder, "p.ts"), "-o", output);
@@ -143,8 +143,8 @@ test("compile: an object file has what is open among its constants", async () =>
   expect(readFileSync(output, "latin1")).toContain("parameter_most\0");
 });
 
-/** Nothing is loaded here: what cannot be set is refused before the kernel is asked. */
-test("the launcher and run refuse what a bundle's parameters cannot be", async (context) => {
+/** Nothing is loaded here: invalid settings are refused before the program is loaded. */
+test("the launcher and run refuse invalid values of a bundle's parameters", async (context) => {
   const launcher = `dist/native/${process.arch}/launcher`;
   if (!existsSync(launcher)) context.skip("make build");
   const folder = folderOf({ "p.ts": parameterised });
@@ -175,7 +175,7 @@ test("the launcher and run refuse what a bundle's parameters cannot be", async (
   });
 });
 
-test("compile: what a target cannot express names the target", async () => {
+test("compile: an error about a policy that a target cannot express names the target", async () => {
   const rules = Array.from(
     { length: 1500 },
     (_, index) =>
@@ -191,7 +191,7 @@ test("compile: what a target cannot express names the target", async () => {
   expect(existsSync(output)).toBe(false);
 });
 
-test("compile: a parameter is fixed where its target has no room for both of its values", async () => {
+test("compile: a parameter is fixed if the target has no space for both of its values", async () => {
   const rules = Array.from(
     { length: 1500 },
     (_, index) => `    if (call.raw.arg0 === ${7 * index}n && opened.get() > ${index}n) return deny("EPERM");`,
@@ -257,7 +257,7 @@ test.each([
   expect(existsSync("x.pcl") || existsSync("x")).toBe(false);
 });
 
-test("disasm of what is no bundle says so", async () => {
+test("disasm of an invalid bundle reports it", async () => {
   const folder = folderOf({ "a.pcl": "no bundle", "b.pcl": new Uint8Array(), "c.pcl": new Uint8Array(5000) });
   for (const name of ["a.pcl", "b.pcl", "c.pcl"]) {
     const { status, err } = await portcullis("disasm", join(folder, name));

@@ -1,4 +1,4 @@
-/** What the documents show as traces and case files is read as such. */
+/** Parses the traces and case files in the documents. */
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { catalogue } from "../../src/diagnostics/catalogue.ts";

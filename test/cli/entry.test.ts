@@ -1,4 +1,4 @@
-/** bin/portcullis, the shell script that finds the package and starts Node. */
+/** Tests bin/portcullis, the shell script that finds the package and starts Node. */
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
 let folder = "";
-/** A package whose Node entry prints where it lies and its arguments. */
+/** A package whose Node entry prints its location and its arguments. */
 let root = "";
 
 beforeAll(() => {
@@ -51,7 +51,7 @@ test("starts from $PATH, by an absolute and a relative entry", () => {
   starts("absolute", join(folder, "links"), [".", path].join(delimiter));
 });
 
-test("says that node is missing, with the status of a command that was not started", () => {
+test("reports that node is missing, with status 125", () => {
   const ran = spawnSync(join(root, "bin/portcullis"), { encoding: "utf8", env: { PATH: "/nonexistent" } });
   expect(ran.status).toBe(125);
   expect(ran.stderr).toBe("portcullis: node is not in $PATH\n  help: install Node 20.19 or newer\n");

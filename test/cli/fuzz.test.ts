@@ -1,6 +1,6 @@
 /**
- * Random bytes and changed traces, case files and command lines: each ends, with diagnostics or with an answer, and never
- * with a fault of our own. A thousand here.
+ * Random bytes, and mutated traces, case files and command lines: each ends with diagnostics or with a result, and
+ * never with an internal error. A thousand inputs each.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,7 +44,7 @@ const seeds = {
   policy: readFileSync("policies/nginx.ts", "utf8"),
 };
 
-/** A text with pieces cut out, doubled, moved, and replaced by what stands elsewhere or by rubbish. */
+/** A text with pieces removed, duplicated, moved, and replaced by other parts or by random bytes. */
 function mutated(text: string): fc.Arbitrary<string> {
   const piece = fc.tuple(fc.nat(text.length), fc.nat(40));
   const change = fc.oneof(
@@ -118,7 +118,7 @@ const anything = fc.oneof(
     .map((parts) => parts.join("")),
 );
 
-/** Every diagnostic is one of a kind, and its place lies in the text. */
+/** Every diagnostic has a known code and a place in the text. */
 function checkDiagnostics(
   text: string,
   found: readonly { code: string; span?: { line: number; column: number; length: number } }[],
@@ -182,7 +182,7 @@ test("calls", () => {
   );
 });
 
-/** Everything but `run` with a command, which would run what is random. */
+/** All verbs except `run` with a command, which would execute random commands. */
 const names = Object.keys(verbs).filter((name) => name !== "run" && name !== "doctor") as VerbName[];
 
 test("whole verbs", async () => {
@@ -217,11 +217,11 @@ test("whole verbs", async () => {
     ),
     fc.string({ maxLength: 10 }),
   );
-  // Loading it all takes longer than what is tested here.
+  // Loading all modules takes longer than the test itself.
   for (const name of names) await portcullis(name, "policies/nginx.ts");
   await fc.assert(
     fc.asyncProperty(fc.constantFrom(...names), fc.array(word, { maxLength: 6 }), async (verb, words) => {
-      // `-` reads standard input, and -o writes where it is told to.
+      // `-` reads standard input, and -o writes to any path.
       fc.pre(
         !words.some((one) => one === "-" || one.startsWith("-o") || one.startsWith("--o") || one.startsWith("--raw")),
       );
@@ -234,7 +234,7 @@ test("whole verbs", async () => {
   );
 });
 
-test("changed traces through a policy with state", async () => {
+test("mutated traces through a policy with state", async () => {
   const folder = folderOf({ "p.ts": seeds.policy });
   const { loadPolicy } = await import("../../src/language/load.ts");
   const { program } = loadPolicy(join(folder, "p.ts"), { architecture: "x86_64" });
@@ -250,7 +250,7 @@ test("changed traces through a policy with state", async () => {
         calls++;
         expect(decision.verdict).not.toBe("");
       }
-      // A call is judged, or a diagnostic says why it was not.
+      // A call is judged, or a diagnostic reports why not.
       const recorded = trace.events.filter((event) => event.kind === "call").length;
       if (run.diagnostics().length === 0) expect(calls).toBe(recorded);
     }),

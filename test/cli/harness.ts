@@ -1,4 +1,4 @@
-/** Runs a verb with a world of the test's own. */
+/** Runs a verb with a context of the test. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -28,7 +28,7 @@ export async function portcullis(...argv: readonly string[]): Promise<Outcome> {
   return { status, out, err };
 }
 
-/** A folder with these files, gone after the test. */
+/** A folder with these files, removed after the test. */
 export function folderOf(files: Readonly<Record<string, string | Uint8Array>>): string {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-cli-"));
   onTestFinished(() => rmSync(folder, { recursive: true, force: true }));

@@ -10,7 +10,7 @@ import { folderOf, portcullis } from "./harness.ts";
 
 const names = Object.keys(verbs) as VerbName[];
 
-test.each(names)("%s has a page that teaches", async (name) => {
+test.each(names)("%s has a complete page", async (name) => {
   const verb = await verbs[name].load();
   expect(verb.name).toBe(name);
   expect(verb.summary).toBe(verbs[name].summary);
@@ -21,7 +21,7 @@ test.each(names)("%s has a page that teaches", async (name) => {
   }
   for (const option of Object.keys(verb.options)) expect(out).toContain(`--${option}`);
   expect(verb.exit.length).toBeGreaterThan(1);
-  // What is indented further is code, and stays as it is.
+  // Lines with more indentation are code, and are not wrapped.
   for (const line of out.split("\n")) if (!/^ {6}/.test(line)) expect(line.length).toBeLessThanOrEqual(80);
 });
 
@@ -34,7 +34,7 @@ test("help without a verb lists them all", async () => {
   expect((await portcullis()).status).toBe(125);
 });
 
-test("docs/cli.md says what help says", async () => {
+test("docs/cli.md has the help pages", async () => {
   const file = "docs/cli.md";
   const mark = "<!-- `make goldens` writes the rest of this page. -->\n";
   const [before, after] = readFileSync(file, "utf8").split(mark);
@@ -87,8 +87,8 @@ test.each([
   expect(err).toContain(expected);
 });
 
-test("options end at the first word that is none", async () => {
-  // `--help` is the command's, so the policy is looked for.
+test("options end at the first word that is not an option", async () => {
+  // `--help` belongs to the command, so the policy is read.
   const { status, err } = await portcullis("run", "-p", "nowhere.ts", "ls", "--help");
   expect(status).toBe(125);
   expect(err).toContain("nowhere.ts");
@@ -172,8 +172,8 @@ test("fish completes verbs, options, values and policies", async () => {
 
 test("zsh completes verbs, options, values and policies", async () => {
   const folder = folderOf({ _portcullis: (await portcullis("completion", "zsh")).out, "my-own.ts": "" });
-  // An interactive shell in a terminal of its own, where a function prints what was completed, between < and >, which
-  // are not in what is typed.
+  // An interactive shell in its own terminal, where a function prints the completed line between < and >, which do not
+  // occur in the input.
   const script = `
 zmodload zsh/zpty
 zpty shell zsh -f -i

@@ -1,6 +1,6 @@
 /**
- * No verb prints what a terminal would obey, or lines that are not its own, whatever stands in a policy, a profile, a trace,
- * a case file or the names of files. Texts come through JSON as they were.
+ * No verb prints terminal control characters or forged lines from a policy, a profile, a trace, a case file or file
+ * names. JSON output preserves texts.
  */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -9,7 +9,7 @@ import { describe, expect } from "vitest";
 import { jsonText, safeLines, safeText } from "../../src/diagnostics/width.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
-test("colours of ours stay where they are welcome, and nothing else of an escape sequence does", () => {
+test("only our own colours are printed as escape sequences, and only if colours are enabled", () => {
   const text = "\u001b[1;31merror\u001b[0m \u001b[2J\u009b31m";
   expect(safeLines(text, true)).toBe("\u001b[1;31merror\u001b[0m \ufffd[2J\ufffd31m");
   expect(safeLines(text, false)).toBe("\ufffd[1;31merror\ufffd[0m \ufffd[2J\ufffd31m");
@@ -38,7 +38,7 @@ const ranges: readonly (readonly [from: number, to: number])[] = [
   [0xe0000, 0xe007f],
 ];
 
-/** The first character of a text that a terminal must not be given, in hexadecimal. */
+/** The first character of a text that must not reach a terminal, in hexadecimal. */
 function unsafeIn(text: string): string | undefined {
   const codes = [...text].map((character) => character.codePointAt(0)!);
   return codes.find((code) => ranges.some(([from, to]) => from <= code && code <= to))?.toString(16);
@@ -138,7 +138,7 @@ describe("every verb", () => {
     }
   });
 
-  test.prop([hostileText], { numRuns: 10 })("gives texts as they were, as JSON", async (text) => {
+  test.prop([hostileText], { numRuns: 10 })("preserves texts in JSON", async (text) => {
     const folder = folderOf({ "p.ts": policyOf(text) });
     const plain = text.replaceAll(/\p{Cs}/gu, "");
     const found = JSON.parse((await portcullis("why", "--json", join(folder, "p.ts"), "socket(AF_INET)")).out) as {
@@ -149,7 +149,7 @@ describe("every verb", () => {
 });
 
 describe("the functions", () => {
-  test.prop([fc.oneof(hostileText, fc.string({ unit: "binary" }))])("say the same", (text) => {
+  test.prop([fc.oneof(hostileText, fc.string({ unit: "binary" }))])("agree", (text) => {
     expect(unsafeIn(safeText(text))).toBeUndefined();
     expect(safeText(text)).not.toMatch(/[\n\t]/);
     expect(JSON.parse(jsonText(text))).toBe(text);

@@ -1,4 +1,4 @@
-/** The built command line, as people use it. */
+/** Tests `run` of the built command line. */
 import { execFileSync, spawnSync } from "node:child_process";
 import {
   chmodSync,
@@ -72,7 +72,7 @@ test("standard streams are the command's own", () => {
 
 const denied = ["sh", "-c", "exec /bin/true"];
 
-test("a denial is a line for people, with the policy's line and the way out", () => {
+test("a denial is a readable line, with the policy's line and a remedy", () => {
   const { err, status } = run(["run", "-p", "policies/exec-once.ts", "--", ...denied]);
   expect(status).toBe(126);
   expect(err).toMatch(
@@ -105,7 +105,7 @@ test("events go to a file or to a descriptor, as JSON lines", () => {
   expect(JSON.parse(toFd.output[3]!.trim().split("\n")[0]!)).toMatchObject({ kind: "decision", call: "execve" });
 });
 
-test("the command does not get the descriptor that events go to", () => {
+test("the command does not inherit the descriptor of --events", () => {
   const { output, status } = run(
     ["run", "-p", "fork-rate", "--events", "fd:3", "--", "sh", "-c", "ls -l /proc/self/fd >&2; echo forged >&3"],
     { stdio: ["ignore", "pipe", "pipe", "pipe"] },
@@ -114,7 +114,7 @@ test("the command does not get the descriptor that events go to", () => {
   expect(output[3]).not.toContain("forged");
 });
 
-test("a reader of events that does not read does not hold up the command", () => {
+test("a reader of events that does not read does not block the command", () => {
   const fifo = join(folderOf({}), "fifo");
   execFileSync("mkfifo", [fifo]);
   const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -132,7 +132,7 @@ test("a reader of events that does not read does not hold up the command", () =>
 /** Fewer than the supervisor's limit for one rule and call. */
 const manyDenials = "i=0; while [ $i -lt 150 ]; do (exec /bin/true) 2>/dev/null; i=$((i+1)); done; exit 9";
 
-test("a socket of events that is not read holds up neither the command nor the end, and the loss is counted", () => {
+test("an unread socket of events blocks neither the command nor the exit, and the lost events are counted", () => {
   const [ours, theirs] = socketPair();
   const channel = openChannel({ fd: ours });
   while (channel.write(Buffer.alloc(1024, "x")) !== "full");
@@ -147,16 +147,16 @@ test("a socket of events that is not read holds up neither the command nor the e
   );
 });
 
-test("events that find no space are lost aloud, and counted", () => {
+test("events that do not fit on a full disk are counted and reported", () => {
   const { status, err } = run(["run", "-p", "exec-once", "--events", "/dev/full", "--", "sh", "-c", manyDenials]);
   expect(status).toBe(9);
   expect(err).toContain("portcullis: events cannot be written to /dev/full (ENOSPC: no space is left on the device)");
   expect(err).toContain("portcullis: 150 lines of events could not be written to /dev/full and are lost: ENOSPC");
 });
 
-test("events beyond the limit on a file's size are lost aloud, and the file ends with a whole line", () => {
+test("events beyond the file size limit are reported, and the file ends with a whole line", () => {
   const file = join(folderOf({}), "events.jsonl");
-  // As a confined command of the same user can do it with prlimit(2) at any time.
+  // A confined command of the same user can do this with prlimit(2) at any time.
   const script = 'ulimit -f 1; exec "$@"';
   const words = [built(), "run", "-p", "exec-once", "--events", file, "--", "sh", "-c", manyDenials];
   const { status, stderr } = spawnSync("sh", ["-c", script, "sh", ...words], {
@@ -192,7 +192,7 @@ test.for(["the same user", "another user"])(
   },
 );
 
-test("audit: loud, and every call passes", () => {
+test("audit: every call passes, with events", () => {
   const { status, err } = run(["run", "-p", "exec-once", "--audit", "--", "sh", "-c", "/bin/true && exit 4"]);
   expect(status).toBe(4);
   expect(err).toMatch(/^portcullis: AUDIT: the policy is not enforced/);
@@ -210,7 +210,7 @@ const killsSync = `import { allow, kill, policy } from "portcullis";
 export default policy((call) => (call.name === "sync" ? kill("process", "no sync") : allow));
 `;
 
-test("a static kill is said, with the way to learn the call", () => {
+test("a static kill is reported, with advice how to learn the call", () => {
   const cwd = folderOf({ "p.ts": killsSync });
   const killed = run(["run", "-p", "p.ts", "--", "sync"], { cwd });
   expect(killed.status).toBe(159);
@@ -247,7 +247,7 @@ test("parameters", () => {
   expect(wrong.err).toContain("P0112");
 });
 
-test("what does not compile is not run", () => {
+test("a policy that does not compile is not run", () => {
   const folder = folderOf({ "p.ts": noExec.replace('"execve"', '"exceve"') });
   const { status, err } = run(["run", "-p", "p.ts", "--", "touch", join(folder, "ran")], { cwd: folder });
   expect(status).toBe(125);
@@ -277,7 +277,7 @@ export default policy((call) => {
 
 // ── The cache ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-test("a compiled policy is kept, ours alone, and used until a file changes", () => {
+test("a compiled policy is cached, for this user only, until a file changes", () => {
   const folder = folderOf({
     "p.ts": `import { refuse } from "./q.ts";\n${noExec.replace('deny("EACCES", "no program")', "refuse")}`,
     "q.ts": `import { deny } from "portcullis";\nexport const refuse = deny("EACCES", "no program");\n`,
@@ -297,14 +297,14 @@ test("a compiled policy is kept, ours alone, and used until a file changes", () 
   expect(reason()).toBe("no program");
   expect(statSync(file).mtimeMs).toBe(before);
 
-  // Another text of what is imported: compiled anew.
+  // A changed import: compiled again.
   writeFileSync(
     join(folder, "q.ts"),
     `import { deny } from "portcullis";\nexport const refuse = deny("EACCES", "another reason");\n`,
   );
   expect(reason()).toBe("another reason");
 
-  // Damage of any kind is noticed, and mended.
+  // Any damage is detected, and the entry is replaced.
   const good = readFileSync(file);
   for (const damaged of [
     good.subarray(0, good.length - 1),
@@ -319,7 +319,7 @@ test("a compiled policy is kept, ours alone, and used until a file changes", () 
   }
 });
 
-test("a cache that others can read, or that is a link, is left alone", () => {
+test("a cache that others can read, or that is a link, is not used", () => {
   const folder = folderOf({ "p.ts": noExec });
   const cache = join(folder, "cache");
   mkdirSync(join(cache, "portcullis/compiled"), { recursive: true });
@@ -328,13 +328,13 @@ test("a cache that others can read, or that is a link, is left alone", () => {
   expect(readdirSync(join(cache, "portcullis/compiled"))).toEqual([]);
 });
 
-test.each(["/proc/nope", "relative", "/dev/null", ""])("a cache at %j is no cache, and no fault", (cache) => {
+test.each(["/proc/nope", "relative", "/dev/null", ""])("a cache at %j is ignored without an error", (cache) => {
   expect(run(["run", "-q", "-p", "exec-once", "--", "true"], { cache, env: { HOME: "/nonexistent" } }).status).toBe(0);
 });
 
 // ── The launcher of the launcher ────────────────────────────────────────────────────────────────────────────────────
 
-test("without dist/ it says what to do", () => {
+test("without dist/ it reports how to build", () => {
   const folder = folderOf({});
   cpSync("bin", join(folder, "bin"), { recursive: true });
   const result = spawnSync(join(folder, "bin/portcullis"), ["--version"], { encoding: "utf8" });
@@ -342,7 +342,7 @@ test("without dist/ it says what to do", () => {
   expect(result.stderr).toContain("make build");
 });
 
-test("a closed standard output is no fault", () => {
+test("a closed standard output is not an error", () => {
   const result = spawnSync("sh", ["-c", `"$1" explain nginx | head -1`, "sh", program], { encoding: "utf8" });
   expect(result.stderr).toBe("");
   expect(result.stdout.split("\n")).toHaveLength(2);
@@ -358,7 +358,7 @@ test("doctor tries the engine", () => {
   expect(status).toBe(0);
 });
 
-test("--cgroup alone ties nothing, and is refused", () => {
+test("--cgroup alone has no effect, and is refused", () => {
   const { status, err } = run(["run", "-p", "exec-once", "--cgroup", "--", "true"]);
   expect(status).toBe(125);
   expect(err).toContain("P0908: --timeout, --kill-tree or --die-with-parent beside --cgroup is missing");

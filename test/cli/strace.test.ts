@@ -1,4 +1,4 @@
-/** What strace itself writes here: every line of it is understood, and it knows what docs/traces.md says that it knows. */
+/** Reads the output of the installed strace: every line is parsed, with the information that docs/traces.md lists. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,7 @@ import { isKnown, type TraceEvent } from "../../src/traces/trace.ts";
 import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
-// `make test` installs it; elsewhere these tests say nothing.
+// `make test` installs strace; without it these tests are skipped.
 const hasStrace = spawnSync("strace", ["--version"]).error === undefined;
 const options = ["-f", "-n", "-ttt", "-e", "raw=all"];
 const onX86 = process.arch === "x64";
@@ -138,7 +138,7 @@ int main(void) {
 }
 `;
 
-/** What strace is asked for, and whether the recording then tells the time. */
+/** Options of strace, and whether the recording then has times. */
 const forms: readonly (readonly [options: string, timed: boolean])[] = [
   ["-f", false],
   ["-ff", false],
@@ -169,7 +169,7 @@ const forms: readonly (readonly [options: string, timed: boolean])[] = [
   ["-f -n -ttt -T -i -y", true],
 ];
 
-/** Not every strace has been built with each of them (-k), or is new enough. */
+/** Some builds of strace lack an option (-k), or are too old. */
 function isSupported(strace: readonly string[]): boolean {
   return spawnSync("strace", [...strace, "-o", "/dev/null", "true"], { timeout: patience.command }).status === 0;
 }
@@ -199,7 +199,7 @@ describe.runIf(hasStrace)("every form that strace writes", () => {
       spawnSync("strace", [...strace, "-o", file, command], { timeout: patience.command });
       expect(outline(readFileSync(file, "utf8"))).toEqual(expected);
     } else {
-      // A file for each task: each is a recording of its own.
+      // A file for each task: each is a separate recording.
       const { pid } = spawnSync("strace", [...strace, "-o", file, "sh", "-c", `exec ${command}`]);
       const files = readdirSync(folder).filter((name) => /^trace\.\d+$/.test(name));
       expect(files.length, `${pid}`).toBe(4);
@@ -219,7 +219,7 @@ describe.runIf(hasStrace)("every form that strace writes", () => {
       "p.ts": `import { allow, policy } from "portcullis";\nexport default policy(() => allow);\n`,
     });
     const { status, err } = await portcullis("simulate", join(policy, "p.ts"), file);
-    // The policy allows all; only the call that no table has is refused, before the policy.
+    // The policy allows all; only the call that is in no table is refused, before the policy.
     expect({ status, err }).toEqual({ status: 1, err: expect.stringMatching(/calls: \d+ allow, 1 deny ENOSYS/) });
   });
 });

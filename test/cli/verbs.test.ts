@@ -17,7 +17,7 @@ export default policy((call) => {
 
 const line = (members: object) => `${JSON.stringify({ v: 1, kind: "call", tid: 10, ...members })}\n`;
 
-test("check: one line for what is fine, everything for what is not", async () => {
+test("check: one line for a correct policy, all diagnostics for another", async () => {
   const folder = folderOf({
     "good.ts": policy,
     "bad.ts": policy.replace('"listen"', '"lissten"').replace('"EACCES"', '"EACESS"'),
@@ -40,7 +40,7 @@ test("check: one line for what is fine, everything for what is not", async () =>
   expect(lines.map((one) => one.code)).toEqual(expect.arrayContaining(["P0101", "P0103"]));
 });
 
-test("check proves promises", async () => {
+test("check proves declared properties", async () => {
   const folder = folderOf({
     "promise.ts": policy
       .replace('["starting", "serving"]', '["starting", "serving"], { tightening: true }')
@@ -102,7 +102,7 @@ export default policy((call) => (call.name === "getppid" && call.raw.arg5 === 0x
   expect(await portcullis("test", file)).toMatchObject({ status: 0, err: "" });
 });
 
-test("simulate: refusals with their lines, unknowns as unknown, phases that nobody entered", async () => {
+test("simulate: denials with their lines, unknown verdicts, phases that were never entered", async () => {
   const trace =
     line({ call: "socket", arguments: ["0x100000002", "1", "0"] }) + // AF_INET to the kernel
     line({ call: "listen", arguments: ["4", "511"] }) +
@@ -138,7 +138,7 @@ test("simulate: refusals with their lines, unknowns as unknown, phases that nobo
   }
 });
 
-test("simulate: children have what their makers had, and the first that serves cannot listen", async () => {
+test("simulate: children inherit their parents' state, and a serving child cannot listen", async () => {
   const trace =
     line({ call: "clone", arguments: [17, 0, 0, 0, 0] }) +
     `${JSON.stringify({ v: 1, kind: "fork", tid: 10, child: 11 })}\n` +
@@ -152,7 +152,7 @@ test("simulate: children have what their makers had, and the first that serves c
   expect(out).toContain("11  listen(4, 1)  kill process");
 });
 
-test("simulate: a policy that asks for time or for who wants a trace that says it", async () => {
+test("simulate: a policy that reads the time or the caller's ids requires them in the trace", async () => {
   const timed = `import { allow, deny, perTree, policy } from "portcullis";
 const rate = perTree.rate({ limit: 1n, per: "1s" });
 export default policy((call) => (call.name === "getppid" && !rate.take() ? deny("EAGAIN") : call.name === "getuid" && call.caller.uid === 0n ? deny("EPERM") : allow));
@@ -208,14 +208,14 @@ master  listen(4, 1)                     allow
   expect(file).toMatchObject({ kind: "file", cases: 5, failed: 1 });
 });
 
-test("test: a static verdict is asked of the classic filter, too", async () => {
+test("test: a static verdict is also tested on the classic filter", async () => {
   const folder = folderOf({ "p.ts": policy, "p.cases": "m socket(AF_INET) allow\n" });
   const { err } = await portcullis("test", join(folder, "p.ts"));
   expect(err).toContain("on interpreter and wasm");
   expect(err).toContain("on classic");
 });
 
-test("test: a refused fork fails, and what its child would have done as well", async () => {
+test("test: a denied fork fails, and so do its child's cases", async () => {
   const folder = folderOf({
     "p.ts": `import { allow, deny, policy } from "portcullis";\nexport default policy((call) => (call.name === "clone" ? deny("EAGAIN") : allow));\n`,
     "p.cases": "m getppid() allow\nw = m.fork()\nw getppid() allow\n",
@@ -244,7 +244,7 @@ test("disasm: the filter with the policy's lines, and as bytes", async () => {
   expect(readFileSync(join(folder, "filter")).length % 8).toBe(0);
 });
 
-test("flow: a graph that a policy of ours takes, and that the trace keeps to", async () => {
+test("flow: a policy accepts the graph, and the trace conforms to it", async () => {
   const folder = folderOf({
     "t.jsonl":
       line({ call: "brk" }) +
@@ -269,7 +269,7 @@ export default policy((call) => (flow.follow(call) ? allow : kill("process")));
 
 // ── Bad input ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-test("whatever a file is, there is an answer", async () => {
+test("every kind of file gets a result or an error", async () => {
   const folder = folderOf({
     "p.ts": policy,
     latin1: Buffer.from([0x6d, 0xe9, 0x0a]),
@@ -303,7 +303,7 @@ test("whatever a file is, there is an answer", async () => {
   }
 });
 
-test("check speaks of C types with the article that they are spoken with", async () => {
+test("check uses the right article for C types", async () => {
   const comparison = (call: string, argument: string) =>
     `  if (call.name === "${call}" && call.args.${argument} === 5_000_000_000n) return deny("EPERM");\n`;
   const folder = folderOf({

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * bundle-reader: the launcher's reader on bundles from standard input, each behind its size (32 bits), in memory that ends
- * where it ends. One line each: "good", or what is wrong. Built with the sanitizers.
+ * Runs the launcher's reader on bundles from standard input, each after its size (32 bits), in memory of exactly that
+ * size. Prints "good" or the error for each. Built with the sanitizers.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 /**
- * The launcher's reader of bundles (native/launcher/bundle.c), on what nobody should have written: mutated bundles, most
- * with a digest that is right again. It touches nothing that is not the bundle's, it takes none that the reader in
- * TypeScript refuses, and the launcher that loads what it took ends with a sentence.
+ * Runs the launcher's reader of bundles (native/launcher/bundle.c) on mutated bundles, most with a recomputed digest.
+ * It reads only the bundle's memory, rejects every bundle that the TypeScript reader rejects, and the launcher that
+ * loads an accepted bundle ends with a message.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -25,7 +25,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const tableOffset = 64;
 
-/** With what stays open. */
+/** With open parameters. */
 function openBundles(): Uint8Array[] {
   return [1, 2, 3, 4, 5, 6].flatMap((seed) => {
     const program = generateProgram(new SeededChoices(seed), { parameters: true, statements: 10 });
@@ -47,11 +47,11 @@ function bundles(): Uint8Array[] {
   );
 }
 
-/** One to three changes; the digest is mostly put right again, so that what lies behind it is met. */
+/** Makes one to three changes; mostly recomputes the digest, so that the later checks run. */
 function mutated(choices: Choices, original: Uint8Array): Uint8Array {
   let bytes = original.slice();
   for (let changes = 1 + choices.below(3); changes > 0; changes--) {
-    // What was cut stays as it is.
+    // Truncated bundles keep their digest.
     if (bytes.length < tableOffset + tableEntrySize * sections.length + 8) break;
     const view = new DataView(bytes.buffer);
     const anywhere = () => choices.below(Math.max(1, bytes.length - 8));
@@ -64,7 +64,7 @@ function mutated(choices: Choices, original: Uint8Array): Uint8Array {
       [
         4,
         () => {
-          // A word of a table that is followed, not of the policy's strings.
+          // A word of a table that the reader follows, not of the policy's strings.
           const entry = tableOffset + tableEntrySize * pick(choices, [1, 3, 4, 5, 6, 7, 9, 10, 11, 12, 19]);
           const [offset, count, size] = [4, 8, 12].map((at) => view.getUint32(entry + at, true)) as [
             number,
@@ -101,7 +101,7 @@ function mutations(count: number): Uint8Array[] {
   });
 }
 
-/** Why the reader in TypeScript refuses it; undefined where it takes it. */
+/** The error of the TypeScript reader, or undefined. */
 function refusal(bytes: Uint8Array): string | undefined {
   try {
     decodeBundle(bytes);
@@ -112,25 +112,25 @@ function refusal(bytes: Uint8Array): string | undefined {
   }
 }
 
-/** What the launcher does not read: texts, what records mean, the policy's lines. */
+/** Sections that the launcher does not read: texts, the meaning of records, the policy's lines. */
 const unread =
   /UTF-8|string is not there|a parameter has no name|a parameter is fixed and open|source map|place|verdict|report|functions|lines|one name|where they are/;
-/** What only the launcher asks. */
+/** Checks that only the launcher makes. */
 const onlyHere = /another architecture|another place than seccomp|too large|no places/;
 
 describe("the launcher's reader", () => {
-  it("takes what the compiler writes", (context) => {
+  it("accepts the compiler's output", (context) => {
     if (process.arch !== "x64") context.skip("the bundles are for x86-64");
     expect(read(originals)).toEqual(originals.map(() => "good"));
   });
 
-  it("refuses what the other reader refuses, and reads nothing that is not there", (context) => {
+  it("rejects what the other reader rejects, and reads no other memory", (context) => {
     if (process.arch !== "x64") context.skip("the bundles are for x86-64");
     const inputs = mutations(runs);
     const verdicts = read(inputs);
     expect(verdicts.length).toBe(inputs.length);
     const good = inputs.filter((_, index) => verdicts[index] === "good");
-    // Those that a mutation made no worse, as bundles go: other reasons, line numbers, constants.
+    // Mutations that leave the bundle valid: other reasons, line numbers, constants.
     expect(good.length).toBeGreaterThan(runs / 100);
     const tooGood = good.flatMap((bytes) => refusal(bytes) ?? []).filter((why) => !unread.test(why));
     expect([...new Set(tooGood)]).toEqual([]);
@@ -138,11 +138,11 @@ describe("the launcher's reader", () => {
       (why, index) => why !== "good" && !onlyHere.test(why) && refusal(inputs[index]!) === undefined,
     );
     expect([...new Set(tooBad)]).toEqual([]);
-    // Every check has refused something.
+    // Every check has rejected a bundle.
     expect(new Set(verdicts).size).toBeGreaterThan(25);
   });
 
-  it("is followed by a loader that ends with the command or a sentence", (context) => {
+  it("passes accepted bundles to a loader that runs the command or prints an error", (context) => {
     if (process.arch !== "x64") context.skip("the bundles are for x86-64");
     const inputs = mutations(2000);
     const verdicts = read(inputs);
@@ -154,7 +154,7 @@ describe("the launcher's reader", () => {
         encoding: "utf8",
         timeout: patience.command,
       });
-      // The policy may refuse what /bin/true does, or end it; the launcher itself never falls over (SIGSEGV, SIGBUS).
+      // The policy may deny calls of /bin/true or kill it; the launcher itself never crashes (SIGSEGV, SIGBUS).
       if (ran.signal !== null) expect(ran.signal).toBe("SIGSYS");
       if (ran.status === 125) expect(ran.stderr).toMatch(/^portcullis: .+/);
     }

@@ -1,6 +1,6 @@
 /**
- * The kernel's own tests of the verifier, which the series changes, and of hash maps, which it seals: what they say
- * on the stock kernel they say with the series. The same programs on both, built from the stock tree.
+ * Runs the kernel's tests of the verifier, which the series changes, and of hash maps, which it seals: they have the
+ * same results on the stock and the patched kernel. The programs are built from the stock tree.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -14,13 +14,13 @@ const reason = unable("stock") ?? unable("patched");
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bpf-selftests-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Of test_verifier: a test's number and description, /u as a user without privileges, and whether it held. */
+/** A line of test_verifier: a test's number and description, /u for an unprivileged user, and the result. */
 const lines = (outcome: Outcome): string[] => outcome.stdout.match(/^#\d+\/[up] .*\b(?:OK|FAIL|SKIP)\b/gm) ?? [];
 
-/** Those that need what the kernels of the tests do not have: functions and types of bpf_testmod.ko, and IPv6. */
+/** Tests of features that the test kernels lack: functions and types of bpf_testmod.ko, and IPv6. */
 const elsewhere = /kfunc call|reg2btf_ids|^#\d+\/p map_kptr: ref: |valid .* reads from bpf_sk_lookup/;
 
-/** A verifier's log without what another run has otherwise (times, addresses) and what another kernel has (ids of types). */
+/** A verifier's log without values that vary between runs (times, addresses) or between kernels (ids of types). */
 const settled = (log: string): string[] =>
   log.replace(/verification time \d+ usec|\b0xffff[0-9a-f]{12}\b|\bbtf_id \d+/g, "").split("\n");
 
@@ -40,7 +40,7 @@ describe("the kernel's BPF selftests", { timeout: patience.machineTest }, () => 
     execFileSync("chmod", ["-R", "a+rX", folder]);
   }, patience.test);
 
-  it("test_verifier: the same tests hold on both kernels, all that need no module and no IPv6", async (context) => {
+  it("test_verifier: the same tests pass on both kernels, except those that need a module or IPv6", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const [stock, patched] = await onBoth("test_verifier");
     const failing = lines(stock).filter((line) => !line.endsWith(" OK"));
@@ -50,9 +50,9 @@ describe("the kernel's BPF selftests", { timeout: patience.machineTest }, () => 
     expect(patched.stdout.split("\n").at(-2)).toMatch(/^Summary: \d+ PASSED, 0 SKIPPED, \d+ FAILED$/);
   });
 
-  // Which path the verifier took through each program of each test. A minute more, so with all loops only.
+  // Compares the verifier's paths through each program. It takes another minute, so it runs only with all iterations.
   if (full) {
-    it("test_verifier: the verifier's logs are the same to the last line", async (context) => {
+    it("test_verifier: the verifier's logs are identical", async (context) => {
       if (reason !== undefined) context.skip(reason);
       const [stock, patched] = await onBoth("test_verifier", "-v");
       expect(settled(stock.stdout).length).toBeGreaterThan(6000);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
 
-// A copy of what kernel/build reads, with a series of its own.
+// A copy of the files that kernel/build reads, with a series of the test.
 const folder = mkdtempSync(join(tmpdir(), "portcullis-kernel-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 for (const file of ["build", "config", "config.series"]) cpSync(join("kernel", file), join(folder, file));
@@ -30,9 +30,9 @@ const patch = (context: string): string =>
   ].join("\n");
 const first = "// SPDX-License-Identifier: GPL-2.0";
 
-// Unpacking Debian's archive, where that has not been done, takes half a minute.
+// Unpacking Debian's archive for the first time takes half a minute.
 describe("kernel/build", () => {
-  it("keys a kernel by its patches, their order and their number, and the stock kernel by none", (context) => {
+  it("includes the patches, their order and their number in the key of a kernel, but not of the stock kernel", (context) => {
     if (unable !== undefined) context.skip(unable);
     series({ "one.patch": patch(first), "two.patch": patch("other") });
     const keys = [key("stock"), key("upto-1"), key("patched")];
@@ -42,7 +42,7 @@ describe("kernel/build", () => {
     expect(key("patched")).not.toBe(keys[2]);
   });
 
-  it("asks for the series' own options from the patch on that brings them", (context) => {
+  it("sets the series' options from the patch on that adds them", (context) => {
     if (unable !== undefined) context.skip(unable);
     const option = "--- a/arch/Kconfig\n+++ b/arch/Kconfig\n@@ -1 +1,2 @@\n #\n+config SECCOMP_FILTER_EXTENDED\n";
     series({ "one.patch": patch(first), "two.patch": option });
@@ -54,7 +54,7 @@ describe("kernel/build", () => {
     writeFileSync(join(folder, "config.series"), options);
   });
 
-  it("says that a kernel is not built, and how it is", (context) => {
+  it("reports that a kernel is not built, and how to build it", (context) => {
     if (unable !== undefined) context.skip(unable);
     series({ "one.patch": patch("never built") });
     expect(run("--path", "patched")).toMatchObject({ status: 1, stdout: "" });
@@ -70,7 +70,7 @@ describe("kernel/build", () => {
     expect(ran.stderr).toMatch(/two\.patch does not apply to Linux 6\.12\.\d+ /);
   });
 
-  it("says which patch of the series is missing", (context) => {
+  it("names a missing patch of the series", (context) => {
     if (unable !== undefined) context.skip(unable);
     series({ "one.patch": patch(first) });
     writeFileSync(join(folder, "patches/series"), "one.patch\nabsent.patch\n");
@@ -79,7 +79,7 @@ describe("kernel/build", () => {
     expect(ran.stderr).toContain("absent.patch");
   });
 
-  it("refuses what is no variant", (context) => {
+  it("rejects unknown variants", (context) => {
     if (unable !== undefined) context.skip(unable);
     series({ "one.patch": patch(first) });
     for (const variant of ["nonsense", "upto-", "upto-0", "upto-2", "upto-x"]) expect(run(variant).status).toBe(1);

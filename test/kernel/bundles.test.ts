@@ -1,6 +1,6 @@
 /**
- * Ready policies and profiles as bundles, loaded by the patched kernel: it takes each, for both targets, its verifier shows the
- * policy's lines, and the feature probe finds all that the series brings.
+ * Loads ready policies and profiles as bundles into the patched kernel: it accepts each, for both targets, its verifier
+ * shows the policy's lines, and the feature probe finds all features of the series.
  */
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
@@ -34,7 +34,7 @@ async function prepare(): Promise<string[]> {
     target: "node20",
     format: "cjs",
     logLevel: "warning",
-    // The addon is looked for from here.
+    // The addon is resolved from here.
     define: { "import.meta.url": JSON.stringify(`file://${resolve("src/linux/native.ts")}`) },
   });
   return policies.flatMap((path) =>
@@ -50,7 +50,7 @@ async function prepare(): Promise<string[]> {
   );
 }
 
-/** The same with its parameters left open, where it has any. */
+/** The same with open parameters, if it has parameters. */
 function withOpenParameters(path: string, target: "seccomp" | "unprivileged"): string[] {
   const { program, sources } = loadOpenPolicy(path, { architecture: "x86_64" }).loaded;
   if (program!.parameters.length === 0) return [];

@@ -1,13 +1,13 @@
 /**
- * The series' own selftests of eBPF filters, as root and as a user without privileges, and on the stock kernel what is
- * asked of it: that it says no. kernel/README.md has the table of what each of them checks.
+ * Runs the series' selftests of eBPF filters, as root and as an unprivileged user; on the stock kernel those that
+ * expect it to reject the new calls. The table of kernel/README.md lists the checks.
  */
 import { copyFileSync, mkdirSync } from "node:fs";
 import { built, casesInMachine, full, type Kernel, unable } from "./vm.ts";
 
 const folder = `${process.cwd()}/build/test/selftests`;
 
-/** A copy in the checkout: the cache of kernels may be where only its owner comes (/root). */
+/** A copy in the checkout: the cache of kernels may be in a folder that only its owner can search (/root). */
 function program(kernel: Kernel, name: string): string {
   if (unable(kernel) !== undefined) return name;
   mkdirSync(folder, { recursive: true });
@@ -19,7 +19,7 @@ const env = { SECCOMP_EBPF_DIVISOR: full ? "1" : "20" };
 
 interface Run {
   readonly program: string;
-  /** Of the harness: -t and -T name tests, -f and -F fixtures, -v and -V variants; capitals leave out. */
+  /** Options of the harness: -t and -T name tests, -f and -F fixtures, -v and -V variants; capitals exclude. */
   readonly select?: readonly string[];
   readonly count: number;
   readonly env?: Readonly<Record<string, string>>;
@@ -28,7 +28,7 @@ interface Run {
 const leaveOut = (letter: "T" | "F" | "V", ...names: readonly string[]) =>
   names.flatMap((each) => [`-${letter}`, each]);
 
-// unprivileged_bpf_disabled=1 cannot be undone: those variants have a machine of their own.
+// unprivileged_bpf_disabled=1 cannot be undone: those variants have a separate machine.
 const forGood = ["ebpf_3_unpriv_1", "ebpf_2_unpriv_1", "ebpf_1_unpriv_1", "unpriv_1"];
 
 const asRoot: readonly Run[] = [
@@ -45,7 +45,7 @@ const asRoot: readonly Run[] = [
   },
 ];
 
-// Without the tests that need root for what they look at, or to make what is then refused.
+// Without the tests that need root to inspect state, or to create the objects that are then refused.
 const asNobody: readonly Run[] = [
   {
     program: "seccomp_ebpf",
@@ -84,7 +84,7 @@ for (const [who, user, runs] of [
       each.count,
     );
 
-// The stock kernel has no such selftest: the patched one's is run there.
+// The stock kernel lacks this selftest: the patched kernel's is run there.
 for (const user of ["0", "65534"])
   await casesInMachine(
     `seccomp_ebpf on the stock kernel, as ${user}`,
@@ -93,8 +93,8 @@ for (const user of ["0", "65534"])
     1,
   );
 
-// Check 30: a kernel that was built without a JIT compiler. Left out is what needs one: kernel functions, the masks that
-// the verifier writes into lookups for it, and its settings.
+// Check 30: a kernel that was built without a JIT compiler. Tests that need one are excluded: kernel functions, the
+// masks that the verifier adds to lookups for it, and its settings.
 if (full)
   for (const { program: name, select, count } of [
     {

@@ -1,6 +1,7 @@
 /**
- * Random policies as filters on the patched kernel: real processes and threads fork, end and call under them, and verdicts,
- * reports and records are the interpreter's. As root for the target `seccomp`, as nobody for `unprivileged`.
+ * Random policies as filters on the patched kernel: processes and threads fork, exit and make calls under them;
+ * verdicts, reports and records equal the interpreter's. As root for the target `seccomp`, as the user nobody for
+ * `unprivileged`.
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -23,7 +24,7 @@ async function prepare(): Promise<string> {
     target: "node20",
     format: "cjs",
     logLevel: "warning",
-    // The addon is looked for from here.
+    // The addon is resolved from here.
     define: { "import.meta.url": JSON.stringify(`file://${resolve("src/linux/native.ts")}`) },
   });
   return compiled(resolve("test/kernel/guest/lives.c"));

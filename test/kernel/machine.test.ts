@@ -11,16 +11,16 @@ const stock: MachineOptions = { kernel: "stock" };
 const shell = (script: string, options: Partial<MachineOptions> = {}, input?: string) =>
   inMachine({ ...stock, ...options }, ["sh", "-c", script], input);
 
-// Each starts a machine: seconds on a quiet computer, more on a busy one.
+// Each test starts a machine, which takes seconds, or longer under load.
 describe("the test machine", { timeout: patience.machineTest }, () => {
-  it("hands back output, errors and status, and reads what it is given", async (context) => {
+  it("passes standard input, output, errors and the status", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const text = `${"x".repeat(300_000)}\n`;
     const ran = await shell("cat; echo wrong >&2; exit 42", {}, text);
     expect({ ...ran, stdout: ran.stdout === text }).toEqual({ status: 42, stdout: true, stderr: "wrong\n" });
   });
 
-  it("passes bytes as they are", async (context) => {
+  it("passes bytes unchanged", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const hash = createHash("sha256")
       .update(Buffer.alloc(1 << 20, 0xff))
@@ -40,7 +40,7 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
       sh("echo text >made-in-the-machine; cat made-in-the-machine; ls package.json"),
       sh("cat /proc/sys/kernel/unprivileged_bpf_disabled"),
       sh("sleep 3600", { timeout: 1 }),
-      // Left running, it ends with the machine.
+      // A background process ends with the machine.
       sh("sleep 3600 >/dev/null 2>&1 & echo done"),
       sh("ip addr show lo 2>/dev/null || cat /proc/net/fib_trie"),
     ]);
@@ -55,7 +55,7 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
     expect(loopback?.stdout).toContain("127.0.0.1");
   });
 
-  it("takes user, sysctl, environment and the kernel's own words", async (context) => {
+  it("accepts user, sysctl, environment and kernel command line", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const ran = await shell(
       "id -u; cat /proc/sys/kernel/unprivileged_bpf_disabled /proc/cmdline; echo $COLOUR; nproc",
@@ -98,7 +98,7 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
     );
   });
 
-  it("says that the kernel crashed", async (context) => {
+  it("reports that the kernel crashed", async (context) => {
     if (reason !== undefined) context.skip(reason);
     const ran = await shell("echo c >/proc/sysrq-trigger");
     expect(ran.status).toBe(125);
@@ -107,7 +107,7 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
 
   it("ends a machine that hangs", async (context) => {
     if (reason !== undefined) context.skip(reason);
-    // One that has not come to its command in that time gets more of it.
+    // If the machine has not started its command in that time, try again with a longer one.
     for (let timeout = 20; ; timeout *= 2) {
       const ran = await shell("echo begun; sleep 36000", { timeout });
       expect(ran.status).toBe(124);

@@ -1,4 +1,4 @@
-/** The paper's own workflow: a filter in C, compiled by clang, loaded by libbpf of the same tree, in the machine. */
+/** Tests the paper's workflow in the machine: a filter in C, compiled by clang, loaded by libbpf of the same tree. */
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,7 +7,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { patience } from "../support/patience.ts";
 import { eachInMachine, unable } from "./vm.ts";
 
-/** The one of Debian's that KERNEL_PACKAGES in the Makefile names: `clang` may be an older release. */
+/** The version in KERNEL_PACKAGES of the Makefile: `clang` may be an older release. */
 const clang = "clang-19";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-sample-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

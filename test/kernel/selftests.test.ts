@@ -1,4 +1,4 @@
-/** The kernel's own tests of seccomp: what the series must leave as it was. */
+/** Runs the kernel's own tests of seccomp, whose results the series must not change. */
 import { built, casesInMachine, type Kernel, unable } from "./vm.ts";
 
 const program = (kernel: Kernel, name: string): string =>
@@ -6,7 +6,7 @@ const program = (kernel: Kernel, name: string): string =>
 
 for (const kernel of ["stock", "patched"] as const) {
   await casesInMachine(`seccomp_bpf on the ${kernel} kernel`, { kernel }, [program(kernel, "seccomp_bpf")], 99);
-  // It compares times, which hold where instructions are what a clock counts, and there to the last one.
+  // It compares times, which are exact if the clock counts instructions.
   const counting = { kernel, icount: true };
   await casesInMachine(
     `seccomp_benchmark on the ${kernel} kernel`,

@@ -1,6 +1,6 @@
 /**
- * What the compiler makes of the masks against speculation. QEMU's emulation does not speculate, so that they are there can
- * only be seen in the object: in C, a comparison before `index &= 7` let the compiler leave the mask out.
+ * Checks that the compiler keeps the masks against speculation. QEMU does not emulate speculation, so only the object
+ * file shows them: a comparison before `index &= 7` in C let the compiler remove the mask.
  */
 import { execFileSync } from "node:child_process";
 import { describe, expect, it } from "vitest";
@@ -16,7 +16,7 @@ function disassemble(name: string): string[] {
 }
 
 const jumps = (instructions: readonly string[]) => instructions.filter((each) => /^j(?!mp)/.test(each));
-/** What array_index_mask_nospec() is on x86: all ones where the comparison before it found "below", else zero. */
+/** array_index_mask_nospec() on x86: all ones if the preceding comparison found "below", else zero. */
 const masks = (instructions: readonly string[]) => instructions.filter((each) => /^sbb +(%\w+),\1$/.test(each));
 
 describe("kernel functions of seccomp filters, as compiled", () => {

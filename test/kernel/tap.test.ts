@@ -12,15 +12,15 @@ describe("parseTap", () => {
     ]);
   });
 
-  it("keeps a # in a name, and names what has none", () => {
+  it("preserves a # in a name, and names unnamed cases", () => {
     expect(parseTap("ok 1 a #1\nnot ok 2\n").map((each) => each.name)).toEqual(["a #1", "case 2"]);
   });
 
-  it("counts what is expected to fail as the program judged it", () => {
+  it("uses the program's result for expected failures", () => {
     expect(parseTap("ok 1 a # XFAIL known\n")).toEqual([{ name: "a", passed: true, detail: "" }]);
   });
 
-  it("does not take other output for a case", () => {
+  it("ignores other output", () => {
     expect(parseTap("okay 1\nnot okay\n  ok 1 nested\nok one\n")).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-/** The Test Anything Protocol as the kernel's selftests print it (Documentation/dev-tools/ktap.rst), top level only. */
+/** Parses the Test Anything Protocol of the kernel's selftests (Documentation/dev-tools/ktap.rst), top level only. */
 
 export interface TapCase {
   readonly name: string;

@@ -1,6 +1,6 @@
 /**
- * Commands under the kernels of kernel/, each machine started once for many test cases: from a program that reports in
- * TAP (`casesInMachine`), or from a list of commands whose outcomes are looked at here (`eachInMachine`).
+ * Runs commands under the kernels of kernel/. One machine serves many test cases: those of a program that reports in
+ * TAP (`casesInMachine`), or a list of commands whose results the test checks (`eachInMachine`).
  */
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -10,15 +10,15 @@ import { patience } from "../support/patience.ts";
 import { parseTap } from "./tap.ts";
 
 /**
- * Loop checks run at a twentieth of their counts; at all of them with PORTCULLIS_FULL=1, and then also what takes a kernel
- * of its own (`make test-kernel-debug`).
+ * Tests with loops make a twentieth of their iterations; with PORTCULLIS_FULL=1 all, and then tests that need a
+ * separate kernel also run (`make test-kernel-debug`).
  */
 export const full = process.env["PORTCULLIS_FULL"] === "1";
 
 export type Kernel = "stock" | "patched" | "nojit";
 
 export interface MachineOptions {
-  /** PORTCULLIS_KERNEL=NAME puts another kernel in the place of the patched one: debug, upto-N, or a bzImage. */
+  /** PORTCULLIS_KERNEL=NAME replaces the patched kernel: debug, upto-N, or a bzImage. */
   readonly kernel: Kernel;
   /** UID or UID:GID; root when absent. */
   readonly user?: string;
@@ -31,7 +31,7 @@ export interface MachineOptions {
   /** MiB. */
   readonly memory?: number;
   readonly icount?: boolean;
-  /** Seconds; when absent the patience with a machine, thrice that for all loops. */
+  /** Seconds; by default the time limit of a machine, three times that for all iterations. */
   readonly timeout?: number;
   readonly cwd?: string;
 }
@@ -47,13 +47,13 @@ const replaced = process.env["PORTCULLIS_KERNEL"];
 
 const nameOf = (kernel: Kernel): string => (kernel === "patched" ? (replaced ?? "patched") : kernel);
 
-/** The directory of a built kernel: bzImage, config, selftests/. Throws when it is not built as its sources stand now. */
+/** The directory of a built kernel: bzImage, config, selftests/. Throws if it is not built from the current sources. */
 export function built(kernel: Kernel): string {
   if (nameOf(kernel).includes("/")) return dirname(nameOf(kernel));
   return execFileSync("kernel/build", ["--path", nameOf(kernel)], { encoding: "utf8", stdio: "pipe" }).trim();
 }
 
-/** Why no machine with this kernel can be started here; undefined where it can. */
+/** The reason why no machine with this kernel can be started here, or undefined. */
 export function unable(kernel: Kernel): string | undefined {
   if (process.arch !== "x64") return `the kernels are built for x86-64; this is ${process.arch}`;
   const path = (process.env["PATH"] ?? "").split(":");
@@ -93,7 +93,7 @@ export function inMachine(options: MachineOptions, command: readonly string[], i
     machine.stderr.setEncoding("utf8").on("data", (part) => {
       text.stderr += part;
     });
-    machine.stdin.on("error", () => {}); // A command that does not read what it is given.
+    machine.stdin.on("error", () => {}); // The command may not read its input.
     machine.stdin.end(input);
     machine.on("error", failed);
     machine.on("close", (status, signal) =>
@@ -103,8 +103,8 @@ export function inMachine(options: MachineOptions, command: readonly string[], i
 }
 
 /**
- * Makes one test case of each that a command reports in TAP. The machine runs while the tests are collected, so this is
- * awaited at the top of a test file. `count` is how many cases there must be: a number, or at least so many.
+ * Makes a test case of each TAP case that a command reports. The machine runs while the tests are collected, so call
+ * this with await at the top of a test file. `count` is the required number of cases, exact or a minimum.
  */
 export async function casesInMachine(
   title: string,
@@ -126,7 +126,7 @@ export async function casesInMachine(
         if (!each.passed) throw new Error(each.detail === "" ? "no detail" : each.detail);
       });
     }
-    it("runs to its end, every case of it, and the kernel has nothing to complain about", () => {
+    it("runs to its end with every case, and the kernel prints no warning", () => {
       const ends = cases.every((each) => each.passed) ? 0 : 1;
       const last = cases.at(-1)?.name ?? "none";
       const said = `status ${ran.status}; the last case was: ${last}\n${ran.stderr}\n${ran.stdout.slice(-2000)}`;
@@ -145,7 +145,7 @@ export interface Command {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: string;
-  /** Seconds; when absent the patience with a command. The command is then killed, and its signal says so. */
+  /** Seconds; by default the time limit of a command. The command is then killed, which its signal shows. */
   readonly timeout?: number;
 }
 
@@ -156,7 +156,7 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs commands one after the other in one machine, as root where they do not say otherwise; their outcomes in order. */
+/** Runs commands sequentially in one machine, by default as root; returns their results in order. */
 export async function eachInMachine(options: MachineOptions, commands: readonly Command[]): Promise<Outcome[]> {
   const patient = commands.map((command) => ({ timeout: patience.command / 1000, ...command }));
   const ran = await inMachine(options, ["node", resolve("test/kernel/guest/batch.mjs")], JSON.stringify(patient));

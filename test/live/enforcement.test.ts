@@ -1,4 +1,4 @@
-/** What the filter, the launcher and the supervisor together let pass, refuse, end and report. */
+/** Tests the verdicts, exit statuses and events of the filter, the launcher and the supervisor together. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -24,7 +24,7 @@ for (const { name, uid } of users) {
       expect(run({ program: "allow-all", uid }, ...command).status).toBe(status);
     });
 
-    test("is 127 although a folder of PATH may not be searched", () => {
+    test("is 127 also if a folder of PATH may not be searched", () => {
       const folder = mkdtempSync(join(tmpdir(), "portcullis-live-"));
       const path = process.env["PATH"];
       process.env["PATH"] = `${folder}:${path}`;
@@ -36,7 +36,7 @@ for (const { name, uid } of users) {
       }
     });
 
-    test("is 126 for what the kernel cannot execute, 127 where the interpreter is missing", () => {
+    test("is 126 for a file that the kernel cannot execute, 127 if the interpreter is missing", () => {
       const folder = mkdtempSync(join(tmpdir(), "portcullis-live-"));
       try {
         writeFileSync(join(folder, "nonsense"), "no program\n", { mode: 0o755 });
@@ -79,7 +79,7 @@ for (const { name, uid } of users) {
       );
     });
 
-    test("a kill of a shell's child: the shell's status is what is known", () => {
+    test("a kill of a shell's child: the event has only the shell's status", () => {
       const { status, events } = run({ program: "kill-sync", uid }, "sh", "-c", "sync; exit $?");
       expect(status).toBe(159);
       expect(events).toMatchObject([{ kind: "end", status: 159, isKilled: false }]);
@@ -112,7 +112,7 @@ for (const { name, uid } of users) {
       expect(verdicts(events)).toEqual([4, 4, 4]);
     });
 
-    test("a grandchild is killed, and the event is its own", () => {
+    test("a grandchild is killed, and the event names it", () => {
       const marker = join(tmpdir(), `portcullis-killed-${process.pid}-${uid ?? "root"}`);
       const { status, out, events } = run({ program: "static-kill", killEvents, uid }, ask, "daemon", marker);
       rmSync(marker, { force: true });
@@ -120,16 +120,16 @@ for (const { name, uid } of users) {
       expect(verdicts(events)).toEqual([4]);
     });
 
-    test("no signal that interrupts the call lets it pass", () => {
+    test("the call does not pass if a signal interrupts it", () => {
       for (const storm of ["storm", "storm-restarted"])
         expect(run({ program: "static-kill", killEvents, uid }, ask, storm)).toMatchObject({ status: 137, out: "" });
     });
 
-    test("a trap is still the kernel's", () => {
+    test("the kernel carries out a trap", () => {
       expect(run({ program: "static-trap", killEvents, uid }, ask, "thrice")).toMatchObject({ status: 159, out: "" });
     });
 
-    test("where another supervisor listens, the kernel kills", () => {
+    test("the kernel kills if another supervisor has a listener", () => {
       const options = JSON.stringify({ program: "static-kill", killEvents, supervisor });
       const inner = [...front(), options, ask, "thrice"];
       expect(run({ program: "allow-all", uid }, ...inner)).toMatchObject({ status: 159, out: "" });
@@ -143,7 +143,7 @@ for (const { name, uid } of users) {
       expect(verdicts(events)).toEqual([5]);
     });
 
-    test("audited, it is only told", () => {
+    test("audited, it is only an event", () => {
       const { out, status, events } = run({ program: "stateful-kill", mode: "audit", uid }, ask, "thrice");
       expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\ncall allowed\n", status: 0 });
       expect(verdicts(events)).toEqual([5]);
@@ -165,7 +165,7 @@ for (const { name, uid } of users) {
   });
 
   describe(`the launcher's execve, as ${name}`, () => {
-    test("is the only one that passes: neither a plain one nor a guessed token does", () => {
+    test("passes, but neither an execve without a token nor one with a guessed token does", () => {
       const { out, events } = run({ program: "exec-once", uid }, ask, "guess");
       expect(out).toBe(["guess", "guess", "guess", "plain", "at"].map((what) => `${what} errno 33\n`).join(""));
       expect(verdicts(events)).toEqual([2, 2, 2, 2, 2]);
@@ -175,7 +175,7 @@ for (const { name, uid } of users) {
   describe(`refused before any policy, as ${name}`, () => {
     const refused = (...numbers: readonly string[]) => run({ program: "allow-all", uid }, ask, "number", ...numbers);
 
-    test("io_uring, and numbers that no call has", () => {
+    test("io_uring, and undefined numbers", () => {
       const { out, events } = refused("425", "426", "427", "400", "5000");
       expect(out).toBe(["425", "426", "427", "400", "5000"].map((one) => `${one} errno 38\n`).join(""));
       expect(new Set(verdicts(events))).toEqual(new Set(["unknown-call"]));
@@ -197,7 +197,7 @@ for (const { name, uid } of users) {
       expect(events[0]).toMatchObject({ architecture: 0x4000_0003, number: 20 });
     });
 
-    test("clone3 where processes are followed, of which nothing is told", () => {
+    test("clone3 if processes are followed, without an event", () => {
       for (const program of ["most-20", "process-copied"]) {
         const { out, events } = run({ program, uid }, ask, "number", "435", "435");
         expect({ out, events }).toEqual({ out: "435 errno 38\n435 errno 38\n", events: [] });
@@ -217,28 +217,28 @@ for (const { name, uid } of users) {
       return run({ program: "allow-all", uid }, ...inner);
     };
 
-    test("is done without where no call needs state: enforced, not reported", () => {
+    test("is not needed if no call needs state: denials are enforced without events", () => {
       const { out, status, events } = nested("static-deny", [ask, "thrice"]);
       expect({ out, status }).toEqual({ out: "call errno 33\ncall errno 33\ncall errno 33\n", status: 0 });
       expect(events).toEqual([]);
     });
 
-    test("is a reason not to start where state decides", () => {
+    test("prevents the start of a stateful policy", () => {
       const { out, status, error } = nested("first-thousand", [ask, "thrice"]);
       expect({ out, status }).toEqual({ out: "", status: 125 });
       expect(error).toContain("another supervisor");
     });
   });
 
-  describe(`who calls, as ${name}`, () => {
-    test("the leader is told from other threads", () => {
+  describe(`the caller, as ${name}`, () => {
+    test("the leader is distinguished from other threads", () => {
       expect(run({ program: "leaders", uid }, ask, "thrice").out).toBe("call allowed\ncall allowed\ncall allowed\n");
     });
   });
 }
 
 describe("credentials", () => {
-  test("are those at the judgement: a change of user counts at once", (context) => {
+  test("are those at the time of the evaluation: a change of user has immediate effect", (context) => {
     if (process.getuid?.() !== 0) context.skip("only root can change its user");
     expect(run({ program: "credentials" }, ask, "setuid").out).toBe("before errno 33\nafter allowed\n");
   });

@@ -1,8 +1,8 @@
 /**
- * A confined program that tries to outlive what ends its tree, by ending, stopping or limiting portcullis's own processes.
+ * A confined program tries to evade the end of its tree by ending, stopping or limiting portcullis's own processes.
  *
- * Each runs in a pid namespace of its own, because some ways are for all processes that the caller may signal; so these
- * tests need root. Nothing in there may remain: a survivor makes the test wait for it.
+ * Each test runs in a separate pid namespace, because some attempts signal all processes that the caller may signal; so
+ * these tests need root. A surviving process makes the test wait for it.
  */
 import { spawnSync } from "node:child_process";
 import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
@@ -22,7 +22,7 @@ beforeEach((context) => {
   if (process.getuid?.() !== 0) context.skip("only root can make a pid namespace");
 });
 
-/** The namespace's first process waits until no process of the victim's is left. */
+/** The namespace's init process waits until all processes of the victim have exited. */
 const survivors = 'while grep -qs "^evade" /proc/[0-9]*/comm; do sleep 0.05; done';
 const namespace = (script: string) => [
   ...["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"],
@@ -50,10 +50,10 @@ for (const { name, uid } of users) {
   const evade = (settings: Partial<RunSettings>, ...words: readonly string[]) =>
     run({ program: "allow-all", uid, within: alone, ...settings }, victim("evade"), ...words).out;
 
-  describe(`a time limit holds, as ${name}`, () => {
+  describe(`a time limit is enforced, as ${name}`, () => {
     for (const signal of [kill, stop]) {
       for (const way of ["direct", "folder", "owner", "threads", "group", "own-group", "all"]) {
-        test(`whoever the signal ${signal} is sent to: ${way}`, (context) => {
+        test(`against signal ${signal}, sent by ${way}`, (context) => {
           if (!hasScopes) context.skip("no signal scopes in this kernel (Landlock, Linux 6.12)");
           const out = evade({ timeout: 500 }, way, signal);
           expect(out).toContain("status 137\ngone\n");
@@ -62,12 +62,12 @@ for (const { name, uid } of users) {
       }
     }
 
-    test("under a stateful policy as well", (context) => {
+    test("under a stateful policy", (context) => {
       if (!hasScopes) context.skip("no signal scopes in this kernel (Landlock, Linux 6.12)");
       expect(evade({ program: "first-thousand", timeout: 500 }, "threads", stop)).toContain("status 137\ngone\n");
     });
 
-    test("whatever limits are set on portcullis's processes", () => {
+    test("with any limits on portcullis's processes", () => {
       const out = evade({ timeout: 500 }, "limit", "0");
       expect(out).toContain("limit: 0 reached");
       expect(out).toContain("status 137\ngone\n");
@@ -77,7 +77,7 @@ for (const { name, uid } of users) {
       expect(evade({ timeout: 500 }, "exit", "0")).toBe("status 3\ngone\n");
     });
 
-    // The outer one is root's, out of reach for an ordinary user; the inner one leads a session of its own.
+    // The outer portcullis runs as root, out of reach for an ordinary user; the inner one leads its own session.
     const withoutLandlock = () => [
       ...alone,
       ...front(),
@@ -93,12 +93,12 @@ for (const { name, uid } of users) {
         });
       }
     }
-    test("without Landlock, where Node is killed by one of its threads' ids", () => {
+    test("without Landlock, if Node is signalled by a thread id", () => {
       expect(evade({ timeout: 500, within: withoutLandlock() }, "threads", kill)).toContain("gone\n");
     });
   });
 
-  describe(`what the command leaves behind ends, as ${name}`, () => {
+  describe(`processes that the command leaves end, as ${name}`, () => {
     test("with the command", () => {
       expect(evade({ killTree: true }, "exit", "0")).toBe("status 3\ngone\n");
     });
@@ -116,22 +116,22 @@ for (const { name, uid } of users) {
         expect(ended(settings, "kill -KILL $(parent $pid)")).toBe("gone\n");
     });
 
-    test("at the end of its time, where front and Node are gone", () => {
+    test("at the time limit, after front and Node have exited", () => {
       expect(ended({ timeout: 1000 }, "kill -KILL $(parent $(parent $pid)) $front")).toBe("gone\n");
     });
   });
 }
 
-describe("a cgroup of its own", () => {
-  /** Where a hierarchy of version 2 is mounted. */
+describe("a separate cgroup", () => {
+  /** The mount point of the version 2 hierarchy. */
   const hierarchy = /^\S+ \S+ \S+ \/ (\S+) .* - cgroup2 /m.exec(readFileSync("/proc/self/mountinfo", "utf8"))?.[1];
   const cgroups = (folder: string) => readdirSync(folder).filter((name) => /^portcullis-[0-9a-f]{16}$/.test(name));
 
   for (const { name, uid } of users) {
-    test(`ends a daemon that forks all the time, and is removed, as ${name}`, (context) => {
+    test(`ends a continuously forking daemon, and is removed, as ${name}`, (context) => {
       if (hierarchy === undefined || !existsSync(join(hierarchy, "cgroup.procs")))
         return context.skip("no cgroup of version 2 is mounted");
-      // One that is the user's to divide.
+      // A cgroup that is delegated to the user.
       const folder = join(hierarchy, `portcullis-test-${process.pid}`);
       try {
         mkdirSync(folder);
@@ -157,7 +157,7 @@ describe("a cgroup of its own", () => {
     });
   }
 
-  test("that cannot be had is a reason not to start", (context) => {
+  test("that cannot be created prevents the start", (context) => {
     if (hierarchy === undefined) return context.skip("no cgroup of version 2 is mounted");
     const settings = { program: "allow-all", cgroup: true, killTree: true, uid: ordinaryUser };
     const { status, error } = run(settings, "true");

@@ -1,4 +1,4 @@
-/** The process that the shell starts: what it holds open, how it passes signals on, and when it ends. */
+/** Tests the process that the shell starts: its open descriptors, the forwarding of signals, and its exit. */
 import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -53,7 +53,7 @@ function started(words: readonly string[], options: SpawnOptions = {}) {
 
 const isAlive = (pid: number) => {
   try {
-    // A zombie has ended.
+    // A zombie counts as ended.
     return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, "latin1"));
   } catch {
     return false;
@@ -64,18 +64,18 @@ const childrenOf = (pid: number): number[] =>
     readFileSync(`/proc/${pid}/task/${tid}/children`, "latin1").trim().split(" ").filter(Boolean).map(Number),
   );
 
-describe("what is open", () => {
-  test("a slow reader gets all that the command writes", () => {
+describe("open descriptors", () => {
+  test("a slow reader gets all output of the command", () => {
     const ran = shell('seq 200000 | "$portcullis" run -q -p "$stateful" -- cat | (sleep 0.3; wc -l)');
     expect(ran).toMatchObject({ stdout: "200000\n", stderr: "" });
   });
 
-  test("pipes stay blocking where something is said on them", () => {
+  test("pipes stay blocking after a message", () => {
     const script = `"$portcullis" run -p "$stateful" -- sh -c 'mkdir made; seq 200000' 2>&1 | (sleep 0.3; wc -l)`;
     expect(shell(script).stdout).toBe("200000\n");
   });
 
-  test("only the command holds what the caller has passed on", async (context) => {
+  test("only the command holds the inherited descriptors", async (context) => {
     if (process.getuid?.() !== 0) context.skip("needs root, to look into processes that are not dumpable");
     const marker = join(folder, "marker");
     const open = `exec 9>"$0" 17>"$0" 700>"$0"; exec "$@"`;
@@ -107,14 +107,14 @@ describe("what is open", () => {
     ).toEqual(["deny"]);
   });
 
-  test("the shell's process substitution takes events", () => {
+  test("the shell's process substitution receives events", () => {
     const ran = shell(
       `"$portcullis" run -p exec-once --events >(cat >substituted) -- bash -c /bin/true; wait $!; cat substituted`,
     );
     expect(ran.stdout).toContain('"verdict":"deny"');
   });
 
-  test("a descriptor that is not open is said to be so", () => {
+  test("a closed descriptor is an error", () => {
     const ran = shell('"$portcullis" run -p exec-once --events fd:77 -- echo ran');
     expect(ran).toMatchObject({ status: 125, stdout: "" });
     expect(ran.stderr).toContain("file descriptor 77 is not open (EBADF)");
@@ -128,10 +128,10 @@ describe("what is open", () => {
   });
 });
 
-/** In a daemon: says "up" when the command, whose id is the first word, has been reaped. */
+/** In a daemon: prints "up" when the command, whose pid is the first word, has been reaped. */
 const whenGone = "while kill -0 $1 2>/dev/null; do sleep 0.02; done; echo up";
 
-/** Sends the signal until the process has ended: the first may come before the front has heard of the command's end. */
+/** Sends the signal until the process has ended: the first may arrive before the front knows of the command's end. */
 async function endedBy(one: ReturnType<typeof started>, signal: NodeJS.Signals): Promise<void> {
   let hasEnded = false;
   void one.ended.then(() => {
@@ -144,8 +144,8 @@ async function endedBy(one: ReturnType<typeof started>, signal: NodeJS.Signals):
 }
 
 describe("signals", () => {
-  test("none is lost during the start", async () => {
-    // More of them early, when less has happened.
+  test("are not lost during the start", async () => {
+    // Send more of them early in the start.
     for (let wait = 0; wait < 400; wait += wait < 100 ? 5 : 25) {
       const one = started([...supervised, "run", "-q", "-p", stateful, "--", "sleep", "3600"]);
       await new Promise((resolve) => setTimeout(resolve, wait));
@@ -155,7 +155,7 @@ describe("signals", () => {
     }
   });
 
-  test("nohup has its effect", async () => {
+  test("nohup works", async () => {
     const script = "echo ready; read line; echo $line";
     const run = [...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", script];
     const one = started([victim("situation"), "ignore=1", "--", ...run]);
@@ -166,7 +166,7 @@ describe("signals", () => {
     expect(await one.ended).toEqual({ status: 0, signal: null });
   });
 
-  test("one that is ignored does not end the start either", async () => {
+  test("an ignored signal does not end the start", async () => {
     const run = [...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", "echo ready; read line"];
     const one = started(["bash", "-c", 'trap "" TERM; echo ignored; exec "$@"', "bash", ...run]);
     await one.says("ignored");
@@ -180,10 +180,10 @@ describe("signals", () => {
   });
 
   for (const signal of ["INT", "TERM", "HUP", "QUIT"] as const) {
-    test(`SIG${signal} ends the wait for a tree that outlives its command, and the tree hears of it`, async () => {
+    test(`SIG${signal} ends the wait for a tree that outlives its command, and is sent to the tree`, async () => {
       const file = join(folder, `daemon-${signal}`);
       const daemon = `trap "echo ${signal} >${file}; exit" ${signal}; ${whenGone}; while :; do sleep 0.05; done`;
-      // Not by `&`, with which a shell lets SIGINT and SIGQUIT be ignored.
+      // Not by `&`, because a shell ignores SIGINT and SIGQUIT for background commands.
       const script = `setsid --fork bash -c '${daemon}' bash $$; exit 5`;
       const one = started([...supervised, "run", "-q", "-p", stateful, "--", "bash", "-c", script]);
       await one.says("up");
@@ -193,7 +193,7 @@ describe("signals", () => {
     });
   }
 
-  test("what does not mind is killed two seconds later", async () => {
+  test("a process that ignores the signal is killed two seconds later", async () => {
     const daemon = `trap "" TERM; echo $$ >${folder}/stubborn; ${whenGone}; sleep 3600`;
     const script = `setsid --fork sh -c '${daemon}' sh $$; exit 5`;
     const one = started([...supervised, "run", "-q", "-p", stateful, "--", "sh", "-c", script]);
@@ -206,7 +206,7 @@ describe("signals", () => {
     expect(isAlive(pid)).toBe(false);
   });
 
-  test("--kill-tree lets a daemon end by itself", () => {
+  test("--kill-tree lets a daemon handle SIGTERM", () => {
     const daemon = `trap "echo bye >${folder}/bye; exit" TERM; echo up; while :; do sleep 0.05; done`;
     const script = `exec 3< <(setsid bash -c '${daemon}'); read -u 3 line; exit 4`;
     const run = [...supervised, "run", "-q", "--kill-tree", "-p", stateful, "--", "bash", "-c", script];
@@ -224,7 +224,7 @@ describe("fails closed", () => {
   };
   const run = '"$portcullis" run -q -p "$stateful" -- echo ran';
 
-  test("in a directory that was deleted", () => {
+  test("in a deleted directory", () => {
     refused(`mkdir gone; cd gone; rmdir ../gone; ${run}`, "the working directory was deleted");
   });
 
@@ -238,7 +238,7 @@ describe("fails closed", () => {
     refused(`ulimit -v ${size}; ${run.replace('"$stateful"', "exec-once")}`, /ulimit -v unlimited/);
   });
 
-  test("where Node ends before it has said what to start", () => {
+  test("if Node ends before it sends orders", () => {
     const script = join(folder, "ends.cjs");
     for (const [text, status, sentence] of [
       ['process.kill(process.pid, "SIGKILL")', 125, "Node was ended by signal 9"],
@@ -254,7 +254,7 @@ describe("fails closed", () => {
     }
   });
 
-  test("where there is no Node", () => {
+  test("without Node", () => {
     const ran = spawnSync(launcher, ["supervise", "no-such-node", "x.cjs"], { encoding: "utf8" });
     expect(ran).toMatchObject({ status: 125, stdout: "" });
     expect(ran.stderr).toContain("no-such-node: command not found");
@@ -267,7 +267,7 @@ describe("fails closed", () => {
   });
 });
 
-describe("where the command is", () => {
+describe("the command's path", () => {
   const found = (path: string | undefined, name: string) => {
     const words = ["run", "-q", "-p", stateful, "--", name];
     const env = path === undefined ? {} : { PATH: path };
@@ -279,7 +279,7 @@ describe("where the command is", () => {
     return { status: ran.status, stderr: ran.stderr };
   };
 
-  test("PATH is searched as a shell does it", () => {
+  test("is searched in PATH like in a shell", () => {
     for (const one of ["a", "b", "b/directory"]) execFileSync("mkdir", ["-p", join(folder, one)]);
     writeFileSync(join(folder, "a/plain"), "");
     writeFileSync(join(folder, "b/tool"), "#!/bin/sh\nexit 3\n", { mode: 0o755 });
@@ -306,21 +306,21 @@ describe("where the command is", () => {
   });
 });
 
-describe("variables that name one process", () => {
+describe("variables with a pid", () => {
   const script = 'exec "$portcullis" run -q -p exec-once -- "$@"';
   const print = ["sh", "-c", 'test "$LISTEN_PID" = $$ && test "$WATCHDOG_PID" = $$ && echo own; echo "$LISTEN_PID"'];
 
-  // The shell becomes portcullis, so its pid is the front's, as that of a service's first process is.
-  test("name the command where they named the front", () => {
+  // The shell executes portcullis in place, so its pid is the front's, as for a service.
+  test("name the command if they named the front", () => {
     const { stdout } = shell(`export LISTEN_PID=$$ WATCHDOG_PID=$$; ${script}`, ...print);
     expect(stdout).toMatch(/^own\n\d+\n$/);
   });
 
-  test("stay as they are where they named another process", () => {
+  test("are unchanged if they named another process", () => {
     expect(shell(`export LISTEN_PID=1 WATCHDOG_PID=1; ${script}`, ...print).stdout).toBe("1\n");
   });
 
-  test("stay as they are where the value only begins like the pid", () => {
+  test("are unchanged if the value only begins with the pid", () => {
     const { stdout } = shell(`export LISTEN_PID=$$0; ${script}`, "sh", "-c", 'test "$LISTEN_PID" = $$ || echo other');
     expect(stdout).toBe("other\n");
   });

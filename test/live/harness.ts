@@ -1,10 +1,10 @@
 /**
- * Runs a command under one of `programs.ts`, as the command line would, in a process of its own. Bundled by
- * `run.ts`, because Node 20 runs no TypeScript.
+ * Runs a command under a policy of `programs.ts`, like the command line, in a separate process. `run.ts` bundles it,
+ * because Node 20 does not run TypeScript.
  *
  *     node harness.mjs OPTIONS-AS-JSON COMMAND [ARGUMENT...]
  *
- * Records go as JSON lines to the file that the options name.
+ * Writes records as JSON lines to the file of the options.
  */
 
 import { openSync, writeSync } from "node:fs";
@@ -28,7 +28,7 @@ export interface HarnessOptions {
   readonly dieWithParent?: boolean;
   readonly cgroup?: boolean;
   readonly kernel?: KernelFeatures;
-  /** Breaks the policy: its step traps, or the supervisor cannot even begin. */
+  /** Breaks the policy: its step traps, or the supervisor cannot start. */
   readonly sabotage?: "step" | "start" | undefined;
   /** The bundle of the supervisor's thread. */
   readonly supervisor?: string;
@@ -43,7 +43,7 @@ if (policy === undefined) {
   console.error(diagnostics.map(({ code, message }) => `${code}: ${message}`).join("\n"));
   process.exit(125);
 }
-// Opened before the command starts, which may take all descriptors away.
+// Opened before the command starts, because the command may exhaust descriptors.
 const events = options.events === undefined ? undefined : openSync(options.events, "a");
 const run: NotifyRunOptions = {
   onEvent: (record: EventRecord) => {

@@ -1,4 +1,4 @@
-/** Where the engine is hindered: inside another supervisor, and under a tracer. What starts, and what doctor says. */
+/** Tests the start and doctor inside another supervisor and under a tracer. */
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -10,9 +10,9 @@ import { patience } from "../support/patience.ts";
 import { portcullis } from "../support/run.ts";
 
 let folder = "";
-/** Has a supervisor, which is asked for nothing that the tests do. */
+/** Has a supervisor, but none of the test's calls needs it. */
 let outer = "";
-/** Needs a supervisor for getppid; what becomes of mkdir it says without. */
+/** Needs a supervisor for getppid, but not for mkdir. */
 let inner = "";
 
 beforeAll(() => {
@@ -55,13 +55,13 @@ const findingsOf = (stdout: string) =>
     .map((line) => JSON.parse(line) as Finding);
 
 describe("inside another supervisor", () => {
-  it("refuses to start a policy that needs one of its own", () => {
+  it("refuses to start a policy that needs its own supervisor", () => {
     const ran = insideAnother("run", "-p", inner, "--", "/bin/true");
     expect(ran.status).toBe(125);
     expect(ran.stderr).toContain("error P0911: another supervisor already listens here");
   });
 
-  it("enforces the static part with --best-effort, and says so", () => {
+  it("enforces the static part with --best-effort, and reports it", () => {
     const made = join(folder, "made");
     const command = ["/bin/sh", "-c", `mkdir ${made}; echo $?`];
     const ran = insideAnother("run", "--best-effort", "-p", inner, "--", ...command);
@@ -70,7 +70,7 @@ describe("inside another supervisor", () => {
     expect(ran.stderr).toContain("BEST EFFORT: only the policy's static part is enforced");
   });
 
-  it("is found by doctor", () => {
+  it("is detected by doctor", () => {
     const ran = insideAnother("doctor", "--json");
     expect(ran.status).toBe(1);
     const missing = findingsOf(ran.stdout).filter((finding) => finding.state === "missing");
@@ -82,7 +82,7 @@ describe("inside another supervisor", () => {
 });
 
 describe("under a tracer", () => {
-  it("says in doctor that processes cannot be followed", () => {
+  it("reports in doctor that processes cannot be followed", () => {
     const ran = spawnSync("strace", ["-f", "-o", "/dev/null", program, "doctor", "--json"], {
       encoding: "utf8",
       timeout: patience.command,

@@ -1,10 +1,12 @@
-/** Who starts with which state, on the real kernel: forks before and after a change, threads, reused ids. */
+/**
+ * Tests the initial state of processes and threads on the running kernel: forks before and after a change, reused ids.
+ */
 import { beforeAll, describe, expect, test } from "vitest";
 import { prepare, run, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
-/** What the victim says where it may not choose the next id, and why that is so. */
+/** The victim's output if it may not choose the next id, and the reason. */
 const notPossible = "reused-id: not possible\n";
 const whyNotPossible = "only root may write /proc/sys/kernel/ns_last_pid";
 
@@ -21,7 +23,7 @@ for (const { name, uid } of users) {
       expect(tally("process-copied", how)).toEqual(says(`${how}: 2 3 3 4 4`));
     });
 
-    test.each(["fork", "vfork", "clone-parent"])("%s leaves it fresh where it is declared so", (how) => {
+    test.each(["fork", "vfork", "clone-parent"])("%s leaves it fresh if it is declared fresh", (how) => {
       expect(tally("process-fresh", how)).toEqual(says(`${how}: 0 1 0 1 4`));
     });
 
@@ -29,25 +31,25 @@ for (const { name, uid } of users) {
       expect(tally("tree", how)).toEqual(says(`${how}: 2 3 4 5 6`));
     });
 
-    test("children that die at once, with SIGCHLD ignored, disturb nothing", () => {
+    test("children that exit at once, with SIGCHLD ignored, have no effect", () => {
       expect(tally("process-copied", "dies-at-once")).toEqual(says("dies-at-once: 1 2 1 0"));
     });
 
-    test("a thread that forks passes on its process's", () => {
+    test("a thread's fork copies its process's state", () => {
       expect(tally("process-copied", "from-thread")).toEqual(says("from-thread: 4 4 5 4"));
     });
 
-    test("a fork that fails leaves nothing behind", () => {
+    test("a failed fork has no effect", () => {
       expect(tally("process-copied", "clone-wrong")).toEqual(says("clone-wrong: -22 0"));
     });
 
-    test("a child that no tracer could see is refused, and an event says why", () => {
+    test("a child that cannot be traced is denied, and an event gives the reason", () => {
       const { out, events } = run({ program: "process-copied", uid }, victim("tally"), "clone-untraced");
       expect(out).toBe("clone-untraced: -1\n");
       expect(events).toMatchObject([{ verdict: "unseen-child", obstacle: { why: "untraced-flag" } }]);
     });
 
-    test("a fork of a task that another process traces is refused, and an event says which", () => {
+    test("a fork of a task with another tracer is denied, and an event names the tracer", () => {
       const { out, events } = run({ program: "process-copied", uid }, victim("tally"), "traced");
       expect(out).toBe("traced: -1 0\n");
       expect(events).toMatchObject([{ verdict: "unseen-child", obstacle: { why: "traced", command: "tally" } }]);
@@ -55,7 +57,7 @@ for (const { name, uid } of users) {
       expect(obstacle.by).not.toBe(pid);
     });
 
-    test("a fork of a process that is not dumpable is refused without CAP_SYS_PTRACE, and an event says why", () => {
+    test("a fork of a process that is not dumpable is denied without CAP_SYS_PTRACE, and an event gives the reason", () => {
       const { out, events } = run({ program: "process-copied", uid }, victim("tally"), "undumpable");
       if (uid === undefined && process.getuid?.() === 0) {
         expect({ out, events }).toEqual({ out: "undumpable: made\n", events: [] });
@@ -69,7 +71,7 @@ for (const { name, uid } of users) {
       expect(tally("process-copied", "signal-storm")).toEqual(says("signal-storm: 0 wrong, some made"));
     });
 
-    test("three hundred processes in turn each start with nothing", () => {
+    test("three hundred consecutive processes each start with fresh state", () => {
       expect(tally("process-fresh", "many-in-turn", "300")).toEqual(says("many-in-turn: 0"));
     });
   });
@@ -79,7 +81,7 @@ for (const { name, uid } of users) {
       expect(tally("thread-copied", how)).toEqual(says(`${how}: 2 3 3 4 4`));
     });
 
-    test("a new thread's is fresh, and its child has its", () => {
+    test("a new thread's is fresh, and its child copies it", () => {
       expect(tally("thread-copied", "from-thread")).toEqual(says("from-thread: 1 1 2 3"));
     });
 
@@ -88,17 +90,17 @@ for (const { name, uid } of users) {
       expect(tally("thread-fresh", "exec-from-thread")).toEqual(says("tell: 1"));
     });
 
-    test("an execution that fails changes nothing", () => {
+    test("a failed execve changes nothing", () => {
       expect(tally("thread-copied", "exec-fails-in-thread")).toEqual(says("exec-failed: 1 3"));
     });
   });
 
-  test(`a hundred threads get exactly what there is, as ${name}`, () => {
+  test(`a hundred threads together get exactly the limit, as ${name}`, () => {
     expect(tally("first-thousand", "hundred-threads")).toEqual(says("hundred-threads: 1000"));
   });
 }
 
-describe("without what came after Linux 5.9", () => {
+describe("without features newer than Linux 5.9", () => {
   test.each([
     ["process-copied", ["fork"], "fork: 2 3 3 4 4"],
     ["process-copied", ["from-thread"], "from-thread: 4 4 5 4"],
@@ -117,7 +119,7 @@ describe("without what came after Linux 5.9", () => {
   });
 });
 
-describe("a reused id never gets old state", () => {
+describe("a reused id has fresh state", () => {
   test.for([
     ["process-fresh", "reused-process"],
     ["process-copied", "reused-process"],

@@ -1,4 +1,4 @@
-/** The confined tree and its keeper: what one can do to the other, and what follows when the keeper is gone. */
+/** Tests attacks of the confined tree on its supervisor, and the behaviour after the supervisor has exited. */
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -20,26 +20,26 @@ function converse(settings: RunSettings, ...command: readonly string[]): Convers
 }
 
 for (const { name, uid } of users) {
-  describe(`the keeper, as ${name}`, () => {
-    // A tree of root's, with CAP_SYS_PTRACE, can win on this engine: that is written down, not tested.
+  describe(`the supervisor, as ${name}`, () => {
+    // A root tree with CAP_SYS_PTRACE can succeed on this engine, as documented, so it is not tested.
     if (uid !== undefined || process.getuid?.() !== 0) {
       test("cannot be reached by a tree of the same user", async () => {
         const one = converse({ program: "first-thousand", uid }, victim("attack"));
         const lines: (string | undefined)[] = [];
         for (let line = await one.line(); line !== undefined; line = await one.line()) lines.push(line);
-        // Killed, it leaves nothing allowed: ENOSYS.
+        // After its death every supervised call is denied: ENOSYS.
         expect(lines).toEqual(["call allowed", "call allowed", "call errno 38"]);
       });
     }
 
-    test("hands no descriptor of its own down", () => {
+    test("passes none of its descriptors to the command", () => {
       const bare = spawnSync(victim("attack"), ["descriptors"], { encoding: "utf8" }).stdout;
       const { out } = run({ program: "first-thousand", uid }, victim("attack"), "descriptors");
       const ours = new Set(bare.split("\n"));
       expect(out.split("\n").filter((one) => !ours.has(one))).toEqual([]);
     });
 
-    test("stopped, makes calls wait; going on, answers them", async () => {
+    test("stopped, makes calls wait; continued, responds to them", async () => {
       const one = converse({ program: "first-thousand", uid }, victim("ask"));
       expect(await one.line()).toBe("ready");
       one.write("");
@@ -47,14 +47,14 @@ for (const { name, uid } of users) {
       process.kill(one.supervisor, "SIGSTOP");
       await stopped(one.supervisor);
       one.write("");
-      // The call is made, and does not come back.
+      // The call blocks.
       await until("ask waits in getppid", () => descendants(one.pid).some((pid) => callOf(pid) === number.getppid));
       expect(one.hasLine).toBe(false);
       process.kill(one.supervisor, "SIGCONT");
       expect(await one.line()).toBe("call allowed");
     });
 
-    test("killed, leaves every call that it would judge denied", async () => {
+    test("killed, causes every supervised call to be denied", async () => {
       const one = converse({ program: "first-thousand", uid }, victim("ask"));
       expect(await one.line()).toBe("ready");
       one.write("");
@@ -67,7 +67,7 @@ for (const { name, uid } of users) {
       expect((await one.ended).status).toBe(0);
     });
 
-    test("killed, leaves what it would kill denied", async () => {
+    test("killed, causes calls with a supervised kill to be denied", async () => {
       const one = converse({ program: "static-kill", killEvents: true, uid }, victim("ask"));
       expect(await one.line()).toBe("ready");
       const { supervisor } = one;
@@ -76,7 +76,7 @@ for (const { name, uid } of users) {
       expect(await one.line()).toBe("call errno 38");
     });
 
-    test("goes on where the front was killed, and so does the command", async () => {
+    test("continues after the front is killed, and so does the command", async () => {
       const one = converse({ program: "first-thousand", uid }, victim("ask"));
       expect(await one.line()).toBe("ready");
       one.write("");
@@ -86,7 +86,7 @@ for (const { name, uid } of users) {
       expect(await one.line()).toBe("call allowed");
     });
 
-    test.each(["front", "supervisor"])("killed, takes the tree along where that is asked for: the %s", async (who) => {
+    test.each(["front", "supervisor"])("killed with --die-with-parent, ends the tree: the %s", async (who) => {
       const one = converse(
         { program: "first-thousand", dieWithParent: true, uid },
         "sh",
@@ -101,7 +101,7 @@ for (const { name, uid } of users) {
       await vanished(child);
     });
 
-    test("denies everything from the first internal error on, and says so", () => {
+    test("denies every call after the first internal error, and reports it", () => {
       for (const sabotage of ["step", "start"] as const) {
         const { out, status, events } = run({ program: "first-thousand", sabotage, uid }, victim("ask"), "thrice");
         expect({ out, status }).toEqual({ out: "call errno 38\ncall errno 38\ncall errno 38\n", status: 0 });
@@ -109,7 +109,7 @@ for (const { name, uid } of users) {
       }
     });
 
-    test("ends the command where the launcher was killed, and gives its status", () => {
+    test("ends the command if the launcher is killed, and exits with its status", () => {
       const { status, out } = run(
         { program: "first-thousand", uid },
         "sh",
@@ -119,7 +119,7 @@ for (const { name, uid } of users) {
       expect({ status, out }).toEqual({ status: 137, out: "" });
     });
 
-    test("passes SIGTERM on to the command", async () => {
+    test("forwards SIGTERM to the command", async () => {
       const script = "trap 'echo got it; exit 9' TERM; echo ready; while :; do sleep 0.05; done";
       const one = converse({ program: "first-thousand", uid }, "sh", "-c", script);
       expect(await one.line()).toBe("ready");
@@ -128,7 +128,7 @@ for (const { name, uid } of users) {
       expect((await one.ended).status).toBe(9);
     });
 
-    test("waits for a tree that outlives its command, and gives the command's status", () => {
+    test("waits for a tree that outlives its command, and exits with the command's status", () => {
       const marker = `/tmp/portcullis-daemon-${process.pid}-${uid ?? "root"}`;
       const { status, out } = run(
         { program: "first-thousand", uid },
@@ -139,15 +139,15 @@ for (const { name, uid } of users) {
       expect({ status, out }).toEqual({ status: 5, out: "daemon allowed\n" });
     });
 
-    test("ends what outlives the command where that is asked for", () => {
+    test("ends processes that outlive the command with --kill-tree", () => {
       const script = "setsid sleep 3600 & echo $!; exit 4";
       const { status, out } = run({ program: "first-thousand", killTree: true, uid }, "sh", "-c", script);
       expect(status).toBe(4);
       expect(isAlive(Number(out))).toBe(false);
     });
 
-    test("ends a command that takes too long, and its tree", () => {
-      // A shell that is not so far in that time gets more of it.
+    test("ends a command at its time limit, and its tree", () => {
+      // If the shell is too slow, try again with a longer time limit.
       const script = "trap '' TERM; echo minds no SIGTERM; sleep 3600";
       for (let timeout = 300; ; timeout *= 2) {
         const { status, out, events } = run({ program: "first-thousand", timeout, uid }, "sh", "-c", script);
@@ -158,7 +158,7 @@ for (const { name, uid } of users) {
       }
     });
 
-    test("ends such a command also where no supervisor runs", () => {
+    test("ends such a command also without a supervisor", () => {
       expect(run({ program: "allow-all", timeout: 300, uid }, "sleep", "3600").status).toBe(143);
     });
   });
@@ -173,7 +173,7 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** A signal that stops a process has not stopped it when kill(2) returns. */
+/** Waits, because a process may still run when kill(2) with a stop signal returns. */
 async function stopped(pid: number): Promise<void> {
   const states = () =>
     readdirSync(`/proc/${pid}/task`).map(
@@ -193,14 +193,14 @@ function descendants(pid: number): number[] {
   return children.flatMap((child) => [child, ...descendants(child)]);
 }
 
-/** The number of the call in which a process sleeps; undefined where it does not, or may not be looked at. */
+/** The number of the call in which a process sleeps; undefined if it does not, or may not be inspected. */
 function callOf(pid: number): number | undefined {
   try {
     const [state] = readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]!;
     const call = Number.parseInt(readFileSync(`/proc/${pid}/syscall`, "latin1"), 10);
     return state === "S" && call >= 0 ? call : undefined;
   } catch (error) {
-    // To an ordinary user the launcher is closed: it is not dumpable.
+    // An ordinary user may not inspect the launcher: it is not dumpable.
     if ((error as NodeJS.ErrnoException).code === "EACCES") return undefined;
     throw error;
   }

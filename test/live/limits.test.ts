@@ -1,4 +1,4 @@
-/** The supervisor's resource limits, set to 0 by the tree that it confines: what must be ended ends, and nothing hangs. */
+/** The confined tree sets the supervisor's resource limits to 0: kills are still carried out, and no process hangs. */
 import { execFileSync } from "node:child_process";
 import { beforeAll, describe, expect, test } from "vitest";
 import { Conversation, prepare, run, users, victim } from "./run.ts";
@@ -11,7 +11,7 @@ const ask = victim("ask");
 for (const { name, uid } of users) {
   for (const kernel of ["present", "oldest"] as const) {
     describe(`without file descriptors, as ${name}, with what the ${kernel} kernel has`, () => {
-      test("a stateful kill kills, the run ends, and what is lost is told", () => {
+      test("a stateful kill kills, the run ends, and lost events are reported", () => {
         const { out, status, events } = run({ program: "stateful-kill", uid, kernel }, limits, "nofile");
         expect({ out, status }).toEqual({ out: "call allowed\ncall allowed\n", status: 137 });
         expect(events.filter(({ kind }) => kind === "judgement")).toMatchObject([{ verdict: 5 }]);
@@ -21,12 +21,12 @@ for (const { name, uid } of users) {
         ]);
       });
 
-      test("callers that are known are judged", () => {
+      test("calls of known tasks are judged", () => {
         const { out, status } = run({ program: "process-fresh", uid, kernel }, limits, "nofile");
         expect({ out, status }).toEqual({ out: "call allowed\n".repeat(6), status: 0 });
       });
 
-      test("callers that are not known are refused, and the event says why", () => {
+      test("calls of unknown tasks are denied, and the event gives the reason", () => {
         const script = `${limits} nofile; ${ask} thrice; exit 7`;
         const { out, status, events } = run({ program: "process-fresh", uid, kernel }, "sh", "-c", script);
         expect(out).toBe("call allowed\n".repeat(6) + "call errno 1\n".repeat(3));
@@ -34,7 +34,7 @@ for (const { name, uid } of users) {
         expect(events).toContainEqual(expect.objectContaining({ verdict: "no-descriptors" }));
       });
 
-      test("a child that cannot be followed is ended, and that is told", () => {
+      test("a child that cannot be followed is ended, with an event", () => {
         const script = `${limits} nofile; ${ask} thrice; exit 7`;
         const { out, status, events } = run({ program: "process-copied", uid, kernel }, "sh", "-c", script);
         expect({ out, status }).toEqual({ out: "call allowed\n".repeat(6), status: 7 });
@@ -56,8 +56,8 @@ for (const { name, uid } of users) {
     one.close();
   });
 
-  // What a process of the same user can do with these, it can do with SIGKILL: calls are judged, or denied.
-  describe(`no more passes than may, and nothing hangs, as ${name}, where there is no more`, () => {
+  // These attacks are no stronger than SIGKILL: calls are judged, or denied.
+  describe(`the policy is enforced and no process hangs, as ${name}, with an exhausted limit`, () => {
     test.each(["nofile", "as", "nproc", "cpu", "data", "sigpending"])("%s", (resource) => {
       for (const when of [[], ["early"]]) {
         const { out } = run({ program: "stateful-kill", uid }, limits, ...when, resource);

@@ -1,22 +1,22 @@
-/** How many live: a limit is never overshot, and what has ended frees its place. */
+/** Tests the count of live processes: it never exceeds the limit, and an exit decrements it. */
 import { beforeAll, describe, expect, test } from "vitest";
 import { prepare, run, users, victim } from "./run.ts";
 
 beforeAll(prepare);
 
 for (const { name, uid } of users) {
-  test(`64 forkers never make more than there may be, as ${name}`, () => {
+  test(`64 forking threads never exceed the limit, as ${name}`, () => {
     const { out, status } = run({ program: "most-20", uid }, victim("bomb"), "64", "20");
     expect(out).toBe("bomb: never too many, all places used, some refused\n");
     expect(status).toBe(0);
   });
 
-  test(`a place is free when wait() has returned, as ${name}`, () => {
+  test(`a process is no longer counted when wait() has returned, as ${name}`, () => {
     const { out } = run({ program: "most-20", uid }, victim("bomb"), "0");
     expect(out).toBe("places: 19 children, 0 refused after a wait\n");
   });
 
-  test(`forks that the kernel refuses give their place back, as ${name}`, () => {
+  test(`forks that the kernel refuses are not counted, as ${name}`, () => {
     const { out } = run(
       { program: "most-20", uid },
       "sh",
@@ -26,24 +26,24 @@ for (const { name, uid } of users) {
     expect(out.split("\n").filter((line) => line.startsWith("clone-wrong: -22"))).toHaveLength(25);
   });
 
-  describe(`a fork that the kernel refuses gives its place back before the next call, as ${name}`, () => {
+  describe(`a fork that the kernel refuses is uncounted before the next call, as ${name}`, () => {
     const failing = (...words: readonly string[]) => run({ program: "most-20", uid }, victim("failing"), ...words).out;
 
-    test("although the thread executes a program at once", () => {
+    test("if the thread executes a program at once", () => {
       expect(failing("execute", "20", "50")).toBe("execute: 19 made\n");
     });
-    test("and forks again at once", () => {
+    test("if the thread forks again at once", () => {
       expect(failing("again", "20", "100")).toBe("again: 0 refused\n");
     });
-    test("and another process forks at once", () => {
+    test("if another process forks at once", () => {
       expect(failing("beside", "20", "100")).toBe("beside: 0 refused\n");
     });
-    test("and ends at once", () => {
+    test("if the thread exits at once", () => {
       expect(failing("exit", "20", "100")).toBe("exit: 0 refused\n");
     });
     // RLIMIT_NPROC does not hold for root.
     if (uid !== undefined || process.getuid?.() !== 0)
-      test("for want of processes", () => {
+      test("because of RLIMIT_NPROC", () => {
         expect(failing("many", "20", "50")).toBe("many: 0 passed, 0 refused\n");
       });
   });

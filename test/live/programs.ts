@@ -1,6 +1,6 @@
 /**
- * Policies for the live tests, as programs: each asks one thing of the engine. The calls that they judge are ones that no C
- * library makes by itself: getppid and its like.
+ * Policies for the live tests, as IR programs: each tests one feature of the engine. They judge calls that no C library
+ * makes by itself, like getppid.
  */
 import type { Cell, IntegerExpression, OnFork, Program, Scope, Statement } from "../../src/ir/program.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
@@ -36,7 +36,7 @@ const verdict = (action: Verdict["action"], errno = 0, line = 1): Verdict => ({
   at: { file: 0, line, column: 1, length: 1 },
 });
 
-/** Errnos that the calls in question never give. */
+/** Errnos that the judged calls never return. */
 export const errno = { EDOM: 33, ERANGE: 34, ENOSYS: 38, EPERM: 1, EAGAIN: 11, EXFULL: 54 } as const;
 
 export const verdicts = {
@@ -144,8 +144,7 @@ export const when = (
 ): Statement => ({ kind: "if", condition: { kind: "compare", operator, left, right }, then, otherwise });
 
 /**
- * A value that a program can read back by asking: getpgrp is denied with errno 100 plus the cell. (There are so many
- * verdicts for it.)
+ * A value that a program can read: getpgrp is denied with errno 100 plus the cell, with one verdict for each value.
  */
 const readable = 32;
 const readers = Array.from({ length: readable }, (_, value) => verdict("deny", 100 + value, 100 + value));
@@ -159,7 +158,7 @@ function readCell(index: number): readonly Statement[] {
   return [{ kind: "switch", value: cellOf(index), arms, otherwise: [give(verdicts.denyOther)] }];
 }
 
-/** getppid adds one to the cell, getpgrp tells it (errno 100 + value). */
+/** getppid increments the cell, getpgrp returns it (errno 100 + value). */
 function tally(name: string, scope: Scope, onFork: OnFork = "copy"): Program {
   return programOf(name, {
     verdicts: [...verdictList, ...readers],
@@ -196,7 +195,7 @@ function most(limit: number): Program {
 const statically = (which: number, index: number): Program =>
   programOf("static", { body: [onCall(which, [give(index)]), give(verdicts.allow)] });
 
-/** By the name that the harness is given. */
+/** By the name that the harness takes. */
 export const programs: Readonly<Record<string, () => Program>> = {
   "allow-all": () => programOf("allow-all", {}),
   /** The first 1,000 getppid of the tree pass. */
@@ -210,7 +209,7 @@ export const programs: Readonly<Record<string, () => Program>> = {
         give(verdicts.allow),
       ],
     }),
-  /** Counts without end: for the benchmarks. */
+  /** Counts without a limit, for the benchmarks. */
   counting: () =>
     programOf("counting", {
       cells: [cell("count", "tree")],

@@ -1,6 +1,6 @@
 /**
- * What tools/generate/rewrites.ts says of the kernel, asked of this machine's: calls whose arguments are said to be alike
- * come to the same, and a policy sees one value in both.
+ * Tests the claims of tools/generate/rewrites.ts on the running kernel: calls with arguments that it lists as
+ * equivalent have the same effect, and a policy sees the same value in both.
  */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -18,7 +18,7 @@ interface Trial {
   readonly argument: string;
   readonly values: readonly bigint[];
   readonly outcomes: readonly number[];
-  /** Other arguments by position, where the kernel looks at them as well. */
+  /** Other relevant arguments, by position. */
   readonly others: ReadonlyMap<string, bigint>;
 }
 
@@ -29,7 +29,7 @@ beforeAll(async () => {
   await prepare();
   const folder = mkdtempSync(join(tmpdir(), "portcullis-rewrites-"));
   try {
-    // The modes and mounts are the child's own; what it may not do as this user it may do there.
+    // The child has its own namespaces, in which it has the needed privileges.
     const output = execFileSync("unshare", ["-Urmn", victim("rewrites")], { cwd: folder, encoding: "utf8" });
     trials = output.trimEnd().split("\n").map(readTrial);
   } finally {
@@ -50,20 +50,20 @@ function readTrial(line: string): Trial {
 }
 
 describe("this kernel", () => {
-  it("is asked about every argument that is rewritten", () => {
+  it("is tested for every rewritten argument", () => {
     const here = rewrittenArguments().filter(
       (argument) => callByName(argument.split(".")[0]!)?.number[architecture] !== undefined,
     );
     const asked = new Set(trials.map(({ argument }) => argument));
-    // open_by_handle_at needs CAP_DAC_READ_SEARCH outside of a user namespace; it ends in the function that openat calls.
+    // open_by_handle_at needs CAP_DAC_READ_SEARCH outside a user namespace; it calls the same function as openat.
     expect(here.filter((argument) => !asked.has(argument))).toEqual(["open_by_handle_at.flags"]);
   });
 
-  it("makes the same of arguments that are said to be alike, and something else of a third", () => {
+  it("gives equivalent arguments the same effect, and a third one another", () => {
     for (const { argument, values, outcomes, others } of trials) {
       const [first, second, third] = outcomes;
       const newer = others.get("newer");
-      // What only a newer kernel knows, an older one refuses with this errno.
+      // An older kernel rejects newer flags with this errno.
       if (newer === undefined || first !== -Number(newer)) {
         expect(first, `${argument} ${values}`).toBe(second);
         if (argument !== "socketpair.family" || first !== third) expect(third, argument).not.toBe(first);
@@ -73,8 +73,8 @@ describe("this kernel", () => {
 });
 
 describe("a policy", () => {
-  it("sees one value where the kernel makes one thing of two", () => {
-    // Of mmap.flags and futex.op the names are alike, not the bits (src/linux/flags.test.ts).
+  it("sees the same value in equivalent arguments", () => {
+    // For mmap.flags and futex.op the names are equivalent, not the bits (src/linux/flags.test.ts).
     for (const { argument, values, others } of trials.filter(
       (one) => !["mmap.flags", "futex.op"].includes(one.argument),
     )) {

@@ -1,4 +1,4 @@
-/** Starts the harness (a process of its own, as the command line is) and tells what came of it. */
+/** Starts the harness, a separate process like the command line, and returns its result. */
 import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../
 import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
 
-/** Looks like a package of ours: package.json, dist/native, and what the tests start. */
+/** Has the layout of the package: package.json, dist/native, and the programs of the tests. */
 const place = reachableFolder("live");
 
 export const victim = (name: string): string => join(place, "victims", name);
@@ -16,10 +16,10 @@ const harness = join(place, "harness.mjs");
 export const supervisor = join(place, "supervisor.cjs");
 export let node = process.execPath;
 export const launcher = join(place, "dist/native", process.arch, "launcher");
-/** What starts the harness: the front, as bin/portcullis has it. */
+/** The front starts the harness, as in bin/portcullis. */
 export const front = (): readonly string[] => [launcher, "supervise", node, harness];
 
-/** Builds the native parts and bundles what Node cannot run from source. Quick where nothing has changed. */
+/** Builds the native parts and bundles the TypeScript files for Node. Fast if nothing has changed. */
 export async function prepare(): Promise<void> {
   execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
   copyFor(place, "package.json");
@@ -43,7 +43,7 @@ export async function prepare(): Promise<void> {
   });
 }
 
-/** Root, and an ordinary user where the tests run as root. */
+/** Root and an ordinary user, if the tests run as root; otherwise the current user. */
 export const users: readonly { readonly name: string; readonly uid: number | undefined }[] =
   process.getuid?.() === 0
     ? [
@@ -63,7 +63,7 @@ export interface Outcome {
 export interface RunSettings extends Omit<HarnessOptions, "events" | "supervisor"> {
   readonly uid?: number | undefined;
   readonly input?: string;
-  /** Words in front of the command line: what starts portcullis. */
+  /** Words before the command line, which start portcullis. */
   readonly within?: readonly string[];
 }
 
@@ -72,8 +72,9 @@ function prepareCall(settings: RunSettings, command: readonly string[], folder: 
   const events = join(folder, "events");
   const options: HarnessOptions = { ...rest, events, supervisor };
   const own = [...front(), JSON.stringify(options), ...command];
-  // Each in a session of its own. Where a parent that leads another process group is killed while a process of ours is
-  // stopped, the kernel sends SIGHUP to all of an orphaned group (kernel/exit.c, kill_orphaned_pgrp): to the test runner.
+  // Each runs in a separate session. If a parent in another process group is killed while one of our processes is
+  // stopped, the kernel sends SIGHUP to the whole orphaned group (kernel/exit.c, kill_orphaned_pgrp), including the
+  // test runner.
   const words = ["setsid", ...within, ...(uid === undefined ? own : asUser(uid, ...own))];
   return { file: words[0]!, words: words.slice(1), events, input };
 }
@@ -114,7 +115,7 @@ function readEvents(file: string): Record<string, unknown>[] {
     .map((line) => JSON.parse(line));
 }
 
-/** A run that goes on: with lines to write to it and to read from it. */
+/** A running command, with lines to write to it and to read from it. */
 export class Conversation {
   readonly #child: ReturnType<typeof spawn>;
   readonly #folder: string;
@@ -143,7 +144,7 @@ export class Conversation {
     });
   }
 
-  /** setpriv executes the front in its own place. */
+  /** setpriv executes the front in place. */
   get pid(): number {
     return this.#child.pid!;
   }
@@ -161,7 +162,7 @@ export class Conversation {
     this.#child.stdin!.write(`${line}\n`);
   }
 
-  /** No more lines. */
+  /** Closes standard input. */
   end(): void {
     this.#child.stdin!.end();
   }
@@ -170,12 +171,12 @@ export class Conversation {
     this.#child.kill(signal);
   }
 
-  /** Whether a line has come that nobody has read. */
+  /** Whether an unread line is available. */
   get hasLine(): boolean {
     return this.#text.includes("\n");
   }
 
-  /** The next line; undefined where all who could write one have ended. */
+  /** The next line, or undefined at the end of the output. */
   async line(): Promise<string | undefined> {
     while (!this.hasLine) {
       if (this.#isOver) return undefined;

@@ -1,4 +1,4 @@
-/** Under a shell with job control: Ctrl-C, Ctrl-Z and fg reach the command as if portcullis were not there. */
+/** Tests job control under a shell: Ctrl-C, Ctrl-Z and fg have the same effect on the command as without portcullis. */
 import { spawnSync } from "node:child_process";
 import { beforeAll, expect, test } from "vitest";
 import { patience } from "../support/patience.ts";
@@ -28,7 +28,7 @@ function limited(
 
 const countInterrupts = `n=0; trap 'n=$((n+1)); echo "interrupt $n"' INT; echo ready; while read line; do echo "line $line, $n"; [ "$line" = end ] && exit 6; done; exit 7`;
 
-// Without a supervisor's thread, and with one.
+// Without and with a supervisor thread.
 for (const program of ["allow-all", "first-thousand"]) {
   test(`Ctrl-C reaches the command, once, and not portcullis (${program})`, () => {
     const steps = [
@@ -47,13 +47,13 @@ for (const program of ["allow-all", "first-thousand"]) {
     expect(terminal(program, steps, "bash", "-c", countInterrupts)).toBe("exit 6\n");
   });
 
-  test(`Ctrl-C ends a command that does not mind it (${program})`, () => {
+  test(`Ctrl-C ends a command with the default action (${program})`, () => {
     expect(
       terminal(program, ["expect", "ready", "send", "\\x03", "exit"], "sh", "-c", "echo ready; exec sleep 3600"),
     ).toBe("exit 130\n");
   });
 
-  test(`Ctrl-Z stops the job, and it goes on in the foreground (${program})`, () => {
+  test(`Ctrl-Z stops the job, and fg continues it (${program})`, () => {
     const steps = [
       "expect",
       "ready",
@@ -75,7 +75,7 @@ for (const program of ["allow-all", "first-thousand"]) {
     expect(terminal(program, steps, "sh", "-c", "echo ready; kill -TSTP $$; echo awake")).toBe("stopped\nexit 0\n");
   });
 
-  test(`a command that stops itself where no shell hears of it has no more time for that (${program})`, () => {
+  test(`a command that stops itself without a shell still has its time limit (${program})`, () => {
     const steps = ["without-job-control", "exit"];
     expect(limited(program, 300, steps, "sh", "-c", "kill -STOP $$")).toBe("exit 143\n");
     expect(limited(program, 300, steps, "sh", "-c", "trap '' TERM; while :; do kill -STOP $$; done")).toBe(
@@ -83,14 +83,14 @@ for (const program of ["allow-all", "first-thousand"]) {
     );
   });
 
-  test(`the terminal is the command's to read (${program})`, () => {
+  test(`the command can read the terminal (${program})`, () => {
     expect(
       terminal(program, ["send", "hello\\n", "expect", "got hello", "exit"], "sh", "-c", 'read word; echo "got $word"'),
     ).toBe("exit 0\n");
   });
 }
 
-test("Ctrl-C during the start ends it, and nothing is run", () => {
+test("Ctrl-C during the start ends it, and no command is run", () => {
   const options: HarnessOptions = { program: "first-thousand", supervisor };
   const words = [...front(), JSON.stringify(options), "sh", "-c", "echo ran; sleep 3600"];
   const steps = ["expect", "starts", "send", "\\x03", "exit", "--", "sh", "-c", 'echo starts; exec "$@"', "sh"];
@@ -98,6 +98,6 @@ test("Ctrl-C during the start ends it, and nothing is run", () => {
     encoding: "utf8",
     timeout: patience.command,
   });
-  // By the signal; or, on a machine where the byte came late, as the command did.
+  // It ends by the signal; or with the command's status, if the byte arrived late.
   expect(stdout).toMatch(/^exit (1002|130)\n$/);
 });

@@ -1,4 +1,4 @@
-/** The command must not notice portcullis: what it inherits is compared, byte for byte, with a start without it. */
+/** Compares the attributes that the command inherits, byte for byte, with those of a start without portcullis. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -16,7 +16,7 @@ beforeAll(async () => {
   chmodSync(folder, 0o777);
 });
 
-/** What the program prints that is started so, in this situation. */
+/** The output of the program, started by these words in this situation. */
 function inherited(situation: readonly string[], start: readonly string[], uid?: number): string {
   const file = join(folder, "facts");
   rmSync(file, { force: true });
@@ -29,7 +29,7 @@ function inherited(situation: readonly string[], start: readonly string[], uid?:
     stdio: ["ignore", "ignore", "pipe"],
   });
   expect({ status: ran.status, stderr: ran.stderr }).toEqual({ status: 0, stderr: "" });
-  // Each start has a pipe of its own.
+  // Each start has a separate pipe.
   return readFileSync(file, "utf8").replace(/^(descriptor 2 .*) inode \d+ .*$/m, "$1");
 }
 
@@ -68,8 +68,8 @@ for (const { name, uid } of users) {
   });
 }
 
-// The checkout need not be reachable by another user.
-describe("a command inherits the same with portcullis as it is installed", () => {
+// Another user may not be able to search the checkout.
+describe("a command inherits the same with an installed portcullis", () => {
   const launcher = resolve("dist/native", process.arch, "launcher");
 
   test("under the launcher's other name", () => {
@@ -77,7 +77,7 @@ describe("a command inherits the same with portcullis as it is installed", () =>
     symlinkSync(launcher, portcullis);
     const run = [portcullis, "run", "-q", "-p", "children", "--"];
     for (const [situation, settings] of Object.entries(situations)) {
-      if (settings.includes("clear=0")) continue; // Node need not be where it is looked for without PATH
+      if (settings.includes("clear=0")) continue; // without PATH, Node may not be found
       expect({ situation, facts: inherited(settings, run) }).toEqual({
         situation,
         facts: inherited(settings, []),
@@ -95,8 +95,8 @@ describe("a command inherits the same with portcullis as it is installed", () =>
     }
   });
 
-  // A shell sorts the environment anew, and drops names that it could not set.
-  test("through bin/portcullis, but for the order of the environment", () => {
+  // A shell reorders the environment, and drops entries that are no valid variables.
+  test("through bin/portcullis, except for the order of the environment", () => {
     const settings = ["ignore=1", "block=10", "pending=12", "open=5:20", "limit=7:777", "word=ff"];
     const sorted = (text: string) => text.split("\n").sort().join("\n");
     const run = [shell, "run", "-q", "-p", resolve("policies/exec-once.ts"), "--"];

@@ -1,4 +1,5 @@
-// In the machine: runs the commands of a JSON list (../vm.ts, `Command`) one after the other; prints an outcome a line.
+// Runs in the machine: executes the commands of a JSON list (../vm.ts, `Command`) sequentially; prints one result per
+// line.
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeSync } from "node:fs";
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Lives a trace under an extended seccomp filter: real processes and threads make one call, one child or their end after
- * the other, as they are told, and what each call gave is written down.
+ * Replays a trace under an extended seccomp filter: processes and threads make calls, create children and exit in the
+ * given order, and the program writes the result of each call.
  *
- * The filter's program is descriptor 3. Reads `struct plan`, its states, and the steps; writes a `struct outcome` for each
- * step. Every task waits for its turn in a page that all share; the one that tells them is under no filter. x86-64.
+ * The filter's program is descriptor 3. Reads `struct plan`, its states, and the steps; writes a `struct outcome` for
+ * each step. Every task waits for its turn in a shared page; the coordinating process has no filter. x86-64.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -54,7 +54,7 @@ struct outcome {
   int32_t pid, tid;
 };
 
-/* `turn[task]` is the step that the task is to do, plus 1; `done` the one that has been done. */
+/* `turn[task]` is the task's next step, plus 1; `done` is the last completed step. */
 struct board {
   _Atomic uint32_t done;
   _Atomic uint32_t turn[most_tasks];
@@ -141,7 +141,7 @@ static int live(void *argument) {
   }
 }
 
-/* A leader whose threads live on stays as a zombie. */
+/* A leader that exits before its threads remains as a zombie. */
 static int is_gone(int pid, int tid) {
   char path[64], text[256], *end;
   snprintf(path, sizeof path, "/proc/%d/task/%d/stat", pid, tid);

@@ -1,11 +1,11 @@
 /**
- * Random policies on the kernel's own program type, in the machine: real processes and threads live a random trace under
+ * Runs random policies on the kernel's program type, in the machine: processes and threads replay a random trace under
  * each (`lives.c`), and verdicts, reports and records are those of the interpreter. Bundled and run as
  *
  *     node lives.cjs LIVES FIRST-SEED POLICIES STEPS seccomp|unprivileged
  *
- * So that any program can be run with calls that do nothing, it judges getpid alone: what it asks of the number, the
- * clock and the instruction pointer it is given in arguments instead, and what would end a task denies.
+ * Each program judges only getpid, so that calls have no effect: its arguments carry the number, the clock and the
+ * instruction pointer that the program reads, and verdicts that would end a task become denials.
  *
  * Prints a line for each policy, in TAP.
  */
@@ -71,7 +71,7 @@ const map: ExpressionMap = {
 const mapStatements = (statements: readonly Statement[]): readonly Statement[] =>
   statements.map((statement) => mapStatement(statement, map, mapStatements));
 
-/** Calls that make processes are judged, as they are where a fork means something, and always allowed. */
+/** Process-creating calls are judged if a fork has an effect on state, and always allowed. */
 function livable(program: Program): Program {
   const judged = [getpid, ...makers].sort((a, b) => (a < b ? -1 : 1)).map((number) => ({ from: number, to: number }));
   const always: { from: bigint; to: bigint }[] = [];
@@ -111,7 +111,7 @@ function livable(program: Program): Program {
 const kinds = { call: 0, fork: 1, thread: 2, exit: 3 } as const;
 const stepSize = 64;
 
-/** In the registers stands what the program asks for instead of the number, the clock and the instruction pointer. */
+/** The registers carry the number, the clock and the instruction pointer for the program. */
 function registers({ event, now }: TraceStep & { kind: "call" }): [bigint, bigint, bigint, bigint, bigint, bigint] {
   const [a, b, c] = event.arguments;
   return [a, b, c, event.instructionPointer, now << 1n, BigInt(event.number >>> 0)];
@@ -151,7 +151,7 @@ interface Task {
   readonly state: EvaluationState;
 }
 
-/** The first difference; undefined where there is none. */
+/** The first difference, or undefined. */
 function difference(
   program: Program,
   words: readonly bigint[],
@@ -220,12 +220,12 @@ function difference(
 
 function run(seed: number): string | undefined {
   const choices = new SeededChoices(seed);
-  // Of every other policy some parameters stay open.
+  // Every second policy has open parameters.
   const program = livable(generateProgram(choices, { parameters: seed % 2 === 1 }));
   const words = arbitraryWords(choices, program);
   const trace = generateTrace(choices, program, Number(stepCount));
   const { artifact, diagnostics } = compileArtifact(program, target as "seccomp", { tellsVerdicts: true });
-  // Written out, tables may take more than the target has room for.
+  // Unrolled tables may exceed the target's size limit.
   if (artifact === undefined)
     return /it takes \d+ instructions/.test(diagnostics[0]!.message) ? "skip" : diagnostics[0]!.message;
   const bundle = makeBundle(artifact, { compiler: "test", fixed: [], sources: new Map() });

@@ -1,6 +1,6 @@
 /**
- * In the machine: loads each bundle that its arguments name, with the verifier's log of all paths, and reports in TAP: that
- * the kernel takes it, and that the log shows the policy's own lines.
+ * Runs in the machine: loads the bundles of its arguments, with the verifier's log of all paths, and reports in TAP
+ * whether the kernel accepts each and the log shows the policy's lines.
  */
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
@@ -9,7 +9,7 @@ import { loadBundle } from "../../../src/bundle/load.ts";
 import { decodeBundle } from "../../../src/bundle/read.ts";
 import { logLevels, probeFeatures, programInfo, VerifierError } from "../../../src/linux/bpf.ts";
 
-/** What is wrong, in lines; none where nothing is. */
+/** The errors, one per line. */
 function attempt(bundle: Bundle): readonly string[] {
   const loaded = loadBundle(bundle, logLevels.all);
   try {

@@ -8,7 +8,7 @@ static void tell(const char *what, long result) {
   else printf("%s errno %ld\n", what, -result);
 }
 
-/* No answer may be another's: every call is allowed, denied or interrupted. As long as it takes until some are denied. */
+/* Every call must be allowed, denied or interrupted; repeats until some are denied. */
 static void storm(int flags) {
   begin_storm(100, flags);
   long allowed = 0, denied = 0, interrupted = 0, other = 0;
@@ -26,7 +26,7 @@ static void storm(int flags) {
          flags && interrupted ? "interrupted although restarted" : "as asked");
 }
 
-/* execve as the launcher makes it, with a guess in the registers that carry the token. */
+/* execve like the launcher's, with a guess in the token registers. */
 static void guess(char **argv) {
   const unsigned long guesses[][2] = {{0, 0}, {~0ul, ~0ul}, {0x0123456789abcdef, 0xfedcba9876543210}};
   for (unsigned i = 0; i < sizeof guesses / sizeof *guesses; i++)
@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
   } else if (!strcmp(which, "thrice")) {
     for (int i = 0; i < 3; i++) tell("call", add_one());
   } else if (!strcmp(which, "daemon")) {
-    /* argv[2] is made by the daemon, after the command has ended with status 5. */
+    /* The daemon creates argv[2] after the command has ended with status 5. */
     pid_t command = getpid();
     if (fork() != 0) return 5;
     setsid();

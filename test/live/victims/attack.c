@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * attack: what a confined program of the same user can try on the launcher, the supervisor and the front. Prints what succeeds
- * ("REACHED ..."); nothing must. "attack descriptors" only lists what it has inherited. At the end it kills the supervisor: from then on its calls are denied.
+ * attack: attacks of a confined program of the same user on the launcher, the supervisor and the front. Prints those
+ * that succeed ("REACHED ..."); none may. "attack descriptors" only lists the inherited descriptors. At the end it
+ * kills the supervisor, after which its calls are denied.
  */
 #include "victim.h"
 #include <arpa/inet.h>
@@ -68,7 +69,7 @@ int main(int argc, char **argv) {
   try_on("the launcher", launcher);
   try_on("the supervisor", supervisor);
   try_on("the front", front);
-  /* Node answers SIGUSR1 by listening for a debugger. The supervisor ignores it, and the front passes it on to us. */
+  /* On SIGUSR1 Node listens for a debugger by default. The supervisor ignores it, and the front forwards it to us. */
   sigset_t passed_on;
   sigemptyset(&passed_on);
   sigaddset(&passed_on, SIGUSR1);

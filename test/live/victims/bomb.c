@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * bomb FORKERS LIMIT: threads that fork as fast as they can; never may more than LIMIT processes live. Children stay until
- * so many were seen at once and one more was refused, or until all have forked as often as they do; then they come and go.
+ * bomb FORKERS LIMIT: threads fork as fast as they can; at most LIMIT processes may live at once. Children wait until
+ * that number was reached and one more was denied, or until all threads have finished; later children exit at once.
  */
 #include "victim.h"
 
@@ -30,7 +30,7 @@ static void *forker(void *unused) {
   return NULL;
 }
 
-/* A place is free as soon as wait() has returned. */
+/* A process is no longer counted as soon as wait() has returned. */
 static int places(void) {
   pid_t children[64];
   int count = 0;

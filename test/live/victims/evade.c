@@ -2,11 +2,12 @@
 /*
  *     evade WAY SIGNAL [fork]
  *
- * What a confined program of the same user can try on portcullis's own processes to outlive a time limit, or the end of
- * the command or of portcullis. It leaves a daemon behind, tries one way to send the signal to all of them, and waits for
- * ever. Neither process minds a signal that can be ignored. Start it in a pid namespace of its own: "all" means all.
+ * Tries, as a confined program of the same user, to outlive a time limit, or the end of the command or of portcullis.
+ * It starts a daemon, sends the signal to portcullis's processes by one method, and waits forever. Both processes
+ * ignore all signals that can be ignored. Start it in a separate pid namespace, because "all" signals every process.
  *
- * Prints "PID WAY: N reached": how many attempts the kernel did not refuse. With `fork` the daemon forks all the time.
+ * Prints "PID WAY: N reached": the number of attempts that the kernel did not refuse. With `fork` the daemon forks
+ * repeatedly.
  *
  *     evade scopes 0
  *
@@ -55,7 +56,7 @@ static void through_folder(pid_t pid) {
   if (folder >= 0) count(syscall(SYS_pidfd_send_signal, folder, wanted, NULL, 0));
 }
 
-/* Input at a socket sends its owner any signal. It is no call that could fail: what comes of it shows later. */
+/* Input at a socket sends its owner any signal. No call fails; the effect shows later. */
 static void as_owner(pid_t pid) {
   int pair[2];
   if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair) != 0) return;
@@ -128,12 +129,12 @@ int main(int argc, char **argv) {
   else if (!strcmp(way, "threads")) on_each(every_thread);
   else if (!strcmp(way, "group")) on_each(group);
   else if (!strcmp(way, "limit")) on_each(limit);
-  /* Its sender is in the group as well: what is left to see is the daemon. */
+  /* Its sender is also in the group, so only the daemon remains. */
   else if (!strcmp(way, "own-group")) syscall(SYS_kill, 0, wanted);
-  /* All but its sender. */
+  /* All except its sender. */
   else if (!strcmp(way, "all")) syscall(SYS_kill, -1, wanted);
   else if (!strcmp(way, "exit")) return 3;
-  /* "wait": somebody else ends it. */
+  /* "wait": another process ends it. */
   printf("%d %s: %d reached\n", (int)getpid(), way, reached);
   for (;;) pause();
 }

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * failing CASE LIMIT: forks that the kernel refuses after the policy has allowed them, in a tree that may have LIMIT
- * processes. Prints how many forks that there is a place for were refused.
+ * failing CASE LIMIT: forks that the kernel refuses after the policy has allowed them, in a tree with at most LIMIT
+ * processes. Prints the number of forks below the limit that were denied.
  */
 #include "victim.h"
 #include <sys/resource.h>
 
 static long raw_clone(unsigned long flags) { return result_of(syscall(SYS_clone, flags, 0, 0, 0, 0)); }
 
-/* Each makes nothing; an errno that is the policy's own does not count. */
+/* Each creates no process; an errno of the policy does not count. */
 static const struct {
   const char *name;
   unsigned long flags;
@@ -27,7 +27,7 @@ static void fail_to_fork(int which) {
   if (result != -EINVAL && result != -EFAULT) printf("%s: %ld\n", failures[which % FAILURES].name, result);
 }
 
-/* Makes children that wait until the pipe closes; how many. */
+/* Creates children that wait until the pipe closes, and returns their number. */
 static int fill(int places, int hold[2]) {
   int made = 0;
   for (; made < places; made++) {
@@ -43,7 +43,7 @@ static int fill(int places, int hold[2]) {
   return made;
 }
 
-/* True where a fork was refused. */
+/* Whether a fork was denied. */
 static int is_refused(void) {
   pid_t pid = fork();
   if (pid == 0) _exit(0);
@@ -80,14 +80,14 @@ int main(int argc, char **argv) {
   int limit = atoi(argv[2]), times = argc > 3 ? atoi(argv[3]) : 100, refused = 0, hold[2];
   if (pipe(hold) != 0) return 2;
   if (!strcmp(argv[1], "execute")) {
-    /* Fails to fork, and executes itself at once. At the end as many places are free as at the beginning. */
+    /* Fails to fork, and executes itself at once. The count must be unchanged at the end. */
     fail_to_fork(times);
     char rest[16];
     snprintf(rest, sizeof rest, "%d", times - 1);
     if (times > 0) execv(argv[0], (char *[]){argv[0], argv[1], argv[2], rest, NULL});
     printf("execute: %d made\n", fill(limit, hold));
   } else if (!strcmp(argv[1], "again")) {
-    /* One place is free. */
+    /* One more process is allowed. */
     if (fill(limit - 2, hold) != limit - 2) return 3;
     for (int i = 0; i < times; i++) {
       fail_to_fork(i);
@@ -98,7 +98,7 @@ int main(int argc, char **argv) {
     if (fill(limit - 3, hold) != limit - 3) return 3;
     printf("beside: %d refused\n", refused_beside(times));
   } else if (!strcmp(argv[1], "exit")) {
-    /* A child fails to fork and ends at once; two places are free. */
+    /* A child fails to fork and exits at once; two more processes are allowed. */
     if (fill(limit - 3, hold) != limit - 3) return 3;
     for (int i = 0; i < times; i++) {
       pid_t pid = fork();

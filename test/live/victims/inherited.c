@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * inherited FILE [WORD...]: writes to a file what a process gets from the one that executed it, one fact a line, for a
- * comparison of two starts.
+ * inherited FILE [WORD...]: writes the inherited attributes of this process to a file, one per line, for a comparison
+ * of two starts.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -151,7 +151,7 @@ static void print_process(void) {
     close(terminal);
   }
   fprintf(out, "session %d\n", getsid(0));
-  /* The caller makes the group: its number is the first process's. */
+  /* The caller creates the group: its number is the first process's pid. */
   fprintf(out, "terminal %d, in the foreground %d\n", terminal >= 0, foreground == getpgrp());
   fprintf(out, "group %d\n", getpgrp() == getsid(0));
   int value = 0;
@@ -168,7 +168,7 @@ static void print_process(void) {
   for (int which = 0; which < 3; which++) {
     struct itimerval timer = {0};
     getitimer(which, &timer);
-    /* What is left depends on the time of the start; that it is there, and about how much, does not. */
+    /* The exact remaining time varies, so only its presence and approximate value are written. */
     fprintf(out, "timer %d interval %ld.%06ld left %ld\n", which, timer.it_interval.tv_sec, timer.it_interval.tv_usec,
             (timer.it_value.tv_sec + 99) / 100);
   }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * limits [early] RESOURCE...: sets limits of its supervisor, the launcher's parent, to 0, as any process of the same user
- * can, then makes supervised calls. It makes one before that, so that the supervisor is at work; with "early" not.
- * limits daemon: prints the launcher's id, waits for a line, and leaves a process behind that ends by a signal only.
+ * limits [early] RESOURCE...: sets limits of its supervisor, the launcher's parent, to 0, as any process of the same
+ * user can, then makes supervised calls. Without "early" it makes one call before that, so that the supervisor is
+ * running. limits daemon: prints the launcher's pid, waits for a line, and leaves a process that ends only by a signal.
  */
 #include "victim.h"
 #include <sys/resource.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Makes pairs of calls whose arguments the kernel is said to treat alike (tools/generate/rewrites.ts), and a third call
- * that it does not, and prints what each came to. To be run in user, mount and network namespaces of its own, in an empty
- * folder.
+ * Makes pairs of calls with arguments that are equivalent for the kernel (tools/generate/rewrites.ts), and a third call
+ * with another argument, and prints the effect of each. Run it in separate user, mount and network namespaces, in an
+ * empty folder.
  *
  *     argument  one  the other  a third  |  outcome  outcome  outcome  |  other registers
  */
@@ -30,7 +30,7 @@ typedef unsigned long word;
 
 static long result(long value) { return value == -1 ? -errno : value; }
 
-/* 0 for a descriptor, which is closed, or the negative errno. */
+/* Closes a descriptor and returns 0, or returns the negative errno. */
 static long dispose(long fd) {
   if (fd >= 0) close(fd);
   return fd < 0 ? fd : 0;
@@ -64,7 +64,7 @@ static long socketpair_family(word family) {
   return CALL(SYS_socketpair, family, family >> 32 ? SOCK_RDM : SOCK_PACKET, 0x300, pair);
 }
 
-/* What lies at the target after the mount, as the inode and the type of file system tell it. */
+/* Identifies the target after the mount by the inode and the type of file system. */
 static long mounted(word flags) {
   struct stat before, after;
   struct statfs type;
@@ -170,7 +170,7 @@ static long ioprio_set_ioprio(word ioprio) {
   return value < 0 ? value : CALL(SYS_ioprio_get, 1, 0);
 }
 
-/* Each byte of the file is its own position. */
+/* Each byte of the file equals its position. */
 static long positioned(int call, int writes, word high, long low, long flags) {
   char byte = 0;
   struct iovec part = {&byte, 1};
@@ -217,7 +217,7 @@ static long mmap_flags(word flags) {
   return byte;
 }
 
-/* Shows the file's bytes where it is mapped, and zeroes where nothing is. */
+/* Prints the file's bytes if it is mapped, and zeros for anonymous memory. */
 static long mmap_fd(word fd) {
   unsigned char *memory =
       (unsigned char *)syscall(SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | (fd == 1000 ? 0 : MAP_ANONYMOUS), fd, 0);
@@ -232,7 +232,7 @@ static long mmap_fd(word fd) {
 static long futex_op(word operation) {
   uint32_t lock[2] = {0, 0};
 
-  /* A wake-up of nobody; a wait ends at once, as the value is another. */
+  /* A wake-up without waiters; a wait returns at once, because the value differs. */
   return CALL(SYS_futex, lock, operation, 1, 0, lock, 0);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * situation SETTING... -- PROGRAM [WORD...]: changes what a program inherits, and executes PROGRAM (a path).
+ * situation SETTING... -- PROGRAM [WORD...]: changes inheritable attributes, and executes PROGRAM (a path).
  *
  * SETTING is NAME=VALUE with an integer, or two with a colon between them:
  *   ignore, block, pending (queued with the value 7), close, open (FROM:TO), limit (RESOURCE:SOFT), alarm, profile,
@@ -49,7 +49,7 @@ static int start_timer(int which, int seconds) {
 
 static int open_between(int from, int to) {
   for (int fd = from; fd <= to; fd++) {
-    /* Each is a description of its own, with an offset of its own. */
+    /* Each is a separate open file description, with its own offset. */
     int opened = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     if (opened < 0 || lseek(opened, fd, SEEK_SET) < 0) return -1;
     if (opened == fd) fcntl(fd, F_SETFD, 0);

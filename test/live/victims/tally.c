@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * tally CASE: who inherits what. Prints the tallies that each process and thread sees, in an order that does not depend
- * on scheduling. `programs.ts` says what the policy does.
+ * tally CASE: tests inheritance of state. Prints the tallies that each process and thread sees, in an order that does
+ * not depend on scheduling. `programs.ts` has the policies.
  */
 #include "victim.h"
 #include <sys/prctl.h>
 
-static long *seen; /* by the children, in memory that all share */
+static long *seen; /* by the children, in shared memory */
 
 static void print_all(const char *name, const long *values, int count) {
   printf("%s:", name);
@@ -14,7 +14,7 @@ static void print_all(const char *name, const long *values, int count) {
   printf("\n");
 }
 
-/* The child notes what it starts with, adds one, and notes that. */
+/* The child records its initial tally, adds one, and records the result. */
 static void child_life(int at) {
   seen[at] = tally();
   add_one();
@@ -54,7 +54,7 @@ static int child_function(void *argument) {
   return 0;
 }
 
-/* Memory is shared until the child ends, so it runs on a stack of its own. */
+/* Memory is shared until the child ends, so it runs on a separate stack. */
 static void shared_memory(const char *name, int flags) {
   static char stack[2][65536] __attribute__((aligned(16)));
   static int places[2] = {0, 2};
@@ -166,7 +166,7 @@ static void *counting_thread(void *argument) {
   return NULL;
 }
 
-/* A hundred threads ask 5,000 times for what a thousand may have. */
+/* A hundred threads make 5,000 calls, of which a thousand may pass. */
 static void hundred_threads(void) {
   static atomic_long allowed;
   pthread_t threads[100];
@@ -192,7 +192,7 @@ static void *noting_thread(void *argument) {
   return NULL;
 }
 
-/* Two processes, or two threads, with the same id one after the other: each starts with nothing. */
+/* Two consecutive processes, or threads, with the same id: each starts with fresh state. */
 static void reused_id(int threads) {
   long notes[2][3] = {{0}};
   for (int attempt = 0; attempt < 100000; attempt++) {
@@ -205,7 +205,7 @@ static void reused_id(int threads) {
         pthread_t thread;
         pthread_create(&thread, NULL, noting_thread, notes[i]);
         pthread_join(thread, NULL);
-        usleep(1000); /* joined is not yet gone */
+        usleep(1000); /* a joined thread may still exist */
       } else {
         long pid = make_fork();
         if (pid == 0) {
@@ -223,7 +223,7 @@ static void reused_id(int threads) {
   printf("reused-id: never the same\n");
 }
 
-/* More processes and threads than could stay unnoticed if none were forgotten. */
+/* Enough processes and threads to show a leak of state. */
 static void many_in_turn(int count) {
   long wrong = 0;
   for (int i = 0; i < count; i++) {

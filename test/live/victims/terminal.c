@@ -59,7 +59,7 @@ static void type(const char *text) {
   }
 }
 
-/* The shell: reports what becomes of its job on a pipe, and takes it to the foreground when it is told so. */
+/* The shell: reports the state of its job on a pipe, and moves it to the foreground on request. */
 static int has_job_control = 1;
 
 static void be_shell(char **command, int orders, int reports) {
@@ -96,7 +96,7 @@ int main(int argc, char **argv) {
   int end = 1;
   while (end < argc && strcmp(argv[end], "--")) end++;
   int orders[2], reports[2], first = 1;
-  /* A shell that never hears of a stop. */
+  /* A shell that does not notice a stop. */
   if (argc > 1 && !strcmp(argv[1], "without-job-control")) has_job_control = 0, first = 2;
   if (end + 1 >= argc || pipe2(orders, O_CLOEXEC) || pipe2(reports, O_CLOEXEC)) return 2;
   shell = forkpty(&master, NULL, NULL, NULL);

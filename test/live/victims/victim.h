@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* What the victims share: raw calls, so that a C library's wrappers add none of their own. */
+/* Shared functions of the victims: raw calls, without the additional calls of a C library's wrappers. */
 #ifndef VICTIM_H
 #define VICTIM_H
 #define _GNU_SOURCE
@@ -17,12 +17,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* The result, a negative errno included. */
+/* The result, or a negative errno. */
 static inline long result_of(long result) { return result == -1 ? -errno : result; }
 
 static inline long add_one(void) { return result_of(syscall(SYS_getppid)); }
 
-/* The policy tells the tally by denying getpgrp with 100 plus it. */
+/* The policy returns the tally by denying getpgrp with errno 100 plus the tally. */
 static inline long tally(void) { return -result_of(syscall(SYS_getpgrp)) - 100; }
 
 /* For all processes at once. */
@@ -31,8 +31,8 @@ static inline void *shared_page(void) {
 }
 
 /*
- * A storm of SIGALRM, as dense as lets anything through: what takes longer than the time between two signals would be begun
- * anew for ever, so that time is doubled whenever one comes before anything was let through.
+ * Sends SIGALRM as frequently as possible: an operation that takes longer than the interval would be restarted forever,
+ * so the interval doubles whenever a signal arrives before an operation has succeeded.
  */
 static useconds_t storm_densest, storm_pause;
 

@@ -1,10 +1,10 @@
 /**
- * One evaluation is atomic towards its policy's state: many threads run one program at once on the running kernel, and
- * what comes out must be explained by some order of the evaluations, one after the other, in which none stands before one
- * that had ended before it began (linearisability).
+ * One evaluation is atomic with respect to its policy's state: many threads run one program concurrently on the running
+ * kernel, and a sequential order of the evaluations that respects their real-time order must explain the results
+ * (linearisability).
  *
- * The policies report a number that says where in that order they stand, so there is nothing to search: the interpreter
- * does the same evaluations in that order and must come to the same verdicts, reports and state.
+ * The policies report their position in that order, so no search is needed: the interpreter makes the same evaluations
+ * in that order and must give the same verdicts, reports and state.
  */
 import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
@@ -27,7 +27,7 @@ import { compiled } from "../support/run.ts";
 
 const threads = 4;
 const runs = 3000;
-/** Every second thread belongs to the second process. */
+/** Alternate threads belong to the second process. */
 const processOf = (thread: number) => thread % 2;
 
 interface Run {
@@ -95,10 +95,10 @@ function runAtOnce(program: Program, trial: KernelTrial, planned: readonly Run[]
   });
 }
 
-/** The evaluation's place in the order: the first value of its first report. */
+/** The evaluation's position in the order: the first value of its first report. */
 const placeOf = ({ outcome }: Done): bigint => outcome.reports[0]!.values[0]!;
 
-/** What the order that the places say does not explain; undefined where it explains everything. */
+/** The first result that the reported order does not explain, or undefined. */
 function unexplained(program: Program, trial: KernelTrial, done: readonly Done[]): string | undefined {
   const order = [...done].sort((a, b) => (placeOf(a) < placeOf(b) ? -1 : 1));
   const tree = initialState(program, "tree");
@@ -221,11 +221,11 @@ describe("evaluations by many threads at once", () => {
     }
   });
 
-  it("are not atomic without the lock: the check sees that", (context) => {
+  it("are not atomic without the lock, which the check detects", (context) => {
     if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
     const careless: EbpfTarget = { ...trialTarget, isShared: () => false };
     let fault: string | undefined;
-    // How often threads meet is chance, and seldom where they share processors with others; never is not to be expected.
+    // Conflicts between threads are random, and rare on shared processors; their complete absence is improbable.
     const end = Date.now() + patience.command;
     for (let round = 0; fault === undefined && Date.now() < end; round += 1) {
       const { trial, locked } = trialOf(everything, careless);
@@ -259,7 +259,7 @@ describe("evaluations by many threads at once", () => {
             return { began, ended, phase: order.findIndex((name) => errnos[name] === errno) };
           });
         expect(new Set(seen.map(({ phase }) => phase)).size).toBeGreaterThan(1);
-        // Whoever has ended before another begins has seen no later phase.
+        // An evaluation that ends before another begins has not seen a later phase.
         const byEnd = [...seen].sort((a, b) => (a.ended < b.ended ? -1 : 1));
         let [next, latest] = [0, 0];
         for (const one of [...seen].sort((a, b) => (a.began < b.began ? -1 : 1))) {

@@ -1,4 +1,5 @@
-// What the engine seccomp-ebpf does in the machine, as TAP. Started as root: node guest.mjs FOLDER, which holds bundles.
+// Tests the engine seccomp-ebpf in the machine, with TAP output. Run as root: node guest.mjs FOLDER, a folder with
+// bundles.
 import { spawnSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 
@@ -24,7 +25,7 @@ function run(program, ...words) {
   return { pid, status, signal, stdout, stderr };
 }
 
-/** Undefined where the outcome is as wanted, else what it was. */
+/** Returns undefined for the expected result, otherwise the actual one. */
 function differs(outcome, wanted) {
   const is = Object.entries(wanted).every(([key, value]) =>
     value instanceof RegExp ? value.test(outcome[key]) : outcome[key] === value,
@@ -124,7 +125,7 @@ check("a bundle is enforced by run -p", () =>
   }),
 );
 check("doctor finds the engine working", () =>
-  // What it finds of notify depends on how fast the machine is: its trials have a time limit.
+  // Its findings about notify depend on the machine's speed, because its trials have a time limit.
   differs(run(portcullis, "doctor"), { stdout: /ok +engine seccomp-ebpf: processes have state/ }),
 );
 

@@ -1,4 +1,4 @@
-/** What a person may well hand to portcullis by mistake, or by intent: a clear answer each, and status 125. */
+/** Wrong or hostile input files: each gets a clear error and status 125. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const head = 'import { allow, deny, perTree, policy } from "portcullis";\n';
 
-/** 20,000 lines, each of which does something. */
+/** 20,000 lines, each with an effect. */
 function longPolicy(lines: number): string {
   const rules = Array.from(
     { length: lines - 4 },
@@ -72,7 +72,7 @@ const refused: readonly (readonly [what: string, file: () => string, says: RegEx
 
 describe("hostile policies", () => {
   for (const [what, file, says] of refused) {
-    it(`${what}: \`check\` and \`run\` say what is wrong, and nothing runs`, () => {
+    it(`${what}: \`check\` and \`run\` report the error, and no command runs`, () => {
       const path = file();
       for (const words of [
         ["check", path],
@@ -88,7 +88,7 @@ describe("hostile policies", () => {
     });
   }
 
-  it("20,000 lines have a clear answer", () => {
+  it("20,000 lines get a clear result", () => {
     const ran = portcullis(["check", write("long.ts", longPolicy(20_000))]);
     expect([0, 125], ran.stderr.slice(0, 2000)).toContain(ran.status);
     expect(ran.stderr + ran.stdout).not.toBe("");

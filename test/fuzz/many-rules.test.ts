@@ -1,6 +1,6 @@
 /**
- * 2,000 rules of every shape that has once taken minutes or all memory: there is a decision for each call, it covers what
- * the policy says, and eBPF has a program or says why not.
+ * 2,000 rules of each form that once took minutes or all memory: the split has a decision for each call, which covers
+ * the policy's verdicts, and eBPF gives a program or an error.
  */
 import { describe, expect, it } from "vitest";
 import type { Decision, DecisionLeaf } from "../../src/analysis/decision.ts";
@@ -20,7 +20,7 @@ const count = 2000;
 const many = (text: (index: number) => string) => Array.from({ length: count }, (_, index) => text(index)).join("\n");
 const counters = many((n) => `const c${n} = perTree.counter();`);
 
-/** By what its rules ask and do: declarations, and the rules. */
+/** By the form of the rules: declarations and rules. */
 const shapes: { readonly [name: string]: readonly [string, string] } = {
   "values of one argument, a counter each": [
     counters,

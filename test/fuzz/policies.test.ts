@@ -1,6 +1,6 @@
 /**
- * Whatever a policy file or a profile holds, it ends in a program or in errors, never in both, in neither, in an
- * exception or in an endless wait; and what comes out as a program passes the checker and compiles.
+ * Every policy file or profile gives either a program or errors, never both or neither, an exception or a hang; and
+ * every program passes the checker and compiles.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { resolve } from "node:path";
@@ -24,7 +24,7 @@ const corpus = folders.flatMap((folder) => {
   }
 });
 
-/** What a policy is made of, and what breaks parsers. */
+/** Fragments of policies, and inputs that break parsers. */
 const fragments = [
   ..."(){}[];,.?:!=<>&|+-*/%~^`'\"\\\n\t\u0000\ufeff\u2028",
   "0n",

@@ -1,11 +1,11 @@
 /**
- * Many seeds through `ThreeForms`, in a process of its own: bundled, since Node 20 runs no TypeScript, and because what
- * vitest makes of the modules takes twice as long.
+ * Runs many seeds through `ThreeForms` in a separate process. It is bundled, because Node 20 does not run TypeScript,
+ * and because vitest's transformed modules take twice as long.
  *
  *     node three-forms-campaign.mjs '{"first":0,"policies":1500,"steps":500}'
  *     node three-forms-campaign.mjs '{"replay":"build/fuzz/finding-7.ts"}'
  *
- * Prints one line of JSON. A fault is made as small as it gets and written to build/fuzz, as a policy with its trace
+ * Prints one line of JSON. A failure is shrunk and written to build/fuzz, as a policy with its trace
  * (test/differential/finding.ts).
  */
 import { generateProgram, generateTrace, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
@@ -17,7 +17,7 @@ export interface CampaignOptions {
   readonly first: number;
   readonly policies: number;
   readonly steps: number;
-  /** Goes on for so long instead of for so many policies. */
+  /** Run for this time instead of this number of policies. */
   readonly seconds?: number;
   /** A file that an earlier run has written. */
   readonly replay?: string;
@@ -26,7 +26,7 @@ export interface CampaignOptions {
 export interface CampaignResult {
   readonly policies: number;
   readonly steps: number;
-  /** Calls that the policies have judged. */
+  /** The number of judged calls. */
   readonly judged: number;
   readonly fault?: { readonly seed: number; readonly message: string; readonly file: string };
 }
@@ -40,7 +40,7 @@ function runOf(seed: number, steps: number): Run {
 /** How many calls were judged. */
 function check({ program, trace }: Run): number {
   const births = trace.filter(({ kind }) => kind === "fork" || kind === "thread");
-  // A trace that has been shrunk has gaps among its tasks' numbers.
+  // The task numbers of a shrunk trace have gaps.
   const tasks = 1 + Math.max(0, ...births.map((step) => ("child" in step ? step.child : 0)));
   const forms = new ThreeForms(program, tasks);
   try {

@@ -1,7 +1,7 @@
 /**
- * Random policies and random lives of a tree: the interpreter, WebAssembly and eBPF on the running kernel agree on verdicts,
- * reports and state after every step. 3,000 policies of 500 steps each, always the same ones. PORTCULLIS_EBPF_POLICIES
- * asks for another number. PORTCULLIS_FUZZ_REPLAY names a file that it has written, to be run again.
+ * Random policies and random process trees: the interpreter, WebAssembly and eBPF on the running kernel agree on
+ * verdicts, reports and state after every step. 3,000 policies of 500 steps each, with fixed seeds.
+ * PORTCULLIS_EBPF_POLICIES sets another number. PORTCULLIS_FUZZ_REPLAY names a file of a finding to replay.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync } from "node:fs";

@@ -1,8 +1,8 @@
 /**
- * One policy in three forms (the interpreter, WebAssembly as the notify engine runs it, eBPF on the running kernel), step by
- * step through one life of a tree: verdicts and reports after every call, and after every step the state of all whom it
- * touched. Made to be fast, since it is done for thousands of policies: state that no form has written is compared by its
- * bytes with what was found right before.
+ * Runs one policy in three forms (the interpreter, WebAssembly as in the notify engine, eBPF on the running kernel)
+ * through one trace of a process tree. Compares verdicts and reports after every call, and after every step the state
+ * of all affected tasks. It is optimised for thousands of policies: it compares unchanged state only by its bytes with
+ * the last checked ones.
  */
 
 import { splitPolicy } from "../../src/analysis/split/split.ts";
@@ -28,7 +28,7 @@ interface Holder {
   readonly address: number;
   /** In the program's map. */
   readonly slot: number;
-  /** The bytes that were last found to be right. */
+  /** The bytes that were last checked. */
   moduleBytes: Buffer | undefined;
   programBytes: Buffer | undefined;
 }
@@ -39,7 +39,7 @@ interface Task {
   readonly process: Holder;
 }
 
-/** The forms do not agree. */
+/** A difference between the forms. */
 export class Disagreement extends Error {}
 
 export class ThreeForms {
@@ -49,10 +49,10 @@ export class ThreeForms {
   readonly #slots: SlotAllocator;
   readonly #tree: Holder;
   readonly #tasks = new Map<number, Task>();
-  /** Calls that the policy has judged. */
+  /** The number of judged calls. */
   judged = 0;
 
-  /** `tasks`: how many there will be at most, the dead included. Throws what the compilers and the kernel throw. */
+  /** `tasks`: the maximum number of tasks, ended ones included. Throws the errors of the compilers and the kernel. */
   constructor(program: Program, tasks: number) {
     this.#program = program;
     const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
@@ -90,7 +90,7 @@ export class ThreeForms {
     }
   }
 
-  /** Everybody's state, and not only of those whom the last steps touched. */
+  /** Compares the state of all tasks, not only of those that the last steps changed. */
   compareAll(): void {
     this.#compareState(this.#tree, true);
     for (const { thread, process } of this.#tasks.values()) {

@@ -1,7 +1,7 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the policies stand here as texts
 /**
- * Small policies, dense with the language: each operator, each statement form, each kind of state. Every one is compiled
- * and run over random traces by the interpreter, and run as JavaScript by the host; both must say the same.
+ * Small policies that cover the language: each operator, each statement form, each kind of state. The interpreter runs
+ * each over random traces, and the host runs it as JavaScript; both must agree.
  */
 
 const library =
@@ -9,7 +9,7 @@ const library =
     " ",
   );
 
-/** A policy's module from its top and the body of its step; imports what it uses. */
+/** A policy's module from its top level and the body of its step, with the needed imports. */
 export function policyModule(head: string, body: string): string {
   const text = `${head}\n${body}`;
   const values = library.filter((name) => name === "policy" || new RegExp(`(?<![.\\w$"])${name}\\b`).test(text));
@@ -141,7 +141,7 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
     'const s = BigInt.asUintN(64, -call.raw.arg0); const t = BigInt.asUintN(16, ~call.raw.arg1); const u = BigInt.asIntN(64, call.raw.arg0); return s === call.raw.arg1 ? deny("EIO") : t > 0xf000n ? log : u < -5n ? trap() : allow;',
   ],
   [
-    // One pattern read in two ways: what is known of one says nothing of the other.
+    // One bit pattern with two interpretations: the range of one implies nothing about the other.
     "two-readings",
     "",
     'const u = call.raw.arg1; const s = BigInt.asIntN(64, u); if (u >= 5n && s < 0n) return deny("EIO"); if (s >= -5n && u > 0xffff_ffff_ffff_fff0n) return log; if (s <= 100n && u > 100n) return trap(); if (s < 50n) return u < 50n ? deny("EACCES") : kill("thread"); return allow;',
@@ -481,8 +481,8 @@ const steps: readonly (readonly [name: string, head: string, body: string])[] = 
 ];
 
 /**
- * Returns and breaks in paths that a constant decides: the walk puts their statements in line, and what joins the paths
- * must still be told there. Each twice, as the step of a policy and as a policy that is extended.
+ * Returns and breaks in paths that a constant decides: the walk inlines their statements, and the join of the paths
+ * must still be recorded. Each occurs twice, as the step of a policy and as an extended policy.
  */
 const decided: readonly (readonly [name: string, head: string, body: string])[] = [
   [

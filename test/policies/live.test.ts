@@ -1,4 +1,4 @@
-/** Every ready policy, enforced on real programs by the running kernel. */
+/** Enforces every ready policy on real programs. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   closeSync,
@@ -54,7 +54,7 @@ describe("every ready policy", () => {
 describe("exec-once", () => {
   const policy = "policies/exec-once.ts";
 
-  it("runs the command, and the command starts nothing", () => {
+  it("runs the command, which cannot execute programs", () => {
     const ran = guarded(policy, ["/bin/sh", "-c", "echo started; /bin/true || echo refused"]);
     expect(lines(ran.stdout)).toEqual(["started", "refused"]);
     expect(ran.status).toBe(0);
@@ -63,7 +63,7 @@ describe("exec-once", () => {
     expect(ran.decisions[0]!.rule).toMatch(/^policies\/exec-once\.ts:\d+:\d+$/);
   });
 
-  it("holds for a static binary, which no preloaded library reaches", () => {
+  it("is enforced on a static binary, which ignores LD_PRELOAD", () => {
     expect(guarded(policy, [attempt, "exec"]).stdout).toBe(`exec ${EACCES}\n`);
     expect(guarded(policy, [attemptStatic, "exec"]).stdout).toBe(`exec ${EACCES}\n`);
   });
@@ -72,25 +72,25 @@ describe("exec-once", () => {
 describe("children", () => {
   const policy = "policies/children.ts";
 
-  it("allows exactly as many as it says, and a place is free again when one ends", () => {
+  it("allows exactly its limit, and another process after one has ended", () => {
     const ran = guarded(policy, [attempt, "crowd", "40"], ["--set", "most=16"]);
     expect(lines(ran.stdout)).toEqual(["made 15 refused 25", "after one ended ok"]);
   });
 
-  it("holds for many that fork at once", () => {
+  it("is enforced on concurrent forks", () => {
     const ran = guarded(policy, [attempt, "rush", "14"], ["--set", "most=14", "-q"]);
     expect(ran.stdout).toBe("some refused, and never one too many\n");
     expect(ran.status).toBe(0);
   });
 
-  it("ends a fork bomb", () => {
+  it("stops a fork bomb", () => {
     const ran = guarded(policy, [attempt, "bomb"], ["--set", "most=12", "-q"]);
     expect(ran.stdout).toBe("refused until it gave up\n");
     expect(ran.status).toBe(0);
     expect(ran.decisions.length).toBeGreaterThan(0);
   });
 
-  it("lets threads be", () => {
+  it("does not count threads", () => {
     const script = "new (require('worker_threads').Worker)('1', { eval: true }).on('exit', () => console.log('ended'))";
     const ran = guarded(policy, ["node", "-e", script], ["--set", "most=1"]);
     expect(ran.stdout).toBe("ended\n");
@@ -98,7 +98,7 @@ describe("children", () => {
 });
 
 describe("fork-rate", () => {
-  it("stops the twenty-first fork of a moment", () => {
+  it("denies the twenty-first fork within a second", () => {
     const ran = guarded("policies/fork-rate.ts", [attempt, "rate", "20"]);
     expect(lines(ran.stdout)).toEqual(["made 20 refused 0", "once more than may be, refused"]);
     expect(ran.status).toBe(0);
@@ -107,7 +107,7 @@ describe("fork-rate", () => {
 });
 
 describe("order", () => {
-  it("wants sockets before children and the identity before clients", () => {
+  it("requires sockets before children and the identity before clients", () => {
     const ran = guarded("policies/order.ts", [attempt, "order"]);
     expect(lines(ran.stdout)).toEqual([
       "setgid before ok",
@@ -124,7 +124,7 @@ describe("order", () => {
 describe("build-step", () => {
   const policy = "policies/build-step.ts";
 
-  it("refuses what no build does", () => {
+  it("denies calls that no build makes", () => {
     const ran = guarded(policy, [attempt, "build"]);
     expect(lines(ran.stdout)).toEqual([
       "exec ok",
@@ -141,12 +141,12 @@ describe("build-step", () => {
     expect(ran.decisions.map((decision) => decision.call)).toContain("mknodat");
   });
 
-  it("with a network: TCP and UDP, and nothing that has their types", () => {
+  it("with a network: allows TCP and UDP, but no other protocol with the same types", () => {
     const ran = guarded(policy, [attempt, "transports"], ["--set", "network=true"]);
     expect(lines(ran.stdout)).toEqual(["tcp ok", "udp ok", `packet ${EACCES}`, `mptcp ${EACCES}`, `smc ${EACCES}`]);
   });
 
-  it("lets a package's script compile, link, run and pack", () => {
+  it("allows a package's script to compile, link, run and pack", () => {
     const project = join(folder, "project");
     mkdirSync(project);
     writeFileSync(join(project, "hello.c"), '#include <stdio.h>\nint main(void) { puts("built"); return 0; }\n');
@@ -161,18 +161,18 @@ describe("build-step", () => {
         },
       }),
     );
-    // Where a build takes long enough, npm asks the network for newer versions of itself.
+    // In a long build, npm looks for newer versions of itself on the network.
     const npm = ["npm", "--no-update-notifier", "run", "--silent", "build"];
     const ran = guarded(join(process.cwd(), policy), npm, [], { cwd: project });
     expect(ran.stdout).toBe("built\n");
     expect(ran.status).toBe(0);
-    // Threads are tried by clone3 first, which is no event; whatever else is refused, a build has missed.
+    // The C library tries clone3 for threads, which is not an event; any other denied call would be missing in a build.
     expect(ran.decisions).toEqual([]);
   });
 });
 
 describe("call-flow", () => {
-  it("is drawn from a trace by a verb, and holds the program to it", () => {
+  it("is drawn from a trace by `flow`, and enforced on the program", () => {
     const flow = compiled("test/policies/victims/flow.c", ["-static"]);
     const trace = join(folder, "flow.strace");
     execFileSync("strace", ["-f", "-n", "-ttt", "-e", "raw=all", "-o", trace, flow]);
@@ -199,7 +199,7 @@ describe("isolated", () => {
 
   // The control is the host's: the machine's kernel lacks some of these calls.
   if (engine === "notify") {
-    it("is worth something: without it a worker reaches into its master", (context) => {
+    it("is needed: without it a worker can trace its master", (context) => {
       const reach = compiled("test/policies/victims/reach.c");
       const ran = spawnSync(reach, { encoding: "utf8" });
       const denied = lines(ran.stdout).filter((line) => line !== "signal ok" && !line.endsWith(" ok"));
@@ -209,7 +209,7 @@ describe("isolated", () => {
   }
 
   for (const name of ["nginx", "exec-once", "build-step", "server"]) {
-    it(`keeps a worker out of its master under ${name}`, () => {
+    it(`prevents a worker from tracing its master under ${name}`, () => {
       const ran = guarded(`policies/${name}.ts`, [compiled("test/policies/victims/reach.c")]);
       expect(lines(ran.stdout)).toEqual(outcomes(`${EPERM}`));
       const denied = ran.decisions.filter(({ errno }) => errno === "EPERM").map(({ call }) => call);
@@ -219,7 +219,7 @@ describe("isolated", () => {
 
   const isRoot = process.getuid?.() === 0;
   if (isRoot || engine === "notify") {
-    it("keeps a debugger out below exec-once, unless told otherwise", (context) => {
+    it("prevents debugging under exec-once, unless --set isolated=false", (context) => {
       const trace = ["strace", "-o", "/dev/null", "-p", `${process.pid}`, "-e", "trace=none"];
       if (!isRoot) context.skip("to trace this process takes root where Yama is on");
       const ran = guarded("policies/exec-once.ts", trace, ["-q"]);
@@ -232,7 +232,7 @@ describe("isolated", () => {
 });
 
 describe("nginx", () => {
-  it("serves as a daemon, too, and run waits for it", async () => {
+  it("serves as a daemon, and run waits for it", async () => {
     const place = join(folder, "nginx");
     mkdirSync(join(place, "www"), { recursive: true });
     cpSync("README.md", join(place, "www", "README.md"));
@@ -243,7 +243,7 @@ describe("nginx", () => {
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
       .map((n) => `${n}_temp_path ${place}/${n};`)
       .join("");
-    // At this level it is told which workers come and go.
+    // At this level nginx logs the start and exit of workers.
     writeFileSync(
       join(place, "nginx.conf"),
       `${user} worker_processes 2; pid ${place}/pid; error_log ${place}/error.log notice; events {}
@@ -272,7 +272,7 @@ describe("nginx", () => {
       isOver = true;
     });
     const read = (name: string) => (existsSync(join(place, name)) ? readFileSync(join(place, name), "utf8") : "");
-    /** Waits for something that only happens while nginx lives. */
+    /** Waits for a condition, and fails if nginx exits. */
     const comes = <T>(what: string, condition: () => T | Promise<T>) =>
       until(what, () => {
         if (isOver) throw new Error(`nginx has ended\n${read("said")}\n${read("error.log")}`);
@@ -313,7 +313,7 @@ describe("nginx", () => {
         expect.objectContaining({
           call,
           verdict: "kill-process",
-          // The kernel's program does not tell what its state was.
+          // The eBPF program does not report its state.
           ...(engine === "notify" ? { phases: { phase: "serving" } } : {}),
         }),
       );
@@ -322,7 +322,7 @@ describe("nginx", () => {
 });
 
 describe("a rule on mount's flags", () => {
-  it("is not walked round by bits that the kernel drops", () => {
+  it("is not bypassed by bits that the kernel drops", () => {
     const policy = join(folder, "private.ts");
     writeFileSync(
       policy,
@@ -332,7 +332,7 @@ export default policy((call) =>
 );
 `,
     );
-    // The kernel does both mounts, and a private mount is made of neither.
+    // The kernel makes both mounts, neither of them private.
     const command = ["unshare", "-Urm", attempt, "magic"];
     expect(lines(spawnSync(command[0]!, command.slice(1), { encoding: "utf8" }).stdout)).toEqual([
       "private ok",
@@ -346,7 +346,7 @@ export default policy((call) =>
 describe("calls that are newer than the kernel of the tables", () => {
   const answers = () => lines(execFileSync(attempt, ["newer"], { encoding: "utf8" }));
 
-  it("get what the kernel says where the policy allows them", () => {
+  it("get the kernel's result if the policy allows them", () => {
     expect(lines(guarded("policies/exec-once.ts", [attempt, "newer"]).stdout)).toEqual(answers());
   });
 

@@ -1,4 +1,4 @@
-/** The ready policy `server` on servers of Debian that it was not written for, and on what an attacker does inside them. */
+/** Tests the ready policy `server` on Debian's servers, and against an attacker inside them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
@@ -15,7 +15,7 @@ interface Server {
   readonly name: string;
   /** In the foreground, with its pid in the file. */
   command(address: Address, folder: string, pidFile: string): readonly string[];
-  /** What a client says, and what the server answers in the end. */
+  /** A client's request, and the end of the server's response. */
   readonly asks: string;
   readonly answers: RegExp;
 }
@@ -59,7 +59,7 @@ const servers: readonly Server[] = [
   },
 ];
 
-/** All that the server answers; undefined where nobody answers yet. */
+/** The server's whole response, or undefined if the connection fails. */
 function ask({ host, port }: Address, text: string): Promise<string | undefined> {
   return new Promise((resolve) => {
     let answer = "";
@@ -101,12 +101,12 @@ async function started({ command, asks, answers }: Server, before: readonly stri
   expect(answer).toMatch(answers);
   const pid = await until("its pid", () => Number(read(pidFile)) || undefined);
   return {
-    /** The server's own code turns against it. */
+    /** Injected code runs in the server. */
     turn: () => process.kill(pid, "SIGWINCH"),
     stop: () => process.kill(pid, "SIGTERM"),
     ended,
     lines: () => read(hijack).trim().split("\n"),
-    /** But for clone3, which every threaded program tries first. */
+    /** Except clone3, which every threaded program tries first. */
     decisions: () =>
       read(events)
         .split("\n")
@@ -137,7 +137,7 @@ describe.each(servers)("$name", (server) => {
     expect(lines()).toEqual(["bind ok", "listen ok", expect.stringMatching(/^kcmp /), "shell"]);
   });
 
-  it("serves under the policy, and stops as it does without", async () => {
+  it("serves under the policy, and stops like without it", async () => {
     const { before, events } = guard(eventFolder());
     const { stop, ended, decisions } = await started(server, before, events);
     stop();

@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME` is a command of its own: it builds what it measures. */
+/** `npm run bench -- NAME` works without a prior build: it builds the programs that it measures. */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { basename } from "node:path";
@@ -8,7 +8,7 @@ const programs = readdirSync("bench/reference")
   .filter((file) => file.endsWith(".c"))
   .map((file) => `build/bench/${basename(file, ".c")}`);
 
-it("a benchmark finds its programs where none was built before", () => {
+it("a benchmark builds its missing programs", () => {
   for (const program of programs) rmSync(program, { force: true });
   const { MAKEFLAGS, MFLAGS, MAKELEVEL, ...env } = process.env;
   const ran = spawnSync(process.execPath, ["tools/bench.mjs", "static-size", "--json"], { encoding: "utf8", env });

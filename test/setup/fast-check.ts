@@ -1,4 +1,4 @@
-/** fast-check's properties begin at the same seed as all other random tests; it would take a new one each time. */
+/** Gives fast-check's properties the seed of the other random tests, instead of a new one for each run. */
 import fc from "fast-check";
 import { firstSeed } from "../../src/ir/testing/seeds.ts";
 

@@ -1,4 +1,4 @@
-/** What the targets install comes from lists in the Makefile: a list that is not there would install nothing, in silence. */
+/** The Makefile's targets install packages from lists: an undefined list would silently install nothing. */
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 const targets = [...readFileSync("Makefile", "utf8").matchAll(/^([a-z-]+):.*## /gm)].map(([, name]) => name!);
 
 describe("the Makefile", () => {
-  it.for(targets)("%s uses no variable that nobody sets", (target) => {
+  it.for(targets)("%s uses no undefined variable", (target) => {
     const env = { ...process.env };
     for (const name of ["MAKEFLAGS", "MFLAGS", "MAKELEVEL"]) delete env[name];
     const ran = spawnSync("make", ["--dry-run", "--warn-undefined-variables", target], { encoding: "utf8", env });

@@ -1,10 +1,10 @@
 import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason } from "vitest/node";
 
 /**
- * Closes a run with what could not run here, by name and reason, and with a line that counts what ran.
+ * Ends a run with the list of skipped tests and their reasons, and with the number of passed and failed tests.
  *
- * A test that this machine cannot run calls `context.skip("why")`. In CI that counts as failed: a skip that nobody sees
- * is a test that nobody has.
+ * A test that this machine cannot run calls `context.skip("why")`. In CI a skipped test counts as failed, because
+ * unnoticed skips reduce coverage.
  */
 export default class ClosingReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[], _reason: TestRunEndReason): void {

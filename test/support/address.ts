@@ -7,7 +7,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** A loopback address of this process's own, with a port of it that was free: no other test takes it. */
+/** A loopback address that only this process uses, with a free port. */
 export async function freeAddress(): Promise<Address> {
   const { pid } = process;
   const host = `127.${1 + ((pid >> 16) & 127)}.${(pid >> 8) & 255}.${pid & 255}`;

@@ -1,6 +1,6 @@
 /**
  * Goldens: expected texts in files. `make goldens` rewrites all of them (PORTCULLIS_UPDATE=1 does it for the tests that
- * run); read the difference before you commit it, because it is a change of what is enforced or of what people see.
+ * run); review the diff before you commit it, because it changes the enforcement or the output.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";

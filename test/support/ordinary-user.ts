@@ -1,7 +1,7 @@
 /**
- * Commands of an ordinary user, where the tests run as root. Root's checkout may lie below a folder that nobody else can
- * search (Debian's /root has mode 0700), and so may its Node and its TMPDIR: what such a user opens is copied to a place
- * that all users can reach.
+ * Runs commands as an ordinary user, if the tests run as root. Root's checkout, Node and TMPDIR may be below a folder
+ * that other users cannot search (Debian's /root has mode 0700), so this module copies files for such a user to a
+ * reachable folder.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, cpSync, mkdtempSync, rmSync } from "node:fs";
@@ -12,7 +12,7 @@ import { afterAll } from "vitest";
 /** Debian's nobody and nogroup. */
 export const ordinaryUser = 65534;
 
-/** These words as a command of that user. setpriv executes the command in its own place. */
+/** A command line that runs these words as that user. setpriv executes the command in place. */
 export const asUser = (uid: number, ...command: readonly string[]): string[] => [
   "setpriv",
   ...["--reuid", `${uid}`, "--regid", `${uid}`, "--clear-groups"],
@@ -26,7 +26,7 @@ export function isReachable(path: string): boolean {
   return spawnSync(file!, words).status === 0;
 }
 
-/** A new folder that all users can read and search, removed after the tests of the file that asks for it. */
+/** A new folder that all users can read and search, removed after the tests of the calling file. */
 export function reachableFolder(name: string): string {
   for (const place of [tmpdir(), "/tmp", "/var/tmp"]) {
     const folder = mkdtempSync(join(place, `portcullis-${name}-`));
@@ -37,7 +37,7 @@ export function reachableFolder(name: string): string {
   throw new Error("an ordinary user can reach neither TMPDIR nor /tmp nor /var/tmp");
 }
 
-/** Copies a program or a folder, all of it readable by everybody, into a folder of `reachableFolder`. */
+/** Copies a program or a folder into a folder of `reachableFolder`, readable for every user. */
 export function copyFor(folder: string, path: string, to = basename(path)): string {
   const copy = join(folder, to);
   cpSync(path, copy, { recursive: true, dereference: true });

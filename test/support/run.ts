@@ -1,4 +1,4 @@
-/** What tests that run the built command share. `make test` builds before it tests; so does `make build`. */
+/** Shared functions of tests that run the built command, which `make test` or `make build` builds. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,7 +13,7 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs bin/portcullis to its end. One that hangs is killed, and that is an error. */
+/** Runs bin/portcullis to its end. A hung process is killed, which is an error. */
 export function portcullis(
   words: readonly string[],
   options: { input?: string; cwd?: string; env?: NodeJS.ProcessEnv } = {},
@@ -34,7 +34,7 @@ export interface Guarded extends Ran {
   readonly reports: readonly ReportEvent[];
 }
 
-/** Which engine the tests of real programs run on; test/engines sets it in the machine. */
+/** The engine of the tests with real programs; test/engines sets it in the machine. */
 export const engine = process.env["PORTCULLIS_TEST_ENGINE"] ?? "notify";
 
 /** `portcullis run -p POLICY OPTIONS -- COMMAND`, with its events. A command that is not started is an error. */
@@ -68,13 +68,13 @@ export function guarded(
   }
 }
 
-/** Compiles one C file for a test, unless it is newer than its source already, and gives the program's path. */
+/** Compiles one C file for a test, unless the program is newer than its source, and returns the program's path. */
 export function compiled(source: string, flags: readonly string[] = []): string {
   const folder = "build/test";
   const program = join(process.cwd(), folder, basename(source, ".c") + flags.join("").replaceAll("-", "_"));
   mkdirSync(folder, { recursive: true });
   if (!existsSync(program) || statSync(program).mtimeMs < statSync(source).mtimeMs) {
-    // Other test files may be about to start it.
+    // Other test files may start it concurrently.
     const fresh = `${program}.${process.pid}`;
     execFileSync("cc", ["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", ...flags, "-o", fresh, source], {
       stdio: "inherit",

@@ -9,7 +9,7 @@ import { errnoNames } from "../../src/linux/errno.ts";
 import { nameSet } from "../../src/linux/flags.ts";
 import { rewritesOf } from "../../src/linux/rewrites.ts";
 
-/** What the editor offers, the compiler takes: every name of the published types, once. */
+/** The compiler accepts every name of the published types, which the editor completes. */
 const folder = mkdtempSync(join(tmpdir(), "portcullis-types-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -28,7 +28,7 @@ const types = ["index", "state", "values", "names", "calls"].flatMap((file) =>
   ),
 );
 
-describe("the compiler takes what the editor offers", () => {
+describe("the compiler accepts the editor's completions", () => {
   it("every type", () => {
     expect(types.length).toBeGreaterThan(100);
     const refused = types.filter((name) => {
@@ -52,7 +52,7 @@ describe("the compiler takes what the editor offers", () => {
       const tests = (callByName(name)?.parameters ?? []).flatMap(({ name: argument, kind, width, signed }) => {
         const it = `call.args.${argument}`;
         if (kind.is === "pointer") return [`${it}.isNull && ${it}.address > 1n`];
-        // What the kernel drops of a signed argument are its upper bits.
+        // The kernel drops the upper bits of a signed argument.
         const negative = signed && rewritesOf(name, argument, "x86_64").length === 0;
         if (kind.is === "integer") return [`${it} > ${negative ? `-${2n ** BigInt(width - 1)}n` : "0n"}`];
         const members = (nameSet(kind.set)?.members ?? []).filter((one) => one.value.x86_64 !== undefined);
@@ -72,7 +72,7 @@ ${cases.join("")}  }
     expect(messages(text)).toEqual([]);
   });
 
-  it("a switch that has a case for everything, and nothing after it", () => {
+  it("a switch with all cases, and no statement after it", () => {
     const text = `import { allow, type CallOf, log, perProcess, policy, type Verdict } from "portcullis";
 const phase = perProcess.phases(["a", "b"]);
 function judge(call: CallOf<"open" | "openat">): Verdict {

@@ -1,4 +1,4 @@
-/** `portcullis tsconfig > tsconfig.json` is all that tsc needs, wherever the policies and portcullis are. */
+/** tsc needs only `portcullis tsconfig > tsconfig.json`, with policies and portcullis in any location. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -93,7 +93,7 @@ describe.each(situations)("$name", ({ root, place, manifest }) => {
 describe("portcullis tsconfig", () => {
   const extended = (cwd: string) => JSON.parse(portcullis(["tsconfig"], { cwd }).stdout).extends;
 
-  it("names the package where node_modules has this very one, and no other", () => {
+  it("names the package only if node_modules has this one", () => {
     const project = join(folder, "linked");
     mkdirSync(join(project, "node_modules"), { recursive: true });
     symlinkSync(resolve("."), join(project, "node_modules/portcullis"));
@@ -104,7 +104,7 @@ describe("portcullis tsconfig", () => {
     expect(extended(".")).toBe("./policy.json");
   });
 
-  it("takes no words", () => {
+  it("accepts no arguments", () => {
     const ran = portcullis(["tsconfig", "tsconfig.json"]);
     expect(ran.status).toBe(125);
     expect(ran.stderr).toContain("P0909");

@@ -10,7 +10,7 @@ function tsc(project: string): string {
 }
 
 describe("the published types", () => {
-  it("agree with every line of the sample modules, and refuse what they mark", () => {
+  it("agree with every line of the sample modules, and reject the marked ones", () => {
     expect(tsc("test/types/policies")).toBe("");
   });
 
@@ -18,7 +18,7 @@ describe("the published types", () => {
     expect(tsc("policies")).toBe("");
   });
 
-  it("do not let a mistake pass: the settings are in force", () => {
+  it("reject a mistake: the settings are in force", () => {
     const folder = mkdtempSync("test/types/.broken-");
     try {
       writeFileSync(join(folder, "tsconfig.json"), '{ "extends": "../../../policy.json", "include": ["*.ts"] }');
@@ -37,11 +37,11 @@ describe("portcullis in plain Node", () => {
     ...readFileSync("src/language/types/index.d.ts", "utf8").matchAll(/^export (?:const|function) (\w+)/gm),
   ].map(([, name = ""]) => name);
 
-  it("exports what the types say", () => {
+  it("exports the declared names", () => {
     expect(Object.keys(inert).sort()).toEqual([...new Set(names)].sort());
   });
 
-  it("lets the package's own policies be imported, and does nothing", () => {
+  it("imports the package's policies without an effect", () => {
     const script = `
       import { build } from "esbuild";
       for (const name of ["nginx", "children", "fork-rate", "exec-once"]) {
@@ -58,7 +58,7 @@ describe("portcullis in plain Node", () => {
     );
   });
 
-  it("says where answers come from when it is asked for one", () => {
+  it("explains how to get verdicts if a policy is called", () => {
     const { calls, now, parameter, perProcess, perThread, perTree, report, tree } = inert;
     for (const ask of [
       () => perProcess.counter().add(),
@@ -77,7 +77,7 @@ describe("portcullis in plain Node", () => {
     expect(parameter.text("mode")).toBe("");
   });
 
-  it("works out durations, which a module may compute with", () => {
+  it("computes durations, which a module may use in expressions", () => {
     expect(inert.duration("50ms")).toBe(50_000_000n);
     expect(inert.duration("2h")).toBe(7_200_000_000_000n);
     expect(() => inert.duration("2 hours")).toThrow(TypeError);

@@ -1,6 +1,6 @@
 /*
- * attempt WHAT [N]: does one thing that a policy may forbid, and prints what came of it, a line each: "name ok" or
- * "name ERRNO-NUMBER". Built dynamic and static, for a static binary must not escape.
+ * attempt WHAT [N]: makes calls that a policy may deny, and prints one result per line: "name ok" or "name
+ * ERRNO-NUMBER". Built dynamic and static, because the policy must also be enforced on static binaries.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -41,7 +41,7 @@ static long run_true(void) {
   return errno ? -1 : 0;
 }
 
-/* Forks `wanted` children that stay until the pipe closes; how many forks succeeded? One that ends makes room for one. */
+/* Forks `wanted` children that wait until the pipe closes, and prints the number of successful forks. */
 static void crowd(int wanted) {
   int ends[2], made = 0, refused = 0, status;
   pid_t last = 0;
@@ -69,8 +69,8 @@ static void crowd(int wanted) {
 }
 
 /*
- * Every process forks as fast as it can, until together they were refused often enough: without a limit the machine would
- * be full long before. What they count is in memory that all share.
+ * Every process forks as fast as it can, until the total number of denials is high enough; without a limit the machine
+ * would run out of processes before that. The counters are in shared memory.
  */
 static void bomb(void) {
   enum { enough = 500, full = 5000 };
@@ -89,9 +89,9 @@ static void bomb(void) {
 }
 
 /*
- * Eight processes fork at the same time, again and again, where with them and the first one no more than `most` may be
- * alive: does a judgement that came between another one and its child ever let one too many be? All eight live from before
- * the first of these children until after the last.
+ * Eight processes fork concurrently and repeatedly, with a limit of `most` processes including them and the first one.
+ * Tests whether an evaluation between another evaluation and the creation of its child exceeds the limit. All eight
+ * live from before the first of these children until after the last.
  */
 static void rush(int most) {
   enum { forkers = 8, rounds = 300 };
@@ -140,7 +140,7 @@ static int listening(void) {
   return fd;
 }
 
-/* One connection over loopback, accepted; made before anything is forked. */
+/* Accepts one connection over loopback, before any fork. */
 static long serve_one(int server) {
   struct sockaddr_in address;
   socklen_t length = sizeof(address);
@@ -170,9 +170,9 @@ static void order(void) {
 }
 
 /*
- * Forks `limit` times, which must go; then once more than may be. How fast the machine forks does not matter: the rate is
- * used up by births that the kernel refuses for their flags, so quickly that the fork after that is one too many. Should
- * this process stand still in between for so long that there is room again, it is done once more.
+ * Forks `limit` times, which must succeed; then exceeds the rate. The result does not depend on the machine's speed:
+ * calls that the kernel refuses for their flags use up the rate so quickly that the next fork exceeds it. If this
+ * process pauses long enough that another fork is allowed, it repeats the test.
  */
 static void rate(int limit) {
   int made = 0, refused = 0;
@@ -213,7 +213,7 @@ static void build(void) {
   tell("device", mknod(name, S_IFCHR | 0600, makedev(1, 3)));
 }
 
-/* Sockets that are meant to pass for TCP of AF_INET. */
+/* Sockets that resemble TCP of AF_INET. */
 static void transports(void) {
   tell("tcp", socket(AF_INET, SOCK_STREAM, 0));
   tell("udp", socket(AF_INET, SOCK_DGRAM, 17));
@@ -222,14 +222,14 @@ static void transports(void) {
   tell("smc", socket(AF_INET6, SOCK_STREAM, 256));
 }
 
-/* In namespaces of its own: a mount whose flags hold a bit that the kernel drops. */
+/* In separate namespaces: a mount with a flag bit that the kernel drops. */
 static void magic(void) {
   tell("private", mount(NULL, "/", NULL, MS_PRIVATE | MS_REC, NULL));
   tell("tmpfs", mount("none", "/tmp", "tmpfs", 0xc0ed0000, NULL));
   tell("bind", mount("/tmp", "/tmp", NULL, MS_BIND | MS_PRIVATE, NULL));
 }
 
-/* Calls that are newer than Linux 6.12: what a kernel that lacks them says is ENOSYS. */
+/* Calls that are newer than Linux 6.12: an older kernel returns ENOSYS. */
 static void newer(void) {
   const char *path = "/nonexistent";
   char buffer[64] = {0};

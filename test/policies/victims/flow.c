@@ -1,6 +1,6 @@
 /*
- * flow [twisted]: a small program with one succession of calls (getpid, getppid, getuid, write), or, twisted, another:
- * what code that was never meant to run would do.
+ * flow [twisted]: a small program with one sequence of calls (getpid, getppid, getuid, write), or, with "twisted",
+ * another one, like injected code.
  */
 #include <string.h>
 #include <sys/syscall.h>

@@ -1,7 +1,7 @@
 /*
- * hijack.so: what an attacker does who runs code inside a server, for LD_PRELOAD. On SIGWINCH the server's own process
- * opens an address of its own, looks into its parent and starts a shell. What came of it goes to the file that HIJACK names,
- * a line each: "bind ERRNO-NUMBER" or "bind ok", and so on; the shell adds a last line.
+ * hijack.so, for LD_PRELOAD: an attacker's code inside a server. On SIGWINCH the server's process binds an address,
+ * reads its parent's memory and starts a shell. It writes the results to the file in HIJACK, one per line: "bind
+ * ERRNO-NUMBER" or "bind ok", and so on; the shell adds a last line.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -46,5 +46,5 @@ __attribute__((constructor)) static void prepare(void) {
   if (name == NULL) return;
   out = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (out < 0 || sigaction(SIGWINCH, &action, NULL)) exit(125);
-  unsetenv("LD_PRELOAD"); /* the shell is a plain one */
+  unsetenv("LD_PRELOAD"); /* not for the shell */
 }

@@ -1,7 +1,7 @@
 /*
- * reach: a master binds, listens and forks a worker of the same user. The worker serves as nginx's do (eventfd2) and as
- * others do (accept4), and then does to its master what processes of one user can do to each other. Prints a line for
- * each: "name ok" or "name ERRNO-NUMBER".
+ * reach: a master binds, listens and forks a worker of the same user. The worker serves like nginx's (eventfd2) and
+ * like others (accept4), and then makes the calls by which processes of one user can access each other. Prints a line
+ * for each: "name ok" or "name ERRNO-NUMBER".
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A page of its own: process_madvise takes whole ones. */
+/* A separate page, because process_madvise works on whole pages. */
 static char secret[4096] __attribute__((aligned(4096))) = "secret";
 
 static void tell(const char *what, long result) {
@@ -43,19 +43,19 @@ static void attack(pid_t master, int descriptor) {
   traced = ptrace(PTRACE_SEIZE, master, NULL, NULL);
   tell("ptrace", traced);
   if (traced == 0) ptrace(PTRACE_DETACH, master, NULL, NULL);
-  /* What servers need: the master may be asked to reload. */
+  /* Servers need this: signals make the master reload. */
   tell("signal", kill(master, 0));
 }
 
 int main(void) {
-  sa_family_t unnamed = AF_UNIX; /* the kernel gives it an abstract address */
+  sa_family_t unnamed = AF_UNIX; /* the kernel chooses an abstract address */
   int fd = socket(AF_UNIX, SOCK_STREAM, 0), status;
   pid_t master = getpid(), worker;
 
   /* Without a policy the attacks succeed even where Yama lets only ancestors trace. */
   prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
   if (bind(fd, (struct sockaddr *)&unnamed, sizeof(unnamed))) return 125;
-  listen(fd, 16); /* a build step may not */
+  listen(fd, 16); /* denied for a build step */
   worker = fork();
   if (worker == 0) {
     eventfd(0, 0);

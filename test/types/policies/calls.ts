@@ -1,4 +1,4 @@
-// What the types say of calls and their arguments. tsc must agree with every line; an expected error that is none fails.
+// Tests the types of calls and their arguments. tsc must agree with every line; a missing expected error fails.
 import {
   allow,
   type Call,
@@ -33,7 +33,7 @@ calls();
 calls.opens.has;
 
 export function judge(call: Call): Verdict {
-  // @ts-expect-error which call it is must be known first
+  // @ts-expect-error the call must be narrowed first
   if (call.args.flags.has("O_CREAT")) return allow;
   // @ts-expect-error no call has this name
   if (call.name === "openatt") return allow;
@@ -55,7 +55,7 @@ export function judge(call: Call): Verdict {
       if (flags.is("O_RDONLY")) return allow;
     }
     if (call.args.path.address > 0x1000n) return allow;
-    // @ts-expect-error a pinned path is another piece of work: what lies behind a pointer cannot be read
+    // @ts-expect-error memory behind a pointer cannot be read
     if (call.args.path.text.is("/etc/shadow")) return allow;
   }
   switch (call.name) {
@@ -77,7 +77,7 @@ export function judge(call: Call): Verdict {
   // @ts-expect-error the case above has returned
   if (call.name === "socket") return allow;
   if (files.has(call)) {
-    // @ts-expect-error the set leaves it out
+    // @ts-expect-error the set excludes it
     if (call.name === "openat2") return allow;
     if (call.name === "ioctl" && call.args.cmd.is("TIOCSTI")) return deny("EPERM");
   }
@@ -88,9 +88,9 @@ export function forOne(call: CallOf<"read" | "write">): Verdict {
   return call.args.fd <= 2n ? allow : deny("EBADF");
 }
 
-// @ts-expect-error a verdict is not made of a string
+// @ts-expect-error a string is not a verdict
 export const verdict: Verdict = "allow";
-// @ts-expect-error what can be killed is a thread or a process
+// @ts-expect-error only a thread or a process can be killed
 kill("group");
 // @ts-expect-error every path needs a verdict
 policy((call) => {

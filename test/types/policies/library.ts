@@ -1,4 +1,4 @@
-// What the language's standard library is: nothing but this.
+// The complete standard library of the language.
 import { allow, deny, policy } from "portcullis";
 
 const ports = [80n, 443n] as const;
@@ -15,7 +15,7 @@ ports.map((port) => port);
 "text".length;
 // @ts-expect-error not in the language
 Math.max(1, 2);
-// @ts-expect-error a modulus of 64 bits at most
+// @ts-expect-error a modulus has at most 64 bits
 BigInt.asUintN(128, 1n);
 // @ts-expect-error bigint and number do not mix
 export const sum = 1n + 1;

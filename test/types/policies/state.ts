@@ -36,15 +36,15 @@ const strict = parameter.flag("strict", { default: false });
 const mode = parameter.text("mode", { default: "usual" });
 const root = parameter.path("root", { default: "/srv" });
 
-// @ts-expect-error a phase that was not declared
+// @ts-expect-error an undeclared phase
 phase.is("started");
 // @ts-expect-error the first phase cannot be entered
 phase.enter("starting");
 // @ts-expect-error two phases at least
 perProcess.phases(["only"]);
-// @ts-expect-error the tree is not forked
+// @ts-expect-error the tree's state has no onFork
 perTree.counter(0n, { onFork: "copy" });
-// @ts-expect-error a table says what becomes of a call when it is full
+// @ts-expect-error a table needs a verdict for when it is full
 perTree.table({ capacity: 16n });
 // @ts-expect-error a capacity is an integer of the language
 perTree.set({ capacity: 16, full: deny("ENOMEM") });
@@ -52,7 +52,7 @@ perTree.set({ capacity: 16, full: deny("ENOMEM") });
 duration("30");
 // @ts-expect-error no such unit
 perProcess.rate({ limit: 1n, per: "1d" });
-// @ts-expect-error a call that there is not
+// @ts-expect-error an unknown call
 perThread.flow({ start: ["brkk"] });
 // @ts-expect-error counters count integers
 opened.add(1);

@@ -1,4 +1,7 @@
-/** The compiled form over the simulated tree, the interpreter over it, and the interpreter alone, through one trace. */
+/**
+ * Runs one trace through the compiled form and the interpreter over the simulated tree, and through the interpreter
+ * alone.
+ */
 import { expect } from "vitest";
 import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
 import type { Birth, SimulatedDecision } from "../../src/engines/simulate/model.ts";
@@ -9,7 +12,7 @@ import type { Program } from "../../src/ir/program.ts";
 import { type CallOutcome, identifier, runTrace, type TraceStep } from "../../src/ir/testing/arbitrary.ts";
 import { treeState } from "./state.ts";
 
-/** Fixed, so that a fault is the same each time. */
+/** Fixed, so that failures are reproducible. */
 const secret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 + 17) & 0xff);
 
 export function bothTrees(program: Program, options: TreeOptions): readonly [SimulatedTree, SimulatedTree] {
@@ -42,7 +45,7 @@ export function withoutBirth({ birth, ...rest }: SimulatedDecision): PlainDecisi
   return { ...rest, birth: birth?.kind };
 }
 
-/** Applies a step to a tree; forks that a call asks for fail, since the trace has its own. */
+/** Applies a step to a tree; forks by calls fail, because the trace has explicit forks. */
 function apply(tree: SimulatedTree, step: TraceStep): PlainDecision | undefined {
   const task = (number: number) => tree.task(identifier(number))!;
   switch (step.kind) {

@@ -1,6 +1,6 @@
 /**
- * Runs a check over many seeds. What it finds is made small and written to build/fuzz, as a policy where it is a
- * program's run (finding.ts).
+ * Runs a check over many seeds. Findings are shrunk and written to build/fuzz; those of a program's run as a policy
+ * (finding.ts).
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { test } from "vitest";
@@ -9,15 +9,15 @@ import type { Run } from "../../src/ir/testing/shrink.ts";
 import { describeFinding, writeFinding } from "./finding.ts";
 
 export interface Campaign {
-  /** How many seeds in the tests. */
+  /** The number of seeds in the tests. */
   readonly runs: number;
-  /** Throws where the seed shows a fault. */
+  /** Throws if the seed fails. */
   readonly check: (seed: number) => void;
-  /** What somebody who looks into that fault wants to read, where it is no run. */
+  /** Information for debugging a failure that is not a program's run. */
   readonly explain: (seed: number) => string;
 }
 
-/** A check of a program's runs, each of which a seed makes. */
+/** A check of a program's runs, one for each seed. */
 export interface RunCampaign {
   readonly runs: number;
   readonly runOf: (seed: number) => Run;

@@ -1,4 +1,4 @@
-/** Random programs and random lives of a tree: the interpreter and the compiled form agree, after every step. */
+/** Random programs and random process trees: the interpreter and the compiled form agree after every step. */
 import { expect } from "vitest";
 import type { Birth, SimulatedTask } from "../../src/engines/simulate/model.ts";
 import { printProgram } from "../../src/ir/print.ts";
@@ -19,7 +19,7 @@ runCampaign("random programs, random traces", {
   check: ({ program, trace }) => expectAgreement(program, trace),
 });
 
-/** Births that happen, late or never, by the calls that ask for them; execs; numbers that are used again. */
+/** Forks that complete at once, late or never; execs; reused task ids. */
 campaign("lives in which the judged calls make the tasks", {
   runs: 400,
   check(seed) {

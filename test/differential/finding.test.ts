@@ -1,6 +1,6 @@
 /**
- * A fault that a random test finds becomes a small policy with a few calls. Shown with an evaluator that miscounts; and
- * what was found once and put into findings/ is found no more.
+ * A failure of a random test becomes a small policy with a few calls. Tested with an evaluator that miscounts. The
+ * former findings in findings/ no longer fail.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -96,8 +96,8 @@ function operators(program: Program): string[] {
   return seen;
 }
 
-describe("what a random test finds", { timeout: 120_000 }, () => {
-  it("becomes a small policy that compiles and still shows the fault", () => {
+describe("a finding of a random test", { timeout: 120_000 }, () => {
+  it("becomes a small policy that compiles and still fails", () => {
     const finding = found(miscounts);
     expect(finding.shown).toBe(true);
     const text = readFileSync(finding.file, "utf8");
@@ -112,7 +112,7 @@ describe("what a random test finds", { timeout: 120_000 }, () => {
     expectAgreement(run.program, run.trace);
   });
 
-  it("is shown by the policy for an operator, too", () => {
+  it("becomes a policy also for an operator", () => {
     const finding = found(roundsDown);
     expect(finding.shown).toBe(true);
     const run = readFindingPolicy(finding.file);
@@ -120,7 +120,7 @@ describe("what a random test finds", { timeout: 120_000 }, () => {
     expect(roundsDown(run)).toBeInstanceOf(Miscounted);
   });
 
-  it("goes with the whole program where the language has no words for what it takes", () => {
+  it("includes the whole program if the language cannot express it", () => {
     const nameless = ({ program, trace }: Run) =>
       runTrace(program, trace).calls.some(
         (call) => call.admission === "judged" && program.verdicts[call.evaluation.verdict]!.errno === 4095,
@@ -137,8 +137,8 @@ describe("what a random test finds", { timeout: 120_000 }, () => {
 
 const findings = join(import.meta.dirname, "findings");
 
-describe("a finding of before", () => {
-  it.each(readdirSync(findings).filter((name) => name.endsWith(".ts")))("%s is found no more", (name) => {
+describe("a former finding", () => {
+  it.each(readdirSync(findings).filter((name) => name.endsWith(".ts")))("%s no longer fails", (name) => {
     const { program, trace } = readFindingPolicy(join(findings, name));
     expect(trace.length).toBeGreaterThan(0);
     expectAgreement(program, trace);

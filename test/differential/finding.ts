@@ -1,6 +1,6 @@
 /**
- * What a random test has found, as files that anybody can take up: a policy and the life of a tree under it. The policy can
- * be checked, explained and run like any other; both together, put into findings/, are a test from then on.
+ * Writes a random test's finding to files: a policy and a trace of a process tree under it. The policy can be checked,
+ * explained and run like any other; in findings/ the two files are a test.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -18,29 +18,29 @@ import type { ArchitectureName } from "../../src/linux/architecture.ts";
 
 export interface Finding {
   readonly message: string;
-  /** The policy; beside it the trace, and the program where the policy does not say all of it. */
+  /** The policy; beside it the trace, and the program if the policy does not express it completely. */
   readonly file: string;
   readonly trace: string;
   readonly program?: string;
-  /** Does the policy show the fault, and not only the program that it was written from? */
+  /** Whether the policy fails, and not only its original program. */
   readonly shown: boolean;
 }
 
 export interface FindingOptions {
-  /** Which test has found it. */
+  /** The test that found it. */
   readonly by: string;
   readonly seed: number;
-  /** The fault that a run shows; undefined where there is none. */
+  /** The failure of a run, or undefined. */
   readonly faultOf: (run: Run) => Error | undefined;
   readonly folder?: string;
   readonly mostTries?: number;
 }
 
-/** Makes what shows a fault as small as it gets, and writes it down. */
+/** Shrinks a failing run and writes it. */
 export function writeFinding(original: Run, options: FindingOptions): Finding {
   const { by, seed, faultOf, folder = "build/fuzz", mostTries } = options;
   const kind = faultOf(original)?.constructor;
-  // A shrunk run must fail as the original did, so that one fault does not lead to another.
+  // A shrunk run must fail like the original, so that shrinking does not change to another failure.
   const fails = (run: Run) => faultOf(run)?.constructor === kind;
   const failsAsPolicy = (run: Run) => {
     const policy = asPolicy(run);
@@ -48,7 +48,7 @@ export function writeFinding(original: Run, options: FindingOptions): Finding {
   };
   const start = withUsualAdmission(original, fails);
   let smallest = shrinkRun(start, fails, mostTries);
-  // What the language cannot say may be what it takes, or has become so: then with what it can say all along.
+  // If the failure needs IR that the language cannot express, shrink again within the expressible IR.
   if (!failsAsPolicy(smallest) && failsAsPolicy(start)) {
     smallest = shrinkRun(start, (run) => fails(run) && failsAsPolicy(run), mostTries);
   }
@@ -73,7 +73,7 @@ export function writeFinding(original: Run, options: FindingOptions): Finding {
   return { message, file: `${base}.ts`, trace: `${base}.json`, ...(whole && { program: whole }), shown };
 }
 
-/** Two tests that find something from one seed have two findings. */
+/** Findings of two tests from one seed have different names. */
 function baseName(folder: string, seed: number, by: string): string {
   const base = join(folder, `finding-${seed}`);
   const taken =
@@ -81,13 +81,13 @@ function baseName(folder: string, seed: number, by: string): string {
   return taken ? `${base}-${by.replaceAll(/[^a-z0-9]+/gi, "-")}` : base;
 }
 
-/** In words, for whoever has started the test. */
+/** A description for the test's output. */
 export function describeFinding(seed: number, { file, trace, program, message, shown }: Finding): string {
   const more = program === undefined ? "" : `; all of the program in ${program}`;
   return `seed ${seed}: ${message}\n${file} ${shown ? "shows it" : "is as near as the language comes"}, with the calls of ${trace}${more}`;
 }
 
-/** A finding to be tried again: by its program where there is one, else by its policy. */
+/** Loads a finding for a new run: its program, if it has one, or its policy. */
 export function readFinding(file: string): Run {
   const base = file.replace(/(\.program)?\.(ts|json)$/, "");
   if (existsSync(`${base}.program.json`)) return decode(readFileSync(`${base}.program.json`, "utf8")) as Run;
@@ -123,7 +123,7 @@ function asPolicy({ program, trace }: Run): { readonly run: Run; readonly writte
   return policy && { run: { program: policy, trace }, written };
 }
 
-/** Which numbers are calls is not for a policy to say, so it is what it always is, where the fault does not need it. */
+/** A policy cannot set the call numbers, so the standard ones are used unless the failure needs others. */
 function withUsualAdmission(run: Run, fails: (run: Run) => boolean): Run {
   const admission = admissionOf(new CallNames(run.program.architecture), new Set());
   const usual = { ...run, program: { ...run.program, admission } };

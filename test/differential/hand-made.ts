@@ -65,7 +65,7 @@ export const eventOf = (number: number, ...given: readonly bigint[]): SystemCall
 
 export const quiet: Circumstances = { now: 0n, pid: 100, tid: 100, uid: 1000, gid: 1000, alive: 1n };
 
-/** Words at which operators change what they do. */
+/** Boundary values of operators. */
 export const boundaryWords: readonly bigint[] = [
   0n,
   1n,

@@ -1,4 +1,4 @@
-/** One program on the interpreter and as WebAssembly, step by step, compared after each. */
+/** Runs one program on the interpreter and as WebAssembly, and compares them after each step. */
 import { expect } from "vitest";
 import { compileWasm } from "../../src/compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../src/compile/wasm/instance.ts";
@@ -15,7 +15,7 @@ export interface Holder {
   readonly address: number;
 }
 
-/** Fixed, so that a failure is the same each time. */
+/** Fixed, so that failures are reproducible. */
 const secret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 + 17) & 0xff);
 
 export class Lockstep {
@@ -29,7 +29,7 @@ export class Lockstep {
     this.program = program;
     this.tree = initialState(program, "tree");
     const compiled = compileWasm(program);
-    // What engines read from a cache must do as well.
+    // Also test the serialised form that engines read from a cache.
     const layout = JSON.parse(JSON.stringify(compiled.layout));
     this.instance = instantiate({ module: compiled.module, layout }, tableSecret);
     this.slots = new SlotAllocator(this.instance.memory, layout);
@@ -55,7 +55,7 @@ export class Lockstep {
     this.slots.giveBack(holder.scope, holder.address);
   }
 
-  /** Judges in both forms, compares verdict, reports and the state of all, and returns the verdict. */
+  /** Evaluates a call in both forms, compares verdict, reports and all state, and returns the verdict. */
   step(thread: Holder, process: Holder, event: SystemCallEvent, circumstances: Circumstances): number {
     const { memory, step } = this.instance;
     const wanted = evaluate(this.program, event, circumstances, {

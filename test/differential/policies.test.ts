@@ -1,4 +1,4 @@
-/** Policies in the language, under calls that their own conditions are made of: all forms agree on them, too. */
+/** Policies in the language, under calls derived from their conditions: all forms agree. */
 import { readdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -46,7 +46,7 @@ campaign("the ready policies", {
   explain: (seed) => `${targets[seed % targets.length]}\n\n${explainRun(...readyRun(seed))}`,
 });
 
-/** Each seed takes the next of the language's corpus, which is dense with its constructs. */
+/** Each seed takes the next policy of the corpus, which covers the language's constructs. */
 function corpusRun(seed: number) {
   const { name, text } = corpus[seed % corpus.length]!;
   const path = join(tmpdir(), `${name}.ts`);

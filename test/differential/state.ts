@@ -1,4 +1,4 @@
-/** State of a tree in a form that can be compared: a table's order and a set's values mean nothing. */
+/** State of a tree in a comparable form: it ignores a table's order and a set's values. */
 import type { SimulatedTree } from "../../src/engines/simulate/tree.ts";
 import type { ScopeState } from "../../src/ir/evaluation.ts";
 import type { Program, Scope } from "../../src/ir/program.ts";
@@ -17,7 +17,7 @@ export function plainState(program: Program, scope: Scope, { cells, tables }: Sc
   return plain;
 }
 
-/** Of everybody who lives, and the tree's; undefined where state is uncertain. */
+/** The state of all live tasks and of the tree; undefined if it is uncertain. */
 export function treeState(tree: SimulatedTree): Record<string, unknown> | undefined {
   const { program } = tree;
   const all: Record<string, unknown> = { alive: tree.alive, now: tree.now };

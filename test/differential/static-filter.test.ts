@@ -1,6 +1,6 @@
 /**
- * What people are shown of a policy's classic filter (disasm, explain, why) is what an engine installs (run, bundles):
- * for each ready policy, for one whose threads have state, and for random programs.
+ * The classic filter that disasm, explain and why show is the one that an engine installs (run, bundles): for each
+ * ready policy, for one with thread state, and for random programs.
  */
 
 import { readdirSync } from "node:fs";
@@ -48,7 +48,7 @@ const modes = (["quiet", "reported", "audit"] as const).flatMap((mode) =>
   [false, true].map((killEvents) => ({ mode, killEvents })),
 );
 
-/** As the launcher arms a filter, with words that no generated event has. */
+/** Inserts a token like the launcher, with words that no generated event has. */
 function rearmed(instructions: readonly ClassicInstruction[], positions: readonly number[]): ClassicInstruction[] {
   return instructions.map((one, index) => (positions.includes(index) ? { ...one, k: 0x7c5a_93e1 } : one));
 }
@@ -58,7 +58,7 @@ function installed(program: Program, mode: Mode, killEvents = false): readonly C
   return rearmed(decodeInstructions(filter.instructions), filter.tokenPositions);
 }
 
-/** What the kernel finds when it fills its bitmap: whether a call is allowed before any argument is read. */
+/** Computes the kernel's bitmap: whether a call is allowed before any argument is read. */
 function inBitmap(filters: readonly (readonly ClassicInstruction[])[], architecture: number, number: number): boolean {
   return filters.every((instructions) => {
     const { code, k } = instructions[entryOf(instructions, architecture, number)]!;
@@ -95,7 +95,7 @@ function expectSameWords(
   expect(different).toEqual([]);
 }
 
-/** The calls of a program, by where `explain` says that they are decided. */
+/** The calls of a program, by the place of their decision in `explain`. */
 function expectExplained(
   program: Program,
   profile: FilterProfile,
@@ -112,7 +112,7 @@ function expectExplained(
   }
 }
 
-/** One answer for a call all of whose registers are known. */
+/** The verdict of `why` for a call with known registers. */
 function expectAnswered(program: Program, event: SystemCallEvent, run: readonly ClassicInstruction[]): void {
   const { admission, cases } = why(
     program,
@@ -122,7 +122,7 @@ function expectAnswered(program: Program, event: SystemCallEvent, run: readonly 
   if (admission !== "judged" || event.architecture !== auditArchitecture[program.architecture]) return;
   const word = wordOf(run, event);
   const asks = (one: Case) => one.decided === "supervisor";
-  // A condition on the instruction pointer stays open.
+  // A condition on the instruction pointer remains unknown.
   expect(cases.some((one) => asks(one) === (word === ask))).toBe(true);
   if (cases.length > 1) return;
   expect(asks(cases[0]!)).toBe(word === ask);
@@ -161,7 +161,7 @@ function expectBundled(program: Program): void {
 }
 
 describe.each([...ready, "threads.ts"])("%s", (name) => {
-  it.each(["x86_64", "aarch64"] as const)("is shown as it is installed on %s", async (architecture) => {
+  it.each(["x86_64", "aarch64"] as const)("is shown like the installed filter on %s", async (architecture) => {
     const file = name === "threads.ts" ? join(folderOf({ "threads.ts": threads }), name) : name;
     const program = loadPolicy(file, { architecture }).program!;
     expectOneFilter(program, 1);
@@ -179,14 +179,14 @@ describe.each([...ready, "threads.ts"])("%s", (name) => {
 });
 
 describe("random programs", () => {
-  it.each(Array.from({ length: 40 }, (_, seed) => seed))("are shown as they are installed, %i", (seed) => {
+  it.each(Array.from({ length: 40 }, (_, seed) => seed))("are shown like the installed filter, %i", (seed) => {
     const program = generateProgram(new SeededChoices(seed), { statements: 12 });
     if (compileForNotify(program, "quiet").policy === undefined) return; // a trap by state
     expectOneFilter(program, seed);
   });
 });
 
-it("execve of a policy whose threads have state is shown as a question", async () => {
+it("execve of a policy with thread state is shown as USER_NOTIF", async () => {
   const file = join(folderOf({ "threads.ts": threads }), "threads.ts");
   const listed = await portcullis("disasm", "--pure", file);
   expect(listed.out).toMatch(/threads\.ts:\d+:\d+ [^\n]*\bexecve\b[^\n]*\n[^\n]*ret USER_NOTIF/);
@@ -202,7 +202,7 @@ it("execve of a policy whose threads have state is shown as a question", async (
   expect(answered.out).toContain("because: executions are followed");
 });
 
-it("why names the filter where it looks at arguments", async () => {
+it("why names the filter if it tests arguments", async () => {
   const file = join(
     folderOf({
       "p.ts": `import { allow, deny, policy } from "portcullis";
@@ -217,7 +217,7 @@ export default policy((call) => (call.name === "socket" && call.args.family.is("
   expect((await portcullis("why", file, "execve(0)")).out).toContain("decided in the kernel, by the filter");
 });
 
-it("disasm --raw warns of a filter that asks where nothing answers", async () => {
+it("disasm --raw warns of a filter that notifies without a supervisor", async () => {
   const folder = folderOf({
     "threads.ts": threads,
     "static.ts": `import { allow, deny, policy } from "portcullis";

@@ -1,6 +1,6 @@
 /**
- * Recordings that do not tell all bits of a call: what the tree says of them covers what it says of the calls as they
- * were, whatever the bits were.
+ * Recordings with unknown bits: the tree's results for them cover its results for the original calls, with any values
+ * of the unknown bits.
  */
 import { expect, test } from "vitest";
 import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
@@ -41,7 +41,7 @@ function mask(choices: Choices): bigint {
   }
 }
 
-/** How much was known, over all seeds of a run: the test is for nothing if it is nothing. */
+/** Counts known results over all seeds of a run: the test is meaningless without any. */
 const tally = { known: 0, unknown: 0, uncertainTrees: 0 };
 
 campaign("what is said of calls with unknown bits holds for every call that it can be", {
@@ -74,7 +74,7 @@ campaign("what is said of calls with unknown bits holds for every call that it c
         const settled = choices.below(3) === 0 ? ("fail" as const) : ("later" as const);
         const real = judge(actual, step.task, step.event, {}, settled);
         for (const tree of recorded) {
-          // What unknown bits are set to must not matter.
+          // The values of unknown bits must not matter.
           const noise = generateEvent(choices, program);
           const event: SimulatedCall = {
             ...step.event,
@@ -88,7 +88,7 @@ campaign("what is said of calls with unknown bits holds for every call that it c
       }
       const states = recorded.map(treeState);
       expect(states[1]).toEqual(states[0]);
-      // How many forks are in flight may be uncertain where all state is known.
+      // The number of pending forks may be uncertain although all state is known.
       if (states[0] !== undefined) expect({ ...states[0], alive: actual.alive }).toEqual(treeState(actual));
     }
     if (treeState(recorded[0]!) === undefined) tally.uncertainTrees++;
@@ -96,7 +96,7 @@ campaign("what is said of calls with unknown bits holds for every call that it c
   explain: (seed) => printProgram(generateProgram(new SeededChoices(seed))),
 });
 
-test("and most of what is said is known", () => {
+test("and most results are known", () => {
   expect(tally.known).toBeGreaterThan(tally.unknown);
   expect(tally.unknown).toBeGreaterThan(0);
   expect(tally.uncertainTrees).toBeGreaterThan(0);
@@ -110,7 +110,7 @@ function judge(
   settled: "fail" | "later",
 ): SimulatedDecision {
   const decision = tree.task(identifier(task))!.call(call, options);
-  // A birth in flight counts as alive, certainly or not, until its maker ends.
+  // A pending fork counts as alive, certainly or not, until its parent ends.
   if (settled === "fail") decision.birth?.fail();
   return decision;
 }
@@ -128,7 +128,7 @@ function expectCovered(program: Program, said: SimulatedDecision, real: Simulate
   if (said.passes === false) expect(said.birth).toBe(undefined);
   if (real.birth !== undefined) expect(["either", real.birth.kind]).toContain(said.birth?.kind);
   if (said.effectsKnown) expect(said.reports.length).toBe(real.reports.length);
-  // Those that are surely made, in order; others may come between.
+  // The certain reports, in order; others may occur in between.
   let rest = real.reports;
   for (const report of said.reports) {
     const place = rest.findIndex((twin) => isCovered(report, twin));

@@ -3,21 +3,21 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 /**
- * | fence | what it is |
+ * | fence | meaning |
  * | --- | --- |
  * | ```` ```ts ```` | a policy module, which compiles |
- * | ```` ```ts step ```` | what stands inside of a step; its imports are added |
- * | ```` ```ts error ```` | a module that the compiler has something to say about; the next `text` block is what |
+ * | ```` ```ts step ```` | the body of a step; its imports are added |
+ * | ```` ```ts error ```` | a module with diagnostics, which the next `text` block shows |
  * | ```` ```ts file=a/b.ts ````, ```` ```json file=c.json ```` | a file that later modules import |
  */
 export interface Example {
-  /** Of the fence's line in the document, from 1. */
+  /** The fence's line in the document, from 1. */
   readonly line: number;
   readonly is: "module" | "step" | "error" | "file";
   readonly text: string;
-  /** Where it is written to: "example-12.ts", or the file that the fence names. */
+  /** Its file: "example-12.ts", or the file that the fence names. */
   readonly file: string;
-  /** What the document shows that the compiler says. */
+  /** The diagnostics in the document. */
   readonly says: string | undefined;
 }
 
@@ -41,7 +41,7 @@ export function blocksOf(document: string): Block[] {
   return blocks;
 }
 
-/** `exports` are the names that "portcullis" exports: a step's imports are those of them that it uses. */
+/** `exports` are the names that "portcullis" exports: a step imports those that it uses. */
 export function examplesOf(document: string, exports: readonly string[]): Example[] {
   const examples: Example[] = [];
   const blocks = blocksOf(document);
@@ -66,7 +66,7 @@ function moduleAround(step: string, exports: readonly string[]): string {
   return `import { ${names.sort().join(", ")} } from "portcullis";\n\nexport default policy((call) => {\n${body}});\n`;
 }
 
-/** Writes it below the folder, and gives its path. */
+/** Writes it below the folder, and returns its path. */
 export function write(folder: string, example: Example): string {
   const path = join(folder, example.is === "error" ? `error-${example.line}` : "", example.file);
   mkdirSync(dirname(path), { recursive: true });

@@ -10,12 +10,15 @@ import { systemdList } from "../../tools/generate/systemd.ts";
 import { updating } from "../support/golden.ts";
 import { type Example, examplesOf, write } from "./examples.ts";
 
-/** The examples of docs/language.md compile, and the compiler prints the messages that it shows. `make goldens` rewrites those. */
+/**
+ * The examples of docs/language.md compile, and the compiler prints the messages that it shows. `make goldens` rewrites
+ * those.
+ */
 const document = "docs/language.md";
 const text = readFileSync(document, "utf8");
 const examples = examplesOf(text, Object.keys(portcullis));
 
-// Inside of the package, where "portcullis" is a name for it; with a dot, so that no other tsconfig takes it in.
+// Inside the package, so that "portcullis" resolves to it; with a dot, so that no other tsconfig includes it.
 const folder = mkdtempSync("test/docs/.examples-");
 const paths = new Map<Example, string>();
 
@@ -44,7 +47,7 @@ describe("the examples of docs/language.md", () => {
 
   it.each(good.map((example) => [example.line, example] as const))("compile (line %i)", (_, example) => {
     const { program, diagnostics, shown } = compile(example);
-    // An example teaches, so it may do what is only warned about: but for that, nothing is to be said.
+    // Examples may have warnings, but no errors.
     expect(diagnostics.filter((one) => one.severity === "error").length, `${shown}\n${example.text}`).toBe(0);
     expect(program).toBeDefined();
   });
@@ -60,7 +63,7 @@ describe("the examples of docs/language.md", () => {
   );
 
   if (updating)
-    it("are written anew", () => {
+    it("are rewritten", () => {
       const lines = text.split("\n");
       for (const example of bad.toReversed()) {
         const end = lines.indexOf("```", example.line);
@@ -78,13 +81,13 @@ describe("the examples of docs/language.md", () => {
 });
 
 describe("the lists of docs/language.md", () => {
-  it("are those that the compiler uses (npm run generate writes them)", () => {
+  it("are the compiler's (npm run generate writes them)", () => {
     expect(text).toBe(renewLists(text, readFileSync(systemdList, "utf8")));
   });
 });
 
 describe("the contents of docs/language.md", () => {
-  it("link to headings that are there", () => {
+  it("link to existing headings", () => {
     const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
       heading
         .toLowerCase()

@@ -5,13 +5,13 @@ export const readme = readFileSync("README.md", "utf8");
 
 export interface Shown {
   readonly command: string;
-  /** What the README prints below it; nothing where it leaves that out. */
+  /** The output in the README; empty if it is omitted. */
   readonly output: string;
-  /** The statuses that say that it works: `why` says by its status, too, that a call would be refused. */
+  /** The statuses of success: `why` also reports a denial by its status. */
   readonly statuses: readonly number[];
 }
 
-/** Of `console` blocks: commands in the folder of the package, a checkout or an installed one. */
+/** From `console` blocks: commands in the folder of the package, a checkout or an installed one. */
 export const shownCommands: readonly Shown[] = [...readme.matchAll(/```console\n([\s\S]*?)```/g)].flatMap((block) =>
   block[1]!
     .split(/^\$ /m)
@@ -22,7 +22,7 @@ export const shownCommands: readonly Shown[] = [...readme.matchAll(/```console\n
     }),
 );
 
-/** Of `sh` blocks: commands in a project that has the package installed. The first installs it. */
+/** From `sh` blocks: commands in a project with the installed package. The first installs it. */
 export const projectCommands: readonly string[] = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((block) =>
   block[1]!.split("\n").filter(Boolean),
 );

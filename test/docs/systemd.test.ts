@@ -1,4 +1,4 @@
-/** examples/systemd: systemd takes the units, and starts the server of the example at its first connection. */
+/** Tests examples/systemd: systemd accepts the units, and starts the example's server at its first connection. */
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { until } from "../support/patience.ts";
 const examples = join(process.cwd(), "examples/systemd");
 const portcullis = join(process.cwd(), "bin/portcullis");
 
-/** The example as it would be installed, but with the paths of this checkout. */
+/** The example with the paths of this checkout. */
 function here(text: string): string {
   return text
     .replaceAll("/usr/bin/portcullis", portcullis)
@@ -25,7 +25,7 @@ function folder(): string {
   return made;
 }
 
-it("has units that systemd takes without a word", () => {
+it("has units that systemd accepts without a message", () => {
   const units = folder();
   const names = readdirSync(examples).filter((name) => /\.(service|socket)$/.test(name));
   expect(names.sort()).toEqual(["hello.service", "hello.socket"]);
@@ -42,7 +42,7 @@ it("serves on the socket that systemd opens", async () => {
   const { host, port } = await freeAddress();
   const said = join(folder(), "said");
   const output = openSync(said, "w");
-  // It becomes the command at the first connection, with the connection still to be accepted.
+  // It executes the command at the first connection, before the connection is accepted.
   const activated = spawn("systemd-socket-activate", ["-l", `${host}:${port}`, ...command], {
     stdio: ["ignore", output, output],
   });
@@ -56,6 +56,6 @@ it("serves on the socket that systemd opens", async () => {
   expect(await answer.text(), readFileSync(said, "utf8")).toBe("hello from below portcullis\n");
 });
 
-it("has a server whose own text is a module", () => {
+it("has a server that is a valid module", () => {
   execFileSync(process.execPath, ["--check", join(examples, "hello.mjs")]);
 });

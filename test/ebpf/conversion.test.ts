@@ -1,4 +1,4 @@
-/** The model of the kernel's conversion, by which bench/ebpf.ts counts: it means what the classic filter means. */
+/** Tests the model of the kernel's conversion in bench/ebpf.ts: the result is equivalent to the classic filter. */
 import { describe, expect, it } from "vitest";
 import { convertClassic, longestPath } from "../../bench/ebpf/conversion.ts";
 import type { ClassicInstruction } from "../../src/compile/classic/instruction.ts";
@@ -12,11 +12,11 @@ const numbers = Array.from({ length: 480 }, (_, number) => number);
 
 describe("a classic filter as the kernel converts it", () => {
   for (const { name, profile } of realProfiles("x86_64")) {
-    it(`means the same: ${name}`, () => {
+    it(`gives the same results: ${name}`, () => {
       const { instructions } = libseccompFilter(profile);
       const converted = convertClassic(instructions);
       const most = longestPath(converted);
-      // `r ^= r` clears a register that nobody has set, which the kernel need not verify and our interpreter refuses.
+      // `r ^= r` clears an uninitialised register, which the kernel does not verify and our interpreter rejects.
       const clear = (destination: 0 | 7) =>
         ({ kind: "arithmetic", operator: "move", width: 32, destination, source: { immediate: 0 } }) as const;
       const cleared = [clear(0), clear(7), ...converted.slice(2)];
@@ -35,7 +35,7 @@ describe("a classic filter as the kernel converts it", () => {
   const filter = (...instructions: [code: number, jt: number, jf: number, k: number][]): ClassicInstruction[] =>
     instructions.map(([code, jt, jf, k]) => ({ code, jt, jf, k }));
 
-  it("takes a jump more where neither arm follows, and a constant more where the immediate is negative", () => {
+  it("adds a jump if neither branch falls through, and a constant for a negative immediate", () => {
     const returns: [number, number, number, number][] = [
       [0x06, 0, 0, 1],
       [0x06, 0, 0, 2],

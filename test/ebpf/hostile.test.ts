@@ -1,4 +1,4 @@
-/** Sizes that nobody writes by hand: the verifier accepts them and they mean what they say, or a TargetError says why not. */
+/** Very large policies: the verifier accepts them with correct results, or a TargetError gives the reason. */
 
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
@@ -21,7 +21,7 @@ import { callByName } from "../../src/linux/calls.ts";
 const many = (count: number, text: (index: number) => string, between = "\n") =>
   Array.from({ length: count }, (_, index) => text(index)).join(between);
 
-/** A policy over `fcntl`, whose third argument is a whole word. */
+/** A policy for `fcntl`, whose third argument is a whole word. */
 const over = (
   declarations: string,
   statements: string,
@@ -86,7 +86,7 @@ function load(name: string, text: string): Program {
 const compile = (program: Program) =>
   compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
 
-/** Arguments that meet the first rules one after the other, and in between any of them. */
+/** Arguments that match the first rules in order, and random rules in between. */
 function fcntlAt(step: bigint): SystemCallEvent {
   return {
     number: callByName("fcntl")!.number.x86_64!,
@@ -97,7 +97,7 @@ function fcntlAt(step: bigint): SystemCallEvent {
 }
 
 describe("a policy with", () => {
-  it.for(accepted)("%s is accepted by the verifier, and means what it says", ([name, text], context) => {
+  it.for(accepted)("%s is accepted by the verifier, and gives correct verdicts", ([name, text], context) => {
     const program = load(name, text);
     const object = compile(program);
     if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
@@ -123,7 +123,7 @@ describe("a policy with", () => {
     }
   });
 
-  it("6,000 rules over a counter is refused with the reason", () => {
+  it("6,000 rules over a counter is rejected with the reason", () => {
     const rules = many(6000, (n) => `if (x === ${7 * n + 3}n && c.get() > ${n}n) return deny("EPERM");`);
     const program = load("rules", over("const c = perProcess.counter();", rules));
     let refusal: unknown;
@@ -137,7 +137,7 @@ describe("a policy with", () => {
   });
 });
 
-/** Beyond those: tables that are written out, and one that is a map. */
+/** In addition: unrolled tables, and one that is a map. */
 const tables: readonly [string, string][] = [
   [
     "a table of 240 entries for each process, used five times",
@@ -155,7 +155,7 @@ const tables: readonly [string, string][] = [
   ],
 ];
 
-/** More than an unprivileged program may have. */
+/** Larger than an unprivileged program may be. */
 const tooLarge: { readonly [name: string]: true } = {
   "2,000 rules": true,
   "2,000 rules over a counter": true,

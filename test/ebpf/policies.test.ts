@@ -1,4 +1,6 @@
-/** Ready policies and OCI profiles: over every call number and boundary arguments, eBPF on the kernel = the interpreter. */
+/**
+ * Ready policies and OCI profiles: over every call number and boundary arguments, eBPF on the kernel = the interpreter.
+ */
 
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -34,7 +36,7 @@ const corners = [0n, 1n, 1n << 31n, 1n << 32n, 1n << 63n].flatMap((corner) =>
   [corner - 1n, corner, corner + 1n].map((value) => BigInt.asUintN(64, value)),
 );
 
-/** For each number: each corner in all arguments, then calls made of the policy's own conditions. */
+/** For each number: each boundary value in all arguments, then calls derived from the policy's conditions. */
 function* events(program: Program, choices: SeededChoices): Generator<SystemCallEvent> {
   for (let number = -1; number <= highestNumber("x86_64") + 2; number += 1) {
     const call = { number, architecture: auditArchitecture.x86_64, instructionPointer: 0n };
@@ -46,7 +48,7 @@ function* events(program: Program, choices: SeededChoices): Generator<SystemCall
 
 describe("policies as eBPF", () => {
   for (const path of policies) {
-    it(`${path} means on the kernel what it means in the interpreter`, (context) => {
+    it(`${path} gives the interpreter's verdicts on the kernel`, (context) => {
       if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
       const { program, diagnostics, sources } = loadPolicy(path, { architecture: "x86_64" });
       if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
@@ -89,9 +91,9 @@ describe("policies as eBPF", () => {
   }
 });
 
-describe("policies as programs of the kernel's own type", () => {
+describe("policies as programs of type seccomp", () => {
   for (const path of policies) {
-    it(`${path} means on the model of the kernel what it means in the interpreter, with and without privilege`, () => {
+    it(`${path} gives the interpreter's verdicts on the model of the kernel, with and without privilege`, () => {
       const { program, diagnostics, sources } = loadPolicy(path, { architecture: "x86_64" });
       if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
       const trees = [false, true].map((unprivileged) => {

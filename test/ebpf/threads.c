@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * Many threads run one BPF program at once, by BPF_PROG_TEST_RUN.
+ * Runs one BPF program in many threads concurrently, by BPF_PROG_TEST_RUN.
  *
  * The program is descriptor 3. Reads three 32-bit numbers (threads, runs of each thread, bytes of a context) and then
- * the contexts, thread by thread. Writes for each run, in the same order: when it began and ended (CLOCK_MONOTONIC, ns,
- * 64 bits each), what the program returned (32 bits, and 32 of padding), and the context as it left it.
+ * the contexts, thread by thread. Writes for each run, in the same order: its begin and end (CLOCK_MONOTONIC, ns, 64
+ * bits each), the program's result (32 bits, and 32 of padding), and the final context.
  */
 #define _GNU_SOURCE
 #include <linux/bpf.h>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 /*
- * replay SCRIPT FILE: a tree of processes and threads that makes given calls in a given order (script.ts), and writes into
- * FILE what each returned: one signed decimal a line.
+ * replay SCRIPT FILE: a tree of processes and threads that makes given calls in a given order (script.ts), and writes
+ * their results to FILE: one signed decimal per line.
  *
- * Whatever it does for itself carries a mark in the sixth argument register, which policies under test let pass before
- * they look at anything. So it has no C library, whose start would be judged. The first process only makes the first task, and takes note of ends: every other process is its child
- * (CLONE_PARENT).
+ * Its internal calls carry a mark in the sixth argument register, which the tested policies always allow. It has no C
+ * library, because the policy would judge the library's start. The first process only creates the first task and
+ * records exits: every other process is its child (CLONE_PARENT).
  *
  * A script is hexadecimal numbers, for each step: what, task, and
  *   1 call      number, six arguments       7 call that ends the process, 8 the thread     likewise
@@ -58,7 +58,7 @@ void end(int status) {
   for (;;) marked(__NR_exit_group, status, 0, 0, 0, 0);
 }
 
-/* Sleeps while the word is so. */
+/* Sleeps while the word has this value. */
 static void wait_while(volatile int *word, int value) {
   while (*word == value) marked(__NR_futex, (long)word, FUTEX_WAIT, value, 0, 0);
 }
@@ -72,7 +72,7 @@ static void tell(volatile int *word, int value) {
   marked(__NR_futex, (long)word, FUTEX_WAKE, 0x7fffffff, 0, 0);
 }
 
-/* Runs on in a child: a process on a copy of this stack, a thread on one of its own, with nothing to return to. */
+/* Continues in a child: a process on a copy of this stack, a thread on its own stack, without a return address. */
 long branch(long flags, void *stack, volatile int *tid, void (*function)(long), long argument);
 __asm__(
     ".text\n"
@@ -102,10 +102,12 @@ __asm__(
     "  syscall\n");
 void restore(void);
 
-/* SIGSYS: the interrupted call shall look as if it had returned this. */
+/* SIGSYS: sets the result of the interrupted call. */
 static void trapped(int signal, int *info, unsigned long *context) {
   (void)signal;
-  /* siginfo: si_signo, si_errno (the filter's word); ucontext: flags, link, stack (3 words), then r8 … with rax 13th. */
+  /*
+   * siginfo: si_signo, si_errno (the filter's word); ucontext: flags, link, stack (3 words), then r8 … with rax 13th.
+   */
   context[5 + 13] = (unsigned long)(-(long)TRAPPED - info[1]);
 }
 
@@ -164,12 +166,12 @@ static void live(long task) {
     wait_until(&shared->turn, at);
     perform(at);
   }
-  /* Until all is over the process counts among the living. */
+  /* The process counts as alive until the end. */
   wait_until(&shared->turn, count);
   end(0);
 }
 
-/* The first process: a step with which somebody ends is over when he has. */
+/* The first process: a step that ends a task is complete when the task has ended. */
 static void keep(void) {
   for (int at = 0; at < count; at++) {
     long what = steps[at].what, task = steps[at].task;

@@ -1,6 +1,6 @@
 /**
- * One meaning on every engine: what a tree of tasks does under random policies gets, call by call, the verdicts, reports
- * and events that the interpreter gives; state copied, fresh or shared; threads and processes that end and are killed.
+ * Every engine gives the interpreter's verdicts, reports and events for each call of a task tree under random policies;
+ * with copied, fresh and shared state, and threads and processes that exit and are killed.
  */
 import { spawnSync } from "node:child_process";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -19,7 +19,7 @@ const circumstances: readonly (Circumstances & { readonly name: string; readonly
 
 beforeAll(prepare);
 
-/** What came of the scripts of these seeds, as far as it is not what the interpreter said. */
+/** The differences of these seeds' scripts from the interpreter's results. */
 function judge(
   outputs: string,
   { scripts }: ReturnType<typeof prepareJobs>,
@@ -39,7 +39,7 @@ const seedsOf = (runs: number): number[] => {
   return Array.from({ length: full ? 20 * runs : runs }, (_, index) => firstSeed + index);
 };
 
-describe("the interpreter's meaning, on this kernel, under", () => {
+describe("the interpreter's verdicts, on this kernel, under", () => {
   it(
     "notify",
     (context) => {
@@ -58,7 +58,7 @@ describe("the interpreter's meaning, on this kernel, under", () => {
   );
 });
 
-describe("the interpreter's meaning, in the machine, under", () => {
+describe("the interpreter's verdicts, in the machine, under", () => {
   for (const { name, runs, ...where } of circumstances) {
     it(
       name,

@@ -1,4 +1,4 @@
-/** Prepares scripts for the machine, and holds what came of them against what the interpreter said. */
+/** Prepares scripts for the machine, and compares their results with the interpreter's. */
 
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
@@ -24,7 +24,7 @@ const trapped = -(1 << 20);
 const sigsys = 31;
 const sigkill = 9;
 
-/** Builds what runs in the machine. */
+/** Builds the programs for the machine. */
 export async function prepare(): Promise<void> {
   execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
   mkdirSync(folder, { recursive: true });
@@ -107,7 +107,7 @@ function compile(program: Program, engine: Circumstances["engine"], unprivileged
   return policy === undefined ? undefined : { engine, policy };
 }
 
-/** On notify the filter, which is the kernel's, kills threads; where the supervisor decides, the process ends. */
+/** On notify only the filter can kill a thread; the supervisor kills the process. */
 function threadKillsOf(compiled: CompiledPolicy): ScriptOptions["killsThread"] {
   if (compiled.engine !== "notify") return () => true;
   const filter = decodeInstructions(compiled.policy.filter.instructions);
@@ -116,7 +116,7 @@ function threadKillsOf(compiled: CompiledPolicy): ScriptOptions["killsThread"] {
 
 // ── What came of it ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What differs from what the interpreter said; nothing where all is well. */
+/** The differences from the interpreter's results. */
 export function differences(script: Script, outcome: JobOutcome, engine: Circumstances["engine"]): string[] {
   const { error, status, results } = outcome;
   if (error !== undefined || status !== 0) return [`status ${status}${error === undefined ? "" : `: ${error}`}`];
@@ -132,7 +132,7 @@ function resultDifferences({ expected }: Script, results: readonly number[]): st
     const wrong = (wanted: string) => found.push(`step ${step}: ${result}, not ${wanted}`);
     switch (one.is) {
       case "result":
-        // A denial with errno 0 shows as 0.
+        // A denial with errno 0 returns 0.
         if (result !== one.value) wrong(`${one.value}`);
         break;
       case "trapped":
@@ -158,7 +158,7 @@ function recordDifferences(script: Script, outcome: JobOutcome, engine: Circumst
   const isTold = ({ kind, which }: Record): boolean => {
     if (kind === "report" || which === "refused") return true;
     const { action } = program.verdicts[which]!;
-    // Kills and traps of the static part are the kernel's on notify, and no records.
+    // On notify the kernel carries out static kills and traps, without records.
     return action !== "allow" && (engine === "seccomp-ebpf" || !/^(kill|trap)/.test(action));
   };
   const told = outcome.records.flatMap((record) => (record.kind === "judgement" ? flat(record) : []));

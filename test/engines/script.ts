@@ -1,6 +1,6 @@
 /**
- * Random policies and what a tree of tasks does under them, made together: the interpreter says while the script grows
- * what each call gets, so the script knows who ends by a kill. `replay.c` performs it.
+ * Generates random policies and the actions of a task tree under them together: the interpreter computes each call's
+ * verdict while the script grows, so the script knows which tasks are killed. `replay.c` executes it.
  */
 import { admit } from "../../src/ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
@@ -12,16 +12,16 @@ import { arbitraryValue } from "../../src/ir/testing/values.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../src/ir/traverse.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 
-/** What replay.c marks its own calls with. */
+/** The mark of replay.c's internal calls. */
 const mark = 0x5eed_5eed_000n;
 
-/** Calls that do no harm whatever their registers hold: in a process without descriptors, with no valid pointer in them. */
+/** Calls that are harmless with any registers: in a process without descriptors, and without valid pointers. */
 const harmless = {
   /** Their results are known. */
   known: { getpid: 39, gettid: 186, geteuid: 107 },
   /** read, write, close, socket, openat, rseq, pidfd_send_signal, execve */
   others: [0, 1, 3, 41, 257, 334, 424, 59],
-  /** x32 (getpid), one that no call has, a tracer's skip. */
+  /** x32 (getpid), an undefined number, a tracer's skip. */
   refused: [0x4000_0027, 500, -1],
 } as const;
 
@@ -34,9 +34,9 @@ interface FailingFork {
 }
 
 /**
- * Calls of clone that the kernel refuses, in the order in which copy_process (kernel/fork.c) comes to that: before it has
- * made anything, when it copies the caller's registers, and when the child has nearly all that it needs. Each has
- * SIGCHLD in its flags.
+ * Calls of clone that the kernel refuses, in the order of the checks in copy_process (kernel/fork.c): before it
+ * allocates anything, when it copies the caller's registers, and when the child is almost complete. Each has SIGCHLD in
+ * its flags.
  */
 const failingForks: readonly FailingFork[] = [
   { flags: 0x811n /* CLONE_SIGHAND without CLONE_VM */, errno: 22 },
@@ -45,7 +45,7 @@ const failingForks: readonly FailingFork[] = [
   { flags: 0x1011n /* CLONE_PIDFD */, pidfd: 1n, errno: 14 },
 ];
 
-/** clone, fork, vfork; all make a process with these flags, or fail with EAGAIN under RLIMIT_NPROC. */
+/** clone, fork, vfork; all create a process with these flags, or fail with EAGAIN under RLIMIT_NPROC. */
 const forkCalls = [56, 57, 58] as const;
 const sigchld = 17n;
 
@@ -58,7 +58,7 @@ export interface Record {
   readonly arguments: readonly bigint[];
 }
 
-/** What a step is to give. */
+/** The expected result of a step. */
 export type Expected =
   | { readonly is: "result"; readonly value: number }
   | { readonly is: "identity"; readonly of: "process" | "thread"; readonly task: number }
@@ -77,23 +77,23 @@ export interface Script {
 
 export interface ScriptOptions {
   readonly steps: number;
-  /** Whether the engine takes `kill-thread` at its word for this call; a supervisor kills the process. */
+  /** Whether the engine kills only the thread for `kill-thread`; a supervisor kills the process. */
   readonly killsThread: (event: SystemCallEvent) => boolean;
   readonly uid: number;
   readonly gid: number;
-  /** Signals that a kill may show as. */
+  /** The possible signals of a kill. */
   readonly killSignals: readonly number[];
 }
 
 interface Task {
   readonly task: number;
-  /** The task that was its process's first. */
+  /** The leader of its thread group. */
   readonly process: number;
   readonly thread: ScopeState;
   readonly state: ScopeState;
 }
 
-/** A policy whose meaning depends on nothing that a replay cannot repeat; undefined where the seed gives none. */
+/** A policy that depends only on repeatable inputs; undefined if the seed gives none. */
 export function replayableProgram(choices: Choices): Program | undefined {
   const program = generateProgram(choices, { statements: 25 });
   let repeatable = true;
@@ -171,7 +171,7 @@ class ScriptMaker {
     ];
   }
 
-  /** Until a call of theirs reaches the supervisor, it may interrupt them. */
+  /** The supervisor may interrupt these tasks until their next supervised call. */
   readonly #hasFailedToFork = new Set<Task>();
 
   make(): Script {
@@ -215,13 +215,13 @@ class ScriptMaker {
     return [value(), value(), value(), value(), value(), last === mark ? 0n : last];
   }
 
-  /** A fork that the policy may allow, and that the kernel refuses: nothing is made, and no place is taken. */
+  /** A fork that the policy may allow and the kernel refuses: no process is created or counted. */
   #failToFork(): void {
     const choices = this.#choices;
     const caller = pick(choices, this.#living);
     this.#hasFailedToFork.add(caller);
     const [, stack, third, fourth, fifth, sixth] = this.#registers();
-    // RLIMIT_NPROC does not hold for root.
+    // RLIMIT_NPROC does not apply to root.
     if (this.#options.uid !== 0 && chance(choices, 3)) {
       const registers = [sigchld, stack, third, fourth, fifth, sixth] as const;
       const result = { is: "result", value: -11 /* EAGAIN */ } as const;
@@ -233,7 +233,7 @@ class ScriptMaker {
     this.#judged(caller, 56, registers, { is: "result", value: -errno });
   }
 
-  /** A call that the policy judges; `passed`: what it gives where it passes. */
+  /** A call that the policy judges; `passed` is its result if it is allowed. */
   #judged(
     caller: Task,
     number: number,
@@ -251,7 +251,7 @@ class ScriptMaker {
       this.#step({ is: "result", value: -38 }, stepNumber.call, caller.task, ...words);
       return;
     }
-    // replay.c's first process is one of the living.
+    // replay.c's first process is also alive.
     const alive = BigInt(1 + new Set(this.#living.map(({ process }) => process)).size);
     const who = { now: 0n, pid: 0, tid: 0, uid, gid, alive };
     const states = { thread: caller.thread, process: caller.state, tree: this.#tree };
@@ -283,7 +283,7 @@ class ScriptMaker {
     return number === geteuid ? { is: "result", value: this.#options.uid } : { is: "anything" };
   }
 
-  /** A process of one thread ends with it. */
+  /** A process with one thread ends with it. */
   #kill(caller: Task, onlyThread: boolean, words: readonly (number | bigint)[]): void {
     const isAlone = this.#living.filter(({ process }) => process === caller.process).length === 1;
     if (onlyThread && !isAlone) {

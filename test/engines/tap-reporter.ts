@@ -1,4 +1,7 @@
-/** What vitest finds inside the machine, as TAP, a line as soon as each test ends: test/kernel/vm.ts makes a test case of it. */
+/**
+ * Prints vitest's results inside the machine as TAP, a line at the end of each test, from which test/kernel/vm.ts makes
+ * test cases.
+ */
 import { stripVTControlCharacters } from "node:util";
 import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
 

@@ -1,6 +1,6 @@
 /**
- * A kernel with the series whose eBPF has an interpreter only: policies cannot keep state in it. The engine says so, and
- * where nobody named one, the other takes its place.
+ * A patched kernel with an eBPF interpreter only: policies cannot have state in it. The engine reports this, and `auto`
+ * uses the other engine.
  */
 import { describe, expect, it } from "vitest";
 import { eachInMachine, full, type MachineOptions, unable } from "../kernel/vm.ts";
@@ -13,7 +13,7 @@ const kernels: readonly (MachineOptions & { readonly name: string })[] = [
 
 describe("the JIT compiler of eBPF", { timeout: patience.machineTest }, () => {
   for (const { name, ...options } of kernels) {
-    it(`is ${name}: seccomp-ebpf refuses and says why, auto takes notify`, async (context) => {
+    it(`is ${name}: seccomp-ebpf fails with the reason, auto selects notify`, async (context) => {
       const why = unable(options.kernel);
       if (why !== undefined) context.skip(why);
       const run = (uid: number, ...words: string[]) => ({

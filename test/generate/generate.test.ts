@@ -33,20 +33,20 @@ function run(...args: string[]) {
 }
 
 describe("generate --verify", () => {
-  it("finds that the tables are what the installed kernel source gives", () => {
+  it("accepts tables from the installed kernel source", () => {
     expect(existsSync(archivePath), `install Debian's linux-source-6.12 for ${archivePath}`).toBe(true);
     const { status, output } = run("--verify");
     expect(output).toMatch(/^the tables \(Linux 6\.12\.\d+\) are what Linux 6\.12\.\d+ gives\n$/);
     expect(status).toBe(0);
   });
 
-  it("says what to install where the source is missing", () => {
+  it("reports what to install if the source is missing", () => {
     const { status, output } = run("--verify", "--source", join(folder, "none.tar.xz"));
     expect(output).toContain("none.tar.xz is missing: install Debian's package linux-source-6.12");
     expect(status).toBe(2);
   });
 
-  it("refuses an archive that is something else, and words that it does not know", () => {
+  it("rejects an invalid archive, and unknown arguments", () => {
     const other = join(folder, "other.tar.xz");
     writeFileSync(other, "not an archive");
     expect(run("--verify", "--source", other)).toMatchObject({ status: 2 });
@@ -58,7 +58,7 @@ describe("another point release", () => {
   const kernel = openSource(allInputs);
   const cache = process.env["XDG_CACHE_HOME"];
 
-  // What is unpacked from made-up archives is not kept.
+  // Files from the test's archives are not cached.
   beforeAll(() => {
     process.env["XDG_CACHE_HOME"] = join(folder, "cache");
   });
@@ -67,7 +67,7 @@ describe("another point release", () => {
     else process.env["XDG_CACHE_HOME"] = cache;
   });
 
-  /** The archive that Debian would serve, with the files changed as told. Plain tar would not be .xz: -1 is quick. */
+  /** An archive like Debian's, with changed files. xz -1 is fast. */
   function archive(name: string, change: (path: string, text: string) => string): string {
     const root = join(folder, name, "linux-source-6.12");
     for (const path of ["Makefile", ...allInputs]) {
@@ -79,7 +79,7 @@ describe("another point release", () => {
     return file;
   }
 
-  it("passes where nothing of interest changed, and says which was compared", () => {
+  it("passes if no table changed, and names the compared version", () => {
     const file = archive("later", (path, text) =>
       path === "Makefile"
         ? text.replace(/^SUBLEVEL = \d+$/m, "SUBLEVEL = 999")
@@ -97,7 +97,7 @@ describe("another point release", () => {
     expect(status).toBe(0);
   });
 
-  it("fails where a call or a flag is another", () => {
+  it("fails if a call or a flag differs", () => {
     const file = archive("changed", (path, text) => {
       if (path === "fs/open.c")
         return text.replace("SYSCALL_DEFINE4(openat, int, dfd,", "SYSCALL_DEFINE4(openat, long, dfd,");
@@ -141,8 +141,8 @@ describe("another point release", () => {
   });
 });
 
-describe("what is taken of a newer kernel", () => {
-  it("says which kernel and which files, and holds every file's sum", () => {
+describe("the excerpts of a newer kernel", () => {
+  it("name the kernel and the files, with every file's digest", () => {
     expect(excerpts).toMatch(/^# What Linux 7\.3\.\d+ has and the tables' own kernel lacks/);
     const newer = openNewer(excerpts);
     expect(newer.read("scripts/syscall.tbl")).toContain("463\tcommon\tsetxattrat\tsys_setxattrat\n");
@@ -151,12 +151,12 @@ describe("what is taken of a newer kernel", () => {
     for (const file of newerInputs) expect(excerpts).toMatch(new RegExp(`^--- ${file} [0-9a-f]{64}$`, "m"));
   });
 
-  it("is refused where a person has changed it", () => {
+  it("are rejected after a manual change", () => {
     expect(() => openNewer(excerpts.replace("463\tcommon", "462\tcommon"))).toThrow("newer.txt was changed by hand");
     expect(() => openNewer("")).toThrow("newer.txt was changed by hand");
   });
 
-  it("is cut anew from an archive, which must be named as Debian names it", () => {
+  it("are extracted from an archive, which must be named like Debian's", () => {
     expect(run("--verify", "--newer", join(folder, "linux-source-9.9.tar.xz"))).toMatchObject({
       status: 2,
       output: expect.stringContaining("is missing: install Debian's package linux-source-9.9"),
@@ -164,7 +164,7 @@ describe("what is taken of a newer kernel", () => {
     expect(run("--verify", "--newer", "kernel.tar.xz").output).toContain("is not named like Debian's archive");
   });
 
-  it("gives the calls that the older kernel lacks, and nothing that it has", () => {
+  it("give only the calls that the older kernel lacks", () => {
     const older = openSource(allInputs);
     const names = (newer?: KernelSource) => readCallTables(older, newer).x86_64.map(({ name }) => name);
     const known = new Set(names());
@@ -180,7 +180,7 @@ describe("reading constants", () => {
   const value = (text: string, name: string, ...defined: string[]) =>
     new Constants(source({ "a.h": text }), ["a.h"], defined).value(name);
 
-  it("knows C's numbers and operators", () => {
+  it("evaluates C's numbers and operators", () => {
     expect(value("#define A 0100", "A")).toBe(64n);
     expect(value("#define A 0x80000000U", "A")).toBe(0x8000_0000n);
     expect(value("#define A (1ULL << 33) /* a\n comment */", "A")).toBe(1n << 33n);
@@ -205,12 +205,12 @@ describe("reading constants", () => {
     expect(value("#ifdef Y\n#define A 1\n#endif", "A", "Y")).toBe(1n);
   });
 
-  it("counts enumerators, and gives up counting where a value is unknown", () => {
+  it("counts enumerators until a value is unknown", () => {
     expect(value("enum e { A, B, C = 7, D, };", "D")).toBe(8n);
     expect(value("enum { A = sizeof(int), B };", "B")).toBeUndefined();
   });
 
-  it("stops where a value cannot be worked out", () => {
+  it("fails if a value cannot be computed", () => {
     expect(() => value("#define A sizeof(int)", "A")).toThrow(SourceError);
     expect(() => value("#define A A", "A")).toThrow(SourceError);
     expect(() => value("#define A 1 2", "A")).toThrow(SourceError);
@@ -242,7 +242,7 @@ COMPAT_SYSCALL_DEFINE1(one, int, x)
     ]);
   });
 
-  it("stops where two definitions differ and no rule says which is compiled", () => {
+  it("fails if two definitions differ and no rule selects one", () => {
     const definitions = readDefinitions(
       source({ "a.c": "SYSCALL_DEFINE1(one, int, x)\nSYSCALL_DEFINE1(one, long, x)" }),
       ["a.c"],
@@ -251,7 +251,7 @@ COMPAT_SYSCALL_DEFINE1(one, int, x)
     expect(() => prototypeFor(kernel, definitions, "sys_one", "x86_64")).toThrow("2 different prototypes");
   });
 
-  it("stops at a table that is another", () => {
+  it("fails for a malformed table", () => {
     const kernel = (table: string) =>
       source({
         "arch/arm64/kernel/Makefile.syscalls": "syscall_abis_64 += renameat\n",

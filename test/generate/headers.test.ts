@@ -6,15 +6,15 @@ import { describe, expect, it } from "vitest";
 import { nameSet, nameSetNames } from "../../src/linux/flags.ts";
 
 /**
- * The tables against a C compiler and the kernel headers of this machine: another preprocessor, another packaging.
- * Names that only the kernel's inner headers have, or that are newer than these headers, are not compared.
+ * Compares the tables with the results of a C compiler and this machine's kernel headers: an independent preprocessor
+ * and packaging. Names of the kernel's internal headers, or newer than these headers, are not compared.
  */
 const asm = ["ioctls", "signal", "ptrace-abi", "prctl", "socket", "mman"];
 const linux =
   "bpf close_range eventfd eventpoll fadvise falloc fanotify fcntl fs futex if_tun inotify ipc kcmp kexec keyctl landlock membarrier memfd mman mount msg openat2 perf_event pidfd prctl ptrace random reboot resource sched seccomp sem shm signalfd sockios stat time timerfd userfaultfd wait xattr".split(
     " ",
   );
-/** Enumerators, which #ifdef does not see; all older than any header that is still in use. */
+/** Enumerators, which #ifdef does not detect; all older than any header in use. */
 const enumerators = [
   "BPF_PROG_LOAD",
   "BPF_LINK_CREATE",
@@ -24,7 +24,7 @@ const enumerators = [
 ];
 
 describe.runIf(process.arch === "x64")("flags and values", () => {
-  it("are what the C compiler reads in the kernel's headers", () => {
+  it("agree with the C compiler", () => {
     const ours = new Map<string, bigint>();
     for (const set of nameSetNames()) {
       for (const { name, value } of nameSet(set)?.members ?? []) {

@@ -20,13 +20,13 @@ describe("systemd's groups", () => {
         members = [];
         found.set(line.trim(), members);
       } else if (/^ {4}[@a-z_]/.test(line)) members.push(line.trim());
-      else if (line.startsWith("#")) members = []; // what follows no group is a list of calls without one
+      else if (line.startsWith("#")) members = []; // calls after a comment have no group
     }
     found.delete("@known");
     expect(new Map([...found].sort())).toEqual(new Map([...readSystemdGroups(text)].sort()));
   });
 
-  it("differ from ours as is stated, with a reason for each call", () => {
+  it("differ from ours as stated, with a reason for each call", () => {
     const differences = groupDifferences(text);
     expect(differences.map(({ group }) => group)).toEqual([
       "@default",
@@ -48,7 +48,7 @@ describe("systemd's groups", () => {
     expect(differences.find(({ group }) => group === "@file-system")?.less).toEqual([]);
   });
 
-  it("stop the generator where a difference has no reason, or a reason no difference", () => {
+  it("make the generator fail if a difference has no reason, or a reason no difference", () => {
     const without = (group: string, call: string) =>
       text.replace(new RegExp(`^${group} .*$`, "m"), (line) => line.replace(` ${call}`, ""));
     expect(() => groupDifferences(without("@swap", "swapon"))).toThrow("@swap differs from systemd's in swapon");
@@ -59,7 +59,7 @@ describe("systemd's groups", () => {
     );
   });
 
-  it("hold what a user of systemd expects to find", () => {
+  it("contain the calls that a user of systemd expects", () => {
     expect(groups.get("@file-system")).toContain("close");
     expect(groups.get("@system-service")).toContain("name_to_handle_at");
     for (const call of ["mincore", "cachestat", "memfd_secret", "process_mrelease", "lsm_set_self_attr"]) {

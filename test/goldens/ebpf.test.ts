@@ -1,6 +1,6 @@
 /**
- * Policies as eBPF for the trial target, instruction by instruction, with the policy's line for each. test/ebpf runs such
- * programs in the kernel and compares them with the interpreter.
+ * Policies as eBPF for the trial target, instruction by instruction, with the policy's line for each. test/ebpf runs
+ * such programs in the kernel and compares them with the interpreter.
  */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -25,7 +25,7 @@ function compiled(name: string) {
   return { program: program!, object };
 }
 
-/** Policy; calls in turn, and what each gets. */
+/** Policy; a sequence of calls, with the verdict of each. */
 const goldens: readonly [string, readonly [string, number[], string][]][] = [
   [
     "sockets",

@@ -1,4 +1,4 @@
-/** The IR that the front end makes of policies, printed. */
+/** Compares the printed IR of policies with goldens. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, it } from "vitest";

@@ -1,6 +1,6 @@
 /**
- * Each ready policy as the command line prints it: IR, classic filter, eBPF program. The classic program and the eBPF program
- * of the policy's bundle are also run and compared with the interpreter.
+ * Compares each ready policy's IR, classic filter and eBPF program, as the command line prints them, with goldens. Also
+ * runs the two programs of the policy's bundle and compares them with the interpreter.
  */
 
 import { readdirSync } from "node:fs";
@@ -46,7 +46,7 @@ describe.each(policies)("the policy %s", (name) => {
     expectGolden(join(folder, `${name}.${form}.txt`), out);
   });
 
-  it("runs from its bundle as the interpreter says, and its classic program is never stricter", () => {
+  it("runs from its bundle with the interpreter's verdicts, and its classic program is never stricter", () => {
     const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture: "x86_64" });
     const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
     const made = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
@@ -62,7 +62,7 @@ function runBundle(program: Program, bundle: Bundle, { object, storage, constant
   });
   const { locked } = object;
   const tree = new ModelledTree(program, { object: { ...object, instructions }, storage, locked, constantAllow });
-  // Armed, as the launcher does.
+  // Insert the token, like the launcher.
   const classic = decodeInstructions(bundle.classic).map((instruction, index) =>
     bundle.classicToken.includes(index) ? { ...instruction, k: 0x7c5a_93e1 } : instruction,
   );

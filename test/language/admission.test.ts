@@ -1,4 +1,4 @@
-/** What comes before the policy, and the rule for clone3 that comes after it. */
+/** Tests the checks before the policy, and the rule for clone3 after it. */
 import { describe, expect, it } from "vitest";
 import { admit } from "../../src/ir/admission.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
@@ -38,7 +38,7 @@ describe("before the policy", () => {
     expect(ask("read")).toBe("deny EPERM");
   });
 
-  it("io_uring is unknown, unless the policy names its call itself; a group is no naming", () => {
+  it("io_uring is unknown, unless the policy names its call literally; a group does not suffice", () => {
     const { ask } = compile('const s = calls("@file-system");', "return s.has(call) ? log : allow;");
     expect(ask("io_uring_setup")).toBe("unknown");
     const named = compile("", 'return call.name === "io_uring_setup" ? log : allow;');
@@ -91,7 +91,7 @@ describe("clone3 gets ENOSYS", () => {
     expect(compile(head, body).ask("clone3")).toBe(verdict);
   });
 
-  it("also in a combination, where its own verdict is the stricter one of two denials", () => {
+  it("also in a combination, in which ENOSYS takes precedence over another denial", () => {
     const { program } = loadPolicy("/p/main.ts", {
       architecture: "x86_64",
       readFile: () => `import { allow, log, perProcess, policy } from "portcullis";

@@ -11,7 +11,7 @@ import { firstDifference } from "./agreement.ts";
 import { corpus } from "./corpus.ts";
 import { Host } from "./host.ts";
 
-/** Of each policy. A campaign takes more of them, not seconds for each: there are many policies. */
+/** Traces for each policy. A campaign runs more traces, not longer, because there are many policies. */
 const runs = campaignSeconds > 0 ? 10 * campaignSeconds : 12;
 const ready = ["build-step", "call-flow", "children", "exec-once", "fork-rate", "nginx", "order", "server"];
 

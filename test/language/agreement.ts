@@ -1,4 +1,4 @@
-/** Runs one policy twice over the same random lives: compiled, by the interpreter; and as JavaScript, by the host. */
+/** Runs one policy twice over the same random traces: compiled, by the interpreter; and as JavaScript, by the host. */
 import { admit } from "../../src/ir/admission.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { SeededChoices } from "../../src/ir/testing/choices.ts";
@@ -8,7 +8,7 @@ import { errnoName } from "../../src/linux/errno.ts";
 import type { Host, HostEvaluation } from "./host.ts";
 import { askedNumbers } from "./numbers.ts";
 
-/** The first difference, in words; undefined where there is none. */
+/** A description of the first difference, or undefined. */
 export function firstDifference(program: Program, host: Host, seed: number, steps: number): string | undefined {
   const trace = traceFor(program, seed, steps);
   const calls = trace.filter((step) => step.kind === "call");
@@ -45,7 +45,7 @@ function isWeaker({ verdict }: HostEvaluation): boolean {
   return strictness[verdict.action as keyof typeof strictness] <= strictness.deny;
 }
 
-/** Random lives; most calls are those that the policy asks about. */
+/** Random traces; most calls are those that the policy names. */
 function traceFor(program: Program, seed: number, steps: number): TraceStep[] {
   const choices = new SeededChoices(seed);
   const asked = askedNumbers(program);

@@ -1,4 +1,4 @@
-/** What a small policy answers to single calls, each asked of a fresh state, by the interpreter. */
+/** The verdicts of a small policy for single calls, each with fresh state, by the interpreter. */
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
@@ -8,7 +8,7 @@ import { policyModule } from "./corpus.ts";
 
 export type Ask = (name: string, ...registers: bigint[]) => string;
 
-/** Undefined where the compiler refuses the body of the step. */
+/** Undefined if the compiler rejects the body of the step. */
 export function ask(body: string, architecture: ArchitectureName = "x86_64"): Ask | undefined {
   const readFile = () => policyModule("", body);
   const { program } = loadPolicy("/p/main.ts", { architecture, readFile });

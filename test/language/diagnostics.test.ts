@@ -1,5 +1,5 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: the policies stand here as texts
-/** Each code of the front end, by the smallest module that earns it: the code, what the caret is under, and nothing else. */
+/** Each code of the front end, with a minimal module: the code, the text under the caret, and no other diagnostic. */
 import { describe, expect, it } from "vitest";
 import { catalogue } from "../../src/diagnostics/catalogue.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
@@ -235,14 +235,14 @@ describe("a diagnostic of the front end", () => {
     expect(only!.message).not.toMatch(/\.$/);
   });
 
-  it("covers every code that the front end gives on one module", () => {
+  it("covers every code of the front end for one module", () => {
     const seen = new Set(cases.map(([code]) => code));
     const elsewhere = new Set(["P0111", "P0112", "P0300", "P0312", "P0313", "P0318", "P0399", "P0402", "P0405"]);
     const own = Object.keys(catalogue).filter((code) => /^P0[1234]/.test(code));
     expect(own.filter((code) => !seen.has(code) && !elsewhere.has(code))).toEqual([]);
   });
 
-  it("names a call that the architecture lacks, and makes nothing of it", () => {
+  it("names a call that the architecture lacks, and ignores it", () => {
     const text = policyModule(
       "",
       'switch (call.name) { case "open": return deny("EPERM"); case "openat": return log; } return allow;',
@@ -253,7 +253,7 @@ describe("a diagnostic of the front end", () => {
     expect(load(text, "x86_64").diagnostics).toEqual([]);
   });
 
-  it("answers for parameters", () => {
+  it("reports errors of parameters", () => {
     const text = policyModule(
       'const most = parameter.integer("most", { default: 3n, from: 1n, to: 9n });\nconst on = parameter.flag("on", { default: true });',
       "return on && call.number > most ? log : allow;",
@@ -267,19 +267,19 @@ describe("a diagnostic of the front end", () => {
     expect(codes(["mots", "3"])).toEqual(["P0112"]);
   });
 
-  it("says that a text is not TypeScript, at the place", () => {
+  it("reports syntax errors at their place", () => {
     const text = 'const é = "漢字"; const = 3;';
     const { diagnostics } = load(text);
     expect(diagnostics.map((one) => [one.code, underlined(text, one.span!)])).toEqual([["P0300", "="]]);
   });
 
-  it("wants a policy", () => {
+  it("requires a policy", () => {
     for (const text of ["", "export const x = 1n;\n", 'import { allow } from "portcullis";\nexport default allow;\n']) {
       expect(load(text).diagnostics.map((one) => one.code)).toEqual(["P0312"]);
     }
   });
 
-  it("collects, and says one thing a cause", () => {
+  it("collects errors, one per cause", () => {
     const text = policyModule(
       'function wrong(n: bigint): boolean { return n + call2 > 5n; }\nconst bad = calls("opne");',
       'if (bad.has(call)) return log; const x = nothing + 1n; if (x > 5n || wrong(1n) || wrong(2n)) return deny("EPREM"); return allow;',
@@ -292,7 +292,7 @@ describe("a diagnostic of the front end", () => {
     ]);
   });
 
-  it("looks into functions that nothing calls", () => {
+  it("checks functions that are never called", () => {
     const text = policyModule(
       'export function helper(one: Call, n: bigint): Verdict { if (one.name === "raed") return log; return n > 3 ? allow : log; }',
       "return allow;",

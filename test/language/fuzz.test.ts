@@ -1,6 +1,6 @@
 /**
- * Bad input never crashes, hangs or passes: whatever the text, there is a program exactly where there is no error, and a
- * program that comes out is well-formed.
+ * Bad input never crashes, hangs or passes: every text gives a program if and only if it gives no error, and every
+ * program is well-formed.
  */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -182,7 +182,7 @@ describe("bad input", () => {
     tryText(`type X = ${before.repeat(deep)}${middle}${after.repeat(deep)};`, "deep");
   });
 
-  it("texts made to exhaust the compiler", () => {
+  it("inputs that try to exhaust the compiler", () => {
     const step = (head: string, body: string) =>
       tryText(
         `import { allow, calls, deny, perTree, policy, report } from "portcullis";\n${head}\nexport default policy((call) => { ${body} });`,

@@ -1,7 +1,7 @@
 /**
- * The independent oracle: a policy module, run by JavaScript itself. Types are stripped, "portcullis" is this small
- * library, and state is kept in plain maps. It shares nothing with the compiler but the tables of calls, errnos and flags,
- * so where the two agree, the compiled policy means what JavaScript says it means.
+ * An independent oracle: runs a policy module as JavaScript. Types are stripped, "portcullis" is this small library,
+ * and state is in plain maps. It shares only the tables of calls, errnos and flags with the compiler, so agreement
+ * shows that the compiled policy has JavaScript's semantics.
  */
 
 import { join } from "node:path";
@@ -45,7 +45,7 @@ interface HostPolicy {
   readonly extended: readonly HostPolicy[];
 }
 
-/** Loads a policy module by running it, with a library that works. */
+/** Loads a policy module by running it with an executable library. */
 export class Host {
   private readonly architecture: ArchitectureName;
   private readonly set: ReadonlyMap<string, string>;
@@ -101,7 +101,10 @@ export class Host {
     return { verdict, reports: this.reports };
   }
 
-  /** Runs a whole trace; `judged` says which calls reach the policy. One evaluation for each judged call, in order. */
+  /**
+   * Runs a whole trace; `judged` selects the calls that reach the policy. One evaluation for each judged call, in
+   * order.
+   */
   run(trace: readonly TraceStep[], judged: (event: SystemCallEvent) => boolean): (HostEvaluation | undefined)[] {
     const tree: Holder = new Map();
     const tasks = new Map<number, { leader: number; thread: Holder; process: Holder }>([
@@ -134,7 +137,7 @@ export class Host {
   private inherit(maker: Holder): Holder {
     const child: Holder = new Map();
     for (const [index, value] of maker) child.set(index, this.declared[index]!.inherit(value));
-    // A phase that the maker never left leads on as well.
+    // The child's transition also applies if the parent is in the first phase.
     for (const [index, declared] of this.declared.entries()) {
       if (!child.has(index)) child.set(index, declared.inherit(declared.start()));
     }

@@ -1,10 +1,10 @@
-/** What the kernel uses of an argument, worked out on numbers: the compiler does it on expressions. */
+/** Computes the bits of an argument that the kernel uses, on numbers; the compiler computes them on expressions. */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import type { CallDescription, CallParameter } from "../../src/linux/call.ts";
 import { registerOf } from "../../src/linux/calls.ts";
 import { rewritesOf } from "../../src/linux/rewrites.ts";
 
-/** The low bits that the argument has, after the kernel's changes. */
+/** The low bits of the argument after the kernel's changes. */
 export function kernelBits(
   call: CallDescription,
   { name, width }: CallParameter,

@@ -1,4 +1,4 @@
-/** What a person writes who knows C, libseccomp, systemd or firejail: the place, the mistake, and what to write instead. */
+/** Typical mistakes of users of C, libseccomp, systemd or firejail: the place, the message, and the correction. */
 import { describe, expect, it } from "vitest";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
@@ -166,7 +166,7 @@ describe("a beginner's mistake", () => {
     expect(said.help ?? "").toContain(help);
   });
 
-  it("is no mistake where only the words are alike", () => {
+  it("is not reported for similar but correct code", () => {
     const body = `const O_CREAT = 0o100n; const mode = call.name === "chmod" ? call.args.mode & O_CREAT : 0n; ${when("mode > 0n")}`;
     expect(load(policyModule("", body)).printed).not.toContain("error");
   });
@@ -192,11 +192,11 @@ it.each([
 describe("P0501", () => {
   const warned = (body: string): string => load(policyModule("", body)).printed;
 
-  it("does not take joining a namespace for making one", () => {
+  it("distinguishes joining a namespace from creating one", () => {
     expect(warned(when('call.name === "setns"'))).not.toContain("P0501");
   });
 
-  it("refuses clone by its flags, and not every child", () => {
+  it("suggests to deny clone by its flags, not every child", () => {
     const printed = warned(when('call.name === "unshare"'));
     expect(printed).toContain("unshare is refused here, and clone and clone3 do the same");
     expect(printed).toContain('call.args.flags.hasAny("CLONE_NEWUSER", ');

@@ -1,4 +1,4 @@
-/** Modules: what can be imported, in which order it is worked out, and what is said where it cannot. */
+/** Tests imports: the importable modules, the order of evaluation, and the errors. */
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ const top = 'import { allow, deny, policy } from "portcullis";\n';
 const plain = `${top}export default policy((call) => (call.number > 3n ? allow : deny("EPERM")));\n`;
 
 let count = 0;
-/** Writes the modules into a folder of their own and loads main.ts. */
+/** Writes the modules to a new folder and loads main.ts. */
 function load(files: Readonly<Record<string, string>>) {
   const own = join(folder, String(count++));
   for (const [name, text] of Object.entries(files)) {
@@ -31,7 +31,7 @@ function load(files: Readonly<Record<string, string>>) {
 }
 
 describe("modules", () => {
-  it("import constants, functions, types and policies of others, also by way of a third", () => {
+  it("import constants, functions, types and policies, also re-exported ones", () => {
     const { codes, program, files } = load({
       "main.ts": `${top}import base, { limit as most, type Options } from "./lib/base.ts";
 import type { Other } from "./lib/other.ts";
@@ -61,7 +61,7 @@ export default policy((call) => (call.number === 9n ? deny("EIO") : allow));`,
     expect(escaping.codes).toEqual(["P0107"]);
   });
 
-  it("that import each other's values are a circle; types may go both ways", () => {
+  it("that import each other's values are a cycle; cyclic type imports are allowed", () => {
     const { codes } = load({
       "main.ts": `${top}import { a } from "./a.ts";\nexport default policy((call) => (call.number > a ? allow : deny("EPERM")));`,
       "a.ts": 'import { b } from "./b.ts";\nexport const a = b;\n',
@@ -78,7 +78,7 @@ export default policy((call) => (call.number === 9n ? deny("EIO") : allow));`,
     expect(load({ "main.ts": 'import x from "./main.ts";\nexport default x;\n' }).codes).toEqual(["P0313"]);
   });
 
-  it("state of an imported module is one, and of a function one for each use", () => {
+  it("share the state of an imported module, but not that of a function's calls", () => {
     const { program, codes } = load({
       "main.ts": `import { allow, deny, policy } from "portcullis";
 import { make, shared } from "./make.ts";
@@ -127,7 +127,7 @@ export function make(by: bigint): Policy { const own = perTree.counter(); return
     expect(load({ "main.ts": `${line}\n${plain}` }).codes).toEqual([code]);
   });
 
-  it("have an end: many imports, deep imports", () => {
+  it("have limits: many imports, deep imports", () => {
     const chain = Object.fromEntries(
       Array.from({ length: 100 }, (_, index) => [
         `m${index}.ts`,

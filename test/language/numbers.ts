@@ -1,4 +1,4 @@
-/** The call numbers that a program asks about, and some that it does not. */
+/** The call numbers that a program compares, and some others. */
 import type { Program } from "../../src/ir/program.ts";
 
 export function askedNumbers(program: Program): readonly bigint[] {

@@ -10,7 +10,7 @@ import { expectGolden } from "../support/golden.ts";
 const folder = join(import.meta.dirname, "rejected");
 const modules = readdirSync(folder).filter((name) => name.endsWith(".ts"));
 
-/** What language.md promises for its twenty; paths and addresses are pointers until an engine pins them. */
+/** The twenty examples of language.md; paths and addresses are pointers until an engine pins them. */
 const promised: Readonly<Record<string, string>> = {
   web: "P0101",
   files: "P0102",

@@ -1,6 +1,7 @@
 /**
- * A policy sees an argument as the kernel leaves it. Each case of the first table was a bypass: the kernel does the same
- * for both calls, and a rule on the register's bits told them apart (test/live/rewrites.test.ts asks the kernel).
+ * A policy sees an argument as the kernel changes it. Each case of the first table was a bypass: the kernel does the
+ * same for both calls, and a rule on the register's bits distinguished them (test/live/rewrites.test.ts tests the
+ * kernel).
  */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
@@ -96,7 +97,7 @@ describe("the kernel's view of an argument", () => {
     expect(judge(call, ...registers)).toBe(verdict);
   });
 
-  it("is one for several calls together", () => {
+  it("is the same for several calls together", () => {
     const judge = compile(
       'return calls("open", "openat").has(call) && call.args.flags.has("O_CREAT") ? deny("EPERM") : allow;',
     );
@@ -106,7 +107,7 @@ describe("the kernel's view of an argument", () => {
     expect(judge("openat", 0n, O_CREAT, O_PATH)).toBe("allow");
   });
 
-  it("has a range of its own, which a comparison must fit", () => {
+  it("has its own range, which limits comparisons", () => {
     const refused = (body: string) =>
       loadPolicy("/p/main.ts", { architecture: "x86_64", readFile: () => policyModule("", body) }).diagnostics.map(
         (one) => one.message,
@@ -117,7 +118,7 @@ describe("the kernel's view of an argument", () => {
   });
 });
 
-describe("a name asks the bits as the kernel leaves them", () => {
+describe("a name tests the bits after the kernel's changes", () => {
   const architectures: readonly ArchitectureName[] = ["x86_64", "aarch64"];
   const questions = architectures.flatMap((architecture) =>
     rewrittenArguments().flatMap((argument) => {
@@ -139,7 +140,7 @@ describe("a name asks the bits as the kernel leaves them", () => {
     const asked = members[chosen % members.length]!;
     const index = call.parameters.findIndex((one) => one.name === parameter);
     const { width } = call.parameters[index]!;
-    // The register: some named values together, and now and then noise in the upper half.
+    // The register: a combination of named values, sometimes with random bits in the upper half.
     let register = others.reduce((bits, one) => bits | members[one % members.length]!.value[architecture]!, 0n);
     if (noise % 3n === 0n) register ^= noise;
     const registers = [0n, 0n, 0n, 0n, 0n, 0n];

@@ -1,4 +1,4 @@
-/** What the compiler takes, tsc and the editor take: the whole corpus under the package's own policy.json. */
+/** tsc accepts what the compiler accepts: the whole corpus under the package's policy.json. */
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -22,7 +22,7 @@ describe("tsc", () => {
       JSON.stringify({
         extends: join(root, "policy.json"),
         compilerOptions: {
-          // A corpus policy declares the state of its kin, whether it needs it or not.
+          // A corpus policy may declare state that it does not use.
           noUnusedLocals: false,
           noUnusedParameters: false,
           paths: { portcullis: [join(root, "src/language/types/index.d.ts")] },

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * A program that knows a policy by its object file alone: through a skeleton that bpftool made of it, it opens, sets what a
- * start brings, loads, and judges the calls that stand in its arguments by BPF_PROG_TEST_RUN.
+ * Uses a policy's object file through a skeleton of bpftool: opens it, sets the launch values, loads it, and runs the
+ * program for the calls of its arguments by BPF_PROG_TEST_RUN.
  *
- *     judge NUMBER...        one line for each: what the program returned
+ *     judge NUMBER...        prints the program's result for each, one per line
  *
  * SKELETON is the skeleton's header, NAME the object's name in it, STEP the policy's function.
  */
@@ -27,7 +27,7 @@ int main(int count, char **numbers) {
   if (JOIN(NAME, __load)(skeleton) != 0) return 2;
   int program = bpf_program__fd(skeleton->progs.STEP);
   for (int i = 1; i < count; i++) {
-    /* struct trial_context: the call, then what an evaluation is told (src/compile/ebpf/targets/trial.ts). */
+    /* struct trial_context: the call, then the inputs of an evaluation (src/compile/ebpf/targets/trial.ts). */
     _Alignas(8) unsigned char context[CONTEXT_SIZE] = {0};
     struct seccomp_data *call = (void *)context;
     call->nr = atoi(numbers[i]);

@@ -1,4 +1,4 @@
-/** Object files, as Debian's bpftool and libbpf see them. */
+/** Tests object files with Debian's bpftool and libbpf. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -52,7 +52,7 @@ function written(name: string, { artifact, sources }: Pick<Compiled, "artifact" 
   return file;
 }
 
-/** Loads and pins it in a file system of our own, asks for what is there, and all is gone again. */
+/** Loads it and pins it in a temporary file system, lists the objects, and removes them. */
 function loadByTool(file: string): { readonly status: number; readonly shown: unknown; readonly said: string } {
   const pins = join(folder, "pins");
   mkdirSync(pins, { recursive: true });
@@ -62,7 +62,7 @@ function loadByTool(file: string): { readonly status: number; readonly shown: un
   return { status: status ?? -1, shown: status === 0 ? JSON.parse(stdout) : undefined, said: stderr };
 }
 
-/** The same instructions have the same tag, whoever loads them. */
+/** Equal instructions have the same tag with any loader. */
 function ownTag({ artifact, sources }: Pick<Compiled, "artifact" | "sources">): string {
   const loaded = loadBundle(makeBundle(artifact, { compiler: "test", fixed: [], sources }));
   try {
@@ -77,11 +77,11 @@ const ready = readdirSync("policies")
   .map((file) => `policies/${file}`);
 const golden = ["limit", "remembered", "sockets"].map((name) => `test/goldens/ebpf/${name}.ts`);
 
-/** Its map is looked up in and starts as something else than zeros. */
+/** Reads a map whose initial values are not zeros. */
 const withoutObject = ["policies/fork-rate.ts"];
 
-describe("bpftool prog load takes", () => {
-  it.for([...ready, ...golden])("%s, and it is the program that we load", (path, context) => {
+describe("bpftool prog load accepts", () => {
+  it.for([...ready, ...golden])("%s, and loads the same program as we do", (path, context) => {
     needs(context);
     const policy = compiled(path, "trial");
     if (withoutObject.includes(path)) {
@@ -119,7 +119,7 @@ describe("bpftool prog load takes", () => {
   });
 });
 
-it("what stays open is among the constants that a skeleton sets, with its default", (context) => {
+it("open parameters are constants that a skeleton sets, with their defaults", (context) => {
   needs(context);
   const { program, sources } = loadOpenPolicy("policies/build-step.ts", { architecture: "x86_64" }).loaded;
   const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
@@ -187,19 +187,19 @@ describe("names", () => {
   });
 });
 
-describe("an object for the kernel's own program type", () => {
-  it("is opened by bpftool, which makes a skeleton, and names the maps", (context) => {
+describe("an object for the seccomp program type", () => {
+  it("is opened by bpftool, which generates a skeleton and names the maps", (context) => {
     const path = needs(context);
     const file = written("nginx", compiled("policies/nginx.ts", "seccomp"));
     const skeleton = execFileSync(path, ["gen", "skeleton", file], { encoding: "utf8" });
     expect(skeleton).toContain("struct bpf_map *events;");
     expect(skeleton).toContain("unsigned long long token[2];");
     expect(skeleton).toContain("struct bpf_program *nginx;");
-    // State is never mapped into the memory of whoever loads it.
+    // State is never mapped into the loader's memory.
     expect(skeleton).not.toMatch(/struct nginx__data/);
   });
 
-  it("waits for a libbpf that knows the section's name", (context) => {
+  it("is rejected by a libbpf that does not know the section's name", (context) => {
     needs(context);
     const { status, said } = loadByTool(written("nginx", compiled("policies/nginx.ts", "seccomp")));
     if (status === 0) return;

@@ -1,4 +1,4 @@
-/** What the command line tells of a profile's host: the running kernel, and the capabilities of --cap. */
+/** The command line passes a profile's host to the compiler: the running kernel, and the capabilities of --cap. */
 import { release } from "node:os";
 import { join } from "node:path";
 import { expect, it } from "vitest";
@@ -21,20 +21,20 @@ const why = async (text: string, ...more: string[]) => {
   return (await portcullis("why", ...more, join(folder, "p.json"), "ptrace(0)")).out.split(/ {2}/)[0];
 };
 
-it("the running kernel decides which rules are for it", async () => {
+it("the running kernel selects the rules that apply", async () => {
   expect(await why(refusing(here))).toBe("ptrace(0): kill process");
   expect(await why(refusing(later))).toBe("ptrace(0): allow");
   expect(await why(permitting(here))).toBe("ptrace(0): allow");
   expect(await why(permitting(later))).toBe("ptrace(0): deny EPERM");
 });
 
-it("for another architecture the kernel is not known, and the rules are read strictly", async () => {
+it("for another architecture the kernel is unknown, and rules are interpreted strictly", async () => {
   const other = process.arch === "x64" ? "aarch64" : "x86_64";
   expect(await why(refusing("6.99"), "--architecture", other)).toBe("ptrace(0): kill process");
   expect(await why(permitting("6.99"), "--architecture", other)).toBe("ptrace(0): deny EPERM");
 });
 
-it("a bundle may run anywhere: its rules are read strictly", async () => {
+it("a bundle may run on any kernel: its rules are interpreted strictly", async () => {
   const folder = folderOf({ "deny.json": refusing(later), "allow.json": permitting(here) });
   for (const [name, told] of [
     ["deny", "this rule is used"],
@@ -52,7 +52,7 @@ const privileged = profile("SCMP_ACT_ERRNO", {
   includes: { caps: ["CAP_SYS_PTRACE"] },
 });
 
-it("--cap gives the command's capabilities", async () => {
+it("--cap sets the command's capabilities", async () => {
   const file = join(folderOf({ "p.json": privileged }), "p.json");
   expect((await portcullis("check", file)).err).toMatch(
     /warning P0701: .*CAP_SYS_PTRACE[\s\S]*help: --cap CAP_SYS_PTRACE/,
@@ -66,7 +66,7 @@ it("--cap gives the command's capabilities", async () => {
   expect(wrong).toMatchObject({ status: 125, err: expect.stringContaining("write --cap CAP_SYS_PTRACE") });
 });
 
-it("--cap is for profiles that a policy imports, too, unless it says itself", async () => {
+it("--cap also applies to imported profiles, unless the policy sets their capabilities", async () => {
   const module = (settings: string) => `import { oci } from "portcullis";
 import profile from "./p.json" with { type: "json" };
 export default oci(profile${settings});
@@ -86,7 +86,7 @@ export default oci(profile${settings});
   expect((await portcullis("check", join(folder, "says.ts"))).err).not.toContain("no capability");
 });
 
-it("a profile's default, and its answer to newer calls, is not a rule about the calls that the kernel exempts", async () => {
+it("a profile's default action and its ENOSYS for newer calls are not rules for exempt calls", async () => {
   const old = JSON.stringify({
     defaultAction: "SCMP_ACT_ERRNO",
     syscalls: [{ names: ["read", "openat"], action: "SCMP_ACT_ALLOW" }],

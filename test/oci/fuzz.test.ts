@@ -1,6 +1,4 @@
-/**
- * Random bytes and mutated profiles: never a crash, never a program without a reason to have one.
- */
+/** Random bytes and mutated profiles: no crash, and no program from an invalid profile. */
 import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
@@ -40,7 +38,7 @@ const pieces = [
   ...['"__proto__":{}', '"constructor":1', "SCMP_ACT_", "\u2028", "\u0000", "\uFEFF"],
 ];
 
-/** What must hold for any text at all. */
+/** Checks the invariants of every input. */
 function survives(text: string, seed: number): "program" | "errors" {
   const { program, diagnostics } = compileOciProfile(text, "fuzz.json", { architecture: "x86_64" });
   const errors = diagnostics.filter(({ severity }) => severity === "error");
@@ -53,7 +51,7 @@ function survives(text: string, seed: number): "program" | "errors" {
   }
   if (program === undefined) return "errors";
   expect(checkProgram(program), `seed ${seed}`).toEqual([]);
-  // What we take is JSON, and its meaning is in what JSON.parse sees: a default action at least.
+  // An accepted profile is JSON, and the result of JSON.parse has at least a default action.
   const parsed = JSON.parse(text) as { defaultAction?: unknown };
   expect(parsed.defaultAction, `seed ${seed}`).toMatch(/^SCMP_ACT_/);
   return "program";
@@ -87,7 +85,7 @@ function mutate(choices: Choices): string {
   return text;
 }
 
-/** Changes a word of the profile for another one: still JSON, often another meaning. */
+/** Replaces a word of the profile by another one: still JSON, often with another meaning. */
 function swapWords(text: string, choices: Choices): string {
   const words = [...text.matchAll(/"[A-Za-z_0-9]+"|\b[0-9]+\b/g)];
   if (words.length === 0) return text;
@@ -100,7 +98,7 @@ function randomBytes(choices: Choices): string {
   return new TextDecoder().decode(bytes);
 }
 
-it("random bytes are no profile", () => {
+it("random bytes are rejected", () => {
   for (const seed of seeds(3000)) expect(survives(randomBytes(new SeededChoices(seed)), seed)).toBe("errors");
 });
 

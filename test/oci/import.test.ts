@@ -62,7 +62,7 @@ describe("a profile as the policy", () => {
     expect(loaded.files.map(({ path }) => path)).toEqual(["/policies/docker-like.json"]);
   });
 
-  it("that is none is refused at its place", () => {
+  it("that is invalid is rejected at its place", () => {
     const loaded = load({ "bad.json": '{\n  "defaultAction": "SCMP_ACT_NONE"\n}\n' }, "bad.json");
     expect(loaded.program).toBeUndefined();
     expect(errorsOf(loaded)).toMatch(/bad\.json:2:20: error P0703/);
@@ -80,7 +80,7 @@ describe("a profile as the policy", () => {
 });
 
 describe("a profile as a part of a policy", () => {
-  it("judges every call beside the others, and the strictest holds", () => {
+  it("judges every call beside the others, and the strictest verdict applies", () => {
     const loaded = load({ "p.ts": importing("oci(profile)"), "docker-like.json": dockerLike }, "p.ts");
     expect(errorsOf(loaded)).toBe("");
     const program = loaded.program!;
@@ -93,7 +93,7 @@ describe("a profile as a part of a policy", () => {
     expect(verdictOf(program, "clone", 0x1000_0000n)).toBe("deny 1 docker-like.json");
   });
 
-  it("may be all of it", () => {
+  it("may be the whole policy", () => {
     const text = `
 import { oci } from "portcullis";
 import profile from "./docker-like.json" with { type: "json" };
@@ -106,7 +106,7 @@ export default oci(profile);
     expect(verdictOf(loaded.program!, "read")).toMatch(/^allow/);
   });
 
-  it("takes the capabilities that the command will have", () => {
+  it("accepts the command's capabilities", () => {
     const text = importing('oci(profile, { capabilities: ["CAP_SYS_ADMIN"] })');
     const loaded = load({ "p.ts": text, "docker-like.json": dockerLike }, "p.ts");
     expect(errorsOf(loaded)).toBe("");
@@ -117,7 +117,7 @@ export default oci(profile);
     }
   });
 
-  it("says where it was imported, as a second place", () => {
+  it("reports the import as a second place", () => {
     const files = {
       "p.ts": importing("oci(profile)"),
       "docker-like.json": dockerLike.replace("SCMP_CMP_NE", "SCMP_CMP_NO"),
@@ -131,7 +131,7 @@ export default oci(profile);
     });
   });
 
-  it("that is used twice is told of once", () => {
+  it("that is used twice is reported once", () => {
     const loaded = load({ "p.ts": importing("oci(profile), oci(profile)"), "docker-like.json": dockerLike }, "p.ts");
     expect(errorsOf(loaded)).toBe("");
     const places = loaded.diagnostics.map(({ code, span }) => `${code} ${span?.line}:${span?.column}`);

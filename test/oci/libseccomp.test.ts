@@ -1,7 +1,7 @@
 /**
- * The program that a profile becomes, against the filter that libseccomp makes of the same profile's rules, for every
- * number and the boundary values of every comparison. The rules are read for libseccomp by a reader that shares no code
- * with ours (test/classic/profile.ts).
+ * Compares the program of a profile with libseccomp's filter for the same rules, for every number and the boundary
+ * values of every comparison. A reader that shares no code with ours reads the rules for libseccomp
+ * (test/classic/profile.ts).
  */
 
 import { readdirSync, readFileSync } from "node:fs";
@@ -24,7 +24,7 @@ import { type Comparison, newestNamed, readProfile } from "../classic/profile.ts
 const debian = "/usr/share/containers/seccomp.json";
 const fixtures = fileURLToPath(new URL("../fixtures/oci", import.meta.url));
 
-/** `SECCOMP_RET_… | data` of what our program says. */
+/** `SECCOMP_RET_… | data` of our program's verdict. */
 function wordOf(program: Program, input: ClassicInput): number {
   const [a = 0n, b = 0n, c = 0n, d = 0n, e = 0n, f = 0n] = input.arguments;
   const event = {
@@ -53,7 +53,7 @@ function wordOf(program: Program, input: ClassicInput): number {
 
 const enosys = 0x0005_0000 | 38;
 
-/** The first few inputs on which the two differ, and how many were compared. */
+/** The first few inputs with different results, and the number of compared ones. */
 function differences(text: string, architecture: ArchitectureName): { compared: number; found: string[] } {
   const { program, diagnostics } = compileOciProfile(text, "profile.json", { architecture, kernelVersion: "5.9" });
   if (program === undefined) throw new Error(JSON.stringify(diagnostics));
@@ -87,12 +87,13 @@ describe("profiles of containers", () => {
     expect(compared).toBeGreaterThan(300);
   });
 
-  // What libseccomp's callers do with contradictions is not ours to copy; and the reader for them knows no losses.
+  // Contradictory profiles are excluded: we do not copy the behaviour of libseccomp's callers, and the tests' reader
+  // does not drop rules.
   const own = readdirSync(fixtures).filter((name) => name.endsWith(".json") && !/losses|one-name/.test(name));
   it.each(own.flatMap((name) => architectures.map((architecture) => [name, architecture] as const)))(
     "%s on %s",
     (name, architecture) => {
-      // The reader of the tests knows neither kernels nor that capabilities may exclude.
+      // The tests' reader supports neither kernel versions nor excluded capabilities.
       const profile = readFileSync(`${fixtures}/${name}`, "utf8").replace(
         /"minKernel": "[0-9.]+"/g,
         '"arches": ["none"]',
@@ -112,8 +113,8 @@ interface RandomShape {
 }
 
 /**
- * A call's rules all have one action: what libseccomp makes of rules that contradict each other depends on the order of
- * its tree. Written by hand, because JSON.stringify takes no bigint.
+ * All rules of a call have the same action, because libseccomp's result for contradictory rules depends on the order of
+ * its tree. The JSON is written by hand, because JSON.stringify does not support bigint.
  */
 function randomProfile(choices: Choices, { rulesOfCall, operators }: RandomShape): string {
   const [defaultAction, ...others] = chance(choices, 2)
@@ -137,9 +138,9 @@ function randomProfile(choices: Choices, { rulesOfCall, operators }: RandomShape
 const seeds = Array.from({ length: 40 }, (_, seed) => seed);
 
 /**
- * libseccomp 2.6.0 itself goes wrong where several rules of a call order the same argument: it merges the tests of the
- * upper halves of, say, `arg1 GT 0x1_0000_0005` and `arg1 LE 5`, and then denies 6. Such profiles are compared with the
- * rules as they are written instead (below).
+ * libseccomp 2.6.0 has a bug if several rules of a call order the same argument: it merges the tests of the upper
+ * halves of, for example, `arg1 GT 0x1_0000_0005` and `arg1 LE 5`, and then denies 6. Such profiles are compared with
+ * their rules instead (below).
  */
 describe("random profiles, against libseccomp", () => {
   it.each(seeds)("one rule a call, seed %d", (seed) => {
@@ -153,7 +154,7 @@ describe("random profiles, against libseccomp", () => {
   });
 });
 
-describe("random profiles, against the rules as they are written", () => {
+describe("random profiles, against their rules", () => {
   it.each(seeds)("seed %d", (seed) => {
     const text = randomProfile(new SeededChoices(2000 + seed), { rulesOfCall: 4, operators: everyOperator });
     const { program, diagnostics } = compileOciProfile(text, "profile.json", { architecture: "x86_64" });

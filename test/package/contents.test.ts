@@ -1,4 +1,4 @@
-/** What is in the npm package, and that `npm pack` refuses to make one that lacks a part. */
+/** Tests the contents of the npm package, and that `npm pack` fails if a part is missing. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -26,25 +26,25 @@ const manifest = JSON.parse(readFileSync("package.json", "utf8")) as {
 };
 
 describe("the npm package", () => {
-  it("runs nothing when it is installed", () => {
+  it("has no install script", () => {
     const atInstall = ["preinstall", "install", "postinstall", "prepare", "preprepare", "postprepare"];
     expect(atInstall.filter((name) => name in manifest.scripts)).toEqual([]);
     expect(readdirSync(unpacked)).not.toContain("binding.gyp");
   });
 
-  it("has what package.json lists, and no file that only a checkout needs", () => {
+  it("has the files of package.json, and no file that only a checkout needs", () => {
     for (const entry of manifest.files.filter((each) => !each.startsWith("!"))) statSync(join(unpacked, entry));
     const all = readdirSync(unpacked, { recursive: true }).map(String);
     expect(all.filter((file) => /\.test\.|\.map$|\.new$|^(test|build|node_modules)\b|demo/.test(file))).toEqual([]);
   });
 
-  it("is as publint wants it", async () => {
+  it("passes publint", async () => {
     const tarball = new Uint8Array(archive).buffer;
     const { messages } = await publint({ pack: { tarball }, strict: true });
     expect(messages.map((each) => formatMessage(each, manifest))).toEqual([]);
   });
 
-  it("has types that agree with its modules, for every way to resolve them that Node 20.19 has", async () => {
+  it("has types that agree with its modules, for every resolution mode of Node 20.19", async () => {
     const found = await checkPackage(createPackageFromTarballData(new Uint8Array(archive)));
     if (found.types === false) throw new Error("no types");
     // require() of an ES module works since Node 20.19; before that, "exports" was unknown to the resolution node10.
@@ -65,7 +65,7 @@ type Architecture = keyof typeof machines;
 const architectures = Object.keys(machines) as Architecture[];
 const native = (architecture: Architecture, name: string) => join(unpacked, "dist/native", architecture, name);
 
-/** The dynamic symbols that a library does not define: their names, and the versions they must have. */
+/** The undefined dynamic symbols of a library: their names and required versions. */
 function undefinedSymbols(file: string): { readonly name: string; readonly version: string; readonly weak: boolean }[] {
   const listed = execFileSync("readelf", ["--dyn-syms", "--wide", file], { encoding: "utf8" });
   return [...listed.matchAll(/ (\w+)\s+DEFAULT\s+UND (\w+)(?:@(\w+[\w.]*))?/g)].map((match) => ({
@@ -82,7 +82,7 @@ describe.each(architectures)("the native parts for %s", (architecture) => {
     expect(statSync(native(architecture, "launcher")).mode & 0o777).toBe(0o755);
   });
 
-  it("need Node-API and a C library no newer than Node 20 does", () => {
+  it("need no newer Node-API and C library than Node 20", () => {
     const symbols = undefinedSymbols(native(architecture, "portcullis.node")).filter(({ weak }) => !weak);
     expect(symbols.length).toBeGreaterThan(20);
     const headers = createRequire(import.meta.url)("node-api-headers") as {
@@ -101,7 +101,7 @@ describe.each(architectures)("the native parts for %s", (architecture) => {
     expect(lacking).toEqual([]);
   });
 
-  it("have a launcher that starts, and needs no library", (context) => {
+  it("have a launcher that starts without libraries", (context) => {
     const file = native(architecture, "launcher");
     expect(execFileSync("readelf", ["--dynamic", file], { encoding: "utf8" })).toContain("no dynamic section");
     const emulator = { x64: "qemu-x86_64", arm64: "qemu-aarch64" }[architecture];

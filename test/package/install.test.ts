@@ -1,4 +1,6 @@
-/** `make install`: the command, its manual pages and the completions of three shells, for every user of a machine. */
+/**
+ * Tests `make install`: the command, its manual pages and the completions of three shells, for every user of a machine.
+ */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,12 +14,12 @@ const prefix = join(folder, "a prefix/ü");
 const program = join(prefix, "bin/portcullis");
 let node = process.execPath;
 
-/** As root does it who has a strict umask. */
+/** Installs as root with a strict umask. */
 function install(...settings: string[]) {
   return spawnSync("sh", ["-c", 'umask 077; make -s install "$@"', "sh", ...settings], { encoding: "utf8" });
 }
 
-/** The command of an ordinary user, who is anybody else where the tests run as root. */
+/** Runs the command as an ordinary user: another user if the tests run as root. */
 function asOrdinary(...words: string[]) {
   const [file, ...rest] = process.getuid?.() === 0 ? asUser(ordinaryUser, ...words) : words;
   const env = {
@@ -43,7 +45,7 @@ describe("make install", () => {
     expect(asOrdinary(program, "tsconfig").stdout).toContain(join(prefix, "lib/portcullis/policy.json"));
   });
 
-  it("leaves nothing that others cannot read, or can write", () => {
+  it("installs only files that others can read and cannot write", () => {
     const closed = readdirSync(prefix, { recursive: true })
       .map((name) => join(prefix, String(name)))
       .filter((path) => ((statSync(path).mode & 0o777) | (statSync(path).isDirectory() ? 0 : 0o111)) !== 0o755);
@@ -55,11 +57,11 @@ describe("make install", () => {
     expect(asOrdinary(program, "--version").status).toBe(0);
   });
 
-  it("stages below DESTDIR what then works at its place", () => {
+  it("stages below DESTDIR files that work at their final location", () => {
     const stage = join(folder, "stage");
     expect(install(`DESTDIR=${stage}`, "PREFIX=/opt/portcullis")).toMatchObject({ status: 0, stderr: "" });
     expect(readdirSync(stage)).toEqual(["opt"]);
-    // Nothing in it says where it was staged.
+    // No file contains the staging path.
     const moved = join(folder, "moved");
     mkdirSync(moved);
     execFileSync("mv", [join(stage, "opt/portcullis"), moved]);
@@ -76,7 +78,7 @@ describe("make install", () => {
     expect(ran.stderr).toContain("portcullis cannot be installed: PREFIX is not an absolute path");
   });
 
-  it("installs completions where each shell looks", () => {
+  it("installs completions in each shell's path", () => {
     const share = join(prefix, "share");
     const loads = (...words: string[]) => expect(asOrdinary(...words)).toMatchObject({ status: 0, stderr: "" });
     loads(
@@ -104,11 +106,11 @@ describe("the manual pages", () => {
     expect(readdirSync(dirname(file("portcullis"))).sort()).toEqual(pages.map((page) => `${page}.1`).sort());
   });
 
-  it.for(pages)("%s(1) is set without a warning, and has all that --help has", async (page, context) => {
+  it.for(pages)("%s(1) renders without a warning, and has the text of --help", async (page, context) => {
     if (spawnSync("groff", ["--version"]).error !== undefined) context.skip("groff is not installed");
     const ran = asOrdinary("groff", "-ww", "-man", "-Tutf8", "-P-cbou", "-rLL=2000n", file(page));
     expect(ran).toMatchObject({ status: 0, stderr: "" });
-    // Every word, but for what the two begin with.
+    // Every word, except for the beginnings.
     const words = (text: string) => new Set(text.split(/\s+/));
     const set = words(ran.stdout);
     const name = page.split("-")[1] as VerbName | undefined;

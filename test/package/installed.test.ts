@@ -1,4 +1,4 @@
-/** Every verb, and every command of the README, from the installed package, as an ordinary user, on each Node. */
+/** Runs every verb and every command of the README from the installed package, as an ordinary user, with each Node. */
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -22,7 +22,7 @@ const own = join(folder, "own");
 beforeAll(() => {
   if (reason !== undefined) return;
   installPackage();
-  // A policy of the user's own in a project of CommonJS modules, with an import.
+  // A user's policy in a project of CommonJS modules, with an import.
   mkdirSync(own);
   writeFileSync(join(own, "package.json"), '{ "type": "commonjs" }');
   writeFileSync(
@@ -49,7 +49,7 @@ export default policy((call) => {
 const policy = join(own, "policy.ts");
 const trace = join(own, "trace.strace");
 
-/** A line of each verb, with its status and what it prints. */
+/** A command line for each verb, with its status and output. */
 const lines: Readonly<Record<VerbName, readonly [words: readonly string[], status: number, output: RegExp]>> = {
   run: [["run", "-q", "-p", policy, "--", "sh", "-c", "cd; mkdir a$$ && mkdir b$$; rmdir a$$; uname"], 0, /^Linux\n$/],
   check: [["check", policy], 0, /^/],
@@ -78,7 +78,7 @@ describe.each(nodeVersions)("with Node %s, an ordinary user runs", (version) => 
     const ran = asOrdinary(node, [join(installed, "bin/portcullis"), ...words], { cwd: "/" });
     expect(ran, ran.stderr).toMatchObject({ status });
     expect(ran.stdout).toMatch(output);
-    // Node and V8 write there, too.
+    // Node and V8 also write there.
     expect(ran.stderr).not.toMatch(/internal error|unrecognized|warning:|\(node:/i);
   });
 
@@ -96,7 +96,7 @@ describe.each(nodeVersions)("with Node %s, an ordinary user runs", (version) => 
     expect(ran, ran.stderr).toMatchObject({ status: 0 });
   });
 
-  it("it through symbolic links, and from a folder that is gone", (context) => {
+  it("it through symbolic links, and from a deleted folder", (context) => {
     if (reason !== undefined) context.skip(reason);
     const run = ["run", "-q", "-p", "exec-once", "--", "/bin/echo", "hello"];
     for (const program of [join(project, "node_modules/.bin/portcullis"), join(folder, "a link")]) {

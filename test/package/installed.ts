@@ -1,19 +1,19 @@
-/** The npm package as a user has it: packed, installed by an ordinary user, started with each Node that it supports. */
+/** Packs the npm package, installs it as an ordinary user, and runs it with each supported Node. */
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { delimiter, dirname, join, resolve } from "node:path";
 import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 
-/** The oldest that package.json's "engines" admits, and the newest of each release line when this was written. */
+/** The oldest version of package.json's "engines", and the newest of each release line at the time of writing. */
 export const nodeVersions = ["20.19.0", "22.23.3", "24.21.0"] as const;
 export type NodeVersion = (typeof nodeVersions)[number];
 
 const isRoot = process.getuid?.() === 0;
-/** Belongs to the ordinary user. */
+/** Owned by the ordinary user. */
 export const folder = reachableFolder("package");
 export const home = join(folder, "home");
-/** Where the package is installed. Its path has what a careless script would break. */
+/** The installation folder. Its path has characters that a careless script would break on. */
 export const project = join(folder, "ein Projekt für $HOME");
 export const installed = join(project, "node_modules/portcullis");
 
@@ -23,7 +23,7 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a command as the ordinary user, with this Node in front of PATH and nothing of the tests' environment. */
+/** Runs a command as the ordinary user, with this Node first in PATH and without the tests' environment. */
 export function asOrdinary(
   node: string,
   words: readonly string[],
@@ -49,7 +49,7 @@ export function asOrdinary(
   return { status: ran.status, stdout: ran.stdout, stderr: ran.stderr };
 }
 
-/** How this machine reaches the registry: a proxy, a mirror, certificates. */
+/** The environment for access to the registry: a proxy, a mirror, certificates. */
 function registrySettings(): Record<string, string> {
   const names = /^(npm_config_.*|https?_proxy|no_proxy|NODE_EXTRA_CA_CERTS|SSL_CERT_FILE)$/i;
   const given = Object.entries(process.env).filter(
@@ -59,7 +59,7 @@ function registrySettings(): Record<string, string> {
   return { ...(Object.fromEntries(given) as Record<string, string>), npm_config_registry: registry };
 }
 
-/** The program of a Node release, from the npm registry; kept in build/. */
+/** The program of a Node release, from the npm registry; cached in build/. */
 export function nodeOf(version: NodeVersion): string {
   const kept = resolve(`build/node/${version}`);
   const name = `node-linux-${process.arch}`;
@@ -71,7 +71,7 @@ export function nodeOf(version: NodeVersion): string {
   return isReachable(program) ? program : copyFor(folder, program, `node-${version}/node`);
 }
 
-/** Packs the checkout; gives the package's file. */
+/** Packs the checkout and returns the package's file. */
 export function pack(): string {
   const name = npm(["pack", "--silent", "--pack-destination", folder]).trim();
   return join(folder, name);
@@ -94,7 +94,7 @@ function npm(words: readonly string[]): string {
   return ran.stdout;
 }
 
-/** Why none of this can be done here; undefined where it can. */
+/** The reason why these tests cannot run here, or undefined. */
 export function unable(): string | undefined {
   const path = (process.env["PATH"] ?? "").split(delimiter).map((each) => join(each, "npm"));
   const program = path.find((each) => existsSync(each));

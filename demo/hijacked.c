@@ -1,6 +1,6 @@
 /*
- * What a hijacked nginx worker would do. The process binds, listens and forks as nginx's master does; its child starts
- * an event loop as a worker does (eventfd2) and then turns: it starts a shell, or opens a listening socket of its own.
+ * Acts like a hijacked nginx worker. The process binds, listens and forks like nginx's master; its child starts an
+ * event loop like a worker (eventfd2) and then starts a shell, or opens another listening socket.
  *
  * Usage: hijacked shell|listen
  * Exits 0 if the attack succeeded, 1 if the child was killed before it could, 2 if the attack failed with an errno.

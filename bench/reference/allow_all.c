@@ -1,4 +1,4 @@
-/* allow_all COMMAND...: runs a command under the smallest classic filter there is, which allows everything. */
+/* allow_all COMMAND...: runs a command under the smallest classic filter, which allows every call. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * What is measured. callers CALLS [PROCESSES]: each process makes so many getppid calls; prints the nanoseconds from the
- * moment when all were let go until the last had done. The processes wait for each other before they start.
- * callers CALLS -PROCESSES: they make their calls, and then wait until standard input ends; prints a line meanwhile.
+ * The measured program. callers CALLS [PROCESSES]: each process makes CALLS calls of getppid; prints the nanoseconds
+ * from the common start until the last process has finished. callers CALLS -PROCESSES: they make their calls, print a
+ * line, and wait until standard input ends.
  */
 #define _GNU_SOURCE
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 /*
- * deny_list linear|tree COMMAND...: runs a command under libseccomp's filter of a usual profile: some 245 calls are
- * refused, the rest pass, and getppid is refused for one value of an argument that it does not have, so that the
- * kernel cannot answer it from its bitmap. `tree` is libseccomp's binary search over the numbers.
+ * deny_list linear|tree COMMAND...: runs a command under libseccomp's filter of a typical profile: it denies 245 calls
+ * and allows the rest. It also denies getppid for one value of an unused argument register, so that the kernel's bitmap
+ * cannot decide it. `tree` is libseccomp's binary search over the numbers.
  */
 #include <errno.h>
 #include <seccomp.h>
@@ -11,7 +11,7 @@
 
 enum { REFUSED = 245, NUMBERS = 335 };
 
-/* What the measured program and its start need. */
+/* Calls that the measured program and its start need. */
 static const int needed[] = {
     SCMP_SYS(access),          SCMP_SYS(arch_prctl),      SCMP_SYS(brk),        SCMP_SYS(clock_gettime),
     SCMP_SYS(close),           SCMP_SYS(execve),          SCMP_SYS(exit_group), SCMP_SYS(fstat),

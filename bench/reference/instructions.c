@@ -1,8 +1,8 @@
 /*
- * instructions CALL [FILE]: what one system call costs, in nanoseconds, on standard output. For a machine whose clock
- * counts instructions (kernel/vm run --icount), so that the number is instructions, and exact: of many short series the
- * cheapest, which is one that no timer interrupt fell into. Runs under whatever filter the process was started with.
- * CALL: getppid, or openat: opening FILE and closing it.
+ * instructions CALL [FILE]: prints the cost of one system call in nanoseconds. For a machine whose clock counts
+ * instructions (kernel/vm run --icount), so that the result is an exact number of instructions: the minimum of many
+ * short series, which excludes timer interrupts. Runs under the filter of its parent. CALL: getppid, or openat: opening
+ * FILE and closing it.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * interrupted CALLS MICROSECONDS [PROCESSES]: makes so many calls of getppid while a timer interrupts them with a handler
- * that is installed without SA_RESTART, each so many microseconds; in so many processes at once. Prints how many of a
- * million calls returned EINTR.
+ * interrupted CALLS MICROSECONDS [PROCESSES]: makes CALLS calls of getppid in each of PROCESSES processes, while a
+ * timer interrupts them every MICROSECONDS with a handler without SA_RESTART. Prints the number of EINTR results per
+ * million calls.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -1,6 +1,6 @@
 /*
- * loop COUNT: the mean time of one getppid(), in nanoseconds, on standard output. Runs under whatever filter the
- * process was started with. getppid has no vDSO form and does next to nothing, so the filter's cost shows.
+ * loop COUNT: prints the mean time of one getppid(), in nanoseconds. Runs under the filter of its parent. getppid has
+ * no vDSO form and does almost no work, so the filter's cost shows.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

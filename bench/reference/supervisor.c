@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simplest supervisor in C: supervisor [--asynchronous] [--killable] PROGRAM [ARGUMENT...]. It lets every getppid pass,
- * counting them, one after the other, and wakes the caller synchronously unless told otherwise. With --killable no signal
- * but a fatal one interrupts a call that it has received (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19).
+ * The simplest supervisor in C: supervisor [--asynchronous] [--killable] PROGRAM [ARGUMENT...]. It counts and allows
+ * every getppid sequentially, and wakes the caller synchronously unless --asynchronous is given. With --killable only a
+ * fatal signal interrupts a received call (SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, Linux 5.19).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -58,7 +58,8 @@ int main(int argc, char **argv) {
   while (*shared == 0) usleep(100);
   int listener = *shared;
   if (listener < 0) return 125;
-  if (!asynchronous && ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1ul) != 0) return 124; /* no such flag here */
+  if (!asynchronous && ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1ul) != 0)
+    return 124; /* the kernel lacks the flag */
   volatile unsigned long count = 0;
   struct seccomp_notif notification;
   struct seccomp_notif_resp response;

@@ -73,7 +73,7 @@ static void reset_signals(void) {
   CALL(__NR_rt_sigprocmask, SIG_SETMASK, &original.mask, 0, sizeof original.mask);
 }
 
-/* Runs in the front's memory, with descriptors and signal dispositions of its own. */
+/* Runs in the front's memory, with its own descriptors and signal dispositions. */
 static void become_node(void *argument) {
   struct node *node = argument;
   long launcher = clone_child(SIGCHLD, launcher_stack + TREE_STACK, NULL, become_launcher, node);

@@ -44,9 +44,9 @@ describe("a refusal", () => {
     expect(error.instruction).toBe(at.instruction);
     expect(error.log).toContain("R9 !read_ok\nprocessed");
     expect(error.log).toContain(`@ fork-rate.ts:${at.at!.line}`);
-    const told = explainRefusal(bundle, error)!;
-    expect(told).toMatchObject({ code: "P0607", span: { file: path, line: at.at!.line, column: at.at!.column } });
-    expect(renderDiagnostics([told], sources)).toContain(sources.get(path)!.split("\n")[at.at!.line - 1]);
+    const diagnostic = explainRefusal(bundle, error)!;
+    expect(diagnostic).toMatchObject({ code: "P0607", span: { file: path, line: at.at!.line, column: at.at!.column } });
+    expect(renderDiagnostics([diagnostic], sources)).toContain(sources.get(path)!.split("\n")[at.at!.line - 1]);
   });
 
   it("of a program type that the kernel lacks names the type", (context) => {

@@ -39,9 +39,9 @@ test("compile: a bundle, with parameters, the same each time", async () => {
   expect(readFileSync(output)).toEqual(bytes);
 
   const other = await portcullis("compile", source, "-o", output, "--json", "--no-denial-events");
-  const told: unknown = JSON.parse(other.out);
-  expect(told).toMatchObject({ v: 1, kind: "compiled", format: "pcl", target: "seccomp", states: 1 });
-  expect(told).not.toMatchObject({ digest: out.slice(-65, -1) });
+  const result: unknown = JSON.parse(other.out);
+  expect(result).toMatchObject({ v: 1, kind: "compiled", format: "pcl", target: "seccomp", states: 1 });
+  expect(result).not.toMatchObject({ digest: out.slice(-65, -1) });
 });
 
 test("compile: a policy without state is all in the classic program", async () => {
@@ -208,8 +208,8 @@ test("compile: a parameter is fixed if the target has no space for both of its v
   const { status, out, err } = await portcullis(...argv);
   expect(status).toBe(0);
   expect(out).toContain(", open: most; sha256");
-  const told = err.split("\n").filter((line) => line.startsWith("portcullis: "));
-  expect(told).toEqual([
+  const notices = err.split("\n").filter((line) => line.startsWith("portcullis: "));
+  expect(notices).toEqual([
     expect.stringMatching(
       /the parameter deep is fixed at false: the target unprivileged cannot express the policy: it/,
     ),

@@ -42,12 +42,12 @@ export class Lockstep {
     return this.hold({ scope, state: initialState(this.program, scope), address });
   }
 
-  inherit(maker: Holder): Holder {
+  inherit(parent: Holder): Holder {
     const { memory, layout } = this.instance;
-    const { scope } = maker;
+    const { scope } = parent;
     const address = this.slots.take(scope);
-    inherit(memory, layout, scope, maker.address, address);
-    return this.hold({ scope, state: inheritState(this.program, scope, maker.state), address });
+    inherit(memory, layout, scope, parent.address, address);
+    return this.hold({ scope, state: inheritState(this.program, scope, parent.state), address });
   }
 
   remove(holder: Holder): void {

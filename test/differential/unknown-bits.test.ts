@@ -131,7 +131,7 @@ function expectCovered(program: Program, said: SimulatedDecision, real: Simulate
   // The certain reports, in order; others may occur in between.
   let rest = real.reports;
   for (const report of said.reports) {
-    const place = rest.findIndex((twin) => isCovered(report, twin));
+    const place = rest.findIndex((candidate) => isCovered(report, candidate));
     expect(place).toBeGreaterThanOrEqual(0);
     rest = rest.slice(place + 1);
   }

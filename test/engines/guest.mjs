@@ -44,7 +44,7 @@ for (const [who, prefix] of [
   ["root of a user namespace", [...anybody, ...isolated]],
 ]) {
   const [first, ...rest] = prefix;
-  check(`${who}: a policy without state is enforced, and told`, () =>
+  check(`${who}: a stateless policy is enforced, with events`, () =>
     differs(run(first, ...rest, portcullis, ...engine, ...execOnce), {
       status: 0,
       stdout: "started\nrefused\n",
@@ -62,7 +62,7 @@ for (const [who, prefix] of [
   );
 }
 
-check("with -q the command is the process that was started: nobody else is left", () => {
+check("with -q the command replaces the started process, and no other process remains", () => {
   const outcome = run(portcullis, ...engine, "-q", "-p", "children", "--", "/bin/sh", "-c", "echo $$");
   return differs(outcome, { status: 0, stdout: `${outcome.pid}\n` });
 });
@@ -82,7 +82,7 @@ check("events are JSON lines, in order, with the ids that the command sees", () 
   if (parents.join(" ") !== "deny,EACCES,execve,exec-once deny,EACCES,execve,exec-once") return JSON.stringify(events);
   return events.every((event) => event.pid > Number(pid)) ? undefined : JSON.stringify({ pid, events });
 });
-check("a state's kill is the kernel's, and told", () => {
+check("the kernel carries out a stateful kill, with an event", () => {
   const outcome = run(portcullis, ...engine, "-p", "nginx", "--", "build/test/hijacked", "shell");
   return differs(outcome, { status: 1, stderr: /killed the process/ });
 });
@@ -151,7 +151,7 @@ check("kernel.yama.ptrace_scope=1: notify follows forks, for anybody", () =>
   ),
 );
 setting("seccomp/ebpf", 1);
-check("kernel.seccomp.ebpf=1: nobody without CAP_BPF starts anything", refusedToAnybody);
+check("kernel.seccomp.ebpf=1: users without CAP_BPF cannot start a command", refusedToAnybody);
 check("kernel.seccomp.ebpf=1: auto takes notify for them", () =>
   differs(run(asAnybody, ...anybodyRest, portcullis, "run", ...execOnce), { status: 0, stdout: "started\nrefused\n" }),
 );
@@ -160,7 +160,7 @@ check("kernel.seccomp.ebpf=1: root goes on", () =>
 );
 setting("seccomp/ebpf", 0);
 check(
-  "kernel.seccomp.ebpf=0: nobody starts anything, and it is said why",
+  "kernel.seccomp.ebpf=0: no user can start a command, and the reason is reported",
   () =>
     differs(run(portcullis, ...engine, ...execOnce), {
       status: 125,

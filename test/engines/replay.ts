@@ -161,10 +161,10 @@ function recordDifferences(script: Script, outcome: JobOutcome, engine: Circumst
     // On notify the kernel carries out static kills and traps, without records.
     return action !== "allow" && (engine === "seccomp-ebpf" || !/^(kill|trap)/.test(action));
   };
-  const told = outcome.records.flatMap((record) => (record.kind === "judgement" ? flat(record) : []));
+  const emitted = outcome.records.flatMap((record) => (record.kind === "judgement" ? flat(record) : []));
   const notices = outcome.records.flatMap((record) => (record.kind === "notice" ? [record.text] : []));
   const wanted = script.records.filter(isTold).map(printRecord);
-  const found = told.filter(isTold).map(printRecord);
+  const found = emitted.filter(isTold).map(printRecord);
   const names = program.verdicts.map(({ action }, index) => `${index} ${action}`).join(", ");
   for (let at = 0; at < Math.max(wanted.length, found.length); at++) {
     if (wanted[at] === found[at]) continue;
@@ -175,15 +175,15 @@ function recordDifferences(script: Script, outcome: JobOutcome, engine: Circumst
 }
 
 function flat({ verdict, reports, number, arguments: registers }: JudgementRecord): Record[] {
-  const told = { number, arguments: registers.map(BigInt) };
+  const madeCall = { number, arguments: registers.map(BigInt) };
   const list: Record[] = reports.map(({ report, values }) => ({
     kind: "report",
     which: report,
     values: values.map(BigInt),
-    ...told,
+    ...madeCall,
   }));
-  if (typeof verdict === "number") list.push({ kind: "verdict", which: verdict, values: [], ...told });
-  else if (verdict !== undefined) list.push({ kind: "verdict", which: "refused", values: [], ...told });
+  if (typeof verdict === "number") list.push({ kind: "verdict", which: verdict, values: [], ...madeCall });
+  else if (verdict !== undefined) list.push({ kind: "verdict", which: "refused", values: [], ...madeCall });
   return list;
 }
 

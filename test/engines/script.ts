@@ -245,9 +245,9 @@ class ScriptMaker {
     const { uid, gid } = this.#options;
     const event = { number, architecture: auditArchitecture.x86_64, instructionPointer: 0n, arguments: registers };
     const words = [number, ...registers];
-    const told = { number, arguments: registers };
+    const madeCall = { number, arguments: registers };
     if (admit(program, event) !== "judged") {
-      this.#records.push({ kind: "verdict", which: "refused", values: [], ...told });
+      this.#records.push({ kind: "verdict", which: "refused", values: [], ...madeCall });
       this.#step({ is: "result", value: -38 }, stepNumber.call, caller.task, ...words);
       return;
     }
@@ -257,9 +257,9 @@ class ScriptMaker {
     const states = { thread: caller.thread, process: caller.state, tree: this.#tree };
     const { verdict, reports } = evaluate(program, event, who, states);
     for (const { report, values } of reports)
-      this.#records.push({ kind: "report", which: report, values: [...values], ...told });
+      this.#records.push({ kind: "report", which: report, values: [...values], ...madeCall });
     const { action, errno } = program.verdicts[verdict]!;
-    if (action !== "allow") this.#records.push({ kind: "verdict", which: verdict, values: [], ...told });
+    if (action !== "allow") this.#records.push({ kind: "verdict", which: verdict, values: [], ...madeCall });
     switch (action) {
       case "allow":
       case "log":
@@ -299,18 +299,18 @@ class ScriptMaker {
   #birth(how: "fork" | "thread"): void {
     if (this.#born >= mostTasks) return this.#call();
     const program = this.#program;
-    const maker = pick(this.#choices, this.#living);
+    const parent = pick(this.#choices, this.#living);
     const task = this.#born++;
-    this.#step({ is: "anything" }, stepNumber[how], maker.task, task);
+    this.#step({ is: "anything" }, stepNumber[how], parent.task, task);
     this.#living.push(
       how === "fork"
         ? {
             task,
             process: task,
-            thread: inheritState(program, "thread", maker.thread),
-            state: inheritState(program, "process", maker.state),
+            thread: inheritState(program, "thread", parent.thread),
+            state: inheritState(program, "process", parent.state),
           }
-        : { task, process: maker.process, thread: initialState(program, "thread"), state: maker.state },
+        : { task, process: parent.process, thread: initialState(program, "thread"), state: parent.state },
     );
   }
 

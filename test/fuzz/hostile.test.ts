@@ -37,7 +37,7 @@ beforeAll(() => {
 
 const refused: readonly (readonly [what: string, file: () => string, says: RegExp])[] = [
   ["a folder", () => at("folder.ts"), /director|folder/],
-  ["a pipe that nobody writes to", () => at("pipe.ts"), /pipe|fifo|regular file/],
+  ["a pipe without a writer", () => at("pipe.ts"), /pipe|fifo|regular file/],
   ["a file without an end", () => at("endless.ts"), /regular file|device/],
   ["a link to itself", () => at("loop.ts"), /loop\.ts/],
   ["nothing", () => at("absent.ts"), /does not exist/],

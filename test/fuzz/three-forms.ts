@@ -73,9 +73,9 @@ export class ThreeForms {
       case "call":
         return this.#call(step);
       case "fork": {
-        const maker = this.#tasks.get(step.parent)!;
-        const thread = this.#inherited(maker.thread, step.child);
-        const process = this.#inherited(maker.process, step.child);
+        const parent = this.#tasks.get(step.parent)!;
+        const thread = this.#inherited(parent.thread, step.child);
+        const process = this.#inherited(parent.process, step.child);
         this.#tasks.set(step.child, { leader: step.child, thread, process });
         this.#compareState(thread, true);
         return this.#compareState(process, true);
@@ -152,13 +152,13 @@ export class ThreeForms {
     return this.#holder(scope, initialState(this.#program, scope), address, slot);
   }
 
-  #inherited(maker: Holder, slot: number): Holder {
+  #inherited(parent: Holder, slot: number): Holder {
     const { memory, layout } = this.#instance;
-    const scope = maker.scope as "thread" | "process";
+    const scope = parent.scope as "thread" | "process";
     const address = this.#slots.take(scope);
-    inherit(memory, layout, scope, maker.address, address);
-    this.#trial.inherit(scope, maker.slot, slot);
-    return this.#holder(scope, inheritState(this.#program, scope, maker.state), address, slot);
+    inherit(memory, layout, scope, parent.address, address);
+    this.#trial.inherit(scope, parent.slot, slot);
+    return this.#holder(scope, inheritState(this.#program, scope, parent.state), address, slot);
   }
 
   #compareState(holder: Holder, changed: boolean): void {

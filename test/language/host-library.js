@@ -1,4 +1,4 @@
-// What "portcullis" is to a policy that the host runs; see host.ts. Bundled into the module, so it asks for its maker.
+// The "portcullis" library of policies that the host runs; see host.ts. It is bundled into the module.
 /* global portcullisHost */
 export const {
   allow,

@@ -35,7 +35,7 @@ const strictness = (verdict: HostVerdict) => order.indexOf(verdict.action);
 interface Declared {
   readonly scope: "thread" | "process" | "tree";
   readonly start: () => unknown;
-  readonly inherit: (maker: unknown) => unknown;
+  readonly inherit: (parent: unknown) => unknown;
 }
 
 type Holder = Map<number, unknown>;
@@ -134,9 +134,9 @@ export class Host {
     return outcomes;
   }
 
-  private inherit(maker: Holder): Holder {
+  private inherit(parent: Holder): Holder {
     const child: Holder = new Map();
-    for (const [index, value] of maker) child.set(index, this.declared[index]!.inherit(value));
+    for (const [index, value] of parent) child.set(index, this.declared[index]!.inherit(value));
     // The child's transition also applies if the parent is in the first phase.
     for (const [index, declared] of this.declared.entries()) {
       if (!child.has(index)) child.set(index, declared.inherit(declared.start()));
@@ -185,7 +185,7 @@ export class Host {
     return given === undefined ? settings!.default! : read(given);
   }
 
-  private declare(scope: Declared["scope"], start: () => unknown, inherit: (maker: unknown) => unknown): Slot {
+  private declare(scope: Declared["scope"], start: () => unknown, inherit: (parent: unknown) => unknown): Slot {
     const index = this.declared.push({ scope, start, inherit }) - 1;
     return {
       get: () => {
@@ -200,7 +200,7 @@ export class Host {
   private scope(scope: Declared["scope"]): Record<string, unknown> {
     type Options = { onFork?: unknown } | undefined;
     const plain = (start: () => unknown, options: Options) =>
-      this.declare(scope, start, (maker) => (options?.onFork === "fresh" ? start() : maker));
+      this.declare(scope, start, (parent) => (options?.onFork === "fresh" ? start() : parent));
     const most = 0x7fff_ffff_ffff_ffffn;
     return {
       flag: (start = false, options?: Options) => plain(() => start, options),
@@ -219,11 +219,11 @@ export class Host {
         const slot = this.declare(
           scope,
           () => 0,
-          (maker) => {
+          (parent) => {
             if (onFork === "fresh") return 0;
-            if (onFork === "copy") return maker;
-            const target = (onFork as Record<string, string>)[names[maker as number]!];
-            return target === undefined ? maker : names.indexOf(target);
+            if (onFork === "copy") return parent;
+            const target = (onFork as Record<string, string>)[names[parent as number]!];
+            return target === undefined ? parent : names.indexOf(target);
           },
         );
         return {
@@ -272,7 +272,7 @@ export class Host {
     const slot = this.declare(
       scope,
       () => new Map<bigint, bigint>(),
-      (maker) => (onFork === "fresh" ? new Map() : new Map(maker as Map<bigint, bigint>)),
+      (parent) => (onFork === "fresh" ? new Map() : new Map(parent as Map<bigint, bigint>)),
     );
     const map = () => slot.get() as Map<bigint, bigint>;
     return {

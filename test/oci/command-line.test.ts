@@ -36,13 +36,13 @@ it("for another architecture the kernel is unknown, and rules are interpreted st
 
 it("a bundle may run on any kernel: its rules are interpreted strictly", async () => {
   const folder = folderOf({ "deny.json": refusing(later), "allow.json": permitting(here) });
-  for (const [name, told] of [
+  for (const [name, text] of [
     ["deny", "this rule is used"],
     ["allow", "this rule is dropped"],
   ] as const) {
     const output = join(folder, `${name}.pcl`);
     const { status, err } = await portcullis("compile", "-p", join(folder, `${name}.json`), "-o", output);
-    expect({ status, err }).toEqual({ status: 0, err: expect.stringContaining(told) });
+    expect({ status, err }).toEqual({ status: 0, err: expect.stringContaining(text) });
   }
 });
 

@@ -3,7 +3,7 @@
 #include <asm/mman.h>
 #include "trial.h"
 
-/* <sys/socket.h> is no header for BPF. */
+/* <sys/socket.h> cannot be used in BPF programs. */
 enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10, AF_NETLINK = 16 };
 
 SEC("policy") int judge(struct trial *ctx) {

@@ -1,6 +1,6 @@
 #include "trial.h"
 
-/* The tree's state. 2^63 programs are never started, so the count needs no end. */
+/* The tree's state. The count cannot overflow: 2^63 programs are never started. */
 static __u64 started;
 
 SEC("policy") int judge(struct trial *ctx) {

@@ -4,7 +4,7 @@
 #define LIMIT 20
 
 struct state {
-  /* What is left, in 1/LIMIT of a nanosecond's worth; starts full. */
+  /* The remaining tokens, in units of 1/LIMIT nanosecond; starts full. */
   __u64 level;
   __u64 last;
   struct bpf_spin_lock lock;

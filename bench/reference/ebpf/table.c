@@ -15,7 +15,7 @@ struct {
   struct state *value;
 } process SEC(".maps");
 
-/* Where the key is, or the count. The bound is for the verifier. */
+/* The index of the key, or the count. The bound is for the verifier. */
 static inline __attribute__((always_inline)) __u64 find(const struct state *state, __u64 key) {
   __u64 i;
 

@@ -1,6 +1,6 @@
 /*
- * What the hand-written references share: the context of the trial target (src/compile/ebpf/targets/trial.ts), the maps
- * of its state, and seccomp's words for verdicts.
+ * Shared definitions of the hand-written references: the context of the trial target
+ * (src/compile/ebpf/targets/trial.ts), the maps of its state, and seccomp's return words.
  */
 #ifndef TRIAL_H
 #define TRIAL_H
@@ -38,7 +38,7 @@ static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)BPF_F
 #define __NR_mseal 462
 #endif
 
-/* What a kernel of today has; what it lacks gets ENOSYS (docs/language.md, "What comes before the policy"). */
+/* The calls of a current kernel; others get ENOSYS (docs/language.md, "What comes before the policy"). */
 static inline __attribute__((always_inline)) int is_known(__u32 nr) {
   if (nr <= __NR_uretprobe) return 1;
   if (nr >= __NR_open_tree) return nr <= __NR_mseal;

@@ -202,20 +202,20 @@ function difference(
     const verdict = program.verdicts[wanted.verdict]!;
     const gives = verdict.action === "deny" ? -verdict.errno : pid;
     if (result !== gives) return `${where}: the call gave ${result}, not ${gives}`;
-    const told = wanted.reports.map(({ report, values }) => `report ${report} (${values})`);
-    if (verdict.action !== "allow") told.push(`verdict ${wanted.verdict} (${verdictWord(verdict)})`);
-    for (const text of told) {
+    const expected = wanted.reports.map(({ report, values }) => `report ${report} (${values})`);
+    if (verdict.action !== "allow") expected.push(`verdict ${wanted.verdict} (${verdictWord(verdict)})`);
+    for (const text of expected) {
       const record = records[nextRecord];
       nextRecord += 1;
       const found =
         record === undefined
           ? "nothing"
           : `${record.kind} ${record.which} (${record.kind === "report" ? record.values : record.returned})`;
-      if (found !== text) return `${where}: told ${found}, not ${text}`;
-      if (record!.pid !== pid || record!.tid !== tid) return `${where}: told of ${record!.pid}, ${record!.tid}`;
+      if (found !== text) return `${where}: found ${found}, not ${text}`;
+      if (record!.pid !== pid || record!.tid !== tid) return `${where}: recorded for ${record!.pid}, ${record!.tid}`;
     }
   }
-  return nextRecord === records.length ? undefined : `told ${records.length - nextRecord} times more than it should be`;
+  return nextRecord === records.length ? undefined : `${records.length - nextRecord} unexpected records`;
 }
 
 function run(seed: number): string | undefined {

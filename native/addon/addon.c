@@ -51,7 +51,7 @@ struct supervision {
   int listener;
   int epoll;
   struct pins *pins; /* NULL: no argument is read */
-  int listening;     /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
+  int listening; /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
   napi_ref memory_reference;
   napi_ref deaths_reference;
 };

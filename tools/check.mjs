@@ -27,7 +27,8 @@ const checks = {
   ],
   types: [bin("tsc"), "--noEmit"],
   "c-analysis": ["make", "-s", "--no-print-directory", `-j${availableParallelism()}`, "-k", "-f", "tools/analyse.mk"],
-  style: [bin("biome"), "check", "."],
+  style: [bin("biome"), "check", "--error-on-warnings", "."],
+  exports: [bin("knip"), "--no-progress"],
   "c-format": [bin("clang-format"), "--dry-run", "-Werror", ...ourC],
 };
 const writers = { "c-format": [bin("clang-format"), "-i", ...ourC] };

@@ -41,6 +41,6 @@ export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | und
 }
 
 /** The policy's place of an instruction, by its slot. */
-export function placeAt({ sourceMap }: Bundle, slot: number): Place | undefined {
+function placeAt({ sourceMap }: Bundle, slot: number): Place | undefined {
   return sourceMap.findLast(({ instruction }) => instruction <= slot)?.at;
 }

@@ -151,7 +151,7 @@ export function printErrno(errno: number): string {
   return errnoName(errno) ?? String(errno);
 }
 
-export function printValue(print: Report["values"][number]["print"], value: bigint): string | boolean {
+function printValue(print: Report["values"][number]["print"], value: bigint): string | boolean {
   if (print === "boolean") return value !== 0n;
   return String(print === "signed" ? BigInt.asIntN(64, value) : value);
 }

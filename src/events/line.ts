@@ -62,7 +62,7 @@ function outcome(event: DecisionEvent): string {
 }
 
 /** What a person can do about it; undefined where the rule's own line says enough. */
-export function adviceOn(event: DecisionEvent): string | undefined {
+function adviceOn(event: DecisionEvent): string | undefined {
   if (event.verdict === "log") return undefined;
   if (event.advice !== undefined) return event.advice;
   if (event.rule === undefined) {

@@ -13,7 +13,7 @@ export function pattern(value: bigint): bigint {
 }
 
 /** A pattern read as a two's complement integer, −2^63 … 2^63 − 1. */
-export function signed(value: bigint): bigint {
+function signed(value: bigint): bigint {
   return BigInt.asIntN(64, value);
 }
 

@@ -21,11 +21,6 @@ export function printExpression(expression: Expression, program: Program): strin
   return new Printer(program).expression(expression);
 }
 
-/** "deny EPERM "reason" (nginx.ts:9:3)". */
-export function printVerdict(verdict: Verdict, program: Program): string {
-  return new Printer(program).verdict(verdict);
-}
-
 function printShape(shape: Shape): string {
   switch (shape.is) {
     case "path":

@@ -9,7 +9,7 @@ import type {
   ModuleExportName,
   Statement,
   Program as SyntaxTree,
-} from "@oxc-project/types";
+} from "oxc-parser";
 import { nearestName } from "../diagnostics/suggest.ts";
 import { reportModuleVariable } from "./lower/assignments.ts";
 import { announce, statement } from "./lower/statements.ts";

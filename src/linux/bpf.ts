@@ -1,13 +1,12 @@
 /** bpf(2), typed: maps, programs, type information, ring buffers, and what the running kernel has of it. */
 export { BpfError } from "./bpf/command.ts";
-export { type FeatureState, type Features, probeFeatures } from "./bpf/features.ts";
-export { BpfMap, type MapDescription, type MapInfo, type MapType, mapFlags, mapInfo, mapTypes } from "./bpf/maps.ts";
+export { type Features, probeFeatures } from "./bpf/features.ts";
+export { BpfMap, mapFlags, mapInfo, mapTypes } from "./bpf/maps.ts";
 export {
   InterruptedError,
   loadProgram,
   loadWithLog,
   type ProgramDescription,
-  type ProgramInfo,
   type ProgramType,
   programFlags,
   programInfo,

@@ -9,7 +9,7 @@ import type { CallParameter, NameSet } from "../linux/call.ts";
 import { nameSet } from "../linux/flags.ts";
 
 /** Where a pointer points whose target the text shows. In no mapping of anybody's; all that counts is that it is not NULL. */
-export const someAddress = 0x5555_5555_0000n;
+const someAddress = 0x5555_5555_0000n;
 
 export interface ArgumentFault {
   readonly fault: string;

@@ -80,7 +80,7 @@ export function decide(profile: FlatProfile, judged: readonly number[], always: 
   };
 }
 
-export function intervalsOf(numbers: readonly number[]): Interval[] {
+function intervalsOf(numbers: readonly number[]): Interval[] {
   const result: { from: bigint; to: bigint }[] = [];
   for (const number of numbers) {
     const last = result.at(-1);

@@ -27,7 +27,7 @@ interface Block {
   readonly text: string;
 }
 
-export function blocksOf(document: string): Block[] {
+function blocksOf(document: string): Block[] {
   const blocks: Block[] = [];
   let open: { line: number; info: string; lines: string[] } | undefined;
   for (const [index, line] of document.split("\n").entries()) {

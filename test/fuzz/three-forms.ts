@@ -40,7 +40,7 @@ interface Task {
 }
 
 /** A difference between the forms. */
-export class Disagreement extends Error {}
+class Disagreement extends Error {}
 
 export class ThreeForms {
   readonly #program: Program;

@@ -37,7 +37,7 @@ const verdict = (action: Verdict["action"], errno = 0, line = 1): Verdict => ({
 });
 
 /** Errnos that the judged calls never return. */
-export const errno = { EDOM: 33, ERANGE: 34, ENOSYS: 38, EPERM: 1, EAGAIN: 11, EXFULL: 54 } as const;
+const errno = { EDOM: 33, ERANGE: 34, ENOSYS: 38, EPERM: 1, EAGAIN: 11, EXFULL: 54 } as const;
 
 export const verdicts = {
   allow: 0,
@@ -129,7 +129,7 @@ export const onCall = (which: number, body: readonly Statement[]): Statement => 
   otherwise: [],
 });
 
-export const add = (index: number, amount: IntegerExpression = constant(1)): Statement => ({
+const add = (index: number, amount: IntegerExpression = constant(1)): Statement => ({
   kind: "store",
   cell: index,
   value: plus(cellOf(index), amount),

@@ -14,8 +14,8 @@ export const victim = (name: string): string => join(place, "victims", name);
 const harness = join(place, "harness.mjs");
 /** The bundle of the supervisor's thread. */
 export const supervisor = join(place, "supervisor.cjs");
-export let node = process.execPath;
-export const launcher = join(place, "dist/native", process.arch, "launcher");
+let node = process.execPath;
+const launcher = join(place, "dist/native", process.arch, "launcher");
 /** The front starts the harness, as in bin/portcullis. */
 export const front = (): readonly string[] => [launcher, "supervise", node, harness];
 

@@ -104,7 +104,7 @@ export const definitionFiles: readonly string[] = [
 ];
 
 /** The call tables, and the makefiles that select their rows. */
-export const tableFiles: readonly string[] = [
+const tableFiles: readonly string[] = [
   "arch/x86/entry/syscalls/syscall_64.tbl",
   "scripts/syscall.tbl",
   "arch/arm64/kernel/Makefile.syscalls",

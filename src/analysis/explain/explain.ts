@@ -209,7 +209,7 @@ function sameTreatment(left: Case, right: Case): boolean {
 }
 
 /** One leaf for all that may happen. */
-export function joined(leaves: readonly DecisionLeaf[]): DecisionLeaf {
+function joined(leaves: readonly DecisionLeaf[]): DecisionLeaf {
   if (leaves.length === 1) return leaves[0]!;
   const stateful = new Map(leaves.flatMap((leaf) => leaf.stateful).map((reason) => [JSON.stringify(reason), reason]));
   return {

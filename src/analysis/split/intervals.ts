@@ -104,10 +104,6 @@ export function intersect(left: Intervals, right: Intervals): Intervals {
   return result;
 }
 
-export function union(left: Intervals, right: Intervals, mask: bigint): Intervals {
-  return normalise([...left, ...right], mask);
-}
-
 /** The index of the first interval whose end is at least `value`. */
 function firstEndingAt(intervals: Intervals, value: bigint): number {
   let low = 0;

@@ -35,7 +35,7 @@ export interface SectionVariable {
 }
 
 /** The table of strings. Equal strings are one. */
-export class Strings {
+class Strings {
   readonly #offsets = new Map<string, number>([["", 0]]);
   readonly #chunks: Uint8Array[] = [new Uint8Array(1)];
   #size = 1;

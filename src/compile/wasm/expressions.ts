@@ -28,7 +28,7 @@ export interface Context {
 }
 
 /** Parameters of `step`: where the thread's and the process's state is. */
-export const scopeParameters = { thread: 0, process: 1 } as const;
+const scopeParameters = { thread: 0, process: 1 } as const;
 
 /** Bits of a ranked verdict that hold its index; above them is its strictness. So comparing verdicts needs no table. */
 export const verdictIndexBits = 24;

@@ -93,7 +93,7 @@ function spanOf(program: Program, at: Location) {
 }
 
 /** A filter with the facts that its start needs. */
-export function armable({ instructions, tokenPositions }: ClassicProgram): ArmedFilter {
+function armable({ instructions, tokenPositions }: ClassicProgram): ArmedFilter {
   const actions = new Set(
     instructions.flatMap(({ code, k }) => (code === opcode.return ? [splitReturnWord(k).action] : [])),
   );

@@ -23,7 +23,7 @@ export interface BundleOptions {
 }
 
 /** What helpers and kernel functions ask for. */
-export const licence = "GPL";
+const licence = "GPL";
 
 export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }: BundleOptions): Bundle {
   const { program, object, kind, storage, target } = artifact;

@@ -23,10 +23,10 @@ import {
 import type { BooleanExpression, CompareOperator, IntegerExpression } from "../program.ts";
 import type { Ranges } from "./ranges.ts";
 
-export const yes: BooleanExpression = { kind: "boolean", value: true };
-export const no: BooleanExpression = { kind: "boolean", value: false };
+const yes: BooleanExpression = { kind: "boolean", value: true };
+const no: BooleanExpression = { kind: "boolean", value: false };
 
-export function truth(value: boolean): BooleanExpression {
+function truth(value: boolean): BooleanExpression {
   return value ? yes : no;
 }
 
@@ -200,11 +200,11 @@ function negatedCompare(value: Extract<BooleanExpression, { kind: "compare" }>):
   }
 }
 
-export function all(of: readonly BooleanExpression[], ranges: Ranges): BooleanExpression {
+function all(of: readonly BooleanExpression[], ranges: Ranges): BooleanExpression {
   return junction("all", of, ranges);
 }
 
-export function any(of: readonly BooleanExpression[], ranges: Ranges): BooleanExpression {
+function any(of: readonly BooleanExpression[], ranges: Ranges): BooleanExpression {
   return junction("any", of, ranges);
 }
 
@@ -254,7 +254,7 @@ function joined(kind: "all" | "any", parts: readonly BooleanExpression[]): Boole
 }
 
 /** The operand as a membership test; undefined if it has another form. */
-export function asMembership(
+function asMembership(
   part: BooleanExpression,
 ): { readonly value: IntegerExpression; readonly set: IntervalSet } | undefined {
   if (part.kind === "within") return { value: part.value, set: part.intervals };

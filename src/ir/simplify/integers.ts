@@ -14,8 +14,8 @@ export function constant(value: bigint): IntegerExpression {
   return { kind: "constant", value: pattern(value) };
 }
 
-export const zero = constant(0n);
-export const one = constant(1n);
+const zero = constant(0n);
+const one = constant(1n);
 
 export function binary(
   operator: BinaryOperator,
@@ -200,7 +200,7 @@ function isZero(expression: IntegerExpression): boolean {
   return expression.kind === "constant" && expression.value === 0n;
 }
 
-export function lowBits(width: number): bigint {
+function lowBits(width: number): bigint {
   return (1n << BigInt(width)) - 1n;
 }
 

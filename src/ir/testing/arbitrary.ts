@@ -26,7 +26,6 @@ export {
   generateTrace,
   identifier,
   runTrace,
-  type TraceOutcome,
   type TraceStep,
 } from "./traces.ts";
 export { arbitraryWords, boundaryValues, programValues } from "./values.ts";

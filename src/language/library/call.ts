@@ -1,5 +1,5 @@
 /** The members of a call in a policy: its name, its arguments by name, its caller, the raw registers. */
-import type { MemberExpression } from "@oxc-project/types";
+import type { MemberExpression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { BooleanExpression, Input, IntegerExpression } from "../../ir/program.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";

@@ -1,5 +1,5 @@
 /** Verdicts: `allow`, `log`, `deny`, `trap`, `kill`, `strictest`. */
-import type { Expression } from "@oxc-project/types";
+import type { Expression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { VerdictExpression } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
@@ -17,7 +17,7 @@ import {
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 
-export function make(
+function make(
   c: Compilation,
   action: Action,
   errno: number,

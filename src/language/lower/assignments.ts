@@ -1,6 +1,6 @@
 /** Assignment to variables of the step: `=`, `+=`, `++`. */
 
-import type { AssignmentExpression, Expression as Node, UpdateExpression } from "@oxc-project/types";
+import type { AssignmentExpression, Expression as Node, UpdateExpression } from "oxc-parser";
 import { assigningTo } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { conform } from "../values/conform.ts";
@@ -101,7 +101,7 @@ export function reportModuleVariable(c: Compilation, variable: Variable<Value>):
   );
 }
 
-export function assign(c: Compilation, variable: Variable<Value>, value: Value, node: SourceRange): Value {
+function assign(c: Compilation, variable: Variable<Value>, value: Value, node: SourceRange): Value {
   let assigned = stable(c, value);
   if (variable.type !== undefined) {
     assigned = conform(c, assigned, resolveType(c, variable.type), node, `\`${variable.name}\``);

@@ -1,6 +1,6 @@
 /** Binds names to values: declarations, parameters and destructuring. */
 
-import type { BindingPattern, Node, TSTypeAnnotation } from "@oxc-project/types";
+import type { BindingPattern, Node, TSTypeAnnotation } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
 import { conform } from "../values/conform.ts";
 import { resolveType, type Type } from "../values/declared-types.ts";
@@ -63,7 +63,7 @@ function elementOf(c: Compilation, value: Value | undefined, index: number, node
   return element ?? c.error("P0106", node, `the list has ${value.elements.length} elements`, "leave this name out");
 }
 
-export function typeOf(c: Compilation, annotation: TSTypeAnnotation | null | undefined): TypeSource<Value> | undefined {
+function typeOf(c: Compilation, annotation: TSTypeAnnotation | null | undefined): TypeSource<Value> | undefined {
   return annotation == null ? undefined : { node: annotation.typeAnnotation as Node, scope: c.scope, file: c.file };
 }
 

@@ -280,7 +280,7 @@ function testOption(text: StringValue, option: string): BooleanExpression {
 }
 
 /** Compares a string with a constant. The name of a call narrows the variable that it was read from. */
-export function compareWithString(
+function compareWithString(
   c: Compilation,
   text: StringValue,
   wanted: string,
@@ -354,7 +354,7 @@ export function nameTest(c: Compilation, mask: bigint, reference: number): Boole
 }
 
 /** Notes a call that the policy names itself, not through a group. */
-export function nameLiterally(c: Compilation, name: string, node: SourceRange): void {
+function nameLiterally(c: Compilation, name: string, node: SourceRange): void {
   if (uringCalls.includes(name) || processCreation.includes(name)) c.findings.literalNames.add(name);
   c.findings.namedCalls.push({ name, at: c.file.location(node) });
   if (alwaysAllowed.includes(name)) {

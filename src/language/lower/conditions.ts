@@ -3,7 +3,7 @@
  * outcome.
  */
 
-import type { ConditionalExpression, LogicalExpression, Expression as Node } from "@oxc-project/types";
+import type { ConditionalExpression, LogicalExpression, Expression as Node } from "oxc-parser";
 import { readingOf } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { both, either, type Facts, lasting, noFacts } from "../values/facts.ts";
@@ -362,7 +362,7 @@ function sameKind(c: Compilation, a: Value, b: Value, node: SourceRange): boolea
 }
 
 /** Marks a value that depends on a parameter: a test of it is not reported as always true. */
-export function markVariable(value: Value): Value {
+function markVariable(value: Value): Value {
   switch (value.is) {
     case "integer":
     case "boolean":

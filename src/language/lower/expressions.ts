@@ -7,7 +7,7 @@ import type {
   ObjectExpression,
   TemplateLiteral,
   UnaryExpression,
-} from "@oxc-project/types";
+} from "oxc-parser";
 import { explainNamedOperand } from "../mistakes/operands.ts";
 import { conform } from "../values/conform.ts";
 import { resolveType } from "../values/declared-types.ts";

@@ -1,6 +1,6 @@
 /** Functions: closures at compile time, inlined at each call. */
 
-import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "@oxc-project/types";
+import type { ArrowFunctionExpression, CallExpression, Expression, Function as FunctionNode } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
 import { conform, printType } from "../values/conform.ts";
 import { LexicalScope } from "../values/scope.ts";

@@ -10,7 +10,7 @@ import type {
   LabeledStatement,
   Statement,
   WhileStatement,
-} from "@oxc-project/types";
+} from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
 import { noFacts } from "../values/facts.ts";
 import { LexicalScope } from "../values/scope.ts";

@@ -1,5 +1,5 @@
 /** Member access, `a.b`: members of the call, of objects, lists and sets. */
-import type { MemberExpression } from "@oxc-project/types";
+import type { MemberExpression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { argumentOf, callMember, explainIndexedArgument } from "../library/call.ts";
 import { callSetMember } from "../library/sets.ts";

@@ -1,5 +1,5 @@
 /** Looks up names, and reports unknown ones with a remedy. */
-import type { Expression as Node } from "@oxc-project/types";
+import type { Expression as Node } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { meantConstant } from "../mistakes/constants.ts";
 import type { Range as SourceRange } from "../source/file.ts";

@@ -1,6 +1,6 @@
 /** Operands that must be integers. */
 
-import type { Expression as Node } from "@oxc-project/types";
+import type { Expression as Node } from "oxc-parser";
 import { readingOf } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { describe, type IntegerValue, type Value } from "../values/values.ts";

@@ -8,7 +8,7 @@ import type {
   ReturnStatement,
   Statement,
   VariableDeclaration,
-} from "@oxc-project/types";
+} from "oxc-parser";
 import { errnoName } from "../../linux/errno.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
@@ -108,7 +108,7 @@ function fellThrough(c: Compilation, block: BlockStatement, { expects, name }: B
 }
 
 /** Walks a list of statements in the current scope. */
-export function statements(c: Compilation, list: readonly (Statement | Directive)[]): void {
+function statements(c: Compilation, list: readonly (Statement | Directive)[]): void {
   announce(c, list);
   for (let at = 0; at < list.length; at++) {
     const node = list[at]!;
@@ -233,7 +233,7 @@ function dispatch(c: Compilation, node: Statement | Directive): void {
 }
 
 /** Runs `run` in a new scope. */
-export function inner(c: Compilation, node: SourceRange, run: () => void): void {
+function inner(c: Compilation, node: SourceRange, run: () => void): void {
   const { scope } = c;
   c.scope = new LexicalScope(scope, c.file);
   try {
@@ -244,7 +244,7 @@ export function inner(c: Compilation, node: SourceRange, run: () => void): void 
   }
 }
 
-export function variables(c: Compilation, node: VariableDeclaration): void {
+function variables(c: Compilation, node: VariableDeclaration): void {
   if (node.kind !== "const" && node.kind !== "let") {
     c.error("P0309", node, `the language has no \`${node.kind}\``, "const, or let if it changes");
   }

@@ -1,6 +1,6 @@
 /** `switch` over the name of a call, a phase, a string or an integer. */
 
-import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "@oxc-project/types";
+import type { BreakStatement, Expression, Statement, SwitchCase, SwitchStatement } from "oxc-parser";
 import { normalise } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
 import { both, either, type Facts, noFacts } from "../values/facts.ts";

@@ -55,7 +55,7 @@ export function conditionOf({ argument, operator, mask, value }: OciComparison):
 const mostIntervals = 64;
 
 /** The registers that satisfy the comparison; undefined if the set has too many intervals. */
-export function setOf({ operator, mask, value }: OciComparison): IntervalSet | undefined {
+function setOf({ operator, mask, value }: OciComparison): IntervalSet | undefined {
   switch (operator) {
     case "SCMP_CMP_EQ":
       return single(value);

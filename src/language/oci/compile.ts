@@ -23,7 +23,7 @@ import { OciReader } from "./reader.ts";
 import { readShape } from "./schema.ts";
 import { selectRules } from "./select.ts";
 
-export { lowerOciProfile, type OciPart, type OciTarget } from "./lower.ts";
+export { lowerOciProfile, type OciPart } from "./lower.ts";
 export type { OciHost } from "./profile.ts";
 
 export interface CompiledOciProfile {

@@ -161,7 +161,7 @@ function byStrictness(alternatives: readonly Alternative[]): readonly Alternativ
 }
 
 /** Equality for the runtime: TRACE and NOTIFY are not denials there. */
-export function sameAction(left: OciAction, right: OciAction): boolean {
+function sameAction(left: OciAction, right: OciAction): boolean {
   return left.name === right.name && left.errno === right.errno;
 }
 

@@ -1,13 +1,6 @@
 /** The types of a validated OCI seccomp profile, with checked names, numbers and shapes. */
 import type { Action } from "../../ir/verdicts.ts";
-import type { Range, SourceFile } from "../source/file.ts";
-
-export interface OciProfile {
-  readonly file: SourceFile;
-  readonly defaultAction: OciAction;
-  /** In the order of the text, without the rules that do not apply here (`select.ts`). */
-  readonly rules: readonly OciRule[];
-}
+import type { Range } from "../source/file.ts";
 
 export interface OciAction {
   /** The runtime's name. `SCMP_ACT_KILL` is `SCMP_ACT_KILL_THREAD`. */

@@ -5,7 +5,7 @@
  */
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
-import type { Program as SyntaxTree } from "@oxc-project/types";
+import type { Program as SyntaxTree } from "oxc-parser";
 import { parseSync } from "oxc-parser";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 import type { Range, SourceFile } from "./file.ts";

@@ -6,7 +6,7 @@ import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 
 /** Larger than any hand-written policy, and small enough to parse in a second. */
-export const maximumFileBytes = 4 * 1024 * 1024;
+const maximumFileBytes = 4 * 1024 * 1024;
 
 export type ReadOutcome =
   | { readonly text: string; readonly bytes: Uint8Array }

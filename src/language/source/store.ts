@@ -62,7 +62,7 @@ export class FileStore {
 }
 
 /** The path relative to the working directory if that is shorter. */
-export function shownPath(path: string): string {
+function shownPath(path: string): string {
   const near = relative(process.cwd(), path);
   return near !== "" && near.length < path.length ? near : path;
 }

@@ -26,7 +26,7 @@ export const yes = whole("true");
 export const no = whole("false");
 
 /** The piece as an operand, in parentheses if needed. */
-export const operand = ({ text, whole }: Piece): string => (whole ? text : `(${text})`);
+const operand = ({ text, whole }: Piece): string => (whole ? text : `(${text})`);
 
 /** The names of a program's declarations in the module; each use is recorded. */
 export interface Names {

@@ -2,7 +2,7 @@
  * Declared types. The compiler knows more about a value than its type; it checks a type where it is written (a
  * parameter, a result, a variable, `satisfies`), so that it refuses what tsc refuses there.
  */
-import type { Node, TSType, TSTypeReference } from "@oxc-project/types";
+import type { Node, TSType, TSTypeReference } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { errnoNames } from "../../linux/errno.ts";
 import { nameSet, nameSetNames } from "../../linux/flags.ts";

@@ -3,7 +3,7 @@
  * at each call (arguments, conditions on state); the latter have an IR expression and facts.
  */
 
-import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "@oxc-project/types";
+import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "oxc-parser";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
 import type { OciPart } from "../oci/lower.ts";
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";

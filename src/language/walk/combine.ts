@@ -17,7 +17,7 @@ import type { NamedCall } from "./findings.ts";
 import type { ReturnTarget } from "./flow.ts";
 
 /** Bases before their extensions, in order; a base that is reached twice occurs once. */
-export function partsOf(policy: PolicyValue): PolicyValue[] {
+function partsOf(policy: PolicyValue): PolicyValue[] {
   const parts = new Set<PolicyValue>();
   const visit = (one: PolicyValue): void => {
     if (parts.has(one)) return;

@@ -7,7 +7,7 @@
  * so between joins a variable is its value and the facts about it.
  */
 
-import type { Expression as Node } from "@oxc-project/types";
+import type { Expression as Node } from "oxc-parser";
 import type { DiagnosticCode } from "../../diagnostics/catalogue.ts";
 import type { IntegerExpression, Statement, VerdictExpression } from "../../ir/program.ts";
 import type { OciHost } from "../oci/profile.ts";

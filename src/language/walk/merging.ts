@@ -106,7 +106,7 @@ export function joinIntegers(a: IntegerValue, flowOfA: Flow, b: IntegerValue, fl
   return isSigned(range) || range.from >= 0n ? range : undefined;
 }
 
-export function rangeIn(flow: Flow, value: Value): Range {
+function rangeIn(flow: Flow, value: Value): Range {
   const integer = value as IntegerValue;
   const { expression, range } = integer;
   if (expression.kind === "constant") return range;
@@ -124,7 +124,7 @@ function sameConstant(a: Value, b: Value): boolean {
 }
 
 /** The index of a string's value in the options. */
-export function optionIndex(value: StringValue, options: readonly string[]): IntegerExpression {
+function optionIndex(value: StringValue, options: readonly string[]): IntegerExpression {
   const index = (option: string) => ir.constant(BigInt(options.indexOf(option)));
   let chain = index(value.options.at(-1)!);
   for (let at = value.options.length - 2; at >= 0; at--) {

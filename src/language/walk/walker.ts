@@ -2,7 +2,7 @@
  * The interface of the walk over the syntax tree. The parts of the lowering call each other through it and do not
  * import each other.
  */
-import type { CallExpression, Expression as Node } from "@oxc-project/types";
+import type { CallExpression, Expression as Node } from "oxc-parser";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { FunctionValue, Value } from "../values/values.ts";
 import type { ReturnTarget } from "./flow.ts";

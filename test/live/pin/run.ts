@@ -45,7 +45,7 @@ export const pinningUsers: readonly { readonly name: string; readonly uid: numbe
     : [{ name: "an ordinary user", uid: undefined }];
 
 /** A filter that asks about these calls and allows all others, behind the instructions of `before`. */
-export function askAbout(calls: readonly string[], before: readonly ClassicInstruction[] = []): string {
+function askAbout(calls: readonly string[], before: readonly ClassicInstruction[] = []): string {
   const statement = (code: number, k: number): ClassicInstruction => ({ code, jt: 0, jf: 0, k });
   const filter = [
     ...before,

@@ -35,7 +35,7 @@ const interestingMask = fc.oneof(
 );
 
 /** A test in the normal form that the split hands over: not empty, not everything. */
-export const arbitraryTest: fc.Arbitrary<ArgumentTest> = fc
+const arbitraryTest: fc.Arbitrary<ArgumentTest> = fc
   .record({
     word: fc.constantFrom(...words.slice(0, 3), ...words),
     mask: interestingMask,
@@ -94,7 +94,7 @@ function wordOf(input: ClassicInput, word: TestedWord): bigint {
 }
 
 /** For each word that the decision tests: values on both sides of each boundary, with and without what the mask hides. */
-export function boundaryValues(decision: Decision): ReadonlyMap<TestedWord, readonly bigint[]> {
+function boundaryValues(decision: Decision): ReadonlyMap<TestedWord, readonly bigint[]> {
   const values = new Map<TestedWord, Set<bigint>>();
   const seen = new Set<Decision>();
   const pending: Decision[] = [decision];

@@ -189,7 +189,7 @@ export function reads(instruction: GraphInstruction): Value[] {
   }
 }
 
-export function operandReads(operand: GraphOperand): Value[] {
+function operandReads(operand: GraphOperand): Value[] {
   return "value" in operand ? [operand.value] : [];
 }
 

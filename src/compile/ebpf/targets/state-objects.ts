@@ -19,7 +19,7 @@ import type { MapField, StateObject } from "./storage.ts";
 import type { CellPlace, MemoryTable } from "./target.ts";
 
 /** SECCOMP_EBPF_STATE_MAX: the bytes of an object at most. */
-export const largestObject = 4096;
+const largestObject = 4096;
 
 /** The region of what lies in the array map. */
 export const treeMapRegion = "tree map";

@@ -107,7 +107,7 @@ export function trialStorage(program: Program, slots = 1): TargetStorage {
 }
 
 /** In which scope's value the lock stands, behind the state. */
-export function lockedScope(program: Program): Scope {
+function lockedScope(program: Program): Scope {
   return stateOffsets(program).sizes.tree > 0 ? "tree" : "process";
 }
 

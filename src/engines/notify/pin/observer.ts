@@ -59,7 +59,7 @@ export class RefuseVerdict {
 const key = Symbol("verdict");
 
 /** PATH_MAX, with the end (include/uapi/linux/limits.h). */
-export const longestPath = 4096;
+const longestPath = 4096;
 /** `struct sockaddr_storage`. */
 const longestAddress = 128;
 const pageSize = 4096;

@@ -28,8 +28,9 @@ SECONDS ?= 60
 PREFIX ?= /usr/local
 DESTDIR ?=
 DEB_CONFIG ?=
+WORDS ?=
 
-.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test kernel vm-test series-check test-kernel-debug deb \
+.PHONY: help setup setup-demo setup-test setup-bench setup-package setup-kernel setup-deb build native native-all package install demo test test-node coverage kernel vm-test series-check test-kernel-debug deb \
 	check format goldens fuzz bench bench-programs tables clean
 
 help: ## This list
@@ -76,6 +77,13 @@ demo: setup-demo build build/demo/hijacked ## Show a stateful policy that stops 
 
 test: setup-test build native-all $(KERNEL_TARGET) ## All tests
 	@npm test --silent
+
+coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the share of each folder of src that they execute (WORDS=PATHS)
+	@node tools/coverage.mjs $(WORDS)
+
+# WORDS="test/cli test/live" runs the files whose path contains one of them.
+test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newest Node of each other release line (WORDS=PATHS for some)
+	@node tools/node.mjs test $(WORDS)
 
 kernel: setup-kernel ## Build the kernels of the tests, stock and patched (kernel/README.md)
 	@kernel/build stock patched

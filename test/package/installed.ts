@@ -1,13 +1,12 @@
 /** Packs the npm package, installs it as an ordinary user, and runs it with each supported Node. */
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { delimiter, dirname, join, resolve } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 
-/** The oldest version of package.json's "engines", and the newest of each release line at the time of writing. */
-export const nodeVersions = ["20.19.0", "22.23.3", "24.21.0"] as const;
-export type NodeVersion = (typeof nodeVersions)[number];
+/** The releases of Node that portcullis is tested with. */
+export const nodeVersions: readonly string[] = JSON.parse(readFileSync("tools/node-releases.json", "utf8"));
 
 const isRoot = process.getuid?.() === 0;
 /** Owned by the ordinary user. */
@@ -59,15 +58,10 @@ function registrySettings(): Record<string, string> {
   return { ...(Object.fromEntries(given) as Record<string, string>), npm_config_registry: registry };
 }
 
-/** The program of a Node release, from the npm registry; cached in build/. */
-export function nodeOf(version: NodeVersion): string {
-  const kept = resolve(`build/node/${version}`);
-  const name = `node-linux-${process.arch}`;
-  const program = join(kept, "node_modules", name, "bin/node");
-  if (!existsSync(program)) {
-    mkdirSync(kept, { recursive: true });
-    npm(["install", "--no-save", "--no-package-lock", "--prefix", kept, `${name}@${version}`]);
-  }
+/** The program of a Node release, from the npm registry; kept in build/. */
+export function nodeOf(version: string): string {
+  const words = ["tools/node.mjs", "path", version];
+  const program = execFileSync(process.execPath, words, { encoding: "utf8", timeout: patience.command }).trim();
   return isReachable(program) ? program : copyFor(folder, program, `node-${version}/node`);
 }
 

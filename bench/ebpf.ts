@@ -19,6 +19,7 @@ import { compile, everyCall, everydayCalls, load, ownCalls, type Step } from "./
 import { profileRows } from "./ebpf/profiles.ts";
 import { compileReference } from "./ebpf/reference.ts";
 import { timedProgram } from "./ebpf/timing.ts";
+import { amount } from "./support/amount.ts";
 import { compare, print } from "./support/pairs.ts";
 
 const sizeOf = (instructions: readonly EbpfInstruction[]): number => slotPositions(instructions).at(-1)!;
@@ -65,7 +66,7 @@ const contextOf = (program: Program, { event, circumstances }: Step): Uint8Array
   return context;
 };
 
-const turns = 20_000;
+const turns = amount(20_000, 10);
 
 async function timeRow(
   name: string,

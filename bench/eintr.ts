@@ -6,10 +6,12 @@
  * on it does not interrupt a received call. The remaining window, from the call to its receipt, also exists for the C
  * supervisor; rows without that flag show its effect. `seccomp-ebpf` and the classic filter interrupt no calls.
  */
+
+import { amount } from "./support/amount.ts";
 import { confined, measured, underC } from "./support/confined.ts";
 import { pairs, print } from "./support/pairs.ts";
 
-const calls = 20_000;
+const calls = amount(20_000, 200);
 const interrupted = (microseconds: number, processes = 1) => [
   "build/bench/interrupted",
   `${calls}`,

@@ -5,6 +5,7 @@
  * kernel.
  */
 import { readdirSync } from "node:fs";
+import { amount } from "./support/amount.ts";
 import { instructions, opened } from "./support/machine.ts";
 import { print } from "./support/pairs.ts";
 
@@ -38,7 +39,9 @@ const under = (
 ): string[] => ["bin/portcullis", "run", ...events, "--engine", engine, "-p", policy, "--", ...command];
 
 // Under call-flow every call is a step of the state.
-const ready = readdirSync("policies").filter((file) => file.endsWith(".ts") && !file.includes("flow"));
+const ready = readdirSync("policies")
+  .filter((file) => file.endsWith(".ts") && !file.includes("flow"))
+  .slice(0, amount(Number.POSITIVE_INFINITY, 1));
 const untouched = instructions(
   "patched",
   Object.fromEntries(ready.map((file) => [file, under("seccomp-ebpf", `policies/${file}`, getppid)])),
@@ -99,7 +102,9 @@ print({
 const supervised = policies.filter((name) => name !== "deny-list");
 const notified = instructions(
   "patched",
-  Object.fromEntries(supervised.map((name) => [name, under("notify", policyFile(name), ["build/bench/loop", "2000"])])),
+  Object.fromEntries(
+    supervised.map((name) => [name, under("notify", policyFile(name), ["build/bench/loop", `${amount(2000, 10)}`])]),
+  ),
 );
 for (const name of supervised) {
   const ours = added(extended[name]!);

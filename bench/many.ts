@@ -4,11 +4,12 @@
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { amount } from "./support/amount.ts";
 import { callers, confined, measured, underC } from "./support/confined.ts";
 import { compare, print } from "./support/pairs.ts";
 
-const processes = 64;
-const calls = 1_000;
+const processes = amount(64, 4);
+const calls = amount(1_000, 10);
 const command = callers(calls, processes);
 const perSecond = (words: readonly string[]) => () => (processes * calls) / (measured(words) / 1e9);
 
@@ -24,7 +25,7 @@ for (const policy of ["counting", "counting-each"]) {
 }
 
 const few = 50;
-const many = 1_050;
+const many = amount(1_050, 60);
 const memory = async (idle: number): Promise<number> => {
   const [file, ...words] = confined("bench/policies/counting-each.ts", [
     "build/native/reference/callers",

@@ -2,10 +2,12 @@
  * Measures one supervised call: getppid under a counting policy, against the simplest supervisor in C that does the
  * same (bench/reference/supervisor.c), both with the synchronous wake-up (Linux 6.6).
  */
+
+import { amount } from "./support/amount.ts";
 import { callers, confined, measured, underC } from "./support/confined.ts";
 import { compare, pairs, print } from "./support/pairs.ts";
 
-const calls = 50_000;
+const calls = amount(50_000, 100);
 const command = callers(calls);
 const each = (words: readonly string[]) => () => measured(words) / calls;
 
@@ -30,7 +32,7 @@ print({
  * inter-processor interrupt in each direction on another. The choice varies, so this benchmark forces both, and also
  * measures the free choice.
  */
-const few = 2_000;
+const few = amount(2_000, 100);
 const onProcessor = (processor: number, words: readonly string[]) => [
   "/usr/bin/taskset",
   "-c",

@@ -3,9 +3,10 @@
  * constant-action bitmap decides both, so the policy adds no cost.
  */
 import { execFileSync } from "node:child_process";
+import { amount } from "./support/amount.ts";
 import { compare } from "./support/pairs.ts";
 
-const loop = ["build/bench/loop", "2000000"];
+const loop = ["build/bench/loop", `${amount(2_000_000, 100)}`];
 
 const nanoseconds = (command: string, ...words: string[]): number =>
   Number(execFileSync(command, words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }));

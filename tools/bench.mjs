@@ -1,5 +1,6 @@
-// npm run bench -- [NAME...] [--json]: runs bench/NAME.ts, or all benchmarks, sequentially. Each prints JSON objects,
-// one per line; without --json this script prints them as a table.
+// npm run bench -- [NAME...] [--json] [--smoke]: runs bench/NAME.ts, or all of them, one after the other; with --smoke as
+// little of each as shows that it works.
+// Each prints JSON objects, one a line; without --json they are shown as a table.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readdirSync } from "node:fs";
 import { basename } from "node:path";
@@ -13,7 +14,7 @@ const known = readdirSync("bench")
 const wanted = words.filter((word) => !word.startsWith("-"));
 const unknown = [
   ...wanted.filter((name) => !known.includes(name)),
-  ...words.filter((w) => w[0] === "-" && w !== "--json"),
+  ...words.filter((word) => word[0] === "-" && !["--json", "--smoke"].includes(word)),
 ];
 if (unknown.length > 0) {
   console.error(`no such benchmark: ${unknown.join(", ")}; there are: ${known.join(", ")}`);
@@ -43,6 +44,7 @@ for (const name of names) {
   const run = spawnSync(process.execPath, [`build/bench/${name}.mjs`], {
     stdio: ["ignore", asJson ? "inherit" : "pipe", "inherit"],
     encoding: "utf8",
+    env: { ...process.env, PORTCULLIS_BENCH_SMOKE: words.includes("--smoke") ? "1" : "" },
   });
   failed ||= run.status !== 0;
   if (!asJson) show(run.stdout ?? "");

@@ -7,6 +7,7 @@ import { allCalls } from "../../src/linux/calls.ts";
 import { decide } from "../../test/classic/decide.ts";
 import { libseccompFilter } from "../../test/classic/libseccomp.ts";
 import { debianProfilePath, realProfiles } from "../../test/classic/profiles.ts";
+import { amount } from "../support/amount.ts";
 import { median, print } from "../support/pairs.ts";
 import { convertClassic, longestPath } from "./conversion.ts";
 import { benchTarget, load } from "./policies.ts";
@@ -42,8 +43,8 @@ function compileTime(): void {
     const split = splitPolicy(program, { superviseProcessCreation: false });
     return compileEbpf(program, split, benchTarget).instructions.length;
   };
-  for (let turn = 0; turn < 5; turn += 1) compile();
-  const milliseconds = Array.from({ length: 15 }, () => {
+  for (let turn = 0; turn < amount(5, 1); turn += 1) compile();
+  const milliseconds = Array.from({ length: amount(15, 1) }, () => {
     const start = performance.now();
     compile();
     return performance.now() - start;
@@ -57,7 +58,7 @@ function compileTime(): void {
   });
   const program = load(debianProfilePath);
   const split = splitPolicy(program, { superviseProcessCreation: false });
-  const back = Array.from({ length: 15 }, () => {
+  const back = Array.from({ length: amount(15, 1) }, () => {
     const start = performance.now();
     compileEbpf(program, split, benchTarget);
     return performance.now() - start;

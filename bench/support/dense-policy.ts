@@ -81,7 +81,8 @@ function inOrder(): CallDescription[] {
 
 function ruleFor({ name, parameters }: CallDescription, salt: number, columns: number): string[] {
   const when = (condition: string, then: string) => formatted(condition, then, columns);
-  const integers = parameters.filter(({ kind }) => kind.is === "integer");
+  // Of a mode the kernel uses 12 bits at most: `check` would say that the numbers below lie outside.
+  const integers = parameters.filter(({ kind, width }) => kind.is === "integer" && width > 16);
   const [first, second] = integers.toReversed();
   const named = parameters.find(({ kind }) => kind.is === "flags" || kind.is === "choice");
   const rule = [`    case "${name}":`];

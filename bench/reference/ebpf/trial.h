@@ -31,17 +31,14 @@ static void *(*const bpf_map_lookup_elem)(void *map, const void *key) = (void *)
 static long (*const bpf_spin_lock)(struct bpf_spin_lock *lock) = (void *)BPF_FUNC_spin_lock;
 static long (*const bpf_spin_unlock)(struct bpf_spin_lock *lock) = (void *)BPF_FUNC_spin_unlock;
 
-#ifndef __NR_uretprobe
-#define __NR_uretprobe 335
-#endif
-#ifndef __NR_mseal
-#define __NR_mseal 462
-#endif
+/* Newer than the headers may be. */
+#define UPROBE 336
+#define FCHROOT 472
 
 /* The calls of a current kernel; others get ENOSYS (docs/language.md, "What comes before the policy"). */
 static inline __attribute__((always_inline)) int is_known(__u32 nr) {
-  if (nr <= __NR_uretprobe) return 1;
-  if (nr >= __NR_open_tree) return nr <= __NR_mseal;
+  if (nr <= UPROBE) return 1;
+  if (nr >= __NR_open_tree) return nr <= FCHROOT;
   return nr == __NR_pidfd_send_signal;
 }
 

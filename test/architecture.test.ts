@@ -1,6 +1,6 @@
 /** Checks the layout of the sources: permitted imports between folders, and no import cycles, types included. */
-import { readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { basename, dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
 
 /**
@@ -98,7 +98,18 @@ describe("the layout", () => {
     expect(cyclesOf(graph)).toEqual([]);
   });
 
-  it("has no overlong file", () => {
+  // Reports, and words of a command line, name a test by this. One beside its source has the source's name.
+  it("has no two tests of one base name, but beside the sources that they test", () => {
+    const tests = [...filesOf("src", ".test.ts"), ...filesOf("test", ".test.ts")];
+    const beside = tests.filter((file) => existsSync(file.replace(/\.test\.ts$/, ".ts")));
+    const alike = tests
+      .filter((file) => !beside.includes(file))
+      .map((file) => tests.filter((other) => basename(other) === basename(file)).join(" "))
+      .filter((named) => named.includes(" "));
+    expect([...new Set(alike)]).toEqual([]);
+  });
+
+  it("has no file that cannot be read in one sitting", () => {
     const long = files
       .filter((file) => !file.includes("/generated/"))
       .map((file) => ({ file, lines: readFileSync(file, "utf8").split("\n").length }))

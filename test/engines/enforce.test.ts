@@ -31,7 +31,13 @@ await casesInMachine("seccomp-ebpf", { kernel: "patched" }, ["node", "test/engin
 // Node itself starts vitest, for npx takes as long again in the machine. The runner loads the configuration: the other loader
 // writes beside the modules, which only their owner may.
 const live = ["node", "--import", "./test/engines/patient.mjs", "node_modules/vitest/vitest.mjs", "run"];
-live.push("--configLoader", "runner", "--reporter", "./test/engines/tap-reporter.ts", "test/policies/live.test.ts");
+live.push(
+  "--configLoader",
+  "runner",
+  "--reporter",
+  "./test/engines/tap-reporter.ts",
+  "test/policies/real-programs.test.ts",
+);
 const anybody = { user: "65534" };
 for (const [who, more, inside] of [
   ["root", {}, []],

@@ -1,7 +1,6 @@
 /**
- * A policy sees an argument as the kernel changes it. Each case of the first table was a bypass: the kernel does the
- * same for both calls, and a rule on the register's bits distinguished them (test/live/rewrites.test.ts tests the
- * kernel).
+ * A policy sees an argument as the kernel leaves it. Each case of the first table was a bypass: the kernel does the same
+ * for both calls, and a rule on the register's bits told them apart (test/live/rewritten-arguments.test.ts asks the kernel).
  */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";

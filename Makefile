@@ -106,13 +106,13 @@ test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all
 deb: setup-deb ## Package the patched kernel (DEB_CONFIG=FILE instead of Debian's configuration)
 	@kernel/deb $(DEB_CONFIG)
 
-check: setup ## Types and style
+check: setup ## Types, style, analysis of C, spelling, dead exports, layout and links
 	@npm run --silent check
 
 goldens: setup-test build ## Rewrite the expected texts of tests and documents; review the diff
 	@PORTCULLIS_UPDATE=1 npx vitest run test/goldens src/analysis/explain test/language/rejected test/docs/language test/cli/help
 
-format: setup ## Format the sources
+format: setup ## Format the sources, C and TypeScript
 	@npm run --silent format
 
 fuzz: setup-test build ## Random policies, traces and bytes: SECONDS=60 each (longer is better); findings in build/fuzz

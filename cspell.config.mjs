@@ -27,6 +27,8 @@ export default {
   words: [...new Set([...names, ...lists])],
   ignorePaths: [
     ".git",
+    // Folders of a test that runs.
+    "test/types/.*",
     "package-lock.json",
     // Names of the kernel, not text of ours.
     "src/linux/generated",

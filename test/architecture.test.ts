@@ -57,6 +57,29 @@ function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
   return cycles;
 }
 
+/** What is compiled as a policy in a test, or generated, or declares what a document describes. */
+const withoutHead =
+  /\.test\.ts$|\/generated\/|\.d\.ts$|^test\/(?:language\/rejected|differential\/findings|goldens|types\/policies)\/|^bench\/policies\//;
+/** Folders whose heads are not all written yet. */
+const unwritten = /^(?:src\/(?:language|ir|analysis|compile|linux|engines)|native)\//;
+
+/** The lines of the first paragraph of the comment that a file starts with, after what names its licence or its program. */
+function headOf(file: string): number {
+  const lines = readFileSync(file, "utf8").split("\n");
+  while (/^#!|^(?:\/\/|#|\/\*) SPDX-/.test(lines[0] ?? "")) lines.shift();
+  const marks = /^(?:\/\*\*?|\*\/|\*|\/\/|#)|\*\/$/g;
+  const isOneLine = /^(?:\/\/|# )/.test(lines[0] ?? "");
+  if (!isOneLine && !lines[0]?.startsWith("/*")) return 0;
+  const end = isOneLine
+    ? lines.findIndex((line) => !/^(?:\/\/|#)/.test(line))
+    : lines.findIndex((line) => line.includes("*/")) + 1;
+  const text = lines.slice(0, end).map((line) => line.trim().replace(marks, "").trim());
+  const start = text.findIndex((line) => line !== "");
+  const paragraph = text.slice(start);
+  const blank = paragraph.indexOf("");
+  return blank < 0 ? paragraph.length : blank;
+}
+
 const isForTests = (file: string): boolean => file.endsWith(".test.ts") || file.includes("/testing/");
 const files = filesOf("src", ".ts").filter((file) => !file.includes("/types/"));
 const production = files.filter((file) => !isForTests(file));
@@ -107,6 +130,17 @@ describe("the layout", () => {
       .map((file) => tests.filter((other) => basename(other) === basename(file)).join(" "))
       .filter((named) => named.includes(" "));
     expect([...new Set(alike)]).toEqual([]);
+  });
+
+  it("has a head comment of one to five lines, then details if need be, in every source file", () => {
+    const folders = ["src", "native", "tools", "bench", "demo", "test", "kernel/machine", "kernel/bpf-selftests"];
+    const sources = folders
+      .flatMap((folder) => filesOf(folder, ""))
+      .filter((file) => /\.(?:ts|mjs|cjs|c|h|sh|mk)$/.test(file) && !withoutHead.test(file) && !unwritten.test(file));
+    const wrong = sources
+      .map((file) => `${file}: ${headOf(file)} lines`)
+      .filter((line) => !/: [1-5] lines$/.test(line));
+    expect(wrong).toEqual([]);
   });
 
   it("has no file that cannot be read in one sitting", () => {

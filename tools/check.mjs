@@ -29,6 +29,8 @@ const checks = {
   "c-analysis": ["make", "-s", "--no-print-directory", `-j${availableParallelism()}`, "-k", "-f", "tools/analyse.mk"],
   style: [bin("biome"), "check", "--error-on-warnings", "."],
   exports: [bin("knip"), "--no-progress"],
+  // Folders and imports, heads of files, links in documents.
+  layout: [bin("vitest"), "run", "test/architecture.test.ts", "test/docs/links.test.ts"],
   "c-format": [bin("clang-format"), "--dry-run", "-Werror", ...ourC],
 };
 const writers = { "c-format": [bin("clang-format"), "-i", ...ourC] };

@@ -1,3 +1,4 @@
+/** Loads one of the forms of a policy that `simulate` and `test` can run: the interpreter or the WebAssembly module. */
 import type { Evaluator, EvaluatorName } from "../engines/simulate/evaluator.ts";
 import type { Program } from "../ir/program.ts";
 

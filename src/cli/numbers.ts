@@ -1,3 +1,4 @@
+/** Options whose value is an integer or a length of time. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { Failure, type Invocation } from "./verb.ts";
 

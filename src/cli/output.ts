@@ -1,3 +1,4 @@
+/** The files that verbs write. */
 import { writeFileSync } from "node:fs";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { Failure } from "./verb.ts";

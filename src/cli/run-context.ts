@@ -1,3 +1,4 @@
+/** The context of `run`: as in `context.ts`, without changing the streams that the command gets. */
 import { isatty } from "node:tty";
 import { callersDescriptor } from "../engines/launcher.ts";
 import { type Context, contextOf, quietWhenClosed, writeNow } from "./context.ts";

@@ -1,3 +1,4 @@
+/** The reporter of vitest.config.ts, beside vitest's own. */
 import type { Reporter, SerializedError, TestCase, TestModule, TestRunEndReason } from "vitest/node";
 
 /**

@@ -1,3 +1,4 @@
+/** Waiting in tests: its bounds, and waiting for a condition. */
 import { campaignSeconds } from "../../src/ir/testing/seeds.ts";
 
 /**

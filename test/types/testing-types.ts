@@ -1,3 +1,4 @@
+/** What the types of `portcullis/testing` take and refuse: `npm run check -- types` compiles it with all else. */
 import { type Simulation, simulate } from "portcullis/testing";
 
 declare const run: Simulation;

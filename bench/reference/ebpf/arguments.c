@@ -1,3 +1,4 @@
+/* Conditions on arguments: bench/policies/ebpf/arguments.ts by hand. */
 #include <linux/sched.h>
 #include <asm/ioctls.h>
 #include <asm/mman.h>

@@ -1,3 +1,4 @@
+/* A counter of the tree: bench/policies/ebpf/limit.ts by hand. */
 #include "trial.h"
 
 /* The tree's state. The count cannot overflow: 2^63 programs are never started. */

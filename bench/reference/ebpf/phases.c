@@ -1,3 +1,4 @@
+/* Phases of a process: bench/policies/ebpf/phases.ts by hand. */
 #include "trial.h"
 
 enum phase { STARTING, SERVING };

@@ -1,3 +1,4 @@
+/* A token bucket of a process: bench/policies/ebpf/rate.ts by hand. */
 #include "trial.h"
 
 #define SECOND 1000000000ULL

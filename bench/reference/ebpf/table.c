@@ -1,3 +1,4 @@
+/* A set of descriptors of a process: bench/policies/ebpf/table.ts by hand. */
 #include "trial.h"
 
 #define CAPACITY 16

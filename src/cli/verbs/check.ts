@@ -1,3 +1,4 @@
+/** `portcullis check`: loads policies, and prints their diagnostics and what the lints find. */
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";

@@ -1,3 +1,4 @@
+/** `portcullis compile`: from a policy to a file, a bundle (src/bundle) or an object (src/compile/object). */
 import type { Bundle } from "../../bundle/bundle.ts";
 import { digestIn } from "../../bundle/format.ts";
 import type { ArtifactOptions, EbpfArtifact, EbpfTargetName } from "../../compile/ebpf/artifact.ts";

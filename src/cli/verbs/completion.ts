@@ -1,3 +1,4 @@
+/** `portcullis completion`: the script of a shell, made from the pages of all verbs. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { completionScript, shells } from "../pages/shells.ts";
 import { missing, noMoreWords } from "../policy/arguments.ts";

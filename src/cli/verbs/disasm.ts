@@ -1,3 +1,4 @@
+/** `portcullis disasm`: lists the classic filter, the eBPF program or a bundle of a policy. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Context } from "../context.ts";

@@ -1,3 +1,4 @@
+/** `portcullis doctor`: prints what the examination of this machine (src/cli/doctor) found. */
 import { jsonText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
 import { noMoreWords } from "../policy/arguments.ts";

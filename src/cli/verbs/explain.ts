@@ -1,3 +1,4 @@
+/** `portcullis explain`: prints the policy's decisions by call (src/analysis/explain), or its IR. */
 import { jsonText } from "../../diagnostics/width.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";

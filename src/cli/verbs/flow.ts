@@ -1,3 +1,4 @@
+/** `portcullis flow`: from a trace (src/traces) to a module with a call-flow graph. */
 import { basename } from "node:path";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import { safeText } from "../../diagnostics/width.ts";

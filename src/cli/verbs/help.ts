@@ -1,3 +1,4 @@
+/** `portcullis help`: prints the page of a verb, or the overview. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { printOverview, printPage } from "../pages/manual.ts";

@@ -1,3 +1,4 @@
+/** `portcullis run`: prepares the policy (src/cli/policy) and runs a command under an engine (src/cli/enforce.ts). */
 import { StartError } from "../../engines/start-error.ts";
 import { enforce, failureOf } from "../enforce.ts";
 import { runPage } from "../pages/run-page.ts";

@@ -1,3 +1,4 @@
+/** `portcullis simulate`: replays a trace (src/traces) under a policy and prints the decisions. */
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { printVerdict } from "../../engines/simulate/decision.ts";

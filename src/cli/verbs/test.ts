@@ -1,3 +1,4 @@
+/** `portcullis test`: runs case files (src/traces) beside their policies and prints the differences. */
 import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";

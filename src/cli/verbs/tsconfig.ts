@@ -1,3 +1,4 @@
+/** `portcullis tsconfig`: prints the settings with which an editor checks policies against the published types. */
 import { existsSync, realpathSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { packageRoot } from "../package.ts";

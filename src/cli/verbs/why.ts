@@ -1,3 +1,4 @@
+/** `portcullis why`: prints the verdicts that one call can get, and the lines that give them. */
 import { jsonText } from "../../diagnostics/width.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import {

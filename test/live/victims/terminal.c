@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * terminal STEP... -- COMMAND...: a terminal with a shell that does job control, reduced to what the tests need. Steps:
+ * terminal STEP... -- COMMAND...: a terminal with a shell that does job control, reduced to what the tests need. Any
+ * step that takes more than five minutes fails: it hangs.
+ *
+ * Steps:
  *   expect TEXT     reads the terminal until TEXT was seen
  *   send BYTES      types (\n and \xNN are understood)
  *   stopped         waits until the job has stopped
  *   continue        takes the job to the foreground again, as fg does
  *   exit            waits for the job's end and prints its status
- * Any step that takes more than five minutes fails: it hangs.
  */
 #include "victim.h"
 #include <fcntl.h>

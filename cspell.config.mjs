@@ -28,7 +28,7 @@ export default {
   ignorePaths: [
     ".git",
     // Folders of a test that runs.
-    "test/types/.*",
+    "test/{docs,types}/.*-*",
     "package-lock.json",
     // Names of the kernel, not text of ours.
     "src/linux/generated",

@@ -232,7 +232,9 @@ describe("fails closed", () => {
     refused(`ulimit -n ${count}; ${run}`, "the limit of open files is too low");
   });
 
-  test.each([400_000, 4_000_000])("with %i KiB of address space", (size) => {
+  // Node 24 starts and supervises in 4,000,000 KiB.
+  const sizes = Number(process.versions.node.split(".")[0]) < 24 ? [400_000, 4_000_000] : [400_000];
+  test.each(sizes)("with %i KiB of address space", (size) => {
     refused(`ulimit -v ${size}; ${run}`, /ulimit -v unlimited/);
     // The supervisor of a policy without state would start later.
     refused(`ulimit -v ${size}; ${run.replace('"$stateful"', "exec-once")}`, /ulimit -v unlimited/);

@@ -27,8 +27,6 @@ test("compile: a bundle, with parameters, the same each time", async () => {
     target: "seccomp",
     fixed: [["most", "3"]],
     parameters: [],
-    observations: [],
-    words: [],
     classicIsAll: false,
   });
   expect(bundle.compiler).toMatch(/^portcullis \d+\.\d+\.\d+$/);

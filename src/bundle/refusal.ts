@@ -22,7 +22,7 @@ export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | und
       help: "it takes CAP_BPF; kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf say who else may",
     });
   }
-  if (!(error instanceof VerifierError) || error.telling === "") {
+  if (!(error instanceof VerifierError) || error.reason === "") {
     const isType = error instanceof VerifierError && error.errno === einval;
     return diagnostic("P0607", `the kernel refuses ${error.operation} (${errnoName(error.errno) ?? error.errno})`, {
       help: isType
@@ -31,7 +31,7 @@ export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | und
     });
   }
   const at = error.instruction === undefined ? undefined : placeAt(bundle, error.instruction);
-  return diagnostic("P0607", `the kernel's verifier refuses the program: ${error.telling}`, {
+  return diagnostic("P0607", `the kernel's verifier refuses the program: ${error.reason}`, {
     span: at === undefined ? undefined : { ...at, length: Math.max(1, at.length) },
     help:
       error.instruction === undefined

@@ -1,6 +1,6 @@
 /**
- * What the kernel's audit says of seccomp's kills, as they happen: each becomes a record of type AUDIT_SECCOMP
- * (kernel/auditsc.c, `audit_seccomp`), which holders of CAP_AUDIT_READ receive whether or not auditd runs.
+ * Reads the kernel's audit records of kills by seccomp: type AUDIT_SECCOMP (kernel/auditsc.c, `audit_seccomp`). Holders
+ * of CAP_AUDIT_READ receive them, with or without auditd.
  */
 import { statSync } from "node:fs";
 import { callNumber } from "./call-numbers.ts";
@@ -12,7 +12,7 @@ const rawSocket = 3 | 0o2000000 | 0o4000; // SOCK_RAW, and SOCK_CLOEXEC and SOCK
 const readLogGroup = 1; // AUDIT_NLGRP_READLOG
 const seccompRecord = 1326; // AUDIT_SECCOMP
 const headerSize = 16; // struct nlmsghdr
-/** Inode of the first pid namespace (`PROC_PID_INIT_INO`): audit records have that namespace's ids. */
+/** Inode of the initial pid namespace (`PROC_PID_INIT_INO`): audit records have ids of that namespace. */
 const firstPidNamespace = 0xefff_fffc;
 
 /** A call for which seccomp killed its caller. */
@@ -28,7 +28,7 @@ export class AuditLog {
     this.#socket = socket;
   }
 
-  /** From now on. Undefined where the audit cannot be read, or has other ids for processes than this one. */
+  /** Starts to receive. Undefined if the audit log cannot be read, or this process is in another pid namespace. */
   static open(): AuditLog | undefined {
     try {
       if (statSync("/proc/self/ns/pid").ino !== firstPidNamespace) return undefined;
@@ -44,7 +44,7 @@ export class AuditLog {
     return undefined;
   }
 
-  /** The call for which a process was killed; waits for its record for at most so many milliseconds. */
+  /** The call for which a process was killed; waits for its record for at most `patience` milliseconds. */
   killOf(pid: number, patience: number): AuditedKill | undefined {
     const until = performance.now() + patience;
     const buffer = new Uint8Array(8970); // MAX_AUDIT_MESSAGE_LENGTH
@@ -53,7 +53,7 @@ export class AuditLog {
       const count = native().syscall(callNumber("recvfrom"), this.#socket, buffer, buffer.length, 0, null, null);
       if (count > 0) {
         const kill = parseSeccompRecord(buffer.subarray(0, count));
-        // Of several threads' kills, the last has ended the process.
+        // If several threads were killed, the last kill ended the process.
         if (kill?.pid === pid) last = kill;
         continue;
       }
@@ -68,11 +68,14 @@ export class AuditLog {
   }
 }
 
-/** Names are quoted without quotation marks in them, or are in hexadecimal (`audit_log_untrustedstring`). */
+/**
+ * A name is quoted, or in hexadecimal if it contains quotation marks, spaces or control characters
+ * (`audit_log_untrustedstring`).
+ */
 const seccompText =
   / pid=(\d+) comm=(?:"[^"]*"|[0-9A-F]+) exe=(?:"[^"]*"|[0-9A-F]+|\(null\)) sig=31 arch=([0-9a-f]+) syscall=(-?\d+) /;
 
-/** A netlink message of the audit's; undefined where it tells of no kill or trap. */
+/** Parses a netlink message of the audit subsystem; undefined if it is not a kill or a trap. */
 export function parseSeccompRecord(message: Uint8Array): (AuditedKill & { readonly pid: number }) | undefined {
   if (message.length < headerSize) return undefined;
   const view = new DataView(message.buffer, message.byteOffset, message.byteLength);

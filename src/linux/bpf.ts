@@ -1,4 +1,4 @@
-/** bpf(2), typed: maps, programs, type information, ring buffers, and what the running kernel has of it. */
+/** bpf(2), typed: maps, programs, type information, ring buffers, and a probe of the running kernel's features. */
 export { BpfError } from "./bpf/command.ts";
 export { type Features, probeFeatures } from "./bpf/features.ts";
 export { BpfMap, mapFlags, mapInfo, mapTypes } from "./bpf/maps.ts";

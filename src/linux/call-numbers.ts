@@ -1,6 +1,6 @@
 /**
- * Numbers of the few calls that portcullis itself makes (asm/unistd.h). Kept apart from the generated table, which a
- * start should not have to load.
+ * Numbers of the calls that portcullis itself makes (asm/unistd.h). Separate from the generated table, so that a start
+ * need not load it.
  */
 import { type ArchitectureName, hostArchitecture } from "./architecture.ts";
 
@@ -99,7 +99,7 @@ const numbers = {
 
 export type OwnCall = keyof (typeof numbers)["x86_64"];
 
-/** The number on an architecture, -1 where it lacks the call. */
+/** The number on an architecture; -1 if it lacks the call. */
 export function callNumber(name: OwnCall, architecture: ArchitectureName = host()): number {
   return numbers[architecture][name];
 }

@@ -1,34 +1,34 @@
+/** Types of the generated tables of calls, names and rewrites. */
 import type { ArchitectureName } from "./architecture.ts";
 
 /**
- * The shape of the generated system call table (`generated/calls.ts`). One entry a call, for every call that any of our
- * architectures has.
+ * An entry of the generated system call table (`generated/calls.ts`), one for each call of any supported architecture.
  */
 export interface CallDescription {
   readonly name: string;
-  /** The call's number where the architecture has it. */
+  /** The call's number on each architecture that has it. */
   readonly number: { readonly [A in ArchitectureName]?: number };
-  /** As the kernel declares it: `openat(int dfd, const char *filename, int flags, umode_t mode)`. */
+  /** The kernel's declaration: `openat(int dfd, const char *filename, int flags, umode_t mode)`. */
   readonly prototype: string;
   readonly parameters: readonly CallParameter[];
 }
 
 export interface CallParameter {
-  /** The name a policy uses (the kernel's made uniform: path, addr, dirfd, flags). */
+  /** The name in policies: the kernel's, made uniform (path, addr, dirfd, flags). */
   readonly name: string;
-  /** Other names people know it by (the kernel's, the manual's), for "did you mean". */
+  /** Other names (the kernel's, the manual's), for "did you mean". */
   readonly aliases: readonly string[];
   /** The kernel's C type. */
   readonly type: string;
-  /** How many low bits of the register the kernel uses, and how it reads them. */
+  /** The number of low bits of the register that the kernel uses, and how it reads them. */
   readonly width: 16 | 32 | 64;
   readonly signed: boolean;
   /**
-   * The argument register, 0 … 5, on architectures where it is not this parameter's position in `parameters`. Only
-   * clone's last two differ (CONFIG_CLONE_BACKWARDS of arm64, kernel/fork.c). `registerOf` in calls.ts reads it.
+   * The argument register, 0 … 5, on architectures where it differs from the parameter's position. Only clone's last
+   * two differ (CONFIG_CLONE_BACKWARDS of arm64, kernel/fork.c). Use `registerOf` in calls.ts.
    */
   readonly register?: { readonly [A in ArchitectureName]?: number };
-  /** What a policy may ask of it; `flags` and `choice` name a set of `generated/flags.ts`. */
+  /** The type of the argument in a policy; `flags` and `choice` name a set of `generated/flags.ts`. */
   readonly kind:
     | { readonly is: "integer" }
     | { readonly is: "pointer" }
@@ -39,9 +39,9 @@ export interface CallParameter {
 /**
  * A set of names for an argument's bits or values (`generated/flags.ts`), such as `OpenFlag`.
  *
- * A name asks what it means: its bits under its mask. O_CREAT is one bit under its own mask; O_RDONLY is 0 under
- * O_ACCMODE; SOCK_STREAM is 1 under SOCK_TYPE_MASK; O_TMPFILE is two bits, both under its own mask. The members of a
- * choice have the mask 2^64 − 1: the whole argument. Where an architecture lacks a name, both are absent.
+ * A name stands for a value under a mask. O_CREAT is one bit under its own mask; O_RDONLY is 0 under O_ACCMODE;
+ * SOCK_STREAM is 1 under SOCK_TYPE_MASK; O_TMPFILE is two bits under its own mask. The members of a choice have the mask
+ * 2^64 − 1, the whole argument. If an architecture lacks a name, both are absent.
  */
 export interface NameSet {
   readonly name: string;
@@ -53,8 +53,8 @@ export interface NameSet {
 }
 
 /**
- * What the kernel makes of an argument before it uses it (`generated/rewrites.ts`): where all of `when` holds, it clears
- * some bits and then sets some. Of an argument's rewrites each sees what those before it leave.
+ * A change that the kernel makes to an argument before it uses it (`generated/rewrites.ts`): if all of `when` holds, it
+ * clears some bits, then sets some. An argument's rewrites apply in order.
  */
 export interface Rewrite {
   readonly when: readonly RewriteCondition[];
@@ -63,9 +63,9 @@ export interface Rewrite {
 }
 
 export interface RewriteCondition {
-  /** The policy's name of it: the argument itself, or another of the same call, which no rewrite changes. */
+  /** The policy's name of the tested argument: the argument itself, or another of the call without rewrites. */
   readonly parameter: string;
   readonly mask: bigint;
-  /** What the bits under the mask may be. */
+  /** The possible values of the bits under the mask. */
   readonly values: readonly bigint[];
 }

@@ -7,7 +7,7 @@ import { nameSet } from "./flags.ts";
 const architectures: readonly ArchitectureName[] = ["x86_64", "aarch64"];
 
 describe("the table of calls", () => {
-  it("knows calls by name and by number", () => {
+  it("has calls by name and by number", () => {
     expect(callByName("openat")?.number).toEqual({ x86_64: 257, aarch64: 56 });
     expect(callByName("open")?.number).toEqual({ x86_64: 2 });
     expect(callByName("openatt")).toBeUndefined();
@@ -16,7 +16,7 @@ describe("the table of calls", () => {
     expect(callByNumber("aarch64", 2)?.name).toBe("io_submit");
   });
 
-  it("has no number beyond the highest, none in the gaps, and none of x32's", () => {
+  it("has no numbers above the highest, in the gaps, or of x32", () => {
     for (const architecture of architectures) {
       const highest = highestNumber(architecture);
       expect(callByNumber(architecture, highest)).toBeDefined();
@@ -29,7 +29,7 @@ describe("the table of calls", () => {
     for (const number of [244, 259]) expect(callByNumber("aarch64", number)).toBeUndefined();
   });
 
-  it("knows calls that are newer than its kernel source", () => {
+  it("has calls that are newer than its kernel source", () => {
     const number = (name: string) => callByName(name)?.number;
     expect(number("setxattrat")).toEqual({ x86_64: 463, aarch64: 463 });
     expect(number("fchroot")).toEqual({ x86_64: 472, aarch64: 472 });
@@ -39,7 +39,7 @@ describe("the table of calls", () => {
     );
   });
 
-  it("gives every call back by its own number", () => {
+  it("finds every call by its number", () => {
     for (const call of allCalls) {
       expect(callByName(call.name)).toBe(call);
       for (const architecture of architectures) {
@@ -64,13 +64,13 @@ describe("the table of calls", () => {
     expect(reading("read", "fd")).toBe("u32 integer");
     expect(reading("lseek", "offset")).toBe("i64 integer");
     expect(reading("read", "count")).toBe("u64 integer");
-    // `const clockid_t` is no other type than clockid_t.
+    // `const clockid_t` is the same type as clockid_t.
     expect(reading("clock_gettime", "which_clock")).toBe("i32 choice");
     // A pointer behind a typedef.
     expect(reading("capset", "data")).toBe("u64 pointer");
   });
 
-  it("knows where the kernel narrows later", () => {
+  it("has the width to which the kernel narrows later", () => {
     const width = (call: string, name: string) =>
       callByName(call)?.parameters.find((candidate) => candidate.name === name)?.width;
     expect(width("clone", "flags")).toBe(32);
@@ -82,7 +82,7 @@ describe("the table of calls", () => {
     expect(width("ptrace", "request")).toBe(64);
   });
 
-  it("says which register holds an argument: clone's last two change places on arm64", () => {
+  it("has the register of each argument: clone's last two are swapped on arm64", () => {
     const clone = callByName("clone");
     const order = (architecture: ArchitectureName) =>
       clone?.parameters.map((_, i) => clone && registerOf(clone, i, architecture));
@@ -107,7 +107,7 @@ describe("the table of calls", () => {
     }
   });
 
-  it("remembers what the kernel and the manual call an argument", () => {
+  it("has the kernel's and the manual's names of an argument", () => {
     const path = callByName("openat")?.parameters[1];
     expect(path?.name).toBe("path");
     expect(path?.aliases).toEqual(["filename", "pathname"]);
@@ -115,7 +115,7 @@ describe("the table of calls", () => {
   });
 });
 
-/** The C headers of this machine, made by other tools from what may be another release. */
+/** The C library's headers come from other tools and possibly another kernel release. */
 describe("against the C library's headers", () => {
   const header = "/usr/include/x86_64-linux-gnu/asm/unistd_64.h";
 

@@ -1,6 +1,6 @@
 /**
- * The system calls of x86-64 and arm64, by name and by number. The table is one string: at start it is cut into lines,
- * and a line is decoded when something but its name is asked for.
+ * The system calls of x86-64 and arm64, by name and by number. The table is one string, which is split into lines at
+ * start; a line is decoded on demand.
  */
 import type { ArchitectureName } from "./architecture.ts";
 import type { CallDescription, CallParameter } from "./call.ts";
@@ -16,7 +16,7 @@ class TableCall implements CallDescription {
     this.name = line.slice(0, line.indexOf("|"));
   }
 
-  /** Does not decode the parameters: a map by number needs those of no call. */
+  /** Does not decode the parameters: a map by number reads only this. */
   get number(): CallDescription["number"] {
     const x86_64 = this.numberOn("x86_64");
     const aarch64 = this.numberOn("aarch64");
@@ -51,38 +51,37 @@ const table: readonly TableCall[] = callTable
   .split("\n")
   .map((line) => new TableCall(line));
 
-/** All calls of any of the architectures, sorted by name. */
+/** All calls of all architectures, sorted by name. */
 export const allCalls: readonly CallDescription[] = table;
 
 const byName = new Map(table.map((call) => [call.name, call]));
 const byNumber = new Map<ArchitectureName, ReadonlyMap<number, CallDescription>>();
 
-/** Names of all calls, sorted. */
 export function allCallNames(): string[] {
   return table.map((call) => call.name);
 }
 
-/** The call of this name ("openat"), or undefined where no architecture has one. */
+/** The call of this name ("openat"); undefined if there is none. */
 export function callByName(name: string): CallDescription | undefined {
   return byName.get(name);
 }
 
-/** The number of the call of this name, where the architecture has it. */
+/** The number of the call of this name; undefined if the architecture lacks it. */
 export function numberOf(name: string, architecture: ArchitectureName): number | undefined {
   return byName.get(name)?.numberOn(architecture);
 }
 
-/** The call that this number means to a native program, or undefined where the table has none (x32's included). */
+/** The call of a native program's number; undefined if the table has none (as for x32's numbers). */
 export function callByNumber(architecture: ArchitectureName, number: number): CallDescription | undefined {
   return callsByNumber(architecture).get(number);
 }
 
-/** The largest number that the table has for this architecture. */
+/** The largest number in the table for this architecture. */
 export function highestNumber(architecture: ArchitectureName): number {
   return Math.max(...callsByNumber(architecture).keys());
 }
 
-/** Which argument register, 0 … 5, a call's parameter (by position in `parameters`) is passed in. */
+/** The argument register, 0 … 5, of a call's parameter (by its position in `parameters`). */
 export function registerOf(call: CallDescription, parameter: number, architecture: ArchitectureName): number {
   return call.parameters[parameter]?.register?.[architecture] ?? parameter;
 }
@@ -101,7 +100,7 @@ function callsByNumber(architecture: ArchitectureName): ReadonlyMap<number, Call
   return calls;
 }
 
-/** Behind the name and the two numbers. */
+/** The part of the line after the name and the two numbers. */
 function parametersIn(line: string): string[] {
   return line.split("|").slice(3);
 }

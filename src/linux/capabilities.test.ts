@@ -10,7 +10,7 @@ function effective(): bigint {
 describe("withoutCapabilities", () => {
   const both = (1n << BigInt(capabilities.systemAdministration)) | (1n << BigInt(capabilities.perfmon));
 
-  it("lays down what it is told, and takes it up again, whatever happens", () => {
+  it("drops the given capabilities and restores them, also after an exception", () => {
     const before = effective();
     const which = [capabilities.systemAdministration, capabilities.perfmon];
     expect(withoutCapabilities(which, effective)).toBe(before & ~both);

@@ -1,4 +1,4 @@
-/** Capabilities of the calling thread (capabilities(7)): laid down for a while, and taken up again. */
+/** Drops and restores effective capabilities of the calling thread (capabilities(7)). */
 import { callNumber } from "./call-numbers.ts";
 import { native, required } from "./native.ts";
 
@@ -11,18 +11,19 @@ const version = 0x2008_0522;
 const header = () => Uint32Array.of(version, 0);
 
 /**
- * Does something while these are not effective. They stay permitted, so this guards against nobody: it is for what the
- * kernel makes dependent on them. Throws a SystemCallError where capset(2) fails, which it does for nobody who lays down.
+ * Runs `work` without these effective capabilities. They stay permitted, so this is not a security measure; it is for
+ * kernel features whose behaviour depends on them. Throws a SystemCallError if capset(2) fails, which dropping does not
+ * cause.
  */
 export function withoutCapabilities<T>(which: readonly number[], work: () => T): T {
-  const kept = new Uint32Array(6);
-  required("capget", native().syscall(callNumber("capget"), header(), kept));
-  const fewer = kept.slice();
+  const original = new Uint32Array(6);
+  required("capget", native().syscall(callNumber("capget"), header(), original));
+  const fewer = original.slice();
   for (const one of which) fewer[3 * (one >> 5)]! &= ~(1 << (one & 31));
   required("capset", native().syscall(callNumber("capset"), header(), fewer));
   try {
     return work();
   } finally {
-    required("capset", native().syscall(callNumber("capset"), header(), kept));
+    required("capset", native().syscall(callNumber("capset"), header(), original));
   }
 }

@@ -23,17 +23,30 @@ test.each([
   expect(text).toBe(expected);
 });
 
-test("what the kernel does not use of a register is shown where it is not plain", () => {
+test("unused bits of a register are shown unless they are a sign extension", () => {
   expect(shown("socket", 0x1_0000_0002n, 1n, 0n)).toBe("socket(AF_INET /* register 0x100000002 */, SOCK_STREAM, 0)");
-  // Sign extension is what compilers do, and says nothing.
+  // Compilers sign-extend.
   expect(shown("close", (1n << 64n) - 1n)).toBe("close(-1)");
 });
 
-test("bits without a name stay", () => {
+test("bits without a name are shown in hexadecimal", () => {
   expect(shown("openat", 0xffff_ff9cn, 1n, 0x4000_0000n | 0x80000n, 0n)).toContain("O_RDONLY|O_CLOEXEC|0x40000000");
 });
 
-test("calls of other ABIs and unknown numbers have names of their own", () => {
+// The calls with `at` in their names share a set of flags, some of which belong to certain calls.
+test.each([
+  [shown("unlinkat", 3n, 0n, 0n), "unlinkat(3, NULL, 0)"],
+  [shown("unlinkat", 3n, 0n, 0x200n), "unlinkat(3, NULL, AT_REMOVEDIR)"],
+  [shown("faccessat2", 3n, 0n, 4n, 0x200n), "faccessat2(3, NULL, R_OK, AT_EACCESS)"],
+  [shown("newfstatat", 3n, 0n, 0n, 0x1000n), "newfstatat(3, NULL, NULL, AT_EMPTY_PATH)"],
+  [shown("statx", 3n, 0n, 0n), "statx(3, NULL, AT_STATX_SYNC_AS_STAT, 0, NULL)"],
+  [shown("statx", 3n, 0n, 0x2000n), "statx(3, NULL, AT_STATX_FORCE_SYNC, 0, NULL)"],
+  [shown("fchownat", 3n, 0n, 0n, 0n, 0x200n), "fchownat(3, NULL, 0, 0, 0x200)"],
+])("%s", (text, expected) => {
+  expect(text).toBe(expected);
+});
+
+test("calls of other ABIs and unknown numbers have their own names", () => {
   expect(nameCall("x86_64", 0xc000_003e, 257).name).toBe("openat");
   expect(nameCall("x86_64", 0x4000_0003, 11).name).toBe("call_11@i386");
   expect(nameCall("x86_64", 0xc000_003e, 0x4000_0000 | 39).name).toBe("call_39@x32");

@@ -1,19 +1,21 @@
 /**
- * A call's registers as people read them, as strace prints them: flags by name, AT_FDCWD, hexadecimal addresses. Nothing
- * is read from the caller's memory, so what lies behind a pointer is not shown.
+ * Prints a call's registers as strace does: flags by name, AT_FDCWD, hexadecimal addresses. It does not read the
+ * caller's memory, so it shows pointers as addresses.
  */
 import type { ArchitectureName } from "./architecture.ts";
 import { auditArchitecture, x32Bit } from "./architecture.ts";
 import type { CallDescription, CallParameter, NameSet } from "./call.ts";
 import { callByNumber, registerOf } from "./calls.ts";
-import { nameSet } from "./flags.ts";
+import { namesFor } from "./flags.ts";
+
+type Name = NameSet["members"][number];
 
 export interface DecodedArgument {
   readonly name: string;
   readonly text: string;
 }
 
-/** The arguments that the call has, in the kernel's order; all six as `arg0` … `arg5` where the call is not known. */
+/** The call's arguments in the kernel's order; the six registers as `arg0` … `arg5` if the call is unknown. */
 export function decodeArguments(
   architecture: ArchitectureName,
   call: CallDescription | undefined,
@@ -22,36 +24,44 @@ export function decodeArguments(
   if (call === undefined) return registers.map((word, index) => ({ name: `arg${index}`, text: hexadecimal(word) }));
   return call.parameters.map((parameter, index) => ({
     name: parameter.name,
-    text: decodeArgument(architecture, parameter, registers[registerOf(call, index, architecture)] ?? 0n),
+    text: decodeArgument(architecture, call, parameter, registers[registerOf(call, index, architecture)] ?? 0n),
   }));
 }
 
-/** `openat(AT_FDCWD, 0x7f…, O_RDONLY|O_CLOEXEC, 0)`. */
+/** Prints `openat(AT_FDCWD, 0x7f…, O_RDONLY|O_CLOEXEC, 0)`. */
 export function printCall(name: string, decoded: readonly DecodedArgument[]): string {
   return `${name}(${decoded.map((one) => one.text).join(", ")})`;
 }
 
 /**
- * One argument. Where the register holds more than the kernel uses of it (an attempt to deceive a 64-bit comparison, as
- * a rule), the register follows in a comment.
+ * Prints one argument. If the register has more bits than the kernel uses (usually an attempt to deceive a 64-bit
+ * comparison), the register follows in a comment.
  */
-export function decodeArgument(architecture: ArchitectureName, parameter: CallParameter, register: bigint): string {
+export function decodeArgument(
+  architecture: ArchitectureName,
+  call: CallDescription,
+  parameter: CallParameter,
+  register: bigint,
+): string {
   const bits = BigInt.asUintN(parameter.width, register);
-  const text = meaning(architecture, parameter, bits);
+  const text = meaning(architecture, call, parameter, bits);
   const plain = register === bits || register === BigInt.asUintN(64, BigInt.asIntN(parameter.width, register));
   return plain ? text : `${text} /* register ${hexadecimal(register)} */`;
 }
 
-function meaning(architecture: ArchitectureName, parameter: CallParameter, bits: bigint): string {
+function meaning(
+  architecture: ArchitectureName,
+  call: CallDescription,
+  parameter: CallParameter,
+  bits: bigint,
+): string {
   const { kind } = parameter;
   if (kind.is === "pointer") return bits === 0n ? "NULL" : hexadecimal(bits);
   if (kind.is === "flags" || kind.is === "choice") {
-    const set = nameSet(kind.set);
-    if (set !== undefined) {
-      const named =
-        kind.is === "flags" ? flagsByName(set, architecture, bits) : choiceByName(set, architecture, parameter, bits);
-      if (named !== undefined) return named;
-    }
+    const names = namesFor(call.name, kind.set);
+    const named =
+      kind.is === "flags" ? flagsByName(names, architecture, bits) : choiceByName(names, architecture, parameter, bits);
+    if (named !== undefined) return named;
     return bits < 10n ? String(bits) : hexadecimal(bits);
   }
   return integer(parameter, bits);
@@ -59,7 +69,7 @@ function meaning(architecture: ArchitectureName, parameter: CallParameter, bits:
 
 function integer(parameter: CallParameter, bits: bigint): string {
   const descriptor = /fd$/.test(parameter.name);
-  // Many calls declare a descriptor unsigned; everybody writes -1.
+  // Many calls declare a descriptor as unsigned, but -1 is the usual notation.
   const value = parameter.signed || descriptor ? BigInt.asIntN(parameter.width, bits) : bits;
   if (value === -100n && descriptor) return "AT_FDCWD";
   if (parameter.type === "umode_t" || parameter.type === "mode_t") return bits === 0n ? "0" : `0${bits.toString(8)}`;
@@ -67,11 +77,11 @@ function integer(parameter: CallParameter, bits: bigint): string {
 }
 
 /**
- * Names joined by `|`, the field's name first (O_RDONLY, SOCK_STREAM), then bits, what has no name last in hexadecimal;
- * undefined where nothing has a name. A name of several bits goes before those that it contains.
+ * Names joined by `|`: the names of fields first (O_RDONLY, SOCK_STREAM), then of bits, then the unnamed bits in
+ * hexadecimal. Undefined if no name applies. A name of several bits has precedence over those that it contains.
  */
-function flagsByName(set: NameSet, architecture: ArchitectureName, bits: bigint): string | undefined {
-  const members = set.members
+function flagsByName(names: readonly Name[], architecture: ArchitectureName, bits: bigint): string | undefined {
+  const members = names
     .flatMap(({ name, value, mask }, order) => {
       const [valueHere, maskHere] = [value[architecture], mask[architecture]];
       return valueHere === undefined || maskHere === undefined || maskHere === 0n
@@ -83,7 +93,7 @@ function flagsByName(set: NameSet, architecture: ArchitectureName, bits: bigint)
   let taken = 0n;
   for (const member of members) {
     if ((bits & member.mask) !== member.value || (member.mask & taken) !== 0n) continue;
-    // A zero under its own mask (O_RDONLY) is a name only where the mask is a field of others, too.
+    // A zero under its own mask is not a name, because it tests nothing; O_RDONLY is 0 in a field of several names.
     if (member.value === 0n && !members.some((other) => other.mask === member.mask && other !== member)) continue;
     found.push(member);
     taken |= member.mask;
@@ -95,12 +105,12 @@ function flagsByName(set: NameSet, architecture: ArchitectureName, bits: bigint)
 }
 
 function choiceByName(
-  set: NameSet,
+  names: readonly Name[],
   architecture: ArchitectureName,
   parameter: CallParameter,
   bits: bigint,
 ): string | undefined {
-  for (const { name, value, mask } of set.members) {
+  for (const { name, value, mask } of names) {
     const [valueHere, maskHere] = [value[architecture], mask[architecture]];
     if (valueHere === undefined || maskHere === undefined) continue;
     const used = BigInt.asUintN(parameter.width, maskHere);
@@ -121,7 +131,7 @@ export function hexadecimal(value: bigint): string {
   return value === 0n ? "0" : `0x${value.toString(16)}`;
 }
 
-/** How a call is named where it is spoken of, and its description where it is one of this architecture's. */
+/** The name of a call in messages, and its description if it is a native call. */
 export function nameCall(
   architecture: ArchitectureName,
   caller: number,
@@ -140,7 +150,7 @@ export function nameCall(
   return { name: call?.name ?? `call_${number | 0}`, call };
 }
 
-/** `AUDIT_ARCH_…` of the ABIs that a native process can call by (include/uapi/linux/audit.h). */
+/** `AUDIT_ARCH_…` of the ABIs that a native process can use (include/uapi/linux/audit.h). */
 const abiNames: ReadonlyMap<number, string> = new Map([
   [0x4000_0003, "i386"],
   [0x4000_0028, "arm"],

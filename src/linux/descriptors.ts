@@ -1,36 +1,35 @@
-/** Descriptors: poll, epoll, and passing them over a socket. */
+/** Descriptors: poll, epoll, and passing descriptors over a socket. */
 import { callNumber } from "./call-numbers.ts";
 import { native, required } from "./native.ts";
 
-/** include/uapi/asm-generic/poll.h, include/uapi/linux/eventpoll.h; the two share their bits. */
+/** include/uapi/asm-generic/poll.h, include/uapi/linux/eventpoll.h; the bits are the same in both. */
 export const pollBits = { in: 0x1, out: 0x4, error: 0x8, hangUp: 0x10 } as const;
 
 export function close(descriptor: number): void {
   native().syscall(callNumber("close"), descriptor);
 }
 
-/** `struct epoll_event`, which is packed on x86-64 only: its size, and where the caller's word is. */
+/** The size of `struct epoll_event`, which is packed only on x86-64, and the offset of the caller's word. */
 const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
 const einval = 22;
 const ctl = { add: 1, delete: 2 } as const;
 
-/** An epoll descriptor of this thread's, for `pollFor`. */
+/** An epoll descriptor of this thread, for `pollFor`. */
 let spareEpoll: number | undefined;
 
 /**
- * Makes `pollFor` independent of RLIMIT_NOFILE: poll(2) fails with EINVAL where that is less than the number of
- * descriptors (fs/select.c), and any process of the same user can set it to 0 (prlimit(2)). To be called in each thread
- * that polls, before a confined command runs. Without an epoll descriptor to use it makes one, and throws a
- * SystemCallError where it cannot.
+ * Makes `pollFor` independent of RLIMIT_NOFILE: poll(2) fails with EINVAL if the limit is below the number of
+ * descriptors (fs/select.c), and any process of the same user can set it to 0 (prlimit(2)). Each thread that polls must
+ * call it before a confined command runs. Creates an epoll descriptor if none is given; throws a SystemCallError if
+ * that fails.
  */
 export function reservePolling(epoll?: number): void {
   spareEpoll ??= epoll ?? createEpoll();
 }
 
 /**
- * Waits until one of the descriptors is readable: the bits that are set, for each descriptor in its order; a negative
- * descriptor is left out. Waits at most so many milliseconds, for ever where there is no limit; a signal ends the wait
- * early (all bits 0).
+ * Waits until one of the descriptors is readable. Returns the set bits for each descriptor, in order; skips negative
+ * descriptors. Waits at most `milliseconds`, without a limit if undefined; a signal ends the wait early (all bits 0).
  */
 export function pollFor(descriptors: readonly number[], milliseconds?: number): readonly number[] {
   const entries = new Int32Array(2 * descriptors.length); // int fd; short events; short revents
@@ -48,7 +47,7 @@ const timespec = (milliseconds: number | undefined): BigInt64Array | null =>
     ? null
     : BigInt64Array.of(BigInt(Math.floor(milliseconds / 1000)), BigInt(Math.round((milliseconds % 1000) * 1e6)));
 
-/** Milliseconds between looks where nothing can be waited for: slow, but not a loop that does nothing else. */
+/** Milliseconds between polls when no wait is possible: slow, but not a busy loop. */
 const blindInterval = 50;
 
 function pollBySpareEpoll(descriptors: readonly number[], milliseconds?: number): readonly number[] {
@@ -72,7 +71,7 @@ function pollBySpareEpoll(descriptors: readonly number[], milliseconds?: number)
   return bits;
 }
 
-/** Whether poll(2) says that a write would not wait, or would fail at once. */
+/** Whether a write would not block, or would fail at once, according to poll(2). */
 export function hasRoom(descriptor: number): boolean {
   const entry = new Int32Array([descriptor, pollBits.out]);
   return native().syscall(callNumber("ppoll"), entry, 1, new BigInt64Array(2), null, 0) > 0;
@@ -90,7 +89,7 @@ export function createEpoll(): number {
   return required("epoll_create1", native().syscall(callNumber("epoll_create1"), closeOnExec));
 }
 
-/** Watches a descriptor for readability; `word` comes back with the event. 0 or a negative errno. */
+/** Watches a descriptor for readability; the event has `word`. Returns 0 or a negative errno. */
 export function watch(epoll: number, descriptor: number, word: number): number {
   const event = new DataView(new ArrayBuffer(16));
   event.setUint32(0, pollBits.in, true);
@@ -98,12 +97,12 @@ export function watch(epoll: number, descriptor: number, word: number): number {
   return native().syscall(callNumber("epoll_ctl"), epoll, ctl.add, descriptor, event);
 }
 
-/** Ends the watch of a descriptor that stays open. (Closing one ends it, too.) */
+/** Stops watching a descriptor that stays open. Closing one also stops it. */
 export function unwatch(epoll: number, descriptor: number): void {
   native().syscall(callNumber("epoll_ctl"), epoll, ctl.delete, descriptor, new Uint8Array(16));
 }
 
-/** A connected pair of Unix stream sockets, neither of which a new program inherits. */
+/** A connected pair of Unix stream sockets with close-on-exec. */
 export function socketPair(): readonly [number, number] {
   const pair = new Int32Array(2);
   required("socketpair", native().syscall(callNumber("socketpair"), 1, 1 | closeOnExec, 0, pair));
@@ -111,12 +110,12 @@ export function socketPair(): readonly [number, number] {
 }
 
 export interface Received {
-  /** Bytes received; 0 at the end, negative errno on failure. */
+  /** Bytes received; 0 at the end, a negative errno on failure. */
   readonly count: number;
   readonly descriptors: readonly number[];
 }
 
-/** recvmsg(2) of bytes and the descriptors that travel with them (at most 8). Waits. */
+/** recvmsg(2) of bytes with at most 8 descriptors. Blocks. */
 export function receiveWithDescriptors(socket: number, into: Uint8Array): Received {
   const { addressOf, syscall } = native();
   const control = new DataView(new ArrayBuffer(64));
@@ -135,7 +134,7 @@ export function receiveWithDescriptors(socket: number, into: Uint8Array): Receiv
   return { count, descriptors };
 }
 
-/** Opens a folder; a negative errno where it cannot be. */
+/** Opens a directory; returns a negative errno on failure. */
 export function openDirectory(path: string): number {
   // O_DIRECTORY differs between architectures (arch/arm64/include/uapi/asm/fcntl.h).
   const directory = process.arch === "arm64" ? 0o40000 : 0o200000;
@@ -148,7 +147,7 @@ export function openDirectory(path: string): number {
   );
 }
 
-/** Whether the folder has this entry (now). */
+/** Whether the directory has this entry now. */
 export function stillHas(directory: number, name: string): boolean {
   return native().syscall(callNumber("faccessat"), directory, Buffer.from(`${name}\0`), 0, 0) === 0;
 }

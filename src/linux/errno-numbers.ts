@@ -1,4 +1,7 @@
-/** The errno numbers that portcullis itself uses: a start needs them without the table of all (errno.ts; errno(3)). */
+/**
+ * The errno numbers that portcullis itself uses, without the full table (errno.ts; errno(3)), which a start need not
+ * load.
+ */
 export const errno = {
   EPERM: 1,
   ESRCH: 3,

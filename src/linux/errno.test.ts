@@ -10,7 +10,7 @@ describe("errnos", () => {
     }
   });
 
-  it("are 1 to 133, but for the two numbers that mean nothing", () => {
+  it("are 1 to 133, except two unassigned numbers", () => {
     for (let number = 1; number <= 133; number++) {
       if (number === 41 || number === 58) expect(errnoName(number)).toBeUndefined();
       else expect(errnoByName(errnoName(number) ?? "")).toBe(number);
@@ -18,7 +18,7 @@ describe("errnos", () => {
     for (const number of [0, -1, 134, 512, 524]) expect(errnoName(number)).toBeUndefined();
   });
 
-  it("print the name, not the alias", () => {
+  it("print the name, not an alias", () => {
     expect(errnoByName("EWOULDBLOCK")).toBe(11);
     expect(errnoName(11)).toBe("EAGAIN");
     expect(errnoName(35)).toBe("EDEADLK");

@@ -1,11 +1,11 @@
 /**
- * Calls that do the same thing by another way. A policy that refuses one and forgets the others has refused nothing, so
- * it is warned; and each family is at hand as a set, `calls.open`.
+ * Families: calls with the same effect. A policy that refuses one and omits the others gets a warning; each family is
+ * also a set, `calls.open`.
  */
 export interface CallFamily {
   /** An identifier: `calls.open`. */
   readonly name: string;
-  /** What all of them do, completing "openat, openat2 and creat …". */
+  /** The common effect, as the rest of "openat, openat2 and creat …". */
   readonly does: string;
   readonly members: readonly string[];
 }
@@ -16,7 +16,7 @@ const family = (name: string, does: string, members: string): CallFamily => ({
   members: members.split(" "),
 });
 
-/** A call can be in several: clone makes processes, and namespaces. */
+/** A call can be in several families: clone creates processes and namespaces. */
 export const callFamilies: readonly CallFamily[] = [
   family("open", "open or create a file", "creat open openat openat2"),
   family("exec", "start another program", "execve execveat"),
@@ -30,13 +30,13 @@ export const callFamilies: readonly CallFamily[] = [
   family("copy", "move data between descriptors", "copy_file_range sendfile splice tee vmsplice"),
   family("duplicate", "duplicate a descriptor", "dup dup2 dup3"),
   family("close", "close descriptors", "close close_range"),
-  family("stat", "look at a file", "fstat lstat newfstatat stat statx"),
-  family("access", "ask whether a file may be used", "access faccessat faccessat2"),
+  family("stat", "read a file's metadata", "fstat lstat newfstatat stat statx"),
+  family("access", "check access to a file", "access faccessat faccessat2"),
   family("list", "list a directory", "getdents getdents64"),
   family("readlink", "read a symbolic link", "readlink readlinkat"),
   family("mkdir", "make a directory", "mkdir mkdirat"),
   family("mknod", "make a device, a socket or a FIFO", "mknod mknodat"),
-  family("link", "give a file another name", "link linkat symlink symlinkat"),
+  family("link", "create a link to a file", "link linkat symlink symlinkat"),
   family("rename", "rename a file", "rename renameat renameat2"),
   family("remove", "remove a file or a directory", "rmdir unlink unlinkat"),
   family("chmod", "change a file's mode", "chmod fchmod fchmodat fchmodat2"),
@@ -75,10 +75,10 @@ export const callFamilies: readonly CallFamily[] = [
   family("asyncWait", "wait for asynchronous input or output", "io_getevents io_pgetevents"),
 ];
 
-/** By name: "open" → the family. */
+/** Families by name. */
 export const families: ReadonlyMap<string, CallFamily> = new Map(callFamilies.map((entry) => [entry.name, entry]));
 
-/** The families that a call is in. */
+/** The families of a call. */
 export function familiesOf(call: string): readonly CallFamily[] {
   return callFamilies.filter((entry) => entry.members.includes(call));
 }

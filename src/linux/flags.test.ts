@@ -32,7 +32,7 @@ describe("names of flags and choices", () => {
     expect(member("MapFlag", "MAP_32BIT").value).toEqual({ x86_64: 0x40n });
   });
 
-  it("have masks that say what a name asks", () => {
+  it("have the mask of each name", () => {
     const mask = (set: string, name: string) => member(set, name).mask.x86_64;
     expect(mask("OpenFlag", "O_RDONLY")).toBe(3n);
     expect(mask("OpenFlag", "O_CREAT")).toBe(0o100n);
@@ -42,13 +42,13 @@ describe("names of flags and choices", () => {
     expect(mask("CloneFlag", "SIGCHLD")).toBe(0xffn);
     expect(mask("CloneFlag", "CLONE_VM")).toBe(0x100n);
     expect(mask("MapFlag", "MAP_PRIVATE")).toBe(0xfn);
-    expect(mask("MapFlag", "MAP_SHARED")).toBe(1n); // MAP_SHARED_VALIDATE shares as well
+    expect(mask("MapFlag", "MAP_SHARED")).toBe(1n); // MAP_SHARED_VALIDATE also has this bit
     expect(mask("Protection", "PROT_NONE")).toBe(7n);
     expect(mask("Signal", "SIGKILL")).toBe((1n << 64n) - 1n);
     expect(mask("FutexOperation", "FUTEX_WAIT")).toBe(0xffff_f87fn);
   });
 
-  it("are well formed: a value lies in its mask, and no name stands twice in a set", () => {
+  it("are well formed: a value is inside its mask, and names are unique in a set", () => {
     for (const name of nameSetNames()) {
       const members = nameSet(name)?.members ?? [];
       expect(members.length, name).toBeGreaterThan(0);
@@ -66,7 +66,7 @@ describe("names of flags and choices", () => {
     }
   });
 
-  it("are all used by some call, but for those behind a pointer", () => {
+  it("are all used by some call, except those behind a pointer", () => {
     const used = new Set(
       allCalls.flatMap((call) => call.parameters.flatMap(({ kind }) => ("set" in kind ? [kind.set] : []))),
     );

@@ -1,4 +1,4 @@
-/** Sets of names for arguments ("OpenFlag", "Signal"), decoded when they are asked for. */
+/** Sets of names for arguments ("OpenFlag", "Signal"), decoded on demand. */
 import type { NameSet } from "./call.ts";
 import { setTable } from "./generated/flags.ts";
 
@@ -16,7 +16,7 @@ function linesByName(): ReadonlyMap<string, string> {
   return lines;
 }
 
-/** The set of this name, or undefined. A choice's members have the mask of the whole argument, 2^64 − 1. */
+/** The set of this name; undefined if there is none. A choice's members have the mask 2^64 − 1, the whole argument. */
 export function nameSet(name: string): NameSet | undefined {
   let set = decoded.get(name);
   if (set) return set;
@@ -33,6 +33,23 @@ export function nameSet(name: string): NameSet | undefined {
   return set;
 }
 
+/**
+ * AT_ flags that belong to certain calls: other calls give their values no meaning or another one
+ * (include/uapi/linux/fcntl.h, "Per-syscall flags for the *at(2) family of syscalls"; Linux 6.12).
+ */
+const callsOfFlag: Readonly<Record<string, readonly string[]>> = {
+  AT_EACCESS: ["faccessat2"],
+  AT_REMOVEDIR: ["unlinkat"],
+  AT_HANDLE_FID: ["name_to_handle_at"],
+  AT_HANDLE_MNT_ID_UNIQUE: ["name_to_handle_at"],
+  AT_STATX_SYNC_AS_STAT: ["statx"],
+};
+
+/** The names of a set that have a meaning in this call; none for an unknown set. For printing a call's flags. */
+export function namesFor(call: string, set: string): readonly Member[] {
+  return (nameSet(set)?.members ?? []).filter(({ name }) => callsOfFlag[name]?.includes(call) ?? true);
+}
+
 /** Names of all sets, sorted. */
 export function nameSetNames(): string[] {
   return [...linesByName().keys()];
@@ -40,7 +57,7 @@ export function nameSetNames(): string[] {
 
 type Member = NameSet["members"][number];
 
-/** Decoded when something but its name is asked for: a policy names a few of a set. */
+/** Decoded on demand: a policy uses few members of a set. */
 class TableMember implements Member {
   readonly name: string;
   readonly #text: string;

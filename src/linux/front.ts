@@ -1,32 +1,32 @@
 /**
- * The process that the shell started, where it is native/launcher/front.c: it starts Node with nothing but a socket to the
- * launcher, which has what the command is to inherit.
+ * Node's side of the front (native/launcher/front.c), the process that the shell starts. The front starts Node with a
+ * socket to the launcher, which has the state that the command inherits.
  */
 import { readFileSync } from "node:fs";
 import { callNumber } from "./call-numbers.ts";
 import { closeOnExecFlag, setDescriptorFlags } from "./descriptors.ts";
 import { native, nativeFile, SystemCallError } from "./native.ts";
 
-/** The socket to the launcher; undefined where this process was not started by the front. */
+/** The socket to the launcher; undefined if the front did not start this process. */
 export function frontSocket(): number | undefined {
   const given = process.env["PORTCULLIS_LAUNCHER"];
   return given !== undefined && /^[1-9]\d{0,5}$/.test(given) ? Number(given) : undefined;
 }
 
 /**
- * Replaces this process by the front, which starts Node again with the same words. For `node bin/portcullis.cjs`: what
- * Node has changed already (ignored signals, the limit of open files) the command sees.
- *
+ * Replaces this process by the front, which starts Node again with the same arguments. It is for
+ * `node bin/portcullis.cjs`: the command inherits what Node has already changed (ignored signals, the limit of open
+ * files).
  * @throws SystemCallError, NativeUnavailableError
  */
 export function becomeFront(): never {
   const { syscall } = native();
-  // Bytes, because words need not be UTF-8.
+  // Bytes, because arguments need not be UTF-8.
   const given = terminated(readFileSync("/proc/self/cmdline"));
   const words = given.slice(given.length - (process.argv.length - 2));
   const argv = [...["portcullis-launcher", "supervise", process.execPath, process.argv[1]!].map(cString), ...words];
   const environment = terminated(readFileSync("/proc/self/environ"));
-  // Node makes its standard streams close-on-exec.
+  // Node sets close-on-exec on its standard streams.
   for (const stream of [0, 1, 2]) syscall(callNumber("fcntl"), stream, setDescriptorFlags, 0);
   const result = syscall(
     callNumber("execve"),
@@ -42,7 +42,7 @@ function cString(text: string): Uint8Array {
   return Buffer.from(`${text}\0`);
 }
 
-/** The strings of a block, each with its NUL. */
+/** Splits a block into its strings, each with its NUL. */
 function terminated(block: Uint8Array): readonly Uint8Array[] {
   const strings: Uint8Array[] = [];
   for (let at = 0; at < block.length; ) {
@@ -54,7 +54,7 @@ function terminated(block: Uint8Array): readonly Uint8Array[] {
   return strings;
 }
 
-/** `char *[]` of strings that the caller keeps. */
+/** A `char *[]` of the strings, which the caller must keep alive. */
 function pointersTo(strings: readonly Uint8Array[]): BigUint64Array {
   const pointers = new BigUint64Array(strings.length + 1);
   strings.forEach((string, index) => {

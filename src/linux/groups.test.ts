@@ -13,11 +13,11 @@ const systemdNames = [
 ];
 
 describe("groups", () => {
-  it("have every name that a user of systemd would look for", () => {
+  it("have systemd's names", () => {
     expect(systemdNames.filter((name) => !groups.has(name))).toEqual([]);
   });
 
-  it("name calls and groups that exist, once each", () => {
+  it("contain existing calls and groups, without duplicates", () => {
     expect(new Set(callGroups.map((group) => group.name)).size).toBe(callGroups.length);
     for (const { name, members, about } of callGroups) {
       expect(name).toMatch(/^@[a-z]+(-[a-z]+)*$/);
@@ -29,13 +29,13 @@ describe("groups", () => {
     }
   });
 
-  it("together have every call, but for those that are left out on purpose", () => {
+  it("together have every call, except the listed ones", () => {
     const grouped = new Set([...groups.values()].flat());
     const left = allCallNames().filter((name) => !grouped.has(name));
     expect(left).toEqual([...ungroupedCalls].sort());
   });
 
-  it("never name what is not judged, nor io_uring", () => {
+  it("have neither the always allowed calls nor io_uring calls", () => {
     for (const [name, calls] of groups) {
       expect(
         calls.filter((call) => /^(exit|exit_group|rt_sigreturn|restart_syscall|io_uring_.*)$/.test(call)),
@@ -44,7 +44,7 @@ describe("groups", () => {
     }
   });
 
-  it("keep what is dangerous out of what a service is given", () => {
+  it("have no dangerous calls in @system-service", () => {
     const service = new Set(groups.get("@system-service"));
     for (const name of [
       "@debug",
@@ -65,7 +65,7 @@ describe("groups", () => {
     for (const call of ["bpf", "unshare", "setns", "userfaultfd", "ptrace"]) expect(service.has(call)).toBe(false);
   });
 
-  it("let @default open nothing and start nothing", () => {
+  it("do not let @default open files or start programs", () => {
     const harmless = new Set(groups.get("@default"));
     for (const family of ["open", "exec", "fork", "connect", "accept", "signal", "write"]) {
       expect(
@@ -77,10 +77,10 @@ describe("groups", () => {
 });
 
 describe("families", () => {
-  it("name calls that exist, at least two and sorted", () => {
+  it("contain at least two existing calls, sorted", () => {
     expect(families.size).toBe(callFamilies.length);
     for (const { name, does, members } of callFamilies) {
-      // A property of the function `calls`, so none of a function's own.
+      // Families are properties of the function `calls`, so they must not hide a function's own.
       expect(name).toMatch(/^[a-z][A-Za-z]*$/);
       expect(["name", "length", "call", "apply", "bind", "arguments", "caller", "prototype"]).not.toContain(name);
       expect(does).toMatch(/^[a-z].*[^.]$/);

@@ -1,14 +1,14 @@
 /**
- * Groups of calls by purpose, named as systemd's SystemCallFilter= names them. The members are systemd's as well, but where
- * there is a reason: tools/generate/systemd.ts states each difference, and docs/language.md lists them.
+ * Groups of calls by purpose, with the names of systemd's SystemCallFilter=. The members are also systemd's, with a few
+ * differences: tools/generate/systemd.ts gives the reason for each, and docs/language.md lists them.
  *
- * exit, exit_group, rt_sigreturn and restart_syscall are never judged, so no group has them.
+ * exit, exit_group, rt_sigreturn and restart_syscall are never judged, so they are in no group.
  */
 export interface CallGroup {
   readonly name: `@${string}`;
-  /** One sentence, for the editor and the documents. */
+  /** One sentence, for editors and documents. */
   readonly about: string;
-  /** Names of calls, or of other groups, whose members it has as well. */
+  /** Names of calls, or of other groups, whose members are included. */
   readonly members: readonly string[];
 }
 
@@ -18,7 +18,7 @@ export const callGroups: readonly CallGroup[] = [
   {
     name: "@default",
     about:
-      "What every program does to start, get memory, use threads and sleep, and harmless questions about itself; it opens nothing and starts nothing",
+      "Program start, memory, threads, sleeping, and harmless queries of the process about itself; opens no file and starts no program",
     members: list(`
       arch_prctl brk capget clock_getres clock_gettime clock_nanosleep futex futex_requeue futex_wait futex_waitv
       futex_wake get_mempolicy get_robust_list getcpu getegid geteuid getgid getgroups getpgid getpgrp getpid getppid
@@ -80,14 +80,14 @@ export const callGroups: readonly CallGroup[] = [
   },
   {
     name: "@timer",
-    about: "Timers that tell by a signal or through a descriptor",
+    about: "Timers that notify by a signal or through a descriptor",
     members: list(`
       alarm getitimer setitimer timer_create timer_delete timer_getoverrun timer_gettime timer_settime timerfd_create
       timerfd_gettime timerfd_settime times`),
   },
   {
     name: "@sync",
-    about: "Writing what is cached to the disk",
+    about: "Writing cached data to the disk",
     members: list("fdatasync fsync msync sync sync_file_range syncfs"),
   },
   {
@@ -109,7 +109,7 @@ export const callGroups: readonly CallGroup[] = [
   },
   {
     name: "@resources",
-    about: "Changing limits, priorities, scheduling and the placement of memory; the questions are in @default",
+    about: "Changing limits, priorities, scheduling and the placement of memory; queries are in @default",
     members: list(`
       ioprio_set mbind migrate_pages move_pages sched_setaffinity sched_setattr sched_setparam sched_setscheduler
       set_mempolicy set_mempolicy_home_node setpriority setrlimit`),
@@ -136,7 +136,7 @@ export const callGroups: readonly CallGroup[] = [
   },
   {
     name: "@namespace",
-    about: "Making, joining and listing namespaces; clone and clone3 can make them as well (their flags say so)",
+    about: "Creating, joining and listing namespaces; clone and clone3 can also create them, by their flags",
     members: list("listns setns unshare"),
   },
   {
@@ -146,14 +146,14 @@ export const callGroups: readonly CallGroup[] = [
   },
   {
     name: "@debug",
-    about: "Looking into other processes, changing them, taking their descriptors, and measuring the machine",
+    about: "Inspecting and changing other processes, taking their descriptors, and measuring the machine",
     members: list(`
       kcmp perf_event_open pidfd_getfd process_madvise process_vm_readv process_vm_writev ptrace`),
   },
   {
     name: "@mount",
     about:
-      "Changing what is mounted where, and the root directory (chroot, with which daemons confine themselves, is a member)",
+      "Mounting and unmounting, and changing the root directory (including chroot, which daemons use to confine themselves)",
     members: list(`
       chroot fchroot fsconfig fsmount fsopen fspick mount mount_setattr move_mount open_tree open_tree_attr pivot_root
       umount2`),
@@ -169,7 +169,7 @@ export const callGroups: readonly CallGroup[] = [
     about: "Restarting the machine or starting another kernel",
     members: list("kexec_file_load kexec_load reboot"),
   },
-  { name: "@swap", about: "Where the machine swaps to", members: list("swapoff swapon") },
+  { name: "@swap", about: "Enabling and disabling swap space", members: list("swapoff swapon") },
   {
     name: "@clock",
     about: "Setting the machine's clocks; reading them is in @default",
@@ -182,7 +182,7 @@ export const callGroups: readonly CallGroup[] = [
   },
   {
     name: "@privileged",
-    about: "What is of use only to root or with a capability",
+    about: "Calls that need root or a capability",
     members: list(`
       @chown @clock @module @mount @raw-io @reboot @setuid @swap
       acct bpf capset fanotify_init fanotify_mark open_by_handle_at quotactl quotactl_fd setdomainname sethostname
@@ -190,7 +190,7 @@ export const callGroups: readonly CallGroup[] = [
   },
   {
     name: "@obsolete",
-    about: "Calls that the kernel no longer has, or that nothing of today should make",
+    about: "Calls that the kernel no longer has, or that current programs do not make",
     members: list(`
       _sysctl afs_syscall create_module epoll_ctl_old epoll_wait_old get_kernel_syms get_thread_area getpmsg
       lookup_dcookie nfsservctl putpmsg query_module remap_file_pages security set_thread_area sysfs tuxcall uselib
@@ -199,7 +199,7 @@ export const callGroups: readonly CallGroup[] = [
   {
     name: "@system-service",
     about:
-      "A start for a usual service: files, sockets, processes, giving up root; nothing that changes the machine, other processes or namespaces",
+      "A base for a usual service: files, sockets, processes, dropping root; nothing that changes the machine, other processes or namespaces",
     members: list(`
       @aio @basic-io @chown @default @file-system @io-event @ipc @memlock @network-io @pkey @process @resources @sandbox
       @setuid @signal @sync @timer @zero-copy
@@ -208,15 +208,15 @@ export const callGroups: readonly CallGroup[] = [
 ];
 
 /**
- * Calls that no group has: those that are never judged; io_uring's, which a policy names only if it knows what they mean
- * for a filter; and a few that a policy should allow or refuse by name only.
+ * Calls in no group: those that are never judged; io_uring's, whose effect a filter cannot see; and a few that a policy
+ * should allow or refuse only by name.
  */
 export const ungroupedCalls: readonly string[] = list(`
   exit exit_group restart_syscall rt_sigreturn
   io_uring_enter io_uring_register io_uring_setup
   cachestat lsm_set_self_attr memfd_secret mincore personality process_mrelease userfaultfd`);
 
-/** Each group's calls, other groups' taken in: "@network-io" → names, sorted. */
+/** The calls of each group, with included groups expanded, sorted. */
 export const groups: ReadonlyMap<string, readonly string[]> = expand();
 
 function expand(): ReadonlyMap<string, readonly string[]> {

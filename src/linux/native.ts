@@ -1,7 +1,7 @@
 /**
- * The native addon (native/addon), typed. The only file that loads it; every raw system call goes through here.
+ * The native addon (native/addon), typed. Only this file loads it; all raw system calls go through it.
  *
- * Errors of the kernel are results, not exceptions: a call gives what the kernel gives, a negative errno included.
+ * A kernel error is a result, not an exception: a call returns the kernel's result, which can be a negative errno.
  */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -9,39 +9,42 @@ import { fileURLToPath } from "node:url";
 import { hostArchitecture } from "./architecture.ts";
 import type { PinnedCallFunctions } from "./pinned-calls.ts";
 
-/** What goes into a register: a whole number, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
+/** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 
 export interface Native extends PinnedCallFunctions {
   /**
-   * syscall(2). Buffers must be large enough for what the kernel writes: nothing checks that.
-   * Results beyond 2^53 lose their low bits; no call in use has such results.
+   * syscall(2). Buffers must be large enough for what the kernel writes; there is no check. Results beyond 2^53 lose
+   * their low bits; no used call has such results.
    */
   syscall(number: number, ...registers: readonly Register[]): number;
-  /** For structures that hold pointers. The buffer must be kept alive for as long as the kernel may use the address. */
+  /**
+   * For structures that contain pointers. The caller must keep the buffer alive while the kernel may use the address.
+   */
   addressOf(buffer: ArrayBufferView | ArrayBuffer): bigint;
   /**
-   * A shared mapping of a descriptor's memory, for as long as the buffer is reachable, or a negative errno. Nothing keeps
-   * a store into one that is not writable from ending the process.
+   * A shared mapping of a descriptor's memory, which exists while the buffer is reachable, or a negative errno. A store
+   * into a read-only mapping ends the process.
    */
   mapMemory(descriptor: number, offset: number, length: number, writable: boolean): ArrayBuffer | number;
   /**
-   * What `next` and `deaths` of this thread work on: the policy's memory (src/compile/wasm/layout.ts), room for 64 words
-   * of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and an epoll descriptor to
-   * wait for the listener with: -1 where RECV returns when no task is left under the filter (Linux 6.11). Call again when
-   * the memory has grown.
+   * Sets the objects of this thread's `next` and `deaths`: the policy's memory (src/compile/wasm/layout.ts), room for
+   * 64 words of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and an epoll
+   * descriptor to wait for the listener: -1 if RECV returns when no task is left under the filter (Linux 6.11). Must be
+   * called again when the memory has grown.
    */
   supervise(memory: Uint8Array, deaths: Uint32Array, listener: number, epoll: number, listening: number): void;
-  /** How many of the watched have ended, at most 64; their words are in the array given to `supervise`. */
+  /** The number of watched tasks that have ended, at most 64; their words are in the array given to `supervise`. */
   deaths(): number;
   /**
-   * Sends the response in the memory where `answer` is true, waits for the next notification, notes the time, and looks
-   * who has ended: the number of deaths, or a negative errno. ENOENT: nothing was received; poll the listener.
+   * Sends the response in the memory if `answer` is true, waits for the next notification, stores the time, and
+   * collects deaths. Returns the number of deaths, or a negative errno. ENOENT: no notification was received; poll the
+   * listener.
    */
   next(answer: boolean): number;
 }
 
-/** The native part cannot be used here. */
+/** The native addon cannot be used here. */
 export class NativeUnavailableError extends Error {
   override readonly name = "NativeUnavailableError";
   readonly help: string | undefined;
@@ -52,18 +55,18 @@ export class NativeUnavailableError extends Error {
   }
 }
 
-/** The folder of the package: the nearest above this file that has a package.json. */
+/** The package's folder: the nearest one above this file that has a package.json. */
 export function packageFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) {
     const above = dirname(folder);
-    if (above === folder) throw new NativeUnavailableError("portcullis does not lie in its package's folder");
+    if (above === folder) throw new NativeUnavailableError("portcullis is not in its package's folder");
     folder = above;
   }
   return folder;
 }
 
-/** The path of a file in dist/native for this machine's architecture (Node's name of it: x64, arm64). */
+/** The path of a file in dist/native for this machine's architecture (in Node's spelling: x64, arm64). */
 export function nativeFile(name: "launcher" | "portcullis.node"): string {
   const folder = packageFolder();
   const file = join(folder, "dist/native", process.arch, name);
@@ -80,8 +83,8 @@ export function nativeFile(name: "launcher" | "portcullis.node"): string {
 let loaded: Native | undefined;
 
 /**
- * Loads the addon at the first call, from `file` where that is given.
- * Throws a NativeUnavailableError where it is missing or cannot be loaded.
+ * Loads the addon at the first call, from `file` if given. Throws a NativeUnavailableError if it is missing or cannot
+ * be loaded.
  */
 export function native(file?: string): Native {
   if (loaded !== undefined) return loaded;
@@ -102,7 +105,7 @@ export function native(file?: string): Native {
   return loaded;
 }
 
-/** A system call failed where it must not; the operation stands in front. */
+/** A system call failed unexpectedly; the message begins with the operation. */
 export class SystemCallError extends Error {
   override readonly name = "SystemCallError";
   readonly operation: string;
@@ -115,7 +118,7 @@ export class SystemCallError extends Error {
   }
 }
 
-/** The result, if it is none of the kernel's failures. */
+/** Returns the result. Throws a SystemCallError if it is a negative errno. */
 export function required(operation: string, result: number): number {
   if (result < 0) throw new SystemCallError(operation, -result);
   return result;

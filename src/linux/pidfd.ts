@@ -1,16 +1,18 @@
-/** Descriptors of processes and threads (pidfd_open(2)): they never come to mean another one. */
+/** Descriptors of processes and threads (pidfd_open(2)): unlike ids, they are never reused for another task. */
 import { callNumber } from "./call-numbers.ts";
 import { native } from "./native.ts";
 
 /** `PIDFD_THREAD` is O_EXCL (include/uapi/linux/pidfd.h), from Linux 6.9. */
 const threadFlag = 0o200;
 
-/** A descriptor of a process, by the id of its leader, or a negative errno. Readable when the whole process has ended. */
+/**
+ * A descriptor of a process, by the id of its leader, or a negative errno. It is readable when all threads have ended.
+ */
 export function openProcess(pid: number): number {
   return native().syscall(callNumber("pidfd_open"), pid, 0);
 }
 
-/** A descriptor of one thread, readable when that has ended; -EINVAL before Linux 6.9. */
+/** A descriptor of one thread, readable when the thread has ended; -EINVAL before Linux 6.9. */
 export function openThread(tid: number): number {
   return native().syscall(callNumber("pidfd_open"), tid, threadFlag);
 }
@@ -25,20 +27,20 @@ export function noDescriptorsLeft(): boolean {
 const emfile = 24;
 const enfile = 23;
 
-/** 0 or a negative errno. */
+/** Returns 0 or a negative errno. */
 export function signalProcess(pidfd: number, signal: number): number {
   return native().syscall(callNumber("pidfd_send_signal"), pidfd, signal, null, 0);
 }
 
 /**
- * Signals the process of a thread, by its id: for where no descriptor can be had. Only SIGKILL, which ends the whole
- * process, and only where the id is known to mean that thread.
+ * Kills the process of a thread, by the thread's id, for use when no descriptor is available. The caller must know that
+ * the id still belongs to that thread. SIGKILL ends the whole process.
  */
 export function killByThread(tid: number): number {
   return native().syscall(callNumber("tkill"), tid, 9);
 }
 
-/** `PIDFD_GET_INFO`: `_IOWR(0xff, 11, struct pidfd_info)`, whose first version has 64 bytes. From Linux 6.13. */
+/** `PIDFD_GET_INFO`: `_IOWR(0xff, 11, struct pidfd_info)`; the first version has 64 bytes. From Linux 6.13. */
 const getInfo = 0xc040_ff0b;
 const withCredentials = 1n << 1n;
 const infoSize = 64;
@@ -51,14 +53,14 @@ const info = new DataView(new ArrayBuffer(infoSize));
 export interface Identity {
   /** The id of the process (thread group). */
   process: number;
-  /** Effective, as seen from the user namespace of the one who asks. */
+  /** Effective ids, in the user namespace of the caller. */
   uid: number;
   gid: number;
 }
 
 /**
- * Who is behind the descriptor, written into `identity`. False where the kernel does not answer (before 6.13, or the task
- * is gone).
+ * Reads the identity of a descriptor's task into `identity`. False if the kernel does not support it (before 6.13) or
+ * the task is gone.
  */
 export function readIdentity(pidfd: number, identity: Identity): boolean {
   info.setBigUint64(at.mask, alwaysGiven | withCredentials, true);

@@ -1,8 +1,8 @@
-/** The calls that make and replace processes, and the flags of clone(2) that matter for that. */
+/** The calls that create processes or replace programs, and the flags of clone(2) that matter for this. */
 import type { ArchitectureName } from "./architecture.ts";
 import { callNumber } from "./call-numbers.ts";
 
-/** Each makes a task. clone3's flags lie behind a pointer; clone's are its first argument. */
+/** Each creates a task. clone's flags are its first argument; clone3's are behind a pointer. */
 export const creatingCalls = ["fork", "vfork", "clone", "clone3"] as const;
 export type CreatingCall = (typeof creatingCalls)[number];
 
@@ -10,13 +10,13 @@ export const executingCalls = ["execve", "execveat"] as const;
 
 /** include/uapi/linux/sched.h */
 export const cloneFlag = {
-  /** CLONE_THREAD: the task is a thread of the caller's process, not a process. */
+  /** CLONE_THREAD: the task is a thread of the caller's process. */
   thread: 0x0001_0000n,
-  /** CLONE_UNTRACED: a tracer of the caller does not get the new task. */
+  /** CLONE_UNTRACED: the caller's tracer does not trace the new task. */
   untraced: 0x0080_0000n,
 } as const;
 
-/** Their numbers, without those that the architecture lacks. */
+/** The calls' numbers, without those that the architecture lacks. */
 export function numbersOf(
   names: readonly (CreatingCall | (typeof executingCalls)[number])[],
   architecture: ArchitectureName,

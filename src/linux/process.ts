@@ -1,11 +1,11 @@
-/** This process as a whole. */
+/** Operations on the current process. */
 import { callNumber } from "./call-numbers.ts";
 import { native } from "./native.ts";
 
 /**
- * exit_group(2), without Node's tidying up, which takes some milliseconds, waits for other threads, and gives the terminal
- * the modes back that it had at the start: those that the command has set are to stay. Whoever calls it has written all
- * that is to be written. Listeners of the process's "exit" are called.
+ * exit_group(2) without Node's cleanup, which takes milliseconds, waits for other threads, and restores the terminal's
+ * modes of the start; the modes that the command has set must stay. The caller must have flushed its output. Listeners
+ * of the process's "exit" event run.
  */
 export function exitAtOnce(status: number): never {
   process.emit("exit", status);

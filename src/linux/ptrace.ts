@@ -1,6 +1,6 @@
 /**
- * ptrace(2), as far as following one fork needs it. The thread that seizes a task is its tracer: all of these must be
- * called from the same thread.
+ * The part of ptrace(2) that follows one fork. The thread that seizes a task is its tracer: the same thread must call
+ * all of these functions.
  */
 import { callNumber } from "./call-numbers.ts";
 import { native } from "./native.ts";
@@ -20,24 +20,28 @@ export const traceOptions = { creation: 0x2 | 0x4 | 0x8, exec: 0x10 } as const;
 /** PTRACE_EVENT_… (include/uapi/linux/ptrace.h). */
 export const traceEvent = { fork: 1, vfork: 2, clone: 3, exec: 4, stop: 128 } as const;
 
-/** 0 or a negative errno: EPERM where another traces it, Yama or its credentials forbid it; ESRCH where it is gone. */
+/**
+ * Returns 0 or a negative errno: EPERM if another tracer has it, or Yama or credentials forbid it; ESRCH if it is gone.
+ */
 export function seize(tid: number, options: number): number {
   return native().syscall(callNumber("ptrace"), request.seize, tid, 0, options);
 }
 
-/** Brings a seized task to a stop as soon as it can. */
+/** Stops a seized task as soon as possible. */
 export function interrupt(tid: number): number {
   return native().syscall(callNumber("ptrace"), request.interrupt, tid, 0, 0);
 }
 
-/** Lets a stopped task go for good, with a signal that it had stopped for (0: none). */
+/** Detaches from a stopped task, and delivers a signal that it had stopped for (0: none). */
 export function detach(tid: number, signal: number): number {
   return native().syscall(callNumber("ptrace"), request.detach, tid, 0, signal);
 }
 
 const message = new BigUint64Array(1);
 
-/** What an event stop is about: the new task's id, or with an exec the caller's former one. Negative errno on failure. */
+/**
+ * The message of an event stop: the new task's id, or for an exec the caller's former id. A negative errno on failure.
+ */
 export function eventMessage(tid: number): number {
   const result = native().syscall(callNumber("ptrace"), request.eventMessage, tid, 0, message);
   return result < 0 ? result : Number(message[0]);
@@ -47,33 +51,33 @@ const status = new Int32Array(1);
 
 export interface TraceStop {
   readonly tid: number;
-  /** As wait(2) gives it. */
+  /** The status of wait(2). */
   readonly status: number;
 }
 
 const waitAll = 0x4000_0000; // __WALL
-const onlyOwn = 0x2000_0000; // __WNOTHREAD: the tracees of this thread, not another's children
+const onlyOwn = 0x2000_0000; // __WNOTHREAD: only tracees of this thread
 const withoutWaiting = 1; // WNOHANG
 const echild = 10;
 
-/** A tracee of this thread that has stopped or ended; "none yet"; or "no tracees", where there is none to wait for. */
+/** A tracee of this thread that has stopped or ended; "none yet" if all are running; "no tracees" if there are none. */
 export function nextStop(): TraceStop | "none yet" | "no tracees" {
   const tid = native().syscall(callNumber("wait4"), -1, status, waitAll | onlyOwn | withoutWaiting, null);
   if (tid > 0) return { tid, status: status[0]! };
   return tid === -echild ? "no tracees" : "none yet";
 }
 
-/** Whether there is nothing left to wait for of a tracee that is ending; where it has ended, it is reaped here. */
+/** Whether a tracee that is ending has been reaped; reaps it if it has ended. */
 export function isReaped(tid: number): boolean {
   return native().syscall(callNumber("wait4"), tid, status, waitAll | onlyOwn | withoutWaiting, null) !== 0;
 }
 
-/** Lets others run. */
+/** Yields the processor. */
 export function yieldProcessor(): void {
   native().syscall(callNumber("sched_yield"));
 }
 
-/** The signal or event that a stop is about. */
+/** The signal or event of a stop. */
 export function stopOf(waitStatus: number): {
   readonly stopped: boolean;
   readonly signal: number;

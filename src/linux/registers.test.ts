@@ -6,10 +6,10 @@ const registers = (name: string, given: Record<string, NamedArgument>, architect
   registersOf(callByName(name)!, architecture, given);
 
 describe("registers from arguments by name", () => {
-  test("integers, in the width in which C passes them", () => {
+  test("integers, in the width of the C type", () => {
     expect(registers("openat", { dirfd: -100n, path: 0x1000n })).toEqual([0xffff_ff9cn, 0x1000n, 0n, 0n, 0n, 0n]);
     expect(registers("lseek", { fd: 3n, offset: -1n })).toEqual([3n, 0xffff_ffff_ffff_ffffn, 0n, 0n, 0n, 0n]);
-    // More than the argument's width is what an attacker would pass.
+    // An attacker can pass more than the argument's width.
     expect(registers("socket", { family: 0x1_0000_0002n })[0]).toBe(0x1_0000_0002n);
   });
 
@@ -21,7 +21,7 @@ describe("registers from arguments by name", () => {
     ]);
   });
 
-  test("where an architecture passes them", () => {
+  test("the registers of an architecture", () => {
     const clone = callByName("clone")!;
     const last = clone.parameters.at(-1)!.name;
     expect(registers("clone", { [last]: 7n }).indexOf(7n)).not.toBe(
@@ -29,7 +29,7 @@ describe("registers from arguments by name", () => {
     );
   });
 
-  test("mistakes, with a proposal", () => {
+  test("mistakes, with a remedy", () => {
     expect(() => registers("openat", { pathname: 1n })).toThrow(
       "openat has no argument `pathname`: it has dirfd, path",
     );

@@ -1,4 +1,4 @@
-/** A call's registers from arguments by name, as a test writes them. */
+/** Converts arguments by name, as in tests, to a call's registers. */
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { ArchitectureName } from "./architecture.ts";
 import type { CallDescription, CallParameter } from "./call.ts";
@@ -9,10 +9,9 @@ import { nameSet } from "./flags.ts";
 export type NamedArgument = bigint | string | readonly string[];
 
 /**
- * The six argument registers; those that no argument fills are 0. A negative integer is passed as C passes it, in the
- * width that the kernel reads (−100 as an int is 0xffffff9c); an integer that needs more bits fills the register.
- *
- * @throws TypeError where the call has no such argument, or the argument no such name; RangeError beyond 64 bits
+ * The six argument registers; those without an argument are 0. A negative integer is converted as in C to the width that
+ * the kernel reads (−100 as an int is 0xffffff9c); an integer that needs more bits fills the register.
+ * @throws TypeError if the call has no such argument or the argument no such name; RangeError beyond 64 bits
  */
 export function registersOf(
   call: CallDescription,
@@ -54,7 +53,7 @@ function memberValue(parameter: CallParameter, set: string, architecture: Archit
     members.map((one) => one.name),
   );
   const proposal = near === undefined ? "" : `; did you mean ${near}?`;
-  throw new TypeError(`\`${parameter.name}\` (${set}) knows no ${JSON.stringify(name)}${proposal}`);
+  throw new TypeError(`\`${parameter.name}\` (${set}) has no value named ${JSON.stringify(name)}${proposal}`);
 }
 
 function inRegister({ name, width, signed }: CallParameter, value: bigint): bigint {

@@ -1,4 +1,4 @@
-/** The word that a seccomp filter returns: an action in the upper half, its data in the lower (seccomp(2)). */
+/** The return word of a seccomp filter: an action in the upper half, its data in the lower (seccomp(2)). */
 
 /** `SECCOMP_RET_…` (include/uapi/linux/seccomp.h). */
 export const returnAction = {
@@ -14,13 +14,13 @@ export const returnAction = {
 
 export type ReturnAction = keyof typeof returnAction;
 
-/** `data` is 16 bits: the errno of ERRNO, a message for TRACE and TRAP, ignored by the others. */
+/** `data` has 16 bits: the errno of ERRNO, a message for TRACE and TRAP, ignored by the others. */
 export function returnWord(action: ReturnAction, data = 0): number {
   if (!Number.isInteger(data) || data < 0 || data > 0xffff) throw new RangeError(`${data} does not fit 16 bits`);
   return (returnAction[action] | data) >>> 0;
 }
 
-/** The action of a word; undefined where the kernel knows none (it then kills the process). */
+/** The action of a word; undefined if the kernel does not know it (it then kills the process). */
 export function splitReturnWord(word: number): { readonly action: ReturnAction | undefined; readonly data: number } {
   const upper = (word & 0xffff_0000) >>> 0;
   const action = (Object.keys(returnAction) as ReturnAction[]).find((name) => returnAction[name] === upper);

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import { callByName } from "./calls.ts";
 import { rewritesOf, rewrittenArguments } from "./rewrites.ts";
 
-describe("what the kernel changes in arguments", () => {
-  it("is known by call and argument", () => {
+describe("rewrites of arguments", () => {
+  it("are found by call and argument", () => {
     expect(rewritesOf("socket", "family", "x86_64")).toEqual([
       {
         when: [
@@ -18,19 +18,19 @@ describe("what the kernel changes in arguments", () => {
     expect(rewritesOf("getpid", "family", "x86_64")).toEqual([]);
   });
 
-  it("differs between architectures where the flags do", () => {
+  it("differ between architectures if the flags do", () => {
     const cleared = (architecture: "x86_64" | "aarch64") =>
       rewritesOf("openat", "flags", architecture).filter(({ when }) => when.length === 0)[0]?.clear;
     expect(cleared("x86_64")).toBe(0o100000n);
     expect(cleared("aarch64")).toBe(0o400000n);
   });
 
-  it("is one list for calls that are alike", () => {
+  it("are one shared list for calls with equal rewrites", () => {
     expect(rewritesOf("open", "flags", "x86_64")).toBe(rewritesOf("openat", "flags", "x86_64"));
     expect(rewritesOf("chmod", "mode", "x86_64")).not.toBe(rewritesOf("mkdir", "mode", "x86_64"));
   });
 
-  it("names arguments that exist, and asks only what no rewrite changes of others", () => {
+  it("name existing arguments, and test other arguments only if those have no rewrites", () => {
     expect(rewrittenArguments().length).toBeGreaterThan(20);
     for (const argument of rewrittenArguments()) {
       const [call = "", parameter = ""] = argument.split(".");

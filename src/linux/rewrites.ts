@@ -1,4 +1,4 @@
-/** What the kernel changes in arguments before it uses them, decoded when it is asked for. */
+/** The changes that the kernel makes to arguments before it uses them, decoded on demand. */
 import type { ArchitectureName } from "./architecture.ts";
 import type { Rewrite } from "./call.ts";
 import { rewriteTable } from "./generated/rewrites.ts";
@@ -21,14 +21,14 @@ function linesByArgument(): ReadonlyMap<string, readonly string[]> {
 }
 
 /**
- * The rewrites of a call's argument, by the policy's names ("socket", "family"), in the order in which they apply. The
- * same list each time, so that lists can be compared.
+ * The rewrites of a call's argument, by the policy's names ("socket", "family"), in the order in which they apply.
+ * Equal lists are the same object.
  */
 export function rewritesOf(call: string, parameter: string, architecture: ArchitectureName): readonly Rewrite[] {
   const found = linesByArgument().get(`${call}.${parameter}`);
   if (found === undefined) return none;
   const texts = found.map((text) => text.split("|").at(architecture === "x86_64" ? 0 : -1) ?? "");
-  // The texts say nothing of the call, so open and openat have one list.
+  // The key does not contain the call, so open and openat share a list.
   const key = texts.join("|");
   let rewrites = decoded.get(key);
   if (rewrites === undefined) {
@@ -38,7 +38,7 @@ export function rewritesOf(call: string, parameter: string, architecture: Archit
   return rewrites;
 }
 
-/** Every argument that has rewrites: "socket.family". */
+/** Every argument with rewrites, as "socket.family". */
 export function rewrittenArguments(): string[] {
   return [...linesByArgument().keys()];
 }

@@ -10,21 +10,21 @@ export const notifyRequest = {
   setFlags: 0x4008_2104,
 } as const;
 
-/** `seccomp_notif_resp.flags`: let the kernel go on with the call. */
+/** `seccomp_notif_resp.flags`: lets the kernel execute the call. */
 export const continueFlag = 1;
 
 /** `SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP`. */
 const synchronousWakeUp = 1;
 
 /**
- * Asks the kernel to hand the processor over with each answer (Linux 6.6: about nine times faster). False where it
- * cannot.
+ * Makes the kernel switch to the target with each answer (Linux 6.6: about nine times faster). False if it is not
+ * supported.
  */
 export function useSynchronousWakeUp(listener: number): boolean {
   return native().syscall(callNumber("ioctl"), listener, notifyRequest.setFlags, synchronousWakeUp) === 0;
 }
 
-/** Whether the task that a notification came from still waits for its answer: so its id still means that task. */
+/** Whether the task of a notification still waits for the answer, so that its id still refers to that task. */
 export function notificationIsValid(listener: number, id: BigUint64Array): boolean {
   return native().syscall(callNumber("ioctl"), listener, notifyRequest.idValid, id) === 0;
 }

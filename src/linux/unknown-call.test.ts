@@ -3,7 +3,7 @@ import { callByName } from "./calls.ts";
 import { groups } from "./groups.ts";
 import { explainUnknownCall, knownOrigins } from "./unknown-call.ts";
 
-test("no function has the name of a call, and each stands for calls that there are", () => {
+test("no function has the name of a call, and each maps to existing calls", () => {
   const known = [...knownOrigins()];
   expect(known.length).toBeGreaterThan(150);
   expect(known.filter(([name]) => callByName(name) !== undefined)).toEqual([]);
@@ -37,7 +37,7 @@ test.each([
   expect(explained.help).toContain(help);
 });
 
-test("no name makes it fail, and there is always something to do", () => {
+test("explains any name, with a remedy", () => {
   for (const name of [
     "",
     "*",

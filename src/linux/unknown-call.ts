@@ -1,6 +1,6 @@
 /**
- * What to say about a name that is no system call's: most often it is a C library function, a call under the name that
- * another architecture or another program gives it, or a group without its "@".
+ * Explains a name that is not a system call: most often it is a C library function, a call's name on another
+ * architecture or in another program, or a group without its "@".
  */
 import { nearestName } from "../diagnostics/suggest.ts";
 import { allCallNames, callByName } from "./calls.ts";
@@ -8,8 +8,8 @@ import { callFamilies } from "./families.ts";
 import { groups } from "./groups.ts";
 
 /**
- * C library functions by the calls that glibc 2.41 makes for them (CALLS: FUNCTIONS). Where a function makes many
- * calls, those that a policy would decide on.
+ * C library functions by the calls that glibc 2.41 makes for them (CALLS: FUNCTIONS); for functions with many calls,
+ * those that matter to a policy.
  */
 const functionsByCalls = `
 openat: fopen fopen64 freopen open64 openat64 opendir shm_open sem_open tmpfile mkstemp mkostemp
@@ -71,7 +71,7 @@ epoll_create1: epoll
 inotify_init1: inotify
 `;
 
-/** System calls of 32-bit programs by the names that they have here (CALL: NAMES). */
+/** Names of calls in 32-bit programs, by their names here (CALL: NAMES). */
 const namesOf32Bit = `
 mmap: mmap2
 lseek: _llseek llseek
@@ -127,31 +127,31 @@ function originsByName(): ReadonlyMap<string, Origin> {
   return origins;
 }
 
-/** The C library functions and the names of 32-bit calls that are known, with the calls that stand for them. */
+/** The known C library functions and names of 32-bit calls, with the calls for each. */
 export function knownOrigins(): Iterable<readonly [name: string, calls: readonly string[]]> {
   return [...originsByName()].map(([name, { calls }]) => [name, calls] as const);
 }
 
 export interface Explanation {
-  /** What is wrong with the name: a whole sentence without its full stop. */
+  /** A sentence without its full stop. */
   readonly message: string;
-  /** What to write. */
+  /** What to write instead. */
   readonly help: string;
 }
 
 const quote = (name: string): string => JSON.stringify(name);
 
-/** The calls that a name stands for, or the nearest one; none where nothing is near. */
+/** The calls that a name stands for, or the nearest one; empty if no name is near. */
 export function callsMeantBy(name: string): readonly string[] {
   const near = originsByName().get(name)?.calls ?? nearestName(name, allCallNames());
   return near === undefined ? [] : [near].flat();
 }
 
-/** What is wrong with a name that no system call has, nor any group, and what to write instead. */
+/** Explains a name that is neither a system call nor a group, with a remedy. */
 export function explainUnknownCall(name: string): Explanation {
   if (groups.has(name)) {
     return {
-      message: `${quote(name)} is a group of calls, and no call's name`,
+      message: `${quote(name)} is a group of calls, not a call`,
       help: `calls(${quote(name)}).has(call)`,
     };
   }
@@ -207,7 +207,10 @@ function write({ kind, calls }: Origin): string {
   return `${kind === "function" ? `it makes ${only}: ` : ""}write ${quote(only!)}${also}`;
 }
 
-/** systemd's groups that are not here (systemd.exec(5), SystemCallFilter=), and what other programs call theirs. */
+/**
+ * Names of systemd's groups that do not exist here (systemd.exec(5), SystemCallFilter=), and of groups in other
+ * programs.
+ */
 const otherGroups: Readonly<Record<string, string>> = {
   "@known": "a policy decides on all calls: leave the group out, and let the last return decide",
   "@network": 'write "@network-io"',
@@ -222,7 +225,7 @@ function explainUnknownGroup(name: string): Explanation {
   const near = nearestName(name, known);
   const other = otherGroups[name];
   return {
-    message: `no group of calls is named ${quote(name)}`,
+    message: `there is no group of calls ${quote(name)}`,
     help:
       other ??
       (near !== undefined

@@ -23,7 +23,9 @@ export function decodeWords(
     const word = words[registerOf(call, index, architecture)] ?? unknownWord;
     const used = BigInt.asUintN(parameter.width, -1n);
     const text =
-      (word.known & used) === used ? decodeArgument(architecture, parameter, word.value) : (printWord(word) ?? "?");
+      (word.known & used) === used
+        ? decodeArgument(architecture, call, parameter, word.value)
+        : (printWord(word) ?? "?");
     return { name: parameter.name, text };
   });
 }

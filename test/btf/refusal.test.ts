@@ -40,7 +40,7 @@ describe("a refusal", () => {
     const error = refusalOf({ ...bundle, program: broken, relocations });
     expect(error).toBeInstanceOf(VerifierError);
     if (!(error instanceof VerifierError)) return;
-    expect(error.telling).toBe("R9 !read_ok");
+    expect(error.reason).toBe("R9 !read_ok");
     expect(error.instruction).toBe(at.instruction);
     expect(error.log).toContain("R9 !read_ok\nprocessed");
     expect(error.log).toContain(`@ fork-rate.ts:${at.at!.line}`);

@@ -2,15 +2,17 @@
 
 import type { Interval } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
-import type { CallDescription, CallParameter } from "../../linux/call.ts";
+import type { CallDescription, CallParameter, NameSet } from "../../linux/call.ts";
 import { callByNumber, registerOf } from "../../linux/calls.ts";
 import { decodeArgument, hexadecimal } from "../../linux/decode.ts";
-import { nameSet } from "../../linux/flags.ts";
+import { namesFor } from "../../linux/flags.ts";
 import type { ArgumentTest } from "../decision.ts";
 import { complement } from "../split/intervals.ts";
 
 /** More values than this are summed up. */
 const mostValues = 6;
+
+type Names = NameSet["members"];
 
 /** The condition under which the test comes out so. */
 export function describeTest(
@@ -22,17 +24,19 @@ export function describeTest(
   const test = outcome ? asked : { ...asked, intervals: complement(asked.intervals, asked.mask) };
   if (test.word === "instructionPointer") return `the instruction pointer${describeBits(test)}`;
   const register = Number(test.word.slice(-1));
-  const parameter = parameterIn(callByNumber(architecture, number), register, architecture);
-  if (parameter === undefined) return `raw.arg${register}${describeBits(test)}`;
+  const call = callByNumber(architecture, number);
+  const parameter = parameterIn(call, register, architecture);
+  if (call === undefined || parameter === undefined) return `raw.arg${register}${describeBits(test)}`;
   const used = (1n << BigInt(parameter.width)) - 1n;
   // More bits than the kernel uses: what is compared is the register, not the argument.
   if ((test.mask & ~used) !== 0n) return `raw.arg${register} (${parameter.name})${describeBits(test)}`;
   if (parameter.kind.is === "flags") {
-    const text = describeFlags(test, parameter, used, architecture);
+    const names = namesFor(call.name, parameter.kind.set);
+    const text = describeFlags(test, parameter.name, names, used, architecture);
     if (text !== undefined) return text;
   }
   if (test.mask !== used) return `${parameter.name}${describeBits(test)}`;
-  const value = (word: bigint) => decodeArgument(architecture, parameter, word);
+  const value = (word: bigint) => decodeArgument(architecture, call, parameter, word);
   if (parameter.kind.is === "pointer") {
     const single = onlyValue(test.intervals);
     if (single === 0n) return `${parameter.name} is NULL`;
@@ -54,21 +58,19 @@ function parameterIn(
 
 function describeFlags(
   test: ArgumentTest,
-  parameter: CallParameter,
+  name: string,
+  names: Names,
   used: bigint,
   architecture: ArchitectureName,
 ): string | undefined {
   const { mask, intervals } = test;
-  const { name } = parameter;
-  const text = (bits: bigint) => flagNames(parameter, bits, architecture);
+  const text = (bits: bigint) => flagNames(names, bits, architecture);
   const single = onlyValue(intervals);
   if (single === 0n) {
     const others = used & ~mask;
     // An allow-list tests that nothing else is set: the allowed names are the short way to say it.
     if (countBits(mask) > countBits(others)) return `${name} has only ${text(others)}`;
-    return isOneName(parameter, mask, architecture)
-      ? `${name} lacks ${text(mask)}`
-      : `${name} has none of ${text(mask)}`;
+    return isOneName(names, mask, architecture) ? `${name} lacks ${text(mask)}` : `${name} has none of ${text(mask)}`;
   }
   if (single === mask) return `${name} has ${text(mask)}`;
   if (intervals.length === 1 && intervals[0]!.from === (mask & -mask) && intervals[0]!.to === mask) {
@@ -80,15 +82,15 @@ function describeFlags(
     return `${name} has ${text(single)} and nothing else but ${text(used & ~mask)}`;
   }
   const values = enumerated(intervals);
-  if (values === undefined || values.some(({ from }) => fieldName(parameter, mask, from, architecture) === undefined)) {
+  if (values === undefined || values.some(({ from }) => fieldName(names, mask, from, architecture) === undefined)) {
     const lacking = single === undefined ? zeroAbove(mask, intervals) : mask & ~single;
     if (lacking !== 0n && countBits(lacking) <= 2) {
-      const rest = describeFlags({ ...test, mask: mask & ~lacking }, parameter, used, architecture);
+      const rest = describeFlags({ ...test, mask: mask & ~lacking }, name, names, used, architecture);
       if (rest !== undefined) return `${rest} without ${text(lacking)}`;
     }
   }
   if (values === undefined || mask === used) return undefined;
-  const field = values.map(({ from }) => fieldName(parameter, mask, from, architecture) ?? hexadecimal(from));
+  const field = values.map(({ from }) => fieldName(names, mask, from, architecture) ?? hexadecimal(from));
   return `${name} has ${field.join(" or ")}`;
 }
 
@@ -99,40 +101,31 @@ function zeroAbove(mask: bigint, intervals: readonly Interval[]): bigint {
 }
 
 /** Names of all single bits and multi-bit names in `bits`, one after the other. */
-function flagNames(parameter: CallParameter, bits: bigint, architecture: ArchitectureName): string {
-  if (parameter.kind.is !== "flags") return hexadecimal(bits);
-  const names: string[] = [];
+function flagNames(names: Names, bits: bigint, architecture: ArchitectureName): string {
+  const found: string[] = [];
   let left = bits;
-  for (const member of nameSet(parameter.kind.set)?.members ?? []) {
+  for (const member of names) {
     const value = member.value[architecture];
     if (value === undefined || value === 0n || (value & left) !== value || member.mask[architecture] !== value)
       continue;
-    names.push(member.name);
+    found.push(member.name);
     left &= ~value;
   }
-  if (left !== 0n) names.push(hexadecimal(left));
-  return names.length === 0
+  if (left !== 0n) found.push(hexadecimal(left));
+  return found.length === 0
     ? "0"
-    : names.length > 8
-      ? `${names.slice(0, 7).join(", ")} and ${names.length - 7} more`
-      : names.join(", ");
+    : found.length > 8
+      ? `${found.slice(0, 7).join(", ")} and ${found.length - 7} more`
+      : found.join(", ");
 }
 
-function isOneName(parameter: CallParameter, bits: bigint, architecture: ArchitectureName): boolean {
-  return !flagNames(parameter, bits, architecture).includes(",");
+function isOneName(names: Names, bits: bigint, architecture: ArchitectureName): boolean {
+  return !flagNames(names, bits, architecture).includes(",");
 }
 
 /** SOCK_RAW of `type & SOCK_TYPE_MASK`. */
-function fieldName(
-  parameter: CallParameter,
-  mask: bigint,
-  value: bigint,
-  architecture: ArchitectureName,
-): string | undefined {
-  if (parameter.kind.is !== "flags") return undefined;
-  return nameSet(parameter.kind.set)?.members.find(
-    (member) => member.mask[architecture] === mask && member.value[architecture] === value,
-  )?.name;
+function fieldName(names: Names, mask: bigint, value: bigint, architecture: ArchitectureName): string | undefined {
+  return names.find((member) => member.mask[architecture] === mask && member.value[architecture] === value)?.name;
 }
 
 function describeBits({ mask, intervals }: ArgumentTest): string {

@@ -3,7 +3,7 @@
 
 /** Groups of calls by purpose, for `calls("@network-io")`. */
 export interface GroupTable {
-  /** What every program does to start, get memory, use threads and sleep, and harmless questions about itself; it opens nothing and starts nothing. */
+  /** Program start, memory, threads, sleeping, and harmless queries of the process about itself; opens no file and starts no program. */
   readonly "@default":
      | "arch_prctl" | "brk" | "capget" | "clock_getres" | "clock_gettime" | "clock_nanosleep" | "futex"
      | "futex_requeue" | "futex_wait" | "futex_waitv" | "futex_wake" | "get_mempolicy" | "get_robust_list" | "getcpu"
@@ -50,11 +50,11 @@ export interface GroupTable {
   readonly "@signal":
      | "rt_sigaction" | "rt_sigpending" | "rt_sigprocmask" | "rt_sigsuspend" | "rt_sigtimedwait" | "sigaltstack"
      | "signalfd" | "signalfd4";
-  /** Timers that tell by a signal or through a descriptor. */
+  /** Timers that notify by a signal or through a descriptor. */
   readonly "@timer":
      | "alarm" | "getitimer" | "setitimer" | "timer_create" | "timer_delete" | "timer_getoverrun" | "timer_gettime"
      | "timer_settime" | "timerfd_create" | "timerfd_gettime" | "timerfd_settime" | "times";
-  /** Writing what is cached to the disk. */
+  /** Writing cached data to the disk. */
   readonly "@sync":
      | "fdatasync" | "fsync" | "msync" | "sync" | "sync_file_range" | "syncfs";
   /** The older asynchronous input and output; io_uring's calls are in no group. */
@@ -68,7 +68,7 @@ export interface GroupTable {
   /** Keeping memory from being swapped out. */
   readonly "@memlock":
      | "mlock" | "mlock2" | "mlockall" | "munlock" | "munlockall";
-  /** Changing limits, priorities, scheduling and the placement of memory; the questions are in @default. */
+  /** Changing limits, priorities, scheduling and the placement of memory; queries are in @default. */
   readonly "@resources":
      | "ioprio_set" | "mbind" | "migrate_pages" | "move_pages" | "sched_setaffinity" | "sched_setattr"
      | "sched_setparam" | "sched_setscheduler" | "set_mempolicy" | "set_mempolicy_home_node" | "setpriority"
@@ -86,17 +86,17 @@ export interface GroupTable {
   /** Restricting oneself further: seccomp and Landlock. */
   readonly "@sandbox":
      | "landlock_add_rule" | "landlock_create_ruleset" | "landlock_restrict_self" | "seccomp";
-  /** Making, joining and listing namespaces; clone and clone3 can make them as well (their flags say so). */
+  /** Creating, joining and listing namespaces; clone and clone3 can also create them, by their flags. */
   readonly "@namespace":
      | "listns" | "setns" | "unshare";
   /** The kernel's own keys. */
   readonly "@keyring":
      | "add_key" | "keyctl" | "request_key";
-  /** Looking into other processes, changing them, taking their descriptors, and measuring the machine. */
+  /** Inspecting and changing other processes, taking their descriptors, and measuring the machine. */
   readonly "@debug":
      | "kcmp" | "perf_event_open" | "pidfd_getfd" | "process_madvise" | "process_vm_readv" | "process_vm_writev"
      | "ptrace";
-  /** Changing what is mounted where, and the root directory (chroot, with which daemons confine themselves, is a member). */
+  /** Mounting and unmounting, and changing the root directory (including chroot, which daemons use to confine themselves). */
   readonly "@mount":
      | "chroot" | "fchroot" | "fsconfig" | "fsmount" | "fsopen" | "fspick" | "mount" | "mount_setattr" | "move_mount"
      | "open_tree" | "open_tree_attr" | "pivot_root" | "umount2";
@@ -109,7 +109,7 @@ export interface GroupTable {
   /** Restarting the machine or starting another kernel. */
   readonly "@reboot":
      | "kexec_file_load" | "kexec_load" | "reboot";
-  /** Where the machine swaps to. */
+  /** Enabling and disabling swap space. */
   readonly "@swap":
      | "swapoff" | "swapon";
   /** Setting the machine's clocks; reading them is in @default. */
@@ -118,7 +118,7 @@ export interface GroupTable {
   /** Segments for emulating older processors. */
   readonly "@cpu-emulation":
      | "modify_ldt";
-  /** What is of use only to root or with a capability. */
+  /** Calls that need root or a capability. */
   readonly "@privileged":
      | "acct" | "adjtimex" | "bpf" | "capset" | "chown" | "chroot" | "clock_adjtime" | "clock_settime"
      | "delete_module" | "fanotify_init" | "fanotify_mark" | "fchown" | "fchownat" | "fchroot" | "finit_module"
@@ -127,12 +127,12 @@ export interface GroupTable {
      | "open_tree_attr" | "pivot_root" | "quotactl" | "quotactl_fd" | "reboot" | "setdomainname" | "setfsgid"
      | "setfsuid" | "setgid" | "setgroups" | "sethostname" | "setregid" | "setresgid" | "setresuid" | "setreuid"
      | "settimeofday" | "setuid" | "swapoff" | "swapon" | "syslog" | "umount2" | "vhangup";
-  /** Calls that the kernel no longer has, or that nothing of today should make. */
+  /** Calls that the kernel no longer has, or that current programs do not make. */
   readonly "@obsolete":
      | "_sysctl" | "afs_syscall" | "create_module" | "epoll_ctl_old" | "epoll_wait_old" | "get_kernel_syms"
      | "get_thread_area" | "getpmsg" | "lookup_dcookie" | "nfsservctl" | "putpmsg" | "query_module"
      | "remap_file_pages" | "security" | "set_thread_area" | "sysfs" | "tuxcall" | "uselib" | "ustat" | "vserver";
-  /** A start for a usual service: files, sockets, processes, giving up root; nothing that changes the machine, other processes or namespaces. */
+  /** A base for a usual service: files, sockets, processes, dropping root; nothing that changes the machine, other processes or namespaces. */
   readonly "@system-service":
      | "accept" | "accept4" | "access" | "alarm" | "arch_prctl" | "bind" | "brk" | "capget" | "capset" | "chdir"
      | "chmod" | "chown" | "clock_getres" | "clock_gettime" | "clock_nanosleep" | "clone" | "clone3" | "close"
@@ -201,9 +201,9 @@ export interface FamilyTable {
   readonly duplicate: | "dup" | "dup2" | "dup3";
   /** Calls that close descriptors. */
   readonly close: | "close" | "close_range";
-  /** Calls that look at a file. */
+  /** Calls that read a file's metadata. */
   readonly stat: | "fstat" | "lstat" | "newfstatat" | "stat" | "statx";
-  /** Calls that ask whether a file may be used. */
+  /** Calls that check access to a file. */
   readonly access: | "access" | "faccessat" | "faccessat2";
   /** Calls that list a directory. */
   readonly list: | "getdents" | "getdents64";
@@ -213,7 +213,7 @@ export interface FamilyTable {
   readonly mkdir: | "mkdir" | "mkdirat";
   /** Calls that make a device, a socket or a FIFO. */
   readonly mknod: | "mknod" | "mknodat";
-  /** Calls that give a file another name. */
+  /** Calls that create a link to a file. */
   readonly link: | "link" | "linkat" | "symlink" | "symlinkat";
   /** Calls that rename a file. */
   readonly rename: | "rename" | "renameat" | "renameat2";

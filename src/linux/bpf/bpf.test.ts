@@ -1,4 +1,4 @@
-/** bpf(2) on the running kernel. Nothing is attached: programs are run by BPF_PROG_TEST_RUN alone. */
+/** Tests bpf(2) on the running kernel. No program is attached: BPF_PROG_TEST_RUN runs them. */
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
@@ -70,7 +70,7 @@ const copy = (destination: 1 | 2 | 6, source: 1 | 6 | 10): EbpfInstruction => ({
 });
 
 describe("maps", () => {
-  it("keep values, tell what they are, and say what is absent", (context) => {
+  it("store values, report their types, and report absent keys", (context) => {
     needsRoot(context);
     const map = array(8, 0, "some-name");
     const key = new Uint8Array([1, 0, 0, 0]);
@@ -88,7 +88,7 @@ describe("maps", () => {
     expect(() => map.delete(key)).toThrow("deleting from a map: EINVAL");
   });
 
-  it("with keys of any kind can be walked and lose keys", (context) => {
+  it("with any kind of key can be walked, and keys deleted", (context) => {
     needsRoot(context);
     const map = new BpfMap({ type: mapTypes.hash, keySize: 8, valueSize: 8, capacity: 8 });
     open.push(map.descriptor);
@@ -100,7 +100,7 @@ describe("maps", () => {
     expect(keys.sort()).toEqual([1n, 3n]);
   });
 
-  it("that are frozen take nothing from outside", (context) => {
+  it("that are frozen refuse writes by bpf(2)", (context) => {
     needsRoot(context);
     const map = array(8, mapFlags.readOnlyForPrograms);
     map.freeze();
@@ -110,7 +110,7 @@ describe("maps", () => {
 });
 
 describe("programs", () => {
-  it("run on their context, and are told of", (context) => {
+  it("run on a context, and have a description", (context) => {
     needsRoot(context);
     const descriptor = loadProgram(
       program([{ kind: "load", size: 4, destination: 0, base: 1, offset: 4 }, { kind: "exit" }]),
@@ -125,7 +125,7 @@ describe("programs", () => {
     expect(info.tag).toMatch(/^[0-9a-f]{16}$/);
   });
 
-  it("that the verifier refuses say why, and at which instruction", (context) => {
+  it("that the verifier refuses report the reason and the instruction", (context) => {
     needsRoot(context);
     const bad = program([move(0, 0), { kind: "load", size: 8, destination: 0, base: 2, offset: 0 }, { kind: "exit" }]);
     let refusal: unknown;
@@ -137,11 +137,11 @@ describe("programs", () => {
     expect(refusal).toBeInstanceOf(VerifierError);
     if (!(refusal instanceof VerifierError)) return;
     expect(refusal.message).toBe("loading the program: EACCES: R2 !read_ok");
-    expect(refusal).toMatchObject({ telling: "R2 !read_ok", instruction: 1 });
+    expect(refusal).toMatchObject({ reason: "R2 !read_ok", instruction: 1 });
     expect(refusal.log).toContain("processed 2 insns");
   });
 
-  it("are tried again where a signal interrupts the verifier, and not for ever", () => {
+  it("are loaded again when a signal interrupts the verifier, a bounded number of times", () => {
     const results = [-11, -11, 7];
     expect(againWhileInterrupted(() => results.shift()!)).toBe(7);
     expect(againWhileInterrupted(() => -13)).toBe(-13);
@@ -159,7 +159,7 @@ describe("programs", () => {
 
   it("load while signals come", async (context) => {
     needsRoot(context);
-    // Long enough to verify that the signals meet the verifier at work: each turn of the loop is walked.
+    // Long enough that signals arrive during verification: the verifier walks each round of the loop.
     const instructions: EbpfInstruction[] = [
       move(3, 0),
       { kind: "arithmetic", operator: "add", width: 64, destination: 3, source: { immediate: 1 } },
@@ -192,7 +192,7 @@ describe("a ring buffer", () => {
   const outputHelper = 130;
   const capacity = 4096;
 
-  /** A program that writes its context's first 24 bytes as a record; it returns what the helper does. */
+  /** A program that writes the first 24 bytes of its context as a record and returns the helper's result. */
   function writer(): { readonly map: BpfMap; readonly write: (value: bigint) => number } {
     const map = new BpfMap({ type: mapTypes.ringBuffer, keySize: 0, valueSize: 0, capacity });
     const store = (offset: number): EbpfInstruction[] => [
@@ -226,7 +226,7 @@ describe("a ring buffer", () => {
     };
   }
 
-  it("gives what programs write, in order, round its end many times, and nothing twice", (context) => {
+  it("returns each record once and in order, also after wrapping around many times", (context) => {
     needsRoot(context);
     const { map, write } = writer();
     const reader = new RingBufferReader(map);
@@ -247,7 +247,7 @@ describe("a ring buffer", () => {
     }
   });
 
-  it("that is full refuses, and takes again what fits once it is read", (context) => {
+  it("refuses records when full, and accepts them again after a read", (context) => {
     needsRoot(context);
     const { map, write } = writer();
     const reader = new RingBufferReader(map);
@@ -259,7 +259,7 @@ describe("a ring buffer", () => {
     expect([...reader.read()]).toHaveLength(1);
   });
 
-  it("is read as far as somebody asks", (context) => {
+  it("is consumed as far as it is read", (context) => {
     needsRoot(context);
     const { map, write } = writer();
     const reader = new RingBufferReader(map);
@@ -271,14 +271,14 @@ describe("a ring buffer", () => {
     expect([...reader.read()].map((record) => new BigUint64Array(record.buffer)[0])).toEqual([1n, 2n]);
   });
 
-  it("of another kind of map is none", (context) => {
+  it("cannot be read from another kind of map", (context) => {
     needsRoot(context);
-    expect(() => new RingBufferReader(array(8))).toThrow("no ring buffer");
+    expect(() => new RingBufferReader(array(8))).toThrow("not a ring buffer");
   });
 });
 
 describe("the kernel's functions", () => {
-  it("have the numbers that bpftool gives them", (context) => {
+  it("have the ids that bpftool prints", (context) => {
     if (!existsSync("/sys/kernel/btf/vmlinux")) context.skip("this kernel has no type information of its own");
     const bpftool = ["/usr/sbin/bpftool", "/usr/bin/bpftool"].find(existsSync);
     if (bpftool === undefined) return context.skip("bpftool is not installed");
@@ -292,7 +292,7 @@ describe("the kernel's functions", () => {
     expect([...kernelFunctions(names)].sort()).toEqual(wanted.sort());
   });
 
-  it("are not looked for in what is cut or is something else", (context) => {
+  it("are not looked up in truncated or invalid data", (context) => {
     if (!existsSync("/sys/kernel/btf/vmlinux")) context.skip("this kernel has no type information of its own");
     const whole = readFileSync("/sys/kernel/btf/vmlinux");
     expect(() => findFunctions(new Uint8Array(100), ["schedule"])).toThrow(RangeError);
@@ -312,12 +312,12 @@ describe("the kernel's functions", () => {
 });
 
 describe("the probe", () => {
-  it("finds what this kernel shows in other ways", (context) => {
+  it("agrees with other evidence of this kernel's features", (context) => {
     needsRoot(context);
     const features = probeFeatures();
     expect(features.trialPrograms).toBe("present");
     expect(features.ringBuffer).toBe("present");
-    // Both come from one set of patches.
+    // One set of patches has both.
     expect(features.seccompAttach).toBe(features.seccompPrograms);
     const release = readFileSync("/proc/sys/kernel/osrelease", "utf8").split(".").map(Number);
     const since = (major: number, minor: number) =>
@@ -329,14 +329,14 @@ describe("the probe", () => {
 
   it("leaves no descriptor open", (context) => {
     needsRoot(context);
-    // Programs, maps and BTF: of other files whoever runs the tests opens and closes some meanwhile.
+    // Counts programs, maps and BTF only: the test runner opens and closes other files meanwhile.
     const open = () =>
       readdirSync("/proc/self/fd").flatMap((descriptor) => {
         try {
           const name = readlinkSync(`/proc/self/fd/${descriptor}`);
           return /^anon_inode:\[?(bpf|btf)/.test(name) ? [name] : [];
         } catch {
-          return []; // Closed since the list was made.
+          return []; // Closed since the listing.
         }
       });
     probeFeatures();

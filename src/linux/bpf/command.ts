@@ -1,12 +1,12 @@
 /**
- * bpf(2), one command at a time. `union bpf_attr` and its numbers are those of include/uapi/linux/bpf.h (Linux 6.12); fields
- * that an older kernel lacks are left 0, which it accepts.
+ * bpf(2), one command at a time. `union bpf_attr` and its numbers are those of include/uapi/linux/bpf.h (Linux 6.12);
+ * fields that an older kernel lacks stay 0, which it accepts.
  */
 import { callNumber } from "../call-numbers.ts";
 import { errnoName } from "../errno.ts";
 import { native } from "../native.ts";
 
-/** `enum bpf_cmd`, as far as it is used. */
+/** The used part of `enum bpf_cmd`. */
 const commands = {
   createMap: 0,
   lookUp: 1,
@@ -22,7 +22,7 @@ const commands = {
 
 export type BpfCommand = keyof typeof commands;
 
-/** bpf(2) said no. */
+/** bpf(2) failed. */
 export class BpfError extends Error {
   override readonly name: string = "BpfError";
   readonly operation: string;
@@ -36,11 +36,12 @@ export class BpfError extends Error {
 }
 
 /**
- * The attributes of a command: fields at their offsets, and addresses of buffers, which are kept alive as long as this is.
+ * The attributes of a command: fields at their offsets, and addresses of buffers, which stay alive as long as this
+ * object.
  */
 export class Attributes {
   readonly view: DataView;
-  readonly #kept: ArrayBufferView[] = [];
+  readonly #buffers: ArrayBufferView[] = [];
 
   constructor(size: number) {
     this.view = new DataView(new ArrayBuffer(size));
@@ -52,13 +53,16 @@ export class Attributes {
   }
 
   address(offset: number, buffer: ArrayBufferView): this {
-    // An empty buffer has no address of its own.
+    // An empty buffer has no address.
     if (buffer.byteLength > 0) this.view.setBigUint64(offset, native().addressOf(buffer), true);
-    this.#kept.push(buffer);
+    this.#buffers.push(buffer);
     return this;
   }
 
-  /** At most 15 characters: BPF_OBJ_NAME_LEN, with its end. The kernel takes letters, digits, `_` and `.` only. */
+  /**
+   * At most 15 characters: BPF_OBJ_NAME_LEN includes the final NUL. The kernel accepts only letters, digits, `_` and
+   * `.`.
+   */
   name(offset: number, name: string): this {
     const plain = name.replaceAll(/[^A-Za-z0-9_.]/g, "_").slice(0, 15);
     new TextEncoder().encodeInto(plain, new Uint8Array(this.view.buffer, offset, 15));
@@ -66,18 +70,18 @@ export class Attributes {
   }
 }
 
-/** The kernel's result, a negative errno included. */
+/** Returns the kernel's result, which can be a negative errno. */
 export function bpf(command: BpfCommand, attributes: Attributes): number {
   return native().syscall(callNumber("bpf"), commands[command], attributes.view, attributes.view.byteLength);
 }
 
-/** The result, if it is none of the kernel's failures. Throws a BpfError. */
+/** Returns the result. Throws a BpfError if it is a negative errno. */
 export function succeed(operation: string, result: number): number {
   if (result < 0) throw new BpfError(operation, -result);
   return result;
 }
 
-/** `struct bpf_prog_info` or `struct bpf_map_info` of what a descriptor stands for, as far as `size` goes. */
+/** `struct bpf_prog_info` or `struct bpf_map_info` of a descriptor's object, truncated to `size`. */
 export function objectInfo(descriptor: number, size: number): DataView {
   const info = new DataView(new ArrayBuffer(size));
   const attributes = new Attributes(16).word(0, descriptor).word(4, size).address(8, info);
@@ -85,7 +89,7 @@ export function objectInfo(descriptor: number, size: number): DataView {
   return info;
 }
 
-/** A name of 16 bytes at most, which ends with a NUL. */
+/** A NUL-terminated name of at most 16 bytes. */
 export function nameAt(info: DataView, offset: number): string {
   const bytes = new Uint8Array(info.buffer, info.byteOffset + offset, 16);
   const end = bytes.indexOf(0);

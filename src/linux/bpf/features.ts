@@ -1,6 +1,6 @@
 /**
- * What the running kernel has of BPF, and lets us have, found by trying: small programs are loaded and maps made, and let
- * go at once. Nothing is attached.
+ * Probes the BPF features that the running kernel has and permits: loads small programs, creates maps, and closes them
+ * at once. Nothing is attached.
  */
 import { callNumber } from "../call-numbers.ts";
 import { close } from "../descriptors.ts";
@@ -10,19 +10,19 @@ import { BpfMap, type MapDescription, mapTypes } from "./maps.ts";
 import { InterruptedError, loadProgram, type ProgramType, programFlags, programTypes } from "./programs.ts";
 import { kernelFunctions, loadBtf } from "./type-information.ts";
 
-/** "forbidden": the kernel may have it, but not for us (CAP_BPF, or kernel.unprivileged_bpf_disabled). */
+/** "forbidden": this process lacks the permission to find out (CAP_BPF, or kernel.unprivileged_bpf_disabled). */
 export type FeatureState = "present" | "absent" | "forbidden";
 
 export interface Features {
-  /** Programs of type BPF_PROG_TYPE_SYSCALL, which tests run (Linux 5.14). */
+  /** Programs of type BPF_PROG_TYPE_SYSCALL, for tests (Linux 5.14). */
   readonly trialPrograms: FeatureState;
-  /** Programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches bring. */
+  /** Programs of type BPF_PROG_TYPE_SECCOMP, from portcullis's patches. */
   readonly seccompPrograms: FeatureState;
-  /** SECCOMP_FILTER_FLAG_EXTENDED: that such a program can be attached. */
+  /** SECCOMP_FILTER_FLAG_EXTENDED, which attaches such a program. */
   readonly seccompAttach: FeatureState;
   /** Linux 5.8. */
   readonly ringBuffer: FeatureState;
-  /** Additions that give the old value (Linux 5.12). */
+  /** Atomic additions that return the old value (Linux 5.12). */
   readonly atomics: FeatureState;
   /** Sign-extending moves and signed division (Linux 6.6). */
   readonly signedOperations: FeatureState;
@@ -31,7 +31,7 @@ export interface Features {
   readonly typeInformation: FeatureState;
   /** Maps with a lock in their values (Linux 5.1). */
   readonly spinLock: FeatureState;
-  /** The functions of the kernel that seccomp programs call, which takes a JIT compiler. */
+  /** The kernel functions that seccomp programs call; they need a JIT compiler. */
   readonly kernelFunctions: FeatureState;
 }
 
@@ -40,7 +40,7 @@ const [eperm, eacces, efault] = [1, 13, 14];
 /** `SECCOMP_SET_MODE_FILTER`, `SECCOMP_FILTER_FLAG_EXTENDED`. */
 const seccomp = { setModeFilter: 1, extended: 1 << 6 } as const;
 
-/** Instructions as they lie in memory: opcode, registers, offset, immediate. */
+/** Instructions as in memory: opcode, registers, offset, immediate. */
 function assemble(...instructions: readonly (readonly [number, number, number, number])[]): Uint8Array {
   const bytes = new Uint8Array(8 * instructions.length);
   const view = new DataView(bytes.buffer);
@@ -68,13 +68,13 @@ const signed = [
   [0xbf, 0, 8, 0],
   [0x37, 0, 1, 2],
 ] as const;
-/** may_goto +0 would be removed as a no-op; +1 jumps over a move. */
+/** The verifier removes may_goto +0 as a no-op, so this jumps over a move. */
 const mayGoto = [
   [0xe5, 0, 1, 0],
   [0xb7, 0, 0, 1],
 ] as const;
 
-/** Type information with `unsigned int`, a `struct bpf_spin_lock` of one, and a value of a lock and a word. */
+/** Type information with `unsigned int`, a `struct bpf_spin_lock`, and a struct of a lock and a word. */
 function lockTypes(): Uint8Array {
   const strings = new TextEncoder().encode("\0int\0bpf_spin_lock\0val\0value\0lock\0word\0");
   const offset = (name: string): number => {
@@ -111,10 +111,10 @@ const program = (type: ProgramType, instructions: Uint8Array): FeatureState => {
 
 const map = (description: MapDescription): FeatureState => attempt(() => new BpfMap(description).descriptor);
 
-/** Throws a NativeUnavailableError where the native part is not there. */
+/** Throws a NativeUnavailableError if the native addon is missing. */
 export function probeFeatures(): Features {
   const trialPrograms = program(programTypes.systemCall, assemble(zero, exit));
-  // What a program's instructions can do is the same for all types; a type that may be loaded shows it.
+  // Instructions are available to all program types alike, so any loadable type can show it.
   const able = (...instructions: readonly (readonly [number, number, number, number])[]): FeatureState =>
     trialPrograms === "present"
       ? program(programTypes.systemCall, assemble(zero, ...instructions, zero, exit))
@@ -133,7 +133,7 @@ export function probeFeatures(): Features {
   };
 }
 
-/** A kernel that knows the flag looks for the argument, and does not find any. */
+/** A kernel that knows the flag reads the argument and fails on its address. */
 function attachState(): FeatureState {
   const result = native().syscall(callNumber("seccomp"), seccomp.setModeFilter, seccomp.extended, null);
   if (result === -efault) return "present";

@@ -1,38 +1,39 @@
-/** Maps: made, read, written, frozen. */
+/** BPF maps: create, read, write, freeze. */
 import { Attributes, type BpfCommand, bpf, nameAt, objectInfo, succeed } from "./command.ts";
 
-/** `enum bpf_map_type`, as far as it is used. */
+/** The used part of `enum bpf_map_type`. */
 export const mapTypes = { hash: 1, array: 2, ringBuffer: 27 } as const;
 export type MapType = (typeof mapTypes)[keyof typeof mapTypes];
 
 /**
- * `BPF_F_…` of map creation. `readOnlyForPrograms`: programs may not write it; frozen too, it is constant to the verifier.
- * `sealable`: only seccomp filters can use it, and one can be made its only writer (kernel/patches; no other kernel takes it).
+ * `BPF_F_…` of map creation. `readOnlyForPrograms`: programs may not write it; if also frozen, it is constant to the
+ * verifier. `sealable`: only seccomp filters can use it, and one of them can become its only writer (kernel/patches;
+ * other kernels refuse the flag).
  */
 export const mapFlags = { readOnlyForPrograms: 1 << 7, mappable: 1 << 10, sealable: 1 << 28 } as const;
 
 export interface MapDescription {
   readonly type: MapType;
-  /** At most 15 characters are kept. */
+  /** Truncated to 15 characters. */
   readonly name?: string;
-  /** Bytes; 0 for a ring buffer, as is `valueSize`. */
+  /** In bytes; 0 for a ring buffer, as is `valueSize`. */
   readonly keySize: number;
   readonly valueSize: number;
-  /** Entries; a ring buffer's bytes. */
+  /** In entries; a ring buffer's in bytes. */
   readonly capacity: number;
   readonly flags?: number;
-  /** What lies in keys and values: a BTF object (`loadBtf`) and the numbers of two of its types. */
+  /** The types of keys and values: a BTF object (`loadBtf`) and two type ids in it. */
   readonly btf?: { readonly descriptor: number; readonly key: number; readonly value: number } | undefined;
 }
 
 const enoent = 2;
 
-/** A map, held by a descriptor that is closed on exec. Its methods throw a BpfError. */
+/** A map, through a descriptor with close-on-exec. Methods throw a BpfError. */
 export class BpfMap {
   readonly descriptor: number;
   readonly description: MapDescription;
 
-  /** Makes a map; with a descriptor it is one that another has made so. */
+  /** Creates a map, or wraps the descriptor of an existing one. */
   constructor(description: MapDescription, descriptor?: number) {
     this.description = description;
     if (descriptor !== undefined) {
@@ -51,7 +52,7 @@ export class BpfMap {
     this.descriptor = succeed(`creating the map ${name ?? ""}`.trimEnd(), bpf("createMap", attributes));
   }
 
-  /** The value behind a key, or undefined where there is none. */
+  /** The value of a key; undefined if it is absent. */
   get(key: Uint8Array): Uint8Array | undefined {
     const value = new Uint8Array(this.description.valueSize);
     const result = this.#element("lookUp", key, value);
@@ -64,7 +65,7 @@ export class BpfMap {
     succeed("writing a map", this.#element("update", key, value));
   }
 
-  /** Whether there was such a key. */
+  /** Whether the key was present. */
   delete(key: Uint8Array): boolean {
     const result = this.#element("delete", key);
     if (result === -enoent) return false;
@@ -72,7 +73,7 @@ export class BpfMap {
     return true;
   }
 
-  /** The keys as they are met; one that is added meanwhile may be missed. */
+  /** Iterates over the keys; a key that is added meanwhile may be missed. */
   *keys(): Generator<Uint8Array> {
     let last: Uint8Array | undefined;
     for (;;) {
@@ -87,7 +88,7 @@ export class BpfMap {
     }
   }
 
-  /** From now on bpf(2) refuses to change it (programs may still, where it is not read-only for them). */
+  /** Makes bpf(2) refuse writes; programs may still write, unless the map is read-only for them. */
   freeze(): void {
     succeed("freezing a map", bpf("freeze", new Attributes(4).word(0, this.descriptor)));
   }
@@ -102,7 +103,7 @@ export class BpfMap {
   }
 }
 
-/** What the kernel tells of a map (`struct bpf_map_info`). */
+/** A map's description (`struct bpf_map_info`). */
 export interface MapInfo {
   readonly type: number;
   readonly id: number;
@@ -111,7 +112,7 @@ export interface MapInfo {
   readonly capacity: number;
   readonly flags: number;
   readonly name: string;
-  /** The BTF object's id, and its types of key and value; 0: none. */
+  /** The id of the BTF object, and its types of key and value; 0 if there is none. */
   readonly btf: number;
   readonly keyType: number;
   readonly valueType: number;

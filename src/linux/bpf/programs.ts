@@ -1,8 +1,8 @@
-/** Programs: loaded, run for a test, looked at. */
+/** BPF programs: load, test-run, inspect. */
 import { Attributes, BpfError, bpf, nameAt, objectInfo } from "./command.ts";
 import { LogBuffer, logLevels, VerifierError } from "./verifier-log.ts";
 
-/** `enum bpf_prog_type`, as far as it is used. Number 33 is the kernel's own only with portcullis's patches. */
+/** The used part of `enum bpf_prog_type`. Number 33 exists only with portcullis's patches. */
 export const programTypes = { socketFilter: 1, schedulerClassifier: 3, systemCall: 31, seccomp: 33 } as const;
 export type ProgramType = (typeof programTypes)[keyof typeof programTypes];
 /** `BPF_F_…` of program loading. */
@@ -13,11 +13,11 @@ export interface ProgramDescription {
   /** `struct bpf_insn[]`. */
   readonly instructions: Uint8Array;
   readonly flags?: number;
-  /** Helpers and kernel functions that are marked so want "GPL". */
+  /** Some helpers and kernel functions require "GPL". */
   readonly licence: string;
-  /** At most 15 characters are kept. */
+  /** Truncated to 15 characters. */
   readonly name?: string;
-  /** Names of functions and lines of source: a BTF object and records that refer to it. */
+  /** Debug information: a BTF object and records for functions and source lines. */
   readonly debugging?:
     | {
         readonly btf: number;
@@ -32,10 +32,10 @@ const functionInfoSize = 8;
 const lineInfoSize = 16;
 
 const eagain = 11;
-/** As often as libbpf (PROG_LOAD_ATTEMPTS). */
+/** The same as libbpf (PROG_LOAD_ATTEMPTS). */
 const mostAttempts = 5;
 
-/** Signals came each time while the verifier was at work, so nobody knows what it would have said. */
+/** Every attempt was interrupted by a signal, so the verifier's decision is unknown. */
 export class InterruptedError extends BpfError {
   override readonly name = "InterruptedError";
 
@@ -45,9 +45,9 @@ export class InterruptedError extends BpfError {
 }
 
 /**
- * The verifier gives up with EAGAIN where a signal is pending (kernel/bpf/verifier.c, do_check), which says nothing of the
- * program. By the time that we are back here the signal has been taken, so it is tried again. Throws an
- * InterruptedError.
+ * Retries a load. The verifier returns EAGAIN when a signal is pending (kernel/bpf/verifier.c, do_check), which says
+ * nothing about the program; when the call returns, the signal has been delivered. Throws an InterruptedError after
+ * `mostAttempts`.
  */
 export function againWhileInterrupted(attempt: () => number): number {
   for (let attempts = 0; attempts < mostAttempts; attempts++) {
@@ -84,8 +84,8 @@ function load(description: ProgramDescription, level: number, log: LogBuffer | u
 }
 
 /**
- * Loads a program and gives its descriptor. Throws a VerifierError with the whole log where the verifier refuses it,
- * an InterruptedError where signals did not let it finish.
+ * Loads a program and returns its descriptor. Throws a VerifierError with the whole log if the verifier refuses it, an
+ * InterruptedError if signals interrupted every attempt.
  */
 export function loadProgram(description: ProgramDescription): number {
   // Without a log first: writing one costs more than verifying.
@@ -98,8 +98,8 @@ export function loadProgram(description: ProgramDescription): number {
 }
 
 /**
- * Loads a program and gives what the verifier said meanwhile (`logLevels`, added up). Throws as `loadProgram` does; ENOSPC
- * where `size` bytes do not hold the log, on kernels before 6.4.
+ * Loads a program and returns the verifier's log at `logLevels` (a sum). Throws as `loadProgram`; ENOSPC if the log
+ * exceeds `size` bytes, on kernels before 6.4.
  */
 export function loadWithLog(
   description: ProgramDescription,
@@ -112,7 +112,7 @@ export function loadWithLog(
   return { descriptor, log: log.text() };
 }
 
-/** Runs a BPF_PROG_TYPE_SYSCALL program once on a context, which it may change. Gives R0's low 32 bits. */
+/** Runs a BPF_PROG_TYPE_SYSCALL program once on a context, which it may change. Returns the low 32 bits of R0. */
 export class TestRun {
   readonly #attributes: Attributes;
   readonly context: Uint8Array;
@@ -129,24 +129,24 @@ export class TestRun {
   }
 }
 
-/** What the kernel tells of a program (`struct bpf_prog_info`). */
+/** A program's description (`struct bpf_prog_info`). */
 export interface ProgramInfo {
   readonly type: number;
   readonly id: number;
-  /** 8 bytes in hexadecimal: a digest of the instructions. */
+  /** A digest of the instructions: 8 bytes in hexadecimal. */
   readonly tag: string;
   readonly name: string;
   /** Bytes after the verifier's rewriting, and of native code (0: not compiled). */
   readonly translatedSize: number;
   readonly nativeSize: number;
   readonly maps: number;
-  /** The BTF object's id; 0: none. */
+  /** The id of the BTF object; 0 if there is none. */
   readonly btf: number;
-  /** Records of lines that survived. */
+  /** The number of line records that remain. */
   readonly lines: number;
-  /** Likewise, of places in the native code; 0 for whoever may not see kernel addresses. */
+  /** The same for native code; 0 without permission to see kernel addresses. */
   readonly nativeLines: number;
-  /** Instructions that the verifier walked (Linux 5.16). */
+  /** The number of instructions that the verifier walked (Linux 5.16). */
   readonly verifiedInstructions: number;
 }
 

@@ -1,10 +1,10 @@
 /**
- * The reader of a ring buffer (Documentation/bpf/ringbuf.rst, kernel/bpf/ringbuf.c; Linux 5.8). Its memory is mapped: a page
- * with the reader's position, which is ours to write, then, read-only, a page with the writers' position and the data, which
- * is mapped twice in a row, so that a record is never broken at the end.
+ * A reader of BPF ring buffers (Documentation/bpf/ringbuf.rst, kernel/bpf/ringbuf.c; Linux 5.8). The memory is mapped: a
+ * writable page with the consumer position, then read-only a page with the producer position and the data. The data is
+ * mapped twice in a row, so a record is contiguous even at the end.
  *
- * Positions only grow. A record is a word with its length, whose top bit says that it is still being written and whose
- * second that its writer gave it up, a word of the kernel's, and the data, rounded up to 8 bytes.
+ * Positions only grow. A record is a word with its length (the top bit: still being written; the second: discarded), a
+ * word for the kernel, and the data, rounded up to 8 bytes.
  */
 import { native } from "../native.ts";
 import { BpfError } from "./command.ts";
@@ -16,11 +16,11 @@ const discarded = 0x4000_0000;
 const lengthMask = 0x3fff_ffff;
 const headerSize = 8;
 
-/** What the kernel's pages are on x86-64, and on arm64 as Debian builds it. */
+/** The page size on x86-64, and on arm64 in Debian's configuration. */
 const pageSize = 4096;
 
 export class RingBufferReader {
-  /** For poll(2): readable where there is a record that was not there when the reader had read all. */
+  /** For poll(2): readable when there is a record that the reader had not seen when it last read all. */
   readonly descriptor: number;
   readonly #consumer: BigInt64Array;
   readonly #producer: BigInt64Array;
@@ -28,10 +28,10 @@ export class RingBufferReader {
   readonly #data: Uint8Array;
   readonly #mask: number;
 
-  /** Throws a BpfError where the map cannot be mapped (EPERM: its capacity is no multiple of the page). */
+  /** Throws a BpfError if the map cannot be mapped (EPERM: its capacity is not a multiple of the page). */
   constructor(map: BpfMap) {
     const { type, capacity } = map.description;
-    if (type !== mapTypes.ringBuffer) throw new RangeError("this map is no ring buffer");
+    if (type !== mapTypes.ringBuffer) throw new RangeError("this map is not a ring buffer");
     const memory = (offset: number, length: number, writable: boolean): ArrayBuffer => {
       const mapped = native().mapMemory(map.descriptor, offset, length, writable);
       if (typeof mapped === "number") throw new BpfError("mapping a ring buffer", -mapped);
@@ -46,9 +46,9 @@ export class RingBufferReader {
     this.#mask = capacity - 1;
   }
 
-  /** The records that are there, copied, oldest first; each is the buffer's no longer once the next is asked for. */
+  /** Yields a copy of each record, oldest first. Requesting the next record frees the previous one in the buffer. */
   *read(): Generator<Uint8Array> {
-    // Ours alone to write. Atomic accesses, because the kernel's side releases a length only after its data is written.
+    // Only this reader writes it. The access is atomic because the kernel publishes a length after its data.
     let position = Atomics.load(this.#consumer, 0);
     while (position < Atomics.load(this.#producer, 0)) {
       const at = Number(position & BigInt(this.#mask));

@@ -1,9 +1,9 @@
-/** BTF objects: loaded ones of our own, and the kernel's. */
+/** BTF objects: loads our own, and looks up functions in the kernel's. */
 import { readFileSync } from "node:fs";
 import { Attributes, bpf } from "./command.ts";
 import { LogBuffer, logLevels, VerifierError } from "./verifier-log.ts";
 
-/** Loads type information and gives its descriptor. Throws a VerifierError with the whole log where it is refused. */
+/** Loads type information and returns its descriptor. Throws a VerifierError with the whole log if it is refused. */
 export function loadBtf(bytes: Uint8Array): number {
   const attempt = (log?: LogBuffer): number => {
     const attributes = new Attributes(32).address(0, bytes).word(16, bytes.length);
@@ -18,12 +18,12 @@ export function loadBtf(bytes: Uint8Array): number {
   throw new VerifierError("loading type information", -again, log.text());
 }
 
-/** Not there where the kernel has no type information of its own (CONFIG_DEBUG_INFO_BTF). */
+/** Absent if the kernel has no type information (CONFIG_DEBUG_INFO_BTF). */
 const kernelTypesFile = "/sys/kernel/btf/vmlinux";
 
 /**
- * The numbers by which programs call functions of the kernel (BTF_KIND_FUNC in vmlinux's BTF); a name that the kernel
- * lacks is left out. Throws where the kernel's types cannot be read, and a RangeError where they are malformed.
+ * The BTF ids by which programs call kernel functions (BTF_KIND_FUNC in vmlinux's BTF). A name that the kernel lacks is
+ * left out. Throws if the kernel's types cannot be read, and a RangeError if they are malformed.
  */
 export function kernelFunctions(names: readonly string[], file = kernelTypesFile): ReadonlyMap<string, number> {
   return findFunctions(readFileSync(file), names);
@@ -32,7 +32,7 @@ export function kernelFunctions(names: readonly string[], file = kernelTypesFile
 const headerSize = 24;
 const kindFunction = 12;
 
-/** Bytes behind a type's three words, by its kind: fixed, or for each of its `vlen` parts. */
+/** Bytes after a type's three words, by kind: fixed, and for each of its `vlen` members. */
 const behind: readonly { readonly fixed: number; readonly each: number }[] = (() => {
   const none = { fixed: 0, each: 0 };
   const kinds = Array.from({ length: 20 }, () => none);
@@ -48,25 +48,26 @@ const behind: readonly { readonly fixed: number; readonly each: number }[] = (()
   return kinds;
 })();
 
-/** The numbers of the functions with these names in an encoded BTF. */
+/** The ids of the functions with these names in encoded BTF. */
 export function findFunctions(btf: Uint8Array, names: readonly string[]): ReadonlyMap<string, number> {
-  if (btf.length < headerSize) throw new RangeError("the type information is cut");
+  if (btf.length < headerSize) throw new RangeError("the type information is truncated");
   const view = new DataView(btf.buffer, btf.byteOffset, btf.byteLength);
   const word = (at: number): number => view.getUint32(at, true);
-  if (view.getUint16(0, true) !== 0xeb9f || view.getUint8(2) !== 1) throw new RangeError("no type information");
+  if (view.getUint16(0, true) !== 0xeb9f || view.getUint8(2) !== 1)
+    throw new RangeError("this is not type information");
   const start = word(4);
   const [types, strings] = [start + word(8), start + word(16)];
   const [typesEnd, stringsEnd] = [types + word(12), strings + word(20)];
-  if (typesEnd > btf.length || stringsEnd > btf.length) throw new RangeError("the type information is cut");
+  if (typesEnd > btf.length || stringsEnd > btf.length) throw new RangeError("the type information is truncated");
   const wanted = nameOffsets(btf.subarray(strings, stringsEnd), names);
   const found = new Map<string, number>();
   let number = 1;
   for (let at = types; at < typesEnd; number += 1) {
-    if (at + 12 > typesEnd) throw new RangeError("the type information is cut");
+    if (at + 12 > typesEnd) throw new RangeError("the type information is truncated");
     const info = word(at + 4);
     const kind = (info >>> 24) & 0x1f;
     const size = behind[kind];
-    if (size === undefined) throw new RangeError(`type ${number} is of the unknown kind ${kind}`);
+    if (size === undefined) throw new RangeError(`type ${number} has the unknown kind ${kind}`);
     if (kind === kindFunction) {
       const name = wanted.get(word(at));
       if (name !== undefined && !found.has(name)) found.set(name, number);
@@ -76,7 +77,9 @@ export function findFunctions(btf: Uint8Array, names: readonly string[]): Readon
   return found;
 }
 
-/** Where each name stands in the table of strings. Names may be tails of longer ones, so all places count. */
+/**
+ * The offsets of each name in the string table. A name may be the tail of a longer string, so all occurrences count.
+ */
 function nameOffsets(strings: Uint8Array, names: readonly string[]): ReadonlyMap<number, string> {
   const table = Buffer.from(strings.buffer, strings.byteOffset, strings.byteLength);
   const offsets = new Map<number, string>();

@@ -1,10 +1,12 @@
-/** What the verifier says, kept, and the error for when it says no. */
+/** The verifier's log, and the error that carries it. */
 import { BpfError } from "./command.ts";
 
-/** The kernel keeps the end of a log that does not fit (BPF_LOG_LEVEL…, without BPF_LOG_FIXED; Linux 6.4): it tells. */
+/**
+ * From Linux 6.4, a log that does not fit keeps its end, which has the reason (BPF_LOG_LEVEL…, without BPF_LOG_FIXED).
+ */
 const logSize = 1 << 20;
 
-/** How much the verifier tells: 1, the path on which it fails; 2, each instruction on each path; 4, statistics. */
+/** The verifier's verbosity: 1, the failing path; 2, each instruction on each path; 4, statistics. */
 export const logLevels = { failure: 1, all: 2, statistics: 4 } as const;
 
 export class LogBuffer {
@@ -20,28 +22,30 @@ export class LogBuffer {
   }
 }
 
-/** The kernel refused a program, or type information. The message has its telling line; `log` is all that it said. */
+/**
+ * The kernel refused a program or type information. The message has the line with the reason; `log` is the whole log.
+ */
 export class VerifierError extends BpfError {
   override readonly name = "VerifierError";
   readonly log: string;
-  /** The line that says what is wrong; empty where nothing was said. */
-  readonly telling: string;
-  /** At which instruction, counted in slots of 8 bytes. */
+  /** The line with the reason; empty if the log is empty. */
+  readonly reason: string;
+  /** The offending instruction, counted in slots of 8 bytes. */
   readonly instruction: number | undefined;
 
   constructor(operation: string, errno: number, log: string) {
-    const telling = tellingLine(log);
-    super(operation, errno, telling);
+    const reason = reasonLine(log);
+    super(operation, errno, reason);
     this.log = log;
-    this.telling = telling;
+    this.reason = reason;
     this.instruction = lastInstruction(log);
   }
 }
 
 const statistics = /^(?:processed \d|verification time|stack depth|mark_precise|insns per|total states)/;
 
-/** The last line that is no statistics, with the one before where that ends within its sentence. */
-function tellingLine(log: string): string {
+/** The last line that is not statistics, with the previous one if the sentence begins there. */
+function reasonLine(log: string): string {
   const lines = log
     .trimEnd()
     .split("\n")
@@ -50,7 +54,7 @@ function tellingLine(log: string): string {
   return before.endsWith(",") ? `${before} ${last}` : last;
 }
 
-/** The last instruction that is printed as such: `12: (85) call …`; behind a jump it stands after "from 3 to 12: …". */
+/** The last printed instruction: `12: (85) call …`; after a jump it follows "from 3 to 12: …". */
 function lastInstruction(log: string): number | undefined {
   let last: number | undefined;
   for (const [, index] of log.matchAll(/^(\d+): \([0-9a-f]{2}\)/gm)) last = Number(index);

@@ -1,11 +1,10 @@
 /**
- * What the split knows of a policy without running it: for each call, and each condition on its arguments, the weakest
- * verdict that any state could give, and whether the stateful part must see the call.
+ * The result of the split: for each call, and each condition on its arguments, the weakest verdict that any state could
+ * give, and whether the stateful part must see the call.
  *
- * A parameter that stays open until a start (`Program.parameters`) counts as state here: whatever holds, holds for all
- * values that it can be given.
+ * An open parameter (`Program.parameters`) counts as state here: a statement about the decision holds for all its values.
  *
- * A decision is a node of a directed acyclic graph whose equal nodes are one object, so `===` compares whole decisions.
+ * A decision is a node of a directed acyclic graph in which equal nodes are one object, so `===` compares whole decisions.
  */
 import type { Interval } from "../ir/program.ts";
 
@@ -19,15 +18,15 @@ export type TestedWord =
   | "argument5";
 
 /**
- * The one form of test that a classic filter makes: is `word & mask` in these intervals? Truncation, sign extension,
- * signed comparison, shifts by constants, flags and added constants all come down to it:
- * `int fd < 5` is `argument0 & 0xffffffff` in [0, 4] ∪ [0x80000000, 0xffffffff].
+ * The only form of test in a classic filter: whether `word & mask` lies in these intervals. Truncation, sign extension,
+ * signed comparison, shifts by constants, flags and added constants reduce to it: `int fd < 5` is `argument0 &
+ * 0xffffffff` in [0, 4] ∪ [0x80000000, 0xffffffff].
  */
 export interface ArgumentTest {
   readonly word: TestedWord;
   /** 1 … 2^64 − 1. */
   readonly mask: bigint;
-  /** Unsigned, sorted, disjoint, non-adjacent, not empty, and not everything that the mask leaves possible. */
+  /** Unsigned, sorted, disjoint, non-adjacent, not empty, and not everything that the mask permits. */
   readonly intervals: readonly Interval[];
 }
 
@@ -44,9 +43,9 @@ export interface DecisionLeaf {
   readonly kind: "leaf";
   /** The weakest verdict that any state could give here: an index into `Program.verdicts`. */
   readonly weakest: number;
-  /** All verdicts that some state could give here, sorted by strictness and then index. */
+  /** All verdicts that some state could give here, sorted by strictness, then index. */
   readonly possible: readonly number[];
-  /** Why the stateful part must see the call; empty where the weakest verdict is the verdict. */
+  /** Why the stateful part must see the call; empty if the weakest verdict is the verdict. */
   readonly stateful: readonly StatefulReason[];
 }
 
@@ -58,7 +57,7 @@ export type StatefulReason =
   /** Reads what lies behind a pointer argument: an index into `Program.observations`. */
   | { readonly because: "reads-memory"; readonly observation: number }
   | { readonly because: "reports"; readonly report: number }
-  /** A condition on arguments that no classic filter can test (arithmetic between arguments, say). */
+  /** A condition on arguments that no classic filter can test, such as arithmetic between arguments. */
   | { readonly because: "not-expressible" }
   /** The engine must see every new process (`SplitOptions.superviseProcessCreation`). */
   | { readonly because: "process-creation" }
@@ -67,5 +66,5 @@ export type StatefulReason =
   /** The split gave up on this call: exploring all its conditions would take too long. */
   | { readonly because: "too-complex" };
 
-/** For each number that the policy judges (`Program.admission.judged`), its decision. */
+/** The decision for each number that the policy judges (`Program.admission.judged`). */
 export type SplitPolicy = ReadonlyMap<number, Decision>;

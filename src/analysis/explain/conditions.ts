@@ -1,4 +1,4 @@
-/** Tests on registers as a person would write them: `flags has CLONE_THREAD`, `cmd = TIOCSTI`, `fd < 5`. */
+/** Prints tests of registers in the notation of policies: `flags has CLONE_THREAD`, `cmd = TIOCSTI`, `fd < 5`. */
 
 import type { Interval } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
@@ -9,12 +9,12 @@ import { namesFor } from "../../linux/flags.ts";
 import type { ArgumentTest } from "../decision.ts";
 import { complement } from "../split/intervals.ts";
 
-/** More values than this are summed up. */
+/** More values are summarised. */
 const mostValues = 6;
 
 type Names = NameSet["members"];
 
-/** The condition under which the test comes out so. */
+/** The condition under which the test has this outcome. */
 export function describeTest(
   asked: ArgumentTest,
   outcome: boolean,
@@ -28,7 +28,7 @@ export function describeTest(
   const parameter = parameterIn(call, register, architecture);
   if (call === undefined || parameter === undefined) return `raw.arg${register}${describeBits(test)}`;
   const used = (1n << BigInt(parameter.width)) - 1n;
-  // More bits than the kernel uses: what is compared is the register, not the argument.
+  // The mask has more bits than the kernel uses, so the test is of the register, not of the argument.
   if ((test.mask & ~used) !== 0n) return `raw.arg${register} (${parameter.name})${describeBits(test)}`;
   if (parameter.kind.is === "flags") {
     const names = namesFor(call.name, parameter.kind.set);
@@ -68,7 +68,7 @@ function describeFlags(
   const single = onlyValue(intervals);
   if (single === 0n) {
     const others = used & ~mask;
-    // An allow-list tests that nothing else is set: the allowed names are the short way to say it.
+    // An allow-list tests that no other bit is set; the allowed names are the shorter text.
     if (countBits(mask) > countBits(others)) return `${name} has only ${text(others)}`;
     return isOneName(names, mask, architecture) ? `${name} lacks ${text(mask)}` : `${name} has none of ${text(mask)}`;
   }
@@ -94,13 +94,13 @@ function describeFlags(
   return `${name} has ${field.join(" or ")}`;
 }
 
-/** Bits of the mask that lie above all that the intervals hold. */
+/** Bits of the mask above the highest bit of the intervals. */
 function zeroAbove(mask: bigint, intervals: readonly Interval[]): bigint {
   const greatest = intervals.at(-1)?.to ?? 0n;
   return (mask >> BigInt(greatest.toString(2).length)) << BigInt(greatest.toString(2).length);
 }
 
-/** Names of all single bits and multi-bit names in `bits`, one after the other. */
+/** Names of the flags in `bits`, of one or several bits. */
 function flagNames(names: Names, bits: bigint, architecture: ArchitectureName): string {
   const found: string[] = [];
   let left = bits;
@@ -123,7 +123,7 @@ function isOneName(names: Names, bits: bigint, architecture: ArchitectureName): 
   return !flagNames(names, bits, architecture).includes(",");
 }
 
-/** SOCK_RAW of `type & SOCK_TYPE_MASK`. */
+/** Such as SOCK_RAW for a value of `type & SOCK_TYPE_MASK`. */
 function fieldName(names: Names, mask: bigint, value: bigint, architecture: ArchitectureName): string | undefined {
   return names.find((member) => member.mask[architecture] === mask && member.value[architecture] === value)?.name;
 }
@@ -169,7 +169,7 @@ function gapsOf(intervals: readonly Interval[], least: bigint, most: bigint): In
   return gaps;
 }
 
-/** Every value on its own, where there are few. */
+/** Splits the intervals into single values, if there are few. */
 function enumerated(intervals: readonly Interval[]): Interval[] | undefined {
   const values: Interval[] = [];
   for (const { from, to } of intervals) {
@@ -188,7 +188,7 @@ function signedIntervals(intervals: readonly Interval[], width: number): Interva
     if (to >= half) result.push({ from: (from >= half ? from : half) - whole, to: to - whole });
   }
   result.sort((a, b) => (a.from < b.from ? -1 : 1));
-  // −1 and 0 are neighbours again.
+  // −1 and 0 are adjacent as signed numbers.
   return result.reduce<Interval[]>((merged, next) => {
     const last = merged.at(-1);
     if (last !== undefined && next.from === last.to + 1n) merged[merged.length - 1] = { from: last.from, to: next.to };

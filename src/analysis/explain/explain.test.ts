@@ -31,10 +31,10 @@ describe("the ready policies, explained", () => {
   it.each(names)("%s", (name) => {
     const program = load(name);
     const explanation = explainPolicy(program, explainOptions(notifyProfile, program));
-    // Where a line stands is another test's concern: a comment added to a policy must not change this.
+    // Removes locations, so that a comment added to a policy does not change the goldens.
     const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+( ?) */g, "$1$2");
     expectGolden(`${root}test/goldens/policies/${name}.explain.txt`, text);
-    // The data is plain: nothing is lost on the way through JSON.
+    // The data is plain: JSON preserves it.
     expect(JSON.parse(JSON.stringify(explanation))).toEqual(explanation);
     const shown = explanation.rows.flatMap((row) => row.calls).sort();
     const judged = program.admission.judged.reduce((sum, { from, to }) => sum + Number(to - from) + 1, 0);
@@ -101,7 +101,7 @@ describe("cases", () => {
     expect(first).toBe(`${expected} -> deny EPERM (filter)`);
   });
 
-  it("say what each phase does, and that the bitmap decides what is always allowed", () => {
+  it("give the verdicts of each phase, and name the bitmap for calls that are always allowed", () => {
     const before = `const phase = perProcess.phases(["init", "ready", "done"]);`;
     const body = `  if (call.name === "listen") phase.enter("ready");\n  if (call.name === "close") phase.enter("done");\n  return call.name === "bind" && phase.is("ready") ? kill("process") : allow;`;
     expect(caseTexts("bind", body, before)).toEqual([" -> init,done: allow; ready: kill process (supervisor)"]);
@@ -115,7 +115,7 @@ describe("warnings", () => {
       superviseProcessCreation: true,
     }).warnings.map(({ kind, calls }) => `${kind}: ${calls.join()}`);
 
-  it("name hot calls, copied limits, followed forks and verdicts that notify changes", () => {
+  it("name hot calls, copied limits, supervised forks and verdicts that notify changes", () => {
     const before = `const count = perProcess.counter(); const done = perProcess.flag();`;
     const body = `  if (call.name === "read") return count.add() > 5n ? kill("thread") : allow;\n  if (call.name === "close") done.set(true);\n  return call.name === "bind" && done.get() ? trap() : allow;`;
     expect(kinds(body, before)).toEqual([
@@ -147,7 +147,7 @@ describe("why", () => {
     ]);
   });
 
-  it("shows phases and conditions that stay open", () => {
+  it("shows phases and conditions that remain undecided", () => {
     expect(ask(program, { number: number("bind") }).cases[0]!.outcomes.map((one) => one.phases)).toEqual([
       ["starting", "listening"],
       ["worker", "serving"],
@@ -158,7 +158,7 @@ describe("why", () => {
     expect(known.cases.map((each) => each.outcomes[0]!.verdicts[0]!.verdict)).toEqual(["deny EPERM"]);
   });
 
-  it("knows what comes before the policy", () => {
+  it("knows the admission before the policy", () => {
     expect(ask(program, { number: number("exit_group") }).admission).toBe("always");
     expect(ask(program, { number: 4000 }).admission).toBe("unknown");
     expect(ask(program, { number: number("io_uring_setup") }).admission).toBe("unknown");

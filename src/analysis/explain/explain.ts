@@ -1,6 +1,6 @@
 /**
- * Explains a policy: which calls are treated alike, what becomes of them on which condition and in which phase, and
- * where that is decided. Data first (explanation.ts); `render.ts` makes it text.
+ * Explains a policy: which calls are treated alike, with which verdict under which condition and phase, and which line
+ * and part decides. The result is data (explanation.ts); `render.ts` prints it.
  */
 import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
@@ -15,13 +15,13 @@ import { becauseText, changeName, placedVerdict, readName } from "./texts.ts";
 import { unnamedNumber } from "./unnamed.ts";
 import { findWarnings } from "./warnings.ts";
 
-/** As the engine that enforces the policy has it. */
+/** Options of the engine that enforces the policy. */
 export interface ExplainOptions extends Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution"> {
-  /** Calls in whose arguments the filter looks for the launcher's token. */
+  /** Calls whose arguments the filter compares with the launcher's token. */
   readonly launcherCalls?: readonly string[];
 }
 
-/** Calls with more conditions than this are summed up in one case. */
+/** Calls with more conditions are summarised in one case. */
 const mostCases = 24;
 
 export function explainPolicy(program: Program, options: ExplainOptions): Explanation {
@@ -34,12 +34,12 @@ export class Explainer {
   readonly #options: ExplainOptions;
   readonly #extended: Program;
   readonly split: SplitPolicy;
-  /** By cell of phases: the split in each phase. */
+  /** The split in each phase, by cell of phases. */
   readonly #byPhase = new Map<number, readonly SplitPolicy[]>();
 
   readonly #narrow: (decision: Decision) => Decision;
 
-  /** `narrow` takes out of a phase's decision what is known of the call already. */
+  /** `narrow` specialises a phase's decision to the known facts about the call. */
   constructor(program: Program, options: ExplainOptions, narrow: (decision: Decision) => Decision = (each) => each) {
     this.program = program;
     this.#narrow = narrow;
@@ -81,7 +81,7 @@ export class Explainer {
         id = ids.size;
         ids.set(decision, id);
       }
-      // Decisions that are equal may still speak of arguments by other names, or differ in a phase.
+      // Equal decisions may differ in the names of arguments, or in a phase.
       const plain = decision.kind === "leaf" && decision.stateful.length === 0;
       const cases = plain ? undefined : this.cases(number, decision);
       const key = `${id} ${plain ? this.#whereDecided(number, decision) : JSON.stringify(cases)}`;
@@ -103,7 +103,7 @@ export class Explainer {
       .sort((a, b) => Number(a.isOtherwise) - Number(b.isOtherwise) || rowRank(a) - rowRank(b) || compare(a, b));
   }
 
-  /** A call's decision as a list of cases; `byPhase` shows each phase's verdicts where phases decide. */
+  /** A call's decision as a list of cases; with `byPhase`, verdicts are listed for each phase where phases decide. */
   cases(number: number, decision: Decision, byPhase = true): readonly Case[] {
     const { architecture } = this.program;
     const effort = (test: ArgumentTest, outcome: boolean) =>
@@ -117,7 +117,7 @@ export class Explainer {
       return [{ ...this.#case(number, { steps: [], leaf }, byPhase), conditions: undefined }];
     }
     const cases = paths.map((path) => this.#case(number, path, byPhase));
-    // Of two at the end that differ in nothing but why the supervisor sees them, one is enough.
+    // Merges the last two cases if they differ only in why the supervisor sees them.
     while (cases.length > 1 && sameTreatment(cases.at(-1)!, cases.at(-2)!)) cases.splice(-2, 1);
     return cases;
   }
@@ -142,7 +142,7 @@ export class Explainer {
     };
   }
 
-  /** By phase where exactly one set of phases is read and splits the verdicts; else all together. */
+  /** Outcomes for each phase, if exactly one set of phases is read and splits the verdicts; else all together. */
   #outcomes(number: number, path: Path, byPhase = true): readonly Outcome[] {
     const { program } = this;
     const together = [{ verdicts: path.leaf.possible.map((verdict) => placedVerdict(program, verdict)) }];
@@ -170,7 +170,7 @@ export class Explainer {
     return outcomes.map(({ phases, verdicts }) => ({ phases, verdicts }));
   }
 
-  /** The kernel's bitmap holds the calls that the filter allows without looking at an argument (kernel/seccomp.c). */
+  /** The kernel's bitmap has the calls that the filter allows without reading an argument (kernel/seccomp.c). */
   #whereDecided(number: number, leaf: DecisionLeaf): WhereDecided {
     const { program } = this;
     if (leaf.stateful.length > 0) return "supervisor";
@@ -198,7 +198,7 @@ export class Explainer {
   }
 }
 
-/** How much there is to read: words, and a negation counts as one more. */
+/** The reading effort of a condition: its words, with a negation as one more. */
 function effortOf(condition: string): number {
   return condition.split(/[ ,]+/).length + (/!=|not in|none of|lacks|other than/.test(condition) ? 1 : 0);
 }
@@ -208,7 +208,7 @@ function sameTreatment(left: Case, right: Case): boolean {
   return treatment(left) === treatment(right);
 }
 
-/** One leaf for all that may happen. */
+/** One leaf with all verdicts of the leaves. */
 function joined(leaves: readonly DecisionLeaf[]): DecisionLeaf {
   if (leaves.length === 1) return leaves[0]!;
   const stateful = new Map(leaves.flatMap((leaf) => leaf.stateful).map((reason) => [JSON.stringify(reason), reason]));
@@ -224,7 +224,7 @@ function unique(list: readonly (string | undefined)[]): string[] {
   return [...new Set(list.filter((each) => each !== undefined))];
 }
 
-/** What the state decides comes first: that is what a person has to think about. */
+/** Rows that state decides come first. */
 function rowRank(row: ExplanationRow): number {
   if (row.cases.some((each) => each.decided === "supervisor")) return 0;
   if (row.cases.length > 1) return 1;

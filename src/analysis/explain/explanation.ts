@@ -1,6 +1,6 @@
 /**
- * What `explain` says, as plain data: no bigint, no reference to the program, so that it can be printed as JSON as it
- * is. Version 1; members are only ever added.
+ * The output of `explain` as plain data: no bigint and no reference to the program, so it can be printed as JSON.
+ * Version 1; later versions only add members.
  */
 export interface Explanation {
   readonly v: 1;
@@ -13,43 +13,43 @@ export interface Explanation {
   readonly warnings: readonly Warning[];
 }
 
-/** Calls that are all treated alike. */
+/** Calls with equal treatment. */
 export interface ExplanationRow {
   readonly calls: readonly string[];
-  /** The same in few words: whole groups by name. */
+  /** The calls in short form, with whole groups by name. */
   readonly compact: readonly string[];
   /** No rule names these calls. */
   readonly isOtherwise: boolean;
-  /** The first case whose condition holds counts. */
+  /** The first case whose condition holds decides. */
   readonly cases: readonly Case[];
 }
 
 export interface Case {
-  /** All hold; empty for whatever is left. Undefined where the conditions are too many to be listed. */
+  /** All must hold; empty for the remaining calls. Undefined if the conditions are too many to list. */
   readonly conditions: readonly string[] | undefined;
   readonly outcomes: readonly Outcome[];
   readonly decided: WhereDecided;
-  /** What a stateful case reads: cells and tables by name, `tree.alive()`, `now()`. */
+  /** The state that the case reads: cells and tables by name, `tree.alive()`, `now()`. */
   readonly reads: readonly string[];
   readonly changes: readonly string[];
   readonly reports: readonly string[];
-  /** Why the stateful part sees it although its verdict depends on no state. */
+  /** Why the stateful part sees it although its verdict does not depend on state. */
   readonly because: readonly string[];
 }
 
 /**
- * | where       | by whom |
+ * | where       | decided by |
  * | --- | --- |
- * | bitmap      | the kernel, from a table of the calls that are always allowed (Linux 5.11, kernel/seccomp.c) |
+ * | bitmap      | the kernel, from its table of always allowed calls (Linux 5.11, kernel/seccomp.c) |
  * | filter      | the kernel, by running the classic filter |
- * | supervisor  | the stateful part: the supervisor, or the extended filter where the kernel has it |
+ * | supervisor  | the stateful part: the supervisor, or the extended filter in a kernel that has it |
  */
 export type WhereDecided = "bitmap" | "filter" | "supervisor";
 
 export interface Outcome {
-  /** In these phases only, where a single set of phases decides. */
+  /** The phases of this outcome, if a single set of phases decides. */
   readonly phases?: readonly string[];
-  /** What may come of it; more than one where the state decides. The weakest first. */
+  /** The possible verdicts, the weakest first; several if other state decides. */
   readonly verdicts: readonly PlacedVerdict[];
 }
 
@@ -74,7 +74,7 @@ export interface StateDescription {
 }
 
 export interface Warning {
-  /** A stable word for scripts. */
+  /** A stable identifier for scripts. */
   readonly kind:
     | "hot-call"
     | "copied-limit"

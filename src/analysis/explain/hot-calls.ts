@@ -1,4 +1,4 @@
-/** Calls that programs make in their inner loops: a few microseconds more for each are felt. */
+/** Calls in the inner loops of programs, for which a few microseconds more are noticeable. */
 export const hotCalls: ReadonlySet<string> = new Set([
   "read",
   "write",

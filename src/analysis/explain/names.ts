@@ -1,4 +1,4 @@
-/** Calls by name, and long lists of calls by the names of groups. */
+/** Prints lists of calls, by name or by group. */
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callByName, callByNumber } from "../../linux/calls.ts";
 import { groups } from "../../linux/groups.ts";
@@ -8,8 +8,8 @@ export function callName(architecture: ArchitectureName, number: number): string
 }
 
 /**
- * The calls in few words: whole groups by their names, the largest first, then what is left, in the order given. A group
- * counts as whole when it holds all of its calls that the architecture has and the policy judges.
+ * Short form of a list: whole groups by name, the largest first, then the remaining calls in the given order. A group
+ * counts as whole if the list has all of its calls that the architecture has and the policy judges.
  */
 export function compactCalls(
   names: readonly string[],
@@ -27,7 +27,7 @@ export function compactCalls(
     .sort((a, b) => b.members.length - a.members.length);
   for (const { name, members } of bySize) {
     if (members.length < 3 || !members.every((member) => names.includes(member))) continue;
-    // A group that says little that is new would only make the line longer.
+    // A group with fewer than three new calls would not shorten the line.
     if (members.filter((member) => left.has(member)).length < 3) continue;
     found.push(name);
     for (const member of members) left.delete(member);

@@ -1,4 +1,4 @@
-/** Decisions as lists of rules, and what is left of a decision once something of the arguments is known. */
+/** Decisions as lists of rules, and decisions specialised to facts about the arguments. */
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
 import type { ArgumentTest, Decision, DecisionLeaf, DecisionTest } from "../decision.ts";
@@ -10,17 +10,16 @@ export interface Step {
   readonly first: boolean;
 }
 
-/** The tests that lead to a leaf. */
+/** A leaf and the tests that lead to it. */
 export interface Path {
   readonly steps: readonly Step[];
   readonly leaf: DecisionLeaf;
 }
 
 /**
- * All paths, at each test those of one outcome before those of the other. Read as a list of which the first match
- * counts, only steps that are `first` need be said. Undefined where there are more than `most` paths.
- *
- * @param isSimpler whether a test is better said than its opposite; decides where nothing else does.
+ * All paths; at each test, those of one outcome before those of the other. In a list of which the first match applies, only
+ * steps that are `first` need be printed. Undefined if there are more than `most` paths.
+ * @param isSimpler whether a test is simpler to print than its opposite; decides if no other criterion does
  */
 export function pathsOf(
   decision: Decision,
@@ -34,13 +33,13 @@ export function pathsOf(
       paths.push({ steps: [...steps], leaf: node });
       return paths.length <= most;
     }
-    // What is settled at once is said first: "has CLONE_NEWUSER: deny", then the rest.
+    // The outcome that ends at once comes first: "has CLONE_NEWUSER: deny", then the rest.
     const order = saysOtherwiseFirst(node, isSimpler) ? [false, true] : [true, false];
     for (const outcome of order) {
       steps.push({ test: node.test, outcome, first: outcome === order[0] });
-      const goesOn = walk(outcome ? node.then : node.otherwise);
+      const continues = walk(outcome ? node.then : node.otherwise);
       steps.pop();
-      if (!goesOn) return false;
+      if (!continues) return false;
     }
     return true;
   };
@@ -82,7 +81,7 @@ export function leavesUnder(decision: Decision, path: Path): DecisionLeaf[] {
   return [...leaves];
 }
 
-/** What the path says of a test, as far as tests of the same bits of the same word say it. */
+/** The outcome of a test that follows from the path's tests of the same bits of the same word; else undefined. */
 function impliedBy(path: Path, test: ArgumentTest): boolean | undefined {
   const about = path.steps.filter((step) => step.test.word === test.word && step.test.mask === test.mask);
   if (about.length === 0) return undefined;

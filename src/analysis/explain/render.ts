@@ -1,4 +1,4 @@
-/** An explanation as text for a terminal: one readable screen for a policy of a few dozen lines. */
+/** Prints an explanation for a terminal: one screen for a policy of a few dozen lines. */
 import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict } from "./explanation.ts";
 
 export interface RenderOptions {
@@ -42,7 +42,7 @@ function table(explanation: Explanation, width: number): string {
   const verdict = columnOf((line) => line.verdict, 34);
   const decided = columnOf((line) => line.decided, 20);
   const at = columnOf((line) => line.at, 24);
-  // The two columns with the long texts share what is left.
+  // The two columns with long texts share the remaining width.
   const rest = width - verdict - decided - at - 8;
   const wanted = columnOf((line) => line.when, 44);
   const calls = Math.max(
@@ -73,12 +73,12 @@ function table(explanation: Explanation, width: number): string {
   };
   const unnamed = explanation.rows.filter((row) => row.isOtherwise && row.cases.length === 1);
   const others = unnamed.reduce((sum, row) => sum + row.calls.length, 0);
-  const footer = others === 0 ? [] : [`(${others} other calls: as any other call)`];
+  const footer = others === 0 ? [] : [`(${others} more calls: as any other call)`];
   if (lines.length === 0) return footer.join("\n");
   return [...[[head], ...lines].map((group) => group.map(print).join("\n")), ...footer].join("\n");
 }
 
-/** Many calls with one verdict read better as a paragraph than in a column. */
+/** Many calls with one verdict are easier to read as a paragraph than in a column. */
 function isList(row: ExplanationRow): boolean {
   const [only] = row.cases;
   return row.cases.length === 1 && only?.outcomes.length === 1 && row.compact.join(" ").length > 60;
@@ -154,7 +154,7 @@ function verdictText({ verdict, at, reason }: PlacedVerdict, placed: boolean): s
 function stateText({ state }: Explanation, width: number): string {
   if (state.length === 0) return "";
   const lines = state.map((each) => {
-    const changed = each.changedBy.length === 0 ? "nothing changes it" : `changed by ${summary(each.changedBy)}`;
+    const changed = each.changedBy.length === 0 ? "never changed" : `changed by ${summary(each.changedBy)}`;
     const at = each.at === undefined ? "" : ` (${each.at})`;
     const fork = each.scope === "tree" ? "shared by all" : `at a fork ${each.onFork}`;
     const kind = each.kind === "phases" ? "phases" : each.kind;
@@ -171,7 +171,7 @@ function summary(calls: readonly string[]): string {
   return calls.length <= 8 ? calls.join(", ") : `${calls.slice(0, 7).join(", ")} and ${calls.length - 7} more`;
 }
 
-/** Breaks at spaces; a word that is too long stays whole. */
+/** Breaks at spaces; a word that is too long is not broken. */
 function fold(text: string, width: number, indent = ""): string[] {
   const lines: string[] = [];
   let line = "";

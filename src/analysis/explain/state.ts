@@ -1,4 +1,4 @@
-/** The state of a policy for people: what there is, whose it is, what becomes of it at a fork, and which calls touch it. */
+/** Describes the state of a policy: each cell and table, its scope, its rule at a fork, and the calls that use it. */
 import type { Cell, Program } from "../../ir/program.ts";
 import type { SplitPolicy, StatefulReason } from "../decision.ts";
 import type { StateDescription } from "./explanation.ts";
@@ -17,7 +17,7 @@ export function describeState(program: Program, split: SplitPolicy): StateDescri
     return [...names].sort();
   };
   const place = (at: Cell["at"]) => (at === undefined ? {} : { at: placeText(program, at) });
-  // A rate's second cell says nothing that the first does not.
+  // Shows a rate's two cells as one.
   const shown = [...program.cells.entries()].filter(
     ([index, cell]) => rateOf(program, index) === undefined || cell.name.endsWith(".level"),
   );

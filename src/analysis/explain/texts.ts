@@ -1,4 +1,4 @@
-/** Verdicts, places and reasons in the words that people read. */
+/** Texts for verdicts, locations and reasons. */
 
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
@@ -16,7 +16,7 @@ export function placedVerdict(program: Program, index: number): PlacedVerdict {
   };
 }
 
-/** The place of a definition or verdict; a file by its last part, where no other file of the policy has the same. */
+/** The location of a declaration or verdict; the file by its base name, if that is unique in the policy. */
 export function placeText(program: Program, at: Location): string {
   const file = program.files[at.file] ?? "?";
   const base = file.slice(file.lastIndexOf("/") + 1);
@@ -50,9 +50,9 @@ export function changeName(program: Program, reason: StatefulReason): string | u
 export function becauseText(reason: StatefulReason): string | undefined {
   switch (reason.because) {
     case "process-creation":
-      return "new processes are followed";
+      return "new processes are supervised";
     case "execution":
-      return "executions are followed";
+      return "executions are supervised";
     case "not-expressible":
       return "no classic filter can test it";
     case "too-complex":
@@ -62,12 +62,12 @@ export function becauseText(reason: StatefulReason): string | undefined {
   }
 }
 
-/** A rate is two cells, `own.level` and `own.last`; a person knows it as `own`. */
+/** A rate is two cells, `own.level` and `own.last`; its label is `own`. */
 export function cellLabel(program: Program, cell: number): string {
   return rateOf(program, cell) ?? program.cells[cell]!.name;
 }
 
-/** The name of the rate that the cell is a part of. */
+/** The name of the rate that the cell belongs to. */
 export function rateOf(program: Program, cell: number): string | undefined {
   const rate = /^(.+)\.(?:level|last)$/.exec(program.cells[cell]!.name)?.[1];
   const isWhole = ["level", "last"].every((part) => program.cells.some(({ name }) => name === `${rate}.${part}`));

@@ -1,2 +1,4 @@
-/** No architecture has this call, so no rule can name it: what becomes of it is what becomes of any other call. */
+/**
+ * A number without a call on any architecture. No rule can name it, so its decision is that of calls without a rule.
+ */
 export const unnamedNumber = 1_000_003;

@@ -1,4 +1,4 @@
-/** What a person should know about a policy as it will run, although nothing is wrong with it. */
+/** Properties of a policy that its author should know, although they are not errors. */
 import type { Program } from "../../ir/program.ts";
 import { type Action, passes } from "../../ir/verdicts.ts";
 import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
@@ -35,7 +35,7 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     const isLimit =
       cell.kind.is === "counter" || (rateOf(program, index) !== undefined && cell.name.endsWith(".level"));
     if (!isLimit || cell.scope === "tree" || cell.onFork !== "copy") continue;
-    // A counter limits where a refusal depends on it.
+    // A counter is a limit if a refusal depends on it.
     const limited = callsWith(
       (leaf) =>
         leaf.stateful.some((reason) => reason.because === "reads-state" && reason.cell === index) &&
@@ -44,7 +44,7 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     warn(
       "copied-limit",
       limited,
-      `${cellLabel(program, index)} limits per ${cell.scope} and is copied at a fork: every child has as much left as its maker; count in perTree for a bound on all`,
+      `${cellLabel(program, index)} limits per ${cell.scope} and is copied at a fork: each child has as much left as its parent; count in perTree for a bound on the tree`,
     );
   }
   warn(
@@ -80,7 +80,7 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
   warn(
     "too-complex",
     callsWith((leaf) => has(leaf, "too-complex")),
-    "too many conditions to tell apart beforehand: the stateful part decides, and the kernel only holds the weakest verdict",
+    "too many conditions for the split: the stateful part decides, and the kernel enforces only the weakest verdict",
   );
   warn(
     "interrupted",
@@ -97,7 +97,7 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
           (reason.because === "reads-table" && ownScope.has(program.tables[reason.table]!.scope)),
       ),
     ),
-    "decided by state per process or thread, which is no wall between processes of one user: one can write into another's memory and act with the other's state (docs/engines.md, One user)",
+    "decided by state per process or thread, which does not separate processes of one user: one can write into another's memory and act with the other's state (docs/engines.md, One user)",
   );
   return warnings;
 }

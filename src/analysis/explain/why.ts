@@ -1,4 +1,4 @@
-/** Answers one question: would this call pass, and by which line? */
+/** Answers one question: the verdict of a given call, and the line that decides. */
 import type { Program } from "../../ir/program.ts";
 import type { ArgumentTest, Decision, TestedWord } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
@@ -10,9 +10,9 @@ type Registers = readonly (bigint | undefined)[];
 
 export interface Question {
   readonly number: number;
-  /** Registers that are known; the others, and those left out, stay open. */
+  /** Known registers; the others are undecided. */
   readonly arguments?: Registers;
-  /** Cells that are known: a phase by its index, say. */
+  /** Known cells, such as a phase by its index. */
   readonly cells?: ReadonlyMap<number, bigint>;
 }
 
@@ -22,12 +22,12 @@ export interface Answer {
   /**
    * | admission | meaning |
    * | --- | --- |
-   * | always    | allowed before the policy is asked |
-   * | unknown   | refused with ENOSYS before the policy is asked |
+   * | always    | allowed before the policy runs |
+   * | unknown   | refused with ENOSYS before the policy runs |
    * | judged    | the policy decides: `cases` |
    */
   readonly admission: "always" | "unknown" | "judged";
-  /** The first whose condition holds counts. One, where the arguments that matter are known. */
+  /** The first case whose condition holds decides. There is one if the relevant arguments are known. */
   readonly cases: readonly Case[];
 }
 
@@ -39,7 +39,7 @@ export function why(program: Program, question: Question, options: ExplainOption
     list.some(({ from, to }) => from <= value && value <= to);
   if (within(program.admission.always)) return { v: 1, call, admission: "always", cases: [] };
   if (!within(program.admission.judged)) return { v: 1, call, admission: "unknown", cases: [] };
-  // Only this call is judged, so that the answer comes at once.
+  // Splits only this call, so the answer is immediate.
   const asked: Program = { ...program, admission: { ...program.admission, judged: [{ from: value, to: value }] } };
   const split = splitPolicy(asked, { ...options, cells: question.cells ?? new Map() });
   const decision = answered(split.get(number)!, question.arguments ?? []);
@@ -48,7 +48,7 @@ export function why(program: Program, question: Question, options: ExplainOption
   return { v: 1, call, admission: "judged", cases: explainer.cases(number, decision, isOpen) };
 }
 
-/** The decision without the tests that the known registers answer. */
+/** The decision without the tests that the known registers decide. */
 function answered(decision: Decision, registers: Registers): Decision {
   const done = new Map<Decision, Decision>();
   const answer = (node: Decision): Decision => {

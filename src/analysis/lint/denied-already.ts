@@ -1,6 +1,6 @@
 /**
- * P0603: a rule of a policy's own on a call that what it extends denies already. The strictest verdict wins, so that a
- * milder rule of its own never decides anything; who wrote it may believe that it does.
+ * P0603: a rule on a call that an extended policy already denies. The strictest verdict wins, so a milder rule never
+ * has an effect, which its author may not expect.
  */
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -14,12 +14,12 @@ import { leavesOf } from "../explain/paths.ts";
 import { splitPolicy } from "../split/split.ts";
 import { spanOf } from "./view.ts";
 
-/** As `loadPolicy` gives it. */
+/** From `loadPolicy`. */
 export interface Extension {
-  /** The step of the extending policy alone, and the strictest of the policies that it extends. */
+  /** The step of the extending policy alone, and the strictest verdict of the policies that it extends. */
   readonly own: Program;
   readonly base: Program;
-  /** The calls that the extending step compares with by name, and where. */
+  /** The calls that the extending step names, with their locations. */
   readonly named: readonly { readonly name: string; readonly at: Location }[];
 }
 
@@ -37,7 +37,7 @@ export function findDeniedAlready({ own, base, named }: Extension): Diagnostic[]
     if (number === undefined || found.has(name)) continue;
     const denials = strictnessOf(base, ofBase.get(number));
     const verdicts = strictnessOf(own, ofOwn.get(number));
-    // Where the rule changes state or reports, it is heard although its verdict is not.
+    // A rule that changes state or reports has an effect although its verdict has none.
     const heard = ofOwn.get(number)?.some((leaf) => leaf.stateful.some(isEffect)) ?? true;
     if (heard || denials.length === 0 || verdicts.length === 0) continue;
     const mildest = denials[0]!;
@@ -46,10 +46,10 @@ export function findDeniedAlready({ own, base, named }: Extension): Diagnostic[]
     const denied = spanOf(base, base.verdicts[verdict]!.at);
     found.set(
       name,
-      diagnostic("P0603", `${name} is denied already by what this policy extends: a rule here decides nothing`, {
+      diagnostic("P0603", `${name} is already denied by a policy that this one extends: a rule here has no effect`, {
         span: spanOf(own, at),
         ...(denied === undefined ? {} : { related: { span: denied, message: "denied here" } }),
-        help: "the strictest verdict wins: take the rule away, or extend something milder",
+        help: "the strictest verdict wins: remove the rule, or extend a milder policy",
       }),
     );
   }
@@ -65,7 +65,7 @@ function leavesByNumber(program: Program, numbers: ReadonlyMap<string, number>):
   return new Map([...split].map(([number, decision]) => [number, leavesOf(decision)]));
 }
 
-/** Of all verdicts that some argument and some state give, ascending. */
+/** The strictness of all verdicts that some argument and some state give, ascending. */
 function strictnessOf(program: Program, leaves: readonly DecisionLeaf[] | undefined): number[] {
   return (leaves ?? [])
     .flatMap((leaf) => leaf.possible.map((verdict) => strictness[program.verdicts[verdict]!.action]))

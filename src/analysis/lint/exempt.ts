@@ -1,11 +1,11 @@
-/** P0509: a rule against a call that the kernel makes without asking any seccomp filter. */
+/** P0509: a rule against a call that bypasses seccomp filters (linux/exempt-calls.ts). */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { exemptCalls } from "../../linux/exempt-calls.ts";
 import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 
-/** False only where `findExempt` finds nothing. */
+/** False only if `findExempt` finds nothing. */
 export function mayHaveExempt(survey: SurveyView): boolean {
   return exemptCalls.some((name) => {
     const perhaps = [...(survey.call(name)?.perhaps ?? [])];
@@ -14,7 +14,7 @@ export function mayHaveExempt(survey: SurveyView): boolean {
 }
 
 export function findExempt(view: View): Diagnostic[] {
-  // A default is not a rule about these calls, and neither is the answer to calls that are newer than an OCI profile.
+  // A default is not a rule about these calls, and neither is the ENOSYS for calls newer than an OCI profile.
   const newest = view.decisions.get(Math.max(...view.decisions.keys()));
   const usual = new Set([view.unnamed, newest].flatMap((one) => (one?.kind === "leaf" ? one.possible : [])));
   const byVerdict = new Map<number, string[]>();
@@ -25,10 +25,10 @@ export function findExempt(view: View): Diagnostic[] {
   return [...byVerdict].map(([verdict, names]) =>
     diagnostic(
       "P0509",
-      `${names.join(" and ")}: the kernel makes ${names.length === 1 ? "this call" : "these calls"} without asking a filter, so this verdict has no effect (uretprobe from Linux 6.14 and in the stable series before it, uprobe from 6.18)`,
+      `${names.join(" and ")}: the kernel makes ${names.length === 1 ? "this call" : "these calls"} without running a filter, so this verdict has no effect (uretprobe from Linux 6.14 and in the stable series before it, uprobe from 6.18)`,
       {
         span: view.span(verdict),
-        help: "leave the call out: nothing but the trampoline of a tracer's uprobe can make it",
+        help: "leave the call out: only the trampoline of a tracer's uprobe can make it",
       },
     ),
   );

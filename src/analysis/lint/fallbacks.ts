@@ -1,6 +1,6 @@
 /**
- * P0503: a call that the C library tries first, refused with an errno on which it does not fall back to the older call
- * that the policy allows. (glibc 2.34 and later test for ENOSYS only; so do musl and Go where they fall back at all.)
+ * P0503: a call that the C library tries first is refused with an errno on which it does not fall back to an older,
+ * allowed call. (glibc 2.34 and later test only for ENOSYS; musl and Go do the same where they fall back.)
  */
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -14,7 +14,7 @@ interface Fallback {
   readonly call: string;
   readonly to: string;
   readonly so: string;
-  /** Refusing everything that is not named refuses this one too, and that is worth a word. */
+  /** Also report a refusal by a default, without a rule that names the call. */
   readonly evenUnnamed: boolean;
 }
 
@@ -25,7 +25,7 @@ const fallbacks: readonly Fallback[] = [
   { call: "statx", to: "newfstatat", so: "stat() fails", evenUnnamed: false },
 ];
 
-/** False only where `findFallbacks` finds nothing. */
+/** False only if `findFallbacks` finds nothing. */
 export function mayHaveFallbacks(survey: SurveyView): boolean {
   const { program } = survey;
   return fallbacks.some(({ call, to }) => {

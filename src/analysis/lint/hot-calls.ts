@@ -1,4 +1,4 @@
-/** P0602: a call that programs make all the time is stateful, although no state changes its verdict. */
+/** P0602: a frequent call is stateful, although no state changes its verdict. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { DecisionLeaf, StatefulReason } from "../decision.ts";
@@ -6,7 +6,7 @@ import { hotCalls } from "../explain/hot-calls.ts";
 import type { SurveyView } from "./surveyed.ts";
 import { enumerate, spanOf, type View } from "./view.ts";
 
-/** False only where `findHotCalls` finds nothing. */
+/** False only if `findHotCalls` finds nothing. */
 export function mayHaveHotCalls(survey: SurveyView): boolean {
   for (const name of hotCalls) {
     const call = survey.call(name);
@@ -22,7 +22,7 @@ export function findHotCalls(view: View): Diagnostic[] {
     const name = view.name(number);
     if (!hotCalls.has(name)) continue;
     const leaves = view.leavesOf(name);
-    // Where the state decides, it is not for nothing.
+    // If state decides the verdict, the cost is necessary.
     if (leaves.some((leaf) => leaf.possible.length > 1)) continue;
     const reason = leaves.flatMap((leaf) => leaf.stateful).find((each) => each.because.startsWith("changes-"));
     if (reason === undefined || !neverRefused(view, leaves)) continue;
@@ -45,7 +45,7 @@ export function findHotCalls(view: View): Diagnostic[] {
       ),
       {
         span: spanOf(program, state.at),
-        help: "a rarer call is a cheaper trigger: explain shows what each call costs",
+        help: "use a rarer call as the trigger: explain shows what each call costs",
       },
     );
   });

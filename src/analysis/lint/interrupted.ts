@@ -1,13 +1,13 @@
 /**
- * P0608: under `notify` a signal can make a supervised call fail with EINTR before the supervisor has received it
- * (docs/engines.md, "EINTR"). Few programs try again after calls that never do that by themselves.
+ * P0608: under `notify` a signal can make a supervised call fail with EINTR before the supervisor receives it
+ * (docs/engines.md, "EINTR"). Few programs retry calls that do not fail with EINTR otherwise.
  *
- * The warning is for calls that programs make often and do not expect EINTR of. It is not given
+ * The warning is for frequent calls without EINTR in their contract. It does not cover
  *
- * - for calls that are made a few times in a program's life (fork, execve, bind): a signal hardly ever meets one;
- * - for calls that may sleep, whose callers know EINTR (read, write, accept, futex, poll);
- * - where state decides at least half of the calls that the policy allows (a flow): such a policy is about all calls, and
- *   there is nothing that its author could leave out.
+ * - calls that a program makes a few times (fork, execve, bind), which a signal rarely interrupts;
+ * - calls that may sleep, whose callers handle EINTR (read, write, accept, futex, poll);
+ * - policies in which state decides at least half of the allowed calls (a flow): they concern all calls, so the author could
+ *   not leave any out.
  *
  * `explain` names every supervised call in any case.
  */
@@ -19,7 +19,7 @@ import type { DecisionLeaf } from "../decision.ts";
 import type { SurveyView } from "./surveyed.ts";
 import { enumerate, spanOf, type View } from "./view.ts";
 
-/** Frequent calls whose manual pages list no EINTR, or list it for slow devices only. */
+/** Frequent calls whose manual pages list no EINTR, or only for slow devices. */
 const unprepared: readonly string[] = [
   "open",
   "openat",
@@ -53,7 +53,7 @@ const unprepared: readonly string[] = [
   "gettid",
 ];
 
-/** False only where `findInterrupted` finds nothing. */
+/** False only if `findInterrupted` finds nothing. */
 export function mayHaveInterrupted(survey: SurveyView): boolean {
   const { program } = survey;
   if (!dependsOnMoreThanCalls(program)) return false;
@@ -86,7 +86,7 @@ export function findInterrupted(view: View): Diagnostic[] {
   return [
     diagnostic(
       "P0608",
-      `under notify ${enumerate(shown)} ${are} supervised, and a signal can make ${them} fail with EINTR, which programs do not expect of ${them}`,
+      `under notify ${enumerate(shown)} ${are} supervised, and a signal can make ${them} fail with EINTR, which programs do not handle`,
       {
         span: placeOf(view, found[0]!),
         help: "programs whose signal handlers lack SA_RESTART (perl, shells) are affected: decide frequent calls by their arguments alone, or take --engine seccomp-ebpf, which interrupts no call",
@@ -109,7 +109,7 @@ function isAboutAllCalls(view: View): boolean {
   return 2 * supervised >= allowed;
 }
 
-/** The declaration of the state that the call depends on, or the verdict that it may give. */
+/** The declaration of the state on which the call depends, or the verdict that it may give. */
 function placeOf(view: View, name: string): Span | undefined {
   const { program } = view;
   for (const reason of view.leavesOf(name).flatMap((leaf) => leaf.stateful)) {

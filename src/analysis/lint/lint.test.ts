@@ -6,7 +6,7 @@ import { lintPolicy } from "./lint.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;
 
-/** What the lints say, or those of one code. */
+/** The lints' messages, or those of one code. */
 function lint(text: string, code = "P", architecture: ArchitectureName = "x86_64"): string[] {
   const loaded = loadPolicy("/policy.ts", { architecture, readFile: () => text });
   expect(loaded.diagnostics.filter((one) => one.severity === "error")).toEqual([]);
@@ -15,7 +15,7 @@ function lint(text: string, code = "P", architecture: ArchitectureName = "x86_64
     .map((one) => `${one.span?.line}:${one.span?.column} ${one.code}: ${one.message}`);
 }
 
-/** The step of a policy with everything imported; `before` stands above it, from line 2 on. */
+/** A policy's step with all imports; `before` starts at line 2. */
 function step(body: string, before = ""): string {
   return `import { allow, calls, deny, kill, log, perProcess, perThread, perTree, policy, strictest, tree } from "portcullis";\n${before}\nexport default policy((call) => {\n${body}\n});\n`;
 }
@@ -29,7 +29,7 @@ describe("no false alarms", () => {
     }
   });
 
-  it("says nothing of an allow-list with ENOSYS for clone3", () => {
+  it("does not warn of an allow-list with ENOSYS for clone3", () => {
     expect(
       lint(
         step(
@@ -43,20 +43,20 @@ describe("no false alarms", () => {
 describe("tightening (P0402)", () => {
   const phase = `const phase = perProcess.phases(["init", "ready", "serving"], { tightening: true });`;
 
-  it("names the call and the phases that break it, at the lenient verdict", () => {
+  it("names the call and the phases that break the promise, at the lenient verdict", () => {
     const body = `  if (call.name === "accept4") phase.enter("ready");\n  if (call.name === "listen") phase.enter("serving");\n  return call.name !== "socket" || phase.is("serving") ? allow : deny("EACCES");`;
     expect(lint(step(body, phase))).toEqual([
       '6:58 P0402: the promise `tightening` is broken: socket is denied in "ready" and allowed in "serving"',
     ]);
   });
 
-  it("is proved where other state decides as well, alike in both phases", () => {
+  it("is proved if other state decides too, equally in both phases", () => {
     const body = `  if (call.name === "accept4") phase.enter("ready");\n  if (call.name === "listen") phase.enter("serving");\n  if (call.name === "ptrace" && (trusted.get() || phase.is("serving"))) return trusted.get() && !phase.is("serving") ? allow : deny("EPERM");\n  return call.name === "socket" && !trusted.get() ? deny("EACCES") : allow;`;
-    // ptrace without trust is allowed in ready, denied in serving; with trust allowed, then denied.
+    // Without trust, ptrace is allowed in ready and denied in serving; with trust it is allowed, then denied.
     expect(lint(step(body, `${phase} const trusted = perProcess.flag();`), "P0402")).toEqual([]);
   });
 
-  it("looks at arguments, counters and tables", () => {
+  it("considers arguments, counters and tables", () => {
     const before = `${phase} const opened = perProcess.counter(); const seen = perProcess.set({ capacity: 8n, full: deny("ENOMEM") });`;
     const body = `  if (call.name === "accept4") phase.enter("ready");\n  if (call.name === "listen") phase.enter("serving");\n  if (call.name === "openat") {\n    seen.add(call.args.mode);\n    if (opened.add() > (phase.is("serving") ? 5n : 10n)) return deny("EMFILE");\n  }\n  return allow;`;
     expect(lint(step(body, before)).filter((line) => line.includes("P0402"))).toEqual([]);
@@ -80,14 +80,14 @@ describe("protocols that a rule on types lets pass (P0508)", () => {
     lint(step(`  return call.name !== "socket" || (${condition}) ? allow : deny("EACCES");`), "P0508");
   const family = `call.args.family.is("AF_INET", "AF_INET6")`;
 
-  it("is found where the type is asked and the protocol is not", () => {
+  it("is found if the type is tested and the protocol is not", () => {
     const found =
-      /^4:\d+ P0508: of internet sockets this refuses some types and allows every protocol: MPTCP, SCTP and SMC have the type of TCP$/;
+      /^4:\d+ P0508: this refuses some types of internet sockets but allows every protocol: MPTCP, SCTP and SMC have the type of TCP$/;
     expect(socket(`${family} && !call.args.type.has("SOCK_RAW")`)).toEqual([expect.stringMatching(found)]);
     expect(socket(`${family} && call.args.type.hasAny("SOCK_STREAM", "SOCK_DGRAM")`)).toHaveLength(1);
   });
 
-  it("is not where the protocol is asked, or no type is refused, or no such socket allowed", () => {
+  it("is not found if the protocol is tested, no type is refused, or no such socket is allowed", () => {
     const types = `${family} && call.args.type.hasAny("SOCK_STREAM", "SOCK_DGRAM")`;
     expect(socket(`${types} && [0n, 6n, 17n].includes(call.args.protocol)`)).toEqual([]);
     expect(socket(`${types} && [0n, 6n, 17n, 262n].includes(call.args.protocol)`)).toEqual([]);
@@ -96,11 +96,11 @@ describe("protocols that a rule on types lets pass (P0508)", () => {
   });
 });
 
-describe("calls that no filter is asked about (P0509)", () => {
-  it("is found where a rule refuses one, and not where everything is refused", () => {
+describe("calls that bypass filters (P0509)", () => {
+  it("is found if a rule refuses one, and not if everything is refused", () => {
     const refused = `  return calls("uprobe", "uretprobe", "bpf").has(call) ? deny("EPERM") : allow;`;
     expect(lint(step(refused))).toEqual([
-      "4:58 P0509: uprobe and uretprobe: the kernel makes these calls without asking a filter, so this verdict has no effect (uretprobe from Linux 6.14 and in the stable series before it, uprobe from 6.18)",
+      "4:58 P0509: uprobe and uretprobe: the kernel makes these calls without running a filter, so this verdict has no effect (uretprobe from Linux 6.14 and in the stable series before it, uprobe from 6.18)",
     ]);
     expect(lint(step(`  return call.name === "uretprobe" ? kill("process") : allow;`), "P0509")).toHaveLength(1);
     expect(lint(step(`  return calls("@default").has(call) ? allow : deny("EPERM");`), "P0509")).toEqual([]);
@@ -109,8 +109,8 @@ describe("calls that no filter is asked about (P0509)", () => {
   });
 });
 
-describe("twins (P0501)", () => {
-  it("is found where one of a family is refused by name, on a condition or by state", () => {
+describe("sibling calls (P0501)", () => {
+  it("is found if one of a family is refused by name, on a condition or by state", () => {
     const found = `P0501: openat is refused here, and creat, open and openat2 do the same and are allowed`;
     expect(
       lint(
@@ -124,7 +124,7 @@ describe("twins (P0501)", () => {
     ).toContain(found);
   });
 
-  it("is not found where the twins are refused too, or fall back", () => {
+  it("is not found if the siblings are refused too, or fall back", () => {
     expect(
       lint(
         step(
@@ -135,10 +135,10 @@ describe("twins (P0501)", () => {
   });
 });
 
-describe("twins of clone", () => {
+describe("siblings of clone", () => {
   const namespaces = `call.args.flags.hasAny("CLONE_NEWUSER", "CLONE_NEWNET")`;
 
-  it("are not fork and vfork where the flags of namespaces alone lead to the refusal", () => {
+  it("do not include fork and vfork if only the flags of namespaces lead to the refusal", () => {
     expect(
       lint(
         step(
@@ -148,7 +148,7 @@ describe("twins of clone", () => {
     ).toEqual([]);
   });
 
-  it("are fork and vfork where clone is refused without them, too", () => {
+  it("include fork and vfork if clone is also refused without those flags", () => {
     expect(
       lint(
         step(
@@ -159,26 +159,26 @@ describe("twins of clone", () => {
   });
 });
 
-it("an allow of a policy that is extended is no verdict that is never reached (P0504)", () => {
+it("an allow of an extended policy is not an unreachable verdict (P0504)", () => {
   const base = `const base = policy((call) => (call.name === "ptrace" ? deny("EPERM") : allow));`;
   const whole = step(`  return call.name === "kcmp" ? deny("EPERM") : allow;`, base);
   expect(lint(whole.replace("policy((call) => {", "policy({ extends: [base] }, (call) => {"), "P0504")).toEqual([]);
 });
 
 describe("errnos that break a fallback (P0503)", () => {
-  it("is found for clone3 even where it is not named", () => {
+  it("is found for clone3 even if it is not named", () => {
     expect(lint(step(`  return calls("clone", "read").has(call) ? allow : deny("EPERM");`))).toEqual([
       "4:53 P0503: clone3 fails with EPERM here: glibc falls back to clone on ENOSYS only, so threads will not start",
     ]);
   });
 
-  it("is not found where clone is refused as well", () => {
+  it("is not found if clone is refused too", () => {
     expect(lint(step(`  return call.name === "read" ? allow : deny("EPERM");`))).toEqual([]);
   });
 });
 
 describe("unreachable verdicts (P0504)", () => {
-  it("is found behind rules that decide all", () => {
+  it("is found after rules that decide all calls", () => {
     const body = `  if (phase.is("a")) return allow;\n  if (phase.is("b", "c")) return deny("EPERM");\n  return kill("process");`;
     const phases = `const phase = perProcess.phases(["a", "b", "c"], { onFork: { a: "b", b: "c" } });`;
     expect(lint(step(body, phases), "P0504")).toEqual([
@@ -186,12 +186,12 @@ describe("unreachable verdicts (P0504)", () => {
     ]);
   });
 
-  it("is found where an argument's conditions exclude each other", () => {
+  it("is found if conditions on an argument exclude each other", () => {
     const body = `  if (call.name === "ioctl" && call.args.cmd.is("TIOCSTI")) return call.args.cmd.is("TIOCLINUX") ? kill("process") : deny("EPERM");\n  return allow;`;
     expect(lint(step(body))).toContainEqual(expect.stringContaining("P0504"));
   });
 
-  it("is reported for a function only where none of its copies is reachable", () => {
+  it("is reported for a function only if none of its copies is reachable", () => {
     const helper = `function refuse(soft: boolean) { return soft ? deny("EPERM") : kill("process"); }`;
     const body = `  if (call.name === "ptrace") return refuse(true);\n  if (call.name === "bpf") return refuse(false);\n  return allow;`;
     expect(lint(step(body, helper), "P0504")).toEqual([]);
@@ -199,7 +199,7 @@ describe("unreachable verdicts (P0504)", () => {
 });
 
 describe("hot calls (P0602)", () => {
-  it("is found where they only change state", () => {
+  it("is found if they only change state", () => {
     expect(
       lint(
         step(
@@ -219,7 +219,7 @@ describe("calls that a signal can make fail (P0608)", () => {
       `const count = perTree.counter();`,
     );
 
-  it("is found where state decides frequent calls whose callers do not expect it", () => {
+  it("is found if state decides frequent calls whose callers do not handle EINTR", () => {
     expect(lint(counted("openat", "newfstatat", "read"), "P0608")).toEqual([
       expect.stringMatching(
         /^2:\d+ P0608: under notify openat and newfstatat are supervised, and a signal can make them/,
@@ -227,60 +227,60 @@ describe("calls that a signal can make fail (P0608)", () => {
     ]);
   });
 
-  it("is not found for rare calls, for those that may sleep, and for what no state decides", () => {
+  it("is not found for rare calls, for those that may sleep, and for stateless ones", () => {
     expect(lint(counted("execve", "bind", "fork"), "P0608")).toEqual([]);
     expect(lint(counted("read", "write", "futex"), "P0608")).toEqual([]);
     const denied = `  if (call.name === "bind") count.add();\n  return call.name === "openat" ? deny("EPERM") : allow;`;
     expect(lint(step(denied, `const count = perTree.counter();`), "P0608")).toEqual([]);
   });
 
-  it("is not found where the policy is about all calls", () => {
+  it("is not found if the policy concerns all calls", () => {
     const all = `  return count.add() > 100n ? deny("EPERM") : allow;`;
     expect(lint(step(all, `const count = perTree.counter();`), "P0608")).toEqual([]);
   });
 });
 
-describe("rules on what is denied already (P0603)", () => {
+describe("rules on calls that are already denied (P0603)", () => {
   const base = `const base = policy((call) => (calls("mount", "ptrace", "umount2").has(call) ? deny("EPERM") : allow));`;
   const extending = (body: string, more = "") =>
     `import { allow, calls, deny, kill, log, perProcess, policy } from "portcullis";\n${base}${more}\nexport default policy({ extends: [base] }, (call) => {\n${body}\n});\n`;
 
-  it("names the call where the milder rule stands, and where it is denied", () => {
+  it("names the call at the milder rule, and the place of the denial", () => {
     const loaded = loadPolicy("/policy.ts", {
       architecture: "x86_64",
       readFile: () => extending(`  if (call.name === "mount") return log;\n  return allow;`),
     });
     const [found] = lintPolicy(loaded.program!, loaded).filter((one) => one.code === "P0603");
     expect(found).toMatchObject({
-      message: "mount is denied already by what this policy extends: a rule here decides nothing",
+      message: "mount is already denied by a policy that this one extends: a rule here has no effect",
       span: { line: 4, column: 21 },
       related: { message: "denied here", span: { line: 2, column: 80 } },
     });
   });
 
-  it("knows cases of a switch, and says each call once", () => {
+  it("handles cases of a switch, and reports each call once", () => {
     const body = `  switch (call.name) {\n    case "mount":\n    case "ptrace":\n      return call.name === "ptrace" ? log : allow;\n    default:\n      return allow;\n  }`;
     expect(lint(extending(body), "P0603")).toEqual([
-      expect.stringMatching(/^5:\d+ P0603: mount is denied already/),
-      expect.stringMatching(/^6:\d+ P0603: ptrace is denied already/),
+      expect.stringMatching(/^5:\d+ P0603: mount is already denied/),
+      expect.stringMatching(/^6:\d+ P0603: ptrace is already denied/),
     ]);
   });
 
   it.each([
     ["stricter", `  if (call.name === "mount") return kill("process");\n  return allow;`],
-    ["as strict, with an errno of its own", `  if (call.name === "mount") return deny("ENOSYS");\n  return allow;`],
+    ["as strict, with its own errno", `  if (call.name === "mount") return deny("ENOSYS");\n  return allow;`],
     ["about another call", `  if (call.name === "listen") return log;\n  return allow;`],
     ["a trigger", `  if (call.name === "mount") mounted.set(true);\n  return mounted.get() ? log : allow;`],
-  ])("is silent where the rule is %s", (_, body) => {
+  ])("is silent if the rule is %s", (_, body) => {
     expect(lint(extending(body, " const mounted = perProcess.flag();"), "P0603")).toEqual([]);
   });
 
-  it("is silent where the base denies only some arguments", () => {
+  it("is silent if the base denies only some arguments", () => {
     const text = `import { allow, deny, log, policy } from "portcullis";\nconst base = policy((call) => (call.name === "socket" && call.args.family.is("AF_NETLINK") ? deny("EPERM") : allow));\nexport default policy({ extends: [base] }, (call) => (call.name === "socket" ? log : allow));`;
     expect(lint(text, "P0603")).toEqual([]);
   });
 
-  it("looks into a profile that is extended", () => {
+  it("covers an extended profile", () => {
     const profile = { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mount"], action: "SCMP_ACT_ERRNO" }] };
     const text = `import { allow, log, oci, policy } from "portcullis";\nimport profile from "./profile.json" with { type: "json" };\nexport default policy({ extends: [oci(profile)] }, (call) => (call.name === "mount" ? log : allow));`;
     const loaded = loadPolicy("/policy.ts", {

@@ -1,6 +1,6 @@
 /**
- * Warnings about what a policy means, found on its program and its split, and the proof of the promises that it makes.
- * A warning must be worth a person's while: where it is not certain, it is not given.
+ * Lints: warnings about a policy, found on its program and its split, and the proof of its promises. A lint reports
+ * only what is certain.
  */
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
@@ -11,25 +11,25 @@ import { findHotCalls, mayHaveHotCalls } from "./hot-calls.ts";
 import { findInterrupted, mayHaveInterrupted } from "./interrupted.ts";
 import { findPathTexts, mayHavePathTexts } from "./path-texts.ts";
 import { findUnenteredPhases } from "./phases.ts";
+import { findSiblings, mayHaveSiblings } from "./siblings.ts";
 import { SurveyView } from "./surveyed.ts";
 import { proveTightening, type TighteningPromise } from "./tightening.ts";
 import { findTransports, mayHaveTransports } from "./transports.ts";
-import { findTwins, mayHaveTwins } from "./twins.ts";
 import { findUnreachableVerdicts, mayHaveUnreachableVerdicts } from "./unreachable.ts";
 import { View } from "./view.ts";
 
-/** What is known of a policy besides its program. */
+/** Facts about a policy besides its program. */
 export interface LintFacts {
   readonly promises?: readonly TighteningPromise[];
   readonly extension?: Extension | undefined;
 }
 
-/** Each with what says cheaply, of most policies, that it finds nothing. */
+/** Each lint with a cheap test (survey.ts) that rules it out for most policies. */
 export const surveyedLints: readonly {
   readonly may: (survey: SurveyView) => boolean;
   readonly find: (view: View) => Diagnostic[];
 }[] = [
-  { may: mayHaveTwins, find: findTwins },
+  { may: mayHaveSiblings, find: findSiblings },
   { may: mayHaveFallbacks, find: findFallbacks },
   { may: mayHaveUnreachableVerdicts, find: findUnreachableVerdicts },
   { may: mayHaveHotCalls, find: findHotCalls },
@@ -39,7 +39,7 @@ export const surveyedLints: readonly {
   { may: mayHavePathTexts, find: findPathTexts },
 ];
 
-/** In no particular order; `sortDiagnostics` sorts them by place. */
+/** Diagnostics in no particular order; `sortDiagnostics` sorts them by location. */
 export function lintPolicy(program: Program, { promises = [], extension }: LintFacts = {}): Diagnostic[] {
   const survey = SurveyView.of(program);
   let view: View | undefined;

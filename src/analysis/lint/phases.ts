@@ -1,4 +1,4 @@
-/** P0405: a phase that no rule enters, so that what is said of it never applies. */
+/** P0405: no rule enters a phase, so rules about it never apply. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { IntegerExpression, Program } from "../../ir/program.ts";
@@ -19,7 +19,7 @@ export function findUnenteredPhases(program: Program): Diagnostic[] {
       else for (const value of values) entered.add(value);
     });
     if (!known) return;
-    // A set that grows while it is walked: children of children, too.
+    // The set grows during the walk, so it covers children of children.
     if (typeof cell.onFork === "object")
       for (const from of entered) entered.add(BigInt(cell.onFork.map[Number(from)]!));
     const missing = names.filter((_, phase) => !entered.has(BigInt(phase)));
@@ -27,7 +27,7 @@ export function findUnenteredPhases(program: Program): Diagnostic[] {
       found.push(
         diagnostic("P0405", `no rule enters the phase "${name}" of \`${cell.name}\``, {
           span: spanOf(program, cell.at),
-          help: `${cell.name}.enter("${name}") where it begins, or leave it out`,
+          help: `${cell.name}.enter("${name}") where the phase begins, or leave it out`,
         }),
       );
     }
@@ -35,7 +35,7 @@ export function findUnenteredPhases(program: Program): Diagnostic[] {
   return found;
 }
 
-/** The constants that the value may be, besides the cell's own word; undefined where it may be anything. */
+/** The possible constants of the value, besides the cell's own word; undefined if it can have other values. */
 function valuesOf(value: IntegerExpression, cell: number): readonly bigint[] | undefined {
   switch (value.kind) {
     case "constant":

@@ -1,20 +1,17 @@
-/**
- * Questions about one value: most conditions of a policy are, however many comparisons they are made of, and the same are
- * asked again and again.
- */
+/** Tests of one value against a set, cached. Most conditions of a policy reduce to one such test, and many repeat. */
 import { equalExpressions } from "../../ir/equality.ts";
 import { complement, intersection, union } from "../../ir/intervals.ts";
 import type { BooleanExpression, CompareOperator, IntegerExpression, Interval } from "../../ir/program.ts";
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
 import { inverse, sameValue, type Value } from "./values.ts";
 
-/** A condition that asks whether one value lies in a set. */
+/** A condition that tests whether one value lies in a set. */
 export interface Question {
   readonly subject: IntegerExpression;
   readonly set: readonly Interval[];
 }
 
-/** What a question about this value asks of its symbol, and what its opposite does. */
+/** The images of the set and of its complement on the value's symbol. */
 export interface Images {
   readonly value: Value;
   readonly inside: readonly Interval[];
@@ -26,7 +23,7 @@ export class Questions {
   readonly #questions = new Map<BooleanExpression, Question | undefined>();
   readonly #images = new Map<readonly Interval[], Images>();
 
-  /** Kept for the value that is asked next, which mostly is of the same form. */
+  /** Cached for the next value, which mostly has the same form. */
   imagesOf(value: Value, intervals: readonly Interval[]): Images {
     let images = this.#images.get(intervals);
     if (images === undefined || !sameValue(images.value, value)) {
@@ -36,7 +33,7 @@ export class Questions {
     return images;
   }
 
-  /** The condition as one question about one value, where it is that. */
+  /** The condition as a single test of one value; undefined if it is not one. */
   of(condition: BooleanExpression): Question | undefined {
     switch (condition.kind) {
       case "within":
@@ -54,7 +51,7 @@ export class Questions {
     return question;
   }
 
-  /** One object for each question, which keeps its images: a policy asks the same of its state again and again. */
+  /** One object for each test, with its cached images: a policy repeats its tests of state. */
   #setOf(operator: CompareOperator, value: bigint, fromLeft: boolean): readonly Interval[] {
     const key = `${fromLeft ? "<" : ">"}${operator}${value}`;
     let set = this.#sets.get(key);

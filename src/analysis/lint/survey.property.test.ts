@@ -11,7 +11,7 @@ import { View } from "./view.ts";
 const root = new URL("../../../", import.meta.url).pathname;
 const programs = 600;
 
-/** What is certain is possible by the split, and where a lint is passed over it finds nothing. */
+/** A certain verdict is possible in the split, and a lint that the survey rules out finds nothing. */
 function compare(program: Program, label: string): { certain: number; possible: number; passed: number } | undefined {
   const survey = SurveyView.of(program);
   if (survey === undefined) return undefined;
@@ -35,7 +35,7 @@ function compare(program: Program, label: string): { certain: number; possible: 
 }
 
 describe("the survey", () => {
-  it("claims nothing that the split denies, of random programs", () => {
+  it("agrees with the split on random programs", () => {
     const sum = { programs: 0, certain: 0, possible: 0, passed: 0 };
     for (const seed of seeds(programs)) {
       const program = generateProgram(new SeededChoices(seed), { statements: 12, observations: seed % 3 === 0 });
@@ -46,12 +46,12 @@ describe("the survey", () => {
       sum.possible += count.possible;
       sum.passed += count.passed;
     }
-    // It must also be worth something.
+    // The survey must also be useful.
     expect(sum.certain).toBeGreaterThan(sum.possible / 2);
     expect(sum.passed).toBeGreaterThan(sum.programs / 2);
   });
 
-  it("does not take two values of which nothing is known for the same", () => {
+  it("does not treat two unknown values as equal", () => {
     const text = `import { allow, perProcess, policy } from "portcullis";
 const odd = perProcess.counter();
 export default policy((call) => {

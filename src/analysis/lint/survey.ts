@@ -1,12 +1,15 @@
 /**
- * A quick walk over a policy that finds for each call which verdicts it certainly gets, by some argument and some state,
- * and which it perhaps gets. Where that suffices to see that a lint has nothing to say, the split, which costs many times
- * more, is not asked for (lint.ts).
+ * The survey: one quick walk over a policy that finds for each call the verdicts that it certainly gets, for some arguments
+ * and state, and those that it possibly gets. Where this rules a lint out, `check` does not need the split, which costs many
+ * times more (lint.ts).
  *
- * The program is executed once with sets of ways: what may be known of words at a place, each with the call numbers that
- * can come there. A condition tells the ways apart; where control flow joins, so do they. A way is certain as long as
- * there is a word for each symbol that meets all that was asked of it: symbols are independent, so together these words
- * make an execution. It ends because control only goes forward, and soon because ways are bounded.
+ * Splitting only the calls that a lint names does not replace the survey. P0504 (unreachable.ts) reports a verdict that no
+ * judged call gives, so it needs a result for all calls; without the survey every `check` would make the full split.
+ *
+ * The program is executed once with sets of paths, each with the facts about its values and the call numbers that can take
+ * it. A condition splits paths; control-flow joins collect them. A path is certain while there is a witness for each symbol:
+ * symbols are independent, so the witnesses together are an execution. The walk terminates because control only goes
+ * forward, and soon because the number of paths is bounded.
  */
 
 import { compareOperations } from "../../ir/arithmetic.ts";
@@ -24,6 +27,7 @@ import type {
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import { Questions } from "./questions.ts";
+import { joined, knowing, numbersIn, partition, type SurveyPath, uncertain, withValue } from "./survey-paths.ts";
 import {
   constantValue,
   difference,
@@ -36,27 +40,26 @@ import {
   symbolValue,
   type Value,
 } from "./values.ts";
-import { joined, knowing, numbersIn, partition, uncertain, type Way, withValue } from "./ways.ts";
 
-/** How an evaluation of these calls may end. */
+/** How an evaluation of these calls can end. */
 export interface End {
   readonly numbers: readonly number[];
   readonly verdict: number;
   readonly certain: boolean;
-  /** State may have been changed on the way. */
+  /** State may have changed on the path. */
   readonly changes: boolean;
   readonly raised: readonly number[];
-  /** Something was asked of arguments. */
+  /** The path depends on arguments. */
   readonly onArguments: boolean;
 }
 
-/** Ways that go through one statement, and steps in all. What needs more is left to the split. */
-const mostWays = 2_000;
+/** Limits of paths through one statement, and of steps. Beyond them, the split is needed. */
+const mostPaths = 2_000;
 const mostSteps = 50_000;
 
 class TooLong extends Error {}
 
-/** All ends; undefined where there are too many ways. */
+/** All ends; undefined if there are too many paths. */
 export function surveyPolicy(program: Program, numbers: readonly number[]): readonly End[] | undefined {
   const survey = new Survey(program);
   try {
@@ -72,7 +75,7 @@ class Survey {
   readonly ends: End[] = [];
   readonly #program: Program;
   readonly #symbols = new Map<string | number, Source>();
-  readonly #left = new Map<number, Way[]>();
+  readonly #left = new Map<number, SurveyPath[]>();
   readonly #ended = new Map<readonly number[], Map<number, End>>();
   readonly #questions = new Questions();
   readonly #fixed = new Map<IntegerExpression, Value | undefined>();
@@ -97,13 +100,13 @@ class Survey {
     ]);
   }
 
-  /** The ways behind the statements. */
-  #block(statements: readonly Statement[], ways: readonly Way[]): readonly Way[] {
-    let now = ways;
+  /** The paths after the statements. */
+  #block(statements: readonly Statement[], paths: readonly SurveyPath[]): readonly SurveyPath[] {
+    let now = paths;
     for (let at = 0; at < statements.length; at++) {
       const statement = statements[at]!;
       if (now.length === 0) return now;
-      if (now.length > mostWays) throw new TooLong();
+      if (now.length > mostPaths) throw new TooLong();
       this.#steps += now.length;
       if (this.#steps > mostSteps) throw new TooLong();
       now = this.#statement(statement, now);
@@ -111,63 +114,65 @@ class Survey {
     return now;
   }
 
-  #statement(statement: Statement, ways: readonly Way[]): readonly Way[] {
+  #statement(statement: Statement, paths: readonly SurveyPath[]): readonly SurveyPath[] {
     switch (statement.kind) {
       case "if": {
-        const then: Way[] = [];
-        const otherwise: Way[] = [];
-        for (let at = 0; at < ways.length; at++) this.#decide(statement.condition, ways[at]!, then, otherwise);
+        const then: SurveyPath[] = [];
+        const otherwise: SurveyPath[] = [];
+        for (let at = 0; at < paths.length; at++) this.#decide(statement.condition, paths[at]!, then, otherwise);
         return joined(this.#block(statement.then, then), this.#block(statement.otherwise, otherwise));
       }
       case "switch":
-        return this.#switch(statement, ways);
+        return this.#switch(statement, paths);
       case "return":
-        for (let at = 0; at < ways.length; at++) this.#verdict(statement.verdict, ways[at]!, this.#end);
+        for (let at = 0; at < paths.length; at++) this.#verdict(statement.verdict, paths[at]!, this.#end);
         return [];
       case "block": {
-        const after = this.#block(statement.body, ways);
+        const after = this.#block(statement.body, paths);
         const left = this.#left.get(statement.label);
         this.#left.delete(statement.label);
         return left === undefined ? after : joined(left, after);
       }
       case "leave": {
         const left = this.#left.get(statement.label);
-        if (left === undefined) this.#left.set(statement.label, [...ways]);
-        else left.push(...ways);
+        if (left === undefined) this.#left.set(statement.label, [...paths]);
+        else left.push(...paths);
         return [];
       }
       case "report":
-        return ways;
+        return paths;
       case "set-integer": {
-        const after: Way[] = [];
-        for (const way of ways) {
-          this.#integer(statement.value, way, (value, each) => after.push(withValue(each, statement.local, value)));
+        const after: SurveyPath[] = [];
+        for (const path of paths) {
+          this.#integer(statement.value, path, (value, each) => after.push(withValue(each, statement.local, value)));
         }
         return after;
       }
       case "set-boolean": {
-        const after: Way[] = [];
-        for (const way of ways) {
-          const then: Way[] = [];
-          const otherwise: Way[] = [];
-          this.#decide(statement.value, way, then, otherwise);
+        const after: SurveyPath[] = [];
+        for (const path of paths) {
+          const then: SurveyPath[] = [];
+          const otherwise: SurveyPath[] = [];
+          this.#decide(statement.value, path, then, otherwise);
           for (const each of then) after.push(withValue(each, statement.local, true));
           for (const each of otherwise) after.push(withValue(each, statement.local, false));
         }
         return after;
       }
       case "set-verdict": {
-        const after: Way[] = [];
-        for (const way of ways) {
-          this.#verdict(statement.value, way, (verdict, each) => after.push(withValue(each, statement.local, verdict)));
+        const after: SurveyPath[] = [];
+        for (const path of paths) {
+          this.#verdict(statement.value, path, (verdict, each) =>
+            after.push(withValue(each, statement.local, verdict)),
+          );
         }
         return after;
       }
       case "store": {
-        const after: Way[] = [];
+        const after: SurveyPath[] = [];
         const slot = this.#program.locals.length + statement.cell;
-        for (const way of ways) {
-          this.#integer(statement.value, way, (value, each) => {
+        for (const path of paths) {
+          this.#integer(statement.value, path, (value, each) => {
             after.push({ ...withValue(each, slot, value), changes: true });
           });
         }
@@ -177,40 +182,40 @@ class Survey {
       case "table-delete": {
         const { table } = statement;
         const full = statement.kind === "table-set" ? [this.#program.tables[table]!.full] : [];
-        return ways.map((way) => ({
-          ...way,
+        return paths.map((path) => ({
+          ...path,
           changes: true,
-          raised: [...way.raised, ...full],
-          tables: [...way.tables, table],
+          raised: [...path.raised, ...full],
+          tables: [...path.tables, table],
         }));
       }
     }
   }
 
-  #switch(statement: Statement & { readonly kind: "switch" }, ways: readonly Way[]): readonly Way[] {
+  #switch(statement: Statement & { readonly kind: "switch" }, paths: readonly SurveyPath[]): readonly SurveyPath[] {
     const { value, arms, otherwise } = statement;
-    const after: Way[][] = [];
+    const after: SurveyPath[][] = [];
     if (value.kind === "input" && value.input === "number") {
-      const groups: Way[][] = arms.map(() => []);
-      const rest: Way[] = [];
-      for (const way of ways) {
+      const groups: SurveyPath[][] = arms.map(() => []);
+      const rest: SurveyPath[] = [];
+      for (const path of paths) {
         const parts = partition(
-          way.numbers,
+          path.numbers,
           arms.map(({ intervals }) => intervals),
         );
         parts.forEach((numbers, arm) => {
-          if (numbers !== undefined) (groups[arm] ?? rest).push({ ...way, numbers });
+          if (numbers !== undefined) (groups[arm] ?? rest).push({ ...path, numbers });
         });
       }
       for (const [arm, { body }] of arms.entries()) after.push([...this.#block(body, groups[arm]!)]);
       return [...after.flat(), ...this.#block(otherwise, rest)];
     }
-    let open = ways;
+    let open = paths;
     for (const { intervals, body } of arms) {
-      const then: Way[] = [];
-      const next: Way[] = [];
-      for (const way of open) {
-        this.#integer(value, way, (found, each) => this.#ask(found, intervals, each, then, next));
+      const then: SurveyPath[] = [];
+      const next: SurveyPath[] = [];
+      for (const path of open) {
+        this.#integer(value, path, (found, each) => this.#ask(found, intervals, each, then, next));
       }
       after.push([...this.#block(body, then)]);
       open = next;
@@ -218,15 +223,15 @@ class Survey {
     return [...after.flat(), ...this.#block(otherwise, open)];
   }
 
-  readonly #end = (verdict: number, way: Way): void => {
-    const { numbers, certain, changes, raised, onArguments } = way;
+  readonly #end = (verdict: number, path: SurveyPath): void => {
+    const { numbers, certain, changes, raised, onArguments } = path;
     let known = this.#ended.get(numbers);
     if (known === undefined) {
       known = new Map();
       this.#ended.set(numbers, known);
     }
     const end = known.get(verdict);
-    // Most ends say nothing that an earlier one does not say.
+    // Most ends add nothing to an earlier one.
     if (
       end !== undefined &&
       (end.certain || !certain) &&
@@ -241,26 +246,26 @@ class Survey {
     this.ends.push(next);
   };
 
-  #decide(condition: BooleanExpression, way: Way, then: Way[], otherwise: Way[]): void {
+  #decide(condition: BooleanExpression, path: SurveyPath, then: SurveyPath[], otherwise: SurveyPath[]): void {
     const question = this.#questions.of(condition);
     if (question !== undefined) {
-      this.#integer(question.subject, way, (value, each) => this.#ask(value, question.set, each, then, otherwise));
+      this.#integer(question.subject, path, (value, each) => this.#ask(value, question.set, each, then, otherwise));
       return;
     }
     switch (condition.kind) {
       case "boolean":
-        (condition.value ? then : otherwise).push(way);
+        (condition.value ? then : otherwise).push(path);
         return;
       case "boolean-local":
-        (way.values.get(condition.local) === true ? then : otherwise).push(way);
+        (path.values.get(condition.local) === true ? then : otherwise).push(path);
         return;
       case "not":
-        this.#decide(condition.value, way, otherwise, then);
+        this.#decide(condition.value, path, otherwise, then);
         return;
       case "all": {
-        let open = [way];
+        let open = [path];
         for (const part of condition.of) {
-          const next: Way[] = [];
+          const next: SurveyPath[] = [];
           for (const each of open) this.#decide(part, each, next, otherwise);
           open = next;
         }
@@ -268,9 +273,9 @@ class Survey {
         return;
       }
       case "any": {
-        let open = [way];
+        let open = [path];
         for (const part of condition.of) {
-          const next: Way[] = [];
+          const next: SurveyPath[] = [];
           for (const each of open) this.#decide(part, each, then, next);
           open = next;
         }
@@ -280,10 +285,10 @@ class Survey {
       case "within":
         throw new Error("a question about one value");
       case "compare":
-        this.#compare(condition, way, then, otherwise);
+        this.#compare(condition, path, then, otherwise);
         return;
       case "table-has": {
-        const asked = this.#asking(way, condition.table);
+        const asked = this.#asking(path, condition.table);
         then.push(asked);
         otherwise.push(asked);
         return;
@@ -291,13 +296,18 @@ class Survey {
     }
   }
 
-  #compare(condition: BooleanExpression & { readonly kind: "compare" }, way: Way, then: Way[], otherwise: Way[]): void {
+  #compare(
+    condition: BooleanExpression & { readonly kind: "compare" },
+    path: SurveyPath,
+    then: SurveyPath[],
+    otherwise: SurveyPath[],
+  ): void {
     const { operator, left, right } = condition;
-    this.#integer(left, way, (a, afterLeft) =>
+    this.#integer(left, path, (a, afterLeft) =>
       this.#integer(right, afterLeft, (b, each) => {
         if (b.symbol === undefined) this.#ask(a, satisfying(operator, b.add), each, then, otherwise);
         else if (a.symbol === undefined) this.#ask(b, satisfyingFromLeft(operator, a.add), each, then, otherwise);
-        // Two of which nothing is known are not for that the same.
+        // Two unknown values are not necessarily equal.
         else if (a.symbol.free && sameValue(a, b)) (compareOperations[operator](0n, 0n) ? then : otherwise).push(each);
         else {
           then.push(uncertain(each));
@@ -307,61 +317,67 @@ class Survey {
     );
   }
 
-  /** Is the value in these intervals? */
-  #ask(value: Value, intervals: readonly Interval[], way: Way, then: Way[], otherwise: Way[]): void {
+  /** Splits the path by whether the value lies in the intervals. */
+  #ask(
+    value: Value,
+    intervals: readonly Interval[],
+    path: SurveyPath,
+    then: SurveyPath[],
+    otherwise: SurveyPath[],
+  ): void {
     const { symbol } = value;
     if (symbol === undefined) {
-      (holds(intervals, value.add) ? then : otherwise).push(way);
+      (holds(intervals, value.add) ? then : otherwise).push(path);
       return;
     }
     if (symbol.id === numberId) {
-      const parts = numbersIn(value, intervals, way.numbers);
-      if (parts[0].length > 0) then.push(parts[1].length === 0 ? way : { ...way, numbers: parts[0] });
-      if (parts[1].length > 0) otherwise.push(parts[0].length === 0 ? way : { ...way, numbers: parts[1] });
+      const parts = numbersIn(value, intervals, path.numbers);
+      if (parts[0].length > 0) then.push(parts[1].length === 0 ? path : { ...path, numbers: parts[0] });
+      if (parts[1].length > 0) otherwise.push(parts[0].length === 0 ? path : { ...path, numbers: parts[1] });
       return;
     }
     if (!symbol.free) {
-      then.push(uncertain(way));
-      otherwise.push(uncertain(way));
+      then.push(uncertain(path));
+      otherwise.push(uncertain(path));
       return;
     }
     const images = this.#questions.imagesOf(value, intervals);
-    const inside = learn(way.facts, symbol, value.mask, images.inside);
-    if (inside !== "impossible") then.push(knowing(way, inside));
-    const outside = learn(way.facts, symbol, value.mask, images.outside);
-    if (outside !== "impossible") otherwise.push(knowing(way, outside));
+    const inside = learn(path.facts, symbol, value.mask, images.inside);
+    if (inside !== "impossible") then.push(knowing(path, inside));
+    const outside = learn(path.facts, symbol, value.mask, images.outside);
+    if (outside !== "impossible") otherwise.push(knowing(path, outside));
   }
 
-  /** The value on each way that evaluating it makes. */
-  #integer(expression: IntegerExpression, way: Way, use: (value: Value, way: Way) => void): void {
+  /** Evaluates to a value on each path that evaluation splits into. */
+  #integer(expression: IntegerExpression, path: SurveyPath, use: (value: Value, path: SurveyPath) => void): void {
     switch (expression.kind) {
       case "constant":
-        use(constantValue(expression.value), way);
+        use(constantValue(expression.value), path);
         return;
       case "input":
-        use(symbolValue(this.#input(expression.input)), way);
+        use(symbolValue(this.#input(expression.input)), path);
         return;
       case "local":
-        use((way.values.get(expression.local) as Value | undefined) ?? constantValue(0n), way);
+        use((path.values.get(expression.local) as Value | undefined) ?? constantValue(0n), path);
         return;
       case "cell": {
-        const known = way.values.get(this.#program.locals.length + expression.cell) as Value | undefined;
-        use(known ?? symbolValue(this.#cell(expression.cell)), way);
+        const known = path.values.get(this.#program.locals.length + expression.cell) as Value | undefined;
+        use(known ?? symbolValue(this.#cell(expression.cell)), path);
         return;
       }
       case "observed":
-        use(symbolValue(this.#observed(expression.word)), way);
+        use(symbolValue(this.#observed(expression.word)), path);
         return;
       case "parameter":
-        use(unclear, uncertain(way));
+        use(unclear, uncertain(path));
         return;
       case "extend": {
         const fixed = this.#fixedValue(expression);
         if (fixed !== undefined) {
-          use(fixed, way);
+          use(fixed, path);
           return;
         }
-        this.#integer(expression.value, way, (value, each) => {
+        this.#integer(expression.value, path, (value, each) => {
           const result = extended(value, expression.width, expression.signed);
           if (result === undefined) use(unclear, uncertain(each));
           else use(result, each);
@@ -371,10 +387,10 @@ class Survey {
       case "binary": {
         const fixed = this.#fixedValue(expression);
         if (fixed !== undefined) {
-          use(fixed, way);
+          use(fixed, path);
           return;
         }
-        this.#integer(expression.left, way, (left, afterLeft) =>
+        this.#integer(expression.left, path, (left, afterLeft) =>
           this.#integer(expression.right, afterLeft, (right, each) => {
             const result = binary(expression, left, right);
             if (result === undefined) use(unclear, uncertain(each));
@@ -384,24 +400,24 @@ class Survey {
         return;
       }
       case "select": {
-        const then: Way[] = [];
-        const otherwise: Way[] = [];
-        this.#decide(expression.condition, way, then, otherwise);
+        const then: SurveyPath[] = [];
+        const otherwise: SurveyPath[] = [];
+        this.#decide(expression.condition, path, then, otherwise);
         for (const each of then) this.#integer(expression.then, each, use);
         for (const each of otherwise) this.#integer(expression.otherwise, each, use);
         return;
       }
       case "from-boolean": {
-        const then: Way[] = [];
-        const otherwise: Way[] = [];
-        this.#decide(expression.value, way, then, otherwise);
+        const then: SurveyPath[] = [];
+        const otherwise: SurveyPath[] = [];
+        this.#decide(expression.value, path, then, otherwise);
         for (const each of then) use(constantValue(1n), each);
         for (const each of otherwise) use(constantValue(0n), each);
         return;
       }
       case "table-get": {
         const { table } = expression;
-        const asked = this.#asking(way, table);
+        const asked = this.#asking(path, table);
         if (asked.certain) use(symbolValue(this.#symbol(`table ${table}`, maximum, true, false)), asked);
         else use(unclear, asked);
         return;
@@ -409,7 +425,7 @@ class Survey {
     }
   }
 
-  /** The value of what is made of inputs only, where it has one. */
+  /** The value of an expression of inputs only, if it has one. */
   #fixedValue(expression: IntegerExpression): Value | undefined {
     switch (expression.kind) {
       case "constant":
@@ -438,24 +454,24 @@ class Survey {
     }
   }
 
-  #verdict(expression: VerdictExpression, way: Way, use: (verdict: number, way: Way) => void): void {
+  #verdict(expression: VerdictExpression, path: SurveyPath, use: (verdict: number, path: SurveyPath) => void): void {
     switch (expression.kind) {
       case "verdict":
-        use(expression.verdict, way);
+        use(expression.verdict, path);
         return;
       case "verdict-local":
-        use((way.values.get(expression.local) as number | undefined) ?? 0, way);
+        use((path.values.get(expression.local) as number | undefined) ?? 0, path);
         return;
       case "verdict-select": {
-        const then: Way[] = [];
-        const otherwise: Way[] = [];
-        this.#decide(expression.condition, way, then, otherwise);
+        const then: SurveyPath[] = [];
+        const otherwise: SurveyPath[] = [];
+        this.#decide(expression.condition, path, then, otherwise);
         for (const each of then) this.#verdict(expression.then, each, use);
         for (const each of otherwise) this.#verdict(expression.otherwise, each, use);
         return;
       }
       case "strictest":
-        this.#strictest(expression.of, 0, -1, way, use);
+        this.#strictest(expression.of, 0, -1, path, use);
         return;
     }
   }
@@ -464,23 +480,23 @@ class Survey {
     parts: readonly VerdictExpression[],
     at: number,
     strictest: number,
-    way: Way,
-    use: (verdict: number, way: Way) => void,
+    path: SurveyPath,
+    use: (verdict: number, path: SurveyPath) => void,
   ): void {
     if (at === parts.length) {
-      use(Math.max(0, strictest), way);
+      use(Math.max(0, strictest), path);
       return;
     }
     const { verdicts } = this.#program;
     const rank = (verdict: number) => (verdict < 0 ? -1 : strictness[verdicts[verdict]!.action]);
-    this.#verdict(parts[at]!, way, (verdict, each) =>
+    this.#verdict(parts[at]!, path, (verdict, each) =>
       this.#strictest(parts, at + 1, rank(verdict) > rank(strictest) ? verdict : strictest, each, use),
     );
   }
 
-  /** The way after a question to a table: the first may be answered by anything. */
-  #asking(way: Way, table: number): Way {
-    return way.tables.includes(table) ? uncertain(way) : { ...way, tables: [...way.tables, table] };
+  /** The path after a test of a table: only the first test of a table is independent of others. */
+  #asking(path: SurveyPath, table: number): SurveyPath {
+    return path.tables.includes(table) ? uncertain(path) : { ...path, tables: [...path.tables, table] };
   }
 
   #input(input: (IntegerExpression & { readonly kind: "input" })["input"]): Source {
@@ -516,7 +532,7 @@ class Survey {
 const maximum = 0xffff_ffff_ffff_ffffn;
 const numberId = 0;
 
-/** A value of which nothing is known. */
+/** An unknown value. */
 const unclear = symbolValue({ id: -1, bits: maximum, most: maximum, free: false, isArgument: true });
 
 function binary(

@@ -1,17 +1,17 @@
-/** What the survey says of calls by name; and of each lint that needs the split, whether it can have anything to say. */
+/** The survey's results for calls by name. */
 import type { Program } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
 import { numberOf } from "../../linux/calls.ts";
 import { unnamedNumber } from "../explain/unnamed.ts";
 import { type End, surveyPolicy } from "./survey.ts";
 
-/** Everything that is known of one call: what it certainly and what it perhaps gets. */
+/** The results for one call: the verdicts that it certainly gets and possibly gets. */
 export interface Surveyed {
   readonly certain: ReadonlySet<number>;
   readonly perhaps: ReadonlySet<number>;
-  /** State is perhaps changed. */
+  /** State may change. */
   readonly changes: boolean;
-  /** Perhaps decided by arguments. */
+  /** The verdict may depend on arguments. */
   readonly onArguments: boolean;
 }
 
@@ -22,7 +22,7 @@ export class SurveyView {
   readonly #byNumber = new Map<number, Surveyed>();
   readonly #endsOf = new Map<number, End[]>();
 
-  /** Undefined where the survey would take too long. */
+  /** Undefined if the survey would take too long. */
   static of(program: Program): SurveyView | undefined {
     const numbers: number[] = [];
     for (const { from, to } of program.admission.judged) {
@@ -46,7 +46,7 @@ export class SurveyView {
     this.unnamed = this.#number(unnamedNumber)!;
   }
 
-  /** Undefined where the policy does not judge it. */
+  /** Undefined if the policy does not judge the call. */
   call(name: string): Surveyed | undefined {
     const number = numberOf(name, this.program.architecture);
     return number === undefined ? undefined : this.#number(number);

@@ -1,11 +1,11 @@
 /**
- * P0402: the proof of `tightening: true`. No call, for any arguments and any other state, may be judged more leniently
- * in a later phase.
+ * P0402: the proof of `tightening: true`: no call, for any arguments and any other state, is judged more leniently in a
+ * later phase.
  *
- * The proof is a program of its own, the policy twice in sequence: once with the phases' cell at one phase, once with it
- * at the next, both on the same arguments and the same other state, and at the end a comparison of the two strictnesses.
- * Its split says for which calls the comparison can fail. Phases that follow each other are enough: strictness is an
- * order. What the split cannot decide counts as broken, so a promise that holds is one that was proved.
+ * The proof splits a product program: the policy twice in sequence, with the phases' cell at one phase and then at the
+ * next, on the same arguments and other state, and a comparison of the two strictnesses. The split shows for which calls
+ * the comparison can fail. Consecutive phases suffice, because strictness is an order. An undecided call counts as broken,
+ * so a promise that holds is proved.
  */
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -17,10 +17,10 @@ import { callByNumber } from "../../linux/calls.ts";
 import type { DecisionLeaf } from "../decision.ts";
 import { leavesOf } from "../explain/paths.ts";
 import { splitPolicy } from "../split/split.ts";
-import { twice } from "./twice.ts";
+import { productProgram } from "./product.ts";
 import { spanOf } from "./view.ts";
 
-/** As `loadPolicy` collects them. */
+/** From `loadPolicy`. */
 export interface TighteningPromise {
   /** The cell of the phases. */
   readonly cell: number;
@@ -31,7 +31,7 @@ export function proveTightening(program: Program, promise: TighteningPromise): D
   const { kind } = program.cells[promise.cell]!;
   if (kind.is !== "phases") return [];
   for (let phase = 0; phase + 1 < kind.names.length; phase++) {
-    const product = twice(program, promise.cell);
+    const product = productProgram(program, promise.cell);
     const known = new Map([
       [product.earlier, BigInt(phase)],
       [product.later, BigInt(phase + 1)],
@@ -71,7 +71,7 @@ function brokenPromise(
     {
       span,
       related: { span: spanOf(program, at)!, message: "promised here" },
-      help: `allow it from the start, refuse it later as well, or take the promise back (promised at ${at.line}:${at.column})`,
+      help: `allow it from the start, refuse it later too, or remove the promise (promised at ${at.line}:${at.column})`,
     },
   );
 }

@@ -1,6 +1,6 @@
 /**
- * P0508: a rule on the types of internet sockets that does not ask for the protocol. SOCK_STREAM is TCP, and MPTCP, SCTP
- * and SMC as well; SOCK_DGRAM is UDP, and UDP-Lite, DCCP's kin and ping sockets (include/uapi/linux/in.h).
+ * P0508: a rule on the types of internet sockets that does not test the protocol. SOCK_STREAM is TCP, but also MPTCP,
+ * SCTP and SMC; SOCK_DGRAM is UDP, but also UDP-Lite, DCCP variants and ping sockets (include/uapi/linux/in.h).
  */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -13,7 +13,7 @@ const stream = 1n;
 const raw = 3n;
 const others = { SCTP: 132n, MPTCP: 262n };
 
-/** False only where `findTransports` finds nothing. */
+/** False only if `findTransports` finds nothing. */
 export function mayHaveTransports(survey: SurveyView): boolean {
   const socket = survey.call("socket");
   if (socket?.onArguments !== true) return false;
@@ -30,10 +30,10 @@ export function findTransports(view: View): Diagnostic[] {
     return [
       diagnostic(
         "P0508",
-        "of internet sockets this refuses some types and allows every protocol: MPTCP, SCTP and SMC have the type of TCP",
+        "this refuses some types of internet sockets but allows every protocol: MPTCP, SCTP and SMC have the type of TCP",
         {
           span: view.span(refused),
-          help: "where TCP and UDP are meant, add `[0n, 6n, 17n].includes(call.args.protocol)` (0 is the default, TCP or UDP)",
+          help: "for only TCP and UDP, add `[0n, 6n, 17n].includes(call.args.protocol)` (0 is the default, TCP or UDP)",
         },
       ),
     ];

@@ -1,4 +1,4 @@
-/** P0504: a verdict that no call, no argument and no state gives. */
+/** P0504: a verdict that no call, with any arguments and state, can get. */
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -9,11 +9,11 @@ import { strictness } from "../../ir/verdicts.ts";
 import type { SurveyView } from "./surveyed.ts";
 import type { View } from "./view.ts";
 
-/** False only where `findUnreachableVerdicts` finds nothing. */
+/** False only if `findUnreachableVerdicts` finds nothing. */
 export function mayHaveUnreachableVerdicts({ program, ends }: SurveyView): boolean {
   const reached = new Set(program.tables.map(({ full }) => full));
   for (const { verdict, certain } of ends) if (certain) reached.add(verdict);
-  // Those that nothing could get were left out of the program (prune.ts), but for the first.
+  // prune.ts has dropped verdicts that no statement uses, except the first.
   const missed = program.verdicts.filter(({ at }, verdict) => at !== undefined && !reached.has(verdict));
   if (missed.length === 0) return false;
   const places = new Set([...reached].map((verdict) => placeKey(program.verdicts[verdict]!.at)));
@@ -37,22 +37,22 @@ export function findUnreachableVerdicts(view: View): Diagnostic[] {
   for (const verdict of view.unnamed.kind === "leaf" ? view.unnamed.possible : []) {
     reached.add(placeKey(program.verdicts[verdict]!.at));
   }
-  // Declared for the case that a table fills up, which a test may never see.
+  // A table's verdict is declared for the case that it fills up, which may never occur.
   for (const { full } of program.tables) reached.add(placeKey(program.verdicts[full]!.at));
   const found = new Map<string, Diagnostic>();
   for (const verdict of written) {
     const { at, action } = program.verdicts[verdict]!;
     const key = placeKey(at);
-    // One place may be several verdicts, where a function was inlined or a loop unrolled.
+    // Inlining and unrolling make several verdicts of one place.
     if (at === undefined || reached.has(key) || found.has(key)) continue;
-    // Between several that allow, one place stands for all: the others decide nothing, and are not wrong.
+    // Of several policies that allow, one place stands for all; the others have no effect but are not wrong.
     if (combines && action === "allow") continue;
     const name = strictness[action] >= strictness.deny ? "refusal" : "verdict";
     found.set(
       key,
       diagnostic("P0504", `this ${name} is never reached: no call, no argument and no state leads here`, {
         span: view.span(verdict),
-        help: "an earlier rule decides all that would come here, or the conditions exclude each other",
+        help: "earlier rules decide every such call, or the conditions exclude each other",
       }),
     );
   }

@@ -1,27 +1,30 @@
 /**
- * What the survey of a policy (survey.ts) knows of integers: a value is a constant or comes from one symbol, by steps
- * that turn intervals into intervals; a path keeps for each symbol what was asked of it, and one word that meets it all.
+ * Integers in the survey (survey.ts): a value is a constant, or a symbol under operations that map intervals to
+ * intervals. A path stores for each symbol the facts about it and one witness that satisfies them.
  */
 import { larger, maximumPattern, pattern, smaller } from "../../ir/arithmetic.ts";
 import { holds, type IntervalSet, intersection, normalise, translate } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
 
-/** Whatever has one value throughout an evaluation: an input, a cell's first word, or what cannot be said more simply. */
+/**
+ * A symbol: it has one value throughout an evaluation. It is an input, the initial word of a cell, or an expression
+ * that has no simpler form.
+ */
 export interface Source {
   readonly id: number;
-  /** 2^n − 1: its words lie below. */
+  /** 2^n − 1, an upper bound of its words. */
   readonly bits: bigint;
   readonly most: bigint;
-  /** Its words are all of 0 … most, whatever other symbols are. Else nothing about it is certain. */
+  /** Its words are all of 0 … most, independently of other symbols. Otherwise nothing about it is certain. */
   readonly free: boolean;
   readonly isArgument: boolean;
 }
 
-/** `±extend(symbol & mask) + add`, modulo 2^64; without a symbol the constant `add`. */
+/** `±extend(symbol & mask) + add`, modulo 2^64; without a symbol, the constant `add`. */
 export interface Value {
   readonly symbol: Source | undefined;
   readonly mask: bigint;
-  /** The width from which it is sign-extended, which is the mask's; 0 where it is not. */
+  /** The width from which it is sign-extended, equal to the mask's; 0 if it is not. */
   readonly signed: number;
   readonly negated: boolean;
   readonly add: bigint;
@@ -35,14 +38,14 @@ export function symbolValue(symbol: Source): Value {
   return { symbol, mask: symbol.bits, signed: 0, negated: false, add: 0n };
 }
 
-/** The low bits, or undefined where that is no value of this form. */
+/** The low bits; undefined if they do not have this form. */
 export function extended(value: Value, width: 8 | 16 | 32, isSigned: boolean): Value | undefined {
   if (value.symbol === undefined) {
     return constantValue(isSigned ? pattern(BigInt.asIntN(width, value.add)) : BigInt.asUintN(width, value.add));
   }
   if (value.add !== 0n || value.negated) return undefined;
   const low = widths[width];
-  // What is sign-extended from more bits has those bits below.
+  // A value that is sign-extended from more bits has those bits.
   if (value.signed !== 0 && value.signed < width) return undefined;
   const mask = value.mask & low;
   if (!isSigned || (mask & ((low >> 1n) + 1n)) === 0n) return { ...value, mask, signed: 0 };
@@ -102,24 +105,24 @@ function within(set: IntervalSet, mask: bigint): IntervalSet {
   return set.filter(({ from }) => from <= mask).map(({ from, to }) => (to > mask ? { from, to: mask } : { from, to }));
 }
 
-/** −x for the x of an interval. */
+/** The set of −x for the x of an interval. */
 function mirrored({ from, to }: Interval): Interval[] {
   if (from !== 0n) return [{ from: maximumPattern - to + 1n, to: maximumPattern - from + 1n }];
   const zero = { from: 0n, to: 0n };
   return to === 0n ? [zero] : [zero, { from: maximumPattern - to + 1n, to: maximumPattern }];
 }
 
-/** What was asked on a path, the latest first. */
+/** The facts about a symbol on a path, the latest first. */
 export interface Facts {
   readonly symbol: Source;
   readonly mask: bigint;
   readonly set: IntervalSet;
-  /** A word of the symbol that meets these facts; undefined where none was found. */
+  /** A word of the symbol that satisfies these facts; undefined if none was found. */
   readonly witness: bigint | undefined;
   readonly before: Facts | undefined;
 }
 
-/** With one more: what is under the mask lies in the set. */
+/** Adds the fact that the bits under the mask lie in the set. */
 export function learn(facts: Facts | undefined, symbol: Source, mask: bigint, set: IntervalSet): Facts | "impossible" {
   let image = set;
   if (image.length === 0) return "impossible";
@@ -137,7 +140,7 @@ export function learn(facts: Facts | undefined, symbol: Source, mask: bigint, se
   return { symbol, mask, set: image, witness, before: facts };
 }
 
-/** Enough for what people ask of one word; where they ask more, the survey is not certain. */
+/** Enough for the tests that policies make of one word; beyond, the survey is not certain. */
 const mostTried = 8;
 
 function findWitness(
@@ -155,7 +158,7 @@ function findWitness(
     }
     return true;
   };
-  // What was not asked before is met by any word of the set.
+  // Bits without an earlier fact are satisfied by any word of the set.
   if (set.length > 0 && meets((before & ~mask) | (set[0]!.from & mask)))
     return (before & ~mask) | (set[0]!.from & mask);
   for (const { from, to } of set.slice(0, mostTried)) {

@@ -1,4 +1,4 @@
-/** What the lints look at: the split by call name, and what becomes of a call that no rule names. */
+/** The split as lints use it: by call name, and for a call that no rule names. */
 
 import type { Span } from "../../diagnostics/diagnostic.ts";
 import { holds } from "../../ir/intervals.ts";
@@ -14,9 +14,9 @@ import { splitPolicy } from "../split/split.ts";
 export class View {
   readonly program: Program;
   readonly decisions: ReadonlyMap<number, Decision>;
-  /** Of a call that no rule names. */
+  /** The decision for a call that no rule names. */
   readonly unnamed: Decision;
-  /** Most calls share a decision, and one may have thousands of leaves. */
+  /** Cached: most calls share a decision, and one may have thousands of leaves. */
   readonly #possible = new Map<Decision, readonly number[]>();
 
   constructor(program: Program) {
@@ -49,7 +49,7 @@ export class View {
     return !passes(this.program.verdicts[verdict]!);
   }
 
-  /** Verdicts that some argument and some state give. */
+  /** The verdicts that some arguments and some state give. */
   possible(name: string): readonly number[] {
     const decision = this.decisionOf(name);
     if (decision === undefined) return [];
@@ -63,7 +63,7 @@ export class View {
     return possible;
   }
 
-  /** Verdicts that some state gives where the registers hold these values; the others hold 0. */
+  /** The verdicts that some state gives for these registers; missing ones are 0. */
   possibleFor(name: string, registers: readonly bigint[]): readonly number[] {
     let node = this.decisionOf(name);
     while (node?.kind === "test") {

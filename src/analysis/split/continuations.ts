@@ -1,12 +1,12 @@
-/** Where a path goes on after a choice. */
+/** Where a path continues after a choice. */
 import type { GraphNode } from "./graph.ts";
 import type { Formula, Term, VerdictTerm } from "./terms.ts";
 
 export type Continuation =
   | { readonly kind: "node"; readonly node: GraphNode }
-  /** The arms of a switch from this one on: those before do not match. */
+  /** The arms of a switch from this one on; the earlier ones do not match. */
   | { readonly kind: "arms"; readonly node: GraphNode; readonly value: Term; readonly arm: number }
-  /** A condition that has been evaluated, and where its outcomes lead. */
+  /** An evaluated condition, and the targets of its outcomes. */
   | {
       readonly kind: "choice";
       readonly formula: Formula;
@@ -31,12 +31,12 @@ export function name(at: Continuation): string {
   return at.kind === "arms" ? `${at.node.position}.${at.arm}.${at.value.id}` : `${at.node.position}`;
 }
 
-export function keptFor(formula: Formula, then: Continuation, otherwise: Continuation): readonly Term[] {
-  const kept = [...formula.leaves];
+export function retainedFor(formula: Formula, then: Continuation, otherwise: Continuation): readonly Term[] {
+  const retained = [...formula.leaves];
   for (const at of [then, otherwise]) {
-    if (at.kind === "verdict") kept.push(...at.verdict.leaves);
-    else if (at.kind === "arms") kept.push(...at.value.leaves);
-    else if (at.kind === "choice") kept.push(...keptFor(at.formula, at.then, at.otherwise));
+    if (at.kind === "verdict") retained.push(...at.verdict.leaves);
+    else if (at.kind === "arms") retained.push(...at.value.leaves);
+    else if (at.kind === "choice") retained.push(...retainedFor(at.formula, at.then, at.otherwise));
   }
-  return kept;
+  return retained;
 }

@@ -1,6 +1,6 @@
 /**
- * Decisions while they are made: hash-consed graphs of tests on arguments over leaves. What the stateful part decides is
- * joined away (`join`): where a condition on state chooses between two decisions, either may be the answer.
+ * Decisions under construction: hash-consed graphs of tests of arguments, with leaves. `join` removes the choices of
+ * the stateful part: if a condition on state chooses between two decisions, either may be the result.
  */
 
 import { BitSet } from "../../ir/bit-set.ts";
@@ -9,14 +9,14 @@ import { strictness } from "../../ir/verdicts.ts";
 import type { ArgumentTest, Decision, StatefulReason, TestedWord } from "../decision.ts";
 import { type Environment, Environments } from "./environment.ts";
 import { complement, intersect, onlyValue } from "./intervals.ts";
-import type { Test, Universe } from "./terms.ts";
+import type { TermPool, Test } from "./terms.ts";
 
 export type DecisionNode = LeafNode | TestNode;
 
 export interface LeafNode {
   readonly kind: "leaf";
   readonly id: number;
-  /** By strictness, then index. */
+  /** Sorted by strictness, then index. */
   readonly possible: readonly number[];
   readonly reasons: ReasonSet;
   readonly height: 0;
@@ -30,7 +30,7 @@ export interface TestNode {
   readonly then: DecisionNode;
   readonly otherwise: DecisionNode;
   readonly height: number;
-  /** One bit for each word tested here or below. */
+  /** One bit for each word that is tested here or below. */
   readonly words: number;
 }
 
@@ -39,13 +39,13 @@ export interface ReasonSet {
   readonly keys: readonly string[];
 }
 
-/** Beyond this the join of two decisions becomes one leaf. */
+/** Deeper joins become one leaf. */
 const deepestJoin = 1500;
-/** A decision of more parts that is to get further reasons becomes one leaf. */
+/** A larger decision that gets further reasons becomes one leaf. */
 const mostNodes = 4096;
 
 export class Decisions {
-  readonly #universe: Universe;
+  readonly #pool: TermPool;
   readonly #environments: Environments;
   readonly #program: Program;
   readonly #nodes = new Map<string, DecisionNode>();
@@ -58,15 +58,15 @@ export class Decisions {
   readonly none: ReasonSet;
   #count = 0;
   #steps = 0;
-  /** What making decisions has cost: entries of lists that were read or written. */
+  /** The cost so far: entries of lists that were read or written. */
   work = 0;
   readonly #mostJoins: number;
   readonly #mostSimplifications: number;
 
   constructor(environments: Environments, mostJoins: number, mostSimplifications: number) {
-    this.#universe = environments.universe;
+    this.#pool = environments.pool;
     this.#environments = environments;
-    this.#program = environments.universe.program;
+    this.#program = environments.pool.program;
     this.#mostJoins = mostJoins;
     this.#mostSimplifications = mostSimplifications;
     this.none = this.#reasonSet([]);
@@ -137,7 +137,7 @@ export class Decisions {
     return node;
   }
 
-  /** What may happen where the stateful part chooses between the two, for these reasons. */
+  /** The possible results if the stateful part chooses between the two, for these reasons. */
   join(left: DecisionNode, right: DecisionNode, reasons: ReasonSet): DecisionNode {
     return this.#join(left, right, reasons, Environments.empty, 0);
   }
@@ -148,7 +148,7 @@ export class Decisions {
       return this.leaf([...a.possible, ...b.possible], this.#unite(this.#unite(a.reasons, b.reasons), reasons));
     }
     if (depth > deepestJoin || this.#steps++ > this.#mostJoins) return this.#collapse(a, b);
-    // Facts only matter where both sides ask about the same word: each alone knows its own.
+    // Facts matter only if both sides test the same word: each side alone has its own.
     const shared = a.words & b.words;
     const known = this.#restrict(facts, shared);
     const left = this.#follow(a, known);
@@ -174,11 +174,11 @@ export class Decisions {
   #restrict(facts: Environment, shared: number): Environment {
     if (facts.slots.length === 0) return facts;
     if (shared === 0) return Environments.empty;
-    const kept = words.filter((_, bit) => (shared & (1 << bit)) !== 0).map((word) => this.#universe.input(word));
-    return this.#environments.trim(facts, Number.POSITIVE_INFINITY, kept);
+    const retained = words.filter((_, bit) => (shared & (1 << bit)) !== 0).map((word) => this.#pool.input(word));
+    return this.#environments.trim(facts, Number.POSITIVE_INFINITY, retained);
   }
 
-  /** Takes the tests that the facts decide. */
+  /** Skips the tests that the facts decide. */
   #follow(node: DecisionNode, facts: Environment): DecisionNode {
     let current = node;
     while (current.kind === "test") {
@@ -189,13 +189,13 @@ export class Decisions {
     return current;
   }
 
-  /** One leaf for all that the two could say: less is known, but nothing is claimed that does not hold. */
+  /** One leaf with all verdicts of both: less precise, but sound. */
   #collapse(a: DecisionNode, b: DecisionNode): LeafNode {
     const possible = this.#possibleIn(a).union(this.#possibleIn(b)).list();
     return this.leaf(possible, this.reasons([{ because: "too-complex" }]));
   }
 
-  /** All that the leaves behind a node could say. Each node is asked for its own parts once. */
+  /** The verdicts of all leaves below a node. Each node is visited once. */
   #possibleIn(root: DecisionNode): BitSet {
     const pending = [root];
     for (let node = pending.at(-1); node !== undefined; node = pending.at(-1)) {
@@ -216,7 +216,7 @@ export class Decisions {
     return this.#allPossible.get(root)!;
   }
 
-  /** The same tests over other leaves, or over further tests in their place. */
+  /** The same tests over other leaves, or over further tests instead of leaves. */
   replaceLeaves(root: DecisionNode, change: (leaf: LeafNode) => DecisionNode): DecisionNode {
     return this.#replace(root, this.#reachable(root), change);
   }
@@ -241,7 +241,7 @@ export class Decisions {
 
   addReasons(root: DecisionNode, reasons: ReasonSet): DecisionNode {
     if (reasons.keys.length === 0) return root;
-    // Rules that each add a reason of their own make a leaf for each set of them: n rules, 2^n leaves.
+    // If each of n rules adds its own reason, the sets of reasons make 2^n leaves.
     const nodes = this.#reachable(root);
     if (nodes.length > mostNodes) return this.#collapse(root, root);
     return this.#replace(root, nodes, (leaf) => this.leaf(leaf.possible, this.#unite(leaf.reasons, reasons)));
@@ -252,7 +252,7 @@ export class Decisions {
     const { verdicts, tables } = this.#program;
     const rank = (verdict: number) => strictness[verdicts[verdict]!.action];
     return this.replaceLeaves(root, (leaf) => {
-      // Between equals the returned verdict stands, but the earlier of two raised ones.
+      // Of equally strict verdicts the returned one wins over a raised one, and an earlier raised one over a later.
       const wins = leaf.possible.some(
         (verdict) =>
           rank(raised) > rank(verdict) ||
@@ -262,7 +262,7 @@ export class Decisions {
     });
   }
 
-  /** Leaves out the tests that the tests before them decide, and joins those that can be asked as one. */
+  /** Drops the tests that earlier tests decide, and merges tests that can be one. */
   finish(root: DecisionNode): DecisionNode {
     return this.#finish(root, Environments.empty, { steps: 0 });
   }
@@ -270,7 +270,7 @@ export class Decisions {
   #finish(root: DecisionNode, facts: Environment, budget: { steps: number }): DecisionNode {
     interface Link {
       readonly test: Test;
-      /** The side that was finished on its own, and by which outcome one gets there. */
+      /** The side that is already finished, and the outcome that leads to it. */
       readonly side: DecisionNode;
       readonly outcome: boolean;
       readonly key: string;
@@ -297,7 +297,7 @@ export class Decisions {
         known = (yes ?? no)!;
         continue;
       }
-      // Recursion takes the shorter side, so that a chain of thousands of tests stays a loop.
+      // Recurses into the shorter side, so that a chain of thousands of tests is a loop.
       const outcome = current.then.height <= current.otherwise.height;
       const side = this.#finish(outcome ? current.then : current.otherwise, outcome ? yes : no, budget);
       chain.push({ test: current.test, side, outcome, key });
@@ -306,7 +306,7 @@ export class Decisions {
     }
     for (let i = chain.length - 1; i >= 0; i--) {
       const { test, side } = chain[i]!;
-      // A run of tests of one part of one word that leave the chain for the same side is one test.
+      // Consecutive tests of one part of one word that leave the chain for the same side become one test.
       let leaving = leavingSet(chain[i]!);
       let first = i;
       while (first > 0) {
@@ -322,11 +322,11 @@ export class Decisions {
     return current;
   }
 
-  /** `test.term & test.mask in leaving ? side : rest`, merged with the tests right below where that makes fewer. */
+  /** `test.term & test.mask in leaving ? side : rest`, merged with the tests directly below if that makes fewer. */
   #merged(test: Test, leaving: Test["intervals"], side: DecisionNode, rest: DecisionNode): DecisionNode {
     if (side === rest) return side;
-    const formula = this.#universe.test(test.term, test.mask, leaving);
-    if (formula === this.#universe.yes) return side;
+    const formula = this.#pool.test(test.term, test.mask, leaving);
+    if (formula === this.#pool.yes) return side;
     if (formula.shape.kind !== "test") return rest;
     const { test: canonical, negated } = formula.shape;
     return this.#branch(canonical, negated ? rest : side, negated ? side : rest);
@@ -344,18 +344,18 @@ export class Decisions {
         const { mask, intervals } = inner.test;
         const there = innerOutcome ? intervals : complement(intervals, mask);
         const target = innerOutcome ? inner.then : inner.otherwise;
-        let formula = this.#universe.no;
-        if (mask === test.mask) formula = this.#universe.test(test.term, mask, intersect(here, there));
+        let formula = this.#pool.no;
+        if (mask === test.mask) formula = this.#pool.test(test.term, mask, intersect(here, there));
         else {
           const first = onlyValue(here);
           const second = onlyValue(there);
           if (first === undefined || second === undefined) continue;
           if (((first ^ second) & mask & test.mask) === 0n) {
             const value = first | second;
-            formula = this.#universe.test(test.term, mask | test.mask, [{ from: value, to: value }]);
+            formula = this.#pool.test(test.term, mask | test.mask, [{ from: value, to: value }]);
           }
         }
-        if (formula.shape.kind !== "test") return formula === this.#universe.yes ? target : outer;
+        if (formula.shape.kind !== "test") return formula === this.#pool.yes ? target : outer;
         const { test: joined, negated } = formula.shape;
         return this.#branch(joined, negated ? outer : target, negated ? target : outer);
       }
@@ -363,7 +363,7 @@ export class Decisions {
     return this.test(test, then, otherwise);
   }
 
-  /** The decision as the other stages know it. */
+  /** The decision in its exported form. */
   export(root: DecisionNode): Decision {
     const known = this.#exported.get(root);
     if (known !== undefined) return known;
@@ -420,7 +420,7 @@ function leavingSet({ test, outcome }: { test: Test; outcome: boolean }): Test["
   return outcome ? test.intervals : complement(test.intervals, test.mask);
 }
 
-/** All nodes, each after those below it. (A node is made after its children, so its id is larger.) */
+/** All nodes, each after its children. (A node is created after its children, so its id is larger.) */
 function reachable(root: DecisionNode): DecisionNode[] {
   const seen = new Set<DecisionNode>([root]);
   for (const node of seen) {

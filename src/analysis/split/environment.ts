@@ -1,11 +1,11 @@
 /**
- * What a path knows at a place: the values of locals and cells, the tables' contents by name, and what was learnt of
- * terms. Immutable, sorted by slot, and interned by content: equal environments are one object, so that a place that is
- * reached twice knowing the same is explored once.
+ * The facts of a path at a place: the values of locals and cells, the contents of tables by version, and knowledge of
+ * terms. Environments are immutable, sorted by slot, and interned, so equal ones are one object and a place that is
+ * reached twice with equal facts is explored once.
  */
 import type { Graph } from "./graph.ts";
 import { type Knowledge, type KnowledgeBase, onlyPossible } from "./knowledge.ts";
-import type { Formula, Term, Test, Universe, VerdictTerm } from "./terms.ts";
+import type { Formula, Term, TermPool, Test, VerdictTerm } from "./terms.ts";
 
 type Entry = Term | Formula | VerdictTerm | Knowledge | { readonly id: number };
 
@@ -16,7 +16,7 @@ export interface Environment {
 
 /** Slots: locals first, then cells, then tables, then knowledge by the id of its term. */
 export class Environments {
-  readonly universe: Universe;
+  readonly pool: TermPool;
   readonly base: KnowledgeBase;
   readonly #graph: Graph;
   readonly #firstCell: number;
@@ -25,14 +25,14 @@ export class Environments {
   readonly #interned = new Map<string, number>();
   readonly #lastNeeded = new Map<Term, number>();
 
-  /** What keeping environments has cost: entries that were copied or looked at. */
+  /** The cost so far: entries that were copied or read. */
   work = 0;
 
   static readonly empty: Environment = { slots: [], entries: [] };
 
-  constructor(universe: Universe, base: KnowledgeBase, graph: Graph) {
-    const { program } = universe;
-    this.universe = universe;
+  constructor(pool: TermPool, base: KnowledgeBase, graph: Graph) {
+    const { program } = pool;
+    this.pool = pool;
     this.base = base;
     this.#graph = graph;
     this.#firstCell = program.locals.length;
@@ -43,12 +43,8 @@ export class Environments {
   local(environment: Environment, local: number): Term | Formula | VerdictTerm {
     const entry = find(environment, local) as Term | Formula | VerdictTerm | undefined;
     if (entry !== undefined) return entry;
-    const type = this.universe.program.locals[local];
-    return type === "integer"
-      ? this.universe.constant(0n)
-      : type === "boolean"
-        ? this.universe.no
-        : this.universe.verdict(0);
+    const type = this.pool.program.locals[local];
+    return type === "integer" ? this.pool.constant(0n) : type === "boolean" ? this.pool.no : this.pool.verdict(0);
   }
 
   withLocal(
@@ -57,13 +53,13 @@ export class Environments {
     value: Term | Formula | VerdictTerm,
     position: number,
   ): Environment {
-    // What nobody reads later need not be remembered.
+    // A value without a later read need not be stored.
     if (this.#graph.lastRead.locals[local]! <= position) return environment;
     return this.#put(environment, local, value);
   }
 
   cell(environment: Environment, cell: number): Term {
-    return (find(environment, this.#firstCell + cell) as Term | undefined) ?? this.universe.cell(cell);
+    return (find(environment, this.#firstCell + cell) as Term | undefined) ?? this.pool.cell(cell);
   }
 
   withCell(environment: Environment, cell: number, value: Term): Environment {
@@ -95,26 +91,26 @@ export class Environments {
     return this.base.decide(this.knowledge(environment, test.term), test);
   }
 
-  /** Undefined where the test cannot come out so. */
+  /** Undefined if the test cannot have this outcome. */
   learn(environment: Environment, test: Test, outcome: boolean): Environment | undefined {
     const learnt = this.base.learn(this.knowledge(environment, test.term), test, outcome);
     return learnt === undefined ? undefined : this.withKnowledge(environment, learnt);
   }
 
-  /** The term's value where the path leaves only one. */
+  /** The term's value, if the path leaves only one. */
   onlyValue(environment: Environment, term: Term): bigint | undefined {
     if (term.shape.kind === "constant") return term.shape.value;
     return onlyPossible(this.knowledge(environment, term));
   }
 
-  /** Forgets what nothing at this position or after it can ask for, except what is known of `kept`. */
-  trim(environment: Environment, position: number, kept: readonly Term[]): Environment {
+  /** Drops facts that no statement from this position on can use, except those about `retained`. */
+  trim(environment: Environment, position: number, retained: readonly Term[]): Environment {
     const { slots, entries } = environment;
     if (slots.length === 0) return environment;
     this.work += slots.length;
     const { lastRead } = this.#graph;
     const keep: boolean[] = [];
-    const used = new Set<Term>(kept);
+    const used = new Set<Term>(retained);
     let dropped = false;
     for (let i = 0; i < slots.length; i++) {
       const slot = slots[i]!;
@@ -138,7 +134,7 @@ export class Environments {
     return { slots: slots.filter((_, i) => keep[i]), entries: entries.filter((_, i) => keep[i]) };
   }
 
-  /** The last position that could build this term out of what it is made of. */
+  /** The last position that can build this term from its leaves. */
   #needed(term: Term): number {
     let needed = this.#lastNeeded.get(term);
     if (needed === undefined) {
@@ -157,7 +153,7 @@ export class Environments {
     return needed;
   }
 
-  /** A number that equal environments share. */
+  /** Equal environments have the same number. */
   intern(environment: Environment): number {
     const { slots, entries } = environment;
     if (slots.length === 0) return 0;

@@ -1,25 +1,25 @@
-/** Expressions under an environment: what an expression of the IR is, as a term, a formula or a verdict term. */
+/** Evaluates IR expressions in an environment, to a term, a formula or a verdict term. */
 import type { BooleanExpression, Expression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
 import { operands } from "../../ir/traverse.ts";
 import type { Environment, Environments } from "./environment.ts";
 import { wordMask } from "./intervals.ts";
 import { combine, comparison, pullback } from "./pullback.ts";
-import type { Formula, Term, Universe, VerdictTerm } from "./terms.ts";
+import type { Formula, Term, TermPool, VerdictTerm } from "./terms.ts";
 
 export class Evaluator {
-  readonly #universe: Universe;
+  readonly #pool: TermPool;
   readonly #environments: Environments;
-  /** Of expressions that read no local, cell or table: they mean the same everywhere. */
+  /** Cache for expressions without locals, cells and tables, which have the same value everywhere. */
   readonly #fixedTerms = new Map<IntegerExpression, Term>();
   readonly #fixedFormulas = new Map<BooleanExpression, Formula>();
   readonly #fixed = new Map<Expression, boolean>();
 
   constructor(environments: Environments) {
-    this.#universe = environments.universe;
+    this.#pool = environments.pool;
     this.#environments = environments;
   }
 
-  /** Does the expression depend on inputs and parameters only? */
+  /** Whether the expression depends only on inputs and parameters. */
   #isFixed(expression: Expression): boolean {
     let fixed = this.#fixed.get(expression);
     if (fixed === undefined) {
@@ -37,8 +37,8 @@ export class Evaluator {
   }
 
   integer(expression: IntegerExpression, environment: Environment): Term {
-    if (expression.kind === "constant") return this.#universe.constant(expression.value);
-    if (expression.kind === "input") return this.#universe.input(expression.input);
+    if (expression.kind === "constant") return this.#pool.constant(expression.value);
+    if (expression.kind === "input") return this.#pool.input(expression.input);
     if (!this.#isFixed(expression)) return this.#integer(expression, environment);
     let term = this.#fixedTerms.get(expression);
     if (term === undefined) {
@@ -49,23 +49,23 @@ export class Evaluator {
   }
 
   #integer(expression: IntegerExpression, environment: Environment): Term {
-    const universe = this.#universe;
+    const pool = this.#pool;
     switch (expression.kind) {
       case "constant":
-        return universe.constant(expression.value);
+        return pool.constant(expression.value);
       case "input":
-        return universe.input(expression.input);
+        return pool.input(expression.input);
       case "local":
         return this.#environments.local(environment, expression.local) as Term;
       case "cell":
         return this.#environments.cell(environment, expression.cell);
       case "parameter":
-        return universe.parameter(expression.parameter);
+        return pool.parameter(expression.parameter);
       case "observed":
-        return universe.observed(expression.word);
+        return pool.observed(expression.word);
       case "binary":
         return combine(
-          universe,
+          pool,
           expression.operator,
           this.integer(expression.left, environment),
           this.integer(expression.right, environment),
@@ -76,31 +76,27 @@ export class Evaluator {
           const extended = expression.signed
             ? BigInt.asIntN(expression.width, value.shape.value)
             : BigInt.asUintN(expression.width, value.shape.value);
-          return universe.constant(BigInt.asUintN(64, extended));
+          return pool.constant(BigInt.asUintN(64, extended));
         }
-        return universe.extend(expression.width, expression.signed, value);
+        return pool.extend(expression.width, expression.signed, value);
       }
       case "select": {
         const condition = this.boolean(expression.condition, environment);
-        return universe.select(
+        return pool.select(
           condition,
-          condition === universe.no ? universe.constant(0n) : this.integer(expression.then, environment),
-          condition === universe.yes ? universe.constant(0n) : this.integer(expression.otherwise, environment),
+          condition === pool.no ? pool.constant(0n) : this.integer(expression.then, environment),
+          condition === pool.yes ? pool.constant(0n) : this.integer(expression.otherwise, environment),
         );
       }
       case "table-get":
-        return universe.tableGet(
+        return pool.tableGet(
           expression.table,
           this.#environments.table(environment, expression.table),
           this.integer(expression.key, environment),
           this.integer(expression.otherwise, environment),
         );
       case "from-boolean":
-        return universe.select(
-          this.boolean(expression.value, environment),
-          universe.constant(1n),
-          universe.constant(0n),
-        );
+        return pool.select(this.boolean(expression.value, environment), pool.constant(1n), pool.constant(0n));
     }
   }
 
@@ -115,30 +111,30 @@ export class Evaluator {
   }
 
   #boolean(expression: BooleanExpression, environment: Environment): Formula {
-    const universe = this.#universe;
+    const pool = this.#pool;
     switch (expression.kind) {
       case "boolean":
-        return expression.value ? universe.yes : universe.no;
+        return expression.value ? pool.yes : pool.no;
       case "boolean-local":
         return this.#environments.local(environment, expression.local) as Formula;
       case "compare":
         return comparison(
-          universe,
+          pool,
           expression.operator,
           this.integer(expression.left, environment),
           this.integer(expression.right, environment),
         );
       case "within":
-        return pullback(universe, this.integer(expression.value, environment), wordMask, expression.intervals);
+        return pullback(pool, this.integer(expression.value, environment), wordMask, expression.intervals);
       case "not":
-        return universe.not(this.boolean(expression.value, environment));
+        return pool.not(this.boolean(expression.value, environment));
       case "all":
-        return universe.all(expression.of.map((part) => this.boolean(part, environment)));
+        return pool.all(expression.of.map((part) => this.boolean(part, environment)));
       case "any":
-        return universe.any(expression.of.map((part) => this.boolean(part, environment)));
+        return pool.any(expression.of.map((part) => this.boolean(part, environment)));
       case "table-has":
-        return universe.test(
-          universe.tableHas(
+        return pool.test(
+          pool.tableHas(
             expression.table,
             this.#environments.table(environment, expression.table),
             this.integer(expression.key, environment),
@@ -150,17 +146,17 @@ export class Evaluator {
   }
 
   verdict(expression: VerdictExpression, environment: Environment): VerdictTerm {
-    const universe = this.#universe;
+    const pool = this.#pool;
     switch (expression.kind) {
       case "verdict":
-        return universe.verdict(expression.verdict);
+        return pool.verdict(expression.verdict);
       case "verdict-local":
         return this.#environments.local(environment, expression.local) as VerdictTerm;
       case "strictest":
-        return universe.strictest(expression.of.map((part) => this.verdict(part, environment)));
+        return pool.strictest(expression.of.map((part) => this.verdict(part, environment)));
       case "verdict-select": {
         const condition = this.boolean(expression.condition, environment);
-        return universe.verdictSelect(
+        return pool.verdictSelect(
           condition,
           this.verdict(expression.then, environment),
           this.verdict(expression.otherwise, environment),

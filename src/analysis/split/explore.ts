@@ -1,22 +1,22 @@
 /**
  * Symbolic execution of a program for all its call numbers at once.
  *
- * A set of numbers walks the graph together until a condition tells them apart. A condition on arguments becomes a test
- * of the decision; a condition on anything else (state, identity, time, what no classic filter can compute) is explored
- * both ways and joined. What a path has learnt decides later conditions, so impossible paths are not walked: phases that
- * were excluded stay excluded, and a cell that was stored is known when it is loaded.
+ * A set of numbers walks the graph together until a condition distinguishes them. A condition on arguments becomes a test
+ * of the decision. A condition on anything else (state, identity, time, a value that no classic filter can compute) is
+ * explored both ways and joined. The facts of a path decide later conditions, so impossible paths are not walked: excluded
+ * phases stay excluded, and a stored cell is known when it is loaded.
  *
- * It ends because control only goes forward. It ends soon because a place that is reached twice with the same knowledge
- * is explored once, and because there is a budget: calls that exceed it get a leaf that says so.
+ * It terminates because control only goes forward. It terminates soon because a place that is reached twice with equal
+ * facts is explored once, and because of a budget: calls that exceed it get a leaf that says so.
  */
-import { type Continuation, keptFor, name, positionOf } from "./continuations.ts";
+import { type Continuation, name, positionOf, retainedFor } from "./continuations.ts";
 import type { DecisionNode, Decisions, ReasonSet } from "./decisions.ts";
 import type { Environment, Environments } from "./environment.ts";
 import { FormulaResolver } from "./formulas.ts";
 import type { Graph } from "./graph.ts";
 import { type NumberSet, NumberSets } from "./numbers.ts";
 import { combine, gather, isList, type Result, resultAt } from "./results.ts";
-import type { Formula, Test, Universe } from "./terms.ts";
+import type { Formula, TermPool, Test } from "./terms.ts";
 import { type Effects, isNothing, Walker } from "./walk.ts";
 
 type Task =
@@ -40,17 +40,20 @@ class OutOfBudget extends Error {}
 export class Explorer {
   readonly decisions: Decisions;
   readonly numbers = new NumberSets();
-  readonly #universe: Universe;
+  readonly #pool: TermPool;
   readonly #environments: Environments;
   readonly #formulas: FormulaResolver;
   readonly #walker: Walker;
   readonly #memo = new Map<string, Result>();
   readonly #graph: Graph;
-  /** Whether paths learn from tests on arguments. Without, far fewer places differ, and impossible paths are walked. */
+  /**
+   * Whether paths learn from tests of arguments. Without, there are far fewer distinct states, but impossible paths are
+   * walked.
+   */
   readonly #learnsArguments: boolean;
 
   constructor(environments: Environments, graph: Graph, decisions: Decisions, learnsArguments: boolean) {
-    this.#universe = environments.universe;
+    this.#pool = environments.pool;
     this.#environments = environments;
     this.#formulas = new FormulaResolver(environments, this.numbers);
     this.#walker = new Walker(environments, this.numbers, this.#formulas);
@@ -60,8 +63,8 @@ export class Explorer {
   }
 
   /**
-   * The decision of each number of the set, and the classes of numbers that would need more than `budget` steps each,
-   * or come when `total` steps have been made, or when `work` has come to `mostWork`.
+   * The decision of each number of the set, and the classes of numbers that need more than `budget` steps each, or come
+   * after `total` steps or `mostWork` work.
    */
   explore(
     numbers: NumberSet,
@@ -78,7 +81,7 @@ export class Explorer {
       readonly numbers: NumberSet;
       readonly effects: readonly Effects[];
     }
-    // As long as only numbers are told apart, the parts go separate ways for good: no recursion, no merging.
+    // While only numbers are distinguished, the parts never rejoin: no recursion, no merging.
     const items: Item[] = [
       { at: { kind: "node", node: this.#graph.start }, environment: initial, numbers, effects: [] },
     ];
@@ -112,7 +115,7 @@ export class Explorer {
     return { found, left };
   }
 
-  /** What all but the choices themselves has cost. */
+  /** The cost of everything except the choices. */
   get work(): number {
     return this.decisions.work + this.#environments.work + this.#environments.base.work;
   }
@@ -172,7 +175,7 @@ export class Explorer {
     if (stop.kind === "end") values.push(this.#leaf(stop.verdict));
     else if (stop.kind === "branch") tasks.push({ do: "branch", ...stop, environment, numbers });
     else {
-      // The first group's task is done first, so that results come in order.
+      // The first group's task is on top of the stack, so results come in order.
       tasks.push({ do: "numbers", whole: numbers, parts: stop.groups.map((group) => group.numbers) });
       for (const group of stop.groups.toReversed())
         tasks.push({ do: "visit", at: group.to, environment, numbers: group.numbers });
@@ -185,11 +188,11 @@ export class Explorer {
     const environment = this.#environments.trim(
       task.environment,
       Math.min(positionOf(then), positionOf(otherwise)),
-      keptFor(task.formula, then, otherwise),
+      retainedFor(task.formula, then, otherwise),
     );
     const formula = this.#formulas.resolve(task.formula, environment, numbers);
-    if (formula === this.#universe.yes || formula === this.#universe.no) {
-      tasks.push({ do: "visit", at: formula === this.#universe.yes ? then : otherwise, environment, numbers });
+    if (formula === this.#pool.yes || formula === this.#pool.no) {
+      tasks.push({ do: "visit", at: formula === this.#pool.yes ? then : otherwise, environment, numbers });
       return;
     }
     const key = `${formula.id},${name(then)},${name(otherwise)},${this.#environments.intern(environment)},${numbers.id}`;
@@ -218,7 +221,7 @@ export class Explorer {
     tasks.push(
       test.rank === 1
         ? { do: "test", test }
-        : { do: "join", reasons: this.decisions.reasons(this.#universe.reasons(test)) },
+        : { do: "join", reasons: this.decisions.reasons(this.#pool.reasons(test)) },
     );
     tasks.push({ ...task, formula: this.#formulas.assume(formula, test, false), environment: no });
     tasks.push({ ...task, formula: this.#formulas.assume(formula, test, true), environment: yes });

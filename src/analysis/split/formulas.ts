@@ -1,16 +1,16 @@
-/** Formulas on a path: taking out the tests that are decided. */
+/** Simplifies formulas on a path: drops decided tests. */
 import type { Environment, Environments } from "./environment.ts";
 import type { NumberSet, NumberSets } from "./numbers.ts";
-import type { Formula, Test, Universe } from "./terms.ts";
+import type { Formula, TermPool, Test } from "./terms.ts";
 
 export class FormulaResolver {
-  readonly #universe: Universe;
+  readonly #pool: TermPool;
   readonly #environments: Environments;
   readonly #numbers: NumberSets;
   readonly #assumed = new Map<string, Formula>();
 
   constructor(environments: Environments, numbers: NumberSets) {
-    this.#universe = environments.universe;
+    this.#pool = environments.pool;
     this.#environments = environments;
     this.#numbers = numbers;
   }
@@ -26,7 +26,7 @@ export class FormulaResolver {
     });
   }
 
-  /** The formula once a test has come out so. */
+  /** The formula after a test has this outcome. */
   assume(formula: Formula, test: Test, outcome: boolean): Formula {
     const key = `${formula.id},${test.id},${outcome}`;
     let result = this.#assumed.get(key);
@@ -38,16 +38,16 @@ export class FormulaResolver {
   }
 
   #rewrite(formula: Formula, done: Map<Formula, Formula>, decide: (test: Test) => boolean | undefined): Formula {
-    const universe = this.#universe;
+    const pool = this.#pool;
     const { shape } = formula;
     if (shape.kind === "boolean") return formula;
     if (shape.kind === "test") {
       const outcome = decide(shape.test);
-      return outcome === undefined ? formula : outcome !== shape.negated ? universe.yes : universe.no;
+      return outcome === undefined ? formula : outcome !== shape.negated ? pool.yes : pool.no;
     }
     const known = done.get(formula);
     if (known !== undefined) return known;
-    const absorbing = shape.kind === "all" ? universe.no : universe.yes;
+    const absorbing = shape.kind === "all" ? pool.no : pool.yes;
     const parts: Formula[] = [];
     let changed = false;
     let result: Formula | undefined;
@@ -60,7 +60,7 @@ export class FormulaResolver {
       if (rewritten !== part) changed = true;
       parts.push(rewritten);
     }
-    result ??= !changed ? formula : shape.kind === "all" ? universe.all(parts) : universe.any(parts);
+    result ??= !changed ? formula : shape.kind === "all" ? pool.all(parts) : pool.any(parts);
     done.set(formula, result);
     return result;
   }

@@ -1,11 +1,8 @@
-/** What is still known of a call when exploring it would take too long. */
+/** A sound result for a call that would take too long to explore. */
 import type { Program, VerdictExpression } from "../../ir/program.ts";
 import type { Graph, GraphNode } from "./graph.ts";
 
-/**
- * Every verdict that the call could possibly get: all that stand in statements which can be reached, by any path, when
- * only the switches on the call's number are followed.
- */
+/** The verdicts in all statements that are reachable if only switches on the call's number are decided. */
 export function reachableVerdicts(program: Program, graph: Graph, number: bigint): number[] {
   const verdicts = new Set<number>();
   const seen = new Set<GraphNode>([graph.start]);
@@ -15,7 +12,7 @@ export function reachableVerdicts(program: Program, graph: Graph, number: bigint
         verdicts.add(expression.verdict);
         break;
       case "verdict-local":
-        // What was stored there is noted where it was stored; a local that never was is verdict 0.
+        // The verdicts that are stored in locals are collected at the stores; an unassigned local is verdict 0.
         verdicts.add(0);
         break;
       case "strictest":
@@ -40,7 +37,7 @@ export function reachableVerdicts(program: Program, graph: Graph, number: bigint
     } else if (node.guard !== undefined && !node.guard.some(({ from, to }) => from <= number && number <= to)) {
       seen.add(node.next[1]!);
     } else if (statement.kind === "if" && node.guard !== undefined && statement.condition.kind !== "all") {
-      // The condition asks for the number and nothing else.
+      // The condition depends only on the number.
       seen.add(node.next[0]!);
     } else for (const next of node.next) if (next !== undefined) seen.add(next);
   }

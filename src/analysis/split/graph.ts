@@ -1,6 +1,6 @@
 /**
- * The program as a graph of statements, each of which knows what comes after it. Control only goes forward, so the graph
- * has no cycle; positions grow along every path, and what is last read before a position is dead there.
+ * The program as a graph of statements with successors. Control only goes forward, so the graph has no cycle; positions
+ * grow along every path, and a value is dead after the position of its last read.
  */
 
 import { guardOf } from "../../ir/guard.ts";
@@ -10,16 +10,21 @@ import { bodiesOf, expressionsOf, operands } from "../../ir/traverse.ts";
 export interface GraphNode {
   readonly statement: Statement;
   readonly position: number;
-  /** After a statement that does not branch; for `if`: [then, otherwise]; for `switch`: the arms, then otherwise. */
+  /**
+   * The successor of a statement that does not branch; for `if`: [then, otherwise]; for `switch`: the arms, then
+   * otherwise.
+   */
   readonly next: readonly GraphNode[];
-  /** Of an `if`: the call numbers without which its condition is false, where that can be seen. */
+  /**
+   * For an `if`: the call numbers outside of which its condition is false; undefined if its form does not show them.
+   */
   readonly guard: readonly Interval[] | undefined;
 }
 
 export interface Graph {
   readonly start: GraphNode;
   readonly count: number;
-  /** The position of the last read, −1 where there is none. */
+  /** The position of the last read; −1 if there is none. */
   readonly lastRead: {
     readonly locals: readonly number[];
     readonly cells: readonly number[];
@@ -38,7 +43,7 @@ export function buildGraph(program: Program): Graph {
   const words = new Array<number>(program.words.length).fill(-1);
   const inputs = new Map<Input, number>();
   const afterLabel = new Map<number, GraphNode | undefined>();
-  // Built from the end, so positions count down from here and the first read that is met is the last.
+  // The graph is built from the end, so positions count down, and the first read found is the last.
   let position = Number.MAX_SAFE_INTEGER;
   let count = 0;
 
@@ -88,12 +93,12 @@ export function buildGraph(program: Program): Graph {
       const at = position--;
       count++;
       for (const expression of expressionsOf(statement)) noteReads(expression, at);
-      // Reads that a change makes of the thing itself: whether a key is present decides what happens.
+      // A table change reads the table itself, because the effect depends on whether the key is present.
       if (statement.kind === "table-set" || statement.kind === "table-delete") {
         if (tables[statement.table] === -1) tables[statement.table] = at;
       }
       const following = bodies.length > 0 ? branches : statement.kind === "return" ? [] : [next];
-      // Every path returns (the checker's claim), so what is missing here is never reached.
+      // The checker guarantees that every path returns, so a missing successor is unreachable.
       const guard = statement.kind === "if" ? guardOf(statement.condition) : undefined;
       next = { statement, position: at, next: following as readonly GraphNode[], guard };
     }
@@ -106,13 +111,13 @@ export function buildGraph(program: Program): Graph {
 }
 
 /**
- * A run of `if`s, each guarded by call numbers and followed by the next when it fails: policies are lists of rules, and
- * most rules are not about a given call. Says where in the run a call has to be looked at at all.
+ * Runs of `if`s, each guarded by call numbers and followed by the next if it is false. Policies are lists of rules,
+ * most of which are not about a given call. Finds the next node of a run that concerns a call.
  */
 export class GuardChains {
   readonly #places = new Map<GraphNode, { readonly chain: Chain; readonly index: number }>();
 
-  /** The first node from this one on that may concern the call: in the run, or where it ends. */
+  /** The first node from this one on that may concern the call: in the run, or after it. */
   skip(node: GraphNode, number: number): GraphNode {
     const { chain, index } = this.#places.get(node) ?? this.#lay(node);
     const concerned = chain.byNumber.get(number);
@@ -134,7 +139,7 @@ export class GuardChains {
     let node = first;
     while (node.guard !== undefined && !this.#places.has(node)) {
       for (const { from, to } of node.guard) {
-        // No architecture has more calls; what lies above is no call's number.
+        // No architecture has higher call numbers.
         for (let number = Number(from); number <= Math.min(Number(to), 4095); number++) {
           const concerned = byNumber.get(number);
           if (concerned === undefined) byNumber.set(number, [nodes.length]);
@@ -154,7 +159,7 @@ export class GuardChains {
 
 interface Chain {
   readonly nodes: readonly GraphNode[];
-  /** For each call number the indexes of the nodes whose guard it passes, ascending. */
+  /** For each call number, the indexes of the nodes whose guard it passes, ascending. */
   readonly byNumber: ReadonlyMap<number, readonly number[]>;
   readonly end: GraphNode;
 }

@@ -16,7 +16,7 @@ import {
   widen,
 } from "./intervals.ts";
 
-/** Small enough to try every value. */
+/** A byte, small enough to try every value. */
 const byte = fc.bigInt({ min: 0n, max: 255n });
 const mask = fc.bigInt({ min: 1n, max: 255n });
 const list = fc.array(
@@ -40,7 +40,7 @@ describe("interval sets under a mask", () => {
     );
   });
 
-  it("have one normal form a set", () => {
+  it("have a unique normal form", () => {
     fc.assert(
       fc.property(list, list, mask, (left, right, under) => {
         const [a, b] = [normalise(left, under), normalise(right, under)];
@@ -53,7 +53,7 @@ describe("interval sets under a mask", () => {
     );
   });
 
-  it("complement, intersect and compare as sets do", () => {
+  it("complement, intersect and compare like sets", () => {
     fc.assert(
       fc.property(list, list, mask, (left, right, under) => {
         const [a, b] = [normalise(left, under), normalise(right, under)];

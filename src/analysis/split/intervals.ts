@@ -1,9 +1,9 @@
 /**
  * Sets of unsigned 64-bit values under a mask, as sorted lists of closed intervals.
  *
- * A list stands for values of `word & mask`. Its normal form is unique: both ends of each interval are values that the
- * mask leaves possible, and between two intervals there is a possible value that belongs to neither. So equal sets have
- * equal lists, and `w & 0xf0 in [0, 0x1f]` and `w & 0xf0 in [0, 0x10]` are one test.
+ * A list stands for values of `word & mask`. Its normal form is unique: both ends of each interval are values that the mask
+ * permits, and between two intervals lies a permitted value that belongs to neither. So equal sets have equal lists, and
+ * `w & 0xf0 in [0, 0x1f]` and `w & 0xf0 in [0, 0x10]` are one test.
  */
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
@@ -12,7 +12,7 @@ export type Intervals = readonly Interval[];
 
 export const wordMask = 0xffff_ffff_ffff_ffffn;
 
-/** How many bits the value needs: 0 for 0, 64 for 2^63 and above. */
+/** The number of bits of the value: 0 for 0, 64 for 2^63 and above. */
 export function bitLength(value: bigint): number {
   const high = Number(value >> 32n);
   return high !== 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(Number(value & 0xffff_ffffn));
@@ -23,17 +23,17 @@ export function lowMask(width: number): bigint {
   return width >= 64 ? wordMask : (1n << BigInt(width)) - 1n;
 }
 
-/** The least value that is at least `value` and lies within the mask; undefined above the mask. */
+/** The least value under the mask that is at least `value`; undefined above the mask. */
 export function ceilingUnder(value: bigint, mask: bigint): bigint | undefined {
   const outside = value & ~mask;
   if (outside === 0n) return value;
-  // Everything below the highest foreign bit becomes 1, so that adding 1 carries to the next possible value.
+  // All bits below the highest foreign bit become 1, so adding 1 carries to the next permitted value.
   const filled = value | lowMask(bitLength(outside)) | (wordMask ^ mask);
   const next = filled + 1n;
   return next > wordMask ? undefined : next & mask;
 }
 
-/** The greatest value that is at most `value` and lies within the mask. */
+/** The greatest value under the mask that is at most `value`. */
 export function floorUnder(value: bigint, mask: bigint): bigint {
   const outside = value & ~mask;
   if (outside === 0n) return value;
@@ -41,7 +41,7 @@ export function floorUnder(value: bigint, mask: bigint): bigint {
   return (value & ~lowMask(length)) | (mask & lowMask(length - 1));
 }
 
-/** The value after `value` (which lies within the mask), or undefined. */
+/** The next value after `value` (a value under the mask); undefined if there is none. */
 function successor(value: bigint, mask: bigint): bigint | undefined {
   return value === mask ? undefined : ceilingUnder(value + 1n, mask);
 }
@@ -77,7 +77,7 @@ export function isEverything(intervals: Intervals, mask: bigint): boolean {
   return intervals.length === 1 && intervals[0]!.from === 0n && intervals[0]!.to === mask;
 }
 
-/** What the mask leaves possible and a normal list does not hold. Normal. */
+/** The values under the mask that a normal list does not contain, in normal form. */
 export function complement(intervals: Intervals, mask: bigint): Intervals {
   const result: Interval[] = [];
   let from: bigint | undefined = 0n;
@@ -89,7 +89,7 @@ export function complement(intervals: Intervals, mask: bigint): Intervals {
   return result;
 }
 
-/** Of two normal lists under one mask; normal. */
+/** The intersection of two normal lists under one mask, in normal form. */
 export function intersect(left: Intervals, right: Intervals): Intervals {
   const few = left.length <= right.length ? left : right;
   const many = few === left ? right : left;
@@ -121,7 +121,7 @@ export function contains(intervals: Intervals, value: bigint): boolean {
   return found !== undefined && found.from <= value;
 }
 
-/** Is every value of `inner` in `outer`? Both normal, under one mask. */
+/** Whether `inner` is a subset of `outer`. Both are normal, under one mask. */
 export function isSubset(inner: Intervals, outer: Intervals): boolean {
   return inner.every(({ from, to }) => {
     const found = outer[firstEndingAt(outer, from)];
@@ -138,13 +138,13 @@ export function overlaps(left: Intervals, right: Intervals): boolean {
   });
 }
 
-/** The one value of a list that holds exactly one. */
+/** The value of a list with exactly one; else undefined. */
 export function onlyValue(intervals: Intervals): bigint | undefined {
   const [first] = intervals;
   return intervals.length === 1 && first !== undefined && first.from === first.to ? first.from : undefined;
 }
 
-/** All values of a normal list under its mask, ascending, or undefined when there are more than `most`. */
+/** All values of a normal list under its mask, ascending; undefined if there are more than `most`. */
 export function enumerate(intervals: Intervals, mask: bigint, most: number): bigint[] | undefined {
   const values: bigint[] = [];
   for (const { from, to } of intervals) {
@@ -159,15 +159,15 @@ export function enumerate(intervals: Intervals, mask: bigint, most: number): big
 }
 
 /**
- * The set { z within `wide` : z & mask in intervals }, where `mask` lies within `wide`: the same condition asked of more
- * bits. Undefined where that would take very many intervals.
+ * The set { z under `wide` : z & mask in intervals }, where `mask` is a part of `wide`: the same condition on more
+ * bits. Undefined if it needs very many intervals.
  */
 export function widen(intervals: Intervals, mask: bigint, wide: bigint): Intervals | undefined {
   const free = wide & ~mask;
   if (free === 0n) return intervals;
   const lowest = mask & -mask;
   if (mask === 0n || free < lowest) {
-    // The free bits all lie below: each value becomes a run.
+    // All free bits are below: each value becomes a run.
     return normalise(
       intervals.map(({ from, to }) => ({ from, to: to | free })),
       wide,
@@ -183,7 +183,7 @@ export function widen(intervals: Intervals, mask: bigint, wide: bigint): Interva
   );
 }
 
-/** Flips the bits of `flip` (within the mask) in every value. Exact, by cutting each interval into aligned blocks. */
+/** Flips the bits of `flip` (a part of the mask) in every value. Exact: cuts each interval into aligned blocks. */
 export function exclusiveOr(intervals: Intervals, mask: bigint, flip: bigint): Intervals {
   const blocks: Interval[] = [];
   for (const interval of intervals) {
@@ -211,7 +211,7 @@ export function rotate(intervals: Intervals, mask: bigint, add: bigint): Interva
   return normalise(result, mask);
 }
 
-/** The same set, shorter to write: is the complement canonical rather than the list? */
+/** Whether the complement is shorter to write than the list. */
 export function prefersComplement(intervals: Intervals, opposite: Intervals): boolean {
   if (intervals.length !== opposite.length) return opposite.length < intervals.length;
   const single = onlyValue(intervals);

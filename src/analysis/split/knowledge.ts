@@ -1,6 +1,6 @@
 /**
- * What a path has learnt of one term: which values it can still have under each mask that was tested, and which of its
- * bits are known. It may know less than follows (that costs precision, never soundness), but never claims what does not.
+ * Knowledge of one term on a path: its possible values under each tested mask, and its known bits. It may be
+ * incomplete, which costs precision, but is always sound.
  */
 import {
   bitLength,
@@ -27,7 +27,7 @@ export interface Knowledge {
   readonly decided: Map<number, boolean | "open">;
 }
 
-/** Beyond this, the oldest mask is forgotten; and sets of more intervals than this are not narrowed further. */
+/** Beyond these limits the oldest mask is dropped, and sets are not narrowed further. */
 const mostMasks = 16;
 const mostIntervals = 1024;
 
@@ -36,12 +36,12 @@ const mostValues = 64;
 
 export class KnowledgeBase {
   readonly #byContent = new Map<string, Knowledge>();
-  /** What learning and deciding has cost: intervals that were looked at. */
+  /** The cost so far: intervals that were read. */
   work = 0;
   readonly #initial = new Map<Term, Knowledge>();
   #count = 0;
 
-  /** Before any test on the path. */
+  /** The knowledge before any test on the path. */
   initial(term: Term): Knowledge {
     let knowledge = this.#initial.get(term);
     if (knowledge === undefined) {
@@ -54,7 +54,7 @@ export class KnowledgeBase {
     return knowledge;
   }
 
-  /** Is the test true of every value that is left (true), of none (false), or open (undefined)? */
+  /** Whether the test is true for all remaining values (true), for none (false), or undecided (undefined). */
   decide(knowledge: Knowledge, test: Test): boolean | undefined {
     if (knowledge.sets.length === 0) return undefined;
     let decided = knowledge.decided.get(test.id);
@@ -73,7 +73,7 @@ export class KnowledgeBase {
         if (!overlaps(set.intervals, intervals)) return false;
         if (isSubset(set.intervals, intervals)) return true;
       } else if ((mask & ~set.mask) === 0n) {
-        // The test asks for a part of what is known.
+        // The test reads a part of the known bits.
         const values = enumerate(set.intervals, set.mask, mostValues);
         const projected =
           values === undefined
@@ -103,7 +103,7 @@ export class KnowledgeBase {
         if (isSubset(list, intervals)) return true;
       }
     }
-    // The values of the test that agree with what is known of narrower masks.
+    // The values of the test that agree with the knowledge of narrower masks.
     return (
       this.#byValues(knowledge, mask, intervals, false) ??
       this.#byValues(knowledge, mask, complement(intervals, mask), true)
@@ -123,7 +123,7 @@ export class KnowledgeBase {
     return values.some(agrees) ? undefined : outcome;
   }
 
-  /** The knowledge after the test came out so; undefined where that cannot be. */
+  /** The knowledge after the test has this outcome; undefined if it cannot. */
   learn(knowledge: Knowledge, test: Test, outcome: boolean): Knowledge | undefined {
     const key = test.id * 2 + (outcome ? 1 : 0);
     let result = knowledge.learnt.get(key);
@@ -163,7 +163,7 @@ export class KnowledgeBase {
   #make(term: Term, known: bigint, value: bigint, sets: Knowledge["sets"]): Knowledge {
     let size = 0;
     for (const { intervals } of sets) size += intervals.length;
-    // What is large has a name of its own: comparing it would cost more than the sharing is worth.
+    // Large sets are not shared: comparing them would cost more than it saves.
     if (size > 16) return { id: this.#count++, term, known, value, sets, learnt: new Map(), decided: new Map() };
     let key = `${term.id},${known},${value}`;
     for (const { mask, intervals } of sets) {
@@ -179,12 +179,12 @@ export class KnowledgeBase {
   }
 }
 
-/** The one value that is left, where all bits that the term can have are known. */
+/** The only remaining value, if all bits of the term are known. */
 export function onlyPossible(knowledge: Knowledge): bigint | undefined {
   return (knowledge.term.bits & ~knowledge.known) === 0n ? knowledge.value & knowledge.term.bits : undefined;
 }
 
-/** The bits that all values of the intervals have alike. */
+/** The bits that all values of the intervals have in common. */
 function commonBits(intervals: Intervals, mask: bigint): { known: bigint; value: bigint } {
   const values = enumerate(intervals, mask, mostValues);
   if (values !== undefined) {
@@ -202,12 +202,12 @@ function commonBits(intervals: Intervals, mask: bigint): { known: bigint; value:
   return { known, value: least & known };
 }
 
-/** The values under `part` of the values under `mask`, where intervals stay intervals. */
+/** The values under `part` of the values under `mask`, if they form intervals. */
 function project(intervals: Intervals, mask: bigint, part: bigint): Intervals | undefined {
   const width = bitLength(part);
   const result = [];
   for (const { from, to } of intervals) {
-    // A run that leaves the bits above `part` alone keeps its order there.
+    // A run that does not change the bits above `part` stays in order.
     if (((from ^ to) & ~lowMask(width) & mask) !== 0n) return undefined;
     result.push({ from: from & part, to: to & part });
   }

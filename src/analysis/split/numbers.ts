@@ -1,4 +1,4 @@
-/** Sets of call numbers that are explored together, because nothing has told them apart yet. */
+/** Sets of call numbers that are explored together, because no condition has distinguished them yet. */
 import { binaryOperations, compareOperations, extend } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
 import { contains } from "./intervals.ts";
@@ -24,7 +24,7 @@ export class NumberSets {
     return set;
   }
 
-  /** The test's outcome where all members have the same; else those that pass it and those that do not. */
+  /** The test's outcome if all members have the same; else the members that pass it and those that fail. */
   decide(set: NumberSet, test: Test): boolean | readonly [NumberSet, NumberSet] {
     if (set.members.length === 1) return holdsFor(test, set.members[0]!);
     let outcome = set.outcomes.get(test);
@@ -38,7 +38,7 @@ export class NumberSets {
     return outcome;
   }
 
-  /** The members by the first list that holds them; the last group is of those that none holds. */
+  /** Groups the members by the first list that contains them; the last group has the others. */
   partition(set: NumberSet, lists: readonly (readonly Interval[])[]): readonly (NumberSet | undefined)[] {
     const bounds: { readonly interval: Interval; readonly list: number }[] = [];
     lists.forEach((intervals, list) => {
@@ -69,12 +69,12 @@ export class NumberSets {
   }
 }
 
-/** Of a test that the number alone decides. */
+/** The outcome of a test that depends only on the number. */
 function holdsFor(test: Test, number: number): boolean {
   const { term, mask, intervals } = test;
   if (term.shape.kind !== "input" || mask < 0xffff_ffffn)
     return contains(intervals, valueFor(term, BigInt(number)) & mask);
-  // The common case, asked very often: plain numbers are several times faster than bigints.
+  // The most frequent case: plain numbers are several times faster than bigints.
   let plain = plainIntervals.get(test);
   if (plain === undefined) {
     plain = intervals.map(({ from, to }) => [Number(from), Number(to)] as const);
@@ -100,7 +100,7 @@ function valueFor({ shape }: Term, number: bigint): bigint {
     case "select":
       return valueFor(truthFor(shape.condition, number) ? shape.then : shape.otherwise, number);
     default:
-      throw new Error(`a ${shape.kind} does not follow from the call's number`);
+      throw new Error(`a ${shape.kind} does not depend only on the call's number`);
   }
 }
 

@@ -89,7 +89,7 @@ function follow(decision: Decision, register: bigint) {
 }
 
 describe("conditions on one register", () => {
-  it("come out as the interpreter has them", () => {
+  it("have the interpreter's results", () => {
     let [exact, tried] = [0, 0];
     for (const seed of seeds(conditions)) {
       tried++;
@@ -141,7 +141,7 @@ describe("conditions on one register", () => {
         }
       }
     }
-    // Products that may wrap and quotients and remainders of what may be negative have no inverse image.
+    // Products that may wrap, and quotients and remainders of possibly negative values, have no inverse image.
     expect(exact / tried).toBeGreaterThan(0.7);
   });
 });

@@ -1,14 +1,14 @@
 /**
- * Turns a condition on a computed value into a condition on the words that it was computed from.
+ * Turns a condition on a computed value into a condition on the words from which it is computed.
  *
- * `pullback(t, mask, S)` is the formula for `t & mask in S`. Each operation with a constant has an inverse image that is
- * again a set of intervals, of the operand under another mask:
+ * `pullback(t, mask, S)` is the formula for `t & mask in S`. An operation with a constant has an inverse image that is again
+ * a set of intervals, of the operand under another mask:
  *
  *   extend signed 32 of argument0, in [0, 4] or above 2^63 (`int fd < 5`)
  *     becomes argument0 & 0xffffffff in [0, 4] or [0x80000000, 0xffffffff]
  *
- * An operation that has none (arithmetic between arguments, a product that may wrap) is tested as it stands, as a value
- * of its own, which only the stateful part can do.
+ * An operation without one (arithmetic between arguments, a product that may wrap) is tested as an opaque value, which only
+ * the stateful part can do.
  */
 import { binaryOperations, compareOperations, smaller } from "../../ir/arithmetic.ts";
 import type { BinaryOperator, CompareOperator } from "../../ir/program.ts";
@@ -26,42 +26,42 @@ import {
   widen,
   wordMask,
 } from "./intervals.ts";
-import type { Formula, Term, Universe } from "./terms.ts";
+import type { Formula, Term, TermPool } from "./terms.ts";
 
-/** Selects on both sides of a comparison are taken apart this deep. */
+/** The depth to which selects on both sides of a comparison are expanded. */
 const deepestComparison = 6;
 
-/** More intervals than this are not worth a classic filter's while. */
+/** More intervals are not useful in a classic filter. */
 const mostIntervals = 4096;
 
-export function pullback(universe: Universe, term: Term, mask: bigint, intervals: Intervals): Formula {
+export function pullback(pool: TermPool, term: Term, mask: bigint, intervals: Intervals): Formula {
   const { shape } = term;
   if (shape.kind !== "extend" && shape.kind !== "select" && shape.kind !== "binary")
-    return universe.test(term, mask, intervals);
+    return pool.test(term, mask, intervals);
   const tested = mask & term.bits;
   const set = normalise(intervals, tested);
-  if (set.length === 0) return universe.no;
-  if (isEverything(set, tested)) return universe.yes;
-  // Where the term's range decides already, or its inverse image would be too long, it is tested as it stands.
+  if (set.length === 0) return pool.no;
+  if (isEverything(set, tested)) return pool.yes;
+  // If the term's range decides the test, or its inverse image would be too long, the term is tested directly.
   const full = tested === term.bits;
-  if (full && (set.at(-1)!.to < term.range.from || set[0]!.from > term.range.to)) return universe.no;
-  const plain = (): Formula => universe.test(term, tested, set);
+  if (full && (set.at(-1)!.to < term.range.from || set[0]!.from > term.range.to)) return pool.no;
+  const plain = (): Formula => pool.test(term, tested, set);
   if (set.length > mostIntervals) return plain();
   switch (shape.kind) {
     case "extend":
-      if (!shape.signed) return pullback(universe, shape.value, tested & lowMask(shape.width), set);
-      return signExtended(universe, shape.value, shape.width, tested, set);
+      if (!shape.signed) return pullback(pool, shape.value, tested & lowMask(shape.width), set);
+      return signExtended(pool, shape.value, shape.width, tested, set);
     case "select":
       if (term.size > 2000) return plain();
-      return universe.either(
+      return pool.either(
         shape.condition,
-        pullback(universe, shape.then, tested, set),
-        pullback(universe, shape.otherwise, tested, set),
+        pullback(pool, shape.then, tested, set),
+        pullback(pool, shape.otherwise, tested, set),
       );
     case "binary": {
       const { operator, left, right } = shape;
       if (right.shape.kind === "constant")
-        return withConstant(universe, operator, left, right.shape.value, tested, set, term.bits) ?? plain();
+        return withConstant(pool, operator, left, right.shape.value, tested, set, term.bits) ?? plain();
       if (left.shape.kind === "constant" && operator === "subtract") {
         const wide = widen(set, tested, lowMask(bitLength(tested)));
         if (wide === undefined) return plain();
@@ -69,32 +69,32 @@ export function pullback(universe: Universe, term: Term, mask: bigint, intervals
         const { value } = left.shape;
         const low = lowMask(bitLength(tested));
         const mirrored = exclusiveOr(wide, low, low);
-        return pullback(universe, right, low, rotate(mirrored, low, value + 1n));
+        return pullback(pool, right, low, rotate(mirrored, low, value + 1n));
       }
       return plain();
     }
   }
 }
 
-function signExtended(universe: Universe, value: Term, width: number, mask: bigint, set: Intervals): Formula {
+function signExtended(pool: TermPool, value: Term, width: number, mask: bigint, set: Intervals): Formula {
   const low = lowMask(width - 1);
   const sign = 1n << BigInt(width - 1);
-  if ((mask & ~low) === 0n) return pullback(universe, value, mask, set);
+  if ((mask & ~low) === 0n) return pullback(pool, value, mask, set);
   const high = mask & ~low;
   const result = [...set.filter((interval) => interval.from <= low)].map(({ from, to }) => ({
     from,
     to: smaller(to, low),
   }));
   for (const image of withBitsSet(set, mask, high)) result.push({ from: image.from | sign, to: image.to | sign });
-  return pullback(universe, value, (mask & low) | sign, result);
+  return pullback(pool, value, (mask & low) | sign, result);
 }
 
-/** The values v without the bits `ones` (within the mask) for which v | ones is in the set. */
+/** The values v under the mask without the bits `ones` for which v | ones is in the set. */
 function withBitsSet(set: Intervals, mask: bigint, ones: bigint): Intervals {
   const rest = mask & ~ones;
   const result = [];
   for (const { from, to } of set) {
-    // v → v | ones keeps the order, so the image of an interval is one.
+    // v → v | ones is monotonic, so the image of an interval is an interval.
     const first = leastAbove(from, rest, ones);
     const last = greatestBelow(to, rest, ones);
     if (first !== undefined && last !== undefined && first <= last) result.push({ from: first, to: last });
@@ -106,7 +106,7 @@ function withBitsSet(set: Intervals, mask: bigint, ones: bigint): Intervals {
 function leastAbove(bound: bigint, rest: bigint, ones: bigint): bigint | undefined {
   let value = 0n;
   if ((rest | ones) < bound) return undefined;
-  // From the top bit down: leave a bit out where the remaining bits can still reach the bound.
+  // From the top bit down: omits a bit if the remaining bits can still reach the bound.
   for (let bits = rest; bits !== 0n; ) {
     const bit = 1n << BigInt(bitLength(bits) - 1);
     bits &= ~bit;
@@ -128,7 +128,7 @@ function greatestBelow(bound: bigint, rest: bigint, ones: bigint): bigint | unde
 }
 
 function withConstant(
-  universe: Universe,
+  pool: TermPool,
   operator: BinaryOperator,
   value: Term,
   constant: bigint,
@@ -138,41 +138,41 @@ function withConstant(
 ): Formula | undefined {
   switch (operator) {
     case "and":
-      return pullback(universe, value, mask & constant, set);
+      return pullback(pool, value, mask & constant, set);
     case "or":
-      return pullback(universe, value, mask & ~constant, withBitsSet(set, mask, mask & constant));
+      return pullback(pool, value, mask & ~constant, withBitsSet(set, mask, mask & constant));
     case "xor":
-      return pullback(universe, value, mask, exclusiveOr(set, mask, constant & mask));
+      return pullback(pool, value, mask, exclusiveOr(set, mask, constant & mask));
     case "add":
     case "subtract": {
       const low = lowMask(bitLength(mask));
       const wide = widen(set, mask, low);
       if (wide === undefined) return undefined;
-      return pullback(universe, value, low, rotate(wide, low, operator === "add" ? -constant & low : constant));
+      return pullback(pool, value, low, rotate(wide, low, operator === "add" ? -constant & low : constant));
     }
     case "shift-left": {
       const shift = constant & 63n;
       const unit = 1n << shift;
       return pullback(
-        universe,
+        pool,
         value,
         mask >> shift,
         set.map(({ from, to }) => ({ from: (from + unit - 1n) >> shift, to: to >> shift })),
       );
     }
     case "shift-right-unsigned":
-      return shiftedRight(universe, value, constant & 63n, mask, set);
+      return shiftedRight(pool, value, constant & 63n, mask, set);
     case "shift-right-signed": {
       const shift = constant & 63n;
-      if (shift === 0n) return pullback(universe, value, mask, set);
+      if (shift === 0n) return pullback(pool, value, mask, set);
       const width = 64 - Number(shift);
       const low = lowMask(width - 1);
       const sign = 1n << BigInt(width - 1);
       const high = mask & ~low;
-      if (high === 0n) return shiftedRight(universe, value, shift, mask, set);
+      if (high === 0n) return shiftedRight(pool, value, shift, mask, set);
       const result = set.filter(({ from }) => from <= low).map(({ from, to }) => ({ from, to: smaller(to, low) }));
       for (const image of withBitsSet(set, mask, high)) result.push({ from: image.from | sign, to: image.to | sign });
-      return shiftedRight(universe, value, shift, (mask & low) | sign, result);
+      return shiftedRight(pool, value, shift, (mask & low) | sign, result);
     }
     case "multiply": {
       // Without wrapping, x · c in [a, b] is x in [⌈a / c⌉, ⌊b / c⌋].
@@ -180,28 +180,28 @@ function withConstant(
       const wide = widen(set, mask, lowMask(bitLength(bits)));
       if (wide === undefined) return undefined;
       return pullback(
-        universe,
+        pool,
         value,
         wordMask,
         wide.map(({ from, to }) => ({ from: (from + constant - 1n) / constant, to: to / constant })),
       );
     }
     case "divide-unsigned":
-      return divided(universe, value, constant, mask, set, bits);
+      return divided(pool, value, constant, mask, set, bits);
     case "divide-signed":
-      // Alike where neither can be negative.
+      // Signed and unsigned results are equal if neither operand can be negative.
       if (value.range.to >> 63n !== 0n || constant >> 63n !== 0n) return undefined;
-      return divided(universe, value, constant, mask, set, bits);
+      return divided(pool, value, constant, mask, set, bits);
     case "remainder-unsigned":
     case "remainder-signed":
       if (operator === "remainder-signed" && (value.range.to >> 63n !== 0n || constant >> 63n !== 0n)) return undefined;
-      if (constant === 0n || value.range.to < constant) return pullback(universe, value, mask, set);
+      if (constant === 0n || value.range.to < constant) return pullback(pool, value, mask, set);
       if ((constant & (constant - 1n)) !== 0n) return undefined;
-      return pullback(universe, value, mask & (constant - 1n), set);
+      return pullback(pool, value, mask & (constant - 1n), set);
   }
 }
 
-function shiftedRight(universe: Universe, value: Term, shift: bigint, mask: bigint, set: Intervals): Formula {
+function shiftedRight(pool: TermPool, value: Term, shift: bigint, mask: bigint, set: Intervals): Formula {
   const under = (mask << shift) & wordMask;
   const rest = under >> shift;
   const result = [];
@@ -209,11 +209,11 @@ function shiftedRight(universe: Universe, value: Term, shift: bigint, mask: bigi
     const first = ceilingUnder(from, rest);
     if (first !== undefined && first <= to) result.push({ from: first << shift, to: floorUnder(to, rest) << shift });
   }
-  return pullback(universe, value, under, result);
+  return pullback(pool, value, under, result);
 }
 
 function divided(
-  universe: Universe,
+  pool: TermPool,
   value: Term,
   constant: bigint,
   mask: bigint,
@@ -229,19 +229,19 @@ function divided(
     const last = to * constant + constant - 1n;
     if (first <= wordMask) result.push({ from: first, to: smaller(last, wordMask) });
   }
-  return pullback(universe, value, wordMask, result);
+  return pullback(pool, value, wordMask, result);
 }
 
-/** Folds what it can and keeps constants on the right where the order does not matter. */
-export function combine(universe: Universe, operator: BinaryOperator, left: Term, right: Term): Term {
+/** Folds constants and moves them to the right of commutative operators. */
+export function combine(pool: TermPool, operator: BinaryOperator, left: Term, right: Term): Term {
   const a = left.shape;
   const b = right.shape;
   if (a.kind === "constant" && b.kind === "constant")
-    return universe.constant(binaryOperations[operator](a.value, b.value));
+    return pool.constant(binaryOperations[operator](a.value, b.value));
   const commutes =
     operator === "add" || operator === "multiply" || operator === "and" || operator === "or" || operator === "xor";
   if (commutes && (a.kind === "constant" || (b.kind !== "constant" && left.id > right.id)))
-    return combine(universe, operator, right, left);
+    return combine(pool, operator, right, left);
   if (b.kind === "constant") {
     const { value } = b;
     switch (operator) {
@@ -256,13 +256,13 @@ export function combine(universe: Universe, operator: BinaryOperator, left: Term
         break;
       case "and":
         if ((left.bits & ~value) === 0n) return left;
-        if ((left.bits & value) === 0n) return universe.constant(0n);
+        if ((left.bits & value) === 0n) return pool.constant(0n);
         break;
       case "multiply":
         if (value === 0n) return right;
         if (value === 1n) return left;
         if ((value & (value - 1n)) === 0n)
-          return combine(universe, "shift-left", left, universe.constant(BigInt(bitLength(value) - 1)));
+          return combine(pool, "shift-left", left, pool.constant(BigInt(bitLength(value) - 1)));
         break;
       case "divide-unsigned":
       case "divide-signed":
@@ -272,14 +272,14 @@ export function combine(universe: Universe, operator: BinaryOperator, left: Term
       case "remainder-unsigned":
       case "remainder-signed":
         if (value === 0n) return left;
-        if (value === 1n) return universe.constant(0n);
+        if (value === 1n) return pool.constant(0n);
         break;
     }
-    return universe.binary(operator, left, right, possibleBits(operator, left, value), false);
+    return pool.binary(operator, left, right, possibleBits(operator, left, value), false);
   }
   if (left === right) {
     if (operator === "and" || operator === "or") return left;
-    if (operator === "xor" || operator === "subtract") return universe.constant(0n);
+    if (operator === "xor" || operator === "subtract") return pool.constant(0n);
   }
   const bits =
     operator === "and"
@@ -289,7 +289,7 @@ export function combine(universe: Universe, operator: BinaryOperator, left: Term
         : operator === "add"
           ? lowMask(Math.min(64, Math.max(bitLength(left.bits), bitLength(right.bits)) + 1))
           : wordMask;
-  return universe.binary(operator, left, right, bits, !(a.kind === "constant" && operator === "subtract"));
+  return pool.binary(operator, left, right, bits, !(a.kind === "constant" && operator === "subtract"));
 }
 
 function possibleBits(operator: BinaryOperator, value: Term, constant: bigint): bigint {
@@ -323,47 +323,47 @@ function possibleBits(operator: BinaryOperator, value: Term, constant: bigint): 
 }
 
 /** The formula for a comparison of two terms. */
-export function comparison(universe: Universe, operator: CompareOperator, left: Term, right: Term, depth = 0): Formula {
+export function comparison(pool: TermPool, operator: CompareOperator, left: Term, right: Term, depth = 0): Formula {
   const a = left.shape;
   const b = right.shape;
   if (b.kind === "constant") {
-    if (a.kind === "constant") return compareOperations[operator](a.value, b.value) ? universe.yes : universe.no;
-    return pullback(universe, left, wordMask, satisfying(operator, b.value));
+    if (a.kind === "constant") return compareOperations[operator](a.value, b.value) ? pool.yes : pool.no;
+    return pullback(pool, left, wordMask, satisfying(operator, b.value));
   }
-  if (a.kind === "constant") return pullback(universe, right, wordMask, satisfyingFromLeft(operator, a.value));
-  if (left === right) return compareOperations[operator](0n, 0n) ? universe.yes : universe.no;
+  if (a.kind === "constant") return pullback(pool, right, wordMask, satisfyingFromLeft(operator, a.value));
+  if (left === right) return compareOperations[operator](0n, 0n) ? pool.yes : pool.no;
   if (depth < deepestComparison) {
     if (a.kind === "select")
-      return universe.either(
+      return pool.either(
         a.condition,
-        comparison(universe, operator, a.then, right, depth + 1),
-        comparison(universe, operator, a.otherwise, right, depth + 1),
+        comparison(pool, operator, a.then, right, depth + 1),
+        comparison(pool, operator, a.otherwise, right, depth + 1),
       );
     if (b.kind === "select")
-      return universe.either(
+      return pool.either(
         b.condition,
-        comparison(universe, operator, left, b.then, depth + 1),
-        comparison(universe, operator, left, b.otherwise, depth + 1),
+        comparison(pool, operator, left, b.then, depth + 1),
+        comparison(pool, operator, left, b.otherwise, depth + 1),
       );
   }
-  // One question has one name: `a != b` is not `a = b`, `a <= b` is not `b < a`.
+  // Each test has one form: `a != b` is not `a = b`, `a <= b` is not `b < a`.
   switch (operator) {
     case "not-equal":
-      return universe.not(comparison(universe, "equal", left, right, depth));
+      return pool.not(comparison(pool, "equal", left, right, depth));
     case "less-or-equal-unsigned":
-      return universe.not(comparison(universe, "less-unsigned", right, left, depth));
+      return pool.not(comparison(pool, "less-unsigned", right, left, depth));
     case "less-or-equal-signed":
-      return universe.not(comparison(universe, "less-signed", right, left, depth));
+      return pool.not(comparison(pool, "less-signed", right, left, depth));
     case "less-unsigned":
-      if (left.range.to < right.range.from) return universe.yes;
-      if (left.range.from >= right.range.to) return universe.no;
+      if (left.range.to < right.range.from) return pool.yes;
+      if (left.range.from >= right.range.to) return pool.no;
       break;
     case "equal":
-      if (left.range.to < right.range.from || right.range.to < left.range.from) return universe.no;
-      if (left.id > right.id) return comparison(universe, operator, right, left, depth);
+      if (left.range.to < right.range.from || right.range.to < left.range.from) return pool.no;
+      if (left.id > right.id) return comparison(pool, operator, right, left, depth);
       break;
     case "less-signed":
       break;
   }
-  return universe.test(universe.compare(operator, left, right), 1n, [{ from: 1n, to: 1n }]);
+  return pool.test(pool.compare(operator, left, right), 1n, [{ from: 1n, to: 1n }]);
 }

@@ -13,7 +13,7 @@ export function resultAt(result: Result, index: number): DecisionNode {
   return isList(result) ? result[index]! : result;
 }
 
-/** Decision by decision; equal pairs, which are common, are combined once. */
+/** Combines decision by decision; equal pairs, which are frequent, are combined once. */
 export function combine(left: Result, right: Result, each: (a: DecisionNode, b: DecisionNode) => DecisionNode): Result {
   if (!isList(left) && !isList(right)) return each(left, right);
   const { length } = isList(left) ? left : (right as readonly DecisionNode[]);
@@ -31,7 +31,7 @@ export function combine(left: Result, right: Result, each: (a: DecisionNode, b: 
   return result;
 }
 
-/** Puts the results of the parts of a set back in the set's order. */
+/** Merges the results of the parts of a set into the set's order. */
 export function gather(whole: NumberSet, parts: readonly NumberSet[], results: readonly Result[]): Result {
   const first = results[0]!;
   if (!isList(first) && results.every((result) => result === first)) return first;

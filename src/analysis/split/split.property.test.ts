@@ -37,7 +37,7 @@ function leafFor(decision: Decision, event: SystemCallEvent): DecisionLeaf {
   return node;
 }
 
-/** Any state that the declarations allow, reachable or not. */
+/** Any state that the declarations permit, reachable or not. */
 function randomScope(choices: Choices, program: Program, scope: Scope, pool: readonly bigint[]): ScopeState {
   const state = initialState(program, scope);
   const value = () => pool[choices.below(pool.length)]!;
@@ -64,7 +64,7 @@ function snapshot(state: EvaluationState): string {
     .join("\n");
 }
 
-/** Values around every boundary of a decision. */
+/** The values around every boundary of a decision. */
 function decisionValues(decision: Decision, into: Set<bigint>): void {
   const seen = new Set<Decision>([decision]);
   for (const node of seen) {
@@ -128,7 +128,7 @@ describe("the split against the interpreter", () => {
     }
   });
 
-  it("holds for every value of parameters that stay open", () => {
+  it("holds for every value of open parameters", () => {
     for (const seed of seeds(programs)) {
       const choices = new SeededChoices(seed);
       const program = generateProgram(choices, { parameters: true, stateless: seed % 2 === 0 });
@@ -136,7 +136,7 @@ describe("the split against the interpreter", () => {
     }
   });
 
-  it("holds for random programs without state, and decides most of them", () => {
+  it("holds for random programs without state, and decides most of them exactly", () => {
     let exact = 0;
     let leaves = 0;
     for (const seed of seeds(programs)) {
@@ -146,7 +146,7 @@ describe("the split against the interpreter", () => {
       exact += counts.exact;
       leaves += counts.leaves;
     }
-    // Products, quotients by odd numbers and sums of two arguments remain.
+    // Products, quotients by odd numbers and sums of two arguments are not exact.
     expect(exact / leaves).toBeGreaterThan(0.6);
   });
 });

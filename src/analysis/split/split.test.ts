@@ -104,7 +104,7 @@ function split(body: readonly Statement[], number = 0, more: Partial<Program> = 
   return show(splitPolicy(program(body, more), { superviseProcessCreation: false }).get(number)!);
 }
 
-/** The one test that a condition becomes. */
+/** The one test to which a condition reduces. */
 function testOf(condition: BooleanExpression): string {
   return split([when(condition, [returns(1)]), returns(0)]);
 }
@@ -229,18 +229,18 @@ describe("conditions on arguments", () => {
       compare("less-unsigned", input("instructionPointer"), 0x1000n),
       "instructionPointer in 1000-ffffffffffffffff ? 0 : (1)",
     ],
-    ["what is never true", compare("equal", binary("and", argument(0), 1n), 2n), "0"],
+    ["a condition that is never true", compare("equal", binary("and", argument(0), 1n), 2n), "0"],
     ["the same word against itself", compare("less-unsigned", argument(0), argument(0)), "0"],
   ])("%s", (_, condition, expected) => {
     expect(testOf(condition)).toBe(expected);
   });
 
-  it("leaves to the stateful part what no classic filter can test", () => {
+  it("leaves conditions that no classic filter can test to the stateful part", () => {
     expect(testOf(compare("less-unsigned", argument(0), argument(1)))).toBe("0|1*(not-expressible)");
     expect(testOf(compare("equal", binary("add", argument(0), argument(1)), 3n))).toBe("0|1*(not-expressible)");
   });
 
-  it("asks an inexpressible question once and keeps the answer", () => {
+  it("explores an inexpressible condition once and reuses its outcome", () => {
     const sum = binary("add", argument(0), argument(1));
     const body = [
       when(compare("less-unsigned", sum, 3n), [when(compare("less-unsigned", sum, 9n), [returns(1)], [returns(0)])]),
@@ -249,7 +249,7 @@ describe("conditions on arguments", () => {
     expect(split(body)).toBe("1|4*(not-expressible)");
   });
 
-  it("takes out tests that earlier ones decide", () => {
+  it("drops tests that earlier ones decide", () => {
     const small = compare("less-unsigned", argument(0), 10n);
     const body = [
       when(small, [when(compare("equal", argument(0), 50n), [returns(2)]), returns(1)]),
@@ -259,7 +259,7 @@ describe("conditions on arguments", () => {
     expect(split(body)).toBe("a0 in a-ffffffffffffffff ? 4 : (1)");
   });
 
-  it("knows bits from other masks of the same word", () => {
+  it("uses bits known from other masks of the same word", () => {
     const body = [
       when(compare("equal", binary("and", argument(0), 0xffn), 3n), [
         when(compare("not-equal", binary("and", argument(0), 1n), 0n), [returns(1)]),
@@ -275,7 +275,7 @@ describe("conditions on arguments", () => {
     expect(split([...rules, returns(0)])).toBe("a1 in 3-5,9 ? 1 : (0)");
   });
 
-  it("follows what was gathered in a local", () => {
+  it("follows a verdict that is collected in a local", () => {
     const gather = [1n, 2n, 4n, 8n].map((bit) =>
       when(compare("not-equal", binary("and", argument(0), bit), 0n), [
         { kind: "set-boolean", local: 1, value: { kind: "boolean", value: true } },
@@ -289,13 +289,13 @@ describe("conditions on arguments", () => {
 describe("numbers", () => {
   const isOne = compare("equal", input("number"), 1n);
 
-  it("are told apart", () => {
+  it("are distinguished", () => {
     const body = [when(isOne, [returns(1)]), returns(0)];
     expect(split(body, 1)).toBe("1");
     expect(split(body, 2)).toBe("0");
   });
 
-  it("share one decision object where they are treated alike", () => {
+  it("share one decision object if they are treated equally", () => {
     const body = [when({ kind: "all", of: [isOne, compare("equal", argument(0), 3n)] }, [returns(1)]), returns(0)];
     const decisions = splitPolicy(program(body), { superviseProcessCreation: false });
     expect(new Set([...decisions.values()])).toHaveProperty("size", 2);
@@ -308,7 +308,7 @@ describe("numbers", () => {
     expect([split(body, 3), split(body, 4)]).toEqual(["1", "0"]);
   });
 
-  it("are told apart below conditions on state and arguments", () => {
+  it("are distinguished below conditions on state and arguments", () => {
     const body = [
       when(compare("equal", cell(0), 1n), [when(compare("equal", argument(0), 7n), [when(isOne, [returns(2)])])]),
       returns(0),
@@ -336,18 +336,18 @@ describe("state", () => {
     intervals: indexes.map((index) => ({ from: index, to: index })),
   });
 
-  it("gives the weakest of what it can choose, and says what it reads", () => {
+  it("gives the weakest of the possible verdicts, and names the state that it reads", () => {
     expect(split([when(inPhase(2n), [returns(2)]), returns(1)])).toBe("1|2*(reads-state 0)");
     expect(split([when(compare("less-unsigned", input("now"), 5n), [returns(2)]), returns(3)])).toBe(
       "3|2*(reads-input now)",
     );
   });
 
-  it("is nothing where both ways end alike", () => {
+  it("has no effect if both paths end the same way", () => {
     expect(split([when(inPhase(2n), [returns(1)]), returns(1)])).toBe("1");
   });
 
-  it("excludes phases that a path has excluded", () => {
+  it("does not revisit phases that a path has excluded", () => {
     const body = [
       when(inPhase(0n), [returns(1)]),
       when(inPhase(1n), [returns(4)]),
@@ -386,7 +386,7 @@ describe("state", () => {
     expect(split([{ kind: "report", report: 0, values: [] }, returns(0)])).toBe("0*(reports)");
   });
 
-  it("keeps conditions on arguments in front of it", () => {
+  it("places conditions on arguments before it", () => {
     const body = [
       when({ kind: "all", of: [inPhase(2n), compare("equal", argument(0), 3n)] }, [returns(2)]),
       returns(0),
@@ -394,7 +394,7 @@ describe("state", () => {
     expect(split(body)).toBe("a0 in 3 ? 0|2*(reads-state 0) : (0)");
   });
 
-  it("joins what both sides test", () => {
+  it("joins the tests of both sides", () => {
     const body = [
       when(inPhase(2n), [when(compare("equal", argument(0), 3n), [returns(2)]), returns(1)]),
       when(compare("less-unsigned", argument(0), 10n), [returns(4)]),
@@ -403,7 +403,7 @@ describe("state", () => {
     expect(split(body)).toBe("a0 in 3 ? 4|2*(reads-state 0) : (a0 in a-ffffffffffffffff ? 1 : (1|4*(reads-state 0)))");
   });
 
-  it("takes the strictest of combined policies, the first between equals", () => {
+  it("takes the strictest of combined policies, the first of equally strict ones", () => {
     const body: Statement[] = [
       { kind: "set-verdict", local: 2, value: { kind: "verdict", verdict: 4 } },
       {
@@ -440,7 +440,7 @@ describe("tables", () => {
     expect(split([when(has, [set, returns(0)]), returns(0)])).toBe("0*(changes-table 0, reads-table 0)");
   });
 
-  it("are not changed by deleting what is not there", () => {
+  it("are not changed by deleting an absent key", () => {
     const forget: Statement = { kind: "table-delete", table: 0, key };
     expect(split([when(has, [returns(1)], [forget, returns(1)])])).toBe("1");
     expect(split([forget, when(has, [returns(0)]), returns(1)])).toBe("1*(changes-table 0)");
@@ -455,7 +455,7 @@ describe("process creation", () => {
       }).get(number)!,
     );
 
-  it("is seen where it may be allowed", () => {
+  it("is stateful where it may be allowed", () => {
     expect(made("x86_64", 57)).toBe("0*(process-creation)");
     expect(made("x86_64", 58)).toBe("0*(process-creation)");
     expect(made("x86_64", 435)).toBe("0*(process-creation)");
@@ -463,7 +463,7 @@ describe("process creation", () => {
     expect(made("aarch64", 57)).toBe("0");
   });
 
-  it("is not what a new thread is", () => {
+  it("does not include new threads", () => {
     expect(made("x86_64", 56)).toBe("a0&10000 in 10000 ? 0 : (0*(process-creation))");
     expect(made("aarch64", 220)).toBe("a0&10000 in 10000 ? 0 : (0*(process-creation))");
     const body = [when(compare("not-equal", binary("and", argument(0), 0x2000_0000n), 0n), [returns(1)]), returns(0)];
@@ -474,7 +474,7 @@ describe("process creation", () => {
 });
 
 describe("bounds", () => {
-  it("explores what rejoins once: forty flags gathered in a local", () => {
+  it("explores rejoined paths once: forty flags collected in a local", () => {
     const gather = Array.from({ length: 40 }, (_, bit) =>
       when(compare("not-equal", binary("and", argument(0), 1n << BigInt(bit)), 0n), [
         { kind: "set-integer", local: 0, value: constant(1n) },
@@ -484,7 +484,7 @@ describe("bounds", () => {
     expect(split(body)).toBe("a0&ffffffffff in 0 ? 0 : (1)");
   });
 
-  it("gives up soundly where conditions multiply, and only for the calls that have them", () => {
+  it("gives up soundly if conditions multiply, and only for those calls", () => {
     const mix = Array.from(
       { length: 60 },
       (_, i): Statement =>
@@ -508,7 +508,7 @@ describe("bounds", () => {
     expect(split(body, 2)).toBe("0");
   });
 
-  it("takes rules by the thousand on one call", () => {
+  it("handles thousands of rules on one call", () => {
     const rules = Array.from({ length: 3000 }, (_, i) =>
       when(compare("equal", int(argument(1)), BigInt(i * 3)), [returns(i % 2 === 0 ? 1 : 2)]),
     );

@@ -1,8 +1,8 @@
 /**
- * The split of a policy into what a classic filter can enforce and what needs state.
+ * The split of a policy into a part for a classic filter and a part that needs state.
  *
  * For each call number and each condition on its arguments it finds the weakest verdict that any state could give, and
- * whether the stateful part must see the call at all (decision.ts). How: `explore.ts`.
+ * whether the stateful part must see the call (decision.ts). The algorithm is in `explore.ts`.
  */
 
 import type { Program } from "../../ir/program.ts";
@@ -17,29 +17,28 @@ import { Explorer } from "./explore.ts";
 import { reachableVerdicts } from "./give-up.ts";
 import { buildGraph } from "./graph.ts";
 import { KnowledgeBase } from "./knowledge.ts";
-import { Universe } from "./terms.ts";
+import { TermPool } from "./terms.ts";
 
 export interface SplitOptions {
-  /** The engine must see every new process: calls that make one, and may be allowed, become stateful. */
+  /** The engine must see every new process: calls that create one, and may be allowed, become stateful. */
   readonly superviseProcessCreation: boolean;
-  /** The engine must see every execution of a program: execve and execveat, where they may be allowed, become stateful. */
+  /** The engine must see every execution of a program: execve and execveat become stateful if they may be allowed. */
   readonly superviseExecution?: boolean;
   /**
-   * What is known of cells before the call, for asking about one phase: their words. Not for enforcement, where every
-   * state counts.
+   * Known words of cells before the call, to ask about one phase. Not for enforcement, which must cover every state.
    */
   readonly cells?: ReadonlyMap<number, bigint>;
 }
 
-/** Steps of exploration for one class of calls, and for all; reached only by policies that no person has written. */
+/** Limits of exploration steps for one class of calls, and for all; only generated policies reach them. */
 const mostStepsOfClass = 20_000;
 const mostSteps = 200_000;
-/** Steps of joining decisions and of simplifying each. */
+/** Limits of steps of joining decisions, and of simplifying each. */
 const mostJoins = 100_000;
 const mostSimplifications = 20_000;
 /**
- * What each way of exploring may spend on decisions: n rules that each have a verdict or a counter of their own make n
- * leaves that each name up to n of them.
+ * Limit of work on decisions in each exploration: n rules that each have their own verdict or counter make n leaves
+ * with up to n entries.
  */
 const mostWork = 6_000_000;
 
@@ -64,9 +63,9 @@ function supervisedCallsOf(architecture: ArchitectureName): SupervisedCalls {
 }
 
 export function splitPolicy(program: Program, options: SplitOptions): SplitPolicy {
-  const universe = new Universe(program);
+  const pool = new TermPool(program);
   const graph = buildGraph(program);
-  const environments = new Environments(universe, new KnowledgeBase(), graph);
+  const environments = new Environments(pool, new KnowledgeBase(), graph);
   const decisions = new Decisions(environments, mostJoins, mostSimplifications);
   const initial = initialEnvironment(environments, options.cells ?? new Map());
 
@@ -83,9 +82,9 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
   };
   const costly = explore(new Explorer(environments, graph, decisions, true), [judged]);
   if (costly.length > 0) {
-    // Without learning from arguments fewer places differ. What is impossible is then taken out at the end.
+    // Without learning from arguments there are fewer distinct states; impossible paths are dropped at the end.
     const other = new Explorer(environments, graph, decisions, false);
-    // A call that is too costly even so must not spoil the others of its class.
+    // A call that is still too costly must not affect the others of its class.
     const still = explore(other, costly).filter((numbers) => numbers.length > 1);
     explore(
       other,
@@ -107,7 +106,7 @@ export function splitPolicy(program: Program, options: SplitOptions): SplitPolic
       decision = decisions.finish(explored);
       finished.set(explored, decision);
     }
-    decision = supervised(program, number, decision, options, decisions, universe);
+    decision = supervised(program, number, decision, options, decisions, pool);
     split.set(number, decisions.export(decision));
   }
   return split;
@@ -123,8 +122,8 @@ function judgedNumbers(program: Program): number[] {
 function initialEnvironment(environments: Environments, cells: ReadonlyMap<number, bigint>): Environment {
   let environment = Environments.empty;
   for (const [cell, value] of cells) {
-    const { universe } = environments;
-    const { shape } = universe.test(universe.cell(cell), universe.cell(cell).bits, [{ from: value, to: value }]);
+    const { pool } = environments;
+    const { shape } = pool.test(pool.cell(cell), pool.cell(cell).bits, [{ from: value, to: value }]);
     if (shape.kind !== "test") continue;
     environment = environments.learn(environment, shape.test, !shape.negated) ?? environment;
   }
@@ -137,18 +136,18 @@ function supervised(
   decision: DecisionNode,
   options: SplitOptions,
   decisions: Decisions,
-  universe: Universe,
+  pool: TermPool,
 ): DecisionNode {
   const { creations, clone, executions } = supervisedCalls[program.architecture];
   const isCreation = options.superviseProcessCreation && (number === clone || creations.includes(number));
   const isExecution = options.superviseExecution === true && executions.includes(number);
   if (!isCreation && !isExecution) return decision;
   const reasons = decisions.reasons([{ because: isCreation ? "process-creation" : "execution" }]);
-  const threads = universe.test(universe.input("argument0"), cloneFlag.thread, [
+  const threads = pool.test(pool.input("argument0"), cloneFlag.thread, [
     { from: cloneFlag.thread, to: cloneFlag.thread },
   ]);
   const seen = decisions.replaceLeaves(decision, (leaf) => {
-    // A call that no state allows makes no process and executes no program.
+    // A call that no state allows creates no process and executes no program.
     const mayPass = leaf.possible.some((verdict) => passes(program.verdicts[verdict]!));
     if (!mayPass) return leaf;
     const supervisedLeaf = decisions.addReasons(leaf, reasons);

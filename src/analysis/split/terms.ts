@@ -1,10 +1,10 @@
 /**
- * Symbolic values: what a local or a cell holds on a path, in terms of what the evaluation was given. Terms, formulas
- * and verdict terms are hash-consed, so equal ones are one object and `===` compares them.
+ * Symbolic values: the content of a local or a cell on a path, in terms of the inputs of the evaluation. Terms, formulas and
+ * verdict terms are hash-consed, so equal ones are one object and `===` compares them.
  *
- * A formula is made of tests `term & mask in intervals`. The term of a test is a call's word where the condition could
- * be turned into that form (pullback.ts), a cell or another input, or else a term that is left as it is and of which
- * only this is known: it has one value throughout one evaluation. So a condition that is asked twice gets one answer.
+ * A formula consists of tests `term & mask in intervals`. The term of a test is a call's word if the condition can be
+ * reduced to that form (pullback.ts), a cell or another input, or else an opaque term, of which only one thing is known: it
+ * has one value throughout an evaluation. So a condition that is tested twice has one outcome.
  */
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import { cellMaximum } from "../../ir/limits.ts";
@@ -28,7 +28,7 @@ import {
 export type TermShape =
   | { readonly kind: "constant"; readonly value: bigint }
   | { readonly kind: "input"; readonly input: Input }
-  /** The cell's word as it was when the evaluation began. */
+  /** The cell's word at the start of the evaluation. */
   | { readonly kind: "cell"; readonly cell: number }
   | { readonly kind: "parameter"; readonly parameter: number }
   | { readonly kind: "observed"; readonly word: number }
@@ -37,7 +37,7 @@ export type TermShape =
   | { readonly kind: "select"; readonly condition: Formula; readonly then: Term; readonly otherwise: Term }
   /** 1 or 0. */
   | { readonly kind: "compare"; readonly operator: CompareOperator; readonly left: Term; readonly right: Term }
-  /** The table's contents are named by `version`: 0 at the start, another after each change on the path. */
+  /** The table's contents have a `version`: 0 at the start, a new one after each change on the path. */
   | {
       readonly kind: "table-get";
       readonly table: number;
@@ -53,11 +53,14 @@ export interface Term {
   readonly shape: TermShape;
   /** A mask of the bits that can be 1. */
   readonly bits: bigint;
-  /** The values that it can have, as far as is known without a path. */
+  /** The possible values, independently of the path. */
   readonly range: { readonly from: bigint; readonly to: bigint };
-  /** The inputs, cells, parameters and tables that it is made of, and itself where it stands for itself in tests: sorted ids. */
+  /**
+   * Sorted ids of the inputs, cells, parameters and tables in the term, and of the term itself if it is opaque in
+   * tests.
+   */
   readonly leaves: readonly Term[];
-  /** Of tests inside its selects. */
+  /** The number of tests inside its selects. */
   readonly size: number;
 }
 
@@ -69,7 +72,7 @@ export interface Test {
   readonly rank: Rank;
 }
 
-/** Who can decide a test: the call's number (first), a classic filter, or only the stateful part. */
+/** The part that can decide a test: the call's number (first), a classic filter, or only the stateful part. */
 export type Rank = 0 | 1 | 2;
 
 export type FormulaShape =
@@ -103,7 +106,7 @@ export interface VerdictTerm {
   readonly leaves: readonly Term[];
 }
 
-/** A formula with more tests than this is not taken apart further. */
+/** A formula with more tests is not expanded further. */
 const largestFormula = 2000;
 
 const testedInputs: ReadonlySet<Input> = new Set<Input>([
@@ -116,7 +119,7 @@ const testedInputs: ReadonlySet<Input> = new Set<Input>([
   "argument5",
 ]);
 
-export class Universe {
+export class TermPool {
   readonly program: Program;
   readonly no: Formula;
   readonly yes: Formula;
@@ -199,7 +202,7 @@ export class Universe {
     return this.#term(`has${table},${version},${key.id}`, shape, 1n, 0n, 1n, true, [key], 0);
   }
 
-  /** The name of a table's contents after a change. */
+  /** The version of a table's contents after a change. */
   tableVersion(change: string): number {
     let version = this.#versions.get(change);
     if (version === undefined) {
@@ -209,7 +212,7 @@ export class Universe {
     return version;
   }
 
-  /** An operation that the caller has not been able to fold. `opaque`: nothing but its own value can be tested. */
+  /** An operation that the caller could not fold. `opaque`: only its own value can be tested. */
   binary(operator: BinaryOperator, left: Term, right: Term, bits: bigint, opaque: boolean): Term {
     const shape: TermShape = { kind: "binary", operator, left, right };
     return this.#term(
@@ -226,7 +229,7 @@ export class Universe {
 
   extend(width: 8 | 16 | 32, signed: boolean, value: Term): Term {
     const low = lowMask(width);
-    // Where the sign bit cannot be set, sign extension is zero extension; where nothing is cut off, it is nothing.
+    // If the sign bit cannot be set, sign extension is zero extension; if no bits are cut off, it has no effect.
     const wide = signed && (value.bits & (1n << BigInt(width - 1))) !== 0n;
     if (!wide && (value.bits & ~low) === 0n) return value;
     const bits = wide ? wordMask : value.bits & low;
@@ -287,12 +290,12 @@ export class Universe {
     return term;
   }
 
-  /** The test in its normal form, simplified by what is known of the term anywhere. */
+  /** The test in its normal form, simplified by path-independent facts about the term. */
   test(term: Term, mask: bigint, intervals: Intervals): Formula {
     const tested = mask & term.bits;
     const single = onlyValue(intervals);
     if (single !== undefined && single !== 0n && (single & ~tested) === 0n) {
-      // Most tests ask for one value, and nothing is to be normalised there.
+      // Most tests compare with one value, which needs no normalisation.
       const possible = tested !== term.bits || (single >= term.range.from && single <= term.range.to);
       const certain = term.range.from === term.range.to;
       if (possible && !certain) return this.literal(this.#test(term, tested, intervals), false);
@@ -366,7 +369,7 @@ export class Universe {
     return this.#group("all", merged);
   }
 
-  /** if-then-else of conditions. */
+  /** if-then-else of formulas. */
   either(condition: Formula, then: Formula, otherwise: Formula): Formula {
     if (condition === this.yes || then === otherwise) return then;
     if (condition === this.no) return otherwise;
@@ -374,8 +377,8 @@ export class Universe {
   }
 
   /**
-   * Joins the tests of a conjunction that ask about one term: under one mask they intersect; and two that each leave
-   * one value come down to one comparison, `(w & 3) = 1 and (w & 12) = 8` to `(w & 15) = 9`.
+   * Merges the tests of a conjunction that read one term: under one mask they intersect; two that each leave one value
+   * become one comparison, `(w & 3) = 1 and (w & 12) = 8` becomes `(w & 15) = 9`.
    */
   #mergeTests(parts: readonly Formula[]): readonly Formula[] | undefined {
     const tests = parts.filter((part) => part.shape.kind === "test");
@@ -481,7 +484,7 @@ export class Universe {
     return term;
   }
 
-  /** What the stateful part would have to know to decide a test. */
+  /** The state that the stateful part needs to decide a test. */
   reasons(test: Test): StatefulReason[] {
     const reasons: StatefulReason[] = [];
     for (const { shape } of test.term.leaves) {
@@ -509,7 +512,7 @@ function isTested(term: Term): boolean {
   return term.shape.kind === "input" && testedInputs.has(term.shape.input);
 }
 
-/** Can the call's number alone decide it? */
+/** Whether the call's number alone decides it. */
 function isOfNumber(term: Term): boolean {
   return term.leaves.every(({ shape }) =>
     shape.kind === "input"

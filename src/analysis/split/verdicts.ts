@@ -1,16 +1,16 @@
-/** Verdict terms on a path: taking the decided parts out, and finding the condition that is to be decided next. */
+/** Simplifies verdict terms on a path: drops decided parts, and finds the condition to decide next. */
 import { strictness } from "../../ir/verdicts.ts";
 import type { Environment } from "./environment.ts";
 import type { FormulaResolver } from "./formulas.ts";
 import type { NumberSet } from "./numbers.ts";
-import type { Formula, Universe, VerdictTerm } from "./terms.ts";
+import type { Formula, TermPool, VerdictTerm } from "./terms.ts";
 
 export class VerdictResolver {
-  readonly #universe: Universe;
+  readonly #pool: TermPool;
   readonly #formulas: FormulaResolver;
 
-  constructor(universe: Universe, formulas: FormulaResolver) {
-    this.#universe = universe;
+  constructor(pool: TermPool, formulas: FormulaResolver) {
+    this.#pool = pool;
     this.#formulas = formulas;
   }
 
@@ -30,10 +30,10 @@ export class VerdictResolver {
     if (result !== undefined) return result;
     if (shape.kind === "select") {
       const condition = this.#formulas.resolve(shape.condition, environment, numbers);
-      if (condition === this.#universe.yes) result = this.#resolved(shape.then, environment, numbers, done);
-      else if (condition === this.#universe.no) result = this.#resolved(shape.otherwise, environment, numbers, done);
+      if (condition === this.#pool.yes) result = this.#resolved(shape.then, environment, numbers, done);
+      else if (condition === this.#pool.no) result = this.#resolved(shape.otherwise, environment, numbers, done);
       else
-        result = this.#universe.verdictSelect(
+        result = this.#pool.verdictSelect(
           condition,
           this.#resolved(shape.then, environment, numbers, done),
           this.#resolved(shape.otherwise, environment, numbers, done),
@@ -43,25 +43,25 @@ export class VerdictResolver {
     return result;
   }
 
-  /** Of equally strict verdicts the first stands, so a known one settles all known ones behind it. */
+  /** Of equally strict verdicts the first wins, so a known one decides all known ones after it. */
   #strictest(parts: readonly VerdictTerm[]): VerdictTerm {
-    const { verdicts } = this.#universe.program;
-    const kept: VerdictTerm[] = [];
+    const { verdicts } = this.#pool.program;
+    const remaining: VerdictTerm[] = [];
     let open = false;
     let strictest: { readonly at: number; readonly rank: number } | undefined;
     for (const part of parts) {
       if (part.shape.kind !== "verdict") {
         open = true;
-        kept.push(part);
+        remaining.push(part);
         continue;
       }
       const rank = strictness[verdicts[part.shape.verdict]!.action];
       if (strictest !== undefined && rank <= strictest.rank) continue;
-      strictest = { at: kept.length, rank };
-      kept.push(part);
+      strictest = { at: remaining.length, rank };
+      remaining.push(part);
     }
-    if (!open && strictest !== undefined) return kept[strictest.at]!;
-    return this.#universe.strictest(kept);
+    if (!open && strictest !== undefined) return remaining[strictest.at]!;
+    return this.#pool.strictest(remaining);
   }
 
   firstCondition(term: VerdictTerm): Formula {

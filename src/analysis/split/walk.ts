@@ -1,6 +1,6 @@
 /**
- * The part of symbolic execution that makes no choice: a path is followed, its assignments remembered and its effects
- * collected, until it ends or comes to a condition that neither the path nor the numbers decide.
+ * The deterministic part of symbolic execution: follows a path, records its assignments and effects, and stops at its
+ * end or at a condition that neither the path nor the numbers decide.
  */
 import type { StatefulReason } from "../decision.ts";
 import { type Continuation, choice } from "./continuations.ts";
@@ -11,10 +11,10 @@ import { type GraphNode, GuardChains } from "./graph.ts";
 import { wordMask } from "./intervals.ts";
 import type { NumberSet, NumberSets } from "./numbers.ts";
 import { pullback } from "./pullback.ts";
-import type { Formula, Term, Test, Universe } from "./terms.ts";
+import type { Formula, Term, TermPool, Test } from "./terms.ts";
 import { VerdictResolver } from "./verdicts.ts";
 
-/** What happened on the way, to be added to every leaf behind it. */
+/** The effects on the path, which are added to every leaf below. */
 export interface Effects {
   readonly reasons: StatefulReason[];
   readonly raised: number[];
@@ -38,29 +38,29 @@ export interface Walk {
 }
 
 /**
- * What it costs to go on by one statement, in the cost of a choice: n rules about one argument are walked n times, once
- * for each value that decides all of them, and that is no reason to give up.
+ * The cost of one statement, relative to a choice. n rules on one argument are walked n times, once for each value that
+ * decides all of them; that alone must not exhaust the budget.
  */
 const costOfPassing = 1 / 4;
 
 export class Walker {
-  readonly #universe: Universe;
+  readonly #pool: TermPool;
   readonly #environments: Environments;
   readonly #numbers: NumberSets;
   readonly #formulas: FormulaResolver;
   readonly #evaluator: Evaluator;
   readonly #verdicts: VerdictResolver;
   readonly #chains = new GuardChains();
-  /** Choices made so far, with what was passed between them. */
+  /** The choices so far, with the cost of the statements between them. */
   steps = 0;
 
   constructor(environments: Environments, numbers: NumberSets, formulas: FormulaResolver) {
-    this.#universe = environments.universe;
+    this.#pool = environments.pool;
     this.#environments = environments;
     this.#numbers = numbers;
     this.#formulas = formulas;
     this.#evaluator = new Evaluator(environments);
-    this.#verdicts = new VerdictResolver(this.#universe, formulas);
+    this.#verdicts = new VerdictResolver(this.#pool, formulas);
   }
 
   walk(start: Continuation, initial: Environment, numbers: NumberSet): Walk {
@@ -81,8 +81,8 @@ export class Walker {
       }
       if (at.kind === "choice") {
         const formula = this.#formulas.resolve(at.formula, environment, numbers);
-        if (formula === this.#universe.yes) at = at.then;
-        else if (formula === this.#universe.no) at = at.otherwise;
+        if (formula === this.#pool.yes) at = at.then;
+        else if (formula === this.#pool.no) at = at.otherwise;
         else return this.#split(effects, environment, formula, at.then, at.otherwise, numbers);
         continue;
       }
@@ -94,14 +94,14 @@ export class Walker {
           continue;
         }
         const formula = this.#formulas.resolve(
-          pullback(this.#universe, value, wordMask, node.statement.arms[arm]!.intervals),
+          pullback(this.#pool, value, wordMask, node.statement.arms[arm]!.intervals),
           environment,
           numbers,
         );
         const then: Continuation = { kind: "node", node: node.next[arm]! };
         const otherwise: Continuation = { kind: "arms", node, value, arm: arm + 1 };
-        if (formula === this.#universe.yes) at = then;
-        else if (formula === this.#universe.no) at = otherwise;
+        if (formula === this.#pool.yes) at = then;
+        else if (formula === this.#pool.no) at = otherwise;
         else return this.#split(effects, environment, formula, then, otherwise, numbers);
         continue;
       }
@@ -179,8 +179,8 @@ export class Walker {
             numbers,
           );
           const [then, otherwise] = [node.next[0]!, node.next[1]!];
-          if (formula === this.#universe.yes) at = { kind: "node", node: then };
-          else if (formula === this.#universe.no) at = { kind: "node", node: otherwise };
+          if (formula === this.#pool.yes) at = { kind: "node", node: then };
+          else if (formula === this.#pool.no) at = { kind: "node", node: otherwise };
           else
             return this.#split(
               effects,
@@ -194,7 +194,7 @@ export class Walker {
         }
         case "switch": {
           const value = this.#settled(this.#evaluator.integer(statement.value, environment), environment, numbers);
-          if (value === this.#universe.input("number")) {
+          if (value === this.#pool.input("number")) {
             const groups = this.#numbers
               .partition(
                 numbers,
@@ -208,13 +208,13 @@ export class Walker {
           continue;
         }
         default:
-          throw new Error(`the graph holds no ${statement.kind}`);
+          throw new Error(`the graph has no ${statement.kind}`);
       }
       at = { kind: "node", node: node.next[0]! };
     }
   }
 
-  /** A branch, told apart by number first where the numbers disagree. */
+  /** A branch; if the numbers disagree, it is first split by number. */
   #split(
     effects: Effects,
     environment: Environment,
@@ -242,10 +242,10 @@ export class Walker {
     const version = environments.table(environment, table);
     effects.reasons.push({ because: "changes-table", table });
     const present = environments.decide(environment, this.#presence(table, version, key));
-    if (present !== true) effects.raised.push(this.#universe.program.tables[table]!.full);
-    const next = this.#universe.tableVersion(`set ${table},${version},${key.id},${value.id}`);
+    if (present !== true) effects.raised.push(this.#pool.program.tables[table]!.full);
+    const next = this.#pool.tableVersion(`set ${table},${version},${key.id},${value.id}`);
     const after = environments.withTable(environment, table, next);
-    // After an insert the key is there unless the table was full.
+    // After an insert the key is present unless the table was full.
     return present === true ? environments.learn(after, this.#presence(table, next, key), true)! : after;
   }
 
@@ -254,13 +254,13 @@ export class Walker {
     const version = environments.table(environment, table);
     if (environments.decide(environment, this.#presence(table, version, key)) === false) return environment;
     effects.reasons.push({ because: "changes-table", table });
-    const next = this.#universe.tableVersion(`delete ${table},${version},${key.id}`);
+    const next = this.#pool.tableVersion(`delete ${table},${version},${key.id}`);
     const after = environments.withTable(environment, table, next);
     return environments.learn(after, this.#presence(table, next, key), false)!;
   }
 
   #presence(table: number, version: number, key: Term): Test {
-    return this.#universe.test(this.#universe.tableHas(table, version, key), 1n, [{ from: 1n, to: 1n }]).first!;
+    return this.#pool.test(this.#pool.tableHas(table, version, key), 1n, [{ from: 1n, to: 1n }]).first!;
   }
 
   /** The value without the selects that the path decides. */
@@ -268,8 +268,8 @@ export class Walker {
     const { shape } = value;
     if (shape.kind !== "select") return value;
     const condition = this.#formulas.resolve(shape.condition, environment, numbers);
-    if (condition === this.#universe.yes) return this.#settled(shape.then, environment, numbers);
-    if (condition === this.#universe.no) return this.#settled(shape.otherwise, environment, numbers);
+    if (condition === this.#pool.yes) return this.#settled(shape.then, environment, numbers);
+    if (condition === this.#pool.no) return this.#settled(shape.otherwise, environment, numbers);
     return value;
   }
 }

@@ -1,6 +1,7 @@
 /**
- * A policy twice in sequence, on the same call and the same state but for one cell: a program whose verdict says whether
- * the second judgement can be more lenient than the first. For proofs about two states of one policy.
+ * The product program of a policy with itself (self-composition): both copies run on the same call and the same state,
+ * except for one cell. Its verdict says whether the second copy can be more lenient. For proofs about two states of one
+ * policy.
  */
 import type {
   BooleanExpression,
@@ -14,21 +15,21 @@ import type {
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import { strictness } from "../../ir/verdicts.ts";
 
-export interface Twice {
+export interface ProductProgram {
   readonly program: Program;
-  /** The cell of the first run, and the one that the second starts with in its place. */
+  /** The cell of the first copy, and the cell that the second copy uses instead. */
   readonly earlier: number;
   readonly later: number;
-  /** The verdict that says: the second judgement is more lenient. */
+  /** The verdict that means: the second copy is more lenient. */
   readonly broken: number;
 }
 
 const holds = 0;
 const broken = 1;
 
-export function twice(program: Program, cell: number): Twice {
+export function productProgram(program: Program, cell: number): ProductProgram {
   const later = program.cells.length;
-  // Is the table full? One unknown a table, the same in both runs.
+  // Whether each table is full: one unknown for each, the same in both copies.
   const firstFull = later + 1;
   const locals: ValueType[] = [];
   const newLocal = (type: ValueType): number => locals.push(type) - 1;
@@ -89,11 +90,11 @@ export function twice(program: Program, cell: number): Twice {
 
 interface Translated {
   readonly statements: readonly Statement[];
-  /** The local that holds the strictness of the run's verdict. */
+  /** The local with the strictness of the copy's verdict. */
   readonly rank: number;
 }
 
-/** One run: verdicts become their strictness, an integer, and `return` leaves a block. */
+/** One copy: a verdict becomes its strictness, an integer, and `return` leaves a block. */
 class Run {
   readonly #program: Program;
   readonly #run: number;
@@ -221,7 +222,7 @@ class Run {
     }
   }
 
-  /** A table that is changed and then read has contents of its own in each run; others are read-only here. */
+  /** A table that is read after a change has separate contents in each copy; others are read-only here. */
   #table(table: number): number {
     return this.#changing.has(table) ? table + this.#run * this.#program.tables.length : table;
   }
@@ -242,7 +243,7 @@ class Run {
       case "strictest": {
         const parts = verdict.of.map((part) => this.#rank(part, before));
         return parts.reduce((left, right) => {
-          // Each is used twice, so each gets a name.
+          // Each is used twice, so each gets a local.
           const [a, b] = [left, right].map((value): IntegerExpression => {
             const local = this.#newLocal("integer");
             before.push({ kind: "set-integer", local, value });
@@ -329,7 +330,7 @@ function maximumLabel(program: Program): number {
   return most + 1;
 }
 
-/** Tables that are read somewhere after a place that changes them, in the order of the text. */
+/** Tables that are read after a statement that changes them, in source order. */
 function tablesReadAfterChange(program: Program): ReadonlySet<number> {
   const changed = new Set<number>();
   const found = new Set<number>();
@@ -340,7 +341,7 @@ function tablesReadAfterChange(program: Program): ReadonlySet<number> {
   forEachStatement(program.body, (statement) => {
     for (const expression of expressionsOf(statement)) forEachExpression(expression, visit);
     if (statement.kind === "table-set" || statement.kind === "table-delete") {
-      // Its own reading of whether the key is there counts, too: two insertions of one key raise once.
+      // The insert itself also tests for the key: two insertions of one key raise the verdict once.
       if (changed.has(statement.table)) found.add(statement.table);
       changed.add(statement.table);
     }

@@ -1,10 +1,10 @@
-/** Ways through a policy (survey.ts): what is known on each path, and the call numbers that take it. */
+/** Paths of the survey (survey.ts): the facts on each, and the call numbers that take it. */
 import { holds } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
 import type { Facts, Value } from "./values.ts";
 
-/** What is known on one path, of the calls that take it. Never changed once it is shared. */
-export interface Way {
+/** The facts of one path and its call numbers. Immutable once shared. */
+export interface SurveyPath {
   readonly numbers: readonly number[];
   readonly facts: Facts | undefined;
   /** By local, then by cell. */
@@ -14,16 +14,16 @@ export interface Way {
   readonly onArguments: boolean;
   /** Verdicts of tables that may have been full. */
   readonly raised: readonly number[];
-  /** Tables that were asked or changed: what else is asked of them is not independent. */
+  /** Tables that were tested or changed: further tests of them are not independent. */
   readonly tables: readonly number[];
 }
 
-export function uncertain(way: Way): Way {
-  return way.certain ? { ...way, certain: false } : way;
+export function uncertain(path: SurveyPath): SurveyPath {
+  return path.certain ? { ...path, certain: false } : path;
 }
 
-export function knowing(way: Way, facts: Facts): Way {
-  const { numbers, values, certain, changes, onArguments, raised, tables } = way;
+export function knowing(path: SurveyPath, facts: Facts): SurveyPath {
+  const { numbers, values, certain, changes, onArguments, raised, tables } = path;
   return {
     numbers,
     facts,
@@ -36,15 +36,15 @@ export function knowing(way: Way, facts: Facts): Way {
   };
 }
 
-export function withValue(way: Way, slot: number, value: Value | boolean | number): Way {
-  return { ...way, values: new Map(way.values).set(slot, value) };
+export function withValue(path: SurveyPath, slot: number, value: Value | boolean | number): SurveyPath {
+  return { ...path, values: new Map(path.values).set(slot, value) };
 }
 
-export function joined(left: readonly Way[], right: readonly Way[]): readonly Way[] {
+export function joined(left: readonly SurveyPath[], right: readonly SurveyPath[]): readonly SurveyPath[] {
   return left.length === 0 ? right : right.length === 0 ? left : [...left, ...right];
 }
 
-/** Numbers for which the value lies in the intervals, and the others. */
+/** The numbers for which the value lies in the intervals, and the others. */
 export function numbersIn(
   value: Value,
   intervals: readonly Interval[],
@@ -71,7 +71,7 @@ function wordOf({ mask, signed, negated, add }: Value, word: bigint): bigint {
   return BigInt.asUintN(64, (negated ? -low : low) + add);
 }
 
-/** By the first list that holds them; those that none holds last. */
+/** Groups the numbers by the first list that contains them; the last group has the others. */
 export function partition(
   numbers: readonly number[],
   lists: readonly (readonly Interval[])[],

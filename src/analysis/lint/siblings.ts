@@ -1,4 +1,4 @@
-/** P0501: a call is refused, and calls that do the same by another way are allowed whatever their arguments are. */
+/** P0501: a call is refused, but sibling calls with the same effect are allowed with any arguments. */
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -8,12 +8,12 @@ import type { Decision } from "../decision.ts";
 import type { SurveyView } from "./surveyed.ts";
 import { enumerate, type View } from "./view.ts";
 
-/** False only where `findTwins` finds nothing: no family has a member that is open and one that is refused. */
-export function mayHaveTwins(survey: SurveyView): boolean {
+/** False only if `findSiblings` finds nothing: no family has an open member and a refused one. */
+export function mayHaveSiblings(survey: SurveyView): boolean {
   const { program, unnamed } = survey;
   const usual = unnamed.onArguments ? new Set<number>() : unnamed.certain;
   return callFamilies.some(({ members }) => {
-    const judged = twinsIn(members).flatMap((name) => survey.call(name) ?? []);
+    const judged = siblingsIn(members).flatMap((name) => survey.call(name) ?? []);
     const isOpen = judged.some(({ certain }) => ![...certain].some((verdict) => survey.isDenial(verdict)));
     const refuses = (verdict: number) =>
       survey.isDenial(verdict) && !usual.has(verdict) && program.verdicts[verdict]!.errno !== errno.ENOSYS;
@@ -21,17 +21,17 @@ export function mayHaveTwins(survey: SurveyView): boolean {
   });
 }
 
-export function findTwins(view: View): Diagnostic[] {
+export function findSiblings(view: View): Diagnostic[] {
   const { program } = view;
   const usual = new Set(view.unnamed.kind === "leaf" ? view.unnamed.possible : []);
   const found = new Map<number, Diagnostic>();
   for (const family of callFamilies) {
-    const members = twinsIn(family.members).filter((name) => view.decisionOf(name) !== undefined);
+    const members = siblingsIn(family.members).filter((name) => view.decisionOf(name) !== undefined);
     const open = members.filter((name) => view.possible(name).every((verdict) => !view.isDenial(verdict)));
     if (open.length === 0) continue;
     for (const name of members) {
       if (family.name === "namespace" && !asksForNamespaces(view, name)) continue;
-      // What becomes of any call is no refusal of this one.
+      // The default's verdict is not a refusal of this call.
       const refusal = view
         .possible(name)
         .find((verdict) => view.isDenial(verdict) && !usual.has(verdict) && !isFallback(view, verdict));
@@ -41,7 +41,7 @@ export function findTwins(view: View): Diagnostic[] {
       const place = allowed === undefined ? "" : ` (${allowed.line}:${allowed.column})`;
       const verb = open.length === 1 ? "does the same and is" : "do the same and are";
       if (family.name === "namespace") {
-        found.set(refusal, namespaceTwins(view, name, refusal, open, `${verb} allowed${place}`));
+        found.set(refusal, namespaceSiblings(view, name, refusal, open, `${verb} allowed${place}`));
         continue;
       }
       const unreadable = open.filter((each) => unreadableFlags.has(each));
@@ -60,13 +60,13 @@ export function findTwins(view: View): Diagnostic[] {
   return [...found.values()];
 }
 
-/** setns joins a namespace that is there already: refusing it refuses no making of one, nor the other way round. */
-function twinsIn(members: readonly string[]): readonly string[] {
+/** setns joins an existing namespace: refusing it does not refuse creation, nor the reverse. */
+function siblingsIn(members: readonly string[]): readonly string[] {
   return members.filter((name) => name !== "setns");
 }
 
-/** clone is refused by the flags that make namespaces: a policy that refused clone itself would refuse every child. */
-function namespaceTwins(
+/** clone is refused by the flags of namespaces: refusing clone itself would refuse every child. */
+function namespaceSiblings(
   view: View,
   name: string,
   refusal: number,
@@ -85,13 +85,13 @@ function namespaceTwins(
   });
 }
 
-/** Their flags lie behind a pointer, so that the one answer is to have the caller fall back. */
+/** Their flags are behind a pointer, so the only remedy is to make the caller fall back. */
 const unreadableFlags: ReadonlySet<string> = new Set(["openat2", "clone3"]);
 
 /** CLONE_NEWTIME and CLONE_NEWNS … CLONE_NEWNET (include/uapi/linux/sched.h). */
 const namespaceFlags = 0x7e02_0080n;
 
-/** clone makes namespaces, but who refuses it means processes, unless the refusal asks for those flags. */
+/** clone creates namespaces, but a rule that refuses it means processes, unless it tests those flags. */
 function asksForNamespaces(view: View, name: string): boolean {
   const decision = view.decisionOf(name);
   if (!name.startsWith("clone") || decision === undefined) return true;
@@ -105,7 +105,7 @@ function asksForNamespaces(view: View, name: string): boolean {
   return false;
 }
 
-/** fork and vfork make no namespaces: a refusal of clone that only those flags lead to says nothing of them. */
+/** fork and vfork create no namespaces: a refusal of clone that depends on those flags does not concern them. */
 function refusedWithoutNamespaces(view: View, name: string, refusal: number): boolean {
   const decision = view.decisionOf(name);
   if (decision === undefined || !name.startsWith("clone")) return true;
@@ -126,7 +126,7 @@ function refusedWithoutNamespaces(view: View, name: string, refusal: number): bo
   return false;
 }
 
-/** ENOSYS sends the caller to the older call: that is no refusal of what it does. */
+/** ENOSYS makes the caller use the older call, so it does not refuse the effect. */
 function isFallback(view: View, verdict: number): boolean {
   return view.program.verdicts[verdict]!.errno === errno.ENOSYS;
 }

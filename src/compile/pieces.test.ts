@@ -15,7 +15,7 @@ describe("normalisePieces", () => {
     ]);
   });
 
-  it("joins neighbours when what stood between them is gone", () => {
+  it("joins neighbours when the piece between them is dropped", () => {
     const pieces = [
       { from: 0n, to: 0x10n, target: "a" },
       { from: 0x11n, to: 0x1fn, target: "b" },
@@ -35,7 +35,7 @@ describe("overlayPieces", () => {
     { from: 50n, to: 99n, target: "p" },
   ];
 
-  it("takes each part of the line from where it belongs", () => {
+  it("takes each part of the line from the right list", () => {
     const base = outside();
     const intervals = [
       { from: 5n, to: 20n },

@@ -1,20 +1,20 @@
 /**
- * Intervals of masked values. Under a mask not every number can occur: under 0x6 only 0, 2, 4 and 6 do. An interval can
- * therefore be widened or narrowed to the values that occur, and one that holds none of them is nothing.
+ * Intervals of masked values. Under a mask not every number can occur: under 0x6 only 0, 2, 4 and 6. So an interval can
+ * be widened or narrowed to the values that occur, and one without any is empty.
  */
 
 import { ceilingUnder, floorUnder } from "../analysis/split/intervals.ts";
 import { larger, smaller } from "../ir/arithmetic.ts";
 import type { Interval } from "../ir/program.ts";
 
-/** A part of the line of all masked values, and where it leads. */
+/** A part of the line of all masked values, with its target. */
 export interface Piece<Target> {
   readonly from: bigint;
   readonly to: bigint;
   readonly target: Target;
 }
 
-/** Drops what cannot occur under the mask, narrows the rest to values that occur, and joins neighbours with one target. */
+/** Drops values that cannot occur under the mask, narrows the pieces, and joins neighbours with one target. */
 export function normalisePieces<Target>(pieces: readonly Piece<Target>[], mask: bigint): Piece<Target>[] {
   const result: Piece<Target>[] = [];
   for (const piece of pieces) {
@@ -30,9 +30,9 @@ export function normalisePieces<Target>(pieces: readonly Piece<Target>[], mask: 
 }
 
 /**
- * In each of the intervals (sorted, disjoint, within the line) replaces what `base` says by what `pieces` says. Both
- * cover the whole line. Changes `base`, so that thousands of small changes to one line cost little each. Neighbours with
- * one target may come out of it; `normalisePieces` joins them.
+ * Replaces the targets of `base` by those of `pieces` in each of the intervals (sorted, disjoint, within the line).
+ * Both lists cover the whole line. Modifies `base`, so that thousands of small changes are cheap. May leave neighbours
+ * with one target, which `normalisePieces` joins.
  */
 export function overlayPieces<Target>(
   base: Piece<Target>[],

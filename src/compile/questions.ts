@@ -1,12 +1,12 @@
 /**
- * Decisions as questions. All tests in a row that ask the same bits of the same register are put together to one: in which
- * of these intervals does the masked value lie, and where does each lead? (Five tests for equality become one search.)
+ * Decisions as questions: consecutive tests of the same bits of one register are combined into one question, which maps
+ * intervals of the masked value to targets. (Five equality tests become one search.)
  */
 import type { Decision, DecisionLeaf, DecisionTest, TestedWord } from "../analysis/decision.ts";
 import { complement } from "../analysis/split/intervals.ts";
 import { normalisePieces, overlayPieces, type Piece } from "./pieces.ts";
 
-/** A decision in which only what a back end makes of leaves is told apart; equal ones are one object. */
+/** A decision whose leaves are mapped to a back end's outcomes; equal ones are one object. */
 export type Choice<Of> = Outcome<Of> | Question<Of>;
 
 export interface Outcome<Of> {
@@ -15,7 +15,7 @@ export interface Outcome<Of> {
   readonly outcome: Of;
 }
 
-/** The masked register lies in exactly one of the pieces, which are sorted and cover all that can occur. */
+/** The masked register lies in exactly one of the pieces, which are sorted and cover all possible values. */
 export interface Question<Of> {
   readonly kind: "question";
   readonly id: number;
@@ -30,20 +30,20 @@ export class Questions<Of> {
   readonly #choices = new Map<Decision, Choice<Of>>();
   readonly #unique = new Map<string, Choice<Of>>();
 
-  /** Outcomes with the same key are the same. */
+  /** Outcomes with equal keys are equal. */
   constructor(keyOf: (outcome: Of) => number | string, outcomeOf: (leaf: DecisionLeaf) => Of) {
     this.#keyOf = keyOf;
     this.#outcomeOf = outcomeOf;
   }
 
   /**
-   * What the decision comes to. `outcomeOf`: where leaves mean something else for this one, which then shares no more than
+   * The choice for a decision. `outcomeOf` is for a decision whose leaves have other outcomes; it then shares only
    * equal questions with others.
    */
   choice(root: Decision, outcomeOf?: (leaf: DecisionLeaf) => Of): Choice<Of> {
     const choices = outcomeOf === undefined ? this.#choices : new Map<Decision, Choice<Of>>();
     const leafOutcome = outcomeOf ?? this.#outcomeOf;
-    // Without recursion: decisions may be thousands of tests deep.
+    // Iterative: decisions may be thousands of tests deep.
     const inner = partsOfLargerQuestions(root);
     const drafts = new Map<Decision, Piece<Choice<Of>>[]>();
     const path: Decision[] = [root];
@@ -69,7 +69,7 @@ export class Questions<Of> {
     return choices.get(root)!;
   }
 
-  /** Where the masked register leads. Uses up the drafts of what lies behind, which nothing else needs. */
+  /** The pieces of the masked register. Consumes the drafts of inner decisions, which have no other use. */
   #draft(
     { test, then, otherwise }: DecisionTest,
     drafts: ReadonlyMap<Decision, Piece<Choice<Of>>[]>,
@@ -113,8 +113,8 @@ export class Questions<Of> {
 }
 
 /**
- * The decisions that are reached from one place only, by a test that asks the same bits of the same register: they become
- * a part of its question and none of their own.
+ * Decisions that are reached from one place only, by a test of the same bits of the same register: they become part of
+ * its question.
  */
 function partsOfLargerQuestions(root: Decision): ReadonlySet<Decision> {
   const parts = new Set<Decision>();
@@ -137,7 +137,7 @@ function partsOfLargerQuestions(root: Decision): ReadonlySet<Decision> {
   return parts;
 }
 
-/** All questions that can be asked from here on, those that lead to none of the others first. */
+/** All questions from here on; each comes after the questions that it leads to. */
 export function questionsBehind<Of>(root: Choice<Of>): readonly Question<Of>[] {
   const found = new Set<Question<Of>>();
   const pending: Choice<Of>[] = [root];
@@ -147,6 +147,6 @@ export function questionsBehind<Of>(root: Choice<Of>): readonly Question<Of>[] {
     found.add(choice);
     for (const { target } of choice.pieces) pending.push(target);
   }
-  // What a question leads to was made before it.
+  // A question is created after those that it leads to.
   return [...found].sort((a, b) => a.id - b.id);
 }

@@ -68,7 +68,7 @@ describe("buildSearch", () => {
     );
   });
 
-  it("cuts a single value out by one test", () => {
+  it("separates a single value by one test", () => {
     expect(buildSearch(segmentsOf([9, 10, 0xffff_ffff], [0, 1, 0]), 0.1)).toEqual({
       kind: "test",
       operator: "equal",
@@ -78,16 +78,16 @@ describe("buildSearch", () => {
     });
   });
 
-  it("asks nothing where there is one segment", () => {
+  it("needs no test for one segment", () => {
     expect(buildSearch(segmentsOf([7], [3]), 0.1)).toEqual({ kind: "found", target: 3 });
   });
 
-  it("asks for all single values but one where there is nothing else", () => {
+  it("tests all single values but one if there are no others", () => {
     expect(countTests(buildSearch(segmentsOf([0, 1, 2, 3], [0, 1, 2, 3]), 1))).toBe(3);
     expect(countTests(buildSearch(segmentsOf([0, 1, 2], [0, 1, 0]), 1))).toBe(1);
   });
 
-  it("keeps to limits, whatever they cost elsewhere", () => {
+  it("keeps limits, at any cost elsewhere", () => {
     const ends = Array.from({ length: 64 }, (_, index) => index * 10 + 9);
     const targets = ends.map((_, index) => index % 3);
     const limits = ends.map((_, index) => (index === 63 ? 1 : index === 5 ? 5 : Number.POSITIVE_INFINITY));
@@ -127,7 +127,7 @@ describe("buildSearch", () => {
 describe("buildBitSearch", () => {
   const bits = { steps: 3, size: 4, end: 0 };
 
-  /** Dense, and of two targets in long runs: so that there is something for tests of bits. */
+  /** Dense, with long runs of two targets, so that bit tests are useful. */
   const denseLine = fc.array(fc.integer({ min: 1, max: 5 }), { minLength: 1, maxLength: 150 }).map((widths) => {
     let end = -1;
     const ends = widths.map((width) => {
@@ -166,7 +166,7 @@ describe("buildBitSearch", () => {
     expect(choices).toBeGreaterThan(100);
   });
 
-  it("answers by one test of bits where two targets take turns within 64 values", () => {
+  it("uses one bit test if two targets alternate within 64 values", () => {
     const ends = [3, 4, 7, 9, 10, 12, 14, 17, 20, 21, 25, 30, 33, 40, 44, 63];
     const [one, other] = [0, 1];
     const search = buildBitSearch(
@@ -180,7 +180,7 @@ describe("buildBitSearch", () => {
     expect(search).toEqual({ kind: "found", target: new BitChoice(0x1e03_83dc_64efn, 64, 0, 1) });
   });
 
-  it("does with 32 bits where the values are as near to each other, wherever that is", () => {
+  it("uses a 32-bit test if the values are close enough, at any offset", () => {
     const ends = [29, 30, 32, 34, 35, 36, 40, 41, 44, 46, 50, 52, 55];
     const segments = segmentsOf(
       ends,
@@ -191,7 +191,7 @@ describe("buildBitSearch", () => {
     expect(buildBitSearch(segments, 0.3, bits)).toEqual({ kind: "found", target: new BitChoice(mask, 32, 0, 1) });
   });
 
-  it("compares where that is cheaper, and where 64 bits do not reach", () => {
+  it("compares if that is cheaper, or if the values span more than 64", () => {
     expect(buildBitSearch(segmentsOf([9, 10, 63], [0, 1, 0]), 0.1, bits).kind).toBe("test");
     const ends = [3, 4, 7, 9, 10, 12, 14, 17, 20, 21, 25, 30, 33, 40, 44, 64];
     const targets = ends.map((_, index) => index % 2);

@@ -1,18 +1,18 @@
 /**
- * Which interval holds a value? Builds the decision tree that answers it with few comparisons, few steps, or both. Values
- * are numbers (classic BPF's words of 32 bits) or bigints (eBPF's words of 64).
+ * Search trees: build the decision tree that finds the interval of a value with few comparisons, few steps, or both. Values
+ * are numbers (the 32-bit words of classic BPF) or bigints (the 64-bit words of eBPF).
  *
- * Two tests are at hand everywhere, equal and at-least. Pure at-least trees need one test less than there are intervals. An equal
- * test cuts one value out of an interval, where at-least needs two: `[0…9] allow, 10 deny, [11…20] allow` is one test.
- * So a part of the line that is one target with up to `longestChain` single values in it may become a chain of equal
+ * Two tests are always available, equal and at-least. A tree of at-least tests has one test less than there are intervals.
+ * An equal test separates one value from an interval, for which at-least needs two: `[0…9] allow, 10 deny, [11…20] allow`
+ * is one test. So a part of the line with one target and up to `longestChain` single values may become a chain of equal
  * tests.
  *
- * A machine of 64 bits has a third: the bit of a constant that a value below 64 more than another one selects. A part of
- * the line that is as short as that, and has two targets, may become one such test, however often they take turns in it.
+ * A 64-bit machine has a third test: the bit of a constant that the value selects. A part of the line with two targets that
+ * spans at most 64 values may become one such test, however often the targets alternate.
  *
- * The best tree under that rule is found by dynamic programming over (first interval, last interval, depth). The depth
- * is a part of the key because an interval may have a limit on its depth. The time would grow with the third power of
- * the number of intervals; so wide parts are only cut near their middle, and very long lines are halved beforehand.
+ * Dynamic programming over (first interval, last interval, depth) finds the best tree of this form. The depth is part of the
+ * key because an interval may have a limit on its depth. The time would be cubic in the number of intervals, so wide parts
+ * are cut only near their middle, and very long lines are halved beforehand.
  */
 
 export interface Segment<Target, Value extends number | bigint = number> {
@@ -20,9 +20,9 @@ export interface Segment<Target, Value extends number | bigint = number> {
   readonly from: Value;
   readonly to: Value;
   readonly target: Target;
-  /** How much a step on the way to this segment costs in comparison with others. More than 0. */
+  /** The relative cost of a step on the path to this segment, more than 0. */
   readonly weight: number;
-  /** How many tests the way to it should at most have. May be Infinity. */
+  /** The maximum of tests on the path to it. May be Infinity. */
   readonly limit: number;
 }
 
@@ -36,7 +36,7 @@ export type Search<Target, Value extends number | bigint = number> =
       readonly otherwise: Search<Target, Value>;
     };
 
-/** What is found by a test of bits: `set` where bit `value mod width` of the mask is 1. */
+/** The result of a bit test: `set` if bit `value mod width` of the mask is 1. */
 export class BitChoice<Target> {
   readonly mask: bigint;
   readonly width: 32 | 64;
@@ -51,41 +51,41 @@ export class BitChoice<Target> {
   }
 }
 
-/** What a test of bits costs, in comparisons. */
+/** The cost of a bit test, in comparisons. */
 export interface BitTest {
   readonly steps: number;
-  /** Of 64 bits; one of 32 takes one less. */
+  /** For 64 bits; a 32-bit test takes one less. */
   readonly size: number;
-  /** What it costs that a run of tests comes to its end: there, neither arm can be what follows anyway. */
+  /** The cost of the end of a run of tests, where neither arm can fall through. */
   readonly end: number;
 }
 
 const longestChain = 5;
-/** Longer lines are halved first; very long ones into smaller parts, since no person waits for a better tree there. */
+/** Longer lines are halved first, and very long ones further, where a better tree is not worth the time. */
 const longestLine = 200;
 const veryLongLine = 512;
 const longestPartOfVeryLong = 24;
-/** Wider parts are cut in their middle half, or behind their last interval but one. */
+/** Wider parts are cut in their middle half, or after their last interval but one. */
 const widestFreeCut = 20;
-/** How much deeper than a balanced tree the best one may be. */
+/** The extra depth of the best tree over a balanced one. */
 const extraDepth = 2;
-/** Breaking a limit by one step is worse than any size or mean. */
+/** Exceeding a limit by one step is worse than any size or mean. */
 const limitPrice = 1e6;
 
 /**
- * `segments` are sorted, without gaps that matter, and neighbours differ in their targets. At least one.
- * `price` is what one more instruction is worth in mean steps, more than 0: at 0.1, ten instructions that save a step on
- * the way to the average value pay for themselves.
+ * `segments` are sorted, cover the line, and neighbours have different targets; at least one. `price` is the value of
+ * one more instruction in mean steps, more than 0: at 0.1, ten instructions that save a step on the average path pay
+ * off.
  */
 export function buildSearch<Target, Value extends number | bigint>(
   segments: readonly Segment<Target, Value>[],
   price: number,
 ): Search<Target, Value> {
-  // Without a price for tests of bits there are none.
+  // Without a price there are no bit tests.
   return build(segments, price, undefined) as Search<Target, Value>;
 }
 
-/** As `buildSearch`, on a machine that can test bits, and without limits. */
+/** As `buildSearch`, on a machine with bit tests, and without limits. */
 export function buildBitSearch<Target, Value extends number | bigint>(
   segments: readonly Segment<Target, Value>[],
   price: number,
@@ -103,7 +103,7 @@ function build<Target, Value extends number | bigint>(
   return searchPart(segments, price, bits, 0, segments.length > veryLongLine ? longestPartOfVeryLong : longestLine);
 }
 
-/** How many tests the tree has. */
+/** The number of tests in the tree. */
 export function countTests<Value extends number | bigint>(search: Search<unknown, Value>): number {
   return search.kind === "found" ? 0 : 1 + countTests(search.then) + countTests(search.otherwise);
 }
@@ -116,7 +116,7 @@ function searchPart<Target, Value extends number | bigint>(
   longest: number,
 ): Search<Target | BitChoice<Target>, Value> {
   if (segments.length <= longest) return new Optimizer(segments, price, bits, depth).build();
-  // What may not lie deep comes before the halves: it is the end of the line, in practice.
+  // The segment with a limit comes before the halves; in practice it is the end of the line.
   const last = segments.at(-1)!;
   const middle = last.limit < depth + Math.log2(segments.length) ? segments.length - 1 : segments.length >> 1;
   return {
@@ -131,7 +131,7 @@ function searchPart<Target, Value extends number | bigint>(
 interface Chain<Target, Value extends number | bigint> {
   /** The single values, in the order in which they are tested. */
   readonly singles: readonly Segment<Target, Value>[];
-  /** What is left when none of them matched. */
+  /** The segments if none of them matches. */
   readonly rest: readonly Segment<Target, Value>[];
 }
 
@@ -145,15 +145,18 @@ class Optimizer<Target, Value extends number | bigint> {
   readonly #depth: number;
   readonly #deepest: number;
   readonly #totalWeight: number;
-  /** How many depths the tables tell apart: all, or, where there are no limits, one, since each step then costs the same. */
+  /** The number of depths in the tables: all, or one if there are no limits, since each step then costs the same. */
   readonly #layers: number;
-  /** The weight of the segments in front of each. */
+  /** The weight of the segments before each. */
   readonly #weightUpTo: number[];
-  /** By (first, last, depth): the least cost, and how it is reached: by a chain, by bits, or the last segment of the left part. */
+  /**
+   * By (first, last, depth): the least cost, and how to reach it: by a chain, by bits, or the last segment of the left
+   * part.
+   */
   readonly #cost: Float64Array;
   readonly #choice: Int16Array;
   readonly #chains: (Chain<Target, Value> | undefined)[];
-  /** By (first, last), where one test of bits answers all of the part. */
+  /** By (first, last): the width, if one bit test decides the whole part. */
   readonly #bitWidths: (32 | 64 | undefined)[] = [];
 
   constructor(segments: readonly Segment<Target, Value>[], price: number, bits: BitTest | undefined, depth: number) {
@@ -163,7 +166,7 @@ class Optimizer<Target, Value extends number | bigint> {
     this.#length = segments.length;
     this.#depth = depth;
     this.#totalWeight = segments.reduce((sum, segment) => sum + segment.weight, 0);
-    // A deep and lopsided tree is never the best one; without a bound the table would be as deep as the line is long.
+    // A deep and unbalanced tree is never the best one; without a bound the table would be as deep as the line is long.
     this.#deepest = Math.ceil(Math.log2(this.#length + 1)) + extraDepth;
     this.#layers = bits === undefined ? this.#deepest : 1;
     this.#cost = new Float64Array(this.#layers * this.#length * this.#length).fill(Number.NaN);
@@ -212,13 +215,13 @@ class Optimizer<Target, Value extends number | bigint> {
     return cost;
   }
 
-  /** All parts that begin with this segment and one test of bits can answer: two targets that take turns. */
+  /** All parts from this segment that one bit test can decide: two alternating targets. */
   #findBits(first: number): void {
     const { from, target } = this.#segments[first]!;
     const other = this.#segments[first + 1]?.target;
     for (let last = first + 1; last < this.#length; last++) {
       const segment = this.#segments[last]!;
-      // Neighbours differ, so where there are two targets they take turns.
+      // Neighbours differ, so two targets alternate.
       if (segment.target !== ((last - first) % 2 === 0 ? target : other)) return;
       const width = bitWidth(from, segment.to);
       if (width === undefined) return;
@@ -227,7 +230,7 @@ class Optimizer<Target, Value extends number | bigint> {
     }
   }
 
-  /** What a test of bits costs for this part of the line; infinity where none is possible. */
+  /** The cost of a bit test for this part of the line; infinity if it is impossible. */
   #bitsCost(first: number, last: number, depth: number): number {
     const width = this.#bitWidths[first * this.#length + last];
     if (width === undefined || this.#bits === undefined) return Number.POSITIVE_INFINITY;
@@ -311,13 +314,13 @@ class Optimizer<Target, Value extends number | bigint> {
   }
 }
 
-/** How many bits tell the values of this interval apart; undefined where 64 do not. */
+/** The width of a bit test for the values of this interval; undefined if it spans more than 64. */
 function bitWidth(from: number | bigint, to: number | bigint): 32 | 64 | undefined {
   const values = typeof from === "bigint" && typeof to === "bigint" ? Number(to - from) : Number(to) - Number(from);
   return values < 32 ? 32 : values < 64 ? 64 : undefined;
 }
 
-/** The order is: what may not be deep, what is heavy, what is high (as libseccomp does it). */
+/** Orders by limit, then weight, then value from the highest (as libseccomp does). */
 function chainOf<Target, Value extends number | bigint>(
   singles: readonly Segment<Target, Value>[],
   rest: readonly Segment<Target, Value>[],
@@ -327,7 +330,7 @@ function chainOf<Target, Value extends number | bigint>(
   const untested = singles.filter((segment) => rest.length > 0 && segment.target === target);
   const ordered = tested.sort((a, b) => a.limit - b.limit || b.weight - a.weight || (a.from < b.from ? 1 : -1));
   if (rest.length > 0) return { singles: ordered, rest: [...rest, ...untested] };
-  // Nothing but single values: the last one needs no test, nor do those with its target.
+  // Only single values: the last one needs no test, and neither do those with its target.
   const last = ordered.at(-1)!;
   return {
     singles: ordered.filter((segment) => segment.target !== last.target),

@@ -44,7 +44,7 @@ describe("the verifier's log shows", () => {
       const inLog = new Set(ours.map(([, , , line]) => Number(line)));
       expect([...inLog].filter((line) => !inProgram.has(line))).toEqual([]);
       expect(inLog.size / inProgram.size).toBeGreaterThan(0.8);
-      expect(loaded.log).toContain("; what needs no state @ portcullis:0");
+      expect(loaded.log).toContain("; decisions without state @ portcullis:0");
     } finally {
       loaded.close();
     }

@@ -219,7 +219,7 @@ test("disasm: for a target, and a bundle", async () => {
   const source = join(folder, "p.ts");
   const listed = await portcullis("disasm", "--target", "seccomp", source);
   expect(listed.status).toBe(0);
-  expect(listed.out).toContain("; what needs no state\n");
+  expect(listed.out).toContain("; decisions without state\n");
   expect(listed.out).toContain("; socket\n");
   expect(listed.out).toMatch(/^ *\d+: .+ ; .*p\.ts:5:\d+$/m);
   expect(listed.out).toContain("call bpf_seccomp_state");

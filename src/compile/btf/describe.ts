@@ -1,7 +1,6 @@
 /**
- * What a compiled policy consists of, in the kernel's terms: the types of its maps and of its context, its functions, and
- * for each instruction the policy's line, with the text of that line. The verifier's log and bpftool print these lines
- * between the instructions.
+ * BTF of a compiled policy: the types of its maps and its context, its functions, and for each instruction the policy's
+ * line with its text. The verifier's log and bpftool print these lines between the instructions.
  */
 import type { Sources } from "../../diagnostics/render.ts";
 import type { EbpfArtifact } from "../ebpf/artifact.ts";
@@ -11,7 +10,7 @@ import { heading } from "../ebpf/instructions/listing.ts";
 import type { MapDescription, MapField, TargetStorage } from "../ebpf/targets/storage.ts";
 import { Btf, identifier, type Member } from "./types.ts";
 
-/** Numbers of types; both 0 where a map has none (ring buffers). */
+/** BTF type ids; both are 0 for a map without them (ring buffers). */
 export interface MapTypes {
   readonly key: number;
   readonly value: number;
@@ -22,18 +21,18 @@ export interface FunctionDescription {
   readonly name: string;
   /** The number of its BTF_KIND_FUNC. */
   readonly type: number;
-  /** Slots of 8 bytes from the program's start; `lines` stand likewise. */
+  /** In slots of 8 bytes from the program's start; `lines` too. */
   readonly start: number;
   readonly end: number;
   readonly lines: readonly LineDescription[];
 }
 
-/** Holds from its slot on. File and text are offsets in the table of strings. */
+/** Applies from its slot on. File and text are offsets in the string table. */
 export interface LineDescription {
   readonly slot: number;
   readonly file: number;
   readonly text: number;
-  /** 0 where it is no line of the policy's. */
+  /** 0 if the instruction does not belong to a line of the policy. */
   readonly line: number;
   readonly column: number;
 }
@@ -112,17 +111,17 @@ function describeFunctions(
   ];
 }
 
-/** The policy's name as a C identifier: what `bpftool prog` shows, cut to 15 characters. */
+/** The policy's name as a C identifier; `bpftool prog` shows the first 15 characters. */
 export function functionName(policy: string): string {
   return identifier(policy.replaceAll("-", "_"));
 }
 
-/** What is a symbol of an object file already. */
+/** Names that are already symbols of an object file. */
 function namesOf({ maps }: TargetStorage): string[] {
   return maps.flatMap(({ name, fields }) => [name, ...fields.map((field) => identifier(field.name))]);
 }
 
-/** Of C: a skeleton has members with these names. */
+/** C keywords: a skeleton has members with these names. */
 const keywords =
   "auto break case char const continue default do double else enum extern float for goto if inline int long register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while".split(
     " ",
@@ -138,7 +137,7 @@ function distinct(name: string, taken: Set<string>): string {
 /** `struct bpf_line_info` has 10 bits for the column, and 22 for the line. */
 const [mostColumns, mostLines] = [(1 << 10) - 1, (1 << 22) - 1];
 
-/** One for each instruction whose place differs from that of the one before, and one at the start of each part. */
+/** One entry for each instruction whose location differs from the previous one's, and one at the start of each part. */
 function describeLines(
   btf: Btf,
   object: EbpfProgram,
@@ -186,7 +185,7 @@ export function encodeLines(functions: readonly FunctionDescription[]): Uint8Arr
   return words(functions.flatMap(({ lines }) => lines.flatMap((line) => [line.slot, ...lineWords(line)])));
 }
 
-/** What follows the instruction in a `struct bpf_line_info`. */
+/** The words after the instruction offset in a `struct bpf_line_info`. */
 export function lineWords({ file, text, line, column }: LineDescription): readonly [number, number, number] {
   return [file, text, ((line << 10) | column) >>> 0];
 }

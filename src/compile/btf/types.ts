@@ -1,7 +1,7 @@
 /**
- * BTF, the kernel's type information (Documentation/bpf/btf.rst, include/uapi/linux/btf.h, Linux 6.12): types are numbered
- * from 1 in the order in which they are added, 0 is void, and names lie in a table of strings. With it the verifier knows
- * where a map's value holds a lock, and its log and bpftool can name fields, functions and lines.
+ * BTF, the kernel's type information (Documentation/bpf/btf.rst, include/uapi/linux/btf.h, Linux 6.12): types are
+ * numbered from 1 in the order in which they are added, 0 is void, and names are in a string table. It tells the
+ * verifier where a map's value has a lock, and names fields, functions and lines for its log and for bpftool.
  */
 
 const kinds = {
@@ -34,14 +34,14 @@ export interface SectionVariable {
   readonly size: number;
 }
 
-/** The table of strings. Equal strings are one. */
+/** The string table, without duplicates. */
 class Strings {
   readonly #offsets = new Map<string, number>([["", 0]]);
   readonly #chunks: Uint8Array[] = [new Uint8Array(1)];
   #size = 1;
   static readonly #encoder = new TextEncoder();
 
-  /** The offset of a string in the table. A NUL would end it, so what contains one is cut there. */
+  /** The offset of a string in the table. The string is cut at a NUL. */
   offset(text: string): number {
     const known = this.#offsets.get(text);
     if (known !== undefined) return known;
@@ -59,20 +59,20 @@ class Strings {
   }
 }
 
-/** Collects types; equal ones are one. All methods that add give the type's number. */
+/** Collects types without duplicates. Every method that adds a type returns its id. */
 export class Btf {
   readonly strings = new Strings();
   readonly #words: number[] = [];
   readonly #known = new Map<string, number>();
   #count = 0;
 
-  /** An unsigned integer of so many bytes. */
+  /** An unsigned integer of `size` bytes. */
   integer(size: 1 | 2 | 4 | 8): number {
     const name = { 1: "unsigned char", 2: "unsigned short", 4: "unsigned int", 8: "unsigned long long" }[size];
     return this.#add(name, kinds.integer, 0, size, [size * 8]);
   }
 
-  /** `int`, which a program returns. */
+  /** `int`, the result type of a program. */
   signedInteger(): number {
     return this.#add("int", kinds.integer, 0, 4, [(1 << 24) | 32]);
   }
@@ -93,7 +93,7 @@ export class Btf {
     return this.#add("", kinds.array, 0, 0, [of, this.integer(4), length]);
   }
 
-  /** Without a name where that is "". Names are made identifiers, and no two members have the same. */
+  /** "" means anonymous. Names become identifiers, unique among the members. */
   struct(name: string, size: number, members: readonly Member[]): number {
     if (members.length > mostMembers) throw new RangeError(`a struct has at most ${mostMembers} members`);
     const taken = new Set<string>();
@@ -116,7 +116,7 @@ export class Btf {
     return this.#add("", kinds.prototype, parameters.length, returns, words);
   }
 
-  /** The verifier judges a global function by its prototype alone, a static one wherever it is called. */
+  /** The verifier checks a global function by its prototype alone, a static one at each call. */
   function(name: string, prototype: number, linkage: "static" | "global" | "extern"): number {
     return this.#add(identifier(name), kinds.function, { static: 0, global: 1, extern: 2 }[linkage], prototype, []);
   }
@@ -131,7 +131,7 @@ export class Btf {
     return this.#add(name, kinds.section, variables.length, size, words);
   }
 
-  /** As BPF_BTF_LOAD takes it, and as it lies in an object's section `.BTF`. */
+  /** The encoding for BPF_BTF_LOAD and for the section `.BTF` of an object. */
   encode(): Uint8Array {
     const strings = this.strings.encode();
     const headerSize = 24;
@@ -150,7 +150,7 @@ export class Btf {
     return bytes;
   }
 
-  /** `info` is `vlen`; functions keep their linkage there. */
+  /** `info` is `vlen`; for functions, the linkage. */
   #add(name: string, kind: number, info: number, sizeOrType: number, rest: readonly number[]): number {
     const words = [this.strings.offset(name), ((kind << 24) | info) >>> 0, sizeOrType, ...rest];
     const key = words.join();
@@ -165,7 +165,7 @@ export class Btf {
 
 export const btfMagic = 0xeb9f;
 
-/** What the kernel takes for a name (`btf_name_valid_identifier`, kernel/bpf/btf.c): a C identifier of at most 127 bytes. */
+/** A valid name (`btf_name_valid_identifier`, kernel/bpf/btf.c): a C identifier of at most 127 bytes. */
 export function identifier(text: string): string {
   const plain = text.replaceAll(/[^A-Za-z0-9_]/g, "_").slice(0, 120);
   return /^[A-Za-z_]/.test(plain) ? plain : `_${plain}`;

@@ -18,7 +18,7 @@ const instruction: fc.Arbitrary<ClassicInstruction> = fc.record({
 const instructions = fc.array(instruction, { minLength: 1, maxLength: 40 });
 
 describe("the text of a filter", () => {
-  it("reads back as what it was written from, whatever that was", () => {
+  it("round-trips for any filter", () => {
     fc.assert(
       fc.property(instructions, (filter) => {
         const { instructions: read, faults } = assemble(disassemble(filter));
@@ -28,7 +28,7 @@ describe("the text of a filter", () => {
     );
   });
 
-  it("reads back with any comments", () => {
+  it("round-trips with any comments", () => {
     fc.assert(
       fc.property(instructions, fc.string({ unit: "binary" }), (filter, comment) => {
         const text = disassemble(filter, { before: () => [comment], beside: () => comment });
@@ -63,7 +63,7 @@ describe("the text of a filter", () => {
 });
 
 describe("assemble", () => {
-  it("takes labels with names, lines without, and comments", () => {
+  it("accepts named labels, lines without a label, and comments", () => {
     const text = `
       ; the smallest useful filter
       ld [nr]
@@ -85,19 +85,19 @@ describe("assemble", () => {
   it.each([
     ["lda [nr]", 1, /no instruction is called "lda"/],
     ["ld nr", 4, /in brackets/],
-    ["ld [args[6].low]", 4, /no word of struct seccomp_data/],
-    ["ret PERMIT", 5, /PERMIT is no action/],
-    ["ret toString", 5, /toString is no action/],
-    ["ret ERRNO(70000)", 5, /no number from 0 to 65535/],
+    ["ld [args[6].low]", 4, /not a word of struct seccomp_data/],
+    ["ret PERMIT", 5, /PERMIT is not an action/],
+    ["ret toString", 5, /toString is not an action/],
+    ["ret ERRNO(70000)", 5, /not a number from 0 to 65535/],
     ["jeq #1, a", 1, /takes 3 operands, here are 2/],
     ["jeq #1, away, away", 9, /there is no label away/],
-    ["a: ja a", 7, /only lead forward/],
-    ["a: ret ALLOW\na: ret ALLOW", 1, /stands twice/],
-    ["and #0x100000000", 5, /no number from 0 to 4294967295/],
-    ["and #-1", 5, /no number/],
+    ["a: ja a", 7, /must go forward/],
+    ["a: ret ALLOW\na: ret ALLOW", 1, /is defined twice/],
+    ["and #0x100000000", 5, /not a number from 0 to 4294967295/],
+    ["and #-1", 5, /not a number/],
     ["raw 1, 2, 3", 1, /takes 4 operands/],
     [": ret ALLOW", 1, /no instruction is called ":"/],
-  ])("places the fault in %j", (text, column, message) => {
+  ])("locates the fault in %j", (text, column, message) => {
     const { faults } = assemble(text);
     expect(faults[0]).toMatchObject({ column });
     expect(faults[0]!.message).toMatch(message);
@@ -126,7 +126,7 @@ describe("assemble", () => {
 });
 
 describe("the bytes of a filter", () => {
-  it("read back as what they were written from", () => {
+  it("round-trip", () => {
     fc.assert(
       fc.property(instructions, (filter) => {
         expect(decodeInstructions(encodeInstructions(filter))).toEqual(filter);

@@ -25,7 +25,7 @@ export interface AssemblyFault {
 }
 
 export interface Assembly {
-  /** What could be read; complete only where there is no fault. */
+  /** The readable instructions; complete only if there is no fault. */
   readonly instructions: readonly ClassicInstruction[];
   readonly faults: readonly AssemblyFault[];
 }
@@ -38,7 +38,7 @@ export function assemble(text: string): Assembly {
   return reader.finish();
 }
 
-/** A piece of a line and where it stands. */
+/** A word of a line and its location. */
 interface Word {
   readonly text: string;
   readonly line: number;
@@ -68,13 +68,13 @@ class Reader {
     const shape = /^(\s*(?:([A-Za-z_0-9][\w.-]*)\s*:)?\s*)(?:(\S+)(\s*)(.*?))?\s*$/.exec(code);
     if (shape === null) {
       const column = code.length - code.trimStart().length + 1;
-      this.#fault({ text: code.trim(), line: lineNumber, column }, "this is no instruction");
+      this.#fault({ text: code.trim(), line: lineNumber, column }, "this is not an instruction");
       return;
     }
     const [, before = "", label, mnemonic, space = "", rest = ""] = shape;
     if (label !== undefined) {
       const at = { text: label, line: lineNumber, column: line.indexOf(label) + 1 };
-      if (this.#labels.has(label)) this.#fault(at, `the label ${label} stands twice`);
+      if (this.#labels.has(label)) this.#fault(at, `the label ${label} is defined twice`);
       this.#labels.set(label, this.#lines.length);
     }
     if (mnemonic === undefined) return;
@@ -152,7 +152,7 @@ class Reader {
     const digits = word.text.replace(/^#/, "");
     const value = /^(?:0x[0-9a-f]+|\d+)$/i.test(digits) ? Number(digits) : Number.NaN;
     if (value < end) return value;
-    this.#fault(word, `${word.text} is no number from 0 to ${end - 1}`);
+    this.#fault(word, `${word.text} is not a number from 0 to ${end - 1}`);
     return 0;
   }
 
@@ -165,7 +165,7 @@ class Reader {
     const known = offsetsByName.get(name);
     if (known !== undefined) return known;
     if (/^\d/.test(name)) return this.#number({ ...word, text: name }, 2 ** 32);
-    this.#fault(word, `${name} is no word of struct seccomp_data: nr, arch, ip.low, args[0].high, or an offset`);
+    this.#fault(word, `${name} is not a word of struct seccomp_data: nr, arch, ip.low, args[0].high, or an offset`);
     return 0;
   }
 
@@ -174,7 +174,7 @@ class Reader {
     const shape = /^(\w+)(?:\((\w+)\))?$/.exec(word.text);
     const action = shape?.[1];
     if (action === undefined || !Object.hasOwn(returnAction, action)) {
-      this.#fault(word, `${word.text} is no action; there are ${Object.keys(returnAction).join(", ")}`);
+      this.#fault(word, `${word.text} is not an action; there are ${Object.keys(returnAction).join(", ")}`);
       return 0;
     }
     const data = shape?.[2] === undefined ? 0 : this.#number({ ...word, text: shape[2] }, 2 ** 16);
@@ -183,14 +183,14 @@ class Reader {
 
   #distance(label: Word | undefined, index: number, most: number): number {
     if (label === undefined) return 0;
-    // The disassembler numbers its lines; where a jump leads out of the filter, there is no line to be found.
+    // The disassembler numbers its lines; a jump out of the filter has no such line.
     const place = this.#labels.get(label.text) ?? (/^\d+$/.test(label.text) ? Number(label.text) : undefined);
     if (place === undefined) {
       this.#fault(label, `there is no label ${label.text}`);
       return 0;
     }
     const distance = place - index - 1;
-    if (distance < 0) this.#fault(label, "jumps only lead forward");
+    if (distance < 0) this.#fault(label, "jumps must go forward");
     else if (distance > most) {
       this.#fault(label, `${distance} instructions ahead, and this jump reaches ${most}: use ja in between`);
     } else return distance;

@@ -57,7 +57,7 @@ describe("compileClassic", () => {
     }
   });
 
-  it("takes numbers without a decision and -1 for unknown ones, and x32 numbers for foreign ones", () => {
+  it("treats numbers without a decision and -1 as unknown, and x32 numbers as foreign", () => {
     const { instructions } = compile(new Map([5, 6, 9].map((number) => [number, leafOf(2)])));
     for (const number of probedNumbers) {
       const expected = [5, 6, 9].includes(number)
@@ -116,7 +116,7 @@ describe("compileClassic", () => {
     expect(shape.join(", ")).toBe(expected);
   });
 
-  it("puts tests of one word together to one search", () => {
+  it("combines tests of one word into one search", () => {
     const values = [0n, 8n, 0x20000n, 0x20008n, 0xffff_ffffn];
     const chain = values.reduceRight<Decision>(
       (otherwise, value) => ({ ...when("argument0", 0xffff_ffff_ffff_ffffn, value), otherwise }) as Decision,
@@ -130,14 +130,14 @@ describe("compileClassic", () => {
     }
   });
 
-  it("shares what calls have in common", () => {
+  it("shares equal parts of calls", () => {
     const shared = () => when("argument1", 0xffff_ffff_ffff_ffffn, 5n, 0x7_0000_0009n);
     const one = compile(new Map([[10, shared()]]));
     const three = compile(new Map([10, 20, 30].map((number) => [number, shared()])));
     expect(three.instructions.length - one.instructions.length).toBeLessThanOrEqual(4);
   });
 
-  it("decides as the decision says, on random graphs at all boundaries", () => {
+  it("implements the decision, on random graphs at all boundaries", () => {
     let executed = 0;
     let total = 0;
     fc.assert(
@@ -163,12 +163,12 @@ describe("compileClassic", () => {
       }),
       { numRuns: 150 },
     );
-    // Were most of the instructions never reached, the comparison would say little.
+    // If most instructions were never executed, the comparison would prove little.
     expect(executed / total).toBeGreaterThan(0.6);
   });
 
   it("reaches far targets through copies and jumps", () => {
-    // Every call has a condition of its own, so nothing can be shared but the returns.
+    // Every call has its own condition, so only the returns can be shared.
     const split = new Map(
       Array.from(
         { length: 450 },
@@ -190,7 +190,7 @@ describe("compileClassic", () => {
     expect(longestPath(instructions)).toBeLessThan(20);
   });
 
-  it("says how large a filter is that the kernel would refuse", () => {
+  it("reports the size of a filter that the kernel would refuse", () => {
     const intervals = Array.from({ length: 5000 }, (_, index) => ({
       from: BigInt(index * 4),
       to: BigInt(index * 4 + 1),
@@ -230,7 +230,7 @@ describe("compileClassic", () => {
     expect(() => compileClassic(program, new Map(), distinctTarget)).toThrow(/no decision for call number 1/);
   });
 
-  it("survives its own text and bytes", () => {
+  it("round-trips through text and bytes", () => {
     fc.assert(
       fc.property(arbitraryDecisions(5), (made) => {
         const compiled = compile(new Map(made.map((decision, index) => [index * 3, decision])));
@@ -275,7 +275,7 @@ describe("the launcher's token", () => {
   const armed = compile(split, { launcherToken: token });
   const unarmed = compile(split);
 
-  it("lets exactly the launcher's execve through", () => {
+  it("allows exactly the launcher's execve", () => {
     expect(runClassic(armed.instructions, call(59, ...registers(token))).word).toBe(returnWord("ALLOW"));
     expect(runClassic(armed.instructions, call(322, ...registers(token))).word).toBe(denies(3103));
     expect(runClassic(armed.instructions, call(58, ...registers(token))).word).toBe(denies(3100));
@@ -310,7 +310,7 @@ describe("the launcher's token", () => {
     expect(() => rearmClassic(unarmed, fresh)).toThrow(RangeError);
   });
 
-  it("is never merged, whatever its words are", () => {
+  it("is never merged, for any words", () => {
     for (const words of [
       [0, 0, 0, 0],
       [7, 7, 7, 7],
@@ -324,7 +324,7 @@ describe("the launcher's token", () => {
     }
   });
 
-  it("lets the launcher install a second filter, and nobody else", () => {
+  it("lets only the launcher install a second filter", () => {
     const installing = compile(split, { launcherToken: token, launcherInstalls: true });
     const words = installing.tokenPositions.map((position) => installing.instructions[position]!.k);
     expect(words).toEqual([...token, ...token]);
@@ -350,7 +350,7 @@ describe("the launcher's token", () => {
 
 /** Small ranges, so that every value of each parameter can be tried. */
 describe("the filter of a policy with open parameters", () => {
-  it("is stricter than the policy at no value of them, and as strict where nothing else decides", () => {
+  it("is never stricter than the policy, for any values, and equally strict where nothing else decides", () => {
     let [compared, exact] = [0, 0];
     for (let seed = 1; seed <= 60; seed += 1) {
       const choices = new SeededChoices(seed);

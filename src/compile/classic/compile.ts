@@ -1,9 +1,9 @@
 /**
- * The classic back end: the static part of a policy as a seccomp filter, small and shallow.
+ * The classic back end: compiles the static part of a policy to a small and shallow seccomp filter.
  *
- * The filter reads the architecture and refuses a foreign one, reads the call's number, searches the interval that holds
- * it, and there either returns or asks for argument registers. Numbers with one decision are one interval; the numbers
- * that the table lacks are intervals of their own, and so are those of x32 programs.
+ * The filter reads the architecture and refuses a foreign one, reads the call's number, finds its interval by a search, and
+ * returns or tests argument registers. Numbers with one decision form one interval; unknown numbers and x32 numbers have
+ * intervals of their own.
  */
 
 import type { DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
@@ -20,21 +20,21 @@ import { layOut } from "./layout.ts";
 import { type DecidedNumber, searchNumbers } from "./numbers.ts";
 import { locateReturns } from "./provenance.ts";
 
-/** What the filter is to return. All words are `SECCOMP_RET_… | data`. */
+/** The return words of the filter, each `SECCOMP_RET_… | data`. */
 export interface ClassicTarget {
   leaf(leaf: DecisionLeaf): number;
-  /** For numbers that are neither judged nor always allowed; −1 (a tracer's skip) is one of them. */
+  /** For numbers that are neither judged nor always allowed, including −1 (a tracer's skip). */
   readonly unknown: number;
-  /** For callers of another ABI, x32 among them. Where it is the same word as `unknown`, x32 costs no test. */
+  /** For callers of another ABI, including x32. If it equals `unknown`, x32 costs no test. */
   readonly foreign: number;
   /** For restart_syscall, rt_sigreturn, exit and exit_group. */
   readonly always: number;
   /**
-   * Arms the filter for the launcher's own execve: with these four words in argument registers 4 and 5 (low half of 4,
-   * high half of 4, low half of 5, high half of 5) execve is allowed before the policy is asked.
+   * Allows the launcher's own execve before the policy: a call with these four words in argument registers 4 and 5 (low
+   * half of 4, high half of 4, low half of 5, high half of 5).
    */
   readonly launcherToken: LauncherToken | undefined;
-  /** Likewise for the launcher's seccomp(2), where it installs a second filter behind this one. */
+  /** The same for the launcher's seccomp(2), if it installs a second filter after this one. */
   readonly launcherInstalls?: boolean;
 }
 
@@ -42,18 +42,18 @@ export type LauncherToken = readonly [number, number, number, number];
 
 export interface ClassicProgram {
   readonly instructions: readonly ClassicInstruction[];
-  /** For each instruction: for a return, the place in the policy of a verdict that it gives. */
+  /** For each return, the location of a verdict that it gives; undefined for other instructions. */
   readonly locations: readonly (Location | undefined)[];
   /**
-   * Indexes of the instructions whose `k` is a word of the launcher's token: the four of a call in the token's order,
-   * then the next call's; empty in a filter that is not armed. `rearmClassic` replaces the words.
+   * Indexes of the instructions whose `k` is a word of the launcher's token, in the token's order, for one call after
+   * the other; empty without a token. `rearmClassic` replaces the words.
    */
   readonly tokenPositions: readonly number[];
 }
 
 /**
- * Compiles the static part. The result is the same for the same input, whatever machine it is made on.
- * Throws a FilterTooLargeError where it would have more than 4096 instructions.
+ * Compiles the static part. The result depends only on the input. Throws a FilterTooLargeError for more than 4096
+ * instructions.
  */
 export function compileClassic(program: Program, split: SplitPolicy, target: ClassicTarget): ClassicProgram {
   const graph = new Graph();
@@ -77,14 +77,14 @@ export function compileClassic(program: Program, split: SplitPolicy, target: Cla
   return { instructions, locations: locateReturns(program, split, target, instructions), tokenPositions };
 }
 
-/** `struct sock_filter[]`, as seccomp(2) takes it. */
+/** `struct sock_filter[]` for seccomp(2). */
 export function encodeClassic(program: ClassicProgram): Uint8Array {
   return encodeInstructions(program.instructions);
 }
 
-/** The same filter with another token. Throws a RangeError where the filter is not armed. */
+/** Replaces the token. Throws a RangeError if the filter has none. */
 export function rearmClassic(program: ClassicProgram, token: LauncherToken): ClassicProgram {
-  if (program.tokenPositions.length === 0) throw new RangeError("this filter takes no launcher's token");
+  if (program.tokenPositions.length === 0) throw new RangeError("this filter has no launcher's token");
   const instructions = [...program.instructions];
   program.tokenPositions.forEach((position, index) => {
     instructions[position] = { ...instructions[position]!, k: token[index % token.length]! >>> 0 };
@@ -92,7 +92,7 @@ export function rearmClassic(program: ClassicProgram, token: LauncherToken): Cla
   return { ...program, instructions };
 }
 
-/** The numbers that are allowed always or judged, in ascending order, and what decides them. */
+/** The numbers that are always allowed or judged, ascending, with their decisions. */
 function decidedNumbers(program: Program, split: SplitPolicy, target: ClassicTarget, graph: Graph): DecidedNumber[] {
   const conditions = new ConditionLowering(graph, target.leaf);
   const decided = new Map<number, GraphNode>();
@@ -121,10 +121,7 @@ function decidedNumbers(program: Program, split: SplitPolicy, target: ClassicTar
     .sort((a, b) => a.number - b.number);
 }
 
-/**
- * Registers 4 and 5, which neither execve nor seccomp uses, hold the token: allow. Any other word in them: the policy's
- * decision.
- */
+/** If registers 4 and 5, which neither execve nor seccomp uses, hold the token: allow. Else the policy decides. */
 function launcherCheck(graph: Graph, token: LauncherToken, decision: GraphNode): GraphNode {
   const words = [
     argumentOffset(4, "low"),

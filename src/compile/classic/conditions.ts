@@ -1,14 +1,14 @@
 /**
  * Conditions on argument registers. The machine has 32-bit words, so a 64-bit test becomes tests of its halves.
  *
- * All tests in a row that ask the same bits of the same register are first put together to one question (questions.ts). That
- * question is then asked of the high half, and only where the high half leaves it open of the low half. A half that the
- * mask leaves out is never looked at. `x < 2^32 + 5` on 64 bits is
+ * Consecutive tests of the same bits of one register are first combined into one question (questions.ts). The question is
+ * asked of the high half, and of the low half only if the high half does not decide. A half outside of the mask is not
+ * loaded. `x < 2^32 + 5` on 64 bits is
  *
  *     ld high; jeq #1 → ask the low half; jge #1 → no : yes
  *     ask the low half: ld low; jge #5 → no : yes
  *
- * While one word is in A, further tests of it need no load.
+ * While a word is in A, further tests of it need no load.
  */
 import type { Decision, DecisionLeaf, TestedWord } from "../../analysis/decision.ts";
 import { normalisePieces, type Piece } from "../pieces.ts";
@@ -17,13 +17,13 @@ import { buildSearch, type Search, type Segment } from "../search.ts";
 import type { Graph, GraphNode } from "./graph.ts";
 import { argumentOffset, offset } from "./instruction.ts";
 
-/** What is in A: a word of `struct seccomp_data`, masked. Undefined: nothing of use. */
+/** The content of A: a masked word of `struct seccomp_data`; undefined if it is not usable. */
 type Accumulator = { readonly offset: number; readonly mask: number } | undefined;
 
 type Choice = AnyChoice<number>;
 type Question = AnyQuestion<number>;
 
-/** What an instruction is worth in mean steps: conditions are mostly small, so speed counts. */
+/** The price of an instruction in mean steps: conditions are mostly small, so speed matters more. */
 const priceOfInstruction = 0.1;
 
 const lowHalf = 0xffff_ffffn;
@@ -33,16 +33,16 @@ export class ConditionLowering {
   readonly #questions: Questions<number>;
   readonly #lowered = new Map<string, GraphNode>();
 
-  /** `wordOf` says what the filter returns for a leaf. */
+  /** `wordOf` gives the return word of a leaf. */
   constructor(graph: Graph, wordOf: (leaf: DecisionLeaf) => number) {
     this.#graph = graph;
     this.#questions = new Questions((word) => word, wordOf);
   }
 
-  /** The node that decides, whatever is in A. Decisions that come to the same get the same node. */
+  /** The node for a decision, for any content of A. Equivalent decisions share a node. */
   lower(decision: Decision): GraphNode {
     const choice = this.#questions.choice(decision);
-    // From the leaves up, so that decisions that are thousands of tests deep are no deep recursion.
+    // From the leaves up, without recursion: decisions may be thousands of tests deep.
     for (const behind of questionsBehind(choice)) this.#enter(behind, undefined);
     return this.#enter(choice, undefined);
   }
@@ -74,7 +74,7 @@ export class ConditionLowering {
 
   readonly #enterChoice = (choice: Choice, loaded: Accumulator): GraphNode => this.#enter(choice, loaded);
 
-  /** Where does this half of a register, masked, lie? */
+  /** Searches this half of a masked register. */
   #askHalf<Target>(
     wordOffset: number,
     wideMask: bigint,
@@ -90,7 +90,7 @@ export class ConditionLowering {
     const first = pieces[0]!;
     const second = pieces[1];
 
-    // Zero or not: one test that leaves A as it is.
+    // One test for zero, which does not change A.
     if (pieces.length === 2 && second !== undefined && first.to === 0n) {
       const [zero, other] = [enter(first.target, unmasked), enter(second.target, unmasked)];
       if (zero === other) return zero;
@@ -98,7 +98,7 @@ export class ConditionLowering {
         before === mask ? this.#graph.test("equal", 0, zero, other) : this.#graph.test("any-bit", mask, other, zero),
       );
     }
-    // The mask leaves out low bits only, and one comparison decides: the low bits do not change its outcome.
+    // The mask omits only low bits, and one comparison decides regardless of them.
     if (pieces.length === 2 && second !== undefined && before !== mask && isPrefix(mask)) {
       return prepare(
         this.#graph.test(
@@ -135,15 +135,15 @@ export class ConditionLowering {
   }
 }
 
-/** The tests of a search over what is in A. */
+/** The tests of a search over the content of A. */
 export function searchNode(graph: Graph, search: Search<GraphNode>): GraphNode {
   if (search.kind === "found") return search.target;
   return graph.test(search.operator, search.value, searchNode(graph, search.then), searchNode(graph, search.otherwise));
 }
 
 /**
- * Pieces of a 64-bit line as pieces of its high half, each leading to what is still open then: the pieces of the low
- * half, a single one where the high half has decided.
+ * Splits pieces of a 64-bit line into pieces of its high half. Each leads to the remaining pieces of the low half,
+ * which is a single one if the high half decides.
  */
 function highPieces<Target>(pieces: readonly Piece<Target>[], lowMask: bigint): Piece<readonly Piece<Target>[]>[] {
   const result: { from: bigint; to: bigint; target: Piece<Target>[] }[] = [];
@@ -178,7 +178,7 @@ function isSubset(mask: number, of: number): boolean {
   return (mask & ~of) === 0;
 }
 
-/** All ones, then all zeros. */
+/** Whether the mask is ones followed by zeros. */
 function isPrefix(mask: number): boolean {
   const inverse = ~mask >>> 0;
   return (inverse & (inverse + 1)) === 0;

@@ -1,21 +1,20 @@
 /**
- * A filter as text that people can read and `assemble` can read back: `assemble(disassemble(x))` is x, whatever x is.
+ * Prints a filter as text that `assemble` reads back: `assemble(disassemble(x))` is x for every x.
  *
- *       0: ld [arch]
- *       1: jeq #0xc000003e, 2, 9
- *     ; nginx.ts:29:7 execve, execveat: deny EACCES
- *       9: ret ERRNO(13)
+ *      0: ld [arch]
+ *      1: jeq #0xc000003e, 2, 9     ; nginx.ts:29:7 execve, execveat: deny EACCES
+ *      9: ret ERRNO(13)
  *
- * Jumps name the lines they lead to, first where the test holds. What follows a semicolon is a comment.
+ * A jump names its target lines, first the one for a true test. A semicolon begins a comment.
  */
 import { splitReturnWord } from "../../linux/return-word.ts";
 import { type ClassicInstruction, offset, opcode, seccompDataSize } from "./instruction.ts";
 
-/** What to say beside the instructions; by index. */
+/** Comments on the instructions, by index. */
 export interface Annotations {
-  /** Lines of their own, before the instruction. */
+  /** Comment lines before the instruction. */
   before?(index: number): readonly string[];
-  /** A word behind the instruction. */
+  /** A comment after the instruction. */
   beside?(index: number): string | undefined;
 }
 
@@ -31,7 +30,7 @@ export function disassemble(instructions: readonly ClassicInstruction[], annotat
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** A comment ends with its line. */
+/** A comment must not contain a line break. */
 function oneLine(text: string): string {
   return text.replaceAll(/[\r\n\u2028\u2029]+/g, " ");
 }
@@ -60,14 +59,14 @@ function hexadecimal(value: number): string {
   return `#0x${value.toString(16)}`;
 }
 
-/** `ret` and its data, as `ERRNO(13)`; a word that no action has as a number. */
+/** `ret` with its data, as `ERRNO(13)`; a number if the word has no action. */
 function returnName(word: number): string {
   const { action, data } = splitReturnWord(word);
   if (action === undefined) return hexadecimal(word);
   return data === 0 ? action : `${action}(${data})`;
 }
 
-/** What the bytes at this offset of `struct seccomp_data` are; the offset itself where it is none of its words. */
+/** The name of the word at this offset of `struct seccomp_data`; the offset itself if there is none. */
 export function wordName(at: number): string {
   if (at === offset.number) return "nr";
   if (at === offset.architecture) return "arch";

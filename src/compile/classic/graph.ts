@@ -1,6 +1,6 @@
 /**
- * The filter as a directed acyclic graph, before its nodes have places. Equal nodes are one object: whatever two calls
- * have in common is there once. A test whose two ways lead to the same node is never made.
+ * The filter as a directed acyclic graph, before layout. Nodes are hash-consed, so calls share equal parts. A test with
+ * equal successors is not created.
  */
 
 export type GraphNode = ReturnNode | LoadNode | AndNode | TestNode;
@@ -32,7 +32,10 @@ export interface TestNode {
   readonly id: number;
   readonly operator: TestOperator;
   readonly value: number;
-  /** The value is this word of the launcher's token and changes from launch to launch: never merged with another test. */
+  /**
+   * The value is a word of the launcher's token, which changes with each launch, so it is never merged with another
+   * test.
+   */
   readonly token: boolean;
   readonly then: GraphNode;
   readonly otherwise: GraphNode;
@@ -47,7 +50,7 @@ export class Graph {
   }
 
   load(offset: number, next: GraphNode): GraphNode {
-    // What every way behind the load ignores need not be loaded.
+    // A load is dropped if all its successors ignore it.
     if (next.kind === "return" || next.kind === "load") return next;
     return this.#node(`load ${offset} ${next.id}`, (id) => ({ kind: "load", id, offset, next }));
   }

@@ -1,12 +1,12 @@
 /**
- * Classic BPF as seccomp(2) takes it: `struct sock_filter` (include/uapi/linux/filter.h) over `struct seccomp_data`
- * (include/uapi/linux/seccomp.h). Only what `seccomp_check_filter()` (kernel/seccomp.c) accepts and we make use of has a
- * name here; the assembler passes the rest through as numbers.
+ * Classic BPF for seccomp(2): `struct sock_filter` (include/uapi/linux/filter.h) over `struct seccomp_data`
+ * (include/uapi/linux/seccomp.h). Only operations that the compiler emits have names; the assembler passes others
+ * through as numbers.
  */
 export interface ClassicInstruction {
   /** 16 bits. */
   readonly code: number;
-  /** 8 bits each: how many instructions to skip where the test holds, and where it does not. */
+  /** 8 bits each: the number of instructions to skip if the test is true, and if it is false. */
   readonly jt: number;
   readonly jf: number;
   /** 32 bits, unsigned. */
@@ -16,7 +16,7 @@ export interface ClassicInstruction {
 /** `BPF_MAXINSNS` (include/uapi/linux/bpf_common.h): longer filters get EINVAL. */
 export const maximumInstructions = 4096;
 
-/** A conditional jump skips at most so many instructions: `jt` and `jf` are bytes. */
+/** The most instructions that a conditional jump can skip: `jt` and `jf` are bytes. */
 export const maximumJump = 255;
 
 export const opcode = {
@@ -29,9 +29,9 @@ export const opcode = {
   /** Unsigned, as all comparisons here. */
   jumpGreater: 0x25,
   jumpAtLeast: 0x35,
-  /** A & k is not 0. */
+  /** Tests whether A & k is not 0. */
   jumpAnyBit: 0x45,
-  /** The verdict is k. */
+  /** Returns the word k. */
   return: 0x06,
 } as const;
 
@@ -66,7 +66,7 @@ export function encodeInstructions(instructions: readonly ClassicInstruction[]):
   return bytes;
 }
 
-/** The reverse of `encodeInstructions`. Throws a RangeError where the length is no multiple of 8. */
+/** The inverse of `encodeInstructions`. Throws a RangeError if the length is not a multiple of 8. */
 export function decodeInstructions(bytes: Uint8Array): ClassicInstruction[] {
   if (bytes.length % instructionSize !== 0) {
     throw new RangeError(`a classic filter is a sequence of 8-byte instructions, this is ${bytes.length} bytes long`);

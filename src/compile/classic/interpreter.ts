@@ -1,13 +1,14 @@
 /**
- * A classic BPF machine, for cases and tests: written from the kernel's own rules and sharing no code with the compiler's layout.
- * It is stricter than the kernel: what `bpf_check_classic()` (net/core/filter.c) and `seccomp_check_filter()`
- * (kernel/seccomp.c) refuse is refused here before the first step, whether or not it is reached.
+ * A classic BPF machine for cases and tests. It follows the kernel's rules and shares no code with the compiler. It is
+ * stricter than the kernel: it refuses a filter that `bpf_check_classic()` (net/core/filter.c) or
+ * `seccomp_check_filter()` (kernel/seccomp.c) would refuse before the first step, whether or not the instruction is
+ * reached.
  */
 import type { ClassicInstruction } from "./instruction.ts";
 
-/** What a filter sees of a call: `struct seccomp_data`. */
+/** The filter's view of a call: `struct seccomp_data`. */
 export interface ClassicInput {
-  /** Any 32 bits; as unsigned or signed. */
+  /** Any 32 bits, unsigned or signed. */
   readonly number: number;
   readonly architecture: number;
   readonly instructionPointer: bigint;
@@ -18,7 +19,7 @@ export interface ClassicInput {
 export interface ClassicRun {
   /** `SECCOMP_RET_… | data`. */
   readonly word: number;
-  /** Instructions executed, the return included. */
+  /** Instructions executed, including the return. */
   readonly steps: number;
   /** The index of each executed instruction, in order. */
   readonly path: readonly number[];
@@ -26,7 +27,7 @@ export interface ClassicRun {
 
 const dataSize = 64;
 
-/** Throws where the kernel would refuse the filter; the message names the instruction. */
+/** Throws if the kernel would refuse the filter; the message names the instruction. */
 export function checkClassic(instructions: readonly ClassicInstruction[]): void {
   const length = instructions.length;
   if (length < 1 || length > 4096) throw new Error(`a filter of ${length} instructions`);
@@ -58,7 +59,7 @@ export function checkClassic(instructions: readonly ClassicInstruction[]): void 
         refuse("unknown to this machine");
     }
   });
-  if (instructions[length - 1]!.code !== 0x06) throw new Error("the last instruction is no return");
+  if (instructions[length - 1]!.code !== 0x06) throw new Error("the last instruction is not a return");
 }
 
 /** `struct seccomp_data` in little-endian order. */
@@ -114,7 +115,7 @@ export function runClassic(instructions: readonly ClassicInstruction[], input: C
   }
 }
 
-/** The most instructions that any input could make the machine execute. */
+/** The most instructions that any input can execute. */
 export function longestPath(instructions: readonly ClassicInstruction[]): number {
   const longest = new Array<number>(instructions.length).fill(0);
   for (let index = instructions.length - 1; index >= 0; index--) {

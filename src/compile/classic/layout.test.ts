@@ -12,7 +12,7 @@ function randomNumbers(seed: number): (below: number) => number {
   };
 }
 
-/** What the graph gives for an input of six registers; the meaning that the layout has to keep. */
+/** The graph's result for an input of six registers, which the layout must preserve. */
 function evaluate(root: GraphNode, registers: readonly bigint[]): number {
   let node = root;
   let accumulator = 0;
@@ -49,7 +49,7 @@ function randomGraph(seed: number, size: number): GraphNode {
   const below = randomNumbers(seed);
   const graph = new Graph();
   const nodes: GraphNode[] = [1, 2, 3].map((word) => graph.return(word));
-  // Mostly recent nodes, so that the graph becomes deep; sometimes any, so that jumps become far.
+  // Mostly recent nodes, for depth; sometimes any, for far jumps.
   const some = () =>
     nodes[below(4) === 0 ? below(nodes.length) : nodes.length - 1 - below(Math.min(12, nodes.length))]!;
   while (nodes.length < size) {
@@ -60,13 +60,13 @@ function randomGraph(seed: number, size: number): GraphNode {
     } else if (kind < 9) nodes.push(graph.load(16 + 4 * below(12), some()));
     else nodes.push(graph.and(1 + below(7), some()));
   }
-  // Everything hangs on the root, through a chain of tests of its own.
+  // A chain of tests from the root makes every node reachable.
   return nodes.slice(-40).reduce((rest, node, index) => graph.load(16, graph.test("equal", 100 + index, node, rest)));
 }
 
 describe("layOut", () => {
   it.each(Array.from({ length: 30 }, (_, index) => index + 1))(
-    "keeps the meaning of a large graph (seed %i)",
+    "preserves the semantics of a large graph (seed %i)",
     (seed) => {
       const root = randomGraph(seed, 150 + 60 * seed);
       const { instructions } = layOut(root);
@@ -81,7 +81,7 @@ describe("layOut", () => {
     },
   );
 
-  it("refuses what the kernel would refuse, and says how large it is", () => {
+  it("refuses a filter that is too large for the kernel, and reports its size", () => {
     const graph = new Graph();
     let root = graph.return(1);
     for (let index = 0; index < 5000; index++) root = graph.load(16, graph.test("equal", index, graph.return(2), root));
@@ -89,7 +89,7 @@ describe("layOut", () => {
     expect(() => layOut(root)).toThrow(/needs 10\d{3} instructions/);
   });
 
-  it("repeats a return where it is out of reach, and jumps to nothing else without need", () => {
+  it("repeats a return that is out of reach, and adds no unnecessary jumps", () => {
     const graph = new Graph();
     let root: GraphNode = graph.return(1);
     for (let index = 0; index < 300; index++) root = graph.test("equal", index, graph.return(2), root);

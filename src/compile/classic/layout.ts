@@ -1,36 +1,36 @@
 /**
- * Gives the nodes of the graph their places. Jumps only lead forward and, where they are conditional, by at most 255
- * instructions, so the filter is written from its end: whatever a node leads to has a place before the node gets one.
+ * Layout: assigns positions to the nodes of the graph. Jumps go forward and, if conditional, skip at most 255 instructions,
+ * so the filter is written from its end: a node's successors have positions before it gets one.
  *
- * A node that is out of a jump's reach is reached through a second copy near by: a return is simply repeated, which
- * costs no step; anything else is reached by an unconditional jump. The smaller side of a test is placed next to it, the
- * larger one behind that, so that this is seldom needed.
+ * A node out of a jump's reach gets a second copy nearby: a return is repeated, which costs no step; any other node is
+ * reached by an unconditional jump. The smaller side of a test is placed next to it and the larger after that, so this is
+ * rare.
  */
 import type { GraphNode, TestNode } from "./graph.ts";
 import { type ClassicInstruction, maximumInstructions, maximumJump, opcode } from "./instruction.ts";
 
 export interface Layout {
   readonly instructions: readonly ClassicInstruction[];
-  /** The indexes of the tests against the launcher's token, in the order in which they are made. */
+  /** The indexes of the tests of the launcher's token, in execution order. */
   readonly tokenPositions: readonly number[];
 }
 
 /** The policy is too large for a seccomp filter. */
 export class FilterTooLargeError extends Error {
-  /** How many instructions the filter would have. */
+  /** The number of instructions that the filter would have. */
   readonly instructions: number;
 
   constructor(instructions: number) {
     super(
       `the classic filter needs ${instructions} instructions and the kernel takes at most ${maximumInstructions}: ` +
-        "fewer intervals of argument values, or fewer calls with conditions of their own, make it smaller",
+        "fewer intervals of argument values, or fewer calls with different conditions, make it smaller",
     );
     this.name = "FilterTooLargeError";
     this.instructions = instructions;
   }
 }
 
-/** Throws a FilterTooLargeError where the result has more than 4096 instructions. */
+/** Throws a FilterTooLargeError for more than 4096 instructions. */
 export function layOut(root: GraphNode): Layout {
   const writer = new Writer(measure(root));
   writer.place(root);
@@ -46,7 +46,7 @@ const testOpcode = {
 class Writer {
   /** From the last instruction to the first. */
   readonly #reversed: ClassicInstruction[] = [];
-  /** By node id: the index in `#reversed` of its copy that was written last, thus the nearest to what comes. */
+  /** By node id: the index in `#reversed` of the copy written last, which is the nearest to the next instruction. */
   readonly #places = new Map<number, number>();
   readonly #sizes: ReadonlyMap<number, number>;
   readonly #tokens: number[] = [];
@@ -64,7 +64,7 @@ class Writer {
     };
   }
 
-  /** Writes this node and all behind it that have no place yet. Without recursion: graphs may be thousands deep. */
+  /** Writes this node and all its descendants without a position. Iterative, because graphs may be thousands deep. */
   place(root: GraphNode): void {
     const path: GraphNode[] = [root];
     while (path.length > 0) {
@@ -78,7 +78,7 @@ class Writer {
     }
   }
 
-  /** In the order in which they are to be written: the nearest last. */
+  /** In writing order: the nearest last. */
   #successors(node: GraphNode): readonly GraphNode[] {
     if (node.kind === "return") return [];
     if (node.kind !== "test") return [node.next];
@@ -86,7 +86,7 @@ class Writer {
     return thenIsLarger ? [node.then, node.otherwise] : [node.otherwise, node.then];
   }
 
-  /** All that the node leads to has a place. */
+  /** Writes a node whose successors have positions. */
   #placeAlone(node: GraphNode): void {
     switch (node.kind) {
       case "return":
@@ -101,7 +101,7 @@ class Writer {
         this.#write(node, { code: opcode.and, jt: 0, jf: 0, k: node.mask });
         return;
       case "test":
-        // Bringing one of them near pushes the other one away by an instruction.
+        // Moving one successor near pushes the other one an instruction further away.
         while (!this.#reaches(node)) {
           if (this.#distance(node.then) > maximumJump) this.#bringNear(node.then);
           if (this.#distance(node.otherwise) > maximumJump) this.#bringNear(node.otherwise);
@@ -122,7 +122,7 @@ class Writer {
     this.#write(node, { code: testOpcode[node.operator], jt, jf, k: node.value });
   }
 
-  /** How many instructions stand between the next one to be written and this node. */
+  /** The number of instructions between the next one to be written and this node. */
   #distance(node: GraphNode): number {
     return this.#reversed.length - 1 - this.#places.get(node.id)!;
   }
@@ -136,7 +136,7 @@ class Writer {
     else this.#write(node, { code: opcode.jumpAlways, jt: 0, jf: 0, k: this.#distance(node) });
   }
 
-  /** Loads have no jump: what follows them must stand next. A copy of a test is as short as a jump to it, and faster. */
+  /** A load has no jump, so its successor must follow it. A copy of a test is as short as a jump to it, and faster. */
   #bringNext(node: GraphNode): void {
     if (this.#distance(node) === 0) return;
     if (node.kind === "test" && !node.token && this.#reaches(node)) this.#writeTest(node);
@@ -144,7 +144,7 @@ class Writer {
   }
 }
 
-/** By node id: how many nodes are reached from there, those that are reached in several ways counted each time; capped. */
+/** By node id: the number of reachable nodes, counted once for each path; capped. */
 function measure(root: GraphNode): ReadonlyMap<number, number> {
   const reached = new Map<number, GraphNode>([[root.id, root]]);
   const pending: GraphNode[] = [root];
@@ -156,7 +156,7 @@ function measure(root: GraphNode): ReadonlyMap<number, number> {
       pending.push(successor);
     }
   }
-  // What a node leads to is made before it and has the smaller id.
+  // Successors are created before a node and have smaller ids.
   const sizes = new Map<number, number>();
   for (const node of [...reached.values()].sort((a, b) => a.id - b.id)) {
     const behind = successorsOf(node).reduce((sum, successor) => sum + sizes.get(successor.id)!, 0);

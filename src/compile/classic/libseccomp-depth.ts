@@ -1,11 +1,11 @@
 /**
- * How many tests libseccomp 2.6 makes to find a call's number with its binary tree optimisation (src/gen_bpf.c there):
- * the measure that our own search keeps to, number by number.
+ * The number of tests that libseccomp 2.6 needs to find a call's number with its binary tree optimisation (src/gen_bpf.c).
+ * Our search does not exceed it for any number.
  *
- * It knows only the calls for which a rule was added, that is, those whose verdict is not the default one. It sorts them
- * by number, cuts the list into buckets of four from the highest down, searches the bucket by a tree of comparisons, and
- * in the bucket compares with one number after the other, the highest first. The tree has as many places for buckets as
- * the next power of two; where its right half stays empty, a level is left out.
+ * libseccomp has only calls with a rule, whose verdict is not the default. It sorts them by number, cuts the list into
+ * buckets of four from the highest down, searches the bucket by a tree of comparisons, and compares with the numbers of the
+ * bucket from the highest down. The tree has room for a power of two of buckets; a level is omitted if its right half is
+ * empty.
  */
 
 const bucketSize = 4;
@@ -16,7 +16,9 @@ interface Bucket {
   readonly levels: number;
 }
 
-/** The number of tests, as a function of the call's number. `ruled` are the calls with a rule, ascending, at least one. */
+/**
+ * The number of tests as a function of the call's number. `ruled` are the calls with a rule, ascending; at least one.
+ */
 export function libseccompDepth(ruled: readonly number[]): (number: number) => number {
   const descending = ruled.toReversed();
   const count = Math.ceil(descending.length / bucketSize);
@@ -43,7 +45,7 @@ export function libseccompDepth(ruled: readonly number[]): (number: number) => n
   };
 }
 
-/** How many tests its search consists of. */
+/** The number of tests in the whole search. */
 export function libseccompSize(ruled: readonly number[]): number {
   return ruled.length + Math.max(0, Math.ceil(ruled.length / bucketSize) - 1);
 }

@@ -59,13 +59,13 @@ describe("listClassic", () => {
   const classic = compileClassic(program, split, target);
   const text = listClassic(program, split, target, classic);
 
-  it("says which verdict of which line each return gives, and to which calls", () => {
+  it("names the verdict, line and calls of each return", () => {
     expect(text).toContain("; nginx.ts:29:7 socket, execve, execveat: deny EACCES\n");
     expect(text).toContain("; nginx.ts:20:7 read, write, socket: allow\n");
     expect(text).toContain("; nginx.ts:20:7 bind: by state: allow or kill process\n");
   });
 
-  it("names the calls that go on to conditions, the numbers, the errnos and the token", () => {
+  it("names the calls with conditions, the numbers, the errnos and the token", () => {
     expect(text).toMatch(/^; socket, by arguments\n +\d+: ld \[args\[0\]\.low\]$/m);
     expect(text).toMatch(/jeq #0x3b, \d+, \d+ +; execve$/m);
     expect(text).toMatch(/ret ERRNO\(13\) +; EACCES$/m);
@@ -76,7 +76,7 @@ describe("listClassic", () => {
     expect(listClassic(program, split, target, classic, { names: 1 })).toContain("read and 2 more: allow");
   });
 
-  it("reads back as the filter", () => {
+  it("assembles to the same filter", () => {
     expect(assemble(text)).toEqual({ instructions: classic.instructions, faults: [] });
   });
 });

@@ -1,4 +1,4 @@
-/** The filter for people: disassembled, with the policy's lines and the calls' names. */
+/** Prints a filter for people: disassembled, with the policy's lines and the calls' names. */
 
 import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { Location } from "../../ir/location.ts";
@@ -13,7 +13,7 @@ import { offset, opcode } from "./instruction.ts";
 import { causesOfReturns, entryOf, type ReturnCause } from "./provenance.ts";
 
 export interface ListingOptions {
-  /** How many names of calls a comment gives before it only counts the rest. All of them where undefined. */
+  /** The most names of calls in a comment, which then counts the rest. Default: all. */
   readonly names?: number;
 }
 
@@ -70,7 +70,7 @@ interface CauseGroup {
   readonly numbers: number[];
 }
 
-/** Calls with one verdict of one place together, in the order of the places. */
+/** Groups calls by verdict and location, in the order of the locations. */
 function groupCauses(program: Program, causes: readonly ReturnCause[]): CauseGroup[] {
   const groups = new Map<string, CauseGroup>();
   const sorted = causes.toSorted((a, b) => a.leaf.weakest - b.leaf.weakest || a.number - b.number);
@@ -100,7 +100,7 @@ function describePlace(program: Program, at: Location | undefined): string {
   return at === undefined ? "" : `${program.files[at.file]}:${at.line}:${at.column}`;
 }
 
-/** Where the conditions of calls begin, and which calls come there. */
+/** Where the conditions of calls begin, and the calls that reach them. */
 function conditionEntries(
   program: Program,
   split: SplitPolicy,
@@ -117,7 +117,7 @@ function conditionEntries(
   return entries;
 }
 
-/** The indexes of the tests that ask for the call's number. */
+/** The indexes of the tests of the call's number. */
 function numberTestsOf({ instructions }: ClassicProgram): ReadonlySet<number> {
   const tests = new Set<number>();
   const loaded = instructions.findIndex(({ code, k }) => code === opcode.load && k === offset.number);

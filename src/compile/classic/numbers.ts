@@ -1,9 +1,8 @@
 /**
- * Call numbers as intervals for the search: what each costs, and how deep it may lie.
+ * Call numbers as intervals for the search, with the weight of each and a limit on its depth.
  *
- * The measure is libseccomp's filter for the same verdicts: no number should need more steps than there. Which verdict
- * was its default, the one that needs no rule, cannot be known here, so the two likely ones are both taken: a plain
- * allow, and the most frequent of the others.
+ * The measure is libseccomp's filter for the same verdicts: no number may need more steps than there. Its default verdict,
+ * which needs no rule, is unknown here, so the two likely ones are both used: a plain allow, and the most frequent other.
  */
 
 import { type ArchitectureName, x32Bit } from "../../linux/architecture.ts";
@@ -15,38 +14,38 @@ import { libseccompDepth, libseccompSize } from "./libseccomp-depth.ts";
 export interface DecidedNumber {
   readonly number: number;
   readonly node: GraphNode;
-  /** Allowed before the policy is asked. */
+  /** Allowed before the policy. */
   readonly always: boolean;
 }
 
 const lastNumber = 0xffff_ffff;
 
-/** What has bit 30, but for −1: a tracer writes that to skip a call, and the kernel does not take it for an x32 call. */
+/**
+ * Numbers with bit 30, except −1: a tracer writes −1 to skip a call, and the kernel does not take it for an x32 call.
+ */
 const x32Numbers = [
   [x32Bit, 0x7fff_ffff],
   [0xc000_0000, 0xffff_fffe],
 ] as const;
 
-/** A step on the way to a call that is simply allowed costs little: from Linux 5.11 a bitmap answers before the filter. */
+/** A step towards an allowed call has little weight: from Linux 5.11 a bitmap answers before the filter. */
 const weightOfAllowed = 1;
 const weightOfOthers = 4;
 const weightOfUnknown = 0.25;
 
-/** Where libseccomp's filter makes steps of its own before the search: two x32 tests less one, and a second load. */
+/** Steps of libseccomp's filter before its search: two x32 tests less one, and a second load. */
 const headStart: { readonly [A in ArchitectureName]: number } = { x86_64: 2, aarch64: 0 };
 
 /** Its numbers: asm/unistd_64.h for x86, asm-generic/unistd.h for arm64. */
 const restartSyscall = [219, 128];
 
-/** Tests before libseccomp refuses an x32 number, which it does ahead of its search. */
+/** libseccomp refuses x32 numbers before its search, after this many tests. */
 const limitForX32 = 2;
 
-/** From the fastest tree to the smallest: the first that has no more tests than libseccomp's is taken. */
+/** From the fastest tree to the smallest: takes the first that has no more tests than libseccomp's. */
 const prices = [0.1, 0.3, 1];
 
-/**
- * The search for the number in A. `decided` in ascending order; x32 numbers lead to `foreign`, all others to `unknown`.
- */
+/** The search for the number in A. `decided` is ascending; x32 numbers lead to `foreign`, all others to `unknown`. */
 export function searchNumbers(
   architecture: ArchitectureName,
   decided: readonly DecidedNumber[],
@@ -103,9 +102,9 @@ function isAllowed(node: GraphNode): boolean {
 }
 
 /**
- * For which calls libseccomp's filter would have rules: all but those with the default verdict. Which one that is, a
- * plain allow or the most frequent of the others, is not known here; nor is what the profile says of the calls that are
- * always allowed, restart_syscall above all, which profiles forget.
+ * The calls for which libseccomp's filter would have rules: all without the default verdict. The default (a plain allow
+ * or the most frequent other) is unknown here, as is whether the profile has rules for the calls that are always
+ * allowed; many profiles omit restart_syscall.
  */
 function likelyRules(decided: readonly DecidedNumber[]): number[][] {
   const counts = new Map<GraphNode, number>();
@@ -124,7 +123,7 @@ function likelyRules(decided: readonly DecidedNumber[]): number[][] {
     .map((ruled) => ruled.sort((a, b) => a - b));
 }
 
-/** Each number that has a rule, and the ones beside it that have none, stand for all. */
+/** Limits for each number with a rule, and for adjacent numbers without one, which stand for the others. */
 function limitDepths(
   segments: readonly { readonly to: number; limit: number }[],
   ruled: readonly number[],

@@ -1,4 +1,4 @@
-/** Which calls, by which verdicts of the policy, end at which return of a filter. */
+/** Provenance of returns: the calls and verdicts of the policy that end at each return of a filter. */
 
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../analysis/decision.ts";
 import type { Location } from "../../ir/location.ts";
@@ -6,18 +6,18 @@ import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { type ClassicInstruction, offset, opcode } from "./instruction.ts";
 
-/** The part of a ClassicTarget that says which word a leaf becomes. */
+/** The part of a ClassicTarget that maps a leaf to a word. */
 export interface LeafWords {
   leaf(leaf: DecisionLeaf): number;
 }
 
-/** A call that can end at a return, and a leaf of its decision whose word the return gives. */
+/** A call that can reach a return, and the leaf of its decision with the return's word. */
 export interface ReturnCause {
   readonly number: number;
   readonly leaf: DecisionLeaf;
 }
 
-/** By the index of a return: its causes, ordered by call number, then verdict. */
+/** The causes of each return, by its index, ordered by call number, then verdict. */
 export function causesOfReturns(
   split: SplitPolicy,
   words: LeafWords,
@@ -39,7 +39,7 @@ export function causesOfReturns(
   return causes;
 }
 
-/** For each instruction that is a return, the place of the first verdict that it gives. */
+/** For each return, the location of the first verdict that it gives. */
 export function locateReturns(
   program: Program,
   split: SplitPolicy,
@@ -53,7 +53,7 @@ export function locateReturns(
   });
 }
 
-/** The first instruction at which this call's way is no more decided by its number alone, or the return where it ends. */
+/** The first instruction on this call's path that does not depend on its number alone, or the return at its end. */
 export function entryOf(instructions: readonly ClassicInstruction[], architecture: number, number: number): number {
   let accumulator = 0;
   for (let index = 0; ; ) {
@@ -105,7 +105,7 @@ function returnsReachedBy(instructions: readonly ClassicInstruction[], architect
   return reached;
 }
 
-/** For a decision: by return word, the leaves that become this word, from the lowest verdict's index on. */
+/** The leaves of a decision by return word, ordered by verdict index. */
 function leavesByWord(words: LeafWords): (decision: Decision) => ReadonlyMap<number, readonly DecisionLeaf[]> {
   const known = new Map<Decision, ReadonlyMap<number, readonly DecisionLeaf[]>>();
   return (root) => {

@@ -1,4 +1,4 @@
-/** A policy compiled for a target by its name, with all that whoever writes it to a file or loads it must know. */
+/** Compiles a policy for a target by its name, with all data that a loader or an object file needs. */
 
 import { splitPolicy } from "../../analysis/split/split.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -10,24 +10,27 @@ import { TargetError } from "./targets/target.ts";
 import { trialContextSize, trialStorage, trialTarget } from "./targets/trial.ts";
 
 /**
- * | target | what runs it |
+ * | target | runs on |
  * | --- | --- |
- * | seccomp | a patched kernel, for whoever may load it with CAP_BPF |
- * | unprivileged | the same kernel, for anybody where its administrator lets them: no functions, no loops, 4,096 instructions |
- * | trial | any kernel since 5.14, by BPF_PROG_TEST_RUN: for tests |
+ * | seccomp | a patched kernel, loaded with CAP_BPF |
+ * | unprivileged | the same kernel without a capability, if its administrator permits: no functions, no loops, 4,096 instructions |
+ * | trial | any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests |
  */
 export const ebpfTargets = ["seccomp", "unprivileged", "trial"] as const;
 export type EbpfTargetName = (typeof ebpfTargets)[number];
 
-/** What the kernel and libbpf know a target's programs by. */
+/** The kernel's and libbpf's identification of a target's programs. */
 export interface ProgramKind {
   /** `enum bpf_prog_type`. */
   readonly type: number;
   /** `BPF_F_…` of BPF_PROG_LOAD. */
   readonly flags: number;
-  /** Of an object file: what libbpf tells the type by. Its own knows "syscall"; "seccomp" comes with the kernel's patches. */
+  /**
+   * The section name by which libbpf recognises the type. Upstream knows "syscall"; "seccomp" needs the kernel's
+   * patches.
+   */
   readonly section: "seccomp" | "syscall";
-  /** The C type behind the program's only argument. */
+  /** The C type of the program's only argument. */
   readonly context: { readonly name: string; readonly size: number; readonly fields: readonly MapField[] };
 }
 
@@ -37,12 +40,12 @@ export interface EbpfArtifact {
   readonly program: Program;
   readonly object: EbpfProgram;
   readonly storage: TargetStorage;
-  /** The calls that the kernel can prove to be always allowed (`SeccompProgram`); none of a trial. */
+  /** The calls that the kernel can prove to be always allowed (`SeccompProgram`); empty for a trial. */
   readonly constantAllow: readonly number[];
 }
 
 export interface ArtifactCompilation {
-  /** Undefined exactly where there is an error among the diagnostics. */
+  /** Undefined if and only if a diagnostic is an error. */
   readonly artifact: EbpfArtifact | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -56,7 +59,7 @@ const callFields: readonly MapField[] = [
 ];
 const callSize = 64;
 
-/** What stands behind the call in the context of the target `trial` (targets/trial.ts). */
+/** The fields after the call in the context of the target `trial` (targets/trial.ts). */
 const trialFields: readonly MapField[] = [
   { name: "now", offset: 64, size: 8 },
   { name: "alive", offset: 72, size: 8 },
@@ -76,7 +79,7 @@ const seccompKind: ProgramKind = {
   context: { name: "seccomp_data", size: callSize, fields: callFields },
 };
 
-/** BPF_F_SLEEPABLE: the kernel runs programs of this type in no other way. */
+/** BPF_F_SLEEPABLE, which the kernel requires for programs of this type. */
 const sleepable = 1 << 4;
 
 function trialKind(program: Program): ProgramKind {
@@ -85,7 +88,7 @@ function trialKind(program: Program): ProgramKind {
 }
 
 export interface ArtifactOptions {
-  /** Whether verdicts that are not a plain allow become records in the ring buffer (not with `trial`, which has none). */
+  /** Whether verdicts that are not a plain allow become records in the ring buffer (`trial` has none). */
   readonly tellsVerdicts: boolean;
 }
 

@@ -1,10 +1,9 @@
 /**
- * Which evaluations must have their state for themselves.
+ * Finds the evaluations that need exclusive access to their state.
  *
- * An evaluation that touches shared state at most once, whatever path it takes, is atomic by that one access: a load, a
- * store of 64 bits, or an atomic addition. Any other must hold the lock, and so must whoever else touches what it
- * touches: an evaluation that only reads `x` could otherwise see it between two stores of another, and the next one `y`
- * from before both.
+ * An evaluation that accesses shared state at most once on every path is atomic by that access: a load, a store of 64 bits,
+ * or an atomic addition. Any other must hold the lock, and so must every evaluation of the same state: one that only reads
+ * could otherwise see `x` between two stores of another and `y` from before both.
  */
 
 import type { LoweredBody } from "./bodies.ts";
@@ -12,7 +11,7 @@ import { type Block, reversePostorder, successors, type Value } from "./graph/gr
 import type { EbpfTarget } from "./targets/target.ts";
 import type { BodyUse } from "./uses.ts";
 
-/** Of bodies that are lowered as if nobody held a lock: those that must. */
+/** Of bodies that are lowered without the lock, returns those that must hold it. */
 export function lockedBodies(bodies: readonly LoweredBody[], target: EbpfTarget): ReadonlySet<LoweredBody> {
   const items = new Map(bodies.map((body) => [body, sharedItems(body.use, target)]));
   const guarded = new Set<string>();
@@ -30,7 +29,7 @@ function sharedItems({ program, cells, tables }: BodyUse, target: EbpfTarget): R
   return items;
 }
 
-/** How often a path touches shared memory, at most. An operation on a table is many accesses. */
+/** The most accesses to shared memory on a path. An operation on a table is many accesses. */
 function mostAccesses({ use, builder }: LoweredBody, target: EbpfTarget): number {
   if ([...sharedItems(use, target)].some((item) => item.startsWith("table"))) return 2;
   const bases = new Set<Value>();

@@ -1,4 +1,4 @@
-/** One body: lowered, optimised, given registers, and emitted. */
+/** Compiles one body: lowering, optimisation, register allocation, emission. */
 import type { Program, Statement } from "../../ir/program.ts";
 import { allocate } from "./emit/allocate.ts";
 import { type Emitted, emitBody } from "./emit/emit.ts";
@@ -11,16 +11,16 @@ import { type EbpfTarget, TargetError } from "./targets/target.ts";
 import { type BodyUse, bodyUse, insertsInto } from "./uses.ts";
 
 /**
- * A long body that keeps its loads in registers is too much for the verifier: it learns something about them at each
- * comparison, so that no two paths are alike to it, and follows each of n rules through the n that come after. It gives up
- * on 2,000 rules over one counter after the million instructions that it follows at most (BPF_COMPLEXITY_LIMIT_INSNS, Linux
- * 6.18). Of what is loaded anew it knows nothing, so paths meet again, for one more load at each comparison.
+ * A longer body reloads values instead of keeping them in registers. The verifier learns about a register at each
+ * comparison, so with n rules over one loaded value no two of its paths are equal, and it follows n × n of them: it
+ * refuses 2,000 rules over one counter at a million instructions (BPF_COMPLEXITY_LIMIT_INSNS, Linux 6.18). It knows
+ * nothing of a reloaded value, so paths merge, at the cost of one load for each comparison.
  */
 const longestReusing = 512;
 
 /** MAX_BPF_STACK (include/linux/filter.h). */
 const stackLimit = 512;
-/** What a function with `may_goto` takes of it, rounded up to 32 as the verifier does. */
+/** The stack use of a function with `may_goto`, rounded up to 32 as in the verifier. */
 const operationStack = 32;
 
 export interface LoweredBody {
@@ -53,7 +53,7 @@ export function emitLowered(target: EbpfTarget, { statements, builder }: Lowered
     throw new TargetError(
       target,
       "a rule's conditions",
-      `they keep ${stack} bytes on the stack, which has ${stackLimit}`,
+      `they need ${stack} bytes of stack, where ${stackLimit} are available`,
       statements[0]?.at,
     );
 }

@@ -1,4 +1,4 @@
-/** Which calls are judged by the same statements, once their number is known. */
+/** Groups calls whose bodies, specialised to the number, are equal. */
 
 import { equivalentNumbers } from "../../ir/optimise/equivalent-numbers.ts";
 import { specialise } from "../../ir/optimise/specialise.ts";
@@ -11,13 +11,13 @@ import { countsAlive, type ProcessMaking } from "./uses.ts";
 export interface BodyKind {
   readonly statements: readonly Statement[];
   readonly makesProcesses: ProcessMaking;
-  /** The first stands for all of them. */
+  /** The first number represents the others. */
   readonly numbers: readonly number[];
 }
 
 /**
- * clone3's flags lie behind a pointer, so it counts as making a process. Where nobody counts the living, a thread that
- * clone makes is of no matter, and clone can share a body with the others.
+ * clone3's flags are behind a pointer, so it counts as creating a process. Unless the policy counts living processes,
+ * it does not matter whether clone creates a thread, and clone can share a body with other calls.
  */
 function processMaking(number: number, architecture: ArchitectureName, countsAlive: boolean): ProcessMaking {
   const isCall = (name: CreatingCall) => number >= 0 && number === callNumber(name, architecture);
@@ -32,7 +32,7 @@ export class BodyKinds {
   readonly #countsAlive: boolean;
   readonly #alike: ReadonlyMap<number, number>;
   readonly #bodies = new Map<number, Body>();
-  /** Equal bodies are one. */
+  /** Equal bodies are shared. */
   readonly #byText = new Map<string, Body>();
 
   constructor(program: Program) {
@@ -41,12 +41,12 @@ export class BodyKinds {
     this.#alike = equivalentNumbers(program, judgedNumbers(program));
   }
 
-  /** The number that stands for all that are judged like this one. */
+  /** The number whose body judges this call. */
   representative(number: number): number {
     return this.#kind(number).numbers[0]!;
   }
 
-  /** The kinds for which these numbers stand, each once. */
+  /** The kinds of these numbers, each once. */
   of(representatives: readonly number[]): readonly BodyKind[] {
     return [...new Set(representatives.map((number) => this.#kind(number)))];
   }
@@ -91,7 +91,7 @@ function judgedNumbers({ admission }: Program): number[] {
   );
 }
 
-/** Equal statements have equal texts; where in the policy they stand is part of it. */
+/** Equal statements have equal text, which includes their locations. */
 function print(statements: readonly Statement[]): string {
   return JSON.stringify(statements, (_key, value) => (typeof value === "bigint" ? `${value}n` : value));
 }

@@ -21,7 +21,7 @@ import { stateOffsets } from "./tables/state.ts";
 import { refusals, trialTarget } from "./targets/trial.ts";
 import { InterpretedTrial, KernelTrial, type Trial } from "./testing/trial.ts";
 
-/** A split that leaves everything to the stateful part, so that the bodies are what is tested. */
+/** A split without static decisions, so that all calls go through bodies. */
 function nothingStatic(program: Program): SplitPolicy {
   const leaf: Decision = { kind: "leaf", weakest: 0, possible: [0], stateful: [{ because: "too-complex" }] };
   const split = new Map<number, Decision>();
@@ -35,7 +35,7 @@ function sameEntries(a: ReadonlyMap<bigint, bigint>, b: ReadonlyMap<bigint, bigi
   return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
 }
 
-/** Runs so many random calls through both; what they were compared in is counted. */
+/** Runs random calls through both and counts the comparisons. */
 function compare(
   seed: number,
   steps: number,
@@ -84,13 +84,13 @@ function compare(
 
 describe("compileEbpf", () => {
   for (const [name, split] of [
-    ["with nothing decided statically", nothingStatic],
+    ["without static decisions", nothingStatic],
     [
       "with the static part decided first",
       (program: Program) => splitPolicy(program, { superviseProcessCreation: false }),
     ],
   ] as const) {
-    it(`means what the interpreter means, ${name}: verdicts, state and reports`, () => {
+    it(`agrees with the interpreter, ${name}: verdicts, state and reports`, () => {
       let comparedInAll = 0;
       for (let seed = 1; seed <= 150; seed += 1) {
         const choices = new SeededChoices(seed);
@@ -102,7 +102,7 @@ describe("compileEbpf", () => {
     });
   }
 
-  it("passes the running kernel's verifier and means the same there", (context) => {
+  it("passes the running kernel's verifier and agrees there", (context) => {
     if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
     let comparedInAll = 0;
     for (let seed = 1; seed <= 100; seed += 1) {
@@ -130,7 +130,7 @@ describe("compileEbpf", () => {
     expect(comparedInAll).toBeGreaterThan(1000);
   });
 
-  it("means the same for every value of a parameter that stays open, and as if it were a constant", () => {
+  it("agrees for every value of an open parameter, and with the parameter as a constant", () => {
     let comparedInAll = 0;
     for (let seed = 1; seed <= 150; seed += 1) {
       const choices = new SeededChoices(seed);
@@ -150,7 +150,7 @@ describe("compileEbpf", () => {
     expect(comparedInAll).toBeGreaterThan(1000);
   });
 
-  it("passes the running kernel's verifier with each value of a parameter, and means the same there", (context) => {
+  it("passes the running kernel's verifier with each value of a parameter, and agrees there", (context) => {
     if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
     let comparedInAll = 0;
     for (let seed = 1; seed <= 60; seed += 1) {

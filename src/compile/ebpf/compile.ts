@@ -1,14 +1,14 @@
 /**
- * From the IR and its split to one eBPF program:
+ * Compiles the IR and its split to one eBPF program:
  *
- * 1. the gate: foreign ABIs, numbers that are never judged, numbers that nobody knows;
- * 2. by plain comparisons, whatever needs no state, so that the kernel can prove those calls constant;
- * 3. a body for each kind of call that needs state, entered with the context pointer in R1 and nothing else;
- * 4. the target's epilogue, for verdicts that somebody should hear of;
+ * 1. admission: foreign ABIs, numbers that are never judged, unknown numbers;
+ * 2. all decisions that need no state, by plain comparisons, so that the kernel can prove those calls constant;
+ * 3. a body for each kind of call that needs state, entered with only the context pointer in R1;
+ * 4. the target's epilogue, for verdicts that are recorded;
  * 5. returns that several parts share;
- * 6. the operations on tables that are called more than once, as functions.
+ * 6. table operations that are called more than once, as functions.
  *
- * Each body is lowered, optimised and given registers by itself: what one needs costs the others nothing.
+ * Each body is lowered, optimised and allocated separately, so its cost does not affect the others.
  */
 
 import type { SplitPolicy } from "../../analysis/decision.ts";
@@ -29,11 +29,13 @@ import { type EbpfTarget, TargetError } from "./targets/target.ts";
 
 export interface EbpfProgram {
   readonly instructions: readonly EbpfInstruction[];
-  /** Where in the policy each instruction comes from; undefined for what is not the policy's (see `parts`). */
+  /**
+   * The location in the policy of each instruction; undefined for instructions that are not the policy's (see `parts`).
+   */
   readonly locations: readonly (Location | undefined)[];
-  /** What the program consists of, in order. */
+  /** The program's parts, in order. */
   readonly parts: readonly Part[];
-  /** Whether some evaluation must have its state for itself, by the lock that the target has for that. */
+  /** Whether an evaluation needs exclusive state, by the target's lock. */
   readonly locked: boolean;
 }
 
@@ -49,7 +51,7 @@ export type Part = { readonly start: number } & (
 /** Jumps have signed 16-bit offsets. */
 const longestJump = 32_767;
 
-/** Throws a TargetError where the target cannot express the policy. */
+/** Throws a TargetError if the target cannot express the policy. */
 export function compileEbpf(program: Program, split: SplitPolicy, target: EbpfTarget): EbpfProgram {
   const into = emptyProgram();
   const kinds = new BodyKinds(program);
@@ -133,7 +135,7 @@ function appendEpilogue({ epilogue }: EbpfTarget, into: Emitted): Part[] {
   return [{ start, is: "epilogue" }];
 }
 
-/** The operations on tables that are called in one place only, by their keys. */
+/** The keys of table operations that are called from one place only. */
 function calledOnce(bodies: readonly CompiledBody[]): string[] {
   const places = new Map<string, number>();
   for (const { body } of bodies)
@@ -146,7 +148,7 @@ function calledOnce(bodies: readonly CompiledBody[]): string[] {
   return [...places].flatMap(([key, count]) => (count === 1 ? [key] : []));
 }
 
-/** The operations on tables that the bodies call as functions, each once. */
+/** The table operations that the bodies call as functions, each once. */
 function appendOperations({ instructions, locations, operationCalls }: Emitted): Part[] {
   const parts: Part[] = [];
   const starts = new Map<string, number>();

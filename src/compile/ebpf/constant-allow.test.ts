@@ -1,4 +1,4 @@
-/** What the kernel can prove of compiled policies is what the split says. */
+/** Tests that the kernel's proof of constant calls agrees with the split. */
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../analysis/split/split.ts";
@@ -21,7 +21,7 @@ import { isConstantAllow } from "./constant-allow.ts";
 import type { EbpfInstruction } from "./instructions/instruction.ts";
 import { compileForSeccomp } from "./seccomp.ts";
 
-/** Calls that the policy's state and arguments never touch, and that are allowed. The launcher's execve is asked for first. */
+/** Calls that are allowed independently of state and arguments. The launcher's execve needs a test first. */
 function wanted(program: Program): number[] {
   const followsForks = program.cells.some(({ onFork }) => typeof onFork === "object");
   const numbers = program.admission.always.flatMap(({ from, to }) =>
@@ -51,7 +51,7 @@ describe("the calls that the kernel can prove to be always allowed", () => {
       for (const unprivileged of [false, true]) {
         const { compiled } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
         expect(compiled!.constantAllow).toEqual(wanted(program));
-        // Of numbers that nobody knows, of x32 and of another architecture none is.
+        // Unknown numbers, x32 numbers and another architecture have no constant calls.
         const { instructions } = compiled!.object;
         const code = auditArchitecture[architecture];
         const others = [-1, 0x4000_0000, 0x4000_0001, 0x7fff_ffff, highestNumber(architecture) + 1, 0xffff];
@@ -67,14 +67,14 @@ describe("the calls that the kernel can prove to be always allowed", () => {
     for (let seed = 0; seed < 60; seed += 1) {
       const program = generateProgram(new SeededChoices(seed));
       const { compiled } = compileForSeccomp(program, { unprivileged: false, tellsVerdicts: true });
-      // More than the split says: where it thinks that state is read, and nothing comes of it.
+      // The proof can find more than the split, where a state read has no effect.
       if (compiled !== undefined)
         expect(compiled.constantAllow, `seed ${seed}`).toEqual(expect.arrayContaining(wanted(program)));
     }
   });
 });
 
-it("holds for every value of parameters that stay open", () => {
+it("holds for every value of open parameters", () => {
   let asked = 0;
   for (let seed = 1; seed <= 60; seed += 1) {
     const choices = new SeededChoices(seed);

@@ -1,10 +1,9 @@
 /**
- * Which calls the kernel can prove to be allowed whatever happens, so that it need not run the program for them: the
- * kernel's own proof (`seccomp_ebpf_const_allow`), done here on the program that it will get.
+ * Finds the calls that the kernel can prove to be always allowed, for which it need not run the program. This repeats the
+ * kernel's proof (`seccomp_ebpf_const_allow`) on the same program.
  *
- * The program is walked with nothing known but the call's number and the architecture. Only an exit with
- * SECCOMP_RET_ALLOW proves anything; the walk gives up at a branch on what is not known, at any call, at an atomic
- * operation, at a store to anything but the stack, and after 4,096 steps.
+ * The walk knows only the call's number and the architecture. An exit with SECCOMP_RET_ALLOW is a proof. The walk gives up
+ * at a branch on an unknown value, a call, an atomic operation, a store outside of the stack, and after 4,096 steps.
  */
 import { returnAction } from "../../linux/return-word.ts";
 import { foldArithmetic, foldCondition } from "./instructions/fold.ts";
@@ -16,7 +15,7 @@ const mostSteps = 4096;
 /** `nr` and `arch` of `struct seccomp_data`. */
 const known = { number: seccompData.number.offset, architecture: architectureOffset } as const;
 
-/** Whether the program does nothing for this call but return SECCOMP_RET_ALLOW. `number` as an unsigned word. */
+/** Whether the program only returns SECCOMP_RET_ALLOW for this call. `number` is unsigned. */
 export function isConstantAllow(
   instructions: readonly EbpfInstruction[],
   number: number,
@@ -94,7 +93,7 @@ function withOrWithout(set: ReadonlySet<Register>, register: Register, with_: bo
   return new Set(with_ ? [...set, register] : [...set].filter((other) => other !== register));
 }
 
-/** Undefined for what the kernel's proof does not compute. */
+/** Undefined for operations that the kernel's proof does not evaluate. */
 function compute(operator: ArithmeticOperator, width: 32 | 64, left: bigint, right: bigint): bigint | undefined {
   if (operator === "move") return BigInt.asUintN(width, right);
   return operator === "shift-right-signed" ? undefined : foldArithmetic(operator, width, left, right);

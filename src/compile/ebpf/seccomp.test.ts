@@ -1,4 +1,4 @@
-/** Programs of the kernel's own type, on a model of the kernel: they mean what the interpreter means, forks included. */
+/** Tests programs of the kernel's own type against the interpreter, on a model of the kernel with forks. */
 
 import { describe, expect, it } from "vitest";
 import { admit } from "../../ir/admission.ts";
@@ -30,19 +30,19 @@ function compile(program: Program, options: Partial<SeccompTargetOptions> = {}):
   return compiled;
 }
 
-/** Whether the program is small enough; what else is wrong with it is not this function's to say. */
+/** Whether the program is small enough; other errors are reported elsewhere. */
 function fits(program: Program, options: SeccompTargetOptions): boolean {
   const { diagnostics } = compileForSeccomp(program, options);
   return !diagnostics.some(({ message }) => /it takes \d+ instructions/.test(message));
 }
 
-/** Every third program's tables are so large that the tree's take another form. */
+/** Makes every third program's tables so large that the tree's use another form. */
 function withLargeTables(seed: number, program: Program): Program {
   if (seed % 3 !== 0) return program;
   return { ...program, tables: program.tables.map((table) => ({ ...table, capacity: table.capacity * 12 })) };
 }
 
-/** One life of a tree, compared after each step; how many calls were judged. */
+/** Runs one trace and compares after each step; returns the number of judged calls. */
 function compareRun(program: Program, options: SeccompTargetOptions, choices: SeededChoices): number {
   const tells = options.tellsVerdicts;
   const tree = initialState(program, "tree");
@@ -90,7 +90,7 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
       }
       case "fork": {
         const maker = reference.get(step.parent)!;
-        // The call that forks has been judged by a body that does this.
+        // The body that judged the forking call has done this too.
         modelled.mapPhases(step.parent);
         modelled.fork(step.parent, step.child);
         modelled.mapPhases(step.child);
@@ -137,13 +137,13 @@ describe("programs of type BPF_PROG_TYPE_SECCOMP", () => {
     { unprivileged: true, tellsVerdicts: true },
   ]) {
     const { unprivileged, tellsVerdicts } = options;
-    it(`mean what the interpreter means, ${unprivileged ? "un" : ""}privileged, ${tellsVerdicts ? "telling" : "not telling"} verdicts`, () => {
+    it(`agree with the interpreter, ${unprivileged ? "un" : ""}privileged, ${tellsVerdicts ? "recording" : "not recording"} verdicts`, () => {
       let judged = 0;
       let compiled = 0;
       for (let seed = 1; seed <= 100; seed += 1) {
         const choices = new SeededChoices(seed);
         const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40 });
-        // Written out, tables take much room: 4,096 instructions are soon full, and jumps reach no further than 32,767.
+        // Inlined tables take much room: 4,096 instructions fill up soon, and jumps reach at most 32,767.
         if (!fits(withLargeTables(seed, program), options)) continue;
         compiled += 1;
         try {
@@ -184,7 +184,7 @@ export default policy((call) => {
 });
 `);
 
-  it("are mapped once for each fork, also where nobody evaluates in between", () => {
+  it("are mapped once for each fork, also without an evaluation in between", () => {
     const tree = new ModelledTree(program, compile(program));
     const ask = (task: number) => tree.evaluate(task, event("getpid"), given).returned;
     const fork = (maker: number, child: number) => {
@@ -232,17 +232,17 @@ export default policy((call) => {
     return { allowed: returned === allow, expectsChild };
   };
 
-  it("keeps a place for the process that a call makes, and for none else", () => {
+  it("reserves a place for the process that a call creates, and for no other task", () => {
     expect(ask("fork")).toEqual({ allowed: true, expectsChild: true });
     expect(ask("vfork")).toEqual({ allowed: true, expectsChild: true });
     expect(ask("clone", 17n)).toEqual({ allowed: true, expectsChild: true });
     expect(ask("clone", 0x3d_0f00n)).toEqual({ allowed: true, expectsChild: false });
-    // The kernel takes the low half for the flags.
+    // The kernel reads only the low half as flags.
     expect(ask("clone", (0x1_0000n << 32n) | 17n)).toEqual({ allowed: true, expectsChild: true });
     expect(ask("getppid")).toEqual({ allowed: true, expectsChild: false });
   });
 
-  it("counts and keeps the place in one step, under the lock", () => {
+  it("counts and reserves in one step, under the lock", () => {
     expect(compiled.locked).toBe(true);
     const bare = load(`import { allow, calls, deny, policy, tree } from "portcullis";
 export default policy((call) => (calls.fork.has(call) && tree.alive() > 2n ? deny("EAGAIN") : allow));
@@ -264,7 +264,7 @@ export default policy((call) => {
   );
   const denied = returnWord("ERRNO", 1);
 
-  it("the launcher's own execve is no event, and no other is taken for it", () => {
+  it("only the launcher's own execve bypasses the policy", () => {
     const tree = new ModelledTree(program, compile(program));
     const [first, second] = modelledToken;
     const execve = (a: bigint, b: bigint) => tree.evaluate(0, event("execve", 0n, 0n, 0n, 0n, a, b), given).returned;
@@ -276,27 +276,27 @@ export default policy((call) => {
     expect(tree.cell(0, 0)).toBe(2n);
   });
 
-  it("a token of zeros lets nothing pass", () => {
+  it("a token of zeros matches no call", () => {
     const tree = new ModelledTree(program, compile(program));
     tree.maps[0]!.bytes.fill(0);
     for (const wanted of [allow, denied]) expect(tree.evaluate(0, event("execve"), given).returned).toBe(wanted);
   });
 
-  it("a program that was never attached denies what needs state, and says so", () => {
+  it("a program that was never attached denies calls that need state, and records it", () => {
     const tree = new ModelledTree(program, compile(program));
     const { returned, records } = tree.evaluate(0, event("execve"), { ...given, attached: false });
     expect(returned).toBe(enosys);
     expect(records.map(({ which }) => which)).toEqual([refusals.noState]);
   });
 
-  it("a caller that is not visible is denied where the policy asks who calls", () => {
+  it("an invisible caller is denied if the policy reads its ids", () => {
     const tree = new ModelledTree(program, compile(program));
     const { returned, records } = tree.evaluate(0, event("getppid"), { ...given, who: 0n });
     expect(returned).toBe(denied);
     expect(records.map(({ which, pid }) => [which, pid])).toEqual([[refusals.invisible, 0]]);
   });
 
-  it("records that do not fit are counted, and change no verdict", () => {
+  it("dropped records are counted, and do not change verdicts", () => {
     const tree = new ModelledTree(program, compile(program));
     tree.mostRecords = 0;
     const results = [1, 2, 3].map(() => tree.evaluate(0, event("execve"), given).returned);

@@ -1,10 +1,10 @@
 /**
- * A policy as a program of type BPF_PROG_TYPE_SECCOMP, and what must be made around it.
+ * Compiles a policy to a program of type BPF_PROG_TYPE_SECCOMP, with a description of its maps and state.
  *
- * To load and attach it: make `storage.maps` in order; write the launch map's token (which the launcher's execve will
- * carry in argument registers 4 and 5; neither word is 0) and freeze it, before the program is loaded; load the program with the maps' descriptors and a GPL-compatible licence; attach
- * it with `storage.states`, the flag SECCOMP_EBPF_LOCK where `locked`, and the ring buffer as open map. The ring buffer's
- * records are described in targets/records.ts.
+ * To load and attach it: create `storage.maps` in order; write the token to the launch map (the launcher's execve carries
+ * it in argument registers 4 and 5; neither word is 0) and freeze the map before loading; load the program with the maps'
+ * descriptors and a GPL-compatible licence; attach it with `storage.states`, with the flag SECCOMP_EBPF_LOCK if `locked`,
+ * and with the ring buffer as open map. targets/records.ts describes the records of the ring buffer.
  */
 
 import { splitPolicy } from "../../analysis/split/split.ts";
@@ -28,7 +28,7 @@ export interface SeccompProgram {
 }
 
 export interface SeccompCompilation {
-  /** Undefined exactly where there is an error among the diagnostics. */
+  /** Undefined if and only if a diagnostic is an error. */
   readonly compiled: SeccompProgram | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
@@ -55,7 +55,7 @@ function provable({ admission, architecture }: Program, { instructions }: EbpfPr
   return numbers.filter((number) => isConstantAllow(instructions, number, code)).sort((a, b) => a - b);
 }
 
-/** What a target cannot express, as a diagnostic. */
+/** A construct that a target cannot express, as a diagnostic. */
 export function cannotExpress(program: Program, { target, what, reason, at }: TargetError): Diagnostic {
   const span =
     at === undefined

@@ -1,8 +1,8 @@
-/** What a body of statements touches. */
+/** The state and inputs that a body of statements uses. */
 import type { Input, Program, Statement } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 
-/** Whether a call makes a process; `unless-thread`: where the flags in its first argument do not say CLONE_THREAD. */
+/** Whether a call creates a process; `unless-thread`: unless the flags in its first argument have CLONE_THREAD. */
 export type ProcessMaking = "never" | "always" | "unless-thread";
 
 export interface BodyUse {
@@ -11,9 +11,9 @@ export interface BodyUse {
   readonly cells: ReadonlySet<number>;
   readonly tables: ReadonlySet<number>;
   readonly inputs: ReadonlySet<Input>;
-  /** Whether the calls that it judges make processes. */
+  /** Whether the calls that it judges create processes. */
   readonly makesProcesses: ProcessMaking;
-  /** Whether nobody else may touch its state meanwhile. */
+  /** Whether it needs exclusive access to its state. */
   readonly locked: boolean;
 }
 
@@ -39,12 +39,12 @@ export function bodyUse(
   return { program, cells, tables, inputs, makesProcesses, locked };
 }
 
-/** Whether the policy asks anywhere how many processes are alive. */
+/** Whether the policy reads the number of living processes. */
 export function countsAlive(program: Program): boolean {
   return bodyUse(program, program.body, { makesProcesses: "never", locked: false }).inputs.has("alive");
 }
 
-/** Whether a body inserts into any table, and so may find one full. */
+/** Whether a body inserts into a table, and so may find one full. */
 export function insertsInto(body: readonly Statement[]): boolean {
   let inserts = false;
   forEachStatement(body, (statement) => {

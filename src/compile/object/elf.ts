@@ -1,6 +1,6 @@
 /**
- * ELF relocatable files for BPF (`ET_REL`, `EM_BPF`), 64 bits, little-endian: the System V ABI's tables, and of the
- * relocations the two that libbpf knows (Documentation/bpf/llvm_reloc.rst).
+ * ELF relocatable files for BPF (`ET_REL`, `EM_BPF`), 64-bit little-endian: the System V ABI's tables, and the two
+ * relocation types that libbpf supports (Documentation/bpf/llvm_reloc.rst).
  */
 
 const elfHeaderSize = 64;
@@ -21,7 +21,7 @@ const relocationTypes = { wide: 1, call: 10 } as const;
 export interface ObjectSection {
   readonly name: string;
   readonly contents: Uint8Array;
-  /** What a loader puts into memory: code, data that is written, data that is read; "other" it does not. */
+  /** The content in memory: code, writable data, read-only data; "other" is not loaded. */
   readonly is: "code" | "data" | "read-only" | "other";
   readonly relocations?: readonly ObjectRelocation[];
 }
@@ -30,7 +30,7 @@ export interface ObjectRelocation {
   /** Bytes from the section's start. */
   readonly offset: number;
   readonly is: keyof typeof relocationTypes;
-  /** A section by its name, for the start of that; or the name of a symbol. */
+  /** The start of a section, by its name; or a symbol, by its name. */
   readonly to: { readonly section: string } | { readonly symbol: string };
 }
 
@@ -43,7 +43,7 @@ export interface ObjectSymbol {
   readonly size: number;
 }
 
-/** @param externs names that the file asks for and does not define */
+/** @param externs names that the file uses and does not define */
 export function encodeElf(
   sections: readonly ObjectSection[],
   symbols: readonly ObjectSymbol[],
@@ -57,7 +57,7 @@ export function encodeElf(
     if (index === undefined) throw new RangeError(`there is no section ${name}`);
     return index;
   };
-  // Local symbols come first; the table says where the others begin.
+  // Local symbols come first; the table records where the others begin.
   const rows = [
     { name: "", info: 0, section: 0, offset: 0, size: 0 },
     ...sections.map(({ name }) => row("", "section", "local", sectionIndex(name), 0, 0)),
@@ -182,7 +182,7 @@ function encodeRelocations(
   return new Uint8Array(view.buffer);
 }
 
-/** The header, the sections' contents, and behind all of them the table of sections. */
+/** The header, the sections' contents, then the section table. */
 function layOut(headers: readonly Header[]): Uint8Array {
   let end = elfHeaderSize;
   const offsets = headers.map(({ contents, align }) => {
@@ -218,7 +218,7 @@ function layOut(headers: readonly Header[]): Uint8Array {
   return bytes;
 }
 
-/** A table of names, each with its end. */
+/** A table of NUL-terminated names. */
 class Names {
   readonly #offsets = new Map<string, number>();
   #bytes = new Uint8Array();

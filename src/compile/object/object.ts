@@ -7,12 +7,12 @@
  * | `.text` | the operations on tables |
  * | `.maps` | maps that are looked up in, as BTF describes them |
  * | `.rodata` | what a start brings, frozen by libbpf when it loads: `token`, `secret` |
- * | `.data.NAME` | state that is reached by its address. No symbol in it is global, so libbpf does not map it into memory, where whoever holds the mapping could write it |
+ * | `.data.NAME` | state that is accessed by address. No symbol in it is global, so libbpf does not map it into memory, where any process with the mapping could write it |
  * | `.BTF`, `.BTF.ext` | types, functions and the policy's lines |
  * | `license` | "GPL" |
  *
  * Maps of a seccomp program are such that the filter can be sealed (`BPF_F_SEALABLE`). Those that libbpf makes of `.rodata`
- * and `.data.NAME` get the flag by `bpf_map__set_map_flags` from whoever loads the object to attach it sealed.
+ * and `.data.NAME` get the flag by `bpf_map__set_map_flags` from a loader that attaches the program sealed.
  */
 import type { Sources } from "../../diagnostics/render.ts";
 import { describeProgram, type FunctionDescription, lineWords } from "../btf/describe.ts";
@@ -22,7 +22,7 @@ import { type EbpfInstruction, encode, instructionSize, slotPositions } from "..
 import type { MapDescription } from "../ebpf/targets/storage.ts";
 import { encodeElf, type ObjectRelocation, type ObjectSection, type ObjectSymbol } from "./elf.ts";
 
-/** What an object file has no form for. */
+/** An object file cannot express this. */
 export class ObjectError extends Error {
   override readonly name = "ObjectError";
 }
@@ -43,7 +43,7 @@ const kernelPrototypes: {
   bpf_seccomp_expect_child: { returns: 4, takes: ["index"] },
 };
 
-/** `struct seccomp_ebpf_state` is no part of an object: whoever attaches the program gives it. */
+/** `struct seccomp_ebpf_state` is not part of an object: the program that attaches it provides the state. */
 export function encodeObject(artifact: EbpfArtifact, sources: Sources): Uint8Array {
   const { kind, object, storage } = artifact;
   const places = storage.maps.map((map, index) => placeOf(map, index, object.instructions));
@@ -71,7 +71,7 @@ export function encodeObject(artifact: EbpfArtifact, sources: Sources): Uint8Arr
     ...new Set(object.instructions.flatMap((one) => (one.kind === "call-kernel" ? [one.function] : []))),
   ];
   if (externs.length > 0) describeExterns(btf, externs);
-  // The names of sections are among the strings, so this comes before the types are encoded.
+  // The names of sections are among the strings, so this precedes the encoding of types.
   const extension = encodeExtension(btf, parts);
   const sections: ObjectSection[] = [
     ...code,
@@ -99,7 +99,7 @@ interface MapPlace {
   readonly symbol: string;
 }
 
-/** libbpf reaches the values of maps of its own making by their address, and no others. */
+/** libbpf accesses the values of maps that it creates itself by address, and no others. */
 function placeOf(map: MapDescription, index: number, instructions: readonly EbpfInstruction[]): MapPlace {
   const { name, holds, initial = [] } = map;
   if (holds === "launch") return { section: ".rodata", symbol: name };
@@ -108,9 +108,7 @@ function placeOf(map: MapDescription, index: number, instructions: readonly Ebpf
   );
   if (byAddress) return { section: `.data.${name}`, symbol: name };
   if (initial.some((value) => value.some((byte) => byte !== 0)))
-    throw new ObjectError(
-      `the state of each ${name} starts as something else than zeros, and an object's maps start as zeros`,
-    );
+    throw new ObjectError(`the state of each ${name} does not start as zeros, but an object's maps do`);
   return { section: ".maps", symbol: name };
 }
 
@@ -118,7 +116,7 @@ const typeNumbers = { hash: 1, array: 2, "ring-buffer": 27 } as const;
 /** `BPF_F_SEALABLE` of kernel/patches. */
 const sealableFlag = 1 << 28;
 
-/** `struct { int (*type)[2]; … }`: numbers are the lengths of arrays that are pointed to, types are pointed to. */
+/** `struct { int (*type)[2]; … }`: a number is the length of an array behind a pointer, a type is behind a pointer. */
 function mapDefinition(
   btf: Btf,
   { section }: ProgramKind,
@@ -219,7 +217,7 @@ function encodeCode(
     if (instruction.kind === "wide" && instruction.value.is !== "value") {
       const { value } = instruction;
       const { section, symbol } = places[value.map]!;
-      // The addend stands in the first immediate; libbpf moves it to the second.
+      // The addend is in the first immediate; libbpf moves it to the second.
       setSource(0);
       view.setInt32(at + 4, value.is === "map-value" ? value.offset : 0, true);
       view.setInt32(at + 12, 0, true);

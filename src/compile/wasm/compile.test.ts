@@ -32,7 +32,7 @@ function run(program: Program, calls: readonly (readonly bigint[])[]): number[] 
   return calls.map((given) => lockstep.step(thread, process, eventOf(1, ...given), quiet));
 }
 
-/** A program that reports what the expressions give. */
+/** A program that reports the values of the expressions. */
 function reporting(values: readonly IntegerExpression[], parts: Partial<Program> = {}): Program {
   return programOf({
     reports: [
@@ -84,7 +84,7 @@ describe("integers", () => {
     run(reporting(expressions), pairs);
   });
 
-  test("every binary operator with a constant on the right: divisions lose their guards where that is safe", () => {
+  test("every binary operator with a constant on the right: divisions omit their guards where that is safe", () => {
     for (const right of boundaryWords) {
       const expressions = binaryOperators.map(
         (operator): IntegerExpression => ({ kind: "binary", operator, left: argument(0), right: constant(right) }),
@@ -96,7 +96,7 @@ describe("integers", () => {
     }
   });
 
-  test("extension of arguments, which are read narrow, and of anything else", () => {
+  test("extension of arguments, which are loaded narrow, and of other operands", () => {
     const widths = [8, 16, 32] as const;
     const expressions = widths.flatMap((width) =>
       [true, false].flatMap((signed) =>
@@ -132,7 +132,7 @@ describe("integers", () => {
     });
   });
 
-  test("a choice with a branch and one without", () => {
+  test("a select with a branch and one without", () => {
     const condition: BooleanExpression = {
       kind: "compare",
       operator: "less-unsigned",

@@ -1,10 +1,10 @@
 /**
- * A policy as a WebAssembly module: one function, `step`, which judges the call that lies in memory and updates the
- * state that lies there as well. No JavaScript is called from inside.
+ * Compiles a policy to a WebAssembly module with one function, `step`, which judges the call in memory and updates the state
+ * in memory. It calls no JavaScript.
  *
- * The module imports its memory as `env.memory` and exports `step(thread: i32, process: i32): i32`: the addresses of
- * the caller's thread and process state; the result is an index into `Program.verdicts`. `layout.ts` says what lies
- * where, `state.ts` makes and reads state, `instance.ts` puts the two together.
+ * The module imports its memory as `env.memory` and exports `step(thread: i32, process: i32): i32`: the parameters are the
+ * addresses of the caller's thread and process state, the result is an index into `Program.verdicts`. `layout.ts` defines
+ * the memory layout, `state.ts` creates and reads state, `instance.ts` combines them.
  */
 import type { Program, Scope } from "../../ir/program.ts";
 import { encodeModule } from "./encoding.ts";
@@ -16,27 +16,27 @@ import { type TableFunctions, tableFunctions } from "./tables.ts";
 import { VariableAccess } from "./variable-access.ts";
 import { placeVariables } from "./variables.ts";
 
-/** All that an engine needs to run a policy; can be kept on disk (`module` as bytes, `layout` as JSON). */
+/** All that an engine needs to run a policy; can be stored on disk (`module` as bytes, `layout` as JSON). */
 export interface CompiledStep {
   readonly module: Uint8Array;
   readonly layout: MemoryLayout;
 }
 
-/** The policy is larger than what V8 takes. Only one near the bounds of `limits.ts` is. */
+/** The policy exceeds V8's limits. Only one near the bounds of `limits.ts` does. */
 export class WasmLimitError extends Error {
   override readonly name = "WasmLimitError";
 }
 
-/** What V8 takes of a function's body (src/wasm/wasm-limits.h). */
+/** V8's limit of a function body (src/wasm/wasm-limits.h). */
 const mostBytes = 7_654_321;
 
 /** `step` is function 0; the tables' functions follow, those of sets first. */
 const stepIndex = 0;
 
-/** Compiles a program that `checkProgram` finds nothing wrong with. The same program gives the same bytes. */
+/** Compiles a well-formed program (`checkProgram`). The result depends only on the program. */
 export function compileWasm(program: Program): CompiledStep {
   if (program.verdicts.length >= 1 << verdictIndexBits) {
-    throw new WasmLimitError(`${program.verdicts.length} verdicts are more than WebAssembly code can tell apart`);
+    throw new WasmLimitError(`${program.verdicts.length} verdicts exceed the limit of the WebAssembly back end`);
   }
   const variables = placeVariables(program);
   const layout = layOut(program);

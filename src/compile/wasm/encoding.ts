@@ -1,9 +1,9 @@
 /**
- * The WebAssembly binary format, as far as one module with a few functions, one imported memory and constant data needs
- * it (https://webassembly.github.io/spec/core/binary/).
+ * The part of the WebAssembly binary format that a module with a few functions, one imported memory and constant data
+ * needs (https://webassembly.github.io/spec/core/binary/).
  */
 
-/** Numbers as the format writes them. */
+/** Value types, with their encoding. */
 export type ValueType = "i32" | "i64";
 
 export const valueTypes: { readonly [T in ValueType]: number } = { i32: 0x7f, i64: 0x7e };
@@ -72,12 +72,12 @@ export interface EncodedFunction {
   readonly parameters: readonly ValueType[];
   readonly results: readonly ValueType[];
   readonly locals: readonly ValueType[];
-  /** Instructions, the last `end` included. */
+  /** Instructions, including the last `end`. */
   readonly code: Uint8Array;
 }
 
 export interface ModuleParts {
-  /** Pages of 64 KiB that the imported memory must have. */
+  /** The minimum size of the imported memory, in pages of 64 KiB. */
   readonly minimumPages: number;
   /** In the order of their indexes. */
   readonly functions: readonly EncodedFunction[];
@@ -145,7 +145,7 @@ function vector<T>(target: Bytes, items: readonly T[], write: (item: T) => void)
   for (const item of items) write(item);
 }
 
-/** Neighbours of one type, counted: locals are declared so. */
+/** Consecutive locals of one type, with their count, as the format declares them. */
 function runs(locals: readonly ValueType[]): { type: ValueType; count: number }[] {
   const found: { type: ValueType; count: number }[] = [];
   for (const type of locals) {

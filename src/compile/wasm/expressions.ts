@@ -1,4 +1,7 @@
-/** Expressions to instructions that leave one operand: integers as i64, booleans as i32 0 or 1, verdicts as `ranked`. */
+/**
+ * Compiles expressions to instructions that leave one operand: integers as i64, booleans as i32 0 or 1, verdicts as
+ * `ranked`.
+ */
 import type {
   BooleanExpression,
   CompareOperator,
@@ -15,22 +18,22 @@ import type { TableFunctions, TableOperation } from "./tables.ts";
 import type { VariableAccess } from "./variable-access.ts";
 import { compileWithin } from "./within.ts";
 
-/** What compiling one program's body needs to know. */
+/** The context of compiling one program's body. */
 export interface Context {
   readonly program: Program;
   readonly layout: MemoryLayout;
   readonly code: FunctionBuilder;
   readonly variables: VariableAccess;
-  /** Puts constant bytes into the module's data and gives their address. */
+  /** Adds constant bytes to the module's data and returns their address. */
   readonly constant: (bytes: Uint8Array) => number;
   /** The helpers for tables with or without values. */
   readonly tables: (holdsValues: boolean) => TableFunctions;
 }
 
-/** Parameters of `step`: where the thread's and the process's state is. */
+/** Parameters of `step`: the addresses of thread and process state. */
 const scopeParameters = { thread: 0, process: 1 } as const;
 
-/** Bits of a ranked verdict that hold its index; above them is its strictness. So comparing verdicts needs no table. */
+/** The low bits of a ranked verdict are its index; above is its strictness. So verdicts compare without a table. */
 export const verdictIndexBits = 24;
 
 export function ranked(program: Program, verdict: number): number {
@@ -102,7 +105,7 @@ export function compileInteger(context: Context, expression: IntegerExpression):
       code.memory("i64.load", context.layout.words + 8 * expression.word);
       return;
     case "parameter":
-      throw new Error("parameters are bound before a program becomes a module (ir/parameters.ts)");
+      throw new Error("the program has open parameters: bind them first (ir/parameters.ts)");
     case "binary":
       compileBinary(context, expression);
       return;
@@ -142,7 +145,7 @@ function compileBinary(context: Context, expression: IntegerExpression & { kind:
       code.emit(plainBinary[operator]);
       return;
   }
-  // The machine's division traps on 0 and its signed quotient on INT64_MIN / -1. (Its signed remainder by -1 is 0.)
+  // The machine's division traps on 0, and its signed quotient on INT64_MIN / -1. (Its signed remainder by -1 is 0.)
   const minusOne = 0xffff_ffff_ffff_ffffn;
   const divisor = right.kind === "constant" ? BigInt.asUintN(64, right.value) : undefined;
   if (divisor !== undefined && divisor !== 0n && divisor !== minusOne) {
@@ -250,7 +253,7 @@ export function compileBoolean(context: Context, expression: BooleanExpression):
   }
 }
 
-/** The conjunction (`all`) or disjunction, flat however long: the first operand that decides leaves the block. */
+/** A conjunction (`all`) or disjunction as one flat block, which the first deciding operand leaves. */
 function compileSequence(context: Context, operands: readonly BooleanExpression[], all: boolean): void {
   const { code } = context;
   const last = operands.at(-1);
@@ -290,7 +293,7 @@ export function compileVerdict(context: Context, expression: VerdictExpression):
       return;
     case "strictest": {
       const [first, ...others] = expression.of;
-      if (first === undefined) throw new Error("the strictest of no verdict");
+      if (first === undefined) throw new Error("strictest has no operands");
       compileVerdict(context, first);
       for (const other of others) {
         compileVerdict(context, other);
@@ -301,7 +304,7 @@ export function compileVerdict(context: Context, expression: VerdictExpression):
   }
 }
 
-/** [a, b] → the strictest of the two ranked verdicts; a where they are equally strict. */
+/** [a, b] → the strictest of the two ranked verdicts; a if they are equally strict. */
 export function compileStrictest(code: FunctionBuilder): void {
   const first = code.borrow("i32");
   const second = code.borrow("i32");
@@ -321,7 +324,7 @@ export function compileStrictest(code: FunctionBuilder): void {
 
 // ── Shared by the types ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/** A choice between two simple operands needs no branch; otherwise only the chosen one is worked out. */
+/** A select between two simple operands needs no branch; otherwise only the chosen one is evaluated. */
 function compileChoice<E extends { readonly kind: string }>(
   context: Context,
   choice: { readonly condition: BooleanExpression; readonly then: E; readonly otherwise: E },
@@ -358,7 +361,7 @@ function isSimple(expression: { readonly kind: string }): boolean {
   return simpleKinds.has(expression.kind);
 }
 
-/** Pushes the base of the cell's state and gives the offset that a load or store needs. */
+/** Pushes the base of the cell's state and returns the offset for a load or store. */
 export function cellAddress(context: Context, cell: number): number {
   const { scope } = context.program.cells[cell]!;
   const { offset } = context.layout.scopes[scope].cells.find((candidate) => candidate.cell === cell)!;

@@ -48,7 +48,7 @@ const opcodes = {
 } as const;
 export type Instruction = keyof typeof opcodes;
 
-/** Loads and stores, with the logarithm of the alignment that addresses of ours have: no more than a hint. */
+/** Loads and stores, with the logarithm of the usual alignment of their addresses, which is only a hint. */
 const memoryOpcodes = {
   "i32.load": [0x28, 2],
   "i64.load": [0x29, 3],
@@ -65,10 +65,10 @@ const memoryOpcodes = {
 } as const;
 export type MemoryInstruction = keyof typeof memoryOpcodes;
 
-/** A block that is open: what a branch names. */
+/** An open block: the target of a branch. */
 export type Label = number;
 
-/** Writes one function. The caller keeps the operand stack right; V8 refuses the module where it did not. */
+/** Builds one function. The caller must keep the operand stack valid; V8 refuses the module otherwise. */
 export class FunctionBuilder {
   private readonly code = new Bytes();
   private readonly locals: ValueType[] = [];
@@ -82,13 +82,13 @@ export class FunctionBuilder {
     this.results = results;
   }
 
-  /** A new local, 0 at first. */
+  /** A new local, initially 0. */
   local(type: ValueType): number {
     this.locals.push(type);
     return this.parameters.length + this.locals.length - 1;
   }
 
-  /** A local to be given back; holds anything at first. */
+  /** A local that the caller returns later; its initial value is undefined. */
   borrow(type: ValueType): number {
     return this.free[type].pop() ?? this.local(type);
   }
@@ -180,7 +180,7 @@ export class FunctionBuilder {
   }
 
   finish(): EncodedFunction {
-    if (this.depth !== 0) throw new Error(`${this.depth} blocks are left open`);
+    if (this.depth !== 0) throw new Error(`${this.depth} blocks are not closed`);
     this.code.byte(0x0b);
     return { parameters: this.parameters, results: this.results, locals: this.locals, code: this.code.view().slice() };
   }

@@ -1,25 +1,29 @@
+/** Instantiates a compiled policy and transfers its inputs and reports. */
 import { randomBytes } from "node:crypto";
 import type { Circumstances, Evaluation, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { CompiledStep } from "./compile.ts";
 import { addresses, type MemoryLayout } from "./layout.ts";
 import { initialise, type Memory, seedTables } from "./state.ts";
 
-/** A compiled policy with its memory: the tree's state is made, threads and processes get theirs from the host. */
+/**
+ * An instantiated policy with its memory. The tree's state is initialised; the host allocates state for threads and
+ * processes.
+ */
 export interface PolicyInstance {
   readonly memory: Memory;
   readonly layout: MemoryLayout;
-  /** Judges the call that lies in memory; the addresses are of the caller's thread and process state. */
+  /** Judges the call in memory, given the addresses of the caller's thread and process state. */
   readonly step: (thread: number, process: number) => number;
 }
 
-/** The part of the WebAssembly interface that Node has and @types/node 20 does not describe. */
+/** The part of the WebAssembly interface that @types/node 20 lacks. */
 declare const WebAssembly: {
   readonly Memory: new (descriptor: { readonly initial: number }) => Memory;
   readonly Module: new (bytes: Uint8Array) => object;
   readonly Instance: new (module: object, imports: object) => { readonly exports: Readonly<Record<string, unknown>> };
 };
 
-/** `secret` are the tables' 24 random bytes; only tests have a reason to choose them. */
+/** `secret` are the tables' 24 random bytes; only tests choose them. */
 export function instantiate(compiled: CompiledStep, secret: Uint8Array = randomBytes(24)): PolicyInstance {
   const { module, layout } = compiled;
   const memory = new WebAssembly.Memory({ initial: layout.pages });
@@ -29,7 +33,9 @@ export function instantiate(compiled: CompiledStep, secret: Uint8Array = randomB
   return { memory, layout, step: exports["step"] as PolicyInstance["step"] };
 }
 
-/** Writes a call and its circumstances where `step` reads them. (The notify engine's kernel does the call's part.) */
+/**
+ * Writes a call and its circumstances to the inputs of `step`. (Under the notify engine the kernel writes the call.)
+ */
 export function writeInputs(
   { memory, layout }: Pick<PolicyInstance, "memory" | "layout">,
   event: SystemCallEvent,
@@ -53,7 +59,7 @@ export function writeInputs(
   view.setUint32(addresses.gid, circumstances.gid, true);
 }
 
-/** What the last step reported; takes it away. */
+/** Removes and returns the reports of the last step. */
 export function takeReports(memory: Memory): Evaluation["reports"] {
   const view = new DataView(memory.buffer);
   const reports: { report: number; values: bigint[] }[] = [];

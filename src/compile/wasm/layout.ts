@@ -1,5 +1,5 @@
 /**
- * Where everything lies in the memory that a compiled policy and its host share.
+ * The layout of the memory that a compiled policy and its host share.
  *
  * ```
  *   0   struct seccomp_notif, as the kernel writes it (include/uapi/linux/seccomp.h)
@@ -15,7 +15,7 @@
  * ```
  *
  * A scope's state is its cells, a word each, and then its tables. `tables.ts` says how a table lies.
- * A layout is plain JSON, so that it can be kept in a cache beside the module.
+ * A layout is plain JSON, so it can be cached beside the module.
  */
 import type { OnFork, Program, Scope, Statement } from "../../ir/program.ts";
 
@@ -43,21 +43,21 @@ export const addresses = {
 export const pageSize = 65_536;
 
 export interface MemoryLayout {
-  /** Where the words of observations are, one after the other. */
+  /** The address of the words of observations, in sequence. */
   readonly words: number;
-  /** Where the tables' three secret words are; see `seedTables`. */
+  /** The address of the tables' three secret words; see `seedTables`. */
   readonly secret: number;
   /** The address of the tree's state. */
   readonly tree: number;
   readonly scopes: { readonly [S in Scope]: ScopeLayout };
-  /** From here on memory is the host's. A multiple of 8. */
+  /** The start of the host's memory. A multiple of 8. */
   readonly heap: number;
-  /** Pages of 64 KiB that the memory must have at first; `heap` is inside. */
+  /** The initial size of the memory in pages of 64 KiB; it includes `heap`. */
   readonly pages: number;
 }
 
 export interface ScopeLayout {
-  /** Bytes, a multiple of 8; 0 where the policy has no state of this scope. */
+  /** In bytes, a multiple of 8; 0 if the policy has no state of this scope. */
   readonly size: number;
   readonly cells: readonly CellLayout[];
   readonly tables: readonly TableLayout[];
@@ -83,7 +83,10 @@ export interface TableLayout {
   readonly onFork: "copy" | "fresh";
 }
 
-/** Bytes before a table's first bucket: number of keys (u32), key 0 is present (u32), key 0's value where there are any. */
+/**
+ * The size of a table's header: number of keys (u32), whether key 0 is present (u32), and key 0's value if it has
+ * values.
+ */
 export function tableHeaderSize(holdsValues: boolean): number {
   return holdsValues ? 16 : 8;
 }
@@ -93,7 +96,7 @@ export function bucketSize(holdsValues: boolean): number {
 }
 
 /**
- * The layout but for what is behind the tree's state, whose size is known after compilation: `heap` is where that begins.
+ * The layout without the part after the tree's state, whose size is known only after compilation; `heap` is its start.
  */
 export function layOut(program: Program): MemoryLayout {
   const words = addresses.reports + reportSpace(program);
@@ -107,7 +110,7 @@ export function layOut(program: Program): MemoryLayout {
   return withRoom({ words, secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
 }
 
-/** The layout with room for so many bytes before the heap. */
+/** The layout with `bytes` more before the heap. */
 export function withRoom(layout: MemoryLayout, bytes: number): MemoryLayout {
   const heap = layout.heap + Math.ceil(bytes / 8) * 8;
   return { ...layout, heap, pages: Math.ceil((heap + 1) / pageSize) };
@@ -127,7 +130,7 @@ function layOutScope(program: Program, scope: Scope): ScopeLayout {
   const tables: TableLayout[] = [];
   for (const [table, { scope: of, capacity, holdsValues, onFork }] of program.tables.entries()) {
     if (of !== scope) continue;
-    // At most two thirds full, so that probing is short; and one bucket is always empty, so that it ends.
+    // At most two thirds full, so probes are short; one bucket is always empty, so they end.
     const buckets = capacity + (capacity >> 1) + 1;
     const bytes = tableHeaderSize(holdsValues) + buckets * bucketSize(holdsValues);
     tables.push({ table, offset: place(bytes), size: bytes, capacity, buckets, holdsValues, onFork });
@@ -135,7 +138,7 @@ function layOutScope(program: Program, scope: Scope): ScopeLayout {
   return { size, cells, tables };
 }
 
-/** A report statement runs at most once an evaluation. */
+/** A report statement runs at most once in an evaluation. */
 function reportSpace(program: Program): number {
   const ofBody = (body: readonly Statement[]): number => body.reduce((sum, statement) => sum + ofOne(statement), 0);
   const ofOne = (statement: Statement): number => {

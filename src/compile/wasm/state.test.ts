@@ -6,7 +6,7 @@ import { seedTables } from "./state.ts";
 
 const scopes: readonly Scope[] = ["thread", "process", "tree"];
 
-/** Each scope has a cell for every way to inherit, and a copied and a fresh table; a call changes all of them. */
+/** Each scope has a cell for every form of inheritance, a copied table and a fresh one; a call changes all of them. */
 function everyInheritance(): Program {
   const cells: Cell[] = scopes.flatMap((scope) => [
     {
@@ -56,7 +56,7 @@ function everyInheritance(): Program {
 }
 
 describe("state in memory", () => {
-  test("children start with what each declaration says, and go their own ways", () => {
+  test("children start as declared and are then independent", () => {
     const lockstep = new Lockstep(everyInheritance());
     const thread = lockstep.create("thread");
     const process = lockstep.create("process");
@@ -75,7 +75,7 @@ describe("state in memory", () => {
     }
   });
 
-  test("a slot that is used again keeps nothing of its last holder", () => {
+  test("a reused slot has no state of its previous owner", () => {
     const lockstep = new Lockstep(everyInheritance());
     const thread = lockstep.create("thread");
     const process = lockstep.create("process");
@@ -87,7 +87,7 @@ describe("state in memory", () => {
     lockstep.compareStates();
   });
 
-  test("the memory grows for many holders", () => {
+  test("the memory grows for many owners", () => {
     const lockstep = new Lockstep(everyInheritance());
     const before = lockstep.instance.memory.buffer.byteLength;
     const thread = lockstep.create("thread");

@@ -1,8 +1,8 @@
 /**
- * State in memory: what a scope's holder starts with, what a child inherits, and reading it back.
+ * State in memory: initialises, inherits and reads the state of threads, processes and the tree.
  *
- * An address is where a holder's state begins: `layout.tree` for the tree, and for threads and processes what
- * `SlotAllocator` gives.
+ * An address is the start of an owner's state: `layout.tree` for the tree; `SlotAllocator` returns those of threads and
+ * processes.
  */
 import type { ScopeState } from "../../ir/evaluation.ts";
 import type { Program, Scope } from "../../ir/program.ts";
@@ -14,7 +14,7 @@ export interface Memory {
   grow(pages: number): number;
 }
 
-/** Makes the state of a new holder at `address`. */
+/** Initialises the state of a new owner at `address`. */
 export function initialise(memory: Memory, layout: MemoryLayout, scope: Scope, address: number): void {
   const { size, cells } = layout.scopes[scope];
   new Uint8Array(memory.buffer, address, size).fill(0); // zeroed memory is an empty table
@@ -23,19 +23,19 @@ export function initialise(memory: Memory, layout: MemoryLayout, scope: Scope, a
 }
 
 /**
- * Makes the state of a new process, or of its first thread, at `child`, from its maker's at `maker` as that is now.
- * (A new thread of the same process is `initialise`d.) Only for thread and process scope.
+ * Initialises the state of a new process, or of its first thread, at `child`, from its parent's current state at
+ * `parent`. (A new thread of the same process gets `initialise`.) Only for thread and process scope.
  */
 export function inherit(
   memory: Memory,
   layout: MemoryLayout,
   scope: "thread" | "process",
-  maker: number,
+  parent: number,
   child: number,
 ): void {
   const { size, cells, tables } = layout.scopes[scope];
   const bytes = new Uint8Array(memory.buffer);
-  bytes.copyWithin(child, maker, maker + size);
+  bytes.copyWithin(child, parent, parent + size);
   const view = new DataView(memory.buffer, child, size);
   for (const { offset, initial, onFork } of cells) {
     if (onFork === "copy") continue;
@@ -48,7 +48,7 @@ export function inherit(
   }
 }
 
-/** The state of a holder as the interpreter has it. For tests and for showing; not for the path of a judgement. */
+/** The state of an owner in the interpreter's form. For tests and display, not for judging. */
 export function readState(
   program: Program,
   memory: Memory,
@@ -88,26 +88,26 @@ function readTable(view: DataView, layout: TableLayout, into: Map<bigint, bigint
 }
 
 /**
- * Gives the tables their secret, before any key is in one: 24 random bytes, new at each launch and known to nobody in
- * the confined tree (`tables.ts` says why).
+ * Sets the tables' secret before they have any key: 24 random bytes, new at each launch and unknown to the confined
+ * tree (`tables.ts` gives the reason).
  */
 export function seedTables(memory: Memory, layout: MemoryLayout, random: Uint8Array): void {
   if (random.length !== 24) throw new RangeError(`the tables' secret has 24 bytes, not ${random.length}`);
   const secret = new Uint8Array(memory.buffer, layout.secret, 24);
   secret.set(random);
-  // Factors must be odd, else the multiplication loses bits.
+  // Factors must be odd, or the multiplication loses bits.
   secret[8]! |= 1;
   secret[16]! |= 1;
 }
 
-/** Hands out the free area of the memory, a slot for each thread's and each process's state. Freed slots come back. */
+/** Allocates slots in the free area of the memory for the state of threads and processes. Freed slots are reused. */
 export class SlotAllocator {
   private readonly memory: Memory;
   private readonly layout: MemoryLayout;
   private readonly free: { readonly thread: number[]; readonly process: number[] } = { thread: [], process: [] };
   private next: number;
 
-  /** `from` is where the area begins, for a host that keeps something else at the layout's `heap`. */
+  /** `from` is the start of the area, for a host that uses the layout's `heap` for other data. */
   constructor(memory: Memory, layout: MemoryLayout, from: number = layout.heap) {
     this.memory = memory;
     this.layout = layout;
@@ -115,8 +115,8 @@ export class SlotAllocator {
   }
 
   /**
-   * An address for one holder's state, which holds anything until it is made by `initialise` or `inherit`. The memory
-   * may grow, so views of its old buffer end here.
+   * The address of a slot, whose content is undefined until `initialise` or `inherit`. The memory may grow, which
+   * invalidates views of its old buffer.
    */
   take(scope: "thread" | "process"): number {
     const { size } = this.layout.scopes[scope];

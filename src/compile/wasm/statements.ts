@@ -1,3 +1,4 @@
+/** Compiles statements to WebAssembly instructions. */
 import { difference, emptySet, union } from "../../ir/intervals.ts";
 import type { Interval, Statement } from "../../ir/program.ts";
 import {
@@ -17,13 +18,13 @@ import type { Label } from "./function-builder.ts";
 import { addresses } from "./layout.ts";
 
 export interface StatementContext extends Context {
-  /** Statements so far, in the order of the text: what `Variables.cleared` counts by. */
+  /** The number of statements so far, in source order, as in `Variables.cleared`. */
   order: number;
   /** The open block of each label. */
   readonly labels: Map<number, Label>;
-  /** The strictest verdict that a full table has raised; undefined where no table can be full. */
+  /** The local of the strictest verdict that a full table has raised; undefined if no table can be full. */
   readonly raised: number | undefined;
-  /** Where the next report goes; undefined where the policy reports nothing. */
+  /** The local with the address of the next report; undefined if the policy has no reports. */
   readonly reportCursor: number | undefined;
 }
 
@@ -170,7 +171,7 @@ function compileSwitch(context: StatementContext, statement: Statement & { kind:
   const cases: Case[] = [];
   let taken = emptySet;
   for (const [index, { intervals }] of arms.entries()) {
-    // Where arms overlap, the first wins.
+    // If arms overlap, the first wins.
     const target = targets[index]!;
     cases.push(...difference(intervals, taken).map(({ from, to }) => ({ from, to, target })));
     taken = union(taken, intervals);
@@ -188,7 +189,7 @@ function compileSwitch(context: StatementContext, statement: Statement & { kind:
   code.end();
 }
 
-/** A jump table is worth it from so many cases on, if at least one entry in four is used. */
+/** A jump table pays off from this many cases on, if at least one entry in four is used. */
 const fewestInTable = 4;
 const sparsest = 4n;
 const longestTable = 2048n;
@@ -241,7 +242,7 @@ function compileJumpTable(context: StatementContext, word: number, cases: readon
   const span = Number(cases.at(-1)!.to - base);
   const targets = new Array<Label>(span + 1).fill(otherwise);
   for (const { from, to, target } of cases) targets.fill(target, Number(from - base), Number(to - base) + 1);
-  // br_table takes 32 bits, so words above the span go elsewhere first.
+  // br_table takes 32 bits, so words above the span are handled first.
   const offset = () => {
     code.get(word);
     if (base === 0n) return;

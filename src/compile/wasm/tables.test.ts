@@ -7,10 +7,12 @@ import { compileWasm } from "./compile.ts";
 import { instantiate, writeInputs } from "./instance.ts";
 import { tableHeaderSize } from "./layout.ts";
 
-/** set(argument1, argument2), delete, or ask, by argument0; every call reports what the table says of the key. */
+/**
+ * Calls set(argument1, argument2), delete or lookups, by argument0; every call reports the table's content for the key.
+ */
 function tableProgram(capacity: number, holdsValues: boolean, scope: Scope): Program {
   return programOf({
-    // Something before the table, so that its address is not the scope's.
+    // A cell before the table, so that its address is not the scope's.
     cells: [{ name: "before", scope, kind: { is: "value" }, initial: 1n, onFork: "fresh", at: undefined }],
     tables: [
       {
@@ -88,7 +90,7 @@ describe("tables agree with the interpreter's", () => {
     }
   }
 
-  test("a full table is full at exactly its capacity, and a deletion makes room for exactly one", () => {
+  test("a table is full at exactly its capacity, and a deletion makes room for exactly one entry", () => {
     for (const zeroIn of [true, false]) {
       const lockstep = new Lockstep(tableProgram(300, true, "process"));
       const thread = lockstep.create("thread");

@@ -18,7 +18,7 @@ import { bucketSize, tableHeaderSize } from "./layout.ts";
 
 export type TableOperation = "has" | "get" | "set" | "delete";
 
-/** Indexes of the functions that table operations of one kind of table call. */
+/** Function indexes of the operations on one kind of table. */
 export interface TableFunctions {
   /** Functions in the order of their indexes, from `first` on. */
   readonly functions: readonly EncodedFunction[];
@@ -30,7 +30,7 @@ const table = 0;
 const buckets = 1;
 const key = 2;
 
-/** `secret` is the address of the secret words, `first` the index that the first function will have. */
+/** `secret` is the address of the secret words, `first` the index of the first function. */
 export function tableFunctions(secret: number, holdsValues: boolean, first: number): TableFunctions {
   const shape: Shape = {
     secret,
@@ -60,7 +60,7 @@ const countOffset = 0;
 const zeroPresentOffset = 4;
 const zeroValueOffset = 8;
 
-/** home(table, buckets, key): the address of the bucket where a key would like to be. */
+/** home(table, buckets, key): the address of the key's home bucket. */
 function home(shape: Shape): EncodedFunction {
   const code = new FunctionBuilder(["i32", "i32", "i64"], ["i32"]);
   const mixed = code.local("i64");
@@ -95,7 +95,7 @@ function home(shape: Shape): EncodedFunction {
   return code.finish();
 }
 
-/** find(table, buckets, key ≠ 0): the address of the key's bucket, or of the empty one where it would go. */
+/** find(table, buckets, key ≠ 0): the address of the key's bucket, or of the empty bucket that ends its probe. */
 function find(shape: Shape): EncodedFunction {
   const code = new FunctionBuilder(["i32", "i32", "i64"], ["i32"]);
   const at = code.local("i32");
@@ -124,7 +124,7 @@ function find(shape: Shape): EncodedFunction {
   return code.finish();
 }
 
-/** The bucket after `at`; after the last, the first. */
+/** The bucket after `at`, with wrap-around. */
 function next(code: FunctionBuilder, shape: Shape, at: number): void {
   const first = () => {
     code.get(table);
@@ -155,7 +155,7 @@ function loadWord(code: FunctionBuilder, address: number, offset: number): void 
   code.memory("i32.load", offset);
 }
 
-/** The number of keys, plus `change`. */
+/** Adds `change` to the number of keys. */
 function recount(code: FunctionBuilder, change: 1 | -1): void {
   code.get(table);
   loadWord(code, table, countOffset);
@@ -215,7 +215,7 @@ function get(shape: Shape): EncodedFunction {
   return code.finish();
 }
 
-/** set(table, buckets, key, value, capacity): 1 where the table was full and nothing was changed, else 0. */
+/** set(table, buckets, key, value, capacity): 1 if the table was full and nothing was changed, else 0. */
 function set(shape: Shape): EncodedFunction {
   const code = new FunctionBuilder(["i32", "i32", "i64", "i64", "i32"], ["i32"]);
   const value = 3;
@@ -299,8 +299,8 @@ function remove(shape: Shape): EncodedFunction {
   code.end();
   recount(code, -1);
 
-  // Walk to the next empty bucket. A key on the way may fill the hole if the hole lies on its own probe, that is if it
-  // is at least as far from home as from the hole; then its bucket is the hole.
+  // Walks to the next empty bucket. A key moves into the hole if the hole is on its probe, that is, if it is at least
+  // as far from its home as from the hole; its bucket is then the hole.
   code.get(hole);
   code.set(scan);
   const done = code.block();
@@ -340,7 +340,7 @@ function remove(shape: Shape): EncodedFunction {
   return code.finish();
 }
 
-/** Bytes from the bucket that `from` pushes forward to `to`, round the end. */
+/** The distance in bytes from the bucket that `from` pushes forward to `to`, with wrap-around. */
 function distance(code: FunctionBuilder, shape: Shape, to: number, from: () => void): void {
   const difference = code.borrow("i32");
   code.get(to);

@@ -1,7 +1,8 @@
+/** Access to the program's locals, which are WebAssembly locals or places in memory (variables.ts). */
 import type { FunctionBuilder } from "./function-builder.ts";
 import { mostWasmLocals, type Place, type PlaceType, type Variables } from "./variables.ts";
 
-/** Reads and writes the program's locals, wherever they are. */
+/** Reads and writes the program's locals in their places. */
 export class VariableAccess {
   private readonly variables: Variables;
   private readonly code: FunctionBuilder;
@@ -41,7 +42,7 @@ export class VariableAccess {
     else this.code.set(wasm);
   }
 
-  /** What a statement, by its order number, needs to have cleared. */
+  /** Clears the locals that the statement with this order number requires. */
   clearBefore(order: number): void {
     for (const local of this.variables.cleared.get(order) ?? []) {
       this.set(local, () => (this.place(local).type === "i64" ? this.code.i64(0n) : this.code.i32(0)));

@@ -25,12 +25,12 @@ function run(program: Program, words: readonly bigint[]): void {
   const lockstep = new Lockstep(program);
   const thread = lockstep.create("thread");
   const process = lockstep.create("process");
-  // Twice: nothing may be left of the evaluation before.
+  // Twice, to show that nothing remains from the previous evaluation.
   for (const word of [...words, ...words]) lockstep.step(thread, process, eventOf(1, word), quiet);
 }
 
 describe("locals", () => {
-  test("that are used one after the other share a place", () => {
+  test("with disjoint uses share a place", () => {
     const count = 1000;
     const body = Array.from({ length: count }, (_, index): Statement[] => [
       set(index, BigInt(index)),
@@ -41,8 +41,8 @@ describe("locals", () => {
     run(program, [0n]);
   });
 
-  test("that are read before they are set are 0, whatever shares their place", () => {
-    // 0 is used up before; 1 is set in one arm only and read in both and after; 2 is never set.
+  test("that are read before they are set are 0, even in a shared place", () => {
+    // 0 is dead before; 1 is set in one arm only and read in both and after; 2 is never set.
     const program = reporting(2, {
       locals: integers(4),
       body: [
@@ -62,7 +62,7 @@ describe("locals", () => {
     run(program, [0n, 1n]);
   });
 
-  test("that are first used in an arm that is not taken are cleared on every way", () => {
+  test("that are first used in an arm that is not taken are cleared on every path", () => {
     const program = reporting(1, {
       locals: integers(2),
       body: [
@@ -83,7 +83,7 @@ describe("locals", () => {
     run(program, [0n, 1n, 2n]);
   });
 
-  test("of every type, more at once than WebAssembly's, are kept in memory", () => {
+  test("of every type, more at once than WebAssembly's, are in memory", () => {
     const count = mostWasmLocals * 2 + 10;
     const types: ValueType[] = Array.from({ length: count * 3 }, (_, index) =>
       index < count ? "integer" : index < 2 * count ? "boolean" : "verdict",

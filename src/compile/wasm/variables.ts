@@ -26,25 +26,25 @@ export interface Place {
 }
 
 export interface Variables {
-  /** Of each of the program's locals; undefined for one that is never used. */
+  /** The places of the program's locals; undefined for an unused one. */
   readonly places: readonly (Place | undefined)[];
-  /** How many places of each type there are. */
+  /** The number of places of each type. */
   readonly count: { readonly [T in PlaceType]: number };
   /**
-   * Locals to be set to 0 (false, verdict 0) before a statement, since their place may hold what another has left.
-   * Statements are counted in the order of the text, each before those inside it.
+   * Locals to set to 0 (false, verdict 0) before a statement, since their place may have the value of another.
+   * Statements are counted in source order, each before its inner statements.
    */
   readonly cleared: ReadonlyMap<number, readonly number[]>;
 }
 
 const placeTypes: { readonly [T in ValueType]: PlaceType } = { integer: "i64", boolean: "i32", verdict: "i32" };
 
-/** The order numbers between which a local is in use, both included. */
+/** The order numbers between which a local is live, inclusive. */
 interface Range {
-  /** Runs before any use. */
+  /** Comes before any use. */
   first: number;
   last: number;
-  /** The first statement sets it. */
+  /** The first use is an assignment. */
   setFirst: boolean;
 }
 
@@ -72,16 +72,16 @@ export function placeVariables(program: Program): Variables {
   return { places, count, cleared };
 }
 
-/** A list of statements, as it occurs: shared lists occur more than once. */
+/** An occurrence of a list of statements: shared lists have several. */
 interface List {
-  /** The list around it, and the order number of the statement there that it is inside of. */
+  /** The enclosing list, and the order number of the statement in it that contains this one. */
   readonly outer: { readonly list: List; readonly statement: number } | undefined;
   readonly depth: number;
 }
 
 class RangeFinder {
   readonly ranges = new Map<number, Range>();
-  /** For each local the innermost list that has all its uses so far. */
+  /** For each local, the innermost list with all its uses so far. */
   private readonly lists = new Map<number, List>();
   private count = 0;
 
@@ -116,7 +116,7 @@ class RangeFinder {
       return;
     }
     range.last = order;
-    // The first use is the earlier one; it moves out to the statement that both are inside of, or come after.
+    // Moves the first use out to the statement that contains or precedes both.
     let common = this.lists.get(local)!;
     let other = list;
     const out = () => {

@@ -1,16 +1,19 @@
-/** Is a word in a set of intervals? In the form that fits the set: compares, a word of bits, bits in memory, a search. */
+/**
+ * Tests whether a word is in a set of intervals, in the form that suits the set: comparisons, a word of bits, bits in
+ * memory, or a search.
+ */
 import type { Interval } from "../../ir/program.ts";
 import type { FunctionBuilder } from "./function-builder.ts";
 
-/** More intervals than this are worth bits in memory, where they lie close together. */
+/** With more intervals, bits in memory are better if they are close together. */
 const mostCompared = 4;
-/** 1 KiB of constants a set, at most. */
+/** At most 1 KiB of constants for a set. */
 const mostBits = 8192n;
 
 const maximum = 0xffff_ffff_ffff_ffffn;
 
 /**
- * [word: i64] → i32 0 or 1. `intervals` are sorted and disjoint; `constant` puts bytes into memory and gives their
+ * [word: i64] → i32 0 or 1. `intervals` are sorted and disjoint; `constant` adds bytes to memory and returns their
  * address.
  */
 export function compileWithin(
@@ -72,7 +75,7 @@ export function compileWithin(
   code.giveBack("i64", word);
 }
 
-/** [word] → is it in this interval? */
+/** [word] → whether it is in this interval. */
 function compileInterval(code: FunctionBuilder, { from, to }: Interval): void {
   if (from === to) {
     code.i64(from);
@@ -107,7 +110,7 @@ function search(code: FunctionBuilder, word: number, intervals: readonly Interva
   code.end();
 }
 
-/** Bit 0 stands for the first interval's `from`. */
+/** Bit 0 represents the first interval's `from`. */
 function bitsOf(intervals: readonly Interval[]): bigint {
   const base = intervals[0]!.from;
   let bits = 0n;

@@ -237,7 +237,7 @@ function errnoNames(): string[] {
   return Array.from({ length: 134 }, (_, number) => errnoName(number)).filter((name) => name !== undefined);
 }
 
-// ── What a rule is for ──────────────────────────────────────────────────────────────────────────────────────────────
+// ── Conditions of a rule ─────────────────────────────────────────────────────────────────────────────────────────────
 
 const nowhere: OciFilter = { arches: [], caps: [], minKernel: undefined };
 

@@ -552,7 +552,7 @@ function refusesClone3({ cells, tables, body }: Program): boolean {
   return refuses;
 }
 
-// ── What stores say ─────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Stores ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** The cells that can be declared with their kind: the language can express their initial value and every store. */
 function expressibleKinds({ cells, body }: Program): boolean[] {

@@ -1,4 +1,4 @@
-/** Random decisions, their meaning, and the inputs at which they can change: for differential tests. */
+/** Random decisions, their evaluation, and boundary inputs, for differential tests. */
 import fc from "fast-check";
 import type { ArgumentTest, Decision, DecisionLeaf, TestedWord } from "../../../analysis/decision.ts";
 import { normalise } from "../../../analysis/split/intervals.ts";
@@ -34,7 +34,7 @@ const interestingMask = fc.oneof(
   { weight: 1, arbitrary: fc.bigInt({ min: 1n, max: wordEnd }) },
 );
 
-/** A test in the normal form that the split hands over: not empty, not everything. */
+/** A test in the split's normal form: neither empty nor everything. */
 const arbitraryTest: fc.Arbitrary<ArgumentTest> = fc
   .record({
     word: fc.constantFrom(...words.slice(0, 3), ...words),
@@ -55,8 +55,8 @@ export function leafOf(verdict: number): DecisionLeaf {
 }
 
 /**
- * Directed acyclic graphs that share nodes: each test leads to two of the nodes made before it. Some tests are used
- * several times, so that chains of tests of one word, and contradictions, occur.
+ * Directed acyclic graphs with shared nodes: each test leads to two earlier nodes. Some tests repeat, so that chains of
+ * tests of one word and contradictions occur.
  */
 export function arbitraryDecisions(leaves: number, most = 24): fc.Arbitrary<readonly Decision[]> {
   return fc
@@ -78,7 +78,7 @@ export function arbitraryDecisions(leaves: number, most = 24): fc.Arbitrary<read
     });
 }
 
-/** The leaf that the decision comes to. */
+/** The leaf of the decision for an input. */
 export function decideInput(decision: Decision, input: ClassicInput): DecisionLeaf {
   let node = decision;
   while (node.kind === "test") {
@@ -93,7 +93,7 @@ function wordOf(input: ClassicInput, word: TestedWord): bigint {
   return input.arguments[Number(word.at(-1))]!;
 }
 
-/** For each word that the decision tests: values on both sides of each boundary, with and without what the mask hides. */
+/** For each tested word, values on both sides of each boundary, with and without masked bits. */
 function boundaryValues(decision: Decision): ReadonlyMap<TestedWord, readonly bigint[]> {
   const values = new Map<TestedWord, Set<bigint>>();
   const seen = new Set<Decision>();
@@ -118,8 +118,8 @@ function boundaryValues(decision: Decision): ReadonlyMap<TestedWord, readonly bi
 }
 
 /**
- * Inputs for one call: the product of the boundary values of all words that its decision tests, where that is at most
- * `most`; else so many that are drawn from it by `random` (0 … 1), and each value of each word at least once.
+ * Inputs for one call: the product of the boundary values of all tested words if it has at most `most` elements; else a
+ * sample of that size by `random` (0 … 1), with each value of each word at least once.
  */
 export function* boundaryInputs(
   decision: Decision,

@@ -1,4 +1,4 @@
-/** A program around decisions that a test made by itself. */
+/** Builds a program around decisions that a test has made. */
 
 import type { SplitPolicy } from "../../../analysis/decision.ts";
 import type { Interval, Program } from "../../../ir/program.ts";
@@ -7,7 +7,7 @@ import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { returnWord } from "../../../linux/return-word.ts";
 import type { ClassicTarget } from "../compile.ts";
 
-/** Errnos that no kernel returns, so that a result says which return it came from. */
+/** An errno that no kernel returns, so that a result identifies its return. */
 export const foreignErrno = 3001;
 export const unknownErrno = 3002;
 export const alwaysErrno = 3003;
@@ -44,7 +44,7 @@ export function programOf(
   };
 }
 
-/** Every return is a denial of its own. */
+/** Every return is a distinct denial. */
 export const distinctTarget: ClassicTarget = {
   leaf: (leaf) => returnWord("ERRNO", firstVerdictErrno + leaf.weakest),
   unknown: returnWord("ERRNO", unknownErrno),
@@ -63,10 +63,10 @@ export function intervalsOf(numbers: readonly number[]): Interval[] {
   return result;
 }
 
-/** `AUDIT_ARCH_…` of i386, x86_64, aarch64, arm, and what no kernel sends. */
+/** `AUDIT_ARCH_…` of i386, x86_64, aarch64, arm, and values that no kernel sends. */
 export const architectureWords = [0x4000_0003, 0xc000_003e, 0xc000_00b7, 0x4000_0028, 0, 0xffff_ffff] as const;
 
-/** Every number that a table could hold and some on, x32 numbers, −1, and the ends of the signed and unsigned ranges. */
+/** Every number of the tables and some beyond, x32 numbers, −1, and the ends of the signed and unsigned ranges. */
 export const probedNumbers: readonly number[] = [
   ...Array(1024).keys(),
   0x3fff_ffff,

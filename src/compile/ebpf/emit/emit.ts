@@ -1,4 +1,4 @@
-/** From a graph whose values have places to instructions. */
+/** Emits instructions from a graph after register allocation. */
 import type { Location } from "../../../ir/location.ts";
 import {
   type Base,
@@ -17,13 +17,13 @@ import type { Allocation, Place } from "./allocate.ts";
 export interface Emitted {
   readonly instructions: EbpfInstruction[];
   readonly locations: (Location | undefined)[];
-  /** The operations that are written where they are called, by their keys, and not as functions. */
+  /** The keys of operations that are inlined at their calls instead of being functions. */
   readonly inlinedOperations: Set<string>;
   /** Calls whose targets are emitted later. */
   readonly operationCalls: { readonly index: number; readonly operation: TableOperation }[];
   /** Jumps to the epilogue, which is emitted later. */
   readonly finishes: number[];
-  /** Jumps to returns of constants, which `placeReturns` places; and where such returns already are, by what they return. */
+  /** Jumps to returns of constants, which `placeReturns` resolves; and the existing returns, by their constant. */
   readonly returnJumps: { readonly index: number; readonly result: number; readonly at: Location | undefined }[];
   readonly returns: Map<number, number>;
 }
@@ -41,8 +41,8 @@ export function emptyProgram(): Emitted {
 }
 
 /**
- * Leads the jumps to returns of constants to such returns, whichever part they are in, behind them or in front of them (no
- * loop comes of it), and adds those that are missing at the end. Whether any were.
+ * Resolves the jumps to returns of constants: to an existing return in any part, before or after (no loop results), or
+ * to a new one at the end. Returns whether it added any.
  */
 export function placeReturns(into: Emitted): boolean {
   const end = into.instructions.length;
@@ -97,7 +97,7 @@ class Emitter {
     this.#at = order[0]?.instructions[0]?.at;
     if (context !== 1)
       this.#put({ kind: "arithmetic", operator: "move", width: 64, destination: context, source: { register: 1 } });
-    // Blocks that only enter a body or return a constant are nothing but the targets of jumps.
+    // Blocks that only enter a body or return a constant are emitted as jump targets only.
     const [entry] = order;
     const emitted = order.filter(
       (block) =>
@@ -129,13 +129,13 @@ class Emitter {
 
   #terminator(block: Block, next: Block | undefined): void {
     const { terminator } = block;
-    if (terminator === undefined) throw new TypeError("a block without an terminator");
+    if (terminator === undefined) throw new TypeError("a block without a terminator");
     if (terminator.kind === "body") throw new TypeError("a body is entered by jumps only");
-    // A jump belongs to what stands in front of it.
+    // A jump has the location of the instruction before it.
     if (terminator.kind !== "goto") this.#at = terminator.at;
     if (terminator.kind === "exit") return this.#exit(terminator.result, terminator.at);
     if (terminator.kind === "finish") {
-      // In this order: the word may lie in R1 only where the context pointer does not.
+      // In this order: the word may be in R1 only if the context pointer is not.
       this.#move(2, this.#fetch(terminator.word, 0));
       this.#move(1, this.#allocation.context);
       this.#out.finishes.push(this.#out.instructions.length);
@@ -158,7 +158,7 @@ class Emitter {
     if (otherwise !== next) this.#goOn(otherwise);
   }
 
-  /** Where a jump to the block leads, past what does nothing now that values have places: copies to where they are. */
+  /** The target of a jump to the block, after skipping blocks that are empty once values have registers. */
   #settled(block: Block): Block {
     let at = block;
     while (at.terminator?.kind === "goto" && at.instructions.every((instruction) => this.#isIdle(instruction)))
@@ -174,20 +174,20 @@ class Emitter {
 
   #goOn(to: Block): void {
     const { terminator } = to;
-    // The first return of a constant stands where it is met; further ones are jumps to it, which take half the room.
+    // The first return of a constant is emitted in place; later ones are jumps to it, which take half the room.
     if (to.instructions.length === 0 && terminator?.kind === "exit" && !this.#isReturned(to))
       return this.#exit(terminator.result, terminator.at);
     this.#aim(to);
     this.#put({ kind: "jump-always", target: 0 });
   }
 
-  /** Whether the block only returns a constant that some part returns already. */
+  /** Whether the block only returns a constant for which a return exists. */
   #isReturned(block: Block): boolean {
     const result = plainResult(block);
     return result !== undefined && this.#out.returns.has(result);
   }
 
-  /** The next instruction jumps there. */
+  /** Sets the target of the next instruction. */
   #aim(to: Block): void {
     const index = this.#out.instructions.length;
     const result = plainResult(to);
@@ -215,7 +215,7 @@ class Emitter {
     return -(this.#stackBase + 8 * (slot + 1));
   }
 
-  /** The register that a value is in; one from the stack is loaded into a scratch register. */
+  /** The register of a value; a spilled value is loaded into a scratch register. */
   #fetch(value: Value, scratch: 0 | 1): Register {
     const place = this.#place(value);
     if ("register" in place) return place.register;
@@ -329,7 +329,7 @@ class Emitter {
 
   #call(instruction: GraphInstruction & { kind: "call" }): void {
     const registers: readonly Register[] = [1, 2, 3, 4, 5];
-    // Values that already lie in argument registers are moved first, in an order in which none is overwritten.
+    // Values in argument registers are moved first, in an order that overwrites none.
     const moves = instruction.arguments.flatMap((argument, index) =>
       "value" in argument || "addressOf" in argument
         ? [{ to: registers[index]!, from: this.#place("value" in argument ? argument.value : argument.addressOf) }]
@@ -388,7 +388,7 @@ class Emitter {
       });
   }
 
-  /** R0 holds nothing at a call, so it breaks cycles. */
+  /** R0 is unused at a call, so it breaks cycles. */
   #parallelMove(moves: readonly { readonly to: Register; readonly from: Place }[]): void {
     const pending = moves.filter(({ to, from }) => !("register" in from && from.register === to));
     while (pending.length > 0) {

@@ -1,4 +1,7 @@
-/** Which values need places of their own, because both are needed at once, and which are copies of each other. */
+/**
+ * Interference of values: which are live at the same time and need different registers, and which are copies of each
+ * other.
+ */
 import {
   type Block,
   type GraphInstruction,
@@ -11,17 +14,17 @@ import {
 import { liveness } from "../graph/liveness.ts";
 import { commutative } from "../graph/operators.ts";
 
-/** Stands for the context pointer among the values. */
+/** Represents the context pointer among the values. */
 export const contextPointer: Value = -1;
 
 export interface Interference {
-  /** In the order in which they are first met. */
+  /** In the order of their first appearance. */
   readonly values: readonly Value[];
-  /** With which others a value may not share a place. */
+  /** The values that must not share a place with a value. */
   readonly neighbours: ReadonlyMap<Value, Set<Value>>;
-  /** What must outlive a call. */
+  /** Values that are live across a call. */
   readonly crossing: ReadonlySet<Value>;
-  /** A value and what it is a copy of, or is computed from in its own place. */
+  /** A value, and the source of which it is a copy or from which it is computed in place. */
   readonly copies: readonly { readonly destination: Value; readonly source: Value }[];
   readonly computed: readonly { readonly destination: Value; readonly source: Value }[];
 }
@@ -70,8 +73,8 @@ export function interference(order: readonly Block[]): Interference {
         now.delete(value);
         const copied = instruction.kind === "copy" ? instruction.source : undefined;
         for (const other of now) if (other !== copied) apart(value, other);
-        const kept = keptWhileWritten(instruction);
-        if (kept !== undefined) apart(value, kept);
+        const operand = readWhileWritten(instruction);
+        if (operand !== undefined) apart(value, operand);
       }
       if (instruction.kind === "call") for (const other of now) crossing.add(other);
       for (const read of reads(instruction)) now.add(read);
@@ -81,8 +84,8 @@ export function interference(order: readonly Block[]): Interference {
   return { values: [...neighbours.keys()], neighbours, crossing, copies, computed };
 }
 
-/** What is read after the result has begun to be put together in its place. */
-function keptWhileWritten(instruction: GraphInstruction): Value | undefined {
+/** The operand that is still read after the result has been partly written. */
+function readWhileWritten(instruction: GraphInstruction): Value | undefined {
   // The sum goes through the result's register.
   if (instruction.kind === "atomic-add") return instruction.base;
   // `a = b − c` is `a = b; a −= c`.
@@ -91,7 +94,7 @@ function keptWhileWritten(instruction: GraphInstruction): Value | undefined {
   return right.value === left || commutative.has(operator) ? undefined : right.value;
 }
 
-/** For the blocks from which the context pointer is still read: whether it is at their end. */
+/** For the blocks from which the context pointer is still read: whether it is live at their end. */
 function contextLiveness(order: readonly Block[]): ReadonlyMap<Block, { readonly out: boolean }> {
   const needed = new Map<Block, { readonly out: boolean }>();
   for (let index = order.length - 1; index >= 0; index -= 1) {

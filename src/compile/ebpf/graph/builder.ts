@@ -1,11 +1,11 @@
-/** Builds a graph block by block. Knows nothing of the IR; `lower.ts` does. */
+/** Builds a graph block by block, independently of the IR (lower.ts). */
 import type { Location } from "../../../ir/location.ts";
 import type { Input } from "../../../ir/program.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "../instructions/instruction.ts";
 import type { TableOperation } from "../tables/operations.ts";
 import { type Base, Block, type CallArgument, type GraphInstruction, type GraphOperand, type Value } from "./graph.ts";
 
-/** Where each piece of state memory begins, by the target's name for it, once the target has opened it. */
+/** The base of each region of state memory, by the target's name for it, after the target has opened it. */
 export type StateBases = Map<string, { readonly base: Base; readonly offset: number }>;
 
 const smallest = -0x8000_0000n;
@@ -14,11 +14,11 @@ const largest = 0x7fff_ffffn;
 export class BodyBuilder {
   readonly entry = new Block();
   readonly state: StateBases = new Map();
-  /** What the target has read at the start because the context lacks it. */
+  /** Inputs that the target has read at the start because the context lacks them. */
   readonly inputs = new Map<Input, Value>();
   current: Block = this.entry;
   at: Location | undefined = undefined;
-  /** How many report statements have been lowered; for targets that give each a place. */
+  /** The number of lowered report statements, for targets that give each its own place. */
   reportStatements = 0;
   #values = 0;
   #stack = 0;
@@ -32,7 +32,7 @@ export class BodyBuilder {
     return this.#values;
   }
 
-  /** Room on the stack, as the negative offset from the frame pointer; `size` is rounded up to 8 bytes. */
+  /** Reserves stack room and returns its negative offset from the frame pointer; `size` is rounded up to 8 bytes. */
   stackRoom(size: number): number {
     this.#stack += (size + 7) & ~7;
     return -this.#stack;
@@ -46,7 +46,7 @@ export class BodyBuilder {
     this.current.instructions.push(this.at === undefined ? instruction : { ...instruction, at: this.at });
   }
 
-  /** A pattern as an operand: an immediate where its sign-extended low 32 bits are it. */
+  /** A pattern as an operand: an immediate if it is the sign extension of its low 32 bits. */
   constant(value: bigint): GraphOperand {
     const integer = BigInt.asIntN(64, value);
     if (integer >= smallest && integer <= largest) return { immediate: Number(integer) };
@@ -59,7 +59,7 @@ export class BodyBuilder {
     return destination;
   }
 
-  /** The operand in a register of its own or where it already is. */
+  /** The operand in a register. */
   value(operand: GraphOperand): Value {
     if ("value" in operand) return operand.value;
     return this.wide({ is: "value", value: BigInt.asUintN(64, BigInt(operand.immediate)) });
@@ -76,7 +76,7 @@ export class BodyBuilder {
     return destination;
   }
 
-  /** A sum that is known to stay below 2^64. */
+  /** A sum that is known not to reach 2^64. */
   exactSum(left: Value, right: GraphOperand): Value {
     const destination = this.fresh();
     this.emit({ kind: "arithmetic", operator: "add", width: 64, destination, left, right, exact: true });
@@ -108,9 +108,9 @@ export class BodyBuilder {
     this.emit({ kind: "store", size, base, offset, source });
   }
 
-  /** A base as a value, for what wants its address. */
+  /** A base as a value, for uses of its address. */
   baseValue(base: Base): Value {
-    if (typeof base !== "number") throw new TypeError(`the ${base} is no value`);
+    if (typeof base !== "number") throw new TypeError(`the ${base} is not a value`);
     return base;
   }
 
@@ -131,14 +131,14 @@ export class BodyBuilder {
     return result;
   }
 
-  /** What was there before. */
+  /** Returns the old value. */
   atomicAdd(base: Value, offset: number, amount: GraphOperand): Value {
     const result = this.fresh();
     this.emit({ kind: "atomic-add", base, offset, amount, result });
     return result;
   }
 
-  /** What R2 holds at the part's beginning. */
+  /** The value of R2 at the part's start. */
   parameter(): Value {
     const destination = this.fresh();
     this.emit({ kind: "parameter", destination });
@@ -151,7 +151,7 @@ export class BodyBuilder {
     return result;
   }
 
-  /** Ends the current block with a branch; goes on in neither arm (set `current`). */
+  /** Ends the current block with a branch; the caller sets `current` next. */
   branch(
     condition: JumpCondition,
     left: Value,

@@ -1,10 +1,10 @@
-/** Where a jump to a block really leads. */
+/** Resolves the final target of a jump to a block. */
 import type { Block } from "./graph.ts";
 
 /**
- * Jumps to a block that only jumps go where it goes, and of the blocks that only return the same constant, or only enter the
- * same body, one stands for all, as long as no block is changed in between. It belongs to the first place in the policy that it returns for, or to
- * none where it also stands for a return that is not the policy's.
+ * A jump to a block that only jumps goes to that block's target. Blocks that only return the same constant, or only
+ * enter the same body, are represented by one of them, as long as no block changes meanwhile. The representative has
+ * the first location in the policy, or none if it also represents a return that is not the policy's.
  */
 export class Destinations {
   readonly #exits = new Map<number, Block>();

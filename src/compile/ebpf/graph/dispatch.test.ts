@@ -11,7 +11,7 @@ import { Block, reversePostorder } from "./graph.ts";
 
 const elsewhere = 999;
 
-/** A program that returns the number of the range in which the word at the start of its context lies. */
+/** A program that returns the index of the range of the word at the start of its context. */
 function compiled(
   ranges: readonly { readonly from: bigint; readonly to: bigint; readonly is: number }[],
   short: boolean,
@@ -72,7 +72,7 @@ describe("dispatch", () => {
     );
   });
 
-  it("answers values of two kinds that take turns by one test of bits", () => {
+  it("decides alternating targets by one bit test", () => {
     const odd = Array.from({ length: 16 }, (_, index) => single(1001 + 2 * index, 1));
     const instructions = compiled(odd, true);
     // Load, two comparisons with the ends, constant, shift, jump, result, exit.
@@ -81,7 +81,7 @@ describe("dispatch", () => {
     expect(instructions.length).toBeLessThan(20);
   });
 
-  it("takes ranges that only return the same for one", () => {
+  it("merges ranges that only return the same constant", () => {
     const instructions = compiled(
       [single(3, 7), single(4, 7), single(5, 7), { from: 6n, to: 0xffff_ffffn, is: 7 }],
       true,

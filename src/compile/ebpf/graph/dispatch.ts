@@ -1,6 +1,6 @@
 /**
- * Many-way branches: to the block of the interval that holds a value, by few comparisons, and by the bits of a constant
- * where values of two kinds take turns.
+ * Multi-way branches: to the block of the interval that holds a value, by few comparisons, or by a bit test of a
+ * constant where two targets alternate.
  */
 import { BitChoice, buildBitSearch, type Search, type Segment } from "../../search.ts";
 import type { BodyBuilder } from "./builder.ts";
@@ -11,22 +11,22 @@ export interface DispatchRange {
   readonly from: bigint;
   readonly to: bigint;
   readonly block: Block;
-  /** How much a step on the way there costs in comparison with others, more than 0; 1 where nothing is said. */
+  /** The relative cost of a step on the path, more than 0. Default: 1. */
   readonly weight?: number;
 }
 
 const low32 = 0xffff_ffffn;
 
-/** What an instruction is worth in mean steps. */
+/** The price of an instruction in mean steps. */
 const priceOfInstruction = 0.3;
 /** A constant, a shift and a jump (`testBits`); a constant of 64 bits counts twice. */
 const bitTest = { steps: 3, size: 4, end: 2 } as const;
-/** Values that nobody names are met less often than those that somebody does. */
+/** Values outside of all ranges are less frequent. */
 const weightOfElsewhere = 0.5;
 
 /**
- * To the block of the range that holds the value, known to lie in least … most, else to `elsewhere`. The ranges are sorted
- * and disjoint. `short`: the value's upper half is 0.
+ * Branches to the block of the range that holds the value, else to `elsewhere`. The value lies in least … most; the
+ * ranges are sorted and disjoint. `short`: the value's upper half is 0.
  */
 export function dispatch(
   builder: BodyBuilder,
@@ -37,7 +37,7 @@ export function dispatch(
   least: bigint,
   most: bigint,
 ): void {
-  // What a short value can never be is not asked for: a 32-bit comparison would not see the difference.
+  // Excludes impossible short values, which a 32-bit comparison would confuse with others.
   const last = short && most > low32 ? low32 : most;
   const destinations = new Destinations();
   const settled = ranges.map((range) => ({ ...range, block: destinations.of(range.block) }));
@@ -46,7 +46,7 @@ export function dispatch(
   emitSearch(builder, value, short, buildBitSearch(segments, priceOfInstruction, bitTest));
 }
 
-/** The ranges and what lies between them, without neighbours that lead to the same block. */
+/** The ranges and the gaps between them, with adjacent equal targets merged. */
 function segmentsOf(
   ranges: readonly DispatchRange[],
   elsewhere: Block,
@@ -79,7 +79,7 @@ function emitSearch(
   short: boolean,
   root: Search<Block | BitChoice<Block>, bigint>,
 ): void {
-  // Without recursion: a search over thousands of intervals is no deeper than their logarithm, but chains are.
+  // Iterative: a balanced search is shallow, but chains are not.
   const pending: { readonly at: Block; readonly search: typeof root }[] = [{ at: builder.current, search: root }];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const { at, search } = next;
@@ -103,15 +103,15 @@ function emitSearch(
   }
 }
 
-/** `x ≥ n` or `x > n − 1`: the rounder one is likelier to be an immediate, or a constant that is in use anyway. */
+/** `x ≥ n` or `x > n − 1`: the rounder constant is more likely to be an immediate, or to be in use already. */
 function rounder(operator: "equal" | "at-least", value: bigint): readonly ["equal" | "at-least" | "greater", bigint] {
   if (operator === "equal" || value === 0n) return [operator, value];
   return (value - 1n) % 4n === 0n && value % 4n !== 0n ? ["greater", value - 1n] : [operator, value];
 }
 
 /**
- * The value's bit is shifted to where the sign is: `r = mask reversed; r <<= value; if r s< 0`. Shifts take the count
- * modulo the width, so the value selects a bit as it is; and a test of the sign has an opposite, which one of a bit lacks.
+ * Shifts the value's bit to the sign: `r = mask reversed; r <<= value; if r s< 0`. Shifts take the count modulo the
+ * width, so the value selects a bit directly; and unlike a bit test, a sign test has an opposite.
  */
 function testBits(builder: BodyBuilder, value: Value, { mask, width, set, clear }: BitChoice<Block>): void {
   const bits = builder.wide({ is: "value", value: reversed(mask, width) });
@@ -126,7 +126,7 @@ function reversed(mask: bigint, width: number): bigint {
   return result;
 }
 
-/** A constant to compare with: 32-bit comparisons read only the low half of the immediate. */
+/** A constant operand of a comparison: 32-bit comparisons read only the low half of the immediate. */
 export function comparable(builder: BodyBuilder, value: bigint, short: boolean): GraphOperand {
   return short ? { immediate: Number(BigInt.asIntN(32, value)) } : builder.constant(value);
 }

@@ -43,7 +43,7 @@ export type GraphInstruction = (
       readonly offset: number;
       readonly source: GraphOperand;
     }
-  /** `*(u64 *)(base + offset) += amount`, atomically; the result is what was there before. */
+  /** `*(u64 *)(base + offset) += amount`, atomically; the result is the old value. */
   | {
       readonly kind: "atomic-add";
       readonly base: Value;
@@ -51,7 +51,7 @@ export type GraphInstruction = (
       readonly amount: GraphOperand;
       readonly result: Value;
     }
-  /** What R2 holds where the part begins; stands first, if anywhere. */
+  /** The value of R2 at the part's start; it must be the first instruction. */
   | { readonly kind: "parameter"; readonly destination: Value }
   | {
       readonly kind: "call";
@@ -85,9 +85,9 @@ export type Terminator =
       readonly otherwise: Block;
       readonly at?: Location | undefined;
     }
-  /** Goes on in the body that judges calls of this number; nothing but the context pointer (in R1) goes with it. */
+  /** Continues in the body for calls of this number, with only the context pointer (in R1). */
   | { readonly kind: "body"; readonly number: number }
-  /** Goes on in the program's epilogue with the context pointer in R1 and this in R2. */
+  /** Continues in the program's epilogue with the context pointer in R1 and this word in R2. */
   | { readonly kind: "finish"; readonly word: Value; readonly at?: Location | undefined }
   /** R0 = the result, 32 bits; exit. */
   | { readonly kind: "exit"; readonly result: GraphOperand; readonly at?: Location | undefined };
@@ -108,15 +108,15 @@ export function successors(block: Block): readonly Block[] {
   }
 }
 
-/** The constant that a block returns; undefined where it does anything else. */
+/** The constant that a block returns; undefined if it does anything else. */
 export function plainResult({ instructions, terminator }: Block): number | undefined {
   if (instructions.length > 0 || terminator?.kind !== "exit" || !("immediate" in terminator.result)) return undefined;
   return terminator.result.immediate;
 }
 
 /**
- * The reachable blocks in reverse postorder: each block precedes its successors. Where both successors of a branch may
- * follow it, the one without other predecessors does, so that it needs no jump.
+ * The reachable blocks in reverse postorder. If both successors of a branch may follow it, the one without other
+ * predecessors does, so that it needs no jump.
  */
 export function reversePostorder(entry: Block): Block[] {
   const predecessors = countPredecessors(entry);
@@ -141,7 +141,7 @@ export function reversePostorder(entry: Block): Block[] {
   return reversed.reverse();
 }
 
-/** How many edges lead to each reachable block; the entry counts as having one. */
+/** The number of edges into each reachable block; the entry has one more. */
 function countPredecessors(entry: Block): ReadonlyMap<Block, number> {
   const predecessors = new Map<Block, number>([[entry, 1]]);
   const pending = [entry];

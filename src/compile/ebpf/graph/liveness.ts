@@ -1,10 +1,10 @@
-/** Which values are still read later. Control only goes forward, so one pass from the end finds it. */
+/** Live values. Control only goes forward, so one pass from the end suffices. */
 import { type Block, reads, successors, terminatorReads, type Value, written } from "./graph.ts";
 
 export interface Liveness {
-  /** At the block's beginning. */
+  /** At the block's start. */
   readonly in: ReadonlySet<Value>;
-  /** At its end, what its terminator reads included. */
+  /** At its end, including the reads of its terminator. */
   readonly out: ReadonlySet<Value>;
 }
 

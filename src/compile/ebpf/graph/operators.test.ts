@@ -40,7 +40,7 @@ const widths: readonly [string, (of: IntegerExpression) => IntegerExpression][] 
 
 const fromBoolean = (value: BooleanExpression): IntegerExpression => ({ kind: "from-boolean", value });
 
-/** What is tested, as functions of two operands. */
+/** The tested operations, as functions of two operands. */
 const operations: readonly [string, (left: IntegerExpression, right: IntegerExpression) => IntegerExpression][] = [
   ...(Object.keys(operators) as BinaryOperator[]).map((operator): (typeof operations)[number] => [
     operator,
@@ -61,7 +61,7 @@ const operations: readonly [string, (left: IntegerExpression, right: IntegerExpr
   ]),
 ];
 
-/** A program with one call number for each expression, which it puts into its only cell. */
+/** A program with one call number for each expression, which it stores in its only cell. */
 function programOf(expressions: readonly IntegerExpression[]): Program {
   const at = undefined;
   const allow = { kind: "return", verdict: { kind: "verdict", verdict: 0 } } as const;
@@ -96,10 +96,10 @@ const circumstances: Circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, 
 
 describe("operators", () => {
   for (const [name, operation] of operations) {
-    it(`${name}: means on the kernel what it means in the interpreter`, (context) => {
+    it(`${name}: has the interpreter's result on the kernel`, (context) => {
       if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
       const expressions = widths.flatMap(([, widen], index) => {
-        // Every constant with the whole word; with its parts, those that a part can come near to.
+        // Combines every constant with the whole word, and a subset with its parts.
         const constants = index === 0 ? values : values.filter((_, at) => at % 3 === index % 3);
         return [
           operation(widen(first), widen(second)),

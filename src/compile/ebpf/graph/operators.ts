@@ -1,4 +1,4 @@
-/** The IR's operators as those of the machine. */
+/** Maps the IR's operators to eBPF's. */
 import type { CompareOperator } from "../../../ir/program.ts";
 import type { ArithmeticOperator, JumpCondition } from "../instructions/instruction.ts";
 
@@ -27,7 +27,7 @@ export const conditions: { readonly [O in CompareOperator]: JumpCondition } = {
   "less-or-equal-signed": "at-most-signed",
 };
 
-/** The condition with its sides exchanged. */
+/** The condition with exchanged operands. */
 export const mirrored: { readonly [C in JumpCondition]?: JumpCondition } = {
   equal: "equal",
   "not-equal": "not-equal",
@@ -37,10 +37,10 @@ export const mirrored: { readonly [C in JumpCondition]?: JumpCondition } = {
   "at-most-signed": "at-least-signed",
 };
 
-/** Those whose sides may be exchanged. */
+/** Operators with exchangeable operands. */
 export const commutative: ReadonlySet<ArithmeticOperator> = new Set(["add", "multiply", "and", "or", "xor"]);
 
-/** The condition that holds where this one does not; undefined where the machine has none. */
+/** The negated condition; undefined if the machine has none. */
 export const opposite: { readonly [C in JumpCondition]: JumpCondition | undefined } = {
   equal: "not-equal",
   "not-equal": "equal",

@@ -5,7 +5,7 @@ import { compileArtifact, ebpfTargets } from "../artifact.ts";
 import { decode } from "./decode.ts";
 import { type EbpfInstruction, encode, slotPositions } from "./instruction.ts";
 
-/** What a loader would put in, kept beside. */
+/** The names that a loader would resolve. */
 function names(instructions: readonly EbpfInstruction[]) {
   const positions = slotPositions(instructions);
   const at = (slot: number): EbpfInstruction => instructions[positions.indexOf(slot)]!;
@@ -24,7 +24,7 @@ function names(instructions: readonly EbpfInstruction[]) {
 const zeros = { mapDescriptors: Array.from({ length: 64 }, () => 0), kernelFunction: () => 0 };
 
 describe("decode", () => {
-  test.prop([fc.nat(20_000)])("gives back what was encoded", (seed) => {
+  test.prop([fc.nat(20_000)])("is the inverse of encode", (seed) => {
     const program = generateProgram(new SeededChoices(seed), { statements: 20 });
     const { artifact } = compileArtifact(program, ebpfTargets[seed % 3]!, { tellsVerdicts: seed % 2 === 0 });
     if (artifact === undefined) return;

@@ -1,4 +1,4 @@
-/** The reverse of `encode` (instruction.ts): programs from the byte form, as they lie in bundles. */
+/** The inverse of `encode` (instruction.ts): reads programs from the byte form in bundles. */
 import {
   type ArithmeticOperator,
   arithmeticCodes,
@@ -22,15 +22,15 @@ import {
   sizeCodes,
 } from "./instruction.ts";
 
-/** What stands where a loader puts something in. */
+/** Names that a loader resolves. */
 export interface LoadTimeNames {
-  /** The index of the map that the wide instruction at this slot names. */
+  /** The index of the map in the wide instruction at this slot. */
   map(slot: number): number;
-  /** The name of the kernel function that the call at this slot names. */
+  /** The kernel function in the call at this slot. */
   kernelFunction(slot: number): string;
 }
 
-/** Throws a RangeError where the bytes hold an instruction that the compiler never makes, or a jump that goes nowhere. */
+/** Throws a RangeError for an instruction that the compiler never emits, or a jump to an invalid target. */
 export function decode(bytes: Uint8Array, names: LoadTimeNames): EbpfInstruction[] {
   if (bytes.length % instructionSize !== 0) throw new RangeError("a program is a sequence of 8-byte instructions");
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -38,7 +38,7 @@ export function decode(bytes: Uint8Array, names: LoadTimeNames): EbpfInstruction
   return [...indexes.keys()].map((slot) => decodeAt(new Slot(view, slot, indexes), names));
 }
 
-/** Which instruction stands at each slot that begins one. */
+/** The index of the instruction at each slot that begins one. */
 function indexesOf(bytes: Uint8Array): ReadonlyMap<number, number> {
   const indexes = new Map<number, number>();
   for (let slot = 0; slot < bytes.length / instructionSize; slot += 1) {
@@ -90,7 +90,7 @@ class Slot {
     return sizes.find((size) => sizeCodes[size] === (this.opcode & 0x18))!;
   }
 
-  /** The instruction that a distance in slots leads to. */
+  /** The instruction at a distance in slots. */
   target(distance: number): number {
     const index = this.#indexes.get(this.slot + 1 + distance);
     if (index === undefined) throw this.unknown();
@@ -104,7 +104,9 @@ class Slot {
   }
 
   unknown(): RangeError {
-    return new RangeError(`slot ${this.slot}: no instruction of the compiler's (opcode 0x${this.opcode.toString(16)})`);
+    return new RangeError(
+      `slot ${this.slot}: not an instruction of the compiler (opcode 0x${this.opcode.toString(16)})`,
+    );
   }
 
   #register(number: number): Register {

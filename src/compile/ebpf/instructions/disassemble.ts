@@ -1,4 +1,4 @@
-/** eBPF as people read it, in the manner of the kernel's verifier log and bpftool. */
+/** Prints eBPF in the style of the kernel's verifier log and bpftool. */
 import type { EbpfInstruction, JumpCondition, Operand } from "./instruction.ts";
 
 const signs: { readonly [C in JumpCondition]: string } = {
@@ -32,7 +32,7 @@ const operators: { readonly [operator: string]: string } = {
   "shift-right-signed": "s>>=",
 };
 
-/** One line for each instruction, with its index; jumps name the index they go to. */
+/** One line for each instruction, with its index; jumps name the index of their target. */
 export function disassemble(instructions: readonly EbpfInstruction[]): string[] {
   return instructions.map((instruction, index) => `${String(index).padStart(4)}: ${text(instruction)}`);
 }

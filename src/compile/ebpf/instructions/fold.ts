@@ -1,7 +1,7 @@
-/** What an instruction or a branch comes to where its operands are constants (Documentation/bpf/standardization). */
+/** Evaluates instructions and branches on constants (Documentation/bpf/standardization). */
 import type { ArithmeticOperator, JumpCondition } from "./instruction.ts";
 
-/** Undefined where it is left to the machine: division. Both patterns are of 64 bits. */
+/** Undefined for division, which is left to the machine. Both patterns have 64 bits. */
 export function foldArithmetic(
   operator: Exclude<ArithmeticOperator, "move">,
   width: 32 | 64,

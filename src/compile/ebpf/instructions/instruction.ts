@@ -1,12 +1,12 @@
 /**
- * eBPF as bpf(2) takes it: `struct bpf_insn` (include/uapi/linux/bpf.h), and what each operation means
- * (Documentation/bpf/standardization/instruction-set.rst, Linux 6.12).
+ * eBPF for bpf(2): `struct bpf_insn` (include/uapi/linux/bpf.h), with the semantics of
+ * Documentation/bpf/standardization/instruction-set.rst (Linux 6.12).
  *
- * Instructions are values with names; the byte form is made at the very end. A 64-bit immediate takes two slots of the
- * byte form, so positions are counted in slots and jumps are kept as instruction indexes until they are encoded.
+ * Instructions are objects; encoding is the last step. A 64-bit immediate takes two slots of the byte form, so positions
+ * are counted in slots, and jumps have instruction indexes until they are encoded.
  */
 
-/** R0 … R9 are general; R10 is the frame pointer, read only. A call takes R1 … R5, returns R0, and forgets R1 … R5. */
+/** R0 … R9 are general; R10 is the frame pointer, read only. A call takes R1 … R5, returns R0, and clobbers R1 … R5. */
 export type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
 
 /** Source operands: a register, or 32 bits that are sign-extended to the operation's width. */
@@ -43,7 +43,7 @@ export type JumpCondition =
 
 export type MemorySize = 1 | 2 | 4 | 8;
 
-/** What a 64-bit immediate stands for when the program is loaded (`BPF_PSEUDO_…`, include/uapi/linux/bpf.h). */
+/** The value of a 64-bit immediate at load time (`BPF_PSEUDO_…`, include/uapi/linux/bpf.h). */
 export type Wide =
   | { readonly is: "value"; readonly value: bigint }
   /** The map's address, for helpers. `map` is an index into the program's maps. */
@@ -105,14 +105,19 @@ export type EbpfInstruction =
     }
   | { readonly kind: "jump-always"; readonly target: number }
   /**
-   * Goes on, or, where the kernel has had enough of the loop that this stands in (8 Mi rounds or 250 ms), jumps: what
-   * lets the verifier accept a loop whose end it cannot see (BPF_JCOND, kernel 6.9).
+   * Falls through, or jumps if the enclosing loop has exhausted the kernel's budget (8 Mi rounds or 250 ms). With it
+   * the verifier accepts a loop without a provable bound (BPF_JCOND, kernel 6.9).
    */
   | { readonly kind: "may-goto"; readonly target: number }
   | { readonly kind: "call-helper"; readonly helper: number }
-  /** A function of this program (BPF_PSEUDO_CALL), at the index of its first instruction; R6 … R9 are kept for the caller. */
+  /**
+   * Calls a function of this program (BPF_PSEUDO_CALL), at the index of its first instruction; R6 … R9 are
+   * callee-saved.
+   */
   | { readonly kind: "call-local"; readonly target: number }
-  /** A kernel function by its BTF id, which the loader puts in (BPF_PSEUDO_KFUNC_CALL); `function` is its name. */
+  /**
+   * Calls a kernel function by its BTF id, which the loader resolves (BPF_PSEUDO_KFUNC_CALL); `function` is its name.
+   */
   | { readonly kind: "call-kernel"; readonly function: string }
   | { readonly kind: "exit" };
 
@@ -175,19 +180,19 @@ export const mayGotoCode = 0xe0;
 
 export const instructionSize = 8;
 
-/** How many slots of the byte form an instruction takes. */
+/** The number of slots of an instruction. */
 export function slotsOf(instruction: EbpfInstruction): 1 | 2 {
   return instruction.kind === "wide" ? 2 : 1;
 }
 
-/** The slot at which each instruction starts, and the total behind them. */
+/** The first slot of each instruction, then the total. */
 export function slotPositions(instructions: readonly EbpfInstruction[]): number[] {
   const positions = [0];
   for (const instruction of instructions) positions.push(positions.at(-1)! + slotsOf(instruction));
   return positions;
 }
 
-/** What a loader knows and the compiler does not. */
+/** Values that are known only to the loader. */
 export interface LoadTimeValues {
   /** A file descriptor for each map. */
   readonly mapDescriptors: readonly number[];
@@ -196,8 +201,8 @@ export interface LoadTimeValues {
 }
 
 /**
- * `struct bpf_insn[]`, little-endian. Throws a RangeError where a jump or an offset does not fit its 16 bits, which the
- * back end's size limit keeps from happening.
+ * `struct bpf_insn[]`, little-endian. Throws a RangeError if a jump or an offset does not fit 16 bits, which the back
+ * end's size limit prevents.
  */
 export function encode(instructions: readonly EbpfInstruction[], values: LoadTimeValues): Uint8Array {
   const positions = slotPositions(instructions);
@@ -205,7 +210,8 @@ export function encode(instructions: readonly EbpfInstruction[], values: LoadTim
   const view = new DataView(bytes.buffer);
   let slot = 0;
   const put = (opcode: number, destination: number, source: number, offset: number, immediate: number): void => {
-    if (offset < -32768 || offset > 32767) throw new RangeError(`slot ${slot}: the offset ${offset} has no 16 bits`);
+    if (offset < -32768 || offset > 32767)
+      throw new RangeError(`slot ${slot}: the offset ${offset} does not fit in 16 bits`);
     const at = slot * instructionSize;
     view.setUint8(at, opcode);
     view.setUint8(at + 1, (source << 4) | destination);

@@ -1,9 +1,8 @@
 /**
- * A program as people read it: its parts under headings, and beside each instruction the place in the policy from which
- * it comes.
+ * Prints a program for people: its parts under headings, and beside each instruction its location in the policy.
  *
  *     ; execve
- *       12: r2 = *(u64 *)(r1 + 16)               ; policies/exec-once.ts:5:3
+ *      12: r2 = *(u64 *)(r1 + 16)               ; policies/exec-once.ts:5:3
  */
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { callByNumber } from "../../../linux/calls.ts";
@@ -26,15 +25,15 @@ export function listing(
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** What a part is, in a few words: the calls that a body is for. */
+/** A short description of a part; for a body, its calls. */
 export function heading(part: Part, architecture: ArchitectureName): string {
   switch (part.is) {
     case "dispatch":
-      return "what needs no state";
+      return "decisions without state";
     case "body":
       return part.numbers.map((number) => callByNumber(architecture, number)?.name ?? String(number)).join(", ");
     case "epilogue":
-      return "what others hear of";
+      return "recorded verdicts";
     case "returns":
       return "verdicts of several parts";
     case "operation": {

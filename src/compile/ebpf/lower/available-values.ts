@@ -1,6 +1,6 @@
 /**
- * Available expressions: which loads and computations a value already holds, in scopes that follow the structure of the
- * program. Lowering asks here before it emits a load.
+ * Available expressions: the loads and computations that a value already holds, in scopes that follow the structure of
+ * the program. Lowering consults it before it emits a load.
  */
 import type { Value } from "../graph/graph.ts";
 
@@ -9,12 +9,12 @@ export class AvailableValues {
   #scopes: Map<string, Value>[] = [new Map()];
   readonly #reuses: boolean;
 
-  /** With `reuses` false every request computes its value anew. */
+  /** If `reuses` is false, every request computes a new value. */
   constructor(reuses: boolean) {
     this.#reuses = reuses;
   }
 
-  /** The value that holds `key`; `compute` makes it where no enclosing scope has one. */
+  /** The value that holds `key`; calls `compute` if no enclosing scope has one. */
   reuse(key: string, compute: () => Value): Value {
     for (const scope of this.#scopes) {
       const value = scope.get(key);

@@ -9,20 +9,23 @@
 import { cellMaximum } from "../../../ir/limits.ts";
 import type { IntegerExpression, Program, Statement } from "../../../ir/program.ts";
 
-/** Additions that a counter's end is out of reach for: at 10 ns each these take 91 years from here to there. */
+/**
+ * A counter further from its end than this cannot reach it by concurrent additions: at 10 ns each, they would take 91
+ * years.
+ */
 const mostAtOnce = 16n;
 const highestStart = 1n << 62n;
 
 export interface Addition {
   readonly cell: number;
   readonly amount: bigint;
-  /** The local that gets the sum as well. */
+  /** The local that also gets the sum. */
   readonly local: number | undefined;
-  /** How many statements it takes. */
+  /** The number of statements. */
   readonly length: 1 | 2;
 }
 
-/** The addition that begins with this statement of a list. Only those that cannot reach the counter's end. */
+/** The addition that begins with this statement of a list, if it cannot reach the counter's end. */
 export function additionAt(program: Program, statements: readonly Statement[], index: number): Addition | undefined {
   const statement = statements[index]!;
   if (statement.kind === "store") {
@@ -63,7 +66,7 @@ function saturatingSum(
   return isRoom && isShort && then.kind === "constant" && then.value === most ? { cell, amount } : undefined;
 }
 
-/** The store that this statement comes down to, where it enters the last of a cell's phases. */
+/** The store that this statement reduces to, if it enters the last phase of a cell. */
 export function lastPhase(
   program: Program,
   statement: Statement,

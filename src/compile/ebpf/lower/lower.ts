@@ -34,12 +34,12 @@ import { TableAccess } from "./table-access.ts";
 import { isShort } from "./widths.ts";
 
 const maximum = 0xffff_ffff_ffff_ffffn;
-/** Where the strictness stands in the word of a verdict. */
+/** The bit position of the strictness in the word of a verdict. */
 const rankShift = 56;
 
 export class Lowering {
   readonly builder = new BodyBuilder();
-  /** The use of state that each exit must close; undefined where none was opened. */
+  /** The use of state that each exit must close; undefined if none is open. */
   closing: BodyUse | undefined;
   readonly #program: Program;
   readonly #target: EbpfTarget;
@@ -48,14 +48,14 @@ export class Lowering {
   readonly #available: AvailableValues;
   readonly #tables: TableAccess;
   readonly #atomic: boolean;
-  /** Exits by their word, so that equal ones are one block. */
+  /** Exits by their word, so that equal ones share a block. */
   readonly #exits = new Map<bigint, Block>();
-  /** The verdict that full tables have raised so far, as a verdict in a variable; an allow where none has. */
+  /** The strictest verdict that full tables have raised so far, as a verdict in a variable; an allow if none has. */
   #raised: Value | undefined;
 
   /**
-   * `atomic`: whether others may work on shared state meanwhile, so that counters are added to atomically.
-   * `at`: what the instructions in front of the first statement belong to.
+   * `atomic`: whether other threads may access shared state at the same time, so that counters need atomic additions.
+   * `at`: the location of instructions before the first statement.
    */
   constructor(program: Program, target: EbpfTarget, available: AvailableValues, atomic: boolean, at?: Location) {
     this.#available = available;
@@ -64,7 +64,7 @@ export class Lowering {
     this.#program = program;
     this.#target = target;
     this.#tables = new TableAccess(program, target, this.builder);
-    // Locals start as 0, false, or verdict 0; what is set before it is read costs nothing (`dropDead`).
+    // Locals start as 0, false, or verdict 0; `dropDead` removes an unused initialisation.
     const none = this.builder.constant(this.#verdictWord(0));
     this.#locals = program.locals.map((type) => {
       const local = this.builder.fresh();
@@ -91,9 +91,9 @@ export class Lowering {
 
   // ── Statements ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Lowers a list; what follows a `return` or a `leave` cannot be reached and is dropped. */
+  /** Lowers a list; statements after a `return` or a `leave` are unreachable and dropped. */
   statements(list: readonly Statement[]): void {
-    // Statements that the front end has added take the place of the enclosing statement.
+    // Statements that the front end has added have the location of the enclosing statement.
     const around = this.builder.at;
     for (let index = 0; index < list.length; index += 1) {
       if (this.builder.current.terminator !== undefined) break;
@@ -217,7 +217,7 @@ export class Lowering {
   #return(verdict: VerdictExpression): void {
     const { builder } = this;
     if (this.#raised !== undefined) {
-      // The returned one stands first, so it wins between equals.
+      // The returned verdict comes first, so it wins over an equally strict one.
       const word = builder.fresh();
       this.#verdictInto(word, verdict);
       this.#raise(word, this.#raised);
@@ -310,7 +310,7 @@ export class Lowering {
     }
   }
 
-  /** word = challenger, where that is stricter. */
+  /** word = challenger, if that is stricter. */
   #raise(word: Value, challenger: Value): void {
     const { builder } = this;
     const rank = builder.arithmetic("shift-right", word, { immediate: rankShift });
@@ -397,7 +397,7 @@ export class Lowering {
       return { value: this.#available.reuse(input, () => this.builder.load(place.size, "context", place.offset)) };
     const value = this.builder.inputs.get(input);
     if (value === undefined)
-      throw new TargetError(this.#target, `\`${input}\``, "it is not to be had here", this.builder.at);
+      throw new TargetError(this.#target, `\`${input}\``, "it is not available here", this.builder.at);
     return { value };
   }
 
@@ -468,12 +468,7 @@ export class Lowering {
     let right = this.#integer(expression.right);
     const signedDivision = operator === "divide-signed" || operator === "remainder-signed";
     if (signedDivision && this.#target.processor < 4)
-      throw new TargetError(
-        this.#target,
-        "signed division",
-        "this instruction set has none before version 4",
-        builder.at,
-      );
+      throw new TargetError(this.#target, "signed division", "it needs instruction set version 4", builder.at);
     // The immediate of a shift must lie in 0 … 63; a register's is masked by the machine, as in the IR.
     if (operator.startsWith("shift") && "immediate" in right) right = { immediate: right.immediate & 63 };
     // An immediate divisor of 0 is refused by the verifier; in a register it means what the IR means.
@@ -532,7 +527,7 @@ export class Lowering {
     builder.current = after;
   }
 
-  /** Ends the current block: to `then` where the condition holds, else to `otherwise`. */
+  /** Ends the current block: branches to `then` if the condition holds, else to `otherwise`. */
   condition(condition: BooleanExpression, then: Block, otherwise: Block): void {
     const { builder } = this;
     switch (condition.kind) {
@@ -557,7 +552,7 @@ export class Lowering {
     }
   }
 
-  /** Ends the current block: to the block of the range in which the value lies; the ranges cover 0 … `most`. */
+  /** Ends the current block: branches to the block of the value's range; the ranges cover 0 … `most`. */
   search(value: IntegerExpression, ranges: readonly DispatchRange[], most: bigint): void {
     const { builder } = this;
     const held = builder.value(this.#integer(value));
@@ -575,7 +570,7 @@ export class Lowering {
       else this.condition(part, then, next);
       if (last) return;
       builder.current = next;
-      // Values loaded by the later parts are not available where an earlier part has decided.
+      // Values of the later operands are not available where an earlier operand has decided.
       this.#available.enter();
       scopes += 1;
     });

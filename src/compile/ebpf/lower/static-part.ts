@@ -1,6 +1,6 @@
 /**
- * What needs no state: the gate, the search for the call's number, and the conditions on its arguments. All of it is
- * comparisons, so that the kernel can prove the calls that are always allowed.
+ * Lowers all decisions that need no state: admission, the search for the call's number, and the conditions on its
+ * arguments. It consists only of comparisons, so the kernel can prove which calls are always allowed.
  */
 
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../../analysis/decision.ts";
@@ -14,12 +14,12 @@ import type { EbpfTarget } from "../targets/target.ts";
 import { AvailableValues } from "./available-values.ts";
 import { Lowering } from "./lower.ts";
 
-/** Gives the entry. Where state decides, the graph ends in bodies, by the numbers that stand for their kinds. */
+/** Returns the entry. Where state decides, the graph ends in bodies, by the representative numbers of their kinds. */
 export function lowerStaticPart(program: Program, split: SplitPolicy, target: EbpfTarget, kinds: BodyKinds): Block {
   return new StaticPart(program, target, kinds).lower(split);
 }
 
-/** What a leaf comes to: a verdict, or a body. */
+/** The outcome of a leaf: a verdict, or a body. */
 type Outcome = { readonly verdict: number } | { readonly body: number };
 
 const everything = 0xffff_ffff_ffff_ffffn;
@@ -68,7 +68,7 @@ class StaticPart {
     return ranges.sort((a, b) => (a.from < b.from ? -1 : 1));
   }
 
-  /** What the target wants to see first of calls with this number. */
+  /** The target's own code before the decision on calls with this number. */
   #before(number: number, decided: Block): Block {
     if (this.#target.before === undefined) return decided;
     const { builder } = this.#lowering;
@@ -83,7 +83,7 @@ class StaticPart {
     const ofThisNumber = (leaf: DecisionLeaf): Outcome =>
       leaf.stateful.length > 0 ? { body: this.#kinds.representative(number) } : { verdict: leaf.weakest };
     const choice = this.#questions.choice(decision, this.#needsState(decision) ? ofThisNumber : undefined);
-    // From the leaves up, so that decisions that are thousands of tests deep are no deep recursion.
+    // From the leaves up, without recursion: decisions may be thousands of tests deep.
     for (const question of questionsBehind(choice)) this.#block(question);
     return this.#block(choice);
   }
@@ -134,7 +134,7 @@ class StaticPart {
         otherwise,
       );
     }
-    // Under a mask, what lies between the pieces cannot occur.
+    // Under a mask, values between the pieces cannot occur.
     const ranges = pieces.map((piece, index) => ({
       from: piece.from,
       to: (pieces[index + 1]?.from ?? mask + 1n) - 1n,
@@ -161,8 +161,8 @@ function withMoreBits(question: Question<Outcome>): Pick<Question<Outcome>, "mas
 }
 
 /**
- * A decision and its parts that are not done yet, each once and behind its own parts. Without recursion: a policy of
- * thousands of rules makes decisions as deep.
+ * A decision and its unfinished parts, each once and after its own parts. Iterative: a policy with thousands of rules
+ * has equally deep decisions.
  */
 function* partsFirst(root: Decision, isDone: (decision: Decision) => boolean): Generator<Decision> {
   const pending = [root];

@@ -1,9 +1,9 @@
 /**
- * Tables in a body, in the form that the target has for each:
+ * Table accesses of a body, in the target's form:
  *
- * - calls of the operations in `table-operations.ts`, where a program may have functions and loops;
- * - the same written out, entry by entry, for lists where it may not;
- * - the kernel's own hash maps, where the state's lock is held from the outside, so that helpers may be called.
+ * - calls of the operations in `tables/operations.ts`, if the program may have functions and loops;
+ * - the same inlined, entry by entry, for lists, if it may not;
+ * - the kernel's own hash maps, if the state's lock is held from the outside, so that helpers may be called.
  */
 import type { Program } from "../../../ir/program.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
@@ -101,7 +101,7 @@ export class TableAccess {
     const state = builder.state.get(region)!;
     const address = { addressOf: builder.baseValue(state.base), offset: state.offset + offset };
     const secret = this.#target.tableSecret;
-    if (secret === undefined) throw new TypeError("a target with functions has a secret for them");
+    if (secret === undefined) throw new TypeError("a target with functions must have a secret for hashed tables");
     return builder.callOperation({ does, shape, secret }, address, ...words);
   }
 
@@ -130,7 +130,7 @@ export class TableAccess {
     builder.current = absent;
     const room = builder.stackRoom(8);
     builder.store(8, "stack", room, value);
-    // Whatever keeps the kernel from inserting (E2BIG, where it is full): the key is not there, and the policy is told.
+    // If the kernel refuses the insertion (E2BIG for a full map), the key is absent and the policy gets `full`.
     const result = builder.callHelper(helpers.update, map, address, { stackAddress: room }, { immediate: 0 });
     builder.branch("not-equal", result, { immediate: 0 }, full, after);
   }
@@ -177,7 +177,7 @@ export class TableAccess {
     this.#builder.store(8, base, offset, count);
   }
 
-  /** Looks at one entry after the other; `found` fills the block in which an entry holds the key. */
+  /** Tests one entry after the other; `found` fills the block for the entry with the key. */
   #search(place: MemoryTable, key: GraphOperand, absent: Block, found: (entry: number) => void): void {
     const builder = this.#builder;
     const count = this.#loadCount(place);
@@ -214,7 +214,7 @@ export class TableAccess {
     builder.goto(full);
   }
 
-  /** All that stands behind the entry moves down by one; what is not taken may move along, nobody looks at it. */
+  /** Moves all entries after this one down. Unused entries may move too; they are never read. */
   #deleteWrittenOut(place: MemoryTable, key: GraphOperand): void {
     const builder = this.#builder;
     const { capacity, holdsValues } = place.shape;

@@ -1,8 +1,8 @@
-/** How wide a value can be. */
+/** Widths of values. */
 import type { IntegerExpression } from "../../../ir/program.ts";
 import type { EbpfTarget } from "../targets/target.ts";
 
-/** Whether the upper half of the value is zero, so that 32-bit comparisons are enough. */
+/** Whether the upper half of the value is zero, so that 32-bit comparisons suffice. */
 export function isShort(target: EbpfTarget, expression: IntegerExpression): boolean {
   switch (expression.kind) {
     case "constant":

@@ -1,7 +1,7 @@
 /** Facts about values at one point of a graph for `propagate`: the constants that they hold, and their copies. */
 import type { GraphOperand, Value } from "../graph/graph.ts";
 
-/** Whether the pattern is its own low 32 bits, sign-extended: eBPF's immediates have 32 bits. */
+/** Whether the pattern is the sign extension of its low 32 bits, as eBPF's immediates are. */
 export function isImmediate(constant: bigint): boolean {
   return BigInt.asIntN(64, constant) === BigInt.asIntN(32, constant);
 }
@@ -70,8 +70,8 @@ export class Facts {
   }
 
   /**
-   * Keeps only the facts about these (live) values; drops a copy whose source is not among them. The holders of constants
-   * stay: their use makes them live.
+   * Retains only the facts about these (live) values; drops a copy whose source is not among them. The holders of
+   * constants stay, because their use makes them live.
    */
   restrictTo(values: ReadonlySet<Value>): void {
     for (const [value, constant] of this.#constants)
@@ -80,7 +80,7 @@ export class Facts {
       if (!values.has(value) || !values.has(source)) this.#sources.delete(value);
   }
 
-  /** The meet over paths: keeps the facts that hold on both. */
+  /** The meet over paths: retains the facts that hold on both. */
   meet(other: Facts): void {
     for (const [value, constant] of this.#constants)
       if (other.#constants.get(value) !== constant) this.#constants.delete(value);

@@ -1,14 +1,14 @@
 /**
- * Moves loads of the context before the first call where they are few. The loaded values, not the context pointer, are then
- * live across the call, which saves the move of the pointer to a callee-saved register.
+ * Moves loads of the context before the first call if they are few. Then the loaded values, not the context pointer,
+ * are live across the call, which saves moving the pointer to a callee-saved register.
  */
 import { type Block, type GraphInstruction, readsContext, reversePostorder } from "../graph/graph.ts";
 
 /** More would occupy the callee-saved registers that state needs. */
 const mostHoisted = 2;
 /**
- * A word that is read more often than this is loaded anew on purpose (`longestReusing` in bodies.ts), or by rules of which
- * each evaluation reaches few.
+ * A word with more reads is reloaded on purpose (`longestReusing` in bodies.ts), or belongs to rules of which an
+ * evaluation reaches few.
  */
 const mostReads = 8;
 

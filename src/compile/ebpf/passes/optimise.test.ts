@@ -1,4 +1,4 @@
-/** What each pass is for: without it, the graph is longer. (That passes keep the meaning is tested by running programs.) */
+/** Tests that each pass makes a graph shorter. (Tests that run programs show that passes preserve semantics.) */
 import { describe, expect, it } from "vitest";
 import { allocate } from "../emit/allocate.ts";
 import { emitBody, emptyProgram, placeReturns } from "../emit/emit.ts";
@@ -34,7 +34,7 @@ const exit = (builder: BodyBuilder, result: number): Block => {
   return block;
 };
 
-/** Sets `into` by a condition, as IR does: two blocks that meet. */
+/** Assigns `into` by a condition, as in IR: two blocks that join. */
 function choose(builder: BodyBuilder, into: number, left: number, yes: number, no: number): void {
   const [then, otherwise, after] = [new Block(), new Block(), new Block()];
   builder.branch("equal", left, { immediate: 7 }, then, otherwise);
@@ -50,7 +50,7 @@ function choose(builder: BodyBuilder, into: number, left: number, yes: number, n
 }
 
 describe("propagate", () => {
-  it("passes a branch on a variable that was just set: one comparison is left", () => {
+  it("threads a branch on a variable that was just set: one comparison is left", () => {
     const builder = new BodyBuilder();
     const [word, flag] = [builder.load(8, "context", 0), builder.fresh()];
     choose(builder, flag, word, 1, 0);
@@ -61,7 +61,7 @@ describe("propagate", () => {
     expect(run(instructions, 8n).result).toBe(6);
   });
 
-  it("computes with constants, and only with what is one on every way", () => {
+  it("folds only values that are constant on every path", () => {
     const builder = new BodyBuilder();
     const [word, local] = [builder.load(8, "context", 0), builder.fresh()];
     choose(builder, local, word, 3, 4);
@@ -77,7 +77,7 @@ describe("propagate", () => {
     expect(emitted(plain)).toHaveLength(2);
   });
 
-  it("does not copy a block for every way for ever", () => {
+  it("bounds the copies of a block", () => {
     const builder = new BodyBuilder();
     const word = builder.load(8, "context", 0);
     for (let index = 0; index < 200; index += 1) {
@@ -94,7 +94,7 @@ describe("propagate", () => {
     expect(emitted(builder).length).toBeLessThan(2000);
   });
 
-  it("loads a wide constant once where a register still holds it", () => {
+  it("loads a wide constant once while a register holds it", () => {
     const builder = new BodyBuilder();
     const word = builder.load(8, "context", 0);
     const most = builder.wide({ is: "value", value: 0x1_0000_0000n });
@@ -121,14 +121,14 @@ describe("compareBeforeSums", () => {
     return emitted(builder);
   };
 
-  it("compares what the sum is of, where it is known to fit", () => {
+  it("compares the operand of a sum that cannot wrap", () => {
     const instructions = compared(true);
     expect(kinds(instructions).slice(0, 2)).toEqual(["load", "jump"]);
     expect(run(instructions, 10n).result).toBe(1);
     expect(run(instructions, 9n).result).toBe(2);
   });
 
-  it("leaves a sum that may wrap", () => {
+  it("does not change a sum that may wrap", () => {
     expect(run(compared(false), 0xffff_ffff_ffff_ffffn).result).toBe(2);
   });
 });
@@ -148,14 +148,14 @@ describe("hoistContextLoads", () => {
     return emitted(builder);
   };
 
-  it("keeps what is loaded over the call, and not the context pointer too", () => {
+  it("holds the loaded value across the call, and not the context pointer", () => {
     const instructions = lookedUp(1);
     const call = kinds(instructions).indexOf("call-helper");
     expect(kinds(instructions).lastIndexOf("load")).toBeLessThan(call);
     expect(run(instructions, 5n).result).toBe(1);
   });
 
-  it("leaves many loads where they are", () => {
+  it("does not move many loads", () => {
     const instructions = lookedUp(5);
     expect(kinds(instructions).indexOf("load")).toBeGreaterThan(kinds(instructions).indexOf("call-helper"));
     expect(run(instructions, 5n).result).toBe(1);
@@ -170,7 +170,7 @@ describe("returns", () => {
     return block;
   };
 
-  it("are made in one place where the same is done before each", () => {
+  it("are merged if the same instructions precede each", () => {
     const builder = new BodyBuilder();
     const word = builder.load(8, "context", 0);
     builder.branch("equal", word, { immediate: 1 }, unlocked(3), unlocked(4));
@@ -198,7 +198,7 @@ describe("returns", () => {
     expect(run(instructions, 1n).result).toBe(0x0005_0001);
   });
 
-  it("of the same constant are one", () => {
+  it("of the same constant are merged", () => {
     const builder = new BodyBuilder();
     for (let value = 0; value < 20; value += 1) {
       const next = new Block();
@@ -212,7 +212,7 @@ describe("returns", () => {
 });
 
 describe("allocate", () => {
-  it("gives a variable and what it is a copy of one register, though one is read between", () => {
+  it("gives a variable and its copy one register, although one is read in between", () => {
     // The smaller of the two words: `small = a; if b < a: small = b`.
     const builder = new BodyBuilder();
     const [a, b] = [builder.load(8, "context", 0), builder.load(8, "context", 8)];
@@ -232,7 +232,7 @@ describe("allocate", () => {
     expect(run(instructions, 4n, 9n).result).toBe(4);
   });
 
-  it("puts on the stack what registers do not hold", () => {
+  it("spills values to the stack", () => {
     const builder = new BodyBuilder();
     const words = Array.from({ length: 8 }, (_, index) => builder.load(8, "context", 8 * index));
     const copies = [...words, ...words].map((word, index) => builder.arithmetic("add", word, { immediate: index }));

@@ -17,7 +17,7 @@ import { propagate } from "./propagate.ts";
 import { joinReturns, narrowReturned, setBeforeBranch } from "./returns.ts";
 import { compareBeforeSums } from "./sums.ts";
 
-/** In the order in which each helps the next. */
+/** Each pass prepares for the next. */
 const passes: readonly ((entry: Block) => void)[] = [
   // First: the other passes look for constants.
   propagate,
@@ -33,7 +33,7 @@ const passes: readonly ((entry: Block) => void)[] = [
   joinReturns,
   narrowReturned,
   setBeforeBranch,
-  // Once more for what the passes in between have left without a reader.
+  // Again, for values that the previous passes have left without a reader.
   dropDead,
 ];
 

@@ -76,7 +76,9 @@ function redirect(from: Block, old: Block, to: Block): void {
   }
 }
 
-/** A copy of the block that jumps to the arm that this edge takes, where the arm is known and the copy is short. */
+/**
+ * A copy of the block that jumps to the arm that this edge takes; undefined if the arm is unknown or the copy too long.
+ */
 function threaded(block: Block, edge: Edge): Block | undefined {
   const { terminator } = block;
   if (terminator?.kind !== "branch") return undefined;
@@ -130,7 +132,7 @@ function rewriteBlock(block: Block, facts: Facts): void {
       (operand) => operandOf(operand, facts),
     );
     if (rewritten.kind === "constant" && rewritten.value.is === "value") {
-      // A register that holds the same is shorter than a constant of 64 bits.
+      // A register with the same value is shorter than a 64-bit constant.
       const holder = facts.holder(rewritten.value.value);
       if (holder !== undefined && holder !== rewritten.destination)
         rewritten = { kind: "copy", destination: rewritten.destination, source: holder, at };
@@ -138,7 +140,7 @@ function rewriteBlock(block: Block, facts: Facts): void {
     learn(facts, rewritten);
     const value = written(rewritten);
     const constant = value === undefined ? undefined : facts.constant(value);
-    // A copy of a register is shorter than a constant of 64 bits.
+    // A register copy is shorter than a 64-bit constant.
     if (value !== undefined && constant !== undefined && rewritten.kind !== "constant")
       if (rewritten.kind !== "copy" || isImmediate(constant))
         rewritten = { kind: "constant", destination: value, value: { is: "value", value: constant }, at };

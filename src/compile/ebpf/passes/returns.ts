@@ -52,7 +52,7 @@ export function joinReturns(entry: Block): void {
   }
 }
 
-/** A key that is equal for equal instructions; their places in the policy do not count. */
+/** A key that is equal for equal instructions, regardless of their locations. */
 function keyOf(instructions: readonly GraphInstruction[]): string {
   return JSON.stringify(instructions, (key, value) =>
     key === "at" ? undefined : typeof value === "bigint" ? `${value}n` : value,

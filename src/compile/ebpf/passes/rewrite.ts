@@ -1,9 +1,10 @@
-/** An instruction with other operands. */
+/** Replaces the operands of an instruction. */
 import type { GraphInstruction, GraphOperand, Value } from "../graph/graph.ts";
 
 /**
- * `registerOf` for what must be in a register, `operandOf` for what may be an immediate. Divisors and shift counts stay where
- * they are, since immediates are not taken modulo the width, nor may a divisor be 0.
+ * `registerOf` is for operands that must be in a register, `operandOf` for those that may be an immediate. Divisors and
+ * shift counts stay in registers, because immediate shift counts are not taken modulo the width and an immediate
+ * divisor must not be 0.
  */
 export function withReads(
   instruction: GraphInstruction,

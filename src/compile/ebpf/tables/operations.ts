@@ -1,12 +1,11 @@
 /**
- * The operations on tables: functions of the eBPF program, written by hand, since they have the program's only loops.
+ * The operations on tables: hand-written functions of the eBPF program, which contain its only loops.
  *
- * Each is verified once for each place that calls it, so what the verifier follows in a loop must come to rest at once,
- * not after `capacity` rounds. Two things see to that: the position is a number of which the verifier knows the bounds
- * and nothing else (it starts from memory, or from a hash), and every round passes `may_goto`, at which the verifier
- * looks whether it has seen the like. A bounded loop instead is followed round by round: 65,536 entries cannot be.
- * `may_goto` itself never ends a search, as 8 Mi rounds are more than any table has; if it did, a search has found
- * nothing and an insertion is refused. Short lists do without: half as many rounds as entries can be followed.
+ * The verifier checks each at every call, so it must accept a loop without following `capacity` rounds. This works because
+ * it knows only the bounds of the position (which comes from memory, or from a hash), and because every round passes
+ * `may_goto`, at which it compares states. It would follow a bounded loop round by round, which is impossible for 65,536
+ * entries. `may_goto` never ends a search in practice, as 8 Mi rounds exceed every table; if it did, the search would find
+ * nothing and an insertion would be refused. Short lists have an ordinary loop of half as many rounds as entries.
  */
 import { Code } from "../instructions/code.ts";
 import type { EbpfInstruction, Register } from "../instructions/instruction.ts";
@@ -22,21 +21,21 @@ import { headerSize, slotBits, slotSize, type TableShape } from "./shape.ts";
 export interface TableOperation {
   readonly does: "find" | "set" | "delete";
   readonly shape: TableShape;
-  /** Where three secret words lie: a byte of an array map's first value. */
+  /** The location of the three secret words: a byte of an array map's first value. */
   readonly secret: { readonly map: number; readonly offset: number };
 }
 
-/** Operations with the same key are the same function. */
+/** Operations with equal keys are one function. */
 export function operationKey({ does, shape }: TableOperation): string {
   return `${does} ${shape.form} ${shape.capacity} ${shape.holdsValues}`;
 }
 
-/** From the address of a key to the address of its value. */
+/** The distance from the address of a key to that of its value. */
 export function valueOffset(shape: TableShape): number {
   return shape.form === "list" ? 8 * shape.capacity : 8;
 }
 
-/** The function's instructions, the first of which will stand at the index `start` of its program. */
+/** The function's instructions, if the first one is at the index `start` of its program. */
 export function operationInstructions(operation: TableOperation, start: number): readonly EbpfInstruction[] {
   const code = new Code();
   if (operation.shape.form === "list") list(code, operation);
@@ -45,10 +44,10 @@ export function operationInstructions(operation: TableOperation, start: number):
 }
 
 /**
- * The same in the place of a call: it takes and leaves what a call would, and goes on behind itself. For an operation that
- * a program calls once, this is shorter, and there is no return, which costs some 20 cycles where processors must not
- * predict it (SRSO, arch/x86/lib/retpoline.S). Undefined where a function must be called: what is inlined has the registers
- * that a call may overwrite, R0 to R5, and no `may_goto`, which takes room on the stack.
+ * The same, inlined: it has the registers of a call, and continues after itself. For an operation with one call this is
+ * shorter, and saves a return, which costs about 20 cycles if the processor must not predict it (SRSO,
+ * arch/x86/lib/retpoline.S). Undefined if the operation must be a function: inlined code may use only the caller-saved
+ * registers R0 to R5, and no `may_goto`, which takes stack room.
  */
 export function inlinedOperation(operation: TableOperation, start: number): readonly EbpfInstruction[] | undefined {
   const { does, shape } = operation;
@@ -61,7 +60,7 @@ export function inlinedOperation(operation: TableOperation, start: number): read
 
 const [absent, done, end] = ["absent", "done", "end"];
 
-/** The verifier may follow the rounds of a search through so many entries one by one. */
+/** The most entries for which the verifier may follow the rounds of a search. */
 const longestFollowed = 64;
 
 // ── Lists ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -94,7 +93,7 @@ function list(code: Code, { does, shape }: TableOperation): void {
   const found = does === "set" && !needsAddress ? done : "found";
   code.load(8, 5, 0, ahead);
   code.jump("equal", 5, { register: 2 }, found);
-  // Two at a time. Below the first key is the count, which is no key: R4 is at its last then.
+  // Two keys at a time. The count is before the first key and is not a key: R4 is at its last then.
   code.load(8, 5, 0, ahead - 8);
   code.jump("equal", 5, { register: 2 }, "below");
   code.arithmetic("subtract", 4, { immediate: 16 });
@@ -117,7 +116,7 @@ function list(code: Code, { does, shape }: TableOperation): void {
       code.goto(done);
       break;
     case "delete":
-      // What is last takes the place of what is deleted.
+      // The last entry replaces the deleted one.
       code.store(8, 1, 0, { register: count });
       code.arithmetic("shift-left", count, { immediate: 3 });
       code.arithmetic("add", count, { register: 1 });
@@ -147,7 +146,7 @@ function list(code: Code, { does, shape }: TableOperation): void {
 
 // ── Open addressing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Where the parts of a slot are, from the table's start plus the slot's offset. */
+/** The offsets of a slot's parts from the table's start plus the slot's offset. */
 const [taken, key, value] = [headerSize, headerSize + 8, headerSize + 16];
 
 /**
@@ -220,8 +219,8 @@ function hashed(code: Code, { does, shape, secret }: TableOperation): void {
 }
 
 /**
- * R4 is the slot that becomes a hole. What follows it up to the next empty slot moves back into it where it may: an entry
- * must not come to stand before the slot in which it belongs.
+ * R4 is the slot that becomes a hole. Entries up to the next empty slot move back into it, unless an entry would then
+ * precede its home slot.
  */
 function closeGap(code: Code, shape: TableShape, address: (pointer: Register, slot: Register) => void): void {
   const bits = slotBits(shape);
@@ -234,7 +233,7 @@ function closeGap(code: Code, shape: TableShape, address: (pointer: Register, sl
   address(0, 4);
   code.load(8, 5, 0, taken);
   code.jump("equal", 5, { immediate: 0 }, "closed");
-  // How far the entry is from where it belongs, and how far from the hole.
+  // The entry's distance from its home slot, and from the hole.
   code.load(8, 2, 0, key);
   home(code, shape, 6, 2, 5);
   code.move(5, 4);
@@ -260,7 +259,7 @@ function closeGap(code: Code, shape: TableShape, address: (pointer: Register, sl
   code.store(8, 1, 0, { register: 5 });
 }
 
-/** Where a function would return, it goes to its end. */
+/** A return becomes a jump to the end. */
 class InlinedCode extends Code {
   override exit(): void {
     this.goto(end);

@@ -23,7 +23,7 @@ export interface TableShape {
   readonly holdsValues: boolean;
 }
 
-/** The largest list in the tree's scope. Up to here, looking at each costs about what hashing does. */
+/** The largest list in the tree's scope. Up to this size a linear search costs about as much as hashing. */
 const largestTreeList = 32;
 
 export const headerSize = 8;
@@ -48,7 +48,7 @@ export function tableSize(shape: TableShape): number {
   return headerSize + (1 << slotBits(shape)) * slotSize(shape);
 }
 
-/** The entries of a table that lies at the start of `words`. A set's values are 0. */
+/** The entries of a table at the start of `words`. A set's values are 0. */
 export function tableEntries(shape: TableShape, words: BigUint64Array): Map<bigint, bigint> {
   const entries = new Map<bigint, bigint>();
   if (shape.form === "list") {

@@ -1,4 +1,4 @@
-/** Where state lies in its scope's memory: the cells, 8 bytes each, then the tables, each in the order of the program. */
+/** The layout of a scope's state memory: the cells, 8 bytes each, then the tables, in the order of the program. */
 import type { Program, Scope } from "../../../ir/program.ts";
 import { type TableShape, tableShape, tableSize } from "./shape.ts";
 

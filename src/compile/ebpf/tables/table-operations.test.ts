@@ -1,4 +1,4 @@
-/** Tables larger than random programs have, filled, emptied and refilled, until keys collide and gaps close. */
+/** Tests large tables: filled, emptied and refilled, until keys collide and gaps close. */
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../ir/evaluation.ts";
@@ -46,7 +46,7 @@ function tableProgram(scope: Scope, capacity: number, holdsValues: boolean): Pro
         value: { kind: "input", input: "number" },
         arms: [
           { intervals: call(1n), body: [{ kind: "table-set", table: 0, key, value: argument(1) }, verdict(0)] },
-          // An equally strict verdict that is returned stands before what the full table raises.
+          // An equally strict returned verdict wins over the one that the full table raises.
           { intervals: call(2n), body: [{ kind: "table-set", table: 0, key, value: argument(1) }, verdict(3)] },
           { intervals: call(3n), body: [{ kind: "table-delete", table: 0, key }, verdict(0)] },
           {
@@ -89,7 +89,7 @@ function event(number: number, key: bigint, value: bigint): SystemCallEvent {
   };
 }
 
-/** Keys of few enough kinds that they meet again: small numbers, extremes, and neighbours by hash. */
+/** Keys of a few kinds, so that they recur: small numbers, extremes, and neighbours by hash. */
 function someKey(choices: SeededChoices, capacity: number): bigint {
   const index = BigInt(choices.below(capacity + 4));
   switch (choices.below(3)) {
@@ -102,7 +102,7 @@ function someKey(choices: SeededChoices, capacity: number): bigint {
   }
 }
 
-/** Phases of mostly inserting and mostly deleting; the entries are compared every so many steps. */
+/** Alternates between mostly inserting and mostly deleting; compares the entries every `compareEvery` steps. */
 function exercise(program: Program, trial: Trial, seed: number, steps: number, compareEvery: number): number {
   const choices = new SeededChoices(seed);
   const [scope, capacity] = [program.tables[0]!.scope, program.tables[0]!.capacity];

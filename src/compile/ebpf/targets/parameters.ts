@@ -1,4 +1,4 @@
-/** Where the parameters of a program stand in what a start brings: a word each, behind what else is there. */
+/** The place of a program's parameters in the launch map: a word each, after its other fields. */
 import { defaultWords } from "../../../ir/parameters.ts";
 import type { Parameter } from "../../../ir/program.ts";
 import type { LaunchField, MapDescription, MapField } from "./storage.ts";
@@ -9,7 +9,7 @@ export function parameterOffset(first: number, parameter: number): number {
   return first + wordSize * parameter;
 }
 
-/** The part of a launch map's description, whose parameters begin at `first`; it ends with them. */
+/** Adds the parameters to a launch map's description, from `first` to its end. */
 export function withParameters(
   parameters: readonly Parameter[],
   first: number,
@@ -38,7 +38,7 @@ export function withParameters(
   };
 }
 
-/** C identifiers, no two alike: "idle-time" is `parameter_idle_time`, as a skeleton shows it. */
+/** Unique C identifiers: "idle-time" is `parameter_idle_time`, as in a skeleton. */
 function fieldNames(parameters: readonly Parameter[]): string[] {
   const taken = new Set<string>();
   return parameters.map(({ name }) => {

@@ -1,12 +1,12 @@
 /**
- * What seccomp programs tell, through a ring buffer (BPF_MAP_TYPE_RINGBUF), one record for each report and for each
+ * The records of seccomp programs in a ring buffer (BPF_MAP_TYPE_RINGBUF), one record for each report and for each
  * verdict that is not a plain allow. Little-endian, 96 bytes and the values of a report:
  *
  * ```
  *   0  u32 kind                1 a verdict, 2 a report
  *   4  u32 which               an index into Program.verdicts (so the rule) or Program.reports; or one of `refusals`
  *   8  u64 now                 CLOCK_MONOTONIC, ns
- *  16  u32 tid, 20 u32 pid     in the pid namespace of whoever attached the program; 0 where they are not visible there
+ *  16  u32 tid, 20 u32 pid     in the pid namespace of the process that attached the program; 0 if not visible there
  *  24  u32 returned            of a verdict: SECCOMP_RET_…
  *  28  u32 values              how many values follow
  *  32  struct seccomp_data     64 bytes: number, arch, ip, six arguments
@@ -14,19 +14,19 @@
  * ```
  *
  * The reports of an evaluation stand in order and before its verdict; one that ends in a plain allow has no record of its
- * verdict. Records of different threads mix; those of one `tid` are in its order. Where the buffer is full the record is
+ * verdict. Records of different threads interleave; those of one `tid` are in order. If the buffer is full, the record is
  * dropped and counted: one u64 in the map `dropped`, which only ever grows.
  */
 export const recordKind = { verdict: 1, report: 2 } as const;
 
 /**
- * Verdicts that are no rule's.
+ * Verdicts that do not belong to a rule.
  *
  * | which | when | the call gets |
  * | --- | --- | --- |
  * | refused | a foreign ABI or a number that the policy never judges | ENOSYS |
- * | noState | the kernel has no state for the program: it runs without having been attached | ENOSYS |
- * | invisible | a policy that asks who calls, a caller that is not visible from where the command was started | EPERM |
+ * | noState | the program runs unattached, so the kernel has no state for it | ENOSYS |
+ * | invisible | the policy reads the caller's ids, and the caller is not visible in the namespaces of the command's start | EPERM |
  */
 export const refusals = { refused: 0xff_ffff, noState: 0xff_fffe, invisible: 0xff_fffd } as const;
 
@@ -58,13 +58,14 @@ export interface ProgramRecord {
   readonly values: readonly bigint[];
 }
 
-/** Throws a RangeError where the bytes are no record. */
+/** Throws a RangeError if the bytes are not a record. */
 export function decodeRecord(bytes: Uint8Array): ProgramRecord {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const word = (offset: number) => view.getUint32(offset, true);
   if (bytes.length < recordLayout.size) throw new RangeError(`a record has ${recordLayout.size} bytes at least`);
   const [kind, count] = [word(recordLayout.kind), word(recordLayout.values)];
-  if (kind !== recordKind.verdict && kind !== recordKind.report) throw new RangeError(`no kind of record: ${kind}`);
+  if (kind !== recordKind.verdict && kind !== recordKind.report)
+    throw new RangeError(`unknown kind of record: ${kind}`);
   if (bytes.length < recordLayout.size + 8 * count) throw new RangeError(`a record without its ${count} values`);
   const wide = (offset: number) => view.getBigUint64(offset, true);
   const { call } = recordLayout;

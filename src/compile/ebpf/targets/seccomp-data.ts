@@ -1,4 +1,4 @@
-/** Where `struct seccomp_data` has what (include/uapi/linux/seccomp.h); every target's context starts with it. */
+/** The offsets of `struct seccomp_data` (include/uapi/linux/seccomp.h), with which every target's context starts. */
 export const seccompData = {
   number: { offset: 0, size: 4 },
   instructionPointer: { offset: 8, size: 8 },

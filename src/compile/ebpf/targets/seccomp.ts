@@ -1,14 +1,14 @@
 /**
- * The targets of the kernel's own program type, BPF_PROG_TYPE_SECCOMP: `seccomp`, for whoever has CAP_BPF, and
- * `unprivileged`, the same with 4,096 instructions at most (BPF_MAXINSNS). Neither has functions or loops: the type refuses
- * loops whose end the verifier does not see, and lets nobody reach into a state object at an offset that it does not know,
- * so tables in state objects are looked through entry by entry, and large ones are the kernel's hash maps.
+ * The targets of the kernel's own program type, BPF_PROG_TYPE_SECCOMP: `seccomp`, with CAP_BPF, and `unprivileged`, the same
+ * with at most 4,096 instructions (BPF_MAXINSNS). Neither has functions or loops: the type refuses loops without a bound
+ * that the verifier can see, and accesses to a state object at an unknown offset. So a search of a table in a state object
+ * is unrolled, and large tables are the kernel's hash maps.
  *
- * The context is `struct seccomp_data`; the program returns a SECCOMP_RET_… word. Time, identity, the count of the living
- * and state come by helpers and kernel functions, all asked at the start of a body. There is no lock in the program:
- * where an evaluation must have its state for itself, the filter is attached with SECCOMP_EBPF_LOCK.
+ * The context is `struct seccomp_data`; the program returns a SECCOMP_RET_… word. Time, identity, the number of living
+ * processes and state come from helpers and kernel functions, which a body calls at its start. The program takes no lock:
+ * if an evaluation needs exclusive state, the filter is attached with SECCOMP_EBPF_LOCK.
  *
- * What the loader makes is in `seccompStorage`; what the program tells, in `records.ts`.
+ * `seccompStorage` describes the objects that the loader creates, `records.ts` the records that the program writes.
  */
 
 import type { Location } from "../../../ir/location.ts";
@@ -37,22 +37,22 @@ import { type CellPlace, type EbpfTarget, TargetError } from "./target.ts";
 
 export interface SeccompTargetOptions {
   readonly unprivileged: boolean;
-  /** Whether verdicts that are not a plain allow are told. Reports always are. */
+  /** Whether verdicts that are not a plain allow are recorded. Reports always are. */
   readonly tellsVerdicts: boolean;
 }
 
 export interface SeccompTarget extends EbpfTarget {
   readonly storage: TargetStorage;
-  /** Some phase is mapped at a fork, so calls that make processes must be seen. */
+  /** Whether a phase is mapped at a fork, so that the program must see calls that create processes. */
   readonly followsForks: boolean;
 }
 
-/** BPF_MAXINSNS (include/uapi/linux/bpf_common.h): what a program without CAP_BPF may have. */
+/** BPF_MAXINSNS (include/uapi/linux/bpf_common.h): the limit of a program without CAP_BPF. */
 const mostUnprivileged = 4096;
 
 /**
- * The maps, in the order in which instructions name them. From `tables` on come those of the tables that are maps, then,
- * where the tree's other state needs it, an array for that.
+ * The maps, in the order in which instructions name them. From `tables` on: those of tables that are maps, then an
+ * array for the tree's other state if it needs one.
  */
 const maps = { launch: 0, events: 1, dropped: 2, tables: 3 } as const;
 /** The launcher's token, then a word for each parameter. */
@@ -74,7 +74,7 @@ const firstArgument = 16;
 
 const eperm = 1;
 
-/** Throws a TargetError where the state does not fit. */
+/** Throws a TargetError if the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
   const name = options.unprivileged ? "unprivileged" : "seccomp";
   const needsAlive = countsAlive(program);
@@ -115,7 +115,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
   };
 }
 
-/** What stands for a verdict: which one it is above what the kernel is told. */
+/** The word of a verdict: its index, above the kernel's return word. */
 function word(which: number, returned: number): bigint {
   return (BigInt(which) << 32n) | BigInt(returned >>> 0);
 }
@@ -128,7 +128,7 @@ function statePlaces(program: Program, needsAlive: boolean, name: string): State
     throw new TargetError(
       { name },
       "the policy's state",
-      `with the marks by which a child knows that its phases are to be mapped, it takes ${error.size} bytes, and the kernel keeps 4096`,
+      `with the marks for the mapping of phases at a fork, it takes ${error.size} bytes, where the kernel has 4096`,
     );
   }
 }
@@ -187,8 +187,8 @@ class SeccompParts {
   }
 
   /**
-   * The launcher's own execve, which carries the token in registers that execve does not use, is no event. A token of
-   * zeros lets nothing pass.
+   * Allows the launcher's own execve, which carries the token in registers that execve does not use, before the policy.
+   * A token of zeros matches no call.
    */
   passLauncher(builder: BodyBuilder, number: number): void {
     if (number !== callNumber("execve", this.#program.architecture)) return;
@@ -208,7 +208,7 @@ class SeccompParts {
     builder.current = elsewhere;
   }
 
-  // ── What a body needs ─────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Start of a body ────────────────────────────────────────────────────────────────────────────────────────────────
 
   open(builder: BodyBuilder, use: BodyUse): void {
     const places = this.#places;
@@ -237,7 +237,7 @@ class SeccompParts {
     this.#countAlive(builder, use);
   }
 
-  /** Refuses where a condition holds, and goes on where it does not. */
+  /** Refuses if a condition holds, and continues if it does not. */
   #refusals(builder: BodyBuilder) {
     const ends = new Map<bigint, Block>();
     return (condition: "equal" | "not-equal", left: Value, right: GraphOperand, verdict: bigint): void => {
@@ -272,8 +272,8 @@ class SeccompParts {
   }
 
   /**
-   * How many are alive. A call that makes a process keeps a place for it in the same step: until the child counts itself,
-   * others would find one too few.
+   * The number of living processes. A call that creates a process reserves a place for it in the same step; otherwise
+   * other calls would count one too few until the child counts itself.
    */
   #countAlive(builder: BodyBuilder, { inputs, makesProcesses }: BodyUse): void {
     const isAsked = inputs.has("alive");
@@ -309,7 +309,7 @@ class SeccompParts {
     if (inputs.has(high)) builder.inputs.set(high, builder.arithmetic("shift-right", both, { immediate: 32 }));
   }
 
-  /** In the first evaluation of a child: each phase becomes what the map makes of it. */
+  /** In the first evaluation of a child: maps each phase. */
   #mapPhases(builder: BodyBuilder, { cells, copied, fresh }: MappedPhases): void {
     const [first, child, mark, after] = [new Block(), new Block(), new Block(), new Block()];
     const copiedBase = builder.state.get(copied.region)!.base;
@@ -345,16 +345,16 @@ class SeccompParts {
     builder.current = after;
   }
 
-  // ── What is told ──────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Records ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Tells a verdict that is not a plain allow, and gives it. */
+  /** Records a verdict that is not a plain allow, and returns it. */
   epilogue(builder: BodyBuilder, verdict: Value): void {
-    const [told, exit] = [new Block(), new Block()];
+    const [recorded, exit] = [new Block(), new Block()];
     const returned = builder.arithmetic("or", verdict, { immediate: 0 }, 32);
-    builder.branch("equal", returned, { immediate: returnAction.ALLOW }, exit, told, 32);
-    builder.current = told;
+    builder.branch("equal", returned, { immediate: returnAction.ALLOW }, exit, recorded, 32);
+    builder.current = recorded;
     const which = builder.arithmetic("shift-right", verdict, { immediate: 32 });
-    // Above it may stand how strict it is.
+    // The strictness may be above it.
     const index = builder.arithmetic("and", which, { immediate: 0xff_ffff });
     this.#tell(builder, recordKind.verdict, { value: index }, { value: returned }, []);
     builder.goto(exit);
@@ -405,7 +405,7 @@ class SeccompParts {
   }
 }
 
-/** `struct seccomp_data`, field by field: the context may be loaded no other way. */
+/** `struct seccomp_data`, field by field: the kernel permits no other loads of the context. */
 const callFields: readonly (readonly [offset: number, size: 4 | 8])[] = [
   [0, 4],
   [4, 4],

@@ -1,55 +1,55 @@
 /**
- * Where a policy's state lies on the kernel's seccomp programs: in objects that the kernel keeps for each thread, each
- * process and the whole tree (`struct seccomp_ebpf_state`), which start as zeros and are copied, started afresh or shared
- * at a fork. What is too much of the tree's for an object lies in an array map; its tables, all but the smallest, are the
- * kernel's hash maps, which have a seed of their own that nobody knows.
+ * The layout of a policy's state for the kernel's seccomp programs: in state objects of each thread, each process and the
+ * whole tree (`struct seccomp_ebpf_state`), which start as zeros and are copied, fresh or shared at a fork. State of the
+ * tree that exceeds an object is in an array map; its tables, except the smallest, are the kernel's hash maps, which have a
+ * secret seed of their own.
  *
- * Three things do not come for free:
+ * Three things need work:
  *
- * - *Initial words.* Memory starts as zeros, so a word in memory is the cell's less its initial word.
- * - *Phases with a map* (`onFork: { listening: "worker" }`). The kernel copies and cannot map, so the child maps, in its
- *   first evaluation: a mark that the fork leaves fresh is 0 there, one that it copies is not. The fork itself is judged
- *   by a body that does the same first, so a child never passes on what it has not mapped.
- * - *Consistency of the maps.* The kernel's lock is held for the objects, so a program with such maps has a tree's
- *   object, and with it the tree's lock.
+ * - *Initial words.* Memory starts as zeros, so a word in memory is the cell's minus its initial word.
+ * - *Phases with a map* (`onFork: { listening: "worker" }`). The kernel copies but cannot map, so the child maps in its
+ *   first evaluation, when a mark that is fresh at a fork is 0 and one that is copied is not. The body that judges the fork
+ *   does the same first, so a child never passes on an unmapped phase.
+ * - *Consistency of the maps.* The kernel's lock protects the objects, so a program with such maps has a tree's object, and
+ *   with it the tree's lock.
  */
 import type { Program, Scope } from "../../../ir/program.ts";
 import { type TableShape, tableSize } from "../tables/shape.ts";
 import type { MapField, StateObject } from "./storage.ts";
 import type { CellPlace, MemoryTable } from "./target.ts";
 
-/** SECCOMP_EBPF_STATE_MAX: the bytes of an object at most. */
+/** SECCOMP_EBPF_STATE_MAX: the maximum size of an object in bytes. */
 const largestObject = 4096;
 
-/** The region of what lies in the array map. */
+/** The region in the array map. */
 export const treeMapRegion = "tree map";
 
-/** A tree's table that is no larger is a list, written out where it is used; others are hash maps. */
+/** A tree's table of at most this capacity is a list with an unrolled search; others are hash maps. */
 const largestTreeList = 8;
 
 export interface StatePlaces {
   readonly objects: readonly StateObject[];
-  /** The array map's one value; size 0 where there is no such map. */
+  /** The value of the array map; size 0 if there is no such map. */
   readonly treeMap: { readonly size: number; readonly fields: readonly MapField[] };
-  /** Indexes of the tables that are maps of their own. */
+  /** Indexes of the tables that are maps. */
   readonly mapTables: readonly number[];
   cell(index: number): CellPlace;
-  /** Undefined for those in maps. */
+  /** Undefined for tables in maps. */
   table(index: number): MemoryTable | undefined;
-  /** The cells of a thread's or a process's state that a fork maps, and the marks by which a child knows itself. */
+  /** The cells of thread or process state that a fork maps, and the marks for them. */
   readonly mapped: readonly MappedPhases[];
 }
 
 export interface MappedPhases {
   readonly scope: Scope;
   readonly cells: readonly number[];
-  /** Not 0 in whoever has evaluated once, and in its children. */
+  /** Not 0 in a task after its first evaluation, and in its children. */
   readonly copied: { readonly region: string; readonly offset: number };
-  /** Not 0 in whoever has evaluated once. */
+  /** Not 0 in a task after its first evaluation. */
   readonly fresh: { readonly region: string; readonly offset: number };
 }
 
-/** More than an object holds. */
+/** The state exceeds an object. */
 export class ObjectTooLargeError extends Error {
   readonly region: string;
   readonly size: number;
@@ -66,7 +66,7 @@ interface GrowingObject {
   readonly fields: MapField[];
 }
 
-/** `needsTree`: whether there must be a tree's object, for its count of the living. Throws an ObjectTooLargeError. */
+/** `needsTree`: whether the tree must have an object, to count living processes. Throws an ObjectTooLargeError. */
 export function placeState(program: Program, needsTree: boolean): StatePlaces {
   const growing = new Map<string, GrowingObject>();
   const objectOf = (scope: Scope, fork: "copy" | "fresh"): string => {
@@ -86,7 +86,7 @@ export function placeState(program: Program, needsTree: boolean): StatePlaces {
   };
 
   const treeMap = { size: 0, fields: [] as MapField[] };
-  /** In the object where there is room, else in the map. */
+  /** In the object if there is room, else in the map. */
   const placeInTree = (name: string, bytes: number): { region: string; offset: number } => {
     const region = objectOf("tree", "copy");
     if (growing.get(region)!.size + bytes <= largestObject) return { region, offset: put(region, name, bytes / 8) };
@@ -133,7 +133,7 @@ export function placeState(program: Program, needsTree: boolean): StatePlaces {
   return { objects, treeMap, mapTables, cell: (index) => cells[index]!, table: (index) => tables[index], mapped };
 }
 
-/** The index by which the kernel knows an object. */
+/** The kernel's index of an object. */
 export function objectIndex({ objects }: StatePlaces, region: string): number {
   return objects.findIndex(({ name }) => name === region.replace(" ", "_"));
 }

@@ -1,6 +1,6 @@
 /**
- * What the code generator must know of the place where a program will run. One generator serves all targets; a construct
- * that a target cannot express is a `TargetError` that names the target and the reason.
+ * The description of a target for the code generator. One generator serves all targets; a construct that a target
+ * cannot express is a `TargetError` with the target and the reason.
  */
 import type { Location } from "../../../ir/location.ts";
 import type { Input, Program } from "../../../ir/program.ts";
@@ -13,53 +13,53 @@ export interface EbpfTarget {
   readonly name: string;
   /** Instruction set version: 3 has 32-bit jumps, 4 (kernel 6.6) sign extension and signed division. */
   readonly processor: 3 | 4;
-  /** Where the context has an input; undefined where `open` reads it in another way, if at all. */
+  /** The offset of an input in the context; undefined if `open` reads it, or if it is not available. */
   readonly context: { readonly [I in Input]?: { readonly offset: number; readonly size: 4 | 8 } };
   /** `arch` of `struct seccomp_data`. */
   readonly architectureOffset: number;
-  /** The smallest part of a context word that may be loaded by itself, in bytes. */
+  /** The smallest separately loadable part of a context word, in bytes. */
   readonly smallestContextLoad: 1 | 4;
-  /** How many instructions a program may have; a wide one counts twice. Absent: what jumps reach. */
+  /** The most instructions of a program; a wide one counts twice. Absent: the reach of jumps is the limit. */
   readonly mostInstructions?: number;
-  /** Whether operations on tables may be functions with loops. Otherwise they are written out where they are used. */
+  /** Whether operations on tables may be functions with loops. Otherwise they are unrolled. */
   readonly functions: boolean;
 
-  /** What stands for a verdict (an index into `Program.verdicts`): at most 56 bits, of which the program returns 32. */
+  /** The word of a verdict (an index into `Program.verdicts`): at most 56 bits, of which the program returns 32. */
   word(program: Program, verdict: number): bigint;
-  /** What it returns for numbers that are never judged: 32 bits, unsigned. */
+  /** The return word for numbers that are never judged: 32 bits, unsigned. */
   readonly always: number;
-  /** Stands for the refusal of unknown numbers and foreign ABIs. */
+  /** The word for the refusal of unknown numbers and foreign ABIs. */
   readonly refused: bigint;
-  /** Where evaluations that do not end in a plain allow go before they return. */
+  /** Evaluations that do not end in a plain allow go here before they return. */
   readonly epilogue?: {
-    /** Whether it must be passed with this word. */
+    /** Whether a verdict with this word must pass it. */
     wants(word: bigint): boolean;
     lower(builder: BodyBuilder, word: Value): void;
   };
-  /** Decides some calls before the policy is asked, and goes on where it does not. */
+  /** Decides some calls before the policy, and continues for the others. */
   before?(builder: BodyBuilder, program: Program, number: number): void;
 
   /**
-   * Makes state and inputs reachable. Asked at the start of each body that needs any; `use.locked` says whether the body
-   * must have its state for itself.
+   * Makes state and inputs accessible. Called at the start of each body that needs any; `use.locked` says whether the
+   * body needs exclusive state.
    */
   open(builder: BodyBuilder, use: BodyUse): void;
-  /** Whether a body asks how many are alive and keeps a place for a child: one step, for which it must hold the lock. */
+  /** Whether a body counts living processes and reserves a place for a child, which is one step under the lock. */
   keepsPlaceForChild?(use: BodyUse): boolean;
-  /** Whether the lock, where any evaluation needs one, is held by all of them from the outside. */
+  /** Whether all evaluations hold the lock from the outside if any needs it. */
   readonly lockedAsAWhole: boolean;
-  /** Undoes what `open` did under `use.locked`, in front of each exit of such a body. */
+  /** Undoes the effect of `open` under `use.locked`, before each exit of such a body. */
   close?(builder: BodyBuilder, use: BodyUse): void;
-  /** Whether other threads may work on this piece of state memory meanwhile. */
+  /** Whether other threads may access this region of state memory at the same time. */
   isShared(region: string): boolean;
   cell(program: Program, cell: number): CellPlace;
-  /** Where the word of a parameter stands: in a frozen map's value, so that the verifier knows it. */
+  /** The location of a parameter's word: in a frozen map's value, so that the verifier knows it. */
   parameter(parameter: number): { readonly map: number; readonly offset: number };
-  /** A word of an observation; absent where the target cannot read behind pointers. */
+  /** A word of an observation; absent if the target cannot read behind pointers. */
   observed?(builder: BodyBuilder, program: Program, word: number): Value;
-  /** Where a table is, or why this target has none. */
+  /** The location of a table, or the reason why this target cannot have it. */
   table(program: Program, table: number): MemoryTable | MapTable | { readonly impossible: string };
-  /** With `functions`: the address of the three secret words that hashed tables use (`table-operations.ts`). */
+  /** With `functions`: the address of the three secret words of hashed tables (`tables/operations.ts`). */
   readonly tableSecret?: { readonly map: number; readonly offset: number };
   report(
     builder: BodyBuilder,
@@ -71,14 +71,14 @@ export interface EbpfTarget {
 }
 
 export interface CellPlace {
-  /** The target's name for a piece of state memory. */
+  /** The target's name of the region of state memory. */
   readonly region: string;
   readonly offset: number;
-  /** The word in memory is the cell's less this: memory that starts as zeros then starts as the cell does. */
+  /** The word in memory is the cell's minus this, so that memory of zeros is the initial state. */
   readonly bias: bigint;
 }
 
-/** In state memory, behind what `cell` gives. */
+/** A table in state memory, after the cells. */
 export interface MemoryTable {
   readonly in: "memory";
   readonly region: string;
@@ -86,7 +86,7 @@ export interface MemoryTable {
   readonly shape: TableShape;
 }
 
-/** A hash map of the kernel's, with keys and values of 8 bytes. Everybody works on it. */
+/** A hash map of the kernel's with 8-byte keys and values, which is always shared. */
 export interface MapTable {
   readonly in: "map";
   /** An index into the program's maps. */

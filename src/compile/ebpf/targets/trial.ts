@@ -1,6 +1,6 @@
 /**
  * The target of tests and trials: a program of type BPF_PROG_TYPE_SYSCALL, run by BPF_PROG_TEST_RUN (kernel/bpf/syscall.c,
- * `bpf_prog_test_run_syscall`). Everything an evaluation is told stands in its context, so that traces replay:
+ * `bpf_prog_test_run_syscall`). The context has all inputs of an evaluation, so traces can be replayed:
  *
  * ```
  *   0  struct seccomp_data          64  now (u64)   72  alive (u64)

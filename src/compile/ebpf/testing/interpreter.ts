@@ -1,7 +1,7 @@
 /**
- * An interpreter of eBPF for tests: executes what the back end makes, counts the instructions, and refuses what the
- * verifier would refuse (reads of registers that nobody set, memory out of bounds, jumps backwards other than to a
- * `may_goto`, or to a return, of which no loop comes, or in a function on a condition, as the search in a table does).
+ * An eBPF interpreter for tests. It counts instructions and refuses what the verifier would refuse: reads of unset
+ * registers, memory accesses out of bounds, and backward jumps, except to a `may_goto`, to a return, or in a function
+ * on a condition (the search of a table).
  */
 import type {
   ArithmeticOperator,
@@ -15,20 +15,20 @@ import type {
 export interface EbpfMachine {
   readonly context: Uint8Array;
   readonly maps: readonly {
-    /** The values, one behind the other; of a hash map, where `keys` says. */
+    /** The values in sequence; for a hash map, at the indexes in `keys`. */
     readonly bytes: Uint8Array;
     readonly valueSize: number;
-    /** Of a hash map: the value's index by the key, which has 8 bytes. */
+    /** For a hash map: the value's index by the 8-byte key. */
     readonly keys?: Map<bigint, number>;
   }[];
-  /** Whether jumps may go back, as they may in what another compiler has made. */
+  /** Permits backward jumps, for code of another compiler. */
   readonly loops?: boolean;
-  /** What the kernel's seccomp programs call. Without it the program is of another type. */
+  /** The environment of a seccomp program; undefined for other program types. */
   readonly kernel?: SeccompKernel;
 }
 
 export interface SeccompKernel {
-  /** The state objects of whoever calls, by index; undefined: the program was not attached. */
+  /** The caller's state objects, by index; undefined if the program is not attached. */
   readonly states: readonly Uint8Array[] | undefined;
   readonly now: bigint;
   /** tgid << 32 | pid. */
@@ -36,9 +36,9 @@ export interface SeccompKernel {
   /** gid << 32 | uid. */
   readonly owner: bigint;
   readonly alive: number;
-  /** Set where the program has kept a place for a child. */
+  /** Set if the program has reserved a place for a child. */
   expectsChild?: boolean;
-  /** What has been submitted to the ring buffer; more than `mostRecords` do not fit. */
+  /** Records submitted to the ring buffer; more than `mostRecords` do not fit. */
   readonly records: Uint8Array[];
   readonly mostRecords: number;
 }
@@ -52,12 +52,12 @@ export interface EbpfRun {
 const all = (1n << 64n) - 1n;
 const low = (1n << 32n) - 1n;
 const stackSize = 512;
-/** Addresses are made up: each region has the upper bits for itself, so that no arithmetic leads from one to another. */
+/** Addresses are artificial: each region has its own upper bits, so arithmetic cannot lead to another region. */
 const regionShift = 40n;
 const contextRegion = 1n;
 const stackRegion = 2n;
 const firstMapRegion = 16n;
-/** State objects, then records that are reserved and not submitted yet. */
+/** State objects, then reserved records. */
 const firstStateRegion = 1n << 16n;
 const firstRecordRegion = 1n << 17n;
 /** MAX_CALL_FRAMES (include/linux/bpf_verifier.h). */
@@ -125,7 +125,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
   /** Helpers 131 and 132, bpf_ringbuf_reserve and bpf_ringbuf_submit. */
   const reserve = (kernel: SeccompKernel): bigint => {
     if (kernel.records.length + reserved.size >= kernel.mostRecords) return 0n;
-    // The kernel does not clear a record, so nothing may be left out of it.
+    // The kernel does not clear a record, so the program must write all of it.
     reserved.set(nextRecord, new Uint8Array(Number(read(2))).fill(0xee));
     nextRecord += 1n;
     return (nextRecord - 1n) << regionShift;
@@ -202,7 +202,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     if (instruction === undefined) throw new Error(`control leaves the program at ${next}`);
     executed += 1;
     const jump = (target: number): void => {
-      // Searches in lists go back, and end; in the kernel's seccomp programs there are none.
+      // Searches in lists jump back and terminate; the kernel's seccomp programs have none.
       const isBounded = machine.kernel === undefined && instruction.kind === "jump";
       if (target <= next && machine.loops !== true && !isBounded && !mayBeBehind(instructions, target))
         throw new Error(`${next} jumps back to ${target}`);
@@ -269,7 +269,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
       case "call-local": {
         if (frames.length + 1 >= maximumFrames) throw new Error("too many calls in each other");
         frames.push({ registers, back: next + 1 });
-        // A function sees its arguments; none of ours has a stack.
+        // A function sees only its arguments; ours use no stack.
         registers = registers.map((register, index) => (index >= 1 && index <= 5 ? register : undefined));
         next = instruction.target;
         break;
@@ -298,7 +298,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
   }
 }
 
-/** Fields of `struct seccomp_data` are loaded whole, those of 64 bits by halves too. */
+/** Fields of `struct seccomp_data` are loaded whole; those of 64 bits also by halves. */
 function checkCallAccess(offset: number, size: MemorySize): void {
   if (!(size === 4 && offset % 4 === 0) && !(size === 8 && offset % 8 === 0 && offset >= 8))
     throw new Error(`seccomp_data has no field of ${size} bytes at ${offset}`);
@@ -312,7 +312,7 @@ function mayBeBehind(instructions: readonly EbpfInstruction[], target: number): 
   );
 }
 
-/** What a call leaves: its result in R0, and nothing in R1 … R5. */
+/** The registers after a call: the result in R0, and R1 … R5 unset. */
 function forgetArguments(registers: (bigint | undefined)[], result: bigint | undefined): void {
   for (const register of [1, 2, 3, 4, 5]) registers[register] = undefined;
   registers[0] = result;

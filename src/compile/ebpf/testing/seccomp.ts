@@ -1,6 +1,6 @@
 /**
- * A tree of tasks under a program of type BPF_PROG_TYPE_SECCOMP, as the kernel keeps it: state objects for each thread,
- * each process and the tree, copied, fresh or shared at a fork. The program runs on the tests' interpreter.
+ * A model of the kernel for programs of type BPF_PROG_TYPE_SECCOMP: a tree of tasks with state objects for each thread,
+ * each process and the tree, which are copied, fresh or shared at a fork. The program runs on the tests' interpreter.
  */
 import type { SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program } from "../../../ir/program.ts";
@@ -21,11 +21,11 @@ export interface ModelledOutcome {
   readonly returned: number;
   readonly records: readonly ProgramRecord[];
   readonly executed: number;
-  /** Whether a place was kept for a child. */
+  /** Whether a place is reserved for a child. */
   readonly expectsChild: boolean;
 }
 
-/** Fixed, so that a failure is the same each time. */
+/** Fixed, so that failures are reproducible. */
 export const modelledToken: readonly [bigint, bigint] = [0x0123_4567_89ab_cdefn, 0xfedc_ba98_7654_3210n];
 
 export class ModelledTree {
@@ -52,7 +52,7 @@ export class ModelledTree {
     this.tasks.set(0, { leader: 0, states: compiled.storage.states.map(({ size }) => new Uint8Array(size)) });
   }
 
-  /** How many living thread groups there are. */
+  /** The number of living thread groups. */
   get alive(): number {
     return new Set([...this.tasks.values()].map(({ leader }) => leader)).size;
   }
@@ -95,7 +95,7 @@ export class ModelledTree {
     return { returned: result, records: records.map(decodeRecord), executed, expectsChild: kernel.expectsChild };
   }
 
-  /** As a child's first evaluation does. */
+  /** The same as in a child's first evaluation. */
   mapPhases(task: number): void {
     for (const { cells, copied, fresh } of this.#places.mapped) {
       const word = ({ region, offset }: { region: string; offset: number }) => this.#words(task, region, offset, 1);

@@ -1,4 +1,4 @@
-/** Runs programs of the trial target, on the tests' interpreter or on the running kernel, with state of their own. */
+/** Runs programs of the trial target, on the tests' interpreter or on the running kernel, each with its own state. */
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
 import {
@@ -21,12 +21,12 @@ import { reportStride, trialContext, trialContextSize, trialMaps, trialStorage, 
 import { type EbpfMachine, runEbpf } from "./interpreter.ts";
 
 export interface Outcome {
-  /** What the program returned. */
+  /** The program's result. */
   readonly result: number;
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
 }
 
-/** Whose state an evaluation works on: indexes into the maps of threads and processes. */
+/** The state of an evaluation: indexes into the maps of threads and processes. */
 export interface Slots {
   readonly thread: number;
   readonly process: number;
@@ -64,7 +64,7 @@ export function writeContext(
   });
 }
 
-/** What an evaluation has reported, in order, from the context that it has left. */
+/** The reports of an evaluation, in order, from the context after the run. */
 export function readReports(program: Program, context: Uint8Array): Outcome["reports"] {
   const view = new DataView(context.buffer, context.byteOffset, context.byteLength);
   if (view.getUint32(trialContext.reportCount, true) === 0) return [];
@@ -109,7 +109,7 @@ export abstract class Trial {
     return tableEntries(shapes[table]!, words.subarray(start, start + tableSize(shapes[table]!) / 8));
   }
 
-  /** A scope's state, word by word as it lies in memory: of the tree, or of the thread or process in this slot. */
+  /** A scope's state, word by word as in memory: of the tree, or of the thread or process in this slot. */
   state(scope: Scope, slot = 0): BigUint64Array {
     const bytes = this.valueBytes(scope, slot).slice();
     return new BigUint64Array(bytes.buffer);
@@ -120,7 +120,7 @@ export abstract class Trial {
     return this.valueBytes(scope, slot);
   }
 
-  /** Those bytes as the interpreter has a scope's state. */
+  /** Converts the bytes to the interpreter's form of a scope's state. */
   scopeState(scope: Scope, bytes: Uint8Array): ScopeState {
     const { cells, tables, shapes } = stateOffsets(this.program);
     const words = new BigUint64Array(bytes.buffer, bytes.byteOffset, bytes.length / 8);
@@ -138,7 +138,7 @@ export abstract class Trial {
     return state;
   }
 
-  /** Makes the state of a new process, or of its first thread, from its maker's. */
+  /** Initialises the state of a new process, or of its first thread, from its parent's. */
   inherit(scope: "thread" | "process", maker: number, child: number): void {
     const { cells, tables, shapes } = stateOffsets(this.program);
     const words = this.state(scope, maker);
@@ -161,12 +161,12 @@ export abstract class Trial {
   protected abstract run(): number;
 }
 
-/** Fixed, so that a failure is the same each time; the third word is odd. */
+/** Fixed, so that failures are reproducible; the third word is odd. */
 const tableSecret = Uint8Array.from({ length: 24 }, (_, index) => (index * 151 + 17) & 0xff);
 
 type MapName = (typeof trialMaps)[number];
 
-/** The bytes that each map starts with, one value behind the other. */
+/** The initial bytes of a map, one value after the other. */
 function initialBytes(map: MapDescription, parameters: readonly bigint[] = []): Uint8Array {
   const bytes = new Uint8Array(map.valueSize * map.capacity);
   if (map.holds === "launch") {
@@ -186,7 +186,7 @@ export class InterpretedTrial extends Trial {
   readonly #loops: boolean;
   executed = 0;
 
-  /** `loops`: for what another compiler has made. */
+  /** `loops`: for code of another compiler. */
   constructor(
     program: Program,
     instructions: readonly EbpfInstruction[],
@@ -225,7 +225,7 @@ export class KernelTrial extends Trial {
   readonly #run: TestRun;
   readonly #program: number;
 
-  /** Throws a VerifierError where the kernel refuses the program. */
+  /** Throws a VerifierError if the kernel refuses the program. */
   constructor(
     program: Program,
     instructions: readonly EbpfInstruction[],
@@ -279,7 +279,10 @@ function keyOf(slot: number): Uint8Array {
   return new Uint8Array(Uint32Array.of(slot).buffer);
 }
 
-/** A map with its first values. One with a lock needs type information, by which the verifier finds the lock. */
+/**
+ * Creates a map with its initial values. A map with a lock needs type information, by which the verifier finds the
+ * lock.
+ */
 export function makeMap(description: MapDescription, parameters: readonly bigint[] = []): BpfMap {
   const { keySize, valueSize, capacity, lock, holds } = description;
   const btf = lock === undefined ? undefined : lockedValue(valueSize, lock);

@@ -6,6 +6,7 @@
  *
  * - calls that a program makes a few times (fork, execve, bind), which a signal rarely interrupts;
  * - calls that may sleep, whose callers handle EINTR (read, write, accept, futex, poll);
+ * - calls whose memory the policy reads: it is about these calls, and there is no other way to decide them;
  * - policies in which state decides at least half of the allowed calls (a flow): they concern all calls, so the author could
  *   not leave any out.
  *
@@ -15,6 +16,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import { numberOf } from "../../linux/calls.ts";
 import type { DecisionLeaf } from "../decision.ts";
 import type { SurveyView } from "./surveyed.ts";
 import { enumerate, spanOf, type View } from "./view.ts";
@@ -79,7 +81,9 @@ function dependsOnMoreThanCalls(program: Program): boolean {
 }
 
 export function findInterrupted(view: View): Diagnostic[] {
-  const found = unprepared.filter((name) => isSupervised(view.leavesOf(name)) && isAllowed(view, name));
+  const found = unprepared.filter(
+    (name) => !readsMemory(view, name) && isSupervised(view.leavesOf(name)) && isAllowed(view, name),
+  );
   if (found.length === 0 || isAboutAllCalls(view)) return [];
   const shown = found.length > 6 ? [...found.slice(0, 5), `${found.length - 5} more`] : found;
   const [them, are] = found.length === 1 ? ["it", "is"] : ["them", "are"];
@@ -93,6 +97,11 @@ export function findInterrupted(view: View): Diagnostic[] {
       },
     ),
   ];
+}
+
+function readsMemory({ program }: View, name: string): boolean {
+  const number = numberOf(name, program.architecture);
+  return program.observations.some(({ sources }) => sources.some((source) => source.number === number));
 }
 
 const isSupervised = (leaves: readonly DecisionLeaf[]): boolean => leaves.some((leaf) => leaf.stateful.length > 0);

@@ -6,6 +6,7 @@ import { compileArtifact, ebpfTargets } from "../compile/ebpf/artifact.ts";
 import { makeBundle } from "../engines/seccomp-ebpf/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../ir/testing/arbitrary.ts";
 import { loadPolicy } from "../language/load.ts";
+import { compileOciProfile } from "../language/oci/compile.ts";
 import { loadOpenPolicy } from "../language/open.ts";
 import { type Bundle, BundleError } from "./bundle.ts";
 import { digestOffset, headerSize, sections, tableEntrySize } from "./format.ts";
@@ -67,6 +68,16 @@ describe("a bundle", () => {
 
   test.prop([fc.nat(10_000)])("of any policy comes back as it was written", (seed) => {
     const bundle = randomBundle(seed);
+    expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
+  });
+
+  it("holds the errno of an OCI profile that returns 0", () => {
+    const text =
+      '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mount"],"action":"SCMP_ACT_ERRNO","errnoRet":0}]}';
+    const { program } = compileOciProfile(text, "p.json", { architecture: "x86_64" });
+    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const bundle = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources: new Map() });
+    expect(bundle.verdicts).toContainEqual(expect.objectContaining({ action: "deny", errno: 0 }));
     expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
   });
 

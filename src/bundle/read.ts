@@ -5,7 +5,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { parameterFault } from "../ir/parameters.ts";
-import { actionNames } from "../ir/verdicts.ts";
+import { actionNames, maximumErrno } from "../ir/verdicts.ts";
 import {
   type Bundle,
   BundleError,
@@ -448,7 +448,7 @@ function readVerdicts(bytes: Uint8Array, texts: Texts): BundleVerdict[] {
   const verdicts = [...new Entries(bytes, 28)].map(([number, errno, reason, ...place]): BundleVerdict => {
     const action = actionNames.find((name) => actionNumbers[name] === number);
     demand(action !== undefined, `a verdict is of the unknown kind ${number}`);
-    demand(action === "deny" ? errno! >= 1 && errno! <= 4095 : errno === 0, "a verdict has an errno that is none");
+    demand(errno! <= (action === "deny" ? maximumErrno : 0), "a verdict has an invalid errno");
     return {
       action,
       errno: errno!,

@@ -6,10 +6,13 @@ import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
+import { feignsSuccess, returnsZero } from "../ir/verdicts.ts";
 import type { WrittenCall } from "../traces/cases.ts";
 
 export interface PlacedAnswer {
   readonly verdict: string;
+  /** With "deny 0": what that does. */
+  readonly does?: string | undefined;
   readonly at?: string | undefined;
   readonly reason?: string | undefined;
 }
@@ -40,7 +43,14 @@ export function answer(program: Program, { number, registers, text }: WrittenCal
     verdict: !judged ? first.verdict : verdicts.size === 1 ? [...verdicts][0]! : "by state",
     admission,
     cases,
-    atFirst: { verdict: first.verdict, at: first.rule, reason: first.reason },
+    atFirst: {
+      verdict: first.verdict,
+      ...(first.action !== "unknown" && feignsSuccess({ action: first.action, errno: first.errno })
+        ? { does: returnsZero }
+        : {}),
+      at: first.rule,
+      reason: first.reason,
+    },
   };
 }
 
@@ -89,8 +99,12 @@ function outcomeLines(conditions: readonly string[] | undefined, { phases, verdi
   return verdicts.map((verdict) => `  ${placed(verdict)}${when === "" ? "" : `  (${when})`}`);
 }
 
-function placed({ verdict, at, reason }: PlacedAnswer): string {
-  const parts = [verdict, at, reason === undefined ? undefined : JSON.stringify(reason)];
+function placed({ verdict, does, at, reason }: PlacedAnswer): string {
+  const parts = [
+    does === undefined ? verdict : `${verdict} (${does})`,
+    at,
+    reason === undefined ? undefined : JSON.stringify(reason),
+  ];
   return parts.filter((part) => part !== undefined).join("  ");
 }
 

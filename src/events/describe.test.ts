@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { describe } from "./describe.ts";
+import { printLine } from "./line.ts";
 import type { JudgementRecord, PolicyDescription } from "./record.ts";
 
 const policy: PolicyDescription = {
@@ -9,6 +10,7 @@ const policy: PolicyDescription = {
   verdicts: [
     { action: "deny", errno: 38, reason: undefined, at: undefined },
     { action: "deny", errno: 1, reason: undefined, at: undefined },
+    { action: "deny", errno: 0, reason: undefined, at: undefined },
   ],
   reports: [{ text: "seen", values: [], at: undefined }],
   phases: [],
@@ -40,4 +42,15 @@ test("another errno, another call, a refusal of ours and a report are events", (
   expect(describe(policy, record(clone3, "supervisor-failed"))).toMatchObject([{ errno: "ENOSYS" }]);
   const reports = [{ report: 0, values: [] }];
   expect(describe(policy, { ...record(clone3, 0), reports })).toMatchObject([{ kind: "report" }]);
+});
+
+test("a denial with errno 0 says that the call is not made", () => {
+  const lineOf = (audit: boolean) => {
+    const [event] = describe(policy, { ...record(clone3, 2), audit });
+    expect(event).toMatchObject({ verdict: "deny", errno: "0", returns: 0 });
+    return printLine(event!);
+  };
+  expect(lineOf(false)).toMatch(/: returned 0 without being made$/);
+  expect(lineOf(true)).toMatch(/: would have returned 0 without being made$/);
+  expect(describe(policy, record(openat2, 0))[0]).not.toHaveProperty("returns");
 });

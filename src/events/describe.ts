@@ -2,7 +2,7 @@
 
 import type { Location } from "../ir/location.ts";
 import type { Report } from "../ir/program.ts";
-import type { Verdict } from "../ir/verdicts.ts";
+import { feignsSuccess, type Verdict } from "../ir/verdicts.ts";
 import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
@@ -141,13 +141,14 @@ function decision(
     ...common,
     verdict: verdict.action,
     ...(verdict.action === "deny" ? { errno: printErrno(record.errno ?? verdict.errno) } : {}),
+    ...(feignsSuccess(verdict) ? { returns: 0 as const } : {}),
     ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
     ...ruleOf(policy, verdict.at),
     ...rest,
   };
 }
 
-export function printErrno(errno: number): string {
+function printErrno(errno: number): string {
   return errnoName(errno) ?? String(errno);
 }
 

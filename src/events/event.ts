@@ -26,6 +26,8 @@ export interface DecisionEvent extends Common {
   readonly arguments: readonly { readonly name: string; readonly text: string }[];
   readonly verdict: ReportedAction;
   readonly errno?: string;
+  /** With errno "0": what the call returns to its caller without being made. */
+  readonly returns?: 0;
   /** The phase, or each declared phase's name, at the time of judgement. */
   readonly phases?: Readonly<Record<string, string>>;
   readonly reason?: string;

@@ -56,7 +56,11 @@ const wouldBe: Readonly<Record<ReportedAction, string>> = {
   "kill-process": "would kill the process",
 };
 
+/** A denial with errno 0. */
+const feigned = "returned 0 without being made";
+
 function outcome(event: DecisionEvent): string {
+  if (event.returns === 0) return event.audit === true ? `would have ${feigned}` : feigned;
   const text = (event.audit === true ? wouldBe : done)[event.verdict];
   return event.errno === undefined ? text : `${text} with ${event.errno}`;
 }

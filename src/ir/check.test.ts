@@ -152,10 +152,11 @@ describe("checkProgram", () => {
       { ...good, cells: [{ ...cell, kind: { is: "phases", names: ["a"] }, onFork: { map: [1] } }] },
       /undeclared phase/,
     ],
+    ["a negative errno", { ...good, verdicts: [good.verdicts[0]!, { ...good.verdicts[1]!, errno: -1 }] }, /errno -1/],
     [
-      "a deny without an errno",
-      { ...good, verdicts: [good.verdicts[0]!, { ...good.verdicts[1]!, errno: 0 }] },
-      /errno 0/,
+      "an errno of an allow",
+      { ...good, verdicts: [{ ...good.verdicts[0]!, errno: 1 }, good.verdicts[1]!] },
+      /errno 1 with allow/,
     ],
     [
       "an errno out of range",

@@ -29,7 +29,7 @@ import {
 } from "./program.ts";
 import { programSize } from "./size.ts";
 import { operands } from "./traverse.ts";
-import type { Verdict } from "./verdicts.ts";
+import { maximumErrno, type Verdict } from "./verdicts.ts";
 
 /** Returns one sentence for each error; an empty list for a well-formed program. */
 export function checkProgram(program: Program): string[] {
@@ -124,7 +124,7 @@ class Check {
     this.location(verdict.at);
     const valid =
       verdict.action === "deny"
-        ? Number.isInteger(verdict.errno) && verdict.errno >= 1 && verdict.errno <= 4095
+        ? Number.isInteger(verdict.errno) && verdict.errno >= 0 && verdict.errno <= maximumErrno
         : verdict.errno === 0;
     if (!valid) this.error(`verdict ${index}: errno ${verdict.errno} with ${verdict.action}`);
   }

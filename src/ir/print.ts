@@ -10,7 +10,7 @@ import { describePattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
 import type { Reading, Shape, Source } from "./observation.ts";
 import type { BinaryOperator, CompareOperator, Expression, Interval, Program, Statement } from "./program.ts";
-import { type Verdict, verdictText } from "./verdicts.ts";
+import { explainedVerdict, type Verdict } from "./verdicts.ts";
 
 export function printProgram(program: Program): string {
   const printer = new Printer(program);
@@ -135,7 +135,7 @@ class Printer {
 
   verdict(verdict: Verdict): string {
     const { reason, at } = verdict;
-    return `${verdictText(verdict)}${reason === undefined ? "" : ` ${JSON.stringify(reason)}`}${this.place(at)}`;
+    return `${explainedVerdict(verdict)}${reason === undefined ? "" : ` ${JSON.stringify(reason)}`}${this.place(at)}`;
   }
 
   expression(expression: Expression): string {

@@ -46,13 +46,32 @@ export function passes({ action }: { readonly action: Action }): boolean {
 /** A verdict at one place of the policy. Two equal verdicts at different places are two. */
 export interface Verdict {
   readonly action: Action;
-  /** 1 … 4095 with `deny`, else 0. */
+  /**
+   * 0 … 4095 with `deny`, else 0. With errno 0 the kernel returns 0 to the caller and does not make the call
+   * (kernel/seccomp.c, SECCOMP_RET_ERRNO).
+   */
   readonly errno: number;
   readonly reason: string | undefined;
   readonly at: Location | undefined;
 }
 
-/** "allow", "deny EPERM", "kill process". */
+/** The largest errno; the kernel answers a larger one as this (kernel/seccomp.c, MAX_ERRNO). */
+export const maximumErrno = 4095;
+
+/** What a denial with errno 0 does, for people: its number alone does not say it. */
+export const returnsZero = "returns 0 without being made";
+
+/** Whether the caller takes the call for done, although the kernel does not make it. */
+export function feignsSuccess({ action, errno }: Pick<Verdict, "action" | "errno">): boolean {
+  return action === "deny" && errno === 0;
+}
+
+/** "allow", "deny EPERM", "kill process": as case files write it. */
 export function verdictText({ action, errno }: Pick<Verdict, "action" | "errno">): string {
   return action === "deny" ? `deny ${errnoName(errno) ?? errno}` : actions[action].text;
+}
+
+/** The same, with what a denial with errno 0 does: "deny 0 (returns 0 without being made)". */
+export function explainedVerdict(verdict: Pick<Verdict, "action" | "errno">): string {
+  return feignsSuccess(verdict) ? `${verdictText(verdict)} (${returnsZero})` : verdictText(verdict);
 }

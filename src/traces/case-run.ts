@@ -5,7 +5,6 @@
 
 import { runClassic } from "../compile/classic/interpreter.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
-import { printVerdict } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import type { SimulatedTask } from "../engines/simulate/model.ts";
@@ -14,6 +13,7 @@ import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
 import { staticFilter } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
+import { verdictText } from "../ir/verdicts.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { returnWord, splitReturnWord } from "../linux/return-word.ts";
 import type { CaseFile, CaseStep } from "./cases.ts";
@@ -165,14 +165,14 @@ class Form {
 
 function expectation(step: CallStep): string {
   const { action, errno, reason } = step.expected;
-  const verdict = printVerdict({ action, errno: errno ?? 0 });
+  const verdict = verdictText({ action, errno: errno ?? 0 });
   return reason === undefined ? verdict : `${verdict} @ ${JSON.stringify(reason)}`;
 }
 
 function fulfils(step: CallStep, given: Given): boolean {
   const { action, errno, reason } = step.expected;
   return (
-    given.verdict === printVerdict({ action, errno: errno ?? 0 }) &&
+    given.verdict === verdictText({ action, errno: errno ?? 0 }) &&
     (reason === undefined || (given.reason ?? "").includes(reason))
   );
 }
@@ -196,7 +196,7 @@ function classicAnswers(program: Program): (step: CallStep) => Given | undefined
     if (verdict !== undefined) {
       const { at, reason } = verdict;
       const rule = at === undefined ? undefined : `${program.files[at.file]}:${at.line}:${at.column}`;
-      return { verdict: printVerdict(verdict), rule, reason };
+      return { verdict: verdictText(verdict), rule, reason };
     }
     const plain = { rule: undefined, reason: undefined };
     if (action === "ALLOW") return { verdict: "allow", ...plain };

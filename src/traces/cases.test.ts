@@ -127,3 +127,15 @@ test("a call is written by its number, as the kernel has it", () => {
   expect(readCall("call_0x3e7", "x86_64").call?.number).toBe(999);
   expect(read("m call_59(1) allow").cases!.steps[0]).toMatchObject({ number: 59, registers: [1n, 0n, 0n, 0n, 0n, 0n] });
 });
+
+test("an errno without a name is its number, and one with a name is not", () => {
+  const readVerdict = (verdict: string) => read(`a getppid() ${verdict}\n`);
+  const errnoOf = (verdict: string) => {
+    const [step] = readVerdict(verdict).cases!.steps;
+    return step?.kind === "call" ? step.expected.errno : undefined;
+  };
+  expect(["deny 0", "deny 41", "deny 4095"].map(errnoOf)).toEqual([0, 41, 4095]);
+  for (const verdict of ["deny 1", "deny 00", "deny 4096", "deny -1"]) {
+    expect(readVerdict(verdict).diagnostics, verdict).toMatchObject([{ code: "P0103" }]);
+  }
+});

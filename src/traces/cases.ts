@@ -12,11 +12,11 @@
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
-import { type Action, actionNames, actions } from "../ir/verdicts.ts";
+import { type Action, actionNames, actions, maximumErrno } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { callByName, registerOf } from "../linux/calls.ts";
-import { errnoByName, errnoNames } from "../linux/errno.ts";
+import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
 import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
 import { type ArgumentFault, readArgument, readNumber } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
@@ -482,7 +482,7 @@ class Reader {
       this.#faults.add("P0812", place, "the errno is missing", "deny EPERM");
       return undefined;
     }
-    const errno = errnoByName(second);
+    const errno = errnoByName(second) ?? namelessErrno(second);
     if (errno === undefined) {
       const near = nearestName(second, errnoNames());
       this.#faults.add(
@@ -540,4 +540,10 @@ function commentAt(line: string): number {
     else if (character === "#" && !inString) return index;
   }
   return line.length;
+}
+
+/** A number without a name, as only OCI profiles give: 0, or one beyond errno(3). Undefined for all else. */
+function namelessErrno(text: string): number | undefined {
+  const number = /^(?:0|[1-9][0-9]{0,3})$/.test(text) ? Number(text) : undefined;
+  return number === undefined || number > maximumErrno || errnoName(number) !== undefined ? undefined : number;
 }

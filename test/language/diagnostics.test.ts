@@ -92,6 +92,8 @@ const cases: readonly Case[] = [
   ["P0206", '"10.1.2.3/8"', 'const s = cidr("10.1.2.3/8");', "return s.has(1n) ? allow : log;"],
   ["P0207", "1n", "function f(b: boolean): Verdict { return b ? allow : log; }", "return f(1n);"],
   ["P0207", "5n", "", "return 5n;"],
+  ["P0207", "0", "", "return deny(0);"],
+  ["P0103", '"0"', "", 'return deny("0");'],
   [
     "P0207",
     "call",

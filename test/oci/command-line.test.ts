@@ -1,7 +1,7 @@
 /** The command line passes a profile's host to the compiler: the running kernel, and the capabilities of --cap. */
 import { release } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { folderOf, portcullis } from "../cli/harness.ts";
 
 const [major = 0, minor = 0] = release().split(".").map(Number);
@@ -93,4 +93,43 @@ it("a profile's default action and its ENOSYS for newer calls are not rules for 
   });
   const { err } = await portcullis("check", join(folderOf({ "old.json": old }), "old.json"));
   expect(err).not.toContain("P0509");
+});
+
+describe("errnoRet 0", () => {
+  const text = JSON.stringify({
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["getppid"], action: "SCMP_ACT_ERRNO", errnoRet: 0 }],
+  });
+  const said = "deny 0 (returns 0 without being made)";
+  const files = () => {
+    const trace = '{"v":1,"kind":"call","tid":1,"call":"getppid","arguments":[]}\n';
+    const folder = folderOf({ "p.json": text, "p.cases": "a getppid() deny 0\n", "t.jsonl": trace });
+    return { policy: join(folder, "p.json"), trace: join(folder, "t.jsonl") };
+  };
+
+  it("is explained wherever the verdict is shown", async () => {
+    const { policy, trace } = files();
+    expect((await portcullis("check", policy)).err).toMatch(/warning P0701: with errno 0 the call returns 0 without/);
+    expect((await portcullis("why", policy, "getppid()")).out).toContain(`getppid(): ${said}`);
+    // The column is narrower than the text.
+    expect((await portcullis("explain", policy)).out).toMatch(/deny 0 \(returns 0 without being .*\n +made\)/);
+    expect((await portcullis("explain", "--ir", policy)).out).toContain(said);
+    const listing = (await portcullis("disasm", "--pure", policy)).out;
+    expect(listing).toContain(`getppid: ${said}`);
+    expect(listing).toMatch(/ret ERRNO +; returns 0 without being made$/m);
+    const simulated = await portcullis("simulate", policy, trace);
+    expect(simulated).toMatchObject({ status: 1, out: expect.stringContaining(said) });
+    expect(simulated.err).toContain(`1 ${said}`);
+  });
+
+  it("is a short verdict for programs and in case files", async () => {
+    const { policy, trace } = files();
+    const verdict = { verdict: "deny 0", does: "returns 0 without being made" };
+    const { out } = await portcullis("why", "--json", policy, "getppid()");
+    const found = JSON.parse(out);
+    expect(found).toMatchObject({ verdict: "deny 0", passes: false, atFirst: verdict });
+    expect(found.cases[0].outcomes[0].verdicts).toMatchObject([verdict]);
+    expect(JSON.parse((await portcullis("simulate", "--json", policy, trace)).out).verdict).toBe("deny 0");
+    expect(await portcullis("test", policy)).toMatchObject({ status: 0, out: expect.stringContaining("1 cases hold") });
+  });
 });

@@ -112,14 +112,17 @@ interface RandomShape {
   readonly operators: readonly string[];
 }
 
+/** Goes on within the text: the call returns 0 and is not made. */
+const errnoZero = 'SCMP_ACT_ERRNO","errnoRet":0,"comment":"';
+
 /**
  * All rules of a call have the same action, because libseccomp's result for contradictory rules depends on the order of
  * its tree. The JSON is written by hand, because JSON.stringify does not support bigint.
  */
 function randomProfile(choices: Choices, { rulesOfCall, operators }: RandomShape): string {
   const [defaultAction, ...others] = chance(choices, 2)
-    ? ["SCMP_ACT_ALLOW", "SCMP_ACT_KILL", "SCMP_ACT_ERRNO", "SCMP_ACT_TRAP"]
-    : ["SCMP_ACT_ERRNO", "SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_KILL_PROCESS"];
+    ? ["SCMP_ACT_ALLOW", "SCMP_ACT_KILL", "SCMP_ACT_ERRNO", "SCMP_ACT_TRAP", errnoZero]
+    : ["SCMP_ACT_ERRNO", "SCMP_ACT_ALLOW", "SCMP_ACT_LOG", "SCMP_ACT_KILL_PROCESS", errnoZero];
   const rules = names.flatMap((name) => {
     const action = pick(choices, others);
     return listOf(choices, 0, rulesOfCall, () => {

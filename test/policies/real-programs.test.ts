@@ -365,3 +365,47 @@ describe("calls that are newer than the kernel of the tables", () => {
     );
   });
 });
+
+describe("an OCI profile with errnoRet 0", () => {
+  const silent = (names: readonly string[]) => ({ names, action: "SCMP_ACT_ERRNO", errnoRet: 0 });
+  const script = 'mkdir "$1" && echo made; test -d "$1" || echo missing';
+
+  it.each([[[]], [["--no-denial-events"]]])("returns 0 and makes no call, with %j", (options) => {
+    const made = join(folder, `made${options.length}`);
+    const profile = join(folder, "silent.json");
+    writeFileSync(
+      profile,
+      JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [silent(["mkdir", "mkdirat"])] }),
+    );
+    const ran = guarded(profile, ["/bin/sh", "-c", script, "sh", made], options);
+    expect(lines(ran.stdout)).toEqual(["made", "missing"]);
+    expect(existsSync(made)).toBe(false);
+    expect(ran.decisions.map(({ verdict, errno, returns }) => ({ verdict, errno, returns }))).toEqual(
+      options.length === 0 ? [{ verdict: "deny", errno: "0", returns: 0 }] : [],
+    );
+  });
+
+  it("holds within a policy that has state, until another denial is the stricter or the extending one", () => {
+    writeFileSync(
+      join(folder, "silent.json"),
+      JSON.stringify({ defaultAction: "SCMP_ACT_ALLOW", syscalls: [silent(["mkdir", "mkdirat", "umask"])] }),
+    );
+    const policy = join(folder, "silent.ts");
+    writeFileSync(
+      policy,
+      `import { allow, calls, deny, oci, perTree, policy } from "portcullis";
+import profile from "./silent.json" with { type: "json" };
+const made = perTree.counter();
+export default policy({ extends: [oci(profile)] }, (call) =>
+  calls("mkdir", "mkdirat").has(call) && made.add() > 1n ? deny("EACCES") : allow,
+);
+`,
+    );
+    const twice = `${script}; mkdir "$1" 2>&1 | sed s/.*:.//`;
+    const made = join(folder, "made-by-state");
+    const ran = guarded(policy, ["/bin/sh", "-c", twice, "sh", made], [], { env: { ...process.env, LC_ALL: "C" } });
+    expect(lines(ran.stdout)).toEqual(["made", "missing", "Permission denied"]);
+    expect(existsSync(made)).toBe(false);
+    expect(ran.decisions.map(({ errno }) => errno)).toEqual(["0", "EACCES"]);
+  });
+});

@@ -114,7 +114,7 @@ function rowLines(row: ExplanationRow): Line[] {
       lines.push({
         calls: lines.length === 0 ? row.compact.join(" ") : "",
         when,
-        verdict: unique(outcome.verdicts.map((verdict) => verdict.verdict)).join(" or "),
+        verdict: unique(outcome.verdicts.map(actionText)).join(" or "),
         decided: first ? decidedText(each) : "",
         at: unique(outcome.verdicts.map((verdict) => verdict.at ?? "")).join(" "),
       });
@@ -146,8 +146,13 @@ function outcomesText(outcomes: readonly Outcome[], placed: boolean): string {
     .join("; ");
 }
 
-function verdictText({ verdict, at, reason }: PlacedVerdict, placed: boolean): string {
-  const said = reason === undefined ? verdict : `${verdict} "${reason}"`;
+function actionText({ verdict, does }: PlacedVerdict): string {
+  return does === undefined ? verdict : `${verdict} (${does})`;
+}
+
+function verdictText(verdict: PlacedVerdict, placed: boolean): string {
+  const { at, reason } = verdict;
+  const said = reason === undefined ? actionText(verdict) : `${actionText(verdict)} "${reason}"`;
   return placed && at !== undefined ? `${said}, ${at}` : said;
 }
 

@@ -2,7 +2,7 @@
 
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import { verdictText } from "../../ir/verdicts.ts";
+import { feignsSuccess, returnsZero, verdictText } from "../../ir/verdicts.ts";
 import type { StatefulReason } from "../decision.ts";
 import type { PlacedVerdict } from "./explanation.ts";
 
@@ -11,6 +11,7 @@ export function placedVerdict(program: Program, index: number): PlacedVerdict {
   const { reason, at } = verdict;
   return {
     verdict: verdictText(verdict),
+    ...(feignsSuccess(verdict) ? { does: returnsZero } : {}),
     ...(reason === undefined ? {} : { reason }),
     ...(at === undefined ? {} : { at: placeText(program, at) }),
   };

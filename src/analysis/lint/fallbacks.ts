@@ -5,6 +5,7 @@
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { feignsSuccess, returnsZero } from "../../ir/verdicts.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { errno as numbers } from "../../linux/errno-numbers.ts";
 import type { SurveyView } from "./surveyed.ts";
@@ -53,13 +54,14 @@ export function findFallbacks(view: View): Diagnostic[] {
       return view.program.verdicts[verdict]!.action === "deny";
     });
     if (wrong === undefined) continue;
-    const { errno } = view.program.verdicts[wrong]!;
+    const verdict = view.program.verdicts[wrong]!;
+    const { errno } = verdict;
+    const fails = feignsSuccess(verdict) ? returnsZero : `fails with ${errnoName(errno) ?? errno}`;
     found.push(
-      diagnostic(
-        "P0503",
-        `${call} fails with ${errnoName(errno) ?? errno} here: glibc falls back to ${to} on ENOSYS only, so ${so}`,
-        { span: view.span(wrong), help: `case "${call}": return deny("ENOSYS");` },
-      ),
+      diagnostic("P0503", `${call} ${fails} here: glibc falls back to ${to} on ENOSYS only, so ${so}`, {
+        span: view.span(wrong),
+        help: `case "${call}": return deny("ENOSYS");`,
+      }),
     );
   }
   return found;

@@ -1,9 +1,10 @@
 /** `portcullis simulate`: replays a trace (src/traces) under a policy and prints the decisions. */
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
-import { printVerdict } from "../../engines/simulate/decision.ts";
+import { shownVerdict } from "../../engines/simulate/decision.ts";
 import type { SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
+import { verdictText } from "../../ir/verdicts.ts";
 import { nameCall } from "../../linux/decode.ts";
 import type { ReplayedCall } from "../../traces/replay.ts";
 import { decodeWords, printTraceCall } from "../../traces/words.ts";
@@ -107,10 +108,11 @@ class Summary {
   calls = 0;
   passes = true;
 
-  count({ verdict, passes }: SimulatedDecision): void {
+  count(decision: SimulatedDecision): void {
+    const verdict = shownVerdict(decision);
     this.calls++;
     this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
-    if (passes !== true) this.passes = false;
+    if (decision.passes !== true) this.passes = false;
   }
 }
 
@@ -143,12 +145,12 @@ function printLine({ event, pid, decision }: ReplayedCall, program: Program, fil
       `    reports: ${[text, ...Object.entries(values).map(([name, value]) => `${name}=${value ?? "unknown"}`)].join(" ")}`,
   );
   const call = printTraceCall(event, program);
-  const line = `${file}:${event.place.line}  ${who}  ${call}  ${decision.verdict}${rule}${reason}${between}`;
+  const line = `${file}:${event.place.line}  ${who}  ${call}  ${shownVerdict(decision)}${rule}${reason}${between}`;
   return [line, ...reports].map((one) => `${safeText(one)}\n`).join("");
 }
 
 function possible(decision: SimulatedDecision, program: Program): string[] {
-  return [...new Set(decision.possible.map((index) => printVerdict(program.verdicts[index]!)))];
+  return [...new Set(decision.possible.map((index) => verdictText(program.verdicts[index]!)))];
 }
 
 function printJson({ event, pid, decision }: ReplayedCall, program: Program): string {

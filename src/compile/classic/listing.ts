@@ -3,7 +3,7 @@
 import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import type { Verdict } from "../../ir/verdicts.ts";
+import { explainedVerdict, returnsZero } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByNumber } from "../../linux/calls.ts";
 import { errnoName } from "../../linux/errno.ts";
@@ -58,7 +58,10 @@ export function listClassic(
       const token = tokenPositions.indexOf(index);
       if (token >= 0) return `word ${token + 1} of the launcher's token`;
       if (numberTests.has(index)) return callByNumber(program.architecture, k)?.name;
-      if (code === opcode.return && k >>> 16 === 5) return errnoName(k & 0xffff);
+      if (code === opcode.return && k >>> 16 === 5) {
+        const errno = k & 0xffff;
+        return errno === 0 ? returnsZero : errnoName(errno);
+      }
       return undefined;
     },
   });
@@ -91,9 +94,7 @@ function describePossible(program: Program, possible: readonly number[]): string
 }
 
 function describe(program: Program, index: number): string {
-  const verdict: Verdict = program.verdicts[index]!;
-  if (verdict.action === "deny") return `deny ${errnoName(verdict.errno) ?? verdict.errno}`;
-  return verdict.action.replace("-", " ");
+  return explainedVerdict(program.verdicts[index]!);
 }
 
 function describePlace(program: Program, at: Location | undefined): string {

@@ -101,7 +101,10 @@ export class JudgementMemory {
     this.#answer(0, continueFlag);
   }
 
-  /** Writes the answer "fail with this errno", 1 … 4095 (beyond 511 are the kernel's own, such as ERESTARTNOINTR). */
+  /**
+   * Writes the answer "fail with this errno", 0 … 4095: beyond 511 are the kernel's own, such as ERESTARTNOINTR; with 0
+   * the call returns 0 and is not made.
+   */
   refuse(errno: number): void {
     this.#answer(-errno >>> 0, 0);
   }

@@ -1,8 +1,8 @@
 /** Verdicts in words. */
-import { printErrno, printLocation } from "../../events/describe.ts";
+import { printLocation } from "../../events/describe.ts";
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
-import type { Verdict } from "../../ir/verdicts.ts";
+import { explainedVerdict, type Verdict, verdictText } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import type { SimulatedDecision } from "./model.ts";
 
@@ -11,9 +11,9 @@ type Ruling = Pick<
   "verdict" | "action" | "errno" | "passes" | "reason" | "rule" | "at" | "possible"
 >;
 
-/** "deny EACCES", "kill process", … */
-export function printVerdict({ action, errno }: Pick<Verdict, "action" | "errno">): string {
-  return action === "deny" ? `deny ${printErrno(errno)}` : action.replace("-", " ");
+/** For people; the member `verdict` is for programs. */
+export function shownVerdict({ verdict, action, errno }: Pick<Ruling, "verdict" | "action" | "errno">): string {
+  return action === "unknown" ? verdict : explainedVerdict({ action, errno });
 }
 
 /** The policy's ruling, from the verdicts that are possible (at least one). */
@@ -23,7 +23,7 @@ export function rulingOf(program: Program, possible: readonly number[]): Ruling 
     const values = new Set(verdicts.map(of));
     return values.size === 1 ? of(verdicts[0]!) : undefined;
   };
-  const verdict = agreed(printVerdict);
+  const verdict = agreed(verdictText);
   const at = agreed((one) => one.at);
   return {
     verdict: verdict ?? "unknown",
@@ -50,5 +50,5 @@ export function rulingOfGate(admission: Exclude<AdmissionOutcome, "judged">): Ru
   }
   const errno = errnoByName("ENOSYS")!;
   const denial = { action: "deny", errno } as const;
-  return { ...common, ...denial, verdict: printVerdict(denial), passes: false, reason: refusedReasons[admission] };
+  return { ...common, ...denial, verdict: verdictText(denial), passes: false, reason: refusedReasons[admission] };
 }

@@ -1,4 +1,5 @@
 import type { BirthCall } from "./birth.ts";
+import { shownVerdict } from "./decision.ts";
 import type { Birth, CallOptions, SimulatedCall, SimulatedDecision, SimulatedProcess, SimulatedTask } from "./model.ts";
 import type { Holder } from "./state-keeper.ts";
 
@@ -24,7 +25,7 @@ export class RefusedError extends Error {
 
   constructor(what: string, decision: SimulatedDecision) {
     const because = [decision.reason, decision.rule].filter((part) => part !== undefined).join(", ");
-    super(`${what} is not allowed: ${decision.verdict}${because === "" ? "" : ` (${because})`}`);
+    super(`${what} is not allowed: ${shownVerdict(decision)}${because === "" ? "" : ` (${because})`}`);
     this.decision = decision;
   }
 }

@@ -138,7 +138,7 @@ class ProgramGenerator {
     const action = pick(this.choices, actions);
     return {
       action,
-      errno: action === "deny" ? pick(this.choices, [1, 38, 13, 4095]) : 0,
+      errno: action === "deny" ? pick(this.choices, [1, 38, 13, 4095, 0]) : 0,
       reason: chance(this.choices, 2) ? `reason ${index}` : undefined,
       at: chance(this.choices, 2) ? { file: 0, line: index + 1, column: 1, length: 1 } : undefined,
     };

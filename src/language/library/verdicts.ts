@@ -2,7 +2,7 @@
 import type { Expression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import type { VerdictExpression } from "../../ir/program.ts";
-import type { Action } from "../../ir/verdicts.ts";
+import { type Action, returnsZero } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName, errnoNames } from "../../linux/errno.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
@@ -29,12 +29,19 @@ function make(
   return c.builder.verdict(action, errno, reason, c.file.location(node));
 }
 
+/** An OCI profile can say it (oci/schema.ts). */
+const noErrnoZero = [
+  `with errno 0 the call ${returnsZero}, and the program would go on as if it had succeeded: the language has no such denial`,
+  'name an error: deny("EPERM")',
+] as const;
+
 export function denyFunction(c: Compilation): Value {
   return {
     is: "builtin",
     name: "deny",
     apply: (call) => {
       const number = writtenNumber(call.nodes[0]);
+      if (number === 0) return c.error("P0207", call.nodes[0]!, ...noErrnoZero);
       if (number !== undefined) {
         const name = errnoName(Math.abs(number));
         return c.error(
@@ -72,6 +79,7 @@ function denial(
   for (let index = errno.options.length - 1; index >= 0; index--) {
     const name = errno.options[index]!;
     const number = errnoByName(name);
+    if (name === "0") return c.error("P0103", errnoNode, ...noErrnoZero);
     if (number === undefined) {
       const near = nearestName(name, errnoNames());
       return c.error(

@@ -58,6 +58,8 @@ describe("actions", () => {
     [{ action: "SCMP_ACT_TRAP" }, "trap"],
     [{ action: "SCMP_ACT_ERRNO" }, "deny 1"],
     [{ action: "SCMP_ACT_ERRNO", errnoRet: 4095 }, "deny 4095"],
+    [{ action: "SCMP_ACT_ERRNO", errnoRet: 0 }, "deny 0"],
+    [{ action: "SCMP_ACT_ERRNO", errno: "0" }, "deny 0"],
     [{ action: "SCMP_ACT_ERRNO", errno: "ENOSYS" }, "deny 38"],
     [{ action: "SCMP_ACT_ERRNO", errno: "38", errnoRet: 38 }, "deny 38"],
     [{ action: "SCMP_ACT_ERRNO", errno: "", errnoRet: 7 }, "deny 7"],
@@ -319,6 +321,15 @@ describe("conditions of a rule", () => {
     expect(notes([], { errnoRet: 12345 })).toMatchObject([{ message: expect.stringMatching(/by 4095/) }]);
   });
 
+  it("errno 0 makes a program believe that the call succeeded", () => {
+    const zero = { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 0, syscalls: [rule(["openat2"], "ALLOW")] };
+    const { program, diagnostics } = compile(zero);
+    expect(verdictOf(program!, "mount")).toBe("deny 0");
+    expect(diagnostics).toContainEqual(
+      expect.objectContaining({ code: "P0701", message: expect.stringMatching(/returns 0 without being made/) }),
+    );
+  });
+
   it("io_uring is judged only if a rule names it", () => {
     const judges = (profile: unknown, number: bigint) =>
       programOf(profile).admission.judged.some(({ from, to }) => from <= number && number <= to);
@@ -386,7 +397,6 @@ describe("refused profiles", () => {
     ["name and names", withRule({ ...rule(["read"], "KILL"), name: "read" }), "P0703", /not both/],
     ["a mistyped member", withRule({ ...rule(["read"], "KILL"), arg: [] }), "P0703", /no member `arg`/],
     ["a member in another case", withRule({ ...rule(["read"], "KILL"), Args: [] }), "P0703", /no member `Args`/],
-    ["errno 0", withRule(rule(["read"], "ERRNO", { errnoRet: 0 })), "P0703", /reports success/],
     ["an errno of 17 bits", withRule(rule(["read"], "ERRNO", { errnoRet: 65536 })), "P0703", /at most 65535/],
     ["an errno that is allowed", withRule(rule(["read"], "ALLOW", { errnoRet: 1 })), "P0703", /takes no errno/],
     ["an errno that kills", withRule(rule(["read"], "KILL", { errno: "EPERM" })), "P0703", /takes no errno/],

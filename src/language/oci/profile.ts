@@ -7,7 +7,7 @@ export interface OciAction {
   readonly name: ActionName;
   /** The action that implements it. */
   readonly action: Action;
-  /** 1 … 4095 with deny, else 0. */
+  /** 0 … 4095 with deny, else 0. */
   readonly errno: number;
   readonly at: Range;
 }

@@ -5,7 +5,7 @@
  */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Action } from "../../ir/verdicts.ts";
+import { type Action, maximumErrno, returnsZero } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import type { Range } from "../source/file.ts";
@@ -26,9 +26,6 @@ import {
 import { firstCharacter, type JsonObject, type OciReader } from "./reader.ts";
 
 const allOnes = 0xffff_ffff_ffff_ffffn;
-
-/** The kernel replaces a larger errno by this one (kernel/seccomp.c, MAX_ERRNO). */
-const maximumErrno = 4095;
 
 /** The data bits of a filter's return word. A larger errno would lose its upper bits. */
 const maximumData = 0xffffn;
@@ -177,10 +174,11 @@ function actionOf(
     reader.refuse(given.at, `${name} takes no errno`, "leave it out: a container runtime must refuse such a profile");
   }
   if (name === "SCMP_ACT_ERRNO" && given?.errno === 0) {
-    reader.refuse(
+    reader.report(
+      "P0701",
       given.at,
-      "with errno 0 the kernel skips the call and reports success, which no policy can express",
-      "name an error: EPERM is 1",
+      `with errno 0 the call ${returnsZero}: the program goes on as if the call had succeeded`,
+      "name an error, EPERM is 1, unless the program is meant to believe that",
     );
   }
   if (name === "SCMP_ACT_ERRNO" && given !== undefined && given.errno > maximumErrno) {
@@ -190,7 +188,7 @@ function actionOf(
   return {
     name: name === "SCMP_ACT_KILL" ? "SCMP_ACT_KILL_THREAD" : name,
     action: actions[name],
-    errno: name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno || eperm, maximumErrno) : isDenial ? errno.ENOSYS : 0,
+    errno: name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno ?? eperm, maximumErrno) : isDenial ? errno.ENOSYS : 0,
     at: node,
   };
 }

@@ -14,7 +14,7 @@ describe("rewrites of arguments", () => {
         set: 17n,
       },
     ]);
-    expect(rewritesOf("socket", "type", "x86_64")).toEqual([]);
+    expect(rewritesOf("socketpair", "protocol", "x86_64")).toEqual([]);
     expect(rewritesOf("getpid", "family", "x86_64")).toEqual([]);
   });
 
@@ -30,7 +30,9 @@ describe("rewrites of arguments", () => {
     expect(rewritesOf("chmod", "mode", "x86_64")).not.toBe(rewritesOf("mkdir", "mode", "x86_64"));
   });
 
-  it("name existing arguments, and test other arguments only if those have no rewrites", () => {
+  it("name existing arguments, and test only what no rewrite changes of others", () => {
+    // Family and type are asked for what no rewrite changes or makes: AF_UNIX, AF_INET with SOCK_PACKET, and AF_PACKET.
+    const asked = ["socket.family", "socketpair.family", "socket.type", "socketpair.type"];
     expect(rewrittenArguments().length).toBeGreaterThan(20);
     for (const argument of rewrittenArguments()) {
       const [call = "", parameter = ""] = argument.split(".");
@@ -45,7 +47,7 @@ describe("rewrites of arguments", () => {
               condition.values.every((value) => (value & ~condition.mask) === 0n),
               argument,
             ).toBe(true);
-            if (condition.parameter !== parameter) {
+            if (condition.parameter !== parameter && !asked.includes(`${call}.${condition.parameter}`)) {
               expect(rewritesOf(call, condition.parameter, architecture), argument).toEqual([]);
             }
           }

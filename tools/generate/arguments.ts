@@ -148,6 +148,13 @@ export const narrowings: readonly Narrowing[] = [
     ...int,
     cited: [{ file: "mm/mempolicy.c", line: "int lmode = mode;" }],
   },
+  {
+    // A negative backlog is the greatest that the system has.
+    call: "listen",
+    parameter: "backlog",
+    ...unsignedInt,
+    cited: [{ file: "net/socket.c", line: "if ((unsigned int)backlog > somaxconn)" }],
+  },
 ];
 
 /** Calls whose prototypes differ in more than order between the architectures: the x86-64 prototype is used. */

@@ -217,6 +217,10 @@ export const allInputs: readonly string[] = [
     "include/linux/iocontext.h",
     "include/linux/sched.h",
     "include/linux/uio.h",
+    "net/packet/af_packet.c",
+    "net/unix/af_unix.c",
+    "security/yama/yama_lsm.c",
+    uapi("linux/io_uring.h"),
     uapi("linux/ioprio.h"),
   ]),
 ];

@@ -37,6 +37,39 @@ export interface RewriteRule {
 }
 
 const everyBit = "0xffffffff";
+const upperHalf = "0xffffffff00000000";
+
+/** The kernel casts the argument to 32 bits where `selector` is one of `values`. */
+function low32(
+  call: string,
+  parameter: string,
+  selector: string,
+  values: readonly string[],
+  cited: readonly Citation[],
+): RewriteRule {
+  return {
+    calls: [call],
+    parameter,
+    when: [{ parameter: selector, mask: everyBit, values }],
+    clear: upperHalf,
+    does: `uses the low 32 bits where \`${selector}\` is ${values.join(", ")}`,
+    cited,
+  };
+}
+
+const fcntl = (line: string): Citation => ({ file: "fs/fcntl.c", line });
+const keyctl = (line: string): Citation => ({ file: "security/keys/keyctl.c", line });
+const namespaceSource = (line: string): Citation => ({ file: "fs/namespace.c", line });
+
+/** What mount keeps for a mount or a file system, and neither a bind mount nor a move looks at. */
+const mountProperties =
+  "MS_RDONLY|MS_NOSUID|MS_NODEV|MS_NOEXEC|MS_SYNCHRONOUS|MS_MANDLOCK|MS_DIRSYNC|MS_NOSYMFOLLOW|MS_NOATIME|MS_NODIRATIME|" +
+  "MS_SILENT|MS_POSIXACL|MS_RELATIME|MS_I_VERSION|MS_STRICTATIME|MS_LAZYTIME";
+const unix = (line: string): Citation => ({ file: "net/unix/af_unix.c", line });
+const packetProtocol: Citation = {
+  file: "net/packet/af_packet.c",
+  line: "__be16 proto = (__force __be16)protocol; /* weird, but documented */",
+};
 const opens = ["open", "openat", "open_by_handle_at"];
 const pathOpen = [
   { file: "fs/open.c", line: "#define O_PATH_FLAGS		(O_DIRECTORY | O_NOFOLLOW | O_PATH | O_CLOEXEC)" },
@@ -84,6 +117,282 @@ export const rewriteRules: readonly RewriteRule[] = [
       { file: "fs/namespace.c", line: "return do_loopback(path, dev_name, flags & MS_REC);" },
       { file: "fs/namespace.c", line: "if (flags & (MS_SHARED | MS_PRIVATE | MS_SLAVE | MS_UNBINDABLE))" },
     ],
+  },
+  {
+    calls: ["mount"],
+    parameter: "flags",
+    when: [{ mask: "MS_REMOUNT|MS_BIND", values: ["MS_BIND"] }],
+    clear: mountProperties,
+    does: "ignores every other flag but MS_REC beside MS_BIND without MS_REMOUNT: the mount is as writable as its source, MS_RDONLY or not",
+    cited: [namespaceSource("return do_loopback(path, dev_name, flags & MS_REC);")],
+  },
+  {
+    calls: ["mount"],
+    parameter: "flags",
+    when: [{ mask: "MS_REMOUNT|MS_BIND|MS_SHARED|MS_PRIVATE|MS_SLAVE|MS_UNBINDABLE|MS_MOVE", values: ["MS_MOVE"] }],
+    clear: `${mountProperties}|MS_REC`,
+    does: "ignores every other flag beside MS_MOVE",
+    cited: [namespaceSource("return do_move_mount_old(path, dev_name);")],
+  },
+  {
+    calls: ["socket", "socketpair"],
+    parameter: "type",
+    when: [
+      { parameter: "family", mask: everyBit, values: ["AF_UNIX"] },
+      { mask: "SOCK_TYPE_MASK", values: ["SOCK_RAW"] },
+    ],
+    clear: "SOCK_TYPE_MASK",
+    set: "SOCK_DGRAM",
+    does: "makes SOCK_DGRAM of SOCK_RAW with AF_UNIX",
+    cited: [unix("case SOCK_RAW:"), unix("sock->type = SOCK_DGRAM;")],
+  },
+  {
+    calls: ["socket"],
+    parameter: "protocol",
+    when: [{ parameter: "family", mask: everyBit, values: ["AF_PACKET"] }],
+    clear: "~0xffff",
+    does: "uses the low 16 bits with AF_PACKET",
+    cited: [packetProtocol],
+  },
+  {
+    calls: ["socket"],
+    parameter: "protocol",
+    when: [
+      { parameter: "family", mask: everyBit, values: ["AF_INET"] },
+      { parameter: "type", mask: "SOCK_TYPE_MASK", values: ["SOCK_PACKET"] },
+    ],
+    clear: "~0xffff",
+    does: "uses the low 16 bits with AF_INET and SOCK_PACKET, which is AF_PACKET",
+    cited: [packetProtocol],
+  },
+  {
+    calls: ["setns"],
+    parameter: "flags",
+    when: [{ mask: everyBit, values: ["0"] }],
+    set: "CLONE_NEWNS|CLONE_NEWUTS|CLONE_NEWIPC|CLONE_NEWUSER|CLONE_NEWPID|CLONE_NEWNET|CLONE_NEWCGROUP|CLONE_NEWTIME",
+    does: "joins with 0 a namespace of any type, so 0 reads as all of their flags",
+    cited: [
+      { file: "kernel/nsproxy.c", line: "if (flags && (ns->ops->type != flags))" },
+      { file: "kernel/nsproxy.c", line: "flags = ns->ops->type;" },
+    ],
+  },
+  {
+    calls: ["io_uring_register"],
+    parameter: "opcode",
+    clear: "1<<31",
+    does: "drops IORING_REGISTER_USE_REGISTERED_RING (1 << 31), which says what `fd` is",
+    cited: [
+      { file: "io_uring/register.c", line: "opcode &= ~IORING_REGISTER_USE_REGISTERED_RING;" },
+      { file: "include/uapi/linux/io_uring.h", line: "IORING_REGISTER_USE_REGISTERED_RING	= 1U << 31" },
+    ],
+  },
+  low32(
+    "fcntl",
+    "arg",
+    "cmd",
+    [
+      "F_DUPFD",
+      "F_DUPFD_CLOEXEC",
+      "F_DUPFD_QUERY",
+      "F_SETFL",
+      "F_SETOWN",
+      "F_SETSIG",
+      "F_SETLEASE",
+      "F_NOTIFY",
+      "F_SETPIPE_SZ",
+      "F_ADD_SEALS",
+    ],
+    [
+      fcntl("int argi = (int)arg;"),
+      fcntl("err = f_dupfd(argi, filp, 0);"),
+      fcntl("err = f_dupfd(argi, filp, O_CLOEXEC);"),
+      fcntl("err = f_dupfd_query(argi, filp);"),
+      fcntl("err = setfl(fd, filp, argi);"),
+      fcntl("err = f_setown(filp, argi, 1);"),
+      fcntl("err = f_owner_sig(filp, argi, true);"),
+      fcntl("err = fcntl_setlease(fd, filp, argi);"),
+      fcntl("err = fcntl_dirnotify(fd, filp, argi);"),
+      fcntl("err = pipe_fcntl(filp, cmd, argi);"),
+      fcntl("err = memfd_fcntl(filp, cmd, argi);"),
+    ],
+  ),
+  {
+    calls: ["fcntl"],
+    parameter: "arg",
+    when: [{ parameter: "cmd", mask: everyBit, values: ["F_SETFD"] }],
+    clear: "~1",
+    does: "uses FD_CLOEXEC alone where `cmd` is F_SETFD",
+    cited: [
+      fcntl("set_close_on_exec(fd, argi & FD_CLOEXEC);"),
+      {
+        file: "include/uapi/asm-generic/fcntl.h",
+        line: "#define FD_CLOEXEC	1	/* actually anything with low bit set goes */",
+      },
+    ],
+  },
+  {
+    calls: ["fcntl"],
+    parameter: "arg",
+    when: [{ parameter: "cmd", mask: everyBit, values: ["F_SETFL"] }],
+    clear:
+      "O_ACCMODE|O_CREAT|O_EXCL|O_NOCTTY|O_TRUNC|O_DSYNC|O_LARGEFILE|O_DIRECTORY|O_NOFOLLOW|O_CLOEXEC|__O_SYNC|O_PATH|__O_TMPFILE",
+    does: "drops the access mode and every flag but O_APPEND, O_NONBLOCK, O_DIRECT, O_NOATIME and O_ASYNC where `cmd` is F_SETFL",
+    cited: [
+      fcntl("#define SETFL_MASK (O_APPEND | O_NONBLOCK | O_NDELAY | O_DIRECT | O_NOATIME)"),
+      fcntl("filp->f_flags = (arg & SETFL_MASK) | (filp->f_flags & ~SETFL_MASK);"),
+    ],
+  },
+  low32(
+    "keyctl",
+    "arg2",
+    "option",
+    [
+      "KEYCTL_GET_KEYRING_ID",
+      "KEYCTL_UPDATE",
+      "KEYCTL_REVOKE",
+      "KEYCTL_CHOWN",
+      "KEYCTL_SETPERM",
+      "KEYCTL_DESCRIBE",
+      "KEYCTL_CLEAR",
+      "KEYCTL_LINK",
+      "KEYCTL_UNLINK",
+      "KEYCTL_SEARCH",
+      "KEYCTL_READ",
+      "KEYCTL_INSTANTIATE",
+      "KEYCTL_NEGATE",
+      "KEYCTL_SET_REQKEY_KEYRING",
+      "KEYCTL_SET_TIMEOUT",
+      "KEYCTL_ASSUME_AUTHORITY",
+      "KEYCTL_GET_SECURITY",
+      "KEYCTL_REJECT",
+      "KEYCTL_INSTANTIATE_IOV",
+      "KEYCTL_INVALIDATE",
+      "KEYCTL_GET_PERSISTENT",
+      "KEYCTL_RESTRICT_KEYRING",
+      "KEYCTL_PKEY_QUERY",
+      "KEYCTL_MOVE",
+      "KEYCTL_WATCH_KEY",
+    ],
+    [
+      keyctl("return keyctl_get_keyring_ID((key_serial_t) arg2,"),
+      keyctl("return keyctl_revoke_key((key_serial_t) arg2);"),
+      keyctl("return keyctl_keyring_link((key_serial_t) arg2,"),
+      keyctl("return keyctl_set_reqkey_keyring(arg2);"),
+      keyctl("long keyctl_set_reqkey_keyring(int reqkey_defl)"),
+      keyctl("return keyctl_get_persistent((uid_t)arg2, (key_serial_t)arg3);"),
+      keyctl("return keyctl_watch_key((key_serial_t)arg2, (int)arg3, (int)arg4);"),
+    ],
+  ),
+  low32(
+    "keyctl",
+    "arg3",
+    "option",
+    [
+      "KEYCTL_GET_KEYRING_ID",
+      "KEYCTL_CHOWN",
+      "KEYCTL_SETPERM",
+      "KEYCTL_LINK",
+      "KEYCTL_UNLINK",
+      "KEYCTL_NEGATE",
+      "KEYCTL_SET_TIMEOUT",
+      "KEYCTL_REJECT",
+      "KEYCTL_GET_PERSISTENT",
+      "KEYCTL_MOVE",
+      "KEYCTL_WATCH_KEY",
+    ],
+    [
+      keyctl("(int) arg3);"),
+      keyctl("(uid_t) arg3,"),
+      keyctl("(key_perm_t) arg3);"),
+      keyctl("(key_serial_t) arg3);"),
+      keyctl("(unsigned) arg3);"),
+      keyctl("(unsigned) arg3,"),
+      keyctl("(key_serial_t)arg3,"),
+    ],
+  ),
+  low32(
+    "keyctl",
+    "arg4",
+    "option",
+    [
+      "KEYCTL_DESCRIBE",
+      "KEYCTL_CHOWN",
+      "KEYCTL_NEGATE",
+      "KEYCTL_REJECT",
+      "KEYCTL_INSTANTIATE_IOV",
+      "KEYCTL_MOVE",
+      "KEYCTL_WATCH_KEY",
+    ],
+    [
+      keyctl("(unsigned) arg4);"),
+      keyctl("(gid_t) arg4);"),
+      keyctl("(key_serial_t) arg4);"),
+      keyctl("(unsigned) arg4,"),
+      keyctl("(key_serial_t)arg4,"),
+    ],
+  ),
+  low32(
+    "keyctl",
+    "arg5",
+    "option",
+    ["KEYCTL_SEARCH", "KEYCTL_INSTANTIATE", "KEYCTL_REJECT", "KEYCTL_INSTANTIATE_IOV", "KEYCTL_MOVE"],
+    [keyctl("(key_serial_t) arg5);"), keyctl("(unsigned int)arg5);")],
+  ),
+  low32(
+    "semctl",
+    "arg",
+    "cmd",
+    ["SETVAL"],
+    [
+      { file: "ipc/sem.c", line: "val = arg;" },
+      { file: "ipc/sem.c", line: "return semctl_setval(ns, semid, semnum, val);" },
+    ],
+  ),
+  low32(
+    "kcmp",
+    "idx2",
+    "type",
+    ["KCMP_FILE"],
+    [
+      { file: "kernel/kcmp.c", line: "filp2 = get_file_raw_ptr(task2, idx2);" },
+      { file: "kernel/kcmp.c", line: "get_file_raw_ptr(struct task_struct *task, unsigned int idx)" },
+    ],
+  ),
+  low32(
+    "ptrace",
+    "addr",
+    "request",
+    ["PTRACE_GETREGSET", "PTRACE_SETREGSET"],
+    [
+      { file: "kernel/ptrace.c", line: "ret = ptrace_regset(child, request, addr, &kiov);" },
+      {
+        file: "kernel/ptrace.c",
+        line: "static int ptrace_regset(struct task_struct *task, int req, unsigned int type,",
+      },
+    ],
+  ),
+  low32("ioctl", "arg", "cmd", ["FICLONE"], [{ file: "fs/ioctl.c", line: "CLASS(fd, src_file)(srcfd);" }]),
+  low32(
+    "prctl",
+    "arg2",
+    "option",
+    ["PR_SET_MM", "PR_SET_PTRACER"],
+    [
+      { file: "kernel/sys.c", line: "error = prctl_set_mm(arg2, arg3, arg4, arg5);" },
+      { file: "kernel/sys.c", line: "static int prctl_set_mm(int opt, unsigned long addr," },
+      { file: "security/yama/yama_lsm.c", line: "tracer = find_get_task_by_vpid(arg2);" },
+    ],
+  ),
+  {
+    calls: ["prctl"],
+    parameter: "arg2",
+    when: [
+      { parameter: "option", mask: everyBit, values: ["PR_SET_PTRACER"] },
+      { mask: everyBit, values: [everyBit] },
+    ],
+    set: "0xffffffffffffffff",
+    does: "takes a low half of all ones for PR_SET_PTRACER_ANY, all 64 bits, where `option` is PR_SET_PTRACER",
+    cited: [{ file: "security/yama/yama_lsm.c", line: "} else if (arg2 == PR_SET_PTRACER_ANY || (int)arg2 == -1) {" }],
   },
   {
     calls: opens,

@@ -88,7 +88,7 @@ describe("cases", () => {
       "flags has O_CLOEXEC and nothing else but O_NONBLOCK",
     ],
     ["pipe2", `call.args.flags.hasAny("O_NONBLOCK", "O_CLOEXEC")`, "flags has any of O_NONBLOCK, O_CLOEXEC"],
-    ["socket", `call.args.type.has("SOCK_RAW")`, "type has SOCK_RAW"],
+    ["socket", `call.args.type.has("SOCK_SEQPACKET")`, "type has SOCK_SEQPACKET"],
     ["kill", `call.args.pid < 5n && call.args.pid >= 0n`, "pid in 0 … 4"],
     ["kill", `call.args.pid === -1n`, "pid = -1"],
     ["kill", `call.args.pid > 9n`, "pid >= 10"],

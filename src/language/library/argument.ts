@@ -95,11 +95,9 @@ export class Argument {
             : ir.masked(this.register(), preserved);
       return change.set === 0n ? cleared : ir.binary("or", cleared, ir.constant(change.set));
     }
-    return ir.select(
-      this.#condition(rewrite, change),
-      this.#value(done + 1, changed(change, rewrite)),
-      this.#value(done + 1, change),
-    );
+    const then = this.#value(done + 1, changed(change, rewrite));
+    const otherwise = this.#value(done + 1, change);
+    return equalExpressions(then, otherwise) ? otherwise : ir.select(this.#condition(rewrite, change), then, otherwise);
   }
 
   /** The range of `value`. */

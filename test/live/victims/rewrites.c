@@ -10,6 +10,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/if_packet.h>
+#include <linux/io_uring.h>
+#include <linux/keyctl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,11 +24,16 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/sem.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 typedef unsigned long word;
@@ -238,6 +250,188 @@ static long futex_op(word operation) {
 
 static long kcmp_idx1(word index) { return CALL(SYS_kcmp, getpid(), getpid(), 0, index, 1); }
 
+static long kcmp_idx2(word index) { return CALL(SYS_kcmp, getpid(), getpid(), 0, 1, index); }
+
+/* The backlog that ss(8) shows: a connection queue's limit, by the number of connections that are taken. */
+static long listen_backlog(word backlog) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  struct tcp_info information;
+  socklen_t size = sizeof(information);
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  long value;
+
+  bind(fd, (struct sockaddr *)&address, sizeof(address));
+  value = CALL(SYS_listen, fd, backlog);
+  /* Of a socket that listens, tcpi_sacked is the limit (net/ipv4/tcp.c, tcp_get_info). */
+  if (value == 0)
+    value = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &information, &size) ? -errno : (long)information.tcpi_sacked;
+  close(fd);
+  return value;
+}
+
+static long type_of(long fd) {
+  int value = 0;
+  socklen_t size = sizeof(value);
+
+  if (fd < 0) return fd;
+  getsockopt(fd, SOL_SOCKET, SO_TYPE, &value, &size);
+  close(fd);
+  return value;
+}
+
+static long socket_type(word type) { return type_of(CALL(SYS_socket, AF_UNIX, type, 0)); }
+
+static long socketpair_type(word type) {
+  int pair[2];
+  long value = CALL(SYS_socketpair, AF_UNIX, type, 0, pair);
+
+  if (value < 0) return value;
+  close(pair[1]);
+  return type_of(pair[0]);
+}
+
+static long packet_protocol(word protocol) {
+  struct sockaddr_ll address;
+  socklen_t size = sizeof(address);
+  long fd = CALL(SYS_socket, AF_PACKET, SOCK_DGRAM, protocol);
+
+  if (fd < 0) return fd;
+  getsockname(fd, (struct sockaddr *)&address, &size);
+  close(fd);
+  return address.sll_protocol;
+}
+
+/* The flags of the mount that lies at the target, and which it is. */
+static long mounted_how(word flags) {
+  struct statvfs status;
+  long what = CALL(SYS_mount, "source", "target", "tmpfs", flags, 0);
+
+  if (what < 0) return what;
+  statvfs("target", &status);
+  what = access("target/witness", F_OK) == 0;
+  if (umount2("target", MNT_DETACH) != 0) return -9999;
+  return what << 16 | (status.f_flag & (ST_RDONLY | ST_NOSUID | ST_NOEXEC));
+}
+
+static long moved_how(word flags) {
+  long value;
+
+  if (mount("none", "source", "tmpfs", 0, 0) != 0) return -9998;
+  close(open("source/witness", O_CREAT | O_RDWR, 0600));
+  value = mounted_how(flags);
+  if (!(flags & MS_MOVE)) umount2("source", MNT_DETACH);
+  return value;
+}
+
+/* In a child, which loses its namespace. */
+static long setns_flags(word flags) {
+  int fd = open("/proc/self/ns/uts", O_RDONLY | O_CLOEXEC);
+  long value = CALL(SYS_setns, fd, flags);
+
+  close(fd);
+  return value;
+}
+
+/* A ring that the task has registered goes by its index where bit 31 of the operation is set. */
+static long io_uring_register_opcode(word opcode) {
+  struct io_uring_params parameters = {0};
+  struct io_uring_rsrc_update update = {.offset = -1U};
+  char probe[sizeof(struct io_uring_probe)] = {0};
+  long ring = CALL(SYS_io_uring_setup, 1, &parameters);
+  long value;
+
+  if (ring < 0) return -ENOSYS;
+  update.data = ring;
+  value = CALL(SYS_io_uring_register, ring, IORING_REGISTER_RING_FDS, &update, 1);
+  if (value == 1) value = CALL(SYS_io_uring_register, opcode >> 31 ? update.offset : ring, opcode, probe, 0);
+  update.data = 0;
+  syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_RING_FDS, &update, 1);
+  close(ring);
+  return value;
+}
+
+static long fcntl_dupfd(word lowest) {
+  long fd = CALL(SYS_fcntl, 1, F_DUPFD, lowest);
+
+  if (fd >= 0) close(fd);
+  return fd;
+}
+
+static long fcntl_setfd(word flags) {
+  int fd = open("file", O_RDONLY);
+  long value = CALL(SYS_fcntl, fd, F_SETFD, flags);
+
+  value = value < 0 ? value : fcntl(fd, F_GETFD);
+  close(fd);
+  return value;
+}
+
+static long fcntl_setfl(word flags) {
+  int fd = open("file", O_RDWR);
+  long value = CALL(SYS_fcntl, fd, F_SETFL, flags);
+
+  value = value < 0 ? value : fcntl(fd, F_GETFL);
+  close(fd);
+  return value;
+}
+
+static long ficlone(word source) {
+  int fd = open("file", O_RDWR);
+  long value = CALL(SYS_ioctl, fd, 0x40049409, source);
+
+  close(fd);
+  return value;
+}
+
+static long set_semaphore(word value) {
+  int id = semget(IPC_PRIVATE, 1, 0600);
+  long set = CALL(SYS_semctl, id, 0, SETVAL, value);
+
+  set = set < 0 ? set : semctl(id, 0, GETVAL);
+  semctl(id, 0, IPC_RMID);
+  return set;
+}
+
+static long key = 0;
+
+static long key_id(word ring) { return CALL(SYS_keyctl, KEYCTL_GET_KEYRING_ID, ring, 1L) > 0; }
+
+static long key_link(word ring) { return CALL(SYS_keyctl, KEYCTL_LINK, key, ring); }
+
+static long key_group(word group) { return CALL(SYS_keyctl, KEYCTL_CHOWN, key, -1L, group); }
+
+static long key_search(word destination) {
+  return CALL(SYS_keyctl, KEYCTL_SEARCH, (long)KEY_SPEC_PROCESS_KEYRING, "user", "portcullis", destination) == key;
+}
+
+static long prctl_memory(word option) {
+  unsigned int size = 0;
+  long value = CALL(SYS_prctl, PR_SET_MM, option, &size, 0L, 0L);
+
+  return value < 0 ? value : (long)size;
+}
+
+static long prctl_tracer(word tracer) { return CALL(SYS_prctl, PR_SET_PTRACER, tracer, 0L, 0L, 0L); }
+
+/* Of a child that stops for its parent. */
+static long ptrace_registers(word type) {
+  char registers[1024];
+  struct iovec part = {registers, sizeof(registers)};
+  pid_t child = fork();
+  long value;
+
+  if (child == 0) {
+    ptrace(PTRACE_TRACEME, 0, 0, 0);
+    raise(SIGSTOP);
+    _exit(0);
+  }
+  waitpid(child, 0, 0);
+  value = CALL(SYS_ptrace, PTRACE_GETREGSET, child, type, &part);
+  kill(child, SIGKILL);
+  waitpid(child, 0, 0);
+  return value < 0 ? value : (long)part.iov_len;
+}
+
 int main(void) {
   unsigned char bytes[128];
   int fd;
@@ -289,6 +483,35 @@ int main(void) {
   try("mmap.fd", mmap_fd, 7, 0xffffffff, 1000, "flags=34");
   try("futex.op", futex_op, FUTEX_WAKE | 512, FUTEX_WAKE, FUTEX_WAIT, "newer=38");
   try("kcmp.idx1", kcmp_idx1, 1UL << 40 | 1, 1, 1000, "");
+  try("kcmp.idx2", kcmp_idx2, 1UL << 40 | 1, 1, 1000, "type=0");
+  try("listen.backlog", listen_backlog, 0xffffffff, 0x7fffffff, 3, "");
+  try("socket.type", socket_type, SOCK_RAW, SOCK_DGRAM, SOCK_STREAM, "family=1");
+  try("socket.type", socket_type, SOCK_RAW | SOCK_CLOEXEC, SOCK_DGRAM | SOCK_CLOEXEC, SOCK_SEQPACKET, "family=1");
+  try("socketpair.type", socketpair_type, SOCK_RAW, SOCK_DGRAM, SOCK_STREAM, "family=1");
+  try("socket.protocol", packet_protocol, 7 << 16 | 0x300, 0x300, 0x800, "family=17");
+  close(open("source/witness", O_CREAT | O_RDWR, 0600));
+  try("mount.flags", mounted_how, MS_BIND | MS_RDONLY | MS_NOSUID | MS_NOEXEC, MS_BIND, MS_RDONLY, "");
+  try("mount.flags", moved_how, MS_MOVE | MS_RDONLY | MS_NOEXEC | MS_REC, MS_MOVE, MS_RDONLY, "");
+  try("setns.flags", setns_flags, 0, CLONE_NEWUTS, CLONE_NEWIPC, "");
+  try("io_uring_register.opcode", io_uring_register_opcode, 1UL << 31 | IORING_REGISTER_PROBE, IORING_REGISTER_PROBE,
+      IORING_UNREGISTER_FILES, "newer=38");
+  try("fcntl.arg", fcntl_dupfd, 1UL << 32 | 100, 100, 1UL << 31, "cmd=0");
+  try("fcntl.arg", fcntl_setfd, 2, 0, 1, "cmd=2");
+  try("fcntl.arg", fcntl_setfl, 1UL << 32 | O_WRONLY | O_TRUNC | O_PATH | O_NONBLOCK, O_NONBLOCK, O_APPEND, "cmd=4");
+  try("ioctl.arg", ficlone, 1UL << 32 | 1000, 1000, 999, "cmd=1074041865");
+  try("semctl.arg", set_semaphore, 1UL << 32 | 7, 7, 8, "cmd=16");
+  key = CALL(SYS_add_key, "user", "portcullis", "x", 1L, (long)KEY_SPEC_PROCESS_KEYRING);
+  if (key > 0) {
+    try("keyctl.arg2", key_id, 1UL << 32 | (uint32_t)KEY_SPEC_PROCESS_KEYRING, (uint32_t)KEY_SPEC_PROCESS_KEYRING,
+        (uint32_t)-99, "option=0");
+    try("keyctl.arg3", key_link, 1UL << 32 | (uint32_t)KEY_SPEC_PROCESS_KEYRING, (uint32_t)KEY_SPEC_PROCESS_KEYRING,
+        (uint32_t)-99, "option=8");
+    try("keyctl.arg4", key_group, 1UL << 32 | 0xffffffff, 0xffffffff, 12345, "option=4");
+    try("keyctl.arg5", key_search, 1UL << 32, 0, (uint32_t)-99, "option=10");
+  }
+  try("ptrace.addr", ptrace_registers, 1UL << 32 | 1, 1, 999, "request=16900");
+  try("prctl.arg2", prctl_memory, 1UL << 32 | 15, 15, 99, "option=35 newer=1");
+  try("prctl.arg2", prctl_tracer, 0xffffffff, -1UL, 1UL << 22 | 1, "option=1499557217 newer=22");
   try("unshare.flags", unshare_flags, 1 << 20, 1 << 20 | 1 << 17, 0, "newer=22");
   return 0;
 }

@@ -1,7 +1,7 @@
 /**
- * What `import "portcullis"` gives in plain Node: nothing happens. A policy module can be imported (a bundler, a test
- * runner, an editor's tool may do so), its default export says what it is, and whoever asks its state or the call for
- * an answer is told where answers come from.
+ * The run-time module of `import "portcullis"` in plain Node. Bundlers, test runners and editors can import a policy
+ * module without effect; its default export identifies itself, and access to its state or to a call throws an error
+ * that names the tools that evaluate policies.
  *
  * The types are those of language/types/index.d.ts; test/types checks that the names agree.
  */
@@ -13,7 +13,7 @@ export interface InertPolicy {
 
 function refuse(what: string): never {
   throw new Error(
-    `${what} has no answer here: a policy is compiled, and nothing of it runs as JavaScript. To try it, use simulate() of "portcullis/testing", or the command portcullis.`,
+    `${what} has no value here: a policy is compiled and never runs as JavaScript. To try it, use simulate() of "portcullis/testing", or the command portcullis.`,
   );
 }
 
@@ -58,7 +58,10 @@ const inertCallSet: InertCallSet = Object.freeze({
   without: () => inertCallSet,
 });
 
-/** Any property is a set: `calls.open`. (Which there are, the compiler knows; loading the families for this is not worth it.) */
+/**
+ * Any property is a set: `calls.open`. The compiler checks the names; loading the families here would cost start-up
+ * time.
+ */
 export const calls: (() => InertCallSet) & { readonly [family: string]: InertCallSet } = new Proxy(
   Object.assign(() => inertCallSet),
   {
@@ -109,11 +112,14 @@ const nanoseconds: { readonly [unit: string]: bigint | undefined } = {
   h: 3_600_000_000_000n,
 };
 
-/** Needed as it is: a module may compute with it at its top. @throws {TypeError} when the text is no duration. */
+/**
+ * Computed in JavaScript too: a module may use it at its top level. @throws {TypeError} if the string is not a
+ * duration.
+ */
 export function duration(text: string): bigint {
   const [, digits, unit = ""] = text.match(/^(\d+)(ns|us|ms|s|min|h)$/) ?? [];
   const factor = nanoseconds[unit];
-  if (digits === undefined || factor === undefined) throw new TypeError(`"${text}" is no duration, such as "50ms"`);
+  if (digits === undefined || factor === undefined) throw new TypeError(`"${text}" is not a duration, such as "50ms"`);
   return BigInt(digits) * factor;
 }
 
@@ -121,7 +127,7 @@ interface Settings<T> {
   readonly default?: T;
 }
 
-/** Their defaults, or what is nothing of its kind: importing a module must not need a command line. */
+/** The defaults, or an empty value of the type: importing a module must not need a command line. */
 export const parameter = Object.freeze({
   path: (_name: string, settings?: Settings<string>): string => settings?.default ?? "/",
   text: (_name: string, settings?: Settings<string>): string => settings?.default ?? "",

@@ -1,3 +1,4 @@
+/** `portcullis/testing`, as a user of the package sees it. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type * as published from "./language/types/testing.d.ts";
 import * as testing from "./testing.ts";
 
-/** What is published is what there is. */
+/** The published types fit the implementation. */
 const simulate: typeof published.simulate = testing.simulate;
 
 let folder: string;
@@ -50,7 +51,7 @@ describe.each(["interpreter", "wasm"] as const)("simulate, by %s", (compiled) =>
     worker.exit();
   });
 
-  test("a fork that the policy refuses throws, and says by which line", async () => {
+  test("a fork that the policy refuses throws an error with the line", async () => {
     const run = await simulate("policies/children.ts", { ...options, set: { most: "2" } });
     run.command.fork();
     expect(() => run.command.fork()).toThrow(testing.RefusedError);
@@ -59,7 +60,7 @@ describe.each(["interpreter", "wasm"] as const)("simulate, by %s", (compiled) =>
 });
 
 describe("a recorded trace", () => {
-  test("is put through the policy", async () => {
+  test("is evaluated by the policy", async () => {
     const trace = file(
       "exec.trace",
       [
@@ -98,7 +99,7 @@ describe("mistakes", () => {
     const call = run.command.call.bind(run.command) as (name: string, given?: object) => unknown;
     expect(() => call("openatt")).toThrow("did you mean openat?");
     expect(() => call("openat", { pathname: 0n })).toThrow("did you mean `path`?");
-    expect(() => run.advance("5 parsecs" as "5s")).toThrow("is no duration");
+    expect(() => run.advance("5 parsecs" as "5s")).toThrow("is not a duration");
     await expect(simulate("policies/none.ts")).rejects.toThrow();
   });
 });

@@ -1,6 +1,6 @@
 /**
- * `portcullis/testing`: policies in the tests of whoever writes them. Its types for users are
- * src/language/types/testing.d.ts, which say more about each member.
+ * `portcullis/testing`: evaluates policies in their authors' tests. The published types, with their documentation, are
+ * in src/language/types/testing.d.ts.
  */
 import { readFileSync } from "node:fs";
 import { relative } from "node:path";
@@ -27,7 +27,7 @@ import type { Trace } from "./traces/trace.ts";
 
 export { RefusedError } from "./engines/simulate/task.ts";
 
-/** What is wrong with a policy or a trace, all of it. */
+/** All errors of a policy or a trace. */
 export class PolicyError extends Error {
   override readonly name = "PolicyError";
   readonly diagnostics: readonly Diagnostic[];
@@ -184,7 +184,7 @@ class Task {
     const number = call.number[architecture];
     if (number === undefined) throw new TypeError(`${architecture} has no ${name}`);
     const decision = this.#task.call({ number, arguments: registersOf(call, architecture, given) });
-    // This asks what would be said. A child is made by `fork` and `thread`.
+    // A call only asks for the verdict; `fork` and `thread` create children.
     decision.birth?.fail();
     return decisionOf(decision);
   }

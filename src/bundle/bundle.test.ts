@@ -1,3 +1,4 @@
+/** Bundles survive encoding and decoding; damaged and hostile files are refused. */
 import { createHash } from "node:crypto";
 import { readdirSync } from "node:fs";
 import { fc, test } from "@fast-check/vitest";
@@ -23,7 +24,7 @@ function bundleOf(path: string, target: (typeof ebpfTargets)[number]): Bundle | 
   return makeBundle(artifact, { compiler: "portcullis test", fixed: [["most", "16"]], sources });
 }
 
-/** Made of a random policy. */
+/** The bundle of a random policy. */
 function randomBundle(seed: number): Bundle {
   const program = generateProgram(new SeededChoices(seed), { statements: 12, parameters: seed % 4 > 1 });
   const target = ebpfTargets[seed % 3]!;
@@ -33,7 +34,7 @@ function randomBundle(seed: number): Bundle {
   return makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources: new Map() });
 }
 
-/** With a digest that fits: what a malicious writer would give. */
+/** With a valid digest, as a malicious writer would compute it. */
 function sealed(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const launch = view.getUint32(headerSize + tableEntrySize * (sections.length - 1) + 4, true);
@@ -42,7 +43,7 @@ function sealed(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** Decodes, or refuses; nothing else may happen. */
+/** Decodes or refuses; any other error fails the test. */
 function decodesOrRefuses(bytes: Uint8Array): boolean {
   try {
     decodeBundle(bytes);
@@ -55,7 +56,7 @@ function decodesOrRefuses(bytes: Uint8Array): boolean {
 
 describe("a bundle", () => {
   it.each(policies.flatMap((policy) => ebpfTargets.map((target) => [policy, target] as const)))(
-    "of %s for %s comes back as it was written, and is the same each time",
+    "of %s for %s is decoded as it was encoded, and encoded the same each time",
     (policy, target) => {
       const bundle = bundleOf(`policies/${policy}`, target);
       if (bundle === undefined) return expect(target).toBe("unprivileged");
@@ -66,7 +67,7 @@ describe("a bundle", () => {
     },
   );
 
-  test.prop([fc.nat(10_000)])("of any policy comes back as it was written", (seed) => {
+  test.prop([fc.nat(10_000)])("of any policy is decoded as it was encoded", (seed) => {
     const bundle = randomBundle(seed);
     expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
   });
@@ -92,33 +93,33 @@ describe("a bundle", () => {
     },
   );
 
-  it("that is changed in any bit of its head or its table of sections is refused", () => {
+  it("that is changed in any bit of its header or section table is refused", () => {
     for (let bit = 0; bit < 8 * (headerSize + tableEntrySize * sections.length); bit += 1) {
       const changed = whole.slice();
       changed[bit >> 3]! ^= 1 << (bit & 7);
       expect(() => decodeBundle(changed), `bit ${bit}`).toThrow(BundleError);
       const inTable = bit - 8 * headerSize;
       const isCount = inTable >= 0 && (inTable >> 5) % 4 === 2;
-      // A section may be shorter by what the next one's alignment hides. All else has one valid value.
+      // A section may be shorter by the padding of the next one. Every other field has one valid value.
       const isGuarded = bit >= 8 * digestOffset && bit < 8 * headerSize;
       if (!isCount && !isGuarded) expect(decodesOrRefuses(sealedOrNot(changed)), `bit ${bit}, sealed`).toBe(false);
     }
   });
 
   test.prop([fc.nat(whole.length), fc.uint8Array({ maxLength: 16 })])(
-    "that is cut, or has grown, is refused",
+    "that is truncated or extended is refused",
     (length, more) => {
       fc.pre(length < whole.length || more.length > 0);
       expect(() => decodeBundle(Buffer.concat([whole.subarray(0, length), more]))).toThrow(BundleError);
     },
   );
 
-  test.prop([fc.uint8Array({ maxLength: 4096 })])("is not what random bytes are", (bytes) => {
+  test.prop([fc.uint8Array({ maxLength: 4096 })])("is never decoded from random bytes", (bytes) => {
     expect(() => decodeBundle(bytes)).toThrow(BundleError);
   });
 
   test.prop([fc.array(fc.tuple(fc.nat(whole.length - 65), fc.integer()), { maxLength: 4 })], { numRuns: 3000 })(
-    "whose writer meant no good is refused or is one, and never anything else",
+    "from a malicious writer is decoded or refused, without any other error",
     (changes) => {
       const changed = whole.slice();
       for (const [at, byte] of changes) changed[64 + at] = byte;
@@ -126,19 +127,19 @@ describe("a bundle", () => {
     },
   );
 
-  it("of another version is refused by that name", () => {
+  it("of another version is refused with its version", () => {
     const other = whole.slice();
     other[8] = 1;
     expect(() => decodeBundle(sealed(other))).toThrow("its format has version 1, and this is 2");
   });
 
-  it("holds a fixed text of several lines", () => {
+  it("holds a fixed string of several lines", () => {
     const bundle = randomBundle(0);
     const fixed = [["text", "a\nb=c"]] as const;
     expect(decodeBundle(encodeBundle({ ...bundle, fixed })).fixed).toEqual([["text", "a\\nb=c"]]);
   });
 
-  it("with open parameters has one digest, whatever they are given", () => {
+  it("with open parameters has one digest for all their values", () => {
     const { program, sources } = loadOpenPolicy("policies/children.ts", { architecture: "x86_64" }).loaded;
     const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
     const bytes = encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources }));
@@ -150,7 +151,7 @@ describe("a bundle", () => {
     expect(parameterWordsFor(bundle, new Map())).toEqual([16n]);
   });
 
-  it("has a digest that the same policy has everywhere", () => {
+  it("has a digest that depends only on the policy", () => {
     expect(decodeBundle(whole).launch).toContainEqual({ is: "token", map: 0, offset: 0 });
     const { program, sources } = loadPolicy("policies/exec-once.ts", { architecture: "x86_64" });
     const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
@@ -159,7 +160,7 @@ describe("a bundle", () => {
   });
 });
 
-/** Seals where the place of the last section can be found at all. */
+/** Seals if the offset of the last section can be read. */
 function sealedOrNot(bytes: Uint8Array): Uint8Array {
   const view = new DataView(bytes.buffer);
   const launch = view.getUint32(headerSize + tableEntrySize * (sections.length - 1) + 4, true);

@@ -1,4 +1,4 @@
-/** What a bundle holds, as values. `write.ts` makes a file of it, `read.ts` takes one apart. */
+/** The contents of a bundle as values. `write.ts` encodes it, `read.ts` decodes it. */
 import type { Report } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -6,13 +6,13 @@ import type { ArchitectureName } from "../linux/architecture.ts";
 export interface Bundle {
   readonly architecture: ArchitectureName;
   readonly name: string;
-  /** Who compiled: "portcullis 0.1.0". */
+  /** The compiler: "portcullis 0.1.0". */
   readonly compiler: string;
   /** `seccomp`, `unprivileged` or `trial`. */
   readonly target: string;
   /** The values of the parameters that are constants of this bundle. */
   readonly fixed: readonly (readonly [name: string, value: string])[];
-  /** The others: whoever starts the bundle gives their values. At most 64, no two of one name. */
+  /** The other parameters, whose values are given at the start. At most 64, with different names. */
   readonly parameters: readonly BundleParameter[];
   readonly licence: string;
   readonly programType: number;
@@ -22,25 +22,25 @@ export interface Bundle {
   /** The classic program is all of the policy. */
   readonly classicIsAll: boolean;
   readonly unprivileged: boolean;
-  /** `struct sock_filter[]`; empty where the static part does not fit. */
+  /** `struct sock_filter[]`; empty if the static part does not fit a classic filter. */
   readonly classic: Uint8Array;
   /** Instructions of `classic` whose `k` is a word of the token: four for execve, then perhaps four for seccomp(2). */
   readonly classicToken: readonly number[];
-  /** `struct bpf_insn[]` with zeros where a relocation goes. */
+  /** `struct bpf_insn[]`; fields to be relocated are 0. */
   readonly program: Uint8Array;
   readonly relocations: readonly Relocation[];
   readonly kernelFunctions: readonly string[];
   readonly maps: readonly BundleMap[];
   readonly states: readonly BundleState[];
   readonly launch: readonly LaunchWord[];
-  /** The calls that are allowed whatever their arguments and the state are. */
+  /** The calls that are allowed with any arguments and any state. */
   readonly constantAllows: readonly { readonly architecture: number; readonly number: number }[];
   readonly types: Uint8Array;
   readonly functionInfo: Uint8Array;
   readonly lineInfo: Uint8Array;
   readonly verdicts: readonly BundleVerdict[];
   readonly reports: readonly BundleReport[];
-  /** In ascending order of `instruction`; holds up to the next. */
+  /** In ascending order of `instruction`; an entry is valid up to the next. */
   readonly sourceMap: readonly { readonly instruction: number; readonly at: Place | undefined }[];
 }
 
@@ -58,10 +58,10 @@ export interface BundleMap {
   readonly capacity: number;
   readonly holds: "state" | "launch" | "events";
   readonly lock: number | undefined;
-  /** Numbers of types in `types`; 0: none. */
+  /** Ids of types in `types`; 0 for none. */
   readonly keyType: number;
   readonly valueType: number;
-  /** The values behind keys 0, 1, …; empty: zeros. */
+  /** The values of keys 0, 1, …; empty for zeros. */
   readonly initial: Uint8Array;
 }
 
@@ -77,19 +77,19 @@ export interface BundleParameter {
   readonly kind: "integer" | "flag";
   readonly from: bigint;
   readonly to: bigint;
-  /** Undefined where a value must be given. */
+  /** Undefined if a value must be given. */
   readonly default: bigint | undefined;
   readonly at: Place | undefined;
 }
 
-/** The words of parameters stand in the parameters' order. */
+/** The words of parameters are in the order of the parameters. */
 export interface LaunchWord {
   readonly is: "token" | "secret" | "parameter";
   readonly map: number;
   readonly offset: number;
 }
 
-/** A place in a policy, its file as shown to people. */
+/** A place in a policy, with the displayed path of its file. */
 export interface Place {
   readonly file: string;
   readonly line: number;
@@ -110,7 +110,7 @@ export interface BundleReport {
   readonly at: Place | undefined;
 }
 
-/** A file that is no bundle, or none that this version knows. */
+/** The file is not a bundle, or not of a known version. */
 export class BundleError extends Error {
   override readonly name = "BundleError";
 }

@@ -1,11 +1,11 @@
 /**
- * The numbers of a bundle, version 2: what docs/bundle.md says in words. `native/launcher/bundle.c` reads the same.
+ * The constants of the bundle format, version 2 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
 import { maximumParameters } from "../ir/limits.ts";
 import type { Action } from "../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
 
-/** "\x7fPCL\r\n\x1a\n": what a text transfer would damage is in it. */
+/** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
 export const version = 2;
 export const headerSize = 64;
@@ -13,10 +13,13 @@ export const digestOffset = 32;
 export const digestSize = 32;
 export const tableEntrySize = 16;
 export const largestBundle = 16 << 20;
-/** What all maps of a bundle take together, in bytes. */
+/** The largest total size of the maps of a bundle, in bytes. */
 export const largestMaps = 64 << 20;
 
-/** Bytes of an entry, and how many there may be. The place in this list is the kind, from 1. */
+/**
+ * The size of an entry in bytes, and the smallest and largest number of entries. The position in this list is the kind,
+ * from 1.
+ */
 export const sections = [
   { name: "strings", entry: 1, least: 1, most: 1 << 22 },
   { name: "policy", entry: 40, least: 1, most: 1 },
@@ -49,7 +52,7 @@ export const traits = { classicIsAll: 1, unprivileged: 2 } as const;
 export const attachFlags = { lock: 4 } as const;
 export const relocationKinds = ["map", "kernel-function"] as const;
 export const mapTypeNumbers = { hash: 1, array: 2, "ring-buffer": 27 } as const;
-/** `BPF_F_RDONLY_PROG`: of what is frozen. */
+/** `BPF_F_RDONLY_PROG`, of frozen maps. */
 export const frozenFlag = 128;
 export const mapContents = ["state", "launch", "events"] as const;
 export const launchContents = {
@@ -76,19 +79,19 @@ export const programTypeNumbers = { seccomp: 33, trial: 31 } as const;
 
 /** `BPF_LD | BPF_IMM | BPF_DW`, `BPF_JMP | BPF_CALL`, `BPF_JMP | BPF_JEQ | BPF_K` (classic). */
 export const opcodes = { wide: 0x18, call: 0x85, classicEqual: 0x15 } as const;
-/** `BPF_PSEUDO_…` in the place of the source register. */
+/** `BPF_PSEUDO_…`, in the source register field. */
 export const pseudo = { map: 1, mapValue: 2, localCall: 1, kernelCall: 2 } as const;
 
 export function architectureOf(audit: number): ArchitectureName | undefined {
   return (Object.keys(auditArchitecture) as ArchitectureName[]).find((name) => auditArchitecture[name] === audit);
 }
 
-/** The start of what lies behind `end`. */
+/** The aligned start of the section after `end`. */
 export function aligned(end: number): number {
   return (end + 7) & ~7;
 }
 
-/** The digest that stands in a bundle's file, in hexadecimal. */
+/** The digest in a bundle's file, in hexadecimal. */
 export function digestIn(file: Uint8Array): string {
   return Buffer.from(file.subarray(digestOffset, digestOffset + digestSize)).toString("hex");
 }

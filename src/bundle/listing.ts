@@ -1,5 +1,5 @@
 /**
- * A bundle as people read it: what it is, what it needs, and its program with the policy's places.
+ * The text of a bundle for `disasm`: its properties, its requirements, and its program with the policy's places.
  */
 import { decode } from "../compile/ebpf/instructions/decode.ts";
 import { disassemble } from "../compile/ebpf/instructions/disassemble.ts";
@@ -12,7 +12,10 @@ import { decodeBundle } from "./read.ts";
 
 const column = 48;
 
-/** Throws a BundleError where the file is none, a RangeError where it has an instruction that no compiler of ours makes. */
+/**
+ * Throws a BundleError if the file is not a bundle, a RangeError if it has an instruction that our compiler never
+ * emits.
+ */
 export function listBundle(file: Uint8Array): string {
   const bundle = decodeBundle(file);
   const named = new Map(bundle.relocations.map(({ instruction, index }) => [instruction, index]));
@@ -33,7 +36,7 @@ export function listBundle(file: Uint8Array): string {
 
 function heading(bundle: Bundle, digest: string): string[] {
   const { name, target, compiler, architecture, parameters, fixed, classic, classicIsAll, locked } = bundle;
-  const whole = classicIsAll ? ", which is all of the policy" : ", the weakest verdict where state decides";
+  const whole = classicIsAll ? ", the whole policy" : ", the weakest verdict if state decides";
   return [
     `; ${name} for ${target} on ${architecture}, by ${compiler}`,
     `; sha256 ${digest}`,
@@ -60,7 +63,7 @@ function describeParameter({ name, at, ...parameter }: BundleParameter): string 
 const forkWords = { copy: "a copy", fresh: "fresh", share: "the same" } as const;
 
 function describeMap({ name, type, keySize, valueSize, capacity, holds }: BundleMap): string {
-  const purpose = holds === "launch" ? ", frozen: what a start brings" : "";
+  const purpose = holds === "launch" ? ", frozen: values of the start" : "";
   if (type === "ring-buffer") return `${name}: ring buffer of ${capacity} bytes`;
   return `${name}: ${type} of ${capacity} × ${valueSize} bytes${type === "hash" ? ` by keys of ${keySize}` : ""}${purpose}`;
 }

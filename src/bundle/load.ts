@@ -1,6 +1,6 @@
 /**
- * A bundle's program on the running kernel, as native/launcher does it without Node: maps are made, what a start brings is
- * drawn and frozen, the program is relocated and loaded. It is not attached.
+ * Loads a bundle's program into the running kernel, as native/launcher does without Node: creates the maps, draws and
+ * freezes the launch values, relocates and loads the program. Does not attach it.
  */
 import { randomBytes } from "node:crypto";
 import { defaultWords } from "../ir/parameters.ts";
@@ -24,14 +24,14 @@ export interface LoadedBundle {
   readonly program: number;
   /** In the bundle's order. */
   readonly maps: readonly BpfMap[];
-  /** The two words that the launcher's execve carries; zeros where the program asks for none. */
+  /** The two words that the launcher's execve carries; zeros if the program has no token. */
   readonly token: readonly [bigint, bigint];
-  /** What the verifier said, where it was asked. */
+  /** The verifier's log, if it was asked for. */
   readonly log: string | undefined;
   close(): void;
 }
 
-/** A kernel function that the program calls is not there. */
+/** The kernel lacks a function that the program calls. */
 export class MissingFunctionError extends Error {
   override readonly name = "MissingFunctionError";
   readonly missing: string;
@@ -42,10 +42,10 @@ export class MissingFunctionError extends Error {
 }
 
 /**
- * Throws a BpfError where a map cannot be made, a VerifierError where the program is refused, a MissingFunctionError.
+ * Throws a BpfError if a map cannot be created, a VerifierError if the program is refused, a MissingFunctionError.
  *
  * @param logLevel asks for the verifier's log (`logLevels`)
- * @param parameters their words; where they are left out, those that hold by default
+ * @param parameters their words; the defaults if absent
  */
 export function loadBundle(
   bundle: Bundle,
@@ -60,8 +60,8 @@ export function loadBundle(
     const btf = bundle.types.length === 0 ? undefined : loadBtf(bundle.types);
     if (btf !== undefined) open.push(btf);
     const launch = drawLaunch(bundle, parameters);
-    // The seccomp type refuses arrays that are laid out without regard to speculation, as those of whoever has CAP_PERFMON
-    // are (kernel/bpf/arraymap.c); CAP_SYS_ADMIN implies it.
+    // The seccomp type refuses arrays without padding against speculation, which the kernel creates for callers with
+    // CAP_PERFMON or CAP_SYS_ADMIN (kernel/bpf/arraymap.c).
     const maps = withoutCapabilities([capabilities.perfmon, capabilities.systemAdministration], () =>
       bundle.maps.map((map) => {
         const made = makeMap(map, bundle.programType, btf, launch.value);
@@ -92,10 +92,10 @@ export function loadBundle(
   }
 }
 
-/** The kernel takes no larger one (`bpf_verifier_log_attr_valid`: UINT_MAX >> 2), and a log of 16 MiB tells all. */
+/** 16 MiB hold every log so far; the limit of the kernel is UINT_MAX >> 2 (`bpf_verifier_log_attr_valid`). */
 const largestLog = 16 << 20;
 
-/** The launch map's value. A token's words are not 0, and a secret's third is odd (docs/bundle.md). */
+/** The launch map's value. The words of a token are nonzero, and the third word of a secret is odd (docs/bundle.md). */
 function drawLaunch(
   { maps, launch }: Bundle,
   parameters: readonly bigint[],
@@ -125,7 +125,9 @@ function drawLaunch(
 
 const typeNumbers = { hash: mapTypes.hash, array: mapTypes.array, "ring-buffer": mapTypes.ringBuffer } as const;
 
-/** With the flags that the launcher gives them (native/launcher/extended.c): what is to be attached is sealed. */
+/**
+ * With the flags that the launcher gives them (native/launcher/extended.c): a program that is to be attached is sealed.
+ */
 function flagsOf({ holds }: BundleMap, programType: number): number {
   const canBeSealed = programType === programTypes.seccomp && holds !== "events";
   return (holds === "launch" ? mapFlags.readOnlyForPrograms : 0) | (canBeSealed ? mapFlags.sealable : 0);

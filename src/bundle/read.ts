@@ -1,6 +1,6 @@
 /**
- * A bundle's file taken apart. Everything is checked before anything is used; what the format does not know is refused, so
- * that a file means the same to whoever reads it (`native/launcher/bundle.c` makes the same checks).
+ * Decodes the file of a bundle. All fields are checked before any is used, and everything that the format does not
+ * define is refused, so that all readers agree on a file (`native/launcher/bundle.c` makes the same checks).
  */
 
 import { timingSafeEqual } from "node:crypto";
@@ -51,9 +51,9 @@ import {
 } from "./format.ts";
 import { digestOf } from "./write.ts";
 
-/** Throws a BundleError, whatever the bytes are. */
+/** Throws a BundleError for every other sequence of bytes. */
 export function decodeBundle(file: Uint8Array): Bundle {
-  // A Buffer's slices are no copies.
+  // Slices of a Buffer are views, not copies.
   const bytes = new Uint8Array(file.buffer, file.byteOffset, file.byteLength);
   const contents = takeApart(bytes);
   const texts = new Texts(contents.strings);
@@ -127,29 +127,29 @@ function takeApart(bytes: Uint8Array): Record<SectionName, Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const word = (offset: number): number => view.getUint32(offset, true);
   const head = headerSize + sections.length * tableEntrySize;
-  demand(bytes.length >= head && magic.every((byte, index) => bytes[index] === byte), "it does not begin like one");
+  demand(bytes.length >= head && magic.every((byte, index) => bytes[index] === byte), "its magic number is wrong");
   demand(word(8) === version, `its format has version ${word(8)}, and this is ${version}`);
-  demand(bytes.length <= largestBundle && word(12) === bytes.length, "it was cut, or has grown");
+  demand(bytes.length <= largestBundle && word(12) === bytes.length, "its length is wrong");
   demand(architectureOf(word(16)) !== undefined, "it is for an unknown architecture");
-  demand(word(20) === sections.length && word(24) === 0 && word(28) === 0, "its head has something unknown");
+  demand(word(20) === sections.length && word(24) === 0 && word(28) === 0, "its header has an unknown field");
   const contents: Partial<Record<SectionName, Uint8Array>> = {};
   let end = head;
   sections.forEach(({ name, entry, least, most }, index) => {
     const at = headerSize + tableEntrySize * index;
     const [kind, offset, count] = [word(at), word(at + 4), word(at + 8)];
     const start = aligned(end);
-    demand(kind === index + 1 && offset === start && word(at + 12) === entry, "its table of sections is unknown");
+    demand(kind === index + 1 && offset === start && word(at + 12) === entry, "its section table is invalid");
     demand(count >= least && count <= most, `it has ${count} entries of ${name}`);
     demand(start + count * entry <= bytes.length, `its ${name} reach beyond its end`);
-    demand(isZero(bytes.subarray(end, start)), "something stands between two sections");
+    demand(isZero(bytes.subarray(end, start)), "there are bytes between two sections");
     end = start + count * entry;
     contents[name] = bytes.slice(start, end);
   });
-  demand(end === bytes.length, "something stands behind the last section");
+  demand(end === bytes.length, "there are bytes after the last section");
   const launch = end - contents.launch!.length;
   const digest = bytes.subarray(digestOffset, digestOffset + digestSize);
-  demand(timingSafeEqual(digestOf(bytes, launch), digest), "its digest is wrong, so it was damaged");
-  demand(isZero(contents.launch!), "what a start brings stands in it already");
+  demand(timingSafeEqual(digestOf(bytes, launch), digest), "its digest is wrong: the file is damaged");
+  demand(isZero(contents.launch!), "its launch values are not empty");
   return contents as Record<SectionName, Uint8Array>;
 }
 
@@ -185,14 +185,14 @@ class Texts {
   static readonly #decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
   constructor(bytes: Uint8Array) {
-    demand(bytes[0] === 0 && bytes.at(-1) === 0, "its strings do not end");
+    demand(bytes[0] === 0 && bytes.at(-1) === 0, "its strings are not terminated");
     this.#bytes = bytes;
   }
 
   at(offset: number): string {
     const known = this.#known.get(offset);
     if (known !== undefined) return known;
-    demand(offset < this.#bytes.length, "a string is not there");
+    demand(offset < this.#bytes.length, "a string is out of range");
     let text: string;
     try {
       text = Texts.#decoder.decode(this.#bytes.subarray(offset, this.#bytes.indexOf(0, offset)));
@@ -227,14 +227,14 @@ function checkClassic({ classic, classicToken, classicIsAll }: Bundle): void {
   const length = classic.length / 8;
   demand(length > 0 || !classicIsAll, "there is no classic program");
   demand(classicToken.length % 4 === 0, "a token has four words");
-  checkOrder(classicToken, length, "the token's places");
+  checkOrder(classicToken, length, "the positions of the token");
   const isTest = (index: number) => classic[8 * index] === opcodes.classicEqual && classic[8 * index + 1] === 0;
-  demand(classicToken.every(isTest), "a word of the token has no place");
+  demand(classicToken.every(isTest), "a word of the token has no position");
 }
 
 function checkOrder(indexes: readonly number[], end: number, what: string): void {
   indexes.forEach((index, at) => {
-    demand(index < end && (at === 0 || index > indexes[at - 1]!), `${what} stand in no order`);
+    demand(index < end && (at === 0 || index > indexes[at - 1]!), `${what} are not in order`);
   });
 }
 
@@ -260,17 +260,20 @@ function checkRelocations(
     if (kind !== undefined) {
       const relocation = relocations[next];
       next += 1;
-      demand(relocation?.instruction === slot, "an instruction names what no relocation lists");
-      demand(relocation.kind === kind && relocation.index < counts[kind], "a relocation names what is not there");
-      demand(view.getInt32(8 * slot + 4, true) === 0, "a relocated instruction names something already");
-      demand(kind === "map" || view.getInt16(8 * slot + 2, true) === 0, "a kernel function is none of the kernel's");
+      demand(relocation?.instruction === slot, "an instruction needs a relocation that is missing");
+      demand(
+        relocation.kind === kind && relocation.index < counts[kind],
+        "a relocation names a missing map or function",
+      );
+      demand(view.getInt32(8 * slot + 4, true) === 0, "a relocated instruction has a value already");
+      demand(kind === "map" || view.getInt16(8 * slot + 2, true) === 0, "a kernel function belongs to a module");
     }
     if (opcode === opcodes.wide) {
       slot += 1;
       demand(slot < program.length / 8 && program[8 * slot] === 0, "a wide instruction has no second half");
     }
   }
-  demand(next === relocations.length, "a relocation is of an instruction that names nothing");
+  demand(next === relocations.length, "a relocation is for an instruction without one");
 }
 
 function namedBy(opcode: number, source: number): Relocation["kind"] | undefined {
@@ -308,7 +311,7 @@ function readMaps(contents: Record<SectionName, Uint8Array>, texts: Texts): Bund
   }, 0);
   demand(bytes <= largestMaps, "its maps are too large");
   for (const once of ["launch", "events"] as const)
-    demand(maps.filter(({ holds }) => holds === once).length <= 1, "two maps hold what one must");
+    demand(maps.filter(({ holds }) => holds === once).length <= 1, "two maps have the same purpose");
   demand(new Set(maps.map(({ name }) => name)).size === maps.length, "two maps have one name");
   return maps;
 }
@@ -317,15 +320,18 @@ function readMap(entry: readonly number[], contents: Record<SectionName, Uint8Ar
   const [nameAt, number, keySize, valueSize, capacity, flags, content, lock, keyType, valueType, at, size] =
     entry as readonly [number, number, number, number, number, number, number, number, number, number, number, number];
   const name = texts.at(nameAt);
-  demand(/^\w{1,15}$/.test(name), "a map's name is none");
+  demand(/^\w{1,15}$/.test(name), "a map's name is invalid");
   const type = (Object.keys(mapTypeNumbers) as BundleMap["type"][]).find((one) => mapTypeNumbers[one] === number);
   const holds = mapContents[content - 1];
   demand(type !== undefined, `a map is of the unknown type ${number}`);
-  demand(holds !== undefined && (type === "ring-buffer") === (holds === "events"), "a map holds something unknown");
+  demand(holds !== undefined && (type === "ring-buffer") === (holds === "events"), "a map has an unknown purpose");
   demand(flags === (holds === "launch" ? frozenFlag : 0), "a map has an unknown flag");
-  demand((keyType === 0 && valueType === 0) || contents.types.length > 0, "a map names a type, and there are none");
-  demand(size > 0 || at === 0, "a map without values says where they are");
-  demand(at + size <= contents.initialValues.length, "a map's values are not there");
+  demand(
+    (keyType === 0 && valueType === 0) || contents.types.length > 0,
+    "a map names a type, and the bundle has none",
+  );
+  demand(size > 0 || at === 0, "a map without initial values has an offset of them");
+  demand(at + size <= contents.initialValues.length, "a map's initial values are out of range");
   const initial = contents.initialValues.slice(at, at + size);
   const map: BundleMap = {
     name,
@@ -344,7 +350,7 @@ function readMap(entry: readonly number[], contents: Record<SectionName, Uint8Ar
   demand(
     holds !== "launch" ||
       (type === "array" && capacity === 1 && valueSize === contents.launch.length && initial.length === 0),
-    "what a start brings has no place",
+    "a launch value has an invalid position",
   );
   return map;
 }
@@ -353,22 +359,22 @@ function checkRingBuffer({ keySize, valueSize, capacity, lock, initial }: Bundle
   demand(keySize === 0 && valueSize === 0 && lock === undefined && initial.length === 0, "a ring buffer has no values");
   demand(
     capacity >= 4096 && capacity <= largestMaps && (capacity & (capacity - 1)) === 0,
-    "a ring buffer's size is no power of two",
+    "a ring buffer's size is not a power of two",
   );
 }
 
 function checkValues({ type, keySize, valueSize, capacity, lock, initial, valueType }: BundleMap): void {
-  demand(keySize > 0 && keySize <= 512 && valueSize > 0 && capacity > 0, "a map's size is none");
+  demand(keySize > 0 && keySize <= 512 && valueSize > 0 && capacity > 0, "a map's size is invalid");
   demand(type !== "array" || keySize === 4, "an array's keys have 4 bytes");
   demand((keySize + valueSize) * capacity <= largestMaps, "a map is too large");
   demand(
     lock === undefined || (lock % 4 === 0 && lock + 4 <= valueSize && valueType !== 0),
-    "a map's lock has no place",
+    "a map's lock has an invalid position",
   );
   demand(
     initial.length === 0 ||
       (type === "array" && initial.length % valueSize === 0 && initial.length <= valueSize * capacity),
-    "a map's values have no place",
+    "a map's values have no position",
   );
 }
 
@@ -377,7 +383,7 @@ function readParameters(bytes: Uint8Array, texts: Texts): BundleParameter[] {
     const [nameAt, kindNumber, fromLow, fromHigh, toLow, toHigh, traitBits, defaultLow, defaultHigh, ...place] =
       entry as [number, number, number, number, number, number, number, number, number, ...number[]];
     const name = texts.at(nameAt);
-    demand(/^[A-Za-z][\w-]*$/.test(name), "an open parameter's name is none");
+    demand(/^[A-Za-z][\w-]*$/.test(name), "an open parameter's name is invalid");
     const { unsigned, signed, flag } = parameterKinds;
     demand(
       kindNumber === unsigned || kindNumber === signed || kindNumber === flag,
@@ -396,7 +402,7 @@ function readParameters(bytes: Uint8Array, texts: Texts): BundleParameter[] {
       parameterFault(parameter) === undefined &&
         from < 0n === (kindNumber === signed) &&
         (hasDefault || fallback === 0n),
-      "an open parameter's values are none",
+      "an open parameter's values are invalid",
     );
     return { ...parameter, at: readPlace(place, texts) };
   });
@@ -409,21 +415,21 @@ function readLaunch(
   maps: readonly BundleMap[],
   parameters: number,
 ): LaunchWord[] {
-  demand(
-    contents.launch.length === 0 || maps.some(({ holds }) => holds === "launch"),
-    "what a start brings has no map",
-  );
+  demand(contents.launch.length === 0 || maps.some(({ holds }) => holds === "launch"), "the launch values have no map");
   const launch = [...new Entries(contents.launchFields, 16)].map(([number, map, offset, size]) => {
     const kinds = Object.keys(launchContents) as LaunchWord["is"][];
     const is = kinds.find((one) => launchContents[one].number === number);
-    demand(is !== undefined && size === launchContents[is].size, "a start is to bring something unknown");
+    demand(is !== undefined && size === launchContents[is].size, "a launch value is of an unknown kind");
     demand(
       maps[map!]?.holds === "launch" && offset! % 8 === 0 && offset! + size! <= contents.launch.length,
-      "what a start brings has no place",
+      "a launch value has an invalid position",
     );
     return { is, map: map!, offset: offset! };
   });
-  demand(launch.filter(({ is }) => is === "parameter").length === parameters, "an open parameter has no place, or two");
+  demand(
+    launch.filter(({ is }) => is === "parameter").length === parameters,
+    "an open parameter has no launch value, or two",
+  );
   return launch;
 }
 
@@ -432,7 +438,7 @@ function readStates(bytes: Uint8Array, texts: Texts): BundleState[] {
     const [scope, fork] = [stateScopes[scopeNumber!], forkKinds[forkNumber!]];
     demand(scope !== undefined && fork !== undefined && flags === 0, "a state object is of an unknown kind");
     demand(fork !== "share" || scope === "process", "a thread's state cannot be shared");
-    demand(size! >= 8 && size! <= 4096 && size! % 8 === 0, "a state object's size is none");
+    demand(size! >= 8 && size! <= 4096 && size! % 8 === 0, "a state object's size is invalid");
     return { name: texts.at(name!), scope, fork, size: size! };
   });
 }
@@ -456,7 +462,7 @@ function readVerdicts(bytes: Uint8Array, texts: Texts): BundleVerdict[] {
       at: readPlace(place, texts),
     };
   });
-  demand(verdicts[0]!.action === "allow", "its first verdict is not to allow");
+  demand(verdicts[0]!.action === "allow", "its first verdict is not allow");
   return verdicts;
 }
 
@@ -468,10 +474,10 @@ function readReports(contents: Record<SectionName, Uint8Array>, texts: Texts): B
   });
   let next = 0;
   const reports = [...new Entries(contents.reports, 28)].map(([text, first, count, ...place]): BundleReport => {
-    demand(first === next && first + count! <= values.length, "a report's values are not there");
+    demand(first === next && first + count! <= values.length, "a report's values are out of range");
     next += count!;
     return { text: texts.at(text!), values: values.slice(first, next), at: readPlace(place, texts) };
   });
-  demand(next === values.length, "a value is no report's");
+  demand(next === values.length, "a value belongs to no report");
   return reports;
 }

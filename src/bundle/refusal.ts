@@ -1,4 +1,4 @@
-/** Why the kernel did not take a bundle's program, as a diagnostic at the policy's line. */
+/** Why the kernel refused a bundle's program, as a diagnostic at the policy's line. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { BpfError, InterruptedError, VerifierError } from "../linux/bpf.ts";
@@ -8,26 +8,26 @@ import { MissingFunctionError } from "./load.ts";
 
 const [eperm, einval] = [1, 22];
 
-/** Undefined where the error is none of the kernel's refusals. */
+/** Undefined if the error is not a refusal of the kernel. */
 export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | undefined {
   if (error instanceof MissingFunctionError)
     return diagnostic("P0607", error.message, { help: "the target seccomp needs a kernel with portcullis's patches" });
   if (!(error instanceof BpfError)) return undefined;
   if (error instanceof InterruptedError)
     return diagnostic("P0607", "signals interrupted the kernel's verifier each time (EAGAIN)", {
-      help: "it refused nothing: try again, with fewer signals",
+      help: "the program was not refused: try again, with fewer signals",
     });
   if (error.errno === eperm) {
     return diagnostic("P0607", `${error.operation} is not permitted (EPERM)`, {
-      help: "it takes CAP_BPF; kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf say who else may",
+      help: "it needs CAP_BPF; kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf can permit other users",
     });
   }
   if (!(error instanceof VerifierError) || error.reason === "") {
     const isType = error instanceof VerifierError && error.errno === einval;
     return diagnostic("P0607", `the kernel refuses ${error.operation} (${errnoName(error.errno) ?? error.errno})`, {
       help: isType
-        ? `it has no programs of type ${bundle.programType} (portcullis doctor tells what it has)`
-        : "portcullis doctor tells what this kernel has",
+        ? `it has no programs of type ${bundle.programType} (portcullis doctor shows what it supports)`
+        : "portcullis doctor shows what this kernel supports",
     });
   }
   const at = error.instruction === undefined ? undefined : placeAt(bundle, error.instruction);

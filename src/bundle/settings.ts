@@ -1,11 +1,11 @@
 /**
- * What `--set NAME=VALUE` gives for the parameters that a bundle leaves open, as the words that the launch map gets.
+ * Turns `--set NAME=VALUE` for the open parameters of a bundle into words of the launch map.
  * `native/launcher/parameters.c` does the same.
  */
 import { parseParameter, printParameter } from "../ir/parameters.ts";
 import type { Bundle } from "./bundle.ts";
 
-/** Why settings cannot be used. */
+/** Settings that cannot be used. */
 export class SettingError extends Error {
   override readonly name = "SettingError";
   readonly help: string;
@@ -31,9 +31,7 @@ export function parameterWordsFor(
     const known = parameters.map((one) => one.name);
     throw new SettingError(
       `the bundle has no parameter ${JSON.stringify(given)}`,
-      known.length > 0
-        ? `those that are open are ${known.join(", ")}`
-        : "none of its parameters is open: leave out --set",
+      known.length > 0 ? `open parameters: ${known.join(", ")}` : "the bundle has no open parameters: leave out --set",
     );
   }
   return parameters.map((parameter) => {
@@ -42,7 +40,7 @@ export function parameterWordsFor(
       const word = parseParameter(parameter, given);
       if (word !== undefined) return word;
       throw new SettingError(
-        `the parameter ${parameter.name} is ${printParameter(parameter)}, and not ${JSON.stringify(given.slice(0, 80))}`,
+        `the parameter ${parameter.name} must be ${printParameter(parameter)}, not ${JSON.stringify(given.slice(0, 80))}`,
         `--set ${parameter.name}=…`,
       );
     }

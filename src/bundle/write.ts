@@ -1,4 +1,4 @@
-/** A bundle as a file: docs/bundle.md. The same bundle gives the same bytes. */
+/** Encodes a bundle as a file (docs/bundle.md). Equal bundles give equal bytes. */
 import { createHash } from "node:crypto";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { type Bundle, BundleError, type BundleMap, type BundleParameter, type Place } from "./bundle.ts";
@@ -28,7 +28,7 @@ import {
   version,
 } from "./format.ts";
 
-/** Throws a BundleError where something is larger than the format has room for. */
+/** Throws a BundleError if a part is larger than the format permits. */
 export function encodeBundle(bundle: Bundle): Uint8Array {
   const contents = contentsOf(bundle);
   const places: { readonly offset: number; readonly count: number }[] = [];
@@ -59,7 +59,7 @@ export function encodeBundle(bundle: Bundle): Uint8Array {
   return bytes;
 }
 
-/** Of all but the digest itself and the last section, which starts at `launch`. */
+/** Covers the file except the digest itself and the last section, which starts at `launch`. */
 export function digestOf(bytes: Uint8Array, launch: number): Uint8Array {
   return createHash("sha256")
     .update(bytes.subarray(0, digestOffset))
@@ -193,7 +193,7 @@ class Chunks {
   readonly #chunks: Uint8Array[] = [];
   #size = 0;
 
-  /** Where it starts. */
+  /** Its offset. */
   add(bytes: Uint8Array): number {
     this.#chunks.push(bytes);
     this.#size += bytes.length;
@@ -213,7 +213,7 @@ class StringTable {
     this.offset("");
   }
 
-  /** A text with a NUL is cut there, and what is no Unicode is replaced: a reader could not tell otherwise. */
+  /** Cuts a string at a NUL and replaces invalid Unicode, so that a reader gets the string that it decodes. */
   offset(text: string): number {
     const known = this.#offsets.get(text);
     if (known !== undefined) return known;

@@ -1,4 +1,6 @@
-/** The answer of `why` for people, and what the first process would get. */
+/**
+ * The result of `why`: the verdicts of a call, and the verdict for the command's first process, as data and as text.
+ */
 
 import type { Case, Outcome } from "../analysis/explain/explanation.ts";
 import { why } from "../analysis/explain/why.ts";
@@ -11,7 +13,7 @@ import type { WrittenCall } from "../traces/cases.ts";
 
 export interface PlacedAnswer {
   readonly verdict: string;
-  /** With "deny 0": what that does. */
+  /** With "deny 0": its effect. */
   readonly does?: string | undefined;
   readonly at?: string | undefined;
   readonly reason?: string | undefined;
@@ -19,13 +21,13 @@ export interface PlacedAnswer {
 
 export interface Answer {
   readonly call: string;
-  /** Undefined: that depends on state. */
+  /** Undefined if that depends on state. */
   readonly passes: boolean | undefined;
-  /** The one verdict, or "by state". */
+  /** The only verdict, or "by state". */
   readonly verdict: string;
   readonly admission: "always" | "unknown" | "judged";
   readonly cases: readonly Case[];
-  /** What the command's first process would get, had it done nothing before. */
+  /** The verdict for the command's first process, if this is its first call. */
   readonly atFirst: PlacedAnswer;
 }
 
@@ -55,12 +57,12 @@ export function answer(program: Program, { number, registers, text }: WrittenCal
 }
 
 const gates = {
-  always: "before the policy: this call is always allowed, and no event of a policy",
-  unknown: "before the policy: this call is none that the policy judges",
+  always: "before the policy: this call is always allowed and never an event of a policy",
+  unknown: "before the policy: the policy does not evaluate this call",
 } as const;
 
 const places: { readonly [D in Case["decided"]]: string } = {
-  bitmap: "in the kernel, without looking at arguments",
+  bitmap: "in the kernel, by its number alone",
   filter: "in the kernel, by the filter",
   supervisor: "by the engine, which knows the state",
 };

@@ -1,4 +1,4 @@
-/** The command line as a whole: which verb, and what becomes of whatever goes wrong in it. */
+/** Runs a command line: finds the verb, runs it, and turns its errors into diagnostics and an exit status. */
 import { safeLines } from "../diagnostics/width.ts";
 import { type Context, internalError, isWithoutDirectory } from "./context.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
@@ -26,15 +26,15 @@ async function directoryMissing(): Promise<Failure> {
 }
 
 /**
- * Nothing that a terminal would obey is printed, whatever verb prints it. A line end that stands in somebody else's text is
- * not to be told from ours here: each verb takes it out (`safeText`).
+ * Removes everything that could control a terminal from the output of all verbs. A line end in foreign text looks like
+ * ours here, so each verb must remove it (`safeText`).
  */
 function safely(context: Context): Context {
   const { colour, environment } = context;
   return {
     colour,
     environment,
-    // Late: there may be none, and not every verb needs it.
+    // Read on demand: it may not exist, and not every verb needs it.
     get workingDirectory() {
       return context.workingDirectory;
     },
@@ -43,7 +43,7 @@ function safely(context: Context): Context {
   };
 }
 
-/** oxc-parser, or its binding for this machine, an optional dependency of it, is not installed. */
+/** oxc-parser, or its optional binding for this machine, is not installed. */
 function isWithoutParser(error: unknown): boolean {
   if (!(error instanceof Error)) return false;
   const isNotFound =
@@ -88,7 +88,7 @@ async function dispatch(argv: readonly string[], context: Context): Promise<numb
   return await verb.execute(parseInvocation(verb, rest), context);
 }
 
-/** `--help` helps whatever else is wrong with the line, unless it belongs to the command that follows. */
+/** `--help` works despite other errors in the line, unless it belongs to the command of `run`. */
 function asksForHelp(verb: Verb, argv: readonly string[]): boolean {
   const at = argv.findIndex((word) => word === "--help" || word === "-h");
   if (at === -1 || argv.slice(0, at).includes("--")) return false;
@@ -108,7 +108,7 @@ async function unknownVerb(word: string): Promise<Failure> {
   ]);
   if (word.startsWith("-")) {
     return new Failure([
-      diagnostic("P0905", `${word} does not stand before a verb`, { help: `portcullis run ${word} …` }),
+      diagnostic("P0905", `${word} is not allowed before a verb`, { help: `portcullis run ${word} …` }),
     ]);
   }
   const near = nearestName(word, Object.keys(verbs));

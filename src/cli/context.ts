@@ -1,12 +1,12 @@
-/** The world as a verb sees it, so that tests can bring their own. */
+/** The inputs and outputs of a verb, so that tests can replace them. */
 import { writeSync } from "node:fs";
 
 export interface Context {
-  /** Data, on stdout. */
+  /** Prints data on stdout. */
   out(text: string): void;
-  /** For people, on stderr. */
+  /** Prints text for people on stderr. */
   err(text: string): void;
-  /** Escape sequences are welcome there: a terminal, and no NO_COLOR (no-color.org). */
+  /** Whether to emit escape sequences: on a terminal, without NO_COLOR (no-color.org). */
   readonly colour: { readonly out: boolean; readonly err: boolean };
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly workingDirectory: string;
@@ -14,7 +14,7 @@ export interface Context {
 
 const unwritten = new Set<Promise<void>>();
 
-/** Resolves when what was printed by a context of the process was read, or cannot be. */
+/** Resolves when all printed text has been read or cannot be. */
 export async function allWritten(): Promise<void> {
   while (unwritten.size > 0) await Promise.all(unwritten);
 }
@@ -30,8 +30,8 @@ function write(stream: NodeJS.WriteStream, text: string): void {
 }
 
 /**
- * Writes all of it before it returns. Node's own streams make a pipe non-blocking for all who share it, also the command
- * that is confined. What cannot be written is lost.
+ * Writes the whole text before it returns. Node's own streams would make a pipe non-blocking for every process that
+ * shares it, the confined command included. Text that cannot be written is lost.
  */
 export function writeNow(descriptor: number, text: string): void {
   const bytes = Buffer.from(text);
@@ -40,7 +40,7 @@ export function writeNow(descriptor: number, text: string): void {
       at += writeSync(descriptor, bytes, at);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
-      // Another process has made it non-blocking.
+      // Another process has made the descriptor non-blocking.
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }
@@ -51,7 +51,7 @@ export function processContext(): Context {
   return contextOf(
     (text) => write(process.stdout, text),
     (text) => write(process.stderr, text),
-    // Asked for late: opening the streams takes longer than starting most verbs.
+    // Computed on demand: opening the streams takes longer than starting most verbs.
     { out: () => process.stdout.isTTY === true, err: () => process.stderr.isTTY === true },
   );
 }
@@ -75,18 +75,18 @@ export function contextOf(
       },
     },
     environment: env,
-    // Asked for late: it may have been removed, which runCommand tells.
+    // Computed on demand: it may have been removed, which runCommand reports.
     get workingDirectory() {
       return process.cwd();
     },
   };
 }
 
-/** A reader that has seen enough (`portcullis explain … | head`) is no error of ours. */
+/** A reader that stops early (`portcullis explain … | head`) is not an error. */
 export function quietWhenClosed(): void {
   process.on("uncaughtException", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE" && error.syscall === "write") process.exit(0);
-    // Not a stack trace: whoever sees this is to report it, and the sentence says how.
+    // One sentence that says how to report it, not a stack trace.
     writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
     process.exit(125);
   });
@@ -97,9 +97,9 @@ export function isWithoutDirectory(error: unknown): boolean {
   return error instanceof Error && (error as NodeJS.ErrnoException).syscall === "uv_cwd";
 }
 
-/** The sentence for a fault of our own. */
+/** The sentence for an internal error. */
 export function internalError(error: unknown, withStack: boolean): string {
   const detail = error instanceof Error ? (withStack ? (error.stack ?? error.message) : error.message) : String(error);
-  const how = withStack ? "" : "\n  help: this is a fault of portcullis; PORTCULLIS_DEBUG=1 shows more for a report";
+  const how = withStack ? "" : "\n  help: this is a bug of portcullis; PORTCULLIS_DEBUG=1 shows more for a report";
   return `portcullis: internal error: ${detail}${how}\n`;
 }

@@ -1,4 +1,4 @@
-/** The target that a verb is to compile eBPF for. */
+/** Reads --target and compiles a policy for that eBPF target. */
 import {
   type ArtifactOptions,
   compileArtifact,
@@ -9,7 +9,7 @@ import {
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { Context } from "./context.ts";
-import { type LoadedPolicy, tellDiagnostics } from "./policy/load.ts";
+import { type LoadedPolicy, printDiagnostics } from "./policy/load.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /** @throws Failure */
@@ -25,7 +25,7 @@ export function namedTarget(invocation: Invocation): EbpfTargetName | undefined 
   ]);
 }
 
-/** @throws Failure where the target cannot express the policy */
+/** @throws Failure if the target cannot express the policy */
 export async function compileFor(
   target: EbpfTargetName,
   { program, sources }: Pick<LoadedPolicy, "program" | "sources">,
@@ -34,6 +34,6 @@ export async function compileFor(
 ): Promise<EbpfArtifact> {
   const { artifact, diagnostics } = compileArtifact(program, target, options);
   if (artifact === undefined) throw new Failure(diagnostics, sources);
-  await tellDiagnostics(diagnostics, sources, context);
+  await printDiagnostics(diagnostics, sources, context);
   return artifact;
 }

@@ -12,13 +12,14 @@ import { Failure } from "./verb.ts";
 
 /**
  * @returns the exit status
- * @throws StartError or NativeUnavailableError where nothing was started, Failure where events cannot go where they should
+ * @throws StartError or NativeUnavailableError if nothing was started, Failure if the destination of events cannot be
+ *   opened
  */
 export async function enforce(request: RunRequest, compiled: CompiledPolicy): Promise<number> {
   const audit = request.mode === "audit" && !request.quiet;
   const messages = new Messages();
   const output = openOutput(request, compiled, messages);
-  if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are noted, and every call passes");
+  if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
   const { status } = await runCompiled(compiled, request.command, {
     onEvent: (record) => output?.record(record),
     timeout: request.timeout,
@@ -44,7 +45,7 @@ function openOutput(
       policy: compiled.policy.description,
       form,
       name: "file" in destination ? destination.file : `fd:${destination.fd}`,
-      // Where events are lines on standard error, no better channel is left for this sentence.
+      // If events are lines on standard error, no other channel is left for this sentence.
       onLoss: form === "json" ? (sentence) => messages.write(sentence) : undefined,
     });
   } catch (error) {
@@ -53,7 +54,7 @@ function openOutput(
   }
 }
 
-/** The same destination, where this process does not have the descriptors that portcullis was started with. */
+/** The same destination, if this process lacks the descriptors that portcullis was started with. */
 function reachable(destination: Destination): Destination {
   if ("file" in destination) return { file: callersFile(destination.file) };
   const own = destination.fd === 2 ? 2 : callersDescriptor(destination.fd);

@@ -1,10 +1,10 @@
-/** The choice of an engine: by name, or the first that works here. */
+/** Chooses an engine: by name, or the first that works on this machine. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { type EngineName, engineNames, engineOf, engines } from "../engines/registry.ts";
 import { StartError } from "../engines/start-error.ts";
 import { Failure, type Invocation, type OptionTable } from "./verb.ts";
 
-/** The last one: it needs the least. */
+/** The last one, which needs the least of the kernel. */
 const fallback: EngineName = engines[engines.length - 1]!.name;
 
 export const engineChoices = ["auto", ...engineNames] as const;
@@ -22,7 +22,7 @@ export function chosenEngine(invocation: Invocation): EngineChoice {
   ]);
 }
 
-/** For the verbs that show what an engine would do, whether it works here or not. */
+/** For the verbs that show the filter of an engine, even if it does not work on this machine. */
 export const describedEngineOption: OptionTable = {
   engine: {
     value: "NAME",
@@ -37,18 +37,18 @@ export function describedEngine(invocation: Invocation): EngineName {
   return choice === "auto" ? fallback : choice;
 }
 
-/** An engine that works here. */
+/** An engine that works on this machine. */
 export interface Candidate {
   readonly engine: EngineName;
-  /** Of its `Availability`. */
+  /** From its `Availability`. */
   readonly variant: string;
 }
 
 /**
- * The engines that may enforce a policy, in the order of preference: the one that was named, or all that work. The first
- * one that can express the policy takes it.
+ * The engines that may enforce a policy, in the order of preference: the named one, or all that work. The first that
+ * can express the policy is used.
  *
- * @throws StartError where the named one cannot work here, NativeUnavailableError
+ * @throws StartError if the named one does not work on this machine, NativeUnavailableError
  */
 export function candidates(choice: EngineChoice, audit: boolean): readonly Candidate[] {
   if (choice === "auto") {
@@ -62,7 +62,7 @@ export function candidates(choice: EngineChoice, audit: boolean): readonly Candi
     const others = engines.filter(({ audits }) => audits).map(({ name }) => name);
     throw new StartError(
       125,
-      `the engine ${choice} enforces and cannot only note verdicts`,
+      `the engine ${choice} cannot record verdicts without enforcing them`,
       `--audit --engine ${others.join(" or ")}`,
     );
   }

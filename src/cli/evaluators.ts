@@ -2,7 +2,7 @@
 import type { Evaluator, EvaluatorName } from "../engines/simulate/evaluator.ts";
 import type { Program } from "../ir/program.ts";
 
-/** A policy in one of its forms, with no state yet. */
+/** A policy in one form, with its initial state. */
 export async function makeEvaluator(form: EvaluatorName, program: Program): Promise<Evaluator> {
   if (form === "interpreter") {
     const { InterpreterEvaluator } = await import("../engines/simulate/interpreter-evaluator.ts");

@@ -1,7 +1,7 @@
 /**
- * The entry of dist/portcullis.cjs, which bin/portcullis.cjs starts: `run` with a policy that the cache has, in one file that
- * Node loads without its loader of ES modules (some 15 ms). All else, and all that goes wrong before a command was
- * started, is the whole command line's.
+ * The entry of dist/portcullis.cjs, which bin/portcullis.cjs starts: `run` with a cached policy, in one file that Node
+ * loads without its loader of ES modules (some 15 ms). The full command line handles every other command line, and all
+ * errors before a command was started.
  */
 import { StartError } from "../engines/start-error.ts";
 import { becomeFront, frontSocket } from "../linux/front.ts";
@@ -16,7 +16,7 @@ import { runContext } from "./run-context.ts";
 import { runRequest } from "./run-request.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
 
-/** The exit status; undefined where nothing was started and the whole command line is to try, or to say what is wrong. */
+/** The exit status; undefined if nothing was started and the full command line must run it or report the error. */
 async function runCached(argv: readonly string[]): Promise<number | undefined> {
   if (argv[0] !== "run") return undefined;
   try {
@@ -36,7 +36,7 @@ async function runCached(argv: readonly string[]): Promise<number | undefined> {
   }
 }
 
-/** `node bin/portcullis.cjs run …`. Where there is no native part the help can be shown all the same. */
+/** `node bin/portcullis.cjs run …`. The help works without the native part. */
 function startThroughFront(): void {
   try {
     becomeFront();
@@ -50,7 +50,7 @@ function startThroughFront(): void {
 const argv = process.argv.slice(2);
 if (argv[0] === "run" && frontSocket() === undefined) startThroughFront();
 void runCached(argv).then(async (status) => {
-  // What was confined may have changed what is read from now on: nothing is.
+  // Read no file from now on: the confined command may have changed it.
   if (status !== undefined) exitAtOnce(status);
   await (await import("./main.ts")).main(argv);
 });

@@ -1,9 +1,12 @@
-/** Reads a file that somebody names: traces, case files. Directories, fifos, devices, other encodings: an answer each. */
+/**
+ * Reads an input file, such as a trace or case file, with a diagnostic for directories, fifos, devices and other
+ * encodings.
+ */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { Failure } from "./verb.ts";
 
-/** A trace of 800,000 calls has as much, and takes some 1.2 GiB of memory and 20 s to judge. */
+/** The size of a trace of 800,000 calls, which takes about 1.2 GiB of memory and 20 s to evaluate. */
 const mostBytes = 64 << 20;
 
 /**
@@ -20,7 +23,7 @@ export function readInput(file: string): string {
 }
 
 /**
- * As `readInput`, for what is no text.
+ * As `readInput`, for binary files.
  *
  * @throws Failure
  */
@@ -35,7 +38,7 @@ function name(file: string): string {
 function readFile(file: string): Uint8Array {
   let fd: number;
   try {
-    // O_NONBLOCK: opening a fifo that nobody writes to would wait for ever.
+    // O_NONBLOCK: opening a fifo without a writer would block for ever.
     fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (error) {
     throw new Failure([diagnostic("P0901", `${file} cannot be read: ${reason(error)}`)]);
@@ -43,12 +46,12 @@ function readFile(file: string): Uint8Array {
   try {
     const stat = fstatSync(fd);
     if (!stat.isFile()) {
-      const what = stat.isDirectory() ? "a directory" : stat.isFIFO() ? "a fifo" : "no regular file";
+      const what = stat.isDirectory() ? "a directory" : stat.isFIFO() ? "a fifo" : "not a regular file";
       throw new Failure([
         diagnostic(
           "P0902",
           `${file} is ${what}`,
-          stat.isDirectory() ? {} : { help: "a pipe is read with - from standard input" },
+          stat.isDirectory() ? {} : { help: "use - to read a pipe from standard input" },
         ),
       ]);
     }
@@ -69,7 +72,7 @@ function readAll(fd: number, file: string, most: number): Uint8Array {
       count = readSync(fd, part);
     } catch (error) {
       if (codeOf(error) === "EAGAIN") {
-        // A pipe that somebody else made non-blocking: wait a little, not busily.
+        // Another process made the pipe non-blocking: sleep instead of a busy wait.
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
         continue;
       }
@@ -90,9 +93,9 @@ const sentences: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   EACCES: "permission denied",
   EISDIR: "it is a directory",
-  ELOOP: "its symbolic links go round in circles",
+  ELOOP: "its symbolic links form a loop",
   ENAMETOOLONG: "its name is too long",
-  ENOTDIR: "a part of its path is no directory",
+  ENOTDIR: "a part of its path is not a directory",
 };
 
 function reason(error: unknown): string {
@@ -100,7 +103,7 @@ function reason(error: unknown): string {
   return sentences[code] ?? code;
 }
 
-/** The code of a system call's error; an argument that Node refuses (a NUL in a path) has one, too. */
+/** The code of a system call's error; so has an argument that Node refuses (a NUL in a path). */
 function codeOf(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

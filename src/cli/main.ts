@@ -7,14 +7,14 @@ export { processContext, runCommand };
 
 export async function main(argv: readonly string[]): Promise<void> {
   if (argv[0] === "run") {
-    // A command was confined: nothing that it may have changed is to be loaded, and nothing keeps this process.
+    // After a confined command, load no file that it may have changed, and exit at once.
     const { runContext } = await import("./run-context.ts");
     const status = await runCommand(argv, runContext());
     leave(status);
   }
   const status = await runCommand(argv, processContext());
-  // Other verbs end when what they print was read; not by themselves, for Node waits for all code that V8 is optimising in
-  // other threads (25 ms after the check of a long policy).
+  // Exit explicitly when all output was read: otherwise Node waits for code that V8 is optimising in other threads (25
+  // ms after the check of a long policy).
   await allWritten();
   process.exit(status);
 }

@@ -12,13 +12,13 @@ export function wholeNumber(invocation: Invocation, option: string, most: number
   if (given === undefined) return undefined;
   const value = /^\d{1,16}$/.test(given) ? Number(given) : Number.NaN;
   if (value <= most) return value;
-  throw new Failure([diagnostic("P0907", `--${option} ${given} is no number of 0 … ${most}`)]);
+  throw new Failure([diagnostic("P0907", `--${option} ${given} is not a number from 0 to ${most}`)]);
 }
 
 const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
 
 /**
- * An option that is a length of time ("30s"; seconds without a unit), in milliseconds, at most 24 days.
+ * An option that is a duration ("30s"; seconds without a unit), in milliseconds, at most 24 days.
  *
  * @throws Failure
  */
@@ -29,6 +29,6 @@ export function duration(invocation: Invocation, option: string): number | undef
   const value = match === null ? Number.NaN : Math.ceil(Number(match[1]) * units[match[2] ?? "s"]!);
   if (value > 0 && value < 2 ** 31) return value;
   throw new Failure([
-    diagnostic("P0907", `--${option} ${given} is no length of time`, { help: "30s, 500ms, 5min, 2h; at most 24 days" }),
+    diagnostic("P0907", `--${option} ${given} is not a duration`, { help: "30s, 500ms, 5min, 2h; at most 24 days" }),
   ]);
 }

@@ -1,4 +1,4 @@
-/** Where the package lies, and which version it is. */
+/** The folder and the version of the installed package. */
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ export function packageRoot(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, "package.json"))) {
     const above = dirname(folder);
-    if (above === folder) throw new Error("the package's own folder is not found");
+    if (above === folder) throw new Error("the folder of the package is not found");
     folder = above;
   }
   found = folder;

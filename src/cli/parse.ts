@@ -1,4 +1,4 @@
-/** A verb's command line: options anywhere, or before the first other word where a command follows. */
+/** Parses a verb's options: anywhere in the line, or only before the command of `run`. */
 import { parseArgs } from "node:util";
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -36,7 +36,7 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
       (token.value === undefined || token.value === "" || (token.value === "--" && !token.inlineValue))
     ) {
       wrong.push(
-        diagnostic("P0907", `${token.rawName} lacks its value`, { help: `${token.rawName} ${specification.value}` }),
+        diagnostic("P0907", `${token.rawName} needs a value`, { help: `${token.rawName} ${specification.value}` }),
       );
     } else if (
       specification.value !== undefined &&
@@ -44,8 +44,8 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
       looksLikeOption(token.value!, table)
     ) {
       wrong.push(
-        diagnostic("P0907", `${token.rawName} lacks its value: ${token.value} is an option`, {
-          help: `${token.rawName} ${specification.value}; a value that begins so is written ${token.rawName}=${token.value}`,
+        diagnostic("P0907", `${token.rawName} needs a value: ${token.value} is an option`, {
+          help: `${token.rawName} ${specification.value}; write a value that begins with - as ${token.rawName}=${token.value}`,
         }),
       );
     } else {
@@ -71,7 +71,7 @@ export function parseInvocation(verb: Verb, argv: readonly string[]): Invocation
 
 type ParserOptions = NonNullable<NonNullable<Parameters<typeof parseArgs>[0]>["options"]>;
 
-/** The index at which the command, or the `--` before it, stands. */
+/** The index of the command or of the `--` before it. */
 function commandAt(argv: readonly string[], options: ParserOptions): number {
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, allowPositionals: true, tokens: true });
   const end = tokens.find((token) => token.kind !== "option");

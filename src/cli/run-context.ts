@@ -3,7 +3,7 @@ import { isatty } from "node:tty";
 import { callersDescriptor } from "../engines/launcher.ts";
 import { type Context, contextOf, quietWhenClosed, writeNow } from "./context.ts";
 
-/** For `run`, whose standard streams are the command's too: they stay as they are. */
+/** Does not change the standard streams, because the command of `run` shares them. */
 export function runContext(): Context {
   quietWhenClosed();
   let out: number | undefined;

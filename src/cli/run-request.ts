@@ -11,7 +11,7 @@ export interface RunRequest extends PolicyRequest {
   readonly engine: EngineChoice;
   readonly mode: Mode;
   readonly command: readonly string[];
-  /** Undefined: events have none. */
+  /** Undefined if events have no destination. */
   readonly destination: Destination | undefined;
   readonly form: "lines" | "json";
   readonly timeout: number | undefined;
@@ -60,7 +60,7 @@ function destinationOf(invocation: Invocation): Destination | undefined {
   const fd = /^fd:\d{1,6}$/.test(given) ? Number(given.slice(3)) : undefined;
   if (fd !== undefined) return { fd };
   throw new Failure([
-    diagnostic("P0907", `--events ${given} names no file descriptor`, {
+    diagnostic("P0907", `--events ${given} does not name a file descriptor`, {
       help: "--events fd:3, with 3>events.jsonl in the shell",
     }),
   ]);

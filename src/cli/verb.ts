@@ -1,19 +1,19 @@
-/** What a verb is: its manual page and its work. One thin file each in `verbs/`; the work is loaded when it is asked for. */
+/** The type of a verb: its manual page and its implementation, one file each in `verbs/`, loaded on demand. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { Context } from "./context.ts";
 
-/** What a shell proposes: files, folders, policies (ready ones and files), or one of these words. */
+/** The completions of a shell: files, folders, policies (ready ones and files), or these words. */
 export type Completion = "file" | "directory" | "policy" | readonly string[];
 
 export interface OptionSpecification {
   readonly short?: string;
-  /** The value's name in the manual ("FILE"); an option without a value has none. */
+  /** The value's name in the manual ("FILE"); absent for an option without a value. */
   readonly value?: string;
   /** May be given more than once. */
   readonly multiple?: boolean;
   readonly about: string;
-  /** What a shell proposes for the value. */
+  /** The completions of the value. */
   readonly complete?: Completion;
 }
 
@@ -30,16 +30,16 @@ export interface Verb {
   readonly options: OptionTable;
   readonly exit: readonly (readonly [status: string, meaning: string])[];
   readonly examples: readonly (readonly [command: string, about: string])[];
-  /** Options end at the first word that is none: what follows is somebody else's command. */
+  /** Options end at the first other word, which begins the command to run. */
   readonly takesCommand?: boolean;
-  /** What a shell proposes for words that are no options. */
+  /** The completions of the other words. */
   readonly complete?: Completion;
   execute(invocation: Invocation, context: Context): Promise<number>;
 }
 
 /** A verb in the table of all verbs; the verb itself is loaded on demand. */
 export interface VerbEntry {
-  /** The same as the verb's own (a test compares). */
+  /** Equal to the verb's own summary (a test compares them). */
   readonly summary: string;
   load(): Promise<Verb>;
 }
@@ -51,18 +51,18 @@ export interface Invocation {
   text(option: string): string | undefined;
   texts(option: string): readonly string[];
   has(option: string): boolean;
-  /** The words that are no options. */
+  /** The words that are not options. */
   readonly words: readonly string[];
 }
 
-/** 125: our own failure. What the command's own statuses mean is the command's. */
+/** The exit status of an error of portcullis; all other statuses of `run` are the command's. */
 export const failed = 125;
 
-/** Ends a verb: what is wrong is told, and the status is 125 unless said otherwise. */
+/** Ends a verb with diagnostics and an exit status, 125 by default. */
 export class Failure extends Error {
   readonly diagnostics: readonly Diagnostic[];
   readonly status: number;
-  /** Texts of the files that the diagnostics speak of, to show their lines. */
+  /** Contents of the files in the diagnostics, to show their lines. */
   readonly sources: Sources | undefined;
 
   constructor(diagnostics: readonly Diagnostic[], sources?: Sources, status = failed) {

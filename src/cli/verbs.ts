@@ -1,4 +1,4 @@
-/** The verbs, in the order in which help shows them. Each is loaded on demand, because start-up time is promised. */
+/** The verbs, in the order in which help shows them. Each is loaded on demand, to keep start-up fast. */
 import type { VerbTable } from "./verb.ts";
 
 export const verbs = {
@@ -7,11 +7,11 @@ export const verbs = {
     load: async () => (await import("./verbs/run.ts")).run,
   },
   check: {
-    summary: "Say what is wrong with a policy",
+    summary: "Report the errors and warnings of a policy",
     load: async () => (await import("./verbs/check.ts")).check,
   },
   explain: {
-    summary: "Show what a policy does with each call, and where that is decided",
+    summary: "Show the verdict on each call, and where it is decided",
     load: async () => (await import("./verbs/explain.ts")).explain,
   },
   why: {
@@ -19,7 +19,7 @@ export const verbs = {
     load: async () => (await import("./verbs/why.ts")).why,
   },
   simulate: {
-    summary: "Judge a recorded trace by a policy",
+    summary: "Evaluate a policy on a recorded trace",
     load: async () => (await import("./verbs/simulate.ts")).simulate,
   },
   test: {
@@ -31,11 +31,11 @@ export const verbs = {
     load: async () => (await import("./verbs/compile.ts")).compile,
   },
   disasm: {
-    summary: "List the filter that a policy becomes, with the lines it comes from",
+    summary: "Disassemble a policy's filter, with the policy's lines",
     load: async () => (await import("./verbs/disasm.ts")).disasm,
   },
   flow: {
-    summary: "Draw a call-flow graph from a trace",
+    summary: "Derive a call-flow graph from traces",
     load: async () => (await import("./verbs/flow.ts")).flow,
   },
   doctor: {
@@ -56,7 +56,7 @@ export const verbs = {
   },
 } as const satisfies VerbTable;
 
-/** For the verbs that describe all verbs. */
+/** For verbs that describe all verbs. */
 function table(): VerbTable {
   return verbs;
 }

@@ -1,18 +1,17 @@
 /**
- * What is wrong with something a person wrote: a policy, a profile, a trace, a case file.
+ * The type of an error or warning about an input: a policy, a profile, a trace, a case file, the command line.
  *
- * Diagnostics are collected, never thrown one by one. A published code never changes its meaning, so that a person can
- * look it up; the wording may be bettered at any time (the catalogue is in `catalogue.ts`).
+ * Diagnostics are collected, never thrown one by one. `catalogue.ts` lists the codes, whose meanings never change.
  */
 export type Severity = "error" | "warning";
 
-/** A place in a file, as editors count: lines and columns from 1, columns and lengths in UTF-16 units. */
+/** A place in a file, as editors count them: lines and columns from 1, columns and lengths in UTF-16 units. */
 export interface Span {
-  /** The path as it is shown to people: relative to the working directory where that is shorter. */
+  /** The displayed path: relative to the working directory if that is shorter. */
   readonly file: string;
   readonly line: number;
   readonly column: number;
-  /** How much of this line to underline, at least 1. What goes on over the next line is not counted. */
+  /** The length to underline on this line, at least 1. Text on later lines is not counted. */
   readonly length: number;
 }
 
@@ -22,10 +21,10 @@ export interface Diagnostic {
   readonly severity: Severity;
   /** One sentence, no full stop. */
   readonly message: string;
-  /** Absent only where no file is at fault (a missing parameter, say). */
+  /** Absent only if no file is at fault (a missing parameter, say). */
   readonly span?: Span;
   /** A second place that explains the first ("promised here"). */
   readonly related?: { readonly span: Span; readonly message: string };
-  /** The way out. */
+  /** The remedy. */
   readonly help?: string;
 }

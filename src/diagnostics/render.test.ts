@@ -1,3 +1,4 @@
+/** Diagnostics as text, the catalogue, and suggestions of names. */
 import { fc, test } from "@fast-check/vitest";
 import { describe, expect, it } from "vitest";
 import { catalogue, diagnostic, sortDiagnostics } from "./catalogue.ts";
@@ -7,7 +8,7 @@ import { nearestName } from "./suggest.ts";
 const at = (line: number, column: number, length: number) => ({ file: "web.ts", line, column, length });
 
 describe("a rendered diagnostic", () => {
-  it("has the place, the line, a caret and the way out", () => {
+  it("has the place, the line, a caret and the remedy", () => {
     const source = 'a\nb\nc\nd\n    case "openatt":\n';
     const one = diagnostic("P0101", 'no system call is named "openatt"', {
       span: at(5, 10, 9),
@@ -55,7 +56,7 @@ describe("a rendered diagnostic", () => {
     expect(carets("漢", 1, 1).under).toBe("^^");
   });
 
-  it("lets no control character or turn of direction through", () => {
+  it("replaces control characters and changes of direction", () => {
     const shown = renderDiagnostic(
       diagnostic("P0105", "a\x1b[31mb\u202ec", { span: { ...at(1, 1, 1), file: "w\x07.ts" } }),
       new Map([["w\x07.ts", "\x1b]0;x\u202e"]]),
@@ -104,7 +105,7 @@ describe("the catalogue", () => {
     }
   });
 
-  it("sorts by place and keeps what is equal in order", () => {
+  it("sorts by place, stably", () => {
     const list = [
       diagnostic("P0105", "c", { span: at(2, 1, 1) }),
       diagnostic("P0105", "b", { span: at(1, 5, 1) }),
@@ -127,7 +128,7 @@ describe("the nearest name", () => {
   ])("of %j is %j", (written, expected) => expect(nearestName(written, known)).toBe(expected));
 
   test.prop([fc.string({ maxLength: 20 }), fc.array(fc.string({ maxLength: 20 }))])(
-    "finds what is there",
+    "finds a known name",
     (name, others) => {
       expect(nearestName(name, [...others, name])?.toLowerCase()).toBe(name.toLowerCase());
     },

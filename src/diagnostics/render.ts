@@ -1,21 +1,21 @@
 /**
- * Diagnostics as people read them: file, line, column, severity, code, message; the source line with a caret under what
- * is meant; the second place, where there is one; the way out.
+ * Diagnostics as text for a terminal: file, line, column, severity, code, message; the source line with carets under
+ * the span; the second place, if there is one; the remedy.
  */
 import type { Diagnostic, Span } from "./diagnostic.ts";
 import { safeText, shownCharacters } from "./width.ts";
 
-/** The texts of the files that were read, by the path that `Span.file` shows. A `Map` is one. */
+/** The contents of the files that were read, by the path in `Span.file`. A `Map` has this type. */
 export interface Sources {
   get(file: string): string | undefined;
 }
 
 export interface RenderOptions {
-  /** Escape sequences for a terminal that shows colours. */
+  /** Whether to emit escape sequences for colours. */
   readonly colour: boolean;
 }
 
-/** How many cells of a source line are shown; a longer line is cut around the span. */
+/** The most cells of a source line that are shown; a longer line is cut around the span. */
 const mostCells = 140;
 
 /** All of them, with an empty line between and a line end after the last; "" for none. */
@@ -27,7 +27,7 @@ export function renderDiagnostics(
   return diagnostics.map((one) => renderDiagnostic(one, sources, options)).join("\n");
 }
 
-/** One, ending with a line end. */
+/** One diagnostic, with a line end. */
 export function renderDiagnostic(
   diagnostic: Diagnostic,
   sources: Sources,
@@ -59,7 +59,7 @@ const codes: { readonly [T in Tone]: string } = { red: "1;31", yellow: "1;33", c
 const coloured: Paint = (tone, text) => `\x1b[${codes[tone]}m${text}\x1b[0m`;
 const plain: Paint = (_tone, text) => text;
 
-/** The source line and the line of carets under it; nothing where the line is not known. */
+/** The source line and the line of carets under it; empty if the line is unknown. */
 function excerpt(span: Span, sources: Sources, paint: Paint, tone: Tone): string[] {
   const line = sourceLine(sources.get(span.file), span.line);
   if (line === undefined) return [];
@@ -83,9 +83,9 @@ function sourceLine(text: string | undefined, line: number): string | undefined 
   return found.endsWith("\r") ? found.slice(0, -1) : found;
 }
 
-/** The line as shown, and in cells how far in the carets begin and how many there are. */
+/** The displayed line, and the offset and the number of carets in cells. */
 function layOut(line: string, column: number, length: number): { text: string; before: number; under: number } {
-  // A line of megabytes (minified, or random bytes) is not walked from its start: only what is near the span counts.
+  // Only the part near the span is read: a line of minified code or random bytes can have megabytes.
   const first = Math.max(0, column - 1 - 4 * mostCells);
   let offset = first;
   let cell = 0;
@@ -102,7 +102,7 @@ function layOut(line: string, column: number, length: number): { text: string; b
   spanFrom ??= cell;
   spanTo = Math.max(spanTo, spanFrom + 1);
 
-  // Keep the span's start in view, with some of what stands before it.
+  // Keep the span's start in view, with some context before it.
   const windowFrom = first === 0 && Math.max(cell, spanTo) <= mostCells ? 0 : Math.max(0, spanFrom - mostCells / 3);
   const windowTo = windowFrom + mostCells;
   const shown = characters.filter((one) => one.from >= windowFrom && one.from + one.cells <= windowTo);

@@ -1,6 +1,6 @@
 /**
  * The known name that a person most likely meant: the nearest by the Damerau-Levenshtein distance (insert, delete,
- * replace, swap neighbours), or undefined where none is near (more than a third of the letters are wrong).
+ * replace, swap neighbours), or undefined if none is near (more than a third of the letters are wrong).
  */
 export function nearestName(written: string, known: Iterable<string>): string | undefined {
   if (written.length > 64) return undefined;
@@ -10,7 +10,7 @@ export function nearestName(written: string, known: Iterable<string>): string | 
   let bestDistance = most + 1;
   for (const name of known) {
     if (Math.abs(name.length - written.length) >= bestDistance) continue;
-    // Another case costs less than any letter, so `ePerm` proposes EPERM before anything else.
+    // A difference in case costs less than any letter, so `ePerm` suggests EPERM before any other name.
     const distance = editDistance(lower, name.toLowerCase(), bestDistance);
     if (distance < bestDistance) {
       best = name;
@@ -21,7 +21,7 @@ export function nearestName(written: string, known: Iterable<string>): string | 
   return best;
 }
 
-/** The distance, or `limit` where it is at least that. */
+/** The distance, or `limit` if it is at least that. */
 function editDistance(a: string, b: string, limit: number): number {
   let before: number[] = [];
   let previous = Array.from({ length: b.length + 1 }, (_, column) => column);

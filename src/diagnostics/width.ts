@@ -1,9 +1,9 @@
 /**
- * How a line of somebody else's text is shown on a terminal: what takes how many cells, and nothing that the terminal
- * would obey (escape sequences, characters that turn the direction of writing).
+ * Makes foreign text safe for a terminal: no escape sequences and no characters that change the direction of writing;
+ * and counts the cells that each character takes.
  */
 
-/** One character as it is shown. `length` is in UTF-16 units of the original, `cells` on the terminal. */
+/** One displayed character. `length` is in UTF-16 units of the original, `cells` on the terminal. */
 export interface ShownCharacter {
   readonly text: string;
   readonly cells: number;
@@ -30,7 +30,7 @@ export function* shownCharacters(line: string): Generator<ShownCharacter> {
   }
 }
 
-/** One line of text that a terminal can be given: what is unsafe becomes U+FFFD, line ends too. */
+/** One line of text that is safe for a terminal: unsafe characters and line ends become U+FFFD. */
 export function safeText(text: string): string {
   let safe = "";
   for (const character of text) safe += isUnsafe(character.codePointAt(0)!) ? "\ufffd" : character;
@@ -38,8 +38,8 @@ export function safeText(text: string): string {
 }
 
 /**
- * JSON on one line that a terminal can be given, too: what `safeText` would replace is an escape sequence of JSON's
- * (`\u009b`), so that a program reads the text as it was. A bigint becomes a text.
+ * JSON on one line that is safe for a terminal: unsafe characters are escaped (`\u009b`), so that a program reads the
+ * original text. A bigint becomes a string.
  */
 export function jsonText(value: unknown): string {
   const plain = JSON.stringify(value, (_, each: unknown) => (typeof each === "bigint" ? String(each) : each));
@@ -58,10 +58,10 @@ function escapeOf(unit: number): string {
 const escapeCharacter = String.fromCharCode(0x1b);
 const colourOrLayout = new RegExp(String.raw`(${escapeCharacter}\[(?:\d{1,3}(?:;\d{1,3})*)?m|[\n\t])`);
 
-/** Lines that we have laid out: as `safeText`, but line ends, tabs and, where they are welcome, our colours stay. */
+/** Formatted lines: as `safeText`, but line ends, tabs and, with `colour`, our own colours stay. */
 export function safeLines(text: string, colour: boolean): string {
   const kept = colour ? colourOrLayout : /([\n\t])/;
-  // Every other part is what was kept.
+  // Every other part is a separator, which stays.
   return text
     .split(kept)
     .map((part, index) => (index % 2 === 1 ? part : safeText(part)))
@@ -80,7 +80,7 @@ function isUnsafe(code: number): boolean {
     (code >= 0x2066 && code <= 0x2069) ||
     code === 0xfeff ||
     (code >= 0xfff9 && code <= 0xfffb) || // interlinear annotation
-    (code >= 0xe0000 && code <= 0xe007f) // tags: text that nobody sees
+    (code >= 0xe0000 && code <= 0xe007f) // tags: invisible text
   );
 }
 

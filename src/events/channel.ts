@@ -1,4 +1,4 @@
-/** Opens what events are written to, so that no write waits. */
+/** Opens the destination of events so that no write blocks: a file, a fifo or a borrowed descriptor. */
 import { closeSync, constants, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { callNumber } from "../linux/call-numbers.ts";
 import { hasRoom } from "../linux/descriptors.ts";
@@ -8,7 +8,7 @@ import type { Channel, WriteOutcome } from "./sink.ts";
 
 export type Destination = { readonly file: string } | { readonly fd: number };
 
-/** Why events cannot be written there, for people. */
+/** The destination cannot be opened; the message and the remedy are for people. */
 export class DestinationError extends Error {
   readonly help: string | undefined;
   constructor(message: string, help: string | undefined) {
@@ -18,8 +18,8 @@ export class DestinationError extends Error {
 }
 
 /**
- * A file is appended to, and made with mode 0600, because arguments of calls may be secrets. An open fd is borrowed: it is
- * not closed, and its flags stay as they are for those who share it.
+ * A file is appended to, or created with mode 0600 because arguments of calls may be secret. An open fd is borrowed: it
+ * is not closed, and its flags do not change for the processes that share it.
  *
  * @throws DestinationError
  */
@@ -30,7 +30,7 @@ export function openChannel(destination: Destination): Channel {
 function openFile(file: string): Channel {
   const { O_WRONLY, O_CREAT, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants;
   try {
-    // O_NONBLOCK: a fifo without a reader is an error (ENXIO), not a wait.
+    // O_NONBLOCK: opening a fifo without a reader fails (ENXIO) instead of blocking.
     const fd = openSync(file, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0o600);
     return new FdChannel(fd, { isOwn: true, writeTo: writePlainly, isRegular: fstatSync(fd).isFile() });
   } catch (error) {
@@ -57,10 +57,10 @@ function borrow(fd: number): Channel {
   }
   if (stat.isDirectory()) throw new DestinationError(`file descriptor ${fd} is a directory`, undefined);
   if (stat.isSocket()) return new FdChannel(fd, { isOwn: false, writeTo: sendWithoutWaiting, isRegular: false });
-  // Writes to a regular file wait for no reader.
+  // Writes to a regular file do not wait for a reader.
   if (stat.isFile()) return new FdChannel(fd, { isOwn: false, writeTo: writePlainly, isRegular: true });
-  // O_NONBLOCK on the fd itself would be set for all who share it, the command included. Opening it anew through /proc
-  // gives a description of our own.
+  // O_NONBLOCK on the fd itself would apply to every process that shares it, the command included. Opening it again
+  // through /proc gives a description of our own.
   try {
     const own = openSync(`/proc/self/fd/${fd}`, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
     return new FdChannel(own, { isOwn: true, writeTo: writePlainly, isRegular: false });
@@ -71,14 +71,14 @@ function borrow(fd: number): Channel {
 }
 
 interface FdTraits {
-  /** To be closed with the channel. */
+  /** The descriptor to close with the channel. */
   readonly isOwn: boolean;
   readonly isRegular: boolean;
-  /** How many bytes were taken, or a negative errno. */
+  /** The number of bytes written, or a negative errno. */
   readonly writeTo: (fd: number, bytes: Uint8Array) => number;
 }
 
-/** Space or a limit may be given later; every other errno (EPIPE, EIO, EBADF) is final. */
+/** Space may be freed or a limit raised later; every other errno (EPIPE, EIO, EBADF) is final. */
 const mayPass: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 class FdChannel implements Channel {
@@ -97,7 +97,7 @@ class FdChannel implements Channel {
     return { code, isFinal: !mayPass.has(code) };
   }
 
-  /** Only where nobody has appended since: the file ends where our last write did. */
+  /** Only if no other process has appended since: the file ends with our last write. */
   retract(count: number): void {
     if (!this.#traits.isRegular) return;
     const { syscall } = native();
@@ -106,7 +106,7 @@ class FdChannel implements Channel {
       if (end < count || fstatSync(this.#fd).size !== end) return;
       ftruncateSync(this.#fd, end - count);
     } catch {
-      return; // an append-only file, say: the cut line stays
+      return; // for example an append-only file: the cut line stays
     }
     syscall(callNumber("lseek"), this.#fd, end - count, fromStart);
   }
@@ -129,13 +129,13 @@ function sendWithoutWaiting(fd: number, bytes: Uint8Array): number {
   return native().syscall(callNumber("sendto"), fd, bytes, bytes.length, withoutWaiting, null, 0);
 }
 
-/** PIPE_BUF: with room for that much, a pipe takes it whole. */
+/** PIPE_BUF: a pipe with that much room takes a write whole. */
 const pipeBuffer = 4096;
 const noWait = 8; // RWF_NOWAIT
 
 /**
- * A pipe or a terminal whose description others share and block on. poll(2) says whether there is room; RWF_NOWAIT (for
- * pipes since Linux 6.4) keeps the write from waiting where another writer takes that room in between.
+ * A pipe or a terminal whose blocking description other processes share. poll(2) reports room; RWF_NOWAIT (for pipes
+ * since Linux 6.4) prevents blocking if another writer takes that room first.
  */
 function writeWhereThereIsRoom(fd: number, bytes: Uint8Array): number {
   if (!hasRoom(fd)) return -errnoByName("EAGAIN")!;

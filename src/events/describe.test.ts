@@ -1,3 +1,4 @@
+/** Which records become events, and their members. */
 import { expect, test } from "vitest";
 import { describe } from "./describe.ts";
 import { printLine } from "./line.ts";
@@ -31,7 +32,7 @@ const record = (number: number, verdict: JudgementRecord["verdict"]): JudgementR
 });
 const [clone3, openat2] = [435, 437];
 
-test("clone3 denied with ENOSYS is no event, because C libraries go on with clone", () => {
+test("clone3 denied with ENOSYS is not an event, because C libraries fall back to clone", () => {
   expect(describe(policy, record(clone3, 0))).toEqual([]);
   expect(describe(policy, { ...record(clone3, 0), audit: true })).toEqual([]);
 });

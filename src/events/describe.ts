@@ -1,4 +1,4 @@
-/** From a supervisor's record to the events that people and programs read. */
+/** Converts an engine's records to events for people and programs. */
 
 import type { Location } from "../ir/location.ts";
 import type { Report } from "../ir/program.ts";
@@ -12,16 +12,16 @@ import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusa
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
   "foreign-abi": { errno: "ENOSYS", reason: "a call by a foreign ABI" },
-  "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table does not have" },
+  "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table lacks" },
   "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
   unpinned: { errno: "EPERM", reason: "the memory behind its pointers could not be pinned" },
-  "no-descriptors": { errno: "EPERM", reason: "portcullis has no file descriptor left to look at the caller with" },
-  "invisible-task": { errno: "EPERM", reason: "the caller is invisible from where the command was started" },
+  "no-descriptors": { errno: "EPERM", reason: "portcullis has no file descriptor left to identify the caller" },
+  "invisible-task": { errno: "EPERM", reason: "the caller is outside of the pid namespace of portcullis" },
   "supervisor-failed": { errno: "ENOSYS", reason: "the supervisor failed" },
   "no-state": { errno: "ENOSYS", reason: "the kernel has no state for the policy" },
 };
 
-/** The judgement, where it was not a plain allow, and what the policy reported in it, in that order. */
+/** The decision, unless it was a plain allow, then the reports of the evaluation. */
 export function describe(policy: PolicyDescription, record: EventRecord): PolicyEvent[] {
   if (record.kind === "notice") {
     const notice: NoticeEvent = {
@@ -81,7 +81,7 @@ function end(policy: PolicyDescription, { time, pid, status, isKilled, call, tex
 
 type ReportedVerdict = Verdict & { readonly action: ReportedAction };
 
-/** The verdict or refusal, where it becomes an event; undefined for a plain allow and for an expected refusal. */
+/** The verdict or refusal that becomes an event; undefined for a plain allow and for an expected refusal. */
 function reportedVerdict(
   policy: PolicyDescription,
   call: string,
@@ -133,7 +133,7 @@ function decision(
     return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
   }
   if (record.notKilled !== undefined) {
-    const reason = `the process was to be killed, and could not be: ${printErrno(record.notKilled)}`;
+    const reason = `the verdict kills the process, but the kernel refused the kill: ${printErrno(record.notKilled)}`;
     const text = verdict.reason === undefined ? reason : `${verdict.reason}; ${reason}`;
     return { ...common, verdict: "deny", errno: "EPERM", reason: text, ...ruleOf(policy, verdict.at), ...rest };
   }
@@ -170,7 +170,7 @@ function phaseName(phase: PolicyDescription["phases"][number], value: number | u
   return value === undefined ? "?" : (phase.names[value] ?? String(value));
 }
 
-/** To the microsecond: more is noise. */
+/** To the microsecond. */
 function seconds(milliseconds: number): number {
   return Math.round(milliseconds * 1000) / 1e6;
 }

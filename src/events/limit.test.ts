@@ -1,10 +1,11 @@
+/** The rate limit of events: bursts, floods, and the counts of dropped events. */
 import { fc } from "@fast-check/vitest";
 import { expect, test } from "vitest";
 import { EventLimit } from "./limit.ts";
 
 const options = { burst: 3, perSecond: 2, keys: 4 };
 
-test("a burst passes, then so many a second, and the count of the rest is told", () => {
+test("a burst passes, then the rate, and the drops are counted", () => {
   const limit = new EventLimit(options);
   const passed = Array.from({ length: 10 }, () => limit.admit("a", 1000).passes);
   expect(passed).toEqual([true, true, true, ...Array(7).fill(false)]);
@@ -21,14 +22,14 @@ test("a flood of one key leaves room for another", () => {
   expect(limit.admit("rare", 0).passes).toBe(true);
 });
 
-test("a clock that goes back gives nothing", () => {
+test("a clock that goes back adds no tokens", () => {
   const limit = new EventLimit(options);
   for (let index = 0; index < 3; index++) limit.admit("a", 5000);
   expect(limit.admit("a", 0).passes).toBe(false);
   expect(limit.admit("a", 5000).passes).toBe(false);
 });
 
-test("nothing is lost: every event passes or is told, whatever keys make room", () => {
+test("every event passes or is counted, whichever keys are evicted", () => {
   fc.assert(
     fc.property(
       fc.array(
@@ -39,15 +40,15 @@ test("nothing is lost: every event passes or is told, whatever keys make room", 
         const limit = new EventLimit(options);
         let now = 0;
         let passed = 0;
-        let told = 0;
+        let counted = 0;
         for (const { key, after } of events) {
           now += after;
           const result = limit.admit(key, now);
           if (result.passes) passed++;
-          for (const { count } of result.dropped) told += count;
+          for (const { count } of result.dropped) counted += count;
         }
-        for (const { count } of limit.drain()) told += count;
-        expect(passed + told).toBe(events.length);
+        for (const { count } of limit.drain()) counted += count;
+        expect(passed + counted).toBe(events.length);
       },
     ),
   );

@@ -1,19 +1,19 @@
 /**
- * How many events of a kind pass, so that a program that is refused a thousand times a second fills no disk and hides no
- * other refusal. What does not pass is counted, and the count is told: nothing is lost silently.
+ * Limits the rate of events of a kind, so that a program that is refused a thousand times a second cannot fill the disk
+ * or hide other refusals. Dropped events are counted and the count is reported.
  *
- * Each key (a rule and a call, say) has a token bucket of its own; at most `keys` of them are remembered, the one that
- * was quiet for longest makes room. No clock and no timer in here: the caller brings the time.
+ * Each key (for example a rule and a call) has its own token bucket. At most `keys` of them are stored; the least
+ * recently used one is evicted. The caller provides the time.
  */
 export interface LimitOptions {
-  /** How many of a key may pass at once. */
+  /** The burst: the most events of a key that pass at once. */
   readonly burst: number;
-  /** How many of a key pass a second thereafter. */
+  /** Events of a key that pass per second after the burst. */
   readonly perSecond: number;
   readonly keys: number;
 }
 
-/** What a key has lost since it was last told. */
+/** The dropped events of a key since its last report. */
 export interface Dropped {
   readonly key: string;
   readonly count: number;
@@ -31,7 +31,7 @@ export class EventLimit {
   readonly #options: LimitOptions;
   /** In the order of last use: a `Map` keeps the order of insertion. */
   readonly #buckets = new Map<string, Bucket>();
-  /** Counts of keys that had to make room. */
+  /** Counts of evicted keys. */
   #forgotten: Dropped[] = [];
 
   constructor(options: LimitOptions) {
@@ -39,10 +39,10 @@ export class EventLimit {
   }
 
   /**
-   * May one more of this key pass? `dropped` says what was lost before it, where it passes: the key's own losses, and
-   * those of keys that made room.
+   * Whether one more event of this key passes. If it does, `dropped` has the unreported drops of this key and of
+   * evicted keys.
    *
-   * @param now milliseconds of any clock; going back counts as standing still.
+   * @param now milliseconds of any clock; a clock that goes back counts as stopped.
    */
   admit(key: string, now: number): { readonly passes: boolean; readonly dropped: readonly Dropped[] } {
     const { burst, perSecond } = this.#options;
@@ -69,7 +69,7 @@ export class EventLimit {
     return { passes: true, dropped };
   }
 
-  /** Everything that was lost and not yet told; the end of a run asks. */
+  /** All unreported drops, for the end of a run. */
   drain(): readonly Dropped[] {
     const dropped = this.#forgotten;
     this.#forgotten = [];
@@ -89,7 +89,7 @@ export class EventLimit {
     }
   }
 
-  /** Also bounded: beyond as many as there are keys, the counts go together into one. */
+  /** Also bounded: beyond `keys` entries, the counts are added up in one entry. */
   #remember(dropped: Dropped): void {
     const same = this.#forgotten.findIndex((one) => one.key === dropped.key);
     if (same !== -1) {

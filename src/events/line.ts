@@ -1,11 +1,11 @@
-/** An event as one line for people, with what to do about it. */
+/** An event as one line for people, with a remedy. */
 import { safeText } from "../diagnostics/width.ts";
 import { printCall } from "../linux/decode.ts";
 import type { DecisionEvent, PolicyEvent, ReportedAction } from "./event.ts";
 
 /**
  * `16:23:13.123 nginx[4242]: listen(9, 511): killed the process (a worker began to listen), in phase serving, by
- * policies/nginx.ts:31:44; …`. Without a line end. What comes from the confined process (its name, say) is made safe for
+ * policies/nginx.ts:31:44; …`. Without a line end. Text of the confined process (for example its name) is made safe for
  * a terminal.
  */
 export function printLine(event: PolicyEvent): string {
@@ -65,14 +65,14 @@ function outcome(event: DecisionEvent): string {
   return event.errno === undefined ? text : `${text} with ${event.errno}`;
 }
 
-/** What a person can do about it; undefined where the rule's own line says enough. */
+/** A remedy; undefined if the rule's own line is enough. */
 function adviceOn(event: DecisionEvent): string | undefined {
   if (event.verdict === "log") return undefined;
   if (event.advice !== undefined) return event.advice;
   if (event.rule === undefined) {
     if (event.call.includes("@")) return "policies judge native calls only: run a 64-bit build of the program";
     if (event.call.startsWith("io_uring_")) {
-      return `libraries fall back to other calls; to have it judged, name "${event.call}" itself in the policy`;
+      return `libraries fall back to other calls; name "${event.call}" literally in the policy to have it evaluated`;
     }
     if (/^call_/.test(event.call)) return "programs fall back on ENOSYS; a newer portcullis may know the call";
     return undefined;
@@ -85,8 +85,8 @@ function adviceOn(event: DecisionEvent): string | undefined {
 }
 
 /**
- * A rule in the installed package's own policies: the next version would undo a change there. In a checkout under another
- * name the files are the developer's.
+ * A rule in the installed package's own policies: an update would undo a change there. In a checkout with another
+ * name the files belong to the developer.
  */
 const readyPolicy = /^((?:.*\/)?portcullis\/policies\/[\w./-]+\.ts):\d+:\d+$/;
 

@@ -1,8 +1,8 @@
-/** Lines of portcullis's own on standard error, beside the events: written without waiting, as events are. */
+/** Writes portcullis's own lines to standard error, without blocking, as for events. */
 import { DestinationError, openChannel } from "./channel.ts";
 import { LineSink } from "./sink.ts";
 
-/** Milliseconds that the end of a run waits for a slow reader of standard error. */
+/** How long the end of a run waits for a slow reader of standard error, in milliseconds. */
 const patience = 100;
 
 export class Messages {
@@ -18,14 +18,14 @@ export class Messages {
     await this.#sink?.finish(patience);
   }
 
-  /** Late: most runs have nothing to say. */
+  /** Opened on demand: most runs print nothing. */
   #open(): LineSink | undefined {
     if (this.#sink !== undefined || this.#cannotBeOpened) return this.#sink;
     try {
       this.#sink = new LineSink(openChannel({ fd: 2 }), {
         keep: 1 << 16,
         retryAfter: 20,
-        dropped: (count) => `portcullis: ${count} lines were dropped: the reader of standard error is too slow`,
+        dropped: (count) => `portcullis: ${count} lines were dropped: standard error is read too slowly`,
       });
     } catch (error) {
       if (!(error instanceof DestinationError)) throw error;

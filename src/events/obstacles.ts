@@ -1,9 +1,9 @@
-/** Why a process could not be followed, and what to do about it, in words. */
+/** The cause and the remedy for people if a process could not be followed. */
 import { errnoName } from "../linux/errno.ts";
 import type { FollowObstacle, JudgementRecord, PinObstacle } from "./record.ts";
 
 const capability = "run portcullis with CAP_SYS_PTRACE";
-const withoutFollowing = "use a policy that follows no processes: state per tree, no count of the living";
+const withoutFollowing = "use a policy that follows no processes: state per tree only, without tree.alive()";
 
 export function describeObstacle(obstacle: FollowObstacle): { readonly cause: string; readonly advice: string } {
   switch (obstacle.why) {
@@ -34,13 +34,13 @@ export function describeObstacle(obstacle: FollowObstacle): { readonly cause: st
     case "user-namespace":
       return {
         cause: "the caller is in another user namespace, in which portcullis has no CAP_SYS_PTRACE",
-        advice: "run portcullis inside of that namespace, or as the user that made it",
+        advice: "run portcullis inside of that namespace, or as the user that created it",
       };
     case "yama":
       return obstacle.level === 1
         ? {
-            cause: "kernel.yama.ptrace_scope is 1, and the caller does not descend from portcullis any more",
-            advice: `start the command with --kill-tree, which keeps its daemons below portcullis, or ${capability}`,
+            cause: "kernel.yama.ptrace_scope is 1, and the caller no longer descends from portcullis",
+            advice: `start the command with --kill-tree, which makes its daemons descendants of portcullis, or ${capability}`,
           }
         : {
             cause: `kernel.yama.ptrace_scope is ${obstacle.level}`,
@@ -49,11 +49,11 @@ export function describeObstacle(obstacle: FollowObstacle): { readonly cause: st
     case "untraced-flag":
       return {
         cause: "CLONE_UNTRACED asks for a child that cannot be followed",
-        advice: "make the child without that flag",
+        advice: "create the child without that flag",
       };
     case "unseen-caller":
       return {
-        cause: "the caller's own process was not followed when it was made",
+        cause: "the caller's own process was not followed when it was created",
         advice: "an earlier event may say why",
       };
     case "no-descriptors":
@@ -64,8 +64,7 @@ export function describeObstacle(obstacle: FollowObstacle): { readonly cause: st
     case "refused":
       return {
         cause: `ptrace is refused (${errnoName(obstacle.errno) ?? obstacle.errno})`,
-        advice:
-          "a security module (AppArmor, SELinux) or an outer filter may forbid ptrace: look into the kernel's log",
+        advice: "a security module (AppArmor, SELinux) or an outer filter may forbid ptrace: see the kernel's log",
       };
   }
 }

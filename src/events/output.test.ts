@@ -1,3 +1,4 @@
+/** Events as lines and as JSON, with limits, drops and write errors. */
 import { expect, test } from "vitest";
 import { eventOutput } from "./output.ts";
 import type { EventRecord, JudgementRecord, PolicyDescription } from "./record.ts";
@@ -87,7 +88,7 @@ test("an event for programs", async () => {
   });
 });
 
-test("a line for people: who, what, the verdict, the phase, the line, the way out; safe for a terminal", async () => {
+test("a line for people: task, call, verdict, phase, line, remedy; safe for a terminal", async () => {
   const [line] = await collect("lines", [{ ...record, verdict: 1, reports: [] }]);
   expect(line).toMatch(
     /^portcullis: \d\d:\d\d:\d\d\.123 nginx\ufffd\[31m\[42\/43\]: listen\(9, 511\): denied with EACCES/,
@@ -98,7 +99,7 @@ test("a line for people: who, what, the verdict, the phase, the line, the way ou
   expect(line).not.toContain("\x1b");
 });
 
-test("what portcullis itself refuses names no rule", async () => {
+test("refusals of portcullis itself name no rule", async () => {
   const [foreign, unknown] = await collect("lines", [
     { ...record, architecture: 0x4000_0003, number: 11, verdict: "foreign-abi", reports: [] },
     { ...record, number: 425, verdict: "unknown-call", reports: [] },
@@ -107,24 +108,24 @@ test("what portcullis itself refuses names no rule", async () => {
   expect(foreign).toContain("denied with ENOSYS (a call by a foreign ABI)");
   expect(foreign).toContain("run a 64-bit build");
   expect(unknown).toContain("io_uring_setup(9, ");
-  expect(unknown).toContain('name "io_uring_setup" itself in the policy');
+  expect(unknown).toContain('name "io_uring_setup" literally in the policy');
 });
 
-test("an audited verdict did not happen", async () => {
+test("an audited verdict is not carried out", async () => {
   const [line] = await collect("lines", [{ ...record, audit: true, reports: [] }]);
   expect(line).toContain("would kill the process");
   const [json] = await collect("json", [{ ...record, audit: true, reports: [] }]);
   expect(JSON.parse(json!).audit).toBe(true);
 });
 
-test("repetitions are counted, and the count arrives", async () => {
+test("repetitions are counted, and the count is printed", async () => {
   const records = Array.from({ length: 100 }, (_, index) => ({ ...record, reports: [], time: record.time + index }));
   const lines = (await collect("json", records, { burst: 5, perSecond: 1, keys: 8 })).map((line) => JSON.parse(line));
   expect(lines).toHaveLength(6);
   expect(lines.at(-1)).toMatchObject({ kind: "notice", dropped: 95 });
 });
 
-test("what was dropped elsewhere is summed up", async () => {
+test("drops of the engine are added up", async () => {
   const text = "events were dropped";
   const lines = await collect(
     "json",
@@ -141,7 +142,7 @@ test("a plain allow that reports is a report only", async () => {
   expect(lines.map((line) => line.kind)).toEqual(["report"]);
 });
 
-test("what cannot be written is said once, and counted at the end", async () => {
+test("a write error is reported once, and the lost lines are counted at the end", async () => {
   const said: string[] = [];
   const channel: Channel = { write: () => ({ code: "ENOSPC", isFinal: false }), retract() {}, close() {} };
   const output = eventOutput(channel, {
@@ -154,12 +155,12 @@ test("what cannot be written is said once, and counted at the end", async () => 
   for (let index = 0; index < 7; index++) output.record({ ...record, reports: [] });
   await output.finish();
   expect(said).toEqual([
-    "events cannot be written to /dev/full (ENOSPC: no space is left on the device): 1 MiB is kept until they can be, and the rest is lost",
+    "events cannot be written to /dev/full (ENOSPC: no space is left on the device): 1 MiB is queued until they can be, and the rest is lost",
     "7 lines of events could not be written to /dev/full and are lost: ENOSPC: no space is left on the device",
   ]);
 });
 
-test("nobody is sent to change a file of the installed package", async () => {
+test("the remedy is never to change a file of the installed package", async () => {
   const file = "/usr/lib/node_modules/portcullis/policies/nginx.ts";
   const lineBy = async (path: string) => {
     let text = "";

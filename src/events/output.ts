@@ -1,4 +1,6 @@
-/** Where a run's events go: records come in, lines go out without waiting, and what is left out is counted. */
+/**
+ * Writes a run's events: turns records into lines, limits and writes them without blocking, and counts what is dropped.
+ */
 
 import { jsonText } from "../diagnostics/width.ts";
 import { nameCall } from "../linux/decode.ts";
@@ -12,7 +14,7 @@ import { type Channel, LineSink, type Loss, type WriteFault } from "./sink.ts";
 
 export interface EventOutput {
   record(record: EventRecord): void;
-  /** Counts what was left out, writes what is kept and closes. Waits for a slow reader for at most `patience`. */
+  /** Reports the drops, writes the queue and closes. Waits for a slow reader for at most `patience`. */
   finish(): Promise<void>;
 }
 
@@ -20,20 +22,20 @@ export interface EventOutputOptions {
   readonly policy: PolicyDescription;
   /** "lines": for people; "json": one object a line. */
   readonly form: "lines" | "json";
-  /** What people call the destination. */
+  /** The name of the destination for people. */
   readonly name?: string;
   readonly limit?: LimitOptions;
-  /** The end of a run waits at most so many milliseconds for a slow reader; 500 by default. */
+  /** How long the end of a run waits for a slow reader, in milliseconds; 500 by default. */
   readonly patience?: number;
-  /** Called with a sentence, without a full stop, where events are lost and no line among them can say so. */
+  /** Called with a sentence without a full stop if events are lost and no line among them can report it. */
   readonly onLoss?: ((sentence: string) => void) | undefined;
 }
 
-/** Bytes that are kept for a slow reader. */
+/** The size of the queue for a slow reader, in bytes. */
 const keep = 1 << 20;
 const defaultPatience = 500;
 
-/** People read a few lines; files take more. Each rule and call has this for itself. */
+/** People read a few lines; files take more. The limit is for each rule and call. */
 const limits: { readonly [F in EventOutputOptions["form"]]: LimitOptions } = {
   lines: { burst: 10, perSecond: 2, keys: 512 },
   json: { burst: 2000, perSecond: 1000, keys: 512 },
@@ -58,7 +60,7 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
     onFault: (fault) => options.onLoss?.(describeFault(name, fault)),
   });
   const limit = new EventLimit(options.limit ?? limits[form]);
-  /** What was dropped before it came here, and not told yet: by the notice's text. */
+  /** Events that the engine dropped, not yet reported, by the notice's text. */
   const losses = new Map<string, number>();
   const tellDropped = (time: number, key: string, count: number) =>
     sink.write(notice(time, `${count} more like this: ${key}`, count));
@@ -69,7 +71,7 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
         for (const { key, count } of dropped) tellDropped(record.time, key, count);
         if (!passes) return;
       } else if (record.kind === "notice" && record.dropped !== undefined) {
-        // A flood drops more than once: one line for all that was dropped since the last.
+        // A flood drops repeatedly: one line for all drops since the last.
         const sum = (losses.get(record.text) ?? 0) + record.dropped;
         losses.set(record.text, sum);
         if (!limit.admit(record.text, record.time).passes) return;
@@ -90,13 +92,13 @@ export function eventOutput(channel: Channel, options: EventOutputOptions): Even
 }
 
 function describeFault(name: string, fault: WriteFault): string {
-  const what = fault.isFinal ? "all that follow are lost" : "1 MiB is kept until they can be, and the rest is lost";
+  const what = fault.isFinal ? "all later events are lost" : "1 MiB is queued until they can be, and the rest is lost";
   return `events cannot be written to ${name} (${explain(fault)}): ${what}`;
 }
 
 function describeLoss(name: string, { lines, fault }: Loss, patience: number): string {
   const why =
-    fault === undefined ? `its reader did not take them within ${patience / 1000} s of the end` : explain(fault);
+    fault === undefined ? `its reader did not read them within ${patience / 1000} s of the end` : explain(fault);
   return `${lines} ${lines === 1 ? "line" : "lines"} of events could not be written to ${name} and ${lines === 1 ? "is" : "are"} lost: ${why}`;
 }
 
@@ -112,7 +114,7 @@ function explain({ code }: WriteFault): string {
   return explained[code] === undefined ? code : `${code}: ${explained[code]}`;
 }
 
-/** One key a call and verdict: a flood of one refusal leaves room for the first of another. */
+/** One key per call and verdict, so that a flood of one refusal does not hide another. */
 function keyOf(policy: PolicyDescription, record: Extract<EventRecord, { kind: "judgement" }>): string {
   const { name } = nameCall(policy.architecture, record.architecture, record.number);
   const reports = record.reports.map(({ report }) => ` "${policy.reports[report]?.text ?? "?"}"`).join("");

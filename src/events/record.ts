@@ -1,28 +1,27 @@
 /**
- * What the supervisor's thread hands over for each judgement that somebody should hear of: numbers and indexes only, so
- * that making one costs the judgement as little as possible. `describe.ts` turns it into a `PolicyEvent`, in another
- * thread and at leisure.
+ * The records that the supervisor's thread creates for evaluations that become events: numbers and indexes only, so
+ * that a record costs the evaluation little. `describe.ts` turns them into events in another thread.
  */
 import type { Program } from "../ir/program.ts";
 
-/** The part of a program that is needed to speak of its judgements. Small: it travels with the compiled policy. */
+/** The part of a program that events need. Small: it is stored with the compiled policy. */
 export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" | "verdicts" | "reports"> & {
   /** The cells that hold phases, by their index in `Program.cells`. */
   readonly phases: readonly { readonly cell: number; readonly name: string; readonly names: readonly string[] }[];
 };
 
 /**
- * Why portcullis itself refused a call, where no rule of the policy did.
+ * Why portcullis itself refused a call without a rule of the policy.
  *
  * | refusal | when | the call gets |
  * | --- | --- | --- |
  * | foreign-abi | i386 or x32 on x86-64, 32-bit arm on arm64 | ENOSYS |
  * | unknown-call | a number that the table lacks, or io_uring unnamed | ENOSYS |
- * | unseen-child | the new process could not be followed; `obstacle` says why | EAGAIN, EPERM: `errno` says |
- * | unpinned | the memory behind its pointers could not be pinned; `pin` says why | EPERM, EINTR: `errno` says |
- * | no-descriptors | portcullis has no file descriptor left to look at the caller with | EPERM |
- * | invisible-task | the caller is in a pid namespace that the start cannot see | EPERM |
- * | supervisor-failed | the policy's evaluation failed; everything is denied from here on | ENOSYS |
+ * | unseen-child | the new process could not be followed; `obstacle` has the cause | EAGAIN or EPERM, in `errno` |
+ * | unpinned | the memory behind its pointers could not be pinned; `pin` has the cause | EPERM or EINTR, in `errno` |
+ * | no-descriptors | portcullis has no file descriptor left to identify the caller | EPERM |
+ * | invisible-task | the caller is outside of the pid namespace of portcullis | EPERM |
+ * | supervisor-failed | the policy's evaluation failed; every later call is denied | ENOSYS |
  * | no-state | the kernel has no state for the policy's program | ENOSYS |
  */
 export type Refusal =
@@ -35,12 +34,12 @@ export type Refusal =
   | "supervisor-failed"
   | "no-state";
 
-/** Why a process that a call would make, or a thread that executes a program, could not be followed. */
+/** Why a process that a call would create, or a thread that executes a program, could not be followed. */
 export type FollowObstacle =
   | { readonly why: "traced"; readonly by: number; readonly command: string | undefined }
   | { readonly why: "other-user"; readonly uid: number }
   | { readonly why: "yama"; readonly level: number }
-  /** ptrace(2)'s errno, where none of the known conditions explains it. */
+  /** ptrace(2)'s errno, if no known condition explains it. */
   | { readonly why: "refused"; readonly errno: number }
   | {
       readonly why:
@@ -50,7 +49,7 @@ export type FollowObstacle =
         | "user-namespace"
         /** The call itself asks for a child that cannot be traced (CLONE_UNTRACED). */
         | "untraced-flag"
-        /** The caller's own process was not followed when it was made. */
+        /** The caller's own process was not followed when it was created. */
         | "unseen-caller"
         | "no-descriptors";
     };
@@ -102,12 +101,12 @@ export interface RecordedMemory {
 
 export interface JudgementRecord {
   readonly kind: "judgement";
-  /** Milliseconds since the epoch, as `Date.now()` gives them; a fraction is welcome. */
+  /** Milliseconds since the epoch, as `Date.now()` gives them; fractions are allowed. */
   readonly time: number;
   /** The thread group. */
   readonly pid: number;
   readonly tid: number;
-  /** /proc/PID/comm at the time, where it could be read. */
+  /** /proc/PID/comm at that time, if it could be read. */
   readonly command: string | undefined;
   /** `seccomp_data.arch`. */
   readonly architecture: number;
@@ -115,8 +114,8 @@ export interface JudgementRecord {
   /** Six registers, 0 … 2^64 − 1 each. */
   readonly arguments: readonly bigint[];
   /**
-   * An index into `PolicyDescription.verdicts`, or why there is none. Undefined: the record is of reports alone, because
-   * the call passed or because its verdict is told by a record of its own.
+   * An index into `PolicyDescription.verdicts`, or the reason why there is no verdict. Undefined for a record of
+   * reports only, because the call passed or its verdict has its own record.
    */
   readonly verdict: number | Refusal | undefined;
   /** With a refusal that is a denial: its errno. */
@@ -131,13 +130,13 @@ export interface JudgementRecord {
   readonly notKilled?: number | undefined;
   /** The values of the cells in `PolicyDescription.phases`, in that order, before the evaluation. */
   readonly phases: readonly number[];
-  /** What the evaluation reported. */
+  /** The reports of the evaluation. */
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
-  /** The verdict was noted and the call let through (`run --audit`). */
+  /** The verdict was only recorded, and the call passed (`run --audit`). */
   readonly audit: boolean;
 }
 
-/** Something about the run itself. */
+/** A message about the run itself. */
 export interface NoticeRecord {
   readonly kind: "notice";
   /** Milliseconds since the epoch. */
@@ -156,9 +155,9 @@ export interface EndRecord {
   readonly pid: number;
   /** portcullis's exit status. */
   readonly status: number;
-  /** That process itself was killed. */
+  /** SIGSYS killed that process itself. */
   readonly isKilled: boolean;
-  /** The call, where the kernel's audit tells it. `architecture` is `seccomp_data.arch`. */
+  /** The call, if the kernel's audit records it. `architecture` is `seccomp_data.arch`. */
   readonly call: { readonly architecture: number; readonly number: number } | undefined;
   /** One sentence, no full stop. */
   readonly text: string;

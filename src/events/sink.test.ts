@@ -1,3 +1,4 @@
+/** The sink never blocks and counts every lost line, on each kind of channel. */
 import { execFileSync } from "node:child_process";
 import {
   closeSync,
@@ -20,7 +21,7 @@ import { type Channel, LineSink, type SinkOptions, type WriteOutcome } from "./s
 
 const options: SinkOptions = { keep: 64, retryAfter: 1, dropped: (count) => `(${count} dropped)` };
 
-/** Takes so many bytes in all; then it is full, or has a fault, until it is given more. */
+/** Accepts so many bytes in total, then is full or fails until it gets more room. */
 class Slow implements Channel {
   room: number;
   text = "";
@@ -44,7 +45,7 @@ class Slow implements Channel {
   }
 }
 
-test("whole lines are dropped, and their count stands where they are missing", async () => {
+test("whole lines are dropped, and their count takes their place", async () => {
   const channel = new Slow(10);
   const sink = new LineSink(channel, options);
   for (let index = 0; index < 20; index++) sink.write(`line ${index} ${"x".repeat(10)}`);
@@ -59,11 +60,11 @@ test("whole lines are dropped, and their count stands where they are missing", a
   expect(channel.closed).toBe(true);
 });
 
-test("a reader that never reads does not keep the end waiting for long", async () => {
+test("a reader that never reads delays the end only for a bounded time", async () => {
   const channel = new Slow(0);
   const sink = new LineSink(channel, options);
   sink.write("never");
-  // Else it would wait for as long as the reader does.
+  // Otherwise the end would wait for the reader.
   await sink.finish(30);
   expect(channel.closed).toBe(true);
 });
@@ -77,7 +78,7 @@ test.each([
   ["is a full disk", 0, fullDisk],
   ["is a disk that is emptied", 1e9, fullDisk],
   ["loses its reader", 0, readerGone],
-] as const)("every line arrives whole, or is counted, where the channel %s", async (_, room, without) => {
+] as const)("every line arrives whole or is counted if the channel %s", async (_, room, without) => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.integer({ min: -1, max: 40 }), { maxLength: 60 }), async (script) => {
       const channel = new Slow(0);
@@ -103,7 +104,7 @@ test.each([
   );
 });
 
-test("a fault is told at once, and once; where it is final, nothing is written any more", async () => {
+test("an error is reported once, at once; after a final one nothing is written", async () => {
   const faults: WriteOutcome[] = [];
   const channel = new Slow(0);
   const sink = new LineSink(channel, { ...options, onFault: (fault) => faults.push(fault) });
@@ -127,7 +128,7 @@ afterEach(() => {
   rmSync(folder, { recursive: true });
 });
 
-test("a file is appended to, and is nobody else's", async () => {
+test("a file is appended to, and only its owner can access it", async () => {
   const file = join(folder, "events.jsonl");
   for (const text of ["one", "two"]) {
     const sink = new LineSink(openChannel({ file }), options);
@@ -138,7 +139,7 @@ test("a file is appended to, and is nobody else's", async () => {
   expect(statSync(file).mode & 0o777).toBe(0o600);
 });
 
-test("a pipe that is full never makes a write wait, and its other holders keep it as it was", async () => {
+test("a full pipe never blocks a write, and does not change for its other holders", async () => {
   const fifo = join(folder, "fifo");
   execFileSync("mkfifo", [fifo]);
   const reader = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
@@ -158,7 +159,7 @@ test("a pipe that is full never makes a write wait, and its other holders keep i
   closeSync(writer);
 });
 
-test("what cannot be written to is refused with a sentence", () => {
+test("a destination that cannot be written to is refused with a sentence", () => {
   execFileSync("mkfifo", [join(folder, "fifo")]);
   const directory = openSync(folder, "r");
   const refused = (destination: Destination) => {
@@ -178,7 +179,7 @@ test("what cannot be written to is refused with a sentence", () => {
   closeSync(directory);
 });
 
-test("a file ends with a whole line where a limit cuts the last one, unless others have appended", () => {
+test("a file ends with a whole line if a limit cuts the last one, unless others have appended", () => {
   const file = join(folder, "events.jsonl");
   const channel = openChannel({ file });
   const other = openSync(file, "a");
@@ -196,7 +197,7 @@ test("a file ends with a whole line where a limit cuts the last one, unless othe
   }
 });
 
-test("a borrowed file that is shared goes on where a line was taken back", () => {
+test("a borrowed shared file continues where a partial line was removed", () => {
   const file = join(folder, "events.jsonl");
   const fd = openSync(file, "w");
   const channel = openChannel({ fd });
@@ -207,13 +208,13 @@ test("a borrowed file that is shared goes on where a line was taken back", () =>
   closeSync(fd);
 });
 
-test("a device without room is a fault that may pass", () => {
+test("a full device is a temporary error", () => {
   const channel = openChannel({ file: "/dev/full" });
   expect(channel.write(Buffer.from("line\n"))).toEqual({ code: "ENOSPC", isFinal: false });
   channel.close();
 });
 
-test("a socket that is not read never makes a write wait", () => {
+test("a socket that is not read never blocks a write", () => {
   const [ours, theirs] = socketPair();
   const channel = openChannel({ fd: ours });
   const bytes = Buffer.alloc(1 << 16, "x");

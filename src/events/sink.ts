@@ -1,17 +1,17 @@
 /**
- * Lines into a file, a pipe, a socket or a terminal, without ever waiting for the reader: what cannot be written at once
- * is kept, up to a bound; beyond it whole lines are dropped and counted.
+ * Writes lines to a file, a pipe, a socket or a terminal without waiting for the reader. Lines that cannot be written
+ * are queued up to a bound; beyond it whole lines are dropped and counted.
  */
 
 /** One attempt to write. */
 export type WriteOutcome =
-  /** So many bytes were taken, at least one. */
+  /** The number of bytes that were written, at least 1. */
   | number
-  /** The reader is slow: nothing can be taken now. */
+  /** The reader is slow: nothing can be written now. */
   | "full"
   | WriteFault;
 
-/** The kernel refuses to take anything. */
+/** The kernel refuses the write. */
 export interface WriteFault {
   /** The errno's name, "ENOSPC". */
   readonly code: string;
@@ -21,32 +21,32 @@ export interface WriteFault {
 
 export interface Channel {
   write(bytes: Uint8Array): WriteOutcome;
-  /** Removes the last `count` bytes that were written, where that can be done: at the end of a regular file. */
+  /** Removes the last `count` bytes that were written, if possible: at the end of a regular file. */
   retract(count: number): void;
   close(): void;
 }
 
 export interface SinkOptions {
-  /** How many bytes are kept for a slow reader. */
+  /** The size of the queue for a slow reader, in bytes. */
   readonly keep: number;
-  /** Milliseconds between attempts while nothing can be written; doubled up to a second while that goes on. */
+  /** Milliseconds until the next attempt while nothing can be written; doubled each time, up to a second. */
   readonly retryAfter: number;
-  /** A line that says how many were dropped before it. */
+  /** The line that reports how many lines were dropped before it. */
   dropped(count: number): string;
-  /** Called at the first fault. */
+  /** Called at the first error. */
   readonly onFault?: ((fault: WriteFault) => void) | undefined;
 }
 
-/** Lines that did not arrive, and that no line in the channel counts. */
+/** Lost lines that no line in the channel counts. */
 export interface Loss {
   readonly lines: number;
-  /** The last fault; undefined where the reader was slow. */
+  /** The last error; undefined if the reader was slow. */
   readonly fault: WriteFault | undefined;
 }
 
 interface Queued {
   readonly bytes: Uint8Array;
-  /** How many lines are lost if this one is: itself, or those that it counts. */
+  /** How many lines are lost with this one: itself, or those that it counts. */
   readonly lines: number;
 }
 
@@ -57,7 +57,7 @@ export class LineSink {
   readonly #options: SinkOptions;
   readonly #queue: Queued[] = [];
   #queued = 0;
-  /** How many bytes of the queue's first line are written. */
+  /** The number of bytes of the queue's first line that are written. */
   #written = 0;
   #dropped = 0;
   #fault: WriteFault | undefined;
@@ -79,7 +79,7 @@ export class LineSink {
       return;
     }
     const bytes = Buffer.from(`${line}\n`);
-    // While a retry is due, nothing can be written: one attempt a line would cost a system call each.
+    // Wait for the retry: an attempt for each line would cost a system call each.
     if (this.#queued + bytes.length > this.#options.keep) this.#attempt();
     if (this.#queued + bytes.length > this.#options.keep) {
       this.#dropped++;
@@ -91,8 +91,8 @@ export class LineSink {
   }
 
   /**
-   * Writes what is still kept, for at most so many milliseconds, and closes. A line of which only a part could be written
-   * is taken back, where the channel can do that.
+   * Writes the queue for at most so many milliseconds and closes. Removes a partly written last line if the channel
+   * can.
    */
   async finish(patience: number): Promise<Loss> {
     const until = Date.now() + patience;
@@ -110,7 +110,7 @@ export class LineSink {
     return { lines: this.#dropped, fault: this.#fault };
   }
 
-  /** The count goes where the lines are missing, ahead of what follows them. It may exceed the bound: it is short. */
+  /** The count takes the place of the missing lines. It may exceed the bound, because it is short. */
   #countDropped(): void {
     if (this.#dropped === 0 || this.#closed) return;
     this.#push({ bytes: Buffer.from(`${this.#options.dropped(this.#dropped)}\n`), lines: this.#dropped });
@@ -168,7 +168,7 @@ export class LineSink {
       this.#timer = undefined;
       this.#attempt();
     }, this.#retryAfter);
-    this.#timer.unref(); // a reader that never reads must not keep the process alive
+    this.#timer.unref(); // a reader that never reads must not prolong the process
     this.#retryAfter = Math.min(longestRetry, 2 * this.#retryAfter);
   }
 }

@@ -1,26 +1,26 @@
 /**
- * One argument as a person or strace writes it: `4`, `-1`, `0x80000`, `0644`, `O_RDONLY|O_CLOEXEC`, `AT_FDCWD`, `SIGTERM`,
- * `NULL`. What lies behind a pointer cannot be seen by a filter, so `"/bin/sh"`, `{sa_family=AF_INET, …}`, `[…]`,
- * `127.0.0.1:80` and `…` all are just some address.
+ * Reads one argument as a person or strace writes it: `4`, `-1`, `0x80000`, `0644`, `O_RDONLY|O_CLOEXEC`, `AT_FDCWD`,
+ * `SIGTERM`, `NULL`. A filter cannot see memory behind a pointer, so `"/bin/sh"`, `{sa_family=AF_INET, …}`, `[…]`,
+ * `127.0.0.1:80` and `…` all stand for some address.
  */
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallParameter, NameSet } from "../linux/call.ts";
 import { nameSet } from "../linux/flags.ts";
 
-/** Where a pointer points whose target the text shows. In no mapping of anybody's; all that counts is that it is not NULL. */
+/** The address of a pointer whose target the text shows: outside of every mapping, and not NULL. */
 const someAddress = 0x5555_5555_0000n;
 
 export interface ArgumentFault {
   readonly fault: string;
   readonly help?: string | undefined;
-  /** Where in the argument's text. */
+  /** The position in the argument's text. */
   readonly offset: number;
   readonly length: number;
 }
 
 export type ArgumentReading =
-  /** The register, 0 … 2^64 − 1: the low bits of the parameter's width, the others 0 unless the text says more. */
+  /** The register, 0 … 2^64 − 1: the low bits of the parameter's width, the others 0 unless the text has more. */
   { readonly register: bigint } | ArgumentFault;
 
 /** @param parameter undefined for a register that the call does not use. */
@@ -44,7 +44,7 @@ export function readArgument(
     if (value === undefined) return { ...faultOf(written, parameter, architecture), ...at };
     const fitted = inRegister(value, parameter);
     if (fitted === undefined) {
-      return { fault: `${written} does not fit a register of 64 bits`, ...at };
+      return { fault: `${written} does not fit a 64-bit register`, ...at };
     }
     register |= fitted;
   }
@@ -61,7 +61,10 @@ export function readNumber(text: string): bigint | undefined {
   return match[1] === "-" ? -value : value;
 }
 
-/** A negative number has the kernel's width (−1 as an int is 0xffffffff), as C passes it; a large one says its register. */
+/**
+ * A negative number has the kernel's width (−1 as an int is 0xffffffff), as C passes it; a large one is the whole
+ * register.
+ */
 function inRegister(value: bigint, parameter: CallParameter | undefined): bigint | undefined {
   const width = parameter?.width ?? 64;
   if (value >= 0n) return value < 1n << 64n ? value : undefined;
@@ -69,17 +72,17 @@ function inRegister(value: bigint, parameter: CallParameter | undefined): bigint
   return value >= -(1n << 63n) ? BigInt.asUintN(64, value) : undefined;
 }
 
-/** Undefined where the text shows no address and nothing behind one. */
+/** Undefined if the text shows neither an address nor memory behind one. */
 function readAddress(text: string): bigint | undefined {
   if (text === "NULL") return 0n;
   const number = readNumber(text);
   if (number !== undefined) return BigInt.asUintN(64, number);
   if (/^["{[]/.test(text) || text === "…" || text === "..." || text === "_") return someAddress;
-  // An address of a socket or a path: anything that is no name of a constant.
+  // An address of a socket or a path: text that is not a name of a constant.
   return /^[\w.:/@%+-]*[.:/@][\w.:/@%+-]*$/.test(text) ? someAddress : undefined;
 }
 
-/** The names that are used where the kernel's type is a plain integer. */
+/** Sets of names that are accepted for plain integers. */
 const everywhere: ReadonlyMap<string, bigint> = new Map([
   ["AT_FDCWD", -100n],
   ["NULL", 0n],
@@ -118,9 +121,7 @@ function faultOf(
   const wanted = parameter === undefined ? "an integer" : `\`${parameter.name}\` (${parameter.type})`;
   return {
     fault:
-      written === ""
-        ? `nothing is written for ${wanted}`
-        : `${JSON.stringify(written)} is nothing that ${wanted} can be`,
-    help: near === undefined ? "write a number, a name of the manual's, or … for some address" : `write ${near}`,
+      written === "" ? `the value for ${wanted} is missing` : `${JSON.stringify(written)} is not a value of ${wanted}`,
+    help: near === undefined ? "write a number, a name of the manual, or … for some address" : `write ${near}`,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Runs a case file on every form of a policy: the interpreter (the reference), WebAssembly (what the notify engine runs),
- * and the classic filter, where it answers by itself.
+ * Runs a case file on every form of a policy: the interpreter (the reference), WebAssembly (what the notify engine
+ * runs), and the classic filter, for calls that it decides by itself.
  */
 
 import { runClassic } from "../compile/classic/interpreter.ts";
@@ -26,20 +26,20 @@ export interface CaseFailure {
   readonly place: Place;
   readonly expected: string;
   readonly given: string;
-  /** The forms that gave it. */
+  /** The forms that gave the verdict. */
   readonly forms: readonly CaseForm[];
   /** The policy's line that decided, and its reason. */
   readonly rule: string | undefined;
   readonly reason: string | undefined;
-  /** Which of the repetitions it was, from 1, where there are several. */
+  /** The number of the repetition, from 1, if there are several. */
   readonly repetition: number | undefined;
 }
 
 export interface CaseResults {
-  /** Lines with a call; each counts once. */
+  /** The number of lines with a call. */
   readonly cases: number;
   readonly failures: readonly CaseFailure[];
-  /** "phase serving (nginx.ts:3:15)": phases that nobody entered. */
+  /** "phase serving (nginx.ts:3:15)": phases that no process entered. */
   readonly neverEntered: readonly { readonly phases: string; readonly phase: string }[];
 }
 
@@ -72,7 +72,7 @@ interface Mismatch extends Given {
   readonly repetition: number | undefined;
 }
 
-/** What failed alike on both forms is one failure. */
+/** Equal failures of several forms are one failure. */
 function gather(step: CaseStep, given: readonly (readonly [CaseForm, Mismatch | undefined])[]): CaseFailure[] {
   const groups = new Map<string, CaseFailure>();
   for (const [form, mismatch] of given) {
@@ -94,7 +94,7 @@ function gather(step: CaseStep, given: readonly (readonly [CaseForm, Mismatch | 
   return [...groups.values()];
 }
 
-/** One form of the policy with the tasks of the case file. */
+/** One form of the policy, with the tasks of the case file. */
 class Form {
   readonly name: CaseForm;
   readonly tree: SimulatedTree;
@@ -106,7 +106,7 @@ class Form {
     this.#tasks.set(file.command, this.tree.command);
   }
 
-  /** Undefined where all is as expected. */
+  /** Undefined if the result is as expected. */
   take(step: CaseStep): Mismatch | undefined {
     if (step.kind === "advance") {
       this.tree.advance(step.nanoseconds);
@@ -115,8 +115,8 @@ class Form {
     const task = this.#tasks.get(step.who);
     if (task === undefined || !task.alive) {
       return {
-        expected: `${step.who} is there`,
-        verdict: "its making was refused",
+        expected: `${step.who} exists`,
+        verdict: "its creation was refused",
         rule: undefined,
         reason: undefined,
         repetition: undefined,
@@ -141,7 +141,7 @@ class Form {
     const expected = expectation(step);
     for (let repetition = 1; repetition <= step.times; repetition++) {
       const decision = task.call({ number: step.number, arguments: step.registers });
-      decision.birth?.fail(); // the line asks what would be said; a child is made by `child = who.fork()`
+      decision.birth?.fail(); // the line only asks for the verdict; `child = who.fork()` creates a child
       if (!fulfils(step, decision)) {
         const { verdict, rule, reason } = decision;
         return { expected, verdict, rule, reason, repetition: step.times === 1 ? undefined : repetition };
@@ -179,7 +179,7 @@ function fulfils(step: CallStep, given: Given): boolean {
 
 // ── The classic filter ──────────────────────────────────────────────────────────────────────────────────────────────
 
-/** What the filter gives by itself; undefined where it asks. Every verdict has a word of its own, to know it again. */
+/** The verdict of the filter; undefined if it asks the supervisor. Every verdict gets its own word, to identify it. */
 function classicAnswers(program: Program): (step: CallStep) => Given | undefined {
   const ask = returnWord("USER_NOTIF");
   const word = (index: number) => (index <= 0xffff ? returnWord("TRACE", index) : ask);

@@ -1,3 +1,4 @@
+/** Case files: forms of lines, errors and their places. */
 import { expect, test } from "vitest";
 import { readCall, readCases } from "./cases.ts";
 
@@ -9,7 +10,7 @@ const registers = (call: string) => {
   return found?.registers ?? diagnostics.map((one) => one.code);
 };
 
-test("everything that a line can say", () => {
+test("every form of a line", () => {
   const { cases, diagnostics } = read(`# a comment
 set most = 3
 set name = "two words"
@@ -113,16 +114,16 @@ test.each([
   ["just words", ["P0811 1:1+10"]],
   [`m getppid() ${"x".repeat(5000)}`, ["P0811 1:1+80"]],
   ["m getppid() × 1000000 allow\n".repeat(5), ["P0811 3:3+9"]],
-])("what is no case is placed: %j", (text, expected) => {
+])("a malformed case has a place: %j", (text, expected) => {
   expect(faults(text)).toEqual(expected);
 });
 
-test("the way out is named", () => {
+test("errors have a remedy", () => {
   const helps = read("master lissten(4) deny EPREM").diagnostics.map((one) => one.help);
   expect(helps).toEqual(["write EPERM", "write listen"]);
 });
 
-test("a call is written by its number, as the kernel has it", () => {
+test("a call can be written by its number, which is an int", () => {
   expect(readCall("call_4294967295()", "x86_64").call?.number).toBe(-1);
   expect(readCall("call_0x3e7", "x86_64").call?.number).toBe(999);
   expect(read("m call_59(1) allow").cases!.steps[0]).toMatchObject({ number: 59, registers: [1n, 0n, 0n, 0n, 0n, 0n] });

@@ -1,5 +1,6 @@
 /**
- * Case files: what a policy is to say, one line a call, arguments as strace prints them (docs/cases.md).
+ * Parses case files: the expected verdicts of a policy, one call per line, arguments as strace prints them
+ * (docs/cases.md).
  *
  *     set most = 2
  *     master    bind(4, 127.0.0.1:80)     allow
@@ -37,10 +38,10 @@ export type CaseStep =
       readonly who: string;
       readonly number: number;
       readonly registers: readonly bigint[];
-      /** At least 1: so many times in a row, each with this verdict. */
+      /** How many times in a row, each with this verdict; at least 1. */
       readonly times: number;
       readonly expected: ExpectedVerdict;
-      /** The call as it is written. */
+      /** The call as written. */
       readonly text: string;
       readonly place: Place;
       readonly verdictPlace: Place;
@@ -65,15 +66,15 @@ export interface CaseFile {
 }
 
 export interface CaseReading {
-  /** Undefined iff there is an error. */
+  /** Undefined exactly if there is an error. */
   readonly cases: CaseFile | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
 
 const mostTimes = 1_000_000;
-/** Of a whole file, repetitions counted: some seconds. */
+/** Of a whole file, with repetitions: some seconds of run time. */
 const mostCalls = 2_000_000;
-/** Longer lines are nobody's. */
+/** Longer lines are rejected as malformed. */
 const longestLine = 4096;
 
 export function readCases(text: string, file: string, architecture: ArchitectureName): CaseReading {
@@ -82,15 +83,15 @@ export function readCases(text: string, file: string, architecture: Architecture
   return reader.finish();
 }
 
-/** A call alone, as a case has it. */
+/** A call without a case around it. */
 export interface WrittenCall {
-  /** As the kernel has it: an int. */
+  /** The kernel's type is int. */
   readonly number: number;
   readonly registers: readonly bigint[];
   readonly text: string;
 }
 
-/** Reads `listen(4, 511)`. A bare name is a call with zeroes. The diagnostics speak of the text as `file`. */
+/** Reads `listen(4, 511)`. A bare name is a call with zeros. `file` is the name of the text in diagnostics. */
 export function readCall(
   text: string,
   architecture: ArchitectureName,
@@ -110,7 +111,7 @@ interface NumberedCall {
   readonly description: CallDescription | undefined;
 }
 
-/** As events name calls that the table lacks, and as strace does. */
+/** The names of calls that the table lacks, in events and by strace. */
 const numberedName = /^(?:call_|syscall_)(0x[0-9a-f]+|\d+)$/;
 
 /** `raw.arg0` … `raw.arg5`, as a policy names them. */
@@ -131,7 +132,7 @@ function rawRegister(
   const value = readNumber(text.slice(valueAt));
   if (value === undefined || value >= 1n << 64n || value < -(1n << 63n)) {
     const length = Math.max(1, text.length - valueAt);
-    return { fault: "a register is a number of 64 bits", help: `raw.${member}=0x100000002`, offset: valueAt, length };
+    return { fault: "a register is a 64-bit number", help: `raw.${member}=0x100000002`, offset: valueAt, length };
   }
   return { index: Number(index), register: BigInt.asUintN(64, value) };
 }
@@ -142,7 +143,7 @@ class Reader {
   readonly #faults: Faults;
   readonly #parameters = new Map<string, string>();
   readonly #steps: CaseStep[] = [];
-  /** Everybody that was made, and where they ended, if they did. */
+  /** Every task that was created, and the place where it ended, if it did. */
   readonly #known = new Map<string, Place | undefined>();
   #number = 0;
   #cases = 0;
@@ -183,7 +184,7 @@ class Reader {
       this.#faults.add(
         "P0811",
         this.#place(0, line.length),
-        `${quote(line)} is no call`,
+        `${quote(line)} is not a call`,
         "write it as strace does: listen(4, 511)",
       );
       return undefined;
@@ -225,7 +226,7 @@ class Reader {
     const place = this.#place(at, text.length);
     const match = /^set\s+([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|(\S.*))$/.exec(text);
     if (match === null) {
-      this.#faults.add("P0811", place, "this line sets nothing", "set most = 16");
+      this.#faults.add("P0811", place, "this line sets no parameter", "set most = 16");
       return;
     }
     const name = match[1]!;
@@ -234,7 +235,7 @@ class Reader {
         "P0819",
         place,
         `\`${name}\` is set after the first case`,
-        "parameters are constant: set them first, or in a file of their own",
+        "parameters are constant: set them before the first case, or in a separate file",
       );
     } else if (this.#parameters.has(name)) {
       this.#faults.add("P0819", place, `\`${name}\` is set twice`);
@@ -245,11 +246,11 @@ class Reader {
 
   #advance(text: string, at: number): void {
     const place = this.#place(at, text.length);
-    // A name may stand before it, to keep the columns; time goes by for everybody.
+    // A name may precede it, to keep the columns; the clock is common to all tasks.
     const match = /^(?:\w[\w-]*\s+)?\+\s*(\d{1,18})\s*(ns|us|\u00b5s|ms|s|min|h)$/.exec(text);
     const nanoseconds = match === null ? undefined : BigInt(match[1]!) * units[match[2]!]!;
     if (nanoseconds === undefined || nanoseconds >= 1n << 62n) {
-      this.#faults.add("P0816", place, `${quote(text)} is no length of time`, "+ 49ms (ns, us, ms, s, min, h)");
+      this.#faults.add("P0816", place, `${quote(text)} is not a duration`, "+ 49ms (ns, us, ms, s, min, h)");
       return;
     }
     this.#steps.push({ kind: "advance", nanoseconds, place });
@@ -258,7 +259,7 @@ class Reader {
   #make(child: string, who: string, how: string, text: string, at: number): void {
     const place = this.#place(at, text.length);
     if (how !== "fork" && how !== "thread") {
-      this.#faults.add("P0811", place, `nothing is made by ${quote(how)}`, `${child} = ${who}.fork(), or .thread()`);
+      this.#faults.add("P0811", place, `${quote(how)} creates no task`, `${child} = ${who}.fork(), or .thread()`);
       return;
     }
     if (!this.#isAlive(who, this.#place(at + text.indexOf(who, text.indexOf("=")), who.length))) return;
@@ -266,8 +267,8 @@ class Reader {
       this.#faults.add(
         "P0815",
         this.#place(at, child.length),
-        `${quote(child)} is somebody already`,
-        `${child}.exit() ends it, or take another name`,
+        `the name ${quote(child)} is in use`,
+        `${child}.exit() ends that task, or use another name`,
       );
       return;
     }
@@ -291,7 +292,7 @@ class Reader {
     this.#faults.add(
       "P0811",
       place,
-      `${quote(text)} is nothing that happens`,
+      `${quote(text)} is not an action`,
       `${who}.exit(), ${who}.uid = 33, child = ${who}.fork()`,
     );
   }
@@ -302,7 +303,7 @@ class Reader {
       this.#faults.add(
         "P0811",
         this.#place(indent, line.length - indent),
-        `${quote(line.slice(indent))} is no case`,
+        `${quote(line.slice(indent))} is not a case`,
         "who, call and verdict: master listen(4, 511) deny EPERM",
       );
       return;
@@ -311,7 +312,7 @@ class Reader {
     const nameAt = indent + who.length + gap.length;
     const list = splitArguments(line, opening.length);
     if (list === undefined || !list.closed) {
-      this.#faults.add("P0811", this.#place(nameAt, line.length - nameAt), "the call's parenthesis is not closed");
+      this.#faults.add("P0811", this.#place(nameAt, line.length - nameAt), "the parenthesis of the call is not closed");
       return;
     }
     const alive = this.#isAlive(who, this.#place(indent, who.length));
@@ -327,7 +328,7 @@ class Reader {
       this.#faults.add(
         "P0811",
         this.#place(nameAt, list.end - nameAt),
-        `up to here these are more than ${mostCalls} calls`,
+        `the file has more than ${mostCalls} calls up to here`,
         "split the file",
       );
       return;
@@ -351,7 +352,7 @@ class Reader {
       const number = written === undefined ? undefined : Number(written);
       if (number !== undefined && number <= 0xffff_ffff) return { name, number: number | 0, description: undefined };
       if (number !== undefined) {
-        this.#faults.add("P0101", place, `${quote(name)} is no number of a call`, "a number has 32 bits");
+        this.#faults.add("P0101", place, `${quote(name)} is not the number of a call`, "the number has 32 bits");
         return undefined;
       }
       const meant = callsMeantBy(name);
@@ -365,7 +366,7 @@ class Reader {
         "P0101",
         place,
         `${this.#architecture} has no ${name}`,
-        "keep cases of one architecture in a file of their own",
+        "write the cases of each architecture in a separate file",
       );
       return undefined;
     }
@@ -374,7 +375,7 @@ class Reader {
 
   /**
    * Arguments that are not written are 0. `flags=…` names its parameter, as strace does for clone; `raw.arg5=0x1` is a
-   * whole register, also one that the call has no parameter for.
+   * whole register, even one without a parameter.
    */
   #registers(called: NumberedCall, written: readonly string[], line: string, from: number): bigint[] | undefined {
     const registers = [0n, 0n, 0n, 0n, 0n, 0n];
@@ -412,7 +413,7 @@ class Reader {
     if (description === undefined) {
       const place = { offset: 0, length: text.length };
       if (named !== null || index > 5) {
-        return { fault: `${name} is known by its number only: it has six registers`, help: "raw.arg0=…", ...place };
+        return { fault: `${name} is known only by its number: write its registers`, help: "raw.arg0=…", ...place };
       }
       const reading = readArgument(text, undefined, this.#architecture);
       return "fault" in reading ? reading : { index, ...reading };
@@ -428,7 +429,12 @@ class Reader {
         named === null
           ? `${name} has ${description.parameters.length} arguments`
           : `${name} has no argument \`${named[1]}\``;
-      return { fault, help: `they are: ${names}; raw.arg5=… is a whole register`, offset: 0, length: text.length };
+      return {
+        fault,
+        help: `the arguments are ${names}; raw.arg5=… is a whole register`,
+        offset: 0,
+        length: text.length,
+      };
     }
     const reading = readArgument(text.slice(skip), parameter, this.#architecture);
     if ("fault" in reading) return { ...reading, offset: skip + reading.offset };
@@ -452,7 +458,7 @@ class Reader {
         this.#faults.add(
           "P0811",
           place,
-          `${quote(reason)} is no reason`,
+          `${quote(reason)} is not a reason`,
           'a part of the reason in quotes: @ "hijacked"',
         );
         return undefined;
@@ -472,7 +478,7 @@ class Reader {
       this.#faults.add(
         "P0812",
         place,
-        text === "" ? "the verdict is missing" : `${quote(text)} is no verdict`,
+        text === "" ? "the verdict is missing" : `${quote(text)} is not a verdict`,
         "allow, log, deny ERRNO, trap, kill thread or kill process",
       );
       return undefined;
@@ -496,7 +502,7 @@ class Reader {
     return { action, errno };
   }
 
-  /** The first name stands for the command's first process. */
+  /** The first name is the command's first process. */
   #isAlive(who: string, place: Place): boolean {
     if (this.#known.size === 0) this.#known.set(who, undefined);
     if (!this.#known.has(who)) {
@@ -504,8 +510,8 @@ class Reader {
       this.#faults.add(
         "P0813",
         place,
-        `nobody is called ${quote(who)} here`,
-        near === undefined ? `${who} = ${[...this.#known.keys()][0]}.fork() makes it` : `write ${near}`,
+        `no task is called ${quote(who)}`,
+        near === undefined ? `${who} = ${[...this.#known.keys()][0]}.fork() creates it` : `write ${near}`,
       );
       return false;
     }
@@ -530,7 +536,7 @@ const units: Readonly<Record<string, bigint>> = {
 
 const actionByText: ReadonlyMap<string, Action> = new Map(actionNames.map((name) => [actions[name].text, name]));
 
-/** Where the comment begins: a # that stands in no string. The line's length where there is none. */
+/** The start of the comment: a # outside of strings. The line's length if there is no comment. */
 function commentAt(line: string): number {
   let inString = false;
   for (let index = 0; index < line.length; index++) {

@@ -1,4 +1,4 @@
-/** Collects what is wrong with a file of lines, so many and no more: a file of random bytes has a million faults. */
+/** Collects the errors of a file of lines up to a bound, because a file of random bytes can have a million. */
 import { type DiagnosticCode, diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../diagnostics/diagnostic.ts";
 import type { Place } from "./trace.ts";
@@ -15,7 +15,7 @@ export class Faults {
     this.#file = file;
   }
 
-  /** At least one error was found (warnings are none). */
+  /** Whether at least one error was found. Warnings do not count. */
   get failed(): boolean {
     return this.#failed;
   }
@@ -46,12 +46,12 @@ export class Faults {
       ? this.#found
       : [
           ...this.#found,
-          diagnostic("P0808", `${this.#more} more faults in ${this.#file}`, { help: "mend those above first" }),
+          diagnostic("P0808", `${this.#more} more errors in ${this.#file}`, { help: "fix those above first" }),
         ];
   }
 }
 
-/** The lines of a text with their numbers from 1; a carriage return before the line end is no part of a line. */
+/** The lines of a text with their numbers from 1; a carriage return before the line end is not part of the line. */
 export function* numberedLines(text: string): Generator<{ readonly line: string; readonly number: number }> {
   let start = 0;
   for (let number = 1; start < text.length; number++) {
@@ -63,7 +63,7 @@ export function* numberedLines(text: string): Generator<{ readonly line: string;
   }
 }
 
-/** As much of somebody's text as a message can hold. */
+/** Quotes foreign text, shortened to fit a message. */
 export function quote(text: string): string {
   return JSON.stringify(text.length > 40 ? `${text.slice(0, 39)}…` : text);
 }

@@ -1,6 +1,7 @@
 /**
- * From recordings to a call-flow graph: which call followed which, thread by thread. It is what `perThread.flow` checks,
- * so it follows state as that does: a new process goes on from its maker's last call, a new thread begins anew.
+ * Derives a call-flow graph from recordings: which call followed which in each thread. `perThread.flow` checks against
+ * it, so it follows state in the same way: a new process continues from its parent's last call, a new thread starts
+ * anew.
  */
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -10,16 +11,16 @@ import { callByNumber } from "../linux/calls.ts";
 import { Faults } from "./faults.ts";
 import type { CallEvent, Trace } from "./trace.ts";
 
-/** Calls that are no events of a policy: always allowed, never named (docs/language.md). */
+/** Calls that a policy never sees: always allowed, never named (docs/language.md). */
 const noEvents = new Set(["restart_syscall", "rt_sigreturn", "exit", "exit_group"]);
 
-/** Successors in the order in which they were first seen, which is the same for the same recordings. */
+/** Successors in the order in which they were first seen, so that equal recordings give equal graphs. */
 export class FlowGraphBuilder {
   readonly #start = new Set<string>();
   readonly #successors = new Map<string, Set<string>>();
   #calls = 0;
 
-  /** How many calls of how many recordings went into it. */
+  /** The number of calls and of recordings in the graph. */
   get calls(): number {
     return this.#calls;
   }
@@ -74,7 +75,7 @@ export class FlowGraphBuilder {
     else this.#successors.get(from)!.add(to);
   }
 
-  /** As a module that a policy imports. `name` is the constant's. */
+  /** The graph as a module that a policy imports. `name` is the name of the constant. */
   print(name: string, about: string): string {
     const list = (names: ReadonlySet<string>) => `[${[...names].map((one) => JSON.stringify(one)).join(", ")}]`;
     const entries = [...this.#successors].map(([call, next]) => `  ${call}: ${list(next)},\n`);

@@ -1,3 +1,4 @@
+/** Traces as JSON lines: values, errors and their places. */
 import { fc } from "@fast-check/vitest";
 import { expect, test } from "vitest";
 import { printWord, readJsonTrace, readWord } from "./json.ts";
@@ -44,15 +45,15 @@ test.each([
   [`${JSON.stringify({ v: 1, kind: "start", tid: 1, architecture: "aarch64" })}\n${call({})}`, ["P0809 1"]],
   [`${call({})}\n${JSON.stringify({ v: 1, kind: "start", tid: 1 })}`, ["P0802 2"]],
   ["\n\n", ["P0810 -"]],
-])("what is no trace is placed: %j", (text, expected) => {
+])("a malformed trace has a place: %j", (text, expected) => {
   expect(codes(text)).toEqual(expected);
 });
 
-test("the proposal is the near call", () => {
+test("the nearest call is suggested", () => {
   expect(readJsonTrace(call({ call: "opnat" }), "t", "x86_64").diagnostics[0]!.help).toBe('write "openat"');
 });
 
-test("a word is read as it was printed", () => {
+test("a printed word is read back", () => {
   const word = fc
     .tuple(fc.bigInt(0n, (1n << 64n) - 1n), fc.integer({ min: 0, max: 0xffff }))
     .map(([value, nibbles]) => {

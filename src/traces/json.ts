@@ -1,7 +1,7 @@
 /**
- * Traces as JSON lines (docs/traces.md): one object a line, `"v":1` in each, unknown members ignored. Register values are
- * texts ("0xffffff9c", "-100"), because a number of JSON holds 53 bits; `?` stands for four unknown bits
- * ("0x????????00000005"), null for a register that is not known at all.
+ * Reads and writes traces as JSON lines (docs/traces.md): one object per line, `"v":1` in each, unknown members
+ * ignored. Register values are strings ("0xffffff9c", "-100"), because a JSON number is exact only to 53 bits; `?`
+ * stands for four unknown bits ("0x????????00000005"), null for an unknown register.
  */
 import { nearestName } from "../diagnostics/suggest.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
@@ -23,7 +23,7 @@ const kinds = ["start", "call", "fork", "thread", "exit", "exec", "clock"] as co
 type Kind = (typeof kinds)[number];
 type Members = Readonly<Record<string, unknown>>;
 
-/** @param architecture the policy's; a trace that names another one is an error. */
+/** @param architecture the policy's; it is an error if the trace names another. */
 export function readJsonTrace(text: string, file: string, architecture: ArchitectureName): TraceReading {
   const reader = new Reader(file, architecture);
   for (const { line, number } of numberedLines(text)) reader.line(line, number);
@@ -71,11 +71,16 @@ class Reader {
     try {
       value = JSON.parse(line);
     } catch {
-      this.#faults.add("P0801", this.#place, `${quote(line.trim())} is no JSON`, "a trace has one JSON object a line");
+      this.#faults.add(
+        "P0801",
+        this.#place,
+        `${quote(line.trim())} is not JSON`,
+        "a trace has one JSON object per line",
+      );
       return;
     }
     if (typeof value !== "object" || value === null || Array.isArray(value)) {
-      this.#faults.add("P0801", this.#place, "a trace's line is a JSON object");
+      this.#faults.add("P0801", this.#place, "a line of a trace is a JSON object");
       return;
     }
     const members = value as Members;
@@ -137,7 +142,7 @@ class Reader {
 
   #start(members: Members): void {
     if (this.#command !== undefined) {
-      this.#faults.add("P0802", this.#place, "a trace starts once, with its first line");
+      this.#faults.add("P0802", this.#place, "`start` is only allowed on the first line");
       return;
     }
     this.#command = this.#task("tid", members["tid"] ?? members["pid"]);
@@ -169,7 +174,7 @@ class Reader {
         this.#fault(
           `arguments[${index}]`,
           given[index],
-          'a text such as "0x2a", "-100" or "0x????????00000005", or null',
+          'a string such as "0x2a", "-100" or "0x????????00000005", or null',
         );
         return;
       }
@@ -177,7 +182,7 @@ class Reader {
     }
     const instructionPointer = readWord(members["instructionPointer"]);
     if (instructionPointer === undefined) {
-      this.#fault("instructionPointer", members["instructionPointer"], 'a text such as "0x7f0012345678"');
+      this.#fault("instructionPointer", members["instructionPointer"], 'a string such as "0x7f0012345678"');
       return;
     }
     const architecture = this.#abi(members["abi"]);
@@ -234,7 +239,7 @@ class Reader {
     return undefined;
   }
 
-  /** Undefined: the line has none. Null: it has one that is wrong. */
+  /** Undefined if the line has none, null if it is invalid. */
   #time(members: Members): bigint | undefined | null {
     const given = members["time"];
     if (given === undefined) return undefined;
@@ -283,7 +288,7 @@ function isKind(kind: unknown): kind is Kind {
   return (kinds as readonly unknown[]).includes(kind);
 }
 
-/** Undefined where it is no word. Absent and null are unknown words. */
+/** Undefined if it is not a word. Absent and null are unknown words. */
 export function readWord(given: unknown): Word | undefined {
   if (given === undefined || given === null) return unknownWord;
   if (typeof given === "number") return Number.isSafeInteger(given) ? knownWord(BigInt(given)) : undefined;
@@ -298,7 +303,7 @@ export function readWord(given: unknown): Word | undefined {
   return { value: BigInt(`0x${digits.replaceAll("?", "0")}`), known };
 }
 
-/** The other way: what `readWord` reads as the same word, as long as its unknown bits come in fours. */
+/** The inverse of `readWord`, if unknown bits come in aligned groups of four. */
 export function printWord(word: Word): string | null {
   if (isKnown(word)) return `0x${word.value.toString(16)}`;
   if (word.known === 0n) return null;
@@ -307,7 +312,7 @@ export function printWord(word: Word): string | null {
   return `0x${Array.from(value, (digit, index) => (known[index] === "f" ? digit : "?")).join("")}`;
 }
 
-/** A trace as its lines, each with its line end. */
+/** The lines of a trace, each with its line end. */
 export function* writeJsonTrace(trace: Trace): Generator<string> {
   const { architecture, command, uid, gid } = trace;
   yield `${JSON.stringify({ v: 1, kind: "start", tid: command, uid, gid, architecture })}\n`;

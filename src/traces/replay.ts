@@ -1,4 +1,4 @@
-/** Puts a recording through a simulated tree: what would the policy have said to each call? */
+/** Replays a trace in a simulated tree: the verdict of the policy on each call. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import type { Birth, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
@@ -16,21 +16,21 @@ export interface ReplayedCall {
 
 export interface Replay {
   readonly tree: SimulatedTree;
-  /** Judges one call after the other. What the recording did happens, whatever the policy says of it. */
+  /** Evaluates the calls in order. The recorded actions happen regardless of the verdicts. */
   calls(): Generator<ReplayedCall>;
-  /** Places where the recording contradicts itself; complete when `calls` has ended. */
+  /** The contradictions in the recording; complete when `calls` has ended. */
   diagnostics(): readonly Diagnostic[];
 }
 
 export interface ReplayOptions {
-  /** As it is shown to people. */
+  /** The displayed name of the trace. */
   readonly file: string;
-  /** Effective ids of the command, where the recording does not have them. */
+  /** Effective ids of the command, if the recording lacks them. */
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
 }
 
-/** What the policy asks for and the recording does not have; empty where the replay can begin. */
+/** Inputs of the policy that the recording lacks; empty if the replay can begin. */
 export function missingForReplay(program: Program, trace: Trace, options: ReplayOptions): readonly Diagnostic[] {
   const faults = new Faults(options.file);
   const asked = inputsOf(program);
@@ -38,18 +38,13 @@ export function missingForReplay(program: Program, trace: Trace, options: Replay
     faults.add(
       "P0804",
       undefined,
-      "the policy asks for the time, and the trace has none",
+      "the policy reads the clock, and the trace has no times",
       "record with strace -ttt, or write `time` in each line",
     );
   }
   for (const id of ["uid", "gid"] as const) {
     if (asked.has(id) && (trace[id] ?? options[id]) === undefined) {
-      faults.add(
-        "P0822",
-        undefined,
-        `the policy asks for the caller's ${id}, and the trace does not say it`,
-        `--${id} N`,
-      );
+      faults.add("P0822", undefined, `the policy reads the caller's ${id}, and the trace lacks it`, `--${id} N`);
     }
   }
   return faults.list();
@@ -68,7 +63,7 @@ export function replay(evaluator: Evaluator, trace: Trace, options: ReplayOption
 class Replayer {
   readonly #tree: SimulatedTree;
   readonly #faults: Faults;
-  /** Calls that may make a task, of which the recording has not said yet whether they did. */
+  /** Calls that may create a task, before the recording has shown whether they did. */
   readonly #births = new Map<number, Birth>();
 
   constructor(tree: SimulatedTree, faults: Faults) {
@@ -86,7 +81,7 @@ class Replayer {
       }
       const task = this.#tree.task(event.tid);
       if (task === undefined) {
-        this.#faults.add("P0803", event.place, `no line has made task ${event.tid}, or it has ended`);
+        this.#faults.add("P0803", event.place, `no line has created task ${event.tid}, or it has ended`);
         continue;
       }
       if (event.kind === "fork" || event.kind === "thread") {
@@ -106,7 +101,7 @@ class Replayer {
     return { event, pid, decision };
   }
 
-  /** What a task does next shows that its call made nothing. */
+  /** The next action of a task shows that its call created no task. */
   #settle(tid: number): void {
     this.#births.get(tid)?.fail();
     this.#births.delete(tid);
@@ -127,11 +122,11 @@ class Replayer {
         maker.make(kind, event.child);
       }
     } catch (error) {
-      // A number that a process of several threads still holds, though its leader has ended.
+      // A process with several threads still holds the number, although its leader has ended.
       this.#faults.add(
         "P0803",
         event.place,
-        `task ${event.child} cannot be made: ${error instanceof Error ? error.message : error}`,
+        `task ${event.child} cannot be created: ${error instanceof Error ? error.message : error}`,
       );
     }
   }
@@ -139,7 +134,7 @@ class Replayer {
   #execute(event: ExecEvent): void {
     const task = this.#tree.task(event.former ?? event.tid);
     if (task === undefined) {
-      this.#faults.add("P0803", event.place, `no line has made task ${event.former ?? event.tid}, or it has ended`);
+      this.#faults.add("P0803", event.place, `no line has created task ${event.former ?? event.tid}, or it has ended`);
       return;
     }
     this.#settle(task.tid);

@@ -1,18 +1,18 @@
 /**
- * One line of `strace -f -n -ttt -e raw=all`, taken apart. Also read are lines without -n (the name says the call), with
+ * One line of `strace -f -n -ttt -e raw=all`, parsed. Accepted are also lines without -n (the name says the call), with
  * -i (the instruction pointer), -k (the stack, on lines of its own), -r, -T, -y, -yy and -Y, with the time as -t and -tt
- * print it (which says nothing of the day and is left out), and with "[pid N]" in place of the number that -o prints.
+ * print it (which lacks the day and is ignored), and with "[pid N]" in place of the number that -o prints.
  */
 export interface StraceLine {
-  /** Undefined where strace names none: there is one task only. */
+  /** Undefined if strace names none, because there is only one task. */
   readonly tid: number | undefined;
-  /** Nanoseconds: since the epoch with -ttt, since the line before with -r alone. Which of them, a line does not say. */
+  /** Nanoseconds: since the epoch with -ttt, since the line before with -r alone. The line does not show which. */
   readonly time: bigint | undefined;
-  /** Nanoseconds since the line before, where -r stands beside -t, -tt or -ttt. */
+  /** Nanoseconds since the line before, if -r is combined with -t, -tt or -ttt. */
   readonly sinceLast: bigint | undefined;
   readonly instructionPointer: bigint | undefined;
   readonly what: StraceEntry;
-  /** Where `what` begins and how long it is: column from 1. */
+  /** The start of `what`, as a column from 1, and its length. */
   readonly column: number;
   readonly length: number;
 }
@@ -21,10 +21,10 @@ export type StraceEntry =
   | {
       readonly kind: "call";
       readonly name: string;
-      /** As -n printed it; undefined without -n, "none" for one that strace could not tell ("[???]"). */
+      /** As -n printed it; undefined without -n, "none" if strace did not know it ("[???]"). */
       readonly number: number | "none" | undefined;
       readonly arguments: readonly string[];
-      /** The text after "= "; undefined where the call is unfinished. */
+      /** The text after "= "; undefined if the call is unfinished. */
       readonly result: string | undefined;
     }
   | { readonly kind: "resumed"; readonly name: string; readonly result: string | undefined }
@@ -33,19 +33,19 @@ export type StraceEntry =
   /** This task, the leader, is now the one that was `former`. */
   | { readonly kind: "superseded"; readonly former: number }
   | { readonly kind: "mode"; readonly tid: number; readonly bits: string }
-  /** strace speaks of itself; `attached` is a task that it follows from here on. */
+  /** A message of strace; `attached` is a task that it follows from here on. */
   | { readonly kind: "remark"; readonly attached: number | undefined }
   /** The table of -C, which ends the recording. */
   | { readonly kind: "summary" }
-  /** A line that an attach message cut off: the rest follows on a line of its own. */
+  /** A line that an attach message interrupts: the rest follows on another line. */
   | { readonly kind: "cut"; readonly start: string; readonly attached: number };
 
-/** A task's name (-Y) and its number in strace's own namespace (--decode-pids=pidns), behind its number. */
+/** A task's name (-Y) and its number in strace's own namespace (--decode-pids=pidns), after its number. */
 const aboutTask = String.raw`(?:<[^>]*>)?(?: /\* \d+ in strace's PID NS \*/)?`;
 
 const prefix = new RegExp(
   [
-    // "[pid 123] ", or "123 " where something else follows; a larger number is a time.
+    // "[pid 123] ", or "123 " if more text follows; a larger number is a time.
     String.raw`^ *(?:\[pid +(?<pid>\d{1,10})${aboutTask}\] +|(?<plainPid>\d{1,7})${aboutTask} +(?=[^ ]))?`,
     String.raw`(?:(?<seconds>\d{1,12})\.(?<fraction>\d{1,9}) +|(?<whole>\d{9,12}) +|\d\d:\d\d:\d\d(?:\.\d{1,9})? +)?`,
     String.raw`(?:\(\+ *(?<since>\d{1,12})(?:\.(?<sinceFraction>\d{1,9}))?\) +)?`,
@@ -55,7 +55,7 @@ const prefix = new RegExp(
 
 const attached = /strace: Process (\d{1,10})(?:<[^>]*>)? attached$/;
 
-/** Undefined where it is no line of strace's. */
+/** Undefined if strace does not print such lines. */
 export function parseStraceLine(line: string): StraceLine | undefined {
   if (line.startsWith("strace: ")) {
     const task = attached.exec(line);
@@ -134,15 +134,15 @@ function parseEntry(text: string, number: number | "none" | undefined): StraceEn
   return { kind: "call", name, number, arguments: list.arguments, result: resultOf(text, list.end) };
 }
 
-/** What stands after the last ") = "; undefined where the line has none (unfinished, detached). */
+/** The text after the last ") = "; undefined if the line has none (unfinished, detached). */
 function resultOf(text: string, from: number): string | undefined {
   const match = /\)\s+= (.*)$/.exec(text.slice(Math.max(0, from - 1)));
   return match === null ? undefined : match[1];
 }
 
 /**
- * The arguments from just behind the opening parenthesis on, cut at the commas that stand in no string and no bracket.
- * `end` is behind the closing parenthesis, or where the line ends without one.
+ * The arguments after the opening parenthesis, split at commas outside of strings and brackets. `end` is after the
+ * closing parenthesis, or the end of the line if there is none.
  */
 export function splitArguments(
   text: string,
@@ -169,7 +169,8 @@ export function splitArguments(
       cut(index);
       return { arguments: found, end: text.length, closed: false };
     } else if (character === "<" && /[0-9D]/.test(text[index - 1] ?? "")) {
-      // What a descriptor or a task is (-y, -yy, -Y): 3</etc/passwd>, 4<TCP:[127.0.0.1:1->127.0.0.1:2]>, AT_FDCWD</root>.
+      // The annotation of a descriptor or task (-y, -yy, -Y): 3</etc/passwd>, 4<TCP:[127.0.0.1:1->127.0.0.1:2]>,
+      // AT_FDCWD</root>.
       const end = endOfDescription(text, index);
       if (end === undefined) return undefined;
       index = end;
@@ -189,7 +190,7 @@ export function splitArguments(
   return undefined;
 }
 
-/** The index of the closing ">", which paths have as \76; an arrow has one of its own. */
+/** The index of the closing ">", which paths escape as \76; an arrow contains another one. */
 function endOfDescription(text: string, from: number): number | undefined {
   for (let index = from + 1; index < text.length; index++) {
     if (text[index] === ">" && text[index - 1] !== "-") return index;

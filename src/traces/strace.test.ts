@@ -1,3 +1,4 @@
+/** Traces that strace writes, with each of its options. */
 import { expect, test } from "vitest";
 import { readJsonTrace, writeJsonTrace } from "./json.ts";
 import { readStrace } from "./strace.ts";
@@ -28,13 +29,13 @@ function outlineEvent(event: TraceEvent): string {
 const line = (tid: number, time: string, number: number, what: string) =>
   `${tid}  17955.${time} [${String(number).padStart(4)}] ${what}\n`;
 
-test("the launcher's own execve is no event", () => {
+test("the launcher's execve is not an event", () => {
   expect(outline(line(10, "100", 59, "execve(0x1, 0x2, 0x3) = 0") + line(10, "200", 110, "getppid() = 0x1"))).toEqual([
     "110 10",
   ]);
 });
 
-test("a child's lines may stand before its maker's call returns", () => {
+test("a child's lines may precede the return of its parent's call", () => {
   const text =
     line(10, "1", 58, "vfork( <unfinished ...>") +
     line(11, "2", 59, "execve(0x1, 0x2, 0x3 <unfinished ...>") +
@@ -45,7 +46,7 @@ test("a child's lines may stand before its maker's call returns", () => {
   expect(outline(text)).toEqual(["58 10", "fork 10 11", "59 11", "exit 11", "110 10"]);
 });
 
-test("clone says whether it makes a thread; clone3 does not, and SIGCHLD tells", () => {
+test("clone shows whether it creates a thread; for clone3 SIGCHLD decides", () => {
   const text =
     line(10, "1", 56, "clone(0x3d0f00, 0, 0, 0, 0) = 0xb") +
     line(10, "2", 56, "clone(0x1200011, 0, 0, 0, 0) = 0xc") +
@@ -68,7 +69,7 @@ test("clone says whether it makes a thread; clone3 does not, and SIGCHLD tells",
   expect(diagnostics.map(({ code, span }) => `${code} ${span?.line}`)).toEqual(["P0805 6"]);
 });
 
-test("a failed fork makes nobody", () => {
+test("a failed fork creates no task", () => {
   expect(outline(line(10, "1", 57, "fork() = -1 EAGAIN (Resource temporarily unavailable)"))).toEqual(["57 10"]);
   expect(outline(line(10, "1", 57, "fork() = ? ERESTARTNOINTR (To be restarted)"))).toEqual(["57 10"]);
 });
@@ -83,7 +84,7 @@ test("a thread that executes becomes the leader", () => {
   expect(outline(text)).toEqual(["56 10", "thread 10 11", "59 11", "exec 10 11", "110 10"]);
 });
 
-test("a name that is not the table's for its number is a call by another ABI", () => {
+test("a name that differs from the table's for its number is a call by another ABI", () => {
   // int 0x80 with 20: getpid of i386, writev of x86-64.
   expect(outline(line(10, "1", 20, "getpid() = 0xa"))).toEqual(["foreign 20 10"]);
   expect(outline(line(10, "1", 39, "getpid() = 0xa"))).toEqual(["39 10"]);
@@ -120,7 +121,7 @@ test("raw=all shows whole registers; decoded arguments show what the kernel uses
   expect(decoded.arguments.map((word) => word.known)).toEqual([0xffff_ffffn, 0n, 0n, 0xffffn, 0n, 0n]);
 });
 
-test("lines without a time, with a stack, and with what descriptors and tasks are", () => {
+test("lines without a time, with a stack, and with annotations of descriptors and tasks", () => {
   const text = `10 execve("/bin/x", ["x"], 0x7ffd /* 2 vars */) = 0
 10 rt_sigprocmask(SIG_SETMASK, [],  <unfinished ...>
 10 <... rt_sigprocmask resumed>NULL, 8) = 0
@@ -158,7 +159,7 @@ test("the flags of clone and clone3 are read where strace prints them", () => {
   ]);
 });
 
-test("a line that messages cut off goes on, twice if need be", () => {
+test("a line that messages interrupt continues, even twice", () => {
   const text = `execve("/bin/x", ["x"], 0x7ffd) = 0
 clone3({flags=CLONE_THREAD}strace: Process 11 attached
  => {parent_tid=[11]}, 88) = 11
@@ -188,18 +189,18 @@ test.each([
   ["", ["P0810 -:-"]],
   ["10  1.1 opemat(0x1) = 1\n", ["P0101 1:9"]],
   ["10  1.1 [  57] fork( <unfinished ...>\n10  1.2 [  57] <... fork resumed>) = 0xa\n", ["P0803 1:16"]],
-])("what is no trace is placed: %j", (text, expected) => {
+])("a malformed trace has a place: %j", (text, expected) => {
   expect(outline(text)).toEqual(expected);
 });
 
-test("a million faults are told as a few", () => {
+test("a million errors are reported as a few", () => {
   const { trace, diagnostics } = readStrace("nonsense\n".repeat(100_000), "t", "x86_64");
   expect(trace).toBeUndefined();
   expect(diagnostics).toHaveLength(21);
   expect(diagnostics.at(-1)!.code).toBe("P0808");
 });
 
-test("what was read is the same when it is written as JSON lines and read again", () => {
+test("a trace is the same when it is written as JSON lines and read again", () => {
   const text =
     line(10, "1", 56, "clone(0x3d0f00, 0, 0, 0, 0) = 0xb") +
     line(11, "2", 41, "socket(0x100000002, 0x1, 0) = 3") +

@@ -1,13 +1,10 @@
 /**
- * Traces as `strace -f -n -ttt -e raw=all` writes them.
+ * Reads traces that `strace -f -n -ttt -e raw=all` writes. docs/traces.md says which bits such a recording has: all 64
+ * of the registers of parameters (raw=all prints `u_arg` unchanged), not the other registers, the instruction pointer
+ * (unless
+ * -i), uid and gid. Without raw=all the upper halves of 32-bit arguments and all values printed by name are unknown.
  *
- * What such a recording knows, tried with strace 6.13 on x86-64 (docs/traces.md): the call's number (-n), and of each
- * register that the call has a parameter for all 64 bits, because raw=all prints `u_arg` as it is. It does not know the
- * registers beyond the call's parameters, the instruction pointer (unless -i), and the caller's uid and gid. Without
- * raw=all the arguments are printed as the kernel reads them, so the upper halves of 32-bit ones are unknown too, and
- * whatever is printed by name is unknown as a whole.
- *
- * A child's first lines may stand before the line on which its maker's call returns: the whole is read first, then linked.
+ * A child's first lines may precede the return of its parent's call: the file is read as a whole, then linked.
  */
 
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../linux/architecture.ts";
@@ -30,7 +27,7 @@ import {
 const creations = new Set<string>(creatingCalls);
 const executions = new Set<string>(executingCalls);
 
-/** What stands in the file, in its order; calls get their results when they are resumed. */
+/** The lines of the file in order; calls get their results when they are resumed. */
 type Item =
   | CallItem
   | { readonly kind: "ended"; readonly tid: number; readonly time: bigint | undefined; readonly place: Place }
@@ -66,11 +63,11 @@ class Reader {
   readonly #faults: Faults;
   readonly #architecture: ArchitectureName;
   readonly #items: Item[] = [];
-  /** The call that each task is in. */
+  /** The current call of each task. */
   readonly #inside = new Map<number, CallItem>();
-  /** Tasks that a SIGCHLD named as the one that sent it: processes, not threads. */
+  /** Tasks that were the sender of a SIGCHLD: processes, not threads. */
   readonly #processes = new Set<number>();
-  /** Tasks that run as 32-bit or x32 at the moment. */
+  /** Tasks that currently run as 32-bit or x32. */
   readonly #foreign = new Map<number, string>();
   #ended = false;
   #cut: { readonly start: string; readonly number: number } | undefined;
@@ -88,7 +85,7 @@ class Reader {
   line(line: string, number: number): void {
     if (this.#ended || line.trim() === "") return;
     const cut = line.startsWith("strace: ") ? undefined : this.#cut;
-    // strace goes on with the line that its message about a new task has cut off.
+    // strace continues the line that its message about a new task has interrupted.
     const parsed = parseStraceLine(cut === undefined ? line : `${cut.start}${line}`);
     if (cut !== undefined) this.#cut = undefined;
     if (parsed === undefined) {
@@ -108,8 +105,8 @@ class Reader {
   }
 
   /**
-   * -r prints the time since the line before, and 0 on the first line; beside another time it stands in parentheses. Both
-   * add up to a time of one clock. The time of day (-t, -tt) alone is none.
+   * -r prints the time since the line before, and 0 on the first line; with another time it is in parentheses. Both
+   * add up to the time of one clock. The time of day (-t, -tt) alone is ignored.
    */
   #addUpTimes(): void {
     const first = this.#lines.find(({ line }) => line.time !== undefined);
@@ -127,7 +124,7 @@ class Reader {
     this.#faults.add(
       "P0801",
       { line: number, column: 1, length: Math.min(line.length, 200) },
-      `${quote(line.trim())} is no line of strace's`,
+      `${quote(line.trim())} is not a line of strace`,
       "record with `strace -f -n -ttt -e raw=all -o FILE -- COMMAND`",
     );
   }
@@ -142,7 +139,7 @@ class Reader {
     if (what.kind === "ended") this.#followed.delete(tid);
     else this.#followed.add(tid);
     if (!isTaskNumber(tid)) {
-      this.#faults.add("P0802", place, `${tid} is no number of a thread`);
+      this.#faults.add("P0802", place, `${tid} is not the id of a thread`);
       return;
     }
     switch (what.kind) {
@@ -152,7 +149,7 @@ class Reader {
       case "resumed": {
         const call = this.#inside.get(tid);
         if (call === undefined || call.name !== what.name) {
-          this.#faults.add("P0801", place, `task ${tid} resumes ${what.name}, and was in ${call?.name ?? "no call"}`);
+          this.#faults.add("P0801", place, `task ${tid} resumes ${what.name}, but was in ${call?.name ?? "no call"}`);
           return;
         }
         call.result = what.result;
@@ -168,7 +165,7 @@ class Reader {
         this.#items.push({ kind: "ended", tid, time: line.time, place });
         return;
       case "superseded": {
-        // The thread that executes becomes the leader; its call goes on under the leader's number.
+        // The thread that executes becomes the leader; its call continues under the leader's number.
         const call = this.#inside.get(what.former);
         this.#inside.delete(what.former);
         if (call !== undefined) this.#inside.set(tid, call);
@@ -185,9 +182,9 @@ class Reader {
   #call(tid: number, what: Extract<StraceLine["what"], { kind: "call" }>, line: StraceLine, place: Place): void {
     const pending = this.#inside.get(tid);
     if (pending !== undefined) {
-      this.#faults.add("P0801", place, `task ${tid} begins ${what.name} and is still in ${pending.name}`, undefined, {
+      this.#faults.add("P0801", place, `task ${tid} begins ${what.name}, but is still in ${pending.name}`, undefined, {
         place: pending.place,
-        message: "begun here",
+        message: "begins here",
       });
       return;
     }
@@ -214,8 +211,8 @@ class Reader {
   }
 
   /**
-   * strace names a call by the caller's ABI, so a name that is not the table's for this number is a foreign call (with -o
-   * strace does not say otherwise when a task changes its mode).
+   * strace names a call by the caller's ABI, so a name that differs from the table's for this number is a foreign call
+   * (with -o strace does not report a change of mode otherwise).
    */
   #number(
     tid: number,
@@ -239,7 +236,7 @@ class Reader {
       return { number, foreign: this.#foreign.has(tid) };
     }
     if (printed > 0xffff_ffff) {
-      this.#faults.add("P0802", place, `${printed} is no number of a call`);
+      this.#faults.add("P0802", place, `${printed} is not the number of a call`);
       return undefined;
     }
     if (this.#architecture === "x86_64" && (printed & x32Bit) !== 0) return { number: printed | 0, foreign: false };
@@ -254,7 +251,9 @@ class Reader {
     return this.#command;
   }
 
-  /** The number of the command's first task, which strace does not say until there is a second: it is no call's result. */
+  /**
+   * The number of the command's first task, which strace omits until there is a second: it is the result of no call.
+   */
   #findCommand(): number {
     const first = this.#lines.find(({ line }) => line.what.kind !== "remark");
     if (first?.line.tid !== undefined) return first.line.tid;
@@ -294,7 +293,7 @@ class Reader {
       this.#faults.add(
         "P0821",
         undefined,
-        "this recording prints arguments by name, so that their registers are not known",
+        "this recording prints arguments by name, so their registers are unknown",
         "record with -e raw=all",
       );
     }
@@ -317,7 +316,7 @@ class Reader {
     const living = new Set([first.tid]);
     const epoch = first.time;
     const monotonic = this.#monotonic(epoch);
-    // The launcher's own execve is no event of a policy: strace's recording begins with it.
+    // The recording begins with the launcher's execve, which is not an event of a policy.
     const items = executions.has(first.name) && succeeded(first.result) ? this.#items.slice(1) : this.#items;
     for (const item of items) {
       const { tid, place } = item;
@@ -326,10 +325,10 @@ class Reader {
         this.#faults.add(
           "P0803",
           place,
-          `no call in this trace made task ${tid}`,
+          `no call in this trace created task ${tid}`,
           "record with -f, from the command's start, and from outside of its pid namespace with --decode-pids=pidns off",
         );
-        living.add(tid); // say it once
+        living.add(tid); // report it once
         continue;
       }
       if (item.kind === "call") {
@@ -363,7 +362,7 @@ class Reader {
     const description = call.foreign ? undefined : callByNumber(this.#architecture, call.number);
     const words: Word[] = Array.from({ length: 6 }, () => unknownWord);
     call.arguments.slice(0, 6).forEach((text, index) => {
-      // raw=all prints registers in their order; what is printed by name stands in the kernel's order of parameters.
+      // raw=all prints registers in order; values printed by name are in the kernel's order of parameters.
       const parameter = description?.parameters[index];
       const register =
         this.#raw || description === undefined ? index : registerOf(description, index, this.#architecture);
@@ -379,13 +378,13 @@ class Reader {
         this.#faults.add(
           "P0807",
           call.place,
-          `the trace ends inside this ${call.name}: whether it made a child is not known`,
+          `the trace ends inside this ${call.name}: it is unknown whether it created a child`,
         );
       }
       return;
     }
     if (living.has(child)) {
-      this.#faults.add("P0803", call.place, `this ${call.name} made task ${child}, which is alive already`);
+      this.#faults.add("P0803", call.place, `this ${call.name} created task ${child}, which is already alive`);
       return;
     }
     living.add(child);
@@ -404,12 +403,12 @@ class Reader {
       const flags = this.#registers(call)[0]!;
       if ((flags.known & cloneFlag.thread) !== 0n) return (flags.value & cloneFlag.thread) !== 0n;
     }
-    // clone3 has its flags behind a pointer. A process tells its parent of its end; a thread never does.
+    // The flags of clone3 are behind a pointer. Only a process, not a thread, sends its parent a signal when it ends.
     if (this.#processes.has(child)) return false;
     this.#faults.add(
       "P0805",
       call.place,
-      `${call.name} does not show its flags: task ${child} is taken for a thread, because no SIGCHLD tells of its end`,
+      `${call.name} does not show its flags: task ${child} is assumed to be a thread, because no SIGCHLD reports its end`,
     );
     return true;
   }
@@ -436,13 +435,13 @@ function childOf(result: string | undefined): number | undefined {
 }
 
 function readRegister(written: string, width: number): Word {
-  const text = written.replace(/<.*>$/, ""); // what a descriptor is (-y)
+  const text = written.replace(/<.*>$/, ""); // the annotation of a descriptor (-y)
   if (width === 0 || !/^(?:-?\d{1,20}|0x[0-9a-f]{1,16})$/.test(text)) return unknownWord;
-  if (text.length > 1 && /^0\d/.test(text)) return unknownWord; // octal, as strace prints modes: not raw anyway
+  if (text.length > 1 && /^0\d/.test(text)) return unknownWord; // octal, as strace prints modes: not raw
   return width === 64 ? knownWord(BigInt(text)) : lowWord(BigInt(text), width);
 }
 
-/** Whatever the ABI is, it is not the policy's. */
+/** Some ABI other than the policy's. */
 function foreignOf(architecture: ArchitectureName): number {
   return architecture === "x86_64" ? 0x4000_0003 : 0x4000_0028;
 }

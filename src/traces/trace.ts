@@ -1,10 +1,10 @@
-/** A recording: what the tasks of a command did, in the order in which the kernel saw it. */
+/** The type of a trace: the actions of the tasks of a command, in the order in which the kernel saw them. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 
 /**
- * A register of which a recording may not say everything: the bits of `value` under `known` are right, the others are
- * nobody's knowledge (and 0 here).
+ * A register that a recording may know in part: the bits of `value` under `known` are known, the others are unknown and
+ * 0 here.
  */
 export interface Word {
   readonly value: bigint;
@@ -28,7 +28,7 @@ export function isKnown(word: Word): boolean {
   return word.known === all;
 }
 
-/** Where in its file something stands: line and column from 1, the length in UTF-16 units. */
+/** A place in the file: line and column from 1, the length in UTF-16 units. */
 export interface Place {
   readonly line: number;
   readonly column: number;
@@ -36,9 +36,9 @@ export interface Place {
 }
 
 interface Common {
-  /** Which thread. Unique among those that live; may come back after it ended. */
+  /** The thread. Unique among living threads; may be reused after it ended. */
   readonly tid: number;
-  /** Nanoseconds of one monotonic clock, where the recording has times. */
+  /** Nanoseconds of one monotonic clock, if the recording has times. */
   readonly time: bigint | undefined;
   readonly place: Place;
 }
@@ -53,9 +53,9 @@ export interface CallEvent extends Common {
   readonly instructionPointer: Word;
 }
 
-/** A task came to be, made by the call of `tid` that stands before it. */
+/** A task was created by the preceding call of `tid`. */
 export interface BirthEvent extends Common {
-  /** "thread" shares its maker's process; "fork" is a process of its own. */
+  /** "thread" shares its parent's process; "fork" is a process of its own. */
   readonly kind: "fork" | "thread";
   readonly child: number;
 }
@@ -66,15 +66,15 @@ export interface ExitEvent extends Common {
 }
 
 /**
- * `tid` executes another program. Where the caller was not the leader of its process, it becomes it: `former` is the
- * number it had before.
+ * `tid` executes another program. If the caller was not the leader of its process, it becomes the leader, and
+ * `former` is its previous number.
  */
 export interface ExecEvent extends Common {
   readonly kind: "exec";
   readonly former: number | undefined;
 }
 
-/** Time went by with no call. */
+/** Time passed without a call. */
 export interface ClockEvent {
   readonly kind: "clock";
   readonly time: bigint;
@@ -87,7 +87,7 @@ export interface Trace {
   readonly architecture: ArchitectureName;
   /** The command's first thread. */
   readonly command: number;
-  /** Effective ids at the start, where the recording has them. */
+  /** Effective ids at the start, if the recording has them. */
   readonly uid: number | undefined;
   readonly gid: number | undefined;
   readonly events: readonly TraceEvent[];
@@ -96,12 +96,12 @@ export interface Trace {
 }
 
 export interface TraceReading {
-  /** Undefined iff there is an error. */
+  /** Undefined exactly if there is an error. */
   readonly trace: Trace | undefined;
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** Numbers of tasks are 32 bits with the sign bit clear, and 0 is nobody (include/linux/threads.h allows 2^22). */
+/** Ids of tasks are positive 31-bit integers (include/linux/threads.h allows 2^22). */
 export function isTaskNumber(value: unknown): value is number {
   return typeof value === "number" && Number.isInteger(value) && value > 0 && value < 0x8000_0000;
 }

@@ -1,4 +1,4 @@
-/** A recorded call as people read it, with a `?` for what is not known. */
+/** Prints a recorded call for people, with `?` for unknown bits. */
 
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";

@@ -54,7 +54,7 @@ describe("a refusal", () => {
     const error = refusalOf({ ...bundle, programType: 77, programFlags: 0 });
     expect(explainRefusal({ ...bundle, programType: 77 }, error)).toMatchObject({
       message: "the kernel refuses loading the program (EINVAL)",
-      help: "it has no programs of type 77 (portcullis doctor tells what it has)",
+      help: "it has no programs of type 77 (portcullis doctor shows what it supports)",
     });
   });
 

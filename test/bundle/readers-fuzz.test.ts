@@ -48,7 +48,7 @@ function readHere(bytes: Uint8Array): string {
 
 /** The launcher does not check the parts that it does not use. */
 const forPeople =
-  /a verdict |its first verdict|a report|a value is no|not UTF-8|string is not there|a parameter has no name|a parameter is fixed and open|source map|the functions|the lines|lines have|one name|unknown architecture/;
+  /a verdict |its first verdict|a report|a value belongs to no|not UTF-8|string is out of range|a parameter has no name|a parameter is fixed and open|source map|the functions|the lines|lines have|one name|unknown architecture/;
 
 const policies = ["exec-once", "order", "fork-rate", "nginx"];
 const whole = policies.map((name) => {

@@ -172,11 +172,11 @@ describe("both parsers of --set for a bundle", () => {
     };
     expect(message({})).toBe("the parameter needed has no default, and is not given; --set needed=…, true or false");
     expect(message({ needed: "true", most: "0" })).toBe(
-      'the parameter most is an integer from 1 to 100000, and not "0"; --set most=…',
+      'the parameter most must be an integer from 1 to 100000, not "0"; --set most=…',
     );
     expect(message({ capacity: "8" })).toBe(
       'the parameter capacity is fixed in this bundle: it is "16"; compile the policy again: portcullis compile -p random.ts --set capacity=… -o FILE.pcl',
     );
-    expect(message({ moost: "8" })).toMatch(/^the bundle has no parameter "moost"; those that are open are most, /);
+    expect(message({ moost: "8" })).toMatch(/^the bundle has no parameter "moost"; open parameters: most, /);
   });
 });

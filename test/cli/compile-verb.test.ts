@@ -47,11 +47,11 @@ test("compile: a policy without state is all in the classic program", async () =
   const stateless = folderOf({ "q.ts": policy.replace("opened.add(1n) > most", "call.raw.arg0 > most") });
   const { out, err } = await portcullis("compile", join(stateless, "q.ts"), "-o", output, "--set", "most=16");
   expect(err).not.toContain("classic");
-  expect(out).toContain(", the classic program is all of the policy; sha256");
+  expect(out).toContain(", the classic program is the whole policy; sha256");
   expect(decodeBundle(readFileSync(output)).classicIsAll).toBe(true);
   const open = await portcullis("compile", join(stateless, "q.ts"), "-o", output);
   expect(open.err).toContain(
-    "portcullis: with its parameters fixed (--set most=…), the classic program would be all of the policy, for any kernel\n",
+    "portcullis: with its parameters fixed (--set most=…), the classic program would be the whole policy, for any kernel\n",
   );
   expect(decodeBundle(readFileSync(output)).classicIsAll).toBe(false);
 });

@@ -75,7 +75,7 @@ test.each([
   [["why", "exec-once", "listen(4"], "write it as strace does"],
   [["simulate", "exec-once"], "portcullis simulate POLICY TRACE"],
   [["test"], "portcullis test POLICY"],
-  [["test", "nowhere.cases"], "no policy stands beside"],
+  [["test", "nowhere.cases"], "there is no policy beside"],
   [["completion", "tcsh"], "bash, zsh or fish"],
   [["flow"], "portcullis flow TRACE"],
   [["-p", "x"], "portcullis run"],

@@ -224,7 +224,7 @@ test("test: a denied fork fails, and so do its child's cases", async () => {
   expect(status).toBe(1);
   expect(err).toContain("w = m.fork()");
   expect(err).toContain("+ deny EAGAIN");
-  expect(err).toContain("its making was refused");
+  expect(err).toContain("its creation was refused");
 });
 
 test("test: parameters of the case file", async () => {

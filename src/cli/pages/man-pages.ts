@@ -1,4 +1,4 @@
-/** The same pages for man(1), in the macros of man(7). tools/build.mjs writes them to dist/man/. */
+/** The help pages for man(1), in the macros of man(7). tools/build.mjs writes them to dist/man/. */
 
 import { commonOptions, type OptionTable, type Verb } from "../verb.ts";
 import { type VerbName, verbs } from "../verbs.ts";
@@ -44,7 +44,7 @@ function overviewPage(version: string): string {
   ]);
 }
 
-/** No word is divided: what looks like an option or a name is one. */
+/** Disables hyphenation, so that options and names stay whole. */
 function page(name: string, version: string, body: readonly string[]): string {
   const title = `.TH ${name.toUpperCase().replaceAll("-", "\\-")} 1 "" "portcullis ${version}" "User Commands"`;
   return `${[title, ".nh", ...body].join("\n")}\n`;
@@ -58,12 +58,12 @@ function optionList(table: OptionTable): string[] {
   return Object.entries(table).flatMap(([name, { short, value, about, multiple }]) => {
     const written = [...(short === undefined ? [] : [`-${short}`]), `--${name}`];
     const term = written.map((each) => `\\fB${escaped(each)}\\fR`).join(", ");
-    const meaning = multiple === true ? `${about} May be given again.` : about;
+    const meaning = multiple === true ? `${about} Can be repeated.` : about;
     return item(value === undefined ? term : `${term} \\fI${escaped(value)}\\fR`, meaning);
   });
 }
 
-/** A term, already in roff, and what it means. */
+/** A term, already in roff, and its meaning. */
 function item(term: string, meaning: string): string[] {
   return [".TP", term, escaped(meaning)];
 }
@@ -78,12 +78,12 @@ function code(text: string): string[] {
   return [".RS 4", ...lines(text.replaceAll(/^ {4}/gm, "").split("\n")), ".RE"];
 }
 
-/** Lines as they are. */
+/** Preformatted lines. */
 function lines(texts: readonly string[]): string[] {
   return [".nf", ...texts.map((line) => (line === "" ? ".sp" : escaped(line))), ".fi"];
 }
 
-/** No character of it means anything to roff, and what is ASCII comes out as the same ASCII (groff_char(7)). */
+/** Escapes every character that roff interprets, so that ASCII text is printed unchanged (groff_char(7)). */
 function escaped(text: string): string {
   const signs: Readonly<Record<string, string>> = {
     "\\": "\\e",

@@ -23,7 +23,7 @@ export function printPage(verb: Verb, { colour }: PageOptions): string {
   return `${sections.join("\n\n")}\n`;
 }
 
-/** The page of them all, apart from the list of verbs: its first line, and sections whose lines stay as they are. */
+/** The overview page without the list of verbs: its first line, and preformatted sections. */
 export const overview = {
   summary: "system call filters for Linux, written in TypeScript, with state",
   usage: ["portcullis VERB [OPTIONS] …", "portcullis run -p POLICY -- COMMAND [ARGUMENT…]"],
@@ -36,13 +36,13 @@ export const overview = {
     const exec = calls("execve", "execveat");
     export default policy((call) => (exec.has(call) ? deny("EACCES") : allow));
 
-See what it says before it runs, then run a command under it:
+Check and query it first, then run a command under it:
 
     $ portcullis check exec-once.ts
     $ portcullis why exec-once.ts 'execve("/bin/sh")'
     $ portcullis run -p exec-once.ts -- sh -c ls
 
-Ready policies go by their names alone: -p exec-once, -p nginx, -p build-step.`,
+Ready policies are known by name: -p exec-once, -p nginx, -p build-step.`,
     ],
     [
       "EXIT STATUS",
@@ -76,12 +76,12 @@ function printOptions(table: OptionTable): string {
   return Object.entries(table)
     .map(([name, { short, value, about, multiple }]) => {
       const written = `${short === undefined ? "    " : `-${short}, `}--${name}${value === undefined ? "" : ` ${value}`}`;
-      return item(written, multiple === true ? `${about} May be given again.` : about, 26);
+      return item(written, multiple === true ? `${about} Can be repeated.` : about, 26);
     })
     .join("\n");
 }
 
-/** A term and what it means, the meaning in a column of its own. */
+/** A term and its meaning, in two columns. */
 function item(term: string, meaning: string, column: number): string {
   const lines = wrap(meaning, width - column - 4);
   const first = term.length > column - 2 ? `  ${term}\n${" ".repeat(column + 2)}` : `  ${term.padEnd(column)}`;
@@ -94,7 +94,7 @@ function indented(text: string): string {
     .join("\n");
 }
 
-/** At spaces; a line that begins with one (code) stays as it is. */
+/** Breaks at spaces; a line that begins with a space (code) is not changed. */
 export function wrap(text: string, columns: number): string[] {
   const lines: string[] = [];
   for (const part of text.split("\n")) {

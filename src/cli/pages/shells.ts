@@ -1,4 +1,4 @@
-/** Completions: the verbs' own tables as scripts for three shells. */
+/** Completion scripts for three shells, from the verbs' tables of options. */
 import { readyPolicies } from "../policy/arguments.ts";
 import { type Completion, commonOptions, type OptionSpecification, type Verb } from "../verb.ts";
 
@@ -58,7 +58,7 @@ complete -o filenames -F _portcullis portcullis
 
 function bashReply(complete: Completion | undefined): string {
   if (complete === undefined) return "COMPREPLY=()";
-  // A line each: names of files may have spaces.
+  // One line each: names of files may have spaces.
   const reply = (what: string) => `mapfile -t COMPREPLY < <(compgen ${what} -- "$word")`;
   if (complete === "file") return reply("-f");
   if (complete === "directory") return reply("-d");
@@ -66,7 +66,7 @@ function bashReply(complete: Completion | undefined): string {
   return reply(`-W '${complete.join(" ")}'`);
 }
 
-/** Behind the first word that is no option, or behind --, the command's own completion takes over. */
+/** After the first word that is not an option, or after --, use the command's own completion. */
 function bashCommand(options: readonly [string, OptionSpecification][]): string {
   const valued = options.flatMap(([name, { short, value }]) =>
     value === undefined ? [] : [`--${name}`, ...(short === undefined ? [] : [`-${short}`])],

@@ -1,3 +1,4 @@
+/** Which file or ready policy a name on the command line means. */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,4 +1,4 @@
-/** The policy on the command line: its options, and the request that they make. */
+/** The options that name and configure a policy, and the request that they form. */
 import { existsSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
@@ -28,7 +28,7 @@ export const policyOptions: OptionTable = {
     value: "NAME",
     multiple: true,
     about:
-      "A capability that the command will have (CAP_SYS_ADMIN, or ALL), for rules of an OCI profile that ask. Without any, it is taken to have none.",
+      "A capability of the command (CAP_SYS_ADMIN, or ALL), for rules of an OCI profile that depend on it. By default it has none.",
     complete: ["ALL", ...capabilityNames],
   },
 };
@@ -41,7 +41,7 @@ export const architectureOption: OptionTable = {
   },
 };
 
-/** A policy as the command line names it. Every verb reads its options once, into this. */
+/** The policy that the command line requests. Every verb parses its options into this once. */
 export interface PolicyRequest {
   /** A file, or the name of a ready policy. */
   readonly policy: string;
@@ -51,7 +51,7 @@ export interface PolicyRequest {
   readonly architecture: ArchitectureName;
 }
 
-/** @throws Failure where an option has a value that it cannot have */
+/** @throws Failure if an option has an invalid value */
 export function policyRequest(policy: string, invocation: Invocation): PolicyRequest {
   return {
     policy,
@@ -61,7 +61,7 @@ export function policyRequest(policy: string, invocation: Invocation): PolicyReq
   };
 }
 
-/** The policy of -p, or else the first word; and the words that are left. */
+/** The policy of -p, or else the first word; and the remaining words. */
 export function policyAndWords(invocation: Invocation): { readonly policy: string; readonly words: readonly string[] } {
   const given = invocation.text("policy");
   const [first, ...rest] = invocation.words;
@@ -76,24 +76,25 @@ export function missing(what: string, how: string): Failure {
 
 export function noMoreWords(words: readonly string[]): void {
   if (words.length === 0) return;
-  throw new Failure([
-    diagnostic("P0909", `nothing is to be done with ${words.map((one) => JSON.stringify(one)).join(", ")}`),
-  ]);
+  throw new Failure([diagnostic("P0909", `superfluous words: ${words.map((one) => JSON.stringify(one)).join(", ")}`)]);
 }
 
-/** How a policy of the package is imported by modules, and named where a file of the user has its name. */
+/**
+ * The prefix by which modules import policies of the package, and by which they are named beside a file of the same
+ * name.
+ */
 const packagePrefix = "portcullis/policies/";
 
 /**
- * A file as it is named; a bare name that is no file is one of the package's own policies. Where a file beside it has
- * that name with an ending, the bare name could mean either and is refused.
+ * The file of a named policy. A bare name that is not a file means one of the package's policies. If a file has that
+ * name with a suffix, the bare name is ambiguous and refused.
  *
- * @throws Failure that says which file or ready policy is near
+ * @throws Failure that suggests the nearest file or ready policy
  */
 export function policyFile(named: string, workingDirectory: string): string {
   const isBare = /^[A-Za-z0-9_-]+$/.test(named);
   const path = resolve(workingDirectory, named);
-  // A folder is no policy: beside a folder nginx/ the bare name is still the ready one.
+  // A folder is not a policy: beside a folder nginx/ the bare name still means the ready policy.
   if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return callersFile(named);
   if (named.startsWith(packagePrefix)) {
     const inPackage = join(packageRoot(), "policies", join("/", named.slice(packagePrefix.length)));
@@ -140,7 +141,8 @@ function readParameters(invocation: Invocation): ReadonlyMap<string, string> {
   const set = new Map<string, string>();
   for (const given of invocation.texts("set")) {
     const at = given.indexOf("=");
-    if (at < 1) throw new Failure([diagnostic("P0907", `--set ${given} sets nothing`, { help: "--set NAME=VALUE" })]);
+    if (at < 1)
+      throw new Failure([diagnostic("P0907", `--set ${given} sets no parameter`, { help: "--set NAME=VALUE" })]);
     const name = given.slice(0, at);
     if (set.has(name)) throw new Failure([diagnostic("P0909", `the parameter ${name} is set twice`)]);
     set.set(name, given.slice(at + 1));

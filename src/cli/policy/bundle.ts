@@ -9,21 +9,21 @@ import { readBytes } from "../input.ts";
 import type { RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 
-/** @throws Failure, and StartError where this kernel enforces no bundle */
+/** @throws Failure; StartError if this kernel cannot enforce bundles */
 export function policyOfBundle(file: string, possible: readonly Candidate[], request: RunRequest): CompiledPolicy {
   if (request.capabilities !== undefined) {
     throw new Failure([
-      diagnostic("P0909", "nothing is to be done with --cap: a bundle is compiled already", {
+      diagnostic("P0909", "--cap cannot be used with a bundle, which is already compiled", {
         help: "portcullis compile --cap NAME",
       }),
     ]);
   }
   if (!possible.some(({ engine }) => engine === bundleEngine)) {
-    // Where the kernel cannot enforce bundles, this throws the reason.
+    // Throws the reason if the kernel cannot enforce bundles.
     candidates(bundleEngine, request.mode === "audit");
     throw new Failure([
       diagnostic("P0907", `a bundle is for the engine ${bundleEngine}`, {
-        help: "name the policy that it was compiled from",
+        help: "run the policy that it was compiled from",
       }),
     ]);
   }

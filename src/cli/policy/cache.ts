@@ -1,13 +1,13 @@
 /**
- * Compiled policies, kept between runs below the XDG cache directory.
+ * Caches compiled policies below the XDG cache directory.
  *
- * An entry is found by what was asked for (the policy's path, parameters, architecture, mode) and by who compiled (this
- * build of portcullis, this Node), and holds only as long as every file that was read has the same content. It begins
- * with a digest of all that follows: an entry that was cut or damaged is none, and is written anew. The folder is ours
- * alone (0700), else nothing is read from it and nothing written.
+ * The key of an entry is the request (the policy's path, parameters, architecture, mode) and the compiler (this build
+ * of portcullis, this Node). An entry is valid while every file that was read has the same content. It begins with a
+ * digest, so that a truncated or damaged entry is detected and replaced. The folder must belong to this user alone
+ * (0700).
  *
- * Whoever can write there as the same user could weaken the next run, as whoever can write the policy or ~/.profile can:
- * a policy that confines a program of the same user and lets it write there should deny that (docs/cli.md).
+ * A process of the same user that can write there can weaken the next run, as it could by writing the policy or
+ * ~/.profile: a policy for such a program should deny that (docs/cli.md).
  */
 import { createHash, randomBytes } from "node:crypto";
 import {
@@ -35,7 +35,7 @@ export interface ReadFile {
   readonly hash: string;
 }
 
-/** What was asked for. Texts only, so that equal questions are equal keys. */
+/** The request. Strings only, so that equal requests have equal keys. */
 export type CacheQuestion = Readonly<Record<string, string | readonly (readonly [string, string])[]>>;
 
 const digestLength = 32;
@@ -51,17 +51,17 @@ export class CompiledCache {
     this.#build = build;
   }
 
-  /** Undefined where nothing can be kept: no home, somebody else's folder, or sources that were not bundled. */
+  /** Undefined if there is no cache: no home, a folder of another user, or portcullis run from its sources. */
   static open(environment: Readonly<Record<string, string | undefined>>): CompiledCache | undefined {
     const base = cacheBase(environment);
     const build = buildIdentity();
     if (base === undefined || build === undefined) return undefined;
-    // Of its own, because the folder above may hold what others may read.
+    // A separate folder, because others may be allowed to read the one above.
     const folder = join(base, "portcullis/compiled");
     return isOurs(folder) || (make(folder) && isOurs(folder)) ? new CompiledCache(folder, build) : undefined;
   }
 
-  /** The compiled form, if there is one that still holds. */
+  /** The compiled form, if a valid entry exists. */
   find(question: CacheQuestion): Uint8Array | undefined {
     const entry = readEntry(this.#path(question));
     if (entry === undefined) return undefined;
@@ -73,7 +73,7 @@ export class CompiledCache {
     return entry.subarray(headerEnd);
   }
 
-  /** Keeps it, or does not: a full disk is no reason to fail. The entry appears whole or not at all. */
+  /** Stores an entry atomically. Errors, such as a full disk, are ignored. */
   keep(question: CacheQuestion, files: readonly ReadFile[], compiled: Uint8Array): void {
     const header = Buffer.from(JSON.stringify(files));
     const length = Buffer.alloc(4);
@@ -94,7 +94,7 @@ export class CompiledCache {
       try {
         unlinkSync(draft);
       } catch {
-        // It was never made.
+        // It was never created.
       }
     }
   }
@@ -117,7 +117,7 @@ function cacheBase({ XDG_CACHE_HOME, HOME }: Readonly<Record<string, string | un
   return HOME !== undefined && isAbsolute(HOME) ? join(HOME, ".cache") : undefined;
 }
 
-/** The digest of all that `make build` made: hashing a megabyte at every start would take 3 ms. */
+/** The digest of the files that `make build` wrote: hashing a megabyte at every start would take 3 ms. */
 function buildIdentity(): string | undefined {
   try {
     return `${version()} ${readFileSync(join(packageRoot(), "dist/build-id"), "utf8")}`;
@@ -127,7 +127,7 @@ function buildIdentity(): string | undefined {
 }
 
 /**
- * Three levels at most, each by itself: Node's recursive mkdir never returns where the file system refuses in its own way
+ * Creates at most three levels, one at a time: Node's recursive mkdir never returns on some errors of the file system
  * (below /proc, Node 20).
  */
 function make(folder: string): boolean {
@@ -141,7 +141,7 @@ function make(folder: string): boolean {
   return true;
 }
 
-/** A folder, no link to one, that belongs to us and that nobody else may look into. */
+/** A folder, not a symbolic link, that belongs to this user and that no other user can access. */
 function isOurs(folder: string): boolean {
   try {
     const stat = lstatSync(folder);

@@ -1,4 +1,4 @@
-/** Looks the compiled policy of a `run` up in the cache. A start from the cache loads nothing else of this folder. */
+/** Looks up the compiled policy of a `run` in the cache. A start from the cache loads no other file of this folder. */
 import { release } from "node:os";
 import { resolve } from "node:path";
 import { decodeCompiled } from "../../engines/compiled.ts";
@@ -14,23 +14,23 @@ export interface CacheAnswer {
   readonly question: CacheQuestion;
   readonly file: string;
   readonly candidates: readonly Candidate[];
-  /** Undefined where the cache does not have it. */
+  /** Undefined if the cache lacks it. */
   readonly policy: CompiledPolicy | undefined;
 }
 
-/** @throws Failure where there is no such policy; StartError and NativeUnavailableError as `candidates` */
+/** @throws Failure if there is no such policy; StartError and NativeUnavailableError as `candidates` */
 export function askCache(request: RunRequest, context: Context): CacheAnswer {
   const file = policyFile(request.policy, context.workingDirectory);
   const engines = candidates(request.engine, request.mode === "audit");
   const question: CacheQuestion = {
     path: resolve(context.workingDirectory, file),
-    // Events show paths as seen from the working directory.
+    // Events show paths relative to the working directory.
     from: context.workingDirectory,
     architecture: request.architecture,
     engine: JSON.stringify(engines),
     events: String(request.destination !== undefined),
     mode: [request.mode, request.bestEffort ? "best-effort" : "", request.killEvents ? "kill-events" : ""].join(" "),
-    // An OCI profile has rules for some kernels and for commands with some capabilities.
+    // Rules of an OCI profile can depend on the kernel and on capabilities.
     kernel: release(),
     capabilities: request.capabilities?.join() ?? "none given",
     parameters: [...request.parameters].sort(([a], [b]) => (a < b ? -1 : 1)),
@@ -40,7 +40,7 @@ export function askCache(request: RunRequest, context: Context): CacheAnswer {
   return { cache, question, file, candidates: engines, policy: bytes === undefined ? undefined : decoded(bytes) };
 }
 
-/** An entry that cannot be decoded is compiled anew. */
+/** A policy whose entry cannot be decoded is compiled again. */
 function decoded(bytes: Uint8Array): CompiledPolicy | undefined {
   try {
     return decodeCompiled(bytes);

@@ -12,7 +12,7 @@ import { version } from "../package.ts";
 import type { RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyRequest } from "./arguments.ts";
-import { loadRequested, tellDiagnostics } from "./load.ts";
+import { loadRequested, printDiagnostics } from "./load.ts";
 
 interface Compilation {
   readonly compiled: CompiledPolicy;
@@ -34,7 +34,7 @@ export async function compileRequested(
         killEvents: request.killEvents,
         events: request.destination !== undefined,
         variant,
-        // An engine that expresses the policy exactly is better.
+        // Prefer an engine that expresses the policy exactly.
         approximate: request.bestEffort && index === candidates.length - 1,
         compiler: `portcullis ${version()}`,
         fixed: [...request.parameters],
@@ -44,7 +44,7 @@ export async function compileRequested(
     refused = diagnostics;
     if (policy === undefined) continue;
     if (approximation !== undefined) {
-      await tellDiagnostics(diagnostics, sources, context);
+      await printDiagnostics(diagnostics, sources, context);
       context.err(`portcullis: BEST EFFORT: ${approximation}\n`);
     }
     return { compiled: { engine, policy } as CompiledPolicy, files };
@@ -53,7 +53,7 @@ export async function compileRequested(
 }
 
 /**
- * For `--best-effort`, where a start has failed: only the static part of the policy, by an engine that can enforce it alone.
+ * For `--best-effort` after a failed start: only the static part of the policy, by an engine that can enforce it alone.
  *
  * @throws Failure with every error
  */
@@ -66,7 +66,7 @@ export async function staticPart(request: PolicyRequest, context: Context): Prom
   throw new Error("no engine enforces a static part alone");
 }
 
-/** A program that a back end cannot hold is an error of the policy. */
+/** A program that exceeds a limit of a back end is an error of the policy. */
 function orTooLarge<T>(compile: () => T): T {
   try {
     return compile();

@@ -1,11 +1,11 @@
-/** What becomes of the calls that a policy does not speak of: its last return (docs/language.md, rule 7). */
+/** The verdict on calls that no rule of a policy names, for `check`. */
 import { leavesOf } from "../../analysis/explain/paths.ts";
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { printLocation } from "../../events/describe.ts";
 import type { Program } from "../../ir/program.ts";
 import { explainedVerdict } from "../../ir/verdicts.ts";
 
-/** No architecture has this call, so no rule can name it. */
+/** No architecture has this number, so no rule can name it. */
 const unnamed = 1_000_003n;
 
 /** "deny EPERM, nginx.ts:40:3". */

@@ -13,7 +13,7 @@ import type { Context } from "../context.ts";
 import { Failure } from "../verb.ts";
 import { type PolicyRequest, policyFile } from "./arguments.ts";
 
-/** Where what is compiled here runs, if that is known. */
+/** The host on which the result runs, if known. */
 export type Destination = "this-kernel" | "any-kernel";
 
 /** The host that the rules of an OCI profile are selected for. */
@@ -31,7 +31,7 @@ export interface LoadedPolicy {
   readonly program: Program;
   readonly sources: Sources;
   readonly diagnostics: readonly Diagnostic[];
-  /** `tightening: true`, proved. */
+  /** Checks `tightening: true`. */
   readonly promises: readonly TighteningPromise[];
   readonly extension: Extension | undefined;
   readonly parameters: readonly DeclaredParameter[];
@@ -40,7 +40,7 @@ export interface LoadedPolicy {
 }
 
 /**
- * Loads, proves the policy's promises, and prints its warnings unless `quiet`.
+ * Loads a policy, checks its promises, and prints its warnings unless `quiet`.
  *
  * @throws Failure with every error
  */
@@ -60,17 +60,20 @@ export async function loadRequested(
   );
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
-  if (options.quiet !== true) await tellDiagnostics(diagnostics, sources, context);
+  if (options.quiet !== true) await printDiagnostics(diagnostics, sources, context);
   return { program, sources, diagnostics, promises, extension, parameters, files };
 }
 
 export interface OpenPolicy extends LoadedPolicy {
-  /** The integers and flags that were not given and are constants all the same, and what is wrong where they are not. */
+  /**
+   * The integers and flags without a given value that must be constants, with the diagnostic that an open parameter
+   * causes.
+   */
   readonly fixed: ReadonlyMap<string, Diagnostic | undefined>;
 }
 
 /**
- * Loads as `loadRequested` does, with the parameters that need no value yet left open.
+ * As `loadRequested`, but parameters that need no value yet stay open.
  *
  * @throws Failure with every error
  */
@@ -79,7 +82,7 @@ export async function loadOpen(
   context: Context,
   options: {
     readonly quiet?: boolean;
-    /** What is wrong with a program in which these parameters are open. */
+    /** The errors of a program in which these parameters are open. */
     readonly objections?: (program: Program) => readonly Diagnostic[];
   } = {},
 ): Promise<OpenPolicy> {
@@ -90,7 +93,7 @@ export async function loadOpen(
   const { loaded, fixed } = loadOpenPolicy(
     policyFile(request.policy, context.workingDirectory),
     { architecture: request.architecture, set: request.parameters, host: hostOf(request, "any-kernel") },
-    // A promise is kept for every value or not at all.
+    // A promise must hold for every value.
     ({ program, promises }) =>
       program === undefined
         ? []
@@ -102,11 +105,11 @@ export async function loadOpen(
   const { program, diagnostics, sources, promises, extension, parameters, files } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
-  if (options.quiet !== true) await tellDiagnostics(diagnostics, sources, context);
+  if (options.quiet !== true) await printDiagnostics(diagnostics, sources, context);
   return { program, sources, diagnostics, promises, extension, parameters, files, fixed };
 }
 
-/** @throws Failure where a later phase is more lenient than an earlier one, and the policy promised that none is */
+/** @throws Failure if a later phase is more lenient than an earlier one although the policy promises the opposite */
 async function provePromises(
   program: Program,
   promises: readonly TighteningPromise[],
@@ -118,7 +121,7 @@ async function provePromises(
   if (hasErrors(broken)) throw new Failure(broken, sources);
 }
 
-export async function tellDiagnostics(
+export async function printDiagnostics(
   diagnostics: readonly Diagnostic[],
   sources: Sources,
   context: Context,

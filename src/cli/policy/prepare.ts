@@ -1,4 +1,7 @@
-/** The compiled policy of a `run`: from the cache, from a bundle, or compiled now. The compiler is loaded only for the last. */
+/**
+ * Prepares the compiled policy of a `run`: from the cache, from a bundle, or by the compiler, which is loaded only
+ * then.
+ */
 import { encodeCompiled } from "../../engines/compiled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
@@ -6,7 +9,7 @@ import type { RunRequest } from "../run-request.ts";
 import { askCache } from "./cached.ts";
 
 /**
- * @throws Failure with the policy's errors, StartError where the named engine cannot work here,
+ * @throws Failure with the policy's errors, StartError if the named engine does not work on this machine,
  *   NativeUnavailableError
  */
 export async function preparePolicy(request: RunRequest, context: Context): Promise<CompiledPolicy> {

@@ -1,17 +1,17 @@
-/** A program whose texts a terminal can be given. */
+/** Makes the strings of a program safe for a terminal. */
 import { safeText } from "../../diagnostics/width.ts";
 import type { Program } from "../../ir/program.ts";
 
 /**
- * The same program with `safeText` of every name, file, reason and report. For printing only: what is printed as JSON
- * keeps its texts (`jsonText`).
+ * The same program with `safeText` of every name, file, reason and report. For printing only: JSON
+ * escapes the original strings instead (`jsonText`).
  */
 export function withSafeTexts(program: Program): Program {
   const { name, files, verdicts, cells, tables, reports, parameters } = program;
   return { ...program, ...safe({ name, files, verdicts, cells, tables, reports, parameters }) };
 }
 
-/** The texts in plain data. */
+/** Replaces the strings in plain data. */
 function safe<T>(value: T): T;
 function safe(value: unknown): unknown {
   if (typeof value === "string") return safeText(value);

@@ -3,25 +3,25 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
 import { architectureOption, chosenArchitecture, missing, policyOptions, policyRequest } from "../policy/arguments.ts";
-import { loadRequested, tellDiagnostics } from "../policy/load.ts";
+import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import { withSafeTexts } from "../policy/safe-program.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const check: Verb = {
   name: "check",
-  summary: "Say what is wrong with a policy",
+  summary: "Report the errors and warnings of a policy",
   synopsis: ["check [OPTIONS] POLICY…"],
   about: [
-    "Compiles each policy and prints what is wrong with it: the place, the line, and the way out. Nothing of a policy is executed, by this verb or any other.",
-    "Warnings are about meaning: a refused call whose twin is allowed, a verdict that is never reached, a limit that forking resets.",
-    "A policy that is fine is answered with one line on standard output that says what becomes of every call that the policy does not speak of.",
+    "Compiles each policy and prints its errors and warnings with the place, the line and a remedy. portcullis never executes a policy module.",
+    "Warnings are about meaning: a refused call with a sibling that is allowed, a verdict that is never reached, a limit that forking resets.",
+    "For a policy without errors, one line on standard output gives the verdict on calls that no rule names.",
   ],
   options: {
     ...policyOptions,
     ...architectureOption,
-    json: { about: "Print the diagnostics on standard output, one JSON object a line." },
-    strict: { about: "Take warnings for errors." },
-    quiet: { short: "q", about: "Print nothing for policies that are fine." },
+    json: { about: "Print the diagnostics on standard output, one JSON object per line." },
+    strict: { about: "Treat warnings as errors." },
+    quiet: { short: "q", about: "Print nothing for policies without errors and warnings." },
   },
   complete: "policy",
   exit: [
@@ -31,7 +31,7 @@ export const check: Verb = {
   ],
   examples: [
     ["portcullis check nginx.ts", "Check a policy"],
-    ["portcullis check --strict policies/*.ts", "In a pipeline: warnings fail, too"],
+    ["portcullis check --strict policies/*.ts", "In a pipeline: warnings fail too"],
     ["portcullis check --set most=16 children", "A ready policy, with a parameter"],
   ],
   async execute(invocation, context) {
@@ -60,7 +60,7 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
     const { lintPolicy } = await import("../../analysis/lint/lint.ts");
     const diagnostics = [...loaded, ...lintPolicy(program, { extension })];
     if (json) print(diagnostics);
-    else await tellDiagnostics(diagnostics, sources, context);
+    else await printDiagnostics(diagnostics, sources, context);
     if (!json && !invocation.has("quiet")) {
       const { describeDefault } = await import("../policy/default-verdict.ts");
       const count =
@@ -72,7 +72,7 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     if (json) print(error.diagnostics);
-    else await tellDiagnostics(error.diagnostics, error.sources ?? new Map(), context);
+    else await printDiagnostics(error.diagnostics, error.sources ?? new Map(), context);
     return error.status;
   }
 }

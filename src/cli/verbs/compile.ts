@@ -29,13 +29,18 @@ export const compile: Verb = {
   summary: "Write a policy as a bundle, or as an object file for libbpf",
   synopsis: ["compile [OPTIONS] -p POLICY -o FILE"],
   about: [
-    "Compiles the policy to eBPF and writes all that is needed to enforce it. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, under a digest (docs/bundle.md); portcullis run takes it like a policy, and needs no compiler for that. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",
-    "The target says what runs the program: seccomp, a kernel with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches bring; unprivileged, the same for users without CAP_BPF, where the administrator lets them; trial, any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests.",
-    "A parameter that is set here (--set) is fixed: a constant, and the best code. The integers and flags that the policy needs only at calls are left open otherwise: whoever launches gives their values (portcullis run -p FILE.pcl --set, or the launcher's --set), and the default holds where nobody does; FILE.pcl and its digest stay the same. In an object file they are constants of .rodata, parameter_NAME, which a skeleton sets before it loads. All other parameters are fixed at their defaults, and what needs them is told.",
+    "Compiles the policy to eBPF and writes everything that its enforcement needs. FILE.pcl is portcullis's own bundle: both programs, the maps and state they need, the policy's lines, and a digest (docs/bundle.md). `portcullis run` accepts it as a policy and does not load the compiler. FILE.o is an object file for libbpf and bpftool, with type information and the policy's lines.",
+    "The target determines what runs the program: seccomp, a kernel with programs of type BPF_PROG_TYPE_SECCOMP, which portcullis's patches add; unprivileged, the same for users without CAP_BPF, if the administrator permits it; trial, any kernel since 5.14, by BPF_PROG_TEST_RUN, for tests.",
+    "A parameter that is set here (--set) is a constant, which gives the best code. Other integers and flags that only rules read stay open: the start gives their values (portcullis run -p FILE.pcl --set, or the launcher's --set) or uses their defaults; FILE.pcl and its digest do not depend on them. In an object file they are constants of .rodata, parameter_NAME, which a skeleton sets before it loads. All other parameters are constants with their defaults, and a message says which and why.",
   ],
   options: {
     ...policyOptions,
-    output: { short: "o", value: "FILE", about: "Where to write. Its end says the format.", complete: "file" },
+    output: {
+      short: "o",
+      value: "FILE",
+      about: "The output file. Its suffix determines the format.",
+      complete: "file",
+    },
     target: {
       value: "NAME",
       about: "seccomp (the default), unprivileged or trial.",
@@ -43,21 +48,21 @@ export const compile: Verb = {
     },
     format: {
       value: "NAME",
-      about: "pcl or object, where the file's name does not end in .pcl or .o.",
+      about: "pcl or object, if the file's name does not end in .pcl or .o.",
       complete: formats,
     },
     ...architectureOption,
     "no-denial-events": {
-      about: "Denials and logs leave no record in the ring buffer, so that the program is smaller. Reports do.",
+      about: "Denials and logs write no record to the ring buffer, which makes the program smaller. Reports still do.",
     },
-    verify: { about: "Have this kernel's verifier judge the program, and write nothing that it refuses." },
+    verify: { about: "Check the program with this kernel's verifier, and write nothing if it refuses the program." },
     "verifier-log": {
       value: "FILE",
       about:
-        "Write all that the verifier says there, each instruction of each path with the policy's lines. With --verify.",
+        "Write the verifier's whole log to FILE, each instruction of each path with the policy's lines. With --verify.",
       complete: "file",
     },
-    json: { about: "Print what was written as one JSON object." },
+    json: { about: "Print a description of the output as one JSON object." },
   },
   complete: "policy",
   exit: [
@@ -71,12 +76,12 @@ export const compile: Verb = {
     ["portcullis compile -p nginx -o nginx.pcl", "A bundle for the launcher"],
     [
       "portcullis compile -p children -o children.pcl",
-      "One whose parameter is set by whoever starts it: portcullis run -p children.pcl --set most=64 -- make",
+      "With an open parameter: portcullis run -p children.pcl --set most=64 -- make",
     ],
     ["portcullis compile -p nginx -o nginx.bpf.o", "An object file, for bpftool gen skeleton"],
     [
       "portcullis compile -p order -o order.bpf.o --target trial --verify",
-      "One that every kernel loads, shown to this one's verifier",
+      "An object that every kernel loads, checked by this kernel's verifier",
     ],
   ],
   async execute(invocation, context) {
@@ -103,15 +108,15 @@ export const compile: Verb = {
     writeOutput(output, bytes);
     const json = invocation.has("json");
     if (!json) {
-      tellFixed(loaded, context);
-      if (format === "pcl") await tellCost(loaded, bundle, context);
+      printFixed(loaded, context);
+      if (format === "pcl") await printCost(loaded, bundle, context);
     }
     report(context, json, { file: output, format, target, bundle, bytes });
     return 0;
   },
 };
 
-/** With as many parameters left open as the target has room for. */
+/** With as many open parameters as the target permits. */
 async function compileOpen(
   request: PolicyRequest,
   target: EbpfTargetName,
@@ -149,7 +154,7 @@ function formatOf(output: string, invocation: Invocation): Format {
   ]);
 }
 
-/** A policy that the format has no room for is too large. */
+/** A policy that does not fit the format is too large. */
 async function encodeAsBundle(bundle: Bundle, sources: Sources): Promise<Uint8Array> {
   const [{ encodeBundle }, { BundleError }] = await Promise.all([
     import("../../bundle/write.ts"),
@@ -180,7 +185,7 @@ async function verify(bundle: Bundle, sources: Sources, invocation: Invocation):
   const logFile = invocation.text("verifier-log");
   if (!invocation.has("verify")) {
     if (logFile === undefined) return;
-    throw new Failure([diagnostic("P0908", "--verifier-log asks for --verify", { help: "add --verify" })]);
+    throw new Failure([diagnostic("P0908", "--verifier-log needs --verify", { help: "add --verify" })]);
   }
   const [{ loadBundle }, { explainRefusal }, { logLevels, VerifierError }, { NativeUnavailableError }] =
     await Promise.all([
@@ -199,13 +204,13 @@ async function verify(bundle: Bundle, sources: Sources, invocation: Invocation):
     if (error instanceof VerifierError && logFile !== undefined) writeOutput(logFile, error.log);
     if (error instanceof NativeUnavailableError)
       throw new Failure([diagnostic("P0605", error.message, { help: error.help })]);
-    const told = explainRefusal(bundle, error);
-    if (told === undefined) throw error;
-    throw new Failure([told], sources);
+    const refusal = explainRefusal(bundle, error);
+    if (refusal === undefined) throw error;
+    throw new Failure([refusal], sources);
   }
 }
 
-/** To the verifier open parameters are constants: it is asked with their defaults, and with the ends of their ranges. */
+/** The verifier sees open parameters as constants: check with their defaults and with the ends of their ranges. */
 function verifiedWords({ parameters }: Bundle): readonly (readonly bigint[])[] {
   if (parameters.length === 0) return [[]];
   const ends = (["from", "to"] as const).map((end) => parameters.map((one) => pattern(one[end])));
@@ -222,8 +227,8 @@ interface Written {
   readonly bytes: Uint8Array;
 }
 
-/** Who did not set a parameter may expect to do so at the start. */
-function tellFixed({ fixed, parameters }: OpenPolicy, context: Context): void {
+/** Says which parameters that were not set cannot be set at the start. */
+function printFixed({ fixed, parameters }: OpenPolicy, context: Context): void {
   for (const [name, why] of fixed) {
     const value = parameters.find((one) => one.name === name)?.value;
     const reason = why === undefined ? "" : `: ${safeText(why.message)}`;
@@ -232,8 +237,8 @@ function tellFixed({ fixed, parameters }: OpenPolicy, context: Context): void {
   }
 }
 
-/** What is left open the classic program cannot know. Where nothing else keeps it from being all, somebody may want to know. */
-async function tellCost(
+/** A classic program has no open parameters. Says so if nothing else prevents it from being the whole policy. */
+async function printCost(
   { program }: OpenPolicy,
   { parameters, classicIsAll }: Bundle,
   context: Context,
@@ -249,7 +254,7 @@ async function tellCost(
   if (!isWhollyClassic(bindParameters(program, defaultWords(program.parameters)))) return;
   const settings = parameters.map(({ name }) => `--set ${name}=…`).join(" ");
   context.err(
-    `portcullis: with its parameters fixed (${settings}), the classic program would be all of the policy, for any kernel\n`,
+    `portcullis: with its parameters fixed (${settings}), the classic program would be the whole policy, for any kernel\n`,
   );
 }
 
@@ -258,7 +263,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
   const digest = format === "pcl" ? digestIn(bytes) : undefined;
   const { classic, classicIsAll, maps, states, parameters, fixed } = bundle;
   if (json) {
-    const told = {
+    const description = {
       ...{ v: 1, kind: "compiled", file, format, target, bytes: bytes.length, digest, instructions },
       ...{ classicInstructions: classic.length / 8, classicIsAll, maps: maps.length, states: states.length },
       parameters: parameters.map(({ name, kind, from, to, default: fallback }) => ({
@@ -267,7 +272,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
       })),
       fixed: Object.fromEntries(fixed),
     };
-    context.out(`${jsonText(told)}\n`);
+    context.out(`${jsonText(description)}\n`);
     return;
   }
   const needs = [
@@ -275,7 +280,7 @@ function report(context: Context, json: boolean, { file, format, target, bundle,
     count(maps.length, "map"),
     ...(states.length > 0 ? [count(states.length, "state object")] : []),
     ...(parameters.length > 0 ? [`open: ${parameters.map(({ name }) => name).join(", ")}`] : []),
-    ...(format === "pcl" && classicIsAll ? ["the classic program is all of the policy"] : []),
+    ...(format === "pcl" && classicIsAll ? ["the classic program is the whole policy"] : []),
   ];
   context.out(`${safeText(file)}: ${needs.join(", ")}${digest === undefined ? "" : `; sha256 ${digest}`}\n`);
 }

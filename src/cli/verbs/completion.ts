@@ -9,7 +9,7 @@ export const completion = (verbs: VerbTable): Verb => ({
   summary: "Print the completions for a shell",
   synopsis: ["completion bash|zsh|fish"],
   about: [
-    "Prints a script that makes the shell complete verbs, options and files. Load it from the shell's start-up file, or put it where the shell looks for such scripts.",
+    "Prints a script for completion of verbs, options and files. Load it from the shell's start-up file, or install it in the shell's folder for completions.",
   ],
   options: {},
   complete: shells,

@@ -5,18 +5,18 @@ import type { Context } from "../context.ts";
 import { describedEngine, describedEngineOption } from "../engine.ts";
 import { writeOutput } from "../output.ts";
 import { architectureOption, noMoreWords, policyAndWords, policyOptions, policyRequest } from "../policy/arguments.ts";
-import { loadRequested, tellDiagnostics } from "../policy/load.ts";
+import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import { withSafeTexts } from "../policy/safe-program.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const disasm: Verb = {
   name: "disasm",
-  summary: "List the filter that a policy becomes, with the lines it comes from",
+  summary: "Disassemble a policy's filter, with the policy's lines",
   synopsis: ["disasm [OPTIONS] POLICY", "disasm [OPTIONS] --target NAME POLICY", "disasm BUNDLE.pcl"],
   about: [
-    "Prints the classic BPF program that is the policy's static part: what the kernel decides by itself, before the command's first instruction and until its end. Before each return stand the calls that get there, the verdict and the policy's line.",
-    "USER_NOTIF stands where the filter asks: for verdicts that depend on state, and, on the engine notify, for static denials that are to become events. --pure shows the filter that needs nobody: static denials are its own.",
-    "With --target, prints the eBPF program for that target instead, part by part: what needs no state, a body for each kind of call that needs some, the operations on tables. A bundle is listed as it is, with what it asks of whoever loads it.",
+    "Prints the classic BPF program of the policy's static part, which the kernel enforces from before the command's first instruction until its end. A comment before each return lists the calls that reach it, the verdict and the policy's line.",
+    "USER_NOTIF means that the filter asks the supervisor: for verdicts that depend on state and, with the engine notify, for static denials that become events. With --pure the filter gives static denials itself.",
+    "With --target, prints the eBPF program for that target instead: the part without state, a body for each kind of stateful call, the operations on tables. A bundle is listed as it is, with its requirements for the loader.",
   ],
   options: {
     ...policyOptions,
@@ -28,13 +28,13 @@ export const disasm: Verb = {
         "List the eBPF program for seccomp, unprivileged or trial (portcullis compile) instead of the classic filter.",
       complete: ["seccomp", "unprivileged", "trial"],
     },
-    all: { short: "a", about: "Name all calls, also where they are many." },
-    pure: { about: "Static verdicts are the filter's own, as with `run --no-denial-events`." },
-    "kill-events": { about: "Static kills are the supervisor's, as with `run --kill-events`." },
+    all: { short: "a", about: "Name all calls, however many." },
+    pure: { about: "The filter gives static verdicts itself, as with `run --no-denial-events`." },
+    "kill-events": { about: "The supervisor carries out static kills, as with `run --kill-events`." },
     raw: {
       value: "FILE",
       about:
-        "Write the program as struct sock_filter[] there. Bubblewrap's --seccomp takes it: with --pure, because a call for which a filter asks fails with ENOSYS there.",
+        "Write the program to FILE as struct sock_filter[], for example for Bubblewrap's --seccomp. Add --pure: without a supervisor, calls for which the filter asks fail with ENOSYS.",
       complete: "file",
     },
   },
@@ -75,30 +75,30 @@ export const disasm: Verb = {
     context.out(listClassic(program, split, target, classic, invocation.has("all") ? {} : { names: 12 }));
     const raw = invocation.text("raw");
     if (raw === undefined) return 0;
-    if (isAsking(classic)) await tellDiagnostics([askingFilter(raw, pure)], sources, context);
+    if (isAsking(classic)) await printDiagnostics([askingFilter(raw, pure)], sources, context);
     writeOutput(raw, encodeClassic(classic));
     return 0;
   },
 };
 
-/** A program that takes the file as it is, such as bubblewrap, has no listener: the kernel answers ENOSYS. */
+/** Programs that load the file, such as bubblewrap, have no listener: such calls fail with ENOSYS. */
 function askingFilter(file: string, pure: boolean): Diagnostic {
   return diagnostic(
     "P0913",
-    `${file} asks a listener (USER_NOTIF), and where no listener is, as in bubblewrap, each such call fails with ENOSYS`,
+    `${file} asks a listener (USER_NOTIF); without one, as in bubblewrap, each such call fails with ENOSYS`,
     {
       help: pure
         ? "a verdict that depends on state needs an engine: portcullis run"
-        : "--pure asks only where a verdict depends on state",
+        : "with --pure it asks only if a verdict depends on state",
     },
   );
 }
 
-/** @throws Failure where an option was given that says something of classic filters only */
+/** @throws Failure if an option for another kind of listing was given */
 function refuse(invocation: Invocation, options: readonly string[], why: string): void {
   const given = options.filter((option) => invocation.has(option));
   if (given.length === 0) return;
-  throw new Failure([diagnostic("P0909", `nothing is to be done with --${given.join(", --")}: ${why}`)]);
+  throw new Failure([diagnostic("P0909", `--${given.join(", --")} cannot be used here: ${why}`)]);
 }
 
 async function listProgram(policy: string, invocation: Invocation, context: Context): Promise<number> {
@@ -134,7 +134,7 @@ async function listBundleFile(file: string, invocation: Invocation, context: Con
   return 0;
 }
 
-/** What is too large for the kernel is a fault of the policy, not of ours. */
+/** A filter that is too large for the kernel is an error of the policy. */
 function compile<T>(work: () => T): T {
   try {
     return work();

@@ -8,19 +8,19 @@ import { failed, type Verb } from "../verb.ts";
 
 export const explain: Verb = {
   name: "explain",
-  summary: "Show what a policy does with each call, and where that is decided",
+  summary: "Show the verdict on each call, and where it is decided",
   synopsis: ["explain [OPTIONS] POLICY"],
   about: [
-    "Prints what becomes of any call that the policy does not speak of, and then a table: calls that are treated alike, the verdict in each phase and under each condition on arguments, where that is decided, and the policy's line.",
-    "Where a verdict is decided is what it costs. The kernel answers from a bitmap (nothing to speak of) or by running the filter; what depends on state goes to the engine, which costs a few microseconds with notify. Warnings name calls that are often made and made stateful for nothing, and what an engine cannot do exactly.",
+    "Prints the verdict on calls that no rule names, and then a table: groups of calls with equal treatment, the verdict in each phase and under each condition on arguments, the place of the decision, and the policy's line.",
+    "The place of the decision determines the cost. The kernel decides from a bitmap (at almost no cost) or by the filter; the engine decides verdicts that depend on state, which costs a few microseconds with notify. Warnings name frequent calls that are stateful without need, and verdicts that an engine cannot give exactly.",
   ],
   options: {
     ...policyOptions,
     ...architectureOption,
     ...describedEngineOption,
-    json: { about: "Print one JSON object with all of it; members are only ever added." },
+    json: { about: "Print one JSON object with everything; later versions only add members." },
     ir: {
-      about: "Print the intermediate representation instead: what the policy means, for people who debug compilers.",
+      about: "Print the intermediate representation instead, to debug the compiler.",
     },
   },
   complete: "policy",
@@ -32,7 +32,7 @@ export const explain: Verb = {
     ["portcullis explain nginx.ts", "A table"],
     [
       "portcullis explain --json nginx.ts | jq '.rows[] | select(.cases[].decided == \"supervisor\") | .calls'",
-      "What costs something",
+      "The calls that cost something",
     ],
   ],
   async execute(invocation, context) {

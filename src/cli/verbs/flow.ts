@@ -6,22 +6,25 @@ import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { writeOutput } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
-import { tellDiagnostics } from "../policy/load.ts";
+import { printDiagnostics } from "../policy/load.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const flow: Verb = {
   name: "flow",
-  summary: "Draw a call-flow graph from a trace",
+  summary: "Derive a call-flow graph from traces",
   synopsis: ["flow [OPTIONS] TRACE…"],
   about: [
-    "Reads recordings (as `portcullis simulate` does) and prints a module with a graph: which call may follow which in a thread. A policy imports it and permits no other succession:",
+    "Reads recordings (as `portcullis simulate` does) and prints a module with a graph: which call may follow which in a thread. A policy imports it and permits no other order:",
     '    import { trueFlow } from "./true.flow.ts";\n    const flow = perThread.flow(trueFlow);\n    export default policy((call) => (flow.follow(call) ? allow : kill("process")));',
-    "A new process goes on where its maker was, a new thread begins anew, as the state of a policy does. The graph permits what was seen and nothing else, so record everything that the program is to do: several traces make one graph. A signal's handler may run anywhere: calls that handlers make belong into `anytime`, by hand.",
-    "restart_syscall, rt_sigreturn, exit and exit_group are always allowed and stand in no graph.",
+    "A new process continues at its parent's position, and a new thread starts anew, as the state of a policy does. The graph permits only recorded orders, so record everything that the program may do; several traces give one graph. A signal handler can run at any position: add the calls of handlers to `anytime` by hand.",
+    "restart_syscall, rt_sigreturn, exit and exit_group are always allowed and not part of graphs.",
   ],
   options: {
     output: { short: "o", value: "FILE", about: "Write there instead of to standard output.", complete: "file" },
-    name: { value: "NAME", about: "The constant's name. By default from the file's: true.flow.ts has trueFlow." },
+    name: {
+      value: "NAME",
+      about: "The name of the constant. The default comes from the file: trueFlow for true.flow.ts.",
+    },
     ...architectureOption,
   },
   complete: "file",
@@ -31,7 +34,7 @@ export const flow: Verb = {
   ],
   examples: [
     ["strace -f -n -ttt -e raw=all -o true.strace -- /bin/true", "Record"],
-    ["portcullis flow -o true.flow.ts true.strace", "Draw"],
+    ["portcullis flow -o true.flow.ts true.strace", "Derive the graph"],
   ],
   async execute(invocation, context) {
     const files = invocation.words;
@@ -50,11 +53,11 @@ export const flow: Verb = {
       if (trace === undefined) throw new Failure(diagnostics, sources);
       const found = [...diagnostics, ...graph.add(trace, file)];
       if (hasErrors(found)) throw new Failure(found, sources);
-      await tellDiagnostics(found, sources, context);
+      await printDiagnostics(found, sources, context);
     }
     const of = files.map((file) => (file === "-" ? "standard input" : basename(file))).join(", ");
-    const drawn = `Drawn by \`portcullis flow\` from ${graph.calls} calls: ${of}, ${architecture}.`;
-    const about = safeText(drawn).replaceAll("*/", "* /");
+    const origin = `Derived by \`portcullis flow\` from ${graph.calls} calls: ${of}, ${architecture}.`;
+    const about = safeText(origin).replaceAll("*/", "* /");
     write(graph.print(name, about), invocation, context);
     return 0;
   },
@@ -70,7 +73,7 @@ function constantName(invocation: Invocation, trace: string): string {
   const given = invocation.text("name");
   if (given !== undefined) {
     if (/^[A-Za-z_$][\w$]*$/.test(given)) return given;
-    throw new Failure([diagnostic("P0907", `--name ${given} is no name of a constant`)]);
+    throw new Failure([diagnostic("P0907", `--name ${given} is not the name of a constant`)]);
   }
   const stem = basename(invocation.text("output") ?? trace).replace(/\..*$/, "");
   const words = stem.split(/[^A-Za-z0-9]+/).filter((word) => word !== "");

@@ -13,7 +13,7 @@ export const run: Verb = {
     try {
       return await enforce(request, await preparePolicy(request, context));
     } catch (error) {
-      // A StartError of 125 says that nothing was started, and that the command is not the reason.
+      // A StartError with status 125 means that nothing was started, for a reason other than the command.
       if (!request.bestEffort || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);
       const { staticPart } = await import("../policy/compile.ts");
       const weaker = await staticPart(request, context);

@@ -19,32 +19,32 @@ import {
   policyOptions,
   policyRequest,
 } from "../policy/arguments.ts";
-import { loadRequested, tellDiagnostics } from "../policy/load.ts";
+import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import { Failure, failed, type Verb } from "../verb.ts";
 
 export const simulate: Verb = {
   name: "simulate",
-  summary: "Judge a recorded trace by a policy",
+  summary: "Evaluate a policy on a recorded trace",
   synopsis: ["simulate [OPTIONS] -p POLICY TRACE", "simulate [OPTIONS] POLICY TRACE"],
   about: [
-    "Puts every call of a recording through the policy, with the processes, the threads and the clock of the recording, and says what would have become of it. Nothing is run. What the recording did happens whatever the policy says, so one run shows every refusal.",
-    "A trace is JSON lines (docs/traces.md), or what strace writes:",
+    "Evaluates the policy on every call of a recording, with its processes, threads and clock, and prints the verdicts. Nothing is executed. The recorded actions happen regardless of the verdicts, so one run shows every refusal.",
+    "A trace is a file of JSON lines (docs/traces.md) or the output of strace:",
     "    strace -f -n -ttt -e raw=all -o trace.strace -- COMMAND",
-    "strace does not record everything: registers beyond a call's parameters, the caller's uid and gid, and the instruction pointer (without -i) are unknown; without -e raw=all so are the upper halves of 32-bit arguments, and all that is printed by name. A verdict that depends on something unknown is printed as unknown, and so are later ones where it decides about state.",
-    "Standard output has one line for each call that would not simply pass; with --all, for every call. A trace named - is read from standard input.",
+    "strace does not record everything: registers beyond a call's parameters, the caller's uid and gid, and the instruction pointer (without -i) are unknown; without -e raw=all so are the upper halves of 32-bit arguments, and all values printed by name. A verdict that depends on unknown bits is printed as unknown, and so are later verdicts that depend on state that they decide.",
+    "Standard output has one line for each call that is not plainly allowed; with --all, for every call. The name - means standard input.",
   ],
   options: {
     ...policyOptions,
     ...architectureOption,
-    all: { short: "a", about: "Print allowed calls, too." },
-    json: { about: "Print one JSON object a line, for every call that is printed." },
+    all: { short: "a", about: "Also print allowed calls." },
+    json: { about: "Print one JSON object per line for every call that is printed." },
     compiled: {
       value: "FORM",
-      about: "Judge by the interpreter (the reference, and the default) or by wasm (what `run` uses).",
+      about: "Evaluate with the interpreter (the reference, and the default) or with wasm (as `run` does).",
       complete: ["interpreter", "wasm"],
     },
-    uid: { value: "N", about: "The command's effective user, where the trace does not say." },
-    gid: { value: "N", about: "The command's effective group, likewise." },
+    uid: { value: "N", about: "The command's effective user, if the trace lacks it." },
+    gid: { value: "N", about: "The command's effective group, if the trace lacks it." },
     quiet: { short: "q", about: "Print neither the summary nor warnings." },
   },
   complete: "policy",
@@ -54,7 +54,7 @@ export const simulate: Verb = {
     [String(failed), "The policy does not compile, or the trace cannot be read."],
   ],
   examples: [
-    ["portcullis simulate nginx.ts nginx.strace", "What would nginx have been refused?"],
+    ["portcullis simulate nginx.ts nginx.strace", "Which calls of nginx would be refused?"],
     ["portcullis simulate -p order.ts --all --json trace.jsonl | jq .verdict", "Every verdict, for a program"],
     ["strace -f -n -ttt -e raw=all -o /dev/stdout true | portcullis simulate exec-once -", "Without a file"],
   ],
@@ -74,7 +74,7 @@ export const simulate: Verb = {
     const sources = new Map([[shown, text]]);
     const { trace, diagnostics } = readTrace(text, shown, program.architecture);
     if (trace === undefined) throw new Failure(diagnostics, sources);
-    if (!quiet) await tellDiagnostics(diagnostics, sources, context);
+    if (!quiet) await printDiagnostics(diagnostics, sources, context);
     const lacking = missingForReplay(program, trace, { file: shown, ...ids });
     if (lacking.length > 0) throw new Failure(lacking, sources);
     const { makeEvaluator } = await import("../evaluators.ts");
@@ -87,7 +87,7 @@ export const simulate: Verb = {
     }
     const contradictions = run.diagnostics();
     if (hasErrors(contradictions)) throw new Failure(contradictions, sources);
-    if (!quiet) tellSummary(summary, run.tree.neverEntered, program, context);
+    if (!quiet) printSummary(summary, run.tree.neverEntered, program, context);
     return summary.passes ? 0 : 1;
   },
 };
@@ -96,7 +96,7 @@ type Form = "interpreter" | "wasm";
 
 function oneOf(form: string): Form {
   if (form === "interpreter" || form === "wasm") return form;
-  throw missing(`a form that exists, instead of ${JSON.stringify(form)},`, "--compiled interpreter or wasm");
+  throw missing(`a known form instead of ${JSON.stringify(form)},`, "--compiled interpreter or wasm");
 }
 
 function isPlain(decision: SimulatedDecision): boolean {
@@ -116,7 +116,7 @@ class Summary {
   }
 }
 
-function tellSummary(
+function printSummary(
   { calls, verdicts }: Summary,
   neverEntered: readonly {
     phases: string;
@@ -130,8 +130,8 @@ function tellSummary(
   context.err(`${calls} calls: ${counts.join(", ")}\n`);
   for (const { phases, phase, at } of neverEntered) {
     const place = at === undefined ? "" : ` (${program.files[at.file]}:${at.line}:${at.column})`;
-    const told = `no process ever entered phase ${phase} of ${phases}${place}; rules that depend on it never applied`;
-    context.err(`${safeText(told)}\n`);
+    const message = `no process ever entered phase ${phase} of ${phases}${place}; rules that depend on it never applied`;
+    context.err(`${safeText(message)}\n`);
   }
 }
 

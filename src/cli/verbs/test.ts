@@ -16,7 +16,7 @@ import {
   policyOptions,
   policyRequest,
 } from "../policy/arguments.ts";
-import { loadRequested, tellDiagnostics } from "../policy/load.ts";
+import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const test: Verb = {
@@ -24,22 +24,22 @@ export const test: Verb = {
   summary: "Run a policy's cases",
   synopsis: ["test [OPTIONS] POLICY|FOLDER|CASES…", "test [OPTIONS] -p POLICY CASES…"],
   about: [
-    "A case says what the policy is to answer to a call: who, the call with its arguments as strace prints them, and the verdict. Cases stand in files beside the policy: nginx.cases, and nginx.reload.cases, belong to nginx.ts. docs/cases.md has all that a line can say.",
+    "A case gives the expected verdict on a call: the task, the call with its arguments as strace prints them, and the verdict. Case files are beside the policy: nginx.cases and nginx.reload.cases belong to nginx.ts. docs/cases.md describes all forms of lines.",
     '    master    bind(4, 127.0.0.1:80)  allow\n    worker  = master.fork()\n    worker    execve("/bin/sh")      kill process  @ "hijacked"',
-    "Each case runs on every form of the policy: the interpreter, which is the reference, WebAssembly, which is what `run` uses, and the classic filter, where it answers by itself. A case fails if any of them gives another verdict.",
-    "A policy is tested with the case files beside it, a folder with all of its policies that have some.",
+    "Each case runs on every form of the policy: the interpreter, which is the reference, WebAssembly, which `run` uses, and the classic filter, for calls that it decides by itself. A case fails if any of them gives another verdict.",
+    "A policy is tested with the case files beside it, a folder with all case files in it.",
   ],
   options: {
     ...policyOptions,
     ...architectureOption,
-    json: { about: "Print one JSON object a line on standard output: each failure, then each file." },
+    json: { about: "Print one JSON object per line on standard output: each failure, then each file." },
     quiet: { short: "q", about: "Print failures only." },
   },
   complete: "policy",
   exit: [
-    ["0", "All cases hold."],
+    ["0", "All cases pass."],
     ["1", "A case fails."],
-    [String(failed), "A policy does not compile, a case file cannot be read, or there is nothing to run."],
+    [String(failed), "A policy does not compile, a case file cannot be read, or there are no cases."],
   ],
   examples: [
     ["portcullis test nginx.ts", "The cases beside a policy"],
@@ -67,7 +67,7 @@ async function testOne({ policy, cases: file }: Pair, invocation: Invocation, co
   const { cases, diagnostics } = readCases(text, file, chosenArchitecture(invocation));
   const sources = new Map([[file, text]]);
   if (cases === undefined) {
-    await tellDiagnostics(diagnostics, sources, context);
+    await printDiagnostics(diagnostics, sources, context);
     return failed;
   }
   try {
@@ -90,12 +90,12 @@ async function testOne({ policy, cases: file }: Pair, invocation: Invocation, co
     } else if (wrong > 0) {
       context.out(`${safeText(file)}: ${wrong} of ${results.cases} cases failed\n`);
     } else if (!invocation.has("quiet")) {
-      context.out(`${safeText(file)}: ${results.cases} cases hold\n`);
+      context.out(`${safeText(file)}: ${results.cases} cases pass\n`);
     }
     return wrong > 0 ? 1 : 0;
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    await tellDiagnostics(error.diagnostics, error.sources ?? sources, context);
+    await printDiagnostics(error.diagnostics, error.sources ?? sources, context);
     return error.status;
   }
 }
@@ -118,7 +118,7 @@ function findCases(invocation: Invocation, workingDirectory: string): readonly P
   });
 }
 
-/** nginx.cases and nginx.reload.cases are nginx.ts's (or nginx.json's). */
+/** nginx.cases and nginx.reload.cases belong to nginx.ts (or nginx.json). */
 function besides(policy: string): readonly Pair[] {
   const stem = basename(policy).replace(/\.(?:ts|json)$/, "");
   const found = list(dirname(policy))
@@ -150,7 +150,7 @@ function policyOf(cases: string): string {
       if (statSync(candidate, { throwIfNoEntry: false })?.isFile() === true) return candidate;
     }
   }
-  throw new Failure([diagnostic("P0908", `no policy stands beside ${cases}`, { help: "name it: -p POLICY" })]);
+  throw new Failure([diagnostic("P0908", `there is no policy beside ${cases}`, { help: "name it: -p POLICY" })]);
 }
 
 function list(folder: string): string[] {

@@ -10,14 +10,14 @@ export const tsconfig: Verb = {
   summary: "Print a tsconfig.json for a folder of policies",
   synopsis: ["tsconfig"],
   about: [
-    'Prints the settings with which an editor and tsc check the policies in the working directory: only the names that the language has, and the types of portcullis. They hold with and without a package.json, whatever its "type" says.',
-    "The settings extend policy.json of this portcullis: by the name portcullis/policy.json where node_modules has it, by a relative path inside of a checkout, else by its absolute path.",
+    'Prints the settings with which an editor and tsc check the policies in the working directory: only the names of the language, and the types of portcullis. They work with and without a package.json, for every value of its "type".',
+    "The settings extend policy.json of this portcullis: by the name portcullis/policy.json if node_modules has it, by a relative path inside of a checkout, else by its absolute path.",
     "portcullis itself reads no tsconfig.json.",
   ],
   options: {},
   exit: [
     ["0", "The settings were printed."],
-    [String(failed), "There is a word too many."],
+    [String(failed), "There is a superfluous word."],
   ],
   examples: [["portcullis tsconfig > tsconfig.json", "In the folder with the policies"]],
   execute({ words }, context) {
@@ -28,7 +28,7 @@ export const tsconfig: Verb = {
   },
 };
 
-/** How a tsconfig.json in this folder names policy.json. */
+/** The name of policy.json for a tsconfig.json in this folder. */
 function settingsFor(folder: string): string {
   const root = realpathSync(packageRoot());
   const here = realpathSync(folder);

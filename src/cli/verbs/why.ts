@@ -18,8 +18,8 @@ export const why: Verb = {
   summary: "Say whether a call would pass, and by which line",
   synopsis: ["why [OPTIONS] POLICY CALL", "why [OPTIONS] -p POLICY CALL"],
   about: [
-    "Answers one question: what does the policy say to this call? The call is written as strace prints it; what is left out is 0, and what a pointer points to does not matter. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).",
-    "Where the answer depends on state, all answers are given, each with its line, and what they depend on; and the one that the command's first process would get, had it done nothing before.",
+    "Prints the verdict of the policy on one call. Write the call as strace prints it; absent arguments are 0, and memory behind pointers does not matter. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).",
+    "If the verdict depends on state, all verdicts are printed with their lines and the state that they depend on, and the verdict for the first call of the command's first process.",
   ],
   options: {
     ...policyOptions,
@@ -34,8 +34,8 @@ export const why: Verb = {
     [String(failed), "The policy does not compile, or the call cannot be read."],
   ],
   examples: [
-    ["portcullis why nginx.ts 'listen(4, 511)'", "By state"],
-    ["portcullis why -p exec-once 'execve(\"/bin/sh\")'", "By a line"],
+    ["portcullis why nginx.ts 'listen(4, 511)'", "A verdict that depends on state"],
+    ["portcullis why -p exec-once 'execve(\"/bin/sh\")'", "A verdict of one line"],
     ["portcullis why build-step.ts 'openat(AT_FDCWD, \"x\", O_WRONLY|O_CREAT)'", "Flags by name"],
     ["portcullis why nginx.ts 'listen(4, raw.arg1=0x1000001ff)'", "A register with more bits than the kernel uses"],
   ],

@@ -99,7 +99,7 @@ describe("the event of what was not done", () => {
     expect(event).toMatchObject({
       verdict: "deny",
       errno: "EPERM",
-      reason: "too many; the process was to be killed, and could not be: EPERM",
+      reason: "too many; the verdict kills the process, but the kernel refused the kill: EPERM",
       rule: "p.ts:3:7",
     });
     expect(describeEvent(policy, record)).toMatchObject([{ verdict: "kill-process", reason: "too many" }]);

@@ -39,7 +39,7 @@ export function rulingOf(program: Program, possible: readonly number[]): Ruling 
 
 const refusedReasons = {
   foreign: "a call by a foreign ABI",
-  unknown: "a call that the policy's table does not have",
+  unknown: "a call that the policy's table lacks",
 } as const;
 
 /** The ruling on a call that does not reach the policy. */

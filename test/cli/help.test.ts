@@ -197,11 +197,11 @@ zpty -d shell`;
       .split("\n")
       .map((each) => each.trimEnd());
   };
-  expect(complete("expl", "run --engine not", "run -p ngi", "check exec-o", "run --policy=ord", "check my-o")).toEqual([
+  expect(complete("expl", "run --engine not", "run -p ngi", "check fork-r", "run --policy=ord", "check my-o")).toEqual([
     "explain",
     "run --engine notify",
     "run -p nginx",
-    "check exec-once",
+    "check fork-rate",
     "run --policy=order",
     "check my-own.ts",
   ]);

@@ -129,9 +129,12 @@ export const readyPolicies = [
   "build-step",
   "call-flow",
   "children",
+  "connect-hosts",
   "exec-once",
+  "exec-only",
   "fork-rate",
   "nginx",
+  "no-secrets",
   "order",
   "server",
 ] as const;

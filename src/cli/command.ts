@@ -75,7 +75,7 @@ async function dispatch(argv: readonly string[], context: Context): Promise<numb
     return 0;
   }
   if (word === "--version" || word === "-V") {
-    context.out(`portcullis ${(await import("./package.ts")).version()}\n`);
+    context.out(`portcullis ${(await import("../linux/package.ts")).packageVersion()}\n`);
     return 0;
   }
   if (!isVerb(word)) throw await unknownVerb(word);

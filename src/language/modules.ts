@@ -11,10 +11,10 @@ import type {
   Program as SyntaxTree,
 } from "oxc-parser";
 import { nearestName } from "../diagnostics/suggest.ts";
+import { packageFile } from "../linux/package.ts";
 import { reportModuleVariable } from "./lower/assignments.ts";
 import { announce, statement } from "./lower/statements.ts";
 import type { SourceFile, Range as SourceRange } from "./source/file.ts";
-import { packageFile } from "./source/package.ts";
 import { parsePolicyText } from "./source/parse.ts";
 import type { FileStore } from "./source/store.ts";
 import { libraryTypeNames } from "./values/declared-types.ts";

@@ -4,9 +4,8 @@
  * A kernel error is a result, not an exception: a call returns the kernel's result, which can be a negative errno.
  */
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { hostArchitecture } from "./architecture.ts";
+import { packageFile } from "./package.ts";
 import type { PinnedCallFunctions } from "./pinned-calls.ts";
 
 /** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
@@ -55,23 +54,11 @@ export class NativeUnavailableError extends Error {
   }
 }
 
-/** The package's folder: the nearest one above this file that has a package.json. */
-export function packageFolder(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, "package.json"))) {
-    const above = dirname(folder);
-    if (above === folder) throw new NativeUnavailableError("portcullis is not in its package's folder");
-    folder = above;
-  }
-  return folder;
-}
-
 /** The path of a file in dist/native for this machine's architecture (in Node's spelling: x64, arm64). */
 export function nativeFile(name: "launcher" | "portcullis.node"): string {
-  const folder = packageFolder();
-  const file = join(folder, "dist/native", process.arch, name);
+  const file = packageFile(`dist/native/${process.arch}/${name}`);
   if (!existsSync(file)) {
-    const isCheckout = existsSync(join(folder, "Makefile"));
+    const isCheckout = existsSync(packageFile("Makefile"));
     throw new NativeUnavailableError(
       `the native part is missing (${file})`,
       isCheckout ? "run `make build` in the checkout" : "install the package portcullis again",

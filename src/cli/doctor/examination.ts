@@ -3,14 +3,13 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { release } from "node:os";
-import { join } from "node:path";
 import type { EngineName } from "../../engines/registry.ts";
 import { seccompEbpfSupport } from "../../engines/seccomp-ebpf/support.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { NativeUnavailableError, native, nativeFile } from "../../linux/native.ts";
+import { packageFile } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
-import { packageRoot } from "../package.ts";
 import { bpfFindings } from "./bpf-findings.ts";
 import type { Finding } from "./finding.ts";
 
@@ -90,7 +89,7 @@ function* yamaFinding(scope: string): Generator<Finding> {
 // ── The engines ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function* engineFindings(context: Context): Generator<Finding> {
-  if (!existsSync(join(packageRoot(), "dist/cli.cjs"))) {
+  if (!existsSync(packageFile("dist/cli.cjs"))) {
     yield { state: "broken", what: "portcullis is not built", help: "make build" };
     return;
   }
@@ -133,7 +132,7 @@ function* scopeFinding(): Generator<Finding> {
 }
 
 function trial(context: Context, engine: EngineName, policy: string, script: string) {
-  const program = join(packageRoot(), "bin/portcullis.cjs");
+  const program = packageFile("bin/portcullis.cjs");
   const options = ["--engine", engine, "--events", "fd:3", "--timeout", "2min", "-p", policy];
   const started = ["supervise", process.execPath, program, "run", ...options, "--", "/bin/sh", "-c", script];
   const ran = spawnSync(nativeFile("launcher"), started, {

@@ -7,7 +7,7 @@ import { callersFile } from "../../engines/launcher.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { hostArchitecture } from "../../linux/architecture.ts";
 import { capabilityNames } from "../../linux/capability-names.ts";
-import { packageRoot } from "../package.ts";
+import { packageFile } from "../../linux/package.ts";
 import { Failure, type Invocation, type OptionTable } from "../verb.ts";
 
 export const policyOptions: OptionTable = {
@@ -97,11 +97,11 @@ export function policyFile(named: string, workingDirectory: string): string {
   // A folder is not a policy: beside a folder nginx/ the bare name still means the ready policy.
   if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return callersFile(named);
   if (named.startsWith(packagePrefix)) {
-    const inPackage = join(packageRoot(), "policies", join("/", named.slice(packagePrefix.length)));
+    const inPackage = packageFile(join("policies", join("/", named.slice(packagePrefix.length))));
     return existsSync(inPackage) ? inPackage : callersFile(named);
   }
   if (!isBare) return callersFile(named);
-  const ready = join(packageRoot(), "policies", `${named}.ts`);
+  const ready = packageFile(`policies/${named}.ts`);
   const beside = [".ts", ".json", ".pcl"].map((ending) => `${named}${ending}`);
   const file = beside.find((one) => existsSync(resolve(workingDirectory, one)));
   if (existsSync(ready)) {

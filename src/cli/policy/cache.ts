@@ -25,7 +25,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
-import { packageRoot, version } from "../package.ts";
+import { packageFile, packageVersion } from "../../linux/package.ts";
 
 /** A file that the compilation read. */
 export interface ReadFile {
@@ -120,7 +120,7 @@ function cacheBase({ XDG_CACHE_HOME, HOME }: Readonly<Record<string, string | un
 /** The digest of the files that `make build` wrote: hashing a megabyte at every start would take 3 ms. */
 function buildIdentity(): string | undefined {
   try {
-    return `${version()} ${readFileSync(join(packageRoot(), "dist/build-id"), "utf8")}`;
+    return `${packageVersion()} ${readFileSync(packageFile("dist/build-id"), "utf8")}`;
   } catch {
     return undefined;
   }

@@ -6,9 +6,9 @@ import type { CompileOptions, EngineCompiler, EnginePolicy } from "../../engines
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Program } from "../../ir/program.ts";
 import type { ReadFile } from "../../language/source/store.ts";
+import { packageVersion } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
 import type { Candidate } from "../engine.ts";
-import { version } from "../package.ts";
 import type { RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyRequest } from "./arguments.ts";
@@ -36,7 +36,7 @@ export async function compileRequested(
         variant,
         // Prefer an engine that expresses the policy exactly.
         approximate: request.bestEffort && index === candidates.length - 1,
-        compiler: `portcullis ${version()}`,
+        compiler: `portcullis ${packageVersion()}`,
         fixed: [...request.parameters],
         sources,
       } satisfies CompileOptions),

@@ -94,15 +94,15 @@ export const compile: Verb = {
     const target = namedTarget(invocation) ?? "seccomp";
     const options = { tellsVerdicts: !invocation.has("no-denial-events") };
     const { loaded, artifact } = await compileOpen(policyRequest(policy, invocation), target, options, context);
-    const [{ makeBundle }, { version }] = await Promise.all([
+    const [{ makeBundle }, { packageVersion }] = await Promise.all([
       import("../../engines/seccomp-ebpf/make-bundle.ts"),
-      import("../package.ts"),
+      import("../../linux/package.ts"),
     ]);
     const { sources } = loaded;
     const fixed = loaded.parameters.flatMap(({ name, value }): [string, string][] =>
       value === undefined ? [] : [[name, value]],
     );
-    const bundle = makeBundle(artifact, { compiler: `portcullis ${version()}`, fixed, sources });
+    const bundle = makeBundle(artifact, { compiler: `portcullis ${packageVersion()}`, fixed, sources });
     const bytes = format === "pcl" ? await encodeAsBundle(bundle, sources) : await encodeAsObject(artifact, sources);
     await verify(bundle, sources, invocation);
     writeOutput(output, bytes);

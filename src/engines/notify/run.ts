@@ -8,11 +8,11 @@
  * denial: its event may come late, a verdict never).
  */
 import { read, readFileSync } from "node:fs";
-import { join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
-import { native, nativeFile, packageFolder } from "../../linux/native.ts";
+import { native, nativeFile } from "../../linux/native.ts";
+import { packageFile } from "../../linux/package.ts";
 import { signalProcess } from "../../linux/pidfd.ts";
 import { exitStatus, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
@@ -66,7 +66,9 @@ class Run {
     this.#policy = policy;
     this.#options = options;
     this.#sigsys = new SigsysWatch({ ...policy.filter, advice });
-    this.#source = policy.filter.asks ? readFileSync(options.supervisor ?? supervisorFile(), "utf8") : undefined;
+    this.#source = policy.filter.asks
+      ? readFileSync(options.supervisor ?? packageFile("dist/supervisor.cjs"), "utf8")
+      : undefined;
   }
 
   async run(command: readonly string[]): Promise<RunResult> {
@@ -253,8 +255,4 @@ class Run {
 /** Whether RLIMIT_AS or RLIMIT_DATA limits this process. */
 function hasLimitedMemory(): boolean {
   return /^Max (address space|data size) +\d/m.test(readFileSync("/proc/self/limits", "latin1"));
-}
-
-function supervisorFile(): string {
-  return join(packageFolder(), "dist/supervisor.cjs");
 }

@@ -4,9 +4,6 @@
  */
 import type { BinaryOperator, CompareOperator } from "./program.ts";
 
-/** 2^64 − 1, the largest pattern. */
-export const maximumPattern = 0xffff_ffff_ffff_ffffn;
-
 /** The pattern of an integer: modulo 2^64. */
 export function pattern(value: bigint): bigint {
   return BigInt.asUintN(64, value);

@@ -3,7 +3,7 @@
  * mistake. The interpreter, the printer, the split and the back ends rely on the check and do not repeat it.
  */
 
-import { maximumPattern } from "./arithmetic.ts";
+import { maximumWord } from "../linux/word.ts";
 import { isNormal } from "./intervals.ts";
 import {
   cellMaximum,
@@ -195,7 +195,7 @@ class Check {
   }
 
   /** Checks that the intervals are sorted and disjoint. */
-  private intervals(intervals: readonly Interval[], of: string, top = maximumPattern): void {
+  private intervals(intervals: readonly Interval[], of: string, top = maximumWord): void {
     intervals.forEach((interval, index) => {
       const previous = intervals[index - 1];
       if (interval.from < 0n || interval.from > interval.to || interval.to > top) {
@@ -305,7 +305,7 @@ class Check {
     this.checked.add(expression);
     switch (expression.kind) {
       case "constant":
-        if (expression.value < 0n || expression.value > maximumPattern) {
+        if (expression.value < 0n || expression.value > maximumWord) {
           this.error(`constant ${expression.value} is not a 64-bit pattern`);
         }
         return;

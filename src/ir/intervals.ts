@@ -2,15 +2,14 @@
  * Sets of 64-bit patterns as sorted, disjoint, non-adjacent closed intervals. This form is unique: equal sets are equal
  * lists.
  */
-import { larger, maximumPattern, smaller } from "./arithmetic.ts";
+import { maximumWord, signBit } from "../linux/word.ts";
+import { larger, smaller } from "./arithmetic.ts";
 import type { Interval } from "./program.ts";
 
 export type IntervalSet = readonly Interval[];
 
 export const emptySet: IntervalSet = [];
-export const fullSet: IntervalSet = [{ from: 0n, to: maximumPattern }];
-
-const signBit = 0x8000_0000_0000_0000n;
+export const fullSet: IntervalSet = [{ from: 0n, to: maximumWord }];
 
 /**
  * Returns the normal form of any intervals: sorts, merges overlapping and adjacent ones, drops empty ones (from > to).
@@ -35,7 +34,7 @@ export function isNormal(intervals: readonly Interval[]): boolean {
     return (
       interval.from >= 0n &&
       interval.from <= interval.to &&
-      interval.to <= maximumPattern &&
+      interval.to <= maximumWord &&
       (previous === undefined || interval.from > previous.to + 1n)
     );
   });
@@ -56,7 +55,7 @@ export function signedSpan(from: bigint, to: bigint): IntervalSet {
   if (from >= 0n || to < 0n) return span(BigInt.asUintN(64, from), BigInt.asUintN(64, to));
   return normalise([
     { from: 0n, to },
-    { from: BigInt.asUintN(64, from), to: maximumPattern },
+    { from: BigInt.asUintN(64, from), to: maximumWord },
   ]);
 }
 
@@ -65,7 +64,7 @@ export function union(left: IntervalSet, right: IntervalSet): IntervalSet {
 }
 
 /** All patterns up to `top` that are not in the set. */
-export function complement(set: IntervalSet, top: bigint = maximumPattern): IntervalSet {
+export function complement(set: IntervalSet, top: bigint = maximumWord): IntervalSet {
   const gaps: Interval[] = [];
   let next = 0n;
   for (const { from, to } of set) {
@@ -109,7 +108,7 @@ export function isSubset(inner: IntervalSet, outer: IntervalSet): boolean {
 }
 
 export function isFull(set: IntervalSet): boolean {
-  return set.length === 1 && set[0]!.from === 0n && set[0]!.to === maximumPattern;
+  return set.length === 1 && set[0]!.from === 0n && set[0]!.to === maximumWord;
 }
 
 /** The only member; undefined if the set is empty or has several. */
@@ -145,7 +144,7 @@ export function translate(set: IntervalSet, by: bigint): IntervalSet {
     const from = BigInt.asUintN(64, interval.from + shift);
     const to = BigInt.asUintN(64, interval.to + shift);
     if (from <= to) moved.push({ from, to });
-    else moved.push({ from, to: maximumPattern }, { from: 0n, to });
+    else moved.push({ from, to: maximumWord }, { from: 0n, to });
   }
   return normalise(moved);
 }
@@ -155,12 +154,12 @@ export function translate(set: IntervalSet, by: bigint): IntervalSet {
  * middle, such as 0x8001, makes one interval for each value of the bits above the lowest hole.
  */
 export function preimageOfMask(set: IntervalSet, mask: bigint, limit: number): IntervalSet | undefined {
-  if (mask === maximumPattern) return set;
+  if (mask === maximumWord) return set;
   if (mask === 0n) return holds(set, 0n) ? fullSet : emptySet;
   // Bits below the mask's lowest bit are free: they widen each interval. Only a contiguous mask that reaches bit 63 has
   // no free bits above.
   const low = mask & -mask;
-  const contiguousHigh = (mask | (low - 1n)) === maximumPattern;
+  const contiguousHigh = (mask | (low - 1n)) === maximumWord;
   if (!contiguousHigh) return preimageOfLowMask(set, mask, limit);
   const widened: Interval[] = [];
   for (const { from, to } of set) {

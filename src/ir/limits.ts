@@ -4,7 +4,7 @@
  * Byte counts are for the simplest layout: a word for each cell; for each table a word with the number of entries, then
  * keys, and values if the table holds values.
  */
-import { maximumPattern } from "./arithmetic.ts";
+import { maximumSigned, maximumWord } from "../linux/word.ts";
 import type { Cell, Program, Scope, Table } from "./program.ts";
 
 /** State of a thread or a process: the kernel engine allocates this much with each task. */
@@ -50,9 +50,9 @@ export function cellMaximum(cell: Pick<Cell, "kind">): bigint {
     case "flag":
       return 1n;
     case "counter":
-      return 0x7fff_ffff_ffff_ffffn;
+      return maximumSigned;
     case "value":
-      return maximumPattern;
+      return maximumWord;
     case "phases":
       return BigInt(Math.max(0, cell.kind.names.length - 1));
   }

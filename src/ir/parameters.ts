@@ -3,15 +3,14 @@
  * end and the interpreter take a program with parameters. All other code works on the result of `bindParameters`, which
  * replaces them by constants.
  */
-import { maximumPattern, pattern } from "./arithmetic.ts";
+import { maximumSigned, maximumWord, minimumSigned } from "../linux/word.ts";
+import { pattern } from "./arithmetic.ts";
 import type { IntegerExpression, Interval, Parameter, Program } from "./program.ts";
 import { replaceLeaves } from "./replace.ts";
 
-const mostSigned = maximumPattern >> 1n;
-
 /** The patterns of the parameter's values; all patterns if the range has negative and positive values. */
 export function parameterWords({ from, to }: Pick<Parameter, "from" | "to">): Interval {
-  return from < 0n && to >= 0n ? { from: 0n, to: maximumPattern } : { from: pattern(from), to: pattern(to) };
+  return from < 0n && to >= 0n ? { from: 0n, to: maximumWord } : { from: pattern(from), to: pattern(to) };
 }
 
 /** Returns the fault of a declaration, as the rest of a sentence; undefined if it is valid. */
@@ -22,7 +21,7 @@ export function parameterFault({
   default: fallback,
 }: Values & Pick<Parameter, "default">): string | undefined {
   if (from > to) return "has no value";
-  const fits = from < 0n ? from >= -mostSigned - 1n && to <= mostSigned : to <= maximumPattern;
+  const fits = from < 0n ? from >= minimumSigned && to <= maximumSigned : to <= maximumWord;
   if (!fits) return "has a range that exceeds 64 bits";
   if (kind === "flag" && (from !== 0n || to !== 1n)) return "is a flag, but its range is not 0 to 1";
   if (fallback !== undefined && (fallback < from || fallback > to)) return "has a default outside of its range";

@@ -1,10 +1,10 @@
 /** Sets of names for arguments ("OpenFlag", "Signal"), decoded on demand. */
 import type { NameSet } from "./call.ts";
 import { setTable } from "./generated/flags.ts";
+import { maximumWord } from "./word.ts";
 
 let lines: ReadonlyMap<string, string> | undefined;
 const decoded = new Map<string, NameSet>();
-const wholeArgument = (1n << 64n) - 1n;
 
 function linesByName(): ReadonlyMap<string, string> {
   lines ??= new Map(
@@ -95,5 +95,5 @@ function decodeSide(text: string): { value: bigint; mask: bigint } | undefined {
   if (text === "-") return undefined;
   const [digits = "", maskDigits = digits] = text.split(" ");
   const value = BigInt(`0x${digits}`);
-  return { value, mask: maskDigits === "*" ? wholeArgument : BigInt(`0x${maskDigits}`) };
+  return { value, mask: maskDigits === "*" ? maximumWord : BigInt(`0x${maskDigits}`) };
 }

@@ -4,6 +4,7 @@ import type { ArchitectureName } from "./architecture.ts";
 import type { CallDescription, CallParameter } from "./call.ts";
 import { registerOf } from "./calls.ts";
 import { nameSet } from "./flags.ts";
+import { fitsWord } from "./word.ts";
 
 /** Flags as their names, a choice as its name, everything else as an integer. */
 export type NamedArgument = bigint | string | readonly string[];
@@ -57,8 +58,7 @@ function memberValue(parameter: CallParameter, set: string, architecture: Archit
 }
 
 function inRegister({ name, width, signed }: CallParameter, value: bigint): bigint {
-  if (value < -(1n << 63n) || value >= 1n << 64n)
-    throw new RangeError(`${value} for \`${name}\` has more than 64 bits`);
+  if (!fitsWord(value)) throw new RangeError(`${value} for \`${name}\` has more than 64 bits`);
   if (value >= 0n) return value;
   const narrow = signed && value >= -(1n << BigInt(width - 1));
   return BigInt.asUintN(narrow ? width : 64, value);

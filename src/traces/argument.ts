@@ -7,6 +7,7 @@ import { nearestName } from "../diagnostics/suggest.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallParameter, NameSet } from "../linux/call.ts";
 import { nameSet } from "../linux/flags.ts";
+import { fitsWord } from "../linux/word.ts";
 
 /** The address of a pointer whose target the text shows: outside of every mapping, and not NULL. */
 const someAddress = 0x5555_5555_0000n;
@@ -67,9 +68,10 @@ export function readNumber(text: string): bigint | undefined {
  */
 function inRegister(value: bigint, parameter: CallParameter | undefined): bigint | undefined {
   const width = parameter?.width ?? 64;
-  if (value >= 0n) return value < 1n << 64n ? value : undefined;
+  if (!fitsWord(value)) return undefined;
+  if (value >= 0n) return value;
   if (value >= -(1n << BigInt(width - 1))) return BigInt.asUintN(width, value);
-  return value >= -(1n << 63n) ? BigInt.asUintN(64, value) : undefined;
+  return BigInt.asUintN(64, value);
 }
 
 /** Undefined if the text shows neither an address nor memory behind one. */

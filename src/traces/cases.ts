@@ -19,6 +19,7 @@ import type { CallDescription } from "../linux/call.ts";
 import { callByName, registerOf } from "../linux/calls.ts";
 import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
 import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
+import { fitsWord } from "../linux/word.ts";
 import { type ArgumentFault, readArgument, readNumber } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { splitArguments } from "./strace-line.ts";
@@ -130,7 +131,7 @@ function rawRegister(
     };
   }
   const value = readNumber(text.slice(valueAt));
-  if (value === undefined || value >= 1n << 64n || value < -(1n << 63n)) {
+  if (value === undefined || !fitsWord(value)) {
     const length = Math.max(1, text.length - valueAt);
     return { fault: "a register is a 64-bit number", help: `raw.${member}=0x100000002`, offset: valueAt, length };
   }

@@ -6,6 +6,7 @@
 import { nearestName } from "../diagnostics/suggest.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
 import { allCalls, callByName, callByNumber } from "../linux/calls.ts";
+import { fitsWord, maximumSigned } from "../linux/word.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import {
   isKnown,
@@ -249,7 +250,7 @@ class Reader {
         : typeof given === "string" && /^\d{1,19}$/.test(given)
           ? BigInt(given)
           : -1n;
-    if (time < 0n || time >= 1n << 63n) {
+    if (time < 0n || time > maximumSigned) {
       this.#fault("time", given, 'nanoseconds, such as "1500000000", below 2^63');
       return null;
     }
@@ -295,7 +296,7 @@ export function readWord(given: unknown): Word | undefined {
   if (typeof given !== "string" || given.length > 24) return undefined;
   if (/^-?\d{1,20}$/.test(given)) {
     const value = BigInt(given);
-    return value >= -(1n << 63n) && value < 1n << 64n ? knownWord(value) : undefined;
+    return fitsWord(value) ? knownWord(value) : undefined;
   }
   if (!/^0x[0-9a-f?]{1,16}$/i.test(given)) return undefined;
   const digits = given.slice(2);

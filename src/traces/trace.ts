@@ -1,6 +1,7 @@
 /** The type of a trace: the actions of the tasks of a command, in the order in which the kernel saw them. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import { maximumWord } from "../linux/word.ts";
 
 /**
  * A register that a recording may know in part: the bits of `value` under `known` are known, the others are unknown and
@@ -11,21 +12,19 @@ export interface Word {
   readonly known: bigint;
 }
 
-const all = (1n << 64n) - 1n;
-
 export const unknownWord: Word = { value: 0n, known: 0n };
 
 export function knownWord(value: bigint): Word {
-  return { value: BigInt.asUintN(64, value), known: all };
+  return { value: BigInt.asUintN(64, value), known: maximumWord };
 }
 
 /** The low `width` bits are known. */
 export function lowWord(value: bigint, width: number): Word {
-  return { value: BigInt.asUintN(width, value), known: BigInt.asUintN(width, all) };
+  return { value: BigInt.asUintN(width, value), known: BigInt.asUintN(width, maximumWord) };
 }
 
 export function isKnown(word: Word): boolean {
-  return word.known === all;
+  return word.known === maximumWord;
 }
 
 /** A place in the file: line and column from 1, the length in UTF-16 units. */

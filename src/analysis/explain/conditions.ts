@@ -6,6 +6,7 @@ import type { CallDescription, CallParameter, NameSet } from "../../linux/call.t
 import { callByNumber, registerOf } from "../../linux/calls.ts";
 import { decodeArgument, hexadecimal } from "../../linux/decode.ts";
 import { namesFor } from "../../linux/flags.ts";
+import { maximumWord } from "../../linux/word.ts";
 import type { ArgumentTest } from "../decision.ts";
 import { complement } from "../split/intervals.ts";
 
@@ -129,7 +130,7 @@ function fieldName(names: Names, mask: bigint, value: bigint, architecture: Arch
 }
 
 function describeBits({ mask, intervals }: ArgumentTest): string {
-  const masked = mask === (1n << 64n) - 1n ? "" : ` & ${hexadecimal(mask)}`;
+  const masked = mask === maximumWord ? "" : ` & ${hexadecimal(mask)}`;
   return `${masked} ${describeRanges(intervals, 0n, mask, hexadecimal)}`;
 }
 

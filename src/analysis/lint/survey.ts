@@ -26,6 +26,7 @@ import type {
 } from "../../ir/program.ts";
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
 import { strictness } from "../../ir/verdicts.ts";
+import { maximumWord } from "../../linux/word.ts";
 import { Questions } from "./questions.ts";
 import { joined, knowing, numbersIn, partition, type SurveyPath, uncertain, withValue } from "./survey-paths.ts";
 import {
@@ -418,7 +419,7 @@ class Survey {
       case "table-get": {
         const { table } = expression;
         const asked = this.#asking(path, table);
-        if (asked.certain) use(symbolValue(this.#symbol(`table ${table}`, maximum, true, false)), asked);
+        if (asked.certain) use(symbolValue(this.#symbol(`table ${table}`, maximumWord, true, false)), asked);
         else use(unclear, asked);
         return;
       }
@@ -503,7 +504,7 @@ class Survey {
     const known = this.#symbols.get(input);
     if (known !== undefined) return known;
     const small = input === "pid" || input === "tid" || input === "uid" || input === "gid";
-    const most = input === "now" ? maximum >> 1n : small ? 0xffff_ffffn : maximum;
+    const most = input === "now" ? maximumWord >> 1n : small ? 0xffff_ffffn : maximumWord;
     return this.#symbol(input, most, true, input.startsWith("argument") || input === "instructionPointer");
   }
 
@@ -529,11 +530,10 @@ class Survey {
   }
 }
 
-const maximum = 0xffff_ffff_ffff_ffffn;
 const numberId = 0;
 
 /** An unknown value. */
-const unclear = symbolValue({ id: -1, bits: maximum, most: maximum, free: false, isArgument: true });
+const unclear = symbolValue({ id: -1, bits: maximumWord, most: maximumWord, free: false, isArgument: true });
 
 function binary(
   { operator }: IntegerExpression & { readonly kind: "binary" },

@@ -2,9 +2,10 @@
  * Integers in the survey (survey.ts): a value is a constant, or a symbol under operations that map intervals to
  * intervals. A path stores for each symbol the facts about it and one witness that satisfies them.
  */
-import { larger, maximumPattern, pattern, smaller } from "../../ir/arithmetic.ts";
+import { larger, pattern, smaller } from "../../ir/arithmetic.ts";
 import { holds, type IntervalSet, intersection, normalise, translate } from "../../ir/intervals.ts";
 import type { Interval } from "../../ir/program.ts";
+import { maximumWord } from "../../linux/word.ts";
 
 /**
  * A symbol: it has one value throughout an evaluation. It is an input, the initial word of a cell, or an expression
@@ -88,13 +89,13 @@ function inverseOfWord(value: Value, set: IntervalSet): IntervalSet {
   if (value.negated) image = normalise(image.flatMap(mirrored));
   if (value.signed === 0) return within(image, value.mask);
   const low = value.mask >> 1n;
-  const shift = maximumPattern - value.mask;
+  const shift = maximumWord - value.mask;
   const result: Interval[] = [];
   for (const { from, to } of image) {
     if (from <= low) result.push({ from, to: smaller(to, low) });
   }
   for (const { from, to } of image) {
-    if (to >= maximumPattern - low) result.push({ from: larger(from, maximumPattern - low) - shift, to: to - shift });
+    if (to >= maximumWord - low) result.push({ from: larger(from, maximumWord - low) - shift, to: to - shift });
   }
   return result;
 }
@@ -107,9 +108,9 @@ function within(set: IntervalSet, mask: bigint): IntervalSet {
 
 /** The set of −x for the x of an interval. */
 function mirrored({ from, to }: Interval): Interval[] {
-  if (from !== 0n) return [{ from: maximumPattern - to + 1n, to: maximumPattern - from + 1n }];
+  if (from !== 0n) return [{ from: maximumWord - to + 1n, to: maximumWord - from + 1n }];
   const zero = { from: 0n, to: 0n };
-  return to === 0n ? [zero] : [zero, { from: maximumPattern - to + 1n, to: maximumPattern }];
+  return to === 0n ? [zero] : [zero, { from: maximumWord - to + 1n, to: maximumWord }];
 }
 
 /** The facts about a symbol on a path, the latest first. */

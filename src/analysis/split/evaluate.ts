@@ -1,8 +1,10 @@
 /** Evaluates IR expressions in an environment, to a term, a formula or a verdict term. */
+
 import type { BooleanExpression, Expression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
 import { operands } from "../../ir/traverse.ts";
+import { maximumWord } from "../../linux/word.ts";
 import type { Environment, Environments } from "./environment.ts";
-import { wordMask } from "./intervals.ts";
+
 import { combine, comparison, pullback } from "./pullback.ts";
 import type { Formula, Term, TermPool, VerdictTerm } from "./terms.ts";
 
@@ -125,7 +127,7 @@ export class Evaluator {
           this.integer(expression.right, environment),
         );
       case "within":
-        return pullback(pool, this.integer(expression.value, environment), wordMask, expression.intervals);
+        return pullback(pool, this.integer(expression.value, environment), maximumWord, expression.intervals);
       case "not":
         return pool.not(this.boolean(expression.value, environment));
       case "all":

@@ -5,12 +5,12 @@
  * permits, and between two intervals lies a permitted value that belongs to neither. So equal sets have equal lists, and
  * `w & 0xf0 in [0, 0x1f]` and `w & 0xf0 in [0, 0x10]` are one test.
  */
+
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { Interval } from "../../ir/program.ts";
+import { maximumWord } from "../../linux/word.ts";
 
 export type Intervals = readonly Interval[];
-
-export const wordMask = 0xffff_ffff_ffff_ffffn;
 
 /** The number of bits of the value: 0 for 0, 64 for 2^63 and above. */
 export function bitLength(value: bigint): number {
@@ -20,7 +20,7 @@ export function bitLength(value: bigint): number {
 
 /** The `width` low bits set. */
 export function lowMask(width: number): bigint {
-  return width >= 64 ? wordMask : (1n << BigInt(width)) - 1n;
+  return width >= 64 ? maximumWord : (1n << BigInt(width)) - 1n;
 }
 
 /** The least value under the mask that is at least `value`; undefined above the mask. */
@@ -28,9 +28,9 @@ export function ceilingUnder(value: bigint, mask: bigint): bigint | undefined {
   const outside = value & ~mask;
   if (outside === 0n) return value;
   // All bits below the highest foreign bit become 1, so adding 1 carries to the next permitted value.
-  const filled = value | lowMask(bitLength(outside)) | (wordMask ^ mask);
+  const filled = value | lowMask(bitLength(outside)) | (maximumWord ^ mask);
   const next = filled + 1n;
-  return next > wordMask ? undefined : next & mask;
+  return next > maximumWord ? undefined : next & mask;
 }
 
 /** The greatest value under the mask that is at most `value`. */
@@ -192,7 +192,7 @@ export function exclusiveOr(intervals: Intervals, mask: bigint, flip: bigint): I
       let size = from === 0n ? 1n << 64n : from & -from;
       while (from + size - 1n > interval.to) size >>= 1n;
       const start = (from ^ flip) & ~(size - 1n);
-      blocks.push({ from: start & wordMask, to: (start + size - 1n) & wordMask });
+      blocks.push({ from: start & maximumWord, to: (start + size - 1n) & maximumWord });
       from += size;
     }
   }

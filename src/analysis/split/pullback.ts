@@ -10,9 +10,11 @@
  * An operation without one (arithmetic between arguments, a product that may wrap) is tested as an opaque value, which only
  * the stateful part can do.
  */
+
 import { binaryOperations, compareOperations, smaller } from "../../ir/arithmetic.ts";
 import type { BinaryOperator, CompareOperator } from "../../ir/program.ts";
 import { satisfying, satisfyingFromLeft } from "../../ir/simplify/booleans.ts";
+import { maximumWord } from "../../linux/word.ts";
 import {
   bitLength,
   ceilingUnder,
@@ -24,7 +26,6 @@ import {
   normalise,
   rotate,
   widen,
-  wordMask,
 } from "./intervals.ts";
 import type { Formula, Term, TermPool } from "./terms.ts";
 
@@ -176,13 +177,13 @@ function withConstant(
     }
     case "multiply": {
       // Without wrapping, x · c in [a, b] is x in [⌈a / c⌉, ⌊b / c⌋].
-      if (constant === 0n || value.range.to * constant > wordMask) return undefined;
+      if (constant === 0n || value.range.to * constant > maximumWord) return undefined;
       const wide = widen(set, mask, lowMask(bitLength(bits)));
       if (wide === undefined) return undefined;
       return pullback(
         pool,
         value,
-        wordMask,
+        maximumWord,
         wide.map(({ from, to }) => ({ from: (from + constant - 1n) / constant, to: to / constant })),
       );
     }
@@ -202,7 +203,7 @@ function withConstant(
 }
 
 function shiftedRight(pool: TermPool, value: Term, shift: bigint, mask: bigint, set: Intervals): Formula {
-  const under = (mask << shift) & wordMask;
+  const under = (mask << shift) & maximumWord;
   const rest = under >> shift;
   const result = [];
   for (const { from, to } of set) {
@@ -227,9 +228,9 @@ function divided(
   for (const { from, to } of wide) {
     const first = from * constant;
     const last = to * constant + constant - 1n;
-    if (first <= wordMask) result.push({ from: first, to: smaller(last, wordMask) });
+    if (first <= maximumWord) result.push({ from: first, to: smaller(last, maximumWord) });
   }
-  return pullback(pool, value, wordMask, result);
+  return pullback(pool, value, maximumWord, result);
 }
 
 /** Folds constants and moves them to the right of commutative operators. */
@@ -288,7 +289,7 @@ export function combine(pool: TermPool, operator: BinaryOperator, left: Term, ri
         ? left.bits | right.bits
         : operator === "add"
           ? lowMask(Math.min(64, Math.max(bitLength(left.bits), bitLength(right.bits)) + 1))
-          : wordMask;
+          : maximumWord;
   return pool.binary(operator, left, right, bits, !(a.kind === "constant" && operator === "subtract"));
 }
 
@@ -300,25 +301,25 @@ function possibleBits(operator: BinaryOperator, value: Term, constant: bigint): 
     case "xor":
       return value.bits | constant;
     case "shift-left":
-      return (value.bits << (constant & 63n)) & wordMask;
+      return (value.bits << (constant & 63n)) & maximumWord;
     case "shift-right-unsigned":
       return value.bits >> (constant & 63n);
     case "shift-right-signed":
-      return value.bits >> 63n === 0n ? value.bits >> (constant & 63n) : wordMask;
+      return value.bits >> 63n === 0n ? value.bits >> (constant & 63n) : maximumWord;
     case "add": {
       const most = value.range.to + constant;
-      return most > wordMask ? wordMask : lowMask(bitLength(most));
+      return most > maximumWord ? maximumWord : lowMask(bitLength(most));
     }
     case "multiply": {
       const most = value.range.to * constant;
-      return most > wordMask ? wordMask : lowMask(bitLength(most));
+      return most > maximumWord ? maximumWord : lowMask(bitLength(most));
     }
     case "divide-unsigned":
       return lowMask(bitLength(value.range.to / constant));
     case "remainder-unsigned":
       return lowMask(bitLength(constant - 1n));
     default:
-      return wordMask;
+      return maximumWord;
   }
 }
 
@@ -328,9 +329,9 @@ export function comparison(pool: TermPool, operator: CompareOperator, left: Term
   const b = right.shape;
   if (b.kind === "constant") {
     if (a.kind === "constant") return compareOperations[operator](a.value, b.value) ? pool.yes : pool.no;
-    return pullback(pool, left, wordMask, satisfying(operator, b.value));
+    return pullback(pool, left, maximumWord, satisfying(operator, b.value));
   }
-  if (a.kind === "constant") return pullback(pool, right, wordMask, satisfyingFromLeft(operator, a.value));
+  if (a.kind === "constant") return pullback(pool, right, maximumWord, satisfyingFromLeft(operator, a.value));
   if (left === right) return compareOperations[operator](0n, 0n) ? pool.yes : pool.no;
   if (depth < deepestComparison) {
     if (a.kind === "select")

@@ -11,6 +11,7 @@ import { cellMaximum } from "../../ir/limits.ts";
 import { wordMaximum } from "../../ir/observation.ts";
 import { parameterWords } from "../../ir/parameters.ts";
 import type { BinaryOperator, CompareOperator, Input, Program } from "../../ir/program.ts";
+import { maximumWord } from "../../linux/word.ts";
 import type { StatefulReason } from "../decision.ts";
 import {
   bitLength,
@@ -22,7 +23,6 @@ import {
   normalise,
   onlyValue,
   prefersComplement,
-  wordMask,
 } from "./intervals.ts";
 
 export type TermShape =
@@ -163,7 +163,7 @@ export class TermPool {
         ? lowMask(63)
         : input === "pid" || input === "tid" || input === "uid" || input === "gid"
           ? lowMask(32)
-          : wordMask;
+          : maximumWord;
     return this.#term(input, { kind: "input", input }, most, 0n, most, true, [], 0);
   }
 
@@ -194,7 +194,7 @@ export class TermPool {
   tableGet(table: number, version: number, key: Term, otherwise: Term): Term {
     const shape: TermShape = { kind: "table-get", table, version, key, otherwise };
     const name = `get${table},${version},${key.id},${otherwise.id}`;
-    return this.#term(name, shape, wordMask, 0n, wordMask, true, [key, otherwise], 0);
+    return this.#term(name, shape, maximumWord, 0n, maximumWord, true, [key, otherwise], 0);
   }
 
   tableHas(table: number, version: number, key: Term): Term {
@@ -232,7 +232,7 @@ export class TermPool {
     // If the sign bit cannot be set, sign extension is zero extension; if no bits are cut off, it has no effect.
     const wide = signed && (value.bits & (1n << BigInt(width - 1))) !== 0n;
     if (!wide && (value.bits & ~low) === 0n) return value;
-    const bits = wide ? wordMask : value.bits & low;
+    const bits = wide ? maximumWord : value.bits & low;
     const shape: TermShape = { kind: "extend", width, signed: wide, value };
     return this.#term(`extend${width},${wide},${value.id}`, shape, bits, 0n, bits, false, [value], value.size);
   }

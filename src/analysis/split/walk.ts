@@ -2,13 +2,14 @@
  * The deterministic part of symbolic execution: follows a path, records its assignments and effects, and stops at its
  * end or at a condition that neither the path nor the numbers decide.
  */
+import { maximumWord } from "../../linux/word.ts";
 import type { StatefulReason } from "../decision.ts";
 import { type Continuation, choice } from "./continuations.ts";
 import type { Environment, Environments } from "./environment.ts";
 import { Evaluator } from "./evaluate.ts";
 import type { FormulaResolver } from "./formulas.ts";
 import { type GraphNode, GuardChains } from "./graph.ts";
-import { wordMask } from "./intervals.ts";
+
 import type { NumberSet, NumberSets } from "./numbers.ts";
 import { pullback } from "./pullback.ts";
 import type { Formula, Term, TermPool, Test } from "./terms.ts";
@@ -94,7 +95,7 @@ export class Walker {
           continue;
         }
         const formula = this.#formulas.resolve(
-          pullback(this.#pool, value, wordMask, node.statement.arms[arm]!.intervals),
+          pullback(this.#pool, value, maximumWord, node.statement.arms[arm]!.intervals),
           environment,
           numbers,
         );

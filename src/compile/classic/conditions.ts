@@ -11,6 +11,7 @@
  * While a word is in A, further tests of it need no load.
  */
 import type { Decision, DecisionLeaf, TestedWord } from "../../analysis/decision.ts";
+import { maximumHalf } from "../../linux/word.ts";
 import { normalisePieces, type Piece } from "../pieces.ts";
 import { type Choice as AnyChoice, type Question as AnyQuestion, Questions, questionsBehind } from "../questions.ts";
 import { buildSearch, type Search, type Segment } from "../search.ts";
@@ -25,8 +26,6 @@ type Question = AnyQuestion<number>;
 
 /** The price of an instruction in mean steps: conditions are mostly small, so speed matters more. */
 const priceOfInstruction = 0.1;
-
-const lowHalf = 0xffff_ffffn;
 
 export class ConditionLowering {
   readonly #graph: Graph;
@@ -61,7 +60,7 @@ export class ConditionLowering {
 
   #ask(question: Question, loaded: Accumulator): GraphNode {
     const low = lowOffset(question.word);
-    const lowMask = question.mask & lowHalf;
+    const lowMask = question.mask & maximumHalf;
     const highMask = question.mask >> 32n;
     if (highMask === 0n) return this.#askHalf(low, lowMask, loaded, question.pieces, this.#enterChoice);
     const high = normalisePieces(highPieces(question.pieces, lowMask), highMask);
@@ -153,7 +152,7 @@ function highPieces<Target>(pieces: readonly Piece<Target>[], lowMask: bigint): 
     else result.push({ from, to, target: [low] });
   };
   for (const { from, to, target } of pieces) {
-    const [fromHigh, fromLow, toHigh, toLow] = [from >> 32n, from & lowHalf, to >> 32n, to & lowHalf];
+    const [fromHigh, fromLow, toHigh, toLow] = [from >> 32n, from & maximumHalf, to >> 32n, to & maximumHalf];
     const whole = { from: 0n, to: lowMask, target };
     const startsWhole = fromLow === 0n;
     const endsWhole = toLow === lowMask;

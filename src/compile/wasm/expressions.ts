@@ -2,6 +2,7 @@
  * Compiles expressions to instructions that leave one operand: integers as i64, booleans as i32 0 or 1, verdicts as
  * `ranked`.
  */
+
 import type {
   BooleanExpression,
   CompareOperator,
@@ -12,6 +13,7 @@ import type {
   VerdictExpression,
 } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
+import { maximumWord } from "../../linux/word.ts";
 import type { FunctionBuilder, Instruction, MemoryInstruction } from "./function-builder.ts";
 import { addresses, type MemoryLayout, type TableLayout } from "./layout.ts";
 import type { TableFunctions, TableOperation } from "./tables.ts";
@@ -146,7 +148,7 @@ function compileBinary(context: Context, expression: IntegerExpression & { kind:
       return;
   }
   // The machine's division traps on 0, and its signed quotient on INT64_MIN / -1. (Its signed remainder by -1 is 0.)
-  const minusOne = 0xffff_ffff_ffff_ffffn;
+  const minusOne = maximumWord;
   const divisor = right.kind === "constant" ? BigInt.asUintN(64, right.value) : undefined;
   if (divisor !== undefined && divisor !== 0n && divisor !== minusOne) {
     compileInteger(context, left);

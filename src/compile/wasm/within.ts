@@ -3,14 +3,13 @@
  * memory, or a search.
  */
 import type { Interval } from "../../ir/program.ts";
+import { maximumWord } from "../../linux/word.ts";
 import type { FunctionBuilder } from "./function-builder.ts";
 
 /** With more intervals, bits in memory are better if they are close together. */
 const mostCompared = 4;
 /** At most 1 KiB of constants for a set. */
 const mostBits = 8192n;
-
-const maximum = 0xffff_ffff_ffff_ffffn;
 
 /**
  * [word: i64] → i32 0 or 1. `intervals` are sorted and disjoint; `constant` adds bytes to memory and returns their
@@ -80,7 +79,7 @@ function compileInterval(code: FunctionBuilder, { from, to }: Interval): void {
   if (from === to) {
     code.i64(from);
     code.emit("i64.eq");
-  } else if (to === maximum) {
+  } else if (to === maximumWord) {
     code.i64(from);
     code.emit("i64.ge_u");
   } else {

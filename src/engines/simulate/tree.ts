@@ -9,6 +9,7 @@ import { admit } from "../../ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
+import { maximumSigned } from "../../linux/word.ts";
 import { birthCall, birthKind, isThreadUnknown } from "./birth.ts";
 import { rulingOf, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";
@@ -33,8 +34,6 @@ export interface TreeOptions {
   /** Is told of every decision, those of `fork` and `thread` too. */
   readonly onDecision?: (decision: SimulatedDecision, task: SimulatedTask) => void;
 }
-
-const latest = (1n << 63n) - 1n;
 
 export class SimulatedTree {
   readonly program: Program;
@@ -325,6 +324,7 @@ export class SimulatedTree {
 }
 
 function checkTime(now: bigint): bigint {
-  if (now < 0n || now > latest) throw new RangeError(`the clock counts 0 … ${latest} ns; ${now} is outside`);
+  if (now < 0n || now > maximumSigned)
+    throw new RangeError(`the clock counts 0 … ${maximumSigned} ns; ${now} is outside`);
   return now;
 }

@@ -5,7 +5,8 @@
  * `any` a union. Of a set and its complement, the result has the one with fewer intervals (`x !== 5n` is
  * `not within {5}`). Negation is pushed inwards.
  */
-import { compareOperations, maximumPattern } from "../arithmetic.ts";
+import { maximumSigned, maximumWord, minimumSigned } from "../../linux/word.ts";
+import { compareOperations } from "../arithmetic.ts";
 import { equalExpressions } from "../equality.ts";
 import {
   complement,
@@ -54,9 +55,6 @@ const reflexive: { readonly [O in CompareOperator]: boolean } = {
   "less-or-equal-signed": true,
 };
 
-const minimumSigned = -(1n << 63n);
-const maximumSigned = (1n << 63n) - 1n;
-
 /** All x with `x operator value`. */
 export function satisfying(operator: CompareOperator, value: bigint): IntervalSet {
   const signed = BigInt.asIntN(64, value);
@@ -84,9 +82,9 @@ export function satisfyingFromLeft(operator: CompareOperator, value: bigint): In
     case "not-equal":
       return satisfying(operator, value);
     case "less-unsigned":
-      return span(value + 1n, maximumPattern);
+      return span(value + 1n, maximumWord);
     case "less-or-equal-unsigned":
-      return span(value, maximumPattern);
+      return span(value, maximumWord);
     case "less-signed":
       return signedSpan(signed + 1n, maximumSigned);
     case "less-or-equal-signed":
@@ -150,7 +148,7 @@ function moved(value: IntegerExpression, set: IntervalSet, ranges: Ranges): Bool
   if (operator === "add") return within(left, translate(set, -right.value), ranges);
   if (operator === "shift-right-unsigned") {
     const by = right.value & 63n;
-    const reachable = intersection(set, span(0n, maximumPattern >> by));
+    const reachable = intersection(set, span(0n, maximumWord >> by));
     const preimage = reachable.map(({ from, to }) => ({ from: from << by, to: ((to + 1n) << by) - 1n }));
     return within(left, preimage, ranges);
   }

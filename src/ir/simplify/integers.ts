@@ -2,7 +2,8 @@
  * Smart constructors of integer expressions; operands are already simplified. All rules hold modulo 2^64, because
  * arithmetic wraps.
  */
-import { binaryOperations, extend, maximumPattern, pattern } from "../arithmetic.ts";
+import { maximumWord } from "../../linux/word.ts";
+import { binaryOperations, extend, pattern } from "../arithmetic.ts";
 import { equalExpressions } from "../equality.ts";
 import type { BinaryOperator, BooleanExpression, IntegerExpression } from "../program.ts";
 import type { Ranges } from "./ranges.ts";
@@ -72,7 +73,7 @@ const rules: { readonly [O in BinaryOperator]: Rule } = {
     if (isZero(left)) return zero;
     if (right.kind !== "constant") return undefined;
     if (right.value === 0n) return left;
-    return right.value === 1n || right.value === maximumPattern ? zero : undefined;
+    return right.value === 1n || right.value === maximumWord ? zero : undefined;
   },
   and(left, right, ranges) {
     if (equalExpressions(left, right)) return left;
@@ -82,7 +83,7 @@ const rules: { readonly [O in BinaryOperator]: Rule } = {
     if (equalExpressions(left, right)) return left;
     if (right.kind !== "constant") return undefined;
     if (right.value === 0n) return left;
-    if (right.value === maximumPattern) return right;
+    if (right.value === maximumWord) return right;
     return reassociate("or", left, right.value, ranges);
   },
   xor(left, right, ranges) {
@@ -113,7 +114,7 @@ function reassociate(
 /** `left & mask`. A mask that is all of the low 8, 16 or 32 bits is written as an unsigned extension. */
 function masked(left: IntegerExpression, mask: bigint, ranges: Ranges): IntegerExpression | undefined {
   if (mask === 0n) return zero;
-  if (mask === maximumPattern) return left;
+  if (mask === maximumWord) return left;
   if (isBinary(left, "and") && left.right.kind === "constant") {
     return binary("and", left.left, constant(left.right.value & mask), ranges);
   }

@@ -2,7 +2,8 @@
  * Unsigned bounds of an expression's pattern that hold in every state and for every call. They are coarse: one
  * interval, no conditions. The front end has finer ranges of its own (language/values/ranges.ts).
  */
-import { larger, maximumPattern, smaller } from "../arithmetic.ts";
+import { maximumSigned, maximumWord } from "../../linux/word.ts";
+import { larger, smaller } from "../arithmetic.ts";
 import { cellMaximum } from "../limits.ts";
 import { type ObservedWord, wordMaximum } from "../observation.ts";
 import { parameterWords } from "../parameters.ts";
@@ -10,9 +11,9 @@ import type { Cell, Input, IntegerExpression, Interval, Parameter, Program } fro
 
 type Declarations = Pick<Program, "cells" | "parameters" | "words">;
 
-const everything: Interval = { from: 0n, to: maximumPattern };
+const everything: Interval = { from: 0n, to: maximumWord };
 const bits32: Interval = { from: 0n, to: 0xffff_ffffn };
-const bits63: Interval = { from: 0n, to: 0x7fff_ffff_ffff_ffffn };
+const bits63: Interval = { from: 0n, to: maximumSigned };
 
 const inputRanges: { readonly [I in Input]: Interval } = {
   number: bits32,
@@ -135,7 +136,7 @@ function hull(left: Interval, right: Interval): Interval {
 }
 
 function unlessWrapped(from: bigint, to: bigint): Interval {
-  return from >= 0n && to <= maximumPattern ? { from, to } : everything;
+  return from >= 0n && to <= maximumWord ? { from, to } : everything;
 }
 
 /** The smallest 2^n − 1 that is at least the value. */

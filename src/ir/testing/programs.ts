@@ -3,6 +3,7 @@
  * flags are 0 or 1, counters are below 2^63, phases never decrease.
  */
 
+import { maximumSigned } from "../../linux/word.ts";
 import type { Pattern } from "../../patterns/pattern.ts";
 import { normalise } from "../intervals.ts";
 import type { Observation, ObservedWord, Reading, Shape } from "../observation.ts";
@@ -227,7 +228,7 @@ class ProgramGenerator {
       case "flag":
         return BigInt(choices.below(2));
       case "counter":
-        return pick(choices, [0n, 1n, 0x7fff_ffff_ffff_fffen, 0x7fff_ffff_ffff_ffffn]);
+        return pick(choices, [0n, 1n, 0x7fff_ffff_ffff_fffen, maximumSigned]);
       case "phases":
         return BigInt(choices.below(kind.names.length));
     }
@@ -402,7 +403,7 @@ function halved(value: IntegerExpression): IntegerExpression {
 }
 
 function saturatingIncrement(cell: IntegerExpression): IntegerExpression {
-  const last = { kind: "constant", value: 0x7fff_ffff_ffff_ffffn } as const;
+  const last = { kind: "constant", value: maximumSigned } as const;
   return {
     kind: "select",
     condition: { kind: "compare", operator: "less-unsigned", left: cell, right: last },

@@ -1,8 +1,7 @@
 /** Recognises stores by their form, for tests that rely on the invariants of cell kinds (program.ts). */
+import { maximumSigned } from "../../linux/word.ts";
 import type { IntegerExpression, Program } from "../program.ts";
 import { forEachStatement } from "../traverse.ts";
-
-const maximumCounter = 0x7fff_ffff_ffff_ffffn;
 
 export function isCell(value: IntegerExpression, cell: number): boolean {
   return value.kind === "cell" && value.cell === cell;
@@ -26,7 +25,7 @@ export function addsOne(cell: number, value: IntegerExpression): boolean {
   if (value.kind !== "select" || value.condition.kind !== "compare") return false;
   const { condition, then, otherwise } = value;
   if (condition.operator !== "less-unsigned" || !isCell(condition.left, cell) || !isCell(otherwise, cell)) return false;
-  if (condition.right.kind !== "constant" || condition.right.value !== maximumCounter) return false;
+  if (condition.right.kind !== "constant" || condition.right.value !== maximumSigned) return false;
   if (then.kind !== "binary" || then.operator !== "add" || !isCell(then.left, cell)) return false;
   return then.right.kind === "constant" && then.right.value === 1n;
 }
@@ -50,7 +49,7 @@ function keepsPromise(cells: Program["cells"], index: number, value: IntegerExpr
     case "phases":
       return phaseEntered(index, value) !== undefined;
     case "counter":
-      if (value.kind === "constant") return value.value <= maximumCounter;
+      if (value.kind === "constant") return value.value <= maximumSigned;
       return addsOne(index, value) || isHalved(value);
   }
 }

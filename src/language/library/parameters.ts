@@ -2,9 +2,10 @@
 
 import { parseInteger } from "../../ir/parameters.ts";
 import type { IntegerExpression, Parameter } from "../../ir/program.ts";
+import { maximumWord, minimumSigned } from "../../linux/word.ts";
 import { rangeFactOf } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
-import { fits, maximumUnsigned, minimumSigned, printInteger, printRange } from "../values/ranges.ts";
+import { fits, printInteger, printRange } from "../values/ranges.ts";
 import {
   type BuiltinCall,
   boolean,
@@ -123,7 +124,7 @@ function openParameter(
 
 function integerParameter(c: Compilation, name: string, options: Options, call: BuiltinCall): Value {
   const from = options.integer("from") ?? minimumSigned;
-  const to = options.integer("to") ?? maximumUnsigned;
+  const to = options.integer("to") ?? maximumWord;
   const fallback = options.integer("default");
   if (options.failed) return unknown;
   const outside = (value: bigint) => value < from || value > to;
@@ -144,7 +145,7 @@ function integerParameter(c: Compilation, name: string, options: Options, call: 
   if (given === undefined) return fallback === undefined ? unknown : { ...integerConstant(fallback), variable: true };
   const value = parseInteger(given.trim());
   const range =
-    from === minimumSigned && to === maximumUnsigned ? "" : ` from ${printInteger(from)} to ${printInteger(to)}`;
+    from === minimumSigned && to === maximumWord ? "" : ` from ${printInteger(from)} to ${printInteger(to)}`;
   if (value === undefined || outside(value)) return bad(c, name, given, `an integer${range}`, call);
   return { ...integerConstant(value), variable: true };
 }

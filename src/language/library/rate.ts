@@ -5,9 +5,9 @@
  * With limit 20 a second and 20 at once: per = 10^9, full = 2 × 10^10, and after 50 ms the level has risen by
  * 50 × 10^6 × 20 = 10^9, which is one token. In any span of w nanoseconds at most burst + limit × w / per are taken.
  */
+import { maximumSigned } from "../../linux/word.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
-import { maximumSigned } from "../values/ranges.ts";
 import { type BuiltinCall, boolean, object, unknown, type Value } from "../values/values.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";

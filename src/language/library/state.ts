@@ -1,6 +1,8 @@
 /** State: `perThread`, `perProcess` and `perTree`, and the kinds of state in each. */
+
 import { maximumCapacity } from "../../ir/limits.ts";
 import type { Scope } from "../../ir/program.ts";
+import { maximumSigned, maximumWord } from "../../linux/word.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { printInteger } from "../values/ranges.ts";
 import {
@@ -110,7 +112,7 @@ function declareCounter(declaration: Declaration): Value {
     "onFork",
   ]);
   if (tooMany(declaration, 2, "a counter")) return unknown;
-  const initial = startOf(declaration, start, 0n, 0x7fff_ffff_ffff_ffffn);
+  const initial = startOf(declaration, start, 0n, maximumSigned);
   if (initial === undefined) return unknown;
   const onFork = onForkOf(declaration, options);
   if (onFork === "fresh" && declaration.scope !== "tree") {
@@ -134,7 +136,7 @@ function declareValue(declaration: Declaration): Value {
   if (tooMany(declaration, 2, "a value")) return unknown;
   if (start === undefined)
     return c.error("P0212", declaration.call.node, "a value takes its initial value", "value(0n)");
-  const initial = startOf(declaration, start, 0n, 0xffff_ffff_ffff_ffffn);
+  const initial = startOf(declaration, start, 0n, maximumWord);
   if (initial === undefined) return unknown;
   const cell = makeCell(declaration, "", { is: "value" }, initial, onForkOf(declaration, options));
   return options.failed ? unknown : cellValue(c, cell);

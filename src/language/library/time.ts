@@ -1,4 +1,6 @@
 /** Durations in policies and case files, in nanoseconds. */
+import { maximumSigned } from "../../linux/word.ts";
+
 const units: Readonly<Record<string, bigint>> = {
   ns: 1n,
   us: 1_000n,
@@ -15,5 +17,5 @@ export function parseDuration(text: string): bigint | undefined {
   const found = /^(\d{1,19})(ns|us|ms|s|min|h)$/.exec(text);
   if (found === null) return undefined;
   const nanoseconds = BigInt(found[1]!) * units[found[2]!]!;
-  return nanoseconds <= 0x7fff_ffff_ffff_ffffn ? nanoseconds : undefined;
+  return nanoseconds <= maximumSigned ? nanoseconds : undefined;
 }

@@ -3,6 +3,7 @@
 import { callByName } from "../../linux/calls.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import { nameSet, nameSetNames } from "../../linux/flags.ts";
+import { maximumWord } from "../../linux/word.ts";
 
 /** Names of actions in other filters (seccomp(2), seccomp_init(3), BPF programs), and the verdict for each. */
 const actions: readonly (readonly [pattern: RegExp, verdict: string])[] = [
@@ -41,7 +42,7 @@ export function methodForConstant(name: string): "has" | "is" | undefined {
     nameSetNames().flatMap((set) => {
       const members = nameSet(set)!.members;
       // A choice's members cover the whole argument.
-      const wholes = members.every(({ mask }) => (mask.x86_64 ?? mask.aarch64) === (1n << 64n) - 1n);
+      const wholes = members.every(({ mask }) => (mask.x86_64 ?? mask.aarch64) === maximumWord);
       return members.map((member) => [member.name, wholes ? "is" : "has"] as const);
     }),
   );

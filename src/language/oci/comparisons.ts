@@ -2,7 +2,7 @@
  * The seven operators of libseccomp, as conditions of the IR and as sets of register values, which show what a rule
  * matches.
  */
-import { maximumPattern } from "../../ir/arithmetic.ts";
+
 import {
   complement,
   emptySet,
@@ -15,6 +15,7 @@ import {
   union,
 } from "../../ir/intervals.ts";
 import type { BooleanExpression, CompareOperator, IntegerExpression } from "../../ir/program.ts";
+import { maximumWord } from "../../linux/word.ts";
 import type { OciComparison, OperatorName } from "./profile.ts";
 
 /**
@@ -66,9 +67,9 @@ function setOf({ operator, mask, value }: OciComparison): IntervalSet | undefine
     case "SCMP_CMP_LE":
       return span(0n, value);
     case "SCMP_CMP_GT":
-      return span(value + 1n, maximumPattern);
+      return span(value + 1n, maximumWord);
     case "SCMP_CMP_GE":
-      return span(value, maximumPattern);
+      return span(value, maximumWord);
     case "SCMP_CMP_MASKED_EQ":
       return preimageOfMask(single(value), mask, mostIntervals);
   }
@@ -107,7 +108,7 @@ export function isBypassed(comparison: OciComparison, width: number, permitsMore
   if (set === undefined) return !permitsMore;
   const lows = lowBitsOf(set, low);
   const plain = intersection(set, span(0n, low));
-  const negative = intersection(set, span(maximumPattern - (low >> 1n), maximumPattern));
+  const negative = intersection(set, span(maximumWord - (low >> 1n), maximumWord));
   const alone = union(plain, lowBitsOf(negative, low));
   if (permitsMore) return intersection(lows, complement(alone)).length > 0;
   // Low bits that satisfy it alone, but not with other high bits.

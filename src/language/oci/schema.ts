@@ -8,6 +8,7 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import { type Action, maximumErrno, returnsZero } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { maximumWord } from "../../linux/word.ts";
 import type { Range } from "../source/file.ts";
 import type { JsonNode } from "./json.ts";
 import { noteLosses } from "./losses.ts";
@@ -25,7 +26,8 @@ import {
 } from "./profile.ts";
 import { firstCharacter, type JsonObject, type OciReader } from "./reader.ts";
 
-const allOnes = 0xffff_ffff_ffff_ffffn;
+/** The kernel replaces a larger errno by this one (kernel/seccomp.c, MAX_ERRNO). */
+const maximumErrno = 4095;
 
 /** The data bits of a filter's return word. A larger errno would lose its upper bits. */
 const maximumData = 0xffffn;
@@ -131,13 +133,13 @@ function comparisonOf(reader: OciReader, node: JsonNode): OciComparison | undefi
   const operatorNode = argument.need("op");
   const operator = operatorNode === undefined ? undefined : reader.choice(operatorNode, "operator", operatorNames);
   const valueNode = argument.need("value");
-  const value = valueNode === undefined ? undefined : reader.integer(valueNode, "`value`", allOnes);
+  const value = valueNode === undefined ? undefined : reader.integer(valueNode, "`value`", maximumWord);
   const secondNode = argument.get("valueTwo");
-  const second = secondNode === undefined ? 0n : reader.integer(secondNode, "`valueTwo`", allOnes);
+  const second = secondNode === undefined ? 0n : reader.integer(secondNode, "`valueTwo`", maximumWord);
   if (index === undefined || operator === undefined || value === undefined || second === undefined) return undefined;
   const at = valueNode ?? node;
   const place = Number(index) as OciComparison["argument"];
-  if (operator !== "SCMP_CMP_MASKED_EQ") return { argument: place, operator, mask: allOnes, value, at };
+  if (operator !== "SCMP_CMP_MASKED_EQ") return { argument: place, operator, mask: maximumWord, value, at };
   // `value` is the mask here. Bits of `valueTwo` outside of it are dropped, as in libseccomp (src/db.c).
   return { argument: place, operator, mask: value, value: second & value, at };
 }

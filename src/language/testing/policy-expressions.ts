@@ -12,6 +12,7 @@ import type {
   VerdictExpression,
 } from "../../ir/program.ts";
 import { allCallNames, callByName } from "../../linux/calls.ts";
+import { maximumSigned, maximumWord } from "../../linux/word.ts";
 import { alwaysAllowed, processCreation, uringCalls } from "../program/call-names.ts";
 
 /** A piece of source; `whole` if it can be an operand without parentheses. */
@@ -71,7 +72,6 @@ const plainOperators = { and: "&", or: "|", xor: "^" } as const;
 const wrappingOperators = { add: "+", subtract: "-", multiply: "*" } as const;
 /** Up to this many calls are named one by one. */
 const mostNames = 12;
-const maximumCounter = 0x7fff_ffff_ffff_ffffn;
 
 export class ExpressionWriter {
   readonly #program: Program;
@@ -346,7 +346,7 @@ export class ExpressionWriter {
         if (from === to) return this.#site(owner, `${at}`, `${subject} === ${constantText(from)}`);
         const parts: Piece[] = [];
         if (from > 0n) parts.push(this.#site(owner, `${at} from`, `${subject} >= ${constantText(from)}`));
-        if (to < 0xffff_ffff_ffff_ffffn) parts.push(this.#site(owner, `${at} to`, `${subject} <= ${constantText(to)}`));
+        if (to < maximumWord) parts.push(this.#site(owner, `${at} to`, `${subject} <= ${constantText(to)}`));
         return chain("&&", parts);
       }),
     );
@@ -453,5 +453,5 @@ export function constantText(value: bigint): string {
 /** The amount for a counter: 0 … 2^63 − 1, as all values that a program stores in one. */
 export function counterText(expression: IntegerExpression, writer: ExpressionWriter): string {
   const piece = writer.integer(expression);
-  return expression.kind === "constant" ? piece.text : `${operand(piece)} & ${constantText(maximumCounter)}`;
+  return expression.kind === "constant" ? piece.text : `${operand(piece)} & ${constantText(maximumSigned)}`;
 }

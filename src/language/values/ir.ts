@@ -12,12 +12,11 @@ import type {
   VerdictExpression,
 } from "../../ir/program.ts";
 import { operands } from "../../ir/traverse.ts";
-
-const mask64 = 0xffff_ffff_ffff_ffffn;
+import { maximumWord } from "../../linux/word.ts";
 
 /** The pattern of an integer that fits 64 bits, signed or unsigned. */
 export function constant(value: bigint): IntegerExpression {
-  return { kind: "constant", value: value & mask64 };
+  return { kind: "constant", value: value & maximumWord };
 }
 
 const inputExpressions = new Map<Input, IntegerExpression>();
@@ -63,7 +62,7 @@ export function extend(width: number, signed: boolean, value: IntegerExpression)
 
 /** The bits under the mask. */
 export function masked(value: IntegerExpression, mask: bigint): IntegerExpression {
-  return mask === mask64 ? value : binary("and", value, constant(mask));
+  return mask === maximumWord ? value : binary("and", value, constant(mask));
 }
 
 export const always: BooleanExpression = { kind: "boolean", value: true };
@@ -83,7 +82,7 @@ export function compare(
 export function within(value: IntegerExpression, intervals: readonly Interval[]): BooleanExpression {
   const normal = normalise(intervals);
   if (normal.length === 0) return never;
-  if (normal.length === 1 && normal[0]!.from === 0n && normal[0]!.to === mask64) return always;
+  if (normal.length === 1 && normal[0]!.from === 0n && normal[0]!.to === maximumWord) return always;
   if (value.kind === "constant") {
     return normal.some((one) => one.from <= value.value && value.value <= one.to) ? always : never;
   }
@@ -95,7 +94,7 @@ export function within(value: IntegerExpression, intervals: readonly Interval[])
 export function oneOf(value: IntegerExpression, values: readonly bigint[]): BooleanExpression {
   return within(
     value,
-    values.map((one) => ({ from: one & mask64, to: one & mask64 })),
+    values.map((one) => ({ from: one & maximumWord, to: one & maximumWord })),
   );
 }
 

@@ -4,17 +4,14 @@
  * same number.
  */
 import { larger, smaller } from "../../ir/arithmetic.ts";
+import { maximumSigned, maximumWord, minimumSigned } from "../../linux/word.ts";
 
 export interface Range {
   readonly from: bigint;
   readonly to: bigint;
 }
 
-export const minimumSigned = -0x8000_0000_0000_0000n;
-export const maximumSigned = 0x7fff_ffff_ffff_ffffn;
-export const maximumUnsigned = 0xffff_ffff_ffff_ffffn;
-
-export const unsigned64: Range = { from: 0n, to: maximumUnsigned };
+export const unsigned64: Range = { from: 0n, to: maximumWord };
 export const signed64: Range = { from: minimumSigned, to: maximumSigned };
 export const counterRange: Range = { from: 0n, to: maximumSigned };
 
@@ -33,7 +30,7 @@ export function isSigned({ from, to }: Range): boolean {
 }
 
 export function isUnsigned({ from, to }: Range): boolean {
-  return from >= 0n && to <= maximumUnsigned;
+  return from >= 0n && to <= maximumWord;
 }
 
 /** Whether one 64-bit type contains the range. */

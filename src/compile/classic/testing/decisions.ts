@@ -3,6 +3,7 @@ import fc from "fast-check";
 import type { ArgumentTest, Decision, DecisionLeaf, TestedWord } from "../../../analysis/decision.ts";
 import { normalise } from "../../../analysis/split/intervals.ts";
 import type { Interval } from "../../../ir/program.ts";
+import { maximumWord } from "../../../linux/word.ts";
 import type { ClassicInput } from "../interpreter.ts";
 
 const words: readonly TestedWord[] = [
@@ -14,24 +15,23 @@ const words: readonly TestedWord[] = [
   "argument5",
   "instructionPointer",
 ];
-const wordEnd = 0xffff_ffff_ffff_ffffn;
 
 const interestingValue = fc.oneof(
   fc.bigInt({ min: 0n, max: 12n }),
-  fc.constantFrom(0xffff_ffffn, 0x1_0000_0000n, 0x1_0000_0005n, 0x7fff_ffffn, 0x8000_0000n, 1n << 63n, wordEnd),
-  fc.bigInt({ min: 0n, max: wordEnd }),
+  fc.constantFrom(0xffff_ffffn, 0x1_0000_0000n, 0x1_0000_0005n, 0x7fff_ffffn, 0x8000_0000n, 1n << 63n, maximumWord),
+  fc.bigInt({ min: 0n, max: maximumWord }),
   fc.tuple(fc.integer({ min: 0, max: 3 }), fc.integer({ min: 0, max: 9 })).map(([high, low]) => {
     return (BigInt(high) << 32n) | BigInt(low);
   }),
 );
 
 const interestingMask = fc.oneof(
-  { weight: 4, arbitrary: fc.constantFrom(wordEnd, 0xffff_ffffn) },
+  { weight: 4, arbitrary: fc.constantFrom(maximumWord, 0xffff_ffffn) },
   {
     weight: 3,
     arbitrary: fc.constantFrom(1n, 8n, 0xffn, 0xf0n, 0xffff_f000n, 0x3n, 1n << 40n, 0xffff_ffff_0000_0000n),
   },
-  { weight: 1, arbitrary: fc.bigInt({ min: 1n, max: wordEnd }) },
+  { weight: 1, arbitrary: fc.bigInt({ min: 1n, max: maximumWord }) },
 );
 
 /** A test in the split's normal form: neither empty nor everything. */
@@ -104,9 +104,9 @@ function boundaryValues(decision: Decision): ReadonlyMap<TestedWord, readonly bi
     seen.add(node);
     pending.push(node.then, node.otherwise);
     const { word, mask, intervals } = node.test;
-    const known = values.get(word) ?? new Set([0n, wordEnd]);
+    const known = values.get(word) ?? new Set([0n, maximumWord]);
     values.set(word, known);
-    const hidden = wordEnd ^ mask;
+    const hidden = maximumWord ^ mask;
     for (const { from, to } of intervals) {
       for (const edge of [from - 1n, from, to, to + 1n]) {
         const value = BigInt.asUintN(64, edge);

@@ -2,6 +2,7 @@
  * Multi-way branches: to the block of the interval that holds a value, by few comparisons, or by a bit test of a
  * constant where two targets alternate.
  */
+import { maximumHalf } from "../../../linux/word.ts";
 import { BitChoice, buildBitSearch, type Search, type Segment } from "../../search.ts";
 import type { BodyBuilder } from "./builder.ts";
 import { Destinations } from "./destinations.ts";
@@ -14,8 +15,6 @@ export interface DispatchRange {
   /** The relative cost of a step on the path, more than 0. Default: 1. */
   readonly weight?: number;
 }
-
-const low32 = 0xffff_ffffn;
 
 /** The price of an instruction in mean steps. */
 const priceOfInstruction = 0.3;
@@ -38,7 +37,7 @@ export function dispatch(
   most: bigint,
 ): void {
   // Excludes impossible short values, which a 32-bit comparison would confuse with others.
-  const last = short && most > low32 ? low32 : most;
+  const last = short && most > maximumHalf ? maximumHalf : most;
   const destinations = new Destinations();
   const settled = ranges.map((range) => ({ ...range, block: destinations.of(range.block) }));
   const segments = segmentsOf(settled, destinations.of(elsewhere), least, last);

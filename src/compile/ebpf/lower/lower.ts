@@ -21,6 +21,7 @@ import type {
   VerdictExpression,
 } from "../../../ir/program.ts";
 import { strictness } from "../../../ir/verdicts.ts";
+import { maximumWord } from "../../../linux/word.ts";
 import { BodyBuilder } from "../graph/builder.ts";
 import { comparable, type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
@@ -33,7 +34,6 @@ import { type Addition, additionAt, lastPhase } from "./counters.ts";
 import { TableAccess } from "./table-access.ts";
 import { isShort } from "./widths.ts";
 
-const maximum = 0xffff_ffff_ffff_ffffn;
 /** The bit position of the strictness in the word of a verdict. */
 const rankShift = 56;
 
@@ -203,7 +203,7 @@ export class Lowering {
       elsewhere,
       isShort(this.#target, value),
       0n,
-      maximum,
+      maximumWord,
     );
     arms.forEach((arm, index) => {
       this.#arm(starts[index]!, arm.body, after);
@@ -545,7 +545,7 @@ export class Lowering {
       case "within": {
         const value = builder.value(this.#integer(condition.value));
         const ranges = condition.intervals.map((interval) => ({ ...interval, block: then }));
-        return dispatch(builder, value, ranges, otherwise, isShort(this.#target, condition.value), 0n, maximum);
+        return dispatch(builder, value, ranges, otherwise, isShort(this.#target, condition.value), 0n, maximumWord);
       }
       case "table-has":
         return this.#tables.has(condition.table, this.#integer(condition.key), then, otherwise);

@@ -6,6 +6,7 @@
 import type { Decision, DecisionLeaf, SplitPolicy } from "../../../analysis/decision.ts";
 import type { Program } from "../../../ir/program.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
+import { maximumWord } from "../../../linux/word.ts";
 import { type Choice, type Question, Questions, questionsBehind } from "../../questions.ts";
 import type { BodyKinds } from "../body-kinds.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
@@ -21,8 +22,6 @@ export function lowerStaticPart(program: Program, split: SplitPolicy, target: Eb
 
 /** The outcome of a leaf: a verdict, or a body. */
 type Outcome = { readonly verdict: number } | { readonly body: number };
-
-const everything = 0xffff_ffff_ffff_ffffn;
 
 class StaticPart {
   readonly #lowering: Lowering;
@@ -119,13 +118,13 @@ class StaticPart {
     const { mask, pieces } = withMoreBits(question);
     const word = { kind: "input", input: question.word } as const;
     const value =
-      mask === everything
+      mask === maximumWord
         ? word
         : mask === 0xffff_ffffn
           ? ({ kind: "extend", width: 32, signed: false, value: word } as const)
           : ({ kind: "binary", operator: "and", left: word, right: { kind: "constant", value: mask } } as const);
     const [first, second] = pieces;
-    if (pieces.length === 2 && first!.to === 0n && mask !== everything) {
+    if (pieces.length === 2 && first!.to === 0n && mask !== maximumWord) {
       const zero = { kind: "constant", value: 0n } as const;
       const [then, otherwise] = [this.#block(first!.target), this.#block(second!.target)];
       return this.#lowering.condition(

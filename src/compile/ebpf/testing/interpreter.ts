@@ -3,6 +3,7 @@
  * registers, memory accesses out of bounds, and backward jumps, except to a `may_goto`, to a return, or in a function
  * on a condition (the search of a table).
  */
+import { maximumHalf, maximumWord } from "../../../linux/word.ts";
 import type {
   ArithmeticOperator,
   EbpfInstruction,
@@ -44,13 +45,11 @@ export interface SeccompKernel {
 }
 
 export interface EbpfRun {
-  /** R0's low 32 bits, unsigned. */
+  /** R0's maximumHalf 32 bits, unsigned. */
   readonly result: number;
   readonly executed: number;
 }
 
-const all = (1n << 64n) - 1n;
-const low = (1n << 32n) - 1n;
 const stackSize = 512;
 /** Addresses are artificial: each region has its own upper bits, so arithmetic cannot lead to another region. */
 const regionShift = 40n;
@@ -105,7 +104,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
       throw new Error("seccomp_data is read only");
     const { view, at } = memory(address, size);
     if (size === 8) view.setBigUint64(at, value, true);
-    else if (size === 4) view.setUint32(at, Number(value & low), true);
+    else if (size === 4) view.setUint32(at, Number(value & maximumHalf), true);
     else if (size === 2) view.setUint16(at, Number(value & 0xffffn), true);
     else view.setUint8(at, Number(value & 0xffn));
   };
@@ -289,7 +288,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         if (frame === undefined) {
           if (held !== undefined) throw new Error("the lock is still held");
           if (reserved.size > 0) throw new Error("a record is neither submitted nor discarded");
-          return { result: Number(result & low), executed };
+          return { result: Number(result & maximumHalf), executed };
         }
         ({ registers, back: next } = frame);
         forgetArguments(registers, result);
@@ -356,7 +355,7 @@ function arithmetic(operator: ArithmeticOperator, width: 32 | 64, left: bigint, 
 }
 
 function holds(condition: JumpCondition, width: 32 | 64, left: bigint, right: bigint): boolean {
-  const [a, b] = [BigInt.asUintN(width, left & all), BigInt.asUintN(width, right & all)];
+  const [a, b] = [BigInt.asUintN(width, left & maximumWord), BigInt.asUintN(width, right & maximumWord)];
   const [c, d] = [BigInt.asIntN(width, a), BigInt.asIntN(width, b)];
   switch (condition) {
     case "equal":

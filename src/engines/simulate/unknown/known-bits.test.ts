@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { boundaryWords } from "../../../../test/differential/hand-made.ts";
-import { binaryOperations, compareOperations, extend, maximumPattern } from "../../../ir/arithmetic.ts";
+import { binaryOperations, compareOperations, extend } from "../../../ir/arithmetic.ts";
 import { holds, normalise } from "../../../ir/intervals.ts";
 import type { BinaryOperator, CompareOperator } from "../../../ir/program.ts";
+import { maximumWord } from "../../../linux/word.ts";
 import {
   type Bits,
   binaryBits,
@@ -17,7 +18,7 @@ import {
   withinBits,
 } from "./known-bits.ts";
 
-const word = fc.oneof(fc.constantFrom(...boundaryWords), fc.bigInt({ min: 0n, max: maximumPattern }));
+const word = fc.oneof(fc.constantFrom(...boundaryWords), fc.bigInt({ min: 0n, max: maximumWord }));
 /** Few unknown bits, so that all words can be tried. */
 const fewUnknown = fc
   .tuple(word, fc.array(fc.integer({ min: 0, max: 63 }), { maxLength: 4 }))
@@ -38,7 +39,7 @@ function words({ value, unknown }: Bits): bigint[] {
 }
 
 function covers({ value, unknown }: Bits, one: bigint): boolean {
-  return (one & ~unknown & maximumPattern) === value && (value & unknown) === 0n;
+  return (one & ~unknown & maximumWord) === value && (value & unknown) === 0n;
 }
 
 const binary = Object.keys(binaryOperations) as BinaryOperator[];

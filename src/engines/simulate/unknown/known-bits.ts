@@ -5,9 +5,10 @@
  *
  * Every operation is sound: what it returns stands for all words that the operands' words can give, and maybe more.
  */
-import { binaryOperations, compareOperations, extend, maximumPattern } from "../../../ir/arithmetic.ts";
+import { binaryOperations, compareOperations, extend } from "../../../ir/arithmetic.ts";
 import { complement, type IntervalSet } from "../../../ir/intervals.ts";
 import type { BinaryOperator, CompareOperator } from "../../../ir/program.ts";
+import { maximumWord, signBit } from "../../../linux/word.ts";
 
 export interface Bits {
   readonly value: bigint;
@@ -15,7 +16,7 @@ export interface Bits {
   readonly unknown: bigint;
 }
 
-export const anything: Bits = { value: 0n, unknown: maximumPattern };
+export const anything: Bits = { value: 0n, unknown: maximumWord };
 
 export function known(value: bigint): Bits {
   return { value, unknown: 0n };
@@ -98,7 +99,7 @@ function multiply(left: Bits, right: Bits): Bits {
   if (isKnown(right) && isPowerOfTwo(right.value)) return shift("shift-left", left, known(logarithm(right.value)));
   if (isKnown(left) && isPowerOfTwo(left.value)) return multiply(right, left);
   const zeros = trailingZeros(left.value | left.unknown) + trailingZeros(right.value | right.unknown);
-  return zeros >= 64n ? known(0n) : bits(0n, maximumPattern << zeros);
+  return zeros >= 64n ? known(0n) : bits(0n, maximumWord << zeros);
 }
 
 /** Only by a known power of two: that is a shift, or a mask. */
@@ -155,7 +156,7 @@ export function compareBits(operator: CompareOperator, left: Bits, right: Bits):
 }
 
 function differ(left: Bits, right: Bits): boolean {
-  return ((left.value ^ right.value) & ~left.unknown & ~right.unknown & maximumPattern) !== 0n;
+  return ((left.value ^ right.value) & ~left.unknown & ~right.unknown & maximumWord) !== 0n;
 }
 
 function less(left: Bits, right: Bits): boolean | undefined {
@@ -174,8 +175,7 @@ function largest({ value, unknown }: Bits): bigint {
 
 /** Turns the order of signed words into that of unsigned ones: the sign bit is inverted. */
 function biased({ value, unknown }: Bits): Bits {
-  const sign = 1n << 63n;
-  return { value: (unknown & sign) === 0n ? value ^ sign : value, unknown };
+  return { value: (unknown & signBit) === 0n ? value ^ signBit : value, unknown };
 }
 
 export function withinBits(word: Bits, set: IntervalSet): boolean | undefined {
@@ -202,7 +202,7 @@ export function smallestFrom({ value, unknown }: Bits, bound: bigint): bigint | 
   // It is larger there: everything below may be as small as can be.
   if ((value >> at) & 1n) return (followed & ~below) | (value & below);
   // It is smaller there, so a higher unknown bit that the bound has as 0 must become 1: the lowest such.
-  const candidates = unknown & ~bound & ~((below << 1n) | 1n) & maximumPattern;
+  const candidates = unknown & ~bound & ~((below << 1n) | 1n) & maximumWord;
   if (candidates === 0n) return undefined;
   const raised = candidates & -candidates;
   return (followed & ~((raised << 1n) - 1n)) | raised | (value & (raised - 1n));

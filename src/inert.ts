@@ -5,6 +5,7 @@
  *
  * The types are those of language/types/index.d.ts; test/types checks that the names agree.
  */
+import { durationForm, parseDuration } from "./language/values/durations.ts";
 
 /** The default export of a policy module. */
 export interface InertPolicy {
@@ -103,24 +104,11 @@ export const report = refusing("report()");
 
 // ── Constants ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const nanoseconds: { readonly [unit: string]: bigint | undefined } = {
-  ns: 1n,
-  us: 1_000n,
-  ms: 1_000_000n,
-  s: 1_000_000_000n,
-  min: 60_000_000_000n,
-  h: 3_600_000_000_000n,
-};
-
-/**
- * Computed in JavaScript too: a module may use it at its top level. @throws {TypeError} if the string is not a
- * duration.
- */
+/** Needed as it is: a module may compute with it at its top. @throws {TypeError} when the text is no duration. */
 export function duration(text: string): bigint {
-  const [, digits, unit = ""] = text.match(/^(\d+)(ns|us|ms|s|min|h)$/) ?? [];
-  const factor = nanoseconds[unit];
-  if (digits === undefined || factor === undefined) throw new TypeError(`"${text}" is not a duration, such as "50ms"`);
-  return BigInt(digits) * factor;
+  const nanoseconds = parseDuration(text);
+  if (nanoseconds === undefined) throw new TypeError(`${JSON.stringify(text)} is no duration: ${durationForm}`);
+  return nanoseconds;
 }
 
 interface Settings<T> {

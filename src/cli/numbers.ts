@@ -1,5 +1,6 @@
 /** Options whose value is an integer or a length of time. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
+import { type DurationUnit, durationUnits } from "../language/values/durations.ts";
 import { Failure, type Invocation } from "./verb.ts";
 
 /**
@@ -15,7 +16,7 @@ export function wholeNumber(invocation: Invocation, option: string, most: number
   throw new Failure([diagnostic("P0907", `--${option} ${given} is not a number from 0 to ${most}`)]);
 }
 
-const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, min: 60_000, h: 3_600_000 };
+const millisecondsOf = (unit: string): number => Number(durationUnits[unit as DurationUnit] / durationUnits.ms);
 
 /**
  * An option that is a duration ("30s"; seconds without a unit), in milliseconds, at most 24 days.
@@ -26,7 +27,7 @@ export function duration(invocation: Invocation, option: string): number | undef
   const given = invocation.text(option);
   if (given === undefined) return undefined;
   const match = /^(\d{1,9}(?:\.\d{1,6})?)(ms|s|min|h)?$/.exec(given);
-  const value = match === null ? Number.NaN : Math.ceil(Number(match[1]) * units[match[2] ?? "s"]!);
+  const value = match === null ? Number.NaN : Math.ceil(Number(match[1]) * millisecondsOf(match[2] ?? "s"));
   if (value > 0 && value < 2 ** 31) return value;
   throw new Failure([
     diagnostic("P0907", `--${option} ${given} is not a duration`, { help: "30s, 500ms, 5min, 2h; at most 24 days" }),

@@ -13,7 +13,8 @@
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
-import { type Action, actionNames, actions, maximumErrno } from "../ir/verdicts.ts";
+import { type Action, actionNames, actions } from "../ir/verdicts.ts";
+import { durationUnitNames, parseDuration } from "../language/values/durations.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { callByName, registerOf } from "../linux/calls.ts";
@@ -247,11 +248,16 @@ class Reader {
 
   #advance(text: string, at: number): void {
     const place = this.#place(at, text.length);
-    // A name may precede it, to keep the columns; the clock is common to all tasks.
-    const match = /^(?:\w[\w-]*\s+)?\+\s*(\d{1,18})\s*(ns|us|\u00b5s|ms|s|min|h)$/.exec(text);
-    const nanoseconds = match === null ? undefined : BigInt(match[1]!) * units[match[2]!]!;
+    // A name may stand before it, to keep the columns; time goes by for everybody.
+    const match = /^(?:\w[\w-]*\s+)?\+\s*(\d+)\s*(\S+)$/.exec(text);
+    const nanoseconds = match === null ? undefined : parseDuration(`${match[1]}${match[2]!.replace("\u00b5s", "us")}`);
     if (nanoseconds === undefined || nanoseconds >= 1n << 62n) {
-      this.#faults.add("P0816", place, `${quote(text)} is not a duration`, "+ 49ms (ns, us, ms, s, min, h)");
+      this.#faults.add(
+        "P0816",
+        place,
+        `${quote(text)} is no length of time`,
+        `+ 49ms (${durationUnitNames.join(", ")})`,
+      );
       return;
     }
     this.#steps.push({ kind: "advance", nanoseconds, place });
@@ -524,16 +530,6 @@ class Reader {
     return true;
   }
 }
-
-const units: Readonly<Record<string, bigint>> = {
-  ns: 1n,
-  us: 1_000n,
-  µs: 1_000n,
-  ms: 1_000_000n,
-  s: 1_000_000_000n,
-  min: 60_000_000_000n,
-  h: 3_600_000_000_000n,
-};
 
 const actionByText: ReadonlyMap<string, Action> = new Map(actionNames.map((name) => [actions[name].text, name]));
 

@@ -3,6 +3,8 @@
  * -i (the instruction pointer), -k (the stack, on lines of its own), -r, -T, -y, -yy and -Y, with the time as -t and -tt
  * print it (which lacks the day and is ignored), and with "[pid N]" in place of the number that -o prints.
  */
+import { durationUnits } from "../language/values/durations.ts";
+
 export interface StraceLine {
   /** Undefined if strace names none, because there is only one task. */
   readonly tid: number | undefined;
@@ -88,7 +90,7 @@ export function parseStraceLine(line: string): StraceLine | undefined {
 }
 
 function nanoseconds(seconds: string | undefined, fraction = ""): bigint | undefined {
-  return seconds === undefined ? undefined : BigInt(seconds) * 1_000_000_000n + BigInt(fraction.padEnd(9, "0"));
+  return seconds === undefined ? undefined : BigInt(seconds) * durationUnits.s + BigInt(fraction.padEnd(9, "0"));
 }
 
 function alone(line: string, what: StraceEntry): StraceLine {

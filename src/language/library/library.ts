@@ -3,6 +3,7 @@ import type { Report } from "../../ir/program.ts";
 import { wrappingInteger } from "../lower/expressions.ts";
 import { reinterpret } from "../lower/integers.ts";
 import { unplacedLog } from "../program/builder.ts";
+import { durationForm, parseDuration } from "../values/durations.ts";
 import * as ir from "../values/ir.ts";
 import { counterRange } from "../values/ranges.ts";
 import {
@@ -25,7 +26,6 @@ import { ociFunction, policyFunction } from "./policy.ts";
 import { callsFunction } from "./sets.ts";
 import { scopeObject } from "./state.ts";
 import { inStep } from "./step.ts";
-import { durationForm, parseDuration } from "./time.ts";
 import { denyFunction, killFunction, strictestFunction, trapFunction } from "./verdicts.ts";
 
 /** The exports by name. `allow` has no place of its own: a verdict's place is where its name is used. */

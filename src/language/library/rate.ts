@@ -6,13 +6,13 @@
  * 50 × 10^6 × 20 = 10^9, which is one token. In any span of w nanoseconds at most burst + limit × w / per are taken.
  */
 import { maximumSigned } from "../../linux/word.ts";
+import { durationForm, parseDuration } from "../values/durations.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
 import { type BuiltinCall, boolean, object, unknown, type Value } from "../values/values.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { Options } from "./options.ts";
-import { durationForm, parseDuration } from "./time.ts";
 
 export function rate(declaration: Declaration): Value {
   const { c, given, call, scope, name } = declaration;

@@ -10,6 +10,7 @@ import { groups } from "../../linux/groups.ts";
 import { explainUnknownCall } from "../../linux/unknown-call.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { Compilation } from "../walk/compilation.ts";
+import { isDuration } from "./durations.ts";
 import { type Range, widthRange } from "./ranges.ts";
 import type { LexicalScope, TypeSource } from "./scope.ts";
 import type { Value } from "./values.ts";
@@ -289,7 +290,7 @@ class Resolver {
       case "AbsolutePath":
         return { is: "string", name, holds: (text) => text.startsWith("/") };
       case "Duration":
-        return { is: "string", name, holds: (text) => /^\d+(ns|us|ms|s|min|h)$/.test(text) };
+        return { is: "string", name, holds: isDuration };
       case "Flags":
       case "Choice": {
         const set = parameters[0]?.type === "TSTypeReference" ? parameters[0].typeName : undefined;

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Finding } from "../../src/cli/doctor/finding.ts";
+import type { Finding } from "../../src/engines/finding.ts";
 import { patience } from "../support/patience.ts";
 import { portcullis } from "../support/run.ts";
 
@@ -90,7 +90,10 @@ describe("under a tracer", () => {
     expect(ran.status).toBe(1);
     const missing = findingsOf(ran.stdout).filter((finding) => finding.state === "missing");
     expect(missing.map((finding) => finding.what)).toEqual(
-      expect.arrayContaining(["this process is traced", "engine notify: new processes cannot be followed"]),
+      expect.arrayContaining([
+        "engine notify: this process is traced",
+        "engine notify: new processes cannot be followed",
+      ]),
     );
   });
 });

@@ -1,7 +1,10 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { expectGolden } from "../../../test/support/golden.ts";
+import { type EngineDescription, warningsOf } from "../../engines/description.ts";
+import { notifyDescription } from "../../engines/notify/description.ts";
 import { notifyProfile } from "../../engines/notify/filter.ts";
+import { seccompEbpfDescription } from "../../engines/seccomp-ebpf/description.ts";
 import { explainOptions } from "../../engines/static-filter.ts";
 import type { Program } from "../../ir/program.ts";
 import { loadPolicy } from "../../language/load.ts";
@@ -9,6 +12,12 @@ import { callByName } from "../../linux/calls.ts";
 import { explainPolicy } from "./explain.ts";
 import { renderExplanation } from "./render.ts";
 import { type Question, why } from "./why.ts";
+
+/** As `explain` calls it for the engine notify. */
+const onNotify = (program: Program) => ({
+  ...explainOptions(notifyProfile, program),
+  warnings: warningsOf(notifyDescription),
+});
 
 const root = new URL("../../../", import.meta.url).pathname;
 
@@ -30,7 +39,7 @@ describe("the ready policies, explained", () => {
 
   it.each(names)("%s", (name) => {
     const program = load(name);
-    const explanation = explainPolicy(program, explainOptions(notifyProfile, program));
+    const explanation = explainPolicy(program, onNotify(program));
     // Removes locations, so that a comment added to a policy does not change the goldens.
     const text = renderExplanation(explanation).replace(/(\.ts):\d+:\d+( ?) */g, "$1$2");
     expectGolden(`${root}test/goldens/policies/${name}.explain.txt`, text);
@@ -44,7 +53,7 @@ describe("the ready policies, explained", () => {
 
   it("fits a screen for nginx", () => {
     const program = load("nginx");
-    const text = renderExplanation(explainPolicy(program, explainOptions(notifyProfile, program)));
+    const text = renderExplanation(explainPolicy(program, onNotify(program)));
     const lines = text.split("\n");
     expect(lines[0]).toMatch(/^any other call: deny EPERM "not among the calls of nginx", nginx\.ts:\d+:\d+$/);
     expect(lines.length).toBeLessThan(48);
@@ -110,15 +119,16 @@ describe("cases", () => {
 });
 
 describe("warnings", () => {
-  const kinds = (body: string, before = "") =>
-    explainPolicy(compile(`${imports}\n${before}\nexport default policy((call) => {\n${body}\n});\n`), {
-      superviseProcessCreation: true,
-    }).warnings.map(({ kind, calls }) => `${kind}: ${calls.join()}`);
-
-  it("name hot calls, copied limits, supervised forks and verdicts that notify changes", () => {
+  const kinds = (engine: EngineDescription, superviseProcessCreation: boolean) => {
     const before = `const count = perProcess.counter(); const done = perProcess.flag();`;
     const body = `  if (call.name === "read") return count.add() > 5n ? kill("thread") : allow;\n  if (call.name === "close") done.set(true);\n  return call.name === "bind" && done.get() ? trap() : allow;`;
-    expect(kinds(body, before)).toEqual([
+    const program = compile(`${imports}\n${before}\nexport default policy((call) => {\n${body}\n});\n`);
+    const { warnings } = explainPolicy(program, { superviseProcessCreation, warnings: warningsOf(engine) });
+    return warnings.map(({ kind, calls }) => `${kind}: ${calls.join()}`);
+  };
+
+  it("name hot calls, copied limits, followed forks and verdicts that notify changes", () => {
+    expect(kinds(notifyDescription, true)).toEqual([
       "hot-call: close,read",
       "copied-limit: read",
       "process-creation: clone,fork,vfork",
@@ -127,6 +137,10 @@ describe("warnings", () => {
       "interrupted: bind,clone,close,fork,read,vfork",
       "one-user: bind,read",
     ]);
+  });
+
+  it("are not those of notify where seccomp-ebpf enforces", () => {
+    expect(kinds(seccompEbpfDescription, false)).toEqual(["copied-limit: read", "one-user: bind,read"]);
   });
 });
 

@@ -13,12 +13,14 @@ import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
 import { describeState } from "./state.ts";
 import { becauseText, changeName, placedVerdict, readName } from "./texts.ts";
 import { unnamedNumber } from "./unnamed.ts";
-import { findWarnings } from "./warnings.ts";
+import { type EngineWarnings, findWarnings } from "./warnings.ts";
 
 /** Options of the engine that enforces the policy. */
 export interface ExplainOptions extends Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution"> {
   /** Calls whose arguments the filter compares with the launcher's token. */
   readonly launcherCalls?: readonly string[];
+  /** What the engine does otherwise than the policy says. */
+  readonly warnings?: EngineWarnings;
 }
 
 /** Calls with more conditions are summarised in one case. */
@@ -64,7 +66,7 @@ export class Explainer {
       otherwise,
       rows,
       state: describeState(program, own),
-      warnings: findWarnings(program, own),
+      warnings: findWarnings(program, own, this.#options.warnings),
     };
   }
 

@@ -8,9 +8,19 @@ import { callName } from "./names.ts";
 import { leavesOf } from "./paths.ts";
 import { cellLabel, rateOf } from "./texts.ts";
 
+/** Where a policy may meet what an engine does otherwise than the policy says, or at a cost: the engine words the warning. */
+export type EngineWarningKind = Extract<
+  Warning["kind"],
+  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "interrupted"
+>;
+
+/** The engine's words for each; undefined where nothing is to be said. */
+export type EngineWarnings = { readonly [K in EngineWarningKind]: string | undefined };
+
 const killing: ReadonlySet<Action> = new Set(["kill-process", "kill-thread"]);
 
-export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
+/** `engine` words what an engine does with the policy; without it there are no warnings about that. */
+export function findWarnings(program: Program, split: SplitPolicy, engine?: EngineWarnings): Warning[] {
   const leaves = new Map([...split].map(([number, decision]) => [number, leavesOf(decision)] as const));
   const callsWith = (wanted: (leaf: DecisionLeaf) => boolean): string[] =>
     [...leaves]
@@ -18,18 +28,18 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
       .map(([number]) => callName(program.architecture, number))
       .sort();
   const warnings: Warning[] = [];
-  const warn = (kind: Warning["kind"], calls: readonly string[], text: string) => {
-    if (calls.length > 0) warnings.push({ kind, text, calls });
+  const warn = (kind: Warning["kind"], calls: readonly string[], text: string | undefined) => {
+    if (calls.length > 0 && text !== undefined) warnings.push({ kind, text, calls });
   };
+  const warnOfEngine = (kind: EngineWarningKind, calls: readonly string[]) => warn(kind, calls, engine?.[kind]);
   const has = (leaf: DecisionLeaf, because: string) => leaf.stateful.some((reason) => reason.because === because);
   const may = (leaf: DecisionLeaf, action: "trap" | "kill-thread") =>
     leaf.stateful.length > 0 && leaf.possible.some((verdict) => program.verdicts[verdict]!.action === action);
   const stateful = callsWith((leaf) => leaf.stateful.length > 0);
 
-  warn(
+  warnOfEngine(
     "hot-call",
     stateful.filter((name) => hotCalls.has(name)),
-    "called often and stateful; on notify each such call costs a few microseconds",
   );
   for (const [index, cell] of program.cells.entries()) {
     const isLimit =
@@ -57,20 +67,17 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     callsWith((leaf) => leaf.stateful.length > 0 && leaf.stateful.every((r) => r.because === "execution")),
     "needs no state for its verdict, but the supervisor must see which thread executes a program",
   );
-  warn(
+  warnOfEngine(
     "kill-thread",
     callsWith((leaf) => may(leaf, "kill-thread")),
-    "kill thread by state becomes kill process on notify",
   );
-  warn(
+  warnOfEngine(
     "static-kill",
     callsWith((leaf) => leaf.stateful.length === 0 && killing.has(program.verdicts[leaf.weakest]!.action)),
-    "on notify the kernel kills: status 159, and no event with the call; with run --kill-events the supervisor kills: status 137, an event, some microseconds more, and a denial instead if the supervisor is gone",
   );
-  warn(
+  warnOfEngine(
     "stateful-trap",
     callsWith((leaf) => may(leaf, "trap")),
-    "trap by state: notify refuses to start with this policy",
   );
   warn(
     "not-expressible",
@@ -82,11 +89,7 @@ export function findWarnings(program: Program, split: SplitPolicy): Warning[] {
     callsWith((leaf) => has(leaf, "too-complex")),
     "too many conditions for the split: the stateful part decides, and the kernel enforces only the weakest verdict",
   );
-  warn(
-    "interrupted",
-    stateful,
-    "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
-  );
+  warnOfEngine("interrupted", stateful);
   const ownScope = new Set<string>(["thread", "process"]);
   warn(
     "one-user",

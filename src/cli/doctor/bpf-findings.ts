@@ -1,8 +1,7 @@
-/** What `doctor` tells of BPF in this kernel: what programs and objects of `portcullis compile` can count on. */
+/** What `doctor` says of BPF in this kernel: what the programs and objects of `portcullis compile` can use. */
 
+import type { Finding } from "../../engines/finding.ts";
 import { type Features, probeFeatures } from "../../linux/bpf.ts";
-import { NativeUnavailableError } from "../../linux/native.ts";
-import type { Finding } from "./finding.ts";
 
 const names: { readonly [F in keyof Features]: string } = {
   trialPrograms: "programs for trials",
@@ -18,14 +17,7 @@ const names: { readonly [F in keyof Features]: string } = {
 };
 
 export function* bpfFindings(): Generator<Finding> {
-  let features: Features;
-  try {
-    features = probeFeatures();
-  } catch (error) {
-    // That the native part is not there is told with the engines.
-    if (error instanceof NativeUnavailableError) return;
-    throw error;
-  }
+  const features = probeFeatures();
   const those = (state: Features[keyof Features]): string =>
     (Object.keys(names) as (keyof Features)[])
       .filter((feature) => features[feature] === state)

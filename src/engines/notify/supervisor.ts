@@ -16,6 +16,7 @@ import { type ArchitectureName, auditArchitecture, x32Bit } from "../../linux/ar
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptors.ts";
 import { errno } from "../../linux/errno-numbers.ts";
+import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { native } from "../../linux/native.ts";
 import { killByThread, noDescriptorsLeft, openProcess, openThread, signalProcess } from "../../linux/pidfd.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
@@ -64,12 +65,6 @@ export interface SupervisorOptions {
 
 /** Use what this kernel has, or only what Linux 5.9 had. */
 export type KernelFeatures = "present" | "oldest";
-
-/** Whether a kernel's release ("6.18.44-amd64") is at least this. */
-export function kernelAtLeast(release: string, major: number, minor: number): boolean {
-  const [a = 0, b = 0] = release.split(".").map(Number);
-  return a > major || (a === major && b >= minor);
-}
 
 export class Supervisor {
   readonly #options: SupervisorOptions;

@@ -21,6 +21,9 @@ import type { Missing } from "../engine.ts";
  */
 export type SeccompEbpfSupport = "privileged" | "unprivileged" | "absent" | "off" | "forbidden" | "stateless";
 
+/** With which of them the engine works. */
+export type WorkingSupport = Extract<SeccompEbpfSupport, "privileged" | "unprivileged">;
+
 export interface Support {
   readonly is: SeccompEbpfSupport;
   readonly missing?: Missing;

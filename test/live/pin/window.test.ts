@@ -2,8 +2,8 @@
 import { release } from "node:os";
 import { beforeAll, describe, expect, it } from "vitest";
 import { windowRules } from "../../../src/engines/notify/pin/window-rules.ts";
-import { kernelAtLeast } from "../../../src/engines/notify/supervisor.ts";
 import { hostArchitecture } from "../../../src/linux/architecture.ts";
+import { kernelAtLeast } from "../../../src/linux/kernel-version.ts";
 import { pinningUsers, preparePinning, runPinned, tries } from "./run.ts";
 
 beforeAll(preparePinning);

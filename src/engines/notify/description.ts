@@ -1,0 +1,39 @@
+/** How the engine `notify` differs from the reference meaning, and what it needs: for documents, `doctor` and `explain`. */
+import type { EngineDescription } from "../description.ts";
+import { examineNotify } from "./examine.ts";
+
+export const notifyDescription: EngineDescription = {
+  enforces: "a classic filter, and a supervisor for what depends on state",
+  needs: "Linux 5.9",
+  differences: {
+    "hot-call": {
+      does: "costs a few microseconds: the supervisor answers it",
+      warning: "called often and stateful; on notify each such call costs a few microseconds",
+    },
+    "kill-process": { does: "SIGKILL from the supervisor: status 137" },
+    "kill-thread": { does: "kills the process", warning: "kill thread by state becomes kill process on notify" },
+    "stateful-trap": {
+      does: "refused at start (P0604)",
+      warning: "trap by state: notify refuses to start with this policy",
+    },
+    "static-kill": {
+      does: "an `end` event where the command itself is killed (events.md, “Static kills”); with `--kill-events` the supervisor kills, status 137, and each kill is an event",
+      warning:
+        "on notify the kernel kills: status 159, and no event with the call; with run --kill-events the supervisor kills: status 137, an event, some microseconds more, and a denial instead if the supervisor is gone",
+    },
+    phases: { does: "as they were before the judgement" },
+    "caller-name": { does: "at the judgement" },
+    "no-denial-events": { does: "leaves static denials and logs to the filter" },
+    interrupted: {
+      does: "a supervised call may return it when a signal comes first",
+      warning:
+        "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
+    },
+    "child-copy": { does: "the state when the fork was judged" },
+    "outer-filter": { does: "hides the call: no event, and no state changes" },
+    nesting: { does: "a task has one listener at most" },
+    "root-tree": { does: "with CAP_SYS_PTRACE it can take the supervisor over" },
+    "portcullis-gone": { does: "supervised calls wait, or fail with ENOSYS" },
+  },
+  examine: examineNotify,
+};

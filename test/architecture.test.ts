@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, normalize } from "node:path";
 import { describe, expect, it } from "vitest";
+import { engineNames } from "../src/engines/registry.ts";
 
 /**
  * The folders are the stages of the pipeline: a folder may import only from the listed ones. Tests beside the sources
@@ -110,6 +111,14 @@ describe("the layout", () => {
 
   it("has no import cycle between files, types included", () => {
     expect(cyclesOf(new Map(files.map((file) => [file, importsOf(file)])))).toEqual([]);
+  });
+
+  it("has no engine's name in the command line, but in what the page of `run` tells people", () => {
+    const named = filesOf("src/cli", ".ts").filter((file) => {
+      const text = readFileSync(file, "utf8");
+      return engineNames.some((name) => new RegExp(`\\b${name}\\b`).test(text));
+    });
+    expect(named).toEqual(["src/cli/pages/run-page.ts"]);
   });
 
   it("has no include cycle between the C files of the launcher", () => {

@@ -68,5 +68,8 @@ export function candidates(choice: EngineChoice, audit: boolean): readonly Candi
   }
   const found = engine.probe();
   if (found.works) return [{ engine: choice, variant: found.variant }];
-  throw new StartError(125, `the engine ${choice}: ${found.missing.what}`, found.missing.help);
+  const others = engines.filter((one) => one !== engine && (one.audits || !audit) && one.probe().works);
+  const { what, help } = found.missing;
+  const instead = others.length === 0 ? "" : `; or --engine ${others.map(({ name }) => name).join(" or ")}`;
+  throw new StartError(125, `the engine ${choice}: ${what}`, help + instead);
 }

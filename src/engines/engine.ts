@@ -1,7 +1,7 @@
 /**
- * What an engine is. It has two halves: a runtime, which a start needs and which loads no compiler (registry.ts lists
- * them), and a compiler (compilers.ts). An engine is a folder and a line in each of the two lists; nothing in cli/ names
- * one.
+ * What an engine is. It has three parts: a runtime, which a start needs and which loads no compiler (registry.ts lists
+ * them), a compiler (compilers.ts), and a description (description.ts, descriptions.ts). An engine is a folder and a line
+ * in each of the three lists; nothing in cli/ names one.
  */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";

@@ -5,7 +5,7 @@ import { basename } from "node:path";
 import { describe, expect, it, type TestContext } from "vitest";
 import { loadBundle } from "../../src/bundle/load.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
+import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { logLevels, mapInfo, programInfo } from "../../src/linux/bpf.ts";
 

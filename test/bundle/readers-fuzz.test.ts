@@ -14,7 +14,7 @@ import { headerSize, sections, tableEntrySize } from "../../src/bundle/format.ts
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
+import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { campaignSeconds, firstSeed } from "../../src/ir/testing/seeds.ts";
 import { loadPolicy } from "../../src/language/load.ts";

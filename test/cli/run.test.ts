@@ -16,6 +16,7 @@ import {
 } from "node:fs";
 import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
+import { aspects } from "../../src/engines/description.ts";
 import { openChannel } from "../../src/events/channel.ts";
 import { socketPair } from "../../src/linux/descriptors.ts";
 import { patience } from "../support/patience.ts";
@@ -356,6 +357,16 @@ test("doctor tries the engine", () => {
     .map((line) => JSON.parse(line) as { state: string; what: string });
   expect(findings.map((one) => one.what)).toContain("engine notify: a supervisor is asked, and tells of denials");
   expect(status).toBe(0);
+});
+
+test("doctor --differences prints what each engine says of itself", () => {
+  const { status, out } = run(["doctor", "--differences"]);
+  expect(status).toBe(0);
+  expect(out).toContain(
+    "trap by state\n  seccomp-ebpf  SIGSYS, as in the static part\n  notify        refused at start (P0604)\n",
+  );
+  const lines = run(["doctor", "--differences", "--json"]).out.trim().split("\n");
+  expect(lines.map((line) => JSON.parse(line).aspect)).toEqual(Object.keys(aspects));
 });
 
 test("--cgroup alone has no effect, and is refused", () => {

@@ -15,7 +15,7 @@ import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
 import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
 import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
-import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
+import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";

@@ -7,7 +7,7 @@ import { basename, join, resolve } from "node:path";
 import { build } from "esbuild";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
+import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { loadOpenPolicy } from "../../src/language/open.ts";
 import { casesInMachine, unable } from "./vm.ts";

@@ -13,7 +13,7 @@ import { digestOffset, sections, tableEntrySize } from "../../src/bundle/format.
 import { decodeBundle } from "../../src/bundle/read.ts";
 import { digestOf, encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
-import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
+import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { type Choices, pick, SeededChoices, weighted } from "../../src/ir/testing/choices.ts";
 import { generateProgram } from "../../src/ir/testing/programs.ts";
 import { campaignSeconds, firstSeed } from "../../src/ir/testing/seeds.ts";

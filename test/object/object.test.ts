@@ -10,7 +10,7 @@ import { compileArtifact, type EbpfArtifact } from "../../src/compile/ebpf/artif
 import { refusals } from "../../src/compile/ebpf/targets/trial.ts";
 import { encodeObject, ObjectError } from "../../src/compile/object/object.ts";
 import type { Sources } from "../../src/diagnostics/render.ts";
-import { makeBundle } from "../../src/engines/seccomp-ebpf/make-bundle.ts";
+import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";

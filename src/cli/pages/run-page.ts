@@ -4,6 +4,8 @@ import { engineChoices } from "../engine.ts";
 import { policyOptions } from "../policy/arguments.ts";
 import { failed, type Verb } from "../verb.ts";
 
+const auditing = engines.filter(({ audits }) => audits).map(({ name }) => name);
+
 export const runPage: Omit<Verb, "execute"> = {
   name: "run",
   summary: "Run a command under a policy",
@@ -30,8 +32,7 @@ export const runPage: Omit<Verb, "execute"> = {
       complete: "file",
     },
     audit: {
-      about:
-        "Enforce nothing: each verdict becomes an event, and the call passes. Only foreign ABIs and io_uring are still refused. Always uses notify.",
+      about: `Enforce nothing: each verdict becomes an event and the call passes. Only foreign ABIs and io_uring are still refused. Always by ${auditing.join(" or ")}.`,
     },
     "no-denial-events": {
       about:

@@ -2,8 +2,8 @@
 import { BundleError } from "../../bundle/bundle.ts";
 import { SettingError } from "../../bundle/settings.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { bundledPolicy, bundleEngine } from "../../engines/bundled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
-import { bundledPolicy, bundleEngine } from "../../engines/seccomp-ebpf/bundled.ts";
 import { type Candidate, candidates } from "../engine.ts";
 import { readBytes } from "../input.ts";
 import type { RunRequest } from "../run-request.ts";

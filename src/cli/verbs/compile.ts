@@ -95,7 +95,7 @@ export const compile: Verb = {
     const options = { tellsVerdicts: !invocation.has("no-denial-events") };
     const { loaded, artifact } = await compileOpen(policyRequest(policy, invocation), target, options, context);
     const [{ makeBundle }, { packageVersion }] = await Promise.all([
-      import("../../engines/seccomp-ebpf/make-bundle.ts"),
+      import("../../engines/make-bundle.ts"),
       import("../../linux/package.ts"),
     ]);
     const { sources } = loaded;
@@ -245,7 +245,7 @@ async function printCost(
 ): Promise<void> {
   if (parameters.length === 0 || classicIsAll) return;
   const [{ isWhollyClassic }, { bindParameters }, { bodyUse }] = await Promise.all([
-    import("../../engines/seccomp-ebpf/make-bundle.ts"),
+    import("../../engines/make-bundle.ts"),
     import("../../ir/parameters.ts"),
     import("../../compile/ebpf/uses.ts"),
   ]);

@@ -7,20 +7,34 @@ import { failed, type Verb } from "../verb.ts";
 export const doctor: Verb = {
   name: "doctor",
   summary: "Try each engine on this machine and say what is missing",
-  synopsis: ["doctor [--json]"],
+  synopsis: ["doctor [--json]", "doctor --differences [--json]"],
   about: [
-    "Runs small commands under small policies, each in a child, and derives which engines work on this machine and what slows down or prevents the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type of the engine seccomp-ebpf or without permission to use it, a native part that is not built.",
-    "It changes nothing else on the machine.",
+    "Runs small commands under small policies, each in a child, and says from what they did which engines work here and what slows them down or is in their way: the kernel's age, another filter or supervisor around us, ptrace that is forbidden, a program type that the kernel lacks or does not let us use, a native part that is not built.",
+    "Nothing else on the machine is touched.",
   ],
-  options: { json: { about: "Print one JSON object per line for each finding." } },
+  options: {
+    differences: { about: "Instead of trying the engines, print how they differ (docs/engines.md, What differs)." },
+    json: { about: "Print one JSON object a line, for each finding or difference." },
+  },
   exit: [
     ["0", "Everything works here."],
     ["1", "Something is missing."],
     [String(failed), "No engine works here."],
   ],
-  examples: [["portcullis doctor", "What works here?"]],
+  examples: [
+    ["portcullis doctor", "What works here?"],
+    ["portcullis doctor --differences", "What changes with the engine?"],
+  ],
   async execute(invocation, context: Context) {
     noMoreWords(invocation.words);
+    if (invocation.has("differences")) {
+      const { listDifferences, printDifference } = await import("../doctor/differences.ts");
+      for (const difference of listDifferences()) {
+        const json = invocation.has("json");
+        context.out(json ? `${jsonText({ v: 1, kind: "difference", ...difference })}\n` : printDifference(difference));
+      }
+      return 0;
+    }
     const { examine } = await import("../doctor/examination.ts");
     let status = 0;
     for (const finding of examine(context)) {

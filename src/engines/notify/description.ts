@@ -17,7 +17,7 @@ export const notifyDescription: EngineDescription = {
       warning: "trap by state: notify refuses to start with this policy",
     },
     "static-kill": {
-      does: "an `end` event where the command itself is killed (events.md, “Static kills”); with `--kill-events` the supervisor kills, status 137, and each kill is an event",
+      does: "an `end` event where the command itself is killed; with `--kill-events` the supervisor kills, status 137, and each kill is an event",
       warning:
         "on notify the kernel kills: status 159, and no event with the call; with run --kill-events the supervisor kills: status 137, an event, some microseconds more, and a denial instead if the supervisor is gone",
     },
@@ -29,7 +29,7 @@ export const notifyDescription: EngineDescription = {
       warning:
         "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
     },
-    "child-copy": { does: "the state when the fork was judged" },
+    "child-copy": { does: "as it was when the fork was judged" },
     "outer-filter": { does: "hides the call: no event, and no state changes" },
     nesting: { does: "a task has one listener at most" },
     "root-tree": { does: "with CAP_SYS_PTRACE it can take the supervisor over" },

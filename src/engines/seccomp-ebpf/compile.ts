@@ -7,9 +7,9 @@ import type { Sources } from "../../diagnostics/render.ts";
 import { describePolicy } from "../../events/record.ts";
 import type { Program } from "../../ir/program.ts";
 import type { EngineCompiler } from "../engine.ts";
+import { makeBundle } from "../make-bundle.ts";
 import { staticFilter } from "../static-filter.ts";
 import { seccompEbpfProfile } from "./filter.ts";
-import { makeBundle } from "./make-bundle.ts";
 import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
 
 export interface SeccompEbpfCompilation {

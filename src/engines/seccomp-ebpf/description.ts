@@ -17,7 +17,7 @@ export const seccompEbpfDescription: EngineDescription = {
     "no-denial-events": { does: "leaves out all verdicts; reports are events" },
     interrupted: { does: "never" },
     "child-copy": {
-      does: "the state when the kernel makes the child, a moment after the verdict: it has what another thread of the parent changes in between",
+      does: "as it is when the kernel makes the child, a moment after the verdict: what another thread of the parent changes in between is in it",
     },
     "outer-filter": { does: "all filters run: state changes, and there is an event" },
     nesting: { does: "filters stack; each has state of its own" },

@@ -61,14 +61,14 @@ function probe(): Support {
     const what = "this kernel has no BPF_PROG_TYPE_SECCOMP";
     return {
       is: "absent",
-      missing: { what, help: "build one with the patches: kernel/README.md; or --engine notify" },
+      missing: { what, help: "build one with the patches: kernel/README.md" },
     };
   }
   if (setting("kernel/seccomp/ebpf") === 0) {
     const what = "kernel.seccomp.ebpf is 0";
     return {
       is: "off",
-      missing: { what, help: "sysctl kernel.seccomp.ebpf=1 lets whoever has CAP_BPF; or --engine notify" },
+      missing: { what, help: "sysctl kernel.seccomp.ebpf=1 allows it to holders of CAP_BPF" },
     };
   }
   const refused = refusal(calling);
@@ -87,8 +87,8 @@ function stateless(): Missing {
   const what = "this kernel's eBPF programs cannot call its functions, so policies keep no state";
   const jit = "/proc/sys/net/core/bpf_jit_enable";
   return existsSync(jit)
-    ? { what, help: "sysctl net.core.bpf_jit_enable=1, and a kernel with CONFIG_DEBUG_INFO_BTF; or --engine notify" }
-    : { what, help: "it was built without CONFIG_BPF_JIT; --engine notify" };
+    ? { what, help: "sysctl net.core.bpf_jit_enable=1, and a kernel with CONFIG_DEBUG_INFO_BTF" }
+    : { what, help: "it was built without CONFIG_BPF_JIT" };
 }
 
 function forbidden(): Missing {
@@ -101,7 +101,7 @@ function forbidden(): Missing {
   const sysctl = ways.length === 0 ? "" : `, or sysctl ${ways.join(" ")}`;
   return {
     what: "this kernel has BPF_PROG_TYPE_SECCOMP, but not for us",
-    help: `CAP_BPF in the first user namespace${sysctl}; or --engine notify`,
+    help: `CAP_BPF in the first user namespace${sysctl}`,
   };
 }
 

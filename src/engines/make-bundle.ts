@@ -1,17 +1,17 @@
 /** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
 
-import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../../bundle/bundle.ts";
-import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../../compile/btf/describe.ts";
-import { encodeClassic } from "../../compile/classic/compile.ts";
-import type { EbpfArtifact } from "../../compile/ebpf/artifact.ts";
-import { type EbpfInstruction, encode, slotPositions } from "../../compile/ebpf/instructions/instruction.ts";
-import type { MapDescription } from "../../compile/ebpf/targets/storage.ts";
-import type { Sources } from "../../diagnostics/render.ts";
-import type { Location } from "../../ir/location.ts";
-import type { Program } from "../../ir/program.ts";
-import { auditArchitecture } from "../../linux/architecture.ts";
-import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
-import { seccompEbpfProfile } from "./filter.ts";
+import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../bundle/bundle.ts";
+import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
+import { encodeClassic } from "../compile/classic/compile.ts";
+import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
+import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instructions/instruction.ts";
+import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
+import type { Sources } from "../diagnostics/render.ts";
+import type { Location } from "../ir/location.ts";
+import type { Program } from "../ir/program.ts";
+import { auditArchitecture } from "../linux/architecture.ts";
+import { seccompEbpfProfile } from "./seccomp-ebpf/filter.ts";
+import { isStateful, leavesOf, staticFilter } from "./static-filter.ts";
 
 export interface BundleOptions {
   /** Who compiles: "portcullis 0.1.0". */

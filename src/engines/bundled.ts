@@ -1,12 +1,12 @@
 /** A policy from a bundle's file: nothing is compiled. */
 
-import type { Place } from "../../bundle/bundle.ts";
-import { decodeBundle } from "../../bundle/read.ts";
-import { parameterWordsFor } from "../../bundle/settings.ts";
-import type { Location } from "../../ir/location.ts";
-import { programTypes } from "../../linux/bpf.ts";
-import { StartError } from "../start-error.ts";
-import type { SeccompEbpfPolicy } from "./policy.ts";
+import type { Place } from "../bundle/bundle.ts";
+import { decodeBundle } from "../bundle/read.ts";
+import { parameterWordsFor } from "../bundle/settings.ts";
+import type { Location } from "../ir/location.ts";
+import { programTypes } from "../linux/bpf.ts";
+import type { SeccompEbpfPolicy } from "./seccomp-ebpf/policy.ts";
+import { StartError } from "./start-error.ts";
 
 /** The engine that enforces bundles. */
 export const bundleEngine = "seccomp-ebpf";

@@ -1,0 +1,27 @@
+/** What `doctor --differences` prints: the engines' own words, an aspect after the other. */
+import { type Aspect, aspects } from "../../engines/description.ts";
+import { descriptions } from "../../engines/descriptions.ts";
+import { type EngineName, engineNames } from "../../engines/registry.ts";
+
+export interface AspectDifference {
+  readonly aspect: Aspect;
+  readonly title: string;
+  readonly engines: Readonly<Record<EngineName, string>>;
+}
+
+export function listDifferences(): readonly AspectDifference[] {
+  return (Object.keys(aspects) as Aspect[]).map((aspect) => ({
+    aspect,
+    title: aspects[aspect],
+    engines: Object.fromEntries(
+      engineNames.map((name) => [name, descriptions[name].differences[aspect].does]),
+    ) as Record<EngineName, string>,
+  }));
+}
+
+/** For people: the title, and a line for each engine. */
+export function printDifference({ title, engines }: AspectDifference): string {
+  const width = Math.max(...engineNames.map((name) => name.length));
+  const lines = engineNames.map((name) => `  ${name.padEnd(width)}  ${engines[name].replaceAll("`", "")}\n`);
+  return `${title}\n${lines.join("")}`;
+}

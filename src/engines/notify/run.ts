@@ -9,13 +9,12 @@
  */
 import { read, readFileSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
-import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
-import { native, nativeFile } from "../../linux/native.ts";
+import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
-import { signalProcess } from "../../linux/pidfd.ts";
-import { exitStatus, type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
-import { hideFromCommand, type RunOptions, type RunResult, signals } from "../run.ts";
+import { CommandWatch } from "../command-watch.ts";
+import { type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
+import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
@@ -55,12 +54,11 @@ class Run {
   readonly #source: string | undefined;
   readonly #addon = nativeFile("portcullis.node");
   #worker: Worker | undefined;
-  #launched: Launched | undefined;
   /** The supervisor's, where the filter asks one. */
   #descriptors: SupervisorDescriptors | undefined;
   readonly #sigsys: SigsysWatch;
-  #status: number | undefined;
-  #timedOut = false;
+  /** From the start of the command on. */
+  #watch!: CommandWatch;
 
   constructor(policy: NotifyPolicy, options: NotifyRunOptions) {
     this.#policy = policy;
@@ -87,20 +85,14 @@ class Run {
       await this.#worker?.terminate();
       throw error;
     }
-    this.#launched = launched;
+    this.#watch = new CommandWatch(launched, this.#options.onEvent, this.#sigsys);
     if (launched.fellBack) {
-      this.#notice("another supervisor already listens here: denials are enforced, but not reported");
+      this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
     }
     if (this.#waitUnasked(launched) === "asked") await this.#superviseUntilEnd(launched);
     else void this.#worker?.terminate();
-    this.#sigsys.close();
-    native().syscall(callNumber("wait4"), launched.launcher, null, 0, null);
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
-    return { status: exitStatus(this.#status), timedOut: this.#timedOut };
-  }
-
-  #notice(text: string): void {
-    this.#options.onEvent({ kind: "notice", time: Date.now(), text });
+    return this.#watch.finish();
   }
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
@@ -118,44 +110,11 @@ class Run {
     let listening = listener !== undefined;
     while (conversing || listening) {
       const [said = 0, asked = 0] = pollFor([conversing ? socket : -1, listening ? listener! : -1]);
-      if (said !== 0) conversing = this.#heed(readMessage(socket));
+      if (said !== 0) conversing = this.#watch.heed(readMessage(socket));
       if ((asked & pollBits.in) !== 0) return "asked";
       if ((asked & pollBits.hangUp) !== 0) listening = false;
     }
     return "ended";
-  }
-
-  /** False where the launcher has no more to say. */
-  #heed(message: LauncherMessage): boolean {
-    switch (message.kind) {
-      case "ended":
-        this.#status = message.status;
-        this.#describeEnd(message.status);
-        return true;
-      case "timed-out":
-        this.#timedOut = true;
-        this.#notice("the time limit was reached: the command is ended");
-        return true;
-      case "front-gone":
-        this.#notice("portcullis's first process was killed: its command goes on");
-        return true;
-      case "tree-ended":
-        return false;
-      case "closed":
-        if (this.#status === undefined) this.#lostLauncher();
-        return false;
-    }
-  }
-
-  #describeEnd(status: number): void {
-    const record = this.#sigsys.describe(this.#launched!.pid, status);
-    if (record !== undefined) this.#options.onEvent(record);
-  }
-
-  /** Somebody killed it, so nobody will tell how the command ends. What it has made goes on, as confined as before. */
-  #lostLauncher(): void {
-    this.#notice("the launcher was killed: its command is ended");
-    signalProcess(this.#launched!.pidfd, signals.kill);
   }
 
   // ── With the supervisor ───────────────────────────────────────────────────────────────────────────────────────────
@@ -227,7 +186,7 @@ class Run {
       const failed = (why: string): void => {
         if (isOver) return;
         close(listener);
-        this.#notice(`the supervisor failed and everything is denied from now on: ${why}`);
+        this.#watch.notice(`the supervisor failed and everything is denied from now on: ${why}`);
         over();
       };
       worker.on("error", (error) => failed(error.message));
@@ -243,7 +202,7 @@ class Run {
         read(socket, buffer, 0, buffer.length, null, (error, count) => {
           const complete = error === null && count === buffer.length;
           const message: LauncherMessage = complete ? parseMessage(new DataView(buffer.buffer)) : { kind: "closed" };
-          if (this.#heed(message)) next();
+          if (this.#watch.heed(message)) next();
           else resolve();
         });
       };

@@ -6,13 +6,11 @@
 
 import type { PolicyDescription } from "../../events/record.ts";
 import { BpfMap, mapTypes, RingBufferReader } from "../../linux/bpf.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
 import { pollFor } from "../../linux/descriptors.ts";
-import { native } from "../../linux/native.ts";
-import { signalProcess } from "../../linux/pidfd.ts";
+import { CommandWatch } from "../command-watch.ts";
 import type { EngineRunOptions } from "../engine.ts";
-import { exitStatus, readMessage, treeOrders } from "../launcher.ts";
-import { hideFromCommand, type RunResult, signals } from "../run.ts";
+import { readMessage, treeOrders } from "../launcher.ts";
+import { hideFromCommand, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { becomeCommand, type Launched, launch } from "./launch.ts";
@@ -33,8 +31,13 @@ export async function runUnderSeccompEbpf(
   const { flags, timeLimit } = treeOrders(options);
   if (!options.events && flags === 0 && timeLimit === 0) becomeCommand(command, policy);
   hideFromCommand();
+  const isSilent = options.events && policy.mode === "quiet";
+  const sigsys = isSilent ? new SigsysWatch({ ...sigsysVerdicts(policy.description), advice }) : undefined;
   const launched = launch(command, policy, options);
-  return await new Watch(policy, launched, options).untilEnd();
+  const watch = new CommandWatch(launched, options.onEvent, sigsys);
+  const events = options.events ? new EventReader(policy, launched, options.onEvent) : undefined;
+  await waitUntilEnd(launched, watch, events);
+  return watch.finish();
 }
 
 /** Milliseconds: how long the kernel is waited in, at first after something happened and at most. */
@@ -46,91 +49,50 @@ function sigsysVerdicts({ verdicts }: PolicyDescription): { readonly kills: bool
   return { kills: has("kill-process", "kill-thread"), traps: has("trap") };
 }
 
-class Watch {
-  readonly #policy: SeccompEbpfPolicy;
-  readonly #launched: Launched;
-  readonly #options: EngineRunOptions;
-  readonly #ring: RingBufferReader | undefined;
+async function waitUntilEnd({ socket }: Launched, watch: CommandWatch, events: EventReader | undefined): Promise<void> {
+  let wait: number = patience.least;
+  for (let conversing = true; conversing; ) {
+    const [said = 0, written = 0] = pollFor([socket, events?.descriptor ?? -1], wait);
+    if (written !== 0) events?.read(watch);
+    if (said !== 0) conversing = watch.heed(readMessage(socket));
+    wait = said !== 0 || written !== 0 ? patience.least : Math.min(patience.most, 2 * wait);
+    // Timers and the writer of events get their turn.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  events?.read(watch);
+}
+
+/** Reads the program's ring buffer, and how many records did not fit. */
+class EventReader {
+  readonly #description: PolicyDescription;
+  readonly #onEvent: EngineRunOptions["onEvent"];
+  readonly #ring: RingBufferReader;
   readonly #dropped: BpfMap;
-  /** Where verdicts are not told. */
-  readonly #sigsys: SigsysWatch | undefined;
-  #told = 0n;
-  #status: number | undefined;
-  #timedOut = false;
+  #reported = 0n;
 
-  constructor(policy: SeccompEbpfPolicy, launched: Launched, options: EngineRunOptions) {
-    this.#policy = policy;
-    this.#launched = launched;
-    this.#options = options;
-    const ring = { type: mapTypes.ringBuffer, keySize: 0, valueSize: 0, capacity: policy.eventsSize };
-    const isSilent = options.events && policy.mode === "quiet";
-    this.#sigsys = isSilent ? new SigsysWatch({ ...sigsysVerdicts(policy.description), advice }) : undefined;
-    this.#ring = options.events ? new RingBufferReader(new BpfMap(ring, launched.events)) : undefined;
-    this.#dropped = new BpfMap({ type: mapTypes.array, keySize: 4, valueSize: 8, capacity: 1 }, launched.dropped);
+  constructor(
+    { description, eventsSize }: SeccompEbpfPolicy,
+    { events, dropped }: Launched,
+    onEvent: EngineRunOptions["onEvent"],
+  ) {
+    this.#description = description;
+    this.#onEvent = onEvent;
+    const ring = { type: mapTypes.ringBuffer, keySize: 0, valueSize: 0, capacity: eventsSize };
+    this.#ring = new RingBufferReader(new BpfMap(ring, events));
+    this.#dropped = new BpfMap({ type: mapTypes.array, keySize: 4, valueSize: 8, capacity: 1 }, dropped);
   }
 
-  async untilEnd(): Promise<RunResult> {
-    const { socket, launcher } = this.#launched;
-    let wait: number = patience.least;
-    for (let conversing = true; conversing; ) {
-      const [said = 0, told = 0] = pollFor([socket, this.#ring?.descriptor ?? -1], wait);
-      if (told !== 0) this.#tellEvents();
-      if (said !== 0) conversing = this.#heed();
-      wait = said !== 0 || told !== 0 ? patience.least : Math.min(patience.most, 2 * wait);
-      // Timers and whoever writes events get their turn.
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    this.#tellEvents();
-    this.#sigsys?.close();
-    native().syscall(callNumber("wait4"), launcher, null, 0, null);
-    return { status: exitStatus(this.#status), timedOut: this.#timedOut };
+  get descriptor(): number {
+    return this.#ring.descriptor;
   }
 
-  /** False where the launcher has no more to say. */
-  #heed(): boolean {
-    const message = readMessage(this.#launched.socket);
-    switch (message.kind) {
-      case "ended":
-        this.#status = message.status;
-        this.#describeEnd(message.status);
-        return true;
-      case "timed-out":
-        this.#timedOut = true;
-        this.#notice("the time limit was reached: the command is ended");
-        return true;
-      case "front-gone":
-        this.#notice("portcullis's first process was killed: its command goes on");
-        return true;
-      case "tree-ended":
-        return false;
-      case "closed":
-        if (this.#status === undefined) {
-          this.#notice("the launcher was killed: its command is ended");
-          signalProcess(this.#launched.pidfd, signals.kill);
-        }
-        return false;
-    }
-  }
-
-  #tellEvents(): void {
-    if (this.#ring === undefined) return;
+  read(watch: CommandWatch): void {
     const clocks = clockPair();
-    for (const bytes of this.#ring.read()) {
-      this.#options.onEvent(judgementOf(this.#policy.description, bytes, clocks));
-    }
+    for (const bytes of this.#ring.read()) this.#onEvent(judgementOf(this.#description, bytes, clocks));
     const value = this.#dropped.get(new Uint8Array(4));
     const dropped = value === undefined ? 0n : new DataView(value.buffer).getBigUint64(0, true);
-    if (dropped === this.#told) return;
-    this.#notice("events were dropped, because too many came at once", Number(dropped - this.#told));
-    this.#told = dropped;
-  }
-
-  #describeEnd(status: number): void {
-    const record = this.#sigsys?.describe(this.#launched.pid, status);
-    if (record !== undefined) this.#options.onEvent(record);
-  }
-
-  #notice(text: string, dropped?: number): void {
-    this.#options.onEvent({ kind: "notice", time: Date.now(), text, dropped });
+    if (dropped === this.#reported) return;
+    watch.notice("events were dropped, because too many came at once", Number(dropped - this.#reported));
+    this.#reported = dropped;
   }
 }

@@ -1,0 +1,73 @@
+/**
+ * Follows a started command by what the launcher says, until that has no more to say: its end, the time limit, the end of
+ * its tree. All engines that wait for a command share it; how they wait is theirs.
+ */
+import { callNumber } from "../linux/call-numbers.ts";
+import { native } from "../linux/native.ts";
+import { signalProcess } from "../linux/pidfd.ts";
+import { exitStatus, type LauncherMessage, type Started } from "./launcher.ts";
+import { type RunOptions, type RunResult, signals } from "./run.ts";
+import type { SigsysWatch } from "./sigsys.ts";
+
+export class CommandWatch {
+  readonly #command: Pick<Started, "launcher" | "pid" | "pidfd">;
+  readonly #onEvent: RunOptions["onEvent"];
+  readonly #sigsys: SigsysWatch | undefined;
+  #status: number | undefined;
+  #timedOut = false;
+
+  /** `sigsys`: made before the command started; undefined where every kill is an event. It is closed here. */
+  constructor(
+    command: Pick<Started, "launcher" | "pid" | "pidfd">,
+    onEvent: RunOptions["onEvent"],
+    sigsys: SigsysWatch | undefined,
+  ) {
+    this.#command = command;
+    this.#onEvent = onEvent;
+    this.#sigsys = sigsys;
+  }
+
+  /** False where the launcher has no more to say. */
+  heed(message: LauncherMessage): boolean {
+    switch (message.kind) {
+      case "ended":
+        this.#status = message.status;
+        this.#describeEnd(message.status);
+        return true;
+      case "timed-out":
+        this.#timedOut = true;
+        this.notice("the time limit was reached: the command is ended");
+        return true;
+      case "front-gone":
+        this.notice("portcullis's first process was killed: its command goes on");
+        return true;
+      case "tree-ended":
+        return false;
+      case "closed":
+        if (this.#status === undefined) this.#endCommand();
+        return false;
+    }
+  }
+
+  notice(text: string, dropped?: number): void {
+    this.#onEvent({ kind: "notice", time: Date.now(), text, dropped });
+  }
+
+  /** To be called once, when the launcher has no more to say: reaps it. */
+  finish(): RunResult {
+    this.#sigsys?.close();
+    native().syscall(callNumber("wait4"), this.#command.launcher, null, 0, null);
+    return { status: exitStatus(this.#status), timedOut: this.#timedOut };
+  }
+
+  #describeEnd(status: number): void {
+    const record = this.#sigsys?.describe(this.#command.pid, status);
+    if (record !== undefined) this.#onEvent(record);
+  }
+
+  /** The launcher was killed, so the command's status is lost. What the command has started goes on, as confined as before. */
+  #endCommand(): void {
+    this.notice("the launcher was killed: its command is ended");
+    signalProcess(this.#command.pidfd, signals.kill);
+  }
+}

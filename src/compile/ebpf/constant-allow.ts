@@ -6,8 +6,8 @@
  * at a branch on an unknown value, a call, an atomic operation, a store outside of the stack, and after 4,096 steps.
  */
 import { returnAction } from "../../linux/return-word.ts";
-import { foldArithmetic, foldCondition } from "./instructions/fold.ts";
 import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instructions/instruction.ts";
+import { conditionHolds, foldArithmetic } from "./instructions/semantics.ts";
 import { architectureOffset, seccompData } from "./targets/seccomp-data.ts";
 
 const mostSteps = 4096;
@@ -73,7 +73,7 @@ export function isConstantAllow(
       case "jump": {
         const [left, right] = [registers.get(instruction.left), value(instruction.right)];
         if (left === undefined || right === undefined) return false;
-        if (foldCondition(instruction.condition, instruction.width, left, right)) next = instruction.target;
+        if (conditionHolds(instruction.condition, instruction.width, left, right)) next = instruction.target;
         break;
       }
       case "jump-always":

@@ -17,7 +17,7 @@ import {
   written,
 } from "../graph/graph.ts";
 import { liveness } from "../graph/liveness.ts";
-import { foldArithmetic, foldCondition } from "../instructions/fold.ts";
+import { conditionHolds, foldArithmetic } from "../instructions/semantics.ts";
 import { Facts, isImmediate } from "./facts.ts";
 import { withReads } from "./rewrite.ts";
 
@@ -101,7 +101,7 @@ function threaded(block: Block, edge: Edge): Block | undefined {
 function decided(terminator: Terminator & { kind: "branch" }, facts: Facts): Block | undefined {
   const [left, right] = [facts.constant(terminator.left), facts.constantOf(terminator.right)];
   if (left === undefined || right === undefined) return undefined;
-  return foldCondition(terminator.condition, terminator.width, left, right) ? terminator.then : terminator.otherwise;
+  return conditionHolds(terminator.condition, terminator.width, left, right) ? terminator.then : terminator.otherwise;
 }
 
 /** Updates the facts with the instruction's effect. */

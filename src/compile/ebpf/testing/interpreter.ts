@@ -3,15 +3,10 @@
  * registers, memory accesses out of bounds, and backward jumps, except to a `may_goto`, to a return, or in a function
  * on a condition (the search of a table).
  */
-import { maximumHalf, maximumWord } from "../../../linux/word.ts";
-import type {
-  ArithmeticOperator,
-  EbpfInstruction,
-  JumpCondition,
-  MemorySize,
-  Operand,
-  Register,
-} from "../instructions/instruction.ts";
+
+import { maximumHalf } from "../../../linux/word.ts";
+import type { EbpfInstruction, MemorySize, Operand, Register } from "../instructions/instruction.ts";
+import { arithmetic, conditionHolds } from "../instructions/semantics.ts";
 
 export interface EbpfMachine {
   readonly context: Uint8Array;
@@ -255,7 +250,8 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
       }
       case "jump": {
         const { condition, width } = instruction;
-        if (holds(condition, width, read(instruction.left), operand(instruction.right))) jump(instruction.target);
+        if (conditionHolds(condition, width, read(instruction.left), operand(instruction.right)))
+          jump(instruction.target);
         else next += 1;
         break;
       }
@@ -315,70 +311,4 @@ function mayBeBehind(instructions: readonly EbpfInstruction[], target: number): 
 function forgetArguments(registers: (bigint | undefined)[], result: bigint | undefined): void {
   for (const register of [1, 2, 3, 4, 5]) registers[register] = undefined;
   registers[0] = result;
-}
-
-function arithmetic(operator: ArithmeticOperator, width: 32 | 64, left: bigint, right: bigint): bigint {
-  const cut = (value: bigint): bigint => BigInt.asUintN(width, value);
-  const signed = (value: bigint): bigint => BigInt.asIntN(width, value);
-  const [a, b] = [cut(left), cut(right)];
-  const shift = b & BigInt(width - 1);
-  switch (operator) {
-    case "move":
-      return b;
-    case "add":
-      return cut(a + b);
-    case "subtract":
-      return cut(a - b);
-    case "multiply":
-      return cut(a * b);
-    case "divide":
-      return b === 0n ? 0n : a / b;
-    case "divide-signed":
-      return b === 0n ? 0n : cut(signed(a) / signed(b));
-    case "remainder":
-      return b === 0n ? a : a % b;
-    case "remainder-signed":
-      return b === 0n ? a : cut(signed(a) % signed(b));
-    case "or":
-      return a | b;
-    case "and":
-      return a & b;
-    case "xor":
-      return a ^ b;
-    case "shift-left":
-      return cut(a << shift);
-    case "shift-right":
-      return a >> shift;
-    case "shift-right-signed":
-      return cut(signed(a) >> shift);
-  }
-}
-
-function holds(condition: JumpCondition, width: 32 | 64, left: bigint, right: bigint): boolean {
-  const [a, b] = [BigInt.asUintN(width, left & maximumWord), BigInt.asUintN(width, right & maximumWord)];
-  const [c, d] = [BigInt.asIntN(width, a), BigInt.asIntN(width, b)];
-  switch (condition) {
-    case "equal":
-      return a === b;
-    case "not-equal":
-      return a !== b;
-    case "greater":
-      return a > b;
-    case "at-least":
-      return a >= b;
-    case "less":
-      return a < b;
-    case "at-most":
-      return a <= b;
-    case "any-bit":
-      return (a & b) !== 0n;
-    case "greater-signed":
-      return c > d;
-    case "at-least-signed":
-      return c >= d;
-    case "less-signed":
-      return c < d;
-    case "at-most-signed":
-      return c <= d;
-  }
 }

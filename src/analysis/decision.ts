@@ -6,16 +6,8 @@
  *
  * A decision is a node of a directed acyclic graph in which equal nodes are one object, so `===` compares whole decisions.
  */
+import type { CallWord, CircumstanceInput } from "../ir/inputs.ts";
 import type { Interval } from "../ir/program.ts";
-
-export type TestedWord =
-  | "instructionPointer"
-  | "argument0"
-  | "argument1"
-  | "argument2"
-  | "argument3"
-  | "argument4"
-  | "argument5";
 
 /**
  * The only form of test in a classic filter: whether `word & mask` lies in these intervals. Truncation, sign extension,
@@ -23,7 +15,7 @@ export type TestedWord =
  * 0xffffffff` in [0, 4] ∪ [0x80000000, 0xffffffff].
  */
 export interface ArgumentTest {
-  readonly word: TestedWord;
+  readonly word: CallWord;
   /** 1 … 2^64 − 1. */
   readonly mask: bigint;
   /** Unsigned, sorted, disjoint, non-adjacent, not empty, and not everything that the mask permits. */
@@ -52,7 +44,7 @@ export interface DecisionLeaf {
 export type StatefulReason =
   | { readonly because: "reads-state" | "changes-state"; readonly cell: number }
   | { readonly because: "reads-table" | "changes-table"; readonly table: number }
-  | { readonly because: "reads-input"; readonly input: "now" | "pid" | "tid" | "uid" | "gid" | "alive" }
+  | { readonly because: "reads-input"; readonly input: CircumstanceInput }
   | { readonly because: "reads-parameter"; readonly parameter: number }
   /** Reads what lies behind a pointer argument: an index into `Program.observations`. */
   | { readonly because: "reads-memory"; readonly observation: number }

@@ -2,8 +2,10 @@
  * Decisions as questions: consecutive tests of the same bits of one register are combined into one question, which maps
  * intervals of the masked value to targets. (Five equality tests become one search.)
  */
-import type { Decision, DecisionLeaf, DecisionTest, TestedWord } from "../analysis/decision.ts";
+
+import type { Decision, DecisionLeaf, DecisionTest } from "../analysis/decision.ts";
 import { complement } from "../analysis/split/intervals.ts";
+import type { CallWord } from "../ir/inputs.ts";
 import { normalisePieces, overlayPieces, type Piece } from "./pieces.ts";
 
 /** A decision whose leaves are mapped to a back end's outcomes; equal ones are one object. */
@@ -19,7 +21,7 @@ export interface Outcome<Of> {
 export interface Question<Of> {
   readonly kind: "question";
   readonly id: number;
-  readonly word: TestedWord;
+  readonly word: CallWord;
   readonly mask: bigint;
   readonly pieces: readonly Piece<Choice<Of>>[];
 }
@@ -96,7 +98,7 @@ export class Questions<Of> {
     return this.#once(`${this.#keyOf(outcome)}`, (id) => ({ kind: "outcome", id, outcome }));
   }
 
-  #question(word: TestedWord, mask: bigint, draft: readonly Piece<Choice<Of>>[]): Choice<Of> {
+  #question(word: CallWord, mask: bigint, draft: readonly Piece<Choice<Of>>[]): Choice<Of> {
     const pieces = normalisePieces(draft, mask);
     if (pieces.length === 1) return pieces[0]!.target;
     const key = `${word} ${mask} ${pieces.map((piece) => `${piece.from} ${piece.target.id}`).join()}`;

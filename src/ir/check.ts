@@ -4,6 +4,7 @@
  */
 
 import { maximumWord } from "../linux/word.ts";
+import { inputs } from "./inputs.ts";
 import { isNormal } from "./intervals.ts";
 import {
   cellMaximum,
@@ -18,15 +19,7 @@ import {
 import type { Location } from "./location.ts";
 import { observationFaults, wordFault } from "./observation.ts";
 import { parameterFault } from "./parameters.ts";
-import {
-  type Cell,
-  type Expression,
-  type Interval,
-  inputs,
-  type Program,
-  type Statement,
-  type ValueType,
-} from "./program.ts";
+import type { Cell, Expression, Interval, Program, Statement, ValueType } from "./program.ts";
 import { programSize } from "./size.ts";
 import { operands } from "./traverse.ts";
 import { maximumErrno, type Verdict } from "./verdicts.ts";

@@ -7,10 +7,10 @@
  */
 import { binaryOperations, compareOperations, extend } from "./arithmetic.ts";
 import type { Circumstances, Evaluation, EvaluationState, ScopeState, SystemCallEvent } from "./evaluation.ts";
+import type { Input } from "./inputs.ts";
 import { difference, emptySet, holds, union } from "./intervals.ts";
 import type {
   BooleanExpression,
-  Input,
   IntegerExpression,
   Interval,
   Program,

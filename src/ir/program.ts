@@ -7,6 +7,7 @@
  * arithmetic never wraps. `interpreter.ts` is the reference semantics.
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
+import type { Input } from "./inputs.ts";
 import type { Location } from "./location.ts";
 import type { Observation, ObservedWord } from "./observation.ts";
 import type { Verdict } from "./verdicts.ts";
@@ -123,29 +124,6 @@ export interface Parameter {
 // ── Expressions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export type ValueType = "integer" | "boolean" | "verdict";
-
-/**
- * Inputs of an evaluation. `number` … `argument5` are the call's; `now` is CLOCK_MONOTONIC in ns (0 … 2^63 − 1); `pid`
- * (the thread group's), `tid`, `uid` and `gid` (effective) have 32 bits and are in the namespaces of the process that
- * started the command; `alive` counts the living processes of the tree, with the caller's and with forks in flight.
- */
-export const inputs = [
-  "number",
-  "instructionPointer",
-  "argument0",
-  "argument1",
-  "argument2",
-  "argument3",
-  "argument4",
-  "argument5",
-  "now",
-  "pid",
-  "tid",
-  "uid",
-  "gid",
-  "alive",
-] as const;
-export type Input = (typeof inputs)[number];
 
 /** Modulo 2^64. Division by 0 gives 0 and leaves the dividend as remainder (as in eBPF); shifts use the low 6 bits. */
 export type BinaryOperator =

@@ -3,8 +3,9 @@
  * Expressions have no side effects, so operands can be dropped.
  */
 import { equalExpressions } from "./equality.ts";
+import type { Input } from "./inputs.ts";
 import { normalise } from "./intervals.ts";
-import type { BooleanExpression, Cell, Input, IntegerExpression, Parameter, VerdictExpression } from "./program.ts";
+import type { BooleanExpression, Cell, IntegerExpression, Parameter, VerdictExpression } from "./program.ts";
 import * as booleans from "./simplify/booleans.ts";
 import * as integers from "./simplify/integers.ts";
 import { Ranges } from "./simplify/ranges.ts";

@@ -1,7 +1,8 @@
 /** Converts a flat profile to the result of a split, for profiles that are not files. */
 
-import type { Decision, DecisionLeaf, SplitPolicy, TestedWord } from "../../src/analysis/decision.ts";
+import type { Decision, DecisionLeaf, SplitPolicy } from "../../src/analysis/decision.ts";
 import type { ClassicTarget } from "../../src/compile/classic/compile.ts";
+import type { CallWord } from "../../src/ir/inputs.ts";
 import type { Interval, Program } from "../../src/ir/program.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
 import { splitReturnWord } from "../../src/linux/return-word.ts";
@@ -93,7 +94,7 @@ function intervalsOf(numbers: readonly number[]): Interval[] {
 /** All comparisons of libseccomp are unsigned and have 64 bits. */
 function test(comparison: Comparison, then: Decision, otherwise: Decision): Decision {
   const { a, b, operator } = comparison;
-  const word = `argument${comparison.index}` as TestedWord;
+  const word = `argument${comparison.index}` as CallWord;
   const mask = operator === "masked_eq" ? a : everything;
   const inside: { readonly [O in typeof operator]: readonly [bigint, bigint] } = {
     eq: [a, a],

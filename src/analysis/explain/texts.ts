@@ -1,5 +1,6 @@
 /** Texts for verdicts, locations and reasons. */
 
+import type { CircumstanceInput } from "../../ir/inputs.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import { feignsSuccess, returnsZero, verdictText } from "../../ir/verdicts.ts";
@@ -25,6 +26,16 @@ export function placeText(program: Program, at: Location): string {
   return `${alone ? base : file}:${at.line}:${at.column}`;
 }
 
+/** As the language writes them. */
+const circumstanceNames: { readonly [I in CircumstanceInput]: string } = {
+  now: "now()",
+  alive: "tree.alive()",
+  pid: "caller.pid",
+  tid: "caller.tid",
+  uid: "caller.uid",
+  gid: "caller.gid",
+};
+
 export function readName(program: Program, reason: StatefulReason): string | undefined {
   switch (reason.because) {
     case "reads-state":
@@ -32,7 +43,7 @@ export function readName(program: Program, reason: StatefulReason): string | und
     case "reads-table":
       return program.tables[reason.table]!.name;
     case "reads-input":
-      return reason.input === "alive" ? "tree.alive()" : reason.input === "now" ? "now()" : `caller.${reason.input}`;
+      return circumstanceNames[reason.input];
     case "reads-parameter":
       return program.parameters[reason.parameter]!.name;
     case "reads-memory":

@@ -1,6 +1,7 @@
 /** Answers one question: the verdict of a given call, and the line that decides. */
+import type { CallWord } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
-import type { ArgumentTest, Decision, TestedWord } from "../decision.ts";
+import type { ArgumentTest, Decision } from "../decision.ts";
 import { splitPolicy } from "../split/split.ts";
 import { Explainer, type ExplainOptions } from "./explain.ts";
 import type { Case } from "./explanation.ts";
@@ -68,7 +69,7 @@ function answered(decision: Decision, registers: Registers): Decision {
   return answer(decision);
 }
 
-function registerOf(word: TestedWord, registers: Registers): bigint | undefined {
+function registerOf(word: CallWord, registers: Registers): bigint | undefined {
   return word === "instructionPointer" ? undefined : registers[Number(word.slice(-1))];
 }
 

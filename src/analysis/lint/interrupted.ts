@@ -12,8 +12,10 @@
  *
  * `explain` names every supervised call in any case.
  */
+
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic, Span } from "../../diagnostics/diagnostic.ts";
+import { isCircumstance } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import { numberOf } from "../../linux/calls.ts";
@@ -73,7 +75,7 @@ function dependsOnMoreThanCalls(program: Program): boolean {
   forEachStatement(program.body, (statement) => {
     for (const root of expressionsOf(statement)) {
       forEachExpression(root, (one) => {
-        found ||= one.kind === "input" && ["now", "pid", "tid", "uid", "gid", "alive"].includes(one.input);
+        found ||= one.kind === "input" && isCircumstance(one.input);
       });
     }
   });

@@ -13,6 +13,7 @@
  */
 
 import { compareOperations } from "../../ir/arithmetic.ts";
+import { inputFacts, isCallWord } from "../../ir/inputs.ts";
 import { holds } from "../../ir/intervals.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import { wordMaximum } from "../../ir/observation.ts";
@@ -503,9 +504,7 @@ class Survey {
   #input(input: (IntegerExpression & { readonly kind: "input" })["input"]): Source {
     const known = this.#symbols.get(input);
     if (known !== undefined) return known;
-    const small = input === "pid" || input === "tid" || input === "uid" || input === "gid";
-    const most = input === "now" ? maximumWord >> 1n : small ? 0xffff_ffffn : maximumWord;
-    return this.#symbol(input, most, true, input.startsWith("argument") || input === "instructionPointer");
+    return this.#symbol(input, inputFacts[input].maximum, true, isCallWord(input));
   }
 
   #observed(word: number): Source {

@@ -4,9 +4,10 @@
  */
 
 import { BitSet } from "../../ir/bit-set.ts";
+import { type CallWord, callWords, isCallWord } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
 import { strictness } from "../../ir/verdicts.ts";
-import type { ArgumentTest, Decision, StatefulReason, TestedWord } from "../decision.ts";
+import type { ArgumentTest, Decision, StatefulReason } from "../decision.ts";
 import { type Environment, Environments } from "./environment.ts";
 import { complement, intersect, onlyValue } from "./intervals.ts";
 import type { TermPool, Test } from "./terms.ts";
@@ -130,7 +131,7 @@ export class Decisions {
         then,
         otherwise,
         height: 1 + Math.max(then.height, otherwise.height),
-        words: then.words | otherwise.words | (1 << words.indexOf(wordOf(test))),
+        words: then.words | otherwise.words | (1 << callWords.indexOf(wordOf(test))),
       };
       this.#nodes.set(key, node);
     }
@@ -174,7 +175,7 @@ export class Decisions {
   #restrict(facts: Environment, shared: number): Environment {
     if (facts.slots.length === 0) return facts;
     if (shared === 0) return Environments.empty;
-    const retained = words.filter((_, bit) => (shared & (1 << bit)) !== 0).map((word) => this.#pool.input(word));
+    const retained = callWords.filter((_, bit) => (shared & (1 << bit)) !== 0).map((word) => this.#pool.input(word));
     return this.#environments.trim(facts, Number.POSITIVE_INFINITY, retained);
   }
 
@@ -390,19 +391,9 @@ export class Decisions {
   }
 }
 
-const words: readonly TestedWord[] = [
-  "instructionPointer",
-  "argument0",
-  "argument1",
-  "argument2",
-  "argument3",
-  "argument4",
-  "argument5",
-];
-
-function wordOf({ term: { shape } }: Test): TestedWord {
-  if (shape.kind !== "input") throw new Error("a decision tests only words of the call");
-  return shape.input as TestedWord;
+function wordOf({ term: { shape } }: Test): CallWord {
+  if (shape.kind !== "input" || !isCallWord(shape.input)) throw new Error("a decision tests only words of the call");
+  return shape.input;
 }
 
 const exportedTests = new WeakMap<Test, ArgumentTest>();

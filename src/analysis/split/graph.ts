@@ -4,7 +4,8 @@
  */
 
 import { guardOf } from "../../ir/guard.ts";
-import type { Expression, Input, Interval, Program, Statement } from "../../ir/program.ts";
+import type { Input } from "../../ir/inputs.ts";
+import type { Expression, Interval, Program, Statement } from "../../ir/program.ts";
 import { bodiesOf, expressionsOf, operands } from "../../ir/traverse.ts";
 
 export interface GraphNode {

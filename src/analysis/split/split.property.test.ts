@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { EvaluationState, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import type { CallWord } from "../../ir/inputs.ts";
 import { evaluate, initialState } from "../../ir/interpreter.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import { printProgram } from "../../ir/print.ts";
@@ -16,14 +17,14 @@ import {
 import { seeds } from "../../ir/testing/seeds.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import type { Decision, DecisionLeaf, TestedWord } from "../decision.ts";
+import type { Decision, DecisionLeaf } from "../decision.ts";
 import { splitPolicy } from "./split.ts";
 
 const programs = 150;
 const eventsOfNumber = 8;
 const statesOfEvent = 6;
 
-function wordOf(event: SystemCallEvent, word: TestedWord): bigint {
+function wordOf(event: SystemCallEvent, word: CallWord): bigint {
   return word === "instructionPointer" ? event.instructionPointer : event.arguments[Number(word.slice(-1))]!;
 }
 

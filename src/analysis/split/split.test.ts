@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import type { Input } from "../../ir/inputs.ts";
 import type {
   BinaryOperator,
   BooleanExpression,
   Cell,
   CompareOperator,
-  Input,
   IntegerExpression,
   Interval,
   Program,

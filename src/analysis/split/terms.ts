@@ -7,10 +7,11 @@
  * has one value throughout an evaluation. So a condition that is tested twice has one outcome.
  */
 import { larger, smaller } from "../../ir/arithmetic.ts";
+import { type Input, inputFacts, isCallWord, isCircumstance } from "../../ir/inputs.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import { wordMaximum } from "../../ir/observation.ts";
 import { parameterWords } from "../../ir/parameters.ts";
-import type { BinaryOperator, CompareOperator, Input, Program } from "../../ir/program.ts";
+import type { BinaryOperator, CompareOperator, Program } from "../../ir/program.ts";
 import { maximumWord } from "../../linux/word.ts";
 import type { StatefulReason } from "../decision.ts";
 import {
@@ -109,16 +110,6 @@ export interface VerdictTerm {
 /** A formula with more tests is not expanded further. */
 const largestFormula = 2000;
 
-const testedInputs: ReadonlySet<Input> = new Set<Input>([
-  "instructionPointer",
-  "argument0",
-  "argument1",
-  "argument2",
-  "argument3",
-  "argument4",
-  "argument5",
-]);
-
 export class TermPool {
   readonly program: Program;
   readonly no: Formula;
@@ -158,12 +149,7 @@ export class TermPool {
   input(input: Input): Term {
     const known = this.#terms.get(input);
     if (known !== undefined) return known;
-    const most =
-      input === "now"
-        ? lowMask(63)
-        : input === "pid" || input === "tid" || input === "uid" || input === "gid"
-          ? lowMask(32)
-          : maximumWord;
+    const most = inputFacts[input].maximum;
     return this.#term(input, { kind: "input", input }, most, 0n, most, true, [], 0);
   }
 
@@ -494,7 +480,7 @@ export class TermPool {
       else if (shape.kind === "parameter") reasons.push({ because: "reads-parameter", parameter: shape.parameter });
       else if (shape.kind === "observed")
         reasons.push({ because: "reads-memory", observation: this.program.words[shape.word]!.observation });
-      else if (shape.kind === "input" && isState(shape.input))
+      else if (shape.kind === "input" && isCircumstance(shape.input))
         reasons.push({ because: "reads-input", input: shape.input });
     }
     return reasons.length > 0 ? reasons : [{ because: "not-expressible" }];
@@ -509,7 +495,7 @@ function testKey(term: Term, mask: bigint, intervals: Intervals): string {
 }
 
 function isTested(term: Term): boolean {
-  return term.shape.kind === "input" && testedInputs.has(term.shape.input);
+  return term.shape.kind === "input" && isCallWord(term.shape.input);
 }
 
 /** Whether the call's number alone decides it. */
@@ -519,10 +505,6 @@ function isOfNumber(term: Term): boolean {
       ? shape.input === "number"
       : shape.kind === "binary" || shape.kind === "compare" || shape.kind === "select",
   );
-}
-
-function isState(input: Input): input is "now" | "pid" | "tid" | "uid" | "gid" | "alive" {
-  return !testedInputs.has(input) && input !== "number";
 }
 
 function mergeLeaves(lists: readonly (readonly Term[])[]): Term[] {

@@ -13,8 +13,9 @@
  */
 
 import { type ReturnAction, returnAction, returnWord } from "../../linux/return-word.ts";
+import { seccompDataSize } from "../../linux/seccomp-data.ts";
 import { wordName } from "./disassemble.ts";
-import { type ClassicInstruction, maximumInstructions, maximumJump, opcode, seccompDataSize } from "./instruction.ts";
+import { type ClassicInstruction, maximumInstructions, maximumJump, opcode } from "./instruction.ts";
 
 export interface AssemblyFault {
   /** From 1, in UTF-16 units. */

@@ -10,7 +10,9 @@
  *
  * While a word is in A, further tests of it need no load.
  */
-import type { Decision, DecisionLeaf, TestedWord } from "../../analysis/decision.ts";
+
+import type { Decision, DecisionLeaf } from "../../analysis/decision.ts";
+import type { CallWord } from "../../ir/inputs.ts";
 import { maximumHalf } from "../../linux/word.ts";
 import { normalisePieces, type Piece } from "../pieces.ts";
 import { type Choice as AnyChoice, type Question as AnyQuestion, Questions, questionsBehind } from "../questions.ts";
@@ -169,7 +171,7 @@ function highPieces<Target>(pieces: readonly Piece<Target>[], lowMask: bigint): 
   return result;
 }
 
-function lowOffset(word: TestedWord): number {
+function lowOffset(word: CallWord): number {
   return word === "instructionPointer" ? offset.instructionPointer : argumentOffset(Number(word.at(-1)), "low");
 }
 

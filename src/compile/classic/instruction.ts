@@ -3,6 +3,7 @@
  * (include/uapi/linux/seccomp.h). Only operations that the compiler emits have names; the assembler passes others
  * through as numbers.
  */
+import { seccompData } from "../../linux/seccomp-data.ts";
 export interface ClassicInstruction {
   /** 16 bits. */
   readonly code: number;
@@ -37,17 +38,15 @@ export const opcode = {
 
 /** Offsets in `struct seccomp_data`. The architectures that portcullis knows are little-endian: low halves come first. */
 export const offset = {
-  number: 0,
-  architecture: 4,
-  instructionPointer: 8,
-  arguments: 16,
+  number: seccompData.number.offset,
+  architecture: seccompData.architecture.offset,
+  instructionPointer: seccompData.instructionPointer.offset,
+  arguments: seccompData.arguments.offset,
 } as const;
-
-export const seccompDataSize = 64;
 
 /** The offset of a 32-bit half of an argument register, 0 … 5. */
 export function argumentOffset(argument: number, half: "low" | "high"): number {
-  return offset.arguments + 8 * argument + (half === "high" ? 4 : 0);
+  return offset.arguments + seccompData.arguments.size * argument + (half === "high" ? 4 : 0);
 }
 
 const instructionSize = 8;

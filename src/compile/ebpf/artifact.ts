@@ -3,11 +3,12 @@
 import { splitPolicy } from "../../analysis/split/split.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
+import { seccompData, seccompDataSize } from "../../linux/seccomp-data.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { cannotExpress, compileForSeccomp } from "./seccomp.ts";
 import type { MapField, TargetStorage } from "./targets/storage.ts";
 import { TargetError } from "./targets/target.ts";
-import { trialContextSize, trialStorage, trialTarget } from "./targets/trial.ts";
+import { circumstanceContext, trialContext, trialContextSize, trialStorage, trialTarget } from "./targets/trial.ts";
 
 /**
  * | target | runs on |
@@ -50,33 +51,27 @@ export interface ArtifactCompilation {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** `struct seccomp_data` (include/uapi/linux/seccomp.h). */
+/** `struct seccomp_data`, with the kernel's names. */
 const callFields: readonly MapField[] = [
-  { name: "nr", offset: 0, size: 4 },
-  { name: "arch", offset: 4, size: 4 },
-  { name: "instruction_pointer", offset: 8, size: 8 },
-  { name: "args", offset: 16, size: 8, count: 6 },
+  { name: "nr", ...seccompData.number },
+  { name: "arch", ...seccompData.architecture },
+  { name: "instruction_pointer", ...seccompData.instructionPointer },
+  { name: "args", ...seccompData.arguments },
 ];
-const callSize = 64;
 
 /** The fields after the call in the context of the target `trial` (targets/trial.ts). */
 const trialFields: readonly MapField[] = [
-  { name: "now", offset: 64, size: 8 },
-  { name: "alive", offset: 72, size: 8 },
-  { name: "pid", offset: 80, size: 4 },
-  { name: "tid", offset: 84, size: 4 },
-  { name: "uid", offset: 88, size: 4 },
-  { name: "gid", offset: 92, size: 4 },
-  { name: "thread", offset: 96, size: 4 },
-  { name: "process", offset: 100, size: 4 },
-  { name: "reports", offset: 104, size: 4 },
+  ...Object.entries(circumstanceContext).map(([name, field]) => ({ name, ...field })),
+  { name: "thread", offset: trialContext.threadSlot, size: 4 },
+  { name: "process", offset: trialContext.processSlot, size: 4 },
+  { name: "reports", offset: trialContext.reportCount, size: 4 },
 ];
 
 const seccompKind: ProgramKind = {
   type: 33,
   flags: 0,
   section: "seccomp",
-  context: { name: "seccomp_data", size: callSize, fields: callFields },
+  context: { name: "seccomp_data", size: seccompDataSize, fields: callFields },
 };
 
 /** BPF_F_SLEEPABLE, which the kernel requires for programs of this type. */

@@ -8,12 +8,12 @@
 import { returnAction } from "../../linux/return-word.ts";
 import type { ArithmeticOperator, EbpfInstruction, Operand, Register } from "./instructions/instruction.ts";
 import { conditionHolds, foldArithmetic } from "./instructions/semantics.ts";
-import { architectureOffset, seccompData } from "./targets/seccomp-data.ts";
+import { architectureOffset, callContext } from "./targets/seccomp-data.ts";
 
 const mostSteps = 4096;
 
 /** `nr` and `arch` of `struct seccomp_data`. */
-const known = { number: seccompData.number.offset, architecture: architectureOffset } as const;
+const known = { number: callContext.number.offset, architecture: architectureOffset } as const;
 
 /** Whether the program only returns SECCOMP_RET_ALLOW for this call. `number` is unsigned. */
 export function isConstantAllow(

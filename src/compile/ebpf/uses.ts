@@ -1,5 +1,6 @@
 /** The state and inputs that a body of statements uses. */
-import type { Input, Program, Statement } from "../../ir/program.ts";
+import type { Input } from "../../ir/inputs.ts";
+import type { Program, Statement } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 
 /** Whether a call creates a process; `unless-thread`: unless the flags in its first argument have CLONE_THREAD. */

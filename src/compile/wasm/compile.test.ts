@@ -11,16 +11,16 @@ import {
   sampleVerdicts,
 } from "../../../test/differential/hand-made.ts";
 import { Lockstep } from "../../../test/differential/lockstep.ts";
+import { inputs } from "../../ir/inputs.ts";
 import { normalise } from "../../ir/intervals.ts";
-import {
-  type BinaryOperator,
-  type BooleanExpression,
-  type CompareOperator,
-  type IntegerExpression,
-  type Interval,
-  inputs,
-  type Program,
-  type Statement,
+import type {
+  BinaryOperator,
+  BooleanExpression,
+  CompareOperator,
+  IntegerExpression,
+  Interval,
+  Program,
+  Statement,
 } from "../../ir/program.ts";
 import { compileWasm } from "./compile.ts";
 

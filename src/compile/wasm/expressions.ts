@@ -2,11 +2,10 @@
  * Compiles expressions to instructions that leave one operand: integers as i64, booleans as i32 0 or 1, verdicts as
  * `ranked`.
  */
-
+import type { Input } from "../../ir/inputs.ts";
 import type {
   BooleanExpression,
   CompareOperator,
-  Input,
   IntegerExpression,
   Program,
   Table,

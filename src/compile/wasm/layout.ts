@@ -17,7 +17,12 @@
  * A scope's state is its cells, a word each, and then its tables. `tables.ts` says how a table lies.
  * A layout is plain JSON, so it can be cached beside the module.
  */
+
 import type { OnFork, Program, Scope, Statement } from "../../ir/program.ts";
+import { seccompData } from "../../linux/seccomp-data.ts";
+
+/** Where `struct seccomp_notif` has its `struct seccomp_data`: behind id, pid and flags. */
+const data = 16;
 
 /** Addresses that do not depend on the program. */
 export const addresses = {
@@ -25,10 +30,10 @@ export const addresses = {
   id: 0,
   notifiedPid: 8,
   flags: 12,
-  number: 16,
-  architecture: 20,
-  instructionPointer: 24,
-  arguments: 32,
+  number: data + seccompData.number.offset,
+  architecture: data + seccompData.architecture.offset,
+  instructionPointer: data + seccompData.instructionPointer.offset,
+  arguments: data + seccompData.arguments.offset,
   response: 80,
   now: 104,
   alive: 112,

@@ -1,27 +1,39 @@
 /** What the supervisor must follow for a policy. */
-import type { Input, Program } from "../../ir/program.ts";
+import { type CircumstanceInput, isCircumstance } from "../../ir/inputs.ts";
+import type { Program } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import type { Needs } from "./policy.ts";
 
+/** What the supervisor must follow to know an input; undefined: the notification or the clock says it. */
+const needOf: { readonly [I in CircumstanceInput]: keyof Needs | undefined } = {
+  now: undefined,
+  pid: "processId",
+  tid: undefined,
+  uid: "credentials",
+  gid: "credentials",
+  alive: "alive",
+};
+
 export function needsOf(program: Program): Needs {
-  const read = new Set<Input>();
+  const read = new Set<CircumstanceInput>();
   forEachStatement(program.body, (statement) => {
     for (const expression of expressionsOf(statement)) {
       forEachExpression(expression, (one) => {
-        if (one.kind === "input") read.add(one.input);
+        if (one.kind === "input" && isCircumstance(one.input)) read.add(one.input);
       });
     }
   });
   const state = [...program.cells, ...program.tables];
   const of = (scope: "thread" | "process") => state.filter((one) => one.scope === scope);
-  const alive = read.has("alive");
+  const asked = new Set([...read].map((input) => needOf[input]));
+  const alive = asked.has("alive");
   return {
     // A thread of its own has each slot of a window (pin/pinning.ts), and its end must be seen.
     threads: of("thread").length > 0 || program.observations.length > 0,
     processes: of("process").length > 0,
     births: alive || state.some((one) => one.scope !== "tree" && one.onFork !== "fresh"),
     alive,
-    processId: read.has("pid"),
-    credentials: read.has("uid") || read.has("gid"),
+    processId: asked.has("processId"),
+    credentials: asked.has("credentials"),
   };
 }

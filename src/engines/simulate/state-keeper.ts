@@ -3,7 +3,8 @@
  * of a call decide what state becomes, that is no longer so, and from there on the possible states are kept instead.
  */
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
-import { type Input, inputs, type Program, type Scope } from "../../ir/program.ts";
+import { type Input, inputs } from "../../ir/inputs.ts";
+import type { Program, Scope } from "../../ir/program.ts";
 import type { Evaluator, HolderScope } from "./evaluator.ts";
 import { type Bits, bits, known } from "./unknown/known-bits.ts";
 import { evaluatePossible, type PossibleInputs } from "./unknown/possible-evaluation.ts";

@@ -2,34 +2,20 @@
  * Unsigned bounds of an expression's pattern that hold in every state and for every call. They are coarse: one
  * interval, no conditions. The front end has finer ranges of its own (language/values/ranges.ts).
  */
-import { maximumSigned, maximumWord } from "../../linux/word.ts";
+import { maximumWord } from "../../linux/word.ts";
 import { larger, smaller } from "../arithmetic.ts";
+import { type Input, inputFacts, inputs } from "../inputs.ts";
 import { cellMaximum } from "../limits.ts";
 import { type ObservedWord, wordMaximum } from "../observation.ts";
 import { parameterWords } from "../parameters.ts";
-import type { Cell, Input, IntegerExpression, Interval, Parameter, Program } from "../program.ts";
+import type { Cell, IntegerExpression, Interval, Parameter, Program } from "../program.ts";
 
 type Declarations = Pick<Program, "cells" | "parameters" | "words">;
 
 const everything: Interval = { from: 0n, to: maximumWord };
-const bits32: Interval = { from: 0n, to: 0xffff_ffffn };
-const bits63: Interval = { from: 0n, to: maximumSigned };
 
-const inputRanges: { readonly [I in Input]: Interval } = {
-  number: bits32,
-  instructionPointer: everything,
-  argument0: everything,
-  argument1: everything,
-  argument2: everything,
-  argument3: everything,
-  argument4: everything,
-  argument5: everything,
-  now: bits63,
-  pid: bits32,
-  tid: bits32,
-  uid: bits32,
-  gid: bits32,
-  alive: everything,
+const inputRanges = Object.fromEntries(inputs.map((input) => [input, { from: 0n, to: inputFacts[input].maximum }])) as {
+  readonly [I in Input]: Interval;
 };
 
 export class Ranges {

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkProgram } from "../check.ts";
+import { inputs } from "../inputs.ts";
 import { isFull } from "../intervals.ts";
 import { printProgram } from "../print.ts";
-import { inputs, type Program } from "../program.ts";
+import type { Program } from "../program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../traverse.ts";
 import { strictness } from "../verdicts.ts";
 import {

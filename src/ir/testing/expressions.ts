@@ -1,15 +1,14 @@
 /** Generates random well-typed expressions over the declarations of a program. */
+import { argumentInputs, type Input, inputs } from "../inputs.ts";
 import { fullSet, normalise } from "../intervals.ts";
-import {
-  type BinaryOperator,
-  type BooleanExpression,
-  type CompareOperator,
-  type Input,
-  type IntegerExpression,
-  type Interval,
-  inputs,
-  type Program,
-  type VerdictExpression,
+import type {
+  BinaryOperator,
+  BooleanExpression,
+  CompareOperator,
+  IntegerExpression,
+  Interval,
+  Program,
+  VerdictExpression,
 } from "../program.ts";
 import { type Choices, chance, listOf, pick, weighted } from "./choices.ts";
 import { arbitraryValue } from "./values.ts";
@@ -39,7 +38,6 @@ export const compareOperators = [
   "less-or-equal-signed",
 ] as const satisfies readonly CompareOperator[];
 
-const argumentInputs = ["argument0", "argument1", "argument2", "argument3", "argument4", "argument5"] as const;
 const staticInputs: readonly Input[] = ["number", "instructionPointer", ...argumentInputs];
 
 /** The names that an expression can refer to. */

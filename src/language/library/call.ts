@@ -1,7 +1,8 @@
 /** The members of a call in a policy: its name, its arguments by name, its caller, the raw registers. */
 import type { MemberExpression } from "oxc-parser";
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { BooleanExpression, Input, IntegerExpression } from "../../ir/program.ts";
+import type { Input } from "../../ir/inputs.ts";
+import type { BooleanExpression, IntegerExpression } from "../../ir/program.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
 import { pointeeOf } from "../../linux/pointees.ts";

@@ -3,14 +3,8 @@
  * with that pattern, and converted with `BigInt.asIntN(64, …)` where an operator reads it as signed.
  */
 
-import type {
-  BooleanExpression,
-  Input,
-  IntegerExpression,
-  Interval,
-  Program,
-  VerdictExpression,
-} from "../../ir/program.ts";
+import type { Input } from "../../ir/inputs.ts";
+import type { BooleanExpression, IntegerExpression, Interval, Program, VerdictExpression } from "../../ir/program.ts";
 import { allCallNames, callByName } from "../../linux/calls.ts";
 import { maximumSigned, maximumWord } from "../../linux/word.ts";
 import { alwaysAllowed, processCreation, uringCalls } from "../program/call-names.ts";

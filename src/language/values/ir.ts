@@ -1,12 +1,13 @@
 /** Constructors of IR expressions that fold constants. */
 import { binaryOperations, compareOperations } from "../../ir/arithmetic.ts";
+import type { Input } from "../../ir/inputs.ts";
+import { argumentInputs } from "../../ir/inputs.ts";
 import { normalise } from "../../ir/intervals.ts";
 import type {
   BinaryOperator,
   BooleanExpression,
   CompareOperator,
   Expression,
-  Input,
   IntegerExpression,
   Interval,
   VerdictExpression,
@@ -29,8 +30,6 @@ export function input(name: Input): IntegerExpression {
   }
   return made;
 }
-
-const argumentInputs: readonly Input[] = ["argument0", "argument1", "argument2", "argument3", "argument4", "argument5"];
 
 export function argument(index: number): IntegerExpression {
   return input(argumentInputs[index]!);

@@ -1,12 +1,13 @@
 /** Random decisions, their evaluation, and boundary inputs, for differential tests. */
 import fc from "fast-check";
-import type { ArgumentTest, Decision, DecisionLeaf, TestedWord } from "../../../analysis/decision.ts";
+import type { ArgumentTest, Decision, DecisionLeaf } from "../../../analysis/decision.ts";
 import { normalise } from "../../../analysis/split/intervals.ts";
+import type { CallWord } from "../../../ir/inputs.ts";
 import type { Interval } from "../../../ir/program.ts";
 import { maximumWord } from "../../../linux/word.ts";
 import type { ClassicInput } from "../interpreter.ts";
 
-const words: readonly TestedWord[] = [
+const words: readonly CallWord[] = [
   "argument0",
   "argument1",
   "argument2",
@@ -89,13 +90,13 @@ export function decideInput(decision: Decision, input: ClassicInput): DecisionLe
   return node;
 }
 
-function wordOf(input: ClassicInput, word: TestedWord): bigint {
+function wordOf(input: ClassicInput, word: CallWord): bigint {
   return input.arguments[Number(word.at(-1))]!;
 }
 
 /** For each tested word, values on both sides of each boundary, with and without masked bits. */
-function boundaryValues(decision: Decision): ReadonlyMap<TestedWord, readonly bigint[]> {
-  const values = new Map<TestedWord, Set<bigint>>();
+function boundaryValues(decision: Decision): ReadonlyMap<CallWord, readonly bigint[]> {
+  const values = new Map<CallWord, Set<bigint>>();
   const seen = new Set<Decision>();
   const pending: Decision[] = [decision];
   while (pending.length > 0) {

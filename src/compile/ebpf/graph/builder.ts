@@ -1,6 +1,6 @@
 /** Builds a graph block by block, independently of the IR (lower.ts). */
+import type { Input } from "../../../ir/inputs.ts";
 import type { Location } from "../../../ir/location.ts";
-import type { Input } from "../../../ir/program.ts";
 import type { ArithmeticOperator, JumpCondition, MemorySize, Wide } from "../instructions/instruction.ts";
 import type { TableOperation } from "../tables/operations.ts";
 import { type Base, Block, type CallArgument, type GraphInstruction, type GraphOperand, type Value } from "./graph.ts";

@@ -9,11 +9,11 @@
  * compare, and what the program returns is its low half.
  */
 
+import type { Input } from "../../../ir/inputs.ts";
 import { difference, emptySet, union } from "../../../ir/intervals.ts";
 import type { Location } from "../../../ir/location.ts";
 import type {
   BooleanExpression,
-  Input,
   IntegerExpression,
   Interval,
   Program,

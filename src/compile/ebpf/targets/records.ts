@@ -41,8 +41,6 @@ export const recordLayout = {
   call: 32,
   size: 96,
 } as const;
-/** `sizeof(struct seccomp_data)`. */
-export const callSize = 64;
 
 export interface ProgramRecord {
   readonly kind: "verdict" | "report";

@@ -1,13 +1,33 @@
-/** The offsets of `struct seccomp_data` (include/uapi/linux/seccomp.h), with which every target's context starts. */
-export const seccompData = {
-  number: { offset: 0, size: 4 },
-  instructionPointer: { offset: 8, size: 8 },
-  argument0: { offset: 16, size: 8 },
-  argument1: { offset: 24, size: 8 },
-  argument2: { offset: 32, size: 8 },
-  argument3: { offset: 40, size: 8 },
-  argument4: { offset: 48, size: 8 },
-  argument5: { offset: 56, size: 8 },
-} as const;
+/** Where an eBPF program finds the call: every target's context starts with `struct seccomp_data`. */
+import { argumentInputs, type CallWord } from "../../../ir/inputs.ts";
+import { seccompData } from "../../../linux/seccomp-data.ts";
 
-export const architectureOffset = 4;
+export interface ContextField {
+  readonly offset: number;
+  readonly size: 4 | 8;
+}
+
+const { number, architecture, instructionPointer, arguments: registers } = seccompData;
+
+export const callContext: { readonly [I in CallWord | "number"]: ContextField } = {
+  number,
+  instructionPointer,
+  ...(Object.fromEntries(argumentInputs.map((input, index) => [input, argumentField(index)])) as Record<
+    (typeof argumentInputs)[number],
+    ContextField
+  >),
+};
+
+export const architectureOffset = architecture.offset;
+
+/** Every field once, in their order: the kernel lets programs load the context no other way. */
+export const callFields: readonly ContextField[] = [
+  number,
+  architecture,
+  instructionPointer,
+  ...argumentInputs.map((_, index) => argumentField(index)),
+];
+
+function argumentField(index: number): ContextField {
+  return { offset: registers.offset + registers.size * index, size: registers.size };
+}

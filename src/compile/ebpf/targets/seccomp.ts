@@ -11,8 +11,9 @@
  * `seccompStorage` describes the objects that the loader creates, `records.ts` the records that the program writes.
  */
 
+import { type CircumstanceInput, type Input, isCircumstance } from "../../../ir/inputs.ts";
 import type { Location } from "../../../ir/location.ts";
-import type { Input, Program } from "../../../ir/program.ts";
+import type { Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { cloneFlag } from "../../../linux/process-calls.ts";
@@ -22,8 +23,8 @@ import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
 import { type BodyUse, countsAlive } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
-import { callSize, recordKind, recordLayout, refusals } from "./records.ts";
-import { architectureOffset, seccompData } from "./seccomp-data.ts";
+import { recordKind, recordLayout, refusals } from "./records.ts";
+import { architectureOffset, callContext, callFields } from "./seccomp-data.ts";
 import {
   type MappedPhases,
   ObjectTooLargeError,
@@ -85,7 +86,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     name,
     processor: 4,
     architectureOffset,
-    context: seccompData,
+    context: callContext,
     smallestContextLoad: 4,
     functions: false,
     ...(options.unprivileged ? { mostInstructions: mostUnprivileged } : {}),
@@ -259,13 +260,16 @@ class SeccompParts {
     inputs: ReadonlySet<Input>,
     refuse: (condition: "equal", left: Value, right: GraphOperand, verdict: bigint) => void,
   ): void {
-    if (inputs.has("now")) builder.inputs.set("now", builder.callHelper(helpers.now));
-    if (inputs.has("pid") || inputs.has("tid")) {
+    const sources = new Set(
+      [...inputs].map((input) => (isCircumstance(input) ? circumstanceSources[input] : "context")),
+    );
+    if (sources.has("clock")) builder.inputs.set("now", builder.callHelper(helpers.now));
+    if (sources.has("who")) {
       const both = builder.callKernel(kernelFunctions.who);
       refuse("equal", both, { immediate: 0 }, word(refusals.invisible, returnWord("ERRNO", eperm)));
       this.#halves(builder, both, { low: "tid", high: "pid" }, inputs);
     }
-    if (inputs.has("uid") || inputs.has("gid")) {
+    if (sources.has("owner")) {
       const both = builder.callKernel(kernelFunctions.owner);
       this.#halves(builder, both, { low: "uid", high: "gid" }, inputs);
     }
@@ -394,7 +398,7 @@ class SeccompParts {
     builder.store(8, record, recordLayout.tid, { value: who });
     builder.store(4, record, recordLayout.returned, returned);
     builder.store(4, record, recordLayout.values, { immediate: values.length });
-    for (const [offset, size] of callFields)
+    for (const { offset, size } of callFields)
       builder.store(size, record, recordLayout.call + offset, { value: builder.load(size, "context", offset) });
     values.forEach((value, index) => {
       builder.store(8, record, recordLayout.size + 8 * index, value);
@@ -405,9 +409,12 @@ class SeccompParts {
   }
 }
 
-/** `struct seccomp_data`, field by field: the kernel permits no other loads of the context. */
-const callFields: readonly (readonly [offset: number, size: 4 | 8])[] = [
-  [0, 4],
-  [4, 4],
-  ...Array.from({ length: (callSize - 8) / 8 }, (_, index) => [8 + 8 * index, 8] as const),
-];
+/** What gives each circumstance: a helper, or one of the kernel's functions. `#countAlive` asks for the living. */
+const circumstanceSources: { readonly [I in CircumstanceInput]: "clock" | "who" | "owner" | "count" } = {
+  now: "clock",
+  pid: "who",
+  tid: "who",
+  uid: "owner",
+  gid: "owner",
+  alive: "count",
+};

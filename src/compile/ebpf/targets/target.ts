@@ -2,19 +2,22 @@
  * The description of a target for the code generator. One generator serves all targets; a construct that a target
  * cannot express is a `TargetError` with the target and the reason.
  */
+
+import type { Input } from "../../../ir/inputs.ts";
 import type { Location } from "../../../ir/location.ts";
-import type { Input, Program } from "../../../ir/program.ts";
+import type { Program } from "../../../ir/program.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import type { GraphOperand, Value } from "../graph/graph.ts";
 import type { TableShape } from "../tables/shape.ts";
 import type { BodyUse } from "../uses.ts";
+import type { ContextField } from "./seccomp-data.ts";
 
 export interface EbpfTarget {
   readonly name: string;
   /** Instruction set version: 3 has 32-bit jumps, 4 (kernel 6.6) sign extension and signed division. */
   readonly processor: 3 | 4;
   /** The offset of an input in the context; undefined if `open` reads it, or if it is not available. */
-  readonly context: { readonly [I in Input]?: { readonly offset: number; readonly size: 4 | 8 } };
+  readonly context: { readonly [I in Input]?: ContextField };
   /** `arch` of `struct seccomp_data`. */
   readonly architectureOffset: number;
   /** The smallest separately loadable part of a context word, in bytes. */

@@ -19,6 +19,7 @@
  * lock"), so what helpers tell is asked before.
  */
 
+import type { CircumstanceInput } from "../../../ir/inputs.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
 import { forEachStatement } from "../../../ir/traverse.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
@@ -27,12 +28,21 @@ import { tableShape, tableSize } from "../tables/shape.ts";
 import { stateOffsets } from "../tables/state.ts";
 import type { BodyUse } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
-import { architectureOffset, seccompData } from "./seccomp-data.ts";
+import { architectureOffset, type ContextField, callContext } from "./seccomp-data.ts";
 import type { MapDescription, MapField, TargetStorage } from "./storage.ts";
 import type { EbpfTarget } from "./target.ts";
 
 /** Results for what never reaches the policy. No policy has so many verdicts. */
 export const refusals = { always: 0x7000_0000, refused: 0x7000_0001, noState: 0x7000_0002 } as const;
+
+export const circumstanceContext: { readonly [I in CircumstanceInput]: ContextField } = {
+  now: { offset: 64, size: 8 },
+  alive: { offset: 72, size: 8 },
+  pid: { offset: 80, size: 4 },
+  tid: { offset: 84, size: 4 },
+  uid: { offset: 88, size: 4 },
+  gid: { offset: 92, size: 4 },
+};
 
 export const trialContext = { threadSlot: 96, processSlot: 100, reportCount: 104, reports: 112 } as const;
 
@@ -133,15 +143,7 @@ export const trialTarget: EbpfTarget = {
   name: "trial",
   processor: 4,
   architectureOffset,
-  context: {
-    ...seccompData,
-    now: { offset: 64, size: 8 },
-    alive: { offset: 72, size: 8 },
-    pid: { offset: 80, size: 4 },
-    tid: { offset: 84, size: 4 },
-    uid: { offset: 88, size: 4 },
-    gid: { offset: 92, size: 4 },
-  },
+  context: { ...callContext, ...circumstanceContext },
   smallestContextLoad: 1,
   functions: true,
   word: (_program, verdict) => BigInt(verdict),

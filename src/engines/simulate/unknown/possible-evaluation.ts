@@ -5,10 +5,11 @@
  * So it is sound (what an evaluation with any completion of the bits does is among what this says) and ends, but not
  * exact: two ways that agree through different values may look as if they did not.
  */
+
+import type { Input } from "../../../ir/inputs.ts";
 import { complement, difference, emptySet, union } from "../../../ir/intervals.ts";
 import type {
   BooleanExpression,
-  Input,
   IntegerExpression,
   Program,
   Statement,

@@ -2,11 +2,13 @@
  * The hand-written references: bench/reference/ebpf/NAME.c, compiled by clang -O2 and read from its ELF object. Their
  * state has the layout of the trial target, so both run on the same maps.
  */
+
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync } from "node:fs";
 import { decode } from "../../src/compile/ebpf/instructions/decode.ts";
-import { type EbpfInstruction, pseudo } from "../../src/compile/ebpf/instructions/instruction.ts";
+import type { EbpfInstruction } from "../../src/compile/ebpf/instructions/instruction.ts";
 import { trialMaps } from "../../src/compile/ebpf/targets/trial.ts";
+import { pseudo } from "../../src/linux/bpf/numbers.ts";
 
 /** Debian's clang-19: `make bench` installs it. */
 const compiler = "clang-19";

@@ -1,9 +1,11 @@
 /**
  * The constants of the bundle format, version 2 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
+import { opcode } from "../compile/classic/instruction.ts";
 import { maximumParameters } from "../ir/limits.ts";
 import type { Action } from "../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
+import { mapFlags, mapTypes, programTypes } from "../linux/bpf/numbers.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
@@ -51,9 +53,13 @@ export const traits = { classicIsAll: 1, unprivileged: 2 } as const;
 /** `SECCOMP_EBPF_LOCK`: the kernel holds the state objects' locks while the program runs. */
 export const attachFlags = { lock: 4 } as const;
 export const relocationKinds = ["map", "kernel-function"] as const;
-export const mapTypeNumbers = { hash: 1, array: 2, "ring-buffer": 27 } as const;
-/** `BPF_F_RDONLY_PROG`, of frozen maps. */
-export const frozenFlag = 128;
+export const mapTypeNumbers = {
+  hash: mapTypes.hash,
+  array: mapTypes.array,
+  "ring-buffer": mapTypes.ringBuffer,
+} as const;
+/** `BPF_F_RDONLY_PROG`: of what is frozen. */
+export const frozenFlag = mapFlags.readOnlyForPrograms;
 export const mapContents = ["state", "launch", "events"] as const;
 export const launchContents = {
   token: { number: 1, size: 16 },
@@ -75,12 +81,10 @@ export const actionNumbers = {
   "kill-process": 5,
 } as const satisfies Readonly<Record<Action, number>>;
 export const prints = ["unsigned", "signed", "boolean"] as const;
-export const programTypeNumbers = { seccomp: 33, trial: 31 } as const;
+export const programTypeNumbers = { seccomp: programTypes.seccomp, trial: programTypes.systemCall } as const;
 
 /** `BPF_LD | BPF_IMM | BPF_DW`, `BPF_JMP | BPF_CALL`, `BPF_JMP | BPF_JEQ | BPF_K` (classic). */
-export const opcodes = { wide: 0x18, call: 0x85, classicEqual: 0x15 } as const;
-/** `BPF_PSEUDO_…`, in the source register field. */
-export const pseudo = { map: 1, mapValue: 2, localCall: 1, kernelCall: 2 } as const;
+export const opcodes = { wide: 0x18, call: 0x85, classicEqual: opcode.jumpEqual } as const;
 
 export function architectureOf(audit: number): ArchitectureName | undefined {
   return (Object.keys(auditArchitecture) as ArchitectureName[]).find((name) => auditArchitecture[name] === audit);

@@ -5,7 +5,8 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { parameterFault } from "../ir/parameters.ts";
-import { actionNames, maximumErrno } from "../ir/verdicts.ts";
+import { actionNames } from "../ir/verdicts.ts";
+import { programFlags, pseudo } from "../linux/bpf/numbers.ts";
 import {
   type Bundle,
   BundleError,
@@ -40,7 +41,6 @@ import {
   parameterTraits,
   prints,
   programTypeNumbers,
-  pseudo,
   relocationKinds,
   type SectionName,
   sections,
@@ -206,12 +206,10 @@ class Texts {
 
 // ── Programs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const sleepable = 1 << 4;
-
 function checkProgramType(type: number, flags: number): void {
   const isTrial = type === programTypeNumbers.trial;
   demand(isTrial || type === programTypeNumbers.seccomp, `its program is of the unknown type ${type}`);
-  demand(flags === (isTrial ? sleepable : 0), "its program has an unknown flag");
+  demand(flags === (isTrial ? programFlags.sleepable : 0), "its program has an unknown flag");
 }
 
 function readFixed(text: string): Bundle["fixed"] {

@@ -1,14 +1,14 @@
-/** Why the kernel refused a bundle's program, as a diagnostic at the policy's line. */
+/** Why the kernel did not take a bundle's program, as a diagnostic at the policy's line. */
+
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { BpfError, InterruptedError, VerifierError } from "../linux/bpf.ts";
 import { errnoName } from "../linux/errno.ts";
+import { errno } from "../linux/errno-numbers.ts";
 import type { Bundle, Place } from "./bundle.ts";
 import { MissingFunctionError } from "./load.ts";
 
-const [eperm, einval] = [1, 22];
-
-/** Undefined if the error is not a refusal of the kernel. */
+/** Undefined where the error is none of the kernel's refusals. */
 export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | undefined {
   if (error instanceof MissingFunctionError)
     return diagnostic("P0607", error.message, { help: "the target seccomp needs a kernel with portcullis's patches" });
@@ -17,13 +17,13 @@ export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | und
     return diagnostic("P0607", "signals interrupted the kernel's verifier each time (EAGAIN)", {
       help: "the program was not refused: try again, with fewer signals",
     });
-  if (error.errno === eperm) {
+  if (error.errno === errno.EPERM) {
     return diagnostic("P0607", `${error.operation} is not permitted (EPERM)`, {
       help: "it needs CAP_BPF; kernel.unprivileged_bpf_disabled and kernel.seccomp.ebpf can permit other users",
     });
   }
   if (!(error instanceof VerifierError) || error.reason === "") {
-    const isType = error instanceof VerifierError && error.errno === einval;
+    const isType = error instanceof VerifierError && error.errno === errno.EINVAL;
     return diagnostic("P0607", `the kernel refuses ${error.operation} (${errnoName(error.errno) ?? error.errno})`, {
       help: isType
         ? `it has no programs of type ${bundle.programType} (portcullis doctor shows what it supports)`

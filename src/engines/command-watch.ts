@@ -5,8 +5,9 @@
 import { callNumber } from "../linux/call-numbers.ts";
 import { native } from "../linux/native.ts";
 import { signalProcess } from "../linux/pidfd.ts";
+import { signals } from "../linux/signals.ts";
 import { exitStatus, type LauncherMessage, type Started } from "./launcher.ts";
-import { type RunOptions, type RunResult, signals } from "./run.ts";
+import type { RunOptions, RunResult } from "./run.ts";
 import type { SigsysWatch } from "./sigsys.ts";
 
 export class CommandWatch {
@@ -68,6 +69,6 @@ export class CommandWatch {
   /** The launcher was killed, so the command's status is lost. What the command has started goes on, as confined as before. */
   #endCommand(): void {
     this.notice("the launcher was killed: its command is ended");
-    signalProcess(this.#command.pidfd, signals.kill);
+    signalProcess(this.#command.pidfd, signals.SIGKILL);
   }
 }

@@ -5,12 +5,14 @@
  * this process does, and has what the command inherits; else it is started here, and the command inherits what Node has
  * left of it.
  */
+
 import { callNumber } from "../linux/call-numbers.ts";
 import { close, receiveWithDescriptors, socketPair } from "../linux/descriptors.ts";
 import { errnoName } from "../linux/errno.ts";
 import { frontSocket } from "../linux/front.ts";
 import { native, nativeFile } from "../linux/native.ts";
 import { exitAtOnce } from "../linux/process.ts";
+import { endingSignal, exitCode, shellStatus } from "../linux/signals.ts";
 import { StartError } from "./start-error.ts";
 
 export type LauncherMessage =
@@ -106,12 +108,18 @@ export class LauncherFault extends Error {
   }
 }
 
-/** native/launcher/orders.h */
-const magic = 0x7063_7633;
-const headerSize = 48;
-const messageSize = 16;
-const orderKind = { start: 1, become: 2, descriptor: 3 } as const;
-const messageKind = {
+/** `struct orders_header` and `struct message` of native/launcher/orders.h: sizes, and offsets of members. */
+export const orders = {
+  magic: 0x7063_7633,
+  headerSize: 48,
+  descriptor: 24,
+  timeLimit: 28,
+  token: 32,
+  messageSize: 16,
+} as const;
+/** `enum order` and `enum message_kind` of that file. */
+export const orderKind = { start: 1, become: 2, descriptor: 3 } as const;
+export const messageKind = {
   started: 1,
   notStarted: 2,
   timedOut: 3,
@@ -120,6 +128,8 @@ const messageKind = {
   given: 6,
   frontGone: 7,
 } as const;
+/** Bits of `Started.detail`. */
+export const startedDetail = { withoutListener: 1 } as const;
 const noOrders: LauncherOrders = {
   flags: 0,
   timeLimit: 0,
@@ -130,14 +140,14 @@ const noOrders: LauncherOrders = {
 };
 
 /**
- * Starts the command under what the orders say. With a front, `command` are the last words that it was started with, as
+ * Starts the command as the orders say. With a front, `command` are the last words that it was started with, as
  * Node reads them: their bytes are the front's.
  * Throws a LauncherFault where the launcher says why not, a StartError where it cannot even say.
  */
-export function startCommand(command: readonly string[], orders: LauncherOrders): Started {
+export function startCommand(command: readonly string[], given: LauncherOrders): Started {
   const front = frontSocket();
   const socket = front ?? startLauncher(command);
-  write(socket, encodeOrders(orderKind.start, orders, command.length));
+  write(socket, encodeOrders(orderKind.start, given, command.length));
   try {
     const { message, descriptors } = answer(socket);
     const [pidfd, ...rest] = descriptors;
@@ -160,14 +170,14 @@ export function startCommand(command: readonly string[], orders: LauncherOrders)
  * Lets the front become the command, and ends this process. Throws a LauncherFault or a StartError where that cannot be;
  * what goes wrong later the front says on standard error, with status 125.
  */
-export function replaceFront(command: readonly string[], orders: LauncherOrders): never {
+export function replaceFront(command: readonly string[], given: LauncherOrders): never {
   const socket = frontSocket();
   if (socket === undefined)
     throw new StartError(125, "portcullis was not started by its launcher", "bin/portcullis run");
-  write(socket, encodeOrders(orderKind.become, orders, command.length));
-  const message = new DataView(new ArrayBuffer(messageSize));
+  write(socket, encodeOrders(orderKind.become, given, command.length));
+  const message = new DataView(new ArrayBuffer(orders.messageSize));
   const { count } = receiveWithDescriptors(socket, new Uint8Array(message.buffer));
-  if (count === messageSize) throw faultOf(socket, message);
+  if (count === orders.messageSize) throw faultOf(socket, message);
   // Reaped here: where portcullis is a container's init, the command would not do it.
   native().syscall(callNumber("wait4"), -1, null, 0, null);
   return exitAtOnce(0);
@@ -221,9 +231,9 @@ function otherVersion(): StartError {
 
 /** The launcher's next message, which is no fault. */
 function answer(socket: number): { readonly message: DataView; readonly descriptors: readonly number[] } {
-  const message = new DataView(new ArrayBuffer(messageSize));
+  const message = new DataView(new ArrayBuffer(orders.messageSize));
   const { count, descriptors } = receiveWithDescriptors(socket, new Uint8Array(message.buffer));
-  if (count !== messageSize) throw new StartError(125, "the launcher ended before it had started the command");
+  if (count !== orders.messageSize) throw new StartError(125, "the launcher ended before it had started the command");
   if (message.getUint32(0, true) === messageKind.notStarted) throw faultOf(socket, message);
   return { message, descriptors };
 }
@@ -233,17 +243,17 @@ function faultOf(socket: number, message: DataView): LauncherFault {
   return new LauncherFault(message.getUint32(12, true), message.getInt32(4, true), text);
 }
 
-function encodeOrders(kind: number, orders: LauncherOrders, words: number, descriptor = -1): Uint8Array {
-  const { flags, timeLimit, filterLength, fallbackLength, token, payload } = orders;
-  const bytes = new Uint8Array(payload.reduce((size, one) => size + one.length, headerSize));
+function encodeOrders(kind: number, given: LauncherOrders, words: number, descriptor = -1): Uint8Array {
+  const { flags, timeLimit, filterLength, fallbackLength, token, payload } = given;
+  const bytes = new Uint8Array(payload.reduce<number>((size, one) => size + one.length, orders.headerSize));
   const view = new DataView(bytes.buffer);
-  [magic, kind, flags, filterLength, fallbackLength, words].forEach((word, index) => {
+  [orders.magic, kind, flags, filterLength, fallbackLength, words].forEach((word, index) => {
     view.setUint32(4 * index, word, true);
   });
-  view.setInt32(24, descriptor, true);
-  view.setUint32(28, timeLimit, true);
-  bytes.set(token, 32);
-  let at = headerSize;
+  view.setInt32(orders.descriptor, descriptor, true);
+  view.setUint32(orders.timeLimit, timeLimit, true);
+  bytes.set(token, orders.token);
+  let at: number = orders.headerSize;
   for (const one of payload) {
     bytes.set(one, at);
     at += one.length;
@@ -272,9 +282,9 @@ function readText(socket: number, size: number): string {
 
 /** The next message of a launcher, from the bytes that it wrote. */
 export function readMessage(socket: number): LauncherMessage {
-  const message = new DataView(new ArrayBuffer(messageSize));
+  const message = new DataView(new ArrayBuffer(orders.messageSize));
   const { count } = receiveWithDescriptors(socket, new Uint8Array(message.buffer));
-  return count === messageSize ? parseMessage(message) : { kind: "closed" };
+  return count === orders.messageSize ? parseMessage(message) : { kind: "closed" };
 }
 
 export function parseMessage(message: DataView): LauncherMessage {
@@ -296,8 +306,8 @@ export function parseMessage(message: DataView): LauncherMessage {
 /** The exit status of portcullis for a command's, as wait(2) gives it; 125 where nobody knows. */
 export function exitStatus(status: number | undefined): number {
   if (status === undefined) return 125;
-  const bySignal = status & 0x7f;
-  return bySignal === 0 ? (status >> 8) & 0xff : 128 + bySignal;
+  const signal = endingSignal(status);
+  return signal === 0 ? exitCode(status) : shellStatus(signal);
 }
 
 // ── What is said of a fault ─────────────────────────────────────────────────────────────────────────────────────────

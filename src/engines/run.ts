@@ -1,8 +1,10 @@
 /** What every engine that enforces does with the process that waits for the command. */
+
 import type { EventRecord } from "../events/record.ts";
 import { callNumber } from "../linux/call-numbers.ts";
 import { reservePolling } from "../linux/descriptors.ts";
 import { native } from "../linux/native.ts";
+import { signals } from "../linux/signals.ts";
 import type { TreeOptions } from "./launcher.ts";
 import { StartError } from "./start-error.ts";
 
@@ -17,14 +19,22 @@ export interface RunResult {
   readonly timedOut: boolean;
 }
 
-const terminate = 15;
-export const signals = { kill: 9 } as const;
 /**
- * SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGTSTP, SIGTTIN, SIGTTOU: what is sent to the command's
- * process group or control group must not end or stop the one who supervises it; and at SIGUSR1 Node opens its debugger's
- * port.
+ * What is sent to the command's process group or control group must not end or stop the process that supervises it; and
+ * at SIGUSR1 Node opens its debugger's port.
  */
-const ignored = [1, 2, 3, 10, 12, 14, terminate, 20, 21, 22] as const;
+const ignored = [
+  signals.SIGHUP,
+  signals.SIGINT,
+  signals.SIGQUIT,
+  signals.SIGUSR1,
+  signals.SIGUSR2,
+  signals.SIGALRM,
+  signals.SIGTERM,
+  signals.SIGTSTP,
+  signals.SIGTTIN,
+  signals.SIGTTOU,
+] as const;
 /** `struct sigaction` of the kernel with SIG_IGN. */
 const ignoring = new BigUint64Array([1n, 0n, 0n, 0n]);
 const signalSetSize = 8;

@@ -2,12 +2,13 @@
  * What can be said of a command that SIGSYS has ended. The kernel carries out static kills and traps without telling
  * anybody but its audit, and the wait status is all that is left of them.
  */
+
 import type { EndRecord } from "../events/record.ts";
 import { AuditLog } from "../linux/audit.ts";
+import { endingSignal, exitCode, shellStatus, signals } from "../linux/signals.ts";
 
-const sigsys = 31;
 /** What a shell exits with when SIGSYS has killed its child. */
-const shellStatus = 128 + sigsys;
+const killedStatus = shellStatus(signals.SIGSYS);
 /** Milliseconds; the audit's record is made before the kill, and comes through a thread of the kernel's. */
 const auditPatience = 200;
 
@@ -31,15 +32,15 @@ export class SigsysWatch {
 
   /** @param status of the command's first process, as wait(2) gives it. Undefined where there is nothing to say. */
   describe(pid: number, status: number): EndRecord | undefined {
-    const isKilled = (status & 0x7f) === sigsys;
+    const isKilled = endingSignal(status) === signals.SIGSYS;
     const { kills, traps } = this.#untold;
-    if (!isKilled && !(status >> 8 === shellStatus && (kills || traps))) return undefined;
+    if (!isKilled && !(exitCode(status) === killedStatus && (kills || traps))) return undefined;
     const call = isKilled ? this.#audit?.killOf(pid, auditPatience) : undefined;
     const what = isKilled
       ? "the command was killed by SIGSYS"
-      : `the command exited with ${shellStatus}, as a shell does when SIGSYS has killed its child`;
+      : `the command exited with ${killedStatus}, as a shell does when SIGSYS has killed its child`;
     const text = `${what}: ${this.#cause(call !== undefined)}`;
-    return { kind: "end", time: Date.now(), pid, status: shellStatus, isKilled, call, text };
+    return { kind: "end", time: Date.now(), pid, status: killedStatus, isKilled, call, text };
   }
 
   close(): void {

@@ -13,6 +13,11 @@ export const auditArchitecture: { readonly [A in ArchitectureName]: number } = {
 /** Call numbers with this bit set come from x32 programs, although `seccomp_data.arch` says x86_64 (asm/unistd.h). */
 export const x32Bit = 0x4000_0000;
 
+/** Whether the number is of an x32 call. Number −1, which a debugger or a broken program makes, is of none. */
+export function isX32Number(architecture: ArchitectureName, number: number): boolean {
+  return architecture === "x86_64" && (number | 0) !== -1 && (number & x32Bit) !== 0;
+}
+
 /** The architecture of this process; undefined if it is not supported. */
 export function hostArchitecture(): ArchitectureName | undefined {
   return process.arch === "x64" ? "x86_64" : process.arch === "arm64" ? "aarch64" : undefined;

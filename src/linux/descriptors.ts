@@ -1,5 +1,6 @@
 /** Descriptors: poll, epoll, and passing descriptors over a socket. */
 import { callNumber } from "./call-numbers.ts";
+import { errno } from "./errno-numbers.ts";
 import { native, required } from "./native.ts";
 
 /** include/uapi/asm-generic/poll.h, include/uapi/linux/eventpoll.h; the bits are the same in both. */
@@ -11,7 +12,6 @@ export function close(descriptor: number): void {
 
 /** The size of `struct epoll_event`, which is packed only on x86-64, and the offset of the caller's word. */
 const eventLayout = process.arch === "x64" ? { size: 12, word: 4 } : { size: 16, word: 8 };
-const einval = 22;
 const ctl = { add: 1, delete: 2 } as const;
 
 /** An epoll descriptor of this thread, for `pollFor`. */
@@ -38,7 +38,7 @@ export function pollFor(descriptors: readonly number[], milliseconds?: number): 
     entries[2 * index + 1] = pollBits.in;
   });
   const result = native().syscall(callNumber("ppoll"), entries, descriptors.length, timespec(milliseconds), null, 0);
-  if (result === -einval) return pollBySpareEpoll(descriptors, milliseconds);
+  if (result === -errno.EINVAL) return pollBySpareEpoll(descriptors, milliseconds);
   return descriptors.map((_, index) => (result > 0 ? (entries[2 * index + 1]! >>> 16) & 0xffff : 0));
 }
 
@@ -124,7 +124,7 @@ export function receiveWithDescriptors(socket: number, into: Uint8Array): Receiv
   const header = new BigUint64Array([0n, 0n, addressOf(vector), 1n, addressOf(control), 64n, 0n]);
   let count: number;
   do count = syscall(callNumber("recvmsg"), socket, header, 0x4000_0000 /* MSG_CMSG_CLOEXEC */);
-  while (count === -4 /* EINTR */);
+  while (count === -errno.EINTR);
   const descriptors: number[] = [];
   const length = Number(control.getBigUint64(0, true));
   const isRights = header[5]! >= 16n && control.getUint32(8, true) === 1 && control.getUint32(12, true) === 1;

@@ -4,11 +4,25 @@
  */
 export const errno = {
   EPERM: 1,
+  ENOENT: 2,
   ESRCH: 3,
   EINTR: 4,
   E2BIG: 7,
+  ECHILD: 10,
+  EAGAIN: 11,
+  EACCES: 13,
   EFAULT: 14,
   EINVAL: 22,
+  ENFILE: 23,
+  EMFILE: 24,
   ENAMETOOLONG: 36,
   ENOSYS: 38,
+} as const;
+
+/** Numbers of the kernel's own, which errno(3) does not have (include/linux/errno.h). */
+export const kernelErrno = {
+  /** The kernel restarts the call, and does not report it. */
+  ERESTARTNOINTR: 513,
+  /** bpf(2) lets it out. */
+  ENOTSUPP: 524,
 } as const;

@@ -11,6 +11,9 @@ import type { PinnedCallFunctions } from "./pinned-calls.ts";
 /** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 
+/** How many deaths the addon tells at once, at most. */
+export const mostDeaths = 64;
+
 export interface Native extends PinnedCallFunctions {
   /**
    * syscall(2). Buffers must be large enough for what the kernel writes; there is no check. Results beyond 2^53 lose
@@ -28,12 +31,12 @@ export interface Native extends PinnedCallFunctions {
   mapMemory(descriptor: number, offset: number, length: number, writable: boolean): ArrayBuffer | number;
   /**
    * Sets the objects of this thread's `next` and `deaths`: the policy's memory (src/compile/wasm/layout.ts), room for
-   * 64 words of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and an epoll
+   * `mostDeaths` words of `epoll_event.data`, the listener, an epoll descriptor with the watched pidfds (or -1), and an epoll
    * descriptor to wait for the listener: -1 if RECV returns when no task is left under the filter (Linux 6.11). Must be
    * called again when the memory has grown.
    */
   supervise(memory: Uint8Array, deaths: Uint32Array, listener: number, epoll: number, listening: number): void;
-  /** The number of watched tasks that have ended, at most 64; their words are in the array given to `supervise`. */
+  /** The number of watched tasks that have ended, at most `mostDeaths`; their words are in the array given to `supervise`. */
   deaths(): number;
   /**
    * Sends the response in the memory if `answer` is true, waits for the next notification, stores the time, and

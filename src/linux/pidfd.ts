@@ -1,6 +1,8 @@
 /** Descriptors of processes and threads (pidfd_open(2)): unlike ids, they are never reused for another task. */
 import { callNumber } from "./call-numbers.ts";
+import { errno } from "./errno-numbers.ts";
 import { native } from "./native.ts";
+import { signals } from "./signals.ts";
 
 /** `PIDFD_THREAD` is O_EXCL (include/uapi/linux/pidfd.h), from Linux 6.9. */
 const threadFlag = 0o200;
@@ -21,11 +23,8 @@ export function openThread(tid: number): number {
 export function noDescriptorsLeft(): boolean {
   const descriptor = openProcess(process.pid);
   if (descriptor >= 0) native().syscall(callNumber("close"), descriptor);
-  return descriptor === -emfile || descriptor === -enfile;
+  return descriptor === -errno.EMFILE || descriptor === -errno.ENFILE;
 }
-
-const emfile = 24;
-const enfile = 23;
 
 /** Returns 0 or a negative errno. */
 export function signalProcess(pidfd: number, signal: number): number {
@@ -37,7 +36,7 @@ export function signalProcess(pidfd: number, signal: number): number {
  * the id still belongs to that thread. SIGKILL ends the whole process.
  */
 export function killByThread(tid: number): number {
-  return native().syscall(callNumber("tkill"), tid, 9);
+  return native().syscall(callNumber("tkill"), tid, signals.SIGKILL);
 }
 
 /** `PIDFD_GET_INFO`: `_IOWR(0xff, 11, struct pidfd_info)`; the first version has 64 bytes. From Linux 6.13. */

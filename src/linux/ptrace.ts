@@ -2,7 +2,9 @@
  * The part of ptrace(2) that follows one fork. The thread that seizes a task is its tracer: the same thread must call
  * all of these functions.
  */
+
 import { callNumber } from "./call-numbers.ts";
+import { errno } from "./errno-numbers.ts";
 import { native } from "./native.ts";
 
 const request = {
@@ -58,13 +60,12 @@ export interface TraceStop {
 const waitAll = 0x4000_0000; // __WALL
 const onlyOwn = 0x2000_0000; // __WNOTHREAD: only tracees of this thread
 const withoutWaiting = 1; // WNOHANG
-const echild = 10;
 
 /** A tracee of this thread that has stopped or ended; "none yet" if all are running; "no tracees" if there are none. */
 export function nextStop(): TraceStop | "none yet" | "no tracees" {
   const tid = native().syscall(callNumber("wait4"), -1, status, waitAll | onlyOwn | withoutWaiting, null);
   if (tid > 0) return { tid, status: status[0]! };
-  return tid === -echild ? "no tracees" : "none yet";
+  return tid === -errno.ECHILD ? "no tracees" : "none yet";
 }
 
 /** Whether a tracee that is ending has been reaped; reaps it if it has ended. */

@@ -1,4 +1,4 @@
-/** seccomp's user notification (seccomp_unotify(2), include/uapi/linux/seccomp.h). */
+/** seccomp(2): user notification (seccomp_unotify(2)), and extended filters. Numbers of include/uapi/linux/seccomp.h. */
 import { callNumber } from "./call-numbers.ts";
 import { native } from "./native.ts";
 
@@ -22,6 +22,18 @@ const synchronousWakeUp = 1;
  */
 export function useSynchronousWakeUp(listener: number): boolean {
   return native().syscall(callNumber("ioctl"), listener, notifyRequest.setFlags, synchronousWakeUp) === 0;
+}
+
+/** `SECCOMP_SET_MODE_FILTER`, and of its flags `SECCOMP_FILTER_FLAG_EXTENDED` (kernel/patches). */
+const setModeFilter = 1;
+const extendedFlag = 1 << 6;
+
+/**
+ * Asks for an extended filter without saying which, so nothing is installed: -EFAULT from a kernel that has them, because
+ * it looks for the argument; -EINVAL from others.
+ */
+export function tryExtendedFilter(): number {
+  return native().syscall(callNumber("seccomp"), setModeFilter, extendedFlag, null);
 }
 
 /** Whether the task of a notification still waits for the answer, so that its id still refers to that task. */

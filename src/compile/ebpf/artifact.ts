@@ -3,6 +3,7 @@
 import { splitPolicy } from "../../analysis/split/split.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
+import { programFlags, programTypes } from "../../linux/bpf/numbers.ts";
 import { seccompData, seccompDataSize } from "../../linux/seccomp-data.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { cannotExpress, compileForSeccomp } from "./seccomp.ts";
@@ -68,18 +69,16 @@ const trialFields: readonly MapField[] = [
 ];
 
 const seccompKind: ProgramKind = {
-  type: 33,
+  type: programTypes.seccomp,
   flags: 0,
   section: "seccomp",
   context: { name: "seccomp_data", size: seccompDataSize, fields: callFields },
 };
 
-/** BPF_F_SLEEPABLE, which the kernel requires for programs of this type. */
-const sleepable = 1 << 4;
-
+/** The kernel requires BPF_F_SLEEPABLE for programs of this type. */
 function trialKind(program: Program): ProgramKind {
   const context = { name: "trial_context", size: trialContextSize(program), fields: [...callFields, ...trialFields] };
-  return { type: 31, flags: sleepable, section: "syscall", context };
+  return { type: programTypes.systemCall, flags: programFlags.sleepable, section: "syscall", context };
 }
 
 export interface ArtifactOptions {

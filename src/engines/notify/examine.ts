@@ -1,7 +1,8 @@
 /** What of the engine `notify` works on this machine, and what slows it down: for `doctor`. */
-import { readFileSync } from "node:fs";
+
 import { release } from "node:os";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
+import { readProc, sysctl } from "../../linux/proc.ts";
 import { firstLines, type Trial, tellsOfDenial } from "../description.ts";
 import type { Finding } from "../finding.ts";
 
@@ -16,8 +17,8 @@ export function* examineNotify(start: Trial): Generator<Finding, boolean> {
     return false;
   }
   yield* costs(kernel);
-  yield* surroundings(readOr("/proc/self/status", ""));
-  yield* yama(readOr("/proc/sys/kernel/yama/ptrace_scope", "0").trim());
+  yield* surroundings(readProc("self/status") ?? "");
+  yield* yama(sysctl("kernel/yama/ptrace_scope") ?? 0);
   return yield* trials(start);
 }
 
@@ -57,8 +58,8 @@ function* surroundings(status: string): Generator<Finding> {
   }
 }
 
-function* yama(scope: string): Generator<Finding> {
-  if (Number(scope) < 2) return;
+function* yama(scope: number): Generator<Finding> {
+  if (scope < 2) return;
   yield {
     state: "missing",
     what: `kernel.yama.ptrace_scope is ${scope}: new processes cannot be followed`,
@@ -99,12 +100,4 @@ function* trials(start: Trial): Generator<Finding, boolean> {
     };
   }
   return true;
-}
-
-function readOr(file: string, otherwise: string): string {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return otherwise;
-  }
 }

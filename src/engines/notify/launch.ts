@@ -10,6 +10,7 @@ import {
   launcherFlag,
   launcherStage,
   startCommand,
+  startedDetail,
   type TreeOptions,
   treeOrders,
 } from "../launcher.ts";
@@ -36,13 +37,11 @@ export interface Launched {
   readonly fellBack: boolean;
 }
 
-const withoutListener = 1;
-
 /** Starts a command under a filter, or throws a StartError. It runs from here on; what its filter asks waits. */
 export function launch(command: readonly string[], options: LaunchOptions): Launched {
   try {
     const { descriptors, detail, ...started } = startCommand(command, ordersFor(options));
-    return { ...started, listener: descriptors[0], fellBack: (detail & withoutListener) !== 0 };
+    return { ...started, listener: descriptors[0], fellBack: (detail & startedDetail.withoutListener) !== 0 };
   } catch (error) {
     if (!(error instanceof LauncherFault)) throw error;
     throw commonFault(command[0] ?? "", error) ?? whyNot(error, options);

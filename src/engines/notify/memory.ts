@@ -45,6 +45,11 @@ export class JudgementMemory {
     return new Uint8Array(this.#buffer);
   }
 
+  /** `struct seccomp_notif_resp`. */
+  response(): Uint8Array {
+    return this.bytes().subarray(addresses.response, addresses.now);
+  }
+
   get number(): number {
     return this.#words[at.number]!;
   }

@@ -1,7 +1,9 @@
 /** Why ptrace(2) refused a task: the conditions of `__ptrace_may_access` (kernel/ptrace.c) and Yama, in their order. */
-import { readFileSync, readlinkSync, statSync } from "node:fs";
+
+import { readlinkSync, statSync } from "node:fs";
 import type { FollowObstacle } from "../../events/record.ts";
 import { noDescriptorsLeft } from "../../linux/pidfd.ts";
+import { readProc, sysctl, taskName } from "../../linux/proc.ts";
 
 /** What counts of a task here, from /proc/TID/status. */
 export interface TaskStatus {
@@ -81,13 +83,13 @@ export function whyPtraceRefused(tid: number, errno: number): FollowObstacle {
     errno,
     own,
     task,
-    tracerName: task.tracer === 0 ? undefined : orUndefined(() => read(`/proc/${task.tracer}/comm`).trimEnd()),
+    tracerName: task.tracer === 0 ? undefined : taskName(task.tracer),
     // The kernel gives the files of a process that is not dumpable to root (task_dump_owner, fs/proc/base.c).
     isDumpable: orUndefined(() => statSync(`/proc/${tid}/status`).uid === task.users[1]),
     isInOurUserNamespace: orUndefined(
       () => readlinkSync(`/proc/${tid}/ns/user`) === readlinkSync("/proc/thread-self/ns/user"),
     ),
-    yama: orUndefined(() => Number(read("/proc/sys/kernel/yama/ptrace_scope"))) ?? 0,
+    yama: sysctl("kernel/yama/ptrace_scope") ?? 0,
     isDescendant: isDescendant(tid),
   });
 }
@@ -101,8 +103,7 @@ function isDescendant(tid: number): boolean {
   return false;
 }
 
-const read = (file: string): string => readFileSync(file, "latin1");
-const statusOf = (task: number | string) => parseStatus(orUndefined(() => read(`/proc/${task}/status`)) ?? "");
+const statusOf = (task: number | string) => parseStatus(readProc(`${task}/status`) ?? "");
 
 function orUndefined<T>(look: () => T): T | undefined {
   try {

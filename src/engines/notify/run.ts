@@ -7,11 +7,13 @@
  * kernel itself; where calls need the policy's state the other is started meanwhile, else only then (what is asked is a
  * denial: its event may come late, a verdict never).
  */
+
 import { read, readFileSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import { close, pollBits, pollFor } from "../../linux/descriptors.ts";
 import { nativeFile } from "../../linux/native.ts";
 import { packageFile } from "../../linux/package.ts";
+import { readProc } from "../../linux/proc.ts";
 import { CommandWatch } from "../command-watch.ts";
 import { type LauncherMessage, parseMessage, readMessage } from "../launcher.ts";
 import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
@@ -213,5 +215,6 @@ class Run {
 
 /** Whether RLIMIT_AS or RLIMIT_DATA limits this process. */
 function hasLimitedMemory(): boolean {
-  return /^Max (address space|data size) +\d/m.test(readFileSync("/proc/self/limits", "latin1"));
+  const limits = readProc("self/limits");
+  return limits === undefined || /^Max (address space|data size) +\d/m.test(limits);
 }

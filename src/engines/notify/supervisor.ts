@@ -5,22 +5,23 @@
  * evaluation is atomic. Anything that goes wrong in here denies: from the first internal error on, everything.
  */
 
-import { readFileSync } from "node:fs";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
 import type { EventRecord, FollowObstacle, JudgementRecord, RecordedMemory, Refusal } from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
-import { type ArchitectureName, auditArchitecture, x32Bit } from "../../linux/architecture.ts";
+import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
+import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
-import { native } from "../../linux/native.ts";
+import { mostDeaths, native } from "../../linux/native.ts";
 import { killByThread, noDescriptorsLeft, openProcess, openThread, signalProcess } from "../../linux/pidfd.ts";
+import { taskName } from "../../linux/proc.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
+import { signals } from "../../linux/signals.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
@@ -31,7 +32,6 @@ import { callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { readStatus, TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
-const sigkill = 9;
 /** Milliseconds between looks at what is traced, while no call comes. */
 const traceInterval = 0.1;
 /**
@@ -39,8 +39,6 @@ const traceInterval = 0.1;
  * settle as soon as their threads get a processor, unless a thread is frozen (cgroup.freeze).
  */
 const settlePatience = 5000;
-/** Makes the kernel restart a call whose thread has a signal or a stop pending (include/linux/errno.h). */
-const restartWithoutNotice = 513; // ERESTARTNOINTR
 
 /** Where records of judgements go. */
 export interface RecordSink {
@@ -74,12 +72,12 @@ export class Supervisor {
   readonly #registry: TaskRegistry;
   readonly #tracer: ForkTracer;
   readonly #epoll: number;
-  readonly #deaths = new Uint32Array(64);
+  readonly #deaths = new Uint32Array(mostDeaths);
   readonly #endsWithoutUsers: boolean;
   readonly #actions: readonly Action[];
   readonly #audit: boolean;
   readonly #architecture: number;
-  readonly #isX86: boolean;
+  readonly #architectureName: ArchitectureName;
   /** Whether the thread or the process that calls must be known to judge it. */
   readonly #identifies: boolean;
   /** Addresses of the cells that hold phases, with the scope whose state they are in. */
@@ -120,9 +118,9 @@ export class Supervisor {
     );
     this.#actions = description.verdicts.map(({ action }) => action);
     this.#audit = policy.mode === "audit";
-    const architecture: ArchitectureName = description.architecture;
+    const { architecture } = description;
+    this.#architectureName = architecture;
     this.#architecture = auditArchitecture[architecture];
-    this.#isX86 = architecture === "x86_64";
     this.#clone = callNumber("clone", architecture);
     this.#clone3 = callNumber("clone3", architecture);
     this.#phases = phaseCells(policy.step, description.phases);
@@ -191,12 +189,12 @@ export class Supervisor {
     if (memory.architecture !== this.#architecture) return this.#refuse("foreign-abi", errno.ENOSYS);
     const traits = number < this.#options.policy.calls.length ? this.#options.policy.calls[number]! : 0;
     if (traits === 0) {
-      const isX32 = this.#isX86 && number !== 0xffff_ffff && (number & x32Bit) !== 0;
-      return this.#refuse(isX32 ? "foreign-abi" : "unknown-call", errno.ENOSYS);
+      return this.#refuse(isX32Number(this.#architectureName, number) ? "foreign-abi" : "unknown-call", errno.ENOSYS);
     }
     if (tid === 0) return this.#refuse("invisible-task", errno.EPERM);
     if (this.#tracer.busy && this.#tracer.called(tid)) {
-      memory.refuse(restartWithoutNotice);
+      // Restarted once the stop that is pending for its thread is over.
+      memory.refuse(kernelErrno.ERESTARTNOINTR);
       return true;
     }
 
@@ -376,7 +374,7 @@ export class Supervisor {
 
   /** True where the caller has got the answer. */
   #send(): boolean {
-    const response = this.#memory.bytes().subarray(80, 104);
+    const response = this.#memory.response();
     return this.#native.syscall(callNumber("ioctl"), this.#options.listener, notifyRequest.send, response) === 0;
   }
 
@@ -476,12 +474,12 @@ export class Supervisor {
     const { tid } = this.#memory;
     let result = -errno.ESRCH;
     if (caller !== undefined) {
-      result = signalProcess(caller.process.pidfd, sigkill);
+      result = signalProcess(caller.process.pidfd, signals.SIGKILL);
     } else {
       const pidfd = openCaller(tid);
       if (pidfd >= 0) {
         // A pidfd never means another process. That the caller still waits shows that it is the caller's.
-        if (this.#callerWaits()) result = signalProcess(pidfd, sigkill);
+        if (this.#callerWaits()) result = signalProcess(pidfd, signals.SIGKILL);
         close(pidfd);
       } else {
         result = this.#killWithoutDescriptor(tid);
@@ -538,7 +536,7 @@ export class Supervisor {
 
   /** Only for tracees of ours: not reaped before we let them go, so the id is theirs. */
   #kill(pid: number): void {
-    this.#native.syscall(callNumber("kill"), pid, sigkill);
+    this.#native.syscall(callNumber("kill"), pid, signals.SIGKILL);
   }
 
   /** The addon works on the memory's present buffer. */
@@ -563,7 +561,7 @@ interface FollowedCall {
 /** A pidfd of the thread or of its process, or a negative errno. */
 function openCaller(tid: number): number {
   const pidfd = openThread(tid);
-  if (pidfd !== -22 /* EINVAL: before Linux 6.9 */) return pidfd;
+  if (pidfd !== -errno.EINVAL) return pidfd; // From Linux 6.9 on
   const identity = { process: 0, uid: 0, gid: 0 };
   return readStatus(tid, identity) ? openProcess(identity.process) : -errno.ESRCH;
 }
@@ -591,9 +589,5 @@ function hasThreadDescriptors(): boolean {
 function describeTask(tid: number): { readonly pid: number; readonly command: string | undefined } {
   const identity = { process: tid, uid: 0, gid: 0 };
   if (tid === 0 || !readStatus(tid, identity)) return { pid: tid, command: undefined };
-  try {
-    return { pid: identity.process, command: readFileSync(`/proc/${tid}/comm`, "utf8").replace(/\n$/, "") };
-  } catch {
-    return { pid: identity.process, command: undefined };
-  }
+  return { pid: identity.process, command: taskName(tid) };
 }

@@ -8,10 +8,11 @@
  * The leader needs no descriptor of its own: its id is its process's and stays taken as long as that lives. It can come to
  * mean another thread, though: `executed`.
  */
-import { readFileSync } from "node:fs";
+
 import { inherit, initialise, SlotAllocator } from "../../compile/wasm/state.ts";
 import { close, openDirectory, stillHas, unwatch, watch } from "../../linux/descriptors.ts";
 import { type Identity, noDescriptorsLeft, openProcess, openThread, readIdentity } from "../../linux/pidfd.ts";
+import { readProc } from "../../linux/proc.ts";
 import type { JudgementMemory } from "./memory.ts";
 import type { Needs } from "./policy.ts";
 
@@ -312,12 +313,8 @@ export class TaskRegistry {
 
 /** From /proc/TID/status, as our own namespaces see it. False where there is no such thread, or it is hidden. */
 export function readStatus(tid: number, identity: Identity): boolean {
-  let text: string;
-  try {
-    text = readFileSync(`/proc/${tid}/status`, "latin1");
-  } catch {
-    return false;
-  }
+  const text = readProc(`${tid}/status`);
+  if (text === undefined) return false;
   const match = /^Tgid:\t(\d+)$[\s\S]*^Uid:\t\d+\t(\d+)\t.*\nGid:\t\d+\t(\d+)\t/m.exec(text);
   if (match === null) return false;
   identity.process = Number(match[1]);

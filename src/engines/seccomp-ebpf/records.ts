@@ -1,8 +1,9 @@
 /** From what the program tells through its ring buffer to the records that all engines hand over. */
-import { readFileSync } from "node:fs";
+
 import { decodeRecord, type ProgramRecord, refusals } from "../../compile/ebpf/targets/records.ts";
 import type { JudgementRecord, PolicyDescription, Refusal } from "../../events/record.ts";
-import { auditArchitecture, x32Bit } from "../../linux/architecture.ts";
+import { auditArchitecture, isX32Number } from "../../linux/architecture.ts";
+import { taskName } from "../../linux/proc.ts";
 
 /** A moment on two clocks: what CLOCK_MONOTONIC says in ns, and `Date.now()`. */
 export interface ClockPair {
@@ -22,7 +23,8 @@ export function judgementOf(policy: PolicyDescription, bytes: Uint8Array, clocks
     time: clocks.wall - Number(clocks.monotonic - record.now) / 1e6,
     pid: record.pid,
     tid: record.tid,
-    command: nameOf(record.tid),
+    // A moment later than the judgement; 0 where the task cannot be seen from here.
+    command: record.tid === 0 ? undefined : taskName(record.tid),
     architecture: record.architecture,
     number: record.number,
     arguments: record.arguments,
@@ -45,21 +47,11 @@ function refusalOf({ architecture }: PolicyDescription, record: ProgramRecord): 
       return "no-state";
     case refusals.invisible:
       return "invisible-task";
-    case refusals.refused: {
-      const isX32 = architecture === "x86_64" && record.number !== -1 && (record.number & x32Bit) !== 0;
-      return isX32 || record.architecture !== auditArchitecture[architecture] ? "foreign-abi" : "unknown-call";
-    }
+    case refusals.refused:
+      return isX32Number(architecture, record.number) || record.architecture !== auditArchitecture[architecture]
+        ? "foreign-abi"
+        : "unknown-call";
     default:
       return undefined;
-  }
-}
-
-/** The thread's name now, which is a moment later than the judgement. */
-function nameOf(tid: number): string | undefined {
-  if (tid === 0) return undefined;
-  try {
-    return readFileSync(`/proc/${tid}/comm`, "utf8").trimEnd();
-  } catch {
-    return undefined;
   }
 }

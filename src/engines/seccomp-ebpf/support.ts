@@ -2,11 +2,12 @@
  * Whether this kernel enforces policies itself, for us. Found by trying, without attaching anything: a filter's flag with
  * no filter behind it, and the smallest programs.
  */
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { BpfError, InterruptedError, loadProgram, programTypes } from "../../linux/bpf.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
 import { close } from "../../linux/descriptors.ts";
-import { native } from "../../linux/native.ts";
+import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
+import { sysctl } from "../../linux/proc.ts";
+import { tryExtendedFilter } from "../../linux/seccomp.ts";
 import type { Missing } from "../engine.ts";
 
 /**
@@ -28,10 +29,6 @@ export interface Support {
   readonly is: SeccompEbpfSupport;
   readonly missing?: Missing;
 }
-
-/** `SECCOMP_SET_MODE_FILTER`, `SECCOMP_FILTER_FLAG_EXTENDED`; there are no arguments, which a kernel that knows it misses. */
-const installing = { setModeFilter: 1, extended: 1 << 6 } as const;
-const errno = { EFAULT: 14, ENOTSUPP: 524 } as const;
 
 /**
  * `r0 = SECCOMP_RET_ALLOW; if (r0 == 0) call kernel function 0; exit`, as bytes. There is no such function, and the call is
@@ -56,15 +53,14 @@ export function seccompEbpfSupport(): Support {
 }
 
 function probe(): Support {
-  const asked = native().syscall(callNumber("seccomp"), installing.setModeFilter, installing.extended, null);
-  if (asked !== -errno.EFAULT) {
+  if (tryExtendedFilter() !== -errno.EFAULT) {
     const what = "this kernel has no BPF_PROG_TYPE_SECCOMP";
     return {
       is: "absent",
       missing: { what, help: "build one with the patches: kernel/README.md" },
     };
   }
-  if (setting("kernel/seccomp/ebpf") === 0) {
+  if (sysctl("kernel/seccomp/ebpf") === 0) {
     const what = "kernel.seccomp.ebpf is 0";
     return {
       is: "off",
@@ -73,10 +69,10 @@ function probe(): Support {
   }
   const refused = refusal(calling);
   if (refused === 0) return { is: "privileged" };
-  switch (refused === errno.ENOTSUPP ? refused : refusal(allowing)) {
+  switch (refused === kernelErrno.ENOTSUPP ? refused : refusal(allowing)) {
     case 0:
       return { is: "unprivileged" };
-    case errno.ENOTSUPP:
+    case kernelErrno.ENOTSUPP:
       return { is: "stateless", missing: stateless() };
     default:
       return { is: "forbidden", missing: forbidden() };
@@ -92,16 +88,16 @@ function stateless(): Missing {
 }
 
 function forbidden(): Missing {
-  const mode = setting("kernel/seccomp/ebpf");
-  const disabled = setting("kernel/unprivileged_bpf_disabled");
+  const mode = sysctl("kernel/seccomp/ebpf");
+  const disabled = sysctl("kernel/unprivileged_bpf_disabled");
   const ways = [
     ...(mode !== undefined && mode < 3 ? ["kernel.seccomp.ebpf=3"] : []),
     ...(disabled !== undefined && disabled !== 0 ? ["kernel.unprivileged_bpf_disabled=0"] : []),
   ];
-  const sysctl = ways.length === 0 ? "" : `, or sysctl ${ways.join(" ")}`;
+  const settings = ways.length === 0 ? "" : `, or sysctl ${ways.join(" ")}`;
   return {
     what: "this kernel has BPF_PROG_TYPE_SECCOMP, but not for us",
-    help: `CAP_BPF in the first user namespace${sysctl}`,
+    help: `CAP_BPF in the first user namespace${settings}`,
   };
 }
 
@@ -113,13 +109,5 @@ function refusal(instructions: readonly number[]): number {
   } catch (error) {
     if (error instanceof BpfError && !(error instanceof InterruptedError)) return error.errno;
     throw error;
-  }
-}
-
-function setting(name: string): number | undefined {
-  try {
-    return Number(readFileSync(`/proc/sys/${name}`, "utf8"));
-  } catch {
-    return undefined;
   }
 }

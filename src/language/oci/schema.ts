@@ -32,8 +32,6 @@ const maximumErrno = 4095;
 /** The data bits of a filter's return word. A larger errno would lose its upper bits. */
 const maximumData = 0xffffn;
 
-const eperm = 1;
-
 export interface WrittenProfile {
   readonly defaultAction: OciAction;
   /** All rules, for every machine. */
@@ -190,7 +188,8 @@ function actionOf(
   return {
     name: name === "SCMP_ACT_KILL" ? "SCMP_ACT_KILL_THREAD" : name,
     action: actions[name],
-    errno: name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno ?? eperm, maximumErrno) : isDenial ? errno.ENOSYS : 0,
+    errno:
+      name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno || errno.EPERM, maximumErrno) : isDenial ? errno.ENOSYS : 0,
     at: node,
   };
 }

@@ -2,12 +2,13 @@
  * Probes the BPF features that the running kernel has and permits: loads small programs, creates maps, and closes them
  * at once. Nothing is attached.
  */
-import { callNumber } from "../call-numbers.ts";
 import { close } from "../descriptors.ts";
-import { native } from "../native.ts";
+import { errno } from "../errno-numbers.ts";
+import { tryExtendedFilter } from "../seccomp.ts";
 import { BpfError } from "./command.ts";
-import { BpfMap, type MapDescription, mapTypes } from "./maps.ts";
-import { InterruptedError, loadProgram, type ProgramType, programFlags, programTypes } from "./programs.ts";
+import { BpfMap, type MapDescription } from "./maps.ts";
+import { mapTypes, type ProgramType, programFlags, programTypes } from "./numbers.ts";
+import { InterruptedError, loadProgram } from "./programs.ts";
 import { kernelFunctions, loadBtf } from "./type-information.ts";
 
 /** "forbidden": this process lacks the permission to find out (CAP_BPF, or kernel.unprivileged_bpf_disabled). */
@@ -34,11 +35,6 @@ export interface Features {
   /** The kernel functions that seccomp programs call; they need a JIT compiler. */
   readonly kernelFunctions: FeatureState;
 }
-
-const [eperm, eacces, efault] = [1, 13, 14];
-
-/** `SECCOMP_SET_MODE_FILTER`, `SECCOMP_FILTER_FLAG_EXTENDED`. */
-const seccomp = { setModeFilter: 1, extended: 1 << 6 } as const;
 
 /** Instructions as in memory: opcode, registers, offset, immediate. */
 function assemble(...instructions: readonly (readonly [number, number, number, number])[]): Uint8Array {
@@ -100,7 +96,7 @@ function attempt(make: () => number): FeatureState {
     return "present";
   } catch (error) {
     if (!(error instanceof BpfError) || error instanceof InterruptedError) throw error;
-    return error.errno === eperm || error.errno === eacces ? "forbidden" : "absent";
+    return error.errno === errno.EPERM || error.errno === errno.EACCES ? "forbidden" : "absent";
   }
 }
 
@@ -133,11 +129,10 @@ export function probeFeatures(): Features {
   };
 }
 
-/** A kernel that knows the flag reads the argument and fails on its address. */
 function attachState(): FeatureState {
-  const result = native().syscall(callNumber("seccomp"), seccomp.setModeFilter, seccomp.extended, null);
-  if (result === -efault) return "present";
-  return result === -eperm || result === -eacces ? "forbidden" : "absent";
+  const result = tryExtendedFilter();
+  if (result === -errno.EFAULT) return "present";
+  return result === -errno.EPERM || result === -errno.EACCES ? "forbidden" : "absent";
 }
 
 function spinLockState(): FeatureState {
@@ -146,7 +141,7 @@ function spinLockState(): FeatureState {
     descriptor = loadBtf(lockTypes());
   } catch (error) {
     if (!(error instanceof BpfError) || error instanceof InterruptedError) throw error;
-    return error.errno === eperm ? "forbidden" : "absent";
+    return error.errno === errno.EPERM ? "forbidden" : "absent";
   }
   const btf = { descriptor, key: 1, value: 3 };
   const state = map({ type: mapTypes.array, keySize: 4, valueSize: 8, capacity: 1, btf });

@@ -1,16 +1,7 @@
 /** BPF maps: create, read, write, freeze. */
+import { errno } from "../errno-numbers.ts";
 import { Attributes, type BpfCommand, bpf, nameAt, objectInfo, succeed } from "./command.ts";
-
-/** The used part of `enum bpf_map_type`. */
-export const mapTypes = { hash: 1, array: 2, ringBuffer: 27 } as const;
-export type MapType = (typeof mapTypes)[keyof typeof mapTypes];
-
-/**
- * `BPF_F_…` of map creation. `readOnlyForPrograms`: programs may not write it; if also frozen, it is constant to the
- * verifier. `sealable`: only seccomp filters can use it, and one of them can become its only writer (kernel/patches;
- * other kernels refuse the flag).
- */
-export const mapFlags = { readOnlyForPrograms: 1 << 7, mappable: 1 << 10, sealable: 1 << 28 } as const;
+import type { MapType } from "./numbers.ts";
 
 export interface MapDescription {
   readonly type: MapType;
@@ -25,8 +16,6 @@ export interface MapDescription {
   /** The types of keys and values: a BTF object (`loadBtf`) and two type ids in it. */
   readonly btf?: { readonly descriptor: number; readonly key: number; readonly value: number } | undefined;
 }
-
-const enoent = 2;
 
 /** A map, through a descriptor with close-on-exec. Methods throw a BpfError. */
 export class BpfMap {
@@ -56,7 +45,7 @@ export class BpfMap {
   get(key: Uint8Array): Uint8Array | undefined {
     const value = new Uint8Array(this.description.valueSize);
     const result = this.#element("lookUp", key, value);
-    if (result === -enoent) return undefined;
+    if (result === -errno.ENOENT) return undefined;
     succeed("reading a map", result);
     return value;
   }
@@ -68,7 +57,7 @@ export class BpfMap {
   /** Whether the key was present. */
   delete(key: Uint8Array): boolean {
     const result = this.#element("delete", key);
-    if (result === -enoent) return false;
+    if (result === -errno.ENOENT) return false;
     succeed("deleting from a map", result);
     return true;
   }
@@ -81,7 +70,7 @@ export class BpfMap {
       const attributes = new Attributes(32).word(0, this.descriptor).address(16, next);
       if (last !== undefined) attributes.address(8, last);
       const result = bpf("nextKey", attributes);
-      if (result === -enoent) return;
+      if (result === -errno.ENOENT) return;
       succeed("walking a map", result);
       yield next;
       last = next;

@@ -1,12 +1,8 @@
 /** BPF programs: load, test-run, inspect. */
+import { errno } from "../errno-numbers.ts";
 import { Attributes, BpfError, bpf, nameAt, objectInfo } from "./command.ts";
+import type { ProgramType } from "./numbers.ts";
 import { LogBuffer, logLevels, VerifierError } from "./verifier-log.ts";
-
-/** The used part of `enum bpf_prog_type`. Number 33 exists only with portcullis's patches. */
-export const programTypes = { socketFilter: 1, schedulerClassifier: 3, systemCall: 31, seccomp: 33 } as const;
-export type ProgramType = (typeof programTypes)[keyof typeof programTypes];
-/** `BPF_F_…` of program loading. */
-export const programFlags = { sleepable: 1 << 4 } as const;
 
 export interface ProgramDescription {
   readonly type: ProgramType;
@@ -31,7 +27,6 @@ export interface ProgramDescription {
 const functionInfoSize = 8;
 const lineInfoSize = 16;
 
-const eagain = 11;
 /** The same as libbpf (PROG_LOAD_ATTEMPTS). */
 const mostAttempts = 5;
 
@@ -40,7 +35,7 @@ export class InterruptedError extends BpfError {
   override readonly name = "InterruptedError";
 
   constructor(operation: string) {
-    super(operation, eagain, `interrupted by signals ${mostAttempts} times; nothing was refused`);
+    super(operation, errno.EAGAIN, `interrupted by signals ${mostAttempts} times; nothing was refused`);
   }
 }
 
@@ -52,7 +47,7 @@ export class InterruptedError extends BpfError {
 export function againWhileInterrupted(attempt: () => number): number {
   for (let attempts = 0; attempts < mostAttempts; attempts++) {
     const result = attempt();
-    if (result !== -eagain) return result;
+    if (result !== -errno.EAGAIN) return result;
   }
   throw new InterruptedError("loading the program");
 }

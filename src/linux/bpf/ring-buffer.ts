@@ -9,7 +9,7 @@
 import { native } from "../native.ts";
 import { BpfError } from "./command.ts";
 import type { BpfMap } from "./maps.ts";
-import { mapTypes } from "./maps.ts";
+import { mapTypes } from "./numbers.ts";
 
 const busy = 0x8000_0000;
 const discarded = 0x4000_0000;

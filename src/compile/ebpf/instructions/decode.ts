@@ -1,4 +1,5 @@
 /** The inverse of `encode` (instruction.ts): reads programs from the byte form in bundles. */
+import { pseudo } from "../../../linux/bpf/numbers.ts";
 import {
   type ArithmeticOperator,
   arithmeticCodes,
@@ -17,7 +18,6 @@ import {
   memoryMode,
   negateCode,
   type Operand,
-  pseudo,
   type Register,
   sizeCodes,
 } from "./instruction.ts";

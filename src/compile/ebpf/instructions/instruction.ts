@@ -5,6 +5,7 @@
  * Instructions are objects; encoding is the last step. A 64-bit immediate takes two slots of the byte form, so positions
  * are counted in slots, and jumps have instruction indexes until they are encoded.
  */
+import { pseudo } from "../../../linux/bpf/numbers.ts";
 
 /** R0 … R9 are general; R10 is the frame pointer, read only. A call takes R1 … R5, returns R0, and clobbers R1 … R5. */
 export type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10;
@@ -174,8 +175,6 @@ export const fetchFlag = 0x01;
 export const fromRegister = 0x08;
 export const callCode = 0x80;
 export const exitCode = 0x90;
-/** `BPF_PSEUDO_…` in the source register's place. */
-export const pseudo = { map: 1, localCall: 1, mapValue: 2, kernelCall: 2 } as const;
 export const mayGotoCode = 0xe0;
 
 export const instructionSize = 8;

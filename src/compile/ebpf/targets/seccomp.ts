@@ -73,8 +73,6 @@ const kernelFunctions = {
 /** `args[0]` of `struct seccomp_data`: clone's flags, on all architectures here. */
 const firstArgument = 16;
 
-const eperm = 1;
-
 /** Throws a TargetError if the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
   const name = options.unprivileged ? "unprivileged" : "seccomp";
@@ -266,7 +264,7 @@ class SeccompParts {
     if (sources.has("clock")) builder.inputs.set("now", builder.callHelper(helpers.now));
     if (sources.has("who")) {
       const both = builder.callKernel(kernelFunctions.who);
-      refuse("equal", both, { immediate: 0 }, word(refusals.invisible, returnWord("ERRNO", eperm)));
+      refuse("equal", both, { immediate: 0 }, word(refusals.invisible, returnWord("ERRNO", errno.EPERM)));
       this.#halves(builder, both, { low: "tid", high: "pid" }, inputs);
     }
     if (sources.has("owner")) {

@@ -1,0 +1,30 @@
+/** The signals that portcullis itself uses, and what a wait status says of one (signal(7), wait(2)). */
+export const signals = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGKILL: 9,
+  SIGUSR1: 10,
+  SIGUSR2: 12,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  SIGTSTP: 20,
+  SIGTTIN: 21,
+  SIGTTOU: 22,
+  SIGSYS: 31,
+} as const;
+
+/** The signal that ended a process, from its wait status; 0 where it exited. */
+export function endingSignal(status: number): number {
+  return status & 0x7f;
+}
+
+/** The status with which a process exited, 0 … 255, from its wait status. */
+export function exitCode(status: number): number {
+  return (status >> 8) & 0xff;
+}
+
+/** What a shell exits with for a child that a signal ended. */
+export function shellStatus(signal: number): number {
+  return 128 + signal;
+}

@@ -1,0 +1,198 @@
+/**
+ * The numbers that the C parts and TypeScript share, and those of the kernel's headers: a C compiler compares each with what
+ * TypeScript has. Both languages keep their own, so that either can be read alone; this says that they are the same.
+ */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
+import * as format from "../../src/bundle/format.ts";
+import { addresses } from "../../src/compile/wasm/layout.ts";
+import {
+  launcherFlag,
+  launcherStage,
+  messageKind,
+  orderKind,
+  orders,
+  startedDetail,
+} from "../../src/engines/launcher.ts";
+import { maximumParameters } from "../../src/ir/limits.ts";
+import { auditArchitecture, x32Bit } from "../../src/linux/architecture.ts";
+import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/linux/bpf/numbers.ts";
+import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
+import { errno } from "../../src/linux/errno-numbers.ts";
+import { mostDeaths } from "../../src/linux/native.ts";
+import { cloneFlag } from "../../src/linux/process-calls.ts";
+import { traceEvent, traceOptions } from "../../src/linux/ptrace.ts";
+import { returnAction } from "../../src/linux/return-word.ts";
+import { continueFlag, notifyRequest } from "../../src/linux/seccomp.ts";
+import { seccompData, seccompDataSize } from "../../src/linux/seccomp-data.ts";
+import { signals } from "../../src/linux/signals.ts";
+
+type Facts = readonly (readonly [expression: string, value: number | bigint])[];
+
+/** What a C compiler says of a program in which each fact is an assertion: nothing where all of them hold. */
+function faultsOf(includes: readonly string[], facts: Facts): string {
+  const program = [
+    ...includes.map((file) => `#include ${file}`),
+    "#include <stddef.h>",
+    ...facts.map(([expression, value]) => `_Static_assert((${expression}) == ${value}LL, "${value}");`),
+  ].join("\n");
+  const headers = ["native/launcher", "native/addon", "node_modules/node-api-headers/include"].map(
+    (one) => `-I${join(process.cwd(), one)}`,
+  );
+  const ran = spawnSync("cc", ["-std=gnu11", "-w", "-fsyntax-only", ...headers, "-x", "c", "-"], {
+    input: `${program}\n`,
+    encoding: "utf8",
+  });
+  expect(ran.error).toBeUndefined();
+  return ran.status === 0 ? "" : ran.stderr;
+}
+
+const named = (prefix: string, numbers: Readonly<Record<string, number | bigint>>, spelled = upper): Facts =>
+  Object.entries(numbers).map(([name, value]) => [`${prefix}${spelled(name)}`, value]);
+const upper = (name: string): string =>
+  name
+    .replace(/[A-Z]/g, (letter) => `_${letter}`)
+    .replace(/-/g, "_")
+    .toUpperCase();
+const asIs = (name: string): string => name;
+
+describe("numbers that TypeScript and C share", () => {
+  it("are compared: a wrong one is a fault", () => {
+    expect(faultsOf([], [["1 + 1", 2]])).toBe("");
+    expect(faultsOf([], [["1 + 1", 3]])).toContain("static assertion failed");
+  });
+
+  it("in the conversation with the launcher", () => {
+    const facts: Facts = [
+      ["ORDERS_MAGIC", orders.magic],
+      ["sizeof(struct orders_header)", orders.headerSize],
+      ["offsetof(struct orders_header, descriptor)", orders.descriptor],
+      ["offsetof(struct orders_header, time_limit)", orders.timeLimit],
+      ["offsetof(struct orders_header, token)", orders.token],
+      ["sizeof(struct message)", orders.messageSize],
+      ...named("", orderKind),
+      ...named("", messageKind),
+      ...named("", launcherFlag),
+      ...named("", launcherStage),
+      ...named("", startedDetail),
+    ];
+    expect(faultsOf(['"orders.h"', '"extended.h"'], facts)).toBe("");
+  });
+
+  it("in the format of bundles", () => {
+    const structures = {
+      policy: "policy_entry",
+      program: "instruction_entry",
+      relocations: "relocation_entry",
+      maps: "map_entry",
+      states: "state_entry",
+      launchFields: "launch_field_entry",
+      parameters: "parameter_entry",
+    };
+    const facts: Facts = [
+      ...format.sections.map(({ name }, index) => [upper(name), index + 1] as const),
+      ...format.sections.flatMap(({ name, entry }) =>
+        name in structures ? [[`sizeof(struct ${structures[name as keyof typeof structures]})`, entry] as const] : [],
+      ),
+      ["MAX_BUNDLE_SIZE", format.largestBundle],
+      ["ENTIRELY_CLASSIC", format.traits.classicIsAll],
+      ["UNPRIVILEGED", format.traits.unprivileged],
+      ["SECCOMP_EBPF_LOCK", format.attachFlags.lock],
+      ["RELOCATE_MAP", format.relocationKinds.indexOf("map") + 1],
+      ["RELOCATE_FUNCTION", format.relocationKinds.indexOf("kernel-function") + 1],
+      ...format.mapContents.map((name, index) => [`HOLDS_${upper(name)}`, index + 1] as const),
+      ...Object.entries(format.launchContents).map(([name, { number }]) => [`LAUNCH_${upper(name)}`, number] as const),
+      ...Object.entries(format.parameterKinds).map(([name, number]) => [`${upper(name)}_PARAMETER`, number] as const),
+      ["HAS_DEFAULT", format.parameterTraits.hasDefault],
+      ["MAX_PARAMETERS", maximumParameters],
+      ["MAX_MAPS", format.sections.find(({ name }) => name === "maps")!.most],
+      ["MAX_STATES", format.sections.find(({ name }) => name === "states")!.most],
+      ["MAX_INSTRUCTIONS", format.sections.find(({ name }) => name === "classic")!.most],
+      ["(uint32_t)NONE", format.none],
+      ["PROGRAM_TYPE_SECCOMP", programTypes.seccomp],
+      ["BPF_F_SEALABLE", mapFlags.sealable],
+    ];
+    expect(faultsOf(['"orders.h"', '"extended.h"', '"bundle.h"'], facts)).toBe("");
+  });
+
+  it("in the memory that the addon and a policy share", () => {
+    const facts: Facts = [
+      ["NOTIFICATION", addresses.notification],
+      ["RESPONSE", addresses.response],
+      ["NOW", addresses.now],
+      ["CALLER_TID", addresses.tid],
+      ["JUDGEMENT_END", addresses.reports],
+      ["MAXIMUM_DEATHS", mostDeaths],
+      ["offsetof(struct seccomp_notif, id)", addresses.id],
+      ["offsetof(struct seccomp_notif, pid)", addresses.notifiedPid],
+      ["offsetof(struct seccomp_notif, flags)", addresses.flags],
+      ["offsetof(struct seccomp_notif, data.nr)", addresses.number],
+      ["offsetof(struct seccomp_notif, data.args)", addresses.arguments],
+    ];
+    expect(faultsOf(['"addon.c"'], facts)).toBe("");
+  });
+});
+
+describe("numbers of the kernel", () => {
+  it("of seccomp", () => {
+    const { number, architecture, instructionPointer, arguments: registers } = seccompData;
+    const facts: Facts = [
+      ["offsetof(struct seccomp_data, nr)", number.offset],
+      ["offsetof(struct seccomp_data, arch)", architecture.offset],
+      ["offsetof(struct seccomp_data, instruction_pointer)", instructionPointer.offset],
+      ["offsetof(struct seccomp_data, args)", registers.offset],
+      ["sizeof(struct seccomp_data)", seccompDataSize],
+      ...named("SECCOMP_RET_", returnAction, asIs),
+      ["SECCOMP_IOCTL_NOTIF_RECV", notifyRequest.receive],
+      ["SECCOMP_IOCTL_NOTIF_SEND", notifyRequest.send],
+      ["SECCOMP_IOCTL_NOTIF_ID_VALID", notifyRequest.idValid],
+      ["_IOW('!', 4, __u64)", notifyRequest.setFlags],
+      ["SECCOMP_USER_NOTIF_FLAG_CONTINUE", continueFlag],
+      ["AUDIT_ARCH_X86_64", auditArchitecture.x86_64],
+      ["AUDIT_ARCH_AARCH64", auditArchitecture.aarch64],
+    ];
+    expect(faultsOf(["<linux/seccomp.h>", "<linux/audit.h>", "<sys/ioctl.h>"], facts)).toBe("");
+  });
+
+  it("of bpf", () => {
+    const facts: Facts = [
+      ["BPF_PROG_TYPE_SOCKET_FILTER", programTypes.socketFilter],
+      ["BPF_PROG_TYPE_SCHED_CLS", programTypes.schedulerClassifier],
+      ["BPF_PROG_TYPE_SYSCALL", programTypes.systemCall],
+      ["BPF_F_SLEEPABLE", programFlags.sleepable],
+      ["BPF_MAP_TYPE_HASH", mapTypes.hash],
+      ["BPF_MAP_TYPE_ARRAY", mapTypes.array],
+      ["BPF_MAP_TYPE_RINGBUF", mapTypes.ringBuffer],
+      ["BPF_F_RDONLY_PROG", mapFlags.readOnlyForPrograms],
+      ["BPF_F_MMAPABLE", mapFlags.mappable],
+      ["BPF_PSEUDO_MAP_FD", pseudo.map],
+      ["BPF_PSEUDO_MAP_VALUE", pseudo.mapValue],
+      ["BPF_PSEUDO_CALL", pseudo.localCall],
+      ["BPF_PSEUDO_KFUNC_CALL", pseudo.kernelCall],
+    ];
+    expect(faultsOf(["<linux/bpf.h>"], facts)).toBe("");
+  });
+
+  it("of processes, signals and descriptors", () => {
+    const { creation, exec } = traceOptions;
+    const facts: Facts = [
+      ...named("", errno, asIs),
+      ...named("", signals, asIs),
+      ["CLONE_THREAD", cloneFlag.thread],
+      ["CLONE_UNTRACED", cloneFlag.untraced],
+      ["PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE", creation],
+      ["PTRACE_O_TRACEEXEC", exec],
+      ...named("PTRACE_EVENT_", traceEvent),
+      ["EPOLLIN", pollBits.in],
+      ["EPOLLOUT", pollBits.out],
+      ["EPOLLERR", pollBits.error],
+      ["EPOLLHUP", pollBits.hangUp],
+      ["F_SETFD", setDescriptorFlags],
+      ["FD_CLOEXEC", closeOnExecFlag],
+    ];
+    const headers = ["errno", "ptrace", "eventpoll", "fcntl", "sched"].map((name) => `<linux/${name}.h>`);
+    expect(faultsOf([...headers, "<asm/signal.h>"], facts)).toBe("");
+    if (process.arch === "x64") expect(faultsOf(["<asm/unistd.h>"], [["__X32_SYSCALL_BIT", x32Bit]])).toBe("");
+  });
+});

@@ -8,7 +8,7 @@ import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
-import { feignsSuccess, returnsZero } from "../ir/verdicts.ts";
+import { actionNames, actions, passes } from "../ir/verdicts.ts";
 import type { WrittenCall } from "../traces/cases.ts";
 
 export interface PlacedAnswer {
@@ -31,13 +31,18 @@ export interface Answer {
   readonly atFirst: PlacedAnswer;
 }
 
+/** Of verdicts under which the call is executed, as `why` gives them. */
+const passingTexts: ReadonlySet<string> = new Set(
+  actionNames.filter((action) => passes({ action })).map((action) => actions[action].text),
+);
+
 export function answer(program: Program, { number, registers, text }: WrittenCall, profile: FilterProfile): Answer {
   const first = new SimulatedTree(new InterpreterEvaluator(program)).command.call({ number, arguments: registers });
   const { admission, cases } = why(program, { number, arguments: registers }, explainOptions(profile, program));
   const verdicts = new Set(
     cases.flatMap(({ outcomes }) => outcomes).flatMap((one) => one.verdicts.map(({ verdict }) => verdict)),
   );
-  const passing = new Set([...verdicts].map((verdict) => verdict === "allow" || verdict === "log"));
+  const passing = new Set([...verdicts].map((verdict) => passingTexts.has(verdict)));
   const judged = admission === "judged";
   return {
     call: text,

@@ -21,9 +21,9 @@ export type LauncherMessage =
   /** The time limit was reached: the launcher ends the command. */
   | { readonly kind: "timed-out" }
   | { readonly kind: "tree-ended" }
-  /** The front was killed: the launcher goes on. */
+  /** The front was killed; the launcher continues. */
   | { readonly kind: "front-gone" }
-  /** The launcher is gone. */
+  /** The launcher has ended. */
   | { readonly kind: "closed" };
 
 export interface LauncherOrders {
@@ -49,7 +49,7 @@ export interface TreeOptions {
   readonly timeout?: number | undefined;
   /** When the command has ended, SIGTERM to what is left of its tree, and SIGKILL two seconds later. */
   readonly killTree?: boolean | undefined;
-  /** SIGKILL to the tree when portcullis is gone. */
+  /** SIGKILL to the tree when a process of portcullis has ended. */
   readonly dieWithParent?: boolean | undefined;
   /** A cgroup for the command, so that SIGKILL comes to all of its tree at once. */
   readonly cgroup?: boolean | undefined;
@@ -83,7 +83,7 @@ export const launcherStage = {
 } as const;
 
 export interface Started {
-  /** The conversation goes on here: `readMessage`. */
+  /** For `readMessage`: what the launcher says from here on. */
   readonly socket: number;
   readonly launcher: number;
   /** The command's first process. */
@@ -210,7 +210,7 @@ export function callersFile(file: string): string {
   return own < 0 ? file : `/dev/fd/${own}`;
 }
 
-/** The launcher as a process of our own, for who was not started by the front: our end of the socket. */
+/** Starts the launcher, where this process was not started by the front. Returns our end of the socket. */
 function startLauncher(command: readonly string[]): number {
   const [ours, theirs] = socketPair();
   // A part of Node's own executable that a start through the front has no use for.
@@ -261,7 +261,7 @@ function encodeOrders(kind: number, given: LauncherOrders, words: number, descri
   return bytes;
 }
 
-/** Where the launcher has ended already, what it said tells more than that it cannot be written to. */
+/** Returns early where the launcher has ended: its last message says more than the failed write. */
 function write(socket: number, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length; ) {
     const count = native().syscall(callNumber("write"), socket, bytes.subarray(at), bytes.length - at);
@@ -303,14 +303,14 @@ export function parseMessage(message: DataView): LauncherMessage {
   }
 }
 
-/** The exit status of portcullis for a command's, as wait(2) gives it; 125 where nobody knows. */
+/** The exit status of portcullis for a command's, as wait(2) gives it; 125 where it is unknown. */
 export function exitStatus(status: number | undefined): number {
   if (status === undefined) return 125;
   const signal = endingSignal(status);
   return signal === 0 ? exitCode(status) : shellStatus(signal);
 }
 
-// ── What is said of a fault ─────────────────────────────────────────────────────────────────────────────────────────
+// ── Faults in words ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 const explained: Readonly<Record<string, string>> = {
   E2BIG: "E2BIG: the arguments are too long",
@@ -325,8 +325,25 @@ export function errnoText(errno: number): string {
   return explained[name] ?? name;
 }
 
+/**
+ * Starts a command, and gives a fault of the launcher its words: the engine's (`whyNot`) for the stages that only it has.
+ * Throws a StartError.
+ */
+export function explaining<Result>(
+  [name = ""]: readonly string[],
+  whyNot: (fault: LauncherFault) => StartError,
+  start: () => Result,
+): Result {
+  try {
+    return start();
+  } catch (error) {
+    if (!(error instanceof LauncherFault)) throw error;
+    throw commonFault(name, error) ?? whyNot(error);
+  }
+}
+
 /** The fault of a stage that all engines have; undefined for the others. `name` is the command's first word. */
-export function commonFault(name: string, { stage, errno, text }: LauncherFault): StartError | undefined {
+function commonFault(name: string, { stage, errno, text }: LauncherFault): StartError | undefined {
   switch (stage) {
     case launcherStage.findCommand:
       return notFound(name, errnoName(errno));

@@ -27,7 +27,7 @@ const licence = "GPL";
 
 export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }: BundleOptions): Bundle {
   const { program, object, kind, storage, target } = artifact;
-  // Whoever has no CAP_BPF may not load type information.
+  // Without CAP_BPF the kernel takes no type information.
   const unprivileged = target === "unprivileged";
   const description = unprivileged ? undefined : describeProgram(artifact, sources);
   const classic = classicProgram(program);
@@ -93,7 +93,7 @@ function sourceMap({ object, program }: EbpfArtifact): Bundle["sourceMap"] {
 
 function bundleMap(map: MapDescription, types: MapTypes | undefined): BundleMap {
   const { name, type, keySize, valueSize, capacity, holds, lock, initial = [] } = map;
-  // What a start brings is written by whoever starts it.
+  // The loader writes what each start brings.
   const values = holds === "launch" ? new Uint8Array() : Buffer.concat(initial);
   return {
     ...{ name, type, keySize, valueSize, capacity, holds, lock },

@@ -14,7 +14,7 @@ export interface RunOptions extends TreeOptions {
 }
 
 export interface RunResult {
-  /** The command's own, or 128 + n where signal n ended it; 125 where the launcher was killed and nobody knows. */
+  /** The command's own, or 128 + n where signal n ended it; 125 where the launcher was killed, so that it is unknown. */
   readonly status: number;
   readonly timedOut: boolean;
 }

@@ -1,6 +1,6 @@
 /**
- * What can be said of a command that SIGSYS has ended. The kernel carries out static kills and traps without telling
- * anybody but its audit, and the wait status is all that is left of them.
+ * Describes the end of a command by SIGSYS. The kernel carries out static kills and traps, and reports them to its audit only;
+ * the wait status is all that portcullis sees of them.
  */
 
 import type { EndRecord } from "../events/record.ts";
@@ -12,7 +12,7 @@ const killedStatus = shellStatus(signals.SIGSYS);
 /** Milliseconds; the audit's record is made before the kill, and comes through a thread of the kernel's. */
 const auditPatience = 200;
 
-/** Verdicts that the kernel gives without telling us. */
+/** Verdicts that the kernel carries out without an event. */
 export interface Untold {
   readonly kills: boolean;
   readonly traps: boolean;
@@ -24,7 +24,7 @@ export class SigsysWatch {
   readonly #untold: Untold;
   readonly #audit: AuditLog | undefined;
 
-  /** To be made before the command starts. */
+  /** Must be made before the command starts. */
   constructor(untold: Untold) {
     this.#untold = untold;
     this.#audit = untold.kills ? AuditLog.open() : undefined;

@@ -7,9 +7,18 @@
 import { errnoName } from "../linux/errno.ts";
 import type { Location } from "./location.ts";
 
+/**
+ * | effect | what becomes of the call |
+ * | --- | --- |
+ * | passes | the kernel executes it |
+ * | fails | it returns an errno |
+ * | signals | its thread gets SIGSYS, which a handler may take |
+ * | kills | its thread or process ends by SIGSYS |
+ */
+export type ActionEffect = "passes" | "fails" | "signals" | "kills";
+
 interface ActionFacts {
-  /** Whether the kernel executes the call. */
-  readonly passes: boolean;
+  readonly effect: ActionEffect;
   /** The name in messages. */
   readonly text: string;
   /** `SECCOMP_RET_…` (seccomp(2)). */
@@ -20,12 +29,12 @@ interface ActionFacts {
 
 /** From the most lenient to the strictest. */
 export const actions = {
-  allow: { passes: true, text: "allow", seccomp: "ALLOW", oci: "SCMP_ACT_ALLOW" },
-  log: { passes: true, text: "log", seccomp: "LOG", oci: "SCMP_ACT_LOG" },
-  deny: { passes: false, text: "deny", seccomp: "ERRNO", oci: "SCMP_ACT_ERRNO" },
-  trap: { passes: false, text: "trap", seccomp: "TRAP", oci: "SCMP_ACT_TRAP" },
-  "kill-thread": { passes: false, text: "kill thread", seccomp: "KILL_THREAD", oci: "SCMP_ACT_KILL_THREAD" },
-  "kill-process": { passes: false, text: "kill process", seccomp: "KILL_PROCESS", oci: "SCMP_ACT_KILL_PROCESS" },
+  allow: { effect: "passes", text: "allow", seccomp: "ALLOW", oci: "SCMP_ACT_ALLOW" },
+  log: { effect: "passes", text: "log", seccomp: "LOG", oci: "SCMP_ACT_LOG" },
+  deny: { effect: "fails", text: "deny", seccomp: "ERRNO", oci: "SCMP_ACT_ERRNO" },
+  trap: { effect: "signals", text: "trap", seccomp: "TRAP", oci: "SCMP_ACT_TRAP" },
+  "kill-thread": { effect: "kills", text: "kill thread", seccomp: "KILL_THREAD", oci: "SCMP_ACT_KILL_THREAD" },
+  "kill-process": { effect: "kills", text: "kill process", seccomp: "KILL_PROCESS", oci: "SCMP_ACT_KILL_PROCESS" },
 } as const satisfies Readonly<Record<string, ActionFacts>>;
 
 export type Action = keyof typeof actions;
@@ -40,7 +49,12 @@ export const strictness = Object.fromEntries(actionNames.map((name, rank) => [na
 
 /** Whether the kernel executes a call with this verdict. */
 export function passes({ action }: { readonly action: Action }): boolean {
-  return actions[action].passes;
+  return actions[action].effect === "passes";
+}
+
+/** Whether it ends its thread or process. */
+export function kills({ action }: { readonly action: Action }): boolean {
+  return actions[action].effect === "kills";
 }
 
 /** A verdict at one place of the policy. Two equal verdicts at different places are two. */

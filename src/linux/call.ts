@@ -28,13 +28,15 @@ export interface CallParameter {
    * two differ (CONFIG_CLONE_BACKWARDS of arm64, kernel/fork.c). Use `registerOf` in calls.ts.
    */
   readonly register?: { readonly [A in ArchitectureName]?: number };
-  /** The type of the argument in a policy; `flags` and `choice` name a set of `generated/flags.ts`. */
-  readonly kind:
-    | { readonly is: "integer" }
-    | { readonly is: "pointer" }
-    | { readonly is: "flags"; readonly set: string }
-    | { readonly is: "choice"; readonly set: string };
+  readonly kind: ArgumentKind;
 }
+
+/** What a policy may ask of an argument; `flags` and `choice` name a set of `generated/flags.ts`. */
+export type ArgumentKind =
+  | { readonly is: "integer" }
+  | { readonly is: "pointer" }
+  | { readonly is: "flags"; readonly set: string }
+  | { readonly is: "choice"; readonly set: string };
 
 /**
  * A set of names for an argument's bits or values (`generated/flags.ts`), such as `OpenFlag`.

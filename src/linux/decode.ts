@@ -56,15 +56,21 @@ function meaning(
   bits: bigint,
 ): string {
   const { kind } = parameter;
-  if (kind.is === "pointer") return bits === 0n ? "NULL" : hexadecimal(bits);
-  if (kind.is === "flags" || kind.is === "choice") {
-    const names = namesFor(call.name, kind.set);
-    const named =
-      kind.is === "flags" ? flagsByName(names, architecture, bits) : choiceByName(names, architecture, parameter, bits);
-    if (named !== undefined) return named;
-    return bits < 10n ? String(bits) : hexadecimal(bits);
+  switch (kind.is) {
+    case "integer":
+      return integer(parameter, bits);
+    case "pointer":
+      return bits === 0n ? "NULL" : hexadecimal(bits);
+    case "flags":
+    case "choice": {
+      const names = namesFor(call.name, kind.set);
+      const named =
+        kind.is === "flags"
+          ? flagsByName(names, architecture, bits)
+          : choiceByName(names, architecture, parameter, bits);
+      return named ?? (bits < 10n ? String(bits) : hexadecimal(bits));
+    }
   }
-  return integer(parameter, bits);
 }
 
 function integer(parameter: CallParameter, bits: bigint): string {

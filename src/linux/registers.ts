@@ -34,13 +34,20 @@ function registerValue(parameter: CallParameter, architecture: ArchitectureName,
   if (typeof value === "bigint") return inRegister(parameter, value);
   const { kind } = parameter;
   const names = typeof value === "string" ? [value] : value;
-  if (!Array.isArray(names) || (kind.is !== "flags" && kind.is !== "choice")) {
-    throw new TypeError(`\`${parameter.name}\` (${parameter.type}) is an integer: write it as a bigint`);
+  const asInteger = () =>
+    new TypeError(`\`${parameter.name}\` (${parameter.type}) is an integer: write it as a bigint`);
+  if (!Array.isArray(names)) throw asInteger();
+  switch (kind.is) {
+    case "integer":
+    case "pointer":
+      throw asInteger();
+    case "choice":
+    case "flags":
+      if (kind.is === "choice" && names.length !== 1) {
+        throw new TypeError(`\`${parameter.name}\` is one of ${kind.set}, not ${names.length} of them`);
+      }
+      return names.reduce((bits, name) => bits | memberValue(parameter, kind.set, architecture, name), 0n);
   }
-  if (kind.is === "choice" && names.length !== 1) {
-    throw new TypeError(`\`${parameter.name}\` is one of ${kind.set}, not ${names.length} of them`);
-  }
-  return names.reduce((bits, name) => bits | memberValue(parameter, kind.set, architecture, name), 0n);
 }
 
 function memberValue(parameter: CallParameter, set: string, architecture: ArchitectureName, name: string): bigint {

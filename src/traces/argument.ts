@@ -5,7 +5,7 @@
  */
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
-import type { CallParameter, NameSet } from "../linux/call.ts";
+import type { ArgumentKind, CallParameter, NameSet } from "../linux/call.ts";
 import { nameSet } from "../linux/flags.ts";
 import { fitsWord } from "../linux/word.ts";
 
@@ -24,6 +24,14 @@ export type ArgumentReading =
   /** The register, 0 … 2^64 − 1: the low bits of the parameter's width, the others 0 unless the text has more. */
   { readonly register: bigint } | ArgumentFault;
 
+/** Whether strace prints what an argument points to, or its address. */
+const isAddress: { readonly [K in ArgumentKind["is"]]: boolean } = {
+  integer: false,
+  pointer: true,
+  flags: false,
+  choice: false,
+};
+
 /** @param parameter undefined for a register that the call does not use. */
 export function readArgument(
   text: string,
@@ -31,7 +39,7 @@ export function readArgument(
   architecture: ArchitectureName,
 ): ArgumentReading {
   const shown = text.replace(/\s*\/\*.*?\*\/\s*/g, ""); // strace's comments: "/* 24 vars */"
-  if (parameter?.kind.is === "pointer" || /^(?:["{[]|\u2026|\.\.\.)/.test(shown)) {
+  if ((parameter !== undefined && isAddress[parameter.kind.is]) || /^(?:["{[]|\u2026|\.\.\.)/.test(shown)) {
     const address = readAddress(shown);
     if (address !== undefined) return { register: address };
   }

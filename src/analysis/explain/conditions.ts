@@ -31,22 +31,34 @@ export function describeTest(
   const used = (1n << BigInt(parameter.width)) - 1n;
   // The mask has more bits than the kernel uses, so the test is of the register, not of the argument.
   if ((test.mask & ~used) !== 0n) return `raw.arg${register} (${parameter.name})${describeBits(test)}`;
-  if (parameter.kind.is === "flags") {
-    const names = namesFor(call.name, parameter.kind.set);
-    const text = describeFlags(test, parameter.name, names, used, architecture);
-    if (text !== undefined) return text;
-  }
+  const text = describeByKind(test, call, parameter, used, architecture);
+  if (text !== undefined) return text;
   if (test.mask !== used) return `${parameter.name}${describeBits(test)}`;
   const value = (word: bigint) => decodeArgument(architecture, call, parameter, word);
-  if (parameter.kind.is === "pointer") {
-    const single = onlyValue(test.intervals);
-    if (single === 0n) return `${parameter.name} is NULL`;
-  }
   const intervals = parameter.signed ? signedIntervals(test.intervals, parameter.width) : test.intervals;
   const least = parameter.signed ? -(1n << BigInt(parameter.width - 1)) : 0n;
   const most = least + (1n << BigInt(parameter.width)) - 1n;
   const named = parameter.kind.is === "choice" ? enumerated(intervals) : undefined;
   return `${parameter.name} ${describeRanges(named ?? intervals, least, most, (each) => value(BigInt.asUintN(64, each)))}`;
+}
+
+/** The condition in the words of the argument's kind; undefined where it has none for it. */
+function describeByKind(
+  test: ArgumentTest,
+  call: CallDescription,
+  parameter: CallParameter,
+  used: bigint,
+  architecture: ArchitectureName,
+): string | undefined {
+  switch (parameter.kind.is) {
+    case "flags":
+      return describeFlags(test, parameter.name, namesFor(call.name, parameter.kind.set), used, architecture);
+    case "pointer":
+      return test.mask === used && onlyValue(test.intervals) === 0n ? `${parameter.name} is NULL` : undefined;
+    case "integer":
+    case "choice":
+      return undefined;
+  }
 }
 
 function parameterIn(

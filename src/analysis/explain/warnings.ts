@@ -1,6 +1,6 @@
 /** Properties of a policy that its author should know, although they are not errors. */
 import type { Program } from "../../ir/program.ts";
-import { type Action, passes } from "../../ir/verdicts.ts";
+import { kills, passes } from "../../ir/verdicts.ts";
 import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
 import type { Warning } from "./explanation.ts";
 import { hotCalls } from "./hot-calls.ts";
@@ -16,8 +16,6 @@ export type EngineWarningKind = Extract<
 
 /** The engine's words for each; undefined where nothing is to be said. */
 export type EngineWarnings = { readonly [K in EngineWarningKind]: string | undefined };
-
-const killing: ReadonlySet<Action> = new Set(["kill-process", "kill-thread"]);
 
 /** `engine` words what an engine does with the policy; without it there are no warnings about that. */
 export function findWarnings(program: Program, split: SplitPolicy, engine?: EngineWarnings): Warning[] {
@@ -73,7 +71,7 @@ export function findWarnings(program: Program, split: SplitPolicy, engine?: Engi
   );
   warnOfEngine(
     "static-kill",
-    callsWith((leaf) => leaf.stateful.length === 0 && killing.has(program.verdicts[leaf.weakest]!.action)),
+    callsWith((leaf) => leaf.stateful.length === 0 && kills(program.verdicts[leaf.weakest]!)),
   );
   warnOfEngine(
     "stateful-trap",

@@ -1,4 +1,4 @@
-/** A program for the `notify` engine: what the kernel decides by itself, and what it asks the supervisor. */
+/** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
 import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
@@ -29,7 +29,7 @@ export interface NotifyCompileOptions {
 
 /**
  * Compiles for one mode. The filter is armed with a token of zeroes; each start puts a fresh one in.
- * Throws what the back ends throw: a FilterTooLargeError, a WasmLimitError.
+ * Throws a FilterTooLargeError or a WasmLimitError.
  */
 export function compileForNotify(
   program: Program,

@@ -1,4 +1,4 @@
-/** What the supervisor needs descriptors for, opened before the command starts. */
+/** The descriptors of the supervisor, which are opened before the command starts. */
 import { close, createEpoll } from "../../linux/descriptors.ts";
 
 /**

@@ -2,8 +2,8 @@
 
 import { encodeInstructions } from "../../compile/classic/instruction.ts";
 import type { Program } from "../../ir/program.ts";
+import { type Action, actionNames, actions, kills } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
-import type { ReturnAction } from "../../linux/return-word.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
 import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
 import { needsOf } from "./needs.ts";
@@ -31,8 +31,8 @@ export function hearing(
   quiet: StaticFilter,
   { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,
 ): StaticFilter {
-  const kills: readonly ReturnAction[] = mode === "audit" || killEvents ? ["KILL_THREAD", "KILL_PROCESS"] : [];
-  return askingOf(quiet, new Set([...heard[mode], ...kills]));
+  const isHeard = (action: Action) => heard[action].includes(mode) || (killEvents && kills({ action }));
+  return askingOf(quiet, new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp)));
 }
 
 /** The filter behind the rules that protect the window of pinned calls (pin/window-rules.ts). */
@@ -49,9 +49,12 @@ export function withWindowRules(filter: ArmedFilter, architecture: ArchitectureN
   };
 }
 
-/** What the filter asks the supervisor although it could answer by itself, kills apart. */
-const heard: { readonly [M in Mode]: readonly ReturnAction[] } = {
-  quiet: [],
-  reported: ["ERRNO", "LOG"],
-  audit: ["ERRNO", "LOG", "TRAP"],
+/** In which modes the filter asks the supervisor about a static verdict, although it could answer by itself. */
+const heard: { readonly [A in Action]: readonly Mode[] } = {
+  allow: [],
+  log: ["reported", "audit"],
+  deny: ["reported", "audit"],
+  trap: ["audit"],
+  "kill-thread": ["audit"],
+  "kill-process": ["audit"],
 };

@@ -60,7 +60,7 @@ export class ForkTracer {
   readonly #expected = new Set<number>();
   /** Tracees that stopped before their parent's event was read. */
   readonly #early = new Set<number>();
-  /** Tracees that were killed before they could be detached: until they are waited for, their parents wait for ever. */
+  /** Tracees that were killed before they could be detached: until they are waited for, their parents wait without end. */
   readonly #dying = new Set<number>();
   /** Reservations of parents that ended before they could name the child. */
   readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];

@@ -1,11 +1,11 @@
-/** Starting a command with a supervisor's listener. */
+/** Starts a command under the classic filter, and takes over the listener for the supervisor. */
 import { callNumber } from "../../linux/call-numbers.ts";
 import { errnoName } from "../../linux/errno.ts";
 import { native } from "../../linux/native.ts";
 import {
-  commonFault,
   errnoText,
-  LauncherFault,
+  explaining,
+  type LauncherFault,
   type LauncherOrders,
   launcherFlag,
   launcherStage,
@@ -25,7 +25,7 @@ export interface LaunchOptions {
 }
 
 export interface Launched {
-  /** The conversation goes on here: `readMessage`. */
+  /** For `readMessage`. */
   readonly socket: number;
   readonly launcher: number;
   /** The command's first process. */
@@ -37,15 +37,14 @@ export interface Launched {
   readonly fellBack: boolean;
 }
 
-/** Starts a command under a filter, or throws a StartError. It runs from here on; what its filter asks waits. */
+/** Starts a command under a filter, or throws a StartError. It runs from here on; calls for which the filter asks wait. */
 export function launch(command: readonly string[], options: LaunchOptions): Launched {
-  try {
-    const { descriptors, detail, ...started } = startCommand(command, ordersFor(options));
-    return { ...started, listener: descriptors[0], fellBack: (detail & startedDetail.withoutListener) !== 0 };
-  } catch (error) {
-    if (!(error instanceof LauncherFault)) throw error;
-    throw commonFault(command[0] ?? "", error) ?? whyNot(error, options);
-  }
+  const { descriptors, detail, ...started } = explaining(
+    command,
+    (fault) => whyNot(fault, options),
+    () => startCommand(command, ordersFor(options)),
+  );
+  return { ...started, listener: descriptors[0], fellBack: (detail & startedDetail.withoutListener) !== 0 };
 }
 
 function ordersFor({ filter, fallback, tree }: LaunchOptions): LauncherOrders {

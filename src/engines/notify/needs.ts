@@ -1,4 +1,4 @@
-/** What the supervisor must follow for a policy. */
+/** Finds what the supervisor must follow for a policy: threads, processes, forks, credentials. */
 import { type CircumstanceInput, isCircumstance } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";

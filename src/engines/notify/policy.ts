@@ -1,4 +1,4 @@
-/** What compiling a policy for the `notify` engine gives; travels to the supervisor's thread and into the cache. */
+/** A policy compiled for the engine `notify`: it goes to the supervisor's thread and into the cache. */
 import { deserialize, serialize } from "node:v8";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { Program } from "../../ir/program.ts";
@@ -42,7 +42,7 @@ export interface ArmedFilter {
   readonly traps: boolean;
 }
 
-/** What the supervisor must follow. What no policy asks for costs nothing. */
+/** Which tasks and ids the supervisor must follow; what the policy does not need costs nothing. */
 export interface Needs {
   readonly threads: boolean;
   readonly processes: boolean;

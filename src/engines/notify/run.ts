@@ -3,9 +3,9 @@
  *
  * Nothing is read from disk as code once the command runs: it may be of the same user, and could change what is read.
  *
- * The supervisor's thread costs some 30 ms to start. Until the filter asks for the first time this thread waits in the
- * kernel itself; where calls need the policy's state the other is started meanwhile, else only then (what is asked is a
- * denial: its event may come late, a verdict never).
+ * The supervisor's thread takes some 30 ms to start. Until the filter asks for the first time, this thread waits in the
+ * kernel. Where calls need the policy's state, the supervisor's thread starts meanwhile; else it starts at the first
+ * question, which is about a denial, so that only an event is late.
  */
 
 import { read, readFileSync } from "node:fs";
@@ -184,7 +184,7 @@ class Run {
         Atomics.sub(this.#counters, 0, 1);
         this.#options.onEvent(message.record);
       });
-      // Its thread has ended before its time: with the listener closed, the kernel denies what it is asked (ENOSYS).
+      // The thread has ended while tasks are under the filter: without a listener the kernel denies what the filter asks (ENOSYS).
       const failed = (why: string): void => {
         if (isOver) return;
         close(listener);

@@ -88,7 +88,7 @@ export class Supervisor {
   readonly #clone: number;
   readonly #clone3: number;
   #failed = false;
-  #toldOfDescriptors = false;
+  #reportedDescriptors = false;
 
   constructor(options: SupervisorOptions, release: string) {
     const { policy, listener, kernel, descriptors } = options;
@@ -249,10 +249,11 @@ export class Supervisor {
     const phases = this.#phases.length === 0 ? noPhases : this.#readPhases(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
-    const passes = action === "allow" || action === "log" || this.#audit;
-    const kills = !passes && action !== "deny";
-    // A trap cannot come here (compile.ts refuses it), and a killed thread takes its process along. The record is made
-    // before the kill, while /proc still knows the caller, and handed over after it, when its outcome is known.
+    const answer = this.#audit ? "pass" : answers[action];
+    const passes = answer === "pass";
+    const kills = answer === "kill";
+    // The record is made before the kill, while /proc still knows the caller, and handed over after it, when its outcome is
+    // known.
     const isEvent = action !== "allow" && !this.#isExpected(number, verdict);
     const made = isEvent || memory.reportCount !== 0 ? this.#record(verdict, action, caller, phases) : undefined;
     const record = made === undefined || observed === undefined ? made : { ...made, memory: observed() };
@@ -429,7 +430,7 @@ export class Supervisor {
   ): Omit<JudgementRecord, "verdict" | "phases" | "reports" | "audit"> {
     const { tid, architecture, number } = this.#memory;
     const described = describeTask(tid);
-    if (described.command === undefined && tid !== 0) this.#tellOfDescriptors();
+    if (described.command === undefined && tid !== 0) this.#reportDescriptors();
     return {
       kind: "judgement",
       time,
@@ -495,7 +496,7 @@ export class Supervisor {
    * so its id stays its own. Where it cannot be traced either, the id is checked at the last moment.
    */
   #killWithoutDescriptor(tid: number): number {
-    this.#tellOfDescriptors();
+    this.#reportDescriptors();
     const isTraced = this.#tracer.seize(tid) === 0;
     const result = this.#callerWaits() ? killByThread(tid) : -errno.ESRCH;
     if (isTraced) this.#tracer.release(tid);
@@ -510,9 +511,9 @@ export class Supervisor {
     return noDescriptorsLeft() ? "no-descriptors" : "invisible-task";
   }
 
-  #tellOfDescriptors(): void {
-    if (this.#toldOfDescriptors || !noDescriptorsLeft()) return;
-    this.#toldOfDescriptors = true;
+  #reportDescriptors(): void {
+    if (this.#reportedDescriptors || !noDescriptorsLeft()) return;
+    this.#reportedDescriptors = true;
     this.#notice(
       "portcullis has no file descriptor left (RLIMIT_NOFILE, which a process of the same user can lower with prlimit): " +
         "from here on events lack the names of callers, and processes that are not known yet are refused",
@@ -565,6 +566,16 @@ function openCaller(tid: number): number {
   const identity = { process: 0, uid: 0, gid: 0 };
   return readStatus(tid, identity) ? openProcess(identity.process) : -errno.ESRCH;
 }
+
+/** What the supervisor does for a verdict. compile.ts refuses a trap; a killed thread takes its process along. */
+const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
+  allow: "pass",
+  log: "pass",
+  deny: "fail",
+  trap: "kill",
+  "kill-thread": "kill",
+  "kill-process": "kill",
+};
 
 const noPhases: readonly number[] = [];
 

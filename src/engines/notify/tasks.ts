@@ -66,7 +66,7 @@ export class TaskRegistry {
   readonly #watched: (Thread | Process | undefined)[] = [];
   readonly #freeWords: number[] = [];
   readonly #identity: Identity = { process: 0, uid: 0, gid: 0 };
-  /** Before Linux 6.9 a thread's descriptor is its folder in /proc, which does not tell when it ends: ask each time. */
+  /** Before Linux 6.9 a thread's descriptor is its folder in /proc, which does not show when it ends: ask each time. */
   readonly #threadsMustBeAsked: boolean;
   #reservations = 0;
 
@@ -190,7 +190,7 @@ export class TaskRegistry {
   }
 
   #addFirst(pid: number, reservation: Reservation, borrowed?: number): boolean {
-    // A process that had this id and whose end we have not been told of yet.
+    // A process that had this id and whose end has not been reported yet.
     const former = this.#processes.get(pid);
     if (former !== undefined) this.#endProcess(former);
     const process = this.#addProcess(pid, reservation.processSlot, borrowed);

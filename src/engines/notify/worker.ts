@@ -1,6 +1,6 @@
 /**
  * The supervisor's thread. It blocks in the kernel and never returns to its event loop until the last task under the
- * filter is gone; records of events leave it as messages, of which a bounded number is under way.
+ * filter has ended; records of events leave it as messages, of which a bounded number is in transit.
  */
 import { release } from "node:os";
 import { parentPort, workerData } from "node:worker_threads";
@@ -11,30 +11,30 @@ import type { EventRecord } from "../../events/record.ts";
 import { native } from "../../linux/native.ts";
 import { type RecordSink, Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
-/** What the thread is started with. */
+/** The data that the thread starts with. */
 export interface WorkerData {
   /** The addon's path: this file may come from memory, and then has no place of its own. */
   readonly addon: string;
-  /** Word 0: how many records are under way to the other thread. */
+  /** Word 0: how many records are in transit to the other thread. */
   readonly counters: Int32Array;
 }
 
-/** What it is told once: what to supervise. */
+/** The order to supervise, sent once. */
 export type WorkerOrder = Omit<SupervisorOptions, "sink" | "instance">;
 
-/** What it may be told before: to take the policy's memory, and to say that it has. */
+/** An order that may come before: allocate the policy's memory, and answer "ready". */
 export interface WorkerPreparation {
   readonly prepare: CompiledStep;
 }
 
-/** What it tells. */
+/** Its messages. */
 export type WorkerMessage =
   | { readonly kind: "record"; readonly record: EventRecord }
   | { readonly kind: "ready" }
   /** No task is left under the filter. */
   | { readonly kind: "finished" };
 
-/** More records than this are never under way: beyond it they are dropped and counted. */
+/** The most records in transit: further ones are dropped and counted. */
 const mostUnderWay = 4096;
 
 /** Of one kind: so many at once, and then so many a second. */
@@ -57,7 +57,7 @@ class MessageSink implements RecordSink {
       this.#dropped++;
       return false;
     }
-    this.#tell();
+    this.#reportDropped();
     return true;
   }
 
@@ -68,10 +68,10 @@ class MessageSink implements RecordSink {
 
   finish(): void {
     for (const { count } of this.#limit.drain()) this.#dropped += count;
-    this.#tell();
+    this.#reportDropped();
   }
 
-  #tell(): void {
+  #reportDropped(): void {
     if (this.#dropped === 0) return;
     const dropped = this.#dropped;
     this.#dropped = 0;

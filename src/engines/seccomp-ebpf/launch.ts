@@ -1,9 +1,9 @@
-/** Starting a command under a bundle: with somebody who waits for it, or in our own place. */
+/** Starts a command under a bundle: beside this process, which waits for it, or in the place of the front. */
 import { errnoName } from "../../linux/errno.ts";
 import {
-  commonFault,
   errnoText,
-  LauncherFault,
+  explaining,
+  type LauncherFault,
   type LauncherOrders,
   launcherFlag,
   launcherStage,
@@ -14,7 +14,6 @@ import {
   treeOrders,
 } from "../launcher.ts";
 import { StartError } from "../start-error.ts";
-
 import type { SeccompEbpfPolicy } from "./policy.ts";
 
 export interface Launched extends Started {
@@ -27,7 +26,7 @@ type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
 
 /** Throws a StartError where nothing was started. */
 export function launch(command: readonly string[], policy: LaunchedPolicy, options: TreeOptions): Launched {
-  return explained(command, () => {
+  return explaining(command, whyNot, () => {
     const started = startCommand(command, ordersFor(policy, options));
     const [events, dropped] = started.descriptors;
     if (events === undefined || dropped === undefined) {
@@ -39,16 +38,7 @@ export function launch(command: readonly string[], policy: LaunchedPolicy, optio
 
 /** The front becomes the command: no process of portcullis is left. Throws a StartError where that cannot be. */
 export function becomeCommand(command: readonly string[], policy: LaunchedPolicy): never {
-  return explained(command, () => replaceFront(command, ordersFor(policy, {})));
-}
-
-function explained<Result>([name = ""]: readonly string[], start: () => Result): Result {
-  try {
-    return start();
-  } catch (error) {
-    if (!(error instanceof LauncherFault)) throw error;
-    throw commonFault(name, error) ?? whyNot(error);
-  }
+  return explaining(command, whyNot, () => replaceFront(command, ordersFor(policy, {})));
 }
 
 function ordersFor({ bundle, parameters }: LaunchedPolicy, tree: TreeOptions): LauncherOrders {
@@ -94,7 +84,7 @@ function whyNot({ stage, errno, text }: LauncherFault): StartError {
   }
 }
 
-/** The last line that is no statistics: there the verifier says what is wrong. */
+/** The log's last line before its statistics, in which the verifier says what is wrong. */
 function telling(log: readonly string[]): string {
   const line = log.filter((one) => one !== "" && !/^(processed|verification time|stack depth)/.test(one)).at(-1);
   return line === undefined ? "" : `: ${line}`;

@@ -5,7 +5,7 @@ import type { EnginePolicy } from "../engine.ts";
  * | mode | a static denial | every other verdict |
  * | --- | --- | --- |
  * | reported | is enforced and becomes an event | likewise |
- * | quiet | is enforced, without an event | is enforced; reports are told |
+ * | quiet | is enforced, without an event | is enforced; reports are events |
  */
 export type SeccompEbpfMode = "reported" | "quiet";
 

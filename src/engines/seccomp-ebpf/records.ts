@@ -1,4 +1,4 @@
-/** From what the program tells through its ring buffer to the records that all engines hand over. */
+/** Turns the records that the program writes to its ring buffer into those that all engines hand over. */
 
 import { decodeRecord, type ProgramRecord, refusals } from "../../compile/ebpf/targets/records.ts";
 import type { JudgementRecord, PolicyDescription, Refusal } from "../../events/record.ts";

@@ -1,10 +1,11 @@
 /**
- * Runs a command under a policy that the kernel enforces, and waits for it where somebody wants to hear of it.
+ * Runs a command under a policy that the kernel enforces, and waits for it where events or a tie to the tree ask for it.
  *
- * Nothing in here is needed for enforcing: the filters hold whether this process lives or not. It reads the ring buffer.
+ * The filters hold whether this process lives or not: all that it does for the policy is to read the ring buffer.
  */
 
 import type { PolicyDescription } from "../../events/record.ts";
+import { type ActionEffect, actions } from "../../ir/verdicts.ts";
 import { BpfMap, mapTypes, RingBufferReader } from "../../linux/bpf.ts";
 import { pollFor } from "../../linux/descriptors.ts";
 import { CommandWatch } from "../command-watch.ts";
@@ -45,8 +46,8 @@ const patience = { least: 20, most: 1000 } as const;
 const advice = "without --no-denial-events the call and the policy's line become an event";
 
 function sigsysVerdicts({ verdicts }: PolicyDescription): { readonly kills: boolean; readonly traps: boolean } {
-  const has = (...actions: readonly string[]) => verdicts.some(({ action }) => actions.includes(action));
-  return { kills: has("kill-process", "kill-thread"), traps: has("trap") };
+  const has = (effect: ActionEffect) => verdicts.some(({ action }) => actions[action].effect === effect);
+  return { kills: has("kills"), traps: has("signals") };
 }
 
 async function waitUntilEnd({ socket }: Launched, watch: CommandWatch, events: EventReader | undefined): Promise<void> {

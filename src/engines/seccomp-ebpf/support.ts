@@ -41,7 +41,7 @@ const allowing = [
   ...[0x85, 0x20, 0, 0, 0, 0, 0, 0],
   ...[0x95, 0, 0, 0, 0, 0, 0, 0],
 ] as const;
-/** `call +1; exit;` and the same: functions of its own are for whoever has CAP_BPF (the same file). */
+/** `call +1; exit;` and the same: only holders of CAP_BPF may load functions of their own (the same file). */
 const calling = [0x85, 0x10, 0, 0, 1, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0, ...allowing] as const;
 
 let found: Support | undefined;

@@ -1,4 +1,4 @@
-/** Calls that make a process or a thread: how to tell, and how to make one. */
+/** Calls that make a process or a thread: recognises them, and writes one for a test. */
 
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -31,7 +31,7 @@ export function birthKind(
   }
 }
 
-/** Of clone's flags, by the mask of their unknown bits: nobody knows whether it makes a thread. */
+/** Of clone's flags, by the mask of their unknown bits: it is unknown whether it makes a thread. */
 export function isThreadUnknown(unknown = 0n): boolean {
   return (unknown & cloneFlag.thread) !== 0n;
 }

@@ -2,7 +2,7 @@
 import { printLocation } from "../../events/describe.ts";
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
-import { explainedVerdict, type Verdict, verdictText } from "../../ir/verdicts.ts";
+import { passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import type { SimulatedDecision } from "./model.ts";
 
@@ -10,11 +10,6 @@ type Ruling = Pick<
   SimulatedDecision,
   "verdict" | "action" | "errno" | "passes" | "reason" | "rule" | "at" | "possible"
 >;
-
-/** For people; the member `verdict` is for programs. */
-export function shownVerdict({ verdict, action, errno }: Pick<Ruling, "verdict" | "action" | "errno">): string {
-  return action === "unknown" ? verdict : explainedVerdict({ action, errno });
-}
 
 /** The policy's ruling, from the verdicts that are possible (at least one). */
 export function rulingOf(program: Program, possible: readonly number[]): Ruling {
@@ -29,7 +24,7 @@ export function rulingOf(program: Program, possible: readonly number[]): Ruling 
     verdict: verdict ?? "unknown",
     action: verdict === undefined ? "unknown" : verdicts[0]!.action,
     errno: verdict === undefined ? 0 : verdicts[0]!.errno,
-    passes: agreed((one) => one.action === "allow" || one.action === "log"),
+    passes: agreed(passes),
     reason: agreed((one) => one.reason),
     rule: at === undefined ? undefined : printLocation(program.files, at),
     at,

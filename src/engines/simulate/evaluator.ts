@@ -15,8 +15,8 @@ export interface Evaluator<H = unknown> {
   readonly name: string;
   readonly program: Program;
   create(scope: HolderScope): H;
-  /** The state of a new process, or of its first thread, from its maker's as it is now. */
-  inherit(scope: HolderScope, maker: H): H;
+  /** The state of a new process, or of its first thread, from its parent's as it is now. */
+  inherit(scope: HolderScope, parent: H): H;
   release(scope: HolderScope, holder: H): void;
   /** Judges a call whose number is judged, and changes the state of these two and of the tree. */
   evaluate(event: SystemCallEvent, circumstances: Circumstances, thread: H, process: H): Judgement;

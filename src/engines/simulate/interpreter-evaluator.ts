@@ -1,3 +1,4 @@
+/** The evaluator of the reference meaning, for simulated trees: the interpreter of ir/. */
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../ir/interpreter.ts";
 import type { Program } from "../../ir/program.ts";
@@ -18,8 +19,8 @@ export class InterpreterEvaluator implements Evaluator<ScopeState> {
     return initialState(this.program, scope);
   }
 
-  inherit(scope: HolderScope, maker: ScopeState): ScopeState {
-    return inheritState(this.program, scope, maker);
+  inherit(scope: HolderScope, parent: ScopeState): ScopeState {
+    return inheritState(this.program, scope, parent);
   }
 
   release(): void {}

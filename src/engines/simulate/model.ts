@@ -25,7 +25,7 @@ export interface SimulatedTask {
   readonly pid: number;
   readonly process: SimulatedProcess;
   readonly alive: boolean;
-  /** Effective, as seen from where the command was started. Children begin with their maker's. */
+  /** Effective, as seen from where the command was started. Children begin with their parent's. */
   uid: number;
   gid: number;
   /** Judges a call. Its effect on the policy's state stands; that the call then happens, `decision.birth` and others say. */
@@ -77,7 +77,7 @@ export interface SimulatedDecision {
   /** False where unknown bits decide about state or reports: the state is uncertain from here on. */
   readonly effectsKnown: boolean;
   readonly phases: { readonly before: PhaseNames; readonly after: PhaseNames };
-  /** The call makes a process or a thread and passes (or may): what the maker does next. */
+  /** The call makes a process or a thread and passes (or may): what the parent does next. */
   readonly birth: Birth | undefined;
 }
 
@@ -92,7 +92,7 @@ export interface SimulatedReport {
 }
 
 /**
- * A call to make a task that was let through and has not happened yet. The child's state is the maker's as it was at
+ * A call to make a task that was let through and has not happened yet. The child's state is the parent's as it was at
  * the judgement; until one of these is called, a new process counts as alive. One of them may be called, once.
  */
 export interface Birth {
@@ -100,13 +100,13 @@ export interface Birth {
   readonly kind: "process" | "thread" | "either";
   /** A new process; `tid` is its number, the next free one if none is given. */
   process(tid?: number): SimulatedTask;
-  /** A new thread of the maker's process. */
+  /** A new thread of the parent's process. */
   thread(tid?: number): SimulatedTask;
   /** The kernel refused: no memory, a limit, an interrupt. */
   fail(): void;
 }
 
-/** A phase that nobody was in: rules that depend on it never applied. */
+/** A phase that no process was in: rules that depend on it never applied. */
 export interface NeverEntered {
   /** The name of the declaration, and of the phase. */
   readonly phases: string;

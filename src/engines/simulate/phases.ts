@@ -1,3 +1,4 @@
+/** Which phases a simulated tree was in: `test` reports those that no process ever entered. */
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
 import type { NeverEntered, PhaseNames } from "./model.ts";
@@ -12,7 +13,7 @@ interface Watched {
   readonly entered: Set<number>;
 }
 
-/** Watches which phases anybody of the tree is ever in. */
+/** Records the phases that each holder of state is in after each judgement. */
 export class PhaseWatch {
   private readonly watched: readonly Watched[];
 

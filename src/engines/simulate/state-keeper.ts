@@ -1,6 +1,6 @@
 /**
  * Keeps the state of a tree through judgements. As long as all state is known the evaluator keeps it. When unknown bits
- * of a call decide what state becomes, that is no longer so, and from there on the possible states are kept instead.
+ * of a call decide what state becomes, the state is no longer known, and the keeper holds the possible states instead.
  */
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import { type Input, inputs } from "../../ir/inputs.ts";
@@ -49,8 +49,8 @@ export class StateKeeper<H> {
     return this.keep(scope, this.possibleTree === undefined ? content : this.possible(scope, content));
   }
 
-  inherit(maker: Holder<H>): Holder<H> {
-    const { scope, content } = maker;
+  inherit(parent: Holder<H>): Holder<H> {
+    const { scope, content } = parent;
     return this.keep(
       scope,
       content instanceof PossibleScope ? content.inherit(this.program, scope) : this.evaluator.inherit(scope, content),
@@ -105,7 +105,7 @@ export class StateKeeper<H> {
     return content instanceof PossibleScope ? content.cells[index]! : known(this.evaluator.readCell(index, content));
   }
 
-  /** The state where it is known, as it is now: not to be changed, nor kept over the next judgement. */
+  /** The state where it is known, as it is now: valid until the next judgement, and read-only. */
   state(scope: Scope, thread: Holder<H>, process: Holder<H>): ScopeState | undefined {
     if (this.possibleTree !== undefined) return undefined;
     if (scope === "tree") return this.evaluator.readTree();

@@ -1,3 +1,4 @@
+/** One simulated thread: the calls that a test lets it make, handed to its tree (tree.ts). */
 import type { BirthCall } from "./birth.ts";
 import { shownVerdict } from "./decision.ts";
 import type { Birth, CallOptions, SimulatedCall, SimulatedDecision, SimulatedProcess, SimulatedTask } from "./model.ts";
@@ -6,7 +7,7 @@ import type { Holder } from "./state-keeper.ts";
 /** What a task asks of its tree. */
 export interface TaskOperations {
   judge(task: Task, call: SimulatedCall, options: CallOptions): SimulatedDecision;
-  make(maker: Task, kind: "process" | "thread", tid: number | undefined): Task;
+  make(parent: Task, kind: "process" | "thread", tid: number | undefined): Task;
   birthCall(call: BirthCall): SimulatedCall;
   execute(task: Task): void;
   end(tasks: readonly Task[]): void;

@@ -108,7 +108,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       expect(counts()).toMatchObject({ thread: 3n, process: 5n, tree: 6n });
     });
 
-    test("a child has the state of its maker at the judgement, not at its birth", () => {
+    test("a child has the state of its parent at the judgement, not at its birth", () => {
       const { command } = grow(counting);
       const { birth } = command.call({ number: Number(clone), arguments: [17n] });
       command.call({ number });
@@ -147,7 +147,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       expect(tree.livingTasks).toEqual([command]);
     });
 
-    test("a fork in flight fails with its maker", () => {
+    test("a fork in flight fails with its parent", () => {
       const tree = grow(children);
       const child = tree.command.fork();
       child.call({ number: Number(vfork) });

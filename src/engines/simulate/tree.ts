@@ -1,9 +1,9 @@
 /**
  * The tree of tasks that a command starts, on any system: calls are judged, tasks fork, start threads, execute and end,
- * and the clock moves when it is told to. What the words mean is in docs/language.md; this is the reference for engines.
+ * and the clock moves only when a test advances it. What the words mean is in docs/language.md; this is the reference for engines.
  *
- * Verdicts end nobody: after "kill process" the task may go on calling, so that a test or a recording can ask what
- * would be said next. Whoever wants the death says `exitGroup()`.
+ * A verdict ends no task: after "kill process" the task may make further calls, so that a test or a recording can ask what
+ * the policy says next. `exitGroup()` ends the process.
  */
 import { admit } from "../../ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
@@ -31,7 +31,7 @@ export interface TreeOptions {
   readonly gid?: number;
   /** Nanoseconds of the monotonic clock at the start, 0 … 2^63 − 1. Default 0. */
   readonly now?: bigint;
-  /** Is told of every decision, those of `fork` and `thread` too. */
+  /** Called with every decision, those of `fork` and `thread` too. */
   readonly onDecision?: (decision: SimulatedDecision, task: SimulatedTask) => void;
 }
 
@@ -63,7 +63,7 @@ export class SimulatedTree {
         options.onDecision?.(decision, task);
         return decision;
       },
-      make: (maker, kind, tid) => this.make(maker, kind, tid),
+      make: (parent, kind, tid) => this.make(parent, kind, tid),
       birthCall: (call) => birthCall(this.program.architecture, call),
       execute: (task) => this.execute(task),
       end: (tasks) => this.end(tasks),
@@ -102,14 +102,14 @@ export class SimulatedTree {
     return [...this.tasks.values()];
   }
 
-  /** Phases that nobody was ever in. */
+  /** Phases that no process was ever in. */
   get neverEntered(): readonly NeverEntered[] {
     return this.phases.neverEntered;
   }
 
   /**
    * A task's state as it is now, or its process's, or the tree's; undefined once unknown bits have made it uncertain.
-   * Not to be changed, nor kept over the next call.
+   * Valid until the next call, and read-only.
    */
   state(scope: Scope, task: SimulatedTask = this.command): ScopeState | undefined {
     const { record } = task as Task;
@@ -184,7 +184,7 @@ export class SimulatedTree {
   // ── Births ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   private birthBy(
-    maker: Task,
+    parent: Task,
     event: SystemCallEvent,
     unknown: UnknownBits | undefined,
     certain: boolean,
@@ -192,13 +192,13 @@ export class SimulatedTree {
     const flags = event.arguments[0];
     const kind = birthKind(this.program.architecture, event.number, flags, unknown?.argument0 ?? 0n);
     if (kind === undefined) return undefined;
-    if (kind === "thread") return this.threadBirth(maker);
+    if (kind === "thread") return this.threadBirth(parent);
     // clone3 counts as a fork until it turns out to be a thread: engines cannot know better.
     const reservation = { certain: certain && !isThreadUnknown(unknown?.argument0) };
     this.reservations.add(reservation);
-    const { births } = maker.record;
-    const process = this.keeper.inherit(maker.record.process.state);
-    const thread = this.keeper.inherit(maker.record.state);
+    const { births } = parent.record;
+    const process = this.keeper.inherit(parent.record.process.state);
+    const thread = this.keeper.inherit(parent.record.state);
     const settle = () => {
       if (!births.delete(birth)) throw new Error("what became of this call was already said");
       this.reservations.delete(reservation);
@@ -211,13 +211,13 @@ export class SimulatedTree {
       kind,
       process: (tid) => {
         settle();
-        return this.begin(process, thread, tid, maker);
+        return this.begin(process, thread, tid, parent);
       },
       thread: (tid) => {
         if (kind === "process") throw new Error("this call makes a process: it has no CLONE_THREAD");
         settle();
         drop();
-        return this.make(maker, "thread", tid);
+        return this.make(parent, "thread", tid);
       },
       fail: () => {
         settle();
@@ -228,8 +228,8 @@ export class SimulatedTree {
     return birth;
   }
 
-  private threadBirth(maker: Task): Birth {
-    const { births } = maker.record;
+  private threadBirth(parent: Task): Birth {
+    const { births } = parent.record;
     const settle = () => {
       if (!births.delete(birth)) throw new Error("what became of this call was already said");
     };
@@ -240,7 +240,7 @@ export class SimulatedTree {
       },
       thread: (tid) => {
         settle();
-        return this.make(maker, "thread", tid);
+        return this.make(parent, "thread", tid);
       },
       fail: settle,
     };
@@ -248,11 +248,11 @@ export class SimulatedTree {
     return birth;
   }
 
-  private make(maker: Task, kind: "process" | "thread", tid: number | undefined): Task {
-    const { process, state } = maker.record;
+  private make(parent: Task, kind: "process" | "thread", tid: number | undefined): Task {
+    const { process, state } = parent.record;
     if (kind === "process")
-      return this.begin(this.keeper.inherit(process.state), this.keeper.inherit(state), tid, maker);
-    return this.beginThread(process, this.keeper.create("thread"), this.number(tid), maker);
+      return this.begin(this.keeper.inherit(process.state), this.keeper.inherit(state), tid, parent);
+    return this.beginThread(process, this.keeper.create("thread"), this.number(tid), parent);
   }
 
   /** A new process with its first thread. */

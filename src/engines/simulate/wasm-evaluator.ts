@@ -1,3 +1,4 @@
+/** The evaluator that runs a policy as WebAssembly, as the engine notify does, for simulated trees. */
 import { type CompiledStep, compileWasm } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../compile/wasm/instance.ts";
 import { inherit, initialise, readCell, readState, SlotAllocator } from "../../compile/wasm/state.ts";
@@ -25,9 +26,9 @@ export class WasmEvaluator implements Evaluator<number> {
     return address;
   }
 
-  inherit(scope: HolderScope, maker: number): number {
+  inherit(scope: HolderScope, parent: number): number {
     const address = this.slots.take(scope);
-    inherit(this.instance.memory, this.instance.layout, scope, maker, address);
+    inherit(this.instance.memory, this.instance.layout, scope, parent, address);
     return address;
   }
 

@@ -1,7 +1,7 @@
 /** Smart constructors of verdict expressions; operands are already simplified. */
 import { equalExpressions } from "../equality.ts";
 import type { BooleanExpression, VerdictExpression } from "../program.ts";
-import { strictness, type Verdict } from "../verdicts.ts";
+import { actionNames, strictness, type Verdict } from "../verdicts.ts";
 
 /** Bounds of a verdict's strictness, from the program's list of verdicts. */
 interface Bounds {
@@ -9,7 +9,7 @@ interface Bounds {
   readonly maximum: number;
 }
 
-const anything: Bounds = { minimum: strictness.allow, maximum: strictness["kill-process"] };
+const anything: Bounds = { minimum: strictness.allow, maximum: actionNames.length - 1 };
 
 /** Without the program's verdicts, every strictness is possible. */
 function boundsOf(expression: VerdictExpression, verdicts: readonly Verdict[] | undefined): Bounds {

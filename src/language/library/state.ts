@@ -2,6 +2,7 @@
 
 import { maximumCapacity } from "../../ir/limits.ts";
 import type { Scope } from "../../ir/program.ts";
+import { passes } from "../../ir/verdicts.ts";
 import { maximumSigned, maximumWord } from "../../linux/word.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { printInteger } from "../values/ranges.ts";
@@ -203,7 +204,7 @@ function declareTable(declaration: Declaration, holdsValues: boolean): Value {
     options.fail(full, "full", "a verdict");
   } else {
     const { action } = c.builder.meaning(full.expression.verdict);
-    if (c.flow.live === "live" && (action === "allow" || action === "log")) {
+    if (c.flow.live === "live" && passes({ action })) {
       options.refuse(
         "full",
         "P0403",

@@ -5,7 +5,7 @@
  */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
-import { type Action, maximumErrno, returnsZero } from "../../ir/verdicts.ts";
+import type { Action, actions as actionFacts } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { maximumWord } from "../../linux/word.ts";
@@ -144,7 +144,7 @@ function comparisonOf(reader: OciReader, node: JsonNode): OciComparison | undefi
 
 // ── Actions ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const actions: { readonly [N in ActionName]: Action } = {
+const actions = {
   SCMP_ACT_KILL: "kill-thread",
   SCMP_ACT_KILL_THREAD: "kill-thread",
   SCMP_ACT_KILL_PROCESS: "kill-process",
@@ -155,7 +155,10 @@ const actions: { readonly [N in ActionName]: Action } = {
   // The kernel's result without a tracer or listener (seccomp(2)).
   SCMP_ACT_TRACE: "deny",
   SCMP_ACT_NOTIFY: "deny",
-};
+} as const satisfies { readonly [N in ActionName]: Action } & OwnNames;
+
+/** The name that an export writes for an action means that action. */
+type OwnNames = { readonly [A in Action as (typeof actionFacts)[A]["oci"]]: A };
 
 function actionOf(
   reader: OciReader,

@@ -1,3 +1,4 @@
+/** What is known on the ways through a program whose call has unknown bits: copied where ways part, joined where they meet. */
 import type { Program } from "../../../ir/program.ts";
 import { type Bits, join, known } from "./known-bits.ts";
 import type { PossibleReport, PossibleStates } from "./possible-state.ts";
@@ -5,7 +6,8 @@ import type { PossibleReport, PossibleStates } from "./possible-state.ts";
 /** In place of a verdict that full tables have raised: none has. */
 export const nothingRaised = -1;
 
-interface PathFacts {
+/** What a walk through a program knows at one place, whichever way it came there. */
+export class Path {
   readonly states: PossibleStates;
   readonly integers: Bits[];
   /** Undefined: may be either. */
@@ -18,20 +20,9 @@ interface PathFacts {
   reports: readonly PossibleReport[];
   /** No other report was made on any way here. */
   reportsCertain: boolean;
-}
-
-/** Everything that a walk through a program knows at one place, whichever way it came there. */
-export class Path implements PathFacts {
-  readonly states: PossibleStates;
-  readonly integers: Bits[];
-  readonly booleans: (boolean | undefined)[];
-  readonly verdicts: ReadonlySet<number>[];
-  raised: ReadonlySet<number>;
-  reports: readonly PossibleReport[];
-  reportsCertain: boolean;
 
   /** Copies. */
-  private constructor(facts: PathFacts) {
+  private constructor(facts: Omit<Path, "copy" | "join">) {
     const { thread, process, tree } = facts.states;
     this.states = { thread: thread.copy(), process: process.copy(), tree: tree.copy() };
     this.integers = [...facts.integers];

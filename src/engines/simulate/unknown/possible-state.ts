@@ -126,9 +126,9 @@ export class PossibleScope {
         child.cells[index] = known(initial);
         continue;
       }
-      const maker = this.cells[index]!;
-      const images = isKnown(maker)
-        ? [BigInt(onFork.map[Number(maker.value)] ?? initial)]
+      const parent = this.cells[index]!;
+      const images = isKnown(parent)
+        ? [BigInt(onFork.map[Number(parent.value)] ?? initial)]
         : [initial, ...onFork.map.map(BigInt)];
       child.cells[index] = images.map(known).reduce(join);
     }

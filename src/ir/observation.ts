@@ -3,6 +3,7 @@
  * integers (`ObservedWord`) that the program computes from it. An engine guarantees that the kernel uses the bytes that
  * were read. `observe.ts` is the reference meaning of the words.
  */
+import { maximumWord } from "../linux/word.ts";
 import type { Pattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
 
@@ -140,7 +141,7 @@ function partMaximum(part: AddressPart): bigint {
       return 0xffffn;
     case "high":
     case "low":
-      return 0xffff_ffff_ffff_ffffn;
+      return maximumWord;
   }
 }
 

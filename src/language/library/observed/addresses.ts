@@ -1,8 +1,11 @@
 /** `SocketAddress`, `MessageHeader`, `IpAddress` and `cidr(…)`. */
+
 import { addressKinds } from "../../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression } from "../../../ir/program.ts";
+import { maximumWord } from "../../../linux/word.ts";
 import { type AddressRange, type CidrBlock, CidrSet, readBlock } from "../../../patterns/cidr.ts";
 import * as ir from "../../values/ir.ts";
+import { unsigned64 } from "../../values/ranges.ts";
 import {
   type BuiltinCall,
   boolean,
@@ -69,8 +72,8 @@ function ipAddress(high: IntegerExpression, low: IntegerExpression): Value {
   return object(
     "IpAddress",
     new Map<string, Value>([
-      [highWord, integer(high, { from: 0n, to: 0xffff_ffff_ffff_ffffn })],
-      [lowWord, integer(low, { from: 0n, to: 0xffff_ffff_ffff_ffffn })],
+      [highWord, integer(high, unsigned64)],
+      [lowWord, integer(low, unsigned64)],
     ]),
   );
 }
@@ -136,11 +139,10 @@ function has(c: Compilation, call: BuiltinCall, ranges: readonly AddressRange[])
 
 /** high:low between two addresses of 128 bits. */
 function within(high: IntegerExpression, low: IntegerExpression, { from, to }: AddressRange): BooleanExpression {
-  const most = 0xffff_ffff_ffff_ffffn;
   if (from.high === to.high) {
     return ir.all([ir.oneOf(high, [from.high]), ir.within(low, [{ from: from.low, to: to.low }])]);
   }
-  const first = ir.all([ir.oneOf(high, [from.high]), ir.within(low, [{ from: from.low, to: most }])]);
+  const first = ir.all([ir.oneOf(high, [from.high]), ir.within(low, [{ from: from.low, to: maximumWord }])]);
   const last = ir.all([ir.oneOf(high, [to.high]), ir.within(low, [{ from: 0n, to: to.low }])]);
   const between = from.high + 1n <= to.high - 1n ? [ir.within(high, [{ from: from.high + 1n, to: to.high - 1n }])] : [];
   return ir.any([first, ...between, last]);

@@ -31,7 +31,7 @@ export function hearing(
   quiet: StaticFilter,
   { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,
 ): StaticFilter {
-  const isHeard = (action: Action) => heard[action].includes(mode) || (killEvents && kills({ action }));
+  const isHeard = (action: Action) => heard[mode][action] || (killEvents && kills({ action }));
   return askingOf(quiet, new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp)));
 }
 
@@ -49,12 +49,9 @@ export function withWindowRules(filter: ArmedFilter, architecture: ArchitectureN
   };
 }
 
-/** In which modes the filter asks the supervisor about a static verdict, although it could answer by itself. */
-const heard: { readonly [A in Action]: readonly Mode[] } = {
-  allow: [],
-  log: ["reported", "audit"],
-  deny: ["reported", "audit"],
-  trap: ["audit"],
-  "kill-thread": ["audit"],
-  "kill-process": ["audit"],
+/** Whether the filter asks the supervisor about a static verdict, although it could answer by itself. */
+const heard: { readonly [M in Mode]: { readonly [A in Action]: boolean } } = {
+  quiet: { allow: false, log: false, deny: false, trap: false, "kill-thread": false, "kill-process": false },
+  reported: { allow: false, log: true, deny: true, trap: false, "kill-thread": false, "kill-process": false },
+  audit: { allow: false, log: true, deny: true, trap: true, "kill-thread": true, "kill-process": true },
 };

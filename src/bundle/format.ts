@@ -58,7 +58,7 @@ export const mapTypeNumbers = {
   array: mapTypes.array,
   "ring-buffer": mapTypes.ringBuffer,
 } as const;
-/** `BPF_F_RDONLY_PROG`: of what is frozen. */
+/** `BPF_F_RDONLY_PROG`, of frozen maps. */
 export const frozenFlag = mapFlags.readOnlyForPrograms;
 export const mapContents = ["state", "launch", "events"] as const;
 export const launchContents = {

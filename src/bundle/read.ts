@@ -5,7 +5,7 @@
 
 import { timingSafeEqual } from "node:crypto";
 import { parameterFault } from "../ir/parameters.ts";
-import { actionNames } from "../ir/verdicts.ts";
+import { actionNames, maximumErrno } from "../ir/verdicts.ts";
 import { programFlags, pseudo } from "../linux/bpf/numbers.ts";
 import {
   type Bundle,

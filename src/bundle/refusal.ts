@@ -1,4 +1,4 @@
-/** Why the kernel did not take a bundle's program, as a diagnostic at the policy's line. */
+/** Why the kernel refused a bundle's program, as a diagnostic at the policy's line. */
 
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
@@ -8,7 +8,7 @@ import { errno } from "../linux/errno-numbers.ts";
 import type { Bundle, Place } from "./bundle.ts";
 import { MissingFunctionError } from "./load.ts";
 
-/** Undefined where the error is none of the kernel's refusals. */
+/** Undefined if the error is not a refusal of the kernel. */
 export function explainRefusal(bundle: Bundle, error: unknown): Diagnostic | undefined {
   if (error instanceof MissingFunctionError)
     return diagnostic("P0607", error.message, { help: "the target seccomp needs a kernel with portcullis's patches" });

@@ -8,7 +8,7 @@ import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
-import { actionNames, actions, passes } from "../ir/verdicts.ts";
+import { actionNames, actions, feignsSuccess, passes, returnsZero } from "../ir/verdicts.ts";
 import type { WrittenCall } from "../traces/cases.ts";
 
 export interface PlacedAnswer {

@@ -13,7 +13,7 @@
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
-import { type Action, actionNames, actions } from "../ir/verdicts.ts";
+import { type Action, actionNames, actions, maximumErrno } from "../ir/verdicts.ts";
 import { durationUnitNames, parseDuration } from "../language/values/durations.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
@@ -248,16 +248,11 @@ class Reader {
 
   #advance(text: string, at: number): void {
     const place = this.#place(at, text.length);
-    // A name may stand before it, to keep the columns; time goes by for everybody.
+    // A name may precede it, to keep the columns; the clock is common to all tasks.
     const match = /^(?:\w[\w-]*\s+)?\+\s*(\d+)\s*(\S+)$/.exec(text);
     const nanoseconds = match === null ? undefined : parseDuration(`${match[1]}${match[2]!.replace("\u00b5s", "us")}`);
     if (nanoseconds === undefined || nanoseconds >= 1n << 62n) {
-      this.#faults.add(
-        "P0816",
-        place,
-        `${quote(text)} is no length of time`,
-        `+ 49ms (${durationUnitNames.join(", ")})`,
-      );
+      this.#faults.add("P0816", place, `${quote(text)} is not a duration`, `+ 49ms (${durationUnitNames.join(", ")})`);
       return;
     }
     this.#steps.push({ kind: "advance", nanoseconds, place });

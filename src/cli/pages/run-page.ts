@@ -32,7 +32,7 @@ export const runPage: Omit<Verb, "execute"> = {
       complete: "file",
     },
     audit: {
-      about: `Enforce nothing: each verdict becomes an event and the call passes. Only foreign ABIs and io_uring are still refused. Always by ${auditing.join(" or ")}.`,
+      about: `Enforce nothing: each verdict becomes an event, and the call passes. Only foreign ABIs and io_uring are still refused. Always uses ${auditing.join(" or ")}.`,
     },
     "no-denial-events": {
       about:

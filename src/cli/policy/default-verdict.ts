@@ -3,7 +3,7 @@ import { leavesOf } from "../../analysis/explain/paths.ts";
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { printLocation } from "../../events/describe.ts";
 import type { Program } from "../../ir/program.ts";
-import { verdictText } from "../../ir/verdicts.ts";
+import { explainedVerdict } from "../../ir/verdicts.ts";
 
 /** No architecture has this number, so no rule can name it. */
 const unnamed = 1_000_003n;
@@ -16,8 +16,8 @@ export function describeDefault(program: Program): string {
   const answers = [...new Set(possible)].map((index) => {
     const verdict = program.verdicts[index]!;
     return verdict.at === undefined
-      ? verdictText(verdict)
-      : `${verdictText(verdict)}, ${printLocation(program.files, verdict.at)}`;
+      ? explainedVerdict(verdict)
+      : `${explainedVerdict(verdict)}, ${printLocation(program.files, verdict.at)}`;
   });
   return answers.length === 0 ? "deny ENOSYS" : answers.join(", or ");
 }

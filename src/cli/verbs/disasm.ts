@@ -14,9 +14,9 @@ export const disasm: Verb = {
   summary: "Disassemble a policy's filter, with the policy's lines",
   synopsis: ["disasm [OPTIONS] POLICY", "disasm [OPTIONS] --target NAME POLICY", "disasm BUNDLE.pcl"],
   about: [
-    "Prints the classic BPF program that is the policy's static part: what the kernel decides by itself, before the command's first instruction and until its end. Before each return stand the calls that get there, the verdict and the policy's line.",
-    "USER_NOTIF stands where the filter asks the engine: for verdicts that depend on state, and for static denials that are to become events. --pure shows the filter that asks only for state: static denials are its own.",
-    "With --target, prints the eBPF program for that target instead, part by part: what needs no state, a body for each kind of call that needs some, the operations on tables. A bundle is listed as it is, with what it asks of whoever loads it.",
+    "Prints the classic BPF program of the policy's static part, which the kernel enforces from before the command's first instruction until its end. A comment before each return lists the calls that reach it, the verdict and the policy's line.",
+    "USER_NOTIF means that the filter asks the supervisor: for verdicts that depend on state and, with the engine notify, for static denials that become events. With --pure the filter gives static denials itself.",
+    "With --target, prints the eBPF program for that target instead: the part without state, a body for each kind of stateful call, the operations on tables. A bundle is listed as it is, with its requirements for the loader.",
   ],
   options: {
     ...policyOptions,

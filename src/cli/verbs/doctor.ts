@@ -9,8 +9,8 @@ export const doctor: Verb = {
   summary: "Try each engine on this machine and say what is missing",
   synopsis: ["doctor [--json]", "doctor --differences [--json]"],
   about: [
-    "Runs small commands under small policies, each in a child, and says from what they did which engines work here and what slows them down or is in their way: the kernel's age, another filter or supervisor around us, ptrace that is forbidden, a program type that the kernel lacks or does not let us use, a native part that is not built.",
-    "Nothing else on the machine is touched.",
+    "Runs small commands under small policies, each in a child, and derives which engines work on this machine and what slows down or prevents the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type of the engine seccomp-ebpf or without permission to use it, a native part that is not built.",
+    "It changes nothing else on the machine.",
   ],
   options: {
     differences: { about: "Instead of trying the engines, print how they differ (docs/engines.md, What differs)." },

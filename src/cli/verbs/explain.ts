@@ -11,8 +11,8 @@ export const explain: Verb = {
   summary: "Show the verdict on each call, and where it is decided",
   synopsis: ["explain [OPTIONS] POLICY"],
   about: [
-    "Prints what becomes of any call that the policy does not speak of, and then a table: calls that are treated alike, the verdict in each phase and under each condition on arguments, where that is decided, and the policy's line.",
-    "Where a verdict is decided is what it costs. The kernel answers from a bitmap (nothing to speak of) or by running the filter; what depends on state goes to the engine. Warnings name calls that are often made and depend on state, and what the engine cannot do exactly.",
+    "Prints the verdict on calls that no rule names, and then a table: groups of calls with equal treatment, the verdict in each phase and under each condition on arguments, the place of the decision, and the policy's line.",
+    "The place of the decision determines the cost. The kernel decides from a bitmap (at almost no cost) or by the filter; the engine decides verdicts that depend on state, which costs a few microseconds with notify. Warnings name frequent calls that are stateful without need, and verdicts that an engine cannot give exactly.",
   ],
   options: {
     ...policyOptions,

@@ -1,6 +1,7 @@
 /** `portcullis simulate`: replays a trace (src/traces) under a policy and prints the decisions. */
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
+import { shownVerdict } from "../../engines/simulate/decision.ts";
 import type { SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";

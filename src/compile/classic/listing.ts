@@ -3,7 +3,7 @@
 import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Program } from "../../ir/program.ts";
-import { verdictText } from "../../ir/verdicts.ts";
+import { explainedVerdict, returnsZero } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByNumber } from "../../linux/calls.ts";
 import { errnoName } from "../../linux/errno.ts";
@@ -94,7 +94,7 @@ function describePossible(program: Program, possible: readonly number[]): string
 }
 
 function describe(program: Program, index: number): string {
-  return verdictText(program.verdicts[index]!);
+  return explainedVerdict(program.verdicts[index]!);
 }
 
 function describePlace(program: Program, at: Location | undefined): string {

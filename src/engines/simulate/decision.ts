@@ -2,7 +2,7 @@
 import { printLocation } from "../../events/describe.ts";
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
-import { passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
+import { explainedVerdict, passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
 import type { SimulatedDecision } from "./model.ts";
 
@@ -10,6 +10,11 @@ type Ruling = Pick<
   SimulatedDecision,
   "verdict" | "action" | "errno" | "passes" | "reason" | "rule" | "at" | "possible"
 >;
+
+/** For people; the member `verdict` is for programs. */
+export function shownVerdict({ verdict, action, errno }: Pick<Ruling, "verdict" | "action" | "errno">): string {
+  return action === "unknown" ? verdict : explainedVerdict({ action, errno });
+}
 
 /** The policy's ruling, from the verdicts that are possible (at least one). */
 export function rulingOf(program: Program, possible: readonly number[]): Ruling {

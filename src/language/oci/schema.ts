@@ -5,7 +5,7 @@
  */
 
 import { nearestName } from "../../diagnostics/suggest.ts";
-import type { Action, actions as actionFacts } from "../../ir/verdicts.ts";
+import { type Action, type actions as actionFacts, maximumErrno, returnsZero } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName } from "../../linux/errno.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { maximumWord } from "../../linux/word.ts";
@@ -25,9 +25,6 @@ import {
   operatorNames,
 } from "./profile.ts";
 import { firstCharacter, type JsonObject, type OciReader } from "./reader.ts";
-
-/** The kernel replaces a larger errno by this one (kernel/seccomp.c, MAX_ERRNO). */
-const maximumErrno = 4095;
 
 /** The data bits of a filter's return word. A larger errno would lose its upper bits. */
 const maximumData = 0xffffn;
@@ -192,7 +189,7 @@ function actionOf(
     name: name === "SCMP_ACT_KILL" ? "SCMP_ACT_KILL_THREAD" : name,
     action: actions[name],
     errno:
-      name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno || errno.EPERM, maximumErrno) : isDenial ? errno.ENOSYS : 0,
+      name === "SCMP_ACT_ERRNO" ? Math.min(given?.errno ?? errno.EPERM, maximumErrno) : isDenial ? errno.ENOSYS : 0,
     at: node,
   };
 }

@@ -104,12 +104,16 @@ export const report = refusing("report()");
 
 // ── Constants ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Needed as it is: a module may compute with it at its top. @throws {TypeError} when the text is no duration. */
+/** Computed in JavaScript too: a module may use it at its top level. @throws {TypeError} if the string is not a duration. */
 export function duration(text: string): bigint {
   const nanoseconds = parseDuration(text);
   if (nanoseconds === undefined) throw new TypeError(`${JSON.stringify(text)} is no duration: ${durationForm}`);
   return nanoseconds;
 }
+
+/** The blocks are checked by the compiler. */
+export const cidr = (): { readonly has: () => never } => addressSet;
+const addressSet = Object.freeze({ has: refusing("cidr().has()") });
 
 interface Settings<T> {
   readonly default?: T;
@@ -119,6 +123,8 @@ interface Settings<T> {
 export const parameter = Object.freeze({
   path: (_name: string, settings?: Settings<string>): string => settings?.default ?? "/",
   text: (_name: string, settings?: Settings<string>): string => settings?.default ?? "",
+  paths: (_name: string, settings?: Settings<readonly string[]>): readonly string[] => settings?.default ?? ["/"],
+  texts: (_name: string, settings?: Settings<readonly string[]>): readonly string[] => settings?.default ?? [""],
   integer: (_name: string, settings?: Settings<bigint> & { readonly from?: bigint }): bigint =>
     settings?.default ?? settings?.from ?? 0n,
   flag: (_name: string, settings?: Settings<boolean>): boolean => settings?.default ?? false,

@@ -54,12 +54,17 @@ function decodesOrRefuses(bytes: Uint8Array): boolean {
   }
 }
 
+/** eBPF programs for the kernel do not read memory behind pointers yet. */
+const readsMemory = (policy: string): boolean =>
+  loadPolicy(policy, { architecture: "x86_64" }).program!.observations.length > 0;
+
 describe("a bundle", () => {
   it.each(policies.flatMap((policy) => ebpfTargets.map((target) => [policy, target] as const)))(
     "of %s for %s is decoded as it was encoded, and encoded the same each time",
     (policy, target) => {
       const bundle = bundleOf(`policies/${policy}`, target);
-      if (bundle === undefined) return expect(target).toBe("unprivileged");
+      if (bundle === undefined)
+        return expect(target === "unprivileged" || readsMemory(`policies/${policy}`)).toBe(true);
       const bytes = encodeBundle(bundle);
       expect(decodeBundle(bytes)).toEqual(bundle);
       expect(encodeBundle(decodeBundle(bytes))).toEqual(bytes);

@@ -7,6 +7,7 @@ import { loadPolicy } from "../../src/language/load.ts";
 import { allCallNames, callByName } from "../../src/linux/calls.ts";
 import { errnoNames } from "../../src/linux/errno.ts";
 import { nameSet } from "../../src/linux/flags.ts";
+import { type Pointee, pointeeOf, type StructureField, structures } from "../../src/linux/pointees.ts";
 import { rewritesOf } from "../../src/linux/rewrites.ts";
 
 /** The compiler accepts every name of the published types, which the editor completes. */
@@ -27,6 +28,48 @@ const types = ["index", "state", "values", "names", "calls"].flatMap((file) =>
     ([, name = ""]) => name,
   ),
 );
+
+/** The members of a pointer argument's type (src/language/types/values.d.ts). */
+function pointerTests(it: string, pointee: Pointee | undefined): string[] {
+  const plain = [`${it}.isNull && ${it}.address > 1n`];
+  const text = (of: string) =>
+    ["is", "startsWith", "endsWith", "matches"].map((method) => `${of}.${method}("/x", "y")`);
+  const address = (of: string) => [
+    `${of}.kind === "ip" && ${of}.port === 1n && ${of}.version === 4n && cidr("::1/128").has(${of}.address)`,
+    `${of}.kind === "unix" && ${of}.path.text.under("/run")`,
+    `${of}.kind === "abstract" && ${of}.name.is("x")`,
+    `${of}.kind === "other" && ${of}.family === 17n`,
+  ];
+  switch (pointee?.is) {
+    case undefined:
+      return plain;
+    case "path":
+      return [...plain, ...text(`${it}.text`), `${it}.text.under("/srv")`];
+    case "string":
+      return [...plain, ...text(it)];
+    case "address":
+      return address(it);
+    case "message":
+      return [`${it}.isNull`, ...address(`${it}.name`)];
+    case "strings":
+      return [
+        ...plain,
+        ...text(`${it}.at(0n)`),
+        `${it}.length > 1n && ${it}.includes("x") && ${it}.some("x*") && ${it}.has("X") && ${it}.startsWith(["a"])`,
+      ];
+    case "structure":
+      return [
+        ...plain,
+        ...structures[pointee.structure].fields.map((field: StructureField) =>
+          field.flags !== undefined
+            ? `${it}.${field.name}.bits === 1n`
+            : field.choice !== undefined
+              ? `${it}.${field.name}.value === 1n`
+              : `${it}.${field.name} === 1n`,
+        ),
+      ];
+  }
+}
 
 describe("the compiler accepts the editor's completions", () => {
   it("every type", () => {
@@ -51,7 +94,7 @@ describe("the compiler accepts the editor's completions", () => {
     const cases = allCallNames().map((name) => {
       const tests = (callByName(name)?.parameters ?? []).flatMap(({ name: argument, kind, width, signed }) => {
         const it = `call.args.${argument}`;
-        if (kind.is === "pointer") return [`${it}.isNull && ${it}.address > 1n`];
+        if (kind.is === "pointer") return pointerTests(it, pointeeOf(name, argument));
         // The kernel drops the upper bits of a signed argument.
         const negative = signed && rewritesOf(name, argument, "x86_64").length === 0;
         if (kind.is === "integer") return [`${it} > ${negative ? `-${2n ** BigInt(width - 1)}n` : "0n"}`];
@@ -63,7 +106,7 @@ describe("the compiler accepts the editor's completions", () => {
       });
       return `    case "${name}":\n${tests.map((test) => `      if (${test}) return log;\n`).join("")}      return allow;\n`;
     });
-    const text = `import { allow, log, policy } from "portcullis";
+    const text = `import { allow, cidr, log, policy } from "portcullis";
 export default policy((call) => {
   switch (call.name) {
 ${cases.join("")}  }

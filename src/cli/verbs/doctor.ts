@@ -9,7 +9,7 @@ export const doctor: Verb = {
   summary: "Try each engine on this machine and say what is missing",
   synopsis: ["doctor [--json]", "doctor --differences [--json]"],
   about: [
-    "Runs small commands under small policies, each in a child, and derives which engines work on this machine and what slows down or prevents the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type of the engine seccomp-ebpf or without permission to use it, a native part that is not built.",
+    "Runs small commands under small policies, each in a child, and derives which engines work on this machine and what slows down or prevents the others: an old kernel, an outer filter or supervisor, forbidden ptrace, a kernel without the program type or without permission to use it, a native part that is not built.",
     "It changes nothing else on the machine.",
   ],
   options: {

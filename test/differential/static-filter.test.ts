@@ -199,7 +199,7 @@ it("execve of a policy with thread state is shown as USER_NOTIF", async () => {
   expect(explained.warnings.find(({ kind }) => kind === "execution")?.calls).toEqual(["execve", "execveat"]);
   const answered = await portcullis("why", file, 'execve("/bin/sh")');
   expect(answered.out).toContain("decided by the engine, which knows the state");
-  expect(answered.out).toContain("because: executions are followed");
+  expect(answered.out).toContain("because: executions are supervised");
 });
 
 it("why names the filter if it tests arguments", async () => {

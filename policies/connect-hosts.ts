@@ -1,9 +1,15 @@
 import { allow, cidr, deny, parameter, policy, type SocketAddress, type Verdict } from "portcullis";
+import isolated from "portcullis/policies/shared/isolated.ts";
 
 const hosts = cidr(...parameter.texts("hosts", { default: ["127.0.0.0/8", "::1/128"] }));
 // 0 is no port that can be connected to: without ports, every port of the hosts is allowed.
 const port = parameter.integer("port", { default: 0n, from: 0n, to: 65_535n });
 const secondPort = parameter.integer("second-port", { default: port, from: 0n, to: 65_535n });
+// A control message of a datagram can name another first hop, and control messages are the caller's own memory.
+const datagrams = parameter.flag("datagrams", { default: false });
+
+const IP_OPTIONS = 4n;
+const routingHeaders = [5n, 6n, 57n]; // IPV6_2292RTHDR, IPV6_2292PKTOPTIONS, IPV6_RTHDR
 
 function reach(to: SocketAddress): Verdict {
   switch (to.kind) {
@@ -25,12 +31,19 @@ function reach(to: SocketAddress): Verdict {
 }
 
 /**
- * IP connections and datagrams go to the given blocks of addresses and ports, and nowhere else: `--set
- * hosts=10.20.0.0/16,fd00:20::/32 --set port=5432`. Unix sockets are free. ::ffff:10.20.0.1 is 10.20.0.1. Raw and packet
- * sockets, and families that carry IP in another way, are refused. A name server is a host like any other: list it, or
- * resolve names through a Unix socket (nscd, systemd-resolved's varlink).
+ * IP connections go to the given blocks of addresses and ports, and nowhere else: `--set
+ * hosts=10.20.0.0/16,fd00:20::/32 --set port=5432`. ::ffff:10.20.0.1 is 10.20.0.1. Raw and packet sockets, families that
+ * carry IP in another way, and source routes, which send to another machine first, are refused.
+ *
+ * `--set datagrams=true` permits UDP to the same hosts. It trusts the command not to look for a way out: sendmsg's
+ * IP_RETOPTS and IPV6_RTHDR, which no policy can read, send a datagram to another machine first. A name server is a host
+ * like any other: list it and permit datagrams, or have glibc ask it by TCP (options use-vc), or resolve names through a
+ * Unix socket (nscd, systemd-resolved's varlink).
+ *
+ * Free are: Unix sockets, and who listens there may connect for the command (docker, a proxy); connections that others
+ * make to a listening socket; sockets that the command was given, when it started or through a Unix socket.
  */
-export default policy((call) => {
+export default policy({ extends: [isolated] }, (call) => {
   switch (call.name) {
     case "connect":
       // AF_UNSPEC takes the connection back. What is sent afterwards has an address.
@@ -44,10 +57,20 @@ export default policy((call) => {
     case "socket": {
       const { family, type, protocol } = call.args;
       if (family.is("AF_UNIX", "AF_NETLINK")) return allow;
-      const isPlain = type.hasAny("SOCK_STREAM", "SOCK_DGRAM") && [0n, 6n, 17n].includes(protocol); // TCP and UDP
-      return family.is("AF_INET", "AF_INET6") && isPlain
+      const isTcp = type.has("SOCK_STREAM") && (protocol === 0n || protocol === 6n);
+      const isUdp = type.has("SOCK_DGRAM") && (protocol === 0n || protocol === 17n);
+      if (!family.is("AF_INET", "AF_INET6")) return deny("EAFNOSUPPORT", "another kind of network");
+      if (isUdp && !datagrams) return deny("EAFNOSUPPORT", "no datagrams: portcullis run --set datagrams=true");
+      return isTcp || isUdp
         ? allow
         : deny("EAFNOSUPPORT", "raw sockets and other protocols do not say by connect where they send");
+    }
+    case "setsockopt": {
+      const { level, optname } = call.args;
+      return (level.is("SOL_IP") && optname === IP_OPTIONS) ||
+        (level.is("SOL_IPV6") && routingHeaders.includes(optname))
+        ? deny("EPERM", "a source route sends to another machine first")
+        : allow;
     }
   }
   return allow;

@@ -9,8 +9,8 @@ const reaching = calls("ptrace", "process_vm_readv", "process_vm_writev", "pidfd
  * Processes of one user can do all of this, so without this rule a hijacked worker has the power of every process of its
  * user. Debuggers and strace fail under this policy; `--set isolated=false` permits them.
  *
- * Signals are allowed. Opening /proc/PID/mem and /proc/PID/fd is also allowed, because their paths are behind pointers,
- * which policies cannot read yet. To prevent it, use prctl(PR_SET_DUMPABLE, 0) or a separate user for each
+ * Signals are allowed. Opening /proc/PID/mem and /proc/PID/fd is also allowed, because a denial by the text of a path is
+ * bypassed by a relative path or a link. To prevent it, use prctl(PR_SET_DUMPABLE, 0) or a separate user for each
  * service.
  */
 export default policy((call) =>

@@ -36,16 +36,30 @@ const killed = 128 + (engine === "notify" ? 9 : 31);
 const EPERM = 1;
 const EACCES = 13;
 
+/** What `check` says of policies that mean it. */
+const meant: Readonly<Record<string, readonly string[]>> = {
+  "no-secrets.ts": ["P0608"],
+  // Who truncates by a descriptor has opened the file for writing.
+  "read-only-home.ts": ["P0501", "P0608"],
+};
+
+/** They ask about memory behind pointers, which case files do not say yet: behind-pointers.test.ts enforces them. */
+const withoutCases: readonly string[] = ["connect-hosts.ts", "exec-only.ts", "no-secrets.ts", "read-only-home.ts"];
+
 describe("every ready policy", () => {
   for (const file of readdirSync("policies").filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"))) {
-    it(`${file} passes its cases, on the interpreter and compiled`, () => {
-      const ran = portcullis(["test", `policies/${file}`]);
-      expect(ran.stderr + ran.stdout).not.toMatch(/error|FAIL/);
-      expect(ran.status).toBe(0);
-    });
-    it(`${file} has no diagnostic`, () => {
+    if (withoutCases.includes(file)) {
+      it(`${file} has no cases`, () => expect(existsSync(`policies/${file.replace(/ts$/, "cases")}`)).toBe(false));
+    } else {
+      it(`${file} passes its cases, on the interpreter and compiled`, () => {
+        const ran = portcullis(["test", `policies/${file}`]);
+        expect(ran.stderr + ran.stdout).not.toMatch(/error|FAIL/);
+        expect(ran.status).toBe(0);
+      });
+    }
+    it(`${file} has no diagnostic that is not meant`, () => {
       const ran = portcullis(["check", "-p", `policies/${file}`]);
-      expect(ran.stderr).toBe("");
+      expect(ran.stderr.match(/(?<=warning |error )P\d+/g) ?? []).toEqual(meant[file] ?? []);
       expect(ran.status).toBe(0);
     });
   }

@@ -1,0 +1,132 @@
+import { allow, calls, deny, type PathText, parameter, policy, type Text, type Verdict } from "portcullis";
+import isolated from "portcullis/policies/shared/isolated.ts";
+import steadyPaths from "portcullis/policies/shared/steady-paths.ts";
+
+const below = parameter.paths("below", { default: ["/tmp"] });
+const relative = parameter.flag("relative", { default: false });
+
+const atPath = calls(
+  "creat",
+  "truncate",
+  "chmod",
+  "chown",
+  "lchown",
+  "setxattr",
+  "lsetxattr",
+  "removexattr",
+  "lremovexattr",
+  "utime",
+  "utimes",
+);
+const atDirectory = calls(
+  "fchmodat",
+  "fchmodat2",
+  "fchownat",
+  "setxattrat",
+  "removexattrat",
+  "file_setattr",
+  "utimensat",
+  "futimesat",
+);
+const entries = calls("mkdir", "rmdir", "unlink");
+const entriesAt = calls("mkdirat", "unlinkat");
+// These change a file that was opened for reading, and a descriptor does not say which file it is.
+const byDescriptor = calls("fchmod", "fchown", "fsetxattr", "fremovexattr");
+const never = calls("acct", "@swap", "quotactl", "quotactl_fd");
+
+const AT_FDCWD = -100n;
+const setsExtendedFlags = 0x401c_5820n; // include/uapi/linux/fs.h
+
+/** Only positive tests: a null pointer (utimensat changes the descriptor's file then) matches nothing. */
+function inside(text: PathText, isFromHere: boolean): boolean {
+  if (text.matches("..", "../**", "**/..", "**/../**")) return false;
+  return text.under(...below) || (relative && isFromHere && text.matches("**") && !text.startsWith("/"));
+}
+
+/**
+ * A name in one of the directories, and not a directory of the list itself: who could replace that by a link would write
+ * where the link leads. ("/srv/." is refused by the kernel in all of these calls.)
+ */
+function entry(text: PathText, isFromHere: boolean): boolean {
+  if (text.is(...below) || text.matches("**?//**") || below.some((one) => text.is(`${one}/`))) return false;
+  return inside(text, isFromHere);
+}
+
+function writes(isInside: boolean): Verdict {
+  return isInside ? allow : deny("EROFS", "not below the directories of this policy");
+}
+
+/** A relative target without ".." stays in the link's directory, to wherever the link is moved. */
+function links(target: Text, isInside: boolean): Verdict {
+  return target.startsWith("/") || target.matches("..", "../**", "**/..", "**/../**")
+    ? deny("EROFS", "a link that may lead out of the directories of this policy")
+    : writes(isInside);
+}
+
+function isPlain(mode: bigint): boolean {
+  return (mode & 0o170000n) !== 0o020000n && (mode & 0o170000n) !== 0o060000n;
+}
+
+/**
+ * Files are created, changed and removed below the given directories only: `--set below=/home/me/project,/tmp`. Reading
+ * is free, and so are /dev/null and its like.
+ *
+ * A path must say by itself where it leads: it is absolute and has no "..". With `--set relative=true` paths from the
+ * working directory are allowed too; the command must be started below one of the directories, and its tree stays there:
+ * chdir leads into them and fchdir nowhere. Paths from an open directory are refused, which `rm -r` uses.
+ *
+ * Symbolic links are made to relative targets without ".." only, and hard links to files below the directories. Those that are there when the command
+ * starts, and those that others make, are followed: give directories that exist, and that only this user can write. What is open for
+ * writing when the command starts stays so. Who listens on a Unix socket (docker, systemd) may write for the command.
+ */
+export default policy({ extends: [isolated, steadyPaths] }, (call) => {
+  if (never.has(call)) return deny("EPERM", "writes somewhere else");
+  if (byDescriptor.has(call)) return deny("EPERM", "does not say which file it changes");
+  if (atPath.has(call)) return writes(inside(call.args.path.text, true));
+  if (atDirectory.has(call)) return writes(inside(call.args.path.text, call.args.dirfd === AT_FDCWD));
+  if (entries.has(call)) return writes(entry(call.args.path.text, true));
+  if (entriesAt.has(call)) return writes(entry(call.args.path.text, call.args.dirfd === AT_FDCWD));
+  switch (call.name) {
+    case "open":
+    case "openat": {
+      const { flags, path } = call.args;
+      // Linux truncates what is opened with O_RDONLY | O_TRUNC.
+      if (flags.has("O_RDONLY") && !flags.hasAny("O_CREAT", "O_TRUNC")) return allow;
+      if (path.text.is("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")) return allow;
+      return writes(inside(path.text, call.name === "open" || call.args.dirfd === AT_FDCWD));
+    }
+    case "openat2":
+      return deny("ENOSYS", "C libraries fall back to openat");
+    case "mknod":
+      return isPlain(call.args.mode) ? writes(entry(call.args.path.text, true)) : deny("EPERM", "a device");
+    case "mknodat":
+      return isPlain(call.args.mode)
+        ? writes(entry(call.args.path.text, call.args.dirfd === AT_FDCWD))
+        : deny("EPERM", "a device");
+    case "link":
+    case "rename":
+      return writes(entry(call.args.oldpath.text, true) && entry(call.args.newpath.text, true));
+    case "linkat":
+    case "renameat":
+    case "renameat2":
+      return writes(
+        entry(call.args.oldpath.text, call.args.olddirfd === AT_FDCWD) &&
+          entry(call.args.newpath.text, call.args.newdirfd === AT_FDCWD),
+      );
+    case "symlink":
+      return links(call.args.oldpath, entry(call.args.newpath.text, true));
+    case "symlinkat":
+      return links(call.args.oldpath, entry(call.args.newpath.text, call.args.newdirfd === AT_FDCWD));
+    case "bind": // makes a file
+      return call.args.addr.kind === "unix" ? writes(inside(call.args.addr.path.text, true)) : allow;
+    case "chdir":
+      return !relative || inside(call.args.path.text, true) ? allow : deny("EACCES", "leaves the directories");
+    case "fchdir":
+      return relative ? deny("EACCES", "does not say where it leads") : allow;
+    case "ioctl":
+      return call.args.cmd.is("FS_IOC_SETFLAGS", "FS_IOC_SETVERSION") || call.args.cmd.value === setsExtendedFlags
+        ? deny("EPERM", "does not say which file it changes")
+        : allow;
+  }
+  return allow;
+});

@@ -1,0 +1,232 @@
+/** Enforces the ready policies that ask about memory behind pointers, on programs that try to get past them. */
+import { execFileSync } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import { portcullis } from "../support/run.ts";
+import { serveElsewhere } from "./elsewhere.ts";
+
+const victims = join(process.cwd(), "test/policies/victims");
+const policies = join(process.cwd(), "policies");
+
+function scratch(): string {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-behind-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+/** The command's lines under a policy. Only `notify` reads behind pointers. */
+function lines(policy: string, options: readonly string[], command: readonly string[], cwd = process.cwd()): string[] {
+  const words = ["run", "-q", "--engine", "notify", "-p", join(policies, `${policy}.ts`), ...options, "--", ...command];
+  const ran = portcullis(words, { cwd });
+  if (ran.status === 125) throw new Error(ran.stderr);
+  return ran.stdout.trim().split("\n");
+}
+
+const python = (name: string, ...words: readonly string[]) => [
+  "/usr/bin/python3",
+  join(victims, `${name}.py`),
+  ...words,
+];
+const under = (heading: string, text: readonly string[]): string[] => {
+  const start = text.indexOf(heading) + 1;
+  const end = text.findIndex((line, index) => index >= start && line.startsWith("#"));
+  return text.slice(start, end < 0 ? undefined : end);
+};
+const outcome = (line: string) => line.slice(line.lastIndexOf(" ") + 1);
+
+describe("connect-hosts", () => {
+  it("lets a program reach the given host and port only", async () => {
+    const { port, received } = await serveElsewhere();
+    const options = ["--set", "hosts=127.0.0.1/32", "--set", `port=${port}`];
+    const attempts = python("reach_hosts", `${port}`, `${port}`);
+    const free = execFileSync(attempts[0]!, [...attempts.slice(1), "datagrams"], { encoding: "utf8" });
+    expect(free).toContain("connect there ok\n");
+    expect(free).toContain("source route ok\n");
+    expect(free).toContain("passed: AF_UNSPEC there ok\n");
+    expect((await received()).filter((one) => one === "there").length).toBeGreaterThan(4);
+
+    const confined = lines("connect-hosts", options, attempts);
+    expect(confined.filter((line) => line.endsWith(" ok"))).toEqual(["connect here ok", "connect mapped here ok"]);
+    expect(confined).toContain("udp Address family not supported by protocol");
+    const withDatagrams = lines("connect-hosts", [...options, "--set", "datagrams=true"], [...attempts, "datagrams"]);
+    expect(withDatagrams.filter((line) => line.endsWith(" ok"))).toEqual([
+      "connect here ok",
+      "connect mapped here ok",
+      "udp ok",
+      "passed: send here ok",
+      "passed: connect here ok",
+      "passed: send, connected ok",
+      "passed: disconnect ok",
+      "passed: AF_UNSPEC here ok",
+    ]);
+    expect(withDatagrams).toContain("passed: sendmmsg there Function not implemented");
+    expect(await received()).toEqual(["here", "here", "here"]);
+  });
+});
+
+describe("exec-only", () => {
+  it("starts the given programs with the given words, and nothing that they start", () => {
+    const folder = scratch();
+    const git = (...words: readonly string[]) => execFileSync("git", words, { cwd: folder });
+    git("init", "-q", ".");
+    // `git status` starts it.
+    git("config", "core.fsmonitor", `touch ${folder}/ran; false`);
+    const text = lines("exec-only", [], python("start_others", "/usr/bin/git", folder));
+    expect(text.filter((line) => line.endsWith(" started"))).toEqual(["allowed started", "started by git started"]);
+    expect(text.filter((line) => line.endsWith(" denied"))).toHaveLength(17);
+    expect(text).toContain("mount Operation not permitted");
+    expect(text.at(-1)).toBe("did not run");
+    git("status");
+    expect(existsSync(join(folder, "ran"))).toBe(true);
+  });
+
+  it("judges a script by its own path: the kernel starts its interpreter", () => {
+    const script = join(scratch(), "script");
+    writeFileSync(script, '#!/bin/sh\necho "I am $1"; /bin/true || echo refused\n', { mode: 0o755 });
+    const options = ["--set", `programs=${script}`, "--set", "names=script", "--set", "commands=log"];
+    const start = `import os; os.execve(${JSON.stringify(script)}, ["script", "log"], {})`;
+    expect(lines("exec-only", options, ["/usr/bin/python3", "-c", start])).toEqual(["I am log", "refused"]);
+  });
+});
+
+describe("no-secrets", () => {
+  /** What a connection gives before and after a statement of Python. */
+  async function around(statement: string, folder: string): Promise<string[]> {
+    const { port } = await serveElsewhere();
+    const text = [
+      "import os, socket",
+      "def reach():",
+      "  try:",
+      `    socket.create_connection(("127.0.0.1", ${port})).close()`,
+      '    print("reached")',
+      "  except OSError as error:",
+      "    print(os.strerror(error.errno))",
+      "reach()",
+      statement,
+      "reach()",
+    ].join("\n");
+    return lines("no-secrets", [], ["/usr/bin/python3", "-c", text], folder);
+  }
+
+  it.each([
+    ["a key", 'open("id_rsa").close()'],
+    ["a key in a child", "if os.fork() == 0: open('id_rsa'); os._exit(0)\nos.wait()"],
+    ["a key by an absolute path and dots", 'open(os.getcwd() + "/.aws/../id_rsa").close()'],
+    ["a file from the directory of secrets", 'os.open("s", os.O_RDONLY, dir_fd=os.open(".aws", os.O_RDONLY))'],
+    ["a file in the directory of secrets", 'os.chdir(".aws"); open("s").close()'],
+    ["a link to it", 'os.symlink("id_rsa", "x"); open("x").close()'],
+    ["a hard link to it", 'os.link("id_rsa", "x"); open("x").close()'],
+    ["a new name", 'os.rename("id_rsa", "x"); open("x").close()'],
+    ["the variables of a process", 'open(f"/proc/{os.getppid()}/environ").close()'],
+  ])("forbids connections after %s", async (_, statement) => {
+    const folder = scratch();
+    writeFileSync(join(folder, "id_rsa"), "");
+    mkdirSync(join(folder, ".aws"));
+    writeFileSync(join(folder, ".aws/s"), "");
+    expect(await around(statement, folder)).toEqual(["reached", "Permission denied"]);
+  });
+
+  it("forbids to accept on a socket from before", () => {
+    const text = [
+      "import os, socket",
+      'listener = socket.create_server(("127.0.0.1", 0))',
+      "client = socket.create_connection(listener.getsockname())",
+      'open("id_rsa").close()',
+      "try:",
+      "  listener.accept()",
+      "except OSError as error:",
+      "  print(os.strerror(error.errno))",
+    ].join("\n");
+    const folder = scratch();
+    writeFileSync(join(folder, "id_rsa"), "");
+    expect(lines("no-secrets", [], ["/usr/bin/python3", "-c", text], folder)).toEqual(["Permission denied"]);
+  });
+
+  it("does not forbid them after other files, and does not notice a link from before, as it says", async () => {
+    const folder = scratch();
+    writeFileSync(join(folder, "id_rsa"), "");
+    writeFileSync(join(folder, "id_rsa.pub"), "");
+    symlinkSync("id_rsa", join(folder, "old"));
+    const reached = ["reached", "reached"];
+    expect(await around('open("id_rsa.pub").close()', folder)).toEqual(reached);
+    expect(await around('open("old").close()', folder)).toEqual(reached);
+  });
+});
+
+describe("read-only-home", () => {
+  function places() {
+    const folder = scratch();
+    const [inside, outside] = [join(folder, "in"), join(folder, "out")];
+    for (const one of [inside, `${inside}-empty`, outside, join(outside, "folder")]) mkdirSync(one);
+    writeFileSync(join(outside, "file"), "as before");
+    const below = `below=${inside},${inside}-empty,${inside}-missing`;
+    const unchanged = () => {
+      expect(readdirSync(folder).sort()).toEqual(["in", "in-empty", "out"]);
+      expect(readdirSync(outside).sort()).toEqual(["file", "folder"]);
+      expect(readFileSync(join(outside, "file"), "utf8")).toBe("as before");
+    };
+    return {
+      inside,
+      outside,
+      options: ["--set", below],
+      attempts: python("write_outside", inside, outside),
+      unchanged,
+    };
+  }
+
+  it("lets a program write below the directories only", () => {
+    const { inside, options, attempts, unchanged } = places();
+    const text = lines("read-only-home", options, attempts);
+    expect(under("# inside", text).map(outcome)).toEqual(Array.from({ length: 15 }, () => "ok"));
+    const outside = under("# outside", text);
+    expect(outside.filter((line) => !/ (Read-only file system|Operation not permitted)$/.test(line))).toEqual([
+      "openat2 Function not implemented",
+    ]);
+    expect(outside.length).toBeGreaterThan(50);
+    expect(
+      under("# relative", text)
+        .filter((line) => /create|write/.test(line))
+        .map(outcome),
+    ).toEqual(Array.from({ length: 4 }, () => "system"));
+    unchanged();
+    expect(readdirSync(inside).sort()).toEqual(["b", "fifo", "link", "socket"]);
+  });
+
+  it("with relative paths: keeps the tree's working directory below them", () => {
+    const { inside, options, attempts, unchanged } = places();
+    const text = lines("read-only-home", [...options, "--set", "relative=true"], attempts, inside);
+    expect(under("# relative", text)).toEqual([
+      "enter inside ok",
+      "create here ok",
+      "enter outside Permission denied",
+      "create there ok",
+      "enter outside by descriptor Permission denied",
+      "create there ok",
+      "enter outside by dots Permission denied",
+      "write there No such file or directory",
+    ]);
+    unchanged();
+    expect(readdirSync(inside)).toContain("there");
+  });
+
+  it("is no obstacle to a shell and git in their project", () => {
+    const { inside, options, unchanged } = places();
+    const script =
+      "git init -q . && echo text > file && git add file && " +
+      "git -c user.name=a -c user.email=a@b commit -q -m first && git log --format=%s && rm file && git checkout -q file && cat file";
+    const all = [...options, "--set", "relative=true"];
+    expect(lines("read-only-home", all, ["bash", "-c", script], inside)).toEqual(["first", "text"]);
+    unchanged();
+  });
+});

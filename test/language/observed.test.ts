@@ -262,7 +262,22 @@ describe("mistakes", () => {
     ['return call.name === "execve" && call.args.argv.at(-1n).is("a") ? allow : log;', "P0213"],
     ['return call.name === "open" && call.args.path.text.matches("*a????????????????") ? allow : log;', "P0215"],
     ['return call.name === "read" && call.args.buf.text.is("a") ? allow : log;', "P0601"],
+    // The child would start in the engine's stub, without a frame on its stack.
+    ['return call.name === "clone3" && call.args.uargs.flags.has("CLONE_THREAD") ? allow : log;', "P0601"],
+    ['return call.name === "clone3" && call.args.uargs.stack === 0n ? allow : log;', "P0601"],
   ])("%s", (body, code) => {
     expect(messagesOf(body).map((message) => message.slice(0, 5))).toEqual([code]);
+  });
+});
+
+describe("a call that the architecture lacks", () => {
+  it("may be asked about, and nothing is read", () => {
+    const body = 'return call.name === "unlink" && call.args.path.text.is("/a") ? deny("EPERM") : allow;';
+    const { program, diagnostics } = loadPolicy("/p/main.ts", {
+      architecture: "aarch64",
+      readFile: () => policyModule("", body),
+    });
+    expect(diagnostics.filter(({ severity }) => severity === "error")).toEqual([]);
+    expect(program!.observations).toEqual([]);
   });
 });

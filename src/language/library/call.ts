@@ -5,7 +5,7 @@ import type { Input } from "../../ir/inputs.ts";
 import type { BooleanExpression, IntegerExpression } from "../../ir/program.ts";
 import type { CallDescription, CallParameter } from "../../linux/call.ts";
 import { registerOf } from "../../linux/calls.ts";
-import { pointeeOf } from "../../linux/pointees.ts";
+import { type Pointee, pointeeOf } from "../../linux/pointees.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
 import { join, type Range, unsigned64, widthRange } from "../values/ranges.ts";
@@ -122,7 +122,9 @@ function newArgument(c: Compilation, value: ArgumentsValue, name: string, node: 
       "test the call's name first: `case`, or call.name === …",
     );
   }
-  return makeArgument(c, name, first, possibleOf(c, calls), passings, node);
+  // Also where no call can come (this architecture has none of them), which the policy may ask about all the same.
+  const pointee = pointeeOf(calls[0]!.name, name);
+  return makeArgument(c, { name, parameter: first, pointee, node }, possibleOf(c, calls), passings);
 }
 
 function parameterOf(call: CallDescription, name: string): CallParameter {
@@ -160,18 +162,22 @@ function passingsOf(c: Compilation, calls: readonly CallDescription[], name: str
 
 function makeArgument(
   c: Compilation,
-  name: string,
-  first: CallParameter,
+  asked: {
+    readonly name: string;
+    readonly parameter: CallParameter;
+    readonly pointee: Pointee | undefined;
+    readonly node: SourceRange;
+  },
   calls: readonly CallDescription[],
   passings: readonly Passing[],
-  node: SourceRange,
 ): Value {
-  const { kind } = first;
+  const { name, parameter, pointee, node } = asked;
+  const { kind } = parameter;
   const value = () =>
     integer(
       choose(c, passings, ({ argument }) => argument.value()),
       passings.map(({ argument }) => argument.range).reduce((a, b): Range => join(a, b)),
-      `\`${name}\` is ${article(first.type)} ${first.type}${partUsed(passings)}`,
+      `\`${name}\` is ${article(parameter.type)} ${parameter.type}${partUsed(passings)}`,
     );
   switch (kind.is) {
     case "integer":
@@ -182,7 +188,6 @@ function makeArgument(
         ["isNull", boolean(ir.compare("equal", address, ir.constant(0n)))],
         ["address", integer(address, unsigned64, `\`${name}\` is an address`)],
       ]);
-      const pointee = calls[0] === undefined ? undefined : pointeeOf(calls[0].name, name);
       if (pointee !== undefined) return observed(c, { name, calls, pointee, node, pointer });
       return { is: "object", type: "Pointer", described: `\`${name}\``, members: pointer };
     }

@@ -6,12 +6,13 @@
  * | --- | --- | --- |
  * | `text` | a path, a name, each of mount's four strings | |
  * | `address` | connect, bind, sendto | |
- * | `structure` | openat2's `how`, clone3's `args` | what pointers in it point at |
+ * | `structure` | openat2's `how` | what pointers in it point at |
  * | `message` | sendmsg | the data (msg_iov) and the control data |
  * | `vector` | execve's argv and envp | |
  *
  * A null pointer gives null: the register says so, and does not change. A structure that the kernel also writes must not
- * be read here, because the window is read-only (sendmmsg, recvmsg).
+ * be read here, because the window is read-only (sendmmsg, recvmsg); nor clone3's, whose child has another stack than the
+ * one with the frame of the stub.
  */
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native } from "../../../linux/native.ts";
@@ -135,7 +136,7 @@ export class Observer {
     return bytes instanceof ObservationFailure ? bytes : { bytes, segment: this.#builder.segment(bytes, 8) };
   }
 
-  /** A structure whose size is in another register (openat2, clone3). */
+  /** A structure whose size is in another register (openat2). */
   structure(argument: number, sizeArgument: number, bounds: StructureBounds): Uint8Array | ObservationFailure {
     const size = this.argument(sizeArgument);
     if (size < BigInt(bounds.least)) return new ObservationFailure(errno.EINVAL);

@@ -19,7 +19,8 @@ export class ObservedArgument {
   readonly #c: Compilation;
   readonly #shape: Shape;
   readonly #sources: readonly Source[];
-  readonly #node: SourceRange;
+  /** Where the policy names the argument. */
+  readonly node: SourceRange;
 
   constructor(
     c: Compilation,
@@ -41,7 +42,7 @@ export class ObservedArgument {
     this.calls = parts.calls.map((call) => call.name);
     this.#c = c;
     this.#shape = parts.shape;
-    this.#node = parts.node;
+    this.node = parts.node;
     this.#sources = parts.calls.flatMap((call): Source[] => {
       const number = numberOf(call.name, architecture);
       if (number === undefined) return [];
@@ -59,7 +60,7 @@ export class ObservedArgument {
 
   get #observation(): number {
     const { builder, file } = this.#c;
-    return builder.observations.observe(this.name, this.#shape, this.#sources, file.location(this.#node));
+    return builder.observations.observe(this.name, this.#shape, this.#sources, file.location(this.node));
   }
 
   /** Where no call can come, nothing is read. */

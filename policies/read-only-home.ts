@@ -56,6 +56,12 @@ function writes(isInside: boolean): Verdict {
   return isInside ? allow : deny("EROFS", "not below the directories of this policy");
 }
 
+/** `isRead`: the file is only read. Linux truncates what is opened with O_RDONLY | O_TRUNC. */
+function opens(isRead: boolean, text: PathText, isFromHere: boolean): Verdict {
+  if (isRead || text.is("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")) return allow;
+  return writes(inside(text, isFromHere));
+}
+
 /** A relative target without ".." stays in the link's directory, to wherever the link is moved. */
 function links(target: Text, isInside: boolean): Verdict {
   return target.startsWith("/") || target.matches("..", "../**", "**/..", "**/../**")
@@ -87,13 +93,13 @@ export default policy({ extends: [isolated, steadyPaths] }, (call) => {
   if (entries.has(call)) return writes(entry(call.args.path.text, true));
   if (entriesAt.has(call)) return writes(entry(call.args.path.text, call.args.dirfd === AT_FDCWD));
   switch (call.name) {
-    case "open":
-    case "openat": {
+    case "open": {
       const { flags, path } = call.args;
-      // Linux truncates what is opened with O_RDONLY | O_TRUNC.
-      if (flags.has("O_RDONLY") && !flags.hasAny("O_CREAT", "O_TRUNC")) return allow;
-      if (path.text.is("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")) return allow;
-      return writes(inside(path.text, call.name === "open" || call.args.dirfd === AT_FDCWD));
+      return opens(flags.has("O_RDONLY") && !flags.hasAny("O_CREAT", "O_TRUNC"), path.text, true);
+    }
+    case "openat": {
+      const { flags, path, dirfd } = call.args;
+      return opens(flags.has("O_RDONLY") && !flags.hasAny("O_CREAT", "O_TRUNC"), path.text, dirfd === AT_FDCWD);
     }
     case "openat2":
       return deny("ENOSYS", "C libraries fall back to openat");

@@ -22,10 +22,13 @@ function step(body: string, before = ""): string {
 
 describe("no false alarms", () => {
   const policies = readdirSync(`${root}policies`).filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"));
+  /** A descriptor to truncate by was opened for writing. */
+  const meant: Readonly<Record<string, readonly string[]>> = { "read-only-home.ts": ["P0501"] };
   it.each(policies)("%s", (name) => {
     for (const architecture of ["x86_64", "aarch64"] as const) {
       const loaded = loadPolicy(`${root}policies/${name}`, { architecture });
-      expect(lintPolicy(loaded.program!, loaded)).toEqual([]);
+      const found = lintPolicy(loaded.program!, loaded).filter(({ code }) => meant[name]?.includes(code) !== true);
+      expect(found).toEqual([]);
     }
   });
 

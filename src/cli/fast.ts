@@ -12,6 +12,7 @@ import { enforce } from "./enforce.ts";
 import { runPage } from "./pages/run-page.ts";
 import { parseInvocation } from "./parse.ts";
 import { askCache } from "./policy/cached.ts";
+import { examined } from "./policy/path-examination.ts";
 import { runContext } from "./run-context.ts";
 import { runRequest } from "./run-request.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
@@ -26,7 +27,7 @@ async function runCached(argv: readonly string[]): Promise<number | undefined> {
     const request = runRequest(invocation);
     if (request.bestEffort) return undefined;
     const { policy } = askCache(request, context);
-    return policy === undefined ? undefined : await enforce(request, policy);
+    return policy === undefined || examined(policy, request).length > 0 ? undefined : await enforce(request, policy);
   } catch (error) {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
       return undefined;

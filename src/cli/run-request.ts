@@ -20,6 +20,8 @@ export interface RunRequest extends PolicyRequest {
   readonly killEvents: boolean;
   readonly cgroup: boolean;
   readonly bestEffort: boolean;
+  /** A path that permits something, and that the command's user can lead elsewhere, is an error. */
+  readonly strictPaths: boolean;
   readonly quiet: boolean;
 }
 
@@ -49,6 +51,7 @@ export function runRequest(invocation: Invocation): RunRequest {
     killEvents: invocation.has("kill-events"),
     cgroup: invocation.has("cgroup"),
     bestEffort: invocation.has("best-effort"),
+    strictPaths: invocation.has("strict-paths"),
     quiet: invocation.has("quiet"),
   };
 }

@@ -100,6 +100,7 @@ export const catalogue = {
   P0606: error("a construct that a target cannot express"),
   P0607: error("a program that the kernel refuses"),
   P0608: warning("a frequent call that a signal can make fail"),
+  P0609: warning("an allowed path that the command's user can lead elsewhere"),
 
   P0701: warning("a part of an OCI profile that is not implemented"),
   P0702: error("not JSON"),

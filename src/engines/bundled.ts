@@ -42,5 +42,7 @@ export function bundledPolicy(bytes: Uint8Array, settings: ReadonlyMap<string, s
     eventsSize: events?.capacity ?? 0,
     // Which phase a process was in is not in a bundle.
     description: { architecture, name, files, verdicts, reports, phases: [] },
+    // No bundle asks about memory behind pointers (P0606).
+    allowedPaths: [],
   };
 }

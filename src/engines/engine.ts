@@ -3,6 +3,7 @@
  * them), a compiler (compilers.ts), and a description (description.ts, descriptions.ts). An engine is a folder and a line
  * in each of the three lists; nothing in cli/ names one.
  */
+import type { AllowedPath } from "../analysis/allowed-paths.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { Sources } from "../diagnostics/render.ts";
 import type { PolicyDescription } from "../events/record.ts";
@@ -22,6 +23,8 @@ export type Mode = "reported" | "quiet" | "audit";
 /** A compiled policy, as far as all engines have the same. */
 export interface EnginePolicy {
   readonly description: PolicyDescription;
+  /** What permits calls by the text of a path: a start examines the directories on the way. */
+  readonly allowedPaths: readonly AllowedPath[];
 }
 
 /** `what` and `help` are sentences without a full stop. */

@@ -91,6 +91,26 @@ describe("exec-only", () => {
     expect(existsSync(join(folder, "ran"))).toBe(true);
   });
 
+  it("says at the start that its user can lead an allowed path elsewhere, and is not started with --strict-paths", () => {
+    const program = join(scratch(), "program");
+    const run = (...options: readonly string[]) =>
+      portcullis(["run", "-p", "exec-only", "--set", `programs=${program}`, ...options, "--", "/bin/echo", "started"]);
+    const sentence = `P0609: the command's user can write \\S+, a directory on the way to what the policy permits: is "${program}"`;
+    // The second start finds the compiled policy in the cache.
+    for (const _ of [1, 2]) {
+      const warned = run();
+      expect(warned.stderr).toMatch(new RegExp(`^warning ${sentence}$`, "m"));
+      expect(warned.stdout).toBe("started\n");
+      const refused = run("--strict-paths", "-q");
+      expect(refused.stderr).toMatch(new RegExp(`^error ${sentence}$`, "m"));
+      expect(refused).toMatchObject({ status: 125, stdout: "" });
+    }
+    expect(run("-q")).toMatchObject({ status: 0, stderr: "", stdout: "started\n" });
+    const checked = portcullis(["check", "--strict-paths", "--set", `programs=${program}`, "exec-only"]);
+    expect(checked.stderr).toMatch(new RegExp(`^error ${sentence}$`, "m"));
+    expect(checked.status).toBe(125);
+  });
+
   it("judges a script by its own path: the kernel starts its interpreter", () => {
     const script = join(scratch(), "script");
     writeFileSync(script, '#!/bin/sh\necho "I am $1"; /bin/true || echo refused\n', { mode: 0o755 });

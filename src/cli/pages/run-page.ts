@@ -62,6 +62,10 @@ export const runPage: Omit<Verb, "execute"> = {
     "best-effort": {
       about: "If a part of the policy cannot be enforced on this machine, start without that part, with a message.",
     },
+    "strict-paths": {
+      about:
+        "Refuse to start if the policy permits something by the text of a path and the command's user can write a directory on the way to it (P0609, a warning without this option), because the command can then make the path lead elsewhere.",
+    },
     quiet: { short: "q", about: "Print no lines for people, neither events nor notices." },
   },
   takesCommand: true,

@@ -136,6 +136,7 @@ export const readyPolicies = [
   "nginx",
   "no-secrets",
   "order",
+  "read-only-home",
   "server",
 ] as const;
 

@@ -1,6 +1,7 @@
 /** `portcullis check`: loads policies, and prints their diagnostics and what the lints find. */
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
+import type { Program } from "../../ir/program.ts";
 import type { Context } from "../context.ts";
 import { architectureOption, chosenArchitecture, missing, policyOptions, policyRequest } from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
@@ -21,6 +22,10 @@ export const check: Verb = {
     ...architectureOption,
     json: { about: "Print the diagnostics on standard output, one JSON object per line." },
     strict: { about: "Treat warnings as errors." },
+    "strict-paths": {
+      about:
+        "Report an error (P0609), as `run --strict-paths` does, if the policy permits something by the text of a path and the current user can write a directory on the way to it.",
+    },
     quiet: { short: "q", about: "Print nothing for policies without errors and warnings." },
   },
   complete: "policy",
@@ -45,6 +50,16 @@ export const check: Verb = {
   },
 };
 
+/** @throws Failure */
+async function refuseChangeable(program: Program): Promise<void> {
+  const [{ allowedPaths }, { examinePaths }] = await Promise.all([
+    import("../../analysis/allowed-paths.ts"),
+    import("../policy/path-examination.ts"),
+  ]);
+  const found = examinePaths(allowedPaths(program));
+  if (found.length > 0) throw new Failure(found.map((one) => ({ ...one, severity: "error" })));
+}
+
 async function checkOne(policy: string, invocation: Invocation, context: Context): Promise<number> {
   const json = invocation.has("json");
   const print = (found: readonly Diagnostic[]) => {
@@ -59,6 +74,7 @@ async function checkOne(policy: string, invocation: Invocation, context: Context
     } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
     const { lintPolicy } = await import("../../analysis/lint/lint.ts");
     const diagnostics = [...loaded, ...lintPolicy(program, { extension })];
+    if (invocation.has("strict-paths")) await refuseChangeable(program);
     if (json) print(diagnostics);
     else await printDiagnostics(diagnostics, sources, context);
     if (!json && !invocation.has("quiet")) {

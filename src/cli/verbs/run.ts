@@ -1,17 +1,30 @@
 /** `portcullis run`: prepares the policy (src/cli/policy) and runs a command under an engine (src/cli/enforce.ts). */
+import type { CompiledPolicy } from "../../engines/registry.ts";
 import { StartError } from "../../engines/start-error.ts";
+import type { Context } from "../context.ts";
 import { enforce, failureOf } from "../enforce.ts";
 import { runPage } from "../pages/run-page.ts";
+import { printDiagnostics } from "../policy/load.ts";
+import { examined } from "../policy/path-examination.ts";
 import { preparePolicy } from "../policy/prepare.ts";
-import { runRequest } from "../run-request.ts";
-import { failed, type Verb } from "../verb.ts";
+import { type RunRequest, runRequest } from "../run-request.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+
+/** @throws Failure */
+async function tellExamined(policy: CompiledPolicy, request: RunRequest, context: Context): Promise<void> {
+  const found = examined(policy, request);
+  if (request.strictPaths && found.length > 0) throw new Failure(found.map((one) => ({ ...one, severity: "error" })));
+  await printDiagnostics(found, new Map(), context);
+}
 
 export const run: Verb = {
   ...runPage,
   async execute(invocation, context) {
     const request = runRequest(invocation);
     try {
-      return await enforce(request, await preparePolicy(request, context));
+      const policy = await preparePolicy(request, context);
+      await tellExamined(policy, request, context);
+      return await enforce(request, policy);
     } catch (error) {
       // A StartError with status 125 means that nothing was started, for a reason other than the command.
       if (!request.bestEffort || !(error instanceof StartError) || error.status !== failed) throw failureOf(error);

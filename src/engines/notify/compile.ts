@@ -1,5 +1,6 @@
 /** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
+import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import type { SplitPolicy } from "../../analysis/decision.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
@@ -48,6 +49,7 @@ export function compileForNotify(
     stateful,
     step: compileWasm(program),
     memory: { observations: program.observations, words: program.words },
+    allowedPaths: allowedPaths(program),
     needs,
     calls: traitsOf(program, needs),
     description: describePolicy(program),

@@ -1,5 +1,6 @@
 /** A policy for the `seccomp-ebpf` engine: one bundle with both of its programs. */
 
+import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import { encodeBundle } from "../../bundle/write.ts";
 import { compileArtifact } from "../../compile/ebpf/artifact.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -39,7 +40,14 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
   const bundle = encodeBundle(makeBundle(artifact, { compiler, fixed, sources }));
   const events = artifact.storage.maps.find(({ holds }) => holds === "events");
   const eventsSize = events?.capacity ?? 0;
-  const policy = { mode, bundle, parameters: [], eventsSize, description: describePolicy(program) };
+  const policy = {
+    mode,
+    bundle,
+    parameters: [],
+    eventsSize,
+    description: describePolicy(program),
+    allowedPaths: allowedPaths(program),
+  };
   return { policy, diagnostics };
 }
 

@@ -1,0 +1,67 @@
+/**
+ * The policy of test/live/pinned-programs.test.ts: it asks about everything behind pointers that can be asked about, by
+ * comparisons that no program's memory matches, and so pins every such call and allows it.
+ */
+import type { CallDescription } from "../../src/linux/call.ts";
+import { allCalls } from "../../src/linux/calls.ts";
+import { type Pointee, pointeeOf } from "../../src/linux/pointees.ts";
+
+/** Occurs in no path, address or list of a test. */
+const never = "/never/named/by/a/test";
+
+function question(argument: string, pointee: Pointee): string {
+  switch (pointee.is) {
+    case "path":
+      return `${argument}.text.is("${never}")`;
+    case "string":
+      return `${argument}.is("${never}")`;
+    case "address":
+      return `${argument}.kind === "other" && ${argument}.family === 12345n`;
+    case "message":
+      return `${argument}.name.kind === "other" && ${argument}.name.family === 12345n`;
+    case "strings":
+      return `${argument}.includes("${never}")`;
+    case "structure":
+      switch (pointee.structure) {
+        case "open_how":
+          return `${argument}.mode === 0x7777_7777n`;
+        case "clone_args":
+          return `${argument}.exit_signal === 0x7777_7777n`;
+        case "mount_attr":
+          return `${argument}.userns_fd === 0x7777_7777n`;
+        case "sched_attr":
+          return `${argument}.sched_period === 0x7777_7777n`;
+      }
+  }
+}
+
+/** What the calls of this architecture have behind pointers: call, then argument. */
+export function pinnedCalls(): readonly (readonly [call: CallDescription, questions: readonly string[]])[] {
+  return allCalls.flatMap((call) => {
+    // Its child would start in the stub; C libraries take clone instead.
+    if (call.name === "clone3" || call.number.x86_64 === undefined) return [];
+    const questions = call.parameters.flatMap(({ name }) => {
+      const pointee = pointeeOf(call.name, name);
+      return pointee === undefined ? [] : [question(`call.args.${name}`, pointee)];
+    });
+    return questions.length === 0 ? [] : [[call, questions] as const];
+  });
+}
+
+/** The module's text. `before` are statements in front of its own. */
+export function pinEverything(before = ""): string {
+  const cases = pinnedCalls().map(
+    ([{ name }, questions]) =>
+      `    case "${name}":\n      return ${questions.map((one) => `(${one})`).join(" || ")} ? deny("EXFULL") : allow;`,
+  );
+  return `import { allow, deny, policy } from "portcullis";
+export default policy((call) => {
+${before}  switch (call.name) {
+    case "clone3":
+      return deny("ENOSYS");
+${cases.join("\n")}
+  }
+  return allow;
+});
+`;
+}

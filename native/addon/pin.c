@@ -361,13 +361,22 @@ static enum outcome map_window(struct pins *own, struct thread *thread, const re
   int64_t result = 0, closed = 0;
   if (given->code >= 0) {
     result = CALL(SYS_mmap, WINDOW_START, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
+    /*
+     * Another thread may have put a file of its own in the descriptor's place. Then our call, which the policy was not
+     * asked about, has made that executable: the process does not go on with it.
+     */
+    if (result >= 0 && look(own, thread) != CODE_ONLY) {
+      kill(thread->process->id, SIGKILL);
+      *error = EBADF;
+      return GONE;
+    }
     if (result != LOST && still_has(tid, given->code, own->windows.code_inode))
-      closed = CALL(SYS_close, (uint64_t)given->code);
+      closed = CALL(SYS_close, CLOSE_MARK | (uint64_t)given->code);
   }
   if (result >= 0 && closed != LOST)
     result = CALL(SYS_mmap, WINDOW_DATA, DATA_SIZE, PROT_READ, FLAGS, (uint64_t)given->data, 0);
   if (result != LOST && closed != LOST && still_has(tid, given->data, given->window->inode))
-    closed = CALL(SYS_close, (uint64_t)given->data);
+    closed = CALL(SYS_close, CLOSE_MARK | (uint64_t)given->data);
   if (result < 0 || closed == LOST) {
     *error = (int)(closed == LOST ? -LOST : -result);
     return NOT_MAPPED;
@@ -452,6 +461,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
     ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);
     outcome = map_window(own, thread, &at, call->instruction_pointer - CALL_INSTRUCTION, given, error);
+    if (outcome == GONE) return GONE;
     if (outcome == NOT_MAPPED && *error == -LOST && !recover(tid)) return GONE;
     ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof before, &before);
     if (outcome == PREPARED) {

@@ -7,7 +7,7 @@ import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
-import { describeObstacle, describePinObstacle } from "./obstacles.ts";
+import { describeObstacle, describePinObstacle, withoutPinning } from "./obstacles.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
@@ -129,7 +129,7 @@ function decision(
       return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, ...rest };
     }
     if (obstacle === undefined) return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
-    const { cause, advice } = describeObstacle(obstacle);
+    const { cause, advice } = describeObstacle(obstacle, record.pin === undefined ? undefined : withoutPinning);
     return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
   }
   if (record.notKilled !== undefined) {

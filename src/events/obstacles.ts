@@ -5,19 +5,26 @@ import type { FollowObstacle, JudgementRecord, PinObstacle } from "./record.ts";
 const capability = "run portcullis with CAP_SYS_PTRACE";
 const withoutFollowing = "use a policy that follows no processes: state per tree only, without tree.alive()";
 
-export function describeObstacle(obstacle: FollowObstacle): { readonly cause: string; readonly advice: string } {
+/** How to do without ptrace where a call could not be pinned. */
+export const withoutPinning = "use a policy that asks about no memory behind this call's pointers";
+
+/** `instead` says how to do without ptrace. */
+export function describeObstacle(
+  obstacle: FollowObstacle,
+  instead: string = withoutFollowing,
+): { readonly cause: string; readonly advice: string } {
   switch (obstacle.why) {
     case "traced": {
       const tracer = obstacle.command === undefined ? `process ${obstacle.by}` : `${obstacle.command}[${obstacle.by}]`;
       return {
         cause: `${tracer} traces the caller, and a task has one tracer`,
-        advice: `debug without a policy, or ${withoutFollowing}`,
+        advice: `debug without a policy, or ${instead}`,
       };
     }
     case "not-dumpable":
       return {
         cause: "the caller is not dumpable: by PR_SET_DUMPABLE, or because it executed a file that it may not read",
-        advice: `${capability}, or ${withoutFollowing}`,
+        advice: `${capability}, or ${instead}`,
       };
     case "other-user":
       return {
@@ -44,7 +51,7 @@ export function describeObstacle(obstacle: FollowObstacle): { readonly cause: st
           }
         : {
             cause: `kernel.yama.ptrace_scope is ${obstacle.level}`,
-            advice: obstacle.level === 2 ? `sysctl kernel.yama.ptrace_scope=1, or ${capability}` : withoutFollowing,
+            advice: obstacle.level === 2 ? `sysctl kernel.yama.ptrace_scope=1, or ${capability}` : instead,
           };
     case "untraced-flag":
       return {

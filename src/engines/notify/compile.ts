@@ -16,6 +16,7 @@ import type { EngineCompiler, Mode } from "../engine.ts";
 import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { needsOf } from "./needs.ts";
+import { hinderedOwnCalls } from "./pin/own-calls.ts";
 import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 
 export interface NotifyCompilation {
@@ -50,6 +51,7 @@ export function compileForNotify(
     step: compileWasm(program),
     memory: { observations: program.observations, words: program.words },
     allowedPaths: allowedPaths(program),
+    hinderedOwnCalls: program.observations.length === 0 ? [] : hinderedOwnCalls(program, quiet.split),
     needs,
     calls: traitsOf(program, needs),
     description: describePolicy(program),

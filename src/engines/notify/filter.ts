@@ -1,13 +1,11 @@
 /** The classic filter of the engine `notify`, which asks a supervisor. */
 
-import { encodeInstructions } from "../../compile/classic/instruction.ts";
+import { type ClassicInstruction, encodeInstructions } from "../../compile/classic/instruction.ts";
 import type { Program } from "../../ir/program.ts";
 import { type Action, actionNames, actions, kills } from "../../ir/verdicts.ts";
-import type { ArchitectureName } from "../../linux/architecture.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
 import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
 import { needsOf } from "./needs.ts";
-import { windowRules } from "./pin/window-rules.ts";
 import type { ArmedFilter } from "./policy.ts";
 
 export const notifyProfile = {
@@ -35,17 +33,16 @@ export function hearing(
   return askingOf(quiet, new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp)));
 }
 
-/** The filter behind the rules that protect the window of pinned calls (pin/window-rules.ts). */
-export function withWindowRules(filter: ArmedFilter, architecture: ArchitectureName): ArmedFilter {
-  const rules = windowRules(architecture);
-  const before = encodeInstructions(rules);
-  const instructions = new Uint8Array(before.length + filter.instructions.length);
-  instructions.set(before);
-  instructions.set(filter.instructions, before.length);
+/** The filter behind other instructions, which go on behind their end with what they do not answer. */
+export function behind(before: readonly ClassicInstruction[], filter: ArmedFilter): ArmedFilter {
+  const first = encodeInstructions(before);
+  const instructions = new Uint8Array(first.length + filter.instructions.length);
+  instructions.set(first);
+  instructions.set(filter.instructions, first.length);
   return {
     ...filter,
     instructions,
-    tokenPositions: filter.tokenPositions.map((position) => position + rules.length),
+    tokenPositions: filter.tokenPositions.map((position) => position + before.length),
   };
 }
 

@@ -25,6 +25,8 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly step: CompiledStep;
   /** What is read behind pointers before a call is judged. */
   readonly memory: Pick<Program, "observations" | "words">;
+  /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
+  readonly hinderedOwnCalls: readonly string[];
   readonly needs: Needs;
   /** Indexed by call number: bits of `callTrait`; 0 for a number that the policy does not judge. */
   readonly calls: Uint8Array;

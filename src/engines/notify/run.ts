@@ -20,9 +20,11 @@ import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
-import { withWindowRules } from "./filter.ts";
+import { behind } from "./filter.ts";
 import { type Launched, launch } from "./launch.ts";
+import { ownCallRules } from "./pin/own-calls.ts";
 import { windowProtection } from "./pin/protection.ts";
+import { windowRules } from "./pin/window-rules.ts";
 import type { ArmedFilter, NotifyPolicy } from "./policy.ts";
 import type { KernelFeatures } from "./supervisor.ts";
 import type { WorkerData, WorkerMessage, WorkerOrder, WorkerPreparation } from "./worker.ts";
@@ -99,11 +101,14 @@ class Run {
 
   // ── Without the supervisor ────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Where the kernel cannot seal the window of pinned calls, the filter protects it. */
+  /** With the rules that pinned calls need: where the kernel cannot seal their window, the filter protects it. */
   #filter(): ArmedFilter {
     const { filter, memory, description } = this.#policy;
-    const isSealed = memory.observations.length === 0 || windowProtection(this.#options.kernel ?? "present") === "seal";
-    return isSealed ? filter : withWindowRules(filter, description.architecture);
+    if (memory.observations.length === 0) return filter;
+    const { architecture } = description;
+    const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
+    const protection = isSealed ? [] : windowRules(architecture);
+    return behind([...protection, ...ownCallRules(architecture, this.#policy.hinderedOwnCalls)], filter);
   }
 
   /** Waits in the kernel for the end ("ended") or for a question of the filter's ("asked"). */

@@ -1,0 +1,86 @@
+/**
+ * Rules for the filter about the calls that the supervisor has a stopped caller make to get its window
+ * (native/addon/pin.c, `map_window`). The policy's filter judges them like the caller's own calls, so it could refuse them or kill the
+ * caller for them. These rules stand in front of it and ask the supervisor, which lets a call of its own pass and judges
+ * every other call with these arguments by the policy.
+ *
+ * | call | it is asked about where |
+ * | --- | --- |
+ * | mmap | the address is the stub's or the data's, with MAP_SHARED and MAP_FIXED_NOREPLACE alone |
+ * | madvise | the address is the data's, with MADV_DONTFORK |
+ * | mseal | the address is the stub's |
+ * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
+ */
+import type { SplitPolicy } from "../../../analysis/decision.ts";
+import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
+import type { Program } from "../../../ir/program.ts";
+import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
+import { numberOf } from "../../../linux/calls.ts";
+import { returnWord } from "../../../linux/return-word.ts";
+import { isStateful, leavesOf } from "../../static-filter.ts";
+import { windowRange } from "./window-rules.ts";
+
+/** Where the data begin: behind the stub's page, the largest of the architecture (native/addon/pin.h). */
+const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
+/** CLOSE_MARK in native/addon/pin.h. */
+const closeMark = 0x7063_7573;
+const sharedWithoutReplacing = 0x10_0001;
+const doNotFork = 10;
+
+/** The word at `at` is one of these. */
+interface Condition {
+  readonly at: number;
+  readonly values: readonly number[];
+}
+
+const half = (argument: number, which: "low" | "high", ...values: readonly number[]): Condition => ({
+  at: argumentOffset(argument, which),
+  values,
+});
+
+const conditions: { readonly [call: string]: (data: number) => readonly Condition[] } = {
+  mmap: (data) => [half(0, "high", 0), half(0, "low", windowRange.start, data), half(3, "low", sharedWithoutReplacing)],
+  madvise: (data) => [half(0, "high", 0), half(0, "low", data), half(2, "low", doNotFork)],
+  mseal: () => [half(0, "high", 0), half(0, "low", windowRange.start)],
+  close: () => [half(0, "high", closeMark)],
+};
+
+/** Which of these calls the policy's filter does not let pass in every case, or does not know. */
+export function hinderedOwnCalls(program: Program, split: SplitPolicy): readonly string[] {
+  return Object.keys(conditions).filter((call) => {
+    const decision = split.get(numberOf(call, program.architecture) ?? -1);
+    if (decision === undefined) return true;
+    const leaves = [...leavesOf(new Map([[0, decision]]))];
+    return !leaves.every((leaf) => isStateful(leaf) || program.verdicts[leaf.weakest]!.action === "allow");
+  });
+}
+
+function block(number: number, tests: readonly Condition[]): readonly ClassicInstruction[] {
+  const body: ClassicInstruction[] = [];
+  const all: readonly Condition[] = [{ at: offset.number, values: [number] }, ...tests];
+  const length = all.reduce((sum, { values }) => sum + 1 + values.length, 1);
+  for (const { at, values } of all) {
+    body.push({ code: opcode.load, jt: 0, jf: 0, k: at });
+    values.forEach((k, index) => {
+      const isLast = index === values.length - 1;
+      const jf = isLast ? length - body.length - 1 : 0;
+      body.push({ code: opcode.jumpEqual, jt: values.length - 1 - index, jf, k });
+    });
+  }
+  body.push({ code: opcode.return, jt: 0, jf: 0, k: returnWord("USER_NOTIF") });
+  return body;
+}
+
+/** Instructions that go on behind their end with whatever they do not ask about. */
+export function ownCallRules(architecture: ArchitectureName, calls: readonly string[]): readonly ClassicInstruction[] {
+  const blocks = calls.flatMap((call) => {
+    const number = numberOf(call, architecture);
+    return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
+  });
+  if (blocks.length === 0) return [];
+  return [
+    { code: opcode.load, jt: 0, jf: 0, k: offset.architecture },
+    { code: opcode.jumpEqual, jt: 0, jf: blocks.length, k: auditArchitecture[architecture] },
+    ...blocks,
+  ];
+}

@@ -1,0 +1,84 @@
+/**
+ * Policies that refuse the calls with which a caller gets its window: arguments are pinned all the same, the caller's own
+ * calls are refused as without pinning, and no descriptor stays open in it.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it, type TestContext } from "vitest";
+import { compiled, engine, type Guarded, guarded, portcullis } from "../support/run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "portcullis-filters-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const pins = `if (call.name === "openat") return call.args.path.text.is("/never") ? deny("EXFULL") : allow;`;
+const rules = {
+  "mmap of shared memory": (verdict: string) =>
+    `if (call.name === "mmap" && call.args.flags.has("MAP_SHARED")) return ${verdict};`,
+  madvise: (verdict: string) => `if (call.name === "madvise") return ${verdict};`,
+  mseal: (verdict: string) => `if (call.name === "mseal") return ${verdict};`,
+  "close of what is above 2": (verdict: string) =>
+    `if (call.name === "close" && call.args.fd > 2n && call.args.fd !== 9n) return ${verdict};`,
+} as const;
+const verdicts = [`deny("EXFULL")`, `kill("process")`, `kill("thread")`] as const;
+
+let count = 0;
+function run(statements: string, quiet: boolean, ...command: readonly string[]) {
+  const file = join(folder, `${count++}.ts`);
+  const text = `import { allow, deny, kill, policy } from "portcullis";\nexport default policy((call) => {\n${statements}\nreturn allow;\n});\n`;
+  writeFileSync(file, text);
+  // With events, the filter asks about denials instead of giving them.
+  if (!quiet) return guarded(file, command);
+  return { ...portcullis(["run", "-q", "--engine", engine, "-p", file, "--", ...command]), events: [] };
+}
+
+for (const quiet of [true, false]) {
+  describe.each(verdicts)(`with %s${quiet ? ", quietly" : ""}`, (verdict) => {
+    for (const [name, rule] of Object.entries(rules)) {
+      it(`for ${name}`, () => {
+        const attempt = compiled("test/live/pin/without-library.c", ["-nostdlib", "-static", "-ffreestanding"]);
+        const { stdout, status, events } = run(`${pins}\n${rule(verdict)}`, quiet, attempt);
+        expect({ stdout, status }).toEqual({ stdout: "opened 3 next 4\n", status: 0 });
+        expect(events).toEqual([]);
+      });
+    }
+  });
+}
+
+describe("a tracer inside of the tree", () => {
+  const strace = (context: TestContext, statements: string) => {
+    if (spawnSync("strace", ["-V"]).error !== undefined) context.skip("strace is not installed");
+    const output = join(folder, "trace");
+    const script = "echo a; /bin/echo b; (echo c)";
+    const ran = run(statements, false, "strace", "-f", "-e", "trace=write", "-o", output, "/bin/sh", "-c", script);
+    return { ...ran, written: existsSync(output) ? readFileSync(output, "utf8").match(/write\(1/g)?.length : 0 };
+  };
+
+  it("works on programs whose calls are not pinned", (context) => {
+    const statements = `if (call.name === "connect") return call.args.addr.kind === "vsock" ? deny("EXFULL") : allow;`;
+    const { stdout, written, status, events } = strace(context, statements);
+    expect({ stdout, written, status, events }).toEqual({ stdout: "a\nb\nc\n", written: 3, status: 0, events: [] });
+  });
+
+  it("makes the pinned calls of its tracees fail, and events say why", (context) => {
+    const { stdout, decisions } = strace(context, pins) as Guarded & ReturnType<typeof strace>;
+    expect(stdout).toBe("");
+    expect(decisions[0]).toMatchObject({ call: "openat", verdict: "deny", errno: "EPERM" });
+    expect(decisions[0]!.reason).toMatch(/could not be pinned: strace\[\d+\] traces the caller/);
+    expect(decisions[0]!.advice).toContain("asks about no memory behind this call's pointers");
+  });
+});
+
+describe("a caller that makes the supervisor's calls itself", () => {
+  const attempt = () => compiled("test/live/pin/without-library.c", ["-nostdlib", "-static", "-ffreestanding"]);
+  it.each(["mmap", "madvise", "mseal", "close"])("is judged by the policy: %s", (call) => {
+    const rule = `if (call.name === "${call}") return deny("EXFULL");`;
+    const { stdout } = run(`${pins}\n${rule}`, true, attempt(), call);
+    expect(stdout).toBe("opened 3 next 4\nown call -54\n");
+  });
+  it("and is killed where the policy kills", () => {
+    const { status } = run(`${pins}\nif (call.name === "mseal") return kill("process");`, true, attempt(), "mseal");
+    expect(status).toBe(137);
+  });
+});

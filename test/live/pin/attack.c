@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Attacks of a confined program on the supervisor of its pinned calls, for test/live/pinned-attacks.test.ts. The policy
+ * refuses openat of the file "forbidden" with EXFULL and allows the rest.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { STUB = 0x10000, PAGE = 4096, THREADS = 600, LONG_PATH = 4000 };
+
+static long open_path(const char *path) {
+  long result = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY, 0);
+  return result < 0 ? -errno : result;
+}
+
+static void tell(const char *what, long result) {
+  printf("%s: %ld\n", what, result > 0 ? 0 : result);
+  fflush(stdout);
+}
+
+/* Makes a call from the stub, with a frame of our own: the stub goes on behind this syscall, or at it after AGAIN. */
+static long from_stub(long number, long a, long b, long c) {
+  long result;
+  __asm__ volatile(
+      "lea -4096(%%rsp), %%rsp\n"
+      "mov %%rdi, 0(%%rsp)\n"
+      "mov %%rsi, 8(%%rsp)\n"
+      "mov %%rdx, 16(%%rsp)\n"
+      "movq $0, 24(%%rsp)\n"
+      "movq $0, 32(%%rsp)\n"
+      "movq $0, 40(%%rsp)\n"
+      "lea 1f(%%rip), %%rcx\n"
+      "mov %%rcx, 48(%%rsp)\n"
+      "mov %%rax, 56(%%rsp)\n"
+      "xor %%r10, %%r10\n"
+      "xor %%r8, %%r8\n"
+      "xor %%r9, %%r9\n"
+      "mov %5, %%rcx\n"
+      "jmp *%%rcx\n"
+      "syscall\n"
+      "1: lea 3904(%%rsp), %%rsp\n"
+      : "=a"(result)
+      : "a"(number), "D"(a), "S"(b), "d"(c), "i"(STUB)
+      : "rcx", "r8", "r9", "r10", "r11", "memory");
+  return result;
+}
+
+static void stub(void) {
+  tell("first", open_path("allowed"));
+  tell("allowed", from_stub(SYS_openat, AT_FDCWD, (long)"allowed", O_RDONLY));
+  tell("forbidden", from_stub(SYS_openat, AT_FDCWD, (long)"forbidden", O_RDONLY));
+  /* The window has the path of the last pinned call, which was allowed: it is judged again like any other. */
+  tell("window", from_stub(SYS_openat, AT_FDCWD, STUB + PAGE, O_RDONLY));
+  tell("unpinned", from_stub(SYS_getpid, 0, 0, 0));
+  tell("denied", from_stub(SYS_getpgid, 0, 0, 0));
+  tell("after", open_path("allowed"));
+}
+
+static char *mapped_file(void) {
+  int file = open("mapped", O_RDWR | O_CREAT, 0600);
+  if (ftruncate(file, PAGE) != 0) exit(2);
+  char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  strcpy(memory, "allowed");
+  tell("whole", open_path(memory));
+  if (ftruncate(file, 0) != 0) exit(2);
+  return memory;
+}
+
+static void truncated(void) {
+  tell("truncated", open_path(mapped_file()));
+  tell("after", open_path("allowed"));
+}
+
+static char long_path[LONG_PATH];
+static void *open_pipe(void *unused) {
+  (void)unused;
+  return (void *)open_path(long_path);
+}
+
+/* Calls that wait in open(2) of a pipe hold their room in the window. */
+static void fill(void) {
+  static pthread_t threads[THREADS];
+  memset(long_path, '/', sizeof long_path - 1);
+  memcpy(long_path, "./", 2);
+  strcpy(long_path + sizeof long_path - 5, "pipe");
+  mkfifo("pipe", 0600);
+  pthread_attr_t small;
+  pthread_attr_init(&small);
+  pthread_attr_setstacksize(&small, 65536);
+  for (int i = 0; i < THREADS; i++)
+    if (pthread_create(&threads[i], &small, open_pipe, NULL) != 0) exit(2);
+  /* Until one of them is refused, which ends. */
+  long refused = 0, served = 0;
+  void *result;
+  while (refused == 0) {
+    for (int i = 0; i < THREADS && refused == 0; i++)
+      if (threads[i] != 0 && pthread_tryjoin_np(threads[i], &result) == 0) {
+        threads[i] = 0;
+        refused = (long)result;
+      }
+    usleep(1000);
+  }
+  tell("refused", refused);
+  /* A writer lets the rest go: a child, which has a window of its own. */
+  int until_end[2];
+  if (pipe(until_end) != 0) exit(2);
+  pid_t child = fork();
+  if (child == 0) {
+    char byte;
+    close(until_end[1]);
+    long writer = syscall(SYS_openat, AT_FDCWD, "pipe", O_WRONLY, 0);
+    _exit(writer >= 0 && read(until_end[0], &byte, 1) == 0 ? 0 : 1);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    if (threads[i] == 0) continue;
+    pthread_join(threads[i], &result);
+    if ((long)result >= 0) served++;
+    else if ((long)result != -EPERM) tell("other", (long)result);
+  }
+  close(until_end[1]);
+  int status;
+  waitpid(child, &status, 0);
+  tell("child", -status);
+  tell("served", served > 100 ? 0 : -served);
+  tell("after", open_path("allowed"));
+}
+
+static int parent_of(int pid) {
+  char path[64], text[512];
+  snprintf(path, sizeof path, "/proc/%d/stat", pid);
+  int file = open(path, O_RDONLY), parent = 0;
+  ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  if (length <= 0) return 0;
+  text[length] = 0;
+  sscanf(strrchr(text, ')') + 1, " %*c %d", &parent);
+  return parent;
+}
+
+/* The launcher's parent is the supervisor's process. */
+static void limit(void) {
+  int supervisor = parent_of(getppid());
+  struct rlimit none = {0, 0};
+  tell("first", open_path("allowed"));
+  if (prlimit(supervisor, RLIMIT_NOFILE, &none, NULL) != 0) tell("prlimit", -errno);
+  tell("allowed", open_path("allowed"));
+  tell("forbidden", open_path("forbidden"));
+  pid_t child = fork();
+  if (child == 0) {
+    tell("child", open_path("allowed"));
+    tell("child's forbidden", open_path("forbidden"));
+    _exit(0);
+  }
+  waitpid(child, NULL, 0);
+  tell("after", open_path("allowed"));
+}
+
+/* Memory that never comes: a page of userfaultfd(2) that nothing fills. */
+static void block(void) {
+  int fault = (int)syscall(SYS_userfaultfd, O_CLOEXEC);
+  struct uffdio_api api = {.api = UFFD_API};
+  char *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  struct uffdio_register range = {.range = {(unsigned long)memory, PAGE}, .mode = UFFDIO_REGISTER_MODE_MISSING};
+  if (fault < 0 || ioctl(fault, UFFDIO_API, &api) != 0 || ioctl(fault, UFFDIO_REGISTER, &range) != 0) {
+    tell("userfaultfd", -errno);
+    return;
+  }
+  tell("begins", 0);
+  tell("ends", open_path(memory));
+}
+
+int main(int count, char **words) {
+  const char *attack = count > 1 ? words[1] : "";
+  if (strcmp(attack, "stub") == 0) stub();
+  else if (strcmp(attack, "truncated") == 0) truncated();
+  else if (strcmp(attack, "fill") == 0) fill();
+  else if (strcmp(attack, "limit") == 0) limit();
+  else if (strcmp(attack, "block") == 0) block();
+  else return 2;
+  return 0;
+}

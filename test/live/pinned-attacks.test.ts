@@ -1,0 +1,72 @@
+/** A program that attacks the supervisor of its own pinned calls (pin/attack.c): no forbidden call passes, each run ends. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { compiled, guarded } from "../support/run.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "portcullis-attacks-"));
+const policy = join(folder, "policy.ts");
+let program = "";
+
+beforeAll(() => {
+  program = compiled("test/live/pin/attack.c", ["-static"]);
+  for (const name of ["allowed", "forbidden"]) writeFileSync(join(folder, name), name);
+  writeFileSync(
+    policy,
+    `import { allow, deny, policy } from "portcullis";
+export default policy((call) => {
+  if (call.name === "openat") return call.args.path.text.endsWith("forbidden") ? deny("EXFULL") : allow;
+  if (call.name === "getpgid") return deny("EXFULL");
+  return allow;
+});
+`,
+  );
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function attack(name: string, ...options: readonly string[]) {
+  const ran = guarded(policy, [program, name], options, { cwd: folder });
+  const results = Object.fromEntries(
+    [...ran.stdout.matchAll(/^(.+): (-?\d+)$/gm)].map(([, what, result]) => [what, Number(result)]),
+  );
+  return { ...ran, results };
+}
+
+const [eperm, efault, exfull] = [-1, -14, -54];
+
+describe("a hostile caller", () => {
+  it("that jumps to the stub by itself has its calls judged", () => {
+    const { results, status } = attack("stub");
+    expect(results).toEqual({
+      ...{ first: 0, allowed: 0, forbidden: exfull, window: 0, unpinned: 0, denied: exfull, after: 0 },
+    });
+    expect(status).toBe(0);
+  });
+
+  it("whose file is truncated below its path gets EFAULT", () => {
+    expect(attack("truncated").results).toEqual({ whole: 0, truncated: efault, after: 0 });
+  });
+
+  it("that fills its window is refused until there is room again", () => {
+    const { results, decisions, status } = attack("fill");
+    expect(results).toEqual({ refused: eperm, child: 0, served: 0, after: 0 });
+    expect(decisions[0]!.reason).toContain("too many calls of this address space are under way");
+    expect(status).toBe(0);
+  });
+
+  it("that takes the supervisor's descriptors opens nothing forbidden", () => {
+    const { results } = attack("limit");
+    expect(results["prlimit"]).toBeUndefined();
+    expect(results["first"]).toBe(0);
+    expect(results["forbidden"]).toBeLessThan(0);
+    expect([undefined, exfull, eperm]).toContain(results["child's forbidden"]);
+  });
+
+  it("whose memory never comes stops its own tree alone, which a time limit ends", (context) => {
+    const { results, stdout, status } = attack("block", "--timeout", "2s");
+    if (results["userfaultfd"] !== undefined) context.skip("userfaultfd(2) is not permitted");
+    expect(stdout).toBe("begins: 0\n");
+    expect(status).toBe(143);
+  });
+});

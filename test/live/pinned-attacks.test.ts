@@ -1,5 +1,5 @@
 /** A program that attacks the supervisor of its own pinned calls (pin/attack.c): no forbidden call passes, each run ends. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -61,6 +61,20 @@ describe("a hostile caller", () => {
     expect(results["first"]).toBe(0);
     expect(results["forbidden"]).toBeLessThan(0);
     expect([undefined, exfull, eperm]).toContain(results["child's forbidden"]);
+  });
+
+  it("that has its own file mapped in place of the stub does not go on with it", () => {
+    const strict = join(folder, "strict.ts");
+    const rule = `if (call.name === "mmap" && call.args.flags.has("MAP_SHARED")) return deny("EXFULL");`;
+    writeFileSync(strict, readFileSync(policy, "utf8").replace(`if (call.name === "getpgid")`, `${rule}\n  $&`));
+    for (let attempt = 0; attempt < 10; attempt++) {
+      const { stdout, status } = guarded(strict, [program, "replace"], [], { cwd: folder });
+      // The other thread wins nearly always.
+      expect([
+        { stdout: "", status: 137 },
+        { stdout: "own: 0\n", status: 0 },
+      ]).toContainEqual({ stdout, status });
+    }
   });
 
   it("whose memory never comes stops its own tree alone, which a time limit ends", (context) => {

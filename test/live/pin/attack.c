@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -182,6 +183,40 @@ static void block(void) {
   tell("ends", open_path(memory));
 }
 
+static int own_file, stub_descriptor;
+static atomic_int is_over;
+
+static void *replace_descriptor(void *unused) {
+  (void)unused;
+  while (!is_over)
+    if (fcntl(stub_descriptor, F_GETFD) >= 0) {
+      dup2(own_file, stub_descriptor);
+      break;
+    }
+  return NULL;
+}
+
+/* Puts a file of its own in the place of the descriptor from which the stub is about to be mapped. */
+static void replace(void) {
+  static char text[16384];
+  int file = (int)syscall(SYS_memfd_create, "own", 0);
+  if (ftruncate(file, PAGE) != 0 || (own_file = dup2(file, 20)) < 0) exit(2);
+  /* The lowest number is for the data. */
+  stub_descriptor = dup(file) + 1;
+  close(stub_descriptor - 1);
+  pthread_t thread;
+  pthread_create(&thread, NULL, replace_descriptor, NULL);
+  open_path("allowed");
+  is_over = 1;
+  pthread_join(thread, NULL);
+  int mappings = (int)syscall(SYS_open, "/proc/self/maps", O_RDONLY);
+  if (read(mappings, text, sizeof text - 1) <= 0) exit(2);
+  const char *line = strstr(text, "00010000-");
+  const char *end = line == NULL ? NULL : strchr(line, '\n');
+  const char *own = line == NULL ? NULL : strstr(line, "memfd:own");
+  tell("own", own != NULL && own < end ? -1 : 0);
+}
+
 int main(int count, char **words) {
   const char *attack = count > 1 ? words[1] : "";
   if (strcmp(attack, "stub") == 0) stub();
@@ -189,6 +224,7 @@ int main(int count, char **words) {
   else if (strcmp(attack, "fill") == 0) fill();
   else if (strcmp(attack, "limit") == 0) limit();
   else if (strcmp(attack, "block") == 0) block();
+  else if (strcmp(attack, "replace") == 0) replace();
   else return 2;
   return 0;
 }

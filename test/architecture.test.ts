@@ -17,10 +17,13 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   analysis: ["ir", "patterns", "linux", "diagnostics"],
   compile: ["analysis", "ir", "patterns", "linux", "diagnostics"],
   bundle: ["compile", "analysis", "ir", "linux", "diagnostics"],
-  events: ["ir", "linux", "diagnostics"],
-  engines: ["bundle", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
-  traces: ["engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
-  cli: ["bundle", "traces", "engines", "language", "compile", "analysis", "ir", "linux", "events", "diagnostics"],
+  events: ["ir", "patterns", "linux", "diagnostics"],
+  engines: ["bundle", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
+  traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
+  cli: [
+    ...["bundle", "traces", "engines", "language", "compile", "analysis"],
+    ...["ir", "patterns", "linux", "events", "diagnostics"],
+  ],
   // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`
   // simulates.
   "inert.ts": ["language", "linux"],

@@ -68,7 +68,8 @@ export function safeLines(text: string, colour: boolean): string {
     .join("");
 }
 
-function isUnsafe(code: number): boolean {
+/** Would the terminal obey it, or hide it? @param code of a character */
+export function isUnsafe(code: number): boolean {
   return (
     code < 0x20 ||
     (code >= 0x7f && code < 0xa0) ||

@@ -8,6 +8,7 @@ import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
 import { describeObstacle, describePinObstacle, withoutPinning } from "./obstacles.ts";
+import { memoryMembers, withMemory } from "./memory.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
@@ -39,7 +40,8 @@ export function describe(policy: PolicyDescription, record: EventRecord): Policy
   const reported = reportedVerdict(policy, name, record.verdict);
   if (reported !== undefined) {
     const decoded = decodeArguments(policy.architecture, call, record.arguments);
-    events.push(decision(policy, record, reported, name, decoded));
+    const shown = withMemory(policy.architecture, name, decoded, record.memory ?? []);
+    events.push(decision(policy, record, reported, name, shown));
   }
   for (const { report, values } of record.reports) {
     const declared = policy.reports[report];
@@ -110,6 +112,7 @@ function decision(
     call,
     number: record.number,
     arguments: decoded,
+    ...memoryMembers(policy.architecture, call, record.memory ?? []),
   } as const;
   const phases =
     policy.phases.length === 0
@@ -125,8 +128,8 @@ function decision(
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
     const { obstacle } = record;
     if (record.pin !== undefined && obstacle === undefined) {
-      const cause = describePinObstacle(record.pin);
-      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, ...rest };
+      const { cause, advice } = describePinObstacle(record.pin);
+      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
     }
     if (obstacle === undefined) return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
     const { cause, advice } = describeObstacle(obstacle, record.pin === undefined ? undefined : withoutPinning);

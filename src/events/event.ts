@@ -22,8 +22,12 @@ export interface DecisionEvent extends Common {
   readonly command: string;
   readonly call: string;
   readonly number: number;
-  /** Decoded without reading the caller's memory, in the kernel's order. */
+  /** In the kernel's order. A pointer whose memory the policy asks about has that memory as its text. */
   readonly arguments: readonly { readonly name: string; readonly text: string }[];
+  /** What the judgement was made on, by the name of the argument that points to it. */
+  readonly memory?: Readonly<Record<string, MemoryJson>>;
+  /** Arguments of whose memory a part is left out here: it was judged as a whole. */
+  readonly cut?: readonly string[];
   readonly verdict: ReportedAction;
   readonly errno?: string;
   /** With errno "0": the value that the call returns without being made. */
@@ -39,6 +43,19 @@ export interface DecisionEvent extends Common {
   /** The verdict was only recorded (`run --audit`). */
   readonly audit?: true;
 }
+
+/** Memory behind a pointer: a path or another text, a list of texts, a socket address, a structure by its fields. */
+export type MemoryJson = TextJson | readonly TextJson[] | AddressJson | Readonly<Record<string, string>>;
+
+/** Bytes that are no UTF-8 are hexadecimal. */
+export type TextJson = string | { readonly hex: string };
+
+export type AddressJson =
+  | { readonly kind: "ip" | "unspecified"; readonly address: string; readonly port: number }
+  | { readonly kind: "unix"; readonly path: TextJson }
+  | { readonly kind: "abstract"; readonly name: TextJson }
+  | { readonly kind: "none" | "unnamed" | "netlink" | "vsock" }
+  | { readonly kind: "other"; readonly family: number };
 
 /** `report("text", { … })` in a policy. */
 export interface ReportEvent extends Common {

@@ -76,20 +76,59 @@ export function describeObstacle(
   }
 }
 
-const pinObstacleTexts: { readonly [O in PinObstacle]: string } = {
-  untraceable: "the caller cannot be stopped",
-  unreadable: "/proc/PID/maps of the caller cannot be read",
-  occupied: "the caller has other memory at the addresses that portcullis uses (64 KiB to 2 MiB)",
-  "no-descriptors": "no file descriptor is left (RLIMIT_NOFILE)",
-  "not-mapped": "the caller cannot map memory (RLIMIT_AS, vm.mmap_min_addr, or another filter)",
-  "not-protected": "the caller cannot protect the memory (another filter refuses mseal or madvise)",
-  "no-stack": "there is no room below the caller's stack pointer",
-  "no-room": "too many calls of this address space are under way, or the arguments are too long",
-  "no-memory": "portcullis has no memory left",
-  dispatched: "the caller uses syscall user dispatch",
-  starved: "signals interrupted the caller each time",
+interface PinObstacleText {
+  readonly cause: string;
+  readonly advice: string;
+}
+
+const report = "please report it, with the program's name";
+const noMemoryRules = "use a policy that does not ask about memory for this call";
+
+const pinObstacleTexts: { readonly [O in PinObstacle]: PinObstacleText } = {
+  untraceable: {
+    cause: "the caller cannot be stopped",
+    advice: `run portcullis as the caller's user, without another tracer (strace, gdb), or with CAP_SYS_PTRACE; or ${noMemoryRules}`,
+  },
+  unreadable: {
+    cause: "/proc/PID/maps of the caller cannot be read",
+    advice: "portcullis needs a /proc in which it sees the caller (its mount options hide processes)",
+  },
+  occupied: {
+    cause: "the caller has other memory at the addresses that portcullis uses (64 KiB to 2 MiB)",
+    advice: `link the program to another address, or ${noMemoryRules}`,
+  },
+  "no-descriptors": {
+    cause: "no file descriptor is left (RLIMIT_NOFILE)",
+    advice: "raise the limit (ulimit -n) of the caller and of portcullis",
+  },
+  "not-mapped": {
+    cause: "the caller cannot map memory (RLIMIT_AS, vm.mmap_min_addr, or another filter)",
+    advice: "raise the limit (ulimit -v), set vm.mmap_min_addr to 65536 or less, or allow mmap in the other filter",
+  },
+  "not-protected": {
+    cause: "the caller cannot protect the memory (another filter refuses mseal or madvise)",
+    advice: "allow mseal and madvise in the other filter",
+  },
+  "no-stack": {
+    cause: "there is no room below the caller's stack pointer",
+    advice: "give the thread a larger stack (ulimit -s, pthread_attr_setstacksize)",
+  },
+  "no-room": {
+    cause: "too many calls of this address space are under way, or the arguments are too long",
+    advice: "make fewer such calls at once, or pass shorter arguments",
+  },
+  "no-memory": { cause: "portcullis has no memory left", advice: "give it more (a container's or cgroup's limit)" },
+  dispatched: {
+    cause: "the caller uses syscall user dispatch",
+    advice: `run the program without it (it is what Wine uses), or ${noMemoryRules}`,
+  },
+  starved: {
+    cause: "signals interrupted the caller each time",
+    advice: `make the signals rarer (a timer's period), or ${report}`,
+  },
 };
 
-export function describePinObstacle({ why, errno }: NonNullable<JudgementRecord["pin"]>): string {
-  return `${pinObstacleTexts[why]}${errno === 0 ? "" : ` (${errnoName(errno) ?? errno})`}`;
+export function describePinObstacle({ why, errno }: NonNullable<JudgementRecord["pin"]>): PinObstacleText {
+  const { cause, advice } = pinObstacleTexts[why];
+  return { cause: `${cause}${errno === 0 ? "" : ` (${errnoName(errno) ?? errno})`}`, advice };
 }

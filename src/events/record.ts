@@ -86,6 +86,10 @@ export const pinObstacles = [
 ] as const;
 export type PinObstacle = (typeof pinObstacles)[number];
 
+/** Longer texts are cut in a record, and lists of more entries: an event is one line for people. In bytes. */
+export const longestRecordedText = 512;
+export const mostRecordedEntries = 32;
+
 /** What was read behind one of the call's pointers. */
 export interface RecordedMemory {
   /** The policy's name of the argument. */

@@ -76,7 +76,8 @@ export function printBlock({ address, prefix }: CidrBlock): string {
   return `${printAddress(address, isV4)}/${isV4 ? prefix - mappedPrefix : prefix}`;
 }
 
-function printAddress(address: bigint, isV4: boolean): string {
+/** An address of the common space, as IPv4 or as IPv6 in the shortest form (RFC 5952). */
+export function printAddress(address: bigint, isV4: boolean): string {
   if (isV4) return [24n, 16n, 8n, 0n].map((shift) => (address >> shift) & 0xffn).join(".");
   const groups = Array.from({ length: 8 }, (_, index) =>
     ((address >> BigInt(112 - 16 * index)) & 0xffffn).toString(16),

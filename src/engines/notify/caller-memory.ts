@@ -1,5 +1,5 @@
 /** From the observations of a program to reads of the caller's memory, and from what was read to the event's record. */
-import type { RecordedMemory } from "../../events/record.ts";
+import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "../../events/record.ts";
 import type { Shape } from "../../ir/observation.ts";
 import type { Memory, ObservationOfCall } from "../../ir/observe.ts";
 import { errno } from "../../linux/errno-numbers.ts";
@@ -49,10 +49,6 @@ function failed(failure: ObservationFailure): Memory {
   return { is: "failed", errno: failure.errno };
 }
 
-/** Bytes of a text, and entries of a list, in a record: an event is one line for people. */
-const mostBytes = 512;
-const mostEntries = 32;
-
 export function recordedMemory(
   observations: readonly ObservationOfCall[],
   memory: readonly Memory[],
@@ -66,12 +62,13 @@ function recordOf({ observation: { name, shape } }: ObservationOfCall, read: Mem
     case "failed":
       return [];
     case "bytes": {
-      const bytes = read.bytes.slice(0, mostBytes);
-      return [{ name, memory: { is: recordedAs(shape), bytes }, isCut: read.bytes.length > mostBytes }];
+      const bytes = read.bytes.slice(0, longestRecordedText);
+      return [{ name, memory: { is: recordedAs(shape), bytes }, isCut: read.bytes.length > longestRecordedText }];
     }
     case "strings": {
-      const entries = read.entries.slice(0, mostEntries).map((entry) => entry.slice(0, mostBytes));
-      const isCut = read.entries.length > mostEntries || read.entries.some((entry) => entry.length > mostBytes);
+      const entries = read.entries.slice(0, mostRecordedEntries).map((entry) => entry.slice(0, longestRecordedText));
+      const isCut =
+        read.entries.length > mostRecordedEntries || read.entries.some((entry) => entry.length > longestRecordedText);
       return [{ name, memory: { is: "strings", entries }, isCut }];
     }
   }

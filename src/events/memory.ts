@@ -1,0 +1,152 @@
+/** The memory behind a call's pointers as events have it: in place of the pointer for people, as JSON for programs. */
+import { readSocketAddress, type SocketAddress } from "../ir/observe.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { escapeBytes, quoteBytes, utf8 } from "../linux/byte-text.ts";
+import type { DecodedArgument } from "../linux/decode.ts";
+import { pointeeOf, type StructureName } from "../linux/pointees.ts";
+import { decodeStructure } from "../linux/structure-text.ts";
+import { printAddress } from "../patterns/cidr.ts";
+import type { AddressJson, MemoryJson, TextJson } from "./event.ts";
+import { longestRecordedText, mostRecordedEntries, type RecordedMemory } from "./record.ts";
+
+/** AF_INET6 (include/linux/socket.h). */
+const inet6 = 10n;
+
+/** Shows the memory in place of each pointer to it. */
+export function withMemory(
+  architecture: ArchitectureName,
+  call: string,
+  decoded: readonly DecodedArgument[],
+  memory: readonly RecordedMemory[],
+): readonly DecodedArgument[] {
+  if (memory.length === 0) return decoded;
+  const texts = new Map(memory.map((one) => [one.name, memoryText(architecture, call, one)]));
+  return decoded.map((one) => ({ name: one.name, text: texts.get(one.name) ?? one.text }));
+}
+
+/** `"/etc/shadow"`, `["git", "log"]`, `10.0.0.1:443`, `{flags=O_RDONLY, …}`. */
+function memoryText(architecture: ArchitectureName, call: string, { name, memory, isCut }: RecordedMemory): string {
+  switch (memory.is) {
+    case "text":
+      return quoteBytes(memory.bytes, isCut);
+    case "strings": {
+      const isLong = (entry: Uint8Array) => isCut && entry.length >= longestRecordedText;
+      const entries = memory.entries.map((entry) => quoteBytes(entry, isLong(entry)));
+      const isShortened = isCut && (entries.length >= mostRecordedEntries || !memory.entries.some(isLong));
+      return `[${[...entries, ...(isShortened ? ["..."] : [])].join(", ")}]`;
+    }
+    case "address": {
+      const text = addressText(readSocketAddress(memory.bytes));
+      return pointeeOf(call, name)?.is === "message" ? `{msg_name=${text}}` : text;
+    }
+    case "structure": {
+      const structure = structureOf(call, name);
+      if (structure === undefined) return `{${hexadecimalBytes(memory.bytes)}${isCut ? "..." : ""}}`;
+      const fields = decodeStructure(architecture, structure, memory.bytes);
+      return `{${fields.map((field) => `${field.name}=${field.text}`).join(", ")}}`;
+    }
+  }
+}
+
+function structureOf(call: string, name: string): StructureName | undefined {
+  const pointee = pointeeOf(call, name);
+  return pointee?.is === "structure" ? pointee.structure : undefined;
+}
+
+/** `10.0.0.1:443`, `[::1]:443`, `unix:/run/agent`, `abstract:@name`. */
+export function addressText(address: SocketAddress): string {
+  const { kind, family, port, name } = address;
+  switch (kind) {
+    case "ip":
+      return `${hostText(address, true)}:${port}`;
+    case "unspecified":
+      return `unspecified:${hostText(address, true)}:${port}`;
+    case "unix":
+      return `unix:${nameText(name, "")}`;
+    case "abstract":
+      return `abstract:${nameText(name, "@")}`;
+    case "unnamed":
+      return "unix:";
+    case "netlink":
+    case "vsock":
+    case "none":
+      return kind;
+    case "other":
+      return `family:${family}`;
+  }
+}
+
+/** Bare, where nothing in it could be taken for the call's own punctuation. */
+function nameText(name: Uint8Array, before: string): string {
+  const text = `${before}${escapeBytes(name)}`;
+  return /[\s"\\,(){}[\]]|^$/u.test(text) ? `"${text}"` : text;
+}
+
+function hostText({ family, address }: SocketAddress, bracketed: boolean): string {
+  const whole = (address.high << 64n) | address.low;
+  if (family !== inet6) return printAddress(whole, true);
+  const text = printAddress(whole, false);
+  return bracketed ? `[${text}]` : text;
+}
+
+function hexadecimalBytes(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString("hex");
+}
+
+// ── JSON ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** The members `memory` and `cut` of an event; no member where there is nothing to say. */
+export function memoryMembers(
+  architecture: ArchitectureName,
+  call: string,
+  memory: readonly RecordedMemory[],
+): { readonly memory?: Readonly<Record<string, MemoryJson>>; readonly cut?: readonly string[] } {
+  if (memory.length === 0) return {};
+  const cut = memory.filter(({ isCut }) => isCut).map(({ name }) => name);
+  return {
+    memory: Object.fromEntries(memory.map((one) => [one.name, memoryJson(architecture, call, one)])),
+    ...(cut.length === 0 ? {} : { cut }),
+  };
+}
+
+function memoryJson(architecture: ArchitectureName, call: string, { name, memory }: RecordedMemory): MemoryJson {
+  switch (memory.is) {
+    case "text":
+      return textJson(memory.bytes);
+    case "strings":
+      return memory.entries.map(textJson);
+    case "address":
+      return addressJson(readSocketAddress(memory.bytes));
+    case "structure": {
+      const structure = structureOf(call, name);
+      if (structure === undefined) return { hex: hexadecimalBytes(memory.bytes) };
+      const fields = decodeStructure(architecture, structure, memory.bytes);
+      return Object.fromEntries(fields.map((field) => [field.name, field.text]));
+    }
+  }
+}
+
+/** A text where the bytes are UTF-8, else their hexadecimal digits: no program need undo escapes. */
+function textJson(bytes: Uint8Array): TextJson {
+  return utf8(bytes) ?? { hex: hexadecimalBytes(bytes) };
+}
+
+function addressJson(address: SocketAddress): AddressJson {
+  const { kind, port, name, family } = address;
+  switch (kind) {
+    case "ip":
+    case "unspecified":
+      return { kind, address: hostText(address, false), port: Number(port) };
+    case "unix":
+      return { kind, path: textJson(name) };
+    case "abstract":
+      return { kind, name: textJson(name) };
+    case "other":
+      return { kind, family: Number(family) };
+    case "none":
+    case "unnamed":
+    case "netlink":
+    case "vsock":
+      return { kind };
+  }
+}

@@ -3,13 +3,14 @@ import { expect } from "vitest";
 import type { Birth, SimulatedTask } from "../../src/engines/simulate/model.ts";
 import { printProgram } from "../../src/ir/print.ts";
 import { generateEvent, generateProgram, generateTrace, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { arbitraryObserved } from "../../src/ir/testing/values.ts";
 import { bothTrees, expectAgreement, withoutBirth } from "./agreement.ts";
 import { campaign, runCampaign } from "./campaign.ts";
 import { treeState } from "./state.ts";
 
 function runOf(seed: number) {
   const choices = new SeededChoices(seed);
-  const program = generateProgram(choices);
+  const program = generateProgram(choices, { observations: seed % 2 === 0 });
   return { program, trace: generateTrace(choices, program, 40) };
 }
 
@@ -24,7 +25,7 @@ campaign("lives in which the judged calls make the tasks", {
   runs: 400,
   check(seed) {
     const choices = new SeededChoices(seed);
-    const program = generateProgram(choices);
+    const program = generateProgram(choices, { observations: seed % 2 === 0 });
     const trees = bothTrees(program, { pid: 10, highestPid: 14 });
     const births: [Birth, Birth][] = [];
     for (let step = 0; step < 60; step++) {
@@ -33,7 +34,8 @@ campaign("lives in which the judged calls make the tasks", {
       const what = choices.below(20);
       if (what < 12) {
         const event = generateEvent(choices, program);
-        const [wanted, found] = act((task) => task.call(event));
+        const observed = arbitraryObserved(choices, program);
+        const [wanted, found] = act((task) => task.call({ ...event, observed }));
         expect(withoutBirth(found!)).toEqual(withoutBirth(wanted!));
         if (wanted!.birth !== undefined) births.push([wanted!.birth, found!.birth!]);
       } else if (what < 16 && births.length > 0) {
@@ -55,7 +57,7 @@ campaign("lives in which the judged calls make the tasks", {
       expect(treeState(trees[1])).toEqual(treeState(trees[0]));
     }
   },
-  explain: (seed) => printProgram(generateProgram(new SeededChoices(seed))),
+  explain: (seed) => printProgram(generateProgram(new SeededChoices(seed), { observations: seed % 2 === 0 })),
 });
 
 function settle(birth: Birth, outcome: number): number | undefined {

@@ -48,7 +48,7 @@ campaign("what is said of calls with unknown bits holds for every call that it c
   runs: 250,
   check(seed) {
     const choices = new SeededChoices(seed);
-    const program = generateProgram(choices);
+    const program = generateProgram(choices, { observations: seed % 2 === 0 });
     const trace = generateTrace(choices, program, 40);
     const options = { pid: identifier(0), highestPid: 0x7fff_0000 };
     const actual = new SimulatedTree(new InterpreterEvaluator(program), options);
@@ -70,9 +70,10 @@ campaign("what is said of calls with unknown bits holds for every call that it c
           tree.advanceTo(step.now);
         }, step.task);
         const unknown = step.event.arguments.map(() => mask(choices));
-        const given: CallOptions = { unknown, unknownInstructionPointer: mask(choices) };
+        const unknownObserved = step.observed.map(() => mask(choices));
+        const given: CallOptions = { unknown, unknownInstructionPointer: mask(choices), unknownObserved };
         const settled = choices.below(3) === 0 ? ("fail" as const) : ("later" as const);
-        const real = judge(actual, step.task, step.event, {}, settled);
+        const real = judge(actual, step.task, { ...step.event, observed: step.observed }, {}, settled);
         for (const tree of recorded) {
           // The values of unknown bits must not matter.
           const noise = generateEvent(choices, program);
@@ -82,6 +83,7 @@ campaign("what is said of calls with unknown bits holds for every call that it c
               const hidden = unknown[index]!;
               return (word & ~hidden) | (noise.arguments[index]! & hidden);
             }),
+            observed: step.observed.map((word, index) => word ^ unknownObserved[index]!),
           };
           expectCovered(program, judge(tree, step.task, event, given, settled), real);
         }
@@ -93,7 +95,7 @@ campaign("what is said of calls with unknown bits holds for every call that it c
     }
     if (treeState(recorded[0]!) === undefined) tally.uncertainTrees++;
   },
-  explain: (seed) => printProgram(generateProgram(new SeededChoices(seed))),
+  explain: (seed) => printProgram(generateProgram(new SeededChoices(seed), { observations: seed % 2 === 0 })),
 });
 
 test("and most results are known", () => {

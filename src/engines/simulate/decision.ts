@@ -1,5 +1,5 @@
 /** Verdicts in words. */
-import { printLocation } from "../../events/describe.ts";
+import { printErrno, printLocation } from "../../events/describe.ts";
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
 import { explainedVerdict, passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
@@ -13,7 +13,12 @@ type Ruling = Pick<
 
 /** For people; the member `verdict` is for programs. */
 export function shownVerdict({ verdict, action, errno }: Pick<Ruling, "verdict" | "action" | "errno">): string {
-  return action === "unknown" ? verdict : explainedVerdict({ action, errno });
+  return action === "unknown" || action === "fails" ? verdict : explainedVerdict({ action, errno });
+}
+
+/** "fails EFAULT": a copy that fails, and no judgement. */
+export function failureText(errno: number): string {
+  return `fails ${printErrno(errno)}`;
 }
 
 /** The policy's ruling, from the verdicts that are possible (at least one). */
@@ -34,6 +39,20 @@ export function rulingOf(program: Program, possible: readonly number[]): Ruling 
     rule: at === undefined ? undefined : printLocation(program.files, at),
     at,
     possible,
+  };
+}
+
+/** The ruling on a call whose memory cannot be copied: the kernel's own copy would fail, and no policy is asked. */
+export function rulingOfFailure(errno: number, argument: string): Ruling {
+  const failure = { action: "fails", errno } as const;
+  return {
+    ...failure,
+    verdict: failureText(errno),
+    passes: false,
+    reason: `the memory behind its argument ${argument} cannot be copied`,
+    rule: undefined,
+    at: undefined,
+    possible: [],
   };
 }
 

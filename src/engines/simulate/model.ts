@@ -3,6 +3,7 @@
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Action } from "../../ir/verdicts.ts";
+import type { GivenMemories } from "./memory.ts";
 
 export interface SimulatedCall {
   readonly number: number;
@@ -11,12 +12,18 @@ export interface SimulatedCall {
   /** `AUDIT_ARCH_…`; the policy's own if left out. */
   readonly architecture?: number;
   readonly instructionPointer?: bigint;
+  /** Behind pointers. What is left out is absent behind a null pointer, and else not known. */
+  readonly memory?: GivenMemories | undefined;
+  /** In place of `memory`: a word for each of `Program.words`. */
+  readonly observed?: readonly bigint[] | undefined;
 }
 
 export interface CallOptions {
   /** For each register a mask of its bits that are not known. Their value does not count. */
   readonly unknown?: readonly bigint[];
   readonly unknownInstructionPointer?: bigint;
+  /** Beside `observed`: a mask for each word. */
+  readonly unknownObserved?: readonly bigint[];
 }
 
 /** One thread of a simulated tree. Its methods throw once it has ended. */
@@ -58,11 +65,12 @@ export interface SimulatedDecision {
   readonly admission: AdmissionOutcome;
   /**
    * "allow", "log", "deny EACCES", "trap", "kill thread" or "kill process"; "unknown" where the bits of the call that
-   * are not known decide between several of these.
+   * are not known decide between several of these; "fails EFAULT" where the memory behind a pointer cannot be copied, so
+   * that the call fails without a judgement.
    */
   readonly verdict: string;
-  readonly action: Action | "unknown";
-  /** With a denial, else 0. */
+  readonly action: Action | "unknown" | "fails";
+  /** With a denial and a failure, else 0. */
   readonly errno: number;
   /** The call is made (allow, log); undefined where that is unknown. */
   readonly passes: boolean | undefined;
@@ -70,6 +78,11 @@ export interface SimulatedDecision {
   /** The policy's line, "policies/nginx.ts:29:7"; undefined where no line decided, or it is unknown which. */
   readonly rule: string | undefined;
   readonly at: Location | undefined;
+  /**
+   * Arguments of whose memory something is not known that may decide about the verdict, state or reports. Memory that is
+   * not known is supposed to be readable.
+   */
+  readonly lacking: readonly string[];
   /** All that it can be, indexes into `Program.verdicts`: one, or more where bits are unknown; none without judgement. */
   readonly possible: readonly number[];
   /** In order; where effects are not known, those that are made in any case. */

@@ -22,7 +22,11 @@ export class Holder<H> {
 }
 
 /** What is not known of a call: masks, 1 where a bit is unknown. Unknown bits of the call itself are 0. */
-export type UnknownBits = { readonly [I in Input]?: bigint };
+export interface UnknownBits {
+  readonly inputs: { readonly [I in Input]?: bigint };
+  /** Of each of `Program.words`. */
+  readonly observed: readonly bigint[];
+}
 
 export interface KeptJudgement {
   /** All that are possible, sorted; at least one. */
@@ -65,16 +69,17 @@ export class StateKeeper<H> {
   judge(
     event: SystemCallEvent,
     circumstances: Circumstances,
-    unknown: UnknownBits | undefined,
+    unknown: UnknownBits,
     thread: Holder<H>,
     process: Holder<H>,
   ): KeptJudgement {
     const { program, evaluator, possibleTree } = this;
-    if (possibleTree === undefined && unknown === undefined) {
+    const isKnown = [...Object.values(unknown.inputs), ...unknown.observed].every((mask) => mask === 0n);
+    if (possibleTree === undefined && isKnown) {
       const { verdict, reports } = this.evaluateKnown(event, circumstances, thread, process);
       return { verdicts: [verdict], reports, effectsKnown: true };
     }
-    const result = evaluatePossible(program, possibleInputs(event, circumstances, unknown ?? {}), {
+    const result = evaluatePossible(program, possibleInputs(event, circumstances, unknown), {
       thread: this.look(thread),
       process: this.look(process),
       tree: possibleTree ?? PossibleScope.from(evaluator.readTree()),
@@ -153,7 +158,9 @@ function possibleInputs(event: SystemCallEvent, circumstances: Circumstances, un
     ...{ now, alive },
     ...{ pid: BigInt(pid >>> 0), tid: BigInt(tid >>> 0), uid: BigInt(uid >>> 0), gid: BigInt(gid >>> 0) },
   };
-  return Object.fromEntries(inputs.map((input) => [input, bits(values[input], unknown[input] ?? 0n)])) as {
-    [I in Input]: Bits;
-  };
+  const possible = Object.fromEntries(
+    inputs.map((input) => [input, bits(values[input], unknown.inputs[input] ?? 0n)]),
+  ) as { [I in Input]: Bits };
+  const observed = (circumstances.observed ?? []).map((word, index) => bits(word, unknown.observed[index] ?? 0n));
+  return { ...possible, observed };
 }

@@ -11,8 +11,9 @@ import type { Program, Scope } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { maximumSigned } from "../../linux/word.ts";
 import { birthCall, birthKind, isThreadUnknown } from "./birth.ts";
-import { rulingOf, rulingOfGate } from "./decision.ts";
+import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";
+import { type GivenMemories, SimulatedMemory, type SimulatedWords } from "./memory.ts";
 import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision, SimulatedTask } from "./model.ts";
 import { PhaseWatch } from "./phases.ts";
 import { ProcessNumbers } from "./process-numbers.ts";
@@ -40,6 +41,7 @@ export class SimulatedTree {
   /** The command's first thread, after the launcher's own execve. */
   readonly command: SimulatedTask;
   private readonly keeper: StateKeeper<unknown>;
+  private readonly memory: SimulatedMemory;
   private readonly phases: PhaseWatch;
   private readonly numbers: ProcessNumbers;
   private readonly processes = new Set<ProcessRecord>();
@@ -54,6 +56,7 @@ export class SimulatedTree {
     const { pid = 1000, highestPid = 4_194_304, uid = 1000, gid = 1000, now = 0n } = options;
     this.program = evaluator.program;
     this.keeper = new StateKeeper(evaluator);
+    this.memory = new SimulatedMemory(this.program);
     this.phases = new PhaseWatch(this.program);
     this.numbers = new ProcessNumbers(pid, highestPid);
     this.time = checkTime(now);
@@ -125,15 +128,17 @@ export class SimulatedTree {
     const { event, unknown } = this.eventOf(call, options);
     const admission = admit(program, event);
     const before = this.phases.look(keeper, thread, process.state);
-    if (admission !== "judged") {
-      return {
-        admission,
-        ...rulingOfGate(admission),
-        reports: [],
-        effectsKnown: true,
-        phases: { before, after: before },
-        birth: undefined,
-      };
+    const untouched = {
+      lacking: [],
+      reports: [],
+      effectsKnown: true,
+      phases: { before, after: before },
+      birth: undefined,
+    };
+    if (admission !== "judged") return { admission, ...rulingOfGate(admission), ...untouched };
+    const observed = this.observe(event, unknown, call, options);
+    if ("errno" in observed) {
+      return { admission, ...rulingOfFailure(observed.errno, observed.argument), ...untouched };
     }
     const circumstances = {
       now: this.time,
@@ -142,12 +147,15 @@ export class SimulatedTree {
       uid: task.uid,
       gid: task.gid,
       alive: this.alive,
+      observed: observed.words,
     };
-    const judgement = keeper.judge(event, circumstances, unknown, thread, process.state);
+    const uncertain = { inputs: unknown ?? {}, observed: observed.unknown };
+    const judgement = keeper.judge(event, circumstances, uncertain, thread, process.state);
     const ruling = rulingOf(program, judgement.verdicts);
     return {
       admission,
       ...ruling,
+      lacking: ruling.possible.length === 1 && judgement.effectsKnown ? [] : observed.lacking,
       reports: describeReports(program, judgement.reports),
       effectsKnown: judgement.effectsKnown,
       phases: { before, after: this.phases.look(keeper, thread, process.state) },
@@ -155,7 +163,28 @@ export class SimulatedTree {
     };
   }
 
-  private eventOf(call: SimulatedCall, options: CallOptions): { event: SystemCallEvent; unknown?: UnknownBits } {
+  private observe(
+    event: SystemCallEvent,
+    unknown: UnknownBits["inputs"] | undefined,
+    call: SimulatedCall,
+    options: CallOptions,
+  ): SimulatedWords {
+    const { words } = this.program;
+    if (call.observed !== undefined) {
+      const masks = words.map((_, index) => options.unknownObserved?.[index] ?? 0n);
+      return { words: call.observed.map((word, index) => word & ~masks[index]!), unknown: masks, lacking: [] };
+    }
+    const masks = argumentInputs.map((input) => unknown?.[input] ?? 0n);
+    return this.memory.words(event.number, call.memory ?? nothingGiven, (register) => ({
+      value: event.arguments[register]!,
+      unknown: masks[register]!,
+    }));
+  }
+
+  private eventOf(
+    call: SimulatedCall,
+    options: CallOptions,
+  ): { event: SystemCallEvent; unknown?: UnknownBits["inputs"] } {
     const mask = (index: number) => BigInt.asUintN(64, options.unknown?.[index] ?? 0n);
     const word = (index: number) => BigInt.asUintN(64, call.arguments?.[index] ?? 0n) & ~mask(index);
     const pointerMask = BigInt.asUintN(64, options.unknownInstructionPointer ?? 0n);
@@ -168,7 +197,7 @@ export class SimulatedTree {
     // How many forks in flight there are may be uncertain, too.
     const alive = this.alive;
     const aliveMask = bitsOfSpan(alive, alive + BigInt(this.countReservations(false))).unknown;
-    const unknown: UnknownBits = {
+    const unknown: UnknownBits["inputs"] = {
       argument0: mask(0),
       argument1: mask(1),
       argument2: mask(2),
@@ -186,7 +215,7 @@ export class SimulatedTree {
   private birthBy(
     parent: Task,
     event: SystemCallEvent,
-    unknown: UnknownBits | undefined,
+    unknown: UnknownBits["inputs"] | undefined,
     certain: boolean,
   ): Birth | undefined {
     const flags = event.arguments[0];
@@ -322,6 +351,9 @@ export class SimulatedTree {
     this.tasks.set(process.pid, task);
   }
 }
+
+const argumentInputs = ["argument0", "argument1", "argument2", "argument3", "argument4", "argument5"] as const;
+const nothingGiven: GivenMemories = new Map();
 
 function checkTime(now: bigint): bigint {
   if (now < 0n || now > maximumSigned)

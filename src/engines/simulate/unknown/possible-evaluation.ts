@@ -31,7 +31,10 @@ import {
 import { nothingRaised, Path } from "./path.ts";
 import type { PossibleReport, PossibleStates, PossibleTable } from "./possible-state.ts";
 
-export type PossibleInputs = { readonly [I in Input]: Bits };
+export type PossibleInputs = { readonly [I in Input]: Bits } & {
+  /** A word for each of `Program.words`. */
+  readonly observed: readonly Bits[];
+};
 
 export interface PossibleEvaluation {
   /** Indexes into `Program.verdicts`, sorted, at least one. */
@@ -171,8 +174,9 @@ class Walk {
       case "cell":
         return path.states[this.program.cells[expression.cell]!.scope].cells[expression.cell]!;
       case "parameter":
-      case "observed":
         return anything;
+      case "observed":
+        return this.inputs.observed[expression.word]!;
       case "binary":
         return binaryBits(
           expression.operator,

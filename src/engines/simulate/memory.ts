@@ -1,0 +1,337 @@
+/**
+ * The memory behind pointers in a simulation, as cases and recordings give it: whole, in part, or not at all. From it come
+ * the observed words of a call, with a mask of the bits that are not known. As with an engine, the copy can fail.
+ */
+import {
+  addressBytes,
+  type ObservedWord,
+  pathBytes,
+  type ResolvedObject,
+  type Shape,
+  wordMaximum,
+} from "../../ir/observation.ts";
+import { type Memory, type ObservationOfCall, Observer, patternsOf, readSocketAddress } from "../../ir/observe.ts";
+import type { Program } from "../../ir/program.ts";
+import { errno } from "../../linux/errno-numbers.ts";
+import { type Automaton, compileMatcher } from "../../patterns/automaton.ts";
+import { type Bits, binaryBits, bits, known } from "./unknown/known-bits.ts";
+
+/** A text without its NUL. `isCut`: more bytes follow, which are not known. */
+export interface GivenText {
+  readonly bytes: Uint8Array;
+  readonly isCut: boolean;
+}
+
+export type GivenMemory =
+  /** A null pointer, or no such argument. */
+  | { readonly is: "absent" }
+  /** The copy fails with this errno. */
+  | { readonly is: "failed"; readonly errno: number }
+  | { readonly is: "unknown" }
+  /** A path or another text; `resolved` is the absolute path of the object that it leads to, where that is known. */
+  | ({ readonly is: "text"; readonly resolved?: string | undefined } & GivenText)
+  | { readonly is: "strings"; readonly entries: readonly GivenText[]; readonly isCut: boolean }
+  /** `struct sockaddr`; of a message, its `msg_name`. */
+  | { readonly is: "address"; readonly bytes: Uint8Array; readonly resolved?: string | undefined }
+  /** A structure; `unknown` has a 1 for each bit that is not known, and is as long as `bytes`. */
+  | { readonly is: "structure"; readonly bytes: Uint8Array; readonly unknown: Uint8Array };
+
+/** By the policy's name of the argument. */
+export type GivenMemories = ReadonlyMap<string, GivenMemory>;
+
+export type SimulatedWords =
+  | {
+      readonly words: readonly bigint[];
+      /** Masks: 1 where a bit is not known, and 0 in the word. */
+      readonly unknown: readonly bigint[];
+      /** Arguments of whose memory the policy asks something that is not known. */
+      readonly lacking: readonly string[];
+    }
+  | { readonly errno: number; readonly argument: string };
+
+/** A register of the call: its value, and its unknown bits. */
+export type RegisterBits = (register: number) => Bits;
+
+/** Keeps the automata of a program. */
+export class SimulatedMemory {
+  readonly #program: Program;
+  readonly #observer: Observer;
+  readonly #matchers = new Map<number, PartialMatcher>();
+  readonly #zeros: readonly bigint[];
+
+  constructor(program: Program) {
+    this.#program = program;
+    this.#observer = new Observer(program);
+    this.#zeros = program.words.map(() => 0n);
+  }
+
+  /** The words of a call. What is not given is absent behind a null pointer, and else unknown. */
+  words(number: number, given: GivenMemories, register: RegisterBits): SimulatedWords {
+    const observations = this.#observer.of(number);
+    if (observations.length === 0) return { words: this.#zeros, unknown: this.#zeros, lacking: [] };
+    const copies = observations.map((one) =>
+      copied(one.observation.shape, given.get(one.observation.name) ?? behind(register(one.source.register))),
+    );
+    const observed = this.#observer.observe(number, copies.map(memoryOf));
+    if ("errno" in observed) {
+      const failed = copies.findIndex(({ is }) => is === "failed");
+      return { errno: observed.errno, argument: observations[failed]!.observation.name };
+    }
+    const words = [...observed.words];
+    const unknown = this.#zeros.slice();
+    const lacking: string[] = [];
+    for (const [place, { index, observation }] of observations.entries()) {
+      const copy = copies[place]!;
+      if (isWhole(copy)) continue;
+      let lacks = false;
+      this.#program.words.forEach((word, at) => {
+        if (word.observation !== index) return;
+        const found = this.#possible(index, word, copy, words[at]!);
+        words[at] = found.value;
+        unknown[at] = found.unknown;
+        lacks ||= found.unknown !== 0n;
+      });
+      if (lacks) lacking.push(observation.name);
+    }
+    return { words, unknown, lacking };
+  }
+
+  /** Which observations a call has. */
+  of(number: number): readonly ObservationOfCall[] {
+    return this.#observer.of(number);
+  }
+
+  /** `whole` is the word where what is not known is left out. */
+  #possible(index: number, word: ObservedWord, copy: GivenMemory, whole: bigint): Bits {
+    const { reads } = word;
+    switch (reads.is) {
+      case "length":
+        return copy.is === "unknown" || ("isCut" in copy && copy.isCut) ? anyOf(word) : known(whole);
+      case "matches":
+        return this.#matches(index, word, textOf(copy, reads.part), whole);
+      case "any-entry": {
+        if (copy.is !== "strings") return anyOf(word);
+        const entries = copy.entries.map((entry) => this.#matches(index, word, entry, 0n));
+        return [...entries, copy.isCut ? anyOf(word) : known(0n)].reduce((left, right) =>
+          binaryBits("or", left, right),
+        );
+      }
+      case "field":
+        return copy.is === "structure" ? field(copy, reads) : anyOf(word);
+      case "address":
+        return copy.is === "address" ? known(whole) : anyOf(word);
+      case "resolved":
+        return leadsNowhere(copy) ? known(0n) : anyResolved(copy, word, whole);
+    }
+  }
+
+  #matches(index: number, word: ObservedWord, text: GivenText | "absent" | "unknown", whole: bigint): Bits {
+    if (text === "unknown") return anyOf(word);
+    if (text === "absent") return known(0n);
+    if (!text.isCut && whole !== 0n) return known(whole);
+    let matcher = this.#matchers.get(index);
+    if (matcher === undefined) {
+      matcher = new PartialMatcher(this.#program.words.filter(({ observation }) => observation === index));
+      this.#matchers.set(index, matcher);
+    }
+    return matcher.matches(word, text);
+  }
+}
+
+function anyOf(word: ObservedWord): Bits {
+  const most = wordMaximum(word);
+  return bits(0n, (1n << BigInt(most.toString(2).length)) - 1n);
+}
+
+/** Behind a pointer of whose memory nothing is given. */
+function behind({ value, unknown }: Bits): GivenMemory {
+  return value === 0n && unknown === 0n ? { is: "absent" } : { is: "unknown" };
+}
+
+/** Whether a part or the object that it leads to may be missing. */
+function isWhole(copy: GivenMemory): boolean {
+  switch (copy.is) {
+    case "absent":
+    case "failed":
+      return true;
+    case "unknown":
+      return false;
+    case "text":
+      return !copy.isCut && copy.resolved !== undefined;
+    case "address":
+      return copy.resolved !== undefined;
+    case "strings":
+      return !copy.isCut && copy.entries.every(({ isCut }) => !isCut);
+    case "structure":
+      return copy.unknown.every((byte) => byte === 0);
+  }
+}
+
+/** What is known, as the observer takes it. */
+function memoryOf(copy: GivenMemory): Memory {
+  switch (copy.is) {
+    case "absent":
+    case "failed":
+      return copy;
+    case "unknown":
+      return { is: "absent" };
+    case "text":
+    case "address": {
+      const { bytes, resolved } = copy;
+      return resolved === undefined
+        ? { is: "bytes", bytes }
+        : { is: "bytes", bytes, resolved: (object) => leadsTo(resolved, object) };
+    }
+    case "structure":
+      return { is: "bytes", bytes: copy.bytes };
+    case "strings":
+      return { is: "strings", entries: copy.entries.map(({ bytes }) => bytes) };
+  }
+}
+
+function leadsTo(path: string, object: ResolvedObject): boolean {
+  const plain = (text: string): string => text.replace(/\/+/g, "/").replace(/(?<=.)\/$/, "");
+  const [found, wanted] = [plain(path), plain(object.path)];
+  return found === wanted || (object.is === "under" && found.startsWith(wanted === "/" ? "/" : `${wanted}/`));
+}
+
+function textOf(
+  copy: GivenMemory,
+  part: { readonly is: "whole" | "socket-path" | "abstract-name" } | { readonly is: "entry"; readonly index: number },
+): GivenText | "absent" | "unknown" {
+  switch (copy.is) {
+    case "text":
+      return copy;
+    case "strings": {
+      const entry = part.is === "entry" ? copy.entries[part.index] : undefined;
+      return entry ?? (copy.isCut ? "unknown" : "absent");
+    }
+    case "address": {
+      const { kind, name } = readSocketAddress(copy.bytes);
+      const wanted = part.is === "socket-path" ? "unix" : "abstract";
+      return kind === wanted ? { bytes: name, isCut: false } : "absent";
+    }
+    case "unknown":
+      return "unknown";
+    case "absent":
+    case "failed":
+    case "structure":
+      return "absent";
+  }
+}
+
+/** Only a Unix socket with a path leads to an object. */
+function leadsNowhere(copy: GivenMemory): boolean {
+  return copy.is === "address" && readSocketAddress(copy.bytes).kind !== "unix";
+}
+
+function anyResolved(copy: GivenMemory, word: ObservedWord, whole: bigint): Bits {
+  return "resolved" in copy && copy.resolved !== undefined ? known(whole) : anyOf(word);
+}
+
+function field(
+  { bytes, unknown }: GivenMemory & { is: "structure" },
+  { offset, bytes: size }: { readonly offset: number; readonly bytes: number },
+): Bits {
+  const number = (of: Uint8Array): bigint => {
+    let value = 0n;
+    for (let index = size - 1; index >= 0; index--) value = (value << 8n) | BigInt(of[offset + index] ?? 0);
+    return value;
+  };
+  return bits(number(bytes), number(unknown));
+}
+
+// ── What the kernel's copy makes of it ──────────────────────────────────────────────────────────────────────────────
+
+/** The bounds are those of the engine (src/engines/notify/caller-memory.ts). @throws where it has another shape */
+function copied(shape: Shape, given: GivenMemory): GivenMemory {
+  const fails = (number: number): GivenMemory => ({ is: "failed", errno: number });
+  if (given.is === "failed" || given.is === "unknown") return given;
+  const isStructure = shape.is === "structure" || shape.is === "message";
+  if (given.is === "absent") return isStructure ? fails(errno.EFAULT) : given;
+  switch (shape.is) {
+    case "path":
+    case "string": {
+      if (given.is !== "text") throw new TypeError(`a ${shape.is}, and not ${given.is}, is wanted`);
+      const text = untilNul(given);
+      const most = shape.is === "path" ? pathBytes : shape.bytes;
+      if (text.bytes.length >= most) return fails(shape.is === "path" ? errno.ENAMETOOLONG : errno.EINVAL);
+      return { ...given, ...text };
+    }
+    case "address":
+    case "message": {
+      if (given.is !== "address") throw new TypeError(`an address, and not ${given.is}, is wanted`);
+      if (given.bytes.length <= addressBytes) return given;
+      // A message's address is cut (__copy_msghdr(), net/socket.c).
+      if (shape.is === "address") return fails(errno.EINVAL);
+      return { ...given, bytes: given.bytes.subarray(0, addressBytes) };
+    }
+    case "strings": {
+      if (given.is !== "strings") throw new TypeError(`a list, and not ${given.is}, is wanted`);
+      const entries = given.entries.map(untilNul);
+      const size = entries.reduce((sum, { bytes }) => sum + bytes.length + 1, 0);
+      const isTooLong = entries.length > shape.entries || size > shape.bytes;
+      return isTooLong ? fails(errno.E2BIG) : { ...given, entries };
+    }
+    case "structure": {
+      if (given.is !== "structure") throw new TypeError(`a structure, and not ${given.is}, is wanted`);
+      if (given.bytes.length < shape.minimum) return fails(errno.EINVAL);
+      return given.bytes.length > pathBytes ? fails(errno.E2BIG) : given;
+    }
+  }
+}
+
+function untilNul({ bytes, isCut }: GivenText): GivenText {
+  const end = bytes.indexOf(0);
+  return end < 0 ? { bytes, isCut } : { bytes: bytes.subarray(0, end), isCut: false };
+}
+
+// ── Texts of which the beginning is known ───────────────────────────────────────────────────────────────────────────
+
+class PartialMatcher {
+  readonly #automaton: Automaton;
+  readonly #first = new Map<ObservedWord, bigint>();
+  /** By state: what every text that goes on from there matches, and what some do. */
+  readonly #ahead = new Map<number, { readonly all: bigint; readonly some: bigint }>();
+
+  constructor(words: readonly ObservedWord[]) {
+    const { automaton, tooLarge } = compileMatcher(patternsOf(words));
+    if (automaton === undefined) throw new Error(tooLarge.message); // the front end has reported it
+    this.#automaton = automaton;
+    let count = 0n;
+    for (const word of words) {
+      this.#first.set(word, count);
+      count += BigInt(patternsOf([word]).length);
+    }
+  }
+
+  matches(word: ObservedWord, { bytes, isCut }: GivenText): Bits {
+    const { classes, classCount, transitions, accepts, acceptSets, start } = this.#automaton;
+    let state = start;
+    for (const byte of bytes) state = transitions[state * classCount + classes[byte]!]!;
+    const here = acceptSets[accepts[state]!]!;
+    const { all, some } = isCut ? this.#from(state) : { all: here, some: here };
+    const mask = (1n << BigInt(patternsOf([word]).length)) - 1n;
+    const first = this.#first.get(word)!;
+    return bits((all >> first) & mask, ((some & ~all) >> first) & mask);
+  }
+
+  /** At least one byte follows, or none: a cut text may end where it is cut. */
+  #from(start: number): { readonly all: bigint; readonly some: bigint } {
+    const found = this.#ahead.get(start);
+    if (found !== undefined) return found;
+    const { classCount, transitions, accepts, acceptSets } = this.#automaton;
+    const reached = new Set([start]);
+    let some = 0n;
+    let all: bigint | undefined;
+    for (const state of reached) {
+      const set = acceptSets[accepts[state]!]!;
+      some |= set;
+      all = all === undefined ? set : all & set;
+      for (let at = 0; at < classCount; at++) reached.add(transitions[state * classCount + at]!);
+    }
+    const result = { all: all ?? 0n, some };
+    this.#ahead.set(start, result);
+    return result;
+  }
+}

@@ -52,7 +52,7 @@ export function answer(program: Program, { number, registers, text }: WrittenCal
     cases,
     atFirst: {
       verdict: first.verdict,
-      ...(first.action !== "unknown" && feignsSuccess({ action: first.action, errno: first.errno })
+      ...(first.action !== "unknown" && first.action !== "fails" && feignsSuccess({ action: first.action, errno: first.errno })
         ? { does: returnsZero }
         : {}),
       at: first.rule,

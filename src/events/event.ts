@@ -51,7 +51,9 @@ export type MemoryJson = TextJson | readonly TextJson[] | AddressJson | Readonly
 export type TextJson = string | { readonly hex: string };
 
 export type AddressJson =
-  | { readonly kind: "ip" | "unspecified"; readonly address: string; readonly port: number }
+  | { readonly kind: "ip"; readonly address: string; readonly port: number }
+  /** Without an address where it is too short for one. */
+  | { readonly kind: "unspecified"; readonly address?: string; readonly port?: number }
   | { readonly kind: "unix"; readonly path: TextJson }
   | { readonly kind: "abstract"; readonly name: TextJson }
   | { readonly kind: "none" | "unnamed" | "netlink" | "vsock" }

@@ -60,7 +60,7 @@ export function addressText(address: SocketAddress): string {
     case "ip":
       return `${hostText(address, true)}:${port}`;
     case "unspecified":
-      return `unspecified:${hostText(address, true)}:${port}`;
+      return hasHost(address) ? `unspecified:${hostText(address, true)}:${port}` : kind;
     case "unix":
       return `unix:${nameText(name, "")}`;
     case "abstract":
@@ -74,6 +74,11 @@ export function addressText(address: SocketAddress): string {
     case "other":
       return `family:${family}`;
   }
+}
+
+/** AF_UNSPEC may be too short for an address. Those that have one have it as IPv4. */
+function hasHost({ address }: SocketAddress): boolean {
+  return address.low !== 0n;
 }
 
 /** Bare, where nothing in it could be taken for the call's own punctuation. */
@@ -135,8 +140,9 @@ function addressJson(address: SocketAddress): AddressJson {
   const { kind, port, name, family } = address;
   switch (kind) {
     case "ip":
-    case "unspecified":
       return { kind, address: hostText(address, false), port: Number(port) };
+    case "unspecified":
+      return hasHost(address) ? { kind, address: hostText(address, false), port: Number(port) } : { kind };
     case "unix":
       return { kind, path: textJson(name) };
     case "abstract":

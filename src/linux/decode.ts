@@ -39,7 +39,7 @@ export function printCall(name: string, decoded: readonly DecodedArgument[]): st
  */
 export function decodeArgument(
   architecture: ArchitectureName,
-  call: CallDescription,
+  call: Pick<CallDescription, "name">,
   parameter: CallParameter,
   register: bigint,
 ): string {
@@ -51,7 +51,7 @@ export function decodeArgument(
 
 function meaning(
   architecture: ArchitectureName,
-  call: CallDescription,
+  call: Pick<CallDescription, "name">,
   parameter: CallParameter,
   bits: bigint,
 ): string {

@@ -25,6 +25,9 @@ export function fieldParameter({ name, bytes, signed, flags, choice }: Structure
   };
 }
 
+/** Names of flags may differ between calls; those of structures do not. */
+const noCall = { name: "" };
+
 /** Fields that lie beyond the bytes are 0, as the kernel has them (copy_struct_from_user(), include/linux/uaccess.h). */
 export function decodeStructure(
   architecture: ArchitectureName,
@@ -33,7 +36,7 @@ export function decodeStructure(
 ): DecodedArgument[] {
   return fieldsOf(name).map((field) => ({
     name: field.name,
-    text: decodeArgument(architecture, fieldParameter(field), readField(bytes, field)),
+    text: decodeArgument(architecture, noCall, fieldParameter(field), readField(bytes, field)),
   }));
 }
 

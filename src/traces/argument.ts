@@ -1,13 +1,14 @@
 /**
  * Reads one argument as a person or strace writes it: `4`, `-1`, `0x80000`, `0644`, `O_RDONLY|O_CLOEXEC`, `AT_FDCWD`,
- * `SIGTERM`, `NULL`. A filter cannot see memory behind a pointer, so `"/bin/sh"`, `{sa_family=AF_INET, …}`, `[…]`,
- * `127.0.0.1:80` and `…` all stand for some address.
+ * `SIGTERM`, `NULL`. The register does not show the memory behind a pointer, so `"/bin/sh"`, `{sa_family=AF_INET, …}`,
+ * `[…]`, `127.0.0.1:80`, `EFAULT` and `…` all stand for some address; `memory.ts` reads the memory.
  */
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { ArgumentKind, CallParameter, NameSet } from "../linux/call.ts";
 import { nameSet } from "../linux/flags.ts";
 import { fitsWord } from "../linux/word.ts";
+import { readNumber } from "./numbers.ts";
 
 /** The address of a pointer whose target the text shows: outside of every mapping, and not NULL. */
 const someAddress = 0x5555_5555_0000n;
@@ -38,7 +39,9 @@ export function readArgument(
   parameter: CallParameter | undefined,
   architecture: ArchitectureName,
 ): ArgumentReading {
-  const shown = text.replace(/\s*\/\*.*?\*\/\s*/g, ""); // strace's comments: "/* 24 vars */"
+  if (parameter?.kind.is === "pointer" && text === "EFAULT") return { register: someAddress };
+  // strace's comments: "/* 24 vars */"; and what a person says of the object that a path leads to.
+  const shown = text.replace(/\s*\/\*.*?\*\/\s*/g, "").replace(/\s+resolved\s*".*"$/, "");
   if ((parameter !== undefined && isAddress[parameter.kind.is]) || /^(?:["{[]|\u2026|\.\.\.)/.test(shown)) {
     const address = readAddress(shown);
     if (address !== undefined) return { register: address };
@@ -60,16 +63,6 @@ export function readArgument(
   return { register };
 }
 
-/** `4`, `-1`, `0x1_0000_0002`, and octal as C and strace write it: `0644`. */
-export function readNumber(text: string): bigint | undefined {
-  if (text.length > 40) return undefined;
-  const match = /^(-?)(0x[0-9a-f]+(?:_[0-9a-f]+)*|0o?[0-7]+|\d+(?:_\d+)*)n?$/i.exec(text);
-  if (match === null) return undefined;
-  const digits = match[2]!.replaceAll("_", "");
-  const value = /^0[0-7]+$/.test(digits) ? BigInt(`0o${digits}`) : BigInt(digits);
-  return match[1] === "-" ? -value : value;
-}
-
 /**
  * A negative number has the kernel's width (−1 as an int is 0xffffffff), as C passes it; a large one is the whole
  * register.
@@ -89,7 +82,9 @@ function readAddress(text: string): bigint | undefined {
   if (number !== undefined) return BigInt.asUintN(64, number);
   if (/^["{[]/.test(text) || text === "…" || text === "..." || text === "_") return someAddress;
   // An address of a socket or a path: text that is not a name of a constant.
-  return /^[\w.:/@%+-]*[.:/@][\w.:/@%+-]*$/.test(text) ? someAddress : undefined;
+  return /^(?:none|netlink|vsock|unspecified)$|^(?:unix|abstract):"|^[\w.:/@%+-]*[.:/@][\w.:/@%+-]*$/.test(text)
+    ? someAddress
+    : undefined;
 }
 
 /** Sets of names that are accepted for plain integers. */

@@ -5,6 +5,7 @@
 
 import { runClassic } from "../compile/classic/interpreter.ts";
 import { notifyProfile } from "../engines/notify/filter.ts";
+import { failureText } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
 import type { SimulatedTask } from "../engines/simulate/model.ts";
@@ -16,7 +17,7 @@ import type { Program } from "../ir/program.ts";
 import { verdictText } from "../ir/verdicts.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { returnWord, splitReturnWord } from "../linux/return-word.ts";
-import type { CaseFile, CaseStep } from "./cases.ts";
+import type { CaseFile, CaseStep, ExpectedVerdict } from "./cases.ts";
 import type { Place } from "./trace.ts";
 
 export type CaseForm = "interpreter" | "wasm" | "classic";
@@ -140,8 +141,9 @@ class Form {
   #call(task: SimulatedTask, step: CallStep): Mismatch | undefined {
     const expected = expectation(step);
     for (let repetition = 1; repetition <= step.times; repetition++) {
-      const decision = task.call({ number: step.number, arguments: step.registers });
+      const decision = task.call({ number: step.number, arguments: step.registers, memory: step.memory });
       decision.birth?.fail(); // the line only asks for the verdict; `child = who.fork()` creates a child
+      if (decision.lacking.length > 0) return { expected, ...lackingMemory(decision.lacking), repetition: undefined };
       if (!fulfils(step, decision)) {
         const { verdict, rule, reason } = decision;
         return { expected, verdict, rule, reason, repetition: step.times === 1 ? undefined : repetition };
@@ -163,16 +165,27 @@ class Form {
   }
 }
 
+/** What the line does not say would decide, whatever it decides: no verdict. */
+function lackingMemory(lacking: readonly string[]): Given {
+  const names = lacking.map((name) => `\`${name}\``).join(" and ");
+  const verdict = `unknown: the policy asks about the memory behind ${names}, and the line does not give it`;
+  return { verdict, rule: undefined, reason: undefined };
+}
+
+function expectedVerdict({ action, errno = 0 }: Pick<ExpectedVerdict, "action" | "errno">): string {
+  return action === "fails" ? failureText(errno) : verdictText({ action, errno });
+}
+
 function expectation(step: CallStep): string {
   const { action, errno, reason } = step.expected;
-  const verdict = verdictText({ action, errno: errno ?? 0 });
+  const verdict = expectedVerdict({ action, errno });
   return reason === undefined ? verdict : `${verdict} @ ${JSON.stringify(reason)}`;
 }
 
 function fulfils(step: CallStep, given: Given): boolean {
   const { action, errno, reason } = step.expected;
   return (
-    given.verdict === verdictText({ action, errno: errno ?? 0 }) &&
+    given.verdict === expectedVerdict({ action, errno }) &&
     (reason === undefined || (given.reason ?? "").includes(reason))
   );
 }
@@ -204,8 +217,9 @@ function classicAnswers(program: Program): (step: CallStep) => Given | undefined
   };
 }
 
+/** The filter comes before any copy, so it may answer where the forms say that the copy fails. */
 function classicFailure(step: CallStep, given: Given | undefined): CaseFailure[] {
-  if (given === undefined || fulfils(step, given)) return [];
+  if (given === undefined || step.expected.action === "fails" || fulfils(step, given)) return [];
   return [
     {
       step,

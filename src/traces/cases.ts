@@ -13,22 +13,27 @@
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
+import type { GivenMemories, GivenMemory } from "../engines/simulate/memory.ts";
 import { type Action, actionNames, actions, maximumErrno } from "../ir/verdicts.ts";
 import { durationUnitNames, parseDuration } from "../language/values/durations.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { callByName, registerOf } from "../linux/calls.ts";
 import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
+import { pointeeOf } from "../linux/pointees.ts";
 import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
 import { fitsWord } from "../linux/word.ts";
-import { type ArgumentFault, readArgument, readNumber } from "./argument.ts";
+import { type ArgumentFault, readArgument } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
+import { readMemory } from "./memory.ts";
+import { readNumber } from "./numbers.ts";
 import { splitArguments } from "./strace-line.ts";
 import type { Place } from "./trace.ts";
 
 export interface ExpectedVerdict {
-  readonly action: Action;
-  /** With `deny`. */
+  /** "fails": the memory behind a pointer cannot be copied, and the policy is not asked. */
+  readonly action: Action | "fails";
+  /** With `deny` and `fails`. */
   readonly errno: number | undefined;
   /** A part of the reason. */
   readonly reason: string | undefined;
@@ -40,6 +45,7 @@ export type CaseStep =
       readonly who: string;
       readonly number: number;
       readonly registers: readonly bigint[];
+      readonly memory: GivenMemories;
       /** How many times in a row, each with this verdict; at least 1. */
       readonly times: number;
       readonly expected: ExpectedVerdict;
@@ -90,6 +96,8 @@ export interface WrittenCall {
   /** The kernel's type is int. */
   readonly number: number;
   readonly registers: readonly bigint[];
+  /** Behind each pointer that a policy can ask about; not known where the text does not say it. */
+  readonly memory: GivenMemories;
   readonly text: string;
 }
 
@@ -113,15 +121,18 @@ interface NumberedCall {
   readonly description: CallDescription | undefined;
 }
 
+interface PassedArgument {
+  /** Of its register. */
+  readonly index: number;
+  readonly register: bigint;
+  readonly memory?: { readonly name: string; readonly given: GivenMemory } | undefined;
+}
+
 /** The names of calls that the table lacks, in events and by strace. */
 const numberedName = /^(?:call_|syscall_)(0x[0-9a-f]+|\d+)$/;
 
 /** `raw.arg0` … `raw.arg5`, as a policy names them. */
-function rawRegister(
-  text: string,
-  member: string,
-  valueAt: number,
-): { readonly index: number; readonly register: bigint } | ArgumentFault {
+function rawRegister(text: string, member: string, valueAt: number): PassedArgument | ArgumentFault {
   const index = /^arg([0-5])$/.exec(member)?.[1];
   if (index === undefined) {
     return {
@@ -192,9 +203,9 @@ class Reader {
       return undefined;
     }
     const called = this.#call(name, 0);
-    const registers = called === undefined ? undefined : this.#registers(called, list.arguments, line, name.length + 1);
-    if (called === undefined || registers === undefined) return undefined;
-    return { number: called.number, registers, text: line };
+    const passed = called === undefined ? undefined : this.#arguments(called, list.arguments, line, name.length + 1);
+    if (called === undefined || passed === undefined) return undefined;
+    return { number: called.number, ...passed, text: line };
   }
 
   line(whole: string, number: number): void {
@@ -321,8 +332,8 @@ class Reader {
     const tail = this.#tail(line, list.end);
     const called = this.#call(name, nameAt);
     if (called === undefined) return;
-    const registers = this.#registers(called, list.arguments, line, opening.length);
-    if (!alive || tail === undefined || registers === undefined) return;
+    const passed = this.#arguments(called, list.arguments, line, opening.length);
+    if (!alive || tail === undefined || passed === undefined) return;
     this.#cases++;
     const before = this.#calls;
     this.#calls += tail.times;
@@ -339,7 +350,7 @@ class Reader {
       kind: "call",
       who,
       number: called.number,
-      registers,
+      ...passed,
       text: line.slice(nameAt, list.end),
       place: this.#place(nameAt, list.end - nameAt),
       ...tail,
@@ -376,18 +387,27 @@ class Reader {
   }
 
   /**
-   * Arguments that are not written are 0. `flags=…` names its parameter, as strace does for clone; `raw.arg5=0x1` is a
+   * Arguments that are not written are 0, and the memory behind them is unknown. `flags=…` names its parameter, as strace does for clone; `raw.arg5=0x1` is a
    * whole register, even one without a parameter.
    */
-  #registers(called: NumberedCall, written: readonly string[], line: string, from: number): bigint[] | undefined {
+  #arguments(
+    called: NumberedCall,
+    written: readonly string[],
+    line: string,
+    from: number,
+  ): { readonly registers: readonly bigint[]; readonly memory: GivenMemories } | undefined {
     const registers = [0n, 0n, 0n, 0n, 0n, 0n];
+    const memory = new Map<string, GivenMemory>();
+    for (const { name, kind } of called.description?.parameters ?? []) {
+      if (kind.is === "pointer" && pointeeOf(called.name, name) !== undefined) memory.set(name, { is: "unknown" });
+    }
     const given = new Set<number>();
     let fine = true;
     let searchFrom = from;
     written.forEach((text, index) => {
       const at = line.indexOf(text, searchFrom);
       searchFrom = at + text.length;
-      const reading = this.#register(called, text, index);
+      const reading = this.#argument(called, text, index);
       const fault =
         "fault" in reading || !given.has(reading.index)
           ? reading
@@ -399,15 +419,12 @@ class Reader {
       }
       given.add(fault.index);
       registers[fault.index] = fault.register;
+      if (fault.memory !== undefined) memory.set(fault.memory.name, fault.memory.given);
     });
-    return fine ? registers : undefined;
+    return fine ? { registers, memory } : undefined;
   }
 
-  #register(
-    { name, description }: NumberedCall,
-    text: string,
-    index: number,
-  ): { readonly index: number; readonly register: bigint } | ArgumentFault {
+  #argument({ name, description }: NumberedCall, text: string, index: number): PassedArgument | ArgumentFault {
     const raw = /^raw\.(\w+)=(?!=)\s*/.exec(text);
     if (raw !== null) return rawRegister(text, raw[1]!, raw[0].length);
     const named = /^([a-z_]+)=(?!=)/.exec(text);
@@ -438,9 +455,16 @@ class Reader {
         length: text.length,
       };
     }
-    const reading = readArgument(text.slice(skip), parameter, this.#architecture);
-    if ("fault" in reading) return { ...reading, offset: skip + reading.offset };
-    return { index: registerOf(description, position, this.#architecture), ...reading };
+    const architecture = this.#architecture;
+    const moved = (found: ArgumentFault): ArgumentFault => ({ ...found, offset: skip + found.offset });
+    const pointee = parameter.kind.is === "pointer" ? pointeeOf(name, parameter.name) : undefined;
+    const behind =
+      pointee === undefined ? undefined : readMemory(text.slice(skip), { pointee, architecture, by: "person" });
+    if (behind !== undefined && "fault" in behind) return moved(behind);
+    const reading = readArgument(text.slice(skip), parameter, architecture);
+    if ("fault" in reading) return moved(reading);
+    const at = registerOf(description, position, architecture);
+    return { index: at, ...reading, memory: behind && { name: parameter.name, given: behind } };
   }
 
   /** Behind the call: `× 20`, the verdict, `@ "reason"`. */
@@ -470,24 +494,23 @@ class Reader {
     return expected === undefined ? undefined : { times, expected: { ...expected, reason: text }, verdictPlace: place };
   }
 
-  #verdict(text: string, place: Place): { action: Action; errno: number | undefined } | undefined {
+  #verdict(text: string, place: Place): { action: Action | "fails"; errno: number | undefined } | undefined {
     const [first = "", second, ...more] = text.split(/\s+/);
+    const takesErrno = first === "deny" || first === "fails";
     const action =
-      more.length > 0
-        ? undefined
-        : actionByText.get(second === undefined || first === "deny" ? first : `${first} ${second}`);
+      more.length > 0 ? undefined : actionByText.get(second === undefined || takesErrno ? first : `${first} ${second}`);
     if (action === undefined) {
       this.#faults.add(
         "P0812",
         place,
         text === "" ? "the verdict is missing" : `${quote(text)} is not a verdict`,
-        "allow, log, deny ERRNO, trap, kill thread or kill process",
+        "allow, log, deny ERRNO, trap, kill thread or kill process; fails ERRNO if the memory cannot be copied",
       );
       return undefined;
     }
-    if (action !== "deny") return { action, errno: undefined };
+    if (!takesErrno) return { action, errno: undefined };
     if (second === undefined) {
-      this.#faults.add("P0812", place, "the errno is missing", "deny EPERM");
+      this.#faults.add("P0812", place, "the errno is missing", first === "deny" ? "deny EPERM" : "fails EFAULT");
       return undefined;
     }
     const errno = errnoByName(second) ?? namelessErrno(second);
@@ -526,7 +549,10 @@ class Reader {
   }
 }
 
-const actionByText: ReadonlyMap<string, Action> = new Map(actionNames.map((name) => [actions[name].text, name]));
+const actionByText: ReadonlyMap<string, Action | "fails"> = new Map<string, Action | "fails">([
+  ...actionNames.map((name): [string, Action] => [actions[name].text, name]),
+  ["fails", "fails"],
+]);
 
 /** The start of the comment: a # outside of strings. The line's length if there is no comment. */
 function commentAt(line: string): number {

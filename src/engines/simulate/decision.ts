@@ -1,9 +1,9 @@
 /** Verdicts in words. */
-import { printErrno, printLocation } from "../../events/describe.ts";
+import { printLocation } from "../../events/describe.ts";
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Program } from "../../ir/program.ts";
 import { explainedVerdict, passes, type Verdict, verdictText } from "../../ir/verdicts.ts";
-import { errnoByName } from "../../linux/errno.ts";
+import { errnoByName, errnoName } from "../../linux/errno.ts";
 import type { SimulatedDecision } from "./model.ts";
 
 type Ruling = Pick<
@@ -18,7 +18,7 @@ export function shownVerdict({ verdict, action, errno }: Pick<Ruling, "verdict" 
 
 /** "fails EFAULT": a copy that fails, and no judgement. */
 export function failureText(errno: number): string {
-  return `fails ${printErrno(errno)}`;
+  return `fails ${errnoName(errno) ?? errno}`;
 }
 
 /** The policy's ruling, from the verdicts that are possible (at least one). */

@@ -1,0 +1,103 @@
+/** Strings, lists, addresses and structures behind pointers, in every verb that speaks of calls. */
+import { describe, expect, test } from "vitest";
+import { folderOf, portcullis } from "./harness.ts";
+
+const policy = `import { allow, calls, cidr, deny, kill, log, perTree, policy } from "portcullis";
+const web = cidr("10.0.0.0/8", "fd00::/8");
+const opened = perTree.counter();
+export default policy((call) => {
+  switch (call.name) {
+    case "openat":
+      if (call.args.path.text.under("/etc")) return deny("EACCES", "no configuration");
+      if (call.args.path.text.is("/count")) opened.add(1n);
+      return opened.get() > 2n ? deny("EMFILE") : allow;
+    case "openat2":
+      if (call.args.path.resolved.under("/srv")) return allow;
+      return call.args.how.resolve.has("RESOLVE_BENEATH") && !call.args.how.flags.has("O_WRONLY") ? allow : deny("EPERM");
+    case "connect":
+      switch (call.args.addr.kind) {
+        case "ip": return web.has(call.args.addr.address) && call.args.addr.port === 443n ? allow : deny("ENETUNREACH");
+        case "unix": return call.args.addr.path.text.is("/run/agent") ? allow : deny("EACCES");
+        case "abstract": return call.args.addr.name.startsWith("dbus-") ? allow : deny("EPERM");
+      }
+      return deny("EAFNOSUPPORT");
+    case "execve":
+      if (call.args.envp.has("LD_PRELOAD")) return kill("process");
+      return call.args.argv.startsWith(["git", "log"]) ? log : deny("EPERM");
+    case "unlink":
+      return deny("EROFS");
+  }
+  return allow;
+});
+`;
+
+const withCases = (cases: string) => folderOf({ "p.ts": policy, "p.cases": cases });
+const runCases = async (cases: string) => {
+  const folder = withCases(cases);
+  const { status, out, err } = await portcullis("test", "--architecture", "x86_64", `${folder}/p.ts`);
+  return { status, text: `${out}${err}`.replaceAll(folder, "") };
+};
+
+describe("cases", () => {
+  test("give memory in all of its forms", async () => {
+    const cases = String.raw`
+main openat(AT_FDCWD, "/usr/bin/env", O_RDONLY)                        allow
+main openat(AT_FDCWD, "/etc/shadow", O_RDONLY)                         deny EACCES @ "configuration"
+main openat(AT_FDCWD, "/etc\057shadow")                                deny EACCES
+main openat(AT_FDCWD, NULL)                                            allow
+main openat(AT_FDCWD, EFAULT)                                          fails EFAULT
+main openat(AT_FDCWD, "/count") × 2                                    allow
+main openat(AT_FDCWD, "/count")                                        deny EMFILE
+main openat2(3, "a" resolved "/srv/www/a", {flags=O_WRONLY}, 24)       allow
+main openat2(3, "a" resolved "/etc/a", {flags=O_WRONLY}, 24)           deny EPERM
+main openat2(3, "a" resolved "/a", {flags=O_RDONLY, resolve=RESOLVE_BENEATH}, 24)  allow
+main openat2(3, "a" resolved "/a", NULL, 24)                           fails EFAULT
+main connect(3, 10.1.2.3:443, 16)                                      allow
+main connect(3, "10.1.2.3:443", 16)                                    allow
+main connect(3, 10.1.2.3:80, 16)                                       deny ENETUNREACH
+main connect(3, [fd00::1]:443, 28)                                     allow
+main connect(3, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("11.0.0.1")}, 16)  deny ENETUNREACH
+main connect(3, unix:/run/agent, 13)                                   allow
+main connect(3, unix:/run/agents, 14)                                  deny EACCES
+main connect(3, abstract:@dbus-1, 9)                                   allow
+main connect(3, {sa_family=AF_UNIX, sun_path=@"x"}, 4)                 deny EPERM
+main connect(3, netlink, 12)                                           deny EAFNOSUPPORT
+main connect(3, NULL)                                                  deny EAFNOSUPPORT
+main execve("/usr/bin/git", ["git", "log", "-p"], ["PATH=/bin"])       log
+main execve("/usr/bin/git", ["git"], [])                               deny EPERM
+main execve("/usr/bin/git", NULL, ["LD_PRELOAD=/x.so"])                kill process
+main unlink(…)                                                         deny EROFS
+`;
+    expect(await runCases(cases)).toEqual({ status: 0, text: "/p.cases: 26 cases hold\n" });
+  });
+
+  test.each([
+    ["openat(AT_FDCWD, …)", "`path`"],
+    ["openat(AT_FDCWD)", "`path`"],
+    ['openat(AT_FDCWD, "/et"...)', "`path`"],
+    ['openat2(3, "a", {resolve=RESOLVE_BENEATH, ...}, 24)', "`path` and `how`"],
+    ["connect(3, {sa_family=AF_INET, …})", "`addr`"],
+    ['execve("/bin/git", ["git", "log"], …)', "`envp`"],
+  ])("never pass where the line lacks what is asked: %s", async (call, names) => {
+    const { status, text } = await runCases(`main ${call} allow`);
+    expect(status).toBe(1);
+    expect(text).toContain(`unknown: the policy asks about the memory behind ${names}, and the line does not give it`);
+  });
+
+  test("may leave out what does not decide", async () => {
+    const cases = `main execve("/bin/git", …, ["LD_PRELOAD=x"]) kill process\nmain openat(AT_FDCWD, "/etc/"...) deny EACCES`;
+    expect(await runCases(cases)).toMatchObject({ status: 0 });
+  });
+
+  test("a wrong expectation of a failure is told", async () => {
+    const { status, text } = await runCases("main openat(AT_FDCWD, EFAULT) allow");
+    expect(status).toBe(1);
+    expect(text).toContain("+ fails EFAULT");
+  });
+
+  test("a text that is none is placed", async () => {
+    const { status, text } = await runCases("main openat(AT_FDCWD, /etc/hosts) allow");
+    expect(status).toBe(125);
+    expect(text).toContain('p.cases:1:23: error P0814: "/etc/hosts" is no text');
+  });
+});

@@ -3,8 +3,11 @@
  */
 
 import type { Case, Outcome } from "../analysis/explain/explanation.ts";
+import { AskedMemory, argumentName, observationsOf, withWords } from "../analysis/explain/memory.ts";
 import { why } from "../analysis/explain/why.ts";
+import { failureText } from "../engines/simulate/decision.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
+import { SimulatedMemory } from "../engines/simulate/memory.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { explainOptions, type FilterProfile } from "../engines/static-filter.ts";
 import type { Program } from "../ir/program.ts";
@@ -19,14 +22,28 @@ export interface PlacedAnswer {
   readonly reason?: string | undefined;
 }
 
+export interface MemoryReading {
+  /** `args.path` */
+  readonly argument: string;
+  /** What the policy asks and holds: `args.path.text.under("/etc")`, `args.addr.port = 443`. */
+  readonly holds: readonly string[];
+  readonly fails: readonly string[];
+}
+
 export interface Answer {
   readonly call: string;
   /** Undefined if that depends on state. */
   readonly passes: boolean | undefined;
-  /** The only verdict, or "by state". */
+  /** The one verdict, or "by state"; "by memory" where only memory that is not given decides. */
   readonly verdict: string;
   readonly admission: "always" | "unknown" | "judged";
   readonly cases: readonly Case[];
+  /** Of each argument whose memory the policy asks about. */
+  readonly memory: readonly MemoryReading[];
+  /** Arguments whose memory the call does not give, `args.path`. */
+  readonly lacking: readonly string[];
+  /** The memory behind this argument cannot be copied: no rule is asked. */
+  readonly failure?: { readonly argument: string };
   /** The verdict for the command's first process, if this is its first call. */
   readonly atFirst: PlacedAnswer;
 }
@@ -36,30 +53,98 @@ const passingTexts: ReadonlySet<string> = new Set(
   actionNames.filter((action) => passes({ action })).map((action) => actions[action].text),
 );
 
-export function answer(program: Program, { number, registers, text }: WrittenCall, profile: FilterProfile): Answer {
-  const first = new SimulatedTree(new InterpreterEvaluator(program)).command.call({ number, arguments: registers });
-  const { admission, cases } = why(program, { number, arguments: registers }, explainOptions(profile, program));
-  const verdicts = new Set(
-    cases.flatMap(({ outcomes }) => outcomes).flatMap((one) => one.verdicts.map(({ verdict }) => verdict)),
+export function answer(program: Program, call: WrittenCall, profile: FilterProfile): Answer {
+  const { number, registers, memory, text } = call;
+  const first = new SimulatedTree(new InterpreterEvaluator(program)).command.call({
+    number,
+    arguments: registers,
+    memory,
+  });
+  const options = explainOptions(profile, program);
+  const question = { number, arguments: registers };
+  const open = why(program, question, options);
+  const { action, errno } = first;
+  const feigns = action !== "unknown" && action !== "fails" && feignsSuccess({ action, errno });
+  const atFirst = {
+    verdict: first.verdict,
+    ...(feigns ? { does: returnsZero } : {}),
+    at: first.rule,
+    reason: first.reason,
+  };
+  // Without what is known of the memory: which of it the policy asks about, for this call.
+  const memoryReads = unique(open.cases.flatMap(({ reads }) => reads)).filter((name) => name.startsWith("args."));
+  if (open.admission !== "judged" || memoryReads.length === 0) {
+    return {
+      ...summary(open.cases, open.admission, first),
+      call: text,
+      cases: open.cases,
+      memory: [],
+      lacking: [],
+      atFirst,
+    };
+  }
+  const read = new SimulatedMemory(program).words(number, memory, (register) => ({
+    value: registers[register]!,
+    unknown: 0n,
+  }));
+  if ("errno" in read) {
+    const verdict = failureText(read.errno);
+    const failure = { call: text, passes: false, verdict, admission: open.admission, cases: [], lacking: [] };
+    return { ...failure, memory: [], failure: { argument: read.argument }, atFirst };
+  }
+  const known = read.words.map((word, index) => (read.unknown[index] === 0n ? word : undefined));
+  const answered = why(withWords(program, known), question, options).cases;
+  // The engine reads all of it before it judges, whatever the judgement then needs.
+  const cases = answered.map(
+    (one): Case => ({ ...one, decided: "supervisor", reads: unique([...memoryReads, ...one.reads]) }),
   );
-  const passing = new Set([...verdicts].map((verdict) => passingTexts.has(verdict)));
-  const judged = admission === "judged";
   return {
+    ...summary(cases, open.admission, first),
     call: text,
-    passes: judged ? (passing.size === 1 ? passing.has(true) : undefined) : first.passes,
-    verdict: !judged ? first.verdict : verdicts.size === 1 ? [...verdicts][0]! : "by state",
-    admission,
     cases,
-    atFirst: {
-      verdict: first.verdict,
-      ...(first.action !== "unknown" && first.action !== "fails" && feignsSuccess({ action: first.action, errno: first.errno })
-        ? { does: returnsZero }
-        : {}),
-      at: first.rule,
-      reason: first.reason,
-    },
+    memory: readings(program, number, known).filter(({ argument }) => memoryReads.includes(argument)),
+    lacking: unique(answered.flatMap((one) => one.reads)).filter((name) => name.startsWith("args.")),
+    atFirst,
   };
 }
+
+function summary(
+  cases: readonly Case[],
+  admission: Answer["admission"],
+  first: { readonly passes: boolean | undefined; readonly verdict: string },
+): Pick<Answer, "passes" | "verdict" | "admission"> {
+  if (admission !== "judged") return { passes: first.passes, verdict: first.verdict, admission };
+  const verdicts = unique(
+    cases.flatMap(({ outcomes }) => outcomes).flatMap((one) => one.verdicts.map(({ verdict }) => verdict)),
+  );
+  const passing = new Set(verdicts.map((verdict) => passingTexts.has(verdict)));
+  const reads = cases.flatMap((one) => one.reads);
+  const by = reads.length > 0 && reads.every((name) => name.startsWith("args.")) ? "by memory" : "by state";
+  return {
+    passes: passing.size === 1 ? passing.has(true) : undefined,
+    verdict: verdicts.length === 1 ? verdicts[0]! : by,
+    admission,
+  };
+}
+
+/** What the policy asks about each argument of the call, and what holds. */
+function readings(program: Program, number: number, words: readonly (bigint | undefined)[]): MemoryReading[] {
+  const asked = new AskedMemory(program, number);
+  return observationsOf(program, number).map(({ index, observation }) => {
+    const answers = program.words.flatMap((word, place) => {
+      const value = words[place];
+      return word.observation !== index || value === undefined ? [] : [asked.answers(place, value)];
+    });
+    return {
+      argument: argumentName(observation),
+      holds: answers.flatMap(({ holds }) => holds),
+      fails: answers.flatMap(({ fails }) => fails),
+    };
+  });
+}
+
+/** More of them are in --json only. */
+const mostQuestions = 16;
 
 const gates = {
   always: "before the policy: this call is always allowed and never an event of a policy",
@@ -73,6 +158,10 @@ const places: { readonly [D in Case["decided"]]: string } = {
 };
 
 export function printAnswer(found: Answer): string {
+  if (found.failure !== undefined) {
+    const why = `the memory behind ${found.failure.argument} cannot be copied, so no rule is asked`;
+    return `${found.call}: ${found.verdict}\n  ${why}\n`;
+  }
   if (found.admission !== "judged") return `${found.call}: ${found.verdict}\n  decided ${gates[found.admission]}\n`;
   const [only] = found.cases;
   const outcomes = found.cases.flatMap((one) =>
@@ -85,17 +174,22 @@ export function printAnswer(found: Answer): string {
       ? [
           `${found.call}: ${found.verdict}`,
           ...outcomes.flatMap(({ conditions, outcome }) => outcomeLines(conditions, outcome)),
-          `  at first: ${placed(found.atFirst)}`,
+          ...(found.atFirst.verdict === "unknown" ? [] : [`  at first: ${placed(found.atFirst)}`]),
         ]
       : [`${found.call}: ${placed(sole)}`];
   if (only !== undefined) {
-    lines.push(`  decided ${places[only.decided]}`);
+    const reads = found.cases.flatMap((one) => one.reads);
+    const readsMemory = reads.some((name) => name.startsWith("args."));
+    lines.push(`  decided ${readsMemory ? "by the engine, which reads the memory" : places[only.decided]}`);
     const list = (word: string, names: readonly string[]) => {
       if (names.length > 0) lines.push(`  ${word} ${names.join(", ")}`);
     };
     list("reads", unique(found.cases.flatMap((one) => one.reads)));
     list("changes", unique(found.cases.flatMap((one) => one.changes)));
     list("reports", unique(found.cases.flatMap((one) => one.reports)));
+    list("matches", found.memory.flatMap((one) => one.holds).slice(0, mostQuestions));
+    list("but not", found.memory.flatMap((one) => one.fails).slice(0, mostQuestions));
+    list("not given: the memory behind", found.lacking);
     list("because:", unique(found.cases.flatMap((one) => one.because)));
   }
   return `${lines.join("\n")}\n`;

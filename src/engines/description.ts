@@ -15,6 +15,8 @@ export const aspects = {
   phases: "phases in an event",
   "caller-name": "the caller's name in an event",
   "no-denial-events": "--no-denial-events",
+  "reads-memory": "a call whose verdict depends on memory behind a pointer",
+  resolved: "`.resolved` of a path",
   interrupted: "EINTR",
   "child-copy": "the state that a child's copy is made of",
   "outer-filter": "an outer filter's ERRNO",
@@ -62,6 +64,8 @@ export function warningsOf({ differences }: EngineDescription): EngineWarnings {
     "kill-thread": differences["kill-thread"].warning,
     "static-kill": differences["static-kill"].warning,
     "stateful-trap": differences["stateful-trap"].warning,
+    "reads-memory": differences["reads-memory"].warning,
+    resolved: differences.resolved.warning,
     interrupted: differences.interrupted.warning,
   };
 }

@@ -26,7 +26,7 @@ export function fieldParameter({ name, bytes, signed, flags, choice }: Structure
 }
 
 /** Names of flags may differ between calls; those of structures do not. */
-const noCall = { name: "" };
+export const noCall = { name: "" };
 
 /** Fields that lie beyond the bytes are 0, as the kernel has them (copy_struct_from_user(), include/linux/uaccess.h). */
 export function decodeStructure(

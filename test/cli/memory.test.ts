@@ -101,3 +101,143 @@ main unlink(…)                                                         deny ER
     expect(text).toContain('p.cases:1:23: error P0814: "/etc/hosts" is no text');
   });
 });
+
+describe("why", () => {
+  const folder = () => folderOf({ "p.ts": policy });
+  const why = async (call: string, ...options: string[]) => {
+    const { status, out, err } = await portcullis(
+      "why",
+      "--architecture",
+      "x86_64",
+      ...options,
+      `${folder()}/p.ts`,
+      call,
+    );
+    return { status, text: `${out}${err}` };
+  };
+
+  test("says what of the policy's questions holds", async () => {
+    const { status, text } = await why('openat(AT_FDCWD, "/etc/shadow", O_RDONLY)');
+    expect(status).toBe(1);
+    expect(text).toBe(`openat(AT_FDCWD, "/etc/shadow", O_RDONLY): deny EACCES  p.ts:7:53  "no configuration"
+  decided by the engine, which reads the memory
+  reads args.path
+  matches args.path.text.under("/etc")
+  but not args.path.text.is("/count")
+`);
+  });
+
+  test.each([
+    ['execve("/usr/bin/git", ["git", "log"], [])', 0, "log", 'args.argv.at(0n).is("git"), args.argv.at(1n).is("log")'],
+    ['execve("/usr/bin/git", ["git"], ["LD_PRELOAD=x"])', 1, "kill process", 'args.envp.has("LD_PRELOAD")'],
+    ["connect(3, 10.0.0.1:443)", 0, "allow", "args.addr.kind = ip"],
+    ['connect(3, "10.0.0.1:443")', 0, "allow", "args.addr.port = 443"],
+    ["connect(3, 10.0.0.1:80)", 1, "deny ENETUNREACH", "args.addr.port = 80"],
+    ["connect(3, unix:/run/agent)", 0, "allow", 'args.addr.path.text.is("/run/agent")'],
+    ["connect(3, abstract:@dbus-x)", 0, "allow", 'args.addr.name.startsWith("dbus-")'],
+    ['openat2(3, "a" resolved "/srv/a", {flags=O_WRONLY})', 0, "allow", 'args.path.resolved.under("/srv")'],
+    ['openat2(3, "a" resolved "/a", {resolve=RESOLVE_BENEATH})', 0, "allow", "reads args.path, args.how"],
+  ])("%s", async (call, wanted, verdict, said) => {
+    const { status, text } = await why(call);
+    expect(text).toContain(`${call}: ${verdict}`);
+    expect(text).toContain(said);
+    expect(status).toBe(wanted);
+  });
+
+  test("says that the copy fails", async () => {
+    expect(await why("openat(AT_FDCWD, EFAULT)")).toEqual({
+      status: 1,
+      text: "openat(AT_FDCWD, EFAULT): fails EFAULT\n  the memory behind path cannot be copied, so no rule is asked\n",
+    });
+  });
+
+  test("gives all answers where the memory is not given", async () => {
+    const { status, text } = await why("connect(3, …)");
+    expect(status).toBe(1);
+    expect(text).toContain("connect(3, …): by memory\n");
+    expect(text).toContain("  not given: the memory behind args.addr\n");
+    expect(text).not.toContain("at first");
+  });
+
+  test("has the same as JSON", async () => {
+    const { text } = await why('openat(AT_FDCWD, "/etc/shadow")', "--json");
+    expect(JSON.parse(text)).toMatchObject({
+      v: 1,
+      verdict: "deny EACCES",
+      passes: false,
+      memory: [
+        { argument: "args.path", holds: ['args.path.text.under("/etc")'], fails: ['args.path.text.is("/count")'] },
+      ],
+      lacking: [],
+    });
+  });
+});
+
+describe("explain", () => {
+  const explain = async (source: string, ...options: string[]) => {
+    const folder = folderOf({ "p.ts": source });
+    const { status, out } = await portcullis("explain", "--architecture", "x86_64", ...options, `${folder}/p.ts`);
+    expect(status).toBe(0);
+    return out;
+  };
+
+  test("says which memory is read, what is asked of it, and what that costs", async () => {
+    const out = await explain(policy);
+    expect(out).toMatch(/^connect +allow or deny ENETUNREACH .*reads addr/m);
+    const section = out.slice(out.indexOf("\nmemory\n")).replaceAll(/\n {4}/g, " ");
+    for (const line of [
+      '  args.path of openat: args.path.text.under("/etc"), args.path.text.is("/count")',
+      '  args.path of openat2: args.path.resolved.under("/srv")',
+      "  args.how of openat2: args.how.resolve has RESOLVE_BENEATH, args.how.flags has O_WRONLY",
+      '  args.argv of execve: args.argv.at(0n).is("git"), args.argv.at(1n).is("log")',
+      '  args.envp of execve: args.envp.has("LD_PRELOAD")',
+    ]) {
+      expect(section).toContain(line);
+    }
+    expect(section).toMatch(
+      /args\.addr of connect: .*args\.addr\.port = 443.*cidr\("10\.0\.0\.0\/8", "fd00::\/8"\)\.has\(args\.addr\.address\)/,
+    );
+    const notes = out.replaceAll(/\n {2}/g, " ");
+    expect(notes).toMatch(/^note: connect, execve, openat, openat2: .*two round trips/m);
+    expect(notes).toMatch(/^note: connect, openat: .*the caller's own bytes/m);
+    expect(notes).toMatch(/^note: execve: .*E2BIG/m);
+    expect(notes).toMatch(/^note: openat2: .*notify/m);
+  });
+
+  test("has the same as JSON", async () => {
+    const found = JSON.parse(await explain(policy, "--json"));
+    expect(found.memory).toContainEqual({
+      argument: "args.path",
+      calls: ["openat2"],
+      asks: ['args.path.resolved.under("/srv")'],
+    });
+    expect(found.warnings.map(({ kind }: { kind: string }) => kind)).toEqual(
+      expect.arrayContaining(["reads-memory", "path-text", "list-bound", "resolved"]),
+    );
+  });
+
+  test("puts calls together of which the same is asked", async () => {
+    const found = JSON.parse(
+      await explain(
+        `import { allow, calls, deny, policy } from "portcullis";
+const files = calls("open", "openat");
+export default policy((call) => files.has(call) && !call.args.path.text.matches("/srv/**") ? deny("EPERM") : allow);`,
+        "--json",
+      ),
+    );
+    expect(found.memory).toEqual([
+      { argument: "args.path", calls: ["open", "openat"], asks: ['args.path.text.matches("/srv/**")'] },
+    ]);
+  });
+
+  test("says nothing of memory where none is read", async () => {
+    const source = 'import { allow, policy } from "portcullis";\nexport default policy(() => allow);';
+    expect(await explain(source)).not.toContain("memory");
+    expect(JSON.parse(await explain(source, "--json")).memory).toEqual([]);
+  });
+
+  test("--ir has observations and words", async () => {
+    const out = await explain(policy, "--ir");
+    expect(out).toContain('word 0 %path.0 whole under "/etc", is "/count"');
+  });
+});

@@ -31,6 +31,20 @@ export function describeTest(
   const used = (1n << BigInt(parameter.width)) - 1n;
   // The mask has more bits than the kernel uses, so the test is of the register, not of the argument.
   if ((test.mask & ~used) !== 0n) return `raw.arg${register} (${parameter.name})${describeBits(test)}`;
+  return describeParameter(test, call, parameter, architecture);
+}
+
+/** The part of a test that its intervals are about. */
+type Bits = Pick<ArgumentTest, "mask" | "intervals">;
+
+/** A test on bits that the kernel uses of an argument, or of a field of a structure. */
+export function describeParameter(
+  test: Bits,
+  call: Pick<CallDescription, "name">,
+  parameter: CallParameter,
+  architecture: ArchitectureName,
+): string {
+  const used = (1n << BigInt(parameter.width)) - 1n;
   const text = describeByKind(test, call, parameter, used, architecture);
   if (text !== undefined) return text;
   if (test.mask !== used) return `${parameter.name}${describeBits(test)}`;
@@ -44,8 +58,8 @@ export function describeTest(
 
 /** The condition in the words of the argument's kind; undefined where it has none for it. */
 function describeByKind(
-  test: ArgumentTest,
-  call: CallDescription,
+  test: Bits,
+  call: Pick<CallDescription, "name">,
   parameter: CallParameter,
   used: bigint,
   architecture: ArchitectureName,
@@ -70,7 +84,7 @@ function parameterIn(
 }
 
 function describeFlags(
-  test: ArgumentTest,
+  test: Bits,
   name: string,
   names: Names,
   used: bigint,
@@ -141,13 +155,13 @@ function fieldName(names: Names, mask: bigint, value: bigint, architecture: Arch
   return names.find((member) => member.mask[architecture] === mask && member.value[architecture] === value)?.name;
 }
 
-function describeBits({ mask, intervals }: ArgumentTest): string {
+function describeBits({ mask, intervals }: Bits): string {
   const masked = mask === maximumWord ? "" : ` & ${hexadecimal(mask)}`;
   return `${masked} ${describeRanges(intervals, 0n, mask, hexadecimal)}`;
 }
 
 /** "= 3", "in 1, 2, 5", "< 5", "> 7", "not in …", "in 3 … 9". */
-function describeRanges(
+export function describeRanges(
   intervals: readonly Interval[],
   least: bigint,
   most: bigint,

@@ -8,6 +8,7 @@ import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decis
 import { type SplitOptions, splitPolicy } from "../split/split.ts";
 import { describeTest } from "./conditions.ts";
 import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict, WhereDecided } from "./explanation.ts";
+import { describeMemory } from "./memory.ts";
 import { callName, compactCalls } from "./names.ts";
 import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
 import { describeState } from "./state.ts";
@@ -66,6 +67,7 @@ export class Explainer {
       otherwise,
       rows,
       state: describeState(program, own),
+      memory: describeMemory(program, own),
       warnings: findWarnings(program, own, this.#options.warnings),
     };
   }

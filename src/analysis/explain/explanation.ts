@@ -10,6 +10,7 @@ export interface Explanation {
   readonly otherwise: readonly Outcome[];
   readonly rows: readonly ExplanationRow[];
   readonly state: readonly StateDescription[];
+  readonly memory: readonly MemoryDescription[];
   readonly warnings: readonly Warning[];
 }
 
@@ -29,7 +30,7 @@ export interface Case {
   readonly conditions: readonly string[] | undefined;
   readonly outcomes: readonly Outcome[];
   readonly decided: WhereDecided;
-  /** The state that the case reads: cells and tables by name, `tree.alive()`, `now()`. */
+  /** The state that the case reads: cells and tables by name, `tree.alive()`, `now()`; memory as `args.path`. */
   readonly reads: readonly string[];
   readonly changes: readonly string[];
   readonly reports: readonly string[];
@@ -75,6 +76,16 @@ export interface StateDescription {
   readonly at?: string;
 }
 
+/** What is asked about the memory behind one argument. */
+export interface MemoryDescription {
+  /** `args.path` */
+  readonly argument: string;
+  /** Those of which the same is asked. */
+  readonly calls: readonly string[];
+  /** In the policy's words: `args.path.text.under("/etc")`, `args.addr.port = 443`. */
+  readonly asks: readonly string[];
+}
+
 export interface Warning {
   /** A stable identifier for scripts. */
   readonly kind:
@@ -87,6 +98,10 @@ export interface Warning {
     | "kill-thread"
     | "static-kill"
     | "stateful-trap"
+    | "reads-memory"
+    | "path-text"
+    | "list-bound"
+    | "resolved"
     | "too-complex"
     | "not-expressible";
   readonly text: string;

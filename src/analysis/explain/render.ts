@@ -27,6 +27,7 @@ export function renderExplanation(explanation: Explanation, options: RenderOptio
     table(explanation, width),
     listsText(explanation, width),
     stateText(explanation, width),
+    memoryText(explanation, width),
     warningsText(explanation, width),
   ];
   return `${blocks.filter((block) => block !== "").join("\n\n")}\n`;
@@ -127,8 +128,10 @@ function decidedText(each: Case): string {
   if (each.decided !== "supervisor") return places[each.decided];
   const parts: string[] = [];
   const both = each.reads.filter((name) => each.changes.includes(name));
-  const reads = each.reads.filter((name) => !both.includes(name));
+  const memory = each.reads.filter((name) => name.startsWith("args."));
+  const reads = each.reads.filter((name) => !both.includes(name) && !memory.includes(name));
   const changes = each.changes.filter((name) => !both.includes(name));
+  if (memory.length > 0) parts.push(`reads ${memory.map((name) => name.slice("args.".length)).join(", ")}`);
   if (reads.length > 0) parts.push(`by ${reads.join(", ")}`);
   if (both.length > 0) parts.push(`by and changes ${both.join(", ")}`);
   if (changes.length > 0) parts.push(`changes ${changes.join(", ")}`);
@@ -166,6 +169,20 @@ function stateText({ state }: Explanation, width: number): string {
     return `  ${each.name}: ${kind} per ${each.scope}, starts ${each.starts}, ${fork}, ${changed}${at}`;
   });
   return ["state", ...lines.flatMap((line) => fold(line, width, "    "))].join("\n");
+}
+
+function memoryText({ memory }: Explanation, width: number): string {
+  if (memory.length === 0) return "";
+  const lines = memory.map(({ argument, calls, asks }) => `  ${argument} of ${summary(calls)}: ${some(asks)}`);
+  return ["memory", ...lines.flatMap((line) => fold(line, width, "    "))].join("\n");
+}
+
+/** More questions than this are in the JSON only. */
+const mostQuestions = 16;
+
+function some(asks: readonly string[]): string {
+  const shown = asks.slice(0, mostQuestions).join(", ");
+  return asks.length > mostQuestions ? `${shown} and ${asks.length - mostQuestions} more (see --json)` : shown;
 }
 
 function warningsText({ warnings }: Explanation, width: number): string {

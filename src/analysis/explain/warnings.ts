@@ -1,9 +1,12 @@
 /** Properties of a policy that its author should know, although they are not errors. */
+import type { Reading } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { kills, passes } from "../../ir/verdicts.ts";
+import { numberOf } from "../../linux/calls.ts";
 import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
 import type { Warning } from "./explanation.ts";
 import { hotCalls } from "./hot-calls.ts";
+import { AskedMemory, observationsOf } from "./memory.ts";
 import { callName } from "./names.ts";
 import { leavesOf } from "./paths.ts";
 import { cellLabel, rateOf } from "./texts.ts";
@@ -11,11 +14,21 @@ import { cellLabel, rateOf } from "./texts.ts";
 /** Where a policy may meet what an engine does otherwise than the policy says, or at a cost: the engine words the warning. */
 export type EngineWarningKind = Extract<
   Warning["kind"],
-  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "interrupted"
+  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "interrupted" | "reads-memory" | "resolved"
 >;
 
 /** The engine's words for each; undefined where nothing is to be said. */
 export type EngineWarnings = { readonly [K in EngineWarningKind]: string | undefined };
+
+/** Is the text that is compared that of a path? */
+function readsPath({ architecture, observations, words }: Program, call: string): boolean {
+  const number = numberOf(call, architecture);
+  return words.some(({ observation, reads }) => {
+    const { shape, sources } = observations[observation]!;
+    const isPath = shape.is === "path" || (reads.is === "matches" && reads.part.is === "socket-path");
+    return reads.is === "matches" && isPath && sources.some((source) => source.number === number);
+  });
+}
 
 /** `engine` words what an engine does with the policy; without it there are no warnings about that. */
 export function findWarnings(program: Program, split: SplitPolicy, engine?: EngineWarnings): Warning[] {
@@ -87,6 +100,48 @@ export function findWarnings(program: Program, split: SplitPolicy, engine?: Engi
     callsWith((leaf) => has(leaf, "too-complex")),
     "too many conditions for the split: the stateful part decides, and the kernel enforces only the weakest verdict",
   );
+  const reading = (wanted: (observation: number) => boolean): string[] =>
+    callsWith((leaf) =>
+      leaf.stateful.some((reason) => reason.because === "reads-memory" && wanted(reason.observation)),
+    );
+  const asks = (wanted: (reads: Reading) => boolean): string[] => {
+    const calls = [...split.keys()].filter((number) => {
+      if (observationsOf(program, number).length === 0) return false;
+      const masks = new AskedMemory(program, number).masks;
+      return program.words.some((word, index) => wanted(word.reads) && (masks.get(index) ?? 0n) !== 0n);
+    });
+    const read = reading((observation) =>
+      program.words.some((word) => word.observation === observation && wanted(word.reads)),
+    );
+    const names = new Set(calls.map((number) => callName(program.architecture, number)));
+    return read.filter((name) => names.has(name));
+  };
+  if (program.observations.length > 0) {
+    warnOfEngine(
+      "reads-memory",
+      reading(() => true),
+    );
+    warn(
+      "path-text",
+      asks((reads) => reads.is === "matches" && (reads.part.is === "socket-path" || reads.part.is === "whole")).filter(
+        (name) => readsPath(program, name),
+      ),
+      'the text of a path is the caller\'s own bytes: "..", a symbolic link or a directory descriptor gives the same object another text; .resolved asks about the object',
+    );
+    for (const { index, shape } of program.observations.map(({ shape }, index) => ({ index, shape }))) {
+      if (shape.is !== "strings") continue;
+      const { entries, bytes } = shape;
+      warn(
+        "list-bound",
+        reading((observation) => observation === index),
+        `a list (${program.observations[index]!.name}) of more than ${entries} entries or ${bytes} bytes fails with E2BIG and is not judged`,
+      );
+    }
+    warnOfEngine(
+      "resolved",
+      asks((reads) => reads.is === "resolved"),
+    );
+  }
   warnOfEngine("interrupted", stateful);
   const ownScope = new Set<string>(["thread", "process"]);
   warn(

@@ -18,7 +18,7 @@ export const why: Verb = {
   summary: "Say whether a call would pass, and by which line",
   synopsis: ["why [OPTIONS] POLICY CALL", "why [OPTIONS] -p POLICY CALL"],
   about: [
-    "Prints the verdict of the policy on one call. Write the call as strace prints it; absent arguments are 0, and memory behind pointers does not matter. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).",
+    'Prints the verdict of the policy on one call. Write the call as strace prints it; absent arguments are 0. If the policy asks about the memory behind a pointer, write that memory: "/etc/hosts", ["git", "log"], 10.0.0.1:443, unix:/run/agent, {flags=O_RDONLY}; the output names the policy\'s patterns that match. raw.arg0= to raw.arg5= give whole registers, and call_999(…) is a call by its number (docs/cases.md).',
     "If the verdict depends on state, all verdicts are printed with their lines and the state that they depend on, and the verdict for the first call of the command's first process.",
   ],
   options: {
@@ -37,6 +37,7 @@ export const why: Verb = {
     ["portcullis why nginx.ts 'listen(4, 511)'", "A verdict that depends on state"],
     ["portcullis why -p exec-once 'execve(\"/bin/sh\")'", "A verdict of one line"],
     ["portcullis why build-step.ts 'openat(AT_FDCWD, \"x\", O_WRONLY|O_CREAT)'", "Flags by name"],
+    ["portcullis why p.ts 'connect(3, 10.0.0.1:443)'", "Memory behind a pointer"],
     ["portcullis why nginx.ts 'listen(4, raw.arg1=0x1000001ff)'", "A register with more bits than the kernel uses"],
   ],
   async execute(invocation, context) {

@@ -21,6 +21,15 @@ export const notifyDescription: EngineDescription = {
       warning:
         "on notify the kernel kills: status 159, and no event with the call; with run --kill-events the supervisor kills: status 137, an event, some microseconds more, and a denial instead if the supervisor is gone",
     },
+    "reads-memory": {
+      does: "the supervisor reads it; an allowed call is made with a copy of what was judged",
+      warning:
+        "read behind pointers: on notify an allowed call takes two round trips to the supervisor and is made with the copy that was judged; memory that cannot be copied fails the call (EFAULT) without a judgement",
+    },
+    resolved: {
+      does: "the supervisor opens the object and judges it",
+      warning: ".resolved needs the engine notify, which opens the object and judges it",
+    },
     phases: { does: "as they were before the judgement" },
     "caller-name": { does: "at the judgement" },
     "no-denial-events": { does: "leaves static denials and logs to the filter" },

@@ -12,6 +12,11 @@ export const seccompEbpfDescription: EngineDescription = {
     "kill-thread": { does: "kills the thread" },
     "stateful-trap": { does: "SIGSYS, as in the static part" },
     "static-kill": { does: "each is an event" },
+    "reads-memory": {
+      does: "refused at start: this engine does not read memory yet",
+      warning: "read behind pointers: seccomp-ebpf refuses to start with this policy; notify reads memory",
+    },
+    resolved: { does: "refused at start", warning: ".resolved needs the engine notify" },
     phases: { does: "absent" },
     "caller-name": { does: "a moment later; empty where the caller has ended" },
     "no-denial-events": { does: "leaves out all verdicts; reports are events" },

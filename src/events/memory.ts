@@ -132,11 +132,11 @@ function memoryJson(architecture: ArchitectureName, call: string, { name, memory
 }
 
 /** A text where the bytes are UTF-8, else their hexadecimal digits: no program need undo escapes. */
-function textJson(bytes: Uint8Array): TextJson {
+export function textJson(bytes: Uint8Array): TextJson {
   return utf8(bytes) ?? { hex: hexadecimalBytes(bytes) };
 }
 
-function addressJson(address: SocketAddress): AddressJson {
+export function addressJson(address: SocketAddress): AddressJson {
   const { kind, port, name, family } = address;
   switch (kind) {
     case "ip":

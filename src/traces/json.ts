@@ -8,6 +8,7 @@ import { type ArchitectureName, auditArchitecture } from "../linux/architecture.
 import { allCalls, callByName, callByNumber } from "../linux/calls.ts";
 import { fitsWord, maximumSigned } from "../linux/word.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
+import { jsonMemory, readJsonMemory } from "./json-memory.ts";
 import {
   isKnown,
   isTaskNumber,
@@ -188,9 +189,15 @@ class Reader {
     }
     const architecture = this.#abi(members["abi"]);
     if (architecture === undefined) return;
+    const reading = readJsonMemory(members, callByNumber(this.#architecture, number)?.name ?? "", this.#architecture);
+    if ("member" in reading) {
+      this.#fault(reading.member, reading.given, reading.wanted);
+      return;
+    }
+    const { memory } = reading;
     this.#calls++;
     if (common.time === undefined) this.#timed = false;
-    this.#events.push({ kind: "call", architecture, number, arguments: words, instructionPointer, ...common });
+    this.#events.push({ kind: "call", architecture, number, arguments: words, instructionPointer, memory, ...common });
   }
 
   /** The call's number: by name, by number, or by both if they agree. */
@@ -333,6 +340,7 @@ function jsonOf(event: TraceEvent, architecture: ArchitectureName): object {
         number: event.number,
         arguments: event.arguments.map(printWord),
         instructionPointer: printWord(event.instructionPointer) ?? undefined,
+        ...jsonMemory(callByNumber(architecture, event.number)?.name ?? "", event.memory),
       };
     }
     case "fork":

@@ -151,6 +151,7 @@ function judge(task: SimulatedTask, event: CallEvent): SimulatedDecision {
       architecture: event.architecture,
       arguments: event.arguments.map(value),
       instructionPointer: event.instructionPointer.value,
+      memory: event.memory,
     },
     {
       unknown: event.arguments.map(unknownBits),

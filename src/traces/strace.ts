@@ -1,16 +1,21 @@
 /**
  * Reads traces that `strace -f -n -ttt -e raw=all` writes. docs/traces.md says which bits such a recording has: all 64
  * of the registers of parameters (raw=all prints `u_arg` unchanged), not the other registers, the instruction pointer
- * (unless
- * -i), uid and gid. Without raw=all the upper halves of 32-bit arguments and all values printed by name are unknown.
+ * (unless -i), uid and gid. Without raw=all the upper halves of 32-bit arguments and all values printed by name are unknown.
+ *
+ * Memory behind pointers is known only without raw=all.
  *
  * A child's first lines may precede the return of its parent's call: the file is read as a whole, then linked.
  */
 
+import type { GivenMemories, GivenMemory } from "../engines/simulate/memory.ts";
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../linux/architecture.ts";
 import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
+import { errno } from "../linux/errno-numbers.ts";
+import { pointeeOf } from "../linux/pointees.ts";
 import { cloneFlag, creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
+import { readMemory } from "./memory.ts";
 import { parseStraceLine, type StraceLine } from "./strace-line.ts";
 import {
   isTaskNumber,
@@ -294,7 +299,7 @@ class Reader {
         "P0821",
         undefined,
         "this recording prints arguments by name, so their registers are unknown",
-        "record with -e raw=all",
+        "record with -e raw=all, unless the policy asks about memory behind pointers",
       );
     }
     const trace: Trace | undefined =
@@ -354,6 +359,7 @@ class Reader {
       architecture: call.foreign ? foreignOf(this.#architecture) : auditArchitecture[this.#architecture],
       number: call.number,
       arguments: this.#registers(call),
+      memory: this.#memory(call),
       instructionPointer: call.instructionPointer === undefined ? unknownWord : knownWord(call.instructionPointer),
     };
   }
@@ -369,6 +375,26 @@ class Reader {
       words[register] = readRegister(text, this.#raw ? 64 : (parameter?.width ?? 0));
     });
     return words;
+  }
+
+  /** What raw=all prints is the address. An address in place of a text is memory that strace could not read. */
+  #memory(call: CallItem): GivenMemories {
+    const memory = new Map<string, GivenMemory>();
+    const description = call.foreign ? undefined : callByNumber(this.#architecture, call.number);
+    if (this.#raw || description === undefined) return memory;
+    for (const [index, { name, kind }] of description.parameters.entries()) {
+      const text = call.arguments[index];
+      const pointee = kind.is === "pointer" ? pointeeOf(description.name, name) : undefined;
+      if (text === undefined || pointee === undefined) continue;
+      const isAddress = /^0x[0-9a-f]+$/.test(text);
+      if (isAddress && pointee.is !== "strings" && /^-1 EFAULT\b/.test(call.result ?? "")) {
+        memory.set(name, { is: "failed", errno: errno.EFAULT });
+        continue;
+      }
+      const found = readMemory(text, { pointee, architecture: this.#architecture, by: "strace" });
+      memory.set(name, found === undefined || "fault" in found ? { is: "unknown" } : found);
+    }
+    return memory;
   }
 
   #birth(call: CallItem, time: bigint | undefined, living: Set<number>, events: TraceEvent[]): void {

@@ -1,5 +1,6 @@
 /** The type of a trace: the actions of the tasks of a command, in the order in which the kernel saw them. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { GivenMemories } from "../engines/simulate/memory.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { maximumWord } from "../linux/word.ts";
 
@@ -50,6 +51,8 @@ export interface CallEvent extends Common {
   /** Six. */
   readonly arguments: readonly Word[];
   readonly instructionPointer: Word;
+  /** Behind pointers; what is left out is not known. */
+  readonly memory: GivenMemories;
 }
 
 /** A task was created by the preceding call of `tid`. */

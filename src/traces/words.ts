@@ -1,17 +1,20 @@
-/** Prints a recorded call for people, with `?` for unknown bits. */
+/** Prints a recorded call for people: memory in place of pointers, and `?` for unknown bits. */
 
+import type { GivenMemories } from "../engines/simulate/memory.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
 import { registerOf } from "../linux/calls.ts";
 import { type DecodedArgument, decodeArgument, hexadecimal, nameCall, printCall } from "../linux/decode.ts";
 import { printWord } from "./json.ts";
+import { printMemory } from "./memory-text.ts";
 import { type CallEvent, isKnown, unknownWord, type Word } from "./trace.ts";
 
 export function decodeWords(
   architecture: ArchitectureName,
   call: CallDescription | undefined,
   words: readonly Word[],
+  memory: GivenMemories = new Map(),
 ): DecodedArgument[] {
   if (call === undefined) {
     return words.map((word, index) => ({
@@ -20,6 +23,9 @@ export function decodeWords(
     }));
   }
   return call.parameters.map((parameter, index) => {
+    const behind = memory.get(parameter.name);
+    const shown = behind && printMemory(architecture, call.name, parameter.name, behind);
+    if (shown !== undefined) return { name: parameter.name, text: shown };
     const word = words[registerOf(call, index, architecture)] ?? unknownWord;
     const used = BigInt.asUintN(parameter.width, -1n);
     const text =
@@ -32,5 +38,5 @@ export function decodeWords(
 
 export function printTraceCall(event: CallEvent, { architecture }: Pick<Program, "architecture">): string {
   const { name, call } = nameCall(architecture, event.architecture, event.number);
-  return printCall(name, decodeWords(architecture, call, event.arguments));
+  return printCall(name, decodeWords(architecture, call, event.arguments, event.memory));
 }

@@ -241,3 +241,91 @@ export default policy((call) => files.has(call) && !call.args.path.text.matches(
     expect(out).toContain('word 0 %path.0 whole under "/etc", is "/count"');
   });
 });
+
+describe("simulate", () => {
+  const simulate = async (trace: string, ...options: string[]) => {
+    const folder = folderOf({ "p.ts": policy, trace });
+    const argv = ["simulate", "--architecture", "x86_64", ...options, `${folder}/p.ts`, `${folder}/trace`];
+    const { status, out, err } = await portcullis(...argv);
+    return { status, out: out.replaceAll(`${folder}/`, ""), err: err.replaceAll(`${folder}/`, "") };
+  };
+
+  test("judges strace's texts, lists, addresses and structures", async () => {
+    const trace = String.raw`7 execve("/bin/x", ["x"], 0x7ffe /* 33 vars */) = 0
+7 openat(AT_FDCWD, "/usr/bin/env", O_RDONLY) = 3
+7 openat(AT_FDCWD, "/etc\057shadow", O_RDONLY) = 3
+7 openat(AT_FDCWD, 0x1, O_RDONLY) = -1 EFAULT (Bad address)
+7 openat(AT_FDCWD, NULL, O_RDONLY) = -1 EFAULT (Bad address)
+7 connect(3, {sa_family=AF_UNIX, sun_path="/run/agent"}, 13) = 0
+7 connect(3, {sa_family=AF_UNIX, sun_path=@"x"}, 4) = 0
+7 connect(3, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("10.0.0.1")}, 16) = 0
+7 connect(3, {sa_family=AF_INET6, sin6_port=htons(443), sin6_flowinfo=htonl(0), inet_pton(AF_INET6, "::1", &sin6_addr), sin6_scope_id=0}, 28) = 0
+7 openat2(AT_FDCWD, "a", {flags=O_RDONLY, resolve=RESOLVE_BENEATH}, 24) = 3
+7 openat2(AT_FDCWD, "a", {flags=O_WRONLY}, 24) = 3
+7 execve("/usr/bin/git", ["git", "log"], ["A=1"]) = -1 ENOENT (No such file or directory)
+7 execve("/usr/bin/git", ["git", "log"...], ["A=1"]) = -1 ENOENT (No such file or directory)
+7 execve("/usr/bin/git", ["git", "status"], 0x7ffe /* 33 vars */) = -1 ENOENT (No such file or directory)
+7 openat(AT_FDCWD, "/etc/abc"..., O_RDONLY) = 3
+7 openat(AT_FDCWD, "/e"..., O_RDONLY) = 3
+7 +++ exited with 0 +++
+`;
+    const { status, out, err } = await simulate(trace, "--all");
+    expect(status).toBe(1);
+    expect(
+      out
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.replace(/^trace:(\d+) {2}7 {2}/, "$1 ").replace(/ {2}p\.ts.*?(?= {2}|$)/, "")),
+    ).toEqual([
+      '2 openat(?, "/usr/bin/env", ?, ?)  allow',
+      '3 openat(?, "/etc/shadow", ?, ?)  deny EACCES  "no configuration"',
+      '4 openat(?, EFAULT, ?, ?)  fails EFAULT  "the memory behind its argument path cannot be copied"',
+      "5 openat(?, NULL, ?, ?)  allow",
+      "6 connect(3, unix:/run/agent, 13)  allow",
+      "7 connect(3, abstract:@x, 4)  deny EPERM",
+      "8 connect(3, 10.0.0.1:443, 16)  allow",
+      "9 connect(3, [::1]:443, 28)  deny ENETUNREACH",
+      '10 openat2(?, "a", {flags=O_RDONLY, mode=0, resolve=RESOLVE_BENEATH}, 24)  allow',
+      '11 openat2(?, "a", {flags=O_WRONLY, mode=0, ...}, 24)  unknown  one of: allow, deny EPERM  the trace lacks the memory behind path, how',
+      '12 execve("/usr/bin/git", ["git", "log"], ["A=1"])  log',
+      '13 execve("/usr/bin/git", ["git", "log"...], ["A=1"])  unknown  one of: log, deny EPERM  the trace lacks the memory behind argv',
+      '14 execve("/usr/bin/git", ["git", "status"], ?)  unknown  one of: kill process, deny EPERM  the trace lacks the memory behind envp',
+      '15 openat(?, "/etc/abc"..., ?, ?)  deny EACCES  "no configuration"',
+      '16 openat(?, "/e"..., ?, ?)  unknown  one of: deny EACCES, allow  the trace lacks the memory behind path',
+    ]);
+    expect(err).toContain("4 of them depend on memory that the trace lacks; strace -f -n -ttt -v -s 65536");
+  });
+
+  test("judges JSON lines, and says what they lack", async () => {
+    const line = (members: object) => JSON.stringify({ v: 1, kind: "call", tid: 7, ...members });
+    const call = (name: string, memory: object, more: object = {}) =>
+      line({ call: name, arguments: ["3", "0x1000", "16"], memory, ...more });
+    const trace = [
+      call("openat", { path: "/etc/shadow" }),
+      call("openat", {}),
+      call("openat2", { path: "a", how: { flags: "O_WRONLY", resolve: "0" } }, { resolved: { path: "/srv/a" } }),
+      call("connect", { addr: { kind: "ip", address: "10.0.0.1", port: 443 } }),
+    ];
+    const { out } = await simulate(trace.join("\n"), "--all", "--json");
+    const found = out
+      .trimEnd()
+      .split("\n")
+      .map((one) => JSON.parse(one));
+    expect(found.map(({ verdict, lacking, memory, resolved }) => ({ verdict, lacking, memory, resolved }))).toEqual([
+      { verdict: "deny EACCES", lacking: undefined, memory: { path: "/etc/shadow" }, resolved: undefined },
+      { verdict: "unknown", lacking: ["path"], memory: undefined, resolved: undefined },
+      {
+        verdict: "allow",
+        lacking: undefined,
+        memory: { path: "a", how: { flags: "0x1", resolve: "0x0" } },
+        resolved: { path: "/srv/a" },
+      },
+      {
+        verdict: "allow",
+        lacking: undefined,
+        memory: { addr: { kind: "ip", address: "10.0.0.1", port: 443 } },
+        resolved: undefined,
+      },
+    ]);
+  });
+});

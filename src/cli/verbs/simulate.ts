@@ -6,6 +6,7 @@ import type { SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
 import { nameCall } from "../../linux/decode.ts";
+import { jsonMemory } from "../../traces/json-memory.ts";
 import type { ReplayedCall } from "../../traces/replay.ts";
 import { decodeWords, printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
@@ -31,6 +32,7 @@ export const simulate: Verb = {
     "A trace is a file of JSON lines (docs/traces.md) or the output of strace:",
     "    strace -f -n -ttt -e raw=all -o trace.strace -- COMMAND",
     "strace does not record everything: registers beyond a call's parameters, the caller's uid and gid, and the instruction pointer (without -i) are unknown; without -e raw=all so are the upper halves of 32-bit arguments, and all values printed by name. A verdict that depends on unknown bits is printed as unknown, and so are later verdicts that depend on state that they decide.",
+    "Memory behind pointers is known if strace prints it: without raw=all, and in full with -v -s 65536. If the policy asks about memory that the trace lacks, or of which strace prints only the beginning, the verdict is unknown unless the known part decides.",
     "Standard output has one line for each call that is not plainly allowed; with --all, for every call. The name - means standard input.",
   ],
   options: {
@@ -107,9 +109,11 @@ class Summary {
   readonly verdicts = new Map<string, number>();
   calls = 0;
   passes = true;
+  lacking = 0;
 
   count(decision: SimulatedDecision): void {
     const verdict = shownVerdict(decision);
+    if (decision.lacking.length > 0) this.lacking++;
     this.calls++;
     this.verdicts.set(verdict, (this.verdicts.get(verdict) ?? 0) + 1);
     if (decision.passes !== true) this.passes = false;
@@ -117,7 +121,7 @@ class Summary {
 }
 
 function printSummary(
-  { calls, verdicts }: Summary,
+  { calls, verdicts, lacking }: Summary,
   neverEntered: readonly {
     phases: string;
     phase: string;
@@ -128,6 +132,10 @@ function printSummary(
 ): void {
   const counts = [...verdicts].sort(([, a], [, b]) => b - a).map(([verdict, count]) => `${count} ${verdict}`);
   context.err(`${calls} calls: ${counts.join(", ")}\n`);
+  if (lacking > 0) {
+    const how = "strace -f -n -ttt -v -s 65536, without -e raw=all, records it";
+    context.err(`${lacking} of them depend on memory that the trace lacks; ${how}\n`);
+  }
   for (const { phases, phase, at } of neverEntered) {
     const place = at === undefined ? "" : ` (${program.files[at.file]}:${at.line}:${at.column})`;
     const message = `no process ever entered phase ${phase} of ${phases}${place}; rules that depend on it never applied`;
@@ -145,7 +153,9 @@ function printLine({ event, pid, decision }: ReplayedCall, program: Program, fil
       `    reports: ${[text, ...Object.entries(values).map(([name, value]) => `${name}=${value ?? "unknown"}`)].join(" ")}`,
   );
   const call = printTraceCall(event, program);
-  const line = `${file}:${event.place.line}  ${who}  ${call}  ${shownVerdict(decision)}${rule}${reason}${between}`;
+  const lacking =
+    decision.lacking.length === 0 ? "" : `  the trace lacks the memory behind ${decision.lacking.join(", ")}`;
+  const line = `${file}:${event.place.line}  ${who}  ${call}  ${shownVerdict(decision)}${rule}${reason}${between}${lacking}`;
   return [line, ...reports].map((one) => `${safeText(one)}\n`).join("");
 }
 
@@ -164,11 +174,13 @@ function printJson({ event, pid, decision }: ReplayedCall, program: Program): st
     tid: event.tid,
     call: name,
     number: event.number,
-    arguments: decodeWords(program.architecture, call, event.arguments),
+    arguments: decodeWords(program.architecture, call, event.arguments, event.memory),
+    ...jsonMemory(name, event.memory),
     verdict: decision.verdict,
     possible: decision.verdict === "unknown" ? possible(decision, program) : undefined,
     reason: decision.reason,
     rule: decision.rule,
+    lacking: decision.lacking.length === 0 ? undefined : decision.lacking,
     phases: Object.keys(decision.phases.before).length === 0 ? undefined : decision.phases.before,
     stateUncertain: decision.effectsKnown ? undefined : true,
     reports: decision.reports.length === 0 ? undefined : decision.reports,

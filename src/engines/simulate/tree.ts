@@ -155,7 +155,7 @@ export class SimulatedTree {
     return {
       admission,
       ...ruling,
-      lacking: ruling.possible.length === 1 && judgement.effectsKnown ? [] : observed.lacking,
+      lacking: ruling.action !== "unknown" && judgement.effectsKnown ? [] : observed.lacking,
       reports: describeReports(program, judgement.reports),
       effectsKnown: judgement.effectsKnown,
       phases: { before, after: this.phases.look(keeper, thread, process.state) },

@@ -1,0 +1,50 @@
+/** The memory of a recorded call, as people read it: what `memory.ts` reads as the same. */
+import type { GivenMemory } from "../engines/simulate/memory.ts";
+import { printErrno } from "../events/describe.ts";
+import { addressText } from "../events/memory.ts";
+import { readSocketAddress } from "../ir/observe.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { quoteBytes } from "../linux/byte-text.ts";
+import { pointeeOf } from "../linux/pointees.ts";
+import { decodeStructure, fieldsOf, readField } from "../linux/structure-text.ts";
+
+/** Undefined where nothing is known of it. */
+export function printMemory(
+  architecture: ArchitectureName,
+  call: string,
+  name: string,
+  memory: GivenMemory,
+): string | undefined {
+  switch (memory.is) {
+    case "unknown":
+      return undefined;
+    case "absent":
+      return "NULL";
+    case "failed":
+      return printErrno(memory.errno);
+    case "text":
+      return `${quoteBytes(memory.bytes, memory.isCut)}${object(memory.resolved)}`;
+    case "strings": {
+      const entries = memory.entries.map(({ bytes, isCut }) => quoteBytes(bytes, isCut));
+      return `[${[...entries, ...(memory.isCut ? ["..."] : [])].join(", ")}]`;
+    }
+    case "address": {
+      const text = addressText(readSocketAddress(memory.bytes));
+      if (pointeeOf(call, name)?.is === "message") return `{msg_name=${text === "none" ? "NULL" : text}}`;
+      return `${text}${object(memory.resolved)}`;
+    }
+    case "structure": {
+      const pointee = pointeeOf(call, name);
+      if (pointee?.is !== "structure") return undefined;
+      const fields = fieldsOf(pointee.structure);
+      const texts = decodeStructure(architecture, pointee.structure, memory.bytes);
+      const known = texts.filter((_, index) => readField(memory.unknown, fields[index]!) === 0n);
+      const shown = known.map((field) => `${field.name}=${field.text}`);
+      return `{${[...shown, ...(known.length < fields.length ? ["..."] : [])].join(", ")}}`;
+    }
+  }
+}
+
+function object(resolved: string | undefined): string {
+  return resolved === undefined ? "" : ` resolved ${quoteBytes(new TextEncoder().encode(resolved))}`;
+}

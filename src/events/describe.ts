@@ -8,8 +8,8 @@ import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
 import { describeObstacle, describePinObstacle, withoutPinning } from "./obstacles.ts";
-import { memoryMembers, withMemory } from "./memory.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
+import { memoryMembers, withMemory } from "./recorded-memory.ts";
 
 const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly reason: string } } = {
   "foreign-abi": { errno: "ENOSYS", reason: "a call by a foreign ABI" },

@@ -1,7 +1,7 @@
 /**
  * Reads one argument as a person or strace writes it: `4`, `-1`, `0x80000`, `0644`, `O_RDONLY|O_CLOEXEC`, `AT_FDCWD`,
  * `SIGTERM`, `NULL`. The register does not show the memory behind a pointer, so `"/bin/sh"`, `{sa_family=AF_INET, …}`,
- * `[…]`, `127.0.0.1:80`, `EFAULT` and `…` all stand for some address; `memory.ts` reads the memory.
+ * `[…]`, `127.0.0.1:80`, `EFAULT` and `…` all stand for some address; `written-memory.ts` reads the memory.
  */
 import { nearestName } from "../diagnostics/suggest.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";

@@ -13,7 +13,7 @@
 
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import { nearestName } from "../diagnostics/suggest.ts";
-import type { GivenMemories, GivenMemory } from "../engines/simulate/memory.ts";
+import type { GivenMemories, GivenMemory } from "../engines/simulate/given-memory.ts";
 import { type Action, actionNames, actions, maximumErrno } from "../ir/verdicts.ts";
 import { durationUnitNames, parseDuration } from "../language/values/durations.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -25,10 +25,10 @@ import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
 import { fitsWord } from "../linux/word.ts";
 import { type ArgumentFault, readArgument } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
-import { readMemory } from "./memory.ts";
 import { readNumber } from "./numbers.ts";
 import { splitArguments } from "./strace-line.ts";
 import type { Place } from "./trace.ts";
+import { readMemory } from "./written-memory.ts";
 
 export interface ExpectedVerdict {
   /** "fails": the memory behind a pointer cannot be copied, and the policy is not asked. */

@@ -1,7 +1,7 @@
 /** Memory in traces of JSON lines. */
 import { fc } from "@fast-check/vitest";
 import { expect, test } from "vitest";
-import type { GivenMemory } from "../engines/simulate/memory.ts";
+import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
 import { readJsonTrace } from "./json.ts";
 import { jsonMemory, readJsonMemory } from "./json-memory.ts";

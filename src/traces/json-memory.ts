@@ -1,7 +1,7 @@
 /** The memory of a call in traces of JSON lines: the members `memory`, `cut` and `resolved` (docs/traces.md). */
-import type { GivenMemories, GivenMemory, GivenText } from "../engines/simulate/memory.ts";
-import { addressJson, textJson } from "../events/memory.ts";
+import type { GivenMemories, GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
 import { longestRecordedText } from "../events/record.ts";
+import { addressJson, textJson } from "../events/recorded-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { errnoByName, errnoName } from "../linux/errno.ts";

@@ -8,14 +8,13 @@
  * A child's first lines may precede the return of its parent's call: the file is read as a whole, then linked.
  */
 
-import type { GivenMemories, GivenMemory } from "../engines/simulate/memory.ts";
+import type { GivenMemories, GivenMemory } from "../engines/simulate/given-memory.ts";
 import { type ArchitectureName, auditArchitecture, x32Bit } from "../linux/architecture.ts";
 import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
 import { errno } from "../linux/errno-numbers.ts";
 import { pointeeOf } from "../linux/pointees.ts";
 import { cloneFlag, creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
-import { readMemory } from "./memory.ts";
 import { parseStraceLine, type StraceLine } from "./strace-line.ts";
 import {
   isTaskNumber,
@@ -28,6 +27,7 @@ import {
   unknownWord,
   type Word,
 } from "./trace.ts";
+import { readMemory } from "./written-memory.ts";
 
 const creations = new Set<string>(creatingCalls);
 const executions = new Set<string>(executingCalls);

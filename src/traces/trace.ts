@@ -1,6 +1,6 @@
 /** The type of a trace: the actions of the tasks of a command, in the order in which the kernel saw them. */
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
-import type { GivenMemories } from "../engines/simulate/memory.ts";
+import type { GivenMemories } from "../engines/simulate/given-memory.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { maximumWord } from "../linux/word.ts";
 

@@ -128,13 +128,18 @@ export function findWarnings(program: Program, split: SplitPolicy, engine?: Engi
       ),
       'the text of a path is the caller\'s own bytes: "..", a symbolic link or a directory descriptor gives the same object another text; .resolved asks about the object',
     );
-    for (const { index, shape } of program.observations.map(({ shape }, index) => ({ index, shape }))) {
-      if (shape.is !== "strings") continue;
-      const { entries, bytes } = shape;
+    const bounds = new Map<string, number[]>();
+    program.observations.forEach(({ shape }, index) => {
+      if (shape.is !== "strings") return;
+      const bound = `more than ${shape.entries} entries or ${shape.bytes} bytes`;
+      bounds.set(bound, [...(bounds.get(bound) ?? []), index]);
+    });
+    for (const [bound, lists] of bounds) {
+      const names = new Set(lists.map((index) => program.observations[index]!.name));
       warn(
         "list-bound",
-        reading((observation) => observation === index),
-        `a list (${program.observations[index]!.name}) of more than ${entries} entries or ${bytes} bytes fails with E2BIG and is not judged`,
+        reading((observation) => lists.includes(observation)),
+        `a list (${[...names].join(", ")}) of ${bound} fails with E2BIG and is not judged`,
       );
     }
     warnOfEngine(

@@ -3,7 +3,7 @@
 import type { AdmissionOutcome } from "../../ir/admission.ts";
 import type { Location } from "../../ir/location.ts";
 import type { Action } from "../../ir/verdicts.ts";
-import type { GivenMemories } from "./memory.ts";
+import type { GivenMemories } from "./given-memory.ts";
 
 export interface SimulatedCall {
   readonly number: number;

@@ -13,7 +13,7 @@ import { maximumSigned } from "../../linux/word.ts";
 import { birthCall, birthKind, isThreadUnknown } from "./birth.ts";
 import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";
-import { type GivenMemories, SimulatedMemory, type SimulatedWords } from "./memory.ts";
+import { type GivenMemories, SimulatedMemory, type SimulatedWords } from "./given-memory.ts";
 import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision, SimulatedTask } from "./model.ts";
 import { PhaseWatch } from "./phases.ts";
 import { ProcessNumbers } from "./process-numbers.ts";

@@ -2,7 +2,7 @@
  * The memory behind a pointer argument as a person or strace writes it: `"/etc/shadow"`, `["git", "log"]`,
  * `10.0.0.1:443`, `{sa_family=AF_UNIX, sun_path=@"name"}`, `{flags=O_RDONLY, resolve=RESOLVE_BENEATH}`, `NULL`, `EFAULT`.
  */
-import type { GivenMemory, GivenText } from "../engines/simulate/memory.ts";
+import type { GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { readQuoted } from "../linux/byte-text.ts";
 import { errno } from "../linux/errno-numbers.ts";

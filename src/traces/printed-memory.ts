@@ -1,10 +1,10 @@
-/** The memory of a recorded call, as people read it: what `memory.ts` reads as the same. */
-import type { GivenMemory } from "../engines/simulate/memory.ts";
-import { printErrno } from "../events/describe.ts";
-import { addressText } from "../events/memory.ts";
+/** The memory of a recorded call, as people read it: what `written-memory.ts` reads as the same. */
+import type { GivenMemory } from "../engines/simulate/given-memory.ts";
+import { addressText } from "../events/recorded-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { quoteBytes } from "../linux/byte-text.ts";
+import { errnoName } from "../linux/errno.ts";
 import { pointeeOf } from "../linux/pointees.ts";
 import { decodeStructure, fieldsOf, readField } from "../linux/structure-text.ts";
 
@@ -21,7 +21,7 @@ export function printMemory(
     case "absent":
       return "NULL";
     case "failed":
-      return printErrno(memory.errno);
+      return errnoName(memory.errno) ?? String(memory.errno);
     case "text":
       return `${quoteBytes(memory.bytes, memory.isCut)}${object(memory.resolved)}`;
     case "strings": {

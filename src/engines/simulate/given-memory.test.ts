@@ -4,7 +4,7 @@ import type { Observation, ObservedWord } from "../../ir/observation.ts";
 import { type Choices, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
 import { chance, listOf, pick } from "../../ir/testing/choices.ts";
 import { errno } from "../../linux/errno-numbers.ts";
-import { type GivenMemory, type GivenText, SimulatedMemory } from "./memory.ts";
+import { type GivenMemory, type GivenText, SimulatedMemory } from "./given-memory.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const whole = (text: string): GivenText => ({ bytes: utf8(text), isCut: false });

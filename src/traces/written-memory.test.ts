@@ -1,12 +1,12 @@
 /** Memory behind pointers, as people and strace write it. */
 import { fc } from "@fast-check/vitest";
 import { describe, expect, test } from "vitest";
-import type { GivenMemory } from "../engines/simulate/memory.ts";
-import { addressText } from "../events/memory.ts";
+import type { GivenMemory } from "../engines/simulate/given-memory.ts";
+import { addressText } from "../events/recorded-memory.ts";
 import { readSocketAddress } from "../ir/observe.ts";
 import { type Pointee, pointeeOf } from "../linux/pointees.ts";
-import { readMemory } from "./memory.ts";
 import { readPlainAddress } from "./socket-address.ts";
+import { readMemory } from "./written-memory.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const text = (content: string, isCut = false): GivenMemory => ({ is: "text", bytes: utf8(content), isCut });
@@ -109,7 +109,7 @@ describe("a person writes", () => {
     [msg, "10.0.0.1:443", '"10.0.0.1:443" is no message', 0, 12],
     [how, "{flag=0}", '"flag=0" is no field of open_how', 1, 6],
     [how, "{mode=0, mode=0}", "`mode` is given twice", 1, 6],
-    [how, "{flags=O_CRAET}", '"O_CRAET" is nothing that `flags` (__u64) can be', 7, 7],
+    [how, "{flags=O_CRAET}", '"O_CRAET" is not a value of `flags` (__u64)', 7, 7],
   ])("%o not %s", (pointee, written, fault, offset, length) => {
     expect(by("person")(written, pointee)).toMatchObject({ fault, offset, length });
   });

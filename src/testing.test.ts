@@ -59,6 +59,60 @@ describe.each(["interpreter", "wasm"] as const)("simulate, by %s", (compiled) =>
   });
 });
 
+describe.each(["interpreter", "wasm"] as const)("memory behind pointers, by %s", (compiled) => {
+  const options = { ...x86_64, compiled };
+  const policy = (name: string, body: string) =>
+    file(
+      name,
+      `import { allow, cidr, deny, policy } from "portcullis";\nexport default policy((call) => {\n${body}\nreturn allow;\n});`,
+    );
+
+  test("is given by value", async () => {
+    const path = policy(
+      "memory.ts",
+      `if (call.name === "openat" && !call.args.path.text.under("/srv")) return deny("EACCES");
+       if (call.name === "openat2") return call.args.path.resolved.under("/srv") && call.args.how.flags.has("O_CREAT") ? allow : deny("EPERM");
+       if (call.name === "execve" && call.args.argv.includes("-x")) return deny("EPERM");
+       if (call.name === "connect") return call.args.addr.kind === "ip" && cidr("10.0.0.0/8").has(call.args.addr.address) ? allow : deny("ENETUNREACH");
+       if (call.name === "sendmsg" && call.args.msg.name.kind !== "none") return deny("EISCONN");`,
+    );
+    const { command } = await simulate(path, options);
+    const verdicts = [
+      command.call("openat", { path: "/srv/a" }),
+      command.call("openat", { path: new TextEncoder().encode("/etc/a") }),
+      command.call("openat", { path: null }),
+      command.call("openat", { path: { fails: "EFAULT" } }),
+      command.call("openat2", { path: { text: "a", resolved: "/srv/a" }, how: { flags: ["O_CREAT", "O_WRONLY"] } }),
+      command.call("openat2", { path: { text: "a", resolved: "/srv/a" }, how: {} }),
+      command.call("execve", { argv: ["a", "-x"] }),
+      command.call("execve", { argv: [] }),
+      command.call("connect", { addr: "10.0.0.1:443" }),
+      command.call("connect", { addr: "unix:/run/agent" }),
+      command.call("sendmsg", { msg: { name: null } }),
+      command.call("sendmsg", { msg: { name: "[::1]:1" } }),
+    ].map(({ verdict }) => verdict);
+    expect(verdicts).toEqual([
+      ...["allow", "deny EACCES", "deny EACCES", "fails EFAULT", "allow", "deny EPERM"],
+      ...["deny EPERM", "allow", "allow", "deny ENETUNREACH", "allow", "deny EISCONN"],
+    ]);
+    const lacks = "the policy asks about the memory behind `path` of openat, and the call does not give it";
+    expect(() => command.call("openat")).toThrow(lacks);
+    expect(() => command.call("openat", { path: 0x1000n })).toThrow(lacks);
+  });
+
+  test("of the wrong form is refused", async () => {
+    const { command } = await simulate(policy("plain.ts", ""), options);
+    const wrong = (name: string, given: object) => () => command.call(name as "openat", given);
+    expect(wrong("openat", { path: ["/a"] })).toThrow("`path` of openat is a string, bytes");
+    expect(wrong("openat", { path: { text: "a", resolved: "b" } })).toThrow("`path` of openat is");
+    expect(wrong("connect", { addr: "10.0.0.1" })).toThrow('`addr` of connect is a socket address ("10.0.0.1:443"');
+    expect(wrong("execve", { argv: "git" })).toThrow("`argv` of execve is a list of strings");
+    expect(wrong("openat2", { how: { flag: 1n } })).toThrow("open_how has no field `flag`");
+    expect(wrong("openat2", { how: { flags: ["O_CRAET"] } })).toThrow("O_CRAET");
+    expect(wrong("openat", { path: { fails: "E1" } })).toThrow("`path` of openat is");
+  });
+});
+
 describe("a recorded trace", () => {
   test("is evaluated by the policy", async () => {
     const trace = file(

@@ -19,10 +19,11 @@ import { loadPolicy } from "./language/load.ts";
 import { type ArchitectureName, hostArchitecture } from "./linux/architecture.ts";
 import { callByName, callByNumber } from "./linux/calls.ts";
 import { runningKernel } from "./linux/kernel-version.ts";
-import { type NamedArgument, registersOf } from "./linux/registers.ts";
+import { registersOf } from "./linux/registers.ts";
 import { callsMeantBy, explainUnknownCall } from "./linux/unknown-call.ts";
 import { readTrace } from "./traces/read.ts";
 import { missingForReplay, replay } from "./traces/replay.ts";
+import { testedArguments } from "./traces/tested-memory.ts";
 import type { Trace } from "./traces/trace.ts";
 
 export { RefusedError } from "./engines/simulate/task.ts";
@@ -177,15 +178,22 @@ class Task {
     this.#task.gid = Number(BigInt.asUintN(32, gid));
   }
 
-  call(name: string, given: Readonly<Record<string, NamedArgument | undefined>> = {}): Decision {
+  call(name: string, given: Readonly<Record<string, unknown>> = {}): Decision {
     const { architecture } = this.#program;
     const call = callByName(name);
     if (call === undefined) throw new TypeError(unknownCall(name));
     const number = call.number[architecture];
     if (number === undefined) throw new TypeError(`${architecture} has no ${name}`);
-    const decision = this.#task.call({ number, arguments: registersOf(call, architecture, given) });
+    const { registers, memory } = testedArguments(call, architecture, given);
+    const decision = this.#task.call({ number, arguments: registersOf(call, architecture, registers), memory });
     // A call only asks for the verdict; `fork` and `thread` create children.
     decision.birth?.fail();
+    const [lacking] = decision.lacking;
+    if (lacking !== undefined) {
+      throw new TypeError(
+        `the policy asks about the memory behind \`${lacking}\` of ${name}, and the call does not give it`,
+      );
+    }
     return decisionOf(decision);
   }
 

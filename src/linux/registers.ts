@@ -30,7 +30,8 @@ export function registersOf(
   return registers;
 }
 
-function registerValue(parameter: CallParameter, architecture: ArchitectureName, value: NamedArgument): bigint {
+/** As `registersOf`, for one argument. */
+export function registerValue(parameter: CallParameter, architecture: ArchitectureName, value: NamedArgument): bigint {
   if (typeof value === "bigint") return inRegister(parameter, value);
   const { kind } = parameter;
   const names = typeof value === "string" ? [value] : value;

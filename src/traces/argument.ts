@@ -11,7 +11,7 @@ import { fitsWord } from "../linux/word.ts";
 import { readNumber } from "./numbers.ts";
 
 /** The address of a pointer whose target the text shows: outside of every mapping, and not NULL. */
-const someAddress = 0x5555_5555_0000n;
+export const someAddress = 0x5555_5555_0000n;
 
 export interface ArgumentFault {
   readonly fault: string;

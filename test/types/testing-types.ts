@@ -5,12 +5,24 @@ declare const run: Simulation;
 
 run.command.call("openat", { flags: ["O_RDONLY", "O_CLOEXEC"], dirfd: -100n, path: 0x1000n });
 run.command.call("socket", { family: "AF_INET", type: 1n });
+run.command.call("openat", { path: "/etc/hosts" });
+run.command.call("openat2", { path: { text: "a", resolved: "/srv/a" }, how: { flags: ["O_RDONLY"], mode: 0n } });
+run.command.call("execve", { path: new Uint8Array([47]), argv: ["git", "log"], envp: null });
+run.command.call("connect", { addr: "10.0.0.1:443" });
+run.command.call("sendmsg", { msg: { name: null } });
+run.command.call("mount", { source: "none", target: { fails: "EFAULT" } });
 run.command.fork().thread().exit();
 run.advance("50ms");
 // @ts-expect-error no such argument
 run.command.call("openat", { pathname: 0n });
 // @ts-expect-error no such flag
 run.command.call("openat", { flags: ["O_READ"] });
+// @ts-expect-error a list is no text
+run.command.call("openat", { path: ["/etc"] });
+// @ts-expect-error no such field
+run.command.call("openat2", { how: { flag: 0n } });
+// @ts-expect-error memory that no policy asks about is an address
+run.command.call("read", { buf: "x" });
 // @ts-expect-error integers are bigint
 run.command.call("read", { fd: 0 });
 

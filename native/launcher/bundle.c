@@ -9,7 +9,7 @@
 #include "kernel.h"
 #include "sha256.h"
 
-enum { VERSION = 2, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
+enum { VERSION = 3, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
 
 #if defined(__x86_64__)
 enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_X86_64 };
@@ -21,27 +21,17 @@ enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_AARCH64 };
 static const struct {
   uint32_t entry, min, max;
 } shape[SECTIONS + 1] = {
-    [STRINGS] = {1, 1, 1 << 22},
-    [POLICY] = {40, 1, 1},
-    [CLASSIC] = {8, 0, 4096},
-    [CLASSIC_TOKEN] = {4, 0, 8},
-    [PROGRAM] = {8, 1, 65536},
-    [RELOCATIONS] = {12, 0, 65536},
-    [KERNEL_FUNCTIONS] = {4, 0, 64},
-    [MAPS] = {48, 0, MAX_MAPS},
-    [INITIAL_VALUES] = {1, 0, 1 << 23},
-    [STATES] = {20, 0, 8},
-    [LAUNCH_FIELDS] = {16, 0, 128},
-    [CONSTANT_ALLOWS] = {8, 0, 4096},
-    [TYPES] = {1, 0, 1 << 22},
-    [FUNCTION_INFO] = {8, 0, 65536},
-    [LINE_INFO] = {16, 0, 65536},
-    [VERDICTS] = {28, 1, 65536},
-    [REPORTS] = {28, 0, 65536},
-    [REPORT_VALUES] = {8, 0, 65536},
-    [SOURCE_MAP] = {20, 0, 65536},
-    [PARAMETERS] = {52, 0, MAX_PARAMETERS},
-    [LAUNCH] = {1, 0, 4096},
+    [STRINGS] = {1, 1, 1 << 22},        [POLICY] = {40, 1, 1},
+    [CLASSIC] = {8, 0, 4096},           [CLASSIC_TOKEN] = {4, 0, 8},
+    [PROGRAM] = {8, 1, 65536},          [RELOCATIONS] = {12, 0, 65536},
+    [KERNEL_FUNCTIONS] = {4, 0, 64},    [MAPS] = {48, 0, MAX_MAPS},
+    [INITIAL_VALUES] = {1, 0, 1 << 23}, [STATES] = {20, 0, 8},
+    [LAUNCH_FIELDS] = {16, 0, 128},     [CONSTANT_ALLOWS] = {8, 0, 4096},
+    [TYPES] = {1, 0, 1 << 22},          [FUNCTION_INFO] = {8, 0, 65536},
+    [LINE_INFO] = {16, 0, 65536},       [VERDICTS] = {28, 1, 65536},
+    [REPORTS] = {28, 0, 65536},         [REPORT_VALUES] = {8, 0, 65536},
+    [SOURCE_MAP] = {20, 0, 65536},      [PARAMETERS] = {52, 0, MAX_PARAMETERS},
+    [DECLARED] = {24, 0, MAX_DECLARED}, [LAUNCH] = {1, 0, 4096},
 };
 
 static uint32_t word_at(const unsigned char *bytes, size_t offset) {
@@ -271,6 +261,19 @@ static const char *check_states(const struct bundle *bundle) {
   return NULL;
 }
 
+static const char *check_declared(const struct bundle *bundle) {
+  const struct declared_entry *declared = section_of(bundle, DECLARED);
+  for (uint32_t i = 0; i < count_of(bundle, DECLARED); i++) {
+    const struct declared_entry *one = declared + i;
+    if (one->arch != word_at(bundle->bytes, 16) || one->number > 0xffff || one->argument > 5 || one->kind < 1 ||
+        one->kind > DECLARED_KINDS || one->size % 8 != 0 || one->size > MAX_DECLARED_SIZE || one->flags != 0)
+      return "invalid declared argument";
+    if (i > 0 && 6 * one->number + one->argument <= 6 * one[-1].number + one[-1].argument)
+      return "the declared arguments are not in order";
+  }
+  return NULL;
+}
+
 enum { LOAD_WIDE = BPF_LD | BPF_IMM | BPF_DW, CALL_FUNCTION = BPF_JMP | BPF_CALL };
 
 static const char *check_relocation(const struct bundle *bundle, const struct relocation_entry *relocation) {
@@ -323,8 +326,8 @@ static const char *check_program(const struct bundle *bundle) {
 }
 
 const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size) {
-  static const char *(*const checks[])(const struct bundle *) = {check_policy,     check_classic, check_maps,
-                                                                 check_parameters, check_states,  check_program};
+  static const char *(*const checks[])(const struct bundle *) = {
+      check_policy, check_classic, check_maps, check_parameters, check_states, check_declared, check_program};
   bundle->bytes = bytes;
   const char *wrong = check_file(bundle, size);
   for (unsigned i = 0; wrong == NULL && i < sizeof checks / sizeof *checks; i++) wrong = checks[i](bundle);

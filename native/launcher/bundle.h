@@ -27,6 +27,7 @@ enum section_kind {
   REPORT_VALUES,
   SOURCE_MAP,
   PARAMETERS,
+  DECLARED,
   LAUNCH,
   SECTIONS = LAUNCH,
 };
@@ -52,6 +53,11 @@ enum { MAX_MAPS = 63, NONE = 0xffffffff };
 struct state_entry {
   uint32_t name, scope, fork, size, flags;
 };
+
+struct declared_entry { /* struct seccomp_ebpf_arg (kernel/patches) */
+  uint32_t arch, number, argument, kind, size, flags;
+};
+enum { MAX_DECLARED = 256, MAX_DECLARED_SIZE = 4096, DECLARED_KINDS = 6 };
 
 struct launch_field_entry {
   uint32_t what, map, offset, size;

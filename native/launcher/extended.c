@@ -247,6 +247,14 @@ static void describe_attachment(struct extended *extended, const struct bundle *
     attach->states = (uintptr_t)extended->states;
     attach->state_size = sizeof *extended->states;
   }
+  attach->arg_cnt = count_of(bundle, DECLARED);
+  if (attach->arg_cnt > 0) {
+    attach->args = (uintptr_t)section_of(bundle, DECLARED);
+    attach->arg_size = sizeof(struct declared_entry);
+  } else {
+    /* A kernel without declared arguments takes the structure as it was before them. */
+    attach->size = offsetof(struct seccomp_ebpf_attach, args);
+  }
   if (extended->events >= 0 && uses_events(bundle)) {
     attach->open_maps = (uintptr_t)&extended->events;
     attach->open_map_cnt = 1;

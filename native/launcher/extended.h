@@ -31,6 +31,8 @@ struct seccomp_ebpf_attach {
   uint64_t assert_allow;
   uint32_t failed_arch, failed_nr;
   uint32_t state_size, assert_allow_size;
+  uint64_t args;
+  uint32_t arg_cnt, arg_size;
 };
 
 struct extended {

@@ -43,6 +43,9 @@ function sealed(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
+/** What they ask of memory takes too many instructions of the target seccomp. */
+const looksEverywhere = ["exec-only.ts", "no-secrets.ts"];
+
 /** Decodes or refuses; any other error fails the test. */
 function decodesOrRefuses(bytes: Uint8Array): boolean {
   try {
@@ -54,17 +57,12 @@ function decodesOrRefuses(bytes: Uint8Array): boolean {
   }
 }
 
-/** eBPF programs for the kernel do not read memory behind pointers yet. */
-const readsMemory = (policy: string): boolean =>
-  loadPolicy(policy, { architecture: "x86_64" }).program!.observations.length > 0;
-
 describe("a bundle", () => {
   it.each(policies.flatMap((policy) => ebpfTargets.map((target) => [policy, target] as const)))(
     "of %s for %s is decoded as it was encoded, and encoded the same each time",
     (policy, target) => {
       const bundle = bundleOf(`policies/${policy}`, target);
-      if (bundle === undefined)
-        return expect(target === "unprivileged" || readsMemory(`policies/${policy}`)).toBe(true);
+      if (bundle === undefined) return expect(target === "unprivileged" || looksEverywhere.includes(policy)).toBe(true);
       const bytes = encodeBundle(bundle);
       expect(decodeBundle(bytes)).toEqual(bundle);
       expect(encodeBundle(decodeBundle(bytes))).toEqual(bytes);
@@ -135,7 +133,7 @@ describe("a bundle", () => {
   it("of another version is refused with its version", () => {
     const other = whole.slice();
     other[8] = 1;
-    expect(() => decodeBundle(sealed(other))).toThrow("its format has version 1, and this is 2");
+    expect(() => decodeBundle(sealed(other))).toThrow("its format has version 1, and this is 3");
   });
 
   it("holds a fixed string of several lines", () => {

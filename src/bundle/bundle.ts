@@ -2,6 +2,7 @@
 import type { Report } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import type { DeclaredArgument } from "../linux/declared-arguments.ts";
 
 export interface Bundle {
   readonly architecture: ArchitectureName;
@@ -32,6 +33,8 @@ export interface Bundle {
   readonly kernelFunctions: readonly string[];
   readonly maps: readonly BundleMap[];
   readonly states: readonly BundleState[];
+  /** What the kernel copies before the program runs, by number and argument. At most 256. */
+  readonly declared: readonly DeclaredArgument[];
   readonly launch: readonly LaunchWord[];
   /** The calls that are allowed with any arguments and any state. */
   readonly constantAllows: readonly { readonly architecture: number; readonly number: number }[];

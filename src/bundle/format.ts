@@ -1,15 +1,16 @@
 /**
- * The constants of the bundle format, version 2 (docs/bundle.md). `native/launcher/bundle.c` has the same.
+ * The constants of the bundle format, version 3 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
 import { opcode } from "../compile/classic/instruction.ts";
 import { maximumParameters } from "../ir/limits.ts";
 import type { Action } from "../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
 import { mapFlags, mapTypes, programTypes } from "../linux/bpf/numbers.ts";
+import { mostDeclarations } from "../linux/declared-arguments.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
-export const version = 2;
+export const version = 3;
 export const headerSize = 64;
 export const digestOffset = 32;
 export const digestSize = 32;
@@ -43,6 +44,7 @@ export const sections = [
   { name: "reportValues", entry: 8, least: 0, most: 65536 },
   { name: "sourceMap", entry: 20, least: 0, most: 65536 },
   { name: "parameters", entry: 52, least: 0, most: maximumParameters },
+  { name: "declared", entry: 24, least: 0, most: mostDeclarations },
   { name: "launch", entry: 1, least: 0, most: 4096 },
 ] as const;
 export type SectionName = (typeof sections)[number]["name"];

@@ -6,6 +6,8 @@ import { disassemble } from "../compile/ebpf/instructions/disassemble.ts";
 import { slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import { safeText } from "../diagnostics/width.ts";
 import { printParameter, printValue } from "../ir/parameters.ts";
+import { callByNumber } from "../linux/calls.ts";
+import type { DeclaredArgument } from "../linux/declared-arguments.ts";
 import type { Bundle, BundleMap, BundleParameter, Place } from "./bundle.ts";
 import { digestIn } from "./format.ts";
 import { decodeBundle } from "./read.ts";
@@ -49,6 +51,7 @@ function heading(bundle: Bundle, digest: string): string[] {
     ...bundle.states.map(({ name: state, scope, fork, size }, index) => {
       return `; state[${index}] ${state}: ${size} bytes for each ${scope}; a child's is ${forkWords[fork]}`;
     }),
+    ...bundle.declared.map((declared) => describeDeclared(bundle, declared)),
     ...(locked ? ["; the kernel holds the locks of its states while it runs"] : []),
   ];
 }
@@ -61,6 +64,12 @@ function describeParameter({ name, at, ...parameter }: BundleParameter): string 
 }
 
 const forkWords = { copy: "a copy", fresh: "fresh", share: "the same" } as const;
+
+function describeDeclared({ architecture }: Bundle, { number, argument, kind, size }: DeclaredArgument): string {
+  const call = callByNumber(architecture, number)?.name ?? `call ${number}`;
+  const bytes = size === 0 ? "its length only" : `its first ${size} bytes`;
+  return `; argument ${argument} of ${call} is copied before the program runs: ${kind}, ${bytes}`;
+}
 
 function describeMap({ name, type, keySize, valueSize, capacity, holds }: BundleMap): string {
   const purpose = holds === "launch" ? ", frozen: values of the start" : "";

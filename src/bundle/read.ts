@@ -8,6 +8,12 @@ import { parameterFault } from "../ir/parameters.ts";
 import { actionNames, maximumErrno } from "../ir/verdicts.ts";
 import { programFlags, pseudo } from "../linux/bpf/numbers.ts";
 import {
+  type DeclarationKind,
+  type DeclaredArgument,
+  declarationKinds,
+  mostDeclaredBytes,
+} from "../linux/declared-arguments.ts";
+import {
   type Bundle,
   BundleError,
   type BundleMap,
@@ -92,6 +98,7 @@ export function decodeBundle(file: Uint8Array): Bundle {
     kernelFunctions,
     maps,
     states: readStates(contents.states, texts),
+    declared: readDeclared(contents.declared, new DataView(bytes.buffer, bytes.byteOffset).getUint32(16, true)),
     launch: readLaunch(contents, maps, parameters.length),
     constantAllows: [...new Entries(contents.constantAllows, 8)].map(([architecture, number]) => ({
       architecture: architecture!,
@@ -440,6 +447,24 @@ function readStates(bytes: Uint8Array, texts: Texts): BundleState[] {
     return { name: texts.at(name!), scope, fork, size: size! };
   });
 }
+
+function readDeclared(bytes: Uint8Array, architecture: number): DeclaredArgument[] {
+  const names = Object.keys(declarationKinds) as DeclarationKind[];
+  let last = -1;
+  return [...new Entries(bytes, 24)].map(([audit, number, argument, kindNumber, size, flags]) => {
+    const kind = names.find((name) => declarationKinds[name] === kindNumber);
+    demand(kind !== undefined && flags === 0, "a declared argument is of an unknown kind");
+    demand(audit === architecture && number! <= mostCallNumber && argument! <= 5, "a declared argument is no call's");
+    demand(size! % 8 === 0 && size! <= mostDeclaredBytes, "a declared argument's size is none");
+    const place = 6 * number! + argument!;
+    demand(place > last, "the declared arguments stand in no order");
+    last = place;
+    return { number: number!, argument: argument!, kind, size: size! };
+  });
+}
+
+/** More than any architecture's table has. */
+const mostCallNumber = 0xffff;
 
 // ── For people ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

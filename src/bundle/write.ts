@@ -1,6 +1,7 @@
 /** Encodes a bundle as a file (docs/bundle.md). Equal bundles give equal bytes. */
 import { createHash } from "node:crypto";
 import { auditArchitecture } from "../linux/architecture.ts";
+import { declarationKinds } from "../linux/declared-arguments.ts";
 import { type Bundle, BundleError, type BundleMap, type BundleParameter, type Place } from "./bundle.ts";
 import {
   actionNumbers,
@@ -115,6 +116,16 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
     ),
     launchFields: words(
       bundle.launch.flatMap(({ is, map, offset }) => [launchContents[is].number, map, offset, launchContents[is].size]),
+    ),
+    declared: words(
+      bundle.declared.flatMap(({ number, argument, kind, size }) => [
+        auditArchitecture[bundle.architecture],
+        number,
+        argument,
+        declarationKinds[kind],
+        size,
+        0,
+      ]),
     ),
     parameters: words(bundle.parameters.flatMap((one) => parameterEntry(one, strings, place))),
     constantAllows: words(bundle.constantAllows.flatMap(({ architecture, number }) => [architecture, number])),

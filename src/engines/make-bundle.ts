@@ -52,6 +52,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
       // The tree's state is a process's that everybody shares.
       return scope === "tree" ? { name, scope: "process", fork: "share", size } : { name, scope, fork, size };
     }),
+    declared: artifact.declared,
     launch: storage.maps.flatMap(({ launch = [] }, map) =>
       launch.map(({ is, offset }): LaunchWord => ({ is, map, offset })),
     ),

@@ -18,6 +18,7 @@ const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly re
   unpinned: { errno: "EPERM", reason: "the memory behind its pointers could not be pinned" },
   "no-descriptors": { errno: "EPERM", reason: "portcullis has no file descriptor left to identify the caller" },
   "invisible-task": { errno: "EPERM", reason: "the caller is outside of the pid namespace of portcullis" },
+  "unseen-memory": { errno: "EPERM", reason: "the caller is not dumpable, so its memory may not be read" },
   "supervisor-failed": { errno: "ENOSYS", reason: "the supervisor failed" },
   "no-state": { errno: "ENOSYS", reason: "the kernel has no state for the policy" },
 };

@@ -31,6 +31,7 @@ export type Refusal =
   | "unpinned"
   | "no-descriptors"
   | "invisible-task"
+  | "unseen-memory"
   | "supervisor-failed"
   | "no-state";
 

@@ -50,7 +50,7 @@ function readHere(bytes: Uint8Array): string {
 const forPeople =
   /a verdict |its first verdict|a report|a value belongs to no|not UTF-8|string is out of range|a parameter has no name|a parameter is fixed and open|source map|the functions|the lines|lines have|one name|unknown architecture/;
 
-const policies = ["exec-once", "order", "fork-rate", "nginx"];
+const policies = ["exec-once", "order", "fork-rate", "nginx", "connect-hosts"];
 const whole = policies.map((name) => {
   const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture: hostArchitecture()! });
   const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });

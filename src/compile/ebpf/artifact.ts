@@ -4,6 +4,7 @@ import { splitPolicy } from "../../analysis/split/split.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
 import { programFlags, programTypes } from "../../linux/bpf/numbers.ts";
+import type { DeclaredArgument } from "../../linux/declared-arguments.ts";
 import { seccompData, seccompDataSize } from "../../linux/seccomp-data.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { cannotExpress, compileForSeccomp } from "./seccomp.ts";
@@ -44,6 +45,8 @@ export interface EbpfArtifact {
   readonly storage: TargetStorage;
   /** The calls that the kernel can prove to be always allowed (`SeccompProgram`); empty for a trial. */
   readonly constantAllow: readonly number[];
+  /** What the kernel copies before the program runs (`SeccompProgram`); empty for a trial. */
+  readonly declared: readonly DeclaredArgument[];
 }
 
 export interface ArtifactCompilation {
@@ -97,15 +100,15 @@ export function compileArtifact(
     tellsVerdicts,
   });
   if (compiled === undefined) return { artifact: undefined, diagnostics };
-  const { object, storage, constantAllow } = compiled;
-  return { artifact: { target, kind: seccompKind, program, object, storage, constantAllow }, diagnostics };
+  const { object, storage, constantAllow, declared } = compiled;
+  return { artifact: { target, kind: seccompKind, program, object, storage, constantAllow, declared }, diagnostics };
 }
 
 function compileTrial(program: Program): ArtifactCompilation {
   try {
     const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
     const storage = trialStorage(program);
-    const own = { target: "trial", kind: trialKind(program), constantAllow: [] } as const;
+    const own = { target: "trial", kind: trialKind(program), constantAllow: [], declared: [] } as const;
     return { artifact: { ...own, program, object, storage }, diagnostics: [] };
   } catch (error) {
     if (!(error instanceof TargetError)) throw error;

@@ -8,7 +8,7 @@ import { AvailableValues } from "./lower/available-values.ts";
 import { Lowering } from "./lower/lower.ts";
 import { optimise } from "./passes/optimise.ts";
 import { type EbpfTarget, TargetError } from "./targets/target.ts";
-import { type BodyUse, bodyUse, insertsInto } from "./uses.ts";
+import { type BodyHow, type BodyUse, bodyUse, insertsInto } from "./uses.ts";
 
 /**
  * A longer body reloads values instead of keeping them in registers. The verifier learns about a register at each
@@ -34,7 +34,7 @@ export function lowerBody(
   program: Program,
   target: EbpfTarget,
   statements: readonly Statement[],
-  how: Pick<BodyUse, "makesProcesses" | "locked">,
+  how: BodyHow,
 ): LoweredBody {
   const use = bodyUse(program, statements, how);
   const reusing = lower(program, target, statements, use, true);
@@ -66,7 +66,7 @@ function lower(
   use: BodyUse,
   reuses: boolean,
 ): BodyBuilder {
-  const lowering = new Lowering(program, target, new AvailableValues(reuses), !use.locked, body[0]?.at);
+  const lowering = new Lowering(program, target, new AvailableValues(reuses), !use.locked, body[0]?.at, use);
   target.open(lowering.builder, use);
   if (use.locked) lowering.closing = use;
   if (insertsInto(body)) lowering.expectFullTables();

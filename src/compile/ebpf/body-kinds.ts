@@ -1,4 +1,4 @@
-/** Groups calls whose bodies, specialised to the number, are equal. */
+/** Groups calls whose bodies, specialised to the number, are equal, and which pass the memory that is read alike. */
 
 import { equivalentNumbers } from "../../ir/optimise/equivalent-numbers.ts";
 import { specialise } from "../../ir/optimise/specialise.ts";
@@ -6,7 +6,7 @@ import type { Program, Statement } from "../../ir/program.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import type { CreatingCall } from "../../linux/process-calls.ts";
-import { countsAlive, type ProcessMaking } from "./uses.ts";
+import { countsAlive, observationsIn, type ProcessMaking } from "./uses.ts";
 
 export interface BodyKind {
   readonly statements: readonly Statement[];
@@ -54,9 +54,10 @@ export class BodyKinds {
   #kind(number: number): BodyKind {
     const known = this.#byNumber.get(number);
     if (known !== undefined) return known;
-    const { statements, id } = this.#body(this.#alike.get(number) ?? number);
+    const { statements, id, observations } = this.#body(this.#alike.get(number) ?? number);
     const makesProcesses = processMaking(number, this.#program.architecture, this.#countsAlive);
-    const key = `${makesProcesses} ${id}`;
+    const registers = observations.map((observation) => this.#registerOf(observation, number) ?? "none");
+    const key = `${makesProcesses} ${id} ${registers.join()}`;
     let kind = this.#kinds.get(key);
     if (kind === undefined) {
       kind = { statements, makesProcesses, numbers: [] };
@@ -67,12 +68,17 @@ export class BodyKinds {
     return kind;
   }
 
+  #registerOf(observation: number, number: number): number | undefined {
+    return this.#program.observations[observation]!.sources.find((source) => source.number === number)?.register;
+  }
+
   #body(number: number): Body {
     let body = this.#bodies.get(number);
     if (body === undefined) {
       const { body: statements } = specialise(this.#program, number);
       const text = print(statements);
-      body = this.#byText.get(text) ?? { statements, id: this.#byText.size };
+      const observations = observationsIn(this.#program, statements);
+      body = this.#byText.get(text) ?? { statements, id: this.#byText.size, observations };
       this.#byText.set(text, body);
       this.#bodies.set(number, body);
     }
@@ -83,6 +89,7 @@ export class BodyKinds {
 interface Body {
   readonly statements: readonly Statement[];
   readonly id: number;
+  readonly observations: readonly number[];
 }
 
 function judgedNumbers({ admission }: Program): number[] {

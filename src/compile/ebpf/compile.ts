@@ -89,7 +89,7 @@ function lowerBodies(
   kinds: readonly BodyKind[],
 ): { readonly bodies: readonly CompiledBody[]; readonly locked: boolean } {
   const bodies = kinds.map(({ statements, makesProcesses, numbers }) => ({
-    body: lowerBody(program, target, statements, { makesProcesses, locked: false }),
+    body: lowerBody(program, target, statements, { makesProcesses, locked: false, numbers }),
     numbers,
   }));
   const free = bodies.map(({ body }) => body);
@@ -103,7 +103,7 @@ function lowerBodies(
     bodies: bodies.map((compiled) => {
       const { body } = compiled;
       if (!wholeRuns && !mustLock.has(body)) return compiled;
-      const how = { makesProcesses: body.use.makesProcesses, locked: true };
+      const how = { makesProcesses: body.use.makesProcesses, locked: true, numbers: compiled.numbers };
       return { ...compiled, body: lowerBody(program, target, body.statements, how) };
     }),
   };

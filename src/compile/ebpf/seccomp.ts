@@ -3,8 +3,8 @@
  *
  * To load and attach it: create `storage.maps` in order; write the token to the launch map (the launcher's execve carries
  * it in argument registers 4 and 5; neither word is 0) and freeze the map before loading; load the program with the maps'
- * descriptors and a GPL-compatible licence; attach it with `storage.states`, with the flag SECCOMP_EBPF_LOCK if `locked`,
- * and with the ring buffer as open map. targets/records.ts describes the records of the ring buffer.
+ * descriptors and a GPL-compatible licence; attach it with `storage.states` and `declared`, with the flag
+ * SECCOMP_EBPF_LOCK if `locked`, and with the ring buffer as open map. targets/records.ts describes the records of the ring buffer.
  */
 
 import { splitPolicy } from "../../analysis/split/split.ts";
@@ -12,6 +12,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
+import type { DeclaredArgument } from "../../linux/declared-arguments.ts";
 import { compileEbpf, type EbpfProgram } from "./compile.ts";
 import { isConstantAllow } from "./constant-allow.ts";
 import { type SeccompTargetOptions, seccompTarget } from "./targets/seccomp.ts";
@@ -25,6 +26,8 @@ export interface SeccompProgram {
   readonly locked: boolean;
   /** The calls of the policy's architecture that the kernel can prove to be always allowed, ascending. */
   readonly constantAllow: readonly number[];
+  /** What the kernel copies before the program runs (`args` of the attachment), by number and argument. */
+  readonly declared: readonly DeclaredArgument[];
 }
 
 export interface SeccompCompilation {
@@ -39,7 +42,8 @@ export function compileForSeccomp(program: Program, options: SeccompTargetOption
     const split = splitPolicy(program, { superviseProcessCreation: target.followsForks });
     const object = compileEbpf(program, split, target);
     const constantAllow = provable(program, object);
-    const compiled = { object, storage: target.storage, locked: object.locked, constantAllow };
+    const declared = target.declared();
+    const compiled = { object, storage: target.storage, locked: object.locked, constantAllow, declared };
     return { compiled, diagnostics: [] };
   } catch (error) {
     if (!(error instanceof TargetError)) throw error;

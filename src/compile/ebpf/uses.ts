@@ -1,5 +1,6 @@
-/** The state and inputs that a body of statements uses. */
+/** The state, inputs and memory that a body of statements uses. */
 import type { Input } from "../../ir/inputs.ts";
+import type { Source } from "../../ir/observation.ts";
 import type { Program, Statement } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 
@@ -16,12 +17,19 @@ export interface BodyUse {
   readonly makesProcesses: ProcessMaking;
   /** Whether it needs exclusive access to its state. */
   readonly locked: boolean;
+  /** The calls that it judges. */
+  readonly numbers: readonly number[];
+  /** For each observation that it reads and that its calls pass: where, which is the same for all of them. */
+  readonly sources: ReadonlyMap<number, Source>;
 }
+
+/** How a body is entered. */
+export type BodyHow = Pick<BodyUse, "makesProcesses" | "locked"> & Partial<Pick<BodyUse, "numbers">>;
 
 export function bodyUse(
   program: Program,
   body: readonly Statement[],
-  { makesProcesses, locked }: Pick<BodyUse, "makesProcesses" | "locked">,
+  { makesProcesses, locked, numbers = [] }: BodyHow,
 ): BodyUse {
   const cells = new Set<number>();
   const tables = new Set<number>();
@@ -37,7 +45,25 @@ export function bodyUse(
       });
     }
   });
-  return { program, cells, tables, inputs, makesProcesses, locked };
+  const sources = new Map<number, Source>();
+  for (const observation of observationsIn(program, body)) {
+    const source = program.observations[observation]!.sources.find(({ number }) => number === numbers[0]);
+    if (source !== undefined) sources.set(observation, source);
+  }
+  return { program, cells, tables, inputs, makesProcesses, locked, numbers, sources };
+}
+
+/** The observations of which a body reads words, ascending. */
+export function observationsIn(program: Program, body: readonly Statement[]): readonly number[] {
+  const found = new Set<number>();
+  if (program.words.length === 0) return [];
+  forEachStatement(body, (statement) => {
+    for (const root of expressionsOf(statement))
+      forEachExpression(root, (expression) => {
+        if (expression.kind === "observed") found.add(program.words[expression.word]!.observation);
+      });
+  });
+  return [...found].sort((a, b) => a - b);
 }
 
 /** Whether the policy reads the number of living processes. */

@@ -76,13 +76,17 @@ function whyNot({ stage, errno, text }: LauncherFault): StartError {
     case launcherStage.install:
       return because("the kernel refuses the classic filter");
     case launcherStage.attach:
-      return because(
-        errnoName(errno) === "EBUSY" ? "a map of the program is mapped for writing" : "the kernel refuses the filter",
-      );
+      return because(attachFaults[errnoName(errno) ?? ""] ?? "the kernel refuses the filter");
     default:
       return because(`the launcher failed at stage ${stage}`);
   }
 }
+
+const attachFaults: Readonly<Record<string, string>> = {
+  EBUSY: "a map of the program is mapped for writing",
+  E2BIG: "the kernel's filters cannot read the memory behind pointers, as the policy does",
+  EOPNOTSUPP: "the kernel does not copy an argument that the policy reads",
+};
 
 /** The log's last line before its statistics, in which the verifier says what is wrong. */
 function telling(log: readonly string[]): string {

@@ -47,6 +47,8 @@ function refusalOf({ architecture }: PolicyDescription, record: ProgramRecord): 
       return "no-state";
     case refusals.invisible:
       return "invisible-task";
+    case refusals.unseen:
+      return "unseen-memory";
     case refusals.refused:
       return isX32Number(architecture, record.number) || record.architecture !== auditArchitecture[architecture]
         ? "foreign-abi"

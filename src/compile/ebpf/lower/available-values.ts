@@ -14,14 +14,17 @@ export class AvailableValues {
     this.#reuses = reuses;
   }
 
-  /** The value that holds `key`; calls `compute` if no enclosing scope has one. */
-  reuse(key: string, compute: () => Value): Value {
+  /**
+   * The value that holds `key`; calls `compute` if no enclosing scope has one. `always`: even where loads are repeated,
+   * as computing it is no short sequence.
+   */
+  reuse(key: string, compute: () => Value, always = false): Value {
     for (const scope of this.#scopes) {
       const value = scope.get(key);
       if (value !== undefined) return value;
     }
     const value = compute();
-    if (this.#reuses) this.#scopes.at(-1)!.set(key, value);
+    if (this.#reuses || always) this.#scopes.at(-1)!.set(key, value);
     return value;
   }
 

@@ -48,6 +48,7 @@ export class Lowering {
   readonly #available: AvailableValues;
   readonly #tables: TableAccess;
   readonly #atomic: boolean;
+  readonly #use: Pick<BodyUse, "numbers" | "sources">;
   /** Exits by their word, so that equal ones share a block. */
   readonly #exits = new Map<bigint, Block>();
   /** The strictest verdict that full tables have raised so far, as a verdict in a variable; an allow if none has. */
@@ -55,10 +56,18 @@ export class Lowering {
 
   /**
    * `atomic`: whether other threads may access shared state at the same time, so that counters need atomic additions.
-   * `at`: the location of instructions before the first statement.
+   * `at`: the location of instructions before the first statement. `use`: the calls that the body judges.
    */
-  constructor(program: Program, target: EbpfTarget, available: AvailableValues, atomic: boolean, at?: Location) {
+  constructor(
+    program: Program,
+    target: EbpfTarget,
+    available: AvailableValues,
+    atomic: boolean,
+    at?: Location,
+    use: Pick<BodyUse, "numbers" | "sources"> = { numbers: [], sources: new Map() },
+  ) {
     this.#available = available;
+    this.#use = use;
     this.#atomic = atomic;
     this.builder.at = at;
     this.#program = program;
@@ -406,7 +415,11 @@ export class Lowering {
     const { name, at } = this.#program.observations[this.#program.words[word]!.observation]!;
     if (observed === undefined)
       throw new TargetError(this.#target, `\`${name}\``, "it does not read behind pointers", at);
-    return this.#available.reuse(`observed ${word}`, () => observed(this.builder, this.#program, word));
+    return this.#available.reuse(
+      `observed ${word}`,
+      () => observed(this.builder, this.#program, word, this.#use),
+      true,
+    );
   }
 
   #parameter(parameter: number): Value {

@@ -27,8 +27,9 @@ export const recordKind = { verdict: 1, report: 2 } as const;
  * | refused | a foreign ABI or a number that the policy never judges | ENOSYS |
  * | noState | the program runs unattached, so the kernel has no state for it | ENOSYS |
  * | invisible | the policy reads the caller's ids, and the caller is not visible in the namespaces of the command's start | EPERM |
+ * | unseen | the policy reads memory of a process that is not dumpable | EPERM |
  */
-export const refusals = { refused: 0xff_ffff, noState: 0xff_fffe, invisible: 0xff_fffd } as const;
+export const refusals = { refused: 0xff_ffff, noState: 0xff_fffe, invisible: 0xff_fffd, unseen: 0xff_fffc } as const;
 
 export const recordLayout = {
   kind: 0,

@@ -15,12 +15,14 @@ import { type CircumstanceInput, type Input, isCircumstance } from "../../../ir/
 import type { Location } from "../../../ir/location.ts";
 import type { Program } from "../../../ir/program.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
+import type { DeclaredArgument } from "../../../linux/declared-arguments.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { cloneFlag } from "../../../linux/process-calls.ts";
 import { returnAction, returnWord } from "../../../linux/return-word.ts";
 import { verdictWord } from "../../classic/verdict-word.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
+import { MemoryWords } from "../memory/words.ts";
 import { type BodyUse, countsAlive } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
 import { recordKind, recordLayout, refusals } from "./records.ts";
@@ -46,6 +48,8 @@ export interface SeccompTarget extends EbpfTarget {
   readonly storage: TargetStorage;
   /** Whether a phase is mapped at a fork, so that the program must see calls that create processes. */
   readonly followsForks: boolean;
+  /** What the kernel must copy for the bodies that have been lowered, by number and argument. */
+  declared(): readonly DeclaredArgument[];
 }
 
 /** BPF_MAXINSNS (include/uapi/linux/bpf_common.h): the limit of a program without CAP_BPF. */
@@ -73,12 +77,16 @@ const kernelFunctions = {
 /** `args[0]` of `struct seccomp_data`: clone's flags, on all architectures here. */
 const firstArgument = 16;
 
+/** Of a list beyond the policy's bounds: the call fails as it would beyond the kernel's, so nothing is recorded. */
+const tooLong = word(0, returnWord("ERRNO", errno.E2BIG));
+
 /** Throws a TargetError if the state does not fit. */
 export function seccompTarget(program: Program, options: SeccompTargetOptions): SeccompTarget {
   const name = options.unprivileged ? "unprivileged" : "seccomp";
   const needsAlive = countsAlive(program);
   const places = statePlaces(program, needsAlive, name);
-  const parts = new SeccompParts(program, places, needsAlive, options);
+  const memory = new MemoryWords(program, { name });
+  const parts = new SeccompParts(program, places, needsAlive, options, memory);
   const allow = BigInt(returnAction.ALLOW);
   return {
     name,
@@ -101,6 +109,12 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
       : {}),
     before: (builder, _program, number) => parts.passLauncher(builder, number),
     open: (builder, use) => parts.open(builder, use),
+    observed(builder, _program, word, { numbers, sources }) {
+      const source = sources.get(program.words[word]!.observation);
+      // No call of this body passes the argument.
+      if (source === undefined) return builder.wide({ is: "value", value: 0n });
+      return memory.word(builder, word, source, numbers);
+    },
     keepsPlaceForChild: (use) => needsAlive && use.makesProcesses !== "never",
     lockedAsAWhole: true,
     isShared: (region) => !region.startsWith("thread"),
@@ -111,6 +125,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     report: (builder, report, values, at) => parts.report(builder, report, values, at),
     storage: storage(program, places),
     followsForks: places.mapped.length > 0,
+    declared: () => memory.declared(),
   };
 }
 
@@ -172,13 +187,28 @@ function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces)
   };
 }
 
+type Refuse = (
+  condition: "equal" | "not-equal" | "greater-signed",
+  left: Value,
+  right: GraphOperand,
+  verdict: bigint,
+) => void;
+
 class SeccompParts {
   readonly #program: Program;
   readonly #places: StatePlaces;
   readonly #needsAlive: boolean;
   readonly #options: SeccompTargetOptions;
+  readonly #memory: MemoryWords;
 
-  constructor(program: Program, places: StatePlaces, needsAlive: boolean, options: SeccompTargetOptions) {
+  constructor(
+    program: Program,
+    places: StatePlaces,
+    needsAlive: boolean,
+    options: SeccompTargetOptions,
+    memory: MemoryWords,
+  ) {
+    this.#memory = memory;
     this.#program = program;
     this.#places = places;
     this.#needsAlive = needsAlive;
@@ -231,22 +261,33 @@ class SeccompParts {
       refuse("equal", base, { immediate: 0 }, word(refusals.noState, returnWord("ERRNO", errno.ENOSYS)));
       builder.state.set(region, { base, offset: 0 });
     }
+    this.#openMemory(builder, use, refuse);
     for (const phases of mapped) this.#mapPhases(builder, phases);
     this.#readInputs(builder, use.inputs, refuse);
     this.#countAlive(builder, use);
   }
 
+  /** Before anything changes state: what follows is not judged. */
+  #openMemory(builder: BodyBuilder, { sources }: BodyUse, refuse: Refuse): void {
+    for (const [observation, source] of sources)
+      this.#memory.open(builder, observation, source, (condition, left, right, why) => {
+        const unseen = word(refusals.unseen, returnWord("ERRNO", errno.EPERM));
+        refuse(condition, left, right, why === "unseen" ? unseen : tooLong);
+      });
+  }
+
   /** Refuses if a condition holds, and continues if it does not. */
-  #refusals(builder: BodyBuilder) {
+  #refusals(builder: BodyBuilder): Refuse {
     const ends = new Map<bigint, Block>();
-    return (condition: "equal" | "not-equal", left: Value, right: GraphOperand, verdict: bigint): void => {
+    return (condition, left, right, verdict) => {
       const next = new Block();
       const end = ends.get(verdict) ?? new Block();
       builder.branch(condition, left, right, end, next);
       if (!ends.has(verdict)) {
         ends.set(verdict, end);
         builder.current = end;
-        if (this.#options.tellsVerdicts) builder.finish(builder.value(builder.constant(verdict)));
+        if (this.#options.tellsVerdicts && verdict !== tooLong)
+          builder.finish(builder.value(builder.constant(verdict)));
         else builder.exit({ immediate: Number(BigInt.asIntN(32, verdict)) });
       }
       builder.current = next;
@@ -256,7 +297,7 @@ class SeccompParts {
   #readInputs(
     builder: BodyBuilder,
     inputs: ReadonlySet<Input>,
-    refuse: (condition: "equal", left: Value, right: GraphOperand, verdict: bigint) => void,
+    refuse: Refuse,
   ): void {
     const sources = new Set(
       [...inputs].map((input) => (isCircumstance(input) ? circumstanceSources[input] : "context")),

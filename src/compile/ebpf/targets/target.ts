@@ -58,8 +58,8 @@ export interface EbpfTarget {
   cell(program: Program, cell: number): CellPlace;
   /** The location of a parameter's word: in a frozen map's value, so that the verifier knows it. */
   parameter(parameter: number): { readonly map: number; readonly offset: number };
-  /** A word of an observation; absent if the target cannot read behind pointers. */
-  observed?(builder: BodyBuilder, program: Program, word: number): Value;
+  /** A word of an observation, in a body; absent if the target cannot read behind pointers. */
+  observed?(builder: BodyBuilder, program: Program, word: number, use: Pick<BodyUse, "numbers" | "sources">): Value;
   /** The location of a table, or the reason why this target cannot have it. */
   table(program: Program, table: number): MemoryTable | MapTable | { readonly impossible: string };
   /** With `functions`: the address of the three secret words of hashed tables (`tables/operations.ts`). */

@@ -37,6 +37,16 @@ export interface SeccompKernel {
   /** Records submitted to the ring buffer; more than `mostRecords` do not fit. */
   readonly records: Uint8Array[];
   readonly mostRecords: number;
+  /** The copies of declared arguments by their register: those that this call passes. */
+  readonly copies?: ReadonlyMap<number, ModelledCopy>;
+}
+
+export interface ModelledCopy {
+  readonly parts: readonly Uint8Array[];
+  /** How many bytes of a part the filter has declared. */
+  readonly size: number;
+  /** An error of the three functions in the place of all: the caller is not dumpable. */
+  readonly hidden?: boolean;
 }
 
 export interface EbpfRun {
@@ -54,6 +64,8 @@ const firstMapRegion = 16n;
 /** State objects, then reserved records. */
 const firstStateRegion = 1n << 16n;
 const firstRecordRegion = 1n << 17n;
+/** Copies of arguments, each as long as the program asked for. */
+const firstCopyRegion = 1n << 18n;
 /** MAX_CALL_FRAMES (include/linux/bpf_verifier.h). */
 const maximumFrames = 8;
 
@@ -79,11 +91,13 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         ? machine.context
         : region === stackRegion
           ? stack
-          : region >= firstRecordRegion
-            ? reserved.get(region)
-            : region >= firstStateRegion
-              ? machine.kernel?.states?.[Number(region - firstStateRegion)]
-              : machine.maps[Number(region - firstMapRegion)]?.bytes;
+          : region >= firstCopyRegion
+            ? copies[Number(region - firstCopyRegion)]
+            : region >= firstRecordRegion
+              ? reserved.get(region)
+              : region >= firstStateRegion
+                ? machine.kernel?.states?.[Number(region - firstStateRegion)]
+                : machine.maps[Number(region - firstMapRegion)]?.bytes;
     if (region === contextRegion && machine.kernel !== undefined) checkCallAccess(offset, size);
     if (bytes === undefined || offset + size > bytes.length)
       throw new Error(`no ${size} bytes at ${address.toString(16)}`);
@@ -97,6 +111,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
   const store = (address: bigint, size: MemorySize, value: bigint): void => {
     if (address >> regionShift === contextRegion && machine.kernel !== undefined)
       throw new Error("seccomp_data is read only");
+    if (address >> regionShift >= firstCopyRegion) throw new Error("the copy of an argument is read only");
     const { view, at } = memory(address, size);
     if (size === 8) view.setBigUint64(at, value, true);
     else if (size === 4) view.setUint32(at, Number(value & maximumHalf), true);
@@ -160,6 +175,21 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     if (kernel !== undefined && helper === 132) return submit(kernel);
     throw new Error(`helper ${helper} is not known here`);
   };
+  const copies: Uint8Array[] = [];
+  /** `bpf_seccomp_arg()` and the two functions about lengths (kernel/patches). */
+  const part = ({ copies: all }: SeccompKernel): bigint => {
+    const [copy, index, size] = [all?.get(Number(read(1))), Number(read(2)), Number(read(3))];
+    const text = copy?.parts[index];
+    if (copy === undefined || text === undefined || copy.hidden === true || size > copy.size) return 0n;
+    copies.push(laidOut(copy.parts, index, size));
+    return (firstCopyRegion + BigInt(copies.length - 1)) << regionShift;
+  };
+  const count = ({ copies: all }: SeccompKernel, ofPart: boolean): bigint => {
+    const copy = all?.get(Number(read(1)));
+    if (copy?.hidden === true) return BigInt.asUintN(64, -1n);
+    const length = ofPart ? copy?.parts[Number(read(2))]?.length : copy?.parts.length;
+    return BigInt.asUintN(64, BigInt(length ?? -2));
+  };
   const callKernel = (name: string): bigint => {
     const { kernel } = machine;
     switch (kernel === undefined ? "" : name) {
@@ -178,6 +208,12 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         if (kernel!.states?.[Number(read(1))] === undefined) return 0n;
         kernel!.expectsChild = true;
         return BigInt(kernel!.alive);
+      case "bpf_seccomp_arg":
+        return part(kernel!);
+      case "bpf_seccomp_arg_len":
+        return count(kernel!, true);
+      case "bpf_seccomp_arg_parts":
+        return count(kernel!, false);
       default:
         throw new Error(`kernel function ${name} is not known here`);
     }
@@ -291,6 +327,18 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
       }
     }
   }
+}
+
+/** Behind the end of a part, up to a multiple of 8, are zeros; then the next one. */
+function laidOut(parts: readonly Uint8Array[], first: number, size: number): Uint8Array {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const text of parts.slice(first)) {
+    if (at >= size) break;
+    bytes.set(text.subarray(0, size - at), at);
+    at += (text.length + 8) & ~7;
+  }
+  return bytes;
 }
 
 /** Fields of `struct seccomp_data` are loaded whole; those of 64 bits also by halves. */

@@ -3,12 +3,14 @@
  * each process and the tree, which are copied, fresh or shared at a fork. The program runs on the tests' interpreter.
  */
 import type { SystemCallEvent } from "../../../ir/evaluation.ts";
+import { messageBytes, type Observation } from "../../../ir/observation.ts";
+import type { Memory } from "../../../ir/observe.ts";
 import type { Program } from "../../../ir/program.ts";
 import type { SeccompProgram } from "../seccomp.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { decodeRecord, type ProgramRecord } from "../targets/records.ts";
 import { placeState, type StatePlaces, treeMapRegion } from "../targets/state-objects.ts";
-import { type EbpfMachine, runEbpf } from "./interpreter.ts";
+import { type EbpfMachine, type ModelledCopy, runEbpf } from "./interpreter.ts";
 
 export interface ModelledTask {
   /** The number of the thread group's first task. */
@@ -23,6 +25,14 @@ export interface ModelledOutcome {
   readonly executed: number;
   /** Whether a place is reserved for a child. */
   readonly expectsChild: boolean;
+}
+
+/** The kernel's copy of an argument, of which the filter has declared `size` bytes; undefined where there is none. */
+export function modelledCopy({ shape }: Observation, memory: Memory, size: number): ModelledCopy | undefined {
+  const header = new Uint8Array(messageBytes);
+  if (memory.is === "strings") return { parts: memory.entries, size };
+  if (memory.is === "bytes") return { parts: shape.is === "message" ? [header, memory.bytes] : [memory.bytes], size };
+  return shape.is === "message" ? { parts: [header], size } : undefined;
 }
 
 /** Fixed, so that failures are reproducible. */
@@ -76,7 +86,13 @@ export class ModelledTree {
   evaluate(
     task: number,
     event: SystemCallEvent,
-    given: { readonly now: bigint; readonly who: bigint; readonly owner: bigint; readonly attached?: boolean },
+    given: {
+      readonly now: bigint;
+      readonly who: bigint;
+      readonly owner: bigint;
+      readonly attached?: boolean;
+      readonly copies?: ReadonlyMap<number, ModelledCopy>;
+    },
   ): ModelledOutcome {
     const context = new Uint8Array(64);
     const view = new DataView(context.buffer);
@@ -87,10 +103,10 @@ export class ModelledTree {
       view.setBigUint64(16 + 8 * index, value, true);
     });
     const records: Uint8Array[] = [];
-    const { now, who, owner, attached = true } = given;
+    const { now, who, owner, attached = true, copies = new Map() } = given;
     const states = attached ? this.tasks.get(task)!.states : undefined;
     const { alive, maps, mostRecords } = this;
-    const kernel = { states, now, who, owner, alive, records, mostRecords, expectsChild: false };
+    const kernel = { states, now, who, owner, alive, records, mostRecords, copies, expectsChild: false };
     const { result, executed } = runEbpf(this.#compiled.object.instructions, { context, maps, kernel });
     return { returned: result, records: records.map(decodeRecord), executed, expectsChild: kernel.expectsChild };
   }

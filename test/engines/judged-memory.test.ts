@@ -1,0 +1,128 @@
+/**
+ * Policies about the memory behind pointers under seccomp-ebpf, in the machine: calls are judged by what they use, and no
+ * other thread can change it in between.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { eachInMachine, type Outcome, unable } from "../kernel/vm.ts";
+import { patience } from "../support/patience.ts";
+import { compiled, portcullis } from "../support/run.ts";
+
+const folder = resolve("build/engines/memory");
+const file = (name: string) => `${folder}/${name}`;
+
+const policies: Readonly<Record<string, string>> = {
+  paths: `
+  if (call.name === "openat2" || call.name === "creat") return deny("ENOSYS");
+  if (call.name !== "open" && call.name !== "openat") return allow;
+  return call.args.path.text.startsWith(${JSON.stringify(file("refused"))}) ? deny("EACCES") : allow;`,
+  lists: `
+  if (call.name === "execveat") return deny("ENOSYS");
+  if (call.name !== "execve") return allow;
+  return call.args.argv.startsWith(["/bin/echo", "yes"]) && !call.args.envp.has("SECRET") ? allow : deny("EPERM");`,
+  addresses: `
+  if (call.name !== "connect") return allow;
+  const { addr } = call.args;
+  return addr.kind === "ip" && !(cidr("127.0.0.0/8").has(addr.address) && addr.port === 7001n) ? deny("ENETUNREACH") : allow;`,
+  structures: `
+  if (call.name !== "openat2") return allow;
+  return call.args.how.flags.has("O_TMPFILE") ? deny("EACCES") : allow;`,
+};
+
+function prepare(): void {
+  execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(file("allowed"), "allowed\n");
+  writeFileSync(file("refused"), "refused\n");
+  symlinkSync(file("refused"), file("link"));
+  for (const [name, step] of Object.entries(policies)) {
+    const head = 'import { allow, cidr, deny, policy } from "portcullis";\n';
+    writeFileSync(file(`${name}.ts`), `${head}export default policy((call) => {${step}\n});\n`);
+    for (const target of ["seccomp", "unprivileged"]) {
+      // A list has too many entries for 4,096 instructions.
+      if (name === "lists" && target === "unprivileged") continue;
+      const ran = portcullis([
+        "compile",
+        "--target",
+        target,
+        "-p",
+        file(`${name}.ts`),
+        "-o",
+        file(`${name}-${target}.pcl`),
+      ]);
+      if (ran.status !== 0) throw new Error(ran.stderr);
+    }
+  }
+}
+
+const reason = unable("patched");
+const program = reason === undefined ? compiled("test/engines/memory.c", ["-static"]) : "";
+const launcher = `dist/native/${process.arch}/launcher`;
+const under = (bundle: string, ...command: readonly string[]) => [launcher, "run", file(`${bundle}.pcl`), ...command];
+const attempts = "20000";
+
+/** Of both threads' values, and nothing that the policy forbids. */
+const raced = "allowed 1 denied 1 forbidden 0\n";
+
+/** With CAP_BPF and without any capability. */
+const users = {
+  root: { target: "seccomp", uid: 0 },
+  anybody: { target: "unprivileged", uid: 65534 },
+} as const;
+
+const commandsFor = (target: string): Readonly<Record<string, readonly string[]>> => ({
+  text: under(`paths-${target}`, "/bin/cat", file("allowed"), file("refused"), file("link")),
+  long: under(`paths-${target}`, "/bin/cat", `/${"a".repeat(5000)}`),
+  paths: under(`paths-${target}`, program, "paths", file("allowed"), file("refused"), attempts),
+  addresses: under(`addresses-${target}`, program, "addresses", "7001", "7002", attempts),
+  structures: under(`structures-${target}`, program, "how", attempts),
+  lists: under(
+    "lists-seccomp",
+    ...["/bin/sh", "-c", "/bin/echo yes 1; /bin/echo no 2; /bin/echo yes 3; SECRET=1 /bin/echo yes 4; true"],
+  ),
+});
+
+describe("memory under seccomp-ebpf", () => {
+  const outcomes = new Map<string, Outcome>();
+
+  beforeAll(async () => {
+    if (reason !== undefined) return;
+    prepare();
+    const commands = Object.entries(users).flatMap(([who, { target, uid }]) =>
+      Object.entries(commandsFor(target)).map(([name, words]) => ({ key: `${who} ${name}`, words, uid, gid: uid })),
+    );
+    const ran = await eachInMachine({ kernel: "patched" }, commands);
+    for (const [index, { key }] of commands.entries()) outcomes.set(key, ran[index]!);
+  }, patience.machineTest);
+
+  beforeEach((context) => {
+    if (reason !== undefined) context.skip(reason);
+  });
+
+  describe.each(Object.entries(users))("as %s", (who, { target }) => {
+    const outcome = (name: string) => outcomes.get(`${who} ${name}`)!;
+
+    it("judges paths by the text that the call uses", () => {
+      // A refusal by text does not follow links (P0502 says so).
+      expect(outcome("text")).toMatchObject({ stdout: "allowed\nrefused\n", status: 1 });
+      expect(outcome("text").stderr).toContain("Permission denied");
+    });
+
+    it("lets paths that are too long fail as in the kernel", () => {
+      expect(outcome("long").stderr).toContain("File name too long");
+    });
+
+    it.each(["paths", "addresses", "structures"])("uses %s that another thread changes as they were judged", (name) => {
+      expect(outcome(name)).toMatchObject({ stdout: raced, status: 0 });
+    });
+
+    it("decides by argument lists which command of a program is run", () => {
+      // Without CAP_BPF the kernel takes no program of more than 4,096 instructions.
+      const wanted = target === "seccomp" ? { stdout: "yes 1\nyes 3\n", status: 0 } : { stdout: "", status: 125 };
+      expect(outcome("lists")).toMatchObject(wanted);
+    });
+  });
+});

@@ -294,11 +294,7 @@ class SeccompParts {
     };
   }
 
-  #readInputs(
-    builder: BodyBuilder,
-    inputs: ReadonlySet<Input>,
-    refuse: Refuse,
-  ): void {
+  #readInputs(builder: BodyBuilder, inputs: ReadonlySet<Input>, refuse: Refuse): void {
     const sources = new Set(
       [...inputs].map((input) => (isCircumstance(input) ? circumstanceSources[input] : "context")),
     );

@@ -18,6 +18,7 @@ import {
 import { maximumParameters } from "../../src/ir/limits.ts";
 import { auditArchitecture, x32Bit } from "../../src/linux/architecture.ts";
 import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/linux/bpf/numbers.ts";
+import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-arguments.ts";
 import { closeOnExecFlag, pollBits, setDescriptorFlags } from "../../src/linux/descriptors.ts";
 import { errno } from "../../src/linux/errno-numbers.ts";
 import { mostDeaths } from "../../src/linux/native.ts";
@@ -89,6 +90,7 @@ describe("numbers that TypeScript and C share", () => {
       states: "state_entry",
       launchFields: "launch_field_entry",
       parameters: "parameter_entry",
+      declared: "declared_entry",
     };
     const facts: Facts = [
       ...format.sections.map(({ name }, index) => [upper(name), index + 1] as const),
@@ -109,6 +111,11 @@ describe("numbers that TypeScript and C share", () => {
       ["MAX_MAPS", format.sections.find(({ name }) => name === "maps")!.most],
       ["MAX_STATES", format.sections.find(({ name }) => name === "states")!.most],
       ["MAX_INSTRUCTIONS", format.sections.find(({ name }) => name === "classic")!.most],
+      ["MAX_DECLARED", format.sections.find(({ name }) => name === "declared")!.most],
+      ["MAX_DECLARED_SIZE", mostDeclaredBytes],
+      ["DECLARED_KINDS", Object.keys(declarationKinds).length],
+      ["offsetof(struct seccomp_ebpf_attach, args)", 64],
+      ["sizeof(struct seccomp_ebpf_attach)", 80],
       ["(uint32_t)NONE", format.none],
       ["PROGRAM_TYPE_SECCOMP", programTypes.seccomp],
       ["BPF_F_SEALABLE", mapFlags.sealable],

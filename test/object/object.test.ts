@@ -80,6 +80,11 @@ const golden = ["limit", "remembered", "sockets"].map((name) => `test/goldens/eb
 /** Reads a map whose initial values are not zeros. */
 const withoutObject = ["policies/fork-rate.ts"];
 
+it("an object is refused for a policy that judges memory: it would be attached without declarations", () => {
+  const { artifact, sources } = compiled("policies/connect-hosts.ts", "seccomp");
+  expect(() => encodeObject(artifact, sources)).toThrow("the arguments that the kernel must copy");
+});
+
 describe("bpftool prog load accepts", () => {
   it.for([...ready, ...golden])("%s, and loads the same program as we do", (path, context) => {
     needs(context);

@@ -45,7 +45,10 @@ const kernelPrototypes: {
 
 /** `struct seccomp_ebpf_state` is not part of an object: the program that attaches it provides the state. */
 export function encodeObject(artifact: EbpfArtifact, sources: Sources): Uint8Array {
-  const { kind, object, storage } = artifact;
+  const { kind, object, storage, declared } = artifact;
+  // Attached without declarations, the program would find no memory behind any pointer.
+  if (declared.length > 0)
+    throw new ObjectError("it has no place for the arguments that the kernel must copy before the program runs");
   const places = storage.maps.map((map, index) => placeOf(map, index, object.instructions));
   const { btf, maps, functions } = describeProgram(artifact, sources);
   const parts = functions.map((one, index) => ({

@@ -95,3 +95,19 @@ test("a policy survives being kept", () => {
   const { policy } = compileForNotify(programs["thread-copied"]!());
   expect(decodePolicy(encodePolicy(policy!))).toEqual(policy);
 });
+
+test("words about the object that a path leads to are refused", () => {
+  const at = { file: 0, line: 3, column: 5, length: 4 };
+  const program = programOf("resolved", {
+    observations: [
+      { name: "path", shape: { is: "path" }, sources: [{ number: 2, register: 0, length: undefined }], at },
+    ],
+    words: [{ observation: 0, reads: { is: "resolved", objects: [{ is: "is", path: "/run/agent.sock" }] } }],
+    body: [onCall(2, [when({ kind: "observed", word: 0 }, "equal", constant(0), [give(verdicts.deny)])])],
+  });
+  for (const mode of ["reported", "quiet", "audit"] as const) {
+    const { policy, diagnostics } = compileForNotify(program, mode);
+    expect(policy).toBeUndefined();
+    expect(diagnostics).toMatchObject([{ code: "P0601", span: { file: "resolved.ts", line: 3 } }]);
+  }
+});

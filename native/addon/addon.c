@@ -28,6 +28,7 @@
 #include <node_api.h>
 
 #include "addon.h"
+#include "objects.h"
 #include "pin.h"
 
 #define MAXIMUM_DEATHS 64
@@ -41,6 +42,9 @@ enum {
   JUDGEMENT_END = 144,
 };
 
+/* What an event of `listening` says; the listener's own says 0. */
+enum { HELD_OBJECT = 1 };
+
 _Static_assert(sizeof(struct seccomp_notif) == RESPONSE, "unexpected size of struct seccomp_notif");
 _Static_assert(sizeof(struct seccomp_notif_resp) == NOW - RESPONSE, "unexpected size of struct seccomp_notif_resp");
 
@@ -50,7 +54,8 @@ struct supervision {
   uint32_t *deaths;
   int listener;
   int epoll;
-  struct pins *pins; /* NULL: no argument is read */
+  struct pins *pins;       /* NULL: no argument is read */
+  struct objects *objects; /* NULL: no object is served */
   int listening; /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
   napi_ref memory_reference;
   napi_ref deaths_reference;
@@ -191,6 +196,11 @@ struct pins **pins_of(napi_env env) {
   return own == NULL ? NULL : &own->pins;
 }
 
+struct objects **objects_of(napi_env env) {
+  struct supervision *own = supervision_of(env);
+  return own == NULL ? NULL : &own->objects;
+}
+
 static bool replace_reference(napi_env env, napi_value value, napi_ref *reference) {
   if (*reference != NULL) napi_delete_reference(env, *reference);
   *reference = NULL;
@@ -223,6 +233,12 @@ static napi_value supervise(napi_env env, napi_callback_info info) {
   struct epoll_event event = {.events = EPOLLIN};
   if (own->listening >= 0 && epoll_ctl(own->listening, EPOLL_CTL_ADD, own->listener, &event) < 0 && errno != EEXIST)
     return fail(env, "the listener cannot be watched");
+  if (own->objects != NULL) {
+    struct epoll_event held = {.events = EPOLLIN, .data.u32 = HELD_OBJECT};
+    if (own->listening < 0 ||
+        (epoll_ctl(own->listening, EPOLL_CTL_ADD, event_of(own->objects), &held) < 0 && errno != EEXIST))
+      return fail(env, "held objects cannot be watched");
+  }
   return NULL;
 }
 
@@ -246,14 +262,22 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
  * it waits for the next one here, because a call can no longer be interrupted once it is received.
  */
 static int receive(struct supervision *own) {
-  if (own->pins != NULL && next_waiting(own->pins, (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION)))
-    return 0;
+  struct seccomp_notif *into = (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION);
+  if (own->pins != NULL && next_waiting(own->pins, into)) return 0;
   for (;;) {
-    if (own->pins != NULL) await_strays(own->pins);
+    if (own->objects != NULL) {
+      if (next_held(own->objects, into)) return 0;
+      struct epoll_event ready = {0};
+      int patience = own->pins != NULL && has_strays(own->pins) ? 1 : -1;
+      if (epoll_wait(own->listening, &ready, 1, patience) <= 0 || ready.data.u32 == HELD_OBJECT) continue;
+      if ((ready.events & EPOLLIN) == 0) return -ENOENT;
+    } else if (own->pins != NULL) {
+      await_strays(own->pins);
+    }
     /*
      * Before Linux 6.11 RECV does not return when the last task under the filter has exited, but the listener hangs up.
      */
-    if (own->listening >= 0) {
+    if (own->listening >= 0 && own->objects == NULL) {
       struct epoll_event ready = {0};
       while (epoll_wait(own->listening, &ready, 1, -1) < 0 && errno == EINTR) {
       }
@@ -312,6 +336,7 @@ static void release(napi_env env, void *data, void *hint) {
   (void)env;
   (void)hint;
   struct supervision *own = data;
+  if (own->objects != NULL) end_objects(own->objects);
   if (own->pins != NULL) end_pins(own->pins);
   free(own);
 }
@@ -330,5 +355,6 @@ NAPI_MODULE_INIT() {
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_pins(env, exports);
+  export_objects(env, exports);
   return exports;
 }

@@ -10,6 +10,8 @@
 #include <stdint.h>
 
 struct pins;
+struct objects;
+struct seccomp_notif;
 
 napi_value number_of(napi_env env, int64_t value);
 /* Throws a TypeError with this message. */
@@ -18,7 +20,13 @@ napi_value fail(napi_env env, const char *message);
 bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *length);
 /* Where this thread's pinned calls are; NULL where Node has no memory. */
 struct pins **pins_of(napi_env env);
+/* Where this thread's served objects are, likewise. */
+struct objects **objects_of(napi_env env);
+/* A copy of the notification that the value's bytes are: what is asked for must not change while it is done. */
+bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into);
 /* The functions of pin.h. */
 void export_pins(napi_env env, napi_value exports);
+/* The functions of objects.h. */
+void export_objects(napi_env env, napi_value exports);
 
 #endif

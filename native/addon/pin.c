@@ -264,6 +264,11 @@ void await_strays(struct pins *own) {
   }
 }
 
+bool has_strays(struct pins *own) {
+  release_strays(&own->strays);
+  return own->strays != NULL;
+}
+
 /* ── Calls that the stopped caller makes for us ──────────────────────────────────────────────────────────────────── */
 
 /*

@@ -204,6 +204,8 @@ void end_pins(struct pins *own);
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
 /* Lets go the threads that come to their stop late, until a notification is there or none of them is left. */
 void await_strays(struct pins *own);
+/* Lets those go that have come to their stop; true where some are left. */
+bool has_strays(struct pins *own);
 /* The id of the notification whose caller's memory was read. */
 bool is_observed(const struct pins *own, uint64_t id);
 

@@ -22,8 +22,7 @@ static bool begin(napi_env env, napi_callback_info info, size_t count, struct ca
          call->count == count;
 }
 
-/* A copy: what is asked for must not change while it is done. */
-static bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into) {
+bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into) {
   unsigned char *bytes;
   size_t length;
   if (!bytes_of(env, value, &bytes, &length) || length < sizeof *into) return false;

@@ -55,6 +55,8 @@ export type StatefulReason =
   | { readonly because: "process-creation" }
   /** The engine must see every execution of a program (`SplitOptions.superviseExecution`). */
   | { readonly because: "execution" }
+  /** The engine must see every thread that restricts itself by Landlock (`SplitOptions.superviseRestriction`). */
+  | { readonly because: "restriction" }
   /** The split gave up on this call: exploring all its conditions would take too long. */
   | { readonly because: "too-complex" };
 

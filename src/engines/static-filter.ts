@@ -13,7 +13,10 @@ import { errno } from "../linux/errno-numbers.ts";
 import { type ReturnAction, returnWord, splitReturnWord } from "../linux/return-word.ts";
 
 /** Which calls an engine must see although no state decides their verdict. */
-export type Supervision = Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution">;
+export type Supervision = Pick<
+  SplitOptions,
+  "superviseProcessCreation" | "superviseExecution" | "superviseRestriction"
+>;
 
 /** What determines an engine's classic filter. */
 export interface FilterProfile {

@@ -7,7 +7,7 @@ import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
-import { describeObstacle, describePinObstacle, withoutPinning } from "./obstacles.ts";
+import { describeHoldObstacle, describeObstacle, describePinObstacle, withoutPinning } from "./obstacles.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 import { memoryMembers, withMemory } from "./recorded-memory.ts";
 
@@ -16,6 +16,7 @@ const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly re
   "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table lacks" },
   "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
   unpinned: { errno: "EPERM", reason: "the memory behind its pointers could not be pinned" },
+  unserved: { errno: "EACCES", reason: "the object that the path leads to is not opened for the caller" },
   "no-descriptors": { errno: "EPERM", reason: "portcullis has no file descriptor left to identify the caller" },
   "invisible-task": { errno: "EPERM", reason: "the caller is outside of the pid namespace of portcullis" },
   "unseen-memory": { errno: "EPERM", reason: "the caller is not dumpable, so its memory may not be read" },
@@ -128,6 +129,10 @@ function decision(
     const refusal = refusals[verdict];
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
     const { obstacle } = record;
+    if (record.hold !== undefined) {
+      const reason = `${refusal.reason}: ${describeHoldObstacle(record.hold)}`;
+      return { ...common, verdict: "deny", errno, reason, ...rest };
+    }
     if (record.pin !== undefined && obstacle === undefined) {
       const { cause, advice } = describePinObstacle(record.pin);
       return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };

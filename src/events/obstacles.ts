@@ -1,6 +1,6 @@
 /** The cause and the remedy for people if a process could not be followed. */
 import { errnoName } from "../linux/errno.ts";
-import type { FollowObstacle, JudgementRecord, PinObstacle } from "./record.ts";
+import type { FollowObstacle, HoldObstacle, JudgementRecord, PinObstacle } from "./record.ts";
 
 const capability = "run portcullis with CAP_SYS_PTRACE";
 const withoutFollowing = "use a policy that follows no processes: state per tree only, without tree.alive()";
@@ -131,4 +131,29 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: PinObstacleText } = {
 export function describePinObstacle({ why, errno }: NonNullable<JudgementRecord["pin"]>): PinObstacleText {
   const { cause, advice } = pinObstacleTexts[why];
   return { cause: `${cause}${errno === 0 ? "" : ` (${errnoName(errno) ?? errno})`}`, advice };
+}
+
+const holdObstacleTexts: { readonly [O in HoldObstacle]: string } = {
+  "other-credentials": "the caller's users, groups or capabilities are not those of portcullis",
+  "other-user-namespace": "the caller is in another user namespace",
+  "other-mounts": "the caller is in another mount namespace",
+  "other-root": "the caller has another root directory",
+  "other-label": "a security module (AppArmor, SELinux) has another label for the caller",
+  "other-namespaces": "the caller is in other namespaces, which a device or a file of /proc can depend on",
+  "other-cgroup": "the caller is in another cgroup, which can forbid devices",
+  "own-process": "the path leads to portcullis's own process",
+  "other-process": "the path leads through a link of another process (/proc/PID/fd, cwd, root, exe)",
+  "other-proc": "the path leads to a mount of procfs other than /proc",
+  "other-terminal": "the caller's terminal is not portcullis's",
+  "place-unknown": "where the object lies cannot be seen, or changes all the time",
+  "unreadable-caller": "the caller's files in /proc cannot be read",
+  "no-descriptors": "portcullis has no file descriptor left",
+  "no-memory": "portcullis has no memory left",
+  "too-many": "too many calls wait for their objects",
+  "path-only": "the kernel lets nobody give a descriptor that was opened with O_PATH",
+  landlock: "a process of the command's has restricted itself by Landlock, and portcullis has not",
+};
+
+export function describeHoldObstacle(why: HoldObstacle): string {
+  return holdObstacleTexts[why];
 }

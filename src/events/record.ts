@@ -19,6 +19,7 @@ export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" 
  * | unknown-call | a number that the table lacks, or io_uring unnamed | ENOSYS |
  * | unseen-child | the new process could not be followed; `obstacle` has the cause | EAGAIN or EPERM, in `errno` |
  * | unpinned | the memory behind its pointers could not be pinned; `pin` has the cause | EPERM or EINTR, in `errno` |
+ * | unserved | the object of its path was not opened for the caller; `hold` has the cause | EACCES or EAGAIN, in `errno` |
  * | no-descriptors | portcullis has no file descriptor left to identify the caller | EPERM |
  * | invisible-task | the caller is outside of the pid namespace of portcullis | EPERM |
  * | supervisor-failed | the policy's evaluation failed; every later call is denied | ENOSYS |
@@ -29,6 +30,7 @@ export type Refusal =
   | "unknown-call"
   | "unseen-child"
   | "unpinned"
+  | "unserved"
   | "no-descriptors"
   | "invisible-task"
   | "unseen-memory"
@@ -91,6 +93,33 @@ export type PinObstacle = (typeof pinObstacles)[number];
 export const longestRecordedText = 512;
 export const mostRecordedEntries = 32;
 
+/**
+ * Why the object of a path was not served, in the addon's order (enum obstacle in native/addon/objects.h). What portcullis
+ * opens is opened with its own rights, so the caller must have the same.
+ */
+export const holdObstacles = [
+  "other-credentials",
+  "other-user-namespace",
+  "other-mounts",
+  "other-root",
+  "other-label",
+  "other-namespaces",
+  "other-cgroup",
+  "own-process",
+  "other-process",
+  "other-proc",
+  "other-terminal",
+  "place-unknown",
+  "unreadable-caller",
+  "no-descriptors",
+  "no-memory",
+  "too-many",
+  "path-only",
+  /** Not the addon's: some process has restricted itself by Landlock, which cannot be seen of a process. */
+  "landlock",
+] as const;
+export type HoldObstacle = (typeof holdObstacles)[number];
+
 /** What was read behind one of the call's pointers. */
 export interface RecordedMemory {
   /** The policy's name of the argument. */
@@ -127,6 +156,8 @@ export interface JudgementRecord {
   readonly errno?: number | undefined;
   /** With the refusal `unpinned`: why, and the errno of the kernel where one says more (0: none). */
   readonly pin?: { readonly why: PinObstacle; readonly errno: number } | undefined;
+  /** With the refusal `unserved`. */
+  readonly hold?: HoldObstacle | undefined;
   /** The memory that the judgement was made on. */
   readonly memory?: readonly RecordedMemory[] | undefined;
   /** With the refusals `unseen-child` and `unpinned`. */

@@ -49,6 +49,11 @@ const numbers = {
     pidfd_open: 434,
     clone3: 435,
     landlock_create_ruleset: 444,
+    landlock_restrict_self: 446,
+    open: 2,
+    creat: 85,
+    openat2: 437,
+    connect: 42,
   },
   aarch64: {
     rt_sigaction: 134,
@@ -67,6 +72,8 @@ const numbers = {
     recvmsg: 212,
     clone: 220,
     fork: -1,
+    open: -1,
+    creat: -1,
     vfork: -1,
     execve: 221,
     wait4: 260,
@@ -94,6 +101,9 @@ const numbers = {
     pidfd_open: 434,
     clone3: 435,
     landlock_create_ruleset: 444,
+    landlock_restrict_self: 446,
+    openat2: 437,
+    connect: 203,
   },
 } as const satisfies { readonly [A in ArchitectureName]: Readonly<Record<string, number>> };
 

@@ -5,6 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { hostArchitecture } from "./architecture.ts";
+import type { HeldObjectFunctions } from "./held-objects.ts";
 import { packageFile } from "./package.ts";
 import type { PinnedCallFunctions } from "./pinned-calls.ts";
 
@@ -14,7 +15,7 @@ export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 /** How many deaths the addon tells at once, at most. */
 export const mostDeaths = 64;
 
-export interface Native extends PinnedCallFunctions {
+export interface Native extends PinnedCallFunctions, HeldObjectFunctions {
   /**
    * syscall(2). Buffers must be large enough for what the kernel writes; there is no check. Results beyond 2^53 lose
    * their low bits; no used call has such results.

@@ -2,6 +2,8 @@
  * Policies for the live tests, as IR programs: each tests one feature of the engine. They judge calls that no C library
  * makes by itself, like getppid.
  */
+
+import { addressKinds } from "../../src/ir/observation.ts";
 import type { Cell, IntegerExpression, OnFork, Program, Scope, Statement } from "../../src/ir/program.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
 
@@ -137,7 +139,7 @@ const add = (index: number, amount: IntegerExpression = constant(1)): Statement 
 
 export const when = (
   left: IntegerExpression,
-  operator: "equal" | "less-unsigned" | "less-or-equal-unsigned",
+  operator: "equal" | "not-equal" | "less-unsigned" | "less-or-equal-unsigned",
   right: IntegerExpression,
   then: readonly Statement[],
   otherwise: readonly Statement[] = [],
@@ -197,6 +199,50 @@ const statically = (which: number, index: number): Program =>
 
 /** By the name that the harness takes. */
 export const programs: Readonly<Record<string, () => Program>> = {
+  /**
+   * Of the folder OBJECTS: what lies under forbidden/, and secret, cannot be opened; of the sockets with a path, agent.sock
+   * alone can be connected to.
+   */
+  objects: () => {
+    const folder = process.env["OBJECTS"] ?? "/nowhere";
+    const at = { file: 0, line: 1, column: 1, length: 1 };
+    const opens = [2, 85, 257, 437].map((which) => ({
+      number: which,
+      register: which > 100 ? 1 : 0,
+      length: undefined,
+    }));
+    return programOf("objects", {
+      observations: [
+        { name: "path", shape: { is: "path" }, sources: opens, at },
+        { name: "addr", shape: { is: "address" }, sources: [{ number: 42, register: 1, length: 2 }], at },
+      ],
+      words: [
+        {
+          observation: 0,
+          reads: {
+            is: "resolved",
+            objects: [
+              { is: "under", path: `${folder}/forbidden` },
+              { is: "is", path: `${folder}/secret` },
+            ],
+          },
+        },
+        { observation: 1, reads: { is: "address", part: "kind" } },
+        { observation: 1, reads: { is: "resolved", objects: [{ is: "is", path: `${folder}/agent.sock` }] } },
+      ],
+      body: [
+        ...opens.map(({ number: which }) =>
+          onCall(which, [when({ kind: "observed", word: 0 }, "not-equal", constant(0), [give(verdicts.deny)])]),
+        ),
+        onCall(42, [
+          when({ kind: "observed", word: 1 }, "equal", constant(addressKinds.indexOf("unix")), [
+            when({ kind: "observed", word: 2 }, "equal", constant(0), [give(verdicts.deny)]),
+          ]),
+        ]),
+        give(verdicts.allow),
+      ],
+    });
+  },
   "allow-all": () => programOf("allow-all", {}),
   /** The first 1,000 getppid of the tree pass. */
   "first-thousand": () =>

@@ -17,7 +17,8 @@ import { unnamedNumber } from "./unnamed.ts";
 import { type EngineWarnings, findWarnings } from "./warnings.ts";
 
 /** Options of the engine that enforces the policy. */
-export interface ExplainOptions extends Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution"> {
+export interface ExplainOptions
+  extends Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution" | "superviseRestriction"> {
   /** Calls whose arguments the filter compares with the launcher's token. */
   readonly launcherCalls?: readonly string[];
   /** What the engine does otherwise than the policy says. */

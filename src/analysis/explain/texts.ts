@@ -65,6 +65,8 @@ export function becauseText(reason: StatefulReason): string | undefined {
       return "new processes are supervised";
     case "execution":
       return "executions are supervised";
+    case "restriction":
+      return "Landlock domains are supervised";
     case "not-expressible":
       return "no classic filter can test it";
     case "too-complex":

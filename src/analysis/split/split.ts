@@ -24,6 +24,8 @@ export interface SplitOptions {
   readonly superviseProcessCreation: boolean;
   /** The engine must see every execution of a program: execve and execveat become stateful if they may be allowed. */
   readonly superviseExecution?: boolean;
+  /** The engine must see every thread that restricts itself by Landlock: landlock_restrict_self becomes stateful. */
+  readonly superviseRestriction?: boolean;
   /**
    * Known words of cells before the call, to ask about one phase. Not for enforcement, which must cover every state.
    */
@@ -48,6 +50,7 @@ interface SupervisedCalls {
   readonly clone: number;
   /** execve, execveat */
   readonly executions: readonly number[];
+  readonly restriction: number;
 }
 
 /** Calls that an engine may have to see. */
@@ -59,7 +62,12 @@ const supervisedCalls: { readonly [A in ArchitectureName]: SupervisedCalls } = {
 function supervisedCallsOf(architecture: ArchitectureName): SupervisedCalls {
   const clone = callNumber("clone", architecture);
   const creations = numbersOf(creatingCalls, architecture).filter((number) => number !== clone);
-  return { creations, clone, executions: numbersOf(executingCalls, architecture) };
+  return {
+    creations,
+    clone,
+    executions: numbersOf(executingCalls, architecture),
+    restriction: callNumber("landlock_restrict_self", architecture),
+  };
 }
 
 export function splitPolicy(program: Program, options: SplitOptions): SplitPolicy {
@@ -138,11 +146,13 @@ function supervised(
   decisions: Decisions,
   pool: TermPool,
 ): DecisionNode {
-  const { creations, clone, executions } = supervisedCalls[program.architecture];
+  const { creations, clone, executions, restriction } = supervisedCalls[program.architecture];
   const isCreation = options.superviseProcessCreation && (number === clone || creations.includes(number));
   const isExecution = options.superviseExecution === true && executions.includes(number);
-  if (!isCreation && !isExecution) return decision;
-  const reasons = decisions.reasons([{ because: isCreation ? "process-creation" : "execution" }]);
+  const isRestriction = options.superviseRestriction === true && number === restriction;
+  if (!isCreation && !isExecution && !isRestriction) return decision;
+  const because = isCreation ? "process-creation" : isExecution ? "execution" : "restriction";
+  const reasons = decisions.reasons([{ because }]);
   const threads = pool.test(pool.input("argument0"), cloneFlag.thread, [
     { from: cloneFlag.thread, to: cloneFlag.thread },
   ]);

@@ -13,7 +13,9 @@ import {
   when,
 } from "../../../test/live/programs.ts";
 import { decodeInstructions } from "../../compile/classic/instruction.ts";
+import type { ObservedWord } from "../../ir/observation.ts";
 import { compileForNotify } from "./compile.ts";
+import { notifyFilter } from "./filter.ts";
 import { needsOf } from "./needs.ts";
 import { type ArmedFilter, callTrait, decodePolicy, encodePolicy } from "./policy.ts";
 
@@ -96,18 +98,24 @@ test("a policy survives being kept", () => {
   expect(decodePolicy(encodePolicy(policy!))).toEqual(policy);
 });
 
-test("words about the object that a path leads to are refused", () => {
+test("a policy about the object that a path leads to has Landlock's restrictions supervised", () => {
   const at = { file: 0, line: 3, column: 5, length: 4 };
-  const program = programOf("resolved", {
-    observations: [
-      { name: "path", shape: { is: "path" }, sources: [{ number: 2, register: 0, length: undefined }], at },
-    ],
-    words: [{ observation: 0, reads: { is: "resolved", objects: [{ is: "is", path: "/run/agent.sock" }] } }],
-    body: [onCall(2, [when({ kind: "observed", word: 0 }, "equal", constant(0), [give(verdicts.deny)])])],
-  });
-  for (const mode of ["reported", "quiet", "audit"] as const) {
-    const { policy, diagnostics } = compileForNotify(program, mode);
-    expect(policy).toBeUndefined();
-    expect(diagnostics).toMatchObject([{ code: "P0601", span: { file: "resolved.ts", line: 3 } }]);
-  }
+  const restrict = number.landlockCreateRuleset + 2;
+  const asking = (reads: ObservedWord["reads"]) =>
+    programOf("resolved", {
+      observations: [
+        { name: "path", shape: { is: "path" }, sources: [{ number: 2, register: 0, length: undefined }], at },
+      ],
+      words: [{ observation: 0, reads }],
+      body: [
+        onCall(2, [when({ kind: "observed", word: 0 }, "equal", constant(0), [give(verdicts.deny)])]),
+        give(verdicts.allow),
+      ],
+    });
+  const supervised = (reads: ObservedWord["reads"]) => {
+    const leaf = notifyFilter(asking(reads), { mode: "quiet", armed: true }).split.get(restrict)!;
+    return leaf.kind === "leaf" && leaf.stateful.some(({ because }) => because === "restriction");
+  };
+  expect(supervised({ is: "resolved", objects: [{ is: "is", path: "/run/agent.sock" }] })).toBe(true);
+  expect(supervised({ is: "length" })).toBe(false);
 });

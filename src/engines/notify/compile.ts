@@ -38,8 +38,6 @@ export function compileForNotify(
   mode: Mode = "reported",
   { killEvents = false }: NotifyCompileOptions = {},
 ): NotifyCompilation {
-  const unserved = refuseObjects(program);
-  if (unserved.length > 0) return { policy: undefined, diagnostics: unserved };
   const needs = needsOf(program);
   const quiet = notifyFilter(program, { mode: "quiet", armed: true });
   const diagnostics = mode === "audit" ? [] : refuseStatefulTraps(program, quiet.split);
@@ -90,18 +88,6 @@ function refuseStatefulTraps(program: Program, split: SplitPolicy): readonly Dia
     return diagnostic("P0604", "the engine notify cannot trap where the verdict depends on state", {
       span: at === undefined ? undefined : spanOf(program, at),
       help: "deny with an errno, or kill the process; a trap that depends on arguments alone works",
-    });
-  });
-}
-
-/** Where an engine does not hold the object, the words are 0, which can be what a rule allows. */
-function refuseObjects({ observations, words, files }: Program): readonly Diagnostic[] {
-  const asked = new Set(words.flatMap(({ observation, reads }) => (reads.is === "resolved" ? [observation] : [])));
-  return [...asked].map((index) => {
-    const { name, at } = observations[index]!;
-    return diagnostic("P0601", `the engine notify cannot hold the object that \`${name}\` leads to`, {
-      span: at === undefined ? undefined : spanOf({ files }, at),
-      help: "compare `.text`",
     });
   });
 }

@@ -6,6 +6,7 @@ import { type Action, actionNames, actions, kills } from "../../ir/verdicts.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
 import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
 import { needsOf } from "./needs.ts";
+import { asksForObjects } from "./objects/objects-of.ts";
 import type { ArmedFilter } from "./policy.ts";
 
 export const notifyProfile = {
@@ -13,7 +14,11 @@ export const notifyProfile = {
     const { births, threads } = needsOf(program);
     // A thread that executes a program while it is not its process's leader takes over the leader's id. Its state stays
     // its own, so the supervisor must see it happen.
-    return { superviseProcessCreation: births, superviseExecution: threads };
+    return {
+      superviseProcessCreation: births,
+      superviseExecution: threads,
+      superviseRestriction: asksForObjects(program),
+    };
   },
   asks: true,
   launcherCalls: ["execve"],

@@ -8,7 +8,14 @@
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
-import type { EventRecord, FollowObstacle, JudgementRecord, RecordedMemory, Refusal } from "../../events/record.ts";
+import type {
+  EventRecord,
+  FollowObstacle,
+  HoldObstacle,
+  JudgementRecord,
+  RecordedMemory,
+  Refusal,
+} from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
@@ -26,6 +33,9 @@ import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { JudgementMemory } from "./memory.ts";
+import { asksForObjects } from "./objects/objects-of.ts";
+import { ServedCalls } from "./objects/served-calls.ts";
+import { ObservationFailure } from "./pin/observer.ts";
 import { type PendingCall, Pinning, type PreparedCall } from "./pin/pinning.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { callTrait, type NotifyPolicy } from "./policy.ts";
@@ -85,6 +95,13 @@ export class Supervisor {
   /** Undefined where the policy reads no memory of its callers. */
   readonly #pinning: Pinning | undefined;
   readonly #observer: MemoryObserver;
+  /** Undefined where the policy asks about no object that a path leads to. */
+  readonly #objects: ServedCalls | undefined;
+  /** Descriptors that can be read when there is something to do. */
+  readonly #asking: readonly number[];
+  readonly #restrictsItself: number;
+  /** Some process of the tree has a Landlock domain, which its children have, too. */
+  #isRestricted = false;
   readonly #clone: number;
   readonly #clone3: number;
   #failed = false;
@@ -105,6 +122,11 @@ export class Supervisor {
     this.#pinning = observes
       ? new Pinning(listener, { protection: windowProtection(kernel), executionsAreTold: true })
       : undefined;
+    const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
+    this.#objects = asksForObjects(policy.memory)
+      ? new ServedCalls(listener, policy.memory, { architecture: description.architecture, isKillable })
+      : undefined;
+    this.#asking = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors: kernel === "present" && hasThreadDescriptors(),
       descriptorsIdentify: kernel === "present",
@@ -123,6 +145,7 @@ export class Supervisor {
     this.#architecture = auditArchitecture[architecture];
     this.#clone = callNumber("clone", architecture);
     this.#clone3 = callNumber("clone3", architecture);
+    this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#phases = phaseCells(policy.step, description.phases);
     this.#bind();
     if (kernel === "present") useSynchronousWakeUp(listener);
@@ -138,10 +161,11 @@ export class Supervisor {
       if (this.#tracer.busy) {
         if (answer) this.#send();
         answer = false;
-        const isAsked = () => (pollFor([listener], 0)[0]! & (pollBits.in | pollBits.hangUp)) !== 0;
+        const isAsked = () =>
+          pollFor(this.#asking, 0).some((events) => (events & (pollBits.in | pollBits.hangUp)) !== 0);
         this.#tracer.advance({ interrupts: !isAsked() });
         if (this.#tracer.busy && !isAsked()) {
-          pollFor([listener], traceInterval);
+          pollFor(this.#asking, traceInterval);
           continue;
         }
       }
@@ -159,6 +183,8 @@ export class Supervisor {
 
   /** With pinning, a call comes twice: to be judged, and to be made with what was judged. */
   #receive(pinning: Pinning): boolean {
+    const [id = 0n] = this.#memory.id();
+    if (this.#objects?.has(id)) return this.#receiveHeld(this.#objects, id);
     const received = pinning.receive(this.#memory.bytes());
     switch (received.kind) {
       case "again":
@@ -170,8 +196,24 @@ export class Supervisor {
     }
   }
 
+  /** The object of a call is held, or the service has failed. */
+  #receiveHeld(objects: ServedCalls, id: bigint): boolean {
+    let isServed = false;
+    const held: HeldCall = {
+      objects,
+      id,
+      serve: () => {
+        isServed = true;
+        objects.serve(id);
+      },
+    };
+    const answer = this.#judgeSafely(held);
+    if (!isServed) objects.drop(id);
+    return answer;
+  }
+
   /** Where it fails, the call is denied, and so is every later one. */
-  #judgeSafely(call?: PendingCall): boolean {
+  #judgeSafely(call?: PendingCall | HeldCall): boolean {
     try {
       if (!this.#failed) return this.#judge(call);
     } catch (error) {
@@ -183,7 +225,7 @@ export class Supervisor {
   // ── A judgement ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** True where an answer lies in the memory and is to be sent; false where it has been sent. */
-  #judge(call: PendingCall | undefined): boolean {
+  #judge(call: PendingCall | HeldCall | undefined): boolean {
     const memory = this.#memory;
     const { number, tid } = memory;
     if (memory.architecture !== this.#architecture) return this.#refuse("foreign-abi", errno.ENOSYS);
@@ -216,6 +258,7 @@ export class Supervisor {
       memory.setAlive(this.#registry.alive);
     }
 
+    if (call !== undefined && "objects" in call) return this.#judgeHeld(call, caller);
     const observations = this.#observer.of(number);
     if (observations.length > 0) {
       this.#judgeObserved(call!, caller, observations);
@@ -226,6 +269,7 @@ export class Supervisor {
       memory.refuse(this.#errnoOf(verdict));
       return true;
     }
+    if (number === this.#restrictsItself) this.#isRestricted = true;
     if (traits === callTrait.judged) {
       memory.pass();
       return true;
@@ -278,13 +322,49 @@ export class Supervisor {
       const observed = this.#observer.observe(number, memory);
       // The kernel's own copy would have failed: the call returns that, and is not judged.
       if ("errno" in observed) return observer.refuse(observed.errno);
+      const order = this.#objects?.orderOf(number, observer, observations, memory);
+      if (order instanceof ObservationFailure) return order;
+      if (order !== undefined) {
+        const [id = 0n] = this.#memory.id();
+        return observer.serve((notification) => this.#objects!.begin(id, notification, order, observations, memory));
+      }
       this.#memory.setObserved(observed.words);
       const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
       return passes ? observer.pin() : observer.refuse(this.#errnoOf(verdict));
     });
+    if (outcome.kind === "unserved") this.#putRefusal("unserved", outcome.errno, { hold: "too-many" });
     if (outcome.kind !== "unpinnable") return;
     const { why, refusal, errno: kernelErrno, obstacle } = outcome;
     this.#putRefusal("unpinned", refusal, { pin: { why, errno: kernelErrno }, obstacle });
+  }
+
+  /** True where an answer lies in the memory; else the addon gives it. */
+  #judgeHeld({ objects, id, serve }: HeldCall, caller: Thread | undefined): boolean {
+    const held = objects.held(id);
+    switch (held.is) {
+      case "failed":
+        this.#memory.refuse(held.errno);
+        return true;
+      case "refused":
+        return this.#refuseObject(held.why, held.errno);
+      case "object": {
+        if (this.#isRestricted) return this.#refuseObject("landlock", errno.EACCES);
+        const { observations, memory } = held;
+        const observed = this.#observer.observe(this.#memory.number, memory);
+        if ("errno" in observed) throw new Error("memory that was read has failed since");
+        this.#memory.setObserved(observed.words);
+        const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
+        if (passes) serve();
+        else this.#memory.refuse(this.#errnoOf(verdict));
+        return !passes;
+      }
+    }
+  }
+
+  #refuseObject(hold: HoldObstacle, number: number): true {
+    this.#memory.refuse(number);
+    this.#putRefusal("unserved", number, { hold });
+    return true;
   }
 
   /** The second notification of a call that was judged: it is no event. */
@@ -391,7 +471,7 @@ export class Supervisor {
     return true;
   }
 
-  #putRefusal(refusal: Refusal, number: number, why: Pick<JudgementRecord, "obstacle" | "pin">): void {
+  #putRefusal(refusal: Refusal, number: number, why: Pick<JudgementRecord, "obstacle" | "pin" | "hold">): void {
     const { sink } = this.#options;
     const now = Date.now();
     const key = `${refusal} ${this.#memory.number}`;
@@ -547,9 +627,16 @@ export class Supervisor {
       this.#deaths,
       this.#options.listener,
       this.#epoll,
-      this.#endsWithoutUsers ? -1 : this.#options.descriptors.listening,
+      this.#endsWithoutUsers && this.#objects === undefined ? -1 : this.#options.descriptors.listening,
     );
   }
+}
+
+/** A call that has come back from the pool. */
+interface HeldCall {
+  readonly objects: ServedCalls;
+  readonly id: bigint;
+  readonly serve: () => void;
 }
 
 /** A call whose caller is followed when it passes. */

@@ -31,7 +31,7 @@ export class ObservationFailure {
 }
 
 /** What a policy may say about a call that it has read behind the pointers of. There is no way to let it pass as it is. */
-export type ObservedVerdict = PinVerdict | RefuseVerdict | ObservationFailure;
+export type ObservedVerdict = PinVerdict | RefuseVerdict | ServeVerdict | ObservationFailure;
 
 /** Only an Observer makes one. */
 export class PinVerdict {
@@ -53,6 +53,14 @@ export class RefuseVerdict {
   readonly errno: number;
   constructor(_key: typeof key, number: number) {
     this.errno = number;
+  }
+}
+
+/** The call is not made by its caller: `start` has it served (../objects/), and gives 0 or an errno, positive. */
+export class ServeVerdict {
+  readonly start: (notification: Uint8Array) => number;
+  constructor(_key: typeof key, start: (notification: Uint8Array) => number) {
+    this.start = start;
   }
 }
 
@@ -213,5 +221,10 @@ export class Observer {
   /** The call returns this errno, positive. */
   refuse(number: number): RefuseVerdict {
     return new RefuseVerdict(key, number);
+  }
+
+  /** The call is served; its answer comes later. `start` gives 0, or an errno, positive, where it does not begin. */
+  serve(start: (notification: Uint8Array) => number): ServeVerdict {
+    return new ServeVerdict(key, start);
   }
 }

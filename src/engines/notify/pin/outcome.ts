@@ -13,6 +13,10 @@ export type PinOutcome =
   /** A signal came first. The call comes again (a new event), or has returned EINTR. */
   | { readonly kind: "interrupted" }
   | { readonly kind: "gone" }
+  /** It is being served, and has no answer yet. */
+  | { readonly kind: "served" }
+  /** It was to be served and is not: it has returned this errno. */
+  | { readonly kind: "unserved"; readonly errno: number }
   | {
       readonly kind: "unpinnable";
       readonly why: PinObstacle;

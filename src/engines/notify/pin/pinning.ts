@@ -16,7 +16,7 @@ import { native, required } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
-import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict } from "./observer.ts";
+import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict, ServeVerdict } from "./observer.ts";
 import { firstObstacle, outcomeNumber, type PinOutcome } from "./outcome.ts";
 import type { WindowProtection } from "./protection.ts";
 
@@ -138,6 +138,12 @@ export class PendingCall {
       native().pinRefuse(this.#notification, verdict.errno);
       if (!isUnreadable) return { kind: "refused", errno: verdict.errno };
       return { kind: "unpinnable", why: "untraceable", refusal: errno.EPERM, errno: errno.EPERM, obstacle };
+    }
+    if (verdict instanceof ServeVerdict) {
+      const failure = verdict.start(this.#notification);
+      if (failure === 0) return { kind: "served" };
+      native().pinRefuse(this.#notification, failure);
+      return { kind: "unserved", errno: failure };
     }
     const { image, refusal } = verdict;
     const result = native().pinCall(

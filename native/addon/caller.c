@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whether a caller is as we are. What we open in its stead is opened with our rights, so a caller that has given some up
+ * must not get them back from us. All is read while the caller waits: its credentials are its own to change, so they stay.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "objects.h"
+
+enum { STATUS_BYTES = 1 << 16, PATH_BYTES = 64 };
+
+/* The first two decide for every object, all of them for devices and for files of /proc. */
+static const char *const namespace_names[NAMESPACES] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"};
+enum { USER = 0, MOUNT = 1 };
+
+ssize_t read_text(int directory, const char *path, char *into, size_t size) {
+  int file = openat(directory, path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -errno;
+  size_t length = 0;
+  ssize_t count;
+  while ((count = read(file, into + length, size - length)) > 0) {
+    length += (size_t)count;
+    if (length == size) break;
+  }
+  int error = errno;
+  close(file);
+  if (count < 0) return -error;
+  if (length == size) return -E2BIG;
+  into[length] = 0;
+  return (ssize_t)length;
+}
+
+bool identify(int descriptor, struct identity *identity) {
+  struct statx found;
+  if (statx(descriptor, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | 0x1000 /* STATX_MNT_ID */, &found) !=
+      0)
+    return false;
+  *identity = (struct identity){
+      .device = makedev(found.stx_dev_major, found.stx_dev_minor),
+      .inode = found.stx_ino,
+      .mount = found.stx_mnt_id,
+      .mode = found.stx_mode,
+      .special = makedev(found.stx_rdev_major, found.stx_rdev_minor),
+  };
+  return true;
+}
+
+bool is_same(const struct identity *a, const struct identity *b) {
+  return a->device == b->device && a->inode == b->inode;
+}
+
+/* The line behind "NAME:\t", up to its end. */
+static const char *line_of(const char *status, const char *name, size_t *length) {
+  const size_t size = strlen(name);
+  for (const char *at = status; at != NULL && *at != 0; at = strchr(at, '\n')) {
+    if (*at == '\n') at++;
+    if (strncmp(at, name, size) != 0 || at[size] != ':') continue;
+    at += size + 1;
+    *length = strcspn(at, "\n");
+    return at;
+  }
+  return NULL;
+}
+
+static const char *const compared[] = {"Uid", "Gid", "Groups", "CapPrm", "CapEff"};
+
+/* False where a line is missing or they are too long. */
+static bool credentials_of(const char *status, char into[CREDENTIAL_BYTES]) {
+  size_t at = 0;
+  for (size_t i = 0; i < sizeof compared / sizeof *compared; i++) {
+    size_t length;
+    const char *line = line_of(status, compared[i], &length);
+    if (line == NULL || at + length + 2 > CREDENTIAL_BYTES) return false;
+    memcpy(into + at, line, length);
+    into[at + length] = '\n';
+    at += length + 1;
+  }
+  into[at] = 0;
+  return true;
+}
+
+static long number_in(const char *status, const char *name, int base) {
+  size_t length;
+  const char *line = line_of(status, name, &length);
+  return line == NULL ? -1 : strtol(line, NULL, base);
+}
+
+/* The text of a link or of a small file; empty where there is none. */
+static bool link_of(int proc, const char *task, const char *name, char into[LINK_BYTES]) {
+  char path[PATH_BYTES];
+  snprintf(path, sizeof path, "%s/ns/%s", task, name);
+  ssize_t length = readlinkat(proc, path, into, LINK_BYTES - 1);
+  into[length < 0 ? 0 : length] = 0;
+  return length >= 0 || errno == ENOENT; /* "time" is of Linux 5.6, and each can be left out of a kernel */
+}
+
+static void text_of(int proc, const char *task, const char *name, char into[TEXT_BYTES]) {
+  char path[PATH_BYTES];
+  snprintf(path, sizeof path, "%s/%s", task, name);
+  ssize_t length = read_text(proc, path, into, TEXT_BYTES);
+  if (length < 0) snprintf(into, TEXT_BYTES, "%s", length == -E2BIG ? "too long" : "");
+}
+
+static unsigned setting(int proc, const char *path) {
+  char text[16];
+  return read_text(proc, path, text, sizeof text) > 0 ? (unsigned)strtoul(text, NULL, 10) : 0;
+}
+
+static int open_self(struct self *self) {
+  struct statfs system;
+  char *status = malloc(STATUS_BYTES);
+  if (status == NULL) return -ENOMEM;
+  ssize_t length = -EIO;
+  self->proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (self->proc >= 0 && fstatfs(self->proc, &system) == 0 && system.f_type == PROC_SUPER_MAGIC &&
+      identify(self->proc, &self->proc_root)) {
+    self->descriptors = openat(self->proc, "self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    self->tasks = openat(self->proc, "self/task", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    length = read_text(self->proc, "thread-self/status", status, STATUS_BYTES);
+  }
+  int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int result = length < 0                                             ? (int)length
+               : self->descriptors < 0 || self->tasks < 0 || root < 0 ? -EMFILE
+               : !identify(root, &self->root)                         ? -errno
+               : !credentials_of(status, self->credentials)           ? -E2BIG
+                                                                      : 0;
+  if (root >= 0) close(root);
+  free(status);
+  return result;
+}
+
+int know_self(struct self *self) {
+  *self = (struct self){.proc = -1, .descriptors = -1, .tasks = -1};
+  int result = open_self(self);
+  if (result < 0) {
+    forget_self(self);
+    return result;
+  }
+  for (int i = 0; i < NAMESPACES; i++) link_of(self->proc, "thread-self", namespace_names[i], self->namespaces[i]);
+  text_of(self->proc, "thread-self", "attr/current", self->label);
+  text_of(self->proc, "thread-self", "cgroup", self->cgroup);
+  self->protects_links = setting(self->proc, "sys/fs/protected_symlinks");
+  self->protects_files = setting(self->proc, "sys/fs/protected_regular");
+  self->protects_fifos = setting(self->proc, "sys/fs/protected_fifos");
+  return 0;
+}
+
+void forget_self(struct self *self) {
+  if (self->proc >= 0) close(self->proc);
+  if (self->descriptors >= 0) close(self->descriptors);
+  if (self->tasks >= 0) close(self->tasks);
+}
+
+static bool refuse(struct failure *failure, enum obstacle why) {
+  *failure = (struct failure){EACCES, why};
+  return false;
+}
+
+static bool has_namespace(const struct self *self, const char *task, int index, bool *is_read) {
+  char text[LINK_BYTES];
+  *is_read = link_of(self->proc, task, namespace_names[index], text);
+  return strcmp(text, self->namespaces[index]) == 0;
+}
+
+static bool compare(const struct self *self, struct caller *caller, char *status, struct failure *failure) {
+  char task[24], path[PATH_BYTES], credentials[CREDENTIAL_BYTES], label[TEXT_BYTES];
+  snprintf(task, sizeof task, "%d", caller->tid);
+  snprintf(path, sizeof path, "%s/status", task);
+  if (read_text(self->proc, path, status, STATUS_BYTES) < 0) return refuse(failure, UNREADABLE_CALLER);
+  if (!credentials_of(status, credentials) || strcmp(credentials, self->credentials) != 0)
+    return refuse(failure, OTHER_CREDENTIALS);
+  bool is_read;
+  if (!has_namespace(self, task, USER, &is_read))
+    return refuse(failure, is_read ? OTHER_USER_NAMESPACE : UNREADABLE_CALLER);
+  if (!has_namespace(self, task, MOUNT, &is_read)) return refuse(failure, is_read ? OTHER_MOUNTS : UNREADABLE_CALLER);
+  struct identity root;
+  snprintf(path, sizeof path, "%s/root", task);
+  int directory = openat(self->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return refuse(failure, errno == EMFILE || errno == ENFILE ? NO_DESCRIPTORS : UNREADABLE_CALLER);
+  bool is_known = identify(directory, &root);
+  close(directory);
+  if (!is_known || !is_same(&root, &self->root) || root.mount != self->root.mount) return refuse(failure, OTHER_ROOT);
+  text_of(self->proc, task, "attr/current", label);
+  if (strcmp(label, self->label) != 0) return refuse(failure, OTHER_LABEL);
+  size_t length;
+  const char *users = line_of(status, "Uid", &length);
+  unsigned user = 0;
+  if (users == NULL || sscanf(users, "%*u %*u %*u %u", &user) != 1) return refuse(failure, UNREADABLE_CALLER);
+  long mask = number_in(status, "Umask", 8), process = number_in(status, "Tgid", 10);
+  if (mask < 0 || process <= 0) return refuse(failure, UNREADABLE_CALLER);
+  caller->user = user;
+  caller->umask = (mode_t)mask;
+  caller->process = (pid_t)process;
+  return true;
+}
+
+bool know_caller(const struct self *self, pid_t tid, struct caller *caller, struct failure *failure) {
+  *caller = (struct caller){.tid = tid};
+  char *status = malloc(STATUS_BYTES);
+  if (status == NULL) return refuse(failure, NOT_ENOUGH_MEMORY);
+  bool result = compare(self, caller, status, failure);
+  free(status);
+  return result;
+}
+
+bool has_own_namespaces(const struct self *self, pid_t tid) {
+  char task[24];
+  bool is_read;
+  snprintf(task, sizeof task, "%d", tid);
+  for (int i = 0; i < NAMESPACES; i++)
+    if (!has_namespace(self, task, i, &is_read)) return false;
+  return true;
+}
+
+bool has_own_cgroup(const struct self *self, pid_t tid) {
+  char task[24], cgroup[TEXT_BYTES];
+  snprintf(task, sizeof task, "%d", tid);
+  text_of(self->proc, task, "cgroup", cgroup);
+  return strcmp(cgroup, self->cgroup) == 0 && strcmp(cgroup, "too long") != 0;
+}
+
+/* Session and terminal are the fields 6 and 7 of /proc/TID/stat; its second can contain anything. */
+static bool terminal_of(int proc, const char *task, int *session, int *terminal) {
+  char path[PATH_BYTES], text[TEXT_BYTES];
+  snprintf(path, sizeof path, "%s/stat", task);
+  if (read_text(proc, path, text, sizeof text) < 0) return false;
+  const char *rest = strrchr(text, ')');
+  return rest != NULL && sscanf(rest + 1, " %*c %*d %*d %d %d", session, terminal) == 2;
+}
+
+int shares_terminal(const struct self *self, pid_t tid) {
+  char task[24];
+  int own_session, own, session, terminal;
+  snprintf(task, sizeof task, "%d", tid);
+  if (!terminal_of(self->proc, task, &session, &terminal)) return -1;
+  if (terminal == 0) return 0;
+  if (!terminal_of(self->proc, "thread-self", &own_session, &own)) return -1;
+  return own == terminal && own_session == session ? 1 : -1;
+}
+
+static unsigned long long mask_in(const char *status, const char *name) {
+  size_t length;
+  const char *line = line_of(status, name, &length);
+  return line == NULL ? 0 : strtoull(line, NULL, 16);
+}
+
+bool has_signal(const struct self *self, pid_t tid) {
+  char path[PATH_BYTES], *status = malloc(STATUS_BYTES);
+  if (status == NULL) return false;
+  snprintf(path, sizeof path, "%d/status", tid);
+  bool has = false;
+  if (read_text(self->proc, path, status, STATUS_BYTES) > 0) {
+    unsigned long long waiting = mask_in(status, "SigPnd");
+    /* One that waits for the process can be another thread's to take. */
+    if (number_in(status, "Threads", 10) == 1) waiting |= mask_in(status, "ShdPnd");
+    has = (waiting & ~mask_in(status, "SigBlk")) != 0;
+  }
+  free(status);
+  return has;
+}

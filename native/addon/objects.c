@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The pool that serves objects. Each step of a call is made by a thread that nothing else waits for, so a fifo's open or a
+ * slow file server delays its caller alone. Threads are made as they are needed; one more looks every few milliseconds
+ * after callers that have gone, or that have a signal, and interrupts the step that is made for them.
+ */
+#define _GNU_SOURCE
+#include "objects.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+  MOST_CALLS = 128,
+  STACK = 256 * 1024,
+  PATROL = 10 * 1000 * 1000, /* ns */
+};
+
+enum state {
+  WAITS,  /* for a thread */
+  RUNS,   /* in one */
+  HELD,   /* for the loop to take it */
+  JUDGED, /* the loop has it */
+};
+
+struct call {
+  struct seccomp_notif notification;
+  struct order order;
+  enum state state;
+  bool is_service; /* the step: serving, else holding */
+  pthread_t thread;
+  struct timespec since;
+  struct caller caller;
+  struct target target;
+  struct failure failure;
+  struct call *next;
+  size_t count;
+  uint32_t *wanted;
+  unsigned char *matches;
+  char path[PATH_MAX];
+};
+
+struct objects {
+  struct self self;
+  int listener, event;
+  bool is_killable, ends;
+  struct constant *constants;
+  size_t constant_count;
+  pthread_mutex_t lock;
+  pthread_cond_t work, change;
+  struct call *calls; /* all of them */
+  size_t count;
+  unsigned threads, idle;
+};
+
+/* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static struct call *find(struct objects *own, uint64_t id) {
+  struct call *one = own->calls;
+  while (one != NULL && one->notification.id != id) one = one->next;
+  return one;
+}
+
+/* The oldest: later ones are put in front. */
+static struct call *oldest(struct objects *own, enum state state) {
+  struct call *found = NULL;
+  for (struct call *one = own->calls; one != NULL; one = one->next)
+    if (one->state == state) found = one;
+  return found;
+}
+
+static void release(struct target *target) {
+  if (target->object >= 0) close(target->object);
+  if (target->parent >= 0) close(target->parent);
+  target->object = target->parent = -1;
+}
+
+static void forget(struct objects *own, struct call *call) {
+  struct call **at = &own->calls;
+  while (*at != call) at = &(*at)->next;
+  *at = call->next;
+  own->count--;
+  release(&call->target);
+  free(call->wanted);
+  free(call->matches);
+  free(call);
+}
+
+static bool still_waits(const struct objects *own, uint64_t id) {
+  return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+/* ── A step ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static void hold(struct objects *own, struct call *call) {
+  release(&call->target);
+  call->failure = (struct failure){0, NO_OBSTACLE};
+  if (!know_caller(&own->self, (pid_t)call->notification.pid, &call->caller, &call->failure)) return;
+  const struct lookup lookup = {
+      .self = &own->self,
+      .caller = &call->caller,
+      .path = call->path,
+      .directory = call->order.directory,
+      .flags = call->order.flags,
+      .mode = call->order.mode,
+      .resolve = call->order.resolve,
+  };
+  if (find_target(&lookup, &call->target, &call->failure))
+    place_target(&own->self, &call->target, own->constants, call->wanted, call->count, call->matches, &call->failure);
+  if (call->failure.error != 0) release(&call->target);
+}
+
+static struct service service_of(const struct objects *own, const struct call *call) {
+  return (struct service){
+      .self = &own->self,
+      .caller = &call->caller,
+      .listener = own->listener,
+      .id = call->notification.id,
+      .flags = call->order.flags,
+      .mode = call->order.mode,
+      .is_killable = own->is_killable,
+  };
+}
+
+/* True where the call has its answer. */
+static bool make_step(struct objects *own, struct call *call) {
+  const struct service service = service_of(own, call);
+  enum served served = RACED;
+  if (call->is_service)
+    served = call->order.kind == CONNECTS ? serve_connect(&service, &call->target, call->order.socket, &call->failure)
+                                          : serve_open(&service, &call->target, &call->failure);
+  if (served == FAILED) release(&call->target);
+  if (served == RACED) hold(own, call);
+  /* A signal came first. */
+  if (served != ANSWERED && call->failure.error == EINTR) {
+    answer_error(&service, EINTR);
+    served = ANSWERED;
+  }
+  return served == ANSWERED;
+}
+
+static void interrupt_nothing(int signal) { (void)signal; }
+
+static void *work(void *argument) {
+  struct objects *own = argument;
+  /* A working directory and an umask of its own. */
+  bool is_ready = unshare(CLONE_FS) == 0 && fchdir(own->self.descriptors) == 0;
+  pthread_mutex_lock(&own->lock);
+  for (;;) {
+    struct call *call;
+    own->idle++;
+    while ((call = oldest(own, WAITS)) == NULL && !own->ends) pthread_cond_wait(&own->work, &own->lock);
+    own->idle--;
+    if (call == NULL) break;
+    call->state = RUNS;
+    call->thread = pthread_self();
+    clock_gettime(CLOCK_MONOTONIC, &call->since);
+    pthread_cond_signal(&own->change);
+    pthread_mutex_unlock(&own->lock);
+    bool is_answered = false;
+    if (!is_ready) call->failure = (struct failure){EACCES, NOT_ENOUGH_MEMORY};
+    else is_answered = make_step(own, call);
+    pthread_mutex_lock(&own->lock);
+    call->state = HELD;
+    if (is_answered) {
+      forget(own, call);
+      continue;
+    }
+    const uint64_t one = 1;
+    if (write(own->event, &one, sizeof one) < 0) continue; /* it is readable already */
+  }
+  own->threads--;
+  pthread_cond_signal(&own->change);
+  pthread_mutex_unlock(&own->lock);
+  return NULL;
+}
+
+/* ── Callers that do not wait any more ───────────────────────────────────────────────────────────────────────────── */
+
+static bool is_long_since(const struct timespec *since) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (now.tv_sec - since->tv_sec) * 1000000000LL + (now.tv_nsec - since->tv_nsec) >= PATROL;
+}
+
+/* Again each time, until it is over: the thread may not have begun to wait. */
+static void look_after(struct objects *own, struct call *call) {
+  if (own->ends || !still_waits(own, call->notification.id) || has_signal(&own->self, (pid_t)call->notification.pid))
+    pthread_kill(call->thread, SIGRTMAX);
+}
+
+static void *patrol(void *argument) {
+  struct objects *own = argument;
+  pthread_mutex_lock(&own->lock);
+  while (!own->ends || own->threads > 1) {
+    if (own->ends) pthread_cond_broadcast(&own->work);
+    struct call *running = oldest(own, RUNS);
+    if (running == NULL && !own->ends) {
+      pthread_cond_wait(&own->change, &own->lock);
+      continue;
+    }
+    pthread_mutex_unlock(&own->lock);
+    const struct timespec moment = {0, PATROL};
+    nanosleep(&moment, NULL);
+    pthread_mutex_lock(&own->lock);
+    for (struct call *one = own->calls; one != NULL; one = one->next)
+      if (one->state == RUNS && (own->ends || is_long_since(&one->since))) look_after(own, one);
+  }
+  own->threads--;
+  pthread_cond_signal(&own->change);
+  pthread_mutex_unlock(&own->lock);
+  return NULL;
+}
+
+/* 0, or an errno. Threads of ours take no signal but the one that interrupts them. */
+static int start_thread(struct objects *own, void *(*function)(void *)) {
+  pthread_t thread;
+  pthread_attr_t attributes;
+  sigset_t all, before;
+  sigfillset(&all);
+  sigdelset(&all, SIGRTMAX);
+  int result = pthread_attr_init(&attributes);
+  if (result != 0) return result;
+  pthread_attr_setstacksize(&attributes, STACK);
+  pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  result = pthread_create(&thread, &attributes, function, own);
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  pthread_attr_destroy(&attributes);
+  if (result == 0) own->threads++;
+  return result;
+}
+
+/* ── The loop's ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+struct objects *start_objects(int listener, struct constant *constants, size_t count, bool is_killable) {
+  struct objects *own = calloc(1, sizeof *own);
+  if (own == NULL) return NULL;
+  *own = (struct objects){.listener = listener, .constants = constants, .constant_count = count};
+  own->is_killable = is_killable;
+  struct sigaction nothing = {.sa_handler = interrupt_nothing};
+  int error = -know_self(&own->self);
+  if (error == 0) {
+    own->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (own->event < 0 || sigaction(SIGRTMAX, &nothing, NULL) != 0) error = errno;
+    pthread_mutex_init(&own->lock, NULL);
+    pthread_cond_init(&own->work, NULL);
+    pthread_cond_init(&own->change, NULL);
+    pthread_mutex_lock(&own->lock);
+    if (error == 0) error = start_thread(own, patrol);
+    pthread_mutex_unlock(&own->lock);
+    if (error != 0 && own->event >= 0) close(own->event);
+    if (error != 0) forget_self(&own->self);
+  }
+  if (error == 0) return own;
+  free(own);
+  errno = error;
+  return NULL;
+}
+
+void end_objects(struct objects *own) {
+  pthread_mutex_lock(&own->lock);
+  own->ends = true;
+  pthread_cond_broadcast(&own->work);
+  pthread_cond_broadcast(&own->change);
+  while (own->threads > 0) pthread_cond_wait(&own->change, &own->lock);
+  while (own->calls != NULL) forget(own, own->calls);
+  pthread_mutex_unlock(&own->lock);
+  close(own->event);
+  forget_self(&own->self);
+  free(own->constants);
+  free(own);
+}
+
+int event_of(const struct objects *own) { return own->event; }
+
+static bool begin(struct objects *own, struct call *call, bool is_service) {
+  call->is_service = is_service;
+  call->state = WAITS;
+  unsigned waiting = 0;
+  for (struct call *one = own->calls; one != NULL; one = one->next) waiting += one->state == WAITS;
+  if (own->idle >= waiting || start_thread(own, work) == 0) {
+    pthread_cond_signal(&own->work);
+    return true;
+  }
+  return false;
+}
+
+/* fs/open.c, build_open_how(): what openat2(2) refuses, the older calls ignore. */
+static struct order strict(struct order order) {
+  const uint64_t known = O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_SYNC | O_DSYNC |
+                         O_ASYNC | O_DIRECT | O_DIRECTORY | O_NOFOLLOW | O_NOATIME | O_CLOEXEC | O_PATH | O_TMPFILE;
+  if (order.kind != OPENS) return order;
+  order.flags &= (order.flags & O_PATH) != 0 ? (uint64_t)(O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : known;
+  bool creates = (order.flags & O_CREAT) != 0 || (order.flags & O_TMPFILE) == O_TMPFILE;
+  order.mode = creates ? order.mode & 07777 : 0;
+  return order;
+}
+
+int hold_object(struct objects *own, const struct seccomp_notif *notification, const struct order *order,
+                const char *path, size_t length, const uint32_t *wanted, size_t count) {
+  if (length >= PATH_MAX) return -ENAMETOOLONG;
+  for (size_t i = 0; i < count; i++)
+    if (wanted[i] >= own->constant_count) return -EINVAL;
+  struct call *call = calloc(1, sizeof *call);
+  if (call == NULL) return -ENOMEM;
+  *call = (struct call){.notification = *notification, .order = strict(*order), .count = count};
+  call->target.object = call->target.parent = -1;
+  call->wanted = calloc(count + 1, sizeof *call->wanted);
+  call->matches = calloc(count + 1, 1);
+  memcpy(call->path, path, length);
+  int result = call->wanted == NULL || call->matches == NULL ? -ENOMEM : 0;
+  if (result == 0) {
+    memcpy(call->wanted, wanted, count * sizeof *wanted);
+    pthread_mutex_lock(&own->lock);
+    if (own->count >= MOST_CALLS) {
+      result = -EAGAIN;
+    } else {
+      call->next = own->calls;
+      own->calls = call;
+      own->count++;
+      if (begin(own, call, false)) {
+        call = NULL;
+      } else {
+        own->calls = call->next;
+        own->count--;
+        result = -EAGAIN;
+      }
+    }
+    pthread_mutex_unlock(&own->lock);
+  }
+  if (call != NULL) {
+    free(call->wanted);
+    free(call->matches);
+    free(call);
+  }
+  return result;
+}
+
+bool next_held(struct objects *own, struct seccomp_notif *into) {
+  pthread_mutex_lock(&own->lock);
+  struct call *call;
+  while ((call = oldest(own, HELD)) != NULL && !still_waits(own, call->notification.id)) forget(own, call);
+  if (call == NULL) {
+    uint64_t count;
+    if (read(own->event, &count, sizeof count) < 0 && errno != EAGAIN) abort(); /* it would be readable for ever */
+  } else {
+    call->state = JUDGED;
+    *into = call->notification;
+  }
+  pthread_mutex_unlock(&own->lock);
+  return call != NULL;
+}
+
+int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t size, struct failure *failure) {
+  pthread_mutex_lock(&own->lock);
+  struct call *call = find(own, id);
+  if (call != NULL && call->state != JUDGED) call = NULL;
+  if (call != NULL) {
+    *failure = call->failure;
+    memcpy(matches, call->matches, size < call->count ? size : call->count);
+  }
+  pthread_mutex_unlock(&own->lock);
+  return call == NULL ? -1 : 0;
+}
+
+void serve_object(struct objects *own, uint64_t id) {
+  pthread_mutex_lock(&own->lock);
+  struct call *call = find(own, id);
+  if (call != NULL && call->state == JUDGED && call->failure.error == 0 && !begin(own, call, true)) {
+    const struct service service = service_of(own, call);
+    answer_error(&service, EAGAIN);
+    forget(own, call);
+  }
+  pthread_mutex_unlock(&own->lock);
+}
+
+void drop_object(struct objects *own, uint64_t id) {
+  pthread_mutex_lock(&own->lock);
+  struct call *call = find(own, id);
+  if (call != NULL && call->state == JUDGED) forget(own, call);
+  pthread_mutex_unlock(&own->lock);
+}
+
+bool is_under_way(struct objects *own, uint64_t id) {
+  pthread_mutex_lock(&own->lock);
+  bool result = find(own, id) != NULL;
+  pthread_mutex_unlock(&own->lock);
+  return result;
+}

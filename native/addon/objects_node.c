@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+/* objects.h for JavaScript: src/linux/held-objects.ts has the types. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addon.h"
+#include "objects.h"
+
+enum { MOST_ARGUMENTS = 5, FIELDS = 6 };
+
+struct given {
+  struct objects *own;
+  napi_value arguments[MOST_ARGUMENTS];
+};
+
+static bool begin(napi_env env, napi_callback_info info, size_t count, struct given *given) {
+  struct objects **own = objects_of(env);
+  size_t found = MOST_ARGUMENTS;
+  given->own = own == NULL ? NULL : *own;
+  return given->own != NULL && napi_get_cb_info(env, info, &found, given->arguments, NULL, NULL) == napi_ok &&
+         found == count;
+}
+
+static bool id_of(napi_env env, napi_value value, uint64_t *id) {
+  bool lossless;
+  return napi_get_value_bigint_uint64(env, value, id, &lossless) == napi_ok;
+}
+
+/*
+ * startObjects(listener, paths, kinds, killable): the descriptor that can be read when an object is held, or a negative
+ * errno. `paths` has one text with its NUL for each byte of `kinds` (1: `under`). Once in a thread: they stay.
+ */
+static napi_value start(napi_env env, napi_callback_info info) {
+  struct objects **own = objects_of(env);
+  napi_value arguments[4];
+  size_t count = 4, size, kinds_size;
+  int32_t listener;
+  unsigned char *paths, *kinds;
+  bool killable;
+  if (own == NULL || *own != NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok ||
+      count != 4 || napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
+      !bytes_of(env, arguments[1], &paths, &size) || !bytes_of(env, arguments[2], &kinds, &kinds_size) ||
+      napi_get_value_bool(env, arguments[3], &killable) != napi_ok)
+    return fail(env, "startObjects takes (listener, paths, kinds, killable), once");
+  /* One block. */
+  struct constant *constants = malloc((kinds_size + 1) * sizeof *constants + size + 1);
+  if (constants == NULL) return number_of(env, -ENOMEM);
+  char *texts = (char *)(constants + kinds_size + 1), *end = texts + size;
+  memcpy(texts, paths, size);
+  *end = 0;
+  for (size_t i = 0; i < kinds_size; i++) {
+    if (texts >= end || texts[0] != '/') {
+      free(constants);
+      return fail(env, "a constant is no absolute path");
+    }
+    constants[i] = (struct constant){kinds[i] != 0, texts};
+    texts += strlen(texts) + 1;
+  }
+  *own = start_objects(listener, constants, kinds_size, killable);
+  if (*own == NULL) free(constants);
+  return number_of(env, *own == NULL ? -errno : event_of(*own));
+}
+
+/*
+ * holdObject(notification, order, path, wanted): 0 or a negative errno. `order` is a BigInt64Array: enum order_kind,
+ * directory, flags, mode, resolve, socket. `wanted`: a Uint32Array of indexes of constants.
+ */
+static napi_value hold(napi_env env, napi_callback_info info) {
+  struct given given;
+  struct seccomp_notif notification;
+  unsigned char *fields, *path, *wanted;
+  size_t fields_size, length, wanted_size;
+  int64_t field[FIELDS];
+  if (!begin(env, info, 4, &given) || !notification_of(env, given.arguments[0], &notification) ||
+      !bytes_of(env, given.arguments[1], &fields, &fields_size) || fields_size != sizeof field ||
+      !bytes_of(env, given.arguments[2], &path, &length) || !bytes_of(env, given.arguments[3], &wanted, &wanted_size))
+    return fail(env, "holdObject takes (notification, order, path, wanted)");
+  memcpy(field, fields, sizeof field);
+  const struct order order = {
+      .kind = field[0] == CONNECTS ? CONNECTS
+              : field[0] == OPENS  ? OPENS
+                                   : OPENS_STRICTLY,
+      .directory = (int)field[1],
+      .flags = (uint64_t)field[2],
+      .mode = (uint64_t)field[3],
+      .resolve = (uint64_t)field[4],
+      .socket = (int)field[5],
+  };
+  return number_of(env, hold_object(given.own, &notification, &order, (const char *)path, length,
+                                    (const uint32_t *)(const void *)wanted, wanted_size / sizeof(uint32_t)));
+}
+
+/*
+ * heldObject(id, matches): −1 where there is no such call; else an errno in the low 16 bits and an obstacle above. 0: the
+ * object is held, and `matches` has a byte for each constant that was wanted.
+ */
+static napi_value held(napi_env env, napi_callback_info info) {
+  struct given given;
+  uint64_t id;
+  unsigned char *matches;
+  size_t size;
+  struct failure failure;
+  if (!begin(env, info, 2, &given) || !id_of(env, given.arguments[0], &id) ||
+      !bytes_of(env, given.arguments[1], &matches, &size))
+    return fail(env, "heldObject takes (id, matches)");
+  if (held_object(given.own, id, matches, size, &failure) < 0) return number_of(env, -1);
+  return number_of(env, (int64_t)failure.error | (int64_t)failure.why << 16);
+}
+
+static napi_value of_id(napi_env env, napi_callback_info info, void (*function)(struct objects *, uint64_t)) {
+  struct given given;
+  uint64_t id;
+  if (!begin(env, info, 1, &given) || !id_of(env, given.arguments[0], &id))
+    return fail(env, "one argument, a notification's id");
+  function(given.own, id);
+  return NULL;
+}
+static napi_value serve(napi_env env, napi_callback_info info) { return of_id(env, info, serve_object); }
+static napi_value drop(napi_env env, napi_callback_info info) { return of_id(env, info, drop_object); }
+
+/* isServed(id): whether something is still done for this call. */
+static napi_value is_served(napi_env env, napi_callback_info info) {
+  struct given given;
+  uint64_t id;
+  napi_value result;
+  if (!begin(env, info, 1, &given) || !id_of(env, given.arguments[0], &id))
+    return fail(env, "one argument, a notification's id");
+  return napi_get_boolean(env, is_under_way(given.own, id), &result) == napi_ok ? result : NULL;
+}
+
+void export_objects(napi_env env, napi_value exports) {
+  const napi_property_descriptor functions[] = {
+      {.utf8name = "startObjects", .method = start, .attributes = napi_enumerable},
+      {.utf8name = "holdObject", .method = hold, .attributes = napi_enumerable},
+      {.utf8name = "heldObject", .method = held, .attributes = napi_enumerable},
+      {.utf8name = "serveObject", .method = serve, .attributes = napi_enumerable},
+      {.utf8name = "dropObject", .method = drop, .attributes = napi_enumerable},
+      {.utf8name = "isServed", .method = is_served, .attributes = napi_enumerable},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+}

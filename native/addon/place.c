@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Whether a held object is one of a policy's constants, or lies under one. Constants are looked up at each judgement, in
+ * our root, links followed. `under` goes up by ".." from the object's directory and compares directories, so that renaming
+ * a directory above both cannot hide one from the other.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "objects.h"
+
+enum { ATTEMPTS = 64, MOST_LEVELS = 1024 };
+
+static const char deleted[] = " (deleted)";
+
+static bool unknown(struct failure *failure) {
+  *failure = (struct failure){EACCES, PLACE_UNKNOWN};
+  return false;
+}
+
+/* Its present path; empty where it has none. False where that cannot be read. */
+static bool path_of(const struct self *self, int object, char text[PATH_MAX]) {
+  char number[16];
+  snprintf(number, sizeof number, "%d", object);
+  ssize_t length = readlinkat(self->descriptors, number, text, PATH_MAX);
+  if (length < 0 || length == PATH_MAX) return false;
+  text[text[0] == '/' ? length : 0] = 0; /* "pipe:[1]", "(unreachable)/…" */
+  return true;
+}
+
+static bool ends_in(const char *text, const char *end) {
+  size_t length = strlen(text), size = strlen(end);
+  return length >= size && strcmp(text + length - size, end) == 0;
+}
+
+int parent_of(const struct self *self, int object, struct failure *failure) {
+  char text[PATH_MAX];
+  struct identity own, found;
+  *failure = (struct failure){0, NO_OBSTACLE};
+  if (!identify(object, &own)) {
+    unknown(failure);
+    return -1;
+  }
+  for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (!path_of(self, object, text)) break;
+    if (text[0] == 0) return -1;
+    char *slash = strrchr(text, '/');
+    char name[NAME_MAX + 1];
+    if (strlen(slash + 1) > NAME_MAX || slash[1] == 0) break;
+    bool is_deleted = ends_in(text, deleted);
+    snprintf(name, sizeof name, "%s", slash + 1);
+    slash[slash == text ? 1 : 0] = 0;
+    const uint64_t plain = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
+    int parent = open_at(AT_FDCWD, text, O_PATH | O_DIRECTORY, 0, plain);
+    int child = parent < 0 ? parent : open_at(parent, name, O_PATH | O_NOFOLLOW, 0, 0);
+    bool is_there = child >= 0 && identify(child, &found) && is_same(&own, &found) && own.mount == found.mount;
+    if (child >= 0) close(child);
+    if (is_there) return parent;
+    if (parent >= 0) close(parent);
+    if (is_deleted) return -1;
+    if (child == -EMFILE || child == -ENFILE || child == -ENOMEM) {
+      *failure = failure_of(-child);
+      return -1;
+    }
+    if (child == -EACCES) break;
+  }
+  unknown(failure);
+  return -1;
+}
+
+/* ── The directories above ───────────────────────────────────────────────────────────────────────────────────────── */
+
+struct levels {
+  size_t count;
+  struct identity all[MOST_LEVELS];
+};
+
+/* Takes the descriptor. */
+static bool climb(int directory, struct levels *levels, struct failure *failure) {
+  levels->count = 0;
+  struct identity here;
+  while (identify(directory, &here)) {
+    const struct identity *last = levels->count == 0 ? NULL : &levels->all[levels->count - 1];
+    /* At the root ".." is the root. */
+    if (last != NULL && is_same(last, &here) && last->mount == here.mount) {
+      close(directory);
+      return true;
+    }
+    if (levels->count == MOST_LEVELS) break;
+    levels->all[levels->count++] = here;
+    int above = open_at(directory, "..", O_PATH | O_DIRECTORY, 0, 0);
+    if (above < 0) {
+      close(directory);
+      *failure = failure_of(-above);
+      return failure->why != NO_OBSTACLE ? false : unknown(failure);
+    }
+    close(directory);
+    directory = above;
+  }
+  close(directory);
+  return unknown(failure);
+}
+
+/* ── Constants ───────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* 1: *found is what it leads to; 0: nothing is there; −1 with a failure. */
+static int look_up(const char *path, struct identity *found, struct failure *failure) {
+  int object = open_at(AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
+  if (object >= 0) {
+    bool is_known = identify(object, found);
+    close(object);
+    if (is_known) return 1;
+    unknown(failure);
+    return -1;
+  }
+  if (object == -ENOENT || object == -ENOTDIR) return 0;
+  *failure = failure_of(-object);
+  if (failure->why == NO_OBSTACLE && failure->error != EINTR) unknown(failure);
+  return -1;
+}
+
+/* Whether a name that is not there yet is the constant's. */
+static int names(const char *path, const struct target *target, struct failure *failure) {
+  char directory[PATH_MAX];
+  struct identity parent, found;
+  const char *last = strrchr(path, '/') + 1;
+  if (strcmp(last, target->name) != 0) return 0;
+  size_t length = (size_t)(last - path);
+  memcpy(directory, path, length);
+  directory[length] = 0;
+  int result = look_up(directory, &found, failure);
+  if (result <= 0) return result;
+  if (!identify(target->parent, &parent)) {
+    unknown(failure);
+    return -1;
+  }
+  return is_same(&found, &parent);
+}
+
+static int matches_one(const struct constant *constant, const struct target *target, const struct identity *object,
+                       const struct levels *levels, struct failure *failure) {
+  struct identity found;
+  if (!constant->is_directory && target->object < 0) return names(constant->path, target, failure);
+  int result = look_up(constant->path, &found, failure);
+  if (result <= 0) return result;
+  if (target->object >= 0 && is_same(&found, object)) return 1;
+  if (!constant->is_directory) return 0;
+  for (size_t i = 0; i < levels->count; i++)
+    if (is_same(&found, &levels->all[i])) return 1;
+  return 0;
+}
+
+bool place_target(const struct self *self, const struct target *target, const struct constant *constants,
+                  const uint32_t *wanted, size_t count, unsigned char *matches, struct failure *failure) {
+  struct identity object = {0};
+  if (target->object >= 0 && !identify(target->object, &object)) return unknown(failure);
+  struct levels *levels = calloc(1, sizeof *levels);
+  if (levels == NULL) {
+    *failure = failure_of(ENOMEM);
+    return false;
+  }
+  bool result = true, asks = false;
+  for (size_t i = 0; i < count; i++) asks = asks || constants[wanted[i]].is_directory;
+  if (asks) {
+    int directory = -1;
+    if (target->object < 0) directory = fcntl(target->parent, F_DUPFD_CLOEXEC, 0);
+    else if (S_ISDIR(object.mode)) directory = fcntl(target->object, F_DUPFD_CLOEXEC, 0);
+    else directory = parent_of(self, target->object, failure);
+    if (directory >= 0) result = climb(directory, levels, failure);
+    else if (target->object < 0 || S_ISDIR(object.mode)) result = unknown(failure);
+    else result = failure->why == NO_OBSTACLE;
+  }
+  for (size_t i = 0; result && i < count; i++) {
+    int match = matches_one(&constants[wanted[i]], target, &object, levels, failure);
+    result = match >= 0;
+    matches[i] = match > 0;
+  }
+  free(levels);
+  return result;
+}

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What is done with a judged object, by a thread of the pool, which waits as long as the call would. The object is named by
+ * our own descriptor in /proc/self/fd, the thread's working directory: so it is that one, wherever its path leads by now.
+ *
+ * Our own copy is closed before the caller goes on. Else a lock, a fifo's end or a file open for writing would outlive the
+ * caller's close(2) by a moment.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "objects.h"
+
+#ifndef SECCOMP_ADDFD_FLAG_SEND
+#define SECCOMP_ADDFD_FLAG_SEND 2
+#endif
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_pidfd_getfd
+#define SYS_pidfd_getfd 438
+#endif
+
+enum { ERESTARTSYS = 512 };
+
+/*
+ * A thread of ours is interrupted where the caller has a signal. The kernel's own open(2) and connect(2) return
+ * ERESTARTSYS then: the caller sees EINTR, or makes the call once more, as its handler has it.
+ */
+static enum served answered(const struct service *service, int64_t value, int error) {
+  if (error == EINTR && has_signal(service->self, service->caller->tid)) error = ERESTARTSYS;
+  struct seccomp_notif_resp response = {.id = service->id, .val = value, .error = -error};
+  ioctl(service->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+  return ANSWERED;
+}
+
+void answer_error(const struct service *service, int error) { answered(service, 0, error); }
+
+static enum served fail(struct failure *failure, int error, enum obstacle why) {
+  *failure = (struct failure){error, why};
+  return FAILED;
+}
+
+/* Ours; the call's own where `why` is NO_OBSTACLE. */
+static enum served of_errno(const struct service *service, int error, struct failure *failure) {
+  *failure = failure_of(error);
+  return failure->why != NO_OBSTACLE ? FAILED : answered(service, 0, error);
+}
+
+/* ── Descriptors ─────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* Takes the descriptor. Where another signal can end the caller's wait, installing it and the answer are one step. */
+static enum served install(const struct service *service, int descriptor) {
+  struct seccomp_notif_addfd order = {
+      .id = service->id,
+      .srcfd = (uint32_t)descriptor,
+      .newfd_flags = (uint32_t)(service->flags & O_CLOEXEC),
+      .flags = service->is_killable ? 0 : SECCOMP_ADDFD_FLAG_SEND,
+  };
+  int number = ioctl(service->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
+  bool is_sent = number >= 0 && order.flags != 0;
+  if (number < 0 && errno == EINVAL && order.flags != 0) { /* before Linux 5.14 */
+    order.flags = 0;
+    number = ioctl(service->listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
+  }
+  int error = number < 0 ? errno : 0;
+  close(descriptor);
+  return is_sent ? ANSWERED : answered(service, error == 0 ? number : 0, error);
+}
+
+/* ── Opening ─────────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+enum { MEMORY_DEVICES = 1, TERMINALS = 5 };
+
+/* A device's driver can look at who opens it: its namespaces, its cgroup's rules, its terminal. */
+static bool may_open_device(const struct service *service, const struct identity *object, struct failure *failure) {
+  const pid_t tid = service->caller->tid;
+  const unsigned major = major(object->special), minor = minor(object->special);
+  if (!S_ISCHR(object->mode) && !S_ISBLK(object->mode)) return true;
+  /* null, zero, full, random, urandom */
+  if (S_ISCHR(object->mode) && major == MEMORY_DEVICES && (minor == 3 || minor == 5 || (minor >= 7 && minor <= 9)))
+    return true;
+  if (S_ISCHR(object->mode) && major == TERMINALS && minor == 0) {
+    switch (shares_terminal(service->self, tid)) {
+      case 1:
+        return true;
+      case 0:
+        *failure = (struct failure){ENXIO, NO_OBSTACLE};
+        return false;
+      default:
+        *failure = (struct failure){EACCES, OTHER_TERMINAL};
+        return false;
+    }
+  }
+  *failure = (struct failure){EACCES, has_own_namespaces(service->self, tid) ? OTHER_CGROUP : OTHER_NAMESPACES};
+  return failure->why == OTHER_CGROUP && has_own_cgroup(service->self, tid);
+}
+
+/* fs/namei.c, may_create_in_sticky(): an O_CREAT that finds what somebody else has laid there. */
+static bool may_find(const struct service *service, int object, struct failure *failure) {
+  struct stat own, directory;
+  const struct self *self = service->self;
+  if (fstat(object, &own) != 0) return false;
+  const unsigned protects = S_ISFIFO(own.st_mode)  ? self->protects_fifos
+                            : S_ISREG(own.st_mode) ? self->protects_files
+                                                   : 0;
+  if (protects == 0 || own.st_uid == service->caller->user) return true;
+  int parent = parent_of(self, object, failure);
+  if (parent < 0) return failure->why == NO_OBSTACLE;
+  bool is_known = fstat(parent, &directory) == 0;
+  close(parent);
+  if (is_known && ((directory.st_mode & S_ISVTX) == 0 || own.st_uid == directory.st_uid)) return true;
+  if (is_known && (directory.st_mode & S_IWOTH) == 0 && !((directory.st_mode & S_IWGRP) != 0 && protects >= 2))
+    return true;
+  *failure = (struct failure){EACCES, NO_OBSTACLE};
+  return false;
+}
+
+static int open_target(const struct service *service, const struct target *target, struct failure *failure) {
+  char number[16];
+  struct identity object;
+  uint64_t flags = service->flags | O_NOCTTY;
+  *failure = (struct failure){0, NO_OBSTACLE};
+  if (target->object < 0) {
+    umask(service->caller->umask); /* this thread's own */
+    return open_at(target->parent, target->name, flags | O_EXCL | O_NOFOLLOW, service->mode, 0);
+  }
+  if ((flags & O_PATH) != 0) {
+    *failure = (struct failure){EACCES, PATH_ONLY};
+    return -EACCES;
+  }
+  if (!identify(target->object, &object)) return -errno;
+  if (S_ISLNK(object.mode)) return -ELOOP;
+  if ((flags & O_CREAT) != 0 && S_ISDIR(object.mode)) return -EISDIR;
+  if (!may_open_device(service, &object, failure)) return -failure->error;
+  if ((flags & O_CREAT) != 0 && !may_find(service, target->object, failure)) return -failure->error;
+  const bool is_new = (flags & O_TMPFILE) == O_TMPFILE;
+  flags &= ~(uint64_t)(O_CREAT | O_NOFOLLOW | (is_new ? 0 : O_EXCL));
+  if (is_new) umask(service->caller->umask);
+  snprintf(number, sizeof number, "%d", target->object);
+  return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
+}
+
+enum served serve_open(const struct service *service, const struct target *target, struct failure *failure) {
+  int opened = open_target(service, target, failure);
+  if (opened >= 0) return install(service, opened);
+  if (failure->why != NO_OBSTACLE) return FAILED;
+  if (opened == -EEXIST && target->object < 0 && (service->flags & O_EXCL) == 0) return RACED;
+  return of_errno(service, -opened, failure);
+}
+
+/* ── Connecting ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/* The caller's own socket, or a negative errno. Before Linux 6.9 a process is asked, whose threads share descriptors. */
+static int take_socket(const struct caller *caller, int number) {
+  int process = (int)syscall(SYS_pidfd_open, caller->tid, PIDFD_THREAD);
+  if (process < 0 && errno == EINVAL) {
+    enum { KCMP_FILES = 2 };
+    if (caller->tid != caller->process && syscall(SYS_kcmp, caller->process, caller->tid, KCMP_FILES, 0, 0) != 0)
+      return -EPERM;
+    process = (int)syscall(SYS_pidfd_open, caller->process, 0);
+  }
+  if (process < 0) return -errno;
+  int socket = (int)syscall(SYS_pidfd_getfd, process, number, 0);
+  int error = errno;
+  close(process);
+  return socket < 0 ? -error : socket;
+}
+
+enum served serve_connect(const struct service *service, const struct target *target, int number,
+                          struct failure *failure) {
+  int socket = take_socket(service->caller, number);
+  if (socket == -EPERM || socket == -ESRCH) return fail(failure, EACCES, UNREADABLE_CALLER);
+  if (socket < 0) return of_errno(service, -socket, failure);
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  /* Relative to /proc/self/fd. */
+  snprintf(address.sun_path, sizeof address.sun_path, "%d", target->object);
+  int result = connect(socket, (const struct sockaddr *)&address, sizeof address);
+  int error = result == 0 ? 0 : errno;
+  close(socket);
+  return answered(service, 0, error);
+}

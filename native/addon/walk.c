@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: MIT
+/*
+ * From a caller's path to the object that it leads to, as an O_PATH descriptor, or to a name that is not there yet.
+ *
+ * The kernel walks the path from the caller's own directory, without magic links (RESOLVE_NO_MAGICLINKS). Where that ends
+ * in procfs or fails, the path is walked again here, one component after the other: in /proc, "self" means us to the
+ * kernel, and the caller to the caller. No other place depends on who walks, because the caller's credentials, root and
+ * mounts are ours. Out of /proc a walk comes by "..", which is the same from everybody's directory, or by a magic link.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "objects.h"
+
+enum { MOST_LINKS = 40, PROC_ROOT = 1 /* its inode (fs/proc/root.c) */ };
+
+int open_at(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve) {
+  struct open_how how = {.flags = flags | O_CLOEXEC, .mode = mode, .resolve = resolve};
+  long result = syscall(SYS_openat2, directory, path, &how, sizeof how);
+  return result < 0 ? -errno : (int)result;
+}
+
+struct failure failure_of(int error) {
+  enum obstacle why = error == EMFILE || error == ENFILE ? NO_DESCRIPTORS : error == ENOMEM ? NOT_ENOUGH_MEMORY : 0;
+  return (struct failure){error, why};
+}
+
+static bool fail(struct failure *failure, int error) {
+  *failure = failure_of(error);
+  return false;
+}
+
+static bool refuse(struct failure *failure, enum obstacle why) {
+  *failure = (struct failure){EACCES, why};
+  return false;
+}
+
+static bool is_proc(int descriptor) {
+  struct statfs system;
+  return fstatfs(descriptor, &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
+}
+
+/* ── One component after the other ───────────────────────────────────────────────────────────────────────────────── */
+
+struct walk {
+  const struct lookup *lookup;
+  struct failure *failure;
+  int at;
+  unsigned links;
+  bool met_proc;
+  pid_t process; /* whose directory of /proc the walk has entered last */
+  char rest[2 * PATH_MAX];
+};
+
+static void move_to(struct walk *walk, int descriptor) {
+  close(walk->at);
+  walk->at = descriptor;
+}
+
+/* Puts a text in front of what is left. */
+static bool prepend(struct walk *walk, const char *text) {
+  size_t size = strlen(text), left = strlen(walk->rest);
+  if (size + left + 2 > sizeof walk->rest) return fail(walk->failure, ENAMETOOLONG);
+  memmove(walk->rest + size + (left > 0), walk->rest, left + 1);
+  if (left > 0) walk->rest[size] = '/';
+  memcpy(walk->rest, text, size);
+  return true;
+}
+
+static bool start_at_root(struct walk *walk) {
+  int root = open_at(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0, 0);
+  if (root < 0) return fail(walk->failure, -root);
+  if (walk->at >= 0) close(walk->at);
+  walk->at = root;
+  return true;
+}
+
+/* Takes the next component. False where none is left. *is_last: nothing follows; *slash: not even a slash. */
+static bool next_component(struct walk *walk, char name[NAME_MAX + 1], bool *is_last, bool *slash, bool *is_too_long) {
+  char *start = walk->rest + strspn(walk->rest, "/");
+  size_t length = strcspn(start, "/");
+  *is_too_long = length > NAME_MAX;
+  if (length == 0 || *is_too_long) return false;
+  memcpy(name, start, length);
+  name[length] = 0;
+  char *end = start + length, *next = end + strspn(end, "/");
+  *is_last = *next == 0;
+  *slash = next != end;
+  memmove(walk->rest, next, strlen(next) + 1);
+  return true;
+}
+
+static bool is_thread_of(const struct self *self, pid_t process, pid_t tid) {
+  char path[48];
+  snprintf(path, sizeof path, "%d/task/%d", process, tid);
+  return faccessat(self->proc, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+/* In the root of procfs: whose directory comes, and what "self" means. False where it is not to be entered. */
+static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool *again) {
+  const struct self *self = walk->lookup->self;
+  const struct caller *caller = walk->lookup->caller;
+  char text[48] = "";
+  if (strcmp(name, "self") == 0) snprintf(text, sizeof text, "%d", caller->process);
+  if (strcmp(name, "thread-self") == 0) snprintf(text, sizeof text, "%d/task/%d", caller->process, caller->tid);
+  *again = text[0] != 0;
+  if (*again) {
+    /* The number is that of our pid namespace, which /proc is of. */
+    if (!has_own_namespaces(self, caller->tid)) return refuse(walk->failure, OTHER_NAMESPACES);
+    if (++walk->links > MOST_LINKS) return fail(walk->failure, ELOOP);
+    return prepend(walk, text);
+  }
+  if (name[strspn(name, "0123456789")] != 0) {
+    walk->process = 0;
+    return true;
+  }
+  char number[NAME_MAX + 1];
+  snprintf(number, sizeof number, "%s", name);
+  if (faccessat(self->tasks, number, F_OK, AT_SYMLINK_NOFOLLOW) == 0) return refuse(walk->failure, OWN_PROCESS);
+  walk->process = (pid_t)strtol(name, NULL, 10);
+  return true;
+}
+
+/* fs/namei.c, may_follow_link() */
+static bool may_follow(const struct walk *walk, int link) {
+  struct stat own, directory;
+  if (walk->lookup->self->protects_links == 0) return true;
+  if (fstat(link, &own) != 0 || fstat(walk->at, &directory) != 0) return false;
+  return own.st_uid == walk->lookup->caller->user || (directory.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) ||
+         own.st_uid == directory.st_uid;
+}
+
+/* The walk is in procfs, and has not come by its root: it goes on from there. */
+static bool start_in_proc(struct walk *walk) {
+  char number[16], text[PATH_MAX];
+  snprintf(number, sizeof number, "%d", walk->at);
+  ssize_t length = readlinkat(walk->lookup->self->descriptors, number, text, sizeof text - 1);
+  text[length < 0 ? 0 : length] = 0;
+  if (strncmp(text, "/proc", 5) != 0 || (text[5] != 0 && text[5] != '/')) return refuse(walk->failure, OTHER_PROC);
+  return prepend(walk, text) && start_at_root(walk);
+}
+
+static bool follow(struct walk *walk, int link, const char *name, bool in_proc) {
+  char text[PATH_MAX];
+  if (++walk->links > MOST_LINKS) return fail(walk->failure, ELOOP);
+  if (in_proc) {
+    int probe = open_at(walk->at, name, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
+    if (probe >= 0) close(probe);
+    /* Another link can give ELOOP, too; then this is refused in place of that. */
+    if (probe == -ELOOP) {
+      const struct caller *caller = walk->lookup->caller;
+      if (walk->process <= 0 || !is_thread_of(walk->lookup->self, caller->process, walk->process))
+        return refuse(walk->failure, OTHER_PROCESS);
+      int object = open_at(walk->at, name, O_PATH, 0, 0);
+      if (object < 0) return fail(walk->failure, -object);
+      move_to(walk, object);
+      /* It can lead into any directory of procfs, which is then entered from the root. */
+      return !is_proc(object) || start_in_proc(walk);
+    }
+  }
+  if (!may_follow(walk, link)) return fail(walk->failure, EACCES);
+  ssize_t length = readlinkat(link, "", text, sizeof text - 1);
+  if (length <= 0) return fail(walk->failure, length < 0 ? errno : ENOENT);
+  text[length] = 0;
+  if (!prepend(walk, text)) return false;
+  return text[0] != '/' || start_at_root(walk);
+}
+
+static bool step(struct walk *walk, bool no_follow, bool *is_over) {
+  char name[NAME_MAX + 1];
+  bool is_last = false, slash = false, is_too_long = false;
+  struct identity here;
+  *is_over = !next_component(walk, name, &is_last, &slash, &is_too_long);
+  if (is_too_long) return fail(walk->failure, ENAMETOOLONG);
+  if (!identify(walk->at, &here)) return fail(walk->failure, errno);
+  if (*is_over) return true;
+  if (!S_ISDIR(here.mode)) return fail(walk->failure, ENOTDIR);
+  const struct self *self = walk->lookup->self;
+  bool in_proc = is_proc(walk->at);
+  if (in_proc) {
+    walk->met_proc = true;
+    if (here.device != self->proc_root.device || here.mount != self->proc_root.mount)
+      return refuse(walk->failure, OTHER_PROC);
+    bool again = false;
+    if (here.inode == PROC_ROOT && !enter_proc(walk, name, &again)) return false;
+    if (again) {
+      /* What stood behind it stands behind its replacement. */
+      return true;
+    }
+  }
+  int next = open_at(walk->at, name, O_PATH | O_NOFOLLOW, 0, 0);
+  struct identity found;
+  if (next < 0) return fail(walk->failure, -next);
+  if (!identify(next, &found)) {
+    int error = errno;
+    close(next);
+    return fail(walk->failure, error);
+  }
+  if (S_ISLNK(found.mode) && !(is_last && !slash && no_follow)) {
+    bool result = follow(walk, next, name, in_proc);
+    close(next);
+    return result;
+  }
+  move_to(walk, next);
+  if (slash && !S_ISDIR(found.mode)) return fail(walk->failure, ENOTDIR);
+  return true;
+}
+
+/* The object, or −1. *met_proc: the kernel's walk said nothing about it. */
+static int walk_slowly(const struct lookup *lookup, int base, const char *path, uint64_t flags, bool *met_proc,
+                       struct failure *failure) {
+  struct walk *walk = calloc(1, sizeof *walk);
+  if (walk == NULL) {
+    refuse(failure, NOT_ENOUGH_MEMORY);
+    return -1;
+  }
+  *walk = (struct walk){.lookup = lookup, .failure = failure, .at = -1};
+  snprintf(walk->rest, sizeof walk->rest, "%s", path);
+  bool goes_on = true, is_over = false;
+  if (path[0] == '/') {
+    goes_on = start_at_root(walk);
+  } else {
+    walk->at = fcntl(base, F_DUPFD_CLOEXEC, 0);
+    goes_on = walk->at >= 0 || fail(failure, errno);
+    if (goes_on && is_proc(walk->at)) {
+      walk->met_proc = true;
+      goes_on = start_in_proc(walk);
+    }
+  }
+  while (goes_on && !is_over) goes_on = step(walk, (flags & O_NOFOLLOW) != 0, &is_over);
+  struct identity found;
+  if (goes_on && (!identify(walk->at, &found) || ((flags & O_DIRECTORY) != 0 && !S_ISDIR(found.mode))))
+    goes_on = fail(failure, ENOTDIR);
+  if (goes_on && is_proc(walk->at)) {
+    walk->met_proc = true;
+    if (found.device != lookup->self->proc_root.device || found.mount != lookup->self->proc_root.mount)
+      goes_on = refuse(failure, OTHER_PROC);
+    else if (!has_own_namespaces(lookup->self, lookup->caller->tid)) goes_on = refuse(failure, OTHER_NAMESPACES);
+  }
+  *met_proc = walk->met_proc;
+  int result = goes_on ? walk->at : -1;
+  if (!goes_on && walk->at >= 0) close(walk->at);
+  free(walk);
+  return result;
+}
+
+/* ── The object ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+static int find_object(const struct lookup *lookup, int base, const char *path, uint64_t flags,
+                       struct failure *failure) {
+  int found = open_at(base, path, O_PATH | flags, 0, lookup->resolve | RESOLVE_NO_MAGICLINKS);
+  if (found >= 0 && !is_proc(found)) return found;
+  if (found < 0) fail(failure, -found);
+  if (found < 0 && failure->why != NO_OBSTACLE) return -1;
+  if (lookup->resolve != 0) {
+    if (found >= 0) {
+      close(found);
+      refuse(failure, OTHER_PROC);
+    }
+    return -1;
+  }
+  if (found >= 0) close(found);
+  struct failure own = {0, NO_OBSTACLE};
+  bool met_proc = false;
+  int object = walk_slowly(lookup, base, path, flags, &met_proc, &own);
+  if (object >= 0 && (found >= 0 || met_proc)) return object;
+  if (object >= 0) close(object); /* it is there now, and was not before */
+  /* Without /proc the kernel has said all. */
+  if (found >= 0 || met_proc || own.why != NO_OBSTACLE) *failure = own;
+  return -1;
+}
+
+/* ── A name that is not there yet ────────────────────────────────────────────────────────────────────────────────── */
+
+/* The path without its last component, "." where there is no other. */
+static bool split(const char *path, char directory[PATH_MAX], char name[NAME_MAX + 1], struct failure *failure) {
+  size_t length = strlen(path);
+  if (length > 0 && path[length - 1] == '/') return fail(failure, EISDIR);
+  const char *slash = strrchr(path, '/'), *last = slash == NULL ? path : slash + 1;
+  if (strlen(last) > NAME_MAX) return fail(failure, ENAMETOOLONG);
+  memcpy(name, last, strlen(last) + 1);
+  size_t before = (size_t)(last - path);
+  memcpy(directory, path, before);
+  directory[before] = 0;
+  if (before == 0) memcpy(directory, ".", 2);
+  return true;
+}
+
+/*
+ * The kernel follows a link whose end is missing, and makes that. True with a target, or with *again: the link's text is
+ * the path, from the target's parent on.
+ */
+static bool find_name(const struct lookup *lookup, int base, const char *path, struct target *target, bool *again,
+                      char text[PATH_MAX], struct failure *failure) {
+  char directory[PATH_MAX];
+  *again = false;
+  if (!split(path, directory, target->name, failure)) return false;
+  target->parent = find_object(lookup, base, directory, O_DIRECTORY, failure);
+  if (target->parent < 0) return false;
+  if (is_proc(target->parent)) return fail(failure, ENOENT);
+  int link = open_at(target->parent, target->name, O_PATH | O_NOFOLLOW, 0, 0);
+  if (link == -ENOENT) return true;
+  if (link < 0) return fail(failure, -link);
+  ssize_t length = readlinkat(link, "", text, PATH_MAX - 1);
+  struct walk walk = {.lookup = lookup, .at = target->parent};
+  int error = length < 0 ? ENOENT : (lookup->flags & O_EXCL) != 0 ? EEXIST : lookup->resolve != 0 ? ELOOP : 0;
+  if (error == 0 && !may_follow(&walk, link)) error = EACCES;
+  close(link);
+  if (error != 0) return fail(failure, error);
+  text[length] = 0;
+  *again = true;
+  return true;
+}
+
+/* The directory that a relative path begins at: 0 or more, −1 with a failure, AT_FDCWD where none is needed. */
+static int base_of(const struct lookup *lookup, struct failure *failure) {
+  char path[64];
+  if (lookup->path[0] == '/' && (lookup->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == 0) return AT_FDCWD;
+  if (lookup->directory == AT_FDCWD) snprintf(path, sizeof path, "%d/cwd", lookup->caller->tid);
+  else snprintf(path, sizeof path, "%d/fd/%d", lookup->caller->tid, lookup->directory);
+  int base = lookup->directory < 0 && lookup->directory != AT_FDCWD ? -ENOENT
+                                                                    : open_at(lookup->self->proc, path, O_PATH, 0, 0);
+  if (base >= 0) return base;
+  *failure = failure_of(base == -ENOENT ? EBADF : -base);
+  if (base == -EACCES || base == -EPERM) refuse(failure, UNREADABLE_CALLER);
+  return -1;
+}
+
+bool find_target(const struct lookup *lookup, struct target *target, struct failure *failure) {
+  *target = (struct target){.object = -1, .parent = -1};
+  /* The flags come first: where they are right, there is no such directory. */
+  int error = -open_at(-1, "a", lookup->flags, lookup->mode, lookup->resolve);
+  if (error != EBADF) return fail(failure, error);
+  if (lookup->path[0] == 0) return fail(failure, ENOENT);
+  int base = base_of(lookup, failure);
+  if (base == -1) return false;
+  char path[PATH_MAX], text[PATH_MAX];
+  snprintf(path, sizeof path, "%s", lookup->path);
+  const bool creates = (lookup->flags & O_CREAT) != 0;
+  uint64_t flags = lookup->flags & (O_NOFOLLOW | O_DIRECTORY);
+  if ((lookup->flags & O_TMPFILE) == O_TMPFILE) flags |= O_DIRECTORY;
+  if (creates && (lookup->flags & O_EXCL) != 0) flags |= O_NOFOLLOW;
+  bool result = false;
+  for (int links = 0;; links++) {
+    target->object = find_object(lookup, base, path, flags, failure);
+    result = target->object >= 0;
+    if (result || !creates || failure->error != ENOENT || failure->why != NO_OBSTACLE) break;
+    bool again;
+    result = find_name(lookup, base, path, target, &again, text, failure);
+    if (!result || !again) break;
+    if (links == MOST_LINKS) {
+      result = fail(failure, ELOOP);
+      break;
+    }
+    if (base >= 0) close(base);
+    base = target->parent;
+    target->parent = -1;
+    memcpy(path, text, sizeof path);
+  }
+  if (base >= 0) close(base);
+  if (result) *failure = (struct failure){0, NO_OBSTACLE};
+  if (result && target->object >= 0 && creates && (lookup->flags & O_EXCL) != 0) {
+    close(target->object);
+    target->object = -1;
+    return fail(failure, EEXIST);
+  }
+  if (!result && target->parent >= 0) {
+    close(target->parent);
+    target->parent = -1;
+  }
+  return result;
+}

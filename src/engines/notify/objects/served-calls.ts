@@ -1,0 +1,198 @@
+/**
+ * Calls whose object the policy asks about (`resolved`): the addon resolves the path and holds the object, the supervisor
+ * judges it, and the addon opens or connects to it in the caller's stead. Such a call comes to the loop twice: when it is
+ * made, and when its object is held.
+ */
+import { type HoldObstacle, holdObstacles } from "../../../events/record.ts";
+import type { ResolvedObject } from "../../../ir/observation.ts";
+import { type Memory, type ObservationOfCall, readSocketAddress } from "../../../ir/observe.ts";
+import type { Program } from "../../../ir/program.ts";
+import type { ArchitectureName } from "../../../linux/architecture.ts";
+import { callNumber } from "../../../linux/call-numbers.ts";
+import { errno } from "../../../linux/errno-numbers.ts";
+import { native, required } from "../../../linux/native.ts";
+import { ObservationFailure, type Observer } from "../pin/observer.ts";
+import { keyOf, objectsOf } from "./objects-of.ts";
+
+/** Numbers of the addon (enum order_kind in native/addon/objects.h). */
+const kinds = { open: 0n, openat2: 1n, connect: 2n } as const;
+/** AT_FDCWD (include/uapi/linux/fcntl.h). */
+const workingDirectory = -100n;
+/** O_CREAT | O_WRONLY | O_TRUNC, the same on both architectures. */
+const creatFlags = 0o1101n;
+/** sizeof(struct sockaddr_un); a longer address is refused (net/unix/af_unix.c, unix_validate_addr()). */
+const unixAddressBytes = 110;
+const openHow = { least: 24 } as const;
+/** More calls are not served at once; what is remembered of those that are over is dropped beyond it. */
+const mostRemembered = 256;
+
+/** A call whose object is to be held. */
+export interface Order {
+  readonly path: Uint8Array;
+  /** Kind, directory, flags, mode, resolve, socket. */
+  readonly fields: BigInt64Array;
+  /** The observation whose path leads to the object. */
+  readonly place: number;
+  readonly wanted: Uint32Array;
+}
+
+/** What was read of the call when it was made. */
+interface ServedCall {
+  readonly observations: readonly ObservationOfCall[];
+  readonly memory: readonly Memory[];
+  readonly order: Order;
+}
+
+export type Held =
+  | { readonly is: "object"; readonly observations: readonly ObservationOfCall[]; readonly memory: readonly Memory[] }
+  /** The call fails with this errno, as it would without a policy. */
+  | { readonly is: "failed"; readonly errno: number }
+  | { readonly is: "refused"; readonly errno: number; readonly why: HoldObstacle };
+
+export class ServedCalls {
+  /** Can be read when an object is held. */
+  readonly descriptor: number;
+  readonly #calls: { readonly [name in "open" | "openat" | "openat2" | "creat" | "connect"]: number };
+  readonly #indexes = new Map<string, number>();
+  /** By observation: the objects that its words name. */
+  readonly #objects: ReturnType<typeof objectsOf>;
+  readonly #served = new Map<bigint, ServedCall>();
+
+  /** One in a thread. Throws a SystemCallError. */
+  constructor(
+    listener: number,
+    { words }: Pick<Program, "words">,
+    { architecture, isKillable }: { readonly architecture: ArchitectureName; readonly isKillable: boolean },
+  ) {
+    this.#calls = {
+      open: callNumber("open", architecture),
+      openat: callNumber("openat", architecture),
+      openat2: callNumber("openat2", architecture),
+      creat: callNumber("creat", architecture),
+      connect: callNumber("connect", architecture),
+    };
+    this.#objects = objectsOf(words);
+    const all = [...this.#objects.values()].flat();
+    for (const object of all)
+      if (!this.#indexes.has(keyOf(object))) this.#indexes.set(keyOf(object), this.#indexes.size);
+    const distinct = [...new Map(all.map((object) => [keyOf(object), object])).values()];
+    const paths = Buffer.from(distinct.map(({ path }) => `${path}\0`).join(""));
+    const under = Uint8Array.from(distinct, ({ is }) => (is === "under" ? 1 : 0));
+    this.descriptor = required("start of the pool", native().startObjects(listener, paths, under, isKillable));
+  }
+
+  /**
+   * What is to be held for this call: undefined where it has no object, so that it is pinned as others are. A failure
+   * where what else the call passes cannot be read.
+   */
+  orderOf(
+    number: number,
+    observer: Observer,
+    observations: readonly ObservationOfCall[],
+    memory: readonly Memory[],
+  ): Order | undefined | ObservationFailure {
+    const place = observations.findIndex(({ index }) => this.#objects.has(index));
+    const read = memory[place];
+    if (read?.is !== "bytes") return undefined;
+    const objects = this.#objects.get(observations[place]!.index)!;
+    const wanted = Uint32Array.from(objects, (object) => this.#indexes.get(keyOf(object))!);
+    const order = (path: Uint8Array, ...fields: readonly bigint[]): Order => {
+      const six = [...fields, 0n, 0n, 0n, 0n, 0n].slice(0, 6);
+      return { path, fields: BigInt64Array.from(six, (field) => BigInt.asIntN(64, field)), place, wanted };
+    };
+    const int = (index: number) => BigInt.asIntN(32, observer.argument(index));
+    const word = (index: number) => BigInt.asUintN(32, observer.argument(index));
+    const calls = this.#calls;
+    switch (number) {
+      case calls.open:
+        return order(read.bytes, kinds.open, workingDirectory, word(1), word(2));
+      case calls.creat:
+        return order(read.bytes, kinds.open, workingDirectory, creatFlags, word(1));
+      case calls.openat:
+        return order(read.bytes, kinds.open, int(0), word(2), word(3));
+      case calls.openat2: {
+        const how = this.#how(observer, observations, memory);
+        if (how instanceof ObservationFailure) return how;
+        const view = new DataView(how.buffer, how.byteOffset, how.byteLength);
+        const field = (offset: number) => view.getBigUint64(offset, true);
+        return order(read.bytes, kinds.openat2, int(0), field(0), field(8), field(16));
+      }
+      case calls.connect: {
+        const address = readSocketAddress(read.bytes);
+        if (address.kind !== "unix") return undefined;
+        if (read.bytes.length > unixAddressBytes) return new ObservationFailure(errno.EINVAL);
+        return order(address.name, kinds.connect, workingDirectory, 0n, 0n, 0n, int(0));
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  /** The structure that the policy has judged, where it asks about it: it is read once. */
+  #how(
+    observer: Observer,
+    observations: readonly ObservationOfCall[],
+    memory: readonly Memory[],
+  ): Uint8Array | ObservationFailure {
+    const place = observations.findIndex(({ observation }) => observation.shape.is === "structure");
+    const known = memory[place];
+    const read = known?.is === "bytes" ? known.bytes : observer.structure(2, 3, openHow);
+    if (read instanceof ObservationFailure) return read;
+    // What lies behind the fields that are known here must be 0 (copy_struct_from_user()).
+    return read.subarray(openHow.least).some((byte) => byte !== 0) ? new ObservationFailure(errno.E2BIG) : read;
+  }
+
+  /** Has the object held: 0, or the errno for which that is not begun. */
+  begin(
+    id: bigint,
+    notification: Uint8Array,
+    order: Order,
+    observations: readonly ObservationOfCall[],
+    memory: readonly Memory[],
+  ): number {
+    if (this.#served.size >= mostRemembered) {
+      for (const known of this.#served.keys()) if (!native().isServed(known)) this.#served.delete(known);
+    }
+    const result = native().holdObject(notification, order.fields, order.path, order.wanted);
+    if (result === 0) this.#served.set(id, { observations, memory, order });
+    return -result;
+  }
+
+  /** Whether the notification is of a call that has come before. */
+  has(id: bigint): boolean {
+    return this.#served.has(id);
+  }
+
+  held(id: bigint): Held {
+    const { observations, memory, order } = this.#served.get(id)!;
+    const matches = new Uint8Array(order.wanted.length);
+    const result = native().heldObject(id, matches);
+    if (result < 0) throw new Error("a held object is missing");
+    if (result > 0) {
+      const number = result & 0xffff;
+      const why = result >> 16;
+      if (why === 0) return { is: "failed", errno: number };
+      return { is: "refused", errno: number, why: holdObstacles[why - 1]! };
+    }
+    const found = new Set<string>();
+    matches.forEach((match, index) => {
+      if (match !== 0) found.add(`${order.wanted[index]}`);
+    });
+    const resolved = (object: ResolvedObject): boolean => found.has(`${this.#indexes.get(keyOf(object))}`);
+    const known = memory.map((one, index) =>
+      index === order.place && one.is === "bytes" ? { ...one, resolved } : one,
+    );
+    return { is: "object", observations, memory: known };
+  }
+
+  /** Opens or connects, and answers. The call comes again where that fails for a reason of ours, or must be judged anew. */
+  serve(id: bigint): void {
+    native().serveObject(id);
+  }
+
+  /** The call has another answer. */
+  drop(id: bigint): void {
+    this.#served.delete(id);
+    native().dropObject(id);
+  }
+}

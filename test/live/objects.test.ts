@@ -1,0 +1,236 @@
+/**
+ * Policies about the objects that paths lead to, enforced by `notify` on programs that know nothing of them
+ * (test/live/victims/objects.c), as root and as an ordinary user.
+ */
+import { execFileSync, spawnSync } from "node:child_process";
+import { linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { reachableFolder } from "../support/ordinary-user.ts";
+import { Conversation, type Outcome, prepare, type RunSettings, run, users, victim } from "./run.ts";
+
+const full = process.env["PORTCULLIS_FULL"] === "1";
+const tries = full ? 30_000 : 1500;
+const place = reachableFolder("objects");
+let folder = "";
+
+beforeAll(prepare);
+
+/** allowed/, forbidden/ and secret, and names that lead from one to the other. */
+beforeEach(() => {
+  folder = mkdtempSync(join(place, "run-"));
+  for (const each of ["allowed", "forbidden", "forbidden/inner", "forbidden/fixed", "outer"])
+    mkdirSync(join(folder, each));
+  writeFileSync(join(folder, "allowed/file"), "allowed");
+  writeFileSync(join(folder, "forbidden/file"), "forbidden");
+  writeFileSync(join(folder, "forbidden/inner/file"), "inner");
+  writeFileSync(join(folder, "forbidden/fixed/file"), "fixed");
+  writeFileSync(join(folder, "secret"), "secret");
+  linkSync(join(folder, "secret"), join(folder, "allowed/secret-by-another-name"));
+  const links = {
+    "allowed/link": "../forbidden/file",
+    "allowed/own-link": "file",
+    "allowed/directory": "../forbidden",
+    "allowed/dangling": "by-link",
+    "allowed/dangling-forbidden": "../forbidden/by-link",
+    "allowed/flip": "file",
+    "allowed/agent-link": "../agent.sock",
+    "outer/forbidden-link": "../forbidden",
+  };
+  for (const [name, to] of Object.entries(links)) symlinkSync(to, join(folder, name));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+function settingsFor(uid: number | undefined, more: Partial<RunSettings> = {}): RunSettings {
+  if (uid !== undefined) execFileSync("chown", ["-R", "-h", `${uid}:${uid}`, folder]);
+  return { program: "objects", uid, within: ["env", "-C", folder, `OBJECTS=${folder}`], ...more };
+}
+
+function results({ out }: Outcome): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    out
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => [line.slice(0, line.indexOf(" ")), line.slice(line.indexOf(" ") + 1)]),
+  );
+}
+
+/** Why portcullis itself refused calls. */
+const reasons = ({ events }: Outcome) => [
+  ...new Set(events.flatMap(({ verdict, hold }) => (verdict === "unserved" ? [hold] : []))),
+];
+
+describe.each(users)("$name", ({ uid }) => {
+  describe.each(["present", "oldest"] as const)("with a kernel's features: %s", (kernel) => {
+    it("opens what the path leads to, whatever the path is", () => {
+      const outcome = run(settingsFor(uid, { kernel }), victim("objects"), "paths");
+      expect(outcome.error).toBe("");
+      expect(results(outcome)).toEqual({
+        allowed: "a",
+        open: "a",
+        forbidden: "EDOM",
+        "dot-dot": "EDOM",
+        link: "EDOM",
+        "directory-link": "EDOM",
+        "hard-link": "EDOM",
+        directory: "EDOM",
+        "working-directory": "EDOM",
+        create: "EDOM",
+        truncate: "EDOM",
+        made: "ENOENT",
+        size: "9",
+        dirfd: "a",
+        "dirfd-up": "EDOM",
+        "bad-dirfd": "EBADF",
+        "no-directory": "ENOTDIR",
+        beneath: "a",
+        "beneath-up": "EXDEV",
+        "no-links": "ELOOP",
+        "wrong-flags": "EINVAL",
+        "wrong-mode": "EINVAL",
+        "no-follow": "ELOOP",
+        "file-as-directory": "ENOTDIR",
+        "through-file": "ENOTDIR",
+        missing: "ENOENT",
+        "missing-above": "ENOENT",
+        empty: "ENOENT",
+        null: "EFAULT",
+        exclusive: "EEXIST",
+        "create-directory": "EISDIR",
+        slash: "EISDIR",
+        "dangling-forbidden": "EDOM",
+        "still-missing": "ENOENT",
+        mode: "640",
+        flags: "0 1",
+        written: "3",
+        again: "0",
+        truncated: "0",
+        dangling: "1 0 0",
+        unnamed: "1",
+        "unnamed-forbidden": "EDOM",
+        "path-only": "EACCES",
+        "own-descriptor": "a",
+        "own-thread": "a",
+        "descriptor-up": "EDOM",
+        "own-directory": "a",
+        "own-directory-up": "EDOM",
+        "own-root": "o",
+        comm: "o",
+        mounts: expect.stringMatching(/^.$/),
+        "no-process": "ENOENT",
+        "null-device": "a",
+        pipe: "p",
+      });
+      expect(reasons(outcome)).toEqual(["path-only"]);
+    });
+  });
+
+  it("gives no file of its own away", async () => {
+    const conversation = new Conversation(settingsFor(uid), victim("objects"), "supervisor");
+    try {
+      expect(await conversation.line()).toBe("ready");
+      conversation.write(`${conversation.supervisor}`);
+      const lines: string[] = [];
+      for (let line = await conversation.line(); line !== undefined; line = await conversation.line()) lines.push(line);
+      expect(lines).toEqual([
+        "absolute EACCES",
+        "itself EACCES",
+        "relative EACCES",
+        "through-own-link EACCES",
+        "up EACCES",
+        "other EACCES",
+      ]);
+      await conversation.ended;
+      expect(new Set(conversation.events.map(({ hold }) => hold))).toEqual(new Set(["own-process", "other-process"]));
+    } finally {
+      conversation.close();
+    }
+  });
+
+  it("opens no other file than it judged, while a link changes", () => {
+    const outcome = run(settingsFor(uid), victim("objects"), "race", `${tries}`);
+    expect(results(outcome)).toEqual({ lost: "0", opened: "1", refused: "1", other: "0" });
+  });
+
+  it("loses that race where the path is looked up twice", () => {
+    const { stdout } = spawnSync(victim("objects"), ["control", "1500"], { cwd: folder, encoding: "utf8" });
+    expect(Number(/^lost (\d+)$/m.exec(stdout)![1])).toBeGreaterThan(0);
+  });
+
+  it("finds the directory above, while others move", () => {
+    expect(results(run(settingsFor(uid), victim("objects"), "moving", `${tries}`))).toEqual({ wrong: "0" });
+  });
+
+  it("lets a fifo's open delay its caller alone", () => {
+    expect(results(run(settingsFor(uid), victim("objects"), "fifo"))).toEqual({
+      others: "100",
+      through: "x",
+      "no-reader": "ENXIO",
+    });
+  });
+
+  it("ends an open that waits when its caller has a signal, or ends", () => {
+    expect(results(run(settingsFor(uid), victim("objects"), "interrupted"))).toEqual({ interrupted: "EINTR" });
+    rmSync(join(folder, "allowed/fifo"));
+    expect(results(run(settingsFor(uid), victim("objects"), "killed"))).toEqual({ others: "1" });
+  });
+
+  it("holds no copy when the caller goes on", () => {
+    execFileSync("mkfifo", [join(folder, "allowed/fifo")]);
+    expect(results(run(settingsFor(uid), victim("objects"), "closes", "1000"))).toEqual({ wrong: "0" });
+  });
+
+  it("leaves no descriptor open, on either side", async () => {
+    const conversation = new Conversation(settingsFor(uid), victim("objects"), "leaks", "1000");
+    try {
+      const count = () => readdirSync(`/proc/${conversation.supervisor}/fd`).length;
+      expect(await conversation.line()).toBe("begin");
+      const before = count();
+      conversation.write("");
+      expect(await conversation.line()).toBe("end 0");
+      expect(count()).toBeLessThanOrEqual(before);
+      conversation.end();
+      await conversation.ended;
+    } finally {
+      conversation.close();
+    }
+  });
+
+  it("connects to the object of a path", () => {
+    const outcome = run(settingsFor(uid), victim("objects"), "sockets");
+    expect(results(outcome)).toEqual({
+      agent: "0",
+      dots: "0",
+      link: "0",
+      other: "EDOM",
+      abstract: "0",
+      datagram: "EDOM",
+      "wrong-type": "EPROTOTYPE",
+      missing: "ENOENT",
+      "no-socket": "ENOTSOCK",
+      "bad-descriptor": "EBADF",
+      // The peer of the connection is portcullis, of the same user.
+      peer: "1 0",
+      full: "EAGAIN",
+    });
+  });
+
+  const ways =
+    uid === undefined
+      ? {
+          user: "other-credentials",
+          group: "other-credentials",
+          groups: "other-credentials",
+          capabilities: "other-credentials",
+          root: "other-root",
+          mounts: "other-mounts",
+          "user-namespace": "other-credentials",
+          landlock: "landlock",
+        }
+      : { "user-namespace": "other-credentials", landlock: "landlock" };
+  it.each(Object.entries(ways))("refuses a caller that has confined itself: %s", (how, why) => {
+    const outcome = run(settingsFor(uid), victim("objects"), "confined", how);
+    expect(results(outcome)).toEqual({ confined: expect.stringMatching(/^(EACCES|EPERM)$/) });
+    expect([[why], ["unreadable-caller"], []]).toContainEqual(reasons(outcome));
+  });
+});

@@ -18,6 +18,7 @@ export const aspects = {
   "reads-memory": "a call whose verdict depends on memory behind a pointer",
   resolved: "`.resolved` of a path",
   interrupted: "EINTR",
+  "in-its-stead": "the object that a path leads to (`resolved`)",
   "child-copy": "the state that a child's copy is made of",
   "outer-filter": "an outer filter's ERRNO",
   nesting: "nesting",
@@ -67,6 +68,7 @@ export function warningsOf({ differences }: EngineDescription): EngineWarnings {
     "reads-memory": differences["reads-memory"].warning,
     resolved: differences.resolved.warning,
     interrupted: differences.interrupted.warning,
+    "in-its-stead": differences["in-its-stead"].warning,
   };
 }
 

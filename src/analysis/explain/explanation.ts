@@ -94,6 +94,7 @@ export interface Warning {
     | "process-creation"
     | "execution"
     | "interrupted"
+    | "in-its-stead"
     | "one-user"
     | "kill-thread"
     | "static-kill"

@@ -3,6 +3,7 @@ import type { Reading } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { kills, passes } from "../../ir/verdicts.ts";
 import { numberOf } from "../../linux/calls.ts";
+import { servedByObject } from "../../linux/pointees.ts";
 import type { DecisionLeaf, SplitPolicy } from "../decision.ts";
 import type { Warning } from "./explanation.ts";
 import { hotCalls } from "./hot-calls.ts";
@@ -14,7 +15,7 @@ import { cellLabel, rateOf } from "./texts.ts";
 /** Where a policy may meet what an engine does otherwise than the policy says, or at a cost: the engine words the warning. */
 export type EngineWarningKind = Extract<
   Warning["kind"],
-  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "interrupted" | "reads-memory" | "resolved"
+  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "interrupted" | "reads-memory" | "resolved" | "in-its-stead"
 >;
 
 /** The engine's words for each; undefined where nothing is to be said. */
@@ -148,6 +149,13 @@ export function findWarnings(program: Program, split: SplitPolicy, engine?: Engi
     );
   }
   warnOfEngine("interrupted", stateful);
+  const objects = new Set(program.words.flatMap((word) => (word.reads.is === "resolved" ? [word.observation] : [])));
+  warnOfEngine(
+    "in-its-stead",
+    callsWith((leaf) =>
+      leaf.stateful.some((reason) => reason.because === "reads-memory" && objects.has(reason.observation)),
+    ).filter((name) => servedByObject.has(name)),
+  );
   const ownScope = new Set<string>(["thread", "process"]);
   warn(
     "one-user",

@@ -126,6 +126,7 @@ export function policyFile(named: string, workingDirectory: string): string {
 }
 
 export const readyPolicies = [
+  "agent-socket",
   "build-step",
   "call-flow",
   "children",

@@ -21,6 +21,7 @@ export const seccompEbpfDescription: EngineDescription = {
     "caller-name": { does: "a moment later; empty where the caller has ended" },
     "no-denial-events": { does: "leaves out all verdicts; reports are events" },
     interrupted: { does: "never" },
+    "in-its-stead": { does: "refused when it is compiled (P0606)" },
     "child-copy": {
       does: "as it is when the kernel makes the child, a moment after the verdict: what another thread of the parent changes in between is in it",
     },

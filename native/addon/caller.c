@@ -24,6 +24,9 @@ enum { STATUS_BYTES = 1 << 16, PATH_BYTES = 64 };
 static const char *const namespace_names[NAMESPACES] = {"user", "mnt", "pid", "net", "ipc", "uts", "cgroup", "time"};
 enum { USER = 0, MOUNT = 1 };
 
+/* Several security modules can have one each. */
+static const char *const label_names[LABELS] = {"attr/current", "attr/apparmor/current", "attr/smack/current"};
+
 ssize_t read_text(int directory, const char *path, char *into, size_t size) {
   int file = openat(directory, path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return -errno;
@@ -135,6 +138,7 @@ static int open_self(struct self *self) {
                : !identify(root, &self->root)                         ? -errno
                : !credentials_of(status, self->credentials)           ? -E2BIG
                                                                       : 0;
+  if (result == 0) self->umask = (mode_t)number_in(status, "Umask", 8);
   if (root >= 0) close(root);
   free(status);
   return result;
@@ -148,7 +152,7 @@ int know_self(struct self *self) {
     return result;
   }
   for (int i = 0; i < NAMESPACES; i++) link_of(self->proc, "thread-self", namespace_names[i], self->namespaces[i]);
-  text_of(self->proc, "thread-self", "attr/current", self->label);
+  for (int i = 0; i < LABELS; i++) text_of(self->proc, "thread-self", label_names[i], self->labels[i]);
   text_of(self->proc, "thread-self", "cgroup", self->cgroup);
   self->protects_links = setting(self->proc, "sys/fs/protected_symlinks");
   self->protects_files = setting(self->proc, "sys/fs/protected_regular");
@@ -191,8 +195,10 @@ static bool compare(const struct self *self, struct caller *caller, char *status
   bool is_known = identify(directory, &root);
   close(directory);
   if (!is_known || !is_same(&root, &self->root) || root.mount != self->root.mount) return refuse(failure, OTHER_ROOT);
-  text_of(self->proc, task, "attr/current", label);
-  if (strcmp(label, self->label) != 0) return refuse(failure, OTHER_LABEL);
+  for (int i = 0; i < LABELS; i++) {
+    text_of(self->proc, task, label_names[i], label);
+    if (strcmp(label, self->labels[i]) != 0) return refuse(failure, OTHER_LABEL);
+  }
   size_t length;
   const char *users = line_of(status, "Uid", &length);
   unsigned user = 0;

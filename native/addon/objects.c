@@ -20,7 +20,8 @@
 #include <unistd.h>
 
 enum {
-  MOST_CALLS = 128,
+  MOST_CALLS = 4096,
+  MOST_THREADS = 256,
   STACK = 256 * 1024,
   PATROL = 10 * 1000 * 1000, /* ns */
 };
@@ -132,8 +133,9 @@ static struct service service_of(const struct objects *own, const struct call *c
 }
 
 /* True where the call has its answer. */
-static bool make_step(struct objects *own, struct call *call) {
-  const struct service service = service_of(own, call);
+static bool make_step(struct objects *own, struct call *call, bool has_own_directory) {
+  struct service service = service_of(own, call);
+  service.has_own_directory = has_own_directory;
   enum served served = RACED;
   if (call->is_service)
     served = call->order.kind == CONNECTS ? serve_connect(&service, &call->target, call->order.socket, &call->failure)
@@ -153,7 +155,7 @@ static void interrupt_nothing(int signal) { (void)signal; }
 static void *work(void *argument) {
   struct objects *own = argument;
   /* A working directory and an umask of its own. */
-  bool is_ready = unshare(CLONE_FS) == 0 && fchdir(own->self.descriptors) == 0;
+  bool has_own_directory = unshare(CLONE_FS) == 0 && fchdir(own->self.descriptors) == 0;
   pthread_mutex_lock(&own->lock);
   for (;;) {
     struct call *call;
@@ -166,9 +168,7 @@ static void *work(void *argument) {
     clock_gettime(CLOCK_MONOTONIC, &call->since);
     pthread_cond_signal(&own->change);
     pthread_mutex_unlock(&own->lock);
-    bool is_answered = false;
-    if (!is_ready) call->failure = (struct failure){EACCES, NOT_ENOUGH_MEMORY};
-    else is_answered = make_step(own, call);
+    bool is_answered = make_step(own, call, has_own_directory);
     pthread_mutex_lock(&own->lock);
     call->state = HELD;
     if (is_answered) {
@@ -288,11 +288,11 @@ static bool begin(struct objects *own, struct call *call, bool is_service) {
   call->state = WAITS;
   unsigned waiting = 0;
   for (struct call *one = own->calls; one != NULL; one = one->next) waiting += one->state == WAITS;
-  if (own->idle >= waiting || start_thread(own, work) == 0) {
-    pthread_cond_signal(&own->work);
-    return true;
-  }
-  return false;
+  /* The first is the one that looks after callers. */
+  const unsigned workers = own->threads - 1;
+  if (own->idle < waiting && workers < MOST_THREADS && start_thread(own, work) != 0 && workers == 0) return false;
+  pthread_cond_signal(&own->work);
+  return true;
 }
 
 /* fs/open.c, build_open_how(): what openat2(2) refuses, the older calls ignore. */

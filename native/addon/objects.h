@@ -40,8 +40,9 @@ enum obstacle {
   UNREADABLE_CALLER,    /* /proc/TID cannot be read */
   NO_DESCRIPTORS,       /* we have none left */
   NOT_ENOUGH_MEMORY,
-  TOO_MANY,  /* calls are under way */
-  PATH_ONLY, /* O_PATH: the kernel installs no such descriptor (seccomp_notify_addfd(), 6.12) */
+  TOO_MANY,    /* calls wait */
+  OTHER_UMASK, /* and the thread cannot have one of its own: unshare(2) is refused */
+  PATH_ONLY,   /* O_PATH: the kernel installs no such descriptor (seccomp_notify_addfd(), 6.12) */
 };
 
 /* A failed step: `error` is the call's own errno (positive), or that of a refusal where `why` says so. */
@@ -58,14 +59,16 @@ struct identity {
   uint64_t special; /* of a device file: which device */
 };
 
-enum { CREDENTIAL_BYTES = 4096, LINK_BYTES = 64, NAMESPACES = 8, TEXT_BYTES = 1024 };
+enum { CREDENTIAL_BYTES = 4096, LINK_BYTES = 64, NAMESPACES = 8, LABELS = 3, TEXT_BYTES = 1024 };
 
 struct self {
   int proc;        /* /proc */
   int descriptors; /* /proc/self/fd, the working directory of the pool's threads */
   int tasks;       /* /proc/self/task */
   struct identity proc_root, root;
-  char credentials[CREDENTIAL_BYTES], namespaces[NAMESPACES][LINK_BYTES], label[TEXT_BYTES], cgroup[TEXT_BYTES];
+  char credentials[CREDENTIAL_BYTES], namespaces[NAMESPACES][LINK_BYTES], labels[LABELS][TEXT_BYTES],
+      cgroup[TEXT_BYTES];
+  mode_t umask;
   unsigned protects_links, protects_files, protects_fifos; /* fs.protected_… */
 };
 
@@ -134,7 +137,8 @@ struct service {
   int listener;
   uint64_t id;
   uint64_t flags, mode;
-  bool is_killable; /* a signal that does not kill does not end the caller's wait */
+  bool has_own_directory; /* the thread has a working directory and an umask of its own */
+  bool is_killable;       /* a signal that does not kill does not end the caller's wait */
 };
 
 enum served {

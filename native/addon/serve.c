@@ -136,8 +136,16 @@ static int open_target(const struct service *service, const struct target *targe
   struct identity object;
   uint64_t flags = service->flags | O_NOCTTY;
   *failure = (struct failure){0, NO_OBSTACLE};
+  const bool is_new = (flags & O_TMPFILE) == O_TMPFILE;
+  if (target->object < 0 || is_new) {
+    if (service->has_own_directory) {
+      umask(service->caller->umask);
+    } else if (service->caller->umask != service->self->umask) {
+      *failure = (struct failure){EACCES, OTHER_UMASK};
+      return -EACCES;
+    }
+  }
   if (target->object < 0) {
-    umask(service->caller->umask); /* this thread's own */
     return open_at(target->parent, target->name, flags | O_EXCL | O_NOFOLLOW, service->mode, 0);
   }
   if ((flags & O_PATH) != 0) {
@@ -149,9 +157,7 @@ static int open_target(const struct service *service, const struct target *targe
   if ((flags & O_CREAT) != 0 && S_ISDIR(object.mode)) return -EISDIR;
   if (!may_open_device(service, &object, failure)) return -failure->error;
   if ((flags & O_CREAT) != 0 && !may_find(service, target->object, failure)) return -failure->error;
-  const bool is_new = (flags & O_TMPFILE) == O_TMPFILE;
   flags &= ~(uint64_t)(O_CREAT | O_NOFOLLOW | (is_new ? 0 : O_EXCL));
-  if (is_new) umask(service->caller->umask);
   snprintf(number, sizeof number, "%d", target->object);
   return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
 }
@@ -187,9 +193,15 @@ enum served serve_connect(const struct service *service, const struct target *ta
   int socket = take_socket(service->caller, number);
   if (socket == -EPERM || socket == -ESRCH) return fail(failure, EACCES, UNREADABLE_CALLER);
   if (socket < 0) return of_errno(service, -socket, failure);
+  /* Its number can mean another process's socket by now. */
+  uint64_t id = service->id;
+  if (ioctl(service->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0) {
+    close(socket);
+    return ANSWERED;
+  }
   struct sockaddr_un address = {.sun_family = AF_UNIX};
-  /* Relative to /proc/self/fd. */
-  snprintf(address.sun_path, sizeof address.sun_path, "%d", target->object);
+  const char *directory = service->has_own_directory ? "" : "/proc/self/fd/";
+  snprintf(address.sun_path, sizeof address.sun_path, "%s%d", directory, target->object);
   int result = connect(socket, (const struct sockaddr *)&address, sizeof address);
   int error = result == 0 ? 0 : errno;
   close(socket);

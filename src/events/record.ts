@@ -114,6 +114,7 @@ export const holdObstacles = [
   "no-descriptors",
   "no-memory",
   "too-many",
+  "other-umask",
   "path-only",
   /** Not the addon's: some process has restricted itself by Landlock, which cannot be seen of a process. */
   "landlock",

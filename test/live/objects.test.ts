@@ -230,7 +230,18 @@ describe.each(users)("$name", ({ uid }) => {
       : { "user-namespace": "other-credentials", landlock: "landlock" };
   it.each(Object.entries(ways))("refuses a caller that has confined itself: %s", (how, why) => {
     const outcome = run(settingsFor(uid), victim("objects"), "confined", how);
-    expect(results(outcome)).toEqual({ confined: expect.stringMatching(/^(EACCES|EPERM)$/) });
+    expect(results(outcome)).toMatchObject({ confined: expect.stringMatching(/^(EACCES|EPERM)$/) });
     expect([[why], ["unreadable-caller"], []]).toContainEqual(reasons(outcome));
+    if (how === "landlock") expect(reasons(outcome)).toEqual(["landlock"]);
+  });
+
+  it("refuses the children of a caller that has confined itself by Landlock, and nobody else", () => {
+    const outcome = run(settingsFor(uid), victim("objects"), "beside");
+    expect(results(outcome)).toEqual({
+      grandchild: "EACCES",
+      confined: "EACCES",
+      parent: "1",
+      "other-child": "1",
+    });
   });
 });

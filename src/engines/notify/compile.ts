@@ -17,6 +17,7 @@ import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { needsOf } from "./needs.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
+import { asksForObjects } from "./objects/objects-of.ts";
 import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 
 export interface NotifyCompilation {
@@ -69,7 +70,8 @@ function traitsOf(program: Program, needs: Needs): Uint8Array {
   const add = (numbers: readonly number[], trait: number) => {
     for (const number of numbers) if (number <= highest && traits[number] !== 0) traits[number]! |= trait;
   };
-  if (needs.births) add(numbersOf(creatingCalls, program.architecture), callTrait.creates);
+  // The children of a process that has restricted itself by Landlock are followed, for they are restricted, too.
+  if (needs.births || asksForObjects(program)) add(numbersOf(creatingCalls, program.architecture), callTrait.creates);
   if (needs.threads) add(numbersOf(executingCalls, program.architecture), callTrait.executes);
   return traits;
 }

@@ -12,12 +12,14 @@ import type { ArmedFilter } from "./policy.ts";
 export const notifyProfile = {
   supervision(program) {
     const { births, threads } = needsOf(program);
+    // Landlock's domains cannot be seen of a process. Who has one is followed, with all that it makes.
+    const holds = asksForObjects(program);
     // A thread that executes a program while it is not its process's leader takes over the leader's id. Its state stays
     // its own, so the supervisor must see it happen.
     return {
-      superviseProcessCreation: births,
+      superviseProcessCreation: births || holds,
       superviseExecution: threads,
-      superviseRestriction: asksForObjects(program),
+      superviseRestriction: holds,
     };
   },
   asks: true,

@@ -24,11 +24,11 @@ import { close, pollBits, pollFor, reservePolling } from "../../linux/descriptor
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { mostDeaths, native } from "../../linux/native.ts";
-import { killByThread, noDescriptorsLeft, openProcess, openThread, signalProcess } from "../../linux/pidfd.ts";
-import { taskName } from "../../linux/proc.ts";
+import { killByThread, noDescriptorsLeft, signalProcess } from "../../linux/pidfd.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
+import { describeTask, hasThreadDescriptors, openCaller } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
@@ -40,8 +40,10 @@ import { type PendingCall, Pinning, type PreparedCall } from "./pin/pinning.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
-import { readStatus, TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
+import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
+/** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
+const restrictAllThreads = 8n;
 /** Milliseconds between looks at what is traced, while no call comes. */
 const traceInterval = 0.1;
 /**
@@ -100,7 +102,7 @@ export class Supervisor {
   /** Descriptors that can be read when there is something to do. */
   readonly #asking: readonly number[];
   readonly #restrictsItself: number;
-  /** Some process of the tree has a Landlock domain, which its children have, too. */
+  /** A process has restricted all of its threads at once: which of its children have come before is not known. */
   #isRestricted = false;
   readonly #clone: number;
   readonly #clone3: number;
@@ -269,7 +271,7 @@ export class Supervisor {
       memory.refuse(this.#errnoOf(verdict));
       return true;
     }
-    if (number === this.#restrictsItself) this.#isRestricted = true;
+    if (number === this.#restrictsItself && this.#objects !== undefined) this.#restrict(caller);
     if (traits === callTrait.judged) {
       memory.pass();
       return true;
@@ -348,7 +350,9 @@ export class Supervisor {
       case "refused":
         return this.#refuseObject(held.why, held.errno);
       case "object": {
-        if (this.#isRestricted) return this.#refuseObject("landlock", errno.EACCES);
+        // It was known when it called first.
+        if (this.#isRestricted || caller?.process.isRestricted !== false)
+          return this.#refuseObject("landlock", errno.EACCES);
         const { observations, memory } = held;
         const observed = this.#observer.observe(this.#memory.number, memory);
         if ("errno" in observed) throw new Error("memory that was read has failed since");
@@ -359,6 +363,12 @@ export class Supervisor {
         return !passes;
       }
     }
+  }
+
+  /** A thread's children, threads and programs have its Landlock domain, so its process counts as a whole. */
+  #restrict(caller: Thread | undefined): void {
+    if (caller === undefined || (this.#memory.argument(1) & restrictAllThreads) !== 0n) this.#isRestricted = true;
+    else caller.process.isRestricted = true;
   }
 
   #refuseObject(hold: HoldObstacle, number: number): true {
@@ -416,7 +426,8 @@ export class Supervisor {
         return true;
       }
       const flags = number === this.#clone ? call.argument(0) : 0n;
-      if ((flags & cloneFlag.thread) === 0n) return this.#passCreation(flags, caller, call);
+      const isFollowed = this.#options.policy.needs.births || caller?.process.isRestricted === true;
+      if ((flags & cloneFlag.thread) === 0n && isFollowed) return this.#passCreation(flags, caller, call);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
       const seized = this.#tracer.seize(tid);
       if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
@@ -646,14 +657,6 @@ interface FollowedCall {
   readonly pass: () => boolean;
 }
 
-/** A pidfd of the thread or of its process, or a negative errno. */
-function openCaller(tid: number): number {
-  const pidfd = openThread(tid);
-  if (pidfd !== -errno.EINVAL) return pidfd; // From Linux 6.9 on
-  const identity = { process: 0, uid: 0, gid: 0 };
-  return readStatus(tid, identity) ? openProcess(identity.process) : -errno.ESRCH;
-}
-
 /** What the supervisor does for a verdict. compile.ts refuses a trap; a killed thread takes its process along. */
 const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
   allow: "pass",
@@ -675,17 +678,4 @@ function phaseCells(step: CompiledStep, phases: readonly { readonly cell: number
     }
     throw new Error(`cell ${cell} has no place in memory`);
   });
-}
-
-function hasThreadDescriptors(): boolean {
-  const descriptor = openThread(process.pid);
-  if (descriptor >= 0) close(descriptor);
-  return descriptor >= 0;
-}
-
-/** For people only: name and process of a task, as far as /proc still knows. */
-function describeTask(tid: number): { readonly pid: number; readonly command: string | undefined } {
-  const identity = { process: tid, uid: 0, gid: 0 };
-  if (tid === 0 || !readStatus(tid, identity)) return { pid: tid, command: undefined };
-  return { pid: identity.process, command: taskName(tid) };
 }

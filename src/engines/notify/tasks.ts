@@ -25,6 +25,8 @@ export interface Process {
   readonly isBorrowed: boolean;
   readonly threads: Set<Thread>;
   readonly word: number;
+  /** A thread of it, or of a process that it comes from, has restricted itself by Landlock. */
+  isRestricted: boolean;
 }
 
 export interface Thread {
@@ -40,6 +42,8 @@ export interface Thread {
 export interface Reservation {
   readonly processSlot: number;
   readonly threadSlot: number;
+  /** As `Process.isRestricted`. */
+  readonly isRestricted: boolean;
 }
 
 /** Why no thread is found: the caller is gone, its process was not followed since its fork, or descriptors have run out. */
@@ -153,7 +157,7 @@ export class TaskRegistry {
     const { memory, layout } = this.#memory.instance;
     initialise(memory, layout, "process", processSlot);
     initialise(memory, layout, "thread", threadSlot);
-    return this.#addFirst(pid, { processSlot, threadSlot }, pidfd);
+    return this.#addFirst(pid, { processSlot, threadSlot, isRestricted: false }, pidfd);
   }
 
   // ── Children ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,7 +173,7 @@ export class TaskRegistry {
       inherit(memory, layout, "process", parent.process.slot, processSlot);
       inherit(memory, layout, "thread", parent.slot, threadSlot);
     }
-    return { processSlot, threadSlot };
+    return { processSlot, threadSlot, isRestricted: parent?.process.isRestricted ?? false };
   }
 
   /** The fork failed, or was never made. */
@@ -198,6 +202,7 @@ export class TaskRegistry {
       this.#slots.giveBack("thread", reservation.threadSlot);
       return false;
     }
+    process.isRestricted = reservation.isRestricted;
     this.#enter({ tid: pid, process, slot: reservation.threadSlot, descriptor: -1, word: noWord });
     return true;
   }
@@ -277,7 +282,7 @@ export class TaskRegistry {
       this.#slots.giveBack("process", slot);
       return undefined;
     }
-    const process: Process = { pid, slot, pidfd, isBorrowed, threads: new Set(), word };
+    const process: Process = { pid, slot, pidfd, isBorrowed, threads: new Set(), word, isRestricted: false };
     this.#watched[word] = process;
     this.#processes.set(pid, process);
     return process;

@@ -334,6 +334,17 @@ static int confined(const char *how) {
     tell("impossible", -error);
     return 0;
   }
+  if (strcmp(how, "landlock") == 0) {
+    /* Its children, and theirs. */
+    pid_t child = fork();
+    if (child == 0) {
+      pid_t grandchild = fork();
+      if (grandchild == 0) tell("grandchild", open_file("allowed/file", O_RDONLY));
+      waitpid(grandchild, NULL, 0);
+      _exit(0);
+    }
+    waitpid(child, NULL, 0);
+  }
   tell("confined", open_file(strcmp(how, "root") == 0 ? "/allowed/file" : "allowed/file", O_RDONLY));
   return 0;
 }
@@ -415,6 +426,20 @@ int main(int count, char **words) {
   if (strcmp(what, "leaks") == 0) return leaks(atol(argument));
   if (strcmp(what, "closes") == 0) return closes(atol(argument));
   if (strcmp(what, "confined") == 0) return confined(argument);
+  if (strcmp(what, "beside") == 0) {
+    /* A child that restricts itself is not its parent, nor its parent's other children. */
+    pid_t child = fork();
+    if (child == 0) _exit(confined("landlock"));
+    waitpid(child, NULL, 0);
+    tell("parent", first_of(open_file("allowed/file", O_RDONLY)) == 'a');
+    child = fork();
+    if (child == 0) {
+      tell("other-child", first_of(open_file("allowed/file", O_RDONLY)) == 'a');
+      _exit(0);
+    }
+    waitpid(child, NULL, 0);
+    return 0;
+  }
   if (strcmp(what, "sockets") == 0) return sockets();
   return 2;
 }

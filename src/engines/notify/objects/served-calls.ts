@@ -23,8 +23,8 @@ const creatFlags = 0o1101n;
 /** sizeof(struct sockaddr_un); a longer address is refused (net/unix/af_unix.c, unix_validate_addr()). */
 const unixAddressBytes = 110;
 const openHow = { least: 24 } as const;
-/** More calls are not served at once; what is remembered of those that are over is dropped beyond it. */
-const mostRemembered = 256;
+/** What is remembered of calls that are over is dropped beyond it. The addon serves half as many at once. */
+const mostRemembered = 8192;
 
 /** A call whose object is to be held. */
 export interface Order {

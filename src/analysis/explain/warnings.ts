@@ -15,7 +15,14 @@ import { cellLabel, rateOf } from "./texts.ts";
 /** Where a policy may meet what an engine does otherwise than the policy says, or at a cost: the engine words the warning. */
 export type EngineWarningKind = Extract<
   Warning["kind"],
-  "hot-call" | "kill-thread" | "static-kill" | "stateful-trap" | "interrupted" | "reads-memory" | "resolved" | "in-its-stead"
+  | "hot-call"
+  | "kill-thread"
+  | "static-kill"
+  | "stateful-trap"
+  | "interrupted"
+  | "reads-memory"
+  | "resolved"
+  | "in-its-stead"
 >;
 
 /** The engine's words for each; undefined where nothing is to be said. */

@@ -16,8 +16,8 @@ import type { EngineCompiler, Mode } from "../engine.ts";
 import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { needsOf } from "./needs.ts";
-import { hinderedOwnCalls } from "./pin/own-calls.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
+import { hinderedOwnCalls } from "./pin/own-calls.ts";
 import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
 
 export interface NotifyCompilation {

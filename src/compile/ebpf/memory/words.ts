@@ -50,7 +50,7 @@ const inet6Bytes = 24;
 /** `SECCOMP_EBPF_ARG_MSG`: part 0 is the header, part 1 the address. */
 const messageAddress = 1;
 
-const byPart = { whole: "whole", "socket-path": "socket path", "abstract-name": "name", entry: "entry" } as const;
+const byPart = { whole: "text", "socket-path": "socket path", "abstract-name": "name", entry: "entry" } as const;
 
 export class MemoryWords {
   readonly #program: Program;

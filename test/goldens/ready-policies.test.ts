@@ -40,8 +40,8 @@ const forms = {
   ebpf: ["disasm", "--target", "seccomp"],
 } as const;
 
-/** These look for patterns at any position of a path, or in all entries of a list. */
-const refused = ["exec-only", "no-secrets", "read-only-home"];
+/** These look for patterns at any position of a path, in all entries of a list, or for the object of a path. */
+const refused = ["agent-socket", "exec-only", "no-secrets", "read-only-home"];
 
 it.each(refused)("the policy %s is refused as eBPF", async (name) => {
   const { status, err } = await portcullis(...forms.ebpf, "--architecture", "x86_64", `policies/${name}.ts`);

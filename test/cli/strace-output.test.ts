@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { callByName } from "../../src/linux/calls.ts";
 import { readStrace } from "../../src/traces/strace.ts";
-import { isKnown, type TraceEvent } from "../../src/traces/trace.ts";
+import { type CallEvent, isKnown, type TraceEvent } from "../../src/traces/trace.ts";
 import { patience } from "../support/patience.ts";
 import { folderOf, portcullis } from "./harness.ts";
 
@@ -44,6 +44,43 @@ test.runIf(hasStrace)("the same on standard error, where lines are labelled only
   expect(stderr).toContain("strace: Process ");
   const kinds = read(stderr).map((event) => event.kind);
   expect(kinds.filter((kind) => kind === "fork").length).toBeGreaterThanOrEqual(3);
+});
+
+test.runIf(hasStrace)("texts and lists behind pointers, in full and cut", () => {
+  const long = "x".repeat(100);
+  const command = ["sh", "-c", 'exec cat /nowhere "$1"', "sh", long];
+  const recorded = (more: readonly string[]): readonly CallEvent[] => {
+    const file = join(folderOf({}), "trace");
+    spawnSync("strace", ["-f", "-n", "-ttt", ...more, "-o", file, ...command], {
+      timeout: patience.command,
+      env: { PATH: process.env["PATH"], LEFT: "right" },
+    });
+    return read(readFileSync(file, "utf8")).filter((event) => event.kind === "call");
+  };
+  const number = (name: string) => callByName(name)!.number[onX86 ? "x86_64" : "aarch64"];
+  const text = (bytes: Uint8Array) => Buffer.from(bytes).toString();
+  const entriesOf = (calls: readonly CallEvent[], name: string) => {
+    const found = calls
+      .filter((call) => call.number === number("execve"))
+      .at(-1)
+      ?.memory.get(name);
+    return found?.is === "strings" ? found.entries.map(({ bytes, isCut }) => [text(bytes), isCut]) : found?.is;
+  };
+  const whole = recorded(["-v", "-s", "65536"]);
+  expect(entriesOf(whole, "argv")).toEqual([
+    ["cat", false],
+    ["/nowhere", false],
+    [long, false],
+  ]);
+  expect(entriesOf(whole, "envp")).toContainEqual(["LEFT=right", false]);
+  const paths = whole.flatMap(({ memory }) => {
+    const path = memory.get("path");
+    return path?.is === "text" ? [text(path.bytes)] : [];
+  });
+  expect(paths).toContain("/nowhere");
+  const cut = recorded([]);
+  expect(entriesOf(cut, "argv")).toContainEqual(["x".repeat(32), true]);
+  expect(entriesOf(cut, "envp")).toBe("unknown");
 });
 
 const victim = `#define _GNU_SOURCE

@@ -102,6 +102,13 @@ static bool still_waits(const struct objects *own, uint64_t id) {
 
 /* ── A step ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
+void allow_interruption(bool allow) {
+  sigset_t one;
+  sigemptyset(&one);
+  sigaddset(&one, SIGRTMAX);
+  pthread_sigmask(allow ? SIG_UNBLOCK : SIG_BLOCK, &one, NULL);
+}
+
 static void hold(struct objects *own, struct call *call) {
   release(&call->target);
   call->failure = (struct failure){0, NO_OBSTACLE};
@@ -141,7 +148,11 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
     served = call->order.kind == CONNECTS ? serve_connect(&service, &call->target, call->order.socket, &call->failure)
                                           : serve_open(&service, &call->target, &call->failure);
   if (served == FAILED) release(&call->target);
-  if (served == RACED) hold(own, call);
+  if (served == RACED) {
+    allow_interruption(true);
+    hold(own, call);
+    allow_interruption(false);
+  }
   /* A signal came first. */
   if (served != ANSWERED && call->failure.error == EINTR) {
     answer_error(&service, EINTR);
@@ -221,13 +232,12 @@ static void *patrol(void *argument) {
   return NULL;
 }
 
-/* 0, or an errno. Threads of ours take no signal but the one that interrupts them. */
+/* 0, or an errno. Threads of ours take no signal but the one that interrupts them, where they allow it. */
 static int start_thread(struct objects *own, void *(*function)(void *)) {
   pthread_t thread;
   pthread_attr_t attributes;
   sigset_t all, before;
   sigfillset(&all);
-  sigdelset(&all, SIGRTMAX);
   int result = pthread_attr_init(&attributes);
   if (result != 0) return result;
   pthread_attr_setstacksize(&attributes, STACK);

@@ -149,6 +149,11 @@ enum served {
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure);
 enum served serve_connect(const struct service *service, const struct target *target, int socket,
                           struct failure *failure);
+/*
+ * Whether this thread can be interrupted. It must not be while it answers: the kernel then drops the answer, or of a
+ * descriptor and its answer the descriptor alone, and the call returns 0 (seccomp_notify_addfd(), kernel/seccomp.c, 6.12).
+ */
+void allow_interruption(bool allow);
 /* An errno of the call's own. */
 void answer_error(const struct service *service, int error);
 

@@ -163,7 +163,9 @@ static int open_target(const struct service *service, const struct target *targe
 }
 
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure) {
+  allow_interruption(true);
   int opened = open_target(service, target, failure);
+  allow_interruption(false);
   if (opened >= 0) return install(service, opened);
   if (failure->why != NO_OBSTACLE) return FAILED;
   if (opened == -EEXIST && target->object < 0 && (service->flags & O_EXCL) == 0) return RACED;
@@ -202,8 +204,10 @@ enum served serve_connect(const struct service *service, const struct target *ta
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   const char *directory = service->has_own_directory ? "" : "/proc/self/fd/";
   snprintf(address.sun_path, sizeof address.sun_path, "%s%d", directory, target->object);
+  allow_interruption(true);
   int result = connect(socket, (const struct sockaddr *)&address, sizeof address);
   int error = result == 0 ? 0 : errno;
+  allow_interruption(false);
   close(socket);
   return answered(service, 0, error);
 }

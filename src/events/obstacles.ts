@@ -152,7 +152,7 @@ const holdObstacleTexts: { readonly [O in HoldObstacle]: string } = {
   "too-many": "too many calls wait for their objects",
   "other-umask": "the caller's umask is another, and unshare(2) is refused to portcullis",
   "path-only": "the kernel lets nobody give a descriptor that was opened with O_PATH",
-  landlock: "a process of the command's has restricted itself by Landlock, and portcullis has not",
+  landlock: "the caller, or a process that it comes from, has restricted itself by Landlock",
 };
 
 export function describeHoldObstacle(why: HoldObstacle): string {

@@ -116,7 +116,7 @@ export const holdObstacles = [
   "too-many",
   "other-umask",
   "path-only",
-  /** Not the addon's: some process has restricted itself by Landlock, which cannot be seen of a process. */
+  /** Not the addon's: the caller's process, or one that it comes from, has restricted itself by Landlock. */
   "landlock",
 ] as const;
 export type HoldObstacle = (typeof holdObstacles)[number];

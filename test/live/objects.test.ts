@@ -188,7 +188,8 @@ describe.each(users)("$name", ({ uid }) => {
       const before = count();
       conversation.write("");
       expect(await conversation.line()).toBe("end 0");
-      expect(count()).toBeLessThanOrEqual(before);
+      // A leak would be one of each of the 4,000 calls; a thread of the pool may look into /proc at the moment.
+      expect(count()).toBeLessThan(before + 100);
       conversation.end();
       await conversation.ended;
     } finally {

@@ -107,7 +107,7 @@ export const report = refusing("report()");
 /** Computed in JavaScript too: a module may use it at its top level. @throws {TypeError} if the string is not a duration. */
 export function duration(text: string): bigint {
   const nanoseconds = parseDuration(text);
-  if (nanoseconds === undefined) throw new TypeError(`${JSON.stringify(text)} is no duration: ${durationForm}`);
+  if (nanoseconds === undefined) throw new TypeError(`${JSON.stringify(text)} is not a duration: ${durationForm}`);
   return nanoseconds;
 }
 

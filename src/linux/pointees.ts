@@ -102,7 +102,8 @@ export type StructureName = keyof typeof structures;
 /** The names of the language's types (src/language/types/values.d.ts). */
 export const structureTypes: { readonly [S in StructureName]: string } = {
   open_how: "OpenHow",
-  clone_args: "CloneArgs",
+  // No engine pins it (docs/language.md, "Memory behind pointers").
+  clone_args: "Pointer",
   mount_attr: "MountAttributes",
   sched_attr: "SchedulingAttributes",
 };

@@ -7,7 +7,7 @@ import { loadPolicy } from "../../src/language/load.ts";
 import { allCallNames, callByName } from "../../src/linux/calls.ts";
 import { errnoNames } from "../../src/linux/errno.ts";
 import { nameSet } from "../../src/linux/flags.ts";
-import { type Pointee, pointeeOf, type StructureField, structures } from "../../src/linux/pointees.ts";
+import { type Pointee, pointeeOf, type StructureField, structures, structureTypes } from "../../src/linux/pointees.ts";
 import { rewritesOf } from "../../src/linux/rewrites.ts";
 
 /** The compiler accepts every name of the published types, which the editor completes. */
@@ -58,6 +58,7 @@ function pointerTests(it: string, pointee: Pointee | undefined): string[] {
         `${it}.length > 1n && ${it}.includes("x") && ${it}.some("x*") && ${it}.has("X") && ${it}.startsWith(["a"])`,
       ];
     case "structure":
+      if (structureTypes[pointee.structure] === "Pointer") return plain;
       return [
         ...plain,
         ...structures[pointee.structure].fields.map((field: StructureField) =>

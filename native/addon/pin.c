@@ -6,6 +6,7 @@
  * call, and makes calls of its own. The oldest gives way then; its stub is sent back to the caller's own call.
  */
 #define _GNU_SOURCE
+#include "old_libc.h"
 #include "pin.h"
 
 #include <errno.h>
@@ -353,7 +354,7 @@ static bool still_has(pid_t tid, int number, ino_t inode) {
   char path[64];
   struct stat identity;
   snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, number);
-  return stat(path, &identity) == 0 && identity.st_ino == inode;
+  return stat_of(path, &identity) == 0 && identity.st_ino == inode;
 }
 
 #define CALL(number, ...) make_call(own, tid, base, at, number, (const uint64_t[6]){__VA_ARGS__})

@@ -21,6 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "old_libc.h"
 #include "objects.h"
 
 #ifndef SECCOMP_ADDFD_FLAG_SEND
@@ -115,14 +116,14 @@ static bool may_open_device(const struct service *service, const struct identity
 static bool may_find(const struct service *service, int object, struct failure *failure) {
   struct stat own, directory;
   const struct self *self = service->self;
-  if (fstat(object, &own) != 0) return false;
+  if (stat_of_descriptor(object, &own) != 0) return false;
   const unsigned protects = S_ISFIFO(own.st_mode)  ? self->protects_fifos
                             : S_ISREG(own.st_mode) ? self->protects_files
                                                    : 0;
   if (protects == 0 || own.st_uid == service->caller->user) return true;
   int parent = parent_of(self, object, failure);
   if (parent < 0) return failure->why == NO_OBSTACLE;
-  bool is_known = fstat(parent, &directory) == 0;
+  bool is_known = stat_of_descriptor(parent, &directory) == 0;
   close(parent);
   if (is_known && ((directory.st_mode & S_ISVTX) == 0 || own.st_uid == directory.st_uid)) return true;
   if (is_known && (directory.st_mode & S_IWOTH) == 0 && !((directory.st_mode & S_IWGRP) != 0 && protects >= 2))

@@ -20,6 +20,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "old_libc.h"
 #include "objects.h"
 
 enum { MOST_LINKS = 40, PROC_ROOT = 1 /* its inode (fs/proc/root.c) */ };
@@ -137,7 +138,7 @@ static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool *again) 
 static bool may_follow(const struct walk *walk, int link) {
   struct stat own, directory;
   if (walk->lookup->self->protects_links == 0) return true;
-  if (fstat(link, &own) != 0 || fstat(walk->at, &directory) != 0) return false;
+  if (stat_of_descriptor(link, &own) != 0 || stat_of_descriptor(walk->at, &directory) != 0) return false;
   return own.st_uid == walk->lookup->caller->user || (directory.st_mode & (S_ISVTX | S_IWOTH)) != (S_ISVTX | S_IWOTH) ||
          own.st_uid == directory.st_uid;
 }

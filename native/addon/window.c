@@ -15,6 +15,7 @@
  * its parent may have other rights, and puts its paths there.
  */
 #define _GNU_SOURCE
+#include "old_libc.h"
 #include "pin.h"
 
 #include <errno.h>
@@ -47,7 +48,7 @@ static int make_memory(size_t size, int *writable, int *read_only, struct stat *
   snprintf(path, sizeof path, "/proc/self/fd/%d", made);
   int again = -1;
   if (ftruncate(made, (off_t)size) != 0 || fcntl(made, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) != 0 ||
-      fstat(made, identity) != 0 || (again = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
+      stat_of_descriptor(made, identity) != 0 || (again = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
     int error = errno;
     close(made);
     return -error;

@@ -21,15 +21,15 @@ import { callByName } from "../../src/linux/calls.ts";
 const many = (count: number, text: (index: number) => string, between = "\n") =>
   Array.from({ length: count }, (_, index) => text(index)).join(between);
 
-/** A policy for `fcntl`, whose third argument is a whole word. */
+/** A policy for `read`, whose third argument is a whole word. */
 const over = (
   declarations: string,
   statements: string,
 ) => `import { allow, deny, perProcess, perTree, policy } from "portcullis";
 ${declarations}
 export default policy((call) => {
-  if (call.name !== "fcntl") return allow;
-  const x = call.args.arg;
+  if (call.name !== "read") return allow;
+  const x = call.args.count;
 ${statements}
   return allow;
 });
@@ -40,14 +40,14 @@ const accepted: readonly [string, string][] = [
     "2,000 rules",
     over(
       "",
-      many(2000, (n) => `if (call.args.arg === ${7 * n + 3}n) return deny("EPERM");`),
+      many(2000, (n) => `if (call.args.count === ${7 * n + 3}n) return deny("EPERM");`),
     ),
   ],
   [
     "2,000 rules over a counter",
     over(
       "const c = perProcess.counter();",
-      `${many(2000, (n) => `if (call.args.arg === ${7 * n + 3}n && c.get() > ${n}n) return deny("EPERM");`)}\nc.add();`,
+      `${many(2000, (n) => `if (call.args.count === ${7 * n + 3}n && c.get() > ${n}n) return deny("EPERM");`)}\nc.add();`,
     ),
   ],
   [
@@ -87,9 +87,9 @@ const compile = (program: Program) =>
   compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
 
 /** Arguments that match the first rules in order, and random rules in between. */
-function fcntlAt(step: bigint): SystemCallEvent {
+function readAt(step: bigint): SystemCallEvent {
   return {
-    number: callByName("fcntl")!.number.x86_64!,
+    number: callByName("read")!.number.x86_64!,
     architecture: auditArchitecture.x86_64,
     instructionPointer: 0n,
     arguments: [0n, 0n, step % 2n === 0n ? step : (step * 37n) % 14_100n, 0n, 0n, 0n],
@@ -109,7 +109,7 @@ describe("a policy with", () => {
     };
     try {
       for (let step = 0n; step < 400n; step += 1n) {
-        const event = fcntlAt(step);
+        const event = readAt(step);
         const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
         const wanted = evaluate(program, event, circumstances, state);
         expect(trial.evaluate(event, circumstances).result, `step ${step}`).toBe(wanted.verdict);
@@ -185,7 +185,7 @@ describe.each(["seccomp", "unprivileged"] as const)("for the target %s, a policy
         tree: initialState(program, "tree"),
       };
       for (let step = 0n; step < 300n; step += 1n) {
-        const event = fcntlAt(step);
+        const event = readAt(step);
         const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
         const wanted = evaluate(program, event, circumstances, state);
         const found = tree.evaluate(0, event, { now: 0n, who: (1n << 32n) | 1n, owner: 0n });

@@ -114,7 +114,7 @@ function refusal(bytes: Uint8Array): string | undefined {
 
 /** Sections that the launcher does not read: texts, the meaning of records, the policy's lines. */
 const unread =
-  /UTF-8|string is not there|a parameter has no name|a parameter is fixed and open|source map|place|verdict|report|functions|lines|one name|where they are/;
+  /UTF-8|string is not there|a string is out of range|a parameter has no name|a parameter is fixed and open|source map|place|verdict|report|functions|lines|one name|where they are/;
 /** Checks that only the launcher makes. */
 const onlyHere = /another architecture|another place than seccomp|too large|no places/;
 

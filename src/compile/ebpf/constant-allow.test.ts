@@ -49,7 +49,12 @@ describe("the calls that the kernel can prove to be always allowed", () => {
       const { program, diagnostics, sources } = loadPolicy(path, { architecture });
       if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
       for (const unprivileged of [false, true]) {
-        const { compiled } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+        const { compiled, diagnostics: refused } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+        // Some policies ask about memory in a way that no program of the kernel can.
+        if (compiled === undefined && program.observations.length > 0) {
+          expect(refused.map(({ code }) => code)).toEqual(["P0606"]);
+          continue;
+        }
         expect(compiled!.constantAllow).toEqual(wanted(program));
         // Unknown numbers, x32 numbers and another architecture have no constant calls.
         const { instructions } = compiled!.object;

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Included before everything else (native/Makefile): the addon is linked against the build machine's glibc and runs with
+ * that of Node 20's oldest systems, 2.28. Newer headers and libraries give some functions newer versions, which mean the
+ * same here.
+ */
+#ifndef OLD_LIBC_H
+#define OLD_LIBC_H
+
+#if defined(__x86_64__)
+#define FIRST_VERSION "GLIBC_2.2.5"
+#define C99_VERSION "GLIBC_2.7"
+#elif defined(__aarch64__)
+#define FIRST_VERSION "GLIBC_2.17"
+#define C99_VERSION "GLIBC_2.17"
+#endif
+
+/* They moved from libpthread to libc in 2.32 and 2.34; Node is linked with both. */
+__asm__(".symver pthread_create,pthread_create@" FIRST_VERSION);
+__asm__(".symver pthread_kill,pthread_kill@" FIRST_VERSION);
+__asm__(".symver pthread_attr_setstacksize,pthread_attr_setstacksize@" FIRST_VERSION);
+__asm__(".symver pthread_sigmask,pthread_sigmask@" FIRST_VERSION);
+/* C23's binary literals, from 2.38 on. */
+__asm__(".symver __isoc23_strtol,strtol@" FIRST_VERSION);
+__asm__(".symver __isoc23_strtoul,strtoul@" FIRST_VERSION);
+__asm__(".symver __isoc23_strtoull,strtoull@" FIRST_VERSION);
+__asm__(".symver __isoc23_sscanf,__isoc99_sscanf@" C99_VERSION);
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+long syscall(long number, ...);
+
+/* stat(2) and fstat(2) are functions of their own from 2.33 on. The kernel's structure is glibc's on both machines. */
+static inline int stat_of(const char *path, struct stat *into) {
+  return (int)syscall(SYS_newfstatat, AT_FDCWD, path, into, 0);
+}
+static inline int stat_of_descriptor(int descriptor, struct stat *into) {
+  return (int)syscall(SYS_fstat, descriptor, into);
+}
+
+#endif

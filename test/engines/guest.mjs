@@ -114,7 +114,7 @@ check("a bundle whose parameter is set to what it cannot be starts nothing", () 
   differs(run(launcher, "run", "--set", "most=0", `${folder}/children.pcl`, "/bin/echo", "it ran"), {
     status: 125,
     stdout: "",
-    stderr: /most is an integer from 1 to 100000, and not 0/,
+    stderr: /most must be an integer from 1 to 100000, not 0/,
   }),
 );
 check("a bundle is enforced by run -p", () =>

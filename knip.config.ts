@@ -37,8 +37,6 @@ export default {
   ignoreDependencies: ["@wasm-fmt/clang-format", "cspell", "node-api-headers"],
   // A type that a function of its file takes or gives can be named where that function is called.
   ignoreExportsUsedInFile: { interface: true, type: true },
-  // The engines that call these are not in the tree yet.
-  ignoreIssues: { "src/ir/{observation,observe}.ts": ["exports"], "src/patterns/**": ["exports"] },
   // Programs of the system, which the Makefile installs, and paths that are started, not imported.
   exclude: ["binaries", "unresolved"],
 } satisfies KnipConfig;

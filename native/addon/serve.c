@@ -112,7 +112,7 @@ static bool may_open_device(const struct service *service, const struct identity
   return failure->why == OTHER_CGROUP && has_own_cgroup(service->self, tid);
 }
 
-/* fs/namei.c, may_create_in_sticky(): an O_CREAT that finds what somebody else has laid there. */
+/* fs/namei.c, may_create_in_sticky(): an O_CREAT that finds a file of another user. */
 static bool may_find(const struct service *service, int object, struct failure *failure) {
   struct stat own, directory;
   const struct self *self = service->self;

@@ -5,7 +5,7 @@
  * The kernel walks the path from the caller's own directory, without magic links (RESOLVE_NO_MAGICLINKS). Where that ends
  * in procfs or fails, the path is walked again here, one component after the other: in /proc, "self" means us to the
  * kernel, and the caller to the caller. No other place depends on who walks, because the caller's credentials, root and
- * mounts are ours. Out of /proc a walk comes by "..", which is the same from everybody's directory, or by a magic link.
+ * mounts are ours. A walk leaves /proc by "..", which is the same from every directory there, or by a magic link.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -49,7 +49,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     ...relocatable(object.instructions),
     maps: storage.maps.map((map, index) => bundleMap(map, description?.maps[index])),
     states: storage.states.map(({ name, scope, fork, size }): BundleState => {
-      // The tree's state is a process's that everybody shares.
+      // The tree's state is the state of a process that all tasks share.
       return scope === "tree" ? { name, scope: "process", fork: "share", size } : { name, scope, fork, size };
     }),
     declared: artifact.declared,

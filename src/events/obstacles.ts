@@ -151,7 +151,7 @@ const holdObstacleTexts: { readonly [O in HoldObstacle]: string } = {
   "no-memory": "portcullis has no memory left",
   "too-many": "too many calls wait for their objects",
   "other-umask": "the caller's umask is another, and unshare(2) is refused to portcullis",
-  "path-only": "the kernel lets nobody give a descriptor that was opened with O_PATH",
+  "path-only": "the kernel installs no descriptor that was opened with O_PATH",
   landlock: "the caller, or a process that it comes from, has restricted itself by Landlock",
 };
 

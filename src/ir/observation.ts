@@ -107,8 +107,6 @@ export type AddressKind = (typeof addressKinds)[number];
 export const pathBytes = 4096;
 /** sizeof(struct sockaddr_storage). */
 export const addressBytes = 128;
-/** sizeof(struct user_msghdr) on 64-bit architectures. */
-export const messageBytes = 56;
 /** Patterns of one word. */
 export const maximumPatterns = 64;
 /** Bounds of a list: entries, and bytes of all strings with their NULs. */

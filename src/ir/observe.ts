@@ -3,6 +3,7 @@
  * each of `Program.words`. Engines that read memory themselves use it; compiled forms must agree with it.
  */
 
+import { inet6Bytes, inetBytes, socketFamily, unixPathOffset } from "../linux/socket-address.ts";
 import { type Automaton, compileMatcher, run } from "../patterns/automaton.ts";
 import { addressOf, wordsOf } from "../patterns/cidr.ts";
 import type { Pattern } from "../patterns/pattern.ts";
@@ -10,7 +11,6 @@ import {
   type AddressKind,
   type AddressPart,
   addressKinds,
-  messageBytes,
   type Observation,
   type ObservedWord,
   type ResolvedObject,
@@ -221,14 +221,6 @@ export interface SocketAddress {
   readonly name: Uint8Array;
 }
 
-/** include/linux/socket.h */
-const families = { unspecified: 0, unix: 1, inet: 2, inet6: 10, netlink: 16, vsock: 40 } as const;
-/** offsetof(struct sockaddr_un, sun_path) */
-const unixPath = 2;
-/** sizeof(struct sockaddr_in), SIN6_LEN_RFC2133 (net/ipv6/af_inet6.c). */
-const inetBytes = 16;
-const inet6Bytes = 24;
-
 const noWords = { high: 0n, low: 0n };
 const noAddress: SocketAddress = { kind: "none", family: 0n, port: 0n, address: noWords, name: empty };
 
@@ -242,19 +234,19 @@ export function readSocketAddress(bytes: Uint8Array): SocketAddress {
   const family = bytes[0]! | (bytes[1]! << 8);
   const plain = (kind: AddressKind): SocketAddress => ({ ...noAddress, kind, family: BigInt(family) });
   switch (family) {
-    case families.unix:
+    case socketFamily.unix:
       return unixAddress(bytes);
-    case families.inet:
+    case socketFamily.inet:
       return bytes.length < inetBytes ? plain("other") : internetAddress("ip", bytes, bytes.subarray(4, 8));
-    case families.inet6:
+    case socketFamily.inet6:
       return bytes.length < inet6Bytes ? plain("other") : internetAddress("ip", bytes, bytes.subarray(8, 24));
-    case families.unspecified:
+    case socketFamily.unspecified:
       return bytes.length < inetBytes
         ? plain("unspecified")
         : internetAddress("unspecified", bytes, bytes.subarray(4, 8));
-    case families.netlink:
+    case socketFamily.netlink:
       return plain("netlink");
-    case families.vsock:
+    case socketFamily.vsock:
       return plain("vsock");
     default:
       return plain("other");
@@ -263,8 +255,8 @@ export function readSocketAddress(bytes: Uint8Array): SocketAddress {
 
 /** A path ends at its first NUL (unix_mkname_bsd(), net/unix/af_unix.c); an abstract name has all of its bytes. */
 function unixAddress(bytes: Uint8Array): SocketAddress {
-  const rest = bytes.subarray(unixPath);
-  const family = BigInt(families.unix);
+  const rest = bytes.subarray(unixPathOffset);
+  const family = BigInt(socketFamily.unix);
   if (rest.length === 0) return { ...noAddress, kind: "unnamed", family };
   if (rest[0] === 0) return { ...noAddress, kind: "abstract", family, name: rest.subarray(1) };
   const end = rest.indexOf(0);
@@ -279,10 +271,4 @@ function internetAddress(kind: AddressKind, bytes: Uint8Array, address: Uint8Arr
     address: wordsOf(addressOf(address)),
     name: empty,
   };
-}
-
-/** Where `struct user_msghdr` has the pointer to its address, and the address's length (include/linux/socket.h). */
-export function nameOfMessage(message: Uint8Array): { readonly address: bigint; readonly length: number } {
-  if (message.length < messageBytes) throw new RangeError(`a message header of ${message.length} bytes`);
-  return { address: littleEndian(message, 0, 8), length: Number(BigInt.asIntN(32, littleEndian(message, 8, 4))) };
 }

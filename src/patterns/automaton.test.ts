@@ -3,7 +3,6 @@ import { compileMatcher, mostPatterns, mostStates, run, setsWith } from "./autom
 import { mostRawStates } from "./determinise.ts";
 import { type Pattern, type PatternKind, readPattern } from "./pattern.ts";
 import { printAutomaton } from "./print.ts";
-import { automatonTables } from "./tables.ts";
 import { mostSteps } from "./work.ts";
 
 function pattern(kind: PatternKind, text: string): Pattern {
@@ -99,15 +98,6 @@ describe("the automaton", () => {
     const { automaton } = compileMatcher([pattern("startsWith", "a"), pattern("is", "ab"), pattern("is", "c")]);
     expect(automaton!.acceptSets.map(String)).toEqual(["0", "1", "4", "3"]);
     expect([0, 1, 2].map((index) => setsWith(automaton!, index))).toEqual([[1, 3], [3], [2]]);
-  });
-
-  it("lies in memory as classes, transitions, accept sets", () => {
-    const { automaton } = compileMatcher([pattern("is", "a")]);
-    const tables = automatonTables(automaton!);
-    // Two classes: "a" and all others; dead, "a" read, the start.
-    expect(tables).toMatchObject({ classes: 0, transitions: 256, accepts: 268 });
-    expect([...tables.bytes.subarray(0x60, 0x63)]).toEqual([0, 1, 0]);
-    expect([...new Uint16Array(tables.bytes.buffer, 256)]).toEqual([0, 0, 0, 2, 0, 0, 0, 0, 1]);
   });
 });
 

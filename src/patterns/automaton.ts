@@ -36,7 +36,7 @@ export const mostPatterns = 1024;
 /** States of the minimal automaton. */
 export const mostStates = 8192;
 /** Bytes of its transitions. */
-export const mostTableBytes = 1 << 20;
+const mostTableBytes = 1 << 20;
 
 /** Why patterns have no automaton. */
 export interface TooLarge {

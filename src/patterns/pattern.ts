@@ -27,7 +27,7 @@ export interface Pattern {
 }
 
 /** The longest text of a pattern, in UTF-8 bytes: PATH_MAX (include/uapi/linux/limits.h), its NUL included. */
-export const longestText = 4096;
+const longestText = 4096;
 
 export type PatternReading =
   | { readonly pattern: Pattern; readonly faults?: never }

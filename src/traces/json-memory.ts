@@ -6,16 +6,10 @@ import { readSocketAddress } from "../ir/observe.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { errnoByName, errnoName } from "../linux/errno.ts";
 import { type Pointee, pointeeOf, type StructureName, structures } from "../linux/pointees.ts";
+import { socketFamily } from "../linux/socket-address.ts";
 import { fieldParameter, fieldsOf, readField, writeField } from "../linux/structure-text.ts";
 import { readArgument } from "./argument.ts";
-import {
-  abstractAddress,
-  family,
-  internetAddress,
-  plainAddress,
-  unixAddress,
-  unnamedAddress,
-} from "./socket-address.ts";
+import { abstractAddress, internetAddress, plainAddress, unixAddress, unnamedAddress } from "./socket-address.ts";
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -123,9 +117,9 @@ function readAddress(value: Members): Uint8Array | undefined {
       return unnamedAddress;
     case "netlink":
     case "vsock":
-      return plainAddress(family[kind]);
+      return plainAddress(socketFamily[kind]);
     case "unspecified":
-      if (address === undefined) return plainAddress(family.unspecified);
+      if (address === undefined) return plainAddress(socketFamily.unspecified);
       return typeof address === "string" ? internetAddress(address, Number(port), kind) : undefined;
     case "ip":
       return typeof address === "string" ? internetAddress(address, Number(port)) : undefined;

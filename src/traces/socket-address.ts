@@ -2,29 +2,28 @@
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { readQuoted } from "../linux/byte-text.ts";
 import { nameSet } from "../linux/flags.ts";
+import { socketFamily } from "../linux/socket-address.ts";
 import { readAddress } from "../patterns/cidr.ts";
 import { readNumber } from "./numbers.ts";
 import { splitArguments } from "./strace-line.ts";
 
-/** include/linux/socket.h */
-export const family = { unspecified: 0, unix: 1, inet: 2, inet6: 10, netlink: 16, vsock: 40 } as const;
 /** sizeof(struct sockaddr_nl), sizeof(struct sockaddr_vm). */
 const netlinkBytes = 12;
 const vsockBytes = 16;
 
 export function unixAddress(path: Uint8Array): Uint8Array {
-  return Uint8Array.of(family.unix, 0, ...path, 0);
+  return Uint8Array.of(socketFamily.unix, 0, ...path, 0);
 }
 
 export function abstractAddress(name: Uint8Array): Uint8Array {
-  return Uint8Array.of(family.unix, 0, 0, ...name);
+  return Uint8Array.of(socketFamily.unix, 0, 0, ...name);
 }
 
-export const unnamedAddress = Uint8Array.of(family.unix, 0);
+export const unnamedAddress = Uint8Array.of(socketFamily.unix, 0);
 
 /** The plain address of a family: its other bytes are 0, and no policy asks for them. */
 export function plainAddress(of: number): Uint8Array {
-  const size = of === family.netlink ? netlinkBytes : of === family.vsock ? vsockBytes : 2;
+  const size = of === socketFamily.netlink ? netlinkBytes : of === socketFamily.vsock ? vsockBytes : 2;
   const bytes = new Uint8Array(size);
   bytes.set([of & 0xff, of >> 8]);
   return bytes;
@@ -38,12 +37,12 @@ export function internetAddress(text: string, port: number, kind: "ip" | "unspec
   const portBytes = [port >> 8, port & 0xff];
   const byte = (index: number) => Number((address >> BigInt(8 * index)) & 0xffn);
   if (isV4) {
-    const of = kind === "ip" ? family.inet : family.unspecified;
+    const of = kind === "ip" ? socketFamily.inet : socketFamily.unspecified;
     return Uint8Array.of(of, 0, ...portBytes, byte(3), byte(2), byte(1), byte(0), ...new Array<number>(8).fill(0));
   }
   if (kind === "unspecified") return undefined;
   const digits = Array.from({ length: 16 }, (_, index) => byte(15 - index));
-  return Uint8Array.of(family.inet6, 0, ...portBytes, 0, 0, 0, 0, ...digits, 0, 0, 0, 0);
+  return Uint8Array.of(socketFamily.inet6, 0, ...portBytes, 0, 0, 0, 0, ...digits, 0, 0, 0, 0);
 }
 
 /** As events show addresses: `10.0.0.1:443`, `[::1]:443`, `unix:/run/agent`, `abstract:@name`, `netlink`, `family:17`. */
@@ -53,9 +52,9 @@ export function readPlainAddress(text: string): Uint8Array | undefined {
       return new Uint8Array(0);
     case "netlink":
     case "vsock":
-      return plainAddress(family[text]);
+      return plainAddress(socketFamily[text]);
     case "unspecified":
-      return plainAddress(family.unspecified);
+      return plainAddress(socketFamily.unspecified);
     case "unix:":
       return unnamedAddress;
   }
@@ -93,7 +92,7 @@ export function readBracedAddress(text: string, architecture: ArchitectureName):
   const member = (name: string) => rest.find((one) => one.startsWith(`${name}=`))?.slice(name.length + 1);
   const port = (name: string) => Number(/^htons\((\d{1,5})\)$/.exec(member(name) ?? "")?.[1] ?? Number.NaN);
   switch (of) {
-    case family.unix: {
+    case socketFamily.unix: {
       const path = member("sun_path");
       if (path === undefined) return rest.length === 0 ? unnamedAddress : "unknown";
       const isAbstract = path.startsWith("@");
@@ -101,15 +100,15 @@ export function readBracedAddress(text: string, architecture: ArchitectureName):
       if ("fault" in reading || reading.isCut) return "unknown";
       return isAbstract ? abstractAddress(reading.bytes) : unixAddress(reading.bytes);
     }
-    case family.inet: {
+    case socketFamily.inet: {
       const host = /^inet_addr\("([^"]+)"\)$/.exec(member("sin_addr") ?? "")?.[1];
       return (host === undefined ? undefined : internetAddress(host, port("sin_port"))) ?? "unknown";
     }
-    case family.inet6: {
+    case socketFamily.inet6: {
       const host = rest.map((one) => /^inet_pton\(AF_INET6, "([^"]+)", &sin6_addr\)$/.exec(one)?.[1]).find(Boolean);
       return (host === undefined ? undefined : internetAddress(host, port("sin6_port"))) ?? "unknown";
     }
-    case family.unspecified: {
+    case socketFamily.unspecified: {
       const data = member("sa_data");
       if (data === undefined) return rest.length === 0 ? plainAddress(of) : "unknown";
       const reading = readQuoted(data, 0);

@@ -137,7 +137,7 @@ describe("structures", () => {
     });
   });
 
-  test("of strace are not known where they are left out, or have names that nobody knows", () => {
+  test("of strace are not known if they are left out or have unknown names", () => {
     const written = '{flags=O_RDONLY, resolve=RESOLVE_BENEATH, /* bytes 24..47 */ "\\xa4"}';
     expect(by("strace")(written, how)).toEqual({ is: "structure", bytes: bytes(0, 0, 8), unknown: open() });
     expect(by("strace")("{flags=O_NEW}", how)).toEqual({ is: "structure", bytes: bytes(0, 0, 0), unknown: open(0, 2) });

@@ -255,7 +255,7 @@ function addressRange(
   };
 }
 
-/** More blocks than this are a range that nobody has written as blocks. */
+/** A range of more blocks was not written as blocks. */
 const mostBlocks = 64;
 
 /** The fewest blocks that have these addresses. */

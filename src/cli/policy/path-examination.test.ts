@@ -5,7 +5,7 @@ import { examinePaths, type FileTree, type Found } from "./path-examination.ts";
 const user = 1000;
 type Entry = Partial<Found> & { readonly access?: ReturnType<FileTree["access"]> };
 
-/** Directories of root that nobody else can write, but for what is said. */
+/** Directories that only root can write, except for those given. */
 function tree(entries: Readonly<Record<string, Entry>>, as = user): FileTree {
   return {
     user: as,

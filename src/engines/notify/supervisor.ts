@@ -382,7 +382,8 @@ export class Supervisor {
     const { number, tid } = call;
     const traits = this.#options.policy.calls[number] ?? 0;
     const caller = this.#identifies ? this.#registry.find(tid) : undefined;
-    if (traits === callTrait.judged || this.#failed) {
+    if (this.#failed) return this.#refuse("supervisor-failed", errno.ENOSYS);
+    if (traits === callTrait.judged) {
       call.pass();
       return false;
     }

@@ -35,7 +35,7 @@ export interface ProgramOptions {
   readonly stateless?: boolean;
   /** Declares up to three open parameters. */
   readonly parameters?: boolean;
-  /** With observations. Whoever evaluates the program must give their words. */
+  /** With observations. An evaluation must provide their words. */
   readonly observations?: boolean;
 }
 

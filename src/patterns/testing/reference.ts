@@ -27,7 +27,7 @@ export function matches({ kind, text }: Pattern, subject: Uint8Array): boolean {
 type Character = string | number;
 
 /** Cuts bytes into what Node decodes as a character, and single bytes. */
-export function charactersOf(bytes: Uint8Array): Character[] {
+function charactersOf(bytes: Uint8Array): Character[] {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   const found: Character[] = [];
   for (let at = 0; at < bytes.length; ) {

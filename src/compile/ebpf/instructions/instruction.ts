@@ -180,7 +180,7 @@ export const mayGotoCode = 0xe0;
 export const instructionSize = 8;
 
 /** The number of slots of an instruction. */
-export function slotsOf(instruction: EbpfInstruction): 1 | 2 {
+function slotsOf(instruction: EbpfInstruction): 1 | 2 {
   return instruction.kind === "wide" ? 2 : 1;
 }
 

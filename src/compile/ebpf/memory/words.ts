@@ -25,6 +25,7 @@ import {
   mostDeclarations,
   mostDeclaredBytes,
 } from "../../../linux/declared-arguments.ts";
+import { inet6Bytes, inetBytes, socketFamily, unixPathOffset } from "../../../linux/socket-address.ts";
 import { compileMatcher } from "../../../patterns/automaton.ts";
 import type { Pattern } from "../../../patterns/pattern.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
@@ -42,11 +43,6 @@ const kernelFunctions = {
 /** Blocks of one word's automata: the verifier walks at most 32,768 instructions (BPF_SECCOMP_LIMIT_INSNS). */
 const mostBlocks = 3072;
 
-/** offsetof(struct sockaddr_un, sun_path) */
-const unixPath = 2;
-const families = { unspecified: 0, unix: 1, inet: 2, inet6: 10, netlink: 16, vsock: 40 } as const;
-const inetBytes = 16;
-const inet6Bytes = 24;
 /** `SECCOMP_EBPF_ARG_MSG`: part 0 is the header, part 1 the address. */
 const messageAddress = 1;
 
@@ -182,8 +178,8 @@ function fits(kind: DeclarationKind, { shape }: Observation): boolean {
 }
 
 function textOffset(part: TextPart | undefined): number {
-  if (part?.is === "socket-path") return unixPath;
-  return part?.is === "abstract-name" ? unixPath + 1 : 0;
+  if (part?.is === "socket-path") return unixPathOffset;
+  return part?.is === "abstract-name" ? unixPathOffset + 1 : 0;
 }
 
 function longestText(part: TextPart | undefined, { shape }: Observation): number {
@@ -322,9 +318,9 @@ class WordLowering {
       end = { is: "length", length: builder.arithmetic("subtract", bytes, { immediate: offset }) };
     }
     const base = this.#memory(this.#part, none);
-    this.#unless("not-equal", builder.load(2, base, 0), families.unix, none);
+    this.#unless("not-equal", builder.load(2, base, 0), socketFamily.unix, none);
     // Behind the address are zeros, so one without a name has the first byte 0, too.
-    this.#unless(part.is === "socket-path" ? "equal" : "not-equal", builder.load(1, base, unixPath), 0, none);
+    this.#unless(part.is === "socket-path" ? "equal" : "not-equal", builder.load(1, base, unixPathOffset), 0, none);
     matchText(builder, plan, { base, offset, end }, found);
   }
 
@@ -387,20 +383,20 @@ class WordLowering {
       arm(value, () => {
         this.#unless("less-signed", bytes, least, kind ? this.#kind(short) : zero);
         if (kind) builder.goto(this.#kind(is));
-        else this.#end(this.#ofInternet(part, memory, value === families.inet6));
+        else this.#end(this.#ofInternet(part, memory, value === socketFamily.inet6));
       });
     };
-    internet(families.unspecified, inetBytes, "unspecified", "unspecified");
+    internet(socketFamily.unspecified, inetBytes, "unspecified", "unspecified");
     if (kind)
-      arm(families.unix, () => {
-        this.#unless("equal", bytes, unixPath, this.#kind("unnamed"));
-        this.#unless("equal", builder.load(1, memory, unixPath), 0, this.#kind("abstract"));
+      arm(socketFamily.unix, () => {
+        this.#unless("equal", bytes, unixPathOffset, this.#kind("unnamed"));
+        this.#unless("equal", builder.load(1, memory, unixPathOffset), 0, this.#kind("abstract"));
         builder.goto(this.#kind("unix"));
       });
-    internet(families.inet, inetBytes, "ip", "other");
-    internet(families.inet6, inet6Bytes, "ip", "other");
-    constant(families.netlink, "netlink");
-    constant(families.vsock, "vsock");
+    internet(socketFamily.inet, inetBytes, "ip", "other");
+    internet(socketFamily.inet6, inet6Bytes, "ip", "other");
+    constant(socketFamily.netlink, "netlink");
+    constant(socketFamily.vsock, "vsock");
     dispatch(builder, family, arms, kind ? this.#kind("other") : zero, true, 0n, 0xffffn);
   }
 

@@ -3,9 +3,10 @@
  * each process and the tree, which are copied, fresh or shared at a fork. The program runs on the tests' interpreter.
  */
 import type { SystemCallEvent } from "../../../ir/evaluation.ts";
-import { messageBytes, type Observation } from "../../../ir/observation.ts";
+import type { Observation } from "../../../ir/observation.ts";
 import type { Memory } from "../../../ir/observe.ts";
 import type { Program } from "../../../ir/program.ts";
+import { messageHeader } from "../../../linux/socket-address.ts";
 import type { SeccompProgram } from "../seccomp.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { decodeRecord, type ProgramRecord } from "../targets/records.ts";
@@ -29,7 +30,7 @@ export interface ModelledOutcome {
 
 /** The kernel's copy of an argument, of which the filter has declared `size` bytes; undefined where there is none. */
 export function modelledCopy({ shape }: Observation, memory: Memory, size: number): ModelledCopy | undefined {
-  const header = new Uint8Array(messageBytes);
+  const header = new Uint8Array(messageHeader.size);
   if (memory.is === "strings") return { parts: memory.entries, size };
   if (memory.is === "bytes") return { parts: shape.is === "message" ? [header, memory.bytes] : [memory.bytes], size };
   return shape.is === "message" ? { parts: [header], size } : undefined;

@@ -14,9 +14,12 @@
  * be read here, because the window is read-only (sendmmsg, recvmsg); nor clone3's, whose child has another stack than the
  * one with the frame of the stub.
  */
+
+import { addressBytes, pathBytes } from "../../../ir/observation.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { messageHeader } from "../../../linux/socket-address.ts";
 import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
 
 /**
@@ -64,17 +67,10 @@ export class ServeVerdict {
   }
 }
 
-/** Not exported: nobody else constructs a verdict. */
+/** Not exported, so that no other module constructs a verdict. */
 const key = Symbol("verdict");
 
-/** PATH_MAX, with the end (include/uapi/linux/limits.h). */
-const longestPath = 4096;
-/** `struct sockaddr_storage`. */
-const longestAddress = 128;
 const pageSize = 4096;
-
-/** Offsets in `struct msghdr` (include/linux/socket.h, struct user_msghdr). */
-const message = { size: 56, name: 0, nameLength: 8 } as const;
 
 export interface StructureBounds {
   /** The size of its first version: less is EINVAL. */
@@ -115,7 +111,7 @@ export class Observer {
   }
 
   /** A string without its end. ENAMETOOLONG where so many bytes have none: for a path as for the kernel's own copy. */
-  text(argument: number, size = longestPath): Uint8Array | null | ObservationFailure {
+  text(argument: number, size = pathBytes): Uint8Array | null | ObservationFailure {
     const address = this.argument(argument);
     if (address === 0n) return null;
     const into = new Uint8Array(size);
@@ -139,7 +135,7 @@ export class Observer {
     length: number,
   ): { readonly bytes: Uint8Array; readonly segment: SegmentId } | null | ObservationFailure {
     if (address === 0n) return null;
-    if (length < 0 || length > longestAddress) return new ObservationFailure(errno.EINVAL);
+    if (length < 0 || length > addressBytes) return new ObservationFailure(errno.EINVAL);
     const bytes = this.#bytes(address, length);
     return bytes instanceof ObservationFailure ? bytes : { bytes, segment: this.#builder.segment(bytes, 8) };
   }
@@ -173,18 +169,18 @@ export class Observer {
 
   /** A `struct msghdr` that is sent from, and the address in it. */
   message(argument: number): ObservedMessage | ObservationFailure {
-    const header = this.#bytes(this.argument(argument), message.size);
+    const header = this.#bytes(this.argument(argument), messageHeader.size);
     if (header instanceof ObservationFailure) return header;
     const view = new DataView(header.buffer, header.byteOffset, header.byteLength);
-    const given = view.getInt32(message.nameLength, true);
+    const given = view.getInt32(messageHeader.nameLength, true);
     if (given < 0) return new ObservationFailure(errno.EINVAL);
     // The kernel cuts it (net/socket.c, __copy_msghdr).
-    const length = Math.min(given, longestAddress);
-    const name = length === 0 ? null : this.#address(view.getBigUint64(message.name, true), length);
+    const length = Math.min(given, addressBytes);
+    const name = length === 0 ? null : this.#address(view.getBigUint64(messageHeader.name, true), length);
     if (name instanceof ObservationFailure) return name;
     const segment = this.#builder.segment(header, 8);
     this.#builder.point(argument, segment);
-    if (name !== null) this.#builder.link(segment, message.name, name.segment);
+    if (name !== null) this.#builder.link(segment, messageHeader.name, name.segment);
     return { name: name?.bytes ?? null };
   }
 

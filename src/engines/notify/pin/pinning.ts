@@ -70,7 +70,7 @@ export class Pinning {
   }
 
   /**
-   * The thread was to stop for its call and did not in time (it is frozen). Whoever waits for tracees of this thread lets
+   * The thread was to stop for its call and did not in time (it is frozen). Code that waits for tracees of this thread lets
    * it go when it stops.
    */
   isLate(tid: number): boolean {

@@ -79,7 +79,7 @@ interface Rule {
 }
 
 const rules: readonly Rule[] = [
-  // The supervisor has the caller say so of its window, and nobody loses by saying it again.
+  // The supervisor makes this call in the caller for its window; a repetition changes nothing.
   {
     call: "madvise",
     alternatives: [[load(2, "low"), test(opcode.jumpEqual, doNotFork, "pass", "next"), ...overlaps(0, 1)]],

@@ -10,8 +10,10 @@ BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 # The npm package has the native parts of both architectures.
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+# Programs that the tests run with pinned arguments.
+PROGRAMS := bash perl git tmux python3-venv postgresql default-jdk-headless golang-go
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
-  redis-server memcached systemd openssh-client
+  redis-server memcached systemd openssh-client $(PROGRAMS)
 # For kernel/build and the virtual machine; clang-19 and the libraries of libbpf and of the selftests are for the series'
 # sample and tests; rsync, kmod and debhelper for the kernel's packaging.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \

@@ -5,14 +5,14 @@
  * caller's memory, and not of another with its id.
  */
 #define _GNU_SOURCE
-#include "observe.h"
-
 #include <errno.h>
 #include <linux/limits.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 #include <unistd.h>
+
+#include "pins.h"
 
 /* How many bytes were copied, up to the first page that is not there; or a negative errno. */
 static long copy(pid_t tid, uint64_t address, unsigned char *into, size_t size) {
@@ -81,8 +81,7 @@ static long copy_vector(pid_t tid, uint64_t address, unsigned char *into, size_t
 /* An unreadable caller gets EPERM; one that has gone does not care. */
 static long checked(struct pins *own, const struct seccomp_notif *call, long result) {
   mark_observed(own, call->id);
-  uint64_t id = call->id;
-  if (ioctl(listener_of(own), SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0) return -ENOENT;
+  if (!still_waits(own, call)) return -ENOENT;
   return result == -ESRCH ? -ENOENT : result;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Rules for the filter about the calls that the supervisor has a stopped caller make to get its window
- * (native/addon/pin.c, `map_window`). The policy's filter judges them like the caller's own calls, so it could refuse them or kill the
+ * (native/addon/own_calls.c, `map_window`). The policy's filter judges them like the caller's own calls, so it could refuse them or kill the
  * caller for them. These rules stand in front of it and ask the supervisor, which lets a call of its own pass and judges
  * every other call with these arguments by the policy.
  *

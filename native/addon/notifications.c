@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+/* The listener: answers, and the notifications that come while a caller is being prepared. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+
+#include "pins.h"
+
+int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags) {
+  struct seccomp_notif_resp response = {.id = call->id, .error = error, .flags = flags};
+  return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0 ? 0 : -errno;
+}
+
+bool still_waits(struct pins *own, const struct seccomp_notif *call) {
+  uint64_t id = call->id;
+  return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+}
+
+enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal) {
+  return answer(own, call, -refusal, 0) == 0 ? why : GONE;
+}
+
+void mark_observed(struct pins *own, uint64_t id) { own->observed = id; }
+bool is_observed(const struct pins *own, uint64_t id) { return own->observed == id && id != 0; }
+
+bool next_waiting(struct pins *own, struct seccomp_notif *into) {
+  if (own->waiting_count == 0) return false;
+  *into = own->waiting[own->waiting_first];
+  own->waiting_first = (own->waiting_first + 1) % WAITING;
+  own->waiting_count--;
+  return true;
+}
+
+/* Whether a notification is there, or comes within so many milliseconds. */
+static bool is_asked(struct pins *own, int milliseconds) {
+  struct epoll_event event = {0};
+  return epoll_wait(own->epoll, &event, 1, milliseconds) > 0 && (event.events & EPOLLIN) != 0;
+}
+
+bool pin_is_late(const struct pins *own, pid_t tid) { return is_stray(own->strays, tid); }
+
+void await_strays(struct pins *own) {
+  for (;;) {
+    release_strays(&own->strays);
+    if (own->strays == NULL || is_asked(own, 1)) return;
+  }
+}
+
+bool has_strays(struct pins *own) {
+  release_strays(&own->strays);
+  return own->strays != NULL;
+}
+
+/*
+ * A call of ours that the policy's filter asks about: it passes, unjudged. Other callers' notifications wait until their
+ * turn. Where none comes there is nothing to do.
+ */
+void pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
+  if (own->waiting_count == WAITING || !is_asked(own, 0)) return;
+  struct seccomp_notif call = {0};
+  if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return;
+  if ((pid_t)call.pid == tid && call.data.nr == (int)number &&
+      memcmp(call.data.args, arguments, sizeof call.data.args) == 0)
+    answer(own, &call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+  else own->waiting[(own->waiting_first + own->waiting_count++) % WAITING] = call;
+}

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+/* Calls that a stopped caller makes for us, to get its window. The policy's filter may ask about them: notifications.c. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "old_libc.h"
+#include "pins.h"
+
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+
+/* The stop at a call's begin or end. False where the thread ends, or stops for anything else, or does not come. */
+static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
+  const struct timespec moment = {0, 20000};
+  for (int look = 0; look < 50000; look++) {
+    int status;
+    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (found == tid) {
+      if (!WIFSTOPPED(status)) return false;
+      if (status >> 8 == (SIGTRAP | 0x80)) return true;
+      /* All signals that can be are blocked: this is a stop of the whole process, which it is not to see yet. */
+      ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
+    } else if (found < 0 && errno != EINTR) {
+      return false;
+    }
+    if (look >= 20) {
+      pass_own_call(own, tid, number, arguments);
+      nanosleep(&moment, NULL);
+    } else {
+      sched_yield();
+    }
+  }
+  return false;
+}
+
+/* Negative: the kernel's errno. LOST: the thread is not where it should be. */
+enum { LOST = -100000 };
+
+static int64_t make_call(struct pins *own, pid_t tid, const registers *base, uint64_t instruction, long number,
+                         const uint64_t arguments[6]) {
+  registers at = *base;
+  enter_call(&at, instruction, number, arguments);
+  if (!set_registers(tid, &at) || ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return LOST;
+  if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return LOST;
+  /* The program's own memory holds the instruction, and another thread may have changed it. */
+  if (!is_entering(&at, number, arguments)) return LOST;
+  if (ptrace(PTRACE_SYSCALL, tid, NULL, NULL) != 0) return LOST;
+  if (!await_call(own, tid, number, arguments) || !get_registers(tid, &at)) return LOST;
+  return result_of(&at);
+}
+
+/*
+ * Where the thread is lost, some of its program's code has run in place of our call: only another thread that writes to
+ * that code brings this about. It is stopped where it is, to be sent back. False where it does not stop either.
+ */
+static bool recover(pid_t tid) {
+  registers at;
+  if (get_registers(tid, &at)) return true; /* it is stopped */
+  interrupt(tid);
+  const struct timespec moment = {0, 20000};
+  for (int look = 0; look < 5000; look++) {
+    int status;
+    pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (found == tid) return WIFSTOPPED(status);
+    if (found < 0 && errno != EINTR) return false;
+    nanosleep(&moment, NULL);
+  }
+  return false;
+}
+
+static bool still_has(pid_t tid, int number, ino_t inode) {
+  char path[64];
+  struct stat identity;
+  snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, number);
+  return stat_of(path, &identity) == 0 && identity.st_ino == inode;
+}
+
+#define CALL(number, ...) make_call(own, tid, base, at, number, (const uint64_t[6]){__VA_ARGS__})
+
+/* All signals are blocked; another thread may do what it likes. */
+static enum outcome map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t at,
+                                const struct given *given, int *error) {
+  pid_t tid = thread->id;
+  enum { FLAGS = MAP_SHARED | MAP_FIXED_NOREPLACE };
+  int64_t result = 0, closed = 0;
+  if (given->code >= 0) {
+    result = CALL(SYS_mmap, WINDOW_START, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
+    /*
+     * Another thread may have put a file of its own in the descriptor's place. Then our call, which the policy was not
+     * asked about, has made that executable: the process does not go on with it.
+     */
+    if (result >= 0 && look(own, thread) != CODE_ONLY) {
+      kill(thread->process->id, SIGKILL);
+      *error = EBADF;
+      return GONE;
+    }
+    if (result != LOST && still_has(tid, given->code, own->windows.code_inode))
+      closed = CALL(SYS_close, CLOSE_MARK | (uint64_t)given->code);
+  }
+  if (result >= 0 && closed != LOST)
+    result = CALL(SYS_mmap, WINDOW_DATA, DATA_SIZE, PROT_READ, FLAGS, (uint64_t)given->data, 0);
+  if (result != LOST && closed != LOST && still_has(tid, given->data, given->window->inode))
+    closed = CALL(SYS_close, CLOSE_MARK | (uint64_t)given->data);
+  if (result < 0 || closed == LOST) {
+    *error = (int)(closed == LOST ? -LOST : -result);
+    return NOT_MAPPED;
+  }
+  result = CALL(SYS_madvise, WINDOW_DATA, DATA_SIZE, MADV_DONTFORK);
+  if (result == 0 && own->windows.protection == SEALED)
+    result = CALL(SYS_mseal, WINDOW_START, WINDOW_END - WINDOW_START);
+  if (result == 0) return PREPARED;
+  *error = (int)-result;
+  return result == LOST ? NOT_MAPPED : NOT_PROTECTED;
+}
+
+enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
+                        const struct given *given, int *error) {
+  pid_t tid = thread->id;
+  uint64_t all = ~(uint64_t)0, before = 0;
+  ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
+  ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);
+  enum outcome outcome = map_missing(own, thread, base, instruction, given, error);
+  if (outcome == GONE || (outcome == NOT_MAPPED && *error == -LOST && !recover(tid))) return GONE;
+  ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof before, &before);
+  return outcome;
+}

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+/* Who has which pinned calls under way, and whether a thread still has the window that it was seen with. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "pins.h"
+
+static struct thread **bucket(struct pins *own, pid_t tid) { return &own->threads[(unsigned)tid % BUCKETS]; }
+
+struct thread *find_thread(struct pins *own, pid_t tid) {
+  struct thread *one = *bucket(own, tid);
+  while (one != NULL && one->id != tid) one = one->next;
+  return one;
+}
+
+static pid_t process_of(pid_t tid) {
+  char path[40], text[256];
+  snprintf(path, sizeof path, "/proc/%d/status", tid);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return -errno;
+  ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  if (length <= 0) return -ESRCH;
+  text[length] = 0;
+  const char *line = strstr(text, "\nTgid:\t");
+  return line == NULL ? -ESRCH : (pid_t)atoi(line + 7);
+}
+
+static struct process *enter_process(struct pins *own, pid_t id) {
+  struct process **first = &own->processes[(unsigned)id % BUCKETS];
+  for (struct process *one = *first; one != NULL; one = one->next)
+    if (one->id == id) return one;
+  struct process *one = calloc(1, sizeof *one);
+  if (one == NULL) return NULL;
+  one->id = id;
+  one->next = *first;
+  *first = one;
+  return one;
+}
+
+static void leave_process(struct pins *own, struct process *process) {
+  if (--process->threads > 0) return;
+  struct process **at = &own->processes[(unsigned)process->id % BUCKETS];
+  while (*at != process) at = &(*at)->next;
+  *at = process->next;
+  free(process);
+}
+
+struct thread *enter_thread(struct pins *own, pid_t tid, int *error) {
+  struct thread *one = find_thread(own, tid);
+  if (one != NULL) return one;
+  pid_t id = process_of(tid);
+  one = id < 0 ? NULL : calloc(1, sizeof *one);
+  *error = id < 0 ? -id : ENOMEM;
+  if (one == NULL) return NULL;
+  one->process = enter_process(own, id);
+  if (one->process == NULL) {
+    free(one);
+    return NULL;
+  }
+  one->process->threads++;
+  one->id = tid;
+  struct thread **first = bucket(own, tid);
+  one->next = *first;
+  *first = one;
+  return one;
+}
+
+void release_pinned(struct pinned *one) {
+  if (one->use == UNUSED) return;
+  give_room(one->window, one->at, one->length);
+  one->use = UNUSED;
+}
+
+static void release_all(struct thread *thread) {
+  for (int i = 0; i < NESTING; i++) release_pinned(&thread->pinned[i]);
+}
+
+static void set_window(struct thread *thread, struct window *window) {
+  if (thread->window != NULL) thread->window->users--;
+  thread->window = window;
+  if (window != NULL) window->users++;
+}
+
+void pin_ended(struct pins *own, pid_t tid) {
+  for (struct thread **at = bucket(own, tid); *at != NULL; at = &(*at)->next) {
+    struct thread *one = *at;
+    if (one->id != tid) continue;
+    release_all(one);
+    set_window(one, NULL);
+    if (one->is_executing) {
+      one->process->executing--;
+      one->process->epoch++;
+    }
+    leave_process(own, one->process);
+    *at = one->next;
+    free(one);
+    return;
+  }
+}
+
+/* ── Executions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
+
+/*
+ * A thread's address space changes by execve(2) alone. The thread that executes may take over its leader's id. What was
+ * prepared for the program that is about to go must not be made by the one that comes.
+ */
+void pin_executes(struct pins *own, pid_t tid) {
+  int error;
+  struct thread *thread = enter_thread(own, tid, &error);
+  if (thread == NULL || thread->is_executing) return;
+  thread->is_executing = true;
+  thread->process->executing++;
+}
+
+void has_executed(struct thread *thread) {
+  if (!thread->is_executing) return;
+  thread->is_executing = false;
+  thread->process->executing--;
+  thread->process->epoch++;
+}
+
+bool is_trusted(const struct pins *own, const struct thread *thread) {
+  return own->trust_executions && thread->window != NULL && thread->process->executing == 0 &&
+         thread->epoch == thread->process->epoch;
+}
+
+enum sight look(struct pins *own, struct thread *thread) {
+  struct window *window = NULL;
+  enum sight sight = look_at(&own->windows, thread->id, &window);
+  thread->epoch = thread->process->epoch;
+  set_window(thread, window);
+  for (int i = 0; i < NESTING; i++)
+    if (thread->pinned[i].window != window) release_pinned(&thread->pinned[i]);
+  return sight;
+}

@@ -1,4 +1,5 @@
 import { allow, calls, deny, kill, perProcess, policy } from "portcullis";
+import procMem from "portcullis/policies/shared/proc-mem.ts";
 
 const phase = perProcess.phases(["starting", "listening", "worker", "serving"], {
   onFork: { listening: "worker" }, // a child of the process that listens is a worker
@@ -35,9 +36,10 @@ const setup = calls("setuid", "setgid", "setgroups", "capset", "@chown");
 
 /**
  * nginx reads its configuration, binds and forks; a worker drops root, then only serves. For Debian's nginx 1.26, daemon or
- * not. Other calls are denied, so a worker cannot trace its master (shared/isolated.ts).
+ * not. Other calls are denied, so a worker cannot trace its master (shared/isolated.ts). A worker of the master's user can
+ * open its memory, unless `--set deny-proc-mem=true` is given (shared/proc-mem.ts).
  */
-export default policy((call) => {
+export default policy({ extends: [procMem] }, (call) => {
   if (everyday.has(call)) return allow;
   if (setup.has(call))
     return phase.is("serving") ? kill("process", "a serving worker used what only set-up needs") : allow;

@@ -1,18 +1,21 @@
 import { allow, calls, deny, parameter, policy } from "portcullis";
+import procMem from "portcullis/policies/shared/proc-mem.ts";
 
 const isolated = parameter.flag("isolated", { default: true });
 
 const reaching = calls("ptrace", "process_vm_readv", "process_vm_writev", "pidfd_getfd", "kcmp", "process_madvise");
 
 /**
- * A process of the tree may not trace another, read or write its memory, take its descriptors or compare its resources.
- * Processes of one user can do all of this, so without this rule a hijacked worker has the power of every process of its
- * user. Debuggers and strace fail under this policy; `--set isolated=false` permits them.
+ * A process of the tree may not trace another, read or write its memory, take its descriptors, sample its stack or compare
+ * its resources. Processes of one user can do all of this, so without this rule a hijacked worker has the power of every
+ * process of its user. Debuggers and strace fail under this policy; `--set isolated=false` permits them.
  *
- * Signals are allowed. Opening /proc/PID/mem and /proc/PID/fd is also allowed, because a denial by the text of a path is
- * bypassed by a relative path or a link. To prevent it, use prctl(PR_SET_DUMPABLE, 0) or a separate user for each
- * service.
+ * To open /proc/PID/mem has the same effect and is allowed, unless the command line has `--set deny-proc-mem=true`
+ * (proc-mem.ts says what that costs). So are signals, /proc/PID/fd, by which a process opens the files of another, and
+ * /proc/PID/environ. PR_SET_DUMPABLE, or a user for each service, prevents all of these but signals.
  */
-export default policy((call) =>
-  isolated && reaching.has(call) ? deny("EPERM", "no process of this tree reaches into another") : allow,
-);
+export default policy({ extends: [procMem] }, (call) => {
+  if (!isolated) return allow;
+  const reaches = reaching.has(call) || (call.name === "perf_event_open" && call.args.pid !== 0n);
+  return reaches ? deny("EPERM", "no process of this tree reaches into another") : allow;
+});

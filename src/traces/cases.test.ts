@@ -13,7 +13,7 @@ const registers = (call: string) => {
 test("every form of a line", () => {
   const { cases, diagnostics } = read(`# a comment
 set most = 3
-set name = "two words"
+set idle-time = "two words"
 master    bind(4, 127.0.0.1:80)    allow     # with a comment
 worker  = master.fork()
 worker    execve("/bin/sh # no", ["sh"], …)  kill process  @ "hijacked"
@@ -30,7 +30,7 @@ worker    socket(AF_INET, SOCK_STREAM|SOCK_CLOEXEC, 0)   trap
 `);
   expect(diagnostics).toEqual([]);
   expect(cases!.command).toBe("master");
-  expect(Object.fromEntries(cases!.parameters)).toEqual({ most: "3", name: "two words" });
+  expect(Object.fromEntries(cases!.parameters)).toEqual({ most: "3", "idle-time": "two words" });
   expect(cases!.steps.map((step) => step.kind)).toEqual([
     "call",
     "fork",

@@ -1,6 +1,7 @@
 /** Enforces the ready policies that ask about memory behind pointers, on programs that try to get past them. */
 import { execFileSync } from "node:child_process";
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -13,7 +14,8 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
-import { portcullis } from "../support/run.ts";
+import { asUser, copyFor, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
+import { compiled, portcullis } from "../support/run.ts";
 import { serveElsewhere } from "./elsewhere.ts";
 
 const victims = join(process.cwd(), "test/policies/victims");
@@ -248,5 +250,50 @@ describe("read-only-home", () => {
     const all = [...options, "--set", "relative=true"];
     expect(lines("read-only-home", all, ["bash", "-c", script], inside)).toEqual(["first", "text"]);
     unchanged();
+  });
+});
+
+describe("deny-proc-mem", () => {
+  const closed = ["--set", "deny-proc-mem=true"];
+  /** Lines of the victim, which makes its master bind if it can write the master's memory. */
+  function attacks(policy: string, options: readonly string[]): string[] {
+    const folder = scratch();
+    chmodSync(folder, 0o777);
+    return lines(policy, options, [compiled("test/policies/victims/proc_mem.c"), folder]);
+  }
+  const successes = (text: readonly string[]) => text.filter((line) => line.endsWith(" ok"));
+
+  it("is needed: without it a worker makes its master bind", (context) => {
+    const text = attacks("server", []);
+    if (successes(text).length === 0) context.skip("this machine denies a process the memory of its user's others");
+    expect(successes(text).length).toBeGreaterThan(15);
+    expect(text.at(-1)).toBe("master bound");
+    expect(successes(attacks("exec-once", []))).toEqual(expect.arrayContaining(["open_tree ok", "mounted ok"]));
+  });
+
+  it.each(["nginx", "exec-once", "build-step", "server"])("denies each way under %s", (policy) => {
+    const text = attacks(policy, closed);
+    expect(successes(text)).toEqual([]);
+    expect(text.filter((line) => line.endsWith(" 1")).length).toBeGreaterThan(15);
+    expect(text.at(-1)).toBe("master untouched");
+  });
+
+  it("denies each way to processes of an ordinary user", (context) => {
+    if (process.getuid?.() !== 0) context.skip("the tests run as one");
+    const place = reachableFolder("proc-mem");
+    const victim = copyFor(place, compiled("test/policies/victims/proc_mem.c"));
+    chmodSync(place, 0o777);
+    const text = lines("build-step", closed, asUser(ordinaryUser, victim, place));
+    expect(successes(text)).toEqual([]);
+    expect(text.at(-1)).toBe("master untouched");
+  });
+
+  it("lets a program open directories of this name, and other files", () => {
+    const folder = scratch();
+    mkdirSync(join(folder, "mem"));
+    writeFileSync(join(folder, "mem/memory"), "text");
+    symlinkSync("mem/memory", join(folder, "link"));
+    const text = "ls mem; cat mem/memory link";
+    expect(lines("build-step", closed, ["sh", "-c", text], folder)).toEqual(["memory", "texttext"]);
   });
 });

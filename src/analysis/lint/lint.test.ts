@@ -32,6 +32,12 @@ describe("no false alarms", () => {
     }
   });
 
+  it.each(["nginx", "exec-once", "build-step", "server", "no-secrets"])("%s with deny-proc-mem", (name) => {
+    const set = new Map([["deny-proc-mem", "true"]]);
+    const loaded = loadPolicy(`${root}policies/${name}.ts`, { architecture: "x86_64", set });
+    expect(lintPolicy(loaded.program!, loaded)).toEqual([]);
+  });
+
   it("does not warn of an allow-list with ENOSYS for clone3", () => {
     expect(
       lint(
@@ -40,6 +46,37 @@ describe("no false alarms", () => {
         ),
       ),
     ).toEqual([]);
+  });
+});
+
+describe("denials by the text of a path (P0502)", () => {
+  const opens = `if (call.name === "openat") return call.args.path.text.matches("mem", "**/mem") ? deny("EPERM") : allow;`;
+  const links = `if (call.name === "symlink" || call.name === "symlinkat") return call.args.oldpath.matches("mem", "**/mem") ? deny("EACCES") : allow;`;
+  const found = [
+    '4:83 P0502: openat is denied by the text of a path, which "..", a symbolic link or a directory descriptor bypasses',
+  ];
+
+  it("are sound for a last name, if links to it are denied as well", () => {
+    expect(lint(step(`${opens} ${links} return allow;`), "P0502")).toEqual([]);
+    expect(lint(step(`${opens} ${links} return allow;`), "P0502", "aarch64")).toEqual([]);
+    expect(lint(step(`${opens} return allow;`), "P0502")).toEqual(found);
+    expect(lint(step(`${opens} ${links.replace('deny("EACCES")', "log")} return allow;`), "P0502")).toEqual(found);
+  });
+
+  it.each([
+    ["only in the working directory", '"mem"'],
+    ["only in other directories", '"**/mem"'],
+    ["in one directory", '"/proc/1/mem"'],
+    ["below any directory", '"proc/**", "**/proc/**"'],
+  ])("are not sound %s", (_, globs) => {
+    const narrower = opens.replace('"mem", "**/mem"', globs);
+    expect(lint(step(`${narrower} ${links.replace('"mem", "**/mem"', globs)} return allow;`), "P0502")).toHaveLength(1);
+  });
+
+  it("are not sound with links of one call, or to other names", () => {
+    const one = links.replace('call.name === "symlink" || ', "");
+    expect(lint(step(`${opens} ${one} return allow;`), "P0502")).toEqual(found);
+    expect(lint(step(`${opens} ${links.replaceAll("mem", "x")} return allow;`), "P0502")).toEqual(found);
   });
 });
 

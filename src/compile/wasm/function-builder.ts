@@ -1,3 +1,4 @@
+/** Builds the body of one WebAssembly function: instructions, locals, and labels of blocks. */
 import { Bytes, type EncodedFunction, type ValueType, valueTypes } from "./encoding.ts";
 
 /** The instructions without an immediate operand that policies need, by the names of the text format. */

@@ -42,7 +42,21 @@ export interface ObservationOfCall {
   readonly source: Source;
 }
 
-/** What stays the same over all calls of a program. Keeps one automaton for each observation. */
+/** For each observation the automaton of all its patterns; undefined where it has none. */
+export type Automata = readonly (Automaton | undefined)[];
+
+/** Takes up to seconds for many patterns, so engines keep the result with the compiled policy. */
+export function automataOf({ observations, words }: Pick<Program, "observations" | "words">): Automata {
+  return observations.map((_, index) => {
+    const patterns = patternsOf(words.filter(({ observation }) => observation === index));
+    if (patterns.length === 0) return undefined;
+    const { automaton, tooLarge } = compileMatcher(patterns);
+    if (automaton === undefined) throw new Error(tooLarge.message); // the front end has reported it
+    return automaton;
+  });
+}
+
+/** What stays the same over all calls of a program. */
 export class Observer {
   readonly #program: Pick<Program, "observations" | "words">;
   readonly #ofCall = new Map<number, ObservationOfCall[]>();
@@ -50,7 +64,7 @@ export class Observer {
   readonly #matchers: readonly (Matcher | undefined)[];
   readonly #zeros: readonly bigint[];
 
-  constructor(program: Pick<Program, "observations" | "words">) {
+  constructor(program: Pick<Program, "observations" | "words">, automata: Automata = automataOf(program)) {
     this.#program = program;
     program.observations.forEach((observation, index) => {
       for (const source of observation.sources) {
@@ -62,7 +76,10 @@ export class Observer {
     this.#wordsOf = program.observations.map((_, index) =>
       program.words.flatMap((word, place) => (word.observation === index ? [place] : [])),
     );
-    this.#matchers = this.#wordsOf.map((places) => matcherOf(places.map((place) => program.words[place]!)));
+    this.#matchers = this.#wordsOf.map((places, index) => {
+      const automaton = automata[index];
+      return automaton === undefined ? undefined : matcherOf(automaton, places.map((place) => program.words[place]!));
+    });
     this.#zeros = program.words.map(() => 0n);
   }
 
@@ -99,11 +116,7 @@ export function patternsOf(words: readonly ObservedWord[]): readonly Pattern[] {
   return words.flatMap(({ reads }) => (reads.is === "matches" || reads.is === "any-entry" ? reads.patterns : []));
 }
 
-function matcherOf(words: readonly ObservedWord[]): Matcher | undefined {
-  const patterns = patternsOf(words);
-  if (patterns.length === 0) return undefined;
-  const { automaton, tooLarge } = compileMatcher(patterns);
-  if (automaton === undefined) throw new Error(tooLarge.message); // the front end has reported it
+function matcherOf(automaton: Automaton, words: readonly ObservedWord[]): Matcher {
   const first = new Map<ObservedWord, bigint>();
   let count = 0n;
   for (const word of words) {
@@ -119,6 +132,8 @@ class Reader {
   readonly #memory: Exclude<Memory, { is: "failed" }>;
   readonly #matcher: Matcher | undefined;
   #address: SocketAddress | undefined;
+  /** Several words can ask about one text. */
+  #run: { readonly text: Uint8Array; readonly bits: bigint } | undefined;
 
   constructor(observation: Observation, memory: Exclude<Memory, { is: "failed" }>, matcher: Matcher | undefined) {
     this.#observation = observation;
@@ -167,8 +182,8 @@ class Reader {
     const { reads } = word;
     if (text === undefined || this.#matcher === undefined || !("patterns" in reads)) return 0n;
     const { automaton, first } = this.#matcher;
-    const bits = automaton.acceptSets[run(automaton, text)]!;
-    return (bits >> first.get(word)!) & ((1n << BigInt(reads.patterns.length)) - 1n);
+    if (this.#run?.text !== text) this.#run = { text, bits: automaton.acceptSets[run(automaton, text)]! };
+    return (this.#run.bits >> first.get(word)!) & ((1n << BigInt(reads.patterns.length)) - 1n);
   }
 
   #part(part: AddressPart): bigint {

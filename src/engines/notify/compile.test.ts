@@ -14,6 +14,7 @@ import {
 } from "../../../test/live/programs.ts";
 import { decodeInstructions } from "../../compile/classic/instruction.ts";
 import type { ObservedWord } from "../../ir/observation.ts";
+import { Observer } from "../../ir/observe.ts";
 import { compileForNotify } from "./compile.ts";
 import { notifyFilter } from "./filter.ts";
 import { needsOf } from "./needs.ts";
@@ -96,6 +97,31 @@ describe("a policy with state", () => {
 test("a policy survives being kept", () => {
   const { policy } = compileForNotify(programs["thread-copied"]!());
   expect(decodePolicy(encodePolicy(policy!))).toEqual(policy);
+});
+
+test("a policy is kept with its automata, so that no start makes them", () => {
+  const at = { file: 0, line: 3, column: 5, length: 4 };
+  const path = {
+    name: "path",
+    shape: { is: "path" },
+    sources: [{ number: 2, register: 0, length: undefined }],
+    at,
+  } as const;
+  const program = programOf("asking", {
+    observations: [path, { ...path, sources: [{ number: 4, register: 0, length: undefined }] }],
+    words: [
+      { observation: 0, reads: { is: "length" } },
+      {
+        observation: 1,
+        reads: { is: "matches", part: { is: "whole" }, patterns: [{ kind: "under", text: "/srv" }] },
+      },
+    ],
+  });
+  const { memory } = decodePolicy(encodePolicy(compileForNotify(program).policy!));
+  expect(memory.automata).toEqual([undefined, expect.objectContaining({ acceptSets: [0n, 1n] })]);
+  const observer = new Observer(memory, memory.automata);
+  const read = [{ is: "bytes", bytes: new TextEncoder().encode("/srv/file") }] as const;
+  expect(observer.observe(4, read)).toEqual({ words: [0n, 1n] });
 });
 
 test("a policy about the object that a path leads to has Landlock's restrictions supervised", () => {

@@ -9,6 +9,7 @@ import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { describePolicy } from "../../events/record.ts";
 import type { Location } from "../../ir/location.ts";
+import { automataOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { splitReturnWord } from "../../linux/return-word.ts";
@@ -50,7 +51,7 @@ export function compileForNotify(
     fallback: stateful || mode === "audit" ? undefined : armable(quiet.classic),
     stateful,
     step: compileWasm(program),
-    memory: { observations: program.observations, words: program.words },
+    memory: { observations: program.observations, words: program.words, automata: automataOf(program) },
     allowedPaths: allowedPaths(program),
     hinderedOwnCalls: program.observations.length === 0 ? [] : hinderedOwnCalls(program, quiet.split),
     needs,

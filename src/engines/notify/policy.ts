@@ -1,6 +1,7 @@
 /** A policy compiled for the engine `notify`: it goes to the supervisor's thread and into the cache. */
 import { deserialize, serialize } from "node:v8";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import type { Automata } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import type { EnginePolicy, Mode } from "../engine.ts";
 
@@ -24,7 +25,7 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly stateful: boolean;
   readonly step: CompiledStep;
   /** What is read behind pointers before a call is judged. */
-  readonly memory: Pick<Program, "observations" | "words">;
+  readonly memory: Pick<Program, "observations" | "words"> & { readonly automata: Automata };
   /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
   readonly hinderedOwnCalls: readonly string[];
   readonly needs: Needs;

@@ -120,7 +120,7 @@ export class Supervisor {
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
     this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
     const observes = policy.memory.observations.length > 0;
-    this.#observer = new MemoryObserver(policy.memory);
+    this.#observer = new MemoryObserver(policy.memory, policy.memory.automata);
     this.#pinning = observes
       ? new Pinning(listener, { protection: windowProtection(kernel), executionsAreTold: true })
       : undefined;

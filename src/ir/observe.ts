@@ -78,7 +78,12 @@ export class Observer {
     );
     this.#matchers = this.#wordsOf.map((places, index) => {
       const automaton = automata[index];
-      return automaton === undefined ? undefined : matcherOf(automaton, places.map((place) => program.words[place]!));
+      return automaton === undefined
+        ? undefined
+        : matcherOf(
+            automaton,
+            places.map((place) => program.words[place]!),
+          );
     });
     this.#zeros = program.words.map(() => 0n);
   }

@@ -35,22 +35,25 @@ function question(argument: string, pointee: Pointee): string {
   }
 }
 
-/** What the calls of this architecture have behind pointers: call, then argument. */
-export function pinnedCalls(): readonly (readonly [call: CallDescription, questions: readonly string[]])[] {
+/** What the calls of this architecture have behind pointers: call, then argument. Of these kinds, or of all. */
+export function pinnedCalls(
+  kinds?: ReadonlySet<Pointee["is"]>,
+): readonly (readonly [call: CallDescription, questions: readonly string[]])[] {
   return allCalls.flatMap((call) => {
     // Its child would start in the stub; C libraries take clone instead.
     if (call.name === "clone3" || call.number.x86_64 === undefined) return [];
     const questions = call.parameters.flatMap(({ name }) => {
       const pointee = pointeeOf(call.name, name);
-      return pointee === undefined ? [] : [question(`call.args.${name}`, pointee)];
+      if (pointee === undefined || kinds?.has(pointee.is) === false) return [];
+      return [question(`call.args.${name}`, pointee)];
     });
     return questions.length === 0 ? [] : [[call, questions] as const];
   });
 }
 
 /** The module's text. `before` are statements in front of its own. */
-export function pinEverything(before = ""): string {
-  const cases = pinnedCalls().map(
+export function pinEverything(before = "", kinds?: ReadonlySet<Pointee["is"]>): string {
+  const cases = pinnedCalls(kinds).map(
     ([{ name }, questions]) =>
       `    case "${name}":\n      return ${questions.map((one) => `(${one})`).join(" || ")} ? deny("EXFULL") : allow;`,
   );

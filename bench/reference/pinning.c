@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The simplest supervisor in C that reads behind pointers: pinning [--on-behalf] PROGRAM [ARGUMENT...]. It reads the path of
+ * every openat, refuses those that begin with /forbidden/, and has the caller open the others with the path that it has
+ * read: by the mechanism of native/addon/pin.h, for this one argument. With --on-behalf it opens the file itself and gives
+ * the caller the descriptor; paths are absolute then. It needs Linux 6.10 (mseal), and has no remedies: what fails ends it.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
+#endif
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#endif
+#ifndef SECCOMP_ADDFD_FLAG_SEND
+#define SECCOMP_ADDFD_FLAG_SEND 2
+#endif
+#ifndef SYS_mseal
+#define SYS_mseal 462
+#endif
+#ifndef PTRACE_EVENT_STOP
+#define PTRACE_EVENT_STOP 128
+#endif
+
+enum {
+  PAGE = 4096,
+  WINDOW = 0x10000,
+  SLOTS = 256, /* threads that are alive at the same time */
+  SLOT = PAGE,
+  DATA = WINDOW + PAGE,
+  SIZE = PAGE + SLOTS * SLOT,
+  RED_ZONE = 128,
+  CALL_INSTRUCTION = 2,
+  ERESTARTSYS = 512,
+  ERESTARTNOINTR = 513,
+};
+
+/* Makes the call; then gives back the path's register and the stack pointer, and goes on behind the caller's call. */
+__asm__(
+    ".pushsection .rodata\n"
+    "stub:\n"
+    "  syscall\n"
+    "  mov 0(%rsp), %rsi\n"
+    "  mov 8(%rsp), %rcx\n"
+    "  lea 144(%rsp), %rsp\n"
+    "  jmp *%rcx\n"
+    "stub_end:\n"
+    ".popsection\n");
+extern const char stub[], stub_end[];
+
+struct frame {
+  uint64_t path, instruction_pointer;
+};
+_Static_assert(RED_ZONE + sizeof(struct frame) == 144, "the stub has this number");
+
+static struct slot {
+  pid_t tid;
+  int is_armed, has_window;
+  struct seccomp_data expected;
+} slots[SLOTS];
+
+static unsigned char *window; /* our own view of it */
+static int window_descriptor; /* read-only */
+static ino_t window_inode;
+static int listener;
+
+static void fail(const char *what) {
+  perror(what);
+  exit(125);
+}
+
+static int answer(const struct seccomp_notif *call, int error, unsigned flags) {
+  struct seccomp_notif_resp response = {.id = call->id, .error = error, .flags = flags};
+  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+static void make_window(void) {
+  char path[40];
+  struct stat identity;
+  int writable = memfd_create("window", MFD_CLOEXEC);
+  if (writable < 0 || ftruncate(writable, SIZE) != 0 || fstat(writable, &identity) != 0) fail("memfd_create");
+  window = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, writable, 0);
+  if (window == MAP_FAILED) fail("mmap");
+  memcpy(window, stub, (size_t)(stub_end - stub));
+  snprintf(path, sizeof path, "/proc/self/fd/%d", writable);
+  window_descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  if (window_descriptor < 0) fail(path);
+  close(writable);
+  window_inode = identity.st_ino;
+}
+
+/* 1: our window lies there, 0: nothing does. */
+static int has_window(pid_t tid) {
+  char path[40], line[512], permissions[8];
+  int found = 0;
+  snprintf(path, sizeof path, "/proc/%d/maps", tid);
+  FILE *file = fopen(path, "r");
+  if (file == NULL) return 0;
+  while (fgets(line, sizeof line, file) != NULL) {
+    unsigned long start, inode;
+    if (sscanf(line, "%lx-%*x %7s %*s %*s %lu", &start, permissions, &inode) != 3 || start > WINDOW) break;
+    if (start == WINDOW && inode == window_inode && strcmp(permissions, "r-xs") == 0) found = 1;
+  }
+  fclose(file);
+  return found;
+}
+
+/* A thread keeps its slot; the slot of one that has ended is another's. */
+static struct slot *slot_of(pid_t tid) {
+  struct slot *unused = NULL;
+  for (struct slot *one = slots; one < slots + SLOTS; one++) {
+    if (one->tid == tid) return one;
+    if (one->tid == 0 && unused == NULL) unused = one;
+    if (one->tid == 0) break;
+  }
+  for (struct slot *one = slots; unused == NULL && one < slots + SLOTS; one++)
+    if (syscall(SYS_kill, one->tid, 0) != 0 && errno == ESRCH) unused = one;
+  if (unused == NULL) {
+    errno = EAGAIN;
+    fail("slots");
+  }
+  *unused = (struct slot){.tid = tid};
+  return unused;
+}
+
+static int slot_number(const struct slot *slot) { return (int)(slot - slots); }
+
+/* The path, up to its end; it is read as the kernel reads it, no further than its page. */
+static int read_path(pid_t tid, uint64_t address, char *into) {
+  for (size_t done = 0; done < PAGE;) {
+    size_t size = PAGE - ((address + done) & (PAGE - 1));
+    if (size > PAGE - done) size = PAGE - done;
+    struct iovec local = {into + done, size}, remote = {(void *)(uintptr_t)(address + done), size};
+    if (process_vm_readv(tid, &local, 1, &remote, 1, 0) != (ssize_t)size) return -EFAULT;
+    if (memchr(into + done, 0, size) != NULL) return 0;
+    done += size;
+  }
+  return -ENAMETOOLONG;
+}
+
+/* 0 at the stop that `interrupt` asks for. */
+static int await_stop(pid_t tid) {
+  int status;
+  while (waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status)) {
+    if (status >> 16 == PTRACE_EVENT_STOP) return 0;
+    ptrace(PTRACE_CONT, tid, NULL, (void *)(uintptr_t)WSTOPSIG(status));
+  }
+  return -1;
+}
+
+static int await_call(pid_t tid) {
+  int status;
+  while (waitpid(tid, &status, __WALL) == tid && WIFSTOPPED(status)) {
+    if (status >> 8 == (SIGTRAP | 0x80)) return 0;
+    ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
+  }
+  return -1;
+}
+
+static int has_arguments(const struct user_regs_struct *at, const struct seccomp_data *call) {
+  return at->rdi == call->args[0] && at->rsi == call->args[1] && at->rdx == call->args[2] && at->r10 == call->args[3];
+}
+
+static int is_in_call(const struct user_regs_struct *at, const struct seccomp_data *call) {
+  const long result = (long)at->rax;
+  return at->rip == call->instruction_pointer && (long)at->orig_rax == call->nr && has_arguments(at, call) &&
+         (result == -ERESTARTSYS || result == -ERESTARTNOINTR);
+}
+
+/* The stopped thread makes a call for us. */
+static long make_call(pid_t tid, const struct user_regs_struct *base, long number, uint64_t a, uint64_t b, uint64_t c,
+                      uint64_t d, uint64_t e) {
+  struct user_regs_struct at = *base;
+  at.rip -= CALL_INSTRUCTION;
+  at.rax = (uint64_t)number;
+  at.orig_rax = (uint64_t)-1;
+  at.rdi = a;
+  at.rsi = b;
+  at.rdx = c;
+  at.r10 = d;
+  at.r8 = e;
+  at.r9 = 0;
+  ptrace(PTRACE_SETREGS, tid, NULL, &at);
+  for (int stop = 0; stop < 2; stop++) {
+    ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
+    if (await_call(tid) != 0) return -1;
+  }
+  ptrace(PTRACE_GETREGS, tid, NULL, &at);
+  return (long)at.rax;
+}
+
+static void map_window(pid_t tid, const struct user_regs_struct *at, int descriptor) {
+  const uint64_t number = (uint64_t)descriptor;
+  make_call(tid, at, SYS_mmap, WINDOW, SIZE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, number);
+  make_call(tid, at, SYS_mseal, WINDOW, SIZE, 0, 0, 0);
+  make_call(tid, at, SYS_close, number, 0, 0, 0, 0);
+  if (!has_window(tid)) fail("no window");
+}
+
+static int seize(const struct seccomp_notif *call) {
+  if (ptrace(PTRACE_SEIZE, call->pid, NULL, PTRACE_O_TRACESYSGOOD) != 0) return answer(call, -EPERM, 0), -1;
+  ptrace(PTRACE_INTERRUPT, call->pid, NULL, NULL);
+  answer(call, -ERESTARTNOINTR, 0);
+  return await_stop((pid_t)call->pid);
+}
+
+static void pin(const struct seccomp_notif *call, const char *path) {
+  const pid_t tid = (pid_t)call->pid;
+  struct slot *slot = slot_of(tid);
+  uint64_t bytes;
+  struct iovec local = {&bytes, sizeof bytes}, remote = {(void *)WINDOW, sizeof bytes};
+  /* After an execve it has none. */
+  if (slot->has_window && (process_vm_readv(tid, &local, 1, &remote, 1, 0) != (ssize_t)sizeof bytes ||
+                           memcmp(&bytes, window, sizeof bytes) != 0))
+    slot->has_window = 0;
+  if (!slot->has_window) slot->has_window = has_window(tid);
+  int given = -1;
+  if (!slot->has_window) {
+    struct seccomp_notif_addfd order = {.id = call->id, .srcfd = (uint32_t)window_descriptor, .newfd_flags = O_CLOEXEC};
+    given = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
+    if (given < 0) {
+      answer(call, -EPERM, 0);
+      return;
+    }
+  }
+  if (seize(call) != 0) return;
+  struct user_regs_struct at;
+  ptrace(PTRACE_GETREGS, tid, NULL, &at);
+  if (is_in_call(&at, &call->data)) {
+    if (given >= 0) map_window(tid, &at, given);
+    slot->has_window = 1;
+    struct frame frame = {call->data.args[1], call->data.instruction_pointer};
+    at.rsp -= RED_ZONE + sizeof frame;
+    struct iovec from = {&frame, sizeof frame}, to = {(void *)(uintptr_t)at.rsp, sizeof frame};
+    if (process_vm_writev(tid, &from, 1, &to, 1, 0) != (ssize_t)sizeof frame) fail("no stack");
+    strcpy((char *)window + PAGE + (size_t)slot_number(slot) * SLOT, path);
+    slot->is_armed = 1;
+    slot->expected = call->data;
+    slot->expected.instruction_pointer = WINDOW + CALL_INSTRUCTION;
+    slot->expected.args[1] = (uint64_t)(DATA + slot_number(slot) * SLOT);
+    at.rip = WINDOW;
+    at.rsi = slot->expected.args[1];
+    at.rax = SYS_openat;
+    at.orig_rax = (uint64_t)-1;
+    ptrace(PTRACE_SETREGS, tid, NULL, &at);
+  }
+  ptrace(PTRACE_DETACH, tid, NULL, NULL);
+}
+
+/* Not the prepared call (a handler of a signal has made one in between): back to the caller's own call. */
+static void give_back(const struct seccomp_notif *call) {
+  const pid_t tid = (pid_t)call->pid;
+  struct user_regs_struct at;
+  struct frame frame;
+  if (seize(call) != 0) return;
+  ptrace(PTRACE_GETREGS, tid, NULL, &at);
+  struct iovec local = {&frame, sizeof frame}, remote = {(void *)(uintptr_t)at.rsp, sizeof frame};
+  if (is_in_call(&at, &call->data) && process_vm_readv(tid, &local, 1, &remote, 1, 0) == (ssize_t)sizeof frame) {
+    at.rsi = frame.path;
+    at.rip = frame.instruction_pointer - CALL_INSTRUCTION;
+    at.rsp += RED_ZONE + sizeof frame;
+    at.rax = SYS_openat;
+    at.orig_rax = (uint64_t)-1;
+    ptrace(PTRACE_SETREGS, tid, NULL, &at);
+  }
+  ptrace(PTRACE_DETACH, tid, NULL, NULL);
+}
+
+static void open_on_behalf(const struct seccomp_notif *call, const char *path) {
+  int opened = open(path, (int)call->data.args[2] | O_NOCTTY, (mode_t)call->data.args[3]);
+  if (opened < 0) {
+    answer(call, -errno, 0);
+    return;
+  }
+  struct seccomp_notif_addfd order = {.id = call->id, .srcfd = (uint32_t)opened, .flags = SECCOMP_ADDFD_FLAG_SEND};
+  order.newfd_flags = (uint32_t)call->data.args[2] & O_CLOEXEC;
+  ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
+  close(opened);
+}
+
+static void serve(const struct seccomp_notif *call, int on_behalf) {
+  static char path[PAGE];
+  static const char forbidden[] = "/forbidden/";
+  if (call->data.instruction_pointer == WINDOW + CALL_INSTRUCTION) {
+    struct slot *slot = slot_of((pid_t)call->pid);
+    if (!slot->is_armed || memcmp(&slot->expected, &call->data, sizeof call->data) != 0) {
+      give_back(call);
+      return;
+    }
+    slot->is_armed = 0;
+    answer(call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+    return;
+  }
+  int error = read_path((pid_t)call->pid, call->data.args[1], path);
+  if (error == 0 && strncmp(path, forbidden, sizeof forbidden - 1) == 0) error = -EACCES;
+  if (error != 0) answer(call, error, 0);
+  else if (on_behalf) open_on_behalf(call, path);
+  else pin(call, path);
+}
+
+int main(int argc, char **argv) {
+  const int on_behalf = argc > 1 && strcmp(argv[1], "--on-behalf") == 0;
+  char **command = argv + 1 + on_behalf;
+  if (argc < 2 || *command == NULL) {
+    fprintf(stderr, "usage: %s [--on-behalf] PROGRAM [ARGUMENT...]\n", argv[0]);
+    return 125;
+  }
+  make_window();
+  volatile int *shared = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) {
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {4, filter};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+    int made = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+    *shared = made < 0 ? -1 : made;
+    execvp(command[0], command);
+    _exit(127);
+  }
+  while (*shared == 0) usleep(100);
+  listener = *shared;
+  if (listener < 0 || ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1ul) != 0) return 124;
+  struct seccomp_notif notification;
+  int status = 0;
+  for (;;) {
+    memset(&notification, 0, sizeof notification);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0) {
+      serve(&notification, on_behalf);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    struct pollfd ended = {.fd = listener, .events = POLLIN};
+    poll(&ended, 1, -1);
+    if (ended.revents & POLLHUP) break;
+  }
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+#else
+
+int main(int argc, char **argv) {
+  (void)argc;
+  fprintf(stderr, "%s: the stub is for x86-64\n", argv[0]);
+  return 125;
+}
+
+#endif

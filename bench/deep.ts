@@ -1,14 +1,15 @@
 /**
- * Measures policies that read behind pointers. First one call, against a supervisor in C with the same mechanism
- * (bench/reference/pinning.c): an openat whose path is pinned, and one that is served. Then whole programs with every path
- * pinned, against the same without a policy. Then the kernel's engine, in instructions.
+ * Measures policies that read behind pointers. First one call, against supervisors in C with the same mechanisms
+ * (bench/reference/pinning.c, serving.c): an openat whose path is pinned, and one that is served. Then the start, and whole
+ * programs with every path pinned, against the same without a policy. Last the engine in the kernel, in instructions.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pinEverything } from "../test/live/pinned-policy.ts";
 import { amount, isSmoke } from "./support/amount.ts";
-import { confined, duration, measured } from "./support/confined.ts";
+import { confined, duration, measured, processorTime } from "./support/confined.ts";
+import { instructions, opened } from "./support/machine.ts";
 import { manyPatterns } from "./support/many-patterns.ts";
 import { compare, pairs, print } from "./support/pairs.ts";
 
@@ -18,35 +19,44 @@ process.env["XDG_CACHE_HOME"] = join(folder, "cache");
 
 // ── One call ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const calls = amount(3_000, 50);
+const calls = amount(10_000, 50);
 const file = join(folder, "opened");
 writeFileSync(file, "");
-const opens = ["build/bench/opens", `${calls}`, file];
-const each = (words: readonly string[]) => () => measured(words) / calls;
-const underC = (...options: readonly string[]) => ["build/bench/pinning", ...options, ...opens];
+const opens = (count: number) => ["build/bench/opens", `${count}`, file];
 const policy = (name: string) => `bench/policies/deep/${name}.ts`;
 
-async function oneCall(): Promise<void> {
+/** What opens files under a policy, or under a supervisor in C. */
+type Opener = (count: number) => readonly string[];
+const ours =
+  (name: string): Opener =>
+  (count) =>
+    confined(policy(name), opens(count));
+const inC =
+  (...words: readonly string[]): Opener =>
+  (count) => [...words, ...opens(count)];
+
+const each = (opener: Opener) => () => measured(opener(calls)) / calls;
+/** Without the start. The program makes a tenth more calls than it measures. */
+const processor = (opener: Opener) => () => (processorTime(opener(calls)) - processorTime(opener(1))) / (1.1 * calls);
+
+/** The time that passes, which the machine's load stretches, and the processors' time, which it does not. */
+async function against(what: string, opener: Opener, reference: Opener, limit?: string): Promise<void> {
   const unit = "ns/call";
-  await compare({
-    bench,
-    case: "openat and close, the path pinned, against the C supervisor that pins",
-    unit,
-    limit: "≤ 1.3",
-    ours: each(confined(policy("pinned"), opens)),
-    reference: each(underC()),
-  });
-  await compare({
-    bench,
-    case: "openat and close, served, against the C supervisor that opens",
-    unit,
-    limit: "≤ 1.3",
-    ours: each(confined(policy("resolved"), opens)),
-    reference: each(underC("--on-behalf")),
-  });
-  const row = { bench, unit, informative: true } as const;
-  const plain = await pairs(5, each(opens), each(underC()));
-  print({ ...row, case: "openat and close without a filter, against the C supervisor that pins", ...plain });
+  const row = { bench, case: what, unit, ...(limit === undefined ? {} : { limit }) };
+  await compare({ ...row, ours: each(opener), reference: each(reference) });
+  const spent = await pairs(7, processor(opener), processor(reference));
+  print({ bench, case: `${what}: processor time`, unit, ...spent, informative: true });
+}
+
+async function oneCall(): Promise<void> {
+  const pinning = inC("build/bench/pinning");
+  const what = "openat and close";
+  await against(`${what}, the path pinned, against C that pins`, ours("pinned"), pinning, "≤ 1.3");
+  await against(`${what}, served, against C that does the same`, ours("resolved"), inC("build/bench/serving"), "≤ 1.3");
+  const unchecked = inC("build/bench/serving", "--unchecked");
+  await against(`${what}, served, against C that opens for any caller`, ours("resolved"), unchecked);
+  const plain = await pairs(5, each(opens), each(pinning));
+  print({ bench, case: `${what} without a filter, against C that pins`, unit: "ns/call", informative: true, ...plain });
 }
 
 // ── Programs ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -108,11 +118,41 @@ async function starts(): Promise<void> {
   });
 }
 
+// ── The kernel's engine ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/** As in bench/kernel.ts: instructions of a call, in a machine that counts them. */
+function inKernel(): void {
+  const patterns = "build/bench/many-patterns.ts";
+  writeFileSync(patterns, manyPatterns(20));
+  const call = (name: string, ...words: readonly string[]) => ["build/bench/instructions", name, ...words];
+  const under = (engine: string, path: string, command: readonly string[]) => [
+    ...["bin/portcullis", "run", "-q", "--engine", engine, "-p", path, "--"],
+    ...command,
+  ];
+  const values = instructions("patched", {
+    plain: call("openat", opened),
+    judged: under("seccomp-ebpf", patterns, call("openat", opened)),
+    cached: ["build/bench/allow_all", ...call("getppid")],
+    ebpf: under("seccomp-ebpf", patterns, call("getppid")),
+    notify: under("notify", patterns, call("getppid")),
+  });
+  const row = { bench, unit: "instructions" };
+  const added = values.judged - values.plain;
+  const set = "openat and close under a set of 20 patterns, over no filter";
+  print({ ...row, case: `seccomp-ebpf: ${set}`, ours: added, reference: 900, ratio: added / 900, limit: "≤ 900" });
+  for (const engine of ["ebpf", "notify"] as const) {
+    const name = engine === "ebpf" ? "seccomp-ebpf" : engine;
+    const what = `${name}: a call without a rule, against a filter that allows all`;
+    print({ ...row, case: what, ours: values[engine], reference: values.cached, limit: "the same" });
+  }
+}
+
 try {
   await oneCall();
   await starts();
   await makes();
   await npm();
+  if (!isSmoke || process.env["PORTCULLIS_FULL"] === "1") inKernel();
 } finally {
   rmSync(folder, { recursive: true });
 }

@@ -1,44 +1,25 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simplest supervisor in C that reads behind pointers: pinning [--on-behalf] PROGRAM [ARGUMENT...]. It reads the path of
+ * The simplest supervisor in C that pins what it reads behind a pointer: pinning PROGRAM [ARGUMENT...]. It reads the path of
  * every openat, refuses those that begin with /forbidden/, and has the caller open the others with the path that it has
- * read: by the mechanism of native/addon/pin.h, for this one argument. With --on-behalf it opens the file itself and gives
- * the caller the descriptor; paths are absolute then. It needs Linux 6.10 (mseal), and has no remedies: what fails ends it.
+ * read: by the mechanism of native/addon/pin.h, for this one argument. It needs Linux 6.10 (mseal), and has no remedies:
+ * what fails ends it.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
-#include <string.h>
 
 #if defined(__x86_64__)
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
-#define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
-#endif
-#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
-#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
-#endif
-#ifndef SECCOMP_ADDFD_FLAG_SEND
-#define SECCOMP_ADDFD_FLAG_SEND 2
-#endif
+#include "listener.h"
+
 #ifndef SYS_mseal
 #define SYS_mseal 462
 #endif
@@ -91,11 +72,6 @@ static int listener;
 static void fail(const char *what) {
   perror(what);
   exit(125);
-}
-
-static int answer(const struct seccomp_notif *call, int error, unsigned flags) {
-  struct seccomp_notif_resp response = {.id = call->id, .error = error, .flags = flags};
-  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 static void make_window(void) {
@@ -222,9 +198,9 @@ static void map_window(pid_t tid, const struct user_regs_struct *at, int descrip
 }
 
 static int seize(const struct seccomp_notif *call) {
-  if (ptrace(PTRACE_SEIZE, call->pid, NULL, PTRACE_O_TRACESYSGOOD) != 0) return answer(call, -EPERM, 0), -1;
+  if (ptrace(PTRACE_SEIZE, call->pid, NULL, PTRACE_O_TRACESYSGOOD) != 0) return answer(listener, call, -EPERM, 0), -1;
   ptrace(PTRACE_INTERRUPT, call->pid, NULL, NULL);
-  answer(call, -ERESTARTNOINTR, 0);
+  answer(listener, call, -ERESTARTNOINTR, 0);
   return await_stop((pid_t)call->pid);
 }
 
@@ -243,7 +219,7 @@ static void pin(const struct seccomp_notif *call, const char *path) {
     struct seccomp_notif_addfd order = {.id = call->id, .srcfd = (uint32_t)window_descriptor, .newfd_flags = O_CLOEXEC};
     given = ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
     if (given < 0) {
-      answer(call, -EPERM, 0);
+      answer(listener, call, -EPERM, 0);
       return;
     }
   }
@@ -290,19 +266,7 @@ static void give_back(const struct seccomp_notif *call) {
   ptrace(PTRACE_DETACH, tid, NULL, NULL);
 }
 
-static void open_on_behalf(const struct seccomp_notif *call, const char *path) {
-  int opened = open(path, (int)call->data.args[2] | O_NOCTTY, (mode_t)call->data.args[3]);
-  if (opened < 0) {
-    answer(call, -errno, 0);
-    return;
-  }
-  struct seccomp_notif_addfd order = {.id = call->id, .srcfd = (uint32_t)opened, .flags = SECCOMP_ADDFD_FLAG_SEND};
-  order.newfd_flags = (uint32_t)call->data.args[2] & O_CLOEXEC;
-  ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &order);
-  close(opened);
-}
-
-static void serve(const struct seccomp_notif *call, int on_behalf) {
+static void serve(const struct seccomp_notif *call) {
   static char path[PAGE];
   static const char forbidden[] = "/forbidden/";
   if (call->data.instruction_pointer == WINDOW + CALL_INSTRUCTION) {
@@ -312,57 +276,27 @@ static void serve(const struct seccomp_notif *call, int on_behalf) {
       return;
     }
     slot->is_armed = 0;
-    answer(call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+    answer(listener, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
     return;
   }
   int error = read_path((pid_t)call->pid, call->data.args[1], path);
   if (error == 0 && strncmp(path, forbidden, sizeof forbidden - 1) == 0) error = -EACCES;
-  if (error != 0) answer(call, error, 0);
-  else if (on_behalf) open_on_behalf(call, path);
+  if (error != 0) answer(listener, call, error, 0);
   else pin(call, path);
 }
 
 int main(int argc, char **argv) {
-  const int on_behalf = argc > 1 && strcmp(argv[1], "--on-behalf") == 0;
-  char **command = argv + 1 + on_behalf;
-  if (argc < 2 || *command == NULL) {
-    fprintf(stderr, "usage: %s [--on-behalf] PROGRAM [ARGUMENT...]\n", argv[0]);
+  if (argc < 2) {
+    fprintf(stderr, "usage: %s PROGRAM [ARGUMENT...]\n", argv[0]);
     return 125;
   }
   make_window();
-  volatile int *shared = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  pid_t child = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
-  if (child == 0) {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {4, filter};
-    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-    unsigned long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-    int made = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
-    *shared = made < 0 ? -1 : made;
-    execvp(command[0], command);
-    _exit(127);
-  }
-  while (*shared == 0) usleep(100);
-  listener = *shared;
+  pid_t child;
+  listener = start(argv + 1, SYS_openat, SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &child);
   if (listener < 0 || ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, 1ul) != 0) return 124;
   struct seccomp_notif notification;
-  int status = 0;
-  for (;;) {
-    memset(&notification, 0, sizeof notification);
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &notification) == 0) {
-      serve(&notification, on_behalf);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    struct pollfd ended = {.fd = listener, .events = POLLIN};
-    poll(&ended, 1, -1);
-    if (ended.revents & POLLHUP) break;
-  }
+  while (receive(listener, &notification)) serve(&notification);
+  int status;
   waitpid(child, &status, 0);
   return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }

@@ -1,5 +1,6 @@
 /** Runs commands under portcullis and under the C supervisor, and reads the output of the measured program. */
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 
 const reference = "build/native/reference";
 
@@ -32,6 +33,19 @@ export function measured([file, ...words]: readonly string[]): number {
   const value = Number(text);
   if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`${file} printed no number: ${text}`);
   return value;
+}
+
+/** Nanoseconds of all processors that the command's processes have had, to a hundredth of a second. */
+export function processorTime([file, ...words]: readonly string[]): number {
+  const before = childrensTicks();
+  execFileSync(file!, words, { stdio: ["ignore", "ignore", "inherit"] });
+  return (childrensTicks() - before) * 1e7;
+}
+
+/** cutime and cstime of proc_pid_stat(5): of children that have been waited for, and of theirs. */
+function childrensTicks(): number {
+  const fields = readFileSync("/proc/self/stat", "utf8").replace(/.*\)/s, "").trim().split(" ");
+  return Number(fields[13]) + Number(fields[14]);
 }
 
 /** Milliseconds until the command has ended, with status 0. Its output is shown only if it fails. */

@@ -44,11 +44,11 @@ ssize_t read_text(int directory, const char *path, char *into, size_t size) {
   return (ssize_t)length;
 }
 
-bool identify(int descriptor, struct identity *identity) {
+/* What is asked for never changes, so no file server need be asked. */
+static bool identify_at(int directory, const char *path, struct identity *identity) {
+  const int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC;
   struct statx found;
-  if (statx(descriptor, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, STATX_BASIC_STATS | 0x1000 /* STATX_MNT_ID */, &found) !=
-      0)
-    return false;
+  if (statx(directory, path, flags, STATX_BASIC_STATS | 0x1000 /* STATX_MNT_ID */, &found) != 0) return false;
   *identity = (struct identity){
       .device = makedev(found.stx_dev_major, found.stx_dev_minor),
       .inode = found.stx_ino,
@@ -58,6 +58,8 @@ bool identify(int descriptor, struct identity *identity) {
   };
   return true;
 }
+
+bool identify(int descriptor, struct identity *identity) { return identify_at(descriptor, "", identity); }
 
 bool is_same(const struct identity *a, const struct identity *b) {
   return a->device == b->device && a->inode == b->inode;
@@ -108,11 +110,12 @@ static bool link_of(int proc, const char *task, const char *name, char into[LINK
   return length >= 0 || errno == ENOENT; /* "time" is of Linux 5.6, and each can be left out of a kernel */
 }
 
-static void text_of(int proc, const char *task, const char *name, char into[TEXT_BYTES]) {
+static ssize_t text_of(int proc, const char *task, const char *name, char into[TEXT_BYTES]) {
   char path[PATH_BYTES];
   snprintf(path, sizeof path, "%s/%s", task, name);
   ssize_t length = read_text(proc, path, into, TEXT_BYTES);
   if (length < 0) snprintf(into, TEXT_BYTES, "%s", length == -E2BIG ? "too long" : "");
+  return length;
 }
 
 static unsigned setting(int proc, const char *path) {
@@ -152,7 +155,11 @@ int know_self(struct self *self) {
     return result;
   }
   for (int i = 0; i < NAMESPACES; i++) link_of(self->proc, "thread-self", namespace_names[i], self->namespaces[i]);
-  for (int i = 0; i < LABELS; i++) text_of(self->proc, "thread-self", label_names[i], self->labels[i]);
+  for (int i = 0; i < LABELS; i++) {
+    ssize_t length = text_of(self->proc, "thread-self", label_names[i], self->labels[i]);
+    /* No module of this kernel gives labels there; none can be loaded later. */
+    self->has_label[i] = length != -ENOENT && length != -EINVAL;
+  }
   text_of(self->proc, "thread-self", "cgroup", self->cgroup);
   self->protects_links = setting(self->proc, "sys/fs/protected_symlinks");
   self->protects_files = setting(self->proc, "sys/fs/protected_regular");
@@ -190,12 +197,10 @@ static bool compare(const struct self *self, struct caller *caller, char *status
   if (!has_namespace(self, task, MOUNT, &is_read)) return refuse(failure, is_read ? OTHER_MOUNTS : UNREADABLE_CALLER);
   struct identity root;
   snprintf(path, sizeof path, "%s/root", task);
-  int directory = openat(self->proc, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return refuse(failure, errno == EMFILE || errno == ENFILE ? NO_DESCRIPTORS : UNREADABLE_CALLER);
-  bool is_known = identify(directory, &root);
-  close(directory);
-  if (!is_known || !is_same(&root, &self->root) || root.mount != self->root.mount) return refuse(failure, OTHER_ROOT);
+  if (!identify_at(self->proc, path, &root)) return refuse(failure, UNREADABLE_CALLER);
+  if (!is_same(&root, &self->root) || root.mount != self->root.mount) return refuse(failure, OTHER_ROOT);
   for (int i = 0; i < LABELS; i++) {
+    if (!self->has_label[i]) continue;
     text_of(self->proc, task, label_names[i], label);
     if (strcmp(label, self->labels[i]) != 0) return refuse(failure, OTHER_LABEL);
   }
@@ -212,12 +217,9 @@ static bool compare(const struct self *self, struct caller *caller, char *status
 }
 
 bool know_caller(const struct self *self, pid_t tid, struct caller *caller, struct failure *failure) {
+  char status[STATUS_BYTES];
   *caller = (struct caller){.tid = tid};
-  char *status = malloc(STATUS_BYTES);
-  if (status == NULL) return refuse(failure, NOT_ENOUGH_MEMORY);
-  bool result = compare(self, caller, status, failure);
-  free(status);
-  return result;
+  return compare(self, caller, status, failure);
 }
 
 bool has_own_namespaces(const struct self *self, pid_t tid) {

@@ -9,6 +9,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -16,12 +18,15 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
   MOST_CALLS = 4096,
   MOST_THREADS = 256,
+  DEVICES = 16,
   STACK = 256 * 1024,
   PATROL = 10 * 1000 * 1000, /* ns */
 };
@@ -43,6 +48,7 @@ struct call {
   struct caller caller;
   struct target target;
   struct failure failure;
+  bool at_once; /* its object is a file or a directory that can be opened without waiting */
   struct call *next;
   size_t count;
   uint32_t *wanted;
@@ -60,7 +66,8 @@ struct objects {
   pthread_cond_t work, change;
   struct call *calls; /* all of them */
   size_t count;
-  unsigned threads, idle;
+  unsigned threads, idle, next_local;
+  uint64_t local[DEVICES]; /* devices of file systems that make nobody wait */
 };
 
 /* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
@@ -100,6 +107,35 @@ static bool still_waits(const struct objects *own, uint64_t id) {
   return ioctl(own->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
 }
 
+/* ── File systems that answer at once ────────────────────────────────────────────────────────────────────────────── */
+
+/* Of include/uapi/linux/magic.h, and btrfs, XFS and ZFS. Not overlayfs: what lies below it can be a file server's. */
+static const unsigned long local_systems[] = {EXT4_SUPER_MAGIC, 0x58465342 /* XFS */, BTRFS_SUPER_MAGIC,
+                                              TMPFS_MAGIC,      F2FS_SUPER_MAGIC,     0x2fc12fc1 /* ZFS */};
+
+static bool is_local(const struct objects *own, uint64_t device) {
+  for (unsigned i = 0; i < DEVICES; i++)
+    if (own->local[i] == device && device != 0) return true;
+  return false;
+}
+
+/* A thread of the pool asks the file system, which can take its time. Where many devices are in use, the last ones count. */
+static void learn(struct objects *own, int object) {
+  struct identity identity;
+  struct statfs system;
+  if (!identify(object, &identity)) return;
+  pthread_mutex_lock(&own->lock);
+  bool is_known = is_local(own, identity.device);
+  pthread_mutex_unlock(&own->lock);
+  if (is_known || fstatfs(object, &system) != 0) return;
+  for (size_t i = 0; i < sizeof local_systems / sizeof *local_systems; i++) {
+    if ((unsigned long)system.f_type != local_systems[i]) continue;
+    pthread_mutex_lock(&own->lock);
+    own->local[own->next_local++ % DEVICES] = identity.device;
+    pthread_mutex_unlock(&own->lock);
+  }
+}
+
 /* ── A step ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 void allow_interruption(bool allow) {
@@ -109,11 +145,8 @@ void allow_interruption(bool allow) {
   pthread_sigmask(allow ? SIG_UNBLOCK : SIG_BLOCK, &one, NULL);
 }
 
-static void hold(struct objects *own, struct call *call) {
-  release(&call->target);
-  call->failure = (struct failure){0, NO_OBSTACLE};
-  if (!know_caller(&own->self, (pid_t)call->notification.pid, &call->caller, &call->failure)) return;
-  const struct lookup lookup = {
+static struct lookup lookup_of(const struct objects *own, const struct call *call) {
+  return (struct lookup){
       .self = &own->self,
       .caller = &call->caller,
       .path = call->path,
@@ -122,9 +155,18 @@ static void hold(struct objects *own, struct call *call) {
       .mode = call->order.mode,
       .resolve = call->order.resolve,
   };
+}
+
+static void hold(struct objects *own, struct call *call) {
+  release(&call->target);
+  call->failure = (struct failure){0, NO_OBSTACLE};
+  if (!know_caller(&own->self, (pid_t)call->notification.pid, &call->caller, &call->failure)) return;
+  const struct lookup lookup = lookup_of(own, call);
   if (find_target(&lookup, &call->target, &call->failure))
-    place_target(&own->self, &call->target, own->constants, call->wanted, call->count, call->matches, &call->failure);
+    place_target(&own->self, &call->target, own->constants, call->wanted, call->count, 0, call->matches,
+                 &call->failure);
   if (call->failure.error != 0) release(&call->target);
+  else if (call->target.object >= 0) learn(own, call->target.object);
 }
 
 static struct service service_of(const struct objects *own, const struct call *call) {
@@ -159,6 +201,28 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
     served = ANSWERED;
   }
   return served == ANSWERED;
+}
+
+/*
+ * In the loop's own thread, which saves the ways to a thread of the pool and back. True where the object is held, or the
+ * caller is refused; all else is left to the pool.
+ */
+static bool hold_at_once(struct objects *own, struct call *call) {
+  struct identity object;
+  if (!know_caller(&own->self, (pid_t)call->notification.pid, &call->caller, &call->failure)) return true;
+  const struct lookup lookup = lookup_of(own, call);
+  if (!find_at_once(&lookup, &call->target, &object)) return false;
+  pthread_mutex_lock(&own->lock);
+  bool goes_on = is_local(own, object.device);
+  pthread_mutex_unlock(&own->lock);
+  const bool is_file = S_ISREG(object.mode) || S_ISDIR(object.mode);
+  goes_on = goes_on && (call->order.kind == CONNECTS ? S_ISSOCK(object.mode) : is_file) &&
+            place_target(&own->self, &call->target, own->constants, call->wanted, call->count, RESOLVE_CACHED,
+                         call->matches, &call->failure);
+  call->failure = (struct failure){0, NO_OBSTACLE};
+  call->at_once = goes_on && call->order.kind != CONNECTS;
+  if (!goes_on) release(&call->target);
+  return goes_on;
 }
 
 static void interrupt_nothing(int signal) { (void)signal; }
@@ -331,6 +395,7 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, c
   int result = call->wanted == NULL || call->matches == NULL ? -ENOMEM : 0;
   if (result == 0) {
     memcpy(call->wanted, wanted, count * sizeof *wanted);
+    const bool is_held = hold_at_once(own, call);
     pthread_mutex_lock(&own->lock);
     if (own->count >= MOST_CALLS) {
       result = -EAGAIN;
@@ -338,7 +403,10 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, c
       call->next = own->calls;
       own->calls = call;
       own->count++;
-      if (begin(own, call, false)) {
+      if (is_held) {
+        call->state = HELD;
+        call = NULL;
+      } else if (begin(own, call, false)) {
         call = NULL;
       } else {
         own->calls = call->next;
@@ -349,6 +417,7 @@ int hold_object(struct objects *own, const struct seccomp_notif *notification, c
     pthread_mutex_unlock(&own->lock);
   }
   if (call != NULL) {
+    release(&call->target);
     free(call->wanted);
     free(call->matches);
     free(call);
@@ -386,11 +455,19 @@ int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t
 void serve_object(struct objects *own, uint64_t id) {
   pthread_mutex_lock(&own->lock);
   struct call *call = find(own, id);
-  if (call != NULL && call->state == JUDGED && call->failure.error == 0 && !begin(own, call, true)) {
-    const struct service service = service_of(own, call);
+  pthread_mutex_unlock(&own->lock);
+  /* What is judged belongs to the loop alone. */
+  if (call == NULL || call->state != JUDGED || call->failure.error != 0) return;
+  struct service service = service_of(own, call);
+  service.at_once = call->at_once;
+  bool is_over = call->at_once && serve_open(&service, &call->target, &call->failure) == ANSWERED;
+  call->at_once = false;
+  pthread_mutex_lock(&own->lock);
+  if (!is_over && !begin(own, call, true)) {
     answer_error(&service, EAGAIN);
-    forget(own, call);
+    is_over = true;
   }
+  if (is_over) forget(own, call);
   pthread_mutex_unlock(&own->lock);
 }
 

@@ -68,6 +68,7 @@ struct self {
   struct identity proc_root, root;
   char credentials[CREDENTIAL_BYTES], namespaces[NAMESPACES][LINK_BYTES], labels[LABELS][TEXT_BYTES],
       cgroup[TEXT_BYTES];
+  bool has_label[LABELS];
   mode_t umask;
   unsigned protects_links, protects_files, protects_fifos; /* fs.protected_… */
 };
@@ -111,6 +112,11 @@ struct lookup {
 };
 
 bool find_target(const struct lookup *lookup, struct target *target, struct failure *failure);
+/*
+ * The same for an object that is there, where neither the walk nor opening it can wait for a disk or a file server: the
+ * kernel has all names in its cache (RESOLVE_CACHED, Linux 5.12). False where that is not so, or not known.
+ */
+bool find_at_once(const struct lookup *lookup, struct target *target, struct identity *object);
 /* openat2(2): a descriptor, closed on exec, or a negative errno. */
 int open_at(int directory, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
 /* Our own errno, as a failure. */
@@ -123,11 +129,12 @@ struct constant {
   const char *path;
 };
 
-/* matches[i]: whether the target is, or lies under, constants[wanted[i]]. */
+/* matches[i]: whether the target is, or lies under, constants[wanted[i]]. `resolve`: 0, or RESOLVE_CACHED as above. */
 bool place_target(const struct self *self, const struct target *target, const struct constant *constants,
-                  const uint32_t *wanted, size_t count, unsigned char *matches, struct failure *failure);
+                  const uint32_t *wanted, size_t count, uint64_t resolve, unsigned char *matches,
+                  struct failure *failure);
 /* The directory in which the object has its name, −1 where it has none (failure->why is set where that is unknown). */
-int parent_of(const struct self *self, int object, struct failure *failure);
+int parent_of(const struct self *self, int object, uint64_t resolve, struct failure *failure);
 
 /* ── The service (serve.c) ───────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -139,11 +146,12 @@ struct service {
   uint64_t flags, mode;
   bool has_own_directory; /* the thread has a working directory and an umask of its own */
   bool is_killable;       /* a signal that does not kill does not end the caller's wait */
+  bool at_once;           /* nothing is waited for, not even for the holder of a lease: RACED instead */
 };
 
 enum served {
   ANSWERED,
-  RACED,  /* what was not there is there now: to be judged anew */
+  RACED,  /* what was not there is there now: to be judged anew; or it would have had to wait */
   FAILED, /* *failure: the call is to be refused */
 };
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure);
@@ -175,7 +183,10 @@ struct objects *start_objects(int listener, struct constant *constants, size_t c
 void end_objects(struct objects *own);
 /* Can be read when an object is held, or a service has failed. */
 int event_of(const struct objects *own);
-/* 0, or a negative errno: then nothing has begun. `path` has `length` bytes without a NUL. */
+/*
+ * 0, or a negative errno: then nothing has begun. `path` has `length` bytes without a NUL. What can be done at once is done
+ * here, and `next_held` then has the call.
+ */
 int hold_object(struct objects *own, const struct seccomp_notif *call, const struct order *order, const char *path,
                 size_t length, const uint32_t *wanted, size_t count);
 /* The notification of a call whose object is held, or which has failed. */

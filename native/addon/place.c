@@ -40,7 +40,7 @@ static bool ends_in(const char *text, const char *end) {
   return length >= size && strcmp(text + length - size, end) == 0;
 }
 
-int parent_of(const struct self *self, int object, struct failure *failure) {
+int parent_of(const struct self *self, int object, uint64_t resolve, struct failure *failure) {
   char text[PATH_MAX];
   struct identity own, found;
   *failure = (struct failure){0, NO_OBSTACLE};
@@ -58,8 +58,8 @@ int parent_of(const struct self *self, int object, struct failure *failure) {
     snprintf(name, sizeof name, "%s", slash + 1);
     slash[slash == text ? 1 : 0] = 0;
     const uint64_t plain = RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    int parent = open_at(AT_FDCWD, text, O_PATH | O_DIRECTORY, 0, plain);
-    int child = parent < 0 ? parent : open_at(parent, name, O_PATH | O_NOFOLLOW, 0, 0);
+    int parent = open_at(AT_FDCWD, text, O_PATH | O_DIRECTORY, 0, plain | resolve);
+    int child = parent < 0 ? parent : open_at(parent, name, O_PATH | O_NOFOLLOW, 0, resolve);
     bool is_there = child >= 0 && identify(child, &found) && is_same(&own, &found) && own.mount == found.mount;
     if (child >= 0) close(child);
     if (is_there) return parent;
@@ -69,7 +69,7 @@ int parent_of(const struct self *self, int object, struct failure *failure) {
       *failure = failure_of(-child);
       return -1;
     }
-    if (child == -EACCES) break;
+    if (child == -EACCES || child == -EAGAIN) break;
   }
   unknown(failure);
   return -1;
@@ -83,7 +83,7 @@ struct levels {
 };
 
 /* Takes the descriptor. */
-static bool climb(int directory, struct levels *levels, struct failure *failure) {
+static bool climb(int directory, struct levels *levels, uint64_t resolve, struct failure *failure) {
   levels->count = 0;
   struct identity here;
   while (identify(directory, &here)) {
@@ -95,7 +95,7 @@ static bool climb(int directory, struct levels *levels, struct failure *failure)
     }
     if (levels->count == MOST_LEVELS) break;
     levels->all[levels->count++] = here;
-    int above = open_at(directory, "..", O_PATH | O_DIRECTORY, 0, 0);
+    int above = open_at(directory, "..", O_PATH | O_DIRECTORY, 0, resolve);
     if (above < 0) {
       close(directory);
       *failure = failure_of(-above);
@@ -111,8 +111,8 @@ static bool climb(int directory, struct levels *levels, struct failure *failure)
 /* ── Constants ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* 1: *found is what it leads to; 0: nothing is there; −1 with a failure. */
-static int look_up(const char *path, struct identity *found, struct failure *failure) {
-  int object = open_at(AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
+static int look_up(const char *path, uint64_t resolve, struct identity *found, struct failure *failure) {
+  int object = open_at(AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS | resolve);
   if (object >= 0) {
     bool is_known = identify(object, found);
     close(object);
@@ -127,7 +127,7 @@ static int look_up(const char *path, struct identity *found, struct failure *fai
 }
 
 /* Whether a name that is not there yet is the constant's. */
-static int names(const char *path, const struct target *target, struct failure *failure) {
+static int names(const char *path, const struct target *target, uint64_t resolve, struct failure *failure) {
   char directory[PATH_MAX];
   struct identity parent, found;
   const char *last = strrchr(path, '/') + 1;
@@ -135,7 +135,7 @@ static int names(const char *path, const struct target *target, struct failure *
   size_t length = (size_t)(last - path);
   memcpy(directory, path, length);
   directory[length] = 0;
-  int result = look_up(directory, &found, failure);
+  int result = look_up(directory, resolve, &found, failure);
   if (result <= 0) return result;
   if (!identify(target->parent, &parent)) {
     unknown(failure);
@@ -145,10 +145,10 @@ static int names(const char *path, const struct target *target, struct failure *
 }
 
 static int matches_one(const struct constant *constant, const struct target *target, const struct identity *object,
-                       const struct levels *levels, struct failure *failure) {
+                       const struct levels *levels, uint64_t resolve, struct failure *failure) {
   struct identity found;
-  if (!constant->is_directory && target->object < 0) return names(constant->path, target, failure);
-  int result = look_up(constant->path, &found, failure);
+  if (!constant->is_directory && target->object < 0) return names(constant->path, target, resolve, failure);
+  int result = look_up(constant->path, resolve, &found, failure);
   if (result <= 0) return result;
   if (target->object >= 0 && is_same(&found, object)) return 1;
   if (!constant->is_directory) return 0;
@@ -158,30 +158,27 @@ static int matches_one(const struct constant *constant, const struct target *tar
 }
 
 bool place_target(const struct self *self, const struct target *target, const struct constant *constants,
-                  const uint32_t *wanted, size_t count, unsigned char *matches, struct failure *failure) {
+                  const uint32_t *wanted, size_t count, uint64_t resolve, unsigned char *matches,
+                  struct failure *failure) {
   struct identity object = {0};
   if (target->object >= 0 && !identify(target->object, &object)) return unknown(failure);
-  struct levels *levels = calloc(1, sizeof *levels);
-  if (levels == NULL) {
-    *failure = failure_of(ENOMEM);
-    return false;
-  }
+  struct levels levels;
+  levels.count = 0;
   bool result = true, asks = false;
   for (size_t i = 0; i < count; i++) asks = asks || constants[wanted[i]].is_directory;
   if (asks) {
     int directory = -1;
     if (target->object < 0) directory = fcntl(target->parent, F_DUPFD_CLOEXEC, 0);
     else if (S_ISDIR(object.mode)) directory = fcntl(target->object, F_DUPFD_CLOEXEC, 0);
-    else directory = parent_of(self, target->object, failure);
-    if (directory >= 0) result = climb(directory, levels, failure);
+    else directory = parent_of(self, target->object, resolve, failure);
+    if (directory >= 0) result = climb(directory, &levels, resolve, failure);
     else if (target->object < 0 || S_ISDIR(object.mode)) result = unknown(failure);
     else result = failure->why == NO_OBSTACLE;
   }
   for (size_t i = 0; result && i < count; i++) {
-    int match = matches_one(&constants[wanted[i]], target, &object, levels, failure);
+    int match = matches_one(&constants[wanted[i]], target, &object, &levels, resolve, failure);
     result = match >= 0;
     matches[i] = match > 0;
   }
-  free(levels);
   return result;
 }

@@ -121,7 +121,7 @@ static bool may_find(const struct service *service, int object, struct failure *
                             : S_ISREG(own.st_mode) ? self->protects_files
                                                    : 0;
   if (protects == 0 || own.st_uid == service->caller->user) return true;
-  int parent = parent_of(self, object, failure);
+  int parent = parent_of(self, object, 0, failure);
   if (parent < 0) return failure->why == NO_OBSTACLE;
   bool is_known = stat_of_descriptor(parent, &directory) == 0;
   close(parent);
@@ -160,14 +160,19 @@ static int open_target(const struct service *service, const struct target *targe
   if ((flags & O_CREAT) != 0 && !may_find(service, target->object, failure)) return -failure->error;
   flags &= ~(uint64_t)(O_CREAT | O_NOFOLLOW | (is_new ? 0 : O_EXCL));
   snprintf(number, sizeof number, "%d", target->object);
-  return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
+  if (!service->at_once) return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
+  /* An open that may not wait fails where another process holds a lease on the file. */
+  int opened = open_at(service->self->descriptors, number, flags | O_NONBLOCK, 0, 0);
+  if (opened >= 0 && (flags & O_NONBLOCK) == 0) fcntl(opened, F_SETFL, (int)flags);
+  return opened;
 }
 
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure) {
-  allow_interruption(true);
+  if (!service->at_once) allow_interruption(true);
   int opened = open_target(service, target, failure);
-  allow_interruption(false);
+  if (!service->at_once) allow_interruption(false);
   if (opened >= 0) return install(service, opened);
+  if (service->at_once) return RACED;
   if (failure->why != NO_OBSTACLE) return FAILED;
   if (opened == -EEXIST && target->object < 0 && (service->flags & O_EXCL) == 0) return RACED;
   return of_errno(service, -opened, failure);

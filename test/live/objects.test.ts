@@ -169,6 +169,15 @@ describe.each(users)("$name", ({ uid }) => {
     });
   });
 
+  it("lets the holder of a lease delay alone who opens that file", () => {
+    expect(results(run(settingsFor(uid), victim("objects"), "lease"))).toEqual({
+      "at-once": "EAGAIN",
+      others: "100",
+      "gives-up": "0",
+      through: "x",
+    });
+  });
+
   it("ends an open that waits when its caller has a signal, or ends", () => {
     expect(results(run(settingsFor(uid), victim("objects"), "interrupted"))).toEqual({ interrupted: "EINTR" });
     rmSync(join(folder, "allowed/fifo"));

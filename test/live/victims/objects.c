@@ -239,6 +239,35 @@ static int fifo(void) {
 
 static void ignore(int signal) { (void)signal; }
 
+static void *read_leased(void *argument) {
+  (void)argument;
+  return (void *)first_of(open_file("allowed/leased", O_RDONLY));
+}
+
+/* An open waits until the holder gives up its lease, or for /proc/sys/fs/lease-break-time. */
+static int lease(void) {
+  pthread_t thread;
+  void *byte;
+  long others = 0;
+  int own = (int)open_file("allowed/leased", O_CREAT | O_RDWR);
+  if (signal(SIGIO, SIG_IGN) == SIG_ERR || write(own, "x", 1) != 1) return 1;
+  /* Files of this file system are opened at once from the second on. */
+  close((int)open_file("allowed/file", O_RDONLY));
+  if (fcntl(own, F_SETLEASE, F_WRLCK) != 0) return 1;
+  tell("at-once", open_file("allowed/leased", O_RDONLY | O_NONBLOCK));
+  if (pthread_create(&thread, NULL, read_leased, NULL) != 0) return 1;
+  for (int i = 0; i < 100; i++) {
+    int file = (int)open_file("allowed/file", O_RDONLY);
+    others += (fcntl(file, F_GETFL) & (O_ACCMODE | O_NONBLOCK)) == O_RDONLY;
+    close(file);
+  }
+  tell("others", others);
+  tell("gives-up", fcntl(own, F_SETLEASE, F_UNLCK));
+  pthread_join(thread, &byte);
+  printf("through %c\n", (char)(long)byte);
+  return 0;
+}
+
 /* Nobody opens the other end. */
 static int interrupted(void) {
   const struct sigaction action = {.sa_handler = ignore};
@@ -421,6 +450,7 @@ int main(int count, char **words) {
   if (strcmp(what, "control") == 0) return race(atol(argument), true);
   if (strcmp(what, "moving") == 0) return moving(atol(argument));
   if (strcmp(what, "fifo") == 0) return fifo();
+  if (strcmp(what, "lease") == 0) return lease();
   if (strcmp(what, "interrupted") == 0) return interrupted();
   if (strcmp(what, "killed") == 0) return killed();
   if (strcmp(what, "leaks") == 0) return leaks(atol(argument));

@@ -25,6 +25,7 @@ export class JudgementMemory {
   #words!: Uint32Array;
   #longs!: BigUint64Array;
   #buffer!: ArrayBuffer;
+  #bytes!: Uint8Array;
 
   constructor(instance: PolicyInstance) {
     this.instance = instance;
@@ -36,13 +37,14 @@ export class JudgementMemory {
     const { buffer } = this.instance.memory;
     if (buffer === this.#buffer) return false;
     this.#buffer = buffer;
+    this.#bytes = new Uint8Array(buffer);
     this.#words = new Uint32Array(buffer);
     this.#longs = new BigUint64Array(buffer);
     return true;
   }
 
   bytes(): Uint8Array {
-    return new Uint8Array(this.#buffer);
+    return this.#bytes;
   }
 
   /** `struct seccomp_notif_resp`. */
@@ -64,8 +66,11 @@ export class JudgementMemory {
     return this.#words[at.reportCount]!;
   }
 
-  /** The notification's id, for asking whether it still stands. */
-  id(): BigUint64Array {
+  get id(): bigint {
+    return this.#longs[0]!;
+  }
+  /** For asking whether the notification still stands. */
+  idBytes(): BigUint64Array {
     return this.#longs.slice(0, 1);
   }
 

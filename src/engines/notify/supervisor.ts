@@ -185,8 +185,7 @@ export class Supervisor {
 
   /** With pinning, a call comes twice: to be judged, and to be made with what was judged. */
   #receive(pinning: Pinning): boolean {
-    const [id = 0n] = this.#memory.id();
-    if (this.#objects?.has(id)) return this.#receiveHeld(this.#objects, id);
+    if (this.#objects?.has(this.#memory.id)) return this.#receiveHeld(this.#objects, this.#memory.id);
     const received = pinning.receive(this.#memory.bytes());
     switch (received.kind) {
       case "again":
@@ -327,7 +326,7 @@ export class Supervisor {
       const order = this.#objects?.orderOf(number, observer, observations, memory);
       if (order instanceof ObservationFailure) return order;
       if (order !== undefined) {
-        const [id = 0n] = this.#memory.id();
+        const { id } = this.#memory;
         return observer.serve((notification) => this.#objects!.begin(id, notification, order, observations, memory));
       }
       this.#memory.setObserved(observed.words);
@@ -397,7 +396,7 @@ export class Supervisor {
 
   #discover(tid: number): Thread | Unidentified {
     const { listener } = this.#options;
-    const id = this.#memory.id();
+    const id = this.#memory.idBytes();
     const found = this.#registry.discover(tid, () => notificationIsValid(listener, id));
     this.#bind();
     return found;
@@ -596,7 +595,7 @@ export class Supervisor {
   }
 
   #callerWaits(): boolean {
-    return notificationIsValid(this.#options.listener, this.#memory.id());
+    return notificationIsValid(this.#options.listener, this.#memory.idBytes());
   }
 
   #whyInvisible(): Refusal {

@@ -33,7 +33,15 @@ export interface Order {
   readonly fields: BigInt64Array;
   /** The observation whose path leads to the object. */
   readonly place: number;
-  readonly wanted: Uint32Array;
+  readonly wanted: Wanted;
+}
+
+/** The objects that an observation's words ask about. */
+interface Wanted {
+  /** Among the addon's constants. */
+  readonly indexes: Uint32Array;
+  /** Where each stands in `indexes`. */
+  readonly places: ReadonlyMap<ResolvedObject, number>;
 }
 
 /** What was read of the call when it was made. */
@@ -53,9 +61,8 @@ export class ServedCalls {
   /** Can be read when an object is held. */
   readonly descriptor: number;
   readonly #calls: { readonly [name in "open" | "openat" | "openat2" | "creat" | "connect"]: number };
-  readonly #indexes = new Map<string, number>();
-  /** By observation: the objects that its words name. */
-  readonly #objects: ReturnType<typeof objectsOf>;
+  /** By observation. */
+  readonly #wanted: ReadonlyMap<number, Wanted>;
   readonly #served = new Map<bigint, ServedCall>();
 
   /** One in a thread. Throws a SystemCallError. */
@@ -71,11 +78,19 @@ export class ServedCalls {
       creat: callNumber("creat", architecture),
       connect: callNumber("connect", architecture),
     };
-    this.#objects = objectsOf(words);
-    const all = [...this.#objects.values()].flat();
-    for (const object of all)
-      if (!this.#indexes.has(keyOf(object))) this.#indexes.set(keyOf(object), this.#indexes.size);
+    const objects = objectsOf(words);
+    const all = [...objects.values()].flat();
     const distinct = [...new Map(all.map((object) => [keyOf(object), object])).values()];
+    const indexes = new Map(distinct.map((object, index) => [keyOf(object), index]));
+    this.#wanted = new Map(
+      Array.from(objects, ([observation, asked]) => [
+        observation,
+        {
+          indexes: Uint32Array.from(asked, (object) => indexes.get(keyOf(object))!),
+          places: new Map(asked.map((object, place) => [object, place])),
+        },
+      ]),
+    );
     const paths = Buffer.from(distinct.map(({ path }) => `${path}\0`).join(""));
     const under = Uint8Array.from(distinct, ({ is }) => (is === "under" ? 1 : 0));
     this.descriptor = required("start of the pool", native().startObjects(listener, paths, under, isKillable));
@@ -91,14 +106,16 @@ export class ServedCalls {
     observations: readonly ObservationOfCall[],
     memory: readonly Memory[],
   ): Order | undefined | ObservationFailure {
-    const place = observations.findIndex(({ index }) => this.#objects.has(index));
+    const place = observations.findIndex(({ index }) => this.#wanted.has(index));
     const read = memory[place];
     if (read?.is !== "bytes") return undefined;
-    const objects = this.#objects.get(observations[place]!.index)!;
-    const wanted = Uint32Array.from(objects, (object) => this.#indexes.get(keyOf(object))!);
+    const wanted = this.#wanted.get(observations[place]!.index)!;
     const order = (path: Uint8Array, ...fields: readonly bigint[]): Order => {
-      const six = [...fields, 0n, 0n, 0n, 0n, 0n].slice(0, 6);
-      return { path, fields: BigInt64Array.from(six, (field) => BigInt.asIntN(64, field)), place, wanted };
+      const six = new BigInt64Array(6);
+      fields.forEach((field, index) => {
+        six[index] = field;
+      });
+      return { path, fields: six, place, wanted };
     };
     const int = (index: number) => BigInt.asIntN(32, observer.argument(index));
     const word = (index: number) => BigInt.asUintN(32, observer.argument(index));
@@ -153,8 +170,10 @@ export class ServedCalls {
     if (this.#served.size >= mostRemembered) {
       for (const known of this.#served.keys()) if (!native().isServed(known)) this.#served.delete(known);
     }
-    const result = native().holdObject(notification, order.fields, order.path, order.wanted);
-    if (result === 0) this.#served.set(id, { observations, memory, order });
+    const result = native().holdObject(notification, order.fields, order.path, order.wanted.indexes);
+    // What was read is overwritten by the next call.
+    const own = memory.map((one) => (one.is === "bytes" ? { ...one, bytes: one.bytes.slice() } : one));
+    if (result === 0) this.#served.set(id, { observations, memory: own, order });
     return -result;
   }
 
@@ -165,7 +184,8 @@ export class ServedCalls {
 
   held(id: bigint): Held {
     const { observations, memory, order } = this.#served.get(id)!;
-    const matches = new Uint8Array(order.wanted.length);
+    const { indexes, places } = order.wanted;
+    const matches = new Uint8Array(indexes.length);
     const result = native().heldObject(id, matches);
     if (result < 0) throw new Error("a held object is missing");
     if (result > 0) {
@@ -174,11 +194,7 @@ export class ServedCalls {
       if (why === 0) return { is: "failed", errno: number };
       return { is: "refused", errno: number, why: holdObstacles[why - 1]! };
     }
-    const found = new Set<string>();
-    matches.forEach((match, index) => {
-      if (match !== 0) found.add(`${order.wanted[index]}`);
-    });
-    const resolved = (object: ResolvedObject): boolean => found.has(`${this.#indexes.get(keyOf(object))}`);
+    const resolved = (object: ResolvedObject): boolean => matches[places.get(object)!] === 1;
     const known = memory.map((one, index) =>
       index === order.place && one.is === "bytes" ? { ...one, resolved } : one,
     );

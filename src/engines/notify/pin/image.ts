@@ -28,6 +28,7 @@ interface Link {
 }
 
 const pointerSize = 8;
+const none = new Uint32Array(0);
 
 export class ImageBuilder {
   readonly #segments: Segment[] = [];
@@ -65,7 +66,13 @@ export class ImageBuilder {
     }
   }
 
-  build(): Image {
+  /** `registers` are filled. One segment is not copied. */
+  build(registers = new Int32Array(6)): Image {
+    const [only] = this.#segments;
+    if (this.#segments.length === 1 && only !== undefined && this.#links.length === 0) {
+      this.#place(registers, [0]);
+      return { bytes: only.bytes, relocations: none, registers };
+    }
     const places: number[] = [];
     let length = 0;
     for (const { bytes, alignment } of this.#segments) {
@@ -80,8 +87,12 @@ export class ImageBuilder {
     const relocations = new Uint32Array(
       this.#links.flatMap(({ from, at, to, delta }) => [places[from]! + at, places[to]! + delta]),
     );
-    const registers = new Int32Array(6).fill(-1);
-    for (const [argument, { to, delta }] of this.#registers) registers[argument] = places[to]! + delta;
+    this.#place(registers, places);
     return { bytes, relocations, registers };
+  }
+
+  #place(registers: Int32Array, places: readonly number[]): void {
+    registers.fill(-1);
+    for (const [argument, { to, delta }] of this.#registers) registers[argument] = places[to]! + delta;
   }
 }

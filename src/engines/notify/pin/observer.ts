@@ -21,6 +21,7 @@ import { native } from "../../../linux/native.ts";
 import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { messageHeader } from "../../../linux/socket-address.ts";
 import { type Image, ImageBuilder, type SegmentId } from "./image.ts";
+import { Scratch } from "./scratch.ts";
 
 /**
  * The kernel's copy fails with this errno, and so does the call. EPERM is ours: the caller's memory cannot be read, for
@@ -91,13 +92,16 @@ export interface ObservedMessage {
   readonly name: Uint8Array | null;
 }
 
+/** What it reads stays as it is as long as its scratch is not reset. */
 export class Observer {
   readonly #notification: Uint8Array;
+  readonly #scratch: Scratch;
   readonly #view: DataView;
   readonly #builder = new ImageBuilder();
 
-  constructor(notification: Uint8Array) {
+  constructor(notification: Uint8Array, scratch = new Scratch()) {
     this.#notification = notification;
+    this.#scratch = scratch;
     this.#view = new DataView(notification.buffer, notification.byteOffset, notification.byteLength);
   }
 
@@ -114,7 +118,7 @@ export class Observer {
   text(argument: number, size = pathBytes): Uint8Array | null | ObservationFailure {
     const address = this.argument(argument);
     if (address === 0n) return null;
-    const into = new Uint8Array(size);
+    const into = this.#scratch.take(size);
     const length = native().observeText(this.#notification, address, into);
     if (length < 0) return new ObservationFailure(-length);
     this.#builder.point(argument, this.#builder.segment(into.subarray(0, length + 1)));
@@ -204,14 +208,14 @@ export class Observer {
   }
 
   #bytes(address: bigint, size: number): Uint8Array | ObservationFailure {
-    const into = new Uint8Array(size);
+    const into = this.#scratch.take(size);
     const result = size === 0 ? 0 : native().observeBytes(this.#notification, address, into);
     return result < 0 ? new ObservationFailure(-result) : into;
   }
 
   /** The call is made with what was read. `refusal` is what it returns where that cannot be: an errno, positive. */
   pin(refusal: number = errno.EPERM): PinVerdict {
-    return new PinVerdict(key, this.#builder.build(), refusal);
+    return new PinVerdict(key, this.#builder.build(this.#scratch.registers), refusal);
   }
 
   /** The call returns this errno, positive. */

@@ -19,6 +19,7 @@ import { whyPtraceRefused } from "../ptrace-refusal.ts";
 import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict, ServeVerdict } from "./observer.ts";
 import { firstObstacle, outcomeNumber, type PinOutcome } from "./outcome.ts";
 import type { WindowProtection } from "./protection.ts";
+import { Scratch } from "./scratch.ts";
 
 export interface PinningOptions {
   readonly protection: WindowProtection;
@@ -42,6 +43,7 @@ const again = 4094;
 
 export class Pinning {
   readonly #listener: number;
+  readonly #scratch = new Scratch();
 
   /** One in a thread. Throws a SystemCallError. */
   constructor(listener: number, { protection, executionsAreTold }: PinningOptions) {
@@ -49,13 +51,13 @@ export class Pinning {
     required("memfd_create", native().startPins(listener, protection === "seal", executionsAreTold));
   }
 
-  /** `notification` is a `struct seccomp_notif`; it is copied. */
+  /** `notification` is a `struct seccomp_notif`; it is copied. What it gives is over when the next one is received. */
   receive(notification: Uint8Array): Received {
-    const own = notification.slice(0, notificationLayout.size);
-    const original = new Uint8Array(dataLayout.size);
+    const { notification: own, original } = this.#scratch;
+    own.set(notification.subarray(0, notificationLayout.size));
     switch (native().pinArrival(own, original)) {
       case 0:
-        return { kind: "call", call: new PendingCall(this.#listener, own) };
+        return { kind: "call", call: new PendingCall(this.#listener, own, this.#scratch) };
       case 1:
         native().pinRefuse(own, again);
         return { kind: "again" };
@@ -88,10 +90,12 @@ export class PendingCall {
   readonly #listener: number;
   readonly #notification: Uint8Array;
   readonly #view: DataView;
+  readonly #scratch: Scratch;
   #isAnswered = false;
 
-  constructor(listener: number, notification: Uint8Array) {
+  constructor(listener: number, notification: Uint8Array, scratch: Scratch) {
     this.#listener = listener;
+    this.#scratch = scratch;
     this.#notification = notification;
     this.#view = new DataView(notification.buffer);
   }
@@ -127,7 +131,8 @@ export class PendingCall {
    */
   observe(judge: (observer: Observer) => ObservedVerdict): PinOutcome {
     this.#answer();
-    const verdict = judge(new Observer(this.#notification));
+    this.#scratch.reset();
+    const verdict = judge(new Observer(this.#notification, this.#scratch));
     if (verdict instanceof RefuseVerdict) {
       native().pinRefuse(this.#notification, verdict.errno);
       return { kind: "refused", errno: verdict.errno };

@@ -1,0 +1,30 @@
+/**
+ * Memory that each judged call uses anew. Buffers of their own, a dozen for each call, would cost as much as the rest of its
+ * judgement, most of it in the garbage collector.
+ */
+import { pathBytes } from "../../../ir/observation.ts";
+import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+
+/** Two paths, and structures and addresses beside them. */
+const size = 4 * pathBytes;
+
+export class Scratch {
+  readonly notification = new Uint8Array(notificationLayout.size);
+  readonly original = new Uint8Array(dataLayout.size);
+  readonly registers = new Int32Array(6);
+  readonly #bytes = new Uint8Array(size);
+  #taken = 0;
+
+  /** What was taken before may be overwritten from now on. */
+  reset(): void {
+    this.#taken = 0;
+  }
+
+  /** So many bytes, whatever is in them. */
+  take(length: number): Uint8Array {
+    const from = this.#taken;
+    if (from + length > size) return new Uint8Array(length);
+    this.#taken = from + length;
+    return this.#bytes.subarray(from, from + length);
+  }
+}

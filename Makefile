@@ -112,7 +112,7 @@ check: setup ## Types, style, analysis of C, spelling, dead exports, layout and 
 	@npm run --silent check
 
 goldens: setup-test build ## Rewrite the expected texts of tests and documents; review the diff
-	@PORTCULLIS_UPDATE=1 npx vitest run test/goldens src/analysis/explain test/language/rejected test/docs/language test/docs/engines test/cli/help
+	@PORTCULLIS_UPDATE=1 npx vitest run test/goldens src/analysis/explain test/language/rejected test/docs/language test/docs/engines test/cli/help test/types/closed-sets
 
 format: setup ## Format the sources, C and TypeScript
 	@npm run --silent format

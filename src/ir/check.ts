@@ -37,20 +37,31 @@ export function checkProgram(program: Program): string[] {
   return check.errors;
 }
 
-const integerKinds = new Set<Expression["kind"]>([
-  "constant",
-  "input",
-  "local",
-  "cell",
-  "parameter",
-  "observed",
-  "binary",
-  "extend",
-  "select",
-  "table-get",
-  "from-boolean",
-]);
-const verdictKinds = new Set<Expression["kind"]>(["verdict", "verdict-local", "strictest", "verdict-select"]);
+const types: Readonly<Record<Expression["kind"], ValueType>> = {
+  constant: "integer",
+  input: "integer",
+  local: "integer",
+  cell: "integer",
+  parameter: "integer",
+  observed: "integer",
+  binary: "integer",
+  extend: "integer",
+  select: "integer",
+  "table-get": "integer",
+  "from-boolean": "integer",
+  boolean: "boolean",
+  "boolean-local": "boolean",
+  compare: "boolean",
+  within: "boolean",
+  not: "boolean",
+  all: "boolean",
+  any: "boolean",
+  "table-has": "boolean",
+  verdict: "verdict",
+  "verdict-local": "verdict",
+  strictest: "verdict",
+  "verdict-select": "verdict",
+};
 
 /** How control leaves a list of statements: by falling off its end, or to the blocks with these labels. */
 interface Exits {
@@ -292,7 +303,7 @@ class Check {
   // ── Expressions ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   private expression(expression: Expression, type: ValueType): void {
-    if (typeOf(expression) !== type) this.error(`${expression.kind} where a value of type ${type} is expected`);
+    if (types[expression.kind] !== type) this.error(`${expression.kind} where a value of type ${type} is expected`);
     // A shared expression is walked once; its type is checked at each use.
     if (this.checked.has(expression)) return;
     this.checked.add(expression);
@@ -350,7 +361,8 @@ class Check {
     const booleans = ["not", "all", "any", "from-boolean"].includes(expression.kind);
     operands(expression).forEach((operand, index) => {
       const isCondition = index === 0 && (expression.kind === "select" || expression.kind === "verdict-select");
-      const expected = booleans || isCondition ? "boolean" : verdictKinds.has(expression.kind) ? "verdict" : "integer";
+      const expected =
+        booleans || isCondition ? "boolean" : types[expression.kind] === "verdict" ? "verdict" : "integer";
       this.expression(operand, expected);
     });
   }
@@ -374,9 +386,4 @@ function either(branches: readonly Exits[]): Exits {
     continues: branches.some((branch) => branch.continues),
     leaves: new Set(branches.flatMap((branch) => [...branch.leaves])),
   };
-}
-
-function typeOf(expression: Expression): ValueType {
-  if (integerKinds.has(expression.kind)) return "integer";
-  return verdictKinds.has(expression.kind) ? "verdict" : "boolean";
 }

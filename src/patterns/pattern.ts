@@ -46,6 +46,9 @@ export function readPattern(kind: PatternKind, text: string): PatternReading {
       break;
     case "matches":
       faults.push(...parseGlob(text).faults);
+      break;
+    default:
+      kind satisfies never;
   }
   if (faults.length > 0) return { faults: faults.sort((a, b) => a.offset - b.offset) };
   return { pattern: { kind, text: kind === "under" ? withoutSlashes(text) : text } };

@@ -54,7 +54,8 @@ function startText(cell: Cell): string {
       return cell.initial === 0n ? "false" : "true";
     case "phases":
       return cell.kind.names[Number(cell.initial)] ?? String(cell.initial);
-    default:
+    case "counter":
+    case "value":
       return String(cell.initial);
   }
 }

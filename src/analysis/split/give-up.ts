@@ -22,6 +22,8 @@ export function reachableVerdicts(program: Program, graph: Graph, number: bigint
         note(expression.then);
         note(expression.otherwise);
         break;
+      default:
+        expression satisfies never;
     }
   };
   for (const node of seen) {

@@ -107,6 +107,9 @@ class Writer {
           if (this.#distance(node.otherwise) > maximumJump) this.#bringNear(node.otherwise);
         }
         this.#writeTest(node);
+        break;
+      default:
+        node satisfies never;
     }
   }
 

@@ -128,6 +128,8 @@ export function compileInteger(context: Context, expression: IntegerExpression):
       compileBoolean(context, expression.value);
       code.emit("i64.extend_i32_u");
       return;
+    default:
+      expression satisfies never;
   }
 }
 
@@ -251,6 +253,8 @@ export function compileBoolean(context: Context, expression: BooleanExpression):
       compileInteger(context, expression.key);
       code.call(tableFunction(context, expression.table, "has"));
       return;
+    default:
+      expression satisfies never;
   }
 }
 
@@ -302,6 +306,8 @@ export function compileVerdict(context: Context, expression: VerdictExpression):
       }
       return;
     }
+    default:
+      expression satisfies never;
   }
 }
 

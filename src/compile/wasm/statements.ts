@@ -92,6 +92,8 @@ function compileStatement(context: StatementContext, statement: Statement): void
       code.i32((1 << verdictIndexBits) - 1);
       code.emit("i32.and", "return");
       return;
+    default:
+      statement satisfies never;
   }
 }
 

@@ -2,7 +2,6 @@
 import type { Report } from "../../ir/program.ts";
 import { wrappingInteger } from "../lower/expressions.ts";
 import { reinterpret } from "../lower/integers.ts";
-import { unplacedLog } from "../program/builder.ts";
 import { durationForm, parseDuration } from "../values/durations.ts";
 import * as ir from "../values/ir.ts";
 import { counterRange } from "../values/ranges.ts";
@@ -16,7 +15,6 @@ import {
   object,
   unknown,
   type Value,
-  verdict,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
@@ -26,20 +24,16 @@ import { ociFunction, policyFunction } from "./policy.ts";
 import { callsFunction } from "./sets.ts";
 import { scopeObject } from "./state.ts";
 import { inStep } from "./step.ts";
-import { denyFunction, killFunction, strictestFunction, trapFunction } from "./verdicts.ts";
+import { strictestFunction, verdictExports } from "./verdicts.ts";
 
-/** The exports by name. `allow` has no place of its own: a verdict's place is where its name is used. */
+/** The exports by name. */
 export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
   const builtin = (name: string, apply: (call: BuiltinCall) => Value): [string, Value] => [
     name,
     { is: "builtin", name, apply },
   ];
   return new Map<string, Value>([
-    ["allow", verdict({ kind: "verdict", verdict: 0 })],
-    ["log", verdict({ kind: "verdict", verdict: unplacedLog })],
-    ["deny", denyFunction(c)],
-    ["trap", trapFunction(c)],
-    ["kill", killFunction(c)],
+    ...verdictExports(c),
     ["strictest", strictestFunction(c)],
     ["calls", callsFunction(c)],
     ["perThread", scopeObject(c, "thread", "perThread")],

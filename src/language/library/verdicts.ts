@@ -4,6 +4,7 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import type { VerdictExpression } from "../../ir/program.ts";
 import { type Action, returnsZero } from "../../ir/verdicts.ts";
 import { errnoByName, errnoName, errnoNames } from "../../linux/errno.ts";
+import { unplacedLog } from "../program/builder.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import * as ir from "../values/ir.ts";
 import {
@@ -16,6 +17,28 @@ import {
   verdict,
 } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
+
+/** The export that gives each action. */
+const exportOf = {
+  allow: "allow",
+  log: "log",
+  deny: "deny",
+  trap: "trap",
+  "kill-thread": "kill",
+  "kill-process": "kill",
+} as const satisfies Readonly<Record<Action, string>>;
+
+/** The exports that give an action. `allow` and `log` have no place of their own: it is where their name is used. */
+export function verdictExports(c: Compilation): ReadonlyMap<string, Value> {
+  const values: { readonly [name in (typeof exportOf)[Action]]: Value } = {
+    allow: verdict({ kind: "verdict", verdict: 0 }),
+    log: verdict({ kind: "verdict", verdict: unplacedLog }),
+    deny: denyFunction(c),
+    trap: trapFunction(c),
+    kill: killFunction(c),
+  };
+  return new Map(Object.entries(values));
+}
 
 function make(
   c: Compilation,
@@ -35,7 +58,7 @@ const noErrnoZero = [
   'name an error: deny("EPERM")',
 ] as const;
 
-export function denyFunction(c: Compilation): Value {
+function denyFunction(c: Compilation): Value {
   return {
     is: "builtin",
     name: "deny",
@@ -131,7 +154,7 @@ function reasonOf(c: Compilation, value: Value, node: SourceRange): string | nul
   return reason;
 }
 
-export function trapFunction(c: Compilation): Value {
+function trapFunction(c: Compilation): Value {
   return {
     is: "builtin",
     name: "trap",
@@ -139,7 +162,7 @@ export function trapFunction(c: Compilation): Value {
   };
 }
 
-export function killFunction(c: Compilation): Value {
+function killFunction(c: Compilation): Value {
   return {
     is: "builtin",
     name: "kill",

@@ -307,6 +307,8 @@ export function encode(instructions: readonly EbpfInstruction[], values: LoadTim
       case "exit":
         put(classes.jmp | exitCode, 0, 0, 0, 0);
         break;
+      default:
+        instruction satisfies never;
     }
   });
   return bytes;

@@ -170,6 +170,8 @@ export class Lowering {
       case "table-delete":
         this.#tables.delete(statement.table, this.#integer(statement.key));
         return;
+      default:
+        statement satisfies never;
     }
   }
 
@@ -562,6 +564,8 @@ export class Lowering {
       }
       case "table-has":
         return this.#tables.has(condition.table, this.#integer(condition.key), then, otherwise);
+      default:
+        condition satisfies never;
     }
   }
 

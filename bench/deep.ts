@@ -11,7 +11,7 @@ import { amount, isSmoke } from "./support/amount.ts";
 import { confined, duration, measured, processorTime } from "./support/confined.ts";
 import { instructions, opened } from "./support/machine.ts";
 import { manyPatterns } from "./support/many-patterns.ts";
-import { compare, pairs, print } from "./support/pairs.ts";
+import { compare, median, pairs, print } from "./support/pairs.ts";
 
 const bench = "deep";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
@@ -19,7 +19,9 @@ process.env["XDG_CACHE_HOME"] = join(folder, "cache");
 
 // ── One call ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const calls = amount(10_000, 50);
+const calls = amount(3_000, 50);
+/** Processor time is counted in hundredths of a second. */
+const many = amount(10_000, 50);
 const file = join(folder, "opened");
 writeFileSync(file, "");
 const opens = (count: number) => ["build/bench/opens", `${count}`, file];
@@ -37,14 +39,15 @@ const inC =
 
 const each = (opener: Opener) => () => measured(opener(calls)) / calls;
 /** Without the start. The program makes a tenth more calls than it measures. */
-const processor = (opener: Opener) => () => (processorTime(opener(calls)) - processorTime(opener(1))) / (1.1 * calls);
+const processor = (opener: Opener) => () => (spentOn(opener(many)) - spentOn(opener(1))) / (1.1 * many);
+const spentOn = (command: readonly string[]) => processorTime(() => measured(command));
 
 /** The time that passes, which the machine's load stretches, and the processors' time, which it does not. */
 async function against(what: string, opener: Opener, reference: Opener, limit?: string): Promise<void> {
   const unit = "ns/call";
   const row = { bench, case: what, unit, ...(limit === undefined ? {} : { limit }) };
-  await compare({ ...row, ours: each(opener), reference: each(reference) });
-  const spent = await pairs(7, processor(opener), processor(reference));
+  await compare({ ...row, count: 9, ours: each(opener), reference: each(reference) });
+  const spent = await pairs(5, processor(opener), processor(reference));
   print({ bench, case: `${what}: processor time`, unit, ...spent, informative: true });
 }
 
@@ -66,12 +69,21 @@ writeFileSync(everyPath, pinEverything("", new Set(["path"])));
 
 /** The command with every path pinned, against the same without a policy; each after `prepare`. */
 async function program(what: string, limit: string, command: readonly string[], prepare: () => void): Promise<void> {
-  const timed = (words: readonly string[]) => () => {
+  const row = { bench, case: `${what}, every path pinned, against no policy`, unit: "ms" };
+  const timed = (words: readonly string[], spent: number[]) => () => {
     prepare();
-    return duration(words);
+    let time = 0;
+    const processor = processorTime(() => {
+      time = duration(words);
+    });
+    spent.push(processor / 1e6);
+    return time;
   };
-  const result = await pairs(5, timed(confined(everyPath, command)), timed(command));
-  print({ bench, case: `${what}, every path pinned, against no policy`, unit: "ms", limit, ...result });
+  const spent = { ours: [] as number[], reference: [] as number[] };
+  const result = await pairs(5, timed(confined(everyPath, command), spent.ours), timed(command, spent.reference));
+  print({ ...row, limit, ...result });
+  const [ours, reference] = [median(spent.ours), median(spent.reference)];
+  print({ ...row, case: `${row.case}: processor time`, ours, reference, ratio: ours / reference, informative: true });
 }
 
 /** Two libraries of this project; with --smoke one small program. */

@@ -42,6 +42,9 @@ enum {
   JUDGEMENT_END = 144,
 };
 
+/* Call numbers below this one. */
+enum { CALLS = 1024 };
+
 /* What an event of `listening` says; the listener's own says 0. */
 enum { HELD_OBJECT = 1 };
 
@@ -57,6 +60,7 @@ struct supervision {
   struct pins *pins;       /* NULL: no argument is read */
   struct objects *objects; /* NULL: no object is served */
   int listening; /* an epoll descriptor that watches the listener, for kernels whose RECV outlives the tree; else -1 */
+  unsigned char passes[CALLS]; /* prepared calls of this number pass in `next` */
   napi_ref memory_reference;
   napi_ref deaths_reference;
 };
@@ -293,6 +297,33 @@ static int receive(struct supervision *own) {
 }
 
 /*
+ * passPrepared(calls): a prepared call of number n passes in `next` where calls[n] is 1, because nothing else is to be done
+ * about it; any other is given to the caller of `next`.
+ */
+static napi_value pass_prepared(napi_env env, napi_callback_info info) {
+  struct supervision *own = supervision_of(env);
+  napi_value argument;
+  size_t count = 1, length;
+  unsigned char *calls;
+  if (own == NULL || napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
+      !bytes_of(env, argument, &calls, &length))
+    return fail(env, "passPrepared takes an array");
+  memset(own->passes, 0, sizeof own->passes);
+  memcpy(own->passes, calls, length < sizeof own->passes ? length : sizeof own->passes);
+  return NULL;
+}
+
+static bool passes(struct supervision *own) {
+  const struct seccomp_notif *call = (const struct seccomp_notif *)(const void *)(own->memory + NOTIFICATION);
+  struct seccomp_data original;
+  const int number = call->data.nr;
+  if (own->pins == NULL || number < 0 || number >= CALLS || own->passes[number] == 0) return false;
+  if (pin_arrival(own->pins, call, &original) != ARRIVED) return false;
+  pin_pass(own->pins, call);
+  return true;
+}
+
+/*
  * next(answer): sends the response in the memory (if `answer` is true), waits for the next notification, and then
  * collects the watched tasks that have ended. In this order, because the calling task is alive until it is answered: an
  * earlier task with the same id has ended by then and is collected.
@@ -300,6 +331,7 @@ static int receive(struct supervision *own) {
  * | result | meaning |
  * | --- | --- |
  * | n >= 0 | the memory has a notification and its time; n watched tasks have ended |
+ * | -EAGAIN | it was that of a prepared call, which has passed (`passPrepared`) |
  * | -ENOENT | no task is left under the filter, or poll(2) failed and the caller must check by other means |
  * | other | the kernel's error |
  *
@@ -329,7 +361,8 @@ static napi_value next(napi_env env, napi_callback_info info) {
   uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
   memcpy(own->memory + NOW, &nanoseconds, sizeof nanoseconds);
   memcpy(own->memory + CALLER_TID, own->memory + 8, sizeof(uint32_t));
-  return number_of(env, collect_deaths(own));
+  int ended = collect_deaths(own);
+  return number_of(env, ended == 0 && passes(own) ? -EAGAIN : ended);
 }
 
 static void release(napi_env env, void *data, void *hint) {
@@ -352,6 +385,7 @@ NAPI_MODULE_INIT() {
       {.utf8name = "supervise", .method = supervise, .attributes = napi_enumerable},
       {.utf8name = "deaths", .method = deaths_now, .attributes = napi_enumerable},
       {.utf8name = "next", .method = next, .attributes = napi_enumerable},
+      {.utf8name = "passPrepared", .method = pass_prepared, .attributes = napi_enumerable},
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_pins(env, exports);

@@ -208,17 +208,22 @@ static bool make_step(struct objects *own, struct call *call, bool has_own_direc
  * caller is refused; all else is left to the pool.
  */
 static bool hold_at_once(struct objects *own, struct call *call) {
+  const pid_t tid = (pid_t)call->notification.pid;
   struct identity object;
-  if (!know_caller(&own->self, (pid_t)call->notification.pid, &call->caller, &call->failure)) return true;
+  call->caller = (struct caller){.tid = tid};
   const struct lookup lookup = lookup_of(own, call);
   if (!find_at_once(&lookup, &call->target, &object)) return false;
   pthread_mutex_lock(&own->lock);
   bool goes_on = is_local(own, object.device);
   pthread_mutex_unlock(&own->lock);
   const bool is_file = S_ISREG(object.mode) || S_ISDIR(object.mode);
-  goes_on = goes_on && (call->order.kind == CONNECTS ? S_ISSOCK(object.mode) : is_file) &&
-            place_target(&own->self, &call->target, own->constants, call->wanted, call->count, RESOLVE_CACHED,
-                         call->matches, &call->failure);
+  goes_on = goes_on && (call->order.kind == CONNECTS ? S_ISSOCK(object.mode) : is_file);
+  if (goes_on && !know_caller(&own->self, tid, &call->caller, &call->failure)) {
+    release(&call->target);
+    return true;
+  }
+  goes_on = goes_on && place_target(&own->self, &call->target, own->constants, call->wanted, call->count,
+                                    RESOLVE_CACHED, call->matches, &call->failure);
   call->failure = (struct failure){0, NO_OBSTACLE};
   call->at_once = goes_on && call->order.kind != CONNECTS;
   if (!goes_on) release(&call->target);

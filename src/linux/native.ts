@@ -42,9 +42,11 @@ export interface Native extends PinnedCallFunctions, HeldObjectFunctions {
   /**
    * Sends the response in the memory if `answer` is true, waits for the next notification, stores the time, and
    * collects deaths. Returns the number of deaths, or a negative errno. ENOENT: no notification was received; poll the
-   * listener.
+   * listener. EAGAIN: a prepared call has come and passed.
    */
   next(answer: boolean): number;
+  /** Prepared calls whose number has a 1 here pass in `next`. */
+  passPrepared(calls: Uint8Array): void;
 }
 
 /** The native addon cannot be used here. */

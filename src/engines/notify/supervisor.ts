@@ -25,7 +25,7 @@ import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { mostDeaths, native } from "../../linux/native.ts";
 import { killByThread, noDescriptorsLeft, signalProcess } from "../../linux/pidfd.ts";
-import { cloneFlag } from "../../linux/process-calls.ts";
+import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { describeTask, hasThreadDescriptors, openCaller } from "./caller.ts";
@@ -150,6 +150,7 @@ export class Supervisor {
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#phases = phaseCells(policy.step, description.phases);
     this.#bind();
+    if (observes) this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (kernel === "present") useSynchronousWakeUp(listener);
     const { pid, pidfd } = options.command;
     if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");
@@ -173,6 +174,7 @@ export class Supervisor {
       }
       const deaths = this.#native.next(answer);
       answer = false;
+      if (deaths === -errno.EAGAIN) continue;
       if (deaths < 0) {
         if ((pollFor([listener], 0)[0]! & pollBits.hangUp) !== 0) break;
         continue;
@@ -541,6 +543,7 @@ export class Supervisor {
   #fail(why: string): void {
     if (this.#failed) return;
     this.#failed = true;
+    this.#native.passPrepared(new Uint8Array(0));
     this.#notice(`the supervisor failed and denies everything from now on: ${why}`);
   }
 
@@ -668,6 +671,13 @@ const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
 };
 
 const noPhases: readonly number[] = [];
+
+/** A 1 for each call that the supervisor only lets pass when it comes prepared. */
+function passedAsPrepared(calls: Uint8Array, architecture: ArchitectureName): Uint8Array {
+  const passed = calls.map((traits) => (traits === callTrait.judged ? 1 : 0));
+  for (const number of numbersOf([...creatingCalls, ...executingCalls], architecture)) passed[number] = 0;
+  return passed;
+}
 
 function phaseCells(step: CompiledStep, phases: readonly { readonly cell: number }[]) {
   const scopes = ["thread", "process", "tree"] as const;

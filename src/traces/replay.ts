@@ -108,7 +108,7 @@ class Replayer {
     this.#births.delete(tid);
   }
 
-  #birth(maker: SimulatedTask, event: BirthEvent): void {
+  #birth(parent: SimulatedTask, event: BirthEvent): void {
     if (this.#tree.task(event.child) !== undefined) {
       this.#faults.add("P0803", event.place, `task ${event.child} is alive already`);
       return;
@@ -120,7 +120,7 @@ class Replayer {
       if (birth !== undefined && (birth.kind === "either" || birth.kind === kind)) birth[kind](event.child);
       else {
         birth?.fail();
-        maker.make(kind, event.child);
+        parent.make(kind, event.child);
       }
     } catch (error) {
       // A process with several threads still holds the number, although its leader has ended.

@@ -9,7 +9,6 @@ import type { Environment, Environments } from "./environment.ts";
 import { Evaluator } from "./evaluate.ts";
 import type { FormulaResolver } from "./formulas.ts";
 import { type GraphNode, GuardChains } from "./graph.ts";
-
 import type { NumberSet, NumberSets } from "./numbers.ts";
 import { pullback } from "./pullback.ts";
 import type { Formula, Term, TermPool, Test } from "./terms.ts";
@@ -66,7 +65,6 @@ export class Walker {
 
   walk(start: Continuation, initial: Environment, numbers: NumberSet): Walk {
     const effects: Effects = { reasons: [], raised: [] };
-    const environments = this.#environments;
     let at = start;
     let environment = initial;
     for (;;) {
@@ -112,64 +110,6 @@ export class Walker {
       }
       const { statement } = node;
       switch (statement.kind) {
-        case "set-integer": {
-          const value = this.#evaluator.integer(statement.value, environment);
-          environment = environments.withLocal(
-            environment,
-            statement.local,
-            this.#settled(value, environment, numbers),
-            node.position,
-          );
-          break;
-        }
-        case "set-boolean": {
-          const value = this.#formulas.resolve(
-            this.#evaluator.boolean(statement.value, environment),
-            environment,
-            numbers,
-          );
-          environment = environments.withLocal(environment, statement.local, value, node.position);
-          break;
-        }
-        case "set-verdict": {
-          const value = this.#evaluator.verdict(statement.value, environment);
-          environment = environments.withLocal(
-            environment,
-            statement.local,
-            this.#verdicts.resolve(value, environment, numbers),
-            node.position,
-          );
-          break;
-        }
-        case "store": {
-          const value = this.#settled(this.#evaluator.integer(statement.value, environment), environment, numbers);
-          const before = environments.cell(environment, statement.cell);
-          const known = environments.onlyValue(environment, before);
-          if (value === before || (known !== undefined && known === environments.onlyValue(environment, value))) break;
-          effects.reasons.push({ because: "changes-state", cell: statement.cell });
-          environment = environments.withCell(environment, statement.cell, value);
-          break;
-        }
-        case "table-set":
-          environment = this.#tableSet(
-            statement.table,
-            this.#evaluator.integer(statement.key, environment),
-            this.#evaluator.integer(statement.value, environment),
-            environment,
-            effects,
-          );
-          break;
-        case "table-delete":
-          environment = this.#tableDelete(
-            statement.table,
-            this.#evaluator.integer(statement.key, environment),
-            environment,
-            effects,
-          );
-          break;
-        case "report":
-          effects.reasons.push({ because: "reports", report: statement.report });
-          break;
         case "return":
           at = { kind: "verdict", verdict: this.#evaluator.verdict(statement.verdict, environment) };
           continue;
@@ -209,9 +149,55 @@ export class Walker {
           continue;
         }
         default:
-          throw new Error(`the graph has no ${statement.kind}`);
+          environment = this.#executed(node, environment, numbers, effects);
+          at = { kind: "node", node: node.next[0]! };
       }
-      at = { kind: "node", node: node.next[0]! };
+    }
+  }
+
+  /** The environment after a statement that has one successor. */
+  #executed(node: GraphNode, environment: Environment, numbers: NumberSet, effects: Effects): Environment {
+    const environments = this.#environments;
+    const { statement, position } = node;
+    switch (statement.kind) {
+      case "set-integer": {
+        const value = this.#evaluator.integer(statement.value, environment);
+        const settled = this.#settled(value, environment, numbers);
+        return environments.withLocal(environment, statement.local, settled, position);
+      }
+      case "set-boolean": {
+        const value = this.#evaluator.boolean(statement.value, environment);
+        const resolved = this.#formulas.resolve(value, environment, numbers);
+        return environments.withLocal(environment, statement.local, resolved, position);
+      }
+      case "set-verdict": {
+        const value = this.#evaluator.verdict(statement.value, environment);
+        const resolved = this.#verdicts.resolve(value, environment, numbers);
+        return environments.withLocal(environment, statement.local, resolved, position);
+      }
+      case "store": {
+        const value = this.#settled(this.#evaluator.integer(statement.value, environment), environment, numbers);
+        const before = environments.cell(environment, statement.cell);
+        const known = environments.onlyValue(environment, before);
+        const isSame = known !== undefined && known === environments.onlyValue(environment, value);
+        if (value === before || isSame) return environment;
+        effects.reasons.push({ because: "changes-state", cell: statement.cell });
+        return environments.withCell(environment, statement.cell, value);
+      }
+      case "table-set": {
+        const key = this.#evaluator.integer(statement.key, environment);
+        const value = this.#evaluator.integer(statement.value, environment);
+        return this.#tableSet(statement.table, key, value, environment, effects);
+      }
+      case "table-delete": {
+        const key = this.#evaluator.integer(statement.key, environment);
+        return this.#tableDelete(statement.table, key, environment, effects);
+      }
+      case "report":
+        effects.reasons.push({ because: "reports", report: statement.report });
+        return environment;
+      default:
+        throw new Error(`the graph has no ${statement.kind} here`);
     }
   }
 

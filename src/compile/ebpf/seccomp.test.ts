@@ -89,14 +89,14 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         break;
       }
       case "fork": {
-        const maker = reference.get(step.parent)!;
+        const parent = reference.get(step.parent)!;
         // The body that judged the forking call has done this too.
         modelled.mapPhases(step.parent);
         modelled.fork(step.parent, step.child);
         modelled.mapPhases(step.child);
         reference.set(step.child, {
-          thread: inheritState(program, "thread", maker.thread),
-          process: inheritState(program, "process", maker.process),
+          thread: inheritState(program, "thread", parent.thread),
+          process: inheritState(program, "process", parent.process),
           tree,
         });
         break;
@@ -187,9 +187,9 @@ export default policy((call) => {
   it("are mapped once for each fork, also without an evaluation in between", () => {
     const tree = new ModelledTree(program, compile(program));
     const ask = (task: number) => tree.evaluate(task, event("getpid"), given).returned;
-    const fork = (maker: number, child: number) => {
-      expect(tree.evaluate(maker, event("fork"), given).returned).toBe(allow);
-      tree.fork(maker, child);
+    const fork = (parent: number, child: number) => {
+      expect(tree.evaluate(parent, event("fork"), given).returned).toBe(allow);
+      tree.fork(parent, child);
     };
     fork(0, 1);
     fork(1, 2);

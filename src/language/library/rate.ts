@@ -5,20 +5,46 @@
  * With limit 20 a second and 20 at once: per = 10^9, full = 2 × 10^10, and after 50 ms the level has risen by
  * 50 × 10^6 × 20 = 10^9, which is one token. In any span of w nanoseconds at most burst + limit × w / per are taken.
  */
+import type { IntegerExpression, OnFork } from "../../ir/program.ts";
 import { maximumSigned } from "../../linux/word.ts";
 import { durationForm, parseDuration } from "../values/durations.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
 import { type BuiltinCall, boolean, object, unknown, type Value } from "../values/values.ts";
+import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
 import { type Declaration, makeCell, onForkOf } from "./declaration.ts";
 import { Options } from "./options.ts";
 
+interface Bucket {
+  /** What a token costs: the period in ns. */
+  readonly per: bigint;
+  /** What each nanosecond adds. */
+  readonly limit: bigint;
+  /** The highest level. */
+  readonly full: bigint;
+  readonly onFork: OnFork;
+}
+
 export function rate(declaration: Declaration): Value {
+  const bucket = bucketOf(declaration);
+  if (bucket === undefined) return unknown;
+  const level = makeCell(declaration, "level", { is: "value" }, bucket.full, bucket.onFork);
+  const last = makeCell(declaration, "last", { is: "value" }, 0n, bucket.onFork);
+  const apply = (call: BuiltinCall) =>
+    methodArguments(declaration.c, call, "take", 0) === undefined
+      ? unknown
+      : take(declaration.c, bucket, { level, last }, call);
+  return object("Rate", new Map([["take", { is: "builtin", name: "take", apply }]]));
+}
+
+/** Undefined after an error. */
+function bucketOf(declaration: Declaration): Bucket | undefined {
   const { c, given, call, scope, name } = declaration;
   const [settings, ...rest] = given;
   if (settings === undefined || rest.length > 0) {
-    return c.error("P0212", call.node, "a rate takes its settings", '{ limit: 20n, per: "1s" }');
+    c.error("P0212", call.node, "a rate takes its settings", '{ limit: 20n, per: "1s" }');
+    return undefined;
   }
   const options = new Options(c, settings.value, settings.node, "the settings of a rate", [
     "limit",
@@ -26,7 +52,7 @@ export function rate(declaration: Declaration): Value {
     "burst",
     "onFork",
   ]);
-  if (options.failed) return unknown;
+  if (options.failed) return undefined;
   const limit = options.integer("limit");
   const text = options.text("per");
   const burst = options.has("burst") ? options.integer("burst") : limit;
@@ -45,7 +71,7 @@ export function rate(declaration: Declaration): Value {
       options.refuse(which, "P0408", `\`${which}\` must be at least 1`, 'to refuse every call, return deny("EAGAIN")');
     }
   }
-  if (options.failed || limit === undefined || burst === undefined || per === undefined) return unknown;
+  if (options.failed || limit === undefined || burst === undefined || per === undefined) return undefined;
   const full = burst * per;
   // The largest intermediate value: a full bucket plus one refill, before saturation.
   if (2n * full + limit > maximumSigned) {
@@ -55,7 +81,7 @@ export function rate(declaration: Declaration): Value {
       `${burst} at once and ${limit} per ${text} do not fit in 64 bits, in nanoseconds`,
       "use a shorter time with a smaller limit, such as a tenth of both",
     );
-    return unknown;
+    return undefined;
   }
   if (onFork === "fresh" && scope !== "tree") {
     c.warn(
@@ -65,64 +91,44 @@ export function rate(declaration: Declaration): Value {
       "leave out onFork (a copy), or limit in perTree",
     );
   }
-  const level = makeCell(declaration, "level", { is: "value" }, full, onFork);
-  const last = makeCell(declaration, "last", { is: "value" }, 0n, onFork);
-  return object(
-    "Rate",
-    new Map([["take", { is: "builtin", name: "take", apply: (taking: BuiltinCall) => take(taking) }]]),
-  );
+  return { per, limit, full, onFork };
+}
 
-  function take(taking: BuiltinCall): Value {
-    if (methodArguments(c, taking, "take", 0) === undefined) return unknown;
-    const integer = () => c.builder.local("integer");
-    const [elapsed, filled] = [integer(), integer()];
-    const taken = c.builder.local("boolean");
-    const cell = (index: number) => ({ kind: "cell", cell: index }) as const;
-    const local = (index: number) => ({ kind: "local", local: index }) as const;
-    const now = ir.input("now");
-    const fills = (full + limit! - 1n) / limit!;
-    // Monotonic time never goes back; if a broken clock does, no time has passed.
-    const since = ir.select(
-      ir.compare("less-unsigned", now, cell(last)),
-      ir.constant(0n),
-      ir.binary("subtract", now, cell(last)),
-    );
-    c.emit({ kind: "set-integer", local: elapsed, value: since }, taking.node);
-    const bounded = ir.select(
-      ir.compare("less-unsigned", ir.constant(fills), local(elapsed)),
-      ir.constant(fills),
-      local(elapsed),
-    );
-    c.emit(
-      {
-        kind: "set-integer",
-        local: filled,
-        value: ir.binary("add", cell(level), ir.binary("multiply", bounded, ir.constant(limit!))),
-      },
-      taking.node,
-    );
-    c.emit(
-      {
-        kind: "set-integer",
-        local: filled,
-        value: ir.select(
-          ir.compare("less-unsigned", ir.constant(full), local(filled)),
-          ir.constant(full),
-          local(filled),
-        ),
-      },
-      taking.node,
-    );
-    const enough = ir.compare("less-or-equal-unsigned", ir.constant(per!), local(filled));
-    c.emit({ kind: "set-boolean", local: taken, value: enough }, taking.node);
-    const rest = ir.select(
-      { kind: "boolean-local", local: taken },
-      ir.binary("subtract", local(filled), ir.constant(per!)),
-      local(filled),
-    );
-    c.store(level, rest, taking.node);
-    c.store(last, now, taking.node);
-    c.changed(cellKey(level));
-    return boolean({ kind: "boolean-local", local: taken });
-  }
+/** Fills the bucket for the time since the last call, and takes a token if there is one. */
+function take(
+  c: Compilation,
+  { per, limit, full }: Bucket,
+  cells: { readonly level: number; readonly last: number },
+  { node }: BuiltinCall,
+): Value {
+  const [elapsed, filled] = [c.builder.local("integer"), c.builder.local("integer")];
+  const taken = c.builder.local("boolean");
+  const cell = (index: number) => ({ kind: "cell", cell: index }) as const;
+  const local = (index: number) => ({ kind: "local", local: index }) as const;
+  const atMost = (value: IntegerExpression, most: bigint) =>
+    ir.select(ir.compare("less-unsigned", ir.constant(most), value), ir.constant(most), value);
+  const set = (index: number, value: IntegerExpression) => c.emit({ kind: "set-integer", local: index, value }, node);
+  const now = ir.input("now");
+  // Monotonic time never goes back; if a broken clock does, no time has passed.
+  const since = ir.select(
+    ir.compare("less-unsigned", now, cell(cells.last)),
+    ir.constant(0n),
+    ir.binary("subtract", now, cell(cells.last)),
+  );
+  set(elapsed, since);
+  const fills = (full + limit - 1n) / limit;
+  const added = ir.binary("multiply", atMost(local(elapsed), fills), ir.constant(limit));
+  set(filled, ir.binary("add", cell(cells.level), added));
+  set(filled, atMost(local(filled), full));
+  const enough = ir.compare("less-or-equal-unsigned", ir.constant(per), local(filled));
+  c.emit({ kind: "set-boolean", local: taken, value: enough }, node);
+  const rest = ir.select(
+    { kind: "boolean-local", local: taken },
+    ir.binary("subtract", local(filled), ir.constant(per)),
+    local(filled),
+  );
+  c.store(cells.level, rest, node);
+  c.store(cells.last, now, node);
+  c.changed(cellKey(cells.level));
+  return boolean({ kind: "boolean-local", local: taken });
 }

@@ -39,7 +39,7 @@ const [lives = "", first = "0", policies = "1", stepCount = "100", target = "sec
 // ── Programs ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const getpid = BigInt(callByName("getpid")!.number.x86_64!);
-const makers = (["clone", "fork", "vfork"] as const).map((name) => BigInt(callByName(name)!.number.x86_64!));
+const forks = (["clone", "fork", "vfork"] as const).map((name) => BigInt(callByName(name)!.number.x86_64!));
 
 const argument = (index: 3 | 4 | 5): IntegerExpression => ({ kind: "input", input: `argument${index}` });
 
@@ -73,7 +73,7 @@ const mapStatements = (statements: readonly Statement[]): readonly Statement[] =
 
 /** Process-creating calls are judged if a fork has an effect on state, and always allowed. */
 function livable(program: Program): Program {
-  const judged = [getpid, ...makers].sort((a, b) => (a < b ? -1 : 1)).map((number) => ({ from: number, to: number }));
+  const judged = [getpid, ...forks].sort((a, b) => (a < b ? -1 : 1)).map((number) => ({ from: number, to: number }));
   const always: { from: bigint; to: bigint }[] = [];
   let next = 0n;
   for (const { from } of judged) {
@@ -96,7 +96,7 @@ function livable(program: Program): Program {
         condition: {
           kind: "within",
           value: { kind: "input", input: "number" },
-          intervals: makers.length === 3 ? [{ from: makers[0]!, to: makers[2]! }] : [],
+          intervals: forks.length === 3 ? [{ from: forks[0]!, to: forks[2]! }] : [],
         },
         then: [{ kind: "return", verdict: { kind: "verdict", verdict: 0 } }],
         otherwise: [],

@@ -372,9 +372,9 @@ class SeccompParts {
     const { base } = builder.state.get(region)!;
     const stored = builder.load(8, base, offset);
     const after = new Block();
-    onFork.map.forEach((phase, maker) => {
+    onFork.map.forEach((phase, parent) => {
       const [this_, next] = [new Block(), new Block()];
-      builder.branch("equal", stored, builder.constant(BigInt.asUintN(64, BigInt(maker) - bias)), this_, next);
+      builder.branch("equal", stored, builder.constant(BigInt.asUintN(64, BigInt(parent) - bias)), this_, next);
       builder.current = this_;
       builder.store(8, base, offset, builder.constant(BigInt.asUintN(64, BigInt(phase) - bias)));
       builder.goto(after);

@@ -68,16 +68,16 @@ export class ModelledTree {
     return new Set([...this.tasks.values()].map(({ leader }) => leader)).size;
   }
 
-  fork(maker: number, child: number): void {
-    const { states } = this.tasks.get(maker)!;
+  fork(parent: number, child: number): void {
+    const { states } = this.tasks.get(parent)!;
     const own = this.#compiled.storage.states.map(({ fork, size }, index) =>
       fork === "share" ? states[index]! : fork === "copy" ? states[index]!.slice() : new Uint8Array(size),
     );
     this.tasks.set(child, { leader: child, states: own });
   }
 
-  thread(maker: number, child: number): void {
-    const { leader, states } = this.tasks.get(maker)!;
+  thread(parent: number, child: number): void {
+    const { leader, states } = this.tasks.get(parent)!;
     const own = this.#compiled.storage.states.map(({ scope, size }, index) =>
       scope === "thread" ? new Uint8Array(size) : states[index]!,
     );

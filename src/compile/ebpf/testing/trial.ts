@@ -139,9 +139,9 @@ export abstract class Trial {
   }
 
   /** Initialises the state of a new process, or of its first thread, from its parent's. */
-  inherit(scope: "thread" | "process", maker: number, child: number): void {
+  inherit(scope: "thread" | "process", parent: number, child: number): void {
     const { cells, tables, shapes } = stateOffsets(this.program);
-    const words = this.state(scope, maker);
+    const words = this.state(scope, parent);
     this.program.cells.forEach((cell, index) => {
       if (cell.scope !== scope || cell.onFork === "copy") return;
       const at = cells[index]! / 8;

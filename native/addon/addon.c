@@ -315,10 +315,10 @@ static napi_value pass_prepared(napi_env env, napi_callback_info info) {
 
 static bool passes(struct supervision *own) {
   const struct seccomp_notif *call = (const struct seccomp_notif *)(const void *)(own->memory + NOTIFICATION);
-  struct seccomp_data original;
+  struct judged judged;
   const int number = call->data.nr;
   if (own->pins == NULL || number < 0 || number >= CALLS || own->passes[number] == 0) return false;
-  if (pin_arrival(own->pins, call, &original) != ARRIVED) return false;
+  if (pin_arrival(own->pins, call, &judged) != ARRIVED) return false;
   pin_pass(own->pins, call);
   return true;
 }

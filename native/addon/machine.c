@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 /*
- * What differs between architectures: registers as ptrace(2) gives them, and the window's stub.
+ * What differs between architectures: registers as ptrace(2) gives them, and the window's stubs.
  *
- * The stub makes one call and gives the caller back what it had: its argument registers, its stack pointer, its flags.
+ * A stub makes one call and gives the caller back what it had: its argument registers, its stack pointer, its flags.
  * x86-64 loses nothing (rcx and r11 end as `syscall` leaves them). arm64 has no register to spare for the way back:
  * x17, a register of the linker's veneers, is lost. It does not return but jumps, because no shadow stack knows of it.
+ *
+ * The stubs of calls that make children are for clone3, which has two arguments: the kernel does not look at the other
+ * four argument registers. The child begins where its parent goes on, with the same registers but for the stack pointer
+ * and the result. One on the same stack, or a copy of it, takes its stack pointer from the frame.
  */
 #define _GNU_SOURCE
 #include "pin.h"
@@ -12,6 +16,7 @@
 #include <elf.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 /* Of include/linux/errno.h: the kernel restarts the call, whatever the program has asked for, or where it allows that. */
@@ -19,12 +24,12 @@ enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513 };
 
 #if defined(__x86_64__)
 
-/* The frame is at the stack pointer. LEA and JRCXZ leave the flags alone. */
+/* LEA, NOT and JRCXZ leave the flags alone. */
 __asm__(
     ".pushsection .rodata\n"
-    ".globl pin_stub, pin_stub_end\n"
-    ".hidden pin_stub, pin_stub_end\n"
-    "pin_stub:\n"
+    ".globl pin_stubs, pin_stubs_end\n"
+    ".hidden pin_stubs, pin_stubs_end\n"
+    "pin_stubs:\n" /* FRAME_AT_STACK */
     "  syscall\n"
     "  lea 4094(%rax), %rcx\n" /* AGAIN */
     "  jrcxz 1f\n"
@@ -49,9 +54,48 @@ __asm__(
     "  lea 192(%rsp), %rsp\n"
     "  lea -2(%rcx), %rcx\n" /* CALL_INSTRUCTION */
     "  notrack jmp *%rcx\n"
-    "pin_stub_end:\n"
+    ".org pin_stubs + 128\n" /* FRAME_IN_REGISTER: r9 */
+    "  syscall\n"
+    "  lea 4094(%rax), %rcx\n"
+    "  jrcxz 1f\n"
+    "  mov 0(%r9), %rdi\n"
+    "  mov %r9, %rcx\n"
+    "  not %rcx\n"
+    "  lea 1(%rsp, %rcx), %rcx\n" /* 0: the stack pointer is as it was set for the call */
+    "  jrcxz 2f\n"
+    "  mov 48(%r9), %rcx\n"
+    "  mov 40(%r9), %r9\n"
+    "  notrack jmp *%rcx\n"
+    "2:\n"
+    "  mov 48(%r9), %rcx\n"
+    "  mov 40(%r9), %r9\n"
+    "  lea 192(%rsp), %rsp\n"
+    "  notrack jmp *%rcx\n"
+    "1:\n"
+    "  mov 0(%r9), %rdi\n"
+    "  mov 48(%r9), %rcx\n"
+    "  mov 56(%r9), %rax\n"
+    "  mov 40(%r9), %r9\n"
+    "  lea 192(%rsp), %rsp\n"
+    "  lea -2(%rcx), %rcx\n"
+    "  notrack jmp *%rcx\n"
+    ".org pin_stubs + 256\n" /* PASSAGE: in front of what rdi points at */
+    "  syscall\n"
+    "  lea 4094(%rax), %rcx\n"
+    "  jrcxz 1f\n"
+    "  mov -8(%rdi), %rcx\n"
+    "  mov -24(%rdi), %rdi\n"
+    "  notrack jmp *%rcx\n"
+    "1:\n"
+    "  mov -8(%rdi), %rcx\n"
+    "  mov -24(%rdi), %rdi\n"
+    "  mov $435, %eax\n" /* clone3 */
+    "  lea -2(%rcx), %rcx\n"
+    "  notrack jmp *%rcx\n"
+    "pin_stubs_end:\n"
     ".popsection\n");
-_Static_assert(FRAME_SIZE == 192 && AGAIN == 4094 && CALL_INSTRUCTION == 2, "the stub has these numbers");
+_Static_assert(FRAME_SIZE == 192 && AGAIN == 4094 && CALL_INSTRUCTION == 2 && SYS_clone3 == 435,
+               "the stubs have these numbers");
 
 bool get_registers(pid_t tid, registers *into) { return ptrace(PTRACE_GETREGS, tid, NULL, into) == 0; }
 bool set_registers(pid_t tid, const registers *from) { return ptrace(PTRACE_SETREGS, tid, NULL, from) == 0; }
@@ -81,6 +125,11 @@ void enter_call(registers *at, uint64_t instruction, long number, const uint64_t
   at->r9 = arguments[5];
 }
 
+void enter_stub(registers *at, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]) {
+  if (stub == FRAME_IN_REGISTER) arguments[5] = found_at;
+  enter_call(at, start_of(stub), number, arguments);
+}
+
 bool is_entering(const registers *at, long number, const uint64_t arguments[6]) {
   return (long)at->orig_rax == number && has_arguments(at, arguments);
 }
@@ -101,9 +150,9 @@ void set_stack(registers *at, uint64_t address) { at->rsp = address; }
 __asm__(
     ".pushsection .rodata\n"
     ".balign 4\n"
-    ".globl pin_stub, pin_stub_end\n"
-    ".hidden pin_stub, pin_stub_end\n"
-    "pin_stub:\n"
+    ".globl pin_stubs, pin_stubs_end\n"
+    ".hidden pin_stubs, pin_stubs_end\n"
+    "pin_stubs:\n" /* FRAME_AT_STACK */
     "  svc #0\n"
     "  add x17, x0, #4094\n" /* AGAIN: at most 4095, so one instruction */
     "  cbz x17, 1f\n"
@@ -121,9 +170,42 @@ __asm__(
     "  sub x17, x17, #4\n" /* CALL_INSTRUCTION */
     "  add sp, sp, #64\n"
     "  ret x17\n"
-    "pin_stub_end:\n"
+    ".org pin_stubs + 128\n" /* FRAME_IN_REGISTER: x17 */
+    "  svc #0\n"
+    "  add x1, x0, #4094\n"
+    "  cbz x1, 1f\n"
+    "  mov x1, sp\n"
+    "  sub x1, x1, x17\n"
+    "  cbz x1, 2f\n"
+    "  ldr x1, [x17, #8]\n"
+    "  ldr x17, [x17, #48]\n"
+    "  ret x17\n"
+    "2:\n"
+    "  ldr x1, [x17, #8]\n"
+    "  ldr x17, [x17, #48]\n"
+    "  add sp, sp, #64\n"
+    "  ret x17\n"
+    "1:\n"
+    "  ldp x0, x1, [x17]\n"
+    "  ldr x17, [x17, #48]\n"
+    "  sub x17, x17, #4\n"
+    "  add sp, sp, #64\n"
+    "  ret x17\n"
+    ".org pin_stubs + 256\n" /* PASSAGE: in front of what x17 points at */
+    "  svc #0\n"
+    "  add x1, x0, #4094\n"
+    "  cbz x1, 1f\n"
+    "  ldr x1, [x17, #-16]\n"
+    "  ldr x17, [x17, #-8]\n"
+    "  ret x17\n"
+    "1:\n"
+    "  ldp x0, x1, [x17, #-24]\n"
+    "  ldr x17, [x17, #-8]\n"
+    "  sub x17, x17, #4\n"
+    "  ret x17\n"
+    "pin_stubs_end:\n"
     ".popsection\n");
-_Static_assert(FRAME_SIZE == 64 && AGAIN == 4094 && CALL_INSTRUCTION == 4, "the stub has these numbers");
+_Static_assert(FRAME_SIZE == 64 && AGAIN == 4094 && CALL_INSTRUCTION == 4, "the stubs have these numbers");
 
 #ifndef NT_ARM_SYSTEM_CALL
 #define NT_ARM_SYSTEM_CALL 0x404
@@ -166,6 +248,11 @@ void enter_call(registers *at, uint64_t instruction, long number, const uint64_t
   for (int i = 0; i < 6; i++) at->user.regs[i] = arguments[i];
 }
 
+void enter_stub(registers *at, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]) {
+  if (stub != FRAME_AT_STACK) at->user.regs[17] = found_at;
+  enter_call(at, start_of(stub), number, arguments);
+}
+
 bool is_entering(const registers *at, long number, const uint64_t arguments[6]) {
   return at->number == number && has_arguments(at, arguments);
 }
@@ -183,10 +270,6 @@ void set_stack(registers *at, uint64_t address) { at->user.sp = address; }
 
 #endif
 
-extern const unsigned char pin_stub[], pin_stub_end[];
+extern const unsigned char pin_stubs[], pin_stubs_end[];
 
-size_t write_stub(unsigned char *to) {
-  size_t length = (size_t)(pin_stub_end - pin_stub);
-  memcpy(to, pin_stub, length);
-  return length;
-}
+void write_stubs(unsigned char *to) { memcpy(to, pin_stubs, (size_t)(pin_stubs_end - pin_stubs)); }

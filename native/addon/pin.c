@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,7 +53,24 @@ static bool write_frame(pid_t tid, uint64_t stack, const struct frame *frame) {
   }
 }
 
-static struct pinned *take_pinned(struct pins *own, struct thread *thread, uint32_t length) {
+bool fits_call(const struct image *image, const struct seccomp_data *call) {
+  return call->nr != SYS_clone3 ||
+         (image->registers[0] == 0 && image->relocation_count == 0 && image->length >= CLONE_ARGS_SIZE_VER0);
+}
+
+static uint64_t clone_flags(const struct image *image, const struct seccomp_data *call) {
+  uint64_t flags = 0;
+  if (call->nr == SYS_clone3) memcpy(&flags, image->bytes + offsetof(struct clone_args, flags), sizeof flags);
+  return flags;
+}
+
+static enum stub stub_for(const struct image *image, const struct seccomp_data *call) {
+  if (call->nr != SYS_clone3) return FRAME_AT_STACK;
+  return (clone_flags(image, call) & CLONE_VM) != 0 ? PASSAGE : FRAME_IN_REGISTER;
+}
+
+static struct pinned *take_pinned(struct pins *own, struct thread *thread, const struct seccomp_data *call,
+                                  enum stub stub, uint32_t length) {
   struct pinned *oldest = NULL;
   /* The thread makes a call, so the kernel has copied what its former ones pointed at. */
   for (int i = 0; i < NESTING; i++) {
@@ -61,25 +79,58 @@ static struct pinned *take_pinned(struct pins *own, struct thread *thread, uint3
     if (oldest == NULL || one->use == UNUSED || (oldest->use != UNUSED && one->order < oldest->order)) oldest = one;
   }
   release_pinned(oldest);
-  int at = take_room(thread->window, length);
+  struct passage *passage = NULL;
+  int at;
+  if (stub == PASSAGE) {
+    const struct passage_record record = {call->args[0], call->args[1], call->instruction_pointer};
+    passage = take_passage(thread->window, &record, length);
+    at = passage == NULL ? -1 : passage->at;
+  } else {
+    at = take_room(thread->window, length);
+  }
   if (at < 0) return NULL;
-  *oldest = (struct pinned){.use = READY, .window = thread->window, .at = at, .length = length, .order = ++own->order};
+  *oldest = (struct pinned){.use = READY,
+                            .window = thread->window,
+                            .at = at,
+                            .length = length,
+                            .passage = passage,
+                            .stub = stub,
+                            .order = ++own->order};
   return oldest;
 }
 
+static uint64_t address_of(const struct pinned *pinned) { return WINDOW_DATA + (uint64_t)pinned->at; }
+
 static void place(struct pinned *pinned, const struct image *image, const struct seccomp_data *call) {
   unsigned char *to = pinned->window->bytes + pinned->at;
-  uint64_t base = WINDOW_DATA + (uint64_t)pinned->at;
+  uint64_t base = address_of(pinned);
   memcpy(to, image->bytes, image->length);
   for (uint32_t i = 0; i < image->relocation_count; i++) {
     uint64_t address = base + image->relocations[2 * i + 1];
     memcpy(to + image->relocations[2 * i], &address, sizeof address);
   }
-  pinned->original = *call;
+  pinned->judged.registers = *call;
   pinned->expected = *call;
-  pinned->expected.instruction_pointer = STUB_CALLS;
+  pinned->expected.instruction_pointer = notifies_at(pinned->stub);
   for (int i = 0; i < 6; i++)
     if (image->registers[i] >= 0) pinned->expected.args[i] = base + (uint64_t)image->registers[i];
+}
+
+/* Sends the stopped caller to the stub. */
+static enum outcome enter(pid_t tid, registers *at, struct pinned *pinned, const struct seccomp_data *call) {
+  uint64_t found_at = address_of(pinned);
+  if (pinned->stub != PASSAGE) {
+    found_at = stack_of(at) - FRAME_SIZE;
+    struct frame frame = {.instruction_pointer = call->instruction_pointer, .number = (uint64_t)(int64_t)call->nr};
+    memcpy(frame.arguments, call->args, sizeof frame.arguments);
+    if (!write_frame(tid, found_at, &frame)) return NO_STACK;
+    set_stack(at, found_at);
+  }
+  uint64_t arguments[6];
+  memcpy(arguments, pinned->expected.args, sizeof arguments);
+  enter_stub(at, pinned->stub, found_at, call->nr, arguments);
+  memcpy(pinned->expected.args, arguments, sizeof arguments);
+  return set_registers(tid, at) ? PREPARED : GONE;
 }
 
 /* The caller has stopped in its call: all is prepared here, or it returns the refusal. */
@@ -107,23 +158,16 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     enter_call(&at, call->instruction_pointer - CALL_INSTRUCTION, call->nr, arguments);
     return set_registers(tid, &at) ? INTERRUPTED : GONE;
   }
-  struct pinned *pinned = outcome == PREPARED ? take_pinned(own, thread, image->length) : NULL;
+  struct pinned *pinned =
+      outcome == PREPARED ? take_pinned(own, thread, call, stub_for(image, call), image->length) : NULL;
   if (outcome == PREPARED && pinned == NULL) outcome = NO_ROOM;
   if (pinned != NULL) {
     place(pinned, image, call);
-    uint64_t stack = stack_of(&at) - FRAME_SIZE;
-    struct frame frame = {.instruction_pointer = call->instruction_pointer, .number = (uint64_t)(int64_t)call->nr};
-    memcpy(frame.arguments, call->args, sizeof frame.arguments);
-    if (write_frame(tid, stack, &frame)) {
-      uint64_t arguments[6];
-      memcpy(arguments, pinned->expected.args, sizeof arguments);
-      enter_call(&at, WINDOW_START, call->nr, arguments);
-      set_stack(&at, stack);
-      if (set_registers(tid, &at)) return PREPARED;
-      outcome = GONE;
-    } else {
-      outcome = NO_STACK;
-    }
+    pinned->judged.clone_flags = clone_flags(image, call);
+    registers stopped = at;
+    outcome = enter(tid, &at, pinned, call);
+    if (outcome == PREPARED) return PREPARED;
+    at = stopped;
     release_pinned(pinned);
   }
   return_from_call(&at, -refusal);
@@ -221,8 +265,14 @@ static struct pinned *expected_by(struct thread *thread, const struct seccomp_da
   return NULL;
 }
 
-enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct seccomp_data *original) {
-  if (call->data.instruction_pointer != STUB_CALLS) return NOT_FROM_STUB;
+static bool is_from_stub(const struct seccomp_data *call) {
+  return call->instruction_pointer == notifies_at(FRAME_AT_STACK) ||
+         call->instruction_pointer == notifies_at(FRAME_IN_REGISTER) ||
+         call->instruction_pointer == notifies_at(PASSAGE);
+}
+
+enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged) {
+  if (!is_from_stub(&call->data)) return NOT_FROM_STUB;
   struct thread *thread = find_thread(own, (pid_t)call->pid);
   if (thread == NULL) return UNPREPARED;
   has_executed(thread);
@@ -230,7 +280,7 @@ enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, str
   if (!is_trusted(own, thread) && look(own, thread) != WHOLE) return UNPREPARED;
   struct pinned *pinned = expected_by(thread, &call->data);
   if (pinned == NULL) return UNPREPARED;
-  *original = pinned->original;
+  *judged = pinned->judged;
   return ARRIVED;
 }
 

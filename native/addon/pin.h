@@ -57,7 +57,27 @@ enum {
   DATA_SIZE = WINDOW_END - WINDOW_DATA,
 };
 
-/* What lies at the stub's stack pointer: the caller's own argument registers, where it goes on, and its call. */
+/*
+ * The stubs, by where they find what the caller had. A call that makes a child returns in both, and the child need not
+ * have its parent's stack or memory:
+ */
+enum stub {
+  /* In a frame at the stack pointer. */
+  FRAME_AT_STACK,
+  /* The child gets a copy of the memory, perhaps with a stack of its own: the frame's address is in a register. */
+  FRAME_IN_REGISTER,
+  /* The child shares the memory, and may overwrite its parent's stack first: in a passage in the window. */
+  PASSAGE,
+};
+enum { STUB_SIZE = 128 };
+
+/* What lies in the window in front of a pinned argument, and never changes there: see window.c. */
+struct passage_record {
+  uint64_t argument, size; /* as the caller gave them */
+  uint64_t instruction_pointer;
+};
+
+/* The caller's own argument registers, where it goes on, and its call. */
 struct frame {
   uint64_t arguments[6];
   uint64_t instruction_pointer;
@@ -72,10 +92,11 @@ enum { FRAME_SIZE = RED_ZONE + sizeof(struct frame) };
 /* The answer on which the stub makes the caller's own call anew. No call returns it (the kernel's errnos end at 531). */
 enum { AGAIN = 4094 };
 
-/* The stub's bytes; at most CODE_SIZE. */
-size_t write_stub(unsigned char *to);
-/* Where the stub's call has its notification from. */
-enum { STUB_CALLS = WINDOW_START + CALL_INSTRUCTION };
+/* Writes all stubs; at most CODE_SIZE bytes. */
+void write_stubs(unsigned char *to);
+static inline uint64_t start_of(enum stub stub) { return WINDOW_START + (uint64_t)stub * STUB_SIZE; }
+/* Where its call has its notification from. */
+static inline uint64_t notifies_at(enum stub stub) { return start_of(stub) + CALL_INSTRUCTION; }
 
 bool get_registers(pid_t tid, registers *into);
 bool set_registers(pid_t tid, const registers *from);
@@ -83,6 +104,8 @@ bool set_registers(pid_t tid, const registers *from);
 bool is_in_call(const registers *at, const struct seccomp_data *call);
 /* Makes this call at that address. */
 void enter_call(registers *at, uint64_t instruction, long number, const uint64_t arguments[6]);
+/* Makes it in a stub. `found_at`: the frame's address, or the pinned argument's; some of `arguments` may carry it. */
+void enter_stub(registers *at, enum stub stub, uint64_t found_at, long number, uint64_t arguments[6]);
 /* At the stop before a call: it is this one. */
 bool is_entering(const registers *at, long number, const uint64_t arguments[6]);
 int64_t result_of(const registers *at);
@@ -125,6 +148,20 @@ enum protection {
 
 enum { GRANULE = 256, GRANULES = DATA_SIZE / GRANULE };
 
+/*
+ * Room in a window for the argument of a call whose child shares the memory, behind a passage_record. A signal's handler
+ * can keep parent or child from reading the record for any time: so it stays, and its room serves only calls with the
+ * same record again. Programs make threads and processes in few places.
+ */
+struct passage {
+  struct passage_record record;
+  int at;
+  uint32_t length; /* of the argument */
+  bool is_taken;
+  struct passage *next;
+};
+enum { MOST_PASSAGES = GRANULES / 2 };
+
 /* One address space's. */
 struct window {
   dev_t device;
@@ -133,6 +170,8 @@ struct window {
   int memory;           /* /proc/TID/mem, which stays this address space's: it reads nothing once that has ended */
   unsigned users;       /* threads that were seen with it */
   unsigned taken_pins;
+  struct passage *passages;
+  unsigned passage_count;
   struct window *next;
   unsigned char taken[GRANULES];
 };
@@ -166,6 +205,8 @@ void sweep_windows(struct windows *own);
 /* Where in the data so many bytes are now taken; negative: there is no room. */
 int take_room(struct window *window, size_t length);
 void give_room(struct window *window, int at, size_t length);
+/* One with this record that is not taken; NULL: there is no room. Its argument lies at `at`. */
+struct passage *take_passage(struct window *window, const struct passage_record *record, uint32_t length);
 
 /* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -177,6 +218,9 @@ struct image {
   uint32_t relocation_count;
   const int32_t *registers; /* six: which offset each argument points at; negative: it stays */
 };
+
+/* Of clone3 it is the whole structure and nothing else: how the call returns depends on its flags. */
+bool fits_call(const struct image *image, const struct seccomp_data *call);
 
 /* src/engines/notify/pin/outcome.ts has the same numbers. */
 enum outcome {
@@ -221,8 +265,12 @@ enum arrival {
   UNPREPARED,    /* to be answered with AGAIN */
   ARRIVED,       /* the prepared call: to be passed */
 };
-/* *original gets the registers that the call had at its judgement. */
-enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct seccomp_data *original);
+/* What a prepared call had at its judgement. */
+struct judged {
+  struct seccomp_data registers;
+  uint64_t clone_flags; /* of clone3's structure; else 0 */
+};
+enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged);
 /* 0, or −ENOENT: the caller was interrupted, and may come again. */
 int pin_pass(struct pins *own, const struct seccomp_notif *call);
 /* Answers with this errno, positive; AGAIN is one for the stub. */

@@ -77,23 +77,24 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
       return fail(env, "a relocation lies outside of the image");
   for (int i = 0; i < 6; i++)
     if (image.registers[i] > (int32_t)length) return fail(env, "a register points outside of the image");
+  if (!fits_call(&image, &notification.data)) return fail(env, "clone3 is pinned with its structure");
   int error;
   enum outcome outcome = pin_call(call.own, &notification, &image, refusal, &error);
   return number_of(env, (int64_t)outcome | (int64_t)error << 8);
 }
 
-/* pinArrival(notification, original): enum arrival; `original` gets a struct seccomp_data. */
+/* pinArrival(notification, judged): enum arrival; `judged` gets a struct judged. */
 static napi_value arrival(napi_env env, napi_callback_info info) {
   struct call call;
   struct seccomp_notif notification;
-  struct seccomp_data original;
+  struct judged judged;
   unsigned char *into;
   size_t size;
   if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
-      !bytes_of(env, call.arguments[1], &into, &size) || size < sizeof original)
-    return fail(env, "pinArrival takes (notification, original)");
-  enum arrival result = pin_arrival(call.own, &notification, &original);
-  if (result == ARRIVED) memcpy(into, &original, sizeof original);
+      !bytes_of(env, call.arguments[1], &into, &size) || size < sizeof judged)
+    return fail(env, "pinArrival takes (notification, judged)");
+  enum arrival result = pin_arrival(call.own, &notification, &judged);
+  if (result == ARRIVED) memcpy(into, &judged, sizeof judged);
   return number_of(env, result);
 }
 

@@ -21,7 +21,10 @@ struct pinned {
   struct window *window;
   int at;
   uint32_t length;
-  struct seccomp_data original, expected;
+  struct passage *passage; /* where it lies, if in one */
+  enum stub stub;
+  struct judged judged;
+  struct seccomp_data expected;
   uint64_t order;
 };
 

@@ -73,7 +73,8 @@ struct thread *enter_thread(struct pins *own, pid_t tid, int *error) {
 
 void release_pinned(struct pinned *one) {
   if (one->use == UNUSED) return;
-  give_room(one->window, one->at, one->length);
+  if (one->passage != NULL) one->passage->is_taken = false;
+  else give_room(one->window, one->at, one->length);
   one->use = UNUSED;
 }
 

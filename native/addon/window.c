@@ -68,7 +68,7 @@ int start_windows(struct windows *own, enum protection protection) {
     result = -errno;
     close(read_only);
   } else {
-    write_stub(code);
+    write_stubs(code);
     munmap(code, CODE_SIZE);
     *own = (struct windows){.protection = protection,
                             .code = read_only,
@@ -110,6 +110,11 @@ struct window *make_window(int *read_only) {
 
 void free_window(struct window *window) {
   munmap(window->bytes, DATA_SIZE);
+  while (window->passages != NULL) {
+    struct passage *one = window->passages;
+    window->passages = one->next;
+    free(one);
+  }
   if (window->memory >= 0) close(window->memory);
   free(window);
 }
@@ -173,6 +178,26 @@ int take_room(struct window *window, size_t length) {
 void give_room(struct window *window, int at, size_t length) {
   memset(window->taken + at / GRANULE, 0, length == 0 ? 1 : granules_of(length));
   window->taken_pins--;
+}
+
+struct passage *take_passage(struct window *window, const struct passage_record *record, uint32_t length) {
+  for (struct passage *one = window->passages; one != NULL; one = one->next)
+    if (!one->is_taken && one->length >= length && memcmp(&one->record, record, sizeof *record) == 0) {
+      one->is_taken = true;
+      return one;
+    }
+  struct passage *one = window->passage_count < MOST_PASSAGES ? calloc(1, sizeof *one) : NULL;
+  int at = one == NULL ? -1 : take_room(window, sizeof *record + length);
+  if (at < 0) {
+    free(one);
+    return NULL;
+  }
+  window->taken_pins--; /* it does not keep the window */
+  memcpy(window->bytes + at, record, sizeof *record);
+  *one = (struct passage){*record, at + (int)sizeof *record, length, true, window->passages};
+  window->passages = one;
+  window->passage_count++;
+  return one;
 }
 
 /* ── What lies there ─────────────────────────────────────────────────────────────────────────────────────────────── */

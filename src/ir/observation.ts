@@ -3,6 +3,7 @@
  * integers (`ObservedWord`) that the program computes from it. An engine guarantees that the kernel uses the bytes that
  * were read. `observe.ts` is the reference meaning of the words.
  */
+import type { StructureName } from "../linux/pointees.ts";
 import { maximumWord } from "../linux/word.ts";
 import type { Pattern } from "../patterns/pattern.ts";
 import type { Location } from "./location.ts";
@@ -44,6 +45,10 @@ export type Shape =
    * that the kernel takes.
    */
   | { readonly is: "structure"; readonly name: string; readonly minimum: number; readonly size: number };
+
+export function isStructure(shape: Shape, name: StructureName): boolean {
+  return shape.is === "structure" && shape.name === name;
+}
 
 /** One 64-bit word about an observation. */
 export interface ObservedWord {

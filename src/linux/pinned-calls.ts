@@ -7,6 +7,8 @@
 export const notificationLayout = { size: 80, id: 0, tid: 8, data: 16 } as const;
 /** `struct seccomp_data`. */
 export const dataLayout = { size: 64, number: 0, architecture: 4, instructionPointer: 8, arguments: 16 } as const;
+/** `struct judged` (native/addon/pin.h): a `struct seccomp_data`, and the flags of clone3's structure. */
+export const judgedLayout = { size: 72, cloneFlags: 64 } as const;
 
 export interface PinnedCallFunctions {
   /**
@@ -23,8 +25,8 @@ export interface PinnedCallFunctions {
     registers: Int32Array,
     refusal: number,
   ): number;
-  /** 0: not from the stub; 1: not prepared; 2: the prepared call, whose `struct seccomp_data` as judged is in `original`. */
-  pinArrival(notification: Uint8Array, original: Uint8Array): number;
+  /** 0: not from a stub; 1: not prepared; 2: the prepared call, of which `judged` gets a `struct judged`. */
+  pinArrival(notification: Uint8Array, judged: Uint8Array): number;
   /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted; it may come again. */
   pinPass(notification: Uint8Array): number;
   pinRefuse(notification: Uint8Array, errno: number): number;

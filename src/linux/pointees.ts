@@ -60,7 +60,7 @@ export const structures = {
     minimum: 64,
     size: 88,
     fields: [
-      u64("flags", 0, "CloneFlag"),
+      u64("flags", 0, "Clone3Flag"),
       u64("exit_signal", 32),
       u64("stack", 40),
       u64("stack_size", 48),
@@ -102,8 +102,7 @@ export type StructureName = keyof typeof structures;
 /** The names of the language's types (src/language/types/values.d.ts). */
 export const structureTypes: { readonly [S in StructureName]: string } = {
   open_how: "OpenHow",
-  // No engine pins it (docs/language.md, "Memory behind pointers").
-  clone_args: "Pointer",
+  clone_args: "CloneArguments",
   mount_attr: "MountAttributes",
   sched_attr: "SchedulingAttributes",
 };

@@ -1,5 +1,7 @@
 /** Policies that ask about the memory behind pointers, judged by the interpreter over memory as the kernel copies it. */
 import { describe, expect, it } from "vitest";
+import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
+import { SimulatedTree } from "../../src/engines/simulate/tree.ts";
 import { checkProgram } from "../../src/ir/check.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
 import type { Memory } from "../../src/ir/observe.ts";
@@ -262,11 +264,37 @@ describe("mistakes", () => {
     ['return call.name === "execve" && call.args.argv.at(-1n).is("a") ? allow : log;', "P0213"],
     ['return call.name === "open" && call.args.path.text.matches("*a????????????????") ? allow : log;', "P0215"],
     ['return call.name === "read" && call.args.buf.text.is("a") ? allow : log;', "P0601"],
-    // The child would start in the engine's stub, without a frame on its stack.
-    ['return call.name === "clone3" && call.args.uargs.flags.has("CLONE_THREAD") ? allow : log;', "P0601"],
-    ['return call.name === "clone3" && call.args.uargs.stack === 0n ? allow : log;', "P0601"],
   ])("%s", (body, code) => {
     expect(messagesOf(body).map((message) => message.slice(0, 5))).toEqual([code]);
+  });
+});
+
+describe("clone3", () => {
+  const verdicts = (reads: string) => {
+    const { program } = compile(
+      "",
+      `if (call.name === "clone3") return ${reads} ? allow : deny("EAGAIN"); return call.name === "fork" ? deny("EPERM") : allow;`,
+    );
+    const tree = new SimulatedTree(new InterpreterEvaluator(program));
+    const flags = (value: bigint) => {
+      const bytes = new Uint8Array(88);
+      new DataView(bytes.buffer).setBigUint64(0, value, true);
+      return new Map([["uargs", { is: "structure", bytes, unknown: new Uint8Array(88) } as const]]);
+    };
+    return [0x10000n, 0n].map((value) => {
+      const call = { number: 435, arguments: [1n, 88n], memory: flags(value) };
+      const { verdict, birth } = tree.command.call(call);
+      return `${verdict} ${birth?.kind}`;
+    });
+  };
+
+  it("fails with ENOSYS under a policy that names process creation", () => {
+    expect(verdicts("call.args.size === 88n")).toEqual(["deny ENOSYS undefined", "deny ENOSYS undefined"]);
+  });
+
+  it("is decided by a policy that reads its structure", () => {
+    expect(verdicts('call.args.uargs.flags.has("CLONE_THREAD")')).toEqual(["allow thread", "deny EAGAIN undefined"]);
+    expect(verdicts("call.args.uargs.exit_signal === 0n")).toEqual(["allow thread", "allow process"]);
   });
 });
 

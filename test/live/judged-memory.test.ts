@@ -1,6 +1,6 @@
 /** Policies about the memory behind pointers, enforced by `notify` on programs that know nothing of them. */
 
-import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,9 +19,16 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a command under a policy with this step. */
 function run(step: string, ...command: readonly string[]) {
+  return runWith("", step, ...command);
+}
+
+function runWith(state: string, step: string, ...command: readonly string[]) {
   const file = join(folder, "policy.ts");
-  const imports = "allow, calls, cidr, deny, policy";
-  writeFileSync(file, `import { ${imports} } from "portcullis";\nexport default policy((call) => {\n${step}\n});\n`);
+  const imports = "allow, calls, cidr, deny, perProcess, perTree, policy, tree";
+  writeFileSync(
+    file,
+    `import { ${imports} } from "portcullis";\n${state}export default policy((call) => {\n${step}\n});\n`,
+  );
   return portcullis(["run", "-q", "-p", file, "--", ...command]);
 }
 
@@ -68,6 +75,45 @@ describe("argument lists", () => {
     );
     expect(stdout).toBe("yes 1\nyes 3\n");
     expect(stderr.match(/Operation not permitted|Permission denied/g)).toHaveLength(2);
+  });
+});
+
+describe("clone3", () => {
+  /** posix_spawn is a clone3 whose child shares its parent's memory; threads are made by it, too. */
+  const program = `
+import os, threading
+threads = [threading.Thread(target=os.getpgid, args=(0,)) for _ in range(20)]
+[one.start() for one in threads]; [one.join() for one in threads]
+for _ in range(4):
+    try:
+        child = os.posix_spawn("/bin/cat", ["cat", "FILE"], os.environ)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+    except OSError as error: print(error.strerror, flush=True)
+    os.getpgid(0)
+`;
+  const step = (file: string, alive: string) => `
+  switch (call.name) {
+    case "clone3":
+      return call.args.uargs.flags.has("CLONE_THREAD") || (spawned.add() <= 3n${alive}) ? allow : deny("EAGAIN");
+    case "getpgid":
+      marked.set(call.caller.pid === call.caller.tid || marked.get());
+      return allow;
+    case "openat":
+      return marked.get() && call.args.path.text.is(${JSON.stringify(file)}) ? deny("EACCES") : allow;
+  }
+  return allow;`;
+
+  it.for([
+    ["", "state is the parent's"],
+    [" && tree.alive() < 10n", "and processes are counted"],
+  ] as const)("%s: a policy that reads its flags follows processes and threads (%s)", ([alive], context) => {
+    const python = ["/usr/bin/python3", "/usr/local/bin/python3"].find((one) => existsSync(one));
+    if (python === undefined) return context.skip("python3 is not installed");
+    const file = join(folder, "allowed");
+    const state = "const spawned = perTree.counter();\nconst marked = perProcess.flag();\n";
+    const { stdout } = runWith(state, step(file, alive), python, "-c", program.replace("FILE", file));
+    // The first child is made before its parent is marked; threads do not count.
+    expect(stdout).toBe("allowed\n0\n1\n1\nResource temporarily unavailable\n");
   });
 });
 

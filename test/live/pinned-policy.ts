@@ -40,8 +40,7 @@ export function pinnedCalls(
   kinds?: ReadonlySet<Pointee["is"]>,
 ): readonly (readonly [call: CallDescription, questions: readonly string[]])[] {
   return allCalls.flatMap((call) => {
-    // Its child would start in the stub; C libraries take clone instead.
-    if (call.name === "clone3" || call.number.x86_64 === undefined) return [];
+    if (call.number.x86_64 === undefined) return [];
     const questions = call.parameters.flatMap(({ name }) => {
       const pointee = pointeeOf(call.name, name);
       if (pointee === undefined || kinds?.has(pointee.is) === false) return [];
@@ -60,8 +59,6 @@ export function pinEverything(before = "", kinds?: ReadonlySet<Pointee["is"]>): 
   return `import { allow, deny, policy } from "portcullis";
 export default policy((call) => {
 ${before}  switch (call.name) {
-    case "clone3":
-      return deny("ENOSYS");
 ${cases.join("\n")}
   }
   return allow;

@@ -76,6 +76,12 @@ export const setRules: readonly SetRule[] = [
     members: [...clone, signals],
     fields: [{ mask: "CSIGNAL", members: [signals] }],
   },
+  {
+    name: "Clone3Flag",
+    about: "clone3(2), in its structure: the signal at the child's death is a field of its own",
+    is: "flags",
+    members: [...clone, "CLONE_NEWTIME", "CLONE_CLEAR_SIGHAND", "CLONE_INTO_CGROUP"],
+  },
   { name: "CloseRangeFlag", about: "close_range(2)", is: "flags", members: [/^CLOSE_RANGE_/] },
   {
     name: "DescriptorFlag",

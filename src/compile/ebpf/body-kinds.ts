@@ -16,8 +16,8 @@ export interface BodyKind {
 }
 
 /**
- * clone3's flags are behind a pointer, so it counts as creating a process. Unless the policy counts living processes,
- * it does not matter whether clone creates a thread, and clone can share a body with other calls.
+ * clone3's flags are behind a pointer, so it counts as creating a process; seccomp.ts refuses policies for which that is
+ * too many. Unless the policy counts living processes, it does not matter whether clone creates a thread, and clone can share a body with other calls.
  */
 function processMaking(number: number, architecture: ArchitectureName, countsAlive: boolean): ProcessMaking {
   const isCall = (name: CreatingCall) => number >= 0 && number === callNumber(name, architecture);

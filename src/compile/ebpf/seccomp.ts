@@ -10,6 +10,7 @@
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { isStructure } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { DeclaredArgument } from "../../linux/declared-arguments.ts";
@@ -18,6 +19,7 @@ import { isConstantAllow } from "./constant-allow.ts";
 import { type SeccompTargetOptions, seccompTarget } from "./targets/seccomp.ts";
 import type { TargetStorage } from "./targets/storage.ts";
 import { type EbpfTarget, TargetError } from "./targets/target.ts";
+import { countsAlive } from "./uses.ts";
 
 export interface SeccompProgram {
   readonly object: EbpfProgram;
@@ -39,6 +41,7 @@ export interface SeccompCompilation {
 export function compileForSeccomp(program: Program, options: SeccompTargetOptions): SeccompCompilation {
   try {
     const target = seccompTarget(program, options);
+    refuseCountedClone3(program, target);
     const split = splitPolicy(program, { superviseProcessCreation: target.followsForks });
     const object = compileEbpf(program, split, target);
     const constantAllow = provable(program, object);
@@ -49,6 +52,14 @@ export function compileForSeccomp(program: Program, options: SeccompTargetOption
     if (!(error instanceof TargetError)) throw error;
     return { compiled: undefined, diagnostics: [cannotExpress(program, error)] };
   }
+}
+
+/** A program keeps a place for the child of a call before it knows whether that is a thread (body-kinds.ts). */
+function refuseCountedClone3(program: Program, target: EbpfTarget): void {
+  const observed = program.observations.find(({ shape }) => isStructure(shape, "clone_args"));
+  if (observed === undefined || !countsAlive(program)) return;
+  const reason = "a thread that clone3 makes would count as a process";
+  throw new TargetError(target, `\`tree.alive()\` beside \`${observed.name}\``, reason, observed.at);
 }
 
 function provable({ admission, architecture }: Program, { instructions }: EbpfProgram): number[] {

@@ -278,7 +278,7 @@ export class Supervisor {
       return true;
     }
     return this.#passFollowed(traits, caller, {
-      argument: (index) => memory.argument(index),
+      cloneFlags: number === this.#clone3 ? undefined : memory.argument(0),
       pass: () => {
         memory.pass();
         return this.#send();
@@ -388,7 +388,8 @@ export class Supervisor {
       call.pass();
       return false;
     }
-    return this.#passFollowed(traits, caller, { argument: (index) => call.argument(index), pass: () => call.pass() });
+    const cloneFlags = number === this.#clone3 ? call.cloneFlags : call.argument(0);
+    return this.#passFollowed(traits, caller, { cloneFlags, pass: () => call.pass() });
   }
 
   /** As in describe.ts, which leaves it out: there is no need to make the record. */
@@ -422,12 +423,12 @@ export class Supervisor {
     const memory = this.#memory;
     const { number, tid } = memory;
     if ((traits & callTrait.creates) !== 0) {
-      // Its flags lie behind a pointer. C libraries fall back to clone on this errno: that is no event (describe.ts).
-      if (number === this.#clone3) {
+      // C libraries fall back to clone on this errno: that is no event (describe.ts).
+      if (call.cloneFlags === undefined) {
         memory.refuse(errno.ENOSYS);
         return true;
       }
-      const flags = number === this.#clone ? call.argument(0) : 0n;
+      const flags = number === this.#clone || number === this.#clone3 ? call.cloneFlags : 0n;
       const isFollowed = this.#options.policy.needs.births || caller?.process.isRestricted === true;
       if ((flags & cloneFlag.thread) === 0n && isFollowed) return this.#passCreation(flags, caller, call);
     } else if ((traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid) {
@@ -655,7 +656,8 @@ interface HeldCall {
 
 /** A call whose caller is followed when it passes. */
 interface FollowedCall {
-  readonly argument: (index: number) => bigint;
+  /** Of clone and clone3; undefined where they lie behind a pointer and were not judged. */
+  readonly cloneFlags: bigint | undefined;
   /** False where the caller was interrupted first. */
   readonly pass: () => boolean;
 }

@@ -4,17 +4,17 @@ import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
 import type { Birth, SimulatedCall } from "./model.ts";
+import type { Bits } from "./unknown/known-bits.ts";
 
 /** CLONE_VM, FS, FILES, SIGHAND, THREAD, SYSVSEM, SETTLS, PARENT_SETTID, CHILD_CLEARTID: glibc's pthread_create. */
 const threadFlags = 0x003d_0f00n;
 const SIGCHLD = 17n;
 
-/** What a native call would make; undefined where it makes no task. `unknown` masks the bits of its flags not known. */
+/** What a native call would make; undefined where it makes no task. `flags`: of clone and clone3. */
 export function birthKind(
   architecture: ArchitectureName,
   number: number,
-  flags: bigint,
-  unknown: bigint,
+  { value, unknown }: Bits,
 ): Birth["kind"] | undefined {
   if (number < 0) return undefined;
   switch (number) {
@@ -22,18 +22,12 @@ export function birthKind(
     case callNumber("vfork", architecture):
       return "process";
     case callNumber("clone", architecture):
-      if (isThreadUnknown(unknown)) return "either";
-      return (flags & cloneFlag.thread) !== 0n ? "thread" : "process";
     case callNumber("clone3", architecture):
-      return "either";
+      if ((unknown & cloneFlag.thread) !== 0n) return "either";
+      return (value & cloneFlag.thread) !== 0n ? "thread" : "process";
     default:
       return undefined;
   }
-}
-
-/** Of clone's flags, by the mask of their unknown bits: it is unknown whether it makes a thread. */
-export function isThreadUnknown(unknown = 0n): boolean {
-  return (unknown & cloneFlag.thread) !== 0n;
 }
 
 export type BirthCall = "clone" | "fork" | "vfork" | "thread";

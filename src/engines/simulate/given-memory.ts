@@ -117,7 +117,7 @@ export class SimulatedMemory {
         );
       }
       case "field":
-        return copy.is === "structure" ? field(copy, reads) : anyOf(word);
+        return copy.is === "structure" ? structureField(copy, reads) : anyOf(word);
       case "address":
         return copy.is === "address" ? known(whole) : anyOf(word);
       case "resolved":
@@ -229,7 +229,8 @@ function anyResolved(copy: GivenMemory, word: ObservedWord, whole: bigint): Bits
   return "resolved" in copy && copy.resolved !== undefined ? known(whole) : anyOf(word);
 }
 
-function field(
+/** Bytes of a structure, as a word. */
+export function structureField(
   { bytes, unknown }: GivenMemory & { is: "structure" },
   { offset, bytes: size }: { readonly offset: number; readonly bytes: number },
 ): Bits {

@@ -9,18 +9,19 @@ import { admit } from "../../ir/admission.ts";
 import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
+import { callNumber } from "../../linux/call-numbers.ts";
 import { maximumSigned } from "../../linux/word.ts";
-import { birthCall, birthKind, isThreadUnknown } from "./birth.ts";
+import { birthCall, birthKind } from "./birth.ts";
 import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
 import type { Evaluator } from "./evaluator.ts";
-import { type GivenMemories, SimulatedMemory, type SimulatedWords } from "./given-memory.ts";
+import { type GivenMemories, SimulatedMemory, type SimulatedWords, structureField } from "./given-memory.ts";
 import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision, SimulatedTask } from "./model.ts";
 import { PhaseWatch } from "./phases.ts";
 import { ProcessNumbers } from "./process-numbers.ts";
 import { describeReports } from "./reports.ts";
 import { type Holder, StateKeeper, type UnknownBits } from "./state-keeper.ts";
 import { type ProcessRecord, Task, type TaskOperations } from "./task.ts";
-import { bitsOfSpan } from "./unknown/known-bits.ts";
+import { anything, type Bits, bits, bitsOfSpan } from "./unknown/known-bits.ts";
 
 export interface TreeOptions {
   /** The command's first process and thread. Default 1000. */
@@ -159,7 +160,10 @@ export class SimulatedTree {
       reports: describeReports(program, judgement.reports),
       effectsKnown: judgement.effectsKnown,
       phases: { before, after: this.phases.look(keeper, thread, process.state) },
-      birth: ruling.passes === false ? undefined : this.birthBy(task, event, unknown, ruling.passes === true),
+      birth:
+        ruling.passes === false
+          ? undefined
+          : this.birthBy(task, event, this.cloneFlags(event, unknown, call), ruling.passes === true),
     };
   }
 
@@ -212,18 +216,20 @@ export class SimulatedTree {
 
   // ── Births ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  private birthBy(
-    parent: Task,
-    event: SystemCallEvent,
-    unknown: UnknownBits["inputs"] | undefined,
-    certain: boolean,
-  ): Birth | undefined {
-    const flags = event.arguments[0];
-    const kind = birthKind(this.program.architecture, event.number, flags, unknown?.argument0 ?? 0n);
+  /** clone's are in its register, clone3's in its structure, where that is given. */
+  private cloneFlags(event: SystemCallEvent, unknown: UnknownBits["inputs"] | undefined, call: SimulatedCall): Bits {
+    if (event.number !== callNumber("clone3", this.program.architecture)) {
+      return bits(event.arguments[0], unknown?.argument0 ?? 0n);
+    }
+    const given = call.memory?.get("uargs");
+    return given?.is === "structure" ? structureField(given, { offset: 0, bytes: 8 }) : anything;
+  }
+
+  private birthBy(parent: Task, event: SystemCallEvent, flags: Bits, certain: boolean): Birth | undefined {
+    const kind = birthKind(this.program.architecture, event.number, flags);
     if (kind === undefined) return undefined;
     if (kind === "thread") return this.threadBirth(parent);
-    // clone3 counts as a fork until it turns out to be a thread: engines cannot know better.
-    const reservation = { certain: certain && !isThreadUnknown(unknown?.argument0) };
+    const reservation = { certain: certain && kind === "process" };
     this.reservations.add(reservation);
     const { births } = parent.record;
     const process = this.keeper.inherit(parent.record.process.state);

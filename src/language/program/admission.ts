@@ -1,5 +1,6 @@
 /** The admission of a program, before the policy, and the rule for clone3, which the front end adds after it. */
 import { normalise } from "../../ir/intervals.ts";
+import { isStructure } from "../../ir/observation.ts";
 import type { Admission, Program, Statement, VerdictExpression } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
 import { errnoByName } from "../../linux/errno.ts";
@@ -19,13 +20,14 @@ export function admissionOf(names: CallNames, literalNames: ReadonlySet<string>)
 /**
  * clone3's flags are behind a pointer, so a filter cannot distinguish a thread from a process. If that matters (the
  * policy names process creation, a child inherits state, or the policy counts living processes), clone3 is refused with
- * ENOSYS, and glibc falls back to clone.
+ * ENOSYS, and glibc falls back to clone. A policy that reads its structure has an engine that knows the flags.
  */
 export function refusesClone3(
   builder: ProgramBuilder,
   literalNames: ReadonlySet<string>,
   readsAlive: boolean,
 ): boolean {
+  if (builder.observations.list.some(({ shape }) => isStructure(shape, "clone_args"))) return false;
   return (
     readsAlive ||
     processCreation.some((name) => literalNames.has(name)) ||

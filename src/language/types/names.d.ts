@@ -47,6 +47,14 @@ export type Clock =
   | "CLOCK_MONOTONIC_RAW" | "CLOCK_REALTIME_COARSE" | "CLOCK_MONOTONIC_COARSE" | "CLOCK_BOOTTIME"
   | "CLOCK_REALTIME_ALARM" | "CLOCK_BOOTTIME_ALARM" | "CLOCK_SGI_CYCLE" | "CLOCK_TAI";
 
+/** clone3(2), in its structure: the signal at the child's death is a field of its own. */
+export type Clone3Flag =
+  | "CLONE_NEWTIME" | "CLONE_VM" | "CLONE_FS" | "CLONE_FILES" | "CLONE_SIGHAND" | "CLONE_PIDFD" | "CLONE_PTRACE"
+  | "CLONE_VFORK" | "CLONE_PARENT" | "CLONE_THREAD" | "CLONE_NEWNS" | "CLONE_SYSVSEM" | "CLONE_SETTLS"
+  | "CLONE_PARENT_SETTID" | "CLONE_CHILD_CLEARTID" | "CLONE_DETACHED" | "CLONE_UNTRACED" | "CLONE_CHILD_SETTID"
+  | "CLONE_NEWCGROUP" | "CLONE_NEWUTS" | "CLONE_NEWIPC" | "CLONE_NEWUSER" | "CLONE_NEWPID" | "CLONE_NEWNET"
+  | "CLONE_IO" | "CLONE_CLEAR_SIGHAND" | "CLONE_INTO_CGROUP";
+
 /** clone(2); the low byte is the signal at the child's death. */
 export type CloneFlag =
   | "SIGHUP" | "SIGINT" | "SIGQUIT" | "SIGILL" | "SIGTRAP" | "SIGABRT" | "SIGBUS" | "SIGFPE" | "SIGKILL" | "SIGUSR1"

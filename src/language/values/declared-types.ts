@@ -337,7 +337,7 @@ const plainTypes = new Map<string, Value["is"]>([
   ["CallSet", "call-set"],
 ]);
 const objectTypes = new Set(
-  "Flag Counter Value Phases Table KeySet Rate Flow Caller Pointer Path PathText ResolvedPath Text ArgumentList SocketAddress MessageHeader IpAddress AbstractName OpenHow MountAttributes SchedulingAttributes AddressSet".split(
+  "Flag Counter Value Phases Table KeySet Rate Flow Caller Pointer Path PathText ResolvedPath Text ArgumentList SocketAddress MessageHeader IpAddress AbstractName OpenHow CloneArguments MountAttributes SchedulingAttributes AddressSet".split(
     " ",
   ),
 );

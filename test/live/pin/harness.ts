@@ -5,7 +5,7 @@
  *     node harness.mjs OPTIONS-AS-JSON VICTIM [ARGUMENT...]
  *
  * Forbidden are: a path or a program's argument whose last component begins with "n", an IPv4 address that ends in 2, a
- * file opened by openat2 for writing. When the victim has ended, what came of its calls goes to standard error as JSON.
+ * file opened by openat2 for writing, a child that shares its parent's descriptors. When the victim has ended, what came of its calls goes to standard error as JSON.
  */
 import { spawn } from "node:child_process";
 import { SuperviseLoop } from "./loop.ts";

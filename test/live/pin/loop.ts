@@ -73,6 +73,10 @@ const judges: Readonly<Record<string, Judge>> = {
     if (how instanceof ObservationFailure) return how;
     return (path !== null && isForbiddenName(path)) || (how[0]! & 3) !== 0;
   },
+  clone3: (observer) => {
+    const structure = observer.structure(0, 1, { least: 64 });
+    return structure instanceof ObservationFailure ? structure : (structure[1]! & 4) !== 0; // CLONE_FILES
+  },
   execve: execution(0),
   execveat: execution(1),
 };
@@ -87,9 +91,11 @@ export class SuperviseLoop {
   readonly #epoll = createEpoll();
   readonly #threads = new Map<number, number>();
   readonly #pinning: Pinning;
+  readonly #dawdlesIn: number | undefined;
 
   constructor(options: PinHarnessOptions, victim: number, listener: number) {
     this.#options = options;
+    this.#dawdlesIn = options.dawdlesIn === undefined ? undefined : numberOf(options.dawdlesIn, architecture);
     const { syscall } = native();
     const pidfd = required("pidfd_open", openProcess(victim));
     this.#listener = required("pidfd_getfd", syscall(numberOf("pidfd_getfd", architecture)!, pidfd, listener, 0));
@@ -168,7 +174,7 @@ export class SuperviseLoop {
    * it need not change.
    */
   #awaitChange(judge: Judge, notification: Uint8Array, isForbidden: boolean): boolean {
-    if (this.#options.dawdles !== true) return false;
+    if (this.#dawdlesIn !== new Observer(notification).number) return false;
     for (let look = 0; look < 200; look++) {
       if (judge(new Observer(notification)) === isForbidden) return true;
       native().syscall(callNumber("sched_yield"));

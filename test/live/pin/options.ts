@@ -5,8 +5,8 @@ export interface PinHarnessOptions {
   /** "continue" is the control: what was read is judged, and the call passes as it is. */
   readonly answer: "pin" | "continue";
   readonly protection?: WindowProtection | undefined;
-  /** The supervisor waits after each judgement until what was judged has changed. */
-  readonly dawdles?: boolean;
+  /** The supervisor waits after each judgement of this call until what was judged has changed. */
+  readonly dawdlesIn?: string;
   readonly executionsAreTold?: boolean;
   /** `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`; by default where the kernel has it. */
   readonly killable?: boolean;

@@ -27,7 +27,7 @@ const races: readonly (readonly [scenario: string, call: string, what: string])[
 for (const { name, uid } of pinningUsers) {
   describe(`pinned, as ${name}`, () => {
     it.each(races)("%s (%s): %s", (scenario, call) => {
-      const ran = runPinned({ uid, calls: [call], dawdles: true }, scenario, tries);
+      const ran = runPinned({ uid, calls: [call], dawdlesIn: call }, scenario, tries);
       expect(ran.status, ran.error).toBe(0);
       const { allowed, forbidden } = ran.victim;
       expect(forbidden, ran.out).toBe(0);
@@ -42,7 +42,7 @@ for (const { name, uid } of pinningUsers) {
 
 describe("the control", () => {
   it.each(races)("%s (%s) loses", (scenario, call) => {
-    const ran = runPinned({ calls: [call], dawdles: true, answer: "continue" }, scenario, Math.ceil(tries / 2));
+    const ran = runPinned({ calls: [call], dawdlesIn: call, answer: "continue" }, scenario, Math.ceil(tries / 2));
     expect(ran.status, ran.error).toBe(0);
     expect(ran.victim["forbidden"], ran.out + ran.error).toBeGreaterThan(0);
   });

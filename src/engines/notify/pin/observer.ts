@@ -6,13 +6,12 @@
  * | --- | --- | --- |
  * | `text` | a path, a name, each of mount's four strings | |
  * | `address` | connect, bind, sendto | |
- * | `structure` | openat2's `how` | what pointers in it point at |
+ * | `structure` | openat2's `how`, clone3's `uargs` | what pointers in it point at |
  * | `message` | sendmsg | the data (msg_iov) and the control data |
  * | `vector` | execve's argv and envp | |
  *
  * A null pointer gives null: the register says so, and does not change. A structure that the kernel also writes must not
- * be read here, because the window is read-only (sendmmsg, recvmsg); nor clone3's, whose child has another stack than the
- * one with the frame of the stub.
+ * be read here, because the window is read-only (sendmmsg, recvmsg).
  */
 
 import { addressBytes, pathBytes } from "../../../ir/observation.ts";

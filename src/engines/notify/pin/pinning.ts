@@ -13,7 +13,7 @@ import { pinObstacles } from "../../../events/record.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { native, required } from "../../../linux/native.ts";
-import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { dataLayout, judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
 import { whyPtraceRefused } from "../ptrace-refusal.ts";
 import { ObservationFailure, type ObservedVerdict, Observer, RefuseVerdict, ServeVerdict } from "./observer.ts";
@@ -53,16 +53,16 @@ export class Pinning {
 
   /** `notification` is a `struct seccomp_notif`; it is copied. What it gives is over when the next one is received. */
   receive(notification: Uint8Array): Received {
-    const { notification: own, original } = this.#scratch;
+    const { notification: own, judged } = this.#scratch;
     own.set(notification.subarray(0, notificationLayout.size));
-    switch (native().pinArrival(own, original)) {
+    switch (native().pinArrival(own, judged)) {
       case 0:
         return { kind: "call", call: new PendingCall(this.#listener, own, this.#scratch) };
       case 1:
         native().pinRefuse(own, again);
         return { kind: "again" };
       default:
-        return { kind: "prepared", call: new PreparedCall(own, original) };
+        return { kind: "prepared", call: new PreparedCall(own, judged) };
     }
   }
 
@@ -193,22 +193,27 @@ export class PendingCall {
 /** A call that was judged and is made with what was judged. */
 export class PreparedCall {
   readonly #notification: Uint8Array;
-  readonly #original: DataView;
+  readonly #judged: DataView;
 
-  constructor(notification: Uint8Array, original: Uint8Array) {
+  constructor(notification: Uint8Array, judged: Uint8Array) {
     this.#notification = notification;
-    this.#original = new DataView(original.buffer);
+    this.#judged = new DataView(judged.buffer);
   }
 
   get tid(): number {
     return new DataView(this.#notification.buffer).getUint32(notificationLayout.tid, true);
   }
   get number(): number {
-    return this.#original.getInt32(dataLayout.number, true);
+    return this.#judged.getInt32(dataLayout.number, true);
   }
   /** As the caller gave it. */
   argument(index: number): bigint {
-    return this.#original.getBigUint64(dataLayout.arguments + 8 * index, true);
+    return this.#judged.getBigUint64(dataLayout.arguments + 8 * index, true);
+  }
+
+  /** Of clone3's structure, which the call is made with; 0 for other calls. */
+  get cloneFlags(): bigint {
+    return this.#judged.getBigUint64(judgedLayout.cloneFlags, true);
   }
 
   /** False where the caller was interrupted: it comes again with the same call, or has returned EINTR. */

@@ -3,14 +3,14 @@
  * judgement, most of it in the garbage collector.
  */
 import { pathBytes } from "../../../ir/observation.ts";
-import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { judgedLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
 
 /** Two paths, and structures and addresses beside them. */
 const size = 4 * pathBytes;
 
 export class Scratch {
   readonly notification = new Uint8Array(notificationLayout.size);
-  readonly original = new Uint8Array(dataLayout.size);
+  readonly judged = new Uint8Array(judgedLayout.size);
   readonly registers = new Int32Array(6);
   readonly #bytes = new Uint8Array(size);
   #taken = 0;

@@ -20,25 +20,9 @@ export function structure(
     described: `\`${argument.name}\``,
     members: new Map<string, Value | (() => Value)>([
       ...pointer,
-      ...structures[name].fields.map((one): [string, () => Value] => [
-        one.name,
-        () => (name === "clone_args" ? unpinned(c, argument, one) : field(c, argument, one)),
-      ]),
+      ...structures[name].fields.map((one): [string, () => Value] => [one.name, () => field(c, argument, one)]),
     ]),
   };
-}
-
-/**
- * A pinned call returns into the engine's stub, which finds the caller's registers below the stack pointer. A child with
- * a stack of its own starts there without them; one that shares its parent's stack can overwrite them.
- */
-function unpinned(c: Compilation, argument: ObservedArgument, one: StructureField): Value {
-  return c.error(
-    "P0601",
-    argument.node,
-    `no engine pins clone3's \`${argument.name}\`, so \`.${one.name}\` cannot be read: the child would start on its own stack, where the engine's frame is not`,
-    'for clone3 return deny("ENOSYS"): the C library falls back to clone, whose flags are in a register',
-  );
 }
 
 function field(c: Compilation, argument: ObservedArgument, one: StructureField): Value {

@@ -106,6 +106,7 @@ int main(int count, char **words) {
   int result = race_scenario(words[1], words + 2);
   if (result < 0) result = signal_scenario(words[1], words + 2);
   if (result < 0) result = neighbour_scenario(words[1], words + 2);
+  if (result < 0) result = birth_scenario(words[1], words + 2);
   if (result < 0) result = window_scenario(words[1], words + 2);
   if (result < 0) fprintf(stderr, "no scenario %s\n", words[1]);
   fflush(NULL);

@@ -33,5 +33,6 @@ void print_tally(const struct tally *tally);
 int race_scenario(const char *name, char **arguments);
 int signal_scenario(const char *name, char **arguments);
 int neighbour_scenario(const char *name, char **arguments);
+int birth_scenario(const char *name, char **arguments);
 int window_scenario(const char *name, char **arguments);
 #endif

@@ -1,4 +1,5 @@
 /** What keeps a caller from changing its window: mseal(2), or rules of the filter (window-rules.ts). */
+import { existsSync } from "node:fs";
 import { native } from "../../../linux/native.ts";
 
 export type WindowProtection = "seal" | "rules";
@@ -6,7 +7,11 @@ export type WindowProtection = "seal" | "rules";
 /** `mseal` has this number on all architectures, from Linux 6.10 on. */
 const msealNumber = 462;
 
-/** mseal(2) where the kernel has it, and where use of it is wanted. */
+/**
+ * mseal(2) where the kernel has it and shows what is sealed (smaps: CONFIG_PROC_PAGE_MONITOR), and where use of it is
+ * wanted.
+ */
 export function windowProtection(kernel: "present" | "oldest"): WindowProtection {
-  return kernel === "present" && native().syscall(msealNumber, 0, 0, 0) === 0 ? "seal" : "rules";
+  const canSeal = kernel === "present" && native().syscall(msealNumber, 0, 0, 0) === 0;
+  return canSeal && existsSync("/proc/self/smaps") ? "seal" : "rules";
 }

@@ -19,7 +19,7 @@ bool still_waits(struct pins *own, const struct seccomp_notif *call) {
 }
 
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal) {
-  return answer(own, call, -refusal, 0) == 0 ? why : GONE;
+  return pin_give_up(own, call, refusal) == 0 ? why : GONE;
 }
 
 void mark_observed(struct pins *own, uint64_t id) { own->observed = id; }

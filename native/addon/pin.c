@@ -133,6 +133,14 @@ static enum outcome enter(pid_t tid, registers *at, struct pinned *pinned, const
   return set_registers(tid, at) ? PREPARED : GONE;
 }
 
+/* It makes its own call once more. */
+static bool enter_anew(pid_t tid, registers *at, const struct seccomp_data *call) {
+  uint64_t arguments[6];
+  memcpy(arguments, call->args, sizeof arguments);
+  enter_call(at, call->instruction_pointer - CALL_INSTRUCTION, call->nr, arguments);
+  return set_registers(tid, at);
+}
+
 /* The caller has stopped in its call: all is prepared here, or it returns the refusal. */
 static enum outcome prepare(struct pins *own, struct thread *thread, const struct seccomp_data *call,
                             const struct image *image, const struct given *given, int refusal, int *error) {
@@ -151,13 +159,8 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
       if (sight != WHOLE) outcome = sight == UNREADABLE ? NO_SIGHT : OCCUPIED;
     }
   }
-  if (outcome == NOT_MAPPED && *error == EBADF) {
-    /* Another thread has closed it. The call is made anew. */
-    uint64_t arguments[6];
-    memcpy(arguments, call->args, sizeof arguments);
-    enter_call(&at, call->instruction_pointer - CALL_INSTRUCTION, call->nr, arguments);
-    return set_registers(tid, &at) ? INTERRUPTED : GONE;
-  }
+  /* Another thread has closed it. */
+  if (outcome == NOT_MAPPED && *error == EBADF) return enter_anew(tid, &at, call) ? INTERRUPTED : GONE;
   struct pinned *pinned =
       outcome == PREPARED ? take_pinned(own, thread, call, stub_for(image, call), image->length) : NULL;
   if (outcome == PREPARED && pinned == NULL) outcome = NO_ROOM;
@@ -170,6 +173,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
     at = stopped;
     release_pinned(pinned);
   }
+  if (refusal == 0) return enter_anew(tid, &at, call) ? outcome : GONE;
   return_from_call(&at, -refusal);
   return set_registers(tid, &at) ? outcome : GONE;
 }
@@ -198,7 +202,13 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   has_executed(thread);
   if (thread->interrupted > PATIENCE) {
     thread->interrupted = 0;
-    return refuse(own, call, STARVED, EINTR);
+    return refuse(own, call, STARVED, refusal == 0 ? 0 : EINTR);
+  }
+  if (thread->given_up != PREPARED) {
+    enum outcome why = thread->given_up;
+    *error = thread->given_up_error;
+    thread->given_up = PREPARED;
+    if (refusal == 0) return refuse(own, call, why, 0);
   }
 
   enum sight sight = is_trusted(own, thread) ? WHOLE : look(own, thread);
@@ -238,7 +248,7 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
 
   interrupt(tid);
   /* Before 5.19 the interrupt may have ended the wait already. */
-  answer(own, call, outcome == PREPARED ? -ERESTARTNOINTR : -refusal, 0);
+  answer(own, call, outcome == PREPARED || refusal == 0 ? -ERESTARTNOINTR : -refusal, 0);
   switch (await_stop(&own->strays, tid)) {
     case ENDED:
       return GONE;
@@ -252,7 +262,11 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
       break;
   }
   thread->interrupted = outcome == INTERRUPTED ? thread->interrupted + 1 : 0;
-  return outcome;
+  if (refusal > 0 || outcome == PREPARED || outcome == INTERRUPTED || outcome == GONE) return outcome;
+  /* It makes its own call again, which is then let through. */
+  thread->given_up = outcome;
+  thread->given_up_error = *error;
+  return INTERRUPTED;
 }
 
 /* ── The prepared call ───────────────────────────────────────────────────────────────────────────────────────────── */
@@ -298,15 +312,25 @@ int pin_pass(struct pins *own, const struct seccomp_notif *call) {
   return result;
 }
 
+bool pin_audits(const struct pins *own) { return own->audits; }
+
+int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal) {
+  if (refusal > 0) return answer(own, call, -refusal, 0);
+  if (!own->audits) return -EPERM;
+  if (call->data.nr == SYS_execve || call->data.nr == SYS_execveat) pin_executes(own, (pid_t)call->pid);
+  return answer(own, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
+
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error) { return answer(own, call, -error, 0); }
 
 /* ── Begin and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct pins *start_pins(int listener, enum protection protection, bool trust_executions) {
+struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits) {
   struct pins *own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
   own->listener = listener;
   own->trust_executions = trust_executions;
+  own->audits = audits;
   own->asks_for_dispatch = true;
   own->epoll = epoll_create1(EPOLL_CLOEXEC);
   struct epoll_event event = {.events = EPOLLIN};

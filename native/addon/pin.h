@@ -242,7 +242,8 @@ enum outcome {
 
 struct pins;
 
-struct pins *start_pins(int listener, enum protection protection, bool trust_executions);
+/* `audits`: nothing is enforced, and calls that cannot be pinned may pass as they are. */
+struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits);
 void end_pins(struct pins *own);
 /* Notifications that were received while a caller was being prepared: to be judged next. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
@@ -255,10 +256,14 @@ bool is_observed(const struct pins *own, uint64_t id);
 
 /*
  * The result: an enum outcome, with *error an errno where one says more. The notification has its answer, except with
- * NO_TRACE, whose cause can be looked for while the caller waits; refusals have `refusal` (an errno, positive) as theirs.
+ * NO_TRACE, whose cause can be looked for while the caller waits, before `pin_give_up`. Refusals have `refusal` (an errno,
+ * positive) as theirs; 0: the call passes as it is, which only an audit may say.
  */
 enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const struct image *image, int refusal,
                       int *error);
+/* Answers a call that cannot be pinned, in the same way. */
+int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal);
+bool pin_audits(const struct pins *own);
 
 enum arrival {
   NOT_FROM_STUB, /* a call like any other */

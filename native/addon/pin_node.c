@@ -35,21 +35,27 @@ static bool address_of(napi_env env, napi_value value, uint64_t *address) {
   return napi_get_value_bigint_uint64(env, value, address, &lossless) == napi_ok;
 }
 
-/* startPins(listener, sealed, trustExecutions): 0 or a negative errno. */
+/* startPins(listener, sealed, trustExecutions, audits): 0 or a negative errno. */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct pins **own = pins_of(env);
-  napi_value arguments[3];
-  size_t count = 3;
+  napi_value arguments[4];
+  size_t count = 4;
   int32_t listener;
-  bool sealed, trust;
-  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 3 ||
+  bool sealed, trust, audits;
+  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
       napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
       napi_get_value_bool(env, arguments[1], &sealed) != napi_ok ||
-      napi_get_value_bool(env, arguments[2], &trust) != napi_ok)
-    return fail(env, "startPins takes (listener, sealed, trustExecutions)");
+      napi_get_value_bool(env, arguments[2], &trust) != napi_ok ||
+      napi_get_value_bool(env, arguments[3], &audits) != napi_ok)
+    return fail(env, "startPins takes (listener, sealed, trustExecutions, audits)");
   if (*own != NULL) end_pins(*own);
-  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust);
+  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits);
   return number_of(env, *own == NULL ? -errno : 0);
+}
+
+/* A refusal: an errno, positive, or 0, where this is an audit. */
+static bool is_refusal(const struct pins *own, int32_t refusal) {
+  return refusal > 0 || (refusal == 0 && pin_audits(own));
 }
 
 /*
@@ -68,7 +74,7 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
       napi_get_value_uint32(env, call.arguments[2], &length) != napi_ok || length > size ||
       !bytes_of(env, call.arguments[3], &relocations, &relocations_size) ||
       !bytes_of(env, call.arguments[4], &registers, &registers_size) || registers_size != 6 * sizeof(int32_t) ||
-      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || refusal <= 0)
+      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.own, refusal))
     return fail(env, "pinCall takes (notification, bytes, length, relocations, registers, refusal)");
   struct image image = {bytes, length, (const uint32_t *)(void *)relocations,
                         (uint32_t)(relocations_size / (2 * sizeof(uint32_t))), (const int32_t *)(void *)registers};
@@ -116,6 +122,17 @@ static napi_value refuse(napi_env env, napi_callback_info info) {
       napi_get_value_int32(env, call.arguments[1], &error) != napi_ok || error <= 0)
     return fail(env, "pinRefuse takes (notification, errno)");
   return number_of(env, pin_refuse(call.own, &notification, error));
+}
+
+/* pinGiveUp(notification, refusal): 0 or a negative errno. */
+static napi_value give_up(napi_env env, napi_callback_info info) {
+  struct call call;
+  struct seccomp_notif notification;
+  int32_t refusal;
+  if (!begin(env, info, 2, &call) || !notification_of(env, call.arguments[0], &notification) ||
+      napi_get_value_int32(env, call.arguments[1], &refusal) != napi_ok || !is_refusal(call.own, refusal))
+    return fail(env, "pinGiveUp takes (notification, refusal)");
+  return number_of(env, pin_give_up(call.own, &notification, refusal));
 }
 
 static napi_value of_thread(napi_env env, napi_callback_info info, void (*function)(struct pins *, pid_t)) {
@@ -177,6 +194,7 @@ void export_pins(napi_env env, napi_value exports) {
       {.utf8name = "pinArrival", .method = arrival, .attributes = napi_enumerable},
       {.utf8name = "pinPass", .method = pass, .attributes = napi_enumerable},
       {.utf8name = "pinRefuse", .method = refuse, .attributes = napi_enumerable},
+      {.utf8name = "pinGiveUp", .method = give_up, .attributes = napi_enumerable},
       {.utf8name = "pinIsLate", .method = is_late, .attributes = napi_enumerable},
       {.utf8name = "pinEnded", .method = ended, .attributes = napi_enumerable},
       {.utf8name = "pinExecutes", .method = executes, .attributes = napi_enumerable},

@@ -43,6 +43,8 @@ struct thread {
   unsigned epoch;        /* when that was */
   bool is_executing;
   unsigned interrupted;
+  enum outcome given_up; /* why its call, which comes again, passes as it is; PREPARED: it does not */
+  int given_up_error;
   struct pinned pinned[NESTING];
   struct thread *next;
 };
@@ -51,6 +53,7 @@ struct pins {
   int listener;
   int epoll; /* watches the listener: poll(2) needs RLIMIT_NOFILE, which the command can set to 0 */
   bool trust_executions;
+  bool audits;
   bool asks_for_dispatch;
   uint64_t observed;
   uint64_t order;
@@ -80,7 +83,7 @@ enum sight look(struct pins *own, struct thread *thread);
 
 int answer(struct pins *own, const struct seccomp_notif *call, int error, unsigned flags);
 bool still_waits(struct pins *own, const struct seccomp_notif *call);
-/* Answers with this errno, positive: `why`, or GONE. */
+/* Answers with this errno, positive; 0: the call passes as it is. `why`, or GONE. */
 enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum outcome why, int refusal);
 /* From here on this notification's call can be refused or pinned, not continued. */
 void mark_observed(struct pins *own, uint64_t id);

@@ -14,8 +14,9 @@ export interface PinnedCallFunctions {
   /**
    * Begins. `sealed`: windows are protected by mseal(2) (Linux 6.10), else by the filter's rules. `trustExecutions`:
    * `pinExecutes` is called before each execve(2) is let through, so that a window need not be looked at for every call.
+   * `audits`: a refusal may be 0, with which the call passes as it is; else that throws.
    */
-  startPins(listener: number, sealed: boolean, trustExecutions: boolean): number;
+  startPins(listener: number, sealed: boolean, trustExecutions: boolean, audits: boolean): number;
   /** An outcome in the low 8 bits, an errno above. */
   pinCall(
     notification: Uint8Array,
@@ -30,6 +31,8 @@ export interface PinnedCallFunctions {
   /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted; it may come again. */
   pinPass(notification: Uint8Array): number;
   pinRefuse(notification: Uint8Array, errno: number): number;
+  /** Answers a call that cannot be pinned. */
+  pinGiveUp(notification: Uint8Array, refusal: number): number;
   pinIsLate(tid: number): boolean;
   pinEnded(tid: number): void;
   pinExecutes(tid: number): void;

@@ -1,6 +1,6 @@
 /** Policies about the memory behind pointers, enforced by `notify` on programs that know nothing of them. */
 
-import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -19,17 +19,21 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 /** Runs a command under a policy with this step. */
 function run(step: string, ...command: readonly string[]) {
-  return runWith("", step, ...command);
+  return runWith({}, step, ...command);
 }
 
-function runWith(state: string, step: string, ...command: readonly string[]) {
+function runWith(
+  { state = "", options = [] }: { readonly state?: string; readonly options?: readonly string[] },
+  step: string,
+  ...command: readonly string[]
+) {
   const file = join(folder, "policy.ts");
   const imports = "allow, calls, cidr, deny, perProcess, perTree, policy, tree";
   writeFileSync(
     file,
     `import { ${imports} } from "portcullis";\n${state}export default policy((call) => {\n${step}\n});\n`,
   );
-  return portcullis(["run", "-q", "-p", file, "--", ...command]);
+  return portcullis(["run", ...(options.length > 0 ? options : ["-q"]), "-p", file, "--", ...command]);
 }
 
 describe("paths", () => {
@@ -60,6 +64,33 @@ describe("paths", () => {
   it("that are too long fail as in the kernel", () => {
     const { stderr } = run(step("/nowhere"), "/bin/cat", `/${"a".repeat(5000)}`);
     expect(stderr).toContain("File name too long");
+  });
+});
+
+describe("a tracer in the tree", () => {
+  const file = () => join(folder, "allowed");
+  const step = () => `if (call.name !== "openat") return allow;
+  return call.args.path.text.is("/nowhere") ? deny("EACCES") : allow;`;
+  const traced = () => ["strace", "-f", "-qq", "-e", "trace=none", "-e", "signal=none", "cat", file()] as const;
+
+  it("keeps its tracee, whose pinned calls are refused", (context) => {
+    if (!existsSync("/usr/bin/strace")) return context.skip("strace is not installed");
+    // strace's own calls are pinned.
+    expect(run(step(), ...traced())).toMatchObject({ status: 127, stdout: "" });
+  });
+
+  it("keeps its tracee, whose calls pass in an audit", (context) => {
+    if (!existsSync("/usr/bin/strace")) return context.skip("strace is not installed");
+    const events = join(folder, "events");
+    const { status, stdout } = runWith({ options: ["--audit", "--events", events] }, step(), ...traced());
+    expect({ status, stdout }).toEqual({ status: 0, stdout: "allowed\n" });
+    const audited = readFileSync(events, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+      .filter(({ reason }) => String(reason).includes("could not be pinned"));
+    expect(audited.length).toBeGreaterThan(0);
+    expect(audited[0]).toMatchObject({ call: "openat", verdict: "deny", audit: true });
   });
 });
 
@@ -111,7 +142,7 @@ for _ in range(4):
     if (python === undefined) return context.skip("python3 is not installed");
     const file = join(folder, "allowed");
     const state = "const spawned = perTree.counter();\nconst marked = perProcess.flag();\n";
-    const { stdout } = runWith(state, step(file, alive), python, "-c", program.replace("FILE", file));
+    const { stdout } = runWith({ state }, step(file, alive), python, "-c", program.replace("FILE", file));
     // The first child is made before its parent is marked; threads do not count.
     expect(stdout).toBe("allowed\n0\n1\n1\nResource temporarily unavailable\n");
   });

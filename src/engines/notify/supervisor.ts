@@ -36,7 +36,7 @@ import { JudgementMemory } from "./memory.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { ServedCalls } from "./objects/served-calls.ts";
 import { ObservationFailure } from "./pin/observer.ts";
-import { type PendingCall, Pinning, type PreparedCall } from "./pin/pinning.ts";
+import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
@@ -122,7 +122,11 @@ export class Supervisor {
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.automata);
     this.#pinning = observes
-      ? new Pinning(listener, { protection: windowProtection(kernel), executionsAreTold: true })
+      ? new Pinning(listener, {
+          protection: windowProtection(kernel),
+          executionsAreTold: true,
+          audits: policy.mode === "audit",
+        })
       : undefined;
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     this.#objects = asksForObjects(policy.memory)
@@ -334,11 +338,25 @@ export class Supervisor {
       this.#memory.setObserved(observed.words);
       const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
       return passes ? observer.pin() : observer.refuse(this.#errnoOf(verdict));
-    });
+    }, this.#unpinned(caller));
     if (outcome.kind === "unserved") this.#putRefusal("unserved", outcome.errno, { hold: "too-many" });
     if (outcome.kind !== "unpinnable") return;
     const { why, refusal, errno: kernelErrno, obstacle } = outcome;
-    this.#putRefusal("unpinned", refusal, { pin: { why, errno: kernelErrno }, obstacle });
+    const isAudited = refusal === 0;
+    this.#putRefusal("unpinned", isAudited ? errno.EPERM : refusal, {
+      pin: { why, errno: kernelErrno },
+      obstacle,
+      audit: isAudited,
+    });
+  }
+
+  /** An audit lets a call pass that it cannot judge, but for those whose effect on the registry must be followed. */
+  #unpinned(caller: Thread | undefined): Unpinned {
+    const { number, tid } = this.#memory;
+    if (number === this.#clone3) return errno.ENOSYS; // C libraries fall back to clone
+    const traits = this.#options.policy.calls[number] ?? 0;
+    const isFollowed = (traits & callTrait.executes) !== 0 && caller !== undefined && caller.process.pid !== tid;
+    return this.#audit && !isFollowed ? passesUnpinned : errno.EPERM;
   }
 
   /** True where an answer lies in the memory; else the addon gives it. */
@@ -372,10 +390,12 @@ export class Supervisor {
     else caller.process.isRestricted = true;
   }
 
-  #refuseObject(hold: HoldObstacle, number: number): true {
-    this.#memory.refuse(number);
-    this.#putRefusal("unserved", number, { hold });
-    return true;
+  /** True where the answer lies in the memory. */
+  #refuseObject(hold: HoldObstacle, number: number): boolean {
+    this.#putRefusal("unserved", number, { hold, audit: this.#audit });
+    if (this.#audit) this.#pinning!.giveUp(this.#memory.bytes(), passesUnpinned);
+    else this.#memory.refuse(number);
+    return !this.#audit;
   }
 
   /** The second notification of a call that was judged: it is no event. */
@@ -485,7 +505,11 @@ export class Supervisor {
     return true;
   }
 
-  #putRefusal(refusal: Refusal, number: number, why: Pick<JudgementRecord, "obstacle" | "pin" | "hold">): void {
+  #putRefusal(
+    refusal: Refusal,
+    number: number,
+    why: Pick<JudgementRecord, "obstacle" | "pin" | "hold"> & { readonly audit?: boolean },
+  ): void {
     const { sink } = this.#options;
     const now = Date.now();
     const key = `${refusal} ${this.#memory.number}`;
@@ -494,10 +518,10 @@ export class Supervisor {
         ...this.#callRecord(now, undefined),
         verdict: refusal,
         errno: number,
-        ...why,
         phases: [],
         reports: [],
         audit: false,
+        ...why,
       });
   }
 

@@ -1,6 +1,6 @@
 /** The loop of the pinning harness, and its policy. */
 import { ObservationFailure, type ObservedVerdict, Observer } from "../../../src/engines/notify/pin/observer.ts";
-import { Pinning } from "../../../src/engines/notify/pin/pinning.ts";
+import { Pinning, passesUnpinned } from "../../../src/engines/notify/pin/pinning.ts";
 import { windowProtection } from "../../../src/engines/notify/pin/protection.ts";
 import { hostArchitecture } from "../../../src/linux/architecture.ts";
 import { callNumber } from "../../../src/linux/call-numbers.ts";
@@ -12,7 +12,7 @@ import { continueFlag, notifyRequest, useSynchronousWakeUp } from "../../../src/
 import type { PinCounts, PinHarnessOptions } from "./options.ts";
 
 const architecture = hostArchitecture()!;
-const eacces = 13;
+const [eperm, eacces] = [1, 13];
 const notificationSize = 80;
 const latin1 = new TextDecoder("latin1");
 const name = (bytes: Uint8Array): string => latin1.decode(bytes).split("/").at(-1)!;
@@ -103,6 +103,7 @@ export class SuperviseLoop {
     this.#pinning = new Pinning(this.#listener, {
       protection: options.protection ?? windowProtection("present"),
       executionsAreTold: options.executionsAreTold ?? true,
+      audits: options.audits ?? false,
     });
     native().supervise(this.#memory, this.#deaths, this.#listener, this.#epoll, -1);
   }
@@ -158,7 +159,10 @@ export class SuperviseLoop {
     // Begins where it is allowed, so that a try is not spent on a plain denial.
     this.#awaitChange(judge, notification, false);
     if (this.#options.answer === "continue") return this.#continue(notification.slice(), judge);
-    const outcome = call.observe((observer) => this.#verdict(observer, judge, notification));
+    const outcome = call.observe(
+      (observer) => this.#verdict(observer, judge, notification),
+      this.#options.audits === true ? passesUnpinned : eperm,
+    );
     this.#count(outcome.kind === "unpinnable" ? `${outcome.why} ${outcome.errno}` : outcome.kind);
   }
 

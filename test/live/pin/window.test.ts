@@ -63,6 +63,19 @@ for (const { name, uid } of pinningUsers) {
   });
 }
 
+it.for(pinningUsers)("an audit lets pass what it cannot pin, as $name, and each is an event", ({ uid }) => {
+  const protection = hasSeals ? "seal" : "rules";
+  const { before } = protections.find((one) => one.protection === protection)!;
+  const { victim, counts, error } = runPinned({ uid, calls, protection, before, audits: true }, "without");
+  const failed = Object.entries(victim).filter(([, result]) => result !== 0);
+  // The kernel's own answer: no descriptor is left for the file.
+  expect(failed, error).toEqual([["without descriptors", -24]]);
+  const reasons = Object.keys(counts).map((one) => one.split(" ")[0]);
+  expect(reasons).toEqual(
+    expect.arrayContaining(["occupied", "no-descriptors", "not-mapped", "dispatched", "no-stack"]),
+  );
+});
+
 describe("the control", () => {
   it("reaches what is forbidden where neither protects the window", () => {
     const { victim, error } = runPinned({ calls, protection: "rules" }, "replace", tries);

@@ -40,11 +40,8 @@ export type ObservedVerdict = PinVerdict | RefuseVerdict | ServeVerdict | Observ
 export class PinVerdict {
   /** Private, so that nothing else has this type. */
   readonly #image: Image;
-  /** What the call returns where it cannot be pinned, positive. */
-  readonly refusal: number;
-  constructor(_key: typeof key, image: Image, refusal: number) {
+  constructor(_key: typeof key, image: Image) {
     this.#image = image;
-    this.refusal = refusal;
   }
 
   get image(): Image {
@@ -212,9 +209,9 @@ export class Observer {
     return result < 0 ? new ObservationFailure(-result) : into;
   }
 
-  /** The call is made with what was read. `refusal` is what it returns where that cannot be: an errno, positive. */
-  pin(refusal: number = errno.EPERM): PinVerdict {
-    return new PinVerdict(key, this.#builder.build(this.#scratch.registers), refusal);
+  /** The call is made with what was read. */
+  pin(): PinVerdict {
+    return new PinVerdict(key, this.#builder.build(this.#scratch.registers));
   }
 
   /** The call returns this errno, positive. */

@@ -20,7 +20,7 @@ export type PinOutcome =
   | {
       readonly kind: "unpinnable";
       readonly why: PinObstacle;
-      /** What the call has returned, positive. */
+      /** What the call has returned, positive; 0: it passes as it is, in an audit. */
       readonly refusal: number;
       readonly errno: number;
       /** With `untraceable`. */

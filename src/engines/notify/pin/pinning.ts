@@ -28,7 +28,16 @@ export interface PinningOptions {
    * mappings are looked at for each call, which takes longer than all the rest.
    */
   readonly executionsAreTold: boolean;
+  /** Nothing is enforced: calls that cannot be pinned may pass as they are (`passesUnpinned`). Default false. */
+  readonly audits?: boolean;
 }
+
+/** What becomes of a call that cannot be pinned: it returns this errno, positive. */
+export type Unpinned = number | typeof passesUnpinned;
+/** It passes as it is. Throws, and so denies, where the pinning was not begun for an audit. */
+export const passesUnpinned = Symbol("the call passes as it is");
+
+const refusalOf = (unpinned: Unpinned): number => (unpinned === passesUnpinned ? 0 : unpinned);
 
 export type Received =
   /** A call to be judged. */
@@ -46,9 +55,9 @@ export class Pinning {
   readonly #scratch = new Scratch();
 
   /** One in a thread. Throws a SystemCallError. */
-  constructor(listener: number, { protection, executionsAreTold }: PinningOptions) {
+  constructor(listener: number, { protection, executionsAreTold, audits = false }: PinningOptions) {
     this.#listener = listener;
-    required("memfd_create", native().startPins(listener, protection === "seal", executionsAreTold));
+    required("memfd_create", native().startPins(listener, protection === "seal", executionsAreTold, audits));
   }
 
   /** `notification` is a `struct seccomp_notif`; it is copied. What it gives is over when the next one is received. */
@@ -64,6 +73,11 @@ export class Pinning {
       default:
         return { kind: "prepared", call: new PreparedCall(own, judged) };
     }
+  }
+
+  /** Answers a call whose object cannot be held, and of which memory was read. */
+  giveUp(notification: Uint8Array, unpinned: Unpinned): void {
+    native().pinGiveUp(notification.slice(0, notificationLayout.size), refusalOf(unpinned));
   }
 
   /** The thread has ended: before its id can mean another one, which is before the next call is judged. */
@@ -129,7 +143,8 @@ export class PendingCall {
    * Has `judge` read behind the call's pointers and say what becomes of it. Where the reading failed, it gives the
    * failure.
    */
-  observe(judge: (observer: Observer) => ObservedVerdict): PinOutcome {
+  observe(judge: (observer: Observer) => ObservedVerdict, unpinned: Unpinned = errno.EPERM): PinOutcome {
+    const refusal = refusalOf(unpinned);
     this.#answer();
     this.#scratch.reset();
     const verdict = judge(new Observer(this.#notification, this.#scratch));
@@ -140,9 +155,12 @@ export class PendingCall {
     if (verdict instanceof ObservationFailure) {
       const isUnreadable = verdict.errno === errno.EPERM;
       const obstacle = isUnreadable ? whyPtraceRefused(this.tid, errno.EPERM) : undefined;
-      native().pinRefuse(this.#notification, verdict.errno);
-      if (!isUnreadable) return { kind: "refused", errno: verdict.errno };
-      return { kind: "unpinnable", why: "untraceable", refusal: errno.EPERM, errno: errno.EPERM, obstacle };
+      if (!isUnreadable) {
+        native().pinRefuse(this.#notification, verdict.errno);
+        return { kind: "refused", errno: verdict.errno };
+      }
+      native().pinGiveUp(this.#notification, refusal);
+      return { kind: "unpinnable", why: "untraceable", refusal, errno: errno.EPERM, obstacle };
     }
     if (verdict instanceof ServeVerdict) {
       const failure = verdict.start(this.#notification);
@@ -150,7 +168,7 @@ export class PendingCall {
       native().pinRefuse(this.#notification, failure);
       return { kind: "unserved", errno: failure };
     }
-    const { image, refusal } = verdict;
+    const { image } = verdict;
     const result = native().pinCall(
       this.#notification,
       image.bytes,
@@ -173,13 +191,18 @@ export class PendingCall {
       case outcomeNumber.noTrace: {
         // It still waits, so that what /proc says is of the moment.
         const obstacle = whyPtraceRefused(this.tid, kernelErrno);
-        native().pinRefuse(this.#notification, refusal);
+        native().pinGiveUp(this.#notification, refusal);
         return { kind: "unpinnable", why: "untraceable", refusal, errno: kernelErrno, obstacle };
       }
       default: {
         const why = pinObstacles[outcome - firstObstacle];
         if (why === undefined) throw new Error(`the addon has no outcome ${outcome}`);
-        return { kind: "unpinnable", why, refusal: why === "starved" ? errno.EINTR : refusal, errno: kernelErrno };
+        return {
+          kind: "unpinnable",
+          why,
+          refusal: why === "starved" && refusal !== 0 ? errno.EINTR : refusal,
+          errno: kernelErrno,
+        };
       }
     }
   }

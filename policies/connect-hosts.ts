@@ -46,7 +46,7 @@ function reach(to: SocketAddress): Verdict {
 export default policy({ extends: [isolated] }, (call) => {
   switch (call.name) {
     case "connect":
-      // AF_UNSPEC takes the connection back. What is sent afterwards has an address.
+      // AF_UNSPEC ends the connection. A datagram that is sent afterwards has an address.
       return call.args.addr.kind === "unspecified" ? allow : reach(call.args.addr);
     case "sendto": // MSG_FASTOPEN connects here
       return reach(call.args.addr);

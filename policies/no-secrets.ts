@@ -9,7 +9,7 @@ const secrets = parameter.texts("secrets", {
     "**/.{npmrc,netrc,git-credentials,pypirc}",
     "**/.{aws,azure,gnupg,kube,docker}/**",
     "**/gcloud/**",
-    // The directories themselves: what is opened from them has no name that says so.
+    // The directories themselves: the names of files that are opened relative to them do not match.
     "**/.{aws,azure,gnupg,kube,docker}",
     "**/gcloud",
     // The memory and the variables of other programs.

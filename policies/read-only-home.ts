@@ -56,7 +56,7 @@ function writes(isInside: boolean): Verdict {
   return isInside ? allow : deny("EROFS", "not below the directories of this policy");
 }
 
-/** `isRead`: the file is only read. Linux truncates what is opened with O_RDONLY | O_TRUNC. */
+/** `isRead`: the file is only read. Linux truncates a file that is opened with O_RDONLY | O_TRUNC. */
 function opens(isRead: boolean, text: PathText, isFromHere: boolean): Verdict {
   if (isRead || text.is("/dev/null", "/dev/zero", "/dev/full", "/dev/tty")) return allow;
   return writes(inside(text, isFromHere));
@@ -82,8 +82,9 @@ function isPlain(mode: bigint): boolean {
  * chdir leads into them and fchdir nowhere. Paths from an open directory are refused, which `rm -r` uses.
  *
  * Symbolic links are made to relative targets without ".." only, and hard links to files below the directories. Those that are there when the command
- * starts, and those that others make, are followed: give directories that exist, and that only this user can write. What is open for
- * writing when the command starts stays so. Who listens on a Unix socket (docker, systemd) may write for the command.
+ * starts, and those that others make, are followed: give directories that exist, and that only this user can write.
+ * Files that are open for writing when the command starts stay so. A server on a Unix socket (docker, systemd) may write
+ * for the command.
  */
 export default policy({ extends: [isolated, steadyPaths] }, (call) => {
   if (never.has(call)) return deny("EPERM", "writes somewhere else");

@@ -186,7 +186,7 @@ class Task {
     if (number === undefined) throw new TypeError(`${architecture} has no ${name}`);
     const { registers, memory } = testedArguments(call, architecture, given);
     const decision = this.#task.call({ number, arguments: registersOf(call, architecture, registers), memory });
-    // A call only asks for the verdict; `fork` and `thread` create children.
+    // A call only gives the verdict; `fork` and `thread` create children.
     decision.birth?.fail();
     const [lacking] = decision.lacking;
     if (lacking !== undefined) {

@@ -61,7 +61,7 @@ function cyclesOf(graph: ReadonlyMap<string, readonly string[]>): string[] {
   return cycles;
 }
 
-/** What is compiled as a policy in a test, or generated, or declares what a document describes. */
+/** Policies of tests, generated files, and declarations that a document describes. */
 const withoutHead =
   /\.test\.ts$|\/generated\/|\.d\.ts$|^test\/(?:language\/rejected|differential\/findings|goldens|types\/policies)\/|^bench\/policies\//;
 

@@ -1,4 +1,4 @@
-// npm run check -- [NAME...]: what is asked of the sources without running them. The checks run side by side, as many
+// npm run check -- [NAME...]: the static checks of the sources. The checks run side by side, as many
 // as there are processors; each says how long it took, and what it finds. None needs a network.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";

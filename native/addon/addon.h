@@ -22,7 +22,7 @@ bool bytes_of(napi_env env, napi_value value, unsigned char **data, size_t *leng
 struct pins **pins_of(napi_env env);
 /* Where this thread's served objects are, likewise. */
 struct objects **objects_of(napi_env env);
-/* A copy of the notification that the value's bytes are: what is asked for must not change while it is done. */
+/* A copy of the notification in the value's bytes, which must not change during the call. */
 bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into);
 /* The functions of pin.h. */
 void export_pins(napi_env env, napi_value exports);

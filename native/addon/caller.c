@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Whether a caller is as we are. What we open in its stead is opened with our rights, so a caller that has given some up
+ * Whether a caller is as we are. We open objects on its behalf with our rights, so a caller that has given some up
  * must not get them back from us. All is read while the caller waits: its credentials are its own to change, so they stay.
  */
 #define _GNU_SOURCE
@@ -101,7 +101,7 @@ static long number_in(const char *status, const char *name, int base) {
   return line == NULL ? -1 : strtol(line, NULL, base);
 }
 
-/* The text of a link or of a small file; empty where there is none. */
+/* The text of a link or of a small file; empty if it cannot be read. */
 static bool link_of(int proc, const char *task, const char *name, char into[LINK_BYTES]) {
   char path[PATH_BYTES];
   snprintf(path, sizeof path, "%s/ns/%s", task, name);

@@ -301,7 +301,7 @@ static void *patrol(void *argument) {
   return NULL;
 }
 
-/* 0, or an errno. Threads of ours take no signal but the one that interrupts them, where they allow it. */
+/* 0, or an errno. Our threads take no signal but the one that interrupts them, where they allow it. */
 static int start_thread(struct objects *own, void *(*function)(void *)) {
   pthread_t thread;
   pthread_attr_t attributes;
@@ -367,7 +367,7 @@ static bool begin(struct objects *own, struct call *call, bool is_service) {
   call->state = WAITS;
   unsigned waiting = 0;
   for (struct call *one = own->calls; one != NULL; one = one->next) waiting += one->state == WAITS;
-  /* The first is the one that looks after callers. */
+  /* The first watches the callers. */
   const unsigned workers = own->threads - 1;
   if (own->idle < waiting && workers < MOST_THREADS && start_thread(own, work) != 0 && workers == 0) return false;
   pthread_cond_signal(&own->work);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Serving objects: the supervisor resolves the path of a caller's open(2) or connect(2), holds the object that it leads
- * to, has the policy judge that object, and then opens or connects to it and no other in the caller's stead.
+ * to, has the policy judge that object, and then opens or connects to that object on the caller's behalf.
  *
  * For one call, in this order:
  *   1. `hold_object` copies the order; a thread of the pool (objects.c) compares the caller with us (caller.c), walks the
@@ -10,7 +10,7 @@
  *   3. `serve_object` has a thread open the object (serve.c), install the descriptor in the caller and answer; or
  *      `drop_object` lets it go, and the loop refuses the call.
  *
- * Only the loop's thread calls what is declared under "The loop's".
+ * Only the loop's thread calls the functions under "The loop's".
  */
 #ifndef OBJECTS_H
 #define OBJECTS_H

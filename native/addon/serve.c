@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * What is done with a judged object, by a thread of the pool, which waits as long as the call would. The object is named by
+ * Opens a judged object or connects to it, in a thread of the pool, which waits as long as the call. The object is named by
  * our own descriptor in /proc/self/fd, the thread's working directory: so it is that one, wherever its path leads by now.
  *
- * Our own copy is closed before the caller goes on. Else a lock, a fifo's end or a file open for writing would outlive the
+ * Our copy is closed before the caller continues. Else a lock, a fifo's end or a file open for writing would outlive the
  * caller's close(2) by a moment.
  */
 #define _GNU_SOURCE
@@ -40,7 +40,7 @@
 enum { ERESTARTSYS = 512 };
 
 /*
- * A thread of ours is interrupted where the caller has a signal. The kernel's own open(2) and connect(2) return
+ * Our thread is interrupted if the caller has a signal. The kernel's own open(2) and connect(2) return
  * ERESTARTSYS then: the caller sees EINTR, or makes the call once more, as its handler has it.
  */
 static enum served answered(const struct service *service, int64_t value, int error) {

@@ -70,7 +70,7 @@ static void move_to(struct walk *walk, int descriptor) {
   walk->at = descriptor;
 }
 
-/* Puts a text in front of what is left. */
+/* Puts a text in front of the rest of the path. */
 static bool prepend(struct walk *walk, const char *text) {
   size_t size = strlen(text), left = strlen(walk->rest);
   if (size + left + 2 > sizeof walk->rest) return fail(walk->failure, ENAMETOOLONG);
@@ -143,7 +143,7 @@ static bool may_follow(const struct walk *walk, int link) {
          own.st_uid == directory.st_uid;
 }
 
-/* The walk is in procfs, and has not come by its root: it goes on from there. */
+/* The walk is in procfs, and has not passed its root: it continues from there. */
 static bool start_in_proc(struct walk *walk) {
   char number[16], text[PATH_MAX];
   snprintf(number, sizeof number, "%d", walk->at);
@@ -197,7 +197,7 @@ static bool step(struct walk *walk, bool no_follow, bool *is_over) {
     bool again = false;
     if (here.inode == PROC_ROOT && !enter_proc(walk, name, &again)) return false;
     if (again) {
-      /* What stood behind it stands behind its replacement. */
+      /* The rest of the path follows the replacement. */
       return true;
     }
   }
@@ -263,7 +263,7 @@ static int find_object(const struct lookup *lookup, int base, const char *path, 
                        struct failure *failure) {
   int found = open_at(base, path, O_PATH | flags, 0, lookup->resolve | RESOLVE_NO_MAGICLINKS);
   if (found >= 0 && is_of(found, AUTOFS_SUPER_MAGIC)) {
-    /* An open mounts what is to be mounted there; O_PATH does so with O_DIRECTORY alone (fs/namei.c, follow_automount()). */
+    /* An open triggers the automount; O_PATH does so with O_DIRECTORY alone (fs/namei.c, follow_automount()). */
     int mounted = open_at(base, path, O_PATH | O_DIRECTORY | flags, 0, lookup->resolve | RESOLVE_NO_MAGICLINKS);
     if (mounted >= 0) {
       close(found);

@@ -44,7 +44,7 @@ export class MissingFunctionError extends Error {
 /**
  * Throws a BpfError if a map cannot be created, a VerifierError if the program is refused, a MissingFunctionError.
  *
- * @param logLevel asks for the verifier's log (`logLevels`)
+ * @param logLevel requests the verifier's log (`logLevels`)
  * @param parameters their words; the defaults if absent
  */
 export function loadBundle(

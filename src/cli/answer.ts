@@ -71,7 +71,7 @@ export function answer(program: Program, call: WrittenCall, profile: FilterProfi
     at: first.rule,
     reason: first.reason,
   };
-  // Without what is known of the memory: which of it the policy asks about, for this call.
+  // Without known memory: the memory that the policy reads for this call.
   const memoryReads = unique(open.cases.flatMap(({ reads }) => reads)).filter((name) => name.startsWith("args."));
   if (open.admission !== "judged" || memoryReads.length === 0) {
     return {

@@ -39,7 +39,7 @@ export const verbs = {
     load: async () => (await import("./verbs/flow.ts")).flow,
   },
   doctor: {
-    summary: "Try each engine on this machine and say what is missing",
+    summary: "Try each engine on this machine and report missing requirements",
     load: async () => (await import("./verbs/doctor.ts")).doctor,
   },
   tsconfig: {

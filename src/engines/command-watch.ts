@@ -40,7 +40,7 @@ export class CommandWatch {
         this.notice("the time limit was reached: the command is ended");
         return true;
       case "front-gone":
-        this.notice("portcullis's first process was killed: its command goes on");
+        this.notice("portcullis's first process was killed: its command continues");
         return true;
       case "tree-ended":
         return false;
@@ -66,7 +66,7 @@ export class CommandWatch {
     if (record !== undefined) this.#onEvent(record);
   }
 
-  /** The launcher was killed, so the command's status is lost. What the command has started goes on, as confined as before. */
+  /** The launcher was killed: the command's status is lost, and its processes continue, as confined as before. */
   #endCommand(): void {
     this.notice("the launcher was killed: its command is ended");
     signalProcess(this.#command.pidfd, signals.SIGKILL);

@@ -43,11 +43,11 @@ export interface LauncherOrders {
 
 export const launcherFlag = { wantListener: 1, endTree: 2, dieWithParent: 4, extended: 8, ownCgroup: 16 } as const;
 
-/** What ends the command's tree. The launcher sees to it, whether this process lives, is stopped, or neither. */
+/** Conditions that end the command's tree. The launcher enforces them, also if this process has ended or is stopped. */
 export interface TreeOptions {
   /** Milliseconds, below 2^32; then SIGTERM to the command, and two seconds later SIGKILL to all of its tree. */
   readonly timeout?: number | undefined;
-  /** When the command has ended, SIGTERM to what is left of its tree, and SIGKILL two seconds later. */
+  /** When the command has ended, SIGTERM to the rest of its tree, and SIGKILL two seconds later. */
   readonly killTree?: boolean | undefined;
   /** SIGKILL to the tree when a process of portcullis has ended. */
   readonly dieWithParent?: boolean | undefined;
@@ -89,7 +89,7 @@ export interface Started {
   /** The command's first process. */
   readonly pid: number;
   readonly pidfd: number;
-  /** What else the launcher hands over. */
+  /** Other descriptors from the launcher. */
   readonly descriptors: readonly number[];
   readonly detail: number;
 }

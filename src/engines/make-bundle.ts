@@ -145,7 +145,7 @@ function classicProgram(program: Program): BundledClassic | undefined {
   }
 }
 
-/** The calls' fours, in the order in which they stand in the filter: what is put in is the same for each. */
+/** The fours of the calls, in the order of the filter; each gets the same insertion. */
 function inOrder(positions: readonly number[]): readonly number[] {
   const calls: (readonly number[])[] = [];
   for (let at = 0; at < positions.length; at += 4) calls.push(positions.slice(at, at + 4));

@@ -20,7 +20,7 @@ export interface RunResult {
 }
 
 /**
- * What is sent to the command's process group or control group must not end or stop the process that supervises it; and
+ * Signals to the command's process group or control group must not end or stop the process that supervises it; and
  * at SIGUSR1 Node opens its debugger's port.
  */
 const ignored = [

@@ -37,7 +37,7 @@ test("clone3 denied with ENOSYS is not an event, because C libraries fall back t
   expect(describe(policy, { ...record(clone3, 0), audit: true })).toEqual([]);
 });
 
-test("another errno, another call, a refusal of ours and a report are events", () => {
+test("another errno, another call, a refusal by portcullis and a report are events", () => {
   expect(describe(policy, record(clone3, 1))).toMatchObject([{ call: "clone3", errno: "EPERM" }]);
   expect(describe(policy, record(openat2, 0))).toMatchObject([{ call: "openat2", errno: "ENOSYS" }]);
   expect(describe(policy, record(clone3, "supervisor-failed"))).toMatchObject([{ errno: "ENOSYS" }]);

@@ -55,7 +55,7 @@ export function describeObstacle(
           };
     case "untraced-flag":
       return {
-        cause: "CLONE_UNTRACED asks for a child that cannot be followed",
+        cause: "CLONE_UNTRACED creates a child that cannot be followed",
         advice: "create the child without that flag",
       };
     case "unseen-caller":

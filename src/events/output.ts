@@ -1,5 +1,5 @@
 /**
- * Writes a run's events: turns records into lines, limits and writes them without blocking, and counts what is dropped.
+ * Writes a run's events: turns records into lines, limits and writes them without blocking, and counts dropped ones.
  */
 
 import { jsonText } from "../diagnostics/width.ts";

@@ -50,7 +50,7 @@ export type FollowObstacle =
         | "other-group"
         | "more-capabilities"
         | "user-namespace"
-        /** The call itself asks for a child that cannot be traced (CLONE_UNTRACED). */
+        /** The call itself creates a child that cannot be traced (CLONE_UNTRACED). */
         | "untraced-flag"
         /** The caller's own process was not followed when it was created. */
         | "unseen-caller"
@@ -64,7 +64,7 @@ export type FollowObstacle =
  * | --- | --- |
  * | untraceable | the caller cannot be stopped: another traces it, it is not dumpable, Yama, another user (`obstacle`) |
  * | unreadable | /proc/TID/maps of the caller cannot be read |
- * | occupied | the caller has something else at the window's addresses, or what is there is not protected |
+ * | occupied | the caller has another mapping at the window's addresses, or one that is not protected |
  * | no-descriptors | the caller has no file descriptor left, or portcullis |
  * | not-mapped | the caller's mmap(2) fails: RLIMIT_AS, vm.mmap_min_addr, another filter |
  * | not-protected | the caller's mseal(2) or madvise(2) fails: another filter |

@@ -131,7 +131,7 @@ group("the members for programs", () => {
     expect(eventOf("connect", [], [memory]).memory).toEqual(json);
   });
 
-  test("name what is cut", () => {
+  test("name the omitted rest", () => {
     expect(eventOf("execve", [], [text("path", "/a"), list("argv", ["a"], true)]).cut).toEqual(["argv"]);
   });
 

@@ -148,7 +148,7 @@ function partMaximum(part: AddressPart): bigint {
   }
 }
 
-/** What is wrong with an observation. */
+/** The errors of an observation. */
 export function observationFaults({ shape, sources }: Observation): string[] {
   const faults: string[] = [];
   if (sources.length === 0) faults.push("no call has it");
@@ -166,7 +166,7 @@ export function observationFaults({ shape, sources }: Observation): string[] {
   return faults;
 }
 
-/** What is wrong with a word of the observation. */
+/** The error of a word of the observation. */
 export function wordFault({ shape }: Observation, { reads }: ObservedWord): string | undefined {
   switch (reads.is) {
     case "length":

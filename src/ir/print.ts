@@ -195,7 +195,7 @@ class Printer {
     }
   }
 
-  /** "%path.1": the word's index beside the name of what is read. */
+  /** "%path.1": the word's index beside the argument's name. */
   private word(index: number): string {
     const word = this.program.words[index];
     const observation = word === undefined ? undefined : this.program.observations[word.observation];

@@ -28,7 +28,7 @@ export interface Program {
   readonly parameters: readonly Parameter[];
   /** The memory behind pointer arguments that an engine reads, once, before it judges a call. */
   readonly observations: readonly Observation[];
-  /** The integers that are computed of what is read; `observed` expressions are indexes into it. */
+  /** The integers that are computed from the observations; `observed` expressions are indexes into it. */
   readonly words: readonly ObservedWord[];
   /** The type of each local variable. Locals start as 0, false, or verdict 0. */
   readonly locals: readonly ValueType[];

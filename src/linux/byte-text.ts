@@ -1,6 +1,6 @@
 /**
  * Byte strings of the kernel (paths, names, arguments) as C writes them: printable UTF-8 as it is, every other byte as an
- * escape sequence. What is printed is safe for a terminal, and reads back as the same bytes. strace's strings are read, too.
+ * escape sequence. The text is safe for a terminal, and reads back as the same bytes. strace's strings are read, too.
  */
 import { isUnsafe } from "../diagnostics/width.ts";
 
@@ -67,7 +67,7 @@ export function utf8(bytes: Uint8Array): string | undefined {
 export type QuotedReading =
   | {
       readonly bytes: Uint8Array;
-      /** The string goes on: "..." follows it. */
+      /** The string is cut: "..." follows it. */
       readonly isCut: boolean;
       /** Behind the string, and behind the mark. */
       readonly end: number;

@@ -29,7 +29,7 @@ const setModeFilter = 1;
 const extendedFlag = 1 << 6;
 
 /**
- * Asks for an extended filter without saying which, so nothing is installed: -EFAULT from a kernel that has them, because
+ * Requests an extended filter without naming one, so nothing is installed: -EFAULT from a kernel that has them, because
  * it looks for the argument; -EINVAL from others.
  */
 export function tryExtendedFilter(): number {

@@ -211,7 +211,7 @@ export function run(automaton: Automaton, text: Uint8Array): number {
   return automaton.accepts[state]!;
 }
 
-/** The accept sets that hold a pattern, by index, ascending: a condition on one pattern asks for these. */
+/** The accept sets that hold a pattern, by index, ascending: a condition on one pattern tests for these. */
 export function setsWith({ acceptSets }: Automaton, pattern: number): number[] {
   return acceptSets.flatMap((bits, index) => ((bits >> BigInt(pattern)) & 1n ? [index] : []));
 }

@@ -21,7 +21,7 @@ export interface AddressRange {
 }
 
 export interface CidrBlock {
-  /** The block's first address, in the common space; what is behind the prefix is 0. */
+  /** The block's first address, in the common space; the bits after the prefix are 0. */
   readonly address: bigint;
   /** 0 … 128. */
   readonly prefix: number;

@@ -1,5 +1,5 @@
 /**
- * UTF-8 byte by byte (RFC 3629, section 4), down to symbols: what is known of a character before its last byte. Sequences
+ * UTF-8 byte by byte (RFC 3629, section 4), down to symbols: facts about a character before its last byte. Sequences
  * that the symbols do not tell apart have the same state.
  */
 import type { Symbols } from "./symbols.ts";
@@ -12,7 +12,7 @@ export interface Partial {
   readonly bytes: number;
   /** How many follow at most, 1 … 3. */
   readonly missing: number;
-  /** By the next byte less 0x80, for 0x80 … 0xbf: more of the sequence, its symbol, or undefined where it is none. */
+  /** By the next byte less 0x80, for 0x80 … 0xbf: more of the sequence, its symbol, or undefined. */
   readonly next: readonly (Partial | number | undefined)[];
   /** The symbols that can come of it. */
   readonly symbols: readonly number[];
@@ -33,7 +33,7 @@ export function makeDecoder(symbols: Symbols, work: Work): Decoder {
   const partials: Partial[] = [];
   const known = new Map<string, Partial>();
 
-  /** `base` is the code point with zeros for what is missing. */
+  /** `base` is the code point with zeros for the missing bits. */
   const partial = (bytes: number, missing: number, base: number): Partial | undefined => {
     const last = base + 64 ** missing - 1;
     const shortest = smallest[bytes + missing - 1]!;

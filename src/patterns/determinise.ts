@@ -1,9 +1,9 @@
 /**
  * The subset construction: from positions over characters to a deterministic automaton over bytes, not yet minimal. A state
- * is a set of positions, and in the middle of a UTF-8 sequence also what is known of it.
+ * is a set of positions, and in the middle of a UTF-8 sequence also its known bits.
  *
  * Bytes that turn out to be no valid sequence are a character each. So a state in the middle of one remembers where each
- * possible end of it leads, and no set of positions; that keeps alike what goes on alike.
+ * possible end of it leads, and no set of positions; so states with equal continuations are equal.
  */
 import { byteClasses, type Decoder, makeDecoder, type Partial } from "./decoder.ts";
 import type { Position, Positions } from "./positions.ts";
@@ -186,7 +186,7 @@ class States {
     return at;
   }
 
-  /** In the middle of a sequence, unless nothing depends on how it goes on: then it is as if its bytes were over. */
+  /** In the middle of a sequence, unless nothing depends on its rest: then it counts as complete. */
   #within(set: PositionSet, partial: Partial): State {
     const ends = this.#ends(set, partial);
     const end = ends[0]!;

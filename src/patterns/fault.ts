@@ -1,5 +1,5 @@
 /**
- * What is wrong with a text that a policy gives for a pattern or a CIDR block. The language front end makes a diagnostic of
+ * An error in a text that a policy gives for a pattern or a CIDR block. The language front end makes a diagnostic of
  * it: this folder imports nothing.
  */
 

@@ -28,7 +28,7 @@ export type GlobItem =
 export const slash = 0x2f;
 const lastCode = 0x10ffff;
 
-/** Everything but what is given and `/`. */
+/** Everything but the given ones and `/`. */
 function without(intervals: readonly Interval[]): CharacterSet {
   const rest: Interval[] = [];
   let from = 0;

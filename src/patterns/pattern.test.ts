@@ -115,7 +115,7 @@ describe("globs", () => {
     expect(faultsOf("matches", glob)).toContain(fault);
   });
 
-  it("have all faults told, in order", () => {
+  it("have all faults reported, in order", () => {
     expect(faultsOf("matches", "[z-a]\0{x}[]").map((fault) => fault.split(" ")[0])).toEqual([
       "1+3",
       "5+1",

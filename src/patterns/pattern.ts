@@ -11,7 +11,7 @@ export const patternKinds = ["is", "startsWith", "endsWith", "under", "matches"]
 
 export type PatternKind = (typeof patternKinds)[number];
 
-/** Plain data: a pattern can be compared and kept as JSON. Made by `readPattern`, which checks the text. */
+/** Plain data: a pattern can be compared and stored as JSON. Made by `readPattern`, which checks the text. */
 export interface Pattern {
   /**
    * | kind | matches |

@@ -8,7 +8,7 @@ import type { Pattern } from "./pattern.ts";
 export interface Position {
   /** Characters that lead on; `set` is an index into `Positions.sets`. */
   readonly edges: { readonly set: number; readonly to: number }[];
-  /** What is reached without a character. */
+  /** The positions that are reached without a character. */
   readonly free: { readonly to: number; readonly by: FreeEdge }[];
   /** Patterns that match where this position is reached at the end of the text. */
   readonly accepts: number[];

@@ -142,7 +142,7 @@ class Form {
     const expected = expectation(step);
     for (let repetition = 1; repetition <= step.times; repetition++) {
       const decision = task.call({ number: step.number, arguments: step.registers, memory: step.memory });
-      decision.birth?.fail(); // the line only asks for the verdict; `child = who.fork()` creates a child
+      decision.birth?.fail(); // the line only gives the verdict; `child = who.fork()` creates a child
       if (decision.lacking.length > 0) return { expected, ...lackingMemory(decision.lacking), repetition: undefined };
       if (!fulfils(step, decision)) {
         const { verdict, rule, reason } = decision;

@@ -72,7 +72,7 @@ test("a fault is placed in its line", () => {
   expect(diagnostics).toMatchObject([{ code: "P0802", message: '`memory.path` is "7"', span: { line: 1 } }]);
 });
 
-test("what is written reads as the same", () => {
+test("written memory reads as the same", () => {
   const text = fc.record({ bytes: fc.uint8Array({ maxLength: 8 }), isCut: fc.boolean() });
   const address = fc.oneof(
     fc.uint8Array({ minLength: 1, maxLength: 20 }).map((name) => Uint8Array.of(1, 0, ...name)),
@@ -109,7 +109,7 @@ test("what is written reads as the same", () => {
       expect(read("execve", json)).toEqual({ argv });
     }),
   );
-  // An address has bytes that no policy asks for.
+  // An address has bytes that no policy reads.
   fc.assert(
     fc.property(address, (bytes) => {
       const json = JSON.parse(JSON.stringify(jsonMemory("connect", new Map([["addr", { is: "address", bytes }]]))));

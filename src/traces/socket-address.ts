@@ -21,7 +21,7 @@ export function abstractAddress(name: Uint8Array): Uint8Array {
 
 export const unnamedAddress = Uint8Array.of(socketFamily.unix, 0);
 
-/** The plain address of a family: its other bytes are 0, and no policy asks for them. */
+/** The plain address of a family: its other bytes are 0, and no policy reads them. */
 export function plainAddress(of: number): Uint8Array {
   const size = of === socketFamily.netlink ? netlinkBytes : of === socketFamily.vsock ? vsockBytes : 2;
   const bytes = new Uint8Array(size);
@@ -29,7 +29,7 @@ export function plainAddress(of: number): Uint8Array {
   return bytes;
 }
 
-/** @param text an address, as inet_pton(3) takes it. Undefined where it is none, or not of that family. */
+/** @param text an address, as inet_pton(3) takes it. Undefined for another text, and for one of another family. */
 export function internetAddress(text: string, port: number, kind: "ip" | "unspecified" = "ip"): Uint8Array | undefined {
   const reading = readAddress(text);
   if (reading.fault !== undefined || !Number.isInteger(port) || port < 0 || port > 0xffff) return undefined;

@@ -51,7 +51,7 @@ export interface CallEvent extends Common {
   /** Six. */
   readonly arguments: readonly Word[];
   readonly instructionPointer: Word;
-  /** Behind pointers; what is left out is not known. */
+  /** Behind pointers; an omitted one is not known. */
   readonly memory: GivenMemories;
 }
 

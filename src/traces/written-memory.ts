@@ -22,7 +22,7 @@ export interface MemorySource {
 
 const unknown: GivenMemory = { is: "unknown" };
 
-/** Undefined where the text says nothing of what is behind the pointer: a number, `…`. */
+/** Undefined if the text does not contain the memory behind the pointer: a number, `…`. */
 export function readMemory(written: string, source: MemorySource): GivenMemory | ArgumentFault | undefined {
   // "/* 24 vars */", and what the kernel has written: "{flags=…} => {parent_tid=[7]}".
   const text = source.by === "strace" ? written.replace(/ => \{.*\}$/s, "") : written;

@@ -78,7 +78,7 @@ main unlink(…)                                                         deny ER
     ['openat2(3, "a", {resolve=RESOLVE_BENEATH, ...}, 24)', "`path` and `how`"],
     ["connect(3, {sa_family=AF_INET, …})", "`addr`"],
     ['execve("/bin/git", ["git", "log"], …)', "`envp`"],
-  ])("never pass where the line lacks what is asked: %s", async (call, names) => {
+  ])("never pass if the line lacks the memory that decides: %s", async (call, names) => {
     const { status, text } = await runCases(`main ${call} allow`);
     expect(status).toBe(1);
     expect(text).toContain(`unknown: the policy asks about the memory behind ${names}, and the line does not give it`);
@@ -89,13 +89,13 @@ main unlink(…)                                                         deny ER
     expect(await runCases(cases)).toMatchObject({ status: 0 });
   });
 
-  test("a wrong expectation of a failure is told", async () => {
+  test("a wrong expectation of a failure is reported", async () => {
     const { status, text } = await runCases("main openat(AT_FDCWD, EFAULT) allow");
     expect(status).toBe(1);
     expect(text).toContain("+ fails EFAULT");
   });
 
-  test("a text that is none is placed", async () => {
+  test("an invalid text is placed", async () => {
     const { status, text } = await runCases("main openat(AT_FDCWD, /etc/hosts) allow");
     expect(status).toBe(125);
     expect(text).toContain('p.cases:1:23: error P0814: "/etc/hosts" is no text');
@@ -181,7 +181,7 @@ describe("explain", () => {
     return out;
   };
 
-  test("says which memory is read, what is asked of it, and what that costs", async () => {
+  test("says which memory is read, the questions about it, and the cost", async () => {
     const out = await explain(policy);
     expect(out).toMatch(/^connect +allow or deny ENETUNREACH .*reads addr/m);
     const section = out.slice(out.indexOf("\nmemory\n")).replaceAll(/\n {4}/g, " ");

@@ -129,7 +129,7 @@ test.runIf(hasStrace)(
   },
 );
 
-test.runIf(hasStrace)("-i gives the instruction pointer; without raw=all, what is printed by name is unknown", () => {
+test.runIf(hasStrace)("-i gives the instruction pointer; without raw=all, named arguments are unknown", () => {
   const withPointer = read(record(["true"], ["-i"])).filter((event) => event.kind === "call");
   expect(withPointer.every((one) => isKnown(one.instructionPointer))).toBe(true);
   const file = join(folderOf({}), "trace");

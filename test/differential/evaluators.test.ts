@@ -21,7 +21,7 @@ runCampaign("random programs, random traces", {
 });
 
 /** Forks that complete at once, late or never; execs; reused task ids. */
-campaign("lives in which the judged calls make the tasks", {
+campaign("random lives of processes, in which the judged calls create the tasks", {
   runs: 400,
   check(seed) {
     const choices = new SeededChoices(seed);

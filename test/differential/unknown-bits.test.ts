@@ -44,7 +44,7 @@ function mask(choices: Choices): bigint {
 /** Counts known results over all seeds of a run: the test is meaningless without any. */
 const tally = { known: 0, unknown: 0, uncertainTrees: 0 };
 
-campaign("what is said of calls with unknown bits holds for every call that it can be", {
+campaign("the result for a call with unknown bits holds for every call that it can be", {
   runs: 250,
   check(seed) {
     const choices = new SeededChoices(seed);

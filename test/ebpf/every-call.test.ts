@@ -91,7 +91,7 @@ describe("policies as eBPF", () => {
   }
 });
 
-/** The words of what is read are compared in src/compile/ebpf/memory/words.test.ts. */
+/** The words of observations are compared in src/compile/ebpf/memory/words.test.ts. */
 const readsMemory = (path: string): boolean =>
   (loadPolicy(path, { architecture: "x86_64" }).program?.observations.length ?? 0) > 0;
 

@@ -51,7 +51,7 @@ for (const [who, prefix] of [
       stderr: /execve\(.*denied with EACCES.*exec-once\.ts:\d+:\d+/,
     }),
   );
-  check(`${who}: state is kept, processes are counted exactly`, () =>
+  check(`${who}: state persists, processes are counted exactly`, () =>
     differs(
       run(
         ...[first, ...rest, portcullis, ...engine],
@@ -155,7 +155,7 @@ check("kernel.seccomp.ebpf=1: users without CAP_BPF cannot start a command", ref
 check("kernel.seccomp.ebpf=1: auto takes notify for them", () =>
   differs(run(asAnybody, ...anybodyRest, portcullis, "run", ...execOnce), { status: 0, stdout: "started\nrefused\n" }),
 );
-check("kernel.seccomp.ebpf=1: root goes on", () =>
+check("kernel.seccomp.ebpf=1: root still can", () =>
   differs(run(portcullis, ...engine, ...execOnce), { status: 0, stdout: "started\nrefused\n" }),
 );
 setting("seccomp/ebpf", 0);

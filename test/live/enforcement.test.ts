@@ -16,7 +16,7 @@ for (const { name, uid } of users) {
       ["its own", ["sh", "-c", "exit 7"], 7],
       ["0", ["true"], 0],
       ["128 and the signal's number", ["sh", "-c", "kill -TERM $$"], 143],
-      ["127 for what is not found", ["no-such-command"], 127],
+      ["127 for a command that is not found", ["no-such-command"], 127],
       ["127 for a path that is not there", ["/no/such/file"], 127],
       ["126 for a folder", ["/usr"], 126],
       ["126 for a file that is not executable", ["/etc/passwd"], 126],

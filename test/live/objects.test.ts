@@ -184,7 +184,7 @@ describe.each(users)("$name", ({ uid }) => {
     expect(results(run(settingsFor(uid), victim("objects"), "killed"))).toEqual({ others: "1" });
   });
 
-  it("holds no copy when the caller goes on", () => {
+  it("holds no copy when the caller continues", () => {
     execFileSync("mkfifo", [join(folder, "allowed/fifo")]);
     expect(results(run(settingsFor(uid), victim("objects"), "closes", "1000"))).toEqual({ wrong: "0" });
   });
@@ -245,7 +245,7 @@ describe.each(users)("$name", ({ uid }) => {
     if (how === "landlock") expect(reasons(outcome)).toEqual(["landlock"]);
   });
 
-  it("refuses the children of a caller that has confined itself by Landlock, and nobody else", () => {
+  it("refuses the children of a caller that has confined itself by Landlock, and no other process", () => {
     const outcome = run(settingsFor(uid), victim("objects"), "beside");
     expect(results(outcome)).toEqual({
       grandchild: "EACCES",

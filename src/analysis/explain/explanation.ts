@@ -76,7 +76,7 @@ export interface StateDescription {
   readonly at?: string;
 }
 
-/** What is asked about the memory behind one argument. */
+/** The policy's questions about the memory behind one argument. */
 export interface MemoryDescription {
   /** `args.path` */
   readonly argument: string;

@@ -45,7 +45,7 @@ export function withWords(program: Program, words: readonly (bigint | undefined)
   return { ...program, body };
 }
 
-/** By argument, and then by what is asked. Only memory on which the judgement of a call depends. */
+/** By argument, and then by question. Only memory on which the judgement of a call depends. */
 export function describeMemory(program: Program, split: SplitPolicy): MemoryDescription[] {
   if (program.observations.length === 0) return [];
   const found = new Map<string, { argument: string; calls: string[]; asks: readonly string[]; place: number }>();
@@ -77,7 +77,7 @@ function readBy(decision: Decision): ReadonlySet<number> {
   );
 }
 
-// ── What is asked of a call ─────────────────────────────────────────────────────────────────────────────────────────
+// ── Questions about a call ──────────────────────────────────────────────────────────────────────────────────────────
 
 /** A test of a word under a mask; without intervals the word is used in another way. */
 interface WordTest {
@@ -324,7 +324,7 @@ function askedObject({ is, path }: ResolvedObject): string {
   return `${is}(${JSON.stringify(path)})`;
 }
 
-/** `.includes("a")` asks for an entry that is "a". */
+/** `.includes("a")` tests for an entry that is "a". */
 function anyEntry(pattern: Pattern): string {
   if (pattern.kind === "is") return `includes(${JSON.stringify(pattern.text)})`;
   if (pattern.kind === "startsWith" && pattern.text.endsWith("="))

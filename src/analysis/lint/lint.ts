@@ -1,6 +1,6 @@
 /**
  * Lints: warnings about a policy, found on its program and its split, and the proof of its promises. A lint reports
- * only what is certain.
+ * only certain findings.
  */
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Program } from "../../ir/program.ts";

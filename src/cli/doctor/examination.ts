@@ -48,7 +48,7 @@ function faultOfInstallation(): Finding | undefined {
   }
 }
 
-/** Whether a tree that is tied to something (--timeout, …) can be kept from signalling portcullis (native/launcher/shield.c). */
+/** Whether a tied tree (--timeout, …) can be prevented from signalling portcullis (native/launcher/shield.c). */
 function* scopeFinding(): Generator<Finding> {
   const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
   const withScopes = 6;

@@ -127,7 +127,7 @@ class Walk {
   }
 }
 
-/** As the user of this process, which the command inherits; access(2) asks for the real one, and they are the same. */
+/** As the user of this process, which the command inherits; access(2) tests the real one, and they are the same. */
 function systemTree(): FileTree {
   return {
     user: process.geteuid?.() ?? 0,

@@ -49,7 +49,7 @@ export const disasm: Verb = {
   examples: [
     ["portcullis disasm exec-once", "The filter of a ready policy"],
     ["portcullis disasm --target seccomp order", "The eBPF program of another"],
-    ["portcullis disasm order.pcl", "What is in a bundle"],
+    ["portcullis disasm order.pcl", "The contents of a bundle"],
   ],
   async execute(invocation, context) {
     const { policy, words } = policyAndWords(invocation);

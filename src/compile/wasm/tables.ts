@@ -1,7 +1,7 @@
 /**
  * Tables in linear memory: open addressing with linear probing, at most two thirds full, deletion by shifting back (so
  * there are no tombstones to fill up). A bucket is a key, and a value where the table holds values. A zero key marks an
- * empty bucket; the key 0 itself lives in the table's head. Zeroed memory is an empty table.
+ * empty bucket; the key 0 itself is in the table's head. Zeroed memory is an empty table.
  *
  * The confined program chooses the keys, so it must not be able to make them collide. The bucket of a key is a mixture
  * with three secret words, made anew at each launch: ((key ^ a) * b), folded, times c, of which the high bits count.

@@ -94,12 +94,12 @@ describe("a policy with state", () => {
   });
 });
 
-test("a policy survives being kept", () => {
+test("a policy can be stored in the cache", () => {
   const { policy } = compileForNotify(programs["thread-copied"]!());
   expect(decodePolicy(encodePolicy(policy!))).toEqual(policy);
 });
 
-test("a policy is kept with its automata, so that no start makes them", () => {
+test("a policy is stored with its automata, so that no start makes them", () => {
   const at = { file: 0, line: 3, column: 5, length: 4 };
   const path = {
     name: "path",

@@ -39,9 +39,9 @@ export const notifyDescription: EngineDescription = {
         "supervised on notify; a signal whose handler lacks SA_RESTART can make such a call fail with EINTR before it is judged",
     },
     "in-its-stead": {
-      does: "portcullis opens or connects to it in the caller's stead: servers see portcullis's process (SO_PEERCRED)",
+      does: "portcullis opens or connects to it on the caller's behalf: servers see portcullis's process (SO_PEERCRED)",
       warning:
-        "on notify, portcullis opens or connects to the judged object in the caller's stead: a server sees portcullis's process as its peer (SO_PEERCRED), of the same user, and a caller with other rights than portcullis is refused (docs/engines.md, Objects)",
+        "on notify, portcullis opens or connects to the judged object on the caller's behalf: a server sees portcullis's process as its peer (SO_PEERCRED), of the same user, and a caller with other rights than portcullis is refused (docs/engines.md, Objects)",
     },
     "child-copy": { does: "as it was when the fork was judged" },
     "outer-filter": { does: "hides the call: no event, and no state changes" },

@@ -31,7 +31,7 @@ export function notifyFilter(program: Program, options: FilterOptions): StaticFi
   return hearing(staticFilter(notifyProfile, program, options), options);
 }
 
-/** That filter, from the one that asks nothing of what is static. */
+/** That filter, from the one that notifies of no static denial. */
 export function hearing(
   quiet: StaticFilter,
   { mode, killEvents = false }: Pick<FilterOptions, "mode" | "killEvents">,

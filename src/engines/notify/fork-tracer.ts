@@ -70,7 +70,7 @@ export class ForkTracer {
   readonly #lost: (pid: number, why: string) => void;
   readonly #kill: (pid: number) => void;
 
-  /** The thread was to stop for a pinned call (pin/pinning.ts) and has not been waited for yet: it is none of ours. */
+  /** The thread was to stop for a pinned call (pin/pinning.ts) and has not been waited for yet: another class's tracee. */
   readonly #isPinned: (tid: number) => boolean;
 
   constructor(
@@ -242,7 +242,7 @@ export class ForkTracer {
     return false;
   }
 
-  /** A child whose parent ended without naming it lives only where there is no doubt about its parent. */
+  /** A child whose parent ended without naming it is followed only if its parent is certain. */
   #adoptUnnamed(): void {
     if (this.#unnamed.length === 0 || this.#early.size === 0 || this.#someParentMayName) return;
     for (const child of [...this.#early]) {

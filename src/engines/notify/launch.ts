@@ -19,7 +19,7 @@ import type { ArmedFilter } from "./policy.ts";
 
 export interface LaunchOptions {
   readonly filter: ArmedFilter;
-  /** What is installed where another listener is in the way. */
+  /** The filter that is installed if another listener exists. */
   readonly fallback: ArmedFilter | undefined;
   readonly tree: TreeOptions;
 }

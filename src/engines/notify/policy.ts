@@ -24,7 +24,7 @@ export interface NotifyPolicy extends EnginePolicy {
   /** Some call needs the supervisor to know its verdict. */
   readonly stateful: boolean;
   readonly step: CompiledStep;
-  /** What is read behind pointers before a call is judged. */
+  /** The memory behind pointers that is read before a call is judged. */
   readonly memory: Pick<Program, "observations" | "words"> & { readonly automata: Automata };
   /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
   readonly hinderedOwnCalls: readonly string[];

@@ -1,9 +1,9 @@
 /**
  * Runs a command under a policy and waits for it.
  *
- * Nothing is read from disk as code once the command runs: it may be of the same user, and could change what is read.
+ * No code is read from disk once the command runs: a command of the same user could change it.
  *
- * The supervisor's thread takes some 30 ms to start. Until the filter asks for the first time, this thread waits in the
+ * The supervisor's thread takes some 30 ms to start. Until the filter's first notification, this thread waits in the
  * kernel. Where calls need the policy's state, the supervisor's thread starts meanwhile; else it starts at the first
  * question, which is about a denial, so that only an event is late.
  */

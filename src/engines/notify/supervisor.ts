@@ -44,7 +44,7 @@ import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
 const restrictAllThreads = 8n;
-/** Milliseconds between looks at what is traced, while no call comes. */
+/** Milliseconds between examinations of the tracees, while no call comes. */
 const traceInterval = 0.1;
 /**
  * Milliseconds that a call waits at most for forks in flight where the policy reads the number of the living. They
@@ -290,7 +290,7 @@ export class Supervisor {
     });
   }
 
-  /** Runs the policy, hands over the record, kills where that is the verdict. */
+  /** Runs the policy, writes the record, and kills if that is the verdict. */
   #evaluate(
     caller: Thread | undefined,
     observed?: () => readonly RecordedMemory[],
@@ -654,7 +654,7 @@ export class Supervisor {
     this.#reap(this.#native.deaths());
   }
 
-  /** Only for tracees of ours: not reaped before we let them go, so the id is theirs. */
+  /** Only for our tracees: they are not reaped before they are detached, so the id is theirs. */
   #kill(pid: number): void {
     this.#native.syscall(callNumber("kill"), pid, signals.SIGKILL);
   }

@@ -88,7 +88,7 @@ const attachFaults: Readonly<Record<string, string>> = {
   EOPNOTSUPP: "the kernel does not copy an argument that the policy reads",
 };
 
-/** The log's last line before its statistics, in which the verifier says what is wrong. */
+/** The log's last line before its statistics, in which the verifier gives the error. */
 function telling(log: readonly string[]): string {
   const line = log.filter((one) => one !== "" && !/^(processed|verification time|stack depth)/.test(one)).at(-1);
   return line === undefined ? "" : `: ${line}`;

@@ -1,7 +1,7 @@
 /**
  * Runs a command under a policy that the kernel enforces, and waits for it where events or a tie to the tree ask for it.
  *
- * The filters hold whether this process lives or not: all that it does for the policy is to read the ring buffer.
+ * The filters hold also after this process has ended: it only reads the ring buffer.
  */
 
 import type { PolicyDescription } from "../../events/record.ts";

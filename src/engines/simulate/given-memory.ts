@@ -65,7 +65,7 @@ export class SimulatedMemory {
     this.#zeros = program.words.map(() => 0n);
   }
 
-  /** The words of a call. What is not given is absent behind a null pointer, and else unknown. */
+  /** The words of a call. Memory that is not given is absent behind a null pointer, and else unknown. */
   words(number: number, given: GivenMemories, register: RegisterBits): SimulatedWords {
     const observations = this.#observer.of(number);
     if (observations.length === 0) return { words: this.#zeros, unknown: this.#zeros, lacking: [] };
@@ -101,7 +101,7 @@ export class SimulatedMemory {
     return this.#observer.of(number);
   }
 
-  /** `whole` is the word where what is not known is left out. */
+  /** `whole` is the word without unknown bits. */
   #possible(index: number, word: ObservedWord, copy: GivenMemory, whole: bigint): Bits {
     const { reads } = word;
     switch (reads.is) {
@@ -167,7 +167,7 @@ function isWhole(copy: GivenMemory): boolean {
   }
 }
 
-/** What is known, as the observer takes it. */
+/** The known memory, in the form of the observer. */
 function memoryOf(copy: GivenMemory): Memory {
   switch (copy.is) {
     case "absent":
@@ -292,7 +292,7 @@ function untilNul({ bytes, isCut }: GivenText): GivenText {
 class PartialMatcher {
   readonly #automaton: Automaton;
   readonly #first = new Map<ObservedWord, bigint>();
-  /** By state: what every text that goes on from there matches, and what some do. */
+  /** By state: the patterns that every continuation of the text matches, and those that some match. */
   readonly #ahead = new Map<number, { readonly all: bigint; readonly some: bigint }>();
 
   constructor(words: readonly ObservedWord[]) {

@@ -12,7 +12,7 @@ export interface SimulatedCall {
   /** `AUDIT_ARCH_…`; the policy's own if left out. */
   readonly architecture?: number;
   readonly instructionPointer?: bigint;
-  /** Behind pointers. What is left out is absent behind a null pointer, and else not known. */
+  /** Behind pointers. An omitted one is absent behind a null pointer, and else not known. */
   readonly memory?: GivenMemories | undefined;
   /** In place of `memory`: a word for each of `Program.words`. */
   readonly observed?: readonly bigint[] | undefined;

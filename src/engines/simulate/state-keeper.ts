@@ -21,7 +21,7 @@ export class Holder<H> {
   }
 }
 
-/** What is not known of a call: masks, 1 where a bit is unknown. Unknown bits of the call itself are 0. */
+/** Unknown bits of a call: masks, 1 where a bit is unknown. Unknown bits of the call itself are 0. */
 export interface UnknownBits {
   readonly inputs: { readonly [I in Input]?: bigint };
   /** Of each of `Program.words`. */
@@ -32,7 +32,7 @@ export interface KeptJudgement {
   /** All that are possible, sorted; at least one. */
   readonly verdicts: readonly number[];
   readonly reports: readonly PossibleReport[];
-  /** Neither state nor reports depended on what is unknown. */
+  /** Neither state nor reports depended on unknown bits. */
   readonly effectsKnown: boolean;
 }
 

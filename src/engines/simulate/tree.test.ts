@@ -185,7 +185,7 @@ for (const [name, make] of Object.entries(evaluators)) {
       expect(other.call({ number }).reports[0]!.values).toMatchObject({ thread: 2n, process: 4n, tid: 1000n });
     });
 
-    test("a process whose leader ended lives on, and keeps its number", () => {
+    test("a process whose leader ended stays alive, and keeps its number", () => {
       const tree = grow(counting, { pid: 5, highestPid: 8 });
       const { command } = tree;
       const thread = command.thread();

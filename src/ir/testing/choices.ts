@@ -1,5 +1,5 @@
 /**
- * Sources of random choices. A generator asks for one small number after the other. 0 is always the simplest choice, so
+ * Sources of random choices. A generator draws one small number after the other. 0 is always the simplest choice, so
  * an exhausted source ends generation soon, and smaller numbers make a simpler program.
  */
 export interface Choices {

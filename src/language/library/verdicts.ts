@@ -54,7 +54,7 @@ function make(
 
 /** An OCI profile can say it (oci/schema.ts). */
 const noErrnoZero = [
-  `with errno 0 the call ${returnsZero}, and the program would go on as if it had succeeded: the language has no such denial`,
+  `with errno 0 the call ${returnsZero}, and the program would continue as if it had succeeded: the language has no such denial`,
   'name an error: deny("EPERM")',
 ] as const;
 

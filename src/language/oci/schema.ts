@@ -177,7 +177,7 @@ function actionOf(
     reader.report(
       "P0701",
       given.at,
-      `with errno 0 the call ${returnsZero}: the program goes on as if the call had succeeded`,
+      `with errno 0 the call ${returnsZero}: the program continues as if the call had succeeded`,
       "name an error, EPERM is 1, unless the program is meant to believe that",
     );
   }

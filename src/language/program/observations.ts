@@ -1,4 +1,4 @@
-/** The observations of a program as its policy asks for them: one for each argument name and shape, with its words. */
+/** The observations that a policy uses: one for each argument name and shape, with its words. */
 
 import type { Location } from "../../ir/location.ts";
 import {

@@ -24,7 +24,7 @@ export function isDuration(text: string): boolean {
   return form.test(text);
 }
 
-/** "30s" in nanoseconds; undefined for what is no duration, or one of more than 2^63 − 1 ns (292 years). */
+/** "30s" in nanoseconds; undefined for other texts, and for more than 2^63 − 1 ns (292 years). */
 export function parseDuration(text: string): bigint | undefined {
   const [, digits, unit] = form.exec(text) ?? [];
   if (digits === undefined || digits.length > 19) return undefined;

@@ -268,7 +268,7 @@ static int lease(void) {
   return 0;
 }
 
-/* Nobody opens the other end. */
+/* The other end is never opened. */
 static int interrupted(void) {
   const struct sigaction action = {.sa_handler = ignore};
   if (mkfifo("allowed/fifo", 0644) != 0 || sigaction(SIGALRM, &action, NULL) != 0) return 1;

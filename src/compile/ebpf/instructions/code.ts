@@ -1,4 +1,4 @@
-/** An assembler for what is written by hand: operations on tables, automata. Compiled policies come from `emit/`. */
+/** An assembler for hand-written code: operations on tables, automata. Compiled policies come from `emit/`. */
 import type { EbpfInstruction, MemorySize, Operand, Register, Wide } from "./instruction.ts";
 
 type Jump = EbpfInstruction & { readonly kind: "jump" | "jump-always" | "may-goto" };

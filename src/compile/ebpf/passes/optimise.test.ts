@@ -238,7 +238,7 @@ describe("allocate", () => {
     const copies = [...words, ...words].map((word, index) => builder.arithmetic("add", word, { immediate: index }));
     const sum = builder.fresh();
     builder.set(sum, { immediate: 0 });
-    // All are needed at once: what is added first was computed last.
+    // All are needed at once: the first one added was computed last.
     let total = sum;
     for (const value of copies.toReversed()) total = builder.arithmetic("add", total, { value });
     builder.exit({ value: total });

@@ -444,7 +444,7 @@ class SeccompParts {
   }
 }
 
-/** What gives each circumstance: a helper, or one of the kernel's functions. `#countAlive` asks for the living. */
+/** What gives each circumstance: a helper, or one of the kernel's functions. `#countAlive` counts living processes. */
 const circumstanceSources: { readonly [I in CircumstanceInput]: "clock" | "who" | "owner" | "count" } = {
   now: "clock",
   pid: "who",

@@ -1,7 +1,7 @@
 /**
  * Calls whose object the policy asks about (`resolved`): the addon resolves the path and holds the object, the supervisor
- * judges it, and the addon opens or connects to it in the caller's stead. Such a call comes to the loop twice: when it is
- * made, and when its object is held.
+ * judges it, and the addon opens or connects to it on the caller's behalf. Such a call comes to the loop twice: when it
+ * is made, and when its object is held.
  */
 import { type HoldObstacle, holdObstacles } from "../../../events/record.ts";
 import type { ResolvedObject } from "../../../ir/observation.ts";
@@ -23,7 +23,7 @@ const creatFlags = 0o1101n;
 /** sizeof(struct sockaddr_un); a longer address is refused (net/unix/af_unix.c, unix_validate_addr()). */
 const unixAddressBytes = 110;
 const openHow = { least: 24 } as const;
-/** What is remembered of calls that are over is dropped beyond it. The addon serves half as many at once. */
+/** Beyond it, entries of finished calls are dropped. The addon serves half as many at once. */
 const mostRemembered = 8192;
 
 /** A call whose object is to be held. */
@@ -97,7 +97,7 @@ export class ServedCalls {
   }
 
   /**
-   * What is to be held for this call: undefined where it has no object, so that it is pinned as others are. A failure
+   * The order for this call; undefined if it has no object, so that it is pinned as others are. A failure
    * where what else the call passes cannot be read.
    */
   orderOf(
@@ -201,7 +201,7 @@ export class ServedCalls {
     return { is: "object", observations, memory: known };
   }
 
-  /** Opens or connects, and answers. The call comes again where that fails for a reason of ours, or must be judged anew. */
+  /** Opens or connects, and answers. The call comes again if portcullis fails, or if it must be judged anew. */
   serve(id: bigint): void {
     native().serveObject(id);
   }

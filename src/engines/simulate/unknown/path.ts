@@ -1,4 +1,4 @@
-/** What is known on the ways through a program whose call has unknown bits: copied where ways part, joined where they meet. */
+/** Facts on a path through a program whose call has unknown bits: copied where paths part, joined where they meet. */
 import type { Program } from "../../../ir/program.ts";
 import { type Bits, join, known } from "./known-bits.ts";
 import type { PossibleReport, PossibleStates } from "./possible-state.ts";
@@ -50,7 +50,7 @@ export class Path {
     return new Path(this);
   }
 
-  /** Takes in what is known where another way comes to the same place. */
+  /** Joins the facts of another path that reaches the same place. */
   join(other: Path): void {
     this.states.thread.join(other.states.thread);
     this.states.process.join(other.states.process);

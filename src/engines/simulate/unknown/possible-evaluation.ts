@@ -74,7 +74,7 @@ class Walk {
     this.inputs = inputs;
   }
 
-  /** The path goes on after the statements as the result; undefined where no way leads there. Uses `path` up. */
+  /** The path after the statements; undefined if none reaches their end. Consumes `path`. */
   statements(statements: readonly Statement[], path: Path): Path | undefined {
     let current: Path | undefined = path;
     for (const statement of statements) {

@@ -13,7 +13,7 @@ export class PossibleTable {
   private readonly changes: Map<bigint, Bits | typeof absent>;
   private size: number;
 
-  /** `base` must stay as it is for as long as this lives. */
+  /** `base` must not change while this is used. */
   constructor(base: ReadonlyMap<bigint, bigint>) {
     this.base = base;
     this.changes = new Map();
@@ -102,7 +102,7 @@ export class PossibleScope {
     this.tables = tables;
   }
 
-  /** `state` must stay as it is for as long as this lives. */
+  /** `state` must not change while this is used. */
   static from(state: ScopeState): PossibleScope {
     return new PossibleScope(
       [...state.cells].map(known),

@@ -12,7 +12,7 @@ import { path } from "./paths.ts";
 import { structure } from "./structures.ts";
 import { textMembers } from "./texts.ts";
 
-/** What is asked of: the argument's name, the calls that it can be of, and what lies behind it. */
+/** A pointer argument: its name, the calls that can pass it, and what it points to. */
 export interface Asked {
   readonly name: string;
   readonly calls: readonly CallDescription[];

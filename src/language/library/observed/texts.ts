@@ -56,7 +56,7 @@ export function withVariable(value: BooleanValue, variable: boolean): BooleanVal
   return variable ? { ...value, variable: true } : value;
 }
 
-/** The constant texts that a method is asked for. Reports what is no text, and that there is none. */
+/** The constant texts of a method's arguments. An argument of another type, and a missing one, are errors. */
 export function textArguments(
   c: Compilation,
   call: BuiltinCall,
@@ -65,7 +65,7 @@ export function textArguments(
   const given = call.values();
   if (given === undefined) return undefined;
   if (given.length === 0) {
-    c.error("P0212", call.node, `\`.${method}()\` asks for nothing`, `name at least one: \`.${method}("…")\``);
+    c.error("P0212", call.node, `\`.${method}()\` compares with nothing`, `name at least one: \`.${method}("…")\``);
     return undefined;
   }
   const list: { text: string; node: SourceRange }[] = [];

@@ -6,16 +6,9 @@
  */
 
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
-import { instantiate, type PolicyInstance, takeReports } from "../../compile/wasm/instance.ts";
+import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts";
 import { isExpectedRefusal } from "../../events/expected.ts";
-import type {
-  EventRecord,
-  FollowObstacle,
-  HoldObstacle,
-  JudgementRecord,
-  RecordedMemory,
-  Refusal,
-} from "../../events/record.ts";
+import type { FollowObstacle, HoldObstacle, RecordedMemory, Refusal } from "../../events/record.ts";
 import { Observer as MemoryObserver } from "../../ir/observe.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture, isX32Number } from "../../linux/architecture.ts";
@@ -28,7 +21,7 @@ import { killByThread, noDescriptorsLeft, signalProcess } from "../../linux/pidf
 import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
-import { describeTask, hasThreadDescriptors, openCaller } from "./caller.ts";
+import { hasThreadDescriptors, openCaller } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
@@ -40,6 +33,7 @@ import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpi
 import { windowProtection } from "./pin/protection.ts";
 import { callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
+import { type RecordSink, Records } from "./records.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
@@ -51,13 +45,6 @@ const traceInterval = 0.1;
  * settle as soon as their threads get a processor, unless a thread is frozen (cgroup.freeze).
  */
 const settlePatience = 5000;
-
-/** Where records of judgements go. */
-export interface RecordSink {
-  /** May this one be made? Asked first, because making one costs more than the judgement. */
-  wants(key: string, now: number): boolean;
-  put(record: EventRecord): void;
-}
 
 export interface SupervisorOptions {
   readonly policy: Pick<NotifyPolicy, "mode" | "needs" | "calls" | "memory" | "description"> & {
@@ -92,8 +79,7 @@ export class Supervisor {
   readonly #architectureName: ArchitectureName;
   /** Whether the thread or the process that calls must be known to judge it. */
   readonly #identifies: boolean;
-  /** Addresses of the cells that hold phases, with the scope whose state they are in. */
-  readonly #phases: readonly { readonly scope: "thread" | "process" | "tree"; readonly offset: number }[];
+  readonly #records: Records;
   /** Undefined where the policy reads no memory of its callers. */
   readonly #pinning: Pinning | undefined;
   readonly #observer: MemoryObserver;
@@ -107,7 +93,6 @@ export class Supervisor {
   readonly #clone: number;
   readonly #clone3: number;
   #failed = false;
-  #reportedDescriptors = false;
 
   constructor(options: SupervisorOptions, release: string) {
     const { policy, listener, kernel, descriptors } = options;
@@ -115,6 +100,7 @@ export class Supervisor {
     reservePolling(descriptors.polling);
     this.#instance = options.instance ?? instantiate(policy.step);
     this.#memory = new JudgementMemory(this.#instance);
+    this.#records = new Records(this.#memory, policy, options.sink);
     this.#endsWithoutUsers = kernel === "present" && kernelAtLeast(release, 6, 11);
     const { needs, description } = policy;
     this.#identifies = needs.threads || needs.processes || needs.processId || needs.credentials;
@@ -141,7 +127,7 @@ export class Supervisor {
     this.#tracer = new ForkTracer(
       this.#registry,
       (pid) => this.#kill(pid),
-      (pid, why) => this.#notice(`the new process ${pid} was killed: ${why}`),
+      (pid, why) => this.#records.putNotice(`the new process ${pid} was killed: ${why}`),
       (tid) => this.#pinning?.isLate(tid) ?? false,
     );
     this.#actions = description.verdicts.map(({ action }) => action);
@@ -152,7 +138,6 @@ export class Supervisor {
     this.#clone = callNumber("clone", architecture);
     this.#clone3 = callNumber("clone3", architecture);
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
-    this.#phases = phaseCells(policy.step, description.phases);
     this.#bind();
     if (observes) this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (kernel === "present") useSynchronousWakeUp(listener);
@@ -297,7 +282,7 @@ export class Supervisor {
   ): { readonly verdict: number; readonly passes: boolean } {
     const memory = this.#memory;
     const { number } = memory;
-    const phases = this.#phases.length === 0 ? noPhases : this.#readPhases(caller);
+    const phases = this.#records.phasesOf(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
     const answer = this.#audit ? "pass" : answers[action];
@@ -306,7 +291,8 @@ export class Supervisor {
     // The record is made before the kill, while /proc still knows the caller, and handed over after it, when its outcome is
     // known.
     const isEvent = action !== "allow" && !this.#isExpected(number, verdict);
-    const made = isEvent || memory.reportCount !== 0 ? this.#record(verdict, action, caller, phases) : undefined;
+    const made =
+      isEvent || memory.reportCount !== 0 ? this.#records.judgement(verdict, action, caller, phases) : undefined;
     const record = made === undefined || observed === undefined ? made : { ...made, memory: observed() };
     const notKilled = kills ? this.#killCaller(caller) : undefined;
     if (record !== undefined) this.#options.sink.put(notKilled === undefined ? record : { ...record, notKilled });
@@ -339,11 +325,11 @@ export class Supervisor {
       const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
       return passes ? observer.pin() : observer.refuse(this.#errnoOf(verdict));
     }, this.#unpinned(caller));
-    if (outcome.kind === "unserved") this.#putRefusal("unserved", outcome.errno, { hold: "too-many" });
+    if (outcome.kind === "unserved") this.#records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
     if (outcome.kind !== "unpinnable") return;
     const { why, refusal, errno: kernelErrno, obstacle } = outcome;
     const isAudited = refusal === 0;
-    this.#putRefusal("unpinned", isAudited ? errno.EPERM : refusal, {
+    this.#records.putRefusal("unpinned", isAudited ? errno.EPERM : refusal, {
       pin: { why, errno: kernelErrno },
       obstacle,
       audit: isAudited,
@@ -392,7 +378,7 @@ export class Supervisor {
 
   /** True where the answer lies in the memory. */
   #refuseObject(hold: HoldObstacle, number: number): boolean {
-    this.#putRefusal("unserved", number, { hold, audit: this.#audit });
+    this.#records.putRefusal("unserved", number, { hold, audit: this.#audit });
     if (this.#audit) this.#pinning!.giveUp(this.#memory.bytes(), passesUnpinned);
     else this.#memory.refuse(number);
     return !this.#audit;
@@ -501,80 +487,15 @@ export class Supervisor {
 
   #refuse(refusal: Refusal, number: number, obstacle?: FollowObstacle): boolean {
     this.#memory.refuse(number);
-    this.#putRefusal(refusal, number, { obstacle });
+    this.#records.putRefusal(refusal, number, { obstacle });
     return true;
-  }
-
-  #putRefusal(
-    refusal: Refusal,
-    number: number,
-    why: Pick<JudgementRecord, "obstacle" | "pin" | "hold"> & { readonly audit?: boolean },
-  ): void {
-    const { sink } = this.#options;
-    const now = Date.now();
-    const key = `${refusal} ${this.#memory.number}`;
-    if (sink.wants(key, now))
-      sink.put({
-        ...this.#callRecord(now, undefined),
-        verdict: refusal,
-        errno: number,
-        phases: [],
-        reports: [],
-        audit: false,
-        ...why,
-      });
-  }
-
-  /** Undefined where the sink wants no such record now. */
-  #record(
-    verdict: number,
-    action: Action,
-    caller: Thread | undefined,
-    phases: readonly number[],
-  ): JudgementRecord | undefined {
-    const reports = this.#memory.reportCount === 0 ? [] : takeReports(this.#instance.memory);
-    const { sink } = this.#options;
-    const now = Date.now();
-    // Reports of an allowed call are counted by what they report, denials by the rule and the call.
-    const key =
-      action === "allow" ? `report ${reports.map(({ report }) => report).join()}` : `${verdict} ${this.#memory.number}`;
-    if (!sink.wants(key, now)) return undefined;
-    return { ...this.#callRecord(now, caller), verdict, phases, reports, audit: this.#audit && action !== "allow" };
-  }
-
-  #callRecord(
-    time: number,
-    caller: Thread | undefined,
-  ): Omit<JudgementRecord, "verdict" | "phases" | "reports" | "audit"> {
-    const { tid, architecture, number } = this.#memory;
-    const described = describeTask(tid);
-    if (described.command === undefined && tid !== 0) this.#reportDescriptors();
-    return {
-      kind: "judgement",
-      time,
-      pid: caller?.process.pid ?? described.pid,
-      tid,
-      command: described.command,
-      architecture,
-      number: number | 0,
-      arguments: this.#memory.arguments(),
-    };
-  }
-
-  #notice(text: string): void {
-    this.#options.sink.put({ kind: "notice", time: Date.now(), text });
   }
 
   #fail(why: string): void {
     if (this.#failed) return;
     this.#failed = true;
     this.#native.passPrepared(new Uint8Array(0));
-    this.#notice(`the supervisor failed and denies everything from now on: ${why}`);
-  }
-
-  #readPhases(caller: Thread | undefined): readonly number[] {
-    const bases = { thread: caller?.slot ?? 0, process: caller?.process.slot ?? 0, tree: this.#instance.layout.tree };
-    return this.#phases.map(({ scope, offset }) => this.#memory.lowWord(bases[scope] + offset));
+    this.#records.putNotice(`the supervisor failed and denies everything from now on: ${why}`);
   }
 
   // ── Tasks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -615,7 +536,7 @@ export class Supervisor {
    * so its id stays its own. Where it cannot be traced either, the id is checked at the last moment.
    */
   #killWithoutDescriptor(tid: number): number {
-    this.#reportDescriptors();
+    this.#records.reportDescriptors();
     const isTraced = this.#tracer.seize(tid) === 0;
     const result = this.#callerWaits() ? killByThread(tid) : -errno.ESRCH;
     if (isTraced) this.#tracer.release(tid);
@@ -628,15 +549,6 @@ export class Supervisor {
 
   #whyInvisible(): Refusal {
     return noDescriptorsLeft() ? "no-descriptors" : "invisible-task";
-  }
-
-  #reportDescriptors(): void {
-    if (this.#reportedDescriptors || !noDescriptorsLeft()) return;
-    this.#reportedDescriptors = true;
-    this.#notice(
-      "portcullis has no file descriptor left (RLIMIT_NOFILE, which a process of the same user can lower with prlimit): " +
-        "from here on events lack the names of callers, and processes that are not known yet are refused",
-    );
   }
 
   /**
@@ -696,22 +608,9 @@ const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
   "kill-process": "kill",
 };
 
-const noPhases: readonly number[] = [];
-
 /** A 1 for each call that the supervisor only lets pass when it comes prepared. */
 function passedAsPrepared(calls: Uint8Array, architecture: ArchitectureName): Uint8Array {
   const passed = calls.map((traits) => (traits === callTrait.judged ? 1 : 0));
   for (const number of numbersOf([...creatingCalls, ...executingCalls], architecture)) passed[number] = 0;
   return passed;
-}
-
-function phaseCells(step: CompiledStep, phases: readonly { readonly cell: number }[]) {
-  const scopes = ["thread", "process", "tree"] as const;
-  return phases.map(({ cell }) => {
-    for (const scope of scopes) {
-      const found = step.layout.scopes[scope].cells.find((one) => one.cell === cell);
-      if (found !== undefined) return { scope, offset: found.offset };
-    }
-    throw new Error(`cell ${cell} has no place in memory`);
-  });
 }

@@ -9,7 +9,8 @@ import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts
 import { EventLimit } from "../../events/limit.ts";
 import type { EventRecord } from "../../events/record.ts";
 import { native } from "../../linux/native.ts";
-import { type RecordSink, Supervisor, type SupervisorOptions } from "./supervisor.ts";
+import type { RecordSink } from "./records.ts";
+import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
 /** The data that the thread starts with. */
 export interface WorkerData {

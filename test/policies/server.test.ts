@@ -1,7 +1,7 @@
 /** Tests the ready policy `server` on Debian's servers, and against an attacker inside them. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -79,7 +79,9 @@ async function started({ command, asks, answers }: Server, before: readonly stri
   const pidFile = join(folder, "pid");
   const hijack = join(folder, "hijack");
   const said = openSync(join(folder, "said"), "w");
-  const library = compiled("test/policies/victims/hijack.c", ["-shared", "-fPIC"]);
+  // LD_PRELOAD takes no path with blanks, which the checkout's may have.
+  const library = join(folder, "hijack.so");
+  copyFileSync(compiled("test/policies/victims/hijack.c", ["-shared", "-fPIC"]), library);
   const inside = ["env", `LD_PRELOAD=${library}`, `HIJACK=${hijack}`, ...command(address, folder, pidFile)];
   const [program, ...words] = [...before, ...inside];
   const child = spawn(program!, words, { stdio: ["ignore", said, said] });

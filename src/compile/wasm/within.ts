@@ -34,24 +34,12 @@ export function compileWithin(
   const span = last.to - first.from;
   const word = code.borrow("i64");
   if (span < 64n) {
-    if (first.from !== 0n) {
-      code.i64(first.from);
-      code.emit("i64.sub");
-    }
-    code.tee(word);
-    code.i64(span);
-    code.emit("i64.le_u");
+    compileSpan(code, word, first.from, span);
     code.i64(bitsOf(intervals));
     code.get(word);
     code.emit("i64.shr_u", "i32.wrap_i64", "i32.and");
   } else if (span < mostBits && intervals.length > mostCompared) {
-    if (first.from !== 0n) {
-      code.i64(first.from);
-      code.emit("i64.sub");
-    }
-    code.tee(word);
-    code.i64(span);
-    code.emit("i64.le_u");
+    compileSpan(code, word, first.from, span);
     code.if("i32");
     code.get(word);
     code.emit("i32.wrap_i64");
@@ -125,4 +113,15 @@ function littleEndian(value: bigint, length: number): Uint8Array {
     rest >>= 8n;
   }
   return bytes;
+}
+
+/** [word: i64] → i32: whether it is at most `span` above `from`. The local gets how far above. */
+function compileSpan(code: FunctionBuilder, local: number, from: bigint, span: bigint): void {
+  if (from !== 0n) {
+    code.i64(from);
+    code.emit("i64.sub");
+  }
+  code.tee(local);
+  code.i64(span);
+  code.emit("i64.le_u");
 }

@@ -30,18 +30,14 @@ static const char *const label_names[LABELS] = {"attr/current", "attr/apparmor/c
 ssize_t read_text(int directory, const char *path, char *into, size_t size) {
   int file = openat(directory, path, O_RDONLY | O_CLOEXEC);
   if (file < 0) return -errno;
-  size_t length = 0;
-  ssize_t count;
-  while ((count = read(file, into + length, size - length)) > 0) {
-    length += (size_t)count;
-    if (length == size) break;
-  }
+  /* Each is made in one piece (fs/seq_file.c, single_open()). */
+  ssize_t length = read(file, into, size);
   int error = errno;
   close(file);
-  if (count < 0) return -error;
-  if (length == size) return -E2BIG;
+  if (length < 0) return -error;
+  if ((size_t)length == size) return -E2BIG;
   into[length] = 0;
-  return (ssize_t)length;
+  return length;
 }
 
 /* What is asked for never changes, so no file server need be asked. */

@@ -457,15 +457,14 @@ int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t
   return call == NULL ? -1 : 0;
 }
 
-void serve_object(struct objects *own, uint64_t id) {
+bool serve_object(struct objects *own, uint64_t id) {
   pthread_mutex_lock(&own->lock);
   struct call *call = find(own, id);
   pthread_mutex_unlock(&own->lock);
   /* What is judged belongs to the loop alone. */
-  if (call == NULL || call->state != JUDGED || call->failure.error != 0) return;
-  struct service service = service_of(own, call);
-  service.at_once = call->at_once;
-  bool is_over = call->at_once && serve_open(&service, &call->target, &call->failure) == ANSWERED;
+  if (call == NULL || call->state != JUDGED || call->failure.error != 0) return false;
+  const struct service service = service_of(own, call);
+  bool is_over = call->at_once && serve_open_at_once(&service, call->target.object);
   call->at_once = false;
   pthread_mutex_lock(&own->lock);
   if (!is_over && !begin(own, call, true)) {
@@ -474,6 +473,7 @@ void serve_object(struct objects *own, uint64_t id) {
   }
   if (is_over) forget(own, call);
   pthread_mutex_unlock(&own->lock);
+  return is_over;
 }
 
 void drop_object(struct objects *own, uint64_t id) {

@@ -146,15 +146,16 @@ struct service {
   uint64_t flags, mode;
   bool has_own_directory; /* the thread has a working directory and an umask of its own */
   bool is_killable;       /* a signal that does not kill does not end the caller's wait */
-  bool at_once;           /* nothing is waited for, not even for the holder of a lease: RACED instead */
 };
 
 enum served {
   ANSWERED,
-  RACED,  /* what was not there is there now: to be judged anew; or it would have had to wait */
+  RACED,  /* what was not there is there now: to be judged anew */
   FAILED, /* *failure: the call is to be refused */
 };
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure);
+/* A file or a directory as it is, without waiting even for the holder of a lease. False where nothing was done. */
+bool serve_open_at_once(const struct service *service, int object);
 enum served serve_connect(const struct service *service, const struct target *target, int socket,
                           struct failure *failure);
 /*
@@ -193,7 +194,8 @@ int hold_object(struct objects *own, const struct seccomp_notif *call, const str
 bool next_held(struct objects *own, struct seccomp_notif *into);
 /* What came of it; −1 where there is no such call. `matches` gets a byte for each that was wanted, at most `size`. */
 int held_object(struct objects *own, uint64_t id, unsigned char *matches, size_t size, struct failure *failure);
-void serve_object(struct objects *own, uint64_t id);
+/* True where the call has its answer. */
+bool serve_object(struct objects *own, uint64_t id);
 void drop_object(struct objects *own, uint64_t id);
 /* Whether something is still done for this call. */
 bool is_under_way(struct objects *own, uint64_t id);

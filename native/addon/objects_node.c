@@ -108,26 +108,28 @@ static napi_value held(napi_env env, napi_callback_info info) {
   return number_of(env, (int64_t)failure.error | (int64_t)failure.why << 16);
 }
 
-static napi_value of_id(napi_env env, napi_callback_info info, void (*function)(struct objects *, uint64_t)) {
+/* dropObject(id) */
+static napi_value drop(napi_env env, napi_callback_info info) {
   struct given given;
   uint64_t id;
   if (!begin(env, info, 1, &given) || !id_of(env, given.arguments[0], &id))
-    return fail(env, "one argument, a notification's id");
-  function(given.own, id);
+    return fail(env, "dropObject takes a notification's id");
+  drop_object(given.own, id);
   return NULL;
 }
-static napi_value serve(napi_env env, napi_callback_info info) { return of_id(env, info, serve_object); }
-static napi_value drop(napi_env env, napi_callback_info info) { return of_id(env, info, drop_object); }
 
-/* isServed(id): whether something is still done for this call. */
-static napi_value is_served(napi_env env, napi_callback_info info) {
+static napi_value of_id(napi_env env, napi_callback_info info, bool (*function)(struct objects *, uint64_t)) {
   struct given given;
   uint64_t id;
   napi_value result;
   if (!begin(env, info, 1, &given) || !id_of(env, given.arguments[0], &id))
     return fail(env, "one argument, a notification's id");
-  return napi_get_boolean(env, is_under_way(given.own, id), &result) == napi_ok ? result : NULL;
+  return napi_get_boolean(env, function(given.own, id), &result) == napi_ok ? result : NULL;
 }
+/* serveObject(id): whether the call has its answer. */
+static napi_value serve(napi_env env, napi_callback_info info) { return of_id(env, info, serve_object); }
+/* isServed(id): whether something is still done for this call. */
+static napi_value is_served(napi_env env, napi_callback_info info) { return of_id(env, info, is_under_way); }
 
 void export_objects(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {

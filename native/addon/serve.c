@@ -160,19 +160,29 @@ static int open_target(const struct service *service, const struct target *targe
   if ((flags & O_CREAT) != 0 && !may_find(service, target->object, failure)) return -failure->error;
   flags &= ~(uint64_t)(O_CREAT | O_NOFOLLOW | (is_new ? 0 : O_EXCL));
   snprintf(number, sizeof number, "%d", target->object);
-  if (!service->at_once) return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
-  /* An open that may not wait fails where another process holds a lease on the file. */
+  return open_at(service->self->descriptors, number, flags, is_new ? service->mode : 0, 0);
+}
+
+/* A file or a directory. An open that may not wait fails where another process holds a lease on the file. */
+static int open_at_once(const struct service *service, int object) {
+  char number[16];
+  const uint64_t flags = (service->flags & ~(uint64_t)O_NOFOLLOW) | O_NOCTTY;
+  snprintf(number, sizeof number, "%d", object);
   int opened = open_at(service->self->descriptors, number, flags | O_NONBLOCK, 0, 0);
   if (opened >= 0 && (flags & O_NONBLOCK) == 0) fcntl(opened, F_SETFL, (int)flags);
   return opened;
 }
 
+bool serve_open_at_once(const struct service *service, int object) {
+  int opened = open_at_once(service, object);
+  return opened >= 0 && install(service, opened) == ANSWERED;
+}
+
 enum served serve_open(const struct service *service, const struct target *target, struct failure *failure) {
-  if (!service->at_once) allow_interruption(true);
+  allow_interruption(true);
   int opened = open_target(service, target, failure);
-  if (!service->at_once) allow_interruption(false);
+  allow_interruption(false);
   if (opened >= 0) return install(service, opened);
-  if (service->at_once) return RACED;
   if (failure->why != NO_OBSTACLE) return FAILED;
   if (opened == -EEXIST && target->object < 0 && (service->flags & O_EXCL) == 0) return RACED;
   return of_errno(service, -opened, failure);

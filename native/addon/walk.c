@@ -349,15 +349,16 @@ static int base_of(const struct lookup *lookup, struct failure *failure) {
 
 /* What can be opened is opened as it is; what has to be made, or cut, takes the disk's time. */
 bool find_at_once(const struct lookup *lookup, struct target *target, struct identity *object) {
-  const uint64_t changes = O_CREAT | O_TRUNC | O_PATH | (O_TMPFILE & ~O_DIRECTORY);
+  const uint64_t known =
+      O_ACCMODE | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE;
   struct failure failure;
   *target = (struct target){.object = -1, .parent = -1};
-  if ((lookup->flags & changes) != 0 || lookup->path[0] == 0) return false;
-  if (open_at(-1, "a", lookup->flags, lookup->mode, lookup->resolve) != -EBADF) return false;
+  /* The kernel refuses none of these, alone or with others. */
+  if ((lookup->flags & ~known) != 0 || lookup->mode != 0 || lookup->resolve != 0 || lookup->path[0] == 0) return false;
   int base = base_of(lookup, &failure);
   if (base == -1) return false;
   const uint64_t flags = O_PATH | (lookup->flags & (O_NOFOLLOW | O_DIRECTORY));
-  int found = open_at(base, lookup->path, flags, 0, lookup->resolve | RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED);
+  int found = open_at(base, lookup->path, flags, 0, RESOLVE_NO_MAGICLINKS | RESOLVE_CACHED);
   if (base >= 0) close(base);
   if (found < 0) return false;
   if (!identify(found, object)) {

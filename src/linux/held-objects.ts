@@ -13,8 +13,8 @@ export interface HeldObjectFunctions {
   holdObject(notification: Uint8Array, order: BigInt64Array, path: Uint8Array, wanted: Uint32Array): number;
   /** -1: no such call; else an errno in the low 16 bits and an obstacle above. 0: `matches` has a byte for each wanted. */
   heldObject(id: bigint, matches: Uint8Array): number;
-  /** Opens or connects, and answers the call. */
-  serveObject(id: bigint): void;
+  /** Opens or connects, and answers the call: true where it has its answer already. */
+  serveObject(id: bigint): boolean;
   dropObject(id: bigint): void;
   /** Whether something is still done for this call. */
   isServed(id: bigint): boolean;

@@ -203,7 +203,7 @@ export class ServedCalls {
 
   /** Opens or connects, and answers. The call comes again if portcullis fails, or if it must be judged anew. */
   serve(id: bigint): void {
-    native().serveObject(id);
+    if (native().serveObject(id)) this.#served.delete(id);
   }
 
   /** The call has another answer. */

@@ -1,6 +1,8 @@
 import { allow, deny, parameter, policy, type SocketAddress, type Verdict } from "portcullis";
+import steadyPaths from "portcullis/policies/shared/steady-paths.ts";
 
 const agent = parameter.path("agent", { default: "/run/agent.sock" });
+const byText = parameter.flag("by-text", { default: false });
 
 /** Datagrams are sent by name, and no engine holds the object of such a name. */
 function send(to: SocketAddress): Verdict {
@@ -12,13 +14,19 @@ function send(to: SocketAddress): Verdict {
  * links included, so another socket that is moved to that path in between is not reached. Abstract sockets and datagrams
  * to Unix sockets are refused; other families are free. The agent sees portcullis as its peer (SO_PEERCRED), of the same
  * user.
+ *
+ * With `--set by-text=true` the engine seccomp-ebpf enforces it, too, which cannot see where a path leads: the path must be
+ * the given one, byte by byte, and mounts are refused. Then whoever can write to a directory on the way to the socket can
+ * put another one there; `run` says so (P0609), and `--strict-paths` refuses to start.
  */
-export default policy((call) => {
+export default policy({ extends: byText ? [steadyPaths] : [] }, (call) => {
   switch (call.name) {
     case "connect": {
       const { addr } = call.args;
-      if (addr.kind === "unix")
-        return addr.path.resolved.is(agent) ? allow : deny("EACCES", "not the socket of this policy");
+      if (addr.kind === "unix") {
+        const isAgent = byText ? addr.path.text.is(agent) : addr.path.resolved.is(agent);
+        return isAgent ? allow : deny("EACCES", "not the socket of this policy");
+      }
       return addr.kind === "abstract" ? deny("EACCES", "an abstract socket") : allow;
     }
     case "sendto":

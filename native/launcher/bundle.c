@@ -9,7 +9,7 @@
 #include "kernel.h"
 #include "sha256.h"
 
-enum { VERSION = 3, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
+enum { VERSION = 4, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
 
 #if defined(__x86_64__)
 enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_X86_64 };
@@ -102,7 +102,7 @@ static const char *check_policy(const struct bundle *bundle) {
       !is_string(bundle, policy->target) || !is_string(bundle, policy->fixed) || policy->reserved != 0)
     return "the policy has an unknown value";
   if (policy->program_type != 33) return "its program is not of type seccomp";
-  if (policy->program_flags != 0 || (policy->attach_flags & ~4u) != 0 ||
+  if (policy->program_flags != 0 || (policy->attach_flags & ~(uint32_t)(SECCOMP_EBPF_LOCK | SECCOMP_EBPF_MATCH)) != 0 ||
       (policy->traits & ~(uint32_t)(ENTIRELY_CLASSIC | UNPRIVILEGED)) != 0)
     return "the policy has an unknown flag";
   return NULL;
@@ -137,7 +137,7 @@ static const char *check_map(const struct bundle *bundle, const struct map_entry
   int is_ring = map->type == BPF_MAP_TYPE_RINGBUF, is_array = map->type == BPF_MAP_TYPE_ARRAY;
   if (!is_name(bundle, map->name)) return "invalid map name";
   if (!is_ring && !is_array && map->type != BPF_MAP_TYPE_HASH) return "unknown map type";
-  if (map->holds < HOLDS_STATE || map->holds > HOLDS_EVENTS || is_ring != (map->holds == HOLDS_EVENTS))
+  if (map->holds < HOLDS_STATE || map->holds > HOLDS_CONSTANTS || is_ring != (map->holds == HOLDS_EVENTS))
     return "unknown map content";
   if (map->flags != (map->holds == HOLDS_LAUNCH ? (uint32_t)BPF_F_RDONLY_PROG : 0)) return "unknown map flag";
   if (map->key_type != 0 || map->value_type != 0)
@@ -170,6 +170,8 @@ static const char *check_map(const struct bundle *bundle, const struct map_entry
     if (!is_array || map->entries != 1 || map->value_size != count_of(bundle, LAUNCH) || map->value_bytes != 0)
       return "invalid launch map";
   }
+  if (map->holds == HOLDS_CONSTANTS && (!is_array || map->value_bytes != (uint64_t)map->value_size * map->entries))
+    return "invalid map of constants";
   return NULL;
 }
 

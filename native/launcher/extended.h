@@ -13,7 +13,7 @@
 /* The ABI that kernel/patches add to include/uapi/linux/{bpf,seccomp}.h; no distribution has it. */
 enum { PROGRAM_TYPE_SECCOMP = 33 };
 enum { SECCOMP_FILTER_FLAG_EXTENDED = 1 << 6 };
-enum { SECCOMP_EBPF_SEAL = 1 << 0, SECCOMP_EBPF_STRICT_CACHE = 1 << 1, SECCOMP_EBPF_LOCK = 1 << 2 };
+enum { SECCOMP_EBPF_SEAL = 1 << 0, SECCOMP_EBPF_STRICT_CACHE = 1 << 1 };
 enum { MAX_STATES = 8 };
 /* A flag of BPF_MAP_CREATE (include/uapi/linux/bpf.h with kernel/patches): only such a map can be sealed. */
 enum { BPF_F_SEALABLE = 1 << 28 };

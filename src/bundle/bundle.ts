@@ -20,6 +20,8 @@ export interface Bundle {
   readonly programFlags: number;
   /** Whether the kernel must hold the state's locks while the program runs. */
   readonly locked: boolean;
+  /** Whether the kernel runs automata for the program. */
+  readonly matches: boolean;
   /** The classic program is all of the policy. */
   readonly classicIsAll: boolean;
   readonly unprivileged: boolean;
@@ -59,7 +61,7 @@ export interface BundleMap {
   readonly keySize: number;
   readonly valueSize: number;
   readonly capacity: number;
-  readonly holds: "state" | "launch" | "events";
+  readonly holds: "state" | "launch" | "events" | "constants";
   readonly lock: number | undefined;
   /** Ids of types in `types`; 0 for none. */
   readonly keyType: number;

@@ -1,5 +1,5 @@
 /**
- * The constants of the bundle format, version 3 (docs/bundle.md). `native/launcher/bundle.c` has the same.
+ * The constants of the bundle format, version 4 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
 import { opcode } from "../compile/classic/instruction.ts";
 import { maximumParameters } from "../ir/limits.ts";
@@ -10,7 +10,7 @@ import { mostDeclarations } from "../linux/declared-arguments.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
-export const version = 3;
+export const version = 4;
 export const headerSize = 64;
 export const digestOffset = 32;
 export const digestSize = 32;
@@ -52,8 +52,11 @@ export type SectionName = (typeof sections)[number]["name"];
 export const none = 0xffff_ffff;
 
 export const traits = { classicIsAll: 1, unprivileged: 2 } as const;
-/** `SECCOMP_EBPF_LOCK`: the kernel holds the state objects' locks while the program runs. */
-export const attachFlags = { lock: 4 } as const;
+/**
+ * `SECCOMP_EBPF_LOCK`: the kernel holds the state objects' locks while the program runs. `SECCOMP_EBPF_MATCH`: it runs
+ * automata for the program.
+ */
+export const attachFlags = { lock: 4, match: 8 } as const;
 export const relocationKinds = ["map", "kernel-function"] as const;
 export const mapTypeNumbers = {
   hash: mapTypes.hash,
@@ -62,7 +65,7 @@ export const mapTypeNumbers = {
 } as const;
 /** `BPF_F_RDONLY_PROG`, of frozen maps. */
 export const frozenFlag = mapFlags.readOnlyForPrograms;
-export const mapContents = ["state", "launch", "events"] as const;
+export const mapContents = ["state", "launch", "events", "constants"] as const;
 export const launchContents = {
   token: { number: 1, size: 16 },
   secret: { number: 2, size: 24 },

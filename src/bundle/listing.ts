@@ -6,8 +6,7 @@ import { disassemble } from "../compile/ebpf/instructions/disassemble.ts";
 import { slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import { safeText } from "../diagnostics/width.ts";
 import { printParameter, printValue } from "../ir/parameters.ts";
-import { callByNumber } from "../linux/calls.ts";
-import type { DeclaredArgument } from "../linux/declared-arguments.ts";
+import { describeDeclared } from "../linux/declared-arguments.ts";
 import type { Bundle, BundleMap, BundleParameter, Place } from "./bundle.ts";
 import { digestIn } from "./format.ts";
 import { decodeBundle } from "./read.ts";
@@ -37,7 +36,7 @@ export function listBundle(file: Uint8Array): string {
 }
 
 function heading(bundle: Bundle, digest: string): string[] {
-  const { name, target, compiler, architecture, parameters, fixed, classic, classicIsAll, locked } = bundle;
+  const { name, target, compiler, architecture, parameters, fixed, classic, classicIsAll, locked, matches } = bundle;
   const whole = classicIsAll ? ", the whole policy" : ", the weakest verdict if state decides";
   return [
     `; ${name} for ${target} on ${architecture}, by ${compiler}`,
@@ -51,7 +50,8 @@ function heading(bundle: Bundle, digest: string): string[] {
     ...bundle.states.map(({ name: state, scope, fork, size }, index) => {
       return `; state[${index}] ${state}: ${size} bytes for each ${scope}; a child's is ${forkWords[fork]}`;
     }),
-    ...bundle.declared.map((declared) => describeDeclared(bundle, declared)),
+    ...bundle.declared.map((declared) => `; ${describeDeclared(bundle.architecture, declared)}`),
+    ...(matches ? ["; the kernel matches texts for it"] : []),
     ...(locked ? ["; the kernel holds the locks of its states while it runs"] : []),
   ];
 }
@@ -65,14 +65,8 @@ function describeParameter({ name, at, ...parameter }: BundleParameter): string 
 
 const forkWords = { copy: "a copy", fresh: "fresh", share: "the same" } as const;
 
-function describeDeclared({ architecture }: Bundle, { number, argument, kind, size }: DeclaredArgument): string {
-  const call = callByNumber(architecture, number)?.name ?? `call ${number}`;
-  const bytes = size === 0 ? "its length only" : `its first ${size} bytes`;
-  return `; argument ${argument} of ${call} is copied before the program runs: ${kind}, ${bytes}`;
-}
-
 function describeMap({ name, type, keySize, valueSize, capacity, holds }: BundleMap): string {
-  const purpose = holds === "launch" ? ", frozen: values of the start" : "";
+  const purpose = { launch: ", frozen: values of the start", constants: ", constant", state: "", events: "" }[holds];
   if (type === "ring-buffer") return `${name}: ring buffer of ${capacity} bytes`;
   return `${name}: ${type} of ${capacity} × ${valueSize} bytes${type === "hash" ? ` by keys of ${keySize}` : ""}${purpose}`;
 }

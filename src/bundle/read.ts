@@ -65,7 +65,7 @@ export function decodeBundle(file: Uint8Array): Bundle {
   const texts = new Texts(contents.strings);
   const policy = new Entries(contents.policy, 40).at(0);
   const [name, compiler, programType, programFlags, attach, licence, traitBits, target, fixedAt, reserved] = policy;
-  demand(reserved === 0 && (attach! & ~attachFlags.lock) === 0, "the policy has an unknown flag");
+  demand(reserved === 0 && (attach! & ~(attachFlags.lock | attachFlags.match)) === 0, "the policy has an unknown flag");
   demand((traitBits! & ~(traits.classicIsAll | traits.unprivileged)) === 0, "the policy has an unknown trait");
   checkProgramType(programType!, programFlags!);
   const kernelFunctions = [...new Entries(contents.kernelFunctions, 4)].map(([text]) => texts.at(text!));
@@ -88,7 +88,8 @@ export function decodeBundle(file: Uint8Array): Bundle {
     licence: texts.at(licence!),
     programType: programType!,
     programFlags: programFlags!,
-    locked: attach !== 0,
+    locked: (attach! & attachFlags.lock) !== 0,
+    matches: (attach! & attachFlags.match) !== 0,
     classicIsAll: (traitBits! & traits.classicIsAll) !== 0,
     unprivileged: (traitBits! & traits.unprivileged) !== 0,
     classic: contents.classic,
@@ -356,6 +357,10 @@ function readMap(entry: readonly number[], contents: Record<SectionName, Uint8Ar
     holds !== "launch" ||
       (type === "array" && capacity === 1 && valueSize === contents.launch.length && initial.length === 0),
     "a launch value has an invalid position",
+  );
+  demand(
+    holds !== "constants" || (type === "array" && initial.length === valueSize * capacity),
+    "a map of constants has other values",
   );
   return map;
 }

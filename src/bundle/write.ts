@@ -79,7 +79,7 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
     strings.offset(bundle.compiler),
     bundle.programType,
     bundle.programFlags,
-    bundle.locked ? attachFlags.lock : 0,
+    (bundle.locked ? attachFlags.lock : 0) | (bundle.matches ? attachFlags.match : 0),
     strings.offset(bundle.licence),
     (bundle.classicIsAll ? traits.classicIsAll : 0) | (bundle.unprivileged ? traits.unprivileged : 0),
     strings.offset(bundle.target),

@@ -42,6 +42,7 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     programType: kind.type,
     programFlags: kind.flags,
     locked: object.locked && target !== "trial",
+    matches: storage.maps.some(({ holds }) => holds === "constants"),
     classicIsAll: classic?.isAll ?? false,
     unprivileged,
     classic: classic?.instructions ?? new Uint8Array(),

@@ -71,7 +71,7 @@ export type TextPart =
 export type Reading =
   /** The number of entries of a list; of a string its bytes without the NUL; of an address or structure its bytes. */
   | { readonly is: "length" }
-  /** Bit k is set where the text matches pattern k; no bit where it is absent. At most 64 patterns. */
+  /** Bit k is set where the text matches pattern k; no bit where it is absent. */
   | { readonly is: "matches"; readonly part: TextPart; readonly patterns: readonly Pattern[] }
   /** Bit k is set where an entry of the list matches pattern k. */
   | { readonly is: "any-entry"; readonly patterns: readonly Pattern[] }
@@ -112,8 +112,8 @@ export type AddressKind = (typeof addressKinds)[number];
 export const pathBytes = 4096;
 /** sizeof(struct sockaddr_storage). */
 export const addressBytes = 128;
-/** Patterns of one word. */
-export const maximumPatterns = 64;
+/** Patterns of one word. The kernel's matcher returns their bits, or a negative error (compile/ebpf/memory/). */
+export const maximumPatterns = 63;
 /** Bounds of a list: entries, and bytes of all strings with their NULs. */
 export const maximumEntries = 1024;
 export const maximumListBytes = 128 * 1024;

@@ -20,7 +20,7 @@ export interface DeclaredArgument {
   /** 0 … 5 */
   readonly argument: number;
   readonly kind: DeclarationKind;
-  /** The bytes of each part that the program may look at: a multiple of 8, at most 4096; 0: the length only. */
+  /** The bytes of each part that the program may look at: a multiple of 8, at most 4096; 0: its length, and what the kernel matches. */
   readonly size: number;
 }
 
@@ -62,4 +62,14 @@ export function declarationKind(
 ): DeclarationKind | undefined {
   const call = callByNumber(architecture, number);
   return call === undefined ? undefined : kinds.get(`${call.name}:${argument}`);
+}
+
+/** One line of a listing. */
+export function describeDeclared(
+  architecture: ArchitectureName,
+  { number, argument, kind, size }: DeclaredArgument,
+): string {
+  const call = callByNumber(architecture, number)?.name ?? `call ${number}`;
+  const bytes = size === 0 ? "none of its bytes" : `its first ${size} bytes`;
+  return `argument ${argument} of ${call} is copied before the program runs: ${kind}, of which it reads ${bytes}`;
 }

@@ -36,6 +36,21 @@ export function tryExtendedFilter(): number {
   return native().syscall(callNumber("seccomp"), setModeFilter, extendedFlag, null);
 }
 
+/** `struct seccomp_ebpf_attach`: a flag of a later patch than the structure's last member. */
+const attachment = { size: 80, flags: 8, match: 1 << 3 } as const;
+
+/**
+ * The same for a filter that reads memory: attaches nothing, because it names no program. Returns -EINVAL or -E2BIG from a
+ * kernel whose filters do not copy and match arguments (kernel/patches), another error from others.
+ */
+export function tryMatchingFilter(): number {
+  const bytes = new Uint32Array(attachment.size / 4);
+  bytes[0] = attachment.size;
+  bytes[1] = -1;
+  bytes[attachment.flags / 4] = attachment.match;
+  return native().syscall(callNumber("seccomp"), setModeFilter, extendedFlag, bytes);
+}
+
 /** Whether the task of a notification still waits for the answer, so that its id still refers to that task. */
 export function notificationIsValid(listener: number, id: BigUint64Array): boolean {
   return native().syscall(callNumber("ioctl"), listener, notifyRequest.idValid, id) === 0;

@@ -237,7 +237,7 @@ class Reader {
 
   #set(text: string, at: number): void {
     const place = this.#place(at, text.length);
-    const match = /^set\s+([A-Za-z][\w-]*)\s*=\s*(?:"([^"]*)"|(\S.*))$/.exec(text);
+    const match = /^set\s+([A-Za-z_][\w-]*)\s*=\s*(?:"([^"]*)"|(\S.*))$/.exec(text);
     if (match === null) {
       this.#faults.add("P0811", place, "this line sets no parameter", "set most = 16");
       return;

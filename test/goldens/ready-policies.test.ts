@@ -19,13 +19,14 @@ import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, initialState } from "../../src/ir/interpreter.ts";
-import { type Memory, Observer } from "../../src/ir/observe.ts";
+import { type Memory, Observer, patternsOf } from "../../src/ir/observe.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { highestNumber } from "../../src/linux/calls.ts";
 import { returnAction, returnWord, splitReturnWord } from "../../src/linux/return-word.ts";
+import { PatternChoices } from "../../src/patterns/testing/arbitrary.ts";
 import { portcullis } from "../cli/harness.ts";
 import { expectGolden } from "../support/golden.ts";
 
@@ -40,8 +41,8 @@ const forms = {
   ebpf: ["disasm", "--target", "seccomp"],
 } as const;
 
-/** These look for patterns at any position of a path, in all entries of a list, or for the object of a path. */
-const refused = ["agent-socket", "exec-only", "no-secrets", "read-only-home"];
+/** It asks for the object that a path leads to. */
+const refused = ["agent-socket"];
 
 it.each(refused)("the policy %s is refused as eBPF", async (name) => {
   const { status, err } = await portcullis(...forms.ebpf, "--architecture", "x86_64", `policies/${name}.ts`);
@@ -92,11 +93,12 @@ function runBundle(program: Program, bundle: Bundle, { object, storage, constant
   const constant = new Set(bundle.constantAllows.map(({ number }) => number));
   const choices = new SeededChoices(7);
   const observer = new Observer(program);
+  const memories = new Memories(program, choices);
   let now = 0n;
   for (const event of events(program, choices)) {
     now += BigInt(choices.below(100_000_000));
     const of = observer.of(event.number);
-    const memory = of.map((): Memory => ({ is: "bytes", bytes: address(choices) }));
+    const memory = of.map(({ index }) => memories.of(index));
     const copies = new Map(
       of.flatMap(({ observation, source: { register } }, index) => {
         const size = declared.find((one) => one.number === event.number && one.argument === register)?.size;
@@ -121,6 +123,40 @@ function runBundle(program: Program, bundle: Bundle, { object, storage, constant
     } else if (strictness(byClassic) > strictness(word)) expect(byClassic, where).toBe(word);
     if (constant.has(event.number) && event.architecture === auditArchitecture.x86_64)
       if (word !== returnAction.ALLOW) expect(word, where).toBe(returnAction.ALLOW);
+  }
+}
+
+/** Memory behind a program's pointers: texts that its patterns may match. */
+class Memories {
+  readonly #program: Program;
+  readonly #choices: SeededChoices;
+  readonly #texts = new PatternChoices(7);
+
+  constructor(program: Program, choices: SeededChoices) {
+    this.#program = program;
+    this.#choices = choices;
+  }
+
+  of(observation: number): Memory {
+    const { shape } = this.#program.observations[observation]!;
+    switch (shape.is) {
+      case "path":
+      case "string":
+        return this.#choices.below(16) === 0 ? { is: "absent" } : { is: "bytes", bytes: this.#text(observation) };
+      case "strings": {
+        const entries = Array.from({ length: this.#choices.below(4) }, () => this.#text(observation));
+        return { is: "strings", entries };
+      }
+      case "address":
+      case "message":
+      case "structure":
+        return { is: "bytes", bytes: address(this.#choices) };
+    }
+  }
+
+  #text(observation: number): Uint8Array {
+    const patterns = patternsOf(this.#program.words.filter((word) => word.observation === observation));
+    return this.#texts.subject(patterns).filter((byte) => byte !== 0);
   }
 }
 

@@ -37,6 +37,7 @@ const asRoot: readonly Run[] = [
   { program: "seccomp_ebpf_state", count: 36 },
   { program: "seccomp_ebpf_seal", count: 51 },
   { program: "seccomp_ebpf_args", count: 30 },
+  { program: "seccomp_ebpf_match", count: 19 },
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
     program: "seccomp_ebpf_priv",
@@ -72,6 +73,7 @@ const asNobody: readonly Run[] = [
   },
   { program: "seccomp_ebpf_priv", select: ["-f", "userns"], count: 5 },
   { program: "seccomp_ebpf_args", select: leaveOut("T", "not_dumpable_capable"), count: 29 },
+  { program: "seccomp_ebpf_match", count: 19 },
 ];
 
 for (const [who, user, runs] of [

@@ -101,6 +101,7 @@ describe("numbers that TypeScript and C share", () => {
       ["ENTIRELY_CLASSIC", format.traits.classicIsAll],
       ["UNPRIVILEGED", format.traits.unprivileged],
       ["SECCOMP_EBPF_LOCK", format.attachFlags.lock],
+      ["SECCOMP_EBPF_MATCH", format.attachFlags.match],
       ["RELOCATE_MAP", format.relocationKinds.indexOf("map") + 1],
       ["RELOCATE_FUNCTION", format.relocationKinds.indexOf("kernel-function") + 1],
       ...format.mapContents.map((name, index) => [`HOLDS_${upper(name)}`, index + 1] as const),

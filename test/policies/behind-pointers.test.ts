@@ -17,6 +17,7 @@ import { describe, expect, it, onTestFinished } from "vitest";
 import { asUser, copyFor, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { compiled, portcullis } from "../support/run.ts";
 import { serveElsewhere } from "./elsewhere.ts";
+import { reachingAround, secretStatements } from "./secrets.ts";
 
 const victims = join(process.cwd(), "test/policies/victims");
 const policies = join(process.cwd(), "policies");
@@ -126,32 +127,11 @@ describe("no-secrets", () => {
   /** What a connection gives before and after a statement of Python. */
   async function around(statement: string, folder: string): Promise<string[]> {
     const { port } = await serveElsewhere();
-    const text = [
-      "import os, socket",
-      "def reach():",
-      "  try:",
-      `    socket.create_connection(("127.0.0.1", ${port})).close()`,
-      '    print("reached")',
-      "  except OSError as error:",
-      "    print(os.strerror(error.errno))",
-      "reach()",
-      statement,
-      "reach()",
-    ].join("\n");
+    const text = reachingAround(statement, port);
     return lines("no-secrets", [], ["/usr/bin/python3", "-c", text], folder);
   }
 
-  it.each([
-    ["a key", 'open("id_rsa").close()'],
-    ["a key in a child", "if os.fork() == 0: open('id_rsa'); os._exit(0)\nos.wait()"],
-    ["a key by an absolute path and dots", 'open(os.getcwd() + "/.aws/../id_rsa").close()'],
-    ["a file from the directory of secrets", 'os.open("s", os.O_RDONLY, dir_fd=os.open(".aws", os.O_RDONLY))'],
-    ["a file in the directory of secrets", 'os.chdir(".aws"); open("s").close()'],
-    ["a link to it", 'os.symlink("id_rsa", "x"); open("x").close()'],
-    ["a hard link to it", 'os.link("id_rsa", "x"); open("x").close()'],
-    ["a new name", 'os.rename("id_rsa", "x"); open("x").close()'],
-    ["the variables of a process", 'open(f"/proc/{os.getpid()}/environ").close()'],
-  ])("forbids connections after %s", async (_, statement) => {
+  it.each(secretStatements)("forbids connections after %s", async (_, statement) => {
     const folder = scratch();
     writeFileSync(join(folder, "id_rsa"), "");
     mkdirSync(join(folder, ".aws"));

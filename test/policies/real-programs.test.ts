@@ -42,20 +42,13 @@ const meant: Readonly<Record<string, readonly string[]>> = {
   "read-only-home.ts": ["P0501"],
 };
 
-/** Live tests enforce them: behind-pointers.test.ts, agent-socket.test.ts. */
-const withoutCases: readonly string[] = ["agent-socket.ts", "read-only-home.ts"];
-
 describe("every ready policy", () => {
   for (const file of readdirSync("policies").filter((name) => name.endsWith(".ts") && !name.endsWith(".flow.ts"))) {
-    if (withoutCases.includes(file)) {
-      it(`${file} has no cases`, () => expect(existsSync(`policies/${file.replace(/ts$/, "cases")}`)).toBe(false));
-    } else {
-      it(`${file} passes its cases, on the interpreter and compiled`, () => {
-        const ran = portcullis(["test", `policies/${file}`]);
-        expect(ran.stderr + ran.stdout).not.toMatch(/error|FAIL/);
-        expect(ran.status).toBe(0);
-      });
-    }
+    it(`${file} passes its cases, on the interpreter and compiled`, () => {
+      const ran = portcullis(["test", `policies/${file}`]);
+      expect(ran.stderr + ran.stdout).not.toMatch(/error|FAIL/);
+      expect(ran.status).toBe(0);
+    });
     it(`${file} has no diagnostic that is not meant`, () => {
       const ran = portcullis(["check", "-p", `policies/${file}`]);
       expect(ran.stderr.match(/(?<=warning |error )P\d+/g) ?? []).toEqual(meant[file] ?? []);

@@ -106,9 +106,14 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
   const { compileFor, namedTarget } = await import("../ebpf-target.ts");
   const target = namedTarget(invocation)!;
   const loaded = await loadRequested(policyRequest(policy, invocation), context);
-  const { object } = await compileFor(target, loaded, { tellsVerdicts: true }, context);
-  const { listing } = await import("../../compile/ebpf/instructions/listing.ts");
-  context.out(listing(object, withSafeTexts(loaded.program)));
+  const { object, declared } = await compileFor(target, loaded, { tellsVerdicts: true }, context);
+  const [{ listing }, { describeDeclared }] = await Promise.all([
+    import("../../compile/ebpf/instructions/listing.ts"),
+    import("../../linux/declared-arguments.ts"),
+  ]);
+  const program = withSafeTexts(loaded.program);
+  for (const one of declared) context.out(`; ${describeDeclared(program.architecture, one)}\n`);
+  context.out(listing(object, program));
   return 0;
 }
 

@@ -4,7 +4,8 @@
  * To load and attach it: create `storage.maps` in order; write the token to the launch map (the launcher's execve carries
  * it in argument registers 4 and 5; neither word is 0) and freeze the map before loading; load the program with the maps'
  * descriptors and a GPL-compatible licence; attach it with `storage.states` and `declared`, with the flag
- * SECCOMP_EBPF_LOCK if `locked`, and with the ring buffer as open map. targets/records.ts describes the records of the ring buffer.
+ * SECCOMP_EBPF_LOCK if `locked` and SECCOMP_EBPF_MATCH if a map holds constants, and with the ring buffer as open map.
+ * targets/records.ts describes the records of the ring buffer.
  */
 
 import { splitPolicy } from "../../analysis/split/split.ts";
@@ -46,7 +47,7 @@ export function compileForSeccomp(program: Program, options: SeccompTargetOption
     const object = compileEbpf(program, split, target);
     const constantAllow = provable(program, object);
     const declared = target.declared();
-    const compiled = { object, storage: target.storage, locked: object.locked, constantAllow, declared };
+    const compiled = { object, storage: target.storage(), locked: object.locked, constantAllow, declared };
     return { compiled, diagnostics: [] };
   } catch (error) {
     if (!(error instanceof TargetError)) throw error;

@@ -3,15 +3,18 @@
 import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import { encodeBundle } from "../../bundle/write.ts";
 import { compileArtifact } from "../../compile/ebpf/artifact.ts";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
 import { describePolicy } from "../../events/record.ts";
+import type { Observation } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import type { EngineCompiler } from "../engine.ts";
 import { makeBundle } from "../make-bundle.ts";
 import { staticFilter } from "../static-filter.ts";
 import { seccompEbpfProfile } from "./filter.ts";
 import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
+import { readVariant } from "./variant.ts";
 
 export interface SeccompEbpfCompilation {
   /** Undefined exactly where there is an error among the diagnostics. */
@@ -51,14 +54,24 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
   return { policy, diagnostics };
 }
 
+function cannotRead({ files }: Program, { name, at }: Observation): Diagnostic {
+  return diagnostic("P0606", `the filters of this kernel cannot see what \`${name}\` points to`, {
+    span: at && { file: files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) },
+    help: "a kernel with all patches of kernel/patches; or run the policy under --engine notify",
+  });
+}
+
 export const seccompEbpfCompiler: EngineCompiler<SeccompEbpfPolicy> = {
   ...seccompEbpfProfile,
   filter: (program, { armed }) => staticFilter(seccompEbpfProfile, program, { armed }),
   compile(program, { mode, events, variant, compiler, fixed, sources }) {
+    const { unprivileged, memory } = readVariant(variant);
+    const hidden = memory ? undefined : program.observations[0];
+    if (hidden !== undefined) return { policy: undefined, diagnostics: [cannotRead(program, hidden)] };
     return compileForSeccompEbpf(program, {
       // Events without a destination need no code.
       mode: mode === "reported" && events ? "reported" : "quiet",
-      unprivileged: variant === "unprivileged",
+      unprivileged,
       compiler,
       fixed,
       sources,

@@ -13,7 +13,7 @@ export const seccompEbpfDescription: EngineDescription = {
     "stateful-trap": { does: "SIGSYS, as in the static part" },
     "static-kill": { does: "each is an event" },
     "reads-memory": {
-      does: "the kernel copies it once, before the filters run, and the call uses that copy; patterns that can lie anywhere in a path are refused when they are compiled (P0606)",
+      does: "the kernel copies it once, before the filters run, and the call uses that copy",
     },
     resolved: { does: "refused at start", warning: ".resolved needs the engine notify" },
     phases: { does: "absent" },

@@ -3,14 +3,18 @@ import type { EngineRuntime } from "../engine.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 import { runUnderSeccompEbpf } from "./run.ts";
 import { seccompEbpfSupport } from "./support.ts";
+import { printVariant } from "./variant.ts";
 
 export const seccompEbpfEngine: EngineRuntime<"seccomp-ebpf", SeccompEbpfPolicy> = {
   name: "seccomp-ebpf",
   summary: "the kernel itself; needs one with portcullis's patches",
   audits: false,
   probe() {
-    const { is, missing } = seccompEbpfSupport();
-    return missing === undefined ? { works: true, variant: is } : { works: false, missing, expected: is === "absent" };
+    const support = seccompEbpfSupport();
+    if (support.missing !== undefined)
+      return { works: false, missing: support.missing, expected: support.is === "absent" };
+    const { is, memory } = support;
+    return { works: true, variant: printVariant({ unprivileged: is === "unprivileged", memory }) };
   },
   run: (policy, command, options) => runUnderSeccompEbpf(policy, command, options),
 };

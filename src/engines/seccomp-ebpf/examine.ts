@@ -1,7 +1,7 @@
 /** What of the engine `seccomp-ebpf` works on this machine, whose kernel has it: for `doctor`. */
 import { firstLines, type Trial, tellsOfDenial } from "../description.ts";
 import type { Finding } from "../finding.ts";
-import type { WorkingSupport } from "./support.ts";
+import { readVariant } from "./variant.ts";
 
 export function* examineSeccompEbpf(start: Trial, variant: string): Generator<Finding, boolean> {
   const denied = start("exec-once", "exec /bin/true");
@@ -9,12 +9,19 @@ export function* examineSeccompEbpf(start: Trial, variant: string): Generator<Fi
     yield { state: "missing", what: "no command can be started", help: firstLines(denied.stderr) };
     return false;
   }
-  const isPrivileged = variant === ("privileged" satisfies WorkingSupport);
-  const how = isPrivileged ? "with CAP_BPF" : "without any privilege (programs of 4,096 instructions at most)";
+  const { unprivileged, memory } = readVariant(variant);
+  const how = unprivileged ? "without any privilege (programs of 4,096 instructions at most)" : "with CAP_BPF";
   yield { state: "fine", what: `the kernel enforces, ${how}` };
   if (!tellsOfDenial(denied)) {
     yield { state: "missing", what: "a denial was no event", help: firstLines(denied.stderr) };
   }
+  yield memory
+    ? { state: "fine", what: "policies judge the memory behind pointers" }
+    : {
+        state: "missing",
+        what: "this kernel's filters do not copy arguments, so policies about memory run under notify",
+        help: "build one with all patches: kernel/README.md",
+      };
   const forked = start("children", "/bin/true; /bin/true");
   yield forked.status === 0
     ? { state: "fine", what: "processes have state of their own, and are counted" }

@@ -7,7 +7,7 @@ import { BpfError, InterruptedError, loadProgram, programTypes } from "../../lin
 import { close } from "../../linux/descriptors.ts";
 import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { sysctl } from "../../linux/proc.ts";
-import { tryExtendedFilter } from "../../linux/seccomp.ts";
+import { tryExtendedFilter, tryMatchingFilter } from "../../linux/seccomp.ts";
 import type { Missing } from "../engine.ts";
 
 /**
@@ -23,12 +23,11 @@ import type { Missing } from "../engine.ts";
 export type SeccompEbpfSupport = "privileged" | "unprivileged" | "absent" | "off" | "forbidden" | "stateless";
 
 /** With which of them the engine works. */
-export type WorkingSupport = Extract<SeccompEbpfSupport, "privileged" | "unprivileged">;
+type WorkingSupport = Extract<SeccompEbpfSupport, "privileged" | "unprivileged">;
 
-export interface Support {
-  readonly is: SeccompEbpfSupport;
-  readonly missing?: Missing;
-}
+export type Support =
+  | { readonly is: WorkingSupport; readonly memory: boolean; readonly missing?: never }
+  | { readonly is: Exclude<SeccompEbpfSupport, WorkingSupport>; readonly missing: Missing };
 
 /**
  * `r0 = SECCOMP_RET_ALLOW; if (r0 == 0) call kernel function 0; exit`, as bytes. There is no such function, and the call is
@@ -68,15 +67,20 @@ function probe(): Support {
     };
   }
   const refused = refusal(calling);
-  if (refused === 0) return { is: "privileged" };
+  if (refused === 0) return { is: "privileged", memory: readsMemory() };
   switch (refused === kernelErrno.ENOTSUPP ? refused : refusal(allowing)) {
     case 0:
-      return { is: "unprivileged" };
+      return { is: "unprivileged", memory: readsMemory() };
     case kernelErrno.ENOTSUPP:
       return { is: "stateless", missing: stateless() };
     default:
       return { is: "forbidden", missing: forbidden() };
   }
+}
+
+function readsMemory(): boolean {
+  const refused = tryMatchingFilter();
+  return refused !== -errno.EINVAL && refused !== -errno.E2BIG;
 }
 
 function stateless(): Missing {

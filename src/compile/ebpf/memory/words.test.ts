@@ -120,7 +120,6 @@ const paths = [source("open", 0), source("openat", 1), source("execve", 0)];
 
 describe("paths", () => {
   it("match as the reference says, whatever the patterns", () => {
-    let tried = 0;
     for (const seed of seeds(60)) {
       const choices = new PatternChoices(seed);
       const patterns = [choices.patterns(2), choices.patterns(2)] as const;
@@ -129,12 +128,9 @@ describe("paths", () => {
         { is: "length" },
         matches({ is: "whole" }, patterns[1]),
       ]);
-      if (compileForSeccomp(program, { unprivileged: false, tellsVerdicts: true }).compiled === undefined) continue;
       const subjects = Array.from({ length: 16 }, () => choices.subject(patterns.flat())).map(withoutZeros);
-      compare(program, [absent, ...[...subjects, new Uint8Array()].map(text)]);
-      tried += 1;
+      compare(program, [absent, ...[...subjects, new Uint8Array()].map(text)], seed % 2 === 0);
     }
-    expect(tried).toBeGreaterThan(10);
   });
 
   it("of long lists, with texts up to the kernel's limit", () => {
@@ -190,7 +186,6 @@ describe("lists", () => {
   const argv = [source("execve", 1), source("execveat", 2)];
 
   it("match as the reference says", () => {
-    let tried = 0;
     for (const seed of seeds(30)) {
       const [choices, numbers] = [new PatternChoices(seed), new SeededChoices(seed)];
       const patterns = choices.patterns(2);
@@ -200,15 +195,27 @@ describe("lists", () => {
         { is: "any-entry", patterns },
         { is: "length" },
       ]);
-      if (compileForSeccomp(program, { unprivileged: false, tellsVerdicts: true }).compiled === undefined) continue;
       const list = (): Memory => ({
         is: "strings",
         entries: Array.from({ length: numbers.below(13) }, () => withoutZeros(choices.subject(patterns))),
       });
-      compare(program, [absent, { is: "strings", entries: [] }, ...Array.from({ length: 8 }, list)]);
-      tried += 1;
+      compare(program, [absent, { is: "strings", entries: [] }, ...Array.from({ length: 8 }, list)], seed % 2 === 0);
     }
-    expect(tried).toBeGreaterThan(8);
+  });
+
+  it("with more text than the kernel matches for a call are refused", () => {
+    const patterns: readonly Pattern[] = plain("endsWith", "x");
+    const program = reporting(shape, argv, [{ is: "any-entry", patterns }]);
+    const entries = (bytes: number): Memory => ({ is: "strings", entries: [new Uint8Array(bytes).fill(97)] });
+    const most = 256 * 1024 - 16;
+    expect(run(program).evaluate(59, entries(most)).records).toHaveLength(1);
+    expect(run(program).evaluate(59, entries(most + 1))).toMatchObject({
+      returned: returnWord("ERRNO", 7),
+      records: [],
+    });
+    // What is settled is not read to its end.
+    const settled = reporting(shape, argv, [{ is: "any-entry", patterns: plain("startsWith", "a") }]);
+    expect(run(settled).evaluate(59, entries(most + 1)).records).toHaveLength(1);
   });
 
   it("longer than the policy's bound are not judged", () => {
@@ -229,10 +236,9 @@ describe("addresses", () => {
     matches({ is: "socket-path" }, names),
     matches({ is: "abstract-name" }, names),
   ];
-  /** At each position of a name: as many instructions as two words may have. */
-  const looseReadings = loose.flatMap((pattern) => [
-    matches({ is: "socket-path" }, [pattern]),
-    matches({ is: "abstract-name" }, [pattern]),
+  const looseReadings = [loose, ...loose.map((pattern) => [pattern])].flatMap((patterns) => [
+    matches({ is: "socket-path" }, patterns),
+    matches({ is: "abstract-name" }, patterns),
   ]);
 
   function* addresses(): Generator<Uint8Array> {
@@ -291,11 +297,6 @@ describe("what the kernel's programs cannot have is refused with the reason:", (
     const { diagnostics } = compileForSeccomp(program, { unprivileged: false, tellsVerdicts: true });
     return diagnostics.map(({ code, message }) => `${code} ${message}`).join("\n");
   };
-
-  it("a pattern that may lie anywhere in a path", () => {
-    const program = reporting({ is: "path" }, paths, [matches({ is: "whole" }, plain("matches", "/home/*/.ssh/*"))]);
-    expect(messageOf(program)).toMatch(/^P0606 .*`\/home\/\*\/\.ssh\/\*` \(matches\) at each position/);
-  });
 
   it("the object that a path leads to", () => {
     const objects = [{ is: "under", path: "/etc" }] as const;

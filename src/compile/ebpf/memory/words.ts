@@ -3,6 +3,9 @@
  * the kernel made of the declared arguments (kernel/README.md, "Declared arguments"). A call whose memory could not be
  * copied is never judged. Each word is computed where it is read, from a pointer that is asked for there: a pointer that
  * is NULL on one of two ways cannot be used behind them where the verifier guards against speculation.
+ *
+ * Texts are compared with an automaton. A small one that needs only a text's beginning becomes part of the program
+ * (text.ts), which takes the fewest steps; the kernel runs all others from a table (match-table.ts).
  */
 
 import type { Location } from "../../../ir/location.ts";
@@ -26,37 +29,72 @@ import {
   mostDeclaredBytes,
 } from "../../../linux/declared-arguments.ts";
 import { inet6Bytes, inetBytes, socketFamily, unixPathOffset } from "../../../linux/socket-address.ts";
-import { compileMatcher } from "../../../patterns/automaton.ts";
+import { type Automaton, compileMatcher } from "../../../patterns/automaton.ts";
 import type { Pattern } from "../../../patterns/pattern.ts";
+import { zeroEnded } from "../../../patterns/zero-ended.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { type DispatchRange, dispatch } from "../graph/dispatch.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
 import { type EbpfTarget, TargetError } from "../targets/target.ts";
+import { allParts, matchTable } from "./match-table.ts";
 import { matchText, planText, type TextEnd, type TextPlan } from "./text.ts";
 
 const kernelFunctions = {
   memory: "bpf_seccomp_arg",
   length: "bpf_seccomp_arg_len",
   parts: "bpf_seccomp_arg_parts",
+  match: "bpf_seccomp_arg_match",
 } as const;
 
-/** Blocks of one word's automata: the verifier walks at most 32,768 instructions (BPF_SECCOMP_LIMIT_INSNS). */
-const mostBlocks = 3072;
+/** Blocks of one word's automaton in the program, of which there may be a copy for each register that passes a text. */
+export const mostBlocks = { seccomp: 256, unprivileged: 32 } as const;
 
 /** `SECCOMP_EBPF_ARG_MSG`: part 0 is the header, part 1 the address. */
 const messageAddress = 1;
 
-const byPart = { whole: "text", "socket-path": "socket path", "abstract-name": "name", entry: "entry" } as const;
+/** How a text is compared with its patterns. */
+type Search =
+  /** By blocks of the program. */
+  | { readonly by: "program"; readonly plan: TextPlan }
+  /** By the kernel, with the table at this position of the map's value. */
+  | { readonly by: "kernel"; readonly map: number; readonly at: number };
+
+/** A call that cannot be judged: the program may not look at its memory, or there is more than it can match. */
+export type Unjudged = "unseen" | "long";
+
+/** Refuses if a condition holds, and continues if it does not. */
+export type RefuseUnjudged = (
+  condition: "equal" | "not-equal" | "greater-signed",
+  left: Value,
+  right: GraphOperand,
+  why: Unjudged,
+) => void;
+
+export interface MemoryWordsOptions {
+  readonly target: Pick<EbpfTarget, "name">;
+  readonly mostBlocks: number;
+  /** The index of the map with `tables()`. */
+  readonly map: number;
+}
 
 export class MemoryWords {
   readonly #program: Program;
-  readonly #target: Pick<EbpfTarget, "name">;
-  readonly #plans = new Map<number, TextPlan>();
+  readonly #options: MemoryWordsOptions;
+  readonly #searches = new Map<number, Search>();
+  readonly #tables: { readonly key: string; readonly at: number; readonly bytes: Uint8Array }[] = [];
   readonly #declared = new Map<string, DeclaredArgument>();
 
-  constructor(program: Program, target: Pick<EbpfTarget, "name">) {
+  constructor(program: Program, options: MemoryWordsOptions) {
     this.#program = program;
-    this.#target = target;
+    this.#options = options;
+  }
+
+  /** The value of the map with the tables that the words lowered so far need; empty without. */
+  tables(): Uint8Array {
+    const last = this.#tables.at(-1);
+    const all = new Uint8Array(last === undefined ? 0 : aligned(last.at + last.bytes.length));
+    for (const { at, bytes } of this.#tables) all.set(bytes, at);
+    return all;
   }
 
   /** The arguments that the words lowered so far need, by number and argument. */
@@ -64,7 +102,7 @@ export class MemoryWords {
     const all = [...this.#declared.values()].sort((a, b) => a.number - b.number || a.argument - b.argument);
     if (all.length > mostDeclarations)
       throw new TargetError(
-        this.#target,
+        this.#options.target,
         "the policy",
         `it reads ${all.length} arguments of calls, and a filter declares at most ${mostDeclarations}`,
       );
@@ -75,12 +113,7 @@ export class MemoryWords {
    * At the start of a body for calls that pass the argument so: refuses where the program may not look at it, and where a
    * list is longer than the policy's bound.
    */
-  open(
-    builder: BodyBuilder,
-    observation: number,
-    { register }: Source,
-    refuse: (condition: "equal" | "greater-signed", left: Value, right: GraphOperand, why: "unseen" | "long") => void,
-  ): void {
+  open(builder: BodyBuilder, observation: number, { register }: Source, refuse: RefuseUnjudged): void {
     const { shape } = this.#program.observations[observation]!;
     const parts = builder.callKernel(kernelFunctions.parts, { immediate: register });
     refuse("equal", parts, { immediate: -eperm }, "unseen");
@@ -89,14 +122,15 @@ export class MemoryWords {
 
   /**
    * The word, for the calls with these numbers. Throws a TargetError where the kernel copies no such argument, or the
-   * patterns take too much room.
+   * patterns have no automaton.
    */
-  word(builder: BodyBuilder, word: number, source: Source, numbers: readonly number[]): Value {
+  word(builder: BodyBuilder, word: number, source: Source, numbers: readonly number[], refuse: RefuseUnjudged): Value {
     const declaration = this.#program.words[word]!;
     const observation = this.#program.observations[declaration.observation]!;
     const size = this.#size(word, declaration, observation);
     for (const number of numbers) this.#declare(observation, number, source.register, size);
-    return new WordLowering(builder, observation, source.register, size).word(declaration, () => this.#plan(word));
+    const lowering = new WordLowering(builder, observation, source.register, size, refuse);
+    return lowering.word(declaration, () => this.#search(word));
   }
 
   #declare(observation: Observation, number: number, argument: number, size: number): void {
@@ -123,7 +157,7 @@ export class MemoryWords {
           return inet6Bytes;
         case "matches":
         case "any-entry":
-          return textOffset(reads.is === "matches" ? reads.part : undefined) + Math.max(1, this.#plan(word).bytes);
+          return this.#searched(reads.is === "matches" ? reads.part : undefined, this.#search(word));
         case "resolved":
           throw this.#error(
             this.#program.observations[this.#program.words[word]!.observation]!,
@@ -135,8 +169,15 @@ export class MemoryWords {
     return shape.is === "address" || shape.is === "message" ? Math.min(size, addressBytes) : size;
   }
 
-  #plan(word: number): TextPlan {
-    const known = this.#plans.get(word);
+  /** The bytes that the program itself reads to compare a text. */
+  #searched(part: TextPart | undefined, search: Search): number {
+    if (search.by === "program") return textOffset(part) + Math.max(1, search.plan.bytes);
+    // Of an address: whether it has such a text.
+    return textOffset(part) === 0 ? 0 : unixPathOffset + 1;
+  }
+
+  #search(word: number): Search {
+    const known = this.#searches.get(word);
     if (known !== undefined) return known;
     const { reads, observation: index } = this.#program.words[word]!;
     const observation = this.#program.observations[index]!;
@@ -144,32 +185,43 @@ export class MemoryWords {
     const { automaton, tooLarge } = compileMatcher(reads.patterns);
     if (automaton === undefined) throw this.#error(observation, tooLarge.message);
     const part = reads.is === "matches" ? reads.part : undefined;
-    const texts = part === undefined && observation.shape.is === "strings" ? observation.shape.entries : 1;
-    const most = Math.floor(mostBlocks / texts);
-    const plan = planText(automaton, part?.is === "abstract-name", longestText(part, observation), most);
-    if (plan === undefined || textOffset(part) + plan.bytes > mostDeclaredBytes)
-      throw this.#error(observation, tooMuch(reads.patterns, texts, part));
-    this.#plans.set(word, plan);
-    return plan;
+    const search = this.#inProgram(automaton, part, observation) ?? this.#inKernel(automaton, reads.patterns, part);
+    this.#searches.set(word, search);
+    return search;
+  }
+
+  /** Undefined where it would take too much of the program. */
+  #inProgram(automaton: Automaton, part: TextPart | undefined, observation: Observation): Search | undefined {
+    if (part === undefined) return undefined;
+    const longest = longestText(part, observation);
+    const plan = planText(automaton, part.is === "abstract-name", longest, this.#options.mostBlocks);
+    if (plan === undefined || textOffset(part) + plan.bytes > mostDeclaredBytes) return undefined;
+    return { by: "program", plan };
+  }
+
+  #inKernel(automaton: Automaton, patterns: readonly Pattern[], part: TextPart | undefined): Search {
+    const endsAtZero = part?.is === "socket-path";
+    const key = JSON.stringify([endsAtZero, patterns]);
+    let table = this.#tables.find((one) => one.key === key);
+    if (table === undefined) {
+      const bytes = matchTable(endsAtZero ? zeroEnded(automaton) : automaton);
+      table = { key, at: this.tables().length, bytes };
+      this.#tables.push(table);
+    }
+    return { by: "kernel", map: this.#options.map, at: table.at };
   }
 
   #error({ name, at }: Observation, reason: string): TargetError {
-    return new TargetError(this.#target, `a question about \`${name}\``, reason, at as Location | undefined);
+    return new TargetError(this.#options.target, `a question about \`${name}\``, reason, at as Location | undefined);
   }
 }
 
 const eperm = 1;
+const enoent = 2;
 
-function tooMuch(patterns: readonly Pattern[], texts: number, part: TextPart | undefined): string {
-  const loose = patterns.find(({ kind }) => kind !== "is" && kind !== "startsWith" && kind !== "under");
-  const where = texts > 1 ? `each of ${texts} entries` : `the ${part === undefined ? "text" : byPart[part.is]}`;
-  if (loose !== undefined)
-    return (
-      `a program without loops would look for \`${loose.text}\` (${loose.kind}) at each position of ${where}; ` +
-      "`is`, `startsWith` and `under` need only a pattern's own length"
-    );
-  const what = patterns.length === 1 ? "its pattern takes" : `its ${patterns.length} patterns take`;
-  return `${what} too many instructions for ${where}`;
+/** The tables are aligned as the kernel demands it. */
+function aligned(size: number): number {
+  return (size + 7) & ~7;
 }
 
 function fits(kind: DeclarationKind, { shape }: Observation): boolean {
@@ -194,11 +246,13 @@ class WordLowering {
   readonly #observation: Observation;
   readonly #argument: GraphOperand;
   readonly #size: number;
+  readonly #refuse: RefuseUnjudged;
   readonly #into: Value;
   readonly #after = new Block();
   readonly #constants = new Map<bigint, Block>();
 
-  constructor(builder: BodyBuilder, observation: Observation, register: number, size: number) {
+  constructor(builder: BodyBuilder, observation: Observation, register: number, size: number, refuse: RefuseUnjudged) {
+    this.#refuse = refuse;
     this.#builder = builder;
     this.#observation = observation;
     this.#argument = { immediate: register };
@@ -206,7 +260,7 @@ class WordLowering {
     this.#into = builder.fresh();
   }
 
-  word({ reads }: ObservedWord, plan: () => TextPlan): Value {
+  word({ reads }: ObservedWord, search: () => Search): Value {
     switch (reads.is) {
       case "length":
         this.#length();
@@ -220,10 +274,10 @@ class WordLowering {
         this.#address(reads.part);
         break;
       case "matches":
-        this.#matches(reads.part, plan());
+        this.#matches(reads.part, search());
         break;
       case "any-entry":
-        this.#anyEntry(plan());
+        this.#anyEntry(search());
         break;
       case "resolved":
         throw new TypeError("refused before");
@@ -302,17 +356,17 @@ class WordLowering {
 
   // ── Texts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  #matches(part: TextPart, plan: TextPlan): void {
-    const { acceptSets } = plan.automaton;
-    const [none, found] = [this.#is(0n), (set: number) => this.#is(acceptSets[set]!)];
+  #matches(part: TextPart, search: Search): void {
+    const none = this.#is(0n);
     const offset = textOffset(part);
     const builder = this.#builder;
     if (part.is === "whole" || part.is === "entry") {
-      const base = this.#memory(part.is === "entry" ? part.index : 0, none);
-      return matchText(builder, plan, { base, offset, end: { is: "zero" } }, found);
+      const index = part.is === "entry" ? part.index : 0;
+      if (search.by === "kernel") return this.#askKernel(index, offset, search);
+      return this.#compare(search.plan, { base: this.#memory(index, none), offset, end: { is: "zero" } });
     }
     let end: TextEnd = { is: "zero" };
-    if (part.is === "abstract-name") {
+    if (part.is === "abstract-name" && search.by === "program") {
       const bytes = this.#bytes();
       this.#unless("less-signed", bytes, offset, none);
       end = { is: "length", length: builder.arithmetic("subtract", bytes, { immediate: offset }) };
@@ -321,42 +375,40 @@ class WordLowering {
     this.#unless("not-equal", builder.load(2, base, 0), socketFamily.unix, none);
     // Behind the address are zeros, so one without a name has the first byte 0, too.
     this.#unless(part.is === "socket-path" ? "equal" : "not-equal", builder.load(1, base, unixPathOffset), 0, none);
-    matchText(builder, plan, { base, offset, end }, found);
+    if (search.by === "kernel") this.#askKernel(this.#part, offset, search);
+    else this.#compare(search.plan, { base, offset, end });
   }
 
-  #anyEntry(plan: TextPlan): void {
-    const { shape } = this.#observation;
-    if (shape.is !== "strings") throw new TypeError("no list");
+  #anyEntry(search: Search): void {
+    if (search.by !== "kernel") throw new TypeError("the kernel looks at all entries");
+    this.#askKernel(allParts, 0, search);
+  }
+
+  #compare(plan: TextPlan, text: Parameters<typeof matchText>[2]): void {
     const { acceptSets } = plan.automaton;
+    matchText(this.#builder, plan, text, (set) => this.#is(acceptSets[set]!));
+  }
+
+  /**
+   * The bits that match, from the kernel; none where there is no such text. A filter can match 256 KiB for a call, which
+   * paths never reach; a call with longer lists is refused.
+   */
+  #askKernel(part: number, offset: number, { map, at }: Search & { readonly by: "kernel" }): void {
     const builder = this.#builder;
-    const count = builder.callKernel(kernelFunctions.parts, this.#argument);
-    // 0, as a number that the verifier does not know: otherwise it would walk the rest for each set of bits.
-    const bits = builder.copy(builder.arithmetic("subtract", count, { value: count }));
-    const all = acceptSets.reduce((sum, set) => sum | set, 0n);
-    const done = new Block();
-    for (let entry = 0; entry < shape.entries; entry += 1) {
-      const base = this.#memory(entry, done);
-      const next = new Block();
-      const sets = new Map<number, Block>();
-      matchText(builder, plan, { base, offset: 0, end: { is: "zero" } }, (set) => {
-        if (acceptSets[set] === 0n) return next;
-        if (acceptSets[set] === all) return this.#is(all);
-        let block = sets.get(set);
-        if (block === undefined) {
-          block = new Block();
-          sets.set(set, block);
-          this.#in(block, () => {
-            builder.copy(builder.arithmetic("or", bits, builder.constant(acceptSets[set]!)), bits);
-            builder.goto(next);
-          });
-        }
-        return block;
-      });
-      builder.current = next;
-    }
-    builder.goto(done);
-    builder.current = done;
+    const bits = builder.callKernel(
+      kernelFunctions.match,
+      this.#argument,
+      { immediate: part },
+      { immediate: offset },
+      { wide: { is: "map", map } },
+      { immediate: at },
+    );
+    const failed = new Block();
+    this.#unless("less-signed", bits, 0, failed);
     this.#end({ value: bits });
+    builder.current = failed;
+    this.#refuse("not-equal", bits, { immediate: -enoent }, "long");
+    builder.goto(this.#is(0n));
   }
 
   // ── Addresses ─────────────────────────────────────────────────────────────────────────────────────────────────────

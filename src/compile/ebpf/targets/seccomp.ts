@@ -22,7 +22,7 @@ import { returnAction, returnWord } from "../../../linux/return-word.ts";
 import { verdictWord } from "../../classic/verdict-word.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
 import { Block, type GraphOperand, type Value } from "../graph/graph.ts";
-import { MemoryWords } from "../memory/words.ts";
+import { MemoryWords, mostBlocks, type RefuseUnjudged } from "../memory/words.ts";
 import { type BodyUse, countsAlive } from "../uses.ts";
 import { parameterOffset, withParameters } from "./parameters.ts";
 import { recordKind, recordLayout, refusals } from "./records.ts";
@@ -45,7 +45,8 @@ export interface SeccompTargetOptions {
 }
 
 export interface SeccompTarget extends EbpfTarget {
-  readonly storage: TargetStorage;
+  /** With the tables that the bodies need that have been lowered. */
+  storage(): TargetStorage;
   /** Whether a phase is mapped at a fork, so that the program must see calls that create processes. */
   readonly followsForks: boolean;
   /** What the kernel must copy for the bodies that have been lowered, by number and argument. */
@@ -56,8 +57,8 @@ export interface SeccompTarget extends EbpfTarget {
 const mostUnprivileged = 4096;
 
 /**
- * The maps, in the order in which instructions name them. From `tables` on: those of tables that are maps, then an
- * array for the tree's other state if it needs one.
+ * The maps, in the order in which instructions name them. From `tables` on: those of tables that are maps, an array for
+ * the tree's other state if it needs one, and one with the automata that the kernel runs.
  */
 const maps = { launch: 0, events: 1, dropped: 2, tables: 3 } as const;
 /** The launcher's token, then a word for each parameter. */
@@ -85,7 +86,11 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
   const name = options.unprivileged ? "unprivileged" : "seccomp";
   const needsAlive = countsAlive(program);
   const places = statePlaces(program, needsAlive, name);
-  const memory = new MemoryWords(program, { name });
+  const memory = new MemoryWords(program, {
+    target: { name },
+    mostBlocks: mostBlocks[name],
+    map: maps.tables + places.mapTables.length + (places.treeMap.size === 0 ? 0 : 1),
+  });
   const parts = new SeccompParts(program, places, needsAlive, options, memory);
   const allow = BigInt(returnAction.ALLOW);
   return {
@@ -113,7 +118,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
       const source = sources.get(program.words[word]!.observation);
       // No call of this body passes the argument.
       if (source === undefined) return builder.wide({ is: "value", value: 0n });
-      return memory.word(builder, word, source, numbers);
+      return memory.word(builder, word, source, numbers, parts.refuseUnjudged(builder));
     },
     keepsPlaceForChild: (use) => needsAlive && use.makesProcesses !== "never",
     lockedAsAWhole: true,
@@ -123,7 +128,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     table: (_program, table) =>
       places.table(table) ?? { in: "map", map: maps.tables + places.mapTables.indexOf(table) },
     report: (builder, report, values, at) => parts.report(builder, report, values, at),
-    storage: storage(program, places),
+    storage: () => storage(program, places, memory.tables()),
     followsForks: places.mapped.length > 0,
     declared: () => memory.declared(),
   };
@@ -147,7 +152,7 @@ function statePlaces(program: Program, needsAlive: boolean, name: string): State
   }
 }
 
-function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces): TargetStorage {
+function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces, automata: Uint8Array): TargetStorage {
   const word = { keySize: 4, capacity: 1, type: "array" } as const;
   return {
     states: objects,
@@ -183,6 +188,18 @@ function storage(program: Program, { objects, treeMap, mapTables }: StatePlaces)
       ...(treeMap.size === 0
         ? []
         : [{ ...word, name: "tree", valueSize: treeMap.size, holds: "state" as const, fields: treeMap.fields }]),
+      ...(automata.length === 0
+        ? []
+        : [
+            {
+              ...word,
+              name: "automata",
+              valueSize: automata.length,
+              holds: "constants" as const,
+              fields: [{ name: "tables", offset: 0, size: 1, count: automata.length } as const],
+              initial: [automata],
+            },
+          ]),
     ],
   };
 }
@@ -270,10 +287,12 @@ class SeccompParts {
   /** Before anything changes state: what follows is not judged. */
   #openMemory(builder: BodyBuilder, { sources }: BodyUse, refuse: Refuse): void {
     for (const [observation, source] of sources)
-      this.#memory.open(builder, observation, source, (condition, left, right, why) => {
-        const unseen = word(refusals.unseen, returnWord("ERRNO", errno.EPERM));
-        refuse(condition, left, right, why === "unseen" ? unseen : tooLong);
-      });
+      this.#memory.open(builder, observation, source, this.refuseUnjudged(builder, refuse));
+  }
+
+  refuseUnjudged(builder: BodyBuilder, refuse = this.#refusals(builder)): RefuseUnjudged {
+    const unseen = word(refusals.unseen, returnWord("ERRNO", errno.EPERM));
+    return (condition, left, right, why) => refuse(condition, left, right, why === "unseen" ? unseen : tooLong);
   }
 
   /** Refuses if a condition holds, and continues if it does not. */

@@ -26,8 +26,9 @@ export interface MapDescription {
    * | state | the policy's state; starts as `initial` |
    * | launch | values of each start (`launch`); written before loading, then frozen: constants to the verifier |
    * | events | the program's records; only the reader consumes them |
+   * | constants | an array that stays as `initial`, for the kernel's functions |
    */
-  readonly holds: "state" | "launch" | "events";
+  readonly holds: "state" | "launch" | "events" | "constants";
   /** The fields of a value, for people; padding is left out. */
   readonly fields: readonly MapField[];
   /** The offset of the value's 4-byte `struct bpf_spin_lock`. */

@@ -7,6 +7,7 @@
 import { maximumHalf } from "../../../linux/word.ts";
 import type { EbpfInstruction, MemorySize, Operand, Register } from "../instructions/instruction.ts";
 import { arithmetic, conditionHolds } from "../instructions/semantics.ts";
+import { Budget, matchTexts } from "./match-texts.ts";
 
 export interface EbpfMachine {
   readonly context: Uint8Array;
@@ -176,6 +177,7 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     throw new Error(`helper ${helper} is not known here`);
   };
   const copies: Uint8Array[] = [];
+  let matched: Budget | undefined;
   /** `bpf_seccomp_arg()` and the two functions about lengths (kernel/patches). */
   const part = ({ copies: all }: SeccompKernel): bigint => {
     const [copy, index, size] = [all?.get(Number(read(1))), Number(read(2)), Number(read(3))];
@@ -183,6 +185,19 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
     if (copy === undefined || text === undefined || copy.hidden === true || size > copy.size) return 0n;
     copies.push(laidOut(copy.parts, index, size));
     return (firstCopyRegion + BigInt(copies.length - 1)) << regionShift;
+  };
+  /** `bpf_seccomp_arg_match()`. */
+  const match = ({ copies: all }: SeccompKernel): bigint => {
+    const [argument, index, offset, map, at] = [read(1), read(2), read(3), read(4), read(5)];
+    const copy = all?.get(Number(argument));
+    if (copy === undefined || copy.hidden === true) return BigInt.asUintN(64, copy === undefined ? -2n : -1n);
+    const table = machine.maps[Number((map >> regionShift) - firstMapRegion)]!.bytes.subarray(Number(at));
+    const isAll = BigInt.asUintN(32, index) === 0xffff_ffffn;
+    const texts = (isAll ? copy.parts : copy.parts.slice(Number(index), Number(index) + 1))
+      .filter(({ length }) => length >= Number(offset))
+      .map((one) => one.subarray(Number(offset)));
+    matched ??= new Budget();
+    return BigInt.asUintN(64, matchTexts(table, texts, matched));
   };
   const count = ({ copies: all }: SeccompKernel, ofPart: boolean): bigint => {
     const copy = all?.get(Number(read(1)));
@@ -210,6 +225,8 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         return BigInt(kernel!.alive);
       case "bpf_seccomp_arg":
         return part(kernel!);
+      case "bpf_seccomp_arg_match":
+        return match(kernel!);
       case "bpf_seccomp_arg_len":
         return count(kernel!, true);
       case "bpf_seccomp_arg_parts":

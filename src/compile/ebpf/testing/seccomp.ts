@@ -55,8 +55,9 @@ export class ModelledTree {
       program,
       states.some(({ name }) => name === "tree"),
     );
-    this.maps = maps.map(({ holds, valueSize, capacity, type }) => {
+    this.maps = maps.map(({ holds, valueSize, capacity, type, initial }) => {
       const bytes = new Uint8Array(type === "ring-buffer" ? 0 : valueSize * capacity);
+      if (holds === "constants") bytes.set(initial![0]!);
       if (holds === "launch") new BigUint64Array(bytes.buffer).set(modelledToken);
       return { bytes, valueSize, ...(type === "hash" ? { keys: new Map<bigint, number>() } : {}) };
     });
@@ -152,7 +153,8 @@ export class ModelledTree {
   #words(task: number, region: string, offset: number, count: number): BigUint64Array {
     const { objects } = this.#places;
     const index = objects.findIndex(({ name }) => name === region.replace(" ", "_"));
-    const bytes = region === treeMapRegion ? this.maps.at(-1)!.bytes : this.tasks.get(task)!.states[index]!;
+    const tree = this.#compiled.storage.maps.findIndex(({ name }) => name === "tree");
+    const bytes = region === treeMapRegion ? this.maps[tree]!.bytes : this.tasks.get(task)!.states[index]!;
     return new BigUint64Array(bytes.buffer, bytes.byteOffset + offset, count);
   }
 }

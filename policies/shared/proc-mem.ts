@@ -31,7 +31,7 @@ function mayLeadToMemory(call: Call): boolean {
  * covered. Other files named `mem` cannot be opened; directories can, by O_DIRECTORY.
  *
  * It is off by default: each open is then read behind its pointer, which takes about ten times as long on `notify`, and
- * fails for a process whose memory portcullis cannot read. `seccomp-ebpf` cannot express it.
+ * fails there for a process whose memory portcullis cannot read.
  */
 export default policy((call) =>
   denied && mayLeadToMemory(call) ? deny("EPERM", "could lead to the memory of a process") : allow,

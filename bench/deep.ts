@@ -86,7 +86,7 @@ async function program(what: string, limit: string, command: readonly string[], 
   print({ ...row, case: `${row.case}: processor time`, ours, reference, ratio: ours / reference, informative: true });
 }
 
-/** Two libraries of this project; with --smoke one small program. */
+/** The launcher, the addon and a reference; with --smoke one small program. */
 async function makes(): Promise<void> {
   const out = join(folder, "make");
   const targets = isSmoke ? [`${out}/reference/callers`] : ["package", `${out}/reference/supervisor`];

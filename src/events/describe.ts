@@ -130,8 +130,8 @@ function decision(
     const errno = record.errno === undefined ? refusal.errno : printErrno(record.errno);
     const { obstacle } = record;
     if (record.hold !== undefined) {
-      const reason = `${refusal.reason}: ${describeHoldObstacle(record.hold)}`;
-      return { ...common, verdict: "deny", errno, reason, ...rest };
+      const { cause, advice } = describeHoldObstacle(record.hold);
+      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
     }
     if (record.pin !== undefined && obstacle === undefined) {
       const { cause, advice } = describePinObstacle(record.pin);

@@ -76,7 +76,7 @@ export function describeObstacle(
   }
 }
 
-interface PinObstacleText {
+interface ObstacleText {
   readonly cause: string;
   readonly advice: string;
 }
@@ -84,7 +84,7 @@ interface PinObstacleText {
 const report = "please report it, with the program's name";
 const noMemoryRules = "use a policy that does not ask about memory for this call";
 
-const pinObstacleTexts: { readonly [O in PinObstacle]: PinObstacleText } = {
+const pinObstacleTexts: { readonly [O in PinObstacle]: ObstacleText } = {
   untraceable: {
     cause: "the caller cannot be stopped",
     advice: `run portcullis as the caller's user, without another tracer (strace, gdb), or with CAP_SYS_PTRACE; or ${noMemoryRules}`,
@@ -128,33 +128,71 @@ const pinObstacleTexts: { readonly [O in PinObstacle]: PinObstacleText } = {
   },
 };
 
-export function describePinObstacle({ why, errno }: NonNullable<JudgementRecord["pin"]>): PinObstacleText {
+export function describePinObstacle({ why, errno }: NonNullable<JudgementRecord["pin"]>): ObstacleText {
   const { cause, advice } = pinObstacleTexts[why];
   return { cause: `${cause}${errno === 0 ? "" : ` (${errnoName(errno) ?? errno})`}`, advice };
 }
 
-const holdObstacleTexts: { readonly [O in HoldObstacle]: string } = {
-  "other-credentials": "the caller's users, groups or capabilities are not those of portcullis",
-  "other-user-namespace": "the caller is in another user namespace",
-  "other-mounts": "the caller is in another mount namespace",
-  "other-root": "the caller has another root directory",
-  "other-label": "a security module (AppArmor, SELinux) has another label for the caller",
-  "other-namespaces": "the caller is in other namespaces, which a device or a file of /proc can depend on",
-  "other-cgroup": "the caller is in another cgroup, which can forbid devices",
-  "own-process": "the path leads to portcullis's own process",
-  "other-process": "the path leads through a link of another process (/proc/PID/fd, cwd, root, exe)",
-  "other-proc": "the path leads to a mount of procfs other than /proc",
-  "other-terminal": "the caller's terminal is not portcullis's",
-  "place-unknown": "where the object lies cannot be seen, or changes all the time",
-  "unreadable-caller": "the caller's files in /proc cannot be read",
-  "no-descriptors": "portcullis has no file descriptor left",
-  "no-memory": "portcullis has no memory left",
-  "too-many": "too many calls wait for their objects",
-  "other-umask": "the caller's umask is another, and unshare(2) is refused to portcullis",
-  "path-only": "the kernel installs no descriptor that was opened with O_PATH",
-  landlock: "the caller, or a process that it comes from, has restricted itself by Landlock",
+const sameCaller =
+  "run portcullis as the caller is (user, groups, capabilities, namespaces), or compare `.text` in the policy";
+const byText = "compare `.text` in the policy for such paths";
+const ownPath = "use the program's own path to it";
+
+const holdObstacleTexts: { readonly [O in HoldObstacle]: ObstacleText } = {
+  "other-credentials": {
+    cause: "the caller's users, groups or capabilities are not those of portcullis",
+    advice: sameCaller,
+  },
+  "other-user-namespace": { cause: "the caller is in another user namespace", advice: sameCaller },
+  "other-mounts": { cause: "the caller is in another mount namespace", advice: sameCaller },
+  "other-root": { cause: "the caller has another root directory", advice: sameCaller },
+  "other-label": {
+    cause: "a security module (AppArmor, SELinux) has another label for the caller",
+    advice: "give portcullis the same label",
+  },
+  "other-namespaces": {
+    cause: "the caller is in other namespaces, which a device or a file of /proc can depend on",
+    advice: sameCaller,
+  },
+  "other-cgroup": {
+    cause: "the caller is in another cgroup, which can forbid devices",
+    advice: "start portcullis in that cgroup",
+  },
+  "own-process": { cause: "the path leads to portcullis's own process", advice: ownPath },
+  "other-process": {
+    cause: "the path leads through a link of another process (/proc/PID/fd, cwd, root, exe)",
+    advice: ownPath,
+  },
+  "other-proc": { cause: "the path leads to a mount of procfs other than /proc", advice: "use /proc" },
+  "other-terminal": {
+    cause: "the caller's terminal is not portcullis's",
+    advice: "start portcullis in that terminal, or open it by its name in /dev/pts",
+  },
+  "place-unknown": {
+    cause: "where the object lies cannot be seen, or changes all the time",
+    advice: `let portcullis search the directories above, or ${byText}`,
+  },
+  "unreadable-caller": { cause: "the caller's files in /proc cannot be read", advice: sameCaller },
+  "no-descriptors": { cause: "portcullis has no file descriptor left", advice: "raise its limit (ulimit -n)" },
+  "no-memory": {
+    cause: "portcullis has no memory left",
+    advice: "give it more (a container's or cgroup's limit)",
+  },
+  "too-many": { cause: "too many calls wait for their objects", advice: "make fewer such calls at once" },
+  "other-umask": {
+    cause: "the caller's umask is another, and unshare(2) is refused to portcullis",
+    advice: "start portcullis with the same umask",
+  },
+  "path-only": {
+    cause: "the kernel installs no descriptor that was opened with O_PATH",
+    advice: `open it for reading, or ${byText}`,
+  },
+  landlock: {
+    cause: "the caller, or a process that it comes from, has restricted itself by Landlock",
+    advice: 'return deny("EOPNOTSUPP") for landlock_restrict_self, so that it works unrestricted, or compare `.text`',
+  },
 };
 
-export function describeHoldObstacle(why: HoldObstacle): string {
+export function describeHoldObstacle(why: HoldObstacle): ObstacleText {
   return holdObstacleTexts[why];
 }

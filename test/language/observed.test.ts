@@ -264,6 +264,7 @@ describe("mistakes", () => {
     ['return call.name === "execve" && call.args.argv.at(-1n).is("a") ? allow : log;', "P0213"],
     ['return call.name === "open" && call.args.path.text.matches("*a????????????????") ? allow : log;', "P0215"],
     ['return call.name === "read" && call.args.buf.text.is("a") ? allow : log;', "P0601"],
+    ['return call.name === "sendmmsg" && call.args.mmsg.name.kind === "ip" ? deny("EPERM") : allow;', "P0601"],
   ])("%s", (body, code) => {
     expect(messagesOf(body).map((message) => message.slice(0, 5))).toEqual([code]);
   });

@@ -1,6 +1,15 @@
 /** Policies about the memory behind pointers, enforced by `notify` on programs that know nothing of them. */
 
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -91,6 +100,25 @@ describe("a tracer in the tree", () => {
       .filter(({ reason }) => String(reason).includes("could not be pinned"));
     expect(audited.length).toBeGreaterThan(0);
     expect(audited[0]).toMatchObject({ call: "openat", verdict: "deny", audit: true });
+  });
+});
+
+describe("objects", () => {
+  const step = () => `
+  if (call.name === "openat2") return deny("ENOSYS");
+  if (call.name !== "open" && call.name !== "openat") return allow;
+  const { path, flags } = call.args;
+  if (path.resolved.under(${JSON.stringify(join(folder, "closed"))})) return deny("EACCES");
+  return flags.has("O_PATH") ? deny("EDOM") : allow;`;
+
+  it("that cp and mv open with O_PATH are directories that are opened for reading, and judged so", () => {
+    const [from, to, closed] = [join(folder, "allowed"), join(folder, "open"), join(folder, "closed")];
+    mkdirSync(to);
+    mkdirSync(closed);
+    const script = `cp ${from} ${to}/ && mv ${to}/allowed ${to}/moved && cp -t ${to} ${from} && ls ${to}; cp ${from} ${closed}/`;
+    const { stdout, status } = run(step(), "/bin/sh", "-c", script);
+    expect({ stdout, status }).toEqual({ stdout: "allowed\nmoved\n", status: 1 });
+    expect(readdirSync(closed)).toEqual([]);
   });
 });
 

@@ -44,8 +44,8 @@ export function findSiblings(view: View): Diagnostic[] {
         found.set(refusal, namespaceSiblings(view, name, refusal, open, `${verb} allowed${place}`));
         continue;
       }
-      const unreadable = open.filter((each) => unreadableFlags.has(each));
-      const readable = [...open.filter((each) => !unreadableFlags.has(each)), name].sort();
+      const unreadable = open.filter((each) => behindPointers.has(each));
+      const readable = [...open.filter((each) => !behindPointers.has(each)), name].sort();
       const set = `calls(${readable.map((each) => `"${each}"`).join(", ")}).has(call)`;
       const rest = unreadable.map((each) => `; for ${each} return deny("ENOSYS")`).join("");
       found.set(
@@ -85,8 +85,8 @@ function namespaceSiblings(
   });
 }
 
-/** Their flags are behind a pointer, so the only remedy is to make the caller fall back. */
-const unreadableFlags: ReadonlySet<string> = new Set(["openat2", "clone3"]);
+/** What they ask for lies behind a pointer: the plainest remedy is to make the caller fall back. */
+const behindPointers: ReadonlySet<string> = new Set(["openat2", "clone3", "sendmmsg"]);
 
 /** CLONE_NEWTIME and CLONE_NEWNS … CLONE_NEWNET (include/uapi/linux/sched.h). */
 const namespaceFlags = 0x7e02_0080n;

@@ -83,6 +83,10 @@ export class JudgementMemory {
     return Array.from(this.#longs.subarray(first, first + 6));
   }
 
+  setArgument(index: number, value: bigint): void {
+    this.#longs[addresses.arguments / 8 + index] = value;
+  }
+
   /** The low word of a cell: enough for a phase. */
   lowWord(address: number): number {
     return this.#words[word(address)]!;

@@ -3,6 +3,7 @@ import { deserialize, serialize } from "node:v8";
 import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import type { Automata } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
+import type { Action } from "../../ir/verdicts.ts";
 import type { EnginePolicy, Mode } from "../engine.ts";
 
 /**
@@ -69,3 +70,13 @@ export function encodePolicy(policy: NotifyPolicy): Uint8Array {
 export function decodePolicy(bytes: Uint8Array): NotifyPolicy {
   return deserialize(bytes) as NotifyPolicy;
 }
+
+/** What the supervisor does for a verdict. compile.ts refuses a trap; a killed thread takes its process along. */
+export const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
+  allow: "pass",
+  log: "pass",
+  deny: "fail",
+  trap: "kill",
+  "kill-thread": "kill",
+  "kill-process": "kill",
+};

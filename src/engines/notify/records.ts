@@ -1,5 +1,4 @@
 /** The records of the supervisor's judgements and refusals, which become events. */
-import type { CompiledStep } from "../../compile/wasm/compile.ts";
 import { takeReports } from "../../compile/wasm/instance.ts";
 import type { EventRecord, JudgementRecord, Refusal } from "../../events/record.ts";
 import type { Action } from "../../ir/verdicts.ts";
@@ -20,30 +19,12 @@ export class Records {
   readonly #memory: JudgementMemory;
   readonly #sink: RecordSink;
   readonly #audit: boolean;
-  /** Addresses of the cells that hold phases, with the scope whose state they are in. */
-  readonly #phases: readonly { readonly scope: "thread" | "process" | "tree"; readonly offset: number }[];
   #reportedDescriptors = false;
 
-  constructor(
-    memory: JudgementMemory,
-    policy: Pick<NotifyPolicy, "mode" | "description"> & { readonly step: CompiledStep },
-    sink: RecordSink,
-  ) {
+  constructor(memory: JudgementMemory, { mode }: Pick<NotifyPolicy, "mode">, sink: RecordSink) {
     this.#memory = memory;
     this.#sink = sink;
-    this.#audit = policy.mode === "audit";
-    this.#phases = phaseCells(policy.step, policy.description.phases);
-  }
-
-  /** The phases before the judgement. */
-  phasesOf(caller: Thread | undefined): readonly number[] {
-    if (this.#phases.length === 0) return noPhases;
-    const bases = {
-      thread: caller?.slot ?? 0,
-      process: caller?.process.slot ?? 0,
-      tree: this.#memory.instance.layout.tree,
-    };
-    return this.#phases.map(({ scope, offset }) => this.#memory.lowWord(bases[scope] + offset));
+    this.#audit = mode === "audit";
   }
 
   /** The supervisor itself refuses the call in the memory, whatever the policy says. */
@@ -114,17 +95,4 @@ export class Records {
         "from here on events lack the names of callers, and processes that are not known yet are refused",
     );
   }
-}
-
-const noPhases: readonly number[] = [];
-
-function phaseCells(step: CompiledStep, phases: readonly { readonly cell: number }[]) {
-  const scopes = ["thread", "process", "tree"] as const;
-  return phases.map(({ cell }) => {
-    for (const scope of scopes) {
-      const found = step.layout.scopes[scope].cells.find((one) => one.cell === cell);
-      if (found !== undefined) return { scope, offset: found.offset };
-    }
-    throw new Error(`cell ${cell} has no place in memory`);
-  });
 }

@@ -28,10 +28,11 @@ import { ForkTracer } from "./fork-tracer.ts";
 import { JudgementMemory } from "./memory.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { ServedCalls } from "./objects/served-calls.ts";
+import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
 import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
 import { windowProtection } from "./pin/protection.ts";
-import { callTrait, type NotifyPolicy } from "./policy.ts";
+import { answers, callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { type RecordSink, Records } from "./records.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
@@ -80,6 +81,7 @@ export class Supervisor {
   /** Whether the thread or the process that calls must be known to judge it. */
   readonly #identifies: boolean;
   readonly #records: Records;
+  readonly #phases: PhaseReader;
   /** Undefined where the policy reads no memory of its callers. */
   readonly #pinning: Pinning | undefined;
   readonly #observer: MemoryObserver;
@@ -138,6 +140,7 @@ export class Supervisor {
     this.#clone = callNumber("clone", architecture);
     this.#clone3 = callNumber("clone3", architecture);
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
+    this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
     if (observes) this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (kernel === "present") useSynchronousWakeUp(listener);
@@ -282,7 +285,7 @@ export class Supervisor {
   ): { readonly verdict: number; readonly passes: boolean } {
     const memory = this.#memory;
     const { number } = memory;
-    const phases = this.#records.phasesOf(caller);
+    const phases = this.#phases.read(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
     const answer = this.#audit ? "pass" : answers[action];
@@ -358,7 +361,8 @@ export class Supervisor {
         // It was known when it called first.
         if (this.#isRestricted || caller?.process.isRestricted !== false)
           return this.#refuseObject("landlock", errno.EACCES);
-        const { observations, memory } = held;
+        const { observations, memory, rewritten } = held;
+        if (rewritten !== undefined) this.#memory.setArgument(rewritten.argument, rewritten.flags);
         const observed = this.#observer.observe(this.#memory.number, memory);
         if ("errno" in observed) throw new Error("memory that was read has failed since");
         this.#memory.setObserved(observed.words);
@@ -597,16 +601,6 @@ interface FollowedCall {
   /** False where the caller was interrupted first. */
   readonly pass: () => boolean;
 }
-
-/** What the supervisor does for a verdict. compile.ts refuses a trap; a killed thread takes its process along. */
-const answers: { readonly [A in Action]: "pass" | "fail" | "kill" } = {
-  allow: "pass",
-  log: "pass",
-  deny: "fail",
-  trap: "kill",
-  "kill-thread": "kill",
-  "kill-process": "kill",
-};
 
 /** A 1 for each call that the supervisor only lets pass when it comes prepared. */
 function passedAsPrepared(calls: Uint8Array, architecture: ArchitectureName): Uint8Array {

@@ -32,6 +32,9 @@ export function member(c: Compilation, node: MemberExpression): Value {
   );
 }
 
+/** sendmmsg's argument: the kernel writes to each message, so none is pinned (src/engines/notify/pin/observer.ts). */
+const manyMessages = "`mmsg`";
+
 export function memberOf(c: Compilation, value: Value, name: string, node: SourceRange): Value {
   switch (value.is) {
     case "unknown":
@@ -48,7 +51,9 @@ export function memberOf(c: Compilation, value: Value, name: string, node: Sourc
           "P0601",
           node,
           `the memory behind ${value.described ?? "a pointer"} cannot be read: another thread could change it after the check, so \`.${name}\` would be a race`,
-          "decide by state, or by arguments that are not pointers",
+          value.described === manyMessages
+            ? 'for sendmmsg return deny("ENOSYS"): it carries many addresses, and sendmsg carries one, `call.args.msg.name`'
+            : "decide by state, or by arguments that are not pointers",
         );
       }
       return noMember(c, value, name, node, [...value.members.keys()]);

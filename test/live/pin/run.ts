@@ -15,8 +15,9 @@ const place = reachableFolder("pin");
 const harness = join(place, "harness.mjs");
 let node = process.execPath;
 
-/** How often each race is tried: PORTCULLIS_FULL=1 takes as many as it needs to trust the result. */
-export const tries = process.env["PORTCULLIS_FULL"] === "1" ? 30_000 : 300;
+export const isFull = process.env["PORTCULLIS_FULL"] === "1";
+/** How often each call is made: PORTCULLIS_FULL=1 takes as many as it needs to trust the result. */
+export const tries = isFull ? 30_000 : 300;
 
 export async function preparePinning(): Promise<void> {
   execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });

@@ -20,6 +20,12 @@ const kinds = { open: 0n, openat2: 1n, connect: 2n } as const;
 const workingDirectory = -100n;
 /** O_CREAT | O_WRONLY | O_TRUNC, the same on both architectures. */
 const creatFlags = 0o1101n;
+/** O_PATH, O_CLOEXEC, and those that architectures number otherwise (arch/arm64/include/uapi/asm/fcntl.h). */
+const [pathOnly, closeOnExec] = [0x20_0000n, 0x8_0000n];
+const directoryFlags = {
+  x86_64: { directory: 0x1_0000n, noFollow: 0x2_0000n },
+  aarch64: { directory: 0x4000n, noFollow: 0x8000n },
+} as const;
 /** sizeof(struct sockaddr_un); a longer address is refused (net/unix/af_unix.c, unix_validate_addr()). */
 const unixAddressBytes = 110;
 const openHow = { least: 24 } as const;
@@ -34,6 +40,13 @@ export interface Order {
   /** The observation whose path leads to the object. */
   readonly place: number;
   readonly wanted: Wanted;
+  readonly rewritten: RewrittenFlags | undefined;
+}
+
+/** The argument as the call is made, which is what the policy judges. */
+export interface RewrittenFlags {
+  readonly argument: number;
+  readonly flags: bigint;
 }
 
 /** The objects that an observation's words ask about. */
@@ -52,7 +65,12 @@ interface ServedCall {
 }
 
 export type Held =
-  | { readonly is: "object"; readonly observations: readonly ObservationOfCall[]; readonly memory: readonly Memory[] }
+  | {
+      readonly is: "object";
+      readonly observations: readonly ObservationOfCall[];
+      readonly memory: readonly Memory[];
+      readonly rewritten: RewrittenFlags | undefined;
+    }
   /** The call fails with this errno, as it would without a policy. */
   | { readonly is: "failed"; readonly errno: number }
   | { readonly is: "refused"; readonly errno: number; readonly why: HoldObstacle };
@@ -61,6 +79,7 @@ export class ServedCalls {
   /** Can be read when an object is held. */
   readonly descriptor: number;
   readonly #calls: { readonly [name in "open" | "openat" | "openat2" | "creat" | "connect"]: number };
+  readonly #directoryFlags: (typeof directoryFlags)[ArchitectureName];
   /** By observation. */
   readonly #wanted: ReadonlyMap<number, Wanted>;
   readonly #served = new Map<bigint, ServedCall>();
@@ -78,6 +97,7 @@ export class ServedCalls {
       creat: callNumber("creat", architecture),
       connect: callNumber("connect", architecture),
     };
+    this.#directoryFlags = directoryFlags[architecture];
     const objects = objectsOf(words);
     const all = [...objects.values()].flat();
     const distinct = [...new Map(all.map((object) => [keyOf(object), object])).values()];
@@ -115,18 +135,25 @@ export class ServedCalls {
       fields.forEach((field, index) => {
         six[index] = field;
       });
-      return { path, fields: six, place, wanted };
+      return { path, fields: six, place, wanted, rewritten: undefined };
+    };
+    /** An open whose flags are this argument. */
+    const open = (directory: bigint, argument: number): Order => {
+      const flags = word(argument);
+      const rewritten = this.#withoutPathOnly(flags);
+      const made = order(read.bytes, kinds.open, directory, rewritten ?? flags, word(argument + 1));
+      return rewritten === undefined ? made : { ...made, rewritten: { argument, flags: rewritten } };
     };
     const int = (index: number) => BigInt.asIntN(32, observer.argument(index));
     const word = (index: number) => BigInt.asUintN(32, observer.argument(index));
     const calls = this.#calls;
     switch (number) {
       case calls.open:
-        return order(read.bytes, kinds.open, workingDirectory, word(1), word(2));
+        return open(workingDirectory, 1);
       case calls.creat:
         return order(read.bytes, kinds.open, workingDirectory, creatFlags, word(1));
       case calls.openat:
-        return order(read.bytes, kinds.open, int(0), word(2), word(3));
+        return open(int(0), 2);
       case calls.openat2: {
         const how = this.#how(observer, observations, memory);
         if (how instanceof ObservationFailure) return how;
@@ -143,6 +170,16 @@ export class ServedCalls {
       default:
         return undefined;
     }
+  }
+
+  /**
+   * The kernel installs no descriptor that was opened with O_PATH. A directory is opened for reading in its place, and
+   * judged so: cp and mv (GNU coreutils 9) open the directory that they write to with O_PATH.
+   */
+  #withoutPathOnly(flags: bigint): bigint | undefined {
+    const { directory, noFollow } = this.#directoryFlags;
+    if ((flags & pathOnly) === 0n || (flags & directory) === 0n) return undefined;
+    return flags & (directory | noFollow | closeOnExec);
   }
 
   /** The structure that the policy has judged, where it asks about it: it is read once. */
@@ -198,7 +235,7 @@ export class ServedCalls {
     const known = memory.map((one, index) =>
       index === order.place && one.is === "bytes" ? { ...one, resolved } : one,
     );
-    return { is: "object", observations, memory: known };
+    return { is: "object", observations, memory: known, rewritten: order.rewritten };
   }
 
   /** Opens or connects, and answers. The call comes again if portcullis fails, or if it must be judged anew. */

@@ -1,0 +1,31 @@
+/** The phases that a caller is in, for events: words in the policy's memory. */
+import type { CompiledStep } from "../../compile/wasm/compile.ts";
+import type { JudgementMemory } from "./memory.ts";
+import type { Thread } from "./tasks.ts";
+
+const scopes = ["thread", "process", "tree"] as const;
+const none: readonly number[] = [];
+
+export class PhaseReader {
+  readonly #memory: JudgementMemory;
+  /** Of each declaration: the scope whose state its cell is in, and where. */
+  readonly #cells: readonly { readonly scope: (typeof scopes)[number]; readonly offset: number }[];
+
+  constructor(memory: JudgementMemory, step: CompiledStep, phases: readonly { readonly cell: number }[]) {
+    this.#memory = memory;
+    this.#cells = phases.map(({ cell }) => {
+      for (const scope of scopes) {
+        const found = step.layout.scopes[scope].cells.find((one) => one.cell === cell);
+        if (found !== undefined) return { scope, offset: found.offset };
+      }
+      throw new Error(`cell ${cell} has no place in memory`);
+    });
+  }
+
+  read(caller: Thread | undefined): readonly number[] {
+    if (this.#cells.length === 0) return none;
+    const { tree } = this.#memory.instance.layout;
+    const bases = { thread: caller?.slot ?? 0, process: caller?.process.slot ?? 0, tree };
+    return this.#cells.map(({ scope, offset }) => this.#memory.lowWord(bases[scope] + offset));
+  }
+}

@@ -2,63 +2,8 @@
  * Measures requests per second of nginx (one worker, pinned to one core) under policies/nginx.ts and without a policy.
  * The load generator (wrk) has the other core. Two servers run at a time and are loaded alternately.
  */
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
+import { requestsPerSecond, start, stop } from "./support/nginx-server.ts";
 import { pairs, print } from "./support/pairs.ts";
-
-if (availableParallelism() < 2) throw new Error("the server and its load need one core each");
-
-interface Server {
-  readonly page: string;
-  readonly folder: string;
-  readonly process: ChildProcess;
-}
-
-async function start(port: number, prefix: readonly string[]): Promise<Server> {
-  const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
-  chmodSync(folder, 0o755);
-  mkdirSync(join(folder, "www"));
-  writeFileSync(join(folder, "www", "index.html"), "x".repeat(1024));
-  const user = process.getuid?.() === 0 ? "user www-data;" : "";
-  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((n) => `${n}_temp_path ${folder}/${n};`);
-  writeFileSync(
-    join(folder, "nginx.conf"),
-    `${user} worker_processes 1; worker_cpu_affinity 01; pid ${folder}/nginx.pid; error_log ${folder}/error.log;
-     events { worker_connections 512; }
-     http { access_log off; keepalive_requests 1000000; ${temporary.join(" ")}
-       server { listen 127.0.0.1:${port}; root ${folder}/www; } }`,
-  );
-  const words = [...prefix, "nginx", "-c", join(folder, "nginx.conf"), "-g", "daemon off;"];
-  const child = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "inherit", "inherit"] });
-  const page = `http://127.0.0.1:${port}/index.html`;
-  for (let attempt = 0; ; attempt += 1) {
-    // A server whose port is taken exits, and another server may respond there.
-    if (child.exitCode !== null || attempt > 100) {
-      child.kill();
-      throw new Error(`nginx does not serve ${page}: ${words.join(" ")}`);
-    }
-    const isUp = existsSync(join(folder, "nginx.pid")) && (await fetch(page).catch(() => undefined))?.ok === true;
-    if (isUp) return { page, folder, process: child };
-    await sleep(50);
-  }
-}
-
-function requestsPerSecond(server: Server): number {
-  const words = ["-c", "1", "wrk", "-t1", "-c16", "-d1s", server.page];
-  const text = execFileSync("taskset", words, { encoding: "utf8" });
-  if (/Non-2xx|Socket errors/.test(text)) throw new Error(`requests failed:\n${text}`);
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)![1]);
-}
-
-async function stop(server: Server): Promise<void> {
-  const ended = new Promise((resolve) => server.process.once("exit", resolve));
-  process.kill(Number(readFileSync(join(server.folder, "nginx.pid"), "utf8")), "SIGTERM");
-  await ended;
-  rmSync(server.folder, { recursive: true, force: true });
-}
 
 async function row(name: string, count: number, prefix: readonly string[], limit?: string): Promise<void> {
   const server = await start(18_481, prefix);

@@ -24,7 +24,7 @@ import { callsMeantBy, explainUnknownCall } from "./linux/unknown-call.ts";
 import { readTrace } from "./traces/read.ts";
 import { missingForReplay, replay } from "./traces/replay.ts";
 import { testedArguments } from "./traces/tested-memory.ts";
-import type { Trace } from "./traces/trace.ts";
+import { unpackTrace } from "./traces/unpack.ts";
 
 export { RefusedError } from "./engines/simulate/task.ts";
 
@@ -83,29 +83,38 @@ function pathOf(file: string | URL): string {
   return typeof file === "string" ? file : fileURLToPath(file);
 }
 
+/** Bytes of a trace; a text has a limit of its own in V8. */
+const mostText = 256 << 20;
+
 // ── Recordings ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function replayed(evaluator: Evaluator, path: string, options: Options): Simulation {
   const { program } = evaluator;
-  const text = readFileSync(path, "utf8");
   const file = relative(process.cwd(), path);
+  const unpacked = unpackTrace(readFileSync(path), file, mostText);
+  const text = unpacked.text ?? "";
   const refuse = (diagnostics: readonly Diagnostic[]) => {
     if (hasErrors(diagnostics)) throw new PolicyError(diagnostics, new Map([[file, text]]));
   };
-  const { trace, diagnostics } = readTrace(text, file, program.architecture);
+  refuse(unpacked.diagnostics);
+  const { runs, diagnostics } = readTrace(text, file, program.architecture);
   refuse(diagnostics);
   const settings = { file, uid: numberOf(options.uid), gid: numberOf(options.gid) };
-  refuse(missingForReplay(program, trace as Trace, settings));
-  const run = replay(evaluator, trace as Trace, settings);
   const reports: SimulatedReport[] = [];
   const decisions: TracedDecision[] = [];
-  for (const { event, pid, decision } of run.calls()) {
-    const call = callByNumber(program.architecture, event.number)?.name ?? `call ${event.number}`;
-    reports.push(...decision.reports);
-    decisions.push({ ...decisionOf(decision), pid: BigInt(pid), call });
+  let tree: SimulatedTree | undefined;
+  for (const trace of runs) {
+    refuse(missingForReplay(program, trace, settings));
+    const run = replay(evaluator, trace, settings);
+    for (const { event, pid, decision } of run.calls()) {
+      const call = callByNumber(program.architecture, event.number)?.name ?? `call ${event.number}`;
+      reports.push(...decision.reports);
+      decisions.push({ ...decisionOf(decision), pid: BigInt(pid), call });
+    }
+    refuse(run.diagnostics());
+    tree = run.tree;
   }
-  refuse(run.diagnostics());
-  return new Simulation(run.tree, reports, decisions);
+  return new Simulation(tree!, reports, decisions);
 }
 
 function numberOf(id: bigint | undefined): number | undefined {

@@ -20,8 +20,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   events: ["ir", "patterns", "linux", "diagnostics"],
   engines: ["bundle", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
+  record: ["traces", "engines", "compile", "ir", "linux"],
   cli: [
-    ...["bundle", "traces", "engines", "language", "compile", "analysis"],
+    ...["bundle", "record", "traces", "engines", "language", "compile", "analysis"],
     ...["ir", "patterns", "linux", "events", "diagnostics"],
   ],
   // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`

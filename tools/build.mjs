@@ -32,10 +32,10 @@ const { metafile } = await build({
   metafile: true,
 });
 
-// The supervisor's thread is one file, so that it is read completely before the command starts: a command of the same
+// The threads of the supervisor and of the recorder are one file each, so that they are read completely before the command starts: a command of the same
 // user could change files that are read later.
 await build({
-  entryPoints: { supervisor: "src/engines/notify/worker.ts" },
+  entryPoints: { supervisor: "src/engines/notify/worker.ts", recorder: "src/record/notify/worker.ts" },
   outdir: "dist",
   outExtension: { ".js": ".cjs" },
   bundle: true,
@@ -135,6 +135,7 @@ for (const [name, text] of await manPages(version)) {
 // Remove old chunks last, so that a command that starts during a build finds its files.
 const commonjs = [
   "supervisor.cjs",
+  "recorder.cjs",
   "portcullis.cjs",
   "portcullis.cjs.map",
   "cli.cjs",

@@ -65,8 +65,8 @@ static void become_command(void *unused) {
   set_pid_variables();
   if (flags & DIE_WITH_PARENT) CALL(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (child->group != 0) CALL(__NR_setpgid, 0, child->group);
-  enum stage stage;
-  long result;
+  enum stage stage = EXECVE;
+  long result = 0;
   if (child->cgroup != NULL) {
     result = enter_cgroup(child->cgroup);
     if (result < 0) fail(MAKE_CGROUP, result);
@@ -79,12 +79,12 @@ static void become_command(void *unused) {
   }
   if (flags & WANT_LISTENER) {
     stage = NO_NEW_PRIVILEGES;
-    result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    result = flags & KEEP_PRIVILEGES ? 0 : CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result >= 0) {
       stage = INSTALL;
       result = install_with_listener(child->orders);
     }
-  } else {
+  } else if (!(flags & KEEP_PRIVILEGES)) {
     result = confine(child->confinement, &stage);
   }
   if (result < 0) fail(stage, result);

@@ -63,7 +63,7 @@ static void report_fault(const struct fault *fault) {
 }
 
 static void send_descriptor(int descriptor) {
-  struct message message = {GIVEN, 0, 0, 0};
+  struct message message = {GIVEN, 0, processes.launcher, 0};
   int is_ours = descriptor < 0 || descriptor == own->node || descriptor == own->front;
   long flags = is_ours ? -EBADF : CALL(__NR_fcntl, descriptor, F_GETFD, 0);
   if (flags < 0) {

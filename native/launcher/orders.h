@@ -38,6 +38,8 @@ enum {
   DIE_WITH_PARENT = 4, /* end the tree when Node or the front has exited */
   EXTENDED = 8,        /* a bundle follows instead of classic filters */
   OWN_CGROUP = 16,     /* create a cgroup for the command: cgroup.kill ends all its processes at once */
+  /* Do not set no_new_privs; a filter then needs CAP_SYS_ADMIN. For recordings, which refuse nothing. */
+  KEEP_PRIVILEGES = 32,
 };
 
 /* Whether another event ends the command's tree; if so, the command may not reach our processes (shield.h). */
@@ -69,7 +71,7 @@ enum message_kind {
   TIMED_OUT = 3,   /* the time limit is reached: the launcher ends the command */
   ENDED = 4,       /* value: the wait(2) status */
   TREE_ENDED = 5,  /* the whole tree has ended */
-  GIVEN = 6,       /* value: 0 with the descriptor, or errno */
+  GIVEN = 6,       /* value: 0 with the descriptor, or errno; pid: the launcher's */
   FRONT_GONE = 7,  /* the front was killed */
   /* To the front only. */
   READY = 8,     /* the launcher is about to start the command: the front answers with a byte, or exits */

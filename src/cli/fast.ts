@@ -4,11 +4,11 @@
  * errors before a command was started.
  */
 import { StartError } from "../engines/start-error.ts";
-import { becomeFront, frontSocket } from "../linux/front.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
 import { exitAtOnce } from "../linux/process.ts";
 import { internalError, isWithoutDirectory, writeNow } from "./context.ts";
 import { enforce } from "./enforce.ts";
+import { startThroughFront } from "./front.ts";
 import { runPage } from "./pages/run-page.ts";
 import { parseInvocation } from "./parse.ts";
 import { askCache } from "./policy/cached.ts";
@@ -37,19 +37,8 @@ async function runCached(argv: readonly string[]): Promise<number | undefined> {
   }
 }
 
-/** `node bin/portcullis.cjs run …`. The help works without the native part. */
-function startThroughFront(): void {
-  try {
-    becomeFront();
-  } catch (error) {
-    if (error instanceof NativeUnavailableError) return;
-    writeNow(2, internalError(error, process.env["PORTCULLIS_DEBUG"] !== undefined));
-    process.exit(failed);
-  }
-}
-
 const argv = process.argv.slice(2);
-if (argv[0] === "run" && frontSocket() === undefined) startThroughFront();
+startThroughFront(argv);
 void runCached(argv).then(async (status) => {
   // Read no file from now on: the confined command may have changed it.
   if (status !== undefined) exitAtOnce(status);

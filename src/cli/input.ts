@@ -4,6 +4,9 @@
  */
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { diagnostic } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import { type ByteSource, sourceOf, sourceOfFile } from "../traces/blocks.ts";
+import { unpackTrace } from "../traces/unpack.ts";
 import { Failure } from "./verb.ts";
 
 /** The size of a trace of 800,000 calls, which takes about 1.2 GiB of memory and 20 s to evaluate. */
@@ -14,12 +17,42 @@ const mostBytes = 64 << 20;
  * @throws Failure
  */
 export function readInput(file: string): string {
-  const bytes = file === "-" ? readAll(0, "standard input", mostBytes) : readFile(file);
+  const bytes = bytesOf(file);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
     throw new Failure([diagnostic("P0903", `${name(file)} is not UTF-8`)]);
   }
+}
+
+/**
+ * As `readInput`, for a trace, which may be compressed. The diagnostics are warnings.
+ *
+ * @throws Failure
+ */
+export function readTraceInput(file: string): { readonly text: string; readonly diagnostics: readonly Diagnostic[] } {
+  const { text, diagnostics } = unpackTrace(bytesOf(file), name(file), mostBytes);
+  if (text === undefined) throw new Failure(diagnostics);
+  return { text, diagnostics };
+}
+
+/**
+ * A trace of any size. `use` is called with its bytes, which are read on demand.
+ *
+ * @throws Failure
+ */
+export function withTraceSource<Result>(file: string, use: (source: ByteSource) => Result): Result {
+  if (file === "-") return use(sourceOf(bytesOf(file)));
+  const fd = openRegular(file);
+  try {
+    return use(sourceOfFile(fd, fstatSync(fd).size));
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function bytesOf(file: string): Uint8Array {
+  return file === "-" ? readAll(0, name(file), mostBytes) : readFile(file);
 }
 
 /**
@@ -36,6 +69,16 @@ function name(file: string): string {
 }
 
 function readFile(file: string): Uint8Array {
+  const fd = openRegular(file);
+  try {
+    if (fstatSync(fd).size > mostBytes) throw tooLarge(file);
+    return readAll(fd, file, mostBytes);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+function openRegular(file: string): number {
   let fd: number;
   try {
     // O_NONBLOCK: opening a fifo without a writer would block for ever.
@@ -43,23 +86,17 @@ function readFile(file: string): Uint8Array {
   } catch (error) {
     throw new Failure([diagnostic("P0901", `${file} cannot be read: ${reason(error)}`)]);
   }
-  try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile()) {
-      const what = stat.isDirectory() ? "a directory" : stat.isFIFO() ? "a fifo" : "not a regular file";
-      throw new Failure([
-        diagnostic(
-          "P0902",
-          `${file} is ${what}`,
-          stat.isDirectory() ? {} : { help: "use - to read a pipe from standard input" },
-        ),
-      ]);
-    }
-    if (stat.size > mostBytes) throw tooLarge(file);
-    return readAll(fd, file, mostBytes);
-  } finally {
-    closeSync(fd);
-  }
+  const stat = fstatSync(fd);
+  if (stat.isFile()) return fd;
+  closeSync(fd);
+  const what = stat.isDirectory() ? "a directory" : stat.isFIFO() ? "a fifo" : "not a regular file";
+  throw new Failure([
+    diagnostic(
+      "P0902",
+      `${file} is ${what}`,
+      stat.isDirectory() ? {} : { help: "use - to read a pipe from standard input" },
+    ),
+  ]);
 }
 
 function readAll(fd: number, file: string, most: number): Uint8Array {

@@ -2,11 +2,13 @@
 import { exitAtOnce } from "../linux/process.ts";
 import { runCommand } from "./command.ts";
 import { allWritten, processContext } from "./context.ts";
+import { startsCommand, startThroughFront } from "./front.ts";
 
 export { processContext, runCommand };
 
 export async function main(argv: readonly string[]): Promise<void> {
-  if (argv[0] === "run") {
+  startThroughFront(argv);
+  if (startsCommand(argv)) {
     // After a confined command, load no file that it may have changed, and exit at once.
     const { runContext } = await import("./run-context.ts");
     const status = await runCommand(argv, runContext());

@@ -6,6 +6,10 @@ export const verbs = {
     summary: "Run a command under a policy",
     load: async () => (await import("./verbs/run.ts")).run,
   },
+  record: {
+    summary: "Record the calls of a command in a trace",
+    load: async () => (await import("./verbs/record.ts")).record,
+  },
   check: {
     summary: "Report the errors and warnings of a policy",
     load: async () => (await import("./verbs/check.ts")).check,
@@ -21,6 +25,10 @@ export const verbs = {
   simulate: {
     summary: "Evaluate a policy on a recorded trace",
     load: async () => (await import("./verbs/simulate.ts")).simulate,
+  },
+  trace: {
+    summary: "Count, print, merge and cut traces",
+    load: async () => (await import("./verbs/trace.ts")).trace,
   },
   test: {
     summary: "Run a policy's cases",

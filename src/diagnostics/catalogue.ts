@@ -135,6 +135,9 @@ export const catalogue = {
   P0820: error("a case that failed"),
   P0821: warning("a trace without registers"),
   P0822: error("a trace without the ids of the caller"),
+  P0823: warning("a recording that has lost calls"),
+  P0824: error("a damaged trace"),
+  P0825: warning("a trace that ends early"),
 
   P0901: error("a file that cannot be read"),
   P0902: error("not a regular file"),
@@ -149,6 +152,7 @@ export const catalogue = {
   P0911: error("a command that cannot be started"),
   P0912: error("a bundle that cannot be used"),
   P0913: warning("a filter that needs a listener"),
+  P0914: error("a trace that cannot be recorded into"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

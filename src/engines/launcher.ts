@@ -41,7 +41,14 @@ export interface LauncherOrders {
   readonly payload: readonly Uint8Array[];
 }
 
-export const launcherFlag = { wantListener: 1, endTree: 2, dieWithParent: 4, extended: 8, ownCgroup: 16 } as const;
+export const launcherFlag = {
+  wantListener: 1,
+  endTree: 2,
+  dieWithParent: 4,
+  extended: 8,
+  ownCgroup: 16,
+  keepPrivileges: 32,
+} as const;
 
 /** Conditions that end the command's tree. The launcher enforces them, also if this process has ended or is stopped. */
 export interface TreeOptions {
@@ -194,6 +201,14 @@ export function callersDescriptor(descriptor: number): number {
   const { message, descriptors } = answer(socket);
   if (message.getUint32(0, true) !== messageKind.given) throw otherVersion();
   return descriptors[0] ?? -message.getInt32(4, true);
+}
+
+/** The launcher's id, before it starts the command; undefined if no front started this process. */
+export function launcherProcess(): number | undefined {
+  const socket = frontSocket();
+  if (socket === undefined) return undefined;
+  write(socket, encodeOrders(orderKind.descriptor, noOrders, 0, -1));
+  return answer(socket).message.getInt32(8, true);
 }
 
 /**

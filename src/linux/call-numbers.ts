@@ -54,6 +54,11 @@ const numbers = {
     creat: 85,
     openat2: 437,
     connect: 42,
+    flock: 73,
+    fsopen: 430,
+    fsconfig: 431,
+    fsmount: 432,
+    process_vm_readv: 310,
   },
   aarch64: {
     rt_sigaction: 134,
@@ -104,6 +109,11 @@ const numbers = {
     landlock_restrict_self: 446,
     openat2: 437,
     connect: 203,
+    flock: 32,
+    fsopen: 430,
+    fsconfig: 431,
+    fsmount: 432,
+    process_vm_readv: 270,
   },
 } as const satisfies { readonly [A in ArchitectureName]: Readonly<Record<string, number>> };
 

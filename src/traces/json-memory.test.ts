@@ -63,11 +63,10 @@ test.each([
 });
 
 test("a fault is placed in its line", () => {
-  const { trace, diagnostics } = readJsonTrace(
-    '{"v":1,"kind":"call","tid":1,"call":"openat","memory":{"path":7}}',
-    "t.jsonl",
-    "x86_64",
-  );
+  const {
+    runs: [trace],
+    diagnostics,
+  } = readJsonTrace('{"v":1,"kind":"call","tid":1,"call":"openat","memory":{"path":7}}', "t.jsonl", "x86_64");
   expect(trace).toBe(undefined);
   expect(diagnostics).toMatchObject([{ code: "P0802", message: '`memory.path` is "7"', span: { line: 1 } }]);
 });
@@ -128,7 +127,9 @@ test("an event's members are read", () => {
     memory: { path: "/a", argv: ["x".repeat(512)] },
     cut: ["argv"],
   };
-  const { trace } = readJsonTrace(JSON.stringify(line), "t.jsonl", "x86_64");
+  const {
+    runs: [trace],
+  } = readJsonTrace(JSON.stringify(line), "t.jsonl", "x86_64");
   const { memory } = trace!.events[0] as CallEvent;
   expect(memory.get("argv")).toMatchObject({ isCut: true, entries: [{ isCut: true }] });
 });

@@ -15,7 +15,10 @@ ${JSON.stringify({ v: 1, kind: "clock", time: "1000" })}
 ${JSON.stringify({ v: 1, kind: "call", tid: 8, number: 9999, time: 1000 })}
 ${JSON.stringify({ v: 1, kind: "exit", tid: 8 })}
 `;
-  const { trace, diagnostics } = readJsonTrace(text, "t", "x86_64");
+  const {
+    runs: [trace],
+    diagnostics,
+  } = readJsonTrace(text, "t", "x86_64");
   expect(diagnostics).toEqual([]);
   expect(trace).toMatchObject({ command: 7, uid: 33, gid: 33, timed: true });
   expect(trace!.events.map((event) => event.kind)).toEqual(["call", "fork", "clock", "call", "exit"]);
@@ -43,7 +46,9 @@ test.each([
   [call({ time: -1 }), ["P0802 1"]],
   [`${call({ time: 5 })}\n${call({ time: 4 })}`, ["P0802 2"]],
   [`${JSON.stringify({ v: 1, kind: "start", tid: 1, architecture: "aarch64" })}\n${call({})}`, ["P0809 1"]],
-  [`${call({})}\n${JSON.stringify({ v: 1, kind: "start", tid: 1 })}`, ["P0802 2"]],
+  [call({ result: "three" }), ["P0802 1"]],
+  [`${call({})}\n${JSON.stringify({ v: 1, kind: "return", tid: 7, result: [] })}`, ["P0802 2"]],
+  [`${call({})}\n${JSON.stringify({ v: 1, kind: "lost", count: 3 })}`, ["P0823 2"]],
   ["\n\n", ["P0810 -"]],
 ])("a malformed trace has a place: %j", (text, expected) => {
   expect(codes(text)).toEqual(expected);

@@ -21,7 +21,7 @@ import {
   type Word,
 } from "./trace.ts";
 
-const kinds = ["start", "call", "fork", "thread", "exit", "exec", "clock"] as const;
+const kinds = ["recording", "start", "call", "return", "fork", "thread", "exit", "exec", "clock", "lost"] as const;
 type Kind = (typeof kinds)[number];
 type Members = Readonly<Record<string, unknown>>;
 
@@ -35,14 +35,9 @@ export function readJsonTrace(text: string, file: string, architecture: Architec
 class Reader {
   readonly #faults: Faults;
   readonly #architecture: ArchitectureName;
-  readonly #events: TraceEvent[] = [];
+  readonly #runs: Trace[] = [];
   #place: Place = { line: 1, column: 1, length: 1 };
-  #command: number | undefined;
-  #uid: number | undefined;
-  #gid: number | undefined;
-  #timed = true;
-  #calls = 0;
-  #latest = 0n;
+  #run = new Run();
 
   constructor(file: string, architecture: ArchitectureName) {
     this.#faults = new Faults(file);
@@ -50,20 +45,18 @@ class Reader {
   }
 
   finish(): TraceReading {
-    if (this.#calls === 0 && !this.#faults.failed) {
+    this.#endRun();
+    if (this.#runs.length === 0 && !this.#faults.failed) {
       this.#faults.add("P0810", undefined, "the trace has no calls", "docs/traces.md describes the lines");
     }
-    const trace: Trace | undefined = this.#faults.failed
-      ? undefined
-      : {
-          architecture: this.#architecture,
-          command: this.#command ?? 1,
-          uid: this.#uid,
-          gid: this.#gid,
-          events: this.#events,
-          timed: this.#timed,
-        };
-    return { trace, diagnostics: this.#faults.list() };
+    return { runs: this.#faults.failed ? [] : this.#runs, diagnostics: this.#faults.list() };
+  }
+
+  /** A run without calls, of a command that was killed at once, says nothing. */
+  #endRun(): void {
+    const { command = 1, uid, gid, events, timed, calls } = this.#run;
+    if (calls > 0) this.#runs.push({ architecture: this.#architecture, command, uid, gid, events, timed });
+    this.#run = new Run();
   }
 
   line(line: string, number: number): void {
@@ -106,48 +99,58 @@ class Reader {
   }
 
   #read(kind: Kind, members: Members): void {
+    if (kind === "recording") {
+      this.#endRun();
+      return;
+    }
     if (kind === "start") {
+      if (this.#run.command !== undefined) this.#endRun();
       this.#start(members);
       return;
     }
+    const run = this.#run;
     const time = this.#time(members);
     if (time === null) return;
     if (kind === "clock") {
       if (time === undefined) this.#fault("time", members["time"], "the nanoseconds of a clock");
-      else this.#events.push({ kind, time, place: this.#place });
+      else run.events.push({ kind, time, place: this.#place });
+      return;
+    }
+    if (kind === "lost") {
+      this.#lost(members["count"]);
       return;
     }
     const tid = this.#task("tid", members["tid"] ?? members["pid"]);
     if (tid === undefined) return;
-    this.#command ??= tid;
+    run.command ??= tid;
     const common = { tid, time, place: this.#place };
     switch (kind) {
       case "call":
         this.#call(members, common);
         return;
+      case "return":
+        this.#result(members["result"]);
+        return;
       case "fork":
       case "thread": {
         const child = this.#task("child", members["child"]);
-        if (child !== undefined) this.#events.push({ kind, child, ...common });
+        if (child !== undefined) run.events.push({ kind, child, ...common });
         return;
       }
       case "exit":
-        this.#events.push({ kind, ...common });
+        run.events.push({ kind, ...common });
         return;
       case "exec": {
         const former = members["former"] === undefined ? undefined : this.#task("former", members["former"]);
-        this.#events.push({ kind, former, ...common });
+        run.events.push({ kind, former, ...common });
         return;
       }
     }
   }
 
   #start(members: Members): void {
-    if (this.#command !== undefined) {
-      this.#faults.add("P0802", this.#place, "`start` is only allowed on the first line");
-      return;
-    }
-    this.#command = this.#task("tid", members["tid"] ?? members["pid"]);
+    const run = this.#run;
+    run.command = this.#task("tid", members["tid"] ?? members["pid"]);
     const { architecture, uid, gid } = members as { architecture?: unknown; uid?: unknown; gid?: unknown };
     if (architecture !== undefined && architecture !== this.#architecture) {
       this.#faults.add(
@@ -157,8 +160,25 @@ class Reader {
         "give --architecture",
       );
     }
-    if (uid !== undefined) this.#uid = this.#id("uid", uid);
-    if (gid !== undefined) this.#gid = this.#id("gid", gid);
+    if (uid !== undefined) run.uid = this.#id("uid", uid);
+    if (gid !== undefined) run.gid = this.#id("gid", gid);
+  }
+
+  #lost(count: unknown): void {
+    const many = typeof count === "number" ? `${count} events` : "events";
+    this.#faults.add(
+      "P0823",
+      this.#place,
+      `the recorder has lost ${many} here: verdicts that depend on earlier calls may differ from here on`,
+      "record again on a less busy machine",
+    );
+  }
+
+  /** What the call returned decides no verdict. */
+  #result(result: unknown): boolean {
+    if (readWord(result) !== undefined) return true;
+    this.#fault("result", result, 'what the call returned, such as 3, -2 or "0x7f0012345678"');
+    return false;
   }
 
   #call(members: Members, common: { tid: number; time: bigint | undefined; place: Place }): void {
@@ -194,10 +214,19 @@ class Reader {
       this.#fault(reading.member, reading.given, reading.wanted);
       return;
     }
+    if (!this.#result(members["result"])) return;
     const { memory } = reading;
-    this.#calls++;
-    if (common.time === undefined) this.#timed = false;
-    this.#events.push({ kind: "call", architecture, number, arguments: words, instructionPointer, memory, ...common });
+    this.#run.calls++;
+    if (common.time === undefined) this.#run.timed = false;
+    this.#run.events.push({
+      kind: "call",
+      architecture,
+      number,
+      arguments: words,
+      instructionPointer,
+      memory,
+      ...common,
+    });
   }
 
   /** The call's number: by name, by number, or by both if they agree. */
@@ -261,16 +290,12 @@ class Reader {
       this.#fault("time", given, 'nanoseconds, such as "1500000000", below 2^63');
       return null;
     }
-    if (time < this.#latest) {
-      this.#faults.add(
-        "P0802",
-        this.#place,
-        `the clock goes back: ${time} after ${this.#latest}`,
-        "`time` is monotonic",
-      );
+    const { latest } = this.#run;
+    if (time < latest) {
+      this.#faults.add("P0802", this.#place, `the clock goes back: ${time} after ${latest}`, "`time` is monotonic");
       return null;
     }
-    this.#latest = time;
+    this.#run.latest = time;
     return time;
   }
 
@@ -290,6 +315,17 @@ class Reader {
     const found = given === undefined ? "is missing" : `is ${quote(JSON.stringify(given) ?? String(given))}`;
     this.#faults.add("P0802", this.#place, `\`${member}\` ${found}`, `it is ${wanted}`);
   }
+}
+
+/** What is known of a command while its lines are read. */
+class Run {
+  command: number | undefined;
+  uid: number | undefined;
+  gid: number | undefined;
+  readonly events: TraceEvent[] = [];
+  timed = true;
+  calls = 0;
+  latest = 0n;
 }
 
 function isKind(kind: unknown): kind is Kind {

@@ -6,7 +6,10 @@ import { isKnown, type Trace, type TraceEvent } from "./trace.ts";
 
 /** "fork 1 2", "getppid 1", …: a trace in one line each. */
 function outline(text: string): string[] {
-  const { trace, diagnostics } = readStrace(text, "t.strace", "x86_64");
+  const {
+    runs: [trace],
+    diagnostics,
+  } = readStrace(text, "t.strace", "x86_64");
   if (trace === undefined)
     return diagnostics.map((one) => `${one.code} ${one.span?.line ?? "-"}:${one.span?.column ?? "-"}`);
   return trace.events.map(outlineEvent);
@@ -111,7 +114,7 @@ test("without -o, strace names the task only while there are several", () => {
 });
 
 test("raw=all shows whole registers; decoded arguments show what the kernel uses", () => {
-  const read = (what: string): Trace => readStrace(line(10, "1", 257, what), "t", "x86_64").trace!;
+  const read = (what: string): Trace => readStrace(line(10, "1", 257, what), "t", "x86_64").runs[0]!;
   const raw = read("openat(0xffffff9c, 0x7f00, 0x80000, 0) = 0x3").events[0]!;
   if (raw.kind !== "call") throw new Error("a call");
   expect(raw.arguments.map(isKnown)).toEqual([true, true, true, true, false, false]);
@@ -138,7 +141,7 @@ test("lines without a time, with a stack, and with annotations of descriptors an
 });
 
 test("-r adds up, alone and beside the time of day", () => {
-  const times = (text: string) => readStrace(text, "t", "x86_64").trace!.events.map(({ time }) => time);
+  const times = (text: string) => readStrace(text, "t", "x86_64").runs[0]!.events.map(({ time }) => time);
   const alone = "10      0.000000 getppid() = 1\n10      0.000005 getppid() = 1\n10      1.000000 getppid() = 1\n";
   expect(times(alone)).toEqual([0n, 5_000n, 1_000_005_000n]);
   const beside = "10 01:02:03 (+     0.000000) getppid() = 1\n10 01:02:03 (+     0.000007) getppid() = 1\n";
@@ -171,7 +174,9 @@ strace: Process 13 attached
 });
 
 test("times are monotonic from the first line on", () => {
-  const { trace } = readStrace(
+  const {
+    runs: [trace],
+  } = readStrace(
     "10  5.5 [ 110] getppid() = 1\n10  5.75 [ 110] getppid() = 1\n10  5.6 [ 110] getppid() = 1\n",
     "t",
     "x86_64",
@@ -194,7 +199,10 @@ test.each([
 });
 
 test("a million errors are reported as a few", () => {
-  const { trace, diagnostics } = readStrace("nonsense\n".repeat(100_000), "t", "x86_64");
+  const {
+    runs: [trace],
+    diagnostics,
+  } = readStrace("nonsense\n".repeat(100_000), "t", "x86_64");
   expect(trace).toBeUndefined();
   expect(diagnostics).toHaveLength(21);
   expect(diagnostics.at(-1)!.code).toBe("P0808");
@@ -207,11 +215,13 @@ test("a trace is the same when it is written as JSON lines and read again", () =
     line(11, "3", 60, "exit(0) = ?") +
     line(11, "4", 60, "+++ exited with 0 +++") +
     line(10, "5", 20, "getpid() = 0xa");
-  const { trace } = readStrace(text, "t", "x86_64");
+  const {
+    runs: [trace],
+  } = readStrace(text, "t", "x86_64");
   const written = [...writeJsonTrace(trace!)].join("");
   const again = readJsonTrace(written, "t.jsonl", "x86_64");
   expect(again.diagnostics).toEqual([]);
-  expect(again.trace!.events.map((event) => ({ ...event, place: undefined }))).toEqual(
+  expect(again.runs[0]!.events.map((event) => ({ ...event, place: undefined }))).toEqual(
     trace!.events.map((event) => ({ ...event, place: undefined })),
   );
 });

@@ -302,18 +302,20 @@ class Reader {
         "record with -e raw=all, unless the policy asks about memory behind pointers",
       );
     }
-    const trace: Trace | undefined =
+    const runs: readonly Trace[] =
       this.#faults.failed || first === undefined
-        ? undefined
-        : {
-            architecture: this.#architecture,
-            command: first.tid,
-            uid: undefined,
-            gid: undefined,
-            events,
-            timed: calls.every((call) => call.time !== undefined),
-          };
-    return { trace, diagnostics: this.#faults.list() };
+        ? []
+        : [
+            {
+              architecture: this.#architecture,
+              command: first.tid,
+              uid: undefined,
+              gid: undefined,
+              events,
+              timed: calls.every((call) => call.time !== undefined),
+            },
+          ];
+    return { runs, diagnostics: this.#faults.list() };
   }
 
   #link(first: CallItem): TraceEvent[] {

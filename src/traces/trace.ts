@@ -98,8 +98,8 @@ export interface Trace {
 }
 
 export interface TraceReading {
-  /** Undefined exactly if there is an error. */
-  readonly trace: Trace | undefined;
+  /** Each a command with its descendants; a file can have several. Empty exactly if there is an error. */
+  readonly runs: readonly Trace[];
   readonly diagnostics: readonly Diagnostic[];
 }
 

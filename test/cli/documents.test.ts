@@ -11,7 +11,10 @@ function block(file: string, language: string): string {
 }
 
 test("the trace of docs/traces.md", () => {
-  const { trace, diagnostics } = readTrace(block("docs/traces.md", "json"), "t", "x86_64");
+  const {
+    runs: [trace],
+    diagnostics,
+  } = readTrace(block("docs/traces.md", "json"), "t", "x86_64");
   expect(diagnostics).toEqual([]);
   expect(trace!.events.map((event) => event.kind)).toEqual(["call", "call", "fork", "call", "exit", "clock"]);
 });

@@ -138,7 +138,10 @@ function checkDiagnostics(
 test("traces", () => {
   fc.assert(
     fc.property(fc.oneof(anything, mutated(seeds.strace), mutated(seeds.json)), (text) => {
-      const { trace, diagnostics } = readTrace(text, "t", "x86_64");
+      const {
+        runs: [trace],
+        diagnostics,
+      } = readTrace(text, "t", "x86_64");
       checkDiagnostics(text, diagnostics);
       expect(trace === undefined).toBe(diagnostics.some((one) => one.severity === "error"));
       expect(diagnostics.length).toBeLessThanOrEqual(21);
@@ -242,7 +245,9 @@ test("mutated traces through a policy with state", async () => {
   const { InterpreterEvaluator } = await import("../../src/engines/simulate/interpreter-evaluator.ts");
   fc.assert(
     fc.property(fc.oneof(mutated(seeds.strace), mutated(seeds.json)), (text) => {
-      const { trace } = readTrace(text, "t", "x86_64");
+      const {
+        runs: [trace],
+      } = readTrace(text, "t", "x86_64");
       if (trace === undefined) return;
       const run = replay(new InterpreterEvaluator(program!), trace, { file: "t" });
       let calls = 0;

@@ -22,7 +22,10 @@ function record(command: readonly string[], more: readonly string[] = []): strin
 }
 
 function read(text: string): readonly TraceEvent[] {
-  const { trace, diagnostics } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
+  const {
+    runs: [trace],
+    diagnostics,
+  } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
   expect(diagnostics.filter((one) => one.severity === "error")).toEqual([]);
   return trace!.events;
 }
@@ -135,7 +138,10 @@ test.runIf(hasStrace)("-i gives the instruction pointer; without raw=all, named 
   const file = join(folderOf({}), "trace");
   spawnSync("strace", ["-f", "-n", "-ttt", "-o", file, "true"]);
   const text = readFileSync(file, "utf8");
-  const { trace, diagnostics } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
+  const {
+    runs: [trace],
+    diagnostics,
+  } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
   expect(diagnostics.map((one) => one.code)).toEqual(["P0821"]);
   const closed = trace!.events.find(
     (event) => event.kind === "call" && event.number === callByName("close")!.number[onX86 ? "x86_64" : "aarch64"],
@@ -221,7 +227,10 @@ describe.runIf(hasStrace)("every form that strace writes", () => {
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const outline = (text: string) => {
-    const { trace, diagnostics } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
+    const {
+      runs: [trace],
+      diagnostics,
+    } = readStrace(text, "trace", onX86 ? "x86_64" : "aarch64");
     expect(diagnostics.filter((one) => one.severity === "error")).toEqual([]);
     const count = (kind: TraceEvent["kind"]) => trace!.events.filter((event) => event.kind === kind).length;
     return { timed: trace!.timed, threads: count("thread"), forks: count("fork"), exits: count("exit") };

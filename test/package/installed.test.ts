@@ -52,6 +52,8 @@ const trace = join(own, "trace.strace");
 /** A command line for each verb, with its status and output. */
 const lines: Readonly<Record<VerbName, readonly [words: readonly string[], status: number, output: RegExp]>> = {
   run: [["run", "-q", "-p", policy, "--", "sh", "-c", "cd; mkdir a$$ && mkdir b$$; rmdir a$$; uname"], 0, /^Linux\n$/],
+  record: [["record", "-q", "--append", "-o", join(home, "uname.trace"), "--", "uname"], 0, /^Linux\n$/],
+  trace: [["trace", "stat", trace], 0, /1 recording/],
   check: [["check", policy], 0, /^/],
   explain: [["explain", policy], 0, /mkdirat/],
   why: [["why", "exec-once", 'execve("/bin/sh")'], 1, /deny EACCES/],

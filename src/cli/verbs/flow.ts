@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import { safeText } from "../../diagnostics/width.ts";
 import type { Context } from "../context.ts";
-import { readInput } from "../input.ts";
+import { readTraceInput } from "../input.ts";
 import { writeOutput } from "../output.ts";
 import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
@@ -47,11 +47,11 @@ export const flow: Verb = {
     ]);
     const graph = new FlowGraphBuilder();
     for (const file of files) {
-      const text = readInput(file);
-      const { trace, diagnostics } = readTrace(text, file, architecture);
+      const { text, diagnostics: unpacking } = readTraceInput(file);
+      const { runs, diagnostics } = readTrace(text, file, architecture);
       const sources = new Map([[file, text]]);
-      if (trace === undefined) throw new Failure(diagnostics, sources);
-      const found = [...diagnostics, ...graph.add(trace, file)];
+      if (runs.length === 0) throw new Failure(diagnostics, sources);
+      const found = [...unpacking, ...diagnostics, ...runs.flatMap((trace) => graph.add(trace, file))];
       if (hasErrors(found)) throw new Failure(found, sources);
       await printDiagnostics(found, sources, context);
     }

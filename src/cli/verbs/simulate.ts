@@ -2,7 +2,7 @@
 import { hasErrors } from "../../diagnostics/catalogue.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { shownVerdict } from "../../engines/simulate/decision.ts";
-import type { SimulatedDecision } from "../../engines/simulate/model.ts";
+import type { NeverEntered, SimulatedDecision } from "../../engines/simulate/model.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
 import { nameCall } from "../../linux/decode.ts";
@@ -10,7 +10,7 @@ import { jsonMemory } from "../../traces/json-memory.ts";
 import type { ReplayedCall } from "../../traces/replay.ts";
 import { decodeWords, printTraceCall } from "../../traces/words.ts";
 import type { Context } from "../context.ts";
-import { readInput } from "../input.ts";
+import { readTraceInput } from "../input.ts";
 import { wholeNumber } from "../numbers.ts";
 import {
   architectureOption,
@@ -69,27 +69,30 @@ export const simulate: Verb = {
     const quiet = invocation.has("quiet");
     const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
     const { program } = await loadRequested(policyRequest(policy, invocation), context, { quiet });
-    const text = readInput(file);
+    const { text, diagnostics: unpacking } = readTraceInput(file);
     const shown = file === "-" ? "standard input" : file;
     const { readTrace } = await import("../../traces/read.ts");
     const { missingForReplay, replay } = await import("../../traces/replay.ts");
     const sources = new Map([[shown, text]]);
-    const { trace, diagnostics } = readTrace(text, shown, program.architecture);
-    if (trace === undefined) throw new Failure(diagnostics, sources);
-    if (!quiet) await printDiagnostics(diagnostics, sources, context);
-    const lacking = missingForReplay(program, trace, { file: shown, ...ids });
-    if (lacking.length > 0) throw new Failure(lacking, sources);
+    const { runs, diagnostics } = readTrace(text, shown, program.architecture);
+    if (runs.length === 0) throw new Failure(diagnostics, sources);
+    if (!quiet) await printDiagnostics([...unpacking, ...diagnostics], sources, context);
+    const lacking = runs.map((trace) => missingForReplay(program, trace, { file: shown, ...ids }));
+    for (const one of lacking) if (one.length > 0) throw new Failure(one, sources);
     const { makeEvaluator } = await import("../evaluators.ts");
-    const run = replay(await makeEvaluator(form, program), trace, { file: shown, ...ids });
     const summary = new Summary();
     const print = invocation.has("json") ? printJson : printLine;
-    for (const call of run.calls()) {
-      summary.count(call.decision);
-      if (invocation.has("all") || !isPlain(call.decision)) context.out(print(call, program, shown));
+    for (const trace of runs) {
+      const run = replay(await makeEvaluator(form, program), trace, { file: shown, ...ids });
+      for (const call of run.calls()) {
+        summary.count(call.decision);
+        if (invocation.has("all") || !isPlain(call.decision)) context.out(print(call, program, shown));
+      }
+      const contradictions = run.diagnostics();
+      if (hasErrors(contradictions)) throw new Failure(contradictions, sources);
+      summary.ended(run.tree.neverEntered);
     }
-    const contradictions = run.diagnostics();
-    if (hasErrors(contradictions)) throw new Failure(contradictions, sources);
-    if (!quiet) printSummary(summary, run.tree.neverEntered, program, context);
+    if (!quiet) printSummary(summary, program, context);
     return summary.passes ? 0 : 1;
   },
 };
@@ -110,6 +113,13 @@ class Summary {
   calls = 0;
   passes = true;
   lacking = 0;
+  /** Phases that no run has entered. */
+  neverEntered: readonly NeverEntered[] | undefined;
+
+  ended(neverEntered: readonly NeverEntered[]): void {
+    const same = (a: NeverEntered, b: NeverEntered) => a.phases === b.phases && a.phase === b.phase;
+    this.neverEntered = (this.neverEntered ?? neverEntered).filter((one) => neverEntered.some((two) => same(one, two)));
+  }
 
   count(decision: SimulatedDecision): void {
     const verdict = shownVerdict(decision);
@@ -121,12 +131,7 @@ class Summary {
 }
 
 function printSummary(
-  { calls, verdicts, lacking }: Summary,
-  neverEntered: readonly {
-    phases: string;
-    phase: string;
-    at: { file: number; line: number; column: number } | undefined;
-  }[],
+  { calls, verdicts, lacking, neverEntered = [] }: Summary,
   program: Program,
   context: Context,
 ): void {

@@ -22,6 +22,8 @@ export interface LaunchOptions {
   /** The filter that is installed if another listener exists. */
   readonly fallback: ArmedFilter | undefined;
   readonly tree: TreeOptions;
+  /** Do not set no_new_privs. The kernel then takes a filter from a privileged process only. */
+  readonly keepsPrivileges?: boolean;
 }
 
 export interface Launched {
@@ -47,14 +49,14 @@ export function launch(command: readonly string[], options: LaunchOptions): Laun
   return { ...started, listener: descriptors[0], fellBack: (detail & startedDetail.withoutListener) !== 0 };
 }
 
-function ordersFor({ filter, fallback, tree }: LaunchOptions): LauncherOrders {
+function ordersFor({ filter, fallback, tree, keepsPrivileges = false }: LaunchOptions): LauncherOrders {
   const token = new Uint8Array(16);
   if (native().syscall(callNumber("getrandom"), token, token.length, 0) !== token.length) {
     throw new StartError(125, "the kernel gives no random bytes");
   }
   const { flags, timeLimit } = treeOrders(tree);
   return {
-    flags: flags | (filter.asks ? launcherFlag.wantListener : 0),
+    flags: flags | (filter.asks ? launcherFlag.wantListener : 0) | (keepsPrivileges ? launcherFlag.keepPrivileges : 0),
     timeLimit,
     filterLength: filter.instructions.length / 8,
     fallbackLength: (fallback?.instructions.length ?? 0) / 8,

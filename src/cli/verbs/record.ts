@@ -1,0 +1,142 @@
+/** `portcullis record`: runs a command and writes its calls (src/record) to a trace. */
+import { basename } from "node:path";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { callersFile } from "../../engines/launcher.ts";
+import { StartError } from "../../engines/start-error.ts";
+import { Messages } from "../../events/messages.ts";
+import { hasRoom } from "../../linux/descriptors.ts";
+import type { Count } from "../../record/census.ts";
+import { record as recordCommand } from "../../record/record.ts";
+import { type RecorderChoice, recorderChoices, recorders } from "../../record/registry.ts";
+import { TraceFile, TraceFileError } from "../../traces/trace-file.ts";
+import { writeNow } from "../context.ts";
+import { failureOf } from "../enforce.ts";
+import { missing } from "../policy/arguments.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+export const record: Verb = {
+  name: "record",
+  summary: "Record the calls of a command in a trace",
+  synopsis: ["record [OPTIONS] [--] COMMAND [ARGUMENT…]"],
+  about: [
+    "Runs the command and writes each system call of it and all its descendants to a trace: arguments, the strings and addresses behind them, times, processes and threads with their beginnings and ends, and results where they are known. Nothing is refused, and the command behaves as without portcullis. `portcullis simulate`, `flow` and `trace` read the file (docs/traces.md).",
+    "The file is compressed in blocks, which `zcat` prints. A block is written at least once a second, so that after a SIGKILL or a full disk the recording is readable up to the last second. Only its owner can read it, because it has the command's arguments, its environment and the names of its files.",
+    "An existing file is never replaced: --append adds another recording to it, and `portcullis trace` merges and cuts files.",
+    "On a terminal, a line shows the calls, the rate, the living tasks, and how many calls were seen for the first time in the last ten seconds: when it stays at 0, the command does nothing new.",
+    "If portcullis is killed, the calls that it was asked about fail with ENOSYS: with the recorder notifier all calls, with tracefs those with memory behind pointers (none with --no-memory).",
+  ],
+  options: {
+    output: {
+      short: "o",
+      value: "FILE",
+      about: "The trace. By default the command's name with .trace, in the current folder.",
+      complete: "file",
+    },
+    append: { about: "Add to a file that has recordings." },
+    recorder: {
+      value: "NAME",
+      about: `How to record: ${recorders.map(({ name, summary }) => `${name} (${summary})`).join(", ")}, or auto, the default: the first of these that works here. The trace says which it was, and what it cannot know.`,
+      complete: recorderChoices,
+    },
+    "no-memory": { about: "Do not read behind pointers: calls have addresses in place of strings." },
+    quiet: { short: "q", about: "Print no progress and no summary." },
+  },
+  takesCommand: true,
+  exit: [
+    ["N", "The command's own status."],
+    ["128+N", "The command died of signal N."],
+    ["127", "The command was not found."],
+    ["126", "The command was found but cannot be executed."],
+    [
+      String(failed),
+      "portcullis failed, and no command ran: the file cannot be written, or this machine cannot record.",
+    ],
+  ],
+  examples: [
+    ["portcullis record -o nginx.trace -- nginx -g 'daemon off;'", "Record a server while it is used"],
+    ["portcullis record --append -o nginx.trace -- nginx -g 'daemon off;'", "Add a second recording"],
+    ["portcullis simulate nginx.ts nginx.trace", "Which of these calls would a policy refuse?"],
+  ],
+  async execute(invocation, context) {
+    const command = invocation.words;
+    if (command.length === 0) throw missing("the command", "portcullis record -o FILE -- COMMAND");
+    const recorder = chosenRecorder(invocation);
+    const isQuiet = invocation.has("quiet");
+    const messages = new Messages();
+    const file = openFile(invocation.text("output") ?? `${basename(command[0]!)}.trace`, invocation.has("append"));
+    const progress = isQuiet || !context.colour.err ? undefined : new ProgressLine();
+    const say = (sentence: string) => {
+      progress?.clear();
+      messages.write(sentence);
+    };
+    try {
+      const {
+        status,
+        count,
+        recorder: used,
+      } = await recordCommand(command, {
+        file,
+        recorder,
+        memory: !invocation.has("no-memory"),
+        onNotice: say,
+        onProgress: progress && ((now) => progress.show(now)),
+      });
+      progress?.clear();
+      const changed = file.close();
+      if (changed !== undefined) say(changed);
+      if (!isQuiet)
+        say(`${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)`);
+      await messages.finish();
+      return status;
+    } catch (error) {
+      file.discard();
+      throw failureOf(error);
+    }
+  },
+};
+
+function chosenRecorder(invocation: Invocation): RecorderChoice {
+  const given = invocation.text("recorder") ?? "auto";
+  const found = recorderChoices.find((name) => name === given);
+  if (found !== undefined) return found;
+  throw new Failure([
+    diagnostic("P0907", `there is no recorder ${JSON.stringify(given)}`, {
+      help: `--recorder ${recorderChoices.join(" or ")}`,
+    }),
+  ]);
+}
+
+function openFile(name: string, append: boolean): TraceFile {
+  try {
+    return TraceFile.open(callersFile(name), append);
+  } catch (error) {
+    if (error instanceof TraceFileError) throw new Failure([diagnostic("P0914", error.message, { help: error.help })]);
+    throw error instanceof StartError ? failureOf(error) : error;
+  }
+}
+
+/** One line on a terminal that is written again and again. */
+class ProgressLine {
+  #last = 0;
+  #time = performance.now();
+  #isShown = false;
+
+  show({ calls, tasks, fresh }: Count): void {
+    const now = performance.now();
+    const rate = Math.round((1000 * (calls - this.#last)) / Math.max(1, now - this.#time));
+    this.#last = calls;
+    this.#time = now;
+    this.#write(`\r\x1b[K${calls} calls, ${rate}/s, ${tasks} tasks, ${fresh} new calls in 10 s`);
+    this.#isShown = true;
+  }
+
+  clear(): void {
+    if (this.#isShown) this.#write("\r\x1b[K");
+    this.#isShown = false;
+  }
+
+  /** A terminal that is stopped (Ctrl-S) is left alone: waiting for it would hold up the command. */
+  #write(text: string): void {
+    if (hasRoom(2)) writeNow(2, text);
+  }
+}

@@ -1,0 +1,65 @@
+/** The classic filters of a recording: they refuse nothing, and ask about all calls or about those whose memory is read. */
+import {
+  argumentOffset,
+  type ClassicInstruction,
+  encodeInstructions,
+  offset,
+  opcode,
+} from "../../compile/classic/instruction.ts";
+import type { ArmedFilter } from "../../engines/notify/policy.ts";
+import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
+import { numberOf } from "../../linux/calls.ts";
+import { returnWord } from "../../linux/return-word.ts";
+
+/** Where the launcher's execve of the command has its token: the halves of the two unused registers. */
+const tokenHalves = [
+  argumentOffset(4, "low"),
+  argumentOffset(4, "high"),
+  argumentOffset(5, "low"),
+  argumentOffset(5, "high"),
+] as const;
+
+/**
+ * @param asked the numbers of the calls that are notified; "all" for every call. Calls of a foreign ABI always are,
+ * because a number means another call there.
+ */
+export function recordingFilter(architecture: ArchitectureName, asked: Iterable<number> | "all"): ArmedFilter {
+  const instructions: ClassicInstruction[] = [];
+  const tokenPositions: number[] = [];
+  const load = (k: number) => instructions.push({ code: opcode.load, jt: 0, jf: 0, k });
+  const answer = (action: "ALLOW" | "USER_NOTIF") =>
+    instructions.push({ code: opcode.return, jt: 0, jf: 0, k: returnWord(action) });
+  load(offset.architecture);
+  instructions.push({ code: opcode.jumpEqual, jt: 1, jf: 0, k: auditArchitecture[architecture] });
+  answer("USER_NOTIF");
+  load(offset.number);
+  // execve with the token is the launcher's. The first difference skips the rest of the comparison.
+  const length = 2 * tokenHalves.length + 2;
+  instructions.push({ code: opcode.jumpEqual, jt: 0, jf: length - 1, k: numberOf("execve", architecture)! });
+  tokenHalves.forEach((at, index) => {
+    load(at);
+    tokenPositions.push(instructions.length);
+    instructions.push({ code: opcode.jumpEqual, jt: 0, jf: length - 2 * index - 3, k: 0 });
+  });
+  answer("ALLOW");
+  if (asked !== "all") {
+    load(offset.number);
+    for (const number of asked) {
+      instructions.push({ code: opcode.jumpEqual, jt: 0, jf: 1, k: number });
+      answer("USER_NOTIF");
+    }
+    answer("ALLOW");
+  } else {
+    answer("USER_NOTIF");
+  }
+  return { instructions: encodeInstructions(instructions), tokenPositions, asks: true, kills: false, traps: false };
+}
+
+/** The filter of a command about which nothing is asked. */
+export const passing: ArmedFilter = {
+  instructions: encodeInstructions([{ code: opcode.return, jt: 0, jf: 0, k: returnWord("ALLOW") }]),
+  tokenPositions: [],
+  asks: false,
+  kills: false,
+  traps: false,
+};

@@ -1,0 +1,146 @@
+/**
+ * Records by seccomp's notifications: a filter asks about every call, and each is answered with CONTINUE. It needs no
+ * privilege and Linux 5.9. It sees calls before they are made, so it knows no results.
+ */
+import { existsSync } from "node:fs";
+import { release } from "node:os";
+import { launch } from "../../engines/notify/launch.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import { callByNumber, numberOf } from "../../linux/calls.ts";
+import { close } from "../../linux/descriptors.ts";
+import { kernelAtLeast } from "../../linux/kernel-version.ts";
+import type { TraceAssembler } from "../assembler.ts";
+import { memoryReads } from "../memory-reads.ts";
+import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
+import { registerText } from "../registers.ts";
+import { Family } from "./family.ts";
+import { recordingFilter } from "./filter.ts";
+import { MemoryPrinter, type Notification, type SeenTask } from "./notifications.ts";
+import { Notifier } from "./notifier.ts";
+
+/** Nanoseconds between looks for tasks that a signal has ended. */
+const sweepInterval = 1e9;
+
+export const notifierRecorder: Recorder<"notifier"> = {
+  name: "notifier",
+  summary: "a filter that asks about every call; no privilege, Linux 5.9",
+  probe: () =>
+    kernelAtLeast(release(), 5, 9) ? { works: true } : { works: false, why: "the kernel is older than Linux 5.9" },
+  unknown: ({ memory }) => [
+    "what calls returned",
+    "which of several creating calls in flight made a task, and tasks that made no call",
+    "when a signal ended a task, to within a second",
+    ...(memory
+      ? ["whether another thread changed memory behind a pointer before the kernel read it"]
+      : ["memory behind pointers"]),
+    "the effect of no_new_privs: programs gained no privileges by being executed",
+  ],
+  start: async (command, options) => {
+    const notifier = await Notifier.start(options.architecture, true);
+    try {
+      const filter = recordingFilter(options.architecture, "all");
+      const { listener, ...started } = launch(command, { filter, fallback: undefined, tree: {} });
+      notifier.listen(listener!);
+      return new NotifierRecording(started, notifier, options);
+    } catch (error) {
+      await notifier.close();
+      throw error;
+    }
+  },
+};
+
+class NotifierRecording implements Recording {
+  readonly started: Recording["started"];
+  readonly ended: Promise<void>;
+  readonly #notifier: Notifier;
+  readonly #options: RecorderOptions;
+  readonly #assembler: TraceAssembler;
+  readonly #family: Family;
+  readonly #memory: MemoryPrinter | undefined;
+  readonly #nativeAbi: number;
+  readonly #exit: number;
+  readonly #exitGroup: number;
+  #time = 0;
+  #sweepAt = sweepInterval;
+
+  constructor(started: Recording["started"], notifier: Notifier, options: RecorderOptions) {
+    const { architecture, assembler, memory } = options;
+    this.started = started;
+    this.ended = notifier.finished;
+    this.#notifier = notifier;
+    this.#options = options;
+    this.#assembler = assembler;
+    this.#family = new Family(architecture);
+    this.#family.add({ tid: started.pid, process: started.pid });
+    const nameOf = (number: number) => callByNumber(architecture, number)?.name ?? "";
+    this.#memory = memory ? new MemoryPrinter(memoryReads(architecture), nameOf) : undefined;
+    this.#nativeAbi = auditArchitecture[architecture];
+    this.#exit = numberOf("exit", architecture)!;
+    this.#exitGroup = numberOf("exit_group", architecture)!;
+  }
+
+  poll(isOver: boolean): void {
+    this.#notifier.read(this.#options.base, {
+      call: (notification) => this.#call(notification),
+      task: (task) => this.#task(task),
+      exec: (tid, former) => this.#executed(tid, former),
+    });
+    const now = Number(process.hrtime.bigint() - this.#options.base);
+    if (now < this.#sweepAt && !isOver) return;
+    this.#sweepAt = now + sweepInterval;
+    for (const tid of [...this.#family.tasks]) {
+      if (!isOver && existsSync(`/proc/${tid}`)) continue;
+      this.#notifier.forget(tid);
+      this.#exited(tid);
+    }
+  }
+
+  close(): void {
+    void this.#notifier.close();
+    close(this.started.pidfd);
+  }
+
+  #call(notification: Notification): void {
+    const { tid, time, number, architecture, registers, instructionPointer } = notification;
+    this.#time = time;
+    const isNative = architecture === this.#nativeAbi;
+    const line = this.#assembler.call({
+      tid,
+      time,
+      number,
+      registers,
+      foreignAbi: isNative ? undefined : architecture,
+      instructionPointer: registerText(...instructionPointer),
+      memory: this.#memory?.membersOf(notification),
+    });
+    if (!isNative) return;
+    this.#family.called(notification, line);
+    if (number === this.#exit) this.#exited(tid);
+    if (number === this.#exitGroup) {
+      for (const one of this.#family.threadsOf(this.#family.processOf(tid))) this.#exited(one);
+    }
+  }
+
+  #task(task: SeenTask): void {
+    const { tid } = task;
+    if (tid === this.started.pid && this.#family.has(tid)) return;
+    // Its former owner was ended by a signal.
+    if (this.#family.has(tid)) this.#exited(tid);
+    const maker = this.#family.makerOf(task, this.#time);
+    this.#family.add(task);
+    this.#assembler.birth(tid === task.process ? "fork" : "thread", maker.tid, tid, maker.line);
+  }
+
+  #executed(process: number, former: number): void {
+    for (const tid of this.#family.threadsOf(process)) {
+      if (tid !== former && tid !== process) this.#exited(tid);
+    }
+    if (former !== process) this.#family.delete(former);
+    this.#assembler.exec(process, former === process ? undefined : former, this.#time);
+  }
+
+  #exited(tid: number): void {
+    this.#family.delete(tid);
+    this.#assembler.exit(tid, this.#time);
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * Records a command: starts it, and moves what its recorder sees into the file until its last task has ended. At most a
+ * second of the recording is in memory only.
+ */
+import { read } from "node:fs";
+import { release } from "node:os";
+import { CommandWatch } from "../engines/command-watch.ts";
+import { type LauncherMessage, parseMessage } from "../engines/launcher.ts";
+import { hideFromCommand, type RunResult } from "../engines/run.ts";
+import { StartError } from "../engines/start-error.ts";
+import { hostArchitecture } from "../linux/architecture.ts";
+import { packageVersion } from "../linux/package.ts";
+import type { TraceFile } from "../traces/trace-file.ts";
+import { TraceAssembler } from "./assembler.ts";
+import { CallCensus, type Count } from "./census.ts";
+import type { Recorder, Recording } from "./recorder.ts";
+import { type RecorderChoice, type RecorderName, recorderOf, recorders } from "./registry.ts";
+
+/** Milliseconds: between looks at what the recorder has, and between blocks of the file. */
+const interval = { look: 20, block: 800, progress: 1000 } as const;
+/** Nanoseconds that a call waits for its result or its child before its line is printed. */
+const heldFor = 100e6;
+/** Bytes of a block before compression. */
+const blockSize = 1 << 20;
+/** Milliseconds until a recorder whose launcher has ended is given up. */
+const endPatience = 5000;
+
+export interface RecordOptions {
+  readonly file: TraceFile;
+  readonly recorder: RecorderChoice;
+  readonly memory: boolean;
+  /** A sentence for people. */
+  readonly onNotice: (sentence: string) => void;
+  /** Once a second, while the command runs. */
+  readonly onProgress?: ((count: Count) => void) | undefined;
+}
+
+export interface RecordResult extends Pick<RunResult, "status"> {
+  readonly recorder: RecorderName;
+  readonly count: Count;
+}
+
+/**
+ * The named recorder, or the first that works here.
+ *
+ * @throws StartError
+ */
+function chooseRecorder(choice: RecorderChoice): Recorder<RecorderName> {
+  const found: string[] = [];
+  for (const recorder of choice === "auto" ? recorders : [recorderOf(choice)]) {
+    const availability = recorder.probe();
+    if (availability.works) return recorder;
+    found.push(`${recorder.name}: ${availability.why}`);
+  }
+  throw new StartError(125, `this machine cannot record with ${found.join("; ")}`, "--recorder auto takes what works");
+}
+
+/** @throws StartError or NativeUnavailableError if nothing was started */
+export async function record(command: readonly string[], options: RecordOptions): Promise<RecordResult> {
+  if (command.length === 0) throw new StartError(125, "there is no command to record");
+  const architecture = hostArchitecture();
+  if (architecture === undefined) throw new StartError(125, `recording needs x86-64 or arm64, this is ${process.arch}`);
+  const { file, memory } = options;
+  const recorder = chooseRecorder(options.recorder);
+  const census = new CallCensus();
+  const assembler = new TraceAssembler(architecture, census);
+  const base = process.hrtime.bigint();
+  file.add(`${JSON.stringify(header(recorder, command, memory))}\n`);
+  file.flush();
+  if (file.fault !== undefined) throw new StartError(125, `${file.name} cannot be written: ${file.fault}`);
+  hideFromCommand();
+  const recording = await recorder.start(command, { architecture, assembler, base, memory });
+  const start = { v: 1, kind: "start", tid: recording.started.pid, uid: process.geteuid!(), gid: process.getegid!() };
+  file.add(`${JSON.stringify({ ...start, architecture })}\n`);
+  const result = await new Session(recording, { base, assembler, census }, options).run();
+  return { ...result, recorder: recorder.name, count: census.count() };
+}
+
+/** How the recording is made, and what it cannot know. */
+function header(recorder: Recorder, command: readonly string[], memory: boolean): object {
+  return {
+    v: 1,
+    kind: "recording",
+    recorder: recorder.name,
+    portcullis: packageVersion(),
+    kernel: release(),
+    began: new Date().toISOString(),
+    command,
+    unknown: recorder.unknown({ memory }),
+  };
+}
+
+class Session {
+  readonly #recording: Recording;
+  readonly #base: bigint;
+  readonly #assembler: TraceAssembler;
+  readonly #census: CallCensus;
+  readonly #options: RecordOptions;
+  #blockAt = 0;
+  #progressAt = 0;
+  #saidFault = false;
+
+  constructor(
+    recording: Recording,
+    { base, assembler, census }: { base: bigint; assembler: TraceAssembler; census: CallCensus },
+    options: RecordOptions,
+  ) {
+    this.#recording = recording;
+    this.#base = base;
+    this.#assembler = assembler;
+    this.#census = census;
+    this.#options = options;
+  }
+
+  async run(): Promise<Pick<RunResult, "status">> {
+    const watch = new CommandWatch(
+      this.#recording.started,
+      (event) => {
+        if (event.kind === "notice") this.#options.onNotice(event.text);
+      },
+      undefined,
+    );
+    const timer = setInterval(() => this.#look(false), interval.look);
+    try {
+      const isTold = await converse(this.#recording.started.socket, watch);
+      // The launcher was killed: the tree may go on.
+      if (!isTold) await this.#recording.ended;
+      await atMost(endPatience, this.#recording.ended);
+    } catch (error) {
+      this.#options.onNotice(`the recorder failed: ${error instanceof Error ? error.message : error}`);
+    } finally {
+      clearInterval(timer);
+    }
+    this.#look(true);
+    this.#recording.close();
+    return watch.finish();
+  }
+
+  #look(isOver: boolean): void {
+    this.#recording.poll(isOver);
+    const now = performance.now();
+    const before = isOver ? Number.POSITIVE_INFINITY : Number(process.hrtime.bigint() - this.#base) - heldFor;
+    this.#options.file.add(this.#assembler.take(before));
+    if (isOver || this.#options.file.pending >= blockSize || now >= this.#blockAt) {
+      this.#blockAt = now + interval.block;
+      this.#options.file.flush();
+      this.#sayFault();
+    }
+    if (isOver || now < this.#progressAt) return;
+    this.#progressAt = now + interval.progress;
+    this.#options.onProgress?.(this.#census.count());
+  }
+
+  #sayFault(): void {
+    const { file, onNotice } = this.#options;
+    if (file.fault === undefined || this.#saidFault) return;
+    this.#saidFault = true;
+    onNotice(`${file.name} cannot be written: ${file.fault}; the recording ends here, and the command goes on`);
+  }
+}
+
+function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
+  return Promise.race([promise, new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref())]);
+}
+
+/** Resolves when the launcher has no more to say; false where it has not told of the tree's end. */
+function converse(socket: number, watch: CommandWatch): Promise<boolean> {
+  return new Promise((resolve) => {
+    const buffer = new Uint8Array(16);
+    const next = (): void => {
+      read(socket, buffer, 0, buffer.length, null, (error, count) => {
+        const isWhole = error === null && count === buffer.length;
+        const message: LauncherMessage = isWhole ? parseMessage(new DataView(buffer.buffer)) : { kind: "closed" };
+        if (watch.heed(message)) next();
+        else resolve(message.kind === "tree-ended");
+      });
+    };
+    next();
+  });
+}

@@ -1,0 +1,40 @@
+/**
+ * What a recorder is: a way to see the calls of a command and its descendants. Each is a folder and a line in
+ * registry.ts.
+ */
+import type { Started } from "../engines/launcher.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import type { TraceAssembler } from "./assembler.ts";
+
+export interface RecorderOptions {
+  readonly architecture: ArchitectureName;
+  readonly assembler: TraceAssembler;
+  /** The start of the recording, in nanoseconds of CLOCK_MONOTONIC. */
+  readonly base: bigint;
+  /** Read behind the pointers of calls. */
+  readonly memory: boolean;
+}
+
+/** A command that is recorded. */
+export interface Recording {
+  readonly started: Pick<Started, "socket" | "launcher" | "pid" | "pidfd">;
+  /** Hands over to the assembler what has happened. `isOver`: no task is left, so everything that is known. */
+  poll(isOver: boolean): void;
+  /** Resolves when no task is left that could be recorded, as far as the recorder itself knows. */
+  readonly ended: Promise<void>;
+  close(): void;
+}
+
+/** Whether a recorder works here; sentences without a full stop. */
+export type Availability = { readonly works: true } | { readonly works: false; readonly why: string };
+
+export interface Recorder<Name extends string = string> {
+  readonly name: Name;
+  /** For help pages. */
+  readonly summary: string;
+  probe(): Availability;
+  /** What its recordings cannot know, for their header: sentences without a full stop. */
+  unknown(options: Pick<RecorderOptions, "memory">): readonly string[];
+  /** @throws StartError where nothing was started */
+  start(command: readonly string[], options: RecorderOptions): Promise<Recording>;
+}

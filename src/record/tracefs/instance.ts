@@ -1,0 +1,200 @@
+/**
+ * An instance of tracefs (Documentation/trace/ftrace.rst) of this recording's own: its ring buffers, filters and options
+ * are no other tracer's, and it traces only the tasks whose ids are written to it and their descendants.
+ *
+ * An instance outlives the process that made it. If that process is killed, the kernel stops the tracing and frees the
+ * buffers when it closes `free_buffer`; what remains is an empty folder, which the next recording removes.
+ */
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+  writeFileSync,
+} from "node:fs";
+import { callNumber } from "../../linux/call-numbers.ts";
+import { close } from "../../linux/descriptors.ts";
+import { errnoName } from "../../linux/errno.ts";
+import { native } from "../../linux/native.ts";
+import { readProc } from "../../linux/proc.ts";
+import { type EventFormat, parseEventFormat } from "./event-format.ts";
+
+/** Of include/uapi/linux/mount.h. */
+const mountFlag = { closeOnExec: 1, create: 6 } as const;
+/** `PROC_PID_INIT_INO` of include/linux/proc_ns.h. tracefs has the ids of the first pid namespace. */
+const firstPidNamespace = "pid:[4026531836]";
+const prefix = "portcullis-";
+
+/** tracefs cannot be used here. The message says why. */
+export class TracefsError extends Error {}
+
+/** The folder of tracefs: where it is mounted, or of a mount that no other process sees. */
+export class Tracefs {
+  readonly folder: string;
+  readonly #mount: number | undefined;
+
+  private constructor(folder: string, mount: number | undefined) {
+    this.folder = folder;
+    this.#mount = mount;
+  }
+
+  /** @throws TracefsError, NativeUnavailableError */
+  static open(): Tracefs {
+    if (process.geteuid?.() !== 0) throw new TracefsError("only root may use it");
+    if (pidNamespace() !== firstPidNamespace) throw new TracefsError("this process is in a pid namespace of its own");
+    const mounted = mountPoint();
+    const found = mounted === undefined ? Tracefs.#mountDetached() : new Tracefs(mounted, undefined);
+    if (!existsSync(`${found.folder}/instances`) || !existsSync(`${found.folder}/events/raw_syscalls`)) {
+      found.close();
+      throw new TracefsError("the kernel has no instances of it, or no events for system calls");
+    }
+    return found;
+  }
+
+  static #mountDetached(): Tracefs {
+    const { syscall } = native();
+    const context = syscall(callNumber("fsopen"), Buffer.from("tracefs\0"), mountFlag.closeOnExec);
+    if (context < 0) throw new TracefsError(`the kernel has no tracefs (${errnoName(-context) ?? -context})`);
+    const created = syscall(callNumber("fsconfig"), context, mountFlag.create, null, null, 0);
+    const mount = created < 0 ? created : syscall(callNumber("fsmount"), context, mountFlag.closeOnExec, 0);
+    close(context);
+    if (mount < 0) throw new TracefsError(`it cannot be mounted (${errnoName(-mount) ?? -mount})`);
+    return new Tracefs(`/proc/self/fd/${mount}`, mount);
+  }
+
+  close(): void {
+    if (this.#mount !== undefined) close(this.#mount);
+  }
+}
+
+/** Undefined where /proc is not mounted. */
+function pidNamespace(): string | undefined {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return undefined;
+  }
+}
+
+/** The first mount of all of tracefs that can be written. */
+function mountPoint(): string | undefined {
+  for (const line of (readProc("self/mountinfo") ?? "").split("\n")) {
+    const [, root, point, options] = /^\d+ \d+ \S+ (\S+) (\S+) (\S+) .*- tracefs /.exec(line) ?? [];
+    if (root === "/" && point !== undefined && /^rw\b/.test(options!) && !point.includes("\\")) return point;
+  }
+  return undefined;
+}
+
+/** The events that a recording needs, by their folder. */
+const events = {
+  enter: "raw_syscalls/sys_enter",
+  exit: "raw_syscalls/sys_exit",
+  birth: "task/task_newtask",
+  exec: "sched/sched_process_exec",
+  death: "sched/sched_process_exit",
+} as const;
+export type EventName = keyof typeof events;
+
+export class TraceInstance {
+  readonly folder: string;
+  readonly formats: { readonly [E in EventName]: EventFormat };
+  /** One for each processor: descriptors of trace_pipe_raw. */
+  readonly pipes: readonly number[];
+  readonly pageSize: number;
+  readonly #keeper: number | undefined;
+
+  /**
+   * An instance that traces nothing yet.
+   *
+   * @param bufferSize of each processor, in KiB
+   * @throws Error if a file of it cannot be written
+   */
+  constructor(tracefs: Tracefs, bufferSize: number) {
+    removeAbandoned(tracefs);
+    this.folder = `${tracefs.folder}/instances/${prefix}${process.pid}-${startTime(process.pid)}`;
+    mkdirSync(this.folder, { mode: 0o700 });
+    try {
+      this.#keeper = this.#keep();
+      this.#set("trace_clock", "mono");
+      this.#set("options/event-fork", "1");
+      // A cache of task names that is shared with other tracers.
+      if (existsSync(`${this.folder}/options/record-cmd`)) this.#set("options/record-cmd", "0");
+      this.#set("buffer_size_kb", String(bufferSize));
+      this.formats = Object.fromEntries(
+        Object.entries(events).map(([name, event]) => [
+          name,
+          parseEventFormat(readFileSync(`${this.folder}/events/${event}/format`, "latin1")),
+        ]),
+      ) as { [E in EventName]: EventFormat };
+      const processors = readdirSync(`${this.folder}/per_cpu`);
+      this.pipes = processors.map((name) =>
+        openSync(`${this.folder}/per_cpu/${name}/trace_pipe_raw`, constants.O_RDONLY | constants.O_NONBLOCK),
+      );
+      this.pageSize = this.#pageSize();
+    } catch (error) {
+      this.remove();
+      throw error;
+    }
+  }
+
+  /** Traces the task and the tasks that it makes from here on. */
+  trace(pid: number): void {
+    this.#set("set_event_pid", String(pid));
+    for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "1");
+  }
+
+  /** Ends the tracing; what is in the buffers can still be read. */
+  stop(): void {
+    for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "0");
+  }
+
+  remove(): void {
+    for (const pipe of this.pipes ?? []) closeSync(pipe);
+    if (this.#keeper !== undefined) closeSync(this.#keeper);
+    try {
+      rmdirSync(this.folder);
+    } catch {
+      // Another process has a file of it open: the next recording removes it.
+    }
+  }
+
+  /** Of the files that this object has opened, the one whose end frees the buffers. */
+  #keep(): number | undefined {
+    if (!existsSync(`${this.folder}/free_buffer`)) return undefined;
+    this.#set("options/disable_on_free", "1");
+    return openSync(`${this.folder}/free_buffer`, constants.O_WRONLY);
+  }
+
+  #pageSize(): number {
+    const file = `${this.folder}/buffer_subbuf_size_kb`;
+    return existsSync(file) ? 1024 * Number(readFileSync(file, "latin1")) : 4096;
+  }
+
+  #set(file: string, text: string): void {
+    writeFileSync(`${this.folder}/${file}`, text);
+  }
+}
+
+/** Of a process, in clock ticks since the boot: with its id it means one process only. */
+function startTime(pid: number): string | undefined {
+  const stat = readProc(`${pid}/stat`);
+  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+}
+
+/** Removes the instances of recorders that were killed. */
+function removeAbandoned({ folder }: Tracefs): void {
+  for (const name of readdirSync(`${folder}/instances`)) {
+    const [, pid, time] = /^portcullis-(\d+)-(\d+)$/.exec(name) ?? [];
+    if (pid === undefined || startTime(Number(pid)) === time) continue;
+    try {
+      rmdirSync(`${folder}/instances/${name}`);
+    } catch {
+      // A process reads from it.
+    }
+  }
+}

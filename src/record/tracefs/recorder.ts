@@ -1,0 +1,257 @@
+/**
+ * Records by the kernel's tracepoints for system calls, in an instance of tracefs of its own (instance.ts). It needs root.
+ * The calls do not wait for the recorder, except those behind whose pointers it reads: a filter asks about these.
+ */
+import { existsSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { launcherProcess } from "../../engines/launcher.ts";
+import { launch } from "../../engines/notify/launch.ts";
+import { StartError } from "../../engines/start-error.ts";
+import { auditArchitecture } from "../../linux/architecture.ts";
+import { callByNumber } from "../../linux/calls.ts";
+import { close } from "../../linux/descriptors.ts";
+import { NativeUnavailableError } from "../../linux/native.ts";
+import { cloneFlag } from "../../linux/process-calls.ts";
+import { memoryReads } from "../memory-reads.ts";
+import { passing, recordingFilter } from "../notify/filter.ts";
+import { MemoryPrinter, type Notification, type NotificationTaker } from "../notify/notifications.ts";
+import { Notifier } from "../notify/notifier.ts";
+import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
+import { resultText } from "../registers.ts";
+import { EventStream, eventKind, type HeldEvents } from "./event-stream.ts";
+import { Tracefs, TracefsError, TraceInstance } from "./instance.ts";
+
+/** KiB of each processor's buffer, and of all together: a second of the busiest server, where the machine is not huge. */
+const bufferSize = { each: 32 << 10, all: 512 << 10 } as const;
+/** Milliseconds between looks at whether tasks are left, once the launcher is gone. */
+const lookInterval = 100;
+
+export const tracefsRecorder: Recorder<"tracefs"> = {
+  name: "tracefs",
+  summary: "the kernel's tracepoints; root, the cheapest",
+  probe: () => {
+    try {
+      Tracefs.open().close();
+      return { works: true };
+    } catch (error) {
+      if (error instanceof TracefsError) return { works: false, why: `tracefs: ${error.message}` };
+      if (error instanceof NativeUnavailableError) return { works: false, why: error.message };
+      throw error;
+    }
+  },
+  unknown: ({ memory }) => [
+    "the instruction pointer",
+    ...(memory
+      ? ["whether another thread changed memory behind a pointer before the kernel read it"]
+      : ["memory behind pointers", "the ABI of a call: a 32-bit call has its number alone"]),
+  ],
+  start: async (command, options) => {
+    const launcher = launcherProcess();
+    if (launcher === undefined) {
+      throw new StartError(125, "portcullis was not started by its launcher", "bin/portcullis record");
+    }
+    const tracefs = Tracefs.open();
+    let instance: TraceInstance | undefined;
+    let notifier: Notifier | undefined;
+    try {
+      const each = Math.min(bufferSize.each, Math.max(1024, Math.floor(bufferSize.all / availableParallelism())));
+      instance = new TraceInstance(tracefs, each);
+      notifier = options.memory ? await Notifier.start(options.architecture, false) : undefined;
+      instance.trace(launcher);
+      const { architecture } = options;
+      const { listener, ...started } = launch(command, {
+        // Without a listener and with its privileges, the command gets no filter at all.
+        filter: notifier === undefined ? passing : recordingFilter(architecture, memoryReads(architecture).keys()),
+        fallback: notifier === undefined ? undefined : passing,
+        tree: {},
+        keepsPrivileges: true,
+      });
+      if (listener !== undefined) notifier!.listen(listener);
+      return new TracefsRecording(started, { tracefs, instance, notifier, launcher }, options);
+    } catch (error) {
+      instance?.remove();
+      await notifier?.close();
+      tracefs.close();
+      throw error;
+    }
+  },
+};
+
+interface Parts {
+  readonly tracefs: Tracefs;
+  readonly instance: TraceInstance;
+  readonly notifier: Notifier | undefined;
+  /** The task whose descendants are traced. */
+  readonly launcher: number;
+}
+
+class TracefsRecording implements Recording {
+  readonly started: Recording["started"];
+  readonly ended: Promise<void>;
+  readonly #parts: Parts;
+  readonly #options: RecorderOptions;
+  readonly #stream: EventStream;
+  readonly #nativeAbi: number;
+  readonly #printer: MemoryPrinter;
+  /** Notified calls whose tracepoint has not been read, by thread. */
+  readonly #notified = new Map<number, NotifiedCalls>();
+  /** Living tasks of the command. Until it has executed its program, its thread is the launcher's. */
+  readonly #tasks = new Set<number>();
+  #hasStarted = false;
+
+  constructor(started: Recording["started"], parts: Parts, options: RecorderOptions) {
+    const { architecture, base } = options;
+    this.started = started;
+    this.#parts = parts;
+    this.#options = options;
+    this.#stream = new EventStream(parts.instance, base);
+    this.#nativeAbi = auditArchitecture[architecture];
+    this.#printer = new MemoryPrinter(
+      memoryReads(architecture),
+      (number) => callByNumber(architecture, number)?.name ?? "",
+    );
+    this.ended = this.#lastTask();
+  }
+
+  poll(isOver: boolean): void {
+    if (isOver) this.#parts.instance.stop();
+    this.#stream.read(
+      isOver,
+      // A call is notified before its tracepoint, so that the notification of each event is here then.
+      () => this.#parts.notifier?.read(this.#options.base, this.#notifications),
+      (events, slot) => this.#take(events, slot),
+    );
+    if (isOver) for (const tid of [...this.#tasks]) this.#exited(tid, 0);
+  }
+
+  close(): void {
+    const { instance, notifier, tracefs } = this.#parts;
+    instance.remove();
+    void notifier?.close();
+    tracefs.close();
+    close(this.started.pidfd);
+  }
+
+  readonly #notifications: NotificationTaker = {
+    call: (notification) => {
+      const known = this.#notified.get(notification.tid);
+      if (known === undefined) this.#notified.set(notification.tid, new NotifiedCalls(notification));
+      else known.push(notification);
+    },
+    task: () => {},
+    exec: () => {},
+  };
+
+  #take(events: HeldEvents, slot: number): void {
+    const { assembler } = this.#options;
+    const time = events.time(slot);
+    const tid = events.tid(slot);
+    const kind = events.kind(slot);
+    if (kind === eventKind.lost) assembler.lost(events.first(slot) || undefined, time);
+    else if (kind === eventKind.exec) this.#executed(tid, events.first(slot), time);
+    if (!this.#tasks.has(tid)) return;
+    switch (kind) {
+      case eventKind.enter:
+        this.#entered(tid, time, events.first(slot) | 0, events.registers(slot));
+        return;
+      case eventKind.exit:
+        assembler.returned(tid, time, resultText(events.first(slot), events.second(slot)));
+        return;
+      case eventKind.birth: {
+        const child = events.first(slot);
+        this.#tasks.add(child);
+        assembler.birth((events.second(slot) & Number(cloneFlag.thread)) === 0 ? "fork" : "thread", tid, child);
+        return;
+      }
+      case eventKind.death:
+        this.#exited(tid, time);
+        return;
+      default:
+    }
+  }
+
+  #entered(tid: number, time: number, number: number, registers: Uint32Array): void {
+    const notification = this.#notified.size === 0 ? undefined : this.#notificationOf(tid, number, registers);
+    const isForeign = notification !== undefined && notification.architecture !== this.#nativeAbi;
+    this.#options.assembler.call({
+      tid,
+      time,
+      number,
+      registers,
+      foreignAbi: isForeign ? notification.architecture : undefined,
+      memory: notification === undefined || isForeign ? undefined : this.#printer.membersOf(notification),
+    });
+  }
+
+  /** The thread's oldest notification of this call. Those before it were interrupted and not made. */
+  #notificationOf(tid: number, number: number, registers: Uint32Array): Notification | undefined {
+    const known = this.#notified.get(tid);
+    const found = known?.take(number, registers);
+    if (known?.isEmpty === true) this.#notified.delete(tid);
+    return found;
+  }
+
+  #executed(tid: number, former: number, time: number): void {
+    if (!this.#hasStarted) {
+      this.#hasStarted = tid === this.started.pid;
+      if (this.#hasStarted) this.#tasks.add(tid);
+      return;
+    }
+    if (!this.#tasks.has(former)) return;
+    if (former !== tid) this.#tasks.delete(former);
+    this.#tasks.add(tid);
+    this.#options.assembler.exec(tid, former === tid ? undefined : former, time);
+  }
+
+  #exited(tid: number, time: number): void {
+    this.#tasks.delete(tid);
+    this.#notified.delete(tid);
+    this.#options.assembler.exit(tid, time);
+  }
+
+  /** Where the launcher has been killed, no process tells of the end of the tree. */
+  async #lastTask(): Promise<void> {
+    const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
+    while (isRunning(this.#parts.launcher) || isRunning(this.started.pid) || [...this.#tasks].some(isRunning)) {
+      await new Promise((resolve) => setTimeout(resolve, lookInterval).unref());
+    }
+  }
+}
+
+/** Of one thread, in order. */
+class NotifiedCalls {
+  readonly #calls: Notification[];
+  #first = 0;
+
+  constructor(first: Notification) {
+    this.#calls = [first];
+  }
+
+  get isEmpty(): boolean {
+    return this.#first === this.#calls.length;
+  }
+
+  push(notification: Notification): void {
+    // Those that were taken go when they are half of all.
+    if (this.#first > 64 && 2 * this.#first > this.#calls.length) {
+      this.#calls.splice(0, this.#first);
+      this.#first = 0;
+    }
+    this.#calls.push(notification);
+  }
+
+  /** The oldest of this call, and drops those before it: they were interrupted and not made. */
+  take(number: number, registers: Uint32Array): Notification | undefined {
+    for (let at = this.#first; at < this.#calls.length; at++) {
+      const call = this.#calls[at]!;
+      if (call.number !== number || !hasRegisters(call, registers)) continue;
+      this.#first = at + 1;
+      return call;
+    }
+    return undefined;
+  }
+}
+
+function hasRegisters({ registers }: Notification, expected: Uint32Array): boolean {
+  return registers.every((word, index) => word === expected[index]);
+}

@@ -1,0 +1,214 @@
+/**
+ * The file of a recording. It is locked against another recording, and it only grows: each write is one whole block, and
+ * what a failed write has left is removed, so that the file can be read at any time up to its last block.
+ */
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  type Stats,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { callNumber } from "../linux/call-numbers.ts";
+import { native } from "../linux/native.ts";
+import { isInBlocks, packBlock, readBlocks, sourceOfFile } from "./blocks.ts";
+
+/** The file cannot be recorded into; nothing in it was changed. */
+export class TraceFileError extends Error {
+  readonly help: string | undefined;
+  constructor(message: string, help?: string) {
+    super(message);
+    this.help = help;
+  }
+}
+
+/** LOCK_EX | LOCK_NB of flock(2). */
+const exclusively = 2 | 4;
+
+const sentences: Readonly<Record<string, string>> = {
+  ENOSPC: "the disk is full",
+  EDQUOT: "this user's quota is used up",
+  EFBIG: "it would be larger than a file may be",
+  EACCES: "permission denied",
+  ENOENT: "its folder does not exist",
+  EISDIR: "it is a directory",
+  EROFS: "the file system is read-only",
+  ENXIO: "it is a fifo without a reader",
+};
+
+function fileFault(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  return sentences[code] ?? code;
+}
+
+export class TraceFile {
+  readonly name: string;
+  readonly #descriptor: number;
+  readonly #isRegular: boolean;
+  /** The size before this recording; 0 if the file was empty or new. */
+  readonly #before: number;
+  /** Bytes that this recording has written. */
+  #written = 0;
+  #fault: string | undefined;
+  #lines: Buffer[] = [];
+  #pending = 0;
+
+  private constructor(name: string, descriptor: number, isRegular: boolean) {
+    this.name = name;
+    this.#descriptor = descriptor;
+    this.#isRegular = isRegular;
+    this.#before = isRegular ? fstatSync(descriptor).size : 0;
+  }
+
+  /**
+   * @param append add a recording to a file that has some
+   * @throws TraceFileError, NativeUnavailableError
+   */
+  static open(name: string, append: boolean): TraceFile {
+    const descriptor = openFile(name);
+    try {
+      const stat = fstatSync(descriptor);
+      if (!stat.isFile() && !stat.isCharacterDevice()) throw new TraceFileError(`${name} is not a regular file`);
+      if (stat.isFile()) prepareFile(name, descriptor, stat, append);
+      return new TraceFile(name, descriptor, stat.isFile());
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+  }
+
+  get written(): number {
+    return this.#written;
+  }
+
+  /** Why the recording ended early; undefined while it has not. */
+  get fault(): string | undefined {
+    return this.#fault;
+  }
+
+  /** Bytes that wait for `flush`. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Adds whole lines to the next block. */
+  add(lines: string): void {
+    if (this.#fault !== undefined || lines === "") return;
+    const bytes = Buffer.from(lines);
+    this.#lines.push(bytes);
+    this.#pending += bytes.length;
+  }
+
+  /** Writes what was added as a block, unless a write has failed before. */
+  flush(): void {
+    if (this.#pending === 0) return;
+    const block = packBlock(Buffer.concat(this.#lines));
+    this.#lines = [];
+    this.#pending = 0;
+    let done = 0;
+    try {
+      while (done < block.length) done += writeSync(this.#descriptor, block, done);
+      this.#written += block.length;
+    } catch (error) {
+      this.#fault = fileFault(error);
+      this.#retract(done);
+    }
+  }
+
+  /** Closes the file where nothing was recorded, and removes it if this object has made it. */
+  discard(): void {
+    try {
+      if (this.#isRegular) ftruncateSync(this.#descriptor, this.#before);
+      if (this.#isRegular && this.#before === 0) unlinkSync(this.name);
+    } catch {
+      // It stays with a header that has no calls.
+    }
+    closeSync(this.#descriptor);
+  }
+
+  /** What another process did to the file meanwhile; undefined if nothing is known. */
+  close(): string | undefined {
+    const found = this.#isRegular ? this.#whatChanged() : undefined;
+    closeSync(this.#descriptor);
+    return found;
+  }
+
+  #retract(count: number): void {
+    if (!this.#isRegular || count === 0) return;
+    try {
+      ftruncateSync(this.#descriptor, fstatSync(this.#descriptor).size - count);
+    } catch {
+      // A reader sees a block that was cut short.
+    }
+  }
+
+  #whatChanged(): string | undefined {
+    const own = fstatSync(this.#descriptor);
+    if (own.size < this.#written) return `another process has shortened ${this.name}: a part of the recording is lost`;
+    let named: Stats | undefined;
+    try {
+      named = statSync(this.name);
+    } catch {
+      named = undefined;
+    }
+    if (named?.ino === own.ino && named.dev === own.dev) return undefined;
+    const copy = `${this.name}.${process.pid}`;
+    try {
+      copyTo(copy, this.#descriptor, own.size);
+      return `another process has removed or replaced ${this.name}: the recording is in ${copy}`;
+    } catch (error) {
+      return `another process has removed or replaced ${this.name}, and ${copy} cannot be written: ${fileFault(error)}`;
+    }
+  }
+}
+
+function openFile(name: string): number {
+  const { O_RDWR, O_CREAT, O_APPEND, O_NONBLOCK, O_NOCTTY } = constants;
+  try {
+    // Readable by its owner alone, because arguments and environments can be secret.
+    return openSync(name, O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK | O_NOCTTY, 0o600);
+  } catch (error) {
+    throw new TraceFileError(`${name} cannot be written: ${fileFault(error)}`);
+  }
+}
+
+function prepareFile(name: string, descriptor: number, { size }: Stats, append: boolean): void {
+  if (native().syscall(callNumber("flock"), descriptor, exclusively) !== 0) {
+    throw new TraceFileError(`another process is recording into ${name}`, "choose another file with -o");
+  }
+  if (size === 0) return;
+  if (!append) {
+    throw new TraceFileError(
+      `${name} exists, and a recording replaces nothing`,
+      "--append adds to it; -o names another",
+    );
+  }
+  const source = sourceOfFile(descriptor, size);
+  if (!isInBlocks(source)) {
+    throw new TraceFileError(
+      `${name} is not a recording of portcullis`,
+      "`portcullis trace merge -o NEW FILE` makes one of other traces",
+    );
+  }
+  for (const part of readBlocks(source)) if (part.kind === "truncated") mendEnd(descriptor, part.offset, part.text);
+}
+
+/** The lines of a block that was cut short as a whole block, so that another can follow. */
+function mendEnd(descriptor: number, offset: number, text: Buffer): void {
+  ftruncateSync(descriptor, offset);
+  if (text.length > 0) writeSync(descriptor, packBlock(text));
+}
+
+function copyTo(name: string, from: number, size: number): void {
+  const source = sourceOfFile(from, size);
+  const to = openSync(name, "wx", 0o600);
+  try {
+    for (let at = 0; at < size; at += 1 << 20) writeSync(to, source.read(at, 1 << 20));
+  } finally {
+    closeSync(to);
+  }
+}

@@ -1,0 +1,314 @@
+/**
+ * Records real commands by every recorder that works here, as root and as an ordinary user: the same calls as strace
+ * sees, commands that do their worst to the recording, and files that cannot be written.
+ */
+import { type ChildProcess, execFileSync, spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
+import { beforeAll, describe, expect, test } from "vitest";
+import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
+import { loadPolicy } from "../../src/language/load.ts";
+import { hostArchitecture } from "../../src/linux/architecture.ts";
+import { callByNumber } from "../../src/linux/calls.ts";
+import { recorders } from "../../src/record/registry.ts";
+import { sourceOf } from "../../src/traces/blocks.ts";
+import { readJsonTrace } from "../../src/traces/json.ts";
+import { traceLines } from "../../src/traces/lines.ts";
+import { replay } from "../../src/traces/replay.ts";
+import { readStrace } from "../../src/traces/strace.ts";
+import type { Trace } from "../../src/traces/trace.ts";
+import { asUser, copyFor, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
+import { patience, until } from "../support/patience.ts";
+import { prepare, victim } from "./run.ts";
+
+const root = process.getuid?.() === 0;
+const architecture = hostArchitecture()!;
+const folder = reachableFolder("record");
+const program = join(folder, "bin/portcullis");
+let count = 0;
+const fresh = (): string => join(mkdtempSync(join(folder, "work-")), `${count++}.trace`);
+
+/** Who records with what. */
+const ways = recorders.flatMap(({ name, probe }) => [
+  ...(probe().works ? [{ recorder: name, uid: undefined }] : []),
+  ...(root && name === "notifier" ? [{ recorder: name, uid: ordinaryUser }] : []),
+]);
+
+beforeAll(async () => {
+  await prepare();
+  for (const part of ["bin", "package.json"]) copyFor(folder, part);
+  for (const file of readdirSync("dist")) {
+    if (/\.cjs$|^native$|^code-cache-node$/.test(file)) copyFor(folder, join("dist", file), join("dist", file));
+  }
+  chmodSync(folder, 0o777);
+});
+
+interface Way {
+  readonly recorder: string;
+  readonly uid: number | undefined;
+}
+
+function words({ recorder, uid }: Way, file: string, options: readonly string[], command: readonly string[]): string[] {
+  const own = [program, "record", "--recorder", recorder, "-o", file, ...options, "--", ...command];
+  if (uid !== undefined) execFileSync("chown", [String(uid), join(file, "..")]);
+  return uid === undefined ? own : asUser(uid, ...own);
+}
+
+function record(way: Way, file: string, command: readonly string[], options: readonly string[] = []) {
+  const [first, ...rest] = words(way, file, options, command);
+  // In a session of its own, so that a command that signals its group reaches no test.
+  const ran = spawnSync("setsid", ["-w", first!, ...rest], {
+    encoding: "utf8",
+    timeout: patience.command,
+    killSignal: "SIGKILL",
+    cwd: folder,
+  });
+  return { status: ran.status, out: ran.stdout, error: ran.stderr };
+}
+
+const linesOf = (file: string): string[] =>
+  [...traceLines(sourceOf(readFileSync(file)))].map((one) => (one.kind === "line" ? one.text : one.kind));
+
+function traceOf(file: string): Trace {
+  const { runs, diagnostics } = readJsonTrace(linesOf(file).join("\n"), "t", architecture);
+  expect(diagnostics).toEqual([]);
+  expect(runs).toHaveLength(1);
+  return runs[0]!;
+}
+
+/** The calls of each task in order, without those that depend on who comes first. */
+function sequencesOf(trace: Trace): string[] {
+  const names = new Map<number, string[]>();
+  for (const event of trace.events) {
+    if (event.kind !== "call") continue;
+    const name = callByNumber(architecture, event.number)?.name ?? String(event.number);
+    if (name === "futex" || name === "restart_syscall") continue;
+    names.set(event.tid, [...(names.get(event.tid) ?? []), name]);
+  }
+  return [...names.values()].map((list) => list.join(" ")).sort();
+}
+
+/** Nothing in the trace contradicts itself. */
+function expectReplayable(trace: Trace): void {
+  const policy = loadPolicy("policies/exec-once.ts", { architecture }).program!;
+  const replayed = replay(new InterpreterEvaluator(policy), trace, { file: "t", uid: 0, gid: 0 });
+  const calls = trace.events.filter(({ kind }) => kind === "call").length;
+  expect([...replayed.calls()]).toHaveLength(calls);
+  expect(replayed.diagnostics()).toEqual([]);
+}
+
+/** Instances of tracefs that recordings have left, if it is mounted. */
+const instances = (): string[] =>
+  ["/sys/kernel/tracing/instances", "/sys/kernel/debug/tracing/instances"]
+    .filter((path) => root && existsSync(path))
+    .flatMap((path) => readdirSync(path).filter((name) => name.startsWith("portcullis-")));
+
+describe.each(ways)("by $recorder as user $uid", (way) => {
+  test("a tree of processes and threads is recorded as strace sees it", (context) => {
+    if (spawnSync("strace", ["-V"]).status !== 0) context.skip("strace is not installed");
+    const file = fresh();
+    expect(record(way, file, [victim("recorded")])).toMatchObject({ status: 7, out: "" });
+    const strace = join(folder, `${count++}.strace`);
+    execFileSync("sh", ["-c", '"$@" || test $? = 7', "sh", "strace", "-f", "-n", "-o", strace, victim("recorded")]);
+    const expected = readStrace(readFileSync(strace, "utf8"), "s", architecture).runs[0]!;
+    const found = traceOf(file);
+    expect(sequencesOf(found)).toEqual(sequencesOf(expected));
+    const births = (trace: Trace) =>
+      trace.events.flatMap(({ kind }) => (kind === "fork" || kind === "thread" ? [kind] : [])).sort();
+    expect(births(found)).toEqual(["fork", "fork", "thread", "thread", "thread", "thread"]);
+    expectReplayable(found);
+  });
+
+  test("texts, addresses, lists and results are recorded", () => {
+    const file = fresh();
+    record(way, file, [victim("recorded")]);
+    const text = linesOf(file).join("\n");
+    expect(text).toMatch(/"call":"open(?:at)?","arguments":.*"memory":\{"path":"\/etc\/passwd"\}/);
+    expect(text).toContain('"memory":{"addr":{"kind":"unix","path":"/does/not/exist/either"}}');
+    expect(text).toContain('"memory":{"path":"/proc/self/exe","argv":["recorded","leaf"],"envp":["A=1","B=two"]}');
+    if (way.recorder !== "notifier") expect(text).toMatch(/"memory":\{"path":"\/does\/not\/exist"\},"result":-2\}/);
+    const plain = fresh();
+    record(way, plain, [victim("recorded")], ["--no-memory"]);
+    expect(linesOf(plain).join("\n")).not.toContain('"memory":');
+    expect(linesOf(plain)[0]).toContain('"memory behind pointers"');
+    expect(sequencesOf(traceOf(plain))).toEqual(sequencesOf(traceOf(file)));
+  });
+
+  test("the file says how it was made, and only its owner can read it", () => {
+    const file = fresh();
+    expect(record(way, file, ["true"]).error).toMatch(/^portcullis: \d+ calls of \d+ kinds are in /);
+    const header = JSON.parse(linesOf(file)[0]!);
+    expect(header).toMatchObject({ kind: "recording", recorder: way.recorder, command: ["true"] });
+    expect(header.unknown.length).toBeGreaterThan(0);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(gunzipSync(readFileSync(file)).toString().split("\n").slice(0, -1)).toEqual(linesOf(file));
+    expect(record(way, fresh(), ["true"], ["-q"])).toEqual({ status: 0, out: "", error: "" });
+  });
+
+  test("the command has what it has without portcullis", () => {
+    const show =
+      'trap "" USR1; ulimit -n; umask; grep -E "^(SigBlk|SigIgn|Threads)" /proc/self/status; ls /proc/self/fd';
+    const plain = spawnSync("setsid", ["-w", ...(way.uid === undefined ? [] : asUser(way.uid)), "sh", "-c", show], {
+      encoding: "utf8",
+      cwd: folder,
+    });
+    expect(record(way, fresh(), ["sh", "-c", show]).out).toBe(plain.stdout);
+  });
+
+  test("a recorder of root takes no privileges away", (context) => {
+    if (way.recorder === "notifier") context.skip("a filter of an ordinary user needs no_new_privs");
+    const { out } = record(way, fresh(), ["grep", "-E", "^(NoNewPrivs|CapEff)", "/proc/self/status"]);
+    expect(out).toBe(execFileSync("grep", ["-E", "^(NoNewPrivs|CapEff)", "/proc/self/status"], { encoding: "utf8" }));
+    const none = record(way, fresh(), ["grep", "^Seccomp:", "/proc/self/status"], ["--no-memory"]);
+    expect(none.out).toBe("Seccomp:\t0\n");
+  });
+
+  test.each([
+    ["dies of a signal at once", ["sh", "-c", "kill -9 $$"], 137],
+    ["cannot be found", ["/does/not/exist"], 127],
+    ["closes every descriptor", ["sh", "-c", "exec 0<&- 1>&- 2>&- 3>&- 4>&- 5>&-; sh -c 'exit 4'"], 4],
+    ["leaves a daemon", ["sh", "-c", "(sleep 0.2; uname >/dev/null) & exit 5"], 5],
+    [
+      "forks as fast as it can for a while",
+      ["sh", "-c", "n=0; while [ $n -lt 150 ]; do (:) & n=$((n+1)); done; wait; exit 6"],
+      6,
+    ],
+  ] as const)("a command that %s", (_, command, status) => {
+    const file = fresh();
+    expect(record(way, file, command).status).toBe(status);
+    if (status === 127) {
+      expect(existsSync(file)).toBe(false);
+      return;
+    }
+    const trace = traceOf(file);
+    expectReplayable(trace);
+    const living = new Set([trace.command]);
+    for (const event of trace.events) {
+      if (event.kind === "fork" || event.kind === "thread") living.add(event.child);
+      if (event.kind === "exit") living.delete(event.tid);
+    }
+    expect(living).toEqual(new Set());
+    if (status === 5) expect(linesOf(file).join("\n")).toContain('"call":"uname"');
+    if (status === 6) expect(trace.events.filter(({ kind }) => kind === "fork").length).toBe(150);
+  });
+
+  test("a command that signals everything that it may does not end the recording", (context) => {
+    if (way.uid === undefined) context.skip("root's kill(-1) would reach the tests");
+    const file = fresh();
+    const script = "trap '' TERM INT HUP; for s in TERM INT HUP USR1 TSTP; do kill -$s -1; done; sleep 0.1; exit 8";
+    // In a pid namespace, so that no other process of the user is reached.
+    const [first, ...rest] = words(way, file, [], ["sh", "-c", script]);
+    const ran = spawnSync("unshare", ["-p", "-f", "--mount-proc", first!, ...rest], {
+      encoding: "utf8",
+      timeout: patience.command,
+    });
+    expect(ran.status, ran.stderr).toBe(8);
+    expect(
+      linesOf(file)
+        .join("\n")
+        .match(/"call":"kill"/g)!.length,
+    ).toBeGreaterThanOrEqual(5);
+  });
+
+  test("a command that writes into the file, shortens or removes it: the rest can be read", () => {
+    const written = fresh();
+    record(way, written, ["sh", "-c", `echo nonsense >>${written}; sleep 0.1; uname >/dev/null`]);
+    expect(linesOf(written)).toContain("damage");
+    expect(linesOf(written).join("\n")).toContain('"call":"uname"');
+    const removed = fresh();
+    const { error } = record(way, removed, ["rm", removed]);
+    const copy = /the recording is in (\S+)/.exec(error)![1]!;
+    expect(linesOf(copy).join("\n")).toMatch(/"call":"unlink(?:at)?"/);
+    const shortened = fresh();
+    expect(record(way, shortened, ["sh", "-c", `: >${shortened}; sleep 1`]).error).toMatch(/has shortened|calls of/);
+  });
+
+  test("a full disk ends the recording, not the command", () => {
+    const none = record(way, "/dev/full", ["true"]);
+    expect(none).toMatchObject({ status: 125, out: "" });
+    expect(none.error).toContain("the disk is full");
+    const file = fresh();
+    const limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh"];
+    const script = "n=0; while [ $n -lt 300 ]; do cat /dev/null; n=$((n+1)); done; sleep 1.5; echo done";
+    const [first, ...rest] = [...limited, ...words(way, file, [], ["sh", "-c", script])];
+    const ran = spawnSync(first!, rest, { encoding: "utf8", cwd: folder, timeout: patience.command });
+    expect(ran).toMatchObject({ status: 0, stdout: "done\n" });
+    if (statSync(file).size < 6 * 512) return; // it was small enough
+    expect([...linesOf(file)]).not.toContain("damage");
+  });
+
+  test("an existing file is not replaced, and takes another recording on request", async () => {
+    const file = fresh();
+    record(way, file, ["true"]);
+    const before = readFileSync(file);
+    const again = record(way, file, ["uname"]);
+    expect(again).toMatchObject({ status: 125, out: "" });
+    expect(again.error).toContain("a recording replaces nothing");
+    expect(readFileSync(file)).toEqual(before);
+    expect(record(way, file, ["uname"], ["--append"]).status).toBe(0);
+    expect(readFileSync(file).subarray(0, before.length)).toEqual(before);
+    expect(readJsonTrace(linesOf(file).join("\n"), "t", architecture).runs).toHaveLength(2);
+    // What was cut short is mended first.
+    const whole = readFileSync(file);
+    writeFileSync(file, whole.subarray(0, whole.length - 5));
+    expect(record(way, file, ["uname"], ["--append"]).status).toBe(0);
+    expect(readJsonTrace(linesOf(file).join("\n"), "t", architecture)).toMatchObject({ diagnostics: [] });
+    const foreign = fresh();
+    writeFileSync(foreign, "important\n");
+    if (way.uid !== undefined) execFileSync("chown", [String(way.uid), foreign]);
+    expect(record(way, foreign, ["true"], ["--append"]).error).toContain("is not a recording of portcullis");
+    expect(readFileSync(foreign, "utf8")).toBe("important\n");
+  });
+
+  test("two recordings into one file", async () => {
+    const file = fresh();
+    const first = start(way, file, ["sh", "-c", "read line; uname"]);
+    await until("the first recording has begun", () => existsSync(file) && statSync(file).size > 0);
+    expect(record(way, file, ["true"], ["--append"]).error).toContain("another process is recording into");
+    first.child.stdin!.end("go\n");
+    expect(await first.ended).toBe(0);
+    expect(linesOf(file).join("\n")).toContain('"call":"uname"');
+  });
+
+  test("after a SIGKILL of the recorder the file can be read up to the last second", async () => {
+    const file = fresh();
+    const one = start(way, file, ["sh", "-c", "while :; do cat /dev/null; done"]);
+    await until("some calls are in the file", () => existsSync(file) && linesOf(file).length > 300);
+    const front = one.child.pid!;
+    const [node] = readFileSync(`/proc/${front}/task/${front}/children`, "latin1").split(" ");
+    process.kill(Number(node), "SIGKILL");
+    const isEnding = linesOf(file).length;
+    one.child.kill("SIGKILL");
+    process.kill(-front, "SIGKILL");
+    await one.ended;
+    expect(linesOf(file).length).toBeGreaterThanOrEqual(isEnding);
+    expect(linesOf(file)).not.toContain("damage");
+    expectReplayable(traceOf(file));
+    // The next recording removes what the killed one has left.
+    expect(record(way, fresh(), ["true"]).status).toBe(0);
+    expect(instances()).toEqual([]);
+  });
+});
+
+function start(
+  way: Way,
+  file: string,
+  command: readonly string[],
+): { child: ChildProcess; ended: Promise<number | null> } {
+  const [first, ...rest] = words(way, file, [], command);
+  const child = spawn(first!, rest, { stdio: ["pipe", "ignore", "ignore"], cwd: folder, detached: true });
+  return { child, ended: new Promise((done) => child.on("exit", (status) => done(status))) };
+}
+
+test("auto takes a recorder that works, and an unknown one is an error", () => {
+  const file = fresh();
+  const way = { recorder: "auto", uid: undefined };
+  expect(record(way, file, ["true"]).status).toBe(0);
+  expect(JSON.parse(linesOf(file)[0]!).recorder).toBe(ways[0]!.recorder);
+  expect(record({ ...way, recorder: "nothing" }, fresh(), ["true"])).toMatchObject({ status: 125 });
+  if (root) {
+    const other = record({ recorder: "tracefs", uid: ordinaryUser }, fresh(), ["true"]);
+    expect(other.error).toContain("only root may use it");
+  }
+});

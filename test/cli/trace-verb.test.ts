@@ -121,7 +121,7 @@ describe("portcullis trace", () => {
 
   it.each([
     [[], "P0908"],
-    [["stta", "x"], "P0906"],
+    [["stats", "x"], "P0906"],
     [["stat"], "P0908"],
     [["cut", "x.trace"], "P0908"],
     [["print", "a", "b"], "P0909"],

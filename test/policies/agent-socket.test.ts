@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { until } from "../support/patience.ts";
-import { guarded } from "../support/run.ts";
+import { guarded, portcullis } from "../support/run.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "portcullis-agent-"));
 const agents: ChildProcess[] = [];
@@ -44,6 +44,21 @@ describe("agent-socket", () => {
     expect(ran.stdout).toContain("for the test");
     expect(ran.status).toBe(0);
     expect(ran.decisions).toEqual([]);
+  });
+
+  it("by text reaches it by its name only, and says who can put another socket there", () => {
+    const run = (name: string, ...options: readonly string[]) =>
+      portcullis(
+        [
+          ...["run", "--engine", "notify", "-p", "policies/agent-socket.ts", "--set", "by-text=true"],
+          ...["--set", `agent=${join(folder, "agent.sock")}`, ...options, "--", "ssh-add", "-l"],
+        ],
+        { env: { ...process.env, SSH_AUTH_SOCK: join(folder, name) } },
+      );
+    expect(run("agent.sock").stdout).toContain("for the test");
+    expect(run("agent.sock").stderr).toContain("P0609");
+    expect(run("agent.sock", "--strict-paths")).toMatchObject({ status: 125, stdout: "" });
+    expect(run("link").stderr).toContain("Permission denied");
   });
 
   it.each(["other.sock", "link-to-other"])("does not reach another agent by %s", (name) => {

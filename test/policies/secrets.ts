@@ -6,7 +6,7 @@ export const secretStatements = [
   ["a file from the directory of secrets", 'os.open("s", os.O_RDONLY, dir_fd=os.open(".aws", os.O_RDONLY))'],
   ["a file in the directory of secrets", 'os.chdir(".aws"); open("s").close()'],
   ["a link to it", 'os.symlink("id_rsa", "x"); open("x").close()'],
-  ["a hard link to it", 'os.link("id_rsa", "x"); open("x").close()'],
+  ["a hard link to it", 'try: os.link("id_rsa", "x")\nexcept OSError: pass'],
   ["a new name", 'os.rename("id_rsa", "x"); open("x").close()'],
   ["the variables of a process", 'open(f"/proc/{os.getpid()}/environ").close()'],
 ] as const;

@@ -19,8 +19,8 @@ export default policy((call) => {
       "/etc/ssl/private/**",
       "/var/lib/*/secrets/**",
     ) ||
-    text.endsWith(".pem", ".key", ".p12", ".kdbx", "/credentials", "/.netrc", "/.npmrc", "/.pypirc") ||
+    text.endsWith(".pem", ".key", ".p12", ".crt", "/credentials", "/.netrc", "/.npmrc", "/.pypirc") ||
     text.under("/root", "/etc/shadow.d") ||
-    text.is("/etc/shadow", "/etc/gshadow");
+    text.is("/etc/shadow", "/etc/sudoers");
   return isSecret ? deny("EACCES") : allow;
 });

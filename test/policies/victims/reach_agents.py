@@ -83,7 +83,7 @@ def many(one):
     address, data = ctypes.create_string_buffer(name), ctypes.create_string_buffer(b"many")
     vector = struct.pack("PN", ctypes.addressof(data), 4)
     vectors = ctypes.create_string_buffer(vector)
-    header = struct.pack("PIPNPNiI", ctypes.addressof(address), len(name), ctypes.addressof(vectors), 1, 0, 0, 0, 0)
+    header = struct.pack("P I P N P N i I", ctypes.addressof(address), len(name), ctypes.addressof(vectors), 1, 0, 0, 0, 0)
     raw("sendmmsg", one.fileno(), header, 1, 0)
 
 

@@ -1,0 +1,39 @@
+import { describe, expect, it } from "vitest";
+import { loadPolicy } from "../../language/load.ts";
+import { seccompEbpfCompiler } from "./compile.ts";
+import { printVariant, readVariant } from "./variant.ts";
+
+function compile(policy: string, variant: string) {
+  const { program, sources } = loadPolicy(`policies/${policy}.ts`, { architecture: "x86_64" });
+  return seccompEbpfCompiler.compile(program!, {
+    mode: "reported",
+    killEvents: false,
+    events: true,
+    variant,
+    approximate: false,
+    compiler: "portcullis test",
+    fixed: [],
+    sources,
+  });
+}
+
+describe("a kernel whose filters do not copy arguments", () => {
+  it.each([true, false])("is refused policies about memory, with CAP_BPF or without", (unprivileged) => {
+    const variant = printVariant({ unprivileged, memory: false });
+    const { policy, diagnostics } = compile("no-secrets", variant);
+    expect(policy).toBeUndefined();
+    expect(diagnostics.map(({ code, message }) => `${code} ${message}`)).toEqual([
+      "P0606 the filters of this kernel cannot see what `path` points to",
+    ]);
+    expect(compile("exec-once", variant).policy).toBeDefined();
+  });
+
+  it("is told from others by its variant", () => {
+    for (const unprivileged of [true, false])
+      for (const memory of [true, false]) {
+        const variant = { unprivileged, memory };
+        expect(readVariant(printVariant(variant))).toEqual(variant);
+      }
+    expect(compile("no-secrets", printVariant({ unprivileged: true, memory: true })).policy).toBeDefined();
+  });
+});

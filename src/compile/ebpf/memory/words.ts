@@ -230,8 +230,16 @@ function fits(kind: DeclarationKind, { shape }: Observation): boolean {
 }
 
 function textOffset(part: TextPart | undefined): number {
-  if (part?.is === "socket-path") return unixPathOffset;
-  return part?.is === "abstract-name" ? unixPathOffset + 1 : 0;
+  switch (part?.is) {
+    case undefined:
+    case "whole":
+    case "entry":
+      return 0;
+    case "socket-path":
+      return unixPathOffset;
+    case "abstract-name":
+      return unixPathOffset + 1;
+  }
 }
 
 function longestText(part: TextPart | undefined, { shape }: Observation): number {

@@ -1,6 +1,6 @@
 /**
  * All patterns on one argument as one minimal deterministic automaton, which reads each byte once: the form that is
- * interpreted here, and compiled for each engine (compile/wasm/automaton.ts, compile/ebpf/automata/).
+ * interpreted here, and compiled for each engine (compile/wasm/automaton.ts, compile/ebpf/memory/).
  */
 import { determinise, type RawAutomaton } from "./determinise.ts";
 import { equivalentStates } from "./minimise.ts";

@@ -60,12 +60,23 @@ const unprepared: readonly string[] = [
 /** False only if `findInterrupted` finds nothing. */
 export function mayHaveInterrupted(survey: SurveyView): boolean {
   const { program } = survey;
-  if (!dependsOnMoreThanCalls(program)) return false;
+  if (!dependsOnMoreThanCalls(program) || isCertainlyAboutAllCalls(survey)) return false;
   return unprepared.some((name) => {
     const call = survey.call(name);
     if (call === undefined || [...call.perhaps].every((verdict) => survey.isDenial(verdict))) return false;
     return call.changes || call.perhaps.size > 1 || program.reports.length > 0;
   });
+}
+
+/** True only if `isAboutAllCalls` is. */
+function isCertainlyAboutAllCalls(survey: SurveyView): boolean {
+  const passes = (verdicts: ReadonlySet<number>) => [...verdicts].some((verdict) => !survey.isDenial(verdict));
+  const allowed = survey.calls().filter(({ perhaps }) => passes(perhaps));
+  const supervised = allowed.filter(
+    ({ certain, changesCertainly, onArguments }) =>
+      passes(certain) && (changesCertainly || (certain.size > 1 && !onArguments)),
+  );
+  return 2 * supervised.length >= allowed.length;
 }
 
 function dependsOnMoreThanCalls(program: Program): boolean {

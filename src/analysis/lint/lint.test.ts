@@ -1,8 +1,10 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { densePolicy } from "../../../bench/support/dense-policy.ts";
 import { loadPolicy } from "../../language/load.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
-import { lintPolicy } from "./lint.ts";
+import { lintPolicy, surveyedLints } from "./lint.ts";
+import { SurveyView } from "./surveyed.ts";
 
 const root = new URL("../../../", import.meta.url).pathname;
 
@@ -36,6 +38,12 @@ describe("no false alarms", () => {
     const set = new Map([["deny-proc-mem", "true"]]);
     const loaded = loadPolicy(`${root}policies/${name}.ts`, { architecture: "x86_64", set });
     expect(lintPolicy(loaded.program!, loaded)).toEqual([]);
+  });
+
+  it("makes no split of the policy that bench/start.ts checks", () => {
+    const loaded = loadPolicy("/policy.ts", { architecture: "x86_64", readFile: () => densePolicy(1000, 80) });
+    const survey = SurveyView.of(loaded.program!)!;
+    expect(surveyedLints.filter(({ may }) => may(survey)).map(({ may }) => may.name)).toEqual([]);
   });
 
   it("does not warn of an allow-list with ENOSYS for clone3", () => {

@@ -11,6 +11,8 @@ export interface Surveyed {
   readonly perhaps: ReadonlySet<number>;
   /** State may change. */
   readonly changes: boolean;
+  /** Some execution takes a path that changes state. */
+  readonly changesCertainly: boolean;
   /** The verdict may depend on arguments. */
   readonly onArguments: boolean;
 }
@@ -52,6 +54,11 @@ export class SurveyView {
     return number === undefined ? undefined : this.#number(number);
   }
 
+  /** The results of all judged calls. */
+  calls(): readonly Surveyed[] {
+    return [...this.#endsOf.keys()].filter((number) => number !== unnamedNumber).map((number) => this.#number(number)!);
+  }
+
   isDenial(verdict: number): boolean {
     return !passes(this.program.verdicts[verdict]!);
   }
@@ -63,15 +70,16 @@ export class SurveyView {
     if (ends === undefined) return undefined;
     const certain = new Set<number>();
     const perhaps = new Set<number>();
-    let [changes, onArguments] = [false, false];
+    let [changes, changesCertainly, onArguments] = [false, false, false];
     for (const end of ends) {
       perhaps.add(end.verdict);
       for (const verdict of end.raised) perhaps.add(verdict);
       if (end.certain) certain.add(end.verdict);
       changes ||= end.changes;
+      changesCertainly ||= end.changes && end.certain;
       onArguments ||= end.onArguments;
     }
-    const surveyed = { certain, perhaps, changes, onArguments };
+    const surveyed = { certain, perhaps, changes, changesCertainly, onArguments };
     this.#byNumber.set(number, surveyed);
     return surveyed;
   }

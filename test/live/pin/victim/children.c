@@ -18,12 +18,15 @@ extern char after_birth[];
 
 #define LOAD(name, index) "  movq begun+8*" #index "(%rip), %" #name "\n"
 #define STORE(to, name, index) "  movq %" #name ", " to "+8*" #index "(%rip)\n"
-#define STORE_ALL(to)                                                                                                 \
-  STORE(to, rbx, 1)                                                                                                   \
-  STORE(to, rcx, 2)                                                                                                   \
-  STORE(to, rdx, 3) STORE(to, rsi, 4) STORE(to, rdi, 5) STORE(to, rbp, 6) STORE(to, rsp, 7) STORE(to, r8, 8)          \
-      STORE(to, r9, 9) STORE(to, r10, 10) STORE(to, r11, 11) STORE(to, r12, 12) STORE(to, r13, 13) STORE(to, r14, 14) \
-          STORE(to, r15, 15) "  pushfq\n  popq " to "+8*16(%rip)\n"
+/* clang-format does not settle on a form of these lines. */
+/* clang-format off */
+#define STORE_ALL(to)                                                              \
+  STORE(to, rbx, 1) STORE(to, rcx, 2) STORE(to, rdx, 3) STORE(to, rsi, 4)          \
+  STORE(to, rdi, 5) STORE(to, rbp, 6) STORE(to, rsp, 7) STORE(to, r8, 8)           \
+  STORE(to, r9, 9) STORE(to, r10, 10) STORE(to, r11, 11) STORE(to, r12, 12)        \
+  STORE(to, r13, 13) STORE(to, r14, 14) STORE(to, r15, 15)                         \
+  "  pushfq\n  popq " to "+8*16(%rip)\n"
+/* clang-format on */
 
 /* Parent and child are told apart without the flags. */
 __asm__(

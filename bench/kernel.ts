@@ -4,6 +4,7 @@
  * under seccomp-ebpf, relative to the same kernel without a filter, against libseccomp and against the notifier in that
  * kernel.
  */
+import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { amount } from "./support/amount.ts";
 import { instructions, opened } from "./support/machine.ts";
@@ -101,6 +102,35 @@ for (const length of ["short", "long"] as const)
     unit,
     limit: "≤ 900",
   });
+
+// The same with the preemption of Debian's kernels, which is chosen at boot. `kernel/build dynamic` builds this kernel.
+const models = spawnSync("kernel/build", ["--path", "dynamic"]).status === 0 ? ["none", "voluntary", "full"] : [];
+for (const preempt of models) {
+  const words = [`preempt=${preempt}`];
+  const base = instructions("dynamic", plain, words);
+  const filtered = instructions(
+    "dynamic",
+    Object.fromEntries(policies.map((name) => [name, under("seccomp-ebpf", policyFile(name), getppid)])),
+    words,
+  );
+  const figures = [
+    ...(["cached", "tree", "linear"] as const).map((name) => [name, base[name], patched[name]] as const),
+    ...policies.map((name) => [`policy ${name}`, filtered[name]!, extended[name]!] as const),
+  ];
+  for (const [name, value, withoutPreemption] of figures) {
+    const ours = value - base.none;
+    const reference = added(withoutPreemption);
+    print({
+      bench: "kernel",
+      case: `${name}, PREEMPT_DYNAMIC with preempt=${preempt}, against PREEMPT_NONE`,
+      ours,
+      reference,
+      ratio: ours / reference,
+      unit,
+      informative: true,
+    });
+  }
+}
 
 // With events, the program also runs, to emit the events of denied calls.
 const heard = instructions("patched", {

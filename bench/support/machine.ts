@@ -3,11 +3,12 @@ import { execFileSync } from "node:child_process";
 
 /**
  * Runs commands sequentially in one machine with --icount; each prints a number. Throws an error with the output if one
- * does not.
+ * does not. `append` has words for the kernel's command line.
  */
 export function instructions<Case extends string>(
-  kernel: "stock" | "patched",
+  kernel: "stock" | "patched" | "dynamic",
   cases: Readonly<Record<Case, readonly string[]>>,
+  append: readonly string[] = [],
 ): Record<Case, number> {
   const names = Object.keys(cases) as Case[];
   const quoted = (words: readonly string[]) => words.map((word) => `'${word}'`).join(" ");
@@ -16,7 +17,8 @@ export function instructions<Case extends string>(
     `: >${opened}`,
     ...names.map((name, index) => `value=$(${quoted(cases[name])}) || exit 1; echo ${index} $value`),
   ].join("\n");
-  const words = ["run", "--kernel", kernel, "--icount", "--timeout", "3600", "--", "sh", "-c", script];
+  const appended = append.flatMap((word) => ["--append", word]);
+  const words = ["run", "--kernel", kernel, "--icount", "--timeout", "3600", ...appended, "--", "sh", "-c", script];
   const text = execFileSync("kernel/vm", words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
   const values = new Map(text.split("\n").map((line) => line.split(" ") as [string, string]));
   const entries = names.map((name, index) => {

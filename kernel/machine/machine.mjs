@@ -38,10 +38,8 @@ function words({ image, smp, memory, icount, append }) {
   const commandLine = [
     // Print warnings and worse on a polling console; an oops ends the machine and QEMU.
     "console=ttyS0 loglevel=5 panic=-1 oops=panic",
-    // A virtual machine on shared processors can pause without being stuck.
-    "rcupdate.rcu_cpu_stall_timeout=120",
-    // For the same reason: the kernel counts ticks during a busy loop, and panics without one (io_apic.c,
-    // timer_irq_works).
+    // A virtual machine on shared processors can pause without being stuck: the kernel counts ticks during a busy loop,
+    // and panics without one (io_apic.c, timer_irq_works).
     "no_timer_check",
     `root=host rootfstype=9p rootflags=trans=virtio,version=9p2000.L,cache=loose,msize=524288 ro init="${init}"`,
     ...(icount ? ["mitigations=off"] : []),

@@ -3,7 +3,8 @@
  * expect it to reject the new calls. The table of kernel/README.md lists the checks.
  */
 import { copyFileSync, mkdirSync } from "node:fs";
-import { built, casesInMachine, full, type Kernel, unable } from "./vm.ts";
+import { patience } from "../support/patience.ts";
+import { built, casesInMachine, full, isDebug, type Kernel, unable } from "./vm.ts";
 
 const folder = `${process.cwd()}/build/test/selftests`;
 
@@ -38,6 +39,8 @@ const asRoot: readonly Run[] = [
   { program: "seccomp_ebpf_seal", count: 51 },
   { program: "seccomp_ebpf_args", count: 30 },
   { program: "seccomp_ebpf_match", count: 19 },
+  // Skipped on kernels without fault injection.
+  { program: "seccomp_ebpf_fail", count: 15 },
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
     program: "seccomp_ebpf_priv",
@@ -87,6 +90,21 @@ for (const [who, user, runs] of [
       [program("patched", each.program), ...(each.select ?? [])],
       each.count,
     );
+
+// Random use of the interface: a minute, on the debug kernel an hour. The kernel's warnings fail it.
+const seconds = isDebug ? 1800 : 30;
+for (const user of ["0", "65534"])
+  await casesInMachine(
+    `seccomp_ebpf_random, as ${user}`,
+    {
+      kernel: "patched",
+      user,
+      env: { SECCOMP_EBPF_SECONDS: `${seconds}` },
+      timeout: seconds + patience.machine / 1000,
+    },
+    [program("patched", "seccomp_ebpf_random")],
+    1,
+  );
 
 // The stock kernel lacks this selftest: the patched kernel's is run there.
 for (const user of ["0", "65534"])

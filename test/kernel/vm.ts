@@ -45,6 +45,9 @@ export interface Ran {
 
 const replaced = process.env["PORTCULLIS_KERNEL"];
 
+/** Whether the tests run on the kernel that checks itself (`make test-kernel-debug`). */
+export const isDebug = replaced === "debug";
+
 const nameOf = (kernel: Kernel): string => (kernel === "patched" ? (replaced ?? "patched") : kernel);
 
 /** The directory of a built kernel: bzImage, config, selftests/. Throws if it is not built from the current sources. */

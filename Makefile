@@ -15,9 +15,9 @@ PROGRAMS := bash perl git tmux python3-venv postgresql default-jdk-headless gola
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
   redis-server memcached systemd openssh-client $(PROGRAMS)
 # For kernel/build and the virtual machine; clang-19 and the libraries of libbpf and of the selftests are for the series'
-# sample and tests; rsync, kmod and debhelper for the kernel's packaging.
+# sample and tests; criu, libcriu-dev and libbpf-dev for checkpoints (kernel/criu); rsync, kmod and debhelper for the kernel's packaging.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \
-  dwarves lz4 qemu-system-x86 util-linux clang-19
+  dwarves lz4 qemu-system-x86 util-linux clang-19 criu libcriu-dev libbpf-dev
 DEB_PACKAGES := $(KERNEL_PACKAGES) linux-config-6.12 rsync kmod debhelper python3
 
 # The kernels are for x86-64; on other machines tests that need them are skipped with a reason.
@@ -90,6 +90,7 @@ test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newe
 kernel: setup-kernel ## Build the kernels of the tests, stock and patched (kernel/README.md)
 	@kernel/build stock patched
 	@$(MAKE) --no-print-directory -s -C kernel
+	@$(MAKE) --no-print-directory -s -C kernel/criu
 
 vm-test: setup-test build kernel ## The tests in a virtual machine with these kernels
 	@npm test --silent -- test/kernel

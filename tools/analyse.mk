@@ -15,13 +15,17 @@ FOREIGN := bench/reference/ebpf/% test/object/judge.c
 ifneq ($(shell uname -m),x86_64)
 FOREIGN += test/engines/replay.c
 endif
-SOURCES := $(filter-out $(FOREIGN),$(shell find native bench demo kernel/machine kernel/bpf-selftests test -name '*.c'))
+# Its headers come with the packages of `make kernel`.
+ifeq ($(wildcard /usr/include/criu/criu-plugin.h),)
+FOREIGN += kernel/criu/%
+endif
+SOURCES := $(filter-out $(FOREIGN),$(shell find native bench demo kernel/machine kernel/bpf-selftests kernel/criu test -name '*.c'))
 ANALYSED := $(SOURCES:%.c=build/analysis/%.o)
 
 all: $(ANALYSED)
 
 build/analysis/%.o: %.c tools/analyse.mk
 	@mkdir -p $(@D)
-	@$(ANALYSE) $(if $(filter native/launcher/% test/engines/replay.c,$<),-ffreestanding -fno-builtin) -MMD -MP -c -o $@ $<
+	@$(ANALYSE) $(if $(filter native/launcher/% test/engines/replay.c,$<),-ffreestanding -fno-builtin) $(if $(filter kernel/criu/%,$<),-D_GNU_SOURCE -fno-strict-aliasing) -MMD -MP -c -o $@ $<
 
 -include $(ANALYSED:.o=.d)

@@ -41,6 +41,7 @@ const asRoot: readonly Run[] = [
   { program: "seccomp_ebpf_match", count: 19 },
   // Skipped on kernels without fault injection.
   { program: "seccomp_ebpf_fail", count: 15 },
+  { program: "seccomp_ebpf_ckpt", count: 21 },
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
     program: "seccomp_ebpf_priv",

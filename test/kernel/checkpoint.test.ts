@@ -1,0 +1,45 @@
+/**
+ * Trees of processes under policies, dumped and restored by CRIU: with the plugin of kernel/criu under eBPF filters, whose
+ * state goes on where it stood; alone on the stock kernel, where the tests show what is lost.
+ */
+import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { it } from "vitest";
+import { compiled } from "../support/run.ts";
+import { casesInMachine, type Kernel, unable } from "./vm.ts";
+
+const guest = "test/kernel/guest/checkpoint";
+const missing = ["/usr/sbin/criu", "/usr/include/criu/criu-plugin.h", "/usr/include/bpf/btf.h"].filter(
+  (file) => !existsSync(file),
+);
+
+for (const [kernel, script, count] of [
+  ["patched", "patched.sh", 25],
+  ["stock", "stock.sh", 9],
+] as const satisfies readonly (readonly [Kernel, string, number])[]) {
+  const title = `checkpoint on the ${kernel} kernel`;
+  if (missing.length > 0) {
+    it(title, (context) => context.skip(`there is no ${missing.join(", ")}: make kernel`));
+    continue;
+  }
+  const runs = unable(kernel) === undefined;
+  const bundle = resolve("build/test/counting.pcl");
+  if (runs) {
+    execFileSync("make", ["-s", "-C", "kernel/criu"], { stdio: "inherit" });
+    execFileSync("bin/portcullis", ["compile", "-p", `${guest}/counting.ts`, "-o", bundle], { stdio: "pipe" });
+  }
+  await casesInMachine(
+    title,
+    {
+      kernel,
+      env: {
+        PLUGIN: resolve("build/kernel/criu"),
+        WORKER: runs ? compiled(resolve(`${guest}/worker.c`), ["-static"]) : "",
+        BUNDLE: bundle,
+      },
+    },
+    ["sh", `${guest}/${script}`],
+    count,
+  );
+}

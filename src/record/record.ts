@@ -124,8 +124,8 @@ class Session {
     try {
       const isTold = await converse(this.#recording.started.socket, watch);
       // The launcher was killed: the tree may go on.
-      if (!isTold) await this.#recording.ended;
-      await atMost(endPatience, this.#recording.ended);
+      const ended = this.#recording.ended(isTold);
+      await (isTold ? atMost(endPatience, ended) : ended);
     } catch (error) {
       this.#options.onNotice(`the recorder failed: ${error instanceof Error ? error.message : error}`);
     } finally {

@@ -51,7 +51,6 @@ export const notifierRecorder: Recorder<"notifier"> = {
 
 class NotifierRecording implements Recording {
   readonly started: Recording["started"];
-  readonly ended: Promise<void>;
   readonly #notifier: Notifier;
   readonly #options: RecorderOptions;
   readonly #assembler: TraceAssembler;
@@ -66,7 +65,6 @@ class NotifierRecording implements Recording {
   constructor(started: Recording["started"], notifier: Notifier, options: RecorderOptions) {
     const { architecture, assembler, memory } = options;
     this.started = started;
-    this.ended = notifier.finished;
     this.#notifier = notifier;
     this.#options = options;
     this.#assembler = assembler;
@@ -93,6 +91,10 @@ class NotifierRecording implements Recording {
       this.#notifier.forget(tid);
       this.#exited(tid);
     }
+  }
+
+  ended(): Promise<void> {
+    return this.#notifier.finished;
   }
 
   close(): void {

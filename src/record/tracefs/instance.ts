@@ -180,10 +180,14 @@ export class TraceInstance {
   }
 }
 
-/** Of a process, in clock ticks since the boot: with its id it means one process only. */
+/**
+ * Of a process, in clock ticks since the boot: with its id it means one process only. Undefined if it has ended, whether
+ * it has been waited for or not.
+ */
 function startTime(pid: number): string | undefined {
   const stat = readProc(`${pid}/stat`);
-  return stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
+  const fields = stat?.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return fields?.[0] === "Z" ? undefined : fields?.[19];
 }
 
 /** Removes the instances of recorders that were killed. */

@@ -67,7 +67,7 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
         keepsPrivileges: true,
       });
       if (listener !== undefined) notifier!.listen(listener);
-      return new TracefsRecording(started, { tracefs, instance, notifier, launcher }, options);
+      return new TracefsRecording(started, { tracefs, instance, notifier }, options);
     } catch (error) {
       instance?.remove();
       await notifier?.close();
@@ -81,13 +81,10 @@ interface Parts {
   readonly tracefs: Tracefs;
   readonly instance: TraceInstance;
   readonly notifier: Notifier | undefined;
-  /** The task whose descendants are traced. */
-  readonly launcher: number;
 }
 
 class TracefsRecording implements Recording {
   readonly started: Recording["started"];
-  readonly ended: Promise<void>;
   readonly #parts: Parts;
   readonly #options: RecorderOptions;
   readonly #stream: EventStream;
@@ -110,7 +107,6 @@ class TracefsRecording implements Recording {
       memoryReads(architecture),
       (number) => callByNumber(architecture, number)?.name ?? "",
     );
-    this.ended = this.#lastTask();
   }
 
   poll(isOver: boolean): void {
@@ -210,9 +206,9 @@ class TracefsRecording implements Recording {
   }
 
   /** Where the launcher has been killed, no process tells of the end of the tree. */
-  async #lastTask(): Promise<void> {
+  async ended(isTold: boolean): Promise<void> {
     const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
-    while (isRunning(this.#parts.launcher) || isRunning(this.started.pid) || [...this.#tasks].some(isRunning)) {
+    while (!isTold && (isRunning(this.started.pid) || [...this.#tasks].some(isRunning))) {
       await new Promise((resolve) => setTimeout(resolve, lookInterval).unref());
     }
   }

@@ -106,7 +106,7 @@ function addReasons(found: Warnings): void {
   const { program } = found;
   const onlyBecause = (because: StatefulReason["because"]) =>
     found.callsWith((leaf) => leaf.stateful.length > 0 && leaf.stateful.every((reason) => reason.because === because));
-  const statefully = (action: "trap" | "kill-thread") =>
+  const byState = (action: "trap" | "kill-thread") =>
     found.callsWith(
       (leaf) =>
         leaf.stateful.length > 0 && leaf.possible.some((verdict) => program.verdicts[verdict]!.action === action),
@@ -121,12 +121,12 @@ function addReasons(found: Warnings): void {
     onlyBecause("execution"),
     "needs no state for its verdict, but the supervisor must see which thread executes a program",
   );
-  found.addOfEngine("kill-thread", statefully("kill-thread"));
+  found.addOfEngine("kill-thread", byState("kill-thread"));
   found.addOfEngine(
     "static-kill",
     found.callsWith((leaf) => leaf.stateful.length === 0 && kills(program.verdicts[leaf.weakest]!)),
   );
-  found.addOfEngine("stateful-trap", statefully("trap"));
+  found.addOfEngine("stateful-trap", byState("trap"));
   found.add(
     "not-expressible",
     found.callsFor(({ because }) => because === "not-expressible"),

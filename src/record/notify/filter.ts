@@ -20,8 +20,15 @@ const tokenHalves = [
 ] as const;
 
 /**
- * @param asked the numbers of the calls that are notified; "all" for every call. Calls of a foreign ABI always are,
- * because a number means another call there.
+ * Calls that are not notified, because no program expects them to be interrupted. A signal whose handler has no
+ * SA_RESTART can interrupt the wait for the recorder (seccomp_do_user_notification() in Linux's kernel/seccomp.c): dash
+ * would use a mask that rt_sigprocmask(2) has not written, and rt_sigreturn(2) does not return.
+ */
+export const unasked = ["rt_sigreturn", "restart_syscall", "rt_sigprocmask", "rt_sigaction", "sigaltstack"] as const;
+
+/**
+ * @param asked the numbers of the calls that are notified; "all" for every call but `unasked`. Calls of a foreign ABI
+ * always are, because a number means another call there.
  */
 export function recordingFilter(architecture: ArchitectureName, asked: Iterable<number> | "all"): ArmedFilter {
   const instructions: ClassicInstruction[] = [];
@@ -50,6 +57,11 @@ export function recordingFilter(architecture: ArchitectureName, asked: Iterable<
     }
     answer("ALLOW");
   } else {
+    load(offset.number);
+    for (const name of unasked) {
+      instructions.push({ code: opcode.jumpEqual, jt: 0, jf: 1, k: numberOf(name, architecture)! });
+      answer("ALLOW");
+    }
     answer("USER_NOTIF");
   }
   return { instructions: encodeInstructions(instructions), tokenPositions, asks: true, kills: false, traps: false };

@@ -14,7 +14,7 @@ import { memoryReads } from "../memory-reads.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
 import { registerText } from "../registers.ts";
 import { Family } from "./family.ts";
-import { recordingFilter } from "./filter.ts";
+import { recordingFilter, unasked } from "./filter.ts";
 import { MemoryPrinter, type Notification, type SeenTask } from "./notifications.ts";
 import { Notifier } from "./notifier.ts";
 
@@ -28,6 +28,7 @@ export const notifierRecorder: Recorder<"notifier"> = {
     kernelAtLeast(release(), 5, 9) ? { works: true } : { works: false, why: "the kernel is older than Linux 5.9" },
   unknown: ({ memory }) => [
     "what calls returned",
+    `calls that nothing may interrupt: ${unasked.join(", ")}`,
     "which of several creating calls in flight made a task, and tasks that made no call",
     "when a signal ended a task, to within a second",
     ...(memory

@@ -31,7 +31,8 @@ describe.runIf(process.arch === "x64")("flags and values", () => {
         if (value.x86_64 !== undefined) ours.set(name, value.x86_64);
       }
     }
-    const print = (name: string) => `printf("${name} %llx\\n", (unsigned long long)(unsigned)(${name}));\n`;
+    const print = (name: string) =>
+      `printf("${name} %llx\\n", ${name} < 0 ? (unsigned)(${name}) : (unsigned long long)(${name}));\n`;
     const program = [
       ...asm.map((header) => `#include <asm/${header}.h>`),
       ...linux.map((header) => `#if __has_include(<linux/${header}.h>)\n#include <linux/${header}.h>\n#endif`),

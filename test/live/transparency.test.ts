@@ -88,7 +88,8 @@ describe("a command inherits the same with an installed portcullis", () => {
   test("by the launcher alone, from a bundle", () => {
     const bundle = join(folder, "static.pcl");
     const policy = resolve("policies/exec-once.ts");
-    execFileSync(shell, ["compile", "-p", policy, "--set", "isolated=true", "-o", bundle], { stdio: "inherit" });
+    const fixed = ["--set", "isolated=true", "--set", "deny-proc-mem=false"];
+    execFileSync(shell, ["compile", "-p", policy, ...fixed, "-o", bundle], { stdio: "inherit" });
     for (const settings of Object.values(situations)) {
       const run = [launcher, "run", bundle, "--"];
       expect(inherited(settings, run)).toBe(inherited(settings, []));

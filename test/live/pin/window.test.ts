@@ -78,7 +78,11 @@ it.for(pinningUsers)("an audit lets pass what it cannot pin, as $name, and each 
 
 describe("the control", () => {
   it("reaches what is forbidden where neither protects the window", () => {
-    const { victim, error } = runPinned({ calls, protection: "rules" }, "replace", tries);
-    expect(victim["forbidden"], error).toBeGreaterThan(0);
+    // Whether a try wins depends on the scheduler.
+    let forbidden = 0;
+    for (let round = 0; round < 30 && forbidden === 0; round++) {
+      forbidden = runPinned({ calls, protection: "rules" }, "replace", tries).victim["forbidden"] ?? 0;
+    }
+    expect(forbidden).toBeGreaterThan(0);
   });
 });

@@ -136,6 +136,9 @@ function parseEntry(text: string, number: number | "none" | undefined): StraceEn
   return { kind: "call", name, number, arguments: list.arguments, result: resultOf(text, list.end) };
 }
 
+/** A thread that executes while no other call is being printed changes its id. */
+const interruption = /^<(?:unfinished|detached|pid changed to \d+) \.\.\.>/;
+
 /** The text after the last ") = "; undefined if the line has none (unfinished, detached). */
 function resultOf(text: string, from: number): string | undefined {
   const match = /\)\s+= (.*)$/.exec(text.slice(Math.max(0, from - 1)));
@@ -164,10 +167,7 @@ export function splitArguments(
       const end = endOfString(text, index);
       if (end === undefined) return undefined;
       index = end;
-    } else if (character === "<" && text.startsWith("<unfinished ...>", index)) {
-      cut(index);
-      return { arguments: found, end: text.length, closed: false };
-    } else if (character === "<" && text.startsWith("<detached ...>", index)) {
+    } else if (character === "<" && interruption.test(text.slice(index))) {
       cut(index);
       return { arguments: found, end: text.length, closed: false };
     } else if (character === "<" && /[0-9D]/.test(text[index - 1] ?? "")) {

@@ -77,10 +77,10 @@ test("a failed fork creates no task", () => {
   expect(outline(line(10, "1", 57, "fork() = ? ERESTARTNOINTR (To be restarted)"))).toEqual(["57 10"]);
 });
 
-test("a thread that executes becomes the leader", () => {
+test.each(["unfinished", "pid changed to 10"])("a thread that executes becomes the leader (%s)", (interruption) => {
   const text =
     line(10, "1", 56, "clone(0x3d0f00, 0, 0, 0, 0) = 0xb") +
-    line(11, "2", 59, "execve(0x1, 0x2, 0x3 <unfinished ...>") +
+    line(11, "2", 59, `execve(0x1, 0x2, 0x3 <${interruption} ...>`) +
     line(10, "3", 59, "+++ superseded by execve in pid 11 +++") +
     line(10, "4", 59, "<... execve resumed>) = 0") +
     line(10, "5", 110, "getppid() = 0x1");

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -23,8 +24,13 @@ static void *call(void *unused) {
   return NULL;
 }
 
+/* The execution ends the main thread, which makes no call then, so that each task's calls are the same in every run. */
+static _Atomic bool is_created;
+
 static void *replace(void *unused) {
   (void)unused;
+  while (!is_created) {
+  }
   execve("/proc/self/exe", leaf, environment);
   _exit(9);
 }
@@ -64,5 +70,7 @@ int main(int argc, char **argv) {
   wait_for(child);
   pthread_t thread;
   pthread_create(&thread, NULL, replace, NULL);
-  for (;;) pause();
+  is_created = true;
+  for (;;) {
+  }
 }

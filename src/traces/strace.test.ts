@@ -87,6 +87,25 @@ test.each(["unfinished", "pid changed to 10"])("a thread that executes becomes t
   expect(outline(text)).toEqual(["56 10", "thread 10 11", "59 11", "exec 10 11", "110 10"]);
 });
 
+test("a thread that executes before the call that created it returns", () => {
+  const cloneFlags = "{flags=CLONE_VM|CLONE_THREAD, exit_signal=0}";
+  const text =
+    line(10, "1", 435, `clone3(${cloneFlags}, 88 <unfinished ...>`) +
+    line(11, "2", 59, "execve(0x1, 0x2, 0x3 <unfinished ...>") +
+    line(10, "3", 435, "<... clone3 resumed> <unfinished ...>) = ?") +
+    line(10, "4", 59, "+++ superseded by execve in pid 11 +++") +
+    line(10, "5", 59, "<... execve resumed>) = 0") +
+    line(10, "6", 110, "getppid() = 0x1");
+  expect(outline(text)).toEqual(["435 10", "thread 10 11", "59 11", "exec 10 11", "110 10"]);
+  // Two calls could have created the task.
+  const second =
+    line(10, "0", 56, "clone(0x3d0f00, 0, 0, 0, 0) = 0xc") +
+    line(12, "0", 56, "clone(0x3d0f00, 0, 0, 0, 0 <unfinished ...>") +
+    text +
+    line(12, "7", 56, "<... clone resumed> <unfinished ...>) = ?");
+  expect(outline(second)).toEqual(["P0803 4:20", "P0821 -:-"]);
+});
+
 test("a name that differs from the table's for its number is a call by another ABI", () => {
   // int 0x80 with 20: getpid of i386, writev of x86-64.
   expect(outline(line(10, "1", 20, "getpid() = 0xa"))).toEqual(["foreign 20 10"]);

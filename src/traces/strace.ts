@@ -318,8 +318,35 @@ class Reader {
     return { runs, diagnostics: this.#faults.list() };
   }
 
+  /**
+   * The children of calls whose result strace never saw: a new thread that executes ends its creator inside of clone(2)
+   * (`= ?`). A task that no result names is such a child if exactly one creating call without a result began before it.
+   */
+  #childrenOfLostResults(command: number): ReadonlyMap<CallItem, number> {
+    const named = new Set([command]);
+    for (const item of this.#items) {
+      const child = item.kind === "call" && creations.has(item.name) ? childOf(item.result) : undefined;
+      if (child !== undefined) named.add(child);
+    }
+    const children = new Map<CallItem, number>();
+    const lost = new Set<CallItem>();
+    for (const item of this.#items) {
+      if (!named.has(item.tid)) {
+        named.add(item.tid);
+        const [creator, other] = lost;
+        if (creator !== undefined && other === undefined) children.set(creator, item.tid);
+        lost.clear();
+      }
+      if (item.kind === "call" && creations.has(item.name) && !item.foreign && item.result?.trim() === "?") {
+        lost.add(item);
+      }
+    }
+    return children;
+  }
+
   #link(first: CallItem): TraceEvent[] {
     const events: TraceEvent[] = [];
+    const childrenOfLostResults = this.#childrenOfLostResults(first.tid);
     const living = new Set([first.tid]);
     const epoch = first.time;
     const monotonic = this.#monotonic(epoch);
@@ -340,7 +367,9 @@ class Reader {
       }
       if (item.kind === "call") {
         events.push(this.#event(item, time));
-        if (creations.has(item.name) && !item.foreign) this.#birth(item, time, living, events);
+        if (creations.has(item.name) && !item.foreign) {
+          this.#birth(item, childOf(item.result) ?? childrenOfLostResults.get(item), time, living, events);
+        }
       } else if (item.kind === "ended") {
         living.delete(tid);
         events.push({ kind: "exit", tid, time, place });
@@ -399,8 +428,13 @@ class Reader {
     return memory;
   }
 
-  #birth(call: CallItem, time: bigint | undefined, living: Set<number>, events: TraceEvent[]): void {
-    const child = childOf(call.result);
+  #birth(
+    call: CallItem,
+    child: number | undefined,
+    time: bigint | undefined,
+    living: Set<number>,
+    events: TraceEvent[],
+  ): void {
     if (child === undefined) {
       if (!call.finished) {
         this.#faults.add(

@@ -16,7 +16,7 @@ function send(to: SocketAddress): Verdict {
  * user.
  *
  * With `--set by-text=true` the engine seccomp-ebpf enforces it, too, which cannot see where a path leads: the path must be
- * the given one, byte by byte, and mounts are refused. Then whoever can write to a directory on the way to the socket can
+ * the given one, byte by byte, and mounts are refused. A user who can write to a directory on the way to the socket can then
  * put another one there; `run` says so (P0609), and `--strict-paths` refuses to start.
  */
 export default policy({ extends: byText ? [steadyPaths] : [] }, (call) => {

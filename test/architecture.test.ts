@@ -115,7 +115,7 @@ describe("the layout", () => {
     expect(cyclesOf(new Map(files.map((file) => [file, importsOf(file)])))).toEqual([]);
   });
 
-  it("has no engine's name in the command line, but in what the page of `run` tells people", () => {
+  it("has no engine's name in the command line, except on the page of `run`", () => {
     const named = filesOf("src/cli", ".ts").filter((file) => {
       const text = readFileSync(file, "utf8");
       return engineNames.some((name) => new RegExp(`\\b${name}\\b`).test(text));

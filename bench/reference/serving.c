@@ -6,7 +6,7 @@
  * It does what native/addon/objects.h says, in this order: compares the caller's credentials, namespaces and root with its
  * own, so that the caller gains no rights; holds the file (O_PATH); refuses it where it lies under /forbidden, by the
  * directories above it; and opens this very file. With --unchecked it refuses paths that begin with /forbidden/ and opens
- * the others, whoever calls.
+ * the others, for any caller.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -143,7 +143,7 @@ static int dump_map(struct map *map)
 		if (dump_types(map, info.btf_id))
 			goto out;
 	}
-	/* What nobody has read from a ring buffer is lost, and so is its reader. */
+	/* Unread records of a ring buffer are lost, and so is its reader. */
 	ret = map->type == BPF_MAP_TYPE_RINGBUF ? 0 : dump_elements(map, fd);
 out:
 	if (ret)

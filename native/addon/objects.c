@@ -67,7 +67,7 @@ struct objects {
   struct call *calls; /* all of them */
   size_t count;
   unsigned threads, idle, next_local;
-  uint64_t local[DEVICES]; /* devices of file systems that make nobody wait */
+  uint64_t local[DEVICES]; /* devices of file systems whose lookups never wait */
 };
 
 /* ── Calls ───────────────────────────────────────────────────────────────────────────────────────────────────────── */

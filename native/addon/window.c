@@ -128,7 +128,7 @@ void add_window(struct windows *own, struct window *window, pid_t tid) {
   if (++own->count >= own->sweep_at) sweep_windows(own);
 }
 
-/* Without a descriptor it cannot be told: then it stays. */
+/* Without a descriptor the end cannot be seen, so the window stays. */
 static bool has_ended(const struct window *window) {
   char byte;
   return window->memory >= 0 && pread(window->memory, &byte, 1, WINDOW_DATA) == 0;

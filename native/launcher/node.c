@@ -13,7 +13,7 @@
 
 enum { STACK_SIZE = 16384, SOCKET = 3 };
 
-/* Tells Node the socket's number. The command's environment does not contain it. */
+/* Gives Node the socket's number. The command's environment does not contain it. */
 static char variable[] = "PORTCULLIS_LAUNCHER=3";
 
 static unsigned char stack[STACK_SIZE] __attribute__((aligned(16)));

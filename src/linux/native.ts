@@ -12,7 +12,7 @@ import type { PinnedCallFunctions } from "./pinned-calls.ts";
 /** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 
-/** How many deaths the addon tells at once, at most. */
+/** The largest number of deaths that one call of the addon returns. */
 export const mostDeaths = 64;
 
 export interface Native extends PinnedCallFunctions, HeldObjectFunctions {

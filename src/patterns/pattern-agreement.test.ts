@@ -55,25 +55,25 @@ describe("random patterns", () => {
   });
 });
 
-/** Two states that no text tells apart, by marking those that one does (the other way round than Hopcroft's). */
+/** Two equivalent states, found by marking the distinguishable ones (the opposite direction of Hopcroft's). */
 function equivalentPair({ stateCount, classCount, transitions, accepts }: Automaton): [number, number] | undefined {
-  const isTold = Array.from({ length: stateCount }, (_, a) =>
+  const isDistinct = Array.from({ length: stateCount }, (_, a) =>
     Uint8Array.from({ length: stateCount }, (_, b) => (accepts[a] === accepts[b] ? 0 : 1)),
   );
   for (let changed = true; changed; ) {
     changed = false;
     for (let a = 0; a < stateCount; a++)
       for (let b = 0; b < a; b++) {
-        if (isTold[a]![b] === 1) continue;
+        if (isDistinct[a]![b] === 1) continue;
         for (let byte = 0; byte < classCount; byte++)
-          if (isTold[transitions[a * classCount + byte]!]![transitions[b * classCount + byte]!] === 1) {
-            isTold[a]![b] = isTold[b]![a] = 1;
+          if (isDistinct[transitions[a * classCount + byte]!]![transitions[b * classCount + byte]!] === 1) {
+            isDistinct[a]![b] = isDistinct[b]![a] = 1;
             changed = true;
             break;
           }
       }
   }
-  for (let a = 0; a < stateCount; a++) for (let b = 0; b < a; b++) if (isTold[a]![b] === 0) return [a, b];
+  for (let a = 0; a < stateCount; a++) for (let b = 0; b < a; b++) if (isDistinct[a]![b] === 0) return [a, b];
   return undefined;
 }
 

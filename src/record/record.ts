@@ -122,10 +122,10 @@ class Session {
     );
     const timer = setInterval(() => this.#look(false), interval.look);
     try {
-      const isTold = await converse(this.#recording.started.socket, watch);
+      const treeHasEnded = await converse(this.#recording.started.socket, watch);
       // The launcher was killed: the tree may go on.
-      const ended = this.#recording.ended(isTold);
-      await (isTold ? atMost(endPatience, ended) : ended);
+      const ended = this.#recording.ended(treeHasEnded);
+      await (treeHasEnded ? atMost(endPatience, ended) : ended);
     } catch (error) {
       this.#options.onNotice(`the recorder failed: ${error instanceof Error ? error.message : error}`);
     } finally {
@@ -163,7 +163,7 @@ function atMost(milliseconds: number, promise: Promise<void>): Promise<void> {
   return Promise.race([promise, new Promise<void>((resolve) => setTimeout(resolve, milliseconds).unref())]);
 }
 
-/** Resolves when the launcher has no more to say; false where it has not told of the tree's end. */
+/** Resolves when the launcher closes its socket; false if it did not report the end of the tree. */
 function converse(socket: number, watch: CommandWatch): Promise<boolean> {
   return new Promise((resolve) => {
     const buffer = new Uint8Array(16);

@@ -20,8 +20,8 @@ export interface Recording {
   readonly started: Pick<Started, "socket" | "launcher" | "pid" | "pidfd">;
   /** Hands over to the assembler what has happened. `isOver`: no task is left, so everything that is known. */
   poll(isOver: boolean): void;
-  /** Resolves when no task is left that could be recorded. `isTold`: the launcher has told of the end of the tree. */
-  ended(isTold: boolean): Promise<void>;
+  /** Resolves when no task is left that could be recorded. `treeHasEnded`: the launcher has reported the end of the tree. */
+  ended(treeHasEnded: boolean): Promise<void>;
   close(): void;
 }
 

@@ -155,7 +155,7 @@ function resultDifferences({ expected }: Script, results: readonly number[]): st
 
 function recordDifferences(script: Script, outcome: JobOutcome, engine: Circumstances["engine"]): string[] {
   const { program } = script;
-  const isTold = ({ kind, which }: Record): boolean => {
+  const isReported = ({ kind, which }: Record): boolean => {
     if (kind === "report" || which === "refused") return true;
     const { action } = program.verdicts[which]!;
     // On notify the kernel carries out static kills and traps, without records.
@@ -163,8 +163,8 @@ function recordDifferences(script: Script, outcome: JobOutcome, engine: Circumst
   };
   const emitted = outcome.records.flatMap((record) => (record.kind === "judgement" ? flat(record) : []));
   const notices = outcome.records.flatMap((record) => (record.kind === "notice" ? [record.text] : []));
-  const wanted = script.records.filter(isTold).map(printRecord);
-  const found = emitted.filter(isTold).map(printRecord);
+  const wanted = script.records.filter(isReported).map(printRecord);
+  const found = emitted.filter(isReported).map(printRecord);
   const names = program.verdicts.map(({ action }, index) => `${index} ${action}`).join(", ");
   for (let at = 0; at < Math.max(wanted.length, found.length); at++) {
     if (wanted[at] === found[at]) continue;

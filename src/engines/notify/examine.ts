@@ -77,7 +77,7 @@ function* trials(start: Trial): Generator<Finding, boolean> {
 
   const denied = start("exec-once", "exec /bin/true");
   if (denied.status === 126 && tellsOfDenial(denied)) {
-    yield { state: "fine", what: "a supervisor is asked, and tells of denials" };
+    yield { state: "fine", what: "a supervisor is asked, and reports denials" };
   } else if (denied.status === 126) {
     yield {
       state: "missing",

@@ -112,7 +112,7 @@ export class Supervisor {
     this.#pinning = observes
       ? new Pinning(listener, {
           protection: windowProtection(kernel),
-          executionsAreTold: true,
+          executionsAreReported: true,
           audits: policy.mode === "audit",
         })
       : undefined;

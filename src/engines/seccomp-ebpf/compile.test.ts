@@ -28,7 +28,7 @@ describe("a kernel whose filters do not copy arguments", () => {
     expect(compile("exec-once", variant).policy).toBeDefined();
   });
 
-  it("is told from others by its variant", () => {
+  it("survives printing and parsing", () => {
     for (const unprivileged of [true, false])
       for (const memory of [true, false]) {
         const variant = { unprivileged, memory };

@@ -205,10 +205,10 @@ class TracefsRecording implements Recording {
     this.#options.assembler.exit(tid, time);
   }
 
-  /** Where the launcher has been killed, no process tells of the end of the tree. */
-  async ended(isTold: boolean): Promise<void> {
+  /** If the launcher has been killed, no process reports the end of the tree. */
+  async ended(treeHasEnded: boolean): Promise<void> {
     const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
-    while (!isTold && (isRunning(this.started.pid) || [...this.#tasks].some(isRunning))) {
+    while (!treeHasEnded && (isRunning(this.started.pid) || [...this.#tasks].some(isRunning))) {
       await new Promise((resolve) => setTimeout(resolve, lookInterval).unref());
     }
   }

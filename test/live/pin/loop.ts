@@ -102,7 +102,7 @@ export class SuperviseLoop {
     useSynchronousWakeUp(this.#listener);
     this.#pinning = new Pinning(this.#listener, {
       protection: options.protection ?? windowProtection("present"),
-      executionsAreTold: options.executionsAreTold ?? true,
+      executionsAreReported: options.executionsAreReported ?? true,
       audits: options.audits ?? false,
     });
     native().supervise(this.#memory, this.#deaths, this.#listener, this.#epoll, -1);

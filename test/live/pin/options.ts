@@ -7,7 +7,7 @@ export interface PinHarnessOptions {
   readonly protection?: WindowProtection | undefined;
   /** The supervisor waits after each judgement of this call until what was judged has changed. */
   readonly dawdlesIn?: string;
-  readonly executionsAreTold?: boolean;
+  readonly executionsAreReported?: boolean;
   /** Calls that cannot be pinned pass as they are. */
   readonly audits?: boolean;
   /** `SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV`; by default where the kernel has it. */

@@ -61,11 +61,14 @@ for (const { name, uid } of pinningUsers) {
       expect(beside("kill").victim["good"]).toBe(tries);
     });
 
-    it.each([true, false])("a thread that executes a program (executions are told: %s)", (executionsAreTold) => {
-      const calls = executionsAreTold ? ["openat", "execve"] : ["openat"];
-      const ran = beside("executes", { calls, executionsAreTold });
-      expect(ran.victim, ran.error).toEqual({ good: tries, bad: 0 });
-    });
+    it.each([true, false])(
+      "a thread that executes a program (executions are reported: %s)",
+      (executionsAreReported) => {
+        const calls = executionsAreReported ? ["openat", "execve"] : ["openat"];
+        const ran = beside("executes", { calls, executionsAreReported });
+        expect(ran.victim, ran.error).toEqual({ good: tries, bad: 0 });
+      },
+    );
 
     it("a process that stops and continues it", () => {
       expect(beside("stops").victim["good"]).toBe(tries);

@@ -27,7 +27,7 @@ export interface PinningOptions {
    * `executes` is called before any execve or execveat is let through, that of a plain `pass` included. Else the caller's
    * mappings are looked at for each call, which takes longer than all the rest.
    */
-  readonly executionsAreTold: boolean;
+  readonly executionsAreReported: boolean;
   /** Nothing is enforced: calls that cannot be pinned may pass as they are (`passesUnpinned`). Default false. */
   readonly audits?: boolean;
 }
@@ -55,9 +55,9 @@ export class Pinning {
   readonly #scratch = new Scratch();
 
   /** One in a thread. Throws a SystemCallError. */
-  constructor(listener: number, { protection, executionsAreTold, audits = false }: PinningOptions) {
+  constructor(listener: number, { protection, executionsAreReported, audits = false }: PinningOptions) {
     this.#listener = listener;
-    required("memfd_create", native().startPins(listener, protection === "seal", executionsAreTold, audits));
+    required("memfd_create", native().startPins(listener, protection === "seal", executionsAreReported, audits));
   }
 
   /** `notification` is a `struct seccomp_notif`; it is copied. What it gives is over when the next one is received. */

@@ -28,7 +28,7 @@ extern char after_birth[];
   "  pushfq\n  popq " to "+8*16(%rip)\n"
 /* clang-format on */
 
-/* Parent and child are told apart without the flags. */
+/* The comparison of parent and child leaves the flags out. */
 __asm__(
     ".text\n"
     ".globl checked_birth, after_birth\n"
@@ -63,7 +63,7 @@ static long raw(long number, long a, long b, long c, long d) {
 
 static struct {
   volatile long differences, opened, runs;
-} *told;
+} *total;
 static volatile int stays_open;
 static uint64_t expected_stack;
 
@@ -81,13 +81,13 @@ static long differences(const uint64_t *after, uint64_t stack) {
 
 __attribute__((noreturn)) void begin_child(void);
 void begin_child(void) {
-  told->runs++;
-  told->differences += differences(in_child, expected_stack != 0 ? expected_stack : begun[RSP]);
+  total->runs++;
+  total->differences += differences(in_child, expected_stack != 0 ? expected_stack : begun[RSP]);
   /* It makes pinned calls, too. What it leaves of its parent's stack is of no concern to the parent. */
   volatile char rubbish[2048];
   for (size_t i = 0; i < sizeof rubbish; i++) rubbish[i] = (char)0xa5;
   long file = raw(SYS_openat, AT_FDCWD, (long)"./ok", O_RDONLY, 0);
-  if (file >= 0) told->opened++;
+  if (file >= 0) total->opened++;
   raw(SYS_close, file, 0, 0, 0);
   raw(SYS_close, stays_open, 0, 0, 0);
   for (;;) raw(SYS_exit, 0, 0, 0, 0);
@@ -174,7 +174,7 @@ int birth_scenario(const char *name, char **words) {
   int tries = atoi(words[0]);
   const struct kind *kind = &kinds[atoi(words[1])];
   bool storms = words[2] != NULL;
-  told = shared_page();
+  total = shared_page();
   make_file("ok", 'o');
   arguments.flags = kind->flags;
   struct tally tally = {0};
@@ -190,8 +190,8 @@ int birth_scenario(const char *name, char **words) {
   if (storms) end_storm();
   else end_flipping();
   print_tally(&tally);
-  printf("changed registers: %ld\nchanged registers of children: %ld\n", changed, told->differences);
-  printf("children: %ld\nopened: %ld\nhandled: %ld\nwrong in handlers: %ld\n", told->runs, told->opened, handled,
+  printf("changed registers: %ld\nchanged registers of children: %ld\n", changed, total->differences);
+  printf("children: %ld\nopened: %ld\nhandled: %ld\nwrong in handlers: %ld\n", total->runs, total->opened, handled,
          wrong);
   return 0;
 }

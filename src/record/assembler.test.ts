@@ -85,7 +85,7 @@ it("a census forgets after ten seconds what was new", () => {
   now = 9_000;
   census.call("close");
   census.begins();
-  expect(census.count()).toEqual({ calls: 2, kinds: 2, fresh: 2, tasks: 2 });
+  expect(census.count()).toEqual({ calls: 2, kinds: 2, fresh: 2, tasks: 2, isIncomplete: false });
   now = 15_000;
   expect(census.count().fresh).toBe(1);
 });

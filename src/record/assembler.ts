@@ -112,6 +112,7 @@ export class TraceAssembler {
 
   /** Calls were not recorded; how many is not always known. */
   lost(count: number | undefined, time: number): void {
+    this.#census.lost();
     const known = count === undefined ? "" : `,"count":${count}`;
     this.#hold(`{"v":1,"kind":"lost"${known},"time":${this.#time(time)}`);
   }

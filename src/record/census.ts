@@ -10,6 +10,8 @@ export interface Count {
   /** Of them, those that were first seen in the last seconds. */
   readonly fresh: number;
   readonly tasks: number;
+  /** Whether calls are known to be missing. */
+  readonly isIncomplete: boolean;
 }
 
 export class CallCensus {
@@ -17,6 +19,7 @@ export class CallCensus {
   readonly #clock: () => number;
   #calls = 0;
   #tasks = 1;
+  #isIncomplete = false;
 
   /** @param clock in milliseconds; another than the real one is for tests */
   constructor(clock: () => number = () => performance.now()) {
@@ -36,10 +39,20 @@ export class CallCensus {
     this.#tasks--;
   }
 
+  lost(): void {
+    this.#isIncomplete = true;
+  }
+
   count(): Count {
     const since = this.#clock() - newFor;
     let fresh = 0;
     for (const time of this.#firstSeen.values()) if (time > since) fresh++;
-    return { calls: this.#calls, kinds: this.#firstSeen.size, fresh, tasks: this.#tasks };
+    return {
+      calls: this.#calls,
+      kinds: this.#firstSeen.size,
+      fresh,
+      tasks: this.#tasks,
+      isIncomplete: this.#isIncomplete,
+    };
   }
 }

@@ -309,6 +309,17 @@ function start(
   return { child, ended: new Promise((done) => child.on("exit", (status) => done(status))) };
 }
 
+test.runIf(root && ways.some(({ recorder }) => recorder === "tracefs"))(
+  "a root command that switches the tracing off is noticed",
+  () => {
+    const file = fresh();
+    const off = "for i in /sys/kernel/tracing/instances/portcullis-*; do echo 0 > $i/tracing_on; done; ls /";
+    const { error } = record({ recorder: "tracefs", uid: undefined }, file, ["sh", "-c", off]);
+    expect(error).toContain("; more were lost");
+    expect(linesOf(file).join("\n")).toContain('"kind":"lost"');
+  },
+);
+
 test("auto takes a recorder that works, and an unknown one is an error", () => {
   const file = fresh();
   const way = { recorder: "auto", uid: undefined };

@@ -84,8 +84,11 @@ export const record: Verb = {
       progress?.clear();
       const changed = file.close();
       if (changed !== undefined) say(changed);
+      const losses = count.isIncomplete ? "; more were lost" : "";
       if (!isQuiet)
-        say(`${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)`);
+        say(
+          `${count.calls} calls of ${count.kinds} kinds are in ${file.name} (${used}, ${file.written} bytes)${losses}`,
+        );
       await messages.finish();
       return status;
     } catch (error) {

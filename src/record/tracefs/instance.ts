@@ -148,6 +148,12 @@ export class TraceInstance {
     for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "1");
   }
 
+  /** False if another process of root has switched the instance off, or an event of it. */
+  isTracing(): boolean {
+    const switches = ["tracing_on", ...Object.values(events).map((event) => `events/${event}/enable`)];
+    return switches.every((name) => readFileSync(`${this.folder}/${name}`, "latin1").startsWith("1"));
+  }
+
   /** Ends the tracing; what is in the buffers can still be read. */
   stop(): void {
     for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "0");

@@ -110,7 +110,7 @@ class TracefsRecording implements Recording {
   }
 
   poll(isOver: boolean): void {
-    if (isOver) this.#parts.instance.stop();
+    if (isOver) this.#stop();
     this.#stream.read(
       isOver,
       // A call is notified before its tracepoint, so that the notification of each event is here then.
@@ -118,6 +118,13 @@ class TracefsRecording implements Recording {
       (events, slot) => this.#take(events, slot),
     );
     if (isOver) for (const tid of [...this.#tasks]) this.#exited(tid, 0);
+  }
+
+  #stop(): void {
+    const { instance } = this.#parts;
+    const { assembler, base } = this.#options;
+    if (!instance.isTracing()) assembler.lost(undefined, Number(process.hrtime.bigint() - base));
+    instance.stop();
   }
 
   close(): void {

@@ -38,6 +38,18 @@ interface Frame {
 
 type Compute<T> = (frame: Frame) => T;
 
+/**
+ * Counts what evaluations of one program execute, for coverage. Each member is asked once for each place, and returns
+ * what is called at each execution; undefined for nothing.
+ */
+export interface Probes {
+  statement(statement: Statement): (() => void) | undefined;
+  /** Of an `if`, arm 0 is `then` and 1 is `otherwise`; a switch's last arm is its `otherwise`. */
+  arm(statement: Statement, arm: number): (() => void) | undefined;
+  /** An index into `Program.verdicts`. */
+  verdict(index: number): (() => void) | undefined;
+}
+
 /** How a statement completes: `normal`, `returned`, or the label (≥ 0) of the block that it leaves. */
 type Completion = number;
 const normal: Completion = -1;
@@ -53,12 +65,13 @@ export function evaluate(
   circumstances: Circumstances,
   state: EvaluationState,
   parameters: readonly bigint[] = [],
+  probes?: Probes,
 ): Evaluation {
   if (parameters.length !== program.parameters.length)
     throw new Error(`policy ${program.name}: ${program.parameters.length} parameters, ${parameters.length} values`);
   if ((circumstances.observed?.length ?? 0) !== program.words.length)
     throw new Error(`policy ${program.name}: ${program.words.length} words, ${circumstances.observed?.length} values`);
-  const step = prepared(program);
+  const step = prepared(program, probes);
   const frame: Frame = {
     event,
     circumstances,
@@ -116,19 +129,19 @@ interface Step {
   readonly verdicts: readonly number[];
 }
 
-const steps = new WeakMap<Program, Step>();
+const steps = new WeakMap<Program | Probes, Step>();
 
-function prepared(program: Program): Step {
-  let step = steps.get(program);
+function prepared(program: Program, probes: Probes | undefined): Step {
+  let step = steps.get(probes ?? program);
   if (step === undefined) {
-    const preparation = new Preparation(program);
+    const preparation = new Preparation(program, probes);
     step = {
       run: preparation.sequence(program.body),
       integers: program.locals.map(() => 0n),
       booleans: program.locals.map(() => false),
       verdicts: program.locals.map(() => 0),
     };
-    steps.set(program, step);
+    steps.set(probes ?? program, step);
   }
   return step;
 }
@@ -153,9 +166,11 @@ const inputReaders: { readonly [I in Input]: Compute<bigint> } = {
 
 class Preparation {
   readonly program: Program;
+  private readonly probes: Probes | undefined;
 
-  constructor(program: Program) {
+  constructor(program: Program, probes: Probes | undefined) {
     this.program = program;
+    this.probes = probes;
   }
 
   integer(expression: IntegerExpression): Compute<bigint> {
@@ -258,7 +273,7 @@ class Preparation {
     switch (expression.kind) {
       case "verdict": {
         const { verdict } = expression;
-        return () => verdict;
+        return probed(this.probes?.verdict(verdict), () => verdict);
       }
       case "verdict-local": {
         const { local } = expression;
@@ -278,6 +293,10 @@ class Preparation {
   }
 
   statement(statement: Statement): Compute<Completion> {
+    return probed(this.probes?.statement(statement), this.effect(statement));
+  }
+
+  private effect(statement: Statement): Compute<Completion> {
     switch (statement.kind) {
       case "set-integer": {
         const { local } = statement;
@@ -333,8 +352,8 @@ class Preparation {
       }
       case "if": {
         const condition = this.boolean(statement.condition);
-        const then = this.sequence(statement.then);
-        const otherwise = this.sequence(statement.otherwise);
+        const then = this.arm(statement, 0, statement.then);
+        const otherwise = this.arm(statement, 1, statement.otherwise);
         return (frame) => (condition(frame) ? then(frame) : otherwise(frame));
       }
       case "switch":
@@ -373,6 +392,10 @@ class Preparation {
     };
   }
 
+  private arm(statement: Statement, index: number, body: readonly Statement[]): Compute<Completion> {
+    return probed(this.probes?.arm(statement, index), this.sequence(body));
+  }
+
   /**
    * Finds the arm by binary search over the intervals of all arms: a policy's top level is a switch over hundreds of
    * calls.
@@ -381,14 +404,14 @@ class Preparation {
     const value = this.integer(statement.value);
     const arms: { interval: Interval; body: Compute<Completion> }[] = [];
     let taken = emptySet;
-    for (const arm of statement.arms) {
-      const body = this.sequence(arm.body);
+    for (const [index, arm] of statement.arms.entries()) {
+      const body = this.arm(statement, index, arm.body);
       // Where arms overlap, the first wins.
       for (const interval of difference(arm.intervals, taken)) arms.push({ interval, body });
       taken = union(taken, arm.intervals);
     }
     arms.sort((a, b) => (a.interval.from < b.interval.from ? -1 : 1));
-    const otherwise = this.sequence(statement.otherwise);
+    const otherwise = this.arm(statement, statement.arms.length, statement.otherwise);
     return (frame) => {
       const key = value(frame);
       let low = 0;
@@ -407,6 +430,7 @@ class Preparation {
   private tableSet(index: number, key: Compute<bigint>, value: Compute<bigint>): Compute<Completion> {
     const { capacity, full, holdsValues } = this.program.tables[index]!;
     const table = this.table(index);
+    const raise = this.probes?.verdict(full);
     return (frame) => {
       const entries = table(frame);
       const inserted = key(frame);
@@ -416,6 +440,7 @@ class Preparation {
         entries.set(inserted, holdsValues ? written : 0n);
         frame.changedState = true;
       } else {
+        raise?.();
         frame.raised = frame.raised === undefined ? full : this.stricter(frame.raised, full);
       }
       return normal;
@@ -435,4 +460,12 @@ class Preparation {
   private rank(verdict: number): number {
     return strictness[(this.program.verdicts[verdict] as Verdict).action];
   }
+}
+
+function probed<T>(probe: (() => void) | undefined, compute: Compute<T>): Compute<T> {
+  if (probe === undefined) return compute;
+  return (frame) => {
+    probe();
+    return compute(frame);
+  };
 }

@@ -8,7 +8,7 @@ import { notifyProfile } from "../engines/notify/filter.ts";
 import { failureText } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
-import type { SimulatedTask } from "../engines/simulate/model.ts";
+import type { SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
 import { RefusedError } from "../engines/simulate/task.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
@@ -18,6 +18,7 @@ import { verdictText } from "../ir/verdicts.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { returnWord, splitReturnWord } from "../linux/return-word.ts";
 import type { CaseFile, CaseStep, ExpectedVerdict } from "./cases.ts";
+import type { Coverage } from "./coverage.ts";
 import type { Place } from "./trace.ts";
 
 export type CaseForm = "interpreter" | "wasm" | "classic";
@@ -51,9 +52,11 @@ interface Given {
   readonly reason: string | undefined;
 }
 
-export function runCases(program: Program, file: CaseFile): CaseResults {
+/** @param coverage counts what the interpreter reaches */
+export function runCases(program: Program, file: CaseFile, coverage?: Coverage): CaseResults {
+  const reference = new InterpreterEvaluator(program, coverage?.add(program));
   const forms = [
-    new Form("interpreter", new InterpreterEvaluator(program), file),
+    new Form("interpreter", reference, file, (decision) => coverage?.decided(decision)),
     new Form("wasm", new WasmEvaluator(program), file),
   ];
   const classic = classicAnswers(program);
@@ -65,7 +68,9 @@ export function runCases(program: Program, file: CaseFile): CaseResults {
     failures.push(...gather(step, given));
     if (step.kind === "call") failures.push(...classicFailure(step, classic(step)));
   }
-  return { cases, failures, neverEntered: forms[0]!.tree.neverEntered };
+  const { neverEntered } = forms[0]!.tree;
+  coverage?.entered(program, neverEntered);
+  return { cases, failures, neverEntered };
 }
 
 interface Mismatch extends Given {
@@ -101,9 +106,14 @@ class Form {
   readonly tree: SimulatedTree;
   readonly #tasks = new Map<string, SimulatedTask>();
 
-  constructor(name: CaseForm, evaluator: Evaluator, file: CaseFile) {
+  constructor(
+    name: CaseForm,
+    evaluator: Evaluator,
+    file: CaseFile,
+    onDecision: (decision: SimulatedDecision) => void = () => {},
+  ) {
     this.name = name;
-    this.tree = new SimulatedTree(evaluator);
+    this.tree = new SimulatedTree(evaluator, { onDecision });
     this.#tasks.set(file.command, this.tree.command);
   }
 

@@ -3,11 +3,13 @@ import { readdirSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { renderDiagnostic } from "../../diagnostics/render.ts";
+import { renderDiagnostic, type Sources } from "../../diagnostics/render.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { CaseFailure } from "../../traces/case-run.ts";
+import type { Coverage } from "../../traces/coverage.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
+import { writeOutput } from "../output.ts";
 import {
   architectureOption,
   chosenArchitecture,
@@ -28,11 +30,21 @@ export const test: Verb = {
     '    master    bind(4, 127.0.0.1:80)  allow\n    worker  = master.fork()\n    worker    execve("/bin/sh")      kill process  @ "hijacked"',
     "Each case runs on every form of the policy: the interpreter, which is the reference, WebAssembly, which `run` uses, and the classic filter, for calls that it decides by itself. A case fails if any of them gives another verdict.",
     "A policy is tested with the case files beside it, a folder with all case files in it.",
+    "With --coverage, tables show how many of the rules, lines and branches the cases reach, in each file of the policies, how many calls got each verdict, and in which phases. A rule is a verdict at one place of the policy. Rules, changes of state and phases that no case reaches are listed with their places. What a parameter's value removes from the policy is not counted.",
   ],
   options: {
     ...policyOptions,
     ...architectureOption,
-    json: { about: "Print one JSON object per line on standard output: each failure, then each file." },
+    json: {
+      about: "Print one JSON object per line on standard output: each failure, then each file; then the coverage.",
+    },
+    coverage: { about: "Print what the cases reach, and what they do not reach." },
+    lcov: {
+      value: "FILE",
+      about:
+        "Write the coverage of lines and branches in the format of lcov, for genhtml(1) and other tools; - is standard output.",
+      complete: "file",
+    },
     quiet: { short: "q", about: "Print failures only." },
   },
   complete: "policy",
@@ -45,22 +57,59 @@ export const test: Verb = {
     ["portcullis test nginx.ts", "The cases beside a policy"],
     ["portcullis test policies/", "All policies of a folder"],
     ["portcullis test -p nginx.ts attack.cases", "Cases from elsewhere"],
+    ["portcullis test --coverage --lcov nginx.info nginx.ts", "Which rules have no case?"],
   ],
   async execute(invocation, context) {
     chosenArchitecture(invocation);
     const pairs = findCases(invocation, context.workingDirectory);
+    const measured = invocation.has("coverage") || invocation.has("lcov") ? await newMeasurement() : undefined;
     let status = 0;
-    for (const pair of pairs) status = Math.max(status, await testOne(pair, invocation, context));
+    for (const pair of pairs) status = Math.max(status, await testOne(pair, invocation, context, measured));
+    if (measured !== undefined) await printMeasurement(measured, invocation, context);
     return status;
   },
 };
+
+/** What all case files together reach, and the sources of their policies. */
+interface Measurement {
+  readonly coverage: Coverage;
+  readonly sources: Sources[];
+}
+
+async function newMeasurement(): Promise<Measurement> {
+  const { Coverage: New } = await import("../../traces/coverage.ts");
+  return { coverage: new New(), sources: [] };
+}
+
+async function printMeasurement(
+  { coverage, sources }: Measurement,
+  invocation: Invocation,
+  context: Context,
+): Promise<void> {
+  const { coverageLines, printCoverage } = await import("../coverage-table.ts");
+  const file = invocation.text("lcov");
+  if (file !== undefined) {
+    const { printLcov } = await import("../../traces/lcov.ts");
+    if (file === "-") context.out(printLcov(coverage));
+    else writeOutput(file, printLcov(coverage));
+  }
+  if (!invocation.has("coverage")) return;
+  const all: Sources = { get: (name) => sources.find((one) => one.get(name) !== undefined)?.get(name) };
+  if (!invocation.has("json")) context.out(`\n${printCoverage(coverage, all)}`);
+  else for (const line of coverageLines(coverage)) context.out(`${jsonText(line)}\n`);
+}
 
 interface Pair {
   readonly policy: string;
   readonly cases: string;
 }
 
-async function testOne({ policy, cases: file }: Pair, invocation: Invocation, context: Context): Promise<number> {
+async function testOne(
+  { policy, cases: file }: Pair,
+  invocation: Invocation,
+  context: Context,
+  measured: Measurement | undefined,
+): Promise<number> {
   const { readCases } = await import("../../traces/cases.ts");
   const { runCases } = await import("../../traces/case-run.ts");
   const text = readInput(file);
@@ -75,7 +124,8 @@ async function testOne({ policy, cases: file }: Pair, invocation: Invocation, co
       set: cases.parameters,
       quiet: true,
     });
-    const results = runCases(loaded.program, cases);
+    const results = runCases(loaded.program, cases, measured?.coverage);
+    measured?.sources.push(loaded.sources);
     const json = invocation.has("json");
     for (const failure of results.failures) {
       if (json) context.out(`${jsonText({ v: 1, kind: "failure", file, ...jsonOf(failure) })}\n`);

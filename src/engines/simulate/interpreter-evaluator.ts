@@ -1,6 +1,6 @@
 /** The evaluator of the reference meaning, for simulated trees: the interpreter of ir/. */
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
-import { evaluate, inheritState, initialState } from "../../ir/interpreter.ts";
+import { evaluate, inheritState, initialState, type Probes } from "../../ir/interpreter.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Evaluator, HolderScope, Judgement } from "./evaluator.ts";
 
@@ -9,9 +9,11 @@ export class InterpreterEvaluator implements Evaluator<ScopeState> {
   readonly name = "interpreter";
   readonly program: Program;
   private readonly tree: ScopeState;
+  private readonly probes: Probes | undefined;
 
-  constructor(program: Program) {
+  constructor(program: Program, probes?: Probes) {
     this.program = program;
+    this.probes = probes;
     this.tree = initialState(program, "tree");
   }
 
@@ -26,7 +28,7 @@ export class InterpreterEvaluator implements Evaluator<ScopeState> {
   release(): void {}
 
   evaluate(event: SystemCallEvent, circumstances: Circumstances, thread: ScopeState, process: ScopeState): Judgement {
-    return evaluate(this.program, event, circumstances, { thread, process, tree: this.tree });
+    return evaluate(this.program, event, circumstances, { thread, process, tree: this.tree }, [], this.probes);
   }
 
   read(_scope: HolderScope, holder: ScopeState): ScopeState {

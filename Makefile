@@ -6,7 +6,7 @@ SHELL := /bin/sh
 # nginx, Redis and memcached; zsh and fish test their completions, groff the manual pages; systemd checks and starts the
 # example unit. The tables are verified against linux-source, the classic filters compared with libseccomp-dev;
 # containers-common has a real OCI profile; qemu-user runs arm64 programs; lcov reads the
-# coverage of policies.
+# coverage of policies, Chromium the pages of reports.
 BUILD_PACKAGES := gcc libc6-dev make
 DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 # The npm package has the native parts of both architectures.
@@ -14,7 +14,7 @@ PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),g
 # Programs that the tests run with pinned arguments.
 PROGRAMS := bash perl git tmux python3-venv postgresql default-jdk-headless golang-go
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
-  redis-server memcached systemd openssh-client lcov $(PROGRAMS)
+  redis-server memcached systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS)
 # For kernel/build and the virtual machine; clang-19 and the libraries of libbpf and of the selftests are for the series'
 # sample and tests; criu, libcriu-dev and libbpf-dev for checkpoints (kernel/criu); rsync, kmod and debhelper for the kernel's packaging.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \

@@ -8,6 +8,7 @@ export default {
     "src/{testing,inert}.ts",
     "src/cli/{main,fast,run-context}.ts",
     "src/cli/pages/man-pages.ts",
+    "src/report/page/main.ts",
     "demo/demo.ts",
     "bin/portcullis.cjs",
     "tools/*.{mjs,cjs}",

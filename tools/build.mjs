@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build } from "esbuild";
+import { licencesOf } from "./licences.mjs";
 
 const entries = {
   testing: "src/testing.ts",
@@ -45,6 +46,21 @@ await build({
   define: { "import.meta.url": '"file:///"' },
   logLevel: "warning",
 });
+
+// What `report` puts into its pages: a script with the charting library, a style, and the library's licences.
+const page = await build({
+  entryPoints: { report: "src/report/page/main.ts", "report-style": "src/report/page/style.css" },
+  outdir: "dist",
+  bundle: true,
+  minify: true,
+  format: "iife",
+  charset: "ascii",
+  target: ["es2022"],
+  legalComments: "none", // they are in report-licences.txt
+  logLevel: "warning",
+  metafile: true,
+});
+writeFileSync("dist/report-licences.txt", licencesOf(page.metafile));
 
 // oxc-parser's native part is a separate package for each platform, never a file beside its JavaScript, and npm ensures
 // its version. Looking for the file and reading the version would take 2 ms of every start.
@@ -144,6 +160,9 @@ const commonjs = [
   "check.cjs.map",
   "run.cjs",
   "run.cjs.map",
+  "report.js",
+  "report-style.css",
+  "report-licences.txt",
 ];
 const written = new Set([...Object.keys(metafile.outputs), ...manual, ...commonjs.map((file) => `dist/${file}`)]);
 for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true })) {

@@ -10,6 +10,7 @@ const built = [
   ...["portcullis", "run", "check", "cli", "supervisor"].map((name) => `dist/${name}.cjs`),
   ...man,
   ...["dist/build-id", "dist/inert.js", "dist/testing.js"],
+  ...["dist/report.js", "dist/report-style.css", "dist/report-licences.txt"],
 ];
 
 function* faults() {

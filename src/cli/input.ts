@@ -42,17 +42,34 @@ export function readTraceInput(file: string): { readonly text: string; readonly 
  * @throws Failure
  */
 export function withTraceSource<Result>(file: string, use: (source: ByteSource) => Result): Result {
-  if (file === "-") return use(sourceOf(bytesOf(file)));
+  if (file === "-") return undamaged(file, () => use(sourceOf(bytesOf(file))));
   const fd = openRegular(file);
   try {
-    return use(sourceOfFile(fd, fstatSync(fd).size));
+    return undamaged(file, () => use(sourceOfFile(fd, fstatSync(fd).size)));
   } finally {
     closeSync(fd);
   }
 }
 
+function undamaged<Result>(file: string, use: () => Result): Result {
+  try {
+    return use();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code !== "Z_DATA_ERROR" && code !== "ERR_BUFFER_TOO_LARGE" && code !== "Z_BUF_ERROR") throw error;
+    throw new Failure([
+      diagnostic("P0824", `${name(file)} is damaged, and not in blocks that could be read one by one`),
+    ]);
+  }
+}
+
+let standardInput: Uint8Array | undefined;
+
 function bytesOf(file: string): Uint8Array {
-  return file === "-" ? readAll(0, name(file), mostBytes) : readFile(file);
+  if (file !== "-") return readFile(file);
+  // It can be read once, and a verb may look at it before it knows what it is.
+  standardInput ??= readAll(0, name(file), mostBytes);
+  return standardInput;
 }
 
 /**

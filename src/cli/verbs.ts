@@ -34,6 +34,10 @@ export const verbs = {
     summary: "Run a policy's cases",
     load: async () => (await import("./verbs/test.ts")).test,
   },
+  report: {
+    summary: "Show traces, events and policies in one HTML page",
+    load: async () => (await import("./verbs/report.ts")).report,
+  },
   compile: {
     summary: "Write a policy as a bundle, or as an object file for libbpf",
     load: async () => (await import("./verbs/compile.ts")).compile,

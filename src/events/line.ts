@@ -33,7 +33,7 @@ function body(event: PolicyEvent): string {
           ? ""
           : `, in ${phases.map(([name, value]) => (one ? `phase ${value}` : `${name} ${value}`)).join(", ")}`;
       const by = event.rule === undefined ? "" : `, by ${event.rule}`;
-      const advice = adviceOn(event);
+      const advice = remedyFor(event);
       const who = `${event.command === "" ? "?" : event.command}[${event.pid}${thread}]`;
       return `${who}: ${printCall(event.call, event.arguments)}: ${outcome(event)}${reason}${within}${by}${advice === undefined ? "" : `; ${advice}`}`;
     }
@@ -65,8 +65,10 @@ function outcome(event: DecisionEvent): string {
   return event.errno === undefined ? text : `${text} with ${event.errno}`;
 }
 
-/** A remedy; undefined if the rule's own line is enough. */
-function adviceOn(event: DecisionEvent): string | undefined {
+/** What to do to permit the call; undefined if nothing is to be said. */
+export function remedyFor(
+  event: Pick<DecisionEvent, "verdict" | "call" | "advice" | "rule" | "audit">,
+): string | undefined {
   if (event.verdict === "log") return undefined;
   if (event.advice !== undefined) return event.advice;
   if (event.rule === undefined) {

@@ -16,6 +16,7 @@ import {
   type Place,
   type Trace,
   type TraceEvent,
+  type TraceHead,
   type TraceReading,
   unknownWord,
   type Word,
@@ -27,12 +28,13 @@ type Members = Readonly<Record<string, unknown>>;
 
 /** @param architecture the policy's; it is an error if the trace names another. */
 export function readJsonTrace(text: string, file: string, architecture: ArchitectureName): TraceReading {
-  const reader = new Reader(file, architecture);
+  const reader = new JsonTraceReader(file, architecture);
   for (const { line, number } of numberedLines(text)) reader.line(line, number);
   return reader.finish();
 }
 
-class Reader {
+/** Reads one line after the other. */
+export class JsonTraceReader {
   readonly #faults: Faults;
   readonly #architecture: ArchitectureName;
   readonly #runs: Trace[] = [];
@@ -50,6 +52,20 @@ class Reader {
       this.#faults.add("P0810", undefined, "the trace has no calls", "docs/traces.md describes the lines");
     }
     return { runs: this.#faults.failed ? [] : this.#runs, diagnostics: this.#faults.list() };
+  }
+
+  /** The run of the last line: another object for another run. */
+  get run(): TraceHead {
+    return this.#run;
+  }
+
+  /** The events of the lines since the last time; they are not part of what `finish` returns. */
+  take(): readonly TraceEvent[] {
+    return this.#run.events.splice(0);
+  }
+
+  get failed(): boolean {
+    return this.#faults.failed;
   }
 
   /** A run without calls, of a command that was killed at once, says nothing. */
@@ -101,6 +117,8 @@ class Reader {
   #read(kind: Kind, members: Members): void {
     if (kind === "recording") {
       this.#endRun();
+      const { command } = members as { command?: unknown };
+      if (Array.isArray(command)) this.#run.words = command.map(String);
       return;
     }
     if (kind === "start") {
@@ -318,7 +336,8 @@ class Reader {
 }
 
 /** What is known of a command while its lines are read. */
-class Run {
+class Run implements TraceHead {
+  words: readonly string[] | undefined;
   command: number | undefined;
   uid: number | undefined;
   gid: number | undefined;

@@ -7,7 +7,7 @@ import type { Input } from "../ir/inputs.ts";
 import type { Program } from "../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../ir/traverse.ts";
 import { Faults } from "./faults.ts";
-import type { BirthEvent, CallEvent, ExecEvent, Trace, Word } from "./trace.ts";
+import type { BirthEvent, CallEvent, ExecEvent, Trace, TraceEvent, TraceHead, Word } from "./trace.ts";
 
 export interface ReplayedCall {
   readonly event: CallEvent;
@@ -19,6 +19,8 @@ export interface Replay {
   readonly tree: SimulatedTree;
   /** Evaluates the calls in order. The recorded actions happen regardless of the verdicts. */
   calls(): Generator<ReplayedCall>;
+  /** The same, event by event, for a trace of any size: undefined if the event is not a call. */
+  take(event: TraceEvent): ReplayedCall | undefined;
   /** The contradictions in the recording; complete when `calls` has ended. */
   diagnostics(): readonly Diagnostic[];
 }
@@ -32,7 +34,7 @@ export interface ReplayOptions {
 }
 
 /** Inputs of the policy that the recording lacks; empty if the replay can begin. */
-export function missingForReplay(program: Program, trace: Trace, options: ReplayOptions): readonly Diagnostic[] {
+export function missingForReplay(program: Program, trace: TraceHead, options: ReplayOptions): readonly Diagnostic[] {
   const faults = new Faults(options.file);
   const asked = inputsOf(program);
   if (asked.has("now") && !trace.timed) {
@@ -51,14 +53,24 @@ export function missingForReplay(program: Program, trace: Trace, options: Replay
   return faults.list();
 }
 
-export function replay(evaluator: Evaluator, trace: Trace, options: ReplayOptions): Replay {
+export function replay(
+  evaluator: Evaluator,
+  trace: TraceHead & Partial<Pick<Trace, "events">>,
+  options: ReplayOptions,
+): Replay {
   const tree = new SimulatedTree(evaluator, {
-    pid: trace.command,
+    ...(trace.command === undefined ? {} : { pid: trace.command }),
     uid: trace.uid ?? options.uid ?? 0,
     gid: trace.gid ?? options.gid ?? 0,
   });
   const faults = new Faults(options.file);
-  return { tree, calls: () => new Replayer(tree, faults).run(trace), diagnostics: () => faults.list() };
+  const replayer = new Replayer(tree, faults);
+  return {
+    tree,
+    calls: () => replayer.run(trace.events ?? []),
+    take: (event) => replayer.take(event),
+    diagnostics: () => faults.list(),
+  };
 }
 
 class Replayer {
@@ -72,27 +84,33 @@ class Replayer {
     this.#faults = faults;
   }
 
-  *run(trace: Trace): Generator<ReplayedCall> {
-    for (const event of trace.events) {
-      if (event.time !== undefined && event.time > this.#tree.now) this.#tree.advanceTo(event.time);
-      if (event.kind === "clock") continue;
-      if (event.kind === "exec") {
-        this.#execute(event);
-        continue;
-      }
-      const task = this.#tree.task(event.tid);
-      if (task === undefined) {
-        this.#faults.add("P0803", event.place, `no line has created task ${event.tid}, or it has ended`);
-        continue;
-      }
-      if (event.kind === "fork" || event.kind === "thread") {
-        this.#birth(task, event);
-        continue;
-      }
-      this.#settle(event.tid);
-      if (event.kind === "call") yield this.#call(task, event);
-      else task.exit();
+  *run(events: readonly TraceEvent[]): Generator<ReplayedCall> {
+    for (const event of events) {
+      const call = this.take(event);
+      if (call !== undefined) yield call;
     }
+  }
+
+  take(event: TraceEvent): ReplayedCall | undefined {
+    if (event.time !== undefined && event.time > this.#tree.now) this.#tree.advanceTo(event.time);
+    if (event.kind === "clock") return undefined;
+    if (event.kind === "exec") {
+      this.#execute(event);
+      return undefined;
+    }
+    const task = this.#tree.task(event.tid);
+    if (task === undefined) {
+      this.#faults.add("P0803", event.place, `no line has created task ${event.tid}, or it has ended`);
+      return undefined;
+    }
+    if (event.kind === "fork" || event.kind === "thread") {
+      this.#birth(task, event);
+      return undefined;
+    }
+    this.#settle(event.tid);
+    if (event.kind === "call") return this.#call(task, event);
+    task.exit();
+    return undefined;
   }
 
   #call(task: SimulatedTask, event: CallEvent): ReplayedCall {

@@ -85,16 +85,23 @@ export interface ClockEvent {
 
 export type TraceEvent = CallEvent | BirthEvent | ExitEvent | ExecEvent | ClockEvent;
 
-export interface Trace {
-  readonly architecture: ArchitectureName;
-  /** The command's first thread. */
-  readonly command: number;
+/** What is known of a run before its first call. */
+export interface TraceHead {
+  /** The words of the command, if the recording has them. */
+  readonly words?: readonly string[] | undefined;
+  /** The command's first thread; undefined before the first line. */
+  readonly command: number | undefined;
   /** Effective ids at the start, if the recording has them. */
   readonly uid: number | undefined;
   readonly gid: number | undefined;
-  readonly events: readonly TraceEvent[];
-  /** Every call has a time. */
+  /** Every call until now has a time. */
   readonly timed: boolean;
+}
+
+export interface Trace extends TraceHead {
+  readonly architecture: ArchitectureName;
+  readonly command: number;
+  readonly events: readonly TraceEvent[];
 }
 
 export interface TraceReading {

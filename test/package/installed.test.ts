@@ -59,6 +59,7 @@ const lines: Readonly<Record<VerbName, readonly [words: readonly string[], statu
   why: [["why", "exec-once", 'execve("/bin/sh")'], 1, /deny EACCES/],
   simulate: [["simulate", "-p", policy, trace], 0, /^/],
   test: [["test", "nginx"], 0, /^/],
+  report: [["report", "-o", "-", "nginx", trace], 0, /<title>nginx, trace\.strace</],
   compile: [["compile", "-p", "children", "-o", join(home, "children.pcl")], 0, /children\.pcl/],
   disasm: [["disasm", "exec-once"], 0, /EACCES|ERRNO/],
   flow: [["flow", trace], 0, /FlowGraph/],

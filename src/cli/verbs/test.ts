@@ -1,5 +1,5 @@
 /** `portcullis test`: runs case files (src/traces) beside their policies and prints the differences. */
-import { readdirSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
@@ -7,6 +7,7 @@ import { renderDiagnostic, type Sources } from "../../diagnostics/render.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { CaseFailure } from "../../traces/case-run.ts";
 import type { Coverage } from "../../traces/coverage.ts";
+import { findCaseFiles, listFolder } from "../case-files.ts";
 import type { Context } from "../context.ts";
 import { readInput } from "../input.ts";
 import { writeOutput } from "../output.ts";
@@ -168,13 +169,10 @@ function findCases(invocation: Invocation, workingDirectory: string): readonly P
   });
 }
 
-/** nginx.cases and nginx.reload.cases belong to nginx.ts (or nginx.json). */
 function besides(policy: string): readonly Pair[] {
-  const stem = basename(policy).replace(/\.(?:ts|json)$/, "");
-  const found = list(dirname(policy))
-    .filter((name) => name.endsWith(".cases") && name.startsWith(`${stem}.`))
-    .map((name) => ({ policy, cases: join(dirname(policy), name) }));
+  const found = findCaseFiles(policy).map((cases) => ({ policy, cases }));
   if (found.length > 0) return found;
+  const stem = basename(policy).replace(/\.(?:ts|json)$/, "");
   throw new Failure([
     diagnostic("P0908", `${policy} has no cases beside it`, {
       help: `write ${join(dirname(policy), `${stem}.cases`)}`,
@@ -183,7 +181,7 @@ function besides(policy: string): readonly Pair[] {
 }
 
 function inFolder(folder: string): readonly Pair[] {
-  const pairs = list(folder)
+  const pairs = listFolder(folder)
     .filter((name) => name.endsWith(".cases"))
     .map((name) => ({ policy: policyOf(join(folder, name)), cases: join(folder, name) }));
   if (pairs.length > 0) return pairs;
@@ -201,16 +199,6 @@ function policyOf(cases: string): string {
     }
   }
   throw new Failure([diagnostic("P0908", `there is no policy beside ${cases}`, { help: "name it: -p POLICY" })]);
-}
-
-function list(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch (error) {
-    throw new Failure([
-      diagnostic("P0901", `${folder} cannot be read: ${error instanceof Error ? error.message : error}`),
-    ]);
-  }
 }
 
 // ── Output ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -84,24 +84,12 @@ async function withLines<Result>(
   context: Context,
   use: (lines: Iterable<LineReading>) => Result,
 ): Promise<Result> {
-  const isStrace = reading(file, (source) => firstCharacter(source) !== "{");
+  const isStrace = withTraceSource(file, (source) => firstCharacter(source) !== "{");
   if (isStrace && file !== "-") {
     const lines = await translated(file, chosenArchitecture(invocation), context);
     return use(lines);
   }
-  return reading(file, (source) => use(traceLines(source)));
-}
-
-function reading<Result>(file: string, use: (source: ByteSource) => Result): Result {
-  return withTraceSource(file, (source) => {
-    try {
-      return use(source);
-    } catch (error) {
-      const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
-      if (code !== "Z_DATA_ERROR" && code !== "ERR_BUFFER_TOO_LARGE") throw error;
-      throw new Failure([diagnostic("P0824", `${file} is damaged, and not in blocks that could be read one by one`)]);
-    }
-  });
+  return withTraceSource(file, (source) => use(traceLines(source)));
 }
 
 function firstCharacter(source: ByteSource): string | undefined {

@@ -1,0 +1,223 @@
+/** `portcullis report`: traces, events and policies in one HTML page (src/report). */
+import { readFileSync } from "node:fs";
+import { basename } from "node:path";
+import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { packageFile, packageVersion } from "../../linux/package.ts";
+import type { ReportBuilder } from "../../report/builder.ts";
+import type { ByteSource } from "../../traces/blocks.ts";
+import { traceLines } from "../../traces/lines.ts";
+import { readStrace } from "../../traces/strace.ts";
+import { eventsOf, type StreamedEvent, streamJsonTrace } from "../../traces/stream.ts";
+import { findCaseFiles } from "../case-files.ts";
+import type { Context } from "../context.ts";
+import { readInput, readTraceInput, withTraceSource } from "../input.ts";
+import { wholeNumber } from "../numbers.ts";
+import { replaceOutput } from "../output.ts";
+import {
+  architectureOption,
+  chosenArchitecture,
+  missing,
+  policyFile,
+  policyOptions,
+  policyRequest,
+} from "../policy/arguments.ts";
+import { loadRequested, printDiagnostics } from "../policy/load.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+export const report: Verb = {
+  name: "report",
+  summary: "Show traces, events and policies in one HTML page",
+  synopsis: ["report -o FILE [OPTIONS] TRACE|EVENTS|POLICY…"],
+  about: [
+    "Writes a page that a browser opens without a network: everything is in the one file. The inputs may be of any kind and number, but of one policy at most:",
+    "A trace (of `record`, or strace's output): the tree of processes over time, how often each process made each call, and how many different calls were still made at each time. Each recording has its own charts.",
+    "A policy: its rules, with what its cases reach, and how many calls it may let pass in each phase. With traces the policy is evaluated on them: the bands of the processes show the phases, rules have the number of calls that they decide, and the calls that it would refuse are listed with the rule and what permits them; and what the processes do before and after they enter a phase is the evidence for its trigger.",
+    "Events (of `run --events`): the refused calls, reports and notices.",
+    "What the page shows is counted when it is written, so its size does not depend on the length of a recording. Each chart has a table, and its marks are read out with the arrow keys. Only the file's owner can read it, because it has arguments of the recorded command.",
+  ],
+  options: {
+    output: {
+      short: "o",
+      value: "FILE",
+      about: "The page; an existing one is replaced. - is standard output.",
+      complete: "file",
+    },
+    ...policyOptions,
+    ...architectureOption,
+    title: { value: "TEXT", about: "The page's title. By default the names of the inputs." },
+    uid: { value: "N", about: "The command's effective user, if a trace lacks it." },
+    gid: { value: "N", about: "The command's effective group, if a trace lacks it." },
+    quiet: { short: "q", about: "Print no warnings." },
+  },
+  complete: "file",
+  exit: [
+    ["0", "The page was written."],
+    [String(failed), "An input cannot be read, the policy does not compile, or the page cannot be written."],
+  ],
+  examples: [
+    ["portcullis report -o report.html nginx.trace", "What does it do, and when?"],
+    ["portcullis report -o report.html nginx.ts nginx.trace", "The same under a policy"],
+    ["portcullis report -o report.html nginx.ts events.jsonl", "What was refused, and by which rule?"],
+  ],
+  async execute(invocation, context) {
+    const output = invocation.text("output");
+    if (output === undefined) throw missing("-o FILE", "portcullis report -o report.html FILE…");
+    const inputs = sortInputs(invocation, context);
+    const { ReportBuilder: Builder } = await import("../../report/builder.ts");
+    const { reportDocument } = await import("../../report/document.ts");
+    const builder = new Builder(chosenArchitecture(invocation));
+    if (inputs.policy !== undefined) await addPolicy(builder, inputs.policy, invocation, context);
+    for (const file of inputs.others) await addFile(builder, file, invocation, context);
+    const title =
+      invocation.text("title") ??
+      [inputs.policy, ...inputs.others]
+        .filter((one) => one !== undefined)
+        .map((one) => (one === "-" ? "standard input" : basename(one)))
+        .join(", ");
+    const page = reportDocument(
+      {
+        ...builder.finish(),
+        title,
+        made: `${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`,
+        version: packageVersion(),
+      },
+      { script: asset("report.js"), style: asset("report-style.css"), licences: asset("report-licences.txt") },
+    );
+    if (output === "-") context.out(page);
+    else replaceOutput(output, page);
+    return 0;
+  },
+};
+
+function asset(name: string): string {
+  return readFileSync(packageFile(`dist/${name}`), "utf8");
+}
+
+interface Inputs {
+  readonly policy: string | undefined;
+  /** Traces and events. */
+  readonly others: readonly string[];
+}
+
+function sortInputs(invocation: Invocation, context: Context): Inputs {
+  const policies = [...invocation.texts("policy")];
+  const others: string[] = [];
+  for (const word of invocation.words) {
+    if (isPolicy(word, context)) policies.push(word);
+    else others.push(word);
+  }
+  if (policies.length === 0 && others.length === 0)
+    throw missing("an input", "portcullis report -o FILE TRACE|EVENTS|POLICY…");
+  const [policy, ...more] = policies;
+  if (more.length > 0) {
+    throw new Failure([
+      diagnostic("P0909", `a report has one policy, and there are ${policies.length}: ${policies.join(", ")}`),
+    ]);
+  }
+  if (others.filter((one) => one === "-").length > 1) {
+    throw new Failure([diagnostic("P0909", "standard input is given twice")]);
+  }
+  return { policy, others };
+}
+
+/** A module, a ready policy's name, or a profile of OCI. */
+function isPolicy(word: string, context: Context): boolean {
+  if (word === "-") return false;
+  if (/\.ts$/.test(word)) return true;
+  if (/^[A-Za-z0-9_-]+$/.test(word)) {
+    try {
+      return /\.(?:ts|json)$/.test(policyFile(word, context.workingDirectory));
+    } catch {
+      return false;
+    }
+  }
+  if (!word.endsWith(".json")) return false;
+  // Events may be named so, too: they have several lines, each an object.
+  return withTraceSource(word, (source) => !isEventOrTrace(source));
+}
+
+function isEventOrTrace(source: ByteSource): boolean {
+  for (const reading of traceLines(source)) {
+    if (reading.kind !== "line") return true;
+    if (reading.text.trim() === "") continue;
+    return kindOf(reading.text) !== undefined;
+  }
+  return false;
+}
+
+/** Of a line of a trace or of events. */
+function kindOf(line: string): string | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    const kind = typeof value === "object" && value !== null && "kind" in value ? value.kind : undefined;
+    return typeof kind === "string" ? kind : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+const eventKinds: readonly unknown[] = ["decision", "report", "end", "notice"];
+
+async function addPolicy(
+  builder: ReportBuilder,
+  policy: string,
+  invocation: Invocation,
+  context: Context,
+): Promise<void> {
+  const quiet = invocation.has("quiet");
+  const file = policyFile(policy, context.workingDirectory);
+  const { program, sources } = await loadRequested(policyRequest(file, invocation), context, { quiet });
+  builder.setPolicy(policy, program, sources);
+  const { readCases } = await import("../../traces/cases.ts");
+  for (const cases of findCaseFiles(file)) {
+    const text = readInput(cases);
+    const reading = readCases(text, cases, program.architecture);
+    if (reading.cases === undefined) throw new Failure(reading.diagnostics, new Map([[cases, text]]));
+    const loaded = await loadRequested(policyRequest(file, invocation), context, {
+      quiet: true,
+      set: reading.cases.parameters,
+    });
+    builder.addCases(cases, loaded.program, reading.cases);
+  }
+}
+
+async function addFile(builder: ReportBuilder, file: string, invocation: Invocation, context: Context): Promise<void> {
+  const shown = file === "-" ? "standard input" : file;
+  const isQuiet = invocation.has("quiet");
+  const print = async (diagnostics: readonly Diagnostic[]) => {
+    if (hasErrors(diagnostics)) throw new Failure(diagnostics);
+    if (!isQuiet) await printDiagnostics(diagnostics, new Map(), context);
+  };
+  const architecture = chosenArchitecture(invocation);
+  const ids = { uid: wholeNumber(invocation, "uid", 0xffff_fffe), gid: wholeNumber(invocation, "gid", 0xffff_fffe) };
+  const add = (events: Generator<StreamedEvent, readonly Diagnostic[]>) => builder.addTrace(shown, events, ids);
+  await print(
+    withTraceSource(file, (source) => {
+      switch (formOf(source, shown)) {
+        case "events":
+          return builder.addEvents(shown, traceLines(source));
+        case "trace":
+          return add(streamJsonTrace(traceLines(source), shown, architecture));
+        case "strace": {
+          const { text, diagnostics } = readTraceInput(file);
+          const reading = readStrace(text, shown, architecture);
+          if (reading.runs.length === 0) throw new Failure(reading.diagnostics, new Map([[shown, text]]));
+          return [...diagnostics, ...reading.diagnostics, ...add(eventsOf(reading.runs))];
+        }
+      }
+    }),
+  );
+}
+
+/** The first line that says something decides. */
+function formOf(source: ByteSource, shown: string): "events" | "trace" | "strace" {
+  for (const reading of traceLines(source)) {
+    if (reading.kind !== "line") return "trace";
+    const line = reading.text.trim();
+    if (line === "") continue;
+    if (!line.startsWith("{")) return "strace";
+    return eventKinds.includes(kindOf(line)) ? "events" : "trace";
+  }
+  throw new Failure([diagnostic("P0810", `${shown} is empty`)]);
+}

@@ -1,0 +1,372 @@
+/** The page of a report: one file without references to others. Tables are markup; a script draws the charts. */
+import { createHash } from "node:crypto";
+import type { EventSummary } from "./event-file.ts";
+import { html, jsonElement, type Markup, ownElement, preformatted, when } from "./markup.ts";
+import { dataElement, type RunCharts } from "./model.ts";
+import type { PolicyView, RuleView, SourceLine } from "./policy-view.ts";
+import type { RefusalGroup } from "./refusals.ts";
+import type { Candidate, PhaseEvidence } from "./triggers.ts";
+
+export interface RunView {
+  readonly charts: RunCharts;
+  readonly calls: number;
+  readonly kinds: number;
+  readonly evidence: readonly PhaseEvidence[];
+  readonly candidates: readonly Candidate[];
+}
+
+export interface ReportContent {
+  readonly title: string;
+  /** "2026-11-26 08:00 UTC". */
+  readonly made: string;
+  readonly version: string;
+  readonly inputs: readonly { readonly kind: string; readonly name: string; readonly about: string }[];
+  readonly runs: readonly RunView[];
+  /** Runs that are counted in the rules and refusals, and have no charts. */
+  readonly moreRuns: number;
+  readonly policies: readonly PolicyView[];
+  readonly refusals: readonly RefusalGroup[];
+  readonly ungrouped: number;
+  readonly unknown: number;
+  readonly events: readonly { readonly name: string; readonly summary: EventSummary }[];
+}
+
+export interface PageAssets {
+  readonly script: string;
+  readonly style: string;
+  /** Of the packages in the script. */
+  readonly licences: string;
+}
+
+export function reportDocument(content: ReportContent, { script, style, licences }: PageAssets): string {
+  const hash = createHash("sha256").update(script).digest("base64");
+  // The charting library sets styles of elements; a style can load nothing, because nothing may be loaded.
+  const policy = `default-src 'none'; script-src 'sha256-${hash}'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'`;
+  const { title, runs } = content;
+  const page = html`<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="referrer" content="no-referrer">
+<title>${title}</title>
+${ownElement("style", style)}
+</head>
+<body>
+<a class="skip" href="#content">Skip to the content</a>
+<header>
+<h1>${title}</h1>
+<p class="made">portcullis ${content.version}, ${content.made}</p>
+${navigation(content)}
+</header>
+<main id="content">
+${inputs(content)}
+${runs.map((run, index) => runSection(run, index, content.policies.length > 0))}
+${when(content.moreRuns > 0, () => html`<p class="note">${content.moreRuns} more recordings are counted below, and have no charts.</p>`)}
+${content.policies.map(policySection)}
+${when(hasRefusals(content), () => refusalSection(content))}
+${content.events.map(eventSection)}
+</main>
+<footer>
+<details><summary>Licences of the software in this page</summary><pre>${preformatted(licences)}</pre></details>
+</footer>
+${jsonElement(
+  dataElement,
+  runs.map(({ charts }) => charts),
+)}
+${ownElement("script", script)}
+</body>
+</html>
+`;
+  return page.text;
+}
+
+function hasRefusals({ refusals, policies, events }: ReportContent): boolean {
+  return refusals.length > 0 || policies.length > 0 || events.length > 0;
+}
+
+function navigation(content: ReportContent): Markup {
+  const items = [
+    ...content.runs.map(({ charts }, index) => [`#run-${index}`, charts.name] as const),
+    ...content.policies.map(({ name }, index) => [`#policy-${index}`, `Policy ${name}`] as const),
+    ...(hasRefusals(content) ? [["#refusals", "Refused calls"] as const] : []),
+    ...content.events.map(({ name }, index) => [`#events-${index}`, name] as const),
+  ];
+  return html`<nav aria-label="Sections"><ul>${items.map(([target, text]) => html`<li><a href="${target}">${text}</a></li>`)}</ul></nav>
+<button type="button" id="theme" hidden>Theme: as the system</button>`;
+}
+
+function inputs({ inputs: of }: ReportContent): Markup {
+  return html`<section aria-labelledby="inputs"><h2 id="inputs">Inputs</h2>
+${table(
+  ["input", "kind", ""],
+  of.map(({ kind, name, about }) => [html`<code>${name}</code>`, kind, about]),
+)}</section>`;
+}
+
+// ── A run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function runSection(
+  { charts, calls, kinds, evidence, candidates }: RunView,
+  index: number,
+  hasPolicy: boolean,
+): Markup {
+  const { name, clock, length, processes, undrawn } = charts;
+  const span = clock === "seconds" ? `${figure(length)} s` : "no times: the axis counts calls";
+  const more = undrawn > 0 ? ` ${undrawn} more processes are counted, and not drawn.` : "";
+  return html`<section class="run" id="run-${index}" aria-labelledby="run-${index}-title">
+<h2 id="run-${index}-title">${name}</h2>
+<dl class="figures">${facts([
+    ["calls", group(calls)],
+    ["different calls", String(kinds)],
+    ["processes", group(processes.length + undrawn)],
+    ["length", span],
+  ])}</dl>
+${chart(index, "timeline", "Processes and phases over time", `A band for each process, children below their parents. ${hasPolicy ? "A part of a band is a phase of the policy; its name stands in it or is read out." : "Without a policy there are no phases."}${more}`)}
+${processTable(charts)}
+${chart(index, "surface", "Attack surface", "Different system calls: those that were made up to each time, and those that were still made at that time or later. With a policy, those that it may let pass in the phases of the living processes.")}
+${chart(index, "heat", "Calls by process and phase", "Darker is more often; the number is in the cell. A cross marks calls that the policy refuses.")}
+${heatTable(charts)}
+<h3>Evidence for the trigger</h3>
+${evidence.length > 0 ? evidenceTable(evidence, clock) : candidateTable(candidates, clock)}
+</section>`;
+}
+
+function chart(run: number, kind: string, title: string, about: string): Markup {
+  const id = `${kind}-${run}`;
+  return html`<figure aria-labelledby="${id}-title">
+<figcaption><h3 id="${id}-title">${title}</h3><p>${about}</p></figcaption>
+<div class="chart" data-chart="${kind}" data-run="${run}" tabindex="0" role="group" aria-labelledby="${id}-title" aria-describedby="${id}-now"><noscript>The chart needs JavaScript. The tables do not.</noscript></div>
+<p class="now" id="${id}-now" aria-live="polite"></p>
+</figure>`;
+}
+
+function processTable({ processes, clock }: RunCharts): Markup {
+  const unit = clock === "seconds" ? " (s)" : " (calls)";
+  return html`<details><summary>The processes as a table</summary>${table(
+    ["process", "pid", "parent", `from${unit}`, `to${unit}`, "calls", "threads", "phases"],
+    processes.map(({ name, pid, parent, from, to, calls, threads, spans, depth }) => [
+      html`<span class="depth">${"· ".repeat(Math.min(depth, 12))}</span>${name === "" ? "?" : name}`,
+      String(pid),
+      parent === undefined ? "" : String(processes[parent]!.pid),
+      figure(from),
+      figure(to),
+      group(calls),
+      String(threads),
+      spans
+        .filter(({ phase }) => phase !== "")
+        .slice(0, 12)
+        .map(({ phase, from: start }) => `${phase} from ${figure(start)}`)
+        .join(", "),
+    ]),
+  )}</details>`;
+}
+
+function heatTable({ heat: { columns, rows, counts, refused } }: RunCharts): Markup {
+  return html`<details><summary>The calls as a table</summary>${table(
+    ["call", ...columns],
+    rows.map((row, index) => [
+      html`<code>${row}</code>`,
+      ...counts[index]!.map((count, column) => {
+        const some = refused[index]![column]!;
+        return count === 0 ? "" : `${group(count)}${some === 0 ? "" : `, ${group(some)} refused`}`;
+      }),
+    ]),
+  )}</details>`;
+}
+
+function evidenceTable(evidence: readonly PhaseEvidence[], clock: RunCharts["clock"]): Markup {
+  return html`<p>What the processes that entered a phase made before and after it.</p>${table(
+    [
+      "phase",
+      "entered by",
+      "processes",
+      clock === "seconds" ? "first (s)" : "first (calls)",
+      "before only",
+      "after only",
+      "both",
+    ],
+    evidence.map(({ former, phase, call, processes, first, stopped, begun, common }) => [
+      `${former} → ${phase}`,
+      call === undefined ? "another process" : html`<code>${call}</code>`,
+      String(processes),
+      figure(first),
+      names(stopped),
+      names(begun),
+      names(common),
+    ]),
+  )}`;
+}
+
+function candidateTable(candidates: readonly Candidate[], clock: RunCharts["clock"]): Markup {
+  if (candidates.length === 0) return html`<p>No process stops making a call before its end.</p>`;
+  return html`<p>No process changed its phase. These first calls are candidates: after them the process makes fewest different calls, for most of its life.</p>${table(
+    [
+      "process",
+      "first call of",
+      clock === "seconds" ? "at (s)" : "at (calls)",
+      "made",
+      "different calls before",
+      "from then on",
+      "no longer made",
+    ],
+    candidates.map(({ pid, name, call, at, times, before, after, stopped }) => [
+      `${name} ${pid}`,
+      html`<code>${call}</code>`,
+      figure(at),
+      times === 1 ? "once" : `${times} times`,
+      String(before),
+      String(after),
+      names(stopped),
+    ]),
+  )}`;
+}
+
+function names(list: readonly string[]): Markup {
+  if (list.length === 0) return html`none`;
+  if (list.length <= 6) return html`${list.length}: <code>${list.join(" ")}</code>`;
+  return html`<details><summary>${list.length}</summary><code>${list.join(" ")}</code></details>`;
+}
+
+// ── A policy ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function policySection(view: PolicyView, index: number): Markup {
+  const { name, surface, caseFiles, failedCases, rules, sources, neverEntered } = view;
+  const reached = (of: "cases" | "traces") => {
+    const known = rules.filter((rule) => rule[of] !== undefined);
+    return known.length === 0
+      ? "none given"
+      : `reach ${known.filter((rule) => rule[of]! > 0).length} of ${known.length} rules`;
+  };
+  const allowed = [...surface.allowed].map(([phase, count]): [string, string] => [
+    phase === "" ? "calls that may pass" : `calls that may pass in ${phase}`,
+    `${count} of ${surface.table} (${((100 * count) / surface.table).toFixed(0)} %)`,
+  ]);
+  return html`<section id="policy-${index}" aria-labelledby="policy-${index}-title">
+<h2 id="policy-${index}-title">Policy ${name}</h2>
+<dl class="figures">${facts([
+    ["cases", reached("cases")],
+    ["traces", reached("traces")],
+    ...(caseFiles.length > 0 ? [["failed cases", String(failedCases)] as [string, string]] : []),
+    ...allowed,
+  ])}</dl>
+${when(neverEntered.length > 0, () => html`<p class="note">No case enters: ${neverEntered.join(", ")}.</p>`)}
+<h3>Rules</h3>
+${table(
+  ["rule", "verdict", "reason", "cases", "traces", "events"],
+  rules.map((rule) => [
+    html`<a href="#${anchor(index, rule.file, rule.line)}"><code>${rule.file}:${rule.line}:${rule.column}</code></a>`,
+    rule.verdict,
+    rule.reason ?? "",
+    hits(rule, "cases"),
+    hits(rule, "traces"),
+    hits(rule, "events"),
+  ]),
+)}
+${sources.map(({ file, lines }) => sourceListing(index, file, lines))}
+</section>`;
+}
+
+function hits(rule: RuleView, of: "cases" | "traces" | "events"): Markup {
+  const count = rule[of];
+  if (count === undefined) return html`<span class="absent">not given</span>`;
+  return count === 0
+    ? html`<span class="missed">${marks.missed} none</span>`
+    : html`<span class="hit">${marks.hit} ${group(count)}</span>`;
+}
+
+function anchor(policy: number, file: string, line: number): string {
+  return `source-${policy}-${file}-${line}`;
+}
+
+function sourceListing(policy: number, file: string, lines: readonly SourceLine[]): Markup {
+  return html`<details class="source"><summary>Source of <code>${file}</code></summary><div class="scroll"><table><thead><tr><th scope="col">line</th><th scope="col">cases</th><th scope="col">source</th></tr></thead><tbody>${lines.map(
+    ({ number, text, cases, hasRule }) =>
+      html`<tr id="${anchor(policy, file, number)}"${cases === 0 && hasRule ? html` class="unreached"` : undefined}><td>${number}</td><td>${cases === undefined ? "" : cases === 0 ? marks.missed : group(cases)}</td><td><code>${text.replaceAll("\t", "  ")}</code></td></tr>`,
+  )}</tbody></table></div></details>`;
+}
+
+// ── Refusals and events ─────────────────────────────────────────────────────────────────────────────────────────────
+
+function refusalSection({ refusals, ungrouped, unknown }: ReportContent): Markup {
+  return html`<section id="refusals" aria-labelledby="refusals-title"><h2 id="refusals-title">Refused calls</h2>
+${
+  refusals.length === 0
+    ? html`<p>None.</p>`
+    : table(
+        ["times", "first call", "verdict", "rule", "reason", "process", "phase", "remedy"],
+        refusals.map(({ count, example, verdict, rule, reason, process, phase, remedy, from }) => [
+          group(count),
+          html`<code>${example}</code>`,
+          from === "trace" ? `would be: ${verdict}` : verdict,
+          rule === undefined ? "portcullis itself" : html`<code>${rule}</code>`,
+          reason ?? "",
+          process,
+          phase ?? "",
+          remedy ?? "",
+        ]),
+      )
+}
+${when(ungrouped > 0, () => html`<p class="note">${ungrouped} more refused calls of other kinds are left out.</p>`)}
+${when(unknown > 0, () => html`<p class="note">The verdict on ${unknown} recorded calls depends on what the trace does not know.</p>`)}
+</section>`;
+}
+
+function eventSection({ name, summary }: ReportContent["events"][number], index: number): Markup {
+  const { decisions, reports, notices, dropped, malformed, first, last } = summary;
+  const time = (seconds: number | undefined) => {
+    const date = new Date((seconds ?? Number.NaN) * 1000);
+    return Number.isNaN(date.getTime()) ? "unknown" : date.toISOString().slice(0, 19).replace("T", " ");
+  };
+  const rows = [
+    ...[...reports].map((one) => ["report", one] as const),
+    ...[...notices].map((one) => ["notice", one] as const),
+  ];
+  return html`<section id="events-${index}" aria-labelledby="events-${index}-title"><h2 id="events-${index}-title">Events of ${name}</h2>
+<dl class="figures">${facts([
+    ["decisions", group(decisions)],
+    ["from", time(first)],
+    ["to", time(last)],
+    ...(dropped > 0 ? [["dropped", group(dropped)] as [string, string]] : []),
+    ...(malformed > 0 ? [["lines that are no events", group(malformed)] as [string, string]] : []),
+  ])}</dl>
+${when(rows.length > 0, () =>
+  table(
+    ["kind", "text", "times"],
+    rows.map(([kind, [text, count]]) => [kind, text, group(count)]),
+  ),
+)}
+</section>`;
+}
+
+/** For readers without colour. */
+const marks = { hit: "✓", missed: "✗" } as const;
+
+// ── Parts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A column whose cells are all numbers is set as numbers. */
+function table(head: readonly string[], rows: readonly (readonly (string | Markup)[])[]): Markup {
+  const numeric = head.map((_, column) =>
+    rows.every((row) => typeof row[column] === "string" && /^[\d,. ]*$/.test(row[column] as string)),
+  );
+  const kind = (column: number) => (numeric[column] === true ? html` class="number"` : undefined);
+  return html`<div class="scroll" tabindex="0" role="group" aria-label="${`table: ${head.filter((name) => name !== "").join(", ")}`}"><table><thead><tr>${head.map(
+    (name, column) => html`<th scope="col"${kind(column)}>${name}</th>`,
+  )}</tr></thead><tbody>${rows.map(
+    (row) => html`<tr>${row.map((cell, column) => html`<td${kind(column)}>${cell}</td>`)}</tr>`,
+  )}</tbody></table></div>`;
+}
+
+function facts(list: readonly (readonly [name: string, value: string])[]): readonly Markup[] {
+  return list.map(([name, value]) => html`<div><dt>${name}</dt><dd>${value}</dd></div>`);
+}
+
+/** 1,234,567 */
+function group(count: number): string {
+  return String(count).replace(/\B(?=(?:\d{3})+$)/g, ",");
+}
+
+function figure(value: number): string {
+  return String(Number(value.toPrecision(5)));
+}

@@ -1,0 +1,51 @@
+/** The events of a trace of any size, one after the other. */
+import { diagnostic } from "../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { JsonTraceReader } from "./json.ts";
+import type { LineReading } from "./lines.ts";
+import type { Trace, TraceEvent, TraceHead } from "./trace.ts";
+
+export interface StreamedEvent {
+  /** Another object for another run. */
+  readonly run: TraceHead;
+  readonly event: TraceEvent;
+}
+
+/**
+ * The events of JSON lines. Ends at the first line with an error.
+ *
+ * @returns the diagnostics
+ */
+export function* streamJsonTrace(
+  lines: Iterable<LineReading>,
+  file: string,
+  architecture: ArchitectureName,
+): Generator<StreamedEvent, readonly Diagnostic[]> {
+  const reader = new JsonTraceReader(file, architecture);
+  const found: Diagnostic[] = [];
+  let number = 0;
+  for (const reading of lines) {
+    if (reading.kind === "damage") {
+      const what = `${file} is damaged: ${reading.size} bytes from byte ${reading.offset} on cannot be read`;
+      const help = "`portcullis trace cut -o NEW FILE` writes what can be read to a new file";
+      return [...found, diagnostic("P0824", what, { help })];
+    }
+    if (reading.kind === "truncated") {
+      const what = `${file} ends within a block: its recorder was killed, or the disk was full`;
+      found.push(diagnostic("P0825", what, { help: "the calls up to there are read" }));
+      continue;
+    }
+    reader.line(reading.text, ++number);
+    if (reader.failed) break;
+    const { run } = reader;
+    for (const event of reader.take()) yield { run, event };
+  }
+  return [...found, ...reader.finish().diagnostics];
+}
+
+/** The same of runs that are in memory. */
+export function* eventsOf(runs: readonly Trace[]): Generator<StreamedEvent, readonly Diagnostic[]> {
+  for (const run of runs) for (const event of run.events) yield { run, event };
+  return [];
+}

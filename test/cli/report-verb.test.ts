@@ -1,0 +1,163 @@
+/** `report` on the command line: what the page says, and what bad and hostile input does. */
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { expect, test } from "vitest";
+import { folderOf, portcullis } from "./harness.ts";
+
+const policy = `import { allow, deny, perProcess, policy } from "portcullis";
+const phase = perProcess.phases(["starting", "serving"]);
+export default policy((call) => {
+  if (call.name === "accept4") phase.enter("serving");
+  if (call.name === "socket") return phase.is("serving") ? deny("EACCES", "no <b>network</b>") : allow;
+  return allow;
+});
+`;
+const line = (members: object) => `${JSON.stringify({ v: 1, ...members })}\n`;
+const call = (name: string, time: number, more: object = {}) =>
+  line({ kind: "call", tid: 7, call: name, time, ...more });
+const trace =
+  line({ kind: "recording", command: ["/usr/sbin/a<b>server"] }) +
+  line({ kind: "start", tid: 7, architecture: "x86_64" }) +
+  call("socket", 0, { arguments: ["2", "1", "0"] }) +
+  call("accept4", 1e9) +
+  call("socket", 2e9, { arguments: ["10", "1", "0"] });
+const event = {
+  ...{ kind: "decision", time: 1_790_000_000, pid: 9, tid: 9, command: "<i>x", call: "listen", number: 50 },
+  ...{ arguments: [{ name: "fd", text: '"</td><script>alert(1)</script>"' }], verdict: "kill-process", policy: "p" },
+};
+
+test("a policy, a trace and events: rules with hits, phases, refused calls and their remedies", async () => {
+  const folder = folderOf({
+    "p.ts": policy,
+    "p.cases": "m socket(AF_INET, SOCK_STREAM) allow\n",
+    "t.jsonl": trace,
+    "e.jsonl": line({ ...event, rule: "p.ts:5:53" }) + line({ kind: "notice", time: 1, text: "lost <u>", dropped: 3 }),
+  });
+  const file = join(folder, "r.html");
+  const inputs = ["p.ts", "t.jsonl", "e.jsonl"].map((name) => join(folder, name));
+  expect(await portcullis("report", "-o", file, ...inputs)).toMatchObject({ status: 0, out: "", err: "" });
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  // Without the library, so that a failure can be read.
+  const page = readFileSync(file, "utf8").replace(/<script>.*<\/script>/s, "<script></script>");
+  expect(page).toContain("<title>p.ts, t.jsonl, e.jsonl</title>");
+  expect(page).toContain("a&lt;b&gt;server");
+  expect(page).toContain("no &lt;b&gt;network&lt;/b&gt;");
+  expect(page).toContain("would be: deny EACCES");
+  expect(page).toContain("to permit it, change that line");
+  expect(page).toContain("starting → serving");
+  expect(page).toContain("reach 1 of 3 rules");
+  expect(page).toContain("reach 3 of 3 rules");
+  expect(page).toContain("lost &lt;u&gt;");
+  expect(page).toContain("&lt;/td&gt;&lt;script&gt;alert(1)");
+  // The library and the data; what a text says is no element.
+  expect(page.match(/<script/g)).toHaveLength(2);
+  expect(page).not.toMatch(/<(?:b|i|u|img)[> ]/);
+});
+
+test("each kind of input alone, from standard output too", async () => {
+  const folder = folderOf({ "p.ts": policy, "t.jsonl": trace, "e.jsonl": line(event) });
+  for (const [input, says] of [
+    [join(folder, "p.ts"), "calls that may pass in serving"],
+    ["order", "Policy order"],
+    [join(folder, "t.jsonl"), "Evidence for the trigger"],
+    [join(folder, "e.jsonl"), "killed"],
+  ] as const) {
+    const { status, out, err } = await portcullis("report", "-o", "-", input);
+    expect({ status, err }, input).toEqual({ status: 0, err: "" });
+    expect(out).toContain(says === "killed" ? "kill process" : says);
+    expect(out.endsWith("</html>\n")).toBe(true);
+  }
+});
+
+test("its size does not depend on the length of a recording", async () => {
+  const lines = (count: number) => Array.from({ length: count }, (_, index) => call("getpid", 2e9 + index)).join("");
+  const folder = folderOf({ "short.jsonl": trace + lines(10), "long.jsonl": trace + lines(30_000) });
+  const size = async (name: string) => (await portcullis("report", "-o", "-", join(folder, name))).out.length;
+  expect((await size("long.jsonl")) - (await size("short.jsonl"))).toBeLessThan(2_000);
+});
+
+test("strace's output, and a compressed trace that ends early", async () => {
+  const block = join(folderOf({ "t.jsonl": trace }), "t.trace");
+  await portcullis("trace", "merge", "-o", block, block.replace(".trace", ".jsonl"));
+  const bytes = readFileSync(block);
+  const folder = folderOf({
+    "t.strace": "7 1700000000.000000 getpid() = 7\n7 1700000001.000000 +++ exited with 0 +++\n",
+    "cut.trace": "",
+  });
+  writeFileSync(join(folder, "cut.trace"), bytes.subarray(0, bytes.length - 3));
+  const strace = await portcullis("report", "-o", "-", join(folder, "t.strace"));
+  expect(strace).toMatchObject({ status: 0 });
+  expect(strace.out).toContain("getpid");
+  const cut = await portcullis("report", "-o", join(folder, "r.html"), join(folder, "cut.trace"));
+  expect(cut.err).toContain("P0825");
+  expect(cut.status).toBe(0);
+});
+
+const bad: readonly (readonly [name: string, content: string | Buffer, says: RegExp])[] = [
+  ["empty.jsonl", "", /P0810.*is empty/],
+  ["blank.jsonl", "\n\n  \n", /P0810.*is empty/],
+  ["foreign.txt", "root:x:0:0:root:/root:/bin/bash\n", /error P08/],
+  ["other.jsonl", '{"level":"info","msg":"hello"}\n', /error P080[26]/],
+  ["damaged.jsonl", `${trace}{"v":1,"kind":"ca`, /error P0801/],
+  ["random.bin", Buffer.from(Array.from({ length: 4096 }, (_, index) => (index * 7919) % 251)), /error P0/],
+  ["random.gz", Buffer.concat([gzipSync(trace).subarray(0, 30), Buffer.alloc(200, 7)]), /error P0824/],
+  ["bad.ts", "export default 1n;\n", /error P0312/],
+];
+
+test.each(bad)("bad input: %s", async (name, content, says) => {
+  const folder = folderOf({});
+  writeFileSync(join(folder, name), content);
+  const file = join(folder, "r.html");
+  const { status, out, err } = await portcullis("report", "-o", file, join(folder, name));
+  expect({ status, out }).toEqual({ status: 125, out: "" });
+  expect(err).toMatch(says);
+  expect(err).not.toContain("internal error");
+  expect(existsSync(file)).toBe(false);
+});
+
+test("bad command lines", async () => {
+  const folder = folderOf({ "p.ts": policy, "t.jsonl": trace });
+  const file = join(folder, "t.jsonl");
+  for (const [words, says] of [
+    [[file], /-o FILE is missing/],
+    [["-o", "r.html"], /an input is missing/],
+    [["-o", join(folder, "r"), "nginx", "order"], /one policy, and there are 2/],
+    [["-o", join(folder, "r"), "-", "-"], /standard input is given twice/],
+    [["-o", join(folder, "r"), join(folder, "absent.trace")], /there is no such file/],
+    [["-o", join(folder, "r"), folder], /is a directory/],
+  ] as const) {
+    const { status, err } = await portcullis("report", ...words);
+    expect(status, words.join(" ")).toBe(125);
+    expect(err).toMatch(says);
+  }
+});
+
+test("a page that cannot be written leaves the one that was there", async () => {
+  const folder = folderOf({ "t.jsonl": trace });
+  for (const file of ["/dev/full", join(folder, "absent/r.html"), folder]) {
+    const { status, err } = await portcullis("report", "-o", file, join(folder, "t.jsonl"));
+    expect(status, file).toBe(125);
+    expect(err).toMatch(/error P0901: .* cannot be written \(E/);
+  }
+  if (process.getuid?.() !== 0) return;
+  // A file system without room.
+  const small = join(folder, "small");
+  mkdirSync(small);
+  try {
+    execFileSync("mount", ["-t", "tmpfs", "-o", "size=64k", "tmpfs", small]);
+  } catch {
+    return; // not in this container
+  }
+  try {
+    writeFileSync(join(small, "r.html"), "before");
+    const { status, err } = await portcullis("report", "-o", join(small, "r.html"), join(folder, "t.jsonl"));
+    expect({ status }).toEqual({ status: 125 });
+    expect(err).toContain("cannot be written (ENOSPC)");
+    expect(readFileSync(join(small, "r.html"), "utf8")).toBe("before");
+    expect(readdirSync(small)).toEqual(["r.html"]);
+  } finally {
+    execFileSync("umount", [small]);
+  }
+});

@@ -95,9 +95,15 @@ function scope(name: string) {
   });
 }
 
+function rooms(name: string) {
+  const declared = Object.freeze({ enter: refusing(`${name}.rooms`) });
+  return Object.freeze({ rooms: () => declared });
+}
+
 export const perThread = scope("perThread");
-export const perProcess = scope("perProcess");
-export const perTree = scope("perTree");
+export const perProcess = Object.freeze({ ...scope("perProcess"), ...rooms("perProcess") });
+export const perMemory = rooms("perMemory");
+export const perTree = Object.freeze({ ...scope("perTree"), ...rooms("perTree") });
 export const tree = Object.freeze({ alive: refusing("tree.alive()") });
 export const now = refusing("now()");
 export const report = refusing("report()");

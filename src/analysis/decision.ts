@@ -48,6 +48,8 @@ export type StatefulReason =
   | { readonly because: "reads-parameter"; readonly parameter: number }
   /** Reads what lies behind a pointer argument: an index into `Program.observations`. */
   | { readonly because: "reads-memory"; readonly observation: number }
+  /** A side of a room, which only the engine can admit to. */
+  | { readonly because: "enters-room"; readonly room: number; readonly side: number }
   | { readonly because: "reports"; readonly report: number }
   /** A condition on arguments that no classic filter can test, such as arithmetic between arguments. */
   | { readonly because: "not-expressible" }

@@ -186,6 +186,7 @@ export function printAnswer(found: Answer): string {
     };
     list("reads", unique(found.cases.flatMap((one) => one.reads)));
     list("changes", unique(found.cases.flatMap((one) => one.changes)));
+    list("enters", unique(found.cases.flatMap((one) => one.enters)));
     list("reports", unique(found.cases.flatMap((one) => one.reports)));
     list("matches", found.memory.flatMap((one) => one.holds).slice(0, mostQuestions));
     list("but not", found.memory.flatMap((one) => one.fails).slice(0, mostQuestions));

@@ -11,6 +11,7 @@ const program: Program = {
   verdicts: [{ action: "allow", errno: 0, reason: undefined, at: undefined }],
   cells: [],
   tables: [],
+  rooms: [],
   reports: [],
   parameters: [],
   observations: [],

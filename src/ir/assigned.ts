@@ -66,6 +66,7 @@ class Walk {
       case "store":
       case "table-set":
       case "table-delete":
+      case "enter":
       case "report":
         return assigned;
     }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { checkProgram } from "./check.ts";
 import { maximumCapacity, maximumDepth, maximumNodes, maximumScopeBytes } from "./limits.ts";
-import type { BooleanExpression, Cell, IntegerExpression, Program, Statement, Table } from "./program.ts";
+import type { BooleanExpression, Cell, IntegerExpression, Program, Room, Statement, Table } from "./program.ts";
 import { programSize } from "./size.ts";
 
 const zero: IntegerExpression = { kind: "constant", value: 0n };
@@ -17,6 +17,15 @@ const table: Table = {
   holdsValues: false,
   at: undefined,
 };
+const room: Room = {
+  name: "r",
+  scope: "tree",
+  sides: ["a", "b"],
+  exclusive: 0,
+  timeout: 1_000_000n,
+  late: 1,
+  at: undefined,
+};
 const good: Program = {
   architecture: "x86_64",
   name: "good",
@@ -28,6 +37,7 @@ const good: Program = {
   ],
   cells: [cell],
   tables: [table],
+  rooms: [],
   reports: [{ text: "", values: [{ name: "v", print: "signed" }], at: undefined }],
   parameters: [],
   observations: [],
@@ -131,6 +141,17 @@ describe("checkProgram", () => {
       /cannot hold 2/,
     ],
     ["an error after a return", withBody(allow, { kind: "leave", label: 8 }), /leave 8/],
+    [
+      "an undeclared side",
+      { ...withBody({ kind: "enter", room: 0, side: 2 }, allow), rooms: [room] },
+      /side of room r 2/,
+    ],
+    ["an undeclared room", withBody({ kind: "enter", room: 0, side: 0 }, allow), /no room 0/],
+    ["a late call that passes", { ...good, rooms: [{ ...room, late: 0 }] }, /when late/],
+    ["a room without a side", { ...good, rooms: [{ ...room, sides: [] }] }, /0 sides/],
+    ["a side twice", { ...good, rooms: [{ ...room, sides: ["a", "a"] }] }, /one name/],
+    ["an exclusive side that it lacks", { ...good, rooms: [{ ...room, exclusive: 4 }] }, /exclusive sides 4/],
+    ["a timeout that is too short", { ...good, rooms: [{ ...room, timeout: 1n }] }, /timeout of 1 ns/],
     ["a full table that allows", { ...good, tables: [{ ...table, full: 0 }] }, /when full/],
     ["a table of capacity 0", { ...good, tables: [{ ...table, capacity: 0 }] }, /capacity 0/],
     [

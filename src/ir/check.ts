@@ -12,8 +12,11 @@ import {
   maximumDepth,
   maximumNodes,
   maximumParameters,
+  maximumRooms,
   maximumScopeBytes,
+  maximumSides,
   maximumTreeCapacity,
+  roomTimeout,
   scopeBytes,
 } from "./limits.ts";
 import type { Location } from "./location.ts";
@@ -22,7 +25,7 @@ import { parameterFault } from "./parameters.ts";
 import type { Cell, Expression, Interval, Program, Statement, ValueType } from "./program.ts";
 import { programSize } from "./size.ts";
 import { operands } from "./traverse.ts";
-import { maximumErrno, type Verdict } from "./verdicts.ts";
+import { endsWaiting, maximumErrno, type Verdict } from "./verdicts.ts";
 
 /** Returns one sentence for each error; an empty list for a well-formed program. */
 export function checkProgram(program: Program): string[] {
@@ -90,6 +93,7 @@ class Check {
       this.cell(cell, `cell ${index} (${cell.name})`);
     });
     this.tables();
+    this.rooms();
     this.parameters();
     this.observations();
     for (const report of program.reports) this.location(report.at);
@@ -190,6 +194,24 @@ class Check {
     });
   }
 
+  private rooms(): void {
+    const { rooms } = this.program;
+    if (rooms.length > maximumRooms) this.error(`${rooms.length} rooms; ${maximumRooms} are allowed`);
+    rooms.forEach((room, index) => {
+      const name = `room ${index} (${room.name})`;
+      this.location(room.at);
+      const sides = room.sides.length;
+      if (sides < 1 || sides > maximumSides) this.error(`${name} has ${sides} sides`);
+      if (new Set(room.sides).size !== sides) this.error(`${name} has two sides of one name`);
+      if (!Number.isInteger(room.exclusive) || room.exclusive < 0 || room.exclusive >= 2 ** sides)
+        this.error(`${name}: exclusive sides ${room.exclusive}`);
+      if (room.timeout < roomTimeout.least || room.timeout > roomTimeout.most)
+        this.error(`${name} has a timeout of ${room.timeout} ns`);
+      const late = this.program.verdicts[room.late];
+      if (late === undefined || !endsWaiting(late)) this.error(`${name}: when late, verdict ${room.late}`);
+    });
+  }
+
   private location(at: Location | undefined): void {
     if (at === undefined) return;
     const inFile = Number.isInteger(at.file) && at.file >= 0 && at.file < this.program.files.length;
@@ -252,6 +274,11 @@ class Check {
         this.index(statement.table, this.program.tables, "table");
         this.expression(statement.key, "integer");
         return next;
+      case "enter": {
+        const room = this.index(statement.room, this.program.rooms, "room");
+        if (room !== undefined) this.index(statement.side, room.sides, `side of room ${room.name}`);
+        return next;
+      }
       case "report": {
         const report = this.index(statement.report, this.program.reports, "report");
         if (report !== undefined && report.values.length !== statement.values.length) {

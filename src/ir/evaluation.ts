@@ -1,4 +1,5 @@
 /** Input and output of one evaluation of a policy: the types that every engine shares. */
+import { maximumEnteredRooms } from "./limits.ts";
 
 /** One system call, as `struct seccomp_data` describes it (include/uapi/linux/seccomp.h). */
 export interface SystemCallEvent {
@@ -37,9 +38,25 @@ export interface EvaluationState {
   readonly tree: ScopeState;
 }
 
+/** A side of a room that a call takes: indexes into `Program.rooms` and `Room.sides`. */
+export interface EnteredRoom {
+  readonly room: number;
+  readonly side: number;
+}
+
+/** The list with one more room; undefined where it has another side of that room, or as many as a call can take. */
+export function withEntered(entered: readonly EnteredRoom[], next: EnteredRoom): readonly EnteredRoom[] | undefined {
+  const before = entered.find(({ room }) => room === next.room);
+  if (before !== undefined) return before.side === next.side ? entered : undefined;
+  if (entered.length === maximumEnteredRooms) return undefined;
+  return [...entered, next].sort((a, b) => a.room - b.room);
+}
+
 export interface Evaluation {
   /** An index into `Program.verdicts`. */
   readonly verdict: number;
+  /** At most `maximumEnteredRooms`, in ascending order. The engine takes them if the verdict lets the call run. */
+  readonly entered: readonly EnteredRoom[];
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
   /**
    * Whether the evaluation wrote a cell (even the same word), set a table entry, or deleted an entry that was present.

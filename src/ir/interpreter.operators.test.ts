@@ -76,6 +76,7 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
     verdicts: [{ action: "allow", errno: 0, reason: undefined, at: undefined }],
     cells: [],
     tables: [],
+    rooms: [],
     reports: [{ text: "", values: expressions.map(() => ({ name: "", print: "unsigned" })), at: undefined }],
     parameters: [],
     observations: [],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "./evaluation.ts";
 import { evaluate, inheritState, initialState } from "./interpreter.ts";
-import type { Cell, IntegerExpression, Program, Statement, Table, VerdictExpression } from "./program.ts";
+import type { Cell, IntegerExpression, Program, Room, Statement, Table, VerdictExpression } from "./program.ts";
 
 const constant = (value: bigint): IntegerExpression => ({ kind: "constant", value });
 const argument0: IntegerExpression = { kind: "input", input: "argument0" };
@@ -27,6 +27,7 @@ function programOf(body: readonly Statement[], declarations: Partial<Program> = 
     ],
     cells: [],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],
@@ -106,7 +107,12 @@ describe("control", () => {
       ],
       { locals: ["integer"], reports },
     );
-    expect(judge(program)).toEqual({ verdict: eperm, reports: [{ report: 0, values: [1n] }], changedState: false });
+    expect(judge(program)).toEqual({
+      verdict: eperm,
+      entered: [],
+      reports: [{ report: 0, values: [1n] }],
+      changedState: false,
+    });
   });
 
   it("locals start as 0, false and verdict 0, in every evaluation", () => {
@@ -258,7 +264,7 @@ describe("tables", () => {
     });
     const state = stateOf(program);
     for (const key of [1n, 2n]) state.process.tables[0]!.set(key, 0n);
-    expect(judge(program, event(0), state)).toEqual({ verdict: enomem, reports: [], changedState: false });
+    expect(judge(program, event(0), state)).toEqual({ verdict: enomem, entered: [], reports: [], changedState: false });
   });
 
   it("storing the same word changes state", () => {
@@ -331,3 +337,45 @@ describe("state at fork", () => {
 function isNotZero(value: IntegerExpression) {
   return { kind: "compare", operator: "not-equal", left: value, right: constant(0n) } as const;
 }
+
+describe("rooms", () => {
+  const room = (late: number): Room => ({
+    name: "room",
+    scope: "tree",
+    sides: ["a", "b"],
+    exclusive: 0,
+    timeout: 1_000_000n,
+    late,
+    at: undefined,
+  });
+  const enter = (which: number, side: number): Statement => ({ kind: "enter", room: which, side });
+  const judged = (body: readonly Statement[], rooms: readonly Room[]) =>
+    judge(programOf([...body, give(allow)], { rooms }));
+
+  it("are entered in ascending order, each once", () => {
+    const rooms = [room(eperm), room(eperm)];
+    const { verdict, entered } = judged([enter(1, 0), enter(0, 1), enter(1, 0)], rooms);
+    expect(verdict).toBe(allow);
+    expect(entered).toEqual([
+      { room: 0, side: 1 },
+      { room: 1, side: 0 },
+    ]);
+  });
+
+  it("raise their verdict for another side, and are not changed", () => {
+    expect(judged([enter(0, 1), enter(0, 0)], [room(eperm)])).toMatchObject({
+      verdict: eperm,
+      entered: [{ room: 0, side: 1 }],
+    });
+  });
+
+  it("raise their verdict for a fifth room", () => {
+    const rooms = [enomem, enomem, eperm, enomem, enomem].map(room);
+    const { verdict, entered } = judged(
+      [4, 3, 1, 0, 2].map((which) => enter(which, 0)),
+      rooms,
+    );
+    expect(verdict).toBe(eperm);
+    expect(entered.map(({ room: which }) => which)).toEqual([0, 1, 3, 4]);
+  });
+});

@@ -6,7 +6,15 @@
  * the closures of its operands and inner statements.
  */
 import { binaryOperations, compareOperations, extend } from "./arithmetic.ts";
-import type { Circumstances, Evaluation, EvaluationState, ScopeState, SystemCallEvent } from "./evaluation.ts";
+import {
+  type Circumstances,
+  type EnteredRoom,
+  type Evaluation,
+  type EvaluationState,
+  type ScopeState,
+  type SystemCallEvent,
+  withEntered,
+} from "./evaluation.ts";
 import type { Input } from "./inputs.ts";
 import { difference, emptySet, holds, union } from "./intervals.ts";
 import type {
@@ -30,7 +38,8 @@ interface Frame {
   readonly booleans: boolean[];
   readonly verdicts: number[];
   readonly reports: { readonly report: number; readonly values: readonly bigint[] }[];
-  /** The strictest verdict that full tables have raised so far; of equally strict ones, the first. */
+  entered: readonly EnteredRoom[];
+  /** The strictest verdict that full tables and rooms have raised so far; of equally strict ones, the first. */
   raised: number | undefined;
   returned: number;
   changedState: boolean;
@@ -81,6 +90,7 @@ export function evaluate(
     booleans: step.booleans.slice(),
     verdicts: step.verdicts.slice(),
     reports: [],
+    entered: [],
     raised: undefined,
     returned: 0,
     changedState: false,
@@ -89,7 +99,7 @@ export function evaluate(
   const strict = (verdict: number) => strictness[program.verdicts[verdict]!.action];
   const verdict =
     frame.raised !== undefined && strict(frame.raised) > strict(frame.returned) ? frame.raised : frame.returned;
-  return { verdict, reports: frame.reports, changedState: frame.changedState };
+  return { verdict, entered: frame.entered, reports: frame.reports, changedState: frame.changedState };
 }
 
 /** The initial state of a thread, a process or the tree. Entries of other scopes exist and are unused. */
@@ -342,6 +352,8 @@ class Preparation {
           return normal;
         };
       }
+      case "enter":
+        return this.enter(statement);
       case "report": {
         const { report } = statement;
         const values = statement.values.map((value) => this.integer(value));
@@ -441,10 +453,24 @@ class Preparation {
         frame.changedState = true;
       } else {
         raise?.();
-        frame.raised = frame.raised === undefined ? full : this.stricter(frame.raised, full);
+        this.raise(frame, full);
       }
       return normal;
     };
+  }
+
+  private enter({ room, side }: Extract<Statement, { kind: "enter" }>): Compute<Completion> {
+    const { late } = this.program.rooms[room]!;
+    return (frame) => {
+      const entered = withEntered(frame.entered, { room, side });
+      if (entered === undefined) this.raise(frame, late);
+      else frame.entered = entered;
+      return normal;
+    };
+  }
+
+  private raise(frame: Frame, verdict: number): void {
+    frame.raised = frame.raised === undefined ? verdict : this.stricter(frame.raised, verdict);
   }
 
   private table(index: number): Compute<Map<bigint, bigint>> {

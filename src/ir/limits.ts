@@ -17,6 +17,16 @@ export const maximumScopeBytes: { readonly [S in Scope]: number } = {
 
 export const maximumTreeCapacity = 65_536;
 
+export const maximumRooms = 32;
+
+export const maximumSides = 32;
+
+/** The wait for admission, in nanoseconds: 1 ms to 60 s. */
+export const roomTimeout = { least: 1_000_000n, most: 60_000_000_000n } as const;
+
+/** The rooms that one evaluation may enter. */
+export const maximumEnteredRooms = 4;
+
 /** Statements and expressions of a program (`size.ts`): about ten thousand lines of dense policy. */
 export const maximumNodes = 250_000;
 

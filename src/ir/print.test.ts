@@ -41,6 +41,18 @@ it("prints a program with the names of calls, errnos, cells and source locations
       { name: "seen", scope: "process", capacity: 16, full: 2, onFork: "copy", holdsValues: false, at: undefined },
       { name: "when", scope: "tree", capacity: 9, full: 2, onFork: "fresh", holdsValues: true, at: undefined },
     ],
+    rooms: [
+      {
+        name: "mapping",
+        scope: "memory",
+        sides: ["discard", "write"],
+        exclusive: 0b10,
+        timeout: 1_000_000n,
+        late: 2,
+        at: at(4, 7),
+      },
+    ],
+
     reports: [{ text: "hello", values: [{ name: "fd", print: "signed" }], at: at(20, 5) }],
     parameters: [],
     observations: [],
@@ -80,7 +92,10 @@ it("prints a program with the names of calls, errnos, cells and source locations
             ],
           },
         ],
-        otherwise: [{ kind: "report", report: 0, values: [{ kind: "local", local: 0 }] }],
+        otherwise: [
+          { kind: "enter", room: 0, side: 1 },
+          { kind: "report", report: 0, values: [{ kind: "local", local: 0 }] },
+        ],
       },
       {
         kind: "block",
@@ -145,6 +160,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
     thread counter $count.2 starts as 5, on fork copy
     process set #seen of 16, when full verdict 2, on fork copy
     tree table #when of 9, when full verdict 2
+    memory room &mapping {discard, write (exclusive)}, after 1000000 ns verdict 2 (policies/nginx.ts:4:7)
     report 0 "hello" (fd: signed) (policies/nginx.ts:20:5)
 
     if number == eventfd2
@@ -157,6 +173,7 @@ it("prints a program with the names of calls, errnos, cells and source locations
         #when[tid] = now
         return 1 kill process "a \\"serving\\" worker" (policies/nginx.ts:9:3)
       else:
+        &mapping enter write
         report 0 (i0)
     block 4
       b1 = (i0 in {-100} and not #seen.has($phase) and number not in {socket} and false)

@@ -1,7 +1,7 @@
 /**
  * Prints a program for people: `explain --ir`, goldens, failing property tests. There is no parser for the format.
  *
- * `$name` is a cell, `#name` a table, `@name` a parameter, `%name.0` a word of an observation, `i0` `b1` `v2` are locals
+ * `$name` is a cell, `#name` a table, `&name` a room, `@name` a parameter, `%name.0` a word of an observation, `i0` `b1` `v2` are locals
  * by type, `u32(x)` and `s32(x)` extensions. An operator that depends on the sign ends in it: `<u`, `<s`.
  */
 
@@ -122,6 +122,11 @@ class Printer {
         const full = `when full verdict ${table.full}`;
         return `${table.scope} ${holds} ${this.table(index)} of ${table.capacity}, ${full}${life}${this.place(table.at)}`;
       }),
+      ...program.rooms.map((room, index) => {
+        const sides = room.sides.map((side, place) => `${side}${(room.exclusive >>> place) & 1 ? " (exclusive)" : ""}`);
+        const wait = `after ${room.timeout} ns verdict ${room.late}`;
+        return `${room.scope} room ${this.room(index)} {${sides.join(", ")}}, ${wait}${this.place(room.at)}`;
+      }),
       ...program.reports.map((report, index) => {
         const values = report.values.map((value) => `${value.name}: ${value.print}`).join(", ");
         return `report ${index} ${JSON.stringify(report.text)} (${values})${this.place(report.at)}`;
@@ -227,6 +232,10 @@ class Printer {
       }
       case "table-delete":
         return [line(`${this.table(statement.table)} delete ${this.expression(statement.key)}`)];
+      case "enter": {
+        const side = this.program.rooms[statement.room]?.sides[statement.side] ?? statement.side;
+        return [line(`${this.room(statement.room)} enter ${side}`)];
+      }
       case "report": {
         const values = statement.values.map((value) => this.expression(value)).join(", ");
         return [line(`report ${statement.report} (${values})`)];
@@ -288,6 +297,10 @@ class Printer {
 
   private table(index: number): string {
     return `#${unique(this.program.tables, index)}`;
+  }
+
+  private room(index: number): string {
+    return `&${unique(this.program.rooms, index)}`;
   }
 
   private place(at: Location | undefined): string {

@@ -23,6 +23,7 @@ export interface Program {
   readonly verdicts: readonly Verdict[];
   readonly cells: readonly Cell[];
   readonly tables: readonly Table[];
+  readonly rooms: readonly Room[];
   readonly reports: readonly Report[];
   /** Values that are given when the policy is started and never change afterwards. */
   readonly parameters: readonly Parameter[];
@@ -95,6 +96,30 @@ export interface Table {
   readonly full: number;
   readonly onFork: "copy" | "fresh";
   readonly holdsValues: boolean;
+  readonly at: Location | undefined;
+}
+
+/**
+ * The owner of a room. `memory` is an address space: the threads of a process, and children that share its memory
+ * (CLONE_VM) until they execute a program.
+ */
+export type RoomScope = "process" | "memory" | "tree";
+
+/**
+ * Calls of one side run together; calls of different sides never overlap. A call holds its side from its admission until
+ * it has ended. `src/rooms/table.ts` defines who is admitted when.
+ */
+export interface Room {
+  readonly name: string;
+  readonly scope: RoomScope;
+  /** 1 … 32 names. */
+  readonly sides: readonly string[];
+  /** Bit n is set if side n admits one call at a time. */
+  readonly exclusive: number;
+  /** The longest wait for admission, in nanoseconds: 1 ms … 60 s. */
+  readonly timeout: bigint;
+  /** The verdict of a call that has waited this long; an index into `Program.verdicts`, a deny or a kill. */
+  readonly late: number;
   readonly at: Location | undefined;
 }
 
@@ -236,6 +261,11 @@ export type Statement = (
       readonly value: IntegerExpression;
     }
   | { readonly kind: "table-delete"; readonly table: number; readonly key: IntegerExpression }
+  /**
+   * Records that the call takes this side, if its final verdict lets it run. The same side again changes nothing.
+   * Another side of the room, or a fifth room, records nothing and raises `Room.late`.
+   */
+  | { readonly kind: "enter"; readonly room: number; readonly side: number }
   /** One value for each of `Report.values`. */
   | { readonly kind: "report"; readonly report: number; readonly values: readonly IntegerExpression[] }
   | {
@@ -257,7 +287,7 @@ export type Statement = (
   | { readonly kind: "block"; readonly label: number; readonly body: readonly Statement[] }
   | { readonly kind: "leave"; readonly label: number }
   /**
-   * Ends the evaluation. The result is the strictest of this verdict and those that full tables have raised; of equally
+   * Ends the evaluation. The result is the strictest of this verdict and those that full tables and rooms have raised; of equally
    * strict ones, this one.
    */
   | { readonly kind: "return"; readonly verdict: VerdictExpression }

@@ -53,6 +53,7 @@ const program: Program = {
     { name: "value", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined },
   ],
   tables: [],
+  rooms: [],
   reports: [],
   parameters: [],
   observations: [],

@@ -56,6 +56,7 @@ export function expressionsOf(statement: Statement): readonly Expression[] {
       return [statement.condition];
     case "return":
       return [statement.verdict];
+    case "enter":
     case "block":
     case "leave":
       return [];
@@ -247,6 +248,7 @@ export function mapStatement(
       const verdict = map.verdict(statement.verdict);
       return verdict === statement.verdict ? statement : { ...statement, verdict };
     }
+    case "enter":
     case "leave":
       return statement;
   }

@@ -57,6 +57,11 @@ export function kills({ action }: { readonly action: Action }): boolean {
   return actions[action].effect === "kills";
 }
 
+/** Whether it can be the verdict of a call that has waited too long for a room: the call fails or its caller ends. */
+export function endsWaiting(verdict: Pick<Verdict, "action" | "errno">): boolean {
+  return (verdict.action === "deny" && verdict.errno !== 0) || kills(verdict);
+}
+
 /** A verdict at one place of the policy. Two equal verdicts at different places are two. */
 export interface Verdict {
   readonly action: Action;

@@ -22,6 +22,7 @@ import { admissionOf, clone3Refusal, refusesClone3, withoutClone3 } from "./prog
 import { ProgramBuilder } from "./program/builder.ts";
 import { CallNames } from "./program/call-names.ts";
 import { withoutUnusedVerdicts } from "./program/prune.ts";
+import { roomFaults } from "./program/room-faults.ts";
 import { SourceFile } from "./source/file.ts";
 import { FileStore, type ReadFile } from "./source/store.ts";
 import { typicalValue } from "./values/conform.ts";
@@ -172,6 +173,9 @@ function compileModule(c: Compilation, module: Module, store: FileStore): Compil
     );
     return undefined;
   }
+  const faults = roomFaults(program);
+  c.reporter.diagnostics.push(...faults);
+  if (faults.length > 0) return undefined;
   if (lowered.extension === undefined) return { program };
   const { own, base, named } = lowered.extension;
   return { program, extension: { own: { ...whole, body: own }, base: { ...whole, body: base }, named } };
@@ -223,6 +227,7 @@ function programOf(c: Compilation, module: Module, store: FileStore, body: Progr
     verdicts: builder.verdicts,
     cells: builder.cells,
     tables: builder.tables,
+    rooms: builder.rooms,
     reports: builder.reports,
     parameters: builder.parameters,
     observations: builder.observations.list,

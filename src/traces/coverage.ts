@@ -232,6 +232,7 @@ const effects: { readonly [K in Statement["kind"]]: boolean } = {
   store: true,
   "table-set": true,
   "table-delete": true,
+  enter: true,
   report: true,
   if: false,
   switch: false,

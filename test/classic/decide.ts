@@ -61,6 +61,7 @@ export function decide(profile: FlatProfile, judged: readonly number[], always: 
     verdicts,
     cells: [],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

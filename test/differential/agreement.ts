@@ -73,7 +73,10 @@ function apply(tree: SimulatedTree, step: TraceStep): PlainDecision | undefined 
 function expectOutcome(program: Program, decision: PlainDecision, wanted: CallOutcome): void {
   expect(decision.admission).toBe(wanted.admission);
   if (wanted.admission !== "judged") return;
-  const { verdict, reports } = wanted.evaluation;
+  const { verdict, entered, reports } = wanted.evaluation;
   expect(decision.possible).toEqual([verdict]);
+  expect(decision.entered).toEqual(
+    entered.map(({ room, side }) => ({ room: program.rooms[room]!.name, side: program.rooms[room]!.sides[side]! })),
+  );
   expect(decision.reports.map(({ text }) => text)).toEqual(reports.map(({ report }) => program.reports[report]!.text));
 }

@@ -10,7 +10,7 @@ import { treeState } from "./state.ts";
 
 function runOf(seed: number) {
   const choices = new SeededChoices(seed);
-  const program = generateProgram(choices, { observations: seed % 2 === 0 });
+  const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
   return { program, trace: generateTrace(choices, program, 40) };
 }
 
@@ -25,7 +25,7 @@ campaign("random lives of processes, in which the judged calls create the tasks"
   runs: 400,
   check(seed) {
     const choices = new SeededChoices(seed);
-    const program = generateProgram(choices, { observations: seed % 2 === 0 });
+    const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
     const trees = bothTrees(program, { pid: 10, highestPid: 14 });
     const births: [Birth, Birth][] = [];
     for (let step = 0; step < 60; step++) {
@@ -57,7 +57,8 @@ campaign("random lives of processes, in which the judged calls create the tasks"
       expect(treeState(trees[1])).toEqual(treeState(trees[0]));
     }
   },
-  explain: (seed) => printProgram(generateProgram(new SeededChoices(seed), { observations: seed % 2 === 0 })),
+  explain: (seed) =>
+    printProgram(generateProgram(new SeededChoices(seed), { observations: seed % 2 === 0, rooms: seed % 3 === 0 })),
 });
 
 function settle(birth: Birth, outcome: number): number | undefined {

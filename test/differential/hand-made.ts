@@ -12,6 +12,7 @@ export function programOf(parts: Partial<Program>): Program {
     verdicts: sampleVerdicts,
     cells: [],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

@@ -1,7 +1,13 @@
 /** Runs one program on the interpreter and as WebAssembly, and compares them after each step. */
 import { expect } from "vitest";
 import { compileWasm } from "../../src/compile/wasm/compile.ts";
-import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../src/compile/wasm/instance.ts";
+import {
+  enteredRooms,
+  instantiate,
+  type PolicyInstance,
+  takeReports,
+  writeInputs,
+} from "../../src/compile/wasm/instance.ts";
 import { inherit, initialise, readState, SlotAllocator } from "../../src/compile/wasm/state.ts";
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";
@@ -55,7 +61,7 @@ export class Lockstep {
     this.slots.giveBack(holder.scope, holder.address);
   }
 
-  /** Evaluates a call in both forms, compares verdict, reports and all state, and returns the verdict. */
+  /** Evaluates a call in both forms, compares verdict, rooms, reports and all state, and returns the verdict. */
   step(thread: Holder, process: Holder, event: SystemCallEvent, circumstances: Circumstances): number {
     const { memory, step } = this.instance;
     const wanted = evaluate(this.program, event, circumstances, {
@@ -65,7 +71,9 @@ export class Lockstep {
     });
     writeInputs(this.instance, event, circumstances);
     const verdict = step(thread.address, process.address);
-    expect({ verdict, reports: takeReports(memory) }).toEqual({ verdict: wanted.verdict, reports: wanted.reports });
+    const entered = enteredRooms(this.instance, this.program.rooms.length);
+    const { changedState: _, ...expected } = wanted;
+    expect({ verdict, entered, reports: takeReports(memory) }).toEqual(expected);
     this.compareStates();
     return verdict;
   }

@@ -48,7 +48,7 @@ campaign("the result for a call with unknown bits holds for every call that it c
   runs: 250,
   check(seed) {
     const choices = new SeededChoices(seed);
-    const program = generateProgram(choices, { observations: seed % 2 === 0 });
+    const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
     const trace = generateTrace(choices, program, 40);
     const options = { pid: identifier(0), highestPid: 0x7fff_0000 };
     const actual = new SimulatedTree(new InterpreterEvaluator(program), options);
@@ -130,6 +130,8 @@ function expectCovered(program: Program, said: SimulatedDecision, real: Simulate
   if (said.passes === false) expect(said.birth).toBe(undefined);
   if (real.birth !== undefined) expect(["either", real.birth.kind]).toContain(said.birth?.kind);
   if (said.effectsKnown) expect(said.reports.length).toBe(real.reports.length);
+  for (const entered of said.entered) expect(real.entered).toContainEqual(entered);
+  if (said.effectsKnown) expect(said.entered).toEqual(real.entered);
   // The certain reports, in order; others may occur in between.
   let rest = real.reports;
   for (const report of said.reports) {

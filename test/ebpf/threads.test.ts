@@ -90,7 +90,7 @@ function runAtOnce(program: Program, trial: KernelTrial, planned: readonly Run[]
       ...run,
       began: view.getBigUint64(at, true),
       ended: view.getBigUint64(at + 8, true),
-      outcome: { result: view.getUint32(at + 16, true), reports: readReports(program, context) },
+      outcome: { result: view.getUint32(at + 16, true), entered: [], reports: readReports(program, context) },
     };
   });
 }
@@ -111,8 +111,8 @@ function unexplained(program: Program, trial: KernelTrial, done: readonly Done[]
       thread: threadStates[one.thread]!,
     };
     const wanted = evaluate(program, one.event, one.circumstances, state);
-    const [found, expected] = [one.outcome, { result: wanted.verdict, reports: wanted.reports }].map((outcome) =>
-      JSON.stringify(outcome, text),
+    const [found, expected] = [one.outcome, { result: wanted.verdict, entered: [], reports: wanted.reports }].map(
+      (outcome) => JSON.stringify(outcome, text),
     );
     if (found !== expected) return `evaluation ${index}: ${found}, and in turn ${expected}`;
   }

@@ -74,6 +74,7 @@ export function programOf(name: string, parts: Partial<Program>): Program {
     verdicts: verdictList,
     cells: [],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

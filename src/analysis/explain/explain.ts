@@ -11,8 +11,9 @@ import type { Case, Explanation, ExplanationRow, Outcome, PlacedVerdict, WhereDe
 import { describeMemory } from "./memory.ts";
 import { callName, compactCalls } from "./names.ts";
 import { leavesOf, leavesUnder, type Path, pathsOf } from "./paths.ts";
+import { describeRooms } from "./rooms.ts";
 import { describeState } from "./state.ts";
-import { becauseText, changeName, placedVerdict, readName } from "./texts.ts";
+import { becauseText, changeName, enteredName, placedVerdict, readName } from "./texts.ts";
 import { unnamedNumber } from "./unnamed.ts";
 import { type EngineWarnings, findWarnings } from "./warnings.ts";
 
@@ -68,6 +69,7 @@ export class Explainer {
       otherwise,
       rows,
       state: describeState(program, own),
+      rooms: describeRooms(program, own),
       memory: describeMemory(program, own),
       warnings: findWarnings(program, own, this.#options.warnings),
     };
@@ -138,6 +140,7 @@ export class Explainer {
       decided: this.#whereDecided(number, leaf),
       reads: unique(leaf.stateful.map((reason) => readName(program, reason))),
       changes: unique(leaf.stateful.map((reason) => changeName(program, reason))),
+      enters: unique(leaf.stateful.map((reason) => enteredName(program, reason))),
       reports: unique(
         leaf.stateful.map((reason) =>
           reason.because === "reports" ? program.reports[reason.report]!.text : undefined,

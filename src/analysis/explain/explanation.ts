@@ -10,6 +10,7 @@ export interface Explanation {
   readonly otherwise: readonly Outcome[];
   readonly rows: readonly ExplanationRow[];
   readonly state: readonly StateDescription[];
+  readonly rooms: readonly RoomDescription[];
   readonly memory: readonly MemoryDescription[];
   readonly warnings: readonly Warning[];
 }
@@ -33,6 +34,8 @@ export interface Case {
   /** The state that the case reads: cells and tables by name, `tree.alive()`, `now()`; memory as `args.path`. */
   readonly reads: readonly string[];
   readonly changes: readonly string[];
+  /** The sides of rooms that the call takes if it is made: "mapping.write". */
+  readonly enters: readonly string[];
   readonly reports: readonly string[];
   /** Why the stateful part sees it although its verdict does not depend on state. */
   readonly because: readonly string[];
@@ -73,6 +76,25 @@ export interface StateDescription {
   readonly onFork: string;
   readonly changedBy: readonly string[];
   readonly readBy: readonly string[];
+  readonly at?: string;
+}
+
+export interface RoomDescription {
+  readonly name: string;
+  /** "process", "memory", "tree". */
+  readonly scope: string;
+  /** The longest wait: "1s". */
+  readonly timeout: string;
+  /** The verdict after it: "deny EDEADLK". */
+  readonly late: string;
+  readonly sides: readonly {
+    readonly name: string;
+    /** It admits one call at a time. */
+    readonly exclusive: boolean;
+    readonly calls: readonly string[];
+    /** The sides whose calls one of this side waits for. */
+    readonly waitsFor: readonly string[];
+  }[];
   readonly at?: string;
 }
 

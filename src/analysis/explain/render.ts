@@ -27,6 +27,7 @@ export function renderExplanation(explanation: Explanation, options: RenderOptio
     table(explanation, width),
     listsText(explanation, width),
     stateText(explanation, width),
+    roomsText(explanation, width),
     memoryText(explanation, width),
     warningsText(explanation, width),
   ];
@@ -135,6 +136,7 @@ function decidedText(each: Case): string {
   if (reads.length > 0) parts.push(`by ${reads.join(", ")}`);
   if (both.length > 0) parts.push(`by and changes ${both.join(", ")}`);
   if (changes.length > 0) parts.push(`changes ${changes.join(", ")}`);
+  if (each.enters.length > 0) parts.push(`enters ${each.enters.join(", ")}`);
   if (each.reports.length > 0) parts.push("reports");
   if (parts.length === 0) parts.push(each.because.join(", "));
   return parts.join("; ");
@@ -169,6 +171,19 @@ function stateText({ state }: Explanation, width: number): string {
     return `  ${each.name}: ${kind} per ${each.scope}, starts ${each.starts}, ${fork}, ${changed}${at}`;
   });
   return ["state", ...lines.flatMap((line) => fold(line, width, "    "))].join("\n");
+}
+
+function roomsText({ rooms }: Explanation, width: number): string {
+  if (rooms.length === 0) return "";
+  const lines = rooms.flatMap(({ name, scope, timeout, late, sides, at }) => [
+    `  ${name}: rooms per ${scope}, ${late} after ${timeout}${at === undefined ? "" : ` (${at})`}`,
+    ...sides.map((side) => {
+      const alone = side.exclusive ? ", one at a time" : "";
+      const calls = side.calls.length === 0 ? "no call" : summary(side.calls);
+      return `    ${side.name}${alone}: ${calls}; each waits for ${side.waitsFor.join(", ")}`;
+    }),
+  ]);
+  return ["rooms", ...lines.flatMap((line) => fold(line, width, "      "))].join("\n");
 }
 
 function memoryText({ memory }: Explanation, width: number): string {

@@ -59,6 +59,13 @@ export function changeName(program: Program, reason: StatefulReason): string | u
   return undefined;
 }
 
+/** "mapping.write" */
+export function enteredName({ rooms }: Program, reason: StatefulReason): string | undefined {
+  if (reason.because !== "enters-room") return undefined;
+  const { name, sides } = rooms[reason.room]!;
+  return `${name}.${sides[reason.side]}`;
+}
+
 export function becauseText(reason: StatefulReason): string | undefined {
   switch (reason.because) {
     case "process-creation":

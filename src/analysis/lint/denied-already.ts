@@ -76,6 +76,7 @@ function isEffect(reason: StatefulReason): boolean {
   return (
     reason.because === "changes-state" ||
     reason.because === "changes-table" ||
+    reason.because === "enters-room" ||
     reason.because === "reports" ||
     reason.because === "too-complex"
   );

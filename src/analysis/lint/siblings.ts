@@ -2,6 +2,7 @@
 
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import type { Program } from "../../ir/program.ts";
 import { errno } from "../../linux/errno-numbers.ts";
 import { callFamilies } from "../../linux/families.ts";
 import type { Decision } from "../decision.ts";
@@ -16,7 +17,7 @@ export function mayHaveSiblings(survey: SurveyView): boolean {
     const judged = siblingsIn(members).flatMap((name) => survey.call(name) ?? []);
     const isOpen = judged.some(({ certain }) => ![...certain].some((verdict) => survey.isDenial(verdict)));
     const refuses = (verdict: number) =>
-      survey.isDenial(verdict) && !usual.has(verdict) && program.verdicts[verdict]!.errno !== errno.ENOSYS;
+      survey.isDenial(verdict) && !usual.has(verdict) && !isNoRefusal(program, verdict);
     return isOpen && judged.some(({ perhaps }) => [...perhaps].some(refuses));
   });
 }
@@ -34,7 +35,7 @@ export function findSiblings(view: View): Diagnostic[] {
       // The default's verdict is not a refusal of this call.
       const refusal = view
         .possible(name)
-        .find((verdict) => view.isDenial(verdict) && !usual.has(verdict) && !isFallback(view, verdict));
+        .find((verdict) => view.isDenial(verdict) && !usual.has(verdict) && !isNoRefusal(program, verdict));
       if (refusal === undefined || found.has(refusal)) continue;
       if (family.name === "fork" && !refusedWithoutNamespaces(view, name, refusal)) continue;
       const allowed = program.verdicts[view.possible(open[0]!)[0]!]!.at;
@@ -126,7 +127,7 @@ function refusedWithoutNamespaces(view: View, name: string, refusal: number): bo
   return false;
 }
 
-/** ENOSYS makes the caller use the older call, so it does not refuse the effect. */
-function isFallback(view: View, verdict: number): boolean {
-  return view.program.verdicts[verdict]!.errno === errno.ENOSYS;
+/** ENOSYS makes the caller use the older call, and a call that is late for a room can be repeated. */
+function isNoRefusal({ verdicts, rooms }: Program, verdict: number): boolean {
+  return verdicts[verdict]!.errno === errno.ENOSYS || rooms.some(({ late }) => late === verdict);
 }

@@ -143,6 +143,10 @@ class Survey {
       }
       case "report":
         return paths;
+      case "enter": {
+        const { late } = this.#program.rooms[statement.room]!;
+        return paths.map((path) => ({ ...path, raised: [...path.raised, late] }));
+      }
       case "set-integer": {
         const after: SurveyPath[] = [];
         for (const path of paths) {

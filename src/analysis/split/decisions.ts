@@ -439,7 +439,13 @@ function reasonKey(reason: StatefulReason): string {
       return `${reason.because} ${reason.parameter}`;
     case "reports":
       return `${reason.because} ${reason.report}`;
-    default:
+    case "enters-room":
+      return `${reason.because} ${reason.room} ${reason.side}`;
+    case "not-expressible":
+    case "process-creation":
+    case "execution":
+    case "restriction":
+    case "too-complex":
       return reason.because;
   }
 }

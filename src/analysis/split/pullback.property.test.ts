@@ -67,6 +67,7 @@ function programOf(condition: BooleanExpression): Program {
     ],
     cells: [],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

@@ -66,6 +66,7 @@ function program(body: readonly Statement[], more: Partial<Program> = {}): Progr
     verdicts,
     cells: [phases, counter],
     tables: [table],
+    rooms: [],
     reports: [{ text: "seen", values: [], at: undefined }],
     parameters: [],
     observations: [],

@@ -193,6 +193,10 @@ export class Walker {
         const key = this.#evaluator.integer(statement.key, environment);
         return this.#tableDelete(statement.table, key, environment, effects);
       }
+      case "enter":
+        effects.reasons.push({ because: "enters-room", room: statement.room, side: statement.side });
+        effects.raised.push(this.#pool.program.rooms[statement.room]!.late);
+        return environment;
       case "report":
         effects.reasons.push({ because: "reports", report: statement.report });
         return environment;

@@ -8,7 +8,7 @@ import { AvailableValues } from "./lower/available-values.ts";
 import { Lowering } from "./lower/lower.ts";
 import { optimise } from "./passes/optimise.ts";
 import { type EbpfTarget, TargetError } from "./targets/target.ts";
-import { type BodyHow, type BodyUse, bodyUse, insertsInto } from "./uses.ts";
+import { type BodyHow, type BodyUse, bodyUse, mayRaise } from "./uses.ts";
 
 /**
  * A longer body reloads values instead of keeping them in registers. The verifier learns about a register at each
@@ -69,7 +69,7 @@ function lower(
   const lowering = new Lowering(program, target, new AvailableValues(reuses), !use.locked, body[0]?.at, use);
   target.open(lowering.builder, use);
   if (use.locked) lowering.closing = use;
-  if (insertsInto(body)) lowering.expectFullTables();
+  if (mayRaise(body)) lowering.expectRaised();
   lowering.statements(body);
   optimise(lowering.builder.entry);
   return lowering.builder;

@@ -65,6 +65,8 @@ function compare(
       if (wanted === undefined) continue;
       if (outcome.reports.length > 0 || wanted.reports.length > 0)
         expect(outcome.reports, where()).toEqual(wanted.reports);
+      if (outcome.entered.length > 0 || wanted.entered.length > 0)
+        expect(outcome.entered, where()).toEqual(wanted.entered);
       program.cells.forEach((cell, index) => {
         const word = trial.state(cell.scope)[stateOffsets(program).cells[index]! / 8];
         if (word !== state[cell.scope].cells[index])
@@ -90,11 +92,15 @@ describe("compileEbpf", () => {
       (program: Program) => splitPolicy(program, { superviseProcessCreation: false }),
     ],
   ] as const) {
-    it(`agrees with the interpreter, ${name}: verdicts, state and reports`, () => {
+    it(`agrees with the interpreter, ${name}: verdicts, state, rooms and reports`, () => {
       let comparedInAll = 0;
       for (let seed = 1; seed <= 150; seed += 1) {
         const choices = new SeededChoices(seed);
-        const program = generateProgram(choices, { statements: seed < 50 ? 4 : 40, observations: seed % 3 === 0 });
+        const program = generateProgram(choices, {
+          statements: seed < 50 ? 4 : 40,
+          observations: seed % 3 === 0,
+          rooms: seed % 2 === 0,
+        });
         const object = compileEbpf(program, split(program), trialTarget);
         comparedInAll += compare(seed, 30, program, [new InterpretedTrial(program, object.instructions)], choices);
       }

@@ -71,11 +71,11 @@ export function countsAlive(program: Program): boolean {
   return bodyUse(program, program.body, { makesProcesses: "never", locked: false }).inputs.has("alive");
 }
 
-/** Whether a body inserts into a table, and so may find one full. */
-export function insertsInto(body: readonly Statement[]): boolean {
-  let inserts = false;
+/** Whether a body inserts into a table or enters a room, which may raise a verdict. */
+export function mayRaise(body: readonly Statement[]): boolean {
+  let raises = false;
   forEachStatement(body, (statement) => {
-    inserts ||= statement.kind === "table-set";
+    raises ||= statement.kind === "table-set" || statement.kind === "enter";
   });
-  return inserts;
+  return raises;
 }

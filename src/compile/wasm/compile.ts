@@ -10,8 +10,8 @@ import type { Program, Scope } from "../../ir/program.ts";
 import { encodeModule } from "./encoding.ts";
 import { verdictIndexBits } from "./expressions.ts";
 import { FunctionBuilder } from "./function-builder.ts";
-import { addresses, layOut, type MemoryLayout, withRoom } from "./layout.ts";
-import { compileBody, type StatementContext } from "./statements.ts";
+import { addresses, layOut, type MemoryLayout, withSpace } from "./layout.ts";
+import { clearEntered, compileBody, type StatementContext } from "./statements.ts";
 import { type TableFunctions, tableFunctions } from "./tables.ts";
 import { VariableAccess } from "./variable-access.ts";
 import { placeVariables } from "./variables.ts";
@@ -53,7 +53,7 @@ export function compileWasm(program: Program): CompiledStep {
     tables: (holdsValues) => helpers.of(holdsValues),
     order: 0,
     labels: new Map(),
-    raised: program.tables.length > 0 ? code.local("i32") : undefined,
+    raised: program.tables.length + program.rooms.length > 0 ? code.local("i32") : undefined,
     reportCursor: program.reports.length > 0 ? code.local("i32") : undefined,
   };
   if (context.reportCursor !== undefined) {
@@ -61,13 +61,14 @@ export function compileWasm(program: Program): CompiledStep {
     code.i32(0);
     code.memory("i32.store", addresses.reportCount);
   }
+  if (program.rooms.length > 0) clearEntered(context);
   compileBody(context, program.body);
   code.emit("unreachable"); // every path has returned
   const step = code.finish();
   if (step.code.length > mostBytes) {
     throw new WasmLimitError(`the compiled step has ${step.code.length} bytes; WebAssembly takes ${mostBytes}`);
   }
-  const complete = withRoom(layout, constants.end - layout.heap);
+  const complete = withSpace(layout, constants.end - layout.heap);
   const module = encodeModule({
     minimumPages: complete.pages,
     functions: [step, ...helpers.functions],

@@ -1,6 +1,6 @@
 /** Instantiates a compiled policy and transfers its inputs and reports. */
 import { randomBytes } from "node:crypto";
-import type { Circumstances, Evaluation, SystemCallEvent } from "../../ir/evaluation.ts";
+import type { Circumstances, EnteredRoom, Evaluation, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { CompiledStep } from "./compile.ts";
 import { addresses, type MemoryLayout } from "./layout.ts";
 import { initialise, type Memory, seedTables } from "./state.ts";
@@ -74,4 +74,21 @@ export function takeReports(memory: Memory): Evaluation["reports"] {
   }
   view.setUint32(addresses.reportCount, 0, true);
   return reports;
+}
+
+/** The rooms that the last step entered, in ascending order. */
+export function enteredRooms(
+  { memory, layout }: Pick<PolicyInstance, "memory" | "layout">,
+  rooms: number,
+): readonly EnteredRoom[] {
+  if (rooms === 0) return [];
+  const view = new DataView(memory.buffer);
+  const entered: EnteredRoom[] = [];
+  for (let room = 0, rest = view.getUint32(layout.entered, true); rest > 0; room++) {
+    const side = view.getUint32(layout.entered + 4 + 4 * room, true);
+    if (side === 0) continue;
+    entered.push({ room, side: side - 1 });
+    rest -= 1;
+  }
+  return entered;
 }

@@ -7,6 +7,7 @@
  * 104   now (u64), alive (u64), pid, tid, uid, gid (u32 each)
  * 136   number of reports (u32), then from 144 the reports: u32 index, u32 number of values, u64 each value
  *       the words of observations (`Program.words`), u64 each
+ *       number of entered rooms (u32), and for each of `Program.rooms` 1 + its side, or 0 (u32)
  *       the tables' secret: three u64
  *       the tree's state
  *       locals of `step` that do not fit WebAssembly's
@@ -50,6 +51,8 @@ export const pageSize = 65_536;
 export interface MemoryLayout {
   /** The address of the words of observations, in sequence. */
   readonly words: number;
+  /** The address of the number of entered rooms; see `enteredRooms`. */
+  readonly entered: number;
   /** The address of the tables' three secret words; see `seedTables`. */
   readonly secret: number;
   /** The address of the tree's state. */
@@ -105,18 +108,24 @@ export function bucketSize(holdsValues: boolean): number {
  */
 export function layOut(program: Program): MemoryLayout {
   const words = addresses.reports + reportSpace(program);
-  const secret = words + 8 * program.words.length;
+  const entered = words + 8 * program.words.length;
+  const secret = entered + enteredSize(program.rooms.length);
   const tree = secret + 24;
   const scopes = {
     thread: layOutScope(program, "thread"),
     process: layOutScope(program, "process"),
     tree: layOutScope(program, "tree"),
   };
-  return withRoom({ words, secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
+  return withSpace({ words, entered, secret, tree, scopes, heap: tree + scopes.tree.size, pages: 1 }, 0);
+}
+
+/** A multiple of 8; 0 if the policy has no rooms. */
+export function enteredSize(rooms: number): number {
+  return rooms === 0 ? 0 : Math.ceil((4 + 4 * rooms) / 8) * 8;
 }
 
 /** The layout with `bytes` more before the heap. */
-export function withRoom(layout: MemoryLayout, bytes: number): MemoryLayout {
+export function withSpace(layout: MemoryLayout, bytes: number): MemoryLayout {
   const heap = layout.heap + Math.ceil(bytes / 8) * 8;
   return { ...layout, heap, pages: Math.ceil((heap + 1) / pageSize) };
 }

@@ -1,5 +1,6 @@
 /** Compiles statements to WebAssembly instructions. */
 import { difference, emptySet, union } from "../../ir/intervals.ts";
+import { maximumEnteredRooms } from "../../ir/limits.ts";
 import type { Interval, Statement } from "../../ir/program.ts";
 import {
   type Context,
@@ -15,14 +16,14 @@ import {
   verdictIndexBits,
 } from "./expressions.ts";
 import type { Label } from "./function-builder.ts";
-import { addresses } from "./layout.ts";
+import { addresses, enteredSize } from "./layout.ts";
 
 export interface StatementContext extends Context {
   /** The number of statements so far, in source order, as in `Variables.cleared`. */
   order: number;
   /** The open block of each label. */
   readonly labels: Map<number, Label>;
-  /** The local of the strictest verdict that a full table has raised; undefined if no table can be full. */
+  /** The local of the strictest verdict that a table or a room has raised; undefined if the policy has neither. */
   readonly raised: number | undefined;
   /** The local with the address of the next report; undefined if the policy has no reports. */
   readonly reportCursor: number | undefined;
@@ -58,6 +59,9 @@ function compileStatement(context: StatementContext, statement: Statement): void
       pushTable(context, statement.table);
       compileInteger(context, statement.key);
       code.call(tableFunction(context, statement.table, "delete"));
+      return;
+    case "enter":
+      compileEnter(context, statement);
       return;
     case "report":
       compileReport(context, statement);
@@ -99,17 +103,62 @@ function compileStatement(context: StatementContext, statement: Statement): void
 
 function compileTableSet(context: StatementContext, statement: Statement & { kind: "table-set" }): void {
   const { code } = context;
-  const raised = context.raised!;
   pushTable(context, statement.table);
   compileInteger(context, statement.key);
   compileInteger(context, statement.value);
   code.i32(tableLayout(context, statement.table).capacity);
   code.call(tableFunction(context, statement.table, "set"));
   code.if();
-  code.get(raised);
-  code.i32(ranked(context.program, context.program.tables[statement.table]!.full));
+  compileRaise(context, context.program.tables[statement.table]!.full);
+  code.end();
+}
+
+function compileRaise(context: StatementContext, verdict: number): void {
+  const { code, raised } = context;
+  code.get(raised!);
+  code.i32(ranked(context.program, verdict));
   compileStrictest(code);
-  code.set(raised);
+  code.set(raised!);
+}
+
+/** No room is entered yet. */
+export function clearEntered({ code, layout, program }: StatementContext): void {
+  for (let at = 0; at < enteredSize(program.rooms.length); at += 8) {
+    code.i32(0);
+    code.i64(0n);
+    code.memory("i64.store", layout.entered + at);
+  }
+}
+
+/** Where the place of the room does not hold this side: takes it if it is free and a place is left, else raises. */
+function compileEnter(context: StatementContext, { room, side }: Statement & { kind: "enter" }): void {
+  const { code, layout } = context;
+  const place = layout.entered + 4 + 4 * room;
+  const load = (address: number) => {
+    code.i32(0);
+    code.memory("i32.load", address);
+  };
+  load(place);
+  code.i32(1 + side);
+  code.emit("i32.ne");
+  code.if();
+  load(place);
+  code.emit("i32.eqz");
+  load(layout.entered);
+  code.i32(maximumEnteredRooms);
+  code.emit("i32.lt_u", "i32.and");
+  code.if();
+  code.i32(0);
+  code.i32(1 + side);
+  code.memory("i32.store", place);
+  code.i32(0);
+  load(layout.entered);
+  code.i32(1);
+  code.emit("i32.add");
+  code.memory("i32.store", layout.entered);
+  code.else();
+  compileRaise(context, context.program.rooms[room]!.late);
+  code.end();
   code.end();
 }
 

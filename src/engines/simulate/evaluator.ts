@@ -27,4 +27,4 @@ export interface Evaluator<H = unknown> {
   readCell(cell: number, holder: H | undefined): bigint;
 }
 
-export type Judgement = Pick<Evaluation, "verdict" | "reports">;
+export type Judgement = Pick<Evaluation, "verdict" | "entered" | "reports">;

@@ -85,6 +85,8 @@ export interface SimulatedDecision {
   readonly lacking: readonly string[];
   /** All that it can be, indexes into `Program.verdicts`: one, or more where bits are unknown; none without judgement. */
   readonly possible: readonly number[];
+  /** The sides of rooms that the call takes if it passes; where effects are not known, those that it takes in any case. */
+  readonly entered: readonly SimulatedRoom[];
   /** In order; where effects are not known, those that are made in any case. */
   readonly reports: readonly SimulatedReport[];
   /** False where unknown bits decide about state or reports: the state is uncertain from here on. */
@@ -96,6 +98,11 @@ export interface SimulatedDecision {
 
 /** Of each declared `phases`, the phase that the caller is in; "unknown" where that is uncertain. */
 export type PhaseNames = Readonly<Record<string, string>>;
+
+export interface SimulatedRoom {
+  readonly room: string;
+  readonly side: string;
+}
 
 export interface SimulatedReport {
   readonly text: string;

@@ -2,7 +2,7 @@
  * Keeps the state of a tree through judgements. As long as all state is known the evaluator keeps it. When unknown bits
  * of a call decide what state becomes, the state is no longer known, and the keeper holds the possible states instead.
  */
-import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
+import type { Circumstances, EnteredRoom, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import { type Input, inputs } from "../../ir/inputs.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import type { Evaluator, HolderScope } from "./evaluator.ts";
@@ -31,8 +31,10 @@ export interface UnknownBits {
 export interface KeptJudgement {
   /** All that are possible, sorted; at least one. */
   readonly verdicts: readonly number[];
+  /** The rooms that the call takes if it passes; where effects are not known, those that it takes in any case. */
+  readonly entered: readonly EnteredRoom[];
   readonly reports: readonly PossibleReport[];
-  /** Neither state nor reports depended on unknown bits. */
+  /** Neither state, rooms nor reports depended on unknown bits. */
   readonly effectsKnown: boolean;
 }
 
@@ -76,20 +78,20 @@ export class StateKeeper<H> {
     const { program, evaluator, possibleTree } = this;
     const isKnown = [...Object.values(unknown.inputs), ...unknown.observed].every((mask) => mask === 0n);
     if (possibleTree === undefined && isKnown) {
-      const { verdict, reports } = this.evaluateKnown(event, circumstances, thread, process);
-      return { verdicts: [verdict], reports, effectsKnown: true };
+      const { verdict, entered, reports } = this.evaluateKnown(event, circumstances, thread, process);
+      return { verdicts: [verdict], entered, reports, effectsKnown: true };
     }
     const result = evaluatePossible(program, possibleInputs(event, circumstances, unknown), {
       thread: this.look(thread),
       process: this.look(process),
       tree: possibleTree ?? PossibleScope.from(evaluator.readTree()),
     });
-    const { verdicts, states, reports, reportsKnown } = result;
+    const { verdicts, states, entered, enteredKnown, reports, reportsKnown } = result;
     const statesKnown = states.thread.isKnown() && states.process.isKnown() && states.tree.isKnown();
-    if (possibleTree === undefined && statesKnown && reportsKnown) {
+    if (possibleTree === undefined && statesKnown && enteredKnown && reportsKnown) {
       // Every completion of the call does the same to state; the one with zeros will do.
       const { reports: made } = this.evaluateKnown(event, circumstances, thread, process);
-      return { verdicts, reports: made, effectsKnown: true };
+      return { verdicts, entered, reports: made, effectsKnown: true };
     }
     if (possibleTree === undefined) {
       for (const holder of this.holders) holder.content = this.look(holder);
@@ -97,7 +99,7 @@ export class StateKeeper<H> {
     thread.content = states.thread;
     process.content = states.process;
     this.possibleTree = states.tree;
-    return { verdicts, reports, effectsKnown: statesKnown && reportsKnown };
+    return { verdicts, entered, reports, effectsKnown: statesKnown && enteredKnown && reportsKnown };
   }
 
   /** A cell as its holder, or the tree, has it now. */
@@ -123,14 +125,14 @@ export class StateKeeper<H> {
     circumstances: Circumstances,
     thread: Holder<H>,
     process: Holder<H>,
-  ): { verdict: number; reports: PossibleReport[] } {
-    const { verdict, reports } = this.evaluator.evaluate(
+  ): { verdict: number; entered: readonly EnteredRoom[]; reports: PossibleReport[] } {
+    const { verdict, entered, reports } = this.evaluator.evaluate(
       event,
       circumstances,
       thread.content as H,
       process.content as H,
     );
-    return { verdict, reports: reports.map(({ report, values }) => ({ report, values: values.map(known) })) };
+    return { verdict, entered, reports: reports.map(({ report, values }) => ({ report, values: values.map(known) })) };
   }
 
   private keep(scope: HolderScope, content: H | PossibleScope): Holder<H> {

@@ -131,6 +131,7 @@ export class SimulatedTree {
     const before = this.phases.look(keeper, thread, process.state);
     const untouched = {
       lacking: [],
+      entered: [],
       reports: [],
       effectsKnown: true,
       phases: { before, after: before },
@@ -157,6 +158,10 @@ export class SimulatedTree {
       admission,
       ...ruling,
       lacking: ruling.action !== "unknown" && judgement.effectsKnown ? [] : observed.lacking,
+      entered: judgement.entered.map(({ room, side }) => {
+        const { name, sides } = program.rooms[room]!;
+        return { room: name, side: sides[side]! };
+      }),
       reports: describeReports(program, judgement.reports),
       effectsKnown: judgement.effectsKnown,
       phases: { before, after: this.phases.look(keeper, thread, process.state) },

@@ -1,6 +1,12 @@
 /** The evaluator that runs a policy as WebAssembly, as the engine notify does, for simulated trees. */
 import { type CompiledStep, compileWasm } from "../../compile/wasm/compile.ts";
-import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../compile/wasm/instance.ts";
+import {
+  enteredRooms,
+  instantiate,
+  type PolicyInstance,
+  takeReports,
+  writeInputs,
+} from "../../compile/wasm/instance.ts";
 import { inherit, initialise, readCell, readState, SlotAllocator } from "../../compile/wasm/state.ts";
 import type { Circumstances, ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program } from "../../ir/program.ts";
@@ -40,7 +46,8 @@ export class WasmEvaluator implements Evaluator<number> {
     const { memory, step } = this.instance;
     writeInputs(this.instance, event, circumstances);
     const verdict = step(thread, process);
-    return { verdict, reports: takeReports(memory) };
+    const entered = enteredRooms(this.instance, this.program.rooms.length);
+    return { verdict, entered, reports: takeReports(memory) };
   }
 
   read(scope: HolderScope, holder: number): ScopeState {

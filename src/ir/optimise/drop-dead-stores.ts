@@ -77,6 +77,7 @@ class Liveness {
         return this.branch(statement, after);
       case "table-set":
       case "table-delete":
+      case "enter":
       case "report":
         return { statements: statement, live: this.withReads(statement, after) };
     }

@@ -36,7 +36,7 @@ describe("each pass preserves semantics", () => {
     let changed = 0;
     for (let seed = 0; seed < 800; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { observations: seed % 2 === 0 });
+      const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
       const after = pass.run(program);
       if (after === program) continue;
       changed++;
@@ -65,7 +65,7 @@ describe("optimise", () => {
     let after = 0;
     for (let seed = 10_000; seed < 12_000; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { observations: seed % 2 === 0 });
+      const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
       const optimised = optimise(program).program;
       before += programSize(program).nodes;
       after += programSize(optimised).nodes;
@@ -149,6 +149,7 @@ describe("examples", () => {
     ],
     cells: [{ name: "c", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined }],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

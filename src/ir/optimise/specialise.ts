@@ -1,5 +1,6 @@
 /** Specialises a program to one call number. */
 import { guardOf } from "../guard.ts";
+import type { Input } from "../inputs.ts";
 import { holds } from "../intervals.ts";
 import type { BooleanExpression, Interval, Program, Statement } from "../program.ts";
 import { Simplifier } from "../simplify.ts";
@@ -9,10 +10,10 @@ import { optimise } from "./optimise.ts";
 /**
  * Returns a program that is equivalent for calls with this number and judges no other. Verdicts, cells, tables, reports
  * and locals keep their indexes. Arms and rules of other calls are skipped unread, so specialising to each number in
- * turn costs little more than reading the program once for each.
+ * turn costs little more than reading the program once for each. Given `inputs`, it is equivalent for calls with these.
  */
-export function specialise(program: Program, number: number): Program {
-  const simplifier = new Simplifier({ ...program, inputs: { number: BigInt(number) } });
+export function specialise(program: Program, number: number, inputs: { readonly [I in Input]?: bigint } = {}): Program {
+  const simplifier = new Simplifier({ ...program, inputs: { ...inputs, number: BigInt(number) } });
   const body = new Walk(simplifier, BigInt(number)).statements(program.body);
   const judged = holds(program.admission.judged, BigInt(number));
   const only = { from: BigInt(number), to: BigInt(number) };

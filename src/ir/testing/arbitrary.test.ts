@@ -25,6 +25,7 @@ const everyConstruct = [
   ...["flag", "counter", "value", "phases"].map((kind) => `cell ${kind}`),
   ...["copy", "fresh", "map"].map((onFork) => `cell on fork ${onFork}`),
   ...["copy", "fresh"].map((onFork) => `table on fork ${onFork}`),
+  ...["process", "memory", "tree"].map((scope) => `room of ${scope}`),
   ...["table", "set"],
   ...["integer", "boolean", "verdict"].map((type) => `local ${type}`),
   ...["constant", "local", "cell", "select", "table-get", "from-boolean"],
@@ -34,7 +35,7 @@ const everyConstruct = [
   ...binaryOperators.map((operator) => `binary ${operator}`),
   ...compareOperators.map((operator) => `compare ${operator}`),
   ...[8, 16, 32].flatMap((width) => [`extend ${width} signed`, `extend ${width} unsigned`]),
-  ...["set-integer", "set-boolean", "set-verdict", "store", "table-set", "table-delete", "report"],
+  ...["set-integer", "set-boolean", "set-verdict", "store", "table-set", "table-delete", "enter", "report"],
   ...["if", "switch", "block", "leave", "return"],
   ...["overlapping arms", "disjoint arms", "a block in a block", "within the empty set", "within the full set"],
   ...["all without operands", "any without operands"],
@@ -53,6 +54,7 @@ function constructs(program: Program): Set<string> {
       .add(`table on fork ${onFork}`)
       .add(holdsValues ? "table" : "set");
   }
+  for (const { scope } of program.rooms) found.add(`room of ${scope}`);
   for (const type of program.locals) found.add(`local ${type}`);
   forEachStatement(program.body, (statement) => {
     found.add(statement.kind);
@@ -84,7 +86,7 @@ function constructs(program: Program): Set<string> {
 describe("random programs", () => {
   it("are well formed, from a seed", () => {
     for (let seed = 0; seed < 2000; seed++) {
-      const program = generateProgram(new SeededChoices(seed));
+      const program = generateProgram(new SeededChoices(seed), { rooms: seed % 4 === 0 });
       expect(checkProgram(program), `seed ${seed}\n${printProgram(program)}`).toEqual([]);
     }
   });
@@ -102,7 +104,7 @@ describe("random programs", () => {
     const programs = 3000;
     const counts = new Map(everyConstruct.map((construct) => [construct, 0]));
     for (let seed = 0; seed < programs; seed++) {
-      for (const construct of constructs(generateProgram(new SeededChoices(seed)))) {
+      for (const construct of constructs(generateProgram(new SeededChoices(seed), { rooms: seed % 4 === 0 }))) {
         counts.set(construct, (counts.get(construct) ?? 0) + 1);
       }
     }
@@ -116,16 +118,26 @@ describe("random programs", () => {
     const count = (what: string) => seen.set(what, (seen.get(what) ?? 0) + 1);
     for (let seed = 0; seed < 1500; seed++) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices);
+      const program = generateProgram(choices, { rooms: seed % 4 === 0 });
       for (const call of runTrace(program, generateTrace(choices, program, 30)).calls) {
         count(call.admission);
         if (call.admission !== "judged") continue;
         count(program.verdicts[call.evaluation.verdict]!.action);
         if (call.evaluation.changedState) count("changed state");
         if (call.evaluation.reports.length > 0) count("reported");
+        if (call.evaluation.entered.length > 0) count("entered");
       }
     }
-    const wanted = ["judged", "foreign", "unknown", "always", "changed state", "reported", ...Object.keys(strictness)];
+    const wanted = [
+      "judged",
+      "foreign",
+      "unknown",
+      "always",
+      "changed state",
+      "reported",
+      "entered",
+      ...Object.keys(strictness),
+    ];
     for (const what of wanted) expect(seen.get(what), what).toBeGreaterThan(100);
   });
 

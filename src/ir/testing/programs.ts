@@ -16,12 +16,13 @@ import type {
   Parameter,
   Program,
   Report,
+  Room,
   Scope,
   Statement,
   Table,
   ValueType,
 } from "../program.ts";
-import type { Action, Verdict } from "../verdicts.ts";
+import { type Action, endsWaiting, type Verdict } from "../verdicts.ts";
 import { type Choices, chance, listOf, pick, weighted } from "./choices.ts";
 import { ExpressionGenerator, indexes, type Vocabulary } from "./expressions.ts";
 import { arbitraryValue } from "./values.ts";
@@ -33,6 +34,8 @@ export interface ProgramOptions {
   readonly depth?: number;
   /** Uses only the call's number and registers: no state, reports, time or identity. */
   readonly stateless?: boolean;
+  /** Enters rooms: also two sides of one, and more than a call can take. */
+  readonly rooms?: boolean;
   /** Declares up to three open parameters. */
   readonly parameters?: boolean;
   /** With observations. An evaluation must provide their words. */
@@ -58,6 +61,7 @@ class ProgramGenerator {
   private readonly verdicts: readonly Verdict[];
   private readonly cells: readonly Cell[];
   private readonly tables: readonly Table[];
+  private readonly rooms: readonly Room[];
   private readonly reports: readonly Report[];
   private readonly parameters: readonly Parameter[];
   private readonly observations: readonly Observation[];
@@ -83,6 +87,7 @@ class ProgramGenerator {
     this.cells = this.stateless ? [] : listOf(choices, 0, 5, (index) => this.cell(index));
     this.tables = this.stateless ? [] : listOf(choices, 0, 3, (index) => this.table(index));
     this.reports = this.stateless ? [] : listOf(choices, 0, 2, (index) => this.report(index));
+    this.rooms = options.rooms === true ? listOf(choices, 1, 6, (index) => this.room(index)) : [];
     this.parameters = options.parameters === true ? listOf(choices, 1, 3, (index) => this.parameter(index)) : [];
     this.observations = options.observations === true ? listOf(choices, 1, 3, (index) => this.observation(index)) : [];
     this.words = this.observations.flatMap(({ shape }, observation) =>
@@ -106,7 +111,7 @@ class ProgramGenerator {
   }
 
   program(): Program {
-    const { choices, verdicts, cells, tables, reports, parameters, observations, words, locals } = this;
+    const { choices, verdicts, cells, tables, rooms, reports, parameters, observations, words, locals } = this;
     const body = [...this.statements(this.maximumDepth, []), this.return()];
     return {
       architecture: chance(choices, 5) ? "aarch64" : "x86_64",
@@ -124,6 +129,7 @@ class ProgramGenerator {
       verdicts,
       cells,
       tables,
+      rooms,
       reports,
       parameters,
       observations,
@@ -249,6 +255,20 @@ class ProgramGenerator {
     };
   }
 
+  private room(index: number): Room {
+    const { choices } = this;
+    const sides = listOf(choices, 2, 3, (side) => `side${side}`);
+    return {
+      name: `room${index}`,
+      scope: pick(choices, ["process", "memory", "tree"] as const),
+      sides,
+      exclusive: choices.below(1 << sides.length),
+      timeout: pick(choices, [1_000_000n, 60_000_000_000n]),
+      late: pick(choices, indexes(this.verdicts, endsWaiting)),
+      at: undefined,
+    };
+  }
+
   private parameter(index: number): Parameter {
     const { choices } = this;
     const name = `parameter${index}`;
@@ -355,10 +375,10 @@ class ProgramGenerator {
 
   /** A change of state or a report; an empty block if the program has neither. */
   private effect(): Statement {
-    const { choices, expressions, cells, tables, reports } = this;
+    const { choices, expressions, cells, tables, rooms, reports } = this;
     const table = () => choices.below(tables.length);
     return weighted<Statement>(choices, [
-      [cells.length + tables.length + reports.length === 0 ? 1 : 0, () => this.block(0, [])],
+      [cells.length + tables.length + rooms.length + reports.length === 0 ? 1 : 0, () => this.block(0, [])],
       [cells.length === 0 ? 0 : 4, () => this.store()],
       [
         tables.length === 0 ? 0 : 4,
@@ -366,7 +386,13 @@ class ProgramGenerator {
       ],
       [tables.length === 0 ? 0 : 1, () => ({ kind: "table-delete", table: table(), key: expressions.key(1) })],
       [reports.length === 0 ? 0 : 2, () => this.reportStatement()],
+      [rooms.length === 0 ? 0 : 4, () => this.enter()],
     ]);
+  }
+
+  private enter(): Statement {
+    const room = this.choices.below(this.rooms.length);
+    return { kind: "enter", room, side: this.choices.below(this.rooms[room]!.sides.length) };
   }
 
   private reportStatement(): Statement {

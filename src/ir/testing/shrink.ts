@@ -96,7 +96,7 @@ function* withPlainerCalls({ program, trace }: Run): Generator<Run> {
 
 /** Simplifies one declaration: state starts as 0, children start fresh, a verdict has no reason. */
 function* plainerDeclarations(program: Program): Generator<Program> {
-  const { verdicts, cells, tables, reports } = program;
+  const { verdicts, cells, tables, rooms, reports } = program;
   const replaced = <T>(list: readonly T[], index: number, one: T) =>
     list.map((other, at) => (at === index ? one : other));
   for (const [index, verdict] of verdicts.entries()) {
@@ -114,6 +114,10 @@ function* plainerDeclarations(program: Program): Generator<Program> {
     const denial = verdicts.findIndex(({ action }) => action === "deny");
     if (verdicts[table.full]!.action !== "deny" && denial >= 0)
       yield { ...program, tables: replaced(tables, index, { ...table, full: denial }) };
+  }
+  for (const [index, room] of rooms.entries()) {
+    const plainer = { ...room, scope: "tree", exclusive: 0 } as const;
+    if (room.scope !== "tree" || room.exclusive !== 0) yield { ...program, rooms: replaced(rooms, index, plainer) };
   }
   for (const [index, report] of reports.entries()) {
     const values = report.values.map((value) => ({ ...value, print: "unsigned" as const }));

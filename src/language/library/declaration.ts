@@ -1,14 +1,14 @@
 /** What all declarations of state share: scope, name, and the child's initial state. */
-import type { Cell, OnFork, Scope } from "../../ir/program.ts";
+import type { Cell, OnFork, RoomScope, Scope } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import type { BuiltinCall, Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import type { Options } from "./options.ts";
 
 /** The arguments of a function that declares state. */
-export interface Declaration {
+export interface Declaration<S extends Scope | RoomScope = Scope> {
   readonly c: Compilation;
-  readonly scope: Scope;
+  readonly scope: S;
   readonly call: BuiltinCall;
   readonly given: readonly { readonly value: Value; readonly node: SourceRange }[];
   /** The variable's name, or the kind of state if it has none. */

@@ -22,7 +22,7 @@ import { cidr } from "./observed/addresses.ts";
 import { parameterObject } from "./parameters.ts";
 import { ociFunction, policyFunction } from "./policy.ts";
 import { callsFunction } from "./sets.ts";
-import { scopeObject } from "./state.ts";
+import { memoryScopeObject, scopeObject } from "./state.ts";
 import { inStep } from "./step.ts";
 import { strictestFunction, verdictExports } from "./verdicts.ts";
 
@@ -38,6 +38,7 @@ export function makeLibrary(c: Compilation): ReadonlyMap<string, Value> {
     ["calls", callsFunction(c)],
     ["perThread", scopeObject(c, "thread", "perThread")],
     ["perProcess", scopeObject(c, "process", "perProcess")],
+    ["perMemory", memoryScopeObject(c)],
     ["perTree", scopeObject(c, "tree", "perTree")],
     ["tree", object("tree", new Map([builtin("alive", (call) => alive(c, call))]))],
     builtin("now", (call) =>

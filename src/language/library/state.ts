@@ -1,7 +1,7 @@
-/** State: `perThread`, `perProcess` and `perTree`, and the kinds of state in each. */
+/** State: `perThread`, `perProcess`, `perMemory` and `perTree`, and the kinds of state in each. */
 
 import { maximumCapacity } from "../../ir/limits.ts";
-import type { Scope } from "../../ir/program.ts";
+import type { RoomScope, Scope } from "../../ir/program.ts";
 import { passes } from "../../ir/verdicts.ts";
 import { maximumSigned, maximumWord } from "../../linux/word.ts";
 import type { Range as SourceRange } from "../source/file.ts";
@@ -22,6 +22,7 @@ import { flow } from "./flow.ts";
 import { Options } from "./options.ts";
 import { phases } from "./phases.ts";
 import { rate } from "./rate.ts";
+import { rooms, roomsOfAThread } from "./rooms.ts";
 import { keySet, table } from "./tables.ts";
 
 export function scopeObject(c: Compilation, scope: Scope, name: string): Value {
@@ -35,24 +36,30 @@ export function scopeObject(c: Compilation, scope: Scope, name: string): Value {
     rate,
     flow,
   };
-  return object(
-    name,
-    new Map(
-      Object.entries(kinds).map(([kind, declare]): [string, Value] => [
-        kind,
-        { is: "builtin", name: `${name}.${kind}`, apply: (call) => declaration(c, scope, name, kind, call, declare) },
-      ]),
-    ),
-  );
+  const members = Object.entries(kinds).map(([kind, declare]): [string, Value] => [
+    kind,
+    { is: "builtin", name: `${name}.${kind}`, apply: (call) => declaration(c, scope, name, kind, call, declare) },
+  ]);
+  return object(name, new Map([...members, scope === "thread" ? roomsOfAThread(c) : roomsMember(c, scope, name)]));
 }
 
-function declaration(
+/** `perMemory`: calls and not state belong to an address space, so it has rooms only. */
+export function memoryScopeObject(c: Compilation): Value {
+  return object("perMemory", new Map([roomsMember(c, "memory", "perMemory")]));
+}
+
+function roomsMember(c: Compilation, scope: RoomScope, name: string): [string, Value] {
+  const apply = (call: BuiltinCall) => declaration(c, scope, name, "rooms", call, rooms);
+  return ["rooms", { is: "builtin", name: `${name}.rooms`, apply }];
+}
+
+function declaration<S extends Scope | RoomScope>(
   c: Compilation,
-  scope: Scope,
+  scope: S,
   scopeName: string,
   kind: string,
   call: BuiltinCall,
-  declare: (declaration: Declaration) => Value,
+  declare: (declaration: Declaration<S>) => Value,
 ): Value {
   if (c.time === "step") {
     return c.error(
@@ -72,7 +79,7 @@ function declaration(
     name: call.declares?.name ?? kind,
     node: call.declares?.node ?? call.node,
   });
-  if (c.builder.exceeds(scope)) {
+  if (scope !== "memory" && c.builder.exceeds(scope)) {
     c.error(
       "P0407",
       call.node,

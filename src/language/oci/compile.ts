@@ -109,6 +109,7 @@ function programOf(part: OciPart, { architecture }: OciHost): Program {
     verdicts,
     cells: [],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

@@ -6,6 +6,7 @@ import type {
   Cell,
   Parameter,
   Report,
+  Room,
   Scope,
   Statement,
   Table,
@@ -30,6 +31,7 @@ export class ProgramBuilder {
   readonly verdicts: Verdict[] = [{ action: "allow", errno: 0, reason: undefined, at: undefined }];
   readonly cells: Cell[] = [];
   readonly tables: Table[] = [];
+  readonly rooms: Room[] = [];
   readonly observations = new Observations();
   readonly reports: Report[] = [];
   readonly parameters: Parameter[] = [];
@@ -101,6 +103,10 @@ export class ProgramBuilder {
     this.used[table.scope] += tableBytes(table);
     this.tables.push({ ...table, name: this.uniqueName(table.name) });
     return this.tables.length - 1;
+  }
+
+  room(room: Room): number {
+    return this.rooms.push({ ...room, name: this.uniqueName(room.name) }) - 1;
   }
 
   /** Bytes of state in a scope, as in `limits.ts`. */

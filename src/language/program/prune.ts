@@ -5,7 +5,11 @@
 import type { Program, Statement, VerdictExpression } from "../../ir/program.ts";
 
 export function withoutUnusedVerdicts(program: Program): Program {
-  const used = new Set<number>([0, ...program.tables.map((table) => table.full)]);
+  const used = new Set<number>([
+    0,
+    ...program.tables.map(({ full }) => full),
+    ...program.rooms.map(({ late }) => late),
+  ]);
   collect(program.body, used);
   if (used.size === program.verdicts.length) return program;
   const sorted = [...used].sort((a, b) => a - b);
@@ -15,6 +19,7 @@ export function withoutUnusedVerdicts(program: Program): Program {
     ...program,
     verdicts: sorted.map((index) => program.verdicts[index]!),
     tables: program.tables.map((table) => ({ ...table, full: indexes.get(table.full)! })),
+    rooms: program.rooms.map((room) => ({ ...room, late: indexes.get(room.late)! })),
     body: renumber.list(program.body),
   };
 }

@@ -5,7 +5,7 @@
 
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { renderDiagnostics } from "../../diagnostics/render.ts";
-import type { Cell, IntegerExpression, Interval, Program, Statement, Table } from "../../ir/program.ts";
+import type { Cell, IntegerExpression, Interval, Program, Room, Statement, Table } from "../../ir/program.ts";
 import { addsOne, isCell, phaseEntered } from "../../ir/testing/stores.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
@@ -41,8 +41,9 @@ export function writePolicy(program: Program, heading: readonly string[] = []): 
   const own = unshared(program);
   const outcomes = new Map<string, boolean>();
   const ids = new Map<object, number>();
+  let entersRooms = true;
   for (;;) {
-    const written = new PolicyWriter(own, outcomes, ids).module();
+    const written = new PolicyWriter(own, outcomes, ids, entersRooms).module();
     const { text, places } = unmarked(written.text);
     const loaded = loadPolicy("/written.ts", { architecture: program.architecture, readFile: () => text });
     const errors = loaded.diagnostics.filter(({ severity }) => severity === "error");
@@ -53,6 +54,10 @@ export function writePolicy(program: Program, heading: readonly string[] = []): 
         ...lossLines(written.losses),
       ];
       return { ...written, text: `${commentOf(comment)}${text}` };
+    }
+    if (entersRooms && errors.some(({ code }) => roomFaults.includes(code))) {
+      entersRooms = false;
+      continue;
     }
     const found = errors.flatMap((error) => decided(error, places));
     if (found.length === 0) {
@@ -119,10 +124,12 @@ function decided({ code, span, message }: Diagnostic, places: readonly Place[]):
 // ── The module ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 const words = new Set(
-  "allow log deny trap kill strictest calls perThread perProcess perTree tree now report policy call true false let const if else switch case default break return for of function import export type BigInt Verdict".split(
+  "allow log deny trap kill strictest calls perThread perProcess perMemory perTree tree now report policy call true false let const if else switch case default break return for of function import export type BigInt Verdict".split(
     " ",
   ),
 );
+const roomFaults: readonly string[] = ["P0414", "P0415", "P0416", "P0417"];
+const roomScopes = { process: "perProcess", memory: "perMemory", tree: "perTree" } as const;
 const scopes = { thread: "perThread", process: "perProcess", tree: "perTree" } as const;
 
 interface Written {
@@ -139,6 +146,8 @@ class PolicyWriter {
   readonly #losses = new Set<string>();
   readonly #cells: (string | undefined)[];
   readonly #tables: (string | undefined)[];
+  readonly #rooms: (string | undefined)[];
+  readonly #entersRooms: boolean;
   readonly #verdicts = new Set<number>();
   readonly #locals = new Set<number>();
   readonly #taken = new Set(words);
@@ -146,11 +155,18 @@ class PolicyWriter {
   /** Labels with a `leave` in the written part of their block. */
   readonly #left = new Set<number>();
 
-  constructor(program: Program, outcomes: ReadonlyMap<string, boolean>, ids: Map<object, number>) {
+  constructor(
+    program: Program,
+    outcomes: ReadonlyMap<string, boolean>,
+    ids: Map<object, number>,
+    entersRooms: boolean,
+  ) {
     this.#program = program;
     this.#outcomes = outcomes;
     this.#cells = program.cells.map(() => undefined);
     this.#tables = program.tables.map(() => undefined);
+    this.#rooms = program.rooms.map(() => undefined);
+    this.#entersRooms = entersRooms;
     this.#keepsKind = expressibleKinds(program);
     const names = {
       local: (index: number) => {
@@ -182,14 +198,15 @@ class PolicyWriter {
 
   module(): WrittenPolicy {
     const { lines } = this.#list(this.#program.body, "  ");
-    // A table's verdict is named before the table is declared.
+    // The verdict of a table or a room is named before it is declared.
+    const rooms = this.#program.rooms.flatMap((room, index) => this.#room(room, index));
     const tables = this.#program.tables.flatMap((table, index) => this.#table(table, index));
     const cells = this.#program.cells.flatMap((cell, index) => this.#cell(cell, index));
     const verdicts = [...this.#verdicts].sort((a, b) => a - b).map((index) => this.#verdict(index));
     const locals = [...this.#locals].sort((a, b) => a - b).map((index) => `  ${this.#local(index)}`);
     this.#noteTheUnsayable();
     const body = ["export default policy((call) => {", ...locals, ...lines, "});"];
-    const head = [...verdicts, ...cells, ...tables];
+    const head = [...verdicts, ...cells, ...tables, ...rooms];
     const text = [...head, ...(head.length > 0 ? [""] : []), ...body].join("\n");
     return {
       text: `${importsOf(text)}\n\n${text}\n`,
@@ -283,6 +300,20 @@ class PolicyWriter {
     return [`const ${name} = ${scopes[table.scope]}.${kind}({ capacity: ${table.capacity}n, full: ${full}${fresh} });`];
   }
 
+  #room({ scope, sides, exclusive, timeout, late }: Room, index: number): string[] {
+    const name = this.#rooms[index];
+    if (name === undefined) return [];
+    const list = (names: readonly string[]) => `[${names.map((side) => JSON.stringify(side)).join(", ")}]`;
+    const alone = sides.filter((_, side) => (exclusive >>> side) & 1);
+    const settings = [
+      `sides: ${list(sides)}`,
+      ...(alone.length === 0 ? [] : [`exclusive: ${list(alone)}`]),
+      `timeout: "${timeout}ns"`,
+      `late: ${this.#verdictName(late)}`,
+    ];
+    return [`const ${name} = ${roomScopes[scope]}.rooms({ ${settings.join(", ")} });`];
+  }
+
   #fullVerdict(verdict: number, name: string): string {
     if (this.#program.verdicts[verdict]!.action !== "log") return this.#verdictName(verdict);
     this.#losses.add(`that a full ${name} is only logged: it is denied`);
@@ -335,6 +366,8 @@ class PolicyWriter {
           indent,
           `${this.#tableName(statement.table)}.delete(${writer.integer(statement.key).text});`,
         );
+      case "enter":
+        return this.#plain(indent, this.#enter(statement));
       case "report":
         return this.#plain(indent, this.#report(statement));
       case "return":
@@ -392,6 +425,15 @@ class PolicyWriter {
     const set = counterText(value, this.#writer);
     this.#writer.before.push(`const set${this.#writer.fresh} = ${set};`, `${name}.subtract(${name}.get());`);
     return `${name}.add(set${this.#writer.fresh++});`;
+  }
+
+  #enter({ room, side }: Statement & { readonly kind: "enter" }): string {
+    if (!this.#entersRooms) {
+      this.#losses.add("the rooms: the language refuses how the calls enter them");
+      return "";
+    }
+    this.#rooms[room] ??= this.#name(this.#program.rooms[room]!.name, "room");
+    return `${this.#rooms[room]}.enter(${JSON.stringify(this.#program.rooms[room]!.sides[side])});`;
   }
 
   #report({ report, values }: Statement & { readonly kind: "report" }): string {
@@ -586,6 +628,7 @@ function importsOf(text: string): string {
     "kill",
     "log",
     "now",
+    "perMemory",
     "perProcess",
     "perThread",
     "perTree",

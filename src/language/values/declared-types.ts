@@ -337,13 +337,13 @@ const plainTypes = new Map<string, Value["is"]>([
   ["CallSet", "call-set"],
 ]);
 const objectTypes = new Set(
-  "Flag Counter Value Phases Table KeySet Rate Flow Caller Pointer Path PathText ResolvedPath Text ArgumentList SocketAddress MessageHeader IpAddress AbstractName OpenHow CloneArguments MountAttributes SchedulingAttributes AddressSet".split(
+  "Flag Counter Value Phases Table KeySet Rate Rooms Flow Caller Pointer Path PathText ResolvedPath Text ArgumentList SocketAddress MessageHeader IpAddress AbstractName OpenHow CloneArguments MountAttributes SchedulingAttributes AddressSet".split(
     " ",
   ),
 );
 /** Checked at the use of such a value. */
 const looseTypes = new Set(
-  "FlowGraph PolicyOptions RateOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope TreeScope Scope".split(
+  "FlowGraph PolicyOptions RateOptions RoomOptions PhaseOptions OnFork Capacity OciProfile CallTable GroupTable ForkedScope ProcessScope TreeScope RoomScope Scope".split(
     " ",
   ),
 );

@@ -35,6 +35,7 @@ export function programOf(
     verdicts,
     cells: [],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

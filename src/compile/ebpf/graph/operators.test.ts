@@ -73,6 +73,7 @@ function programOf(expressions: readonly IntegerExpression[]): Program {
     verdicts: [{ action: "allow", errno: 0, reason: undefined, at }],
     cells: [{ name: "result", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at }],
     tables: [],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

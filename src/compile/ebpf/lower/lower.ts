@@ -82,7 +82,8 @@ export class Lowering {
     });
   }
 
-  expectFullTables(): void {
+  /** Before the statements, if a table or a room may raise a verdict. */
+  expectRaised(): void {
     this.#raised = this.builder.fresh();
     this.builder.set(this.#raised, this.builder.constant(this.#verdictWord(0)));
   }
@@ -133,6 +134,9 @@ export class Lowering {
         return;
       case "store":
         this.#store(statement.cell, this.#integer(statement.value));
+        return;
+      case "enter":
+        this.#enter(statement.room, statement.side, statement.at);
         return;
       case "report": {
         const values = statement.values.map((value) => this.#integer(value));
@@ -344,6 +348,20 @@ export class Lowering {
     this.#scoped(absent, () => builder.set(into, this.#integer(otherwise)), after);
     builder.current = after;
     return into;
+  }
+
+  #enter(room: number, side: number, at: Location | undefined): void {
+    const { builder } = this;
+    const { name, late } = this.#program.rooms[room]!;
+    const target = this.#target;
+    if (target.enter === undefined)
+      throw new TargetError(target, `the room \`${name}\``, "its programs cannot delay a call", at);
+    const [refused, after] = [new Block(), new Block()];
+    builder.branch("not-equal", target.enter(builder, room, side, this.#program), { immediate: 0 }, refused, after);
+    builder.current = refused;
+    this.#raise(this.#raised!, builder.value(builder.constant(this.#verdictWord(late))));
+    builder.goto(after);
+    builder.current = after;
   }
 
   #tableSet(table: number, key: GraphOperand, value: GraphOperand): void {

@@ -35,6 +35,7 @@ function tableProgram(scope: Scope, capacity: number, holdsValues: boolean): Pro
       { name: "found", scope, kind: { is: "value" }, initial: 0n, onFork: "fresh", at },
     ],
     tables: [table],
+    rooms: [],
     reports: [],
     parameters: [],
     observations: [],

@@ -8,6 +8,7 @@
  *  96  thread slot  100  process slot   (u32 each)
  * 104  number of reports so far (u32)
  * 112  a place for each report statement: u32 its turn (1, 2, …; 0: it did not run), u32 which report, u64 each value
+ *      number of entered rooms (u32), and for each of `Program.rooms` 1 + its side, or 0 (u32)
  *      the words of observations (u64 each)
  * ```
  *
@@ -20,6 +21,7 @@
  */
 
 import type { CircumstanceInput } from "../../../ir/inputs.ts";
+import { maximumEnteredRooms } from "../../../ir/limits.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
 import { forEachStatement } from "../../../ir/traverse.ts";
 import type { BodyBuilder } from "../graph/builder.ts";
@@ -57,7 +59,13 @@ export function trialContextSize(program: Program): number {
 }
 
 /** Where the words of observations stand in the context. */
-export function trialWords(program: Program): number {
+function trialWords(program: Program): number {
+  const rooms = program.rooms.length;
+  return trialRooms(program) + (rooms === 0 ? 0 : Math.ceil((4 + 4 * rooms) / 8) * 8);
+}
+
+/** Where the rooms stand in the context. */
+export function trialRooms(program: Program): number {
   let statements = 0;
   forEachStatement(program.body, (statement) => {
     if (statement.kind === "report") statements += 1;
@@ -186,6 +194,32 @@ export const trialTarget: EbpfTarget = {
     return { in: "memory", region: program.tables[table]!.scope, offset: tables[table]!, shape: shapes[table]! };
   },
   tableSecret: { map: trialMaps.indexOf("secret"), offset: 0 },
+  enter(builder, room, side, program) {
+    const count = trialRooms(program);
+    const place = count + 4 + 4 * room;
+    const [isFree, take, same, refused, after] = [new Block(), new Block(), new Block(), new Block(), new Block()];
+    const result = builder.fresh();
+    const before = builder.load(4, "context", place);
+    const other = new Block();
+    builder.branch("equal", before, { immediate: 1 + side }, same, other, 32);
+    builder.current = other;
+    builder.branch("equal", before, { immediate: 0 }, isFree, refused, 32);
+    builder.current = isFree;
+    const entered = builder.load(4, "context", count);
+    builder.branch("equal", entered, { immediate: maximumEnteredRooms }, refused, take, 32);
+    builder.current = take;
+    builder.store(4, "context", place, { immediate: 1 + side });
+    builder.store(4, "context", count, { value: builder.arithmetic("add", entered, { immediate: 1 }) });
+    builder.goto(same);
+    builder.current = same;
+    builder.set(result, { immediate: 0 });
+    builder.goto(after);
+    builder.current = refused;
+    builder.set(result, { immediate: 1 });
+    builder.goto(after);
+    builder.current = after;
+    return result;
+  },
   report(builder, report, values, _at, program) {
     const place = trialContext.reports + builder.reportStatements * reportStride(program);
     builder.reportStatements += 1;

@@ -1,5 +1,5 @@
 /** Runs programs of the trial target, on the tests' interpreter or on the running kernel, each with its own state. */
-import type { Circumstances, ScopeState, SystemCallEvent } from "../../../ir/evaluation.ts";
+import type { Circumstances, EnteredRoom, ScopeState, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Program, Scope } from "../../../ir/program.ts";
 import {
   BpfMap,
@@ -17,12 +17,13 @@ import { type EbpfInstruction, encode } from "../instructions/instruction.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { stateOffsets } from "../tables/state.ts";
 import type { MapDescription } from "../targets/storage.ts";
-import { reportStride, trialContext, trialContextSize, trialMaps, trialStorage, trialWords } from "../targets/trial.ts";
+import { reportStride, trialContext, trialContextSize, trialMaps, trialRooms, trialStorage } from "../targets/trial.ts";
 import { type EbpfMachine, runEbpf } from "./interpreter.ts";
 
 export interface Outcome {
   /** The program's result. */
   readonly result: number;
+  readonly entered: readonly EnteredRoom[];
   readonly reports: readonly { readonly report: number; readonly values: readonly bigint[] }[];
 }
 
@@ -70,13 +71,22 @@ export function readReports(program: Program, context: Uint8Array): Outcome["rep
   if (view.getUint32(trialContext.reportCount, true) === 0) return [];
   const stride = reportStride(program);
   const found: { turn: number; report: number; values: bigint[] }[] = [];
-  for (let place: number = trialContext.reports; place < trialWords(program); place += stride) {
+  for (let place: number = trialContext.reports; place < trialRooms(program); place += stride) {
     const [turn, report] = [view.getUint32(place, true), view.getUint32(place + 4, true)];
     if (turn === 0) continue;
     const values = program.reports[report]!.values.map((_, index) => view.getBigUint64(place + 8 * (index + 1), true));
     found.push({ turn, report, values });
   }
   return found.sort((a, b) => a.turn - b.turn).map(({ report, values }) => ({ report, values }));
+}
+
+/** The rooms that an evaluation entered, from the context after the run. */
+function readEntered(program: Program, context: Uint8Array): readonly EnteredRoom[] {
+  const view = new DataView(context.buffer, context.byteOffset, context.byteLength);
+  return program.rooms.flatMap((_, room) => {
+    const side = view.getUint32(trialRooms(program) + 4 + 4 * room, true);
+    return side === 0 ? [] : [{ room, side: side - 1 }];
+  });
 }
 
 export abstract class Trial {
@@ -91,7 +101,11 @@ export abstract class Trial {
   evaluate(event: SystemCallEvent, circumstances: Circumstances, slots: Slots = firstSlots): Outcome {
     writeContext(this.context, event, circumstances, slots);
     const result = this.run();
-    return { result, reports: readReports(this.program, this.context) };
+    return {
+      result,
+      entered: readEntered(this.program, this.context),
+      reports: readReports(this.program, this.context),
+    };
   }
 
   /** A cell's word. */

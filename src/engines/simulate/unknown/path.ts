@@ -1,9 +1,10 @@
 /** Facts on a path through a program whose call has unknown bits: copied where paths part, joined where they meet. */
+import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Program } from "../../../ir/program.ts";
 import { type Bits, join, known } from "./known-bits.ts";
 import type { PossibleReport, PossibleStates } from "./possible-state.ts";
 
-/** In place of a verdict that full tables have raised: none has. */
+/** In place of a verdict that tables and rooms have raised: none has. */
 export const nothingRaised = -1;
 
 /** What a walk through a program knows at one place, whichever way it came there. */
@@ -14,8 +15,12 @@ export class Path {
   readonly booleans: (boolean | undefined)[];
   /** The verdicts that each may be. */
   readonly verdicts: ReadonlySet<number>[];
-  /** The strictest that full tables may have raised, or `nothingRaised`. */
+  /** The strictest that full tables and rooms may have raised, or `nothingRaised`. */
   raised: ReadonlySet<number>;
+  /** Entered on every way here. */
+  entered: readonly EnteredRoom[];
+  /** No other room, or side, was entered on any way here. */
+  enteredCertain: boolean;
   /** Made on every way here. */
   reports: readonly PossibleReport[];
   /** No other report was made on any way here. */
@@ -29,6 +34,8 @@ export class Path {
     this.booleans = [...facts.booleans];
     this.verdicts = [...facts.verdicts];
     this.raised = facts.raised;
+    this.entered = facts.entered;
+    this.enteredCertain = facts.enteredCertain;
     this.reports = facts.reports;
     this.reportsCertain = facts.reportsCertain;
   }
@@ -41,6 +48,8 @@ export class Path {
       booleans: program.locals.map(() => false),
       verdicts: program.locals.map(() => new Set([0])),
       raised: new Set([nothingRaised]),
+      entered: [],
+      enteredCertain: true,
       reports: [],
       reportsCertain: true,
     });
@@ -63,6 +72,12 @@ export class Path {
       this.verdicts[index] = new Set([...this.verdicts[index]!, ...verdicts]);
     }
     this.raised = new Set([...this.raised, ...other.raised]);
+    const always = this.entered.filter(({ room, side }) =>
+      other.entered.some((one) => one.room === room && one.side === side),
+    );
+    this.enteredCertain &&= other.enteredCertain;
+    this.enteredCertain &&= always.length === this.entered.length && always.length === other.entered.length;
+    this.entered = always;
     const common = commonReports(this.reports, other.reports);
     this.reportsCertain &&= other.reportsCertain;
     this.reportsCertain &&= common.length === this.reports.length && common.length === other.reports.length;

@@ -6,6 +6,7 @@
  * exact: two ways that agree through different values may look as if they did not.
  */
 
+import { type EnteredRoom, withEntered } from "../../../ir/evaluation.ts";
 import type { Input } from "../../../ir/inputs.ts";
 import { complement, difference, emptySet, union } from "../../../ir/intervals.ts";
 import type {
@@ -40,6 +41,10 @@ export interface PossibleEvaluation {
   /** Indexes into `Program.verdicts`, sorted, at least one. */
   readonly verdicts: readonly number[];
   readonly states: PossibleStates;
+  /** The rooms that are entered in any case. */
+  readonly entered: readonly EnteredRoom[];
+  /** Those are all. */
+  readonly enteredKnown: boolean;
   /** Those that are made whatever the unknown bits are. */
   readonly reports: readonly PossibleReport[];
   /** Those are all, and their values are known. */
@@ -55,6 +60,8 @@ export function evaluatePossible(program: Program, inputs: PossibleInputs, state
   return {
     verdicts: [...walk.verdicts].sort((a, b) => a - b),
     states: returned.states,
+    entered: returned.entered,
+    enteredKnown: returned.enteredCertain,
     reports: returned.reports,
     reportsKnown: returned.reportsCertain && returned.reports.every(({ values }) => values.every(isKnown)),
   };
@@ -114,6 +121,8 @@ class Walk {
       case "table-delete":
         this.table(statement.table, path).delete(this.integer(statement.key, path));
         return path;
+      case "enter":
+        return this.enter(statement, path);
       case "report": {
         const values = statement.values.map((value) => this.integer(value, path));
         path.reports = [...path.reports, { report: statement.report, values }];
@@ -144,6 +153,17 @@ class Walk {
         return undefined;
       }
     }
+  }
+
+  private enter({ room, side }: Statement & { kind: "enter" }, path: Path): Path {
+    const entered = withEntered(path.entered, { room, side });
+    if (entered === undefined || !path.enteredCertain) {
+      const { late } = this.program.rooms[room]!;
+      const raised = [...path.raised].map((before) => this.raise(before, late));
+      path.raised = new Set(entered === undefined ? raised : [...path.raised, ...raised]);
+    }
+    path.entered = entered ?? path.entered;
+    return path;
   }
 
   private switch(statement: Statement & { kind: "switch" }, path: Path): Path | undefined {

@@ -5,11 +5,12 @@
 #include <linux/audit.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
+#include <linux/seccomp.h>
 
 #include "kernel.h"
 #include "sha256.h"
 
-enum { VERSION = 4, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
+enum { VERSION = 5, HEADER = 64, DIGEST = 32, DIGEST_SIZE = 32, TABLE_ENTRY = 16, MAX_MAP_BYTES = 64 << 20 };
 
 #if defined(__x86_64__)
 enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_X86_64 };
@@ -21,17 +22,29 @@ enum { OWN_ARCHITECTURE = (int)AUDIT_ARCH_AARCH64 };
 static const struct {
   uint32_t entry, min, max;
 } shape[SECTIONS + 1] = {
-    [STRINGS] = {1, 1, 1 << 22},        [POLICY] = {40, 1, 1},
-    [CLASSIC] = {8, 0, 4096},           [CLASSIC_TOKEN] = {4, 0, 8},
-    [PROGRAM] = {8, 1, 65536},          [RELOCATIONS] = {12, 0, 65536},
-    [KERNEL_FUNCTIONS] = {4, 0, 64},    [MAPS] = {48, 0, MAX_MAPS},
-    [INITIAL_VALUES] = {1, 0, 1 << 23}, [STATES] = {20, 0, 8},
-    [LAUNCH_FIELDS] = {16, 0, 128},     [CONSTANT_ALLOWS] = {8, 0, 4096},
-    [TYPES] = {1, 0, 1 << 22},          [FUNCTION_INFO] = {8, 0, 65536},
-    [LINE_INFO] = {16, 0, 65536},       [VERDICTS] = {28, 1, 65536},
-    [REPORTS] = {28, 0, 65536},         [REPORT_VALUES] = {8, 0, 65536},
-    [SOURCE_MAP] = {20, 0, 65536},      [PARAMETERS] = {52, 0, MAX_PARAMETERS},
-    [DECLARED] = {24, 0, MAX_DECLARED}, [LAUNCH] = {1, 0, 4096},
+    [STRINGS] = {1, 1, 1 << 22},
+    [POLICY] = {40, 1, 1},
+    [CLASSIC] = {8, 0, 4096},
+    [CLASSIC_TOKEN] = {4, 0, 8},
+    [PROGRAM] = {8, 1, 65536},
+    [RELOCATIONS] = {12, 0, 65536},
+    [KERNEL_FUNCTIONS] = {4, 0, 64},
+    [MAPS] = {48, 0, MAX_MAPS},
+    [INITIAL_VALUES] = {1, 0, 1 << 23},
+    [STATES] = {20, 0, 8},
+    [LAUNCH_FIELDS] = {16, 0, 128},
+    [CONSTANT_ALLOWS] = {8, 0, 4096},
+    [TYPES] = {1, 0, 1 << 22},
+    [FUNCTION_INFO] = {8, 0, 65536},
+    [LINE_INFO] = {16, 0, 65536},
+    [VERDICTS] = {28, 1, 65536},
+    [REPORTS] = {28, 0, 65536},
+    [REPORT_VALUES] = {8, 0, 65536},
+    [SOURCE_MAP] = {20, 0, 65536},
+    [PARAMETERS] = {52, 0, MAX_PARAMETERS},
+    [DECLARED] = {24, 0, MAX_DECLARED},
+    [ROOMS] = {36, 0, MAX_ROOMS},
+    [LAUNCH] = {1, 0, 4096},
 };
 
 static uint32_t word_at(const unsigned char *bytes, size_t offset) {
@@ -276,6 +289,26 @@ static const char *check_declared(const struct bundle *bundle) {
   return NULL;
 }
 
+enum { MAX_ERRNO = 4095 };
+/* The wait for a room, in nanoseconds: 1 ms to 60 s. */
+static const uint64_t min_timeout = 1000000, max_timeout = 60000000000;
+
+static const char *check_rooms(const struct bundle *bundle) {
+  const struct room_entry *rooms = section_of(bundle, ROOMS);
+  for (uint32_t i = 0; i < count_of(bundle, ROOMS); i++) {
+    const struct seccomp_ebpf_room *room = &rooms[i].room;
+    uint64_t timeout = word_of(room->timeout);
+    uint32_t data = room->late & SECCOMP_RET_DATA, action = room->late & SECCOMP_RET_ACTION_FULL;
+    int denies = action == SECCOMP_RET_ERRNO && data >= 1 && data <= MAX_ERRNO;
+    int kills = (action == SECCOMP_RET_KILL_THREAD || action == SECCOMP_RET_KILL_PROCESS) && data == 0;
+    if (!is_string(bundle, rooms[i].name) || room->scope >= ROOM_SCOPES || room->sides < 2 || room->sides > MAX_SIDES ||
+        (room->sides < MAX_SIDES && room->exclusive >> room->sides != 0) || timeout < min_timeout ||
+        timeout > max_timeout || (!denies && !kills) || word_of(room->flags) != 0)
+      return "invalid room";
+  }
+  return NULL;
+}
+
 enum { LOAD_WIDE = BPF_LD | BPF_IMM | BPF_DW, CALL_FUNCTION = BPF_JMP | BPF_CALL };
 
 static const char *check_relocation(const struct bundle *bundle, const struct relocation_entry *relocation) {
@@ -328,8 +361,9 @@ static const char *check_program(const struct bundle *bundle) {
 }
 
 const char *read_bundle(struct bundle *bundle, unsigned char *bytes, size_t size) {
-  static const char *(*const checks[])(const struct bundle *) = {
-      check_policy, check_classic, check_maps, check_parameters, check_states, check_declared, check_program};
+  static const char *(*const checks[])(const struct bundle *) = {check_policy,     check_classic, check_maps,
+                                                                 check_parameters, check_states,  check_declared,
+                                                                 check_rooms,      check_program};
   bundle->bytes = bytes;
   const char *wrong = check_file(bundle, size);
   for (unsigned i = 0; wrong == NULL && i < sizeof checks / sizeof *checks; i++) wrong = checks[i](bundle);

@@ -28,6 +28,7 @@ enum section_kind {
   SOURCE_MAP,
   PARAMETERS,
   DECLARED,
+  ROOMS,
   LAUNCH,
   SECTIONS = LAUNCH,
 };
@@ -60,6 +61,14 @@ struct declared_entry { /* struct seccomp_ebpf_arg (kernel/patches) */
   uint32_t arch, number, argument, kind, size, flags;
 };
 enum { MAX_DECLARED = 256, MAX_DECLARED_SIZE = 4096, DECLARED_KINDS = 6 };
+
+struct room_entry {
+  uint32_t name;
+  struct seccomp_ebpf_room { /* kernel/patches; 64-bit words as two halves, the low one first */
+    uint32_t scope, sides, exclusive, late, timeout[2], flags[2];
+  } room;
+};
+enum { MAX_ROOMS = 32, MAX_SIDES = 32, ROOM_SCOPES = 3 };
 
 struct launch_field_entry {
   uint32_t what, map, offset, size;

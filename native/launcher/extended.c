@@ -251,9 +251,17 @@ static void describe_attachment(struct extended *extended, const struct bundle *
   if (attach->arg_cnt > 0) {
     attach->args = (uintptr_t)section_of(bundle, DECLARED);
     attach->arg_size = sizeof(struct declared_entry);
+  }
+  const struct room_entry *rooms = section_of(bundle, ROOMS);
+  for (uint32_t i = 0; i < count_of(bundle, ROOMS); i++) extended->rooms[i] = rooms[i].room;
+  attach->room_cnt = count_of(bundle, ROOMS);
+  if (attach->room_cnt > 0) {
+    attach->rooms = (uintptr_t)extended->rooms;
+    attach->room_size = sizeof *extended->rooms;
   } else {
-    /* A kernel without declared arguments takes the structure as it was before them. */
-    attach->size = offsetof(struct seccomp_ebpf_attach, args);
+    /* A kernel without rooms, or without declared arguments, takes the structure as it was before them. */
+    attach->size =
+        attach->arg_cnt > 0 ? offsetof(struct seccomp_ebpf_attach, rooms) : offsetof(struct seccomp_ebpf_attach, args);
   }
   if (extended->events >= 0 && uses_events(bundle)) {
     attach->open_maps = (uintptr_t)&extended->events;

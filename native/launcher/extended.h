@@ -33,11 +33,14 @@ struct seccomp_ebpf_attach {
   uint32_t state_size, assert_allow_size;
   uint64_t args;
   uint32_t arg_cnt, arg_size;
+  uint64_t rooms;
+  uint32_t room_cnt, room_size;
 };
 
 struct extended {
   struct seccomp_ebpf_attach attach;
   struct seccomp_ebpf_state states[MAX_STATES];
+  struct seccomp_ebpf_room rooms[MAX_ROOMS];
   /* Descriptors, or -1. */
   int program, events, dropped;
   int maps[MAX_MAPS];

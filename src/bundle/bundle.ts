@@ -1,5 +1,5 @@
 /** The contents of a bundle as values. `write.ts` encodes it, `read.ts` decodes it. */
-import type { Report } from "../ir/program.ts";
+import type { Report, RoomScope } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { DeclaredArgument } from "../linux/declared-arguments.ts";
@@ -35,6 +35,7 @@ export interface Bundle {
   readonly kernelFunctions: readonly string[];
   readonly maps: readonly BundleMap[];
   readonly states: readonly BundleState[];
+  readonly rooms: readonly BundleRoom[];
   /** What the kernel copies before the program runs, by number and argument. At most 256. */
   readonly declared: readonly DeclaredArgument[];
   readonly launch: readonly LaunchWord[];
@@ -75,6 +76,18 @@ export interface BundleState {
   readonly scope: "thread" | "process";
   readonly fork: "copy" | "fresh" | "share";
   readonly size: number;
+}
+
+export interface BundleRoom {
+  readonly name: string;
+  readonly scope: RoomScope;
+  readonly sides: number;
+  /** A bit for each side that admits one call at a time. */
+  readonly exclusive: number;
+  /** `SECCOMP_RET_…`, of a call that has waited too long. */
+  readonly late: number;
+  /** In nanoseconds. */
+  readonly timeout: bigint;
 }
 
 export interface BundleParameter {

@@ -1,8 +1,9 @@
 /**
- * The constants of the bundle format, version 4 (docs/bundle.md). `native/launcher/bundle.c` has the same.
+ * The constants of the bundle format, version 5 (docs/bundle.md). `native/launcher/bundle.c` has the same.
  */
 import { opcode } from "../compile/classic/instruction.ts";
-import { maximumParameters } from "../ir/limits.ts";
+import { maximumParameters, maximumRooms } from "../ir/limits.ts";
+import type { RoomScope } from "../ir/program.ts";
 import type { Action } from "../ir/verdicts.ts";
 import { type ArchitectureName, auditArchitecture } from "../linux/architecture.ts";
 import { mapFlags, mapTypes, programTypes } from "../linux/bpf/numbers.ts";
@@ -10,7 +11,7 @@ import { mostDeclarations } from "../linux/declared-arguments.ts";
 
 /** "\x7fPCL\r\n\x1a\n": contains bytes that a text transfer would damage. */
 export const magic = Uint8Array.of(0x7f, 0x50, 0x43, 0x4c, 0x0d, 0x0a, 0x1a, 0x0a);
-export const version = 4;
+export const version = 5;
 export const headerSize = 64;
 export const digestOffset = 32;
 export const digestSize = 32;
@@ -45,6 +46,7 @@ export const sections = [
   { name: "sourceMap", entry: 20, least: 0, most: 65536 },
   { name: "parameters", entry: 52, least: 0, most: maximumParameters },
   { name: "declared", entry: 24, least: 0, most: mostDeclarations },
+  { name: "rooms", entry: 36, least: 0, most: maximumRooms },
   { name: "launch", entry: 1, least: 0, most: 4096 },
 ] as const;
 export type SectionName = (typeof sections)[number]["name"];
@@ -76,6 +78,8 @@ export const parameterTraits = { hasDefault: 1 } as const;
 /** `SECCOMP_EBPF_STATE_…`, `SECCOMP_EBPF_FORK_…`. */
 export const stateScopes = ["thread", "process"] as const;
 export const forkKinds = ["copy", "fresh", "share"] as const;
+/** `SECCOMP_EBPF_ROOM_…`. */
+export const roomScopes = { process: 0, tree: 1, memory: 2 } as const satisfies Readonly<Record<RoomScope, number>>;
 /** Part of the file format: a number never changes its meaning. */
 export const actionNumbers = {
   allow: 0,

@@ -7,7 +7,9 @@ import { slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import { safeText } from "../diagnostics/width.ts";
 import { printParameter, printValue } from "../ir/parameters.ts";
 import { describeDeclared } from "../linux/declared-arguments.ts";
-import type { Bundle, BundleMap, BundleParameter, Place } from "./bundle.ts";
+import { errnoName } from "../linux/errno.ts";
+import { splitReturnWord } from "../linux/return-word.ts";
+import type { Bundle, BundleMap, BundleParameter, BundleRoom, Place } from "./bundle.ts";
 import { digestIn } from "./format.ts";
 import { decodeBundle } from "./read.ts";
 
@@ -50,10 +52,19 @@ function heading(bundle: Bundle, digest: string): string[] {
     ...bundle.states.map(({ name: state, scope, fork, size }, index) => {
       return `; state[${index}] ${state}: ${size} bytes for each ${scope}; a child's is ${forkWords[fork]}`;
     }),
+    ...bundle.rooms.map(describeRoom),
     ...bundle.declared.map((declared) => `; ${describeDeclared(bundle.architecture, declared)}`),
     ...(matches ? ["; the kernel matches texts for it"] : []),
     ...(locked ? ["; the kernel holds the locks of its states while it runs"] : []),
   ];
+}
+
+function describeRoom({ name, scope, sides, exclusive, late, timeout }: BundleRoom, index: number): string {
+  const alone = Array.from({ length: sides }, (_, side) => side).filter((side) => (exclusive >>> side) & 1);
+  const one = alone.length === 0 ? "" : `, one call at a time in ${alone.join(", ")}`;
+  const { action, data } = splitReturnWord(late);
+  const then = action === "ERRNO" ? `deny ${errnoName(data) ?? data}` : `${action}`.toLowerCase().replace("_", " ");
+  return `; room[${index}] ${name}: ${sides} sides for each ${scope}${one}; ${then} after ${timeout} ns`;
 }
 
 function describeParameter({ name, at, ...parameter }: BundleParameter): string {

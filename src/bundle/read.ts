@@ -4,7 +4,9 @@
  */
 
 import { timingSafeEqual } from "node:crypto";
+import { maximumSides, roomTimeout } from "../ir/limits.ts";
 import { parameterFault } from "../ir/parameters.ts";
+import type { RoomScope } from "../ir/program.ts";
 import { actionNames, maximumErrno } from "../ir/verdicts.ts";
 import { programFlags, pseudo } from "../linux/bpf/numbers.ts";
 import {
@@ -13,12 +15,14 @@ import {
   declarationKinds,
   mostDeclaredBytes,
 } from "../linux/declared-arguments.ts";
+import { splitReturnWord } from "../linux/return-word.ts";
 import {
   type Bundle,
   BundleError,
   type BundleMap,
   type BundleParameter,
   type BundleReport,
+  type BundleRoom,
   type BundleState,
   type BundleVerdict,
   type LaunchWord,
@@ -48,6 +52,7 @@ import {
   prints,
   programTypeNumbers,
   relocationKinds,
+  roomScopes,
   type SectionName,
   sections,
   stateScopes,
@@ -99,6 +104,7 @@ export function decodeBundle(file: Uint8Array): Bundle {
     kernelFunctions,
     maps,
     states: readStates(contents.states, texts),
+    rooms: readRooms(contents.rooms, texts),
     declared: readDeclared(contents.declared, new DataView(bytes.buffer, bytes.byteOffset).getUint32(16, true)),
     launch: readLaunch(contents, maps, parameters.length),
     constantAllows: [...new Entries(contents.constantAllows, 8)].map(([architecture, number]) => ({
@@ -450,6 +456,22 @@ function readStates(bytes: Uint8Array, texts: Texts): BundleState[] {
     demand(fork !== "share" || scope === "process", "a thread's state cannot be shared");
     demand(size! >= 8 && size! <= 4096 && size! % 8 === 0, "a state object's size is invalid");
     return { name: texts.at(name!), scope, fork, size: size! };
+  });
+}
+
+function readRooms(bytes: Uint8Array, texts: Texts): BundleRoom[] {
+  return [...new Entries(bytes, 36)].map((entry) => {
+    const [nameAt, scopeNumber, sides, exclusive, late, ...wide] = entry as [number, number, number, number, number];
+    const [timeoutLow, timeoutHigh, flagsLow, flagsHigh] = wide as readonly number[];
+    const scope = (Object.keys(roomScopes) as RoomScope[]).find((name) => roomScopes[name] === scopeNumber);
+    demand(scope !== undefined && flagsLow === 0 && flagsHigh === 0, "a room is of an unknown kind");
+    demand(sides >= 2 && sides <= maximumSides && exclusive < 2 ** sides, "a room's sides are invalid");
+    const timeout = (BigInt(timeoutHigh!) << 32n) | BigInt(timeoutLow!);
+    demand(timeout >= roomTimeout.least && timeout <= roomTimeout.most, "a room's timeout is invalid");
+    const { action, data } = splitReturnWord(late);
+    const fails = action === "ERRNO" && data >= 1 && data <= maximumErrno;
+    demand(fails || ((action === "KILL_THREAD" || action === "KILL_PROCESS") && data === 0), "a late call passes");
+    return { name: texts.at(nameAt), scope, sides, exclusive, late, timeout };
   });
 }
 

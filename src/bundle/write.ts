@@ -21,6 +21,7 @@ import {
   parameterTraits,
   prints,
   relocationKinds,
+  roomScopes,
   type SectionName,
   sections,
   stateScopes,
@@ -125,6 +126,12 @@ function contentsOf(bundle: Bundle): Record<SectionName, Uint8Array> {
         declarationKinds[kind],
         size,
         0,
+      ]),
+    ),
+    rooms: words(
+      bundle.rooms.flatMap(({ name, scope, sides, exclusive, late, timeout }) => [
+        ...[strings.offset(name), roomScopes[scope], sides, exclusive, late],
+        ...[...halves(timeout), 0, 0],
       ]),
     ),
     parameters: words(bundle.parameters.flatMap((one) => parameterEntry(one, strings, place))),

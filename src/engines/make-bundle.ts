@@ -3,6 +3,7 @@
 import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../bundle/bundle.ts";
 import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
 import { encodeClassic } from "../compile/classic/compile.ts";
+import { verdictWord } from "../compile/classic/verdict-word.ts";
 import type { EbpfArtifact } from "../compile/ebpf/artifact.ts";
 import { type EbpfInstruction, encode, slotPositions } from "../compile/ebpf/instructions/instruction.ts";
 import type { MapDescription } from "../compile/ebpf/targets/storage.ts";
@@ -52,6 +53,11 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
     states: storage.states.map(({ name, scope, fork, size }): BundleState => {
       // The tree's state is the state of a process that all tasks share.
       return scope === "tree" ? { name, scope: "process", fork: "share", size } : { name, scope, fork, size };
+    }),
+    // The kernel knows no room of one side; nothing enters the other.
+    rooms: program.rooms.map(({ name, scope, sides, exclusive, timeout, late }) => {
+      const verdict = verdictWord(program.verdicts[late]!);
+      return { name, scope, sides: Math.max(2, sides.length), exclusive, timeout, late: verdict };
     }),
     declared: artifact.declared,
     launch: storage.maps.flatMap(({ launch = [] }, map) =>

@@ -15,7 +15,7 @@ import {
   orders,
   startedDetail,
 } from "../../src/engines/launcher.ts";
-import { maximumParameters } from "../../src/ir/limits.ts";
+import { maximumParameters, maximumRooms, maximumSides } from "../../src/ir/limits.ts";
 import { auditArchitecture, x32Bit } from "../../src/linux/architecture.ts";
 import { mapFlags, mapTypes, programFlags, programTypes, pseudo } from "../../src/linux/bpf/numbers.ts";
 import { declarationKinds, mostDeclaredBytes } from "../../src/linux/declared-arguments.ts";
@@ -91,6 +91,7 @@ describe("numbers that TypeScript and C share", () => {
       launchFields: "launch_field_entry",
       parameters: "parameter_entry",
       declared: "declared_entry",
+      rooms: "room_entry",
     };
     const facts: Facts = [
       ...format.sections.map(({ name }, index) => [upper(name), index + 1] as const),
@@ -116,7 +117,12 @@ describe("numbers that TypeScript and C share", () => {
       ["MAX_DECLARED_SIZE", mostDeclaredBytes],
       ["DECLARED_KINDS", Object.keys(declarationKinds).length],
       ["offsetof(struct seccomp_ebpf_attach, args)", 64],
-      ["sizeof(struct seccomp_ebpf_attach)", 80],
+      ["offsetof(struct seccomp_ebpf_attach, rooms)", 80],
+      ["sizeof(struct seccomp_ebpf_attach)", 96],
+      ["sizeof(struct seccomp_ebpf_room)", 32],
+      ["MAX_ROOMS", maximumRooms],
+      ["MAX_SIDES", maximumSides],
+      ["ROOM_SCOPES", Object.keys(format.roomScopes).length],
       ["(uint32_t)NONE", format.none],
       ["PROGRAM_TYPE_SECCOMP", programTypes.seccomp],
       ["BPF_F_SEALABLE", mapFlags.sealable],

@@ -49,6 +49,8 @@ export function encodeObject(artifact: EbpfArtifact, sources: Sources): Uint8Arr
   // Attached without declarations, the program would find no memory behind any pointer.
   if (declared.length > 0)
     throw new ObjectError("it has no place for the arguments that the kernel must copy before the program runs");
+  if (artifact.program.rooms.length > 0)
+    throw new ObjectError("it has no place for the rooms that the kernel must know when the program is attached");
   const places = storage.maps.map((map, index) => placeOf(map, index, object.instructions));
   const { btf, maps, functions } = describeProgram(artifact, sources);
   const parts = functions.map((one, index) => ({

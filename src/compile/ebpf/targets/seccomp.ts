@@ -73,6 +73,7 @@ const kernelFunctions = {
   owner: "bpf_seccomp_uid_gid",
   alive: "bpf_seccomp_alive",
   expectChild: "bpf_seccomp_expect_child",
+  enter: "bpf_seccomp_enter",
 } as const;
 
 /** `args[0]` of `struct seccomp_data`: clone's flags, on all architectures here. */
@@ -127,6 +128,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     parameter: (parameter) => ({ map: maps.launch, offset: parameterOffset(launch.parameters, parameter) }),
     table: (_program, table) =>
       places.table(table) ?? { in: "map", map: maps.tables + places.mapTables.indexOf(table) },
+    enter: (builder, room, side) => builder.callKernel(kernelFunctions.enter, { immediate: room }, { immediate: side }),
     report: (builder, report, values, at) => parts.report(builder, report, values, at),
     storage: () => storage(program, places, memory.tables()),
     followsForks: places.mapped.length > 0,

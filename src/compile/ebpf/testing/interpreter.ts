@@ -4,6 +4,7 @@
  * on a condition (the search of a table).
  */
 
+import { type EnteredRoom, withEntered } from "../../../ir/evaluation.ts";
 import { maximumHalf } from "../../../linux/word.ts";
 import type { EbpfInstruction, MemorySize, Operand, Register } from "../instructions/instruction.ts";
 import { arithmetic, conditionHolds } from "../instructions/semantics.ts";
@@ -33,6 +34,7 @@ export interface SeccompKernel {
   /** gid << 32 | uid. */
   readonly owner: bigint;
   readonly alive: number;
+  entered?: readonly EnteredRoom[];
   /** Set if the program has reserved a place for a child. */
   expectsChild?: boolean;
   /** Records submitted to the ring buffer; more than `mostRecords` do not fit. */
@@ -223,6 +225,13 @@ export function runEbpf(instructions: readonly EbpfInstruction[], machine: EbpfM
         if (kernel!.states?.[Number(read(1))] === undefined) return 0n;
         kernel!.expectsChild = true;
         return BigInt(kernel!.alive);
+      case "bpf_seccomp_enter": {
+        const next = { room: Number(read(1)), side: Number(read(2)) };
+        const entered = withEntered(kernel!.entered ?? [], next);
+        if (entered !== undefined) kernel!.entered = entered;
+        // An int: the upper half of the register has no meaning.
+        return entered === undefined ? 0x1234_5678_ffff_ffean : 0x1234_5678_0000_0000n;
+      }
       case "bpf_seccomp_arg":
         return part(kernel!);
       case "bpf_seccomp_arg_match":

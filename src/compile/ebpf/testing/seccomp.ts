@@ -2,7 +2,7 @@
  * A model of the kernel for programs of type BPF_PROG_TYPE_SECCOMP: a tree of tasks with state objects for each thread,
  * each process and the tree, which are copied, fresh or shared at a fork. The program runs on the tests' interpreter.
  */
-import type { SystemCallEvent } from "../../../ir/evaluation.ts";
+import type { EnteredRoom, SystemCallEvent } from "../../../ir/evaluation.ts";
 import type { Observation } from "../../../ir/observation.ts";
 import type { Memory } from "../../../ir/observe.ts";
 import type { Program } from "../../../ir/program.ts";
@@ -11,7 +11,7 @@ import type { SeccompProgram } from "../seccomp.ts";
 import { tableEntries, tableSize } from "../tables/shape.ts";
 import { decodeRecord, type ProgramRecord } from "../targets/records.ts";
 import { placeState, type StatePlaces, treeMapRegion } from "../targets/state-objects.ts";
-import { type EbpfMachine, type ModelledCopy, runEbpf } from "./interpreter.ts";
+import { type EbpfMachine, type ModelledCopy, runEbpf, type SeccompKernel } from "./interpreter.ts";
 
 export interface ModelledTask {
   /** The number of the thread group's first task. */
@@ -23,6 +23,7 @@ export interface ModelledTask {
 export interface ModelledOutcome {
   readonly returned: number;
   readonly records: readonly ProgramRecord[];
+  readonly entered: readonly EnteredRoom[];
   readonly executed: number;
   /** Whether a place is reserved for a child. */
   readonly expectsChild: boolean;
@@ -108,9 +109,14 @@ export class ModelledTree {
     const { now, who, owner, attached = true, copies = new Map() } = given;
     const states = attached ? this.tasks.get(task)!.states : undefined;
     const { alive, maps, mostRecords } = this;
-    const kernel = { states, now, who, owner, alive, records, mostRecords, copies, expectsChild: false };
+    const kernel: SeccompKernel = {
+      ...{ states, now, who, owner, alive, records, mostRecords, copies },
+      entered: [],
+      expectsChild: false,
+    };
     const { result, executed } = runEbpf(this.#compiled.object.instructions, { context, maps, kernel });
-    return { returned: result, records: records.map(decodeRecord), executed, expectsChild: kernel.expectsChild };
+    const { entered = [], expectsChild = false } = kernel;
+    return { returned: result, records: records.map(decodeRecord), entered, executed, expectsChild };
   }
 
   /** The same as in a child's first evaluation. */

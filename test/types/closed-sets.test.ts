@@ -72,7 +72,7 @@ beforeAll(() => {
   cpSync("src", join(folder, "src"), { recursive: true });
   cpSync("package.json", join(folder, "package.json"));
   symlinkSync(resolve("node_modules"), join(folder, "node_modules"));
-  const exclude = ["src/language/types", "src/**/*.test.ts", "src/**/testing/**"];
+  const exclude = ["src/language/types", "src/report/page", "src/**/*.test.ts", "src/**/testing/**"];
   writeFileSync(
     join(folder, "tsconfig.json"),
     JSON.stringify({ extends: resolve("tsconfig.json"), include: ["src/**/*.ts"], exclude }),

@@ -224,7 +224,7 @@ function counting(place: CountedPlace | undefined): (() => void) | undefined {
   };
 }
 
-/** Changes state or reports. */
+/** Changes state, enters a room or reports. */
 const effects: { readonly [K in Statement["kind"]]: boolean } = {
   "set-integer": false,
   "set-boolean": false,

@@ -14,6 +14,8 @@ export function findRoomWarnings(view: View): Diagnostic[] {
   const leaves = new Map(
     [...view.decisions.keys()].map((number) => [view.name(number), view.leavesOf(view.name(number))]),
   );
+  // A call that is too complex may enter any side.
+  if ([...leaves.values()].some((list) => list.some(isTooComplex))) return [];
   program.rooms.forEach(({ name, sides, late, at }, room) => {
     const span = spanOf(program, at);
     const entering = [...leaves].filter(([, list]) => list.some((leaf) => sideOf(leaf, room) !== undefined));
@@ -67,6 +69,9 @@ export function findRoomWarnings(view: View): Diagnostic[] {
   });
   return found;
 }
+
+const isTooComplex = ({ stateful }: DecisionLeaf): boolean =>
+  stateful.some(({ because }) => because === "too-complex");
 
 function sidesOf({ stateful }: DecisionLeaf, room: number): readonly number[] {
   return stateful.flatMap((reason) => (reason.because === "enters-room" && reason.room === room ? [reason.side] : []));

@@ -31,6 +31,7 @@ export function reachableVerdicts(program: Program, graph: Graph, number: bigint
     if (statement.kind === "set-verdict") note(statement.value);
     else if (statement.kind === "return") note(statement.verdict);
     else if (statement.kind === "table-set") verdicts.add(program.tables[statement.table]!.full);
+    else if (statement.kind === "enter") verdicts.add(program.rooms[statement.room]!.late);
     if (statement.kind === "switch" && statement.value.kind === "input" && statement.value.input === "number") {
       const arm = statement.arms.findIndex(({ intervals }) =>
         intervals.some(({ from, to }) => from <= number && number <= to),

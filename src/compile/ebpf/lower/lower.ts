@@ -136,7 +136,7 @@ export class Lowering {
         this.#store(statement.cell, this.#integer(statement.value));
         return;
       case "enter":
-        this.#enter(statement.room, statement.side, statement.at);
+        this.#enter(statement.room, statement.side);
         return;
       case "report": {
         const values = statement.values.map((value) => this.#integer(value));
@@ -350,15 +350,13 @@ export class Lowering {
     return into;
   }
 
-  #enter(room: number, side: number, at: Location | undefined): void {
+  #enter(room: number, side: number): void {
     const { builder } = this;
-    const { name, late } = this.#program.rooms[room]!;
-    const target = this.#target;
-    if (target.enter === undefined)
-      throw new TargetError(target, `the room \`${name}\``, "its programs cannot delay a call", at);
     const [refused, after] = [new Block(), new Block()];
-    builder.branch("not-equal", target.enter(builder, room, side, this.#program), { immediate: 0 }, refused, after);
+    const result = this.#target.enter(builder, room, side, this.#program);
+    builder.branch("not-equal", result, { immediate: 0 }, refused, after, 32);
     builder.current = refused;
+    const { late } = this.#program.rooms[room]!;
     this.#raise(this.#raised!, builder.value(builder.constant(this.#verdictWord(late))));
     builder.goto(after);
     builder.current = after;

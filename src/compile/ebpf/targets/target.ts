@@ -64,8 +64,8 @@ export interface EbpfTarget {
   table(program: Program, table: number): MemoryTable | MapTable | { readonly impossible: string };
   /** With `functions`: the address of the three secret words of hashed tables (`tables/operations.ts`). */
   readonly tableSecret?: { readonly map: number; readonly offset: number };
-  /** Enters a side of a room; a value other than 0 where the call may not, so that `Room.late` is raised. */
-  enter?(builder: BodyBuilder, room: number, side: number, program: Program): Value;
+  /** Enters a side of a room. Of the result the low 32 bits count: other than 0 where `Room.late` is raised. */
+  enter(builder: BodyBuilder, room: number, side: number, program: Program): Value;
   report(
     builder: BodyBuilder,
     report: number,

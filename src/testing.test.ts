@@ -26,6 +26,30 @@ const x86_64 = { architecture: "x86_64" } as const;
 describe.each(["interpreter", "wasm"] as const)("simulate, by %s", (compiled) => {
   const options = { ...x86_64, compiled };
 
+  test("calls that go on, and hold their rooms", async () => {
+    const policy = file(
+      "rooms.ts",
+      `import { allow, deny, perTree, policy } from "portcullis";
+       const r = perTree.rooms({ sides: ["a", "b"], timeout: "10ms", late: deny("EDEADLK") });
+       export default policy((call) => {
+         if (call.name === "mkdir") r.enter("a");
+         if (call.name === "rmdir") r.enter("b");
+         return allow;
+       });`,
+    );
+    const run = await simulate(policy, options);
+    const other = run.command.fork();
+    expect([run.command.begin("mkdir").verdict, run.command.begun]).toEqual(["allow", "runs"]);
+    expect([other.call("rmdir").verdict, other.begun]).toEqual(["waits", undefined]);
+    expect([other.begin("rmdir").verdict, other.begun]).toEqual(["waits", "waits"]);
+    run.advance("10ms");
+    expect(other.begun).toMatchObject({ verdict: "deny EDEADLK" });
+    expect(other.begin("rmdir").verdict).toBe("waits");
+    other.interrupt();
+    run.command.end();
+    expect(other.call("rmdir").verdict).toBe("allow");
+  });
+
   test("twenty forks a second, with a clock to move", async () => {
     const run = await simulate("policies/fork-rate.ts", options);
     const fork = () => run.command.call("clone").verdict;

@@ -188,13 +188,34 @@ class Task {
   }
 
   call(name: string, given: Readonly<Record<string, unknown>> = {}): Decision {
+    return this.#judge("call", name, given);
+  }
+
+  begin(name: string, given: Readonly<Record<string, unknown>> = {}): Decision {
+    return this.#judge("begin", name, given);
+  }
+
+  get begun(): "runs" | "waits" | Decision | undefined {
+    const { begun } = this.#task;
+    return begun?.is === "late" ? begun.ruling : begun?.is;
+  }
+
+  end(): void {
+    this.#task.end();
+  }
+
+  interrupt(): void {
+    this.#task.interrupt();
+  }
+
+  #judge(how: "call" | "begin", name: string, given: Readonly<Record<string, unknown>>): Decision {
     const { architecture } = this.#program;
     const call = callByName(name);
     if (call === undefined) throw new TypeError(unknownCall(name));
     const number = call.number[architecture];
     if (number === undefined) throw new TypeError(`${architecture} has no ${name}`);
     const { registers, memory } = testedArguments(call, architecture, given);
-    const decision = this.#task.call({ number, arguments: registersOf(call, architecture, registers), memory });
+    const decision = this.#task[how]({ number, arguments: registersOf(call, architecture, registers), memory });
     // A call only gives the verdict; `fork` and `thread` create children.
     decision.birth?.fail();
     const [lacking] = decision.lacking;
@@ -203,7 +224,7 @@ class Task {
         `the policy asks about the memory behind \`${lacking}\` of ${name}, and the call does not give it`,
       );
     }
-    return decisionOf(decision);
+    return decision.waits === undefined ? decisionOf(decision) : { ...decisionOf(decision), verdict: "waits" };
   }
 
   fork(): Task {

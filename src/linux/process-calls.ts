@@ -10,6 +10,8 @@ export const executingCalls = ["execve", "execveat"] as const;
 
 /** include/uapi/linux/sched.h */
 export const cloneFlag = {
+  /** CLONE_VM: the task shares its creator's memory. */
+  vm: 0x0000_0100n,
   /** CLONE_THREAD: the task is a thread of the caller's process. */
   thread: 0x0001_0000n,
   /** CLONE_UNTRACED: the caller's tracer does not trace the new task. */

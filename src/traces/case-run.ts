@@ -8,7 +8,7 @@ import { notifyProfile } from "../engines/notify/filter.ts";
 import { failureText } from "../engines/simulate/decision.ts";
 import type { Evaluator } from "../engines/simulate/evaluator.ts";
 import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
-import type { SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
+import type { BegunCall, SimulatedDecision, SimulatedTask } from "../engines/simulate/model.ts";
 import { RefusedError } from "../engines/simulate/task.ts";
 import { SimulatedTree } from "../engines/simulate/tree.ts";
 import { WasmEvaluator } from "../engines/simulate/wasm-evaluator.ts";
@@ -63,7 +63,7 @@ export function runCases(program: Program, file: CaseFile, coverage?: Coverage):
   const failures: CaseFailure[] = [];
   let cases = 0;
   for (const step of file.steps) {
-    if (step.kind === "call") cases++;
+    if (step.kind === "call" || step.kind === "begun") cases++;
     const given = forms.map((form) => [form.name, form.take(step)] as const);
     failures.push(...gather(step, given));
     if (step.kind === "call") failures.push(...classicFailure(step, classic(step)));
@@ -85,7 +85,7 @@ function gather(step: CaseStep, given: readonly (readonly [CaseForm, Mismatch | 
     if (mismatch === undefined) continue;
     const key = `${mismatch.verdict} ${mismatch.rule} ${mismatch.repetition}`;
     const before = groups.get(key);
-    const place = step.kind === "call" ? step.verdictPlace : step.place;
+    const place = "verdictPlace" in step ? step.verdictPlace : step.place;
     groups.set(key, {
       step,
       place,
@@ -139,6 +139,19 @@ class Form {
       case "fork":
       case "thread":
         return this.#make(task, step.kind, step.child);
+      case "end":
+      case "interrupt": {
+        const needed = step.kind === "end" ? "runs" : "waits";
+        const { begun } = task;
+        if (begun?.is !== needed) return { expected: `the call ${needed}`, ...begunText(begun), repetition: undefined };
+        task[step.kind]();
+        return undefined;
+      }
+      case "begun": {
+        const given = begunText(task.begun);
+        if (fulfils(step, given)) return undefined;
+        return { expected: expectation(step), ...given, repetition: undefined };
+      }
       case "exit":
         task.exit();
         return undefined;
@@ -150,12 +163,17 @@ class Form {
 
   #call(task: SimulatedTask, step: CallStep): Mismatch | undefined {
     const expected = expectation(step);
+    const { begun } = task;
+    if (begun !== undefined && begun.is !== "late")
+      return { expected, verdict: "its earlier call goes on", ...noRule, repetition: undefined };
     for (let repetition = 1; repetition <= step.times; repetition++) {
-      const decision = task.call({ number: step.number, arguments: step.registers, memory: step.memory });
+      const call = { number: step.number, arguments: step.registers, memory: step.memory };
+      const decision = step.begins ? task.begin(call) : task.call(call);
       decision.birth?.fail(); // the line only gives the verdict; `child = who.fork()` creates a child
       if (decision.lacking.length > 0) return { expected, ...lackingMemory(decision.lacking), repetition: undefined };
-      if (!fulfils(step, decision)) {
-        const { verdict, rule, reason } = decision;
+      const given = decision.waits === undefined ? decision : { ...decision, verdict: "waits" };
+      if (!fulfils(step, given)) {
+        const { verdict, rule, reason } = given;
         return { expected, verdict, rule, reason, repetition: step.times === 1 ? undefined : repetition };
       }
     }
@@ -175,24 +193,40 @@ class Form {
   }
 }
 
+const noRule = { rule: undefined, reason: undefined } as const;
+
+function begunText(begun: BegunCall | undefined): Given {
+  switch (begun?.is) {
+    case "runs":
+      return { verdict: "allow", ...noRule };
+    case "waits":
+      return { verdict: "waits", ...noRule };
+    case "late":
+      return begun.ruling;
+    case undefined:
+      return { verdict: "no call goes on", ...noRule };
+  }
+}
+
 /** What the line does not say would decide, whatever it decides: no verdict. */
 function lackingMemory(lacking: readonly string[]): Given {
   const names = lacking.map((name) => `\`${name}\``).join(" and ");
   const verdict = `unknown: the policy asks about the memory behind ${names}, and the line does not give it`;
-  return { verdict, rule: undefined, reason: undefined };
+  return { verdict, ...noRule };
 }
 
 function expectedVerdict({ action, errno = 0 }: Pick<ExpectedVerdict, "action" | "errno">): string {
+  if (action === "waits") return action;
   return action === "fails" ? failureText(errno) : verdictText({ action, errno });
 }
 
-function expectation(step: CallStep): string {
+function expectation(step: Pick<CallStep, "expected">): string {
   const { action, errno, reason } = step.expected;
   const verdict = expectedVerdict({ action, errno });
   return reason === undefined ? verdict : `${verdict} @ ${JSON.stringify(reason)}`;
 }
 
-function fulfils(step: CallStep, given: Given): boolean {
+function fulfils(step: Pick<CallStep, "expected">, given: Given): boolean {
   const { action, errno, reason } = step.expected;
   return (
     given.verdict === expectedVerdict({ action, errno }) &&

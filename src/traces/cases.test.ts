@@ -140,3 +140,40 @@ test("an errno without a name is its number, and one with a name is not", () => 
     expect(readVerdict(verdict).diagnostics, verdict).toMatchObject([{ code: "P0103" }]);
   }
 });
+
+test("a call that goes on, until a line ends it", () => {
+  const { cases, diagnostics } = read(`
+main   begin mkdir("a", 0755)   allow
+other = main.fork()
+`);
+  expect(cases).toBeUndefined();
+  expect(diagnostics.map(({ message }) => message)).toEqual(['the call that "main" has begun goes on']);
+  const { cases: found, diagnostics: none } = read(`
+main   getpid()                 allow
+other = main.fork()
+main   begin mkdir("a", 0755)   allow
+other  begin rmdir("a")         waits
+other  begun                    deny EDEADLK
+main.end()
+other  begin rmdir("a")         waits
+other  begun                    waits
+other.interrupt()
+`);
+  expect(none).toEqual([]);
+  expect(found!.steps.map(({ kind }) => kind)).toEqual([
+    ...["call", "fork", "call", "call", "begun", "end", "call", "begun", "interrupt"],
+  ]);
+  expect(found!.steps[2]).toMatchObject({ begins: true, text: 'begin mkdir("a", 0755)' });
+});
+
+test.each([
+  ["main begin getpid() × 2 allow", "P0811 2:1+4"],
+  ["main begin getpid() waits\nmain.end()", "P0811 3:1+10"],
+  ["main begin getpid() waits\nmain getpid() allow", "P0811 3:1+4"],
+  ["main begin getpid() allow\nmain.interrupt()", "P0811 3:1+16"],
+  ["main begin getpid() deny EPERM\nmain begun allow", "P0811 3:1+10"],
+  ["main getpid() allow\nmain.end()", "P0811 3:1+10"],
+  ["main begun perhaps", "P0812 2:12+7"],
+])("%s is a fault", (text, fault) => {
+  expect(faults(`\n${text}\n`)).toContain(fault);
+});

@@ -8,6 +8,9 @@
  *     worker    execve("/bin/sh")         kill process   @ "hijacked"   # what an attacker would do
  *     worker    getppid() × 20            allow
  *     + 49ms
+ *     master    begin write(1, "x", 1)    allow          # goes on until master.end()
+ *     worker    begin madvise(0, 4096, 4) waits
+ *     worker    begun                     deny EDEADLK
  *     worker.exit()
  */
 
@@ -31,8 +34,11 @@ import type { Place } from "./trace.ts";
 import { readMemory } from "./written-memory.ts";
 
 export interface ExpectedVerdict {
-  /** "fails": the memory behind a pointer cannot be copied, and the policy is not asked. */
-  readonly action: Action | "fails";
+  /**
+   * "fails": the memory behind a pointer cannot be copied, and the policy is not asked. "waits": the call passes and has
+   * to wait for a room.
+   */
+  readonly action: Action | "fails" | "waits";
   /** With `deny` and `fails`. */
   readonly errno: number | undefined;
   /** A part of the reason. */
@@ -49,6 +55,8 @@ export type CaseStep =
       /** How many times in a row, each with this verdict; at least 1. */
       readonly times: number;
       readonly expected: ExpectedVerdict;
+      /** It goes on until it is ended; others end at once. */
+      readonly begins: boolean;
       /** The call as written. */
       readonly text: string;
       readonly place: Place;
@@ -56,6 +64,16 @@ export type CaseStep =
     }
   | { readonly kind: "fork" | "thread"; readonly who: string; readonly child: string; readonly place: Place }
   | { readonly kind: "exit"; readonly who: string; readonly place: Place }
+  /** The call that was begun returns, or a signal interrupts its wait. */
+  | { readonly kind: "end" | "interrupt"; readonly who: string; readonly place: Place }
+  /** What has become of the call that was begun. */
+  | {
+      readonly kind: "begun";
+      readonly who: string;
+      readonly expected: ExpectedVerdict;
+      readonly place: Place;
+      readonly verdictPlace: Place;
+    }
   | {
       readonly kind: "identity";
       readonly who: string;
@@ -158,6 +176,8 @@ class Reader {
   readonly #steps: CaseStep[] = [];
   /** Every task that was created, and the place where it ended, if it did. */
   readonly #known = new Map<string, Place | undefined>();
+  /** The tasks whose call goes on, as the lines expect it. */
+  readonly #begun = new Map<string, "runs" | "waits">();
   #number = 0;
   #cases = 0;
   #calls = 0;
@@ -226,6 +246,7 @@ class Reader {
     const act = /^(\w[\w-]*)\s*\.(\w+)(?:\(\s*\)|\s*=\s*(\S+))$/.exec(text);
     if (/^set\s/.test(text)) this.#set(text, indent);
     else if (/^(?:\w[\w-]*\s+)?\+/.test(text)) this.#advance(text, indent);
+    else if (/^\w[\w-]*\s+begun\s/.test(`${text} `)) this.#outcome(line, indent);
     else if (made !== null) this.#make(made[1]!, made[2]!, made[3]!, text, indent);
     else if (act !== null) this.#act(act[1]!, act[2]!, act[3], text, indent);
     else this.#case(line, indent);
@@ -275,7 +296,8 @@ class Reader {
       this.#faults.add("P0811", place, `${quote(how)} creates no task`, `${child} = ${who}.fork(), or .thread()`);
       return;
     }
-    if (!this.#isAlive(who, this.#place(at + text.indexOf(who, text.indexOf("=")), who.length))) return;
+    const whoPlace = this.#place(at + text.indexOf(who, text.indexOf("=")), who.length);
+    if (!this.#isAlive(who, whoPlace) || !this.#isFree(who, whoPlace)) return;
     if (this.#known.has(child) && this.#known.get(child) === undefined) {
       this.#faults.add(
         "P0815",
@@ -292,7 +314,28 @@ class Reader {
   #act(who: string, what: string, value: string | undefined, text: string, at: number): void {
     const place = this.#place(at, text.length);
     if (!this.#isAlive(who, this.#place(at, who.length))) return;
+    if ((what === "end" || what === "interrupt") && value === undefined) {
+      const state = this.#begun.get(who);
+      const needed = what === "end" ? "runs" : "waits";
+      if (state === needed) {
+        this.#begun.delete(who);
+        this.#steps.push({ kind: what, who, place });
+        return;
+      }
+      this.#faults.add(
+        "P0811",
+        place,
+        state === undefined ? `${quote(who)} has begun no call` : `the call of ${quote(who)} ${state}`,
+        state === "waits"
+          ? `${who} begun allow: the call was admitted`
+          : state === "runs"
+            ? `${who}.end() ends it`
+            : `${who} begin CALL(…) allow`,
+      );
+      return;
+    }
     if (what === "exit" && value === undefined) {
+      this.#begun.delete(who);
       this.#known.set(who, place);
       this.#steps.push({ kind: "exit", who, place });
       return;
@@ -306,12 +349,12 @@ class Reader {
       "P0811",
       place,
       `${quote(text)} is not an action`,
-      `${who}.exit(), ${who}.uid = 33, child = ${who}.fork()`,
+      `${who}.exit(), ${who}.end(), ${who}.uid = 33, child = ${who}.fork()`,
     );
   }
 
   #case(line: string, indent: number): void {
-    const head = /^(\s*)(\w[\w-]*)(\s+)(\w+)\(/.exec(line);
+    const head = /^(\s*)(\w[\w-]*)(\s+(?:begin\s+)?)(\w+)\(/.exec(line);
     if (head === null) {
       this.#faults.add(
         "P0811",
@@ -328,12 +371,19 @@ class Reader {
       this.#faults.add("P0811", this.#place(nameAt, line.length - nameAt), "the parenthesis of the call is not closed");
       return;
     }
-    const alive = this.#isAlive(who, this.#place(indent, who.length));
+    const whoPlace = this.#place(indent, who.length);
+    const alive = this.#isAlive(who, whoPlace) && this.#isFree(who, whoPlace);
+    const begins = gap.trim() === "begin";
     const tail = this.#tail(line, list.end);
     const called = this.#call(name, nameAt);
     if (called === undefined) return;
     const passed = this.#arguments(called, list.arguments, line, opening.length);
     if (!alive || tail === undefined || passed === undefined) return;
+    if (begins && tail.times > 1) {
+      this.#faults.add("P0811", whoPlace, "a task begins one call", `${who}.end() before the next`);
+      return;
+    }
+    if (begins) this.#expectBegun(who, tail.expected);
     this.#cases++;
     const before = this.#calls;
     this.#calls += tail.times;
@@ -351,10 +401,48 @@ class Reader {
       who,
       number: called.number,
       ...passed,
-      text: line.slice(nameAt, list.end),
+      begins,
+      text: line.slice(begins ? indent + line.slice(indent).indexOf("begin") : nameAt, list.end),
       place: this.#place(nameAt, list.end - nameAt),
       ...tail,
     });
+  }
+
+  /** `worker begun deny EDEADLK` */
+  #outcome(line: string, indent: number): void {
+    const [opening, who] = /^\s*(\w[\w-]*)\s+begun/.exec(line) as unknown as [string, string];
+    const place = this.#place(indent, opening.length - indent);
+    if (!this.#isAlive(who, this.#place(indent, who.length))) return;
+    const tail = this.#tail(line, opening.length);
+    if (tail === undefined) return;
+    if (!this.#begun.has(who)) {
+      this.#faults.add("P0811", place, `${quote(who)} has begun no call`, `${who} begin CALL(…) allow`);
+      return;
+    }
+    this.#cases++;
+    this.#expectBegun(who, tail.expected);
+    this.#steps.push({ kind: "begun", who, expected: tail.expected, place, verdictPlace: tail.verdictPlace });
+  }
+
+  /** What the next lines of this task can say of its call. */
+  #expectBegun(who: string, { action }: ExpectedVerdict): void {
+    if (action === "waits") this.#begun.set(who, "waits");
+    else if (action === "allow" || action === "log") this.#begun.set(who, "runs");
+    else this.#begun.delete(who);
+  }
+
+  #isFree(who: string, place: Place): boolean {
+    const state = this.#begun.get(who);
+    if (state === undefined) return true;
+    this.#faults.add(
+      "P0811",
+      place,
+      `the call that ${quote(who)} has begun ${state === "runs" ? "goes on" : "waits"}`,
+      state === "runs"
+        ? `${who}.end() before its next call`
+        : `${who} begun allow, and ${who}.end(); or ${who}.interrupt()`,
+    );
+    return false;
   }
 
   #call(name: string, at: number): NumberedCall | undefined {
@@ -494,7 +582,7 @@ class Reader {
     return expected === undefined ? undefined : { times, expected: { ...expected, reason: text }, verdictPlace: place };
   }
 
-  #verdict(text: string, place: Place): { action: Action | "fails"; errno: number | undefined } | undefined {
+  #verdict(text: string, place: Place): Pick<ExpectedVerdict, "action" | "errno"> | undefined {
     const [first = "", second, ...more] = text.split(/\s+/);
     const takesErrno = first === "deny" || first === "fails";
     const action =
@@ -504,7 +592,7 @@ class Reader {
         "P0812",
         place,
         text === "" ? "the verdict is missing" : `${quote(text)} is not a verdict`,
-        "allow, log, deny ERRNO, trap, kill thread or kill process; fails ERRNO if the memory cannot be copied",
+        "allow, log, deny ERRNO, trap, kill thread or kill process; fails ERRNO if the memory cannot be copied; waits if the call has to wait for a room",
       );
       return undefined;
     }
@@ -549,9 +637,10 @@ class Reader {
   }
 }
 
-const actionByText: ReadonlyMap<string, Action | "fails"> = new Map<string, Action | "fails">([
+const actionByText: ReadonlyMap<string, ExpectedVerdict["action"]> = new Map<string, ExpectedVerdict["action"]>([
   ...actionNames.map((name): [string, Action] => [actions[name].text, name]),
   ["fails", "fails"],
+  ["waits", "waits"],
 ]);
 
 /** The start of the comment: a # outside of strings. The line's length if there is no comment. */

@@ -193,6 +193,7 @@ describe("numbers of the kernel", () => {
     const facts: Facts = [
       ...named("", errno, asIs),
       ...named("", signals, asIs),
+      ["CLONE_VM", cloneFlag.vm],
       ["CLONE_THREAD", cloneFlag.thread],
       ["CLONE_UNTRACED", cloneFlag.untraced],
       ["PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE", creation],

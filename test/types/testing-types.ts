@@ -12,6 +12,11 @@ run.command.call("connect", { addr: "10.0.0.1:443" });
 run.command.call("sendmsg", { msg: { name: null } });
 run.command.call("mount", { source: "none", target: { fails: "EFAULT" } });
 run.command.fork().thread().exit();
+run.command.begin("mkdir", { mode: 0n });
+const begun = run.command.begun;
+export const verdict = typeof begun === "object" ? begun.verdict : begun;
+run.command.end();
+run.command.interrupt();
 run.advance("50ms");
 // @ts-expect-error no such argument
 run.command.call("openat", { pathname: 0n });

@@ -70,8 +70,7 @@ export function findRoomWarnings(view: View): Diagnostic[] {
   return found;
 }
 
-const isTooComplex = ({ stateful }: DecisionLeaf): boolean =>
-  stateful.some(({ because }) => because === "too-complex");
+const isTooComplex = ({ stateful }: DecisionLeaf): boolean => stateful.some(({ because }) => because === "too-complex");
 
 function sidesOf({ stateful }: DecisionLeaf, room: number): readonly number[] {
   return stateful.flatMap((reason) => (reason.because === "enters-room" && reason.room === room ? [reason.side] : []));

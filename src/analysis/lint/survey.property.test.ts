@@ -38,7 +38,11 @@ describe("the survey", () => {
   it("agrees with the split on random programs", () => {
     const sum = { programs: 0, certain: 0, possible: 0, passed: 0 };
     for (const seed of seeds(programs)) {
-      const program = generateProgram(new SeededChoices(seed), { statements: 12, observations: seed % 3 === 0 });
+      const program = generateProgram(new SeededChoices(seed), {
+        statements: 12,
+        observations: seed % 3 === 0,
+        rooms: seed % 4 === 0,
+      });
       const count = compare(program, `seed ${seed}`);
       sum.programs++;
       if (count === undefined) continue;

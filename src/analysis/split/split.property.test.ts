@@ -17,7 +17,7 @@ import {
 import { seeds } from "../../ir/testing/seeds.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
-import type { Decision, DecisionLeaf } from "../decision.ts";
+import type { Decision, DecisionLeaf, StatefulReason } from "../decision.ts";
 import { splitPolicy } from "./split.ts";
 
 const programs = 150;
@@ -105,11 +105,14 @@ function check(program: Program, choices: Choices, describeProgram: () => string
         const before = snapshot(state);
         const who = generateCircumstances(choices, program);
         const words = arbitraryWords(choices, program);
-        const { verdict, reports } = evaluate(program, event, who, state, words);
+        const { verdict, entered, reports } = evaluate(program, event, who, state, words);
         const context = () =>
           `number ${number}, ${JSON.stringify(leaf)}, ${event.arguments.map((argument) => argument.toString(16)).join()} ip ${event.instructionPointer.toString(16)} parameters ${words}\n${before}\n${describeProgram()}`;
         if (!leaf.possible.includes(verdict)) expect.fail(`impossible verdict ${verdict}: ${context()}`);
         if (rank(verdict) < rank(leaf.weakest)) expect.fail(`weaker than the weakest: ${verdict}: ${context()}`);
+        for (const { room, side } of entered)
+          if (!leaf.stateful.some((reason) => enters(reason, room, side)))
+            expect.fail(`enters side ${side} of room ${room}: ${context()}`);
         if (leaf.stateful.length > 0) continue;
         if (verdict !== leaf.weakest) expect.fail(`stateless, but another verdict ${verdict}: ${context()}`);
         if (snapshot(state) !== before) expect.fail(`stateless, but the state changed: ${context()}`);
@@ -120,11 +123,16 @@ function check(program: Program, choices: Choices, describeProgram: () => string
   return counts;
 }
 
+function enters(reason: StatefulReason, room: number, side: number): boolean {
+  if (reason.because === "too-complex") return true;
+  return reason.because === "enters-room" && reason.room === room && reason.side === side;
+}
+
 describe("the split against the interpreter", () => {
   it("holds for random programs", () => {
     for (const seed of seeds(programs)) {
       const choices = new SeededChoices(seed);
-      const program = generateProgram(choices, { observations: seed % 2 === 0 });
+      const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
       check(program, choices, () => `seed ${seed}\n${printProgram(program)}`);
     }
   });

@@ -228,7 +228,11 @@ function describeStep({ step }: CaseFailure): string {
     case "thread":
       return `${step.child} = ${step.who}.${step.kind}()`;
     case "exit":
-      return `${step.who}.exit()`;
+    case "end":
+    case "interrupt":
+      return `${step.who}.${step.kind}()`;
+    case "begun":
+      return `${step.who} begun`;
     case "identity":
       return `${step.who}.${step.id}`;
     default:

@@ -35,8 +35,22 @@ export interface SimulatedTask {
   /** Effective, as seen from where the command was started. Children begin with their parent's. */
   uid: number;
   gid: number;
-  /** Judges a call. Its effect on the policy's state stands; that the call then happens, `decision.birth` and others say. */
+  /**
+   * Judges a call. Its effect on the policy's state stands; that the call then happens, `decision.birth` and others say.
+   * A call that takes rooms ends at once; one that would have to wait for a room gives up.
+   */
   call(call: SimulatedCall, options?: CallOptions): SimulatedDecision;
+  /**
+   * Judges a call that goes on until `end`. A call that has to wait for a room (`decision.waits`) is admitted when the
+   * calls before it have ended, or is late; `begun` says so. Throws while an earlier call goes on.
+   */
+  begin(call: SimulatedCall, options?: CallOptions): SimulatedDecision;
+  /** The call that was begun last. Undefined after `end` and `interrupt`, and if it was refused. */
+  readonly begun: BegunCall | undefined;
+  /** The call that was begun returns. Throws if none goes on. */
+  end(): void;
+  /** A signal interrupts the wait of the call that was begun: it leaves, and would be judged again. */
+  interrupt(): void;
   /** A new process, by this call with no flags, which is judged first. Throws a `RefusedError` if it may not. */
   fork(by?: "clone" | "fork" | "vfork", tid?: number): SimulatedTask;
   /** A new thread, by clone with the flags of pthread_create, which is judged first. Throws a `RefusedError` likewise. */
@@ -87,6 +101,8 @@ export interface SimulatedDecision {
   readonly possible: readonly number[];
   /** The sides of rooms that the call takes if it passes; where effects are not known, those that it takes in any case. */
   readonly entered: readonly SimulatedRoom[];
+  /** Set if the call passes and has to wait for a room. */
+  readonly waits: SimulatedWait | undefined;
   /** In order; where effects are not known, those that are made in any case. */
   readonly reports: readonly SimulatedReport[];
   /** False where unknown bits decide about state or reports: the state is uncertain from here on. */
@@ -98,6 +114,18 @@ export interface SimulatedDecision {
 
 /** Of each declared `phases`, the phase that the caller is in; "unknown" where that is uncertain. */
 export type PhaseNames = Readonly<Record<string, string>>;
+
+export type BegunCall =
+  | { readonly is: "runs" }
+  | { readonly is: "waits"; readonly wait: SimulatedWait }
+  /** It has waited too long, and the room's verdict ended it. */
+  | { readonly is: "late"; readonly ruling: Pick<SimulatedDecision, "verdict" | "reason" | "rule"> };
+
+/** A wait for a room: for its holders, and for those that wait before this one. */
+export interface SimulatedWait {
+  readonly room: string;
+  readonly behind: readonly SimulatedTask[];
+}
 
 export interface SimulatedRoom {
   readonly room: string;

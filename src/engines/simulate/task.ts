@@ -1,12 +1,23 @@
 /** One simulated thread: the calls that a test lets it make, handed to its tree (tree.ts). */
 import type { BirthCall } from "./birth.ts";
 import { shownVerdict } from "./decision.ts";
-import type { Birth, CallOptions, SimulatedCall, SimulatedDecision, SimulatedProcess, SimulatedTask } from "./model.ts";
+import type {
+  BegunCall,
+  Birth,
+  CallOptions,
+  SimulatedCall,
+  SimulatedDecision,
+  SimulatedProcess,
+  SimulatedTask,
+} from "./model.ts";
 import type { Holder } from "./state-keeper.ts";
 
 /** What a task asks of its tree. */
 export interface TaskOperations {
   judge(task: Task, call: SimulatedCall, options: CallOptions): SimulatedDecision;
+  begun(task: Task): BegunCall | undefined;
+  /** The call that was begun ends, or its wait. */
+  leave(task: Task): void;
   make(parent: Task, kind: "process" | "thread", tid: number | undefined): Task;
   birthCall(call: BirthCall): SimulatedCall;
   execute(task: Task): void;
@@ -17,6 +28,8 @@ export interface TaskOperations {
 export interface ProcessRecord extends SimulatedProcess {
   readonly tasks: Task[];
   readonly state: Holder<unknown>;
+  /** The same object for processes that share their memory. */
+  memory: object;
 }
 
 /** The policy refused a call that has to pass for a test to go on. */
@@ -62,7 +75,30 @@ export class Task implements SimulatedTask {
   }
 
   call(call: SimulatedCall, options: CallOptions = {}): SimulatedDecision {
-    return this.operations.judge(this.living(), call, options);
+    const decision = this.begin(call, options);
+    this.operations.leave(this);
+    return decision;
+  }
+
+  begin(call: SimulatedCall, options: CallOptions = {}): SimulatedDecision {
+    const { begun } = this.living();
+    if (begun !== undefined && begun.is !== "late")
+      throw new Error(`thread ${this.tid} has begun a call that has not ended`);
+    return this.operations.judge(this, call, options);
+  }
+
+  get begun(): BegunCall | undefined {
+    return this.operations.begun(this);
+  }
+
+  end(): void {
+    if (this.living().begun?.is !== "runs") throw new Error(`no call of thread ${this.tid} runs`);
+    this.operations.leave(this);
+  }
+
+  interrupt(): void {
+    if (this.living().begun?.is !== "waits") throw new Error(`no call of thread ${this.tid} waits`);
+    this.operations.leave(this);
   }
 
   fork(by: "clone" | "fork" | "vfork" = "clone", tid?: number): SimulatedTask {

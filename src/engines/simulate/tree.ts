@@ -10,6 +10,7 @@ import type { ScopeState, SystemCallEvent } from "../../ir/evaluation.ts";
 import type { Program, Scope } from "../../ir/program.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
+import { cloneFlag } from "../../linux/process-calls.ts";
 import { maximumSigned } from "../../linux/word.ts";
 import { birthCall, birthKind } from "./birth.ts";
 import { rulingOf, rulingOfFailure, rulingOfGate } from "./decision.ts";
@@ -19,6 +20,7 @@ import type { Birth, CallOptions, NeverEntered, SimulatedCall, SimulatedDecision
 import { PhaseWatch } from "./phases.ts";
 import { ProcessNumbers } from "./process-numbers.ts";
 import { describeReports } from "./reports.ts";
+import { SimulatedRooms } from "./rooms.ts";
 import { type Holder, StateKeeper, type UnknownBits } from "./state-keeper.ts";
 import { type ProcessRecord, Task, type TaskOperations } from "./task.ts";
 import { anything, type Bits, bits, bitsOfSpan } from "./unknown/known-bits.ts";
@@ -50,6 +52,7 @@ export class SimulatedTree {
   /** New processes that were let through, or perhaps were, and have not come to be. */
   private readonly reservations = new Set<{ readonly certain: boolean }>();
   private readonly operations: TaskOperations;
+  private readonly rooms: SimulatedRooms;
   private time: bigint;
 
   /** The evaluator's state must be new: it belongs to this tree from now on. */
@@ -60,6 +63,7 @@ export class SimulatedTree {
     this.memory = new SimulatedMemory(this.program);
     this.phases = new PhaseWatch(this.program);
     this.numbers = new ProcessNumbers(pid, highestPid);
+    this.rooms = new SimulatedRooms(this.program);
     this.time = checkTime(now);
     this.operations = {
       judge: (task, call, callOptions) => {
@@ -67,12 +71,14 @@ export class SimulatedTree {
         options.onDecision?.(decision, task);
         return decision;
       },
+      begun: (task) => this.rooms.begun(task),
+      leave: (task) => this.rooms.leave(task, this.time),
       make: (parent, kind, tid) => this.make(parent, kind, tid),
       birthCall: (call) => birthCall(this.program.architecture, call),
       execute: (task) => this.execute(task),
       end: (tasks) => this.end(tasks),
     };
-    this.command = this.begin(this.keeper.create("process"), this.keeper.create("thread"), undefined, { uid, gid });
+    this.command = this.begin(this.keeper.create("process"), this.keeper.create("thread"), undefined, { uid, gid }, {});
   }
 
   /** The clock, in nanoseconds. */
@@ -84,6 +90,7 @@ export class SimulatedTree {
   advance(nanoseconds: bigint): void {
     if (nanoseconds < 0n) throw new RangeError(`the clock is monotonic: it cannot go back by ${-nanoseconds} ns`);
     this.time = checkTime(this.time + nanoseconds);
+    this.rooms.advance(this.time);
   }
 
   /** Moves the clock to this time, which is not before the present one. */
@@ -132,6 +139,7 @@ export class SimulatedTree {
     const untouched = {
       lacking: [],
       entered: [],
+      waits: undefined,
       reports: [],
       effectsKnown: true,
       phases: { before, after: before },
@@ -154,9 +162,11 @@ export class SimulatedTree {
     const uncertain = { inputs: unknown ?? {}, observed: observed.unknown };
     const judgement = keeper.judge(event, circumstances, uncertain, thread, process.state);
     const ruling = rulingOf(program, judgement.verdicts);
+    const waits = ruling.passes === false ? undefined : this.rooms.begin(task, judgement.entered, this.time);
     return {
       admission,
       ...ruling,
+      waits,
       lacking: ruling.action !== "unknown" && judgement.effectsKnown ? [] : observed.lacking,
       entered: judgement.entered.map(({ room, side }) => {
         const { name, sides } = program.rooms[room]!;
@@ -251,7 +261,8 @@ export class SimulatedTree {
       kind,
       process: (tid) => {
         settle();
-        return this.begin(process, thread, tid, parent);
+        const shares = sharesMemory(event.number === callNumber("vfork", this.program.architecture), flags);
+        return this.begin(process, thread, tid, parent, shares ? parent.record.process.memory : {});
       },
       thread: (tid) => {
         if (kind === "process") throw new Error("this call makes a process: it has no CLONE_THREAD");
@@ -291,7 +302,7 @@ export class SimulatedTree {
   private make(parent: Task, kind: "process" | "thread", tid: number | undefined): Task {
     const { process, state } = parent.record;
     if (kind === "process")
-      return this.begin(this.keeper.inherit(process.state), this.keeper.inherit(state), tid, parent);
+      return this.begin(this.keeper.inherit(process.state), this.keeper.inherit(state), tid, parent, {});
     return this.beginThread(process, this.keeper.create("thread"), this.number(tid), parent);
   }
 
@@ -301,9 +312,10 @@ export class SimulatedTree {
     thread: Holder<unknown>,
     tid: number | undefined,
     ids: { uid: number; gid: number },
+    memory: object,
   ): Task {
     const number = this.number(tid);
-    const record: ProcessRecord = { pid: number, tasks: [], state: process };
+    const record: ProcessRecord = { pid: number, tasks: [], state: process, memory };
     this.processes.add(record);
     return this.beginThread(record, thread, number, ids);
   }
@@ -338,6 +350,7 @@ export class SimulatedTree {
     for (const task of ending) {
       const { tid, process, state, births } = task.record;
       for (const birth of [...births]) birth.fail();
+      this.rooms.leave(task, this.time);
       task.record.alive = false;
       process.tasks.splice(process.tasks.indexOf(task), 1);
       this.tasks.delete(tid);
@@ -355,12 +368,18 @@ export class SimulatedTree {
   private execute(task: Task): void {
     const { process, tid } = task.record;
     this.end(process.tasks.filter((other) => other !== task));
+    process.memory = {};
     if (tid === process.pid) return;
     this.tasks.delete(tid);
     this.numbers.giveBack(tid);
     task.record.tid = process.pid;
     this.tasks.set(process.pid, task);
   }
+}
+
+/** A child of vfork, or of clone with CLONE_VM, has its parent's memory until it executes a program. */
+function sharesMemory(isVfork: boolean, { value, unknown }: Bits): boolean {
+  return isVfork || (value & ~unknown & cloneFlag.vm) !== 0n;
 }
 
 const argumentInputs = ["argument0", "argument1", "argument2", "argument3", "argument4", "argument5"] as const;

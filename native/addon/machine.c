@@ -6,6 +6,9 @@
  * x86-64 loses nothing (rcx and r11 end as `syscall` leaves them). arm64 has no register to spare for the way back:
  * x17, a register of the linker's veneers, is lost. It does not return but jumps, because no shadow stack knows of it.
  *
+ * TELLS_END makes a second call behind the first, and keeps the first's result meanwhile. A signal that comes before the
+ * supervisor has received that call can end it (EINTR): it is made again.
+ *
  * The stubs of calls that make children are for clone3, which has two arguments: the kernel does not look at the other
  * four argument registers. The child begins where its parent goes on, with the same registers but for the stack pointer
  * and the result. One on the same stack, or a copy of it, takes its stack pointer from the frame.
@@ -92,9 +95,46 @@ __asm__(
     "  mov $435, %eax\n" /* clone3 */
     "  lea -2(%rcx), %rcx\n"
     "  notrack jmp *%rcx\n"
+    ".org pin_stubs + 384\n" /* TELLS_END */
+    "  syscall\n"
+    "  lea 4094(%rax), %rcx\n"
+    "  jrcxz 1f\n"
+    "  mov %rax, 56(%rsp)\n"               /* in the place of the number */
+    "  movabs $0x70636c65ffffffff, %rdi\n" /* END_MARK */
+    "2:\n"
+    "  mov $3, %eax\n" /* close */
+    "  syscall\n"
+    ".globl pin_stub_end_told\n"
+    ".hidden pin_stub_end_told\n"
+    "pin_stub_end_told:\n"
+    "  lea 4(%rax), %rcx\n" /* EINTR: a signal came before the supervisor received it */
+    "  jrcxz 2b\n"
+    "  mov 0(%rsp), %rdi\n"
+    "  mov 8(%rsp), %rsi\n"
+    "  mov 16(%rsp), %rdx\n"
+    "  mov 24(%rsp), %r10\n"
+    "  mov 32(%rsp), %r8\n"
+    "  mov 40(%rsp), %r9\n"
+    "  mov 48(%rsp), %rcx\n"
+    "  mov 56(%rsp), %rax\n"
+    "  lea 192(%rsp), %rsp\n"
+    "  notrack jmp *%rcx\n"
+    "1:\n"
+    "  mov 0(%rsp), %rdi\n"
+    "  mov 8(%rsp), %rsi\n"
+    "  mov 16(%rsp), %rdx\n"
+    "  mov 24(%rsp), %r10\n"
+    "  mov 32(%rsp), %r8\n"
+    "  mov 40(%rsp), %r9\n"
+    "  mov 48(%rsp), %rcx\n"
+    "  mov 56(%rsp), %rax\n"
+    "  lea 192(%rsp), %rsp\n"
+    "  lea -2(%rcx), %rcx\n"
+    "  notrack jmp *%rcx\n"
     "pin_stubs_end:\n"
     ".popsection\n");
-_Static_assert(FRAME_SIZE == 192 && AGAIN == 4094 && CALL_INSTRUCTION == 2 && SYS_clone3 == 435,
+_Static_assert(FRAME_SIZE == 192 && AGAIN == 4094 && CALL_INSTRUCTION == 2 && SYS_clone3 == 435 && SYS_close == 3 &&
+                   END_MARK >> 32 == 0x70636c65,
                "the stubs have these numbers");
 
 bool get_registers(pid_t tid, registers *into) { return ptrace(PTRACE_GETREGS, tid, NULL, into) == 0; }
@@ -203,9 +243,42 @@ __asm__(
     "  ldr x17, [x17, #-8]\n"
     "  sub x17, x17, #4\n"
     "  ret x17\n"
+    ".org pin_stubs + 384\n" /* TELLS_END: x17 keeps the result, which a call leaves alone */
+    "  svc #0\n"
+    "  add x17, x0, #4094\n"
+    "  cbz x17, 1f\n"
+    "  mov x17, x0\n"
+    "  mov x8, #57\n" /* close */
+    "2:\n"
+    "  mov x0, #0xffffffff\n"
+    "  movk x0, #0x6c65, lsl #32\n" /* END_MARK */
+    "  movk x0, #0x7063, lsl #48\n"
+    "  svc #0\n"
+    ".globl pin_stub_end_told\n"
+    ".hidden pin_stub_end_told\n"
+    "pin_stub_end_told:\n"
+    "  add x1, x0, #4\n" /* EINTR: a signal came before the supervisor received it */
+    "  cbz x1, 2b\n"
+    "  mov x0, x17\n"
+    "  ldr x1, [sp, #8]\n"
+    "  ldp x2, x3, [sp, #16]\n"
+    "  ldp x4, x5, [sp, #32]\n"
+    "  ldp x17, x8, [sp, #48]\n"
+    "  add sp, sp, #64\n"
+    "  ret x17\n"
+    "1:\n"
+    "  ldp x0, x1, [sp]\n"
+    "  ldp x2, x3, [sp, #16]\n"
+    "  ldp x4, x5, [sp, #32]\n"
+    "  ldp x17, x8, [sp, #48]\n"
+    "  sub x17, x17, #4\n"
+    "  add sp, sp, #64\n"
+    "  ret x17\n"
     "pin_stubs_end:\n"
     ".popsection\n");
-_Static_assert(FRAME_SIZE == 64 && AGAIN == 4094 && CALL_INSTRUCTION == 4, "the stubs have these numbers");
+_Static_assert(FRAME_SIZE == 64 && AGAIN == 4094 && CALL_INSTRUCTION == 4 && SYS_close == 57 &&
+                   END_MARK >> 32 == 0x70636c65,
+               "the stubs have these numbers");
 
 #ifndef NT_ARM_SYSTEM_CALL
 #define NT_ARM_SYSTEM_CALL 0x404
@@ -270,6 +343,8 @@ void set_stack(registers *at, uint64_t address) { at->user.sp = address; }
 
 #endif
 
-extern const unsigned char pin_stubs[], pin_stubs_end[];
+extern const unsigned char pin_stubs[], pin_stubs_end[], pin_stub_end_told[];
+
+uint64_t tells_end_at(void) { return WINDOW_START + (uint64_t)(pin_stub_end_told - pin_stubs); }
 
 void write_stubs(unsigned char *to) { memcpy(to, pin_stubs, (size_t)(pin_stubs_end - pin_stubs)); }

@@ -33,6 +33,8 @@ bool next_waiting(struct pins *own, struct seccomp_notif *into) {
   return true;
 }
 
+bool has_waiting(const struct pins *own) { return own->waiting_count > 0; }
+
 /* Whether a notification is there, or comes within so many milliseconds. */
 static bool is_asked(struct pins *own, int milliseconds) {
   struct epoll_event event = {0};

@@ -2,16 +2,20 @@
 /* Calls that a stopped caller makes for us, to get its window. The policy's filter may ask about them: notifications.c. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "old_libc.h"
 #include "pins.h"
@@ -29,7 +33,11 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
     if (found == tid) {
       if (!WIFSTOPPED(status)) return false;
       if (status >> 8 == (SIGTRAP | 0x80)) return true;
-      /* All signals that can be are blocked: this is a stop of the whole process, which it is not to see yet. */
+      /*
+       * All signals that can be are blocked: this is a stop of the whole process, which it is not to see yet. If the signal
+       * for it is about to be delivered, that is over by this.
+       */
+      if (status >> 16 == 0) own->stopping = WSTOPSIG(status);
       ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
     } else if (found < 0 && errno != EINTR) {
       return false;
@@ -124,14 +132,31 @@ static enum outcome map_missing(struct pins *own, struct thread *thread, const r
   return result == LOST ? NOT_MAPPED : NOT_PROTECTED;
 }
 
+/* A later SIGCONT takes a stop back. */
+static bool is_to_continue(pid_t tid) {
+  char path[40], text[4096];
+  snprintf(path, sizeof path, "/proc/%d/status", tid);
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return false;
+  ssize_t length = read(file, text, sizeof text - 1);
+  close(file);
+  if (length < 0) return false;
+  text[length] = 0;
+  for (const char *at = text; (at = strstr(at, "Pnd:\t")) != NULL; at += 5)
+    if ((strtoull(at + 5, NULL, 16) >> (SIGCONT - 1) & 1) != 0) return true;
+  return false;
+}
+
 enum outcome map_window(struct pins *own, struct thread *thread, const registers *base, uint64_t instruction,
                         const struct given *given, int *error) {
   pid_t tid = thread->id;
   uint64_t all = ~(uint64_t)0, before = 0;
+  own->stopping = 0;
   ptrace(PTRACE_GETSIGMASK, tid, (void *)sizeof before, &before);
   ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof all, &all);
   enum outcome outcome = map_missing(own, thread, base, instruction, given, error);
   if (outcome == GONE || (outcome == NOT_MAPPED && *error == -LOST && !recover(tid))) return GONE;
+  if (own->stopping != 0 && !is_to_continue(tid)) kill(thread->process->id, own->stopping);
   ptrace(PTRACE_SETSIGMASK, tid, (void *)sizeof before, &before);
   return outcome;
 }

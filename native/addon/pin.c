@@ -53,7 +53,22 @@ static bool write_frame(pid_t tid, uint64_t stack, const struct frame *frame) {
   }
 }
 
+static bool makes_child(const struct seccomp_data *call) {
+  switch (call->nr) {
+    case SYS_clone:
+    case SYS_clone3:
+#ifdef SYS_fork
+    case SYS_fork:
+    case SYS_vfork:
+#endif
+      return true;
+    default:
+      return false;
+  }
+}
+
 bool fits_call(const struct image *image, const struct seccomp_data *call) {
+  if (image->rooms != 0 && makes_child(call)) return false;
   return call->nr != SYS_clone3 ||
          (image->registers[0] == 0 && image->relocation_count == 0 && image->length >= CLONE_ARGS_SIZE_VER0);
 }
@@ -65,6 +80,7 @@ static uint64_t clone_flags(const struct image *image, const struct seccomp_data
 }
 
 static enum stub stub_for(const struct image *image, const struct seccomp_data *call) {
+  if (image->rooms != 0) return TELLS_END;
   if (call->nr != SYS_clone3) return FRAME_AT_STACK;
   return (clone_flags(image, call) & CLONE_VM) != 0 ? PASSAGE : FRAME_IN_REGISTER;
 }
@@ -167,6 +183,7 @@ static enum outcome prepare(struct pins *own, struct thread *thread, const struc
   if (pinned != NULL) {
     place(pinned, image, call);
     pinned->judged.clone_flags = clone_flags(image, call);
+    pinned->judged.rooms = image->rooms;
     registers stopped = at;
     outcome = enter(tid, &at, pinned, call);
     if (outcome == PREPARED) return PREPARED;
@@ -282,10 +299,12 @@ static struct pinned *expected_by(struct thread *thread, const struct seccomp_da
 static bool is_from_stub(const struct seccomp_data *call) {
   return call->instruction_pointer == notifies_at(FRAME_AT_STACK) ||
          call->instruction_pointer == notifies_at(FRAME_IN_REGISTER) ||
-         call->instruction_pointer == notifies_at(PASSAGE);
+         call->instruction_pointer == notifies_at(PASSAGE) || call->instruction_pointer == notifies_at(TELLS_END);
 }
 
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged) {
+  /* Whatever has brought the thread there: it is in no other call now. */
+  if (call->data.instruction_pointer == tells_end_at()) return HAS_ENDED;
   if (!is_from_stub(&call->data)) return NOT_FROM_STUB;
   struct thread *thread = find_thread(own, (pid_t)call->pid);
   if (thread == NULL) return UNPREPARED;
@@ -319,6 +338,26 @@ int pin_give_up(struct pins *own, const struct seccomp_notif *call, int refusal)
   if (!own->audits) return -EPERM;
   if (call->data.nr == SYS_execve || call->data.nr == SYS_execveat) pin_executes(own, (pid_t)call->pid);
   return answer(own, call, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+}
+
+int pin_interrupt(struct pins *own, pid_t tid) {
+  release_strays(&own->strays);
+  if (is_stray(own->strays, tid)) return -EINPROGRESS;
+  int error = seize(tid);
+  if (error != 0) return -error;
+  interrupt(tid);
+  switch (await_prompt_stop(&own->strays, tid)) {
+    case STOPPED:
+      detach(&own->strays, tid, 0);
+      return 0;
+    case ELSEWHERE:
+      return 0;
+    case ENDED:
+      return -ESRCH;
+    case LATE:
+      return -EINPROGRESS;
+  }
+  return -EINVAL;
 }
 
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error) { return answer(own, call, -error, 0); }

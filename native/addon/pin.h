@@ -68,8 +68,11 @@ enum stub {
   FRAME_IN_REGISTER,
   /* The child shares the memory, and may overwrite its parent's stack first: in a passage in the window. */
   PASSAGE,
+  /* In a frame at the stack pointer, for calls that make no child: behind its call it makes another, which says that the
+     first has ended. */
+  TELLS_END,
 };
-enum { STUB_SIZE = 128 };
+enum { STUB_SIZE = 128 }; /* the last is longer */
 
 /* What lies in the window in front of a pinned argument, and never changes there: see window.c. */
 struct passage_record {
@@ -89,6 +92,10 @@ enum { FRAME_SIZE = RED_ZONE + sizeof(struct frame) };
    (src/engines/notify/pin/own-calls.ts). */
 #define CLOSE_MARK ((uint64_t)0x70637573 << 32)
 
+/* In the high half of the register of the close(2) that says that a call has ended: likewise. The low half is no
+   descriptor. */
+#define END_MARK ((uint64_t)0x70636c65 << 32)
+
 /* The answer on which the stub makes the caller's own call anew. No call returns it (the kernel's errnos end at 531). */
 enum { AGAIN = 4094 };
 
@@ -97,6 +104,8 @@ void write_stubs(unsigned char *to);
 static inline uint64_t start_of(enum stub stub) { return WINDOW_START + (uint64_t)stub * STUB_SIZE; }
 /* Where its call has its notification from. */
 static inline uint64_t notifies_at(enum stub stub) { return start_of(stub) + CALL_INSTRUCTION; }
+/* Where TELLS_END has the notification of its call's end from. */
+uint64_t tells_end_at(void);
 
 bool get_registers(pid_t tid, registers *into);
 bool set_registers(pid_t tid, const registers *from);
@@ -132,6 +141,8 @@ struct stray {
 int seize(pid_t tid);
 void interrupt(pid_t tid);
 enum stop await_stop(struct stray **strays, pid_t tid);
+/* The same, but it is late if it does not come at once. */
+enum stop await_prompt_stop(struct stray **strays, pid_t tid);
 /* Lets it go; nothing of it stays traced. */
 void detach(struct stray **strays, pid_t tid, int signal);
 /* Lets those go that have come to a stop since. */
@@ -217,9 +228,13 @@ struct image {
   const uint32_t *relocations; /* pairs: at this offset, the address of that offset */
   uint32_t relocation_count;
   const int32_t *registers; /* six: which offset each argument points at; negative: it stays */
+  uint64_t rooms;           /* what the call enters, for whoever judged it; not 0: its end is told */
 };
 
-/* Of clone3 it is the whole structure and nothing else: how the call returns depends on its flags. */
+/*
+ * Of clone3 it is the whole structure and nothing else: how the call returns depends on its flags. The end of a call that
+ * makes a child is not told: the child would tell it, too.
+ */
 bool fits_call(const struct image *image, const struct seccomp_data *call);
 
 /* src/engines/notify/pin/outcome.ts has the same numbers. */
@@ -247,6 +262,7 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
 void end_pins(struct pins *own);
 /* Notifications that were received while a caller was being prepared: to be judged next. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
+bool has_waiting(const struct pins *own);
 /* Lets go the threads that come to their stop late, until a notification is there or none of them is left. */
 void await_strays(struct pins *own);
 /* Lets those go that have come to their stop; true where some are left. */
@@ -269,17 +285,24 @@ enum arrival {
   NOT_FROM_STUB, /* a call like any other */
   UNPREPARED,    /* to be answered with AGAIN */
   ARRIVED,       /* the prepared call: to be passed */
+  HAS_ENDED,     /* it says that the prepared call has ended: to be answered with 0 */
 };
 /* What a prepared call had at its judgement. */
 struct judged {
   struct seccomp_data registers;
   uint64_t clone_flags; /* of clone3's structure; else 0 */
+  uint64_t rooms;       /* of its image */
 };
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged);
 /* 0, or −ENOENT: the caller was interrupted, and may come again. */
 int pin_pass(struct pins *own, const struct seccomp_notif *call);
 /* Answers with this errno, positive; AGAIN is one for the stub. */
 int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error);
+/*
+ * Stops the thread for a moment where it returns to its program: 0, it did. -EINPROGRESS: it is in a call, and is let go when
+ * that ends: `pin_is_late` is false from then on. Other: it cannot be traced, or has ended.
+ */
+int pin_interrupt(struct pins *own, pid_t tid);
 /* The thread is traced, and did not stop in time. */
 bool pin_is_late(const struct pins *own, pid_t tid);
 /* The thread has ended; to be said before its id can mean another one. */

@@ -6,7 +6,7 @@
 #include "addon.h"
 #include "pin.h"
 
-enum { MOST_ARGUMENTS = 6 };
+enum { MOST_ARGUMENTS = 7 };
 
 struct call {
   struct pins *own;
@@ -30,9 +30,9 @@ bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into)
   return true;
 }
 
-static bool address_of(napi_env env, napi_value value, uint64_t *address) {
+static bool unsigned_of(napi_env env, napi_value value, uint64_t *into) {
   bool lossless;
-  return napi_get_value_bigint_uint64(env, value, address, &lossless) == napi_ok;
+  return napi_get_value_bigint_uint64(env, value, into, &lossless) == napi_ok;
 }
 
 /* startPins(listener, sealed, trustExecutions, audits): 0 or a negative errno. */
@@ -59,8 +59,8 @@ static bool is_refusal(const struct pins *own, int32_t refusal) {
 }
 
 /*
- * pinCall(notification, bytes, length, relocations, registers, refusal): enum outcome, with an errno in the bits above
- * the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array.
+ * pinCall(notification, bytes, length, relocations, registers, refusal, rooms): enum outcome, with an errno in the bits
+ * above the lowest 8. `relocations`: pairs in a Uint32Array; `registers`: six in an Int32Array; `rooms`: a bigint.
  */
 static napi_value call_pinned(napi_env env, napi_callback_info info) {
   struct call call;
@@ -68,22 +68,29 @@ static napi_value call_pinned(napi_env env, napi_callback_info info) {
   unsigned char *bytes, *relocations, *registers;
   size_t size, relocations_size, registers_size;
   uint32_t length;
+  uint64_t rooms;
   int32_t refusal;
-  if (!begin(env, info, 6, &call) || !notification_of(env, call.arguments[0], &notification) ||
+  if (!begin(env, info, 7, &call) || !notification_of(env, call.arguments[0], &notification) ||
       !bytes_of(env, call.arguments[1], &bytes, &size) ||
       napi_get_value_uint32(env, call.arguments[2], &length) != napi_ok || length > size ||
       !bytes_of(env, call.arguments[3], &relocations, &relocations_size) ||
       !bytes_of(env, call.arguments[4], &registers, &registers_size) || registers_size != 6 * sizeof(int32_t) ||
-      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.own, refusal))
-    return fail(env, "pinCall takes (notification, bytes, length, relocations, registers, refusal)");
-  struct image image = {bytes, length, (const uint32_t *)(void *)relocations,
-                        (uint32_t)(relocations_size / (2 * sizeof(uint32_t))), (const int32_t *)(void *)registers};
+      napi_get_value_int32(env, call.arguments[5], &refusal) != napi_ok || !is_refusal(call.own, refusal) ||
+      !unsigned_of(env, call.arguments[6], &rooms))
+    return fail(env, "pinCall takes (notification, bytes, length, relocations, registers, refusal, rooms)");
+  struct image image = {bytes,
+                        length,
+                        (const uint32_t *)(void *)relocations,
+                        (uint32_t)(relocations_size / (2 * sizeof(uint32_t))),
+                        (const int32_t *)(void *)registers,
+                        rooms};
   for (uint32_t i = 0; i < image.relocation_count; i++)
     if ((uint64_t)image.relocations[2 * i] + 8 > length || image.relocations[2 * i + 1] > length)
       return fail(env, "a relocation lies outside of the image");
   for (int i = 0; i < 6; i++)
     if (image.registers[i] > (int32_t)length) return fail(env, "a register points outside of the image");
-  if (!fits_call(&image, &notification.data)) return fail(env, "clone3 is pinned with its structure");
+  if (!fits_call(&image, &notification.data))
+    return fail(env, "clone3 is pinned with its structure, and a call that makes a child without rooms");
   int error;
   enum outcome outcome = pin_call(call.own, &notification, &image, refusal, &error);
   return number_of(env, (int64_t)outcome | (int64_t)error << 8);
@@ -135,6 +142,15 @@ static napi_value give_up(napi_env env, napi_callback_info info) {
   return number_of(env, pin_give_up(call.own, &notification, refusal));
 }
 
+/* pinInterrupt(tid): 0 or a negative errno. */
+static napi_value interrupt_thread(napi_env env, napi_callback_info info) {
+  struct call call;
+  int32_t tid;
+  if (!begin(env, info, 1, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok)
+    return fail(env, "pinInterrupt takes (tid)");
+  return number_of(env, pin_interrupt(call.own, tid));
+}
+
 static napi_value of_thread(napi_env env, napi_callback_info info, void (*function)(struct pins *, pid_t)) {
   struct call call;
   int32_t tid;
@@ -145,6 +161,14 @@ static napi_value of_thread(napi_env env, napi_callback_info info, void (*functi
 }
 static napi_value ended(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_ended); }
 static napi_value executes(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_executes); }
+
+/* pinHasWaiting(): boolean. */
+static napi_value waits(napi_env env, napi_callback_info info) {
+  struct call call;
+  napi_value result;
+  if (!begin(env, info, 0, &call)) return fail(env, "pinHasWaiting takes nothing");
+  return napi_get_boolean(env, has_waiting(call.own), &result) == napi_ok ? result : NULL;
+}
 
 /* pinIsLate(tid): boolean. */
 static napi_value is_late(napi_env env, napi_callback_info info) {
@@ -165,7 +189,7 @@ static napi_value observe(napi_env env, napi_callback_info info,
   unsigned char *into;
   size_t size;
   if (!begin(env, info, 3, &call) || !notification_of(env, call.arguments[0], &notification) ||
-      !address_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size))
+      !unsigned_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size))
     return fail(env, "observing takes (notification, address, into)");
   return number_of(env, function(call.own, &notification, address, into, size));
 }
@@ -180,7 +204,7 @@ static napi_value vector(napi_env env, napi_callback_info info) {
   unsigned char *into, *starts;
   size_t size, starts_size;
   if (!begin(env, info, 4, &call) || !notification_of(env, call.arguments[0], &notification) ||
-      !address_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size) ||
+      !unsigned_of(env, call.arguments[1], &address) || !bytes_of(env, call.arguments[2], &into, &size) ||
       !bytes_of(env, call.arguments[3], &starts, &starts_size))
     return fail(env, "observeVector takes (notification, address, into, starts)");
   return number_of(env, observe_vector(call.own, &notification, address, into, size, (uint32_t *)(void *)starts,
@@ -195,6 +219,8 @@ void export_pins(napi_env env, napi_value exports) {
       {.utf8name = "pinPass", .method = pass, .attributes = napi_enumerable},
       {.utf8name = "pinRefuse", .method = refuse, .attributes = napi_enumerable},
       {.utf8name = "pinGiveUp", .method = give_up, .attributes = napi_enumerable},
+      {.utf8name = "pinInterrupt", .method = interrupt_thread, .attributes = napi_enumerable},
+      {.utf8name = "pinHasWaiting", .method = waits, .attributes = napi_enumerable},
       {.utf8name = "pinIsLate", .method = is_late, .attributes = napi_enumerable},
       {.utf8name = "pinEnded", .method = ended, .attributes = napi_enumerable},
       {.utf8name = "pinExecutes", .method = executes, .attributes = napi_enumerable},

@@ -55,6 +55,7 @@ struct pins {
   bool trust_executions;
   bool audits;
   bool asks_for_dispatch;
+  int stopping; /* a signal that was to stop the process while a window was mapped; 0: none */
   uint64_t observed;
   uint64_t order;
   struct windows windows;

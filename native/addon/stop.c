@@ -58,9 +58,9 @@ void detach(struct stray **strays, pid_t tid, int signal) {
 /* Some other stop than the one that we ask for is of a signal, which the thread is given. */
 static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
 
-enum stop await_stop(struct stray **strays, pid_t tid) {
+static enum stop await(struct stray **strays, pid_t tid, int looks) {
   const struct timespec moment = {0, SLEEP};
-  for (int look = 0; look < EAGER_LOOKS + PATIENT_LOOKS; look++) {
+  for (int look = 0; look < looks; look++) {
     int status;
     pid_t found = waitpid(tid, &status, __WALL | __WNOTHREAD | WNOHANG);
     if (found < 0 && errno != EINTR) return ENDED;
@@ -76,6 +76,9 @@ enum stop await_stop(struct stray **strays, pid_t tid) {
   add_stray(strays, tid);
   return LATE;
 }
+
+enum stop await_stop(struct stray **strays, pid_t tid) { return await(strays, tid, EAGER_LOOKS + PATIENT_LOOKS); }
+enum stop await_prompt_stop(struct stray **strays, pid_t tid) { return await(strays, tid, EAGER_LOOKS); }
 
 void release_strays(struct stray **strays) {
   for (struct stray **at = strays; *at != NULL;) {

@@ -7,7 +7,14 @@ import { decodeArguments, nameCall } from "../linux/decode.ts";
 import { errnoName } from "../linux/errno.ts";
 import type { DecisionEvent, EndEvent, NoticeEvent, PolicyEvent, ReportEvent, ReportedAction } from "./event.ts";
 import { isExpectedRefusal } from "./expected.ts";
-import { describeHoldObstacle, describeObstacle, describePinObstacle, withoutPinning } from "./obstacles.ts";
+import {
+  describeEnterObstacle,
+  describeHoldObstacle,
+  describeObstacle,
+  describePinObstacle,
+  withoutPinning,
+  withoutRooms,
+} from "./obstacles.ts";
 import type { EndRecord, EventRecord, JudgementRecord, PolicyDescription, Refusal } from "./record.ts";
 import { memoryMembers, withMemory } from "./recorded-memory.ts";
 
@@ -16,6 +23,7 @@ const refusals: { readonly [R in Refusal]: { readonly errno: string; readonly re
   "unknown-call": { errno: "ENOSYS", reason: "a call that the policy's table lacks" },
   "unseen-child": { errno: "EAGAIN", reason: "the new process could not be followed" },
   unpinned: { errno: "EPERM", reason: "the memory behind its pointers could not be pinned" },
+  unheld: { errno: "EPERM", reason: "a room that the call enters could not be held for it" },
   unserved: { errno: "EACCES", reason: "the object that the path leads to is not opened for the caller" },
   "no-descriptors": { errno: "EPERM", reason: "portcullis has no file descriptor left to identify the caller" },
   "invisible-task": { errno: "EPERM", reason: "the caller is outside of the pid namespace of portcullis" },
@@ -133,12 +141,17 @@ function decision(
       const { cause, advice } = describeHoldObstacle(record.hold);
       return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
     }
+    if (record.enter !== undefined) {
+      const { cause, advice } = describeEnterObstacle(record.enter);
+      return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
+    }
     if (record.pin !== undefined && obstacle === undefined) {
       const { cause, advice } = describePinObstacle(record.pin);
       return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
     }
     if (obstacle === undefined) return { ...common, verdict: "deny", errno, reason: refusal.reason, ...rest };
-    const { cause, advice } = describeObstacle(obstacle, record.pin === undefined ? undefined : withoutPinning);
+    const instead = record.pin === undefined ? undefined : verdict === "unheld" ? withoutRooms : withoutPinning;
+    const { cause, advice } = describeObstacle(obstacle, instead);
     return { ...common, verdict: "deny", errno, reason: `${refusal.reason}: ${cause}`, advice, ...rest };
   }
   if (record.notKilled !== undefined) {
@@ -146,12 +159,15 @@ function decision(
     const text = verdict.reason === undefined ? reason : `${verdict.reason}; ${reason}`;
     return { ...common, verdict: "deny", errno: "EPERM", reason: text, ...ruleOf(policy, verdict.at), ...rest };
   }
+  const { late } = record;
+  const wait = late === undefined ? undefined : `it waited too long for the side ${late.side} of ${late.room}`;
+  const reason = [verdict.reason, wait].filter((one) => one !== undefined).join("; ");
   return {
     ...common,
     verdict: verdict.action,
     ...(verdict.action === "deny" ? { errno: printErrno(record.errno ?? verdict.errno) } : {}),
     ...(feignsSuccess(verdict) ? { returns: 0 as const } : {}),
-    ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
+    ...(reason === "" ? {} : { reason }),
     ...ruleOf(policy, verdict.at),
     ...rest,
   };

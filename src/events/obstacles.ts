@@ -1,12 +1,28 @@
 /** The cause and the remedy for people if a process could not be followed. */
 import { errnoName } from "../linux/errno.ts";
-import type { FollowObstacle, HoldObstacle, JudgementRecord, PinObstacle } from "./record.ts";
+import type { EnterObstacle, FollowObstacle, HoldObstacle, JudgementRecord, PinObstacle } from "./record.ts";
 
 const capability = "run portcullis with CAP_SYS_PTRACE";
 const withoutFollowing = "use a policy that follows no processes: state per tree only, without tree.alive()";
 
 /** How to do without ptrace where a call could not be pinned. */
 export const withoutPinning = "use a policy that asks about no memory behind this call's pointers";
+
+/** The same, where the end of a call could not be told. */
+export const withoutRooms = "use a policy in which this call enters no room";
+
+/** Why a room was not held. */
+export function describeEnterObstacle(why: EnterObstacle): { readonly cause: string; readonly advice: string } {
+  switch (why) {
+    case "creates":
+      return {
+        cause: "it makes a process or executes a program, so it does not end where it began",
+        advice: "enter rooms in other calls only",
+      };
+    case "too-many":
+      return { cause: "too many calls wait for rooms", advice: "a shorter `timeout` of the room, or fewer threads" };
+  }
+}
 
 /** `instead` says how to do without ptrace. */
 export function describeObstacle(

@@ -19,6 +19,7 @@ export type PolicyDescription = Pick<Program, "architecture" | "name" | "files" 
  * | unknown-call | a number that the table lacks, or io_uring unnamed | ENOSYS |
  * | unseen-child | the new process could not be followed; `obstacle` has the cause | EAGAIN or EPERM, in `errno` |
  * | unpinned | the memory behind its pointers could not be pinned; `pin` has the cause | EPERM or EINTR, in `errno` |
+ * | unheld | a room that it enters could not be held for it; `pin` or `enter` has the cause | EPERM or EAGAIN, in `errno` |
  * | unserved | the object of its path was not opened for the caller; `hold` has the cause | EACCES or EAGAIN, in `errno` |
  * | no-descriptors | portcullis has no file descriptor left to identify the caller | EPERM |
  * | invisible-task | the caller is outside of the pid namespace of portcullis | EPERM |
@@ -30,6 +31,7 @@ export type Refusal =
   | "unknown-call"
   | "unseen-child"
   | "unpinned"
+  | "unheld"
   | "unserved"
   | "no-descriptors"
   | "invisible-task"
@@ -121,6 +123,9 @@ export const holdObstacles = [
 ] as const;
 export type HoldObstacle = (typeof holdObstacles)[number];
 
+/** Why a room was not held for a call: it makes a process or executes a program; too many calls wait. */
+export type EnterObstacle = "creates" | "too-many";
+
 /** What was read behind one of the call's pointers. */
 export interface RecordedMemory {
   /** The policy's name of the argument. */
@@ -155,13 +160,17 @@ export interface JudgementRecord {
   readonly verdict: number | Refusal | undefined;
   /** With a refusal that is a denial: its errno. */
   readonly errno?: number | undefined;
-  /** With the refusal `unpinned`: why, and the errno of the kernel where one says more (0: none). */
+  /** With the refusals `unpinned` and `unheld`: why, and the errno of the kernel where one says more (0: none). */
   readonly pin?: { readonly why: PinObstacle; readonly errno: number } | undefined;
+  /** With the refusal `unheld`. */
+  readonly enter?: EnterObstacle | undefined;
+  /** With the verdict of a room: the side that the call has waited for too long. */
+  readonly late?: { readonly room: string; readonly side: string } | undefined;
   /** With the refusal `unserved`. */
   readonly hold?: HoldObstacle | undefined;
   /** The memory that the judgement was made on. */
   readonly memory?: readonly RecordedMemory[] | undefined;
-  /** With the refusals `unseen-child` and `unpinned`. */
+  /** With the refusals `unseen-child`, `unpinned` and `unheld`. */
   readonly obstacle?: FollowObstacle | undefined;
   /** The verdict is a kill, and the kernel refused it with this errno: the call was denied with EPERM instead. */
   readonly notKilled?: number | undefined;

@@ -59,6 +59,7 @@ const numbers = {
     fsconfig: 431,
     fsmount: 432,
     process_vm_readv: 310,
+    kcmp: 312,
   },
   aarch64: {
     rt_sigaction: 134,
@@ -114,6 +115,7 @@ const numbers = {
     fsconfig: 431,
     fsmount: 432,
     process_vm_readv: 270,
+    kcmp: 272,
   },
 } as const satisfies { readonly [A in ArchitectureName]: Readonly<Record<string, number>> };
 

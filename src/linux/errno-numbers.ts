@@ -17,6 +17,7 @@ export const errno = {
   EMFILE: 24,
   ENAMETOOLONG: 36,
   ENOSYS: 38,
+  EINPROGRESS: 115,
 } as const;
 
 /** Numbers of the kernel's own, which errno(3) does not have (include/linux/errno.h). */

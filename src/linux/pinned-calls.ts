@@ -7,8 +7,8 @@
 export const notificationLayout = { size: 80, id: 0, tid: 8, data: 16 } as const;
 /** `struct seccomp_data`. */
 export const dataLayout = { size: 64, number: 0, architecture: 4, instructionPointer: 8, arguments: 16 } as const;
-/** `struct judged` (native/addon/pin.h): a `struct seccomp_data`, and the flags of clone3's structure. */
-export const judgedLayout = { size: 72, cloneFlags: 64 } as const;
+/** `struct judged` (native/addon/pin.h): a `struct seccomp_data`, the flags of clone3's structure, the rooms. */
+export const judgedLayout = { size: 80, cloneFlags: 64, rooms: 72 } as const;
 
 export interface PinnedCallFunctions {
   /**
@@ -17,7 +17,7 @@ export interface PinnedCallFunctions {
    * `audits`: a refusal may be 0, with which the call passes as it is; else that throws.
    */
   startPins(listener: number, sealed: boolean, trustExecutions: boolean, audits: boolean): number;
-  /** An outcome in the low 8 bits, an errno above. */
+  /** An outcome in the low 8 bits, an errno above. `rooms`: given back by `pinArrival`; with some, the call's end is told. */
   pinCall(
     notification: Uint8Array,
     bytes: Uint8Array,
@@ -25,14 +25,25 @@ export interface PinnedCallFunctions {
     relocations: Uint32Array,
     registers: Int32Array,
     refusal: number,
+    rooms: bigint,
   ): number;
-  /** 0: not from a stub; 1: not prepared; 2: the prepared call, of which `judged` gets a `struct judged`. */
+  /**
+   * 0: not from a stub; 1: not prepared; 2: the prepared call, of which `judged` gets a `struct judged`; 3: that call has
+   * ended.
+   */
   pinArrival(notification: Uint8Array, judged: Uint8Array): number;
   /** Lets the prepared call pass, once. -ENOENT: the caller was interrupted; it may come again. */
   pinPass(notification: Uint8Array): number;
   pinRefuse(notification: Uint8Array, errno: number): number;
   /** Answers a call that cannot be pinned. */
   pinGiveUp(notification: Uint8Array, refusal: number): number;
+  /**
+   * Stops the thread for a moment where it returns to its program: 0, it did. -EINPROGRESS: `pinIsLate` is false when it
+   * has. Other: it cannot be traced, or has ended.
+   */
+  pinInterrupt(tid: number): number;
+  /** A notification was received while a caller was being prepared: `next` gives it without a wait. */
+  pinHasWaiting(): boolean;
   pinIsLate(tid: number): boolean;
   pinEnded(tid: number): void;
   pinExecutes(tid: number): void;

@@ -4,7 +4,7 @@
  */
 
 import { addressKinds } from "../../src/ir/observation.ts";
-import type { Cell, IntegerExpression, OnFork, Program, Scope, Statement } from "../../src/ir/program.ts";
+import type { Cell, IntegerExpression, OnFork, Program, Room, Scope, Statement } from "../../src/ir/program.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
 
 /** Numbers on x86-64 (asm/unistd_64.h). */
@@ -195,11 +195,54 @@ function most(limit: number): Program {
   });
 }
 
+/** Calls of test/live/victims/rooms.c, by room and side. */
+const roomCalls: readonly (readonly [room: number, side: number, call: number])[] = [
+  [0, 0, 311], // process_vm_writev
+  [0, 1, 310], // process_vm_readv
+  [1, 0, 230], // clock_nanosleep
+  [1, 0, 73], // flock
+  [1, 1, number.getppid],
+  [1, 2, number.getpgrp],
+];
+
+/** `patience` of the gate: in ms. */
+function rooms(patience: number, late: number = verdicts.deny): Program {
+  const at = { file: 0, line: 1, column: 1, length: 1 };
+  const memory: Room = {
+    name: "memory",
+    scope: "memory",
+    sides: ["write", "read"],
+    exclusive: 1,
+    timeout: 60_000_000_000n,
+    late: verdicts.denyOther,
+    at,
+  };
+  const gate: Room = {
+    name: "gate",
+    scope: "tree",
+    sides: ["sleep", "ask", "alone"],
+    exclusive: 4,
+    timeout: BigInt(patience) * 1_000_000n,
+    late,
+    at,
+  };
+  return programOf("rooms", {
+    rooms: [memory, gate],
+    body: [
+      ...roomCalls.map(([room, side, call]) => onCall(call, [{ kind: "enter", room, side }])),
+      give(verdicts.allow),
+    ],
+  });
+}
+
 const statically = (which: number, index: number): Program =>
   programOf("static", { body: [onCall(which, [give(index)]), give(verdicts.allow)] });
 
 /** By the name that the harness takes. */
 export const programs: Readonly<Record<string, () => Program>> = {
+  rooms: () => rooms(60_000),
+  "rooms-late": () => rooms(100),
+  "rooms-kill": () => rooms(100, verdicts.kill),
   /**
    * Of the folder OBJECTS: what lies under forbidden/, and secret, cannot be opened; of the sockets with a path, agent.sock
    * alone can be connected to.

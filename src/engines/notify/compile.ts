@@ -53,7 +53,9 @@ export function compileForNotify(
     step: compileWasm(program),
     memory: { observations: program.observations, words: program.words, automata: automataOf(program) },
     allowedPaths: allowedPaths(program),
-    hinderedOwnCalls: program.observations.length === 0 ? [] : hinderedOwnCalls(program, quiet.split),
+    rooms: program.rooms,
+    hinderedOwnCalls:
+      program.observations.length + program.rooms.length > 0 ? hinderedOwnCalls(program, quiet.split) : [],
     needs,
     calls: traitsOf(program, needs),
     description: describePolicy(program),
@@ -95,15 +97,6 @@ function refuseStatefulTraps(program: Program, split: SplitPolicy): readonly Dia
   });
 }
 
-function refuseRooms(program: Program): readonly Diagnostic[] {
-  return program.rooms.map(({ name, at }) =>
-    diagnostic("P0604", `the engine notify does not delay calls yet: \`${name}\` would have no effect`, {
-      span: at === undefined ? undefined : spanOf(program, at),
-      help: "`simulate` and `test` evaluate rooms",
-    }),
-  );
-}
-
 function spanOf(program: Pick<Program, "files">, at: Location) {
   return { file: program.files[at.file] ?? "?", line: at.line, column: at.column, length: Math.max(1, at.length) };
 }
@@ -128,8 +121,6 @@ export const notifyCompiler: EngineCompiler<NotifyPolicy> = {
   ...notifyProfile,
   filter: notifyFilter,
   compile(program, { mode, killEvents, approximate }) {
-    const rooms = refuseRooms(program);
-    if (rooms.length > 0) return { policy: undefined, diagnostics: rooms };
     const exact = compileForNotify(program, mode, { killEvents });
     if (exact.policy !== undefined || !approximate) return exact;
     const { policy } = compileForNotify(withoutTraps(program), mode, { killEvents });

@@ -29,7 +29,8 @@ export function needsOf(program: Program): Needs {
   const alive = asked.has("alive");
   return {
     // A thread of its own has each slot of a window (pin/pinning.ts), and its end must be seen.
-    threads: of("thread").length > 0 || program.observations.length > 0,
+    // What holds a room is a thread.
+    threads: of("thread").length > 0 || program.observations.length > 0 || program.rooms.length > 0,
     processes: of("process").length > 0,
     births: alive || state.some((one) => one.scope !== "tree" && one.onFork !== "fresh"),
     alive,

@@ -27,6 +27,7 @@ export interface NotifyPolicy extends EnginePolicy {
   readonly step: CompiledStep;
   /** The memory behind pointers that is read before a call is judged. */
   readonly memory: Pick<Program, "observations" | "words"> & { readonly automata: Automata };
+  readonly rooms: Program["rooms"];
   /** Calls that a pinned call's caller makes for the supervisor, and that the filter could refuse (pin/own-calls.ts). */
   readonly hinderedOwnCalls: readonly string[];
   readonly needs: Needs;

@@ -31,7 +31,7 @@ export class Records {
   putRefusal(
     refusal: Refusal,
     number: number,
-    why: Pick<JudgementRecord, "obstacle" | "pin" | "hold"> & { readonly audit?: boolean },
+    why: Pick<JudgementRecord, "obstacle" | "pin" | "hold" | "enter"> & { readonly audit?: boolean },
   ): void {
     const now = Date.now();
     const key = `${refusal} ${this.#memory.number}`;

@@ -103,12 +103,14 @@ class Run {
 
   /** With the rules that pinned calls need: where the kernel cannot seal their window, the filter protects it. */
   #filter(): ArmedFilter {
-    const { filter, memory, description } = this.#policy;
-    if (memory.observations.length === 0) return filter;
+    const { filter, memory, rooms, description } = this.#policy;
+    if (memory.observations.length === 0 && rooms.length === 0) return filter;
     const { architecture } = description;
     const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
     const protection = isSealed ? [] : windowRules(architecture);
-    return behind([...protection, ...ownCallRules(architecture, this.#policy.hinderedOwnCalls)], filter);
+    const tellsEnds = rooms.length > 0;
+    const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, { tellsEnds });
+    return behind([...protection, ...own], filter);
   }
 
   /** Waits in the kernel for the end ("ended") or for a question of the filter's ("asked"). */
@@ -170,8 +172,8 @@ class Run {
   /** Resolves when no task is left under the filter. */
   #supervise({ pid, pidfd }: Launched, listener: number): Promise<void> {
     const worker = this.#worker ?? this.#startWorker();
-    const { mode, needs, calls, memory, description, step } = this.#policy;
-    const policy = { mode, needs, calls, memory, description, step };
+    const { mode, needs, calls, memory, rooms, description, step } = this.#policy;
+    const policy = { mode, needs, calls, memory, rooms, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
     const order: WorkerOrder = { policy, listener, descriptors, command, kernel: this.#options.kernel ?? "present" };

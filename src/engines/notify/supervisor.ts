@@ -35,6 +35,9 @@ import { windowProtection } from "./pin/protection.ts";
 import { answers, callTrait, type NotifyPolicy } from "./policy.ts";
 import { whyPtraceRefused } from "./ptrace-refusal.ts";
 import { type RecordSink, Records } from "./records.ts";
+import { Admission } from "./rooms/admission.ts";
+import { packEntered } from "./rooms/entered.ts";
+import type { JudgeLate } from "./rooms/entering.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
@@ -48,7 +51,7 @@ const traceInterval = 0.1;
 const settlePatience = 5000;
 
 export interface SupervisorOptions {
-  readonly policy: Pick<NotifyPolicy, "mode" | "needs" | "calls" | "memory" | "description"> & {
+  readonly policy: Pick<NotifyPolicy, "mode" | "needs" | "calls" | "memory" | "rooms" | "description"> & {
     readonly step: CompiledStep;
   };
   readonly listener: number;
@@ -82,8 +85,10 @@ export class Supervisor {
   readonly #identifies: boolean;
   readonly #records: Records;
   readonly #phases: PhaseReader;
-  /** Undefined where the policy reads no memory of its callers. */
+  /** Undefined where the policy reads no memory of its callers, and has no rooms. */
   readonly #pinning: Pinning | undefined;
+  /** Undefined where the policy has no rooms, and in an audit, which enforces nothing. */
+  readonly #admission: Admission | undefined;
   readonly #observer: MemoryObserver;
   /** Undefined where the policy asks about no object that a path leads to. */
   readonly #objects: ServedCalls | undefined;
@@ -109,22 +114,31 @@ export class Supervisor {
     this.#epoll = this.#identifies || needs.births ? descriptors.tasks : -1;
     const observes = policy.memory.observations.length > 0;
     this.#observer = new MemoryObserver(policy.memory, policy.memory.automata);
-    this.#pinning = observes
-      ? new Pinning(listener, {
-          protection: windowProtection(kernel),
-          executionsAreReported: true,
-          audits: policy.mode === "audit",
-        })
-      : undefined;
+    const holdsRooms = policy.rooms.length > 0 && policy.mode !== "audit";
+    this.#pinning =
+      observes || holdsRooms
+        ? new Pinning(listener, {
+            protection: windowProtection(kernel),
+            executionsAreReported: true,
+            audits: policy.mode === "audit",
+          })
+        : undefined;
     const isKillable = kernel === "present" && kernelAtLeast(release, 5, 19);
     this.#objects = asksForObjects(policy.memory)
       ? new ServedCalls(listener, policy.memory, { architecture: description.architecture, isKillable })
       : undefined;
-    this.#asking = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
+    this.#asking = [
+      listener,
+      ...(this.#objects === undefined ? [] : [this.#objects.descriptor]),
+      ...(holdsRooms ? [this.#epoll] : []),
+    ];
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors: kernel === "present" && hasThreadDescriptors(),
       descriptorsIdentify: kernel === "present",
-      ended: (tid) => this.#pinning?.ended(tid),
+      ended: (tid) => {
+        this.#pinning?.ended(tid);
+        this.#admission?.keeper.ended(tid);
+      },
     });
     this.#tracer = new ForkTracer(
       this.#registry,
@@ -135,6 +149,17 @@ export class Supervisor {
     this.#actions = description.verdicts.map(({ action }) => action);
     this.#audit = policy.mode === "audit";
     const { architecture } = description;
+    this.#admission = holdsRooms
+      ? new Admission({
+          rooms: policy.rooms,
+          architecture,
+          listener,
+          pinning: this.#pinning!,
+          memory: this.#memory,
+          records: this.#records,
+          judgeLate: this.#judgeLate,
+        })
+      : undefined;
     this.#architectureName = architecture;
     this.#architecture = auditArchitecture[architecture];
     this.#clone = callNumber("clone", architecture);
@@ -142,7 +167,7 @@ export class Supervisor {
     this.#restrictsItself = callNumber("landlock_restrict_self", architecture);
     this.#phases = new PhaseReader(this.#memory, policy.step, description.phases);
     this.#bind();
-    if (observes) this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
+    if (observes && !holdsRooms) this.#native.passPrepared(passedAsPrepared(policy.calls, architecture));
     if (kernel === "present") useSynchronousWakeUp(listener);
     const { pid, pidfd } = options.command;
     if (needs.births && !this.#registry.adopt(pid, pidfd)) this.#fail("the command cannot be followed");
@@ -164,6 +189,17 @@ export class Supervisor {
           continue;
         }
       }
+      const rooms = this.#admission?.keeper;
+      if (rooms?.isBusy === true) {
+        if (answer) this.#send();
+        answer = false;
+        rooms.advance();
+        if (!this.#awaitQuestion(rooms.patience)) {
+          // The end of a task can be what a call waits for, and becomes no notification.
+          this.#reap(this.#native.deaths());
+          continue;
+        }
+      }
       const deaths = this.#native.next(answer);
       answer = false;
       if (deaths === -errno.EAGAIN) continue;
@@ -177,9 +213,18 @@ export class Supervisor {
     close(listener);
   }
 
+  /** Whether a notification comes within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
+  #awaitQuestion(milliseconds: number): boolean {
+    if (this.#pinning?.hasWaiting === true) return true;
+    const [listening = 0, ...others] = pollFor(this.#asking, milliseconds);
+    return listening !== 0 || (this.#objects !== undefined && others[0] !== 0);
+  }
+
   /** With pinning, a call comes twice: to be judged, and to be made with what was judged. */
   #receive(pinning: Pinning): boolean {
     if (this.#objects?.has(this.#memory.id)) return this.#receiveHeld(this.#objects, this.#memory.id);
+    // A thread is in one call at a time, and so in none of those before.
+    this.#admission?.keeper.ended(this.#memory.tid);
     const received = pinning.receive(this.#memory.bytes());
     switch (received.kind) {
       case "again":
@@ -188,22 +233,28 @@ export class Supervisor {
         return this.#judgeSafely(received.call);
       case "prepared":
         return this.#passPrepared(received.call);
+      case "ended":
+        received.answer();
+        return false;
     }
   }
 
   /** The object of a call is held, or the service has failed. */
   #receiveHeld(objects: ServedCalls, id: bigint): boolean {
-    let isServed = false;
+    let isWanted = false;
     const held: HeldCall = {
       objects,
       id,
       serve: () => {
-        isServed = true;
+        isWanted = true;
         objects.serve(id);
+      },
+      await: () => {
+        isWanted = true;
       },
     };
     const answer = this.#judgeSafely(held);
-    if (!isServed) objects.drop(id);
+    if (!isWanted) objects.drop(id);
     return answer;
   }
 
@@ -265,6 +316,8 @@ export class Supervisor {
       return true;
     }
     if (number === this.#restrictsItself && this.#objects !== undefined) this.#restrict(caller);
+    const entered = this.#admission?.entered ?? [];
+    if (entered.length > 0) return this.#admission!.enter(call!, caller!, entered);
     if (traits === callTrait.judged) {
       memory.pass();
       return true;
@@ -326,7 +379,10 @@ export class Supervisor {
       }
       this.#memory.setObserved(observed.words);
       const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
-      return passes ? observer.pin() : observer.refuse(this.#errnoOf(verdict));
+      if (!passes) return observer.refuse(this.#errnoOf(verdict));
+      const entered = this.#admission?.entered ?? [];
+      if (entered.length > 0 && !this.#admission!.canHold(entered)) return observer.refuse(errno.EPERM);
+      return observer.pin(packEntered(entered));
     }, this.#unpinned(caller));
     if (outcome.kind === "unserved") this.#records.putRefusal("unserved", outcome.errno, { hold: "too-many" });
     if (outcome.kind !== "unpinnable") return;
@@ -349,7 +405,8 @@ export class Supervisor {
   }
 
   /** True where an answer lies in the memory; else the addon gives it. */
-  #judgeHeld({ objects, id, serve }: HeldCall, caller: Thread | undefined): boolean {
+  #judgeHeld(call: HeldCall, caller: Thread | undefined): boolean {
+    const { objects, id } = call;
     const held = objects.held(id);
     switch (held.is) {
       case "failed":
@@ -367,8 +424,9 @@ export class Supervisor {
         if ("errno" in observed) throw new Error("memory that was read has failed since");
         this.#memory.setObserved(observed.words);
         const { verdict, passes } = this.#evaluate(caller, () => recordedMemory(observations, memory));
-        if (passes) serve();
-        else this.#memory.refuse(this.#errnoOf(verdict));
+        if (!passes) this.#memory.refuse(this.#errnoOf(verdict));
+        else if (this.#admission?.enterServed(objects, caller) === false) call.await();
+        else call.serve();
         return !passes;
       }
     }
@@ -394,6 +452,7 @@ export class Supervisor {
     const traits = this.#options.policy.calls[number] ?? 0;
     const caller = this.#identifies ? this.#registry.find(tid) : undefined;
     if (this.#failed) return this.#refuse("supervisor-failed", errno.ENOSYS);
+    if (call.rooms !== 0n) return this.#admission!.enterPrepared(call, caller!);
     if (traits === callTrait.judged) {
       call.pass();
       return false;
@@ -401,6 +460,21 @@ export class Supervisor {
     const cloneFlags = number === this.#clone3 ? call.cloneFlags : call.argument(0);
     return this.#passFollowed(traits, caller, { cloneFlags, pass: () => call.pass() });
   }
+
+  // ── Rooms ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** A call has waited too long for a room: it gets the room's verdict. The errno that it returns. */
+  readonly #judgeLate: JudgeLate = (notification, caller, late) => {
+    const current = this.#memory.bytes().slice(0, notification.length);
+    this.#memory.bytes().set(notification);
+    const { late: verdict, name, sides } = this.#options.policy.rooms[late.room]!;
+    const record = this.#records.judgement(verdict, this.#actions[verdict]!, caller, this.#phases.read(caller));
+    const notKilled = answers[this.#actions[verdict]!] === "kill" ? this.#killCaller(caller) : undefined;
+    if (record !== undefined)
+      this.#options.sink.put({ ...record, notKilled, late: { room: name, side: sides[late.side]! } });
+    this.#memory.bytes().set(current);
+    return this.#errnoOf(verdict);
+  };
 
   /** As in describe.ts, which leaves it out: there is no need to make the record. */
   #isExpected(number: number, verdict: number): boolean {
@@ -499,6 +573,7 @@ export class Supervisor {
     if (this.#failed) return;
     this.#failed = true;
     this.#native.passPrepared(new Uint8Array(0));
+    this.#admission?.keeper.giveUp(errno.ENOSYS);
     this.#records.putNotice(`the supervisor failed and denies everything from now on: ${why}`);
   }
 
@@ -592,6 +667,8 @@ interface HeldCall {
   readonly objects: ServedCalls;
   readonly id: bigint;
   readonly serve: () => void;
+  /** It is served or not later, when a room is free. */
+  readonly await: () => void;
 }
 
 /** A call whose caller is followed when it passes. */

@@ -143,6 +143,7 @@ export class SuperviseLoop {
       this.#count(received.call.pass() ? "passed" : "not passed");
       return;
     }
+    if (received.kind === "ended") return received.answer();
     const { call } = received;
     if (!this.#threads.has(call.tid)) {
       const descriptor = openThread(call.tid);

@@ -40,8 +40,10 @@ export type ObservedVerdict = PinVerdict | RefuseVerdict | ServeVerdict | Observ
 export class PinVerdict {
   /** Private, so that nothing else has this type. */
   readonly #image: Image;
-  constructor(_key: typeof key, image: Image) {
+  readonly rooms: bigint;
+  constructor(_key: typeof key, image: Image, rooms: bigint) {
     this.#image = image;
+    this.rooms = rooms;
   }
 
   get image(): Image {
@@ -209,9 +211,9 @@ export class Observer {
     return result < 0 ? new ObservationFailure(-result) : into;
   }
 
-  /** The call is made with what was read. */
-  pin(): PinVerdict {
-    return new PinVerdict(key, this.#builder.build(this.#scratch.registers));
+  /** The call is made with what was read. `rooms`: what it enters (../rooms/entered.ts); then its end is told. */
+  pin(rooms = 0n): PinVerdict {
+    return new PinVerdict(key, this.#builder.build(this.#scratch.registers), rooms);
   }
 
   /** The call returns this errno, positive. */

@@ -10,6 +10,9 @@
  * | madvise | the address is the data's, with MADV_DONTFORK |
  * | mseal | the address is the stub's |
  * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
+ *
+ * Another mark of close(2) says that a call that held a room has ended (native/addon/machine.c, TELLS_END). That call is
+ * asked about always.
  */
 import type { SplitPolicy } from "../../../analysis/decision.ts";
 import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
@@ -24,6 +27,8 @@ import { windowRange } from "./window-rules.ts";
 const dataStart = { x86_64: windowRange.start + 0x1000, aarch64: windowRange.start + 0x1_0000 } as const;
 /** CLOSE_MARK in native/addon/pin.h. */
 const closeMark = 0x7063_7573;
+/** END_MARK in native/addon/pin.h. */
+const endMark = 0x7063_6c65;
 const sharedWithoutReplacing = 0x10_0001;
 const doNotFork = 10;
 
@@ -72,11 +77,16 @@ function block(number: number, tests: readonly Condition[]): readonly ClassicIns
 }
 
 /** Instructions that go on behind their end with whatever they do not ask about. */
-export function ownCallRules(architecture: ArchitectureName, calls: readonly string[]): readonly ClassicInstruction[] {
+export function ownCallRules(
+  architecture: ArchitectureName,
+  calls: readonly string[],
+  { tellsEnds }: { readonly tellsEnds: boolean },
+): readonly ClassicInstruction[] {
   const blocks = calls.flatMap((call) => {
     const number = numberOf(call, architecture);
     return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
   });
+  if (tellsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
   if (blocks.length === 0) return [];
   return [
     { code: opcode.load, jt: 0, jf: 0, k: offset.architecture },

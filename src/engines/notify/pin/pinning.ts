@@ -44,11 +44,16 @@ export type Received =
   | { readonly kind: "call"; readonly call: PendingCall }
   /** It was judged, and is made now. */
   | { readonly kind: "prepared"; readonly call: PreparedCall }
+  /** A prepared call whose end is told has ended: to be answered (`PreparedCall.rooms`). */
+  | { readonly kind: "ended"; readonly answer: () => void }
   /** Nothing to do: the caller makes its own call again, which is judged then. */
   | { readonly kind: "again" };
 
 /** As the stub gives back to the caller what it had (native/addon/machine.c). */
 const again = 4094;
+
+const none = new Uint8Array(0);
+const noRelocations = new Uint32Array(0);
 
 export class Pinning {
   readonly #listener: number;
@@ -70,9 +75,25 @@ export class Pinning {
       case 1:
         native().pinRefuse(own, again);
         return { kind: "again" };
+      case 3:
+        return { kind: "ended", answer: () => respond(this.#listener, own, 0) };
       default:
         return { kind: "prepared", call: new PreparedCall(own, judged) };
     }
+  }
+
+  /** The listener shows no sign of a notification that was received while a caller was being prepared. */
+  get hasWaiting(): boolean {
+    return native().pinHasWaiting();
+  }
+
+  /**
+   * Stops a thread where it returns to its program, so that the call that it was in has ended: 0, it did. -EINPROGRESS: it
+   * is in a call, and `isLate` is false when that has ended. Other: an errno, negative. A call that waits for something can
+   * return EINTR by this, or a part of what it was to do, as when a process is stopped and continued.
+   */
+  interrupt(tid: number): number {
+    return native().pinInterrupt(tid);
   }
 
   /** Answers a call whose object cannot be held, and of which memory was read. */
@@ -127,10 +148,30 @@ export class PendingCall {
   /** Lets the call pass as it is: of its arguments, the registers alone were judged. */
   pass(): void {
     this.#answer();
-    const response = new DataView(new ArrayBuffer(24));
-    response.setBigUint64(0, this.#view.getBigUint64(notificationLayout.id, true), true);
-    response.setUint32(20, continueFlag, true);
-    native().syscall(callNumber("ioctl"), this.#listener, notifyRequest.send, response);
+    respond(this.#listener, this.#notification, continueFlag);
+  }
+
+  /**
+   * The caller makes its call as it is, and its end is told. With "untraceable" the call has no answer yet; any other
+   * failure has refused it with EPERM.
+   */
+  pinEnd(rooms: bigint): PinOutcome {
+    this.#scratch.registers.fill(-1);
+    const result = native().pinCall(
+      this.#notification,
+      none,
+      0,
+      noRelocations,
+      this.#scratch.registers,
+      errno.EPERM,
+      rooms,
+    );
+    if ((result & 0xff) !== outcomeNumber.noTrace) {
+      this.#answer();
+      return this.#outcome(result & 0xff, result >> 8, errno.EPERM);
+    }
+    const obstacle = whyPtraceRefused(this.tid, result >> 8);
+    return { kind: "unpinnable", why: "untraceable", refusal: errno.EPERM, errno: result >> 8, obstacle };
   }
 
   /** The call returns this errno, positive. */
@@ -168,7 +209,7 @@ export class PendingCall {
       native().pinRefuse(this.#notification, failure);
       return { kind: "unserved", errno: failure };
     }
-    const { image } = verdict;
+    const { image, rooms } = verdict;
     const result = native().pinCall(
       this.#notification,
       image.bytes,
@@ -176,6 +217,7 @@ export class PendingCall {
       image.relocations,
       image.registers,
       refusal,
+      rooms,
     );
     return this.#outcome(result & 0xff, result >> 8, refusal);
   }
@@ -213,6 +255,14 @@ export class PendingCall {
   }
 }
 
+/** Sends an answer without an errno. */
+function respond(listener: number, notification: Uint8Array, flags: number): void {
+  const response = new Uint8Array(24);
+  response.set(notification.subarray(notificationLayout.id, notificationLayout.id + 8));
+  response[20] = flags;
+  native().syscall(callNumber("ioctl"), listener, notifyRequest.send, response);
+}
+
 /** A call that was judged and is made with what was judged. */
 export class PreparedCall {
   readonly #notification: Uint8Array;
@@ -237,6 +287,41 @@ export class PreparedCall {
   /** Of clone3's structure, which the call is made with; 0 for other calls. */
   get cloneFlags(): bigint {
     return this.#judged.getBigUint64(judgedLayout.cloneFlags, true);
+  }
+
+  /** What it enters, as it was pinned with. */
+  get rooms(): bigint {
+    return this.#judged.getBigUint64(judgedLayout.rooms, true);
+  }
+
+  /** It stays as it is when further ones are received. */
+  keep(): PreparedCall {
+    return new PreparedCall(this.#notification.slice(), new Uint8Array(this.#judged.buffer.slice(0)));
+  }
+
+  get id(): bigint {
+    return new DataView(this.#notification.buffer).getBigUint64(notificationLayout.id, true);
+  }
+  /** The registers that it is made with: a `struct seccomp_data`. */
+  get data(): Uint8Array {
+    const { data } = notificationLayout;
+    return this.#notification.slice(data, data + dataLayout.size);
+  }
+  /** Its notification with the registers that the caller gave. */
+  asJudged(): Uint8Array {
+    const notification = this.#notification.slice();
+    notification.set(new Uint8Array(this.#judged.buffer, 0, dataLayout.size), notificationLayout.data);
+    return notification;
+  }
+
+  /** It returns this errno, positive. */
+  refuse(number: number): void {
+    native().pinRefuse(this.#notification, number);
+  }
+
+  /** The caller makes its own call again, which is judged then. */
+  restart(): void {
+    this.refuse(again);
   }
 
   /** False where the caller was interrupted: it comes again with the same call, or has returned EINTR. */

@@ -1,0 +1,121 @@
+/** The calls that enter rooms, by how they are let run: as they are, by the stub that tells their end, on their behalf. */
+import type { EnteredRoom } from "../../../ir/evaluation.ts";
+import { callNumber } from "../../../linux/call-numbers.ts";
+import { kernelErrno } from "../../../linux/errno-numbers.ts";
+import { native } from "../../../linux/native.ts";
+import { dataLayout, notificationLayout } from "../../../linux/pinned-calls.ts";
+import { continueFlag, notifyRequest } from "../../../linux/seccomp.ts";
+import type { ServedCalls } from "../objects/served-calls.ts";
+import type { PreparedCall } from "../pin/pinning.ts";
+import type { Thread } from "../tasks.ts";
+import type { EnteringCall } from "./keeper.ts";
+
+/** What the verdict of a room does about a call that has waited too long: gives the errno that it returns. */
+export type JudgeLate = (notification: Uint8Array, thread: Thread, entered: EnteredRoom) => number;
+
+const { data, size } = notificationLayout;
+
+/** A call that its caller makes as it is. */
+export class PlainEntering implements EnteringCall {
+  readonly isTold: boolean = false;
+  readonly thread: Thread;
+  readonly id: bigint;
+  protected readonly notification: Uint8Array;
+  readonly #listener: number;
+  readonly #judgeLate: JudgeLate;
+
+  /** `memory` begins with the notification. */
+  constructor(listener: number, memory: Uint8Array, thread: Thread, judgeLate: JudgeLate) {
+    this.#listener = listener;
+    this.notification = memory.slice(0, size);
+    this.id = new DataView(this.notification.buffer).getBigUint64(notificationLayout.id, true);
+    this.thread = thread;
+    this.#judgeLate = judgeLate;
+  }
+
+  get data(): Uint8Array {
+    return this.notification.subarray(data, data + dataLayout.size);
+  }
+
+  admit(): boolean {
+    return this.#respond(0, continueFlag);
+  }
+
+  restart(): void {
+    this.refuse(kernelErrno.ERESTARTNOINTR);
+  }
+
+  late(entered: EnteredRoom): void {
+    this.refuse(this.#judgeLate(this.notification, this.thread, entered));
+  }
+
+  /** The call returns this errno, positive. */
+  refuse(errno: number): void {
+    this.#respond(-errno, 0);
+  }
+
+  #respond(error: number, flags: number): boolean {
+    const response = new DataView(new ArrayBuffer(24));
+    response.setBigUint64(0, this.id, true);
+    response.setInt32(16, error, true);
+    response.setUint32(20, flags, true);
+    return native().syscall(callNumber("ioctl"), this.#listener, notifyRequest.send, response) === 0;
+  }
+}
+
+/** A call whose object is held. */
+export class ServedEntering extends PlainEntering {
+  readonly #objects: ServedCalls;
+
+  constructor(listener: number, memory: Uint8Array, thread: Thread, judgeLate: JudgeLate, objects: ServedCalls) {
+    super(listener, memory, thread, judgeLate);
+    this.#objects = objects;
+  }
+
+  override admit(): boolean {
+    this.#objects.serve(this.id);
+    return true;
+  }
+
+  override refuse(errno: number): void {
+    this.#objects.drop(this.id);
+    super.refuse(errno);
+  }
+}
+
+/** A call that the stub makes and tells the end of. */
+export class ToldEntering implements EnteringCall {
+  readonly isTold = true;
+  readonly thread: Thread;
+  readonly #call: PreparedCall;
+  readonly #judgeLate: JudgeLate;
+
+  constructor(call: PreparedCall, thread: Thread, judgeLate: JudgeLate) {
+    this.#call = call.keep();
+    this.thread = thread;
+    this.#judgeLate = judgeLate;
+  }
+
+  get id(): bigint {
+    return this.#call.id;
+  }
+  get data(): Uint8Array {
+    return this.#call.data;
+  }
+
+  admit(): boolean {
+    return this.#call.pass();
+  }
+
+  restart(): void {
+    this.#call.restart();
+  }
+
+  late(entered: EnteredRoom): void {
+    this.#call.refuse(this.#judgeLate(this.#call.asJudged(), this.thread, entered));
+  }
+
+  refuse(errno: number): void {
+    this.#call.refuse(errno);
+  }
+}

@@ -1,0 +1,244 @@
+/**
+ * Rooms on the engine notify: calls of different sides never overlap, and no hold outlives its call. The victims see overlaps
+ * themselves (victims/rooms.c).
+ */
+import { execFileSync } from "node:child_process";
+import { beforeAll, describe, expect, it } from "vitest";
+import { prepare, type RunSettings, run, users, victim } from "./run.ts";
+
+beforeAll(prepare);
+
+const rooms = victim("rooms");
+const attack = victim("rooms_attack");
+/** The errno of a room that is late (programs.ts). */
+const late = -33;
+
+function scenario(settings: RunSettings, ...command: readonly string[]) {
+  // A victim that hangs ends with its test.
+  const { status, out, events } = run({ dieWithParent: true, ...settings }, ...command);
+  const said = [...out.matchAll(/^(.+): (-?\d+)$/gm)].map(([, name, value]) => [name, Number(value)] as const);
+  return { status, said, events };
+}
+
+/** What each scenario prints; `told`: the ends of its calls are told. */
+const scenarios: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
+  order: [
+    ["done", 0],
+    ["held", -4],
+    ["asked", 0],
+    ["napped", 0],
+  ],
+  "interrupted-waiter": [
+    ["done", 0],
+    ["held", -4],
+    ["asked", 0],
+    ["done", 0],
+    ["held", -4],
+    ["asked", 0],
+  ],
+  "interrupted-holder": [
+    ["asked", 0],
+    ["handled", 0],
+    ["held", 0],
+    ["asked", 0],
+    ["asked", 0],
+    ["handled", 0],
+    ["held", 0],
+    ["asked", 0],
+  ],
+  nested: [
+    ["held", -4],
+    ["handled", 1],
+    ["asked", 0],
+  ],
+  "killed-holder": [
+    ["done", 0],
+    ["asked", 0],
+    ["holder", 137],
+  ],
+  "killed-waiter": [
+    ["done", 0],
+    ["waiter", 137],
+    ["napped", 0],
+    ["held", -4],
+  ],
+  "exited-holder": [["asked", 0]],
+  "executed-holder": [["asked", 0]],
+  forked: [
+    ["held", -4],
+    ["asked", 0],
+    ["child", 0],
+  ],
+  "stopped-holder": [
+    ["asked", 0],
+    ["holder", 137],
+  ],
+};
+
+for (const { name, uid } of users) {
+  for (const kernel of ["present", "oldest"] as const) {
+    describe.each([
+      ["is seen", []],
+      ["is told", ["told"]],
+    ] as const)(`the end of a call %s, as ${name}, with what the ${kernel} kernel has`, (_, words) => {
+      it("keeps sides apart, and lets calls of one side run together", () => {
+        const { status, said } = scenario({ program: "rooms", uid, kernel }, rooms, "sides", ...words);
+        expect({ status, said }).toEqual({
+          status: 0,
+          said: [
+            ["same side", 0],
+            ["told", words.length],
+            ["holder is done", 0],
+            ["other side is done", 0],
+            ["held", -4],
+            ["other side", 0],
+          ],
+        });
+      });
+
+      it.each(Object.entries(scenarios))("%s", (which, expected) => {
+        const { status, said } = scenario({ program: "rooms", uid, kernel }, rooms, which, ...words);
+        expect({ status, said }).toEqual({ status: 0, said: expected });
+      });
+
+      it("gives a call that has waited too long the room's verdict, with an event", () => {
+        const { status, said, events } = scenario({ program: "rooms-late", uid, kernel }, rooms, "late", ...words);
+        expect({ status, said }).toEqual({
+          status: 0,
+          said: [
+            ["first", late],
+            ["second", late],
+            ["holder is done", 0],
+            ["held", -4],
+            ["third", 0],
+          ],
+        });
+        const event = { kind: "judgement", number: 110, verdict: 2, late: { room: "gate", side: "ask" } };
+        // Two of the scenario's, and none or one of its beginning.
+        expect(events.length).toBeGreaterThanOrEqual(2);
+        for (const one of events) expect(one).toMatchObject(event);
+      });
+    });
+  }
+
+  describe(`as ${name}`, () => {
+    it("ends a hold whose handler has left the call for good, though its thread runs all the time", () => {
+      const { status, said } = scenario({ program: "rooms", uid }, rooms, "jumped");
+      expect({ status, said }).toEqual({
+        status: 0,
+        said: [
+          ["asked", 0],
+          ["jumped", 0],
+        ],
+      });
+    });
+
+    it("does not stop such a thread where its end is told: the others are late", () => {
+      const { status, said } = scenario({ program: "rooms-late", uid }, rooms, "jumped-told", "told");
+      expect({ status, said }).toEqual({
+        status: 0,
+        said: [
+          ["asked", late],
+          ["jumped", 0],
+        ],
+      });
+    });
+
+    it("kills a late call where the room says so", () => {
+      const { status, events } = scenario({ program: "rooms-kill", uid }, rooms, "late");
+      expect(status).toBe(137);
+      expect(events).toMatchObject([{ verdict: 4, late: { room: "gate", side: "ask" } }]);
+    });
+
+    it("ends the tree at its time limit, though calls wait", () => {
+      const { status } = scenario({ program: "rooms", uid, timeout: 2000, killTree: true }, rooms, "endless");
+      expect(status).toBe(143);
+    });
+
+    it("holds rooms for what another process traces", () => {
+      const { status, said } = scenario(
+        { program: "rooms-late", uid },
+        "strace",
+        "-f",
+        "-o",
+        "/dev/null",
+        rooms,
+        "late",
+      );
+      expect({ status, said }).toMatchObject({ status: 0, said: expect.arrayContaining([["first", late]]) });
+    });
+
+    // Overlapping calls are no more certain than the scheduler makes them.
+    it("finds overlaps in memory without a policy, and none with it", () => {
+      const overlaps = (): number => {
+        const out = execFileSync(rooms, ["memory", "4", "1000"], { encoding: "utf8" });
+        return Number(/^torn: (\d+)$/m.exec(out)![1]);
+      };
+      let found = 0;
+      for (let look = 0; look < 100 && found === 0; look++) found = overlaps();
+      expect(found).toBeGreaterThan(0);
+      const { status, said } = scenario({ program: "rooms", uid }, rooms, "memory", "8", "4000");
+      expect({ status, said }).toEqual({
+        status: 0,
+        said: [
+          ["torn", 0],
+          ["failures", 0],
+        ],
+      });
+    });
+  });
+
+  describe(`a hostile program, as ${name}`, () => {
+    const kept = [
+      ["told", 1],
+      ["asked", late],
+      ["holder is done", 0],
+    ] as const;
+
+    it.each([
+      ["close", "close", -9],
+      ["end", "end", 3],
+      ["stub", "by the stub", -1],
+    ] as const)("ends no other thread's hold, and enters none: %s", (which, what, result) => {
+      const { status, said } = scenario({ program: "rooms-late", uid }, attack, which);
+      const tries = said.filter(([one]) => one === what);
+      expect(tries.length).toBeGreaterThan(0);
+      for (const [, value] of tries) expect(value).toBe(result);
+      expect({ status, said: said.slice(tries.length) }).toEqual({ status: 0, said: kept });
+    });
+
+    it("ends its hold, wherever it has the stub return to", () => {
+      const { status, said } = scenario({ program: "rooms", uid }, attack, "frame");
+      expect({ status, said }).toEqual({
+        status: 0,
+        said: [
+          ["held", -4],
+          ["napped", 0],
+        ],
+      });
+    });
+
+    it("has a thousand threads wait: all are admitted in the end", () => {
+      const { status, said } = scenario({ program: "rooms", uid }, attack, "crowd");
+      expect({ status, said }).toEqual({
+        status: 0,
+        said: [
+          ["overtook", 0],
+          ["held", -4],
+          ["failed", 0],
+        ],
+      });
+    });
+  });
+}
+
+describe("as an ordinary user", () => {
+  const { uid } = users.at(-1)!;
+  it("refuses a call of a process that it may not look at, with the reason", () => {
+    const { said, events } = scenario({ program: "rooms", uid }, rooms, "hidden");
+    expect(said).toEqual([["asked", -1]]);
+    expect(events).toMatchObject([
+      { verdict: "unheld", pin: { why: "untraceable" }, obstacle: { why: "not-dumpable" } },
+    ]);
+  });
+});

@@ -263,20 +263,24 @@ static napi_value deaths_now(napi_env env, napi_callback_info info) {
 
 /*
  * Receives the next notification. Returns 0, or a negative errno. If the caller was interrupted before that (ENOENT),
- * it waits for the next one here, because a call can no longer be interrupted once it is received.
+ * it waits for the next one here, because a call can no longer be interrupted once it is received. Without `waits`: EAGAIN
+ * where none is there any more, after poll(2) has said that one is.
  */
-static int receive(struct supervision *own) {
+static int receive(struct supervision *own, bool waits) {
   struct seccomp_notif *into = (struct seccomp_notif *)(void *)(own->memory + NOTIFICATION);
   if (own->pins != NULL && next_waiting(own->pins, into)) return 0;
   for (;;) {
     if (own->objects != NULL) {
       if (next_held(own->objects, into)) return 0;
       struct epoll_event ready = {0};
-      int patience = own->pins != NULL && has_strays(own->pins) ? 1 : -1;
-      if (epoll_wait(own->listening, &ready, 1, patience) <= 0 || ready.data.u32 == HELD_OBJECT) continue;
+      int patience = !waits ? 0 : own->pins != NULL && has_strays(own->pins) ? 1 : -1;
+      int found = epoll_wait(own->listening, &ready, 1, patience);
+      if (found == 0 && !waits) return -EAGAIN;
+      if (found <= 0 || ready.data.u32 == HELD_OBJECT) continue;
       if ((ready.events & EPOLLIN) == 0) return -ENOENT;
     } else if (own->pins != NULL) {
-      await_strays(own->pins);
+      if (waits) await_strays(own->pins);
+      else has_strays(own->pins);
     }
     /*
      * Before Linux 6.11 RECV does not return when the last task under the filter has exited, but the listener hangs up.
@@ -291,6 +295,7 @@ static int receive(struct supervision *own) {
     if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->memory + NOTIFICATION) == 0) return 0;
     if (errno == EINTR) continue;
     if (errno != ENOENT) return -errno;
+    if (!waits) return -EAGAIN;
     struct pollfd state = {.fd = own->listener, .events = POLLIN};
     if (poll(&state, 1, 0) < 0 || (state.revents & POLLHUP) != 0) return -ENOENT;
   }
@@ -324,14 +329,14 @@ static bool passes(struct supervision *own) {
 }
 
 /*
- * next(answer): sends the response in the memory (if `answer` is true), waits for the next notification, and then
+ * next(answer, waits): sends the response in the memory (if `answer` is true), waits for the next notification, and then
  * collects the watched tasks that have ended. In this order, because the calling task is alive until it is answered: an
  * earlier task with the same id has ended by then and is collected.
  *
  * | result | meaning |
  * | --- | --- |
  * | n >= 0 | the memory has a notification and its time; n watched tasks have ended |
- * | -EAGAIN | it was that of a prepared call, which has passed (`passPrepared`) |
+ * | -EAGAIN | it was that of a prepared call, which has passed (`passPrepared`); or none is there, and `waits` is false |
  * | -ENOENT | no task is left under the filter, or poll(2) failed and the caller must check by other means |
  * | other | the kernel's error |
  *
@@ -340,13 +345,14 @@ static bool passes(struct supervision *own) {
  */
 static napi_value next(napi_env env, napi_callback_info info) {
   struct supervision *own = supervision_of(env);
-  napi_value argument;
-  size_t count = 1;
-  bool answer;
+  napi_value arguments[2];
+  size_t count = 2;
+  bool answer, waits;
   if (own == NULL || own->memory == NULL) return fail(env, "supervise must be called first");
-  if (napi_get_cb_info(env, info, &count, &argument, NULL, NULL) != napi_ok || count != 1 ||
-      napi_get_value_bool(env, argument, &answer) != napi_ok)
-    return fail(env, "next takes a boolean");
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+      napi_get_value_bool(env, arguments[0], &answer) != napi_ok ||
+      napi_get_value_bool(env, arguments[1], &waits) != napi_ok)
+    return fail(env, "next takes two booleans");
   if (answer) {
     struct seccomp_notif_resp response;
     memcpy(&response, own->memory + RESPONSE, sizeof response);
@@ -354,7 +360,7 @@ static napi_value next(napi_env env, napi_callback_info info) {
       response = (struct seccomp_notif_resp){.id = response.id, .error = -EPERM};
     ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
   }
-  int result = receive(own);
+  int result = receive(own, waits);
   if (result < 0) return number_of(env, result);
   struct timespec now;
   clock_gettime(CLOCK_MONOTONIC, &now);

@@ -19,6 +19,7 @@ export const aspects = {
   resolved: "`.resolved` of a path",
   interrupted: "EINTR",
   "in-its-stead": "the object that a path leads to (`resolved`)",
+  "holds-room": "a call that enters a room",
   "child-copy": "the state that a child's copy is made of",
   "outer-filter": "an outer filter's ERRNO",
   nesting: "nesting",

@@ -42,9 +42,10 @@ export interface Native extends PinnedCallFunctions, HeldObjectFunctions {
   /**
    * Sends the response in the memory if `answer` is true, waits for the next notification, stores the time, and
    * collects deaths. Returns the number of deaths, or a negative errno. ENOENT: no notification was received; poll the
-   * listener. EAGAIN: a prepared call has come and passed.
+   * listener. EAGAIN: a prepared call has come and passed; or no notification is there, though poll(2) said so, and `waits`
+   * is false.
    */
-  next(answer: boolean): number;
+  next(answer: boolean, waits: boolean): number;
   /** Prepared calls whose number has a 1 here pass in `next`. */
   passPrepared(calls: Uint8Array): void;
 }

@@ -3,7 +3,7 @@
  * makes by itself, like getppid.
  */
 
-import { addressKinds } from "../../src/ir/observation.ts";
+import { addressKinds, type Reading } from "../../src/ir/observation.ts";
 import type { Cell, IntegerExpression, OnFork, Program, Room, Scope, Statement } from "../../src/ir/program.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
 
@@ -238,11 +238,33 @@ function rooms(patience: number, late: number = verdicts.deny): Program {
 const statically = (which: number, index: number): Program =>
   programOf("static", { body: [onCall(which, [give(index)]), give(verdicts.allow)] });
 
+/** The rooms of such a policy, in which open(2) enters the gate as well, after something was read behind its pointer. */
+function roomsAbout(reads: Reading): Program {
+  const gated = rooms(60_000);
+  const at = { file: 0, line: 1, column: 1, length: 1 };
+  return {
+    ...gated,
+    observations: [
+      { name: "path", shape: { is: "path" }, sources: [{ number: 2, register: 0, length: undefined }], at },
+    ],
+    words: [{ observation: 0, reads }],
+    body: [
+      onCall(2, [
+        { kind: "enter", room: 1, side: 1 },
+        when({ kind: "observed", word: 0 }, "equal", constant(1), [give(verdicts.deny)]),
+      ]),
+      ...gated.body,
+    ],
+  };
+}
+
 /** By the name that the harness takes. */
 export const programs: Readonly<Record<string, () => Program>> = {
   rooms: () => rooms(60_000),
   "rooms-late": () => rooms(100),
   "rooms-kill": () => rooms(100, verdicts.kill),
+  "rooms-pinned": () => roomsAbout({ is: "length" }),
+  "rooms-served": () => roomsAbout({ is: "resolved", objects: [{ is: "under", path: "/proc" }] }),
   /**
    * Of the folder OBJECTS: what lies under forbidden/, and secret, cannot be opened; of the sockets with a path, agent.sock
    * alone can be connected to.

@@ -144,6 +144,21 @@ for (const { name, uid } of users) {
       });
     });
 
+    it.each(["rooms-pinned", "rooms-served"])("holds rooms for calls that are read behind pointers: %s", (program) => {
+      const { status, said, events } = scenario({ program, uid }, rooms, "opened");
+      expect({ status, said, events }).toEqual({
+        status: 0,
+        said: [
+          ["opened", 0],
+          ["done", 0],
+          ["held", -4],
+          ["opened", 0],
+          ["napped", 0],
+        ],
+        events: [],
+      });
+    });
+
     it("kills a late call where the room says so", () => {
       const { status, events } = scenario({ program: "rooms-kill", uid }, rooms, "late");
       expect(status).toBe(137);

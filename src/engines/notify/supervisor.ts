@@ -200,7 +200,7 @@ export class Supervisor {
           continue;
         }
       }
-      const deaths = this.#native.next(answer);
+      const deaths = this.#native.next(answer, rooms?.isBusy !== true);
       answer = false;
       if (deaths === -errno.EAGAIN) continue;
       if (deaths < 0) {

@@ -21,6 +21,7 @@ export const seccompEbpfDescription: EngineDescription = {
     "no-denial-events": { does: "leaves out all verdicts; reports are events" },
     interrupted: { does: "never" },
     "in-its-stead": { does: "refused when it is compiled (P0606)" },
+    "holds-room": { does: "the kernel lets it wait, and sees its end" },
     "child-copy": {
       does: "as it is when the kernel makes the child, a moment after the verdict: what another thread of the parent changes in between is in it",
     },

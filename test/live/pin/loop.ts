@@ -111,7 +111,7 @@ export class SuperviseLoop {
   /** Returns when no task is left under the filter. */
   run(): void {
     for (;;) {
-      const deaths = native().next(false);
+      const deaths = native().next(false, true);
       if (deaths < 0) {
         if ((pollFor([this.#listener], 0)[0]! & pollBits.hangUp) !== 0) return;
         continue;

@@ -284,6 +284,29 @@ static void forked(void) {
   say("child", await(child));
 }
 
+/* An open(2), whose path the policy asks about, waits, and can be interrupted. */
+static long open_null(void) {
+  long file = result_of(syscall(SYS_open, "/dev/null", O_RDONLY));
+  if (file >= 0) close((int)file);
+  return file < 0 ? file : 0;
+}
+static void opened(void) {
+  struct worker holder, opener;
+  say("opened", open_null());
+  handle(SIGUSR2, count_signal, SA_RESTART);
+  start_in(&holder, hold, SYS_clock_nanosleep);
+  pause_for(50);
+  start_in(&opener, open_null, SYS_open);
+  pause_for(50);
+  pthread_kill(opener.thread, SIGUSR2);
+  while (handled == 0) pause_for(1);
+  pause_for(50);
+  say("done", opener.done);
+  say("held", release(&holder));
+  say("opened", finish(&opener));
+  say("napped", nap());
+}
+
 /* A process that may not be looked at. */
 static void hidden(void) {
   prctl(PR_SET_DUMPABLE, 0);
@@ -384,6 +407,7 @@ int main(int argc, char **argv) {
       {"forked", forked},
       {"stopped-holder", stopped_holder},
       {"hidden", hidden},
+      {"opened", opened},
   };
   if (!strcmp(which, "sleep")) {
     for (;;) pause_for(-1);

@@ -88,8 +88,8 @@ coverage: setup-test build native-all $(KERNEL_TARGET) ## All tests, and the sha
 test-node: setup-test build native-all $(KERNEL_TARGET) ## All tests on the newest Node of each other release line (WORDS=PATHS for some)
 	@node tools/node.mjs test $(WORDS)
 
-kernel: setup-kernel ## Build the kernels of the tests, stock and patched (kernel/README.md)
-	@kernel/build stock patched
+kernel: setup-kernel ## Build the kernels of the tests: stock, patched and vulnerable (kernel/README.md)
+	@kernel/build stock patched vulnerable
 	@$(MAKE) --no-print-directory -s -C kernel
 	@$(MAKE) --no-print-directory -s -C kernel/criu
 
@@ -102,7 +102,7 @@ series-check: setup-test setup-kernel build ## Build and test the series patch b
 
 # On the debug kernel a minute becomes most of an hour, so its tests have as few iterations as in `make test`.
 test-kernel-debug: setup-test setup-kernel build ## The machine's tests with all iterations, then on the debug kernel
-	@kernel/build stock patched nojit debug
+	@kernel/build stock patched nojit debug vulnerable
 	@$(MAKE) --no-print-directory -s -C kernel
 	@PORTCULLIS_FULL=1 npm test --silent -- $(MACHINE_TESTS)
 	@PORTCULLIS_KERNEL=debug npm test --silent -- $(MACHINE_TESTS)

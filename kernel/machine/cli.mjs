@@ -15,7 +15,8 @@ const usage = `Usage: kernel/vm run [options] -- COMMAND [ARGS...]
 Runs a command under a kernel in QEMU. It sees the host's files through an overlay in memory, which is lost when the
 machine ends. Processes that the command leaves are killed when it ends.
 
-  --kernel NAME|FILE   patched (default), stock, debug, nojit, dynamic, upto-N (see kernel/build), or a bzImage
+  --kernel NAME|FILE   patched (default), stock, debug, nojit, dynamic, vulnerable, upto-N (see kernel/build),
+                       or a bzImage
   --user UID[:GID]     the command's user (default 0) and group (default: the same number)
   --cwd DIR            the working directory (default: the current one); every user can search its parent directories
   --env NAME=VALUE     an environment variable in addition to PATH, HOME and LANG
@@ -90,9 +91,11 @@ function assignment(name, text) {
 
 /** The bzImage of a kernel's name, or the file itself. */
 function imageOf(kernel) {
-  if (!/^(patched|stock|debug|nojit|dynamic|upto-\d+)$/.test(kernel)) {
+  if (!/^(patched|stock|debug|nojit|dynamic|vulnerable|upto-\d+)$/.test(kernel)) {
     if (!existsSync(kernel))
-      fail(`--kernel ${kernel}: no such file, and not one of patched, stock, debug, nojit, dynamic, upto-N`);
+      fail(
+        `--kernel ${kernel}: no such file, and not one of patched, stock, debug, nojit, dynamic, vulnerable, upto-N`,
+      );
     return kernel;
   }
   const build = join(dirname(dirname(fileURLToPath(import.meta.url))), "build");

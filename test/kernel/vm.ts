@@ -15,7 +15,7 @@ import { parseTap } from "./tap.ts";
  */
 export const full = process.env["PORTCULLIS_FULL"] === "1";
 
-export type Kernel = "stock" | "patched" | "nojit";
+export type Kernel = "stock" | "patched" | "nojit" | "vulnerable";
 
 export interface MachineOptions {
   /** PORTCULLIS_KERNEL=NAME replaces the patched kernel: debug, upto-N, or a bzImage. */

@@ -11,11 +11,11 @@ const programs = readdirSync("bench/reference")
   .filter((file) => file.endsWith(".c"))
   .map((file) => `build/bench/${basename(file, ".c")}`);
 
-/** `kernel` starts six machines whose clocks count instructions, two minutes of a processor: with all loops only. */
+/** `kernel` and `vulnerabilities` start machines whose clocks count instructions, minutes of a processor: with all loops only. */
 const names = readdirSync("bench")
   .filter((file) => file.endsWith(".ts"))
   .map((file) => basename(file, ".ts"))
-  .filter((name) => name !== "kernel" || full);
+  .filter((name) => !["kernel", "vulnerabilities"].includes(name) || full);
 
 function bench(...words: string[]): unknown[] {
   const { MAKEFLAGS, MFLAGS, MAKELEVEL, ...env } = process.env;
@@ -44,7 +44,8 @@ function skipUnlessPossible(name: string, { skip }: TestContext): void {
   if (name === "ebpf" && process.getuid?.() !== 0) skip("loading programs needs root");
   if (name === "ebpf" && !has("clang-19")) skip("clang-19 is not installed");
   if (name === "nginx" && availableParallelism() < 2) skip("the server and its load need a processor each");
-  const reason = name === "kernel" ? (unable("stock") ?? unable("patched")) : undefined;
+  const kernels = { kernel: ["stock", "patched"], vulnerabilities: ["vulnerable"] } as const;
+  const reason = (kernels[name as keyof typeof kernels] ?? []).map(unable).find((one) => one !== undefined);
   if (reason !== undefined) skip(reason);
 }
 

@@ -29,6 +29,9 @@ test("a ready policy by its name, also beside a folder of that name", () => {
   expect(policyFile("nginx", folderWith("nginx/"))).toBe(nginx);
   expect(policyFile("nginx", join(process.cwd(), "policies"))).toBe(nginx);
   expect(policyFile("portcullis/policies/nginx.ts", folderWith())).toBe(nginx);
+  const against = join(process.cwd(), "policies/against/npm-worm.ts");
+  expect(policyFile("against/npm-worm", folderWith())).toBe(against);
+  expect(policyFile("against/npm-worm", folderWith("against/"))).toBe(against);
 });
 
 test("a file by its name", () => {
@@ -52,6 +55,10 @@ test("no file and no ready policy", () => {
 });
 
 test("the list of ready policies is the folder", () => {
-  const files = readdirSync("policies").filter((name) => /^[^.]+\.ts$/.test(name));
-  expect([...readyPolicies]).toEqual(files.map((name) => name.slice(0, -3)).sort());
+  const files = ["", "against/"].flatMap((folder) =>
+    readdirSync(join("policies", folder))
+      .filter((name) => /^[^.]+\.ts$/.test(name))
+      .map((name) => folder + name.slice(0, -3)),
+  );
+  expect([...readyPolicies]).toEqual(files.sort());
 });

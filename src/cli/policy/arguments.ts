@@ -15,7 +15,7 @@ export const policyOptions: OptionTable = {
     short: "p",
     value: "POLICY",
     about:
-      "The policy: a TypeScript module (.ts), an OCI seccomp profile (.json), or the name of a ready policy (exec-once, nginx, …).",
+      "The policy: a TypeScript module (.ts), an OCI seccomp profile (.json), or the name of a ready policy (exec-once, against/cve-2016-0728, …).",
     complete: "policy",
   },
   set: {
@@ -86,13 +86,13 @@ export function noMoreWords(words: readonly string[]): void {
 const packagePrefix = "portcullis/policies/";
 
 /**
- * The file of a named policy. A bare name that is not a file means one of the package's policies. If a file has that
- * name with a suffix, the bare name is ambiguous and refused.
+ * The file of a named policy. A bare name that is not a file, also one of against/, means one of the package's policies.
+ * If a file has that name with a suffix, the bare name is ambiguous and refused.
  *
  * @throws Failure that suggests the nearest file or ready policy
  */
 export function policyFile(named: string, workingDirectory: string): string {
-  const isBare = /^[A-Za-z0-9_-]+$/.test(named);
+  const isBare = /^(?:against\/)?[A-Za-z0-9_-]+$/.test(named);
   const path = resolve(workingDirectory, named);
   // A folder is not a policy: beside a folder nginx/ the bare name still means the ready policy.
   if (existsSync(path) && !(isBare && statSync(path).isDirectory())) return callersFile(named);
@@ -126,6 +126,14 @@ export function policyFile(named: string, workingDirectory: string): string {
 }
 
 export const readyPolicies = [
+  "against/busybox-9071",
+  "against/cve-2016-0728",
+  "against/cve-2017-5123",
+  "against/cve-2019-11487",
+  "against/cve-2022-0847",
+  "against/cve-2024-1086",
+  "against/cve-2024-21626",
+  "against/npm-worm",
   "agent-socket",
   "build-step",
   "call-flow",

@@ -1,0 +1,43 @@
+/** The policies of policies/against: their cases and diagnostics, and that the document and the test of the kernel have them. */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { vulnerabilities } from "../kernel/vulnerabilities/vulnerabilities.ts";
+import { portcullis } from "../support/run.ts";
+
+const names = readdirSync("policies/against")
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.slice(0, -".ts".length));
+
+/** What `check` says of policies that mean it; their head comments say why. */
+const meant: Readonly<Record<string, readonly string[]>> = {
+  "cve-2022-0847": ["P0501", "P0501", "P0501", "P0501", "P0502", "P0608"],
+  "cve-2024-21626": ["P0501", "P0501", "P0502"],
+};
+
+it("are those that the kernel's test runs, each with a program", () => {
+  expect(vulnerabilities.map(({ name }) => name).sort()).toEqual(names);
+  expect(names.filter((name) => !existsSync(`test/kernel/vulnerabilities/${name}.c`))).toEqual([]);
+});
+
+it("are all in the document", () => {
+  const text = readFileSync("docs/vulnerabilities.md", "utf8");
+  expect(names.filter((name) => !text.includes(`policies/against/${name}.ts`))).toEqual([]);
+});
+
+describe.each(names)("%s", (name) => {
+  it("passes its cases", () => {
+    const ran = portcullis(["test", `policies/against/${name}.ts`]);
+    expect(ran).toMatchObject({ status: 0, stderr: "" });
+  });
+
+  it("has no diagnostic that is not meant", () => {
+    const ran = portcullis(["check", "-p", `against/${name}`]);
+    expect((ran.stderr.match(/(?<=warning |error )P\d+/g) ?? []).sort()).toEqual(meant[name] ?? []);
+  });
+
+  it("says in its head comment what the bug is, and what the rule costs", () => {
+    const text = readFileSync(`policies/against/${name}.ts`, "utf8");
+    expect(text).toMatch(/CVE-|BusyBox bug|npm worms/);
+    expect(text).toMatch(/\bIt costs/);
+  });
+});

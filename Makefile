@@ -14,7 +14,10 @@ PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),g
 # Programs that the tests run with pinned arguments.
 PROGRAMS := bash perl git tmux python3-venv postgresql default-jdk-headless golang-go
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
-  redis-server memcached systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS)
+  redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS)
+# The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
+# packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
+SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd-mod-openssl bind9 bind9-utils bind9-dnsutils openssl php-cgi wrk redis-tools libmemcached-tools dnsperf
 # For kernel/build and the virtual machine; clang-19 and the libraries of libbpf and of the selftests are for the series'
 # sample and tests; criu, libcriu-dev and libbpf-dev for checkpoints (kernel/criu); rsync, kmod and debhelper for the kernel's packaging.
 KERNEL_PACKAGES := $(BUILD_PACKAGES) linux-source-6.12 xz-utils bzip2 patch perl flex bison bc cpio libelf-dev zlib1g-dev libssl-dev libcap-dev \
@@ -47,7 +50,7 @@ setup-test:
 	@tools/setup.sh $(TEST_PACKAGES)
 # clang-19 compiles the hand-written eBPF references.
 setup-bench:
-	@tools/setup.sh $(TEST_PACKAGES) clang-19
+	@tools/setup.sh $(TEST_PACKAGES) $(SURFACE_PACKAGES) clang-19
 setup-package:
 	@tools/setup.sh $(PACKAGE_PACKAGES)
 setup-kernel:

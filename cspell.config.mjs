@@ -52,6 +52,11 @@ export default {
       ],
       dictionaries: ["wrong"],
     },
+    // Configurations and protocols of other programs: in texts, and their names as members.
+    {
+      filename: "bench/surface/servers/*.ts",
+      ignoreRegExpList: ["/`[^`]*`/g", '/"[^"\\n]*"/g'],
+    },
     // The message of a patch is ours; its code has the kernel's names.
     { filename: "**/*.patch", ignoreRegExpList: ["/^diff --git[\\s\\S]*/gm", "/^ .* \\| +\\d+ [-+]*$/gm"] },
   ],

@@ -1,0 +1,196 @@
+/** The text of docs/surface.md, from what was measured. */
+import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import { allCalls } from "../../src/linux/calls.ts";
+import type { Columns, Counts, PhaseCalls } from "./columns.ts";
+import { intrusive, isRefused } from "./intrusive.ts";
+import { reasonFor, reasons } from "./reasons.ts";
+import type { Server } from "./server.ts";
+
+export interface Measured {
+  readonly server: Server;
+  /** Of its package. */
+  readonly version: string;
+  /** The names of the load's parts. */
+  readonly features: readonly string[];
+  readonly byPhase: PhaseCalls;
+  readonly columns: Columns;
+  readonly atPaperCut: Columns;
+}
+
+export interface NotMeasured {
+  readonly server: Server;
+  readonly why: string;
+}
+
+export interface Report {
+  readonly measured: readonly Measured[];
+  readonly notMeasured: readonly NotMeasured[];
+  readonly architecture: ArchitectureName;
+  readonly kernel: string;
+  /** Of each server. */
+  readonly recordings: number;
+}
+
+export function documentOf(report: Report): string {
+  const { measured, notMeasured } = report;
+  return `${[
+    "<!-- Written by `npm run bench -- surface`. -->",
+    "# The attack surface of six servers",
+    introduction(report),
+    "## Calls in initialisation and in serving",
+    columnsTable(measured, notMeasured),
+    "The calls are distinct names. *Initialisation* is what a process does before the event that begins serving, *serving* what it does from that call on; children inherit the phase. Programs that a server executes (CGI, PHP, a piped log) are not counted: they need a policy of their own. The reduction of initialisation is 1 − initialisation/union, that of serving 1 − serving/union: what a policy with two phases refuses in each, beyond a filter that does not change.",
+    whyLower(measured),
+    "## Where serving begins",
+    cutsTable(measured),
+    "## What each phase refuses",
+    sharesTable(report),
+    intrusionsTable(measured),
+    remarks(measured),
+    "## Call by call",
+    "The number is how often the recordings have the call; calls in *italics* are also made in serving.",
+    ...measured.map(callByCall),
+    "## The load",
+    "Each recording starts the server with a configuration, a folder and loopback ports of its own, puts every part of its load on it once, in an order that follows from the recording's number, and ends it by SIGTERM.",
+    ...measured.map(({ server, features }) => `**${server.name}**: ${features.join("; ")}.`),
+    limits,
+  ]
+    .filter((part) => part !== "")
+    .join("\n\n")}\n`;
+}
+
+function introduction({ kernel, recordings, measured }: Report): string {
+  const versions = measured.map(({ server, version }) => `${server.packages[0]} ${version}`).join(", ");
+  const calls = measured.reduce((sum, { byPhase }) => sum + byPhase.total, 0);
+  return `\`npm run bench -- surface\` measures this table and writes this page; figures vary a little with the machine and the versions. The paper's figures are **analysed**: a static analysis of each server's source finds every call that a phase could reach (Ghavamnia et al., USENIX Security 2020). Ours are **recorded**: what ${recordings} recordings of each server under a published load have (\`portcullis record\`), ${count(calls)} calls in all. An analysis includes what no run ever does, a recording lacks what no load exercised; the two bound the truth from both sides, and their differences cannot be compared as if they were of one kind.
+
+Measured: ${versions}, on Linux ${kernel}.`;
+}
+
+function columnsTable(measured: readonly Measured[], notMeasured: readonly NotMeasured[]): string {
+  const rows = measured.map(({ server, columns: c }) => {
+    const { published: p } = server;
+    const pair = (ours: number, paper: number) => `${ours} (${paper})`;
+    return [
+      server.name,
+      pair(c.init, p.init),
+      pair(c.serving, p.serving),
+      pair(c.common, p.common),
+      pair(c.union, p.union),
+      `${percent(c.reduction)} (${percent(p.reduction)})`,
+      percent(c.servingReduction),
+    ];
+  });
+  const missing = notMeasured.map(({ server, why }) => [
+    server.name,
+    `not measured: ${why}`,
+    "",
+    "",
+    "",
+    `(${percent(server.published.reduction)})`,
+    "",
+  ]);
+  const head = [
+    "server",
+    "initialisation",
+    "serving",
+    "common",
+    "union",
+    "reduction of initialisation",
+    "reduction of serving",
+  ];
+  return `Recorded, with the paper's analysed figures in parentheses:\n\n${table(head, [...rows, ...missing])}`;
+}
+
+/** The arithmetic of each server whose reduction is less than the paper's. */
+function whyLower(measured: readonly Measured[]): string {
+  const lower = measured.filter(({ server, columns }) => columns.reduction < server.published.reduction);
+  if (lower.length === 0) return "";
+  const rows = lower.map(({ server: { name, published }, columns: { init, union, reduction } }) => [
+    name,
+    `${percent(reduction)} (${percent(published.reduction)})`,
+    `${init} (${published.init})`,
+    `${union} (${published.union})`,
+    percent(100 * (1 - init / published.union)),
+  ]);
+  return `### Where the reduction is less than the paper's
+
+${table(["server", "reduction", "initialisation", "union", "our initialisation against the paper's union"], rows)}
+
+The recorded initialisation has about as many calls as the analysed one. The union is what differs: the analysis adds to serving whatever its call graph cannot exclude, and so divides by more. The last column divides ours by the paper's union. [Call by call](#call-by-call) lists the calls of initialisation by what they are for: a reduction is larger only if one of these calls is not made before serving.`;
+}
+
+function cutsTable(measured: readonly Measured[]): string {
+  const rows = measured.map(({ server, columns, atPaperCut }) => {
+    const { cut, paperCut } = server;
+    const event = ({ role, call }: typeof cut) =>
+      `${call === undefined ? "the first call" : `\`${call}\``} of ${role === "child" ? "a child" : "the command"}`;
+    return [
+      server.name,
+      `${event(cut)}: ${cut.why}`,
+      `${event(paperCut)}: ${paperCut.why}`,
+      `${atPaperCut.init}, ${atPaperCut.serving}, ${percent(atPaperCut.reduction)} (${percent(columns.reduction)})`,
+    ];
+  });
+  return `The event is a call that a policy can use as a trigger: rare, and in every recording. The paper cuts at the function that begins serving in the source; the last two columns have the event that is closest to that function, and the figures with it.\n\n${table(["server", "ours", "the paper's", "initialisation, serving and reduction at the paper's (at ours)"], rows)}`;
+}
+
+function sharesTable({ measured, architecture }: Report): string {
+  const size = allCalls.filter(({ number }) => number[architecture] !== undefined).length;
+  const share = (allowed: number) => percent(100 * (1 - allowed / size));
+  const rows = measured.map(({ server, columns: { init, serving, union } }) => [
+    server.name,
+    share(union),
+    share(init),
+    share(serving),
+  ]);
+  return `Of the ${size} calls of the ${architecture} table:\n\n${table(["server", "one filter for both", "initialisation", "serving"], rows)}`;
+}
+
+function intrusionsTable(measured: readonly Measured[]): string {
+  const rows = intrusive.map((name) => [
+    name,
+    ...measured.map(({ byPhase }) => {
+      if (!isRefused(byPhase, "serving", name)) return "allowed";
+      return isRefused(byPhase, "init", name) ? "refused, always" : "refused";
+    }),
+  ]);
+  const head = ["what intruders use", ...measured.map(({ server }) => server.name)];
+  return `While a server serves (*always*: initialisation does not need it either, so a filter without phases refuses it as well):\n\n${table(head, rows)}`;
+}
+
+function remarks(measured: readonly Measured[]): string {
+  const lines = measured.flatMap(({ server }) => (server.remarks ?? []).map((text) => `- ${server.name}: ${text}`));
+  return lines.join("\n");
+}
+
+function callByCall({ server, byPhase: { calls } }: Measured): string {
+  const { init, serving } = calls;
+  const lines = reasons.flatMap((reason) => {
+    const names = [...init.keys()].filter((name) => reasonFor(name) === reason);
+    return names.length === 0
+      ? []
+      : [`- ${reason} (${names.length}): ${listed(init, names, (name) => serving.has(name))}`];
+  });
+  const only = [...serving.keys()].filter((name) => !init.has(name));
+  return `### ${server.name}\n\nInitialisation:\n\n${lines.join("\n")}\n\nServing only (${only.length}): ${listed(serving, only, () => false)}`;
+}
+
+function listed(counts: Counts, names: readonly string[], isShared: (name: string) => boolean): string {
+  const one = (name: string) => `${isShared(name) ? `*${name}*` : name} ${count(counts.get(name)!)}`;
+  return [...names].sort().map(one).join(", ");
+}
+
+const limits = `## What these figures cannot know
+
+- A call that no part of the load causes is not in the table: running out of memory or descriptors, signals that no load sends, crash handlers, other modules and other configurations. A policy for production is proposed from recordings of that production.
+- The calls of a phase are counted by name. A policy also refuses by arguments: of \`mmap\` and \`mprotect\` the second table says so, \`portcullis propose\` does it for others.
+- A thread of a process that serves can still be starting, so a few calls of thread start-up are in serving.`;
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+const percent = (value: number): string => `${value.toFixed(1)} %`;
+const count = (value: number): string => value.toLocaleString("en-US");

@@ -1,0 +1,141 @@
+/** The parts of the load that every web server has: documents, requests, and connections that break. */
+import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Dialogue, expectStatus, http, http2 } from "../clients.ts";
+import type { Feature } from "../server.ts";
+import { figure, type Site } from "../site.ts";
+
+/** Documents of several sizes below `www`; compressible, and of random bytes. */
+export function documents(site: Site): string {
+  const root = site.folderOf("www");
+  site.folderOf("www/list");
+  site.write("www/index.html", "<p>index\n".repeat(100));
+  for (const name of ["one", "two", "three"]) site.write(`www/list/${name}.txt`, `${name}\n`.repeat(1000));
+  site.write("www/large.bin", randomBytes(3_000_000 + site.random.below(100_000)));
+  site.write("www/text.html", "text ".repeat(20_000));
+  site.write("www/unreadable.html", "no\n", 0o000);
+  return root;
+}
+
+/** What is asked of the documents at `origin`, a plain one. */
+export function plainFeatures({ random }: Site, port: number): Feature[] {
+  const origin = `http://127.0.0.1:${port}`;
+  return [
+    {
+      name: "static files",
+      async load() {
+        for (const path of random.shuffled(["/", "/index.html", "/list/one.txt", "/list/two.txt", "/large.bin"])) {
+          await expectStatus(200, origin + path);
+          await expectStatus(200, origin + path, { method: "HEAD" });
+        }
+      },
+    },
+    {
+      name: "ranges and conditions",
+      async load() {
+        const { headers } = await expectStatus(200, `${origin}/text.html`);
+        const from = random.below(10_000);
+        await expectStatus(206, `${origin}/large.bin`, { headers: { range: `bytes=${from}-${from + 5000}` } });
+        await expectStatus(206, `${origin}/large.bin`, { headers: { range: "bytes=0-9,100-199,-50" } });
+        const since = { "if-modified-since": headers["last-modified"]!, "if-none-match": headers.etag! };
+        await expectStatus(304, `${origin}/text.html`, { headers: since });
+      },
+    },
+    {
+      name: "errors: missing, forbidden, malformed",
+      async load() {
+        await expectStatus(404, `${origin}/${random.name("missing")}`);
+        await http(`${origin}/unreadable.html`);
+        await expectStatus([400, 403, 404], `${origin}/%00`);
+        const dialogue = await Dialogue.open(port);
+        await dialogue.ask("NONSENSE\r\n\r\n", /4\d\d/).catch(() => {});
+        dialogue.close();
+      },
+    },
+    {
+      name: "listing of a folder",
+      load: async () => void (await expectStatus(200, `${origin}/list/`)),
+    },
+    {
+      name: "compression",
+      load: async () =>
+        void (await expectStatus(200, `${origin}/text.html`, { headers: { "accept-encoding": "gzip" } })),
+    },
+    {
+      name: "a persistent connection, pipelined",
+      async load() {
+        const dialogue = await Dialogue.open(port);
+        const one = "GET /list/one.txt HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        await dialogue.ask(one.repeat(5), /(?:HTTP\/1\.1 200[\s\S]*){5}/);
+        await sleep(50);
+        await dialogue.ask("GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", /200 OK[\s\S]*index/);
+        await dialogue.closed();
+      },
+    },
+    {
+      name: "clients that leave",
+      async load() {
+        const early = await Dialogue.open(port);
+        early.send("GET /large.bin HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        await sleep(20);
+        early.abort();
+        const silent = await Dialogue.open(port);
+        silent.send("GET /ha");
+        await sleep(20);
+        silent.close();
+        await expectStatus(200, `${origin}/`);
+      },
+    },
+    {
+      name: "many connections",
+      async load() {
+        const wanted = Array.from({ length: 40 + random.below(20) }, (_, turn) =>
+          turn % 3 === 0 ? "/large.bin" : "/",
+        );
+        await Promise.all(wanted.map((path) => expectStatus(200, origin + path)));
+      },
+    },
+  ];
+}
+
+export function tlsFeature({ random }: Site, port: number): Feature {
+  const origin = `https://127.0.0.1:${port}`;
+  return {
+    name: "TLS",
+    async load() {
+      for (const path of random.shuffled(["/", "/list/two.txt", "/large.bin"])) await expectStatus(200, origin + path);
+      // Plain text on the TLS port.
+      await http(`http://127.0.0.1:${port}/`).catch(() => {});
+    },
+  };
+}
+
+export function http2Feature({ random }: Site, port: number): Feature {
+  return {
+    name: "HTTP/2",
+    load: () => http2(`https://127.0.0.1:${port}`, random.shuffled(["/", "/list/one.txt", "/large.bin", "/missing"])),
+  };
+}
+
+/** Requests that the server forwards to `/upstream/`. */
+export function upstreamFeatures({ random }: Site, origin: string): Feature[] {
+  return [
+    {
+      name: "upstream: responses and uploads",
+      async load() {
+        for (const size of random.shuffled([10, 5000, 400_000])) {
+          await expectStatus(200, `${origin}/upstream/${random.name()}?size=${size}`);
+          await expectStatus(200, `${origin}/upstream/`, { method: "POST", body: Buffer.alloc(size, "b") });
+        }
+      },
+    },
+    {
+      name: "upstream that is down",
+      load: async () => void (await expectStatus([502, 503, 504], `${origin}/down/`)),
+    },
+  ];
+}
+
+export function wrk(url: string): number {
+  return figure(/Requests\/sec:\s+([\d.]+)/, "wrk", ["-t1", "-c16", "-d1s", url]);
+}

@@ -1,0 +1,136 @@
+/**
+ * A folder, loopback ports, random values and helper processes for one start of a server. Everything is removed and
+ * ended with it.
+ */
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer, type Server as HttpServer } from "node:http";
+import { type AddressInfo, createServer as createTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Random } from "./random.ts";
+
+export class Site {
+  readonly folder: string;
+  readonly random: Random;
+  readonly isRoot = process.getuid?.() === 0;
+  readonly #helpers: ChildProcess[] = [];
+  readonly #upstreams: HttpServer[] = [];
+
+  constructor(name: string, seed: number) {
+    this.folder = mkdtempSync(join(tmpdir(), `portcullis-surface-${name}-`));
+    chmodSync(this.folder, 0o755);
+    this.random = new Random(seed);
+  }
+
+  path(...words: readonly string[]): string {
+    return join(this.folder, ...words);
+  }
+
+  write(name: string, content: string | Buffer, mode = 0o644): string {
+    const file = this.path(name);
+    writeFileSync(file, content);
+    chmodSync(file, mode);
+    return file;
+  }
+
+  /** A folder that the server may write to after it has changed its user. */
+  folderOf(name: string, user?: string): string {
+    const folder = this.path(name);
+    mkdirSync(folder, { recursive: true });
+    if (user !== undefined && this.isRoot) chownSync(folder, userId(user), -1);
+    return folder;
+  }
+
+  /** A port of 127.0.0.1 that is free now, for TCP. */
+  async port(): Promise<number> {
+    const probe = createTcp();
+    await new Promise<void>((resolve) => probe.listen(0, "127.0.0.1", resolve));
+    const { port } = probe.address() as AddressInfo;
+    await new Promise((resolve) => probe.close(resolve));
+    return port;
+  }
+
+  /** A self-signed certificate and its key. */
+  certificate(): { readonly certificate: string; readonly key: string } {
+    const [certificate, key] = [this.path("certificate.pem"), this.path("key.pem")];
+    const subject = ["-subj", "/CN=localhost", "-days", "2"];
+    const words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    execFileSync("openssl", [...words, ...subject, "-keyout", key, "-out", certificate], { stdio: "ignore" });
+    chmodSync(key, 0o644);
+    return { certificate, key };
+  }
+
+  /** A process of the load, outside of the recording, for example a FastCGI program. */
+  helper(words: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
+    const child = spawn(words[0]!, words.slice(1), { stdio: "ignore", env: { ...process.env, ...environment } });
+    child.on("error", () => {});
+    this.#helpers.push(child);
+    return child;
+  }
+
+  /** An HTTP server of the load, to which the measured server forwards. */
+  async upstream(at?: string): Promise<number> {
+    const server = createServer((request, response) => {
+      let size = 0;
+      request.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+      });
+      request.on("end", () => {
+        const fill = Number(/size=(\d+)/.exec(request.url ?? "")?.[1] ?? 100);
+        response.setHeader("cache-control", "max-age=60");
+        response.end(`${size}\n${"u".repeat(fill)}`);
+      });
+    });
+    server.on("upgrade", (_request, socket) => {
+      socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+      socket.on("error", () => {});
+      socket.on("data", (data) => socket.write(data));
+      socket.on("end", () => socket.end());
+    });
+    this.#upstreams.push(server);
+    if (at === undefined) await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    else await new Promise<void>((resolve) => server.listen(at, resolve));
+    if (at !== undefined) chmodSync(at, 0o777);
+    return at === undefined ? (server.address() as AddressInfo).port : 0;
+  }
+
+  async close(): Promise<void> {
+    for (const server of this.#upstreams) {
+      server.closeAllConnections();
+      server.close();
+    }
+    for (const child of this.#helpers) {
+      if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) continue;
+      const ended = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGTERM");
+      await Promise.race([ended, sleep(5000, undefined, { ref: false }).then(() => child.kill("SIGKILL"))]);
+    }
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+  }
+}
+
+function userId(name: string): number {
+  return Number(execFileSync("id", ["-u", name], { encoding: "utf8" }));
+}
+
+/** The number that a load generator prints. */
+export function figure(pattern: RegExp, program: string, words: readonly string[]): number {
+  const text = execFileSync(program, words, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  const found = pattern.exec(text);
+  if (found === null) throw new Error(`${program} ${words.join(" ")} prints no figure:\n${text}`);
+  return Number(found[1]);
+}
+
+/** Repeats `attempt` until it does not reject, for half a minute of attempts. */
+export async function eventually<T>(attempt: () => Promise<T>, attempts = 600): Promise<T> {
+  for (let turn = 0; ; turn += 1) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (turn >= attempts) throw error;
+      await sleep(50);
+    }
+  }
+}

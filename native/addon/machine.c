@@ -6,7 +6,7 @@
  * x86-64 loses nothing (rcx and r11 end as `syscall` leaves them). arm64 has no register to spare for the way back:
  * x17, a register of the linker's veneers, is lost. It does not return but jumps, because no shadow stack knows of it.
  *
- * TELLS_END makes a second call behind the first, and keeps the first's result meanwhile. A signal that comes before the
+ * REPORTS_END makes a second call behind the first, and keeps the first's result meanwhile. A signal that comes before the
  * supervisor has received that call can end it (EINTR): it is made again.
  *
  * The stubs of calls that make children are for clone3, which has two arguments: the kernel does not look at the other
@@ -95,7 +95,7 @@ __asm__(
     "  mov $435, %eax\n" /* clone3 */
     "  lea -2(%rcx), %rcx\n"
     "  notrack jmp *%rcx\n"
-    ".org pin_stubs + 384\n" /* TELLS_END */
+    ".org pin_stubs + 384\n" /* REPORTS_END */
     "  syscall\n"
     "  lea 4094(%rax), %rcx\n"
     "  jrcxz 1f\n"
@@ -104,9 +104,9 @@ __asm__(
     "2:\n"
     "  mov $3, %eax\n" /* close */
     "  syscall\n"
-    ".globl pin_stub_end_told\n"
-    ".hidden pin_stub_end_told\n"
-    "pin_stub_end_told:\n"
+    ".globl pin_stub_end_reported\n"
+    ".hidden pin_stub_end_reported\n"
+    "pin_stub_end_reported:\n"
     "  lea 4(%rax), %rcx\n" /* EINTR: a signal came before the supervisor received it */
     "  jrcxz 2b\n"
     "  mov 0(%rsp), %rdi\n"
@@ -243,7 +243,7 @@ __asm__(
     "  ldr x17, [x17, #-8]\n"
     "  sub x17, x17, #4\n"
     "  ret x17\n"
-    ".org pin_stubs + 384\n" /* TELLS_END: x17 keeps the result, which a call leaves alone */
+    ".org pin_stubs + 384\n" /* REPORTS_END: x17 keeps the result, which a call leaves alone */
     "  svc #0\n"
     "  add x17, x0, #4094\n"
     "  cbz x17, 1f\n"
@@ -254,9 +254,9 @@ __asm__(
     "  movk x0, #0x6c65, lsl #32\n" /* END_MARK */
     "  movk x0, #0x7063, lsl #48\n"
     "  svc #0\n"
-    ".globl pin_stub_end_told\n"
-    ".hidden pin_stub_end_told\n"
-    "pin_stub_end_told:\n"
+    ".globl pin_stub_end_reported\n"
+    ".hidden pin_stub_end_reported\n"
+    "pin_stub_end_reported:\n"
     "  add x1, x0, #4\n" /* EINTR: a signal came before the supervisor received it */
     "  cbz x1, 2b\n"
     "  mov x0, x17\n"
@@ -343,8 +343,8 @@ void set_stack(registers *at, uint64_t address) { at->user.sp = address; }
 
 #endif
 
-extern const unsigned char pin_stubs[], pin_stubs_end[], pin_stub_end_told[];
+extern const unsigned char pin_stubs[], pin_stubs_end[], pin_stub_end_reported[];
 
-uint64_t tells_end_at(void) { return WINDOW_START + (uint64_t)(pin_stub_end_told - pin_stubs); }
+uint64_t reports_end_at(void) { return WINDOW_START + (uint64_t)(pin_stub_end_reported - pin_stubs); }
 
 void write_stubs(unsigned char *to) { memcpy(to, pin_stubs, (size_t)(pin_stubs_end - pin_stubs)); }

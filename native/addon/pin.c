@@ -80,7 +80,7 @@ static uint64_t clone_flags(const struct image *image, const struct seccomp_data
 }
 
 static enum stub stub_for(const struct image *image, const struct seccomp_data *call) {
-  if (image->rooms != 0) return TELLS_END;
+  if (image->rooms != 0) return REPORTS_END;
   if (call->nr != SYS_clone3) return FRAME_AT_STACK;
   return (clone_flags(image, call) & CLONE_VM) != 0 ? PASSAGE : FRAME_IN_REGISTER;
 }
@@ -299,12 +299,12 @@ static struct pinned *expected_by(struct thread *thread, const struct seccomp_da
 static bool is_from_stub(const struct seccomp_data *call) {
   return call->instruction_pointer == notifies_at(FRAME_AT_STACK) ||
          call->instruction_pointer == notifies_at(FRAME_IN_REGISTER) ||
-         call->instruction_pointer == notifies_at(PASSAGE) || call->instruction_pointer == notifies_at(TELLS_END);
+         call->instruction_pointer == notifies_at(PASSAGE) || call->instruction_pointer == notifies_at(REPORTS_END);
 }
 
 enum arrival pin_arrival(struct pins *own, const struct seccomp_notif *call, struct judged *judged) {
   /* Whatever has brought the thread there: it is in no other call now. */
-  if (call->data.instruction_pointer == tells_end_at()) return HAS_ENDED;
+  if (call->data.instruction_pointer == reports_end_at()) return HAS_ENDED;
   if (!is_from_stub(&call->data)) return NOT_FROM_STUB;
   struct thread *thread = find_thread(own, (pid_t)call->pid);
   if (thread == NULL) return UNPREPARED;

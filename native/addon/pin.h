@@ -70,7 +70,7 @@ enum stub {
   PASSAGE,
   /* In a frame at the stack pointer, for calls that make no child: behind its call it makes another, which says that the
      first has ended. */
-  TELLS_END,
+  REPORTS_END,
 };
 enum { STUB_SIZE = 128 }; /* the last is longer */
 
@@ -104,8 +104,8 @@ void write_stubs(unsigned char *to);
 static inline uint64_t start_of(enum stub stub) { return WINDOW_START + (uint64_t)stub * STUB_SIZE; }
 /* Where its call has its notification from. */
 static inline uint64_t notifies_at(enum stub stub) { return start_of(stub) + CALL_INSTRUCTION; }
-/* Where TELLS_END has the notification of its call's end from. */
-uint64_t tells_end_at(void);
+/* Where REPORTS_END has the notification of its call's end from. */
+uint64_t reports_end_at(void);
 
 bool get_registers(pid_t tid, registers *into);
 bool set_registers(pid_t tid, const registers *from);
@@ -228,12 +228,12 @@ struct image {
   const uint32_t *relocations; /* pairs: at this offset, the address of that offset */
   uint32_t relocation_count;
   const int32_t *registers; /* six: which offset each argument points at; negative: it stays */
-  uint64_t rooms;           /* what the call enters, for whoever judged it; not 0: its end is told */
+  uint64_t rooms;           /* what the call enters, for whoever judged it; not 0: its end is reported */
 };
 
 /*
  * Of clone3 it is the whole structure and nothing else: how the call returns depends on its flags. The end of a call that
- * makes a child is not told: the child would tell it, too.
+ * makes a child is not reported: the child would report it, too.
  */
 bool fits_call(const struct image *image, const struct seccomp_data *call);
 

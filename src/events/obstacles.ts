@@ -8,7 +8,7 @@ const withoutFollowing = "use a policy that follows no processes: state per tree
 /** How to do without ptrace where a call could not be pinned. */
 export const withoutPinning = "use a policy that asks about no memory behind this call's pointers";
 
-/** The same, where the end of a call could not be told. */
+/** The same, where the end of a call could not be reported. */
 export const withoutRooms = "use a policy in which this call enters no room";
 
 /** Why a room was not held. */

@@ -17,7 +17,7 @@ export interface PinnedCallFunctions {
    * `audits`: a refusal may be 0, with which the call passes as it is; else that throws.
    */
   startPins(listener: number, sealed: boolean, trustExecutions: boolean, audits: boolean): number;
-  /** An outcome in the low 8 bits, an errno above. `rooms`: given back by `pinArrival`; with some, the call's end is told. */
+  /** An outcome in the low 8 bits, an errno above. `rooms`: given back by `pinArrival`; with some, the call's end is reported. */
   pinCall(
     notification: Uint8Array,
     bytes: Uint8Array,

@@ -20,7 +20,7 @@ function scenario(settings: RunSettings, ...command: readonly string[]) {
   return { status, said, events };
 }
 
-/** What each scenario prints; `told`: the ends of its calls are told. */
+/** What each scenario prints; `reported`: the ends of its calls are reported. */
 const scenarios: Readonly<Record<string, readonly (readonly [string, number])[]>> = {
   order: [
     ["done", 0],
@@ -79,7 +79,7 @@ for (const { name, uid } of users) {
   for (const kernel of ["present", "oldest"] as const) {
     describe.each([
       ["is seen", []],
-      ["is told", ["told"]],
+      ["is reported", ["reported"]],
     ] as const)(`the end of a call %s, as ${name}, with what the ${kernel} kernel has`, (_, words) => {
       it("keeps sides apart, and lets calls of one side run together", () => {
         const { status, said } = scenario({ program: "rooms", uid, kernel }, rooms, "sides", ...words);
@@ -87,7 +87,7 @@ for (const { name, uid } of users) {
           status: 0,
           said: [
             ["same side", 0],
-            ["told", words.length],
+            ["reported", words.length],
             ["holder is done", 0],
             ["other side is done", 0],
             ["held", -4],
@@ -133,8 +133,8 @@ for (const { name, uid } of users) {
       });
     });
 
-    it("does not stop such a thread where its end is told: the others are late", () => {
-      const { status, said } = scenario({ program: "rooms-late", uid }, rooms, "jumped-told", "told");
+    it("does not stop such a thread where its end is reported: the others are late", () => {
+      const { status, said } = scenario({ program: "rooms-late", uid }, rooms, "jumped-reported", "reported");
       expect({ status, said }).toEqual({
         status: 0,
         said: [
@@ -205,7 +205,7 @@ for (const { name, uid } of users) {
 
   describe(`a hostile program, as ${name}`, () => {
     const kept = [
-      ["told", 1],
+      ["reported", 1],
       ["asked", late],
       ["holder is done", 0],
     ] as const;

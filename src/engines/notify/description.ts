@@ -44,7 +44,7 @@ export const notifyDescription: EngineDescription = {
         "on notify, portcullis opens or connects to the judged object on the caller's behalf: a server sees portcullis's process as its peer (SO_PEERCRED), of the same user, and a caller with other rights than portcullis is refused (docs/engines.md, Objects)",
     },
     "holds-room": {
-      does: "portcullis lets it wait; its end is seen or told, sometimes a little late ([Rooms](#rooms)); with `--audit` it enters none",
+      does: "portcullis lets it wait; its end is seen or reported, sometimes a little late ([Rooms](#rooms)); with `--audit` it enters none",
     },
     "child-copy": { does: "as it was when the fork was judged" },
     "outer-filter": { does: "hides the call: no event, and no state changes" },

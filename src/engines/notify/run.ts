@@ -108,8 +108,8 @@ class Run {
     const { architecture } = description;
     const isSealed = windowProtection(this.#options.kernel ?? "present") === "seal";
     const protection = isSealed ? [] : windowRules(architecture);
-    const tellsEnds = rooms.length > 0;
-    const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, { tellsEnds });
+    const reportsEnds = rooms.length > 0;
+    const own = ownCallRules(architecture, this.#policy.hinderedOwnCalls, { reportsEnds });
     return behind([...protection, ...own], filter);
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * rooms SCENARIO [told], rooms memory THREADS ROUNDS, rooms uncontended ROUNDS: calls of two rooms (test/live/programs.ts).
+ * rooms SCENARIO [reported], rooms memory THREADS ROUNDS, rooms uncontended ROUNDS: calls of two rooms (test/live/programs.ts).
  *
  * | room | side | call |
  * | --- | --- | --- |
@@ -14,7 +14,7 @@
  * overlaps a process_vm_writev, and goes the other way, finds two values. A clock_nanosleep that does not end holds the gate for as long: a call of
  * another side that returns meanwhile has overlapped it.
  *
- * "told": two threads contend first, so that the ends of the scenario's calls are told.
+ * "reported": two threads contend first, so that the ends of the scenario's calls are reported.
  */
 #include "rooms.h"
 #include <setjmp.h>
@@ -30,7 +30,7 @@ static void sides(void) {
   struct worker holder, asker;
   start_in(&holder, hold, SYS_clock_nanosleep);
   say("same side", nap());
-  say("told", is_told(holder.tid));
+  say("reported", is_reported(holder.tid));
   say("holder is done", holder.done);
   start_in(&asker, ask, SYS_getppid);
   pause_for(50);
@@ -153,12 +153,12 @@ static long jump(void) {
   }
   return ask();
 }
-static void jumped(int told) {
+static void jumped(int reported) {
   struct worker holder;
   handled = 0;
   handle(SIGUSR2, leave, 0);
   start_in(&holder, jump, SYS_clock_nanosleep);
-  while (told && !is_told(holder.tid)) pause_for(1);
+  while (reported && !is_reported(holder.tid)) pause_for(1);
   pause_for(50);
   pthread_kill(holder.thread, SIGUSR2);
   while (handled == 0) pause_for(1);
@@ -168,7 +168,7 @@ static void jumped(int told) {
 }
 
 static void jumped_unseen(void) { jumped(0); }
-static void jumped_told(void) { jumped(1); }
+static void jumped_reported(void) { jumped(1); }
 
 /* It ends by its time limit. */
 static void endless(void) {
@@ -397,7 +397,7 @@ int main(int argc, char **argv) {
       {"interrupted-waiter", interrupted_waiter},
       {"interrupted-holder", interrupted_holder},
       {"jumped", jumped_unseen},
-      {"jumped-told", jumped_told},
+      {"jumped-reported", jumped_reported},
       {"endless", endless},
       {"nested", nested},
       {"killed-holder", killed_holder},
@@ -420,7 +420,7 @@ int main(int argc, char **argv) {
     uncontended(number);
     return 0;
   }
-  if (argc > 2 && !strcmp(argv[2], "told")) contend();
+  if (argc > 2 && !strcmp(argv[2], "reported")) contend();
   for (unsigned i = 0; i < sizeof scenarios / sizeof *scenarios; i++) {
     if (strcmp(which, scenarios[i].name) != 0) continue;
     scenarios[i].run();

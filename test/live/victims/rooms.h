@@ -59,7 +59,7 @@ static inline long call_of(pid_t pid, pid_t tid) {
 }
 
 /* The thread sleeps in a call that the window's stub makes. */
-static inline int is_told(pid_t tid) {
+static inline int is_reported(pid_t tid) {
   unsigned long instruction = 0;
   return call_at(getpid(), tid, &instruction) >= 0 && instruction > 0 && instruction < 0x20000;
 }
@@ -109,7 +109,7 @@ static inline void contend(void) {
   start_in(&one, hold, SYS_clock_nanosleep);
   pause_for(10);
   start_in(&other, ask, SYS_getppid);
-  while (!is_told(other.tid)) pause_for(1);
+  while (!is_reported(other.tid)) pause_for(1);
   release(&one);
   finish(&other);
 }

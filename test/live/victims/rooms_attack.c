@@ -53,7 +53,7 @@ static void try(const char *what, long result) { printf("%s: %ld\n", what, resul
 
 /* Another side is let in: only if the attack has worked, or else late. */
 static void probe(struct worker *holder) {
-  say("told", is_told(holder->tid));
+  say("reported", is_reported(holder->tid));
   say("asked", ask());
   say("holder is done", holder->done);
 }
@@ -123,7 +123,7 @@ int main(int argc, char **argv) {
     probe(&holder);
   } else if (!strcmp(which, "frame")) {
     start_in(&waiter, ask, SYS_getppid);
-    while (!is_told(waiter.tid)) pause_for(1);
+    while (!is_reported(waiter.tid)) pause_for(1);
     change_frame(waiter.tid);
     say("held", release(&holder));
     while (!diverted) pause_for(1);

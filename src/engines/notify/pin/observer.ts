@@ -211,7 +211,7 @@ export class Observer {
     return result < 0 ? new ObservationFailure(-result) : into;
   }
 
-  /** The call is made with what was read. `rooms`: what it enters (../rooms/entered.ts); then its end is told. */
+  /** The call is made with what was read. `rooms`: what it enters (../rooms/entered.ts); then its end is reported. */
   pin(rooms = 0n): PinVerdict {
     return new PinVerdict(key, this.#builder.build(this.#scratch.registers), rooms);
   }

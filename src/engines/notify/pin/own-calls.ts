@@ -11,7 +11,7 @@
  * | mseal | the address is the stub's |
  * | close | the high half of the register has a mark, which the kernel ignores: a descriptor has 32 bits |
  *
- * Another mark of close(2) says that a call that held a room has ended (native/addon/machine.c, TELLS_END). That call is
+ * Another mark of close(2) says that a call that held a room has ended (native/addon/machine.c, REPORTS_END). That call is
  * asked about always.
  */
 import type { SplitPolicy } from "../../../analysis/decision.ts";
@@ -80,13 +80,13 @@ function block(number: number, tests: readonly Condition[]): readonly ClassicIns
 export function ownCallRules(
   architecture: ArchitectureName,
   calls: readonly string[],
-  { tellsEnds }: { readonly tellsEnds: boolean },
+  { reportsEnds }: { readonly reportsEnds: boolean },
 ): readonly ClassicInstruction[] {
   const blocks = calls.flatMap((call) => {
     const number = numberOf(call, architecture);
     return number === undefined ? [] : block(number, conditions[call]!(dataStart[architecture]));
   });
-  if (tellsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
+  if (reportsEnds) blocks.push(...block(numberOf("close", architecture)!, [half(0, "high", endMark)]));
   if (blocks.length === 0) return [];
   return [
     { code: opcode.load, jt: 0, jf: 0, k: offset.architecture },

@@ -44,7 +44,7 @@ export type Received =
   | { readonly kind: "call"; readonly call: PendingCall }
   /** It was judged, and is made now. */
   | { readonly kind: "prepared"; readonly call: PreparedCall }
-  /** A prepared call whose end is told has ended: to be answered (`PreparedCall.rooms`). */
+  /** A prepared call whose end is reported has ended: to be answered (`PreparedCall.rooms`). */
   | { readonly kind: "ended"; readonly answer: () => void }
   /** Nothing to do: the caller makes its own call again, which is judged then. */
   | { readonly kind: "again" };
@@ -152,7 +152,7 @@ export class PendingCall {
   }
 
   /**
-   * The caller makes its call as it is, and its end is told. With "untraceable" the call has no answer yet; any other
+   * The caller makes its call as it is, and its end is reported. With "untraceable" the call has no answer yet; any other
    * failure has refused it with EPERM.
    */
   pinEnd(rooms: bigint): PinOutcome {

@@ -15,7 +15,7 @@ import { whyPtraceRefused } from "../ptrace-refusal.ts";
 import type { Records } from "../records.ts";
 import type { Thread } from "../tasks.ts";
 import { packEntered, unpackEntered } from "./entered.ts";
-import { type JudgeLate, PlainEntering, ServedEntering, ToldEntering } from "./entering.ts";
+import { type JudgeLate, PlainEntering, ReportedEntering, ServedEntering } from "./entering.ts";
 import { RoomKeeper } from "./keeper.ts";
 
 export interface AdmissionOptions {
@@ -82,8 +82,8 @@ export class Admission {
   /** The stub's call. True where the answer lies in the memory. */
   enterPrepared(call: PreparedCall, caller: Thread): boolean {
     if (this.keeper.isFull) return this.#refuseFull();
-    const told = new ToldEntering(call, caller, this.#options.judgeLate);
-    if (this.keeper.enter(told, unpackEntered(call.rooms))) call.pass();
+    const reported = new ReportedEntering(call, caller, this.#options.judgeLate);
+    if (this.keeper.enter(reported, unpackEntered(call.rooms))) call.pass();
     return false;
   }
 

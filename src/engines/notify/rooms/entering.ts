@@ -1,4 +1,4 @@
-/** The calls that enter rooms, by how they are let run: as they are, by the stub that tells their end, on their behalf. */
+/** The calls that enter rooms, by how they are let run: as they are, by the stub that reports their end, on their behalf. */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import { callNumber } from "../../../linux/call-numbers.ts";
 import { kernelErrno } from "../../../linux/errno-numbers.ts";
@@ -17,7 +17,7 @@ const { data, size } = notificationLayout;
 
 /** A call that its caller makes as it is. */
 export class PlainEntering implements EnteringCall {
-  readonly isTold: boolean = false;
+  readonly isReported: boolean = false;
   readonly thread: Thread;
   readonly id: bigint;
   protected readonly notification: Uint8Array;
@@ -83,9 +83,9 @@ export class ServedEntering extends PlainEntering {
   }
 }
 
-/** A call that the stub makes and tells the end of. */
-export class ToldEntering implements EnteringCall {
-  readonly isTold = true;
+/** A call that the stub makes and reports the end of. */
+export class ReportedEntering implements EnteringCall {
+  readonly isReported = true;
   readonly thread: Thread;
   readonly #call: PreparedCall;
   readonly #judgeLate: JudgeLate;

@@ -5,12 +5,12 @@
  *
  * | its end | is learned |
  * | --- | --- |
- * | is told | the stub that makes the call makes another behind it (native/addon/machine.c, TELLS_END) |
+ * | is reported | the stub that makes the call makes another behind it (native/addon/machine.c, REPORTS_END) |
  * | is seen | when another call wants the room: /proc says where the thread is; one that runs all the time is stopped for a moment |
  * | in both cases | when the filter asks about another call of the thread, which can be in one only; when the thread has ended |
  *
- * Telling costs a stop and two notifications more; seeing costs nothing as long as no two calls want a room at once. So the ends
- * of a room's calls are told from when two have wanted it at once, until that has not happened for a while.
+ * A report costs a stop and two notifications more; seeing costs nothing as long as no two calls want a room at once. So the ends
+ * of a room's calls are reported from when two have wanted it at once, until that has not happened for a while.
  */
 import type { EnteredRoom } from "../../../ir/evaluation.ts";
 import type { Room } from "../../../ir/program.ts";
@@ -29,8 +29,8 @@ export interface EnteringCall {
   readonly id: bigint;
   /** Its notification's `struct seccomp_data`. */
   readonly data: Uint8Array;
-  /** Its end is told. */
-  readonly isTold: boolean;
+  /** Its end is reported. */
+  readonly isReported: boolean;
   /** Lets it run. False where its caller does not wait any more. */
   admit(): boolean;
   /** A signal has come: the call is made and judged anew when that is handled. */
@@ -45,9 +45,9 @@ export interface EnteringCall {
 const times = {
   /** Between two looks at those that hold a room and those that wait. */
   look: 5,
-  /** A thread that runs for so long, and whose call's end is not told, is stopped. */
+  /** A thread that runs for so long, and whose call's end is not reported, is stopped. */
   running: 10,
-  /** From when two calls have wanted a room at once: until then the ends of its calls are told. */
+  /** From when two calls have wanted a room at once: until then the ends of its calls are reported. */
   contended: 1000,
 } as const;
 
@@ -78,7 +78,7 @@ export class RoomKeeper {
   readonly #entries = new Map<number, Entry>();
   /** Those that were looked at go to the end. */
   readonly #waiting = new Set<Entry>();
-  /** By room: until when the ends of its calls are told. Milliseconds. */
+  /** By room: until when the ends of its calls are reported. Milliseconds. */
   readonly #contendedUntil: Float64Array;
   /** Threads that can be looked at. */
   readonly #visible = new WeakSet<Thread>();
@@ -111,8 +111,8 @@ export class RoomKeeper {
   // ── Beginning ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /**
-   * True: the call may run, and its end need not be told, because no other call wants its rooms. False: its end should be
-   * told; where that cannot be, `enter` will do.
+   * True: the call may run, and its end need not be reported, because no other call wants its rooms. False: its end should be
+   * reported; where that cannot be, `enter` will do.
    */
   enterAtOnce(call: EnteringCall, entered: readonly EnteredRoom[]): boolean {
     const time = performance.now();
@@ -269,7 +269,7 @@ export class RoomKeeper {
         return;
       case "running":
         if (entry.runningSince === 0) entry.runningSince = time;
-        else if (!call.isTold && time - entry.runningSince >= times.running) this.#interrupt(entry, start);
+        else if (!call.isReported && time - entry.runningSince >= times.running) this.#interrupt(entry, start);
         return;
       case "in-call":
       case "hidden":

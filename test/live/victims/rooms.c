@@ -26,9 +26,10 @@
 /* ── The gate ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /* A call of the same side returns during another; one of another side does not. */
-static void sides(void) {
+static void sides(int reported) {
   struct worker holder, asker;
-  start_in(&holder, hold, SYS_clock_nanosleep);
+  if (reported) start_reported(&holder, hold);
+  else start_in(&holder, hold, SYS_clock_nanosleep);
   say("same side", nap());
   say("reported", is_reported(holder.tid));
   say("holder is done", holder.done);
@@ -39,7 +40,10 @@ static void sides(void) {
   say("other side", finish(&asker));
 }
 
-/* Nobody overtakes: a call of the holder's side waits behind one of the other. */
+static void sides_seen(void) { sides(0); }
+static void sides_reported(void) { sides(1); }
+
+/* None overtakes: a call of the holder's side waits behind one of the other. */
 static void order(void) {
   struct worker holder, asker, napper;
   start_in(&holder, hold, SYS_clock_nanosleep);
@@ -157,8 +161,8 @@ static void jumped(int reported) {
   struct worker holder;
   handled = 0;
   handle(SIGUSR2, leave, 0);
-  start_in(&holder, jump, SYS_clock_nanosleep);
-  while (reported && !is_reported(holder.tid)) pause_for(1);
+  if (reported) start_reported(&holder, jump);
+  else start_in(&holder, jump, SYS_clock_nanosleep);
   pause_for(50);
   pthread_kill(holder.thread, SIGUSR2);
   while (handled == 0) pause_for(1);
@@ -391,7 +395,8 @@ int main(int argc, char **argv) {
     const char *name;
     void (*run)(void);
   } scenarios[] = {
-      {"sides", sides},
+      {"sides", sides_seen},
+      {"sides-reported", sides_reported},
       {"order", order},
       {"late", late},
       {"interrupted-waiter", interrupted_waiter},

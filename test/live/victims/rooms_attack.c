@@ -10,9 +10,11 @@
  * | stub | makes a call of the other side by the stub, which no judgement has prepared |
  * | frame | changes what the stub of a waiting thread returns to |
  * | crowd | a thousand threads wait |
+ * | hide | hides its process after the gate was taken |
  */
 #include "rooms.h"
 #include <stdint.h>
+#include <sys/prctl.h>
 
 /* native/addon/pin.h */
 #define END_MARK 0x70636c6500000000ul
@@ -108,9 +110,7 @@ int main(int argc, char **argv) {
   const char *which = argc > 1 ? argv[1] : "";
   struct worker holder;
   handle(SIGUSR1, nothing, 0);
-  contend();
-  start_in(&holder, hold, SYS_clock_nanosleep);
-  pause_for(20);
+  start_reported(&holder, hold);
   if (!strcmp(which, "close")) {
     for (int i = 0; i < 100; i++) try("close", result_of(syscall(SYS_close, END_MARK | 0xffffffffu)));
     probe(&holder);
@@ -129,6 +129,10 @@ int main(int argc, char **argv) {
     while (!diverted) pause_for(1);
     say("napped", nap());
     _exit(0);
+  } else if (!strcmp(which, "hide")) {
+    prctl(PR_SET_DUMPABLE, 0);
+    say("asked", ask() != 0);
+    say("holder is done", holder.done);
   } else if (!strcmp(which, "crowd")) {
     crowd(&holder);
   } else {

@@ -8,6 +8,7 @@ import type { Room } from "../../../ir/program.ts";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { errno } from "../../../linux/errno-numbers.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../../linux/process-calls.ts";
+import { notificationIsValid } from "../../../linux/seccomp.ts";
 import type { JudgementMemory } from "../memory.ts";
 import type { ServedCalls } from "../objects/served-calls.ts";
 import type { PendingCall, Pinning, PreparedCall } from "../pin/pinning.ts";
@@ -63,6 +64,7 @@ export class Admission {
     const plain = new PlainEntering(listener, memory.bytes(), caller, judgeLate);
     if (keeper.enterAtOnce(plain, entered)) return this.#pass();
     if (!keeper.isVisible(plain)) {
+      if (!notificationIsValid(listener, memory.idBytes())) return this.#refuse(errno.EPERM); // it waits no more
       const obstacle = whyPtraceRefused(memory.tid, errno.EPERM);
       records.putRefusal("unheld", errno.EPERM, { pin: { why: "untraceable", errno: errno.EPERM }, obstacle });
       return this.#refuse(errno.EPERM);

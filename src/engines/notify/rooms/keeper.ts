@@ -132,12 +132,12 @@ export class RoomKeeper {
     return false;
   }
 
-  /** Whether it can be seen where the thread is. */
+  /** Whether it can be seen where the thread is: now it waits in its call, and /proc must say so. */
   isVisible({ thread, data }: EnteringCall): boolean {
     if (this.#visible.has(thread)) return true;
-    if (whereabouts(thread.tid, data) === "hidden") return false;
-    this.#visible.add(thread);
-    return true;
+    const place = whereabouts(thread.tid, data);
+    if (place === "in-call") this.#visible.add(thread);
+    return place === "in-call" || place === "running";
   }
 
   /** Where it has to wait, those that hold its rooms are looked at. If that does not help, the rooms are contended. */

@@ -5,6 +5,7 @@
  * number, registers and instruction are that call: were it made again, the filter would have asked about it.
  */
 import { callNumber } from "../../../linux/call-numbers.ts";
+import { errno } from "../../../linux/errno-numbers.ts";
 import { native } from "../../../linux/native.ts";
 import { dataLayout } from "../../../linux/pinned-calls.ts";
 
@@ -15,13 +16,11 @@ export type Whereabouts =
   | "elsewhere"
   /** It runs, in the call or not. */
   | "running"
-  /** It may not be looked at, or no descriptor is left for it. */
+  /** It may not be looked at (ptrace(2), hidepid of proc(5)), or no descriptor is left for it. */
   | "hidden";
 
 const readOnly = 0o2000000; // O_CLOEXEC
 const workingDirectory = -100; // AT_FDCWD
-const notFound = -2; // ENOENT
-const noProcess = -3; // ESRCH
 const buffer = new Uint8Array(512);
 const latin1 = new TextDecoder("latin1");
 
@@ -42,7 +41,9 @@ const restart = { x64: "219", arm64: "128" } as const;
 /** `call` is a `struct seccomp_data`, as of the call's notification. */
 export function whereabouts(tid: number, call: Uint8Array): Whereabouts {
   const text = read(`${tid}/syscall`);
-  if (typeof text === "number") return text === notFound || text === noProcess ? "elsewhere" : "hidden";
+  // What /proc hides looks as if it had ended.
+  if (typeof text === "number") return hasEnded(tid) ? "elsewhere" : "hidden";
+  if (text === "") return "hidden";
   if (text.startsWith("running")) return "running";
   const [number, ...values] = text.trim().split(" ");
   const view = new DataView(call.buffer, call.byteOffset, call.byteLength);
@@ -58,6 +59,8 @@ export function whereabouts(tid: number, call: Uint8Array): Whereabouts {
   // A thread that has been stopped by a signal has come back from its call, and makes it again.
   return isStopped(tid) ? "elsewhere" : "in-call";
 }
+
+const hasEnded = (tid: number): boolean => native().syscall(callNumber("tkill"), tid, 0) === -errno.ESRCH;
 
 function isStopped(tid: number): boolean {
   const text = read(`${tid}/stat`);

@@ -55,3 +55,26 @@ test("a denial with errno 0 says that the call is not made", () => {
   expect(lineOf(true)).toMatch(/: would have returned 0 without being made$/);
   expect(describe(policy, record(openat2, 0))[0]).not.toHaveProperty("returns");
 });
+
+test("a late call's event says what it waited for, beside the verdict's reason", () => {
+  const late = { room: "mapping", side: "discard" };
+  const [event] = describe(policy, { ...record(openat2, 1), late });
+  expect(event).toMatchObject({ errno: "EPERM", reason: "it waited too long for the side discard of mapping" });
+  const withReason = { ...policy, verdicts: [{ ...policy.verdicts[1]!, reason: "busy" }] };
+  expect(describe(withReason, { ...record(openat2, 0), late })).toMatchObject([
+    { reason: "busy; it waited too long for the side discard of mapping" },
+  ]);
+});
+
+test("a call for which no room could be held says why, and what helps", () => {
+  const reason = "a room that the call enters could not be held for it";
+  const refused = record(openat2, "unheld");
+  expect(describe(policy, { ...refused, errno: 11, enter: "too-many" })).toMatchObject([
+    { errno: "EAGAIN", reason: `${reason}: too many calls wait for rooms`, advice: expect.any(String) },
+  ]);
+  expect(describe(policy, { ...refused, errno: 1, enter: "creates" })).toMatchObject([{ errno: "EPERM" }]);
+  const pin = { why: "untraceable", errno: 1 } as const;
+  expect(describe(policy, { ...refused, errno: 1, pin, obstacle: { why: "not-dumpable" } })).toMatchObject([
+    { reason: expect.stringContaining("not dumpable"), advice: expect.stringContaining("enters no room") },
+  ]);
+});

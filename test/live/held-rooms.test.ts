@@ -160,6 +160,22 @@ for (const { name, uid } of users) {
       });
     });
 
+    it.each([
+      ["rooms-late", 1, 1],
+      ["rooms-of-memory", 0, 1],
+      ["rooms-of-process", 0, 0],
+    ])("has one room for each owner: %s", (program, copied, shared) => {
+      const { status, said } = scenario({ program, uid }, rooms, "scopes");
+      expect({ status, said }).toEqual({
+        status: 0,
+        said: [
+          ["a child of its own memory", copied],
+          ["a child with its parent's memory", shared],
+          ["held", -4],
+        ],
+      });
+    });
+
     it("kills a late call where the room says so", () => {
       const { status, events } = scenario({ program: "rooms-kill", uid }, rooms, "late");
       expect(status).toBe(137);

@@ -206,7 +206,7 @@ const roomCalls: readonly (readonly [room: number, side: number, call: number])[
 ];
 
 /** `patience` of the gate: in ms. */
-function rooms(patience: number, late: number = verdicts.deny): Program {
+function rooms(patience: number, late: number = verdicts.deny, scope: Room["scope"] = "tree"): Program {
   const at = { file: 0, line: 1, column: 1, length: 1 };
   const memory: Room = {
     name: "memory",
@@ -219,7 +219,7 @@ function rooms(patience: number, late: number = verdicts.deny): Program {
   };
   const gate: Room = {
     name: "gate",
-    scope: "tree",
+    scope,
     sides: ["sleep", "ask", "alone"],
     exclusive: 4,
     timeout: BigInt(patience) * 1_000_000n,
@@ -263,6 +263,8 @@ export const programs: Readonly<Record<string, () => Program>> = {
   rooms: () => rooms(60_000),
   "rooms-late": () => rooms(100),
   "rooms-kill": () => rooms(100, verdicts.kill),
+  "rooms-of-memory": () => rooms(100, verdicts.deny, "memory"),
+  "rooms-of-process": () => rooms(100, verdicts.deny, "process"),
   "rooms-pinned": () => roomsAbout({ is: "length" }),
   "rooms-served": () => roomsAbout({ is: "resolved", objects: [{ is: "under", path: "/proc" }] }),
   /**

@@ -317,6 +317,26 @@ static void hidden(void) {
   say("asked", ask());
 }
 
+/* Whether the gate is one for parent and child: 1 where the child is late. */
+static long asked;
+static int ask_in_child(void *unused) {
+  (void)unused;
+  asked = ask();
+  return asked == 0 ? 0 : 1;
+}
+static void scopes(void) {
+  static char stack[1 << 16];
+  struct worker holder;
+  start_in(&holder, hold, SYS_clock_nanosleep);
+  pause_for(20);
+  pid_t child = fork();
+  if (child == 0) _exit(ask_in_child(NULL));
+  say("a child of its own memory", await(child));
+  child = clone(ask_in_child, stack + sizeof stack, CLONE_VM | SIGCHLD, NULL);
+  say("a child with its parent's memory", await(child));
+  say("held", release(&holder));
+}
+
 /* A holder that is stopped has come back from its call. */
 static void stopped_holder(void) {
   pid_t child = fork_in(hold, SYS_clock_nanosleep);
@@ -412,6 +432,7 @@ int main(int argc, char **argv) {
       {"forked", forked},
       {"stopped-holder", stopped_holder},
       {"hidden", hidden},
+      {"scopes", scopes},
       {"opened", opened},
   };
   if (!strcmp(which, "sleep")) {

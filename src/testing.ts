@@ -121,8 +121,8 @@ function numberOf(id: bigint | undefined): number | undefined {
   return id === undefined ? undefined : Number(id);
 }
 
-function decisionOf({ verdict, reason, rule }: SimulatedDecision): Decision {
-  return { verdict, reason, rule };
+function decisionOf({ verdict, waits, reason, rule }: SimulatedDecision): Decision {
+  return { verdict: waits === undefined ? verdict : "waits", reason, rule };
 }
 
 // ── A run to play with ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -224,7 +224,7 @@ class Task {
         `the policy asks about the memory behind \`${lacking}\` of ${name}, and the call does not give it`,
       );
     }
-    return decision.waits === undefined ? decisionOf(decision) : { ...decisionOf(decision), verdict: "waits" };
+    return decisionOf(decision);
   }
 
   fork(): Task {

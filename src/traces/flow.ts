@@ -62,6 +62,7 @@ export class FlowGraphBuilder {
         case "exit":
           last.delete(event.tid);
           break;
+        case "return":
         case "clock":
           break;
       }

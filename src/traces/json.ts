@@ -147,7 +147,7 @@ export class JsonTraceReader {
         this.#call(members, common);
         return;
       case "return":
-        this.#result(members["result"]);
+        if (this.#result(members["result"])) run.events.push({ kind, result: readWord(members["result"])!, ...common });
         return;
       case "fork":
       case "thread": {
@@ -403,6 +403,8 @@ function jsonOf(event: TraceEvent, architecture: ArchitectureName): object {
       return { ...common, child: event.child };
     case "exec":
       return { ...common, former: event.former };
+    case "return":
+      return { ...common, result: printWord(event.result) };
     case "exit":
       return common;
   }

@@ -79,12 +79,16 @@ class Replayer {
   /** Calls that may create a task, before the recording has shown whether they did. */
   readonly #births = new Map<number, Birth>();
 
+  /** Calls during which others were made; none where events come one by one, because their ends are not known then. */
+  #goOn: ReadonlySet<CallEvent> = new Set();
+
   constructor(tree: SimulatedTree, faults: Faults) {
     this.#tree = tree;
     this.#faults = faults;
   }
 
   *run(events: readonly TraceEvent[]): Generator<ReplayedCall> {
+    this.#goOn = callsThatGoOn(events);
     for (const event of events) {
       const call = this.take(event);
       if (call !== undefined) yield call;
@@ -107,6 +111,10 @@ class Replayer {
       this.#birth(task, event);
       return undefined;
     }
+    if (event.kind === "return") {
+      if (task.begun?.is === "runs") task.end();
+      return undefined;
+    }
     this.#settle(event.tid);
     if (event.kind === "call") return this.#call(task, event);
     task.exit();
@@ -115,7 +123,10 @@ class Replayer {
 
   #call(task: SimulatedTask, event: CallEvent): ReplayedCall {
     const { pid } = task;
-    const decision = judge(task, event);
+    const goesOn = this.#goOn.has(event);
+    const decision = judge(task, event, goesOn ? "begin" : "call");
+    // The recording's order is fixed: the call goes on without the room.
+    if (task.begun?.is === "waits") task.interrupt();
     if (decision.birth !== undefined) this.#births.set(event.tid, decision.birth);
     return { event, pid, decision };
   }
@@ -161,9 +172,25 @@ class Replayer {
   }
 }
 
-function judge(task: SimulatedTask, event: CallEvent): SimulatedDecision {
+/** A call whose return has a line of its own goes on until then. */
+function callsThatGoOn(events: readonly TraceEvent[]): ReadonlySet<CallEvent> {
+  const last = new Map<number, CallEvent>();
+  const found = new Set<CallEvent>();
+  for (const event of events) {
+    if (event.kind === "call") last.set(event.tid, event);
+    else if (event.kind === "exit") last.delete(event.tid);
+    else if (event.kind === "return") {
+      const call = last.get(event.tid);
+      if (call !== undefined) found.add(call);
+      last.delete(event.tid);
+    }
+  }
+  return found;
+}
+
+function judge(task: SimulatedTask, event: CallEvent, how: "call" | "begin"): SimulatedDecision {
   const value = (word: Word) => word.value;
-  return task.call(
+  return task[how](
     {
       number: event.number,
       architecture: event.architecture,

@@ -35,6 +35,8 @@ const executions = new Set<string>(executingCalls);
 /** The lines of the file in order; calls get their results when they are resumed. */
 type Item =
   | CallItem
+  /** A call that was unfinished before lines of others. */
+  | { readonly kind: "returned"; readonly tid: number; readonly time: bigint | undefined; readonly place: Place }
   | { readonly kind: "ended"; readonly tid: number; readonly time: bigint | undefined; readonly place: Place }
   | {
       readonly kind: "remade";
@@ -160,6 +162,7 @@ class Reader {
         call.result = what.result;
         call.finished = true;
         this.#inside.delete(tid);
+        this.#items.push({ kind: "returned", tid, time: line.time, place });
         return;
       }
       case "signal":
@@ -370,6 +373,8 @@ class Reader {
         if (creations.has(item.name) && !item.foreign) {
           this.#birth(item, childOf(item.result) ?? childrenOfLostResults.get(item), time, living, events);
         }
+      } else if (item.kind === "returned") {
+        events.push({ kind: "return", tid, result: unknownWord, time, place });
       } else if (item.kind === "ended") {
         living.delete(tid);
         events.push({ kind: "exit", tid, time, place });

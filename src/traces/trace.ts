@@ -55,6 +55,12 @@ export interface CallEvent extends Common {
   readonly memory: GivenMemories;
 }
 
+/** The last call of `tid` returned, after lines of others. A call without this line is over when the next line begins. */
+export interface ReturnEvent extends Common {
+  readonly kind: "return";
+  readonly result: Word;
+}
+
 /** A task was created by the preceding call of `tid`. */
 export interface BirthEvent extends Common {
   /** "thread" shares its parent's process; "fork" is a process of its own. */
@@ -83,7 +89,7 @@ export interface ClockEvent {
   readonly place: Place;
 }
 
-export type TraceEvent = CallEvent | BirthEvent | ExitEvent | ExecEvent | ClockEvent;
+export type TraceEvent = CallEvent | ReturnEvent | BirthEvent | ExitEvent | ExecEvent | ClockEvent;
 
 /** What is known of a run before its first call. */
 export interface TraceHead {

@@ -105,7 +105,7 @@ function oneOf(form: string): Form {
 }
 
 function isPlain(decision: SimulatedDecision): boolean {
-  return decision.verdict === "allow" && decision.reports.length === 0;
+  return decision.verdict === "allow" && decision.waits === undefined && decision.reports.length === 0;
 }
 
 class Summary {
@@ -157,10 +157,13 @@ function printLine({ event, pid, decision }: ReplayedCall, program: Program, fil
     ({ text, values }) =>
       `    reports: ${[text, ...Object.entries(values).map(([name, value]) => `${name}=${value ?? "unknown"}`)].join(" ")}`,
   );
+  const { waits } = decision;
+  const wait =
+    waits === undefined ? "" : `  waits for ${waits.room}, behind ${waits.behind.map(({ tid }) => tid).join(", ")}`;
   const call = printTraceCall(event, program);
   const lacking =
     decision.lacking.length === 0 ? "" : `  the trace lacks the memory behind ${decision.lacking.join(", ")}`;
-  const line = `${file}:${event.place.line}  ${who}  ${call}  ${shownVerdict(decision)}${rule}${reason}${between}${lacking}`;
+  const line = `${file}:${event.place.line}  ${who}  ${call}  ${shownVerdict(decision)}${wait}${rule}${reason}${between}${lacking}`;
   return [line, ...reports].map((one) => `${safeText(one)}\n`).join("");
 }
 
@@ -186,6 +189,7 @@ function printJson({ event, pid, decision }: ReplayedCall, program: Program): st
     reason: decision.reason,
     rule: decision.rule,
     lacking: decision.lacking.length === 0 ? undefined : decision.lacking,
+    waits: decision.waits && { room: decision.waits.room, behind: decision.waits.behind.map(({ tid }) => tid) },
     phases: Object.keys(decision.phases.before).length === 0 ? undefined : decision.phases.before,
     stateUncertain: decision.effectsKnown ? undefined : true,
     reports: decision.reports.length === 0 ? undefined : decision.reports,

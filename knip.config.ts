@@ -21,6 +21,7 @@ export default {
     "examples/systemd/hello.mjs",
     "test/kernel/guest/*.{ts,mjs}",
     "test/live/pin/harness.ts",
+    "test/live/status-intruder.mjs",
     "test/engines/{guest,patient}.mjs",
     "test/engines/tap-reporter.ts",
     "test/types/testing-types.ts",

@@ -21,10 +21,11 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   events: ["ir", "patterns", "linux", "diagnostics"],
   engines: ["bundle", "compile", "analysis", "rooms", "ir", "patterns", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
+  status: ["engines", "ir", "linux", "events"],
   report: ["traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "compile", "ir", "linux"],
   cli: [
-    ...["bundle", "record", "report", "traces", "engines", "language", "compile", "analysis"],
+    ...["bundle", "record", "report", "status", "traces", "engines", "language", "compile", "analysis"],
     ...["ir", "patterns", "linux", "events", "diagnostics"],
   ],
   // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`

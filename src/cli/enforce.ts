@@ -7,7 +7,9 @@ import { type Destination, DestinationError, notOpen } from "../events/channel.t
 import { Messages } from "../events/messages.ts";
 import { type EventOutput, openEventOutput } from "../events/output.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
-import type { RunRequest } from "./run-request.ts";
+import type { StatusReporter } from "../status/reporter.ts";
+import type { StatusServer } from "../status/server.ts";
+import type { RunRequest, StatusPlace } from "./run-request.ts";
 import { Failure } from "./verb.ts";
 
 /**
@@ -19,19 +21,47 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
   const audit = request.mode === "audit" && !request.quiet;
   const messages = new Messages();
   const output = openOutput(request, compiled, messages);
+  const served = request.status === undefined ? undefined : await openStatus(request.status, request, compiled);
   if (audit) messages.write("AUDIT: the policy is not enforced; verdicts are recorded, and every call passes");
   const { status } = await runCompiled(compiled, request.command, {
-    onEvent: (record) => output?.record(record),
+    onEvent: (record) => {
+      output?.record(record);
+      served?.reporter.record(record);
+    },
+    status: served && {
+      words: served.reporter.words,
+      onSnapshot: (snapshot) => served.reporter.snapshot(snapshot),
+    },
     timeout: request.timeout,
     killTree: request.killTree,
     dieWithParent: request.dieWithParent,
     cgroup: request.cgroup,
     events: output !== undefined,
   });
+  served?.server.close();
   await output?.finish();
   if (audit) messages.write("AUDIT: the policy was not enforced");
   await messages.finish();
   return status;
+}
+
+async function openStatus(
+  place: StatusPlace,
+  { command, mode }: RunRequest,
+  { policy }: CompiledPolicy,
+): Promise<{ readonly reporter: StatusReporter; readonly server: StatusServer }> {
+  const { StatusReporter: Reporter } = await import("../status/reporter.ts");
+  const { StatusError, StatusServer: Server } = await import("../status/server.ts");
+  const { StatusFolderError } = await import("../status/location.ts");
+  const state = policy.state ?? { cells: [], tables: [] };
+  const reporter = new Reporter({ policy: policy.description, state, command, audit: mode === "audit" });
+  try {
+    return { reporter, server: await Server.open(place, reporter) };
+  } catch (error) {
+    if (!(error instanceof StatusError || error instanceof StatusFolderError)) throw error;
+    const help = error instanceof StatusError ? error.help : "--status SOCKET";
+    throw new Failure([diagnostic("P0915", error.message, { help })]);
+  }
 }
 
 function openOutput(

@@ -44,31 +44,39 @@ export interface Candidate {
   readonly variant: string;
 }
 
+/** What a start asks of its engine beside enforcement. */
+export interface EngineDemands {
+  readonly audit: boolean;
+  readonly status: boolean;
+}
+
 /**
  * The engines that may enforce a policy, in the order of preference: the named one, or all that work. The first that
  * can express the policy is used.
  *
  * @throws StartError if the named one does not work on this machine, NativeUnavailableError
  */
-export function candidates(choice: EngineChoice, audit: boolean): readonly Candidate[] {
+export function candidates(choice: EngineChoice, { audit, status }: EngineDemands): readonly Candidate[] {
+  const meets = ({ audits, hasStatus }: { readonly audits: boolean; readonly hasStatus: boolean }) =>
+    (audits || !audit) && (hasStatus || !status);
   if (choice === "auto") {
     return engines.flatMap((engine) => {
-      const found = audit && !engine.audits ? undefined : engine.probe();
+      const found = meets(engine) ? engine.probe() : undefined;
       return found?.works === true ? [{ engine: engine.name, variant: found.variant }] : [];
     });
   }
   const engine = engineOf(choice);
-  if (audit && !engine.audits) {
-    const others = engines.filter(({ audits }) => audits).map(({ name }) => name);
-    throw new StartError(
-      125,
-      `the engine ${choice} cannot record verdicts without enforcing them`,
-      `--audit --engine ${others.join(" or ")}`,
-    );
+  if (!meets(engine)) {
+    const others = engines.filter(meets).map(({ name }) => name);
+    const [what, option] =
+      audit && !engine.audits
+        ? ["cannot record verdicts without enforcing them", "--audit"]
+        : ["judges calls in the kernel, and has no status", "--status"];
+    throw new StartError(125, `the engine ${choice} ${what}`, `${option} --engine ${others.join(" or ")}`);
   }
   const found = engine.probe();
   if (found.works) return [{ engine: choice, variant: found.variant }];
-  const others = engines.filter((one) => one !== engine && (one.audits || !audit) && one.probe().works);
+  const others = engines.filter((one) => one !== engine && meets(one) && one.probe().works);
   const { what, help } = found.missing;
   const instead = others.length === 0 ? "" : `; or --engine ${others.map(({ name }) => name).join(" or ")}`;
   throw new StartError(125, `the engine ${choice}: ${what}`, help + instead);

@@ -2,7 +2,7 @@
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import type { Mode } from "../engines/engine.ts";
 import type { Destination } from "../events/channel.ts";
-import { chosenEngine, type EngineChoice } from "./engine.ts";
+import { chosenEngine, type EngineChoice, type EngineDemands } from "./engine.ts";
 import { duration } from "./numbers.ts";
 import { missing, type PolicyRequest, policyRequest } from "./policy/arguments.ts";
 import { Failure, type Invocation } from "./verb.ts";
@@ -23,6 +23,12 @@ export interface RunRequest extends PolicyRequest {
   /** A path that permits something, and that the command's user can lead elsewhere, is an error. */
   readonly strictPaths: boolean;
   readonly quiet: boolean;
+  /** Where a socket tells the status of the tree; undefined for none. */
+  readonly status: StatusPlace | undefined;
+}
+
+export function demandsOf({ mode, status }: RunRequest): EngineDemands {
+  return { audit: mode === "audit", status: status !== undefined };
 }
 
 /** @throws Failure */
@@ -53,7 +59,16 @@ export function runRequest(invocation: Invocation): RunRequest {
     bestEffort: invocation.has("best-effort"),
     strictPaths: invocation.has("strict-paths"),
     quiet: invocation.has("quiet"),
+    status: statusOf(invocation.text("status")),
   };
+}
+
+/** "auto" is a socket of a generated name in the user's own folder. */
+export type StatusPlace = "auto" | { readonly socket: string };
+
+function statusOf(given: string | undefined): StatusPlace | undefined {
+  if (given === undefined || given === "auto") return given;
+  return { socket: given };
 }
 
 function destinationOf(invocation: Invocation): Destination | undefined {

@@ -38,6 +38,10 @@ export const verbs = {
     summary: "Show traces, events and policies in one HTML page",
     load: async () => (await import("./verbs/report.ts")).report,
   },
+  top: {
+    summary: "Show a running tree, live",
+    load: async () => (await import("./verbs/top.ts")).top,
+  },
   compile: {
     summary: "Write a policy as a bundle, or as an object file for libbpf",
     load: async () => (await import("./verbs/compile.ts")).compile,

@@ -163,6 +163,7 @@ export const catalogue = {
   P0912: error("a bundle that cannot be used"),
   P0913: warning("a filter that needs a listener"),
   P0914: error("a trace that cannot be recorded into"),
+  P0915: error("a status socket that cannot be used"),
 } as const satisfies Readonly<Record<string, CatalogueEntry>>;
 
 export type DiagnosticCode = keyof typeof catalogue;

@@ -10,6 +10,7 @@ import type { PolicyDescription } from "../events/record.ts";
 import type { Program } from "../ir/program.ts";
 import type { RunOptions, RunResult } from "./run.ts";
 import type { FilterProfile, StaticFilter } from "./static-filter.ts";
+import type { StateDescription } from "./status.ts";
 
 /**
  * | mode | a verdict | its event |
@@ -25,6 +26,8 @@ export interface EnginePolicy {
   readonly description: PolicyDescription;
   /** What permits calls by the text of a path: a start examines the directories on the way. */
   readonly allowedPaths: readonly AllowedPath[];
+  /** Names of the state, where the engine can show it. */
+  readonly state?: StateDescription;
 }
 
 /** `what` and `help` are sentences without a full stop. */
@@ -50,6 +53,8 @@ export interface EngineRuntime<Name extends string, Policy extends EnginePolicy>
   readonly summary: string;
   /** `run --audit` works with it. */
   readonly audits: boolean;
+  /** `run --status` works with it. */
+  readonly hasStatus: boolean;
   /** Tries it without an effect on anything else; cached. Throws a NativeUnavailableError. */
   probe(): Availability;
   /** Rejects with a StartError where nothing was started. */

@@ -7,10 +7,13 @@ import { native } from "../linux/native.ts";
 import { signals } from "../linux/signals.ts";
 import type { TreeOptions } from "./launcher.ts";
 import { StartError } from "./start-error.ts";
+import type { EngineStatus } from "./status.ts";
 
 export interface RunOptions extends TreeOptions {
   /** Called in the thread of the caller, later than the judgement. Must not throw. */
   readonly onEvent: (record: EventRecord) => void;
+  /** Undefined where nobody asks. */
+  readonly status?: EngineStatus | undefined;
 }
 
 export interface RunResult {

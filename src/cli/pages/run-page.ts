@@ -6,6 +6,8 @@ import { failed, type Verb } from "../verb.ts";
 
 const auditing = engines.filter(({ audits }) => audits).map(({ name }) => name);
 
+const withStatus = engines.filter(({ hasStatus }) => hasStatus).map(({ name }) => name);
+
 export const runPage: Omit<Verb, "execute"> = {
   name: "run",
   summary: "Run a command under a policy",
@@ -65,6 +67,11 @@ export const runPage: Omit<Verb, "execute"> = {
     "strict-paths": {
       about:
         "Refuse to start if the policy permits something by the text of a path and the command's user can write a directory on the way to it (P0609, a warning without this option), because the command can then make the path lead elsewhere.",
+    },
+    status: {
+      value: "auto|SOCKET",
+      about: `Let \`portcullis top\` show the running tree: phases and counters, calls by rule, refusals. auto makes a socket in $XDG_RUNTIME_DIR/portcullis, which top finds. Always uses ${withStatus.join(" or ")}.`,
+      complete: "file",
     },
     quiet: { short: "q", about: "Print no lines for people, neither events nor notices." },
   },

@@ -6,7 +6,7 @@ import { bundledPolicy, bundleEngine } from "../../engines/bundled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import { type Candidate, candidates } from "../engine.ts";
 import { readBytes } from "../input.ts";
-import type { RunRequest } from "../run-request.ts";
+import { demandsOf, type RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 
 /** @throws Failure; StartError if this kernel cannot enforce bundles */
@@ -20,7 +20,7 @@ export function policyOfBundle(file: string, possible: readonly Candidate[], req
   }
   if (!possible.some(({ engine }) => engine === bundleEngine)) {
     // Throws the reason if the kernel cannot enforce bundles.
-    candidates(bundleEngine, request.mode === "audit");
+    candidates(bundleEngine, demandsOf(request));
     throw new Failure([
       diagnostic("P0907", `a bundle is for the engine ${bundleEngine}`, {
         help: "run the policy that it was compiled from",

@@ -5,7 +5,7 @@ import { decodeCompiled } from "../../engines/compiled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import { type Candidate, candidates } from "../engine.ts";
-import type { RunRequest } from "../run-request.ts";
+import { demandsOf, type RunRequest } from "../run-request.ts";
 import { policyFile } from "./arguments.ts";
 import { type CacheQuestion, CompiledCache } from "./cache.ts";
 
@@ -21,7 +21,7 @@ export interface CacheAnswer {
 /** @throws Failure if there is no such policy; StartError and NativeUnavailableError as `candidates` */
 export function askCache(request: RunRequest, context: Context): CacheAnswer {
   const file = policyFile(request.policy, context.workingDirectory);
-  const engines = candidates(request.engine, request.mode === "audit");
+  const engines = candidates(request.engine, demandsOf(request));
   const question: CacheQuestion = {
     path: resolve(context.workingDirectory, file),
     // Events show paths relative to the working directory.

@@ -15,6 +15,7 @@ import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-ca
 import { splitReturnWord } from "../../linux/return-word.ts";
 import type { EngineCompiler, Mode } from "../engine.ts";
 import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
+import { describeState } from "../status.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
@@ -59,6 +60,7 @@ export function compileForNotify(
     needs,
     calls: traitsOf(program, needs),
     description: describePolicy(program),
+    state: describeState(program),
   };
   return { policy, diagnostics };
 }

@@ -5,6 +5,7 @@ import type { Automata } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import type { Action } from "../../ir/verdicts.ts";
 import type { EnginePolicy, Mode } from "../engine.ts";
+import type { StateDescription } from "../status.ts";
 
 /**
  * What the modes mean on this engine:
@@ -18,6 +19,7 @@ import type { EnginePolicy, Mode } from "../engine.ts";
  * With kill events, a static kill goes to the supervisor in every mode, becomes an event, and is the supervisor's.
  */
 export interface NotifyPolicy extends EnginePolicy {
+  readonly state: StateDescription;
   readonly mode: Mode;
   readonly filter: ArmedFilter;
   /** The same static part without a question to the supervisor, for where no listener can be had. Absent with state. */

@@ -93,7 +93,9 @@ class Run {
     if (launched.fellBack) {
       this.#watch.notice("another supervisor already listens here: denials are enforced, but not reported");
     }
-    if (this.#waitUnasked(launched) === "asked") await this.#superviseUntilEnd(launched);
+    // This thread serves the status, so it may not wait in the kernel.
+    if (this.#options.status !== undefined || this.#waitUnasked(launched) === "asked")
+      await this.#superviseUntilEnd(launched);
     else void this.#worker?.terminate();
     if (this.#descriptors !== undefined) closeDescriptors(this.#descriptors);
     return this.#watch.finish();
@@ -176,7 +178,8 @@ class Run {
     const policy = { mode, needs, calls, memory, rooms, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
-    const order: WorkerOrder = { policy, listener, descriptors, command, kernel: this.#options.kernel ?? "present" };
+    const { kernel = "present", status } = this.#options;
+    const order: WorkerOrder = { policy, listener, descriptors, command, kernel, status: status?.words };
     worker.postMessage(order);
     return new Promise((resolve) => {
       let isOver = false;
@@ -187,6 +190,7 @@ class Run {
       };
       worker.on("message", (message: WorkerMessage) => {
         if (message.kind === "finished") over();
+        if (message.kind === "snapshot") this.#options.status?.onSnapshot(message.snapshot);
         if (message.kind !== "record") return;
         Atomics.sub(this.#counters, 0, 1);
         this.#options.onEvent(message.record);

@@ -21,6 +21,7 @@ import { killByThread, noDescriptorsLeft, signalProcess } from "../../linux/pidf
 import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
+import { type StateSnapshot, statusWords } from "../status.ts";
 import { hasThreadDescriptors, openCaller } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
@@ -38,6 +39,7 @@ import { type RecordSink, Records } from "./records.ts";
 import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
 import type { JudgeLate } from "./rooms/entering.ts";
+import { takeSnapshot } from "./snapshot.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
@@ -62,6 +64,8 @@ export interface SupervisorOptions {
   readonly kernel: KernelFeatures;
   /** Of the policy's step, where there is one already. */
   readonly instance?: PolicyInstance | undefined;
+  /** Counts in shared memory (engines/status.ts), and who gets the snapshots that it asks for. */
+  readonly status?: { readonly words: Uint32Array; readonly put: (snapshot: StateSnapshot) => void } | undefined;
 }
 
 /** Use what this kernel has, or only what Linux 5.9 had. */
@@ -99,11 +103,13 @@ export class Supervisor {
   #isRestricted = false;
   readonly #clone: number;
   readonly #clone3: number;
+  readonly #status: SupervisorOptions["status"];
   #failed = false;
 
   constructor(options: SupervisorOptions, release: string) {
     const { policy, listener, kernel, descriptors } = options;
     this.#options = options;
+    this.#status = options.status;
     reservePolling(descriptors.polling);
     this.#instance = options.instance ?? instantiate(policy.step);
     this.#memory = new JudgementMemory(this.#instance);
@@ -188,6 +194,13 @@ export class Supervisor {
           pollFor(this.#asking, traceInterval);
           continue;
         }
+      }
+      if (this.#status !== undefined && this.#status.words[statusWords.wanted] !== 0) {
+        // No caller waits for it but those that call meanwhile.
+        if (answer) this.#send();
+        answer = false;
+        this.#status.words[statusWords.wanted] = 0;
+        this.#status.put(takeSnapshot(this.#memory, this.#registry));
       }
       const rooms = this.#admission?.keeper;
       if (rooms?.isBusy === true) {
@@ -341,6 +354,7 @@ export class Supervisor {
     const phases = this.#phases.read(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
+    if (this.#status !== undefined) this.#status.words[statusWords.verdicts + verdict]!++;
     const answer = this.#audit ? "pass" : answers[action];
     const passes = answer === "pass";
     const kills = answer === "kill";
@@ -564,6 +578,7 @@ export class Supervisor {
   }
 
   #refuse(refusal: Refusal, number: number, obstacle?: FollowObstacle): boolean {
+    if (this.#status !== undefined) this.#status.words[statusWords.refusals]!++;
     this.#memory.refuse(number);
     this.#records.putRefusal(refusal, number, { obstacle });
     return true;

@@ -93,6 +93,15 @@ export class TaskRegistry {
     return this.#processes.size + this.#reservations;
   }
 
+  /** Those whose calls the policy's state is of, in the order in which they became known. */
+  get processes(): Iterable<Process> {
+    return this.#processes.values();
+  }
+
+  get knownProcesses(): number {
+    return this.#processes.size;
+  }
+
   get knownThreads(): number {
     return this.#threads.size;
   }

@@ -9,6 +9,7 @@ import { instantiate, type PolicyInstance } from "../../compile/wasm/instance.ts
 import { EventLimit } from "../../events/limit.ts";
 import type { EventRecord } from "../../events/record.ts";
 import { native } from "../../linux/native.ts";
+import type { StateSnapshot } from "../status.ts";
 import type { RecordSink } from "./records.ts";
 import { Supervisor, type SupervisorOptions } from "./supervisor.ts";
 
@@ -21,7 +22,10 @@ export interface WorkerData {
 }
 
 /** The order to supervise, sent once. */
-export type WorkerOrder = Omit<SupervisorOptions, "sink" | "instance">;
+export type WorkerOrder = Omit<SupervisorOptions, "sink" | "instance" | "status"> & {
+  /** Counts in shared memory (engines/status.ts). */
+  readonly status: Uint32Array | undefined;
+};
 
 /** An order that may come before: allocate the policy's memory, and answer "ready". */
 export interface WorkerPreparation {
@@ -32,6 +36,7 @@ export interface WorkerPreparation {
 export type WorkerMessage =
   | { readonly kind: "record"; readonly record: EventRecord }
   | { readonly kind: "ready" }
+  | { readonly kind: "snapshot"; readonly snapshot: StateSnapshot }
   /** No task is left under the filter. */
   | { readonly kind: "finished" };
 
@@ -90,7 +95,11 @@ parentPort!.on("message", (message: WorkerOrder | WorkerPreparation) => {
     return;
   }
   const sink = new MessageSink(counters);
-  new Supervisor({ ...message, sink, instance }, release()).run();
+  const { status: words } = message;
+  const put = (snapshot: StateSnapshot) =>
+    parentPort!.postMessage({ kind: "snapshot", snapshot } satisfies WorkerMessage);
+  const status = words === undefined ? undefined : { words, put };
+  new Supervisor({ ...message, sink, instance, status }, release()).run();
   sink.finish();
   parentPort!.postMessage({ kind: "finished" } satisfies WorkerMessage);
   parentPort!.close();

@@ -9,6 +9,7 @@ export const seccompEbpfEngine: EngineRuntime<"seccomp-ebpf", SeccompEbpfPolicy>
   name: "seccomp-ebpf",
   summary: "the kernel itself; needs one with portcullis's patches",
   audits: false,
+  hasStatus: false,
   probe() {
     const support = seccompEbpfSupport();
     if (support.missing !== undefined)

@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import type { Status } from "../status/status.ts";
+import { statusScreen } from "./top-screen.ts";
+
+const status: Status = {
+  ...{ v: 1, kind: "status", time: 100, running: 12.4, pid: 5, policy: "p", command: ["a\x1b[2J", "b"], audit: false },
+  ...{ calls: 10, perSecond: 2.5, refusedByPortcullis: 1 },
+  verdicts: [{ verdict: "deny EACCES", rule: "p.ts:1:2", reason: "no\u202e", calls: 9, perSecond: 2 }],
+  state: {
+    ...{ time: 99, callsSince: 4, more: 3 },
+    tree: { phases: {}, values: { count: "7" }, tables: [{ name: "seen", keys: 5, capacity: 10 }] },
+    processes: [{ pid: 0, threads: 2, phases: { phase: "serving" }, values: {}, tables: [] }],
+  },
+  refusals: [],
+};
+
+test("shows rates, rules, the state of the tree and of each process, and its age", () => {
+  expect(statusScreen(status, undefined)).toEqual([
+    "a\ufffd[2J b  (portcullis 5, policy p, for 12 s)",
+    "judged: 2.5 calls/s, 10 in all, 1 of them refused without a rule",
+    "",
+    "verdict      calls/s  calls  rule",
+    "deny EACCES        2      9  p.ts:1:2  no\ufffd",
+    "",
+    "tree: count=7  seen [#####.....] 5 of 10",
+    "",
+    "pid  threads  name  phases and state",
+    "0          2  ?     phase serving",
+    "and 3 more processes",
+    "(the state is that before the last 4 calls)",
+  ]);
+});
+
+test("fits a terminal, and says what it leaves out", () => {
+  const lines = statusScreen(status, { columns: 20, rows: 4 });
+  expect(lines).toHaveLength(4);
+  expect(lines.every((line) => line.length <= 20)).toBe(true);
+  expect(lines.at(-1)).toBe("… 9 more lines");
+});

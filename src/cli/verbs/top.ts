@@ -1,0 +1,98 @@
+/** `portcullis top`: shows the status of a running tree (src/status), again each second. */
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { jsonText } from "../../diagnostics/width.ts";
+import { readStatus } from "../../status/client.ts";
+import { statusFolder, statusSockets } from "../../status/location.ts";
+import { StatusError } from "../../status/server.ts";
+import type { Context } from "../context.ts";
+import { wholeNumber } from "../numbers.ts";
+import { noMoreWords } from "../policy/arguments.ts";
+import { statusScreen } from "../top-screen.ts";
+import { Failure, failed, type Verb } from "../verb.ts";
+
+export const top: Verb = {
+  name: "top",
+  summary: "Show a running tree, live",
+  synopsis: ["top [OPTIONS] [PID|SOCKET]"],
+  about: [
+    "Shows a tree that `portcullis run --status auto` has started, again each second until it ends: the calls that the supervisor judges, for each rule in all and per second; the phases, counters and flags of each process and of the tree, and how full tables are; and the last refusals. Calls that the kernel's filter decides by itself are not counted.",
+    "Without a word it is the only such tree of this user; otherwise PID is portcullis's process, and SOCKET the socket that `run --status SOCKET` names. Where standard output is not a terminal, and without --json, the status is printed once.",
+    "A judgement never waits for top: the supervisor counts in shared memory, and writes the state once a second while somebody looks, after a judgement; a state that is older than the last judgements is marked. A reader that stops costs nothing.",
+    "The socket has mode 0600. A process of the confined tree is turned away. A socket whose server is under more filters than top itself is not believed, so that a confined process cannot pass off its own (docs/engines.md).",
+  ],
+  options: {
+    json: { about: "Print one JSON object per line, each second (docs/events.md)." },
+    count: { short: "n", value: "N", about: "End after N times." },
+  },
+  complete: "file",
+  exit: [
+    ["0", "The tree has ended, or N times are over."],
+    [String(failed), "There is no such tree, there are several, or the socket is not to be believed."],
+  ],
+  examples: [
+    ["portcullis run --status auto -p nginx.ts -- nginx -g 'daemon off;'", "A tree that can be looked at"],
+    ["portcullis top", "The only one"],
+    ["portcullis top --json -n 1 4242 | jq .perSecond", "For a script"],
+  ],
+  async execute(invocation, context) {
+    const [word, ...more] = invocation.words;
+    noMoreWords(more);
+    const isJson = invocation.has("json");
+    const isTerminal = process.stdout.isTTY === true && !isJson;
+    const count = wholeNumber(invocation, "count", 1e9) ?? (isJson || isTerminal ? Number.POSITIVE_INFINITY : 1);
+    const socket = chosenSocket(word);
+    let times = 0;
+    try {
+      await readStatus(socket, (status) => {
+        times++;
+        if (isJson) context.out(`${jsonText(status)}\n`);
+        else print(statusScreen(status, isTerminal ? screen() : undefined), isTerminal, context);
+        return times < count;
+      });
+    } catch (error) {
+      if (!(error instanceof StatusError)) throw error;
+      throw new Failure([diagnostic("P0915", error.message, { help: error.help })]);
+    }
+    return 0;
+  },
+};
+
+/** A terminal that does not know its size says 0. */
+function screen(): { columns: number; rows: number } {
+  const { columns, rows } = process.stdout;
+  return { columns: columns || 80, rows: (rows || 24) - 1 };
+}
+
+/** The lines are safe for a terminal. On one, each replaces the line that was there. */
+function print(lines: readonly string[], isTerminal: boolean, context: Context): void {
+  if (isTerminal) process.stdout.write(`\x1b[H${lines.map((line) => `${line}\x1b[K\n`).join("")}\x1b[J`);
+  else context.out(`${lines.join("\n")}\n`);
+}
+
+/** @throws Failure */
+function chosenSocket(word: string | undefined): string {
+  if (word !== undefined && !/^\d+$/.test(word)) return word;
+  const sockets = statusSockets();
+  if (word !== undefined) {
+    const found = sockets.find(({ pid }) => pid === Number(word));
+    if (found !== undefined) return found.socket;
+    throw unknown(
+      `portcullis ${word} has no status socket in ${statusFolder()}`,
+      sockets.map(({ pid }) => pid),
+    );
+  }
+  const [only, ...others] = sockets;
+  if (only === undefined) throw unknown(`no tree of this user has a status socket in ${statusFolder()}`, []);
+  if (others.length > 0)
+    throw unknown(
+      "several trees have a status socket",
+      sockets.map(({ pid }) => pid),
+    );
+  return only.socket;
+}
+
+function unknown(message: string, pids: readonly number[]): Failure {
+  const help =
+    pids.length === 0 ? "portcullis run --status auto -p POLICY -- COMMAND" : `portcullis top ${pids.join(" or ")}`;
+  return new Failure([diagnostic("P0915", message, { help })]);
+}

@@ -1,0 +1,53 @@
+/**
+ * What an engine tells about a running tree, beside events: counts in shared memory, and now and then the state of the
+ * policy. Nothing of it makes a judgement wait for a reader.
+ */
+import type { Program } from "../ir/program.ts";
+
+/** Names of a policy's state: small, because it is stored with the compiled policy. Indexes are those of the program. */
+export interface StateDescription {
+  readonly cells: readonly Pick<Program["cells"][number], "name" | "scope" | "kind">[];
+  readonly tables: readonly Pick<Program["tables"][number], "name" | "scope" | "capacity">[];
+}
+
+export function describeState({ cells, tables }: Pick<Program, "cells" | "tables">): StateDescription {
+  return {
+    cells: cells.map(({ name, scope, kind }) => ({ name, scope, kind })),
+    tables: tables.map(({ name, scope, capacity }) => ({ name, scope, capacity })),
+  };
+}
+
+/** The state of one process, or of the tree. A cell's word is in decimal, because JSON has no 64-bit integers. */
+export interface OwnerState {
+  readonly cells: readonly (readonly [cell: number, word: string])[];
+  /** Keys in each table. */
+  readonly tables: readonly (readonly [table: number, keys: number])[];
+}
+
+export interface ProcessState extends OwnerState {
+  readonly pid: number;
+  readonly threads: number;
+}
+
+export interface StateSnapshot {
+  /** Milliseconds since the epoch. */
+  readonly time: number;
+  readonly tree: OwnerState;
+  readonly processes: readonly ProcessState[];
+  /** Processes that are not among them. */
+  readonly more: number;
+}
+
+/** Words of the shared memory; the counts of verdicts follow, by their indexes. Each wraps at 2^32. */
+export const statusWords = { wanted: 0, refusals: 1, verdicts: 2 } as const;
+
+/** The side of the process that waits for the command. */
+export interface EngineStatus {
+  /** Counts, by `statusWords`. Setting `wanted` to 1 asks for a snapshot after the next judgement. */
+  readonly words: Uint32Array;
+  readonly onSnapshot: (snapshot: StateSnapshot) => void;
+}
+
+export function newStatusWords(verdicts: number): Uint32Array {
+  return new Uint32Array(new SharedArrayBuffer(4 * (statusWords.verdicts + verdicts)));
+}

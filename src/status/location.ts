@@ -1,0 +1,44 @@
+/** Where status sockets of generated names are: a folder that only their user can look into. */
+import { lstatSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+
+/** The folder cannot be used: it belongs to somebody else, or cannot be made. */
+export class StatusFolderError extends Error {
+  override readonly name = "StatusFolderError";
+}
+
+/** $XDG_RUNTIME_DIR/portcullis, or without that /tmp/portcullis-UID. */
+export function statusFolder(): string {
+  const runtime = process.env["XDG_RUNTIME_DIR"];
+  const uid = process.geteuid?.() ?? 0;
+  return runtime === undefined || runtime === "" ? `/tmp/portcullis-${uid}` : join(runtime, "portcullis");
+}
+
+/** @throws StatusFolderError */
+export function makeStatusFolder(): string {
+  const folder = statusFolder();
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST"))
+      throw new StatusFolderError(`${folder} cannot be made: ${error instanceof Error ? error.message : error}`);
+  }
+  if (!isOwn(folder)) throw new StatusFolderError(`${folder} is not a folder of this user's alone`);
+  return folder;
+}
+
+/** In /tmp anybody can make a folder of this name before us. */
+function isOwn(folder: string): boolean {
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  return stat?.isDirectory() === true && stat.uid === process.geteuid?.() && (stat.mode & 0o077) === 0;
+}
+
+/** The sockets in the folder, by the process that serves them. */
+export function statusSockets(): readonly { readonly pid: number; readonly socket: string }[] {
+  const folder = statusFolder();
+  if (!isOwn(folder)) return [];
+  return readdirSync(folder).flatMap((name) => {
+    const pid = /^(\d{1,10})\.sock$/.exec(name)?.[1];
+    return pid === undefined ? [] : [{ pid: Number(pid), socket: join(folder, name) }];
+  });
+}

@@ -1,0 +1,58 @@
+/**
+ * The other side of a Unix socket, as the kernel knows it. A confined process can connect to a status socket of its own
+ * user, and can make a socket that looks like one: both sides look at each other first.
+ */
+import { callNumber } from "../linux/call-numbers.ts";
+import { native } from "../linux/native.ts";
+import { readProc } from "../linux/proc.ts";
+
+const socketLevel = 1; // SOL_SOCKET
+const peerCredentials = 17; // SO_PEERCRED
+
+export interface Peer {
+  /** 0 if it is in another pid namespace. */
+  readonly pid: number;
+  readonly uid: number;
+}
+
+/** Who connected, or who listens. Undefined if the socket has no peer. */
+export function peerOf(descriptor: number): Peer | undefined {
+  const credentials = new Int32Array(3);
+  const length = new Uint32Array([12]);
+  const result = native().syscall(
+    callNumber("getsockopt"),
+    descriptor,
+    socketLevel,
+    peerCredentials,
+    credentials,
+    length,
+  );
+  return result < 0 ? undefined : { pid: credentials[0]!, uid: credentials[1]! >>> 0 };
+}
+
+/** The process is this one or descends from it. One that has ended, or that cannot be seen, counts as such. */
+export function isOurs(pid: number): boolean {
+  const seen = new Set<number>();
+  for (let one = pid; one !== 1; ) {
+    if (one <= 0 || one === process.pid || seen.has(one)) return true;
+    seen.add(one);
+    const parent = /^PPid:\t(\d+)$/m.exec(readProc(`${one}/status`) ?? "")?.[1];
+    if (parent === undefined) return true;
+    if (Number(parent) === 0) return false; // the first process of this namespace, or its parent is outside
+    one = Number(parent);
+  }
+  return false;
+}
+
+/** Whether more filters are on the process than on this one, as on each process that portcullis confines. */
+export function isConfinedMore(pid: number): boolean {
+  const filters = (of: string): number | undefined => {
+    const status = readProc(`${of}/status`);
+    if (status === undefined) return undefined;
+    // Linux 5.9 and later count them; an ancestor's filters are counted in both.
+    const count = /^Seccomp_filters:\t(\d+)$/m.exec(status)?.[1] ?? /^Seccomp:\t(\d+)$/m.exec(status)?.[1];
+    return count === undefined ? 0 : Number(count);
+  };
+  const theirs = filters(String(pid));
+  return theirs === undefined || theirs > (filters("self") ?? 0);
+}

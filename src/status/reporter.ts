@@ -1,0 +1,138 @@
+/** Makes the status of a running tree from what its engine tells. */
+import type { OwnerState, StateDescription, StateSnapshot } from "../engines/status.ts";
+import { newStatusWords, statusWords } from "../engines/status.ts";
+import { describe, printLocation } from "../events/describe.ts";
+import type { EventRecord, PolicyDescription } from "../events/record.ts";
+import { verdictText } from "../ir/verdicts.ts";
+import type { NamedState, Status } from "./status.ts";
+
+const mostRefusals = 20;
+const wordRange = 2 ** 32;
+
+export interface ReportedRun {
+  readonly policy: PolicyDescription;
+  readonly state: StateDescription;
+  readonly command: readonly string[];
+  readonly audit: boolean;
+}
+
+export class StatusReporter {
+  readonly words: Uint32Array;
+  readonly #run: ReportedRun;
+  readonly #start = Date.now();
+  /** What the words, which wrap, add up to. */
+  readonly #totals: number[];
+  readonly #last: number[];
+  /** The totals when the calls per second were counted. */
+  #rated: readonly number[];
+  #perSecond: readonly number[];
+  #counted = Date.now();
+  #snapshot: { readonly snapshot: StateSnapshot; readonly calls: number } | undefined;
+  readonly #refusals: EventRecord[] = [];
+
+  constructor(run: ReportedRun) {
+    this.#run = run;
+    this.words = newStatusWords(run.policy.verdicts.length);
+    this.#totals = Array.from(this.words, () => 0);
+    this.#last = Array.from(this.words, () => 0);
+    this.#rated = [...this.#totals];
+    this.#perSecond = this.#rated;
+  }
+
+  /** Asks the engine for a snapshot after its next judgement. */
+  ask(): void {
+    this.words[statusWords.wanted] = 1;
+  }
+
+  snapshot(snapshot: StateSnapshot): void {
+    this.#add();
+    this.#snapshot = { snapshot, calls: this.#calls };
+  }
+
+  record(record: EventRecord): void {
+    if (record.kind !== "judgement") return;
+    this.#refusals.push(record);
+    if (this.#refusals.length > mostRefusals) this.#refusals.shift();
+  }
+
+  /** The calls per second are those since the time before. */
+  status(): Status {
+    this.#add();
+    const now = Date.now();
+    const seconds = Math.max(0.001, (now - this.#counted) / 1000);
+    // Readers that ask at the same time get the same rates.
+    if (seconds >= 0.5) {
+      this.#perSecond = this.#totals.map((total, index) => (total - this.#rated[index]!) / seconds);
+      this.#rated = [...this.#totals];
+      this.#counted = now;
+    }
+    const { policy, command, audit } = this.#run;
+    const rates = this.#perSecond;
+    const verdicts = policy.verdicts.flatMap((verdict, index) => {
+      const word = statusWords.verdicts + index;
+      const calls = this.#totals[word]!;
+      if (calls === 0) return [];
+      const rule = verdict.at === undefined ? undefined : printLocation(policy.files, verdict.at);
+      return [{ verdict: verdictText(verdict), rule, reason: verdict.reason, calls, perSecond: round(rates[word]!) }];
+    });
+    return {
+      ...({ v: 1, kind: "status", time: now / 1000, running: (now - this.#start) / 1000 } as const),
+      ...{ pid: process.pid, policy: policy.name, command, audit, calls: this.#calls },
+      perSecond: round(rates.reduce((sum, rate, word) => (word === statusWords.wanted ? sum : sum + rate), 0)),
+      refusedByPortcullis: this.#totals[statusWords.refusals]!,
+      verdicts: verdicts.sort((one, other) => other.calls - one.calls),
+      state: this.#state(),
+      refusals: this.#refusals
+        .flatMap((record) => describe(policy, record))
+        .flatMap((event) => (event.kind === "decision" ? [event] : [])),
+    };
+  }
+
+  get #calls(): number {
+    return this.#totals.reduce((sum, total, word) => (word === statusWords.wanted ? sum : sum + total), 0);
+  }
+
+  #add(): void {
+    this.words.forEach((word, index) => {
+      if (index === statusWords.wanted) return;
+      this.#totals[index]! += (word - this.#last[index]! + wordRange) % wordRange;
+      this.#last[index] = word;
+    });
+  }
+
+  #state(): Status["state"] {
+    if (this.#snapshot === undefined) return undefined;
+    const { snapshot, calls } = this.#snapshot;
+    return {
+      time: snapshot.time / 1000,
+      callsSince: Math.max(0, this.#calls - calls),
+      tree: this.#named(snapshot.tree),
+      processes: snapshot.processes.map(({ pid, threads, ...owner }) => ({ pid, threads, ...this.#named(owner) })),
+      more: snapshot.more,
+    };
+  }
+
+  #named({ cells, tables }: OwnerState): NamedState {
+    const { state } = this.#run;
+    const phases: Record<string, string> = {};
+    const values: Record<string, string | boolean> = {};
+    for (const [cell, word] of cells) {
+      const { name, kind } = state.cells[cell]!;
+      if (kind.is === "phases") phases[name] = kind.names[Number(word)] ?? word;
+      else values[name] = kind.is === "flag" ? word !== "0" : word;
+    }
+    return {
+      phases,
+      values,
+      tables: tables.map(([table, keys]) => ({
+        keys,
+        name: state.tables[table]!.name,
+        capacity: state.tables[table]!.capacity,
+      })),
+    };
+  }
+}
+
+function round(rate: number): number {
+  return Math.round(10 * rate) / 10;
+}

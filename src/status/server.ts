@@ -1,0 +1,131 @@
+/**
+ * Serves the status of a running tree on a Unix socket, from the thread that waits for the command. The supervisor's thread
+ * has no part in it but for counts and a snapshot a second while somebody reads. Nothing is read from clients.
+ */
+import { chmodSync, lstatSync, unlinkSync } from "node:fs";
+import type { Server, Socket } from "node:net";
+import { join } from "node:path";
+import { makeStatusFolder } from "./location.ts";
+import { isOurs, peerOf } from "./peer.ts";
+import type { StatusReporter } from "./reporter.ts";
+
+const interval = 1000;
+/** Before each line, so that a busy tree's state is fresh in it. */
+const snapshotTime = 30;
+const mostReaders = 8;
+/** Bytes that a reader may leave unread before lines are left out for it. */
+const mostUnread = 1 << 18;
+/** Of sun_path without its NUL (include/uapi/linux/un.h). */
+const mostPath = 107;
+
+/** The socket cannot be made. */
+export class StatusError extends Error {
+  override readonly name = "StatusError";
+  readonly help: string | undefined;
+
+  constructor(message: string, help?: string) {
+    super(message);
+    this.help = help;
+  }
+}
+
+export class StatusServer {
+  readonly path: string;
+  readonly #reporter: StatusReporter;
+  readonly #server: Server;
+  readonly #readers = new Set<Socket>();
+  #timer: NodeJS.Timeout | undefined;
+
+  private constructor(path: string, reporter: StatusReporter, server: Server) {
+    this.path = path;
+    this.#reporter = reporter;
+    this.#server = server;
+    server.on("connection", (socket) => this.#welcome(socket));
+    server.unref();
+  }
+
+  /**
+   * @param place "auto", or a path at which nothing is
+   * @throws StatusError
+   */
+  static async open(place: "auto" | { readonly socket: string }, reporter: StatusReporter): Promise<StatusServer> {
+    const path = place === "auto" ? join(makeStatusFolder(), `${process.pid}.sock`) : place.socket;
+    if (Buffer.byteLength(path) > mostPath)
+      throw new StatusError(`${path} is too long for the name of a socket`, "a shorter path");
+    // An earlier process had this id; only its user can make files in the folder.
+    if (place === "auto" && lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
+    const { createServer } = process.getBuiltinModule("node:net");
+    const server = createServer({ pauseOnConnect: true });
+    const former = process.umask(0o177);
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        // The socket is made before this returns.
+        server.listen(path, mostReaders, () => resolve());
+        process.umask(former);
+      });
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+      const help = code === "EADDRINUSE" ? "name another socket, or remove this one" : undefined;
+      throw new StatusError(`the status socket ${path} cannot be made (${code})`, help);
+    } finally {
+      process.umask(former);
+    }
+    chmodSync(path, 0o600);
+    return new StatusServer(path, reporter, server);
+  }
+
+  /** Removes the socket and lets its readers go. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const socket of this.#readers) socket.end(this.#line());
+    this.#server.close();
+    setTimeout(() => {
+      for (const socket of this.#readers) socket.destroy();
+    }, 100).unref();
+    try {
+      unlinkSync(this.path);
+    } catch {
+      // The server has removed it, or the command.
+    }
+  }
+
+  #welcome(socket: Socket): void {
+    socket.on("error", () => socket.destroy());
+    const { fd } = (socket as unknown as { readonly _handle?: { readonly fd: number } })._handle ?? { fd: -1 };
+    const peer = peerOf(fd);
+    const uid = process.geteuid?.();
+    const isWelcome = peer !== undefined && (peer.uid === uid || peer.uid === 0) && !isOurs(peer.pid);
+    if (!isWelcome || this.#readers.size >= mostReaders) {
+      socket.destroy();
+      return;
+    }
+    socket.unref();
+    this.#readers.add(socket);
+    socket.on("close", () => {
+      this.#readers.delete(socket);
+      if (this.#readers.size > 0) return;
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    });
+    // What a reader writes is dropped; only its end is of interest.
+    socket.resume();
+    this.#reporter.ask();
+    setTimeout(() => {
+      if (!socket.destroyed) socket.write(this.#line());
+    }, snapshotTime).unref();
+    this.#timer ??= setInterval(() => this.#tell(), interval).unref();
+  }
+
+  #tell(): void {
+    this.#reporter.ask();
+    setTimeout(() => {
+      const line = this.#line();
+      for (const socket of this.#readers) if (socket.writableLength < mostUnread) socket.write(line);
+    }, snapshotTime).unref();
+  }
+
+  #line(): string {
+    return `${JSON.stringify(this.#reporter.status())}\n`;
+  }
+}

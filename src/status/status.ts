@@ -1,0 +1,63 @@
+/** The lines that the status socket of a running tree writes, one JSON object each (docs/events.md). */
+import type { DecisionEvent } from "../events/event.ts";
+
+export interface VerdictCount {
+  /** "deny EPERM" */
+  readonly verdict: string;
+  readonly rule: string | undefined;
+  readonly reason: string | undefined;
+  readonly calls: number;
+  /** Since the line before; 0 in the first. */
+  readonly perSecond: number;
+}
+
+export interface TableFill {
+  readonly name: string;
+  readonly keys: number;
+  readonly capacity: number;
+}
+
+/** The state of an owner: each phase, counter, flag and value by its name, and its tables. */
+export interface NamedState {
+  readonly phases: Readonly<Record<string, string>>;
+  /** Integers in decimal, flags as booleans. */
+  readonly values: Readonly<Record<string, string | boolean>>;
+  readonly tables: readonly TableFill[];
+}
+
+export interface ProcessStatus extends NamedState {
+  readonly pid: number;
+  readonly threads: number;
+}
+
+export interface Status {
+  readonly v: 1;
+  readonly kind: "status";
+  /** Seconds since the epoch; and since the start. */
+  readonly time: number;
+  readonly running: number;
+  /** portcullis's process. */
+  readonly pid: number;
+  readonly policy: string;
+  readonly command: readonly string[];
+  readonly audit: boolean;
+  /** Calls that the supervisor has judged, those that portcullis refused without a rule among them. */
+  readonly calls: number;
+  readonly perSecond: number;
+  readonly refusedByPortcullis: number;
+  /** Those with a call, the most frequent first. */
+  readonly verdicts: readonly VerdictCount[];
+  /** Undefined before the first judgement. */
+  readonly state:
+    | {
+        readonly time: number;
+        /** Judgements since then, which the state here does not know. */
+        readonly callsSince: number;
+        readonly tree: NamedState;
+        readonly processes: readonly ProcessStatus[];
+        readonly more: number;
+      }
+    | undefined;
+  /** The last refusals, the newest last. */
+  readonly refusals: readonly DecisionEvent[];
+}

@@ -1,0 +1,202 @@
+/** `run --status` and `top`: what they show of a running tree, and what the tree can do about it. */
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { readStatus } from "../../src/status/client.ts";
+import type { Status } from "../../src/status/status.ts";
+import { patience, until } from "../support/patience.ts";
+
+const policy = `import { allow, deny, perProcess, perTree, policy } from "portcullis";
+const phase = perProcess.phases(["starting", "asking"]);
+const count = perProcess.counter();
+const seen = perTree.set({ capacity: 10n, full: deny("ENOSPC") });
+export default policy((call) => {
+  if (call.name === "mkdir") return deny("EACCES", "no folders");
+  if (call.name !== "getppid") return allow;
+  phase.enter("asking");
+  count.add();
+  seen.add(1n);
+  return allow;
+});
+`;
+
+let folder = "";
+let socket = "";
+const started: ChildProcess[] = [];
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "portcullis-top-"));
+  socket = join(folder, "s");
+  writeFileSync(join(folder, "p.ts"), policy);
+});
+afterEach(async () => {
+  for (const child of started.splice(0)) {
+    child.stdin!.end();
+    if (child.exitCode === null) await new Promise((ended) => child.once("exit", ended));
+  }
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const environment = () => ({ ...process.env, XDG_RUNTIME_DIR: folder });
+
+/** A confined process that ends with its standard input. Returns when it has said its first line. */
+async function start(mode: string, status: string): Promise<{ child: ChildProcess; out: () => string }> {
+  const command = [process.execPath, "test/live/status-intruder.mjs", mode, socket];
+  const words = ["run", "-q", "--status", status, "-p", join(folder, "p.ts"), "--", ...command];
+  const child = spawn("bin/portcullis", words, { stdio: ["pipe", "pipe", "inherit"], env: environment() });
+  started.push(child);
+  let out = "";
+  child.stdout!.setEncoding("utf8").on("data", (text: string) => {
+    out += text;
+  });
+  await until(`${mode} says something`, () => out.includes("\n") || child.exitCode !== null);
+  return { child, out: () => out };
+}
+
+function top(...words: readonly string[]) {
+  const { status, stdout, stderr } = spawnSync("bin/portcullis", ["top", ...words], {
+    encoding: "utf8",
+    env: environment(),
+    timeout: patience.command,
+  });
+  return { status, out: stdout, err: stderr };
+}
+
+async function statusWhen(path: string, is: (status: Status) => boolean): Promise<Status> {
+  let found: Status | undefined;
+  await readStatus(path, (status) => {
+    if (is(status)) found = status;
+    return found === undefined;
+  });
+  return found!;
+}
+
+describe("top", () => {
+  test("finds the only tree, and shows its phases, counters, tables and rules", async () => {
+    await start("work", "auto");
+    const runtime = join(folder, "portcullis");
+    const [name] = readdirSync(runtime);
+    expect(statSync(runtime).mode & 0o777).toBe(0o700);
+    expect(statSync(join(runtime, name!)).mode & 0o777).toBe(0o600);
+    const status = await statusWhen(
+      join(runtime, name!),
+      ({ state }) => state?.processes[0]?.phases["phase"] === "asking",
+    );
+    expect(status).toMatchObject({ policy: "p", audit: false, refusedByPortcullis: 0 });
+    expect(status.verdicts.find(({ rule }) => rule?.endsWith("p.ts:11:10"))?.calls).toBeGreaterThan(0);
+    expect(status.state!.tree.tables).toEqual([{ name: "seen", keys: 1, capacity: 10 }]);
+    expect(Number(status.state!.processes[0]!.values["count"])).toBeGreaterThan(0);
+    const shown = top();
+    expect(shown).toMatchObject({ status: 0, err: "" });
+    expect(shown.out).toMatch(/judged: .* calls\/s/);
+    // On a terminal the screen is written again, from its first line on.
+    const terminal = spawnSync("script", ["-qec", `bin/portcullis top -n 1 ${join(runtime, name!)}`, "/dev/null"], {
+      encoding: "utf8",
+    });
+    expect(terminal.stdout.startsWith("\x1b[H")).toBe(true);
+    expect(terminal.stdout).toContain("\x1b[K\r\njudged: ");
+    const json = top("--json", "-n", "2", name!.replace(".sock", ""));
+    expect(
+      json.out
+        .trim()
+        .split("\n")
+        .map((line) => (JSON.parse(line) as Status).policy),
+    ).toEqual(["p", "p"]);
+  });
+
+  test("ends with the tree, whose socket is removed", async () => {
+    const { child } = await start("work", socket);
+    const reading = spawn("bin/portcullis", ["top", "--json", socket], { stdio: ["ignore", "pipe", "inherit"] });
+    await new Promise((said) => reading.stdout.once("data", said));
+    child.stdin!.end();
+    expect(await new Promise((ended) => reading.once("exit", ended))).toBe(0);
+    await until("the run ends", () => child.exitCode !== null);
+    expect(existsSync(socket)).toBe(false);
+  });
+
+  test("says what it does not find", async () => {
+    expect(top()).toMatchObject({
+      status: 125,
+      err: expect.stringContaining("no tree of this user has a status socket"),
+    });
+    expect(top("77")).toMatchObject({
+      status: 125,
+      err: expect.stringContaining("portcullis 77 has no status socket"),
+    });
+    expect(top(socket)).toMatchObject({ status: 125, err: expect.stringContaining("there is no such socket") });
+    writeFileSync(socket, "");
+    expect(top(socket).status).toBe(125);
+  });
+});
+
+describe("run --status", () => {
+  test("refuses a place that is taken, a folder that others can write, and a name that is too long", () => {
+    writeFileSync(socket, "");
+    const attempt = (place: string) =>
+      spawnSync("bin/portcullis", ["run", "--status", place, "-p", "exec-once", "--", "echo", "ran"], {
+        encoding: "utf8",
+        env: environment(),
+      });
+    expect(attempt(socket)).toMatchObject({ status: 125, stdout: "", stderr: expect.stringContaining("EADDRINUSE") });
+    expect(attempt(join(folder, "x".repeat(120)))).toMatchObject({
+      status: 125,
+      stdout: "",
+      stderr: expect.stringContaining("too long"),
+    });
+    mkdirSync(join(folder, "portcullis"));
+    chmodSync(join(folder, "portcullis"), 0o777);
+    expect(attempt("auto")).toMatchObject({
+      status: 125,
+      stdout: "",
+      stderr: expect.stringContaining("is not a folder of this user's alone"),
+    });
+  });
+
+  test("works with a policy that needs no supervisor", () => {
+    const ran = spawnSync("bin/portcullis", ["run", "--status", socket, "-p", "exec-once", "--", "echo", "ran"], {
+      encoding: "utf8",
+    });
+    expect(ran).toMatchObject({ status: 0, stdout: "ran\n", stderr: "" });
+    expect(existsSync(socket)).toBe(false);
+  });
+
+  test("is refused by an engine that has none", () => {
+    const words = ["run", "--status", socket, "--engine", "seccomp-ebpf", "-p", "exec-once", "--", "true"];
+    const { status, stderr } = spawnSync("bin/portcullis", words, { encoding: "utf8" });
+    expect(status).toBe(125);
+    expect(stderr).toContain("judges calls in the kernel, and has no status");
+  });
+});
+
+describe("a confined process of the same user", () => {
+  test("gets nothing from the socket", async () => {
+    const { out } = await start("listen-in", socket);
+    await until("it is turned away", () => out().includes("closed"));
+    expect(out()).toBe("closed after 0 bytes\n");
+  });
+
+  test("cannot pass off a socket of its own", async () => {
+    await start("forge", socket);
+    const { status, out, err } = top("--json", "-n", "1", socket);
+    expect({ status, out }).toEqual({ status: 125, out: "" });
+    expect(err).toMatch(/is not believed: its server, process \d+, is under a filter/);
+  });
+
+  test("that connects again and again keeps nobody else out", async () => {
+    await start("flood", socket);
+    const { calls } = await statusWhen(socket, () => true);
+    expect(calls).toBeGreaterThan(0);
+  });
+});
+
+test("a reader that stops reading does not hold up the tree, nor other readers", async () => {
+  await start("work", socket);
+  const stopped = connect(socket);
+  stopped.pause();
+  await new Promise((done) => stopped.once("connect", done));
+  const first = await statusWhen(socket, () => true);
+  await statusWhen(socket, ({ calls }) => calls > first.calls + 1000);
+  stopped.destroy();
+});

@@ -18,7 +18,9 @@ export function statusScreen(status: Status, size: ScreenSize | undefined): read
     status;
   const head = [
     `${command.join(" ")}  (portcullis ${pid}, policy ${policy}${audit ? ", AUDIT: nothing is enforced" : ""}, for ${running.toFixed(0)} s)`,
-    `judged: ${perSecond} calls/s, ${calls} in all, ${refusedByPortcullis} of them refused without a rule`,
+    calls === 0
+      ? "no call has needed the supervisor yet; the filter decides others by itself"
+      : `judged: ${perSecond} calls/s, ${calls} in all, ${refusedByPortcullis} of them refused without a rule`,
   ];
   const rules = table(
     ["verdict", "calls/s", "calls", "rule"],

@@ -71,6 +71,13 @@ test("each kind of input alone, from standard output too", async () => {
   }
 });
 
+test("an empty file of events beside other inputs: a run without a refusal", async () => {
+  const folder = folderOf({ "p.ts": policy, "e.jsonl": "" });
+  const { status, out } = await portcullis("report", "-o", "-", join(folder, "p.ts"), join(folder, "e.jsonl"));
+  expect(status).toBe(0);
+  expect(out).toContain("0 decisions");
+});
+
 test("its size does not depend on the length of a recording", async () => {
   const lines = (count: number) => Array.from({ length: count }, (_, index) => call("getpid", 2e9 + index)).join("");
   const folder = folderOf({ "short.jsonl": trace + lines(10), "long.jsonl": trace + lines(30_000) });

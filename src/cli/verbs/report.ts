@@ -68,7 +68,8 @@ export const report: Verb = {
     const { reportDocument } = await import("../../report/document.ts");
     const builder = new Builder(chosenArchitecture(invocation));
     if (inputs.policy !== undefined) await addPolicy(builder, inputs.policy, invocation, context);
-    for (const file of inputs.others) await addFile(builder, file, invocation, context);
+    const isAlone = inputs.policy === undefined && inputs.others.length === 1;
+    for (const file of inputs.others) await addFile(builder, { file, isAlone }, invocation, context);
     const title =
       invocation.text("title") ??
       [inputs.policy, ...inputs.others]
@@ -182,7 +183,12 @@ async function addPolicy(
   }
 }
 
-async function addFile(builder: ReportBuilder, file: string, invocation: Invocation, context: Context): Promise<void> {
+async function addFile(
+  builder: ReportBuilder,
+  { file, isAlone }: { readonly file: string; readonly isAlone: boolean },
+  invocation: Invocation,
+  context: Context,
+): Promise<void> {
   const shown = file === "-" ? "standard input" : file;
   const isQuiet = invocation.has("quiet");
   const print = async (diagnostics: readonly Diagnostic[]) => {
@@ -194,7 +200,11 @@ async function addFile(builder: ReportBuilder, file: string, invocation: Invocat
   const add = (events: Generator<StreamedEvent, readonly Diagnostic[]>) => builder.addTrace(shown, events, ids);
   await print(
     withTraceSource(file, (source) => {
-      switch (formOf(source, shown)) {
+      switch (formOf(source)) {
+        case "empty":
+          // A run without events leaves such a file.
+          if (isAlone) throw new Failure([diagnostic("P0810", `${shown} is empty`)]);
+          return builder.addEvents(shown, []);
         case "events":
           return builder.addEvents(shown, traceLines(source));
         case "trace":
@@ -211,7 +221,7 @@ async function addFile(builder: ReportBuilder, file: string, invocation: Invocat
 }
 
 /** The first line that says something decides. */
-function formOf(source: ByteSource, shown: string): "events" | "trace" | "strace" {
+function formOf(source: ByteSource): "events" | "trace" | "strace" | "empty" {
   for (const reading of traceLines(source)) {
     if (reading.kind !== "line") return "trace";
     const line = reading.text.trim();
@@ -219,5 +229,5 @@ function formOf(source: ByteSource, shown: string): "events" | "trace" | "strace
     if (!line.startsWith("{")) return "strace";
     return eventKinds.includes(kindOf(line)) ? "events" : "trace";
   }
-  throw new Failure([diagnostic("P0810", `${shown} is empty`)]);
+  return "empty";
 }

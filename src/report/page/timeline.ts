@@ -67,8 +67,8 @@ export function drawTimeline(run: RunCharts, width: number): Element {
       text(spans, {
         x: "from",
         y: "row",
-        dx: 4,
-        text: (one) => fitted(one.phase, pixels(one.shown - one.from) - 8),
+        dx: 9,
+        text: (one) => fitted(one.phase, pixels(one.shown - one.from) - 12),
         textAnchor: "start",
         fill: "var(--on-phase)",
       }),

@@ -3,48 +3,33 @@
  * and while it serves, from recordings of shuffled loads. Writes docs/surface.md.
  */
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { hostArchitecture } from "../src/linux/architecture.ts";
-import { readTrace } from "../src/traces/read.ts";
 import type { Trace } from "../src/traces/trace.ts";
-import { unpackTrace } from "../src/traces/unpack.ts";
 import { amount, isSmoke } from "./support/amount.ts";
 import { print } from "./support/pairs.ts";
 import { callsByPhase, columnsOf } from "./surface/columns.ts";
 import { documentOf, type Measured, type NotMeasured } from "./surface/document.ts";
-import { record } from "./surface/recording.ts";
-import type { Server } from "./surface/server.ts";
+import { record, runsIn } from "./surface/recording.ts";
+import { missingPrograms, type Server } from "./surface/server.ts";
 import { servers } from "./surface/servers.ts";
 
 const bench = "surface";
 const recordings = amount(5, 1);
 /** With --smoke: parts of a load. */
 const parts = isSmoke ? 3 : undefined;
-/** Bytes of a trace's text. */
-const largest = 1 << 29;
 const architecture = hostArchitecture()!;
 /** The recordings stay there, for `portcullis propose` and `portcullis trace`. */
 const folder = isSmoke ? mkdtempSync(join(tmpdir(), "portcullis-bench-surface-")) : "build/surface";
 if (!isSmoke) rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 
-function missingPrograms({ programs }: Server): string[] {
-  return programs.filter((program) => spawnSync("which", [program]).status !== 0);
-}
-
 function versionOf(name: string): string {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: dpkg-query's placeholder
   const query = spawnSync("dpkg-query", ["-W", "-f=${Version}", name], { encoding: "utf8" });
   return query.status === 0 ? query.stdout.trim() : "of another origin";
-}
-
-function runsIn(file: string): readonly Trace[] {
-  const { text, diagnostics } = unpackTrace(readFileSync(file), file, largest);
-  const reading = text === undefined ? { runs: [], diagnostics } : readTrace(text, file, architecture);
-  if (reading.runs.length === 0) throw new Error(reading.diagnostics.map(({ message }) => message).join("; "));
-  return reading.runs;
 }
 
 async function measure(server: Server): Promise<Measured> {
@@ -53,7 +38,7 @@ async function measure(server: Server): Promise<Measured> {
   for (let seed = 1; seed <= recordings; seed += 1) {
     const file = join(folder, `${server.name}-${seed}.trace`);
     features = await record(server, seed, file, parts);
-    runs.push(...runsIn(file));
+    runs.push(...runsIn(file, architecture));
   }
   const byPhase = callsByPhase(runs, server.cut);
   const columns = columnsOf(byPhase);

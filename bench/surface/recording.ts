@@ -2,6 +2,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { ArchitectureName } from "../../src/linux/architecture.ts";
+import { readTrace } from "../../src/traces/read.ts";
+import type { Trace } from "../../src/traces/trace.ts";
+import { unpackTrace } from "../../src/traces/unpack.ts";
 import type { Instance, Server } from "./server.ts";
 import { eventually, Site } from "./site.ts";
 
@@ -67,15 +71,20 @@ async function end(child: ChildProcess, { pidFile }: Instance): Promise<void> {
   await ended;
 }
 
-/** Puts each part of the load on the server once, or the first of them, in an order that follows from the site's seed. */
-async function load({ site, instance }: Running, most = Number.POSITIVE_INFINITY): Promise<void> {
-  for (const feature of site.random.shuffled(instance.features).slice(0, most)) {
+/**
+ * Puts each part of the load on the server once, or the first of them, in an order that follows from the site's seed.
+ * What fails goes to `onFailure`; the rest goes on.
+ */
+async function load(
+  { site, instance }: Running,
+  most: number | undefined,
+  onFailure: (part: string, why: string) => void,
+): Promise<void> {
+  for (const { name, load } of site.random.shuffled(instance.features).slice(0, most)) {
     try {
-      await feature.load();
+      await load();
     } catch (error) {
-      throw new Error(`the load "${feature.name}": ${error instanceof Error ? error.message : error}`, {
-        cause: error,
-      });
+      onFailure(name, error instanceof Error ? error.message : `${error}`);
     }
   }
 }
@@ -86,14 +95,19 @@ export async function record(server: Server, seed: number, file: string, most?: 
     seed,
     prefix: [...withoutIoUring, "bin/portcullis", "record", "-q", "-o", file, "--"],
   });
-  let failure: unknown;
-  try {
-    await load(running, most);
-  } catch (error) {
-    failure = error;
-  }
+  const failed: string[] = [];
+  await load(running, most, (part, why) => failed.push(`${part}: ${why}`));
   const output = await running.stop();
-  if (failure !== undefined)
-    throw new Error(`${server.name}: ${failure instanceof Error ? failure.message : failure}\n${output}`);
+  if (failed.length > 0) throw new Error(`the load of ${server.name}: ${failed.join("; ")}\n${output}`);
   return running.instance.features.map(({ name }) => name);
+}
+
+/** Bytes of a trace's text. */
+const largest = 1 << 29;
+
+export function runsIn(file: string, architecture: ArchitectureName): readonly Trace[] {
+  const { text, diagnostics } = unpackTrace(readFileSync(file), file, largest);
+  const reading = text === undefined ? { runs: [], diagnostics } : readTrace(text, file, architecture);
+  if (reading.runs.length === 0) throw new Error(reading.diagnostics.map(({ message }) => message).join("; "));
+  return reading.runs;
 }

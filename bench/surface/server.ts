@@ -1,4 +1,5 @@
 /** The type of a measured server: how it is configured, started, found to serve, loaded and stopped. Each is a file of servers/. */
+import { spawnSync } from "node:child_process";
 import type { Cut } from "./columns.ts";
 import type { Site } from "./site.ts";
 
@@ -47,4 +48,8 @@ export interface Server {
   /** What its figures do not explain by themselves. */
   readonly remarks?: readonly string[];
   configure(site: Site): Promise<Instance>;
+}
+
+export function missingPrograms({ programs }: Server): string[] {
+  return programs.filter((program) => spawnSync("which", [program]).status !== 0);
 }

@@ -11,6 +11,16 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "./random.ts";
 
+/** Of this process, so that others measure beside it. */
+let base: string | undefined;
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-surface-"));
+  chmodSync(folder, 0o755);
+  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  return folder;
+}
+
 export class Site {
   readonly folder: string;
   readonly random: Random;
@@ -18,8 +28,11 @@ export class Site {
   readonly #helpers: ChildProcess[] = [];
   readonly #upstreams: HttpServer[] = [];
 
+  /** @param name of the folder: a policy that was proposed from recordings has its paths */
   constructor(name: string, seed: number) {
-    this.folder = mkdtempSync(join(tmpdir(), `portcullis-surface-${name}-`));
+    base ??= newFolder();
+    this.folder = join(base, name);
+    mkdirSync(this.folder);
     chmodSync(this.folder, 0o755);
     this.random = new Random(seed);
   }

@@ -3,10 +3,15 @@ import { describe, expect, it } from "vitest";
 import { type Cut, callsByPhase, columnsOf } from "../../bench/surface/columns.ts";
 import { documentOf } from "../../bench/surface/document.ts";
 import { intrusive, isRefused } from "../../bench/surface/intrusive.ts";
+import { argumentProfile, splitOf } from "../../bench/surface/profile.ts";
 import { Random } from "../../bench/surface/random.ts";
 import { servers } from "../../bench/surface/servers.ts";
+import { compileClassic } from "../../src/compile/classic/compile.ts";
+import { runClassic } from "../../src/compile/classic/interpreter.ts";
+import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { readTrace } from "../../src/traces/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
+import { decide } from "../classic/decide.ts";
 
 /** A recording in short: "1 openat", "1 fork 2", "2 thread 3", "2 exec", "2 exit", "1 mprotect 0 0 4". */
 function recorded(...lines: readonly string[]): readonly Trace[] {
@@ -152,12 +157,49 @@ describe("a load's order", () => {
   });
 });
 
+it("an allow-list of arguments decides as its rules do, one after the other", () => {
+  const lines = ["0 1 2", "0 1 3", "0 2 2", "5 1 2", "5 1 3", "5 2 2", "9 9 9"].map((words) => `1 socket ${words}`);
+  const { profile, calls, total } = argumentProfile(
+    recorded(...lines, "1 getpid", "1 read 1 0x1000 77"),
+    "x86_64",
+    100,
+  );
+  expect([profile.rules.length, calls.length, total]).toEqual([9, 9, 9]);
+  const numbers = [0, 1, 39, 41];
+  const { program, split, target } = decide(profile, numbers);
+  const [chain, nested] = [split, splitOf(profile, numbers)].map(
+    (one) => compileClassic(program, one, target).instructions,
+  );
+  const values = [0n, 1n, 2n, 3n, 5n, 9n, 1n << 32n];
+  for (const number of numbers)
+    for (const a of values)
+      for (const b of values)
+        for (const c of values) {
+          const input = {
+            number,
+            architecture: auditArchitecture.x86_64,
+            instructionPointer: 0n,
+            arguments: [a, b, c, 0n, 0n, 0n],
+          };
+          expect(runClassic(nested!, input).word, `${number} ${a} ${b} ${c}`).toBe(runClassic(chain!, input).word);
+        }
+});
+
 it("the document says of each server that was not measured why, and explains a lower reduction", () => {
   const byPhase = callsByPhase(recorded("1 openat", "1 epoll_wait"), byCommand);
   const columns = columnsOf(byPhase);
   const [server, other] = [servers[1]!, servers[0]!];
   const text = documentOf({
-    measured: [{ server, version: "1", features: ["static files"], byPhase, columns, atPaperCut: columns }],
+    measured: [
+      {
+        server,
+        version: "1",
+        features: ["static files"],
+        byPhase,
+        columns,
+        atPaperCut: columns,
+      },
+    ],
     notMeasured: [{ server: other, why: "apache2 not installed" }],
     architecture: "x86_64",
     kernel: "6.12",

@@ -228,7 +228,7 @@ struct image {
   const uint32_t *relocations; /* pairs: at this offset, the address of that offset */
   uint32_t relocation_count;
   const int32_t *registers; /* six: which offset each argument points at; negative: it stays */
-  uint64_t rooms;           /* what the call enters, for whoever judged it; not 0: its end is reported */
+  uint64_t rooms;           /* what the call enters, for its judge; not 0: its end is reported */
 };
 
 /*

@@ -133,11 +133,7 @@ export class Supervisor {
     this.#objects = asksForObjects(policy.memory)
       ? new ServedCalls(listener, policy.memory, { architecture: description.architecture, isKillable })
       : undefined;
-    this.#asking = [
-      listener,
-      ...(this.#objects === undefined ? [] : [this.#objects.descriptor]),
-      ...(holdsRooms ? [this.#epoll] : []),
-    ];
+    this.#asking = this.#objects === undefined ? [listener] : [listener, this.#objects.descriptor];
     this.#registry = new TaskRegistry(this.#memory, needs, this.#epoll, {
       threadDescriptors: kernel === "present" && hasThreadDescriptors(),
       descriptorsIdentify: kernel === "present",
@@ -192,6 +188,7 @@ export class Supervisor {
         this.#tracer.advance({ interrupts: !isAsked() });
         if (this.#tracer.busy && !isAsked()) {
           pollFor(this.#asking, traceInterval);
+          this.#advanceRooms();
           continue;
         }
       }
@@ -206,12 +203,8 @@ export class Supervisor {
       if (rooms?.isBusy === true) {
         if (answer) this.#send();
         answer = false;
-        rooms.advance();
-        if (!this.#awaitQuestion(rooms.patience)) {
-          // The end of a task can be what a call waits for, and becomes no notification.
-          this.#reap(this.#native.deaths());
-          continue;
-        }
+        this.#advanceRooms();
+        if (!this.#awaitQuestion(rooms.patience)) continue;
       }
       const deaths = this.#native.next(answer, rooms?.isBusy !== true);
       answer = false;
@@ -226,11 +219,19 @@ export class Supervisor {
     close(listener);
   }
 
+  /** The end of a task can be what a call waits for, and becomes no notification. */
+  #advanceRooms(): void {
+    const rooms = this.#admission?.keeper;
+    if (rooms?.isBusy !== true) return;
+    this.#reap(this.#native.deaths());
+    rooms.advance();
+  }
+
   /** Whether a notification comes within so many milliseconds, or the listener hangs up. A task's end ends the wait. */
   #awaitQuestion(milliseconds: number): boolean {
     if (this.#pinning?.hasWaiting === true) return true;
-    const [listening = 0, ...others] = pollFor(this.#asking, milliseconds);
-    return listening !== 0 || (this.#objects !== undefined && others[0] !== 0);
+    const found = pollFor([...this.#asking, this.#epoll], milliseconds);
+    return found.some((events, index) => events !== 0 && index < this.#asking.length);
   }
 
   /** With pinning, a call comes twice: to be judged, and to be made with what was judged. */

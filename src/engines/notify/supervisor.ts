@@ -18,7 +18,7 @@ import { errno, kernelErrno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { mostDeaths, native } from "../../linux/native.ts";
 import { killByThread, noDescriptorsLeft, signalProcess } from "../../linux/pidfd.ts";
-import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
+import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
 import { type StateSnapshot, statusWords } from "../status.ts";
@@ -31,6 +31,7 @@ import { asksForObjects } from "./objects/objects-of.ts";
 import { ServedCalls } from "./objects/served-calls.ts";
 import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
+import { passedAsPrepared } from "./pin/passed-calls.ts";
 import { type PendingCall, Pinning, type PreparedCall, passesUnpinned, type Unpinned } from "./pin/pinning.ts";
 import { windowProtection } from "./pin/protection.ts";
 import { answers, callTrait, type NotifyPolicy } from "./policy.ts";
@@ -693,11 +694,4 @@ interface FollowedCall {
   readonly cloneFlags: bigint | undefined;
   /** False where the caller was interrupted first. */
   readonly pass: () => boolean;
-}
-
-/** A 1 for each call that the supervisor only lets pass when it comes prepared. */
-function passedAsPrepared(calls: Uint8Array, architecture: ArchitectureName): Uint8Array {
-  const passed = calls.map((traits) => (traits === callTrait.judged ? 1 : 0));
-  for (const number of numbersOf([...creatingCalls, ...executingCalls], architecture)) passed[number] = 0;
-  return passed;
 }

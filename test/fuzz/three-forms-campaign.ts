@@ -33,7 +33,7 @@ export interface CampaignResult {
 
 function runOf(seed: number, steps: number): Run {
   const choices = new SeededChoices(seed);
-  const program = generateProgram(choices, { observations: seed % 2 === 0 });
+  const program = generateProgram(choices, { observations: seed % 2 === 0, rooms: seed % 3 === 0 });
   return { program, trace: generateTrace(choices, program, steps) };
 }
 

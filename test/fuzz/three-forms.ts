@@ -10,10 +10,16 @@ import { compileEbpf } from "../../src/compile/ebpf/compile.ts";
 import { refusals, trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { KernelTrial, type Slots } from "../../src/compile/ebpf/testing/trial.ts";
 import { compileWasm } from "../../src/compile/wasm/compile.ts";
-import { instantiate, type PolicyInstance, takeReports, writeInputs } from "../../src/compile/wasm/instance.ts";
+import {
+  enteredRooms,
+  instantiate,
+  type PolicyInstance,
+  takeReports,
+  writeInputs,
+} from "../../src/compile/wasm/instance.ts";
 import { inherit, initialise, readState, SlotAllocator } from "../../src/compile/wasm/state.ts";
 import { admit } from "../../src/ir/admission.ts";
-import type { EvaluationState, ScopeState } from "../../src/ir/evaluation.ts";
+import type { Evaluation, EvaluationState, ScopeState } from "../../src/ir/evaluation.ts";
 import { evaluate, inheritState, initialState } from "../../src/ir/interpreter.ts";
 import type { Program, Scope } from "../../src/ir/program.ts";
 import { identifier, type TraceStep } from "../../src/ir/testing/arbitrary.ts";
@@ -117,19 +123,24 @@ export class ThreeForms {
     const { memory, step } = this.#instance;
     writeInputs(this.#instance, event, circumstances);
     const verdict = step(thread.address, process.address);
-    this.#compareOutcome("WebAssembly", { result: verdict, reports: takeReports(memory) }, wanted);
+    const entered = enteredRooms(this.#instance, this.#program.rooms.length);
+    this.#compareOutcome("WebAssembly", { result: verdict, entered, reports: takeReports(memory) }, wanted);
     this.#compareOutcome("eBPF", found, wanted);
     for (const holder of [thread, process, this.#tree]) this.#compareState(holder, wanted.changedState);
   }
 
   #compareOutcome(
     form: string,
-    found: { readonly result: number; readonly reports: ReturnType<typeof evaluate>["reports"] },
+    found: Pick<Evaluation, "entered" | "reports"> & { readonly result: number },
     wanted: ReturnType<typeof evaluate>,
   ): void {
     if (found.result !== wanted.verdict)
       throw new Disagreement(`${form}: verdict ${found.result}, the interpreter: ${wanted.verdict}`);
-    const { reports } = wanted;
+    const { entered, reports } = wanted;
+    const inSame =
+      found.entered.length === entered.length &&
+      found.entered.every(({ room, side }, index) => room === entered[index]!.room && side === entered[index]!.side);
+    if (!inSame) throw new Disagreement(`${form}: rooms ${text(found.entered)}, the interpreter: ${text(entered)}`);
     const same =
       found.reports.length === reports.length &&
       found.reports.every(

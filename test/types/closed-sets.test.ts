@@ -54,6 +54,7 @@ const sets: Readonly<Record<string, ClosedSet>> = {
   },
   "state-kind": { file: "src/ir/program.ts", after: "export type CellKind =", member: ' | { readonly is: "added" }' },
   "state-scope": { file: "src/ir/program.ts", after: "export type Scope =", member: ' "added" |' },
+  "room-scope": { file: "src/ir/program.ts", after: "export type RoomScope =", member: ' "added" |' },
   statement: { file: "src/ir/program.ts", after: "export type Statement = (", member: ' | { readonly kind: "added" }' },
   "integer-expression": {
     file: "src/ir/program.ts",

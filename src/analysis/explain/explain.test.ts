@@ -178,3 +178,35 @@ describe("why", () => {
     expect(ask(program, { number: number("io_uring_setup") }).admission).toBe("unknown");
   });
 });
+
+it("shows rooms: their calls, and which sides wait for which", () => {
+  const program = compile(`
+import { allow, deny, perMemory, policy } from "portcullis";
+const mapping = perMemory.rooms({ sides: ["discard", "write"], exclusive: ["discard"], timeout: "1500ms", late: deny("EDEADLK") });
+export default policy((call) => {
+  if (call.name === "madvise" && call.args.behavior.is("MADV_DONTNEED")) mapping.enter("discard");
+  if (call.name === "write") mapping.enter("write");
+  return allow;
+});`);
+  const explanation = explainPolicy(program, onNotify(program));
+  expect(explanation.rooms).toEqual([
+    {
+      name: "mapping",
+      scope: "memory",
+      timeout: "1500ms",
+      late: "deny EDEADLK",
+      sides: [
+        { name: "discard", exclusive: true, calls: ["madvise"], waitsFor: ["discard", "write"] },
+        { name: "write", exclusive: false, calls: ["write"], waitsFor: ["discard"] },
+      ],
+      at: "policy.ts:3:7",
+    },
+  ]);
+  expect(explanation.rows.flatMap(({ cases }) => cases.flatMap(({ enters }) => enters))).toEqual([
+    "mapping.discard",
+    "mapping.write",
+  ]);
+  expect(renderExplanation(explanation)).toContain(
+    "    discard, one at a time: madvise; each waits for discard, write\n",
+  );
+});

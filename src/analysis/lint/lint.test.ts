@@ -57,6 +57,35 @@ describe("no false alarms", () => {
   });
 });
 
+describe("rooms (P0418 to P0420)", () => {
+  const rooms = `const r = perTree.rooms({ sides: ["a", "b"], timeout: "1s", late: deny("EDEADLK") });`;
+  const both = `if (call.name === "mkdirat" || call.name === "mkdir") r.enter("a"); if (call.name === "fchdir") r.enter("b");`;
+
+  it("are not refusals: a late call is no sibling of a denied one", () => {
+    expect(lint(step(`${both} return allow;`, rooms)).filter((one) => one.includes("P0501"))).toEqual([]);
+  });
+
+  it("have sides that no call enters, and calls of one effect outside", () => {
+    expect(lint(step(`if (call.name === "mkdir") r.enter("a"); return allow;`, rooms), "P04")).toEqual([
+      '2:7 P0418: no call enters the side "b" of `r`',
+      "2:7 P0420: mkdir enters `r`, and mkdirat does the same outside of it",
+    ]);
+    expect(lint(step(`${both} return allow;`, rooms), "P04")).toEqual([
+      "2:7 P0420: fchdir enters `r`, and chdir does the same outside of it",
+    ]);
+    expect(lint(step(`${both} return call.name === "chdir" ? deny("EPERM") : allow;`, rooms), "P04")).toEqual([]);
+  });
+
+  it("have no effect on a call that is denied", () => {
+    const denied = `return calls("chdir", "fchdir").has(call) ? deny("EPERM") : allow;`;
+    expect(lint(step(`${both} ${denied}`, rooms), "P0419")).toEqual([
+      "2:7 P0419: fchdir is denied in any case: the room `r` has no effect on it",
+    ]);
+    const sometimes = `return call.name === "fchdir" && call.args.fd === 3n ? deny("EPERM") : allow;`;
+    expect(lint(step(`${both} ${sometimes}`, rooms), "P0419")).toEqual([]);
+  });
+});
+
 describe("denials by the text of a path (P0502)", () => {
   const opens = `if (call.name === "openat") return call.args.path.text.matches("mem", "**/mem") ? deny("EPERM") : allow;`;
   const links = `if (call.name === "symlink" || call.name === "symlinkat") return call.args.oldpath.matches("mem", "**/mem") ? deny("EACCES") : allow;`;

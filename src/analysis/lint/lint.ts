@@ -11,7 +11,7 @@ import { findHotCalls, mayHaveHotCalls } from "./hot-calls.ts";
 import { findInterrupted, mayHaveInterrupted } from "./interrupted.ts";
 import { findPathTexts, mayHavePathTexts } from "./path-texts.ts";
 import { findUnenteredPhases } from "./phases.ts";
-import { findRoomWarnings } from "./rooms.ts";
+import { findRoomWarnings, mayHaveRoomWarnings } from "./rooms.ts";
 import { findSiblings, mayHaveSiblings } from "./siblings.ts";
 import { SurveyView } from "./surveyed.ts";
 import { proveTightening, type TighteningPromise } from "./tightening.ts";
@@ -38,7 +38,7 @@ export const surveyedLints: readonly {
   { may: mayHaveExempt, find: findExempt },
   { may: mayHaveInterrupted, find: findInterrupted },
   { may: mayHavePathTexts, find: findPathTexts },
-  { may: ({ program }) => program.rooms.length > 0, find: findRoomWarnings },
+  { may: mayHaveRoomWarnings, find: findRoomWarnings },
 ];
 
 /** Diagnostics in no particular order; `sortDiagnostics` sorts them by location. */

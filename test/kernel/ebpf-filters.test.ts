@@ -42,6 +42,7 @@ const asRoot: readonly Run[] = [
   // Only the debug kernel has fault injection (kernel/config.debug).
   ...(isDebug ? [{ program: "seccomp_ebpf_fail", count: 15 }] : []),
   { program: "seccomp_ebpf_ckpt", count: 21 },
+  { program: "seccomp_ebpf_rooms", count: 41 },
   { program: "seccomp_ebpf_priv", select: leaveOut("V", ...forGood), count: 48 },
   {
     program: "seccomp_ebpf_priv",
@@ -78,6 +79,7 @@ const asNobody: readonly Run[] = [
   { program: "seccomp_ebpf_priv", select: ["-f", "userns"], count: 5 },
   { program: "seccomp_ebpf_args", select: leaveOut("T", "not_dumpable_capable"), count: 29 },
   { program: "seccomp_ebpf_match", count: 19 },
+  { program: "seccomp_ebpf_rooms", select: leaveOut("T", "pairs", "info"), count: 39 },
 ];
 
 for (const [who, user, runs] of [

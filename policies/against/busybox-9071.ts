@@ -9,12 +9,13 @@ const code = calls("mmap", "mprotect", "pkey_mprotect");
 /**
  * A process that has asked a socket about a network interface makes no memory executable and executes no program.
  *
- * BusyBox bug 9071: arp copied the interface's name to a structure on its stack, whatever its length. What follows in an
- * exploit, after the socket and the ioctl, is mprotect or execve; in arp nothing of the kind follows. Children of the
- * process are held to it as well.
+ * BusyBox bug 9071: arp copied the interface's name to a structure on its stack, whatever its length. What follows in
+ * an exploit, after the socket and the ioctl, is mprotect or execve; in arp nothing of the kind follows. Children of
+ * the process are held to it as well.
  *
- * It costs: a program that loads a library (dlopen, also for the names of hosts) or starts another program only after it
- * has asked about an interface is killed. Network managers and DHCP clients do; arp, ifconfig and route of BusyBox do not.
+ * It costs: a program that loads a library (dlopen, also for the names of hosts) or starts another program only after
+ * it has asked about an interface is killed. Network managers and DHCP clients do; arp, ifconfig and route of BusyBox
+ * do not.
  */
 export default policy((call) => {
   switch (call.name) {

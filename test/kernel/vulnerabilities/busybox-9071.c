@@ -1,6 +1,6 @@
 /*
- * BusyBox bug 9071: arp copies an interface's name of any length into a structure. The program has the same strcpy; what
- * follows the structure is a pointer to a function. A name that is too long makes it point to what makes memory
+ * BusyBox bug 9071: arp copies an interface's name of any length into a structure. The program has the same strcpy;
+ * what follows the structure is a pointer to a function. A name that is too long makes it point to what makes memory
  * executable, or executes another program.
  */
 #define _GNU_SOURCE

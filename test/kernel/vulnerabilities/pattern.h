@@ -1,7 +1,8 @@
 /*
- * A program for one vulnerability: `PROGRAM pattern ROUNDS` makes the calls of the known exploits until they win, at most
- * ROUNDS times, and prints {"rounds":N,"wins":0|1}. It harms files and counters of its own only. `PROGRAM legitimate ROUNDS`
- * does what programs use the same calls for, and prints {"rounds":N,"nanoseconds":T}; it fails if a call does.
+ * A program for one vulnerability: `PROGRAM pattern ROUNDS` makes the calls of the known exploits until they win, at
+ * most ROUNDS times, and prints {"rounds":N,"wins":0|1}. It harms files and counters of its own only. `PROGRAM
+ * legitimate ROUNDS` does what programs use the same calls for, and prints {"rounds":N,"nanoseconds":T}; it fails if a
+ * call does.
  */
 #ifndef PATTERN_H
 #define PATTERN_H

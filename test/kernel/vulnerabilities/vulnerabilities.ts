@@ -29,11 +29,35 @@ export const vulnerabilities: readonly Vulnerability[] = [
     anyKernel: false,
   },
   {
+    name: "cve-2016-5195",
+    title: "Dirty COW",
+    oracle: "a read-only file of the program has changed",
+    rule: "serialisation",
+    rounds: 20_000,
+    anyKernel: false,
+  },
+  {
     name: "cve-2017-5123",
     title: "waitid writes to the kernel",
     oracle: "waitid writes to one of 128 pages that the kernel has set aside",
     rule: "stateless",
     rounds: 128,
+    anyKernel: false,
+  },
+  {
+    name: "cve-2017-7533",
+    title: "inotify against rename",
+    oracle: "inotify reports a name that the file never had",
+    rule: "serialisation",
+    rounds: 20_000,
+    anyKernel: false,
+  },
+  {
+    name: "cve-2018-18281",
+    title: "mremap against ftruncate",
+    oracle: "the kernel counts a page that is freed before the flush",
+    rule: "serialisation",
+    rounds: 20_000,
     anyKernel: false,
   },
   {
@@ -77,6 +101,14 @@ export const vulnerabilities: readonly Vulnerability[] = [
     anyKernel: true,
   },
   {
+    name: "cve-2026-23415",
+    title: "futex against mbind",
+    oracle: "the kernel counts a policy that is read after it was freed (a model)",
+    rule: "serialisation",
+    rounds: 20_000,
+    anyKernel: false,
+  },
+  {
     name: "npm-worm",
     title: "the npm worms",
     oracle: "what was downloaded runs, or a token is sent",
@@ -85,6 +117,10 @@ export const vulnerabilities: readonly Vulnerability[] = [
     anyKernel: true,
   },
 ];
+
+/** Whether an engine or a kernel has not started a program because it has no rooms. */
+export const lacksRooms = (stderr: string): boolean =>
+  /does not delay calls|lacks a function that the program calls: bpf_seccomp_enter/.test(stderr);
 
 /** The compiled program. */
 export const programOf = (name: string): string => compiled(resolve(`test/kernel/vulnerabilities/${name}.c`));

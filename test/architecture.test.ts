@@ -24,8 +24,9 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   status: ["engines", "ir", "linux", "events"],
   report: ["traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "compile", "ir", "linux"],
+  propose: ["traces", "engines", "analysis", "ir", "patterns", "linux", "diagnostics"],
   cli: [
-    ...["bundle", "record", "report", "status", "traces", "engines", "language", "compile", "analysis"],
+    ...["bundle", "record", "report", "propose", "status", "traces", "engines", "language", "compile", "analysis"],
     ...["ir", "patterns", "linux", "events", "diagnostics"],
   ],
   // The package's entries: `portcullis` has stubs for policy modules that are executed by mistake, `portcullis/testing`

@@ -10,6 +10,10 @@ export const verbs = {
     summary: "Record the calls of a command in a trace",
     load: async () => (await import("./verbs/record.ts")).record,
   },
+  propose: {
+    summary: "Propose a policy from traces, with roles and phases",
+    load: async () => (await import("./verbs/propose.ts")).propose,
+  },
   check: {
     summary: "Report the errors and warnings of a policy",
     load: async () => (await import("./verbs/check.ts")).check,

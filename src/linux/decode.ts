@@ -82,11 +82,21 @@ function integer(parameter: CallParameter, bits: bigint): string {
   return value >= 1n << 40n || value <= -(1n << 40n) ? hexadecimal(bits) : String(value);
 }
 
-/**
- * Names joined by `|`: the names of fields first (O_RDONLY, SOCK_STREAM), then of bits, then the unnamed bits in
- * hexadecimal. Undefined if no name applies. A name of several bits has precedence over those that it contains.
- */
+/** Names joined by `|`, then the unnamed bits in hexadecimal. Undefined if no name applies. */
 function flagsByName(names: readonly Name[], architecture: ArchitectureName, bits: bigint): string | undefined {
+  const { found, rest } = flagNames(names, architecture, bits);
+  return found.length === 0 ? undefined : [...found, ...(rest === 0n ? [] : [hexadecimal(rest)])].join("|");
+}
+
+/**
+ * The names of some flags: those of fields first (O_RDONLY, SOCK_STREAM), then of bits; and the unnamed bits. A name of
+ * several bits has precedence over those that it contains.
+ */
+export function flagNames(
+  names: readonly Name[],
+  architecture: ArchitectureName,
+  bits: bigint,
+): { readonly found: readonly string[]; readonly rest: bigint } {
   const members = names
     .flatMap(({ name, value, mask }, order) => {
       const [valueHere, maskHere] = [value[architecture], mask[architecture]];
@@ -104,10 +114,8 @@ function flagsByName(names: readonly Name[], architecture: ArchitectureName, bit
     found.push(member);
     taken |= member.mask;
   }
-  if (found.length === 0) return undefined;
   found.sort((a, b) => countBits(b.mask) - countBits(a.mask) || a.order - b.order);
-  const rest = bits & ~taken;
-  return [...found.map((member) => member.name), ...(rest === 0n ? [] : [hexadecimal(rest)])].join("|");
+  return { found: found.map((member) => member.name), rest: bits & ~taken };
 }
 
 function choiceByName(

@@ -43,17 +43,20 @@ export default policy((call) => {
 `,
   );
   writeFileSync(join(own, "trace.strace"), '7 1700000000.000000 execve("/bin/true", ["true"], 0x0 /* 0 vars */) = 0\n');
+  writeFileSync(join(own, "calls.strace"), "7 getpid() = 7\n");
   symlinkSync(join(project, "node_modules/.bin/portcullis"), join(folder, "a link"));
 });
 
 const policy = join(own, "policy.ts");
 const trace = join(own, "trace.strace");
+const calls = join(own, "calls.strace");
 
 /** A command line for each verb, with its status and output. */
 const lines: Readonly<Record<VerbName, readonly [words: readonly string[], status: number, output: RegExp]>> = {
   run: [["run", "-q", "-p", policy, "--", "sh", "-c", "cd; mkdir a$$ && mkdir b$$; rmdir a$$; uname"], 0, /^Linux\n$/],
   record: [["record", "-q", "--append", "-o", join(home, "uname.trace"), "--", "uname"], 0, /^Linux\n$/],
   trace: [["trace", "stat", trace], 0, /1 recording/],
+  propose: [["propose", "-q", "--strace", calls], 0, /export default policy/],
   check: [["check", policy], 0, /^/],
   explain: [["explain", policy], 0, /mkdirat/],
   why: [["why", "exec-once", 'execve("/bin/sh")'], 1, /deny EACCES/],

@@ -24,7 +24,7 @@ import type { SurveyView } from "./surveyed.ts";
 import { enumerate, spanOf, type View } from "./view.ts";
 
 /** Frequent calls whose manual pages list no EINTR, or only for slow devices. */
-const unprepared: readonly string[] = [
+export const unprepared: readonly string[] = [
   "open",
   "openat",
   "close",

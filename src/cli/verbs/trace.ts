@@ -4,7 +4,6 @@ import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { safeText } from "../../diagnostics/width.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
-import type { ByteSource } from "../../traces/blocks.ts";
 import { type CutBounds, cutTrace } from "../../traces/cut.ts";
 import { writeJsonTrace } from "../../traces/json.ts";
 import { type LineReading, traceLines } from "../../traces/lines.ts";
@@ -16,6 +15,7 @@ import { readTraceInput, withTraceSource } from "../input.ts";
 import { duration, wholeNumber } from "../numbers.ts";
 import { architectureOption, chosenArchitecture, missing, noMoreWords } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
+import { isJsonTrace } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const operations = { stat: statistics, print, merge, cut } as const;
@@ -84,20 +84,11 @@ async function withLines<Result>(
   context: Context,
   use: (lines: Iterable<LineReading>) => Result,
 ): Promise<Result> {
-  const isStrace = withTraceSource(file, (source) => firstCharacter(source) !== "{");
-  if (isStrace && file !== "-") {
+  if (!isJsonTrace(file) && file !== "-") {
     const lines = await translated(file, chosenArchitecture(invocation), context);
     return use(lines);
   }
   return withTraceSource(file, (source) => use(traceLines(source)));
-}
-
-function firstCharacter(source: ByteSource): string | undefined {
-  for (const reading of traceLines(source)) {
-    if (reading.kind === "line" && reading.text.trim() !== "") return reading.text.trim()[0];
-    if (reading.kind !== "line") return "{";
-  }
-  return undefined;
 }
 
 async function translated(

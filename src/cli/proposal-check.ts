@@ -1,0 +1,104 @@
+/** What a proposed policy does: it must compile without warnings, and is replayed over traces. */
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { hasErrors } from "../diagnostics/catalogue.ts";
+import type { Evaluator } from "../engines/simulate/evaluator.ts";
+import type { SimulatedDecision } from "../engines/simulate/model.ts";
+import type { Program } from "../ir/program.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { nameCall } from "../linux/decode.ts";
+import type { RefusedCalls } from "../propose/statement.ts";
+import { type Replay, replay } from "../traces/replay.ts";
+import type { TraceEvent } from "../traces/trace.ts";
+import { printTraceCall } from "../traces/words.ts";
+import type { Context } from "./context.ts";
+import { printDiagnostics } from "./policy/load.ts";
+import { readEvents, shownName, type TraceFileName } from "./trace-events.ts";
+import { Failure } from "./verb.ts";
+
+/**
+ * Compiles the text as the file that it will be, with its lints, and prints the warnings.
+ *
+ * @throws Failure: a proposal that does not compile is a bug
+ */
+export async function checkProposal(
+  text: string,
+  file: string,
+  architecture: ArchitectureName,
+  context: Context,
+): Promise<Program> {
+  const [{ loadPolicy }, { lintPolicy }] = await Promise.all([
+    import("../language/load.ts"),
+    import("../analysis/lint/lint.ts"),
+  ]);
+  const path = resolve(context.workingDirectory, file);
+  const { program, diagnostics, sources, promises } = loadPolicy(path, {
+    architecture,
+    readFile: (wanted) => (wanted === path ? text : readFileSync(wanted)),
+  });
+  if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
+  const found = lintPolicy(program, { promises });
+  if (hasErrors(found)) throw new Failure(found, sources);
+  await printDiagnostics([...diagnostics, ...found], sources, context);
+  return program;
+}
+
+/** Sees what is replayed. */
+export interface ReplayWatcher {
+  event(event: TraceEvent, decision: SimulatedDecision | undefined): void;
+  /** A recording has ended. */
+  end(): void;
+}
+
+/** The calls of the traces that the policy would not let pass. */
+export async function refusedBy(
+  program: Program,
+  traces: readonly TraceFileName[],
+  architecture: ArchitectureName,
+  watcher?: ReplayWatcher,
+): Promise<RefusedCalls> {
+  const refused: RefusedCalls = { calls: new Map(), judged: 0 };
+  const { WasmEvaluator } = await import("../engines/simulate/wasm-evaluator.ts");
+  for (const trace of traces) {
+    const file = shownName(trace);
+    let run: Replay | undefined;
+    readEvents(trace, architecture, {
+      event: (event, start) => {
+        run ??= replay(new WasmEvaluator(program) as Evaluator, start, { file });
+        const call = run.take(event);
+        watcher?.event(event, call?.decision);
+        if (call === undefined) return;
+        refused.judged++;
+        const { decision } = call;
+        if (decision.passes === true || decision.action === "fails") return;
+        const { name } = nameCall(architecture, call.event.architecture, call.event.number);
+        const shown = `${name} ${decision.verdict}`;
+        const known = refused.calls.get(shown);
+        if (known !== undefined) {
+          known.count++;
+          return;
+        }
+        const phases = Object.entries(decision.phases.before).map(([variable, phase]) => `${variable} ${phase}`);
+        refused.calls.set(shown, {
+          call: name,
+          count: 1,
+          verdict: decision.verdict,
+          reason:
+            decision.verdict === "unknown"
+              ? `it depends on ${decision.lacking.join(", ") || "unknown registers"}`
+              : undefined,
+          first: `${file}:${call.event.place.line}`,
+          example: printTraceCall(call.event, program),
+          phases,
+        });
+      },
+      end: () => {
+        const faults = run?.diagnostics() ?? [];
+        if (hasErrors(faults)) throw new Failure(faults);
+        run = undefined;
+        watcher?.end();
+      },
+    });
+  }
+  return refused;
+}

@@ -1,0 +1,180 @@
+/** `portcullis propose`: from traces (src/traces) to a policy (src/propose), checked, and replayed over its own traces. */
+import { basename } from "node:path";
+import { diagnostic } from "../../diagnostics/catalogue.ts";
+import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
+import { nearestName } from "../../diagnostics/suggest.ts";
+import { jsonText, safeText } from "../../diagnostics/width.ts";
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import { type Detail, details } from "../../propose/aspects.ts";
+import type { HistoryBuilder } from "../../propose/history.ts";
+import { type PhaseMode, phaseModes } from "../../propose/permissions.ts";
+import { type SituationName, situationNames } from "../../propose/situations.ts";
+import { Faults } from "../../traces/faults.ts";
+import { writeOutput } from "../output.ts";
+import { architectureOption, chosenArchitecture, missing } from "../policy/arguments.ts";
+import { printDiagnostics } from "../policy/load.ts";
+import { readEvents, shownName, type TraceFileName } from "../trace-events.ts";
+import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
+
+export const propose: Verb = {
+  name: "propose",
+  summary: "Propose a policy from traces, with roles and phases",
+  synopsis: ["propose [OPTIONS] TRACE…"],
+  about: [
+    "Reads recordings of a program (portcullis record, JSON lines, or strace's output) and writes a policy that allows what they have and refuses the rest. Each rule has a comment: how often the call was made, and by which processes. docs/propose.md describes how the policy is found.",
+    "Processes are grouped into roles by how they came to be. For each role propose looks for the event after which the most calls are never made again, which becomes the trigger of a phase. It prints the triggers that it chose, the runners-up, and which situations no recording shows.",
+    "The policy is checked, and replayed over its own traces: it refuses nothing of them. A policy knows only what was recorded, so record everything that the program may do, several times, and validate it with a trace that was held back.",
+    "With -o, a file with cases is written beside the policy (nginx.cases for nginx.ts).",
+  ],
+  options: {
+    output: {
+      short: "o",
+      value: "FILE",
+      about: "Write the policy there, and its cases beside it, instead of the policy to standard output.",
+      complete: "file",
+    },
+    strace: {
+      value: "FILE",
+      multiple: true,
+      about: "A trace that strace printed. (Other traces are recognised.)",
+      complete: "file",
+    },
+    detail: {
+      value: "LEVEL",
+      about: "What rules look at: calls, arguments (the default), or paths and addresses as well.",
+      complete: details,
+    },
+    phases: {
+      value: "MODE",
+      about:
+        "none: no roles and phases. usual, the default: a later phase drops calls, but none that programs make often. strict: those as well. exact: an earlier phase also lacks what only the later one was seen to do.",
+      complete: phaseModes,
+    },
+    with: {
+      value: "SET",
+      multiple: true,
+      about: `Also allow the usual calls of a situation: ${situationNames.join(", ")}.`,
+      complete: situationNames,
+    },
+    validate: {
+      value: "FILE",
+      multiple: true,
+      about: "List what the policy would refuse of this trace, which is not used to find it.",
+      complete: "file",
+    },
+    json: { about: "Print one JSON object with the roles, triggers and figures to standard output." },
+    quiet: { short: "q", about: "Print only errors and warnings." },
+    ...architectureOption,
+  },
+  complete: "file",
+  exit: [
+    ["0", "The policy was written."],
+    ["1", "The policy was written, and would refuse a call of a trace to validate."],
+    [String(failed), "A trace cannot be read, or the policy cannot be written."],
+  ],
+  examples: [
+    ["portcullis record -o nginx.trace -- nginx -g 'daemon off;'", "Record: use the program, then end it"],
+    ["portcullis propose -o nginx.ts nginx.trace", "Propose"],
+    ["portcullis propose -o nginx.ts --validate tuesday.trace monday.trace", "Validate with another recording"],
+    ["portcullis propose --detail paths --with reload -o app.ts app-*.trace", "Also rules on paths and addresses"],
+  ],
+  async execute(invocation, context) {
+    const request = requestOf(invocation);
+    const { architecture, traces, quiet } = request;
+    const [{ HistoryBuilder }, { propose }, { statementOf, figuresOf, validationOf }, { CaseFiles }] =
+      await Promise.all([
+        import("../../propose/history.ts"),
+        import("../../propose/proposal.ts"),
+        import("../../propose/statement.ts"),
+        import("../../propose/cases-text.ts"),
+      ]);
+    const history = new HistoryBuilder(architecture, request.detail);
+    const warnings = traces.flatMap((trace) => collect(trace, architecture, history));
+    if (!quiet) await printDiagnostics(warnings, new Map(), context);
+    const origin = originOf(history, request);
+    const proposal = propose(history, { phases: request.phases, with: request.with, origin });
+    const { checkProposal, refusedBy } = await import("../proposal-check.ts");
+    const program = await checkProposal(proposal.policy, request.output ?? "proposal.ts", architecture, context);
+    const cases = new CaseFiles(architecture, proposal.counted);
+    const own = await refusedBy(program, traces, architecture, cases);
+    const validations = await Promise.all(
+      request.validate.map(async (trace) => ({ trace, refused: await refusedBy(program, [trace], architecture) })),
+    );
+    if (request.output !== undefined) {
+      writeOutput(request.output, proposal.policy);
+      for (const { file, text } of cases.of(request.output, history)) writeOutput(file, text);
+    } else if (!request.json) context.out(proposal.policy);
+    if (request.json) context.out(`${jsonText(figuresOf(history, proposal, own, validations))}\n`);
+    if (!quiet) context.err(safeLines(statementOf(history, proposal, own)));
+    for (const { trace, refused } of validations) {
+      context.err(safeLines(validationOf(shownName(trace), refused)));
+    }
+    return validations.some(({ refused }) => refused.calls.size > 0) ? 1 : 0;
+  },
+};
+
+interface Request {
+  readonly traces: readonly TraceFileName[];
+  readonly validate: readonly TraceFileName[];
+  readonly output: string | undefined;
+  readonly architecture: ArchitectureName;
+  readonly detail: Detail;
+  readonly phases: PhaseMode;
+  readonly with: readonly SituationName[];
+  readonly json: boolean;
+  readonly quiet: boolean;
+}
+
+function requestOf(invocation: Invocation): Request {
+  const named = (isStrace: boolean) => (file: string) => ({ file, isStrace });
+  const traces = [...invocation.words.map(named(false)), ...invocation.texts("strace").map(named(true))];
+  if (traces.length === 0) throw missing("a trace", "portcullis propose TRACE");
+  return {
+    traces,
+    validate: invocation.texts("validate").map(named(false)),
+    output: invocation.text("output"),
+    architecture: chosenArchitecture(invocation),
+    detail: oneOf("detail", invocation.text("detail") ?? "arguments", details),
+    phases: oneOf("phases", invocation.text("phases") ?? "usual", phaseModes),
+    with: invocation
+      .texts("with")
+      .flatMap((names) => names.split(",").map((name) => oneOf("with", name, situationNames))),
+    json: invocation.has("json"),
+    quiet: invocation.has("quiet"),
+  };
+}
+
+function oneOf<Name extends string>(option: string, given: string, names: readonly Name[]): Name {
+  const found = names.find((name) => name === given);
+  if (found !== undefined) return found;
+  const near = nearestName(given, names);
+  throw new Failure([
+    diagnostic("P0907", `--${option} ${given} is not one of its values`, {
+      help: near === undefined ? `write one of ${names.join(", ")}` : `write --${option} ${near}`,
+    }),
+  ]);
+}
+
+/** The warnings of the trace. */
+function collect(trace: TraceFileName, architecture: ArchitectureName, history: HistoryBuilder): readonly Diagnostic[] {
+  const faults = new Faults(shownName(trace));
+  history.open(shownName(trace), faults);
+  const warnings = readEvents(trace, architecture, {
+    event: (event, start) => history.event(event, start),
+    end: () => history.end(),
+  });
+  if (faults.failed) throw new Failure(faults.list());
+  return warnings;
+}
+
+function originOf(history: HistoryBuilder, { traces, architecture }: Request): string {
+  const files = traces.map((trace) => basename(shownName(trace))).join(", ");
+  const calls = history.calls.toLocaleString("en-US");
+  const count = history.recordings.length;
+  const text = `Proposed from ${count} recording${count === 1 ? "" : "s"} with ${calls} calls (${files}; ${architecture}): it allows what they have, and refuses the rest.`;
+  return safeText(text).replaceAll("*/", "* /");
+}
+
+function safeLines(lines: readonly string[]): string {
+  return lines.map((line) => `${safeText(line)}\n`).join("");
+}

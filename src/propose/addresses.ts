@@ -1,0 +1,94 @@
+/** From recorded socket addresses to conditions on their kinds, ports, networks and names. */
+import { readSocketAddress, type SocketAddress } from "../ir/observe.ts";
+import { printBlock } from "../patterns/cidr.ts";
+import { bytesOf, utf8 } from "./aspects.ts";
+import { textPatterns } from "./paths.ts";
+
+/** Addresses of one kind, under a condition on `to`, as policies write it; several if one of them suffices. */
+export interface AddressCase {
+  readonly kind: SocketAddress["kind"];
+  /** All of them hold; none for every address of the kind. */
+  readonly conditions: readonly AddressCondition[];
+}
+
+/** `subject.method(...values)` */
+export interface AddressCondition {
+  /** Any of them holds. */
+  readonly any: readonly { readonly subject: string; readonly method: string; readonly values: readonly string[] }[];
+}
+
+const mostPorts = 8;
+const mostAddresses = 8;
+/** Networks larger than this are no rule. */
+const shortestPrefix = { v4: 8, v6: 16 };
+
+/** `addresses`: `struct sockaddr`, a character for each byte; null for none. */
+export function addressCases(addresses: readonly (string | null)[]): readonly AddressCase[] {
+  const byKind = new Map<SocketAddress["kind"], SocketAddress[]>();
+  for (const address of addresses) {
+    const read = readSocketAddress(address === null ? new Uint8Array(0) : bytesOf(address));
+    byKind.set(read.kind, [...(byKind.get(read.kind) ?? []), read]);
+  }
+  return [...byKind].map(([kind, list]) => ({ kind, conditions: conditionsOf(kind, list) }));
+}
+
+function conditionsOf(kind: SocketAddress["kind"], list: readonly SocketAddress[]): readonly AddressCondition[] {
+  switch (kind) {
+    case "ip":
+      return [...ports(list), ...networks(list)];
+    case "unix":
+      return names(list, "to.path.text", true);
+    case "abstract":
+      return names(list, "to.name", false);
+    case "other": {
+      const families = [...new Set(list.map(({ family }) => `${family}n`))];
+      return [{ any: [{ subject: `[${families.join(", ")}]`, method: "includes", values: ["to.family"] }] }];
+    }
+    case "unnamed":
+    case "unspecified":
+    case "none":
+    case "netlink":
+    case "vsock":
+      return [];
+  }
+}
+
+function ports(list: readonly SocketAddress[]): AddressCondition[] {
+  const found = [...new Set(list.map(({ port }) => port))].sort((a, b) => (a < b ? -1 : 1));
+  if (found.length > mostPorts) return [];
+  return [
+    { any: [{ subject: `[${found.map((port) => `${port}n`).join(", ")}]`, method: "includes", values: ["to.port"] }] },
+  ];
+}
+
+function networks(list: readonly SocketAddress[]): AddressCondition[] {
+  const words = [...new Set(list.map(({ address }) => (address.high << 64n) | address.low))];
+  const v4 = words.filter((word) => word >> 32n === 0xffffn);
+  const v6 = words.filter((word) => word >> 32n !== 0xffffn);
+  const blocks = [...blocksOf(v4, 96 + shortestPrefix.v4), ...blocksOf(v6, shortestPrefix.v6)];
+  if (blocks.length < (v4.length > 0 ? 1 : 0) + (v6.length > 0 ? 1 : 0)) return [];
+  const texts = blocks.map((block) => JSON.stringify(printBlock(block)));
+  return [{ any: [{ subject: `cidr(${texts.join(", ")})`, method: "has", values: ["to.address"] }] }];
+}
+
+/** None if the addresses have too little in common. */
+function blocksOf(addresses: readonly bigint[], shortest: number): { address: bigint; prefix: number }[] {
+  if (addresses.length <= mostAddresses) return addresses.map((address) => ({ address, prefix: 128 }));
+  let prefix = 128;
+  const [first = 0n] = addresses;
+  for (const address of addresses) {
+    while (first >> BigInt(128 - prefix) !== address >> BigInt(128 - prefix)) prefix--;
+  }
+  const host = BigInt(128 - prefix);
+  return prefix < shortest ? [] : [{ address: (first >> host) << host, prefix }];
+}
+
+function names(list: readonly SocketAddress[], subject: string, isPath: boolean): AddressCondition[] {
+  const texts = [...new Set(list.map(({ name }) => utf8(name)))];
+  const patterns = texts.every((text) => text !== undefined) ? textPatterns(texts, isPath) : undefined;
+  if (patterns === undefined) return [];
+  const any = Object.entries(patterns).flatMap(([method, texts]: [string, readonly string[]]) =>
+    texts.length === 0 ? [] : [{ subject, method, values: texts.map((text) => JSON.stringify(text)) }],
+  );
+  return [{ any }];
+}

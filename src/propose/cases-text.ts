@@ -1,0 +1,149 @@
+/**
+ * Prints a case file from a recording: for each rule and phase the first call that it allows, and the calls and births
+ * that lead to the phase. Calls of threads stand at their process, because a proposal has no state of threads.
+ */
+import { basename } from "node:path";
+import { safeText } from "../diagnostics/width.ts";
+import type { SimulatedDecision } from "../engines/simulate/model.ts";
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { callByNumber, registerOf } from "../linux/calls.ts";
+import type { CallEvent, TraceEvent } from "../traces/trace.ts";
+import { unknownWord } from "../traces/trace.ts";
+import { printTraceCall } from "../traces/words.ts";
+import type { History } from "./history.ts";
+
+const mostFiles = 9;
+const mostProcesses = 40;
+const mostLines = 1000;
+/** The reader of case files takes no longer ones. */
+const longestLine = 4000;
+
+class CaseWriter {
+  readonly #architecture: ArchitectureName;
+  /** Calls that a counter counts: each must be in the file. */
+  readonly #counted: ReadonlySet<string>;
+  readonly #lines: string[] = [];
+  readonly #seen = new Set<string>();
+  /** By thread. A task that is not in the file has none. */
+  readonly #names = new Map<number, string>();
+  #processes = 0;
+
+  constructor(architecture: ArchitectureName, counted: ReadonlySet<string>) {
+    this.#architecture = architecture;
+    this.#counted = counted;
+  }
+
+  get isEmpty(): boolean {
+    return this.#lines.length === 0;
+  }
+
+  /** Events in their order; `decision` is the policy's on a call. */
+  take(event: TraceEvent, decision: SimulatedDecision | undefined): void {
+    switch (event.kind) {
+      case "clock":
+        return;
+      case "call":
+        if (this.#processes === 0) this.#name(event.tid, "main");
+        if (decision !== undefined) this.#call(event, decision);
+        return;
+      case "thread": {
+        const name = this.#names.get(event.tid);
+        if (name !== undefined) this.#names.set(event.child, name);
+        return;
+      }
+      case "fork":
+        this.#fork(event.tid, event.child);
+        return;
+      case "exec": {
+        const name = this.#names.get(event.former ?? event.tid);
+        if (name !== undefined) this.#names.set(event.tid, name);
+        return;
+      }
+      case "exit":
+        this.#names.delete(event.tid);
+        return;
+    }
+  }
+
+  text(about: string): string {
+    const width = Math.max(...this.#lines.map((line) => line.indexOf(" ")));
+    const lines = this.#lines.map((line) => {
+      const at = line.indexOf(" ");
+      return `${line.slice(0, at).padEnd(width)}${line.slice(at)}`;
+    });
+    return [`# ${about}`, ...lines, ""].join("\n");
+  }
+
+  #name(tid: number, name: string): void {
+    this.#processes++;
+    this.#names.set(tid, name);
+  }
+
+  #fork(parent: number, child: number): void {
+    const maker = this.#names.get(parent);
+    if (maker === undefined || this.#processes >= mostProcesses || this.#lines.length >= mostLines) {
+      this.#names.delete(child);
+      return;
+    }
+    const name = `process${this.#processes}`;
+    this.#name(child, name);
+    this.#lines.push(`${name} = ${maker}.fork()`);
+  }
+
+  #call(event: CallEvent, { verdict, rule, phases }: SimulatedDecision): void {
+    const name = this.#names.get(event.tid);
+    const call = callByNumber(this.#architecture, event.number);
+    if (name === undefined || call === undefined || verdict !== "allow") return;
+    const before = JSON.stringify(phases.before);
+    const changes = before !== JSON.stringify(phases.after) || this.#counted.has(call.name);
+    const key = `${call.name} ${rule} ${before}`;
+    if (!changes && (this.#seen.has(key) || this.#lines.length >= mostLines)) return;
+    const isKnown = call.parameters.every((parameter, index) => {
+      const used = BigInt.asUintN(parameter.width, -1n);
+      const word = event.arguments[registerOf(call, index, this.#architecture)] ?? unknownWord;
+      return (word.known & used) === used;
+    });
+    const line = `${name} ${printTraceCall(event, { architecture: this.#architecture })}  allow`;
+    if (!isKnown || line.length > longestLine) {
+      // The process's later lines would be in another phase.
+      if (changes) for (const [tid, other] of this.#names) if (other === name) this.#names.delete(tid);
+      return;
+    }
+    this.#seen.add(key);
+    this.#lines.push(line);
+  }
+}
+
+/** A case file for each recording. */
+export class CaseFiles {
+  readonly #make: () => CaseWriter;
+  readonly #writers: CaseWriter[] = [];
+  #current: CaseWriter | undefined;
+
+  constructor(architecture: ArchitectureName, counted: ReadonlySet<string>) {
+    this.#make = () => new CaseWriter(architecture, counted);
+  }
+
+  event(event: TraceEvent, decision: SimulatedDecision | undefined): void {
+    this.#current ??= this.#make();
+    this.#current.take(event, decision);
+  }
+
+  end(): void {
+    if (this.#current !== undefined) this.#writers.push(this.#current);
+    this.#current = undefined;
+  }
+
+  /** `nginx.cases`, `nginx.2.cases` for `nginx.ts`; at most nine. */
+  of(policy: string, { recordings }: Pick<History, "recordings">): { readonly file: string; readonly text: string }[] {
+    const stem = policy.replace(/\.ts$/, "");
+    return this.#writers.slice(0, mostFiles).flatMap((writer, index) => {
+      if (writer.isEmpty) return [];
+      const file = index === 0 ? `${stem}.cases` : `${stem}.${index + 1}.cases`;
+      const text = writer.text(
+        `Recorded: ${safeText(basename(recordings[index]?.file ?? ""))}. Written by portcullis propose.`,
+      );
+      return [{ file, text }];
+    });
+  }
+}

@@ -1,0 +1,296 @@
+/**
+ * A history: what recordings say about each process, in little memory. Of each segment of a process (between its birth,
+ * its executions and its end) it has the different calls, how often each was made, and where it was made first and last.
+ */
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { auditArchitecture } from "../linux/architecture.ts";
+import type { CallDescription } from "../linux/call.ts";
+import { callByNumber } from "../linux/calls.ts";
+import { nameCall } from "../linux/decode.ts";
+import { exemptCalls } from "../linux/exempt-calls.ts";
+import { executingCalls } from "../linux/process-calls.ts";
+import { Faults } from "../traces/faults.ts";
+import type { CallEvent, TraceEvent, TraceHead } from "../traces/trace.ts";
+import { type Aspect, aspectsOf, type Detail, latin, type Value, valueIn } from "./aspects.ts";
+import { type Sight, sightOf } from "./situations.ts";
+
+/** A call with the values of its aspects, in their order. */
+export interface Signature {
+  readonly id: number;
+  readonly call: string;
+  readonly aspects: readonly Aspect[];
+  readonly values: readonly Value[];
+}
+
+/** Positions count the calls of the segment, from 0. */
+export interface Occurrences {
+  count: number;
+  /** At most `mostFirsts`, in order. */
+  readonly firsts: number[];
+  last: number;
+  /** Seconds since the segment's first call. */
+  readonly firstTime: number | undefined;
+}
+
+export const mostFirsts = 4;
+
+export type Origin =
+  | { readonly is: "command" }
+  /** `at`: the position of the parent's call. */
+  | { readonly is: "fork"; readonly parent: Segment; readonly at: number }
+  /** `program` is the last name of its path; undefined if the recording lacks it, null if there is no path. */
+  | { readonly is: "exec"; readonly before: Segment; readonly at: number; readonly program: string | null | undefined };
+
+export interface Segment {
+  /** The index of the recording. */
+  readonly recording: number;
+  /** As recorded; unique among living processes. */
+  readonly pid: number;
+  readonly origin: Origin;
+  calls: number;
+  seconds: number | undefined;
+  /** By the signature's id. */
+  readonly occurrences: Map<number, Occurrences>;
+}
+
+export interface Recording {
+  /** The file's displayed name. */
+  readonly file: string;
+  calls: number;
+  processes: number;
+}
+
+export interface History {
+  readonly architecture: ArchitectureName;
+  readonly detail: Detail;
+  readonly recordings: readonly Recording[];
+  readonly segments: readonly Segment[];
+  readonly signatures: readonly Signature[];
+  /** Recorded calls that no policy lets pass, by name: foreign ABIs, numbers without a name, io_uring. */
+  readonly refused: ReadonlyMap<string, number>;
+  readonly calls: number;
+  /** What happened in at least one recording. */
+  readonly sights: ReadonlySet<Sight>;
+}
+
+/** Always allowed, and not seen by a policy (docs/language.md). */
+const unseen: ReadonlySet<string> = new Set([
+  ...["restart_syscall", "rt_sigreturn", "exit", "exit_group"],
+  ...exemptCalls,
+]);
+const executing: ReadonlySet<string> = new Set(executingCalls);
+/** Different values of a call's texts; beyond it, only their folders are told apart. */
+const mostSignatures = 20_000;
+
+interface Process {
+  readonly pid: number;
+  segment: Segment;
+  tasks: number;
+  began: bigint | undefined;
+}
+
+interface Task {
+  readonly process: Process;
+  /** The position of its last call. */
+  last: number;
+}
+
+export class HistoryBuilder implements History {
+  readonly architecture: ArchitectureName;
+  readonly detail: Detail;
+  readonly recordings: Recording[] = [];
+  readonly segments: Segment[] = [];
+  readonly signatures: Signature[] = [];
+  readonly refused = new Map<string, number>();
+  readonly sights = new Set<Sight>();
+  #calls = 0;
+  readonly #ids = new Map<string, number>();
+  readonly #perCall = new Map<string, number>();
+  readonly #aspects = new Map<number, { call: CallDescription; aspects: readonly Aspect[] } | undefined>();
+  #tasks = new Map<number, Task>();
+  #file = "";
+  #faults = new Faults("");
+  #current: Recording | undefined;
+
+  constructor(architecture: ArchitectureName, detail: Detail) {
+    this.architecture = architecture;
+    this.detail = detail;
+  }
+
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** The events that follow are of this file. Its contradictions are reported to `faults`. */
+  open(file: string, faults: Faults): void {
+    this.#file = file;
+    this.#faults = faults;
+    this.end();
+  }
+
+  /** A run has ended. */
+  end(): void {
+    this.#current = undefined;
+    this.#tasks = new Map();
+  }
+
+  event(event: TraceEvent, start: Pick<TraceHead, "command">): void {
+    this.#current ??= this.#begin(start);
+    switch (event.kind) {
+      case "clock":
+        return;
+      case "call": {
+        const task = this.#task(event.tid, event);
+        if (task !== undefined) this.#call(task, event);
+        return;
+      }
+      case "thread": {
+        const task = this.#task(event.tid, event);
+        if (task === undefined) return;
+        task.process.tasks++;
+        this.#tasks.set(event.child, { process: task.process, last: task.last });
+        return;
+      }
+      case "fork": {
+        const task = this.#task(event.tid, event);
+        if (task !== undefined) this.#fork(task, event.child);
+        return;
+      }
+      case "exec": {
+        const task = this.#task(event.former ?? event.tid, event);
+        if (task === undefined) return;
+        for (const [tid, other] of this.#tasks) if (other.process === task.process) this.#tasks.delete(tid);
+        task.process.tasks = 1;
+        this.#tasks.set(event.tid, task);
+        return;
+      }
+      case "exit": {
+        const task = this.#task(event.tid, event);
+        if (task !== undefined && --task.process.tasks === 0) this.#ended(task.process);
+        this.#tasks.delete(event.tid);
+        return;
+      }
+    }
+  }
+
+  #begin({ command = 1 }: Pick<TraceHead, "command">): Recording {
+    const recording = { file: this.#file, calls: 0, processes: 1 };
+    this.recordings.push(recording);
+    this.#tasks.set(command, { process: this.#process(command, { is: "command" }), last: 0 });
+    return recording;
+  }
+
+  #process(pid: number, origin: Origin): Process {
+    return { pid, segment: this.#segment(pid, origin), tasks: 1, began: undefined };
+  }
+
+  #segment(pid: number, origin: Origin): Segment {
+    const recording = this.recordings.length - 1;
+    const segment = { recording, pid, origin, calls: 0, seconds: undefined, occurrences: new Map() };
+    this.segments.push(segment);
+    return segment;
+  }
+
+  #task(tid: number, { place }: Exclude<TraceEvent, { kind: "clock" }>): Task | undefined {
+    const task = this.#tasks.get(tid);
+    if (task === undefined) this.#faults.add("P0803", place, `no line has created task ${tid}, or it has ended`);
+    return task;
+  }
+
+  #ended({ segment }: Process): void {
+    let { origin } = segment;
+    while (origin.is === "exec") origin = origin.before.origin;
+    if (origin.is === "command") this.sights.add("ended");
+  }
+
+  #fork(task: Task, child: number): void {
+    this.#current!.processes++;
+    const origin = { is: "fork", parent: task.process.segment, at: task.last } as const;
+    this.#tasks.set(child, { process: this.#process(child, origin), last: 0 });
+  }
+
+  #call(task: Task, event: CallEvent): void {
+    this.#current!.calls++;
+    this.#calls++;
+    const known = this.#known(event);
+    if (known === undefined) {
+      const { name } = nameCall(this.architecture, event.architecture, event.number);
+      if (!unseen.has(name)) this.refused.set(name, (this.refused.get(name) ?? 0) + 1);
+      const sight = sightOf(name, undefined);
+      if (sight !== undefined) this.sights.add(sight);
+      return;
+    }
+    const { call, aspects } = known;
+    const path = event.memory.get("path");
+    const sight = sightOf(call.name, path?.is === "text" ? latin(path.bytes) : undefined);
+    if (sight !== undefined) this.sights.add(sight);
+    const signature = this.#sign(call, aspects, event);
+    const { process } = task;
+    const { segment } = process;
+    if (event.time !== undefined) {
+      if (segment.calls === 0) process.began = event.time;
+      if (process.began !== undefined) segment.seconds = Number(event.time - process.began) / 1e9;
+    }
+    const position = segment.calls++;
+    task.last = position;
+    const found = segment.occurrences.get(signature.id);
+    if (found === undefined) {
+      const firstTime = event.time === undefined ? undefined : segment.seconds;
+      segment.occurrences.set(signature.id, { count: 1, firsts: [position], last: position, firstTime });
+    } else {
+      found.count++;
+      found.last = position;
+      if (found.firsts.length < mostFirsts) found.firsts.push(position);
+    }
+    if (executing.has(call.name)) this.#execute(process, signature, position);
+  }
+
+  /** A policy sees the attempt, not whether it succeeds. */
+  #execute(process: Process, { aspects, values }: Signature, at: number): void {
+    const path = values[aspects.findIndex(({ is }) => is === "text")];
+    const program = typeof path === "string" ? path.slice(path.lastIndexOf("/") + 1) : (path as null | undefined);
+    process.segment = this.#segment(process.pid, { is: "exec", before: process.segment, at, program });
+  }
+
+  /** Undefined for what no policy judges or lets pass. */
+  #known(event: CallEvent): { call: CallDescription; aspects: readonly Aspect[] } | undefined {
+    if (event.architecture >>> 0 !== auditArchitecture[this.architecture]) return undefined;
+    if (this.#aspects.has(event.number)) return this.#aspects.get(event.number);
+    const call = callByNumber(this.architecture, event.number);
+    const isSeen = call !== undefined && !unseen.has(call.name) && !call.name.startsWith("io_uring_");
+    const known = isSeen ? { call, aspects: aspectsOf(call, this.detail, this.architecture) } : undefined;
+    this.#aspects.set(event.number, known);
+    return known;
+  }
+
+  #sign(call: CallDescription, aspects: readonly Aspect[], event: CallEvent): Signature {
+    let values: Value[] = aspects.map((aspect) => valueIn(call, aspect, event, this.architecture));
+    let key = keyOf(call.name, values);
+    let id = this.#ids.get(key);
+    if (id === undefined && (this.#perCall.get(call.name) ?? 0) >= mostSignatures) {
+      values = values.map((value, index) => (aspects[index]!.is === "text" ? folderOf(value) : value));
+      key = keyOf(call.name, values);
+      id = this.#ids.get(key);
+    }
+    if (id !== undefined) return this.signatures[id]!;
+    const signature = { id: this.signatures.length, call: call.name, aspects, values };
+    this.signatures.push(signature);
+    this.#ids.set(key, signature.id);
+    this.#perCall.set(call.name, (this.#perCall.get(call.name) ?? 0) + 1);
+    return signature;
+  }
+}
+
+function keyOf(call: string, values: readonly Value[]): string {
+  let key = call;
+  for (const value of values) {
+    key +=
+      value === undefined ? "\0?" : value === null ? "\0-" : typeof value === "bigint" ? `\0${value}` : `\0"${value}`;
+  }
+  return key;
+}
+
+/** Any name in the folder of the text: a text that ends in a slash stands for it. */
+function folderOf(value: Value): Value {
+  return typeof value === "string" ? value.slice(0, value.lastIndexOf("/") + 1) : value;
+}

@@ -1,0 +1,501 @@
+/** Prints a proposal as a policy: a TypeScript module that says for each rule where it comes from. */
+import type { ArchitectureName } from "../linux/architecture.ts";
+import type { AddressCase } from "./addresses.ts";
+import type { History } from "./history.ts";
+import { comment, conditional, identifier, list } from "./layout.ts";
+import { type CallUse, type Permissions, phaseNames, type State } from "./permissions.ts";
+import type { Role, Roles } from "./roles.ts";
+import { type ArgumentRules, equals, findRules, type Rule } from "./rules.ts";
+import type { Trigger } from "./triggers.ts";
+
+export interface PolicyText {
+  readonly text: string;
+  /** Arguments without a rule, by call: a statement for people. */
+  readonly open: ReadonlyMap<string, ArgumentRules["open"]>;
+}
+
+interface Sources {
+  readonly history: History;
+  readonly roles: Roles;
+  readonly permissions: Permissions;
+  /** Calls of named sets, by the set's name. */
+  readonly added: ReadonlyMap<string, readonly string[]>;
+  /** Paragraphs for the head of the module. */
+  readonly about: readonly string[];
+}
+
+/** Calls that the C library tries before an older one: where only the older one was recorded, they fail as if unknown. */
+const fallbacks: readonly { readonly call: string; readonly to: readonly string[] }[] = [
+  { call: "clone3", to: ["clone"] },
+  { call: "faccessat2", to: ["faccessat"] },
+  { call: "fchmodat2", to: ["fchmodat"] },
+  { call: "statx", to: ["newfstatat"] },
+  { call: "openat2", to: ["openat"] },
+];
+
+export function printPolicy(sources: Sources): PolicyText {
+  return new Printer(sources).print();
+}
+
+class Printer {
+  readonly #sources: Sources;
+  readonly #architecture: ArchitectureName;
+  /** What the module imports, beside types. */
+  readonly #imports = new Set<string>(["policy", "allow", "deny"]);
+  readonly #types = new Set<string>();
+  /** Declarations before the policy, by their names. */
+  readonly #constants: string[] = [];
+  readonly #names = new Set<string>(["call", "allow", "calls", "refused", "policy", "judge", "to", "role", "phase"]);
+  readonly #tests = new Map<string, string>();
+  readonly #open = new Map<string, ArgumentRules["open"]>();
+  readonly #phaseOf = new Map<Role, string>();
+
+  constructor(sources: Sources) {
+    this.#sources = sources;
+    this.#architecture = sources.history.architecture;
+  }
+
+  print(): PolicyText {
+    const state = this.#state();
+    const judge = this.#judge();
+    const step = this.#step();
+    const { about } = this.#sources;
+    const head = [
+      "/**",
+      ...about.flatMap((text, index) => [...(index === 0 ? [] : [" *"]), ...comment(1, "*", text)]),
+      " */",
+    ];
+    const imported = [...this.#imports].map((name) => ({ name, text: name }));
+    for (const name of this.#types) imported.push({ name, text: `type ${name}` });
+    imported.sort((a, b) => compareImports(a.name, b.name));
+    const lines = [
+      ...head,
+      ...list(
+        0,
+        "import ",
+        imported.map(({ text }) => text),
+        ' from "portcullis";',
+        ["{ ", " }"],
+      ),
+      "",
+      'const refused = deny("EPERM", "no recording has it");',
+      ...state,
+      ...this.#constants,
+      ...judge,
+      "",
+      ...step,
+    ];
+    return { text: `${lines.join("\n")}\n`, open: this.#open };
+  }
+
+  get #isStateful(): boolean {
+    return this.#sources.permissions.states.length > 1;
+  }
+
+  // ── State ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #state(): string[] {
+    const { roles, permissions } = this.#sources;
+    const lines: string[] = [];
+    const hasRoles = roles.list.length > 1;
+    if (hasRoles) {
+      this.#imports.add("perProcess");
+      const names = roles.list.map(({ name }) => JSON.stringify(name));
+      const children = [...roles.children].map(([from, to]) => `${key(from.name)}: ${JSON.stringify(to.name)}`);
+      lines.push("", "// How a process came to be: a child by its parent, a program by its path.");
+      if (children.length === 0) {
+        lines.push(...list(0, "const role = perProcess.phases(", names, ");", ["[", "]"]));
+      } else {
+        const flat = `const role = perProcess.phases([${names.join(", ")}], { onFork: { ${children.join(", ")} } });`;
+        const head = `const role = perProcess.phases([${names.join(", ")}], {`;
+        if (flat.length <= 120) lines.push(flat);
+        else if (head.length <= 120)
+          lines.push(head, ...closed(list(2, "onFork: ", children, "", ["{ ", " }"])), "});");
+        else {
+          lines.push("const role = perProcess.phases(");
+          lines.push(...closed(list(2, "", names, "", ["[", "]"])));
+          lines.push("  {", ...closed(list(4, "onFork: ", children, "", ["{ ", " }"])), "  },");
+          lines.push(");");
+        }
+      }
+    }
+    for (const [role, trigger] of permissions.triggers) {
+      this.#imports.add("perProcess");
+      const name = this.#name(hasRoles ? `${role.name} phase` : "phase", !hasRoles);
+      this.#phaseOf.set(role, name);
+      const isTightening = this.#isTightening(role);
+      const options = isTightening ? ", { tightening: true }" : "";
+      lines.push("", ...comment(0, "//", describeTrigger(trigger, role, hasRoles)));
+      lines.push(`const ${name} = perProcess.phases(["${phaseNames.join('", "')}"]${options});`);
+      if (trigger.predicate.nth > 1) lines.push(`const ${this.#counterOf(role)} = perProcess.counter();`);
+    }
+    return lines;
+  }
+
+  /** The front end proves it: no call is allowed in the later phase of a role only. */
+  #isTightening(role: Role): boolean {
+    const { permissions } = this.#sources;
+    const [starting, running] = permissions.states.filter((state) => state.role === role);
+    return permissions.calls.every(({ states }) => !states.has(running!) || states.has(starting!));
+  }
+
+  #counterOf(role: Role): string {
+    return `${this.#phaseOf.get(role)!}Counter`;
+  }
+
+  /** Whether the process is in one of these states; undefined for any. */
+  #stateTest(states: ReadonlySet<State>): string | undefined {
+    const { permissions, roles } = this.#sources;
+    if (states.size === permissions.states.length) return undefined;
+    const whole: Role[] = [];
+    const parts: string[] = [];
+    for (const role of roles.list) {
+      const own = permissions.states.filter((state) => state.role === role);
+      const inside = own.filter((state) => states.has(state));
+      if (inside.length === own.length) whole.push(role);
+      else if (inside.length > 0) {
+        const test = `${this.#phaseOf.get(role)}.is("${inside[0]!.phase}")`;
+        parts.push(roles.list.length === 1 ? test : `role.is(${JSON.stringify(role.name)}) && ${test}`);
+      }
+    }
+    if (whole.length > 0) parts.unshift(`role.is(${whole.map(({ name }) => JSON.stringify(name)).join(", ")})`);
+    if (parts.length === 1) return parts[0]!;
+    return parts.map((part) => (part.includes(" && ") ? `(${part})` : part)).join(" || ");
+  }
+
+  /** A function for a test that is used more than once or is long. */
+  #testName(states: ReadonlySet<State>): string | undefined {
+    const test = this.#stateTest(states);
+    if (test === undefined) return undefined;
+    if (test.length <= 50 && !/&&|\|\|/.test(test)) return test;
+    let name = this.#tests.get(test);
+    if (name === undefined) {
+      name = this.#name(this.#shortName(states));
+      this.#tests.set(test, name);
+      const lines = conditionLines(2, "return ", test, ";");
+      this.#constants.push("", `function ${name}(): boolean {`, ...lines, "}");
+    }
+    return `${name}()`;
+  }
+
+  /** `in main starting`; of more than two states, what they have in common. */
+  #shortName(states: ReadonlySet<State>): string {
+    const parts = this.#parts(states).map(({ role, phase }) => `${role.name} ${phase ?? ""}`.trim());
+    if (parts.length <= 2) return `in ${parts.join(" or ")}`;
+    return [...states].every(({ phase }) => phase === phaseNames[0]) ? "in any starting" : "in some";
+  }
+
+  #describe(states: ReadonlySet<State>): string {
+    const parts = this.#parts(states).map(({ role, phase }) => {
+      const whose = this.#sources.roles.list.length > 1 ? `in ${role.name}` : "";
+      return [whose, phase === undefined ? "" : `while it is ${phase}`].filter((one) => one !== "").join(" ");
+    });
+    return parts.join(", ");
+  }
+
+  /** Both phases of a role are the role. */
+  #parts(states: ReadonlySet<State>): { role: Role; phase: State["phase"] }[] {
+    return this.#sources.roles.list.flatMap((role): { role: Role; phase: State["phase"] }[] => {
+      const own = this.#sources.permissions.states.filter((state) => state.role === role);
+      const inside = own.filter((state) => states.has(state));
+      return inside.length === own.length && inside.length > 0 ? [{ role, phase: undefined }] : inside;
+    });
+  }
+
+  #name(text: string, isFixed = false): string {
+    const stem = identifier(text);
+    let name = stem;
+    if (!isFixed) for (let number = 2; this.#names.has(name); number++) name = `${stem}${number}`;
+    this.#names.add(name);
+    return name;
+  }
+
+  // ── Verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #judge(): string[] {
+    this.#types.add("Call").add("Verdict");
+    const { permissions, added } = this.#sources;
+    const plain = new Map<string, { states: ReadonlySet<State>; uses: CallUse[] }>();
+    const cases: string[] = [];
+    const everywhere = new Set([...added.values()].flat());
+    const recorded = new Set(permissions.calls.map(({ call }) => call));
+    for (const use of permissions.calls) {
+      const found = findRules(use.signatures, this.#architecture);
+      if (found.open.length > 0) this.#open.set(use.call, found.open);
+      if (everywhere.has(use.call)) continue;
+      if (use.call === "clone3" && found.rules.length === 0 && this.#isStateful) {
+        cases.push(
+          ...comment(
+            4,
+            "//",
+            `${this.#uses(use)}, without its flags, which a policy with state must know: the C library then takes clone.`,
+          ),
+        );
+        cases.push('    case "clone3":', '      return deny("ENOSYS");');
+        continue;
+      }
+      if (found.rules.length === 0) {
+        const test = this.#stateTest(use.states) ?? "";
+        const group = plain.get(test) ?? { states: use.states, uses: [] };
+        group.uses.push(use);
+        plain.set(test, group);
+      } else cases.push(...this.#case(use, found.rules));
+    }
+    for (const { call, to } of fallbacks) {
+      if (recorded.has(call) || everywhere.has(call) || !to.some((older) => recorded.has(older))) continue;
+      cases.push(...comment(4, "//", `The C library then takes ${to.join(" or ")}.`));
+      cases.push(`    case "${call}":`, '      return deny("ENOSYS");');
+    }
+    const groups = [...plain.values()].sort((a, b) => b.states.size - a.states.size || b.uses.length - a.uses.length);
+    const body = [...this.#added(), ...groups.flatMap((group) => this.#group(group.states, group.uses))];
+    const lines = ["", "function judge(call: Call): Verdict {", ...body];
+    if (cases.length > 0) lines.push("  switch (call.name) {", ...cases, "  }");
+    return [...lines, "  return refused;", "}"];
+  }
+
+  /** A set of calls without rules on arguments, allowed in these states. */
+  #group(states: ReadonlySet<State>, uses: readonly CallUse[]): string[] {
+    this.#imports.add("calls");
+    const test = this.#testName(states);
+    const name = this.#name(test === undefined ? "always" : `calls ${this.#shortName(states)}`);
+    const where = test === undefined ? "" : ` ${this.#describe(states)}`;
+    this.#constants.push("", ...comment(0, "//", `Allowed with any arguments${where}.`), `const ${name} = calls(`);
+    for (const use of uses) this.#constants.push(`  "${use.call}", // ${this.#uses(use)}`);
+    this.#constants.push(");");
+    return conditional(
+      2,
+      [`${name}.has(call)`, ...(test === undefined ? [] : [/\|\|/.test(test) ? `(${test})` : test])],
+      "&&",
+      "return allow;",
+    );
+  }
+
+  #added(): string[] {
+    const lines: string[] = [];
+    for (const [set, names] of this.#sources.added) {
+      if (names.length === 0) continue;
+      this.#imports.add("calls");
+      const name = this.#name(set);
+      this.#constants.push("", ...comment(0, "//", `--with ${set} (docs/propose.md).`));
+      this.#constants.push(
+        ...list(
+          0,
+          `const ${name} = calls`,
+          names.map((one) => JSON.stringify(one)),
+          ";",
+          ["(", ")"],
+        ),
+      );
+      lines.push(`  if (${name}.has(call)) return allow;`);
+    }
+    return lines;
+  }
+
+  /** `1,207: 1,204 by main, 3 by child` */
+  #uses({ count, byRole }: CallUse): string {
+    const total = count.toLocaleString("en-US");
+    const roles = [...byRole].map(([{ name }, times]) => `${times.toLocaleString("en-US")} by ${name}`);
+    if (count === 0) return "As other calls of its family do it.";
+    if (this.#sources.roles.list.length === 1) return total;
+    return roles.length === 1 ? roles[0]! : `${total}: ${roles.join(", ")}`;
+  }
+
+  #case(use: CallUse, rules: readonly Rule[]): string[] {
+    const test = this.#testName(use.states);
+    const conditions = [
+      ...(test === undefined ? [] : [test]),
+      ...rules.flatMap((rule) => this.#conditions(use.call, rule)),
+    ];
+    // One place refuses, so a refusal here is the policy's default, and not a rule against the call.
+    return [
+      ...comment(4, "//", this.#uses(use)),
+      `    case "${use.call}":`,
+      ...conditional(6, conditions, "&&", "return allow;"),
+      "      break;",
+    ];
+  }
+
+  /** All of them hold. */
+  #conditions(call: string, rule: Rule): string[] {
+    switch (rule.is) {
+      case "comparison":
+        return rule.text.split(" && ");
+      case "test":
+        return [`${rule.negated ? "!" : ""}${this.#test(call, rule, 10)}`];
+      case "any":
+        return [this.#anyFunction(call, rule.rules)];
+      case "address":
+        return [`${this.#addressFunction(call, rule.cases)}(${rule.subject})`];
+    }
+  }
+
+  /** A function of the call, because a disjunction in a conjunction is hard to read. */
+  #anyFunction(call: string, rules: readonly Rule[]): string {
+    this.#types.add("CallOf");
+    const tests = rules.flatMap((rule) => this.#conditions(call, rule));
+    const name = this.#name(`may ${call}`);
+    const head = `function ${name}(call: CallOf<"${call}">): boolean {`;
+    this.#constants.push("", head, ...conditionLines(2, "return ", tests.join(" || "), ";"), "}");
+    return `${name}(call)`;
+  }
+
+  /** Long lists get a name. */
+  #test(call: string, { subject, method, values }: Rule & { is: "test" }, indent: number): string {
+    const text = `${subject}.${method}(${values.join(", ")})`;
+    if (indent + text.length + "if (!) return refused;".length <= 120) return text;
+    if (subject.startsWith("[")) {
+      const name = this.#constant(`${call} values`, subject.slice(1, -1).split(", "));
+      return `${name}.${method}(${values.join(", ")})`;
+    }
+    const [, , parameter = ""] = subject.split(".");
+    const name = this.#constant(
+      `${call} ${parameter} ${method === "is" || method === "hasOnly" ? "" : method}`,
+      values,
+    );
+    return `${subject}.${method}(...${name})`;
+  }
+
+  #constant(text: string, values: readonly string[]): string {
+    const name = this.#name(text);
+    this.#constants.push("", ...list(0, `const ${name} = `, values, ";", ["[", "]"]));
+    return name;
+  }
+
+  #addressFunction(call: string, cases: readonly AddressCase[]): string {
+    this.#types.add("SocketAddress");
+    const name = this.#name(`${call} reaches`);
+    const lines = ["", `function ${name}(to: SocketAddress): boolean {`, "  switch (to.kind) {"];
+    const plain = cases.filter(({ conditions }) => conditions.length === 0);
+    for (const { kind, conditions } of cases) {
+      if (conditions.length === 0) continue;
+      lines.push(`    case "${kind}":`);
+      for (const { any } of conditions) {
+        const tests = any.map(({ subject, method, values }) => {
+          if (subject.startsWith("cidr(")) {
+            this.#imports.add("cidr");
+            const text = this.#name(`${call} networks`);
+            this.#constants.push(
+              "",
+              ...list(0, `const ${text} = cidr`, subject.slice(5, -1).split(", "), ";", ["(", ")"]),
+            );
+            return `!${text}.${method}(${values.join(", ")})`;
+          }
+          return `!${this.#test(`${call} ${kind}`, { is: "test", subject, method, values }, 20)}`;
+        });
+        lines.push(...conditional(6, tests, "&&", "return false;"));
+      }
+      lines.push("      return true;");
+    }
+    for (const { kind } of plain) lines.push(`    case "${kind}":`);
+    if (plain.length > 0) lines.push("      return true;");
+    this.#constants.push(...lines, "    default:", "      return false;", "  }", "}");
+    return name;
+  }
+
+  // ── The step ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #step(): string[] {
+    const { roles, permissions } = this.#sources;
+    // The last role first: a process enters one role at a time.
+    const order = (role: Role) => roles.list.indexOf(role);
+    const executions = [...roles.executions].sort((a, b) => order(b.from) - order(a.from));
+    const changes = [
+      ...[...permissions.triggers].flatMap(([role, trigger]) => this.#enterPhase(role, trigger)),
+      ...executions.flatMap(({ from, to, programs }) => this.#enterRole(from, to, programs)),
+    ];
+    if (changes.length === 0) return ["export default policy(judge);"];
+    return [
+      "export default policy((call) => {",
+      "  const verdict = judge(call);",
+      ...changes,
+      "  return verdict;",
+      "});",
+    ];
+  }
+
+  #enterPhase(role: Role, { predicate, example }: Trigger): string[] {
+    const { call, argument, nth } = predicate;
+    const name = this.#phaseOf.get(role)!;
+    const conditions = [`call.name === "${call}"`];
+    if (this.#sources.roles.list.length > 1) conditions.push(`role.is(${JSON.stringify(role.name)})`);
+    if (argument !== undefined)
+      conditions.push(equals(call, example.aspects[argument.index]!, argument.value, this.#architecture));
+    if (nth > 1) conditions.push(`${this.#counterOf(role)}.add() === ${nth}n`);
+    return conditional(2, conditions, "&&", `${name}.enter("${phaseNames[1]}");`);
+  }
+
+  #enterRole(from: Role, to: Role, programs: readonly string[]): string[] {
+    const { history } = this.#sources;
+    const wanted = new Set(programs);
+    const paths = new Map<string, Set<string>>();
+    for (const segment of from.segments) {
+      for (const id of segment.occurrences.keys()) {
+        const { call, aspects, values } = history.signatures[id]!;
+        if (call !== "execve" && call !== "execveat") continue;
+        const list = paths.get(call) ?? new Set();
+        paths.set(call, list);
+        const path = values[aspects.findIndex(({ is }) => is === "text")];
+        if (typeof path === "string" && wanted.has(path.slice(path.lastIndexOf("/") + 1))) list.add(path);
+      }
+    }
+    return [...paths].flatMap(([call, list]) => {
+      const conditions = [`call.name === "${call}"`, `role.is(${JSON.stringify(from.name)})`];
+      if (programs.length > 0) {
+        if (list.size === 0) return [];
+        const values = [...list].sort().map((path) => JSON.stringify(path));
+        conditions.push(
+          this.#test(`${to.name} program`, { is: "test", subject: "call.args.path.text", method: "is", values }, 70),
+        );
+      }
+      return conditional(2, conditions, "&&", `role.enter(${JSON.stringify(to.name)});`);
+    });
+  }
+}
+
+/** For the comment, and for people. */
+function describeTrigger(trigger: Trigger, role: Role, hasRoles: boolean): string {
+  const { dropped, segments, of, matches, ofCalls } = trigger;
+  const whose = hasRoles ? ` of ${role.name}` : "";
+  const who = of === 1 ? "the process" : `${segments} of ${of} processes`;
+  const names =
+    dropped.length > 6 ? `${dropped.slice(0, 6).join(", ")} and ${dropped.length - 6} more` : dropped.join(", ");
+  const often = `${matches.toLocaleString("en-US")} of ${ofCalls.toLocaleString("en-US")} calls match`;
+  return `${describePredicate(trigger)}${whose} (${who}; ${often}): ${dropped.length} calls are never made after it: ${names}.`;
+}
+
+/** `The first setuid(uid=33)` */
+export function describePredicate({ predicate, example }: Pick<Trigger, "predicate" | "example">): string {
+  const order = ["first", "second", "third", "fourth"][predicate.nth - 1];
+  const { argument } = predicate;
+  if (argument === undefined) return `The ${order} ${predicate.call}`;
+  const { parameter } = example.aspects[argument.index]!;
+  const value = typeof argument.value === "bigint" ? String(argument.value) : JSON.stringify(argument.value);
+  return `The ${order} ${predicate.call}(${parameter}=${value})`;
+}
+
+function key(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
+}
+
+/** The last line gets the comma of an argument. */
+function closed(lines: readonly string[]): string[] {
+  return lines.map((line, index) => (index === lines.length - 1 ? `${line},` : line));
+}
+
+function conditionLines(indent: number, head: string, test: string, tail: string): string[] {
+  const blanks = " ".repeat(indent);
+  const line = `${blanks}${head}${test}${tail}`;
+  if (line.length <= 120) return [line];
+  const parts = test.split(" || ");
+  if (indent + 2 + test.length <= 120) return [`${blanks}${head}(`, `${blanks}  ${test}`, `${blanks})${tail}`];
+  return [
+    `${blanks}${head}(`,
+    ...parts.map((part, index) => `${blanks}  ${part}${index < parts.length - 1 ? " ||" : ""}`),
+    `${blanks})${tail}`,
+  ];
+}
+
+/** The order of the project's formatter: without regard to case. */
+function compareImports(a: string, b: string): number {
+  return a.toLowerCase() < b.toLowerCase() ? -1 : 1;
+}

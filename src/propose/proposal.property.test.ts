@@ -1,0 +1,95 @@
+/**
+ * On random recordings: the proposed policy compiles without warnings, has the layout of the formatter, and refuses nothing
+ * of them; and its phases and roles are those that the search supposed.
+ */
+import { execFileSync } from "node:child_process";
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lintPolicy } from "../analysis/lint/lint.ts";
+import { InterpreterEvaluator } from "../engines/simulate/interpreter-evaluator.ts";
+import { SeededChoices } from "../ir/testing/choices.ts";
+import { seeds } from "../ir/testing/seeds.ts";
+import { loadPolicy } from "../language/load.ts";
+import { Faults } from "../traces/faults.ts";
+import { readJsonTrace } from "../traces/json.ts";
+import { replay } from "../traces/replay.ts";
+import { printTraceCall } from "../traces/words.ts";
+import { type Detail, details } from "./aspects.ts";
+import { HistoryBuilder } from "./history.ts";
+import { type PhaseMode, phaseModes } from "./permissions.ts";
+import { propose } from "./proposal.ts";
+import { randomRecording } from "./testing/recordings.ts";
+
+const runs = 150;
+const architecture = "x86_64";
+
+function historyOf(recordings: readonly string[], detail: Detail): HistoryBuilder {
+  const history = new HistoryBuilder(architecture, detail);
+  recordings.forEach((text, index) => {
+    const faults = new Faults(`${index}.trace`);
+    history.open(`${index}.trace`, faults);
+    const { runs: read, diagnostics } = readJsonTrace(text, `${index}.trace`, architecture);
+    expect(diagnostics, text).toEqual([]);
+    for (const run of read) for (const event of run.events) history.event(event, run);
+    expect(faults.list(), text).toEqual([]);
+  });
+  return history;
+}
+
+/** Calls that a policy does not let pass whatever it says, and clone3 of which nothing is known. */
+function isRefusedAlways(name: string, verdict: string): boolean {
+  return name.startsWith("io_uring_") || (name === "clone3" && verdict === "deny ENOSYS");
+}
+
+describe("a proposal", () => {
+  let folder = "";
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "portcullis-propose-"));
+    copyFileSync("biome.json", join(folder, "biome.json"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it("refuses nothing of its recordings, and has no warnings", () => {
+    let [withPhases, withRoles, number] = [0, 0, 0];
+    for (const seed of seeds(runs)) {
+      const choices = new SeededChoices(seed);
+      const recordings = Array.from({ length: 1 + choices.below(3) }, () => randomRecording(choices));
+      const detail = details[choices.below(details.length)]!;
+      const phases: PhaseMode = phaseModes[choices.below(phaseModes.length)]!;
+      const label = `seed ${seed}, ${detail}, ${phases}`;
+      const { policy, permissions, roles } = propose(historyOf(recordings, detail), {
+        phases,
+        with: [],
+        origin: "A test.",
+      });
+      if (permissions.triggers.size > 0) withPhases++;
+      if (roles.list.length > 1) withRoles++;
+      const path = join(folder, `${number++}.ts`);
+      writeFileSync(path, policy);
+      const { program, diagnostics, promises } = loadPolicy(path, { architecture });
+      expect(diagnostics, `${label}\n${policy}`).toEqual([]);
+      // In the modes strict and exact, a phase may decide calls that a signal must not interrupt: P0608 says so.
+      const warnings = lintPolicy(program!, { promises }).filter(
+        ({ code }) => code !== "P0608" || phases === "usual" || phases === "none",
+      );
+      expect(warnings, `${label}\n${policy}`).toEqual([]);
+      for (const [index, text] of recordings.entries()) {
+        const [trace] = readJsonTrace(text, `${index}.trace`, architecture).runs;
+        for (const { event, decision } of replay(new InterpreterEvaluator(program!), trace!, { file: "" }).calls()) {
+          if (decision.passes === true || decision.action === "fails") continue;
+          const shown = printTraceCall(event, { architecture });
+          if (isRefusedAlways(shown.replace(/\(.*/s, ""), decision.verdict)) continue;
+          expect.unreachable(
+            `${label}: recording ${index}, line ${event.place.line}: ${shown}: ${decision.verdict} ${JSON.stringify(decision.phases)}\n${policy}\n${text}`,
+          );
+        }
+      }
+    }
+    expect(withPhases).toBeGreaterThan(0);
+    expect(withRoles).toBeGreaterThan(0);
+    const formatter = join(process.cwd(), "node_modules/.bin/biome");
+    execFileSync(formatter, ["format", "--vcs-enabled=false", "."], { cwd: folder, encoding: "utf8", stdio: "pipe" });
+  });
+});

@@ -1,0 +1,66 @@
+/** From a history to a policy, and to what people should know of it. */
+import { familiesOf } from "../linux/families.ts";
+import type { History } from "./history.ts";
+import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
+import { printPolicy } from "./policy-text.ts";
+import { findRoles, type Roles } from "./roles.ts";
+import type { ArgumentRules } from "./rules.ts";
+import { type Situation, type SituationName, situations } from "./situations.ts";
+
+export interface ProposalOptions {
+  readonly phases: PhaseMode;
+  readonly with: readonly SituationName[];
+  /** The policy's first comment: where it comes from. */
+  readonly origin: string;
+}
+
+export interface Proposal {
+  readonly policy: string;
+  readonly roles: Roles;
+  readonly permissions: Permissions;
+  /** Situations that no recording shows, and of each the usual calls that the policy lacks. */
+  readonly unseen: readonly { readonly situation: Situation; readonly lacks: readonly string[] }[];
+  /** Calls that a trigger counts. */
+  readonly counted: ReadonlySet<string>;
+  /** Arguments without a rule, by call. */
+  readonly open: ReadonlyMap<string, ArgumentRules["open"]>;
+}
+
+export function propose(history: History, options: ProposalOptions): Proposal {
+  const chosen = situations.filter(({ name }) => options.with.includes(name));
+  const everywhere = new Set<string>(chosen.flatMap(({ calls }) => calls));
+  const roles = findRoles(options.phases === "none" ? withoutProcesses(history) : history);
+  const permissions = findPermissions(history, roles, options.phases, everywhere);
+  const recorded = new Set(permissions.calls.map(({ call }) => call));
+  const added = new Map(chosen.map(({ name, calls }) => [name, calls.filter((call) => !recorded.has(call))] as const));
+  const has = new Set([...recorded, ...everywhere]);
+  const unseen = situations
+    .filter(({ name, sights }) => !options.with.includes(name) && !sights.some((sight) => history.sights.has(sight)))
+    .map((situation) => ({
+      situation,
+      lacks: situation.calls.filter((call) => !has.has(call) && !hasSibling(call, has)),
+    }));
+  const about = [options.origin, ...notes(history)];
+  const { text, open } = printPolicy({ history, roles, permissions, added, about });
+  const counted = new Set(
+    [...permissions.triggers.values()].flatMap(({ predicate }) => (predicate.nth > 1 ? [predicate.call] : [])),
+  );
+  return { policy: text, roles, permissions, unseen, counted, open };
+}
+
+/** One list of calls for all processes. */
+function withoutProcesses(history: History): History {
+  const segments = history.segments.map((segment) => ({ ...segment, origin: { is: "command" } as const }));
+  return { ...history, segments };
+}
+
+/** A program that takes one call of a family does not need the other. */
+function hasSibling(call: string, has: ReadonlySet<string>): boolean {
+  return familiesOf(call).some(({ members }) => members.some((member) => has.has(member)));
+}
+
+function notes({ refused }: History): string[] {
+  if (refused.size === 0) return [];
+  const names = [...refused].map(([name, count]) => `${name} (${count.toLocaleString("en-US")})`);
+  return [`The recordings also have calls that no policy lets pass: ${names.join(", ")}.`];
+}

@@ -1,0 +1,217 @@
+/** Rules on the arguments of one call: conditions that hold for every recorded value, where the values are few. */
+import type { ArchitectureName } from "../linux/architecture.ts";
+import { flagNames } from "../linux/decode.ts";
+import { nameSet, namesFor } from "../linux/flags.ts";
+import { type AddressCase, addressCases } from "./addresses.ts";
+import type { Aspect, Value } from "./aspects.ts";
+import type { Signature } from "./history.ts";
+import { hasParent, mayHideParents, textPatterns } from "./paths.ts";
+
+/** A condition on `call.args`, as policies write it. */
+export type Rule =
+  /** `subject.method(...values)`; the values are constants of the language. */
+  | {
+      readonly is: "test";
+      readonly subject: string;
+      readonly method: string;
+      readonly values: readonly string[];
+      readonly negated?: boolean;
+    }
+  /** Any of them. */
+  | { readonly is: "any"; readonly rules: readonly Rule[] }
+  /** A comparison that is written as it is. */
+  | { readonly is: "comparison"; readonly text: string }
+  /** A socket address: a function of its kind. */
+  | { readonly is: "address"; readonly subject: string; readonly cases: readonly AddressCase[] };
+
+export interface ArgumentRules {
+  readonly rules: readonly Rule[];
+  /** Aspects without a rule, and why. */
+  readonly open: readonly { readonly parameter: string; readonly because: "unknown" | "many" | "unnamed" }[];
+}
+
+/** Different values of a choice or an integer that are still a rule. */
+const mostValues = 24;
+const mostIntegers = 8;
+
+export function findRules(signatures: readonly Signature[], architecture: ArchitectureName): ArgumentRules {
+  const [first] = signatures;
+  const rules: Rule[] = [];
+  const open: ArgumentRules["open"][number][] = [];
+  first?.aspects.forEach((aspect, index) => {
+    const values = distinctValues(signatures, index);
+    if (values.includes(undefined)) {
+      open.push({ parameter: aspect.parameter, because: "unknown" });
+      return;
+    }
+    const found = ruleOf(first.call, aspect, values, architecture);
+    if (typeof found === "string") open.push({ parameter: aspect.parameter, because: found });
+    else rules.push(...found);
+  });
+  return { rules, open };
+}
+
+function distinctValues(signatures: readonly Signature[], index: number): Value[] {
+  return [...new Set(signatures.map(({ values }) => values[index]))];
+}
+
+function ruleOf(
+  call: string,
+  aspect: Aspect,
+  values: readonly Value[],
+  architecture: ArchitectureName,
+): readonly Rule[] | "many" | "unnamed" {
+  const integers = values.filter((value) => typeof value === "bigint").sort((a, b) => (a < b ? -1 : 1));
+  const texts = values.filter((value) => typeof value === "string").sort();
+  const subject = `call.args.${aspect.parameter}`;
+  switch (aspect.is) {
+    case "flags":
+      return flagRules(call, subject, aspect.set, widened(call, integers), architecture);
+    case "field":
+      // A null pointer has no fields: the call fails without a judgement.
+      return integers.length === 0
+        ? []
+        : flagRules(call, `${subject}.${aspect.field}`, aspect.set, integers, architecture);
+    case "choice":
+      return choiceRule(call, subject, aspect.set, integers, architecture);
+    case "integer":
+      return integerRule(subject, integers);
+    case "text": {
+      if (texts.length === 0) return [{ is: "comparison", text: `${subject}.isNull` }];
+      const patterns = textPatterns(texts, aspect.isPath);
+      if (patterns === undefined) return "many";
+      const text = aspect.isPath ? `${subject}.text` : subject;
+      const tests = Object.entries(patterns).flatMap(([method, list]: [string, readonly string[]]): Rule[] =>
+        list.length === 0
+          ? []
+          : [{ is: "test", subject: text, method, values: list.map((one) => JSON.stringify(one)) }],
+      );
+      const isNull: Rule[] = values.includes(null) ? [{ is: "comparison", text: `${subject}.isNull` }] : [];
+      const all = [...tests, ...isNull];
+      const any: Rule = all.length === 1 ? all[0]! : { is: "any", rules: all };
+      if (!mayHideParents(patterns) || texts.some(hasParent)) return [any];
+      // A folder's pattern must not reach what lies beside the folder.
+      const parents = ['"**/.."', '"**/../**"'];
+      return [any, { is: "test", subject: text, method: "matches", values: parents, negated: true }];
+    }
+    case "address": {
+      const cases = addressCases(values.includes(null) ? [...texts, null] : texts);
+      return [{ is: "address", subject: aspect.isMessage ? `${subject}.name` : subject, cases }];
+    }
+  }
+}
+
+/** clone without flags is what a fork is, and `fork()` of a case file. */
+function widened(call: string, values: readonly bigint[]): readonly bigint[] {
+  return call === "clone" && !values.includes(0n) ? [...values, 0n] : values;
+}
+
+function flagRules(
+  call: string,
+  subject: string,
+  set: string,
+  values: readonly bigint[],
+  architecture: ArchitectureName,
+): readonly Rule[] | "many" | "unnamed" {
+  const names = new Set<string>();
+  for (const bits of values) {
+    const { found, rest } = flagNames(namesFor(call, set), architecture, bits);
+    if (rest !== 0n) {
+      if (values.length > mostIntegers) return "unnamed";
+      return [
+        { is: "test", subject: `[${values.map(literal).join(", ")}]`, method: "includes", values: [`${subject}.bits`] },
+      ];
+    }
+    for (const name of found) names.add(name);
+  }
+  if (values.every((bits) => bits === 0n)) {
+    return [{ is: "comparison", text: `${subject}.bits === 0n` }];
+  }
+  const order = (nameSet(set)?.members ?? []).map(({ name }) => name);
+  const sorted = [...names].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => JSON.stringify(name));
+  const rules: Rule[] = [{ is: "test", subject, method: "hasOnly", values: sorted }];
+  // Memory that is both is what an attacker of a program without it wants.
+  const both = ['"PROT_WRITE"', '"PROT_EXEC"'];
+  const writeAndExecute = 6n;
+  if (
+    set === "Protection" &&
+    both.every((name) => sorted.includes(name)) &&
+    !values.some((bits) => (bits & writeAndExecute) === writeAndExecute)
+  ) {
+    rules.push({ is: "test", subject, method: "has", values: both, negated: true });
+  }
+  return rules;
+}
+
+function choiceRule(
+  call: string,
+  subject: string,
+  set: string,
+  values: readonly bigint[],
+  architecture: ArchitectureName,
+): readonly Rule[] | "many" {
+  if (values.length > mostValues) return "many";
+  const byValue = new Map(
+    namesFor(call, set).flatMap(({ name, value }) =>
+      value[architecture] === undefined ? [] : [[value[architecture], name] as const],
+    ),
+  );
+  const names = values.flatMap((value) => byValue.get(value) ?? []);
+  const unnamed = values.filter((value) => !byValue.has(value));
+  const named: Rule[] =
+    names.length === 0
+      ? []
+      : [{ is: "test", subject, method: "is", values: names.map((name) => JSON.stringify(name)) }];
+  if (unnamed.length === 0) return named;
+  const rest = oneOf(`${subject}.value`, unnamed);
+  return named.length === 0 ? [rest] : [{ is: "any", rules: [...named, rest] }];
+}
+
+function integerRule(subject: string, values: readonly bigint[]): readonly Rule[] | "many" {
+  if (values.length <= mostIntegers) return [oneOf(subject, values)];
+  const [least, most] = [values[0]!, values.at(-1)!];
+  if (most - least > 4n * BigInt(values.length)) return "many";
+  return [
+    {
+      is: "comparison",
+      text: `${subject} >= ${literal(least)} && ${subject} <= ${literal(most)}`,
+    },
+  ];
+}
+
+function oneOf(subject: string, values: readonly bigint[]): Rule {
+  if (values.length === 1) {
+    const value = literal(values[0]!);
+    return { is: "comparison", text: `${subject} === ${value}` };
+  }
+  return { is: "test", subject: `[${values.map(literal).join(", ")}]`, method: "includes", values: [subject] };
+}
+
+/** Small numbers as people count, large ones as bits. */
+function literal(value: bigint): string {
+  if (value < 0n) return `${value}n`;
+  return value < 4096n ? `${value}n` : `0x${value.toString(16)}n`;
+}
+
+/** The condition of a predicate on one value. */
+export function equals(call: string, aspect: Aspect, value: bigint | string, architecture: ArchitectureName): string {
+  const subject = `call.args.${aspect.parameter}`;
+  switch (aspect.is) {
+    case "flags":
+      return `${subject}.bits === ${literal(value as bigint)}`;
+    case "field":
+      return `${subject}.${aspect.field}.bits === ${literal(value as bigint)}`;
+    case "choice": {
+      const member = namesFor(call, aspect.set).find((one) => one.value[architecture] === value);
+      return member === undefined
+        ? `${subject}.value === ${literal(value as bigint)}`
+        : `${subject}.is("${member.name}")`;
+    }
+    case "integer":
+      return `${subject} === ${literal(value as bigint)}`;
+    case "text":
+      return `${aspect.isPath ? `${subject}.text` : subject}.is(${JSON.stringify(value)})`;
+    case "address":
+      throw new Error(`an address of ${call} is no trigger`);
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * Situations that a recording seldom has: a log that is rotated, memory that runs out. Each has the calls that the C
+ * library and servers usually make in it, for `--with`, and what in a recording shows that it happened.
+ */
+
+export interface Situation {
+  /** As `--with` takes it. */
+  readonly name: string;
+  /** What happens, as the rest of "No recording shows …". */
+  readonly about: string;
+  readonly calls: readonly string[];
+  /** Sights (`sightOf`) of which each shows it; none if a recording cannot show it. */
+  readonly sights: readonly Sight[];
+}
+
+const sights = ["handled a signal", "sent a signal", "resolver", "locale", "rename", "ended"] as const;
+export type Sight = (typeof sights)[number];
+
+export const situations = [
+  {
+    name: "libc-errors",
+    about: "an abort, a failed assertion or a detected corruption of memory (their messages and signals)",
+    calls: ["brk", "getpid", "gettid", "mmap", "munmap", "rt_sigaction", "rt_sigprocmask", "tgkill", "write", "writev"],
+    sights: ["sent a signal"],
+  },
+  {
+    name: "signals",
+    about: "a handled signal",
+    calls: [
+      "getpid",
+      "gettid",
+      "kill",
+      "rt_sigaction",
+      "rt_sigpending",
+      "rt_sigprocmask",
+      "rt_sigsuspend",
+      "rt_sigtimedwait",
+      "sigaltstack",
+      "tgkill",
+      "wait4",
+    ],
+    sights: ["handled a signal"],
+  },
+  {
+    name: "memory",
+    about: "more or less memory than the program had, or its end",
+    calls: ["brk", "futex", "madvise", "mmap", "mremap", "munmap", "sched_yield"],
+    sights: [],
+  },
+  {
+    name: "threads",
+    about: "further threads (but not their clone, unless it was recorded)",
+    calls: [
+      "futex",
+      "get_robust_list",
+      "gettid",
+      "madvise",
+      "mmap",
+      "munmap",
+      "rseq",
+      "sched_getaffinity",
+      "sched_yield",
+      "set_robust_list",
+      "set_tid_address",
+    ],
+    sights: [],
+  },
+  {
+    name: "rotation",
+    about: "the rotation of a log",
+    calls: [
+      "close",
+      "dup2",
+      "dup3",
+      "fchmod",
+      "fchown",
+      "fcntl",
+      "fstat",
+      "fsync",
+      "ftruncate",
+      "lseek",
+      "newfstatat",
+      "openat",
+      "rename",
+      "renameat",
+      "renameat2",
+      "unlink",
+      "unlinkat",
+    ],
+    sights: ["rename"],
+  },
+  {
+    name: "reload",
+    about: "a configuration that is read again",
+    calls: [
+      "access",
+      "bind",
+      "close",
+      "faccessat",
+      "faccessat2",
+      "fcntl",
+      "fstat",
+      "getcwd",
+      "getdents64",
+      "getsockname",
+      "ioctl",
+      "kill",
+      "listen",
+      "lseek",
+      "newfstatat",
+      "openat",
+      "pread64",
+      "read",
+      "readlink",
+      "readlinkat",
+      "rt_sigaction",
+      "rt_sigprocmask",
+      "rt_sigsuspend",
+      "setsockopt",
+      "socket",
+      "socketpair",
+      "statx",
+      "uname",
+      "wait4",
+    ],
+    sights: [],
+  },
+  {
+    name: "resolver",
+    about: "a name that is resolved",
+    calls: [
+      "bind",
+      "close",
+      "connect",
+      "fcntl",
+      "fstat",
+      "getpeername",
+      "getsockname",
+      "getsockopt",
+      "ioctl",
+      "lseek",
+      "newfstatat",
+      "openat",
+      "poll",
+      "ppoll",
+      "read",
+      "recvfrom",
+      "recvmsg",
+      "sendmmsg",
+      "sendmsg",
+      "sendto",
+      "setsockopt",
+      "socket",
+      "uname",
+    ],
+    sights: ["resolver"],
+  },
+  {
+    name: "locale",
+    about: "a locale or a character set that is loaded",
+    calls: ["close", "fstat", "futex", "lseek", "mmap", "munmap", "newfstatat", "openat", "read"],
+    sights: ["locale"],
+  },
+  {
+    name: "shutdown",
+    about: "the end of the command's first process",
+    calls: [
+      "close",
+      "fsync",
+      "futex",
+      "kill",
+      "munmap",
+      "newfstatat",
+      "shutdown",
+      "unlink",
+      "unlinkat",
+      "wait4",
+      "write",
+    ],
+    sights: ["ended"],
+  },
+] as const satisfies readonly Situation[];
+
+export type SituationName = (typeof situations)[number]["name"];
+export const situationNames: readonly SituationName[] = situations.map(({ name }) => name);
+
+const byCall: Readonly<Record<string, Sight>> = {
+  rt_sigreturn: "handled a signal",
+  tgkill: "sent a signal",
+  rename: "rename",
+  renameat: "rename",
+  renameat2: "rename",
+};
+
+/** What a call shows. `path`: of the file that it opens, where that is known. */
+export function sightOf(call: string, path: string | undefined): Sight | undefined {
+  const sight = byCall[call];
+  if (sight !== undefined) return sight;
+  if (path === undefined) return undefined;
+  if (/^\/etc\/(?:resolv\.conf|hosts|nsswitch\.conf|host\.conf)$/.test(path)) return "resolver";
+  return /\/locale\/|\/gconv\//.test(path) ? "locale" : undefined;
+}

@@ -1,0 +1,159 @@
+/** What people are told of a proposal: its roles, its triggers and their runners-up, and what no recording shows. */
+import type { History } from "./history.ts";
+import { describePredicate } from "./policy-text.ts";
+import type { Proposal } from "./proposal.ts";
+import type { Role } from "./roles.ts";
+import type { Trigger } from "./triggers.ts";
+
+export interface RefusedCall {
+  readonly call: string;
+  count: number;
+  readonly verdict: string;
+  readonly reason: string | undefined;
+  /** file:line */
+  readonly first: string;
+  /** As people read it. */
+  readonly example: string;
+  /** In which phases the process was: "role worker". */
+  readonly phases: readonly string[];
+}
+
+export interface RefusedCalls {
+  readonly calls: Map<string, RefusedCall>;
+  judged: number;
+}
+
+const mostRunnersUp = 5;
+
+export function statementOf(history: History, proposal: Proposal, own: RefusedCalls): string[] {
+  const { roles, permissions, unseen } = proposal;
+  const processes = history.recordings.reduce((sum, recording) => sum + recording.processes, 0);
+  const lines = [
+    `${plural(history.recordings.length, "recording")}, ${plural(history.calls, "call")}, ${plural(processes, "process", "es")}, ${plural(roles.list.length, "role")}`,
+  ];
+  for (const role of roles.list) lines.push(...describeRole(proposal, role));
+  const partly = permissions.calls.filter(({ states }) => states.size < permissions.states.length).length;
+  lines.push(
+    "",
+    `${plural(permissions.calls.length, "call name")}; ${partly} of them depend on the role or the phase`,
+    `of the calls behind the triggers a supervisor (notify) would judge ${share(permissions.supervised, history.calls)}`,
+    `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
+  );
+  for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
+  if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
+  for (const { situation, lacks } of unseen) {
+    const rest = lacks.length === 0 ? "the policy has its usual calls" : `the policy lacks ${lacks.join(", ")}`;
+    lines.push(`  ${situation.name}: ${situation.about}; ${rest}`);
+  }
+  return lines;
+}
+
+function describeRole({ permissions, roles }: Proposal, role: Role): string[] {
+  const calls = role.segments.reduce((sum, segment) => sum + segment.calls, 0);
+  const lines = [
+    "",
+    `${role.name}: ${plural(role.segments.length, "process", "es")}, ${plural(calls, "call")}, ${plural(role.calls.size, "name")}${originOf(roles, role)}`,
+  ];
+  const chosen = permissions.triggers.get(role);
+  const others = (permissions.examined.get(role) ?? []).filter((one) => one !== chosen && one.dropped.length > 0);
+  if (chosen !== undefined) lines.push(`  trigger: ${describeTrigger(chosen)}`);
+  else if (others.length > 0)
+    lines.push("  no trigger: no event is rare, in every recording, and followed by a phase of its own");
+  for (const other of others.slice(0, mostRunnersUp)) lines.push(`  or:      ${describeTrigger(other)}`);
+  return lines;
+}
+
+function originOf({ children, executions }: Proposal["roles"], role: Role): string {
+  const parents = [...children].filter(([, child]) => child === role).map(([parent]) => `child of ${parent.name}`);
+  const programs = executions
+    .filter(({ to }) => to === role)
+    .map(
+      ({ from, programs: names }) => `executed by ${from.name}${names.length === 0 ? "" : ` (${names.join(", ")})`}`,
+    );
+  const all = [...parents, ...programs];
+  return all.length === 0 ? "" : `; ${all.join(", ")}`;
+}
+
+function describeTrigger(trigger: Trigger): string {
+  const { before, after, dropped, segments, of, recordings, ofRecordings, matches, ofCalls, refusal } = trigger;
+  const figures = [
+    `${before.size} names before, ${after.size} after, ${dropped.length} dropped`,
+    `${segments} of ${plural(of, "process", "es")}, ${recordings} of ${plural(ofRecordings, "recording")}`,
+    `matches ${share(matches, ofCalls)} of the calls`,
+    `${Math.round(trigger.share * 100)} % lies after it`,
+    ...(refusal === undefined ? [] : [refusal]),
+  ];
+  return `${describePredicate(trigger)}: ${figures.join("; ")}`;
+}
+
+/** What the policy would refuse of a trace that was held back. */
+export function validationOf(file: string, { calls, judged }: RefusedCalls): string[] {
+  if (calls.size === 0) return [`${file}: all of ${judged.toLocaleString("en-US")} calls pass`];
+  const count = [...calls.values()].reduce((sum, one) => sum + one.count, 0);
+  return [
+    `${file}: ${count.toLocaleString("en-US")} of ${judged.toLocaleString("en-US")} calls would not pass:`,
+    ...[...calls.values()].map((refused) => `  ${describeRefused(refused)}`),
+  ];
+}
+
+function describeRefused({ count, verdict, reason, first, example, phases }: RefusedCall): string {
+  const where = phases.length === 0 ? "" : ` (${phases.join(", ")})`;
+  return `${count.toLocaleString("en-US")} × ${example}: ${verdict}${reason === undefined ? "" : `, ${reason}`}${where}, first at ${first}`;
+}
+
+/** For programs. */
+export function figuresOf(
+  history: History,
+  { roles, permissions, unseen, open }: Proposal,
+  own: RefusedCalls,
+  validations: readonly { readonly trace: { readonly file: string }; readonly refused: RefusedCalls }[],
+): object {
+  const trigger = ({ predicate, example, before, after, refusal, ...figures }: Trigger) => ({
+    call: predicate.call,
+    argument: predicate.argument === undefined ? undefined : example.aspects[predicate.argument.index]!.parameter,
+    value: predicate.argument === undefined ? undefined : String(predicate.argument.value),
+    nth: predicate.nth,
+    before: [...before].sort(),
+    after: [...after].sort(),
+    ...figures,
+    refusal,
+  });
+  return {
+    v: 1,
+    recordings: history.recordings,
+    calls: history.calls,
+    detail: history.detail,
+    roles: roles.list.map((role) => ({
+      name: role.name,
+      processes: role.segments.length,
+      calls: [...role.calls].sort(),
+      triggers: (permissions.examined.get(role) ?? []).slice(0, 1 + mostRunnersUp).map(trigger),
+      hasPhases: permissions.triggers.has(role),
+    })),
+    rules: permissions.calls.map(({ call, count, states, isFrequent }) => ({
+      call,
+      count,
+      frequent: isFrequent || undefined,
+      allowed: [...states].map(({ role, phase }) => ({ role: role.name, phase })),
+    })),
+    supervised: permissions.supervised,
+    refused: [...history.refused].map(([call, count]) => ({ call, count })),
+    withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),
+    unseen: unseen.map(({ situation, lacks }) => ({ situation: situation.name, lacks })),
+    own: [...own.calls.values()],
+    validations: validations.map(({ trace, refused }) => ({
+      file: trace.file,
+      judged: refused.judged,
+      refused: [...refused.calls.values()],
+    })),
+  };
+}
+
+function share(count: number, of: number): string {
+  const percent = of === 0 ? 0 : (100 * count) / of;
+  return `${count.toLocaleString("en-US")} (${percent < 0.01 && count > 0 ? "less than 0.01" : percent.toFixed(2)} %)`;
+}
+
+function plural(count: number, word: string, ending = "s"): string {
+  return `${count.toLocaleString("en-US")} ${word}${count === 1 ? "" : ending}`;
+}

@@ -1,0 +1,163 @@
+/** Roles and triggers on small recordings: how processes are grouped, which event begins a phase, and which is refused. */
+import { describe, expect, it } from "vitest";
+import { Faults } from "../traces/faults.ts";
+import { readJsonTrace } from "../traces/json.ts";
+import type { Detail } from "./aspects.ts";
+import { HistoryBuilder } from "./history.ts";
+import { findPermissions } from "./permissions.ts";
+import { findRoles } from "./roles.ts";
+import { findTriggers } from "./triggers.ts";
+
+type Line =
+  | readonly [tid: number, call: string, ...registers: (number | string)[]]
+  | { fork: readonly [number, number] };
+
+function historyOf(recordings: readonly (readonly Line[])[], detail: Detail = "arguments"): HistoryBuilder {
+  const history = new HistoryBuilder("x86_64", detail);
+  for (const lines of recordings) {
+    history.open("a.trace", new Faults("a.trace"));
+    const text = lines.map((line) => {
+      if ("fork" in line) return JSON.stringify({ v: 1, kind: "fork", tid: line.fork[0], child: line.fork[1] });
+      const [tid, call, ...registers] = line;
+      const path = call === "execve" ? { memory: { path: registers.shift() } } : {};
+      return JSON.stringify({ v: 1, kind: "call", tid, call, arguments: registers.map(String), ...path });
+    });
+    const { runs, diagnostics } = readJsonTrace(text.join("\n"), "a.trace", "x86_64");
+    expect(diagnostics).toEqual([]);
+    for (const run of runs) for (const event of run.events) history.event(event, run);
+  }
+  return history;
+}
+
+const many = (count: number, line: Line): Line[] => Array.from({ length: count }, () => line);
+const start: Line[] = [
+  [1, "openat", 0, 0, 0],
+  [1, "socket", 2, 1, 0],
+  [1, "bind", 3],
+  [1, "setuid", 33],
+  [1, "setgid", 33],
+  [1, "listen", 3],
+];
+
+describe("roles", () => {
+  const names = (lines: readonly Line[]) => findRoles(historyOf([lines])).list.map(({ name }) => name);
+
+  it("are the command, its children and their children", () => {
+    const worker: Line[] = [
+      [2, "epoll_create1", 0],
+      [2, "setsid"],
+      [2, "epoll_wait", 3],
+    ];
+    const helper: Line[] = [
+      [3, "sync"],
+      [3, "uname"],
+      [3, "pause"],
+    ];
+    const lines: Line[] = [...start, { fork: [1, 2] }, ...worker, { fork: [2, 3] }, ...helper];
+    expect(names(lines)).toEqual(["main", "child", "grandchild"]);
+  });
+
+  it("are programs by their last names, whatever the folders of PATH", () => {
+    const lines: Line[] = [
+      [1, "getpid"],
+      { fork: [1, 2] },
+      [2, "dup2", 3, 1],
+      [2, "execve", "/usr/local/bin/git"],
+      [2, "execve", "/usr/bin/git"],
+      [2, "uname", 0],
+    ];
+    const { executions, list } = findRoles(historyOf([lines]));
+    expect(list.map(({ name }) => name)).toEqual(["main", "child", "git"]);
+    expect(executions.map(({ from, to, programs }) => [from.name, to.name, programs])).toEqual([
+      ["child", "git", ["git"]],
+    ]);
+  });
+
+  it("are one where programs execute each other, because phases go forward only", () => {
+    const lines: Line[] = [
+      [1, "execve", "/bin/a"],
+      [1, "getpid"],
+      [1, "execve", "/bin/b"],
+      [1, "uname", 0],
+      [1, "execve", "/bin/a"],
+      [1, "sync"],
+    ];
+    expect(names(lines)).toEqual(["main", "a"]);
+  });
+
+  it("are one where the calls are almost the same", () => {
+    const lines: Line[] = [[1, "getpid"], [1, "clone"], { fork: [1, 2] }, [2, "getpid"], [2, "clone"]];
+    expect(names(lines)).toEqual(["main"]);
+  });
+});
+
+describe("triggers", () => {
+  it("are the event after which the most calls are never made again", () => {
+    const history = historyOf([[...start, ...many(100, [1, "epoll_wait", 3])]]);
+    const roles = findRoles(history);
+    const [best] = findTriggers(history, roles, roles.list[0]!);
+    expect(best).toMatchObject({ predicate: { call: "listen", argument: undefined, nth: 1 }, refusal: undefined });
+    expect(best!.dropped).toEqual(["bind", "listen", "openat", "setgid", "setuid", "socket"]);
+    expect([...best!.after]).toEqual(["epoll_wait"]);
+  });
+
+  it("are no frequent calls, nor those that a recording lacks", () => {
+    const served: Line[] = Array.from(
+      { length: 200 },
+      () =>
+        [
+          [1, "accept4", 3, 0, 0, 0],
+          [1, "sendto", 4],
+        ] as Line[],
+    ).flat();
+    const history = historyOf([
+      [...start.slice(0, 5), ...served],
+      [...start, ...served],
+    ]);
+    const roles = findRoles(history);
+    const found = findTriggers(history, roles, roles.list[0]!);
+    const of = (call: string) => found.find(({ predicate }) => predicate.call === call);
+    expect(of("accept4")).toMatchObject({ refusal: "frequent" });
+    expect(of("listen")).toMatchObject({ refusal: "not in every recording" });
+    expect(found[0]).toMatchObject({ predicate: { call: "setgid" }, refusal: undefined });
+  });
+
+  it("are a value of an argument where the call alone comes too early", () => {
+    const early: Line[] = [[1, "prctl", 15], [1, "prctl", 16], ...start, [1, "prctl", 38]];
+    const history = historyOf([[...early, ...many(200, [1, "epoll_wait", 3])]]);
+    const roles = findRoles(history);
+    const [best] = findTriggers(history, roles, roles.list[0]!);
+    // PR_SET_NO_NEW_PRIVS
+    expect(best).toMatchObject({ predicate: { call: "prctl", argument: { index: 0, value: 38n } } });
+  });
+
+  it("are the second of two calls if there are always two", () => {
+    const early: Line[] = [[1, "chroot"], ...start.slice(0, 5), [1, "chroot"]];
+    const history = historyOf([[...early, ...many(200, [1, "epoll_wait", 3])]]);
+    const roles = findRoles(history);
+    const [best] = findTriggers(history, roles, roles.list[0]!);
+    expect(best).toMatchObject({ predicate: { call: "chroot", nth: 2 } });
+  });
+});
+
+describe("permissions", () => {
+  const lines: Line[] = [...start, ...many(300, [1, "sendfile", 3]), [1, "sync"], [1, "sync"]];
+  const allowed = (mode: "usual" | "strict" | "exact", call: string) => {
+    const history = historyOf([lines]);
+    const roles = findRoles(history);
+    const { calls } = findPermissions(history, roles, mode, new Set());
+    return [...calls.find((use) => use.call === call)!.states].map(({ phase }) => phase);
+  };
+
+  it("leave frequent calls to the kernel, or not", () => {
+    expect(allowed("usual", "openat")).toEqual(["starting", "running"]);
+    expect(allowed("strict", "openat")).toEqual(["starting"]);
+    expect(allowed("exact", "sendfile")).toEqual(["starting", "running"]);
+  });
+
+  it("give the first phase what the last one needs, or not", () => {
+    expect(allowed("usual", "sync")).toEqual(["starting", "running"]);
+    expect(allowed("exact", "sync")).toEqual(["running"]);
+    expect(allowed("usual", "bind")).toEqual(["starting"]);
+  });
+});

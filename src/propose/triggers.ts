@@ -1,0 +1,285 @@
+/**
+ * Triggers: the event in a process's life after which it needs the fewest calls. A trigger is a call, a call with a value
+ * of one argument, or the second to fourth of such a call. It must be rare, because a supervisor sees each call that
+ * matches, and every recording must have it.
+ */
+import { creatingCalls } from "../linux/process-calls.ts";
+import { frequentCalls } from "./frequent.ts";
+import type { History, Occurrences, Segment, Signature } from "./history.ts";
+import { mostFirsts } from "./history.ts";
+import type { Role, Roles } from "./roles.ts";
+
+/** What a call must be for a trigger. */
+export interface Predicate {
+  readonly call: string;
+  /** The index of an aspect of the call and its value; undefined for any arguments. */
+  readonly argument: { readonly index: number; readonly value: bigint | string } | undefined;
+  /** 1 for the first. */
+  readonly nth: number;
+}
+
+export interface Trigger {
+  readonly predicate: Predicate;
+  readonly example: Signature;
+  /** Calls by name. */
+  readonly before: ReadonlySet<string>;
+  readonly after: ReadonlySet<string>;
+  /** Those of `before` that are never made again. */
+  readonly dropped: readonly string[];
+  /** Segments that have it, of how many. */
+  readonly segments: number;
+  readonly of: number;
+  /** Recordings that have it, of those with the role. */
+  readonly recordings: number;
+  readonly ofRecordings: number;
+  /** How often it matches in all, of how many calls: the supervisor sees each. */
+  readonly matches: number;
+  readonly ofCalls: number;
+  /** The share of the role's calls, or of its time if that is more, that lies after it. */
+  readonly share: number;
+  readonly score: number;
+  /** Why it was not chosen. */
+  readonly refusal: "frequent" | "not in every recording" | "drops too little" | "too late" | undefined;
+}
+
+/** A trigger that matches more than this share of all calls is frequent, unless a process makes it a few times only. */
+const mostShare = 0.001;
+const fewTimes = 8;
+/** A phase that drops fewer calls is not worth a trigger. */
+const fewestDropped = 3;
+const smallestShare = 0.2;
+/** Each is followed by a child, and a case file makes it twice. */
+const creating: ReadonlySet<string> = new Set(creatingCalls);
+/** Candidates that are examined in full. */
+const mostCandidates = 400;
+/** Different values of an argument, of which a trigger could be one. */
+const mostValues = 64;
+
+/** In the order of their scores. Those with a refusal are runners-up for people only. */
+export function findTriggers(history: History, roles: Roles, role: Role): Trigger[] {
+  const search = new Search(history, roles, role);
+  const triggers = search.candidates().map((candidate) => search.examine(candidate));
+  return triggers.sort(
+    (a, b) =>
+      Number(a.refusal !== undefined) - Number(b.refusal !== undefined) ||
+      b.score - a.score ||
+      plainness(a.predicate) - plainness(b.predicate) ||
+      a.matches - b.matches ||
+      (a.predicate.call < b.predicate.call ? -1 : 1),
+  );
+}
+
+function plainness({ argument, nth }: Predicate): number {
+  return (argument === undefined ? 0 : 1) + (nth > 1 ? 2 : 0);
+}
+
+interface Place {
+  readonly position: number;
+  readonly time: number | undefined;
+}
+
+/** The occurrences of what may be a trigger in one segment. */
+class Sightings {
+  count = 0;
+  firsts: number[] = [];
+  firstTime: number | undefined;
+
+  add({ count, firsts, firstTime }: Occurrences): void {
+    if (this.firsts.length === 0 || firsts[0]! < this.firsts[0]!) this.firstTime = firstTime;
+    this.count += count;
+    this.firsts = [...this.firsts, ...firsts].sort((a, b) => a - b).slice(0, mostFirsts);
+  }
+}
+
+class Search {
+  readonly #history: History;
+  readonly #role: Role;
+  readonly #roles: Roles;
+  readonly #all: number;
+  readonly #inherits: boolean;
+  readonly #matches = new Map<string, number>();
+  readonly #sightings = new Map<string, Map<Segment, Sightings>>();
+  readonly #predicates = new Map<string, { predicate: Omit<Predicate, "nth">; example: Signature }>();
+
+  constructor(history: History, roles: Roles, role: Role) {
+    this.#history = history;
+    this.#roles = roles;
+    this.#role = role;
+    this.#all = history.calls;
+    this.#inherits = role.segments.some((segment) => inheritedFrom(segment, roles) !== undefined);
+    const values = valueCounts(history);
+    for (const segment of history.segments) {
+      const isOwn = roles.roleOf(segment) === role;
+      for (const [id, occurrences] of segment.occurrences) {
+        const signature = history.signatures[id]!;
+        for (const { key, predicate } of predicatesOf(signature, values)) {
+          this.#matches.set(key, (this.#matches.get(key) ?? 0) + occurrences.count);
+          if (!isOwn) continue;
+          if (!this.#predicates.has(key)) this.#predicates.set(key, { predicate, example: signature });
+          const sightings = this.#sightings.get(key) ?? new Map<Segment, Sightings>();
+          this.#sightings.set(key, sightings);
+          const here = sightings.get(segment) ?? new Sightings();
+          here.add(occurrences);
+          sightings.set(segment, here);
+        }
+      }
+    }
+  }
+
+  candidates(): { key: string; predicate: Predicate; example: Signature }[] {
+    const found: { key: string; predicate: Predicate; example: Signature; order: number }[] = [];
+    for (const [key, { predicate, example }] of this.#predicates) {
+      const sightings = [...this.#sightings.get(key)!.values()];
+      const order = this.#matches.get(key)!;
+      found.push({ key, predicate: { ...predicate, nth: 1 }, example, order });
+      // A later one is a trigger only if there are always as many. A child of the same role would inherit the count.
+      const { count } = sightings[0]!;
+      if (creating.has(predicate.call)) continue;
+      const isLast = count > 1 && count <= mostFirsts && sightings.every((one) => one.count === count);
+      if (isLast && !this.#inherits) found.push({ key, predicate: { ...predicate, nth: count }, example, order });
+    }
+    return found.sort((a, b) => a.order - b.order).slice(0, mostCandidates);
+  }
+
+  examine({ key, predicate, example }: { key: string; predicate: Predicate; example: Signature }): Trigger {
+    const before = new Set<string>();
+    const after = new Set<string>();
+    const { segments } = this.#role;
+    const places = new Map<Segment, Place>();
+    const recordings = new Set<number>();
+    let [callsAfter, calls, secondsAfter, seconds] = [0, 0, 0, 0];
+    for (const segment of segments) {
+      const place = this.#placeIn(segment, key, predicate.nth, places);
+      calls += segment.calls;
+      seconds += segment.seconds ?? 0;
+      if (place !== undefined) {
+        places.set(segment, place);
+        recordings.add(segment.recording);
+        callsAfter += segment.calls - place.position - 1;
+        if (place.time !== undefined) secondsAfter += (segment.seconds ?? 0) - place.time;
+      }
+      const position = place?.position ?? Number.POSITIVE_INFINITY;
+      for (const [id, { firsts, last }] of segment.occurrences) {
+        const { call } = this.#history.signatures[id]!;
+        if (firsts[0]! <= position) before.add(call);
+        if (last > position) after.add(call);
+      }
+    }
+    const dropped = [...before].filter((call) => !after.has(call)).sort();
+    const share = Math.max(calls === 0 ? 0 : callsAfter / calls, seconds === 0 ? 0 : secondsAfter / seconds);
+    const ofRecordings = new Set(segments.map(({ recording }) => recording)).size;
+    const matches = this.#matches.get(key)!;
+    const figures = {
+      predicate,
+      example,
+      before,
+      after,
+      dropped,
+      segments: places.size,
+      of: segments.length,
+      recordings: recordings.size,
+      ofRecordings,
+      matches,
+      ofCalls: this.#all,
+      share,
+      score: dropped.length * share,
+    };
+    return { ...figures, refusal: refusalOf(figures) };
+  }
+
+  /** A child that has its parent's role also has its phase. */
+  #placeIn(segment: Segment, key: string, nth: number, places: ReadonlyMap<Segment, Place>): Place | undefined {
+    const from = inheritedFrom(segment, this.#roles);
+    if (from !== undefined) {
+      const there = places.get(from.segment);
+      if (there !== undefined && there.position <= from.at) return { position: -1, time: 0 };
+    }
+    const here = this.#sightings.get(key)?.get(segment);
+    const position = here?.firsts[nth - 1];
+    if (here === undefined || position === undefined) return undefined;
+    return { position, time: nth === 1 ? here.firstTime : undefined };
+  }
+}
+
+/** The segment whose phase this one continues, and from which of its calls on. */
+function inheritedFrom(
+  segment: Segment,
+  roles: Pick<Roles, "roleOf">,
+): { readonly segment: Segment; readonly at: number } | undefined {
+  const { origin } = segment;
+  if (origin.is === "command") return undefined;
+  const from = origin.is === "fork" ? origin.parent : origin.before;
+  return roles.roleOf(from) === roles.roleOf(segment) ? { segment: from, at: origin.at } : undefined;
+}
+
+/** Where a segment triggers: −1 if it began behind the trigger, undefined if it never does. */
+export function triggerPositions(
+  history: History,
+  roles: Roles,
+  role: Role,
+  predicate: Predicate,
+): ReadonlyMap<Segment, number> {
+  const positions = new Map<Segment, number>();
+  for (const segment of role.segments) {
+    const from = inheritedFrom(segment, roles);
+    const there = from === undefined ? undefined : positions.get(from.segment);
+    if (from !== undefined && there !== undefined && there <= from.at) {
+      positions.set(segment, -1);
+      continue;
+    }
+    const sightings = new Sightings();
+    for (const [id, occurrences] of segment.occurrences) {
+      if (matches(predicate, history.signatures[id]!)) sightings.add(occurrences);
+    }
+    const position = sightings.firsts[predicate.nth - 1];
+    if (position !== undefined) positions.set(segment, position);
+  }
+  return positions;
+}
+
+function matches({ call, argument }: Predicate, signature: Signature): boolean {
+  if (signature.call !== call) return false;
+  return argument === undefined || signature.values[argument.index] === argument.value;
+}
+
+type Figures = Omit<Trigger, "refusal">;
+
+function refusalOf(trigger: Figures): Trigger["refusal"] {
+  const { predicate, matches: count, ofCalls, segments, recordings, ofRecordings, dropped, share } = trigger;
+  const isRare = count <= ofCalls * mostShare || count <= fewTimes * segments;
+  if (!isRare || frequentCalls.has(predicate.call)) return "frequent";
+  if (recordings < ofRecordings) return "not in every recording";
+  if (share < smallestShare) return "too late";
+  if (dropped.length < fewestDropped) return "drops too little";
+  return undefined;
+}
+
+/** By call and aspect: how many values it has. */
+function valueCounts({ signatures }: History): ReadonlyMap<string, ReadonlySet<unknown>> {
+  const values = new Map<string, Set<unknown>>();
+  for (const signature of signatures) {
+    signature.values.forEach((value, index) => {
+      const key = `${signature.call}\0${index}`;
+      values.set(key, (values.get(key) ?? new Set()).add(value));
+    });
+  }
+  return values;
+}
+
+function predicatesOf(
+  { call, values, aspects }: Signature,
+  counts: ReadonlyMap<string, ReadonlySet<unknown>>,
+): { key: string; predicate: Omit<Predicate, "nth"> }[] {
+  const found: { key: string; predicate: Omit<Predicate, "nth"> }[] = [
+    { key: call, predicate: { call, argument: undefined } },
+  ];
+  values.forEach((value, index) => {
+    // A trigger on memory would have the engine copy it at each call, but for the calls that do so anyway.
+    if (value === undefined || value === null || aspects[index]!.is === "address" || aspects[index]!.is === "field")
+      return;
+    const count = counts.get(`${call}\0${index}`)!;
+    if (count.size < 2 || count.size > mostValues || count.has(undefined)) return;
+    found.push({ key: `${call}\0${index}\0${value}`, predicate: { call, argument: { index, value } } });
+  });
+  return found;
+}

@@ -1,0 +1,158 @@
+/** Tests `portcullis propose`: what it writes, what it says, and traces that are damaged, cut short, foreign or empty. */
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+import { situations } from "../../src/propose/situations.ts";
+import { packBlock } from "../../src/traces/blocks.ts";
+import { folderOf, portcullis } from "./harness.ts";
+
+const call = (tid: number, name: string, registers: readonly (number | string)[] = [], more: object = {}) =>
+  `${JSON.stringify({ v: 1, kind: "call", tid, call: name, arguments: registers.map(String), ...more })}\n`;
+const fork = (tid: number, child: number) => `${JSON.stringify({ v: 1, kind: "fork", tid, child })}\n`;
+
+/** A master that binds and forks a worker, which drops its identity and serves. */
+const server = [
+  '{"v":1,"kind":"start","tid":1}\n',
+  call(1, "openat", [-100, 0x7000, 0x80000, 0], { memory: { path: "/etc/server.conf" } }),
+  ...["socket", "bind", "listen"].map((name) => call(1, name, name === "socket" ? [2, 1, 0] : [3, 0, 0])),
+  call(1, "clone", ["0x1200011"]),
+  fork(1, 2),
+  ...["setgroups", "setgid", "setuid", "epoll_create1"].map((name) =>
+    call(2, name, [name === "epoll_create1" ? 0 : 33]),
+  ),
+  ...Array.from({ length: 200 }, () => call(2, "epoll_wait", [5, 0, 1, -1]) + call(2, "recvfrom", [6, 0, 1, 0, 0, 0])),
+  call(1, "wait4", [-1, 0, 0, 0]),
+].join("");
+const attacked = server.replace(
+  /\n(?=[^\n]*"wait4")/,
+  `\n${call(2, "execve", [0x7000, 0, 0], { memory: { path: "/bin/sh" } })}`,
+);
+const block = (text: string) => packBlock(Buffer.from(text));
+
+const folder = () =>
+  folderOf({
+    "server.trace": block(server),
+    "attacked.jsonl": attacked,
+    "cut.trace": Buffer.concat([block(server), block(server)]).subarray(0, -9),
+    "damaged.trace": Buffer.concat([block(server), Buffer.from("nonsense"), block(server)]),
+    "damaged.gz": gzipSync(server.repeat(9)).fill(0x55, 40, 60),
+    "foreign.gz": gzipSync(server),
+    "empty.trace": "",
+    "other.bin": Buffer.from([0x7f, 0x45, 0x4c, 0x46, 0, 1, 2, 0xff]),
+    "orphan.jsonl": server + call(99, "getpid"),
+    "arm.jsonl":
+      '{"v":1,"kind":"start","tid":7,"architecture":"aarch64"}\n{"v":1,"kind":"call","tid":7,"call":"getpid"}\n',
+    "strace.txt": '7 execve("/bin/true", ["true"], 0x0 /* 0 vars */) = 0\n7 getpid() = 7\n7 +++ exited with 0 +++\n',
+  });
+
+describe("portcullis propose", () => {
+  it("writes a policy with roles and phases, its cases, and what it knows", async () => {
+    const at = folder();
+    const policy = join(at, "server.ts");
+    const { status, out, err } = await portcullis("propose", "-o", policy, join(at, "server.trace"));
+    expect({ status, out }).toEqual({ status: 0, out: "" });
+    expect(err).toContain("1 recording, 410 calls, 2 processes, 2 roles");
+    expect(err).toMatch(/child: 1 process, 404 calls, 6 names; child of main\n {2}trigger: The first epoll_create1: /);
+    expect(err).toContain("replayed over its own traces: all of 410 calls pass");
+    expect(err).toContain("\n  rotation: the rotation of a log; the policy lacks ");
+    const text = readFileSync(policy, "utf8");
+    expect(text).toContain('perProcess.phases(["main", "child"], { onFork: { main: "child" } })');
+    expect(text).toContain('if (call.name === "epoll_create1" && role.is("child")) childPhase.enter("running");');
+    expect(text).toContain("{ tightening: true }");
+    expect(await portcullis("check", policy)).toMatchObject({ status: 0, err: "" });
+    expect(await portcullis("check", "--strict", policy)).toMatchObject({ status: 0 });
+    expect((await portcullis("test", policy)).out).toMatch(/server\.cases: \d+ cases pass/);
+    expect((await portcullis("simulate", "-q", policy, join(at, "server.trace"))).out).toBe("");
+  });
+
+  it("validates with a trace that was held back", async () => {
+    const at = folder();
+    const ran = await portcullis("propose", "--validate", join(at, "attacked.jsonl"), join(at, "server.trace"));
+    expect(ran.status).toBe(1);
+    expect(ran.out).toContain("export default policy(");
+    expect(ran.err).toMatch(
+      /attacked\.jsonl: 1 of 411 calls would not pass:\n {2}1 × execve\("\/bin\/sh", NULL, NULL\): deny EPERM \(role child, .*\), first at .*attacked\.jsonl:\d+\n/,
+    );
+    const good = await portcullis("propose", "-q", "--validate", join(at, "foreign.gz"), join(at, "server.trace"));
+    expect(good).toMatchObject({ status: 0, err: expect.stringContaining("all of 410 calls pass") });
+  });
+
+  it("says the same to programs", async () => {
+    const at = folder();
+    const { status, out, err } = await portcullis("propose", "-q", "--json", join(at, "server.trace"));
+    expect({ status, err }).toEqual({ status: 0, err: "" });
+    const figures = JSON.parse(out) as { roles: { name: string; triggers: { call: string; dropped: string[] }[] }[] };
+    expect(figures).toMatchObject({ v: 1, calls: 410, own: [], refused: [] });
+    expect(figures.roles[1]!.triggers[0]).toMatchObject({
+      call: "epoll_create1",
+      dropped: expect.arrayContaining(["setuid"]),
+    });
+  });
+
+  it("reads strace, several traces, and standard input", async () => {
+    const at = folder();
+    const ran = await portcullis(
+      "propose",
+      "--strace",
+      join(at, "strace.txt"),
+      join(at, "foreign.gz"),
+      join(at, "attacked.jsonl"),
+    );
+    expect(ran.err).toContain("3 recordings, 822 calls");
+    expect(ran.out).toContain('"getpid", // 1 by main');
+  });
+
+  it("adds the calls of situations", async () => {
+    const at = folder();
+    const words = ["propose", "--phases", "none", join(at, "server.trace")];
+    const ran = await portcullis(...words, "--with", "libc-errors,rotation", "--with", "signals");
+    expect(ran.status).toBe(0);
+    expect(ran.out).toContain("// --with rotation (docs/propose.md).");
+    expect(ran.out).toContain("if (libcErrors.has(call)) return allow;");
+    expect(ran.err).not.toContain("\n  rotation:");
+    const near = await portcullis(...words, "--with", "rotations");
+    expect(near).toMatchObject({ status: 125, err: expect.stringContaining("write --with rotation") });
+  });
+
+  it("reads a trace that is cut short, with a warning", async () => {
+    const at = folder();
+    const ran = await portcullis("propose", join(at, "cut.trace"));
+    expect(ran.status).toBe(0);
+    expect(ran.err).toContain("warning P0825");
+  });
+
+  it.each([
+    ["damaged.trace", "P0824"],
+    ["damaged.gz", "P0824"],
+    ["empty.trace", "P0810"],
+    ["other.bin", "P0903"],
+    ["orphan.jsonl", "P0803"],
+    ["arm.jsonl", "P0809"],
+    ["missing.trace", "P0901"],
+    [".", "P0902"],
+  ])("refuses %s, and writes nothing", async (name, code) => {
+    const at = folder();
+    const output = join(at, "none.ts");
+    const ran = await portcullis("propose", "-o", output, join(at, "server.trace"), join(at, name));
+    expect(ran.status).toBe(125);
+    expect(ran.err).toContain(`error ${code}`);
+    expect(existsSync(output)).toBe(false);
+  });
+
+  it("refuses unknown values of options, and no trace", async () => {
+    const at = folder();
+    const trace = join(at, "server.trace");
+    expect((await portcullis("propose")).err).toContain("error P0908");
+    expect((await portcullis("propose", "--detail", "argument", trace)).err).toContain("write --detail arguments");
+    expect((await portcullis("propose", "--phases", "some", trace)).err).toContain(
+      "write one of none, usual, strict, exact",
+    );
+  });
+
+  it("documents the situations", () => {
+    const text = readFileSync("docs/propose.md", "utf8");
+    for (const { name, about, calls } of situations)
+      expect(text).toContain(`| \`${name}\` | ${about} | ${calls.join(", ")} |`);
+  });
+});

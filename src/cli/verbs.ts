@@ -22,6 +22,10 @@ export const verbs = {
     summary: "Show the verdict on each call, and where it is decided",
     load: async () => (await import("./verbs/explain.ts")).explain,
   },
+  diff: {
+    summary: "Compare the verdicts of two policies",
+    load: async () => (await import("./verbs/diff.ts")).diff,
+  },
   why: {
     summary: "Say whether a call would pass, and by which line",
     load: async () => (await import("./verbs/why.ts")).why,

@@ -59,6 +59,7 @@ const lines: Readonly<Record<VerbName, readonly [words: readonly string[], statu
   propose: [["propose", "-q", "--strace", calls], 0, /export default policy/],
   check: [["check", policy], 0, /^/],
   explain: [["explain", policy], 0, /mkdirat/],
+  diff: [["diff", "exec-once", "exec-only"], 1, /execve/],
   why: [["why", "exec-once", 'execve("/bin/sh")'], 1, /deny EACCES/],
   simulate: [["simulate", "-p", policy, trace], 0, /^/],
   test: [["test", "nginx"], 0, /^/],

@@ -92,7 +92,8 @@ function impliedBy(path: Path, test: ArgumentTest): boolean | undefined {
   return undefined;
 }
 
-function narrow(left: readonly Interval[], intervals: readonly Interval[], inside: boolean): Interval[] {
+/** The part of some intervals that lies inside of others, or outside. */
+export function narrow(left: readonly Interval[], intervals: readonly Interval[], inside: boolean): Interval[] {
   const result: Interval[] = [];
   for (const { from, to } of left) {
     let next = from;

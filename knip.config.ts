@@ -36,8 +36,9 @@ export default {
     "{src,test}/**/*.test.ts",
   ],
   project: ["**/*.{ts,mjs,cjs}", "!**/*.d.ts"],
-  // tools/check.mjs starts two of them by their paths, native/Makefile reads the headers.
-  ignoreDependencies: ["@wasm-fmt/clang-format", "cspell", "node-api-headers"],
+  // tools/check.mjs starts two of them by their paths, native/Makefile reads the headers, and the disassembler is loaded by
+  // its name if it is installed.
+  ignoreDependencies: ["@alexaltea/capstone-js", "@wasm-fmt/clang-format", "cspell", "node-api-headers"],
   // A type that a function of its file takes or gives can be named where that function is called.
   ignoreExportsUsedInFile: { interface: true, type: true },
   // Programs of the system, which the Makefile installs, and paths that are started, not imported.

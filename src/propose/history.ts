@@ -74,7 +74,7 @@ export interface History {
 }
 
 /** Always allowed, and not seen by a policy (docs/language.md). */
-const unseen: ReadonlySet<string> = new Set([
+export const unseenCalls: ReadonlySet<string> = new Set([
   ...["restart_syscall", "rt_sigreturn", "exit", "exit_group"],
   ...exemptCalls,
 ]);
@@ -215,7 +215,7 @@ export class HistoryBuilder implements History {
     const known = this.#known(event);
     if (known === undefined) {
       const { name } = nameCall(this.architecture, event.architecture, event.number);
-      if (!unseen.has(name)) this.refused.set(name, (this.refused.get(name) ?? 0) + 1);
+      if (!unseenCalls.has(name)) this.refused.set(name, (this.refused.get(name) ?? 0) + 1);
       const sight = sightOf(name, undefined);
       if (sight !== undefined) this.sights.add(sight);
       return;
@@ -257,7 +257,7 @@ export class HistoryBuilder implements History {
     if (event.architecture >>> 0 !== auditArchitecture[this.architecture]) return undefined;
     if (this.#aspects.has(event.number)) return this.#aspects.get(event.number);
     const call = callByNumber(this.architecture, event.number);
-    const isSeen = call !== undefined && !unseen.has(call.name) && !call.name.startsWith("io_uring_");
+    const isSeen = call !== undefined && !unseenCalls.has(call.name) && !call.name.startsWith("io_uring_");
     const known = isSeen ? { call, aspects: aspectsOf(call, this.detail, this.architecture) } : undefined;
     this.#aspects.set(event.number, known);
     return known;

@@ -1,5 +1,7 @@
 /** What people are told of a proposal: its roles, its triggers and their runners-up, and what no recording shows. */
-import type { History } from "./history.ts";
+
+import type { StaticBound } from "./elf/static-bound.ts";
+import { type History, unseenCalls } from "./history.ts";
 import { describePredicate } from "./policy-text.ts";
 import type { Proposal } from "./proposal.ts";
 import type { Role } from "./roles.ts";
@@ -25,7 +27,48 @@ export interface RefusedCalls {
 
 const mostRunnersUp = 5;
 
-export function statementOf(history: History, proposal: Proposal, own: RefusedCalls): string[] {
+/** What a static bound adds to what was seen. */
+export interface BoundComparison {
+  readonly bound: StaticBound;
+  /** Recorded calls, by name. */
+  readonly seen: readonly string[];
+  readonly onlyPossible: readonly string[];
+  /** By code that the bound did not resolve, or did not know. */
+  readonly onlySeen: readonly string[];
+}
+
+export function compareWithBound(bound: StaticBound, { permissions }: Proposal): BoundComparison {
+  const seen = permissions.calls.filter(({ count }) => count > 0).map(({ call }) => call);
+  return {
+    bound,
+    seen,
+    onlyPossible: bound.calls.filter((call) => !seen.includes(call) && !unseenCalls.has(call)),
+    onlySeen: seen.filter((call) => !bound.calls.includes(call)),
+  };
+}
+
+function describeBound({ bound, seen, onlyPossible, onlySeen }: BoundComparison): string[] {
+  const { calls, files, sites, unresolved, missing, loadsLibraries } = bound;
+  const notes = [
+    `${unresolved.length} of ${plural(sites, "system call instruction")} have a number that is computed, or not followed`,
+    ...(missing.length > 0 ? [`libraries that were not found: ${missing.join(", ")}`] : []),
+    ...(loadsLibraries ? ["the program can load further libraries (dlopen)"] : []),
+  ];
+  return [
+    "",
+    `static bound of ${files[0]} and ${plural(files.length - 1, "further file")}: ${calls.length} names, ${seen.length} seen`,
+    ...notes.map((note) => `  ${note}`),
+    `  possible, but never seen: ${onlyPossible.join(", ") || "none"}`,
+    `  seen, but not in the bound: ${onlySeen.join(", ") || "none"}`,
+  ];
+}
+
+export function statementOf(
+  history: History,
+  proposal: Proposal,
+  own: RefusedCalls,
+  comparison: BoundComparison | undefined,
+): string[] {
   const { roles, permissions, unseen } = proposal;
   const processes = history.recordings.reduce((sum, recording) => sum + recording.processes, 0);
   const lines = [
@@ -40,6 +83,7 @@ export function statementOf(history: History, proposal: Proposal, own: RefusedCa
     `replayed over its own traces: ${own.calls.size === 0 ? `all of ${own.judged.toLocaleString("en-US")} calls pass` : "some calls do not pass:"}`,
   );
   for (const refused of own.calls.values()) lines.push(`  ${describeRefused(refused)}`);
+  if (comparison !== undefined) lines.push(...describeBound(comparison));
   if (unseen.length > 0) lines.push("", "No recording shows, as far as its calls tell:");
   for (const { situation, lacks } of unseen) {
     const rest = lacks.length === 0 ? "the policy has its usual calls" : `the policy lacks ${lacks.join(", ")}`;
@@ -105,8 +149,15 @@ function describeRefused({ count, verdict, reason, first, example, phases }: Ref
 export function figuresOf(
   history: History,
   { roles, permissions, unseen, open }: Proposal,
-  own: RefusedCalls,
-  validations: readonly { readonly trace: { readonly file: string }; readonly refused: RefusedCalls }[],
+  {
+    own,
+    validations,
+    bound,
+  }: {
+    readonly own: RefusedCalls;
+    readonly validations: readonly { readonly trace: { readonly file: string }; readonly refused: RefusedCalls }[];
+    readonly bound: BoundComparison | undefined;
+  },
 ): object {
   const trigger = ({ predicate, example, before, after, refusal, ...figures }: Trigger) => ({
     call: predicate.call,
@@ -140,6 +191,7 @@ export function figuresOf(
     refused: [...history.refused].map(([call, count]) => ({ call, count })),
     withoutRule: [...open].map(([call, list]) => ({ call, arguments: list })),
     unseen: unseen.map(({ situation, lacks }) => ({ situation: situation.name, lacks })),
+    bound,
     own: [...own.calls.values()],
     validations: validations.map(({ trace, refused }) => ({
       file: trace.file,

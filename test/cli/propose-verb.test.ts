@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { hostArchitecture } from "../../src/linux/architecture.ts";
 import { situations } from "../../src/propose/situations.ts";
 import { packBlock } from "../../src/traces/blocks.ts";
 import { folderOf, portcullis } from "./harness.ts";
@@ -101,6 +102,26 @@ describe("portcullis propose", () => {
     );
     expect(ran.err).toContain("3 recordings, 822 calls");
     expect(ran.out).toContain('"getpid", // 1 by main');
+  });
+
+  it("compares with a static bound", async (context) => {
+    if (hostArchitecture() !== "x86_64") context.skip("the bound is for x86-64");
+    const at = folder();
+    const trace = join(at, "server.trace");
+    const { status, err } = await portcullis("propose", "--elf", "/usr/bin/true", trace);
+    expect(status).toBe(0);
+    expect(err).toMatch(/static bound of \/usr\/bin\/true and \d+ further files: \d+ names, 12 seen\n/);
+    expect(err).toMatch(/possible, but never seen: .*\bmmap\b/);
+    expect(err).toMatch(/seen, but not in the bound: .*\bsetgroups\b/);
+    for (const [file, code] of [
+      [trace, "P0907"],
+      [join(at, "missing"), "P0901"],
+    ] as const) {
+      expect(await portcullis("propose", "--elf", file, trace)).toMatchObject({
+        status: 125,
+        err: expect.stringContaining(code),
+      });
+    }
   });
 
   it("adds the calls of situations", async () => {

@@ -6,6 +6,7 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import { jsonText, safeText } from "../../diagnostics/width.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type Detail, details } from "../../propose/aspects.ts";
+import type { StaticBound } from "../../propose/elf/static-bound.ts";
 import type { HistoryBuilder } from "../../propose/history.ts";
 import { type PhaseMode, phaseModes } from "../../propose/permissions.ts";
 import { type SituationName, situationNames } from "../../propose/situations.ts";
@@ -56,6 +57,12 @@ export const propose: Verb = {
       about: `Also allow the usual calls of a situation: ${situationNames.join(", ")}.`,
       complete: situationNames,
     },
+    elf: {
+      value: "PROGRAM",
+      about:
+        "Also disassemble the program and its libraries (x86-64), and compare the calls that they can make with the recorded ones. Needs the package @alexaltea/capstone-js.",
+      complete: "file",
+    },
     validate: {
       value: "FILE",
       multiple: true,
@@ -81,7 +88,7 @@ export const propose: Verb = {
   async execute(invocation, context) {
     const request = requestOf(invocation);
     const { architecture, traces, quiet } = request;
-    const [{ HistoryBuilder }, { propose }, { statementOf, figuresOf, validationOf }, { CaseFiles }] =
+    const [{ HistoryBuilder }, { propose }, { statementOf, figuresOf, validationOf, compareWithBound }, { CaseFiles }] =
       await Promise.all([
         import("../../propose/history.ts"),
         import("../../propose/proposal.ts"),
@@ -104,8 +111,11 @@ export const propose: Verb = {
       writeOutput(request.output, proposal.policy);
       for (const { file, text } of cases.of(request.output, history)) writeOutput(file, text);
     } else if (!request.json) context.out(proposal.policy);
-    if (request.json) context.out(`${jsonText(figuresOf(history, proposal, own, validations))}\n`);
-    if (!quiet) context.err(safeLines(statementOf(history, proposal, own)));
+    const bound = request.elf === undefined ? undefined : await staticBoundOf(request.elf);
+    const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
+    if (request.json)
+      context.out(`${jsonText(figuresOf(history, proposal, { own, validations, bound: comparison }))}\n`);
+    if (!quiet) context.err(safeLines(statementOf(history, proposal, own, comparison)));
     for (const { trace, refused } of validations) {
       context.err(safeLines(validationOf(shownName(trace), refused)));
     }
@@ -117,6 +127,7 @@ interface Request {
   readonly traces: readonly TraceFileName[];
   readonly validate: readonly TraceFileName[];
   readonly output: string | undefined;
+  readonly elf: string | undefined;
   readonly architecture: ArchitectureName;
   readonly detail: Detail;
   readonly phases: PhaseMode;
@@ -133,6 +144,7 @@ function requestOf(invocation: Invocation): Request {
     traces,
     validate: invocation.texts("validate").map(named(false)),
     output: invocation.text("output"),
+    elf: invocation.text("elf"),
     architecture: chosenArchitecture(invocation),
     detail: oneOf("detail", invocation.text("detail") ?? "arguments", details),
     phases: oneOf("phases", invocation.text("phases") ?? "usual", phaseModes),
@@ -165,6 +177,28 @@ function collect(trace: TraceFileName, architecture: ArchitectureName, history: 
   });
   if (faults.failed) throw new Failure(faults.list());
   return warnings;
+}
+
+/** @throws Failure */
+async function staticBoundOf(program: string): Promise<StaticBound> {
+  const [{ loadDisassembler, disassemblerPackage }, { findStaticBound }, { ElfError }] = await Promise.all([
+    import("../../propose/elf/disassembler.ts"),
+    import("../../propose/elf/static-bound.ts"),
+    import("../../propose/elf/image.ts"),
+  ]);
+  const disassembler = await loadDisassembler();
+  if (disassembler === undefined) {
+    const help = `npm install ${disassemblerPackage}, beside portcullis`;
+    throw new Failure([diagnostic("P0605", "--elf needs a disassembler, which is not installed", { help })]);
+  }
+  try {
+    return findStaticBound(program, disassembler);
+  } catch (error) {
+    if (error instanceof ElfError) throw new Failure([diagnostic("P0907", `--elf: ${error.message}`)]);
+    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
+    if (code === undefined) throw error;
+    throw new Failure([diagnostic("P0901", `${program} cannot be read (${code})`)]);
+  }
 }
 
 function originOf(history: HistoryBuilder, { traces, architecture }: Request): string {

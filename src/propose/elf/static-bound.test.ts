@@ -1,0 +1,98 @@
+/** The static bound of small programs and of installed ones: it has what they do, and damaged files are refused. */
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SeededChoices } from "../../ir/testing/choices.ts";
+import { hostArchitecture } from "../../linux/architecture.ts";
+import { callByNumber } from "../../linux/calls.ts";
+import { readStrace } from "../../traces/strace.ts";
+import { loadDisassembler } from "./disassembler.ts";
+import { ElfError, ElfImage } from "./image.ts";
+import { findStaticBound } from "./static-bound.ts";
+
+const program = `
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static long raw(long number) {
+  long result;
+  __asm__ volatile("syscall" : "=a"(result) : "a"(number) : "rcx", "r11", "memory");
+  return result;
+}
+__attribute__((noinline)) static long passed(long unused, long number) { (void)unused; return raw(number); }
+int main(int argc, char **argv) {
+  if (argc > 7) raw(SYS_getsid);
+  if (argc > 8) passed(1, SYS_sync);
+  if (argc > 9) syscall(SYS_vhangup);
+  if (argc > 1) return (int)COMPUTED;
+  return 0;
+}
+`;
+
+const reason = hostArchitecture() === "x86_64" ? undefined : "the bound is for x86-64";
+
+describe("a static bound", () => {
+  let folder = "";
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "portcullis-elf-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  function compiled(name: string, computed: string, flags: readonly string[] = []): string {
+    const [source, file] = [join(folder, `${name}.c`), join(folder, name)];
+    writeFileSync(source, program.replace("COMPUTED", computed));
+    execFileSync("cc", ["-O1", ...flags, "-o", file, source]);
+    return file;
+  }
+
+  async function boundOf(file: string) {
+    const disassembler = await loadDisassembler();
+    return findStaticBound(file, disassembler!);
+  }
+
+  it.for([["dynamic"], ["static", "-static"], ["stripped", "-s"]])(
+    "has constants in the code, in a parameter, and of syscall() (%s)",
+    async ([name = "", ...flags], context) => {
+      if (reason !== undefined) context.skip(reason);
+      const plain = await boundOf(compiled(`${name}-plain`, "0", flags));
+      expect(plain.calls).toEqual(expect.arrayContaining(["getsid", "sync", "vhangup", "exit_group"]));
+      expect(plain.calls).not.toContain("reboot");
+      const computed = await boundOf(compiled(`${name}-computed`, "raw(atoi(argv[1]))", flags));
+      expect(computed.unresolved.length).toBe(plain.unresolved.length + 1);
+    },
+  );
+
+  it.for(["true", "ls", "env"])("has every call that %s makes", async (name, context) => {
+    if (reason !== undefined) context.skip(reason);
+    const file = `/usr/bin/${name}`;
+    const trace = join(folder, `${name}.strace`);
+    const ran = spawnSync("strace", ["-f", "-n", "-e", "raw=all", "-o", trace, file], { encoding: "utf8" });
+    if (ran.error !== undefined || ran.status !== 0) context.skip("strace cannot trace here");
+    const [run] = readStrace(readFileSync(trace, "utf8"), trace, "x86_64").runs;
+    const { calls } = await boundOf(file);
+    for (const event of run!.events) {
+      if (event.kind === "call") expect(calls).toContain(callByNumber("x86_64", event.number)!.name);
+    }
+  });
+
+  it("refuses what is no ELF file, or is damaged", (context) => {
+    if (reason !== undefined) context.skip(reason);
+    expect(() => new ElfImage(Buffer.from("#!/bin/sh\n"), "a")).toThrow(ElfError);
+    const whole = readFileSync(compiled("damaged", "0"));
+    const choices = new SeededChoices(1);
+    for (let run = 0; run < 400; run++) {
+      const bytes = Buffer.from(whole.subarray(0, run % 3 === 0 ? choices.below(whole.length) : whole.length));
+      for (let change = 0; change < 1 + choices.below(30) && bytes.length > 0; change++) {
+        bytes[choices.below(run % 2 === 0 ? Math.min(1024, bytes.length) : bytes.length)] = choices.below(256);
+      }
+      try {
+        new ElfImage(bytes, "damaged");
+      } catch (error) {
+        expect(error, `run ${run}`).toBeInstanceOf(ElfError);
+      }
+    }
+  });
+});

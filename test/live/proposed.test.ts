@@ -1,0 +1,201 @@
+/**
+ * From a recorded server to a policy that it runs under: Debian's servers are recorded twice with one load, and serve under
+ * the proposed policy with another one, without a refusal; what a hijacked server would do is refused.
+ */
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, it, onTestFinished } from "vitest";
+import type { PolicyEvent } from "../../src/events/event.ts";
+import { type Address, freeAddress } from "../support/address.ts";
+import { until } from "../support/patience.ts";
+import { engine, portcullis } from "../support/run.ts";
+
+interface Server {
+  readonly name: string;
+  command(address: Address, folder: string): readonly string[];
+  /** Requests and the ends of their responses. The first is the load that is recorded, the second the other one. */
+  readonly loads: readonly [readonly Request[], readonly Request[]];
+  readonly end: NodeJS.Signals;
+  /** Calls that its proposed policy must refuse to the process that serves. */
+  readonly refused: readonly string[];
+}
+
+type Request = readonly [text: string, answer: RegExp];
+
+const page = (path: string, answer: RegExp): Request => [`GET ${path} HTTP/1.0\r\n\r\n`, answer];
+
+const servers: readonly Server[] = [
+  {
+    name: "nginx",
+    command: ({ host, port }, folder) => {
+      mkdirSync(join(folder, "www"));
+      writeFileSync(join(folder, "www", "index.html"), "hello");
+      writeFileSync(join(folder, "www", "large"), "x".repeat(300_000));
+      const user = process.getuid?.() === 0 ? "user www-data;" : "";
+      const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(
+        (n) => `${n}_temp_path ${folder}/${n};`,
+      );
+      writeFileSync(
+        join(folder, "conf"),
+        `${user} worker_processes 2; pid ${folder}/pid; error_log ${folder}/error.log; events {}
+         http { access_log ${folder}/access.log; ${temporary.join(" ")} server { listen ${host}:${port}; root ${folder}/www; } }`,
+      );
+      return ["nginx", "-c", `${folder}/conf`, "-g", "daemon off;"];
+    },
+    loads: [
+      [page("/", /hello$/), page("/large", /x{300000}$/), page("/missing", /404 Not Found/)],
+      [page("/index.html", /hello$/), page("/", /hello$/), page("/none", /404/), page("/large", /x$/)],
+    ],
+    end: "SIGQUIT",
+    refused: ['execve("/bin/sh", ["sh"], NULL)', "ptrace(PTRACE_ATTACH, 1)", "bind(3)", "clone(SIGCHLD)"],
+  },
+  {
+    name: "redis-server",
+    command: ({ host, port }, folder) => {
+      const words = [
+        "--bind",
+        host,
+        "--port",
+        `${port}`,
+        "--dir",
+        folder,
+        "--pidfile",
+        join(folder, "pid"),
+        "--save",
+        "",
+      ];
+      return ["redis-server", ...words];
+    },
+    loads: [
+      [
+        ["SET a kept\r\nGET a\r\nQUIT\r\n", /^\+OK\r\n\$4\r\nkept\r\n/],
+        ["INCR n\r\nDEL n\r\nQUIT\r\n", /^:1\r\n:1\r\n/],
+      ],
+      [
+        ["RPUSH l 1 2 3\r\nDEL l\r\nQUIT\r\n", /^:3\r\n:1\r\n/],
+        ["SET b x\r\nEXPIRE b 9\r\nQUIT\r\n", /^\+OK\r\n:1\r\n/],
+      ],
+    ],
+    end: "SIGTERM",
+    refused: ['execve("/bin/sh", ["sh"], NULL)', "ptrace(PTRACE_ATTACH, 1)", "setuid(0)"],
+  },
+  {
+    name: "memcached",
+    command: ({ host, port }, folder) => {
+      const words = ["-l", host, "-p", `${port}`, "-U", "0", "-u", "nobody", "-P", join(folder, "pid"), "-t", "2"];
+      return ["memcached", ...words];
+    },
+    loads: [
+      [["set a 0 0 4\r\nkept\r\nget a\r\nquit\r\n", /^STORED\r\nVALUE a 0 4\r\nkept\r\nEND\r\n/]],
+      [["set b 0 0 1\r\n1\r\nincr b 4\r\ndelete b\r\nquit\r\n", /^STORED\r\n5\r\nDELETED\r\n/]],
+    ],
+    end: "SIGTERM",
+    refused: ['execve("/bin/sh", ["sh"], NULL)', "ptrace(PTRACE_ATTACH, 1)"],
+  },
+];
+
+function isInstalled(program: string): boolean {
+  return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
+}
+
+function ask({ host, port }: Address, text: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let answer = "";
+    const socket = connect(port, host, () => socket.write(text));
+    socket.on("data", (bytes) => {
+      answer += bytes.toString();
+    });
+    socket.on("close", () => resolve(answer === "" ? undefined : answer));
+    socket.on("error", () => resolve(undefined));
+  });
+}
+
+/** Runs the server behind these words, gives it the load, and ends it. */
+async function serve(
+  server: Server,
+  before: readonly string[],
+  load: readonly Request[],
+  times: number,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "portcullis-proposed-"));
+  chmodSync(folder, 0o777);
+  const address = await freeAddress();
+  const said = openSync(join(folder, "said"), "w");
+  const [program, ...words] = [...before, ...server.command(address, folder)];
+  const child = spawn(program!, words, { stdio: ["ignore", said, said] });
+  closeSync(said);
+  let status: number | null | undefined;
+  const ended = once(child, "exit").then(([code]: (number | null)[]) => {
+    status = code ?? null;
+  });
+  const read = (name: string) => (existsSync(join(folder, name)) ? readFileSync(join(folder, name), "utf8") : "");
+  const pid = () => Number(read("pid").trim()) || undefined;
+  onTestFinished(async () => {
+    const main = pid();
+    if (status === undefined && main !== undefined) process.kill(main, "SIGKILL");
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  });
+  const answered = (text: string) =>
+    until("an answer", async () => {
+      if (status !== undefined) throw new Error(`${server.name} has ended with ${status}\n${read("said")}`);
+      return ask(address, text);
+    });
+  for (let time = 0; time < times; time++) {
+    for (const [text, answer] of load) expect(await answered(text)).toMatch(answer);
+  }
+  process.kill(await until("its pid", pid), server.end);
+  await ended;
+}
+
+describe.each(servers)("$name", (server) => {
+  it("serves under the policy that is proposed from its recordings", async (context) => {
+    if (!isInstalled(server.name)) context.skip(`${server.name} is not installed`);
+    const folder = mkdtempSync(join(tmpdir(), "portcullis-proposed-"));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    const program = join(process.cwd(), "bin/portcullis");
+    const traces = [0, 1].map((number) => join(folder, `${number}.trace`));
+    for (const trace of traces) await serve(server, [program, "record", "-q", "-o", trace, "--"], server.loads[0], 20);
+
+    const policy = join(folder, "server.ts");
+    const proposed = portcullis(["propose", "-o", policy, ...traces]);
+    expect(proposed, proposed.stderr).toMatchObject({ status: 0 });
+    expect(proposed.stderr).toContain("replayed over its own traces: all of ");
+    expect(proposed.stderr).not.toContain("warning");
+    expect(portcullis(["check", "--strict", policy]).status).toBe(0);
+    const tested = portcullis(["test", policy]);
+    expect(tested, tested.stdout + tested.stderr).toMatchObject({ status: 0 });
+
+    const events = join(folder, "events");
+    await serve(
+      server,
+      [program, "run", "--engine", engine, "-p", policy, "--events", events, "--"],
+      server.loads[1],
+      5,
+    );
+    const refused = readFileSync(events, "utf8")
+      .split("\n")
+      .filter(Boolean)
+      .map((line) => JSON.parse(line) as PolicyEvent)
+      .filter((event) => event.kind === "decision");
+    expect(refused).toEqual([]);
+    for (const call of server.refused) {
+      const why = portcullis(["why", policy, call]);
+      expect(why.status, `${call}: ${why.stdout}`).toBe(1);
+    }
+  });
+});

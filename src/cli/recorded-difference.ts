@@ -5,7 +5,7 @@ import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { Program } from "../ir/program.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { nameCall } from "../linux/decode.ts";
-import { type EventReplay, replayEvents } from "../traces/replay.ts";
+import { type Replay, replay } from "../traces/replay.ts";
 import { printTraceCall } from "../traces/words.ts";
 import { readEvents, shownName, type TraceFileName } from "./trace-events.ts";
 import { Failure } from "./verb.ts";
@@ -39,11 +39,10 @@ export async function recordedDifferences(
   const file = shownName(trace);
   const found = new Map<string, RecordedDifference>();
   let judged = 0;
-  let runs: readonly [EventReplay, EventReplay] | undefined;
+  let runs: readonly [Replay, Replay] | undefined;
   readEvents(trace, architecture, {
     event: (event, start) => {
-      const begin = { command: start.command ?? 1, uid: start.uid, gid: start.gid };
-      const replayOf = (program: Program) => replayEvents(new WasmEvaluator(program) as Evaluator, begin, { file });
+      const replayOf = (program: Program) => replay(new WasmEvaluator(program) as Evaluator, start, { file });
       runs ??= [replayOf(before), replayOf(after)];
       const [one, two] = [runs[0].take(event), runs[1].take(event)];
       if (one === undefined || two === undefined) return;

@@ -21,7 +21,6 @@ import { killByThread, noDescriptorsLeft, signalProcess } from "../../linux/pidf
 import { cloneFlag } from "../../linux/process-calls.ts";
 import { notificationIsValid, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { signals } from "../../linux/signals.ts";
-import { type StateSnapshot, statusWords } from "../status.ts";
 import { hasThreadDescriptors, openCaller } from "./caller.ts";
 import { readMemory, recordedMemory } from "./caller-memory.ts";
 import type { SupervisorDescriptors } from "./descriptors.ts";
@@ -40,7 +39,7 @@ import { type RecordSink, Records } from "./records.ts";
 import { Admission } from "./rooms/admission.ts";
 import { packEntered } from "./rooms/entered.ts";
 import type { JudgeLate } from "./rooms/entering.ts";
-import { takeSnapshot } from "./snapshot.ts";
+import { StatusCounts, type StatusSink } from "./status-counts.ts";
 import { TaskRegistry, type Thread, type Unidentified } from "./tasks.ts";
 
 /** LANDLOCK_RESTRICT_SELF_TSYNC (include/uapi/linux/landlock.h). */
@@ -65,8 +64,7 @@ export interface SupervisorOptions {
   readonly kernel: KernelFeatures;
   /** Of the policy's step, where there is one already. */
   readonly instance?: PolicyInstance | undefined;
-  /** Counts in shared memory (engines/status.ts), and who gets the snapshots that it asks for. */
-  readonly status?: { readonly words: Uint32Array; readonly put: (snapshot: StateSnapshot) => void } | undefined;
+  readonly status?: StatusSink | undefined;
 }
 
 /** Use what this kernel has, or only what Linux 5.9 had. */
@@ -104,13 +102,13 @@ export class Supervisor {
   #isRestricted = false;
   readonly #clone: number;
   readonly #clone3: number;
-  readonly #status: SupervisorOptions["status"];
+  readonly #status: StatusCounts;
   #failed = false;
 
   constructor(options: SupervisorOptions, release: string) {
     const { policy, listener, kernel, descriptors } = options;
     this.#options = options;
-    this.#status = options.status;
+    this.#status = new StatusCounts(options.status);
     reservePolling(descriptors.polling);
     this.#instance = options.instance ?? instantiate(policy.step);
     this.#memory = new JudgementMemory(this.#instance);
@@ -193,12 +191,11 @@ export class Supervisor {
           continue;
         }
       }
-      if (this.#status !== undefined && this.#status.words[statusWords.wanted] !== 0) {
+      if (this.#status.isAsked) {
         // No caller waits for it but those that call meanwhile.
         if (answer) this.#send();
         answer = false;
-        this.#status.words[statusWords.wanted] = 0;
-        this.#status.put(takeSnapshot(this.#memory, this.#registry));
+        this.#status.tell(this.#memory, this.#registry);
       }
       const rooms = this.#admission?.keeper;
       if (rooms?.isBusy === true) {
@@ -356,7 +353,7 @@ export class Supervisor {
     const phases = this.#phases.read(caller);
     const verdict = this.#instance.step(caller?.slot ?? 0, caller?.process.slot ?? 0);
     const action = this.#actions[verdict]!;
-    if (this.#status !== undefined) this.#status.words[statusWords.verdicts + verdict]!++;
+    this.#status.judged(verdict);
     const answer = this.#audit ? "pass" : answers[action];
     const passes = answer === "pass";
     const kills = answer === "kill";
@@ -580,7 +577,7 @@ export class Supervisor {
   }
 
   #refuse(refusal: Refusal, number: number, obstacle?: FollowObstacle): boolean {
-    if (this.#status !== undefined) this.#status.words[statusWords.refusals]!++;
+    this.#status.refused();
     this.#memory.refuse(number);
     this.#records.putRefusal(refusal, number, { obstacle });
     return true;

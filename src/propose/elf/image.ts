@@ -22,7 +22,7 @@ export interface Segment {
 }
 
 /** R_X86_64_… (elf.h) */
-export const relocationType = { relative: 8, irelative: 37 } as const;
+const relocationType = { relative: 8, irelative: 37 } as const;
 const machine = 62;
 const tag = {
   needed: 1n,

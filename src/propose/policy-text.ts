@@ -276,7 +276,16 @@ class Printer {
       if (names.length === 0) continue;
       this.#imports.add("calls");
       const name = this.#name(set);
-      this.#constants.push("", ...comment(0, "//", `--with ${set} (docs/propose.md).`));
+      this.#constants.push(
+        "",
+        ...comment(
+          0,
+          "//",
+          set === "unrecorded"
+            ? "Recordings of the notifier lack these (docs/propose.md)."
+            : `--with ${set} (docs/propose.md).`,
+        ),
+      );
       this.#constants.push(
         ...list(
           0,

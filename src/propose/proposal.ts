@@ -26,13 +26,22 @@ export interface Proposal {
   readonly open: ReadonlyMap<string, ArgumentRules["open"]>;
 }
 
+/** The recorder `notifier` leaves them out (docs/traces.md), so their absence says nothing. */
+const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
+
 export function propose(history: History, options: ProposalOptions): Proposal {
   const chosen = situations.filter(({ name }) => options.with.includes(name));
-  const everywhere = new Set<string>(chosen.flatMap(({ calls }) => calls));
+  const everywhere = new Set<string>([...chosen.flatMap(({ calls }) => calls), ...unrecorded]);
   const roles = findRoles(options.phases === "none" ? withoutProcesses(history) : history);
   const permissions = findPermissions(history, roles, options.phases, everywhere);
   const recorded = new Set(permissions.calls.map(({ call }) => call));
-  const added = new Map(chosen.map(({ name, calls }) => [name, calls.filter((call) => !recorded.has(call))] as const));
+  const added = new Map<string, readonly string[]>(
+    chosen.map(({ name, calls }) => [name, calls.filter((call) => !recorded.has(call))] as const),
+  );
+  added.set(
+    "unrecorded",
+    unrecorded.filter((call) => !recorded.has(call)),
+  );
   const has = new Set([...recorded, ...everywhere]);
   const unseen = situations
     .filter(({ name, sights }) => !options.with.includes(name) && !sights.some((sight) => history.sights.has(sight)))

@@ -12,6 +12,8 @@ import { amount, isSmoke } from "./support/amount.ts";
 import { print } from "./support/pairs.ts";
 import { callsByPhase, columnsOf } from "./surface/columns.ts";
 import { documentOf, type Measured, type NotMeasured } from "./surface/document.ts";
+import { enforce } from "./surface/enforcement.ts";
+import { propose } from "./surface/proposal.ts";
 import { record, runsIn } from "./surface/recording.ts";
 import { missingPrograms, type Server } from "./surface/server.ts";
 import { servers } from "./surface/servers.ts";
@@ -33,11 +35,11 @@ function versionOf(name: string): string {
 }
 
 async function measure(server: Server): Promise<Measured> {
+  const traces = Array.from({ length: recordings }, (_, index) => join(folder, `${server.name}-${index + 1}.trace`));
   const runs: Trace[] = [];
   let features: readonly string[] = [];
-  for (let seed = 1; seed <= recordings; seed += 1) {
-    const file = join(folder, `${server.name}-${seed}.trace`);
-    features = await record(server, seed, file, parts);
+  for (const [index, file] of traces.entries()) {
+    features = await record(server, index + 1, file, parts);
     runs.push(...runsIn(file, architecture));
   }
   const byPhase = callsByPhase(runs, server.cut);
@@ -65,7 +67,34 @@ async function measure(server: Server): Promise<Measured> {
     ours: columns.servingReduction,
     informative: true,
   });
-  return { server, version: versionOf(server.packages[0]!), features, byPhase, columns, atPaperCut };
+  const policy = join(folder, `${server.name}.ts`);
+  const proposal = propose(policy, traces);
+  const enforcement = await enforce(server, policy, join(folder, `${server.name}.events`), parts);
+  const { failed, refused, rates } = enforcement;
+  if (!isSmoke)
+    print({
+      bench,
+      case: `${server.name}: refused calls and failed parts of another load`,
+      unit: "calls",
+      ours: refused.length + failed.length,
+      limit: "≤ 0",
+    });
+  if (rates !== undefined) {
+    const what = `${server.name} under its policy, against none`;
+    print({ bench, case: what, unit: "requests/s", ...rates.perSecond, limit: "≥ 0.97" });
+    const perProcessor = { unit: "requests/s of a processor", ...rates.perProcessorSecond, limit: "≥ 0.97" };
+    print({ bench, case: `${what}: by processor time`, ...perProcessor });
+  }
+  return {
+    server,
+    version: versionOf(server.packages[0]!),
+    features,
+    byPhase,
+    columns,
+    atPaperCut,
+    proposal,
+    enforcement,
+  };
 }
 
 const measured: Measured[] = [];

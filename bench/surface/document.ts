@@ -2,7 +2,9 @@
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";
 import type { Columns, Counts, PhaseCalls } from "./columns.ts";
+import type { Enforcement } from "./enforcement.ts";
 import { intrusive, isRefused } from "./intrusive.ts";
+import { options, type Proposal } from "./proposal.ts";
 import { reasonFor, reasons } from "./reasons.ts";
 import type { Server } from "./server.ts";
 
@@ -15,6 +17,8 @@ export interface Measured {
   readonly byPhase: PhaseCalls;
   readonly columns: Columns;
   readonly atPaperCut: Columns;
+  readonly proposal: Proposal;
+  readonly enforcement: Enforcement;
 }
 
 export interface NotMeasured {
@@ -47,6 +51,9 @@ export function documentOf(report: Report): string {
     sharesTable(report),
     intrusionsTable(measured),
     remarks(measured),
+    "## Proposed and enforced",
+    proposalsTable(measured),
+    enforcementTable(measured),
     "## Call by call",
     "The number is how often the recordings have the call; calls in *italics* are also made in serving.",
     ...measured.map(callByCall),
@@ -157,6 +164,48 @@ function intrusionsTable(measured: readonly Measured[]): string {
   ]);
   const head = ["what intruders use", ...measured.map(({ server }) => server.name)];
   return `While a server serves (*always*: initialisation does not need it either, so a filter without phases refuses it as well):\n\n${table(head, rows)}`;
+}
+
+function proposalsTable(measured: readonly Measured[]): string {
+  const rows = measured.flatMap(({ server, proposal: { names, roles } }) =>
+    roles.map(({ name, processes, trigger, allowed }, index) => [
+      index === 0 ? `${server.name}, ${names} calls` : "",
+      name,
+      count(processes),
+      trigger ?? "none",
+      allowed.map(({ phase, calls }) => `${phase} ${calls} (${percent(100 * (1 - calls / names))})`).join(", "),
+    ]),
+  );
+  const words = options.join(" ");
+  return `\`portcullis propose ${words}\` makes a policy of the recordings. It finds the roles of the processes and the event that changes a role's phase by itself. The later phase lacks what only the earlier one did; frequent calls stay allowed, so that no supervisor judges them, and programs that the server executes are roles of their own. (With \`--phases exact\` the earlier phase also lacks what only the later one does, as in the first table; a supervisor then judges calls of a server that serves.) In parentheses: the share of the policy's calls that the phase refuses.\n\n${table(["server", "role", "processes", "event that ends its first phase", "calls allowed"], rows)}`;
+}
+
+function enforcementTable(measured: readonly Measured[]): string {
+  const rows = measured.map(({ server, proposal, enforcement: { failed, refused, fallbacks, rates } }) => [
+    server.name,
+    [refused.length, ...refused].join("; "),
+    [failed.length, ...failed].join("; "),
+    count(fallbacks),
+    percent(100 * proposal.supervised),
+    ...(rates === undefined
+      ? [`not measured: ${server.generator[1]} is not installed`, "", "", ""]
+      : [rates.perSecond, rates.perProcessorSecond].flatMap(({ ours, reference, ratio }) => [
+          `${count(Math.round(ours))} (${count(Math.round(reference))})`,
+          ratio.toFixed(3),
+        ])),
+  ]);
+  const head = [
+    "server",
+    "calls refused",
+    "parts of the load that failed",
+    "io_uring refused",
+    "supervised",
+    "requests/s (without)",
+    "ratio",
+    "requests/s of a processor (without)",
+    "ratio",
+  ];
+  return `The policy enforced by the engine \`notify\` under a load in another order, with other names and sizes, and under a load generator that the recordings do not have (wrk, memcaslap, redis-benchmark, dnsperf). The rates are medians of alternating pairs against a second server without a policy, both started for this; ratios are medians of the pairs'. The second rate divides by the processor time of the server and of the supervisor: it depends less on what else the machine does. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the server does without.\n\n${table(head, rows)}`;
 }
 
 function remarks(measured: readonly Measured[]): string {

@@ -7,7 +7,7 @@ import { readTrace } from "../../src/traces/read.ts";
 import type { Trace } from "../../src/traces/trace.ts";
 import { unpackTrace } from "../../src/traces/unpack.ts";
 import type { Instance, Server } from "./server.ts";
-import { eventually, Site } from "./site.ts";
+import { endWithUs, eventually, Site } from "./site.ts";
 
 /** Milliseconds for a server to end after SIGTERM. */
 const endPatience = 60_000;
@@ -15,22 +15,26 @@ const endPatience = 60_000;
 /** Portcullis refuses io_uring unless a policy names it, and programs do without: record what they do then. */
 const withoutIoUring = ["bin/portcullis", "run", "-q", "--no-denial-events", "-p", "bench/policies/allow.ts", "--"];
 
-interface Running {
+export interface Running {
   readonly site: Site;
   readonly instance: Instance;
+  /** The process that was started: the server, or the first of its prefix. */
+  readonly pid: number;
   /** Ends the server and its helpers; resolves with what the server and its prefix wrote. */
   stop(): Promise<string>;
 }
 
-interface StartOptions {
+export interface StartOptions {
   readonly seed: number;
   /** The words before its own. */
   readonly prefix: readonly string[];
+  /** Another one of this server runs. */
+  readonly isSecond?: boolean;
 }
 
 /** @throws Error if the server does not serve */
-async function start(server: Server, { seed, prefix }: StartOptions): Promise<Running> {
-  const site = new Site(server.name, seed);
+export async function start(server: Server, { seed, prefix, isSecond = false }: StartOptions): Promise<Running> {
+  const site = new Site(isSecond ? `${server.name}-2` : server.name, seed);
   let child: ChildProcess | undefined;
   const output: Buffer[] = [];
   const stop = async (): Promise<string> => {
@@ -46,6 +50,7 @@ async function start(server: Server, { seed, prefix }: StartOptions): Promise<Ru
   child = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
   for (const stream of [child.stdout!, child.stderr!]) stream.on("data", (data: Buffer) => output.push(data));
   const started = child;
+  endWithUs(started);
   try {
     await eventually(async () => {
       if (started.exitCode === null && started.signalCode === null) {
@@ -57,7 +62,7 @@ async function start(server: Server, { seed, prefix }: StartOptions): Promise<Ru
   } catch (error) {
     throw new Error(`${words.join(" ")}: ${error instanceof Error ? error.message : error}\n${await stop()}`);
   }
-  return { site, instance, stop };
+  return { site, instance, pid: started.pid!, stop };
 }
 
 /** Ends the server by its pid file, so that the words before its own end by themselves. */
@@ -75,7 +80,7 @@ async function end(child: ChildProcess, { pidFile }: Instance): Promise<void> {
  * Puts each part of the load on the server once, or the first of them, in an order that follows from the site's seed.
  * What fails goes to `onFailure`; the rest goes on.
  */
-async function load(
+export async function load(
   { site, instance }: Running,
   most: number | undefined,
   onFailure: (part: string, why: string) => void,

@@ -18,8 +18,8 @@ export interface Instance {
   /** Rejects while the server does not serve. */
   ready(): Promise<void>;
   readonly features: readonly Feature[];
-  /** Requests per second of a load generator that the recordings do not have, in a second. */
-  rate(): number;
+  /** Loads the server for about a second with a generator that the recordings do not have; the number of requests. */
+  burst(): number;
 }
 
 /** Calls in initialisation, in serving, in both, and in either, and 1 − init/union in per cent. */
@@ -38,7 +38,7 @@ export interface Server {
   readonly packages: readonly string[];
   /** Programs without which the server or its load does not run. */
   readonly programs: readonly string[];
-  /** The package and the program that generates the load of `rate`. */
+  /** The package and the program that generates the load of `burst`. */
   readonly generator: readonly [packageName: string, program: string];
   readonly published: Published;
   /** Where serving begins. */
@@ -50,6 +50,10 @@ export interface Server {
   configure(site: Site): Promise<Instance>;
 }
 
+export function isInstalled(program: string): boolean {
+  return spawnSync("which", [program]).status === 0;
+}
+
 export function missingPrograms({ programs }: Server): string[] {
-  return programs.filter((program) => spawnSync("which", [program]).status !== 0);
+  return programs.filter((program) => !isInstalled(program));
 }

@@ -17,8 +17,20 @@ let base: string | undefined;
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-surface-"));
   chmodSync(folder, 0o755);
-  process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+  process.once("exit", () => {
+    for (const child of living) child.kill("SIGTERM");
+    rmSync(folder, { recursive: true, force: true });
+  });
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => process.exit(1));
   return folder;
+}
+
+const living = new Set<ChildProcess>();
+
+/** Ends the child with this process, also when that is interrupted. */
+export function endWithUs(child: ChildProcess): void {
+  living.add(child);
+  child.once("exit", () => living.delete(child));
 }
 
 export class Site {
@@ -80,6 +92,7 @@ export class Site {
     const child = spawn(words[0]!, words.slice(1), { stdio: "ignore", env: { ...process.env, ...environment } });
     child.on("error", () => {});
     this.#helpers.push(child);
+    endWithUs(child);
     return child;
   }
 

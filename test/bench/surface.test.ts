@@ -4,6 +4,7 @@ import { type Cut, callsByPhase, columnsOf } from "../../bench/surface/columns.t
 import { documentOf } from "../../bench/surface/document.ts";
 import { intrusive, isRefused } from "../../bench/surface/intrusive.ts";
 import { argumentProfile, splitOf } from "../../bench/surface/profile.ts";
+import { proposalOf } from "../../bench/surface/proposal.ts";
 import { Random } from "../../bench/surface/random.ts";
 import { servers } from "../../bench/surface/servers.ts";
 import { compileClassic } from "../../src/compile/classic/compile.ts";
@@ -185,10 +186,43 @@ it("an allow-list of arguments decides as its rules do, one after the other", ()
         }
 });
 
+it("a proposal has the calls of each phase, and its triggers as people read them", () => {
+  const trigger = { call: "setsockopt", argument: "level", value: "6", nth: 2 };
+  const states = (...phases: readonly string[]) => ({ allowed: phases.map((phase) => ({ role: "main", phase })) });
+  const figures = {
+    calls: 200,
+    supervised: 10,
+    roles: [
+      { name: "main", processes: 2, hasPhases: true, triggers: [trigger] },
+      { name: "child", processes: 1, hasPhases: false, triggers: [trigger] },
+    ],
+    rules: [states("starting"), states("starting", "running"), states("starting"), { allowed: [{ role: "child" }] }],
+  };
+  expect(proposalOf(figures)).toEqual({
+    names: 4,
+    supervised: 0.05,
+    roles: [
+      {
+        name: "main",
+        processes: 2,
+        trigger: "the second `setsockopt(level 6)`",
+        allowed: [
+          { phase: "starting", calls: 3 },
+          { phase: "running", calls: 1 },
+        ],
+      },
+      { name: "child", processes: 1, trigger: undefined, allowed: [{ phase: "always", calls: 1 }] },
+    ],
+  });
+});
+
 it("the document says of each server that was not measured why, and explains a lower reduction", () => {
   const byPhase = callsByPhase(recorded("1 openat", "1 epoll_wait"), byCommand);
   const columns = columnsOf(byPhase);
   const [server, other] = [servers[1]!, servers[0]!];
+  const role = { name: "main", processes: 1, trigger: "the first `listen`", allowed: [{ phase: "running", calls: 1 }] };
+  const proposal = { names: 2, roles: [role], supervised: 0.25 };
+  const enforcement = { failed: [], refused: ["listen at p.ts:1:1"], fallbacks: 0, rates: undefined };
   const text = documentOf({
     measured: [
       {
@@ -198,6 +232,8 @@ it("the document says of each server that was not measured why, and explains a l
         byPhase,
         columns,
         atPaperCut: columns,
+        proposal,
+        enforcement,
       },
     ],
     notMeasured: [{ server: other, why: "apache2 not installed" }],
@@ -207,5 +243,9 @@ it("the document says of each server that was not measured why, and explains a l
   });
   expect(text).toContain("| httpd | not measured: apache2 not installed |");
   expect(text).toContain("| nginx | 50.0 % (52.3 %) | 1 (52) | 2 (109) | 99.1 % |");
+  expect(text).toContain("| nginx, 2 calls | main | 1 | the first `listen` | running 1 (50.0 %) |");
+  expect(text).toContain(
+    "| nginx | 1; listen at p.ts:1:1 | 0 | 0 | 25.0 % | not measured: wrk is not installed |  |  |  |",
+  );
   expect(text).toContain("- loading the program and its libraries (1): openat 1");
 });

@@ -164,7 +164,7 @@ SSLSessionCache shmcb:${site.path("run/tls")}(512000)
     command: ["apache2", "-d", site.folder, "-f", file, "-DFOREGROUND"],
     pidFile,
     ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
-    rate: () => wrk(`${origin}/index.html`),
+    burst: () => wrk(`${origin}/index.html`),
     features: [
       ...plainFeatures(site, port),
       tlsFeature(site, tlsPort),

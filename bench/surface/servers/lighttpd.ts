@@ -100,7 +100,7 @@ $SERVER["socket"] == "127.0.0.1:${tlsPort}" {
     command: ["lighttpd", "-D", "-f", file],
     pidFile,
     ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
-    rate: () => wrk(`${origin}/index.html`),
+    burst: () => wrk(`${origin}/index.html`),
     features: [
       ...plainFeatures(site, port),
       tlsFeature(site, tlsPort),

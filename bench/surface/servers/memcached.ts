@@ -51,9 +51,9 @@ async function configure(site: Site): Promise<Instance> {
     async ready() {
       await asked(port, ["version\r\n", line]);
     },
-    rate() {
+    burst() {
       const words = ["-s", `127.0.0.1:${port}`, "-T", "1", "-c", "16", "-t", "1s"];
-      return figure(/TPS: (\d+)/, "memcaslap", words);
+      return figure(/Ops: (\d+)/, "memcaslap", words);
     },
     features: [
       {

@@ -73,7 +73,7 @@ http {
     command: ["nginx", "-c", file, "-g", "daemon off;"],
     pidFile,
     ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
-    rate: () => wrk(`${origin}/index.html`),
+    burst: () => wrk(`${origin}/index.html`),
     features: [
       ...plainFeatures(site, port),
       tlsFeature(site, tlsPort),

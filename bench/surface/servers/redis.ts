@@ -252,6 +252,9 @@ const families: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
+/** Requests of the load generator. */
+const burst = 50_000;
+
 /** The beginning of any response of the protocol. */
 const reply = /^(?:[+\-:$*%~_,#(=>|][^\r]*\r\n)/;
 
@@ -296,8 +299,15 @@ maxmemory-policy allkeys-lru
     async ready() {
       await asked(port, ["PING"]);
     },
-    rate: () =>
-      figure(/"GET","([\d.]+)"/, "redis-benchmark", [..."-c 16 -n 50000 -t get --csv -p".split(" "), `${port}`]),
+    burst() {
+      figure(/"GET","([\d.]+)"/, "redis-benchmark", [
+        ..."-c 16 -t get --csv -n".split(" "),
+        `${burst}`,
+        "-p",
+        `${port}`,
+      ]);
+      return burst;
+    },
     features: [
       ...Object.entries(families).map(([name, commands]) => ({
         name: `commands: ${name}`,

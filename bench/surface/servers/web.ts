@@ -137,5 +137,5 @@ export function upstreamFeatures({ random }: Site, origin: string): Feature[] {
 }
 
 export function wrk(url: string): number {
-  return figure(/Requests\/sec:\s+([\d.]+)/, "wrk", ["-t1", "-c16", "-d1s", url]);
+  return figure(/(\d+) requests in/, "wrk", ["-t1", "-c16", "-d1s", url]);
 }

@@ -128,14 +128,14 @@ async function measure(one: Vulnerability, needed: number): Promise<Line> {
 const integer = (value: number): string => Math.round(value).toLocaleString("en-US");
 
 const head = [
-  "| policy | the pattern wins after | rounds under the policy | wins, seccomp-ebpf | wins, notify | legitimate program, seccomp-ebpf | notify |",
+  "| policy | rounds until the pattern wins | rounds under the policy | wins, seccomp-ebpf | wins, notify | legitimate program, seccomp-ebpf | notify |",
   "| --- | --- | --- | --- | --- | --- | --- |",
 ];
 const firstCell = ({ name }: Vulnerability): string => `| [\`against/${name}\`](../policies/against/${name}.ts) |`;
 
 function row({ one, needed, tried, wins, pays }: Line): string {
   const cells = [
-    `${integer(needed)} rounds`,
+    integer(needed),
     integer(tried),
     ...engines.map((engine) => `${wins[engine] ?? "no rooms"}`),
     ...engines.map((engine) => (pays[engine] === undefined ? "no rooms" : `× ${pays[engine].toFixed(2)}`)),

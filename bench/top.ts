@@ -47,7 +47,7 @@ async function withReaders(count: number, reads: boolean): Promise<number> {
 
 const row = { bench: "top", unit: "ns/call", reference: plain, count: 5 } as const;
 try {
-  await compare({ ...row, case: "a status that nobody reads", limit: "≤ 1.05", ours: () => withReaders(0, true) });
+  await compare({ ...row, case: "a status without readers", limit: "≤ 1.05", ours: () => withReaders(0, true) });
   await compare({ ...row, case: "eight readers", limit: "≤ 1.1", ours: () => withReaders(8, true) });
   await compare({ ...row, case: "a reader that has stopped", limit: "≤ 1.05", ours: () => withReaders(1, false) });
 } finally {

@@ -19,7 +19,7 @@ const policies = readdirSync("policies").filter((file) => file.endsWith(".ts") &
 
 function bundleOf(path: string, target: (typeof ebpfTargets)[number]): Bundle | undefined {
   const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-  const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+  const { artifact } = compileArtifact(program!, target, { reportsVerdicts: true });
   if (artifact === undefined) return undefined;
   return makeBundle(artifact, { compiler: "portcullis test", fixed: [["most", "16"]], sources });
 }
@@ -33,8 +33,8 @@ function randomBundle(seed: number): Bundle {
   });
   const target = ebpfTargets[seed % 3]!;
   const artifact =
-    compileArtifact(program, target, { tellsVerdicts: seed % 2 === 0 }).artifact ??
-    compileArtifact(program, "trial", { tellsVerdicts: false }).artifact!;
+    compileArtifact(program, target, { reportsVerdicts: seed % 2 === 0 }).artifact ??
+    compileArtifact(program, "trial", { reportsVerdicts: false }).artifact!;
   return makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources: new Map() });
 }
 
@@ -83,7 +83,7 @@ describe("a bundle", () => {
     const text =
       '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mount"],"action":"SCMP_ACT_ERRNO","errnoRet":0}]}';
     const { program } = compileOciProfile(text, "p.json", { architecture: "x86_64" });
-    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
     const bundle = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources: new Map() });
     expect(bundle.verdicts).toContainEqual(expect.objectContaining({ action: "deny", errno: 0 }));
     expect(decodeBundle(encodeBundle(bundle))).toEqual(bundle);
@@ -148,7 +148,7 @@ describe("a bundle", () => {
 
   it("with open parameters has one digest for all their values", () => {
     const { program, sources } = loadOpenPolicy("policies/children.ts", { architecture: "x86_64" }).loaded;
-    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
     const bytes = encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources }));
     const bundle = decodeBundle(bytes);
     expect(bundle.parameters).toMatchObject([{ name: "most", from: 1n, to: 100_000n, default: 16n }]);
@@ -161,7 +161,7 @@ describe("a bundle", () => {
   it("has a digest that depends only on the policy", () => {
     expect(decodeBundle(whole).launch).toContainEqual({ is: "token", map: 0, offset: 0 });
     const { program, sources } = loadPolicy("policies/exec-once.ts", { architecture: "x86_64" });
-    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
     const again = makeBundle(artifact!, { compiler: "portcullis test", fixed: [["most", "16"]], sources });
     expect(encodeBundle(again).subarray(digestOffset, headerSize)).toEqual(whole.subarray(digestOffset, headerSize));
   });

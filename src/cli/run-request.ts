@@ -23,7 +23,7 @@ export interface RunRequest extends PolicyRequest {
   /** A path that permits something, and that the command's user can lead elsewhere, is an error. */
   readonly strictPaths: boolean;
   readonly quiet: boolean;
-  /** Where a socket tells the status of the tree; undefined for none. */
+  /** The path of the socket that serves the status of the tree; undefined without one. */
   readonly status: StatusPlace | undefined;
 }
 

@@ -12,7 +12,7 @@ import type { EngineStatus } from "./status.ts";
 export interface RunOptions extends TreeOptions {
   /** Called in the thread of the caller, later than the judgement. Must not throw. */
   readonly onEvent: (record: EventRecord) => void;
-  /** Undefined where nobody asks. */
+  /** Undefined without a request for it. */
   readonly status?: EngineStatus | undefined;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What an engine tells about a running tree, beside events: counts in shared memory, and now and then the state of the
+ * What an engine publishes about a running tree, beside events: counts in shared memory, and now and then the state of the
  * policy. Nothing of it makes a judgement wait for a reader.
  */
 import type { Program } from "../ir/program.ts";

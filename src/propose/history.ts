@@ -79,7 +79,7 @@ export const unseenCalls: ReadonlySet<string> = new Set([
   ...exemptCalls,
 ]);
 const executing: ReadonlySet<string> = new Set(executingCalls);
-/** Different values of a call's texts; beyond it, only their folders are told apart. */
+/** Different values of a call's texts; beyond it, only their folders are distinguished. */
 const mostSignatures = 20_000;
 
 interface Process {

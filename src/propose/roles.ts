@@ -33,7 +33,7 @@ export interface Roles {
 const mostRoles = 6;
 /** Roles that share more of their calls are one. */
 const alike = 0.85;
-/** Generations of children that are told apart. */
+/** Generations of children that are distinguished. */
 const mostGenerations = 3;
 
 export function findRoles({ segments, signatures }: History): Roles {

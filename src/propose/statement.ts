@@ -1,4 +1,4 @@
-/** What people are told of a proposal: its roles, its triggers and their runners-up, and what no recording shows. */
+/** What the command line prints about a proposal: its roles, its triggers and their runners-up, and what no recording shows. */
 
 import type { StaticBound } from "./elf/static-bound.ts";
 import { type History, unseenCalls } from "./history.ts";

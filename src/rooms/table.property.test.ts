@@ -158,7 +158,7 @@ describe("random schedules", () => {
         const steps = world.steps();
         if (steps.length > 0) world.do(steps[choice % steps.length]!);
       }
-      // No starvation: without another arrival, everybody gets in within the rounds that the calls before it take.
+      // No starvation: without another arrival, each call is admitted within the rounds that the calls before it take.
       for (let rounds = 0; world.status.some((status) => status === "waits" || status === "runs"); rounds++) {
         assert.ok(rounds <= calls.length);
         world.status.forEach((status, call) => {

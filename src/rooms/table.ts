@@ -3,7 +3,7 @@
  *
  * - A call takes its rooms in ascending order, and holds those that it has while it waits for the next. So two calls never
  *   wait for each other.
- * - A room admits a call if nobody waits before it, and the room is empty or held by calls of the same side that is not
+ * - A room admits a call if no call waits before it, and the room is empty or held by calls of the same side that is not
  *   exclusive. So no waiter is overtaken, and each is admitted when those before it have ended.
  * - A wait that reaches the room's timeout ends: the call is late and releases what it holds. Each room has its own time.
  * - A call leaves when it has ended, when a signal interrupts its wait, and when its task dies, whatever it held or awaited.

@@ -1,4 +1,4 @@
-/** Makes the status of a running tree from what its engine tells. */
+/** Makes the status of a running tree from the records of its engine. */
 import type { OwnerState, StateDescription, StateSnapshot } from "../engines/status.ts";
 import { newStatusWords, statusWords } from "../engines/status.ts";
 import { describe, printLocation } from "../events/describe.ts";

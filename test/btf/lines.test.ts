@@ -13,7 +13,7 @@ const policies = ["policies/exec-once.ts", "policies/children.ts", "policies/bui
 
 function bundleOf(path: string) {
   const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-  const { artifact } = compileArtifact(program!, "trial", { tellsVerdicts: false });
+  const { artifact } = compileArtifact(program!, "trial", { reportsVerdicts: false });
   const bundle = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
   return { bundle, program: program!, sources };
 }

@@ -11,7 +11,7 @@ import { VerifierError } from "../../src/linux/bpf.ts";
 
 const path = "policies/fork-rate.ts";
 const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-const { artifact } = compileArtifact(program!, "trial", { tellsVerdicts: false });
+const { artifact } = compileArtifact(program!, "trial", { reportsVerdicts: false });
 const bundle = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
 
 function needsRoot(context: TestContext): void {

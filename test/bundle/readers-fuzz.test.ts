@@ -53,7 +53,7 @@ const forPeople =
 const policies = ["exec-once", "order", "fork-rate", "nginx", "connect-hosts"];
 const whole = policies.map((name) => {
   const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture: hostArchitecture()! });
-  const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+  const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
   return encodeBundle(makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources }));
 });
 
@@ -61,7 +61,7 @@ const whole = policies.map((name) => {
 for (const seed of [1, 2, 3, 4]) {
   const random = generateProgram(new SeededChoices(seed), { parameters: true, rooms: seed > 2, statements: 10 });
   const { artifact } = compileArtifact({ ...random, architecture: hostArchitecture()! }, "seccomp", {
-    tellsVerdicts: true,
+    reportsVerdicts: true,
   });
   if (artifact === undefined) continue;
   const fixed = [["mode", "strict"]] as const;

@@ -45,7 +45,7 @@ const parameters: readonly Parameter[] = [
 
 const program = { ...generateProgram(new SeededChoices(1), { stateless: true }), parameters };
 const { artifact } = compileArtifact({ ...program, architecture: hostArchitecture()! }, "seccomp", {
-  tellsVerdicts: false,
+  reportsVerdicts: false,
 });
 const fixed = [
   ["mode", "strict=very"],

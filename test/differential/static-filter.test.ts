@@ -143,7 +143,7 @@ function expectOneFilter(program: Program, seed: number): void {
 }
 
 function expectBundled(program: Program): void {
-  const { artifact } = compileArtifact(program, "seccomp", { tellsVerdicts: false });
+  const { artifact } = compileArtifact(program, "seccomp", { reportsVerdicts: false });
   if (artifact === undefined) return;
   const bundle = makeBundle(artifact, { compiler: "test", fixed: [], sources: new Map() });
   const classic = rearmed(decodeInstructions(bundle.classic), bundle.classicToken);

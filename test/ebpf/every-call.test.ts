@@ -101,7 +101,7 @@ describe("policies as programs of type seccomp", () => {
       const { program, diagnostics, sources } = loadPolicy(path, { architecture: "x86_64" });
       if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
       const trees = [false, true].map((unprivileged) => {
-        const { compiled } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+        const { compiled } = compileForSeccomp(program, { unprivileged, reportsVerdicts: true });
         return new ModelledTree(program, compiled!);
       });
       const choices = new SeededChoices(2);

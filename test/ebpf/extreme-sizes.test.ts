@@ -169,7 +169,7 @@ describe.each(["seccomp", "unprivileged"] as const)("for the target %s, a policy
     (name, text) => {
       const program = load(name, text);
       const unprivileged = target === "unprivileged";
-      const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+      const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, reportsVerdicts: true });
       if (unprivileged && tooLarge[name] === true) {
         expect(compiled).toBeUndefined();
         expect(renderDiagnostics(diagnostics, new Map())).toMatch(

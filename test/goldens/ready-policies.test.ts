@@ -66,7 +66,7 @@ describe.each(policies.filter((name) => !refused.includes(name)))("the policy %s
 
   it("runs from its bundle with the interpreter's verdicts, and its classic program is never stricter", () => {
     const { program, sources } = loadPolicy(`policies/${name}.ts`, { architecture: "x86_64" });
-    const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+    const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
     const made = makeBundle(artifact!, { compiler: "portcullis test", fixed: [], sources });
     runBundle(program!, decodeBundle(encodeBundle(made)), artifact!);
   });

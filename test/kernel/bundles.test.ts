@@ -41,7 +41,7 @@ async function prepare(): Promise<string[]> {
   return policies.flatMap((path) =>
     (["seccomp", "unprivileged"] as const).flatMap((target) => {
       const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-      const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+      const { artifact } = compileArtifact(program!, target, { reportsVerdicts: true });
       if (artifact === undefined) return [];
       const file = join(folder, `${basename(path).replace(/\.\w+$/, "")}-${target}.pcl`);
       const bundle = makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources });
@@ -53,7 +53,7 @@ async function prepare(): Promise<string[]> {
 
 /** The same with open parameters, if it has parameters. */
 function withOpenParameters(path: string, target: "seccomp" | "unprivileged"): string[] {
-  const compile = (program: Program) => compileArtifact(program, target, { tellsVerdicts: true });
+  const compile = (program: Program) => compileArtifact(program, target, { reportsVerdicts: true });
   // What the target cannot express is a constant.
   const { program, sources } = loadOpenPolicy(path, { architecture: "x86_64" }, ({ program: attempt }) =>
     attempt === undefined ? [] : compile(attempt).diagnostics,

@@ -29,7 +29,7 @@ const tableOffset = 64;
 function openBundles(): Uint8Array[] {
   return [1, 2, 3, 4, 5, 6].flatMap((seed) => {
     const program = generateProgram(new SeededChoices(seed), { parameters: true, statements: 10 });
-    const { artifact } = compileArtifact({ ...program, architecture: "x86_64" }, "seccomp", { tellsVerdicts: true });
+    const { artifact } = compileArtifact({ ...program, architecture: "x86_64" }, "seccomp", { reportsVerdicts: true });
     if (artifact === undefined) return [];
     return [encodeBundle(makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources: new Map() }))];
   });
@@ -40,7 +40,7 @@ function bundles(): Uint8Array[] {
   return files.flatMap((file) =>
     (["seccomp", "unprivileged"] as const).flatMap((target) => {
       const { program, sources } = loadPolicy(join("policies", file), { architecture: "x86_64" });
-      const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+      const { artifact } = compileArtifact(program!, target, { reportsVerdicts: true });
       if (artifact === undefined) return [];
       return [encodeBundle(makeBundle(artifact, { compiler: "portcullis test", fixed: [], sources }))];
     }),

@@ -42,7 +42,7 @@ interface Compiled {
 
 function compiled(path: string, target: "trial" | "seccomp"): Compiled {
   const { program, sources } = loadPolicy(path, { architecture: "x86_64" });
-  const { artifact } = compileArtifact(program!, target, { tellsVerdicts: true });
+  const { artifact } = compileArtifact(program!, target, { reportsVerdicts: true });
   return { program: program!, artifact: artifact!, sources };
 }
 
@@ -106,7 +106,7 @@ describe("bpftool prog load accepts", () => {
     let taken = 0;
     for (let seed = 1; seed <= 40; seed += 1) {
       const program = generateProgram(new SeededChoices(seed), { statements: 12, parameters: seed % 2 === 0 });
-      const { artifact } = compileArtifact(program, "trial", { tellsVerdicts: false });
+      const { artifact } = compileArtifact(program, "trial", { reportsVerdicts: false });
       const policy = { artifact: artifact!, sources: new Map<string, string>() };
       let file: string;
       try {
@@ -128,7 +128,7 @@ it("open parameters are constants that a skeleton sets, with their defaults", (c
   needs(context);
   const set = new Map([["deny-proc-mem", "false"]]); // true is not expressible
   const { program, sources } = loadOpenPolicy("policies/build-step.ts", { architecture: "x86_64", set }).loaded;
-  const { artifact } = compileArtifact(program!, "seccomp", { tellsVerdicts: true });
+  const { artifact } = compileArtifact(program!, "seccomp", { reportsVerdicts: true });
   const file = written("open", { artifact: artifact!, sources });
   const skeleton = execFileSync(tool!, ["gen", "skeleton", file], { encoding: "utf8" });
   const constants = /struct \w+__rodata \{([^}]*)\}/.exec(skeleton)![1]!;
@@ -183,7 +183,7 @@ describe("names", () => {
       readFile: () => text,
     });
     expect(diagnostics).toEqual([]);
-    const { artifact } = compileArtifact(program!, "trial", { tellsVerdicts: false });
+    const { artifact } = compileArtifact(program!, "trial", { reportsVerdicts: false });
     const policy = { artifact: artifact!, sources };
     const file = written("named", policy);
     const { shown, said } = loadByTool(file);

@@ -87,7 +87,7 @@ const reasons: { readonly [group: string]: readonly Reason[] } = {
   "@ipc": [otherMemory],
   "@setuid": [{ calls: "setfsgid setfsuid", why: "change the user and group that files are opened as" }],
   "@debug": [
-    { calls: "kcmp", why: "tells what two processes share, under the rules of ptrace" },
+    { calls: "kcmp", why: "shows what two processes share, under the rules of ptrace" },
     {
       calls: "process_madvise process_vm_readv process_vm_writev",
       why: "reach into other processes; systemd has them in @ipc",
@@ -122,7 +122,7 @@ const reasons: { readonly [group: string]: readonly Reason[] } = {
       calls: "add_key keyctl request_key",
       why: "are the kernel's own keys, which most services have no use for: @keyring",
     },
-    { calls: "kcmp", why: "tells what two processes share: @debug" },
+    { calls: "kcmp", why: "shows what two processes share: @debug" },
     { calls: "personality", why: "makes readable memory executable and addresses guessable: by name only" },
     { calls: "userfaultfd", why: "stops the kernel where an attacker likes: by name only" },
     {

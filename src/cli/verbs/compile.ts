@@ -92,7 +92,7 @@ export const compile: Verb = {
     const format = formatOf(output, invocation);
     const { namedTarget } = await import("../ebpf-target.ts");
     const target = namedTarget(invocation) ?? "seccomp";
-    const options = { tellsVerdicts: !invocation.has("no-denial-events") };
+    const options = { reportsVerdicts: !invocation.has("no-denial-events") };
     const { loaded, artifact } = await compileOpen(policyRequest(policy, invocation), target, options, context);
     const [{ makeBundle }, { packageVersion }] = await Promise.all([
       import("../../engines/make-bundle.ts"),

@@ -106,7 +106,7 @@ async function listProgram(policy: string, invocation: Invocation, context: Cont
   const { compileFor, namedTarget } = await import("../ebpf-target.ts");
   const target = namedTarget(invocation)!;
   const loaded = await loadRequested(policyRequest(policy, invocation), context);
-  const { object, declared } = await compileFor(target, loaded, { tellsVerdicts: true }, context);
+  const { object, declared } = await compileFor(target, loaded, { reportsVerdicts: true }, context);
   const [{ listing }, { describeDeclared }] = await Promise.all([
     import("../../compile/ebpf/instructions/listing.ts"),
     import("../../linux/declared-arguments.ts"),

@@ -86,18 +86,18 @@ function trialKind(program: Program): ProgramKind {
 
 export interface ArtifactOptions {
   /** Whether verdicts that are not a plain allow become records in the ring buffer (`trial` has none). */
-  readonly tellsVerdicts: boolean;
+  readonly reportsVerdicts: boolean;
 }
 
 export function compileArtifact(
   program: Program,
   target: EbpfTargetName,
-  { tellsVerdicts }: ArtifactOptions,
+  { reportsVerdicts }: ArtifactOptions,
 ): ArtifactCompilation {
   if (target === "trial") return compileTrial(program);
   const { compiled, diagnostics } = compileForSeccomp(program, {
     unprivileged: target === "unprivileged",
-    tellsVerdicts,
+    reportsVerdicts,
   });
   if (compiled === undefined) return { artifact: undefined, diagnostics };
   const { object, storage, constantAllow, declared } = compiled;

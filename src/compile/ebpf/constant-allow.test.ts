@@ -49,7 +49,7 @@ describe("the calls that the kernel can prove to be always allowed", () => {
       const { program, diagnostics, sources } = loadPolicy(path, { architecture });
       if (program === undefined) throw new Error(renderDiagnostics(diagnostics, sources));
       for (const unprivileged of [false, true]) {
-        const { compiled, diagnostics: refused } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+        const { compiled, diagnostics: refused } = compileForSeccomp(program, { unprivileged, reportsVerdicts: true });
         // Some policies ask about memory in a way that no program of the kernel can.
         if (compiled === undefined && program.observations.length > 0) {
           expect(refused.map(({ code }) => code)).toEqual(["P0606"]);
@@ -71,7 +71,7 @@ describe("the calls that the kernel can prove to be always allowed", () => {
   it("by random programs", () => {
     for (let seed = 0; seed < 60; seed += 1) {
       const program = generateProgram(new SeededChoices(seed));
-      const { compiled } = compileForSeccomp(program, { unprivileged: false, tellsVerdicts: true });
+      const { compiled } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });
       // The proof can find more than the split, where a state read has no effect.
       if (compiled !== undefined)
         expect(compiled.constantAllow, `seed ${seed}`).toEqual(expect.arrayContaining(wanted(program)));
@@ -84,7 +84,7 @@ it("holds for every value of open parameters", () => {
   for (let seed = 1; seed <= 60; seed += 1) {
     const choices = new SeededChoices(seed);
     const program = generateProgram(choices, { parameters: true, stateless: true });
-    const { compiled } = compileForSeccomp(program, { unprivileged: false, tellsVerdicts: true });
+    const { compiled } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });
     const state = { thread: initialState(program, "thread"), process: initialState(program, "process") };
     for (const number of compiled?.constantAllow ?? []) {
       for (let round = 0; round < 10; round += 1) {

@@ -23,7 +23,7 @@ const allow = returnWord("ALLOW");
 function compile(program: Program, options: Partial<SeccompTargetOptions> = {}): SeccompProgram {
   const { compiled, diagnostics } = compileForSeccomp(program, {
     unprivileged: false,
-    tellsVerdicts: true,
+    reportsVerdicts: true,
     ...options,
   });
   if (compiled === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
@@ -44,7 +44,7 @@ function withLargeTables(seed: number, program: Program): Program {
 
 /** Runs one trace and compares after each step; returns the number of judged calls. */
 function compareRun(program: Program, options: SeccompTargetOptions, choices: SeededChoices): number {
-  const tells = options.tellsVerdicts;
+  const recordsVerdicts = options.reportsVerdicts;
   const tree = initialState(program, "tree");
   const reference = new Map<number, EvaluationState>();
   reference.set(0, { thread: initialState(program, "thread"), process: initialState(program, "process"), tree });
@@ -63,7 +63,7 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         const admission = admit(program, event);
         if (admission !== "judged") {
           expect(found.returned).toBe(admission === "always" ? allow : enosys);
-          if (tells && admission !== "always")
+          if (recordsVerdicts && admission !== "always")
             expect(found.records.map(({ which }) => which)).toEqual([refusals.refused]);
           break;
         }
@@ -73,7 +73,7 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         expect(found.returned).toBe(word);
         expect(found.entered).toEqual(wanted.entered);
         const reports = wanted.reports.map(({ report, values }) => ({ kind: "report", which: report, values }));
-        const verdicts = tells && word !== allow ? [{ kind: "verdict", which: wanted.verdict, values: [] }] : [];
+        const verdicts = recordsVerdicts && word !== allow ? [{ kind: "verdict", which: wanted.verdict, values: [] }] : [];
         expect(found.records.map(({ kind, which, values }) => ({ kind, which, values }))).toEqual([
           ...reports,
           ...verdicts,
@@ -133,12 +133,12 @@ function compareStates(program: Program, modelled: ModelledTree, reference: Read
 
 describe("programs of type BPF_PROG_TYPE_SECCOMP", () => {
   for (const options of [
-    { unprivileged: false, tellsVerdicts: true },
-    { unprivileged: false, tellsVerdicts: false },
-    { unprivileged: true, tellsVerdicts: true },
+    { unprivileged: false, reportsVerdicts: true },
+    { unprivileged: false, reportsVerdicts: false },
+    { unprivileged: true, reportsVerdicts: true },
   ]) {
-    const { unprivileged, tellsVerdicts } = options;
-    it(`agree with the interpreter, ${unprivileged ? "un" : ""}privileged, ${tellsVerdicts ? "recording" : "not recording"} verdicts`, () => {
+    const { unprivileged, reportsVerdicts } = options;
+    it(`agree with the interpreter, ${unprivileged ? "un" : ""}privileged, ${reportsVerdicts ? "recording" : "not recording"} verdicts`, () => {
       let judged = 0;
       let compiled = 0;
       for (let seed = 1; seed <= 100; seed += 1) {

@@ -37,7 +37,7 @@ export interface SeccompEbpfCompileOptions {
 export function compileForSeccompEbpf(program: Program, options: SeccompEbpfCompileOptions): SeccompEbpfCompilation {
   const { mode, unprivileged, compiler, fixed, sources } = options;
   const { artifact, diagnostics } = compileArtifact(program, unprivileged ? "unprivileged" : "seccomp", {
-    tellsVerdicts: mode === "reported",
+    reportsVerdicts: mode === "reported",
   });
   if (artifact === undefined) return { policy: undefined, diagnostics };
   const bundle = encodeBundle(makeBundle(artifact, { compiler, fixed, sources }));

@@ -224,7 +224,7 @@ function run(seed: number): string | undefined {
   const program = livable(generateProgram(choices, { parameters: seed % 2 === 1 }));
   const words = arbitraryWords(choices, program);
   const trace = generateTrace(choices, program, Number(stepCount));
-  const { artifact, diagnostics } = compileArtifact(program, target as "seccomp", { tellsVerdicts: true });
+  const { artifact, diagnostics } = compileArtifact(program, target as "seccomp", { reportsVerdicts: true });
   // Unrolled tables may exceed the target's size limit.
   if (artifact === undefined)
     return /it takes \d+ instructions/.test(diagnostics[0]!.message) ? "skip" : diagnostics[0]!.message;

@@ -26,7 +26,7 @@ const zeros = { mapDescriptors: Array.from({ length: 64 }, () => 0), kernelFunct
 describe("decode", () => {
   test.prop([fc.nat(20_000)])("is the inverse of encode", (seed) => {
     const program = generateProgram(new SeededChoices(seed), { statements: 20 });
-    const { artifact } = compileArtifact(program, ebpfTargets[seed % 3]!, { tellsVerdicts: seed % 2 === 0 });
+    const { artifact } = compileArtifact(program, ebpfTargets[seed % 3]!, { reportsVerdicts: seed % 2 === 0 });
     if (artifact === undefined) return;
     const { instructions } = artifact.object;
     expect(decode(encode(instructions, zeros), names(instructions))).toEqual(instructions);

@@ -74,7 +74,7 @@ function reporting(shape: Shape, sources: Observation["sources"], readings: read
 }
 
 function run(program: Program, unprivileged = false) {
-  const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, tellsVerdicts: true });
+  const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged, reportsVerdicts: true });
   if (compiled === undefined) throw new Error(diagnostics.map(({ message }) => message).join("\n"));
   const tree = new ModelledTree(program, compiled);
   const [observation] = program.observations as [Observation];
@@ -294,7 +294,7 @@ it("fields of structures are zero behind the structure's end", () => {
 
 describe("what the kernel's programs cannot have is refused with the reason:", () => {
   const messageOf = (program: Program): string => {
-    const { diagnostics } = compileForSeccomp(program, { unprivileged: false, tellsVerdicts: true });
+    const { diagnostics } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });
     return diagnostics.map(({ code, message }) => `${code} ${message}`).join("\n");
   };
 

@@ -41,7 +41,7 @@ import { type CellPlace, type EbpfTarget, TargetError } from "./target.ts";
 export interface SeccompTargetOptions {
   readonly unprivileged: boolean;
   /** Whether verdicts that are not a plain allow are recorded. Reports always are. */
-  readonly tellsVerdicts: boolean;
+  readonly reportsVerdicts: boolean;
 }
 
 export interface SeccompTarget extends EbpfTarget {
@@ -105,7 +105,7 @@ export function seccompTarget(program: Program, options: SeccompTargetOptions): 
     word: (_program, verdict) => word(verdict, verdictWord(program.verdicts[verdict]!)),
     always: returnAction.ALLOW,
     refused: word(refusals.refused, returnWord("ERRNO", errno.ENOSYS)),
-    ...(options.tellsVerdicts
+    ...(options.reportsVerdicts
       ? {
           epilogue: {
             wants: (verdict) => BigInt.asUintN(32, verdict) !== allow,
@@ -307,7 +307,7 @@ class SeccompParts {
       if (!ends.has(verdict)) {
         ends.set(verdict, end);
         builder.current = end;
-        if (this.#options.tellsVerdicts && verdict !== tooLong)
+        if (this.#options.reportsVerdicts && verdict !== tooLong)
           builder.finish(builder.value(builder.constant(verdict)));
         else builder.exit({ immediate: Number(BigInt.asIntN(32, verdict)) });
       }

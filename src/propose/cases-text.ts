@@ -6,7 +6,9 @@ import { basename } from "node:path";
 import { safeText } from "../diagnostics/width.ts";
 import type { SimulatedDecision } from "../engines/simulate/model.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
+import type { CallDescription } from "../linux/call.ts";
 import { callByNumber, registerOf } from "../linux/calls.ts";
+import { creatingCalls } from "../linux/process-calls.ts";
 import type { CallEvent, TraceEvent } from "../traces/trace.ts";
 import { unknownWord } from "../traces/trace.ts";
 import { printTraceCall } from "../traces/words.ts";
@@ -15,8 +17,10 @@ import type { History } from "./history.ts";
 const mostFiles = 9;
 const mostProcesses = 40;
 const mostLines = 1000;
-/** The reader of case files takes no longer ones. */
-const longestLine = 4000;
+/** With a name and a verdict, a line of a case file has at most 4,096 characters. */
+const longestCall = 4000;
+
+const creating = new Set<string>(creatingCalls);
 
 class CaseWriter {
   readonly #architecture: ArchitectureName;
@@ -26,6 +30,8 @@ class CaseWriter {
   readonly #seen = new Set<string>();
   /** By thread. A task that is not in the file has none. */
   readonly #names = new Map<number, string>();
+  /** By thread, its last call that could create a process and has not, and the index of its line. */
+  readonly #births = new Map<number, { readonly call: string; readonly line: number }>();
   #processes = 0;
 
   constructor(architecture: ArchitectureName, counted: ReadonlySet<string>) {
@@ -49,6 +55,7 @@ class CaseWriter {
       case "thread": {
         const name = this.#names.get(event.tid);
         if (name !== undefined) this.#names.set(event.child, name);
+        this.#births.delete(event.tid);
         return;
       }
       case "fork":
@@ -85,32 +92,50 @@ class CaseWriter {
       this.#names.delete(child);
       return;
     }
+    const birth = this.#births.get(parent);
+    this.#births.delete(parent);
+    if (birth === undefined) {
+      this.#names.delete(child);
+      return;
+    }
     const name = `process${this.#processes}`;
     this.#name(child, name);
-    this.#lines.push(`${name} = ${maker}.fork()`);
+    // The line of the call becomes that of the birth, so that the policy judges the call once.
+    this.#lines[birth.line] = `${name} = ${maker} ${birth.call}`;
   }
 
   #call(event: CallEvent, { verdict, rule, phases }: SimulatedDecision): void {
+    this.#births.delete(event.tid);
     const name = this.#names.get(event.tid);
     const call = callByNumber(this.#architecture, event.number);
-    if (name === undefined || call === undefined || verdict !== "allow") return;
+    if (name === undefined || call === undefined) return;
     const before = JSON.stringify(phases.before);
     const changes = before !== JSON.stringify(phases.after) || this.#counted.has(call.name);
+    if (verdict !== "allow" && !changes) return;
     const key = `${call.name} ${rule} ${before}`;
-    if (!changes && (this.#seen.has(key) || this.#lines.length >= mostLines)) return;
-    const isKnown = call.parameters.every((parameter, index) => {
-      const used = BigInt.asUintN(parameter.width, -1n);
-      const word = event.arguments[registerOf(call, index, this.#architecture)] ?? unknownWord;
-      return (word.known & used) === used;
-    });
-    const line = `${name} ${printTraceCall(event, { architecture: this.#architecture })}  allow`;
-    if (!isKnown || line.length > longestLine) {
+    const isCreating = creating.has(call.name); // A birth may follow: its line stands where the call was made.
+    if (!changes && (this.#lines.length >= mostLines || (this.#seen.has(key) && !isCreating))) return;
+    const text = this.#written(event, call);
+    if (isCreating && text !== undefined && verdict === "allow")
+      this.#births.set(event.tid, { call: text, line: this.#lines.length });
+    if (text === undefined) {
       // The process's later lines would be in another phase.
       if (changes) for (const [tid, other] of this.#names) if (other === name) this.#names.delete(tid);
       return;
     }
     this.#seen.add(key);
-    this.#lines.push(line);
+    this.#lines.push(`${name} ${text}  ${verdict}`);
+  }
+
+  /** Undefined where a register is not known, or the line would be too long. */
+  #written(event: CallEvent, call: CallDescription): string | undefined {
+    const isKnown = call.parameters.every((parameter, index) => {
+      const used = BigInt.asUintN(parameter.width, -1n);
+      const word = event.arguments[registerOf(call, index, this.#architecture)] ?? unknownWord;
+      return (word.known & used) === used;
+    });
+    const text = printTraceCall(event, { architecture: this.#architecture });
+    return isKnown && text.length <= longestCall ? text : undefined;
   }
 }
 

@@ -139,6 +139,8 @@ class Form {
       case "fork":
       case "thread":
         return this.#make(task, step.kind, step.child);
+      case "birth":
+        return this.#born(task, step);
       case "end":
       case "interrupt": {
         const needed = step.kind === "end" ? "runs" : "waits";
@@ -177,6 +179,18 @@ class Form {
         return { expected, verdict, rule, reason, repetition: step.times === 1 ? undefined : repetition };
       }
     }
+    return undefined;
+  }
+
+  #born(task: SimulatedTask, { child, call }: Extract<CaseStep, { kind: "birth" }>): Mismatch | undefined {
+    const decision = task.call({ number: call.number, arguments: call.registers, memory: call.memory });
+    const { birth, lacking, passes, verdict, rule, reason } = decision;
+    if (lacking.length > 0) return { expected: "allow", ...lackingMemory(lacking), repetition: undefined };
+    if (passes !== true || birth === undefined) {
+      this.#tasks.delete(child);
+      return { expected: "allow", verdict, rule, reason, repetition: undefined };
+    }
+    this.#tasks.set(child, birth.kind === "thread" ? birth.thread() : birth.process());
     return undefined;
   }
 

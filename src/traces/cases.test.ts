@@ -177,3 +177,16 @@ test.each([
 ])("%s is a fault", (text, fault) => {
   expect(faults(`\n${text}\n`)).toContain(fault);
 });
+
+test("creates a task by a call with arguments", () => {
+  const { cases, diagnostics } = readCases("child = main vfork()\nchild close(3)  allow\n", "a.cases", "x86_64");
+  expect(diagnostics).toEqual([]);
+  const [birth] = cases!.steps;
+  expect(birth).toMatchObject({ kind: "birth", who: "main", child: "child", call: { number: 58 } });
+  const faults = (text: string) =>
+    readCases(text, "a.cases", "x86_64").diagnostics.map(
+      ({ code, message, span }) => `${code} ${span?.column} ${message}`,
+    );
+  expect(faults("child = main close(3)\nchild close(3)  allow\n")).toEqual(['P0811 14 "close(3)" creates no task']);
+  expect(faults("child = main clone(SIGCHLD, 0\nmain close(3)  allow\n")[0]).toMatch(/^P0811 14 .* is not a call/);
+});

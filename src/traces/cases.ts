@@ -21,9 +21,10 @@ import { type Action, actionNames, actions, maximumErrno } from "../ir/verdicts.
 import { durationUnitNames, parseDuration } from "../language/values/durations.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { CallDescription } from "../linux/call.ts";
-import { callByName, registerOf } from "../linux/calls.ts";
+import { callByName, callByNumber, registerOf } from "../linux/calls.ts";
 import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
 import { pointeeOf } from "../linux/pointees.ts";
+import { creatingCalls } from "../linux/process-calls.ts";
 import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
 import { fitsWord } from "../linux/word.ts";
 import { type ArgumentFault, readArgument } from "./argument.ts";
@@ -63,6 +64,14 @@ export type CaseStep =
       readonly verdictPlace: Place;
     }
   | { readonly kind: "fork" | "thread"; readonly who: string; readonly child: string; readonly place: Place }
+  /** As `fork` or `thread`, by this call. */
+  | {
+      readonly kind: "birth";
+      readonly who: string;
+      readonly child: string;
+      readonly call: WrittenCall;
+      readonly place: Place;
+    }
   | { readonly kind: "exit"; readonly who: string; readonly place: Place }
   /** The call that was begun returns, or a signal interrupts its wait. */
   | { readonly kind: "end" | "interrupt"; readonly who: string; readonly place: Place }
@@ -168,6 +177,8 @@ function rawRegister(text: string, member: string, valueAt: number): PassedArgum
   return { index: Number(index), register: BigInt.asUintN(64, value) };
 }
 
+const creating = new Set<string>(creatingCalls);
+
 class Reader {
   readonly #file: string;
   readonly #architecture: ArchitectureName;
@@ -211,21 +222,28 @@ class Reader {
 
   callAlone(line: string): WrittenCall | undefined {
     this.#number = 1;
-    const name = /^\w+(?=\()/.exec(line)?.[0];
-    const list = name === undefined ? undefined : splitArguments(line, name.length + 1);
+    return this.#callAt(line, 0);
+  }
+
+  /** A call that the rest of the line is. */
+  #callAt(line: string, start: number): WrittenCall | undefined {
+    const text = line.slice(start);
+    const name = /^\w+(?=\()/.exec(text)?.[0];
+    const list = name === undefined ? undefined : splitArguments(line, start + name.length + 1);
     if (name === undefined || list === undefined || !list.closed || list.end < line.length) {
       this.#faults.add(
         "P0811",
-        this.#place(0, line.length),
-        `${quote(line)} is not a call`,
+        this.#place(start, text.length),
+        `${quote(text)} is not a call`,
         "write it as strace does: listen(4, 511)",
       );
       return undefined;
     }
-    const called = this.#call(name, 0);
-    const passed = called === undefined ? undefined : this.#arguments(called, list.arguments, line, name.length + 1);
+    const called = this.#call(name, start);
+    const from = start + name.length + 1;
+    const passed = called === undefined ? undefined : this.#arguments(called, list.arguments, line, from);
     if (called === undefined || passed === undefined) return undefined;
-    return { number: called.number, ...passed, text: line };
+    return { number: called.number, ...passed, text };
   }
 
   line(whole: string, number: number): void {
@@ -243,11 +261,13 @@ class Reader {
     if (indent === -1) return;
     const text = line.slice(indent);
     const made = /^(\w[\w-]*)\s*=\s*(\w[\w-]*)\s*\.(\w+)\(\s*\)$/.exec(text);
+    const born = /^(\w[\w-]*)\s*=\s*(\w[\w-]*)\s+(?=\w+\()/.exec(text);
     const act = /^(\w[\w-]*)\s*\.(\w+)(?:\(\s*\)|\s*=\s*(\S+))$/.exec(text);
     if (/^set\s/.test(text)) this.#set(text, indent);
     else if (/^(?:\w[\w-]*\s+)?\+/.test(text)) this.#advance(text, indent);
     else if (/^\w[\w-]*\s+begun\s/.test(`${text} `)) this.#outcome(line, indent);
     else if (made !== null) this.#make(made[1]!, made[2]!, made[3]!, text, indent);
+    else if (born !== null) this.#born(born[1]!, born[2]!, line, indent, born[0].length);
     else if (act !== null) this.#act(act[1]!, act[2]!, act[3], text, indent);
     else this.#case(line, indent);
   }
@@ -296,8 +316,29 @@ class Reader {
       this.#faults.add("P0811", place, `${quote(how)} creates no task`, `${child} = ${who}.fork(), or .thread()`);
       return;
     }
+    if (this.#names(child, who, text, at)) this.#steps.push({ kind: how, who, child, place });
+  }
+
+  /** `child = who clone(SIGCHLD, 0, NULL, 0, 0)` */
+  #born(child: string, who: string, line: string, at: number, callAt: number): void {
+    const text = line.slice(at);
+    const call = this.#callAt(line, at + callAt);
+    if (call === undefined) return;
+    const name = callByNumber(this.#architecture, call.number)?.name;
+    if (name === undefined || !creating.has(name)) {
+      const what = quote(text.slice(callAt));
+      const help = `write ${[...creating].join(", ")}, or ${child} = ${who}.fork()`;
+      this.#faults.add("P0811", this.#place(at + callAt, text.length - callAt), `${what} creates no task`, help);
+      return;
+    }
+    const place = this.#place(at, text.length);
+    if (this.#names(child, who, text, at)) this.#steps.push({ kind: "birth", who, child, call, place });
+  }
+
+  /** Names the child; false where one of the names cannot be used so. */
+  #names(child: string, who: string, text: string, at: number): boolean {
     const whoPlace = this.#place(at + text.indexOf(who, text.indexOf("=")), who.length);
-    if (!this.#isAlive(who, whoPlace) || !this.#isFree(who, whoPlace)) return;
+    if (!this.#isAlive(who, whoPlace) || !this.#isFree(who, whoPlace)) return false;
     if (this.#known.has(child) && this.#known.get(child) === undefined) {
       this.#faults.add(
         "P0815",
@@ -305,10 +346,10 @@ class Reader {
         `the name ${quote(child)} is in use`,
         `${child}.exit() ends that task, or use another name`,
       );
-      return;
+      return false;
     }
     this.#known.set(child, undefined);
-    this.#steps.push({ kind: how, who, child, place });
+    return true;
   }
 
   #act(who: string, what: string, value: string | undefined, text: string, at: number): void {

@@ -1,10 +1,10 @@
 /** Apache of Debian with its default worker model (event): a master, workers with threads, the CGI daemon and a piped log. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Dialogue, expectStatus, http } from "../clients.ts";
+import { expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, type Site } from "../site.ts";
 import { phpUpstream, rotated, signal } from "./signals.ts";
-import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, wrk } from "./web.ts";
+import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, webSocketFeature, wrk } from "./web.ts";
 
 export const httpd: Server = {
   name: "httpd",
@@ -230,17 +230,7 @@ SSLSessionCache shmcb:${site.path("run/tls")}(512000)
             await expectStatus(200, `${origin}/cached/${page}?size=${size}`);
         },
       },
-      {
-        name: "a WebSocket through the proxy",
-        async load() {
-          const dialogue = await Dialogue.open(port);
-          const upgrade =
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n";
-          await dialogue.ask(`GET /socket/ HTTP/1.1\r\nHost: localhost\r\n${upgrade}\r\n`, /101 Switching/);
-          await dialogue.ask("hello", /hello/);
-          dialogue.close();
-        },
-      },
+      webSocketFeature(port),
       {
         name: "log rotation (graceful restart, USR1)",
         load: () => rotated(pidFile, "SIGUSR1", log, () => http(`${origin}/`).catch(() => {})),

@@ -4,7 +4,7 @@ import { Dialogue, expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import type { Site } from "../site.ts";
 import { rotated } from "./signals.ts";
-import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, wrk } from "./web.ts";
+import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, webSocketFeature, wrk } from "./web.ts";
 
 export const lighttpd: Server = {
   name: "lighttpd",
@@ -124,17 +124,7 @@ $SERVER["socket"] == "127.0.0.1:${tlsPort}" {
           await expectStatus(200, `${origin}/included.shtml`);
         },
       },
-      {
-        name: "a WebSocket through the proxy",
-        async load() {
-          const dialogue = await Dialogue.open(port);
-          const upgrade =
-            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n";
-          await dialogue.ask(`GET /socket/ HTTP/1.1\r\nHost: localhost\r\n${upgrade}\r\n`, /101 Switching/);
-          await dialogue.ask("hello", /hello/);
-          dialogue.close();
-        },
-      },
+      webSocketFeature(port),
       {
         name: "an idle connection that times out",
         async load() {

@@ -1,10 +1,10 @@
 /** nginx of Debian (nginx-light): a master, two workers, a cache manager, and the modules that the package builds in. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { Dialogue, expectStatus, http } from "../clients.ts";
+import { expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, type Site } from "../site.ts";
 import { phpUpstream, rotated, signal } from "./signals.ts";
-import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, wrk } from "./web.ts";
+import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, webSocketFeature, wrk } from "./web.ts";
 
 export const nginx: Server = {
   name: "nginx",
@@ -128,16 +128,7 @@ http {
           await expectStatus(200, `${origin}/uncached/text.html`);
         },
       },
-      {
-        name: "a WebSocket through the proxy",
-        async load() {
-          const dialogue = await Dialogue.open(port);
-          const upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n";
-          await dialogue.ask(`GET /socket/ HTTP/1.1\r\nHost: localhost\r\n${upgrade}\r\n`, /101 Switching/);
-          await dialogue.ask("hello", /hello/);
-          dialogue.close();
-        },
-      },
+      webSocketFeature(port),
       {
         name: "a Unix socket",
         load: async () => void (await http("http://localhost/index.html", { socketPath: socket })),

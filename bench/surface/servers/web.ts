@@ -136,6 +136,21 @@ export function upstreamFeatures({ random }: Site, origin: string): Feature[] {
   ];
 }
 
+/** The upstream answers an upgrade of /socket/, then repeats each line. */
+export function webSocketFeature(port: number): Feature {
+  return {
+    name: "a WebSocket through the proxy",
+    async load() {
+      const dialogue = await Dialogue.open(port);
+      const upgrade =
+        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: x\r\n";
+      await dialogue.ask(`GET /socket/ HTTP/1.1\r\nHost: localhost\r\n${upgrade}\r\n`, /101 Switching/);
+      await dialogue.ask("hello", /hello/);
+      dialogue.close();
+    },
+  };
+}
+
 export function wrk(url: string): number {
   return figure(/(\d+) requests in/, "wrk", ["-t1", "-c16", "-d1s", url]);
 }

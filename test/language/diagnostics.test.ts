@@ -207,6 +207,35 @@ const cases: readonly Case[] = [
     'const f = perTree.flow({ start: ["read"], read: ["write"] });',
     "return f.follow(call) ? allow : log;",
   ],
+  // Rooms
+  [
+    "P0411",
+    '"1h"',
+    'const r = perTree.rooms({ sides: ["a", "b"], timeout: "1h", late: deny("EDEADLK") });',
+    'if (call.name === "mprotect") r.enter("a"); if (call.name === "ftruncate") r.enter("b"); return allow;',
+  ],
+  [
+    "P0412",
+    '"c"',
+    'const r = perTree.rooms({ sides: ["a", "b"], timeout: "1s", late: deny("EDEADLK") });',
+    'if (call.name === "mprotect") r.enter("a"); if (call.name === "ftruncate") r.enter("c"); return allow;',
+  ],
+  [
+    "P0413",
+    "log",
+    'const r = perTree.rooms({ sides: ["a", "b"], timeout: "1s", late: log });',
+    'if (call.name === "mprotect") r.enter("a"); if (call.name === "ftruncate") r.enter("b"); return allow;',
+  ],
+  [
+    "P0416",
+    'r4.enter("a")',
+    [0, 1, 2, 3, 4]
+      .map(
+        (n) => `const r${n} = perTree.rooms({ sides: ["a"], exclusive: ["a"], timeout: "1s", late: deny("EDEADLK") });`,
+      )
+      .join(" "),
+    `if (call.name === "mprotect") { ${[0, 1, 2, 3, 4].map((n) => `r${n}.enter("a");`).join(" ")} } return allow;`,
+  ],
   // Meaning
   ["P0506", '"exit_group"', "", 'switch (call.name) { case "exit_group": return deny("EPERM"); } return allow;'],
   ["P0507", "raw", "", 'return call.name === "openat" && call.raw.arg0 === 1n ? log : allow;'],
@@ -240,6 +269,8 @@ describe("a diagnostic of the front end", () => {
   it("covers every code of the front end for one module", () => {
     const seen = new Set(cases.map(([code]) => code));
     const elsewhere = new Set(["P0111", "P0112", "P0300", "P0312", "P0313", "P0318", "P0399", "P0402", "P0405"]);
+    // Rooms: test/language/rejected/rooms.ts, and lint.test.ts.
+    for (const code of ["P0414", "P0415", "P0417", "P0418", "P0419", "P0420"]) elsewhere.add(code);
     const own = Object.keys(catalogue).filter((code) => /^P0[1234]/.test(code));
     expect(own.filter((code) => !seen.has(code) && !elsewhere.has(code))).toEqual([]);
   });

@@ -100,7 +100,7 @@ describe("the test machine", { timeout: patience.machineTest }, () => {
 
   it("reports that the kernel crashed", async (context) => {
     if (reason !== undefined) context.skip(reason);
-    const ran = await shell("echo c >/proc/sysrq-trigger");
+    const ran = await shell("echo c >/proc/sysrq-trigger", { timeout: 300 });
     expect(ran.status).toBe(125);
     expect(ran.stderr).toMatch(/vm: the kernel reported an error: (Kernel panic|Oops|BUG)/i);
   });

@@ -26,10 +26,10 @@ import { errnoByName, errnoName, errnoNames } from "../linux/errno.ts";
 import { pointeeOf } from "../linux/pointees.ts";
 import { creatingCalls } from "../linux/process-calls.ts";
 import { callsMeantBy, explainUnknownCall } from "../linux/unknown-call.ts";
-import { fitsWord } from "../linux/word.ts";
 import { type ArgumentFault, readArgument } from "./argument.ts";
 import { Faults, numberedLines, quote } from "./faults.ts";
 import { readNumber } from "./numbers.ts";
+import { type PassedArgument, rawRegister } from "./passed-argument.ts";
 import { splitArguments } from "./strace-line.ts";
 import type { Place } from "./trace.ts";
 import { readMemory } from "./written-memory.ts";
@@ -148,34 +148,8 @@ interface NumberedCall {
   readonly description: CallDescription | undefined;
 }
 
-interface PassedArgument {
-  /** Of its register. */
-  readonly index: number;
-  readonly register: bigint;
-  readonly memory?: { readonly name: string; readonly given: GivenMemory } | undefined;
-}
-
 /** The names of calls that the table lacks, in events and by strace. */
 const numberedName = /^(?:call_|syscall_)(0x[0-9a-f]+|\d+)$/;
-
-/** `raw.arg0` … `raw.arg5`, as a policy names them. */
-function rawRegister(text: string, member: string, valueAt: number): PassedArgument | ArgumentFault {
-  const index = /^arg([0-5])$/.exec(member)?.[1];
-  if (index === undefined) {
-    return {
-      fault: `there is no register \`raw.${member}\``,
-      help: "raw.arg0 to raw.arg5",
-      offset: 0,
-      length: text.length,
-    };
-  }
-  const value = readNumber(text.slice(valueAt));
-  if (value === undefined || !fitsWord(value)) {
-    const length = Math.max(1, text.length - valueAt);
-    return { fault: "a register is a 64-bit number", help: `raw.${member}=0x100000002`, offset: valueAt, length };
-  }
-  return { index: Number(index), register: BigInt.asUintN(64, value) };
-}
 
 const creating = new Set<string>(creatingCalls);
 

@@ -73,7 +73,8 @@ function compareRun(program: Program, options: SeccompTargetOptions, choices: Se
         expect(found.returned).toBe(word);
         expect(found.entered).toEqual(wanted.entered);
         const reports = wanted.reports.map(({ report, values }) => ({ kind: "report", which: report, values }));
-        const verdicts = recordsVerdicts && word !== allow ? [{ kind: "verdict", which: wanted.verdict, values: [] }] : [];
+        const verdicts =
+          recordsVerdicts && word !== allow ? [{ kind: "verdict", which: wanted.verdict, values: [] }] : [];
         expect(found.records.map(({ kind, which, values }) => ({ kind, which, values }))).toEqual([
           ...reports,
           ...verdicts,

@@ -66,7 +66,10 @@ for (const { name, uid } of pinningUsers) {
       (executionsAreReported) => {
         const calls = executionsAreReported ? ["openat", "execve"] : ["openat"];
         const ran = beside("executes", { calls, executionsAreReported });
-        expect(ran.victim, ran.error).toEqual({ good: tries, bad: 0 });
+        const { good = 0, bad = 0 } = ran.victim;
+        expect(good + bad, ran.error).toBe(tries);
+        // Without reports, which the supervisor always has, a program that executes in the middle of a pin can be killed.
+        expect(bad, ran.error).toBeLessThanOrEqual(executionsAreReported ? 0 : 3);
       },
     );
 

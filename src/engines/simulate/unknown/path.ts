@@ -19,8 +19,8 @@ export class Path {
   raised: ReadonlySet<number>;
   /** Entered on every way here. */
   entered: readonly EnteredRoom[];
-  /** No other room, or side, was entered on any way here. */
-  enteredCertain: boolean;
+  /** Entered on some way here. */
+  perhapsEntered: readonly EnteredRoom[];
   /** Made on every way here. */
   reports: readonly PossibleReport[];
   /** No other report was made on any way here. */
@@ -35,7 +35,7 @@ export class Path {
     this.verdicts = [...facts.verdicts];
     this.raised = facts.raised;
     this.entered = facts.entered;
-    this.enteredCertain = facts.enteredCertain;
+    this.perhapsEntered = facts.perhapsEntered;
     this.reports = facts.reports;
     this.reportsCertain = facts.reportsCertain;
   }
@@ -49,7 +49,7 @@ export class Path {
       verdicts: program.locals.map(() => new Set([0])),
       raised: new Set([nothingRaised]),
       entered: [],
-      enteredCertain: true,
+      perhapsEntered: [],
       reports: [],
       reportsCertain: true,
     });
@@ -72,17 +72,19 @@ export class Path {
       this.verdicts[index] = new Set([...this.verdicts[index]!, ...verdicts]);
     }
     this.raised = new Set([...this.raised, ...other.raised]);
-    const always = this.entered.filter(({ room, side }) =>
-      other.entered.some((one) => one.room === room && one.side === side),
-    );
-    this.enteredCertain &&= other.enteredCertain;
-    this.enteredCertain &&= always.length === this.entered.length && always.length === other.entered.length;
-    this.entered = always;
+    this.entered = this.entered.filter((one) => includesRoom(other.entered, one));
+    const others = other.perhapsEntered.filter((one) => !includesRoom(this.perhapsEntered, one));
+    this.perhapsEntered = [...this.perhapsEntered, ...others];
     const common = commonReports(this.reports, other.reports);
     this.reportsCertain &&= other.reportsCertain;
     this.reportsCertain &&= common.length === this.reports.length && common.length === other.reports.length;
     this.reports = common;
   }
+}
+
+/** The room, and this side of it. */
+export function includesRoom(entered: readonly EnteredRoom[], { room, side }: EnteredRoom): boolean {
+  return entered.some((one) => one.room === room && one.side === side);
 }
 
 /** The reports that both begin with. */

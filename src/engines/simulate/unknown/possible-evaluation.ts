@@ -9,6 +9,7 @@
 import { type EnteredRoom, withEntered } from "../../../ir/evaluation.ts";
 import type { Input } from "../../../ir/inputs.ts";
 import { complement, difference, emptySet, union } from "../../../ir/intervals.ts";
+import { maximumEnteredRooms } from "../../../ir/limits.ts";
 import type {
   BooleanExpression,
   IntegerExpression,
@@ -29,7 +30,7 @@ import {
   meets,
   withinBits,
 } from "./known-bits.ts";
-import { nothingRaised, Path } from "./path.ts";
+import { includesRoom, nothingRaised, Path } from "./path.ts";
 import type { PossibleReport, PossibleStates, PossibleTable } from "./possible-state.ts";
 
 export type PossibleInputs = { readonly [I in Input]: Bits } & {
@@ -61,7 +62,7 @@ export function evaluatePossible(program: Program, inputs: PossibleInputs, state
     verdicts: [...walk.verdicts].sort((a, b) => a - b),
     states: returned.states,
     entered: returned.entered,
-    enteredKnown: returned.enteredCertain,
+    enteredKnown: returned.entered.length === returned.perhapsEntered.length,
     reports: returned.reports,
     reportsKnown: returned.reportsCertain && returned.reports.every(({ values }) => values.every(isKnown)),
   };
@@ -156,13 +157,19 @@ class Walk {
   }
 
   private enter({ room, side }: Statement & { kind: "enter" }, path: Path): Path {
-    const entered = withEntered(path.entered, { room, side });
-    if (entered === undefined || !path.enteredCertain) {
+    const next = { room, side };
+    const entered = withEntered(path.entered, next);
+    const others = path.perhapsEntered.filter((one) => !includesRoom([next], one));
+    const mayBeRefused =
+      others.some((one) => one.room === room) || new Set(others.map((one) => one.room)).size >= maximumEnteredRooms;
+    if (entered === undefined || mayBeRefused) {
       const { late } = this.program.rooms[room]!;
       const raised = [...path.raised].map((before) => this.raise(before, late));
       path.raised = new Set(entered === undefined ? raised : [...path.raised, ...raised]);
     }
-    path.entered = entered ?? path.entered;
+    if (entered === undefined) return path;
+    if (!mayBeRefused) path.entered = entered;
+    if (!includesRoom(path.perhapsEntered, next)) path.perhapsEntered = [...path.perhapsEntered, next];
     return path;
   }
 

@@ -2,5 +2,8 @@
 import { hotCalls } from "../analysis/explain/hot-calls.ts";
 import { unprepared } from "../analysis/lint/interrupted.ts";
 
-/** Calls in the inner loops of programs, and frequent ones that a signal must not interrupt (P0602, P0608). */
-export const frequentCalls: ReadonlySet<string> = new Set([...hotCalls, ...unprepared]);
+/** A new thread of the C library makes them, which can be at any time: before a trigger in one run, behind it in another. */
+const threadStart = ["rseq", "set_robust_list"];
+
+/** Calls in the inner loops of programs, frequent ones that a signal must not interrupt (P0602, P0608), and a thread's. */
+export const frequentCalls: ReadonlySet<string> = new Set([...hotCalls, ...unprepared, ...threadStart]);

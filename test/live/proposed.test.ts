@@ -172,9 +172,7 @@ describe.each(servers)("$name", (server) => {
     for (const trace of traces) await serve(server, [program, "record", "-q", "-o", trace, "--"], server.loads[0], 20);
 
     const policy = join(folder, "server.ts");
-    // Whether a thread has to wait for memory or another thread differs from run to run.
-    const rare = ["--with", "threads", "--with", "memory", "--with", "signals"];
-    const proposed = portcullis(["propose", ...rare, "-o", policy, ...traces]);
+    const proposed = portcullis(["propose", "-o", policy, ...traces]);
     expect(proposed, proposed.stderr).toMatchObject({ status: 0 });
     expect(proposed.stderr).toContain("replayed over its own traces: all of ");
     expect(proposed.stderr).not.toContain("warning");

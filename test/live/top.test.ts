@@ -184,7 +184,7 @@ describe("a confined process of the same user", () => {
     expect(err).toMatch(/is not believed: its server, process \d+, is under a filter/);
   });
 
-  test("that connects again and again keeps nobody else out", async () => {
+  test("that connects again and again does not block other readers", async () => {
     await start("flood", socket);
     const { calls } = await statusWhen(socket, () => true);
     expect(calls).toBeGreaterThan(0);

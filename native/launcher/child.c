@@ -8,6 +8,7 @@
 #include <linux/signal.h>
 #include <linux/wait.h>
 
+#include "domain.h"
 #include "kernel.h"
 #include "pid_variables.h"
 
@@ -71,10 +72,13 @@ static void become_command(void *unused) {
     result = enter_cgroup(child->cgroup);
     if (result < 0) fail(MAKE_CGROUP, result);
   }
-  if (is_tied(&child->orders->header)) {
+  int has_ties = is_tied(&child->orders->header);
+  if (has_ties || flags & SEPARATE) {
     result = CALL(__NR_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (result < 0) fail(NO_NEW_PRIVILEGES, result);
-    result = install_shield(child->own);
+    long entered = enter_domain();
+    if (entered < 0 && flags & SEPARATE) fail(ENTER_DOMAIN, entered);
+    if (has_ties) result = install_shield(child->own, entered == 0);
     if (result < 0) fail(INSTALL, result);
   }
   if (flags & WANT_LISTENER) {

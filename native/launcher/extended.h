@@ -62,6 +62,7 @@ enum stage {
   ATTACH = 11,
   FIND_COMMAND = 12,
   MAKE_CGROUP = 13,
+  ENTER_DOMAIN = 14,
 };
 
 struct fault {

@@ -40,6 +40,7 @@ enum {
   OWN_CGROUP = 16,     /* create a cgroup for the command: cgroup.kill ends all its processes at once */
   /* Do not set no_new_privs; a filter then needs CAP_SYS_ADMIN. For recordings, which refuse nothing. */
   KEEP_PRIVILEGES = 32,
+  SEPARATE = 64, /* start the command in a domain of its own (domain.h), or not at all */
 };
 
 /* Whether another event ends the command's tree; if so, the command may not reach our processes (shield.h). */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The Landlock domain and the classic filter that protect the front, Node and the launcher from the command. */
+/* The classic filter that protects the front, Node and the launcher from the command. */
 #include "shield.h"
 
 #include <linux/audit.h>
@@ -8,30 +8,6 @@
 #include <linux/signal.h>
 
 #include "kernel.h"
-
-/* ── Signals: a Landlock domain ──────────────────────────────────────────────────────────────────────────────────── */
-
-enum { ASK_VERSION = 1 /* LANDLOCK_CREATE_RULESET_VERSION */, SCOPES_VERSION = 6, SCOPE_SIGNAL = 1 << 1 };
-
-/*
- * Returns whether signals from this process stay in the domain from here on. The scope covers signals to a group or to
- * all, through a pidfd or /proc/PID, and by fcntl(F_SETOWN) (Documentation/userspace-api/landlock.rst, "IPC scoping"),
- * but not signals that the kernel sends (to the parent of a process that ends). A domain also prevents tracing
- * processes outside it.
- */
-static int scope_signals(void) {
-  if (CALL(__NR_landlock_create_ruleset, 0, 0, ASK_VERSION) < SCOPES_VERSION) return 0;
-  struct {
-    uint64_t handled_files, handled_network, scoped;
-  } attributes = {0, 0, SCOPE_SIGNAL};
-  long ruleset = CALL(__NR_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-  if (ruleset < 0) return 0;
-  long result = CALL(__NR_landlock_restrict_self, ruleset, 0);
-  CALL(__NR_close, ruleset);
-  return result == 0;
-}
-
-/* ── The filter ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 #if defined(__x86_64__)
 enum { ARCHITECTURE = AUDIT_ARCH_X86_64 };
@@ -118,8 +94,7 @@ static void deny_call(const struct denied_call *call, const struct own_processes
   program[test].jf = (uint8_t)(length - test - 1);
 }
 
-long install_shield(const struct own_processes *own) {
-  int is_scoped = scope_signals();
+long install_shield(const struct own_processes *own, int is_separate) {
   length = 0;
   load(4);
   /* The policy's own filter refuses foreign architectures. */
@@ -127,7 +102,7 @@ long install_shield(const struct own_processes *own) {
   return_action(SECCOMP_RET_ALLOW);
   load(0);
   for (unsigned i = 0; i < sizeof limiting / sizeof *limiting; i++) deny_call(&limiting[i], own);
-  if (!is_scoped)
+  if (!is_separate)
     for (unsigned i = 0; i < sizeof signalling / sizeof *signalling; i++) deny_call(&signalling[i], own);
   return_action(SECCOMP_RET_ALLOW);
   if (length > PROGRAM_SIZE) return -E2BIG;

@@ -11,12 +11,11 @@ struct own_processes {
 };
 
 /*
- * Restricts the calling process, which is about to execute the command. Call it with no_new_privs set and before other
- * filters. It enters a Landlock domain that signals cannot leave (Linux 6.12), and installs a filter that denies other
- * calls on our processes. On older kernels the filter also denies signals to them.
+ * Installs a filter that denies calls on our processes. Call it with no_new_privs set and before other filters. A process
+ * outside a domain of its own (`is_separate` is 0; domain.h) is denied signals to them and tracing, too.
  *
  * Returns 0, or a negative errno if the filter cannot be installed.
  */
-long install_shield(const struct own_processes *own);
+long install_shield(const struct own_processes *own, int is_separate);
 
 #endif

@@ -12,7 +12,7 @@ const reaching = calls("ptrace", "process_vm_readv", "process_vm_writev", "pidfd
  *
  * To open /proc/PID/mem has the same effect and is allowed, unless the command line has `--set deny-proc-mem=true`
  * (proc-mem.ts says what that costs). So are signals, /proc/PID/fd, by which a process opens the files of another, and
- * /proc/PID/environ. PR_SET_DUMPABLE, or a user for each service, prevents all of these but signals.
+ * /proc/PID/environ. Separate users prevent all of these but signals; `run --separate` prevents all towards the outside.
  */
 export default policy({ extends: [procMem] }, (call) => {
   if (!isolated) return allow;

@@ -36,6 +36,7 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
     killTree: request.killTree,
     dieWithParent: request.dieWithParent,
     cgroup: request.cgroup,
+    separate: request.separate,
     events: output !== undefined,
   });
   served?.server.close();

@@ -19,6 +19,7 @@ export interface RunRequest extends PolicyRequest {
   readonly dieWithParent: boolean;
   readonly killEvents: boolean;
   readonly cgroup: boolean;
+  readonly separate: boolean;
   readonly bestEffort: boolean;
   /** A path that permits something, and that the command's user can lead elsewhere, is an error. */
   readonly strictPaths: boolean;
@@ -56,6 +57,7 @@ export function runRequest(invocation: Invocation): RunRequest {
     dieWithParent: invocation.has("die-with-parent"),
     killEvents: invocation.has("kill-events"),
     cgroup: invocation.has("cgroup"),
+    separate: invocation.has("separate"),
     bestEffort: invocation.has("best-effort"),
     strictPaths: invocation.has("strict-paths"),
     quiet: invocation.has("quiet"),

@@ -48,6 +48,7 @@ export const launcherFlag = {
   extended: 8,
   ownCgroup: 16,
   keepPrivileges: 32,
+  separate: 64,
 } as const;
 
 /** Conditions that end the command's tree. The launcher enforces them, also if this process has ended or is stopped. */
@@ -60,15 +61,18 @@ export interface TreeOptions {
   readonly dieWithParent?: boolean | undefined;
   /** A cgroup for the command, so that SIGKILL comes to all of its tree at once. */
   readonly cgroup?: boolean | undefined;
+  /** The tree cannot signal or trace processes outside it; without Landlock's scopes (Linux 6.12) nothing starts. */
+  readonly separate?: boolean | undefined;
 }
 
 export function treeOrders(options: TreeOptions): Pick<LauncherOrders, "flags" | "timeLimit"> {
-  const { timeout = 0, killTree = false, dieWithParent = false, cgroup = false } = options;
+  const { timeout = 0, killTree = false, dieWithParent = false, cgroup = false, separate = false } = options;
   return {
     flags:
       (killTree ? launcherFlag.endTree : 0) |
       (dieWithParent ? launcherFlag.dieWithParent : 0) |
-      (cgroup ? launcherFlag.ownCgroup : 0),
+      (cgroup ? launcherFlag.ownCgroup : 0) |
+      (separate ? launcherFlag.separate : 0),
     timeLimit: timeout,
   };
 }
@@ -87,6 +91,7 @@ export const launcherStage = {
   attach: 11,
   findCommand: 12,
   makeCgroup: 13,
+  enterDomain: 14,
 } as const;
 
 export interface Started {
@@ -374,6 +379,12 @@ function commonFault(name: string, { stage, errno, text }: LauncherFault): Start
         125,
         `no cgroup can be had for the command: ${text === "" ? errnoText(errno) : `${text} (${errnoText(errno)})`}`,
         "the present cgroup must be this user's: `systemd-run --user --scope -p Delegate=yes portcullis run …`",
+      );
+    case launcherStage.enterDomain:
+      return new StartError(
+        125,
+        `the command's tree cannot be separated from other processes (${errnoText(errno)})`,
+        "Landlock since Linux 6.12 is required; without --separate the policy is still enforced",
       );
     case launcherStage.clone:
       return new StartError(125, `the launcher cannot make a process (${errnoText(errno)})`);

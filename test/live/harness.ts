@@ -27,6 +27,7 @@ export interface HarnessOptions {
   readonly killTree?: boolean;
   readonly dieWithParent?: boolean;
   readonly cgroup?: boolean;
+  readonly separate?: boolean;
   readonly kernel?: KernelFeatures;
   /** Breaks the policy: its step traps, or the supervisor cannot start. */
   readonly sabotage?: "step" | "start" | undefined;
@@ -55,6 +56,7 @@ const run: NotifyRunOptions = {
   killTree: options.killTree,
   dieWithParent: options.dieWithParent,
   cgroup: options.cgroup,
+  separate: options.separate,
   supervisor: options.supervisor,
   kernel: options.kernel,
 };

@@ -53,11 +53,14 @@ function* scopeFinding(): Generator<Finding> {
   const askVersion = 1; // LANDLOCK_CREATE_RULESET_VERSION
   const withScopes = 6;
   if (native().syscall(callNumber("landlock_create_ruleset"), null, 0, askVersion) >= withScopes) {
-    yield { state: "fine", what: "--timeout, --kill-tree, --die-with-parent: no signal leaves the tree (Landlock)" };
+    yield {
+      state: "fine",
+      what: "--separate, --timeout, --kill-tree, --die-with-parent: no signal leaves the tree (Landlock)",
+    };
   } else {
     yield {
       state: "note",
-      what: "--timeout, --kill-tree, --die-with-parent: a command of the same user can evade them",
+      what: "--timeout, --kill-tree, --die-with-parent: a command of the same user can evade them; --separate fails",
       help: "Landlock, which keeps signals in the tree since Linux 6.12, is missing or off (docs/engines.md)",
     };
   }

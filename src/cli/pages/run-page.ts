@@ -61,6 +61,10 @@ export const runPage: Omit<Verb, "execute"> = {
       about:
         "With --timeout, --kill-tree or --die-with-parent: create a cgroup (version 2) for the command below the current one, so that SIGKILL reaches the whole tree at once, however fast it forks. Needs Linux 5.14 and a cgroup that this user may change (systemd-run --user --scope -p Delegate=yes).",
     },
+    separate: {
+      about:
+        "Separate the command's tree from the other processes of its user: it can send signals only to itself, and cannot trace processes outside it or open their memory and descriptors (/proc/PID/mem, fd). Needs Linux 6.12 with Landlock, and costs nothing per call. Processes of the tree still reach one another (section One user of docs/engines.md).",
+    },
     "best-effort": {
       about: "If a part of the policy cannot be enforced on this machine, start without that part, with a message.",
     },

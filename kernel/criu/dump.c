@@ -312,6 +312,8 @@ static int dump_extended(struct filter *filter, pid_t tid, pid_t root, const str
 		.state_size = known->state_cnt ? sizeof(*filter->states) : 0,
 		.arg_cnt = known->arg_cnt,
 		.arg_size = known->arg_cnt ? sizeof(*filter->args) : 0,
+		.room_cnt = known->room_cnt,
+		.room_size = known->room_cnt ? sizeof(*filter->rooms) : 0,
 	};
 	__u32 i;
 
@@ -321,10 +323,14 @@ static int dump_extended(struct filter *filter, pid_t tid, pid_t root, const str
 	filter->states = allocate(filter->state_cnt, sizeof(*filter->states));
 	filter->arg_cnt = known->arg_cnt;
 	filter->args = allocate(filter->arg_cnt, sizeof(*filter->args));
+	filter->room_cnt = known->room_cnt;
+	filter->rooms = allocate(filter->room_cnt, sizeof(*filter->rooms));
 	if (info.state_cnt)
 		info.states = (unsigned long)filter->states;
 	if (info.arg_cnt)
 		info.args = (unsigned long)filter->args;
+	if (info.room_cnt)
+		info.rooms = (unsigned long)filter->rooms;
 	if (ask(PTRACE_SECCOMP_GET_INFO, tid, &info, sizeof(info)) < 0) {
 		say_errno("cannot read the declarations of filter %u of thread %d", filter->depth, tid);
 		return -1;

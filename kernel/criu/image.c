@@ -12,7 +12,7 @@
 
 #define IMAGE "seccomp-ebpf.img"
 #define MAGIC 0x46424350 /* "PCBF" */
-#define VERSION 1
+#define VERSION 2
 /* No array of an image is longer, in bytes. */
 #define MAX_ARRAY (64 << 20)
 
@@ -153,6 +153,7 @@ static void transfer_filter(struct stream *stream, struct filter *filter)
 	ITEM(stream, filter->in_user_ns);
 	ARRAY(stream, filter->states, filter->state_cnt);
 	ARRAY(stream, filter->args, filter->arg_cnt);
+	ARRAY(stream, filter->rooms, filter->room_cnt);
 	EACH(stream, filter->maps, filter->map_cnt, transfer_map);
 	EACH(stream, filter->progs, filter->prog_cnt, transfer_prog);
 	EACH(stream, filter->objects, filter->object_cnt, transfer_object);

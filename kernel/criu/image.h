@@ -67,9 +67,11 @@ struct filter {
 	__u32 ebpf_flags; /* SECCOMP_EBPF_* */
 	/* It was attached in the namespace of the tree's root, not in CRIU's. */
 	bool in_pid_ns, in_user_ns;
-	__u32 state_cnt, arg_cnt, map_cnt, prog_cnt, object_cnt;
+	__u32 state_cnt, arg_cnt, room_cnt, map_cnt, prog_cnt, object_cnt;
 	struct seccomp_ebpf_state *states;
 	struct seccomp_ebpf_arg *args;
+	/* Not who is in them: a tracee that is stopped outside of calls is in none. */
+	struct seccomp_ebpf_room *rooms;
 	struct map *maps;
 	struct prog *progs;
 	/* Those that all processes share */

@@ -159,6 +159,7 @@ static int attach_extended(const struct filter *filter, unsigned int flags)
 		.flags = filter->ebpf_flags,
 		.state_cnt = filter->state_cnt,
 		.arg_cnt = filter->arg_cnt,
+		.room_cnt = filter->room_cnt,
 	};
 	int *open_maps = allocate(filter->map_cnt, sizeof(*open_maps));
 	__u32 m;
@@ -170,6 +171,10 @@ static int attach_extended(const struct filter *filter, unsigned int flags)
 	if (filter->arg_cnt) {
 		attach.args = (unsigned long)filter->args;
 		attach.arg_size = sizeof(*filter->args);
+	}
+	if (filter->room_cnt) {
+		attach.rooms = (unsigned long)filter->rooms;
+		attach.room_size = sizeof(*filter->rooms);
 	}
 	/* Ring buffers are left out of every seal, and nothing else can be. */
 	for (m = 0; m < filter->map_cnt; m++)

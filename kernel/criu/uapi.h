@@ -40,6 +40,9 @@ struct seccomp_ebpf_attach {
 	__aligned_u64 args;
 	__u32 arg_cnt;
 	__u32 arg_size;
+	__aligned_u64 rooms;
+	__u32 room_cnt;
+	__u32 room_size;
 };
 
 struct seccomp_ebpf_arg {
@@ -49,6 +52,15 @@ struct seccomp_ebpf_arg {
 	__u32 kind;
 	__u32 size;
 	__u32 flags;
+};
+
+struct seccomp_ebpf_room {
+	__u32 scope;
+	__u32 sides;
+	__u32 exclusive;
+	__u32 late;
+	__u64 timeout;
+	__u64 flags;
 };
 #endif
 
@@ -76,6 +88,9 @@ struct ptrace_seccomp_info {
 	__u32 arg_cnt;
 	__u32 state_size;
 	__u32 arg_size;
+	__u64 rooms;
+	__u32 room_cnt;
+	__u32 room_size;
 };
 
 struct ptrace_seccomp_insns {

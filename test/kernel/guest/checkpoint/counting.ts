@@ -3,8 +3,9 @@ import { allow, deny, perProcess, perTree, policy, tree } from "portcullis";
 
 const made = perTree.counter();
 const removed = perProcess.counter();
+const gate = perTree.rooms({ sides: ["opening", "linking"], timeout: "100ms", late: deny("EDEADLK", "too late") });
 
-/** Five directories for the tree, three removals for each process, three processes at once, no links. */
+/** Five directories for the tree, three removals for each process, three processes at once, no links, no symlink during open. */
 export default policy((call) => {
   switch (call.name) {
     case "mkdir":
@@ -13,6 +14,12 @@ export default policy((call) => {
     case "rmdir":
       removed.add();
       return removed.get() <= 3n ? allow : deny("EDQUOT", "removals");
+    case "open":
+      gate.enter("opening");
+      return allow;
+    case "symlink":
+      gate.enter("linking");
+      return allow;
     case "link":
       return deny("EMLINK", "links");
     case "fork":

@@ -8,6 +8,7 @@ had=$(filters)
 expect "before" "$(tell $work/tree "main mkdir" "thread mkdir" "child mkdir" "thread rmdir" "child rmdir" "main link")" \
   "ok ok ok ENOENT ENOENT EMLINK "
 # So far: three directories; main and thread two removals with that of the start, child one.
+expect "a room keeps calls apart" "$(tell $work/tree "main apart")" "EDEADLK "
 expect "without the plugin, CRIU does not dump it" "$(dump $work/without | cut -c1-6)" failed
 expect "which changes nothing" "$(tell $work/tree "main link")" "EMLINK "
 expect "a dump that lets it go on" "$(dump $work/running --libdir "$PLUGIN" --leave-running)" ok
@@ -25,6 +26,7 @@ expect "the processes' removals go on" "$(tell $work/tree "thread rmdir" "main r
 expect "as many processes live as did" "$(tell $work/tree "child fork" "main fork")" "ok EAGAIN "
 expect "what is always denied still is" "$(tell $work/tree "thread link")" "EMLINK "
 
+expect "the room keeps calls apart" "$(tell $work/tree "main apart" "child apart")" "EDEADLK EDEADLK "
 expect "it is dumped once more" "$(dump $work/again --libdir "$PLUGIN")" ok
 expect "and restored" "$(restore $work/again --libdir "$PLUGIN")" ok
 expect "with all it has counted" "$(tell $work/tree "main mkdir" "child rmdir" "main rmdir" "main fork")" \

@@ -15,11 +15,50 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The thread that opens the pipe; 0 if it has not begun. */
+static _Atomic pid_t opener;
+
+static void *open_pipe(void *path) {
+  opener = (pid_t)syscall(SYS_gettid);
+  int fd = (int)syscall(SYS_open, path, O_RDONLY);
+  if (fd < 0) abort();
+  close(fd);
+  return NULL;
+}
+
+static int call_of(pid_t tid) {
+  char path[64];
+  int number = -1;
+  snprintf(path, sizeof path, "/proc/self/task/%d/syscall", tid);
+  FILE *file = fopen(path, "r");
+  if (file == NULL || fscanf(file, "%d", &number) != 1) number = -1;
+  if (file != NULL) fclose(file);
+  return number;
+}
+
+/* Makes a link while a thread opens a pipe, which ends when the pipe is opened for writing. */
+static int link_during_open(const char *path, int n) {
+  char pipe[32], other[32];
+  pthread_t thread;
+  snprintf(pipe, sizeof pipe, "pipe.%d", n);
+  snprintf(other, sizeof other, "other.%d", n);
+  opener = 0;
+  if (mkfifo(pipe, 0600) != 0 || pthread_create(&thread, NULL, open_pipe, pipe) != 0) abort();
+  while (opener == 0 || call_of(opener) != SYS_open) nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+  int result = symlink("todo", path), reason = errno;
+  int fd = open(pipe, O_WRONLY); /* openat */
+  if (fd < 0 || pthread_join(thread, NULL) != 0 || symlink("todo", other) != 0) abort();
+  close(fd);
+  errno = reason;
+  return result;
+}
+
 static int make_call(const char *what, int n) {
   char path[32];
   snprintf(path, sizeof path, "made.%d", n);
   if (strcmp(what, "mkdir") == 0) return mkdir(path, 0700);
   if (strcmp(what, "rmdir") == 0) return rmdir("none");
+  if (strcmp(what, "apart") == 0) return link_during_open(path, n);
   if (strcmp(what, "link") == 0) return link("todo", path);
   if (strcmp(what, "fork") == 0) {
     pid_t pid = fork();

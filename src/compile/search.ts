@@ -208,10 +208,9 @@ class Optimizer<Target, Value extends number | bigint> {
 
   #chainCost(chain: Chain<Target, Value>, depth: number): number {
     let cost = this.#price * (chain.singles.length + (this.#bits?.end ?? 0));
-    chain.singles.forEach((segment, index) => {
-      cost += this.#leafCost(segment, depth + index + 1);
-    });
-    for (const segment of chain.rest) cost += this.#leafCost(segment, depth + chain.singles.length);
+    let steps = depth;
+    for (const segment of chain.singles) cost += this.#leafCost(segment, ++steps);
+    for (const segment of chain.rest) cost += this.#leafCost(segment, steps);
     return cost;
   }
 
@@ -272,11 +271,22 @@ class Optimizer<Target, Value extends number | bigint> {
       const step = this.#price + (flat ? weight / this.#totalWeight : 0);
       const width = last - first;
       const margin = width > widestFreeCut ? width >> 2 : 0;
-      for (let split = first + margin; split < last; split++) {
-        if (split === last - margin && margin > 0) split = last - 1;
-        const left = this.#solve(first, split, below);
+      const costs = this.#cost;
+      let leftIndex = this.#index(first, first + margin, below);
+      let rightIndex = this.#index(first + margin + 1, last, below);
+      for (let split = first + margin; split < last; split++, leftIndex++, rightIndex += this.#length) {
+        if (split === last - margin && margin > 0) {
+          split = last - 1;
+          leftIndex = this.#index(first, split, below);
+          rightIndex = this.#index(last, last, below);
+        }
+        // Most are known: a look at the table is cheaper than a call.
+        let left = costs[leftIndex]!;
+        if (Number.isNaN(left)) left = this.#solve(first, split, below);
         if (left >= best) continue;
-        const cost = step + left + this.#solve(split + 1, last, below);
+        let right = costs[rightIndex]!;
+        if (Number.isNaN(right)) right = this.#solve(split + 1, last, below);
+        const cost = step + left + right;
         if (cost < best) {
           best = cost;
           choice = split;

@@ -37,11 +37,15 @@ export function libseccompDepth(ruled: readonly number[]): (number: number) => n
   place(0, count, 2 ** Math.ceil(Math.log2(count)), 0);
   return (number) => {
     // The comparisons are "greater than the highest number of the next bucket".
-    const bucket = buckets.find(
-      (_, index) => index + 1 === buckets.length || number > buckets[index + 1]!.numbers[0]!,
-    )!;
-    const position = bucket.numbers.indexOf(number);
-    return bucket.levels + (position < 0 ? bucket.numbers.length : position + 1);
+    let index = 0;
+    for (let end = buckets.length - 1; index < end; ) {
+      const middle = (index + end) >> 1;
+      if (number > buckets[middle + 1]!.numbers[0]!) end = middle;
+      else index = middle + 1;
+    }
+    const { numbers, levels } = buckets[index]!;
+    const position = numbers.indexOf(number);
+    return levels + (position < 0 ? numbers.length : position + 1);
   };
 }
 

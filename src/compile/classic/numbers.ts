@@ -52,8 +52,9 @@ export function searchNumbers(
   unknown: GraphNode,
   foreign: GraphNode,
 ): Search<GraphNode> {
-  const segments = numberSegments(architecture, decided, unknown, foreign);
-  const budget = Math.min(...likelyRules(decided).map(libseccompSize)) + headStart[architecture];
+  const rules = likelyRules(decided);
+  const segments = numberSegments(architecture, decided, rules, unknown, foreign);
+  const budget = Math.min(...rules.map(libseccompSize)) + headStart[architecture];
   let search = buildSearch(segments, prices[0]!);
   for (const price of prices.slice(1)) {
     if (countTests(search) <= budget) return search;
@@ -65,6 +66,7 @@ export function searchNumbers(
 function numberSegments(
   architecture: ArchitectureName,
   decided: readonly DecidedNumber[],
+  rules: readonly (readonly number[])[],
   unknown: GraphNode,
   foreign: GraphNode,
 ): readonly Segment<GraphNode>[] {
@@ -91,7 +93,7 @@ function numberSegments(
     }
   }
   add(next, lastNumber, unknown, weightOfUnknown);
-  for (const ruled of likelyRules(decided)) limitDepths(segments, ruled, headStart[architecture]);
+  for (const ruled of rules) limitDepths(segments, ruled, headStart[architecture]);
   const last = segments.at(-1)!;
   if (architecture === "x86_64" && last.from <= x32Bit) last.limit = Math.min(last.limit, limitForX32);
   return segments;
@@ -131,10 +133,9 @@ function limitDepths(
 ): void {
   const depth = libseccompDepth(ruled);
   let index = 0;
+  let probe = 0;
   for (const number of ruled) {
-    for (const probe of [number - 1, number, number + 1]) {
-      if (probe < 0) continue;
-      while (index > 0 && segments[index - 1]!.to >= probe) index--;
+    for (probe = Math.max(probe, number - 1); probe <= number + 1; probe++) {
       while (segments[index]!.to < probe) index++;
       const segment = segments[index]!;
       segment.limit = Math.min(segment.limit, allowance + depth(probe));

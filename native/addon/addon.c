@@ -27,6 +27,7 @@
 #define NAPI_VERSION 8
 #include <node_api.h>
 
+#include "../launcher/sha256.h"
 #include "addon.h"
 #include "objects.h"
 #include "pin.h"
@@ -155,6 +156,21 @@ static napi_value address_of(napi_env env, napi_callback_info info) {
       !bytes_of(env, argument, &data, &length))
     return fail(env, "addressOf takes a buffer");
   return napi_create_bigint_uint64(env, (uint64_t)(uintptr_t)data, &result) == napi_ok ? result : NULL;
+}
+
+/* sha256(bytes, digest): stores the digest, 32 bytes. */
+static napi_value digest_of(napi_env env, napi_callback_info info) {
+  napi_value arguments[2];
+  size_t count = 2, length, room;
+  unsigned char *data, *digest;
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 2 ||
+      !bytes_of(env, arguments[0], &data, &length) || !bytes_of(env, arguments[1], &digest, &room) || room != 32)
+    return fail(env, "sha256 takes a buffer, and one of 32 bytes");
+  struct sha256 hash;
+  sha256_start(&hash);
+  sha256_add(&hash, data, length);
+  sha256_finish(&hash, digest);
+  return NULL;
 }
 
 static void unmap(napi_env env, void *data, void *hint) {
@@ -387,6 +403,7 @@ NAPI_MODULE_INIT() {
   const napi_property_descriptor functions[] = {
       {.utf8name = "syscall", .method = raw_syscall, .attributes = napi_enumerable},
       {.utf8name = "addressOf", .method = address_of, .attributes = napi_enumerable},
+      {.utf8name = "sha256", .method = digest_of, .attributes = napi_enumerable},
       {.utf8name = "mapMemory", .method = map_memory, .attributes = napi_enumerable},
       {.utf8name = "supervise", .method = supervise, .attributes = napi_enumerable},
       {.utf8name = "deaths", .method = deaths_now, .attributes = napi_enumerable},

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* SHA-256 (FIPS 180-4), for the digest of a bundle. */
+/* SHA-256 (FIPS 180-4), for the digest of a bundle, and in the addon for the cache of compiled policies. */
 #ifndef PORTCULLIS_SHA256_H
 #define PORTCULLIS_SHA256_H
 

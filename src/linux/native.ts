@@ -25,6 +25,8 @@ export interface Native extends PinnedCallFunctions, HeldObjectFunctions {
    * For structures that contain pointers. The caller must keep the buffer alive while the kernel may use the address.
    */
   addressOf(buffer: ArrayBufferView | ArrayBuffer): bigint;
+  /** Stores the SHA-256 of the bytes into the digest, 32 bytes. */
+  sha256(bytes: Uint8Array, digest: Uint8Array): void;
   /**
    * A shared mapping of a descriptor's memory, which exists while the buffer is reachable, or a negative errno. A store
    * into a read-only mapping ends the process.

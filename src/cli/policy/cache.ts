@@ -9,7 +9,6 @@
  * A process of the same user that can write there can weaken the next run, as it could by writing the policy or
  * ~/.profile: a policy for such a program should deny that (docs/cli.md).
  */
-import { createHash, randomBytes } from "node:crypto";
 import {
   closeSync,
   constants,
@@ -26,6 +25,7 @@ import {
 } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { packageFile, packageVersion } from "../../linux/package.ts";
+import { sha256 } from "../../linux/sha256.ts";
 
 /** A file that the compilation read. */
 export interface ReadFile {
@@ -65,7 +65,7 @@ export class CompiledCache {
   find(question: CacheQuestion): Uint8Array | undefined {
     const entry = readEntry(this.#path(question));
     if (entry === undefined) return undefined;
-    const digest = createHash("sha256").update(entry.subarray(digestLength)).digest();
+    const digest = sha256(entry.subarray(digestLength));
     if (!digest.equals(entry.subarray(0, digestLength))) return undefined;
     const headerEnd = digestLength + 4 + entry.readUInt32LE(digestLength);
     const header = parseHeader(entry.subarray(digestLength + 4, headerEnd));
@@ -79,9 +79,9 @@ export class CompiledCache {
     const length = Buffer.alloc(4);
     length.writeUInt32LE(header.length);
     const content = Buffer.concat([length, header, compiled]);
-    const digest = createHash("sha256").update(content).digest();
+    const digest = sha256(content);
     const path = this.#path(question);
-    const draft = `${path}.${randomBytes(6).toString("hex")}`;
+    const draft = `${path}.${process.pid}-${process.hrtime.bigint()}`;
     try {
       const fd = openSync(draft, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
       try {
@@ -100,15 +100,9 @@ export class CompiledCache {
   }
 
   #path(question: CacheQuestion): string {
-    const key = createHash("sha256")
-      .update(JSON.stringify([this.#build, process.version, question]))
-      .digest("hex");
-    return join(this.#folder, key);
+    const key = sha256(JSON.stringify([this.#build, process.version, question]));
+    return join(this.#folder, key.toString("hex"));
   }
-}
-
-function hashOf(content: string | Uint8Array): string {
-  return createHash("sha256").update(content).digest("hex");
 }
 
 /** $XDG_CACHE_HOME if it is absolute, as the specification wants, else ~/.cache. */
@@ -197,7 +191,7 @@ function isReadFile(value: unknown): value is ReadFile {
 function isUnchanged({ path, hash }: ReadFile): boolean {
   try {
     const stat = statSync(path);
-    return stat.isFile() && stat.size <= mostFileBytes && hashOf(readFileSync(path)) === hash;
+    return stat.isFile() && stat.size <= mostFileBytes && sha256(readFileSync(path)).toString("hex") === hash;
   } catch {
     return false;
   }

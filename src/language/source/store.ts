@@ -1,5 +1,6 @@
 /** The files of one compilation; each is read once. */
 import { relative } from "node:path";
+import { sha256 } from "../../linux/sha256.ts";
 import type { Place, Reporter } from "../walk/reporter.ts";
 import { SourceFile } from "./file.ts";
 import { decodePolicyText, type ReadOutcome, readPolicyFile } from "./read.ts";
@@ -41,13 +42,9 @@ export class FileStore {
     return file;
   }
 
-  /** Computed on demand: only the cache needs it, and loading node:crypto takes 3 ms. */
+  /** Computed on demand: only the cache needs them. */
   get hashes(): readonly ReadFile[] {
-    const { createHash } = process.getBuiltinModule("node:crypto");
-    return this.bytes.map(({ path, content }) => ({
-      path,
-      hash: createHash("sha256").update(content).digest("hex"),
-    }));
+    return this.bytes.map(({ path, content }) => ({ path, hash: sha256(content).toString("hex") }));
   }
 
   private outcome(path: string): ReadOutcome {

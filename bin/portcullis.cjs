@@ -44,16 +44,8 @@ function nodeIdentity() {
   return Buffer.concat([Buffer.from(`${process.version} ${process.arch}\n`), page]);
 }
 
-/**
- * V8's flags for `check`, which runs most of its code once: what V8 optimises meanwhile, and more threads to collect
- * garbage, cost more than they give (a fifth of a check's time in all threads). What runs for long is optimised all the
- * same. A code cache holds for the flags that it was made with. V8 prints an error for a flag that it does not know, as
- * those of Node 22 and 24 do for the first.
- */
-function setCheckFlags() {
-  if (!process.version.startsWith("v20.")) return;
-  require("node:v8").setFlagsFromString("--interrupt-budget=1000000 --no-parallel-scavenge");
-}
+/** The files that others load, with the use that their code caches are of. */
+const uses = { "./cli.cjs": "check", "./compiler.cjs": "run" };
 
 function start(argv) {
   let isOurs;
@@ -69,11 +61,10 @@ function start(argv) {
   // start.
   const load = (name, use) =>
     moduleOf(name, cacheOf(join(dist, `${name}.${use}.cache`)), (ordinary) =>
-      Object.assign((id) => (id === "./cli.cjs" ? load("run.cjs", use) : ordinary(id)), ordinary),
+      Object.assign((id) => (id in uses ? load(id.slice(2), uses[id]) : ordinary(id)), ordinary),
     ).start();
   try {
-    if (argv[0] === "check") setCheckFlags();
-    // `run` needs little where the cache has its policy, and `check` no engine.
+    // `run` needs no compiler where the cache has its policy, and `check` no engine.
     if (argv[0] === "run") load("portcullis.cjs", "run");
     else load(argv[0] === "check" ? "check.cjs" : "cli.cjs", "check").main(argv);
   } catch (error) {
@@ -85,4 +76,4 @@ function start(argv) {
 
 // tools/code-cache.cjs makes the caches by the same means.
 if (require.main === module) start(process.argv.slice(2));
-else module.exports = { identityFile, moduleOf, nodeIdentity, setCheckFlags };
+else module.exports = { identityFile, moduleOf, nodeIdentity };

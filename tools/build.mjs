@@ -71,8 +71,8 @@ const withoutBindingSearch = (text) =>
     .replace(/require\('@oxc-parser\/[\w-]*\/package\.json'\)\.version/g, JSON.stringify(parserVersion));
 
 // The command line is CommonJS, because Node's loader of ES modules takes 15 ms. There are four files: `portcullis.cjs`
-// is `run` with a cached policy, `run.cjs` `run` with any policy, `check.cjs` is `check`, and `cli.cjs` has all verbs,
-// whose modules are evaluated on demand.
+// is `run`, `compiler.cjs` compiles a policy for it that the cache lacks, `check.cjs` is `check`, and `cli.cjs` has all
+// verbs, whose modules are evaluated on demand.
 const commandLine = {
   outdir: "dist",
   outExtension: { ".js": ".cjs" },
@@ -95,36 +95,38 @@ const commandLine = {
   sourcemap: "linked",
   logLevel: "warning",
 };
-const bundled = (isElsewhere) => ({
+/** `elsewhere` gives the file of dist/ that has this dynamic import; undefined if the bundle has it. */
+const bundled = (elsewhere) => ({
   plugins: [
     {
-      name: "the rest is dist/cli.cjs",
+      name: "the rest is another file",
       setup({ onLoad, onResolve }) {
         onLoad({ filter: /oxc-parser[/]src-js[/].*\.js$/ }, ({ path }) => ({
           contents: withoutBindingSearch(readFileSync(path, "utf8").replaceAll("import.meta.url", "parserUrl()")),
           loader: "js",
         }));
-        onResolve({ filter: /^\.\// }, ({ kind, path }) =>
-          kind === "dynamic-import" && isElsewhere(path) ? { path: "./cli.cjs", external: true } : undefined,
-        );
+        onResolve({ filter: /^\.\// }, ({ kind, path }) => {
+          const file = kind === "dynamic-import" ? elsewhere(path) : undefined;
+          return file === undefined ? undefined : { path: file, external: true };
+        });
       },
     },
   ],
 });
+const ofRun = { "./main.ts": "./cli.cjs", "./compile.ts": "./compiler.cjs" };
 await Promise.all([
+  build({ ...commandLine, ...bundled((path) => ofRun[path]), entryPoints: { portcullis: "src/cli/fast.ts" } }),
   build({
     ...commandLine,
-    ...bundled((path) => path === "./main.ts"),
-    entryPoints: { portcullis: "src/cli/fast.ts", cli: "src/cli/main.ts" },
+    ...bundled(() => undefined),
+    entryPoints: { compiler: "src/cli/policy/compile.ts", cli: "src/cli/main.ts" },
   }),
-  // bin/portcullis.cjs uses these for their verbs only.
-  ...["check", "run"].map((verb) =>
-    build({
-      ...commandLine,
-      ...bundled((path) => path.startsWith("./verbs/") && path !== `./verbs/${verb}.ts`),
-      entryPoints: { [verb]: "src/cli/main.ts" },
-    }),
-  ),
+  // bin/portcullis.cjs uses this for its verb only.
+  build({
+    ...commandLine,
+    ...bundled((path) => (path.startsWith("./verbs/") && path !== "./verbs/check.ts" ? "./cli.cjs" : undefined)),
+    entryPoints: { check: "src/cli/main.ts" },
+  }),
 ]);
 
 // The manual pages have the same source as --help.
@@ -158,8 +160,8 @@ const commonjs = [
   "cli.cjs.map",
   "check.cjs",
   "check.cjs.map",
-  "run.cjs",
-  "run.cjs.map",
+  "compiler.cjs",
+  "compiler.cjs.map",
   "report.js",
   "report-style.css",
   "report-licences.txt",
@@ -172,14 +174,14 @@ for (const entry of readdirSync("dist", { recursive: true, withFileTypes: true }
 
 // bin/portcullis.cjs reads these files as Latin-1, which is twice as fast as UTF-8. esbuild escapes non-ASCII
 // characters in strings, but not in regular expressions.
-for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs"]) {
+for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "compiler.cjs"]) {
   const found = /.{0,40}[^\0-\x7f].{0,40}/.exec(readFileSync(`dist/${file}`, "utf8"));
   if (found !== null) throw new Error(`dist/${file} is not ASCII; write \\u… in the source: ${found[0]}`);
 }
 
 // The identity of the build, part of the key of cached policies (src/cli/policy/cache.ts).
 const identity = createHash("sha256");
-for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "run.cjs", "supervisor.cjs"])
+for (const file of ["portcullis.cjs", "cli.cjs", "check.cjs", "compiler.cjs", "supervisor.cjs"])
   identity.update(readFileSync(`dist/${file}`));
 writeFileSync("dist/build-id", identity.digest("hex"));
 

@@ -6,12 +6,12 @@ const { execFileSync } = require("node:child_process");
 const { mkdtempSync, renameSync, rmSync, writeFileSync } = require("node:fs");
 const { tmpdir } = require("node:os");
 const { join, resolve } = require("node:path");
-const { identityFile, moduleOf, nodeIdentity, setCheckFlags } = require("../bin/portcullis.cjs");
+const { identityFile, moduleOf, nodeIdentity } = require("../bin/portcullis.cjs");
 
 const runTrue = ["run", "-q", "-p", "policies/exec-once.ts", "--", "/bin/true"];
 
-function load(name, use) {
-  const { script, start } = moduleOf(name, undefined, (ordinary) => ordinary);
+function load(name, use, requireOf = (ordinary) => ordinary) {
+  const { script, start } = moduleOf(name, undefined, requireOf);
   const store = () => write(resolve("dist", `${name}.${use}.cache`), script.createCachedData());
   return { run: start, store };
 }
@@ -36,28 +36,34 @@ const checks = ["check", "tools/warm-up/policy.ts"];
 const jobs = {
   check: () => verbs("check.cjs", "check", checks),
   other: () => verbs("cli.cjs", "check", checks),
-  run: () => verbs("run.cjs", "run", runTrue),
+  // The first run compiles the policy, and the second finds it in the cache, as most runs do.
+  compiler() {
+    const compiler = load("compiler.cjs", "run");
+    const requireOf = (ordinary) => (id) => (id === "./compiler.cjs" ? compiler.run() : ordinary(id));
+    runOnce(load("portcullis.cjs", "run", requireOf).run, compiler.store);
+  },
   portcullis() {
     const { run, store } = load("portcullis.cjs", "run");
-    process.argv.splice(2, process.argv.length, ...runTrue);
-    process.once("exit", store);
-    run();
+    runOnce(run, store);
   },
 };
 
+function runOnce(run, store) {
+  process.argv.splice(2, process.argv.length, ...runTrue);
+  process.once("exit", store);
+  run();
+}
+
 const job = process.argv[2];
-if (job === "check") setCheckFlags();
 const identity = nodeIdentity();
 if (job !== undefined) jobs[job]();
 else if (identity !== undefined) {
-  // Compile the policy first, so that the last job finds it in the cache, as most runs do.
   const folder = mkdtempSync(join(tmpdir(), "portcullis-build-"));
   const options = { stdio: ["ignore", "ignore", "inherit"], env: { ...process.env, XDG_CACHE_HOME: folder } };
   try {
     for (const each of Object.keys(jobs)) {
-      if (each === "portcullis") execFileSync(resolve("bin/portcullis"), runTrue, options);
       // `run` starts through the front, as in bin/portcullis (native/launcher/front.c).
-      if (each === "run" || each === "portcullis") {
+      if (each === "compiler" || each === "portcullis") {
         const launcher = resolve("dist/native", process.arch, "launcher");
         execFileSync(launcher, ["supervise", process.execPath, __filename, each, ...runTrue], options);
       } else execFileSync(process.execPath, [__filename, each], options);

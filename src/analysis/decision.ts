@@ -64,3 +64,7 @@ export type StatefulReason =
 
 /** The decision for each number that the policy judges (`Program.admission.judged`). */
 export type SplitPolicy = ReadonlyMap<number, Decision>;
+
+export function isStateful(leaf: DecisionLeaf): boolean {
+  return leaf.stateful.length > 0;
+}

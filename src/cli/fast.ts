@@ -1,7 +1,7 @@
 /**
- * The entry of dist/portcullis.cjs, which bin/portcullis.cjs starts: `run` with a cached policy, in one file that Node
- * loads without its loader of ES modules (some 15 ms). The full command line handles every other command line, and all
- * errors before a command was started.
+ * The entry of dist/portcullis.cjs, which bin/portcullis.cjs starts: `run`, in one file that Node loads without its loader
+ * of ES modules (some 15 ms). The compiler is another file, dist/compiler.cjs, for policies that the cache lacks. The full
+ * command line handles every other command line, and all errors before a command was started.
  */
 import { StartError } from "../engines/start-error.ts";
 import { NativeUnavailableError } from "../linux/native.ts";
@@ -11,14 +11,14 @@ import { enforce } from "./enforce.ts";
 import { startThroughFront } from "./front.ts";
 import { runPage } from "./pages/run-page.ts";
 import { parseInvocation } from "./parse.ts";
-import { askCache } from "./policy/cached.ts";
 import { examined } from "./policy/path-examination.ts";
+import { preparePolicy } from "./policy/prepare.ts";
 import { runContext } from "./run-context.ts";
 import { runRequest } from "./run-request.ts";
 import { Failure, failed, type Verb } from "./verb.ts";
 
 /** The exit status; undefined if nothing was started and the full command line must run it or report the error. */
-async function runCached(argv: readonly string[]): Promise<number | undefined> {
+async function runFast(argv: readonly string[]): Promise<number | undefined> {
   if (argv[0] !== "run") return undefined;
   try {
     const context = runContext();
@@ -26,7 +26,7 @@ async function runCached(argv: readonly string[]): Promise<number | undefined> {
     if (invocation.has("help")) return undefined;
     const request = runRequest(invocation);
     if (request.bestEffort) return undefined;
-    const { policy } = askCache(request, context);
+    const policy = await preparePolicy(request, context).catch(() => undefined);
     return policy === undefined || examined(policy, request).length > 0 ? undefined : await enforce(request, policy);
   } catch (error) {
     if (error instanceof Failure || error instanceof StartError || error instanceof NativeUnavailableError)
@@ -39,7 +39,7 @@ async function runCached(argv: readonly string[]): Promise<number | undefined> {
 
 const argv = process.argv.slice(2);
 startThroughFront(argv);
-void runCached(argv).then(async (status) => {
+void runFast(argv).then(async (status) => {
   // Read no file from now on: the confined command may have changed it.
   if (status !== undefined) exitAtOnce(status);
   await (await import("./main.ts")).main(argv);

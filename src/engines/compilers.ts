@@ -1,10 +1,15 @@
-/** The engines' compilers: loaded where a policy is compiled, explained or listed, never for a start from the cache. */
+/**
+ * The engines' compilers, each loaded on demand: where a policy is compiled, explained or listed, never for a start from
+ * the cache.
+ */
 import type { EngineCompiler } from "./engine.ts";
-import { notifyCompiler } from "./notify/compile.ts";
 import type { EngineName, PolicyOf } from "./registry.ts";
-import { seccompEbpfCompiler } from "./seccomp-ebpf/compile.ts";
 
-export const compilers: { readonly [N in EngineName]: EngineCompiler<PolicyOf<N>> } = {
-  "seccomp-ebpf": seccompEbpfCompiler,
-  notify: notifyCompiler,
+const compilers: { readonly [N in EngineName]: () => Promise<EngineCompiler<PolicyOf<N>>> } = {
+  "seccomp-ebpf": async () => (await import("./seccomp-ebpf/compile.ts")).seccompEbpfCompiler,
+  notify: async () => (await import("./notify/compile.ts")).notifyCompiler,
 };
+
+export function compilerOf<N extends EngineName>(engine: N): Promise<EngineCompiler<PolicyOf<N>>> {
+  return compilers[engine]();
+}

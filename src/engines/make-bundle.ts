@@ -1,5 +1,6 @@
 /** From a compiled policy to a bundle: with the classic program, and all in the form that its file has. */
 
+import { isStateful } from "../analysis/decision.ts";
 import type { Bundle, BundleMap, BundleState, LaunchWord, Place, Relocation } from "../bundle/bundle.ts";
 import { describeProgram, encodeFunctions, encodeLines, type MapTypes } from "../compile/btf/describe.ts";
 import { encodeClassic } from "../compile/classic/compile.ts";
@@ -12,7 +13,7 @@ import type { Location } from "../ir/location.ts";
 import type { Program } from "../ir/program.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { seccompEbpfProfile } from "./seccomp-ebpf/filter.ts";
-import { isStateful, leavesOf, staticFilter } from "./static-filter.ts";
+import { leavesOf, staticFilter } from "./static-filter.ts";
 
 export interface BundleOptions {
   /** Who compiles: "portcullis 0.1.0". */

@@ -3,7 +3,7 @@
  * here, so that what people are shown is what the kernel runs.
  */
 
-import type { Decision, DecisionLeaf, SplitPolicy } from "../analysis/decision.ts";
+import { type Decision, type DecisionLeaf, isStateful, type SplitPolicy } from "../analysis/decision.ts";
 import { type SplitOptions, splitPolicy } from "../analysis/split/split.ts";
 import { type ClassicProgram, type ClassicTarget, compileClassic } from "../compile/classic/compile.ts";
 import { opcode } from "../compile/classic/instruction.ts";
@@ -87,10 +87,6 @@ export function askingOf({ split, target, classic }: StaticFilter, actions: Read
 /** Whether the filter asks the engine in some case. Without a listener the kernel answers such a call with ENOSYS. */
 export function isAsking({ instructions }: ClassicProgram): boolean {
   return instructions.some(({ code, k }) => code === opcode.return && k === ask);
-}
-
-export function isStateful(leaf: DecisionLeaf): boolean {
-  return leaf.stateful.length > 0;
 }
 
 /** Each leaf once. */

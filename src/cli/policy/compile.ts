@@ -1,9 +1,9 @@
 /** Compiles the policy of a `run` for the first engine that can express it. */
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
-import { compilers } from "../../engines/compilers.ts";
+import { compilerOf } from "../../engines/compilers.ts";
 import type { CompileOptions, EngineCompiler, EnginePolicy } from "../../engines/engine.ts";
-import type { CompiledPolicy } from "../../engines/registry.ts";
+import { type CompiledPolicy, engineNames } from "../../engines/registry.ts";
 import type { Program } from "../../ir/program.ts";
 import type { ReadFile } from "../../language/source/store.ts";
 import { packageVersion } from "../../linux/package.ts";
@@ -28,8 +28,9 @@ export async function compileRequested(
   const { program, sources, files } = await loadRequested(request, context, { quiet: true });
   let refused: readonly Diagnostic[] = [];
   for (const [index, { engine, variant }] of candidates.entries()) {
+    const compiler: EngineCompiler<EnginePolicy> = await compilerOf(engine);
     const { policy, diagnostics, approximation } = orTooLarge(() =>
-      (compilers[engine] as EngineCompiler<EnginePolicy>).compile(program, {
+      compiler.compile(program, {
         mode: request.mode,
         killEvents: request.killEvents,
         events: request.destination !== undefined,
@@ -59,8 +60,8 @@ export async function compileRequested(
  */
 export async function staticPart(request: PolicyRequest, context: Context): Promise<CompiledPolicy> {
   const { program } = await loadRequested(request, context, { quiet: true });
-  for (const [engine, compiler] of Object.entries(compilers) as [string, EngineCompiler<EnginePolicy>][]) {
-    const { staticPart: make } = compiler;
+  for (const engine of engineNames) {
+    const { staticPart: make }: EngineCompiler<EnginePolicy> = await compilerOf(engine);
     if (make !== undefined) return { engine, policy: orTooLarge(() => make(program as Program)) } as CompiledPolicy;
   }
   throw new Error("no engine enforces a static part alone");

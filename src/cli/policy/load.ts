@@ -50,18 +50,27 @@ export async function loadRequested(
   options: { readonly set?: ReadonlyMap<string, string>; readonly quiet?: boolean } = {},
 ): Promise<LoadedPolicy> {
   const { loadPolicy } = await import("../../language/load.ts");
-  const { program, diagnostics, sources, promises, extension, parameters, files } = loadPolicy(
-    policyFile(request.policy, context.workingDirectory),
-    {
-      architecture: request.architecture,
-      set: new Map([...(options.set ?? []), ...request.parameters]),
-      host: hostOf(request, "this-kernel"),
-    },
-  );
+  const loaded = loadPolicy(policyFile(request.policy, context.workingDirectory), {
+    architecture: request.architecture,
+    set: new Map([...(options.set ?? []), ...request.parameters]),
+    host: hostOf(request, "this-kernel"),
+  });
+  const { program, diagnostics, sources, promises, extension, parameters } = loaded;
   if (program === undefined || hasErrors(diagnostics)) throw new Failure(diagnostics, sources);
   await provePromises(program, promises, sources);
   if (options.quiet !== true) await printDiagnostics(diagnostics, sources, context);
-  return { program, sources, diagnostics, promises, extension, parameters, files };
+  return {
+    program,
+    sources,
+    diagnostics,
+    promises,
+    extension,
+    parameters,
+    // Their hashes are computed on demand.
+    get files() {
+      return loaded.files;
+    },
+  };
 }
 
 export interface OpenPolicy extends LoadedPolicy {

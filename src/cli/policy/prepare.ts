@@ -6,6 +6,7 @@ import { encodeCompiled } from "../../engines/compiled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import type { RunRequest } from "../run-request.ts";
+import { withCompilerFlags } from "../v8-flags.ts";
 import { askCache } from "./cached.ts";
 
 /**
@@ -17,7 +18,7 @@ export async function preparePolicy(request: RunRequest, context: Context): Prom
   if (policy !== undefined) return policy;
   if (file.endsWith(".pcl")) return (await import("./bundle.ts")).policyOfBundle(file, candidates, request);
   const { compileRequested } = await import("./compile.ts");
-  const { compiled, files } = await compileRequested(request, candidates, context);
+  const { compiled, files } = await withCompilerFlags(() => compileRequested(request, candidates, context));
   cache?.keep(question, files, encodeCompiled(compiled));
   return compiled;
 }

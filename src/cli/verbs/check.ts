@@ -6,6 +6,7 @@ import type { Context } from "../context.ts";
 import { architectureOption, chosenArchitecture, missing, policyOptions, policyRequest } from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
 import { withSafeTexts } from "../policy/safe-program.ts";
+import { withCompilerFlags } from "../v8-flags.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const check: Verb = {
@@ -44,9 +45,11 @@ export const check: Verb = {
     const policies = given === undefined ? invocation.words : [given, ...invocation.words];
     if (policies.length === 0) throw missing("a policy", "portcullis check POLICY");
     chosenArchitecture(invocation);
-    let status = 0;
-    for (const policy of policies) status = Math.max(status, await checkOne(policy, invocation, context));
-    return status;
+    return await withCompilerFlags(async () => {
+      let status = 0;
+      for (const policy of policies) status = Math.max(status, await checkOne(policy, invocation, context));
+      return status;
+    });
   },
 };
 

@@ -58,15 +58,16 @@ export const disasm: Verb = {
     if (invocation.text("target") !== undefined) return await listProgram(policy, invocation, context);
     const { program: loaded, sources } = await loadRequested(policyRequest(policy, invocation), context);
     const program = withSafeTexts(loaded);
-    const [{ encodeClassic }, { listClassic }, { compilers }, { isAsking }] = await Promise.all([
+    const [{ encodeClassic }, { listClassic }, { compilerOf }, { isAsking }] = await Promise.all([
       import("../../compile/classic/compile.ts"),
       import("../../compile/classic/listing.ts"),
       import("../../engines/compilers.ts"),
       import("../../engines/static-filter.ts"),
     ]);
     const pure = invocation.has("pure");
+    const compiler = await compilerOf(describedEngine(invocation));
     const { split, target, classic } = compile(() =>
-      compilers[describedEngine(invocation)].filter(program, {
+      compiler.filter(program, {
         mode: pure ? "quiet" : "reported",
         killEvents: invocation.has("kill-events"),
         armed: false,

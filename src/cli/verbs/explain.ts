@@ -48,7 +48,7 @@ export const explain: Verb = {
       return 0;
     }
     const { explainPolicy } = await import("../../analysis/explain/explain.ts");
-    const [{ explainOptions }, { compilers }, { descriptions }, { warningsOf }] = await Promise.all([
+    const [{ explainOptions }, { compilerOf }, { descriptions }, { warningsOf }] = await Promise.all([
       import("../../engines/static-filter.ts"),
       import("../../engines/compilers.ts"),
       import("../../engines/descriptions.ts"),
@@ -56,7 +56,7 @@ export const explain: Verb = {
     ]);
     const engine = describedEngine(invocation);
     const explanation = explainPolicy(program, {
-      ...explainOptions(compilers[engine], program),
+      ...explainOptions(await compilerOf(engine), program),
       warnings: warningsOf(descriptions[engine]),
     });
     if (isJson) {

@@ -46,7 +46,7 @@ export const why: Verb = {
     if (call === undefined) throw missing("the call", "portcullis why POLICY 'listen(4, 511)'");
     noMoreWords(more);
     const { program, sources } = await loadRequested(policyRequest(policy, invocation), context, { quiet: true });
-    const [{ readCall }, { answer, printAnswer }, { compilers }] = await Promise.all([
+    const [{ readCall }, { answer, printAnswer }, { compilerOf }] = await Promise.all([
       import("../../traces/cases.ts"),
       import("../answer.ts"),
       import("../../engines/compilers.ts"),
@@ -55,7 +55,7 @@ export const why: Verb = {
     if (reading.call === undefined)
       throw new Failure(reading.diagnostics, { get: (file) => (file === reading.file ? call : sources.get(file)) });
     const isJson = invocation.has("json");
-    const profile = compilers[describedEngine(invocation)];
+    const profile = await compilerOf(describedEngine(invocation));
     const found = answer(isJson ? program : withSafeTexts(program), reading.call, profile);
     context.out(isJson ? `${jsonText({ v: 1, ...found })}\n` : printAnswer(found));
     return found.passes === true ? 0 : 1;

@@ -1,7 +1,7 @@
 /** Compiles a policy for the engine `notify`: the classic filter, and the step that the supervisor runs. */
 
 import { allowedPaths } from "../../analysis/allowed-paths.ts";
-import type { SplitPolicy } from "../../analysis/decision.ts";
+import { isStateful, type SplitPolicy } from "../../analysis/decision.ts";
 import type { ClassicProgram } from "../../compile/classic/compile.ts";
 import { encodeInstructions, opcode } from "../../compile/classic/instruction.ts";
 import { compileWasm } from "../../compile/wasm/compile.ts";
@@ -14,7 +14,7 @@ import type { Program } from "../../ir/program.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { splitReturnWord } from "../../linux/return-word.ts";
 import type { EngineCompiler, Mode } from "../engine.ts";
-import { isStateful, leavesOf, staticFilter } from "../static-filter.ts";
+import { leavesOf, staticFilter } from "../static-filter.ts";
 import { describeState } from "../status.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
 import { needsOf } from "./needs.ts";

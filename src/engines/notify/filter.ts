@@ -1,13 +1,11 @@
 /** The classic filter of the engine `notify`, which asks a supervisor. */
 
-import { type ClassicInstruction, encodeInstructions } from "../../compile/classic/instruction.ts";
 import type { Program } from "../../ir/program.ts";
 import { type Action, actionNames, actions, kills } from "../../ir/verdicts.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
 import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
 import { needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
-import type { ArmedFilter } from "./policy.ts";
 
 export const notifyProfile = {
   supervision(program) {
@@ -38,19 +36,6 @@ export function hearing(
 ): StaticFilter {
   const isHeard = (action: Action) => heard[mode][action] || (killEvents && kills({ action }));
   return askingOf(quiet, new Set(actionNames.filter(isHeard).map((action) => actions[action].seccomp)));
-}
-
-/** The filter behind other instructions, which go on behind their end with what they do not answer. */
-export function behind(before: readonly ClassicInstruction[], filter: ArmedFilter): ArmedFilter {
-  const first = encodeInstructions(before);
-  const instructions = new Uint8Array(first.length + filter.instructions.length);
-  instructions.set(first);
-  instructions.set(filter.instructions, first.length);
-  return {
-    ...filter,
-    instructions,
-    tokenPositions: filter.tokenPositions.map((position) => position + before.length),
-  };
 }
 
 /** Whether the filter asks the supervisor about a static verdict, although it could answer by itself. */

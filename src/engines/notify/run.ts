@@ -20,7 +20,7 @@ import { hideFromCommand, type RunOptions, type RunResult } from "../run.ts";
 import { SigsysWatch } from "../sigsys.ts";
 import { StartError } from "../start-error.ts";
 import { closeDescriptors, openDescriptors, type SupervisorDescriptors } from "./descriptors.ts";
-import { behind } from "./filter.ts";
+import { behind } from "./filter-prefix.ts";
 import { type Launched, launch } from "./launch.ts";
 import { ownCallRules } from "./pin/own-calls.ts";
 import { windowProtection } from "./pin/protection.ts";

@@ -14,13 +14,13 @@
  * Another mark of close(2) says that a call that held a room has ended (native/addon/machine.c, REPORTS_END). That call is
  * asked about always.
  */
-import type { SplitPolicy } from "../../../analysis/decision.ts";
+import { isStateful, type SplitPolicy } from "../../../analysis/decision.ts";
+import { leavesOf } from "../../../analysis/explain/paths.ts";
 import { argumentOffset, type ClassicInstruction, offset, opcode } from "../../../compile/classic/instruction.ts";
 import type { Program } from "../../../ir/program.ts";
 import { type ArchitectureName, auditArchitecture } from "../../../linux/architecture.ts";
 import { numberOf } from "../../../linux/calls.ts";
 import { returnWord } from "../../../linux/return-word.ts";
-import { isStateful, leavesOf } from "../../static-filter.ts";
 import { windowRange } from "./window-rules.ts";
 
 /** Where the data begin: behind the stub's page, the largest of the architecture (native/addon/pin.h). */
@@ -55,8 +55,7 @@ export function hinderedOwnCalls(program: Program, split: SplitPolicy): readonly
   return Object.keys(conditions).filter((call) => {
     const decision = split.get(numberOf(call, program.architecture) ?? -1);
     if (decision === undefined) return true;
-    const leaves = [...leavesOf(new Map([[0, decision]]))];
-    return !leaves.every((leaf) => isStateful(leaf) || program.verdicts[leaf.weakest]!.action === "allow");
+    return !leavesOf(decision).every((leaf) => isStateful(leaf) || program.verdicts[leaf.weakest]!.action === "allow");
   });
 }
 

@@ -12,7 +12,10 @@ DEMO_PACKAGES := $(BUILD_PACKAGES) nginx-light wrk
 # The npm package has the native parts of both architectures.
 PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),gcc-x86-64-linux-gnu libc6-dev-amd64-cross,gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
 # Programs that the tests run with pinned arguments.
-PROGRAMS := bash perl git tmux python3-venv postgresql default-jdk-headless golang-go
+PROGRAMS := bash perl git g++ tmux python3-venv postgresql default-jdk-headless golang-go
+# This package would start a server of the machine: it is unpacked to build/packages, and its libraries are installed.
+UNPACKED := openssh-server
+PROGRAMS += libwrap0 libwtmpdb0
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
   redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS)
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
@@ -48,6 +51,7 @@ setup-demo:
 	@tools/setup.sh $(DEMO_PACKAGES)
 setup-test:
 	@tools/setup.sh $(TEST_PACKAGES)
+	@tools/unpack.sh $(UNPACKED)
 # clang-19 compiles the hand-written eBPF references.
 setup-bench:
 	@tools/setup.sh $(TEST_PACKAGES) $(SURFACE_PACKAGES) clang-19

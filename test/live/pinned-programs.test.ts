@@ -2,74 +2,16 @@
  * Real programs under a policy that pins all that can be pinned (pinned-policy.ts): the same output and status as without
  * portcullis, and no event. PORTCULLIS_FULL=1 gives each more to do.
  */
-import { spawnSync } from "node:child_process";
-import { accessSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { delimiter, join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it, type TestContext } from "vitest";
+import { existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, it } from "vitest";
 import { freeAddress } from "../support/address.ts";
 import { ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
-import { patience } from "../support/patience.ts";
-import { guarded, type Ran } from "../support/run.ts";
-import { pinEverything, pinnedCalls } from "./pinned-policy.ts";
+import { needs, pinnedPrograms, times } from "./pinned-comparison.ts";
+import { pinnedCalls } from "./pinned-policy.ts";
 
-const place = mkdtempSync(join(tmpdir(), "portcullis-pinned-"));
-const policy = join(place, "policy.ts");
-const work = join(place, "work");
+const { expectSame, inBash } = pinnedPrograms();
 const postgres = reachableFolder("pinned-postgres");
-const times = process.env["PORTCULLIS_FULL"] === "1" ? 10 : 1;
-
-beforeAll(() => writeFileSync(policy, pinEverything()));
-afterAll(() => rmSync(place, { recursive: true, force: true }));
-
-function has(program: string): boolean {
-  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
-function needs(context: TestContext, ...programs: readonly string[]): void {
-  for (const program of programs) if (!has(program)) context.skip(`${program} is not installed`);
-}
-
-const environment = { ...process.env, HOME: work, LC_ALL: "C", TERM: "xterm" };
-
-function inNewFolder<T>(files: Readonly<Record<string, string>>, start: () => T): T {
-  rmSync(work, { recursive: true, force: true });
-  mkdirSync(work);
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(work, name), text);
-  return start();
-}
-
-/** Runs the command without and with the policy, each in a new folder with these files. */
-function expectSame(command: readonly string[], files: Readonly<Record<string, string>> = {}): Ran {
-  const plain = inNewFolder(files, () =>
-    spawnSync(command[0]!, command.slice(1), {
-      encoding: "utf8",
-      cwd: work,
-      env: environment,
-      input: "",
-      timeout: patience.command,
-      killSignal: "SIGKILL",
-    }),
-  );
-  const confined = inNewFolder(files, () => guarded(policy, command, [], { cwd: work, env: environment }));
-  expect(confined.events).toEqual([]);
-  expect({ status: confined.status, stdout: confined.stdout, stderr: confined.stderr }).toEqual({
-    status: plain.status,
-    stdout: plain.stdout,
-    stderr: plain.stderr,
-  });
-  return confined;
-}
-
-const inBash = (script: string, files: Readonly<Record<string, string>> = {}): Ran =>
-  expectSame(["bash", "-c", script], files);
 
 it("the policy asks about each kind of memory", () => {
   expect(pinnedCalls().map(([{ name }]) => name)).toEqual(

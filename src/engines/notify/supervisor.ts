@@ -383,7 +383,7 @@ export class Supervisor {
       const memory = observations.map((one) => readMemory(observer, one));
       const observed = this.#observer.observe(number, memory);
       // The kernel's own copy would have failed: the call returns that, and is not judged.
-      if ("errno" in observed) return observer.refuse(observed.errno);
+      if ("errno" in observed) return new ObservationFailure(observed.errno);
       const order = this.#objects?.orderOf(number, observer, observations, memory);
       if (order instanceof ObservationFailure) return order;
       if (order !== undefined) {

@@ -38,7 +38,7 @@ export type Shape =
   /** `struct user_msghdr` and the address that its `msg_name` points to. */
   | { readonly is: "message" }
   /** A NULL-terminated array of strings. A longer list is refused with E2BIG and never judged. */
-  | { readonly is: "strings"; readonly entries: number; readonly bytes: number }
+  | ({ readonly is: "strings" } & ListBounds)
   /**
    * A structure that carries its size (copy_struct_from_user(), include/linux/uaccess.h): shorter ones are extended by
    * zeros, longer ones must end in zeros. `size` is that of the kernel's newest layout we know, `minimum` the smallest
@@ -114,7 +114,13 @@ export const pathBytes = 4096;
 export const addressBytes = 128;
 /** Patterns of one word. The kernel's matcher returns their bits, or a negative error (compile/ebpf/memory/). */
 export const maximumPatterns = 63;
-/** Bounds of a list: entries, and bytes of all strings with their NULs. */
+/** Bounds of a list. */
+export interface ListBounds {
+  readonly entries: number;
+  /** Of all strings with their NULs. */
+  readonly bytes: number;
+}
+
 export const maximumEntries = 1024;
 export const maximumListBytes = 128 * 1024;
 

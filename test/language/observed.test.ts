@@ -215,6 +215,56 @@ describe("argument lists", () => {
   });
 });
 
+describe("bounds of argument lists", () => {
+  const step = 'call.name === "execve" && call.args.argv.includes("a") ? log : allow';
+  const boundsOf = (module: string) => {
+    const { program, diagnostics } = loadPolicy("/p/main.ts", {
+      architecture: "x86_64",
+      readFile: () => `import { allow, log, policy } from "portcullis";\n${module}`,
+    });
+    const shapes = program?.observations.map(({ shape }) =>
+      shape.is === "strings" ? [shape.entries, shape.bytes] : [],
+    );
+    return { shapes, messages: diagnostics.map(({ code, message }) => `${code}: ${message}`) };
+  };
+
+  it.each([
+    ["", [1024, 131072]],
+    ["{ lists: { entries: 64n } }, ", [64, 131072]],
+    ["{ lists: { bytes: 4096n, entries: 1n } }, ", [1, 4096]],
+    ["{ lists: {} }, ", [1024, 131072]],
+  ])("policy(%s…)", (settings, wanted) => {
+    expect(boundsOf(`export default policy(${settings}(call) => ${step});`)).toEqual({
+      shapes: [wanted],
+      messages: [],
+    });
+  });
+
+  it("are the least of all policies that are combined, so that a list is read once", () => {
+    const module = `
+const one = policy({ lists: { entries: 100n } }, (call) => ${step});
+const other = policy({ lists: { entries: 200n, bytes: 500n } }, () => allow);
+export default policy({ extends: [one, other], lists: { entries: 150n } }, (call) => ${step});`;
+    expect(boundsOf(module)).toEqual({ shapes: [[100, 500]], messages: [] });
+  });
+
+  it.each([
+    ["{ entries: 0n }", "P0213: `entries` of the bounds of argument lists is 1 to 1024, and this is 0"],
+    ["{ bytes: 131073n }", "P0213: `bytes` of the bounds of argument lists is 1 to 131072, and this is 131073"],
+    ["{ entries: 64 }", "P0201: 64 is a floating-point number; the integers of a policy are bigint"],
+    ["{ strings: 64n }", "P0106: the bounds of argument lists have no `strings`"],
+    ["64n", "P0207: the bounds of argument lists are an object, not an integer"],
+  ])("lists: %s is refused", (lists, message) => {
+    expect(boundsOf(`export default policy({ lists: ${lists} }, (call) => ${step});`).messages[0]).toBe(message);
+  });
+
+  it("an entry that no list can have is refused", () => {
+    const module =
+      'export default policy({ lists: { entries: 2n } }, (call) => call.name === "execve" && call.args.argv.at(2n).is("a") ? log : allow);';
+    expect(boundsOf(module).messages).toEqual(["P0213: `argv` has at most 2 entries"]);
+  });
+});
+
 describe("structures", () => {
   const how = (flags: number, resolve: number): Memory => {
     const view = new DataView(new ArrayBuffer(24));

@@ -137,6 +137,33 @@ describe("argument lists", () => {
   });
 });
 
+describe("argument lists longer than the policy's bounds", () => {
+  const bounded = (...command: readonly string[]) => {
+    const file = join(folder, "bounded.ts");
+    writeFileSync(
+      file,
+      `import { allow, deny, policy } from "portcullis";
+export default policy({ lists: { entries: 4n, bytes: 40n } }, (call) =>
+  call.name === "execve" && call.args.argv.includes("no") ? deny("EACCES") : allow);`,
+    );
+    return portcullis(["run", "-q", "--engine", "notify", "-p", file, "--", "/bin/sh", "-c", ...command]);
+  };
+
+  it.each([
+    ["/bin/echo a b c", "a b c\n"],
+    ["/bin/echo a b no", "", "Permission denied"],
+    ["/bin/echo a b c d", "", "Argument list too long"],
+    // /bin/echo and its NUL are 10 bytes.
+    [`/bin/echo ${"x".repeat(29)}`, `${"x".repeat(29)}\n`],
+    [`/bin/echo ${"x".repeat(30)}`, "", "Argument list too long"],
+    ["exec /bin/echo a no c d", "", "Argument list too long"],
+  ])("fail and are not judged: %s", (script, wanted, error = "") => {
+    const { stdout, stderr } = bounded(`${script}; true`);
+    expect(stdout).toBe(wanted);
+    expect(stderr).toContain(error);
+  });
+});
+
 describe("clone3", () => {
   /** posix_spawn is a clone3 whose child shares its parent's memory; threads are made by it, too. */
   const program = `

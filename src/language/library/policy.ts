@@ -1,5 +1,6 @@
 /** `policy(step)`, `policy({ extends: […] }, step)` and `oci(profile)`. */
 
+import { maximumEntries, maximumListBytes } from "../../ir/observation.ts";
 import { importProfile } from "../oci/import.ts";
 import { type BuiltinCall, constantString, describe, type PolicyValue, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
@@ -27,8 +28,10 @@ export function policyFunction(c: Compilation): Value {
       }
       const options = new Options(c, settings?.value, settings?.node ?? call.node, "the settings of a policy", [
         "extends",
+        "lists",
       ]);
       const extended = extendedPolicies(options);
+      const lists = listBounds(c, options);
       if (step.value.is === "unknown") return unknown;
       if (step.value.is !== "function") {
         return c.error(
@@ -48,7 +51,7 @@ export function policyFunction(c: Compilation): Value {
       }
       c.findings.policySteps.add(step.value);
       if (options.failed) return unknown;
-      return { is: "policy", body: { is: "step", step: step.value }, extended, at: call.node, file: c.file };
+      return { is: "policy", body: { is: "step", step: step.value }, extended, lists, at: call.node, file: c.file };
     },
   };
 }
@@ -81,6 +84,26 @@ function extendedPolicies(options: Options): readonly PolicyValue[] {
     }
   }
   return policies;
+}
+
+/** `lists: { entries: 64n, bytes: 4096n }`. */
+function listBounds(c: Compilation, options: Options): PolicyValue["lists"] {
+  const value = options.get("lists");
+  if (value === undefined) return undefined;
+  const bounds = new Options(c, value, options.placeOfValue("lists"), "the bounds of argument lists", [
+    "entries",
+    "bytes",
+  ]);
+  const bound = (name: string, most: number): number | undefined => {
+    const given = bounds.integer(name);
+    if (given === undefined) return undefined;
+    if (given >= 1n && given <= BigInt(most)) return Number(given);
+    bounds.refuse(name, "P0213", `\`${name}\` of the bounds of argument lists is 1 to ${most}, and this is ${given}`);
+    return undefined;
+  };
+  const lists = { entries: bound("entries", maximumEntries), bytes: bound("bytes", maximumListBytes) };
+  if (bounds.failed) options.failed = true;
+  return lists;
 }
 
 /** The import of a ready policy that a string names. */

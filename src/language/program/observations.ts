@@ -2,6 +2,9 @@
 
 import type { Location } from "../../ir/location.ts";
 import {
+  type ListBounds,
+  maximumEntries,
+  maximumListBytes,
   maximumPatterns,
   type Observation,
   type ObservedWord,
@@ -28,6 +31,8 @@ interface Entry {
 
 export class Observations {
   readonly words: ObservedWord[] = [];
+  /** Of all argument lists that the policy reads; to be set before the first of them is observed. */
+  listBounds: ListBounds = { entries: maximumEntries, bytes: maximumListBytes };
   readonly #entries: Entry[] = [];
   readonly #byName = new Map<string, number>();
   readonly #byReading = new Map<string, number>();

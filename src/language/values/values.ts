@@ -4,6 +4,7 @@
  */
 
 import type { ArrowFunctionExpression, Function as FunctionNode, Expression as Node } from "oxc-parser";
+import type { ListBounds } from "../../ir/observation.ts";
 import type { BooleanExpression, IntegerExpression, VerdictExpression } from "../../ir/program.ts";
 import type { OciPart } from "../oci/lower.ts";
 import type { SourceFile, Range as SourceRange } from "../source/file.ts";
@@ -143,6 +144,8 @@ export interface PolicyValue {
     | { readonly is: "step"; readonly step: FunctionValue }
     | { readonly is: "profile"; readonly part: OciPart };
   readonly extended: readonly PolicyValue[];
+  /** Undefined for one that declares none: those of the language. */
+  readonly lists?: { readonly [B in keyof ListBounds]: ListBounds[B] | undefined } | undefined;
   readonly at: SourceRange;
   readonly file: SourceFile;
 }

@@ -1,5 +1,6 @@
 /** Combines the steps of a policy and of all policies that it extends into one program body. */
 
+import { type ListBounds, maximumEntries, maximumListBytes } from "../../ir/observation.ts";
 import type { Statement, VerdictExpression } from "../../ir/program.ts";
 import { stable } from "../lower/stable.ts";
 import { lowerImported } from "../oci/import.ts";
@@ -28,6 +29,16 @@ function partsOf(policy: PolicyValue): PolicyValue[] {
   return [...parts];
 }
 
+/** The least of all parts: one list is read once, and combining policies tightens. */
+function listBoundsOf(parts: readonly PolicyValue[]): ListBounds {
+  const least = (most: number, of: (bounds: NonNullable<PolicyValue["lists"]>) => number | undefined): number =>
+    Math.min(most, ...parts.map(({ lists }) => (lists === undefined ? undefined : of(lists)) ?? most));
+  return {
+    entries: least(maximumEntries, ({ entries }) => entries),
+    bytes: least(maximumListBytes, ({ bytes }) => bytes),
+  };
+}
+
 /** A policy's body. If it extends others, also its own step and theirs, each as a separate body. */
 export interface LoweredPolicy {
   readonly body: readonly Statement[];
@@ -42,6 +53,7 @@ export function lowerPolicy(c: Compilation, policy: PolicyValue): LoweredPolicy 
   const parts = partsOf(policy);
   const out: Statement[] = [];
   c.time = "step";
+  c.builder.observations.listBounds = listBoundsOf(parts);
   if (parts.length === 1) {
     walkPart(c, policy, out, { kind: "program", splits: true, label: -1, ends: [], check: stepCheck(c) });
     return { body: out };

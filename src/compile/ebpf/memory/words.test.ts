@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   type AddressPart,
   addressKinds,
+  maximumListBytes,
   type Observation,
   type ObservedWord,
   type Reading,
@@ -182,7 +183,7 @@ it("strings are what the kernel copies of them", () => {
 });
 
 describe("lists", () => {
-  const shape = { is: "strings", entries: 12, bytes: 4096 } as const;
+  const shape = { is: "strings", entries: 12, bytes: maximumListBytes } as const;
   const argv = [source("execve", 1), source("execveat", 2)];
 
   it("match as the reference says", () => {
@@ -223,6 +224,30 @@ describe("lists", () => {
     const entries = (count: number): Memory => ({ is: "strings", entries: new Array(count).fill(Buffer.from("a")) });
     expect(run(program).evaluate(59, entries(12)).records).toHaveLength(1);
     expect(run(program).evaluate(59, entries(13))).toMatchObject({ returned: returnWord("ERRNO", 7), records: [] });
+  });
+
+  it("with more bytes than the policy's bound, NULs included, are not judged", () => {
+    for (const unprivileged of [false, true]) {
+      const { evaluate } = run(reporting({ ...shape, bytes: 100 }, argv, [{ is: "length" }]), unprivileged);
+      const entries = (...sizes: number[]): Memory => ({
+        is: "strings",
+        entries: sizes.map((one) => Buffer.alloc(one, 97)),
+      });
+      const judged = [[99], [], [0, 0, 0], [49, 49], [39, 29, 29]];
+      for (const sizes of judged) expect(evaluate(59, entries(...sizes)).records).toHaveLength(1);
+      expect(evaluate(59, absent).records).toHaveLength(1);
+      for (const sizes of [[100], [49, 50], [39, 29, 30], new Array<number>(11).fill(9)]) {
+        const { returned, records } = evaluate(59, entries(...sizes));
+        expect({ sizes, returned, records }).toEqual({ sizes, returned: returnWord("ERRNO", 7), records: [] });
+      }
+    }
+  });
+
+  it("of a policy that bounds bytes and not entries are no program's", () => {
+    const program = reporting({ ...shape, entries: 1024, bytes: 100 }, argv, [{ is: "length" }]);
+    const { compiled, diagnostics } = compileForSeccomp(program, { unprivileged: false, reportsVerdicts: true });
+    expect(compiled).toBeUndefined();
+    expect(diagnostics[0]!.message).toContain("a bound of its bytes needs a bound of its entries");
   });
 });
 

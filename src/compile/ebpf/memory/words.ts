@@ -14,6 +14,7 @@ import {
   type AddressPart,
   addressBytes,
   addressKinds,
+  maximumListBytes,
   type Observation,
   type ObservedWord,
   type Source,
@@ -48,6 +49,9 @@ const kernelFunctions = {
 
 /** Blocks of one word's automaton in the program, of which there may be a copy for each register that passes a text. */
 export const mostBlocks = { seccomp: 256, unprivileged: 32 } as const;
+
+/** Of a list with a bound of bytes: the program asks for the length of each. */
+const mostSummedEntries = 128;
 
 /** `SECCOMP_EBPF_ARG_MSG`: part 0 is the header, part 1 the address. */
 const messageAddress = 1;
@@ -117,7 +121,35 @@ export class MemoryWords {
     const { shape } = this.#program.observations[observation]!;
     const parts = builder.callKernel(kernelFunctions.parts, { immediate: register });
     refuse("equal", parts, { immediate: -eperm }, "unseen");
-    if (shape.is === "strings") refuse("greater-signed", parts, { immediate: shape.entries }, "long");
+    if (shape.is !== "strings") return;
+    refuse("greater-signed", parts, { immediate: shape.entries }, "long");
+    if (shape.bytes < maximumListBytes)
+      this.#boundBytes(builder, this.#program.observations[observation]!, register, refuse);
+  }
+
+  /** Refuses where the strings of a list have more bytes than the policy's bound, with the NUL of each. */
+  #boundBytes(builder: BodyBuilder, observation: Observation, register: number, refuse: RefuseUnjudged): void {
+    const { shape } = observation;
+    if (shape.is !== "strings") throw new TypeError("no list");
+    if (shape.entries > mostSummedEntries)
+      throw this.#error(
+        observation,
+        `a bound of its bytes needs a bound of its entries, ${mostSummedEntries} at most: lists: { entries: ${mostSummedEntries}n }`,
+      );
+    const total = builder.fresh();
+    builder.set(total, { immediate: 0 });
+    const after = new Block();
+    for (let index = 0; index < shape.entries; index++) {
+      const length = builder.callKernel(kernelFunctions.length, { immediate: register }, { immediate: index });
+      const next = new Block();
+      builder.branch("less-signed", length, { immediate: 0 }, after, next);
+      builder.current = next;
+      const sum = builder.arithmetic("add", total, { value: length });
+      builder.set(total, { value: builder.arithmetic("add", sum, { immediate: 1 }) });
+    }
+    builder.goto(after);
+    builder.current = after;
+    refuse("greater-signed", total, { immediate: shape.bytes }, "long");
   }
 
   /**

@@ -1,5 +1,5 @@
 /** The value of a pointer argument whose memory a policy may ask about. */
-import { maximumEntries, maximumListBytes, type Shape } from "../../../ir/observation.ts";
+import type { ListBounds, Shape } from "../../../ir/observation.ts";
 import type { CallDescription } from "../../../linux/call.ts";
 import { type Pointee, structures } from "../../../linux/pointees.ts";
 import type { Range as SourceRange } from "../../source/file.ts";
@@ -23,7 +23,8 @@ export interface Asked {
 }
 
 export function observed(c: Compilation, { name, calls, pointee, node, pointer }: Asked): Value {
-  const argument = new ObservedArgument(c, { name, shape: shapeOf(pointee), calls, node });
+  const { listBounds } = c.builder.observations;
+  const argument = new ObservedArgument(c, { name, shape: shapeOf(pointee, listBounds), calls, node });
   switch (pointee.is) {
     case "path":
       return path(c, argument, { is: "whole" }, pointer);
@@ -34,13 +35,13 @@ export function observed(c: Compilation, { name, calls, pointee, node, pointer }
     case "message":
       return messageHeader(c, argument, pointer);
     case "strings":
-      return argumentList(c, argument, maximumEntries, pointer);
+      return argumentList(c, argument, listBounds.entries, pointer);
     case "structure":
       return structure(c, argument, pointee.structure, pointer);
   }
 }
 
-function shapeOf(pointee: Pointee): Shape {
+function shapeOf(pointee: Pointee, listBounds: ListBounds): Shape {
   switch (pointee.is) {
     case "path":
     case "address":
@@ -49,7 +50,7 @@ function shapeOf(pointee: Pointee): Shape {
     case "string":
       return { is: "string", bytes: pointee.bytes };
     case "strings":
-      return { is: "strings", entries: maximumEntries, bytes: maximumListBytes };
+      return { is: "strings", ...listBounds };
     case "structure": {
       const { minimum, size } = structures[pointee.structure];
       return { is: "structure", name: pointee.structure, minimum, size };

@@ -16,7 +16,7 @@ PROGRAMS := bash perl git g++ tmux python3-venv postgresql default-jdk-headless 
 # This package would start a server of the machine: it is unpacked to build/packages, and its libraries are installed.
 UNPACKED := openssh-server
 PROGRAMS += libwrap0 libwtmpdb0
-TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
+TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace gdb xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
   redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS)
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.

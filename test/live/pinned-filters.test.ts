@@ -70,6 +70,47 @@ describe("a tracer inside of the tree", () => {
   });
 });
 
+describe("gdb inside of the tree, attached to a program that opens a file when it is asked to", () => {
+  const program = `
+import os
+print("ready", flush=True)
+while os.read(0, 1):
+    try:
+        os.close(os.open("/etc/passwd", os.O_RDONLY))
+        print("opened", flush=True)
+    except OSError as error: print(error.strerror, flush=True)`;
+  const script = `
+cd $(mktemp -d -p "$1"); mkfifo in out
+python3 -c "$2" < in > out & tracee=$!
+exec 3> in 4< out; next() { read line <&4; echo "$1: $line"; }
+next start; printf x >&3; next before
+gdb -nx -batch -p $tracee -ex 'catch syscall openat' -ex 'shell printf x >&3' -ex continue -ex continue -ex detach > log 2>&1
+grep -c '^Catchpoint 1 (.*syscall openat)' log
+next traced; printf x >&3; next after
+exec 3>&-; wait $tracee; echo $?`;
+  const attached = (context: TestContext, statements: string) => {
+    for (const tool of ["gdb", "python3"])
+      if (spawnSync(tool, ["--version"]).error !== undefined) context.skip(`${tool} is not installed`);
+    const { stdout, events } = run(statements, false, "bash", "-c", script, "bash", folder, program);
+    return { lines: stdout.trim().split("\n"), events };
+  };
+
+  it("stops at calls that are not pinned, and sees them return", (context) => {
+    const statements = `if (call.name === "connect") return call.args.addr.kind === "vsock" ? deny("EXFULL") : allow;`;
+    const { lines, events } = attached(context, statements);
+    expect(lines).toEqual(["start: ready", "before: opened", "2", "traced: opened", "after: opened", "0"]);
+    expect(events).toEqual([]);
+  });
+
+  it("sees a pinned call refused; before and after it calls are served", (context) => {
+    const { lines, events } = attached(context, pins);
+    const refused = "traced: Operation not permitted";
+    expect(lines).toEqual(["start: ready", "before: opened", "2", refused, "after: opened", "0"]);
+    expect(events).toMatchObject([{ kind: "decision", call: "openat", verdict: "deny", errno: "EPERM" }]);
+    expect(events[0]).toHaveProperty("reason", expect.stringMatching(/gdb\[\d+\] traces the caller/));
+  });
+});
+
 describe("a caller that makes the supervisor's calls itself", () => {
   const attempt = () => compiled("test/live/pin/without-library.c", ["-nostdlib", "-static", "-ffreestanding"]);
   it.each(["mmap", "madvise", "mseal", "close"])("is judged by the policy: %s", (call) => {

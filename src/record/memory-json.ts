@@ -11,10 +11,10 @@ export type ReadMemory =
   | { readonly is: "texts"; readonly entries: readonly GivenText[]; readonly isCut: boolean };
 
 /** The members `memory` and `cut` without the braces around them; undefined if there is nothing to say. */
-export function memoryMembers(
+function memoryMembers(
   call: string,
   reads: readonly MemoryRead[],
-  found: readonly ReadMemory[],
+  found: readonly (ReadMemory | undefined)[],
 ): string | undefined {
   const memories: GivenMemories = new Map(
     reads.flatMap((read, index) => {
@@ -45,5 +45,36 @@ function givenOf({ pointee }: MemoryRead, memory: ReadMemory): GivenMemory {
       bytes.set(first.bytes.subarray(0, bytes.length));
       return { is: "structure", bytes, unknown: new Uint8Array(bytes.length) };
     }
+  }
+}
+
+/** Different reads whose members are remembered. */
+const mostKnown = 4096;
+
+/** The members of a call's line. A server reads the same few paths again and again, so they are remembered. */
+export class MemoryPrinter {
+  readonly #reads: ReadonlyMap<number, readonly MemoryRead[]>;
+  readonly #nameOf: (number: number) => string;
+  readonly #known = new Map<number, Map<string, string | undefined>>();
+  #count = 0;
+
+  constructor(reads: ReadonlyMap<number, readonly MemoryRead[]>, nameOf: (number: number) => string) {
+    this.#reads = reads;
+    this.#nameOf = nameOf;
+  }
+
+  /** `memory`: equal for equal memory of this call, which `decode` decodes. */
+  membersOf(number: number, memory: string, decode: () => readonly (ReadMemory | undefined)[]): string | undefined {
+    const reads = this.#reads.get(number);
+    if (reads === undefined) return undefined;
+    const known = this.#known.get(number) ?? new Map<string, string | undefined>();
+    if (known.has(memory)) return known.get(memory);
+    const members = memoryMembers(this.#nameOf(number), reads, decode());
+    if (this.#count++ % mostKnown === mostKnown - 1) {
+      this.#known.clear();
+      known.clear();
+    }
+    this.#known.set(number, known.set(memory, members));
+    return members;
   }
 }

@@ -1,7 +1,6 @@
 /** Records in the ring: their kinds and layouts, for the thread that writes them and the one that reads them. */
 
-import { memoryMembers, type ReadMemory } from "../memory-json.ts";
-import type { MemoryRead } from "../memory-reads.ts";
+import type { ReadMemory } from "../memory-json.ts";
 import type { RingReader } from "./ring.ts";
 
 /** `call`: a notification; `task`: a thread is seen for the first time; `exec`: it has executed a program. */
@@ -116,35 +115,4 @@ export function readsOf({ reads, memory }: Notification): readonly ReadMemory[] 
     }
   }
   return found;
-}
-
-/** Different reads whose members are remembered. */
-const mostKnown = 4096;
-
-/** The members of a call's line. A server reads the same few paths again and again, so they are remembered. */
-export class MemoryPrinter {
-  readonly #reads: ReadonlyMap<number, readonly MemoryRead[]>;
-  readonly #nameOf: (number: number) => string;
-  readonly #known = new Map<number, Map<string, string | undefined>>();
-  #count = 0;
-
-  constructor(reads: ReadonlyMap<number, readonly MemoryRead[]>, nameOf: (number: number) => string) {
-    this.#reads = reads;
-    this.#nameOf = nameOf;
-  }
-
-  membersOf(notification: Notification): string | undefined {
-    const { number, memory } = notification;
-    const reads = this.#reads.get(number);
-    if (reads === undefined || notification.reads === 0) return undefined;
-    const known = this.#known.get(number) ?? new Map<string, string | undefined>();
-    if (known.has(memory)) return known.get(memory);
-    const members = memoryMembers(this.#nameOf(number), reads, readsOf(notification));
-    if (this.#count++ % mostKnown === mostKnown - 1) {
-      this.#known.clear();
-      known.clear();
-    }
-    this.#known.set(number, known.set(memory, members));
-    return members;
-  }
 }

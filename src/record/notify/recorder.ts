@@ -10,12 +10,13 @@ import { callByNumber, numberOf } from "../../linux/calls.ts";
 import { close } from "../../linux/descriptors.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import type { TraceAssembler } from "../assembler.ts";
+import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
 import { registerText } from "../registers.ts";
 import { Family } from "./family.ts";
 import { recordingFilter, unasked } from "./filter.ts";
-import { MemoryPrinter, type Notification, type SeenTask } from "./notifications.ts";
+import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
 import { Notifier } from "./notifier.ts";
 
 /** Nanoseconds between looks for tasks that a signal has ended. */
@@ -114,7 +115,10 @@ class NotifierRecording implements Recording {
       registers,
       foreignAbi: isNative ? undefined : architecture,
       instructionPointer: registerText(...instructionPointer),
-      memory: this.#memory?.membersOf(notification),
+      memory:
+        notification.reads === 0
+          ? undefined
+          : this.#memory?.membersOf(number, notification.memory, () => readsOf(notification)),
     });
     if (!isNative) return;
     this.#family.called(notification, line);

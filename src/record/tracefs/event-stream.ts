@@ -35,6 +35,7 @@ const eventWords = 16;
 export class HeldEvents {
   #words = new Uint32Array(1024 * eventWords);
   #times = new Float64Array(1024);
+  readonly #registers = new Uint32Array(12);
   count = 0;
 
   kind(slot: number): number {
@@ -52,10 +53,11 @@ export class HeldEvents {
   time(slot: number): number {
     return this.#times[slot]!;
   }
-  /** A view, which is valid until the next event is added. */
+  /** One array for all, which is valid until the next event's are asked for. */
   registers(slot: number): Uint32Array {
     const start = eventWords * slot + at.registers;
-    return this.#words.subarray(start, start + 12);
+    for (let index = 0; index < 12; index++) this.#registers[index] = this.#words[start + index]!;
+    return this.#registers;
   }
 
   add(kind: number, time: number, tid: number, first: number, second: number): number {

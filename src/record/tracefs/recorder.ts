@@ -12,9 +12,10 @@ import { callByNumber } from "../../linux/calls.ts";
 import { close } from "../../linux/descriptors.ts";
 import { NativeUnavailableError } from "../../linux/native.ts";
 import { cloneFlag } from "../../linux/process-calls.ts";
+import { MemoryPrinter } from "../memory-json.ts";
 import { memoryReads } from "../memory-reads.ts";
 import { passing, recordingFilter } from "../notify/filter.ts";
-import { MemoryPrinter, type Notification, type NotificationTaker } from "../notify/notifications.ts";
+import { type Notification, type NotificationTaker, readsOf } from "../notify/notifications.ts";
 import { Notifier } from "../notify/notifier.ts";
 import type { Recorder, RecorderOptions, Recording } from "../recorder.ts";
 import { resultText } from "../registers.ts";
@@ -90,6 +91,9 @@ class TracefsRecording implements Recording {
   readonly #stream: EventStream;
   readonly #nativeAbi: number;
   readonly #printer: MemoryPrinter;
+  /** The calls that are notified, of the native ABI; those of another one may have any number. */
+  readonly #asked: ReadonlySet<number>;
+  #hasForeign = false;
   /** Notified calls whose tracepoint has not been read, by thread. */
   readonly #notified = new Map<number, NotifiedCalls>();
   /** Living tasks of the command. Until it has executed its program, its thread is the launcher's. */
@@ -103,10 +107,9 @@ class TracefsRecording implements Recording {
     this.#options = options;
     this.#stream = new EventStream(parts.instance, base);
     this.#nativeAbi = auditArchitecture[architecture];
-    this.#printer = new MemoryPrinter(
-      memoryReads(architecture),
-      (number) => callByNumber(architecture, number)?.name ?? "",
-    );
+    const reads = memoryReads(architecture);
+    this.#asked = new Set(reads.keys());
+    this.#printer = new MemoryPrinter(reads, (number) => callByNumber(architecture, number)?.name ?? "");
   }
 
   poll(isOver: boolean): void {
@@ -137,6 +140,7 @@ class TracefsRecording implements Recording {
 
   readonly #notifications: NotificationTaker = {
     call: (notification) => {
+      this.#hasForeign ||= notification.architecture !== this.#nativeAbi;
       const known = this.#notified.get(notification.tid);
       if (known === undefined) this.#notified.set(notification.tid, new NotifiedCalls(notification));
       else known.push(notification);
@@ -174,15 +178,17 @@ class TracefsRecording implements Recording {
   }
 
   #entered(tid: number, time: number, number: number, registers: Uint32Array): void {
-    const notification = this.#notified.size === 0 ? undefined : this.#notificationOf(tid, number, registers);
+    const mayBeNotified = this.#asked.has(number) || this.#hasForeign;
+    const notification = mayBeNotified ? this.#notificationOf(tid, number, registers) : undefined;
     const isForeign = notification !== undefined && notification.architecture !== this.#nativeAbi;
+    const hasMemory = notification !== undefined && !isForeign && notification.reads !== 0;
     this.#options.assembler.call({
       tid,
       time,
       number,
       registers,
       foreignAbi: isForeign ? notification.architecture : undefined,
-      memory: notification === undefined || isForeign ? undefined : this.#printer.membersOf(notification),
+      memory: hasMemory ? this.#printer.membersOf(number, notification.memory, () => readsOf(notification)) : undefined,
     });
   }
 
@@ -256,5 +262,6 @@ class NotifiedCalls {
 }
 
 function hasRegisters({ registers }: Notification, expected: Uint32Array): boolean {
-  return registers.every((word, index) => word === expected[index]);
+  for (let index = 0; index < registers.length; index++) if (registers[index] !== expected[index]) return false;
+  return true;
 }

@@ -23,7 +23,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
   report: ["traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
-  record: ["traces", "engines", "compile", "ir", "linux"],
+  record: ["traces", "engines", "bundle", "compile", "ir", "linux"],
   propose: ["traces", "engines", "analysis", "ir", "patterns", "linux", "diagnostics"],
   cli: [
     ...["bundle", "record", "report", "propose", "status", "traces", "engines", "language", "compile", "analysis"],

@@ -113,7 +113,7 @@ function bundleMap(map: MapDescription, types: MapTypes | undefined): BundleMap 
 }
 
 /** The program with zeros where a loader puts descriptors and numbers of kernel functions, and where that is. */
-function relocatable(
+export function relocatable(
   instructions: readonly EbpfInstruction[],
 ): Pick<Bundle, "program" | "relocations" | "kernelFunctions"> {
   const positions = slotPositions(instructions);

@@ -1,9 +1,10 @@
 /** The recorders, in the order in which `auto` prefers them. */
 import { notifierRecorder } from "./notify/recorder.ts";
 import type { Recorder } from "./recorder.ts";
+import { ringRecorder } from "./ring/recorder.ts";
 import { tracefsRecorder } from "./tracefs/recorder.ts";
 
-export const recorders = [tracefsRecorder, notifierRecorder] as const;
+export const recorders = [tracefsRecorder, ringRecorder, notifierRecorder] as const;
 
 export type RecorderName = (typeof recorders)[number]["name"];
 export type RecorderChoice = "auto" | RecorderName;

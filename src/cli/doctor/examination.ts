@@ -1,4 +1,4 @@
-/** What `doctor` finds: the machine first, and then what each engine that works here finds when it tries itself. */
+/** What `doctor` finds: the machine first, and then what each engine that works here finds when it tries itself, and the recorders. */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
 import { descriptions } from "../../engines/descriptions.ts";
@@ -10,6 +10,7 @@ import { NativeUnavailableError, native, nativeFile } from "../../linux/native.t
 import { packageFile } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
 import { bpfFindings } from "./bpf-findings.ts";
+import { recorderFindings } from "./recorder-findings.ts";
 import { trialsOf } from "./trial.ts";
 
 export function* examine(context: Context): Generator<Finding> {
@@ -29,6 +30,7 @@ export function* examine(context: Context): Generator<Finding> {
     yield* bpfFindings();
     yield* scopeFinding();
     yield* engineFindings(context);
+    yield* recorderFindings();
   }
   yield { state: "fine", what: "simulate and test work everywhere" };
 }

@@ -23,6 +23,7 @@ import {
   VerifierError,
 } from "../bpf.ts";
 import { close, pollBits, pollFor } from "../descriptors.ts";
+import { native } from "../native.ts";
 import { againWhileInterrupted, InterruptedError } from "./programs.ts";
 
 const open: number[] = [];
@@ -269,6 +270,40 @@ describe("a ring buffer", () => {
       break;
     }
     expect([...reader.read()].map((record) => new BigUint64Array(record.buffer)[0])).toEqual([1n, 2n]);
+  });
+
+  it("hands over records where they are, and frees them", (context) => {
+    needsRoot(context);
+    const { map, write } = writer();
+    const reader = new RingBufferReader(map);
+    let next = 0n;
+    for (let round = 0; round < 300; round += 1) {
+      const first = next;
+      const count = 1 + (round % 100);
+      for (let index = 0; index < count; index += 1) expect(write(next++)).toBe(0);
+      const values: bigint[] = [];
+      const isWhole = reader.drain((view, offset, length) => {
+        expect(length).toBe(24);
+        values.push(view.getBigUint64(offset, true));
+      });
+      expect(isWhole).toBe(true);
+      expect(values).toEqual(Array.from({ length: count }, (_, index) => first + BigInt(index)));
+    }
+  });
+
+  it("says so if another reader has left it in the middle of a record, and goes on behind", (context) => {
+    needsRoot(context);
+    const { map, write } = writer();
+    const reader = new RingBufferReader(map);
+    // Read as the header of a record, it would go beyond what was written.
+    write(0x0fff_ffffn);
+    new BigInt64Array(native().mapMemory(map.descriptor, 0, 4096, true) as ArrayBuffer)[0] = 8n;
+    const taken: number[] = [];
+    expect(reader.drain((_, offset) => void taken.push(offset))).toBe(false);
+    expect(taken).toEqual([]);
+    write(7n);
+    expect(reader.drain((view, offset) => void taken.push(Number(view.getBigUint64(offset, true))))).toBe(true);
+    expect(taken).toEqual([7]);
   });
 
   it("cannot be read from another kind of map", (context) => {

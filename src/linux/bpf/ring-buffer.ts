@@ -16,6 +16,9 @@ const discarded = 0x4000_0000;
 const lengthMask = 0x3fff_ffff;
 const headerSize = 8;
 
+/** Bytes. */
+const freedAtOnce = 1 << 16;
+
 /** The page size on x86-64, and on arm64 in Debian's configuration. */
 const pageSize = 4096;
 
@@ -26,6 +29,7 @@ export class RingBufferReader {
   readonly #producer: BigInt64Array;
   readonly #headers: Int32Array;
   readonly #data: Uint8Array;
+  readonly #view: DataView;
   readonly #mask: number;
 
   /** Throws a BpfError if the map cannot be mapped (EPERM: its capacity is not a multiple of the page). */
@@ -43,7 +47,43 @@ export class RingBufferReader {
     this.#producer = new BigInt64Array(shared, 0, 1);
     this.#headers = new Int32Array(shared, pageSize);
     this.#data = new Uint8Array(shared, pageSize);
+    this.#view = new DataView(shared, pageSize);
     this.#mask = capacity - 1;
+  }
+
+  /**
+   * Hands over all records that are there, oldest first, by their offset in a view that has them during the call only.
+   * What an earlier call has taken is freed in the buffer from time to time, and all at the end.
+   *
+   * @returns false if what stands in the buffer is no record: then all of it is freed
+   */
+  drain(take: (view: DataView, offset: number, length: number) => void): boolean {
+    let position = Number(Atomics.load(this.#consumer, 0));
+    let freed = position;
+    const end = Number(Atomics.load(this.#producer, 0));
+    try {
+      while (position < end) {
+        const at = position & this.#mask;
+        const header = Atomics.load(this.#headers, at / 4) >>> 0;
+        if (header >= busy) return true;
+        const length = header & lengthMask;
+        const next = position + ((headerSize + length + 7) & ~7);
+        // Another reader of the same ring buffer has moved on, and the kernel has written there meanwhile.
+        if (next > end) {
+          position = end;
+          return false;
+        }
+        if ((header & discarded) === 0) take(this.#view, at + headerSize, length);
+        position = next;
+        if (position - freed >= freedAtOnce) {
+          freed = position;
+          Atomics.store(this.#consumer, 0, BigInt(position));
+        }
+      }
+      return true;
+    } finally {
+      Atomics.store(this.#consumer, 0, BigInt(position));
+    }
   }
 
   /** Yields a copy of each record, oldest first. Requesting the next record frees the previous one in the buffer. */

@@ -1,4 +1,4 @@
-/** An assembler for hand-written code: operations on tables, automata. Compiled policies come from `emit/`. */
+/** An assembler for hand-written code: operations on tables, automata, recordings. Compiled policies come from `emit/`. */
 import type { EbpfInstruction, MemorySize, Operand, Register, Wide } from "./instruction.ts";
 
 type Jump = EbpfInstruction & { readonly kind: "jump" | "jump-always" | "may-goto" };
@@ -62,6 +62,14 @@ export class Code {
   mayGoto(to: string): void {
     this.#jumps.set(this.#instructions.length, to);
     this.#instructions.push({ kind: "may-goto", target: 0 });
+  }
+
+  callHelper(helper: number): void {
+    this.#instructions.push({ kind: "call-helper", helper });
+  }
+
+  callKernel(name: string): void {
+    this.#instructions.push({ kind: "call-kernel", function: name });
   }
 
   exit(): void {

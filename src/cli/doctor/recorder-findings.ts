@@ -1,0 +1,19 @@
+/** What `doctor` says of `record`: which recorders work here, and why the others do not. */
+import type { Finding } from "../../engines/finding.ts";
+import { recorders } from "../../record/registry.ts";
+
+export function* recorderFindings(): Generator<Finding> {
+  const found = recorders.map(({ name, probe }) => ({ name, availability: probe() }));
+  const works = found.filter(({ availability }) => availability.works).map(({ name }) => name);
+  if (works.length > 0) {
+    yield { state: "fine", what: `record works with ${works.join(", ")}; auto takes ${works[0]}` };
+  }
+  for (const { name, availability } of found) {
+    if (availability.works) continue;
+    yield {
+      state: works.length > 0 ? "note" : "missing",
+      what: `recorder ${name}: ${availability.why}`,
+      help: "docs/traces.md says what each recorder needs",
+    };
+  }
+}

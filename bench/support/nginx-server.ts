@@ -7,6 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 if (availableParallelism() < 2) throw new Error("the server and its load need one core each");
 
+/** Every 50 ms. In the machine a recorder takes a quarter of a minute to start. */
+const mostAttempts = 2400;
+
 export interface Server {
   readonly page: string;
   readonly folder: string;
@@ -33,7 +36,7 @@ export async function start(port: number, prefix: readonly string[]): Promise<Se
   const page = `http://127.0.0.1:${port}/index.html`;
   for (let attempt = 0; ; attempt += 1) {
     // A server whose port is taken exits, and another server may respond there.
-    if (child.exitCode !== null || attempt > 100) {
+    if (child.exitCode !== null || attempt > mostAttempts) {
       child.kill();
       throw new Error(`nginx does not serve ${page}: ${words.join(" ")}`);
     }

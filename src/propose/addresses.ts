@@ -17,6 +17,62 @@ export interface AddressCondition {
   readonly any: readonly { readonly subject: string; readonly method: string; readonly values: readonly string[] }[];
 }
 
+/** What a trigger on a socket address can name. */
+export interface Destination {
+  /** For people, and different from those of other destinations: `port 80`. */
+  readonly name: string;
+  /** Conditions on an address `subject`, as policies write them; all of them hold. */
+  conditions(subject: string): readonly string[];
+}
+
+/** From the narrow to the wide. */
+export function destinationsOf(bytes: string): readonly Destination[] {
+  const { kind, port, address, name } = readSocketAddress(bytesOf(bytes));
+  const is = (subject: string) => `${subject}.kind === "${kind}"`;
+  const text = utf8(name);
+  switch (kind) {
+    case "ip": {
+      const hasPort = (subject: string) => `${subject}.port === ${port}n`;
+      const block = { address: (address.high << 64n) | address.low, prefix: 128 };
+      const whole = printBlock(block);
+      return [
+        {
+          name: `${whole.replace(/\/\d+$/, "")} port ${port}`,
+          conditions: (subject) => [
+            is(subject),
+            hasPort(subject),
+            `cidr(${JSON.stringify(whole)}).has(${subject}.address)`,
+          ],
+        },
+        { name: `port ${port}`, conditions: (subject) => [is(subject), hasPort(subject)] },
+        { name: kind, conditions: (subject) => [is(subject)] },
+      ];
+    }
+    case "unix":
+    case "abstract": {
+      const pattern = kind === "unix" ? ".path.text" : ".name";
+      const named: Destination[] =
+        text === undefined
+          ? []
+          : [
+              {
+                name: `${kind} ${text}`,
+                conditions: (subject) => [is(subject), `${subject}${pattern}.is(${JSON.stringify(text)})`],
+              },
+            ];
+      return [...named, { name: kind, conditions: (subject) => [is(subject)] }];
+    }
+    case "netlink":
+    case "vsock":
+    case "unnamed":
+    case "unspecified":
+      return [{ name: kind, conditions: (subject) => [is(subject)] }];
+    case "none":
+    case "other":
+      return [];
+  }
+}
+
 const mostPorts = 8;
 const mostAddresses = 8;
 /** Networks larger than this are no rule. */

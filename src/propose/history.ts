@@ -44,6 +44,8 @@ export type Origin =
 export interface Segment {
   /** The index of the recording. */
   readonly recording: number;
+  /** The same for all segments of a process, and for no others. */
+  readonly process: number;
   /** As recorded; unique among living processes. */
   readonly pid: number;
   readonly origin: Origin;
@@ -69,6 +71,8 @@ export interface History {
   /** Recorded calls that no policy lets pass, by name: foreign ABIs, numbers without a name, io_uring. */
   readonly refused: ReadonlyMap<string, number>;
   readonly calls: number;
+  /** The last names of the programs whose execution succeeded; undefined if the recordings do not say. */
+  readonly executed: ReadonlySet<string> | undefined;
   /** What happened in at least one recording. */
   readonly sights: ReadonlySet<Sight>;
 }
@@ -84,6 +88,7 @@ const mostSignatures = 20_000;
 
 interface Process {
   readonly pid: number;
+  readonly number: number;
   segment: Segment;
   tasks: number;
   began: bigint | undefined;
@@ -103,7 +108,9 @@ export class HistoryBuilder implements History {
   readonly signatures: Signature[] = [];
   readonly refused = new Map<string, number>();
   readonly sights = new Set<Sight>();
+  executed: Set<string> | undefined;
   #calls = 0;
+  #processes = 0;
   readonly #ids = new Map<string, number>();
   readonly #perCall = new Map<string, number>();
   readonly #aspects = new Map<number, { call: CallDescription; aspects: readonly Aspect[] } | undefined>();
@@ -159,6 +166,7 @@ export class HistoryBuilder implements History {
       case "exec": {
         const task = this.#task(event.former ?? event.tid, event);
         if (task === undefined) return;
+        this.#executed(task.process);
         for (const [tid, other] of this.#tasks) if (other.process === task.process) this.#tasks.delete(tid);
         task.process.tasks = 1;
         this.#tasks.set(event.tid, task);
@@ -181,12 +189,13 @@ export class HistoryBuilder implements History {
   }
 
   #process(pid: number, origin: Origin): Process {
-    return { pid, segment: this.#segment(pid, origin), tasks: 1, began: undefined };
+    const number = this.#processes++;
+    return { pid, number, segment: this.#segment({ pid, number }, origin), tasks: 1, began: undefined };
   }
 
-  #segment(pid: number, origin: Origin): Segment {
+  #segment({ pid, number: process }: Pick<Process, "pid" | "number">, origin: Origin): Segment {
     const recording = this.recordings.length - 1;
-    const segment = { recording, pid, origin, calls: 0, seconds: undefined, occurrences: new Map() };
+    const segment = { recording, process, pid, origin, calls: 0, seconds: undefined, occurrences: new Map() };
     this.segments.push(segment);
     return segment;
   }
@@ -245,11 +254,16 @@ export class HistoryBuilder implements History {
     if (executing.has(call.name)) this.#execute(process, signature, position);
   }
 
+  #executed({ segment: { origin } }: Process): void {
+    this.executed ??= new Set();
+    if (origin.is === "exec" && typeof origin.program === "string") this.executed.add(origin.program);
+  }
+
   /** A policy sees the attempt, not whether it succeeds. */
   #execute(process: Process, { aspects, values }: Signature, at: number): void {
     const path = values[aspects.findIndex(({ is }) => is === "text")];
     const program = typeof path === "string" ? path.slice(path.lastIndexOf("/") + 1) : (path as null | undefined);
-    process.segment = this.#segment(process.pid, { is: "exec", before: process.segment, at, program });
+    process.segment = this.#segment(process, { is: "exec", before: process.segment, at, program });
   }
 
   /** Undefined for what no policy judges or lets pass. */

@@ -4,9 +4,9 @@
  */
 import { withEquivalents } from "./equivalents.ts";
 import { frequentCalls } from "./frequent.ts";
-import type { History, Signature } from "./history.ts";
+import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import type { Role, Roles } from "./roles.ts";
-import { findTriggers, type Trigger, triggerPositions } from "./triggers.ts";
+import { choosePhases, findTriggers, type Trigger } from "./triggers.ts";
 
 /**
  * none: one list of calls. usual: a later phase drops calls, but none that are frequent. strict: it drops those as well.
@@ -15,12 +15,14 @@ import { findTriggers, type Trigger, triggerPositions } from "./triggers.ts";
 export const phaseModes = ["none", "usual", "strict", "exact"] as const;
 export type PhaseMode = (typeof phaseModes)[number];
 
-export const phaseNames = ["starting", "running"] as const;
+/** Of a role with one trigger, or two. */
+const phaseNames = { 1: ["starting", "running"], 2: ["starting", "preparing", "running"] } as const;
+export type PhaseName = (typeof phaseNames)[1 | 2][number];
 
 export interface State {
   readonly role: Role;
   /** Undefined if the role has no phases. */
-  readonly phase: (typeof phaseNames)[number] | undefined;
+  readonly phase: PhaseName | undefined;
   /** The recorded calls, by name. */
   readonly recorded: ReadonlySet<string>;
 }
@@ -39,14 +41,19 @@ export interface CallUse {
 
 export interface Permissions {
   readonly states: readonly State[];
-  /** The trigger of each role with phases. */
-  readonly triggers: ReadonlyMap<Role, Trigger>;
+  /** Of each role with phases, what begins them, in order; the first phase has no trigger. */
+  readonly triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>;
   /** All that were examined, for each role, the best first. */
   readonly examined: ReadonlyMap<Role, readonly Trigger[]>;
   /** Sorted by name. */
   readonly calls: readonly CallUse[];
   /** The calls of the recordings that the supervisor would see, in the last phase of each role. */
   readonly supervised: number;
+}
+
+export interface PhaseTrigger {
+  readonly phase: PhaseName;
+  readonly trigger: Trigger;
 }
 
 /** A call that makes more than this share of the calls of busy processes is frequent, unless it is rare at all. */
@@ -60,15 +67,20 @@ export function findPermissions(
   mode: PhaseMode,
   everywhere: ReadonlySet<string>,
 ): Permissions {
-  const triggers = new Map<Role, Trigger>();
+  const triggers = new Map<Role, readonly PhaseTrigger[]>();
   const examined = new Map<Role, readonly Trigger[]>();
   for (const role of mode === "none" ? [] : roles.list) {
     const found = findTriggers(history, roles, role);
     examined.set(role, found);
-    const best = found[0];
-    if (best !== undefined && best.refusal === undefined) triggers.set(role, best);
+    const chosen = choosePhases(found);
+    const names: readonly PhaseName[] = chosen.length === 2 ? phaseNames[2] : phaseNames[1];
+    if (chosen.length > 0)
+      triggers.set(
+        role,
+        chosen.map((trigger, index) => ({ phase: names[index + 1]!, trigger })),
+      );
   }
-  const states = roles.list.flatMap((role) => statesOf(role, triggers.get(role)));
+  const states = roles.list.flatMap((role) => statesOf(history, role, triggers.get(role) ?? []));
   const steady = steadyCounts(history, roles, triggers);
   const total = [...steady.values()].reduce((sum, count) => sum + count, 0);
   const isFrequent = (call: string): boolean => {
@@ -91,29 +103,59 @@ export function findPermissions(
   return { states, triggers, examined, calls, supervised };
 }
 
-function statesOf(role: Role, trigger: Trigger | undefined): State[] {
-  if (trigger === undefined) return [{ role, phase: undefined, recorded: role.calls }];
-  return [
-    { role, phase: phaseNames[0], recorded: trigger.before },
-    { role, phase: phaseNames[1], recorded: trigger.after },
-  ];
+function statesOf({ signatures }: History, role: Role, triggers: readonly PhaseTrigger[]): State[] {
+  if (triggers.length === 0) return [{ role, phase: undefined, recorded: role.calls }];
+  return [phaseNames[1][0], ...triggers.map(({ phase }) => phase)].map((phase, index) => {
+    const recorded = new Set<string>();
+    for (const segment of role.segments) {
+      const [from, to] = livesIn(segment, triggers, index);
+      if (from === undefined) continue;
+      for (const [id, occurrences] of segment.occurrences) {
+        if (mayLieIn(occurrences, from, to)) recorded.add(signatures[id]!.call);
+      }
+    }
+    return { role, phase, recorded };
+  });
+}
+
+/** The positions of a phase: behind its trigger, up to a later one's. Undefined if the segment is never in it. */
+function livesIn(
+  segment: Segment,
+  triggers: readonly PhaseTrigger[],
+  index: number,
+): readonly [from: number | undefined, to: number] {
+  const places = triggers.map(({ trigger }) => trigger.places.get(segment));
+  const later = places.slice(index).map((place) => place ?? Number.POSITIVE_INFINITY);
+  return [index === 0 ? -1 : places[index - 1], Math.min(Number.POSITIVE_INFINITY, ...later)];
+}
+
+/** Whether a call was made behind `from` and not behind `to`; true if the history does not say. */
+function mayLieIn({ count, firsts, last }: Occurrences, from: number, to: number): boolean {
+  if (firsts[0]! > to || last <= from) return false;
+  if (last <= to || firsts.some((position) => position > from && position <= to)) return true;
+  return count > firsts.length && firsts.at(-1)! <= to;
 }
 
 /** But in the mode `exact`, a phase also has the calls of later ones. */
 function isAllowed(state: State, call: string, states: readonly State[], mode: PhaseMode): boolean {
   if (state.recorded.has(call)) return true;
-  if (mode === "exact" || state.phase !== phaseNames[0]) return false;
-  return states.some((later) => later.role === state.role && later.recorded.has(call));
+  if (mode === "exact") return false;
+  const later = states.slice(states.indexOf(state) + 1);
+  return later.some(({ role, recorded }) => role === state.role && recorded.has(call));
 }
 
-/** How often calls are made behind the triggers, where a program spends its life. An upper bound. */
-function steadyCounts(history: History, roles: Roles, triggers: ReadonlyMap<Role, Trigger>): Map<string, number> {
+/** How often calls are made behind the first triggers, where a program spends its life. An upper bound. */
+function steadyCounts(
+  history: History,
+  roles: Roles,
+  triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>,
+): Map<string, number> {
   const counts = new Map<string, number>();
   for (const role of roles.list) {
-    const trigger = triggers.get(role);
-    const positions = trigger && triggerPositions(history, roles, role, trigger.predicate);
+    const places = triggers.get(role)?.map(({ trigger }) => trigger.places);
     for (const segment of role.segments) {
-      const from = positions === undefined ? -1 : (positions.get(segment) ?? Number.POSITIVE_INFINITY);
+      const from =
+        places === undefined ? -1 : Math.min(...places.map((one) => one.get(segment) ?? Number.POSITIVE_INFINITY));
       for (const [id, { count, firsts, last }] of segment.occurrences) {
         if (last <= from) continue;
         const { call } = history.signatures[id]!;

@@ -3,9 +3,9 @@ import type { ArchitectureName } from "../linux/architecture.ts";
 import type { AddressCase } from "./addresses.ts";
 import type { History } from "./history.ts";
 import { comment, conditional, identifier, list } from "./layout.ts";
-import { type CallUse, type Permissions, phaseNames, type State } from "./permissions.ts";
+import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
 import type { Role, Roles } from "./roles.ts";
-import { type ArgumentRules, equals, findRules, type Rule } from "./rules.ts";
+import { type ArgumentRules, conditionsOn, findRules, type Rule } from "./rules.ts";
 import type { Trigger } from "./triggers.ts";
 
 export interface PolicyText {
@@ -119,15 +119,18 @@ class Printer {
         }
       }
     }
-    for (const [role, trigger] of permissions.triggers) {
+    for (const [role, triggers] of permissions.triggers) {
       this.#imports.add("perProcess");
+      const phases = permissions.states.filter((state) => state.role === role).map(({ phase }) => `"${phase}"`);
       const name = this.#name(hasRoles ? `${role.name} phase` : "phase", !hasRoles);
       this.#phaseOf.set(role, name);
       const isTightening = this.#isTightening(role);
       const options = isTightening ? ", { tightening: true }" : "";
-      lines.push("", ...comment(0, "//", describeTrigger(trigger, role, hasRoles)));
-      lines.push(`const ${name} = perProcess.phases(["${phaseNames.join('", "')}"]${options});`);
-      if (trigger.predicate.nth > 1) lines.push(`const ${this.#counterOf(role)} = perProcess.counter();`);
+      lines.push("", ...triggers.flatMap(({ trigger }) => comment(0, "//", describeTrigger(trigger, role, hasRoles))));
+      lines.push(`const ${name} = perProcess.phases([${phases.join(", ")}]${options});`);
+      for (const { phase, trigger } of triggers) {
+        if (trigger.predicate.nth > 1) lines.push(`const ${this.#counterOf(role, phase)} = perProcess.counter();`);
+      }
     }
     return lines;
   }
@@ -135,12 +138,14 @@ class Printer {
   /** The front end proves it: no call is allowed in the later phase of a role only. */
   #isTightening(role: Role): boolean {
     const { permissions } = this.#sources;
-    const [starting, running] = permissions.states.filter((state) => state.role === role);
-    return permissions.calls.every(({ states }) => !states.has(running!) || states.has(starting!));
+    const own = permissions.states.filter((state) => state.role === role);
+    return permissions.calls.every(({ states }) =>
+      own.every((state, index) => index === 0 || !states.has(state) || states.has(own[index - 1]!)),
+    );
   }
 
-  #counterOf(role: Role): string {
-    return `${this.#phaseOf.get(role)!}Counter`;
+  #counterOf(role: Role, phase: PhaseTrigger["phase"]): string {
+    return `${identifier(`${this.#phaseOf.get(role)!} ${phase}`)}Counter`;
   }
 
   /** Whether the process is in one of these states; undefined for any. */
@@ -154,7 +159,7 @@ class Printer {
       const inside = own.filter((state) => states.has(state));
       if (inside.length === own.length) whole.push(role);
       else if (inside.length > 0) {
-        const test = `${this.#phaseOf.get(role)}.is("${inside[0]!.phase}")`;
+        const test = `${this.#phaseOf.get(role)}.is(${inside.map(({ phase }) => `"${phase}"`).join(", ")})`;
         parts.push(roles.list.length === 1 ? test : `role.is(${JSON.stringify(role.name)}) && ${test}`);
       }
     }
@@ -182,7 +187,7 @@ class Printer {
   #shortName(states: ReadonlySet<State>): string {
     const parts = this.#parts(states).map(({ role, phase }) => `${role.name} ${phase ?? ""}`.trim());
     if (parts.length <= 2) return `in ${parts.join(" or ")}`;
-    return [...states].every(({ phase }) => phase === phaseNames[0]) ? "in any starting" : "in some";
+    return [...states].every(({ phase }) => phase === "starting") ? "in any starting" : "in some";
   }
 
   #describe(states: ReadonlySet<State>): string {
@@ -409,7 +414,9 @@ class Printer {
     const order = (role: Role) => roles.list.indexOf(role);
     const executions = [...roles.executions].sort((a, b) => order(b.from) - order(a.from));
     const changes = [
-      ...[...permissions.triggers].flatMap(([role, trigger]) => this.#enterPhase(role, trigger)),
+      ...[...permissions.triggers].flatMap(([role, triggers]) =>
+        triggers.flatMap((trigger) => this.#enterPhase(role, trigger)),
+      ),
       ...executions.flatMap(({ from, to, programs }) => this.#enterRole(from, to, programs)),
     ];
     if (changes.length === 0) return ["export default policy(judge);"];
@@ -422,15 +429,19 @@ class Printer {
     ];
   }
 
-  #enterPhase(role: Role, { predicate, example }: Trigger): string[] {
+  #enterPhase(role: Role, { phase, trigger: { predicate, example } }: PhaseTrigger): string[] {
     const { call, argument, nth } = predicate;
     const name = this.#phaseOf.get(role)!;
     const conditions = [`call.name === "${call}"`];
     if (this.#sources.roles.list.length > 1) conditions.push(`role.is(${JSON.stringify(role.name)})`);
-    if (argument !== undefined)
-      conditions.push(equals(call, example.aspects[argument.index]!, argument.value, this.#architecture));
-    if (nth > 1) conditions.push(`${this.#counterOf(role)}.add() === ${nth}n`);
-    return conditional(2, conditions, "&&", `${name}.enter("${phaseNames[1]}");`);
+    if (argument !== undefined) {
+      const { index, value } = argument;
+      const all = conditionsOn(call, example.aspects[index]!, example.values[index], value, this.#architecture);
+      if (all.some((one) => one.startsWith("cidr("))) this.#imports.add("cidr");
+      conditions.push(...all);
+    }
+    if (nth > 1) conditions.push(`${this.#counterOf(role, phase)}.add() === ${nth}n`);
+    return conditional(2, conditions, "&&", `${name}.enter("${phase}");`);
   }
 
   #enterRole(from: Role, to: Role, programs: readonly string[]): string[] {
@@ -463,9 +474,9 @@ class Printer {
 
 /** For the comment, and for people. */
 function describeTrigger(trigger: Trigger, role: Role, hasRoles: boolean): string {
-  const { dropped, segments, of, matches, ofCalls } = trigger;
+  const { dropped, processes, ofProcesses, matches, ofCalls } = trigger;
   const whose = hasRoles ? ` of ${role.name}` : "";
-  const who = of === 1 ? "the process" : `${segments} of ${of} processes`;
+  const who = ofProcesses === 1 ? "the process" : `${processes} of ${ofProcesses} processes`;
   const names =
     dropped.length > 6 ? `${dropped.slice(0, 6).join(", ")} and ${dropped.length - 6} more` : dropped.join(", ");
   const often = `${matches.toLocaleString("en-US")} of ${ofCalls.toLocaleString("en-US")} calls match`;
@@ -478,7 +489,10 @@ export function describePredicate({ predicate, example }: Pick<Trigger, "predica
   const { argument } = predicate;
   if (argument === undefined) return `The ${order} ${predicate.call}`;
   const { parameter } = example.aspects[argument.index]!;
-  const value = typeof argument.value === "bigint" ? String(argument.value) : JSON.stringify(argument.value);
+  const value =
+    typeof argument.value === "string" && example.aspects[argument.index]!.is !== "address"
+      ? JSON.stringify(argument.value)
+      : argument.value;
   return `The ${order} ${predicate.call}(${parameter}=${value})`;
 }
 

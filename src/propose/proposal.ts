@@ -52,7 +52,9 @@ export function propose(history: History, options: ProposalOptions): Proposal {
   const about = [options.origin, ...notes(history)];
   const { text, open } = printPolicy({ history, roles, permissions, added, about });
   const counted = new Set(
-    [...permissions.triggers.values()].flatMap(({ predicate }) => (predicate.nth > 1 ? [predicate.call] : [])),
+    [...permissions.triggers.values()]
+      .flat()
+      .flatMap(({ trigger: { predicate } }) => (predicate.nth > 1 ? [predicate.call] : [])),
   );
   return { policy: text, roles, permissions, unseen, counted, open };
 }

@@ -36,10 +36,15 @@ const alike = 0.85;
 /** Generations of children that are distinguished. */
 const mostGenerations = 3;
 
-export function findRoles({ segments, signatures }: History): Roles {
+/** How many processes the segments are of. */
+export function processesOf(segments: readonly Segment[]): number {
+  return new Set(segments.map(({ process }) => process)).size;
+}
+
+export function findRoles({ segments, signatures, executed }: History): Roles {
   // A path that is not known leaves open which program it is, so then all are one.
   const isKnown = segments.every(({ origin }) => origin.is !== "exec" || origin.program !== undefined);
-  const grouping = new Grouping(isKnown);
+  const grouping = new Grouping(isKnown, executed);
   for (const segment of segments) {
     const key = grouping.add(segment);
     for (const id of segment.occurrences.keys()) grouping.call(key, signatures[id]!.call);
@@ -62,9 +67,11 @@ class Grouping {
   readonly #parent = new Map<string, string>();
   readonly #edges = new Map<string, Edge>();
   readonly #isKnown: boolean;
+  readonly #executed: ReadonlySet<string> | undefined;
 
-  constructor(isKnown: boolean) {
+  constructor(isKnown: boolean, executed: ReadonlySet<string> | undefined) {
     this.#isKnown = isKnown;
+    this.#executed = executed;
   }
 
   add(segment: Segment): string {
@@ -93,14 +100,18 @@ class Grouping {
       case "exec": {
         const before = this.#keys.get(origin.before)!;
         if (!this.#isKnown) return this.#deeper(before, "program");
-        // Without a path the call fails, and is not judged.
-        return origin.program === null ? before : `exec ${origin.program}`;
+        return this.#isProgram(origin) ? `exec ${origin.program}` : before;
       }
     }
   }
 
-  #program({ program }: Origin & { is: "exec" }): string | undefined {
-    return this.#isKnown ? (program ?? undefined) : undefined;
+  /** A call without a path fails, and is not judged. A program that never began, as a shell searches PATH, is no role. */
+  #isProgram({ program }: Origin & { is: "exec" }): boolean {
+    return typeof program === "string" && this.#executed?.has(program) !== false;
+  }
+
+  #program(origin: Origin & { is: "exec" }): string | undefined {
+    return this.#isKnown && this.#isProgram(origin) ? (origin.program ?? undefined) : undefined;
   }
 
   #deeper(key: string, step: string): string {

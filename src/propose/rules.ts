@@ -2,7 +2,7 @@
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { flagNames } from "../linux/decode.ts";
 import { nameSet, namesFor } from "../linux/flags.ts";
-import { type AddressCase, addressCases } from "./addresses.ts";
+import { type AddressCase, addressCases, destinationsOf } from "./addresses.ts";
 import type { Aspect, Value } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 import { hasParent, mayHideParents, textPatterns } from "./paths.ts";
@@ -193,25 +193,38 @@ function literal(value: bigint): string {
   return value < 4096n ? `${value}n` : `0x${value.toString(16)}n`;
 }
 
-/** The condition of a predicate on one value. */
-export function equals(call: string, aspect: Aspect, value: bigint | string, architecture: ArchitectureName): string {
+/**
+ * The conditions of a trigger on one argument: of all they hold.
+ *
+ * @param recorded a value that fulfils them; of an address, its bytes
+ * @param value of an address, the name of a destination
+ */
+export function conditionsOn(
+  call: string,
+  aspect: Aspect,
+  recorded: Value,
+  value: bigint | string,
+  architecture: ArchitectureName,
+): readonly string[] {
   const subject = `call.args.${aspect.parameter}`;
   switch (aspect.is) {
     case "flags":
-      return `${subject}.bits === ${literal(value as bigint)}`;
+      return [`${subject}.bits === ${literal(value as bigint)}`];
     case "field":
-      return `${subject}.${aspect.field}.bits === ${literal(value as bigint)}`;
+      return [`${subject}.${aspect.field}.bits === ${literal(value as bigint)}`];
     case "choice": {
       const member = namesFor(call, aspect.set).find((one) => one.value[architecture] === value);
-      return member === undefined
-        ? `${subject}.value === ${literal(value as bigint)}`
-        : `${subject}.is("${member.name}")`;
+      return [
+        member === undefined ? `${subject}.value === ${literal(value as bigint)}` : `${subject}.is("${member.name}")`,
+      ];
     }
     case "integer":
-      return `${subject} === ${literal(value as bigint)}`;
+      return [`${subject} === ${literal(value as bigint)}`];
     case "text":
-      return `${aspect.isPath ? `${subject}.text` : subject}.is(${JSON.stringify(value)})`;
-    case "address":
-      throw new Error(`an address of ${call} is no trigger`);
+      return [`${aspect.isPath ? `${subject}.text` : subject}.is(${JSON.stringify(value)})`];
+    case "address": {
+      const destination = destinationsOf(recorded as string).find(({ name }) => name === value)!;
+      return destination.conditions(aspect.isMessage ? `${subject}.name` : subject);
+    }
   }
 }

@@ -2,9 +2,10 @@
 
 import type { StaticBound } from "./elf/static-bound.ts";
 import { type History, unseenCalls } from "./history.ts";
+import type { Permissions, PhaseTrigger } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
 import type { Proposal } from "./proposal.ts";
-import type { Role } from "./roles.ts";
+import { processesOf, type Role } from "./roles.ts";
 import type { Trigger } from "./triggers.ts";
 
 export interface RefusedCall {
@@ -96,15 +97,25 @@ function describeRole({ permissions, roles }: Proposal, role: Role): string[] {
   const calls = role.segments.reduce((sum, segment) => sum + segment.calls, 0);
   const lines = [
     "",
-    `${role.name}: ${plural(role.segments.length, "process", "es")}, ${plural(calls, "call")}, ${plural(role.calls.size, "name")}${originOf(roles, role)}`,
+    `${role.name}: ${plural(processesOf(role.segments), "process", "es")}, ${plural(calls, "call")}, ${plural(role.calls.size, "name")}${originOf(roles, role)}`,
   ];
-  const chosen = permissions.triggers.get(role);
-  const others = (permissions.examined.get(role) ?? []).filter((one) => one !== chosen && one.dropped.length > 0);
-  if (chosen !== undefined) lines.push(`  trigger: ${describeTrigger(chosen)}`);
+  const { chosen, others } = triggersOf(permissions, role);
+  if (chosen.length > 0) lines.push(...chosen.map(({ trigger }) => `  trigger: ${describeTrigger(trigger)}`));
   else if (others.length > 0)
     lines.push("  no trigger: no event is rare, in every recording, and followed by a phase of its own");
   for (const other of others.slice(0, mostRunnersUp)) lines.push(`  or:      ${describeTrigger(other)}`);
   return lines;
+}
+
+/** The triggers of a role's phases, and the runners-up, the best first. */
+function triggersOf(
+  { triggers, examined }: Permissions,
+  role: Role,
+): { readonly chosen: readonly PhaseTrigger[]; readonly others: readonly Trigger[] } {
+  const chosen = triggers.get(role) ?? [];
+  const isChosen = new Set(chosen.map(({ trigger }) => trigger));
+  const others = (examined.get(role) ?? []).filter((one) => !isChosen.has(one) && one.dropped.length > 0);
+  return { chosen, others };
 }
 
 function originOf({ children, executions }: Proposal["roles"], role: Role): string {
@@ -119,10 +130,11 @@ function originOf({ children, executions }: Proposal["roles"], role: Role): stri
 }
 
 function describeTrigger(trigger: Trigger): string {
-  const { before, after, dropped, segments, of, recordings, ofRecordings, matches, ofCalls, refusal } = trigger;
+  const { before, after, dropped, processes, ofProcesses, recordings, ofRecordings, matches, ofCalls, refusal } =
+    trigger;
   const figures = [
     `${before.size} names before, ${after.size} after, ${dropped.length} dropped`,
-    `${segments} of ${plural(of, "process", "es")}, ${recordings} of ${plural(ofRecordings, "recording")}`,
+    `${processes} of ${plural(ofProcesses, "process", "es")}, ${recordings} of ${plural(ofRecordings, "recording")}`,
     `matches ${share(matches, ofCalls)} of the calls`,
     `${Math.round(trigger.share * 100)} % lies after it`,
     ...(refusal === undefined ? [] : [refusal]),
@@ -159,7 +171,7 @@ export function figuresOf(
     readonly bound: BoundComparison | undefined;
   },
 ): object {
-  const trigger = ({ predicate, example, before, after, refusal, ...figures }: Trigger) => ({
+  const trigger = ({ predicate, example, places: _, before, after, refusal, ...figures }: Trigger) => ({
     call: predicate.call,
     argument: predicate.argument === undefined ? undefined : example.aspects[predicate.argument.index]!.parameter,
     value: predicate.argument === undefined ? undefined : String(predicate.argument.value),
@@ -169,6 +181,16 @@ export function figuresOf(
     ...figures,
     refusal,
   });
+  const triggerFigures = (role: Role) => {
+    const { chosen, others } = triggersOf(permissions, role);
+    return {
+      hasPhases: chosen.length > 0,
+      triggers: [
+        ...chosen.map(({ phase, trigger: one }) => ({ ...trigger(one), phase })),
+        ...others.slice(0, mostRunnersUp).map(trigger),
+      ],
+    };
+  };
   return {
     v: 1,
     recordings: history.recordings,
@@ -176,10 +198,9 @@ export function figuresOf(
     detail: history.detail,
     roles: roles.list.map((role) => ({
       name: role.name,
-      processes: role.segments.length,
+      processes: processesOf(role.segments),
       calls: [...role.calls].sort(),
-      triggers: (permissions.examined.get(role) ?? []).slice(0, 1 + mostRunnersUp).map(trigger),
-      hasPhases: permissions.triggers.has(role),
+      ...triggerFigures(role),
     })),
     rules: permissions.calls.map(({ call, count, states, isFrequent }) => ({
       call,

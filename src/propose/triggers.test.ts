@@ -1,16 +1,20 @@
 /** Roles and triggers on small recordings: how processes are grouped, which event begins a phase, and which is refused. */
 import { describe, expect, it } from "vitest";
+import { loadPolicy } from "../language/load.ts";
 import { Faults } from "../traces/faults.ts";
 import { readJsonTrace } from "../traces/json.ts";
 import type { Detail } from "./aspects.ts";
 import { HistoryBuilder } from "./history.ts";
 import { findPermissions } from "./permissions.ts";
-import { findRoles } from "./roles.ts";
+import { describePredicate } from "./policy-text.ts";
+import { propose } from "./proposal.ts";
+import { findRoles, processesOf } from "./roles.ts";
 import { findTriggers } from "./triggers.ts";
 
 type Line =
-  | readonly [tid: number, call: string, ...registers: (number | string)[]]
-  | { fork: readonly [number, number] };
+  | readonly [tid: number, call: string, ...registers: (number | string | object)[]]
+  | { fork: readonly [number, number] }
+  | { exec: number };
 
 function historyOf(recordings: readonly (readonly Line[])[], detail: Detail = "arguments"): HistoryBuilder {
   const history = new HistoryBuilder("x86_64", detail);
@@ -18,9 +22,11 @@ function historyOf(recordings: readonly (readonly Line[])[], detail: Detail = "a
     history.open("a.trace", new Faults("a.trace"));
     const text = lines.map((line) => {
       if ("fork" in line) return JSON.stringify({ v: 1, kind: "fork", tid: line.fork[0], child: line.fork[1] });
+      if ("exec" in line) return JSON.stringify({ v: 1, kind: "exec", tid: line.exec });
       const [tid, call, ...registers] = line;
       const path = call === "execve" ? { memory: { path: registers.shift() } } : {};
-      return JSON.stringify({ v: 1, kind: "call", tid, call, arguments: registers.map(String), ...path });
+      const addr = typeof registers[1] === "object" ? { memory: { addr: registers.splice(1, 1, 7)[0] } } : {};
+      return JSON.stringify({ v: 1, kind: "call", tid, call, arguments: registers.map(String), ...path, ...addr });
     });
     const { runs, diagnostics } = readJsonTrace(text.join("\n"), "a.trace", "x86_64");
     expect(diagnostics).toEqual([]);
@@ -68,6 +74,30 @@ describe("roles", () => {
     ];
     const { executions, list } = findRoles(historyOf([lines]));
     expect(list.map(({ name }) => name)).toEqual(["main", "child", "git"]);
+    expect(executions.map(({ from, to, programs }) => [from.name, to.name, programs])).toEqual([
+      ["child", "git", ["git"]],
+    ]);
+  });
+
+  it("are no program that never began, and count a process once", () => {
+    const lines: Line[] = [
+      [1, "getpid"],
+      { fork: [1, 2] },
+      [2, "dup2", 3, 1],
+      [2, "execve", "/usr/local/bin/git"],
+      [2, "execve", "/usr/bin/git"],
+      { exec: 2 },
+      [2, "uname", 0],
+      { fork: [1, 3] },
+      [3, "execve", "/usr/bin/missing"],
+      [3, "sync"],
+    ];
+    const { executions, list } = findRoles(historyOf([lines]));
+    expect(list.map(({ name, segments }) => [name, processesOf(segments)])).toEqual([
+      ["main", 1],
+      ["child", 2],
+      ["git", 1],
+    ]);
     expect(executions.map(({ from, to, programs }) => [from.name, to.name, programs])).toEqual([
       ["child", "git", ["git"]],
     ]);
@@ -137,6 +167,60 @@ describe("triggers", () => {
     const roles = findRoles(history);
     const [best] = findTriggers(history, roles, roles.list[0]!);
     expect(best).toMatchObject({ predicate: { call: "chroot", nth: 2 } });
+  });
+
+  it("are a call to an address where the call alone comes too early", () => {
+    const unix = { kind: "unix", path: "/run/log" };
+    const database = { kind: "ip", address: "10.0.0.7", port: 5432 };
+    const recording = (port: number): Line[] => [
+      [1, "connect", 3, unix, 10],
+      ...start,
+      [1, "connect", 3, { kind: "ip", address: "10.0.0.7", port }, 16],
+      [1, "connect", 3, database, 16],
+      ...many(200, [1, "epoll_wait", 3]),
+    ];
+    const history = historyOf([recording(53), recording(54)], "paths");
+    const roles = findRoles(history);
+    const [best] = findTriggers(history, roles, roles.list[0]!);
+    expect(best).toMatchObject({ predicate: { call: "connect", argument: { value: "10.0.0.7 port 5432" } } });
+    expect(describePredicate(best!)).toBe("The first connect(addr=10.0.0.7 port 5432)");
+    const { policy } = propose(history, { phases: "usual", with: [], origin: "A test." });
+    expect(policy).toContain('cidr("10.0.0.7/32").has(call.args.addr.address)');
+    const { program, diagnostics } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => policy });
+    expect(diagnostics, policy).toEqual([]);
+    expect(program).toBeDefined();
+  });
+});
+
+describe("phases", () => {
+  const loading: Line[] = ["readlink", "access", "mprotect", "arch_prctl", "prlimit64", "getrandom", "uname"].map(
+    (call) => [1, call, 0, 0, 0],
+  );
+  const phasesOf = (lines: readonly Line[]) => {
+    const history = historyOf([lines]);
+    const { states, triggers } = findPermissions(history, findRoles(history), "usual", new Set());
+    const calls = [...triggers.values()].flat().map(({ trigger }) => trigger.predicate.call);
+    return { phases: states.map(({ phase, recorded }) => [phase, recorded.size]), calls };
+  };
+
+  it("are two of a program that starts and serves", () => {
+    const { phases, calls } = phasesOf([...loading, ...start, ...many(300, [1, "epoll_wait", 3])]);
+    expect(calls).toEqual(["listen"]);
+    expect(phases).toEqual([
+      ["starting", 13],
+      ["running", 1],
+    ]);
+  });
+
+  it("are three where the calls become fewer twice, and each time for long", () => {
+    const fill = many(250, [1, "pread64", 3]);
+    const { phases, calls } = phasesOf([...loading, [1, "chroot"], ...fill, ...start, ...many(300, [1, "pause"])]);
+    expect(calls).toEqual(["chroot", "listen"]);
+    expect(phases).toEqual([
+      ["starting", 8],
+      ["preparing", 7],
+      ["running", 1],
+    ]);
   });
 });
 

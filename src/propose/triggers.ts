@@ -1,18 +1,19 @@
 /**
- * Triggers: the event in a process's life after which it needs the fewest calls. A trigger is a call, a call with a value
- * of one argument, or the second to fourth of such a call. It must be rare, because a supervisor sees each call that
- * matches, and every recording must have it.
+ * Triggers: the events in a process's life after which it needs fewer calls. A trigger is a call, a call with a value of
+ * one argument or to a socket address, or the second to fourth of such a call. It must be rare, because a supervisor sees
+ * each call that matches, and every recording must have it.
  */
 import { creatingCalls } from "../linux/process-calls.ts";
+import { destinationsOf } from "./addresses.ts";
 import { frequentCalls } from "./frequent.ts";
 import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import { mostFirsts } from "./history.ts";
-import type { Role, Roles } from "./roles.ts";
+import { processesOf, type Role, type Roles } from "./roles.ts";
 
 /** What a call must be for a trigger. */
 export interface Predicate {
   readonly call: string;
-  /** The index of an aspect of the call and its value; undefined for any arguments. */
+  /** The index of an aspect of the call and its value, of an address a destination's text; undefined for any arguments. */
   readonly argument: { readonly index: number; readonly value: bigint | string } | undefined;
   /** 1 for the first. */
   readonly nth: number;
@@ -26,9 +27,11 @@ export interface Trigger {
   readonly after: ReadonlySet<string>;
   /** Those of `before` that are never made again. */
   readonly dropped: readonly string[];
-  /** Segments that have it, of how many. */
-  readonly segments: number;
-  readonly of: number;
+  /** Where a segment has it: −1 if it began behind it. */
+  readonly places: ReadonlyMap<Segment, number>;
+  /** Processes that have it, of how many. */
+  readonly processes: number;
+  readonly ofProcesses: number;
   /** Recordings that have it, of those with the role. */
   readonly recordings: number;
   readonly ofRecordings: number;
@@ -52,6 +55,12 @@ const smallestShare = 0.2;
 const creating: ReadonlySet<string> = new Set(creatingCalls);
 /** Candidates that are examined in full. */
 const mostCandidates = 400;
+/** Of these, the best, which are examined in pairs. */
+const mostPaired = 100;
+/** The score that a further phase must add, of the score of the best trigger. */
+const leastFurther = 0.25;
+/** Of a role's life must lie after both: what happens later comes from the load, not from the program. */
+const smallestPairShare = 0.5;
 /** Different values of an argument, of which a trigger could be one. */
 const mostValues = 64;
 
@@ -71,6 +80,41 @@ export function findTriggers(history: History, roles: Roles, role: Role): Trigge
 
 function plainness({ argument, nth }: Predicate): number {
   return (argument === undefined ? 0 : 1) + (nth > 1 ? 2 : 0);
+}
+
+/**
+ * The triggers of a role's phases, in the order in which processes have them: the best one, or the best two if a further
+ * phase drops so much more that it is worth its name.
+ *
+ * @param found sorted by `findTriggers`
+ */
+export function choosePhases(found: readonly Trigger[]): readonly Trigger[] {
+  const usable = found.filter(({ refusal }) => refusal === undefined).slice(0, mostPaired);
+  const [best] = usable;
+  if (best === undefined) return [];
+  let [chosen, most] = [[best], best.score + Math.max(fewestDropped, best.score * leastFurther)];
+  for (const first of usable) {
+    for (const second of usable) {
+      if (second.share < smallestPairShare) continue;
+      const further = [...first.after].filter((call) => !second.after.has(call)).length;
+      if (further < fewestDropped) continue;
+      const score = first.score + further * second.share;
+      if (score > most && isBefore(first, second)) [chosen, most] = [[first, second], score];
+    }
+  }
+  return chosen;
+}
+
+/** Whether every process that has both has the first before the second. */
+function isBefore(first: Trigger, second: Trigger): boolean {
+  let common = 0;
+  for (const [segment, position] of second.places) {
+    const earlier = first.places.get(segment);
+    if (earlier === undefined) continue;
+    if (earlier > position || (earlier === position && position >= 0)) return false;
+    common++;
+  }
+  return common > 0;
 }
 
 interface Place {
@@ -175,8 +219,9 @@ class Search {
       before,
       after,
       dropped,
-      segments: places.size,
-      of: segments.length,
+      places: new Map([...places].map(([segment, { position }]) => [segment, position])),
+      processes: processesOf([...places.keys()]),
+      ofProcesses: processesOf(segments),
       recordings: recordings.size,
       ofRecordings,
       matches,
@@ -212,41 +257,11 @@ function inheritedFrom(
   return roles.roleOf(from) === roles.roleOf(segment) ? { segment: from, at: origin.at } : undefined;
 }
 
-/** Where a segment triggers: −1 if it began behind the trigger, undefined if it never does. */
-export function triggerPositions(
-  history: History,
-  roles: Roles,
-  role: Role,
-  predicate: Predicate,
-): ReadonlyMap<Segment, number> {
-  const positions = new Map<Segment, number>();
-  for (const segment of role.segments) {
-    const from = inheritedFrom(segment, roles);
-    const there = from === undefined ? undefined : positions.get(from.segment);
-    if (from !== undefined && there !== undefined && there <= from.at) {
-      positions.set(segment, -1);
-      continue;
-    }
-    const sightings = new Sightings();
-    for (const [id, occurrences] of segment.occurrences) {
-      if (matches(predicate, history.signatures[id]!)) sightings.add(occurrences);
-    }
-    const position = sightings.firsts[predicate.nth - 1];
-    if (position !== undefined) positions.set(segment, position);
-  }
-  return positions;
-}
-
-function matches({ call, argument }: Predicate, signature: Signature): boolean {
-  if (signature.call !== call) return false;
-  return argument === undefined || signature.values[argument.index] === argument.value;
-}
-
 type Figures = Omit<Trigger, "refusal">;
 
 function refusalOf(trigger: Figures): Trigger["refusal"] {
-  const { predicate, matches: count, ofCalls, segments, recordings, ofRecordings, dropped, share } = trigger;
-  const isRare = count <= ofCalls * mostShare || count <= fewTimes * segments;
+  const { predicate, matches: count, ofCalls, processes, recordings, ofRecordings, dropped, share } = trigger;
+  const isRare = count <= ofCalls * mostShare || count <= fewTimes * processes;
   if (!isRare || frequentCalls.has(predicate.call)) return "frequent";
   if (recordings < ofRecordings) return "not in every recording";
   if (share < smallestShare) return "too late";
@@ -275,11 +290,12 @@ function predicatesOf(
   ];
   values.forEach((value, index) => {
     // A trigger on memory would have the engine copy it at each call, but for the calls that do so anyway.
-    if (value === undefined || value === null || aspects[index]!.is === "address" || aspects[index]!.is === "field")
-      return;
+    if (value === undefined || value === null || aspects[index]!.is === "field") return;
     const count = counts.get(`${call}\0${index}`)!;
     if (count.size < 2 || count.size > mostValues || count.has(undefined)) return;
-    found.push({ key: `${call}\0${index}\0${value}`, predicate: { call, argument: { index, value } } });
+    const isAddress = aspects[index]!.is === "address";
+    for (const one of isAddress ? destinationsOf(String(value)).map(({ name }) => name) : [value])
+      found.push({ key: `${call}\0${index}\0${one}`, predicate: { call, argument: { index, value: one } } });
   });
   return found;
 }

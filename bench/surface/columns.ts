@@ -29,6 +29,8 @@ export type Counts = ReadonlyMap<string, number>;
 export interface PhaseCalls {
   readonly calls: Readonly<Record<Phase, Counts>>;
   readonly extras: Readonly<Record<Phase, ReadonlySet<Extra>>>;
+  /** Shared objects that the server opened, with the programs that it executes left out. */
+  readonly libraries: ReadonlySet<string>;
   /** Of all recordings. */
   readonly total: number;
   /** Recordings in which no process begins to serve. */
@@ -42,27 +44,51 @@ export function callsByPhase(runs: readonly Trace[], cut: Cut): PhaseCalls {
     program: new Map<string, number>(),
   };
   const found = { init: new Set<Extra>(), serving: new Set<Extra>(), program: new Set<Extra>() };
+  const libraries = new Set<string>();
   let [total, uncut] = [0, 0];
   for (const run of runs) {
     const tree = new Tree(run, cut);
     for (const event of run.events) {
-      if (event.kind === "clock") continue;
-      if (event.kind === "call") {
-        const name = nameOf(event, run.architecture);
-        const phase = tree.call(event.tid, name);
-        calls[phase].set(name, (calls[phase].get(name) ?? 0) + 1);
-        total += 1;
-        if (isExecutable(event, name))
-          found[phase].add(name === "mmap" ? "mmap with PROT_EXEC" : "mprotect with PROT_EXEC");
-      } else if (event.kind === "fork" || event.kind === "thread") {
-        const phase = tree.birth(event.tid, event.child, event.kind === "fork");
-        if (event.kind === "fork") found[phase].add("a new process");
-      } else if (event.kind === "exec") tree.execution(event.tid, event.former);
-      else tree.exit(event.tid);
+      switch (event.kind) {
+        case "call": {
+          const name = nameOf(event, run.architecture);
+          const phase = tree.call(event.tid, name);
+          calls[phase].set(name, (calls[phase].get(name) ?? 0) + 1);
+          total += 1;
+          const library = phase === "program" ? undefined : libraryOf(event);
+          if (library !== undefined) libraries.add(library);
+          if (isExecutable(event, name))
+            found[phase].add(name === "mmap" ? "mmap with PROT_EXEC" : "mprotect with PROT_EXEC");
+          break;
+        }
+        case "fork":
+        case "thread": {
+          const phase = tree.birth(event.tid, event.child, event.kind === "fork");
+          if (event.kind === "fork") found[phase].add("a new process");
+          break;
+        }
+        case "exec":
+          tree.execution(event.tid, event.former);
+          break;
+        case "exit":
+          tree.exit(event.tid);
+          break;
+        case "return":
+        case "clock":
+          break;
+        default:
+          event satisfies never;
+      }
     }
     if (!tree.isCut) uncut += 1;
   }
-  return { calls, extras: found, total, uncut };
+  return { calls, extras: found, libraries, total, uncut };
+}
+
+function libraryOf({ memory }: CallEvent): string | undefined {
+  const path = memory.get("path");
+  const text = path?.is === "text" ? Buffer.from(path.bytes).toString() : "";
+  return /\.so(?:\.\d+)*$/.test(text) ? text : undefined;
 }
 
 interface Process {

@@ -1,12 +1,14 @@
 /** The text of docs/surface.md, from what was measured. */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";
+import type { StaticBound } from "../../src/propose/elf/static-bound.ts";
 import type { Columns, Counts, PhaseCalls } from "./columns.ts";
 import type { Enforcement } from "./enforcement.ts";
 import { intrusive, isRefused } from "./intrusive.ts";
 import { options, type Proposal } from "./proposal.ts";
 import { reasonFor, reasons } from "./reasons.ts";
 import type { Server } from "./server.ts";
+import { compareWithBound } from "./static-bound.ts";
 
 export interface Measured {
   readonly server: Server;
@@ -16,7 +18,10 @@ export interface Measured {
   readonly features: readonly string[];
   readonly byPhase: PhaseCalls;
   readonly columns: Columns;
+  readonly byPaperPhase: PhaseCalls;
   readonly atPaperCut: Columns;
+  /** Undefined if the disassembler is not installed. */
+  readonly bound: StaticBound | undefined;
   readonly proposal: Proposal;
   readonly enforcement: Enforcement;
 }
@@ -44,6 +49,7 @@ export function documentOf(report: Report): string {
     "## Calls in initialisation and in serving",
     columnsTable(measured, notMeasured),
     "The calls are distinct names. *Initialisation* is what a process does before the event that begins serving, *serving* what it does from that call on; children inherit the phase. Programs that a server executes (CGI, PHP, a piped log) are not counted: they need a policy of their own. The reduction of initialisation is 1 − initialisation/union, that of serving 1 − serving/union: what a policy with two phases refuses in each, beyond a filter that does not change.",
+    boundsTable(measured),
     whyLower(measured),
     "## Where serving begins",
     cutsTable(measured),
@@ -55,7 +61,7 @@ export function documentOf(report: Report): string {
     proposalsTable(measured),
     enforcementTable(measured),
     "## Call by call",
-    "The number is how often the recordings have the call; calls in *italics* are also made in serving.",
+    "The number is how often the recordings have the call; calls in *italics* are also made in serving. *Possible, never recorded* are the calls of the static bound that no recording has: code for conditions that the load does not cause, or code that the server never executes.",
     ...measured.map(callByCall),
     "## The load",
     "Each recording starts the server with a configuration, a folder and loopback ports of its own, puts every part of its load on it once, in an order that follows from the recording's number, and ends it by SIGTERM.",
@@ -109,22 +115,76 @@ function columnsTable(measured: readonly Measured[], notMeasured: readonly NotMe
   return `Recorded, with the paper's analysed figures in parentheses:\n\n${table(head, [...rows, ...missing])}`;
 }
 
-/** The arithmetic of each server whose reduction is less than the paper's. */
+function boundsTable(measured: readonly Measured[]): string {
+  const rows = measured.map(({ server, byPhase, bound }) => {
+    if (bound === undefined) return [server.name, "not measured: no disassembler", "", "", "", "", "", ""];
+    const { possible, neverRecorded, notInBound, reduction, servingReduction } = compareWithBound(bound, byPhase);
+    const [first, ...others] = [
+      `${bound.unresolved.length} of ${bound.sites} instructions`,
+      ...bound.missing.map((name) => `${name} not found`),
+    ];
+    return [
+      server.name,
+      count(bound.files.length),
+      `${possible} (${server.published.union})`,
+      `${neverRecorded.length}`,
+      [notInBound.length, ...notInBound].join(" "),
+      [first, ...others].join(", "),
+      `${percent(reduction)} (${percent(server.published.reduction)})`,
+      percent(servingReduction),
+    ];
+  });
+  const head = [
+    "server",
+    "files",
+    "calls possible",
+    "never recorded",
+    "recorded, not in the bound",
+    "not resolved",
+    "reduction of initialisation against it",
+    "of serving",
+  ];
+  return `### The static bound
+
+What the code can make, whether or not a run does: \`propose --elf\` disassembles the program, its libraries, and the modules that the recordings show it to load. In parentheses the paper's union and reduction.
+
+${table(head, rows)}
+
+*Not resolved* are system call instructions whose number is computed, or passed in a way that the bound does not follow; what they can do is not in it, nor is what further modules could. The code for \`rt_sigreturn\` is reached from a signal's frame only. The reduction divides the recorded calls of a phase by the calls possible: of one filter for all that the code can do, the share that the phase refuses. The paper divides an analysed phase by an analysed union, so its numerator also has what no run does.`;
+}
+
+/** The arithmetic of each server whose recorded reduction is less than the paper's. */
 function whyLower(measured: readonly Measured[]): string {
   const lower = measured.filter(({ server, columns }) => columns.reduction < server.published.reduction);
   if (lower.length === 0) return "";
-  const rows = lower.map(({ server: { name, published }, columns: { init, union, reduction } }) => [
-    name,
-    `${percent(reduction)} (${percent(published.reduction)})`,
-    `${init} (${published.init})`,
-    `${union} (${published.union})`,
-    percent(100 * (1 - init / published.union)),
-  ]);
+  const rows = lower.map(({ server: { name, published }, byPhase, columns: { init, union, reduction }, bound }) => {
+    const needed = Math.ceil(init / (1 - published.reduction / 100));
+    const against = bound === undefined ? undefined : compareWithBound(bound, byPhase);
+    return [
+      name,
+      `${percent(reduction)} (${percent(published.reduction)})`,
+      `${init} (${published.init})`,
+      `${union - init} (${published.union - published.init})`,
+      percent(100 * (1 - init / published.union)),
+      `${needed - union}`,
+      ...(against === undefined ? ["", ""] : [`${against.neverRecorded.length}`, percent(against.reduction)]),
+    ];
+  });
+  const head = [
+    "server",
+    "reduction",
+    "initialisation",
+    "serving only",
+    "our initialisation against the paper's union",
+    "more calls in serving only for the paper's reduction",
+    "possible, never recorded",
+    "reduction against the static bound",
+  ];
   return `### Where the reduction is less than the paper's
 
-${table(["server", "reduction", "initialisation", "union", "our initialisation against the paper's union"], rows)}
+${table(head, rows)}
 
-The recorded initialisation has about as many calls as the analysed one. The union is what differs: the analysis adds to serving whatever its call graph cannot exclude, and so divides by more. The last column divides ours by the paper's union. [Call by call](#call-by-call) lists the calls of initialisation by what they are for: a reduction is larger only if one of these calls is not made before serving.`;
+The reduction is serving only/union. Where the recorded initialisation has about as many calls as the analysed one, the calls that only serving makes are what differs: an analysis adds to serving whatever its call graph cannot exclude, and so divides by more. The fifth column divides our initialisation by the paper's union. The sixth says how many more calls only serving would have to make; the seventh how many the code could make that no recording has. The paper prints numbers, not the calls; so [call by call](#call-by-call) lists, for each server, what initialisation makes and why, what differs at the paper's cut, what only serving makes, and what is possible and was never recorded: one more call of the last list in serving raises the reduction, one that initialisation would make as well lowers it.`;
 }
 
 function cutsTable(measured: readonly Measured[]): string {
@@ -188,11 +248,14 @@ function enforcementTable(measured: readonly Measured[]): string {
     count(fallbacks),
     percent(100 * proposal.supervised),
     ...(rates === undefined
-      ? [`not measured: ${server.generator[1]} is not installed`, "", "", ""]
-      : [rates.perSecond, rates.perProcessorSecond].flatMap(({ ours, reference, ratio }) => [
-          `${count(Math.round(ours))} (${count(Math.round(reference))})`,
-          ratio.toFixed(3),
-        ])),
+      ? [`not measured: ${server.generator[1]} is not installed`, "", "", "", ""]
+      : [
+          ...[rates.policy.perSecond, rates.policy.perProcessorSecond].flatMap(({ ours, reference, ratio }) => [
+            `${count(Math.round(ours))} (${count(Math.round(reference))})`,
+            ratio.toFixed(3),
+          ]),
+          rates.allowAll.perProcessorSecond.ratio.toFixed(3),
+        ]),
   ]);
   const head = [
     "server",
@@ -204,8 +267,9 @@ function enforcementTable(measured: readonly Measured[]): string {
     "ratio",
     "requests/s of a processor (without)",
     "ratio",
+    "under a filter that allows all",
   ];
-  return `The policy enforced by the engine \`notify\` under a load in another order, with other names and sizes, and under a load generator that the recordings do not have (wrk, memcaslap, redis-benchmark, dnsperf). The rates are medians of alternating pairs against a second server without a policy, both started for this; ratios are medians of the pairs'. The second rate divides by the processor time of the server and of the supervisor: it depends less on what else the machine does. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the server does without.\n\n${table(head, rows)}`;
+  return `The policy enforced by the engine \`notify\` under a load in another order, with other names and sizes, and under a load generator that the recordings do not have (wrk, memcaslap, redis-benchmark, dnsperf). The rates are medians of blocks of bursts, alternating with those of a second server without a policy, both started for this; ratios are medians of the blocks'. The second rate divides by the processor time of the server and of the supervisor: it depends less on what else the machine does. The last column is the same ratio for a server under the smallest filter, which allows every call: what the kernel takes for any filter, with the noise of the measurement. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the server does without.\n\n${table(head, rows)}`;
 }
 
 function remarks(measured: readonly Measured[]): string {
@@ -213,16 +277,43 @@ function remarks(measured: readonly Measured[]): string {
   return lines.join("\n");
 }
 
-function callByCall({ server, byPhase: { calls } }: Measured): string {
-  const { init, serving } = calls;
-  const lines = reasons.flatMap((reason) => {
-    const names = [...init.keys()].filter((name) => reasonFor(name) === reason);
-    return names.length === 0
-      ? []
-      : [`- ${reason} (${names.length}): ${listed(init, names, (name) => serving.has(name))}`];
-  });
+function callByCall({ server, byPhase, byPaperPhase, bound }: Measured): string {
+  const { init, serving } = byPhase.calls;
   const only = [...serving.keys()].filter((name) => !init.has(name));
-  return `### ${server.name}\n\nInitialisation:\n\n${lines.join("\n")}\n\nServing only (${only.length}): ${listed(serving, only, () => false)}`;
+  const parts = [
+    `### ${server.name}`,
+    "Initialisation:",
+    byReason([...init.keys()], (names) => listed(init, names, (name) => serving.has(name))),
+    `Serving only (${only.length}): ${listed(serving, only, () => false)}`,
+    atTheirCut(init, byPaperPhase.calls.init),
+  ];
+  if (bound !== undefined) {
+    const { neverRecorded } = compareWithBound(bound, byPhase);
+    parts.push(
+      `Possible, never recorded (${neverRecorded.length}):`,
+      byReason(neverRecorded, (names) => names.join(", ")),
+    );
+  }
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+function byReason(calls: readonly string[], text: (names: readonly string[]) => string): string {
+  const lines = reasons.flatMap((reason) => {
+    const names = calls.filter((name) => reasonFor(name) === reason);
+    return names.length === 0 ? [] : [`- ${reason} (${names.length}): ${text(names)}`];
+  });
+  return lines.join("\n");
+}
+
+/** The calls of initialisation that an earlier or a later cut takes away or adds. */
+function atTheirCut(ours: Counts, theirs: Counts): string {
+  const without = (from: Counts, other: Counts) => [...from.keys()].filter((name) => !other.has(name)).sort();
+  const [gone, added] = [without(ours, theirs), without(theirs, ours)];
+  const parts = [
+    ...(gone.length > 0 ? [`without ${gone.join(", ")}`] : []),
+    ...(added.length > 0 ? [`with ${added.join(", ")}`] : []),
+  ];
+  return parts.length === 0 ? "" : `At the paper's cut, initialisation is ${parts.join("; and ")}.`;
 }
 
 function listed(counts: Counts, names: readonly string[], isShared: (name: string) => boolean): string {

@@ -4,7 +4,7 @@
  */
 import { existsSync, readFileSync } from "node:fs";
 import { amount, isSmoke } from "../support/amount.ts";
-import { median, type Pairs, pairs } from "../support/pairs.ts";
+import { median, type Pairs } from "../support/pairs.ts";
 import { processorTime } from "./processor-time.ts";
 import { load, type Running, start } from "./recording.ts";
 import { isInstalled, type Server } from "./server.ts";
@@ -16,11 +16,11 @@ export interface Enforcement {
   readonly refused: readonly string[];
   /** io_uring, which portcullis refuses before it evaluates the policy, so that programs do without. */
   readonly fallbacks: number;
-  /** Under the policy and without; undefined if the generator of the load is not installed. */
-  readonly rates: Rates | undefined;
+  /** Undefined if the generator of the load is not installed. */
+  readonly rates: { readonly policy: Rates; readonly allowAll: Rates } | undefined;
 }
 
-/** Two measures of the same bursts. The second depends less on what else the machine does. */
+/** A filtered server against one without a filter: two measures of the same bursts. The second depends less on what else the machine does. */
 export interface Rates {
   readonly perSecond: Pairs;
   /** Of all processes of the server, and of the supervisor. */
@@ -52,7 +52,9 @@ export async function enforce(server: Server, policy: string, events: string, pa
   } finally {
     await guarded.stop();
   }
-  const rates = isInstalled(server.generator[1]) ? await compare(server, prefix) : undefined;
+  const rates = isInstalled(server.generator[1])
+    ? { policy: await compare(server, prefix), allowAll: await compare(server, ["build/bench/allow_all"]) }
+    : undefined;
   const decisions = readEvents(events).filter(({ kind }) => kind === "decision");
   const isFallback = ({ call = "" }: Decision) => call.startsWith("io_uring_");
   return {
@@ -63,34 +65,60 @@ export async function enforce(server: Server, policy: string, events: string, pa
   };
 }
 
-/** Compares two servers that have done nothing before. */
+const blocks = amount(10, 1);
+
+/**
+ * Compares two servers that have done nothing before. The unit is a block of four bursts, ours, theirs, theirs, ours: a
+ * server that works on after a burst is slower in the next one, and each has as many bursts after its own as the other.
+ */
 async function compare(server: Server, prefix: readonly string[]): Promise<Rates> {
   const guarded = await start(server, { seed: otherSeed, prefix });
   try {
     const plain = await start(server, { seed: otherSeed, prefix: [], isSecond: true });
-    const perProcessor = { guarded: [] as number[], plain: [] as number[] };
-    const measure = (running: Running, list: number[]) => () => {
-      const [started, spent] = [performance.now(), processorTime(running.pid)];
-      const requests = running.instance.burst();
-      list.push((1e9 * requests) / (processorTime(running.pid) - spent));
-      return (1000 * requests) / (performance.now() - started);
-    };
     try {
-      const perSecond = await pairs(
-        amount(15, 1),
-        measure(guarded, perProcessor.guarded),
-        measure(plain, perProcessor.plain),
-      );
-      // As in `pairs`, the first is a warm-up.
-      const [ours, reference] = [perProcessor.guarded, perProcessor.plain].map((list) => list.slice(isSmoke ? 0 : 1));
-      const ratio = median(ours!.map((value, index) => value / reference![index]!));
-      return { perSecond, perProcessorSecond: { ours: median(ours!), reference: median(reference!), ratio } };
+      const found: Record<"ours" | "reference", Burst>[] = [];
+      // The first block is a warm-up.
+      for (let block = isSmoke ? 1 : 0; block <= blocks; block++) {
+        const [first, second] = [burst(guarded), burst(plain)];
+        const [third, last] = [burst(plain), burst(guarded)];
+        if (block > 0) found.push({ ours: sum(first, last), reference: sum(second, third) });
+      }
+      const perUnit = (unit: "seconds" | "processorSeconds"): Pairs => {
+        const rate = (one: Burst) => one.requests / one[unit];
+        return {
+          ours: median(found.map(({ ours }) => rate(ours))),
+          reference: median(found.map(({ reference }) => rate(reference))),
+          ratio: median(found.map(({ ours, reference }) => rate(ours) / rate(reference))),
+        };
+      };
+      return { perSecond: perUnit("seconds"), perProcessorSecond: perUnit("processorSeconds") };
     } finally {
       await plain.stop();
     }
   } finally {
     await guarded.stop();
   }
+}
+
+interface Burst {
+  readonly requests: number;
+  readonly seconds: number;
+  readonly processorSeconds: number;
+}
+
+function burst({ pid, instance }: Running): Burst {
+  const [started, spent] = [performance.now(), processorTime(pid)];
+  const requests = instance.burst();
+  const processorSeconds = (processorTime(pid) - spent) / 1e9;
+  return { requests, seconds: (performance.now() - started) / 1000, processorSeconds };
+}
+
+function sum(a: Burst, b: Burst): Burst {
+  return {
+    requests: a.requests + b.requests,
+    seconds: a.seconds + b.seconds,
+    processorSeconds: a.processorSeconds + b.processorSeconds,
+  };
 }
 
 function readEvents(file: string): readonly Decision[] {

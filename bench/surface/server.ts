@@ -38,6 +38,8 @@ export interface Server {
   readonly packages: readonly string[];
   /** Programs without which the server or its load does not run. */
   readonly programs: readonly string[];
+  /** The program that serves, an ELF file for the static bound. */
+  readonly program: string;
   /** The package and the program that generates the load of `burst`. */
   readonly generator: readonly [packageName: string, program: string];
   readonly published: Published;

@@ -24,6 +24,7 @@ function recorded(...lines: readonly string[]): readonly Trace[] {
     else if (word === "exec")
       Object.assign(members, { kind: word, ...(rest.length > 0 ? { former: Number(rest[0]) } : {}) });
     else if (word === "exit") Object.assign(members, { kind: word });
+    else if (word === "return") Object.assign(members, { kind: word, result: 0 });
     else Object.assign(members, { kind: "call", call: word, arguments: rest });
     return JSON.stringify(members);
   });
@@ -57,6 +58,15 @@ describe("the phases of a recording", () => {
     expect(namesOf(runs, byCommand)).toEqual({
       init: "clone 1",
       serving: "epoll_wait 1, read 1, fork 1, write 1",
+      program: "",
+    });
+  });
+
+  it("go on after the return of a call that others interrupt", () => {
+    const runs = recorded("1 epoll_wait", "1 clone", "1 thread 2", "2 futex", "1 write", "2 return", "2 read");
+    expect(namesOf(runs, byCommand)).toEqual({
+      init: "",
+      serving: "epoll_wait 1, clone 1, futex 1, write 1, read 1",
       program: "",
     });
   });
@@ -222,6 +232,14 @@ it("the document says of each server that was not measured why, and explains a l
   const [server, other] = [servers[1]!, servers[0]!];
   const role = { name: "main", processes: 1, trigger: "the first `listen`", allowed: [{ phase: "running", calls: 1 }] };
   const proposal = { names: 2, roles: [role], supervised: 0.25 };
+  const bound = {
+    calls: ["openat", "chroot", "sendfile"],
+    files: ["/usr/sbin/nginx"],
+    sites: 4,
+    unresolved: ["/usr/sbin/nginx+0x10"],
+    missing: [],
+    loadsLibraries: true,
+  };
   const enforcement = { failed: [], refused: ["listen at p.ts:1:1"], fallbacks: 0, rates: undefined };
   const text = documentOf({
     measured: [
@@ -231,7 +249,9 @@ it("the document says of each server that was not measured why, and explains a l
         features: ["static files"],
         byPhase,
         columns,
+        byPaperPhase: callsByPhase(recorded("1 epoll_wait"), byCommand),
         atPaperCut: columns,
+        bound,
         proposal,
         enforcement,
       },
@@ -242,10 +262,13 @@ it("the document says of each server that was not measured why, and explains a l
     recordings: 1,
   });
   expect(text).toContain("| httpd | not measured: apache2 not installed |");
-  expect(text).toContain("| nginx | 50.0 % (52.3 %) | 1 (52) | 2 (109) | 99.1 % |");
+  expect(text).toContain("| nginx | 1 | 4 (109) | 2 | 1 epoll_wait | 1 of 4 instructions | 75.0 % (52.3 %) | 75.0 % |");
+  expect(text).toContain("| nginx | 50.0 % (52.3 %) | 1 (52) | 1 (57) | 99.1 % | 1 | 2 | 75.0 % |");
+  expect(text).toContain("At the paper's cut, initialisation is without openat.");
+  expect(text).toContain("- giving up privileges (1): chroot");
   expect(text).toContain("| nginx, 2 calls | main | 1 | the first `listen` | running 1 (50.0 %) |");
   expect(text).toContain(
-    "| nginx | 1; listen at p.ts:1:1 | 0 | 0 | 25.0 % | not measured: wrk is not installed |  |  |  |",
+    "| nginx | 1; listen at p.ts:1:1 | 0 | 0 | 25.0 % | not measured: wrk is not installed |  |  |  |  |",
   );
   expect(text).toContain("- loading the program and its libraries (1): openat 1");
 });

@@ -10,6 +10,7 @@ export const httpd: Server = {
   name: "httpd",
   packages: ["apache2", "openssl", "php-cgi"],
   programs: ["apache2", "openssl", "php-cgi"],
+  program: "/usr/sbin/apache2",
   generator: ["wrk", "wrk"],
   published: { init: 71, serving: 83, common: 47, union: 107, reduction: 33.6 },
   cut: {

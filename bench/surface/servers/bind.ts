@@ -15,6 +15,7 @@ export const bind: Server = {
   name: "bind",
   packages: ["bind9", "bind9-utils", "bind9-dnsutils", "openssl"],
   programs: ["named", "rndc", "dig", "nsupdate", "openssl"],
+  program: "/usr/sbin/named",
   generator: ["dnsperf", "dnsperf"],
   published: { init: 75, serving: 113, common: 53, union: 135, reduction: 44.4 },
   cut: {

@@ -10,6 +10,7 @@ export const lighttpd: Server = {
   name: "lighttpd",
   packages: ["lighttpd", "lighttpd-mod-openssl", "openssl", "php-cgi"],
   programs: ["lighttpd", "openssl", "php-cgi"],
+  program: "/usr/sbin/lighttpd",
   generator: ["wrk", "wrk"],
   published: { init: 46, serving: 78, common: 25, union: 99, reduction: 53.5 },
   cut: {

@@ -8,6 +8,7 @@ export const memcached: Server = {
   name: "memcached",
   packages: ["memcached", "openssl"],
   programs: ["memcached", "openssl"],
+  program: "/usr/bin/memcached",
   generator: ["libmemcached-tools", "memcaslap"],
   published: { init: 45, serving: 83, common: 27, union: 101, reduction: 55.4 },
   cut: {
@@ -32,6 +33,8 @@ async function configure(site: Site): Promise<Instance> {
   const { certificate, key } = site.certificate();
   const pidFile = `${site.folderOf("run", "memcache")}/memcached.pid`;
   const disk = `${site.folderOf("disk", "memcache")}/items`;
+  // Larger items, or more than memory holds, would go to the disk in the background, during a later burst.
+  const items = site.write("items", "key\n32 32 1\nvalue\n100 100 1\ncmd\n0 0.1\n1 0.9\n");
   const { random } = site;
   const user = site.isRoot ? ["-u", "memcache"] : [];
   return {
@@ -52,7 +55,7 @@ async function configure(site: Site): Promise<Instance> {
       await asked(port, ["version\r\n", line]);
     },
     burst() {
-      const words = ["-s", `127.0.0.1:${port}`, "-T", "1", "-c", "16", "-t", "1s"];
+      const words = ["-s", `127.0.0.1:${port}`, "-F", items, "-w", "1k", "-T", "1", "-c", "16", "-t", "1s"];
       return figure(/Ops: (\d+)/, "memcaslap", words);
     },
     features: [

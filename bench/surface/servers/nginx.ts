@@ -10,6 +10,7 @@ export const nginx: Server = {
   name: "nginx",
   packages: ["nginx-light", "openssl", "php-cgi"],
   programs: ["nginx", "openssl", "php-cgi"],
+  program: "/usr/sbin/nginx",
   generator: ["wrk", "wrk"],
   published: { init: 52, serving: 93, common: 36, union: 109, reduction: 52.3 },
   cut: { role: "child", call: "eventfd2", why: "a worker makes its event loop, after it has given up its privileges" },

@@ -9,6 +9,7 @@ export const redis: Server = {
   name: "redis",
   packages: ["redis-server", "openssl"],
   programs: ["redis-server", "openssl"],
+  program: "/usr/bin/redis-server",
   generator: ["redis-tools", "redis-benchmark"],
   published: { init: 42, serving: 84, common: 33, union: 93, reduction: 54.8 },
   cut: {

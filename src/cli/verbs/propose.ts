@@ -59,8 +59,9 @@ export const propose: Verb = {
     },
     elf: {
       value: "PROGRAM",
+      multiple: true,
       about:
-        "Also disassemble the program and its libraries (x86-64), and compare the calls that they can make with the recorded ones. Needs the package @alexaltea/capstone-js.",
+        "Also disassemble the program and its libraries (x86-64), and compare the calls that they can make with the recorded ones. Repeat it for modules that the program loads by itself. Needs the package @alexaltea/capstone-js.",
       complete: "file",
     },
     validate: {
@@ -111,7 +112,7 @@ export const propose: Verb = {
       writeOutput(request.output, proposal.policy);
       for (const { file, text } of cases.of(request.output, history)) writeOutput(file, text);
     } else if (!request.json) context.out(proposal.policy);
-    const bound = request.elf === undefined ? undefined : await staticBoundOf(request.elf);
+    const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf);
     const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
     if (request.json)
       context.out(`${jsonText(figuresOf(history, proposal, { own, validations, bound: comparison }))}\n`);
@@ -127,7 +128,8 @@ interface Request {
   readonly traces: readonly TraceFileName[];
   readonly validate: readonly TraceFileName[];
   readonly output: string | undefined;
-  readonly elf: string | undefined;
+  /** The program, and modules that it loads. */
+  readonly elf: readonly string[];
   readonly architecture: ArchitectureName;
   readonly detail: Detail;
   readonly phases: PhaseMode;
@@ -144,7 +146,7 @@ function requestOf(invocation: Invocation): Request {
     traces,
     validate: invocation.texts("validate").map(named(false)),
     output: invocation.text("output"),
-    elf: invocation.text("elf"),
+    elf: invocation.texts("elf"),
     architecture: chosenArchitecture(invocation),
     detail: oneOf("detail", invocation.text("detail") ?? "arguments", details),
     phases: oneOf("phases", invocation.text("phases") ?? "usual", phaseModes),
@@ -180,7 +182,7 @@ function collect(trace: TraceFileName, architecture: ArchitectureName, history: 
 }
 
 /** @throws Failure */
-async function staticBoundOf(program: string): Promise<StaticBound> {
+async function staticBoundOf([program = "", ...modules]: readonly string[]): Promise<StaticBound> {
   const [{ loadDisassembler, disassemblerPackage }, { findStaticBound }, { ElfError }] = await Promise.all([
     import("../../propose/elf/disassembler.ts"),
     import("../../propose/elf/static-bound.ts"),
@@ -192,12 +194,11 @@ async function staticBoundOf(program: string): Promise<StaticBound> {
     throw new Failure([diagnostic("P0605", "--elf needs a disassembler, which is not installed", { help })]);
   }
   try {
-    return findStaticBound(program, disassembler);
+    return findStaticBound(program, disassembler, modules);
   } catch (error) {
     if (error instanceof ElfError) throw new Failure([diagnostic("P0907", `--elf: ${error.message}`)]);
-    const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
-    if (code === undefined) throw error;
-    throw new Failure([diagnostic("P0901", `${program} cannot be read (${code})`)]);
+    if (!(error instanceof Error && "code" in error && "path" in error)) throw error;
+    throw new Failure([diagnostic("P0901", `${error.path} cannot be read (${error.code})`)]);
   }
 }
 

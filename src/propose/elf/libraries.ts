@@ -13,8 +13,11 @@ export interface Images {
   readonly missing: readonly string[];
 }
 
-/** @throws ElfError, or Node's error if a file cannot be read */
-export function readImages(program: string): Images {
+/**
+ * @param modules libraries that the program loads by itself
+ * @throws ElfError, or Node's error if a file cannot be read
+ */
+export function readImages(program: string, modules: readonly string[]): Images {
   const images = new Map<string, ElfImage>();
   const missing = new Set<string>();
   const add = (file: string): void => {
@@ -32,6 +35,6 @@ export function readImages(program: string): Images {
       else add(found);
     }
   };
-  add(program);
+  for (const file of [program, ...modules]) add(file);
   return { list: [...images.values()], missing: [...missing] };
 }

@@ -65,6 +65,21 @@ describe("a static bound", () => {
     },
   );
 
+  it("has the calls of a module that the program loads", async (context) => {
+    if (reason !== undefined) context.skip(reason);
+    const [source, module] = [join(folder, "module.c"), join(folder, "module.so")];
+    writeFileSync(
+      source,
+      "#include <unistd.h>\nstatic void flush(void) { sync(); }\nvoid (*hooks[])(void) = {flush};\n",
+    );
+    execFileSync("cc", ["-shared", "-fPIC", "-o", module, source]);
+    const disassembler = (await loadDisassembler())!;
+    expect(findStaticBound("/usr/bin/true", disassembler).calls).not.toContain("sync");
+    const { calls, files } = findStaticBound("/usr/bin/true", disassembler, [module]);
+    expect(calls).toContain("sync");
+    expect(files).toContain(module);
+  });
+
   it.for(["true", "ls", "env"])("has every call that %s makes", async (name, context) => {
     if (reason !== undefined) context.skip(reason);
     const file = `/usr/bin/${name}`;

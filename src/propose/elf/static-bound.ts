@@ -22,9 +22,16 @@ export interface StaticBound {
   readonly loadsLibraries: boolean;
 }
 
-/** @throws ElfError, or Node's error if a file cannot be read */
-export function findStaticBound(program: string, disassembler: Disassembler): StaticBound {
-  const { list, missing } = readImages(program);
+/**
+ * @param modules libraries that the program loads by itself (dlopen)
+ * @throws ElfError, or Node's error if a file cannot be read
+ */
+export function findStaticBound(
+  program: string,
+  disassembler: Disassembler,
+  modules: readonly string[] = [],
+): StaticBound {
+  const { list, missing } = readImages(program, modules);
   const graph = new CallGraph(list);
   const tracer = new Tracer(graph, disassembler);
   const unresolved = new Set<string>();

@@ -15,9 +15,9 @@ PACKAGE_PACKAGES := $(BUILD_PACKAGES) $(if $(filter aarch64,$(shell uname -m)),g
 PROGRAMS := bash perl git g++ tmux python3-venv postgresql default-jdk-headless golang-go
 # This package would start a server of the machine: it is unpacked to build/packages, and its libraries are installed.
 UNPACKED := openssh-server
-PROGRAMS += libwrap0 libwtmpdb0
+UNPACKED_LIBRARIES := libwrap0 libwtmpdb0
 TEST_PACKAGES := $(DEMO_PACKAGES) $(PACKAGE_PACKAGES) libseccomp-dev linux-source-6.12 golang-github-containers-common strace gdb xz-utils util-linux zsh fish bpftool libbpf-dev qemu-user groff-base \
-  redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS)
+  redis-server memcached openssl php-cgi systemd openssh-client lcov chromium fonts-dejavu-core $(PROGRAMS) $(UNPACKED_LIBRARIES)
 # The servers of the benchmark `surface` and its load generators. The tests run it with those that are installed: of these
 # packages they install php-cgi only, because apache2, lighttpd and bind9 also start services of the machine.
 SURFACE_PACKAGES := nginx-light redis-server memcached apache2 lighttpd lighttpd-mod-openssl bind9 bind9-utils bind9-dnsutils openssl php-cgi wrk redis-tools libmemcached-tools dnsperf

@@ -22,6 +22,9 @@ const policies: Readonly<Record<string, string>> = {
   if (call.name === "execveat") return deny("ENOSYS");
   if (call.name !== "execve") return allow;
   return call.args.argv.startsWith(["/bin/echo", "yes"]) && !call.args.envp.has("SECRET") ? allow : deny("EPERM");`,
+  bounded: `
+  if (call.name === "execveat") return deny("ENOSYS");
+  return call.name === "execve" && call.args.argv.includes("no") ? deny("EACCES") : allow;`,
   addresses: `
   if (call.name !== "connect") return allow;
   const { addr } = call.args;
@@ -30,6 +33,8 @@ const policies: Readonly<Record<string, string>> = {
   if (call.name !== "openat2") return allow;
   return call.args.how.flags.has("O_TMPFILE") ? deny("EACCES") : allow;`,
 };
+
+const settings: Readonly<Record<string, string>> = { bounded: "{ lists: { entries: 4n, bytes: 40n } }, " };
 
 function prepare(): void {
   execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
@@ -40,7 +45,7 @@ function prepare(): void {
   symlinkSync(file("refused"), file("link"));
   for (const [name, step] of Object.entries(policies)) {
     const head = 'import { allow, cidr, deny, policy } from "portcullis";\n';
-    writeFileSync(file(`${name}.ts`), `${head}export default policy((call) => {${step}\n});\n`);
+    writeFileSync(file(`${name}.ts`), `${head}export default policy(${settings[name] ?? ""}(call) => {${step}\n});\n`);
     for (const target of ["seccomp", "unprivileged"]) {
       const ran = portcullis([
         "compile",
@@ -77,6 +82,15 @@ const commandsFor = (target: string): Readonly<Record<string, readonly string[]>
   paths: under(`paths-${target}`, program, "paths", file("allowed"), file("refused"), attempts),
   addresses: under(`addresses-${target}`, program, "addresses", "7001", "7002", attempts),
   structures: under(`structures-${target}`, program, "how", attempts),
+  // /bin/echo and its NUL are 10 bytes.
+  bounded: under(
+    `bounded-${target}`,
+    ...[
+      "/bin/sh",
+      "-c",
+      `for last in c no "c d" ${"x".repeat(25)} ${"x".repeat(26)}; do /bin/echo a b $last; done; true`,
+    ],
+  ),
   lists: under(
     `lists-${target}`,
     ...["/bin/sh", "-c", "/bin/echo yes 1; /bin/echo no 2; /bin/echo yes 3; SECRET=1 /bin/echo yes 4; true"],
@@ -119,6 +133,12 @@ describe("memory under seccomp-ebpf", () => {
 
     it("decides by argument lists which command of a program is run", () => {
       expect(outcome("lists")).toMatchObject({ stdout: "yes 1\nyes 3\n", status: 0 });
+    });
+
+    it("refuses lists that are longer than the policy's bounds, and does not judge them", () => {
+      expect(outcome("bounded")).toMatchObject({ stdout: `a b c\na b ${"x".repeat(25)}\n`, status: 0 });
+      expect(outcome("bounded").stderr.match(/Argument list too long/g)).toHaveLength(2);
+      expect(outcome("bounded").stderr.match(/Permission denied/g)).toHaveLength(1);
     });
   });
 });

@@ -91,6 +91,7 @@ export const catalogue = {
   P0418: warning("a side that no call enters"),
   P0419: warning("a room for a call that is denied"),
   P0420: warning("a sibling outside of a room"),
+  P0421: error("a room around a call that no policy judges"),
 
   P0501: warning("a sibling of a refused call that is allowed"),
   P0502: warning("a refusal by the string of a path"),

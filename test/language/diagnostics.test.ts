@@ -270,10 +270,44 @@ describe("a diagnostic of the front end", () => {
     const seen = new Set(cases.map(([code]) => code));
     const elsewhere = new Set(["P0111", "P0112", "P0300", "P0312", "P0313", "P0318", "P0399", "P0402", "P0405"]);
     // Rooms: test/language/rejected/rooms.ts, and lint.test.ts.
-    for (const code of ["P0414", "P0415", "P0417", "P0418", "P0419", "P0420"]) elsewhere.add(code);
+    for (const code of ["P0414", "P0415", "P0417", "P0418", "P0419", "P0420", "P0421"]) elsewhere.add(code);
     const own = Object.keys(catalogue).filter((code) => /^P0[1234]/.test(code));
     expect(own.filter((code) => !seen.has(code) && !elsewhere.has(code))).toEqual([]);
   });
+
+  it.for([
+    'call.name === "exit_group"',
+    'call.name === "exit" && on',
+    'call.name === "mprotect" || call.name === "rt_sigreturn"',
+    'call.name === "rt_sigreturn" || call.name === "mprotect"',
+    "last.has(call)",
+    'last.has(call) && call.name !== "mprotect"',
+  ])("refuses a room for a call that no policy judges: %s", (test) => {
+    const text = policyModule(
+      `const on = parameter.flag("on", { default: false });
+const last = calls("mprotect", "exit_group");
+const r = perTree.rooms({ sides: ["a", "b"], timeout: "1s", late: deny("EDEADLK") });`,
+      `if (${test}) r.enter("a"); if (call.name === "ftruncate") r.enter("b"); return allow;`,
+    );
+    const { diagnostics } = load(text);
+    const own = diagnostics.filter(({ code }) => code !== "P0506");
+    expect(own.map((one) => [one.code, underlined(text, one.span!)])).toEqual([["P0421", 'r.enter("a")']]);
+  });
+
+  it.for(['call.name !== "exit_group"', "!last.has(call)", 'last.has(call) && call.name !== "exit_group"'])(
+    "accepts a room for what is left without them: %s",
+    (test) => {
+      const text = policyModule(
+        `const last = calls("mprotect", "exit_group");
+const r = perTree.rooms({ sides: ["a", "b"], timeout: "1s", late: deny("EDEADLK") });`,
+        `if (call.name === "exit_group") return allow;
+if (calls("mprotect", "munmap").has(call) && ${test}) r.enter("a");
+if (call.name === "ftruncate") r.enter("b");
+return allow;`,
+      );
+      expect(load(text).diagnostics.filter(({ code }) => code === "P0421")).toEqual([]);
+    },
+  );
 
   it("names a call that the architecture lacks, and ignores it", () => {
     const text = policyModule(

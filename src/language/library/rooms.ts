@@ -4,8 +4,10 @@ import { nearestName } from "../../diagnostics/suggest.ts";
 import { maximumRooms, maximumSides, roomTimeout } from "../../ir/limits.ts";
 import type { RoomScope } from "../../ir/program.ts";
 import { endsWaiting, passes } from "../../ir/verdicts.ts";
+import { alwaysAllowed } from "../program/call-names.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { durationForm, parseDuration } from "../values/durations.ts";
+import { event } from "../values/facts.ts";
 import { type BuiltinCall, constantString, describe, nothing, object, unknown, type Value } from "../values/values.ts";
 import type { Compilation } from "../walk/compilation.ts";
 import { methodArguments } from "./cells.ts";
@@ -13,6 +15,18 @@ import type { Declaration } from "./declaration.ts";
 import { Options } from "./options.ts";
 
 const form = '{ sides: ["discard", "write"], timeout: "1s", late: deny("EDEADLK") }';
+
+/** The calls that the tests on this path name, and that no policy judges. */
+function neverJudged(c: Compilation): readonly string[] {
+  const { names } = c.flow.facts;
+  const found = [...names].flatMap(([reference, mask]) =>
+    // Most of all calls are what an excluding test has left over: they are not meant one by one.
+    reference === event || 2 * c.names.count(mask) > c.names.names.length
+      ? []
+      : alwaysAllowed.filter((name) => (mask & c.names.bit(name)!) !== 0n),
+  );
+  return [...new Set(found)];
+}
 
 export function rooms(declaration: Declaration<RoomScope>): Value {
   const { c, given, call, scope, name, node } = declaration;
@@ -159,6 +173,14 @@ function roomsObject(c: Compilation, room: number, sides: readonly string[]): Va
       return c.error("P0207", given.node, `\`.enter\` takes the name of a side, not ${describe(given.value)}`);
     const side = sides.indexOf(name);
     if (side < 0) return unknownSide(c, sides, name, given.node);
+    const never = neverJudged(c);
+    if (never.length > 0)
+      return c.error(
+        "P0421",
+        call.node,
+        `${never.join(" and ")} cannot be in a room: always allowed, never judged, and without a return that would end the hold`,
+        "leave it out; a process must be able to exit and to return from signal handlers",
+      );
     c.emit({ kind: "enter", room, side }, call.node);
     return nothing;
   };

@@ -6,7 +6,7 @@
 import type { ConditionalExpression, LogicalExpression, Expression as Node } from "oxc-parser";
 import { readingOf } from "../mistakes/operands.ts";
 import type { Range as SourceRange } from "../source/file.ts";
-import { both, either, type Facts, lasting, noFacts } from "../values/facts.ts";
+import { both, either, event, type Facts, lasting, noFacts } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
 import {
   type BooleanValue,
@@ -156,7 +156,8 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
     const right = part.evaluate();
     if (c.flow.live === "live") c.flow.facts = either(outer, c.flow.facts);
     if (right.is === "unknown") return right;
-    return withVariable(right, left, right);
+    const named = !and && stops.impossible ? { ...right, whenTrue: either(right.whenTrue, stops) } : right;
+    return withVariable(named, left, right);
   }
   const epoch = c.epoch;
   const going = c.branch(constant === undefined ? continuing : { ...continuing, impossible: true }, () =>
@@ -174,7 +175,10 @@ function step(c: Compilation, operator: "&&" | "||", left: BooleanValue, part: O
   if (going.flow.live !== "live" && stopping.flow.live === "live") {
     // Earlier facts decide the left side, so the right side is dead. Its facts are still used for types: in `flag &&
     // call.name === "socket" && …` the rest is typed as in tsc, whatever the flag is.
+    const { names } = c.flow.facts;
     c.flow = c.merge([stopping]);
+    // A test for calls that cannot be here excludes nothing; what it names must be known where the whole condition holds.
+    if (continuing.names.get(event) === 0n) c.flow.facts = { ...c.flow.facts, names };
     const decided = constant === undefined ? booleanConstant(!and) : left;
     if (right.is === "unknown") return decided;
     return and

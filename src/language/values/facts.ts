@@ -85,10 +85,25 @@ export function contradict(a: Facts, b: Facts): boolean {
   return found || (mask !== undefined && ((a.names.get(event) ?? mask) & mask) === 0n);
 }
 
+/**
+ * `possible`, with the calls that the tests of an impossible side name: `event` excludes them, and diagnostics can say that they
+ * were meant.
+ */
+function withNames(possible: Facts, { names }: Facts): Facts {
+  if (names.get(event) !== 0n || possible.names.size === 0) return possible;
+  const joined = new Map(possible.names);
+  names.forEach((mask, reference) => {
+    const own = joined.get(reference);
+    if (own !== undefined && reference !== event) joined.set(reference, own | mask);
+  });
+  return { ...possible, names: joined };
+}
+
 /** The facts if one of them holds, and it is unknown which. */
 export function either(a: Facts, b: Facts): Facts {
-  if (a === b || b.impossible) return a;
-  if (a.impossible) return b;
+  if (a === b) return a;
+  if (b.impossible) return withNames(a, b);
+  if (a.impossible) return withNames(b, a);
   if (a === noFacts || b === noFacts) return noFacts;
   let { ranges, names, orders } = noFacts;
   if (a.ranges === b.ranges) ranges = a.ranges;

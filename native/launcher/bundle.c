@@ -301,7 +301,7 @@ static const char *check_rooms(const struct bundle *bundle) {
     uint32_t data = room->late & SECCOMP_RET_DATA, action = room->late & SECCOMP_RET_ACTION_FULL;
     int denies = action == SECCOMP_RET_ERRNO && data >= 1 && data <= MAX_ERRNO;
     int kills = (action == SECCOMP_RET_KILL_THREAD || action == SECCOMP_RET_KILL_PROCESS) && data == 0;
-    if (!is_string(bundle, rooms[i].name) || room->scope >= ROOM_SCOPES || room->sides < 2 || room->sides > MAX_SIDES ||
+    if (!is_string(bundle, rooms[i].name) || room->scope >= ROOM_SCOPES || room->sides < 1 || room->sides > MAX_SIDES ||
         (room->sides < MAX_SIDES && room->exclusive >> room->sides != 0) || timeout < min_timeout ||
         timeout > max_timeout || (!denies && !kills) || word_of(room->flags) != 0)
       return "invalid room";

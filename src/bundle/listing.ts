@@ -64,7 +64,7 @@ function describeRoom({ name, scope, sides, exclusive, late, timeout }: BundleRo
   const one = alone.length === 0 ? "" : `, one call at a time in ${alone.join(", ")}`;
   const { action, data } = splitReturnWord(late);
   const then = action === "ERRNO" ? `deny ${errnoName(data) ?? data}` : `${action}`.toLowerCase().replace("_", " ");
-  return `; room[${index}] ${name}: ${sides} sides for each ${scope}${one}; ${then} after ${timeout} ns`;
+  return `; room[${index}] ${name}: ${sides === 1 ? "1 side" : `${sides} sides`} for each ${scope}${one}; ${then} after ${timeout} ns`;
 }
 
 function describeParameter({ name, at, ...parameter }: BundleParameter): string {

@@ -465,7 +465,7 @@ function readRooms(bytes: Uint8Array, texts: Texts): BundleRoom[] {
     const [timeoutLow, timeoutHigh, flagsLow, flagsHigh] = wide as readonly number[];
     const scope = (Object.keys(roomScopes) as RoomScope[]).find((name) => roomScopes[name] === scopeNumber);
     demand(scope !== undefined && flagsLow === 0 && flagsHigh === 0, "a room is of an unknown kind");
-    demand(sides >= 2 && sides <= maximumSides && exclusive < 2 ** sides, "a room's sides are invalid");
+    demand(sides >= 1 && sides <= maximumSides && exclusive < 2 ** sides, "a room's sides are invalid");
     const timeout = (BigInt(timeoutHigh!) << 32n) | BigInt(timeoutLow!);
     demand(timeout >= roomTimeout.least && timeout <= roomTimeout.most, "a room's timeout is invalid");
     const { action, data } = splitReturnWord(late);

@@ -55,10 +55,9 @@ export function makeBundle(artifact: EbpfArtifact, { compiler, fixed, sources }:
       // The tree's state is the state of a process that all tasks share.
       return scope === "tree" ? { name, scope: "process", fork: "share", size } : { name, scope, fork, size };
     }),
-    // The kernel knows no room of one side; nothing enters the other.
     rooms: program.rooms.map(({ name, scope, sides, exclusive, timeout, late }) => {
       const verdict = verdictWord(program.verdicts[late]!);
-      return { name, scope, sides: Math.max(2, sides.length), exclusive, timeout, late: verdict };
+      return { name, scope, sides: sides.length, exclusive, timeout, late: verdict };
     }),
     declared: artifact.declared,
     launch: storage.maps.flatMap(({ launch = [] }, map) =>

@@ -1,11 +1,11 @@
 /** Differences of small policies: calls, arguments, phases, state, memory; and none where verdicts are the same. */
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Program } from "../../ir/program.ts";
 import { loadPolicy } from "../../language/load.ts";
 import { comparePolicies } from "./compare.ts";
 
 function compile(body: string, before = ""): Program {
-  const text = `import { allow, calls, deny, kill, perProcess, perTree, policy } from "portcullis";
+  const text = `import { allow, calls, cidr, deny, kill, perProcess, perTree, policy } from "portcullis";
 ${before}
 export default policy((call) => {
 ${body}
@@ -74,6 +74,103 @@ it("finds state, what changes it, and what is asked of memory", () => {
   const path = (text: string) =>
     compile(`return call.name === "openat" && call.args.path.text.under("${text}") ? allow : deny("EPERM");`);
   expect(comparePolicies(path("/a"), path("/b")).state).toEqual([
-    { what: "memory of openat, path", before: 'under "/a"', after: 'under "/b"' },
+    { what: "memory of openat, path", before: 'args.path.text.under("/a")', after: 'args.path.text.under("/b")' },
   ]);
+});
+
+it("finds blocks of addresses and ports", () => {
+  const connect = (block: string, port: number) =>
+    compile(
+      `if (call.name !== "connect") return allow;
+       return net.has(call.args.addr.address) && call.args.addr.port === ${port}n ? allow : deny("EPERM");`,
+      `const net = cidr(${block});`,
+    );
+  const what = "memory of connect, addr";
+  const ports = (port: number) => `args.addr.port = ${port}`;
+  const before = `${ports(443)}; cidr("10.0.0.0/8").has(args.addr.address)`;
+  const difference = (block: string, port: number) =>
+    comparePolicies(connect('"10.0.0.0/8"', 443), connect(block, port));
+  expect(difference('"10.0.0.0/8"', 443)).toEqual({ calls: [], state: [], joined: false });
+  expect(difference('"10.0.0.0/8"', 80)).toMatchObject({
+    calls: [],
+    state: [{ what, before, after: `${ports(80)}; cidr("10.0.0.0/8").has(args.addr.address)` }],
+  });
+  expect(difference('"10.0.0.0/9", "fd00::/8"', 443).state).toMatchObject([{ what, before }]);
+});
+
+describe("rooms", () => {
+  const room = (settings: string) => `const mapping = perTree.rooms({ ${settings} });`;
+  const usual = 'sides: ["discard", "write"], timeout: "1s", late: deny("EDEADLK")';
+  const write = 'if (call.name === "mprotect") mapping.enter("write");';
+  const body = (discard: string) => `if (${discard}) mapping.enter("discard");\n${write}\nreturn allow;`;
+  const advice = (...values: string[]) =>
+    body(`call.name === "madvise" && call.args.behavior.is(${values.map((each) => `"${each}"`).join(", ")})`);
+  const policyOf = (settings: string, step = advice("MADV_DONTNEED")) => compile(step, room(settings));
+
+  it.for([
+    ["timeout", usual.replace("1s", "2s"), "discard, write for each tree; after 2s deny EDEADLK"],
+    ["late", usual.replace("EDEADLK", "EAGAIN"), "discard, write for each tree; after 1s deny EAGAIN"],
+    [
+      "exclusive",
+      `${usual}, exclusive: ["write"]`,
+      "discard, write (one call at a time) for each tree; after 1s deny EDEADLK",
+    ],
+    ["sides", usual.replace('"write"', '"write", "map"'), "discard, write, map for each tree; after 1s deny EDEADLK"],
+  ] as const)("finds another %s", ([, settings, after]) => {
+    const before = "discard, write for each tree; after 1s deny EDEADLK";
+    expect(comparePolicies(policyOf(usual), policyOf(settings)).state).toEqual([
+      { what: "room mapping", before, after },
+    ]);
+  });
+
+  it("finds which calls enter a side, for which arguments", () => {
+    const none = compile("return allow;");
+    const one = policyOf(usual);
+    const rooms = (before: string[], after: string[]) => ({ before, after });
+    expect(comparePolicies(none, one)).toMatchObject({
+      calls: [
+        { calls: ["mprotect"], changes: [{ conditions: [], rooms: rooms([], ["mapping: write"]) }] },
+        {
+          calls: ["madvise"],
+          changes: [{ conditions: ["behavior = MADV_DONTNEED"], rooms: rooms([], ["mapping: discard"]) }],
+        },
+      ],
+      state: [{ what: "room mapping", before: undefined }],
+    });
+    const two = policyOf(usual, advice("MADV_DONTNEED", "MADV_FREE"));
+    expect(comparePolicies(one, two)).toMatchObject({
+      calls: [
+        { changes: [{ conditions: ["behavior = MADV_FREE"], before: ["allow"], after: ["allow", "deny EDEADLK"] }] },
+      ],
+      state: [],
+    });
+  });
+
+  it("finds a call that enters another side", () => {
+    const other = policyOf(
+      usual,
+      advice("MADV_DONTNEED").replaceAll("discard", "x").replaceAll("write", "discard").replaceAll("x", "write"),
+    );
+    const verdicts = ["allow", "deny EDEADLK"];
+    const { calls: found, state } = comparePolicies(policyOf(usual), other);
+    expect(state).toEqual([]);
+    const rooms = (before: string, after: string) => ({ rooms: { before: [before], after: [after] } });
+    expect(found.map(({ calls: names, changes }) => [names, changes])).toEqual([
+      [
+        ["mprotect"],
+        [{ conditions: [], before: verdicts, after: verdicts, ...rooms("mapping: write", "mapping: discard") }],
+      ],
+      [
+        ["madvise"],
+        [
+          {
+            conditions: ["behavior = MADV_DONTNEED"],
+            before: verdicts,
+            after: verdicts,
+            ...rooms("mapping: discard", "mapping: write"),
+          },
+        ],
+      ],
+    ]);
+  });
 });

@@ -1,16 +1,16 @@
 /**
  * Compares two policies call by call: by their splits, in each combination of the phases that both declare. Two decisions
- * differ where some argument gets other possible verdicts, by action and errno; reasons and lines do not count.
+ * differ where some argument gets other possible verdicts, by action and errno, or enters other rooms; reasons and lines do not
+ * count.
  */
-import type { TextPart } from "../../ir/observation.ts";
 import type { Program } from "../../ir/program.ts";
 import { verdictText } from "../../ir/verdicts.ts";
-import { callByNumber } from "../../linux/calls.ts";
-import type { Pattern } from "../../patterns/pattern.ts";
 import type { ArgumentTest, Decision, DecisionLeaf, SplitPolicy } from "../decision.ts";
 import { describeTest } from "../explain/conditions.ts";
+import { AskedMemory } from "../explain/memory.ts";
 import { callName, compactCalls } from "../explain/names.ts";
 import { leavesOf, narrow } from "../explain/paths.ts";
+import { describeRooms } from "../explain/rooms.ts";
 import { unnamedNumber } from "../explain/unnamed.ts";
 import { splitPolicy } from "../split/split.ts";
 
@@ -22,6 +22,8 @@ export interface Change {
   readonly conditions: readonly string[];
   readonly before: Verdicts;
   readonly after: Verdicts;
+  /** The rooms that it may enter, as `mapping: discard`; absent where they are the same. */
+  readonly rooms?: { readonly before: readonly string[]; readonly after: readonly string[] };
 }
 
 export interface CallDifference {
@@ -42,7 +44,7 @@ export interface StateDifference {
 
 export interface PolicyDifference {
   readonly calls: readonly CallDifference[];
-  /** Declared phases, what changes them, and what is asked of memory. */
+  /** Declared phases, what changes them, tables, rooms, and what is asked of memory. */
   readonly state: readonly StateDifference[];
   /** The phases of both policies have too many combinations; all were compared at once. */
   readonly joined: boolean;
@@ -162,21 +164,23 @@ function changesOf(
   left: Decision | undefined,
   right: Decision | undefined,
 ): readonly Change[] {
-  const was = (leaf: DecisionLeaf | undefined) => (leaf === undefined ? unjudged : verdictsOf(before, [leaf]));
-  const is = (leaf: DecisionLeaf | undefined) => (leaf === undefined ? unjudged : verdictsOf(after, [leaf]));
+  const change = (conditions: readonly string[], one: Leaves, two: Leaves): readonly Change[] => {
+    const [was, is] = [verdictsOf(before, one), verdictsOf(after, two)];
+    const [left, entered] = [enteredBy(before, one), enteredBy(after, two)];
+    const differ = !same(left, entered);
+    if (same(was, is) && !differ) return [];
+    return [{ conditions, before: was, after: is, ...(differ ? { rooms: { before: left, after: entered } } : {}) }];
+  };
   const pairs = pairsOf(left, right);
   if (pairs !== undefined) {
-    const changes = pairs.flatMap(({ one, two, facts }): Change[] => {
-      if (same(was(one), is(two))) return [];
+    const changes = pairs.flatMap(({ one, two, facts }) => {
       const conditions = [...facts.values()].map((test) => describeTest(test, true, before.architecture, number));
-      return [{ conditions, before: was(one), after: is(two) }];
+      return change(conditions, one && [one], two && [two]);
     });
-    return [...new Map(changes.map((change) => [JSON.stringify(change), change])).values()];
+    return [...new Map(changes.map((each) => [JSON.stringify(each), each])).values()];
   }
   // Too many: what is possible at all.
-  const all = (program: Program, decision: Decision | undefined) =>
-    decision === undefined ? unjudged : verdictsOf(program, leavesOf(decision));
-  return [{ conditions: ["some arguments"], before: all(before, left), after: all(after, right) }];
+  return change(["some arguments"], left && leavesOf(left), right && leavesOf(right));
 }
 
 /** What is known of the words of a call, by word and mask. */
@@ -215,12 +219,27 @@ function pairsOf(left: Decision | undefined, right: Decision | undefined): Pair[
   return pairs.length > mostPairs ? undefined : pairs;
 }
 
-function verdictsOf(program: Program, leaves: readonly DecisionLeaf[]): Verdicts {
+/** Undefined for a call that is not judged. */
+type Leaves = readonly DecisionLeaf[] | undefined;
+
+function verdictsOf(program: Program, leaves: Leaves): Verdicts {
+  if (leaves === undefined) return unjudged;
   const texts = leaves.flatMap(({ possible }) => possible.map((verdict) => verdictText(program.verdicts[verdict]!)));
   return [...new Set(texts)].sort();
 }
 
-function same(one: Verdicts, two: Verdicts): boolean {
+function enteredBy({ rooms }: Program, leaves: Leaves = []): readonly string[] {
+  const texts = leaves.flatMap(({ stateful }) =>
+    stateful.flatMap((reason) =>
+      reason.because === "enters-room"
+        ? [`${rooms[reason.room]!.name}: ${rooms[reason.room]!.sides[reason.side]}`]
+        : [],
+    ),
+  );
+  return [...new Set(texts)].sort();
+}
+
+function same(one: readonly string[], two: readonly string[]): boolean {
   return one.join() === two.join();
 }
 
@@ -256,7 +275,7 @@ function stateDifferences(before: Program, after: Program): StateDifference[] {
   });
 }
 
-/** Declarations of state, which calls change them, and the patterns on memory, by what they are about. */
+/** Declarations of state and rooms, which calls change state, and the questions about memory, by what they are about. */
 function describeStateOf(program: Program): Map<string, string> {
   const found = new Map<string, string>();
   const split = splitPolicy(program, { superviseProcessCreation: false });
@@ -272,13 +291,18 @@ function describeStateOf(program: Program): Map<string, string> {
   });
   for (const { name, capacity, scope } of program.tables)
     found.set(`state ${name}`, `table of ${capacity} for each ${scope}`);
+  for (const { name, scope, timeout, late, sides } of describeRooms(program, split)) {
+    const list = sides.map((side) => `${side.name}${side.exclusive ? " (one call at a time)" : ""}`).join(", ");
+    found.set(`room ${name}`, `${list} for each ${scope}; after ${timeout} ${late}`);
+  }
+  const asked = new Map<number, AskedMemory>();
   program.observations.forEach(({ sources, name }, observation) => {
-    const words = program.words
-      .filter((word) => word.observation === observation)
-      .map(({ reads }) => readingText(reads));
     for (const { number } of sources) {
-      const call = callByNumber(program.architecture, number)?.name ?? String(number);
-      found.set(`memory of ${call}, ${name}`, [...new Set(words)].sort().join("; "));
+      const memory = asked.get(number) ?? new AskedMemory(program, number);
+      asked.set(number, memory);
+      const questions = memory.questions(observation).sort();
+      if (questions.length > 0)
+        found.set(`memory of ${callName(program.architecture, number)}, ${name}`, questions.join("; "));
     }
   });
   return found;
@@ -299,38 +323,4 @@ function changes(decision: Decision, cell: number): boolean {
 
 function mapText(kind: Program["cells"][number]["kind"], from: number, to: number): string {
   return kind.is === "phases" ? `${kind.names[from]} to ${kind.names[to]}` : `${from} to ${to}`;
-}
-
-function readingText(reads: Program["words"][number]["reads"]): string {
-  switch (reads.is) {
-    case "matches":
-      return `${partText(reads.part)}${patternTexts(reads.patterns)}`;
-    case "any-entry":
-      return `any entry ${patternTexts(reads.patterns)}`;
-    case "resolved":
-      return `object ${reads.objects.map(({ is, path }) => `${is} ${JSON.stringify(path)}`).join(", ")}`;
-    case "field":
-      return `bytes ${reads.offset} to ${reads.offset + reads.bytes}`;
-    case "address":
-      return reads.part;
-    case "length":
-      return "length";
-  }
-}
-
-function partText(part: TextPart): string {
-  switch (part.is) {
-    case "whole":
-      return "";
-    case "entry":
-      return `entry ${part.index} `;
-    case "socket-path":
-      return "path ";
-    case "abstract-name":
-      return "name ";
-  }
-}
-
-function patternTexts(patterns: readonly Pattern[]): string {
-  return patterns.map(({ kind, text }) => `${kind} ${JSON.stringify(text)}`).join(", ");
 }

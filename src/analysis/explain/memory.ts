@@ -108,8 +108,8 @@ export class AskedMemory {
             const range = addressRange(program, expression);
             if (range !== undefined) {
               blocks.push({ observation: range.observation, blocks: range.ranges.flatMap(blocksOf) });
-              forEachExpression(expression, (part) => explained.add(part));
-              return;
+              for (const part of range.parts) forEachExpression(part, (each) => explained.add(each));
+              if (expression.kind === "within") return;
             }
           }
           if (expression.kind === "within") {
@@ -222,37 +222,43 @@ interface Range128 {
   readonly to: bigint;
 }
 
-/** `cidr(…).has` as the front end lowers it: the high word in an interval, or one high word and the low in an interval. */
+/** The parts of an expression that compare a half of an address. */
+function addressParts({ words }: Program, expression: Extract<BooleanExpression, { kind: "all" | "within" }>) {
+  return (expression.kind === "all" ? expression.of : [expression]).flatMap((part) => {
+    if (part.kind !== "within" || part.value.kind !== "observed") return [];
+    const { observation, reads } = words[part.value.word]!;
+    const isHalf = reads.is === "address" && (reads.part === "high" || reads.part === "low");
+    return isHalf ? [{ part, half: reads.part, observation, intervals: part.intervals }] : [];
+  });
+}
+
+/**
+ * `cidr(…).has` as the front end lowers it: the high word in an interval, or one high word and the low in an interval. Other
+ * conditions can stand beside it (`&&`).
+ */
 function addressRange(
-  { words }: Program,
+  program: Program,
   expression: Extract<BooleanExpression, { kind: "all" | "within" }>,
-): { readonly observation: number; readonly ranges: readonly Range128[] } | undefined {
-  const parts = expression.kind === "all" ? expression.of : [expression];
-  let high: { observation: number; intervals: readonly Interval[] } | undefined;
-  let low: readonly Interval[] | undefined;
-  for (const part of parts) {
-    const word = part.kind === "within" && part.value.kind === "observed" ? words[part.value.word]! : undefined;
-    if (word === undefined || part.kind !== "within" || word.reads.is !== "address") return undefined;
-    if (word.reads.part === "high") high = { observation: word.observation, intervals: part.intervals };
-    else if (word.reads.part === "low") low = part.intervals;
-    else return undefined;
-  }
-  if (high === undefined) return undefined;
+):
+  | { readonly observation: number; readonly ranges: readonly Range128[]; readonly parts: readonly BooleanExpression[] }
+  | undefined {
+  const found = addressParts(program, expression);
+  const [high, ...highs] = found.filter(({ half }) => half === "high");
+  const [low, ...lows] = found.filter(({ half }) => half === "low");
+  if (high === undefined || highs.length + lows.length > 0) return undefined;
   const { observation } = high;
+  if (low !== undefined && low.observation !== observation) return undefined;
+  const parts = found.map(({ part }) => part);
   const join = (upper: bigint, lower: bigint) => (upper << 64n) | lower;
   const most = 0xffff_ffff_ffff_ffffn;
   if (low === undefined) {
-    return {
-      observation,
-      ranges: high.intervals.map(({ from, to }) => ({ from: join(from, 0n), to: join(to, most) })),
-    };
+    const ranges = high.intervals.map(({ from, to }) => ({ from: join(from, 0n), to: join(to, most) }));
+    return { observation, ranges, parts };
   }
   const [only] = high.intervals;
   if (high.intervals.length !== 1 || only!.from !== only!.to) return undefined;
-  return {
-    observation,
-    ranges: low.map(({ from, to }) => ({ from: join(only!.from, from), to: join(only!.from, to) })),
-  };
+  const ranges = low.intervals.map(({ from, to }) => ({ from: join(only!.from, from), to: join(only!.from, to) }));
+  return { observation, ranges, parts };
 }
 
 /** A range of more blocks was not written as blocks. */

@@ -15,7 +15,7 @@ export const diff: Verb = {
   synopsis: ["diff [OPTIONS] BEFORE AFTER [TRACE…]"],
   about: [
     "Compares the second policy with the first: which calls get other verdicts, for which arguments, and in which phases. Phases of the same name are compared one by one. Verdicts are compared by their action and errno; reasons and lines do not count.",
-    "Where state, memory behind pointers or arithmetic decides, all possible verdicts are shown. State itself is compared by its declarations, by the calls that change it, and by the patterns that are compared with memory; two policies can count differently without a difference here.",
+    "Where state, memory behind pointers or arithmetic decides, all possible verdicts are shown. State itself is compared by its declarations, by the calls that change it, and by what is asked of memory: patterns, objects, blocks of addresses, ports and fields; two policies can count differently without a difference here. Rooms are compared by their sides, their timeout and their verdict for late calls, and by the calls that may enter each side.",
     "With traces, both policies are replayed over them, and recorded calls with different verdicts are listed.",
   ],
   options: {
@@ -90,8 +90,11 @@ function printDifference({ calls, state, joined }: PolicyDifference): string[] {
   return lines;
 }
 
-function verdicts({ before, after }: Pick<Change, "before" | "after">): string {
-  return `${before.join(" or ")} → ${after.join(" or ")}`;
+function verdicts({ before, after, rooms }: Change): string {
+  const [was, is] = [before.join(" or "), after.join(" or ")];
+  if (rooms === undefined) return `${was} → ${is}`;
+  const sides = (list: readonly string[]) => (list.length === 0 ? "no room" : list.join(", "));
+  return `${was === is ? is : `${was} → ${is}`}; ${sides(rooms.before)} → ${sides(rooms.after)}`;
 }
 
 function printRecorded({ file, list, judged }: RecordedDifferences & { readonly file: string }): string[] {

@@ -69,8 +69,13 @@ export function unable(kernel: Kernel): string | undefined {
   }
 }
 
-/** Runs one command to its end. Its status is 125 if the kernel printed a warning. */
-export function inMachine(options: MachineOptions, command: readonly string[], input = ""): Promise<Ran> {
+/** Runs one command to its end. Its status is 125 if the kernel printed a warning. `onOutput` gets its output as it comes. */
+export function inMachine(
+  options: MachineOptions,
+  command: readonly string[],
+  input = "",
+  onOutput: (text: string) => void = () => {},
+): Promise<Ran> {
   const { kernel, user, env = {}, sysctls = {}, append = [], smp, memory, icount = false, cwd } = options;
   const timeout = options.timeout ?? ((full ? 3 : 1) * patience.machine) / 1000;
   const words = [
@@ -92,6 +97,7 @@ export function inMachine(options: MachineOptions, command: readonly string[], i
     const text = { stdout: "", stderr: "" };
     machine.stdout.setEncoding("utf8").on("data", (part) => {
       text.stdout += part;
+      onOutput(part);
     });
     machine.stderr.setEncoding("utf8").on("data", (part) => {
       text.stderr += part;
@@ -159,10 +165,24 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs commands sequentially in one machine, by default as root; returns their results in order. */
-export async function eachInMachine(options: MachineOptions, commands: readonly Command[]): Promise<Outcome[]> {
+/**
+ * Runs commands sequentially in one machine, by default as root; returns their results in order. `onOutcome` gets each when its
+ * command has ended.
+ */
+export async function eachInMachine(
+  options: MachineOptions,
+  commands: readonly Command[],
+  onOutcome: (outcome: Outcome, index: number) => void = () => {},
+): Promise<Outcome[]> {
   const patient = commands.map((command) => ({ timeout: patience.command / 1000, ...command }));
-  const ran = await inMachine(options, ["node", resolve("test/kernel/guest/batch.mjs")], JSON.stringify(patient));
+  let rest = "";
+  let ended = 0;
+  const batch = ["node", resolve("test/kernel/guest/batch.mjs")];
+  const ran = await inMachine(options, batch, JSON.stringify(patient), (text) => {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    for (const line of lines.filter(Boolean)) onOutcome(JSON.parse(line) as Outcome, ended++);
+  });
   if (ran.status !== 0) throw new Error(`the machine ended with status ${ran.status}\n${ran.stderr}`);
   const outcomes = ran.stdout.split("\n").filter(Boolean);
   if (outcomes.length !== commands.length)

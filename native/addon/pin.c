@@ -217,6 +217,12 @@ enum outcome pin_call(struct pins *own, const struct seccomp_notif *call, const 
   struct thread *thread = enter_thread(own, tid, error);
   if (thread == NULL) return refuse(own, call, still_waits(own, call) ? of_errno(*error) : GONE, refusal);
   has_executed(thread);
+  *error = failure_by_path(own, thread, &call->data, image);
+  if (*error != 0) {
+    thread->interrupted = 0;
+    thread->given_up = PREPARED;
+    return answer(own, call, -*error, 0) == 0 ? FAILS : GONE;
+  }
   if (thread->interrupted > PATIENCE) {
     thread->interrupted = 0;
     return refuse(own, call, STARVED, refusal == 0 ? 0 : EINTR);
@@ -364,7 +370,8 @@ int pin_refuse(struct pins *own, const struct seccomp_notif *call, int error) { 
 
 /* ── Begin and end ───────────────────────────────────────────────────────────────────────────────────────────────── */
 
-struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits) {
+struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
+                        bool answers_failures) {
   struct pins *own = calloc(1, sizeof *own);
   if (own == NULL) return NULL;
   own->listener = listener;
@@ -375,7 +382,10 @@ struct pins *start_pins(int listener, enum protection protection, bool trust_exe
   struct epoll_event event = {.events = EPOLLIN};
   int result = own->epoll < 0 || epoll_ctl(own->epoll, EPOLL_CTL_ADD, listener, &event) != 0 ? -errno : 0;
   if (result == 0) result = start_windows(&own->windows, protection);
-  if (result == 0) return own;
+  if (result == 0) {
+    if (answers_failures && trust_executions) start_walking(own);
+    return own;
+  }
   if (own->epoll >= 0) close(own->epoll);
   free(own);
   errno = -result;
@@ -386,6 +396,7 @@ void end_pins(struct pins *own) {
   for (unsigned i = 0; i < BUCKETS; i++)
     while (own->threads[i] != NULL) pin_ended(own, own->threads[i]->id);
   end_windows(&own->windows);
+  stop_walking(own);
   close(own->epoll);
   while (own->strays != NULL) {
     struct stray *one = own->strays;

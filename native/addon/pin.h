@@ -253,12 +253,17 @@ enum outcome {
   NO_MEMORY = 11,    /* ours */
   DISPATCHED = 12,   /* the caller has syscall user dispatch, which would take the stub's call */
   STARVED = 13,      /* interrupted time and again */
+  FAILS = 14,        /* by its path, which was judged: the call has got its errno */
 };
 
 struct pins;
 
-/* `audits`: nothing is enforced, and calls that cannot be pinned may pass as they are. */
-struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits);
+/*
+ * `audits`: nothing is enforced, and calls that cannot be pinned may pass as they are. `answers_failures`: calls that fail by
+ * their path are not pinned, which needs `trust_executions` and `pin_changes_rights`.
+ */
+struct pins *start_pins(int listener, enum protection protection, bool trust_executions, bool audits,
+                        bool answers_failures);
 void end_pins(struct pins *own);
 /* Notifications that were received while a caller was being prepared: to be judged next. */
 bool next_waiting(struct pins *own, struct seccomp_notif *into);
@@ -309,6 +314,8 @@ bool pin_is_late(const struct pins *own, pid_t tid);
 void pin_ended(struct pins *own, pid_t tid);
 /* The thread's execve(2) is about to be let through, pinned or not. */
 void pin_executes(struct pins *own, pid_t tid);
+/* The thread is about to change its users, groups or capabilities; `of_others`: a root or a namespace, which others can share. */
+void pin_changes_rights(struct pins *own, pid_t tid, bool of_others);
 
 /* ── Reading the caller's memory (observe.c) ─────────────────────────────────────────────────────────────────────── */
 

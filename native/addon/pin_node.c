@@ -35,21 +35,22 @@ static bool unsigned_of(napi_env env, napi_value value, uint64_t *into) {
   return napi_get_value_bigint_uint64(env, value, into, &lossless) == napi_ok;
 }
 
-/* startPins(listener, sealed, trustExecutions, audits): 0 or a negative errno. */
+/* startPins(listener, sealed, trustExecutions, audits, answersFailures): 0 or a negative errno. */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct pins **own = pins_of(env);
-  napi_value arguments[4];
-  size_t count = 4;
+  napi_value arguments[5];
+  size_t count = 5;
   int32_t listener;
-  bool sealed, trust, audits;
-  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 4 ||
+  bool sealed, trust, audits, failures;
+  if (own == NULL || napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != 5 ||
       napi_get_value_int32(env, arguments[0], &listener) != napi_ok ||
       napi_get_value_bool(env, arguments[1], &sealed) != napi_ok ||
       napi_get_value_bool(env, arguments[2], &trust) != napi_ok ||
-      napi_get_value_bool(env, arguments[3], &audits) != napi_ok)
-    return fail(env, "startPins takes (listener, sealed, trustExecutions, audits)");
+      napi_get_value_bool(env, arguments[3], &audits) != napi_ok ||
+      napi_get_value_bool(env, arguments[4], &failures) != napi_ok)
+    return fail(env, "startPins takes (listener, sealed, trustExecutions, audits, answersFailures)");
   if (*own != NULL) end_pins(*own);
-  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits);
+  *own = start_pins(listener, sealed ? SEALED : BY_RULES, trust, audits, failures);
   return number_of(env, *own == NULL ? -errno : 0);
 }
 
@@ -162,6 +163,18 @@ static napi_value of_thread(napi_env env, napi_callback_info info, void (*functi
 static napi_value ended(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_ended); }
 static napi_value executes(napi_env env, napi_callback_info info) { return of_thread(env, info, pin_executes); }
 
+/* pinChangesRights(tid, ofOthers) */
+static napi_value changes_rights(napi_env env, napi_callback_info info) {
+  struct call call;
+  int32_t tid;
+  bool of_others;
+  if (!begin(env, info, 2, &call) || napi_get_value_int32(env, call.arguments[0], &tid) != napi_ok ||
+      napi_get_value_bool(env, call.arguments[1], &of_others) != napi_ok)
+    return fail(env, "pinChangesRights takes (tid, ofOthers)");
+  pin_changes_rights(call.own, tid, of_others);
+  return NULL;
+}
+
 /* pinHasWaiting(): boolean. */
 static napi_value waits(napi_env env, napi_callback_info info) {
   struct call call;
@@ -224,6 +237,7 @@ void export_pins(napi_env env, napi_value exports) {
       {.utf8name = "pinIsLate", .method = is_late, .attributes = napi_enumerable},
       {.utf8name = "pinEnded", .method = ended, .attributes = napi_enumerable},
       {.utf8name = "pinExecutes", .method = executes, .attributes = napi_enumerable},
+      {.utf8name = "pinChangesRights", .method = changes_rights, .attributes = napi_enumerable},
       {.utf8name = "observeText", .method = text, .attributes = napi_enumerable},
       {.utf8name = "observeBytes", .method = bytes, .attributes = napi_enumerable},
       {.utf8name = "observeVector", .method = vector, .attributes = napi_enumerable},

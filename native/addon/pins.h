@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the files of pinned calls share: the threads that have been seen (threads.c), the notifications (notifications.c),
- * the calls that a stopped caller makes for its window (own_calls.c) and the protocol (pin.c).
+ * the calls that a stopped caller makes for its window (own_calls.c), calls that fail without a pin (failing.c), and the
+ * protocol (pin.c).
  */
 #ifndef PINS_H
 #define PINS_H
@@ -42,6 +43,9 @@ struct thread {
   struct window *window; /* what it was last seen with */
   unsigned epoch;        /* when that was */
   bool is_executing;
+  bool has_changed; /* it has made a call that changes its rights */
+  bool is_compared, is_as_we_are;
+  unsigned compared_epoch;
   unsigned interrupted;
   enum outcome given_up; /* why its call, which comes again, passes as it is; PREPARED: it does not */
   int given_up_error;
@@ -55,7 +59,8 @@ struct pins {
   bool trust_executions;
   bool audits;
   bool asks_for_dispatch;
-  int stopping; /* a signal that was to stop the process while a window was mapped; 0: none */
+  struct self *self; /* NULL: no call fails without a pin */
+  int stopping;      /* a signal that was to stop the process while a window was mapped; 0: none */
   uint64_t observed;
   uint64_t order;
   struct windows windows;
@@ -90,6 +95,14 @@ enum outcome refuse(struct pins *own, const struct seccomp_notif *call, enum out
 void mark_observed(struct pins *own, uint64_t id);
 /* Lets a call of ours pass that the policy's filter asks about. Other callers' notifications wait until their turn. */
 void pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]);
+
+/* ── Calls that fail by their path (failing.c) ───────────────────────────────────────────────────────────────────── */
+
+/* The errno with which the call fails, positive; 0: it need not. */
+int failure_by_path(struct pins *own, struct thread *thread, const struct seccomp_data *call,
+                    const struct image *image);
+void start_walking(struct pins *own);
+void stop_walking(struct pins *own);
 
 /* ── Calls that the stopped caller makes for us (own_calls.c) ────────────────────────────────────────────────────── */
 

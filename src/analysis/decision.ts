@@ -59,6 +59,8 @@ export type StatefulReason =
   | { readonly because: "execution" }
   /** The engine must see every thread that restricts itself by Landlock (`SplitOptions.superviseRestriction`). */
   | { readonly because: "restriction" }
+  /** The engine must see every thread that changes its rights, root or namespaces (`SplitOptions.superviseRights`). */
+  | { readonly because: "rights" }
   /** The split gave up on this call: exploring all its conditions would take too long. */
   | { readonly because: "too-complex" };
 

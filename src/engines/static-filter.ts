@@ -15,7 +15,7 @@ import { type ReturnAction, returnWord, splitReturnWord } from "../linux/return-
 /** Which calls an engine must see although no state decides their verdict. */
 export type Supervision = Pick<
   SplitOptions,
-  "superviseProcessCreation" | "superviseExecution" | "superviseRestriction"
+  "superviseProcessCreation" | "superviseExecution" | "superviseRestriction" | "superviseRights"
 >;
 
 /** What determines an engine's classic filter. */

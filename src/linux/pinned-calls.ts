@@ -14,9 +14,16 @@ export interface PinnedCallFunctions {
   /**
    * Begins. `sealed`: windows are protected by mseal(2) (Linux 6.10), else by the filter's rules. `trustExecutions`:
    * `pinExecutes` is called before each execve(2) is let through, so that a window need not be looked at for every call.
-   * `audits`: a refusal may be 0, with which the call passes as it is; else that throws.
+   * `audits`: a refusal may be 0, with which the call passes as it is; else that throws. `answersFailures`: a call that
+   * fails by its path gets its errno without a pin; `pinChangesRights` is called then, too.
    */
-  startPins(listener: number, sealed: boolean, trustExecutions: boolean, audits: boolean): number;
+  startPins(
+    listener: number,
+    sealed: boolean,
+    trustExecutions: boolean,
+    audits: boolean,
+    answersFailures: boolean,
+  ): number;
   /** An outcome in the low 8 bits, an errno above. `rooms`: given back by `pinArrival`; with some, the call's end is reported. */
   pinCall(
     notification: Uint8Array,
@@ -47,6 +54,8 @@ export interface PinnedCallFunctions {
   pinIsLate(tid: number): boolean;
   pinEnded(tid: number): void;
   pinExecutes(tid: number): void;
+  /** The thread's call changes its users, groups or capabilities; `ofOthers`: a root or a namespace, which others can share. */
+  pinChangesRights(tid: number, ofOthers: boolean): void;
   /** The length of the string, which `into` has with its end. */
   observeText(notification: Uint8Array, address: bigint, into: Uint8Array): number;
   /** 0: `into` is filled. */

@@ -19,7 +19,10 @@ import { type EngineWarnings, findWarnings } from "./warnings.ts";
 
 /** Options of the engine that enforces the policy. */
 export interface ExplainOptions
-  extends Pick<SplitOptions, "superviseProcessCreation" | "superviseExecution" | "superviseRestriction"> {
+  extends Pick<
+    SplitOptions,
+    "superviseProcessCreation" | "superviseExecution" | "superviseRestriction" | "superviseRights"
+  > {
   /** Calls whose arguments the filter compares with the launcher's token. */
   readonly launcherCalls?: readonly string[];
   /** What the engine does otherwise than the policy says. */

@@ -74,6 +74,8 @@ export function becauseText(reason: StatefulReason): string | undefined {
       return "executions are supervised";
     case "restriction":
       return "Landlock domains are supervised";
+    case "rights":
+      return "changes of users, roots and namespaces are supervised";
     case "not-expressible":
       return "no classic filter can test it";
     case "too-complex":

@@ -445,6 +445,7 @@ function reasonKey(reason: StatefulReason): string {
     case "process-creation":
     case "execution":
     case "restriction":
+    case "rights":
     case "too-complex":
       return reason.because;
   }

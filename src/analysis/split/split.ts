@@ -10,6 +10,7 @@ import { passes } from "../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
 import { cloneFlag, creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
+import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
 import type { SplitPolicy } from "../decision.ts";
 import { type DecisionNode, Decisions } from "./decisions.ts";
 import { type Environment, Environments } from "./environment.ts";
@@ -26,6 +27,8 @@ export interface SplitOptions {
   readonly superviseExecution?: boolean;
   /** The engine must see every thread that restricts itself by Landlock: landlock_restrict_self becomes stateful. */
   readonly superviseRestriction?: boolean;
+  /** The engine must see every thread that changes its users, groups, capabilities, root or namespaces. */
+  readonly superviseRights?: boolean;
   /**
    * Known words of cells before the call, to ask about one phase. Not for enforcement, which must cover every state.
    */
@@ -51,6 +54,7 @@ interface SupervisedCalls {
   /** execve, execveat */
   readonly executions: readonly number[];
   readonly restriction: number;
+  readonly rights: readonly number[];
 }
 
 /** Calls that an engine may have to see. */
@@ -67,6 +71,7 @@ function supervisedCallsOf(architecture: ArchitectureName): SupervisedCalls {
     clone,
     executions: numbersOf(executingCalls, architecture),
     restriction: callNumber("landlock_restrict_self", architecture),
+    rights: [...credentialNumbers(architecture), ...rootNumbers(architecture)],
   };
 }
 
@@ -146,12 +151,19 @@ function supervised(
   decisions: Decisions,
   pool: TermPool,
 ): DecisionNode {
-  const { creations, clone, executions, restriction } = supervisedCalls[program.architecture];
+  const { creations, clone, executions, restriction, rights } = supervisedCalls[program.architecture];
   const isCreation = options.superviseProcessCreation && (number === clone || creations.includes(number));
   const isExecution = options.superviseExecution === true && executions.includes(number);
   const isRestriction = options.superviseRestriction === true && number === restriction;
-  if (!isCreation && !isExecution && !isRestriction) return decision;
-  const because = isCreation ? "process-creation" : isExecution ? "execution" : "restriction";
+  const isOfRights = options.superviseRights === true && rights.includes(number);
+  if (!isCreation && !isExecution && !isRestriction && !isOfRights) return decision;
+  const because = isCreation
+    ? "process-creation"
+    : isExecution
+      ? "execution"
+      : isRestriction
+        ? "restriction"
+        : "rights";
   const reasons = decisions.reasons([{ because }]);
   const threads = pool.test(pool.input("argument0"), cloneFlag.thread, [
     { from: cloneFlag.thread, to: cloneFlag.thread },

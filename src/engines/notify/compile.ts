@@ -13,11 +13,12 @@ import { automataOf } from "../../ir/observe.ts";
 import type { Program } from "../../ir/program.ts";
 import { creatingCalls, executingCalls, numbersOf } from "../../linux/process-calls.ts";
 import { splitReturnWord } from "../../linux/return-word.ts";
+import { credentialNumbers, rootNumbers } from "../../linux/rights-calls.ts";
 import type { EngineCompiler, Mode } from "../engine.ts";
 import { leavesOf, staticFilter } from "../static-filter.ts";
 import { describeState } from "../status.ts";
 import { hearing, notifyFilter, notifyProfile } from "./filter.ts";
-import { needsOf } from "./needs.ts";
+import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 import { hinderedOwnCalls } from "./pin/own-calls.ts";
 import { type ArmedFilter, callTrait, type Needs, type NotifyPolicy } from "./policy.ts";
@@ -78,6 +79,10 @@ function traitsOf(program: Program, needs: Needs): Uint8Array {
   // The children of a process that has restricted itself by Landlock are followed, for they are restricted, too.
   if (needs.births || asksForObjects(program)) add(numbersOf(creatingCalls, program.architecture), callTrait.creates);
   if (needs.threads) add(numbersOf(executingCalls, program.architecture), callTrait.executes);
+  if (followsRights(program)) {
+    add(credentialNumbers(program.architecture), callTrait.changesCredentials);
+    add(rootNumbers(program.architecture), callTrait.changesRoot);
+  }
   return traits;
 }
 

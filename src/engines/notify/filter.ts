@@ -4,7 +4,7 @@ import type { Program } from "../../ir/program.ts";
 import { type Action, actionNames, actions, kills } from "../../ir/verdicts.ts";
 import type { FilterOptions, Mode } from "../engine.ts";
 import { askingOf, type FilterProfile, type StaticFilter, staticFilter } from "../static-filter.ts";
-import { needsOf } from "./needs.ts";
+import { followsRights, needsOf } from "./needs.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
 
 export const notifyProfile = {
@@ -18,6 +18,7 @@ export const notifyProfile = {
       superviseProcessCreation: births || holds,
       superviseExecution: threads,
       superviseRestriction: holds,
+      superviseRights: followsRights(program),
     };
   },
   asks: true,

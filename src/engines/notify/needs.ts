@@ -2,6 +2,7 @@
 import { type CircumstanceInput, isCircumstance } from "../../ir/inputs.ts";
 import type { Program } from "../../ir/program.ts";
 import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import { lookingNumbers } from "../../linux/rights-calls.ts";
 import type { Needs } from "./policy.ts";
 
 /** What the supervisor must follow to know an input; undefined: the notification or the clock says it. */
@@ -37,4 +38,10 @@ export function needsOf(program: Program): Needs {
     processId: asked.has("processId"),
     credentials: asked.has("credentials"),
   };
+}
+
+/** Calls that fail by their path need no pin where their callers' rights are known (native/addon/failing.c). */
+export function followsRights({ observations, architecture }: Program): boolean {
+  const looking = lookingNumbers(architecture);
+  return observations.some(({ sources }) => sources.some(({ number }) => looking.includes(number)));
 }

@@ -62,7 +62,7 @@ export interface Needs {
   readonly credentials: boolean;
 }
 
-export const callTrait = { judged: 1, creates: 2, executes: 4 } as const;
+export const callTrait = { judged: 1, creates: 2, executes: 4, changesCredentials: 8, changesRoot: 16 } as const;
 
 /** Not compatible between versions of Node or of portcullis: a cache names both in its key. */
 export function encodePolicy(policy: NotifyPolicy): Uint8Array {

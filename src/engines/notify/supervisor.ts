@@ -125,6 +125,8 @@ export class Supervisor {
         ? new Pinning(listener, {
             protection: windowProtection(kernel),
             executionsAreReported: true,
+            rightsAreReported:
+              kernel === "present" && policy.calls.some((traits) => (traits & callTrait.changesRoot) !== 0),
             audits: policy.mode === "audit",
           })
         : undefined;
@@ -297,6 +299,9 @@ export class Supervisor {
       memory.refuse(kernelErrno.ERESTARTNOINTR);
       return true;
     }
+
+    if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
+      this.#pinning?.changesRights(tid, (traits & callTrait.changesRoot) !== 0);
 
     const { needs } = this.#options.policy;
     let caller: Thread | undefined;

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Calls that fail by their path: nothing is there, or what is to be read as a link is none. Most calls with a path that
+ * compilers and interpreters make are such. They reach no object, so their errno can be given in place of a pin.
+ *
+ * The errno is that of the caller's own walk: the path is walked here only for a caller that has our rights, root and mounts
+ * (caller.c), and stays within one mount, which is neither procfs nor one that a magic link leads to. Whatever is not certain
+ * or could wait (RESOLVE_CACHED, Linux 5.12) is pinned.
+ *
+ * A thread is compared when its first such call comes, and again after each execution. In between it changes by its own
+ * calls alone, which the filter reports (`pin_changes_rights`).
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <linux/stat.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "objects.h"
+#include "old_libc.h"
+#include "pins.h"
+
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20
+#endif
+
+enum { NO_DIRECTORY = -1, TEMPORARY_FILE = O_TMPFILE & ~O_DIRECTORY };
+
+/* How a call looks its path up. */
+struct way {
+  int path, directory; /* arguments */
+  bool no_follow, reads_link;
+};
+
+static bool stats(struct way *way, uint64_t flags, unsigned allowed) {
+  way->no_follow = (flags & AT_SYMLINK_NOFOLLOW) != 0;
+  return ((unsigned)flags & ~(AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_EMPTY_PATH | allowed)) == 0;
+}
+
+static bool opens(struct way *way, uint64_t flags) {
+  way->no_follow = (flags & O_NOFOLLOW) != 0;
+  return (flags & (O_CREAT | TEMPORARY_FILE)) == 0;
+}
+
+static bool reads_link(struct way *way, uint64_t size) {
+  way->no_follow = way->reads_link = true;
+  return (int)size > 0;
+}
+
+/* False where the call is another one, or could fail by something that the kernel looks at before the path. */
+static bool way_of(const struct seccomp_data *call, struct way *way) {
+  const __u64 *arguments = call->args;
+  *way = (struct way){.path = 1, .directory = 0};
+  switch (call->nr) {
+    case SYS_openat:
+      return opens(way, arguments[2]);
+    case SYS_newfstatat:
+      return stats(way, arguments[3], 0);
+    case SYS_statx:
+      return (arguments[3] & STATX__RESERVED) == 0 && stats(way, arguments[2], AT_STATX_DONT_SYNC);
+    case SYS_readlinkat:
+      return reads_link(way, arguments[3]);
+#ifdef SYS_open
+    case SYS_open:
+      *way = (struct way){.path = 0, .directory = NO_DIRECTORY};
+      return opens(way, arguments[1]);
+    case SYS_stat:
+    case SYS_lstat:
+      *way = (struct way){.path = 0, .directory = NO_DIRECTORY, .no_follow = call->nr == SYS_lstat};
+      return true;
+    case SYS_readlink:
+      *way = (struct way){.path = 0, .directory = NO_DIRECTORY};
+      return reads_link(way, arguments[2]);
+#endif
+    default:
+      return false;
+  }
+}
+
+static bool has_our_rights(const struct pins *own, struct thread *thread) {
+  if (thread->has_changed || thread->process->executing > 0) return false;
+  if (!thread->is_compared || thread->compared_epoch != thread->process->epoch) {
+    struct caller caller;
+    struct failure failure;
+    thread->is_compared = true;
+    thread->compared_epoch = thread->process->epoch;
+    thread->is_as_we_are = know_caller(own->self, thread->id, &caller, &failure);
+  }
+  return thread->is_as_we_are;
+}
+
+static int walk(const struct pins *own, pid_t tid, const struct way *way, const char *path) {
+  const bool is_absolute = path[0] == '/';
+  int base = AT_FDCWD;
+  if (!is_absolute) {
+    char name[32];
+    snprintf(name, sizeof name, "%d/cwd", tid);
+    base = open_at(own->self->proc, name, O_PATH | O_DIRECTORY, 0, 0);
+    if (base < 0) return 0;
+  }
+  const uint64_t resolve =
+      RESOLVE_CACHED | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | (is_absolute ? 0 : RESOLVE_BENEATH);
+  int found = open_at(base, path, O_PATH | (way->no_follow ? O_NOFOLLOW : 0), 0, resolve);
+  if (base != AT_FDCWD) close(base);
+  if (found < 0) return found == -ENOENT || found == -ENOTDIR ? -found : 0;
+  struct stat object;
+  const bool is_no_link = way->reads_link && stat_of_descriptor(found, &object) == 0 &&
+                          (S_ISDIR(object.st_mode) || S_ISREG(object.st_mode));
+  close(found);
+  return is_no_link ? EINVAL : 0;
+}
+
+int failure_by_path(struct pins *own, struct thread *thread, const struct seccomp_data *call,
+                    const struct image *image) {
+  struct way way;
+  if (own->self == NULL || image->rooms != 0 || !way_of(call, &way)) return 0;
+  const int32_t at = image->registers[way.path];
+  if (at < 0 || (uint32_t)at >= image->length) return 0;
+  const char *path = (const char *)image->bytes + at;
+  if (path[0] == 0 || memchr(path, 0, image->length - (uint32_t)at) == NULL) return 0;
+  if (path[0] != '/' && way.directory != NO_DIRECTORY && (int)call->args[way.directory] != AT_FDCWD) return 0;
+  return has_our_rights(own, thread) ? walk(own, thread->id, &way, path) : 0;
+}
+
+void pin_changes_rights(struct pins *own, pid_t tid, bool of_others) {
+  int error;
+  struct thread *thread = of_others ? NULL : enter_thread(own, tid, &error);
+  if (thread != NULL) thread->has_changed = true;
+  else stop_walking(own);
+}
+
+void start_walking(struct pins *own) {
+  own->self = malloc(sizeof *own->self);
+  if (own->self != NULL && know_self(own->self) < 0) {
+    free(own->self);
+    own->self = NULL;
+  }
+}
+
+void stop_walking(struct pins *own) {
+  if (own->self == NULL) return;
+  forget_self(own->self);
+  free(own->self);
+  own->self = NULL;
+}

@@ -1,0 +1,30 @@
+/** The calls that change what a thread may reach by a path: its credentials, its root directory, its namespaces. */
+import type { ArchitectureName } from "./architecture.ts";
+import { numberOf } from "./calls.ts";
+
+/** They change the users, groups or capabilities of the thread that makes them. */
+const credentialCalls = [
+  "setuid",
+  "setgid",
+  "setreuid",
+  "setregid",
+  "setresuid",
+  "setresgid",
+  "setfsuid",
+  "setfsgid",
+  "setgroups",
+  "capset",
+];
+
+/** They change a root directory or namespaces, which other processes can share. */
+const rootCalls = ["chroot", "pivot_root", "unshare", "setns"];
+
+const numbersOf = (names: readonly string[], architecture: ArchitectureName): readonly number[] =>
+  names.map((name) => numberOf(name, architecture)).filter((number) => number !== undefined);
+
+export const credentialNumbers = (architecture: ArchitectureName) => numbersOf(credentialCalls, architecture);
+export const rootNumbers = (architecture: ArchitectureName) => numbersOf(rootCalls, architecture);
+
+/** Calls that can fail by their path alone, without an effect on anything (native/addon/failing.c). */
+const lookingCalls = ["open", "openat", "stat", "lstat", "newfstatat", "statx", "readlink", "readlinkat"];
+export const lookingNumbers = (architecture: ArchitectureName) => numbersOf(lookingCalls, architecture);

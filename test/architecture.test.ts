@@ -22,7 +22,7 @@ const mayImport: Readonly<Record<string, readonly string[]>> = {
   engines: ["bundle", "compile", "analysis", "rooms", "ir", "patterns", "linux", "events", "diagnostics"],
   traces: ["engines", "language", "compile", "analysis", "ir", "patterns", "linux", "events", "diagnostics"],
   status: ["engines", "ir", "linux", "events"],
-  report: ["traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
+  report: ["propose", "traces", "engines", "analysis", "ir", "linux", "events", "diagnostics"],
   record: ["traces", "engines", "bundle", "compile", "ir", "linux"],
   propose: ["traces", "engines", "analysis", "ir", "patterns", "linux", "diagnostics"],
   cli: [

@@ -1,4 +1,5 @@
 /** From recorded socket addresses to conditions on their kinds, ports, networks and names. */
+import { jsonText } from "../diagnostics/width.ts";
 import { readSocketAddress, type SocketAddress } from "../ir/observe.ts";
 import { printBlock } from "../patterns/cidr.ts";
 import { bytesOf, utf8 } from "./aspects.ts";
@@ -38,11 +39,7 @@ export function destinationsOf(bytes: string): readonly Destination[] {
       return [
         {
           name: `${whole.replace(/\/\d+$/, "")} port ${port}`,
-          conditions: (subject) => [
-            is(subject),
-            hasPort(subject),
-            `cidr(${JSON.stringify(whole)}).has(${subject}.address)`,
-          ],
+          conditions: (subject) => [is(subject), hasPort(subject), `cidr(${jsonText(whole)}).has(${subject}.address)`],
         },
         { name: `port ${port}`, conditions: (subject) => [is(subject), hasPort(subject)] },
         { name: kind, conditions: (subject) => [is(subject)] },
@@ -57,7 +54,7 @@ export function destinationsOf(bytes: string): readonly Destination[] {
           : [
               {
                 name: `${kind} ${text}`,
-                conditions: (subject) => [is(subject), `${subject}${pattern}.is(${JSON.stringify(text)})`],
+                conditions: (subject) => [is(subject), `${subject}${pattern}.is(${jsonText(text)})`],
               },
             ];
       return [...named, { name: kind, conditions: (subject) => [is(subject)] }];
@@ -123,7 +120,7 @@ function networks(list: readonly SocketAddress[]): AddressCondition[] {
   const v6 = words.filter((word) => word >> 32n !== 0xffffn);
   const blocks = [...blocksOf(v4, 96 + shortestPrefix.v4), ...blocksOf(v6, shortestPrefix.v6)];
   if (blocks.length < (v4.length > 0 ? 1 : 0) + (v6.length > 0 ? 1 : 0)) return [];
-  const texts = blocks.map((block) => JSON.stringify(printBlock(block)));
+  const texts = blocks.map((block) => jsonText(printBlock(block)));
   return [{ any: [{ subject: `cidr(${texts.join(", ")})`, method: "has", values: ["to.address"] }] }];
 }
 
@@ -144,7 +141,7 @@ function names(list: readonly SocketAddress[], subject: string, isPath: boolean)
   const patterns = texts.every((text) => text !== undefined) ? textPatterns(texts, isPath) : undefined;
   if (patterns === undefined) return [];
   const any = Object.entries(patterns).flatMap(([method, texts]: [string, readonly string[]]) =>
-    texts.length === 0 ? [] : [{ subject, method, values: texts.map((text) => JSON.stringify(text)) }],
+    texts.length === 0 ? [] : [{ subject, method, values: texts.map((text) => jsonText(text)) }],
   );
   return [{ any }];
 }

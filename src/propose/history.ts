@@ -27,6 +27,8 @@ export interface Occurrences {
   count: number;
   /** At most `mostFirsts`, in order. */
   readonly firsts: number[];
+  /** It is not known when it was made first: `firsts` is the earliest position that is possible. */
+  readonly isVague: boolean;
   last: number;
   /** Seconds since the segment's first call. */
   readonly firstTime: number | undefined;
@@ -39,7 +41,9 @@ export type Origin =
   /** `at`: the position of the parent's call. */
   | { readonly is: "fork"; readonly parent: Segment; readonly at: number }
   /** `program` is the last name of its path; undefined if the recording lacks it, null if there is no path. */
-  | { readonly is: "exec"; readonly before: Segment; readonly at: number; readonly program: string | null | undefined };
+  | { readonly is: "exec"; readonly before: Segment; readonly at: number; readonly program: string | null | undefined }
+  /** It goes on after its first such call (branches.ts). */
+  | { readonly is: "branch"; readonly before: Segment; readonly at: number; readonly call: string };
 
 export interface Segment {
   /** The index of the recording. */
@@ -195,7 +199,7 @@ export class HistoryBuilder implements History {
 
   #segment({ pid, number: process }: Pick<Process, "pid" | "number">, origin: Origin): Segment {
     const recording = this.recordings.length - 1;
-    const segment = { recording, process, pid, origin, calls: 0, seconds: undefined, occurrences: new Map() };
+    const segment: Segment = { recording, process, pid, origin, calls: 0, seconds: undefined, occurrences: new Map() };
     this.segments.push(segment);
     return segment;
   }
@@ -208,7 +212,7 @@ export class HistoryBuilder implements History {
 
   #ended({ segment }: Process): void {
     let { origin } = segment;
-    while (origin.is === "exec") origin = origin.before.origin;
+    while (origin.is === "exec" || origin.is === "branch") origin = origin.before.origin;
     if (origin.is === "command") this.sights.add("ended");
   }
 
@@ -245,7 +249,8 @@ export class HistoryBuilder implements History {
     const found = segment.occurrences.get(signature.id);
     if (found === undefined) {
       const firstTime = event.time === undefined ? undefined : segment.seconds;
-      segment.occurrences.set(signature.id, { count: 1, firsts: [position], last: position, firstTime });
+      const firsts = [position];
+      segment.occurrences.set(signature.id, { count: 1, firsts, isVague: false, last: position, firstTime });
     } else {
       found.count++;
       found.last = position;

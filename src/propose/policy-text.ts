@@ -1,10 +1,11 @@
 /** Prints a proposal as a policy: a TypeScript module that says for each rule where it comes from. */
+import { jsonText, safeText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { AddressCase } from "./addresses.ts";
 import type { History } from "./history.ts";
 import { comment, conditional, identifier, list } from "./layout.ts";
 import type { CallUse, Permissions, PhaseTrigger, State } from "./permissions.ts";
-import type { Role, Roles } from "./roles.ts";
+import type { Role, RoleBranch, Roles } from "./roles.ts";
 import { type ArgumentRules, conditionsOn, findRules, type Rule } from "./rules.ts";
 import type { Trigger } from "./triggers.ts";
 
@@ -100,8 +101,8 @@ class Printer {
     const hasRoles = roles.list.length > 1;
     if (hasRoles) {
       this.#imports.add("perProcess");
-      const names = roles.list.map(({ name }) => JSON.stringify(name));
-      const children = [...roles.children].map(([from, to]) => `${key(from.name)}: ${JSON.stringify(to.name)}`);
+      const names = roles.list.map(({ name }) => jsonText(name));
+      const children = [...roles.children].map(([from, to]) => `${key(from.name)}: ${jsonText(to.name)}`);
       lines.push("", "// How a process came to be: a child by its parent, a program by its path.");
       if (children.length === 0) {
         lines.push(...list(0, "const role = perProcess.phases(", names, ");", ["[", "]"]));
@@ -160,10 +161,10 @@ class Printer {
       if (inside.length === own.length) whole.push(role);
       else if (inside.length > 0) {
         const test = `${this.#phaseOf.get(role)}.is(${inside.map(({ phase }) => `"${phase}"`).join(", ")})`;
-        parts.push(roles.list.length === 1 ? test : `role.is(${JSON.stringify(role.name)}) && ${test}`);
+        parts.push(roles.list.length === 1 ? test : `role.is(${jsonText(role.name)}) && ${test}`);
       }
     }
-    if (whole.length > 0) parts.unshift(`role.is(${whole.map(({ name }) => JSON.stringify(name)).join(", ")})`);
+    if (whole.length > 0) parts.unshift(`role.is(${whole.map(({ name }) => jsonText(name)).join(", ")})`);
     if (parts.length === 1) return parts[0]!;
     return parts.map((part) => (part.includes(" && ") ? `(${part})` : part)).join(" || ");
   }
@@ -295,7 +296,7 @@ class Printer {
         ...list(
           0,
           `const ${name} = calls`,
-          names.map((one) => JSON.stringify(one)),
+          names.map((one) => jsonText(one)),
           ";",
           ["(", ")"],
         ),
@@ -412,12 +413,14 @@ class Printer {
     const { roles, permissions } = this.#sources;
     // The last role first: a process enters one role at a time.
     const order = (role: Role) => roles.list.indexOf(role);
-    const executions = [...roles.executions].sort((a, b) => order(b.from) - order(a.from));
+    const entries = [...roles.executions, ...roles.branches].sort((a, b) => order(b.from) - order(a.from));
     const changes = [
       ...[...permissions.triggers].flatMap(([role, triggers]) =>
         triggers.flatMap((trigger) => this.#enterPhase(role, trigger)),
       ),
-      ...executions.flatMap(({ from, to, programs }) => this.#enterRole(from, to, programs)),
+      ...entries.flatMap((entry) =>
+        "call" in entry ? enterBranch(entry) : this.#enterRole(entry.from, entry.to, entry.programs),
+      ),
     ];
     if (changes.length === 0) return ["export default policy(judge);"];
     return [
@@ -433,7 +436,7 @@ class Printer {
     const { call, argument, nth } = predicate;
     const name = this.#phaseOf.get(role)!;
     const conditions = [`call.name === "${call}"`];
-    if (this.#sources.roles.list.length > 1) conditions.push(`role.is(${JSON.stringify(role.name)})`);
+    if (this.#sources.roles.list.length > 1) conditions.push(`role.is(${jsonText(role.name)})`);
     if (argument !== undefined) {
       const { index, value } = argument;
       const all = conditionsOn(call, example.aspects[index]!, example.values[index], value, this.#architecture);
@@ -459,17 +462,22 @@ class Printer {
       }
     }
     return [...paths].flatMap(([call, list]) => {
-      const conditions = [`call.name === "${call}"`, `role.is(${JSON.stringify(from.name)})`];
+      const conditions = [`call.name === "${call}"`, `role.is(${jsonText(from.name)})`];
       if (programs.length > 0) {
         if (list.size === 0) return [];
-        const values = [...list].sort().map((path) => JSON.stringify(path));
+        const values = [...list].sort().map((path) => jsonText(path));
         conditions.push(
           this.#test(`${to.name} program`, { is: "test", subject: "call.args.path.text", method: "is", values }, 70),
         );
       }
-      return conditional(2, conditions, "&&", `role.enter(${JSON.stringify(to.name)});`);
+      return conditional(2, conditions, "&&", `role.enter(${jsonText(to.name)});`);
     });
   }
+}
+
+function enterBranch({ from, to, call }: RoleBranch): string[] {
+  const conditions = [`call.name === "${call}"`, `role.is(${jsonText(from.name)})`];
+  return conditional(2, conditions, "&&", `role.enter(${jsonText(to.name)});`);
 }
 
 /** For the comment, and for people. */
@@ -489,15 +497,14 @@ export function describePredicate({ predicate, example }: Pick<Trigger, "predica
   const { argument } = predicate;
   if (argument === undefined) return `The ${order} ${predicate.call}`;
   const { parameter } = example.aspects[argument.index]!;
+  const isAddress = example.aspects[argument.index]!.is === "address";
   const value =
-    typeof argument.value === "string" && example.aspects[argument.index]!.is !== "address"
-      ? JSON.stringify(argument.value)
-      : argument.value;
+    typeof argument.value === "bigint" || isAddress ? safeText(String(argument.value)) : jsonText(argument.value);
   return `The ${order} ${predicate.call}(${parameter}=${value})`;
 }
 
 function key(name: string): string {
-  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name);
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : jsonText(name);
 }
 
 /** The last line gets the comma of an argument. */

@@ -52,7 +52,7 @@ describe("a proposal", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it("refuses nothing of its recordings, and has no warnings", () => {
-    let [withPhases, withRoles, number] = [0, 0, 0];
+    let [withPhases, withRoles, withBranches, number] = [0, 0, 0, 0];
     for (const seed of seeds(runs)) {
       const choices = new SeededChoices(seed);
       const recordings = Array.from({ length: 1 + choices.below(3) }, () => randomRecording(choices));
@@ -66,6 +66,7 @@ describe("a proposal", () => {
       });
       if (permissions.triggers.size > 0) withPhases++;
       if (roles.list.length > 1) withRoles++;
+      if (roles.branches.length > 0) withBranches++;
       const path = join(folder, `${number++}.ts`);
       writeFileSync(path, policy);
       const { program, diagnostics, promises } = loadPolicy(path, { architecture });
@@ -89,6 +90,7 @@ describe("a proposal", () => {
     }
     expect(withPhases).toBeGreaterThan(0);
     expect(withRoles).toBeGreaterThan(0);
+    expect(withBranches).toBeGreaterThan(0);
     const formatter = join(process.cwd(), "node_modules/.bin/biome");
     execFileSync(formatter, ["format", "--vcs-enabled=false", "."], { cwd: folder, encoding: "utf8", stdio: "pipe" });
   });

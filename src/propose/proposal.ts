@@ -1,9 +1,10 @@
 /** From a history to a policy, and to what people should know of it. */
 import { familiesOf } from "../linux/families.ts";
+import { divideRoles } from "./branches.ts";
 import type { History } from "./history.ts";
 import { findPermissions, type Permissions, type PhaseMode } from "./permissions.ts";
 import { printPolicy } from "./policy-text.ts";
-import { findRoles, type Roles } from "./roles.ts";
+import type { Roles } from "./roles.ts";
 import type { ArgumentRules } from "./rules.ts";
 import { type Situation, type SituationName, situations } from "./situations.ts";
 
@@ -29,20 +30,20 @@ export interface Proposal {
 /** The recorder `notifier` leaves them out (docs/traces.md), so their absence says nothing. */
 const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
 
-export function propose(history: History, options: ProposalOptions): Proposal {
+export function propose(recorded: History, options: ProposalOptions): Proposal {
   const chosen = situations.filter(({ name }) => options.with.includes(name));
   const everywhere = new Set<string>([...chosen.flatMap(({ calls }) => calls), ...unrecorded]);
-  const roles = findRoles(options.phases === "none" ? withoutProcesses(history) : history);
+  const { history, roles } = divideRoles(options.phases === "none" ? withoutProcesses(recorded) : recorded);
   const permissions = findPermissions(history, roles, options.phases, everywhere);
-  const recorded = new Set(permissions.calls.map(({ call }) => call));
+  const allowed = new Set(permissions.calls.map(({ call }) => call));
   const added = new Map<string, readonly string[]>(
-    chosen.map(({ name, calls }) => [name, calls.filter((call) => !recorded.has(call))] as const),
+    chosen.map(({ name, calls }) => [name, calls.filter((call) => !allowed.has(call))] as const),
   );
   added.set(
     "unrecorded",
-    unrecorded.filter((call) => !recorded.has(call)),
+    unrecorded.filter((call) => !allowed.has(call)),
   );
-  const has = new Set([...recorded, ...everywhere]);
+  const has = new Set([...allowed, ...everywhere]);
   const unseen = situations
     .filter(({ name, sights }) => !options.with.includes(name) && !sights.some((sight) => history.sights.has(sight)))
     .map((situation) => ({

@@ -1,7 +1,7 @@
 /**
- * Roles: the processes of a recording, grouped by how they came to be. A role is a state of a process that only birth and
- * execution change, and that has no way back, because a policy's phases go forward only. Roles that would need one, and
- * roles that make almost the same calls, are one role.
+ * Roles: the processes of a recording, grouped by how they came to be. A role is a state of a process that only birth,
+ * execution and the first call of a branch change, and that has no way back, because a policy's phases go forward only.
+ * Roles that would need one, and roles that make almost the same calls, are one role.
  */
 import type { History, Origin, Segment } from "./history.ts";
 
@@ -20,19 +20,31 @@ export interface Execution {
   readonly programs: readonly string[];
 }
 
+/** A process of `from` that makes the call becomes one of `to`. */
+export interface RoleBranch {
+  readonly from: Role;
+  readonly to: Role;
+  readonly call: string;
+}
+
 export interface Roles {
   /** A role's parent is before it. */
   readonly list: readonly Role[];
   /** The role of a child, by its parent's; without an entry it is its parent's. */
   readonly children: ReadonlyMap<Role, Role>;
   readonly executions: readonly Execution[];
+  readonly branches: readonly RoleBranch[];
   roleOf(segment: Segment): Role;
 }
 
 /** More roles than a person reads. */
-const mostRoles = 6;
+const mostRoles = 8;
 /** Roles that share more of their calls are one. */
 const alike = 0.85;
+/** Roles are one if a process is then allowed less than this many more calls in the mean over all lives. */
+const negligible = 0.05;
+/** Characters of a role's name. */
+const longestName = 40;
 /** Generations of children that are distinguished. */
 const mostGenerations = 3;
 
@@ -45,9 +57,17 @@ export function findRoles({ segments, signatures, executed }: History): Roles {
   // A path that is not known leaves open which program it is, so then all are one.
   const isKnown = segments.every(({ origin }) => origin.is !== "exec" || origin.program !== undefined);
   const grouping = new Grouping(isKnown, executed);
+  const branches = new Map(
+    segments.flatMap(({ origin }) => (origin.is === "branch" ? [[origin.before, origin.call] as const] : [])),
+  );
+  const branching = new Set(branches.values());
   for (const segment of segments) {
     const key = grouping.add(segment);
-    for (const id of segment.occurrences.keys()) grouping.call(key, signatures[id]!.call);
+    for (const id of segment.occurrences.keys()) {
+      const { call } = signatures[id]!;
+      grouping.call(key, call);
+      if (branching.has(call) && branches.get(segment) !== call) grouping.goesOnAt(key, call);
+    }
   }
   grouping.merge();
   return grouping.roles(segments);
@@ -56,13 +76,17 @@ export function findRoles({ segments, signatures, executed }: History): Roles {
 interface Edge {
   readonly from: string;
   readonly to: string;
-  readonly is: "fork" | "exec";
-  readonly program: string | undefined;
+  readonly is: "fork" | "exec" | "branch";
+  /** The program's last name, or the call of a branch. */
+  readonly by: string | undefined;
 }
 
 class Grouping {
   readonly #keys = new Map<Segment, string>();
   readonly #calls = new Map<string, Set<string>>();
+  readonly #lives = new Map<string, { calls: number; seconds: number }>();
+  /** Calls of branches after which a process of the role is still one. */
+  readonly #passed = new Map<string, Set<string>>();
   /** Disjoint sets of keys. */
   readonly #parent = new Map<string, string>();
   readonly #edges = new Map<string, Edge>();
@@ -80,15 +104,36 @@ class Grouping {
     if (!this.#parent.has(key)) {
       this.#parent.set(key, key);
       this.#calls.set(key, new Set());
+      this.#passed.set(key, new Set());
+      this.#lives.set(key, { calls: 0, seconds: 0 });
     }
+    const life = this.#lives.get(key)!;
+    life.calls += segment.calls;
+    life.seconds += segment.seconds ?? 0;
     const { origin } = segment;
-    if (origin.is === "fork") this.#edge(this.#keys.get(origin.parent)!, key, "fork", undefined);
-    if (origin.is === "exec") this.#edge(this.#keys.get(origin.before)!, key, "exec", this.#program(origin));
+    switch (origin.is) {
+      case "command":
+        break;
+      case "fork":
+        this.#edge(this.#keys.get(origin.parent)!, key, "fork", undefined);
+        break;
+      case "exec":
+        this.#edge(this.#keys.get(origin.before)!, key, "exec", this.#program(origin));
+        break;
+      case "branch":
+        this.#edge(this.#keys.get(origin.before)!, key, "branch", origin.call);
+        break;
+    }
     return key;
   }
 
   call(key: string, name: string): void {
     this.#calls.get(key)!.add(name);
+  }
+
+  /** A process makes the call of a branch, and does not take it. */
+  goesOnAt(key: string, call: string): void {
+    this.#passed.get(key)!.add(call);
   }
 
   #keyOf(origin: Origin): string {
@@ -102,6 +147,8 @@ class Grouping {
         if (!this.#isKnown) return this.#deeper(before, "program");
         return this.#isProgram(origin) ? `exec ${origin.program}` : before;
       }
+      case "branch":
+        return `${this.#keys.get(origin.before)!}:${origin.call}`;
     }
   }
 
@@ -118,8 +165,8 @@ class Grouping {
     return key.split("/").length > mostGenerations ? key : `${key}/${step}`;
   }
 
-  #edge(from: string, to: string, is: Edge["is"], program: string | undefined): void {
-    this.#edges.set(`${is} ${from}\0${to}\0${program}`, { from, to, is, program });
+  #edge(from: string, to: string, is: Edge["is"], by: string | undefined): void {
+    this.#edges.set(`${is} ${from}\0${to}\0${by}`, { from, to, is, by });
   }
 
   #find(key: string): string {
@@ -137,6 +184,10 @@ class Grouping {
     const [first, second] = order.indexOf(a) < order.indexOf(b) ? [a, b] : [b, a];
     this.#parent.set(second, first);
     for (const call of this.#calls.get(second)!) this.#calls.get(first)!.add(call);
+    for (const call of this.#passed.get(second)!) this.#passed.get(first)!.add(call);
+    const [life, other] = [this.#lives.get(first)!, this.#lives.get(second)!];
+    life.calls += other.calls;
+    life.seconds += other.seconds;
   }
 
   get #roots(): string[] {
@@ -146,14 +197,33 @@ class Grouping {
   merge(): void {
     this.#settle();
     for (;;) {
-      const roots = this.#roots;
-      const pairs = this.#related().map(([a, b]) => ({ a, b, likeness: this.#likeness(a, b) }));
-      pairs.sort((one, two) => two.likeness - one.likeness);
-      const best = pairs[0];
-      if (best === undefined || (best.likeness < alike && roots.length <= mostRoles)) return;
+      const pairs = this.#related().map(([a, b]) => ({ a, b, likeness: this.#likeness(a, b), cost: this.#cost(a, b) }));
+      const isTooMany = this.#roots.length > mostRoles;
+      const possible = pairs.filter(({ likeness, cost }) => likeness >= alike || cost < negligible || isTooMany);
+      possible.sort((one, two) => one.cost - two.cost || two.likeness - one.likeness);
+      const [best] = possible;
+      if (best === undefined) return;
       this.#union(best.a, best.b);
       this.#settle();
     }
+  }
+
+  /** What one role may do more than the two: call names, in the mean over the lives of all processes. */
+  #cost(a: string, b: string): number {
+    const [left, right] = [this.#calls.get(a)!, this.#calls.get(b)!];
+    const more = (have: ReadonlySet<string>, get: ReadonlySet<string>) =>
+      [...get].filter((call) => !have.has(call)).length;
+    return more(left, right) * this.#shareOf(a) + more(right, left) * this.#shareOf(b);
+  }
+
+  #shareOf(root: string): number {
+    const all = { calls: 0, seconds: 0 };
+    for (const one of this.#roots) {
+      all.calls += this.#lives.get(one)!.calls;
+      all.seconds += this.#lives.get(one)!.seconds;
+    }
+    const { calls, seconds } = this.#lives.get(root)!;
+    return Math.max(calls / Math.max(1, all.calls), all.seconds === 0 ? 0 : seconds / all.seconds);
   }
 
   /** Pairs of roles of which one makes the other, or that the same role makes. */
@@ -181,15 +251,26 @@ class Grouping {
   /** Merges until a role has one role of children, an execution one result, and there is no way back. */
   #settle(): void {
     for (let changed = true; changed; ) {
-      changed = this.#oneResult() || this.#noWayBack();
+      changed = this.#oneResult() || this.#noWayBack() || this.#allBranch();
     }
+  }
+
+  /** A branch that some processes of the role do not take is none. */
+  #allBranch(): boolean {
+    for (const { from, to, is, by } of this.#edges.values()) {
+      if (is !== "branch" || this.#find(from) === this.#find(to)) continue;
+      if (!this.#passed.get(this.#find(from))!.has(by!)) continue;
+      this.#union(from, to);
+      return true;
+    }
+    return false;
   }
 
   #oneResult(): boolean {
     const results = new Map<string, string>();
     let changed = false;
-    for (const { from, to, is, program } of this.#edges.values()) {
-      const step = `${is} ${this.#find(from)}\0${program}`;
+    for (const { from, to, is, by } of this.#edges.values()) {
+      const step = `${is} ${this.#find(from)}\0${by}`;
       const before = results.get(step);
       if (before === undefined) results.set(step, to);
       else if (this.#find(before) !== this.#find(to)) {
@@ -232,18 +313,28 @@ class Grouping {
     for (const segment of segments) roleOf(segment).segments.push(segment);
     const children = new Map<Role, Role>();
     const executions = new Map<string, Execution & { programs: string[] }>();
-    for (const { from, to, is, program } of this.#edges.values()) {
+    const branches = new Map<string, RoleBranch>();
+    for (const { from, to, is, by } of this.#edges.values()) {
       const [a, b] = [made.get(this.#find(from))!, made.get(this.#find(to))!];
       if (a === b) continue;
-      if (is === "fork") children.set(a, b);
-      else {
-        const key = `${a.name}\0${b.name}`;
-        const entry = executions.get(key) ?? { from: a, to: b, programs: [] };
-        if (program !== undefined && !entry.programs.includes(program)) entry.programs.push(program);
-        executions.set(key, entry);
+      const key = `${a.name}\0${b.name}`;
+      switch (is) {
+        case "fork":
+          children.set(a, b);
+          break;
+        case "exec": {
+          const entry = executions.get(key) ?? { from: a, to: b, programs: [] };
+          if (by !== undefined && !entry.programs.includes(by)) entry.programs.push(by);
+          executions.set(key, entry);
+          break;
+        }
+        case "branch":
+          branches.set(`${key}\0${by}`, { from: a, to: b, call: by! });
+          break;
       }
     }
-    return { list: [...made.values()], children, executions: [...executions.values()], roleOf };
+    const list = [...made.values()];
+    return { list, children, executions: [...executions.values()], branches: [...branches.values()], roleOf };
   }
 
   /** Parents before children. There is no way back, so this ends. */
@@ -261,10 +352,12 @@ class Grouping {
     return order;
   }
 
-  /** `main`, `child`, `grandchild`; `git`, `git-child`. */
+  /** `main`, `child`, `grandchild`; `git`, `git-child`; `child-setsid` of a branch. */
   #nameOf(root: string): string {
     const plain = root.replace("main/child/child", "main/grandchild").replace(/^main\//, "");
-    return plain.replace(/^exec /, "").replaceAll("/", "-") || "program";
+    // A program's name comes from the recording, and stands in comments of the policy.
+    const safe = plain.replace(/^exec /, "").replaceAll(/[^\w.+-]+/g, "-");
+    return safe.slice(0, longestName) || "program";
   }
 }
 

@@ -1,4 +1,5 @@
 /** Rules on the arguments of one call: conditions that hold for every recorded value, where the values are few. */
+import { jsonText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { flagNames } from "../linux/decode.ts";
 import { nameSet, namesFor } from "../linux/flags.ts";
@@ -77,14 +78,16 @@ function ruleOf(
     case "integer":
       return integerRule(subject, integers);
     case "text": {
-      if (texts.length === 0) return [{ is: "comparison", text: `${subject}.isNull` }];
+      const text = aspect.isPath ? `${subject}.text` : subject;
+      if (texts.length === 0) {
+        // A rule that reads the text leaves calls with an invalid pointer to the kernel, which fails them.
+        const isEmpty: Rule = { is: "test", subject: text, method: "is", values: ['""'] };
+        return [{ is: "any", rules: [{ is: "comparison", text: `${subject}.isNull` }, isEmpty] }];
+      }
       const patterns = textPatterns(texts, aspect.isPath);
       if (patterns === undefined) return "many";
-      const text = aspect.isPath ? `${subject}.text` : subject;
       const tests = Object.entries(patterns).flatMap(([method, list]: [string, readonly string[]]): Rule[] =>
-        list.length === 0
-          ? []
-          : [{ is: "test", subject: text, method, values: list.map((one) => JSON.stringify(one)) }],
+        list.length === 0 ? [] : [{ is: "test", subject: text, method, values: list.map((one) => jsonText(one)) }],
       );
       const isNull: Rule[] = values.includes(null) ? [{ is: "comparison", text: `${subject}.isNull` }] : [];
       const all = [...tests, ...isNull];
@@ -128,7 +131,7 @@ function flagRules(
     return [{ is: "comparison", text: `${subject}.bits === 0n` }];
   }
   const order = (nameSet(set)?.members ?? []).map(({ name }) => name);
-  const sorted = [...names].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => JSON.stringify(name));
+  const sorted = [...names].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => jsonText(name));
   const rules: Rule[] = [{ is: "test", subject, method: "hasOnly", values: sorted }];
   // Memory that is both is what an attacker of a program without it wants.
   const both = ['"PROT_WRITE"', '"PROT_EXEC"'];
@@ -159,9 +162,7 @@ function choiceRule(
   const names = values.flatMap((value) => byValue.get(value) ?? []);
   const unnamed = values.filter((value) => !byValue.has(value));
   const named: Rule[] =
-    names.length === 0
-      ? []
-      : [{ is: "test", subject, method: "is", values: names.map((name) => JSON.stringify(name)) }];
+    names.length === 0 ? [] : [{ is: "test", subject, method: "is", values: names.map((name) => jsonText(name)) }];
   if (unnamed.length === 0) return named;
   const rest = oneOf(`${subject}.value`, unnamed);
   return named.length === 0 ? [rest] : [{ is: "any", rules: [...named, rest] }];
@@ -221,7 +222,7 @@ export function conditionsOn(
     case "integer":
       return [`${subject} === ${literal(value as bigint)}`];
     case "text":
-      return [`${aspect.isPath ? `${subject}.text` : subject}.is(${JSON.stringify(value)})`];
+      return [`${aspect.isPath ? `${subject}.text` : subject}.is(${jsonText(value)})`];
     case "address": {
       const destination = destinationsOf(recorded as string).find(({ name }) => name === value)!;
       return destination.conditions(aspect.isMessage ? `${subject}.name` : subject);

@@ -95,9 +95,10 @@ export function statementOf(
 
 function describeRole({ permissions, roles }: Proposal, role: Role): string[] {
   const calls = role.segments.reduce((sum, segment) => sum + segment.calls, 0);
+  const origin = originOf(roles, role);
   const lines = [
     "",
-    `${role.name}: ${plural(processesOf(role.segments), "process", "es")}, ${plural(calls, "call")}, ${plural(role.calls.size, "name")}${originOf(roles, role)}`,
+    `${role.name}: ${plural(processesOf(role.segments), "process", "es")}, ${plural(calls, "call")}, ${plural(role.calls.size, "name")}${origin === "" ? "" : `; ${origin}`}`,
   ];
   const { chosen, others } = triggersOf(permissions, role);
   if (chosen.length > 0) lines.push(...chosen.map(({ trigger }) => `  trigger: ${describeTrigger(trigger)}`));
@@ -108,7 +109,7 @@ function describeRole({ permissions, roles }: Proposal, role: Role): string[] {
 }
 
 /** The triggers of a role's phases, and the runners-up, the best first. */
-function triggersOf(
+export function triggersOf(
   { triggers, examined }: Permissions,
   role: Role,
 ): { readonly chosen: readonly PhaseTrigger[]; readonly others: readonly Trigger[] } {
@@ -118,15 +119,18 @@ function triggersOf(
   return { chosen, others };
 }
 
-function originOf({ children, executions }: Proposal["roles"], role: Role): string {
+/** "child of main"; empty for the command. */
+export function originOf({ children, executions, branches }: Proposal["roles"], role: Role): string {
   const parents = [...children].filter(([, child]) => child === role).map(([parent]) => `child of ${parent.name}`);
   const programs = executions
     .filter(({ to }) => to === role)
     .map(
       ({ from, programs: names }) => `executed by ${from.name}${names.length === 0 ? "" : ` (${names.join(", ")})`}`,
     );
-  const all = [...parents, ...programs];
-  return all.length === 0 ? "" : `; ${all.join(", ")}`;
+  const begun = branches
+    .filter(({ to }) => to === role)
+    .map(({ from, call }) => `${from.name} from its first ${call} on`);
+  return [...parents, ...programs, ...begun].join(", ");
 }
 
 function describeTrigger(trigger: Trigger): string {

@@ -4,6 +4,7 @@ import { loadPolicy } from "../language/load.ts";
 import { Faults } from "../traces/faults.ts";
 import { readJsonTrace } from "../traces/json.ts";
 import type { Detail } from "./aspects.ts";
+import { divideRoles } from "./branches.ts";
 import { HistoryBuilder } from "./history.ts";
 import { findPermissions } from "./permissions.ts";
 import { describePredicate } from "./policy-text.ts";
@@ -103,6 +104,34 @@ describe("roles", () => {
     ]);
   });
 
+  it("branch where children of one parent begin differently", () => {
+    const worker = (tid: number): Line[] => [
+      { fork: [1, tid] },
+      ...["getppid", "setsid", "setuid", "epoll_create1"].map((call): Line => [tid, call, 33]),
+      ...many(40, [tid, "epoll_wait", 3]),
+      [tid, "shutdown", 3, 1],
+    ];
+    const helper: Line[] = [
+      { fork: [1, 2] },
+      ...["getppid", "umask", "chmod", "chown", "listen"].map((call): Line => [2, call, 0]),
+      ...many(20, [2, "pause"]),
+    ];
+    const recording = [...start, ...helper, ...worker(3), ...worker(4)];
+    const { roles } = divideRoles(historyOf([recording, recording]));
+    expect(roles.list.map(({ name, segments }) => [name, processesOf(segments)])).toEqual([
+      ["main", 2],
+      ["child", 6],
+      ["child-epoll_create1", 4],
+    ]);
+    expect(roles.branches.map(({ from, to, call }) => [from.name, call, to.name])).toEqual([
+      ["child", "epoll_create1", "child-epoll_create1"],
+    ]);
+    // A worker with less load is a worker.
+    const idle: Line[] = [{ fork: [1, 5] }, ...worker(5).slice(1, 9)];
+    const quiet = historyOf([[...start, ...worker(3), ...idle, [1, "pause"]]]);
+    expect(divideRoles(quiet).roles.list.map(({ name }) => name)).toEqual(["main", "child"]);
+  });
+
   it("are one where programs execute each other, because phases go forward only", () => {
     const lines: Line[] = [
       [1, "execve", "/bin/a"],
@@ -198,6 +227,9 @@ describe("phases", () => {
   );
   const phasesOf = (lines: readonly Line[]) => {
     const history = historyOf([lines]);
+    const { policy } = propose(history, { phases: "usual", with: [], origin: "A test." });
+    const { diagnostics } = loadPolicy("/a.ts", { architecture: "x86_64", readFile: () => policy });
+    expect(diagnostics, policy).toEqual([]);
     const { states, triggers } = findPermissions(history, findRoles(history), "usual", new Set());
     const calls = [...triggers.values()].flat().map(({ trigger }) => trigger.predicate.call);
     return { phases: states.map(({ phase, recorded }) => [phase, recorded.size]), calls };

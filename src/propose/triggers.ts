@@ -125,10 +125,12 @@ interface Place {
 /** The occurrences of what may be a trigger in one segment. */
 class Sightings {
   count = 0;
+  isVague = false;
   firsts: number[] = [];
   firstTime: number | undefined;
 
-  add({ count, firsts, firstTime }: Occurrences): void {
+  add({ count, firsts, isVague, firstTime }: Occurrences): void {
+    this.isVague ||= isVague;
     if (this.firsts.length === 0 || firsts[0]! < this.firsts[0]!) this.firstTime = firstTime;
     this.count += count;
     this.firsts = [...this.firsts, ...firsts].sort((a, b) => a - b).slice(0, mostFirsts);
@@ -174,6 +176,7 @@ class Search {
     const found: { key: string; predicate: Predicate; example: Signature; order: number }[] = [];
     for (const [key, { predicate, example }] of this.#predicates) {
       const sightings = [...this.#sightings.get(key)!.values()];
+      if (sightings.some(({ isVague }) => isVague)) continue;
       const order = this.#matches.get(key)!;
       found.push({ key, predicate: { ...predicate, nth: 1 }, example, order });
       // A later one is a trigger only if there are always as many. A child of the same role would inherit the count.
@@ -257,12 +260,16 @@ function inheritedFrom(
   return roles.roleOf(from) === roles.roleOf(segment) ? { segment: from, at: origin.at } : undefined;
 }
 
+/** Whether so few calls match that a supervisor at each is not noticed. */
+export function isRare({ matches, ofCalls, processes }: Pick<Trigger, "matches" | "ofCalls" | "processes">): boolean {
+  return matches <= ofCalls * mostShare || matches <= fewTimes * processes;
+}
+
 type Figures = Omit<Trigger, "refusal">;
 
 function refusalOf(trigger: Figures): Trigger["refusal"] {
-  const { predicate, matches: count, ofCalls, processes, recordings, ofRecordings, dropped, share } = trigger;
-  const isRare = count <= ofCalls * mostShare || count <= fewTimes * processes;
-  if (!isRare || frequentCalls.has(predicate.call)) return "frequent";
+  const { predicate, recordings, ofRecordings, dropped, share } = trigger;
+  if (!isRare(trigger) || frequentCalls.has(predicate.call)) return "frequent";
   if (recordings < ofRecordings) return "not in every recording";
   if (share < smallestShare) return "too late";
   if (dropped.length < fewestDropped) return "drops too little";

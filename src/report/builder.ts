@@ -14,11 +14,12 @@ import type { TraceHead } from "../traces/trace.ts";
 import { chartsOf } from "./charts.ts";
 import type { ReportContent, RunView } from "./document.ts";
 import { readEvents } from "./event-file.ts";
+import { evidenceOf } from "./evidence.ts";
 import { type PolicyViewInput, placeOf, RuleHits, viewPolicy } from "./policy-view.ts";
 import { Refusals } from "./refusals.ts";
+import { RolesTally } from "./roles.ts";
 import { RunTally } from "./run-tally.ts";
 import { surfaceOf } from "./surface.ts";
-import { candidatesOf, evidenceOf } from "./triggers.ts";
 
 /** Recordings with charts. */
 const mostRuns = 12;
@@ -35,9 +36,11 @@ export class ReportBuilder {
   readonly #events: ReportContent["events"][number][] = [];
   readonly #traceHits = new RuleHits();
   readonly #eventHits = new RuleHits();
+  readonly #roles: RolesTally;
 
   constructor(architecture: ArchitectureName) {
     this.#architecture = architecture;
+    this.#roles = new RolesTally(architecture);
   }
 
   setPolicy(name: string, program: Program, sources: Sources): void {
@@ -88,10 +91,12 @@ export class ReportBuilder {
         if ("missing" in started) return started.missing;
         const tally = new RunTally(`${name}, recording ${runs + 1}`, this.#architecture, head.words?.[0] ?? "");
         current = { head, tally, replayed: started.replayed };
+        this.#roles.begin(tally.name);
       }
       const { tally, replayed } = current;
       const decided = replayed?.take(event);
       tally.add(event, decided?.decision);
+      this.#roles.add(event, head);
       if (decided !== undefined) {
         const { decision, pid } = decided;
         const [certain, ...others] = decision.possible;
@@ -130,6 +135,7 @@ export class ReportBuilder {
       inputs: this.#inputs,
       runs: this.#runs,
       moreRuns: this.#moreRuns,
+      roles: this.#roles.view(),
       policies: this.#policy === undefined ? [] : [viewPolicy(this.#policy)],
       refusals: this.#refusals.list,
       ungrouped: this.#refusals.ungrouped,
@@ -163,7 +169,6 @@ export class ReportBuilder {
       calls: tally.calls,
       kinds: kinds.size,
       evidence: evidenceOf(tally),
-      candidates: candidatesOf(tally),
     });
   }
 }

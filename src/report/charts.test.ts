@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import { JsonTraceReader } from "../traces/json.ts";
 import { chartsOf } from "./charts.ts";
 import { RunTally } from "./run-tally.ts";
-import { candidatesOf } from "./triggers.ts";
 
 function tallyOf(lines: readonly object[]): RunTally {
   const tally = new RunTally("a run", "x86_64", "/usr/sbin/server");
@@ -98,13 +97,4 @@ test("what is drawn is bounded, and what is left out is counted", () => {
   expect(charts.processes.length + charts.undrawn).toBe(4_999);
   expect(charts.processes.length).toBeLessThan(200);
   expect(JSON.stringify(charts).length).toBeLessThan(100_000);
-});
-
-test("a candidate for a trigger: few different calls after it, and for long", () => {
-  const lines = [
-    ...["mmap", "mprotect", "openat", "setuid"].map((name, index) => call(1, name, index / 10)),
-    ...Array.from({ length: 100 }, (_, index) => call(1, ["accept4", "read", "write"][index % 3]!, 1 + index)),
-    call(1, "exit_group", 101),
-  ];
-  expect(candidatesOf(tallyOf(lines))[0]).toMatchObject({ call: "accept4", before: 4, after: 4, times: 34 });
 });

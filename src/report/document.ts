@@ -1,18 +1,18 @@
 /** The page of a report: one file without references to others. Tables are markup; a script draws the charts. */
 import { createHash } from "node:crypto";
 import type { EventSummary } from "./event-file.ts";
+import type { PhaseEvidence } from "./evidence.ts";
 import { html, jsonElement, type Markup, ownElement, preformatted, when } from "./markup.ts";
 import { dataElement, type RunCharts } from "./model.ts";
 import type { PolicyView, RuleView, SourceLine } from "./policy-view.ts";
 import type { RefusalGroup } from "./refusals.ts";
-import type { Candidate, PhaseEvidence } from "./triggers.ts";
+import type { RolesView, RoleView } from "./roles.ts";
 
 export interface RunView {
   readonly charts: RunCharts;
   readonly calls: number;
   readonly kinds: number;
   readonly evidence: readonly PhaseEvidence[];
-  readonly candidates: readonly Candidate[];
 }
 
 export interface ReportContent {
@@ -24,6 +24,8 @@ export interface ReportContent {
   readonly runs: readonly RunView[];
   /** Runs that are counted in the rules and refusals, and have no charts. */
   readonly moreRuns: number;
+  /** Of all recordings. */
+  readonly roles: RolesView | undefined;
   readonly policies: readonly PolicyView[];
   readonly refusals: readonly RefusalGroup[];
   readonly ungrouped: number;
@@ -63,6 +65,7 @@ ${navigation(content)}
 <main id="content">
 ${inputs(content)}
 ${runs.map((run, index) => runSection(run, index, content.policies.length > 0))}
+${content.roles === undefined ? "" : rolesSection(content.roles)}
 ${when(content.moreRuns > 0, () => html`<p class="note">${content.moreRuns} more recordings are counted below, and have no charts.</p>`)}
 ${content.policies.map(policySection)}
 ${when(hasRefusals(content), () => refusalSection(content))}
@@ -89,6 +92,7 @@ function hasRefusals({ refusals, policies, events }: ReportContent): boolean {
 function navigation(content: ReportContent): Markup {
   const items = [
     ...content.runs.map(({ charts }, index) => [`#run-${index}`, charts.name] as const),
+    ...(content.roles === undefined ? [] : [["#roles", "Roles and triggers"] as const]),
     ...content.policies.map(({ name }, index) => [`#policy-${index}`, `Policy ${name}`] as const),
     ...(hasRefusals(content) ? [["#refusals", "Refused calls"] as const] : []),
     ...content.events.map(({ name }, index) => [`#events-${index}`, name] as const),
@@ -107,11 +111,7 @@ ${table(
 
 // ── A run ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function runSection(
-  { charts, calls, kinds, evidence, candidates }: RunView,
-  index: number,
-  hasPolicy: boolean,
-): Markup {
+function runSection({ charts, calls, kinds, evidence }: RunView, index: number, hasPolicy: boolean): Markup {
   const { name, clock, length, processes, undrawn } = charts;
   const span = clock === "seconds" ? `${figure(length)} s` : "no times: the axis counts calls";
   const more = undrawn > 0 ? ` ${undrawn} more processes are counted, and not drawn.` : "";
@@ -128,8 +128,7 @@ ${processTable(charts)}
 ${chart(index, "surface", "Attack surface", "Different system calls: those that were made up to each time, and those that were still made at that time or later. With a policy, those that it may let pass in the phases of the living processes.")}
 ${chart(index, "heat", "Calls by process and phase", "Darker is more often; the number is in the cell. A cross marks calls that the policy refuses.")}
 ${heatTable(charts)}
-<h3>Evidence for the trigger</h3>
-${evidence.length > 0 ? evidenceTable(evidence, clock) : candidateTable(candidates, clock)}
+${when(evidence.length > 0, () => html`<h3>Evidence for the phases</h3>${evidenceTable(evidence, clock)}`)}
 </section>`;
 }
 
@@ -199,28 +198,40 @@ function evidenceTable(evidence: readonly PhaseEvidence[], clock: RunCharts["clo
   )}`;
 }
 
-function candidateTable(candidates: readonly Candidate[], clock: RunCharts["clock"]): Markup {
-  if (candidates.length === 0) return html`<p>No process stops making a call before its end.</p>`;
-  return html`<p>No process changed its phase. These first calls are candidates: after them the process makes fewest different calls, for most of its life.</p>${table(
-    [
-      "process",
-      "first call of",
-      clock === "seconds" ? "at (s)" : "at (calls)",
-      "made",
-      "different calls before",
-      "from then on",
-      "no longer made",
-    ],
-    candidates.map(({ pid, name, call, at, times, before, after, stopped }) => [
-      `${name} ${pid}`,
-      html`<code>${call}</code>`,
-      figure(at),
-      times === 1 ? "once" : `${times} times`,
-      String(before),
-      String(after),
-      names(stopped),
-    ]),
-  )}`;
+// ── Roles and triggers ──────────────────────────────────────────────────────────────────────────────────────────────
+
+function rolesSection({ recordings, roles }: RolesView): Markup {
+  return html`<section aria-labelledby="roles"><h2 id="roles">Roles and triggers</h2>
+<p>What <code>portcullis propose</code> finds in ${recordings === 1 ? "the recording" : `the ${recordings} recordings`}: processes by how they came to be, and of each role the event that begins a phase, with the next best ones. A trigger is rare, is in every recording, and is followed by fewer different calls.</p>
+${roles.map(roleSection)}</section>`;
+}
+
+function roleSection({ name, origin, processes, calls, names: made, triggers }: RoleView): Markup {
+  return html`<h3>${name}</h3>
+<dl class="figures">${facts([
+    ["processes", group(processes)],
+    ["calls", group(calls)],
+    ...(origin === "" ? [] : [["came to be as", origin] as const]),
+  ])}</dl>
+<p>Different calls: ${names(made)}</p>
+${
+  triggers.length === 0
+    ? html`<p>No event is followed by fewer different calls.</p>`
+    : table(
+        ["event", "begins", "processes", "recordings", "matches", "lies after it", "before", "after", "dropped"],
+        triggers.map((trigger) => [
+          trigger.event,
+          trigger.phase ?? trigger.refusal ?? "runner-up",
+          trigger.processes,
+          trigger.recordings,
+          group(trigger.matches),
+          `${Math.round(trigger.share * 100)} %`,
+          String(trigger.before),
+          String(trigger.after),
+          names(trigger.dropped),
+        ]),
+      )
+}`;
 }
 
 function names(list: readonly string[]): Markup {

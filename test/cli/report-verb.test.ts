@@ -61,7 +61,7 @@ test("each kind of input alone, from standard output too", async () => {
   for (const [input, says] of [
     [join(folder, "p.ts"), "calls that may pass in serving"],
     ["order", "Policy order"],
-    [join(folder, "t.jsonl"), "Evidence for the trigger"],
+    [join(folder, "t.jsonl"), "Roles and triggers"],
     [join(folder, "e.jsonl"), "killed"],
   ] as const) {
     const { status, out, err } = await portcullis("report", "-o", "-", input);

@@ -32,19 +32,31 @@ const cloneThread = "0x3d0f00";
 /** @returns lines with their ends */
 export function randomRecording(choices: Choices): string {
   const lines: string[] = [JSON.stringify({ v: 1, kind: "start", tid: 100, architecture: "x86_64" })];
-  const tasks = [{ tid: 100, phase: 0 }];
-  const pool = Array.from({ length: 4 + choices.below(14) }, () =>
-    chance(choices, 12) ? pick(choices, allCalls).name : pick(choices, usual),
+  // A process takes its calls from one of these, so that the children of one parent differ.
+  const pools = Array.from({ length: 3 }, () =>
+    Array.from({ length: 4 + choices.below(14) }, () =>
+      chance(choices, 12) ? pick(choices, allCalls).name : pick(choices, usual),
+    ),
   );
+  const tasks = [{ tid: 100, process: 100, phase: 0, pool: pools[0]! }];
+  const saysExecutions = chance(choices, 2);
   const isPartial = chance(choices, 5);
   const hasMemory = !chance(choices, 4);
   let next = 101;
   let time = 0;
+  for (let rest = chance(choices, 3) ? 2 + choices.below(4) : 0; rest > 0; rest--) {
+    const clone = { call: "clone", arguments: ["0x1200011", "0", "0", "0", "0"] };
+    lines.push(JSON.stringify({ v: 1, kind: "call", tid: 100, time, ...clone }));
+    lines.push(JSON.stringify({ v: 1, kind: "fork", tid: 100, child: next }));
+    tasks.push({ tid: next, process: next, phase: 0, pool: pick(choices, pools) });
+    next++;
+  }
   const count = 1 + choices.below(90);
   for (let at = 0; at < count; at++) {
     const task = pick(choices, tasks);
     task.phase += choices.below(3);
     time += choices.below(5) * 1000;
+    const { pool } = task;
     const from = Math.min(pool.length - 1, Math.floor(task.phase / 8));
     const name = pool[from + choices.below(Math.min(5, pool.length - from))]!;
     const call = callByName(name)!;
@@ -63,8 +75,17 @@ export function randomRecording(choices: Choices): string {
     lines.push(JSON.stringify({ ...members, ...memory }));
     if (/^(?:clone3?|vfork)$/.test(name) && !chance(choices, 3) && tasks.length < 8) {
       lines.push(JSON.stringify({ v: 1, kind: isThread ? "thread" : "fork", tid: task.tid, child: next }));
-      tasks.push({ tid: next, phase: isThread ? task.phase : 0 });
+      tasks.push({
+        ...{ tid: next, process: isThread ? task.process : next, phase: isThread ? task.phase : 0 },
+        pool: isThread ? pool : pick(choices, pools),
+      });
       next++;
+    }
+    if (saysExecutions && name === "execve" && chance(choices, 2) && task.tid === task.process) {
+      lines.push(JSON.stringify({ v: 1, kind: "exec", tid: task.tid }));
+      // The other threads end with it.
+      const others = tasks.filter(({ tid, process }) => process === task.process && tid !== process);
+      for (const other of others) tasks.splice(tasks.indexOf(other), 1);
     }
     if (tasks.length > 1 && chance(choices, 25)) {
       lines.push(JSON.stringify({ v: 1, kind: "exit", tid: task.tid }));

@@ -1,0 +1,256 @@
+/**
+ * Branches: processes that came to be in the same way and then do different things, such as the workers and the helpers of
+ * one master. The call with which some of them begin divides their lives: from it on they have a role of their own.
+ */
+import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
+import { frequentCalls } from "./frequent.ts";
+import { type History, mostFirsts, type Occurrences, type Origin, type Segment } from "./history.ts";
+import { findRoles, processesOf, type Role, type Roles } from "./roles.ts";
+import { isRare } from "./triggers.ts";
+
+/** A process makes the call among its first ones, or it says nothing about how the process begins. */
+const mostEarly = 40;
+/** Names that each side must have and the other one lacks. A process with less load than its siblings has none. */
+const fewestOwn = 3;
+/** Of the role's life, in calls or in time. */
+const smallestShare = 0.01;
+const mostBranches = 4;
+
+const excluded: ReadonlySet<string> = new Set([...creatingCalls, ...executingCalls, ...frequentCalls]);
+
+/** The roles, and the history with a segment more for each process that has left its role by a branch. */
+export function divideRoles(history: History): { readonly history: History; readonly roles: Roles } {
+  let [divided, roles] = [history, findRoles(history)];
+  const rejected = new Set<string>();
+  for (let count = 0; count < mostBranches; ) {
+    const best = bestBranch(divided, roles, rejected);
+    if (best === undefined) break;
+    rejected.add(`${best.role.name} ${best.call}`);
+    const next = withBranch(divided, best);
+    const after = findRoles(next);
+    // Roles that are almost the same have become one again.
+    if (after.list.length <= roles.list.length) continue;
+    [divided, roles] = [next, after];
+    count++;
+  }
+  return { history: divided, roles };
+}
+
+interface Branch {
+  readonly role: Role;
+  readonly call: string;
+  /** Where a segment leaves the role: −1 if it began behind it. */
+  readonly places: ReadonlyMap<Segment, number>;
+  readonly gain: number;
+  /** The mean of its positions. */
+  readonly at: number;
+}
+
+function bestBranch(history: History, roles: Roles, rejected: ReadonlySet<string>): Branch | undefined {
+  const matches = new Map<string, number>();
+  for (const { occurrences } of history.segments) {
+    for (const [id, { count }] of occurrences) {
+      const { call } = history.signatures[id]!;
+      matches.set(call, (matches.get(call) ?? 0) + count);
+    }
+  }
+  const found: Branch[] = [];
+  const left = leftBy(history);
+  for (const role of roles.list) {
+    const born = role.segments.filter(
+      (segment) => segment.origin.is === "fork" && roles.roleOf(segment.origin.parent) !== role && !left.has(segment),
+    );
+    if (born.length < 2) continue;
+    const calls = new Set(born.flatMap((segment) => namesIn(history, segment)));
+    for (const call of calls) {
+      if (excluded.has(call) || rejected.has(`${role.name} ${call}`)) continue;
+      const branch = examine(history, role, call, born);
+      if (branch === undefined) continue;
+      const processes = processesOf([...branch.places.keys()]);
+      if (isRare({ matches: matches.get(call)!, ofCalls: history.calls, processes })) found.push(branch);
+    }
+  }
+  return found.sort((a, b) => b.gain - a.gain || a.at - b.at || (a.call < b.call ? -1 : 1))[0];
+}
+
+function examine(history: History, role: Role, call: string, born: readonly Segment[]): Branch | undefined {
+  const places = placesOf(history, role, call);
+  if (places === undefined) return undefined;
+  const leaving = born.filter((segment) => places.has(segment));
+  if (leaving.length === 0 || leaving.length === born.length) return undefined;
+  if (leaving.some((segment) => places.get(segment)! > mostEarly)) return undefined;
+  const having = new Set(leaving.map(({ recording }) => recording));
+  if (born.some(({ recording }) => !having.has(recording))) return undefined;
+
+  const [stayers, leavers] = [new Set<string>(), new Set<string>()];
+  const [before, after] = [new Set<string>(), new Set<string>()];
+  const [all, staying, going] = [life(), life(), life()];
+  const left = leftBy(history);
+  for (const segment of role.segments) {
+    const place = places.get(segment);
+    if (left.has(segment)) {
+      for (const name of namesIn(history, segment)) before.add(name);
+      continue;
+    }
+    const seconds = segment.seconds ?? 0;
+    add(all, segment.calls, seconds);
+    if (place === undefined) add(staying, segment.calls, seconds);
+    else add(going, segment.calls - place - 1, seconds);
+    for (const [id, { firsts, last }] of segment.occurrences) {
+      const name = history.signatures[id]!.call;
+      (place === undefined ? stayers : leavers).add(name);
+      if (place !== undefined && firsts[0]! <= place) before.add(name);
+      if (place !== undefined && last > place) after.add(name);
+    }
+  }
+  if (lacking(stayers, leavers) < fewestOwn || lacking(leavers, stayers) < fewestOwn) return undefined;
+  const [stays, goes] = [shareOf(staying, all), shareOf(going, all)];
+  if (stays < smallestShare || goes < smallestShare) return undefined;
+  const rest = new Set([...stayers, ...before]);
+  const gain = lacking(role.calls, rest) * stays + lacking(role.calls, after) * goes;
+  const at = leaving.reduce((sum, segment) => sum + places.get(segment)!, 0) / leaving.length;
+  return { role, call, places, gain, at };
+}
+
+/** Undefined if a process has it that has left the role's beginning by another branch already. */
+function placesOf({ signatures, segments }: History, role: Role, call: string): Map<Segment, number> | undefined {
+  const left = leftBy({ segments });
+  const places = new Map<Segment, number>();
+  for (const segment of role.segments) {
+    const { origin } = segment;
+    const from = origin.is === "command" ? undefined : origin.is === "fork" ? origin.parent : origin.before;
+    const there = from === undefined ? undefined : places.get(from);
+    if (origin.is !== "command" && there !== undefined && there < origin.at) {
+      places.set(segment, -1);
+      continue;
+    }
+    let first = Number.POSITIVE_INFINITY;
+    for (const [id, { firsts }] of segment.occurrences) {
+      if (signatures[id]!.call === call) first = Math.min(first, firsts[0]!);
+    }
+    if (first === Number.POSITIVE_INFINITY) continue;
+    if (left.has(segment)) return undefined;
+    places.set(segment, first);
+  }
+  return places;
+}
+
+/** Segments that end with a branch. */
+function leftBy({ segments }: Pick<History, "segments">): ReadonlySet<Segment> {
+  return new Set(segments.flatMap(({ origin }) => (origin.is === "branch" ? [origin.before] : [])));
+}
+
+function namesIn({ signatures }: History, { occurrences }: Segment): string[] {
+  return [...occurrences.keys()].map((id) => signatures[id]!.call);
+}
+
+/** How many of `some` the others lack. */
+function lacking(some: ReadonlySet<string>, others: ReadonlySet<string>): number {
+  return [...some].filter((one) => !others.has(one)).length;
+}
+
+interface Life {
+  calls: number;
+  seconds: number;
+}
+
+function life(): Life {
+  return { calls: 0, seconds: 0 };
+}
+
+function add(to: Life, calls: number, seconds: number): void {
+  to.calls += calls;
+  to.seconds += seconds;
+}
+
+function shareOf(part: Life, all: Life): number {
+  return Math.max(part.calls / Math.max(1, all.calls), all.seconds === 0 ? 0 : part.seconds / all.seconds);
+}
+
+// ── The divided history ─────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Segments in two parts, where they leave the role. */
+function withBranch(history: History, { call, places }: Branch): History {
+  const parts = new Map<
+    Segment,
+    { readonly first: Segment; readonly at: number; readonly second: Segment | undefined }
+  >();
+  const segments: Segment[] = [];
+  /** The part that has the position, and the position in it. */
+  const moved = (of: Segment, position: number): { segment: Segment; at: number } => {
+    const { first, at, second } = parts.get(of)!;
+    return second === undefined || position <= at
+      ? { segment: first, at: position }
+      : { segment: second, at: position - at - 1 };
+  };
+  for (const segment of history.segments) {
+    const origin = originIn(segment.origin, moved);
+    const at = places.get(segment);
+    if (at === undefined || at < 0) {
+      const first = { ...segment, origin };
+      segments.push(first);
+      parts.set(segment, { first, at: segment.calls, second: undefined });
+      continue;
+    }
+    const [first, second] = cut(segment, at, origin, call);
+    segments.push(first, second);
+    parts.set(segment, { first, at, second });
+  }
+  return { ...factsOf(history), segments };
+}
+
+/** A builder's facts are accessors, which a copy of its members lacks. */
+function factsOf(history: History): Omit<History, "segments"> {
+  const { architecture, detail, recordings, signatures, refused, calls, executed, sights } = history;
+  return { architecture, detail, recordings, signatures, refused, calls, executed, sights };
+}
+
+function originIn(origin: Origin, moved: (of: Segment, position: number) => { segment: Segment; at: number }): Origin {
+  switch (origin.is) {
+    case "command":
+      return origin;
+    case "fork": {
+      const { segment: parent, at } = moved(origin.parent, origin.at);
+      return { ...origin, parent, at };
+    }
+    case "exec":
+    case "branch": {
+      const { segment: before, at } = moved(origin.before, origin.at);
+      return { ...origin, before, at };
+    }
+  }
+}
+
+/** Where the history does not say when a call was made, it is supposed to be made throughout. */
+function cut(segment: Segment, at: number, origin: Origin, call: string): [Segment, Segment] {
+  const seconds = segment.seconds;
+  const first: Segment = { ...segment, origin, calls: at + 1, seconds: undefined, occurrences: new Map() };
+  const second: Segment = {
+    ...segment,
+    origin: { is: "branch", before: first, at, call },
+    calls: segment.calls - at - 1,
+    seconds,
+    occurrences: new Map(),
+  };
+  for (const [id, occurrences] of segment.occurrences) {
+    const { count, firsts, last, firstTime } = occurrences;
+    const early = firsts.filter((position) => position <= at);
+    const late = firsts.filter((position) => position > at).map((position) => position - at - 1);
+    if (early.length > 0) first.occurrences.set(id, { ...earlier(occurrences, early, at), firstTime });
+    if (last <= at) continue;
+    const [rest, end] = [count - early.length, last - at - 1];
+    const isKnown = late.length > 0 || rest === 1;
+    const known = late.length > 0 ? late : [end];
+    second.occurrences.set(id, {
+      ...{ count: rest, firsts: isKnown ? known : [0], isVague: !isKnown, last: end },
+      firstTime: early.length === 0 ? firstTime : undefined,
+    });
+  }
+  return [first, second];
+}
+
+function earlier({ count, last }: Occurrences, early: readonly number[], at: number): Omit<Occurrences, "firstTime"> {
+  if (last <= at) return { count, firsts: [...early], isVague: false, last };
+  const isWhole = early.length < mostFirsts;
+  return { count: early.length, firsts: [...early], isVague: false, last: isWhole ? early.at(-1)! : at };
+}

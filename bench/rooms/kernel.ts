@@ -1,8 +1,22 @@
-/** Measures calls that enter rooms in the kernel, in instructions: kernel/README.md has the figures of one filter with and without. */
+/**
+ * Measures calls that enter rooms in the kernel: one call in instructions (kernel/README.md has the figures of one filter with
+ * and without), and two threads that contend, in time.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { resolve } from "node:path";
+import { amount } from "../support/amount.ts";
 import { instructions } from "../support/machine.ts";
-import { print } from "../support/pairs.ts";
+import { median, print } from "../support/pairs.ts";
+
+const bench = "rooms";
 
 export function measureKernel(): void {
+  measureOne();
+  measureContention();
+}
+
+function measureOne(): void {
   const getppid = ["build/bench/instructions", "getppid"];
   const under = (policy: string): string[] => [
     "bin/portcullis",
@@ -21,7 +35,7 @@ export function measureKernel(): void {
     rooms: under("rooms"),
   });
   print({
-    bench: "rooms",
+    bench,
     case: "seccomp-ebpf: a call that enters a room and leaves it, against one that is counted",
     ours: rooms - none,
     reference: counting - none,
@@ -29,4 +43,35 @@ export function measureKernel(): void {
     unit: "instructions",
     informative: true,
   });
+}
+
+/** The clock of a machine with two processors does not count instructions, so this compares times of one run by turns. */
+function measureContention(): void {
+  const turns = amount(3000, 50);
+  const bundles = ["rooms", "counting-two"].map((name) => {
+    const bundle = resolve(`build/bench/${name}.pcl`);
+    mkdirSync("build/bench", { recursive: true });
+    execFileSync("bin/portcullis", ["compile", "-p", `bench/policies/${name}.ts`, "-o", bundle], { stdio: "pipe" });
+    return bundle;
+  });
+  const script = ["sh", "bench/rooms/contending.sh", `${turns}`, `${amount(31, 1)}`, ...bundles];
+  const words = ["run", "--kernel", "patched", "--timeout", "3600", "--", ...script];
+  const text = execFileSync("kernel/vm", words, { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const lines = text
+    .trim()
+    .split("\n")
+    .map((line) => line.split(" ").map(Number));
+  if (!lines.every((line) => line.length === 3 && line.every(Number.isFinite)))
+    throw new Error(`${script.join(" ")} printed no times: ${text}`);
+  const against = (name: string, column: 1 | 2) => ({
+    bench,
+    case: `seccomp-ebpf: two threads contend, against ${name}`,
+    ours: median(lines.map((line) => line[0]!)) / (2 * turns),
+    reference: median(lines.map((line) => line[column]!)) / (2 * turns),
+    ratio: median(lines.map((line) => line[0]! / line[column]!)),
+    unit: "ns/call",
+  });
+  // A throughput of at least 0.8 times the reference's
+  print({ ...against("counted calls under a pthread_rwlock_t", 1), limit: "≤ 1.25" });
+  print({ ...against("calls under a pthread_rwlock_t without a policy", 2), informative: true });
 }

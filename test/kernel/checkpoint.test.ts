@@ -3,8 +3,8 @@
  * state goes on where it stood; alone on the stock kernel, where the tests show what is lost.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { it } from "vitest";
 import { compiled } from "../support/run.ts";
 import { casesInMachine, type Kernel, unable } from "./vm.ts";
@@ -26,6 +26,7 @@ for (const [kernel, script, count] of [
   const runs = unable(kernel) === undefined;
   const bundle = resolve("build/test/counting.pcl");
   if (runs) {
+    mkdirSync(dirname(bundle), { recursive: true });
     execFileSync("make", ["-s", "-C", "kernel/criu"], { stdio: "inherit" });
     execFileSync("bin/portcullis", ["compile", "-p", `${guest}/counting.ts`, "-o", bundle], { stdio: "pipe" });
   }

@@ -1,0 +1,192 @@
+/*
+ * Calls that hold a room or wait for it while their process is frozen, or is killed in a request to a FUSE
+ * server. Runs as root under stopped.ts, in a machine of its own, and reports in TAP. Its argument is an empty folder.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHECK(condition) \
+  do { \
+    if (!(condition)) { \
+      printf("Bail out! line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
+      exit(1); \
+    } \
+  } while (0)
+
+static int cases, failures;
+
+static void expect(const char *what, int holds) {
+  printf("%sok %d %s\n", holds ? "" : "not ", ++cases, what);
+  failures += !holds;
+}
+
+static void nap(void) { nanosleep(&(struct timespec){.tv_nsec = 10 * 1000 * 1000}, NULL); }
+
+/* Makes a call in a child, which ends with its error or 0. */
+static pid_t child(long number, const char *path, const char *other) {
+  fflush(stdout);
+  pid_t pid = fork();
+  CHECK(pid >= 0);
+  if (pid > 0) return pid;
+  long result = number == SYS_open      ? syscall(SYS_open, path, O_RDONLY)
+                : number == SYS_creat   ? syscall(SYS_creat, path, 0600)
+                : number == SYS_symlink ? syscall(SYS_symlink, other, path)
+                                        : syscall(SYS_rmdir, path);
+  _exit(result < 0 ? errno : 0);
+}
+
+/* Until the child sleeps in that call: it is admitted and blocked, or waits for the room. */
+static void await_call(pid_t pid, long number) {
+  char path[64];
+  for (;; nap()) {
+    long current = -1;
+    snprintf(path, sizeof path, "/proc/%d/syscall", pid);
+    FILE *file = fopen(path, "r");
+    CHECK(file != NULL);
+    if (fscanf(file, "%ld", &current) != 1) current = -1;
+    fclose(file);
+    if (current == number) return;
+  }
+}
+
+/* The child's error, or 0; -1 if a signal has ended it. */
+static int ended(pid_t pid) {
+  int status;
+  CHECK(waitpid(pid, &status, 0) == pid);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int is_running(pid_t pid) { return waitpid(pid, NULL, WNOHANG) == 0; }
+
+static void put(const char *path, const char *text) {
+  int fd = openat(AT_FDCWD, path, O_WRONLY);
+  CHECK(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+  close(fd);
+}
+
+#define GROUP "cgroup/stopped"
+
+static void freeze(pid_t pid) {
+  char text[128];
+  snprintf(text, sizeof text, "%d", pid);
+  put(GROUP "/cgroup.procs", text);
+  put(GROUP "/cgroup.freeze", "1");
+  for (;; nap()) {
+    int fd = openat(AT_FDCWD, GROUP "/cgroup.events", O_RDONLY);
+    ssize_t size = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    CHECK(size > 0);
+    close(fd);
+    text[size] = '\0';
+    if (strstr(text, "frozen 1") != NULL) return;
+  }
+}
+
+static void thaw(void) { put(GROUP "/cgroup.freeze", "0"); }
+
+static void frozen_waiter(void) {
+  CHECK(mkfifo("one", 0600) == 0);
+  pid_t holder = child(SYS_open, "one", NULL);
+  await_call(holder, SYS_open);
+  pid_t waiter = child(SYS_symlink, "link-one", "target");
+  await_call(waiter, SYS_symlink);
+  freeze(waiter);
+  expect("a frozen call that waits stays", is_running(waiter));
+  int fd = openat(AT_FDCWD, "one", O_RDWR);
+  CHECK(fd >= 0);
+  expect("its holder ends", ended(holder) == 0);
+  expect("it is frozen still", is_running(waiter) && faccessat(AT_FDCWD, "link-one", F_OK, AT_SYMLINK_NOFOLLOW) != 0);
+  thaw();
+  expect("after the thaw it is admitted", ended(waiter) == 0);
+  close(fd);
+}
+
+/* The freezer interrupts the call, which leaves the room. It is made again after the thaw. */
+static void frozen_holder(void) {
+  CHECK(mkfifo("two", 0600) == 0);
+  pid_t holder = child(SYS_creat, "two", NULL);
+  await_call(holder, SYS_creat);
+  freeze(holder);
+  expect("a frozen call has left its room", ended(child(SYS_rmdir, "none", NULL)) == ENOENT);
+  thaw();
+  while (ended(child(SYS_rmdir, "none", NULL)) != EDEADLK) nap();
+  expect("after the thaw it holds it again", is_running(holder));
+  int fd = openat(AT_FDCWD, "two", O_RDWR);
+  CHECK(fd >= 0);
+  expect("and ends", ended(holder) == 0);
+  expect("and the room is empty", ended(child(SYS_rmdir, "none", NULL)) == ENOENT);
+  close(fd);
+}
+
+/* A FUSE server that answers nothing but the first request; a request that it has not read can be killed. */
+static int serve(void) {
+  char options[64], buffer[65536];
+  int fuse = openat(AT_FDCWD, "/dev/fuse", O_RDWR);
+  CHECK(fuse >= 0 && mkdir("fuse", 0700) == 0);
+  snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+  CHECK(mount("fuse", "fuse", "fuse", 0, options) == 0);
+  CHECK(read(fuse, buffer, sizeof buffer) > (ssize_t)sizeof(struct fuse_in_header));
+  struct {
+    struct fuse_out_header header;
+    struct fuse_init_out init;
+  } answer = {
+      .header = {.len = sizeof answer, .unique = ((struct fuse_in_header *)buffer)->unique},
+      .init = {.major = FUSE_KERNEL_VERSION, .minor = FUSE_KERNEL_MINOR_VERSION, .max_write = 4096},
+  };
+  CHECK(write(fuse, &answer, sizeof answer) == sizeof answer);
+  return fuse;
+}
+
+static void blocked_by_fuse(void) {
+  struct pollfd request = {.fd = serve(), .events = POLLIN};
+  pid_t holder = child(SYS_open, "fuse/file", NULL);
+  CHECK(poll(&request, 1, -1) == 1);
+  pid_t waiter = child(SYS_symlink, "link-two", "target");
+  await_call(waiter, SYS_symlink);
+  expect("a call waits for one that waits for a FUSE server", is_running(holder) && is_running(waiter));
+  kill(holder, SIGKILL);
+  expect("the holder can be killed", ended(holder) == -1);
+  expect("which admits the waiter", ended(waiter) == 0);
+
+  holder = child(SYS_creat, "fuse/file", NULL);
+  CHECK(poll(&request, 1, -1) == 1);
+  await_call(holder, SYS_creat);
+  expect("a wait for a FUSE server has its limit", ended(child(SYS_rmdir, "none", NULL)) == EDEADLK);
+  kill(holder, SIGKILL);
+  expect("this holder can be killed too", ended(holder) == -1);
+
+  CHECK(mkfifo("three", 0600) == 0);
+  holder = child(SYS_open, "three", NULL);
+  await_call(holder, SYS_open);
+  waiter = child(SYS_symlink, "link-three", "target");
+  await_call(waiter, SYS_symlink);
+  kill(waiter, SIGKILL);
+  expect("a waiter can be killed", ended(waiter) == -1);
+  int fd = openat(AT_FDCWD, "three", O_RDWR);
+  CHECK(fd >= 0);
+  expect("and its holder ends", ended(holder) == 0);
+  expect("and the room is empty", ended(child(SYS_symlink, "link-three", "target")) == 0);
+  close(fd);
+}
+
+int main(int argc, char **argv) {
+  CHECK(argc == 2 && chdir(argv[1]) == 0);
+  CHECK(mkdir("cgroup", 0700) == 0 && mount("none", "cgroup", "cgroup2", 0, NULL) == 0 && mkdir(GROUP, 0700) == 0);
+  frozen_waiter();
+  frozen_holder();
+  blocked_by_fuse();
+  printf("1..%d\n", cases);
+  return failures != 0;
+}

@@ -1,0 +1,45 @@
+/**
+ * Rooms of eBPF filters beyond the kernel's selftests: a system whose first process attaches the filter, and calls that are
+ * frozen or wait for a FUSE server.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { compiled } from "../support/run.ts";
+import { casesInMachine, unable } from "./vm.ts";
+
+const guest = "test/kernel/guest/rooms";
+const runs = unable("patched") === undefined;
+
+function bundled(policy: string): string {
+  const bundle = resolve(`build/test/${policy}.pcl`);
+  mkdirSync(dirname(bundle), { recursive: true });
+  if (runs) execFileSync("bin/portcullis", ["compile", "-p", `${guest}/${policy}.ts`, "-o", bundle], { stdio: "pipe" });
+  return bundle;
+}
+
+const confined = (policy: string, ...command: readonly string[]) => [
+  "dist/native/x64/launcher",
+  "run",
+  bundled(policy),
+  "--",
+  ...command,
+];
+
+/** In an empty folder, which is the command's last argument. */
+const inFolder = (...command: readonly string[]) => ["sh", "-c", 'exec "$@" "$(mktemp -d)"', "sh", ...command];
+
+// As pid 1 of a namespace: the machine's own init serves its connection to the host.
+await casesInMachine(
+  "a system under a policy with rooms",
+  { kernel: "patched" },
+  inFolder("unshare", "--pid", "--fork", "--mount-proc", ...confined("everything", "sh", `${guest}/system.sh`)),
+  4,
+);
+
+await casesInMachine(
+  "rooms, the freezer and FUSE",
+  { kernel: "patched" },
+  inFolder(...confined("stopped", runs ? compiled(resolve(`${guest}/stopped.c`), ["-static"]) : "")),
+  16,
+);

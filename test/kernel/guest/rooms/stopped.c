@@ -18,12 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(condition) \
-  do { \
-    if (!(condition)) { \
+#define CHECK(condition)                                                            \
+  do {                                                                              \
+    if (!(condition)) {                                                             \
       printf("Bail out! line %d: %s: %s\n", __LINE__, #condition, strerror(errno)); \
-      exit(1); \
-    } \
+      exit(1);                                                                      \
+    }                                                                               \
   } while (0)
 
 static int cases, failures;

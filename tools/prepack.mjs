@@ -7,7 +7,7 @@ const { man } = JSON.parse(readFileSync("package.json", "utf8"));
 /** e_machine of the ELF header (include/uapi/linux/elf-em.h), by Node's process.arch. */
 const machines = { x64: 62, arm64: 183 };
 const built = [
-  ...["portcullis", "run", "check", "cli", "supervisor"].map((name) => `dist/${name}.cjs`),
+  ...["portcullis", "compiler", "check", "cli", "supervisor", "recorder"].map((name) => `dist/${name}.cjs`),
   ...man,
   ...["dist/build-id", "dist/inert.js", "dist/testing.js"],
   ...["dist/report.js", "dist/report-style.css", "dist/report-licences.txt"],

@@ -43,6 +43,10 @@ const mostRoles = 8;
 const alike = 0.85;
 /** Roles are one if a process is then allowed less than this many more calls in the mean over all lives. */
 const negligible = 0.05;
+/** Roles that one role makes: more are one. */
+const mostResults = 16;
+/** Programs that one role executes: with more, it is one role with them. */
+const mostPrograms = 200;
 /** Characters of a role's name. */
 const longestName = 40;
 /** Generations of children that are distinguished. */
@@ -196,6 +200,7 @@ class Grouping {
 
   merge(): void {
     this.#settle();
+    this.#crowds();
     for (;;) {
       const pairs = this.#related().map(([a, b]) => ({ a, b, likeness: this.#likeness(a, b), cost: this.#cost(a, b) }));
       const isTooMany = this.#roots.length > mostRoles;
@@ -204,6 +209,29 @@ class Grouping {
       const [best] = possible;
       if (best === undefined) return;
       this.#union(best.a, best.b);
+      this.#settle();
+    }
+  }
+
+  /** The many programs of one role are one, so that the pairs below and the patterns of a policy stay few. */
+  #crowds(): void {
+    for (;;) {
+      const made = new Map<string, { results: Set<string>; programs: Set<string | undefined> }>();
+      for (const { from, to, by } of this.#edges.values()) {
+        const [a, b] = [this.#find(from), this.#find(to)];
+        if (a === b) continue;
+        const entry = made.get(a) ?? { results: new Set(), programs: new Set() };
+        made.set(a, entry);
+        entry.results.add(b);
+        entry.programs.add(by);
+      }
+      const crowd = [...made].find(
+        ([, { results, programs }]) => results.size > mostResults || programs.size > mostPrograms,
+      );
+      if (crowd === undefined) return;
+      const [maker, { results, programs }] = crowd;
+      const [first, ...others] = programs.size > mostPrograms ? [maker, ...results] : results;
+      for (const other of others) this.#union(first!, other);
       this.#settle();
     }
   }

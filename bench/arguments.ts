@@ -58,13 +58,15 @@ try {
     const file = join(folder, `${server.name}.trace`);
     await record(server, 1, file, isSmoke ? 2 : undefined);
     const { profile, calls, total } = argumentProfile(runsIn(file, architecture), architecture, lists);
-    const { program, target } = decide(profile, numbers);
+    const { program, split, target } = decide(profile, numbers);
     const ours = compileClassic(program, splitOf(profile, numbers), target).instructions;
     const theirs = libseccompFilter(profile).instructions;
     const share = `${profile.rules.length} lists, ${((100 * calls.length) / total).toFixed(0)} % of its calls`;
     const row = (what: string, unit: string, a: number, b: number) =>
       print({ bench, case: `${server.name}, ${what}`, unit, ours: a, reference: b, ratio: a / b, limit: "≤ 1" });
     row(`filter of ${share}`, "instructions", ours.length, theirs.length);
+    const chain = compileClassic(program, split, target).instructions;
+    row("filter of the same lists, one after the other", "instructions", chain.length, theirs.length);
     const [a, b] = [stepsOf(ours, calls), stepsOf(theirs, calls)];
     row("mean over the recorded calls", "instructions/call", mean(a), mean(b));
     row("median", "instructions/call", median(a), median(b));

@@ -17,7 +17,8 @@ import { maximumHalf } from "../../linux/word.ts";
 import { normalisePieces, type Piece } from "../pieces.ts";
 import { type Choice as AnyChoice, type Question as AnyQuestion, Questions, questionsBehind } from "../questions.ts";
 import { buildSearch, type Search, type Segment } from "../search.ts";
-import type { Graph, GraphNode } from "./graph.ts";
+import { countDecisions, factorDecision } from "./factor.ts";
+import { type Graph, type GraphNode, measureGraph } from "./graph.ts";
 import { argumentOffset, offset } from "./instruction.ts";
 
 /** The content of A: a masked word of `struct seccomp_data`; undefined if it is not usable. */
@@ -29,10 +30,17 @@ type Question = AnyQuestion<number>;
 /** The price of an instruction in mean steps: conditions are mostly small, so speed matters more. */
 const priceOfInstruction = 0.1;
 
+/** Steps of factoring one decision: enough for 700 tuples with 300 values of the first argument. */
+const mostFactoring = 600_000;
+
+/** Larger decisions are not lowered twice to be compared: the one with fewer tests is taken. */
+const mostCompared = 64;
+
 export class ConditionLowering {
   readonly #graph: Graph;
   readonly #questions: Questions<number>;
   readonly #lowered = new Map<string, GraphNode>();
+  readonly #nodes = new Map<Decision, GraphNode>();
 
   /** `wordOf` gives the return word of a leaf. */
   constructor(graph: Graph, wordOf: (leaf: DecisionLeaf) => number) {
@@ -40,8 +48,26 @@ export class ConditionLowering {
     this.#questions = new Questions((word) => word, wordOf);
   }
 
-  /** The node for a decision, for any content of A. Equivalent decisions share a node. */
+  /**
+   * The node for a decision, for any content of A. Equivalent decisions share a node. The factored decision is taken if
+   * it is smaller and has no longer path: of ranges of several registers it can be much larger.
+   */
   lower(decision: Decision): GraphNode {
+    const known = this.#nodes.get(decision);
+    if (known !== undefined) return known;
+    const node = this.#lowerBetter(decision, factorDecision(decision, mostFactoring) ?? decision);
+    this.#nodes.set(decision, node);
+    return node;
+  }
+
+  #lowerBetter(plain: Decision, factored: Decision): GraphNode {
+    if (factored === plain) return this.#lower(plain);
+    const size = countDecisions(plain);
+    if (size > mostCompared) return this.#lower(countDecisions(factored) < size ? factored : plain);
+    return better(this.#lower(plain), this.#lower(factored));
+  }
+
+  #lower(decision: Decision): GraphNode {
     const choice = this.#questions.choice(decision);
     // From the leaves up, without recursion: decisions may be thousands of tests deep.
     for (const behind of questionsBehind(choice)) this.#enter(behind, undefined);
@@ -134,6 +160,12 @@ export class ConditionLowering {
     );
     return searchNode(this.#graph, buildSearch(segments, priceOfInstruction));
   }
+}
+
+function better(plain: GraphNode, factored: GraphNode): GraphNode {
+  if (factored === plain) return plain;
+  const [a, b] = [measureGraph(plain), measureGraph(factored)];
+  return b.size < a.size && b.longestPath <= a.longestPath ? factored : plain;
 }
 
 /** The tests of a search over the content of A. */

@@ -78,3 +78,35 @@ export class Graph {
     return node;
   }
 }
+
+/** The number of different nodes from here on, and of the longest path. Without recursion: graphs may be deep. */
+export function measureGraph(root: GraphNode): { readonly size: number; readonly longestPath: number } {
+  const longest = new Map<GraphNode, number>();
+  const path = [root];
+  while (path.length > 0) {
+    const node = path.at(-1)!;
+    const next = successors(node);
+    const missing = next.find((one) => !longest.has(one));
+    if (missing !== undefined) {
+      path.push(missing);
+      continue;
+    }
+    path.pop();
+    longest.set(node, 1 + Math.max(0, ...next.map((one) => longest.get(one)!)));
+  }
+  return { size: longest.size, longestPath: longest.get(root)! };
+}
+
+function successors(node: GraphNode): readonly GraphNode[] {
+  switch (node.kind) {
+    case "return":
+      return [];
+    case "load":
+    case "and":
+      return [node.next];
+    case "test":
+      return [node.then, node.otherwise];
+    default:
+      return node satisfies never;
+  }
+}

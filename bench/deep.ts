@@ -15,6 +15,7 @@ import { compare, median, pairs, print } from "./support/pairs.ts";
 
 const bench = "deep";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
+const callersCache = process.env["XDG_CACHE_HOME"];
 process.env["XDG_CACHE_HOME"] = join(folder, "cache");
 
 // ── One call ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -134,6 +135,9 @@ async function starts(): Promise<void> {
 
 /** As in bench/kernel.ts: instructions of a call, in a machine that counts them. */
 function inKernel(): void {
+  // The kernels are in the caller's cache.
+  if (callersCache === undefined) delete process.env["XDG_CACHE_HOME"];
+  else process.env["XDG_CACHE_HOME"] = callersCache;
   const patterns = "build/bench/many-patterns.ts";
   writeFileSync(patterns, manyPatterns(20));
   const call = (name: string, ...words: readonly string[]) => ["build/bench/instructions", name, ...words];
@@ -144,13 +148,15 @@ function inKernel(): void {
   const values = instructions("patched", {
     plain: call("openat", opened),
     judged: under("seccomp-ebpf", patterns, call("openat", opened)),
+    bare: call("getppid"),
     cached: ["build/bench/allow_all", ...call("getppid")],
     ebpf: under("seccomp-ebpf", patterns, call("getppid")),
     notify: under("notify", patterns, call("getppid")),
   });
   const row = { bench, unit: "instructions" };
-  const added = values.judged - values.plain;
-  const set = "openat and close under a set of 20 patterns, over no filter";
+  // The measured program also closes the file, which the filter allows by its bitmap.
+  const added = values.judged - values.plain - (values.cached - values.bare);
+  const set = "openat under a set of 20 patterns, over no filter";
   print({ ...row, case: `seccomp-ebpf: ${set}`, ours: added, reference: 900, ratio: added / 900, limit: "≤ 900" });
   for (const engine of ["ebpf", "notify"] as const) {
     const name = engine === "ebpf" ? "seccomp-ebpf" : engine;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls that fail by their path: nothing is there, or what is to be read as a link is none. Most calls with a path that
+ * Calls that fail by their path: nothing is there, or readlink(2) finds a file or a directory. Most calls with a path that
  * compilers and interpreters make are such. They reach no object, so their errno can be given in place of a pin.
  *
  * The errno is that of the caller's own walk: the path is walked here only for a caller that has our rights, root and mounts

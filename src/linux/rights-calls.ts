@@ -1,20 +1,10 @@
 /** The calls that change what a thread may reach by a path: its credentials, its root directory, its namespaces. */
 import type { ArchitectureName } from "./architecture.ts";
 import { numberOf } from "./calls.ts";
+import { groups } from "./groups.ts";
 
 /** They change the users, groups or capabilities of the thread that makes them. */
-const credentialCalls = [
-  "setuid",
-  "setgid",
-  "setreuid",
-  "setregid",
-  "setresuid",
-  "setresgid",
-  "setfsuid",
-  "setfsgid",
-  "setgroups",
-  "capset",
-];
+const credentialCalls = [...groups.get("@setuid")!, "capset"];
 
 /** They change a root directory or namespaces, which other processes can share. */
 const rootCalls = ["chroot", "pivot_root", "unshare", "setns"];

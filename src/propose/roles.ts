@@ -283,7 +283,7 @@ class Grouping {
     }
   }
 
-  /** A branch that some processes of the role do not take is none. */
+  /** A branch counts only if each process of the role that makes its call takes it. */
   #allBranch(): boolean {
     for (const { from, to, is, by } of this.#edges.values()) {
       if (is !== "branch" || this.#find(from) === this.#find(to)) continue;

@@ -64,15 +64,17 @@ describe("roles", () => {
     expect(names(lines)).toEqual(["main", "child", "grandchild"]);
   });
 
+  /** A child looks for git in the folders of PATH. */
+  const searched: readonly Line[] = [
+    [1, "getpid"],
+    { fork: [1, 2] },
+    [2, "dup2", 3, 1],
+    [2, "execve", "/usr/local/bin/git"],
+    [2, "execve", "/usr/bin/git"],
+  ];
+
   it("are programs by their last names, whatever the folders of PATH", () => {
-    const lines: Line[] = [
-      [1, "getpid"],
-      { fork: [1, 2] },
-      [2, "dup2", 3, 1],
-      [2, "execve", "/usr/local/bin/git"],
-      [2, "execve", "/usr/bin/git"],
-      [2, "uname", 0],
-    ];
+    const lines: Line[] = [...searched, [2, "uname", 0]];
     const { executions, list } = findRoles(historyOf([lines]));
     expect(list.map(({ name }) => name)).toEqual(["main", "child", "git"]);
     expect(executions.map(({ from, to, programs }) => [from.name, to.name, programs])).toEqual([
@@ -82,11 +84,7 @@ describe("roles", () => {
 
   it("are no program that never began, and count a process once", () => {
     const lines: Line[] = [
-      [1, "getpid"],
-      { fork: [1, 2] },
-      [2, "dup2", 3, 1],
-      [2, "execve", "/usr/local/bin/git"],
-      [2, "execve", "/usr/bin/git"],
+      ...searched,
       { exec: 2 },
       [2, "uname", 0],
       { fork: [1, 3] },

@@ -157,7 +157,7 @@ describe.each(users)("as user %i", (uid) => {
     expect(sequencesOf(traceOf(text))).toEqual(sequencesOf(traceOf(split(found.get("tree")!).text)));
   });
 
-  test("auto takes it where it is the best, and an execution that fails is none", "auto", ({ status, text }) => {
+  test("auto takes it where it is the best, and records no execution that fails", "auto", ({ status, text }) => {
     expect(status).toBe(3);
     const header = JSON.parse(text.split("\n")[0]!);
     // Tracepoints know results.

@@ -1,9 +1,9 @@
 /**
- * Puts what a recorder sees in the order of a trace and prints its lines (docs/traces.md).
+ * Orders the events of a recorder as a trace and prints its lines (docs/traces.md).
  *
- * A line is held back for a moment, so that most calls have their result in their own line, and the task that they made
- * behind them. A call that has not returned by then gets a line `return` later. Lines are printed by concatenation, because a recording prints some
- * hundred thousand of them a second.
+ * A line is delayed for a moment, so that most calls have their result in their own line, followed by the task that
+ * they created. A call that has not returned by then gets a line `return` later. Lines are printed by concatenation,
+ * because a recording prints some hundred thousand of them a second.
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { callByNumber, registerOf } from "../linux/calls.ts";
@@ -12,7 +12,7 @@ import { registerText } from "./registers.ts";
 
 /** A line that is not printed yet. */
 export interface HeldLine {
-  /** Without its end. */
+  /** The line without its closing brace. */
   readonly text: string;
   readonly time: number;
   /** A call that has not returned. */
@@ -28,7 +28,7 @@ export interface SeenCall {
   /** Nanoseconds since the start of the recording. */
   readonly time: number;
   readonly number: number;
-  /** The six registers, low half first. */
+  /** The six registers, each as two halves, the low one first. */
   readonly registers: Uint32Array;
   /** `AUDIT_ARCH_…`, if it is not the native one. */
   readonly foreignAbi?: number | undefined;
@@ -38,7 +38,7 @@ export interface SeenCall {
   readonly memory?: string | undefined;
 }
 
-/** What the lines of one call have in common. */
+/** The members that all lines of one call share. */
 interface CallShape {
   readonly name: string;
   readonly middle: string;
@@ -76,7 +76,7 @@ export class TraceAssembler {
     return line;
   }
 
-  /** The thread's last call has returned. */
+  /** Records that the thread's last call has returned. */
   returned(tid: number, time: number, result: string): void {
     const line = this.#open.get(tid);
     if (line === undefined) return;
@@ -86,7 +86,7 @@ export class TraceAssembler {
     else line.result = result;
   }
 
-  /** `by`: the line of the call that made the task, where it is not the last line of its thread. */
+  /** `by`: the line of the call that created the task, if it is not the last line of its thread. */
   birth(kind: "fork" | "thread", tid: number, child: number, by?: HeldLine): void {
     this.#census.begins();
     const text = `{"v":1,"kind":"${kind}","tid":${tid},"child":${child}`;
@@ -110,14 +110,14 @@ export class TraceAssembler {
     this.#hold(`{"v":1,"kind":"exit","tid":${tid},"time":${this.#time(time)}`);
   }
 
-  /** Calls were not recorded; how many is not always known. */
+  /** Reports missing calls; their number is not always known. */
   lost(count: number | undefined, time: number): void {
     this.#census.lost();
     const known = count === undefined ? "" : `,"count":${count}`;
     this.#hold(`{"v":1,"kind":"lost"${known},"time":${this.#time(time)}`);
   }
 
-  /** The lines from before this time, and those behind them that nothing can be added to any more. */
+  /** Returns the lines from before this time, and those behind them that are complete. */
   take(before: number): string {
     let count = 0;
     let text = "";
@@ -139,8 +139,8 @@ export class TraceAssembler {
   }
 
   /**
-   * The time as a text. The clocks of processors may differ by some nanoseconds; a trace's does not go back. Microseconds
-   * are enough, and finer digits would be a sixth of the compressed file.
+   * The time as a text. The clocks of processors may differ by some nanoseconds; the time of a trace never decreases.
+   * Microseconds suffice; finer digits would be a sixth of the compressed file.
    */
   #time(time: number): string {
     if (time > this.#latest) this.#latest = time;

@@ -5,9 +5,9 @@ const newFor = 10_000;
 
 export interface Count {
   readonly calls: number;
-  /** Different calls, by name. */
+  /** The number of different calls, by name. */
   readonly kinds: number;
-  /** Of them, those that were first seen in the last seconds. */
+  /** The number of different calls that were first seen in the last seconds. */
   readonly fresh: number;
   readonly tasks: number;
   /** Whether calls are known to be missing. */
@@ -21,7 +21,7 @@ export class CallCensus {
   #tasks = 1;
   #isIncomplete = false;
 
-  /** @param clock in milliseconds; another than the real one is for tests */
+  /** @param clock returns milliseconds; tests give their own */
   constructor(clock: () => number = () => performance.now()) {
     this.#clock = clock;
   }

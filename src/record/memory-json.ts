@@ -1,16 +1,16 @@
-/** From bytes that were read behind a call's pointers to the members of its line in the trace. */
+/** Converts bytes that were read behind a call's pointers to the members of its line in the trace. */
 import type { GivenMemories, GivenMemory, GivenText } from "../engines/simulate/given-memory.ts";
 import { structures } from "../linux/pointees.ts";
 import { jsonMemory } from "../traces/json-memory.ts";
 import type { MemoryRead } from "./memory-reads.ts";
 
-/** What a read has given; it corresponds to a `MemoryRead` by position. */
+/** The result of a read; it corresponds to a `MemoryRead` by position. */
 export type ReadMemory =
   | { readonly is: "absent" }
   | { readonly is: "failed"; readonly errno: number }
   | { readonly is: "texts"; readonly entries: readonly GivenText[]; readonly isCut: boolean };
 
-/** The members `memory` and `cut` without the braces around them; undefined if there is nothing to say. */
+/** The members `memory` and `cut` without the braces around them; undefined if both are empty. */
 function memoryMembers(
   call: string,
   reads: readonly MemoryRead[],
@@ -40,7 +40,7 @@ function givenOf({ pointee }: MemoryRead, memory: ReadMemory): GivenMemory {
     case "message":
       return { is: "address", bytes: first.bytes };
     case "structure": {
-      // The kernel takes a shorter structure for one whose further fields are 0.
+      // The kernel extends a shorter structure with zeros.
       const bytes = new Uint8Array(structures[pointee.structure].size);
       bytes.set(first.bytes.subarray(0, bytes.length));
       return { is: "structure", bytes, unknown: new Uint8Array(bytes.length) };
@@ -48,10 +48,10 @@ function givenOf({ pointee }: MemoryRead, memory: ReadMemory): GivenMemory {
   }
 }
 
-/** Different reads whose members are remembered. */
+/** The number of different reads whose members are cached. */
 const mostKnown = 4096;
 
-/** The members of a call's line. A server reads the same few paths again and again, so they are remembered. */
+/** Makes the members of a call's line. A server reads the same few paths again and again, so the members are cached. */
 export class MemoryPrinter {
   readonly #reads: ReadonlyMap<number, readonly MemoryRead[]>;
   readonly #nameOf: (number: number) => string;
@@ -63,7 +63,7 @@ export class MemoryPrinter {
     this.#nameOf = nameOf;
   }
 
-  /** `memory`: equal for equal memory of this call, which `decode` decodes. */
+  /** `memory` is a cache key: equal for equal memory of this call. `decode` returns that memory. */
   membersOf(number: number, memory: string, decode: () => readonly (ReadMemory | undefined)[]): string | undefined {
     const reads = this.#reads.get(number);
     if (reads === undefined) return undefined;

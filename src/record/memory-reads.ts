@@ -1,4 +1,4 @@
-/** What is read behind the pointers of a call: the arguments about which a policy can ask (src/linux/pointees.ts). */
+/** The reads behind the pointers of a call: the arguments about which a policy can ask (src/linux/pointees.ts). */
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { allCalls, registerOf } from "../linux/calls.ts";
 import { type Pointee, pointeeOf } from "../linux/pointees.ts";
@@ -8,11 +8,11 @@ export interface MemoryRead {
   readonly name: string;
   readonly pointee: Pointee;
   readonly register: number;
-  /** The register with the size of what is read, where another argument has it. */
+  /** The register that has the size of the memory, if another argument gives it. */
   readonly lengthRegister: number | undefined;
 }
 
-/** By the number of the call; calls without such an argument are left out. */
+/** The reads by call number; a call without such an argument has no entry. */
 export function memoryReads(architecture: ArchitectureName): ReadonlyMap<number, readonly MemoryRead[]> {
   const reads = new Map<number, readonly MemoryRead[]>();
   for (const call of allCalls) {

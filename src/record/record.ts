@@ -1,5 +1,5 @@
 /**
- * Records a command: starts it, and moves what its recorder sees into the file until its last task has ended. At most a
+ * Records a command: starts it, and moves events from its recorder to the file until its last task has ended. At most a
  * second of the recording is in memory only.
  */
 import { read } from "node:fs";
@@ -16,22 +16,22 @@ import { CallCensus, type Count } from "./census.ts";
 import type { Recorder, Recording } from "./recorder.ts";
 import { type RecorderChoice, type RecorderName, recorderOf, recorders } from "./registry.ts";
 
-/** Milliseconds: between looks at what the recorder has, and between blocks of the file. */
+/** Milliseconds between polls of the recorder, and between blocks of the file. */
 const interval = { look: 20, block: 800, progress: 1000 } as const;
 /** Nanoseconds that a call waits for its result or its child before its line is printed. */
 const heldFor = 100e6;
 /** Bytes of a block before compression. */
 const blockSize = 1 << 20;
-/** Milliseconds until a recorder whose launcher has ended is given up. */
+/** Milliseconds after which a recorder whose launcher has ended is abandoned. */
 const endPatience = 5000;
 
 export interface RecordOptions {
   readonly file: TraceFile;
   readonly recorder: RecorderChoice;
   readonly memory: boolean;
-  /** A sentence for people. */
+  /** Receives a sentence for the user. */
   readonly onNotice: (sentence: string) => void;
-  /** Once a second, while the command runs. */
+  /** Called once a second while the command runs. */
   readonly onProgress?: ((count: Count) => void) | undefined;
 }
 
@@ -41,7 +41,7 @@ export interface RecordResult extends Pick<RunResult, "status"> {
 }
 
 /**
- * The named recorder, or the first that works here.
+ * Returns the named recorder, or the first that works on this machine.
  *
  * @throws StartError
  */
@@ -55,7 +55,7 @@ function chooseRecorder(choice: RecorderChoice): Recorder<RecorderName> {
   throw new StartError(125, `this machine cannot record with ${found.join("; ")}`, "--recorder auto takes what works");
 }
 
-/** @throws StartError or NativeUnavailableError if nothing was started */
+/** @throws StartError or NativeUnavailableError if the command was not started */
 export async function record(command: readonly string[], options: RecordOptions): Promise<RecordResult> {
   if (command.length === 0) throw new StartError(125, "there is no command to record");
   const architecture = hostArchitecture();
@@ -76,7 +76,7 @@ export async function record(command: readonly string[], options: RecordOptions)
   return { ...result, recorder: recorder.name, count: census.count() };
 }
 
-/** How the recording is made, and what it cannot know. */
+/** The header of the recording: how it is made, and its limits. */
 function header(recorder: Recorder, command: readonly string[], memory: boolean): object {
   return {
     v: 1,
@@ -123,7 +123,7 @@ class Session {
     const timer = setInterval(() => this.#look(false), interval.look);
     try {
       const treeHasEnded = await converse(this.#recording.started.socket, watch);
-      // The launcher was killed: the tree may go on.
+      // The launcher was killed; the tree may continue.
       const ended = this.#recording.ended(treeHasEnded);
       await (treeHasEnded ? atMost(endPatience, ended) : ended);
     } catch (error) {

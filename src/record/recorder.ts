@@ -1,6 +1,6 @@
 /**
- * What a recorder is: a way to see the calls of a command and its descendants. Each is a folder and a line in
- * registry.ts.
+ * The type of a recorder: a way to see the calls of a command and its descendants. Each recorder is a folder and a line
+ * in registry.ts.
  */
 import type { Started } from "../engines/launcher.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
@@ -11,30 +11,30 @@ export interface RecorderOptions {
   readonly assembler: TraceAssembler;
   /** The start of the recording, in nanoseconds of CLOCK_MONOTONIC. */
   readonly base: bigint;
-  /** Read behind the pointers of calls. */
+  /** The reads behind the pointers of calls. */
   readonly memory: boolean;
 }
 
 /** A command that is recorded. */
 export interface Recording {
   readonly started: Pick<Started, "socket" | "launcher" | "pid" | "pidfd">;
-  /** Hands over to the assembler what has happened. `isOver`: no task is left, so everything that is known. */
+  /** Passes recent events to the assembler. `isOver`: no task is left, so it passes all events. */
   poll(isOver: boolean): void;
-  /** Resolves when no task is left that could be recorded. `treeHasEnded`: the launcher has reported the end of the tree. */
+  /** Resolves when no task is left to record. `treeHasEnded`: the launcher has reported the end of the tree. */
   ended(treeHasEnded: boolean): Promise<void>;
   close(): void;
 }
 
-/** Whether a recorder works here; sentences without a full stop. */
+/** Whether a recorder works on this machine; sentences without a full stop. */
 export type Availability = { readonly works: true } | { readonly works: false; readonly why: string };
 
 export interface Recorder<Name extends string = string> {
   readonly name: Name;
-  /** For help pages. */
+  /** A description for help pages. */
   readonly summary: string;
   probe(): Availability;
-  /** What its recordings cannot know, for their header: sentences without a full stop. */
+  /** The limits of its recordings, for their header: sentences without a full stop. */
   unknown(options: Pick<RecorderOptions, "memory">): readonly string[];
-  /** @throws StartError where nothing was started */
+  /** @throws StartError if the command was not started */
   start(command: readonly string[], options: RecorderOptions): Promise<Recording>;
 }

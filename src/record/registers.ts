@@ -1,7 +1,7 @@
 /**
- * Registers as a trace's lines have them, from their two halves: a number below 2^32 as it is, a larger one as a
- * hexadecimal text. A recording prints some million of them a second, so there are no bigints here, and texts that come
- * again (addresses of code and buffers do) are found in a table.
+ * Prints registers for a trace's lines from their two halves: a number below 2^32 as a number, a larger one as a
+ * hexadecimal text. A recording prints some millions of them a second, so this file uses no bigints and caches repeated
+ * texts, such as addresses of code and buffers, in a table.
  */
 
 const slots = 1 << 13;
@@ -20,7 +20,7 @@ export function registerText(low: number, high: number): string {
   return text;
 }
 
-/** What a call returned: results from −2^31 on, errors among them, as numbers. */
+/** Prints the result of a call: results from −2^31 on, errors among them, as numbers. */
 export function resultText(low: number, high: number): string {
   if (high === 0xffff_ffff && low >= 0x8000_0000) return String(low | 0);
   return registerText(low, high);

@@ -1,6 +1,6 @@
 /**
- * Answers every notification with CONTINUE, after it has been written to the ring. A recording enforces nothing, so what
- * is read behind pointers needs no protection (docs/traces.md, "What a recording cannot know").
+ * Answers every notification with CONTINUE, after it has been written to the ring. A recording enforces nothing, so the
+ * memory that it reads behind pointers needs no protection (docs/traces.md, "What a recording cannot know").
  */
 import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -25,9 +25,9 @@ export interface AnsweringOptions {
   readonly listener: number;
   readonly ring: RingWriter;
   readonly architecture: ArchitectureName;
-  /** Tell which process each thread is of; else another source knows. */
+  /** Whether to record which process each thread belongs to; otherwise another source knows it. */
   readonly follows: boolean;
-  /** Threads that have ended without a call, from the other thread: word 0 counts them. */
+  /** Threads that have ended without a call, written by the other thread: word 0 counts them. */
   readonly gone: Int32Array;
 }
 
@@ -142,13 +142,13 @@ class ContentSink implements Sink {
   }
 }
 
-/** Which process each thread is of, asked while its first call waits, and which programs are executed. */
+/** Determines which process each thread belongs to, while its first call waits, and which programs are executed. */
 class Tasks {
   readonly #ring: RingWriter;
   readonly #gone: Int32Array;
   #goneCount = 0;
   readonly #processOf = new Map<number, number>();
-  /** Processes whose last call executes a program: where their stack was, and which thread called. */
+  /** Processes whose last call executes a program: the location of their stack, and the thread that called. */
   readonly #executing = new Map<number, { readonly tid: number; readonly image: string }>();
   readonly #exit: number;
   readonly #exitGroup: number;
@@ -162,7 +162,7 @@ class Tasks {
     this.#executes = new Set(numbersOf(executingCalls, architecture));
   }
 
-  /** Before the call is written. */
+  /** Runs before the call is written. */
   calls(tid: number): void {
     this.#forgetGone();
     let process = this.#processOf.get(tid);
@@ -181,7 +181,7 @@ class Tasks {
     this.#put(recordKind.exec, [process, execution.tid]);
   }
 
-  /** After the call is written, before it is made. */
+  /** Runs after the call is written and before it is made. */
   called(tid: number, number: number): void {
     const process = this.#processOf.get(tid) ?? tid;
     if (this.#executes.has(number)) this.#executing.set(process, { tid, image: imageOf(process) });

@@ -1,7 +1,7 @@
 /**
- * Copies of what lies behind a waiting caller's pointers, page by page, so that a text that ends where the memory ends is
- * whole. Another thread can change the memory between this copy and the kernel's: a recording is no judgement, and its
- * header says so.
+ * Copies the memory behind a waiting caller's pointers, page by page, so that a text at the end of mapped memory is
+ * whole. Another thread can change the memory between this copy and the kernel's; a recording enforces nothing, and its
+ * header mentions the race.
  */
 import { addressBytes, pathBytes } from "../../ir/observation.ts";
 import { callNumber } from "../../linux/call-numbers.ts";
@@ -12,13 +12,13 @@ import { messageHeader } from "../../linux/socket-address.ts";
 import type { MemoryRead } from "../memory-reads.ts";
 
 const pageSize = 4096;
-/** Most texts are shorter. */
+/** Bytes of the first read of a text; most texts are shorter. */
 const firstRead = 256;
-/** Of a list of texts. */
+/** The bounds of a list of texts. */
 const mostEntries = 512;
 const mostBytes = 1 << 16;
 
-/** Gets what was read: one of `absent`, `failed` and `begin`, and after `begin` its entries. */
+/** Receives the result of a read: one of `absent`, `failed` and `begin`, and after `begin` its entries. */
 export interface Sink {
   absent(): void;
   failed(errno: number): void;
@@ -30,7 +30,7 @@ export class CallerMemory {
   readonly #buffer = Buffer.alloc(pathBytes);
   readonly #start = native().addressOf(this.#buffer);
   readonly #view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.length);
-  /** `struct iovec` each. */
+  /** Each entry is a `struct iovec`. */
   readonly #local = new BigUint64Array(2);
   readonly #remote = new BigUint64Array(2);
 
@@ -134,7 +134,7 @@ export class CallerMemory {
     for (const { bytes, isCut: isShort } of entries) sink.entry(bytes, isShort);
   }
 
-  /** The length without the NUL; -ENAMETOOLONG where so many bytes have none, and the buffer has them. */
+  /** The length without the NUL; -ENAMETOOLONG if the buffer is full and has no NUL. */
   #copyText(tid: number, address: bigint, most: number): number {
     for (let done = 0; done < most; ) {
       const toPageEnd = pageSize - Number((address + BigInt(done)) & BigInt(pageSize - 1));
@@ -148,7 +148,7 @@ export class CallerMemory {
     return -errno.ENAMETOOLONG;
   }
 
-  /** The number of bytes, or a negative errno. */
+  /** Returns the number of bytes, or a negative errno. */
   #copy(tid: number, address: bigint, length: number, into: number): number {
     this.#local[0] = this.#start + BigInt(into);
     this.#local[1] = BigInt(length);

@@ -1,7 +1,7 @@
 /**
- * Who made whom, from calls alone: a notification does not say what its call returns. A task that is seen for the first
- * time was made by a call that creates one of its kind, in the process that /proc names as its own or as its parent, and
- * that no other task has been assigned to.
+ * Infers parents from calls alone, because a notification has no result. A task that is seen for the first time was
+ * created by a call that creates tasks of its kind, that was made in the process that /proc names as its own or as its
+ * parent, and that has no task assigned yet.
  */
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { numberOf } from "../../linux/calls.ts";
@@ -9,7 +9,7 @@ import { type CreatingCall, cloneFlag, creatingCalls } from "../../linux/process
 import type { HeldLine } from "../assembler.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
 
-/** A creating call whose task has not been seen yet. It may have failed. */
+/** A creating call without a known task. It may have failed. */
 interface Creation {
   readonly tid: number;
   readonly process: number;
@@ -18,7 +18,7 @@ interface Creation {
   readonly time: number;
 }
 
-/** Nanoseconds after which a creating call without a task is taken to have failed. */
+/** Nanoseconds after which a creating call without a task counts as failed. */
 const patience = 10e9;
 
 export interface Maker {

@@ -1,4 +1,7 @@
-/** The classic filters of a recording: they refuse nothing, and ask about all calls or about those whose memory is read. */
+/**
+ * The classic filters of a recording. They refuse no call; they notify the recorder of all calls, or of those whose
+ * memory is read.
+ */
 import {
   argumentOffset,
   type ClassicInstruction,
@@ -11,7 +14,7 @@ import { type ArchitectureName, auditArchitecture } from "../../linux/architectu
 import { numberOf } from "../../linux/calls.ts";
 import { returnWord } from "../../linux/return-word.ts";
 
-/** Where the launcher's execve of the command has its token: the halves of the two unused registers. */
+/** The position of the token in the launcher's execve of the command: the halves of the two unused registers. */
 const tokenHalves = [
   argumentOffset(4, "low"),
   argumentOffset(4, "high"),
@@ -27,8 +30,8 @@ const tokenHalves = [
 export const unasked = ["rt_sigreturn", "restart_syscall", "rt_sigprocmask", "rt_sigaction", "sigaltstack"] as const;
 
 /**
- * @param asked the numbers of the calls that are notified; "all" for every call but `unasked`. Calls of a foreign ABI
- * always are, because a number means another call there.
+ * @param asked the numbers of the calls that are notified, or "all" for every call but `unasked`. Calls of a foreign
+ * ABI are always notified, because their numbers mean other calls.
  */
 export function recordingFilter(architecture: ArchitectureName, asked: Iterable<number> | "all"): ArmedFilter {
   const instructions: ClassicInstruction[] = [];
@@ -67,7 +70,7 @@ export function recordingFilter(architecture: ArchitectureName, asked: Iterable<
   return { instructions: encodeInstructions(instructions), tokenPositions, asks: true, kills: false, traps: false };
 }
 
-/** The filter of a command about which nothing is asked. */
+/** The filter of a command without notifications. */
 export const passing: ArmedFilter = {
   instructions: encodeInstructions([{ code: opcode.return, jt: 0, jf: 0, k: returnWord("ALLOW") }]),
   tokenPositions: [],

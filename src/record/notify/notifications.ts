@@ -6,7 +6,7 @@ import type { RingReader } from "./ring.ts";
 /** `call`: a notification; `task`: a thread is seen for the first time; `exec`: it has executed a program. */
 export const recordKind = { call: 1, task: 2, exec: 3 } as const;
 
-/** A call: its time in place of the notification's id, then the notification, then what was read. */
+/** A call: its time in place of the notification's id, then the notification, then the results of its reads. */
 export const callLayout = {
   time: 0,
   tid: 8,
@@ -18,7 +18,7 @@ export const callLayout = {
   memory: 80,
 } as const;
 
-/** What precedes the entries of a read: its state, whether it is cut, how many entries follow. */
+/** The header before the entries of a read: its state, whether it is cut, the number of entries. */
 export const readState = { absent: 0, failed: 1, texts: 2 } as const;
 
 export interface Notification {
@@ -28,7 +28,7 @@ export interface Notification {
   readonly architecture: number;
   readonly instructionPointer: readonly [low: number, high: number];
   readonly registers: Uint32Array;
-  /** How many reads there were, and what they gave: bytes, each a character. `readsOf` decodes them. */
+  /** The number of reads and their results: bytes, one in each character. `readsOf` decodes them. */
   readonly reads: number;
   readonly memory: string;
 }

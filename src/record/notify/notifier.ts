@@ -1,4 +1,4 @@
-/** The thread that answers notifications, as a recorder sees it: started before the command, given the listener after. */
+/** Starts and stops the thread that answers notifications. It starts before the command and gets the listener after. */
 import { readFileSync } from "node:fs";
 import type { Worker } from "node:worker_threads";
 import type { ArchitectureName } from "../../linux/architecture.ts";
@@ -9,7 +9,7 @@ import { type NotificationTaker, readNotifications } from "./notifications.ts";
 import { makeRing, RingReader } from "./ring.ts";
 import type { AnsweringData, AnsweringMessage } from "./worker.ts";
 
-/** Half a second of a busy server. */
+/** Bytes for half a second of a busy server. */
 const ringSize = 1 << 23;
 const goneSize = 1024;
 
@@ -17,7 +17,7 @@ export class Notifier {
   readonly #worker: Worker;
   readonly #reader: RingReader;
   readonly #gone: Int32Array;
-  /** Resolves when no task is left under the filter; rejects where the thread has failed. */
+  /** Resolves when no task is left under the filter; rejects if the thread has failed. */
   readonly finished: Promise<void>;
   #listener: number | undefined;
 
@@ -33,7 +33,7 @@ export class Notifier {
     });
   }
 
-  /** Resolves when the thread can be given a listener. */
+  /** Resolves when the thread can receive the listener. */
   static async start(architecture: ArchitectureName, follows: boolean): Promise<Notifier> {
     const ring = makeRing(ringSize);
     const gone = new Int32Array(new SharedArrayBuffer(4 * (1 + goneSize)));
@@ -60,7 +60,7 @@ export class Notifier {
     readNotifications(this.#reader, base, taker);
   }
 
-  /** The thread has ended without a call: another one with its id is to be identified. */
+  /** Reports that the thread has ended without a call, so that a later thread with its id is identified anew. */
   forget(tid: number): void {
     const count = Atomics.load(this.#gone, 0);
     this.#gone[1 + ((count >>> 0) % goneSize)] = tid;

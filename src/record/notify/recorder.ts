@@ -1,6 +1,6 @@
 /**
- * Records by seccomp's notifications: a filter asks about every call, and each is answered with CONTINUE. It needs no
- * privilege and Linux 5.9. It sees calls before they are made, so it knows no results.
+ * Records by seccomp's notifications: a filter notifies the recorder of every call, and the recorder answers with
+ * CONTINUE. It needs Linux 5.9 and no privilege. It sees calls before they are made, so it knows no results.
  */
 import { existsSync } from "node:fs";
 import { release } from "node:os";
@@ -19,7 +19,7 @@ import { recordingFilter, unasked } from "./filter.ts";
 import { type Notification, readsOf, type SeenTask } from "./notifications.ts";
 import { Notifier } from "./notifier.ts";
 
-/** Nanoseconds between looks for tasks that a signal has ended. */
+/** Nanoseconds between searches for tasks that a signal has ended. */
 const sweepInterval = 1e9;
 
 export const notifierRecorder: Recorder<"notifier"> = {
@@ -131,7 +131,7 @@ class NotifierRecording implements Recording {
   #task(task: SeenTask): void {
     const { tid } = task;
     if (tid === this.started.pid && this.#family.has(tid)) return;
-    // Its former owner was ended by a signal.
+    // A signal has ended its former owner.
     if (this.#family.has(tid)) this.#exited(tid);
     const maker = this.#family.makerOf(task, this.#time);
     this.#family.add(task);

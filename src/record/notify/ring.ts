@@ -1,6 +1,6 @@
 /**
- * Records from the thread that answers notifications to the thread that writes the trace, in shared memory: one
- * producer, one consumer, nothing is lost. If the ring is full, the producer waits, and with it the recorded calls.
+ * Passes records from the thread that answers notifications to the thread that writes the trace, in shared memory: one
+ * producer, one consumer, no loss. If the ring is full, the producer waits, and with it the recorded calls.
  */
 
 /** Words of the control array: positions count bytes modulo 2^32, so the size is a power of two. */
@@ -36,7 +36,7 @@ export class RingWriter {
     this.#written = Atomics.load(control, at.written) >>> 0;
   }
 
-  /** Blocks while there is no room. `kind` is at least 1; the content is at most half as long as the ring. */
+  /** Blocks while the ring is full. `kind` is at least 1; the content is at most half as long as the ring. */
   put(kind: number, content: Uint8Array): void {
     const size = (headSize + content.length + 7) & ~7;
     const total = this.#bytes.length;
@@ -52,7 +52,7 @@ export class RingWriter {
     const start = this.#written & (total - 1);
     this.#view.setUint32(start, size, true);
     this.#view.setUint32(start + 4, kind, true);
-    // So that equal contents are equal with what fills them up.
+    // Zeros in the padding, so that equal contents make equal records.
     if (size > headSize) this.#view.setBigUint64(start + size - 8, 0n, true);
     this.#bytes.set(content, start + headSize);
     this.#advance(size);
@@ -85,7 +85,7 @@ export class RingReader {
     this.#read = Atomics.load(control, at.read) >>> 0;
   }
 
-  /** Hands over the content of all records that are there. The view is valid during the call only. */
+  /** Passes the content of all present records to the consumer. The view is valid during the call only. */
   drain(take: (kind: number, view: DataView, offset: number, length: number) => void): void {
     const written = Atomics.load(this.#control, at.written) >>> 0;
     while (this.#read !== written) {

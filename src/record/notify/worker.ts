@@ -7,7 +7,7 @@ import { type RingMemory, RingWriter } from "./ring.ts";
 
 /** The data that the thread starts with. */
 export interface AnsweringData extends Pick<AnsweringOptions, "architecture" | "follows" | "gone"> {
-  /** The addon's path: this file may come from memory, and then has no place of its own. */
+  /** The addon's path. This file may be loaded from memory, without a path of its own. */
   readonly addon: string;
   readonly ring: RingMemory;
 }

@@ -1,13 +1,13 @@
 /**
- * From the records of a ring buffer (layout.ts) to calls with their memory. What is no part of a call, as another reader
- * of the ring buffer can leave it, is dropped; its calls are counted with those for which there was no room.
+ * Converts the records of a ring buffer (layout.ts) to calls with their memory. Fragments of a call, which remain if
+ * another process has read from the ring buffer, are dropped; their calls count as lost, like those that found no room.
  */
 import { errno } from "../../linux/errno-numbers.ts";
 import type { ReadMemory } from "../memory-json.ts";
 import type { DeclaredRead } from "./declarations.ts";
 import { callSize, layout, memorySize } from "./layout.ts";
 
-/** A call as it was recorded. One object for all, which the next call changes. */
+/** A recorded call. The reader returns one object, which the next call changes. */
 export interface RecordedCall {
   readonly tid: number;
   readonly process: number;
@@ -17,27 +17,27 @@ export interface RecordedCall {
   readonly number: number;
   readonly architecture: number;
   readonly instructionPointer: readonly [low: number, high: number];
-  /** The six registers, low half first. */
+  /** The six registers, each as two halves, the low one first. */
   readonly registers: Uint32Array;
   /** The task's id in its previous record; 0 if this is its first. */
   readonly former: number;
-  /** Who made the process, and by which call; 0 for threads and the command's first. */
+  /** The task that created the process, and the call that did; 0 for threads and for the command's first task. */
   readonly maker: number;
   readonly creation: number;
   readonly memories: readonly CopiedMemory[];
 }
 
-/** What the kernel has copied for one read. */
+/** The kernel's copy for one read. */
 export interface CopiedMemory {
-  /** Of a text or an address in bytes, of a list in texts; or a negative errno. */
+  /** The length of a text or an address in bytes, of a list in texts; or a negative errno. */
   readonly length: number;
-  /** Its bytes, each a character; undefined if there was no room for them, or there are none. */
+  /** The copied bytes, one in each character; undefined if they found no room or were not copied. */
   readonly bytes: string | undefined;
 }
 
 export interface CallTaker {
   call(call: RecordedCall): void;
-  /** So many calls are missing before the next one. */
+  /** Reports the number of calls that are missing before the next one. */
   lost(count: number, time: number): void;
 }
 
@@ -48,7 +48,7 @@ export interface CallRecordsOptions {
   readonly reads: ReadonlyMap<number, readonly DeclaredRead[]>;
 }
 
-/** No kernel makes so many calls between two records. */
+/** A bound on the number of calls between two records; a larger gap is a malformed record. */
 const mostMissing = 2 ** 40;
 
 type Changing<T> = { -readonly [K in keyof T]: T[K] };
@@ -63,10 +63,10 @@ export class CallRecords {
     ...{ tid: 0, process: 0, time: 0, serial: 0, number: 0, architecture: 0, instructionPointer: [0, 0] },
     ...{ registers: new Uint32Array(12), former: 0, maker: 0, creation: 0, memories: [] },
   };
-  /** Of the call whose records of bytes have not all come: which memories have one, and of how many bytes. */
+  /** For a call whose bytes have not all arrived: the memories that have bytes, and their lengths. */
   #awaited: { readonly memory: Changing<CopiedMemory>; readonly size: number }[] = [];
   #isBegun = false;
-  /** How many calls have been reported as missing. */
+  /** The number of calls that have been reported as missing. */
   #lost = 0;
 
   constructor({ base, nativeAbi, reads }: CallRecordsOptions, taker: CallTaker) {
@@ -77,7 +77,7 @@ export class CallRecords {
     this.#taker = taker;
   }
 
-  /** One record of the ring buffer. */
+  /** Takes one record of the ring buffer. */
   take(view: DataView, offset: number, length: number): void {
     if (this.#isBegun) {
       const [next] = this.#awaited;
@@ -87,13 +87,13 @@ export class CallRecords {
         if (this.#awaited.length === 0) this.#finish();
         return;
       }
-      // Its bytes are gone.
+      // The bytes of the call before this one are lost.
       this.#finish();
     }
     if (length === callSize) this.#begin(view, offset);
   }
 
-  /** No further record comes, and so many calls found no room in all. */
+  /** No further record follows. `dropped` is the number of calls that found no room in all. */
   end(dropped: number, time: number): void {
     if (this.#isBegun) this.#finish();
     if (dropped > this.#lost) this.#taker.lost(dropped - this.#lost, time);
@@ -150,12 +150,12 @@ function latin1(view: DataView, offset: number, length: number): string {
   return Buffer.from(view.buffer, view.byteOffset + offset, length).toString("latin1");
 }
 
-/** What equal memories have in common, and different ones do not. */
+/** A key that is equal for equal memories only. */
 export function keyOf(memories: readonly CopiedMemory[]): string {
   return memories.map(({ length, bytes }) => `${length}:${bytes ?? "-"}`).join(",");
 }
 
-/** Undefined where the memory is unknown: of a process that is not dumpable, or where there was no room for it. */
+/** Undefined if the memory is unknown: the process is not dumpable, or the copy found no room. */
 export function readOf({ declared: { kind } }: DeclaredRead, { length, bytes }: CopiedMemory): ReadMemory | undefined {
   if (length === -errno.ENOENT) return { is: "absent" };
   if (length < 0 || (length > 0 && bytes === undefined)) return undefined;
@@ -164,7 +164,7 @@ export function readOf({ declared: { kind } }: DeclaredRead, { length, bytes }: 
   return { is: "texts", entries: [{ bytes: copied, isCut: length > copied.length }], isCut: false };
 }
 
-/** Texts behind each other, each with a zero behind it and filled up to a multiple of 8 bytes. */
+/** Splits consecutive texts, each with a NUL and padded to a multiple of 8 bytes. */
 function textsIn(bytes: Uint8Array, count: number): Omit<ReadMemory & { is: "texts" }, "is"> {
   const entries = [];
   for (let at = 0; entries.length < count; ) {

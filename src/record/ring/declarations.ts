@@ -1,21 +1,21 @@
-/** What the kernel copies for a recording: of the arguments that recordings read, those that a filter can declare. */
+/** The kernel's copies for a recording: of the arguments that recordings read, those that a filter can declare. */
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type DeclaredArgument, declarationKind } from "../../linux/declared-arguments.ts";
 import { structures } from "../../linux/pointees.ts";
 import { type MemoryRead, memoryReads } from "../memory-reads.ts";
 
-/** One read of a call, and what the program writes of it. */
+/** One read of a call, and the part that the program writes of it. */
 export interface DeclaredRead extends MemoryRead {
   readonly declared: DeclaredArgument;
 }
 
 /**
- * Bytes of each part. The kernel fills a copy with zeros up to there before each call, so paths, which most such calls
- * have, are shorter than they may be. A list's are those of all its texts.
+ * Bytes of each part. The kernel fills a copy with zeros up to this size before each call, so the bound of paths, which
+ * most such calls have, is below PATH_MAX. The bound of a list is for all its texts together.
  */
 const sizes = { path: 1024, string: 1024, strings: 4096, address: 128, message: 128 } as const;
 
-/** By the number of the call; calls without such an argument are left out. */
+/** The reads by call number; a call without such an argument has no entry. */
 export function declaredReads(architecture: ArchitectureName): ReadonlyMap<number, readonly DeclaredRead[]> {
   const all = new Map<number, readonly DeclaredRead[]>();
   for (const [number, reads] of memoryReads(architecture)) {

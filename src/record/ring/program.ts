@@ -1,10 +1,12 @@
 /**
- * The filter of a recording, for the launcher: a program of the kernel's series that allows every call and writes a record
- * of it (layout.ts) to a ring buffer. The kernel lets one run at a time for all tasks of the command
- * (SECCOMP_EBPF_LOCK and an object that all share), so records are in the order of their times, and a call's are together.
+ * The filter of a recording, for the launcher: a program for the kernel's series that allows every call and writes a
+ * record of it (layout.ts) to a ring buffer. The kernel runs one evaluation at a time for all tasks of the command
+ * (SECCOMP_EBPF_LOCK and an object that all share), so records are in the order of their times, and the records of a
+ * call are consecutive.
  *
- * A process's first record names the call that made it: each thread has the number of its last call in an object that the
- * kernel copies to a new process, and what it has recorded in another one, which is zeros there. In a new thread both are.
+ * A process's first record names the call that created it. Each thread has the number of its last call in one object,
+ * which the kernel copies to a new process, and the number of its last record in another one, which is zero in a new
+ * process. In a new thread both are zero.
  */
 import { encodeBundle } from "../../bundle/write.ts";
 import { Code } from "../../compile/ebpf/instructions/code.ts";
@@ -19,12 +21,15 @@ import { returnAction } from "../../linux/return-word.ts";
 import { type DeclaredRead, declaredReads } from "./declarations.ts";
 import { callSize, layout, memorySize, mostReads } from "./layout.ts";
 
-/** Bytes: 200,000 calls, a quarter of a second of the busiest tree and many times what a server makes between two looks. */
+/**
+ * Bytes: room for 200,000 calls, a quarter of a second of the busiest tree and many times the calls of a server between
+ * two polls.
+ */
 export const ringSize = 1 << 25;
 
 /** Maps in the order in which instructions name them. */
 const maps = { launch: 0, events: 1, dropped: 2 } as const;
-/** State objects: of the thread, copied by a fork; of the thread, fresh; of all tasks. */
+/** State objects: one of the thread, copied by a fork; one of the thread, not copied; one of all tasks. */
 const states = {
   last: { index: 0, size: 16, task: 0, serial: 8 },
   own: { index: 1, size: 32, recorded: 0, maker: 8, creation: 16, isKnown: 24 },
@@ -32,7 +37,7 @@ const states = {
 } as const;
 /** `enum bpf_func_id` (include/uapi/linux/bpf.h). */
 const helpers = { now: 5, output: 130, reserve: 131, submit: 132 } as const;
-/** BPF_RB_NO_WAKEUP: the reader looks at intervals. */
+/** BPF_RB_NO_WAKEUP: the reader polls. */
 const noWakeUp = 1;
 
 const context: Register = 6;
@@ -40,10 +45,10 @@ const last: Register = 7;
 const record: Register = 8;
 const own: Register = 9;
 const frame: Register = 10;
-/** Where the program has what it writes more than once. */
+/** Stack offsets of the values that the program writes more than once. */
 const saved = { serial: -8, task: -16, time: -24 } as const;
 
-/** A bundle as the launcher takes it. */
+/** Makes a bundle in the form that the launcher reads. */
 export function recordingBundle(architecture: ArchitectureName, memory: boolean): Uint8Array {
   const reads = memory ? declaredReads(architecture) : new Map<number, readonly DeclaredRead[]>();
   const map = { valueType: 0, keyType: 0, lock: undefined, initial: new Uint8Array() } as const;
@@ -112,7 +117,7 @@ function program(architecture: ArchitectureName, reads: ReadonlyMap<number, read
   return code;
 }
 
-/** The launcher's own execve, which carries the token, is no call of the command. */
+/** Skips the launcher's own execve, which carries the token. */
 function passLauncher(code: Code, architecture: ArchitectureName): void {
   code.load(4, 1, context, callContext.number.offset);
   code.jump("not-equal", 1, { immediate: callNumber("execve", architecture) }, "command");
@@ -126,7 +131,7 @@ function passLauncher(code: Code, architecture: ArchitectureName): void {
   code.label("command");
 }
 
-/** Leaves how many calls there have been, this one included, in `saved.serial`. */
+/** Stores the number of calls up to and including this one in `saved.serial`. */
 function findStates(code: Code): void {
   for (const { index, size } of [states.last, states.own, states.tree]) {
     code.arithmetic("move", 1, { immediate: index });
@@ -142,7 +147,7 @@ function findStates(code: Code): void {
   code.store(8, frame, saved.serial, { register: 1 });
 }
 
-/** Before there is a record, so that a child of a call without one has a maker. */
+/** Stores the call before its record, so that the child of a call without a record has a parent. */
 function noteCall(code: Code): void {
   code.callKernel("bpf_seccomp_pid_tgid");
   code.store(8, frame, saved.task, { register: 0 });
@@ -198,7 +203,7 @@ function beginRecord(code: Code): void {
   }
 }
 
-/** Goes to the code for the reads of the call by a binary search; calls with equal reads have it in common. */
+/** Jumps to the code for the reads of the call by a binary search; calls with equal reads share it. */
 function writeMemory(
   code: Code,
   architecture: ArchitectureName,
@@ -233,7 +238,7 @@ interface Target {
   readonly label: string;
 }
 
-/** Of the number in R1. */
+/** Jumps by the call number in R1. */
 function search(code: Code, targets: readonly Target[]): void {
   const [only] = targets;
   if (targets.length === 1) {
@@ -249,11 +254,11 @@ function search(code: Code, targets: readonly Target[]): void {
   search(code, targets.slice(middle));
 }
 
-/** `index`: which read of its call; `next`: a label of its own. `own` is not needed any more. */
+/** `index`: the position of the read in its call; `next`: the label behind it. `own` is free from here on. */
 function writeRead(code: Code, { declared }: DeclaredRead, { index, next }: { index: number; next: string }): void {
   const at = layout.memory + memorySize * index;
   const { argument, kind, size } = declared;
-  // The address of a message is behind its header.
+  // The address of a message follows its header.
   const part = kind === "message" ? 1 : 0;
   const name = (number: number) => code.arithmetic("move", 1, { immediate: number });
   name(argument);
@@ -264,7 +269,7 @@ function writeRead(code: Code, { declared }: DeclaredRead, { index, next }: { in
   }
   code.store(4, record, at, { register: 0 });
   code.jump("at-most-signed", 0, { immediate: 0 }, next);
-  // Texts of a list stand behind each other, and behind them zeros.
+  // Texts of a list are consecutive, followed by zeros.
   if (kind === "strings") code.arithmetic("move", own, { immediate: size });
   else {
     code.move(own, 0);

@@ -1,7 +1,7 @@
 /**
- * Records by a filter in the kernel (program.ts), which allows every call and writes it to a BPF ring buffer. It needs a
- * kernel with the series of kernel/patches, and no privilege where that permits it. No call waits for the recorder. The
- * filter sees calls before they are made, so it knows no results.
+ * Records by a filter in the kernel (program.ts), which allows every call and writes it to a BPF ring buffer. It needs
+ * a kernel with the series of kernel/patches, and no privilege if the administrator permits that. Calls do not wait for
+ * the recorder. The filter sees calls before they are made, so it knows no results.
  */
 import { launch } from "../../engines/seccomp-ebpf/launch.ts";
 import { seccompEbpfSupport } from "../../engines/seccomp-ebpf/support.ts";
@@ -18,9 +18,9 @@ import { type DeclaredRead, declaredReads } from "./declarations.ts";
 import { recordingBundle, ringSize } from "./program.ts";
 import { Tasks } from "./tasks.ts";
 
-/** Nanoseconds between looks for tasks that a signal has ended. */
+/** Nanoseconds between searches for tasks that a signal has ended. */
 const sweepInterval = 1e9;
-/** Milliseconds between looks at whether tasks are left, once the launcher is gone. */
+/** Milliseconds between checks for remaining tasks, once the launcher has ended. */
 const lookInterval = 100;
 
 export const ringRecorder: Recorder<"ring"> = {
@@ -90,7 +90,7 @@ class RingRecording implements Recording {
   poll(isOver: boolean): void {
     const now = Number(process.hrtime.bigint() - this.#options.base);
     const isDue = now >= this.#sweepAt;
-    // Before the ring buffer is read: what has ended by now makes no call later.
+    // The search precedes the reading of the ring buffer: a task that it finds ended makes no later call.
     const ended = isDue ? this.#tasks.ended() : undefined;
     this.#ring.drain(this.#take);
     if (ended !== undefined) {
@@ -102,7 +102,7 @@ class RingRecording implements Recording {
     this.#tasks.endOfAll(now);
   }
 
-  /** If the launcher has been killed, no process reports the end of the tree. */
+  /** After the launcher was killed, no process reports the end of the tree. */
   async ended(treeHasEnded: boolean): Promise<void> {
     while (!treeHasEnded && this.#tasks.anyLives) {
       await new Promise((resolve) => setTimeout(resolve, lookInterval).unref());

@@ -1,8 +1,8 @@
 /**
- * Which tasks of a recording live, from their calls. A process's first record names the call that made it; the kernel gives
- * a thread nothing of the thread that made it (__seccomp_state_fork() in the series), so it belongs to the oldest call of its
- * process that makes a thread. That a program was executed is certain where the calling thread's id has changed; else it is
- * inferred from the next call.
+ * Tracks the living tasks of a recording by their calls. A process's first record names the call that created it. The
+ * kernel passes nothing from a thread to the thread that it creates (__seccomp_state_fork() in the series), so a new
+ * thread is assigned to the oldest call of its process that creates a thread. An execution is certain if the calling
+ * thread's id has changed; otherwise the next call shows it.
  */
 import { existsSync } from "node:fs";
 import type { ArchitectureName } from "../../linux/architecture.ts";
@@ -11,37 +11,37 @@ import { type CreatingCall, cloneFlag, creatingCalls, executingCalls, numbersOf 
 import type { HeldLine, TraceAssembler } from "../assembler.ts";
 import type { RecordedCall } from "./call-records.ts";
 
-/** Nanoseconds after which a creating call without a task is taken to have failed. */
+/** Nanoseconds after which a creating call without a task counts as failed. */
 const patience = 10e9;
-/** In bytes: code of one image is not farther apart, that of two almost always is. */
+/** Bytes: code of one image is rarely farther apart, code of two images almost always is. */
 const imageSpan = 2 ** 30;
 
 type At = readonly [low: number, high: number];
 
-/** A living thread; an object of its own also where another one gets its id. */
+/** A living thread. A later thread with the same id is another object. */
 interface Task {
   readonly process: number;
 }
 
-/** A creating call of which no task is known yet. It may have failed. */
+/** A creating call without a known task. It may have failed. */
 interface Creation {
   readonly tid: number;
   readonly process: number;
-  /** Undefined if that is behind a pointer and was not recorded. */
+  /** Undefined if the flags are behind a pointer and were not recorded. */
   readonly makesThread: boolean | undefined;
   readonly line: HeldLine;
   readonly time: number;
 }
 
-/** Tasks that have ended, by their ids. */
+/** The ids of tasks that have ended. */
 type EndedTasks = ReadonlyMap<number, Task>;
 
 export class Tasks {
   readonly #assembler: TraceAssembler;
   readonly #tasks = new Map<number, Task>();
-  /** By the serials of the calls, in their order. */
+  /** Creating calls by their serial numbers, in order. */
   readonly #creations = new Map<number, Creation>();
-  /** Threads whose last call executes a program, and from where. */
+  /** Threads whose last call executes a program, and its code address. */
   readonly #executing = new Map<number, At>();
   readonly #creates: ReadonlyMap<number, CreatingCall>;
   readonly #executes: ReadonlySet<number>;
@@ -64,7 +64,7 @@ export class Tasks {
     this.#brk = numberOf("brk", architecture)!;
   }
 
-  /** Before the line of the call. */
+  /** Runs before the line of the call. */
   calls(call: RecordedCall, isNative: boolean): void {
     const { tid, process, former, time } = call;
     if (former === 0) this.#begins(call);
@@ -80,7 +80,7 @@ export class Tasks {
     if (this.#tasks.get(tid)?.process !== process) this.#tasks.set(tid, { process });
   }
 
-  /** After it, of the native ABI. */
+  /** Runs after the line of the call, for the native ABI. */
   called(call: RecordedCall, line: HeldLine): void {
     const { tid, process, number, serial, time } = call;
     const creating = this.#creates.get(number);
@@ -92,12 +92,12 @@ export class Tasks {
     else if (number === this.#exitGroup) this.#endAll(process, time);
   }
 
-  /** Those that have ended by now, though calls of theirs may not have been read. */
+  /** Finds tasks that have ended. Some of their calls may not have been read. */
   ended(): EndedTasks {
     return new Map([...this.#tasks].filter(([tid]) => !isLiving(tid)));
   }
 
-  /** All calls of these have been read. They were ended by signals, or their last calls are missing. */
+  /** Ends tasks of which all calls have been read. Signals have ended them, or their last calls are missing. */
   end(ended: EndedTasks, time: number): void {
     for (const [tid, task] of ended) if (this.#tasks.get(tid) === task) this.#ends(tid, time);
   }
@@ -113,9 +113,9 @@ export class Tasks {
   #begins(call: RecordedCall): void {
     const { tid, process, maker, creation: serial, time } = call;
     const isThread = tid !== process;
-    // The command's first.
+    // It is the command's first task.
     if (serial === 0 && !isThread) return;
-    // Its former owner was ended by a signal.
+    // A signal has ended its former owner.
     if (this.#tasks.has(tid)) this.#ends(tid, time);
     const [made, creation] = isThread ? this.#makerOf(process) : ([serial, this.#creations.get(serial)] as const);
     this.#creations.delete(made);
@@ -125,7 +125,10 @@ export class Tasks {
     this.#assembler.birth(isThread ? "thread" : "fork", isKnown ? by : this.#standIn(by, process), tid, line);
   }
 
-  /** For a maker whose end is in the trace already, or of which no record is left: a sibling, or the oldest task. */
+  /**
+   * The parent to report if the real one has already ended in the trace or has no record: a sibling, or the oldest
+   * task.
+   */
   #standIn(maker: number, process: number): number {
     for (const [tid, task] of this.#tasks) if (task.process === process) return tid;
     return this.#tasks.keys().next().value ?? maker;
@@ -143,7 +146,7 @@ export class Tasks {
     for (const [other, { process }] of this.#tasks) {
       if (process === tid && other !== tid && other !== former) this.#ends(other, time);
     }
-    // It has ended under its former id, and may have been found so.
+    // It has ended under its former id, and the search may have found that.
     const isKnown = this.#tasks.has(former);
     if (former !== tid) this.#tasks.delete(former);
     this.#assembler.exec(tid, isKnown ? former : undefined, time);

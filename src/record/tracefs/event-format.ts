@@ -1,4 +1,4 @@
-/** Reads the description of an event, events/SYSTEM/NAME/format: its number, and where its fields are. */
+/** Reads the description of an event, events/SYSTEM/NAME/format: its number and the offsets of its fields. */
 
 export interface EventFormat {
   readonly id: number;

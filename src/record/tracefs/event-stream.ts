@@ -1,7 +1,7 @@
 /**
- * From the ring buffers of all processors to one stream of events in the order of time. An event of one buffer can be
- * written later than a younger one of another, so events are held until they are old enough. They are held as numbers in
- * arrays: objects would cost more than all else that a recording does.
+ * Merges the ring buffers of all processors into one stream of events in the order of time. An event of one buffer can
+ * be written later than a younger one of another, so events are held until they are old enough. They are numbers in
+ * arrays: objects would cost more than the rest of the recording.
  */
 import { callNumber } from "../../linux/call-numbers.ts";
 import { native } from "../../linux/native.ts";
@@ -10,8 +10,8 @@ import type { EventName, TraceInstance } from "./instance.ts";
 import { type PageReader, readPage } from "./ring-page.ts";
 
 /**
- * Nanoseconds until all buffers have what happened before. The kernel writes an event in well under a microsecond, but a
- * virtual processor can be stopped meanwhile.
+ * Nanoseconds until all buffers have earlier events. The kernel writes an event in well under a microsecond, but a
+ * hypervisor can stop a virtual processor.
  */
 const settling = 50e6;
 
@@ -53,7 +53,7 @@ export class HeldEvents {
   time(slot: number): number {
     return this.#times[slot]!;
   }
-  /** One array for all, which is valid until the next event's are asked for. */
+  /** One array for all events, valid until the registers of the next event are read. */
   registers(slot: number): Uint32Array {
     const start = eventWords * slot + at.registers;
     for (let index = 0; index < 12; index++) this.#registers[index] = this.#words[start + index]!;
@@ -77,13 +77,13 @@ export class HeldEvents {
     for (let index = 0; index < 12; index++) this.#words[start + index] = view.getUint32(from + 4 * index, true);
   }
 
-  /** The slots in the order of time. Each buffer's are in order already, so that a sort has only to merge them. */
+  /** The slots in the order of time. Each buffer is in order already, so the sort only merges. */
   inOrder(): number[] {
     const times = this.#times;
     return Array.from({ length: this.count }, (_, slot) => slot).sort((a, b) => times[a]! - times[b]!);
   }
 
-  /** Forgets all events but these, which are in ascending order of their slots. */
+  /** Drops all events but these, which are in ascending order of their slots. */
   retain(slots: readonly number[]): void {
     slots.forEach((slot, index) => {
       this.#words.copyWithin(eventWords * index, eventWords * slot, eventWords * (slot + 1));
@@ -102,7 +102,7 @@ export class HeldEvents {
   }
 }
 
-/** How many pages are read from one processor before the others and the events get their turn. */
+/** The number of pages that are read from one processor before the others. */
 const mostPages = 512;
 
 export class EventStream {
@@ -124,7 +124,7 @@ export class EventStream {
     };
   }
 
-  /** Calls `before` once, and then `take` for each event that has settled; with `all` for every one. */
+  /** Calls `before` once, then `take` for each event that has settled, or with `all` for every event. */
   read(all: boolean, before: () => void, take: (events: HeldEvents, slot: number) => void): void {
     const held = this.#held;
     let known: number;
@@ -142,7 +142,7 @@ export class EventStream {
     } while (known !== Number.POSITIVE_INFINITY);
   }
 
-  /** The time up to which all buffers have been read; infinite where all have been read to their ends. */
+  /** The time up to which all buffers have been read; infinite if all have been read to their ends. */
   #readPages(): number {
     const { syscall } = native();
     const readCall = callNumber("read");

@@ -1,9 +1,9 @@
 /**
- * An instance of tracefs (Documentation/trace/ftrace.rst) of this recording's own: its ring buffers, filters and options
- * are no other tracer's, and it traces only the tasks whose ids are written to it and their descendants.
+ * An instance of tracefs (Documentation/trace/ftrace.rst) for this recording: it shares its ring buffers, filters and
+ * options with no other tracer, and traces only the tasks whose ids are written to it and their descendants.
  *
- * An instance outlives the process that made it. If that process is killed, the kernel stops the tracing and frees the
- * buffers when it closes `free_buffer`; what remains is an empty folder, which the next recording removes.
+ * An instance outlives the process that created it. If that process is killed, the kernel stops the tracing and frees
+ * the buffers when it closes `free_buffer`; an empty folder remains, which the next recording removes.
  */
 import {
   closeSync,
@@ -30,10 +30,10 @@ const mountFlag = { closeOnExec: 1, create: 6 } as const;
 const firstPidNamespace = "pid:[4026531836]";
 const prefix = "portcullis-";
 
-/** tracefs cannot be used here. The message says why. */
+/** tracefs cannot be used on this machine. The message gives the reason. */
 export class TracefsError extends Error {}
 
-/** The folder of tracefs: where it is mounted, or of a mount that no other process sees. */
+/** The folder of tracefs: its mount point, or that of a mount that no other process sees. */
 export class Tracefs {
   readonly folder: string;
   readonly #mount: number | undefined;
@@ -72,7 +72,7 @@ export class Tracefs {
   }
 }
 
-/** Undefined where /proc is not mounted. */
+/** Undefined if /proc is not mounted. */
 function pidNamespace(): string | undefined {
   try {
     return readlinkSync("/proc/self/ns/pid");
@@ -81,7 +81,7 @@ function pidNamespace(): string | undefined {
   }
 }
 
-/** The first mount of all of tracefs that can be written. */
+/** The first writable mount of the whole of tracefs. */
 function mountPoint(): string | undefined {
   for (const line of (readProc("self/mountinfo") ?? "").split("\n")) {
     const [, root, point, options] = /^\d+ \d+ \S+ (\S+) (\S+) (\S+) .*- tracefs /.exec(line) ?? [];
@@ -103,13 +103,13 @@ export type EventName = keyof typeof events;
 export class TraceInstance {
   readonly folder: string;
   readonly formats: { readonly [E in EventName]: EventFormat };
-  /** One for each processor: descriptors of trace_pipe_raw. */
+  /** Descriptors of trace_pipe_raw, one for each processor. */
   readonly pipes: readonly number[];
   readonly pageSize: number;
   readonly #keeper: number | undefined;
 
   /**
-   * An instance that traces nothing yet.
+   * Creates an instance that traces nothing yet.
    *
    * @param bufferSize of each processor, in KiB
    * @throws Error if a file of it cannot be written
@@ -122,7 +122,7 @@ export class TraceInstance {
       this.#keeper = this.#keep();
       this.#set("trace_clock", "mono");
       this.#set("options/event-fork", "1");
-      // A cache of task names that is shared with other tracers.
+      // Turns off a cache of task names that all tracers share.
       if (existsSync(`${this.folder}/options/record-cmd`)) this.#set("options/record-cmd", "0");
       this.#set("buffer_size_kb", String(bufferSize));
       this.formats = Object.fromEntries(
@@ -142,19 +142,19 @@ export class TraceInstance {
     }
   }
 
-  /** Traces the task and the tasks that it makes from here on. */
+  /** Traces the task and the tasks that it creates from now on. */
   trace(pid: number): void {
     this.#set("set_event_pid", String(pid));
     for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "1");
   }
 
-  /** False if another process of root has switched the instance off, or an event of it. */
+  /** False if another process of root has switched off the instance or one of its events. */
   isTracing(): boolean {
     const switches = ["tracing_on", ...Object.values(events).map((event) => `events/${event}/enable`)];
     return switches.every((name) => readFileSync(`${this.folder}/${name}`, "latin1").startsWith("1"));
   }
 
-  /** Ends the tracing; what is in the buffers can still be read. */
+  /** Ends the tracing; the buffers can still be read. */
   stop(): void {
     for (const event of Object.values(events)) this.#set(`events/${event}/enable`, "0");
   }
@@ -165,11 +165,11 @@ export class TraceInstance {
     try {
       rmdirSync(this.folder);
     } catch {
-      // Another process has a file of it open: the next recording removes it.
+      // Another process has one of its files open: the next recording removes it.
     }
   }
 
-  /** Of the files that this object has opened, the one whose end frees the buffers. */
+  /** The file, among those that this object has opened, whose closing frees the buffers. */
   #keep(): number | undefined {
     if (!existsSync(`${this.folder}/free_buffer`)) return undefined;
     this.#set("options/disable_on_free", "1");
@@ -187,8 +187,8 @@ export class TraceInstance {
 }
 
 /**
- * Of a process, in clock ticks since the boot: with its id it means one process only. Undefined if it has ended, whether
- * it has been waited for or not.
+ * The start time of a process, in clock ticks since the boot: with the id it identifies the process. Undefined if the
+ * process has ended, whether its parent has waited for it or not.
  */
 function startTime(pid: number): string | undefined {
   const stat = readProc(`${pid}/stat`);
@@ -204,7 +204,7 @@ function removeAbandoned({ folder }: Tracefs): void {
     try {
       rmdirSync(`${folder}/instances/${name}`);
     } catch {
-      // A process reads from it.
+      // A process still reads from it.
     }
   }
 }

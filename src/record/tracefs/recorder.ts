@@ -1,6 +1,7 @@
 /**
- * Records by the kernel's tracepoints for system calls, in an instance of tracefs of its own (instance.ts). It needs root.
- * The calls do not wait for the recorder, except those behind whose pointers it reads: a filter asks about these.
+ * Records by the kernel's tracepoints for system calls, in an instance of tracefs of its own (instance.ts). It needs
+ * root. Calls do not wait for the recorder, except those whose memory it reads: a filter notifies the recorder of
+ * these.
  */
 import { existsSync } from "node:fs";
 import { availableParallelism } from "node:os";
@@ -22,9 +23,12 @@ import { resultText } from "../registers.ts";
 import { EventStream, eventKind, type HeldEvents } from "./event-stream.ts";
 import { Tracefs, TracefsError, TraceInstance } from "./instance.ts";
 
-/** KiB of each processor's buffer, and of all together: a second of the busiest server, where the machine is not huge. */
+/**
+ * KiB of each processor's buffer, and of all together: a second of the busiest server, unless the machine has very many
+ * processors.
+ */
 const bufferSize = { each: 32 << 10, all: 512 << 10 } as const;
-/** Milliseconds between looks at whether tasks are left, once the launcher is gone. */
+/** Milliseconds between checks for remaining tasks, once the launcher has ended. */
 const lookInterval = 100;
 
 export const tracefsRecorder: Recorder<"tracefs"> = {
@@ -61,7 +65,7 @@ export const tracefsRecorder: Recorder<"tracefs"> = {
       instance.trace(launcher);
       const { architecture } = options;
       const { listener, ...started } = launch(command, {
-        // Without a listener and with its privileges, the command gets no filter at all.
+        // Without a listener, and with its privileges left, the command gets no filter at all.
         filter: notifier === undefined ? passing : recordingFilter(architecture, memoryReads(architecture).keys()),
         fallback: notifier === undefined ? undefined : passing,
         tree: {},
@@ -91,7 +95,7 @@ class TracefsRecording implements Recording {
   readonly #stream: EventStream;
   readonly #nativeAbi: number;
   readonly #printer: MemoryPrinter;
-  /** The calls that are notified, of the native ABI; those of another one may have any number. */
+  /** The notified calls of the native ABI; notified calls of another ABI may have any number. */
   readonly #asked: ReadonlySet<number>;
   #hasForeign = false;
   /** Notified calls whose tracepoint has not been read, by thread. */
@@ -116,7 +120,7 @@ class TracefsRecording implements Recording {
     if (isOver) this.#stop();
     this.#stream.read(
       isOver,
-      // A call is notified before its tracepoint, so that the notification of each event is here then.
+      // A call is notified before its tracepoint, so the notification of each event has arrived by now.
       () => this.#parts.notifier?.read(this.#options.base, this.#notifications),
       (events, slot) => this.#take(events, slot),
     );
@@ -192,7 +196,7 @@ class TracefsRecording implements Recording {
     });
   }
 
-  /** The thread's oldest notification of this call. Those before it were interrupted and not made. */
+  /** Returns the thread's oldest notification of this call. Earlier ones were interrupted and not made. */
   #notificationOf(tid: number, number: number, registers: Uint32Array): Notification | undefined {
     const known = this.#notified.get(tid);
     const found = known?.take(number, registers);
@@ -218,7 +222,7 @@ class TracefsRecording implements Recording {
     this.#options.assembler.exit(tid, time);
   }
 
-  /** If the launcher has been killed, no process reports the end of the tree. */
+  /** After the launcher was killed, no process reports the end of the tree. */
   async ended(treeHasEnded: boolean): Promise<void> {
     const isRunning = (pid: number) => existsSync(`/proc/${pid}`);
     while (!treeHasEnded && (isRunning(this.started.pid) || [...this.#tasks].some(isRunning))) {
@@ -227,7 +231,7 @@ class TracefsRecording implements Recording {
   }
 }
 
-/** Of one thread, in order. */
+/** Notifications of one thread, in order. */
 class NotifiedCalls {
   readonly #calls: Notification[];
   #first = 0;
@@ -241,7 +245,7 @@ class NotifiedCalls {
   }
 
   push(notification: Notification): void {
-    // Those that were taken go when they are half of all.
+    // Removes taken notifications when they are half of all.
     if (this.#first > 64 && 2 * this.#first > this.#calls.length) {
       this.#calls.splice(0, this.#first);
       this.#first = 0;
@@ -249,7 +253,7 @@ class NotifiedCalls {
     this.#calls.push(notification);
   }
 
-  /** The oldest of this call, and drops those before it: they were interrupted and not made. */
+  /** Returns the oldest notification of this call and drops earlier ones, which were interrupted and not made. */
   take(number: number, registers: Uint32Array): Notification | undefined {
     for (let at = this.#first; at < this.#calls.length; at++) {
       const call = this.#calls[at]!;

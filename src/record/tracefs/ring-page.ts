@@ -5,12 +5,12 @@
  */
 
 const headerSize = 16;
-/** The kernel has overwritten events before this page; their number follows the data if the second bit is set too. */
+/** The kernel has overwritten events before this page; their number follows the data if the second bit is also set. */
 const missedEvents = 1 << 31;
 const missedStored = 1 << 30;
 const sizeMask = 0x0fff_ffff;
 
-/** `type_len` of an event: up to 28 the number of its words, and these. */
+/** `type_len` of an event: its number of words up to 28, or one of these. */
 const eventType = { longData: 0, padding: 29, timeExtend: 30, timeStamp: 31 } as const;
 const deltaShift = 27;
 
@@ -47,7 +47,7 @@ export function readPage(view: DataView, base: bigint, reader: PageReader): void
         at += 4;
         break;
       case eventType.timeStamp: {
-        // 59 bits; those above are the page's.
+        // The delta has 59 bits; the higher bits come from the page.
         const stamp = BigInt(delta) + (BigInt(view.getUint32(at, true)) << BigInt(deltaShift));
         time = Number(((pageTime >> 59n) << 59n) + stamp - base);
         at += 4;

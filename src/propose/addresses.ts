@@ -1,32 +1,32 @@
-/** From recorded socket addresses to conditions on their kinds, ports, networks and names. */
+/** Makes conditions of recorded socket addresses, on their kinds, ports, networks and names. */
 import { jsonText } from "../diagnostics/width.ts";
 import { readSocketAddress, type SocketAddress } from "../ir/observe.ts";
 import { printBlock } from "../patterns/cidr.ts";
 import { bytesOf, utf8 } from "./aspects.ts";
 import { textPatterns } from "./paths.ts";
 
-/** Addresses of one kind, under a condition on `to`, as policies write it; several if one of them suffices. */
+/** Addresses of one kind with alternative conditions on `to`, as policies write them. */
 export interface AddressCase {
   readonly kind: SocketAddress["kind"];
-  /** All of them hold; none for every address of the kind. */
+  /** All of them hold. An empty list admits every address of the kind. */
   readonly conditions: readonly AddressCondition[];
 }
 
 /** `subject.method(...values)` */
 export interface AddressCondition {
-  /** Any of them holds. */
+  /** One of them holds. */
   readonly any: readonly { readonly subject: string; readonly method: string; readonly values: readonly string[] }[];
 }
 
-/** What a trigger on a socket address can name. */
+/** A destination that a trigger on a socket address can name. */
 export interface Destination {
-  /** For people, and different from those of other destinations: `port 80`. */
+  /** A unique description for the user: `port 80`. */
   readonly name: string;
   /** Conditions on an address `subject`, as policies write them; all of them hold. */
   conditions(subject: string): readonly string[];
 }
 
-/** From the narrow to the wide. */
+/** Destinations from the narrow to the wide. */
 export function destinationsOf(bytes: string): readonly Destination[] {
   const { kind, port, address, name } = readSocketAddress(bytesOf(bytes));
   const is = (subject: string) => `${subject}.kind === "${kind}"`;
@@ -72,10 +72,10 @@ export function destinationsOf(bytes: string): readonly Destination[] {
 
 const mostPorts = 8;
 const mostAddresses = 8;
-/** Networks larger than this are no rule. */
+/** Larger networks make no useful rule. */
 const shortestPrefix = { v4: 8, v6: 16 };
 
-/** `addresses`: `struct sockaddr`, a character for each byte; null for none. */
+/** `addresses`: each a `struct sockaddr`, one byte in each character; null for no address. */
 export function addressCases(addresses: readonly (string | null)[]): readonly AddressCase[] {
   const byKind = new Map<SocketAddress["kind"], SocketAddress[]>();
   for (const address of addresses) {
@@ -124,7 +124,7 @@ function networks(list: readonly SocketAddress[]): AddressCondition[] {
   return [{ any: [{ subject: `cidr(${texts.join(", ")})`, method: "has", values: ["to.address"] }] }];
 }
 
-/** None if the addresses have too little in common. */
+/** Undefined if the addresses have too little in common. */
 function blocksOf(addresses: readonly bigint[], shortest: number): { address: bigint; prefix: number }[] {
   if (addresses.length <= mostAddresses) return addresses.map((address) => ({ address, prefix: 128 }));
   let prefix = 128;

@@ -1,6 +1,6 @@
 /**
- * Aspects: what of a call's arguments can become a rule. A value that says nothing about what a program does (a pid, a
- * descriptor, an address in memory, a size, an offset) is no aspect, so no rule can come of it.
+ * Aspects: the parts of a call's arguments that can become a rule. A value that does not show the purpose of a call (a
+ * pid, a descriptor, an address in memory, a size, an offset) is no aspect.
  */
 import type { GivenMemory } from "../engines/simulate/given-memory.ts";
 import { structureField } from "../engines/simulate/given-memory.ts";
@@ -14,7 +14,7 @@ import { rewritesOf } from "../linux/rewrites.ts";
 import type { CallEvent, Word } from "../traces/trace.ts";
 import { unknownWord } from "../traces/trace.ts";
 
-/** How much of a call a proposal looks at: each includes those before it. */
+/** The detail with which a proposal looks at calls: each level includes those before it. */
 export const details = ["calls", "arguments", "paths"] as const;
 export type Detail = (typeof details)[number];
 
@@ -23,24 +23,27 @@ export type Aspect =
   | { readonly is: "integer"; readonly parameter: string; readonly signed: boolean; readonly index: number }
   /** A field of a structure behind a pointer. */
   | { readonly is: "field"; readonly parameter: string; readonly field: string; readonly set: string }
-  /** The text of a path, or of another string. */
+  /** The text of a path or of another string. */
   | { readonly is: "text"; readonly parameter: string; readonly isPath: boolean }
   | { readonly is: "address"; readonly parameter: string; readonly isMessage: boolean };
 
 /**
- * What a recording has of an aspect: an integer, a text, the bytes of an address (a character for each), `null` where
- * there is no memory (a null pointer, or one that cannot be read), undefined where it is not known or no policy can
- * write it (a text that is not UTF-8).
+ * The recorded value of an aspect: an integer, a text, the bytes of an address (one in each character), `null` for a
+ * pointer without memory (null or invalid), undefined if it is unknown or if no policy can write it (a text that is not
+ * UTF-8).
  */
 export type Value = bigint | string | null | undefined;
 
-/** Integers whose few values say what a program does: identities, protocols, options. */
+/** Integers with few values that show the purpose of a call: identities, protocols, options. */
 const meaningful: ReadonlySet<string> = new Set([
   ...["uid", "gid", "ruid", "euid", "suid", "rgid", "egid", "sgid", "user", "group"],
   ...["protocol", "optname", "personality", "policy", "level", "turn_on"],
 ]);
 
-/** They choose how a call works, not what it reaches; the values of rare paths differ, so a rule would only break these. */
+/**
+ * Flags that choose how a call works and not what it reaches. Rare paths have other values, so rules on these flags
+ * would only break them.
+ */
 const harmless: ReadonlySet<string> = new Set([
   ...["lseek.whence", "epoll_ctl.op", "rt_sigprocmask.how", "rt_sigaction.sig", "statx.mask", "getrandom.flags"],
   ...["clock_gettime.which_clock", "clock_getres.which_clock", "clock_nanosleep.which_clock", "futex.op"],
@@ -50,7 +53,7 @@ const harmless: ReadonlySet<string> = new Set([
   ...["recvfrom.flags", "recvmsg.flags", "recvmmsg.flags", "sendto.flags", "sendmsg.flags", "sendmmsg.flags"],
 ]);
 
-/** Fields of structures that decide what the call does. */
+/** Fields of structures that decide the purpose of the call. */
 const fieldsOfCalls: Readonly<Record<string, readonly { parameter: string; field: string; set: string }[]>> = {
   clone3: [{ parameter: "uargs", field: "flags", set: "Clone3Flag" }],
   openat2: [
@@ -67,7 +70,7 @@ export function aspectsOf(call: CallDescription, detail: Detail, architecture: A
     const index = registerOf(call, position, architecture);
     return aspectOfParameter(call.name, parameter, detail, index);
   });
-  // What clone3 makes lies behind its pointer, so even the coarsest policy asks for it.
+  // clone3 has its flags behind its pointer, so even the coarsest policy reads them.
   const fields = call.name === "clone3" || detail === "paths" ? (fieldsOfCalls[call.name] ?? []) : [];
   return [...aspects, ...fields.map((field) => ({ is: "field", ...field }) as const)];
 }
@@ -101,7 +104,7 @@ function aspectOfParameter(call: string, parameter: CallParameter, detail: Detai
   }
 }
 
-/** The value that the kernel will use. */
+/** The part of the value that the kernel uses. */
 export function valueIn(
   call: CallDescription,
   aspect: Aspect,
@@ -145,7 +148,7 @@ function memoryValue(memory: GivenMemory): Value {
 }
 
 function textOf(bytes: Uint8Array): Value {
-  // The copy of a longer one fails (ENAMETOOLONG).
+  // The kernel's copy of a longer text fails (ENAMETOOLONG).
   return bytes.length >= pathBytes ? null : utf8(bytes);
 }
 
@@ -172,7 +175,7 @@ function untilNul(bytes: Uint8Array): Uint8Array {
   return end < 0 ? bytes : bytes.subarray(0, end);
 }
 
-/** A register of 0 is a null pointer; of another one without memory nothing is known. */
+/** A register of 0 is a null pointer; another pointer without recorded memory is unknown. */
 function behind(
   call: CallDescription,
   name: string,

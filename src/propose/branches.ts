@@ -1,6 +1,6 @@
 /**
- * Branches: processes that came to be in the same way and then do different things, such as the workers and the helpers of
- * one master. The call with which some of them begin divides their lives: from it on they have a role of their own.
+ * Branches: processes that are created in the same way and then do different work, such as the workers and the helpers
+ * of one master. The call with which some of them begin divides their lives: after it they have a role of their own.
  */
 import { creatingCalls, executingCalls } from "../linux/process-calls.ts";
 import { frequentCalls } from "./frequent.ts";
@@ -8,17 +8,20 @@ import { type History, mostFirsts, type Occurrences, type Origin, type Segment }
 import { findRoles, processesOf, type Role, type Roles } from "./roles.ts";
 import { isRare } from "./triggers.ts";
 
-/** A process makes the call among its first ones, or it says nothing about how the process begins. */
+/** The branch is among the first calls of a process; a later call does not show how the process begins. */
 const mostEarly = 40;
-/** Names that each side must have and the other one lacks. A process with less load than its siblings has none. */
+/**
+ * The number of call names that each side must have and the other one lacks. A process with less load than its siblings
+ * lacks none.
+ */
 const fewestOwn = 3;
-/** Of the role's life, in calls or in time. */
+/** The share of the role's life, in calls or in time. */
 const smallestShare = 0.01;
 const mostBranches = 4;
 
 const excluded: ReadonlySet<string> = new Set([...creatingCalls, ...executingCalls, ...frequentCalls]);
 
-/** The roles, and the history with a segment more for each process that has left its role by a branch. */
+/** The roles, and the history with one more segment for each process that leaves its role by a branch. */
 export function divideRoles(history: History): { readonly history: History; readonly roles: Roles } {
   let [divided, roles] = [history, findRoles(history)];
   const rejected = new Set<string>();
@@ -28,7 +31,7 @@ export function divideRoles(history: History): { readonly history: History; read
     rejected.add(`${best.role.name} ${best.call}`);
     const next = withBranch(divided, best);
     const after = findRoles(next);
-    // Roles that are almost the same have become one again.
+    // Merged roles are almost equal, so their branch is dropped.
     if (after.list.length <= roles.list.length) continue;
     [divided, roles] = [next, after];
     count++;
@@ -39,10 +42,10 @@ export function divideRoles(history: History): { readonly history: History; read
 interface Branch {
   readonly role: Role;
   readonly call: string;
-  /** Where a segment leaves the role: −1 if it began behind it. */
+  /** The position at which a segment leaves the role: −1 if it began behind the branch. */
   readonly places: ReadonlyMap<Segment, number>;
   readonly gain: number;
-  /** The mean of its positions. */
+  /** The mean of the branch's positions. */
   readonly at: number;
 }
 
@@ -112,7 +115,7 @@ function examine(history: History, role: Role, call: string, born: readonly Segm
   return { role, call, places, gain, at };
 }
 
-/** Undefined if a process has it that has left the role's beginning by another branch already. */
+/** Undefined if a process with this call has already left the role's beginning by another branch. */
 function placesOf({ signatures, segments }: History, role: Role, call: string): Map<Segment, number> | undefined {
   const left = leftBy({ segments });
   const places = new Map<Segment, number>();
@@ -144,7 +147,7 @@ function namesIn({ signatures }: History, { occurrences }: Segment): string[] {
   return [...occurrences.keys()].map((id) => signatures[id]!.call);
 }
 
-/** How many of `some` the others lack. */
+/** The number of calls in `some` that `others` lack. */
 function lacking(some: ReadonlySet<string>, others: ReadonlySet<string>): number {
   return [...some].filter((one) => !others.has(one)).length;
 }
@@ -169,14 +172,14 @@ function shareOf(part: Life, all: Life): number {
 
 // ── The divided history ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/** Segments in two parts, where they leave the role. */
+/** Divides segments in two where they leave the role. */
 function withBranch(history: History, { call, places }: Branch): History {
   const parts = new Map<
     Segment,
     { readonly first: Segment; readonly at: number; readonly second: Segment | undefined }
   >();
   const segments: Segment[] = [];
-  /** The part that has the position, and the position in it. */
+  /** The part that contains the position, and the position in it. */
   const moved = (of: Segment, position: number): { segment: Segment; at: number } => {
     const { first, at, second } = parts.get(of)!;
     return second === undefined || position <= at
@@ -199,7 +202,7 @@ function withBranch(history: History, { call, places }: Branch): History {
   return { ...factsOf(history), segments };
 }
 
-/** A builder's facts are accessors, which a copy of its members lacks. */
+/** A builder's facts are accessors, and a spread does not copy these. */
 function factsOf(history: History): Omit<History, "segments"> {
   const { architecture, detail, recordings, signatures, refused, calls, executed, sights } = history;
   return { architecture, detail, recordings, signatures, refused, calls, executed, sights };
@@ -221,7 +224,7 @@ function originIn(origin: Origin, moved: (of: Segment, position: number) => { se
   }
 }
 
-/** Where the history does not say when a call was made, it is supposed to be made throughout. */
+/** If the history has no position of a call, the call is assumed throughout. */
 function cut(segment: Segment, at: number, origin: Origin, call: string): [Segment, Segment] {
   const seconds = segment.seconds;
   const first: Segment = { ...segment, origin, calls: at + 1, seconds: undefined, occurrences: new Map() };

@@ -1,6 +1,6 @@
 /**
  * Prints a case file from a recording: for each rule and phase the first call that it allows, and the calls and births
- * that lead to the phase. Calls of threads stand at their process, because a proposal has no state of threads.
+ * that lead to the phase. Calls of threads appear at their process, because a proposal has no state of threads.
  */
 import { basename } from "node:path";
 import { safeText } from "../diagnostics/width.ts";
@@ -24,11 +24,11 @@ const creating = new Set<string>(creatingCalls);
 
 class CaseWriter {
   readonly #architecture: ArchitectureName;
-  /** Calls that a counter counts: each must be in the file. */
+  /** Calls that a counter counts: the file must have each of them. */
   readonly #counted: ReadonlySet<string>;
   readonly #lines: string[] = [];
   readonly #seen = new Set<string>();
-  /** By thread. A task that is not in the file has none. */
+  /** The task's name by thread. A task without a line in the file has no name. */
   readonly #names = new Map<number, string>();
   /** By thread, its last call that could create a process and has not, and the index of its line. */
   readonly #births = new Map<number, { readonly call: string; readonly line: number }>();
@@ -43,7 +43,7 @@ class CaseWriter {
     return this.#lines.length === 0;
   }
 
-  /** Events in their order; `decision` is the policy's on a call. */
+  /** Takes events in their order; `decision` is the policy's for a call. */
   take(event: TraceEvent, decision: SimulatedDecision | undefined): void {
     switch (event.kind) {
       case "clock":
@@ -100,7 +100,7 @@ class CaseWriter {
     }
     const name = `process${this.#processes}`;
     this.#name(child, name);
-    // The line of the call becomes that of the birth, so that the policy judges the call once.
+    // The line of the call becomes the line of the birth, so that the policy judges the call once.
     this.#lines[birth.line] = `${name} = ${maker} ${birth.call}`;
   }
 
@@ -113,13 +113,13 @@ class CaseWriter {
     const changes = before !== JSON.stringify(phases.after) || this.#counted.has(call.name);
     if (verdict !== "allow" && !changes) return;
     const key = `${call.name} ${rule} ${before}`;
-    const isCreating = creating.has(call.name); // A birth may follow: its line stands where the call was made.
+    const isCreating = creating.has(call.name); // A birth may follow; its line belongs here.
     if (!changes && (this.#lines.length >= mostLines || (this.#seen.has(key) && !isCreating))) return;
     const text = this.#written(event, call);
     if (isCreating && text !== undefined && verdict === "allow")
       this.#births.set(event.tid, { call: text, line: this.#lines.length });
     if (text === undefined) {
-      // The process's later lines would be in another phase.
+      // Later lines of the process would be in another phase.
       if (changes) for (const [tid, other] of this.#names) if (other === name) this.#names.delete(tid);
       return;
     }
@@ -127,7 +127,7 @@ class CaseWriter {
     this.#lines.push(`${name} ${text}  ${verdict}`);
   }
 
-  /** Undefined where a register is not known, or the line would be too long. */
+  /** Undefined if a register is unknown, or the line would be too long. */
   #written(event: CallEvent, call: CallDescription): string | undefined {
     const isKnown = call.parameters.every((parameter, index) => {
       const used = BigInt.asUintN(parameter.width, -1n);
@@ -139,7 +139,7 @@ class CaseWriter {
   }
 }
 
-/** A case file for each recording. */
+/** Makes a case file for each recording. */
 export class CaseFiles {
   readonly #make: () => CaseWriter;
   readonly #writers: CaseWriter[] = [];

@@ -1,11 +1,14 @@
-/** fork, vfork and clone3 as the clone that does the same: a C library takes it where the other is missing or refused. */
+/**
+ * Expresses fork, vfork and clone3 as the equivalent clone, which a C library uses if the other call is missing or
+ * refused.
+ */
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { callByName } from "../linux/calls.ts";
 import { nameSet } from "../linux/flags.ts";
 import { aspectsOf } from "./aspects.ts";
 import type { Signature } from "./history.ts";
 
-/** What clone3 does where its flags are not known: a thread or a child of the C library. */
+/** The effect of clone3 with unknown flags: a thread or a child of the C library. */
 const usual = [
   ...["CLONE_VM", "CLONE_FS", "CLONE_FILES", "CLONE_SIGHAND", "CLONE_THREAD", "CLONE_SYSVSEM", "CLONE_SETTLS"],
   ...["CLONE_PARENT_SETTID", "CLONE_CHILD_CLEARTID", "CLONE_CHILD_SETTID", "CLONE_VFORK"],
@@ -18,7 +21,7 @@ interface Use {
   readonly byRole: ReadonlyMap<unknown, number>;
 }
 
-/** The flags of the clones that these calls amount to. */
+/** The flags of the equivalent clones. */
 function clonesOf({ call, signatures }: Use, architecture: ArchitectureName): bigint[] {
   const value = (name: string) => nameSet("CloneFlag")!.members.find((one) => one.name === name)!.value[architecture]!;
   const child = value("SIGCHLD");
@@ -38,7 +41,7 @@ function clonesOf({ call, signatures }: Use, architecture: ArchitectureName): bi
   }
 }
 
-/** The uses, with clone as far as the others amount to it. */
+/** The uses, with clone in place of the other calls where it is equivalent. */
 export function withEquivalents<One extends Use>(uses: readonly One[], architecture: ArchitectureName): One[] {
   const clone = callByName("clone")!;
   const aspects = aspectsOf(clone, "calls", architecture);

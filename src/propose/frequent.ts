@@ -1,8 +1,11 @@
-/** Calls that a proposal leaves to the kernel: a supervisor at each of them would be noticed. */
+/** Calls that a proposal leaves to the kernel, because a supervisor at each of them would slow the program. */
 import { hotCalls } from "../analysis/explain/hot-calls.ts";
 import { unprepared } from "../analysis/lint/interrupted.ts";
 
-/** A new thread of the C library makes them, which can be at any time: before a trigger in one run, behind it in another. */
+/**
+ * Calls of a new thread of the C library. A thread can start at any time: before a trigger in one run, behind it in
+ * another.
+ */
 const threadStart = ["rseq", "set_robust_list"];
 
 /** Calls in the inner loops of programs, frequent ones that a signal must not interrupt (P0602, P0608), and a thread's. */

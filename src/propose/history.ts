@@ -1,6 +1,6 @@
 /**
- * A history: what recordings say about each process, in little memory. Of each segment of a process (between its birth,
- * its executions and its end) it has the different calls, how often each was made, and where it was made first and last.
+ * A history summarises recordings, process by process, in little memory. A segment lies between a birth, an execution
+ * and an end of a process; it has the different calls, their counts, and the positions of the first and last of each.
  */
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
@@ -25,9 +25,9 @@ export interface Signature {
 /** Positions count the calls of the segment, from 0. */
 export interface Occurrences {
   count: number;
-  /** At most `mostFirsts`, in order. */
+  /** The first positions, at most `mostFirsts`, in order. */
   readonly firsts: number[];
-  /** It is not known when it was made first: `firsts` is the earliest position that is possible. */
+  /** The first position is unknown: `firsts` has the earliest possible one. */
   readonly isVague: boolean;
   last: number;
   /** Seconds since the segment's first call. */
@@ -40,15 +40,18 @@ export type Origin =
   | { readonly is: "command" }
   /** `at`: the position of the parent's call. */
   | { readonly is: "fork"; readonly parent: Segment; readonly at: number }
-  /** `program` is the last name of its path; undefined if the recording lacks it, null if there is no path. */
+  /**
+   * `program` is the last name of its path; undefined if the recording lacks the path, null for a pointer without
+   * memory.
+   */
   | { readonly is: "exec"; readonly before: Segment; readonly at: number; readonly program: string | null | undefined }
-  /** It goes on after its first such call (branches.ts). */
+  /** The process continues after its first such call (branches.ts). */
   | { readonly is: "branch"; readonly before: Segment; readonly at: number; readonly call: string };
 
 export interface Segment {
   /** The index of the recording. */
   readonly recording: number;
-  /** The same for all segments of a process, and for no others. */
+  /** Equal for all segments of a process, and for no others. */
   readonly process: number;
   /** As recorded; unique among living processes. */
   readonly pid: number;
@@ -72,12 +75,12 @@ export interface History {
   readonly recordings: readonly Recording[];
   readonly segments: readonly Segment[];
   readonly signatures: readonly Signature[];
-  /** Recorded calls that no policy lets pass, by name: foreign ABIs, numbers without a name, io_uring. */
+  /** Recorded calls that no policy permits, by name: foreign ABIs, numbers without a name, io_uring. */
   readonly refused: ReadonlyMap<string, number>;
   readonly calls: number;
-  /** The last names of the programs whose execution succeeded; undefined if the recordings do not say. */
+  /** The last names of the programs that were executed; undefined if the recordings lack results. */
   readonly executed: ReadonlySet<string> | undefined;
-  /** What happened in at least one recording. */
+  /** Events that at least one recording has. */
   readonly sights: ReadonlySet<Sight>;
 }
 
@@ -87,7 +90,7 @@ export const unseenCalls: ReadonlySet<string> = new Set([
   ...exemptCalls,
 ]);
 const executing: ReadonlySet<string> = new Set(executingCalls);
-/** Different values of a call's texts; beyond it, only their folders are distinguished. */
+/** The bound on different values of a call's texts; beyond it, the history distinguishes only their folders. */
 const mostSignatures = 20_000;
 
 interface Process {
@@ -132,14 +135,14 @@ export class HistoryBuilder implements History {
     return this.#calls;
   }
 
-  /** The events that follow are of this file. Its contradictions are reported to `faults`. */
+  /** The following events belong to this file. Contradictions in it are reported to `faults`. */
   open(file: string, faults: Faults): void {
     this.#file = file;
     this.#faults = faults;
     this.end();
   }
 
-  /** A run has ended. */
+  /** Marks the end of a run. */
   end(): void {
     this.#current = undefined;
     this.#tasks = new Map();
@@ -264,14 +267,14 @@ export class HistoryBuilder implements History {
     if (origin.is === "exec" && typeof origin.program === "string") this.executed.add(origin.program);
   }
 
-  /** A policy sees the attempt, not whether it succeeds. */
+  /** A policy sees the attempt, not its success. */
   #execute(process: Process, { aspects, values }: Signature, at: number): void {
     const path = values[aspects.findIndex(({ is }) => is === "text")];
     const program = typeof path === "string" ? path.slice(path.lastIndexOf("/") + 1) : (path as null | undefined);
     process.segment = this.#segment(process, { is: "exec", before: process.segment, at, program });
   }
 
-  /** Undefined for what no policy judges or lets pass. */
+  /** Undefined for a call that no policy judges or permits. */
   #known(event: CallEvent): { call: CallDescription; aspects: readonly Aspect[] } | undefined {
     if (event.architecture >>> 0 !== auditArchitecture[this.architecture]) return undefined;
     if (this.#aspects.has(event.number)) return this.#aspects.get(event.number);
@@ -309,7 +312,7 @@ function keyOf(call: string, values: readonly Value[]): string {
   return key;
 }
 
-/** Any name in the folder of the text: a text that ends in a slash stands for it. */
+/** The text of any name in the folder of this one: the folder with a slash. */
 function folderOf(value: Value): Value {
   return typeof value === "string" ? value.slice(0, value.lastIndexOf("/") + 1) : value;
 }

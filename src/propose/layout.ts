@@ -1,8 +1,11 @@
-/** Lines of a module in the project's style: two blanks for each level, and at most 120 characters where it can be. */
+/**
+ * Prints lines of a module in the project's style: two blanks for each level, and at most 120 characters where
+ * possible.
+ */
 
 const width = 120;
 
-/** `head(a, b)tail` in one line if it fits, else one entry in each line. */
+/** Prints `head(a, b)tail` in one line if it fits, else with one entry in each line. */
 export function list(
   indent: number,
   head: string,
@@ -56,7 +59,7 @@ export function comment(indent: number, mark: string, text: string): string[] {
   return lines;
 }
 
-/** An identifier of words: `mainChild`. */
+/** Makes an identifier of words: `mainChild`. */
 export function identifier(text: string): string {
   const words = text.split(/[^A-Za-z0-9]+/).filter((word) => word !== "");
   const camel = words

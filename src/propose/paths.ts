@@ -1,27 +1,30 @@
 /**
- * From recorded paths to patterns: a folder of which many names are used becomes the folder, names that differ in their
- * numbers become a glob, and a process's number never stays.
+ * Makes patterns of recorded paths: a folder with many used names becomes a pattern for the folder, names that differ
+ * in their numbers become a glob, and the number of a process always becomes a wildcard.
  */
 export interface TextPatterns {
-  /** Whole texts. */
+  /** Exact texts. */
   readonly is: readonly string[];
-  /** A folder and what is below it. */
+  /** A folder and everything below it. */
   readonly under: readonly string[];
   readonly matches: readonly string[];
 }
 
-/** Names in one folder beyond which the folder stands for them; smaller if the patterns are too many. */
+/**
+ * The number of names in one folder beyond which the folder replaces them; it decreases while the patterns are too
+ * many.
+ */
 const thresholds = [8, 4, 2, 1];
-/** Patterns on one argument. */
+/** The number of patterns on one argument. */
 const mostPatterns = 48;
 const mostRelative = 16;
-/** Names of one form that become a glob. */
+/** The number of names of one form that become a glob. */
 const fewestAlike = 3;
 
-/** Undefined if there is no sensible set. */
+/** Undefined if no sensible set exists. */
 export function textPatterns(texts: readonly string[], isPath: boolean): TextPatterns | undefined {
   if (!isPath) return texts.length > mostRelative ? undefined : { is: texts, under: [], matches: [] };
-  // A folder's pattern would hide what ".." leads to, so these stay whole.
+  // A pattern of a folder would hide the target of "..", so these paths remain exact.
   const isPlain = (text: string) => text.startsWith("/") && !hasParent(text);
   const others = texts.filter((text) => !isPlain(text));
   if (others.length > mostRelative) return undefined;
@@ -40,7 +43,7 @@ export function hasParent(text: string): boolean {
   return text.split("/").includes("..");
 }
 
-/** Whether a text with ".." could match although what it leads to does not. */
+/** Whether a text with ".." could match although its target does not. */
 export function mayHideParents({ under, matches }: TextPatterns): boolean {
   return under.length > 0 || matches.some((glob) => /\*\*|\/\*(?:\/|$)/.test(glob));
 }
@@ -60,7 +63,7 @@ class Folder {
   readonly #children = new Map<string, Folder>();
   /** The path itself is in the recording. */
   #isUsed = false;
-  /** It stands for all that is below it. */
+  /** It covers everything below it. */
   #isWhole = false;
 
   add(names: readonly string[]): void {

@@ -1,6 +1,6 @@
 /**
- * Permissions: which calls a process may make, by its role and its phase. A call that a busy process makes often is
- * allowed in every state in which its arguments are, so that the kernel decides it without a supervisor.
+ * Permissions: the calls that a process may make, by its role and its phase. A call that a busy process makes often is
+ * allowed in every state with the same rules on its arguments, so that the kernel decides it without a supervisor.
  */
 import { withEquivalents } from "./equivalents.ts";
 import { frequentCalls } from "./frequent.ts";
@@ -9,13 +9,13 @@ import type { Role, Roles } from "./roles.ts";
 import { choosePhases, findTriggers, type Trigger } from "./triggers.ts";
 
 /**
- * none: one list of calls. usual: a later phase drops calls, but none that are frequent. strict: it drops those as well.
+ * none: one list of calls. usual: a later phase drops calls, but keeps frequent ones. strict: it drops those as well.
  * exact: an earlier phase also lacks the calls that only a later one makes.
  */
 export const phaseModes = ["none", "usual", "strict", "exact"] as const;
 export type PhaseMode = (typeof phaseModes)[number];
 
-/** Of a role with one trigger, or two. */
+/** The phases of a role with one trigger, or two. */
 const phaseNames = { 1: ["starting", "running"], 2: ["starting", "preparing", "running"] } as const;
 export type PhaseName = (typeof phaseNames)[1 | 2][number];
 
@@ -31,9 +31,9 @@ export interface CallUse {
   readonly call: string;
   readonly signatures: readonly Signature[];
   readonly count: number;
-  /** How often each role makes it. */
+  /** The number of uses by role. */
   readonly byRole: ReadonlyMap<Role, number>;
-  /** Where the policy allows it. */
+  /** The states in which the policy allows it. */
   readonly states: ReadonlySet<State>;
   /** Allowed everywhere because it is frequent. */
   readonly isFrequent: boolean;
@@ -41,13 +41,13 @@ export interface CallUse {
 
 export interface Permissions {
   readonly states: readonly State[];
-  /** Of each role with phases, what begins them, in order; the first phase has no trigger. */
+  /** The triggers of each role with phases, in order; the first phase has no trigger. */
   readonly triggers: ReadonlyMap<Role, readonly PhaseTrigger[]>;
-  /** All that were examined, for each role, the best first. */
+  /** All examined triggers of each role, the best first. */
   readonly examined: ReadonlyMap<Role, readonly Trigger[]>;
   /** Sorted by name. */
   readonly calls: readonly CallUse[];
-  /** The calls of the recordings that the supervisor would see, in the last phase of each role. */
+  /** The number of recorded calls that the supervisor would see in the last phase of each role. */
   readonly supervised: number;
 }
 
@@ -56,7 +56,7 @@ export interface PhaseTrigger {
   readonly trigger: Trigger;
 }
 
-/** A call that makes more than this share of the calls of busy processes is frequent, unless it is rare at all. */
+/** A call with more than this share of the calls of busy processes is frequent, unless its total count is small. */
 const frequentShare = 0.001;
 const fewCalls = 100;
 
@@ -118,7 +118,7 @@ function statesOf({ signatures }: History, role: Role, triggers: readonly PhaseT
   });
 }
 
-/** The positions of a phase: behind its trigger, up to a later one's. Undefined if the segment is never in it. */
+/** The positions of a phase: from its trigger to a later one. Undefined if the segment never reaches it. */
 function livesIn(
   segment: Segment,
   triggers: readonly PhaseTrigger[],
@@ -129,14 +129,14 @@ function livesIn(
   return [index === 0 ? -1 : places[index - 1], Math.min(Number.POSITIVE_INFINITY, ...later)];
 }
 
-/** Whether a call was made behind `from` and not behind `to`; true if the history does not say. */
+/** Whether a call was made behind `from` and not behind `to`; true if the history has no positions. */
 function mayLieIn({ count, firsts, last }: Occurrences, from: number, to: number): boolean {
   if (firsts[0]! > to || last <= from) return false;
   if (last <= to || firsts.some((position) => position > from && position <= to)) return true;
   return count > firsts.length && firsts.at(-1)! <= to;
 }
 
-/** But in the mode `exact`, a phase also has the calls of later ones. */
+/** Except in the mode `exact`, a phase also has the calls of later ones. */
 function isAllowed(state: State, call: string, states: readonly State[], mode: PhaseMode): boolean {
   if (state.recorded.has(call)) return true;
   if (mode === "exact") return false;
@@ -144,7 +144,7 @@ function isAllowed(state: State, call: string, states: readonly State[], mode: P
   return later.some(({ role, recorded }) => role === state.role && recorded.has(call));
 }
 
-/** How often calls are made behind the first triggers, where a program spends its life. An upper bound. */
+/** An upper bound on the number of calls behind the first triggers, where a program spends its life. */
 function steadyCounts(
   history: History,
   roles: Roles,

@@ -1,4 +1,4 @@
-/** Prints a proposal as a policy: a TypeScript module that says for each rule where it comes from. */
+/** Prints a proposal as a policy: a TypeScript module with a comment on the origin of each rule. */
 import { jsonText, safeText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { AddressCase } from "./addresses.ts";
@@ -11,7 +11,7 @@ import type { Trigger } from "./triggers.ts";
 
 export interface PolicyText {
   readonly text: string;
-  /** Arguments without a rule, by call: a statement for people. */
+  /** Arguments without a rule, by call: a statement for the user. */
   readonly open: ReadonlyMap<string, ArgumentRules["open"]>;
 }
 
@@ -25,7 +25,7 @@ interface Sources {
   readonly about: readonly string[];
 }
 
-/** Calls that the C library tries before an older one: where only the older one was recorded, they fail as if unknown. */
+/** Calls that the C library tries before an older one. If only the older one was recorded, they fail with ENOSYS. */
 const fallbacks: readonly { readonly call: string; readonly to: readonly string[] }[] = [
   { call: "clone3", to: ["clone"] },
   { call: "faccessat2", to: ["faccessat"] },
@@ -41,7 +41,7 @@ export function printPolicy(sources: Sources): PolicyText {
 class Printer {
   readonly #sources: Sources;
   readonly #architecture: ArchitectureName;
-  /** What the module imports, beside types. */
+  /** Imports of the module, apart from types. */
   readonly #imports = new Set<string>(["policy", "allow", "deny"]);
   readonly #types = new Set<string>();
   /** Declarations before the policy, by their names. */
@@ -136,7 +136,7 @@ class Printer {
     return lines;
   }
 
-  /** The front end proves it: no call is allowed in the later phase of a role only. */
+  /** The front end proves this: no call is allowed in the later phase of a role only. */
   #isTightening(role: Role): boolean {
     const { permissions } = this.#sources;
     const own = permissions.states.filter((state) => state.role === role);
@@ -149,7 +149,7 @@ class Printer {
     return `${identifier(`${this.#phaseOf.get(role)!} ${phase}`)}Counter`;
   }
 
-  /** Whether the process is in one of these states; undefined for any. */
+  /** The test whether the process is in one of these states; undefined for any state. */
   #stateTest(states: ReadonlySet<State>): string | undefined {
     const { permissions, roles } = this.#sources;
     if (states.size === permissions.states.length) return undefined;
@@ -169,7 +169,7 @@ class Printer {
     return parts.map((part) => (part.includes(" && ") ? `(${part})` : part)).join(" || ");
   }
 
-  /** A function for a test that is used more than once or is long. */
+  /** Makes a function of a test that is long or used more than once. */
   #testName(states: ReadonlySet<State>): string | undefined {
     const test = this.#stateTest(states);
     if (test === undefined) return undefined;
@@ -184,7 +184,7 @@ class Printer {
     return `${name}()`;
   }
 
-  /** `in main starting`; of more than two states, what they have in common. */
+  /** `in main starting`; for more than two states, their common part. */
   #shortName(states: ReadonlySet<State>): string {
     const parts = this.#parts(states).map(({ role, phase }) => `${role.name} ${phase ?? ""}`.trim());
     if (parts.length <= 2) return `in ${parts.join(" or ")}`;
@@ -199,7 +199,7 @@ class Printer {
     return parts.join(", ");
   }
 
-  /** Both phases of a role are the role. */
+  /** Both phases of a role together are the role. */
   #parts(states: ReadonlySet<State>): { role: Role; phase: State["phase"] }[] {
     return this.#sources.roles.list.flatMap((role): { role: Role; phase: State["phase"] }[] => {
       const own = this.#sources.permissions.states.filter((state) => state.role === role);
@@ -259,7 +259,7 @@ class Printer {
     return [...lines, "  return refused;", "}"];
   }
 
-  /** A set of calls without rules on arguments, allowed in these states. */
+  /** Makes a set of calls without rules on arguments, allowed in these states. */
   #group(states: ReadonlySet<State>, uses: readonly CallUse[]): string[] {
     this.#imports.add("calls");
     const test = this.#testName(states);
@@ -321,7 +321,7 @@ class Printer {
       ...(test === undefined ? [] : [test]),
       ...rules.flatMap((rule) => this.#conditions(use.call, rule)),
     ];
-    // One place refuses, so a refusal here is the policy's default, and not a rule against the call.
+    // A single place refuses, so a refusal here is the policy's default and not a rule against the call.
     return [
       ...comment(4, "//", this.#uses(use)),
       `    case "${use.call}":`,
@@ -330,7 +330,7 @@ class Printer {
     ];
   }
 
-  /** All of them hold. */
+  /** The conjunction of conditions. */
   #conditions(call: string, rule: Rule): string[] {
     switch (rule.is) {
       case "comparison":
@@ -344,7 +344,7 @@ class Printer {
     }
   }
 
-  /** A function of the call, because a disjunction in a conjunction is hard to read. */
+  /** Makes a function of the call, because a disjunction in a conjunction is hard to read. */
   #anyFunction(call: string, rules: readonly Rule[]): string {
     this.#types.add("CallOf");
     const tests = rules.flatMap((rule) => this.#conditions(call, rule));
@@ -480,7 +480,7 @@ function enterBranch({ from, to, call }: RoleBranch): string[] {
   return conditional(2, conditions, "&&", `role.enter(${jsonText(to.name)});`);
 }
 
-/** For the comment, and for people. */
+/** A description for the comment and for the user. */
 function describeTrigger(trigger: Trigger, role: Role, hasRoles: boolean): string {
   const { dropped, processes, ofProcesses, matches, ofCalls } = trigger;
   const whose = hasRoles ? ` of ${role.name}` : "";

@@ -1,4 +1,4 @@
-/** From a history to a policy, and to what people should know of it. */
+/** Makes a policy and a statement for the user from a history. */
 import { familiesOf } from "../linux/families.ts";
 import { divideRoles } from "./branches.ts";
 import type { History } from "./history.ts";
@@ -11,7 +11,7 @@ import { type Situation, type SituationName, situations } from "./situations.ts"
 export interface ProposalOptions {
   readonly phases: PhaseMode;
   readonly with: readonly SituationName[];
-  /** The policy's first comment: where it comes from. */
+  /** The policy's first comment, about its origin. */
   readonly origin: string;
 }
 
@@ -19,7 +19,7 @@ export interface Proposal {
   readonly policy: string;
   readonly roles: Roles;
   readonly permissions: Permissions;
-  /** Situations that no recording shows, and of each the usual calls that the policy lacks. */
+  /** Situations that no recording shows, each with its usual calls that the policy lacks. */
   readonly unseen: readonly { readonly situation: Situation; readonly lacks: readonly string[] }[];
   /** Calls that a trigger counts. */
   readonly counted: ReadonlySet<string>;
@@ -27,7 +27,7 @@ export interface Proposal {
   readonly open: ReadonlyMap<string, ArgumentRules["open"]>;
 }
 
-/** The recorder `notifier` leaves them out (docs/traces.md), so their absence says nothing. */
+/** The recorder `notifier` leaves these calls out (docs/traces.md), so their absence has no meaning. */
 const unrecorded = ["rt_sigaction", "rt_sigprocmask", "sigaltstack"];
 
 export function propose(recorded: History, options: ProposalOptions): Proposal {
@@ -66,7 +66,7 @@ function withoutProcesses(history: History): History {
   return { ...history, segments };
 }
 
-/** A program that takes one call of a family does not need the other. */
+/** A program that uses one call of a family does not need the other. */
 function hasSibling(call: string, has: ReadonlySet<string>): boolean {
   return familiesOf(call).some(({ members }) => members.some((member) => has.has(member)));
 }

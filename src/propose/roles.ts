@@ -1,7 +1,7 @@
 /**
- * Roles: the processes of a recording, grouped by how they came to be. A role is a state of a process that only birth,
- * execution and the first call of a branch change, and that has no way back, because a policy's phases go forward only.
- * Roles that would need one, and roles that make almost the same calls, are one role.
+ * Roles: the processes of a recording, grouped by their origin. A role is a state of a process that only birth,
+ * execution and the first call of a branch change. It cannot return, because a policy's phases go forward only. Roles
+ * that would need a return, and roles that make almost the same calls, are merged.
  */
 import type { History, Origin, Segment } from "./history.ts";
 
@@ -30,35 +30,35 @@ export interface RoleBranch {
 export interface Roles {
   /** A role's parent is before it. */
   readonly list: readonly Role[];
-  /** The role of a child, by its parent's; without an entry it is its parent's. */
+  /** The role of a child, by its parent's; a parent without an entry has children of its own role. */
   readonly children: ReadonlyMap<Role, Role>;
   readonly executions: readonly Execution[];
   readonly branches: readonly RoleBranch[];
   roleOf(segment: Segment): Role;
 }
 
-/** More roles than a person reads. */
+/** A bound on roles: more are not readable. */
 const mostRoles = 8;
-/** Roles that share more of their calls are one. */
+/** Roles that share more than this part of their calls are merged. */
 const alike = 0.85;
-/** Roles are one if a process is then allowed less than this many more calls in the mean over all lives. */
+/** Roles are merged if a process is then allowed fewer than this many more calls, in the mean over all lives. */
 const negligible = 0.05;
-/** Roles that one role makes: more are one. */
+/** The number of roles that one role creates; beyond it they are merged. */
 const mostResults = 16;
-/** Programs that one role executes: with more, it is one role with them. */
+/** The number of programs that one role executes; beyond it the programs are merged with it. */
 const mostPrograms = 200;
 /** Characters of a role's name. */
 const longestName = 40;
-/** Generations of children that are distinguished. */
+/** The number of generations of children that are distinguished. */
 const mostGenerations = 3;
 
-/** How many processes the segments are of. */
+/** The number of processes of the segments. */
 export function processesOf(segments: readonly Segment[]): number {
   return new Set(segments.map(({ process }) => process)).size;
 }
 
 export function findRoles({ segments, signatures, executed }: History): Roles {
-  // A path that is not known leaves open which program it is, so then all are one.
+  // An unknown path can name any program, so all programs are then merged.
   const isKnown = segments.every(({ origin }) => origin.is !== "exec" || origin.program !== undefined);
   const grouping = new Grouping(isKnown, executed);
   const branches = new Map(
@@ -89,7 +89,7 @@ class Grouping {
   readonly #keys = new Map<Segment, string>();
   readonly #calls = new Map<string, Set<string>>();
   readonly #lives = new Map<string, { calls: number; seconds: number }>();
-  /** Calls of branches after which a process of the role is still one. */
+  /** Calls of branches after which a process of the role continues in it. */
   readonly #passed = new Map<string, Set<string>>();
   /** Disjoint sets of keys. */
   readonly #parent = new Map<string, string>();
@@ -135,7 +135,7 @@ class Grouping {
     this.#calls.get(key)!.add(name);
   }
 
-  /** A process makes the call of a branch, and does not take it. */
+  /** A process makes the call of a branch, and does not take the branch. */
   goesOnAt(key: string, call: string): void {
     this.#passed.get(key)!.add(call);
   }
@@ -156,7 +156,10 @@ class Grouping {
     }
   }
 
-  /** A call without a path fails, and is not judged. A program that never began, as a shell searches PATH, is no role. */
+  /**
+   * A call without a path fails without a judgement. A program that never began, as when a shell searches PATH, makes
+   * no role.
+   */
   #isProgram({ program }: Origin & { is: "exec" }): boolean {
     return typeof program === "string" && this.#executed?.has(program) !== false;
   }
@@ -213,7 +216,7 @@ class Grouping {
     }
   }
 
-  /** The many programs of one role are one, so that the pairs below and the patterns of a policy stay few. */
+  /** Merges the many programs of one role, so that the pairs below and the patterns of a policy remain few. */
   #crowds(): void {
     for (;;) {
       const made = new Map<string, { results: Set<string>; programs: Set<string | undefined> }>();
@@ -236,7 +239,7 @@ class Grouping {
     }
   }
 
-  /** What one role may do more than the two: call names, in the mean over the lives of all processes. */
+  /** The additional calls of a merged role over the two: call names, in the mean over the lives of all processes. */
   #cost(a: string, b: string): number {
     const [left, right] = [this.#calls.get(a)!, this.#calls.get(b)!];
     const more = (have: ReadonlySet<string>, get: ReadonlySet<string>) =>
@@ -254,7 +257,7 @@ class Grouping {
     return Math.max(calls / Math.max(1, all.calls), all.seconds === 0 ? 0 : seconds / all.seconds);
   }
 
-  /** Pairs of roles of which one makes the other, or that the same role makes. */
+  /** Pairs of roles of which one creates the other, or which the same role creates. */
   #related(): [string, string][] {
     const pairs = new Map<string, [string, string]>();
     const made = new Map<string, string[]>();
@@ -276,7 +279,7 @@ class Grouping {
     return all === 0 ? 1 : shared / all;
   }
 
-  /** Merges until a role has one role of children, an execution one result, and there is no way back. */
+  /** Merges until each role has one role of children, each execution has one result, and no role can return. */
   #settle(): void {
     for (let changed = true; changed; ) {
       changed = this.#oneResult() || this.#noWayBack() || this.#allBranch();
@@ -319,7 +322,7 @@ class Grouping {
       const reached = new Set(next.get(start));
       for (const one of reached) for (const two of next.get(one) ?? []) reached.add(two);
       if (!reached.has(start)) continue;
-      // All roles on a way from it to itself.
+      // All roles on a cycle through it.
       for (const one of reached) {
         const further = new Set(next.get(one));
         for (const two of further) for (const three of next.get(two) ?? []) further.add(three);
@@ -365,7 +368,7 @@ class Grouping {
     return { list, children, executions: [...executions.values()], branches: [...branches.values()], roleOf };
   }
 
-  /** Parents before children. There is no way back, so this ends. */
+  /** Puts parents before children. No role returns, so the loop ends. */
   #ordered(): string[] {
     const rest = new Set(this.#roots);
     const edges = [...this.#edges.values()].map(({ from, to }) => [this.#find(from), this.#find(to)] as const);
@@ -383,7 +386,7 @@ class Grouping {
   /** `main`, `child`, `grandchild`; `git`, `git-child`; `child-setsid` of a branch. */
   #nameOf(root: string): string {
     const plain = root.replace("main/child/child", "main/grandchild").replace(/^main\//, "");
-    // A program's name comes from the recording, and stands in comments of the policy.
+    // The name comes from the recording and appears in comments of the policy.
     const safe = plain.replace(/^exec /, "").replaceAll(/[^\w.+-]+/g, "-");
     return safe.slice(0, longestName) || "program";
   }

@@ -1,4 +1,4 @@
-/** Rules on the arguments of one call: conditions that hold for every recorded value, where the values are few. */
+/** Rules on the arguments of one call: conditions that hold for every recorded value, if the values are few. */
 import { jsonText } from "../diagnostics/width.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { flagNames } from "../linux/decode.ts";
@@ -18,9 +18,9 @@ export type Rule =
       readonly values: readonly string[];
       readonly negated?: boolean;
     }
-  /** Any of them. */
+  /** The disjunction of conditions. */
   | { readonly is: "any"; readonly rules: readonly Rule[] }
-  /** A comparison that is written as it is. */
+  /** A comparison in the policy's own text. */
   | { readonly is: "comparison"; readonly text: string }
   /** A socket address: a function of its kind. */
   | { readonly is: "address"; readonly subject: string; readonly cases: readonly AddressCase[] };
@@ -31,7 +31,7 @@ export interface ArgumentRules {
   readonly open: readonly { readonly parameter: string; readonly because: "unknown" | "many" | "unnamed" }[];
 }
 
-/** Different values of a choice or an integer that are still a rule. */
+/** The number of different values of a choice or an integer that still make a rule. */
 const mostValues = 24;
 const mostIntegers = 8;
 
@@ -69,7 +69,7 @@ function ruleOf(
     case "flags":
       return flagRules(call, subject, aspect.set, widened(call, integers), architecture);
     case "field":
-      // A null pointer has no fields: the call fails without a judgement.
+      // A null pointer has no fields; the call fails without a judgement.
       return integers.length === 0
         ? []
         : flagRules(call, `${subject}.${aspect.field}`, aspect.set, integers, architecture);
@@ -133,7 +133,7 @@ function flagRules(
   const order = (nameSet(set)?.members ?? []).map(({ name }) => name);
   const sorted = [...names].sort((a, b) => order.indexOf(a) - order.indexOf(b)).map((name) => jsonText(name));
   const rules: Rule[] = [{ is: "test", subject, method: "hasOnly", values: sorted }];
-  // Memory that is both is what an attacker of a program without it wants.
+  // An attacker needs memory that is both writable and executable.
   const both = ['"PROT_WRITE"', '"PROT_EXEC"'];
   const writeAndExecute = 6n;
   if (
@@ -188,14 +188,14 @@ function oneOf(subject: string, values: readonly bigint[]): Rule {
   return { is: "test", subject: `[${values.map(literal).join(", ")}]`, method: "includes", values: [subject] };
 }
 
-/** Small numbers as people count, large ones as bits. */
+/** Prints small numbers in decimal, large ones in hexadecimal. */
 function literal(value: bigint): string {
   if (value < 0n) return `${value}n`;
   return value < 4096n ? `${value}n` : `0x${value.toString(16)}n`;
 }
 
 /**
- * The conditions of a trigger on one argument: of all they hold.
+ * The conjunction of conditions of a trigger on one argument.
  *
  * @param recorded a value that fulfils them; of an address, its bytes
  * @param value of an address, the name of a destination

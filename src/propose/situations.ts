@@ -1,15 +1,15 @@
 /**
- * Situations that a recording seldom has: a log that is rotated, memory that runs out. Each has the calls that the C
- * library and servers usually make in it, for `--with`, and what in a recording shows that it happened.
+ * Situations that recordings seldom contain: a log is rotated, memory is short. Each has the usual calls of the C
+ * library and of servers in it, for `--with`, and the events of a recording that show it.
  */
 
 export interface Situation {
-  /** As `--with` takes it. */
+  /** The name for `--with`. */
   readonly name: string;
-  /** What happens, as the rest of "No recording shows …". */
+  /** The end of the sentence "No recording shows …". */
   readonly about: string;
   readonly calls: readonly string[];
-  /** Sights (`sightOf`) of which each shows it; none if a recording cannot show it. */
+  /** Sights (`sightOf`), each of which shows it; empty if a recording cannot show it. */
   readonly sights: readonly Sight[];
 }
 
@@ -192,7 +192,7 @@ const byCall: Readonly<Record<string, Sight>> = {
   renameat2: "rename",
 };
 
-/** What a call shows. `path`: of the file that it opens, where that is known. */
+/** The sight that a call gives. `path`: of the opened file, if it is known. */
 export function sightOf(call: string, path: string | undefined): Sight | undefined {
   const sight = byCall[call];
   if (sight !== undefined) return sight;

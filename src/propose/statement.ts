@@ -1,4 +1,7 @@
-/** What the command line prints about a proposal: its roles, its triggers and their runners-up, and what no recording shows. */
+/**
+ * Prints the command line's statement about a proposal: its roles, its triggers and their runners-up, and the
+ * situations that no recording shows.
+ */
 
 import type { StaticBound } from "./elf/static-bound.ts";
 import { type History, unseenCalls } from "./history.ts";
@@ -15,9 +18,9 @@ export interface RefusedCall {
   readonly reason: string | undefined;
   /** file:line */
   readonly first: string;
-  /** As people read it. */
+  /** The call as text. */
   readonly example: string;
-  /** In which phases the process was: "role worker". */
+  /** The phases of the process: "role worker". */
   readonly phases: readonly string[];
 }
 
@@ -28,13 +31,13 @@ export interface RefusedCalls {
 
 const mostRunnersUp = 5;
 
-/** What a static bound adds to what was seen. */
+/** The calls that a static bound adds to the recorded ones. */
 export interface BoundComparison {
   readonly bound: StaticBound;
   /** Recorded calls, by name. */
   readonly seen: readonly string[];
   readonly onlyPossible: readonly string[];
-  /** By code that the bound did not resolve, or did not know. */
+  /** Calls by code that the bound did not resolve or did not know. */
   readonly onlySeen: readonly string[];
 }
 
@@ -146,7 +149,7 @@ function describeTrigger(trigger: Trigger): string {
   return `${describePredicate(trigger)}: ${figures.join("; ")}`;
 }
 
-/** What the policy would refuse of a trace that was held back. */
+/** The refusals of the policy in a trace that was not used for the proposal. */
 export function validationOf(file: string, { calls, judged }: RefusedCalls): string[] {
   if (calls.size === 0) return [`${file}: all of ${judged.toLocaleString("en-US")} calls pass`];
   const count = [...calls.values()].reduce((sum, one) => sum + one.count, 0);
@@ -161,7 +164,7 @@ function describeRefused({ count, verdict, reason, first, example, phases }: Ref
   return `${count.toLocaleString("en-US")} × ${example}: ${verdict}${reason === undefined ? "" : `, ${reason}`}${where}, first at ${first}`;
 }
 
-/** For programs. */
+/** The figures of the statement, for JSON output. */
 export function figuresOf(
   history: History,
   { roles, permissions, unseen, open }: Proposal,

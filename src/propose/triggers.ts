@@ -1,7 +1,7 @@
 /**
- * Triggers: the events in a process's life after which it needs fewer calls. A trigger is a call, a call with a value of
- * one argument or to a socket address, or the second to fourth of such a call. It must be rare, because a supervisor sees
- * each call that matches, and every recording must have it.
+ * Triggers: events in a process's life after which it needs fewer calls. A trigger is a call, a call with a value of
+ * one argument or to a socket address, or the second to fourth of such calls. It must be rare, because a supervisor
+ * sees each matching call, and every recording must contain it.
  */
 import { creatingCalls } from "../linux/process-calls.ts";
 import { destinationsOf } from "./addresses.ts";
@@ -10,12 +10,12 @@ import type { History, Occurrences, Segment, Signature } from "./history.ts";
 import { mostFirsts } from "./history.ts";
 import { processesOf, type Role, type Roles } from "./roles.ts";
 
-/** What a call must be for a trigger. */
+/** The conditions on a call that is a trigger. */
 export interface Predicate {
   readonly call: string;
-  /** The index of an aspect of the call and its value, of an address a destination's text; undefined for any arguments. */
+  /** The index of an aspect and its value, for an address a destination's text; undefined for any arguments. */
   readonly argument: { readonly index: number; readonly value: bigint | string } | undefined;
-  /** 1 for the first. */
+  /** The ordinal of the matching call, from 1. */
   readonly nth: number;
 }
 
@@ -25,46 +25,46 @@ export interface Trigger {
   /** Calls by name. */
   readonly before: ReadonlySet<string>;
   readonly after: ReadonlySet<string>;
-  /** Those of `before` that are never made again. */
+  /** Calls of `before` that are never made again. */
   readonly dropped: readonly string[];
-  /** Where a segment has it: −1 if it began behind it. */
+  /** The trigger's position by segment: −1 if the segment began behind it. */
   readonly places: ReadonlyMap<Segment, number>;
-  /** Processes that have it, of how many. */
+  /** The number of processes that have it, and of all. */
   readonly processes: number;
   readonly ofProcesses: number;
-  /** Recordings that have it, of those with the role. */
+  /** The number of recordings that have it, and of those with the role. */
   readonly recordings: number;
   readonly ofRecordings: number;
-  /** How often it matches in all, of how many calls: the supervisor sees each. */
+  /** The number of matching calls, and of all: the supervisor sees each match. */
   readonly matches: number;
   readonly ofCalls: number;
   /** The share of the role's calls, or of its time if that is more, that lies after it. */
   readonly share: number;
   readonly score: number;
-  /** Why it was not chosen. */
+  /** The reason against it. */
   readonly refusal: "frequent" | "not in every recording" | "drops too little" | "too late" | undefined;
 }
 
-/** A trigger that matches more than this share of all calls is frequent, unless a process makes it a few times only. */
+/** A trigger with more than this share of all calls is frequent, unless a process makes it only a few times. */
 const mostShare = 0.001;
 const fewTimes = 8;
 /** A phase that drops fewer calls is not worth a trigger. */
 const fewestDropped = 3;
 const smallestShare = 0.2;
-/** Each is followed by a child, and a case file makes it twice. */
+/** Calls that a child follows, and that a case file writes twice. */
 const creating: ReadonlySet<string> = new Set(creatingCalls);
-/** Candidates that are examined in full. */
+/** The number of candidates that are examined in full. */
 const mostCandidates = 400;
-/** Of these, the best, which are examined in pairs. */
+/** The number of the best candidates that are examined in pairs. */
 const mostPaired = 100;
-/** The score that a further phase must add, of the score of the best trigger. */
+/** The score that a further phase must add, relative to the score of the best trigger. */
 const leastFurther = 0.25;
-/** Of a role's life must lie after both: what happens later comes from the load, not from the program. */
+/** The share of a role's life that must lie after both: later events come from the load, not from the program. */
 const smallestPairShare = 0.5;
-/** Different values of an argument, of which a trigger could be one. */
+/** The number of different values of an argument that can make triggers. */
 const mostValues = 64;
 
-/** In the order of their scores. Those with a refusal are runners-up for people only. */
+/** Sorted by score. Those with a refusal are runners-up for the user only. */
 export function findTriggers(history: History, roles: Roles, role: Role): Trigger[] {
   const search = new Search(history, roles, role);
   const triggers = search.candidates().map((candidate) => search.examine(candidate));
@@ -122,7 +122,7 @@ interface Place {
   readonly time: number | undefined;
 }
 
-/** The occurrences of what may be a trigger in one segment. */
+/** The occurrences of a candidate in one segment. */
 class Sightings {
   count = 0;
   isVague = false;
@@ -179,7 +179,8 @@ class Search {
       if (sightings.some(({ isVague }) => isVague)) continue;
       const order = this.#matches.get(key)!;
       found.push({ key, predicate: { ...predicate, nth: 1 }, example, order });
-      // A later one is a trigger only if there are always as many. A child of the same role would inherit the count.
+      // A later occurrence is a trigger only if all processes have as many. A child of the same role would inherit the
+      // count.
       const { count } = sightings[0]!;
       if (creating.has(predicate.call)) continue;
       const isLast = count > 1 && count <= mostFirsts && sightings.every((one) => one.count === count);
@@ -249,7 +250,7 @@ class Search {
   }
 }
 
-/** The segment whose phase this one continues, and from which of its calls on. */
+/** The segment whose phase this one continues, and the position at which it does. */
 function inheritedFrom(
   segment: Segment,
   roles: Pick<Roles, "roleOf">,
@@ -260,7 +261,7 @@ function inheritedFrom(
   return roles.roleOf(from) === roles.roleOf(segment) ? { segment: from, at: origin.at } : undefined;
 }
 
-/** Whether so few calls match that a supervisor at each is not noticed. */
+/** Whether so few calls match that a supervisor at each does not slow the program. */
 export function isRare({ matches, ofCalls, processes }: Pick<Trigger, "matches" | "ofCalls" | "processes">): boolean {
   return matches <= ofCalls * mostShare || matches <= fewTimes * processes;
 }
@@ -276,7 +277,7 @@ function refusalOf(trigger: Figures): Trigger["refusal"] {
   return undefined;
 }
 
-/** By call and aspect: how many values it has. */
+/** The number of values by call and aspect. */
 function valueCounts({ signatures }: History): ReadonlyMap<string, ReadonlySet<unknown>> {
   const values = new Map<string, Set<unknown>>();
   for (const signature of signatures) {
@@ -296,7 +297,7 @@ function predicatesOf(
     { key: call, predicate: { call, argument: undefined } },
   ];
   values.forEach((value, index) => {
-    // A trigger on memory would have the engine copy it at each call, but for the calls that do so anyway.
+    // A trigger on memory makes the engine copy the memory at each call, unless a rule reads it anyway.
     if (value === undefined || value === null || aspects[index]!.is === "field") return;
     const count = counts.get(`${call}\0${index}`)!;
     if (count.size < 2 || count.size > mostValues || count.has(undefined)) return;

@@ -1,14 +1,15 @@
 /**
- * Which functions a program and its libraries can reach, from above: direct calls and jumps, imports by name, and every
- * function whose address is taken in code that is reached or in data. Bytes that only look like a call add functions.
+ * Finds an upper bound on the functions that a program and its libraries can reach: by direct calls and jumps, imports
+ * by name, and every function whose address is taken in reached code or in data. Bytes that only look like a call add
+ * functions.
  */
 import type { ElfImage } from "./image.ts";
 
 export interface Site {
   readonly image: ElfImage;
-  /** The start of the function. */
+  /** The address of the function. */
   readonly caller: number;
-  /** Of the instruction. */
+  /** The address of the instruction. */
   readonly at: number;
   readonly isJump: boolean;
 }
@@ -64,7 +65,7 @@ export class CallGraph {
     return this.#callers.get(image)!.get(start) ?? [];
   }
 
-  /** Whether it can be called by a pointer. */
+  /** Whether a call through a pointer can reach it. */
   isTaken(image: ElfImage, start: number): boolean {
     return this.#taken.get(image)!.has(start);
   }
@@ -83,7 +84,7 @@ export class CallGraph {
     };
     for (const image of this.#images) {
       for (const pointer of image.pointers) if (this.#starts.get(image)!.has(pointer)) take(image, pointer);
-      // Data that another image's code is put into.
+      // The loader copies data of another image here.
       for (const { type, symbol } of image.relocations) {
         if (symbol === undefined || type === jumpSlot || type === globalData) continue;
         for (const [other, start] of this.#exports.get(symbol.name) ?? []) take(other, start);
@@ -103,7 +104,7 @@ export class CallGraph {
     }
   }
 
-  /** What a slot imports, or through a stub of the PLT. */
+  /** The names that a slot imports, directly or through a stub of the PLT. */
   #targets(image: ElfImage, { target, slot }: Edge): readonly (readonly [ElfImage, number])[] {
     if (slot === undefined) return target === undefined ? [] : [[image, target]];
     const name = this.#slots.get(image)!.get(slot);
@@ -112,7 +113,7 @@ export class CallGraph {
     return this.#exports.get(name) ?? [];
   }
 
-  /** By the function that has the instruction. */
+  /** Instructions by their function. */
   #edgesOf(image: ElfImage): Map<number, Edge[]> {
     const edges = new Map<number, Edge[]>();
     const starts = this.#starts.get(image)!;
@@ -148,7 +149,7 @@ export class CallGraph {
           if (slots.has(slot))
             add(here, { isCall: code[at + 1] === 0x15, isJump: code[at + 1] === 0x25, target: undefined, slot });
         } else if ((byte === 0x8d || byte === 0x8b) && (code[at + 1]! & 0xc7) === 0x05) {
-          // lea of a function's address, or mov of what the GOT has
+          // lea takes a function's address; mov loads an entry of the GOT
           const target = here + 6 + code.readInt32LE(at + 2);
           if (byte === 0x8d && starts.has(target)) add(here, { isCall: false, isJump: false, target, slot: undefined });
           if (byte === 0x8b && slots.has(target))
@@ -160,10 +161,10 @@ export class CallGraph {
   }
 }
 
-/** R_X86_64_… (elf.h): slots of the GOT that only code reads. */
+/** R_X86_64_… (elf.h): relocations of slots of the GOT that only code reads. */
 const [globalData, jumpSlot] = [6, 7];
 
-/** `jmp *slot(%rip)`, after an endbr64 or not: by the address that is called. */
+/** Slots of `jmp *slot(%rip)`, with or without endbr64 before it, by the address that is called. */
 function stubsIn(code: Buffer, address: number, slots: ReadonlyMap<number, string>): Map<number, number> {
   const stubs = new Map<number, number>();
   for (let at = code.indexOf(0xff); at >= 0 && at + 6 <= code.length; at = code.indexOf(0xff, at + 1)) {

@@ -12,11 +12,11 @@ export interface Instruction {
 }
 
 export interface Disassembler {
-  /** Up to the first bytes that are no instruction. */
+  /** Disassembles up to the first invalid instruction. */
   disassemble(code: Uint8Array, address: number): readonly Instruction[];
 }
 
-/** What this module uses of the package, which has no types. */
+/** The part of the package's interface that this module uses; the package has no types. */
 interface Capstone {
   readonly ARCH_X86: number;
   readonly MODE_64: number;
@@ -53,7 +53,7 @@ export async function loadDisassembler(): Promise<Disassembler | undefined> {
           operands: operandsOf(op_str),
         }));
       } catch {
-        // Capstone throws where the first bytes are no instruction.
+        // Capstone throws if the first bytes are no instruction.
         return [];
       }
     },

@@ -1,9 +1,9 @@
-/** Reads an ELF file for x86-64: its segments, what it needs, its symbols and relocations, and where functions begin. */
+/** Reads an ELF file for x86-64: segments, needed libraries, symbols, relocations, and the starts of functions. */
 
 export interface Symbol {
   readonly name: string;
   readonly address: number;
-  /** False for a symbol that another image has. */
+  /** False for a symbol of another image. */
   readonly isDefined: boolean;
 }
 
@@ -54,18 +54,18 @@ export class ElfImage {
   readonly file: string;
   readonly bytes: Buffer;
   readonly entry: number;
-  /** It is not relocated: addresses are constants in its code and its data. */
+  /** The image is not relocated: its code and data contain absolute addresses. */
   readonly isFixed: boolean;
   readonly segments: readonly Segment[];
   readonly interpreter: string | undefined;
   readonly needed: readonly string[];
-  /** Folders of RUNPATH or RPATH, with $ORIGIN as it is. */
+  /** Folders of RUNPATH or RPATH, with $ORIGIN unexpanded. */
   readonly paths: readonly string[];
   readonly symbols: readonly Symbol[];
   readonly relocations: readonly Relocation[];
   /** Sorted. */
   readonly functions: readonly number[];
-  /** Where data refers to code, and where the loader begins. */
+  /** References from data to code, and the loader's entry. */
   readonly pointers: ReadonlySet<number>;
   readonly #indexOf: ReadonlyMap<number, number>;
 
@@ -127,7 +127,7 @@ export class ElfImage {
     return segment === undefined ? undefined : address - segment.address + segment.offset;
   }
 
-  /** The start of the function that has this address. */
+  /** The start of the function that contains this address. */
   functionAt(address: number): number | undefined {
     let [from, to] = [0, this.functions.length];
     while (from < to) {
@@ -138,7 +138,7 @@ export class ElfImage {
     return this.functions[from - 1];
   }
 
-  /** Up to the next function. */
+  /** Instructions from the address up to the next function. */
   code(start: number): Buffer {
     const next = this.functions[this.#indexOf.get(start)! + 1] ?? Number.MAX_SAFE_INTEGER;
     const segment = this.segments.find((one) => start >= one.address && start < one.address + one.size)!;
@@ -176,7 +176,10 @@ export class ElfImage {
     return this.bytes.toString("latin1", offset, this.bytes.indexOf(0, offset));
   }
 
-  /** Their number is in no tag: it is in the section's header or, without sections, ends where the strings begin. */
+  /**
+   * No tag gives the number of symbols. The section's header gives it; without sections, the symbols end where the
+   * strings begin.
+   */
   #symbols(at: number | undefined, end: number | undefined, strings: number): Symbol[] {
     const start = at === undefined ? undefined : this.offsetOf(at);
     if (at === undefined || start === undefined) return [];
@@ -202,7 +205,7 @@ export class ElfImage {
     return undefined;
   }
 
-  /** Functions of the symbol table that programs have until they are stripped. */
+  /** Functions of the symbol table, which stripped programs lack. */
   #codeSymbols(): number[] {
     const section = this.#section(allSymbolsSection);
     const found: number[] = [];
@@ -240,7 +243,7 @@ export class ElfImage {
     return found;
   }
 
-  /** The values at DT_RELR's places: an address, then bitmaps of the 63 words behind it. */
+  /** The values at the places of DT_RELR: an address, then bitmaps of the following 63 words. */
   *#packed(at: number | undefined, size: number | undefined): Generator<number> {
     const start = at === undefined ? undefined : this.offsetOf(at);
     if (start === undefined || size === undefined) return;
@@ -261,7 +264,7 @@ export class ElfImage {
     }
   }
 
-  /** The search table of .eh_frame_hdr, whose entries are relative to it (DW_EH_PE_datarel | DW_EH_PE_sdata4). */
+  /** The search table of .eh_frame_hdr; its entries are relative to it (DW_EH_PE_datarel | DW_EH_PE_sdata4). */
   #unwindStarts(header: { offset: number; address: number; size: number } | undefined): number[] {
     if (header === undefined || this.bytes[header.offset + 3] !== 0x3b) return [];
     const count = this.bytes.readUInt32LE(header.offset + 8);

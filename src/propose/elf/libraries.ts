@@ -1,15 +1,17 @@
-/** The images of a program: itself, its loader, and the libraries that they need, found as the loader finds them. */
+/**
+ * Loads the images of a program: itself, its loader, and the libraries that they need, in the loader's search order.
+ */
 import { existsSync, readFileSync, realpathSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { ElfImage } from "./image.ts";
 
-/** Of Debian, Fedora and others, in the order of ld.so. The cache of ld.so is not read. */
+/** The folders of Debian, Fedora and others, in the order of ld.so. The cache of ld.so is not read. */
 const folders = ["/lib/x86_64-linux-gnu", "/usr/lib/x86_64-linux-gnu", "/lib64", "/usr/lib64", "/lib", "/usr/lib"];
 
 export interface Images {
   /** The program is the first. */
   readonly list: readonly ElfImage[];
-  /** Needed libraries that are in none of the folders. */
+  /** Needed libraries that no folder has. */
   readonly missing: readonly string[];
 }
 

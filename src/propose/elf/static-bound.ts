@@ -1,6 +1,7 @@
 /**
- * A static bound on a program: the numbers that its `syscall` instructions can have in rax, found by walking back from each
- * to the constants that reach it, through jumps, moves, the stack and callers. What cannot be resolved is counted.
+ * Finds a static bound on the calls of a program: the numbers that its `syscall` instructions can have in rax. It walks
+ * back from each instruction to the constants that reach it, through jumps, moves, the stack and callers. It counts the
+ * instructions that it cannot resolve.
  */
 import { callByNumber } from "../../linux/calls.ts";
 import { CallGraph } from "./call-graph.ts";
@@ -12,9 +13,9 @@ export interface StaticBound {
   /** Sorted names of calls. */
   readonly calls: readonly string[];
   readonly files: readonly string[];
-  /** `syscall` instructions that can be reached. */
+  /** The number of reachable `syscall` instructions. */
   readonly sites: number;
-  /** Of these, those with a number that is computed, or passed in a way that is not followed. */
+  /** Those of them with a computed number, or one that is passed in a way that the walk does not follow. */
   readonly unresolved: readonly string[];
   /** Needed libraries that were not found. */
   readonly missing: readonly string[];
@@ -69,22 +70,22 @@ type Location =
 
 interface Found {
   readonly values: ReadonlySet<number>;
-  /** Other values are possible. */
+  /** Other values are also possible. */
   readonly isOpen: boolean;
 }
 
-/** What an instruction does to a location: its value before, a constant, or unknown. */
+/** The effect of an instruction on a location: unchanged, a constant, or unknown. */
 type Effect =
   | { readonly is: "from"; readonly location: Location }
   | { readonly is: "constant"; readonly value: number }
   | { readonly is: "unknown" };
 
 const unknownEffect: Effect = { is: "unknown" };
-/** Callers of callers, and so on. */
+/** The depth of callers of callers. */
 const mostDepth = 5;
 const parameters: ReadonlySet<string> = new Set(["rdi", "rsi", "rdx", "rcx", "r8", "r9"]);
 const clobbered: ReadonlySet<string> = new Set(["rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"]);
-/** Registers that instructions change without naming them first. */
+/** Registers that instructions change without naming them. */
 const implicit: ReadonlySet<string> = new Set(["rax", "rcx", "rdx", "rsi", "rdi"]);
 const unchanging =
   /^(?:cmp|test|j|nop|endbr|push|ret|bt$|lock|prefetch|ud2|leave|ucomi|comi|mfence|lfence|sfence|pause)/;
@@ -108,7 +109,7 @@ class Tracer {
       .map(({ address }) => address);
   }
 
-  /** What the location can have just before the instruction. */
+  /** The values that the location can have just before the instruction. */
   valuesAt(image: ElfImage, start: number, at: number, location: Location, depth = 0): Found {
     const code = this.#codeOf(image, start);
     const values = new Set<number>();
@@ -141,7 +142,7 @@ class Tracer {
     return { values, isOpen };
   }
 
-  /** What callers give in a parameter of the function. */
+  /** The values that callers pass in a parameter of the function. */
   #passed(image: ElfImage, start: number, location: Location, depth: number): Found {
     const isParameter = location.is === "register" ? parameters.has(location.name) : location.offset > 0;
     if (!isParameter || depth >= mostDepth) return { values: new Set(), isOpen: true };
@@ -154,7 +155,7 @@ class Tracer {
     let isOpen = this.#graph.isTaken(image, start);
     for (const { image: other, caller, at, isJump } of this.#graph.callersOf(image, start)) {
       if (!this.#graph.isReached(other, caller) || (other === image && caller === start)) continue;
-      // Bytes that only looked like a call are in no list of instructions.
+      // Bytes that only look like a call are in no list of instructions.
       if (this.#codeOf(other, caller).indexOf.get(at) === undefined) continue;
       const there: Location =
         location.is === "stack" && !isJump ? { is: "stack", offset: location.offset - 8 } : location;
@@ -179,7 +180,7 @@ class Tracer {
   }
 }
 
-/** The instructions of a function, and which can precede each. */
+/** The instructions of a function, and the predecessors of each. */
 class Code {
   readonly list: readonly Instruction[];
   readonly indexOf: ReadonlyMap<number, number>;
@@ -223,7 +224,7 @@ function effectOf({ mnemonic, operands }: Instruction, location: Location): Effe
   return valueOfOperand(second);
 }
 
-/** Of what is copied. */
+/** The effect on the location that is copied. */
 function valueOfOperand(operand: string): Effect {
   if (/^-?(?:0x[0-9a-f]+|\d+)$/.test(operand)) {
     const value = operand.startsWith("-") ? -Number(operand.slice(1)) : Number(operand);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT
 /*
- * Calls that fail by their path: nothing is there, or readlink(2) finds a file or a directory. Most calls with a path that
- * compilers and interpreters make are such. They reach no object, so their errno can be given in place of a pin.
+ * Gives the errno of calls that fail by their path: the path leads to no object, or readlink(2) finds a file or a
+ * directory. Most calls with a path that compilers and interpreters make are such calls. They reach no object, so an
+ * errno can replace the pin.
  *
- * The errno is that of the caller's own walk: the path is walked here only for a caller that has our rights, root and mounts
- * (caller.c), and stays within one mount, which is neither procfs nor one that a magic link leads to. Whatever is not certain
- * or could wait (RESOLVE_CACHED, Linux 5.12) is pinned.
+ * The errno is that of the caller's own walk. The path is walked here only for a caller with our rights, root and
+ * mounts (caller.c), and only within one mount, neither procfs nor behind a magic link. A call whose result is
+ * uncertain, or whose walk could wait (RESOLVE_CACHED, Linux 5.12), is pinned.
  *
- * A thread is compared when its first such call comes, and again after each execution. In between it changes by its own
- * calls alone, which the filter reports (`pin_changes_rights`).
+ * A thread is compared with us at its first such call, and again after each execution. In between only its own calls
+ * change it, and the filter reports these (`pin_changes_rights`).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -31,7 +32,7 @@
 
 enum { NO_DIRECTORY = -1, TEMPORARY_FILE = O_TMPFILE & ~O_DIRECTORY };
 
-/* How a call looks its path up. */
+/* The way in which a call looks up its path. */
 struct way {
   int path, directory; /* arguments */
   bool no_follow, reads_link;
@@ -52,7 +53,7 @@ static bool reads_link(struct way *way, uint64_t size) {
   return (int)size > 0;
 }
 
-/* False where the call is another one, or could fail by something that the kernel looks at before the path. */
+/* False for another call, or if the call could fail by a check that the kernel makes before the path. */
 static bool way_of(const struct seccomp_data *call, struct way *way) {
   const __u64 *arguments = call->args;
   *way = (struct way){.path = 1, .directory = 0};

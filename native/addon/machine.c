@@ -22,7 +22,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
-/* Of include/linux/errno.h: the kernel restarts the call, whatever the program has asked for, or where it allows that. */
+/* include/linux/errno.h: the kernel restarts the call, always or if the program permits that. */
 enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513 };
 
 #if defined(__x86_64__)
@@ -99,7 +99,7 @@ __asm__(
     "  syscall\n"
     "  lea 4094(%rax), %rcx\n"
     "  jrcxz 1f\n"
-    "  mov %rax, 56(%rsp)\n"               /* in the place of the number */
+    "  mov %rax, 56(%rsp)\n"               /* in place of the number */
     "  movabs $0x70636c65ffffffff, %rdi\n" /* END_MARK */
     "2:\n"
     "  mov $3, %eax\n" /* close */
@@ -156,7 +156,7 @@ bool is_in_call(const registers *at, const struct seccomp_data *call) {
 void enter_call(registers *at, uint64_t instruction, long number, const uint64_t arguments[6]) {
   at->rip = instruction;
   at->rax = (uint64_t)number;
-  at->orig_rax = (uint64_t)-1; /* in no call: nothing to restart */
+  at->orig_rax = (uint64_t)-1; /* no call is in progress: nothing to restart */
   at->rdi = arguments[0];
   at->rsi = arguments[1];
   at->rdx = arguments[2];
@@ -243,7 +243,7 @@ __asm__(
     "  ldr x17, [x17, #-8]\n"
     "  sub x17, x17, #4\n"
     "  ret x17\n"
-    ".org pin_stubs + 384\n" /* REPORTS_END: x17 keeps the result, which a call leaves alone */
+    ".org pin_stubs + 384\n" /* REPORTS_END: x17 saves the result, because a call leaves x17 unchanged */
     "  svc #0\n"
     "  add x17, x0, #4094\n"
     "  cbz x17, 1f\n"

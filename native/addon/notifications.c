@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* The listener: answers, and the notifications that come while a caller is being prepared. */
+/* The listener: answers, and notifications that arrive while a caller is being prepared. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <string.h>
@@ -35,7 +35,7 @@ bool next_waiting(struct pins *own, struct seccomp_notif *into) {
 
 bool has_waiting(const struct pins *own) { return own->waiting_count > 0; }
 
-/* Whether a notification is there, or comes within so many milliseconds. */
+/* Whether a notification is present or arrives within so many milliseconds. */
 static bool is_asked(struct pins *own, int milliseconds) {
   struct epoll_event event = {0};
   return epoll_wait(own->epoll, &event, 1, milliseconds) > 0 && (event.events & EPOLLIN) != 0;
@@ -56,8 +56,8 @@ bool has_strays(struct pins *own) {
 }
 
 /*
- * A call of ours that the policy's filter asks about: it passes, unjudged. Other callers' notifications wait until their
- * turn. Where none comes there is nothing to do.
+ * A call of ours that the policy's filter asks about: it passes without a judgement. Notifications of other callers
+ * wait for their turn. Without a notification there is nothing to do.
  */
 void pass_own_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   if (own->waiting_count == WAITING || !is_asked(own, 0)) return;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Calls that a stopped caller makes for us, to get its window. The policy's filter may ask about them: notifications.c. */
+/* Makes calls in a stopped caller, to set up its window. The policy's filter may ask about them: notifications.c. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -24,7 +24,7 @@
 #define SYS_mseal 462
 #endif
 
-/* The stop at a call's begin or end. False where the thread ends, or stops for anything else, or does not come. */
+/* The stop at a call's begin or end. False if the thread ends, stops for another reason, or does not stop in time. */
 static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t arguments[6]) {
   const struct timespec moment = {0, 20000};
   for (int look = 0; look < 50000; look++) {
@@ -34,8 +34,8 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
       if (!WIFSTOPPED(status)) return false;
       if (status >> 8 == (SIGTRAP | 0x80)) return true;
       /*
-       * All signals that can be are blocked: this is a stop of the whole process, which it is not to see yet. If the signal
-       * for it is about to be delivered, that is over by this.
+       * All blockable signals are blocked, so this is a stop of the whole process, which must not see it yet.
+       * Continuing it here also discards a delivery of the signal that is about to happen.
        */
       if (status >> 16 == 0) own->stopping = WSTOPSIG(status);
       ptrace(PTRACE_SYSCALL, tid, NULL, NULL);
@@ -52,7 +52,7 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
   return false;
 }
 
-/* Negative: the kernel's errno. LOST: the thread is not where it should be. */
+/* A negative result is the kernel's errno. LOST: the thread is not at the expected instruction. */
 enum { LOST = -100000 };
 
 static int64_t make_call(struct pins *own, pid_t tid, const registers *base, uint64_t instruction, long number,
@@ -69,8 +69,8 @@ static int64_t make_call(struct pins *own, pid_t tid, const registers *base, uin
 }
 
 /*
- * Where the thread is lost, some of its program's code has run in place of our call: only another thread that writes to
- * that code brings this about. It is stopped where it is, to be sent back. False where it does not stop either.
+ * A lost thread has run code of its program in place of our call. Only another thread that writes to that code causes
+ * this. The thread is stopped where it is, to be sent back. False if it does not stop either.
  */
 static bool recover(pid_t tid) {
   registers at;
@@ -96,7 +96,7 @@ static bool still_has(pid_t tid, int number, ino_t inode) {
 
 #define CALL(number, ...) make_call(own, tid, base, at, number, (const uint64_t[6]){__VA_ARGS__})
 
-/* All signals are blocked; another thread may do what it likes. */
+/* All signals are blocked; other threads may make any call meanwhile. */
 static enum outcome map_missing(struct pins *own, struct thread *thread, const registers *base, uint64_t at,
                                 const struct given *given, int *error) {
   pid_t tid = thread->id;
@@ -105,8 +105,8 @@ static enum outcome map_missing(struct pins *own, struct thread *thread, const r
   if (given->code >= 0) {
     result = CALL(SYS_mmap, WINDOW_START, CODE_SIZE, PROT_READ | PROT_EXEC, FLAGS, (uint64_t)given->code, 0);
     /*
-     * Another thread may have put a file of its own in the descriptor's place. Then our call, which the policy was not
-     * asked about, has made that executable: the process does not go on with it.
+     * Another thread may have put its own file in the descriptor's place. Then our call, which the policy did not
+     * judge, has made that file executable, and the process must not continue with it.
      */
     if (result >= 0 && look(own, thread) != CODE_ONLY) {
       kill(thread->process->id, SIGKILL);
@@ -132,7 +132,7 @@ static enum outcome map_missing(struct pins *own, struct thread *thread, const r
   return result == LOST ? NOT_MAPPED : NOT_PROTECTED;
 }
 
-/* A later SIGCONT takes a stop back. */
+/* A later SIGCONT cancels a stop. */
 static bool is_to_continue(pid_t tid) {
   char path[40], text[4096];
   snprintf(path, sizeof path, "/proc/%d/status", tid);

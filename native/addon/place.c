@@ -25,7 +25,7 @@ static bool unknown(struct failure *failure) {
   return false;
 }
 
-/* Its present path; empty where it has none. False where that cannot be read. */
+/* Its present path; empty without one. False if the path cannot be read. */
 static bool path_of(const struct self *self, int object, char text[PATH_MAX]) {
   char number[16];
   snprintf(number, sizeof number, "%d", object);
@@ -110,7 +110,7 @@ static bool climb(int directory, struct levels *levels, uint64_t resolve, struct
 
 /* ── Constants ───────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* 1: *found is what it leads to; 0: nothing is there; −1 with a failure. */
+/* 1: *found is its object; 0: it has no object; −1 with a failure. */
 static int look_up(const char *path, uint64_t resolve, struct identity *found, struct failure *failure) {
   int object = open_at(AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS | resolve);
   if (object >= 0) {
@@ -126,7 +126,7 @@ static int look_up(const char *path, uint64_t resolve, struct identity *found, s
   return -1;
 }
 
-/* Whether a name that is not there yet is the constant's. */
+/* Whether a name that does not exist yet is the constant's. */
 static int names(const char *path, const struct target *target, uint64_t resolve, struct failure *failure) {
   char directory[PATH_MAX];
   struct identity parent, found;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * Stopping one thread for a moment: PTRACE_SEIZE, which does not stop it, PTRACE_INTERRUPT, and the stop that follows its
- * answer. A thread that does not come (it is frozen) is not waited for: it becomes a stray, and is let go when it comes.
+ * Stops one thread for a moment: PTRACE_SEIZE, which does not stop it, then PTRACE_INTERRUPT and a wait for the stop.
+ * The wait is bounded. A thread that does not stop, for example a frozen one, becomes a stray, which is released at its
+ * later stop.
  */
 #define _GNU_SOURCE
 #include "pin.h"
@@ -17,7 +18,7 @@
 #define PTRACE_EVENT_STOP 128
 #endif
 
-/* It usually stops within some microseconds: first the processor is left to it, then this thread sleeps. */
+/* It usually stops within some microseconds: the wait first yields the processor, then sleeps. */
 enum { EAGER_LOOKS = 100, SLEEP = 50000 /* ns */, PATIENT_LOOKS = 20000 /* a second */ };
 
 int seize(pid_t tid) { return ptrace(PTRACE_SEIZE, tid, NULL, PTRACE_O_TRACESYSGOOD) == 0 ? 0 : errno; }
@@ -26,7 +27,7 @@ void interrupt(pid_t tid) { ptrace(PTRACE_INTERRUPT, tid, NULL, NULL); }
 
 static void add_stray(struct stray **strays, pid_t tid) {
   struct stray *one = malloc(sizeof *one);
-  if (one == NULL) abort(); /* a tracee that is never let go would hang for ever; the kernel lets it go with us */
+  if (one == NULL) abort(); /* a tracee that is never released hangs forever; the kernel releases it when we end */
   *one = (struct stray){tid, *strays};
   *strays = one;
 }
@@ -40,8 +41,8 @@ bool is_stray(const struct stray *strays, pid_t tid) {
 void detach(struct stray **strays, pid_t tid, int signal) {
   if (ptrace(PTRACE_DETACH, tid, NULL, (void *)(uintptr_t)signal) == 0) return;
   /*
-   * A tracee that was killed while it was stopped is stopped no more, and stays ours until it is waited for: its parent
-   * waits as long. A leader is not to be had before its other threads have ended.
+   * A tracee that was killed during a stop is no longer stopped, and remains a zombie of ours until it is waited for;
+   * its parent waits as long. A leader cannot be waited for before its other threads have ended.
    */
   const struct timespec moment = {0, SLEEP};
   for (int look = 0; look < 2 * EAGER_LOOKS; look++) {
@@ -55,7 +56,7 @@ void detach(struct stray **strays, pid_t tid, int signal) {
   add_stray(strays, tid);
 }
 
-/* Some other stop than the one that we ask for is of a signal, which the thread is given. */
+/* A stop other than the requested one belongs to a signal; the thread gets that signal. */
 static bool is_own_stop(int status) { return status >> 16 == PTRACE_EVENT_STOP; }
 
 static enum stop await(struct stray **strays, pid_t tid, int looks) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Who has which pinned calls under way, and whether a thread still has the window that it was seen with. */
+/* Tracks the pinned calls of threads, and whether a thread still has the window that was last seen. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -108,8 +108,8 @@ void pin_ended(struct pins *own, pid_t tid) {
 /* ── Executions ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 /*
- * A thread's address space changes by execve(2) alone. The thread that executes may take over its leader's id. What was
- * prepared for the program that is about to go must not be made by the one that comes.
+ * Only execve(2) changes a thread's address space. The executing thread may take over its leader's id. A call that was
+ * prepared for the old program must not be made by the new one.
  */
 void pin_executes(struct pins *own, pid_t tid) {
   int error;

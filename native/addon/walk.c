@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 /*
- * From a caller's path to the object that it leads to, as an O_PATH descriptor, or to a name that is not there yet.
+ * Walks from a caller's path to its object, as an O_PATH descriptor, or to a name that does not exist yet.
  *
- * The kernel walks the path from the caller's own directory, without magic links (RESOLVE_NO_MAGICLINKS). Where that ends
- * in procfs or fails, the path is walked again here, one component after the other: in /proc, "self" means us to the
- * kernel, and the caller to the caller. No other place depends on who walks, because the caller's credentials, root and
- * mounts are ours. A walk leaves /proc by "..", which is the same from every directory there, or by a magic link.
+ * The kernel walks the path from the caller's own directory, without magic links (RESOLVE_NO_MAGICLINKS). If that walk
+ * ends in procfs or fails, the path is walked again here, component by component: in /proc, the kernel takes "self" for
+ * us, and the walk here takes it for the caller. All other places are the same for both, because the caller has our
+ * credentials, root and mounts. A walk leaves /proc by "..", which is the same from every directory there, or by a
+ * magic link.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -61,7 +62,7 @@ struct walk {
   int at;
   unsigned links;
   bool met_proc;
-  pid_t process; /* whose directory of /proc the walk has entered last */
+  pid_t process; /* the process whose directory of /proc the walk has entered last */
   char rest[2 * PATH_MAX];
 };
 
@@ -88,7 +89,7 @@ static bool start_at_root(struct walk *walk) {
   return true;
 }
 
-/* Takes the next component. False where none is left. *is_last: nothing follows; *slash: not even a slash. */
+/* Takes the next component. False at the end of the path. *is_last: nothing follows; *slash: not even a slash. */
 static bool next_component(struct walk *walk, char name[NAME_MAX + 1], bool *is_last, bool *slash, bool *is_too_long) {
   char *start = walk->rest + strspn(walk->rest, "/");
   size_t length = strcspn(start, "/");
@@ -109,7 +110,10 @@ static bool is_thread_of(const struct self *self, pid_t process, pid_t tid) {
   return faccessat(self->proc, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* In the root of procfs: whose directory comes, and what "self" means. False where it is not to be entered. */
+/*
+ * In the root of procfs: whose directory the component names, and the caller's own for "self". False if the walk may
+ * not enter it.
+ */
 static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool *again) {
   const struct self *self = walk->lookup->self;
   const struct caller *caller = walk->lookup->caller;
@@ -118,7 +122,7 @@ static bool enter_proc(struct walk *walk, char name[NAME_MAX + 1], bool *again) 
   if (strcmp(name, "thread-self") == 0) snprintf(text, sizeof text, "%d/task/%d", caller->process, caller->tid);
   *again = text[0] != 0;
   if (*again) {
-    /* The number is that of our pid namespace, which /proc is of. */
+    /* The number is from our pid namespace, which is also that of this /proc. */
     if (!has_own_namespaces(self, caller->tid)) return refuse(walk->failure, OTHER_NAMESPACES);
     if (++walk->links > MOST_LINKS) return fail(walk->failure, ELOOP);
     return prepend(walk, text);
@@ -159,7 +163,7 @@ static bool follow(struct walk *walk, int link, const char *name, bool in_proc) 
   if (in_proc) {
     int probe = open_at(walk->at, name, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
     if (probe >= 0) close(probe);
-    /* Another link can give ELOOP, too; then this is refused in place of that. */
+    /* A further link could also give ELOOP; then the call is refused with this errno instead. */
     if (probe == -ELOOP) {
       const struct caller *caller = walk->lookup->caller;
       if (walk->process <= 0 || !is_thread_of(walk->lookup->self, caller->process, walk->process))
@@ -167,7 +171,7 @@ static bool follow(struct walk *walk, int link, const char *name, bool in_proc) 
       int object = open_at(walk->at, name, O_PATH, 0, 0);
       if (object < 0) return fail(walk->failure, -object);
       move_to(walk, object);
-      /* It can lead into any directory of procfs, which is then entered from the root. */
+      /* It can lead into any directory of procfs; the walk then enters that from the root. */
       return !is_proc(object) || start_in_proc(walk);
     }
   }
@@ -219,7 +223,7 @@ static bool step(struct walk *walk, bool no_follow, bool *is_over) {
   return true;
 }
 
-/* The object, or −1. *met_proc: the kernel's walk said nothing about it. */
+/* The object, or −1. *met_proc: the kernel's walk has no result, because it met procfs. */
 static int walk_slowly(const struct lookup *lookup, int base, const char *path, uint64_t flags, bool *met_proc,
                        struct failure *failure) {
   struct walk *walk = calloc(1, sizeof *walk);
@@ -285,15 +289,15 @@ static int find_object(const struct lookup *lookup, int base, const char *path, 
   bool met_proc = false;
   int object = walk_slowly(lookup, base, path, flags, &met_proc, &own);
   if (object >= 0 && (found >= 0 || met_proc)) return object;
-  if (object >= 0) close(object); /* it is there now, and was not before */
-  /* Without /proc the kernel has said all. */
+  if (object >= 0) close(object); /* the name exists now, and did not before */
+  /* Without /proc, the kernel's result is complete. */
   if (found >= 0 || met_proc || own.why != NO_OBSTACLE) *failure = own;
   return -1;
 }
 
 /* ── A name that is not there yet ────────────────────────────────────────────────────────────────────────────────── */
 
-/* The path without its last component, "." where there is no other. */
+/* The path without its last component; "." if it has only one. */
 static bool split(const char *path, char directory[PATH_MAX], char name[NAME_MAX + 1], struct failure *failure) {
   size_t length = strlen(path);
   if (length > 0 && path[length - 1] == '/') return fail(failure, EISDIR);
@@ -308,8 +312,8 @@ static bool split(const char *path, char directory[PATH_MAX], char name[NAME_MAX
 }
 
 /*
- * The kernel follows a link whose end is missing, and makes that. True with a target, or with *again: the link's text is
- * the path, from the target's parent on.
+ * The kernel follows a link whose target is missing, and creates the target. True with a target, or with *again: the
+ * link's text is the path, from the target's parent on.
  */
 static bool find_name(const struct lookup *lookup, int base, const char *path, struct target *target, bool *again,
                       char text[PATH_MAX], struct failure *failure) {
@@ -333,7 +337,7 @@ static bool find_name(const struct lookup *lookup, int base, const char *path, s
   return true;
 }
 
-/* The directory that a relative path begins at: 0 or more, −1 with a failure, AT_FDCWD where none is needed. */
+/* The start of a relative path: a descriptor, −1 with a failure, AT_FDCWD if none is needed. */
 static int base_of(const struct lookup *lookup, struct failure *failure) {
   char path[64];
   if (lookup->path[0] == '/' && (lookup->resolve & (RESOLVE_BENEATH | RESOLVE_IN_ROOT)) == 0) return AT_FDCWD;
@@ -347,13 +351,13 @@ static int base_of(const struct lookup *lookup, struct failure *failure) {
   return -1;
 }
 
-/* What can be opened is opened as it is; what has to be made, or cut, takes the disk's time. */
+/* An existing file is opened directly; creating or truncating one takes the disk's time. */
 bool find_at_once(const struct lookup *lookup, struct target *target, struct identity *object) {
   const uint64_t known =
       O_ACCMODE | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | O_DIRECTORY | O_NOFOLLOW | O_LARGEFILE;
   struct failure failure;
   *target = (struct target){.object = -1, .parent = -1};
-  /* The kernel refuses none of these, alone or with others. */
+  /* The kernel accepts all of these flags, alone or together. */
   if ((lookup->flags & ~known) != 0 || lookup->mode != 0 || lookup->resolve != 0 || lookup->path[0] == 0) return false;
   int base = base_of(lookup, &failure);
   if (base == -1) return false;
@@ -371,7 +375,7 @@ bool find_at_once(const struct lookup *lookup, struct target *target, struct ide
 
 bool find_target(const struct lookup *lookup, struct target *target, struct failure *failure) {
   *target = (struct target){.object = -1, .parent = -1};
-  /* The flags come first: where they are right, there is no such directory. */
+  /* The kernel checks the flags first; with valid ones, the call fails by the bad descriptor. */
   int error = -open_at(-1, "a", lookup->flags, lookup->mode, lookup->resolve);
   if (error != EBADF) return fail(failure, error);
   if (lookup->path[0] == 0) return fail(failure, ENOENT);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
-/* Enters a Landlock domain whose only restriction is the scope of signals: tracing is restricted in each domain. */
+/*
+ * Enters a Landlock domain. Its one explicit restriction is the scope of signals; every domain also restricts tracing.
+ */
 #include "domain.h"
 
 #include "kernel.h"

@@ -34,7 +34,7 @@ static bool await_call(struct pins *own, pid_t tid, long number, const uint64_t 
       if (!WIFSTOPPED(status)) return false;
       if (status >> 8 == (SIGTRAP | 0x80)) return true;
       /*
-       * All blockable signals are blocked, so this is a stop of the whole process, which must not see it yet.
+       * All signals that can be blocked are blocked, so this is a stop of the whole process, which must not see it yet.
        * Continuing it here also discards a delivery of the signal that is about to happen.
        */
       if (status >> 16 == 0) own->stopping = WSTOPSIG(status);

@@ -1,9 +1,9 @@
-/** Runs every verb and every command of the README from the installed package, as an ordinary user, with each Node. */
+/** Runs every verb and every command of README.md and docs/deployment.md from the installed package, as an ordinary user, with each Node. */
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { VerbName } from "../../src/cli/verbs.ts";
-import { projectCommands, shownCommands } from "../docs/readme.ts";
+import { projectCommands, shownCommands } from "../docs/shown-commands.ts";
 import {
   asOrdinary,
   folder,
@@ -91,7 +91,7 @@ describe.each(nodeVersions)("with Node %s, an ordinary user runs", (version) => 
     expect(ran.stderr).not.toMatch(/internal error|unrecognized|warning:|\(node:/i);
   });
 
-  it.for(shownCommands)("the README's $command", ({ command, output, statuses }, context) => {
+  it.for(shownCommands)("the shown $command", ({ command, output, statuses }, context) => {
     if (reason !== undefined) context.skip(reason);
     const ran = asOrdinary(node, ["sh", "-c", command], { cwd: installed });
     expect(statuses, ran.stderr).toContain(ran.status);
@@ -99,7 +99,7 @@ describe.each(nodeVersions)("with Node %s, an ordinary user runs", (version) => 
   });
 
   // The first installs the package, as beforeAll has done.
-  it.for(projectCommands.slice(1))("the README's %s", (command, context) => {
+  it.for(projectCommands.slice(1))("the shown %s", (command, context) => {
     if (reason !== undefined) context.skip(reason);
     const ran = asOrdinary(node, ["sh", "-c", command]);
     expect(ran, ran.stderr).toMatchObject({ status: 0 });

@@ -1,18 +1,20 @@
-/** The commands that the README shows. */
+/** The commands that README.md and docs/deployment.md show. */
 import { readFileSync } from "node:fs";
 
-export const readme = readFileSync("README.md", "utf8");
+export const shownText: string = ["README.md", "docs/deployment.md"]
+  .map((file) => readFileSync(file, "utf8"))
+  .join("\n");
 
 export interface Shown {
   readonly command: string;
-  /** The output in the README; empty if it is omitted. */
+  /** The output in the document; empty if it is omitted. */
   readonly output: string;
   /** The statuses of success: `why` also reports a denial by its status. */
   readonly statuses: readonly number[];
 }
 
 /** From `console` blocks: commands in the folder of the package, a checkout or an installed one. */
-export const shownCommands: readonly Shown[] = [...readme.matchAll(/```console\n([\s\S]*?)```/g)].flatMap((block) =>
+export const shownCommands: readonly Shown[] = [...shownText.matchAll(/```console\n([\s\S]*?)```/g)].flatMap((block) =>
   block[1]!
     .split(/^\$ /m)
     .slice(1)
@@ -23,6 +25,6 @@ export const shownCommands: readonly Shown[] = [...readme.matchAll(/```console\n
 );
 
 /** From `sh` blocks: commands in a project with the installed package. The first installs it. */
-export const projectCommands: readonly string[] = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((block) =>
+export const projectCommands: readonly string[] = [...shownText.matchAll(/```sh\n([\s\S]*?)```/g)].flatMap((block) =>
   block[1]!.split("\n").filter(Boolean),
 );

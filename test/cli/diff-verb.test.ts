@@ -59,7 +59,7 @@ describe("portcullis diff", () => {
     expect(out).toContain("2 × bind(?, ?, ?): deny EPERM → allow (phase running → phase starting)");
   });
 
-  it("exits with 2 where it cannot compare", async () => {
+  it("exits with 125 where it cannot compare, as the other verbs do", async () => {
     const at = folder();
     const a = join(at, "a.ts");
     for (const words of [
@@ -68,7 +68,7 @@ describe("portcullis diff", () => {
       [a, a, join(at, "broken.jsonl")],
     ]) {
       const { status, out, err } = await portcullis("diff", ...words);
-      expect({ status, out }).toEqual({ status: 2, out: "" });
+      expect({ status, out }).toEqual({ status: 125, out: "" });
       expect(err).toContain("error P0");
     }
     expect((await portcullis("diff", a)).status).toBe(125);

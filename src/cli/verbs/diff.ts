@@ -4,10 +4,7 @@ import { jsonText, safeText } from "../../diagnostics/width.ts";
 import { architectureOption, missing, policyOptions, policyRequest } from "../policy/arguments.ts";
 import { loadRequested } from "../policy/load.ts";
 import type { RecordedDifference, RecordedDifferences } from "../recorded-difference.ts";
-import { Failure, type Verb } from "../verb.ts";
-
-/** As diff(1) exits where it cannot compare. */
-const trouble = 2;
+import { failed, type Verb } from "../verb.ts";
 
 export const diff: Verb = {
   name: "diff",
@@ -28,7 +25,7 @@ export const diff: Verb = {
   exit: [
     ["0", "No difference was found."],
     ["1", "The policies differ."],
-    [String(trouble), "A policy does not compile, or a trace cannot be read."],
+    [String(failed), "A policy does not compile, or a trace cannot be read."],
   ],
   examples: [
     ["portcullis diff old.ts new.ts", "What does the change permit?"],
@@ -37,35 +34,30 @@ export const diff: Verb = {
   async execute(invocation, context) {
     const [before, after, ...traces] = invocation.words;
     if (before === undefined || after === undefined) throw missing("a policy", "portcullis diff BEFORE AFTER");
-    try {
-      const load = (policy: string) => loadRequested(policyRequest(policy, invocation), context, { quiet: true });
-      const [one, two] = [await load(before), await load(after)];
-      const { comparePolicies } = await import("../../analysis/compare/compare.ts");
-      const difference = comparePolicies(one.program, two.program);
-      const recorded: (RecordedDifferences & { readonly file: string })[] = [];
-      for (const file of traces) {
-        const { recordedDifferences } = await import("../recorded-difference.ts");
-        const trace = { file, isStrace: false };
-        recorded.push({
-          file,
-          ...(await recordedDifferences(one.program, two.program, trace, one.program.architecture)),
-        });
-      }
-      const differs =
-        difference.calls.length + difference.state.length > 0 || recorded.some(({ list }) => list.length > 0);
-      if (!invocation.has("quiet")) {
-        const text = invocation.has("json")
-          ? `${jsonText({ v: 1, before, after, ...difference, recorded })}\n`
-          : [...printDifference(difference), ...recorded.flatMap(printRecorded)]
-              .map((line) => `${safeText(line)}\n`)
-              .join("");
-        context.out(text);
-      }
-      return differs ? 1 : 0;
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      throw new Failure(error.diagnostics, error.sources, trouble);
+    const load = (policy: string) => loadRequested(policyRequest(policy, invocation), context, { quiet: true });
+    const [one, two] = [await load(before), await load(after)];
+    const { comparePolicies } = await import("../../analysis/compare/compare.ts");
+    const difference = comparePolicies(one.program, two.program);
+    const recorded: (RecordedDifferences & { readonly file: string })[] = [];
+    for (const file of traces) {
+      const { recordedDifferences } = await import("../recorded-difference.ts");
+      const trace = { file, isStrace: false };
+      recorded.push({
+        file,
+        ...(await recordedDifferences(one.program, two.program, trace, one.program.architecture)),
+      });
     }
+    const differs =
+      difference.calls.length + difference.state.length > 0 || recorded.some(({ list }) => list.length > 0);
+    if (!invocation.has("quiet")) {
+      const text = invocation.has("json")
+        ? `${jsonText({ v: 1, before, after, ...difference, recorded })}\n`
+        : [...printDifference(difference), ...recorded.flatMap(printRecorded)]
+            .map((line) => `${safeText(line)}\n`)
+            .join("");
+      context.out(text);
+    }
+    return differs ? 1 : 0;
   },
 };
 

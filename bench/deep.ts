@@ -1,7 +1,7 @@
 /**
- * Measures policies that read behind pointers. First one call, against supervisors in C with the same mechanisms
- * (bench/reference/pinning.c, serving.c): an openat whose path is pinned, and one that is served. Then the start, and whole
- * programs with every path pinned, against the same without a policy. Last the engine in the kernel, in instructions.
+ * Measures policies that read behind pointers: first one call, against supervisors in C with the same mechanisms
+ * (bench/reference/pinning.c, serving.c), an openat with a pinned path and a served one; then the start, and whole
+ * programs with every path pinned, against the same without a policy; last the engine in the kernel, in instructions.
  */
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -28,7 +28,7 @@ writeFileSync(file, "");
 const opens = (count: number) => ["build/bench/opens", `${count}`, file];
 const policy = (name: string) => `bench/policies/deep/${name}.ts`;
 
-/** What opens files under a policy, or under a supervisor in C. */
+/** The way in which files are opened: under a policy, or under a supervisor in C. */
 type Opener = (count: number) => readonly string[];
 const ours =
   (name: string): Opener =>
@@ -39,11 +39,13 @@ const inC =
   (count) => [...words, ...opens(count)];
 
 const each = (opener: Opener) => () => measured(opener(calls)) / calls;
-/** Without the start, and what the compiler of JavaScript does in it. The program makes a tenth more calls than it measures. */
+/**
+ * Excludes the start and the JavaScript compiler's work in it. The program makes a tenth more calls than it measures.
+ */
 const processor = (opener: Opener) => () => (spentOn(opener(3 * many)) - spentOn(opener(many))) / (2.2 * many);
 const spentOn = (command: readonly string[]) => processorTime(() => measured(command));
 
-/** The time that passes, which the machine's load stretches, and the processors' time, which it does not. */
+/** The elapsed time, which depends on the machine's load, and the processor time, which depends on it less. */
 async function against(what: string, opener: Opener, reference: Opener, limit?: string): Promise<void> {
   const unit = "ns/call";
   const row = { bench, case: what, unit, ...(limit === undefined ? {} : { limit }) };
@@ -68,7 +70,7 @@ async function oneCall(): Promise<void> {
 const everyPath = join(folder, "every-path.ts");
 writeFileSync(everyPath, pinEverything("", new Set(["path"])));
 
-/** The command with every path pinned, against the same without a policy; each after `prepare`. */
+/** Compares the command with every path pinned with the same command without a policy; `prepare` runs before each. */
 async function program(what: string, limit: string, command: readonly string[], prepare: () => void): Promise<void> {
   const row = { bench, case: `${what}, every path pinned, against no policy`, unit: "ms" };
   const timed = (words: readonly string[], spent: number[]) => () => {
@@ -87,7 +89,7 @@ async function program(what: string, limit: string, command: readonly string[], 
   print({ ...row, case: `${row.case}: processor time`, ours, reference, ratio: ours / reference, informative: true });
 }
 
-/** The launcher, the addon and a reference; with --smoke one small program. */
+/** Builds the launcher, the addon and a reference; with --smoke one small program. */
 async function makes(): Promise<void> {
   const out = join(folder, "make");
   const targets = isSmoke ? [`${out}/reference/callers`] : ["package", `${out}/reference/supervisor`];
@@ -97,7 +99,7 @@ async function makes(): Promise<void> {
   }
 }
 
-/** This project's dependencies from npm's own cache, which a first run fills; with --smoke none. */
+/** Installs this project's dependencies from npm's own cache, which a first run fills; with --smoke none. */
 async function npm(): Promise<void> {
   const project = join(folder, "npm");
   mkdirSync(project);
@@ -133,7 +135,7 @@ async function starts(): Promise<void> {
 
 // ── The kernel's engine ─────────────────────────────────────────────────────────────────────────────────────────────
 
-/** As in bench/kernel.ts: instructions of a call, in a machine that counts them. */
+/** Counts the instructions of a call, as bench/kernel.ts does, in a machine that counts them. */
 function inKernel(): void {
   // The kernels are in the caller's cache.
   if (callersCache === undefined) delete process.env["XDG_CACHE_HOME"];

@@ -17,12 +17,12 @@ import { pairs, print, type Row } from "./support/pairs.ts";
 
 const bench = "record";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-record-"));
-/** In the machine only this one is measured. */
+/** The machine measures this recorder only. */
 const only = process.env["PORTCULLIS_BENCH_RECORDER"];
 const strace = await start(18_490, ["strace", "-f", "-o", join(folder, "strace")]);
 const plain = await start(18_491, []);
 
-/** Bytes of the file for each recorded call. */
+/** The size of the file divided by the number of recorded calls. */
 function bytesPerCall(file: string): number {
   const calls = gunzipSync(readFileSync(file)).toString("latin1").split('"kind":"call"').length - 1;
   return statSync(file).size / calls;

@@ -1,6 +1,6 @@
 /**
- * Measures the attack surface of six servers, as the paper's table does: the calls that each makes while it initialises
- * and while it serves, from recordings of shuffled loads. Writes docs/surface.md.
+ * Measures the attack surface of six servers, like the paper's table: the calls of each in initialisation and in
+ * serving, from recordings of shuffled loads. Writes docs/surface.md.
  */
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -21,10 +21,10 @@ import { boundOf } from "./surface/static-bound.ts";
 
 const bench = "surface";
 const recordings = amount(5, 1);
-/** With --smoke: parts of a load. */
+/** The number of parts of a load with --smoke. */
 const parts = isSmoke ? 3 : undefined;
 const architecture = hostArchitecture()!;
-/** The recordings stay there, for `portcullis propose` and `portcullis trace`. */
+/** The recordings remain there, for `portcullis propose` and `portcullis trace`. */
 const folder = isSmoke ? mkdtempSync(join(tmpdir(), "portcullis-bench-surface-")) : "build/surface";
 if (!isSmoke) rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });

@@ -1,6 +1,7 @@
 /**
- * Measures what `run --status` costs a supervised call: getppid under a policy with state for each process, without
- * readers, with as many as are let in, and with one that reads nothing, against the same run without a status.
+ * Measures the cost of `run --status` for a supervised call: getppid under a policy with state for each process,
+ * without readers, with the greatest number of readers, and with one that reads nothing, against the same run without a
+ * status.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -18,7 +19,7 @@ const socket = join(folder, "s");
 
 const plain = (): number => measured(confined(policy, callers(calls))) / calls;
 
-/** With so many readers, which come as soon as they can. */
+/** Measures with this number of readers, which connect as soon as the socket exists. */
 async function withReaders(count: number, reads: boolean): Promise<number> {
   const [file, ...words] = confined(policy, callers(calls));
   const child = spawn(file!, [words[0]!, "--status", socket, ...words.slice(1)], {

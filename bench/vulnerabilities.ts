@@ -1,10 +1,10 @@
 /**
- * Measures the policies of policies/against in the virtual machine, on the kernel with the bugs put back: the rounds until
- * the pattern wins without a policy; the wins in a hundred times as many rounds under the policy; and what the legitimate
- * program pays, in instructions. Writes the table of docs/vulnerabilities.md, except with --smoke.
+ * Measures the policies of policies/against in the virtual machine, on the kernel with the bugs put back: the rounds
+ * until the pattern wins without a policy; the wins in a hundred times as many rounds under the policy; and the cost
+ * for the legitimate program, in instructions. Writes the table of docs/vulnerabilities.md, except with --smoke.
  *
- * It takes hours. What is measured stays in build/bench/vulnerabilities; with PORTCULLIS_BENCH_RESUME=1 a run makes only what is
- * missing there. With PORTCULLIS_BENCH_ONLY=NAME,NAME it measures some, and leaves the other rows.
+ * It takes hours. Results are stored in build/bench/vulnerabilities; with PORTCULLIS_BENCH_RESUME=1 a run measures only
+ * the missing ones. With PORTCULLIS_BENCH_ONLY=NAME,NAME it measures some policies and leaves the rows of the others.
  */
 import { execFileSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
@@ -30,16 +30,16 @@ const wanted = isSmoke
   ? vulnerabilities.slice(1, 2)
   : vulnerabilities.filter(({ name }) => only === undefined || only.includes(name));
 
-/** Runs of the pattern without a policy; their median counts. */
+/** The number of runs of the pattern without a policy; the table has their median. */
 const runsWithout = amount(5, 1);
-/** How many times as many rounds the pattern makes under the policy. */
+/** The factor of rounds under the policy. */
 const times = amount(100, 1);
 /**
- * Rounds of one run under the policy, where more are made by several: a run that is ended loses these at most. Ten times as many
- * as the pattern needs, so that it can add something up.
+ * Rounds of one run under the policy, if several runs make all rounds: an interrupted run loses these at most. It is
+ * ten times the rounds that the pattern needs, because the effects of some patterns add up.
  */
 const ofRun = (needed: number): number => Math.max(10_000, Math.ceil(10 * needed));
-/** Of the legitimate program. */
+/** Rounds of the legitimate program. */
 const legitimateRounds = amount(200, 2);
 
 function under(engine: Under, { name }: Vulnerability): readonly string[] {
@@ -64,7 +64,7 @@ interface Result {
 interface Run {
   readonly row: Row;
   readonly words: readonly string[];
-  /** What it has printed; undefined where the engine has no rooms. */
+  /** The program's output; undefined if the engine has no rooms. */
   onResult(result: Result | undefined): void;
 }
 
@@ -73,7 +73,10 @@ interface Row {
   readonly measured: Measured;
 }
 
-/** Makes the runs one after the other in one machine, as the user nobody; the machine's start takes longer than most. */
+/**
+ * Makes the runs one after the other in one machine, as the user nobody. The machine's start takes longer than most
+ * runs.
+ */
 async function make(options: MachineOptions, runs: readonly Run[]): Promise<void> {
   if (runs.length === 0) return;
   const commands = runs.map(({ words }): Command => ({ words, uid: 65_534, timeout: options.timeout! }));
@@ -153,7 +156,7 @@ function printAll({ one: { name }, measured: { needed, attacks, legitimate } }: 
 
 const rows = wanted.map((one): Row => ({ one, measured: measuredOf(one.name, resume) }));
 await make(machine, rows.flatMap(runsUnconfined));
-// What takes longest comes last.
+// The longest runs come last.
 const byEffort = rows.toSorted((a, b) => median(a.measured.needed) - median(b.measured.needed));
 await make(counting, byEffort.flatMap(legitimateRuns));
 for (const engine of engines)

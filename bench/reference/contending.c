@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
- * contending CALLS [lock]: a thread makes CALLS calls of getppid while another makes as many of getpgrp; prints the nanoseconds
- * until both are done. With "lock" each call is made under a lock of theirs, the one's for reading, the other's for writing,
- * so that they do not overlap.
+ * contending CALLS [lock]: one thread makes CALLS calls of getppid while another makes as many of getpgrp; prints the
+ * nanoseconds until both have finished. With "lock", each call is made under a pthread rwlock, getppid as a reader and
+ * getpgrp as a writer, so that they do not overlap.
  */
 #define _GNU_SOURCE
 #include <pthread.h>

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* What all supervisors in C begin with: a command under a filter that asks about one system call, and its listener. */
+/*
+ * The common start of all supervisors in C: a command under a filter that notifies of one system call, and its
+ * listener.
+ */
 #ifndef LISTENER_H
 #define LISTENER_H
 
@@ -48,7 +51,7 @@ static inline int start(char **command, unsigned number, unsigned long flags, pi
   return *shared;
 }
 
-/* False where no task is left under the filter. */
+/* False if no task is left under the filter. */
 static inline bool receive(int listener, struct seccomp_notif *notification) {
   for (;;) {
     memset(notification, 0, sizeof *notification);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * The measured program: opens COUNT FILE opens the file COUNT times and closes it; prints the nanoseconds of all that, after
- * some that do not count.
+ * The measured program: opens COUNT FILE opens the file COUNT times and closes it; prints the nanoseconds of all rounds
+ * after some unmeasured ones.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 /*
- * The simplest supervisor in C that pins what it reads behind a pointer: pinning PROGRAM [ARGUMENT...]. It reads the path of
- * every openat, refuses those that begin with /forbidden/, and has the caller open the others with the path that it has
- * read: by the mechanism of native/addon/pin.h, for this one argument. It needs Linux 6.10 (mseal), and has no remedies:
- * what fails ends it.
+ * The simplest supervisor in C that pins what it reads behind a pointer: pinning PROGRAM [ARGUMENT...]. It reads the
+ * path of every openat, refuses those that begin with /forbidden/, and makes the caller open the others with the path
+ * that it has read, by the mechanism of native/addon/pin.h for this one argument. It needs Linux 6.10 (mseal) and has
+ * no fallbacks: any failure ends it.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -40,7 +40,7 @@ enum {
   ERESTARTNOINTR = 513,
 };
 
-/* Makes the call; then gives back the path's register and the stack pointer, and goes on behind the caller's call. */
+/* Makes the call; then restores the path's register and the stack pointer, and continues behind the caller's call. */
 __asm__(
     ".pushsection .rodata\n"
     "stub:\n"
@@ -89,7 +89,7 @@ static void make_window(void) {
   window_inode = identity.st_ino;
 }
 
-/* 1: our window lies there, 0: nothing does. */
+/* 1: our window is there; 0: the addresses are free. */
 static int has_window(pid_t tid) {
   char path[40], line[512], permissions[8];
   int found = 0;
@@ -105,7 +105,7 @@ static int has_window(pid_t tid) {
   return found;
 }
 
-/* A thread keeps its slot; the slot of one that has ended is another's. */
+/* A thread keeps its slot; after its end another thread gets the slot. */
 static struct slot *slot_of(pid_t tid) {
   struct slot *unused = NULL;
   for (struct slot *one = slots; one < slots + SLOTS; one++) {
@@ -125,7 +125,7 @@ static struct slot *slot_of(pid_t tid) {
 
 static int slot_number(const struct slot *slot) { return (int)(slot - slots); }
 
-/* The path, up to its end; it is read as the kernel reads it, no further than its page. */
+/* Reads the path up to its end; like the kernel, it reads no page beyond that. */
 static int read_path(pid_t tid, uint64_t address, char *into) {
   for (size_t done = 0; done < PAGE;) {
     size_t size = PAGE - ((address + done) & (PAGE - 1));
@@ -167,7 +167,7 @@ static int is_in_call(const struct user_regs_struct *at, const struct seccomp_da
          (result == -ERESTARTSYS || result == -ERESTARTNOINTR);
 }
 
-/* The stopped thread makes a call for us. */
+/* Makes the stopped thread call for us. */
 static long make_call(pid_t tid, const struct user_regs_struct *base, long number, uint64_t a, uint64_t b, uint64_t c,
                       uint64_t d, uint64_t e) {
   struct user_regs_struct at = *base;
@@ -209,7 +209,7 @@ static void pin(const struct seccomp_notif *call, const char *path) {
   struct slot *slot = slot_of(tid);
   uint64_t bytes;
   struct iovec local = {&bytes, sizeof bytes}, remote = {(void *)WINDOW, sizeof bytes};
-  /* After an execve it has none. */
+  /* An execve has removed the window. */
   if (slot->has_window && (process_vm_readv(tid, &local, 1, &remote, 1, 0) != (ssize_t)sizeof bytes ||
                            memcmp(&bytes, window, sizeof bytes) != 0))
     slot->has_window = 0;
@@ -247,7 +247,7 @@ static void pin(const struct seccomp_notif *call, const char *path) {
   ptrace(PTRACE_DETACH, tid, NULL, NULL);
 }
 
-/* Not the prepared call (a handler of a signal has made one in between): back to the caller's own call. */
+/* This is not the prepared call, but one of a signal handler in between: back to the caller's own call. */
 static void give_back(const struct seccomp_notif *call) {
   const pid_t tid = (pid_t)call->pid;
   struct user_regs_struct at;

@@ -36,7 +36,7 @@ static int open_at(int directory, const char *path, uint64_t flags, uint64_t res
 
 /* ── The caller ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* What must be the same. */
+/* The attributes that must be equal. */
 struct situation {
   char credentials[1024], user_namespace[64], mount_namespace[64];
   struct statx root;
@@ -101,7 +101,7 @@ static bool is_as(const struct situation *own, pid_t tid) {
 
 /* ── The file ────────────────────────────────────────────────────────────────────────────────────────────────────── */
 
-/* The directory that the held file lies in: where it has its name there. */
+/* The directory in which the held file has its name. */
 static int parent_of(int held, const struct statx *file) {
   char path[PAGE], link[32];
   struct statx found;
@@ -120,7 +120,7 @@ static int parent_of(int held, const struct statx *file) {
   return -1;
 }
 
-/* 1 where it lies under the forbidden directory, 0 where it does not, −1 where that cannot be seen. */
+/* 1 if it lies under the forbidden directory, 0 if not, −1 if that is unknown. */
 static int is_forbidden(int held) {
   struct statx file, top, here, last = {0};
   int directory = identify(held, "", &file) ? parent_of(held, &file) : -1;

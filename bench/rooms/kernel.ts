@@ -45,7 +45,10 @@ function measureOne(): void {
   });
 }
 
-/** The clock of a machine with two processors does not count instructions, so this compares times of one run by turns. */
+/**
+ * The clock of a machine with two processors does not count instructions, so this function compares alternating times
+ * of one run.
+ */
 function measureContention(): void {
   const turns = amount(3000, 50);
   const bundles = ["rooms", "counting-two"].map((name) => {
@@ -71,7 +74,7 @@ function measureContention(): void {
     ratio: median(lines.map((line) => line[0]! / line[column]!)),
     unit: "ns/call",
   });
-  // A throughput of at least 0.8 times the reference's
+  // A throughput of at least 0.8 times the reference's.
   print({ ...against("counted calls under a pthread_rwlock_t", 1), limit: "≤ 1.25" });
   print({ ...against("calls under a pthread_rwlock_t without a policy", 2), informative: true });
 }

@@ -1,6 +1,6 @@
 /**
- * Rooms on the engine notify, against plain supervised calls: getppid alone in its room, and getppid against getpgrp, which
- * another thread makes all the time.
+ * Measures rooms on the engine `notify` against plain supervised calls: getppid alone in its room, and getppid against
+ * getpgrp, which another thread makes all the time.
  */
 import { amount } from "../support/amount.ts";
 import { callers, confined, measured } from "../support/confined.ts";

@@ -1,5 +1,8 @@
-/** How much a benchmark does: all of it, or with `--smoke` just enough to show that it still works; its numbers then say nothing. */
+/**
+ * The amount of work of a benchmark: all of it, or with `--smoke` just enough to show that it works; its numbers are
+ * then meaningless.
+ */
 export const isSmoke = process.env["PORTCULLIS_BENCH_SMOKE"] === "1";
 
-/** A count of calls, turns, processes or pairs. */
+/** A number of calls, turns, processes or pairs. */
 export const amount = (full: number, smoke: number): number => (isSmoke ? smoke : full);

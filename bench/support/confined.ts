@@ -35,14 +35,14 @@ export function measured([file, ...words]: readonly string[]): number {
   return value;
 }
 
-/** Nanoseconds of all processors that the processes which `run` starts and ends have had, to a hundredth of a second. */
+/** The processor time, in nanoseconds, of all processes that `run` starts and ends, to a hundredth of a second. */
 export function processorTime(run: () => unknown): number {
   const before = childrensTicks();
   run();
   return (childrensTicks() - before) * 1e7;
 }
 
-/** cutime and cstime of proc_pid_stat(5): of children that have been waited for, and of theirs. */
+/** cutime and cstime of proc_pid_stat(5): the time of children that have been waited for, and of their children. */
 function childrensTicks(): number {
   const fields = readFileSync("/proc/self/stat", "utf8").replace(/.*\)/s, "").trim().split(" ");
   return Number(fields[13]) + Number(fields[14]);

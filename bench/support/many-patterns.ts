@@ -1,4 +1,4 @@
-/** A policy that compares the path of openat with many patterns, as a list of what a program needs does. */
+/** A policy that compares the path of openat with many patterns, like a list of the files that a program needs. */
 export function manyPatterns(count: number): string {
   const directories = Array.from({ length: count - 1 }, (_, index) => `/srv/project-${index}/data-${(index * 7) % 10}`);
   const texts = directories.map((directory) => `      ${JSON.stringify(directory)},`);

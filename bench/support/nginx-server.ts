@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 
 if (availableParallelism() < 2) throw new Error("the server and its load need one core each");
 
-/** Every 50 ms. In the machine a recorder takes a quarter of a minute to start. */
+/** Attempts, one every 50 ms. In the machine a recorder takes 15 seconds to start. */
 const mostAttempts = 2400;
 
 export interface Server {
@@ -16,7 +16,7 @@ export interface Server {
   readonly process: ChildProcess;
 }
 
-/** `prefix`: the words that start it, before its own. */
+/** `prefix`: the words before the server's own. */
 export async function start(port: number, prefix: readonly string[]): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-"));
   chmodSync(folder, 0o755);

@@ -45,8 +45,8 @@ export interface Pairs {
 }
 
 /**
- * Measures `ours` and `reference` by turns, `count` times each after one unmeasured pair; which goes first alternates. With --smoke it is one pair.
- * What they return is in any one unit.
+ * Measures `ours` and `reference` alternately, `count` times each after one unmeasured pair; the first of a pair also
+ * alternates. With --smoke it measures one pair. Both return values of the same unit.
  */
 export async function pairs(
   count: number,

@@ -1,4 +1,4 @@
-/** What the loads speak: HTTP/1.1, HTTP/2 and text protocols over TCP, TLS and Unix sockets. */
+/** Clients of the loads: HTTP/1.1, HTTP/2 and text protocols over TCP, TLS and Unix sockets. */
 import { request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect as http2Connect } from "node:http2";
 import { request as httpsRequest } from "node:https";
@@ -6,10 +6,10 @@ import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect as tlsConnect } from "node:tls";
 
-/** Milliseconds that a response may take: the machine can be busy. */
+/** The limit of a response in milliseconds; the machine can be busy. */
 const patience = 30_000;
 
-/** Bytes of the beginning and of the end of a response that are compared. */
+/** The number of bytes at the beginning and at the end of a response that are compared. */
 const shown = 1 << 15;
 
 export interface HttpResponse {
@@ -25,7 +25,7 @@ export interface HttpOptions {
   readonly socketPath?: string;
 }
 
-/** One request on a connection of its own. The certificate is self-signed. */
+/** Sends one request on a connection of its own. The certificate is self-signed. */
 export function http(
   url: string,
   { method = "GET", headers = {}, body, socketPath }: HttpOptions = {},
@@ -59,7 +59,7 @@ export async function expectStatus(
   throw new Error(`${options.method ?? "GET"} ${url}: ${response.status} in place of ${statuses}`);
 }
 
-/** Several requests at once on one HTTP/2 connection. */
+/** Sends several requests at once on one HTTP/2 connection. */
 export async function http2(origin: string, paths: readonly string[]): Promise<void> {
   const session = http2Connect(origin, { rejectUnauthorized: false });
   session.on("error", () => {});
@@ -90,7 +90,7 @@ export class Dialogue {
     this.#socket = socket;
     socket.on("data", (data) => {
       const received = Buffer.concat([this.#received, data]);
-      // The middle of a long response says nothing.
+      // The middle of a long response is not compared.
       const isLong = received.length > 4 * shown;
       this.#received = isLong ? Buffer.concat([received.subarray(0, shown), received.subarray(-shown)]) : received;
       this.#wake?.();
@@ -102,7 +102,7 @@ export class Dialogue {
     });
   }
 
-  /** To a port of 127.0.0.1, or to a Unix socket. */
+  /** Connects to a port of 127.0.0.1, or to a Unix socket. */
   static async open(at: number | string, options: { readonly tls?: boolean } = {}): Promise<Dialogue> {
     const where = typeof at === "string" ? { path: at } : { port: at, host: "127.0.0.1" };
     const isTls = options.tls === true;
@@ -118,7 +118,7 @@ export class Dialogue {
     this.#socket.write(data);
   }
 
-  /** Sends, and waits until what was received since matches. Returns it. */
+  /** Sends the text, waits until the responses since match, and returns them. */
   async ask(data: string | Buffer, until: RegExp): Promise<string> {
     this.#received = Buffer.alloc(0);
     this.send(data);
@@ -142,7 +142,7 @@ export class Dialogue {
     while (!this.#closed && Date.now() < deadline) await sleep(20);
   }
 
-  /** Closes with a reset, in the middle of whatever the server does. */
+  /** Closes the connection with a reset, whatever the server's state. */
   abort(): void {
     this.#socket.resetAndDestroy();
   }

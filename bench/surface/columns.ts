@@ -1,6 +1,6 @@
 /**
- * From recordings of a server to the calls of its phases. A phase ends with an event, not with a time: servers go on
- * with their set-up after the first response.
+ * Divides the calls of a server's recordings into phases. An event ends a phase, not a time: servers continue their
+ * set-up after the first response.
  */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { callByNumber } from "../../src/linux/calls.ts";
@@ -8,32 +8,34 @@ import { type CallEvent, isKnown, type Trace } from "../../src/traces/trace.ts";
 
 /** The event by which a process begins to serve; the call itself belongs to serving. Its children inherit the phase. */
 export interface Cut {
-  /** `command`: the process that was started. `child`: one that it forked, and that has executed nothing. */
+  /** `command`: the started process. `child`: a process that it forked and that has executed no program. */
   readonly role: "command" | "child";
-  /** The first of this name; without it the first call of the role. */
+  /** The first call of this name; without a name the first call of the role. */
   readonly call?: string;
   readonly why: string;
 }
 
-/** `program`: what a child executes, for example a CGI program; it needs a policy of its own. */
+/**
+ * `program`: the calls of programs that a child executes, for example a CGI program; they need a policy of their own.
+ */
 export const phases = ["init", "serving", "program"] as const;
 export type Phase = (typeof phases)[number];
 
-/** What intruders use, beyond the name of a call. */
+/** Uses by intruders that the name of a call does not show. */
 const extras = ["mmap with PROT_EXEC", "mprotect with PROT_EXEC", "a new process"] as const;
 type Extra = (typeof extras)[number];
 
-/** By name: how often the recordings have it in a phase. */
+/** The number of calls in a phase of the recordings, by name. */
 export type Counts = ReadonlyMap<string, number>;
 
 export interface PhaseCalls {
   readonly calls: Readonly<Record<Phase, Counts>>;
   readonly extras: Readonly<Record<Phase, ReadonlySet<Extra>>>;
-  /** Shared objects that the server opened, with the programs that it executes left out. */
+  /** Shared objects that the server opened, without those of the programs that it executes. */
   readonly libraries: ReadonlySet<string>;
-  /** Of all recordings. */
+  /** The number of calls in all recordings. */
   readonly total: number;
-  /** Recordings in which no process begins to serve. */
+  /** The number of recordings in which no process begins to serve. */
   readonly uncut: number;
 }
 

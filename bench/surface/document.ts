@@ -1,4 +1,4 @@
-/** The text of docs/surface.md, from what was measured. */
+/** Prints docs/surface.md from the measurements. */
 import type { ArchitectureName } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";
 import type { StaticBound } from "../../src/propose/elf/static-bound.ts";
@@ -12,7 +12,7 @@ import { compareWithBound } from "./static-bound.ts";
 
 export interface Measured {
   readonly server: Server;
-  /** Of its package. */
+  /** The version of the server's package. */
   readonly version: string;
   /** The names of the load's parts. */
   readonly features: readonly string[];
@@ -36,7 +36,7 @@ export interface Report {
   readonly notMeasured: readonly NotMeasured[];
   readonly architecture: ArchitectureName;
   readonly kernel: string;
-  /** Of each server. */
+  /** The number of recordings of each server. */
   readonly recordings: number;
 }
 
@@ -48,7 +48,7 @@ export function documentOf(report: Report): string {
     introduction(report),
     "## Calls in initialisation and in serving",
     columnsTable(measured, notMeasured),
-    "The calls are distinct names. *Initialisation* is what a process does before the event that begins serving, *serving* what it does from that call on; children inherit the phase. Programs that a server executes (CGI, PHP, a piped log) are not counted: they need a policy of their own. The reduction of initialisation is 1 − initialisation/union, that of serving 1 − serving/union: what a policy with two phases refuses in each, beyond a filter that does not change.",
+    "The calls are distinct names. *Initialisation* has the calls of a process before the event that begins serving, *serving* the calls from that event on; children inherit the phase. Programs that a server executes (CGI, PHP, a piped log) are not counted: they need a policy of their own. The reduction of initialisation is 1 − initialisation/union, that of serving 1 − serving/union: the share of calls that a policy with two phases refuses in each, in addition to a filter without phases.",
     boundsTable(measured),
     whyLower(measured),
     "## Where serving begins",
@@ -75,7 +75,7 @@ export function documentOf(report: Report): string {
 function introduction({ kernel, recordings, measured }: Report): string {
   const versions = measured.map(({ server, version }) => `${server.packages[0]} ${version}`).join(", ");
   const calls = measured.reduce((sum, { byPhase }) => sum + byPhase.total, 0);
-  return `\`npm run bench -- surface\` measures this table and writes this page; figures vary a little with the machine and the versions. The paper's figures are **analysed**: a static analysis of each server's source finds every call that a phase could reach (Ghavamnia et al., USENIX Security 2020). Ours are **recorded**: what ${recordings} recordings of each server under a published load have (\`portcullis record\`), ${count(calls)} calls in all. An analysis includes what no run ever does, a recording lacks what no load exercised; the two bound the truth from both sides, and their differences cannot be compared as if they were of one kind.
+  return `\`npm run bench -- surface\` measures this table and writes this page; figures vary a little with the machine and the versions. The paper's figures are **analysed**: a static analysis of each server's source finds every call that a phase could reach (Ghavamnia et al., USENIX Security 2020). Ours are **recorded**: the calls in ${recordings} recordings of each server under a published load (\`portcullis record\`), ${count(calls)} calls in all. An analysis includes calls that no run makes; a recording lacks calls that no load caused. The two bound the truth from both sides, and their differences are not of the same kind.
 
 Measured: ${versions}, on Linux ${kernel}.`;
 }
@@ -146,14 +146,14 @@ function boundsTable(measured: readonly Measured[]): string {
   ];
   return `### The static bound
 
-What the code can make, whether or not a run does: \`propose --elf\` disassembles the program, its libraries, and the modules that the recordings show it to load. In parentheses the paper's union and reduction.
+The static bound has the calls that the code can make, whether or not a run makes them: \`propose --elf\` disassembles the program, its libraries, and the modules that the recordings show it to load. The parentheses have the paper's union and reduction.
 
 ${table(head, rows)}
 
-*Not resolved* are system call instructions whose number is computed, or passed in a way that the bound does not follow; what they can do is not in it, nor is what further modules could. The code for \`rt_sigreturn\` is reached from a signal's frame only. The reduction divides the recorded calls of a phase by the calls possible: of one filter for all that the code can do, the share that the phase refuses. The paper divides an analysed phase by an analysed union, so its numerator also has what no run does.`;
+*Not resolved* are system call instructions whose number is computed, or passed in a way that the bound does not follow. The bound lacks their calls, and those of further modules. The code for \`rt_sigreturn\` is reached from a signal's frame only. The reduction compares the recorded calls of a phase with the possible calls: of the calls that one filter for the whole code allows, the share that the phase refuses. The paper compares an analysed phase with an analysed union, so its phases also have calls that no run makes.`;
 }
 
-/** The arithmetic of each server whose recorded reduction is less than the paper's. */
+/** Explains each recorded reduction that is less than the paper's. */
 function whyLower(measured: readonly Measured[]): string {
   const lower = measured.filter(({ server, columns }) => columns.reduction < server.published.reduction);
   if (lower.length === 0) return "";
@@ -184,7 +184,7 @@ function whyLower(measured: readonly Measured[]): string {
 
 ${table(head, rows)}
 
-The reduction is serving only/union. Where the recorded initialisation has about as many calls as the analysed one, the calls that only serving makes are what differs: an analysis adds to serving whatever its call graph cannot exclude, and so divides by more. The fifth column divides our initialisation by the paper's union. The sixth says how many more calls only serving would have to make; the seventh how many the code could make that no recording has. The paper prints numbers, not the calls; so [call by call](#call-by-call) lists, for each server, what initialisation makes and why, what differs at the paper's cut, what only serving makes, and what is possible and was never recorded: one more call of the last list in serving raises the reduction, one that initialisation would make as well lowers it.`;
+The reduction is serving only/union. If the recorded initialisation has about as many calls as the analysed one, the difference comes from the calls that only serving makes: an analysis adds all calls to serving that its call graph cannot exclude, and so divides by a larger union. The fifth column is 1 − our initialisation/the paper's union. The sixth is the number of further calls that only serving would have to make for the paper's reduction, the seventh the number of possible calls that no recording has. The paper prints numbers without calls. [Call by call](#call-by-call) therefore lists, for each server, the calls of initialisation with their reasons, the differences at the paper's cut, the calls that only serving makes, and the possible calls that were never recorded. A further call of the last list raises the reduction if only serving makes it, and lowers it if initialisation makes it, too.`;
 }
 
 function cutsTable(measured: readonly Measured[]): string {
@@ -199,7 +199,7 @@ function cutsTable(measured: readonly Measured[]): string {
       `${atPaperCut.init}, ${atPaperCut.serving}, ${percent(atPaperCut.reduction)} (${percent(columns.reduction)})`,
     ];
   });
-  return `The event is a call that a policy can use as a trigger: rare, and in every recording. The paper cuts at the function that begins serving in the source; the last two columns have the event that is closest to that function, and the figures with it.\n\n${table(["server", "ours", "the paper's", "initialisation, serving and reduction at the paper's (at ours)"], rows)}`;
+  return `The event is a call that a policy can use as a trigger: rare, and in every recording. The paper cuts at the function that begins serving in the source; the last two columns have the event that is closest to that function, and the figures for it.\n\n${table(["server", "ours", "the paper's", "initialisation, serving and reduction at the paper's (at ours)"], rows)}`;
 }
 
 function sharesTable({ measured, architecture }: Report): string {
@@ -223,7 +223,7 @@ function intrusionsTable(measured: readonly Measured[]): string {
     }),
   ]);
   const head = ["what intruders use", ...measured.map(({ server }) => server.name)];
-  return `While a server serves (*always*: initialisation does not need it either, so a filter without phases refuses it as well):\n\n${table(head, rows)}`;
+  return `While a server serves (*always*: initialisation does not need the call either, so a filter without phases also refuses it):\n\n${table(head, rows)}`;
 }
 
 function proposalsTable(measured: readonly Measured[]): string {
@@ -237,7 +237,7 @@ function proposalsTable(measured: readonly Measured[]): string {
     ]),
   );
   const words = options.join(" ");
-  return `\`portcullis propose ${words}\` makes a policy of the recordings. It finds the roles of the processes and the event that changes a role's phase by itself. The later phase lacks what only the earlier one did; frequent calls stay allowed, so that no supervisor judges them, and programs that the server executes are roles of their own. (With \`--phases exact\` the earlier phase also lacks what only the later one does, as in the first table; a supervisor then judges calls of a server that serves.) In parentheses: the share of the policy's calls that the phase refuses.\n\n${table(["server", "role", "processes", "event that ends its first phase", "calls allowed"], rows)}`;
+  return `\`portcullis propose ${words}\` makes a policy of the recordings. It finds the roles of the processes and the event that changes a role's phase by itself. The later phase lacks the calls that only the earlier one made; frequent calls remain allowed, so that no supervisor judges them, and programs that the server executes are roles of their own. (With \`--phases exact\` the earlier phase also lacks the calls that only the later one made, as in the first table; a supervisor then judges calls of a serving server.) The parentheses have the share of the policy's calls that the phase refuses.\n\n${table(["server", "role", "processes", "event that ends its first phase", "calls allowed"], rows)}`;
 }
 
 function enforcementTable(measured: readonly Measured[]): string {
@@ -269,7 +269,7 @@ function enforcementTable(measured: readonly Measured[]): string {
     "ratio",
     "under a filter that allows all",
   ];
-  return `The policy enforced by the engine \`notify\` under a load in another order, with other names and sizes, and under a load generator that the recordings do not have (wrk, memcaslap, redis-benchmark, dnsperf). The rates are medians of blocks of bursts, alternating with those of a second server without a policy, both started for this; ratios are medians of the blocks'. The second rate divides by the processor time of the server and of the supervisor: it depends less on what else the machine does. The last column is the same ratio for a server under the smallest filter, which allows every call: what the kernel takes for any filter, with the noise of the measurement. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the server does without.\n\n${table(head, rows)}`;
+  return `The engine \`notify\` enforces the policy under a load in another order, with other names and sizes, and under a load generator that the recordings do not have (wrk, memcaslap, redis-benchmark, dnsperf). The rates are medians of blocks of bursts, alternating with those of a second server without a policy, both started for this; ratios are medians of the blocks'. The second rate divides by the processor time of the server and of the supervisor, and depends less on other load of the machine. The last column is the same ratio for a server under the smallest filter, which allows every call: the kernel's cost of any filter, with the noise of the measurement. *Supervised* is the share of the recorded calls that the supervisor would judge. io_uring is refused before any policy is evaluated, and the servers work without it.\n\n${table(head, rows)}`;
 }
 
 function remarks(measured: readonly Measured[]): string {
@@ -305,7 +305,7 @@ function byReason(calls: readonly string[], text: (names: readonly string[]) => 
   return lines.join("\n");
 }
 
-/** The calls of initialisation that an earlier or a later cut takes away or adds. */
+/** The calls of initialisation that the paper's cut removes or adds. */
 function atTheirCut(ours: Counts, theirs: Counts): string {
   const without = (from: Counts, other: Counts) => [...from.keys()].filter((name) => !other.has(name)).sort();
   const [gone, added] = [without(ours, theirs), without(theirs, ours)];
@@ -324,7 +324,7 @@ function listed(counts: Counts, names: readonly string[], isShared: (name: strin
 const limits = `## What these figures cannot know
 
 - A call that no part of the load causes is not in the table: running out of memory or descriptors, signals that no load sends, crash handlers, other modules and other configurations. A policy for production is proposed from recordings of that production.
-- The calls of a phase are counted by name. A policy also refuses by arguments: of \`mmap\` and \`mprotect\` the second table says so, \`portcullis propose\` does it for others.
+- The calls of a phase are counted by name. A policy also refuses by arguments; the table of intrusions shows that for \`mmap\` and \`mprotect\`.
 - A thread of a process that serves can still be starting, so a few calls of thread start-up are in serving.`;
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,6 +1,6 @@
 /**
- * A server under a policy that was proposed from its recordings, with another order and other names of the load than the
- * recordings have: what the policy refuses, and what it costs.
+ * Runs a server under a policy that was proposed from its recordings, with a load in another order and with other
+ * names: the refused calls, and the cost.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { amount, isSmoke } from "../support/amount.ts";
@@ -14,16 +14,19 @@ export interface Enforcement {
   readonly failed: readonly string[];
   /** Calls that the policy refused, each with its place in the policy: "listen at p.ts:4:2". */
   readonly refused: readonly string[];
-  /** io_uring, which portcullis refuses before it evaluates the policy, so that programs do without. */
+  /** io_uring, which portcullis refuses before it evaluates the policy; programs work without it. */
   readonly fallbacks: number;
   /** Undefined if the generator of the load is not installed. */
   readonly rates: { readonly policy: Rates; readonly allowAll: Rates } | undefined;
 }
 
-/** A filtered server against one without a filter: two measures of the same bursts. The second depends less on what else the machine does. */
+/**
+ * Compares a filtered server with one without a filter by two measures of the same bursts. The second depends less on
+ * other load of the machine.
+ */
 export interface Rates {
   readonly perSecond: Pairs;
-  /** Of all processes of the server, and of the supervisor. */
+  /** The processor time of all processes of the server, and of the supervisor. */
   readonly perProcessorSecond: Pairs;
 }
 
@@ -68,8 +71,9 @@ export async function enforce(server: Server, policy: string, events: string, pa
 const blocks = amount(10, 1);
 
 /**
- * Compares two servers that have done nothing before. The unit is a block of four bursts, ours, theirs, theirs, ours: a
- * server that works on after a burst is slower in the next one, and each has as many bursts after its own as the other.
+ * Compares two fresh servers. The unit is a block of four bursts: ours, theirs, theirs, ours. A server that still works
+ * after a burst slows the next one, and in this order both servers have as many bursts after their own as after the
+ * other's.
  */
 async function compare(server: Server, prefix: readonly string[]): Promise<Rates> {
   const guarded = await start(server, { seed: otherSeed, prefix });

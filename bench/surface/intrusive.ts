@@ -1,13 +1,13 @@
-/** What an intruder of a server uses after the first foothold, and whether a phase refuses it. */
+/** Calls and uses that an intruder needs after the first foothold, and whether a phase refuses them. */
 import type { Phase, PhaseCalls } from "./columns.ts";
 
 interface Intrusion {
   readonly name: string;
-  /** Refused if the recordings have none of them in the phase. */
+  /** The phase refuses the entry if the recordings have none of its calls in it. */
   readonly calls: readonly string[];
 }
 
-/** Beside those that ask about arguments (`extras` of columns.ts). */
+/** Entries in addition to those about arguments (`extras` of columns.ts). */
 const byName: readonly Intrusion[] = [
   { name: "execve, execveat", calls: ["execve", "execveat"] },
   { name: "fork, vfork", calls: ["fork", "vfork"] },

@@ -1,4 +1,4 @@
-/** The processor time of a process and of all its descendants that live. */
+/** The processor time of a process and of all its living descendants. */
 import { readdirSync, readFileSync } from "node:fs";
 
 /** In nanoseconds. */

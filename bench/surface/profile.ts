@@ -17,7 +17,7 @@ export interface ArgumentProfile {
   readonly total: number;
 }
 
-/** Sizes, places and times have as many values as there are calls: no list allows them one by one. */
+/** Sizes, places and times have about as many values as calls: no list can allow them one by one. */
 const unlisted = /size|count|len|addr|start|offset|pos|brk|nr|vlen|timeout|^n$/;
 const eperm = 1;
 
@@ -58,11 +58,11 @@ function ruleFor(event: CallEvent, architecture: ArchitectureName): Rule | undef
 }
 
 /**
- * The same list as a policy has it that asks about one argument after the other: for each call, the values of the first
- * argument, for each of them those of the second, and so on. Values with the same rest are one question.
+ * The same list in the form of a policy that tests one argument after the other: for each call, the values of the first
+ * argument, for each of them those of the second, and so on. Values with the same rest make one test.
  */
 export function splitOf({ rules }: FlatProfile, numbers: readonly number[]): SplitPolicy {
-  // The verdicts of test/classic/decide.ts: to allow, then the profile's default.
+  // The verdicts of test/classic/decide.ts: allow, then the profile's default.
   const [allowed, refused] = [0, 1].map(
     (index): Decision => ({ kind: "leaf", weakest: index, possible: [index], stateful: [] }),
   );

@@ -1,25 +1,25 @@
 /** The policy that `portcullis propose` makes of a server's recordings, and its figures. */
 import { spawnSync } from "node:child_process";
 
-/** A role whose processes change their phase, or do not. */
+/** A role, with one phase or several. */
 export interface ProposedRole {
   readonly name: string;
   readonly processes: number;
   /** "the second listen"; undefined if the role has one phase. */
   readonly trigger: string | undefined;
-  /** How many calls the policy allows in each of its phases. */
+  /** The number of calls that the policy allows in each of its phases. */
   readonly allowed: readonly { readonly phase: string; readonly calls: number }[];
 }
 
 export interface Proposal {
-  /** Call names that it allows in some phase. */
+  /** The number of call names that it allows in some phase. */
   readonly names: number;
   readonly roles: readonly ProposedRole[];
   /** The share of the recorded calls that a supervisor would judge. */
   readonly supervised: number;
 }
 
-/** What is read of `propose --json` (docs/propose.md). */
+/** The members of `propose --json` (docs/propose.md) that this module reads. */
 interface Figures {
   readonly calls: number;
   readonly supervised: number;
@@ -38,10 +38,13 @@ interface Figures {
   readonly rules: readonly { readonly allowed: readonly { readonly role: string; readonly phase?: string }[] }[];
 }
 
-/** Memory is given back, and locks are waited for, at moments that no load determines: their usual calls are allowed. */
+/**
+ * Programs return memory and wait for locks at moments that no load determines, so the policy allows the usual calls of
+ * that.
+ */
 export const options = ["--with", "memory"];
 
-/** @throws Error if the policy cannot be made, or refuses a call of its own recordings */
+/** @throws Error if `propose` fails, or the policy refuses a call of its own recordings */
 export function propose(policy: string, traces: readonly string[]): Proposal {
   const words = ["propose", "-q", "--json", ...options, "-o", policy, ...traces];
   const ran = spawnSync("bin/portcullis", words, { encoding: "utf8", maxBuffer: 1 << 28 });

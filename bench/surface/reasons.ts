@@ -1,4 +1,4 @@
-/** Why servers make the calls of their initialisation: the explanation, call by call, of the table's first column. */
+/** Reasons for the calls of a server's initialisation, for the explanation of the table's first column call by call. */
 
 const groups: Readonly<Record<string, string>> = {
   "loading the program and its libraries": "access mmap mprotect munmap pread64 openat open read close fstat",

@@ -1,4 +1,4 @@
-/** One start of a server under a prefix of words: its whole load in a shuffled order, and its end. */
+/** One start of a server behind a prefix of words: its whole load in a shuffled order, and its end. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -12,27 +12,30 @@ import { endWithUs, eventually, Site } from "./site.ts";
 /** Milliseconds for a server to end after SIGTERM. */
 const endPatience = 60_000;
 
-/** Portcullis refuses io_uring unless a policy names it, and programs do without: record what they do then. */
+/**
+ * portcullis refuses io_uring unless a policy names it, and programs then work without it: the recordings must have
+ * those calls.
+ */
 const withoutIoUring = ["bin/portcullis", "run", "-q", "--no-denial-events", "-p", "bench/policies/allow.ts", "--"];
 
 export interface Running {
   readonly site: Site;
   readonly instance: Instance;
-  /** The process that was started: the server, or the first of its prefix. */
+  /** The started process: the server, or the first program of its prefix. */
   readonly pid: number;
-  /** Ends the server and its helpers; resolves with what the server and its prefix wrote. */
+  /** Ends the server and its helpers; resolves with the output of the server and its prefix. */
   stop(): Promise<string>;
 }
 
 export interface StartOptions {
   readonly seed: number;
-  /** The words before its own. */
+  /** The words before the server's own. */
   readonly prefix: readonly string[];
-  /** Another one of this server runs. */
+  /** Another instance of this server runs. */
   readonly isSecond?: boolean;
 }
 
-/** @throws Error if the server does not serve */
+/** @throws Error if the server does not respond */
 export async function start(server: Server, { seed, prefix, isSecond = false }: StartOptions): Promise<Running> {
   const site = new Site(isSecond ? `${server.name}-2` : server.name, seed);
   let child: ChildProcess | undefined;
@@ -65,7 +68,7 @@ export async function start(server: Server, { seed, prefix, isSecond = false }: 
   return { site, instance, pid: started.pid!, stop };
 }
 
-/** Ends the server by its pid file, so that the words before its own end by themselves. */
+/** Ends the server by its pid file; the programs of the prefix then end by themselves. */
 async function end(child: ChildProcess, { pidFile }: Instance): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = new Promise<true>((resolve) => child.once("close", () => resolve(true)));
@@ -77,8 +80,8 @@ async function end(child: ChildProcess, { pidFile }: Instance): Promise<void> {
 }
 
 /**
- * Puts each part of the load on the server once, or the first of them, in an order that follows from the site's seed.
- * What fails goes to `onFailure`; the rest goes on.
+ * Makes the parts of the load, or the first of them, once each, in an order that follows from the site's seed. Failures
+ * go to `onFailure`; the load continues.
  */
 export async function load(
   { site, instance }: Running,
@@ -94,7 +97,10 @@ export async function load(
   }
 }
 
-/** Records one start with its load; resolves with the names of its parts. @throws Error unless everything was served and recorded */
+/**
+ * Records one start with its load; resolves with the names of its parts. @throws Error unless all parts succeeded and
+ * were recorded
+ */
 export async function record(server: Server, seed: number, file: string, most?: number): Promise<readonly string[]> {
   const running = await start(server, {
     seed,

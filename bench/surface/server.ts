@@ -1,9 +1,12 @@
-/** The type of a measured server: how it is configured, started, found to serve, loaded and stopped. Each is a file of servers/. */
+/**
+ * The type of a measured server: how it is configured, started, found ready, loaded and stopped. Each server is a file
+ * of servers/.
+ */
 import { spawnSync } from "node:child_process";
 import type { Cut } from "./columns.ts";
 import type { Site } from "./site.ts";
 
-/** A named part of the load. Its parts wait for the responses, so that their calls are in the recording. */
+/** A named part of the load. It waits for the responses, so that their calls are in the recording. */
 export interface Feature {
   readonly name: string;
   load(): Promise<void>;
@@ -13,12 +16,15 @@ export interface Feature {
 export interface Instance {
   /** Stays in the foreground. */
   readonly command: readonly string[];
-  /** Written by the server; its process is ended by SIGTERM. */
+  /** The file to which the server writes its pid; SIGTERM ends that process. */
   readonly pidFile: string;
   /** Rejects while the server does not serve. */
   ready(): Promise<void>;
   readonly features: readonly Feature[];
-  /** Loads the server for about a second with a generator that the recordings do not have; the number of requests. */
+  /**
+   * Loads the server for about a second with a generator that the recordings do not have; returns the number of
+   * requests.
+   */
   burst(): number;
 }
 
@@ -32,22 +38,22 @@ export interface Published {
 }
 
 export interface Server {
-  /** As the paper names it. */
+  /** The name in the paper. */
   readonly name: string;
-  /** Of Debian. */
+  /** Packages of Debian. */
   readonly packages: readonly string[];
-  /** Programs without which the server or its load does not run. */
+  /** Programs that the server and its load need. */
   readonly programs: readonly string[];
   /** The program that serves, an ELF file for the static bound. */
   readonly program: string;
   /** The package and the program that generates the load of `burst`. */
   readonly generator: readonly [packageName: string, program: string];
   readonly published: Published;
-  /** Where serving begins. */
+  /** The event that begins serving. */
   readonly cut: Cut;
-  /** Where the paper's analysis has it begin: the first call of the function that its authors name. */
+  /** The first call of the function at which the paper's analysis begins serving. */
   readonly paperCut: Cut;
-  /** What its figures do not explain by themselves. */
+  /** Explanations of unusual figures. */
   readonly remarks?: readonly string[];
   configure(site: Site): Promise<Instance>;
 }

@@ -1,6 +1,6 @@
 /**
- * A folder, loopback ports, random values and helper processes for one start of a server. Everything is removed and
- * ended with it.
+ * A folder, loopback ports, random values and helper processes for one start of a server. Its end removes and ends all
+ * of them.
  */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "./random.ts";
 
-/** Of this process, so that others measure beside it. */
+/** The folder of this process, so that several benchmarks can run at once. */
 let base: string | undefined;
 
 function newFolder(): string {
@@ -27,7 +27,7 @@ function newFolder(): string {
 
 const living = new Set<ChildProcess>();
 
-/** Ends the child with this process, also when that is interrupted. */
+/** Ends the child with this process, also if this process is interrupted. */
 export function endWithUs(child: ChildProcess): void {
   living.add(child);
   child.once("exit", () => living.delete(child));
@@ -40,7 +40,7 @@ export class Site {
   readonly #helpers: ChildProcess[] = [];
   readonly #upstreams: HttpServer[] = [];
 
-  /** @param name of the folder: a policy that was proposed from recordings has its paths */
+  /** @param name of the folder: a policy that was proposed from recordings contains its paths */
   constructor(name: string, seed: number) {
     base ??= newFolder();
     this.folder = join(base, name);
@@ -60,7 +60,7 @@ export class Site {
     return file;
   }
 
-  /** A folder that the server may write to after it has changed its user. */
+  /** A folder that the server may write to after the change of its user. */
   folderOf(name: string, user?: string): string {
     const folder = this.path(name);
     mkdirSync(folder, { recursive: true });
@@ -87,7 +87,7 @@ export class Site {
     return { certificate, key };
   }
 
-  /** A process of the load, outside of the recording, for example a FastCGI program. */
+  /** Starts a process of the load outside the recording, for example a FastCGI program. */
   helper(words: readonly string[], environment: Readonly<Record<string, string>> = {}): ChildProcess {
     const child = spawn(words[0]!, words.slice(1), { stdio: "ignore", env: { ...process.env, ...environment } });
     child.on("error", () => {});
@@ -96,7 +96,7 @@ export class Site {
     return child;
   }
 
-  /** An HTTP server of the load, to which the measured server forwards. */
+  /** Starts an HTTP server to which the measured server forwards requests. */
   async upstream(at?: string): Promise<number> {
     const server = createServer((request, response) => {
       let size = 0;
@@ -141,7 +141,7 @@ function userId(name: string): number {
   return Number(execFileSync("id", ["-u", name], { encoding: "utf8" }));
 }
 
-/** The number that a load generator prints. */
+/** Returns the number that a load generator prints. */
 export function figure(pattern: RegExp, program: string, words: readonly string[]): number {
   const text = execFileSync(program, words, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
   const found = pattern.exec(text);

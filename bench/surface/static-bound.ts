@@ -1,4 +1,7 @@
-/** The calls that a server's code can make, by disassembly: its program, its libraries, and the modules that recordings have. */
+/**
+ * The calls that a server's code can make, by disassembly of its program, its libraries, and the modules in the
+ * recordings.
+ */
 import { existsSync } from "node:fs";
 import { loadDisassembler } from "../../src/propose/elf/disassembler.ts";
 import { findStaticBound, type StaticBound } from "../../src/propose/elf/static-bound.ts";
@@ -11,12 +14,12 @@ export async function boundOf({ program }: Server, { libraries }: PhaseCalls): P
   return disassembler && findStaticBound(program, disassembler, [...libraries].filter(existsSync));
 }
 
-/** A bound beside the recordings. */
+/** A bound compared with the recordings. */
 export interface Comparison {
-  /** Of the bound, or recorded. */
+  /** The number of calls in the bound or recorded. */
   readonly possible: number;
   readonly neverRecorded: readonly string[];
-  /** Recorded, and made by code that the bound does not resolve or does not know. */
+  /** Recorded calls from code that the bound does not resolve or does not know. */
   readonly notInBound: readonly string[];
   /** 1 − init/possible and 1 − serving/possible, in per cent; the phases are as recorded. */
   readonly reduction: number;

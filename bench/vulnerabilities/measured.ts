@@ -1,11 +1,14 @@
-/** What bench/vulnerabilities.ts has measured of a vulnerability, in a file: a run that is ended loses the last part only. */
+/**
+ * The results of bench/vulnerabilities.ts for one vulnerability, in a file: an interrupted run loses the last part
+ * only.
+ */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { built } from "../../test/kernel/vm.ts";
 
 export const engines = ["seccomp-ebpf", "notify"] as const;
 export type Engine = (typeof engines)[number];
-/** With which policy a program runs. */
+/** The policy under which a program runs. */
 export type Under = Engine | "no policy";
 
 export interface Attack {
@@ -14,21 +17,21 @@ export interface Attack {
 }
 
 export interface Measured {
-  /** What it was measured with. */
+  /** The inputs of the measurement. */
   readonly of: string;
   /** Rounds until the pattern won without a policy, one number a run. */
   readonly needed: number[];
   readonly attacks: Partial<Record<Engine, Attack>>;
   /** Instructions for a round of the legitimate program. */
   readonly legitimate: Partial<Record<Under, number>>;
-  /** Engines that do not start the policy because they have no rooms. */
+  /** Engines that cannot start the policy because they have no rooms. */
   readonly withoutRooms: Engine[];
 }
 
 const folder = "build/bench/vulnerabilities";
 const fileOf = (name: string): string => `${folder}/${name}.json`;
 
-/** The kernel, the policy and the program; not portcullis itself. */
+/** Hashes the kernel, the policy and the program, but not portcullis itself. */
 function identity(name: string): string {
   const hash = createHash("sha256").update(built("vulnerable"));
   const programs = "test/kernel/vulnerabilities";
@@ -37,7 +40,7 @@ function identity(name: string): string {
   return hash.digest("hex");
 }
 
-/** What a former run has measured of the same, if `resume`; else nothing. */
+/** Returns the results of an earlier run with the same inputs, if `resume`; otherwise none. */
 export function measuredOf(name: string, resume: boolean): Measured {
   const of = identity(name);
   const nothing = { of, needed: [], attacks: {}, legitimate: {}, withoutRooms: [] };

@@ -29,7 +29,7 @@ function row(name: string, { needed, attacks, legitimate, withoutRooms }: Measur
   return `${firstCell(name)} ${[integer(median(needed)), ...cells].join(" | ")} |`;
 }
 
-/** Writes this row; the others stay. */
+/** Writes this row and leaves the others. */
 export function writeRow(one: Vulnerability, measured: Measured): void {
   const text = readFileSync(document, "utf8");
   const at = [text.indexOf(begin), text.indexOf(end)] as const;

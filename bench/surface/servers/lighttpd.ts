@@ -1,4 +1,4 @@
-/** lighttpd of Debian: one process with an event loop, and PHP that it starts itself, as Debian configures it. */
+/** lighttpd of Debian: one process with an event loop, and PHP that the server starts, in Debian's configuration. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dialogue, expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";

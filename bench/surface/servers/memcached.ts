@@ -24,7 +24,7 @@ export const memcached: Server = {
   configure,
 };
 
-/** What ends a response of the text protocol, one line or several. */
+/** The end of a response of the text protocol, one line or several. */
 const line = /\r\n$/;
 const end = /(?:END|RESET|OK|ERROR.*)\r\n$/;
 
@@ -33,7 +33,8 @@ async function configure(site: Site): Promise<Instance> {
   const { certificate, key } = site.certificate();
   const pidFile = `${site.folderOf("run", "memcache")}/memcached.pid`;
   const disk = `${site.folderOf("disk", "memcache")}/items`;
-  // Larger items, or more than memory holds, would go to the disk in the background, during a later burst.
+  // The server would write larger items, or more than memory holds, to the disk in the background, during a later
+  // burst.
   const items = site.write("items", "key\n32 32 1\nvalue\n100 100 1\ncmd\n0 0.1\n1 0.9\n");
   const { random } = site;
   const user = site.isRoot ? ["-u", "memcache"] : [];

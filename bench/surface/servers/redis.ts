@@ -22,7 +22,7 @@ export const redis: Server = {
   configure,
 };
 
-/** Commands of each family, as a person types them; `K` is a name of its own. */
+/** Commands of each family as text; `K` stands for a key of its own. */
 const families: Readonly<Record<string, readonly string[]>> = {
   "strings and bits": [
     ...[
@@ -253,7 +253,7 @@ const families: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-/** Requests of the load generator. */
+/** The number of requests of the load generator. */
 const burst = 50_000;
 
 /** The beginning of any response of the protocol. */

@@ -7,7 +7,7 @@ export function signal(pidFile: string, name: NodeJS.Signals): void {
   process.kill(Number(readFileSync(pidFile, "utf8")), name);
 }
 
-/** Renames the log, as logrotate does, sends the signal, and asks until the server writes a new one. */
+/** Renames the log, as logrotate does, sends the signal, and makes requests until the server writes a new log. */
 export async function rotated(
   pidFile: string,
   name: NodeJS.Signals,
@@ -22,7 +22,7 @@ export async function rotated(
   });
 }
 
-/** PHP behind a FastCGI port. */
+/** Starts PHP behind a FastCGI port. */
 export async function phpUpstream(site: Site): Promise<number> {
   const port = await site.port();
   site.helper(["php-cgi", "-b", `127.0.0.1:${port}`], { PHP_FCGI_CHILDREN: "1", PHP_FCGI_MAX_REQUESTS: "500" });

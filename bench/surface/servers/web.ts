@@ -1,11 +1,11 @@
-/** The parts of the load that every web server has: documents, requests, and connections that break. */
+/** The parts of the load that all web servers share: documents, requests, and broken connections. */
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dialogue, expectStatus, http, http2 } from "../clients.ts";
 import type { Feature } from "../server.ts";
 import { figure, type Site } from "../site.ts";
 
-/** Documents of several sizes below `www`; compressible, and of random bytes. */
+/** Writes documents of several sizes below `www`: compressible ones, and random bytes. */
 export function documents(site: Site): string {
   const root = site.folderOf("www");
   site.folderOf("www/list");
@@ -17,7 +17,7 @@ export function documents(site: Site): string {
   return root;
 }
 
-/** What is asked of the documents at `origin`, a plain one. */
+/** Requests for the documents at `origin`, over plain HTTP. */
 export function plainFeatures({ random }: Site, port: number): Feature[] {
   const origin = `http://127.0.0.1:${port}`;
   return [
@@ -136,7 +136,7 @@ export function upstreamFeatures({ random }: Site, origin: string): Feature[] {
   ];
 }
 
-/** The upstream answers an upgrade of /socket/, then repeats each line. */
+/** The upstream accepts an upgrade of /socket/, then repeats each line. */
 export function webSocketFeature(port: number): Feature {
   return {
     name: "a WebSocket through the proxy",

@@ -1,10 +1,12 @@
 /**
- * Measures requests per second of nginx (one worker) while its calls are recorded, against `strace -f` in the same run,
- * and the size of the recording. The load generator (wrk) has the other core, which it shares with the recorders. The
- * recorder `ring` is measured in a machine with the kernel's series, against strace there, as root and as an ordinary user.
+ * Measures requests per second of nginx (one worker) while its calls are recorded, against `strace -f` in the same run; the
+ * processor time that the recorder itself takes for a request; and the size of the recording. The load generator (wrk) has
+ * the other core, which it shares with the recorders. Then busy processes make calls as fast as they can: how many more
+ * they would make without a recorder, and how many of their calls are lost; the count of these is checked. The recorder
+ * `ring` is measured in a machine with the kernel's series, against strace there, as root and as an ordinary user.
  */
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gunzipSync } from "node:zlib";
@@ -12,8 +14,8 @@ import { notifierRecorder } from "../src/record/notify/recorder.ts";
 import { ringRecorder } from "../src/record/ring/recorder.ts";
 import { tracefsRecorder } from "../src/record/tracefs/recorder.ts";
 import { amount, isSmoke } from "./support/amount.ts";
-import { requestsPerSecond, type Server, start, stop } from "./support/nginx-server.ts";
-import { pairs, print, type Row } from "./support/pairs.ts";
+import { requests, requestsPerSecond, type Server, start, stop } from "./support/nginx-server.ts";
+import { median, pairs, print, type Row } from "./support/pairs.ts";
 
 const bench = "record";
 const folder = mkdtempSync(join(tmpdir(), "portcullis-bench-record-"));
@@ -46,10 +48,65 @@ async function row(recorder: string, port: number, limit: string, ...options: re
       () => requestsPerSecond(plain),
     );
     print({ bench, case: `${name}, against none`, unit: "requests/s", ...share, informative: true });
+    const spent = await pairs(
+      amount(5, 1),
+      () => recorderTime(server),
+      () => recorderTime(strace),
+    );
+    const unit = "µs of the recorder/request";
+    print({ bench, case: `${name}, against strace -f`, unit, ...spent, informative: true });
   } finally {
     await stop(server);
   }
   print({ bench, case: `${name}, on disk`, unit: "bytes/call", ours: bytesPerCall(file), limit: "≤ 12" });
+}
+
+/** Microseconds that strace, or the process of Node under the launcher, is on a processor for one request. */
+function recorderTime(server: Server): number {
+  const { pid } = server.process;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").trim().split(" ");
+  const node = children.find((child) => readFileSync(`/proc/${child}/cmdline`, "latin1").includes("portcullis.cjs"));
+  const before = processorTime(node ?? String(pid));
+  const count = requests(server);
+  return (processorTime(node ?? String(pid)) - before) / count;
+}
+
+/** In microseconds, of all threads. */
+function processorTime(process: string): number {
+  const ofTask = (task: string) =>
+    Number(readFileSync(`/proc/${process}/task/${task}/schedstat`, "latin1").split(" ")[0]);
+  return readdirSync(`/proc/${process}/task`).reduce((sum, task) => sum + ofTask(task), 0) / 1000;
+}
+
+/** Processes that make calls as fast as they can, which are not lost without being counted. */
+async function busy(recorder: string, processes: number): Promise<void> {
+  const each = Math.floor(amount(400_000, 4000) / processes);
+  const made = processes * each;
+  const words = ["build/native/reference/callers", String(each), String(processes)];
+  const rate = (prefix: readonly string[]) => {
+    const [first, ...rest] = [...prefix, ...words];
+    return made / (Number(execFileSync(first!, rest, { encoding: "latin1" })) / 1e9);
+  };
+  const shares: number[] = [];
+  const record = () => {
+    const file = join(folder, `busy-${processes}-${shares.length}.trace`);
+    const found = rate(["bin/portcullis", "record", "-q", "--recorder", recorder, "-o", file, "--"]);
+    const text = gunzipSync(readFileSync(file)).toString("latin1");
+    const seen = text.split('"call":"getppid"').length - 1;
+    const lost = [...text.matchAll(/"kind":"lost","count":(\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+    if (seen > made * 2 || seen + lost < made) throw new Error(`${made} calls, ${seen} seen, ${lost} lost: ${file}`);
+    shares.push((100 * lost) / (seen + lost));
+    rmSync(file);
+    return found;
+  };
+  const name = `${recorder}, ${processes} busy processes`;
+  const result = await pairs(amount(5, 1), record, () => rate([]));
+  print({ bench, case: `${name}, against none`, unit: "calls/s", ...result, informative: true });
+  print({ bench, case: `${name}, lost`, unit: "% of the calls", ours: median(shares), informative: true });
+}
+
+async function contention(recorder: string): Promise<void> {
+  for (const processes of [8, 64]) await busy(recorder, processes);
 }
 
 /** Runs this benchmark in a machine with the kernel's series, for the recorder `ring`, and prints its rows. */
@@ -73,14 +130,19 @@ const isWanted = (recorder: { readonly name: string; probe(): { readonly works: 
   (only === undefined || only === recorder.name) && recorder.probe().works;
 
 try {
-  if (isWanted(notifierRecorder)) await row("notifier", 18_492, "≥ 3");
+  if (isWanted(notifierRecorder)) {
+    await row("notifier", 18_492, "≥ 3");
+    await contention("notifier");
+  }
   if (isWanted(tracefsRecorder)) {
     await row("tracefs", 18_493, "≥ 10");
     await row("tracefs", 18_494, "≥ 10", "--no-memory");
+    await contention("tracefs");
   }
   if (isWanted(ringRecorder)) {
     await row("ring", 18_495, "≥ 10");
     await row("ring", 18_496, "≥ 10", "--no-memory");
+    await contention("ring");
   }
 } finally {
   await stop(strace);

@@ -46,11 +46,16 @@ export async function start(port: number, prefix: readonly string[]): Promise<Se
   }
 }
 
-export function requestsPerSecond(server: Server): number {
+export const requestsPerSecond = (server: Server): number => loaded(server, /Requests\/sec:\s+([\d.]+)/);
+
+/** How many there are in a second. */
+export const requests = (server: Server): number => loaded(server, /(\d+) requests in/);
+
+function loaded(server: Server, figure: RegExp): number {
   const words = ["-c", "1", "wrk", "-t1", "-c16", "-d1s", server.page];
   const text = execFileSync("taskset", words, { encoding: "utf8" });
   if (/Non-2xx|Socket errors/.test(text)) throw new Error(`requests failed:\n${text}`);
-  return Number(/Requests\/sec:\s+([\d.]+)/.exec(text)![1]);
+  return Number(figure.exec(text)![1]);
 }
 
 export async function stop(server: Server): Promise<void> {

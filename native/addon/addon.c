@@ -31,6 +31,7 @@
 #include "addon.h"
 #include "objects.h"
 #include "pin.h"
+#include "recording.h"
 
 #define MAXIMUM_DEATHS 64
 
@@ -413,5 +414,6 @@ NAPI_MODULE_INIT() {
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_pins(env, exports);
   export_objects(env, exports);
+  export_recording(env, exports);
   return exports;
 }

@@ -8,6 +8,7 @@ import { hostArchitecture } from "./architecture.ts";
 import type { HeldObjectFunctions } from "./held-objects.ts";
 import { packageFile } from "./package.ts";
 import type { PinnedCallFunctions } from "./pinned-calls.ts";
+import type { RecordedCallFunctions } from "./recorded-calls.ts";
 
 /** The value of a register: an integer, a bigint modulo 2^64, null for 0, or the address of a buffer's bytes. */
 export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
@@ -15,7 +16,7 @@ export type Register = number | bigint | null | ArrayBufferView | ArrayBuffer;
 /** The largest number of deaths that one call of the addon returns. */
 export const mostDeaths = 64;
 
-export interface Native extends PinnedCallFunctions, HeldObjectFunctions {
+export interface Native extends PinnedCallFunctions, HeldObjectFunctions, RecordedCallFunctions {
   /**
    * syscall(2). Buffers must be large enough for what the kernel writes; there is no check. Results beyond 2^53 lose
    * their low bits; no used call has such results.

@@ -1,160 +1,142 @@
 /**
- * Answers every notification with CONTINUE, after it has been written to the ring. A recording enforces nothing, so the
- * memory that it reads behind pointers needs no protection (docs/traces.md, "What a recording cannot know").
+ * Answers every notification with CONTINUE, after it has been written to the ring. A recording enforces nothing, so what
+ * is read behind pointers needs no protection (docs/traces.md, "What a recording cannot know").
  */
+/**
+ * Answers every notification with CONTINUE, after it has been written to the ring. The addon does that
+ * (native/addon/recording.c); this file prepares its plan, and follows the begin and end of tasks. A recording enforces
+ * nothing, so the memory that it reads behind pointers needs no protection (docs/traces.md, "What a recording cannot know").
+ */
+import { pathBytes } from "../../ir/observation.ts";
 import { type ArchitectureName, auditArchitecture } from "../../linux/architecture.ts";
-import { callNumber } from "../../linux/call-numbers.ts";
 import { numberOf } from "../../linux/calls.ts";
-import { pollBits, pollFor } from "../../linux/descriptors.ts";
-import { errno } from "../../linux/errno-numbers.ts";
 import { kernelAtLeast } from "../../linux/kernel-version.ts";
 import { native } from "../../linux/native.ts";
+import { structures } from "../../linux/pointees.ts";
 import { readProc } from "../../linux/proc.ts";
 import { executingCalls, numbersOf } from "../../linux/process-calls.ts";
-import { continueFlag, notifyRequest, useSynchronousWakeUp } from "../../linux/seccomp.ts";
+import { useSynchronousWakeUp } from "../../linux/seccomp.ts";
 import { memoryReads } from "../memory-reads.ts";
-import { CallerMemory, type Sink } from "./caller-memory.ts";
-import { callLayout, readState, recordKind } from "./notifications.ts";
+import { callLayout, recordKind } from "./notifications.ts";
 import type { RingWriter } from "./ring.ts";
 
-const notificationSize = 80;
-/** A list of texts with the bounds of caller-memory.ts, and every other read. */
+/** A list of texts with the bounds of native/addon/recording.c, and every other read. */
 const mostContent = 1 << 18;
+/** Where the addon's answering begins, and why it returns. */
+const stage = { receive: 0, record: 1, send: 2 } as const;
+const reason = { task: 1, full: 2, made: 3 } as const;
+/** Words of the state that both sides change: the notification's id, the room that a record needs, threads that are gone. */
+const stateAt = { room: 2, gone: 3 } as const;
+const stateWords = 4;
+/** Numbers of calls below this one have a place in the plan. */
+const mostCalls = 1024;
+/** Of all threads that the kernel can have (PID_MAX_LIMIT). */
+const mostThreads = 1 << 22;
 
 export interface AnsweringOptions {
   readonly listener: number;
   readonly ring: RingWriter;
   readonly architecture: ArchitectureName;
-  /** Whether to record which process each thread belongs to; otherwise another source knows it. */
+  /** Tell which process each thread is of; else another source knows. */
   readonly follows: boolean;
-  /** Threads that have ended without a call, written by the other thread: word 0 counts them. */
+  /** Threads that have ended without a call, from the other thread: word 0 counts them. */
   readonly gone: Int32Array;
 }
 
 /** Returns when no task is left under the filter. */
 export function answerAll(options: AnsweringOptions, release: string): void {
-  new Answering(options, release).run();
-}
-
-class Answering {
-  readonly #options: AnsweringOptions;
-  readonly #native = native();
-  readonly #ioctl = callNumber("ioctl");
-  readonly #endsWithoutUsers: boolean;
-  readonly #reads: ReturnType<typeof memoryReads>;
-  readonly #memory = new CallerMemory();
-  readonly #content = new Uint8Array(mostContent);
-  readonly #words = new DataView(this.#content.buffer);
-  readonly #notification = this.#content.subarray(0, notificationSize);
-  readonly #registers = new BigUint64Array(this.#content.buffer, callLayout.arguments, 6);
-  readonly #response = new BigUint64Array(3);
-  readonly #sink = new ContentSink(this.#words, this.#content);
-  readonly #tasks: Tasks | undefined;
-  readonly #nativeAbi: number;
-
-  constructor(options: AnsweringOptions, release: string) {
-    this.#options = options;
-    this.#endsWithoutUsers = kernelAtLeast(release, 6, 11);
-    this.#reads = memoryReads(options.architecture);
-    this.#tasks = options.follows ? new Tasks(options) : undefined;
-    this.#nativeAbi = auditArchitecture[options.architecture];
-  }
-
-  run(): void {
-    const { listener } = this.#options;
-    useSynchronousWakeUp(listener);
-    // `struct seccomp_notif_resp`: id, val, error, flags.
-    this.#response[2] = BigInt(continueFlag) << 32n;
-    for (;;) {
-      // Before Linux 6.11 RECV does not return when the last task has ended, but the listener hangs up.
-      if (!this.#endsWithoutUsers && (pollFor([listener])[0]! & pollBits.in) === 0) {
-        if (this.#isOver()) return;
-        continue;
-      }
-      this.#notification.fill(0);
-      const result = this.#native.syscall(this.#ioctl, listener, notifyRequest.receive, this.#notification);
-      if (result === 0) this.#answer();
-      else if (result !== -errno.EINTR && (result !== -errno.ENOENT || this.#isOver())) return;
+  const { listener, ring, architecture, follows, gone } = options;
+  const content = new Uint8Array(mostContent);
+  const words = new DataView(content.buffer);
+  const state = new Uint32Array(stateWords);
+  const plan = readingPlan(architecture);
+  const known = new KnownThreads(follows ? mostThreads : 0);
+  const tasks = follows ? new Tasks(options, known) : undefined;
+  const makes = new Uint8Array(mostCalls);
+  for (const number of tasks?.made ?? []) makes[number] = 1;
+  const nativeAbi = auditArchitecture[architecture];
+  const outlives = !kernelAtLeast(release, 6, 11);
+  useSynchronousWakeUp(listener);
+  const { control, bytes } = ring.memory;
+  const answer = (from: number): number =>
+    native().answerCalls(
+      ...([from, listener, nativeAbi, outlives] as const),
+      ...([control, bytes, plan, known.bits, makes, gone, state, content] as const),
+    );
+  for (let from: number = stage.receive; ; ) {
+    switch (answer(from)) {
+      case reason.task:
+        state[stateAt.gone] = tasks!.forgetGone();
+        tasks!.calls(words.getUint32(callLayout.tid, true));
+        from = stage.record;
+        break;
+      case reason.full:
+        ring.await(state[stateAt.room]!);
+        from = stage.record;
+        break;
+      case reason.made:
+        tasks!.called(words.getUint32(callLayout.tid, true), words.getInt32(callLayout.number, true));
+        from = stage.send;
+        break;
+      default:
+        return;
     }
   }
+}
 
-  #isOver(): boolean {
-    return (pollFor([this.#options.listener], 0)[0]! & pollBits.hangUp) !== 0;
+/** `KIND` of native/addon/recording.c. */
+const readKinds = { path: 0, string: 0, strings: 1, address: 2, message: 3, structure: 4 } as const;
+const noRegister = 0xffff_ffff;
+
+/** What the addon reads: at a call's number where its reads are, and there how many and their five words each. */
+function readingPlan(architecture: ArchitectureName): Uint32Array {
+  const plan: number[] = new Array(mostCalls).fill(0);
+  for (const [number, reads] of memoryReads(architecture)) {
+    if (number >= mostCalls) throw new Error(`call ${number} has no place in the plan`);
+    plan[number] = plan.length;
+    plan.push(reads.length);
+    for (const { pointee, register, lengthRegister = noRegister } of reads) {
+      const structure = pointee.is === "structure" ? structures[pointee.structure] : undefined;
+      const most = structure?.size ?? (pointee.is === "string" ? pointee.bytes : pathBytes);
+      plan.push(readKinds[pointee.is], register, lengthRegister, structure?.minimum ?? 0, most);
+    }
+  }
+  return Uint32Array.from(plan);
+}
+
+/** Threads whose next call says nothing new about tasks: a bit for each, which the addon reads. */
+class KnownThreads {
+  readonly bits: Uint8Array;
+
+  /** @param most 0: all are known */
+  constructor(most: number) {
+    this.bits = new Uint8Array(most / 8);
   }
 
-  #answer(): void {
-    const words = this.#words;
-    this.#response[0] = words.getBigUint64(0, true);
-    const tid = words.getUint32(callLayout.tid, true);
-    const number = words.getInt32(callLayout.number, true);
-    this.#tasks?.calls(tid);
-    const isNative = words.getUint32(callLayout.architecture, true) === this.#nativeAbi;
-    const reads = isNative ? (this.#reads.get(number) ?? []) : [];
-    this.#sink.reset(callLayout.memory);
-    for (const read of reads) this.#memory.read(tid, read, this.#registers, this.#sink);
-    words.setUint32(callLayout.reads, reads.length, true);
-    words.setBigUint64(callLayout.time, process.hrtime.bigint(), true);
-    this.#options.ring.put(recordKind.call, this.#content.subarray(0, this.#sink.end));
-    if (isNative) this.#tasks?.called(tid, number);
-    this.#native.syscall(this.#ioctl, this.#options.listener, notifyRequest.send, this.#response);
+  add(tid: number): void {
+    this.bits[tid >> 3]! |= 1 << (tid & 7);
+  }
+
+  delete(tid: number): void {
+    this.bits[tid >> 3]! &= ~(1 << (tid & 7));
   }
 }
 
-class ContentSink implements Sink {
-  readonly #words: DataView;
-  readonly #content: Uint8Array;
-  end = 0;
-
-  constructor(words: DataView, content: Uint8Array) {
-    this.#words = words;
-    this.#content = content;
-  }
-
-  reset(at: number): void {
-    this.end = at;
-  }
-
-  absent(): void {
-    this.#word(readState.absent);
-  }
-
-  failed(number: number): void {
-    this.#word(readState.failed);
-    this.#word(number);
-  }
-
-  begin(isCut: boolean, count: number): void {
-    this.#word(readState.texts);
-    this.#word(isCut ? 1 : 0);
-    this.#word(count);
-  }
-
-  entry(bytes: Uint8Array, isCut: boolean): void {
-    this.#word(isCut ? 1 : 0);
-    this.#word(bytes.length);
-    this.#content.set(bytes, this.end);
-    this.end += (bytes.length + 3) & ~3;
-  }
-
-  #word(value: number): void {
-    this.#words.setUint32(this.end, value, true);
-    this.end += 4;
-  }
-}
-
-/** Determines which process each thread belongs to, while its first call waits, and which programs are executed. */
+/** Which process each thread is of, asked while its first call waits, and which programs are executed. */
 class Tasks {
   readonly #ring: RingWriter;
   readonly #gone: Int32Array;
   #goneCount = 0;
   readonly #processOf = new Map<number, number>();
-  /** Processes whose last call executes a program: the location of their stack, and the thread that called. */
+  /** Processes whose last call executes a program: where their stack was, and which thread called. */
   readonly #executing = new Map<number, { readonly tid: number; readonly image: string }>();
   readonly #exit: number;
   readonly #exitGroup: number;
   readonly #executes: ReadonlySet<number>;
+  readonly #known: KnownThreads;
 
-  constructor({ ring, gone, architecture }: AnsweringOptions) {
+  constructor({ ring, gone, architecture }: AnsweringOptions, known: KnownThreads) {
+    this.#known = known;
     this.#ring = ring;
     this.#gone = gone;
     this.#exit = numberOf("exit", architecture)!;
@@ -162,9 +144,14 @@ class Tasks {
     this.#executes = new Set(numbersOf(executingCalls, architecture));
   }
 
-  /** Runs before the call is written. */
+  /** The calls for which there is `called`. */
+  get made(): Iterable<number> {
+    return [...this.#executes, this.#exit, this.#exitGroup];
+  }
+
+  /** Runs before the call of an unknown thread is written. */
   calls(tid: number): void {
-    this.#forgetGone();
+    this.#known.add(tid);
     let process = this.#processOf.get(tid);
     if (process === undefined) {
       const status = readProc(`${tid}/status`) ?? "";
@@ -177,25 +164,36 @@ class Tasks {
     if (execution === undefined || (tid !== execution.tid && tid !== process)) return;
     this.#executing.delete(process);
     if (imageOf(process) === execution.image) return;
-    for (const [other, of] of this.#processOf) if (of === process && other !== process) this.#processOf.delete(other);
+    for (const [other, of] of this.#processOf) if (of === process && other !== process) this.#forget(other);
     this.#put(recordKind.exec, [process, execution.tid]);
   }
 
-  /** Runs after the call is written and before it is made. */
+  /** Runs after a call of `made` is written and before it is made. */
   called(tid: number, number: number): void {
     const process = this.#processOf.get(tid) ?? tid;
-    if (this.#executes.has(number)) this.#executing.set(process, { tid, image: imageOf(process) });
-    else if (number === this.#exit) this.#processOf.delete(tid);
+    if (this.#executes.has(number)) {
+      this.#executing.set(process, { tid, image: imageOf(process) });
+      // Their next calls tell whether it succeeded.
+      this.#known.delete(tid);
+      this.#known.delete(process);
+    } else if (number === this.#exit) this.#forget(tid);
     else if (number === this.#exitGroup) {
-      for (const [other, of] of this.#processOf) if (of === process) this.#processOf.delete(other);
+      for (const [other, of] of this.#processOf) if (of === process) this.#forget(other);
     }
   }
 
-  #forgetGone(): void {
+  /** How many there have been, modulo 2^32. */
+  forgetGone(): number {
     const count = Atomics.load(this.#gone, 0);
     for (; this.#goneCount !== count; this.#goneCount = (this.#goneCount + 1) | 0) {
-      this.#processOf.delete(this.#gone[1 + ((this.#goneCount >>> 0) % (this.#gone.length - 1))]!);
+      this.#forget(this.#gone[1 + ((this.#goneCount >>> 0) % (this.#gone.length - 1))]!);
     }
+    return count >>> 0;
+  }
+
+  #forget(tid: number): void {
+    this.#processOf.delete(tid);
+    this.#known.delete(tid);
   }
 
   #put(kind: number, words: readonly number[]): void {

@@ -24,51 +24,53 @@ export function makeRing(size: number): RingMemory {
 const skip = 0;
 
 export class RingWriter {
-  readonly #control: Int32Array;
-  readonly #bytes: Uint8Array;
+  readonly memory: RingMemory;
   readonly #view: DataView;
-  #written: number;
 
-  constructor({ control, bytes }: RingMemory) {
-    this.#control = control;
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
-    this.#written = Atomics.load(control, at.written) >>> 0;
+  constructor(memory: RingMemory) {
+    this.memory = memory;
+    this.#view = new DataView(memory.bytes.buffer);
   }
 
   /** Blocks while the ring is full. `kind` is at least 1; the content is at most half as long as the ring. */
   put(kind: number, content: Uint8Array): void {
+    const { bytes } = this.memory;
     const size = (headSize + content.length + 7) & ~7;
-    const total = this.#bytes.length;
-    const place = this.#written & (total - 1);
-    const rest = total - place;
+    const place = this.#written & (bytes.length - 1);
+    const rest = bytes.length - place;
     if (rest < size) {
-      this.#await(rest);
+      this.await(rest);
       this.#view.setUint32(place, rest, true);
       this.#view.setUint32(place + 4, skip, true);
       this.#advance(rest);
     }
-    this.#await(size);
-    const start = this.#written & (total - 1);
+    this.await(size);
+    const start = this.#written & (bytes.length - 1);
     this.#view.setUint32(start, size, true);
     this.#view.setUint32(start + 4, kind, true);
     // Zeros in the padding, so that equal contents make equal records.
     if (size > headSize) this.#view.setBigUint64(start + size - 8, 0n, true);
-    this.#bytes.set(content, start + headSize);
+    bytes.set(content, start + headSize);
     this.#advance(size);
   }
 
-  #await(size: number): void {
+  /** Blocks until there is room for so many bytes. */
+  await(size: number): void {
+    const { control, bytes } = this.memory;
     for (;;) {
-      const read = Atomics.load(this.#control, at.read);
-      if (((this.#written - read) >>> 0) + size <= this.#bytes.length) return;
-      Atomics.wait(this.#control, at.read, read);
+      const read = Atomics.load(control, at.read);
+      if (((this.#written - read) >>> 0) + size <= bytes.length) return;
+      Atomics.wait(control, at.read, read);
     }
   }
 
+  /** In the memory alone, because the addon writes records, too. */
+  get #written(): number {
+    return Atomics.load(this.memory.control, at.written) >>> 0;
+  }
+
   #advance(size: number): void {
-    this.#written = (this.#written + size) >>> 0;
-    Atomics.store(this.#control, at.written, this.#written | 0);
+    Atomics.store(this.memory.control, at.written, (this.#written + size) | 0);
   }
 }
 

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Answers the notifications of a recording: receives one, copies what lies behind the call's pointers, writes a record of it
+ * to the ring that the other thread reads, and lets the call continue. The caller waits for all of that, so it is done
+ * here without a crossing between the languages; src/record/notify/answering.ts does the rest, which is rare.
+ *
+ * Another thread of the caller can change the memory between this copy and the kernel's: a recording is no judgement, and
+ * its header says so.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "addon.h"
+#include "recording.h"
+
+/* Where `answerCalls` begins, and why it returns (src/record/notify/answering.ts). */
+enum stage { RECEIVE, RECORD, SEND };
+enum reason { TASK = 1, FULL = 2, MADE = 3 };
+
+/* A record (src/record/notify/notifications.ts): the notification, with its time in place of its id, then what was read. */
+enum { TIME = 0, READS = 12, MEMORY = sizeof(struct seccomp_notif), CONTENT = 1 << 18 };
+enum { ABSENT, FAILED, TEXTS };
+
+/* The ring's words and the head of its records (src/record/notify/ring.ts). */
+enum { WRITTEN, READ };
+enum { HEAD = 8, SKIP = 0, CALL = 1 };
+
+/* Words of a read in the plan, and what it reads. */
+enum { KIND, REGISTER, LENGTH_REGISTER, MINIMUM, MOST, READ_WORDS };
+enum { TEXT, LIST, ADDRESS, MESSAGE, STRUCTURE };
+enum { NO_REGISTER = UINT32_MAX };
+
+/* Words of the state. */
+enum { ID_LOW, ID_HIGH, ROOM, GONE, STATE_WORDS };
+
+enum { CALLS = 1024, PAGE = 4096, TEXT_BYTES = 4096, FIRST_READ = 256, ENTRIES = 512, LIST_BYTES = 1 << 16 };
+
+_Static_assert(sizeof(struct msghdr) == 56 && offsetof(struct msghdr, msg_namelen) == 8, "unexpected struct msghdr");
+_Static_assert(MEMORY == 80, "unexpected size of struct seccomp_notif");
+_Static_assert(2 * (LIST_BYTES + TEXT_BYTES + 12 * ENTRIES) + 2 * TEXT_BYTES < CONTENT, "execve's memory does not fit");
+
+struct answering {
+  int listener;
+  uint32_t architecture;
+  bool outlives;              /* RECV does not return when no task is left (before Linux 6.11) */
+  _Atomic uint32_t *control;  /* of the ring */
+  unsigned char *ring;
+  uint32_t ring_size;
+  unsigned char *content;     /* the record that is being made */
+  const uint32_t *plan;       /* by number: where the call's reads are, 0 if it has none */
+  const unsigned char *known; /* a bit for each thread that needs no further look; NULL: none does */
+  size_t known_bytes;
+  const unsigned char *makes; /* a byte for each call after which tasks are looked at */
+  const _Atomic uint32_t *gone; /* counts threads that have ended without a call */
+  uint32_t *state;
+  uint32_t end;               /* of the record */
+};
+
+static const struct seccomp_notif *notification(const struct answering *own) {
+  return (const struct seccomp_notif *)(const void *)own->content;
+}
+
+static void word(struct answering *own, uint32_t value) {
+  memcpy(own->content + own->end, &value, sizeof value);
+  own->end += sizeof value;
+}
+
+static void failed(struct answering *own, int number) {
+  word(own, FAILED);
+  word(own, (uint32_t)number);
+}
+
+/* So many entries follow. */
+static void begin(struct answering *own, bool is_cut, uint32_t count) {
+  word(own, TEXTS);
+  word(own, is_cut);
+  word(own, count);
+}
+
+/* Its bytes are behind its head already. */
+static void entry(struct answering *own, uint32_t length, bool is_cut) {
+  word(own, is_cut);
+  word(own, length);
+  memset(own->content + own->end + length, 0, -length & 3); /* so that equal memory is equal */
+  own->end += (length + 3) & ~3u;
+}
+
+/* The number of bytes, or a negative errno. */
+static int copy(struct answering *own, uint64_t address, size_t length, void *into) {
+  struct iovec local = {into, length}, remote = {(void *)(uintptr_t)address, length};
+  ssize_t copied = process_vm_readv((pid_t)notification(own)->pid, &local, 1, &remote, 1, 0);
+  return copied < 0 ? -errno : (int)copied;
+}
+
+/* 0, or the errno. */
+static int copy_whole(struct answering *own, uint64_t address, size_t length, void *into) {
+  int copied = length == 0 ? 0 : copy(own, address, length, into);
+  return copied == (int)length ? 0 : copied < 0 ? -copied : EFAULT;
+}
+
+/*
+ * The length without the NUL; -ENAMETOOLONG where so many bytes have none, and the buffer has them. Page by page, so that a
+ * text that ends where the memory ends is whole.
+ */
+static int copy_text(struct answering *own, uint64_t address, uint32_t most, unsigned char *into) {
+  for (uint32_t done = 0; done < most;) {
+    uint32_t wanted = PAGE - (uint32_t)((address + done) & (PAGE - 1));
+    if (wanted > most - done) wanted = most - done;
+    if (done == 0 && wanted > FIRST_READ) wanted = FIRST_READ;
+    int copied = copy(own, address + done, wanted, into + done);
+    if (copied <= 0) return copied < 0 ? copied : -EFAULT;
+    const unsigned char *end = memchr(into + done, 0, (size_t)copied);
+    if (end != NULL) return (int)(end - into);
+    done += (uint32_t)copied;
+  }
+  return -ENAMETOOLONG;
+}
+
+enum { BEGIN = 12, ENTRY = 8 };
+
+static void read_text(struct answering *own, uint64_t address, uint32_t most) {
+  int length = copy_text(own, address, most, own->content + own->end + BEGIN + ENTRY);
+  if (length < 0 && length != -ENAMETOOLONG) {
+    failed(own, -length);
+    return;
+  }
+  begin(own, false, 1);
+  entry(own, length < 0 ? most : (uint32_t)length, length < 0);
+}
+
+static void read_bytes(struct answering *own, uint64_t address, uint32_t length) {
+  int error = copy_whole(own, address, length, own->content + own->end + BEGIN + ENTRY);
+  if (error != 0) {
+    failed(own, error);
+    return;
+  }
+  begin(own, false, 1);
+  entry(own, length, false);
+}
+
+static void read_address(struct answering *own, uint64_t address, int32_t length) {
+  if (length < 0 || length > (int32_t)sizeof(struct sockaddr_storage)) failed(own, EINVAL);
+  else read_bytes(own, address, (uint32_t)length);
+}
+
+static void read_message(struct answering *own, uint64_t address) {
+  struct msghdr header;
+  int error = copy_whole(own, address, sizeof header, &header);
+  const int32_t most = sizeof(struct sockaddr_storage), length = (int32_t)header.msg_namelen;
+  if (error != 0) failed(own, error);
+  else if (header.msg_name == NULL || length == 0) word(own, ABSENT);
+  else read_address(own, (uintptr_t)header.msg_name, length < most ? length : most);
+}
+
+static void read_list(struct answering *own, uint64_t address) {
+  const uint32_t start = own->end;
+  bool is_cut = false;
+  uint32_t count = 0, total = 0;
+  int error = 0;
+  for (own->end += BEGIN; error == 0; count++) {
+    is_cut = count == ENTRIES || total > LIST_BYTES;
+    if (is_cut) break;
+    uint64_t pointer;
+    error = copy_whole(own, address + 8 * count, sizeof pointer, &pointer);
+    if (error != 0 || pointer == 0) break;
+    int length = copy_text(own, pointer, TEXT_BYTES, own->content + own->end + ENTRY);
+    if (length < 0 && length != -ENAMETOOLONG) error = -length;
+    if (error != 0) break;
+    const uint32_t bytes = length < 0 ? TEXT_BYTES : (uint32_t)length;
+    entry(own, bytes, length < 0);
+    total += bytes;
+  }
+  const uint32_t end = own->end;
+  own->end = start;
+  if (error != 0) {
+    failed(own, error);
+    return;
+  }
+  begin(own, is_cut, count);
+  own->end = end;
+}
+
+static void read_structure(struct answering *own, const uint32_t *read) {
+  const uint64_t *registers = (const uint64_t *)notification(own)->data.args;
+  uint64_t length = read[LENGTH_REGISTER] == NO_REGISTER ? read[MINIMUM] : registers[read[LENGTH_REGISTER]];
+  read_bytes(own, registers[read[REGISTER]], length > read[MOST] ? read[MOST] : (uint32_t)length);
+}
+
+static void read_one(struct answering *own, const uint32_t *read) {
+  const uint64_t *registers = (const uint64_t *)notification(own)->data.args;
+  const uint64_t address = registers[read[REGISTER]];
+  if (address == 0) {
+    word(own, ABSENT);
+    return;
+  }
+  switch (read[KIND]) {
+    case TEXT: read_text(own, address, read[MOST]); return;
+    case LIST: read_list(own, address); return;
+    case ADDRESS: read_address(own, address, (int32_t)registers[read[LENGTH_REGISTER]]); return;
+    case MESSAGE: read_message(own, address); return;
+    case STRUCTURE: read_structure(own, read); return;
+    default: failed(own, EINVAL);
+  }
+}
+
+static bool is_native(const struct answering *own) { return notification(own)->data.arch == own->architecture; }
+
+/* Bounds of the plan were checked when it was made, by the same thread. */
+static void read_memory(struct answering *own) {
+  const int number = notification(own)->data.nr;
+  const uint32_t at = is_native(own) && number >= 0 && number < CALLS ? own->plan[number] : 0;
+  const uint32_t count = at == 0 ? 0 : own->plan[at];
+  own->end = MEMORY;
+  for (uint32_t i = 0; i < count; i++) read_one(own, own->plan + at + 1 + READ_WORDS * i);
+  memcpy(own->content + READS, &count, sizeof count);
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const uint64_t nanoseconds = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+  memcpy(own->content + TIME, &nanoseconds, sizeof nanoseconds);
+}
+
+/* False where there is no room for so many bytes as the state has then. */
+static bool put(struct answering *own) {
+  const uint32_t size = (HEAD + own->end + 7) & ~7u;
+  uint32_t written = atomic_load_explicit(&own->control[WRITTEN], memory_order_relaxed);
+  uint32_t place = written & (own->ring_size - 1);
+  const uint32_t rest = own->ring_size - place, skipped = rest < size ? rest : 0;
+  own->state[ROOM] = skipped + size;
+  if (written - atomic_load(&own->control[READ]) + skipped + size > own->ring_size) return false;
+  if (skipped != 0) {
+    memcpy(own->ring + place, &rest, sizeof rest);
+    memset(own->ring + place + 4, SKIP, 4);
+    place = 0;
+  }
+  const uint32_t kind = CALL;
+  memcpy(own->ring + place, &size, sizeof size);
+  memcpy(own->ring + place + 4, &kind, sizeof kind);
+  memset(own->ring + place + size - 8, 0, 8);
+  memcpy(own->ring + place + HEAD, own->content, own->end);
+  atomic_store(&own->control[WRITTEN], written + skipped + size);
+  return true;
+}
+
+static bool is_over(const struct answering *own) {
+  struct pollfd state = {.fd = own->listener, .events = POLLIN};
+  return poll(&state, 1, 0) > 0 && (state.revents & POLLHUP) != 0;
+}
+
+/* 0, or a negative errno: ENOENT if no task is left under the filter. */
+static int receive(struct answering *own) {
+  for (;;) {
+    if (own->outlives) {
+      struct pollfd state = {.fd = own->listener, .events = POLLIN};
+      const int found = poll(&state, 1, -1);
+      if (found > 0 && (state.revents & POLLIN) == 0) return (state.revents & POLLHUP) != 0 ? -ENOENT : -EBADF;
+      if (found <= 0) continue;
+    }
+    memset(own->content, 0, sizeof(struct seccomp_notif)); /* the kernel requires zeros */
+    if (ioctl(own->listener, SECCOMP_IOCTL_NOTIF_RECV, own->content) == 0) break;
+    /* A caller that was interrupted before is ENOENT, too. */
+    if (errno != EINTR && (errno != ENOENT || is_over(own))) return -errno;
+  }
+  memcpy(own->state + ID_LOW, &notification(own)->id, sizeof(uint64_t));
+  return 0;
+}
+
+static bool is_known(const struct answering *own) {
+  const uint32_t tid = notification(own)->pid;
+  if (own->known == NULL) return true;
+  if (atomic_load(own->gone) != own->state[GONE]) return false;
+  return tid / 8 < own->known_bytes && (own->known[tid / 8] >> (tid % 8) & 1) != 0;
+}
+
+static bool makes(const struct answering *own) {
+  const int number = notification(own)->data.nr;
+  return own->known != NULL && is_native(own) && number >= 0 && number < CALLS && own->makes[number] != 0;
+}
+
+/* A caller that has died meanwhile needs no answer. */
+static void let_continue(struct answering *own) {
+  struct seccomp_notif_resp response = {.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+  memcpy(&response.id, own->state + ID_LOW, sizeof response.id);
+  ioctl(own->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+}
+
+static int run(struct answering *own, enum stage stage) {
+  for (;; stage = RECEIVE) {
+    if (stage == RECEIVE) {
+      const int error = receive(own);
+      if (error != 0) return error;
+      if (!is_known(own)) return TASK;
+    }
+    if (stage != SEND) {
+      read_memory(own);
+      if (!put(own)) return FULL;
+      if (makes(own)) return MADE;
+    }
+    let_continue(own);
+  }
+}
+
+/*
+ * answerCalls(stage, listener, architecture, outlives, ring, memory, plan, known, makes, gone, state, content): answers until
+ * JavaScript has something to do.
+ *
+ * | result | meaning | goes on with |
+ * | --- | --- | --- |
+ * | TASK | the content has the notification of a thread that is not known | RECORD |
+ * | FULL | the ring has less room than `state` says | RECORD |
+ * | MADE | the recorded call makes or ends tasks, or executes a program | SEND |
+ * | -ENOENT | no task is left under the filter | |
+ * | other | the kernel's error | |
+ */
+static napi_value answer_calls(napi_env env, napi_callback_info info) {
+  enum { ARGUMENTS = 12, BUFFERS = 8, FIRST_BUFFER = 4 };
+  napi_value arguments[ARGUMENTS];
+  size_t count = ARGUMENTS, lengths[BUFFERS] = {0};
+  unsigned char *buffers[BUFFERS] = {NULL};
+  uint32_t stage;
+  struct answering own = {0};
+  if (napi_get_cb_info(env, info, &count, arguments, NULL, NULL) != napi_ok || count != ARGUMENTS ||
+      napi_get_value_uint32(env, arguments[0], &stage) != napi_ok ||
+      napi_get_value_int32(env, arguments[1], &own.listener) != napi_ok ||
+      napi_get_value_uint32(env, arguments[2], &own.architecture) != napi_ok ||
+      napi_get_value_bool(env, arguments[3], &own.outlives) != napi_ok)
+    return fail(env, "answerCalls takes (stage, listener, architecture, outlives, and eight buffers)");
+  for (int i = 0; i < BUFFERS; i++)
+    if (!bytes_of(env, arguments[FIRST_BUFFER + i], &buffers[i], &lengths[i]))
+      return fail(env, "answerCalls takes eight buffers");
+  enum { CONTROL, RING, PLAN, KNOWN, MAKES, GONE_COUNT, STATE, RECORD_CONTENT };
+  own.control = (_Atomic uint32_t *)(void *)buffers[CONTROL];
+  own.ring = buffers[RING];
+  own.ring_size = (uint32_t)lengths[RING];
+  own.plan = (const uint32_t *)(const void *)buffers[PLAN];
+  own.known = lengths[KNOWN] == 0 ? NULL : buffers[KNOWN];
+  own.known_bytes = lengths[KNOWN];
+  own.makes = buffers[MAKES];
+  own.gone = (const _Atomic uint32_t *)(const void *)buffers[GONE_COUNT];
+  own.state = (uint32_t *)(void *)buffers[STATE];
+  own.content = buffers[RECORD_CONTENT];
+  if (lengths[CONTROL] < 8 || lengths[RING] < 2 * CONTENT || (lengths[RING] & (lengths[RING] - 1)) != 0 ||
+      lengths[PLAN] < 4 * CALLS || lengths[MAKES] < CALLS || lengths[GONE_COUNT] < 4 ||
+      lengths[STATE] < 4 * STATE_WORDS || lengths[RECORD_CONTENT] < CONTENT)
+    return fail(env, "a buffer of answerCalls is too small");
+  return number_of(env, run(&own, (enum stage)stage));
+}
+
+void export_recording(napi_env env, napi_value exports) {
+  const napi_property_descriptor functions[] = {
+      {.utf8name = "answerCalls", .method = answer_calls, .attributes = napi_enumerable},
+  };
+  napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
+}

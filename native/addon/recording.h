@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* Recordings: what is too often done for JavaScript. */
+#ifndef RECORDING_H
+#define RECORDING_H
+
+#include <node_api.h>
+
+/* Exports `answerCalls` (recording.c). */
+void export_recording(napi_env env, napi_value exports);
+
+#endif

@@ -28,10 +28,10 @@ export default policy((call) => {
   if (call.name === "openat" && call.args.flags.hasAny("O_CREAT", "O_TRUNC") && !quiet.get()) return refuse(most);
   switch (call.name) {
     case "socket":
-      return call.args.family.is("AF_INET", "AF_INET6") && !call.args.type.has("SOCK_RAW") ? allow : deny("EACCES");
+      return call.args.family.is("AF_UNIX", "AF_NETLINK") && !call.args.type.has("SOCK_RAW") ? allow : deny("EACCES");
     case "open":
     case "openat":
-      if (!call.args.flags.hasOnly("O_RDONLY", "O_CLOEXEC") || outside(call.args.mode, 4095n)) return refuse(0n);
+      if (!call.args.flags.hasOnly("O_RDONLY", "O_CLOEXEC") || outside(call.args.mode, 448n)) return refuse(0n);
       opened.set(call.caller.pid, opened.get(call.caller.pid, 0n) & 0xffn);
       return allow;
     case "lseek":

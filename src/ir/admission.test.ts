@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { admit } from "./admission.ts";
 import type { Program } from "./program.ts";
+import { emptyLists } from "./testing/parts.ts";
 
 const numbers = (...list: number[]) => list.map((number) => ({ from: BigInt(number), to: BigInt(number) }));
 const program: Program = {
@@ -9,14 +10,7 @@ const program: Program = {
   files: [],
   admission: { always: numbers(15, 60, 219, 231), judged: [{ from: 0n, to: 14n }, ...numbers(59, 462)] },
   verdicts: [{ action: "allow", errno: 0, reason: undefined, at: undefined }],
-  cells: [],
-  tables: [],
-  rooms: [],
-  reports: [],
-  parameters: [],
-  observations: [],
-  words: [],
-  locals: [],
+  ...emptyLists,
   body: [{ kind: "return", verdict: { kind: "verdict", verdict: 0 } }],
 };
 const x86_64 = 0xc000_003e;

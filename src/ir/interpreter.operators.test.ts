@@ -2,10 +2,12 @@
  * Tests every operator and width at boundary values and their products. The oracle uses the definitions alone
  * (BigInt.asIntN and asUintN), none of the implementation.
  */
+
 import { describe, expect, it } from "vitest";
 import type { SystemCallEvent } from "./evaluation.ts";
-import { evaluate, initialState } from "./interpreter.ts";
+import { evaluate } from "./interpreter.ts";
 import type { BinaryOperator, CompareOperator, IntegerExpression, Program } from "./program.ts";
+import { freshState } from "./testing/parts.ts";
 
 const u = (value: bigint) => BigInt.asUintN(64, value);
 const s = (value: bigint) => BigInt.asIntN(64, value);
@@ -87,11 +89,7 @@ function evaluator(expressions: readonly IntegerExpression[]): (a: bigint, b: bi
       { kind: "return", verdict: { kind: "verdict", verdict: 0 } },
     ],
   };
-  const state = {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
+  const state = freshState(program);
   const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
   return (a, b) => {
     const event: SystemCallEvent = {

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import type { Circumstances, EvaluationState, SystemCallEvent } from "./evaluation.ts";
+import type { Circumstances, SystemCallEvent } from "./evaluation.ts";
 import { evaluate, inheritState, initialState } from "./interpreter.ts";
 import type { Cell, IntegerExpression, Program, Room, Statement, Table, VerdictExpression } from "./program.ts";
+import { emptyLists, freshState } from "./testing/parts.ts";
 
 const constant = (value: bigint): IntegerExpression => ({ kind: "constant", value });
 const argument0: IntegerExpression = { kind: "input", input: "argument0" };
@@ -25,24 +26,9 @@ function programOf(body: readonly Statement[], declarations: Partial<Program> = 
       { action: "deny", errno: 12, reason: undefined, at: undefined },
       { action: "kill-process", errno: 0, reason: undefined, at: undefined },
     ],
-    cells: [],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
+    ...emptyLists,
     body,
     ...declarations,
-  };
-}
-
-function stateOf(program: Program): EvaluationState {
-  return {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
   };
 }
 
@@ -53,7 +39,7 @@ function event(number: number, ...first: bigint[]): SystemCallEvent {
 
 const circumstances: Circumstances = { now: 5n, pid: 10, tid: 11, uid: 1000, gid: 0xffff_ffff, alive: 2n };
 
-function judge(program: Program, call: SystemCallEvent = event(0), state = stateOf(program)) {
+function judge(program: Program, call: SystemCallEvent = event(0), state = freshState(program)) {
   return evaluate(program, call, circumstances, state);
 }
 
@@ -130,7 +116,7 @@ describe("control", () => {
       ],
       { locals: ["integer", "boolean", "verdict"] },
     );
-    const state = stateOf(program);
+    const state = freshState(program);
     expect([judge(program, event(0), state), judge(program, event(0), state)].map((one) => one.verdict)).toEqual([
       0, 0,
     ]);
@@ -211,7 +197,7 @@ describe("tables", () => {
       tables: [table()],
       cells: [cell],
     });
-    const state = stateOf(program);
+    const state = freshState(program);
     expect(judge(program, event(0), state)).toMatchObject({ verdict: enomem, changedState: true });
     expect([...state.process.tables[0]!.keys()]).toEqual([1n, 2n]);
     expect(state.tree.cells[0]).toBe(9n);
@@ -229,7 +215,7 @@ describe("tables", () => {
       ],
       { tables: [table()] },
     );
-    const state = stateOf(program);
+    const state = freshState(program);
     expect(judge(program, event(0), state).verdict).toBe(allow);
     expect([...state.process.tables[0]!]).toEqual([
       [1n, 5n],
@@ -262,7 +248,7 @@ describe("tables", () => {
     const program = programOf([setKey(3n), { kind: "table-delete", table: 0, key: constant(9n) }, give(allow)], {
       tables: [table()],
     });
-    const state = stateOf(program);
+    const state = freshState(program);
     for (const key of [1n, 2n]) state.process.tables[0]!.set(key, 0n);
     expect(judge(program, event(0), state)).toEqual({ verdict: enomem, entered: [], reports: [], changedState: false });
   });
@@ -275,7 +261,7 @@ describe("tables", () => {
 
   it("a set stores no values", () => {
     const program = programOf([setKey(1n, 77n), give(allow)], { tables: [table({ holdsValues: false })] });
-    const state = stateOf(program);
+    const state = freshState(program);
     judge(program, event(0), state);
     expect(state.process.tables[0]!.get(1n)).toBe(0n);
   });

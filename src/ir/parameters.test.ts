@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { checkProgram } from "./check.ts";
-import { evaluate, initialState } from "./interpreter.ts";
+import { evaluate } from "./interpreter.ts";
 import { optimise } from "./optimise/optimise.ts";
 import { bindParameters, defaultWords, parameterFault, parameterWords } from "./parameters.ts";
 import { printProgram } from "./print.ts";
-import type { Parameter, Program } from "./program.ts";
+import type { Parameter } from "./program.ts";
 import {
   arbitraryWords,
   generateCircumstances,
@@ -12,16 +12,9 @@ import {
   generateProgram,
   SeededChoices,
 } from "./testing/arbitrary.ts";
+import { freshState } from "./testing/parts.ts";
 
 const most: Parameter = { name: "most", kind: "integer", from: 1n, to: 100n, default: 16n, at: undefined };
-
-function stateOf(program: Program) {
-  return {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
-}
 
 describe("a parameter", () => {
   it("becomes a constant when bound; before that, simplification knows only its range", () => {
@@ -42,7 +35,7 @@ describe("a parameter", () => {
           { of: optimise(bound).program, words: [] },
           { of: bindParameters(simpler, words), words: [] },
         ];
-        const states = forms.map(({ of }) => stateOf(of));
+        const states = forms.map(({ of }) => freshState(of));
         for (let step = 0; step < 8; step += 1) {
           const event = generateEvent(choices, program);
           const who = generateCircumstances(choices, program);
@@ -81,7 +74,7 @@ describe("a parameter", () => {
     const program = generateProgram(new SeededChoices(1), { parameters: true });
     const event = generateEvent(new SeededChoices(2), program);
     const who = generateCircumstances(new SeededChoices(3), program);
-    expect(() => evaluate(program, event, who, stateOf(program))).toThrow(/parameters, 0 values/);
+    expect(() => evaluate(program, event, who, freshState(program))).toThrow(/parameters, 0 values/);
     expect(() => bindParameters(program, [])).toThrow(/parameters, 0 values/);
   });
 });

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { pattern } from "./arithmetic.ts";
 import { checkProgram } from "./check.ts";
-import { evaluate, initialState } from "./interpreter.ts";
+import { evaluate } from "./interpreter.ts";
 import { printExpression } from "./print.ts";
 import type { BooleanExpression, IntegerExpression, Program, Statement, VerdictExpression } from "./program.ts";
 import { Simplifier, simplifyExpression } from "./simplify.ts";
@@ -15,6 +15,7 @@ import {
   generateEvent,
   generateProgram,
 } from "./testing/arbitrary.ts";
+import { freshState } from "./testing/parts.ts";
 import { mapStatement } from "./traverse.ts";
 
 const x: IntegerExpression = { kind: "input", input: "argument0" };
@@ -217,7 +218,7 @@ describe("simplifyExpression", () => {
           const event = generateEvent(choices, original);
           const circumstances = generateCircumstances(choices, original);
           const outcomes = [original, simpler].map((candidate) => {
-            const state = states(candidate);
+            const state = freshState(candidate);
             return { evaluation: evaluate(candidate, event, circumstances, state), state };
           });
           if (!isDeepStrictEqual(outcomes[1], outcomes[0])) expect(outcomes[1]).toEqual(outcomes[0]);
@@ -244,14 +245,6 @@ describe("simplifyExpression", () => {
     );
   });
 });
-
-function states(candidate: Program) {
-  return {
-    thread: initialState(candidate, "thread"),
-    process: initialState(candidate, "process"),
-    tree: initialState(candidate, "tree"),
-  };
-}
 
 function simplifyAll(original: Program): Program {
   const simplifier = new Simplifier(original);
@@ -306,8 +299,8 @@ function checkOperator(operator: Extract<IntegerExpression, { kind: "binary" }>[
         arguments: [argument, 0n, 0n, 0n, 0n, 0n] as const,
       };
       const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
-      const expected = evaluate(before, event, circumstances, states(before)).reports[0]!.values;
-      const got = evaluate(after, event, circumstances, states(after)).reports[0]!.values;
+      const expected = evaluate(before, event, circumstances, freshState(before)).reports[0]!.values;
+      const got = evaluate(after, event, circumstances, freshState(after)).reports[0]!.values;
       if (got.some((result, index) => result !== expected[index])) {
         expect(got, `${operator} with ${value} on ${argument}`).toEqual(expected);
       }

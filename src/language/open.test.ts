@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { evaluate, initialState } from "../ir/interpreter.ts";
+import { evaluate } from "../ir/interpreter.ts";
 import { printProgram } from "../ir/print.ts";
 import type { Program } from "../ir/program.ts";
+import { freshState } from "../ir/testing/parts.ts";
 import { auditArchitecture } from "../linux/architecture.ts";
 import { callByName } from "../linux/calls.ts";
 import { loadPolicy } from "./load.ts";
@@ -217,11 +218,7 @@ export default policy((call) => {
   const numbers = ["dup2", "openat", "socket"].map((name) => callByName(name)!.number.x86_64!);
 
   function verdicts(of: Program, words: readonly bigint[]): string[] {
-    const state = {
-      thread: initialState(of, "thread"),
-      process: initialState(of, "process"),
-      tree: initialState(of, "tree"),
-    };
+    const state = freshState(of);
     const who = { now: 1n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
     const said: string[] = [];
     for (const number of numbers)

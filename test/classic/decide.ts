@@ -4,6 +4,7 @@ import type { Decision, DecisionLeaf, SplitPolicy } from "../../src/analysis/dec
 import type { ClassicTarget } from "../../src/compile/classic/compile.ts";
 import type { CallWord } from "../../src/ir/inputs.ts";
 import type { Interval, Program } from "../../src/ir/program.ts";
+import { emptyLists } from "../../src/ir/testing/parts.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
 import { splitReturnWord } from "../../src/linux/return-word.ts";
 import type { Comparison, FlatProfile } from "./profile.ts";
@@ -59,15 +60,7 @@ export function decide(profile: FlatProfile, judged: readonly number[], always: 
     files: [],
     admission: { always: intervalsOf(always), judged: intervalsOf(judged) },
     verdicts,
-    cells: [],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
-    body: [],
+    ...emptyLists,
   };
   return {
     program,

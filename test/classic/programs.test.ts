@@ -15,7 +15,7 @@ import {
   probedNumbers,
 } from "../../src/compile/classic/testing/program.ts";
 import { admit } from "../../src/ir/admission.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import {
   generateProgram,
@@ -24,6 +24,7 @@ import {
   runTrace,
   SeededChoices,
 } from "../../src/ir/testing/arbitrary.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { strictness } from "../../src/ir/verdicts.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { returnWord } from "../../src/linux/return-word.ts";
@@ -86,11 +87,7 @@ describe.each(seeds(1, 6).map((block) => block * 1000))("programs from seed %i o
     for (const seed of seeds(firstSeed + 200, 10)) {
       const { program, split, instructions } = build(seed, { stateless: true });
       const random = randomNumbers(seed);
-      const state = {
-        thread: initialState(program, "thread"),
-        process: initialState(program, "process"),
-        tree: initialState(program, "tree"),
-      };
+      const state = freshState(program);
       for (const [number, decision] of split) {
         const base = { number, architecture: auditArchitecture[program.architecture] };
         for (const input of boundaryInputs(decision, base, 100, random)) {

@@ -1,6 +1,8 @@
 /** Small programs for tests: each part has a default. */
+
 import type { Circumstances, SystemCallEvent } from "../../src/ir/evaluation.ts";
 import type { IntegerExpression, Program, Statement } from "../../src/ir/program.ts";
+import { emptyLists } from "../../src/ir/testing/parts.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
 
 export function programOf(parts: Partial<Program>): Program {
@@ -10,14 +12,7 @@ export function programOf(parts: Partial<Program>): Program {
     files: ["test.ts"],
     admission: { always: [], judged: [{ from: 0n, to: 1000n }] },
     verdicts: sampleVerdicts,
-    cells: [],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
+    ...emptyLists,
     body: [returnVerdict(0)],
     ...parts,
   };

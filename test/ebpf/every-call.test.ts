@@ -2,7 +2,6 @@
  * Ready policies and OCI profiles: over every call number and boundary arguments, eBPF on the kernel = the interpreter.
  */
 
-import { readdirSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../src/analysis/split/split.ts";
 import { verdictWord } from "../../src/compile/classic/verdict-word.ts";
@@ -15,22 +14,17 @@ import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateCircumstances, generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { highestNumber } from "../../src/linux/calls.ts";
 import { returnWord } from "../../src/linux/return-word.ts";
+import { ociProfiles, readyPolicies } from "../support/policy-files.ts";
 
-const policies = [
-  ...readdirSync("policies")
-    .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
-    .map((file) => `policies/${file}`),
-  ...readdirSync("test/fixtures/oci")
-    .filter((file) => file.endsWith(".json"))
-    .map((file) => `test/fixtures/oci/${file}`),
-];
+const policies = [...readyPolicies, ...ociProfiles];
 
 const corners = [0n, 1n, 1n << 31n, 1n << 32n, 1n << 63n].flatMap((corner) =>
   [corner - 1n, corner, corner + 1n].map((value) => BigInt.asUintN(64, value)),
@@ -55,11 +49,7 @@ describe("policies as eBPF", () => {
       const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
       const trial = new KernelTrial(program, object.instructions);
       const choices = new SeededChoices(1);
-      const state: EvaluationState = {
-        thread: initialState(program, "thread"),
-        process: initialState(program, "process"),
-        tree: initialState(program, "tree"),
-      };
+      const state: EvaluationState = freshState(program);
       const { cells } = stateOffsets(program);
       try {
         for (const event of events(program, choices)) {
@@ -105,11 +95,7 @@ describe("policies as programs of type seccomp", () => {
         return new ModelledTree(program, compiled!);
       });
       const choices = new SeededChoices(2);
-      const state: EvaluationState = {
-        thread: initialState(program, "thread"),
-        process: initialState(program, "process"),
-        tree: initialState(program, "tree"),
-      };
+      const state: EvaluationState = freshState(program);
       let now = 0n;
       for (const event of events(program, choices)) {
         now += BigInt(choices.below(200_000_000));

@@ -12,8 +12,9 @@ import { ModelledTree } from "../../src/compile/ebpf/testing/seccomp.ts";
 import { KernelTrial } from "../../src/compile/ebpf/testing/trial.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { callByName } from "../../src/linux/calls.ts";
@@ -102,11 +103,7 @@ describe("a policy with", () => {
     const object = compile(program);
     if (process.getuid?.() !== 0) context.skip("loading a program of type BPF_PROG_TYPE_SYSCALL needs root");
     const trial = new KernelTrial(program, object.instructions);
-    const state: EvaluationState = {
-      thread: initialState(program, "thread"),
-      process: initialState(program, "process"),
-      tree: initialState(program, "tree"),
-    };
+    const state: EvaluationState = freshState(program);
     try {
       for (let step = 0n; step < 400n; step += 1n) {
         const event = readAt(step);
@@ -179,11 +176,7 @@ describe.each(["seccomp", "unprivileged"] as const)("for the target %s, a policy
       }
       expect(diagnostics).toEqual([]);
       const tree = new ModelledTree(program, compiled!);
-      const state: EvaluationState = {
-        thread: initialState(program, "thread"),
-        process: initialState(program, "process"),
-        tree: initialState(program, "tree"),
-      };
+      const state: EvaluationState = freshState(program);
       for (let step = 0n; step < 300n; step += 1n) {
         const event = readAt(step);
         const circumstances = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };

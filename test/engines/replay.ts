@@ -14,6 +14,7 @@ import type { JudgementRecord } from "../../src/events/record.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { returnWord } from "../../src/linux/return-word.ts";
+import { bundleOptions, inCheckout } from "../support/bundle.ts";
 import type { Job, JobOutcome } from "./harness.ts";
 import { makeScript, type Record, replayableProgram, type Script, type ScriptOptions } from "./script.ts";
 
@@ -28,20 +29,13 @@ const sigkill = 9;
 export async function prepare(): Promise<void> {
   execFileSync("make", ["-s", "-C", "native"], { stdio: "inherit" });
   mkdirSync(folder, { recursive: true });
-  const common = {
-    bundle: true,
-    platform: "node",
-    target: "node20",
-    packages: "external",
-    logLevel: "warning",
-  } as const;
-  const define = { "import.meta.url": JSON.stringify(`file://${resolve("src/linux/native.ts")}`) };
+  const common = { ...bundleOptions, packages: "external" } as const;
   await build({
     ...common,
     entryPoints: ["test/engines/harness.ts"],
     outfile: `${folder}/harness.cjs`,
     format: "cjs",
-    define,
+    define: inCheckout,
   });
   await build({
     ...common,

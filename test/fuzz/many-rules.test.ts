@@ -2,6 +2,7 @@
  * 2,000 rules of each form that once took minutes or all memory: the split has a decision for each call, which covers
  * the policy's verdicts, and eBPF gives a program or an error.
  */
+
 import { describe, expect, it } from "vitest";
 import type { Decision, DecisionLeaf } from "../../src/analysis/decision.ts";
 import { lintPolicy } from "../../src/analysis/lint/lint.ts";
@@ -11,8 +12,9 @@ import { TargetError } from "../../src/compile/ebpf/targets/target.ts";
 import { trialTarget } from "../../src/compile/ebpf/targets/trial.ts";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 
@@ -84,11 +86,7 @@ describe(`${count} rules about`, { timeout: 600_000 }, () => {
     const program = load(shape);
     lintPolicy(program);
     const split = splitPolicy(program, { superviseProcessCreation: false });
-    const state: EvaluationState = {
-      thread: initialState(program, "thread"),
-      process: initialState(program, "process"),
-      tree: initialState(program, "tree"),
-    };
+    const state: EvaluationState = freshState(program);
     for (let step = 0n; step < 300n; step += 1n) {
       const word = (step * 7n) % 2003n;
       const event: SystemCallEvent = {

@@ -18,10 +18,11 @@ import { ModelledTree, modelledCopy } from "../../src/compile/ebpf/testing/secco
 import { makeBundle } from "../../src/engines/make-bundle.ts";
 import { admit } from "../../src/ir/admission.ts";
 import type { EvaluationState, SystemCallEvent } from "../../src/ir/evaluation.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import { type Memory, Observer, patternsOf } from "../../src/ir/observe.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateEvent, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { highestNumber } from "../../src/linux/calls.ts";
@@ -85,11 +86,7 @@ function runBundle(program: Program, bundle: Bundle, { object, storage, constant
   const classic = decodeInstructions(bundle.classic).map((instruction, index) =>
     bundle.classicToken.includes(index) ? { ...instruction, k: 0x7c5a_93e1 } : instruction,
   );
-  const state: EvaluationState = {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
+  const state: EvaluationState = freshState(program);
   const constant = new Set(bundle.constantAllows.map(({ number }) => number));
   const choices = new SeededChoices(7);
   const observer = new Observer(program);

@@ -2,42 +2,29 @@
  * Loads ready policies and profiles as bundles into the patched kernel: it accepts each, for both targets, its verifier
  * shows the policy's lines, and the feature probe finds all features of the series.
  */
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
-import { build } from "esbuild";
 import { encodeBundle } from "../../src/bundle/write.ts";
 import { compileArtifact } from "../../src/compile/ebpf/artifact.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { loadOpenPolicy } from "../../src/language/open.ts";
+import { bundleGuest } from "../support/bundle.ts";
+import { ociProfiles, readyPolicies } from "../support/policy-files.ts";
 import { casesInMachine, unable } from "./vm.ts";
 
 const folder = resolve("build/test/bundles");
 
 const policies = [
-  ...readdirSync("policies")
-    .filter((file) => file.endsWith(".ts") && !file.endsWith(".flow.ts"))
-    .map((file) => `policies/${file}`),
-  ...readdirSync("test/fixtures/oci")
-    .filter((file) => file.endsWith(".json"))
-    .map((file) => `test/fixtures/oci/${file}`),
+  ...readyPolicies,
+  ...ociProfiles,
   ...["limit", "remembered", "sockets"].map((name) => `test/goldens/ebpf/${name}.ts`),
 ];
 
 async function prepare(): Promise<string[]> {
   mkdirSync(folder, { recursive: true });
-  await build({
-    entryPoints: ["test/kernel/guest/load-bundles.ts"],
-    outfile: join(folder, "load-bundles.cjs"),
-    bundle: true,
-    platform: "node",
-    target: "node20",
-    format: "cjs",
-    logLevel: "warning",
-    // The addon is resolved from here.
-    define: { "import.meta.url": JSON.stringify(`file://${resolve("src/linux/native.ts")}`) },
-  });
+  await bundleGuest("test/kernel/guest/load-bundles.ts", join(folder, "load-bundles.cjs"));
   return policies.flatMap((path) =>
     (["seccomp", "unprivileged"] as const).flatMap((target) => {
       const { program, sources } = loadPolicy(path, { architecture: "x86_64" });

@@ -5,7 +5,7 @@
  */
 import { mkdirSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { build } from "esbuild";
+import { bundleGuest } from "../support/bundle.ts";
 import { compiled } from "../support/run.ts";
 import { casesInMachine, full, unable } from "./vm.ts";
 
@@ -16,17 +16,7 @@ const steps = 60;
 
 async function prepare(): Promise<string> {
   mkdirSync(folder, { recursive: true });
-  await build({
-    entryPoints: ["test/kernel/guest/lives.ts"],
-    outfile: program,
-    bundle: true,
-    platform: "node",
-    target: "node20",
-    format: "cjs",
-    logLevel: "warning",
-    // The addon is resolved from here.
-    define: { "import.meta.url": JSON.stringify(`file://${resolve("src/linux/native.ts")}`) },
-  });
+  await bundleGuest("test/kernel/guest/lives.ts", program);
   return compiled(resolve("test/kernel/guest/lives.c"));
 }
 

@@ -1,5 +1,7 @@
 /** The verdicts of a small policy for single calls, each with fresh state, by the interpreter. */
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+
+import { evaluate } from "../../src/ir/interpreter.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
 import { callByName } from "../../src/linux/calls.ts";
@@ -20,11 +22,7 @@ export function ask(body: string, architecture: ArchitectureName = "x86_64"): As
       instructionPointer: 0n,
       arguments: [0, 1, 2, 3, 4, 5].map((index) => registers[index] ?? 0n) as never,
     };
-    const state = {
-      thread: initialState(program, "thread"),
-      process: initialState(program, "process"),
-      tree: initialState(program, "tree"),
-    };
+    const state = freshState(program);
     const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
     const { action, errno } = program.verdicts[evaluate(program, event, who, state).verdict]!;
     return action === "deny" ? `deny ${errnoName(errno)}` : action;

@@ -1,7 +1,9 @@
 /** Tests the checks before the policy, and the rule for clone3 after it. */
+
 import { describe, expect, it } from "vitest";
 import { admit } from "../../src/ir/admission.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { callByName } from "../../src/linux/calls.ts";
@@ -19,11 +21,7 @@ function compile(head: string, body: string) {
     };
     const admission = admit(program!, event);
     if (admission !== "judged") return admission;
-    const state = {
-      thread: initialState(program!, "thread"),
-      process: initialState(program!, "process"),
-      tree: initialState(program!, "tree"),
-    };
+    const state = freshState(program!);
     const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
     const { action, errno } = program!.verdicts[evaluate(program!, event, who, state).verdict]!;
     return action === "deny" ? `deny ${errnoName(errno)}` : action;

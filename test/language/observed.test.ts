@@ -1,11 +1,13 @@
 /** Policies that ask about the memory behind pointers, judged by the interpreter over memory as the kernel copies it. */
+
 import { describe, expect, it } from "vitest";
 import { InterpreterEvaluator } from "../../src/engines/simulate/interpreter-evaluator.ts";
 import { SimulatedTree } from "../../src/engines/simulate/tree.ts";
 import { checkProgram } from "../../src/ir/check.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Memory } from "../../src/ir/observe.ts";
 import { Observer } from "../../src/ir/observe.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { numberOf } from "../../src/linux/calls.ts";
@@ -34,11 +36,7 @@ function compile(head: string, body: string, set?: ReadonlyMap<string, string>) 
       instructionPointer: 0n,
       arguments: [0n, 0n, 0n, 0n, 0n, 0n] as const,
     };
-    const state = {
-      thread: initialState(program, "thread"),
-      process: initialState(program, "process"),
-      tree: initialState(program, "tree"),
-    };
+    const state = freshState(program);
     const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n, observed: observed.words };
     const { action, errno } = program.verdicts[evaluate(program, event, who, state).verdict]!;
     return action === "deny" ? errnoName(errno)! : action;

@@ -5,6 +5,7 @@
 
 import { addressKinds, type Reading } from "../../src/ir/observation.ts";
 import type { Cell, IntegerExpression, OnFork, Program, Room, Scope, Statement } from "../../src/ir/program.ts";
+import { emptyLists } from "../../src/ir/testing/parts.ts";
 import type { Verdict } from "../../src/ir/verdicts.ts";
 
 /** Numbers on x86-64 (asm/unistd_64.h). */
@@ -72,14 +73,7 @@ export function programOf(name: string, parts: Partial<Program>): Program {
     files: [`${name}.ts`],
     admission: { always: always.map((at) => ({ from: at, to: at })), judged: judgedNumbers() },
     verdicts: verdictList,
-    cells: [],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
+    ...emptyLists,
     body: [give(verdicts.allow)],
     ...parts,
   };

@@ -15,13 +15,13 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { PolicyEvent } from "../../src/events/event.ts";
 import { type Address, freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
+import { responseOf } from "../support/response.ts";
 import { engine, portcullis } from "../support/run.ts";
 
 interface Server {
@@ -112,18 +112,6 @@ function isInstalled(program: string): boolean {
   return spawnSync("sh", ["-c", `command -v ${program}`]).status === 0;
 }
 
-function ask({ host, port }: Address, text: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    let answer = "";
-    const socket = connect(port, host, () => socket.write(text));
-    socket.on("data", (bytes) => {
-      answer += bytes.toString();
-    });
-    socket.on("close", () => resolve(answer === "" ? undefined : answer));
-    socket.on("error", () => resolve(undefined));
-  });
-}
-
 /** Runs the server behind these words, gives it the load, and ends it. */
 async function serve(
   server: Server,
@@ -153,7 +141,7 @@ async function serve(
   const answered = (text: string) =>
     until("an answer", async () => {
       if (status !== undefined) throw new Error(`${server.name} has ended with ${status}\n${read("said")}`);
-      return ask(address, text);
+      return responseOf(address, text);
     });
   for (let time = 0; time < times; time++) {
     for (const [text, answer] of load) expect(await answered(text)).toMatch(answer);

@@ -3,6 +3,7 @@ import { execFileSync, type SpawnOptions, spawn, spawnSync } from "node:child_pr
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { bundleOptions } from "../support/bundle.ts";
 import { asUser, copyFor, isReachable, ordinaryUser, reachableFolder } from "../support/ordinary-user.ts";
 import { patience } from "../support/patience.ts";
 import type { HarnessOptions } from "./harness.ts";
@@ -26,13 +27,7 @@ export async function prepare(): Promise<void> {
   copyFor(place, "dist/native", "dist/native");
   copyFor(place, "build/native/victims");
   if (!isReachable(node)) node = copyFor(place, node);
-  const common = {
-    bundle: true,
-    platform: "node",
-    target: "node20",
-    packages: "external",
-    logLevel: "warning",
-  } as const;
+  const common = { ...bundleOptions, packages: "external" } as const;
   await build({ ...common, entryPoints: ["test/live/harness.ts"], outfile: harness, format: "esm" });
   await build({
     ...common,

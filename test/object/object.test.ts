@@ -1,4 +1,5 @@
 /** Tests object files with Debian's bpftool and libbpf. */
+
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,9 +12,10 @@ import { refusals } from "../../src/compile/ebpf/targets/trial.ts";
 import { encodeObject, ObjectError } from "../../src/compile/object/object.ts";
 import type { Sources } from "../../src/diagnostics/render.ts";
 import { makeBundle } from "../../src/engines/make-bundle.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { generateProgram, SeededChoices } from "../../src/ir/testing/arbitrary.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { loadOpenPolicy } from "../../src/language/open.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
@@ -238,11 +240,7 @@ describe("a program in C, by a skeleton of the object,", () => {
       const calls = ["getpid", "socket", "openat", "connect", "dup", "close", "dup", "dup", "close", "execve", "read"];
       const numbers = calls.map((name) => callByName(name)!.number.x86_64!);
       const judged = execFileSync(judge, numbers.map(String), { encoding: "utf8" }).trimEnd().split("\n").map(Number);
-      const state = {
-        thread: initialState(program, "thread"),
-        process: initialState(program, "process"),
-        tree: initialState(program, "tree"),
-      };
+      const state = freshState(program);
       const wanted = numbers.map((number) => {
         const event = {
           number,

@@ -3,8 +3,9 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { renderDiagnostics } from "../../src/diagnostics/render.ts";
 import { checkProgram } from "../../src/ir/check.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { loadPolicy } from "../../src/language/load.ts";
 import { auditArchitecture } from "../../src/linux/architecture.ts";
 import { callByName } from "../../src/linux/calls.ts";
@@ -33,11 +34,7 @@ function verdictOf(program: Program, name: string, ...registers: bigint[]): stri
     instructionPointer: 0n,
     arguments: [a, b, c, d, e, f] as const,
   };
-  const state = {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
+  const state = freshState(program);
   const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
   const { action, errno, at } = program.verdicts[evaluate(program, event, nobody, state).verdict]!;
   return `${action}${action === "deny" ? ` ${errno}` : ""} ${at === undefined ? "" : program.files[at.file]?.split("/").at(-1)}`;

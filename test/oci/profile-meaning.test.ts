@@ -9,10 +9,11 @@ import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { type ClassicInput, runClassic } from "../../src/compile/classic/interpreter.ts";
 import { admit } from "../../src/ir/admission.ts";
-import { evaluate, initialState } from "../../src/ir/interpreter.ts";
+import { evaluate } from "../../src/ir/interpreter.ts";
 import type { Program } from "../../src/ir/program.ts";
 import { SeededChoices } from "../../src/ir/testing/arbitrary.ts";
 import { type Choices, chance, listOf, pick } from "../../src/ir/testing/choices.ts";
+import { freshState } from "../../src/ir/testing/parts.ts";
 import { compileOciProfile } from "../../src/language/oci/compile.ts";
 import { type ArchitectureName, auditArchitecture } from "../../src/linux/architecture.ts";
 import { allCalls } from "../../src/linux/calls.ts";
@@ -33,11 +34,7 @@ function wordOf(program: Program, input: ClassicInput): number {
     instructionPointer: input.instructionPointer,
     arguments: [a, b, c, d, e, f] as const,
   };
-  const state = {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
+  const state = freshState(program);
   const nobody = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
   const { action, errno } = program.verdicts[evaluate(program, event, nobody, state).verdict]!;
   const words = {

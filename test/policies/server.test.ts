@@ -2,13 +2,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, copyFileSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import type { DecisionEvent } from "../../src/events/event.ts";
 import { type Address, freeAddress } from "../support/address.ts";
 import { until } from "../support/patience.ts";
+import { responseOf } from "../support/response.ts";
 import { compiled, engine } from "../support/run.ts";
 
 interface Server {
@@ -59,19 +59,6 @@ const servers: readonly Server[] = [
   },
 ];
 
-/** The server's whole response, or undefined if the connection fails. */
-function ask({ host, port }: Address, text: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    let answer = "";
-    const socket = connect(port, host, () => socket.write(text));
-    socket.on("data", (bytes) => {
-      answer += bytes.toString();
-    });
-    socket.on("close", () => resolve(answer === "" ? undefined : answer));
-    socket.on("error", () => resolve(undefined));
-  });
-}
-
 async function started({ command, asks, answers }: Server, before: readonly string[], events: string) {
   const folder = mkdtempSync(join(tmpdir(), "portcullis-server-"));
   chmodSync(folder, 0o777);
@@ -98,7 +85,7 @@ async function started({ command, asks, answers }: Server, before: readonly stri
   });
   const answer = await until("an answer", async () => {
     if (status !== undefined) throw new Error(`the server has ended with ${status}\n${read(join(folder, "said"))}`);
-    return ask(address, asks);
+    return responseOf(address, asks);
   });
   expect(answer).toMatch(answers);
   const pid = await until("its pid", () => Number(read(pidFile)) || undefined);

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { EvaluationState } from "../../ir/evaluation.ts";
-import { evaluate, initialState } from "../../ir/interpreter.ts";
+import { evaluate } from "../../ir/interpreter.ts";
 import { cellMaximum } from "../../ir/limits.ts";
 import { generateCircumstances, generateEvent, generateProgram, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import { freshState } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { strictness } from "../../ir/verdicts.ts";
 import { proveTightening } from "./tightening.ts";
@@ -31,11 +32,7 @@ describe("the proof of tightening", () => {
         );
         let before = -1;
         for (let phase = 0; phase < kind.names.length; phase++) {
-          const state: EvaluationState = {
-            thread: initialState(program, "thread"),
-            process: initialState(program, "process"),
-            tree: initialState(program, "tree"),
-          };
+          const state: EvaluationState = freshState(program);
           program.cells.forEach((each, index) => {
             state[each.scope].cells[index] = words[index]!;
           });

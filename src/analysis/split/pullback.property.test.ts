@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { evaluate, initialState } from "../../ir/interpreter.ts";
+import { evaluate } from "../../ir/interpreter.ts";
 import type {
   BinaryOperator,
   BooleanExpression,
@@ -9,6 +9,7 @@ import type {
 } from "../../ir/program.ts";
 import { satisfying } from "../../ir/simplify/booleans.ts";
 import { boundaryValues, type Choices, SeededChoices } from "../../ir/testing/arbitrary.ts";
+import { emptyLists, freshState } from "../../ir/testing/parts.ts";
 import { seeds } from "../../ir/testing/seeds.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import type { Decision } from "../decision.ts";
@@ -65,14 +66,7 @@ function programOf(condition: BooleanExpression): Program {
       { action: "allow", errno: 0, reason: undefined, at: undefined },
       { action: "kill-process", errno: 0, reason: undefined, at: undefined },
     ],
-    cells: [],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
+    ...emptyLists,
     body: [
       { kind: "if", condition, then: [{ kind: "return", verdict: { kind: "verdict", verdict: 1 } }], otherwise: [] },
       { kind: "return", verdict: { kind: "verdict", verdict: 0 } },
@@ -119,11 +113,7 @@ describe("conditions on one register", () => {
         nodes.add(node.otherwise);
       }
       if ([...nodes].every((node) => node.kind === "test" || node.stateful.length === 0)) exact++;
-      const state = {
-        thread: initialState(program, "thread"),
-        process: initialState(program, "process"),
-        tree: initialState(program, "tree"),
-      };
+      const state = freshState(program);
       const who = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
       for (const register of registers) {
         const event = {

@@ -3,7 +3,7 @@ import type { Decision, SplitPolicy } from "../../analysis/decision.ts";
 import { splitPolicy } from "../../analysis/split/split.ts";
 import { admit } from "../../ir/admission.ts";
 import type { EvaluationState } from "../../ir/evaluation.ts";
-import { evaluate, initialState } from "../../ir/interpreter.ts";
+import { evaluate } from "../../ir/interpreter.ts";
 import { optimise } from "../../ir/optimise/optimise.ts";
 import { bindParameters } from "../../ir/parameters.ts";
 import { printProgram } from "../../ir/print.ts";
@@ -15,6 +15,7 @@ import {
   generateProgram,
   SeededChoices,
 } from "../../ir/testing/arbitrary.ts";
+import { freshState } from "../../ir/testing/parts.ts";
 import { compileEbpf } from "./compile.ts";
 import { disassemble } from "./instructions/disassemble.ts";
 import { stateOffsets } from "./tables/state.ts";
@@ -44,11 +45,7 @@ function compare(
   choices: SeededChoices,
   words: readonly bigint[] = [],
 ): number {
-  const state: EvaluationState = {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
+  const state: EvaluationState = freshState(program);
   let compared = 0;
   for (let step = 0; step < steps; step += 1) {
     const event = generateEvent(choices, program);

@@ -2,8 +2,7 @@ import { isDeepStrictEqual } from "node:util";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { checkProgram } from "../check.ts";
-import type { EvaluationState } from "../evaluation.ts";
-import { evaluate, initialState } from "../interpreter.ts";
+import { evaluate } from "../interpreter.ts";
 import { printProgram } from "../print.ts";
 import type { BooleanExpression, IntegerExpression, Program, Statement } from "../program.ts";
 import { programSize } from "../size.ts";
@@ -17,6 +16,7 @@ import {
   runTrace,
   SeededChoices,
 } from "../testing/arbitrary.ts";
+import { freshState } from "../testing/parts.ts";
 import { optimise, passes } from "./optimise.ts";
 import { specialise } from "./specialise.ts";
 
@@ -94,7 +94,7 @@ describe("specialise", () => {
       fc.property(arbitraryChoices(), arbitraryChoices(), (first, second) => {
         const program = generateProgram(first());
         const choices = second();
-        const states = [stateOf(program), stateOf(program)] as const;
+        const states = [freshState(program), freshState(program)] as const;
         const specialised = new Map<number, Program>();
         for (let call = 0; call < 15; call++) {
           const event = generateEvent(choices, program);
@@ -117,14 +117,6 @@ describe("specialise", () => {
     );
   });
 });
-
-function stateOf(program: Program): EvaluationState {
-  return {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
-}
 
 describe("examples", () => {
   const number: IntegerExpression = { kind: "input", input: "number" };

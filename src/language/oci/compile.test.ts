@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import { evaluate, initialState } from "../../ir/interpreter.ts";
+import { evaluate } from "../../ir/interpreter.ts";
 import type { Program } from "../../ir/program.ts";
+import { freshState } from "../../ir/testing/parts.ts";
 import { auditArchitecture } from "../../linux/architecture.ts";
 import { callByName } from "../../linux/calls.ts";
 import { compileOciProfile, type OciHost } from "./compile.ts";
@@ -22,11 +23,7 @@ function verdictOf(program: Program, name: string, ...registers: bigint[]): stri
     instructionPointer: 0n,
     arguments: [a, b, c, d, e, f] as const,
   };
-  const state = {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
+  const state = freshState(program);
   const caller = { now: 0n, pid: 1, tid: 1, uid: 0, gid: 0, alive: 1n };
   const { action, errno } = program.verdicts[evaluate(program, event, caller, state).verdict]!;
   return action === "deny" ? `deny ${errno}` : action;

@@ -11,16 +11,7 @@
 #include <sys/ptrace.h>
 #include <sys/uio.h>
 
-static pid_t parent_of(pid_t pid) {
-  char path[64], line[256];
-  snprintf(path, sizeof path, "/proc/%d/status", pid);
-  FILE *file = fopen(path, "r");
-  int parent = 0;
-  while (file != NULL && fgets(line, sizeof line, file) != NULL)
-    if (sscanf(line, "PPid: %d", &parent) == 1) break;
-  if (file != NULL) fclose(file);
-  return parent;
-}
+#include "parent.h"
 
 static void try_open(const char *who, pid_t pid, const char *name, int flags) {
   char path[64];

@@ -19,21 +19,12 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
+#include "parent.h"
+
 static int wanted;
 static int reached;
 
 static void count(long result) { reached += result == 0; }
-
-static pid_t parent_of(pid_t pid) {
-  char path[64], line[256];
-  snprintf(path, sizeof path, "/proc/%d/status", pid);
-  FILE *file = fopen(path, "r");
-  int parent = 0;
-  while (file != NULL && fgets(line, sizeof line, file) != NULL)
-    if (sscanf(line, "PPid: %d", &parent) == 1) break;
-  if (file != NULL) fclose(file);
-  return parent;
-}
 
 static void direct(pid_t pid) {
   siginfo_t information = {.si_code = SI_QUEUE};

@@ -2,6 +2,7 @@
 
 import type { SplitPolicy } from "../../../analysis/decision.ts";
 import type { Interval, Program } from "../../../ir/program.ts";
+import { emptyLists } from "../../../ir/testing/parts.ts";
 import type { Verdict } from "../../../ir/verdicts.ts";
 import type { ArchitectureName } from "../../../linux/architecture.ts";
 import { returnWord } from "../../../linux/return-word.ts";
@@ -33,15 +34,7 @@ export function programOf(
     files: ["test.ts"],
     admission: { always: intervalsOf(options.always ?? []), judged: intervalsOf([...split.keys()]) },
     verdicts,
-    cells: [],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
-    body: [],
+    ...emptyLists,
   };
 }
 

@@ -1,8 +1,9 @@
 /** Every operator × operand width × place of a constant, at boundary values, on the running kernel. */
+
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../ir/evaluation.ts";
-import { evaluate, initialState } from "../../../ir/interpreter.ts";
+import { evaluate } from "../../../ir/interpreter.ts";
 import type {
   BinaryOperator,
   BooleanExpression,
@@ -10,6 +11,7 @@ import type {
   IntegerExpression,
   Program,
 } from "../../../ir/program.ts";
+import { freshState } from "../../../ir/testing/parts.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
 import { trialTarget } from "../targets/trial.ts";
@@ -113,11 +115,7 @@ describe("operators", () => {
       const program = programOf(expressions);
       const object = compileEbpf(program, splitPolicy(program, { superviseProcessCreation: false }), trialTarget);
       const trial = new KernelTrial(program, object.instructions);
-      const state: EvaluationState = {
-        thread: initialState(program, "thread"),
-        process: initialState(program, "process"),
-        tree: initialState(program, "tree"),
-      };
+      const state: EvaluationState = freshState(program);
       try {
         for (let number = 0; number < expressions.length; number += 1) {
           values.forEach((value, index) => {

@@ -1,10 +1,12 @@
 /** Tests large tables: filled, emptied and refilled, until keys collide and gaps close. */
+
 import { describe, expect, it } from "vitest";
 import { splitPolicy } from "../../../analysis/split/split.ts";
 import type { Circumstances, EvaluationState, SystemCallEvent } from "../../../ir/evaluation.ts";
-import { evaluate, initialState } from "../../../ir/interpreter.ts";
+import { evaluate } from "../../../ir/interpreter.ts";
 import type { IntegerExpression, Program, Scope, Table } from "../../../ir/program.ts";
 import { SeededChoices } from "../../../ir/testing/choices.ts";
+import { freshState } from "../../../ir/testing/parts.ts";
 import { auditArchitecture } from "../../../linux/architecture.ts";
 import { compileEbpf } from "../compile.ts";
 import { trialTarget } from "../targets/trial.ts";
@@ -107,11 +109,7 @@ function someKey(choices: SeededChoices, capacity: number): bigint {
 function exercise(program: Program, trial: Trial, seed: number, steps: number, compareEvery: number): number {
   const choices = new SeededChoices(seed);
   const [scope, capacity] = [program.tables[0]!.scope, program.tables[0]!.capacity];
-  const state: EvaluationState = {
-    thread: initialState(program, "thread"),
-    process: initialState(program, "process"),
-    tree: initialState(program, "tree"),
-  };
+  const state: EvaluationState = freshState(program);
   let full = 0;
   for (let step = 0; step < steps; step += 1) {
     const inserting = Math.floor(step / (3 * capacity)) % 2 === 0;

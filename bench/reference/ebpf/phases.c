@@ -7,12 +7,7 @@ struct state {
   __u64 phase;
 };
 
-struct {
-  int (*type)[BPF_MAP_TYPE_ARRAY];
-  int (*max_entries)[1];
-  __u32 *key;
-  struct state *value;
-} process SEC(".maps");
+STATE_MAP(process, struct state);
 
 SEC("policy") int judge(struct trial *ctx) {
   __u32 nr = ctx->nr, slot;

@@ -11,12 +11,7 @@ struct state {
   struct bpf_spin_lock lock;
 };
 
-struct {
-  int (*type)[BPF_MAP_TYPE_ARRAY];
-  int (*max_entries)[1];
-  __u32 *key;
-  struct state *value;
-} process SEC(".maps");
+STATE_MAP(process, struct state);
 
 SEC("policy") int judge(struct trial *ctx) {
   __u64 now, elapsed, level;

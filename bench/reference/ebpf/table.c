@@ -9,12 +9,7 @@ struct state {
   struct bpf_spin_lock lock;
 };
 
-struct {
-  int (*type)[BPF_MAP_TYPE_ARRAY];
-  int (*max_entries)[1];
-  __u32 *key;
-  struct state *value;
-} process SEC(".maps");
+STATE_MAP(process, struct state);
 
 /* The index of the key, or the count. The bound is for the verifier. */
 static inline __attribute__((always_inline)) __u64 find(const struct state *state, __u64 key) {

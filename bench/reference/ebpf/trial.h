@@ -23,6 +23,15 @@ struct trial {
 #define ALLOW SECCOMP_RET_ALLOW
 #define DENY(errno) (SECCOMP_RET_ERRNO | (errno))
 
+/* A map with one element of this type: the state of one scope. */
+#define STATE_MAP(name, type_of_value) \
+  struct {                             \
+    int (*type)[BPF_MAP_TYPE_ARRAY];   \
+    int (*max_entries)[1];             \
+    __u32 *key;                        \
+    type_of_value *value;              \
+  } name SEC(".maps")
+
 #define SEC(name) __attribute__((section(name), used))
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)

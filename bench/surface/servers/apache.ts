@@ -4,7 +4,7 @@ import { expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, type Site } from "../site.ts";
 import { phpUpstream, rotated, signal } from "./signals.ts";
-import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, webSocketFeature, wrk } from "./web.ts";
+import { documents, expectPassword, phpFeature, webInstance, webSocketFeature } from "./web.ts";
 
 export const httpd: Server = {
   name: "httpd",
@@ -161,16 +161,13 @@ SSLSessionCache shmcb:${site.path("run/tls")}(512000)
   );
   const origin = `http://127.0.0.1:${port}`;
   const { random } = site;
-  return {
+  return webInstance({
+    site,
+    port,
+    tlsPort,
     command: ["apache2", "-d", site.folder, "-f", file, "-DFOREGROUND"],
     pidFile,
-    ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
-    burst: () => wrk(`${origin}/index.html`),
     features: [
-      ...plainFeatures(site, port),
-      tlsFeature(site, tlsPort),
-      http2Feature(site, tlsPort),
-      ...upstreamFeatures(site, origin),
       {
         name: "CGI",
         async load() {
@@ -179,13 +176,7 @@ SSLSessionCache shmcb:${site.path("run/tls")}(512000)
           await expectStatus(404, `${origin}/cgi/missing`);
         },
       },
-      {
-        name: "FastCGI (PHP)",
-        async load() {
-          await expectStatus(200, `${origin}/page.php?${random.name()}`);
-          await expectStatus(200, `${origin}/page.php`, { method: "POST", body: "p".repeat(30_000) });
-        },
-      },
+      phpFeature(site, `${origin}/page.php`, 30_000),
       {
         name: "rules of a folder (.htaccess), includes, status",
         async load() {
@@ -198,9 +189,7 @@ SSLSessionCache shmcb:${site.path("run/tls")}(512000)
       {
         name: "passwords",
         async load() {
-          await expectStatus(401, `${origin}/private/index.html`);
-          const authorization = `Basic ${Buffer.from("user:secret").toString("base64")}`;
-          await expectStatus(200, `${origin}/private/index.html`, { headers: { authorization } });
+          await expectPassword(`${origin}/private/index.html`);
         },
       },
       {
@@ -245,5 +234,5 @@ SSLSessionCache shmcb:${site.path("run/tls")}(512000)
         },
       },
     ],
-  };
+  });
 }

@@ -4,7 +4,7 @@ import { Dialogue, expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import type { Site } from "../site.ts";
 import { rotated } from "./signals.ts";
-import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, webSocketFeature, wrk } from "./web.ts";
+import { documents, expectPassword, phpFeature, webInstance, webSocketFeature } from "./web.ts";
 
 export const lighttpd: Server = {
   name: "lighttpd",
@@ -96,30 +96,18 @@ $SERVER["socket"] == "127.0.0.1:${tlsPort}" {
 `,
   );
   const origin = `http://127.0.0.1:${port}`;
-  const { random } = site;
-  return {
+  return webInstance({
+    site,
+    port,
+    tlsPort,
     command: ["lighttpd", "-D", "-f", file],
     pidFile,
-    ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
-    burst: () => wrk(`${origin}/index.html`),
     features: [
-      ...plainFeatures(site, port),
-      tlsFeature(site, tlsPort),
-      http2Feature(site, tlsPort),
-      ...upstreamFeatures(site, origin),
-      {
-        name: "FastCGI (PHP)",
-        async load() {
-          await expectStatus(200, `${origin}/page.php?${random.name()}`);
-          await expectStatus(200, `${origin}/page.php`, { method: "POST", body: "p".repeat(200_000) });
-        },
-      },
+      phpFeature(site, `${origin}/page.php`, 200_000),
       {
         name: "passwords, status, redirections, includes",
         async load() {
-          await expectStatus(401, `${origin}/private/index.html`);
-          const authorization = `Basic ${Buffer.from("user:secret").toString("base64")}`;
-          await expectStatus(200, `${origin}/private/index.html`, { headers: { authorization } });
+          await expectPassword(`${origin}/private/index.html`);
           await expectStatus(200, `${origin}/status`);
           await expectStatus(301, `${origin}/moved/index.html`);
           await expectStatus(200, `${origin}/included.shtml`);
@@ -137,5 +125,5 @@ $SERVER["socket"] == "127.0.0.1:${tlsPort}" {
       },
       { name: "log rotation (HUP)", load: () => rotated(pidFile, "SIGHUP", log, () => http(`${origin}/`)) },
     ],
-  };
+  });
 }

@@ -4,7 +4,7 @@ import { expectStatus, http } from "../clients.ts";
 import type { Instance, Server } from "../server.ts";
 import { eventually, type Site } from "../site.ts";
 import { phpUpstream, rotated, signal } from "./signals.ts";
-import { documents, http2Feature, plainFeatures, tlsFeature, upstreamFeatures, webSocketFeature, wrk } from "./web.ts";
+import { documents, expectPassword, phpFeature, webInstance, webSocketFeature } from "./web.ts";
 
 export const nginx: Server = {
   name: "nginx",
@@ -70,16 +70,13 @@ http {
   site.write("www/included.txt", '<!--# include virtual="/list/one.txt" --> <!--# echo var="date_local" -->');
   const origin = `http://127.0.0.1:${port}`;
   const { random } = site;
-  return {
+  return webInstance({
+    site,
+    port,
+    tlsPort,
     command: ["nginx", "-c", file, "-g", "daemon off;"],
     pidFile,
-    ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
-    burst: () => wrk(`${origin}/index.html`),
     features: [
-      ...plainFeatures(site, port),
-      tlsFeature(site, tlsPort),
-      http2Feature(site, tlsPort),
-      ...upstreamFeatures(site, origin),
       {
         name: "a cache of responses",
         async load() {
@@ -90,13 +87,7 @@ http {
           await expectStatus(200, `${origin}/cached/${page}?size=20000`);
         },
       },
-      {
-        name: "FastCGI (PHP)",
-        async load() {
-          await expectStatus(200, `${origin}/php?${random.name()}`);
-          await expectStatus(200, `${origin}/php`, { method: "POST", body: "p".repeat(30_000) });
-        },
-      },
+      phpFeature(site, `${origin}/php`, 30_000),
       {
         name: "WebDAV",
         async load() {
@@ -112,9 +103,7 @@ http {
       {
         name: "passwords, status, redirections, includes, limits",
         async load() {
-          await expectStatus(401, `${origin}/private/index.html`);
-          const authorization = `Basic ${Buffer.from("user:secret").toString("base64")}`;
-          await expectStatus(200, `${origin}/private/index.html`, { headers: { authorization } });
+          await expectPassword(`${origin}/private/index.html`);
           await expectStatus(200, `${origin}/status`);
           await expectStatus(301, `${origin}/moved/index.html`);
           await expectStatus(200, `${origin}/included/included.txt`);
@@ -144,5 +133,5 @@ http {
         },
       },
     ],
-  };
+  });
 }

@@ -2,8 +2,51 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Dialogue, expectStatus, http, http2 } from "../clients.ts";
-import type { Feature } from "../server.ts";
+import type { Feature, Instance } from "../server.ts";
 import { figure, type Site } from "../site.ts";
+
+/** The ports of a web server, and the parts of its instance that other web servers do not share. */
+interface WebServer extends Pick<Instance, "command" | "pidFile" | "features"> {
+  readonly site: Site;
+  readonly port: number;
+  readonly tlsPort: number;
+}
+
+/** An instance with the features that all web servers share, and then the server's own. */
+export function webInstance({ site, port, tlsPort, command, pidFile, features }: WebServer): Instance {
+  const origin = `http://127.0.0.1:${port}`;
+  return {
+    command,
+    pidFile,
+    ready: async () => void (await expectStatus(200, `${origin}/index.html`)),
+    burst: () => wrk(`${origin}/index.html`),
+    features: [
+      ...plainFeatures(site, port),
+      tlsFeature(site, tlsPort),
+      http2Feature(site, tlsPort),
+      ...upstreamFeatures(site, origin),
+      ...features,
+    ],
+  };
+}
+
+/** PHP at `page`, with and without a body of this size. */
+export function phpFeature({ random }: Site, page: string, size: number): Feature {
+  return {
+    name: "FastCGI (PHP)",
+    async load() {
+      await expectStatus(200, `${page}?${random.name()}`);
+      await expectStatus(200, page, { method: "POST", body: "p".repeat(size) });
+    },
+  };
+}
+
+/** A document that needs the password of `user:secret`. */
+export async function expectPassword(url: string): Promise<void> {
+  await expectStatus(401, url);
+  const authorization = `Basic ${Buffer.from("user:secret").toString("base64")}`;
+  await expectStatus(200, url, { headers: { authorization } });
+}
 
 /** Writes documents of several sizes below `www`: compressible ones, and random bytes. */
 export function documents(site: Site): string {
@@ -18,7 +61,7 @@ export function documents(site: Site): string {
 }
 
 /** Requests for the documents at `origin`, over plain HTTP. */
-export function plainFeatures({ random }: Site, port: number): Feature[] {
+function plainFeatures({ random }: Site, port: number): Feature[] {
   const origin = `http://127.0.0.1:${port}`;
   return [
     {
@@ -98,7 +141,7 @@ export function plainFeatures({ random }: Site, port: number): Feature[] {
   ];
 }
 
-export function tlsFeature({ random }: Site, port: number): Feature {
+function tlsFeature({ random }: Site, port: number): Feature {
   const origin = `https://127.0.0.1:${port}`;
   return {
     name: "TLS",
@@ -110,7 +153,7 @@ export function tlsFeature({ random }: Site, port: number): Feature {
   };
 }
 
-export function http2Feature({ random }: Site, port: number): Feature {
+function http2Feature({ random }: Site, port: number): Feature {
   return {
     name: "HTTP/2",
     load: () => http2(`https://127.0.0.1:${port}`, random.shuffled(["/", "/list/one.txt", "/large.bin", "/missing"])),
@@ -118,7 +161,7 @@ export function http2Feature({ random }: Site, port: number): Feature {
 }
 
 /** Requests that the server forwards to `/upstream/`. */
-export function upstreamFeatures({ random }: Site, origin: string): Feature[] {
+function upstreamFeatures({ random }: Site, origin: string): Feature[] {
   return [
     {
       name: "upstream: responses and uploads",
@@ -151,6 +194,6 @@ export function webSocketFeature(port: number): Feature {
   };
 }
 
-export function wrk(url: string): number {
+function wrk(url: string): number {
   return figure(/(\d+) requests in/, "wrk", ["-t1", "-c16", "-d1s", url]);
 }

@@ -1,12 +1,12 @@
-/** The events of a trace of any size, one by one: JSON lines are read as they come, strace's output as a whole. */
+/** The events of a trace of any size, one by one. */
 import { hasErrors } from "../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../diagnostics/diagnostic.ts";
+import type { Sources } from "../diagnostics/render.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import type { ByteSource } from "../traces/blocks.ts";
 import { traceLines } from "../traces/lines.ts";
-import { readTrace } from "../traces/read.ts";
-import { readStrace } from "../traces/strace.ts";
-import { eventsOf, type StreamedEvent, streamJsonTrace } from "../traces/stream.ts";
+import { streamStrace } from "../traces/strace.ts";
+import { type StreamedEvent, streamJsonTrace } from "../traces/stream.ts";
 import type { TraceEvent, TraceHead } from "../traces/trace.ts";
 import { readTraceInput, withTraceSource } from "./input.ts";
 import { Failure } from "./verb.ts";
@@ -25,7 +25,7 @@ export interface TraceSink {
   end(): void;
 }
 
-export function shownName({ file }: TraceFileName): string {
+export function shownName({ file }: Pick<TraceFileName, "file">): string {
   return file === "-" ? "standard input" : file;
 }
 
@@ -46,19 +46,26 @@ export function readEvents(
 ): readonly Diagnostic[] {
   const { file, isStrace } = trace;
   const shown = shownName(trace);
-  if (!isStrace && file !== "-" && isJsonTrace(file)) {
-    const diagnostics = withTraceSource(file, (source) =>
-      deliver(streamJsonTrace(traceLines(source), shown, architecture), sink),
+  const isJson = !isStrace && isJsonTrace(file);
+  const diagnostics = withTraceSource(file, (source) => {
+    const lines = () => traceLines(source);
+    return deliver(
+      isJson ? streamJsonTrace(lines(), shown, architecture) : streamStrace(lines, shown, architecture),
+      sink,
     );
-    if (hasErrors(diagnostics)) throw new Failure(diagnostics);
-    return diagnostics;
+  });
+  if (hasErrors(diagnostics)) throw new Failure(diagnostics, isJson ? undefined : sourcesOf(file));
+  return diagnostics;
+}
+
+/** The text of a trace, for the lines of its errors; none if it is too large for that. */
+export function sourcesOf(file: string): Sources | undefined {
+  try {
+    return new Map([[shownName({ file }), readTraceInput(file).text]]);
+  } catch (error) {
+    if (error instanceof Failure) return undefined;
+    throw error;
   }
-  const { text, diagnostics: unpacking } = readTraceInput(file);
-  const read = isStrace ? readStrace : readTrace;
-  const { runs, diagnostics } = read(text, shown, architecture);
-  if (runs.length === 0) throw new Failure(diagnostics, new Map([[shown, text]]));
-  deliver(eventsOf(runs), sink);
-  return [...unpacking, ...diagnostics];
 }
 
 function deliver(events: Generator<StreamedEvent, readonly Diagnostic[]>, sink: TraceSink): readonly Diagnostic[] {

@@ -28,8 +28,8 @@ interface Line {
 export function* cutTrace(lines: Iterable<LineReading>, bounds: CutBounds): Generator<string> {
   const cut = new Cut(bounds);
   for (const reading of lines) {
-    if (reading.kind === "damage") yield* cut.damage();
-    if (reading.kind === "line") yield* cut.line(reading.text);
+    if (reading.kind === "damage" || (reading.kind === "line" && reading.isDamaged)) yield* cut.damage();
+    else if (reading.kind === "line") yield* cut.line(reading.text);
   }
 }
 

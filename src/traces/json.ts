@@ -377,9 +377,17 @@ export function printWord(word: Word): string | null {
 
 /** The lines of a trace, each with its line end. */
 export function* writeJsonTrace(trace: Trace): Generator<string> {
-  const { architecture, command, uid, gid } = trace;
-  yield `${JSON.stringify({ v: 1, kind: "start", tid: command, uid, gid, architecture })}\n`;
-  for (const event of trace.events) yield `${JSON.stringify(jsonOf(event, architecture))}\n`;
+  yield `${startLine(trace, trace.architecture)}\n`;
+  for (const event of trace.events) yield `${eventLine(event, trace.architecture)}\n`;
+}
+
+/** The first line of a run, without its end. */
+export function startLine({ command, uid, gid }: TraceHead, architecture: ArchitectureName): string {
+  return JSON.stringify({ v: 1, kind: "start", tid: command, uid, gid, architecture });
+}
+
+export function eventLine(event: TraceEvent, architecture: ArchitectureName): string {
+  return JSON.stringify(jsonOf(event, architecture));
 }
 
 function jsonOf(event: TraceEvent, architecture: ArchitectureName): object {

@@ -1,8 +1,10 @@
 /** The lines of a trace of any size and form, one after the other: the file is never in memory as a whole. */
+import { isUtf8 } from "node:buffer";
 import { type ByteSource, inflateForeign, isCompressed, isInBlocks, readBlocks } from "./blocks.ts";
 
 export type LineReading =
-  | { readonly kind: "line"; readonly text: string }
+  /** `isDamaged` if its bytes are not UTF-8: characters of `text` then stand for others. */
+  | { readonly kind: "line"; readonly text: string; readonly isDamaged?: boolean }
   /** Lines are missing here. */
   | { readonly kind: "damage"; readonly offset: number; readonly size: number }
   /** The file ends within a block. */
@@ -32,12 +34,17 @@ export function* traceLines(source: ByteSource): Generator<LineReading> {
 }
 
 function* linesOf(text: Buffer): Generator<LineReading> {
+  const isWhole = isUtf8(text);
+  const line = (from: number, end: number): LineReading =>
+    isWhole || isUtf8(text.subarray(from, end))
+      ? { kind: "line", text: text.toString("utf8", from, end) }
+      : { kind: "line", text: text.toString("utf8", from, end), isDamaged: true };
   let from = 0;
   for (let end = text.indexOf(10); end >= 0; end = text.indexOf(10, from)) {
-    yield { kind: "line", text: text.toString("utf8", from, end) };
+    yield line(from, end);
     from = end + 1;
   }
-  if (from < text.length) yield { kind: "line", text: text.toString("utf8", from) };
+  if (from < text.length) yield line(from, text.length);
 }
 
 function* plainLines(source: ByteSource): Generator<LineReading> {

@@ -1,7 +1,8 @@
 /** Traces that strace writes, with each of its options. */
 import { expect, test } from "vitest";
 import { readJsonTrace, writeJsonTrace } from "./json.ts";
-import { readStrace } from "./strace.ts";
+import type { LineReading } from "./lines.ts";
+import { readStrace, streamStrace } from "./strace.ts";
 import { isKnown, type Trace, type TraceEvent } from "./trace.ts";
 
 /** "fork 1 2", "getppid 1", …: a trace in one line each. */
@@ -244,4 +245,51 @@ test("a trace is the same when it is written as JSON lines and read again", () =
   expect(again.runs[0]!.events.map((event) => ({ ...event, place: undefined }))).toEqual(
     trace!.events.map((event) => ({ ...event, place: undefined })),
   );
+});
+
+function streamed(parts: readonly LineReading[]) {
+  const stream = streamStrace(() => parts, "t.strace", "x86_64");
+  const events: string[] = [];
+  let next = stream.next();
+  for (; next.done !== true; next = stream.next()) events.push(outlineEvent(next.value.event));
+  return { events, codes: next.value.map(({ code, span }) => `${code} ${span?.line ?? "-"}`) };
+}
+
+const readings = (text: string): LineReading[] => text.split("\n").map((one) => ({ kind: "line", text: one }));
+
+test("a file whose recorder was killed is read up to there", () => {
+  const whole = line(10, "1", 110, "getppid() = 0x1") + line(10, "2", 39, "getpid() = 0xa");
+  for (const tail of ["10  17955.3 [   0] read(0x3, 0x7f", "10  179", "\0\0\0\0", "\0\0\n\x01\x02\n\0"]) {
+    const { runs, diagnostics } = readStrace(`${whole}${tail}`, "t.strace", "x86_64");
+    expect(runs[0]!.events.map(outlineEvent)).toEqual(["110 10", "39 10"]);
+    expect(diagnostics.map(({ code, span }) => `${code} ${span!.line}`)).toEqual(["P0825 3"]);
+  }
+  const { events, codes } = streamed([...readings(whole), { kind: "damage", offset: 90, size: 5_000_000 }]);
+  expect({ events, codes }).toEqual({ events: ["110 10", "39 10"], codes: ["P0825 4"] });
+});
+
+test("damage with calls behind it is an error, because calls are missing", () => {
+  const [first, last] = [line(10, "1", 110, "getppid() = 0x1"), line(10, "2", 39, "getpid() = 0xa")];
+  expect(outline(`${first}\0\0\0\n${last}`)).toEqual(["P0801 2:1"]);
+  expect(streamed([...readings(first), { kind: "damage", offset: 90, size: 9 }, ...readings(last)]).codes).toEqual([
+    "P0824 3",
+  ]);
+  const broken: LineReading = { kind: "line", text: line(10, "2", 80, 'chdir("/\ufffd") = 0'), isDamaged: true };
+  expect(streamed([...readings(first), broken, ...readings(last)]).codes).toEqual(["P0903 3"]);
+});
+
+test("nothing but damage is an error", () => {
+  expect(outline("\0\0\0")).toEqual(["P0801 1:1"]);
+  expect(outline("")).toEqual(["P0810 -:-"]);
+});
+
+test("the number of the command is found although messages cut lines", () => {
+  const text = [
+    'execve("/bin/true", ["true"], 0x7ffd /* 3 vars */) = 0',
+    "clone(strace: Process 11 attached",
+    "child_stack=NULL, flags=CLONE_CHILD_CLEARTID|SIGCHLD) = 11",
+    "[pid    10] getpid() = 10",
+    "[pid    11] getpid() = 11",
+  ].join("\n");
+  expect(outline(text)).toEqual(["56 10", "fork 10 11", "39 10", "39 11"]);
 });

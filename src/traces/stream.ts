@@ -4,7 +4,7 @@ import type { Diagnostic } from "../diagnostics/diagnostic.ts";
 import type { ArchitectureName } from "../linux/architecture.ts";
 import { JsonTraceReader } from "./json.ts";
 import type { LineReading } from "./lines.ts";
-import type { Trace, TraceEvent, TraceHead } from "./trace.ts";
+import type { TraceEvent, TraceHead } from "./trace.ts";
 
 export interface StreamedEvent {
   /** Another object for another run. */
@@ -36,16 +36,17 @@ export function* streamJsonTrace(
       found.push(diagnostic("P0825", what, { help: "the calls up to there are read" }));
       continue;
     }
-    reader.line(reading.text, ++number);
+    number++;
+    if (reading.isDamaged) {
+      // A character that stands for others would become a path that the program never used.
+      const span = { file, line: number, column: 1, length: 1 };
+      const help = "`portcullis trace cut -o NEW FILE` writes the other lines to a new file";
+      return [...found, diagnostic("P0903", `line ${number} of ${file} is not UTF-8`, { span, help })];
+    }
+    reader.line(reading.text, number);
     if (reader.failed) break;
     const { run } = reader;
     for (const event of reader.take()) yield { run, event };
   }
   return [...found, ...reader.finish().diagnostics];
-}
-
-/** The same of runs that are in memory. */
-export function* eventsOf(runs: readonly Trace[]): Generator<StreamedEvent, readonly Diagnostic[]> {
-  for (const run of runs) for (const event of run.events) yield { run, event };
-  return [];
 }

@@ -77,7 +77,8 @@ class Summary {
       this.#damage.push({ offset: reading.offset, size: reading.size });
       const run = this.#runs.at(-1);
       if (run !== undefined) run.lost++;
-    } else if (reading.text.trim() !== "") this.#line(reading.text);
+    } else if (reading.isDamaged) this.#malformed++;
+    else if (reading.text.trim() !== "") this.#line(reading.text);
   }
 
   finish(): TraceSummary {

@@ -168,3 +168,15 @@ test("a page that cannot be written leaves the one that was there", async () => 
     execFileSync("umount", [small]);
   }
 });
+
+test("strace's output of more than 64 MiB, the last line of which its recorder did not end", async () => {
+  const long = `7 write(1, "${"x".repeat(4_000_000)}", 4000000) = 4000000\n`;
+  const folder = folderOf({});
+  const file = join(folder, "big.strace");
+  for (let count = 0; count < 17; count++) writeFileSync(file, long, { flag: "a" });
+  writeFileSync(file, '7 openat(AT_FDCWD, "/etc/hosts", O_RDONLY) = 3\n7 read(3, "127', { flag: "a" });
+  expect(statSync(file).size).toBeGreaterThan(64 << 20);
+  const { status, err } = await portcullis("report", "-o", join(folder, "r.html"), file);
+  expect({ status, err }).toEqual({ status: 0, err: expect.stringContaining("ends with a line that strace did not") });
+  expect(readFileSync(join(folder, "r.html"), "utf8")).toMatch(/\b18\b/);
+});

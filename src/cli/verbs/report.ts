@@ -7,11 +7,11 @@ import { packageFile, packageVersion } from "../../linux/package.ts";
 import type { ReportBuilder } from "../../report/builder.ts";
 import type { ByteSource } from "../../traces/blocks.ts";
 import { traceLines } from "../../traces/lines.ts";
-import { readStrace } from "../../traces/strace.ts";
-import { eventsOf, type StreamedEvent, streamJsonTrace } from "../../traces/stream.ts";
+import { streamStrace } from "../../traces/strace.ts";
+import { type StreamedEvent, streamJsonTrace } from "../../traces/stream.ts";
 import { findCaseFiles } from "../case-files.ts";
 import type { Context } from "../context.ts";
-import { readInput, readTraceInput, withTraceSource } from "../input.ts";
+import { readInput, withTraceSource } from "../input.ts";
 import { wholeNumber } from "../numbers.ts";
 import { replaceOutput } from "../output.ts";
 import {
@@ -23,6 +23,7 @@ import {
   policyRequest,
 } from "../policy/arguments.ts";
 import { loadRequested, printDiagnostics } from "../policy/load.ts";
+import { sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 export const report: Verb = {
@@ -192,7 +193,7 @@ async function addFile(
   const shown = file === "-" ? "standard input" : file;
   const isQuiet = invocation.has("quiet");
   const print = async (diagnostics: readonly Diagnostic[]) => {
-    if (hasErrors(diagnostics)) throw new Failure(diagnostics);
+    if (hasErrors(diagnostics)) throw new Failure(diagnostics, sourcesOf(file));
     if (!isQuiet) await printDiagnostics(diagnostics, new Map(), context);
   };
   const architecture = chosenArchitecture(invocation);
@@ -209,12 +210,8 @@ async function addFile(
           return builder.addEvents(shown, traceLines(source));
         case "trace":
           return add(streamJsonTrace(traceLines(source), shown, architecture));
-        case "strace": {
-          const { text, diagnostics } = readTraceInput(file);
-          const reading = readStrace(text, shown, architecture);
-          if (reading.runs.length === 0) throw new Failure(reading.diagnostics, new Map([[shown, text]]));
-          return [...diagnostics, ...reading.diagnostics, ...add(eventsOf(reading.runs))];
-        }
+        case "strace":
+          return add(streamStrace(() => traceLines(source), shown, architecture));
       }
     }),
   );

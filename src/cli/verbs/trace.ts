@@ -1,21 +1,23 @@
 /** `portcullis trace`: what one does with trace files of any size (src/traces): count, print, merge, cut. */
-import { diagnostic } from "../../diagnostics/catalogue.ts";
+import { diagnostic, hasErrors } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { nearestName } from "../../diagnostics/suggest.ts";
 import { safeText } from "../../diagnostics/width.ts";
 import type { ArchitectureName } from "../../linux/architecture.ts";
 import { type CutBounds, cutTrace } from "../../traces/cut.ts";
-import { writeJsonTrace } from "../../traces/json.ts";
+import { eventLine, startLine } from "../../traces/json.ts";
 import { type LineReading, traceLines } from "../../traces/lines.ts";
-import { readStrace } from "../../traces/strace.ts";
+import { streamStrace } from "../../traces/strace.ts";
+import type { StreamedEvent } from "../../traces/stream.ts";
 import { summarise, type TraceSummary } from "../../traces/summary.ts";
+import type { TraceHead } from "../../traces/trace.ts";
 import { TraceFile, TraceFileError } from "../../traces/trace-file.ts";
 import type { Context } from "../context.ts";
-import { readTraceInput, withTraceSource } from "../input.ts";
+import { withTraceSource } from "../input.ts";
 import { duration, wholeNumber } from "../numbers.ts";
 import { architectureOption, chosenArchitecture, missing, noMoreWords } from "../policy/arguments.ts";
 import { printDiagnostics } from "../policy/load.ts";
-import { isJsonTrace } from "../trace-events.ts";
+import { isJsonTrace, shownName, sourcesOf } from "../trace-events.ts";
 import { Failure, failed, type Invocation, type Verb } from "../verb.ts";
 
 const operations = { stat: statistics, print, merge, cut } as const;
@@ -84,26 +86,42 @@ async function withLines<Result>(
   context: Context,
   use: (lines: Iterable<LineReading>) => Result,
 ): Promise<Result> {
-  if (!isJsonTrace(file) && file !== "-") {
-    const lines = await translated(file, chosenArchitecture(invocation), context);
-    return use(lines);
-  }
-  return withTraceSource(file, (source) => use(traceLines(source)));
+  if (isJsonTrace(file)) return withTraceSource(file, (source) => use(traceLines(source)));
+  const architecture = chosenArchitecture(invocation);
+  const found: Diagnostic[] = [];
+  const result = withTraceSource(file, (source) =>
+    use(
+      translated(
+        streamStrace(() => traceLines(source), shownName({ file }), architecture),
+        architecture,
+        found,
+      ),
+    ),
+  );
+  await printDiagnostics(found, sourcesOf(file) ?? new Map(), context);
+  return result;
 }
 
-async function translated(
-  file: string,
+/**
+ * As JSON lines. Adds the warnings to `found`.
+ *
+ * @throws Failure
+ */
+function* translated(
+  events: Generator<StreamedEvent, readonly Diagnostic[]>,
   architecture: ArchitectureName,
-  context: Context,
-): Promise<readonly LineReading[]> {
-  const { text, diagnostics: unpacking } = readTraceInput(file);
-  const { runs, diagnostics } = readStrace(text, file, architecture);
-  const sources = new Map([[file, text]]);
-  if (runs.length === 0) throw new Failure(diagnostics, sources);
-  await printDiagnostics([...unpacking, ...diagnostics], sources, context);
-  return runs.flatMap((run) =>
-    [...writeJsonTrace(run)].map((line) => ({ kind: "line", text: line.slice(0, -1) }) as const),
-  );
+  found: Diagnostic[],
+): Generator<LineReading> {
+  let current: TraceHead | undefined;
+  let next = events.next();
+  for (; next.done !== true; next = events.next()) {
+    const { run, event } = next.value;
+    if (run !== current) yield { kind: "line", text: startLine(run, architecture) };
+    current = run;
+    yield { kind: "line", text: eventLine(event, architecture) };
+  }
+  if (hasErrors(next.value)) throw new Failure(next.value);
+  found.push(...next.value);
 }
 
 /** Hands over what it iterates, and collects what is missing in it. */

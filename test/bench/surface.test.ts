@@ -233,6 +233,7 @@ it("the document says of each server that was not measured why, and explains a l
   const role = { name: "main", processes: 1, trigger: "the first `listen`", allowed: [{ phase: "running", calls: 1 }] };
   const proposal = { names: 2, roles: [role], supervised: 0.25 };
   const bound = {
+    architecture: "x86_64" as const,
     calls: ["openat", "chroot", "sendfile"],
     files: ["/usr/sbin/nginx"],
     sites: 4,
@@ -257,7 +258,7 @@ it("the document says of each server that was not measured why, and explains a l
       },
     ],
     notMeasured: [{ server: other, why: "apache2 not installed" }],
-    architecture: "x86_64",
+    architecture: "x86_64" as const,
     kernel: "6.12",
     recordings: 1,
   });

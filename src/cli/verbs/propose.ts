@@ -61,7 +61,7 @@ export const propose: Verb = {
       value: "PROGRAM",
       multiple: true,
       about:
-        "Also disassemble the program and its libraries (x86-64), and compare the calls that they can make with the recorded ones. Repeat it for modules that the program loads by itself. Needs the package @alexaltea/capstone-js.",
+        "Also disassemble the program and its libraries (x86-64, arm64), and compare the calls that they can make with the recorded ones. Repeat it for modules that the program loads by itself. Needs the package @alexaltea/capstone-js.",
       complete: "file",
     },
     validate: {
@@ -112,7 +112,7 @@ export const propose: Verb = {
       writeOutput(request.output, proposal.policy);
       for (const { file, text } of cases.of(request.output, history)) writeOutput(file, text);
     } else if (!request.json) context.out(proposal.policy);
-    const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf);
+    const bound = request.elf.length === 0 ? undefined : await staticBoundOf(request.elf, architecture);
     const comparison = bound === undefined ? undefined : compareWithBound(bound, proposal);
     if (request.json)
       context.out(`${jsonText(figuresOf(history, proposal, { own, validations, bound: comparison }))}\n`);
@@ -182,7 +182,10 @@ function collect(trace: TraceFileName, architecture: ArchitectureName, history: 
 }
 
 /** @throws Failure */
-async function staticBoundOf([program = "", ...modules]: readonly string[]): Promise<StaticBound> {
+async function staticBoundOf(
+  [program = "", ...modules]: readonly string[],
+  architecture: ArchitectureName,
+): Promise<StaticBound> {
   const [{ loadDisassembler, disassemblerPackage }, { findStaticBound }, { ElfError }] = await Promise.all([
     import("../../propose/elf/disassembler.ts"),
     import("../../propose/elf/static-bound.ts"),
@@ -194,7 +197,10 @@ async function staticBoundOf([program = "", ...modules]: readonly string[]): Pro
     throw new Failure([diagnostic("P0605", "--elf needs a disassembler, which is not installed", { help })]);
   }
   try {
-    return findStaticBound(program, disassembler, modules);
+    const bound = findStaticBound(program, disassembler, modules);
+    if (bound.architecture === architecture) return bound;
+    const message = `--elf: ${program} is for ${bound.architecture}, and the traces are for ${architecture}`;
+    throw new Failure([diagnostic("P0907", message, { help: `--architecture ${bound.architecture}` })]);
   } catch (error) {
     if (error instanceof ElfError) throw new Failure([diagnostic("P0907", `--elf: ${error.message}`)]);
     if (!(error instanceof Error && "code" in error && "path" in error)) throw error;

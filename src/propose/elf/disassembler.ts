@@ -3,6 +3,7 @@
  * it is larger than portcullis.
  */
 import { createRequire } from "node:module";
+import type { ArchitectureName } from "../../linux/architecture.ts";
 
 export interface Instruction {
   readonly address: number;
@@ -13,12 +14,14 @@ export interface Instruction {
 
 export interface Disassembler {
   /** Disassembles up to the first invalid instruction. */
-  disassemble(code: Uint8Array, address: number): readonly Instruction[];
+  disassemble(code: Uint8Array, address: number, architecture: ArchitectureName): readonly Instruction[];
 }
 
 /** The part of the package's interface that this module uses; the package has no types. */
 interface Capstone {
   readonly ARCH_X86: number;
+  readonly ARCH_ARM64: number;
+  readonly MODE_LITTLE_ENDIAN: number;
   readonly MODE_64: number;
   readonly Capstone: new (
     architecture: number,
@@ -42,18 +45,21 @@ export async function loadDisassembler(): Promise<Disassembler | undefined> {
     return undefined;
   }
   const capstone = await make();
-  const decoder = new capstone.Capstone(capstone.ARCH_X86, capstone.MODE_64);
+  const decoders = {
+    x86_64: new capstone.Capstone(capstone.ARCH_X86, capstone.MODE_64),
+    aarch64: new capstone.Capstone(capstone.ARCH_ARM64, capstone.MODE_LITTLE_ENDIAN),
+  } as const;
   return {
-    disassemble(code, address) {
+    disassemble(code, address, architecture) {
       try {
-        return decoder.disasm(code, address).map(({ op_str, ...instruction }) => ({
+        return decoders[architecture].disasm(code, address).map(({ op_str, ...instruction }) => ({
           address: Number(instruction.address),
           size: instruction.size,
           mnemonic: instruction.mnemonic,
           operands: operandsOf(op_str),
         }));
       } catch {
-        // Capstone throws if the first bytes are no instruction.
+        // Capstone throws where the first bytes are no instruction.
         return [];
       }
     },

@@ -1,9 +1,11 @@
-/** Reads an ELF file for x86-64: segments, needed libraries, symbols, relocations, and the starts of functions. */
+/** Reads an ELF file for x86-64 or arm64: segments, needed libraries, symbols, relocations, and the starts of functions. */
+
+import type { ArchitectureName } from "../../linux/architecture.ts";
 
 export interface Symbol {
   readonly name: string;
   readonly address: number;
-  /** False for a symbol of another image. */
+  /** False for a symbol that another image has. */
   readonly isDefined: boolean;
 }
 
@@ -21,9 +23,18 @@ export interface Segment {
   readonly isExecutable: boolean;
 }
 
-/** R_X86_64_… (elf.h) */
-const relocationType = { relative: 8, irelative: 37 } as const;
-const machine = 62;
+/** By e_machine; the relocations are R_X86_64_… and R_AARCH64_… (elf.h): RELATIVE and IRELATIVE. */
+const machines: ReadonlyMap<number, { architecture: ArchitectureName; pointers: ReadonlySet<number> }> = new Map([
+  [62, { architecture: "x86_64", pointers: new Set([8, 37]) }],
+  [183, { architecture: "aarch64", pointers: new Set([1027, 1032]) }],
+]);
+
+/** Undefined if the file is not for an architecture of this module. */
+export function architectureOfElf(bytes: Buffer): ArchitectureName | undefined {
+  const isElf = bytes.length >= 64 && bytes.readUInt32BE(0) === 0x7f45_4c46;
+  if (!isElf || bytes[4] !== 2 || bytes[5] !== 1) return undefined;
+  return machines.get(bytes.readUInt16LE(18))?.architecture;
+}
 const tag = {
   needed: 1n,
   pltSize: 2n,
@@ -51,21 +62,22 @@ export class ElfError extends Error {}
 
 /** Addresses are those of the file, below 2^53. */
 export class ElfImage {
+  readonly architecture: ArchitectureName;
   readonly file: string;
   readonly bytes: Buffer;
   readonly entry: number;
-  /** The image is not relocated: its code and data contain absolute addresses. */
+  /** It is not relocated: addresses are constants in its code and its data. */
   readonly isFixed: boolean;
   readonly segments: readonly Segment[];
   readonly interpreter: string | undefined;
   readonly needed: readonly string[];
-  /** Folders of RUNPATH or RPATH, with $ORIGIN unexpanded. */
+  /** Folders of RUNPATH or RPATH, with $ORIGIN as it is. */
   readonly paths: readonly string[];
   readonly symbols: readonly Symbol[];
   readonly relocations: readonly Relocation[];
   /** Sorted. */
   readonly functions: readonly number[];
-  /** References from data to code, and the loader's entry. */
+  /** Where data refers to code, and where the loader begins. */
   readonly pointers: ReadonlySet<number>;
   readonly #indexOf: ReadonlyMap<number, number>;
 
@@ -75,8 +87,9 @@ export class ElfImage {
     this.bytes = bytes;
     const isElf = bytes.length >= 64 && bytes.readUInt32BE(0) === 0x7f45_4c46;
     if (!isElf) throw new ElfError(`${file} is no ELF file`);
-    if (bytes[4] !== 2 || bytes[5] !== 1 || bytes.readUInt16LE(18) !== machine)
-      throw new ElfError(`${file} is not for x86-64`);
+    const machine = bytes[4] === 2 && bytes[5] === 1 ? machines.get(bytes.readUInt16LE(18)) : undefined;
+    if (machine === undefined) throw new ElfError(`${file} is not for x86-64 or arm64`);
+    this.architecture = machine.architecture;
     try {
       this.entry = Number(bytes.readBigUInt64LE(24));
       this.isFixed = bytes.readUInt16LE(16) === fixedType;
@@ -107,7 +120,7 @@ export class ElfImage {
       this.#indexOf = new Map(this.functions.map((start, index) => [start, index]));
       const pointers = new Set<number>([one(tag.init) ?? 0, one(tag.fini) ?? 0, this.entry]);
       for (const { type, addend } of this.relocations) {
-        if (type === relocationType.relative || type === relocationType.irelative) pointers.add(addend);
+        if (machine.pointers.has(type)) pointers.add(addend);
       }
       for (const value of this.#packed(one(tag.relr), one(tag.relrSize))) pointers.add(value);
       if (this.isFixed) for (const word of this.#words()) if (this.#indexOf.has(word)) pointers.add(word);
@@ -127,7 +140,7 @@ export class ElfImage {
     return segment === undefined ? undefined : address - segment.address + segment.offset;
   }
 
-  /** The start of the function that contains this address. */
+  /** The start of the function that has this address. */
   functionAt(address: number): number | undefined {
     let [from, to] = [0, this.functions.length];
     while (from < to) {
@@ -138,7 +151,7 @@ export class ElfImage {
     return this.functions[from - 1];
   }
 
-  /** Instructions from the address up to the next function. */
+  /** Up to the next function. */
   code(start: number): Buffer {
     const next = this.functions[this.#indexOf.get(start)! + 1] ?? Number.MAX_SAFE_INTEGER;
     const segment = this.segments.find((one) => start >= one.address && start < one.address + one.size)!;
@@ -176,10 +189,7 @@ export class ElfImage {
     return this.bytes.toString("latin1", offset, this.bytes.indexOf(0, offset));
   }
 
-  /**
-   * No tag gives the number of symbols. The section's header gives it; without sections, the symbols end where the
-   * strings begin.
-   */
+  /** Their number is in no tag: it is in the section's header or, without sections, ends where the strings begin. */
   #symbols(at: number | undefined, end: number | undefined, strings: number): Symbol[] {
     const start = at === undefined ? undefined : this.offsetOf(at);
     if (at === undefined || start === undefined) return [];
@@ -205,7 +215,7 @@ export class ElfImage {
     return undefined;
   }
 
-  /** Functions of the symbol table, which stripped programs lack. */
+  /** Functions of the symbol table that programs have until they are stripped. */
   #codeSymbols(): number[] {
     const section = this.#section(allSymbolsSection);
     const found: number[] = [];
@@ -243,7 +253,7 @@ export class ElfImage {
     return found;
   }
 
-  /** The values at the places of DT_RELR: an address, then bitmaps of the following 63 words. */
+  /** The values at DT_RELR's places: an address, then bitmaps of the 63 words behind it. */
   *#packed(at: number | undefined, size: number | undefined): Generator<number> {
     const start = at === undefined ? undefined : this.offsetOf(at);
     if (start === undefined || size === undefined) return;
@@ -264,7 +274,7 @@ export class ElfImage {
     }
   }
 
-  /** The search table of .eh_frame_hdr; its entries are relative to it (DW_EH_PE_datarel | DW_EH_PE_sdata4). */
+  /** The search table of .eh_frame_hdr, whose entries are relative to it (DW_EH_PE_datarel | DW_EH_PE_sdata4). */
   #unwindStarts(header: { offset: number; address: number; size: number } | undefined): number[] {
     if (header === undefined || this.bytes[header.offset + 3] !== 0x3b) return [];
     const count = this.bytes.readUInt32LE(header.offset + 8);

@@ -34,6 +34,14 @@ int main(int argc, char **argv) {
 
 const reason = hostArchitecture() === "x86_64" ? undefined : "the bound is for x86-64";
 
+const crossCompiler = "aarch64-linux-gnu-gcc";
+const noCross = spawnSync(crossCompiler, ["--version"]).error === undefined ? undefined : `${crossCompiler} is missing`;
+
+/** The same for arm64. */
+const armProgram = program
+  .replace("long result;", 'register long x8 __asm__("x8") = number, result __asm__("x0") = 0;')
+  .replace(/__asm__ volatile\(.*\n/, '__asm__ volatile("svc #0" : "+r"(result) : "r"(x8) : "memory");\n');
+
 describe("a static bound", () => {
   let folder = "";
   beforeAll(() => {
@@ -42,9 +50,13 @@ describe("a static bound", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
 
   function compiled(name: string, computed: string, flags: readonly string[] = []): string {
+    return compiledBy("cc", program, name, computed, flags);
+  }
+
+  function compiledBy(compiler: string, text: string, name: string, computed: string, flags: readonly string[]) {
     const [source, file] = [join(folder, `${name}.c`), join(folder, name)];
-    writeFileSync(source, program.replace("COMPUTED", computed));
-    execFileSync("cc", ["-O1", ...flags, "-o", file, source]);
+    writeFileSync(source, text.replace("COMPUTED", computed));
+    execFileSync(compiler, ["-O1", ...flags, "-o", file, source]);
     return file;
   }
 
@@ -64,6 +76,56 @@ describe("a static bound", () => {
       expect(computed.unresolved.length).toBe(plain.unresolved.length + 1);
     },
   );
+
+  it.for([
+    ["dynamic"],
+    ["unoptimised", "-O0"],
+    ["static", "-static"],
+    ["stripped", "-s"],
+    ["protected", "-mbranch-protection=standard"],
+  ])("has the same on arm64 (%s)", async ([name = "", ...flags], context) => {
+    if (noCross !== undefined) context.skip(noCross);
+    const made = (computed: string) =>
+      compiledBy(crossCompiler, armProgram, `${name}-arm-${computed.length}`, computed, flags);
+    const plain = await boundOf(made("0"));
+    expect(plain).toMatchObject({ architecture: "aarch64", missing: [] });
+    expect(plain.calls).toEqual(expect.arrayContaining(["getsid", "sync", "vhangup", "exit_group"]));
+    for (const absent of ["reboot", "init_module", "open"]) expect(plain.calls).not.toContain(absent);
+    // The number of the C library's set*id for all threads is in memory.
+    expect(plain.unresolved.length).toBeLessThanOrEqual(2);
+    const computed = await boundOf(made("raw(atoi(argv[1]))"));
+    expect(computed.unresolved.length).toBe(plain.unresolved.length + 1);
+  });
+
+  it("has what the C library's functions for calls make on arm64, and no more", async (context) => {
+    if (noCross !== undefined) context.skip(noCross);
+    const arm = (name: string, body: string) =>
+      compiledBy(
+        crossCompiler,
+        `#include <sys/mount.h>\n#include <sys/timerfd.h>\n#include <unistd.h>\nint main(void) { ${body} return 0; }\n`,
+        name,
+        "",
+        [],
+      );
+    const without = await boundOf(arm("without", ""));
+    for (const [call, body] of [
+      ["umount2", 'umount2("/", 0);'],
+      ["timerfd_create", "timerfd_create(0, 0);"],
+      ["acct", "acct(0);"],
+      ["vhangup", "vhangup();"],
+    ] as const) {
+      expect(without.calls).not.toContain(call);
+      const more = (await boundOf(arm(call, body))).calls.filter((one) => !without.calls.includes(one));
+      expect(more).toEqual([call]);
+    }
+  });
+
+  it("refuses a module for another architecture", async (context) => {
+    if (reason !== undefined || noCross !== undefined) context.skip(reason ?? noCross!);
+    const file = compiledBy(crossCompiler, armProgram, "foreign", "0", []);
+    const disassembler = (await loadDisassembler())!;
+    expect(() => findStaticBound("/usr/bin/true", disassembler, [file])).toThrow("is for aarch64");
+  });
 
   it("has the calls of a module that the program loads", async (context) => {
     if (reason !== undefined) context.skip(reason);
@@ -96,9 +158,11 @@ describe("a static bound", () => {
   it("refuses what is no ELF file, or is damaged", (context) => {
     if (reason !== undefined) context.skip(reason);
     expect(() => new ElfImage(Buffer.from("#!/bin/sh\n"), "a")).toThrow(ElfError);
-    const whole = readFileSync(compiled("damaged", "0"));
+    const arm = noCross === undefined ? compiledBy(crossCompiler, armProgram, "damaged-arm", "0", []) : undefined;
+    const files = [compiled("damaged", "0"), ...(arm === undefined ? [] : [arm])].map((file) => readFileSync(file));
     const choices = new SeededChoices(1);
     for (let run = 0; run < 400; run++) {
+      const whole = files[run % files.length]!;
       const bytes = Buffer.from(whole.subarray(0, run % 3 === 0 ? choices.below(whole.length) : whole.length));
       for (let change = 0; change < 1 + choices.below(30) && bytes.length > 0; change++) {
         bytes[choices.below(run % 2 === 0 ? Math.min(1024, bytes.length) : bytes.length)] = choices.below(256);

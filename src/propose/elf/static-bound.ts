@@ -1,21 +1,29 @@
 /**
- * Finds a static bound on the calls of a program: the numbers that its `syscall` instructions can have in rax. It walks
- * back from each instruction to the constants that reach it, through jumps, moves, the stack and callers. It counts the
- * instructions that it cannot resolve.
+ * Finds a static bound on the calls of a program: the numbers that its `syscall` instructions can have in rax (`svc`:
+ * x8). It walks back from each instruction to the constants that reach it, through jumps, moves, the stack and callers.
+ * It counts the instructions that it cannot resolve.
  */
+import type { ArchitectureName } from "../../linux/architecture.ts";
 import { callByNumber } from "../../linux/calls.ts";
+import { aarch64 } from "./aarch64.ts";
 import { CallGraph } from "./call-graph.ts";
 import type { Disassembler, Instruction } from "./disassembler.ts";
 import type { ElfImage } from "./image.ts";
 import { readImages } from "./libraries.ts";
+import type { Location, Machine } from "./machine.ts";
+import { x86_64 } from "./x86-64.ts";
+
+const machines: Readonly<Record<ArchitectureName, Machine>> = { x86_64, aarch64 };
 
 export interface StaticBound {
+  /** Of the program. */
+  readonly architecture: ArchitectureName;
   /** Sorted names of calls. */
   readonly calls: readonly string[];
   readonly files: readonly string[];
-  /** The number of reachable `syscall` instructions. */
+  /** The number of reachable `syscall` or `svc` instructions. */
   readonly sites: number;
-  /** Those of them with a computed number, or one that is passed in a way that the walk does not follow. */
+  /** Of these, those with a number that is computed, or passed in a way that is not followed. */
   readonly unresolved: readonly string[];
   /** Needed libraries that were not found. */
   readonly missing: readonly string[];
@@ -33,25 +41,28 @@ export function findStaticBound(
   modules: readonly string[] = [],
 ): StaticBound {
   const { list, missing } = readImages(program, modules);
-  const graph = new CallGraph(list);
-  const tracer = new Tracer(graph, disassembler);
+  const { architecture } = list[0]!;
+  const machine = machines[architecture];
+  const graph = new CallGraph(machine, list);
+  const tracer = new Tracer(machine, graph, disassembler);
   const unresolved = new Set<string>();
   const numbers = new Set<number>();
   let sites = 0;
   for (const image of list) {
     for (const start of graph.reachedIn(image)) {
       const code = image.code(start);
-      if (code.indexOf(syscallBytes) < 0) continue;
+      if (!machine.mayCall(code)) continue;
       for (const at of tracer.sitesIn(image, start)) {
         sites++;
-        const found = tracer.valuesAt(image, start, at, { is: "register", name: "rax" });
+        const found = tracer.valuesAt(image, start, at, { is: "register", name: machine.number });
         for (const number of found.values) numbers.add(number);
         if (found.isOpen) unresolved.add(`${image.file}+0x${at.toString(16)}`);
       }
     }
   }
-  const calls = [...numbers].flatMap((number) => callByNumber("x86_64", number)?.name ?? []);
+  const calls = [...numbers].flatMap((number) => callByNumber(architecture, number)?.name ?? []);
   return {
+    architecture,
     calls: [...new Set(calls)].sort(),
     files: list.map(({ file }) => file),
     sites,
@@ -61,55 +72,34 @@ export function findStaticBound(
   };
 }
 
-const syscallBytes = Buffer.from([0x0f, 0x05]);
-
-type Location =
-  | { readonly is: "register"; readonly name: string }
-  /** Bytes above the stack pointer. */
-  | { readonly is: "stack"; readonly offset: number };
-
 interface Found {
   readonly values: ReadonlySet<number>;
-  /** Other values are also possible. */
+  /** Other values are possible. */
   readonly isOpen: boolean;
 }
 
-/** The effect of an instruction on a location: unchanged, a constant, or unknown. */
-type Effect =
-  | { readonly is: "from"; readonly location: Location }
-  | { readonly is: "constant"; readonly value: number }
-  | { readonly is: "unknown" };
-
-const unknownEffect: Effect = { is: "unknown" };
-/** The depth of callers of callers. */
+/** Callers of callers, and so on. */
 const mostDepth = 5;
-const parameters: ReadonlySet<string> = new Set(["rdi", "rsi", "rdx", "rcx", "r8", "r9"]);
-const clobbered: ReadonlySet<string> = new Set(["rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11"]);
-/** Registers that instructions change without naming them. */
-const implicit: ReadonlySet<string> = new Set(["rax", "rcx", "rdx", "rsi", "rdi"]);
-const unchanging =
-  /^(?:cmp|test|j|nop|endbr|push|ret|bt$|lock|prefetch|ud2|leave|ucomi|comi|mfence|lfence|sfence|pause)/;
-const changesImplicitly =
-  /^(?:cpuid|rdtsc|mul|imul|div|idiv|cqo|cdq|cdqe|cwde|rep|movs|stos|scas|cmps|lods|xgetbv|cmpxchg|rdfsbase)/;
-
 class Tracer {
+  readonly #machine: Machine;
   readonly #graph: CallGraph;
   readonly #disassembler: Disassembler;
   readonly #code = new Map<ElfImage, Map<number, Code>>();
   readonly #known = new Map<string, Found>();
 
-  constructor(graph: CallGraph, disassembler: Disassembler) {
+  constructor(machine: Machine, graph: CallGraph, disassembler: Disassembler) {
+    this.#machine = machine;
     this.#graph = graph;
     this.#disassembler = disassembler;
   }
 
   sitesIn(image: ElfImage, start: number): number[] {
     return this.#codeOf(image, start)
-      .list.filter(({ mnemonic }) => mnemonic === "syscall")
+      .list.filter((instruction) => this.#machine.isKernelCall(instruction))
       .map(({ address }) => address);
   }
 
-  /** The values that the location can have just before the instruction. */
+  /** What the location can have just before the instruction. */
   valuesAt(image: ElfImage, start: number, at: number, location: Location, depth = 0): Found {
     const code = this.#codeOf(image, start);
     const values = new Set<number>();
@@ -133,7 +123,7 @@ class Tracer {
         isOpen ||= passed.isOpen;
       } else if (before.length === 0) isOpen = true;
       for (const previous of before) {
-        const effect = effectOf(code.list[previous]!, where);
+        const effect = this.#machine.effectOf(code.list[previous]!, where);
         if (effect.is === "constant") values.add(effect.value);
         else if (effect.is === "unknown") isOpen = true;
         else visit(previous, effect.location);
@@ -142,9 +132,10 @@ class Tracer {
     return { values, isOpen };
   }
 
-  /** The values that callers pass in a parameter of the function. */
+  /** What callers give in a parameter of the function. */
   #passed(image: ElfImage, start: number, location: Location, depth: number): Found {
-    const isParameter = location.is === "register" ? parameters.has(location.name) : location.offset > 0;
+    const { parameters, pushed } = this.#machine;
+    const isParameter = location.is === "register" ? parameters.has(location.name) : location.offset >= pushed;
     if (!isParameter || depth >= mostDepth) return { values: new Set(), isOpen: true };
     const key = `${image.file} ${start} ${keyOf(location)}`;
     const known = this.#known.get(key);
@@ -155,10 +146,10 @@ class Tracer {
     let isOpen = this.#graph.isTaken(image, start);
     for (const { image: other, caller, at, isJump } of this.#graph.callersOf(image, start)) {
       if (!this.#graph.isReached(other, caller) || (other === image && caller === start)) continue;
-      // Bytes that only look like a call are in no list of instructions.
+      // Bytes that only looked like a call are in no list of instructions.
       if (this.#codeOf(other, caller).indexOf.get(at) === undefined) continue;
       const there: Location =
-        location.is === "stack" && !isJump ? { is: "stack", offset: location.offset - 8 } : location;
+        location.is === "stack" && !isJump ? { is: "stack", offset: location.offset - pushed } : location;
       const found = this.valuesAt(other, caller, at, there, depth + 1);
       for (const value of found.values) values.add(value);
       isOpen ||= found.isOpen;
@@ -173,27 +164,27 @@ class Tracer {
     this.#code.set(image, ofImage);
     let code = ofImage.get(start);
     if (code === undefined) {
-      code = new Code(this.#disassembler.disassemble(image.code(start), start));
+      code = new Code(this.#machine, this.#disassembler.disassemble(image.code(start), start, image.architecture));
       ofImage.set(start, code);
     }
     return code;
   }
 }
 
-/** The instructions of a function, and the predecessors of each. */
+/** The instructions of a function, and which can precede each. */
 class Code {
   readonly list: readonly Instruction[];
   readonly indexOf: ReadonlyMap<number, number>;
   readonly #before: readonly number[][];
 
-  constructor(list: readonly Instruction[]) {
+  constructor(machine: Machine, list: readonly Instruction[]) {
     this.list = list;
     this.indexOf = new Map(list.map(({ address }, index) => [address, index]));
     const before: number[][] = list.map(() => []);
-    list.forEach(({ mnemonic, operands }, index) => {
-      const isEnd = /^(?:jmp|ret|ud2|hlt)/.test(mnemonic);
-      if (!isEnd && index + 1 < list.length) before[index + 1]!.push(index);
-      const target = mnemonic.startsWith("j") ? this.indexOf.get(Number(operands[0])) : undefined;
+    list.forEach((instruction, index) => {
+      if (!machine.isEnd(instruction) && index + 1 < list.length) before[index + 1]!.push(index);
+      const jump = machine.targetOf(instruction);
+      const target = jump === undefined ? undefined : this.indexOf.get(jump);
       if (target !== undefined) before[target]!.push(index);
     });
     this.#before = before;
@@ -206,65 +197,4 @@ class Code {
 
 function keyOf(location: Location): string {
   return location.is === "register" ? location.name : `+${location.offset}`;
-}
-
-function effectOf({ mnemonic, operands }: Instruction, location: Location): Effect {
-  const same: Effect = { is: "from", location };
-  const [first = "", second = ""] = operands;
-  if (location.is === "stack") return stackEffect(mnemonic, first, second, location.offset);
-  const { name } = location;
-  if (mnemonic === "call") return clobbered.has(name) ? unknownEffect : same;
-  if (mnemonic === "syscall") return name === "rax" || name === "rcx" || name === "r11" ? unknownEffect : same;
-  if (changesImplicitly.test(mnemonic) && implicit.has(name)) return unknownEffect;
-  if (unchanging.test(mnemonic)) return same;
-  if (mnemonic.startsWith("xchg") && whole(second) === name) return unknownEffect;
-  if (whole(first) !== name) return same;
-  if (mnemonic === "xor" && first === second) return { is: "constant", value: 0 };
-  if (mnemonic !== "mov" && mnemonic !== "movabs" && mnemonic !== "movsxd") return unknownEffect;
-  return valueOfOperand(second);
-}
-
-/** The effect on the location that is copied. */
-function valueOfOperand(operand: string): Effect {
-  if (/^-?(?:0x[0-9a-f]+|\d+)$/.test(operand)) {
-    const value = operand.startsWith("-") ? -Number(operand.slice(1)) : Number(operand);
-    return { is: "constant", value: value | 0 };
-  }
-  const register = whole(operand);
-  if (register !== undefined) return { is: "from", location: { is: "register", name: register } };
-  const offset = stackOffset(operand);
-  return offset === undefined ? unknownEffect : { is: "from", location: { is: "stack", offset } };
-}
-
-function stackEffect(mnemonic: string, first: string, second: string, offset: number): Effect {
-  const at = (moved: number): Effect => ({ is: "from", location: { is: "stack", offset: moved } });
-  if (mnemonic === "push") return offset === 0 ? valueOfOperand(first) : at(offset - 8);
-  if (mnemonic === "pop") return at(offset + 8);
-  if (whole(first) === "rsp") {
-    const amount = Number(second);
-    if (mnemonic === "sub" && !Number.isNaN(amount)) return offset >= amount ? at(offset - amount) : unknownEffect;
-    if (mnemonic === "add" && !Number.isNaN(amount)) return at(offset + amount);
-    return /^(?:cmp|test)/.test(mnemonic) ? at(offset) : unknownEffect;
-  }
-  if (mnemonic === "leave") return unknownEffect;
-  if (stackOffset(first) !== offset || /^(?:cmp|test|call|j)/.test(mnemonic)) return at(offset);
-  return mnemonic === "mov" ? valueOfOperand(second) : unknownEffect;
-}
-
-/** `qword ptr [rsp + 0x18]` */
-function stackOffset(operand: string): number | undefined {
-  const [, , offset] = /\[rsp( \+ (0x[0-9a-f]+|\d+))?\]$/.exec(operand) ?? [];
-  return /\[rsp(?: \+ (?:0x[0-9a-f]+|\d+))?\]$/.test(operand) ? Number(offset ?? 0) : undefined;
-}
-
-/** The 64-bit register of a register; undefined for other operands. */
-function whole(operand: string): string | undefined {
-  const low = /^(?:r|e)?(ax|bx|cx|dx|si|di|bp|sp)$/.exec(operand)?.[1];
-  if (low !== undefined) return `r${low}`;
-  const numbered = /^r(\d+)[dwb]?$/.exec(operand)?.[1];
-  if (numbered !== undefined) return `r${numbered}`;
-  const byte = /^([abcd])[lh]$/.exec(operand)?.[1];
-  if (byte !== undefined) return `r${byte}x`;
-  const short = /^(si|di|bp|sp)l$/.exec(operand)?.[1];
-  return short === undefined ? undefined : `r${short}`;
 }

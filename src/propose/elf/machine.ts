@@ -1,0 +1,57 @@
+/** What the static bound must know of an architecture: how calls and addresses look in code, and what instructions do. */
+import type { ArchitectureName } from "../../linux/architecture.ts";
+import type { Instruction } from "./disassembler.ts";
+
+export type Location =
+  | { readonly is: "register"; readonly name: string }
+  /** Bytes above the stack pointer. */
+  | { readonly is: "stack"; readonly offset: number };
+
+/** What an instruction does to a location: its value before, a constant, or unknown. */
+export type Effect =
+  | { readonly is: "from"; readonly location: Location }
+  | { readonly is: "constant"; readonly value: number }
+  | { readonly is: "unknown" };
+
+export const unknownEffect: Effect = { is: "unknown" };
+
+export interface Edge {
+  readonly at: number;
+  readonly isCall: boolean;
+  readonly isJump: boolean;
+  /** A function of the image, or the slot of the GOT that imports it. */
+  readonly target: number | undefined;
+  readonly slot: number | undefined;
+}
+
+export interface CodeOfImage {
+  readonly code: Buffer;
+  readonly address: number;
+  /** Where functions begin. */
+  readonly starts: ReadonlySet<number>;
+  /** Names that slots of the GOT import. */
+  readonly slots: ReadonlyMap<number, string>;
+  /** Addresses are constants in the code. */
+  readonly isFixed: boolean;
+}
+
+export interface Machine {
+  readonly architecture: ArchitectureName;
+  /** The register with the number of a call. */
+  readonly number: string;
+  /** Registers of a function's parameters. */
+  readonly parameters: ReadonlySet<string>;
+  /** Bytes that a call pushes. */
+  readonly pushed: number;
+  /** R_… (elf.h): slots of the GOT that only code reads. */
+  readonly readByCode: ReadonlySet<number>;
+  /** Whether the bytes of a function may have an instruction that makes a call of the kernel. */
+  mayCall(code: Buffer): boolean;
+  isKernelCall(instruction: Instruction): boolean;
+  /** Nothing follows it but by a jump. */
+  isEnd(instruction: Instruction): boolean;
+  /** Of a jump. */
+  targetOf(instruction: Instruction): number | undefined;
+  effectOf(instruction: Instruction, location: Location): Effect;
+  edgesIn(image: CodeOfImage): Iterable<Edge>;
+}

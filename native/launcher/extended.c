@@ -131,6 +131,8 @@ static int make_maps(struct extended *extended, const struct bundle *bundle, con
     extended->maps[i] = (int)result;
     if (map->holds == HOLDS_EVENTS) extended->events = (int)result;
     if (map->holds == HOLDS_STATE && memcmp(name, "dropped", sizeof "dropped") == 0) extended->dropped = (int)result;
+    if (map->holds == HOLDS_STATE && map->type == BPF_MAP_TYPE_HASH && extended->table_count < MAX_SHOWN_TABLES)
+      extended->tables[extended->table_count++] = (int)result;
     result = map->holds == HOLDS_LAUNCH ? write_launch_map(bundle, extended, parameters, i) : 0;
     for (uint32_t k = 0; result == 0 && k < map->value_bytes / (map->value_size | !map->value_size); k++)
       result = write_value(extended->maps[i], k, values + map->values + (size_t)k * map->value_size);

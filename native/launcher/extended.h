@@ -37,6 +37,8 @@ struct seccomp_ebpf_attach {
   uint32_t room_cnt, room_size;
 };
 
+enum { MAX_SHOWN_TABLES = 5 };
+
 struct extended {
   struct seccomp_ebpf_attach attach;
   struct seccomp_ebpf_state states[MAX_STATES];
@@ -44,6 +46,8 @@ struct extended {
   /* Descriptors, or -1. */
   int program, events, dropped;
   int maps[MAX_MAPS];
+  /* The first maps of the policy's tables, whose keys Node counts. */
+  int tables[MAX_SHOWN_TABLES], table_count;
   uint64_t token[2];
 };
 

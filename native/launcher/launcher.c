@@ -119,13 +119,14 @@ static void ask_front(void) {
   if (read_all(own->front, &answer, 1) < 0) exit_process(FAILED);
 }
 
-/* Sends the command's pidfd and the listener, or an extended filter's maps of events and of the dropped count. */
+/* Sends the command's pidfd and the listener, or an extended filter's maps of events, of the dropped count, of tables. */
 static void report_start(void) {
-  int descriptors[3] = {child.pidfd}, count = 1;
+  int descriptors[MAX_DESCRIPTORS] = {child.pidfd}, count = 1;
   if (child.listener >= 0) descriptors[count++] = child.listener;
   if (orders.bundle != NULL && extended.events >= 0 && extended.dropped >= 0) {
     descriptors[count++] = extended.events;
     descriptors[count++] = extended.dropped;
+    for (int i = 0; i < extended.table_count && count < MAX_DESCRIPTORS; i++) descriptors[count++] = extended.tables[i];
   }
   uint32_t detail = child.detail | (is_tied(&orders.header) ? TIED : 0);
   struct message message = {STARTED, (int)CALL(__NR_getpid, 0), child.pid, detail};

@@ -8,7 +8,7 @@
 #include "bundle.h"
 #include "kernel.h"
 
-enum { UNIX = 1, STREAM = 1, NO_SIGNAL = 0x4000, CLOSE_ON_EXEC = 0x40000000, MAX_DESCRIPTORS = 4 };
+enum { UNIX = 1, STREAM = 1, NO_SIGNAL = 0x4000, CLOSE_ON_EXEC = 0x40000000 };
 
 /* ── Orders ──────────────────────────────────────────────────────────────────────────────────────────────────────── */
 

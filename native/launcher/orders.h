@@ -82,7 +82,9 @@ enum message_kind {
 /* `detail` of STARTED. TIED: the front ends the tree if the launcher is killed. */
 enum { WITHOUT_LISTENER = 1, WAITS_KILLABLE = 2, TIED = 4 };
 
-/* Sends a message with `count` descriptors, at most 4. Errors are ignored: they mean that the receiver has exited. */
+enum { MAX_DESCRIPTORS = 8 };
+
+/* Sends a message with `count` descriptors, at most MAX_DESCRIPTORS. Errors are ignored: they mean that the receiver has exited. */
 void send_message(int socket, const struct message *message, const int *descriptors, int count);
 /* Waits for a message with at most one descriptor (or -1). Returns 0, or a negative errno: EPROTO at the end. */
 long receive_message(int socket, struct message *message, int *descriptor);

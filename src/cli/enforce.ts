@@ -1,7 +1,7 @@
 /** Runs a command under a compiled policy and sends its events to their destination. Loads no compiler. */
 import { diagnostic } from "../diagnostics/catalogue.ts";
 import { callersDescriptor, callersFile, errnoText } from "../engines/launcher.ts";
-import { type CompiledPolicy, runCompiled } from "../engines/registry.ts";
+import { type CompiledPolicy, engineOf, runCompiled } from "../engines/registry.ts";
 import { StartError } from "../engines/start-error.ts";
 import { type Destination, DestinationError, notOpen } from "../events/channel.ts";
 import { Messages } from "../events/messages.ts";
@@ -49,13 +49,18 @@ export async function enforce(request: RunRequest, compiled: CompiledPolicy): Pr
 async function openStatus(
   place: StatusPlace,
   { command, mode }: RunRequest,
-  { policy }: CompiledPolicy,
+  { engine, policy }: CompiledPolicy,
 ): Promise<{ readonly reporter: StatusReporter; readonly server: StatusServer }> {
   const { StatusReporter: Reporter } = await import("../status/reporter.ts");
   const { StatusError, StatusServer: Server } = await import("../status/server.ts");
   const { StatusFolderError } = await import("../status/location.ts");
   const state = policy.state ?? { cells: [], tables: [] };
-  const reporter = new Reporter({ policy: policy.description, state, command, audit: mode === "audit" });
+  const { statusLacks = [] } = engineOf(engine);
+  const isQuiet = mode === "quiet" && statusLacks.length > 0;
+  const lacks = isQuiet ? [...statusLacks, "refused calls, because --no-denial-events leaves them out"] : statusLacks;
+  const reporter = new Reporter({
+    ...{ policy: policy.description, state, command, audit: mode === "audit", engine, lacks },
+  });
   try {
     return { reporter, server: await Server.open(place, reporter) };
   } catch (error) {

@@ -71,7 +71,7 @@ export function candidates(choice: EngineChoice, { audit, status }: EngineDemand
     const [what, option] =
       audit && !engine.audits
         ? ["cannot record verdicts without enforcing them", "--audit"]
-        : ["judges calls in the kernel, and has no status", "--status"];
+        : ["has no status", "--status"];
     throw new StartError(125, `the engine ${choice} ${what}`, `${option} --engine ${others.join(" or ")}`);
   }
   const found = engine.probe();

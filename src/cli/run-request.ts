@@ -28,6 +28,11 @@ export interface RunRequest extends PolicyRequest {
   readonly status: StatusPlace | undefined;
 }
 
+/** Whether something reads them: their destination, or the status socket, which counts them. */
+export function hasEvents({ destination, status }: RunRequest): boolean {
+  return destination !== undefined || status !== undefined;
+}
+
 export function demandsOf({ mode, status }: RunRequest): EngineDemands {
   return { audit: mode === "audit", status: status !== undefined };
 }

@@ -4,6 +4,7 @@ import { statusScreen } from "./top-screen.ts";
 
 const status: Status = {
   ...{ v: 1, kind: "status", time: 100, running: 12.4, pid: 5, policy: "p", command: ["a\x1b[2J", "b"], audit: false },
+  ...{ engine: "n", unknown: [] },
   ...{ calls: 10, perSecond: 2.5, refusedByPortcullis: 1 },
   verdicts: [{ verdict: "deny EACCES", rule: "p.ts:1:2", reason: "no\u202e", calls: 9, perSecond: 2 }],
   state: {
@@ -29,6 +30,15 @@ test("shows rates, rules, the state of the tree and of each process, and its age
     "and 3 more processes",
     "(the state is that before the last 4 calls)",
   ]);
+});
+
+test("says what the engine cannot show, and that it counts reported calls", () => {
+  const lines = statusScreen({ ...status, engine: "e", unknown: ["calls that pass"] }, undefined);
+  expect(lines).toContain("reported: 2.5 calls/s, 10 in all, 1 of them refused without a rule");
+  expect(lines.slice(-2)).toEqual(["not known under this engine:", "  calls that pass"]);
+  expect(statusScreen({ ...status, calls: 0, unknown: ["calls that pass"] }, undefined)).toContain(
+    "the kernel has reported no call yet",
+  );
 });
 
 test("fits a terminal, and says what it leaves out", () => {

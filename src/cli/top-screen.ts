@@ -14,13 +14,23 @@ const shownRefusals = 5;
 
 /** Lines without their ends, at most `size.rows`, each at most `size.columns` wide. */
 export function statusScreen(status: Status, size: ScreenSize | undefined): readonly string[] {
-  const { command, policy, pid, running, calls, perSecond, refusedByPortcullis, verdicts, state, refusals, audit } =
-    status;
+  const {
+    command,
+    policy,
+    pid,
+    running,
+    calls,
+    perSecond,
+    refusedByPortcullis,
+    verdicts,
+    state,
+    refusals,
+    audit,
+    unknown,
+  } = status;
   const head = [
     `${command.join(" ")}  (portcullis ${pid}, policy ${policy}${audit ? ", AUDIT: nothing is enforced" : ""}, for ${running.toFixed(0)} s)`,
-    calls === 0
-      ? "no call has needed the supervisor yet; the filter decides others by itself"
-      : `judged: ${perSecond} calls/s, ${calls} in all, ${refusedByPortcullis} of them refused without a rule`,
+    callsLine(calls, perSecond, refusedByPortcullis, unknown.length > 0),
   ];
   const rules = table(
     ["verdict", "calls/s", "calls", "rule"],
@@ -34,7 +44,13 @@ export function statusScreen(status: Status, size: ScreenSize | undefined): read
       ]),
   );
   const tail = refusals.slice(-shownRefusals).map((event) => printLine(event));
-  const parts = [head, rules, ...stateParts(state), tail.length === 0 ? [] : ["last refusals:", ...tail]];
+  const parts = [
+    head,
+    rules,
+    ...stateParts(state),
+    tail.length === 0 ? [] : ["last refusals:", ...tail],
+    unknown.length === 0 ? [] : ["not known under this engine:", ...unknown.map((what) => `  ${what}`)],
+  ];
   const lines = parts.filter((part) => part.length > 0).flatMap((part, index) => (index === 0 ? part : ["", ...part]));
   const safe = lines.map(safeText);
   if (size === undefined) return safe;
@@ -45,6 +61,17 @@ export function statusScreen(status: Status, size: ScreenSize | undefined): read
   return fitting.map((line) =>
     line.length > size.columns ? `${line.slice(0, Math.max(0, size.columns - 1))}…` : line,
   );
+}
+
+/** @param isKernels the kernel judges, and reports some calls only */
+function callsLine(calls: number, perSecond: number, refused: number, isKernels: boolean): string {
+  if (calls > 0) {
+    const what = isKernels ? "reported" : "judged";
+    return `${what}: ${perSecond} calls/s, ${calls} in all, ${refused} of them refused without a rule`;
+  }
+  return isKernels
+    ? "the kernel has reported no call yet"
+    : "no call has needed the supervisor yet; the filter decides others by itself";
 }
 
 function stateParts(state: Status["state"]): readonly (readonly string[])[] {

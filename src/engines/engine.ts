@@ -55,6 +55,8 @@ export interface EngineRuntime<Name extends string, Policy extends EnginePolicy>
   readonly audits: boolean;
   /** `run --status` works with it. */
   readonly hasStatus: boolean;
+  /** What its status lacks, as sentences without a full stop. */
+  readonly statusLacks?: readonly string[];
   /** Tries it without an effect on anything else; cached. Throws a NativeUnavailableError. */
   probe(): Availability;
   /** Rejects with a StartError where nothing was started. */

@@ -41,7 +41,13 @@ export interface Status {
   readonly policy: string;
   readonly command: readonly string[];
   readonly audit: boolean;
-  /** Calls that the supervisor has judged, those that portcullis refused without a rule among them. */
+  readonly engine: string;
+  /** What the engine cannot show, as sentences without a full stop. */
+  readonly unknown: readonly string[];
+  /**
+   * Calls that the supervisor has judged, those that portcullis refused without a rule among them. Of `seccomp-ebpf`: those
+   * that the kernel reported.
+   */
   readonly calls: number;
   readonly perSecond: number;
   readonly refusedByPortcullis: number;

@@ -1,10 +1,24 @@
 /** The engine seccomp-ebpf in the machine: as root, as anybody, in a user namespace, from bundles; and that it fails closed. */
 import { execFileSync } from "node:child_process";
-import { mkdirSync } from "node:fs";
+import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { casesInMachine, unable } from "../kernel/vm.ts";
 import { compiled, portcullis } from "../support/run.ts";
 
 const folder = "build/engines";
+
+/** mkdir is refused in a phase, and the modes that it was given are keys of a table that is a map. */
+const topPolicy = `import { allow, deny, perProcess, perTree, policy } from "portcullis";
+const phase = perProcess.phases(["starting", "asking"]);
+const seen = perTree.set({ capacity: 100n, full: deny("ENOSPC") });
+export default policy((call) => {
+  if (call.name === "mkdir") {
+    seen.add(call.args.mode);
+    return phase.is("asking") ? deny("EACCES", "no folders") : allow;
+  }
+  if (call.name === "getppid") phase.enter("asking");
+  return allow;
+});
+`;
 
 /** What the guest needs is made here, where it is quick. */
 function prepare(): void {
@@ -15,6 +29,8 @@ function prepare(): void {
   compiled("test/policies/victims/flow.c", ["-static"]);
   compiled("test/policies/victims/reach.c");
   compiled("demo/hijacked.c");
+  copyFileSync(compiled("test/policies/victims/top.c"), `${folder}/top-work`);
+  writeFileSync(`${folder}/top.ts`, topPolicy);
   // The parameter of the one stays open.
   for (const policy of ["children", "exec-once"]) {
     const ran = portcullis(["compile", "-p", policy, "-o", `${folder}/${policy}.pcl`]);
@@ -25,7 +41,7 @@ function prepare(): void {
 const reason = unable("patched");
 if (reason === undefined) prepare();
 await casesInMachine("seccomp-ebpf", { kernel: "patched" }, ["node", "test/engines/guest.mjs", folder], {
-  atLeast: 23,
+  atLeast: 25,
 });
 
 // Node itself starts vitest, for npx takes as long again in the machine. The runner loads the configuration: the other loader

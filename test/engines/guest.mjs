@@ -1,7 +1,7 @@
 // Tests the engine seccomp-ebpf in the machine, with TAP output. Run as root: node guest.mjs FOLDER, a folder with
 // bundles.
-import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 
 const [folder] = process.argv.slice(2);
 const portcullis = "bin/portcullis";
@@ -150,6 +150,41 @@ check("kernel.yama.ptrace_scope=1: notify follows forks, for anybody", () =>
     { status: 0, stdout: "made 15 refused 25\nafter one ended ok\n" },
   ),
 );
+for (const [who, prefix] of [
+  ["root", ["env"]],
+  ["anybody", anybody],
+])
+  check(`top shows a tree of ${who}: refused calls by rule, processes, keys of tables, and what it cannot know`, () => {
+    const at = `/tmp/top-${who}`;
+    mkdirSync(at, { mode: 0o777 });
+    chmodSync(at, 0o777);
+    const [socket, stop] = [`${at}/socket`, `${at}/stop`];
+    const work = [...engine, "-q", "--status", socket, "-p", `${folder}/top.ts`, "--", `${folder}/top-work`, stop];
+    const tree = spawn(prefix[0], [...prefix.slice(1), portcullis, ...work], { stdio: "ignore" });
+    const seen = run(
+      ...prefix,
+      "sh",
+      "-c",
+      `until test -S ${socket}; do sleep 0.2; done; ${portcullis} top --json -n 3 ${socket}`,
+    );
+    const screen = run(...prefix, portcullis, "top", socket);
+    writeFileSync(stop, "");
+    run("sh", "-c", `while test -d /proc/${tree.pid} && ! grep -q Z /proc/${tree.pid}/stat; do sleep 0.2; done`);
+    const status = JSON.parse(seen.stdout.trim().split("\n").at(-1));
+    const [verdict] = status.verdicts;
+    return (
+      differs(status, { engine: "seccomp-ebpf", policy: "top", refusedByPortcullis: 0 }) ??
+      differs(verdict, { verdict: "deny EACCES", reason: "no folders" }) ??
+      (verdict.calls > 10 && status.refusals.length === 20 ? undefined : JSON.stringify(status)) ??
+      differs(status.state.tree.tables[0], { name: "seen", keys: 3, capacity: 100 }) ??
+      differs({ processes: status.state.processes.length }, { processes: 2 }) ??
+      differs({ unknown: status.unknown.join() }, { unknown: /calls that pass.*phases.*tables/ }) ??
+      differs(screen, {
+        status: 0,
+        stdout: /reported: [\s\S]*deny EACCES[\s\S]*seen \[[\s\S]*not known under this engine:/,
+      })
+    );
+  });
 setting("seccomp/ebpf", 1);
 check("kernel.seccomp.ebpf=1: users without CAP_BPF cannot start a command", refusedToAnybody);
 check("kernel.seccomp.ebpf=1: auto takes notify for them", () =>

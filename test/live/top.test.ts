@@ -161,13 +161,6 @@ describe("run --status", () => {
     expect(ran).toMatchObject({ status: 0, stdout: "ran\n", stderr: "" });
     expect(existsSync(socket)).toBe(false);
   });
-
-  test("is refused by an engine that has none", () => {
-    const words = ["run", "--status", socket, "--engine", "seccomp-ebpf", "-p", "exec-once", "--", "true"];
-    const { status, stderr } = spawnSync("bin/portcullis", words, { encoding: "utf8" });
-    expect(status).toBe(125);
-    expect(stderr).toContain("judges calls in the kernel, and has no status");
-  });
 });
 
 describe("a confined process of the same user", () => {

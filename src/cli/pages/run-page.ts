@@ -6,8 +6,6 @@ import { failed, type Verb } from "../verb.ts";
 
 const auditing = engines.filter(({ audits }) => audits).map(({ name }) => name);
 
-const withStatus = engines.filter(({ hasStatus }) => hasStatus).map(({ name }) => name);
-
 export const runPage: Omit<Verb, "execute"> = {
   name: "run",
   summary: "Run a command under a policy",
@@ -74,7 +72,8 @@ export const runPage: Omit<Verb, "execute"> = {
     },
     status: {
       value: "auto|SOCKET",
-      about: `Let \`portcullis top\` show the running tree: phases and counters, calls by rule, refusals. auto makes a socket in $XDG_RUNTIME_DIR/portcullis, which top finds. Always uses ${withStatus.join(" or ")}.`,
+      about:
+        "Let `portcullis top` show the running tree: phases and counters, calls by rule, refusals. auto makes a socket in $XDG_RUNTIME_DIR/portcullis, which top finds.",
       complete: "file",
     },
     quiet: { short: "q", about: "Print no lines for people, neither events nor notices." },

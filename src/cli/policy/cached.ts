@@ -5,7 +5,7 @@ import { decodeCompiled } from "../../engines/compiled.ts";
 import type { CompiledPolicy } from "../../engines/registry.ts";
 import type { Context } from "../context.ts";
 import { type Candidate, candidates } from "../engine.ts";
-import { demandsOf, type RunRequest } from "../run-request.ts";
+import { demandsOf, hasEvents, type RunRequest } from "../run-request.ts";
 import { policyFile } from "./arguments.ts";
 import { type CacheQuestion, CompiledCache } from "./cache.ts";
 
@@ -28,7 +28,7 @@ export function askCache(request: RunRequest, context: Context): CacheAnswer {
     from: context.workingDirectory,
     architecture: request.architecture,
     engine: JSON.stringify(engines),
-    events: String(request.destination !== undefined),
+    events: String(hasEvents(request)),
     mode: [request.mode, request.bestEffort ? "best-effort" : "", request.killEvents ? "kill-events" : ""].join(" "),
     // Rules of an OCI profile can depend on the kernel and on capabilities.
     kernel: release(),

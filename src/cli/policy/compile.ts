@@ -9,7 +9,7 @@ import type { ReadFile } from "../../language/source/store.ts";
 import { packageVersion } from "../../linux/package.ts";
 import type { Context } from "../context.ts";
 import type { Candidate } from "../engine.ts";
-import type { RunRequest } from "../run-request.ts";
+import { hasEvents, type RunRequest } from "../run-request.ts";
 import { Failure } from "../verb.ts";
 import type { PolicyRequest } from "./arguments.ts";
 import { loadRequested, printDiagnostics } from "./load.ts";
@@ -33,7 +33,7 @@ export async function compileRequested(
       compiler.compile(program, {
         mode: request.mode,
         killEvents: request.killEvents,
-        events: request.destination !== undefined,
+        events: hasEvents(request),
         variant,
         // Prefer an engine that expresses the policy exactly.
         approximate: request.bestEffort && index === candidates.length - 1,

@@ -15,7 +15,7 @@ export const top: Verb = {
   summary: "Show a running tree, live",
   synopsis: ["top [OPTIONS] [PID|SOCKET]"],
   about: [
-    "Shows a tree that `portcullis run --status auto` has started, again each second until it ends: the calls that the supervisor judges, for each rule in all and per second; the phases, counters and flags of each process and of the tree, and how full tables are; and the last refusals. Calls that the kernel's filter decides by itself are not counted.",
+    "Shows a tree that `portcullis run --status auto` has started, again each second until it ends: the calls that the supervisor judges, for each rule in all and per second; the phases, counters and flags of each process and of the tree, and how full tables are; and the last refusals. Calls that the kernel's filter decides by itself are not counted. Where the kernel itself judges, only refused calls are, and top says what else it cannot know.",
     "Without a word it is the only such tree of this user; otherwise PID is portcullis's process, and SOCKET the socket that `run --status SOCKET` names. Where standard output is not a terminal, and without --json, the status is printed once.",
     "A judgement never waits for top: the supervisor counts in shared memory, and writes the state once a second while somebody looks, after a judgement; a state that is older than the last judgements is marked. A reader that stops costs nothing.",
     "The socket has mode 0600. A process of the confined tree is turned away. A socket whose server is under more filters than top itself is not believed, so that a confined process cannot pass off its own (docs/engines.md).",

@@ -3,6 +3,7 @@
 import { allowedPaths } from "../../analysis/allowed-paths.ts";
 import { encodeBundle } from "../../bundle/write.ts";
 import { compileArtifact } from "../../compile/ebpf/artifact.ts";
+import { mappedTables } from "../../compile/ebpf/targets/state-objects.ts";
 import { diagnostic } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import type { Sources } from "../../diagnostics/render.ts";
@@ -12,6 +13,7 @@ import type { Program } from "../../ir/program.ts";
 import type { EngineCompiler } from "../engine.ts";
 import { makeBundle } from "../make-bundle.ts";
 import { staticFilter } from "../static-filter.ts";
+import { describeState } from "../status.ts";
 import { seccompEbpfProfile } from "./filter.ts";
 import type { SeccompEbpfMode, SeccompEbpfPolicy } from "./policy.ts";
 import { readVariant } from "./variant.ts";
@@ -50,6 +52,8 @@ export function compileForSeccompEbpf(program: Program, options: SeccompEbpfComp
     eventsSize,
     description: describePolicy(program),
     allowedPaths: allowedPaths(program),
+    state: describeState(program),
+    mappedTables: mappedTables(program),
   };
   return { policy, diagnostics };
 }

@@ -2,6 +2,7 @@
 import type { EngineRuntime } from "../engine.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 import { runUnderSeccompEbpf } from "./run.ts";
+import { statusLacks } from "./status.ts";
 import { seccompEbpfSupport } from "./support.ts";
 import { printVariant } from "./variant.ts";
 
@@ -9,7 +10,8 @@ export const seccompEbpfEngine: EngineRuntime<"seccomp-ebpf", SeccompEbpfPolicy>
   name: "seccomp-ebpf",
   summary: "the kernel itself; needs one with portcullis's patches",
   audits: false,
-  hasStatus: false,
+  hasStatus: true,
+  statusLacks,
   probe() {
     const support = seccompEbpfSupport();
     if (support.missing !== undefined)

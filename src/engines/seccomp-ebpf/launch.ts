@@ -20,6 +20,8 @@ export interface Launched extends Started {
   /** The ring buffer, and the map with the count of records that did not fit. */
   readonly events: number;
   readonly dropped: number;
+  /** Maps with the tree's tables: the first of them, in the order of the bundle. */
+  readonly tables: readonly number[];
 }
 
 type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
@@ -28,11 +30,11 @@ type LaunchedPolicy = Pick<SeccompEbpfPolicy, "bundle" | "parameters">;
 export function launch(command: readonly string[], policy: LaunchedPolicy, options: TreeOptions): Launched {
   return explaining(command, whyNot, () => {
     const started = startCommand(command, ordersFor(policy, options));
-    const [events, dropped] = started.descriptors;
+    const [events, dropped, ...tables] = started.descriptors;
     if (events === undefined || dropped === undefined) {
       throw new StartError(125, "the launcher and portcullis are of different versions", "run `make build`");
     }
-    return { ...started, events, dropped };
+    return { ...started, events, dropped, tables };
   });
 }
 

@@ -15,6 +15,8 @@ export interface SeccompEbpfPolicy extends EnginePolicy {
   readonly bundle: Uint8Array;
   /** The words of the bundle's open parameters, in its order. */
   readonly parameters: readonly bigint[];
+  /** The tables that are maps, by their index in the program, in the order of the bundle. */
+  readonly mappedTables?: readonly number[];
   /** Bytes of the program's ring buffer. */
   readonly eventsSize: number;
 }

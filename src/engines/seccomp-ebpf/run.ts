@@ -4,7 +4,7 @@
  * The filters hold also after this process has ended: it only reads the ring buffer.
  */
 
-import type { PolicyDescription } from "../../events/record.ts";
+import type { JudgementRecord, PolicyDescription } from "../../events/record.ts";
 import { type ActionEffect, actions } from "../../ir/verdicts.ts";
 import { BpfMap, mapTypes, RingBufferReader } from "../../linux/bpf.ts";
 import { pollFor } from "../../linux/descriptors.ts";
@@ -17,6 +17,7 @@ import { StartError } from "../start-error.ts";
 import { becomeCommand, type Launched, launch } from "./launch.ts";
 import type { SeccompEbpfPolicy } from "./policy.ts";
 import { clockPair, judgementOf } from "./records.ts";
+import { KernelStatus } from "./status.ts";
 
 /**
  * Starts the command and resolves when it and, unless `killTree`, all of its tree have ended. Rejects with a StartError
@@ -30,19 +31,28 @@ export async function runUnderSeccompEbpf(
 ): Promise<RunResult> {
   if (command.length === 0) throw new StartError(125, "there is no command to run");
   const { flags, timeLimit } = treeOrders(options);
-  if (!options.events && flags === 0 && timeLimit === 0) becomeCommand(command, policy);
+  const reads = options.events || options.status !== undefined;
+  if (!reads && flags === 0 && timeLimit === 0) becomeCommand(command, policy);
   hideFromCommand();
   const isSilent = options.events && policy.mode === "quiet";
   const sigsys = isSilent ? new SigsysWatch({ ...sigsysVerdicts(policy.description), advice }) : undefined;
   const launched = launch(command, policy, options);
   const watch = new CommandWatch(launched, options.onEvent, sigsys);
-  const events = options.events ? new EventReader(policy, launched, options.onEvent) : undefined;
-  await waitUntilEnd(launched, watch, events);
+  const status = options.status && new KernelStatus(options.status, policy, launched);
+  const onEvent = (record: JudgementRecord) => {
+    status?.count(record);
+    options.onEvent(record);
+  };
+  const events = reads ? new EventReader(policy, launched, onEvent) : undefined;
+  await waitUntilEnd(launched, watch, events, status);
   return watch.finish();
 }
 
-/** Milliseconds: how long the kernel is waited in, at first after something happened and at most. */
-const patience = { least: 20, most: 1000 } as const;
+/**
+ * Milliseconds: how long the kernel is waited in, at first after something happened and at most; the status socket has its
+ * turn between waits.
+ */
+const patience = { least: 20, most: 1000, mostServing: 100 } as const;
 const advice = "without --no-denial-events the call and the policy's line become an event";
 
 function sigsysVerdicts({ verdicts }: PolicyDescription): { readonly kills: boolean; readonly traps: boolean } {
@@ -50,13 +60,20 @@ function sigsysVerdicts({ verdicts }: PolicyDescription): { readonly kills: bool
   return { kills: has("kills"), traps: has("signals") };
 }
 
-async function waitUntilEnd({ socket }: Launched, watch: CommandWatch, events: EventReader | undefined): Promise<void> {
+async function waitUntilEnd(
+  { socket }: Launched,
+  watch: CommandWatch,
+  events: EventReader | undefined,
+  status: KernelStatus | undefined,
+): Promise<void> {
+  const most = status === undefined ? patience.most : patience.mostServing;
   let wait: number = patience.least;
   for (let conversing = true; conversing; ) {
+    status?.tellIfAsked();
     const [said = 0, written = 0] = pollFor([socket, events?.descriptor ?? -1], wait);
     if (written !== 0) events?.read(watch);
     if (said !== 0) conversing = watch.heed(readMessage(socket));
-    wait = said !== 0 || written !== 0 ? patience.least : Math.min(patience.most, 2 * wait);
+    wait = said !== 0 || written !== 0 ? patience.least : Math.min(most, 2 * wait);
     // Timers and the writer of events get their turn.
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -66,7 +83,7 @@ async function waitUntilEnd({ socket }: Launched, watch: CommandWatch, events: E
 /** Reads the program's ring buffer, and how many records did not fit. */
 class EventReader {
   readonly #description: PolicyDescription;
-  readonly #onEvent: EngineRunOptions["onEvent"];
+  readonly #onEvent: (record: JudgementRecord) => void;
   readonly #ring: RingBufferReader;
   readonly #dropped: BpfMap;
   #reported = 0n;
@@ -74,7 +91,7 @@ class EventReader {
   constructor(
     { description, eventsSize }: SeccompEbpfPolicy,
     { events, dropped }: Launched,
-    onEvent: EngineRunOptions["onEvent"],
+    onEvent: (record: JudgementRecord) => void,
   ) {
     this.#description = description;
     this.#onEvent = onEvent;

@@ -27,6 +27,13 @@ export const treeMapRegion = "tree map";
 /** A tree's table of at most this capacity is a list with an unrolled search; others are hash maps. */
 const largestTreeList = 8;
 
+/** The tables that are maps, by their index. */
+export function mappedTables({ tables }: Pick<Program, "tables">): readonly number[] {
+  return tables.flatMap(({ scope, capacity }, index) =>
+    scope === "tree" && capacity > largestTreeList ? [index] : [],
+  );
+}
+
 export interface StatePlaces {
   readonly objects: readonly StateObject[];
   /** The value of the array map; size 0 if there is no such map. */
@@ -101,14 +108,11 @@ export function placeState(program: Program, needsTree: boolean): StatePlaces {
     const region = objectOf(scope, onFork === "fresh" ? "fresh" : "copy");
     return { region, offset: put(region, name, 1), bias: initial };
   });
-  const mapTables: number[] = [];
+  const mapTables = mappedTables(program);
   const tables = program.tables.map((table, index): MemoryTable | undefined => {
     const shape: TableShape = { form: "list", capacity: table.capacity, holdsValues: table.holdsValues };
     const size = tableSize(shape);
-    if (table.scope === "tree" && table.capacity > largestTreeList) {
-      mapTables.push(index);
-      return undefined;
-    }
+    if (mapTables.includes(index)) return undefined;
     if (table.scope === "tree") return { in: "memory", ...placeInTree(table.name, size), shape };
     const region = objectOf(table.scope, table.onFork);
     return { in: "memory", region, offset: put(region, table.name, size / 8), shape };

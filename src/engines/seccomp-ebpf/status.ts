@@ -1,0 +1,89 @@
+/**
+ * What can be known of a tree whose calls the kernel judges, without a word to the program or a lock that it takes: counts
+ * of the records in its ring buffer, the keys of tables that are maps, and /proc.
+ */
+import { readdirSync } from "node:fs";
+import type { JudgementRecord } from "../../events/record.ts";
+import { BpfMap, mapTypes } from "../../linux/bpf.ts";
+import { readProc } from "../../linux/proc.ts";
+import { type EngineStatus, type OwnerState, statusWords } from "../status.ts";
+import type { Launched } from "./launch.ts";
+import type { SeccompEbpfPolicy } from "./policy.ts";
+
+/** What top cannot show, as sentences without a full stop. */
+export const statusLacks = [
+  "calls that pass, because the kernel does not report them: refused calls alone are counted",
+  "phases, counters, flags and values, which the kernel gives to a tracer only, and a tracer would stop the process",
+  "tables of processes, tables of the tree for at most 8 keys, and more than 4,096 keys",
+] as const;
+
+const mostProcesses = 256;
+/** Each costs a system call; records wait meanwhile. */
+const mostKeys = 4096;
+
+export class KernelStatus {
+  readonly #status: EngineStatus;
+  readonly #launched: Launched;
+  readonly #tables: readonly { readonly table: number; readonly map: BpfMap }[];
+
+  constructor(status: EngineStatus, policy: SeccompEbpfPolicy, launched: Launched) {
+    this.#status = status;
+    this.#launched = launched;
+    this.#tables = launched.tables.flatMap((descriptor, index) => {
+      const table = policy.mappedTables?.[index];
+      if (table === undefined) return [];
+      const capacity = policy.state?.tables[table]?.capacity ?? mostKeys;
+      return [{ table, map: new BpfMap({ type: mapTypes.hash, keySize: 8, valueSize: 8, capacity }, descriptor) }];
+    });
+  }
+
+  count({ verdict }: JudgementRecord): void {
+    const { words } = this.#status;
+    if (typeof verdict === "number") words[statusWords.verdicts + verdict]!++;
+    else if (verdict !== undefined) words[statusWords.refusals]!++;
+  }
+
+  /** Answers a request for a snapshot. */
+  tellIfAsked(): void {
+    const { words, onSnapshot } = this.#status;
+    if (words[statusWords.wanted] === 0) return;
+    words[statusWords.wanted] = 0;
+    const all = descendants(this.#launched.launcher);
+    onSnapshot({
+      time: Date.now(),
+      tree: { cells: [], tables: this.#tables.flatMap(({ table, map }) => keysOf(map, table)) },
+      processes: all.slice(0, mostProcesses).map((one) => ({ ...one, cells: [], tables: [] })),
+      more: Math.max(0, all.length - mostProcesses),
+    });
+  }
+}
+
+/** None if there are too many, or the kernel does not let this user read them. */
+function keysOf(map: BpfMap, table: number): OwnerState["tables"] {
+  let keys = 0;
+  try {
+    for (const _ of map.keys()) if (++keys > mostKeys) return [];
+  } catch {
+    return [];
+  }
+  return [[table, keys]];
+}
+
+/** The launcher adopts what the command leaves, so each process of the tree descends from it. */
+function descendants(root: number): readonly { readonly pid: number; readonly threads: number }[] {
+  const children = new Map<number, { pid: number; threads: number }[]>();
+  for (const name of readdirSync("/proc")) {
+    const stat = /^\d/.test(name) ? readProc(`${name}/stat`) : undefined;
+    if (stat === undefined) continue;
+    // proc_pid_stat(5): behind the name, which can have parentheses, the state, the parent, …, and num_threads as the 20th
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    if (fields[0] === "Z") continue;
+    const parent = Number(fields[1]);
+    const list = children.get(parent) ?? [];
+    list.push({ pid: Number(name), threads: Number(fields[17]) });
+    children.set(parent, list);
+  }
+  const found = [...(children.get(root) ?? [])];
+  for (const { pid } of found) found.push(...(children.get(pid) ?? []));
+  return found.sort((one, other) => one.pid - other.pid);
+}

@@ -23,6 +23,7 @@ export const errno = {
 /** Numbers of the kernel's own, which errno(3) does not have (include/linux/errno.h). */
 export const kernelErrno = {
   /** The kernel restarts the call, and does not report it. */
+  ERESTARTSYS: 512,
   ERESTARTNOINTR: 513,
   /** bpf(2) lets it out. */
   ENOTSUPP: 524,

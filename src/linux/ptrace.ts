@@ -8,6 +8,7 @@ import { errno } from "./errno-numbers.ts";
 import { native } from "./native.ts";
 
 const request = {
+  peekUser: 3,
   cont: 7,
   detach: 17,
   eventMessage: 0x4201,
@@ -37,6 +38,38 @@ export function interrupt(tid: number): number {
 /** Detaches from a stopped task, and delivers a signal that it had stopped for (0: none). */
 export function detach(tid: number, signal: number): number {
   return native().syscall(callNumber("ptrace"), request.detach, tid, 0, signal);
+}
+
+/** Lets a stopped task continue; it stays a tracee. */
+export function resume(tid: number): number {
+  return native().syscall(callNumber("ptrace"), request.cont, tid, 0, 0);
+}
+
+const word = new BigInt64Array(1);
+/** Offsets of `struct user_regs_struct` (arch/x86/include/asm/user_64.h). */
+const register = { rax: 80, orig_rax: 120, rip: 128 } as const;
+
+export interface InterruptedCall {
+  readonly number: number;
+  /** As in `struct seccomp_data`: behind the instruction that made the call. */
+  readonly instructionPointer: bigint;
+  /** Without the sign: one of the kernel's own errnos that a program never sees. */
+  readonly error: number;
+}
+
+/**
+ * The call that a stopped task has left because of the stop, before the kernel restarts it. Undefined if the task was not
+ * in a call, and on arm64: there the kernel has reset the registers for the restart before the task stops
+ * (arch/arm64/kernel/signal.c, do_signal(), Linux 6.12).
+ */
+export function interruptedCall(tid: number): InterruptedCall | undefined {
+  if (process.arch !== "x64") return undefined;
+  const read = (offset: number): bigint | undefined =>
+    native().syscall(callNumber("ptrace"), request.peekUser, tid, offset, word) < 0 ? undefined : word[0]!;
+  const [result, number, instructionPointer] = [read(register.rax), read(register.orig_rax), read(register.rip)];
+  if (result === undefined || number === undefined || instructionPointer === undefined) return undefined;
+  if (number < 0n || result >= 0n) return undefined;
+  return { number: Number(number), instructionPointer, error: Number(-result) };
 }
 
 const message = new BigUint64Array(1);

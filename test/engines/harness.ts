@@ -16,6 +16,8 @@ export interface Job {
   readonly seed: number;
   readonly compiled: CompiledPolicy;
   readonly text: string;
+  /** See NotifyRunOptions. */
+  readonly interruptsForks: boolean;
 }
 
 /** What became of a job. Integers that JSON would round are texts. */
@@ -32,11 +34,12 @@ async function run(job: Job, replay: string): Promise<JobOutcome> {
   const records: EventRecord[] = [];
   const options = { onEvent: (record: EventRecord) => void records.push(record), timeout: patience.command };
   const command = [replay, job.text, file];
-  const { seed, compiled } = job;
+  const { seed, compiled, interruptsForks } = job;
+  const supervisor = "build/engines/supervisor.cjs";
   try {
     const { status } =
       compiled.engine === "notify"
-        ? await runUnderNotify(compiled.policy, command, { ...options, supervisor: "build/engines/supervisor.cjs" })
+        ? await runUnderNotify(compiled.policy, command, { ...options, supervisor, interruptsForks })
         : await runUnderSeccompEbpf(compiled.policy, command, { ...options, events: true });
     const results = readFileSync(file, "utf8").trim().split("\n").map(Number);
     rmSync(file);

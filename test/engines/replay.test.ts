@@ -17,6 +17,12 @@ const circumstances: readonly (Circumstances & { readonly name: string; readonly
   { name: "notify, as an ordinary user", engine: "notify", unprivileged: false, uid: 65_534, runs: 20 },
 ];
 
+/** On this kernel. A fork that the supervisor's own stop interrupts, as on a busy machine, is judged once all the same. */
+const here = [
+  { name: "notify", interruptsForks: false },
+  { name: "notify, with every fork interrupted", interruptsForks: true },
+];
+
 beforeAll(prepare);
 
 /** The differences of these seeds' scripts from the interpreter's results. */
@@ -40,22 +46,22 @@ const seedsOf = (runs: number): number[] => {
 };
 
 describe("the interpreter's verdicts, on this kernel, under", () => {
-  it(
-    "notify",
-    (context) => {
-      if (process.arch !== "x64") context.skip("the replay is for x86-64");
-      const jobs = prepareJobs("notify-here", seedsOf(40), {
-        engine: "notify",
-        unprivileged: false,
-        uid: process.getuid!(),
-      });
-      expect(jobs.scripts.size).toBeGreaterThan(10);
-      const words = [`${folder}/harness.cjs`, jobs.file, replayProgram];
-      const ran = spawnSync(process.execPath, words, { encoding: "utf8", maxBuffer: 1 << 28 });
-      expect(judge(ran.stdout, jobs, "notify")).toEqual([]);
-    },
-    patience.machineTest,
-  );
+  for (const { name, interruptsForks } of here) {
+    it(
+      name,
+      (context) => {
+        if (process.arch !== "x64") context.skip("the replay is for x86-64");
+        const uid = process.getuid!();
+        const where = { engine: "notify", unprivileged: false, uid, interruptsForks } as const;
+        const jobs = prepareJobs(`here-${interruptsForks}`, seedsOf(40), where);
+        expect(jobs.scripts.size).toBeGreaterThan(10);
+        const words = [`${folder}/harness.cjs`, jobs.file, replayProgram];
+        const ran = spawnSync(process.execPath, words, { encoding: "utf8", maxBuffer: 1 << 28 });
+        expect(judge(ran.stdout, jobs, "notify")).toEqual([]);
+      },
+      patience.machineTest,
+    );
+  }
 });
 
 describe("the interpreter's verdicts, in the machine, under", () => {

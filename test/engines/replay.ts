@@ -50,13 +50,15 @@ export interface Circumstances {
   readonly engine: "notify" | "seccomp-ebpf";
   readonly unprivileged: boolean;
   readonly uid: number;
+  /** See NotifyRunOptions. */
+  readonly interruptsForks?: boolean;
 }
 
 /** The scripts of some seeds, and the file with their jobs. */
 export function prepareJobs(
   name: string,
   seeds: Iterable<number>,
-  { engine, unprivileged, uid }: Circumstances,
+  { engine, unprivileged, uid, interruptsForks = false }: Circumstances,
 ): { readonly file: string; readonly scripts: ReadonlyMap<number, Script>; readonly unable: number } {
   const jobs: Job[] = [];
   const scripts = new Map<number, Script>();
@@ -77,7 +79,7 @@ export function prepareJobs(
       gid: uid,
       killSignals: engine === "notify" ? [sigkill, sigsys] : [sigsys],
     });
-    jobs.push({ seed, compiled, text: script.text });
+    jobs.push({ seed, compiled, text: script.text, interruptsForks });
     scripts.set(seed, script);
   }
   mkdirSync(folder, { recursive: true });

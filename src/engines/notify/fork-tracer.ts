@@ -7,7 +7,9 @@
  * instruction. The child enters the registry with the state that was reserved when the fork was judged, and both are
  * detached after some 100 µs. If the call fails there is no event. The next judged call of the same thread then shows
  * that the fork failed: the thread is stopped and detached at that call, which is restarted and judged then. Or, after
- * some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a signal) shows it.
+ * some milliseconds, PTRACE_INTERRUPT stops the thread, and that stop (or one for a signal) shows it. If the thread had not
+ * come far enough, on a busy machine, this stop itself makes the kernel restart the fork (copy_process() in kernel/fork.c,
+ * Linux 6.12): the call comes again, and is let through without another judgement.
  *
  * Several forks can be in flight. Other calls are judged meanwhile: `advance` does not wait.
  *
@@ -15,32 +17,41 @@
  * | --- | --- |
  * | an event of fork, vfork or clone | the child enters the registry |
  * | an event of exec | a fork of the same thread has failed; the thread has taken over its leader's id |
+ * | our own stop, and ERESTARTNOINTR | the same call comes again: it has been judged |
  * | any other stop | the call made nothing |
  * | its end | it may have made a child without naming it: the next unknown tracee is that child; without any tracee left, there is none |
  */
+
+import { kernelErrno } from "../../linux/errno-numbers.ts";
 import * as ptrace from "../../linux/ptrace.ts";
+import { seccompData } from "../../linux/seccomp-data.ts";
 import type { Reservation, TaskRegistry } from "./tasks.ts";
 
 /**
- * Milliseconds until a thread is interrupted to see what became of its call: a fork, and an execution, which reads files.
- * `child`: how long the child of a parent that has ended without naming it may take to come to its first stop.
+ * Milliseconds until a thread is interrupted to see what became of its call: a fork, an execution, which reads files, and a
+ * call that such a stop has interrupted before. `child`: how long the child of a parent that has ended without naming it may take to come to its first stop.
  */
-const patience = { creation: 5, execution: 100, child: 500 } as const;
+const patience = { creation: 5, execution: 100, restarted: 100, child: 500 } as const;
 
 /** A fork takes about 100 µs: looking again at once, that often, costs less than sleeping. */
 const eagerLooks = 200;
 
-interface Creation {
-  readonly kind: "creation";
+interface Followed {
   readonly tid: number;
-  readonly reservation: Reservation;
+  /** Its `struct seccomp_data`; undefined where a pinned call is made, which is not judged again when it is restarted. */
+  readonly call: Uint8Array | undefined;
   until: number;
+  /** Our own stop has interrupted the call: the thread makes it again. */
+  isRestarted: boolean;
 }
 
-interface Execution {
+interface Creation extends Followed {
+  readonly kind: "creation";
+  readonly reservation: Reservation;
+}
+
+interface Execution extends Followed {
   readonly kind: "execution";
-  readonly tid: number;
-  until: number;
 }
 
 /** Seized for a call that it does not make: only to be detached. */
@@ -51,6 +62,16 @@ interface Stray {
 }
 
 type InFlight = Creation | Execution | Stray;
+
+export interface ForkTracerOptions {
+  readonly kill: (pid: number) => void;
+  /** A child could not be followed and was killed. */
+  readonly lost: (pid: number, why: string) => void;
+  /** The thread was to stop for a pinned call (pin/pinning.ts) and has not been waited for yet: another class's tracee. */
+  readonly isPinned: (tid: number) => boolean;
+  /** For tests: interrupt each fork at once. */
+  readonly interruptsForks: boolean;
+}
 
 export class ForkTracer {
   readonly #registry: TaskRegistry;
@@ -66,23 +87,11 @@ export class ForkTracer {
   readonly #unnamed: { readonly reservation: Reservation; readonly until: number }[] = [];
   /** When the tracees in `early` are given up. */
   #earlyUntil = Number.POSITIVE_INFINITY;
-  /** A child could not be followed and was killed. */
-  readonly #lost: (pid: number, why: string) => void;
-  readonly #kill: (pid: number) => void;
+  readonly #options: ForkTracerOptions;
 
-  /** The thread was to stop for a pinned call (pin/pinning.ts) and has not been waited for yet: another class's tracee. */
-  readonly #isPinned: (tid: number) => boolean;
-
-  constructor(
-    registry: TaskRegistry,
-    kill: (pid: number) => void,
-    lost: (pid: number, why: string) => void,
-    isPinned: (tid: number) => boolean,
-  ) {
+  constructor(registry: TaskRegistry, options: ForkTracerOptions) {
     this.#registry = registry;
-    this.#kill = kill;
-    this.#lost = lost;
-    this.#isPinned = isPinned;
+    this.#options = options;
   }
 
   /** Something is being traced. */
@@ -96,19 +105,26 @@ export class ForkTracer {
   }
 
   /**
-   * A thread makes a judged call. If a former call of it is in flight, that has failed (or is restarted, which is a new
-   * call): the thread would have stopped first. True where the thread is about to stop for us, before it returns to its
-   * program: the call is to be restarted.
+   * A thread makes a judged call, of which this is the `struct seccomp_data`. If a former call of it is in flight, that has
+   * failed (or is restarted after a signal, which is a new call): the thread would have stopped first.
+   *
+   * `stops`: the thread is about to stop for us, before it returns to its program, so the call is to be restarted.
+   * `judged`: it is the former call again, which our own stop has interrupted. The thread is still traced.
    */
-  called(tid: number): boolean {
+  called(tid: number, call: Uint8Array): "new" | "stops" | "judged" {
     const former = this.#inFlight.get(tid);
-    if (former === undefined) return false;
+    if (former === undefined) return "new";
+    if (former.kind !== "stray" && former.isRestarted && isSame(former.call, call)) {
+      former.isRestarted = false;
+      former.until = performance.now() + patience.restarted;
+      return "judged";
+    }
     if (former.kind === "creation") this.#registry.cancel(former.reservation);
     this.#inFlight.set(tid, { kind: "stray", tid, until: performance.now() + patience.execution });
-    if (ptrace.interrupt(tid) === 0) return true;
+    if (ptrace.interrupt(tid) === 0) return "stops";
     // The id means another thread by now.
     this.#inFlight.delete(tid);
-    return false;
+    return "new";
   }
 
   /** Seizes a thread that is about to make a call to be followed: 0, or the negative errno for which that cannot be. */
@@ -116,13 +132,16 @@ export class ForkTracer {
     return ptrace.seize(tid, ptrace.traceOptions.creation | ptrace.traceOptions.exec);
   }
 
-  /** The seized thread's fork was let through. */
-  awaitChild(tid: number, reservation: Reservation): void {
-    this.#inFlight.set(tid, { kind: "creation", tid, reservation, until: performance.now() + patience.creation });
+  /** The seized thread's fork was let through. `call` is its `struct seccomp_data`, unless the call is pinned. */
+  awaitChild(tid: number, reservation: Reservation, call: Uint8Array | undefined): void {
+    const until = performance.now() + patience.creation;
+    this.#inFlight.set(tid, { kind: "creation", tid, reservation, call, until, isRestarted: false });
+    if (this.#options.interruptsForks) ptrace.interrupt(tid);
   }
 
-  awaitExecution(tid: number): void {
-    this.#inFlight.set(tid, { kind: "execution", tid, until: performance.now() + patience.execution });
+  awaitExecution(tid: number, call: Uint8Array | undefined): void {
+    const until = performance.now() + patience.execution;
+    this.#inFlight.set(tid, { kind: "execution", tid, call, until, isRestarted: false });
   }
 
   /** The thread was seized, but its call is not going to be made. */
@@ -167,6 +186,7 @@ export class ForkTracer {
     }
     const one = this.#inFlight.get(tid);
     if (one !== undefined) {
+      if (stopped && event === ptrace.traceEvent.stop && this.#comesAgain(one)) return;
       this.#inFlight.delete(tid);
       if (stopped) this.#callerStopped(one, signal, event);
       else this.#callerEnded(one);
@@ -174,7 +194,7 @@ export class ForkTracer {
       this.#dying.delete(tid);
       this.#expected.delete(tid);
       this.#early.delete(tid);
-    } else if (this.#expected.delete(tid) || this.#isPinned(tid)) {
+    } else if (this.#expected.delete(tid) || this.#options.isPinned(tid)) {
       this.#detach(tid, event === 0 ? signal : 0);
     } else {
       this.#early.add(tid);
@@ -199,6 +219,25 @@ export class ForkTracer {
     this.#detach(one.tid, event === 0 ? signal : 0);
   }
 
+  /**
+   * Whether our own stop has interrupted the call, which the thread makes again; lets it continue then, still traced.
+   *
+   * copy_process() and the preparation of an execution return ERESTARTNOINTR. A notification that has not been received
+   * returns ERESTARTSYS: that is the restarted call itself, or else a call that was never judged.
+   */
+  #comesAgain(one: InFlight): boolean {
+    if (one.kind === "stray" || one.call === undefined) return false;
+    const interrupted = ptrace.interruptedCall(one.tid);
+    if (interrupted === undefined || !isCallOf(interrupted, one.call)) return false;
+    const isRestarted =
+      interrupted.error === kernelErrno.ERESTARTNOINTR ||
+      (one.isRestarted && interrupted.error === kernelErrno.ERESTARTSYS);
+    if (!isRestarted || ptrace.resume(one.tid) < 0) return false;
+    one.isRestarted = true;
+    one.until = performance.now() + patience.restarted;
+    return true;
+  }
+
   #executed(pid: number): void {
     const former = ptrace.eventMessage(pid);
     const caller = this.#inFlight.get(former);
@@ -216,6 +255,7 @@ export class ForkTracer {
 
   #callerEnded(one: InFlight): void {
     if (one.kind !== "creation") return;
+    if (one.isRestarted) return this.#registry.cancel(one.reservation);
     this.#addUnnamed(one.reservation);
     this.#adoptUnnamed();
   }
@@ -226,8 +266,8 @@ export class ForkTracer {
 
   #commit(reservation: Reservation, child: number): void {
     if (this.#registry.commit(reservation, child) === "exhausted") {
-      this.#kill(child);
-      this.#lost(child, "no file descriptors are left to follow it with");
+      this.#options.kill(child);
+      this.#options.lost(child, "no file descriptors are left to follow it with");
     }
     this.#expect(child);
   }
@@ -254,8 +294,8 @@ export class ForkTracer {
   }
 
   #killUnnamed(child: number): void {
-    this.#kill(child);
-    this.#lost(child, "its parent ended before it was known which child is whose");
+    this.#options.kill(child);
+    this.#options.lost(child, "its parent ended before it was known which child is whose");
   }
 
   /**
@@ -266,7 +306,8 @@ export class ForkTracer {
     while (this.#unnamed.length > 0 && now >= this.#unnamed[0]!.until) {
       this.#registry.cancel(this.#unnamed.shift()!.reservation);
     }
-    if (now < this.#earlyUntil || this.#someParentMayName) return;
+    // Whatever call is in flight, its thread may have made a thread before and may still name it.
+    if (now < this.#earlyUntil || this.#inFlight.size > 0) return;
     this.#earlyUntil = Number.POSITIVE_INFINITY;
     for (const child of [...this.#early]) {
       this.#killUnnamed(child);
@@ -301,4 +342,17 @@ export class ForkTracer {
     // A tracee that was killed while it was stopped is no longer stopped, and stays ours until it is waited for.
     if (ptrace.detach(tid, signal) < 0) this.#dying.add(tid);
   }
+}
+
+/** Whether two `struct seccomp_data` are equal. */
+function isSame(one: Uint8Array | undefined, other: Uint8Array): boolean {
+  return one?.every((byte, index) => byte === other[index]) === true;
+}
+
+function isCallOf({ number, instructionPointer }: ptrace.InterruptedCall, call: Uint8Array): boolean {
+  const view = new DataView(call.buffer, call.byteOffset);
+  return (
+    number === view.getInt32(seccompData.number.offset, true) &&
+    BigInt.asUintN(64, instructionPointer) === view.getBigUint64(seccompData.instructionPointer.offset, true)
+  );
 }

@@ -74,6 +74,11 @@ export class JudgementMemory {
     return this.#longs.slice(0, 1);
   }
 
+  /** A copy of the `struct seccomp_data`. */
+  call(): Uint8Array {
+    return this.#bytes.slice(addresses.number, addresses.response);
+  }
+
   argument(index: number): bigint {
     return this.#longs[addresses.arguments / 8 + index]!;
   }

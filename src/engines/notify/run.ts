@@ -34,6 +34,8 @@ export interface NotifyRunOptions extends RunOptions {
   readonly supervisor?: string | undefined;
   /** "oldest": without what came after Linux 5.9, for tests. */
   readonly kernel?: KernelFeatures | undefined;
+  /** For tests: interrupt each fork at once, as on a machine where it does not get a processor. */
+  readonly interruptsForks?: boolean | undefined;
 }
 
 const advice = "with --kill-events the supervisor kills instead, and the call and the policy's line become an event";
@@ -178,8 +180,9 @@ class Run {
     const policy = { mode, needs, calls, memory, rooms, description, step };
     const command = { pid, pidfd };
     const descriptors = this.#descriptors!;
-    const { kernel = "present", status } = this.#options;
-    const order: WorkerOrder = { policy, listener, descriptors, command, kernel, status: status?.words };
+    const { kernel = "present", interruptsForks = false, status } = this.#options;
+    const features = { kernel, interruptsForks, status: status?.words };
+    const order: WorkerOrder = { policy, listener, descriptors, command, ...features };
     worker.postMessage(order);
     return new Promise((resolve) => {
       let isOver = false;

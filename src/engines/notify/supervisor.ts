@@ -27,7 +27,7 @@ import type { SupervisorDescriptors } from "./descriptors.ts";
 import { ForkTracer } from "./fork-tracer.ts";
 import { JudgementMemory } from "./memory.ts";
 import { asksForObjects } from "./objects/objects-of.ts";
-import { ServedCalls } from "./objects/served-calls.ts";
+import { type HeldCall, ServedCalls } from "./objects/served-calls.ts";
 import { PhaseReader } from "./phases.ts";
 import { ObservationFailure } from "./pin/observer.ts";
 import { passedAsPrepared } from "./pin/passed-calls.ts";
@@ -62,6 +62,8 @@ export interface SupervisorOptions {
   readonly command: { readonly pid: number; readonly pidfd: number };
   readonly sink: RecordSink;
   readonly kernel: KernelFeatures;
+  /** See NotifyRunOptions. */
+  readonly interruptsForks: boolean;
   /** Of the policy's step, where there is one already. */
   readonly instance?: PolicyInstance | undefined;
   readonly status?: StatusSink | undefined;
@@ -143,12 +145,12 @@ export class Supervisor {
         this.#admission?.keeper.ended(tid);
       },
     });
-    this.#tracer = new ForkTracer(
-      this.#registry,
-      (pid) => this.#kill(pid),
-      (pid, why) => this.#records.putNotice(`the new process ${pid} was killed: ${why}`),
-      (tid) => this.#pinning?.isLate(tid) ?? false,
-    );
+    this.#tracer = new ForkTracer(this.#registry, {
+      kill: (pid) => this.#kill(pid),
+      lost: (pid, why) => this.#records.putNotice(`the new process ${pid} was killed: ${why}`),
+      isPinned: (tid) => this.#pinning?.isLate(tid) ?? false,
+      interruptsForks: options.interruptsForks,
+    });
     this.#actions = description.verdicts.map(({ action }) => action);
     this.#audit = policy.mode === "audit";
     const { architecture } = description;
@@ -294,10 +296,12 @@ export class Supervisor {
       return this.#refuse(isX32Number(this.#architectureName, number) ? "foreign-abi" : "unknown-call", errno.ENOSYS);
     }
     if (tid === 0) return this.#refuse("invisible-task", errno.EPERM);
-    if (this.#tracer.busy && this.#tracer.called(tid)) {
+    if (this.#tracer.busy) {
+      const called = this.#tracer.called(tid, memory.call());
+      if (called === "judged") memory.pass();
       // Restarted once the stop that is pending for its thread is over.
-      memory.refuse(kernelErrno.ERESTARTNOINTR);
-      return true;
+      else if (called === "stops") memory.refuse(kernelErrno.ERESTARTNOINTR);
+      if (called !== "new") return true;
     }
 
     if ((traits & (callTrait.changesCredentials | callTrait.changesRoot)) !== 0)
@@ -341,6 +345,7 @@ export class Supervisor {
     }
     return this.#passFollowed(traits, caller, {
       cloneFlags: number === this.#clone3 ? undefined : memory.argument(0),
+      judged: memory.call(),
       pass: () => {
         memory.pass();
         return this.#send();
@@ -537,7 +542,7 @@ export class Supervisor {
       const seized = this.#tracer.seize(tid);
       if (seized < 0) return this.#refuseToFollow(whyPtraceRefused(tid, -seized));
       this.#pinning?.executes(tid);
-      if (this.#passSeized(tid, call)) this.#tracer.awaitExecution(tid);
+      if (this.#passSeized(tid, call)) this.#tracer.awaitExecution(tid, call.judged);
       return false;
     }
     if ((traits & callTrait.executes) !== 0) this.#pinning?.executes(tid);
@@ -557,7 +562,7 @@ export class Supervisor {
       this.#registry.cancel(reservation);
       return false;
     }
-    this.#tracer.awaitChild(tid, reservation);
+    this.#tracer.awaitChild(tid, reservation, call.judged);
     this.#tracer.advanceEagerly();
     return false;
   }
@@ -681,19 +686,12 @@ export class Supervisor {
   }
 }
 
-/** A call that has come back from the pool. */
-interface HeldCall {
-  readonly objects: ServedCalls;
-  readonly id: bigint;
-  readonly serve: () => void;
-  /** It is served or not later, when a room is free. */
-  readonly await: () => void;
-}
-
 /** A call whose caller is followed when it passes. */
 interface FollowedCall {
   /** Of clone and clone3; undefined where they lie behind a pointer and were not judged. */
   readonly cloneFlags: bigint | undefined;
+  /** Its `struct seccomp_data`, if the call is made with the registers that were judged. */
+  readonly judged?: Uint8Array;
   /** False where the caller was interrupted first. */
   readonly pass: () => boolean;
 }

@@ -72,6 +72,11 @@ napi_value number_of(napi_env env, int64_t value) {
   return napi_create_int64(env, value, &result) == napi_ok ? result : NULL;
 }
 
+bool unsigned_of(napi_env env, napi_value value, uint64_t *into) {
+  bool lossless;
+  return napi_get_value_bigint_uint64(env, value, into, &lossless) == napi_ok;
+}
+
 napi_value fail(napi_env env, const char *message) {
   napi_throw_type_error(env, NULL, message);
   return NULL;
@@ -402,14 +407,10 @@ NAPI_MODULE_INIT() {
   if (own == NULL || napi_set_instance_data(env, own, release, NULL) != napi_ok) return NULL;
   own->listener = own->epoll = own->listening = -1;
   const napi_property_descriptor functions[] = {
-      {.utf8name = "syscall", .method = raw_syscall, .attributes = napi_enumerable},
-      {.utf8name = "addressOf", .method = address_of, .attributes = napi_enumerable},
-      {.utf8name = "sha256", .method = digest_of, .attributes = napi_enumerable},
-      {.utf8name = "mapMemory", .method = map_memory, .attributes = napi_enumerable},
-      {.utf8name = "supervise", .method = supervise, .attributes = napi_enumerable},
-      {.utf8name = "deaths", .method = deaths_now, .attributes = napi_enumerable},
-      {.utf8name = "next", .method = next, .attributes = napi_enumerable},
-      {.utf8name = "passPrepared", .method = pass_prepared, .attributes = napi_enumerable},
+      METHOD("syscall", raw_syscall), METHOD("addressOf", address_of),
+      METHOD("sha256", digest_of),    METHOD("mapMemory", map_memory),
+      METHOD("supervise", supervise), METHOD("deaths", deaths_now),
+      METHOD("next", next),           METHOD("passPrepared", pass_prepared),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
   export_pins(env, exports);

@@ -13,7 +13,12 @@ struct pins;
 struct objects;
 struct seccomp_notif;
 
+/* A function that JavaScript calls by this name, for napi_define_properties. */
+#define METHOD(name, function) {.utf8name = name, .method = function, .attributes = napi_enumerable}
+
 napi_value number_of(napi_env env, int64_t value);
+/* The low 64 bits of a bigint. */
+bool unsigned_of(napi_env env, napi_value value, uint64_t *into);
 /* Throws a TypeError with this message. */
 napi_value fail(napi_env env, const char *message);
 /* The bytes of a typed array, a DataView or an ArrayBuffer. A backing store never moves while its object is alive. */

@@ -27,6 +27,16 @@ enum { ERESTARTSYS = 512, ERESTARTNOINTR = 513 };
 
 #if defined(__x86_64__)
 
+/* Reads the registers of a frame at the stack pointer, and the address to return to into rcx. */
+#define REGISTERS_AT_STACK \
+  "  mov 0(%rsp), %rdi\n"  \
+  "  mov 8(%rsp), %rsi\n"  \
+  "  mov 16(%rsp), %rdx\n" \
+  "  mov 24(%rsp), %r10\n" \
+  "  mov 32(%rsp), %r8\n"  \
+  "  mov 40(%rsp), %r9\n"  \
+  "  mov 48(%rsp), %rcx\n"
+
 /* LEA, NOT and JRCXZ leave the flags alone. */
 __asm__(
     ".pushsection .rodata\n"
@@ -35,24 +45,10 @@ __asm__(
     "pin_stubs:\n" /* FRAME_AT_STACK */
     "  syscall\n"
     "  lea 4094(%rax), %rcx\n" /* AGAIN */
-    "  jrcxz 1f\n"
-    "  mov 0(%rsp), %rdi\n"
-    "  mov 8(%rsp), %rsi\n"
-    "  mov 16(%rsp), %rdx\n"
-    "  mov 24(%rsp), %r10\n"
-    "  mov 32(%rsp), %r8\n"
-    "  mov 40(%rsp), %r9\n"
-    "  mov 48(%rsp), %rcx\n"
+    "  jrcxz 1f\n" REGISTERS_AT_STACK
     "  lea 192(%rsp), %rsp\n" /* FRAME_SIZE */
     "  notrack jmp *%rcx\n"
-    "1:\n"
-    "  mov 0(%rsp), %rdi\n"
-    "  mov 8(%rsp), %rsi\n"
-    "  mov 16(%rsp), %rdx\n"
-    "  mov 24(%rsp), %r10\n"
-    "  mov 32(%rsp), %r8\n"
-    "  mov 40(%rsp), %r9\n"
-    "  mov 48(%rsp), %rcx\n"
+    "1:\n" REGISTERS_AT_STACK
     "  mov 56(%rsp), %rax\n"
     "  lea 192(%rsp), %rsp\n"
     "  lea -2(%rcx), %rcx\n" /* CALL_INSTRUCTION */
@@ -108,25 +104,11 @@ __asm__(
     ".hidden pin_stub_end_reported\n"
     "pin_stub_end_reported:\n"
     "  lea 4(%rax), %rcx\n" /* EINTR: a signal came before the supervisor received it */
-    "  jrcxz 2b\n"
-    "  mov 0(%rsp), %rdi\n"
-    "  mov 8(%rsp), %rsi\n"
-    "  mov 16(%rsp), %rdx\n"
-    "  mov 24(%rsp), %r10\n"
-    "  mov 32(%rsp), %r8\n"
-    "  mov 40(%rsp), %r9\n"
-    "  mov 48(%rsp), %rcx\n"
+    "  jrcxz 2b\n" REGISTERS_AT_STACK
     "  mov 56(%rsp), %rax\n"
     "  lea 192(%rsp), %rsp\n"
     "  notrack jmp *%rcx\n"
-    "1:\n"
-    "  mov 0(%rsp), %rdi\n"
-    "  mov 8(%rsp), %rsi\n"
-    "  mov 16(%rsp), %rdx\n"
-    "  mov 24(%rsp), %r10\n"
-    "  mov 32(%rsp), %r8\n"
-    "  mov 40(%rsp), %r9\n"
-    "  mov 48(%rsp), %rcx\n"
+    "1:\n" REGISTERS_AT_STACK
     "  mov 56(%rsp), %rax\n"
     "  lea 192(%rsp), %rsp\n"
     "  lea -2(%rcx), %rcx\n"

@@ -22,11 +22,6 @@ static bool begin(napi_env env, napi_callback_info info, size_t count, struct gi
          found == count;
 }
 
-static bool id_of(napi_env env, napi_value value, uint64_t *id) {
-  bool lossless;
-  return napi_get_value_bigint_uint64(env, value, id, &lossless) == napi_ok;
-}
-
 /*
  * startObjects(listener, paths, kinds, killable): the descriptor that can be read when an object is held, or a negative
  * errno. `paths` has one text with its NUL for each byte of `kinds` (1: `under`). Once in a thread: they stay.
@@ -101,7 +96,7 @@ static napi_value held(napi_env env, napi_callback_info info) {
   unsigned char *matches;
   size_t size;
   struct failure failure;
-  if (!begin(env, info, 2, &given) || !id_of(env, given.arguments[0], &id) ||
+  if (!begin(env, info, 2, &given) || !unsigned_of(env, given.arguments[0], &id) ||
       !bytes_of(env, given.arguments[1], &matches, &size))
     return fail(env, "heldObject takes (id, matches)");
   if (held_object(given.own, id, matches, size, &failure) < 0) return number_of(env, -1);
@@ -112,7 +107,7 @@ static napi_value held(napi_env env, napi_callback_info info) {
 static napi_value drop(napi_env env, napi_callback_info info) {
   struct given given;
   uint64_t id;
-  if (!begin(env, info, 1, &given) || !id_of(env, given.arguments[0], &id))
+  if (!begin(env, info, 1, &given) || !unsigned_of(env, given.arguments[0], &id))
     return fail(env, "dropObject takes a notification's id");
   drop_object(given.own, id);
   return NULL;
@@ -122,7 +117,7 @@ static napi_value of_id(napi_env env, napi_callback_info info, bool (*function)(
   struct given given;
   uint64_t id;
   napi_value result;
-  if (!begin(env, info, 1, &given) || !id_of(env, given.arguments[0], &id))
+  if (!begin(env, info, 1, &given) || !unsigned_of(env, given.arguments[0], &id))
     return fail(env, "one argument, a notification's id");
   return napi_get_boolean(env, function(given.own, id), &result) == napi_ok ? result : NULL;
 }
@@ -133,12 +128,8 @@ static napi_value is_served(napi_env env, napi_callback_info info) { return of_i
 
 void export_objects(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      {.utf8name = "startObjects", .method = start, .attributes = napi_enumerable},
-      {.utf8name = "holdObject", .method = hold, .attributes = napi_enumerable},
-      {.utf8name = "heldObject", .method = held, .attributes = napi_enumerable},
-      {.utf8name = "serveObject", .method = serve, .attributes = napi_enumerable},
-      {.utf8name = "dropObject", .method = drop, .attributes = napi_enumerable},
-      {.utf8name = "isServed", .method = is_served, .attributes = napi_enumerable},
+      METHOD("startObjects", start), METHOD("holdObject", hold), METHOD("heldObject", held),
+      METHOD("serveObject", serve),  METHOD("dropObject", drop), METHOD("isServed", is_served),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

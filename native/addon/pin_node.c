@@ -30,11 +30,6 @@ bool notification_of(napi_env env, napi_value value, struct seccomp_notif *into)
   return true;
 }
 
-static bool unsigned_of(napi_env env, napi_value value, uint64_t *into) {
-  bool lossless;
-  return napi_get_value_bigint_uint64(env, value, into, &lossless) == napi_ok;
-}
-
 /* startPins(listener, sealed, trustExecutions, audits, answersFailures): 0 or a negative errno. */
 static napi_value start(napi_env env, napi_callback_info info) {
   struct pins **own = pins_of(env);
@@ -226,21 +221,21 @@ static napi_value vector(napi_env env, napi_callback_info info) {
 
 void export_pins(napi_env env, napi_value exports) {
   const napi_property_descriptor functions[] = {
-      {.utf8name = "startPins", .method = start, .attributes = napi_enumerable},
-      {.utf8name = "pinCall", .method = call_pinned, .attributes = napi_enumerable},
-      {.utf8name = "pinArrival", .method = arrival, .attributes = napi_enumerable},
-      {.utf8name = "pinPass", .method = pass, .attributes = napi_enumerable},
-      {.utf8name = "pinRefuse", .method = refuse, .attributes = napi_enumerable},
-      {.utf8name = "pinGiveUp", .method = give_up, .attributes = napi_enumerable},
-      {.utf8name = "pinInterrupt", .method = interrupt_thread, .attributes = napi_enumerable},
-      {.utf8name = "pinHasWaiting", .method = waits, .attributes = napi_enumerable},
-      {.utf8name = "pinIsLate", .method = is_late, .attributes = napi_enumerable},
-      {.utf8name = "pinEnded", .method = ended, .attributes = napi_enumerable},
-      {.utf8name = "pinExecutes", .method = executes, .attributes = napi_enumerable},
-      {.utf8name = "pinChangesRights", .method = changes_rights, .attributes = napi_enumerable},
-      {.utf8name = "observeText", .method = text, .attributes = napi_enumerable},
-      {.utf8name = "observeBytes", .method = bytes, .attributes = napi_enumerable},
-      {.utf8name = "observeVector", .method = vector, .attributes = napi_enumerable},
+      METHOD("startPins", start),
+      METHOD("pinCall", call_pinned),
+      METHOD("pinArrival", arrival),
+      METHOD("pinPass", pass),
+      METHOD("pinRefuse", refuse),
+      METHOD("pinGiveUp", give_up),
+      METHOD("pinInterrupt", interrupt_thread),
+      METHOD("pinHasWaiting", waits),
+      METHOD("pinIsLate", is_late),
+      METHOD("pinEnded", ended),
+      METHOD("pinExecutes", executes),
+      METHOD("pinChangesRights", changes_rights),
+      METHOD("observeText", text),
+      METHOD("observeBytes", bytes),
+      METHOD("observeVector", vector),
   };
   napi_define_properties(env, exports, sizeof functions / sizeof *functions, functions);
 }

@@ -1,7 +1,16 @@
 import { describe, expect, it } from "vitest";
 import { checkProgram } from "./check.ts";
 import { maximumCapacity, maximumDepth, maximumNodes, maximumScopeBytes } from "./limits.ts";
-import type { BooleanExpression, Cell, IntegerExpression, Program, Room, Statement, Table } from "./program.ts";
+import {
+  type BooleanExpression,
+  type Cell,
+  type IntegerExpression,
+  noDeclarations,
+  type Program,
+  type Room,
+  type Statement,
+  type Table,
+} from "./program.ts";
 import { programSize } from "./size.ts";
 
 const zero: IntegerExpression = { kind: "constant", value: 0n };
@@ -35,13 +44,10 @@ const good: Program = {
     { action: "allow", errno: 0, reason: undefined, at: undefined },
     { action: "deny", errno: 1, reason: undefined, at: { file: 0, line: 1, column: 1, length: 1 } },
   ],
+  ...noDeclarations,
   cells: [cell],
   tables: [table],
-  rooms: [],
   reports: [{ text: "", values: [{ name: "v", print: "signed" }], at: undefined }],
-  parameters: [],
-  observations: [],
-  words: [],
   locals: ["integer", "boolean", "verdict"],
   body: [allow],
 };

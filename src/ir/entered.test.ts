@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { enteringCalls, mayEnter } from "./entered.ts";
-import type { BooleanExpression, Program, Room, Statement } from "./program.ts";
+import { type BooleanExpression, noDeclarations, type Program, type Room, type Statement } from "./program.ts";
 
 const room: Room = {
   name: "r",
@@ -38,14 +38,8 @@ function programOf(...body: readonly Statement[]): Program {
       { action: "allow", errno: 0, reason: undefined, at: undefined },
       { action: "deny", errno: 35, reason: undefined, at: undefined },
     ],
-    cells: [],
-    tables: [],
+    ...noDeclarations,
     rooms: [0, 1, 2, 3, 4].map(() => room),
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
     body: [...body, allow],
   };
 }

@@ -37,6 +37,18 @@ export interface Program {
   readonly body: readonly Statement[];
 }
 
+/** The declarations of a program that has neither state nor locals and reads no memory. */
+export const noDeclarations = {
+  cells: [],
+  tables: [],
+  rooms: [],
+  reports: [],
+  parameters: [],
+  observations: [],
+  words: [],
+  locals: [],
+} as const satisfies Partial<Program>;
+
 /** A closed interval of unsigned 64-bit patterns. */
 export interface Interval {
   readonly from: bigint;

@@ -5,7 +5,14 @@ import { pattern } from "./arithmetic.ts";
 import { checkProgram } from "./check.ts";
 import { evaluate } from "./interpreter.ts";
 import { printExpression } from "./print.ts";
-import type { BooleanExpression, IntegerExpression, Program, Statement, VerdictExpression } from "./program.ts";
+import {
+  type BooleanExpression,
+  type IntegerExpression,
+  noDeclarations,
+  type Program,
+  type Statement,
+  type VerdictExpression,
+} from "./program.ts";
 import { Simplifier, simplifyExpression } from "./simplify.ts";
 import { expressionSize } from "./size.ts";
 import {
@@ -49,16 +56,11 @@ const program: Program = {
   files: [],
   admission: { always: [], judged: [] },
   verdicts,
+  ...noDeclarations,
   cells: [
     { name: "flag", scope: "tree", kind: { is: "flag" }, initial: 0n, onFork: "fresh", at: undefined },
     { name: "value", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined },
   ],
-  tables: [],
-  rooms: [],
-  reports: [],
-  parameters: [],
-  observations: [],
-  words: [],
   locals: ["boolean", "boolean", "boolean"],
   body: [],
 };

@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
 import type { Input } from "../../ir/inputs.ts";
-import type {
-  BinaryOperator,
-  BooleanExpression,
-  Cell,
-  CompareOperator,
-  IntegerExpression,
-  Interval,
-  Program,
-  Statement,
-  Table,
+import {
+  type BinaryOperator,
+  type BooleanExpression,
+  type Cell,
+  type CompareOperator,
+  type IntegerExpression,
+  type Interval,
+  noDeclarations,
+  type Program,
+  type Statement,
+  type Table,
 } from "../../ir/program.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
 import type { Decision } from "../decision.ts";
@@ -64,13 +65,10 @@ function program(body: readonly Statement[], more: Partial<Program> = {}): Progr
     files: ["test.ts"],
     admission: { always: [], judged: [{ from: 0n, to: 99n }] },
     verdicts,
+    ...noDeclarations,
     cells: [phases, counter],
     tables: [table],
-    rooms: [],
     reports: [{ text: "seen", values: [], at: undefined }],
-    parameters: [],
-    observations: [],
-    words: [],
     locals: ["integer", "boolean", "verdict"],
     body,
     ...more,

@@ -13,15 +13,8 @@ import {
 import { Lockstep } from "../../../test/differential/lockstep.ts";
 import { inputs } from "../../ir/inputs.ts";
 import { normalise } from "../../ir/intervals.ts";
-import type {
-  BinaryOperator,
-  BooleanExpression,
-  CompareOperator,
-  IntegerExpression,
-  Interval,
-  Program,
-  Statement,
-} from "../../ir/program.ts";
+import type { BooleanExpression, IntegerExpression, Interval, Program, Statement } from "../../ir/program.ts";
+import { binaryOperators, compareOperators } from "../../ir/testing/expressions.ts";
 import { compileWasm } from "./compile.ts";
 
 /** Runs calls with these arguments, one thread of one process; the comparison is in `step`. */
@@ -50,31 +43,6 @@ function reporting(values: readonly IntegerExpression[], parts: Partial<Program>
 const asInteger = (value: BooleanExpression): IntegerExpression => ({ kind: "from-boolean", value });
 
 const pairs = boundaryWords.flatMap((left) => boundaryWords.map((right) => [left, right] as const));
-
-const binaryOperators: readonly BinaryOperator[] = [
-  "add",
-  "subtract",
-  "multiply",
-  "divide-unsigned",
-  "divide-signed",
-  "remainder-unsigned",
-  "remainder-signed",
-  "and",
-  "or",
-  "xor",
-  "shift-left",
-  "shift-right-unsigned",
-  "shift-right-signed",
-];
-
-const compareOperators: readonly CompareOperator[] = [
-  "equal",
-  "not-equal",
-  "less-unsigned",
-  "less-or-equal-unsigned",
-  "less-signed",
-  "less-or-equal-signed",
-];
 
 describe("integers", () => {
   test("every binary operator on every pair of boundary words", () => {

@@ -4,7 +4,13 @@ import { describe, expect, it } from "vitest";
 import { checkProgram } from "../check.ts";
 import { evaluate } from "../interpreter.ts";
 import { printProgram } from "../print.ts";
-import type { BooleanExpression, IntegerExpression, Program, Statement } from "../program.ts";
+import {
+  type BooleanExpression,
+  type IntegerExpression,
+  noDeclarations,
+  type Program,
+  type Statement,
+} from "../program.ts";
 import { programSize } from "../size.ts";
 import {
   arbitraryChoices,
@@ -139,13 +145,8 @@ describe("examples", () => {
       { action: "allow", errno: 0, reason: undefined, at: undefined },
       { action: "deny", errno: 1, reason: undefined, at: undefined },
     ],
+    ...noDeclarations,
     cells: [{ name: "c", scope: "tree", kind: { is: "value" }, initial: 0n, onFork: "fresh", at: undefined }],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
     locals: ["verdict", "integer", "boolean"],
     body,
   });

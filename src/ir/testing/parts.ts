@@ -1,20 +1,10 @@
 /** Parts of programs and evaluations that tests share. */
 import type { EvaluationState } from "../evaluation.ts";
 import { initialState } from "../interpreter.ts";
-import type { Program } from "../program.ts";
+import { noDeclarations, type Program } from "../program.ts";
 
 /** The lists of a program without state, rooms, reports, parameters, observations and statements. */
-export const emptyLists = {
-  cells: [],
-  tables: [],
-  rooms: [],
-  reports: [],
-  parameters: [],
-  observations: [],
-  words: [],
-  locals: [],
-  body: [],
-} as const satisfies Partial<Program>;
+export const emptyLists = { ...noDeclarations, body: [] } as const satisfies Partial<Program>;
 
 /** The state of a command's first thread, before its first call. */
 export function freshState(program: Program): EvaluationState {

@@ -7,7 +7,7 @@ import { hasErrors, sortDiagnostics } from "../../diagnostics/catalogue.ts";
 import type { Diagnostic } from "../../diagnostics/diagnostic.ts";
 import { checkProgram } from "../../ir/check.ts";
 import { maximumDeclarations, maximumNodes } from "../../ir/limits.ts";
-import type { Program } from "../../ir/program.ts";
+import { noDeclarations, type Program } from "../../ir/program.ts";
 import { programSize } from "../../ir/size.ts";
 import type { Verdict } from "../../ir/verdicts.ts";
 import { admissionOf } from "../program/admission.ts";
@@ -107,14 +107,7 @@ function programOf(part: OciPart, { architecture }: OciHost): Program {
     files: [part.file.shown],
     admission: admissionOf(new CallNames(architecture), part.names),
     verdicts,
-    cells: [],
-    tables: [],
-    rooms: [],
-    reports: [],
-    parameters: [],
-    observations: [],
-    words: [],
-    locals: [],
+    ...noDeclarations,
     body,
   };
 }

@@ -2,20 +2,12 @@
 import fc from "fast-check";
 import type { ArgumentTest, Decision, DecisionLeaf } from "../../../analysis/decision.ts";
 import { normalise } from "../../../analysis/split/intervals.ts";
-import type { CallWord } from "../../../ir/inputs.ts";
+import { argumentInputs, type CallWord } from "../../../ir/inputs.ts";
 import type { Interval } from "../../../ir/program.ts";
 import { maximumWord } from "../../../linux/word.ts";
 import type { ClassicInput } from "../interpreter.ts";
 
-const words: readonly CallWord[] = [
-  "argument0",
-  "argument1",
-  "argument2",
-  "argument3",
-  "argument4",
-  "argument5",
-  "instructionPointer",
-];
+const words: readonly CallWord[] = [...argumentInputs, "instructionPointer"];
 
 const interestingValue = fc.oneof(
   fc.bigInt({ min: 0n, max: 12n }),

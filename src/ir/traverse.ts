@@ -98,8 +98,17 @@ export interface ExpressionMap {
   readonly verdict: (expression: VerdictExpression) => VerdictExpression;
 }
 
+/** The node with these parts; the same object if they are its own. */
+function withParts<Node extends object>(node: Node, parts: Partial<Node>): Node {
+  for (const name in parts) if (parts[name] !== node[name]) return { ...node, ...parts };
+  return node;
+}
+
 /** Replaces the operands of an expression; returns the same object if nothing changes. */
-export function mapInteger(expression: IntegerExpression, map: ExpressionMap): IntegerExpression {
+export function mapInteger(
+  expression: IntegerExpression,
+  map: Pick<ExpressionMap, "integer" | "boolean">,
+): IntegerExpression {
   switch (expression.kind) {
     case "constant":
     case "input":
@@ -108,63 +117,43 @@ export function mapInteger(expression: IntegerExpression, map: ExpressionMap): I
     case "parameter":
     case "observed":
       return expression;
-    case "binary": {
-      const left = map.integer(expression.left);
-      const right = map.integer(expression.right);
-      return left === expression.left && right === expression.right ? expression : { ...expression, left, right };
-    }
-    case "extend": {
-      const value = map.integer(expression.value);
-      return value === expression.value ? expression : { ...expression, value };
-    }
-    case "select": {
-      const condition = map.boolean(expression.condition);
-      const then = map.integer(expression.then);
-      const otherwise = map.integer(expression.otherwise);
-      const same = condition === expression.condition && then === expression.then;
-      return same && otherwise === expression.otherwise ? expression : { ...expression, condition, then, otherwise };
-    }
-    case "table-get": {
-      const key = map.integer(expression.key);
-      const otherwise = map.integer(expression.otherwise);
-      const same = key === expression.key && otherwise === expression.otherwise;
-      return same ? expression : { ...expression, key, otherwise };
-    }
-    case "from-boolean": {
-      const value = map.boolean(expression.value);
-      return value === expression.value ? expression : { ...expression, value };
-    }
+    case "binary":
+      return withParts(expression, { left: map.integer(expression.left), right: map.integer(expression.right) });
+    case "extend":
+      return withParts(expression, { value: map.integer(expression.value) });
+    case "select":
+      return withParts(expression, {
+        condition: map.boolean(expression.condition),
+        then: map.integer(expression.then),
+        otherwise: map.integer(expression.otherwise),
+      });
+    case "table-get":
+      return withParts(expression, { key: map.integer(expression.key), otherwise: map.integer(expression.otherwise) });
+    case "from-boolean":
+      return withParts(expression, { value: map.boolean(expression.value) });
   }
 }
 
 /** As `mapInteger`. */
-export function mapBoolean(expression: BooleanExpression, map: ExpressionMap): BooleanExpression {
+export function mapBoolean(
+  expression: BooleanExpression,
+  map: Pick<ExpressionMap, "integer" | "boolean">,
+): BooleanExpression {
   switch (expression.kind) {
     case "boolean":
     case "boolean-local":
       return expression;
-    case "compare": {
-      const left = map.integer(expression.left);
-      const right = map.integer(expression.right);
-      return left === expression.left && right === expression.right ? expression : { ...expression, left, right };
-    }
-    case "within": {
-      const value = map.integer(expression.value);
-      return value === expression.value ? expression : { ...expression, value };
-    }
-    case "not": {
-      const value = map.boolean(expression.value);
-      return value === expression.value ? expression : { ...expression, value };
-    }
+    case "compare":
+      return withParts(expression, { left: map.integer(expression.left), right: map.integer(expression.right) });
+    case "within":
+      return withParts(expression, { value: map.integer(expression.value) });
+    case "not":
+      return withParts(expression, { value: map.boolean(expression.value) });
     case "all":
-    case "any": {
-      const of = mapList(expression.of, map.boolean);
-      return of === expression.of ? expression : { ...expression, of };
-    }
-    case "table-has": {
-      const key = map.integer(expression.key);
-      return key === expression.key ? expression : { ...expression, key };
-    }
+    case "any":
+      return withParts(expression, { of: mapList(expression.of, map.boolean) });
+    case "table-has":
+      return withParts(expression, { key: map.integer(expression.key) });
   }
 }
 
@@ -174,17 +163,14 @@ export function mapVerdict(expression: VerdictExpression, map: ExpressionMap): V
     case "verdict":
     case "verdict-local":
       return expression;
-    case "strictest": {
-      const of = mapList(expression.of, map.verdict);
-      return of === expression.of ? expression : { ...expression, of };
-    }
-    case "verdict-select": {
-      const condition = map.boolean(expression.condition);
-      const then = map.verdict(expression.then);
-      const otherwise = map.verdict(expression.otherwise);
-      const same = condition === expression.condition && then === expression.then;
-      return same && otherwise === expression.otherwise ? expression : { ...expression, condition, then, otherwise };
-    }
+    case "strictest":
+      return withParts(expression, { of: mapList(expression.of, map.verdict) });
+    case "verdict-select":
+      return withParts(expression, {
+        condition: map.boolean(expression.condition),
+        then: map.verdict(expression.then),
+        otherwise: map.verdict(expression.otherwise),
+      });
   }
 }
 
@@ -196,58 +182,34 @@ export function mapStatement(
 ): Statement {
   switch (statement.kind) {
     case "set-integer":
-    case "store": {
-      const value = map.integer(statement.value);
-      return value === statement.value ? statement : { ...statement, value };
-    }
-    case "set-boolean": {
-      const value = map.boolean(statement.value);
-      return value === statement.value ? statement : { ...statement, value };
-    }
-    case "set-verdict": {
-      const value = map.verdict(statement.value);
-      return value === statement.value ? statement : { ...statement, value };
-    }
-    case "table-set": {
-      const key = map.integer(statement.key);
-      const value = map.integer(statement.value);
-      return key === statement.key && value === statement.value ? statement : { ...statement, key, value };
-    }
-    case "table-delete": {
-      const key = map.integer(statement.key);
-      return key === statement.key ? statement : { ...statement, key };
-    }
-    case "report": {
-      const values = mapList(statement.values, map.integer);
-      return values === statement.values ? statement : { ...statement, values };
-    }
-    case "if": {
-      const condition = map.boolean(statement.condition);
-      const then = body(statement.then);
-      const otherwise = body(statement.otherwise);
-      return condition === statement.condition && then === statement.then && otherwise === statement.otherwise
-        ? statement
-        : { ...statement, condition, then, otherwise };
-    }
-    case "switch": {
-      const value = map.integer(statement.value);
-      const arms = mapList(statement.arms, (arm) => {
-        const inside = body(arm.body);
-        return inside === arm.body ? arm : { ...arm, body: inside };
+    case "store":
+      return withParts(statement, { value: map.integer(statement.value) });
+    case "set-boolean":
+      return withParts(statement, { value: map.boolean(statement.value) });
+    case "set-verdict":
+      return withParts(statement, { value: map.verdict(statement.value) });
+    case "table-set":
+      return withParts(statement, { key: map.integer(statement.key), value: map.integer(statement.value) });
+    case "table-delete":
+      return withParts(statement, { key: map.integer(statement.key) });
+    case "report":
+      return withParts(statement, { values: mapList(statement.values, map.integer) });
+    case "if":
+      return withParts(statement, {
+        condition: map.boolean(statement.condition),
+        then: body(statement.then),
+        otherwise: body(statement.otherwise),
       });
-      const otherwise = body(statement.otherwise);
-      return value === statement.value && arms === statement.arms && otherwise === statement.otherwise
-        ? statement
-        : { ...statement, value, arms, otherwise };
-    }
-    case "block": {
-      const inside = body(statement.body);
-      return inside === statement.body ? statement : { ...statement, body: inside };
-    }
-    case "return": {
-      const verdict = map.verdict(statement.verdict);
-      return verdict === statement.verdict ? statement : { ...statement, verdict };
-    }
+    case "switch":
+      return withParts(statement, {
+        value: map.integer(statement.value),
+        arms: mapList(statement.arms, (arm) => withParts(arm, { body: body(arm.body) })),
+        otherwise: body(statement.otherwise),
+      });
+    case "block":
+      return withParts(statement, { body: body(statement.body) });
+    case "return":
+      return withParts(statement, { verdict: map.verdict(statement.verdict) });
     case "enter":
     case "leave":
       return statement;

@@ -12,7 +12,7 @@ import type {
   ValueType,
   VerdictExpression,
 } from "../../ir/program.ts";
-import { expressionsOf, forEachExpression, forEachStatement } from "../../ir/traverse.ts";
+import { expressionsOf, forEachExpression, forEachStatement, mapBoolean, mapInteger } from "../../ir/traverse.ts";
 import { strictness } from "../../ir/verdicts.ts";
 
 export interface ProductProgram {
@@ -104,6 +104,10 @@ class Run {
   readonly #locals: readonly number[];
   readonly #returned: number;
   readonly #raised: number;
+  readonly #operands = {
+    integer: (expression: IntegerExpression) => this.#integer(expression),
+    boolean: (expression: BooleanExpression) => this.#boolean(expression),
+  };
   #end = 0;
   #labels = 0;
 
@@ -259,54 +263,23 @@ class Run {
 
   #integer(expression: IntegerExpression): IntegerExpression {
     switch (expression.kind) {
-      case "constant":
-      case "input":
-      case "cell":
-      case "parameter":
-      case "observed":
-        return expression;
       case "local":
         return { kind: "local", local: this.#locals[expression.local]! };
-      case "binary":
-        return { ...expression, left: this.#integer(expression.left), right: this.#integer(expression.right) };
-      case "extend":
-        return { ...expression, value: this.#integer(expression.value) };
-      case "select":
-        return {
-          kind: "select",
-          condition: this.#boolean(expression.condition),
-          then: this.#integer(expression.then),
-          otherwise: this.#integer(expression.otherwise),
-        };
       case "table-get":
-        return {
-          kind: "table-get",
-          table: this.#table(expression.table),
-          key: this.#integer(expression.key),
-          otherwise: this.#integer(expression.otherwise),
-        };
-      case "from-boolean":
-        return { kind: "from-boolean", value: this.#boolean(expression.value) };
+        return mapInteger({ ...expression, table: this.#table(expression.table) }, this.#operands);
+      default:
+        return mapInteger(expression, this.#operands);
     }
   }
 
   #boolean(expression: BooleanExpression): BooleanExpression {
     switch (expression.kind) {
-      case "boolean":
-        return expression;
       case "boolean-local":
         return { kind: "boolean-local", local: this.#locals[expression.local]! };
-      case "compare":
-        return { ...expression, left: this.#integer(expression.left), right: this.#integer(expression.right) };
-      case "within":
-        return { ...expression, value: this.#integer(expression.value) };
-      case "not":
-        return { kind: "not", value: this.#boolean(expression.value) };
-      case "all":
-      case "any":
-        return { kind: expression.kind, of: expression.of.map((part) => this.#boolean(part)) };
       case "table-has":
-        return { kind: "table-has", table: this.#table(expression.table), key: this.#integer(expression.key) };
+        return mapBoolean({ ...expression, table: this.#table(expression.table) }, this.#operands);
+      default:
+        return mapBoolean(expression, this.#operands);
     }
   }
 }

@@ -21,6 +21,12 @@ export function nearestName(written: string, known: Iterable<string>): string | 
   return best;
 }
 
+/** The remedy for a name that is not among these: the nearest one, and the list. */
+export function namesInstead(written: string, known: readonly string[]): string {
+  const near = nearestName(written, known);
+  return `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${known.join(", ")}`;
+}
+
 /** The distance, or `limit` if it is at least that. */
 function editDistance(a: string, b: string, limit: number): number {
   let before: number[] = [];

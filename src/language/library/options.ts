@@ -49,19 +49,19 @@ export class Options {
   }
 
   text(name: string): string | undefined {
-    const value = this.get(name);
-    if (value === undefined) return undefined;
-    const text = constantString(value);
-    if (text === undefined) this.fail(value, name, "a string");
-    return text;
+    return this.#constant(name, constantString, "a string");
   }
 
   integer(name: string): bigint | undefined {
+    return this.#constant(name, constantInteger, "an integer");
+  }
+
+  #constant<T>(name: string, read: (value: Value) => T | undefined, wanted: string): T | undefined {
     const value = this.get(name);
     if (value === undefined) return undefined;
-    const integer = constantInteger(value);
-    if (integer === undefined) this.fail(value, name, "an integer");
-    return integer;
+    const constant = read(value);
+    if (constant === undefined) this.fail(value, name, wanted);
+    return constant;
   }
 
   fail(value: Value, name: string, wanted: string): void {

@@ -1,6 +1,6 @@
 /** Phases: named states in order, which only move forward. */
 
-import { nearestName } from "../../diagnostics/suggest.ts";
+import { namesInstead } from "../../diagnostics/suggest.ts";
 import type { OnFork } from "../../ir/program.ts";
 import { cellKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
@@ -109,13 +109,7 @@ function unknownPhase(
   options?: Options,
 ): Value {
   if (options !== undefined) options.failed = true;
-  const near = nearestName(name, names);
-  return c.error(
-    "P0409",
-    node,
-    `there is no phase ${JSON.stringify(name)}`,
-    `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${names.join(", ")}`,
-  );
+  return c.error("P0409", node, `there is no phase ${JSON.stringify(name)}`, namesInstead(name, names));
 }
 
 function phasesObject(c: Compilation, cell: number, names: readonly string[]): Value {

@@ -1,6 +1,6 @@
 /** Rooms: named sides of calls that must not run at the same time. `program/room-faults.ts` checks who enters them. */
 
-import { nearestName } from "../../diagnostics/suggest.ts";
+import { namesInstead } from "../../diagnostics/suggest.ts";
 import { maximumRooms, maximumSides, roomTimeout } from "../../ir/limits.ts";
 import type { RoomScope } from "../../ir/program.ts";
 import { endsWaiting, passes } from "../../ir/verdicts.ts";
@@ -155,13 +155,7 @@ function lateOf(c: Compilation, options: Options): number | undefined {
 }
 
 function unknownSide(c: Compilation, sides: readonly string[], name: string, node: SourceRange): Value {
-  const near = nearestName(name, sides);
-  return c.error(
-    "P0412",
-    node,
-    `there is no side ${JSON.stringify(name)}`,
-    `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${sides.join(", ")}`,
-  );
+  return c.error("P0412", node, `there is no side ${JSON.stringify(name)}`, namesInstead(name, sides));
 }
 
 function roomsObject(c: Compilation, room: number, sides: readonly string[]): Value {

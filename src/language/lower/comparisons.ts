@@ -3,7 +3,7 @@
  * follows.
  */
 
-import { nearestName } from "../../diagnostics/suggest.ts";
+import { namesInstead } from "../../diagnostics/suggest.ts";
 import { larger, smaller } from "../../ir/arithmetic.ts";
 import type { BooleanExpression } from "../../ir/program.ts";
 import { callFamilies } from "../../linux/families.ts";
@@ -291,12 +291,11 @@ function compareWithString(
   const at = text.options.indexOf(wanted);
   if (at < 0) {
     if (text.of === "phase") {
-      const near = nearestName(wanted, text.options);
       return c.error(
         "P0409",
         wantedNode,
         `there is no phase ${JSON.stringify(wanted)}`,
-        `${near === undefined ? "" : `did you mean ${JSON.stringify(near)}? `}they are ${text.options.join(", ")}`,
+        namesInstead(wanted, text.options),
       );
     }
     return c.error(

@@ -2,7 +2,7 @@
  * Integer operators, with JavaScript's bigint semantics and the range of each result. A result that exceeds every
  * 64-bit type is an error, so the IR's 64-bit operation equals the mathematical one.
  */
-import type { BinaryOperator } from "../../ir/program.ts";
+import type { BinaryOperator, IntegerExpression } from "../../ir/program.ts";
 import type { Range as SourceRange } from "../source/file.ts";
 import { integerKey, orderKey } from "../values/facts.ts";
 import * as ir from "../values/ir.ts";
@@ -202,32 +202,25 @@ function mixedSigns(c: Compilation, node: SourceRange): void {
 
 export function negate(c: Compilation, value: IntegerValue, node: SourceRange, wraps = false): Value {
   const range = ranges.negate(c.rangeOf(value));
-  if (!ranges.fits(range) && !wraps) {
-    return c.valueError(
-      "P0203",
-      node,
-      `this can exceed 64 bits (${printRange(range)})`,
-      "test it first, which narrows its range",
-    );
-  }
-  const variable = value.variable ? { variable: true as const } : {};
-  if (constantInteger(value) !== undefined) return { ...integer(ir.constant(range.from), range), ...variable };
-  return { ...integer(ir.binary("subtract", ir.constant(0n), value.expression), range), ...variable };
+  if (!ranges.fits(range) && !wraps) return tooLarge(c, node, range, "test it first, which narrows its range");
+  return ofOne(value, range, () => ir.binary("subtract", ir.constant(0n), value.expression));
 }
 
 export function invert(c: Compilation, value: IntegerValue, node: SourceRange, wraps = false): Value {
   const range = ranges.complement(c.rangeOf(value));
-  if (!ranges.fits(range) && !wraps) {
-    return c.valueError(
-      "P0203",
-      node,
-      `this can exceed 64 bits (${printRange(range)})`,
-      "BigInt.asUintN(64, ~BigInt.asIntN(64, …)) inverts 64 bits",
-    );
-  }
-  const variable = value.variable ? { variable: true as const } : {};
-  if (constantInteger(value) !== undefined) return { ...integer(ir.constant(range.from), range), ...variable };
-  return { ...integer(ir.binary("xor", value.expression, ir.constant(-1n)), range), ...variable };
+  if (!ranges.fits(range) && !wraps)
+    return tooLarge(c, node, range, "BigInt.asUintN(64, ~BigInt.asIntN(64, …)) inverts 64 bits");
+  return ofOne(value, range, () => ir.binary("xor", value.expression, ir.constant(-1n)));
+}
+
+function tooLarge(c: Compilation, node: SourceRange, range: Range, remedy: string): Value {
+  return c.valueError("P0203", node, `this can exceed 64 bits (${printRange(range)})`, remedy);
+}
+
+/** The result of an operation with one operand. */
+function ofOne(value: IntegerValue, range: Range, expression: () => IntegerExpression): Value {
+  const result = constantInteger(value) === undefined ? expression() : ir.constant(range.from);
+  return { ...integer(result, range), ...(value.variable ? { variable: true as const } : {}) };
 }
 
 /** `BigInt.asUintN` and `asIntN`. The operand may wrap, so sums of two 64-bit values are permitted inside. */

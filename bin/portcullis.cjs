@@ -13,10 +13,11 @@ const identityFile = join(dist, "code-cache-node");
 /** One file of dist/ as a module. `start` runs it and gives its exports; `script` has its code. */
 function moduleOf(name, cachedData, requireOf) {
   const filename = join(dist, name);
-  // ASCII: the build sees to it (tools/build.mjs).
-  const source = readFileSync(filename, "latin1");
-  const wrapped = `(function (exports, require, module, __filename, __dirname) {${source}\n})`;
-  const script = new Script(wrapped, { filename, ...(cachedData === undefined ? {} : { cachedData }) });
+  // One function, in ASCII: the build sees to it (tools/build.mjs).
+  const script = new Script(readFileSync(filename, "latin1"), {
+    filename,
+    ...(cachedData === undefined ? {} : { cachedData }),
+  });
   const start = () => {
     const module = { exports: {} };
     const requireFrom = requireOf(createRequire(filename));

@@ -80,14 +80,17 @@ const commandLine = {
   format: "cjs",
   platform: "node",
   target: "node20",
+  // Each file is the function that Node makes of a module: bin/portcullis.cjs compiles it without another copy.
   // oxc-parser's JavaScript is bundled; its native part is resolved from the package's location.
   banner: {
     js: [
+      "(function (exports, require, module, __filename, __dirname) {",
       'const bundleUrl = require("node:url").pathToFileURL(__filename).href;',
       'const besideUs = require("node:path").join(__dirname, "../node_modules/oxc-parser/src-js/index.js");',
       'const parserUrl = () => require("node:url").pathToFileURL(require("node:fs").existsSync(besideUs) ? besideUs : require.resolve("oxc-parser")).href;',
     ].join("\n"),
   },
+  footer: { js: "})" },
   minifyWhitespace: true,
   minifySyntax: true,
   supported: { "dynamic-import": false }, // use `require`, which does not load the ES module loader

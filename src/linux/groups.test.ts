@@ -35,6 +35,10 @@ describe("groups", () => {
     expect(left).toEqual([...ungroupedCalls].sort());
   });
 
+  it("are sorted", () => {
+    for (const [name, calls] of groups) expect(calls, name).toEqual([...new Set(calls)].sort());
+  });
+
   it("have neither the always allowed calls nor io_uring calls", () => {
     for (const [name, calls] of groups) {
       expect(

@@ -223,5 +223,8 @@ function expand(): ReadonlyMap<string, readonly string[]> {
   const byName = new Map(callGroups.map((group) => [group.name as string, group]));
   const calls = (members: readonly string[]): string[] =>
     members.flatMap((member) => (member.startsWith("@") ? calls(byName.get(member)?.members ?? []) : [member]));
-  return new Map(callGroups.map(({ name, members }) => [name, [...new Set(calls(members))].sort()]));
+  // A list of calls is sorted as it stands; every start evaluates this.
+  const listed = (members: readonly string[]) =>
+    members.some((member) => member.startsWith("@")) ? [...new Set(calls(members))].sort() : members;
+  return new Map(callGroups.map(({ name, members }) => [name, listed(members)]));
 }

@@ -11,7 +11,7 @@ import type { FormulaResolver } from "./formulas.ts";
 import { type GraphNode, GuardChains } from "./graph.ts";
 import type { NumberSet, NumberSets } from "./numbers.ts";
 import { pullback } from "./pullback.ts";
-import type { Formula, Term, TermPool, Test } from "./terms.ts";
+import type { Formula, Term, TermPool, Test, VerdictTerm } from "./terms.ts";
 import { VerdictResolver } from "./verdicts.ts";
 
 /** The effects on the path, which are added to every leaf below. */
@@ -69,90 +69,107 @@ export class Walker {
     let environment = initial;
     for (;;) {
       this.steps += costOfPassing;
-      if (at.kind === "verdict") {
-        const resolved = this.#verdicts.resolve(at.verdict, environment, numbers);
-        if (resolved.shape.kind === "verdict") {
-          return { effects, environment, stop: { kind: "end", verdict: resolved.shape.verdict } };
+      if (at.kind === "verdict") return { effects, environment, stop: this.#ending(at.verdict, environment, numbers) };
+      let next: Continuation | Walk;
+      if (at.kind === "choice") next = this.#branch(at.formula, at.then, at.otherwise, environment, numbers, effects);
+      else if (at.kind === "arms") next = this.#arm(at, environment, numbers, effects);
+      else {
+        let { node }: { node: GraphNode } = at;
+        if (node.guard !== undefined && numbers.members.length === 1 && numbers.members[0]! < 4096) {
+          node = this.#chains.skip(node, numbers.members[0]!);
         }
-        const formula = this.#verdicts.firstCondition(resolved);
-        const to: Continuation = { kind: "verdict", verdict: resolved };
-        return { effects, environment, stop: { kind: "branch", formula, then: to, otherwise: to } };
-      }
-      if (at.kind === "choice") {
-        const formula = this.#formulas.resolve(at.formula, environment, numbers);
-        if (formula === this.#pool.yes) at = at.then;
-        else if (formula === this.#pool.no) at = at.otherwise;
-        else return this.#split(effects, environment, formula, at.then, at.otherwise, numbers);
-        continue;
-      }
-      if (at.kind === "arms") {
-        const { node, value, arm } = at;
-        if (node.statement.kind !== "switch") throw new Error("only a switch has arms");
-        if (arm === node.statement.arms.length) {
-          at = { kind: "node", node: node.next[arm]! };
-          continue;
-        }
-        const formula = this.#formulas.resolve(
-          pullback(this.#pool, value, maximumWord, node.statement.arms[arm]!.intervals),
-          environment,
-          numbers,
-        );
-        const then: Continuation = { kind: "node", node: node.next[arm]! };
-        const otherwise: Continuation = { kind: "arms", node, value, arm: arm + 1 };
-        if (formula === this.#pool.yes) at = then;
-        else if (formula === this.#pool.no) at = otherwise;
-        else return this.#split(effects, environment, formula, then, otherwise, numbers);
-        continue;
-      }
-      let { node }: { node: GraphNode } = at;
-      if (node.guard !== undefined && numbers.members.length === 1 && numbers.members[0]! < 4096) {
-        node = this.#chains.skip(node, numbers.members[0]!);
-      }
-      const { statement } = node;
-      switch (statement.kind) {
-        case "return":
-          at = { kind: "verdict", verdict: this.#evaluator.verdict(statement.verdict, environment) };
-          continue;
-        case "if": {
-          const formula = this.#formulas.resolve(
-            this.#evaluator.boolean(statement.condition, environment),
-            environment,
-            numbers,
-          );
-          const [then, otherwise] = [node.next[0]!, node.next[1]!];
-          if (formula === this.#pool.yes) at = { kind: "node", node: then };
-          else if (formula === this.#pool.no) at = { kind: "node", node: otherwise };
-          else
-            return this.#split(
-              effects,
+        const { statement } = node;
+        switch (statement.kind) {
+          case "return":
+            next = { kind: "verdict", verdict: this.#evaluator.verdict(statement.verdict, environment) };
+            break;
+          case "if":
+            next = this.#branch(
+              this.#evaluator.boolean(statement.condition, environment),
+              { kind: "node", node: node.next[0]! },
+              { kind: "node", node: node.next[1]! },
               environment,
-              formula,
-              { kind: "node", node: then },
-              { kind: "node", node: otherwise },
               numbers,
+              effects,
             );
-          continue;
+            break;
+          case "switch": {
+            const value = this.#settled(this.#evaluator.integer(statement.value, environment), environment, numbers);
+            next =
+              value === this.#pool.input("number")
+                ? this.#byNumber(node, environment, numbers, effects)
+                : { kind: "arms", node, value, arm: 0 };
+            break;
+          }
+          default:
+            environment = this.#executed(node, environment, numbers, effects);
+            next = { kind: "node", node: node.next[0]! };
         }
-        case "switch": {
-          const value = this.#settled(this.#evaluator.integer(statement.value, environment), environment, numbers);
-          if (value === this.#pool.input("number")) {
-            const groups = this.#numbers
-              .partition(
-                numbers,
-                statement.arms.map((arm) => arm.intervals),
-              )
-              .map((part, arm) => ({ numbers: part!, to: { kind: "node", node: node.next[arm]! } as const }))
-              .filter((group) => group.numbers !== undefined);
-            if (groups.length > 1) return { effects, environment, stop: { kind: "numbers", groups } };
-            at = groups[0]!.to;
-          } else at = { kind: "arms", node, value, arm: 0 };
-          continue;
-        }
-        default:
-          environment = this.#executed(node, environment, numbers, effects);
-          at = { kind: "node", node: node.next[0]! };
       }
+      if ("stop" in next) return next;
+      at = next;
     }
+  }
+
+  /** A verdict that is certain, or the first condition that it depends on. */
+  #ending(verdict: VerdictTerm, environment: Environment, numbers: NumberSet): Walk["stop"] {
+    const resolved = this.#verdicts.resolve(verdict, environment, numbers);
+    if (resolved.shape.kind === "verdict") return { kind: "end", verdict: resolved.shape.verdict };
+    const to: Continuation = { kind: "verdict", verdict: resolved };
+    return { kind: "branch", formula: this.#verdicts.firstCondition(resolved), then: to, otherwise: to };
+  }
+
+  /** Where the path goes on; it stops if the condition is undecided. */
+  #branch(
+    condition: Formula,
+    then: Continuation,
+    otherwise: Continuation,
+    environment: Environment,
+    numbers: NumberSet,
+    effects: Effects,
+  ): Continuation | Walk {
+    const formula = this.#formulas.resolve(condition, environment, numbers);
+    if (formula === this.#pool.yes) return then;
+    if (formula === this.#pool.no) return otherwise;
+    return this.#split(effects, environment, formula, then, otherwise, numbers);
+  }
+
+  /** One arm of a switch on another value than the call's number. */
+  #arm(
+    { node, value, arm }: Extract<Continuation, { readonly kind: "arms" }>,
+    environment: Environment,
+    numbers: NumberSet,
+    effects: Effects,
+  ): Continuation | Walk {
+    if (node.statement.kind !== "switch") throw new Error("only a switch has arms");
+    const then: Continuation = { kind: "node", node: node.next[arm]! };
+    if (arm === node.statement.arms.length) return then;
+    return this.#branch(
+      pullback(this.#pool, value, maximumWord, node.statement.arms[arm]!.intervals),
+      then,
+      { kind: "arms", node, value, arm: arm + 1 },
+      environment,
+      numbers,
+      effects,
+    );
+  }
+
+  /** A switch on the call's number divides the calls of the path. */
+  #byNumber(
+    { statement, next }: GraphNode,
+    environment: Environment,
+    numbers: NumberSet,
+    effects: Effects,
+  ): Continuation | Walk {
+    if (statement.kind !== "switch") throw new Error("only a switch has arms");
+    const groups = this.#numbers
+      .partition(
+        numbers,
+        statement.arms.map((arm) => arm.intervals),
+      )
+      .map((part, arm) => ({ numbers: part!, to: { kind: "node", node: next[arm]! } as const }))
+      .filter((group) => group.numbers !== undefined);
+    return groups.length > 1 ? { effects, environment, stop: { kind: "numbers", groups } } : groups[0]!.to;
   }
 
   /** The environment after a statement that has one successor. */
